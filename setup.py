@@ -1,0 +1,18 @@
+"""Packaging: `pip install .` gives the `hubline` command; the wheel can be handed to Beam workers.
+
+TFX's own pins exclude the versions it works with, so no installer can resolve it from here: the training stack comes
+from a lock in requirements/ (`make setup`), and only what `hubline check` needs is a dependency of the wheel.
+"""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="hubline",
+    version="0.1.0",
+    description="From TFRecords and a TensorFlow Hub module to a validated SavedModel in serving, on TFX",
+    python_requires=">=3.10",
+    packages=find_packages(include=[f"{room}{rest}" for room in ("pipeline", "components", "preprocessing", "trainer") for rest in ("", ".*")]),
+    package_data={"pipeline": ["schema.json"]},
+    install_requires=["fsspec", "pydantic>=2.7", "rich>=13", "ruamel.yaml>=0.18", "typer>=0.12"],
+    entry_points={"console_scripts": ["hubline=pipeline.cli:main"]},
+)
