@@ -1,0 +1,82 @@
+"""The types of `data`, `evaluation` and `serving` in the pipeline file."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from preprocessing.section import FilePath, Section
+
+SPLITS = ("train", "validation", "test")
+"""Training reads the first; early stopping and checkpoints see the second; the blessing sees only the third."""
+
+
+class HashSplit(Section):
+    """Shares of the records, by a hash of each record, so a record stays in its split in every run."""
+
+    train: int = Field(default=8, ge=1)
+    validation: int = Field(default=1, ge=1)
+    test: int = Field(default=1, ge=1)
+
+
+class PatternSplit(Section):
+    """A file pattern for each split, counted from the `examples` folder."""
+
+    train: str = Field(min_length=1, examples=["train-*.tfrecord.gz"])
+    validation: str = Field(min_length=1)
+    test: str = Field(min_length=1)
+
+
+class Data(Section):
+    """Where the TFRecords are and how they are split."""
+
+    examples: FilePath = Field(min_length=1, examples=["data/*.tfrecord.gz"])
+    """A folder, or a glob of TFRecord files of tf.Examples, GZIP or plain."""
+    split: HashSplit | PatternSplit = HashSplit()
+    """Shares such as {train: 8, validation: 1, test: 1}, or one file pattern for each split."""
+    data_schema: FilePath | None = Field(default=None, alias="schema")
+    """A curated schema (schema.pbtxt of TensorFlow Metadata). Where it is absent, the schema is inferred."""
+
+    @field_validator("split", mode="wrap")
+    @classmethod
+    def _one_sort(cls, value, handler):  # noqa: ANN001, ANN206 - pydantic's own signature
+        # Told apart here, so that a mistake is reported for the sort that was meant and not for both.
+        if not isinstance(value, dict):
+            return handler(value)
+        return (PatternSplit if any(isinstance(v, str) for v in value.values()) else HashSplit).model_validate(value)
+
+
+Metric = Literal["accuracy", "cross_entropy", "auc", "top_3_accuracy"]
+
+
+class Threshold(Section):
+    """What a metric on the test split must reach for the model to be blessed."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+    no_worse_than_serving_by: float | None = Field(default=None, ge=0.0)
+    """How much worse than the version that now serves it may be. Not applied while nothing serves."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Threshold":
+        if self.at_least is None and self.at_most is None and self.no_worse_than_serving_by is None:
+            raise ValueError("say at_least, at_most or no_worse_than_serving_by")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"at_least ({self.at_least:g}) is above at_most ({self.at_most:g}): nothing can pass")
+        return self
+
+
+class Evaluation(Section):
+    """How a trained model is judged, on the test split alone."""
+
+    metrics: tuple[Metric, ...] = ("accuracy", "cross_entropy")
+    thresholds: dict[Metric, Threshold] = Field(default={"accuracy": Threshold(no_worse_than_serving_by=0.0)})
+    """By metric. Without thresholds every model is blessed."""
+    batch_size: int = Field(default=128, ge=1)
+    """Records per call of a model."""
+
+
+class Serving(Section):
+    """Where blessed models go."""
+
+    destination: FilePath = Field(min_length=1, examples=["gs://bucket/serving/model"])
+    """The folder a model server watches; each version is a folder in it, named by an integer."""

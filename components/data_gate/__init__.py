@@ -1,0 +1,1 @@
+"""DataGate: stops the run where ExampleValidator found anomalies, which by itself stops nothing."""

@@ -1,0 +1,31 @@
+"""The specification of DataGate."""
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import component_spec, standard_artifacts
+
+from components.code import code_digest
+from components.data_gate.executor import Executor
+
+
+class DataGateSpec(component_spec.ComponentSpec):
+    """ExampleValidator's anomalies in; nothing out but success or failure."""
+
+    PARAMETERS = {"code": component_spec.ExecutionParameter(type=str)}
+    INPUTS = {"anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies)}
+    OUTPUTS: dict = {}
+
+
+class DataGate(base_component.BaseComponent):
+    """Fails where the data does not fit the schema; the steps that read the data stand behind it."""
+
+    SPEC_CLASS = DataGateSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(self, anomalies: types.BaseChannel) -> None:
+        """The step `DataGate`.
+
+        Args:
+            anomalies: From ExampleValidator.
+        """
+        super().__init__(DataGateSpec(anomalies=anomalies, code=code_digest("components.data_gate")))

@@ -1,0 +1,67 @@
+"""The specification of Evaluator."""
+
+from tfx import types
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import component_spec, standard_artifacts
+
+from components.code import code_digest
+from components.config import Evaluation
+from components.evaluator.executor import Executor
+from components.pin.pin import Serving
+from preprocessing.config import Label
+
+
+class EvaluatorSpec(component_spec.ComponentSpec):
+    """Examples, schema and model in; an evaluation and a blessing out."""
+
+    PARAMETERS = {
+        name: component_spec.ExecutionParameter(type=str) for name in ("evaluation_config", "label", "serving", "code")
+    }
+    INPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+    }
+    OUTPUTS = {
+        "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        "blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+    }
+
+
+class Evaluator(base_beam_component.BaseBeamComponent):
+    """Compares a model on the test split with thresholds and with the version that serves."""
+
+    SPEC_CLASS = EvaluatorSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        schema: types.BaseChannel,
+        model: types.BaseChannel,
+        evaluation: Evaluation,
+        label: Label,
+        serving: Serving | None,
+    ) -> None:
+        """The step `Evaluator`.
+
+        Args:
+            examples: From ExampleGen; only the test split is read.
+            schema: Of the raw columns.
+            model: From Trainer.
+            evaluation: Metrics and thresholds.
+            label: What is true of a record.
+            serving: The version that serves, if any.
+        """
+        spec = EvaluatorSpec(
+            examples=examples,
+            schema=schema,
+            model=model,
+            evaluation_config=evaluation.to_property(),
+            label=label.to_property(),
+            serving=serving.to_property() if serving else "",
+            code=code_digest("components.evaluator", "trainer.export", "trainer.inputs", "preprocessing.columns"),
+            evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
+            blessing=types.Channel(type=standard_artifacts.ModelBlessing),
+        )
+        super().__init__(spec)

@@ -1,0 +1,79 @@
+"""What Evaluator does when it runs."""
+
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.components.evaluator import constants
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.utils import io_utils, path_utils
+
+from components.config import Evaluation
+from components.evaluator.decision import Decision, decide
+from components.evaluator.metrics import CANDIDATE, SERVING, analyse
+from components.evaluator.predictions import ServedModel, write_predictions
+from components.example_gen.manifest import Manifest
+from components.pin.pin import Serving
+from preprocessing.columns import parsing_spec
+from preprocessing.config import Label
+from preprocessing.errors import DataError
+from preprocessing.section import read_sections
+
+DECISION = "decision.json"
+"""In the blessing artifact: the whole `Decision`, beside TFX's own marker."""
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Predicts, has TFMA compute the metrics, decides."""
+
+    def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
+        """Fills `evaluation` with predictions and TFMA's results, `blessing` with the decision."""
+        config = Evaluation.model_validate_json(exec_properties["evaluation_config"])
+        label = read_sections(Label, exec_properties["label"])
+        serving = Serving.model_validate_json(exec_properties["serving"]) if exec_properties["serving"] else None
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        schema = io_utils.parse_pbtxt_file(
+            io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(input_dict["schema"])), schema_pb2.Schema()
+        )
+        evaluation_uri = artifact_utils.get_single_uri(output_dict["evaluation"])
+
+        models = {CANDIDATE: ServedModel(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"])))}
+        if serving:
+            models[SERVING] = ServedModel(serving.path)
+        predictions = f"{evaluation_uri}/predictions.tfrecord.gz"
+        fileio.makedirs(evaluation_uri)
+        try:
+            classes = write_predictions(
+                files=sorted(fileio.glob(f"{artifact_utils.get_split_uri([examples], 'test')}/*")),
+                models=models,
+                label=label,
+                spec=parsing_spec(schema, [label.column]),
+                batch_size=config.batch_size,
+                output=predictions,
+            )
+        except tf.errors.InvalidArgumentError as error:
+            sources = ", ".join(Manifest.read(examples.uri).sources)
+            raise DataError(f"a record of the test split cannot be predicted on (of {sources}): {error.message}") from error
+        metrics = analyse(
+            predictions, list(models), sorted({*config.metrics, *config.thresholds}), len(classes), evaluation_uri, self._beam_args()
+        )
+        decision = decide(config.thresholds, metrics[CANDIDATE], metrics.get(SERVING), serving.path if serving else None)
+        _bless(artifact_utils.get_single_instance(output_dict["blessing"]), decision)
+
+    def _beam_args(self) -> list[str]:
+        return self._beam_pipeline_args or []
+
+
+def _bless(artifact: Any, decision: Decision) -> None:
+    """Writes the decision, and the marker and property that TFX's own components know a blessing by."""
+    marker = constants.BLESSED_FILE_NAME if decision.blessed else constants.NOT_BLESSED_FILE_NAME
+    io_utils.write_string_file(f"{artifact.uri}/{marker}", "")
+    io_utils.write_string_file(f"{artifact.uri}/{DECISION}", decision.model_dump_json(indent=2))
+    artifact.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(decision.blessed))
+
+
+def read_decision(uri: str) -> Decision:
+    """The decision that a blessing artifact holds."""
+    return Decision.model_validate_json(io_utils.read_string_file(f"{uri}/{DECISION}"))

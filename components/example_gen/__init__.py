@@ -1,0 +1,1 @@
+"""ExampleGen: TFRecord files in, three splits out."""

@@ -1,0 +1,50 @@
+"""The specification of ExampleGen."""
+
+from tfx import types
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import component_spec, standard_artifacts
+
+from components.code import code_digest
+from components.config import Data, HashSplit
+from components.example_gen.contract import Contract
+from components.example_gen.executor import Executor
+from components.pin.pin import Files
+from preprocessing.config import Features, Label
+
+
+class ExampleGenSpec(component_spec.ComponentSpec):
+    """Pinned files in; an Examples artifact with the splits train, validation and test out."""
+
+    PARAMETERS = {
+        "files": component_spec.ExecutionParameter(type=str),
+        "split": component_spec.ExecutionParameter(type=str),
+        "contract": component_spec.ExecutionParameter(type=str),
+        "code": component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS: dict = {}
+    OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
+
+
+class ExampleGen(base_beam_component.BaseBeamComponent):
+    """Ingests TFRecords: a Beam worker takes a file, TensorFlow reads, checks, splits and writes it."""
+
+    SPEC_CLASS = ExampleGenSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+    def __init__(self, files: Files, data: Data, features: Features, label: Label) -> None:
+        """The step `ExampleGen`.
+
+        Args:
+            files: The pinned data files.
+            data: Says how records are split.
+            features: Says which columns hold what.
+            label: Says what a record's label may be.
+        """
+        spec = ExampleGenSpec(
+            files=files.to_property(),
+            split=data.split.to_property() if isinstance(data.split, HashSplit) else "",
+            contract=Contract.of(features, label).to_property(),
+            code=code_digest("components.example_gen"),
+            examples=types.Channel(type=standard_artifacts.Examples),
+        )
+        super().__init__(spec)

@@ -1,0 +1,71 @@
+"""What ExampleGen does when it runs."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import apache_beam as beam
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils
+
+from components.config import SPLITS, HashSplit
+from components.example_gen.contract import Contract
+from components.example_gen.ingest import Shard, ingest
+from components.example_gen.manifest import Manifest
+from components.pin.pin import Files
+from preprocessing.errors import DataError
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Ingests each file as a shard of its own, so that nothing is reshuffled."""
+
+    def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
+        """Fills the `examples` artifact: GZIP TFRecords in `Split-<name>/`, and `manifest.json`."""
+        artifact = artifact_utils.get_single_instance(output_dict["examples"])
+        artifact.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        examples_utils.set_payload_format(artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
+        examples_utils.set_file_format(artifact, "tfrecords_gzip")
+        for split in SPLITS:
+            fileio.makedirs(artifact_utils.get_split_uri([artifact], split))
+
+        files = Files.model_validate_json(exec_properties["files"])
+        split = HashSplit.model_validate_json(exec_properties["split"]) if exec_properties["split"] else None
+        contract = Contract.model_validate_json(exec_properties["contract"])
+        shards = list(_shards(files, split, contract, artifact))
+
+        counts_file = f"{self._get_tmp_dir()}/counts"
+        with self._make_beam_pipeline() as pipeline:
+            (
+                pipeline
+                | "Files" >> beam.Create(shards)
+                | "Spread" >> beam.Reshuffle()
+                | "Ingest" >> beam.FlatMap(lambda shard: ingest(shard).items())
+                | "Count" >> beam.CombinePerKey(sum)
+                | "Line" >> beam.MapTuple(lambda split, count: f"{split} {count}")
+                | "Write" >> beam.io.WriteToText(counts_file, num_shards=1, shard_name_template="")
+            )
+        with fileio.open(counts_file, "r") as file:
+            counts = {split: int(count) for split, count in (line.split() for line in file)}
+        _refuse_empty(counts, split)
+        Manifest(sources=tuple(shard.path for shard in shards), counts=counts).write(artifact.uri)
+
+
+def _shards(files: Files, split: HashSplit | None, contract: Contract, artifact: Any) -> Iterable[Shard]:
+    for group, pinned in files.by_split.items():
+        for number, file in enumerate(pinned):
+            name = f"data-{number:05d}-of-{len(pinned):05d}.gz"
+            targets = {
+                target: f"{artifact_utils.get_split_uri([artifact], target)}/{name}"
+                for target in (SPLITS if split else (group,))
+            }
+            yield Shard(path=file.path, targets=targets, split=split, contract=contract)
+
+
+def _refuse_empty(counts: dict[str, int], split: HashSplit | None) -> None:
+    empty = [name for name in SPLITS if not counts.get(name)]
+    if empty:
+        got = ", ".join(f"{name} {counts.get(name, 0)}" for name in SPLITS)
+        mend = "give more data or other shares in data.split" if split else "the files that data.split names hold no record"
+        raise DataError(f"the split '{empty[0]}' is empty ({got} records): {mend}")

@@ -1,0 +1,1 @@
+"""HubModule: brings a TensorFlow Hub module into the run, verified and inspected."""

@@ -1,0 +1,53 @@
+"""The specification of HubModule."""
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import component_spec, standard_artifacts
+
+from components.code import code_digest
+from components.hub_module.executor import Executor
+from preprocessing.config import Features
+from preprocessing.section import dump_sections
+from trainer.config import Hub
+
+
+class HubModuleSpec(component_spec.ComponentSpec):
+    """One hub module in, by its handle; a Model artifact out."""
+
+    PARAMETERS = {
+        "name": component_spec.ExecutionParameter(type=str),
+        "hub": component_spec.ExecutionParameter(type=str),
+        "features": component_spec.ExecutionParameter(type=str),
+        "fingerprint": component_spec.ExecutionParameter(type=str),
+        "code": component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS: dict = {}
+    OUTPUTS = {"model": component_spec.ChannelParameter(type=standard_artifacts.Model)}
+
+
+class HubModule(base_component.BaseComponent):
+    """Resolves a handle, verifies and inspects the module, and stores it as a Model artifact."""
+
+    SPEC_CLASS = HubModuleSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(self, name: str, hub: Hub, features: Features, fingerprint: str) -> None:
+        """A step named `HubModule.<name>`.
+
+        Args:
+            name: The module's name in `hubs`.
+            hub: Its entry.
+            features: The features; only those that feed the module matter.
+            fingerprint: As `pin` found it, so that a changed module behind the same handle is fetched again.
+        """
+        fed = {feature: features[feature] for feature in hub.inputs.values()}
+        spec = HubModuleSpec(
+            name=name,
+            hub=hub.to_property(),
+            features=dump_sections(Features, fed),
+            fingerprint=fingerprint,
+            code=code_digest("components.hub_module", "components.digest", "trainer.module", "trainer.config"),
+            model=types.Channel(type=standard_artifacts.Model),
+        )
+        super().__init__(spec)
+        self.with_id(f"HubModule.{name}")

@@ -1,0 +1,46 @@
+"""What HubModule does when it runs."""
+
+import tempfile
+from typing import Any
+
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.utils import io_utils
+
+from components.hub_module.resolve import fetch
+from preprocessing.config import Features
+from preprocessing.errors import UserError
+from preprocessing.section import read_sections
+from trainer.config import Hub
+from trainer.module import check_fits, inspect
+
+
+class Executor(base_executor.BaseExecutor):
+    """Fetches, verifies, inspects and stores one module."""
+
+    def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
+        """Fills the `model` artifact: the SavedModel in `module/`, what it offers in `inspection.json`."""
+        hub = Hub.model_validate_json(exec_properties["hub"])
+        features = read_sections(Features, exec_properties["features"])
+        artifact = artifact_utils.get_single_instance(output_dict["model"])
+        with tempfile.TemporaryDirectory() as folder:
+            source, digest = fetch(hub.handle, hub.sha256, folder)
+            module = inspect(source)
+            try:
+                check_fits(module, hub, features)
+            except UserError as error:
+                raise UserError(f"hubs.{exec_properties['name']}: {hub.handle}: {error}") from None
+            io_utils.copy_dir(source, module_path(artifact.uri))
+        with fileio.open(f"{artifact.uri}/inspection.json", "w") as file:
+            file.write(module.model_dump_json(indent=2))
+        artifact.set_string_custom_property("name", exec_properties["name"])
+        artifact.set_string_custom_property("handle", hub.handle)
+        artifact.set_string_custom_property("sha256", digest)
+        artifact.set_string_custom_property("format", module.format)
+        artifact.set_string_custom_property("function", module.function(hub).model_dump_json())
+
+
+def module_path(uri: str) -> str:
+    """Where the SavedModel is in a HubModule's artifact."""
+    return f"{uri}/module"

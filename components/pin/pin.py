@@ -1,0 +1,106 @@
+"""Which files with which fingerprints, which modules, and which version serves now."""
+
+from tfx.dsl.io import fileio
+
+from components.config import SPLITS, Data, PatternSplit
+from components.digest import tree_digest
+from components.hub_module.resolve import fingerprint
+from components.pusher.versions import newest_version
+from preprocessing.errors import UserError
+from preprocessing.section import Section
+from trainer.config import Hubs
+
+ALL = "all"
+"""The name that files go under where records, not files, are split."""
+
+
+class PinnedFile(Section):
+    """A file as it was when the run began."""
+
+    path: str
+    size: int
+    modified: int
+    """When its content changed last, in nanoseconds since 1970."""
+
+
+class Files(Section):
+    """The data files of a run, by split, or all under `ALL`."""
+
+    by_split: dict[str, tuple[PinnedFile, ...]]
+
+
+class Serving(Section):
+    """The version that serves when the run begins."""
+
+    path: str
+    digest: str
+
+
+class Pins(Section):
+    """All that a run pins."""
+
+    files: Files
+    modules: dict[str, str]
+    """A fingerprint of each hub module, by name."""
+    serving: Serving | None
+
+
+def pin(data: Data, hubs: Hubs, destination: str) -> Pins:
+    """Looks at the data, the hub modules and the serving folder as they are now.
+
+    Raises:
+        UserError: where no file matches, or a module is not there.
+    """
+    return Pins(
+        files=pin_files(data),
+        modules={name: fingerprint(hub.handle) for name, hub in hubs.items()},
+        serving=pin_serving(destination),
+    )
+
+
+def patterns(data: Data) -> dict[str, str]:
+    """The glob of each split, or the one of all files under `ALL`."""
+    if not isinstance(data.split, PatternSplit):
+        return {ALL: data.examples}
+    shares = {split: getattr(data.split, split) for split in SPLITS}
+    return {split: glob if _is_absolute(glob) else f"{data.examples}/{glob}" for split, glob in shares.items()}
+
+
+def _is_absolute(path: str) -> bool:
+    return path.startswith("/") or "://" in path
+
+
+def pin_files(data: Data) -> Files:
+    """The files that match, sorted by path.
+
+    Raises:
+        UserError: where a pattern matches none, or a file is in two splits.
+    """
+    by_split = {split: tuple(map(_pin_file, _matches(pattern))) for split, pattern in patterns(data).items()}
+    owner: dict[str, str] = {}
+    for split, files in by_split.items():
+        for file in files:
+            if owner.setdefault(file.path, split) != split:
+                raise UserError(f"{file.path}: matches data.split.{owner[file.path]} and data.split.{split}; a file is in one split")
+    return Files(by_split=by_split)
+
+
+def _matches(pattern: str) -> list[str]:
+    if fileio.isdir(pattern):
+        pattern = f"{pattern}/*"
+    hidden = (".", "_")
+    found = [path for path in fileio.glob(pattern) if not path.rpartition("/")[2].startswith(hidden) and not fileio.isdir(path)]
+    if not found:
+        raise UserError(f"{pattern}: no files matched; data.examples is a folder or a glob of TFRecord files")
+    return sorted(found)
+
+
+def _pin_file(path: str) -> PinnedFile:
+    stat = fileio.stat(path)
+    return PinnedFile(path=path, size=stat.length, modified=stat.mtime_nsec)
+
+
+def pin_serving(destination: str) -> Serving | None:
+    """The newest version in a serving folder."""
+    path = newest_version(destination)
+    return Serving(path=path, digest=tree_digest(path)) if path else None

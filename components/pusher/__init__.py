@@ -1,0 +1,1 @@
+"""Pusher: delivers a blessed model to the serving folder as a new version."""

@@ -1,0 +1,37 @@
+"""What Pusher does when it runs."""
+
+from typing import Any
+
+from tfx.components.evaluator import constants
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components.digest import tree_digest
+from components.pusher.push import push
+from components.pusher.versions import newest_version
+
+# The properties by which TFX's own Pusher says where a model went.
+DESTINATION, VERSION, PUSHED = "pushed_destination", "pushed_version", "pushed"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Pushes a model, unless it was not blessed or already serves."""
+
+    def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
+        """Says on the `pushed_model` artifact which version serves, and whether this run pushed it."""
+        model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
+        blessing = artifact_utils.get_single_instance(input_dict["blessing"])
+        destination = exec_properties["destination"]
+
+        serving = newest_version(destination)
+        blessed = blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY) == 1
+        pushed = blessed and not (serving and tree_digest(serving) == tree_digest(model))
+        if pushed:
+            serving = push(model, destination)
+
+        artifact = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        artifact.set_int_custom_property(PUSHED, int(pushed))
+        if serving:
+            artifact.set_string_custom_property(DESTINATION, serving)
+            artifact.set_string_custom_property(VERSION, serving.rpartition("/")[2])

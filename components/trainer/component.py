@@ -1,0 +1,93 @@
+"""The specification of Trainer."""
+
+from collections.abc import Mapping
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import component_spec, standard_artifacts
+
+from components.code import code_digest
+from components.trainer.executor import Executor
+from preprocessing.config import Features, Label
+from preprocessing.section import dump_sections
+from trainer.config import Hubs, Model, Training
+
+
+class TrainerSpec(component_spec.ComponentSpec):
+    """Examples, schema, transform graph and hub modules in; a model and its training logs out."""
+
+    PARAMETERS = {
+        name: component_spec.ExecutionParameter(type=str)
+        for name in ("features", "label", "hubs", "model_config", "training", "checkpoints", "code")
+    }
+    INPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
+        "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
+    }
+    OUTPUTS = {
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "model_run": component_spec.ChannelParameter(type=standard_artifacts.ModelRun),
+    }
+
+
+class Trainer(base_component.BaseComponent):
+    """Trains backbone and head, and exports a SavedModel with the whole preprocessing in it."""
+
+    SPEC_CLASS = TrainerSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        schema: types.BaseChannel,
+        transform_graph: types.BaseChannel,
+        modules: Mapping[str, types.BaseChannel],
+        features: Features,
+        label: Label,
+        hubs: Hubs,
+        model: Model,
+        training: Training,
+        checkpoints: str,
+    ) -> None:
+        """The step `Trainer`.
+
+        Args:
+            examples: From ExampleGen.
+            schema: Of the raw columns.
+            transform_graph: From Transform.
+            modules: From the HubModules, by name.
+            features: What the model sees.
+            label: What it learns.
+            hubs: What each module is fed.
+            model: What stands on the modules.
+            training: How it is trained.
+            checkpoints: A folder outside the artifacts, which TFX deletes when a step fails.
+        """
+        spec = _spec_with(modules)(
+            examples=examples,
+            schema=schema,
+            transform_graph=transform_graph,
+            **{module_input(name): channel for name, channel in modules.items()},
+            features=dump_sections(Features, features),
+            label=label.to_property(),
+            hubs=dump_sections(Hubs, hubs),
+            model_config=model.to_property(),
+            training=training.to_property(),
+            checkpoints=checkpoints,
+            code=code_digest("trainer", "preprocessing", "components.trainer"),
+            model=types.Channel(type=standard_artifacts.Model),
+            model_run=types.Channel(type=standard_artifacts.ModelRun),
+        )
+        super().__init__(spec)
+
+
+def module_input(name: str) -> str:
+    """The key of the input that a hub module comes in by."""
+    return f"hub_{name}"
+
+
+def _spec_with(modules: Mapping[str, types.BaseChannel]) -> type[TrainerSpec]:
+    """The specification with an input for each hub module, which one input cannot hold on Kubeflow."""
+    inputs = {module_input(name): component_spec.ChannelParameter(type=standard_artifacts.Model) for name in modules}
+    return type("TrainerSpec", (TrainerSpec,), {"INPUTS": TrainerSpec.INPUTS | inputs})

@@ -1,0 +1,117 @@
+"""The graph, wired in one place: nothing else makes components."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfx.components.example_validator.component import ExampleValidator
+from tfx.components.schema_gen.component import SchemaGen
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.components.transform.component import Transform
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+
+from components.code import code_digest
+from components.data_gate.component import DataGate
+from components.evaluator.component import Evaluator
+from components.example_gen.component import ExampleGen
+from components.hub_module.component import HubModule
+from components.pin.pin import Pins
+from components.pusher.component import Pusher
+from components.trainer.component import Trainer
+from pipeline.config import PipelineFile
+from preprocessing import transform
+from preprocessing.transform import TransformConfig
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a pipeline keeps what it makes, apart from the models it serves."""
+
+    root: Path
+
+    @property
+    def artifacts(self) -> Path:
+        """TFX's pipeline root."""
+        return self.root / "artifacts"
+
+    @property
+    def metadata(self) -> Path:
+        """ML Metadata's SQLite file."""
+        return self.root / "metadata.sqlite"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Outside the artifacts: TFX deletes a step's when it fails."""
+        return self.root / "checkpoints"
+
+    @property
+    def runs(self) -> Path:
+        """A folder for each run, with its log and report."""
+        return self.root / "runs"
+
+
+def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
+    """The TFX pipeline that a pipeline file describes.
+
+    Args:
+        file: The pipeline file.
+        pins: What `pin` settled; it goes into the properties that each step is cached on.
+        places: Where artifacts, metadata and checkpoints go.
+    """
+    modules = {name: HubModule(name, hub, file.features, pins.modules[name]) for name, hub in file.hubs.items()}
+    example_gen = ExampleGen(pins.files, file.data, file.features, file.label)
+    examples = example_gen.outputs["examples"]
+
+    statistics_gen = StatisticsGen(examples=examples)
+    statistics = statistics_gen.outputs["statistics"]
+    schema_gen = SchemaGen(statistics=statistics)
+    if file.data.data_schema:
+        schema_gen = ImportSchemaGen(schema_file=file.data.data_schema).with_id("SchemaGen")
+    schema = schema_gen.outputs["schema"]
+    validator = ExampleValidator(statistics=statistics, schema=schema)
+    gate = DataGate(anomalies=validator.outputs["anomalies"])
+
+    transform_step = Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn=f"{transform.__name__}.preprocessing_fn",
+        custom_config=_transform_config(file).to_custom_config(),
+        materialize=False,
+        disable_statistics=True,
+    )
+    transform_step.add_upstream_nodes([gate, *modules.values()])
+
+    trainer = Trainer(
+        examples=examples,
+        schema=schema,
+        transform_graph=transform_step.outputs["transform_graph"],
+        modules={name: module.outputs["model"] for name, module in modules.items()},
+        features=file.features,
+        label=file.label,
+        hubs=file.hubs,
+        model=file.model,
+        training=file.training,
+        checkpoints=str(places.checkpoints),
+    )
+    model = trainer.outputs["model"]
+    evaluator = Evaluator(examples, schema, model, file.evaluation, file.label, pins.serving)
+    pusher = Pusher(model, evaluator.outputs["blessing"], file.serving, pins.serving)
+
+    steps: list[BaseNode] = [
+        *modules.values(), example_gen, statistics_gen, schema_gen, validator, gate, transform_step, trainer, evaluator, pusher,
+    ]  # fmt: skip
+    return Pipeline(
+        pipeline_name=file.name,
+        pipeline_root=str(places.artifacts),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(places.metadata)),
+        components=steps,
+        enable_cache=True,
+        beam_pipeline_args=["--direct_running_mode=in_memory", "--direct_num_workers=1"],
+    )
+
+
+def _transform_config(file: PipelineFile) -> TransformConfig:
+    # The image's size, say, doesn't reach the transform graph, so changing it need not run Transform again.
+    return TransformConfig(features=file.features, label=file.label, code=code_digest("preprocessing"))

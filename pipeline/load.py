@@ -1,0 +1,95 @@
+"""Reads a pipeline file into its typed form, or says everything that is wrong with it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from pipeline.config import PipelineFile
+from pipeline.mistakes import Location, Mistake, PipelineFileError, explain
+from preprocessing.errors import UserError
+
+
+class Source:
+    """A pipeline file's text, which knows the line of each key."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        yaml = YAML(typ="safe", pure=True)
+        try:
+            text = path.read_text(encoding="utf-8")
+            self._root: Node | None = yaml.compose(text)
+            self.values = yaml.load(text)
+        except FileNotFoundError:
+            raise UserError(f"{path}: there is no such file") from None
+        except IsADirectoryError:
+            raise UserError(f"{path}: this is a folder; name the pipeline file in it") from None
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}: not a text file in UTF-8 (byte {error.start})") from None
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            problem = " ".join(filter(None, (error.context, error.problem)))
+            line = mark.line + 1 if mark else 1
+            raise PipelineFileError([Mistake(str(path), line, "", f"not YAML: {problem}")]) from None
+
+    def mistake(self, location: Location, message: str) -> Mistake:
+        """A mistake at a place in the file; where the place itself is absent, at what encloses it."""
+        line, shown = self._find(location)
+        return Mistake(str(self.path), line, shown, message)
+
+    def _find(self, location: Location) -> tuple[int, str]:
+        node, line = self._root, (self._root.start_mark.line if self._root else 0)
+        shown = ""
+        for step in location:
+            if isinstance(node, SequenceNode) and isinstance(step, int):
+                shown += f"[{step}]"
+                node = node.value[step] if step < len(node.value) else None
+                line = node.start_mark.line if node else line
+            elif step != "[key]":
+                shown += f".{step}" if shown else str(step)
+                pairs = node.value if isinstance(node, MappingNode) else ()
+                key, node = next(((key, value) for key, value in pairs if key.value == str(step)), (None, None))
+                line = key.start_mark.line if key else line
+        return line + 1, shown
+
+
+def load(path: Path) -> tuple[PipelineFile, Source]:
+    """The pipeline file at `path`, and its text for placing later mistakes in.
+
+    Relative paths in it count from its folder and come out absolute.
+
+    Raises:
+        PipelineFileError: with every mistake in the file.
+        UserError: where there is no readable file.
+    """
+    source = Source(path)
+    if not isinstance(source.values, Mapping):
+        raise PipelineFileError([source.mistake((), "a pipeline file is a mapping of keys such as name, data, features")])
+    try:
+        return PipelineFile.model_validate(source.values, context=_context(path, source.values)), source
+    except ValidationError as error:
+        schema = json_schema()
+        found = [source.mistake(item["loc"], explain(item, schema)) for item in error.errors()]
+        raise PipelineFileError(found) from None
+
+
+def _context(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What one section must know of another: given beside the values, so that every mistake is found in one pass."""
+    features = values.get("features")
+    return {
+        "folder": str(path.absolute().parent),
+        "features": [str(name) for name in features] if isinstance(features, Mapping) else None,
+    }
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of the pipeline file, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **PipelineFile.model_json_schema(by_alias=True),
+        "title": "Hubline pipeline file",
+    }

@@ -1,0 +1,9 @@
+"""What is raised when something the user gave is wrong; every other exception is a fault of ours."""
+
+
+class UserError(Exception):
+    """A mistake in what the user gave: its message alone says what, where, and what would be right."""
+
+
+class DataError(UserError):
+    """A record or file of the data that cannot be used; the message names it."""

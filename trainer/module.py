@@ -1,0 +1,262 @@
+"""What a TensorFlow Hub module offers, read from its SavedModel."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import tensorflow as tf
+from pydantic import Field
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+from tensorflow.core.framework import variable_pb2
+
+from preprocessing.config import Features
+from preprocessing.errors import UserError
+from preprocessing.section import Section
+from trainer.config import Hub
+
+
+class Tensor(Section):
+    """A tensor's dtype and shape; None stands for a dimension that may vary, no shape for an unknown rank."""
+
+    dtype: str
+    shape: tuple[int | None, ...] | None
+
+    def __str__(self) -> str:
+        """For example `float32[?, 224, 224, 3]`."""
+        if self.shape is None:
+            return f"{self.dtype}[...]"
+        return f"{self.dtype}[{', '.join('?' if size is None else str(size) for size in self.shape)}]"
+
+
+class Variable(Section):
+    """A variable of a module."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...] | None
+    trainable: bool
+
+
+class Function(Section):
+    """Something of a module that can be called: its inputs and outputs by name."""
+
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+
+class Module(Section):
+    """What a module offers."""
+
+    format: Literal["TF1", "TF2"]
+    call: Function | None = None
+    """The module itself, where it can be called (a TF2 reusable SavedModel)."""
+    signatures: dict[str, Function] = Field(default_factory=dict)
+    variables: tuple[Variable, ...] = ()
+
+    def function(self, hub: Hub) -> Function:
+        """What `hub` calls: the named signature, the module itself, or the one signature there is.
+
+        Raises:
+            UserError: where the module has no such thing.
+        """
+        name = signature_name(self, hub)
+        if name is None and self.call is not None:
+            return self.call
+        if name not in self.signatures:
+            offered = ", ".join(sorted(self.signatures)) or "none"
+            wanted = f"no signature '{name}'" if name else "nothing to call and several signatures"
+            raise UserError(f"the module has {wanted}; its signatures are: {offered}")
+        return self.signatures[name]
+
+
+def signature_name(module: Module, hub: Hub) -> str | None:
+    """The signature that `hub` calls; None for the module itself."""
+    if hub.signature or module.call is not None:
+        return hub.signature
+    for usual in ("default", "serving_default"):
+        if usual in module.signatures:
+            return usual
+    return next(iter(module.signatures)) if len(module.signatures) == 1 else None
+
+
+def output_name(function: Function, hub: Hub) -> str:
+    """The name of the output that `hub` uses.
+
+    Raises:
+        UserError: where the function has no such output.
+    """
+    if hub.output in function.outputs:
+        return hub.output
+    if hub.output == "default" and len(function.outputs) == 1:
+        return next(iter(function.outputs))
+    raise UserError(f"the module has no output '{hub.output}'; its outputs are: {', '.join(sorted(function.outputs))}")
+
+
+def check_fits(module: Module, hub: Hub, features: Features) -> None:
+    """Makes sure that a module can be fed from the features and that a head can stand on its output.
+
+    Raises:
+        UserError: where a signature, an input or an output is missing, or a shape or dtype does not fit.
+    """
+    function = module.function(hub)
+    if len(function.inputs) == 1 and len(hub.inputs) == 1:
+        pairs = list(zip(function.inputs, hub.inputs.values(), strict=True))
+    else:
+        unknown, unfed = sorted(hub.inputs.keys() - function.inputs), sorted(function.inputs.keys() - hub.inputs)
+        if unknown or unfed:
+            wrong = f"has no input '{unknown[0]}'" if unknown else f"has an input '{unfed[0]}' that no feature feeds"
+            raise UserError(f"the module {wrong}; its inputs are: {_listed(function.inputs)}")
+        pairs = list(hub.inputs.items())
+    for name, feature_name in pairs:
+        wanted, feature = function.inputs[name], features[feature_name]
+        given = Tensor(dtype="float32", shape=(None, *feature.size, feature.channels))
+        if not _compatible(wanted, given):
+            raise UserError(
+                f"the module's input '{name}' takes {wanted}, but the feature '{feature_name}' gives {given}"
+                f"{_better_size(wanted)}"
+            )
+    output = function.outputs[output_name(function, hub)]
+    if output.shape is not None and (len(output.shape) != 2 or output.shape[1] is None):
+        raise UserError(
+            f"the module's output '{output_name(function, hub)}' is {output}, but a head needs a vector for each "
+            f"example, [?, n]; the outputs are: {_listed(function.outputs)}"
+        )
+
+
+def _better_size(wanted: Tensor) -> str:
+    shape = wanted.shape
+    if wanted.dtype != "float32" or shape is None or len(shape) != 4 or None in shape[1:]:
+        return ""
+    return f"; give the feature size: [{shape[1]}, {shape[2]}] and channels: {shape[3]}"
+
+
+def _listed(tensors: Mapping[str, Tensor]) -> str:
+    return ", ".join(f"{name} {tensor}" for name, tensor in sorted(tensors.items())) or "none"
+
+
+def _compatible(wanted: Tensor, given: Tensor) -> bool:
+    return wanted.dtype == given.dtype and tf.TensorShape(wanted.shape).is_compatible_with(tf.TensorShape(given.shape))
+
+
+def inspect(path: str) -> Module:
+    """Reads what the module in a folder offers.
+
+    Args:
+        path: A folder with a SavedModel: a TF2 one, or a TF1 hub module.
+
+    Raises:
+        UserError: where the folder holds no SavedModel that TensorFlow can load.
+    """
+    proto_file = f"{path}/saved_model.pb"
+    if not tf.io.gfile.exists(proto_file):
+        raise UserError(f"{path}: not a SavedModel: there is no saved_model.pb in it")
+    saved_model = saved_model_pb2.SavedModel()
+    try:
+        with tf.io.gfile.GFile(proto_file, "rb") as file:
+            saved_model.ParseFromString(file.read())
+    except Exception as error:  # the protobuf versions of the two stacks raise different types
+        raise UserError(f"{proto_file}: not a SavedModel: {error}") from error
+    if any(graph.HasField("object_graph_def") for graph in saved_model.meta_graphs):
+        return _inspect_tf2(path)
+    return _inspect_tf1(saved_model)
+
+
+def _inspect_tf2(path: str) -> Module:
+    try:
+        loaded = tf.saved_model.load(path)
+    except (tf.errors.OpError, OSError, ValueError, FileNotFoundError) as error:
+        raise UserError(f"{path}: TensorFlow cannot load this SavedModel: {error}") from error
+    variables = list(getattr(loaded, "variables", ())) or list(_tracked_variables(loaded))
+    trainable = {id(variable) for variable in getattr(loaded, "trainable_variables", ())}
+    return Module(
+        format="TF2",
+        call=_call(loaded),
+        signatures={name: _signature(function) for name, function in loaded.signatures.items()},
+        variables=tuple(
+            Variable(
+                name=variable.name.partition(":")[0],
+                dtype=variable.dtype.name,
+                shape=tuple(variable.shape),
+                trainable=id(variable) in trainable,
+            )
+            for variable in variables
+        ),
+    )
+
+
+def _tracked_variables(loaded: Any) -> Iterable[tf.Variable]:
+    return tf.Module.variables.fget(loaded) if isinstance(loaded, tf.Module) else ()
+
+
+def _call(loaded: Any) -> Function | None:
+    functions = getattr(getattr(loaded, "__call__", None), "concrete_functions", ())
+    if not functions:
+        return None
+    # Where the module was traced for training too, the function for inference says what serving will see.
+    function = next((f for f in functions if f.structured_input_signature[1].get("training") is False), functions[0])
+    positional, named = function.structured_input_signature
+    inputs = [argument for argument in (*positional[:1], *named.values()) if _is_tensors(argument)]
+    return Function(inputs=_tensors(inputs[0] if inputs else {}, "inputs"), outputs=_tensors(function.structured_outputs, "default"))
+
+
+def _is_tensors(argument: Any) -> bool:
+    flat = tf.nest.flatten(argument)
+    return bool(flat) and all(isinstance(item, tf.TensorSpec) for item in flat)
+
+
+def _signature(function: Any) -> Function:
+    return Function(
+        inputs=_tensors(function.structured_input_signature[1], "inputs"),
+        outputs=_tensors(function.structured_outputs, "default"),
+    )
+
+
+def _tensors(structure: Any, name: str) -> dict[str, Tensor]:
+    """Tensors by name; a single one, or an unnamed one of a list, is called `name`."""
+    if isinstance(structure, Mapping):
+        return {str(key): _tensor(spec) for key, spec in structure.items() if hasattr(spec, "dtype")}
+    flat = tf.nest.flatten(structure)
+    if len(flat) == 1:
+        return {name: _tensor(flat[0])}
+    return {f"{name}_{index}": _tensor(spec) for index, spec in enumerate(flat)}
+
+
+def _tensor(spec: Any) -> Tensor:
+    return Tensor(dtype=spec.dtype.name, shape=None if spec.shape.rank is None else tuple(spec.shape.as_list()))
+
+
+def _inspect_tf1(saved_model: saved_model_pb2.SavedModel) -> Module:
+    # Hub modules keep their inference graph under the empty set of tags, other TF1 SavedModels under "serve".
+    graphs = {frozenset(graph.meta_info_def.tags): graph for graph in saved_model.meta_graphs}
+    graph = graphs.get(frozenset()) or graphs.get(frozenset({"serve"})) or saved_model.meta_graphs[0]
+    trainable = {variable.variable_name for variable in _collection(graph, "trainable_variables")}
+    return Module(
+        format="TF1",
+        signatures={
+            name: Function(inputs=_tensor_infos(signature.inputs), outputs=_tensor_infos(signature.outputs))
+            for name, signature in graph.signature_def.items()
+            if not name.startswith("__")
+        },
+        variables=tuple(_tf1_variable(graph, variable, trainable) for variable in _collection(graph, "variables")),
+    )
+
+
+def _collection(graph: meta_graph_pb2.MetaGraphDef, name: str) -> list[variable_pb2.VariableDef]:
+    values = graph.collection_def[name].bytes_list.value if name in graph.collection_def else ()
+    return [variable_pb2.VariableDef.FromString(value) for value in values]
+
+
+def _tf1_variable(graph: meta_graph_pb2.MetaGraphDef, variable: variable_pb2.VariableDef, trainable: set[str]) -> Variable:
+    name = variable.variable_name.partition(":")[0]
+    node = next((node for node in graph.graph_def.node if node.name == name), None)
+    dtype = tf.as_dtype(node.attr["dtype"].type).name if node else "unknown"
+    shape = tf.TensorShape(node.attr["shape"].shape) if node else tf.TensorShape(None)
+    return Variable(
+        name=name,
+        dtype=dtype,
+        shape=None if shape.rank is None else tuple(shape.as_list()),
+        trainable=variable.variable_name in trainable,
+    )
+
+
+def _tensor_infos(infos: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {name: _tensor(tf.TensorSpec(tf.TensorShape(info.tensor_shape), tf.as_dtype(info.dtype))) for name, info in infos.items()}
