@@ -1,10 +1,43 @@
 .DEFAULT_GOAL := help
-export TF_USE_LEGACY_KERAS = 1
 BIN := .venv/bin
+EXAMPLE := examples/digits
 
-.PHONY: help setup
+.PHONY: help setup run test test-fast test-debian13 lint format lock schema clean
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## Make .venv for the stack this machine can run (HUBLINE_STACK=tfx-1.16 or tfx-1.21 overrides)
 	@scripts/setup
+
+run: setup  ## Run the digits example, from data to a pushed model, and ask that model
+	@$(BIN)/python $(EXAMPLE)/make_data.py
+	@$(BIN)/hubline run $(EXAMPLE)/pipeline.yaml
+	@$(BIN)/hubline predict $(EXAMPLE)/serving $(EXAMPLE)/data/sample-*.png
+
+test: setup  ## Run the linters and all tests
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest
+
+test-fast: setup  ## Run the tests that take seconds
+	@$(BIN)/python -m pytest tests/unit
+
+test-debian13:  ## Run all tests on the tfx-1.21 stack in a Debian 13 root made with debootstrap (as root)
+	@scripts/test-debian13
+
+lint: setup  ## Check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup  ## Mend what the formatter and linter can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock:  ## Resolve the locks in requirements/ again
+	@scripts/lock
+
+schema: setup  ## Write the JSON schema of the pipeline file again
+	@$(BIN)/hubline schema --output pipeline/schema.json
+
+clean:  ## Remove what the example made
+	rm -rf $(EXAMPLE)/data $(EXAMPLE)/modules $(EXAMPLE)/serving $(EXAMPLE)/.hubline

@@ -11,7 +11,11 @@ setup(
     version="0.1.0",
     description="From TFRecords and a TensorFlow Hub module to a validated SavedModel in serving, on TFX",
     python_requires=">=3.10",
-    packages=find_packages(include=[f"{room}{rest}" for room in ("pipeline", "components", "preprocessing", "trainer") for rest in ("", ".*")]),
+    packages=find_packages(
+        include=[
+            f"{room}{rest}" for room in ("pipeline", "components", "preprocessing", "trainer") for rest in ("", ".*")
+        ]
+    ),
     package_data={"pipeline": ["schema.json"]},
     install_requires=["fsspec", "pydantic>=2.7", "rich>=13", "ruamel.yaml>=0.18", "typer>=0.12"],
     entry_points={"console_scripts": ["hubline=pipeline.cli:main"]},

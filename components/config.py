@@ -38,7 +38,7 @@ class Data(Section):
 
     @field_validator("split", mode="wrap")
     @classmethod
-    def _one_sort(cls, value, handler):  # noqa: ANN001, ANN206 - pydantic's own signature
+    def _one_sort(cls, value, handler):
         # Told apart here, so that a mistake is reported for the sort that was meant and not for both.
         if not isinstance(value, dict):
             return handler(value)
@@ -46,6 +46,7 @@ class Data(Section):
 
 
 Metric = Literal["accuracy", "cross_entropy", "auc", "top_3_accuracy"]
+LOWER_IS_BETTER: frozenset[Metric] = frozenset({"cross_entropy"})
 
 
 class Threshold(Section):

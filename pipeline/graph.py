@@ -1,8 +1,5 @@
 """The graph, wired in one place: nothing else makes components."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.schema_gen.component import SchemaGen
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
@@ -21,35 +18,9 @@ from components.pin.pin import Pins
 from components.pusher.component import Pusher
 from components.trainer.component import Trainer
 from pipeline.config import PipelineFile
+from pipeline.places import Places
 from preprocessing import transform
 from preprocessing.transform import TransformConfig
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a pipeline keeps what it makes, apart from the models it serves."""
-
-    root: Path
-
-    @property
-    def artifacts(self) -> Path:
-        """TFX's pipeline root."""
-        return self.root / "artifacts"
-
-    @property
-    def metadata(self) -> Path:
-        """ML Metadata's SQLite file."""
-        return self.root / "metadata.sqlite"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Outside the artifacts: TFX deletes a step's when it fails."""
-        return self.root / "checkpoints"
-
-    @property
-    def runs(self) -> Path:
-        """A folder for each run, with its log and report."""
-        return self.root / "runs"
 
 
 def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
@@ -62,6 +33,7 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
     """
     modules = {name: HubModule(name, hub, file.features, pins.modules[name]) for name, hub in file.hubs.items()}
     example_gen = ExampleGen(pins.files, file.data, file.features, file.label)
+    example_gen.add_upstream_nodes(modules.values())  # a module that does not fit is found before any data is read
     examples = example_gen.outputs["examples"]
 
     statistics_gen = StatisticsGen(examples=examples)
@@ -81,7 +53,7 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
         materialize=False,
         disable_statistics=True,
     )
-    transform_step.add_upstream_nodes([gate, *modules.values()])
+    transform_step.add_upstream_node(gate)
 
     trainer = Trainer(
         examples=examples,
@@ -99,14 +71,13 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
     evaluator = Evaluator(examples, schema, model, file.evaluation, file.label, pins.serving)
     pusher = Pusher(model, evaluator.outputs["blessing"], file.serving, pins.serving)
 
-    steps: list[BaseNode] = [
-        *modules.values(), example_gen, statistics_gen, schema_gen, validator, gate, transform_step, trainer, evaluator, pusher,
-    ]  # fmt: skip
+    data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, transform_step]
+    model_steps: list[BaseNode] = [trainer, evaluator, pusher]
     return Pipeline(
         pipeline_name=file.name,
         pipeline_root=str(places.artifacts),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(places.metadata)),
-        components=steps,
+        components=[*modules.values(), *data_steps, *model_steps],
         enable_cache=True,
         beam_pipeline_args=["--direct_running_mode=in_memory", "--direct_num_workers=1"],
     )

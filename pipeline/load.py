@@ -68,7 +68,9 @@ def load(path: Path) -> tuple[PipelineFile, Source]:
     """
     source = Source(path)
     if not isinstance(source.values, Mapping):
-        raise PipelineFileError([source.mistake((), "a pipeline file is a mapping of keys such as name, data, features")])
+        raise PipelineFileError(
+            [source.mistake((), "a pipeline file is a mapping of keys such as name, data, features")]
+        )
     try:
         return PipelineFile.model_validate(source.values, context=_context(path, source.values)), source
     except ValidationError as error:

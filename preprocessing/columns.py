@@ -1,6 +1,7 @@
 """The raw columns of a record: which are read, and how they are parsed."""
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -9,9 +10,8 @@ from tensorflow_transform.tf_metadata import schema_utils
 from preprocessing.config import Features, column_of
 from preprocessing.errors import DataError
 
-
-ParsingFeature = tf.io.FixedLenFeature | tf.io.VarLenFeature
-ParsingSpec = dict[str, ParsingFeature]
+ParsingFeature: TypeAlias = tf.io.FixedLenFeature | tf.io.VarLenFeature
+ParsingSpec: TypeAlias = dict[str, ParsingFeature]
 
 
 def input_columns(features: Features) -> list[str]:

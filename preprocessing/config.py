@@ -13,7 +13,9 @@ class ImageFeature(Section):
     kind: Literal["image"]
     column: str | None = Field(default=None, alias="from", min_length=1)
     """The column that holds the encoded image; the feature's own name where this is absent."""
-    size: tuple[Annotated[int, Field(ge=1, le=8192)], Annotated[int, Field(ge=1, le=8192)]] = Field(examples=[[224, 224]])
+    size: tuple[Annotated[int, Field(ge=1, le=8192)], Annotated[int, Field(ge=1, le=8192)]] = Field(
+        examples=[[224, 224]]
+    )
     """Height and width in pixels that the image is resized to."""
     channels: Literal[1, 3] = 3
     """3 for RGB, 1 for grey; an image of the other sort is converted."""
@@ -26,7 +28,9 @@ class ImageFeature(Section):
     @classmethod
     def _ascending(cls, value: tuple[float, float]) -> tuple[float, float]:
         if value[0] >= value[1]:
-            raise ValueError(f"the first value must be the smaller one, such as [0, 1]; got [{value[0]:g}, {value[1]:g}]")
+            raise ValueError(
+                f"the first value must be the smaller one, such as [0, 1]; got [{value[0]:g}, {value[1]:g}]"
+            )
         return value
 
 

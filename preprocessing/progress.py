@@ -16,6 +16,10 @@ def report(done: float, total: float, unit: str, **values: float) -> None:
     """
     shown = "".join(f" {name}={value:.4g}" for name, value in values.items())
     LOGGER.info(
-        "%.4g of %.4g %s%s", done, total, unit, shown,
+        "%.4g of %.4g %s%s",
+        done,
+        total,
+        unit,
+        shown,
         extra={"progress": {"done": done, "total": total, "unit": unit, "values": values}},
-    )  # fmt: skip
+    )

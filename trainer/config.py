@@ -20,7 +20,9 @@ FeatureName = Annotated[str, AfterValidator(_known_feature)]
 class Hub(Section):
     """A TensorFlow Hub module and what it is fed."""
 
-    handle: FilePath = Field(min_length=1, examples=["https://tfhub.dev/google/imagenet/mobilenet_v2_035_96/feature_vector/5"])
+    handle: FilePath = Field(
+        min_length=1, examples=["https://tfhub.dev/google/imagenet/mobilenet_v2_035_96/feature_vector/5"]
+    )
     """A folder, a .tar.gz archive, gs:// or s3://, or a tfhub.dev or Kaggle address."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """What the module must be: the archive's SHA-256, or for a folder the digest that `hubline inspect` prints."""

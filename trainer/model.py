@@ -11,7 +11,9 @@ from trainer.inputs import Tensors
 from trainer.module import inspect, output_name, signature_name
 
 
-def build(model: Model, hubs: Hubs, module_paths: Mapping[str, str], features: Features, classes: int) -> tf.keras.Model:
+def build(
+    model: Model, hubs: Hubs, module_paths: Mapping[str, str], features: Features, classes: int
+) -> tf.keras.Model:
     """Backbone and head as one Keras model.
 
     Args:

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 import tensorflow as tf
 from pydantic import Field
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow.core.framework import variable_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from preprocessing.config import Features
 from preprocessing.errors import UserError
@@ -188,14 +188,16 @@ def _tracked_variables(loaded: Any) -> Iterable[tf.Variable]:
 
 
 def _call(loaded: Any) -> Function | None:
-    functions = getattr(getattr(loaded, "__call__", None), "concrete_functions", ())
+    functions = getattr(loaded.__call__, "concrete_functions", ()) if callable(loaded) else ()
     if not functions:
         return None
     # Where the module was traced for training too, the function for inference says what serving will see.
     function = next((f for f in functions if f.structured_input_signature[1].get("training") is False), functions[0])
     positional, named = function.structured_input_signature
     inputs = [argument for argument in (*positional[:1], *named.values()) if _is_tensors(argument)]
-    return Function(inputs=_tensors(inputs[0] if inputs else {}, "inputs"), outputs=_tensors(function.structured_outputs, "default"))
+    return Function(
+        inputs=_tensors(inputs[0] if inputs else {}, "inputs"), outputs=_tensors(function.structured_outputs, "default")
+    )
 
 
 def _is_tensors(argument: Any) -> bool:
@@ -245,7 +247,9 @@ def _collection(graph: meta_graph_pb2.MetaGraphDef, name: str) -> list[variable_
     return [variable_pb2.VariableDef.FromString(value) for value in values]
 
 
-def _tf1_variable(graph: meta_graph_pb2.MetaGraphDef, variable: variable_pb2.VariableDef, trainable: set[str]) -> Variable:
+def _tf1_variable(
+    graph: meta_graph_pb2.MetaGraphDef, variable: variable_pb2.VariableDef, trainable: set[str]
+) -> Variable:
     name = variable.variable_name.partition(":")[0]
     node = next((node for node in graph.graph_def.node if node.name == name), None)
     dtype = tf.as_dtype(node.attr["dtype"].type).name if node else "unknown"
@@ -259,4 +263,7 @@ def _tf1_variable(graph: meta_graph_pb2.MetaGraphDef, variable: variable_pb2.Var
 
 
 def _tensor_infos(infos: Mapping[str, Any]) -> dict[str, Tensor]:
-    return {name: _tensor(tf.TensorSpec(tf.TensorShape(info.tensor_shape), tf.as_dtype(info.dtype))) for name, info in infos.items()}
+    return {
+        name: _tensor(tf.TensorSpec(tf.TensorShape(info.tensor_shape), tf.as_dtype(info.dtype)))
+        for name, info in infos.items()
+    }

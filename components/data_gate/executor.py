@@ -17,7 +17,11 @@ class Executor(base_executor.BaseExecutor):
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         """Raises a `DataError` that lists each anomaly with its split and column."""
         artifact = artifact_utils.get_single_instance(input_dict["anomalies"])
-        found = [line for split in artifact_utils.decode_split_names(artifact.split_names) for line in _lines(artifact, split)]
+        found = [
+            line
+            for split in artifact_utils.decode_split_names(artifact.split_names)
+            for line in _lines(artifact, split)
+        ]
         if found:
             raise DataError("the data does not fit its schema:\n" + "\n".join(found))
 

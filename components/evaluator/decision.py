@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 
-from components.config import Metric, Threshold
-from components.evaluator.metrics import lower_is_better
+from components.config import LOWER_IS_BETTER, Metric, Threshold
 from preprocessing.section import Section
 
 _ROUNDING = 1e-6
 """Two models that answer the same may differ by this much in a sum taken in another order."""
+
+DECISION = "decision.json"
+"""The file in a blessing artifact that holds the whole `Decision`."""
 
 
 class Check(Section):
@@ -65,26 +67,32 @@ def decide(
 def _checks(metric: Metric, threshold: Threshold, value: float, serving: float | None) -> list[Check]:
     found = []
 
-    def add(rule: str, bound: float, passed: bool, reason: str) -> None:
-        verdict = "passed" if passed else "failed"
-        found.append(
-            Check(
-                metric=metric, rule=rule, bound=bound, value=value, serving=serving,
-                passed=passed, reason=f"{verdict}: {reason}",
+    def add(rule: str, bound: float | None, passed: bool, reason: str) -> None:
+        if bound is not None:
+            verdict = "passed" if passed else "failed"
+            found.append(
+                Check(
+                    metric=metric,
+                    rule=rule,
+                    bound=bound,
+                    value=value,
+                    serving=serving,
+                    passed=passed,
+                    reason=f"{verdict}: {metric} {value:.4f}, {reason}",
+                )
             )
-        )  # fmt: skip
 
-    if threshold.at_least is not None:
-        add("at_least", threshold.at_least, value >= threshold.at_least, f"{metric} {value:.4f} against at least {threshold.at_least:g}")
-    if threshold.at_most is not None:
-        add("at_most", threshold.at_most, value <= threshold.at_most, f"{metric} {value:.4f} against at most {threshold.at_most:g}")
-    allowed = threshold.no_worse_than_serving_by
-    if allowed is not None and serving is None:
-        add("no_worse_than_serving_by", allowed, True, "nothing serves yet")
-    elif allowed is not None:
-        worse = value - serving if lower_is_better(metric) else serving - value
+    least, most, allowed = threshold.at_least, threshold.at_most, threshold.no_worse_than_serving_by
+    add("at_least", least, least is None or value >= least, f"must be at least {least}")
+    add("at_most", most, most is None or value <= most, f"must be at most {most}")
+    if serving is None:
+        add("no_worse_than_serving_by", allowed, True, "compared with nothing: no version serves yet")
+    else:
+        worse = value - serving if metric in LOWER_IS_BETTER else serving - value
         add(
-            "no_worse_than_serving_by", allowed, worse <= allowed + _ROUNDING,
-            f"{metric} {value:.4f} against {serving:.4f} now serving, worse by {max(worse, 0.0):.4f}; {allowed:g} is allowed",
-        )  # fmt: skip
+            "no_worse_than_serving_by",
+            allowed,
+            allowed is None or worse <= allowed + _ROUNDING,
+            f"{serving:.4f} now serving: worse by {max(worse, 0.0):.4f}, and {allowed} is allowed",
+        )
     return found

@@ -11,7 +11,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.config import Evaluation
-from components.evaluator.decision import Decision, decide
+from components.evaluator.decision import DECISION, Decision, decide
 from components.evaluator.metrics import CANDIDATE, SERVING, analyse
 from components.evaluator.predictions import ServedModel, write_predictions
 from components.example_gen.manifest import Manifest
@@ -20,9 +20,6 @@ from preprocessing.columns import parsing_spec
 from preprocessing.config import Label
 from preprocessing.errors import DataError
 from preprocessing.section import read_sections
-
-DECISION = "decision.json"
-"""In the blessing artifact: the whole `Decision`, beside TFX's own marker."""
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -39,7 +36,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
         evaluation_uri = artifact_utils.get_single_uri(output_dict["evaluation"])
 
-        models = {CANDIDATE: ServedModel(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"])))}
+        models = {
+            CANDIDATE: ServedModel(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"])))
+        }
         if serving:
             models[SERVING] = ServedModel(serving.path)
         predictions = f"{evaluation_uri}/predictions.tfrecord.gz"
@@ -55,15 +54,16 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             )
         except tf.errors.InvalidArgumentError as error:
             sources = ", ".join(Manifest.read(examples.uri).sources)
-            raise DataError(f"a record of the test split cannot be predicted on (of {sources}): {error.message}") from error
-        metrics = analyse(
-            predictions, list(models), sorted({*config.metrics, *config.thresholds}), len(classes), evaluation_uri, self._beam_args()
+            raise DataError(
+                f"a record of the test split cannot be predicted on (of {sources}): {error.message}"
+            ) from error
+        wanted = sorted({*config.metrics, *config.thresholds})
+        beam_args = self._beam_pipeline_args or []
+        metrics = analyse(predictions, list(models), wanted, len(classes), evaluation_uri, beam_args)
+        decision = decide(
+            config.thresholds, metrics[CANDIDATE], metrics.get(SERVING), serving.path if serving else None
         )
-        decision = decide(config.thresholds, metrics[CANDIDATE], metrics.get(SERVING), serving.path if serving else None)
         _bless(artifact_utils.get_single_instance(output_dict["blessing"]), decision)
-
-    def _beam_args(self) -> list[str]:
-        return self._beam_pipeline_args or []
 
 
 def _bless(artifact: Any, decision: Decision) -> None:
@@ -72,8 +72,3 @@ def _bless(artifact: Any, decision: Decision) -> None:
     io_utils.write_string_file(f"{artifact.uri}/{marker}", "")
     io_utils.write_string_file(f"{artifact.uri}/{DECISION}", decision.model_dump_json(indent=2))
     artifact.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(decision.blessed))
-
-
-def read_decision(uri: str) -> Decision:
-    """The decision that a blessing artifact holds."""
-    return Decision.model_validate_json(io_utils.read_string_file(f"{uri}/{DECISION}"))

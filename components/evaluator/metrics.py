@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import tensorflow_model_analysis as tfma
+from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.config import Metric
@@ -18,26 +19,25 @@ CANDIDATE, SERVING = "candidate", "serving"
 class _Definition:
     class_name: str
     config: dict
-    lower_is_better: bool = False
     one_against_rest: bool = False
     """Whether it is a metric of two classes, taken for each class against the others and averaged."""
 
 
 _DEFINITIONS: dict[Metric, _Definition] = {
     "accuracy": _Definition("SparseCategoricalAccuracy", {}),
-    "cross_entropy": _Definition("SparseCategoricalCrossentropy", {}, lower_is_better=True),
+    "cross_entropy": _Definition("SparseCategoricalCrossentropy", {}),
     "top_3_accuracy": _Definition("SparseTopKCategoricalAccuracy", {"k": 3}),
     "auc": _Definition("AUC", {}, one_against_rest=True),
 }
 
 
-def lower_is_better(metric: Metric) -> bool:
-    """Whether a smaller value is the better one."""
-    return _DEFINITIONS[metric].lower_is_better
-
-
 def analyse(
-    predictions: str, models: Sequence[str], metrics: Iterable[Metric], classes: int, output: str, beam_args: Sequence[str]
+    predictions: str,
+    models: Sequence[str],
+    metrics: Iterable[Metric],
+    classes: int,
+    output: str,
+    beam_args: Sequence[str],
 ) -> dict[str, dict[str, float]]:
     """Has TFMA compute metrics, and leaves its results where its own tools can read them.
 
@@ -52,14 +52,12 @@ def analyse(
     Returns:
         By model, by metric, the value over all records.
     """
-    import apache_beam as beam
-
     tfma.run_model_analysis(
         eval_config=eval_config(models, metrics, classes),
         data_location=predictions,
         file_format="tfrecords",
         output_path=output,
-        pipeline_options=beam.options.pipeline_options.PipelineOptions(list(beam_args)),
+        pipeline_options=PipelineOptions(list(beam_args)),
     )
     return _overall(output, models)
 
@@ -83,7 +81,8 @@ def eval_config(models: Sequence[str], metrics: Iterable[Metric], classes: int) 
         )
     return config_pb2.EvalConfig(
         model_specs=[
-            config_pb2.ModelSpec(name=name, prediction_key=name, label_key=LABEL, is_baseline=name == SERVING) for name in models
+            config_pb2.ModelSpec(name=name, prediction_key=name, label_key=LABEL, is_baseline=name == SERVING)
+            for name in models
         ],
         metrics_specs=specs,
         slicing_specs=[config_pb2.SlicingSpec()],
@@ -93,7 +92,9 @@ def eval_config(models: Sequence[str], metrics: Iterable[Metric], classes: int) 
 
 def _metric_config(metric: Metric) -> config_pb2.MetricConfig:
     definition = _DEFINITIONS[metric]
-    return config_pb2.MetricConfig(class_name=definition.class_name, config=json.dumps({"name": metric} | definition.config))
+    return config_pb2.MetricConfig(
+        class_name=definition.class_name, config=json.dumps({"name": metric} | definition.config)
+    )
 
 
 def _overall(output: str, models: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -25,5 +25,7 @@ def undecodable(manifest: Manifest, features: Features) -> DataError | None:
                         decode(feature, columns[column].bytes_list.value[0])
                     except tf.errors.InvalidArgumentError as error:
                         reason = error.message.partition("[Op:")[0].strip().rpartition("}}")[2].strip()
-                        return DataError(f"{path}: record {number} (counted from 0): its image '{column}' does not decode: {reason}")
+                        return DataError(
+                            f"{path}: record {number} (counted from 0): its image '{column}' does not decode: {reason}"
+                        )
     return None

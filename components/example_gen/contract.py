@@ -58,8 +58,8 @@ def _damage(path: str, compression: Literal["", "GZIP"], error: tf.errors.OpErro
         error = again
     reason = error.message.partition("[[")[0].strip().removeprefix("{{function_node")
     return (
-        f"{path}: record {readable} (counted from 0) cannot be read: the file is truncated or corrupt, or not a TFRecord "
-        f"file ({reason})"
+        f"{path}: record {readable} (counted from 0) cannot be read: the file is truncated or corrupt, or is no "
+        f"TFRecord file ({reason})"
     )
 
 
@@ -105,7 +105,9 @@ class Checker:
         for column in parsed.values():
             # One value in each row: the rows that have values are all rows, in order, once.
             rows = tf.range(column.dense_shape[0])
-            sound &= tf.shape(column.values, tf.int64)[0] == column.dense_shape[0] and tf.reduce_all(column.indices[:, 0] == rows)
+            sound &= tf.shape(column.values, tf.int64)[0] == column.dense_shape[0] and tf.reduce_all(
+                column.indices[:, 0] == rows
+            )
         for name in self._contract.images:
             starts = [tf.strings.substr(parsed[name].values, 0, len(magic)) == magic for magic in _MAGIC.values()]
             sound &= tf.reduce_all(tf.reduce_any(tf.stack(starts), axis=0))
@@ -124,7 +126,9 @@ class Checker:
             fault = find_fault(record, self._contract, dtype)
             if fault:
                 raise DataError(f"{self._path}: record {number} (counted from 0): {fault}")
-        raise DataError(f"{self._path}: records {first} to {first + len(batch) - 1}: these cannot be parsed as tf.Examples")
+        raise DataError(
+            f"{self._path}: records {first} to {first + len(batch) - 1}: these cannot be parsed as tf.Examples"
+        )
 
 
 def find_fault(record: bytes, contract: Contract, label_dtype: tf.DType | None = None) -> str | None:

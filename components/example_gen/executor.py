@@ -31,9 +31,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             fileio.makedirs(artifact_utils.get_split_uri([artifact], split))
 
         files = Files.model_validate_json(exec_properties["files"])
-        split = HashSplit.model_validate_json(exec_properties["split"]) if exec_properties["split"] else None
+        shares = HashSplit.model_validate_json(exec_properties["split"]) if exec_properties["split"] else None
         contract = Contract.model_validate_json(exec_properties["contract"])
-        shards = list(_shards(files, split, contract, artifact))
+        shards = list(_shards(files, shares, contract, artifact))
 
         counts_file = f"{self._get_tmp_dir()}/counts"
         with self._make_beam_pipeline() as pipeline:
@@ -48,7 +48,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             )
         with fileio.open(counts_file, "r") as file:
             counts = {split: int(count) for split, count in (line.split() for line in file)}
-        _refuse_empty(counts, split)
+        _refuse_empty(counts, shares)
         Manifest(sources=tuple(shard.path for shard in shards), counts=counts).write(artifact.uri)
 
 
@@ -67,5 +67,9 @@ def _refuse_empty(counts: dict[str, int], split: HashSplit | None) -> None:
     empty = [name for name in SPLITS if not counts.get(name)]
     if empty:
         got = ", ".join(f"{name} {counts.get(name, 0)}" for name in SPLITS)
-        mend = "give more data or other shares in data.split" if split else "the files that data.split names hold no record"
+        mend = (
+            "give more data or other shares in data.split"
+            if split
+            else "the files that data.split names hold no record"
+        )
         raise DataError(f"the split '{empty[0]}' is empty ({got} records): {mend}")

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 import tensorflow as tf
-from tfx.dsl.io import fileio
 
+from components import storage
 from components.config import SPLITS, HashSplit
 from components.example_gen.contract import Checker, Contract, records
 
@@ -72,5 +72,5 @@ def split_of(records: tf.Tensor | Sequence[bytes], split: HashSplit) -> np.ndarr
 
 def compression_of(path: str) -> Literal["", "GZIP"]:
     """Whether a file is GZIP, by its first bytes and not by its name."""
-    with fileio.open(path, "rb") as file:
+    with storage.open_binary(path) as file:
         return "GZIP" if file.read(2) == b"\x1f\x8b" else ""

@@ -8,7 +8,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from components.hub_module.resolve import fetch
+from components.hub_module.fetch import fetch
 from preprocessing.config import Features
 from preprocessing.errors import UserError
 from preprocessing.section import read_sections

@@ -1,10 +1,9 @@
 """Which files with which fingerprints, which modules, and which version serves now."""
 
-from tfx.dsl.io import fileio
-
+from components import storage
 from components.config import SPLITS, Data, PatternSplit
 from components.digest import tree_digest
-from components.hub_module.resolve import fingerprint
+from components.hub_module.handle import fingerprint
 from components.pusher.versions import newest_version
 from preprocessing.errors import UserError
 from preprocessing.section import Section
@@ -76,28 +75,39 @@ def pin_files(data: Data) -> Files:
     Raises:
         UserError: where a pattern matches none, or a file is in two splits.
     """
-    by_split = {split: tuple(map(_pin_file, _matches(pattern))) for split, pattern in patterns(data).items()}
+    by_split = {split: tuple(map(_pin_file, matches(pattern))) for split, pattern in patterns(data).items()}
     owner: dict[str, str] = {}
     for split, files in by_split.items():
         for file in files:
             if owner.setdefault(file.path, split) != split:
-                raise UserError(f"{file.path}: matches data.split.{owner[file.path]} and data.split.{split}; a file is in one split")
+                raise UserError(
+                    f"{file.path}: matches data.split.{owner[file.path]} and data.split.{split}; a file is in one split"
+                )
     return Files(by_split=by_split)
 
 
-def _matches(pattern: str) -> list[str]:
-    if fileio.isdir(pattern):
+def matches(pattern: str) -> list[str]:
+    """The data files in a folder, or that match a glob, sorted, but for those whose names begin with `.` or `_`.
+
+    Raises:
+        UserError: where there is none.
+    """
+    if storage.is_folder(pattern):
         pattern = f"{pattern}/*"
     hidden = (".", "_")
-    found = [path for path in fileio.glob(pattern) if not path.rpartition("/")[2].startswith(hidden) and not fileio.isdir(path)]
+    found = [
+        path
+        for path in storage.glob(pattern)
+        if not path.rpartition("/")[2].startswith(hidden) and not storage.is_folder(path)
+    ]
     if not found:
         raise UserError(f"{pattern}: no files matched; data.examples is a folder or a glob of TFRecord files")
-    return sorted(found)
+    return found
 
 
 def _pin_file(path: str) -> PinnedFile:
-    stat = fileio.stat(path)
-    return PinnedFile(path=path, size=stat.length, modified=stat.mtime_nsec)
+    stat = storage.stat(path)
+    return PinnedFile(path=path, size=stat.size, modified=stat.modified)
 
 
 def pin_serving(destination: str) -> Serving | None:

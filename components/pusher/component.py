@@ -5,8 +5,8 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
 from components.code import code_digest
-from components.pin.pin import Serving as PinnedServing
 from components.config import Serving
+from components.pin.pin import Serving as PinnedServing
 from components.pusher.executor import Executor
 
 

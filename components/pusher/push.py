@@ -5,9 +5,10 @@ import shutil
 import uuid
 from pathlib import Path
 
-from tfx.dsl.io import fileio
 from tfx.utils import io_utils
 
+from components import storage
+from components.pusher.versions import next_version
 from preprocessing.errors import UserError
 from preprocessing.section import is_remote
 
@@ -45,27 +46,16 @@ def _push_local(model: str, destination: Path) -> str:
     incoming = destination / f"{_INCOMING}{uuid.uuid4().hex}"
     try:
         io_utils.copy_dir(model, str(incoming))
-        version = destination / str(_next(str(destination)))
+        version = next_version(str(destination))
         os.rename(incoming, version)  # noqa: PTH104 - fails, as it should, where another run has made the version
     except BaseException:
         shutil.rmtree(incoming, ignore_errors=True)
         raise
-    return str(version)
-
-
-def _push_remote(model: str, destination: str) -> str:
-    version = f"{destination}/{_next(destination)}"
-    for name in fileio.listdir(model):
-        source, target = f"{model}/{name}", f"{version}/{name}"
-        if fileio.isdir(source):
-            io_utils.copy_dir(source, target)
-        elif name != "saved_model.pb":
-            io_utils.copy_file(source, target)
-    io_utils.copy_file(f"{model}/saved_model.pb", f"{version}/saved_model.pb")
     return version
 
 
-def _next(destination: str) -> int:
-    # Half a version that a killed push left in an object store has a number too, and must not be written into.
-    names = [name.rstrip("/") for name in fileio.listdir(destination)] if fileio.exists(destination) else []
-    return max((int(name) for name in names if name.isdecimal()), default=0) + 1
+def _push_remote(model: str, destination: str) -> str:
+    version = next_version(destination)
+    for path in sorted(storage.files_below(model), key="saved_model.pb".__eq__):
+        io_utils.copy_file(f"{model}/{path}", f"{version}/{path}")
+    return version

@@ -24,6 +24,7 @@ FOR_THE_MODULE = 897
 SHARDS = 4
 SIZE = 32
 CLASSES = 10
+SAMPLES = 3
 
 
 def write_records(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
@@ -71,7 +72,9 @@ def train_module(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
             layers.Dense(64, activation="relu"),
         ]
     )
-    moved = tf.keras.Sequential([layers.RandomTranslation(0.12, 0.12), layers.RandomRotation(0.03), layers.RandomZoom(0.1)])
+    moved = tf.keras.Sequential(
+        [layers.RandomTranslation(0.12, 0.12), layers.RandomRotation(0.03), layers.RandomZoom(0.1)]
+    )
     model = tf.keras.Sequential([moved, features, layers.Dropout(0.3), layers.Dense(CLASSES)])
     model.compile(
         optimizer=tf.keras.optimizers.Adam(2e-3),
@@ -79,7 +82,7 @@ def train_module(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
         metrics=["accuracy"],
     )
     data = tf.data.Dataset.from_tensor_slices((pixels, labels)).shuffle(len(labels), seed=0).batch(32)
-    history = model.fit(data, epochs=30, verbose=0)
+    history = model.fit(data, epochs=25, verbose=0)
     print(f"The module was trained on {len(labels)} digits; accuracy on them: {history.history['accuracy'][-1]:.3f}")
     tf.saved_model.save(features, str(folder))
 
@@ -93,8 +96,12 @@ def main() -> None:
 
         leave_keras_alone()
         train_module(images[:FOR_THE_MODULE], digits.target[:FOR_THE_MODULE], HERE / "modules" / "digits")
-    if len(list((HERE / "data").glob("*.tfrecord.gz"))) != SHARDS:
-        write_records(images[FOR_THE_MODULE:], digits.target[FOR_THE_MODULE:], HERE / "data")
+    if not (HERE / "data").exists():
+        unfinished = HERE / "data.unfinished"
+        write_records(images[FOR_THE_MODULE:], digits.target[FOR_THE_MODULE:], unfinished)
+        for sample, index in enumerate(range(FOR_THE_MODULE, FOR_THE_MODULE + SAMPLES)):
+            Image.fromarray(images[index]).save(unfinished / f"sample-{sample}-is-a-{digits.target[index]}.png")
+        unfinished.rename(HERE / "data")
 
 
 if __name__ == "__main__":

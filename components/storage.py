@@ -1,0 +1,76 @@
+"""Files on this machine and in object stores.
+
+Local files go by the standard library, so that looking at them needs no imports that take seconds; URLs go by TFX's
+`fileio`, which is TensorFlow's.
+"""
+
+import glob as local_glob
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from preprocessing.section import is_remote
+
+
+@dataclass(frozen=True)
+class Stat:
+    """A file's size in bytes, and when its content changed last, in nanoseconds since 1970."""
+
+    size: int
+    modified: int
+
+
+def _fileio() -> Any:
+    from tfx.dsl.io import fileio
+
+    return fileio
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file or folder."""
+    return _fileio().exists(path) if is_remote(path) else Path(path).exists()
+
+
+def is_folder(path: str) -> bool:
+    """Whether there is a folder."""
+    return _fileio().isdir(path) if is_remote(path) else Path(path).is_dir()
+
+
+def names(folder: str) -> list[str]:
+    """The names of the files and folders in a folder, sorted; none where there is no such folder."""
+    if not is_folder(folder):
+        return []
+    listed = _fileio().listdir(folder) if is_remote(folder) else os.listdir(folder)  # noqa: PTH208
+    return sorted(name.rstrip("/") for name in listed)
+
+
+def glob(pattern: str) -> list[str]:
+    """The paths that match a pattern, sorted."""
+    return sorted(_fileio().glob(pattern) if is_remote(pattern) else local_glob.glob(pattern, recursive=True))  # noqa: PTH207
+
+
+def stat(path: str) -> Stat:
+    """A file's size and time."""
+    if is_remote(path):
+        found = _fileio().stat(path)
+        return Stat(found.length, found.mtime_nsec)
+    local = Path(path).stat()
+    return Stat(local.st_size, local.st_mtime_ns)
+
+
+def open_binary(path: str) -> IO[bytes]:
+    """Opens a file to read its bytes."""
+    return _fileio().open(path, "rb") if is_remote(path) else Path(path).open("rb")
+
+
+def files_below(folder: str) -> list[str]:
+    """The files in a folder and its folders, as sorted paths relative to it."""
+    return sorted(_walk(folder))
+
+
+def _walk(folder: str) -> Iterator[str]:
+    for parent, _, found in _fileio().walk(folder) if is_remote(folder) else os.walk(folder):
+        for name in found:
+            yield f"{parent}/{name}"[len(folder.rstrip("/")) :].lstrip("/")

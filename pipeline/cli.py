@@ -1,0 +1,154 @@
+"""The `hubline` command. Nothing here imports TensorFlow or TFX before a command needs it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from preprocessing.errors import UserError
+
+app = typer.Typer(
+    name="hubline",
+    help="From TFRecords and a TensorFlow Hub module to a validated SavedModel in serving.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+File = Annotated[Path, typer.Argument(help="The pipeline file (YAML).", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
+
+
+def main() -> None:
+    """The entry point: a mistake in what the user gave ends with its message and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        Console(stderr=True, soft_wrap=True).print(str(error), style="red", highlight=False, markup=False)
+        if "--json" in sys.argv:
+            print(json.dumps({"status": "mistake", "mistakes": str(error).splitlines()}))
+        sys.exit(2)
+
+
+@app.command()
+def check(
+    file: File,
+    files: Annotated[
+        bool, typer.Option(help="Look for the local data, modules and serving folder it names, too.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Find every mistake in a pipeline file, in a second and without TensorFlow.
+
+    Example: hubline check examples/digits/pipeline.yaml
+    """
+    from pipeline.load import load
+    from pipeline.preflight import preflight
+
+    pipeline, source = load(file)
+    if files:
+        preflight(pipeline, source)
+    if as_json:
+        print(json.dumps({"status": "succeeded", "name": pipeline.name}))
+    else:
+        Console().print(f"{file}: no mistakes", highlight=False)
+
+
+@app.command()
+def run(
+    file: File,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where artifacts, metadata, checkpoints and logs go; .hubline/NAME beside the file by default."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a pipeline file on this machine: ingest, train, evaluate, push.
+
+    What has not changed since the last run is not done again. Exit code: 0 done, 1 failed or not blessed, 2 a mistake
+    in what was given.
+
+    Example: hubline run examples/digits/pipeline.yaml
+    """
+    from pipeline.run import run as run_file
+
+    result, code = run_file(file, root, quiet=as_json)
+    if as_json:
+        print(result.model_dump_json())
+    raise typer.Exit(code)
+
+
+@app.command()
+def inspect(
+    handle: Annotated[
+        str, typer.Argument(help="A folder, .tar.gz, gs://, s3://, tfhub.dev or Kaggle handle.", show_default=False)
+    ],
+    as_json: Json = False,
+) -> None:
+    """Show what a hub module offers: signatures, inputs and outputs, variables, digest.
+
+    Example: hubline inspect examples/digits/modules/digits
+    """
+    from pipeline.output import quiet
+
+    quiet()
+    from pipeline.inspect import inspect_handle, show_module
+
+    module, sha256 = inspect_handle(handle)
+    if as_json:
+        print(json.dumps({"status": "succeeded", "handle": handle, "sha256": sha256, **module.model_dump(mode="json")}))
+    else:
+        show_module(Console(), handle, sha256, module)
+
+
+@app.command()
+def predict(
+    model: Annotated[
+        str, typer.Argument(help="A version's folder, or a serving folder (its newest version).", show_default=False)
+    ],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Image files, or TFRecord files of tf.Examples.", show_default=False)
+    ],
+    as_json: Json = False,
+) -> None:
+    """Ask a pushed model about image files or TFRecords.
+
+    Example: hubline predict examples/digits/serving photo.png
+    """
+    from pipeline.output import quiet
+
+    quiet()
+    from pipeline.predict import predict_inputs, show_predictions
+
+    predictions = predict_inputs(model, inputs)
+    if as_json:
+        print(json.dumps({"status": "succeeded", "predictions": predictions}))
+    else:
+        show_predictions(Console(), predictions)
+
+
+@app.command()
+def schema(
+    output: Annotated[Path | None, typer.Option(help="The file to write; standard output by default.")] = None,
+) -> None:
+    """Print the JSON schema of the pipeline file, for completion and checks in an editor.
+
+    Example: hubline schema --output pipeline.schema.json
+    """
+    from pipeline.load import json_schema
+
+    text = json.dumps(json_schema(), indent=2) + "\n"
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        output.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""What a run shows a person while it works, and at its end."""
+
+import logging
+import time
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.result import Result, Step
+from preprocessing.progress import LOGGER
+
+
+class Display(logging.Handler):
+    """A live table of steps on a terminal, a line for each step elsewhere; hears of progress through `logging`."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.INFO)
+        self._console = console
+        self._steps: list[str] = ["pin"]
+        self._starting = True
+        self._done: dict[str, Step] = {}
+        self._current: str | None = None
+        self._started = 0.0
+        self._progress: dict = {}
+        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=5, transient=True)
+
+    def __enter__(self) -> "Display":
+        LOGGER.setLevel(logging.INFO)
+        LOGGER.addHandler(self)
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        LOGGER.removeHandler(self)
+        if self._console.is_terminal:
+            # The live table is wiped; what stays is the state that each step came to.
+            self._live.stop()
+            self._console.print(self._table())
+
+    def planned(self, steps: list[str]) -> None:
+        """The steps of the run, in their order."""
+        self._steps += steps
+        self._starting = False
+
+    def started(self, step: str) -> None:
+        """A step begins."""
+        self._current, self._started, self._progress = step, time.monotonic(), {}
+        if not self._console.is_terminal:
+            self._console.print(f"{step} …", highlight=False)
+
+    def finished(self, step: Step) -> None:
+        """A step is done."""
+        self._done[step.id] = step
+        self._current = None
+        if not self._console.is_terminal:
+            state = "cached" if step.cached else f"done in {step.seconds:.1f} s"
+            self._console.print(f"{step.id} {state}", highlight=False)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Takes up progress that a step reported."""
+        self._progress = getattr(record, "progress", {})
+
+    def _render(self) -> RenderableType:
+        if self._starting and self._current is None:
+            return Group(self._table(), Spinner("dots", "starting TFX"))
+        return self._table()
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False)
+        table.add_column("step")
+        table.add_column("state")
+        table.add_column("time", justify="right")
+        table.add_column("progress")
+        for step in self._steps:
+            table.add_row(step, *self._row(step))
+        return table
+
+    def _row(self, step: str) -> tuple[RenderableType, str, str]:
+        if step in self._done:
+            done = self._done[step]
+            return Text("cached", "cyan") if done.cached else Text("done", "green"), f"{done.seconds:.1f} s", ""
+        if step == self._current:
+            elapsed = time.monotonic() - self._started
+            return Text("running", "yellow"), f"{elapsed:.1f} s", _progress_text(self._progress, elapsed)
+        return Text("waiting", "dim"), "", ""
+
+
+def _progress_text(progress: dict, elapsed: float) -> str:
+    """For example `1,260 of 7,560 examples, 8 s left, epoch 2, loss 0.41`."""
+    if not progress:
+        return ""
+    done, total = progress["done"], progress["total"]
+    parts = [f"{done:,.0f} of {total:,.0f} {progress['unit']}"]
+    if 0 < done < total:
+        parts.append(f"{elapsed * (total - done) / done:.0f} s left")
+    parts += [f"{name} {value:.4g}" for name, value in progress["values"].items()]
+    return ", ".join(parts)
+
+
+def show_result(console: Console, result: Result, file: Path) -> None:
+    """What a run came to, and what to do next."""
+    if result.decision:
+        console.print(_metrics_table(result))
+        for check in result.decision.checks:
+            console.print(f"  {check.reason}", style=None if check.passed else "red", highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.print(_steps_table(result))
+    headline = {
+        "succeeded": "[green]Done[/]",
+        "not_blessed": "[red]Not blessed[/]: the model misses a threshold, and nothing was pushed",
+        "failed": "[red]Failed[/]",
+        "interrupted": "[yellow]Interrupted[/]; the same command goes on from the last checkpoint",
+    }[result.status]
+    console.print(f"{headline} in {result.seconds:.1f} s.")
+    if result.error:
+        console.print(result.error, style="red", highlight=False, soft_wrap=True)
+    if result.pushed_model:
+        what = "Pushed" if result.newly_pushed else "Serving, unchanged"
+        console.print(f"{what}: {result.pushed_model}", highlight=False, soft_wrap=True)
+    console.print(f"Report: {result.report}", highlight=False, soft_wrap=True)
+    console.print(f"Log:    {result.log}", highlight=False, soft_wrap=True)
+    if result.status == "succeeded":
+        console.print(f"Next:   hubline predict {result.pushed_model} IMAGE…", highlight=False, soft_wrap=True)
+    elif result.status == "not_blessed":
+        console.print(
+            f"Next:   train longer or another head, or mend evaluation.thresholds in {file}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _metrics_table(result: Result) -> Table:
+    decision = result.decision
+    assert decision is not None
+    table = Table("metric", "this model", "serving", box=None, pad_edge=False)
+    for metric, value in decision.metrics.items():
+        serving = (decision.serving_metrics or {}).get(metric)
+        table.add_row(metric, f"{value:.4f}", "" if serving is None else f"{serving:.4f}")
+    return table
+
+
+def _steps_table(result: Result) -> Table:
+    table = Table("step", "time", "", box=None, pad_edge=False)
+    for step in result.steps:
+        table.add_row(step.id, f"{step.seconds:.1f} s", "cached" if step.cached else "")
+    return table

@@ -1,0 +1,97 @@
+"""Runs a pipeline on this machine, by TFX's local runner."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+from unittest import mock
+
+from ml_metadata.proto import metadata_store_pb2
+from tfx.orchestration import metadata
+from tfx.orchestration.local import local_dag_runner
+from tfx.orchestration.pipeline import Pipeline
+from tfx.orchestration.portable import launcher
+
+from components.evaluator.decision import DECISION, Decision
+from components.pusher.executor import DESTINATION, PUSHED
+from pipeline.result import Step
+
+
+class Listener(Protocol):
+    """Hears of each step."""
+
+    def planned(self, steps: list[str]) -> None:
+        """The steps of the run, in their order."""
+
+    def started(self, step: str) -> None:
+        """A step begins."""
+
+    def finished(self, step: Step) -> None:
+        """A step is done, or its earlier result was taken."""
+
+
+class Run:
+    """One run of a pipeline, and what it has come to so far."""
+
+    def __init__(self, pipeline: Pipeline, listener: Listener) -> None:
+        self._pipeline = pipeline
+        self._listener = listener
+        self._executions: dict[str, int] = {}
+        self.steps: list[Step] = []
+
+    def run(self) -> None:
+        """Runs every step that its cache does not answer for. Raises what the step that failed raised."""
+        self._listener.planned([component.id for component in self._pipeline.components])
+        with _hearing_of_steps(self._launch):
+            local_dag_runner.LocalDagRunner().run(self._pipeline)
+
+    def decision(self) -> Decision | None:
+        """The Evaluator's decision, where the run came so far."""
+        blessing = self._output("Evaluator", "blessing")
+        return Decision.model_validate_json(Path(blessing.uri, DECISION).read_text()) if blessing else None
+
+    def pushed(self) -> tuple[str | None, bool]:
+        """The version that serves after the Pusher, and whether this run pushed it."""
+        model = self._output("Pusher", "pushed_model")
+        if model is None:
+            return None, False
+        cached = next(step.cached for step in self.steps if step.id == "Pusher")
+        properties = model.custom_properties
+        return properties[DESTINATION].string_value or None, properties[PUSHED].int_value == 1 and not cached
+
+    def _launch(self, step: str, launch: Any) -> Any:
+        self._listener.started(step)
+        begin = time.monotonic()
+        execution = launch()
+        seconds = time.monotonic() - begin
+        self._executions[step] = execution.execution_id
+        cached = self._state(execution.execution_id) == metadata_store_pb2.Execution.CACHED
+        self.steps.append(Step(id=step, seconds=round(seconds, 3), cached=cached))
+        self._listener.finished(self.steps[-1])
+        return execution
+
+    def _state(self, execution: int) -> int:
+        with metadata.Metadata(self._pipeline.metadata_connection_config) as store:
+            return store.store.get_executions_by_id([execution])[0].last_known_state
+
+    def _output(self, step: str, key: str) -> metadata_store_pb2.Artifact | None:
+        if step not in self._executions:
+            return None
+        with metadata.Metadata(self._pipeline.metadata_connection_config) as store:
+            events = store.store.get_events_by_execution_ids([self._executions[step]])
+            outputs = (event for event in events if event.type == metadata_store_pb2.Event.OUTPUT)
+            ids = [event.artifact_id for event in outputs if event.path.steps[0].key == key]
+            return store.store.get_artifacts_by_id(ids)[0] if ids else None
+
+
+@contextmanager
+def _hearing_of_steps(launch: Any) -> Iterator[None]:
+    """Has the local runner launch each step through `launch(step, do_it)`; it has no hook of its own for that."""
+
+    class Launcher(launcher.Launcher):
+        def launch(self) -> Any:
+            return launch(self._pipeline_node.node_info.id, super().launch)
+
+    with mock.patch.object(local_dag_runner.launcher, "Launcher", Launcher):
+        yield

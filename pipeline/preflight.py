@@ -1,0 +1,68 @@
+"""What can be seen to be wrong with the things a pipeline file points at, before anything expensive starts."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from components import storage
+from components.hub_module.handle import check_digest, digest, mirrored
+from components.pin.pin import ALL, matches, patterns
+from pipeline.config import PipelineFile
+from pipeline.load import Source
+from pipeline.mistakes import Location, Mistake, PipelineFileError
+from preprocessing.errors import UserError
+from preprocessing.section import is_remote
+from trainer.config import Hub
+
+
+def preflight(file: PipelineFile, source: Source) -> None:
+    """Looks for the data files, local hub modules, the schema and the serving folder. What is remote is not asked for.
+
+    Raises:
+        PipelineFileError: with all that is missing, each at its line.
+    """
+    mistakes = [mistake for location, look in _looks(file) for mistake in _try(source, location, look)]
+    if mistakes:
+        raise PipelineFileError(mistakes)
+
+
+def _looks(file: PipelineFile) -> Iterator[tuple[Location, Callable[[], object]]]:
+    for split, pattern in patterns(file.data).items():
+        location = ("data", "examples") if split == ALL else ("data", "split", split)
+        if not is_remote(pattern):
+            yield location, partial(matches, pattern)
+    schema = file.data.data_schema
+    if schema and not is_remote(schema):
+        yield ("data", "schema"), partial(_look_for_schema, schema)
+    for name, hub in file.hubs.items():
+        if not is_remote(mirrored(hub.handle)):
+            yield ("hubs", name, "sha256" if hub.sha256 else "handle"), partial(_look_for_module, hub)
+    if not is_remote(file.serving.destination):
+        yield ("serving", "destination"), partial(_look_at_destination, Path(file.serving.destination))
+
+
+def _try(source: Source, location: Location, look: Callable[[], object]) -> list[Mistake]:
+    try:
+        look()
+    except UserError as error:
+        return [source.mistake(location, str(error))]
+    return []
+
+
+def _look_for_schema(path: str) -> None:
+    if not storage.exists(path) or storage.is_folder(path):
+        raise UserError(f"{path}: there is no such file; a curated schema is a schema.pbtxt")
+
+
+def _look_for_module(hub: Hub) -> None:
+    check_digest(hub.handle, digest(mirrored(hub.handle)), hub.sha256)
+
+
+def _look_at_destination(destination: Path) -> None:
+    """Writes for a moment into the serving folder, or where it is not there yet into what will hold it."""
+    ancestor = next(path for path in (destination, *destination.parents) if path.exists())
+    try:
+        tempfile.TemporaryFile(dir=ancestor).close()
+    except OSError as error:
+        raise UserError(f"{destination}: the serving folder cannot be written: {error.strerror}") from None

@@ -1,0 +1,35 @@
+"""What a run came to: what `--json` prints and `report.json` holds."""
+
+from typing import Literal
+
+from components.evaluator.decision import Decision
+from preprocessing.section import Section
+
+
+class Step(Section):
+    """How a step went."""
+
+    id: str
+    seconds: float
+    cached: bool
+
+
+class Result(Section):
+    """How a run went."""
+
+    status: Literal["succeeded", "not_blessed", "failed", "interrupted"]
+    pushed_model: str | None = None
+    """The version that serves, also where nothing new was pushed."""
+    newly_pushed: bool = False
+    blessed: bool | None = None
+    """None where the run did not come to a blessing."""
+    metrics: dict[str, float] = {}
+    decision: Decision | None = None
+    steps: tuple[Step, ...] = ()
+    """The steps of the graph, in the order they ran; `pin` runs before it, and is never cached."""
+    seconds: float
+    error: str | None = None
+    report: str
+    """The folder of `report.json`."""
+    log: str
+    """The file with the whole log."""

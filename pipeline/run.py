@@ -1,0 +1,92 @@
+"""`hubline run`: from a pipeline file to a served model, on this machine."""
+
+import time
+import traceback
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from components.pin.pin import Pins, pin
+from pipeline.config import PipelineFile
+from pipeline.display import Display, show_result
+from pipeline.load import load
+from pipeline.output import into_log
+from pipeline.places import Places
+from pipeline.preflight import preflight
+from pipeline.result import Result, Step
+from preprocessing.errors import DataError, UserError
+
+
+def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
+    """Runs a pipeline file and shows how it goes.
+
+    Args:
+        path: The pipeline file.
+        root: Where the pipeline keeps what it makes; None for `.hubline/<name>` beside the file.
+        quiet: Show nothing on standard output, which is then free for JSON.
+
+    Returns:
+        What it came to, and the exit code: 0 done, 1 failed or not blessed, 2 a mistake in what the user gave.
+
+    Raises:
+        UserError: where the file, or something it points at, is found wrong before the run begins.
+    """
+    file, source = load(path)
+    preflight(file, source)
+    places = Places((root or path.parent / ".hubline" / file.name).absolute())
+    folder = places.runs / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+    log = folder / "run.log"
+    with into_log(log) as (stdout, stderr):
+        console = Console(file=stderr if quiet else stdout)
+        console.print(f"[bold]{file.name}[/]  {path}", highlight=False)
+        result, code = _run(file, places, folder, console)
+        (folder / "report").mkdir()
+        (folder / "report" / "report.json").write_text(result.model_dump_json(indent=2))
+        show_result(console, result, path)
+    return result, code
+
+
+def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> tuple[Result, int]:
+    begin = time.monotonic()
+    run = None
+    status, error, code = "failed", None, 1
+    pins: Pins | None = None
+    try:
+        with Display(console) as display:
+            display.started("pin")
+            pins = pin(file.data, file.hubs, file.serving.destination)
+            display.finished(Step(id="pin", seconds=round(time.monotonic() - begin, 3), cached=False))
+            # Imported here: TFX takes ten seconds, and mistakes are found without it.
+            from pipeline.graph import build
+            from pipeline.local import Run
+
+            run = Run(build(file, pins, places), display)
+            run.run()
+        status, code = "succeeded", 0
+    except KeyboardInterrupt:
+        status = "interrupted"
+    except UserError as mistake:
+        traceback.print_exc()
+        error, code = str(mistake), 1 if isinstance(mistake, DataError) else 2
+    except Exception as fault:
+        traceback.print_exc()
+        error = f"{type(fault).__name__}: {fault}"
+    decision = run.decision() if run else None
+    pushed, newly = run.pushed() if run else (None, False)
+    if status == "succeeded" and decision and not decision.blessed:
+        status, code = "not_blessed", 1
+    result = Result(
+        status=status,
+        pushed_model=pushed or (pins.serving.path if pins and pins.serving else None),
+        newly_pushed=newly,
+        blessed=decision.blessed if decision else None,
+        metrics=decision.metrics if decision else {},
+        decision=decision,
+        steps=tuple(run.steps) if run else (),
+        seconds=round(time.monotonic() - begin, 3),
+        error=error,
+        report=str(folder / "report"),
+        log=str(folder / "run.log"),
+    )
+    return result, code
