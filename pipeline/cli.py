@@ -30,7 +30,7 @@ def main() -> None:
     except UserError as error:
         Console(stderr=True, soft_wrap=True).print(str(error), style="red", highlight=False, markup=False)
         if "--json" in sys.argv:
-            print(json.dumps({"status": "mistake", "mistakes": str(error).splitlines()}))
+            print(json.dumps({"status": "mistake", "error": str(error), "mistakes": getattr(error, "as_dicts", [])}))
         sys.exit(2)
 
 

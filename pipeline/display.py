@@ -116,7 +116,8 @@ def show_result(console: Console, result: Result, file: Path) -> None:
         "failed": "[red]Failed[/]",
         "interrupted": "[yellow]Interrupted[/]; the same command goes on from the last checkpoint",
     }[result.status]
-    console.print(f"{headline} in {result.seconds:.1f} s.")
+    where = f" in {result.failed_step}" if result.failed_step else ""
+    console.print(f"{headline}{where} after {result.seconds:.1f} s.")
     if result.error:
         console.print(result.error, style="red", highlight=False, soft_wrap=True)
     if result.pushed_model:

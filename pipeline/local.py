@@ -38,6 +38,8 @@ class Run:
         self._pipeline = pipeline
         self._listener = listener
         self._executions: dict[str, int] = {}
+        self.current: str | None = None
+        """The step that is running, or that failed."""
         self.steps: list[Step] = []
 
     def run(self) -> None:
@@ -61,12 +63,14 @@ class Run:
         return properties[DESTINATION].string_value or None, properties[PUSHED].int_value == 1 and not cached
 
     def _launch(self, step: str, launch: Any) -> Any:
+        self.current = step
         self._listener.started(step)
         begin = time.monotonic()
         execution = launch()
         seconds = time.monotonic() - begin
         self._executions[step] = execution.execution_id
         cached = self._state(execution.execution_id) == metadata_store_pb2.Execution.CACHED
+        self.current = None
         self.steps.append(Step(id=step, seconds=round(seconds, 3), cached=cached))
         self._listener.finished(self.steps[-1])
         return execution

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from preprocessing.errors import UserError
@@ -31,6 +31,11 @@ class PipelineFileError(UserError):
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = tuple(sorted(mistakes, key=lambda mistake: (mistake.line, mistake.key)))
         super().__init__("\n".join(map(str, self.mistakes)))
+
+    @property
+    def as_dicts(self) -> list[dict[str, str | int]]:
+        """The mistakes for machines: `file`, `line`, `key`, `message`."""
+        return [asdict(mistake) for mistake in self.mistakes]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from components import storage
 from components.example_gen.contract import records
 from components.example_gen.ingest import compression_of
 from components.pusher.versions import newest_version
-from preprocessing.errors import UserError
+from preprocessing.errors import UserError, tensorflow_reason
 from trainer.export import CLASSES, LABEL, PREDICT, SCORE, SCORES, SERVING
 
 _IMAGES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM")
@@ -61,7 +61,7 @@ def _predict_file(signatures: Any, path: str) -> Iterator[Prediction]:
             for first, batch in records(path, compression_of(path), batch_size=64):
                 yield from _named(path, signatures[SERVING](examples=batch), first)
     except tf.errors.InvalidArgumentError as error:
-        raise UserError(f"{path}: cannot be predicted on: {error.message.partition('[[')[0].strip()}") from error
+        raise UserError(f"{path}: cannot be predicted on: {tensorflow_reason(error)}") from error
 
 
 def _predict_image(signature: Any, path: str) -> Iterator[Prediction]:

@@ -28,6 +28,7 @@ class Result(Section):
     steps: tuple[Step, ...] = ()
     """The steps of the graph, in the order they ran; `pin` runs before it, and is never cached."""
     seconds: float
+    failed_step: str | None = None
     error: str | None = None
     report: str
     """The folder of `report.json`."""

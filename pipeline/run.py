@@ -85,6 +85,7 @@ def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> 
         decision=decision,
         steps=tuple(run.steps) if run else (),
         seconds=round(time.monotonic() - begin, 3),
+        failed_step=run.current if run else None,
         error=error,
         report=str(folder / "report"),
         log=str(folder / "run.log"),

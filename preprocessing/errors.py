@@ -7,3 +7,9 @@ class UserError(Exception):
 
 class DataError(UserError):
     """A record or file of the data that cannot be used; the message names it."""
+
+
+def tensorflow_reason(error: Exception) -> str:
+    """What TensorFlow says of an error, without the names of nodes, devices and operations around it."""
+    message = getattr(error, "message", str(error)).rpartition("}} ")[2]
+    return message.partition(" [Op:")[0].partition("\n")[0].strip()

@@ -14,11 +14,11 @@ from components.config import Evaluation
 from components.evaluator.decision import DECISION, Decision, decide
 from components.evaluator.metrics import CANDIDATE, SERVING, analyse
 from components.evaluator.predictions import ServedModel, write_predictions
+from components.example_gen.blame import undecodable
 from components.example_gen.manifest import Manifest
 from components.pin.pin import Serving
 from preprocessing.columns import parsing_spec
 from preprocessing.config import Label
-from preprocessing.errors import DataError
 from preprocessing.section import read_sections
 
 
@@ -53,10 +53,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 output=predictions,
             )
         except tf.errors.InvalidArgumentError as error:
-            sources = ", ".join(Manifest.read(examples.uri).sources)
-            raise DataError(
-                f"a record of the test split cannot be predicted on (of {sources}): {error.message}"
-            ) from error
+            raise undecodable(Manifest.read(examples.uri)) or error from error
         wanted = sorted({*config.metrics, *config.thresholds})
         beam_args = self._beam_pipeline_args or []
         metrics = analyse(predictions, list(models), wanted, len(classes), evaluation_uri, beam_args)

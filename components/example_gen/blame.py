@@ -5,13 +5,11 @@ import tensorflow as tf
 from components.example_gen.contract import records
 from components.example_gen.ingest import compression_of
 from components.example_gen.manifest import Manifest
-from preprocessing.config import Features, column_of
-from preprocessing.errors import DataError
-from preprocessing.image import decode
+from preprocessing.errors import DataError, tensorflow_reason
 
 
-def undecodable(manifest: Manifest, features: Features) -> DataError | None:
-    """An error that names the first record whose image does not decode; None where all do.
+def undecodable(manifest: Manifest) -> DataError | None:
+    """An error that names the first record with an image that does not decode; None where all do.
 
     Reads the sources again, record by record: for the way to a message only.
     """
@@ -19,13 +17,10 @@ def undecodable(manifest: Manifest, features: Features) -> DataError | None:
         for first, batch in records(path, compression_of(path)):
             for number, record in enumerate(batch.numpy(), start=first):
                 columns = tf.train.Example.FromString(record).features.feature
-                for name, feature in features.items():
-                    column = column_of(name, feature)
+                for column in manifest.images:
                     try:
-                        decode(feature, columns[column].bytes_list.value[0])
+                        tf.io.decode_image(columns[column].bytes_list.value[0], channels=3, expand_animations=False)
                     except tf.errors.InvalidArgumentError as error:
-                        reason = error.message.partition("[Op:")[0].strip().rpartition("}}")[2].strip()
-                        return DataError(
-                            f"{path}: record {number} (counted from 0): its image '{column}' does not decode: {reason}"
-                        )
+                        fault = f"its image '{column}' does not decode: {tensorflow_reason(error)}"
+                        return DataError(f"{path}: record {number} (counted from 0): {fault}")
     return None

@@ -6,7 +6,7 @@ from typing import Literal
 import tensorflow as tf
 
 from preprocessing.config import Features, Label, column_of
-from preprocessing.errors import DataError
+from preprocessing.errors import DataError, tensorflow_reason
 from preprocessing.section import Section
 
 _MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GIF8", "BMP": b"BM"}
@@ -56,10 +56,9 @@ def _damage(path: str, compression: Literal["", "GZIP"], error: tf.errors.OpErro
             readable += 1
     except tf.errors.OpError as again:
         error = again
-    reason = error.message.partition("[[")[0].strip().removeprefix("{{function_node")
     return (
         f"{path}: record {readable} (counted from 0) cannot be read: the file is truncated or corrupt, or is no "
-        f"TFRecord file ({reason})"
+        f"TFRecord file ({tensorflow_reason(error)})"
     )
 
 
@@ -81,7 +80,7 @@ class Checker:
             self._spec = self._spec_like(batch[0].numpy())
         try:
             sound = self._spec is not None and bool(self._is_sound(tf.io.parse_example(batch, self._spec)))
-        except tf.errors.InvalidArgumentError:
+        except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # the latter where the message quotes the record
             sound = False
         if not sound:
             self._blame(first, batch)

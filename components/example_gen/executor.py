@@ -35,21 +35,29 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         contract = Contract.model_validate_json(exec_properties["contract"])
         shards = list(_shards(files, shares, contract, artifact))
 
-        counts_file = f"{self._get_tmp_dir()}/counts"
-        with self._make_beam_pipeline() as pipeline:
-            (
-                pipeline
-                | "Files" >> beam.Create(shards)
-                | "Spread" >> beam.Reshuffle()
-                | "Ingest" >> beam.FlatMap(lambda shard: ingest(shard).items())
-                | "Count" >> beam.CombinePerKey(sum)
-                | "Line" >> beam.MapTuple(lambda split, count: f"{split} {count}")
-                | "Write" >> beam.io.WriteToText(counts_file, num_shards=1, shard_name_template="")
-            )
-        with fileio.open(counts_file, "r") as file:
-            counts = {split: int(count) for split, count in (line.split() for line in file)}
+        counts = self._ingest(shards)
         _refuse_empty(counts, shares)
-        Manifest(sources=tuple(shard.path for shard in shards), counts=counts).write(artifact.uri)
+        sources = tuple(shard.path for shard in shards)
+        Manifest(sources=sources, images=contract.images, counts=counts).write(artifact.uri)
+
+    def _ingest(self, shards: list[Shard]) -> dict[str, int]:
+        counts_file = f"{self._get_tmp_dir()}/counts"
+        try:
+            with self._make_beam_pipeline() as pipeline:
+                (
+                    pipeline
+                    | "Files" >> beam.Create(shards)
+                    | "Spread" >> beam.Reshuffle()
+                    | "Ingest" >> beam.FlatMap(lambda shard: ingest(shard).items())
+                    | "Count" >> beam.CombinePerKey(sum)
+                    | "Line" >> beam.MapTuple(lambda split, count: f"{split} {count}")
+                    | "Write" >> beam.io.WriteToText(counts_file, num_shards=1, shard_name_template="")
+                )
+        except DataError as error:
+            # Beam adds the name of its transform to the message of whatever is raised in one.
+            raise DataError(str(error).removesuffix(" [while running 'Ingest']")) from error
+        with fileio.open(counts_file, "r") as file:
+            return {split: int(count) for split, count in (line.split() for line in file)}
 
 
 def _shards(files: Files, split: HashSplit | None, contract: Contract, artifact: Any) -> Iterable[Shard]:

@@ -8,9 +8,10 @@ _FILE = "manifest.json"
 
 
 class Manifest(Section):
-    """Where the records of an Examples artifact came from, and how many each split got."""
+    """Where the records of an Examples artifact came from, what holds images in them, and how many each split got."""
 
     sources: tuple[str, ...]
+    images: tuple[str, ...]
     counts: dict[str, int]
 
     def write(self, uri: str) -> None:

@@ -29,9 +29,8 @@ class Executor(base_executor.BaseExecutor):
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         manifest = Manifest.read(examples.uri)
         model_run = artifact_utils.get_single_uri(output_dict["model_run"])
-        features = read_sections(Features, exec_properties["features"])
         job = Job(
-            features=features,
+            features=read_sections(Features, exec_properties["features"]),
             label=read_sections(Label, exec_properties["label"]),
             hubs=read_sections(Hubs, exec_properties["hubs"]),
             model=Model.model_validate_json(exec_properties["model_config"]),
@@ -53,7 +52,7 @@ class Executor(base_executor.BaseExecutor):
         try:
             curves = train(job)
         except tf.errors.InvalidArgumentError as error:
-            raise undecodable(manifest, features) or error from error
+            raise undecodable(manifest) or error from error
         with fileio.open(f"{model_run}/curves.json", "w") as file:
             file.write(json.dumps(curves))
 
