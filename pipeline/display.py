@@ -114,7 +114,7 @@ def show_result(console: Console, result: Result, file: Path) -> None:
         "succeeded": "[green]Done[/]",
         "not_blessed": "[red]Not blessed[/]: the model misses a threshold, and nothing was pushed",
         "failed": "[red]Failed[/]",
-        "interrupted": "[yellow]Interrupted[/]; the same command goes on from the last checkpoint",
+        "interrupted": "[yellow]Interrupted[/]",
     }[result.status]
     where = f" in {result.failed_step}" if result.failed_step else ""
     console.print(f"{headline}{where} after {result.seconds:.1f} s.")
@@ -127,6 +127,10 @@ def show_result(console: Console, result: Result, file: Path) -> None:
     console.print(f"Log:    {result.log}", highlight=False, soft_wrap=True)
     if result.status == "succeeded":
         console.print(f"Next:   hubline predict {result.pushed_model} IMAGE…", highlight=False, soft_wrap=True)
+    elif result.status == "interrupted":
+        console.print(
+            "Next:   the same command goes on from the finished steps and the last checkpoint", soft_wrap=True
+        )
     elif result.status == "not_blessed":
         console.print(
             f"Next:   train longer or another head, or mend evaluation.thresholds in {file}",

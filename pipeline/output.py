@@ -11,7 +11,7 @@ from typing import TextIO
 
 
 def quiet() -> None:
-    """Keeps TensorFlow's and its libraries' start-up messages off the terminal; to be called before they are imported."""
+    """Keeps the start-up messages of TensorFlow off the terminal; to be called before it is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -1,6 +1,6 @@
 """What a TensorFlow Hub module offers, read from its SavedModel."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import tensorflow as tf
@@ -156,35 +156,54 @@ def inspect(path: str) -> Module:
     except Exception as error:  # the protobuf versions of the two stacks raise different types
         raise UserError(f"{proto_file}: not a SavedModel: {error}") from error
     if any(graph.HasField("object_graph_def") for graph in saved_model.meta_graphs):
-        return _inspect_tf2(path)
+        return _inspect_tf2(path, saved_model)
     return _inspect_tf1(saved_model)
 
 
-def _inspect_tf2(path: str) -> Module:
+def _inspect_tf2(path: str, saved_model: saved_model_pb2.SavedModel) -> Module:
     try:
         loaded = tf.saved_model.load(path)
     except (tf.errors.OpError, OSError, ValueError, FileNotFoundError) as error:
         raise UserError(f"{path}: TensorFlow cannot load this SavedModel: {error}") from error
-    variables = list(getattr(loaded, "variables", ())) or list(_tracked_variables(loaded))
-    trainable = {id(variable) for variable in getattr(loaded, "trainable_variables", ())}
     return Module(
         format="TF2",
         call=_call(loaded),
         signatures={name: _signature(function) for name, function in loaded.signatures.items()},
-        variables=tuple(
-            Variable(
-                name=variable.name.partition(":")[0],
-                dtype=variable.dtype.name,
-                shape=tuple(variable.shape),
-                trainable=id(variable) in trainable,
-            )
-            for variable in variables
-        ),
+        variables=tuple(_variables(loaded) or _saved_variables(saved_model)),
     )
 
 
-def _tracked_variables(loaded: Any) -> Iterable[tf.Variable]:
-    return tf.Module.variables.fget(loaded) if isinstance(loaded, tf.Module) else ()
+def _variables(loaded: Any) -> list[Variable]:
+    """The variables that a module says it has, as reusable SavedModels do."""
+    trainable = {id(variable) for variable in getattr(loaded, "trainable_variables", ())}
+    return [
+        Variable(
+            name=variable.name.partition(":")[0],
+            dtype=variable.dtype.name,
+            shape=_shape(variable.shape),
+            trainable=id(variable) in trainable,
+        )
+        for variable in getattr(loaded, "variables", ())
+    ]
+
+
+def _saved_variables(saved_model: saved_model_pb2.SavedModel) -> list[Variable]:
+    """All variables that a SavedModel holds."""
+    nodes = saved_model.meta_graphs[0].object_graph_def.nodes
+    saved = [node.variable for node in nodes if node.WhichOneof("kind") == "variable"]
+    return [
+        Variable(
+            name=variable.name,
+            dtype=tf.as_dtype(variable.dtype).name,
+            shape=_shape(tf.TensorShape(variable.shape)),
+            trainable=variable.trainable,
+        )
+        for variable in saved
+    ]
+
+
+def _shape(shape: tf.TensorShape) -> tuple[int | None, ...] | None:
+    return None if shape.rank is None else tuple(shape.as_list())
 
 
 def _call(loaded: Any) -> Function | None:
@@ -223,7 +242,7 @@ def _tensors(structure: Any, name: str) -> dict[str, Tensor]:
 
 
 def _tensor(spec: Any) -> Tensor:
-    return Tensor(dtype=spec.dtype.name, shape=None if spec.shape.rank is None else tuple(spec.shape.as_list()))
+    return Tensor(dtype=spec.dtype.name, shape=_shape(spec.shape))
 
 
 def _inspect_tf1(saved_model: saved_model_pb2.SavedModel) -> Module:
@@ -257,7 +276,7 @@ def _tf1_variable(
     return Variable(
         name=name,
         dtype=dtype,
-        shape=None if shape.rank is None else tuple(shape.as_list()),
+        shape=_shape(shape),
         trainable=variable.variable_name in trainable,
     )
 

@@ -19,7 +19,7 @@ class Contract(Section):
     """Columns of encoded images."""
     label: str
     """The column of the label."""
-    classes: tuple[str, ...] | None
+    classes: tuple[str, ...] | None = None
     """The classes: a string label is one of them, an integer one is the position of one. Any value where absent."""
 
     @classmethod

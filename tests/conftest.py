@@ -1,0 +1,20 @@
+"""What every test may use."""
+
+import os
+
+# Before TensorFlow is imported: Keras 2, as the packages themselves settle it, and no start-up messages.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data sets, where they are there."""
+    path = Path(os.environ.get("HUBLINE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip(f"no real data sets at {path}; HUBLINE_DATA names their folder")
+    return path
