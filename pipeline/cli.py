@@ -95,16 +95,16 @@ def inspect(
 
     Example: hubline inspect examples/digits/modules/digits
     """
-    from pipeline.output import quiet
+    from pipeline.output import NOWHERE, into_log
 
-    quiet()
-    from pipeline.inspect import inspect_handle, show_module
+    with into_log(NOWHERE) as (stdout, _):
+        from pipeline.inspect import inspect_handle, show_module
 
-    module, sha256 = inspect_handle(handle)
+        module, sha256 = inspect_handle(handle)
+        if not as_json:
+            show_module(Console(file=stdout), handle, sha256, module)
     if as_json:
         print(json.dumps({"status": "succeeded", "handle": handle, "sha256": sha256, **module.model_dump(mode="json")}))
-    else:
-        show_module(Console(), handle, sha256, module)
 
 
 @app.command()
@@ -121,16 +121,16 @@ def predict(
 
     Example: hubline predict examples/digits/serving photo.png
     """
-    from pipeline.output import quiet
+    from pipeline.output import NOWHERE, into_log
 
-    quiet()
-    from pipeline.predict import predict_inputs, show_predictions
+    with into_log(NOWHERE) as (stdout, _):
+        from pipeline.predict import predict_inputs, show_predictions
 
-    predictions = predict_inputs(model, inputs)
+        predictions = predict_inputs(model, inputs)
+        if not as_json:
+            show_predictions(Console(file=stdout), predictions)
     if as_json:
         print(json.dumps({"status": "succeeded", "predictions": predictions}))
-    else:
-        show_predictions(Console(), predictions)
 
 
 @app.command()

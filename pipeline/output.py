@@ -3,18 +3,12 @@
 import logging
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-
-def quiet() -> None:
-    """Keeps the start-up messages of TensorFlow off the terminal; to be called before it is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.simplefilter("ignore")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+NOWHERE = Path(os.devnull)
 
 
 @contextmanager
@@ -22,7 +16,7 @@ def into_log(path: Path) -> Iterator[tuple[TextIO, TextIO]]:
     """Sends standard output and error into a file, those of C++ and of child processes too.
 
     Args:
-        path: The log file; what is there is kept.
+        path: The log file; what is there is kept. `NOWHERE` keeps nothing.
 
     Yields:
         The real standard output and standard error, for what a person is to see.

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from components import storage
 from components.example_gen.contract import records
@@ -87,7 +87,7 @@ def _named(path: str, answer: dict[str, tf.Tensor], first: int | None) -> Iterat
 
 def show_predictions(console: Console, predictions: list[Prediction]) -> None:
     """Prints a row for each prediction: the best class, and the next two."""
-    table = Table("input", "record", "label", "score", "next", box=None, pad_edge=False)
+    table = Table(Column("input", overflow="fold"), "record", "label", "score", "next", box=None, pad_edge=False)
     for prediction in predictions:
         others = sorted(prediction["scores"].items(), key=lambda item: -item[1])[1:3]
         table.add_row(

@@ -137,7 +137,11 @@ def test_no_such_file_and_not_text(tmp_path: Path) -> None:
         load(tmp_path / "binary.yaml")
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))  # fmt: skip
+def nested(inner: st.SearchStrategy) -> st.SearchStrategy:
+    return st.lists(inner) | st.dictionaries(st.text(), inner)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), nested, max_leaves=8))
 def test_any_value_in_any_section_gives_placed_mistakes_and_never_a_fault(tmp_path_factory, value) -> None:
     folder = tmp_path_factory.mktemp("any")
     path = write(folder, json.dumps({"name": value, "features": value, "hubs": {"net": value}, "training": value}))

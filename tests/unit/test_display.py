@@ -1,0 +1,85 @@
+"""What a run shows."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline.display import Display, show_result
+from pipeline.output import into_log
+from pipeline.result import Result, Step
+from preprocessing.progress import report
+
+
+def test_a_terminal_shows_steps_with_state_time_and_progress() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
+    with Display(console) as display:
+        display.finished(Step(id="pin", seconds=0.1, cached=False))
+        display.planned(["ExampleGen", "Trainer", "Pusher"])
+        display.finished(Step(id="ExampleGen", seconds=0.04, cached=True))
+        display.started("Trainer")
+        report(250, 1000, "examples", epoch=2, loss=0.5)
+        rendered = Console(file=io.StringIO(), width=120)
+        rendered.print(display._render())
+    text = rendered.file.getvalue()  # type: ignore[attr-defined]
+    assert [line.split()[:2] for line in text.splitlines()[1:]] == [
+        ["pin", "done"], ["ExampleGen", "cached"], ["Trainer", "running"], ["Pusher", "waiting"],
+    ]  # fmt: skip
+    assert "250 of 1,000 examples" in text and "s left" in text and "epoch 2, loss 0.5" in text
+
+
+def test_elsewhere_each_step_is_a_line() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    with Display(console) as display:
+        display.started("Trainer")
+        display.finished(Step(id="Trainer", seconds=3.21, cached=False))
+    assert console.file.getvalue().splitlines() == ["Trainer …", "Trainer done in 3.2 s"]  # type: ignore[attr-defined]
+
+
+def test_the_end_of_a_failed_run_names_step_error_and_log() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    result = Result(
+        status="failed", failed_step="ExampleGen", error="a.gz: record 3: no label", seconds=4, report="r", log="l.log"
+    )
+    show_result(console, result, Path("p.yaml"))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Failed in ExampleGen" in text and "a.gz: record 3: no label" in text and "l.log" in text
+
+
+def test_what_libraries_print_goes_into_the_log_even_from_other_processes(tmp_path: Path) -> None:
+    program = f"""
+import os, subprocess, sys
+from pathlib import Path
+from pipeline.output import into_log
+with into_log(Path({str(tmp_path / "run.log")!r})) as (stdout, stderr):
+    print("from python")
+    os.write(2, b"from C\\n")
+    subprocess.run(["echo", "from a child"])
+    print("for a person", file=stdout)
+print("afterwards")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ)
+    assert done.stdout.splitlines() == ["for a person", "afterwards"]
+    assert done.stderr == ""
+    log = (tmp_path / "run.log").read_text()
+    assert all(text in log for text in ("from python", "from C", "from a child"))
+
+
+def test_into_log_puts_things_back_after_an_error(tmp_path: Path, capfd) -> None:
+    try:
+        with into_log(tmp_path / "log"):
+            raise RuntimeError
+    except RuntimeError:
+        print("back")
+    assert capfd.readouterr().out == "back\n"
+
+
+def test_a_result_is_one_line_of_json() -> None:
+    result = Result(status="succeeded", seconds=1, report="r", log="l", steps=(Step(id="a", seconds=1, cached=True),))
+    text = result.model_dump_json()
+    assert "\n" not in text
+    assert json.loads(text)["steps"] == [{"id": "a", "seconds": 1.0, "cached": True}]

@@ -1,0 +1,227 @@
+"""Digests, versions, pins, handles: what is known of files before a run."""
+
+import subprocess
+import tarfile
+from pathlib import Path
+
+import fsspec
+import pytest
+import tensorflow as tf
+
+from components.code import code_digest
+from components.config import Data, PatternSplit
+from components.digest import file_digest, tree_digest
+from components.hub_module.fetch import fetch
+from components.hub_module.handle import MIRROR, fingerprint
+from components.pin.pin import pin_files, pin_serving
+from components.pusher import push as pushing
+from components.pusher.push import push
+from components.pusher.versions import newest_version, versions
+from preprocessing.errors import UserError
+from tests import make
+
+
+def tree(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        path = folder / name.replace("__", "/").replace("_pb", ".pb")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def test_digests_are_what_the_shell_prints(tmp_path: Path) -> None:
+    tree(tmp_path / "m", saved_model_pb="graph", variables__a="1", **{"assets__b c": "2", "Z": "3"})
+    shell = "find . -type f | sed 's,^./,,' | LC_ALL=C sort | xargs -d '\\n' sha256sum | sha256sum | cut -d' ' -f1"
+    printed = subprocess.check_output(shell, shell=True, cwd=tmp_path / "m", text=True).strip()
+    assert tree_digest(str(tmp_path / "m")) == printed
+    printed = subprocess.check_output(["sha256sum", "m/Z"], cwd=tmp_path, text=True).split()[0]
+    assert file_digest(str(tmp_path / "m" / "Z")) == printed
+
+
+def test_a_tree_digest_sees_names_and_contents_but_not_times(tmp_path: Path) -> None:
+    one = tree_digest(str(tree(tmp_path / "one", a="1", b="2")))
+    assert tree_digest(str(tree(tmp_path / "same", b="2", a="1"))) == one
+    assert tree_digest(str(tree(tmp_path / "renamed", a="1", c="2"))) != one
+    assert tree_digest(str(tree(tmp_path / "changed", a="1", b="3"))) != one
+
+
+def test_code_digest_sees_every_module_below_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "probe_package"
+    (package / "inner").mkdir(parents=True)
+    for name in ("__init__.py", "inner/__init__.py", "inner/deep.py"):
+        (package / name).write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = code_digest("probe_package")
+    assert code_digest("probe_package") == before
+    (package / "inner" / "deep.py").write_text("changed = True")
+    assert code_digest("probe_package") != before
+    with pytest.raises(ModuleNotFoundError):
+        code_digest("no_such_package_at_all")
+
+
+def test_versions_are_integers_that_are_whole(tmp_path: Path) -> None:
+    for name in ("1", "3", "20"):
+        tree(tmp_path / name, saved_model_pb="")
+    tree(tmp_path / "100", half="no saved_model.pb")
+    tree(tmp_path / "backup", saved_model_pb="")
+    assert versions(str(tmp_path)) == [1, 3, 20]
+    assert newest_version(str(tmp_path)) == f"{tmp_path}/20"
+    assert newest_version(str(tmp_path / "nothing")) is None
+
+
+def test_pinned_files_change_when_a_file_does(tmp_path: Path) -> None:
+    tree(tmp_path, b="22", a="1", _SUCCESS="", **{".hidden": "x"})
+    data = Data(examples=str(tmp_path))
+    before = pin_files(data)
+    (pinned,) = before.by_split.values()
+    assert [file.path.rpartition("/")[2] for file in pinned] == ["a", "b"]
+    assert [file.size for file in pinned] == [1, 2]
+    assert pin_files(data) == before
+    (tmp_path / "a").write_text("2")
+    assert pin_files(data) != before
+
+
+def test_patterns_split_by_file_and_no_file_is_in_two(tmp_path: Path) -> None:
+    tree(tmp_path, **{"train-1": "", "train-2": "", "val-1": "", "test-1": ""})
+    split = PatternSplit(train="train-*", validation="val-*", test=f"{tmp_path}/test-*")
+    pinned = pin_files(Data(examples=str(tmp_path), split=split)).by_split
+    assert {name: len(files) for name, files in pinned.items()} == {"train": 2, "validation": 1, "test": 1}
+    overlapping = PatternSplit(train="t*", validation="val-*", test="test-*")
+    with pytest.raises(UserError, match=r"test-1: matches data.split.train and data.split.test"):
+        pin_files(Data(examples=str(tmp_path), split=overlapping))
+
+
+def test_no_files_is_an_error_that_names_the_pattern(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"/none-\*: no files matched"):
+        pin_files(Data(examples=f"{tmp_path}/none-*"))
+
+
+def test_pushes_number_upwards_and_leave_nothing_else(tmp_path: Path) -> None:
+    model = tree(tmp_path / "model", saved_model_pb="graph", variables__v="weights")
+    serving = tmp_path / "a" / "serving"
+    assert push(str(model), str(serving)) == f"{serving}/1"
+    assert push(str(model), str(serving)) == f"{serving}/2"
+    assert sorted(path.name for path in serving.iterdir()) == ["1", "2"]
+    assert tree_digest(str(serving / "2")) == tree_digest(str(model))
+    pinned = pin_serving(str(serving))
+    assert pinned is not None and pinned.path == f"{serving}/2" and pinned.digest == tree_digest(str(model))
+
+
+def test_a_push_that_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tree(tmp_path / "model", saved_model_pb="graph")
+    serving = tmp_path / "serving"
+
+    def copy_half(source: str, target: str) -> None:
+        Path(target).mkdir()
+        Path(target, "half").touch()
+        assert newest_version(str(serving)) is None
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pushing.io_utils, "copy_dir", copy_half)
+    with pytest.raises(KeyboardInterrupt):
+        push(str(model), str(serving))
+    assert list(serving.iterdir()) == []
+
+
+def test_what_a_killed_push_left_is_cleared_away(tmp_path: Path) -> None:
+    model = tree(tmp_path / "model", saved_model_pb="graph")
+    tree(tmp_path / "serving" / ".incoming-dead", half="")
+    push(str(model), str(tmp_path / "serving"))
+    assert [path.name for path in (tmp_path / "serving").iterdir()] == ["1"]
+
+
+def test_a_push_into_an_object_store_writes_saved_model_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tree(tmp_path / "model", fingerprint_pb="f", saved_model_pb="graph", variables__v="weights")
+    copied = []
+    copy_file = pushing.io_utils.copy_file
+    monkeypatch.setattr(
+        pushing.io_utils, "copy_file", lambda source, target: (copied.append(target), copy_file(source, target))
+    )
+    version = push(str(model), "ram://serving")
+    assert version == "ram://serving/1"
+    assert copied[-1] == "ram://serving/1/saved_model.pb" and len(copied) == 3
+    assert newest_version("ram://serving") == version
+    assert tree_digest(version) == tree_digest(str(model))
+
+
+def test_an_unwritable_serving_folder_is_named(tmp_path: Path) -> None:
+    model = tree(tmp_path / "model", saved_model_pb="graph")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"/file/serving: the serving folder cannot be written: Not a directory"):
+        push(str(model), str(tmp_path / "file" / "serving"))
+
+
+@pytest.fixture(scope="module")
+def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make.hub_module(tmp_path_factory.mktemp("module") / "mean")
+
+
+def archive(module: Path, path: Path, inside: str) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(module, arcname=inside)
+    return path
+
+
+def answers(path: str) -> list[float]:
+    return tf.saved_model.load(path)(tf.ones([1, 8, 8, 3])).numpy()[0].tolist()
+
+
+def test_a_folder_is_used_where_it_is(module: Path, tmp_path: Path) -> None:
+    assert fetch(str(module), None, str(tmp_path)) == (str(module), tree_digest(str(module)))
+
+
+@pytest.mark.parametrize("inside", [".", "mean_1"])
+def test_an_archive_is_unpacked_and_its_digest_is_the_file_s(module: Path, tmp_path: Path, inside: str) -> None:
+    packed = archive(module, tmp_path / "mean.tar.gz", inside)
+    path, digest = fetch(str(packed), file_digest(str(packed)), str(tmp_path / "into"))
+    assert digest == file_digest(str(packed)) == fingerprint(str(packed))
+    assert answers(path) == answers(str(module))
+
+
+def test_an_object_store_is_read_by_tensorflow_or_by_fsspec(module: Path, tmp_path: Path) -> None:
+    for path in module.rglob("*"):
+        if path.is_file():
+            target = f"hubs/mean/{path.relative_to(module)}"
+            tf.io.gfile.makedirs(f"ram://{target}".rpartition("/")[0])
+            tf.io.gfile.copy(str(path), f"ram://{target}", overwrite=True)
+            fsspec.filesystem("memory").pipe(f"/{target}", path.read_bytes())
+    packed = archive(module, tmp_path / "mean.tar.gz", ".")
+    fsspec.filesystem("memory").pipe("/hubs/mean.tar.gz", packed.read_bytes())
+    for number, handle in enumerate(("ram://hubs/mean", "memory://hubs/mean", "memory://hubs/mean.tar.gz")):
+        path, digest = fetch(handle, None, str(tmp_path / str(number)))
+        assert answers(path) == answers(str(module)), handle
+        assert digest == (file_digest(str(packed)) if handle.endswith("gz") else tree_digest(str(module)))
+        assert fingerprint(handle) == fingerprint(handle) != ""
+
+
+def test_a_mirror_stands_in_for_a_hub(module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive(module, tmp_path / "1.tar.gz", ".")
+    place = tmp_path / "mirror" / "google" / "mean"
+    place.mkdir(parents=True)
+    (tmp_path / "1.tar.gz").rename(place / "1.tar.gz")
+    monkeypatch.setenv(MIRROR, str(tmp_path / "mirror"))
+    path, _ = fetch("https://tfhub.dev/google/mean/1", None, str(tmp_path / "into"))
+    assert answers(path) == answers(str(module))
+    with pytest.raises(UserError, match=r"google/absent/1.tar.gz: there is no hub module here"):
+        fetch("https://tfhub.dev/google/absent/1", None, str(tmp_path / "into2"))
+
+
+def test_handles_that_cannot_be_had(module: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no hub module here"):
+        fetch(str(tmp_path / "absent"), None, str(tmp_path / "a"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"no saved_model.pb"):
+        fetch(str(tmp_path / "empty"), None, str(tmp_path / "b"))
+    packed = archive(module, tmp_path / "mean.tar.gz", ".")
+    packed.write_bytes(packed.read_bytes()[:200])
+    with pytest.raises(UserError, match=r"mean.tar.gz: not a whole .tar.gz"):
+        fetch(str(packed), None, str(tmp_path / "c"))
+    with pytest.raises(UserError, match=r"its sha256 is [0-9a-f]{64}, but the pipeline file says 0000"):
+        fetch(str(module), "0" * 64, str(tmp_path / "d"))
+    with pytest.raises(UserError, match="memory://no/such: there is no hub module here"):
+        fingerprint("memory://no/such")
+    with pytest.raises(UserError, match=r"s3://bucket/x: the hub module cannot be had"):
+        fetch("s3://bucket/x", None, str(tmp_path / "e"))
+    # The loopback's port 9 (discard) answers nobody: the resolver fails at once.
+    with pytest.raises(UserError, match=r"http://127.0.0.1:9/x/1: the hub module cannot be had"):
+        fetch("http://127.0.0.1:9/x/1", None, str(tmp_path / "f"))

@@ -1,0 +1,148 @@
+"""What is read of a hub module, and whether it fits."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from preprocessing.config import ImageFeature
+from preprocessing.errors import UserError
+from tests import make
+from trainer.config import Hub
+from trainer.model import Backbone
+from trainer.module import Module, Tensor, Variable, check_fits, inspect
+
+
+def image(channels: int = 3, size: tuple[int, int] = (8, 8)) -> ImageFeature:
+    return ImageFeature(kind="image", size=size, channels=channels)
+
+
+def hub(**options) -> Hub:
+    return Hub(**({"handle": "module", "inputs": {"images": "photo"}} | options))
+
+
+@pytest.fixture(scope="module")
+def reusable(tmp_path_factory) -> Path:
+    return make.hub_module(tmp_path_factory.mktemp("m") / "mean")
+
+
+@pytest.fixture(scope="module")
+def signatures(tmp_path_factory) -> Path:
+    return make.signature_module(tmp_path_factory.mktemp("m") / "both")
+
+
+@pytest.fixture(scope="module")
+def tf1(tmp_path_factory) -> Path:
+    return make.tf1_hub_module(tmp_path_factory.mktemp("m") / "tf1")
+
+
+def test_a_reusable_saved_model(reusable: Path) -> None:
+    module = inspect(str(reusable))
+    assert module.format == "TF2"
+    assert module.call is not None
+    assert module.call.inputs == {"images": Tensor(dtype="float32", shape=(None, 8, 8, 3))}
+    assert module.call.outputs == {"default": Tensor(dtype="float32", shape=(None, 6))}
+    assert set(module.variables) == {
+        Variable(name="scale", dtype="float32", shape=(6,), trainable=True),
+        Variable(name="offset", dtype="float32", shape=(6,), trainable=False),
+    }
+
+
+def test_a_keras_model_saved_as_a_module(tmp_path: Path) -> None:
+    layers = tf.keras.layers
+    model = tf.keras.Sequential([layers.Input([4]), layers.Dense(2, name="d"), layers.BatchNormalization(name="n")])
+    tf.saved_model.save(model, str(tmp_path / "keras"))
+    module = inspect(str(tmp_path / "keras"))
+    assert module.call is not None
+    assert [tensor.shape for tensor in module.call.inputs.values()] == [(None, 4)]
+    assert module.call.outputs == {"default": Tensor(dtype="float32", shape=(None, 2))}
+    trainable = {variable.name: variable.trainable for variable in module.variables}
+    assert trainable == {
+        "d/kernel": True, "d/bias": True, "n/gamma": True, "n/beta": True, "n/moving_mean": False,
+        "n/moving_variance": False,
+    }  # fmt: skip
+
+
+def test_a_module_with_only_signatures(signatures: Path) -> None:
+    module = inspect(str(signatures))
+    assert module.call is None
+    assert module.signatures["both"].inputs == {
+        "left": Tensor(dtype="float32", shape=(None, 8, 8, 3)),
+        "right": Tensor(dtype="float32", shape=(None, 8, 8, 1)),
+    }
+    assert set(module.signatures["both"].outputs) == {"vector", "map"}
+
+
+def test_a_tf1_hub_module(tf1: Path) -> None:
+    module = inspect(str(tf1))
+    assert module.format == "TF1"
+    assert module.signatures["default"].inputs == {"images": Tensor(dtype="float32", shape=(None, 8, 8, 3))}
+    assert module.signatures["default"].outputs == {"default": Tensor(dtype="float32", shape=(None, 5))}
+    assert set(module.variables) == {
+        Variable(name="weights", dtype="float32", shape=(3, 5), trainable=True),
+        Variable(name="steps", dtype="int64", shape=(), trainable=False),
+    }
+
+
+def test_what_is_no_module(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no saved_model.pb"):
+        inspect(str(tmp_path))
+    (tmp_path / "saved_model.pb").write_bytes(b"\xff nonsense")
+    with pytest.raises(UserError, match="not a SavedModel"):
+        inspect(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("feature", "options", "says"),
+    [
+        (image(), {"signature": "absent"}, "no signature 'absent'; its signatures are: "),
+        (image(), {"output": "absent"}, "no output 'absent'; its outputs are: default"),
+        (image(size=(9, 8)), {}, r"takes float32\[\?, 8, 8, 3\], but the feature 'photo' gives float32\[\?, 9, 8, 3\]"),
+        (image(channels=1), {}, r"give the feature size: \[8, 8\] and channels: 3"),
+        (image(), {"inputs": {"a": "photo", "b": "photo"}}, "has no input 'a'; its inputs are: images float32"),
+    ],
+)
+def test_what_does_not_fit_says_what_would(reusable: Path, feature: ImageFeature, options: dict, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        check_fits(inspect(str(reusable)), hub(**options), {"photo": feature})
+
+
+def test_a_dtype_or_an_output_shape_that_does_not_fit() -> None:
+    images = Tensor(dtype="uint8", shape=(None, 8, 8, 3))
+    vector, grid = Tensor(dtype="float32", shape=(None, 4)), Tensor(dtype="float32", shape=(None, 2, 2, 4))
+    takes_bytes = Module(format="TF2", call={"inputs": {"x": images}, "outputs": {"default": vector}})
+    with pytest.raises(UserError, match=r"takes uint8\[\?, 8, 8, 3\]"):
+        check_fits(takes_bytes, hub(), {"photo": image()})
+    any_image = Tensor(dtype="float32", shape=None)
+    gives_grid = Module(format="TF2", call={"inputs": {"x": any_image}, "outputs": {"default": grid}})
+    with pytest.raises(UserError, match=r"needs a vector for each example"):
+        check_fits(gives_grid, hub(), {"photo": image()})
+
+
+def test_an_input_that_nothing_feeds(signatures: Path) -> None:
+    one = hub(signature="both", inputs={"left": "photo"}, output="vector")
+    with pytest.raises(UserError, match="has an input 'right' that no feature feeds"):
+        check_fits(inspect(str(signatures)), one, {"photo": image()})
+
+
+def pixels(channels: int) -> np.ndarray:
+    return np.random.default_rng(channels).random([4, 8, 8, channels], np.float32)
+
+
+def test_a_backbone_of_each_form_gives_what_numpy_says(reusable: Path, signatures: Path, tf1: Path) -> None:
+    colour, grey = pixels(3), pixels(1)
+    fed = {"photo": tf.constant(colour), "grey": tf.constant(grey)}
+    mean = colour.mean(axis=(1, 2))
+    got = Backbone(hub(), str(reusable), "a")(fed)
+    np.testing.assert_allclose(got, np.concatenate([mean, colour.std(axis=(1, 2))], axis=1), rtol=1e-4)
+    both = hub(inputs={"left": "photo", "right": "grey"}, signature="both", output="vector")
+    np.testing.assert_allclose(Backbone(both, str(signatures), "b")(fed), mean + grey.mean(axis=(1, 2)), rtol=1e-5)
+    got = Backbone(hub(), str(tf1), "c")(fed)
+    np.testing.assert_allclose(got, np.repeat(mean.sum(axis=1, keepdims=True), 5, axis=1), rtol=1e-5)
+
+
+def test_a_backbone_is_frozen(reusable: Path) -> None:
+    layer = Backbone(hub(), str(reusable), "a")
+    layer({"photo": tf.constant(pixels(3))})
+    assert layer.trainable_variables == []
