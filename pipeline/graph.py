@@ -45,11 +45,12 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
     validator = ExampleValidator(statistics=statistics, schema=schema)
     gate = DataGate(anomalies=validator.outputs["anomalies"])
 
+    transform_config = TransformConfig(features=file.features, label=file.label, code=code_digest("preprocessing"))
     transform_step = Transform(
         examples=examples,
         schema=schema,
         preprocessing_fn=f"{transform.__name__}.preprocessing_fn",
-        custom_config=_transform_config(file).to_custom_config(),
+        custom_config=transform_config.to_custom_config(),
         materialize=False,
         disable_statistics=True,
     )
@@ -81,8 +82,3 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
         enable_cache=True,
         beam_pipeline_args=["--direct_running_mode=in_memory", "--direct_num_workers=1"],
     )
-
-
-def _transform_config(file: PipelineFile) -> TransformConfig:
-    # The image's size, say, doesn't reach the transform graph, so changing it need not run Transform again.
-    return TransformConfig(features=file.features, label=file.label, code=code_digest("preprocessing"))

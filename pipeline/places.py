@@ -1,7 +1,12 @@
 """Where a pipeline keeps what it makes."""
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from preprocessing.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -9,6 +14,23 @@ class Places:
     """Where a pipeline keeps what it makes, apart from the models it serves."""
 
     root: Path
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Keeps a second run out while one is at work here; the system lets go when the process ends, however it does.
+
+        Raises:
+            UserError: where another run is at work.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"{self.root}: another run of this pipeline is at work; wait for it, or give --root"
+                ) from None
+            yield
 
     @property
     def artifacts(self) -> Path:

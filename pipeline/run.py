@@ -37,7 +37,7 @@ def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
     places = Places((root or path.parent / ".hubline" / file.name).absolute())
     folder = places.runs / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     log = folder / "run.log"
-    with into_log(log) as (stdout, stderr):
+    with places.exclusively(), into_log(log) as (stdout, stderr):
         console = Console(file=stderr if quiet else stdout)
         console.print(f"[bold]{file.name}[/]  {path}", highlight=False)
         result, code = _run(file, places, folder, console)

@@ -70,9 +70,9 @@ def train(job: Job) -> dict[str, list[float]]:
         epochs=job.training.epochs,
         verbose=0,
         callbacks=[
+            _Progress(job),  # first, so that a loss that is not a number is never checkpointed
             tf.keras.callbacks.BackupAndRestore(job.checkpoints),
             tf.keras.callbacks.TensorBoard(job.logs),
-            _Progress(job),
         ],
     )
     spec = parsing_spec(job.schema, input_columns(job.features))

@@ -1,0 +1,230 @@
+"""Whole runs: what is done, what is not done again, what is left when one is cut short."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.result import Result
+from pipeline.run import run
+from tests import make
+
+pytestmark = pytest.mark.slow
+
+HUBLINE = [sys.executable, "-m", "pipeline.cli"]
+PROJECT = Path(__file__).parents[2]
+
+
+def ran(result: Result) -> list[str]:
+    return [step.id for step in result.steps if not step.cached]
+
+
+def rewrite(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory) -> tuple[Path, Result]:
+    """A pipeline after its first run."""
+    path = make.project(tmp_path_factory.mktemp("life"))
+    result, code = run(path, None, quiet=True)
+    assert code == 0, result.error
+    return path, result
+
+
+def test_a_first_run_pushes_a_version(life) -> None:
+    path, result = life
+    assert result.status == "succeeded" and result.blessed and result.newly_pushed
+    assert result.pushed_model == f"{path.parent}/serving/1"
+    assert result.metrics["accuracy"] >= 0.9
+    assert len(ran(result)) == len(result.steps) == 10
+    report = json.loads(Path(result.report, "report.json").read_text())
+    assert report == json.loads(result.model_dump_json())
+    assert "Evaluator" in Path(result.log).read_text()
+
+
+def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
+    path, first = life
+    serving = path.parent / "serving"
+
+    second, code = run(path, None, quiet=True)
+    assert (code, ran(second)) == (0, ["Evaluator", "Pusher"])
+    assert not second.newly_pushed and second.pushed_model == first.pushed_model
+    assert second.decision is not None and second.decision.compared_with == first.pushed_model
+
+    third, code = run(path, None, quiet=True)
+    assert (code, ran(third)) == (0, [])
+    assert third.pushed_model == first.pushed_model and third.metrics == second.metrics
+
+    rewrite(path, "training:", "model: {head: {hidden: [16]}}\ntraining:")
+    other_head, code = run(path, None, quiet=True)
+    assert (code, ran(other_head)) == (0, ["Trainer", "Evaluator", "Pusher"])
+    assert other_head.newly_pushed and other_head.pushed_model == f"{serving}/2"
+
+    make.write_tfrecord(path.parent / "data" / "a.tfrecord", make.labelled(160))
+    other_data, code = run(path, None, quiet=True)
+    assert (code, [step.id for step in other_data.steps if step.cached]) == (0, ["HubModule.mean"])
+
+    # Too high a bar: nothing is pushed, the run says so, and the same again is not blessed from the cache either.
+    rewrite(path, "at_least: 0.9,", "at_least: 1.1,")
+    served = sorted(item.name for item in serving.iterdir())
+    for expected in (["Evaluator", "Pusher"], []):
+        refused, code = run(path, None, quiet=True)
+        assert (code, refused.status, ran(refused)) == (1, "not_blessed", expected)
+        assert not refused.newly_pushed and refused.pushed_model == other_data.pushed_model
+        assert sorted(item.name for item in serving.iterdir()) == served
+
+
+def test_a_record_that_does_not_decode_is_named_and_nothing_is_pushed(tmp_path: Path) -> None:
+    records = make.labelled(100)
+    records[30] = make.record(image=make.random_image(0)[:80], label=0)
+    path = make.project(tmp_path, records=records)
+    result, code = run(path, None, quiet=True)
+    assert (code, result.status, result.failed_step) == (1, "failed", "Trainer")
+    assert f"{tmp_path}/data/a.tfrecord: record 15 (counted from 0): its image 'image' does not decode" in str(
+        result.error
+    )
+    assert not (tmp_path / "serving").exists()
+
+
+def test_a_schema_that_the_data_does_not_fit_stops_the_run(tmp_path: Path) -> None:
+    rewritten = make.PIPELINE.replace("examples: data", "examples: data\n  schema: schema.pbtxt")
+    path = make.project(tmp_path, rewritten)
+    (tmp_path / "schema.pbtxt").write_text("""
+        feature {name: "image" type: BYTES presence {min_fraction: 1} shape {dim {size: 1}}}
+        feature {name: "label" type: INT presence {min_fraction: 1} shape {dim {size: 1}} int_domain {min: 5 max: 9}}
+    """)
+    result, code = run(path, None, quiet=True)
+    assert (code, result.status, result.failed_step) == (1, "failed", "DataGate")
+    assert "train: column 'label'" in str(result.error)
+
+
+def start(path: Path, *options: str) -> subprocess.Popen:
+    # A shell may have its children ignore Ctrl-C; a person's terminal does not.
+    return subprocess.Popen(
+        [*HUBLINE, "run", str(path), *options],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+
+
+def wait_until(condition: Callable[[], object], process: subprocess.Popen, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_cut_short_goes_on_where_it_was(tmp_path: Path, with_signal: signal.Signals) -> None:
+    path = make.project(tmp_path, make.PIPELINE.replace("epochs: 5", "epochs: 300"))
+    process = start(path, "--json")
+    checkpoints = tmp_path / ".hubline" / "tiny" / "checkpoints"
+    wait_until(lambda: list(checkpoints.rglob("*.index")), process)
+    again = subprocess.run([*HUBLINE, "run", str(path)], capture_output=True, text=True, cwd=PROJECT)
+    assert again.returncode == 2 and "another run of this pipeline is at work" in again.stderr
+    process.send_signal(with_signal)
+    stdout, _ = process.communicate(timeout=60)
+    if with_signal is signal.SIGINT:
+        assert process.returncode == 1 and json.loads(stdout.splitlines()[-1])["status"] == "interrupted"
+    assert not (tmp_path / "serving").exists()
+
+    result, code = run(path, None, quiet=True)
+    assert (code, ran(result)) == (0, ["Trainer", "Evaluator", "Pusher"])
+    log = Path(result.log).read_text()
+    assert "epoch=300" in log and "epoch=1 " not in log
+    assert [item.name for item in (tmp_path / "serving").iterdir()] == ["1"]
+
+
+def test_photographs_with_named_labels_and_a_module_of_signatures_only(tmp_path: Path, shared_data: Path) -> None:
+    photographs = sorted((shared_data / "clothing" / "train").glob("*/*.jpg"))[::4]
+    for number, split in enumerate(("train", "validation", "test")):
+        records = [
+            make.record(jpg=photo.read_bytes(), what=photo.parent.name, name=photo.name)
+            for photo in photographs[number::3]
+        ]
+        make.write_tfrecord(tmp_path / "data" / f"{split}-0.tfrecord", records)
+    make.signature_module(tmp_path / "module")
+    path = tmp_path / "pipeline.yaml"
+    path.write_text("""\
+name: clothing
+data:
+  examples: data
+  split: {train: train-*, validation: validation-*, test: test-*}
+features:
+  photo: {kind: image, from: jpg, size: [8, 8], resize: area, value_range: [-1, 1]}
+  grey: {kind: image, from: jpg, size: [8, 8], channels: 1}
+label: {from: what, kind: class}
+hubs:
+  both: {handle: module, inputs: {left: photo, right: grey}, signature: both, output: vector}
+training: {epochs: 1}
+evaluation: {metrics: [accuracy, top_3_accuracy], thresholds: {}}
+serving: {destination: serving}
+""")
+    result, code = run(path, None, quiet=True)
+    assert code == 0, result.error
+    # One image feeds two features, so the model takes the one column; classes come from the data.
+    predicted = subprocess.run(
+        [*HUBLINE, "predict", str(tmp_path / "serving"), str(photographs[0]), "--json"],
+        capture_output=True, text=True, check=True, cwd=PROJECT,
+    )  # fmt: skip
+    (prediction,) = json.loads(predicted.stdout.splitlines()[-1])["predictions"]
+    assert set(prediction["scores"]) == {photo.parent.name for photo in photographs}
+
+
+def test_changed_code_runs_the_steps_that_use_it(life, tmp_path: Path) -> None:
+    """A copy of the packages with one comment more, on the same root: as a user's upgrade is."""
+    path, _ = life
+    for room in ("pipeline", "components", "preprocessing", "trainer"):
+        subprocess.run(["cp", "-r", str(PROJECT / room), str(tmp_path)], check=True)
+    run(path, None, quiet=True)
+    with (tmp_path / "components" / "evaluator" / "decision.py").open("a") as source:
+        source.write("# changed\n")
+    done = subprocess.run(
+        [*HUBLINE, "run", str(path), "--json"],
+        capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    result = Result.model_validate_json(done.stdout.splitlines()[-1])
+    assert ran(result) == ["Evaluator", "Pusher"]
+
+
+def test_the_digits_example_from_data_to_a_model_that_answers(tmp_path: Path) -> None:
+    """What `make run` does, on a copy, and the pushed model with nothing but TensorFlow."""
+    example = tmp_path / "digits"
+    example.mkdir()
+    for name in ("make_data.py", "pipeline.yaml"):
+        (example / name).write_bytes((PROJECT / "examples" / "digits" / name).read_bytes())
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    subprocess.run([sys.executable, str(example / "make_data.py")], check=True, env=environment)
+    done = subprocess.run(
+        [*HUBLINE, "run", str(example / "pipeline.yaml"), "--json"], capture_output=True, text=True, cwd=PROJECT
+    )
+    assert done.returncode == 0, done.stdout
+    result = Result.model_validate_json(done.stdout.splitlines()[-1])
+    assert result.blessed and result.metrics["accuracy"] >= 0.95
+
+    samples = sorted(str(sample) for sample in (example / "data").glob("sample-*.png"))
+    program = f"""
+import json, sys
+import tensorflow as tf
+model = tf.saved_model.load({result.pushed_model!r})
+images = [tf.io.read_file(path) for path in {samples!r}]
+answer = model.signatures["predict"](image=tf.stack(images))
+assert not {{"trainer", "preprocessing", "tfx", "tensorflow_hub"}} & set(sys.modules)
+print(json.dumps([label.decode() for label in answer["label"].numpy()]))
+"""
+    bare = {key: value for key, value in os.environ.items() if key != "TF_USE_LEGACY_KERAS"}
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, env=bare)
+    assert said.returncode == 0, said.stderr
+    names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    truth = [names[int(sample.removesuffix(".png")[-1])] for sample in samples]
+    assert json.loads(said.stdout.splitlines()[-1]) == truth

@@ -1,0 +1,150 @@
+"""What each step is cached on: which steps a change makes run again."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tfx.orchestration.pipeline import Pipeline
+
+import components
+from components import code
+from components.pin.pin import pin
+from pipeline.graph import build
+from pipeline.load import load
+from pipeline.places import Places
+from tests import make
+
+DATA_STEPS = ["ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate", "Transform"]
+STEPS = ["HubModule.mean", *DATA_STEPS, "Trainer", "Evaluator", "Pusher"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return make.project(tmp_path / "project", records=make.labelled(20))
+
+
+def graph(path: Path) -> Pipeline:
+    file, _ = load(path)
+    return build(file, pin(file.data, file.hubs, file.serving.destination), Places(path.parent / "root"))
+
+
+def keys(pipeline: Pipeline) -> dict[str, object]:
+    """The properties of each step, which TFX hashes into its cache key beside the step's inputs."""
+    return {step.id: dict(step.exec_properties) for step in pipeline.components}
+
+
+def run_again(before: Pipeline, after: Pipeline) -> set[str]:
+    """The steps whose own key changed, and all that stand behind them."""
+    old, new = keys(before), keys(after)
+    stale = {step for step in new if old.get(step) != new[step]}
+    for step in after.components:  # in topological order
+        inputs = {channel.producer_component_id for channel in step.inputs.values()}
+        if inputs & stale:
+            stale.add(step.id)
+    return stale
+
+
+def behind(*steps: str) -> set[str]:
+    """Some steps and all that read what they make."""
+    reads = {
+        "ExampleGen": set(STEPS) - {"HubModule.mean"},
+        "HubModule.mean": {"HubModule.mean", "Trainer", "Evaluator", "Pusher"},
+        "Transform": {"Transform", "Trainer", "Evaluator", "Pusher"},
+        "Trainer": {"Trainer", "Evaluator", "Pusher"},
+        "Evaluator": {"Evaluator", "Pusher"},
+        "Pusher": {"Pusher"},
+    }
+    return set().union(*(reads[step] for step in steps))
+
+
+def replace(old: str, new: str) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    return change
+
+
+def test_the_graph_is_the_one_that_is_documented(project: Path) -> None:
+    assert [step.id for step in graph(project).components] == STEPS
+
+
+def test_nothing_runs_again_when_nothing_changed(project: Path) -> None:
+    assert run_again(graph(project), graph(project)) == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "stale"),
+    [
+        (replace("training:", "model: {head: {hidden: [4]}}\ntraining:"), behind("Trainer")),
+        (replace("epochs: 5", "epochs: 6"), behind("Trainer")),
+        (replace("at_least: 0.9", "at_least: 0.8"), behind("Evaluator")),
+        (replace("destination: serving", "destination: elsewhere"), behind("Pusher")),
+        (replace("{train: 6,", "{train: 5,"), behind("ExampleGen")),
+        (replace("size: [8, 8]", "size: [8, 8], resize: area"), behind("HubModule.mean", "Transform")),
+        (replace("[dark, light]", "[black, white]"), behind("ExampleGen")),
+        (replace("inputs:", "output: default, signature: x, inputs:"), behind("HubModule.mean")),
+    ],
+)
+def test_a_change_of_the_file_runs_what_reads_that_section(project: Path, change, stale: set[str]) -> None:
+    before = graph(project)
+    change(project)
+    assert run_again(before, graph(project)) == stale
+
+
+def test_a_changed_file_under_the_same_path_runs_all_that_reads_data(project: Path) -> None:
+    before = graph(project)
+    make.write_tfrecord(project.parent / "data" / "a.tfrecord", make.labelled(12))
+    assert run_again(before, graph(project)) == behind("ExampleGen")
+
+
+def test_a_changed_module_under_the_same_path_runs_all_that_uses_it(project: Path) -> None:
+    before = graph(project)
+    (project.parent / "module" / "assets" / "labels.txt").write_text("changed")
+    assert run_again(before, graph(project)) == behind("HubModule.mean")
+
+
+def test_a_new_serving_version_is_compared_with(project: Path) -> None:
+    before = graph(project)
+    shutil.copytree(project.parent / "module", project.parent / "serving" / "1")
+    assert run_again(before, graph(project)) == behind("Evaluator")
+
+
+@pytest.mark.parametrize(
+    ("changed", "stale"),
+    [
+        ("trainer/model.py", behind("Trainer")),
+        ("trainer/train.py", behind("Trainer")),
+        ("trainer/module.py", behind("HubModule.mean", "Trainer")),
+        ("trainer/export.py", behind("Trainer", "Evaluator")),
+        ("preprocessing/transform.py", behind("Transform")),
+        ("preprocessing/image.py", behind("Transform")),
+        ("components/example_gen/ingest.py", behind("ExampleGen")),
+        ("components/hub_module/fetch.py", behind("HubModule.mean")),
+        ("components/data_gate/executor.py", {"DataGate"}),
+        ("components/evaluator/decision.py", behind("Evaluator")),
+        ("components/pusher/push.py", behind("Pusher")),
+        ("components/trainer/executor.py", behind("Trainer")),
+    ],
+)
+def test_changed_code_runs_the_steps_that_use_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch, changed: str, stale: set[str]
+) -> None:
+    before = graph(project)
+    room = Path(components.__file__).parents[1]
+    sources = code._sources
+
+    def edited(package: str) -> list[tuple[str, Path]]:
+        # As if the file had other content: another file stands in for it.
+        return [(name, project if path == room / changed else path) for name, path in sources(package)]
+
+    monkeypatch.setattr(code, "_sources", edited)
+    assert run_again(before, graph(project)) == stale
+
+
+def test_another_stack_runs_every_step_of_ours(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = graph(project)
+    monkeypatch.setattr(code, "_stack", lambda: "tfx==0")
+    assert run_again(before, graph(project)) == set(STEPS)
