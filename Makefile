@@ -2,7 +2,7 @@
 BIN := .venv/bin
 EXAMPLE := examples/digits
 
-.PHONY: help setup run test test-fast test-debian13 lint format lock schema clean
+.PHONY: help setup run test test-fast test-debian13 bench lint format lock schema clean
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -24,6 +24,10 @@ test-fast: setup  ## Run the tests that take seconds
 test-debian13:  ## Run all tests on the tfx-1.21 stack in a Debian 13 root made with debootstrap (as root)
 	@scripts/test-debian13
 
+bench: setup  ## Measure against the stock way, in one run
+	@$(BIN)/python $(EXAMPLE)/make_data.py
+	@$(BIN)/python benchmarks/startup.py
+
 lint: setup  ## Check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -36,8 +40,9 @@ format: setup  ## Mend what the formatter and linter can mend
 lock:  ## Resolve the locks in requirements/ again
 	@scripts/lock
 
-schema: setup  ## Write the JSON schema of the pipeline file again
+schema: setup  ## Write the JSON schema and the reference of the pipeline file again
 	@$(BIN)/hubline schema --output pipeline/schema.json
+	@$(BIN)/hubline schema --form markdown --output docs/pipeline-file.md
 
 clean:  ## Remove what the example made
 	rm -rf $(EXAMPLE)/data $(EXAMPLE)/modules $(EXAMPLE)/serving $(EXAMPLE)/.hubline

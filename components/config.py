@@ -14,8 +14,11 @@ class HashSplit(Section):
     """Shares of the records, by a hash of each record, so a record stays in its split in every run."""
 
     train: int = Field(default=8, ge=1)
+    """What the model learns from."""
     validation: int = Field(default=1, ge=1)
+    """What training is watched on."""
     test: int = Field(default=1, ge=1)
+    """What the blessing rests on."""
 
 
 class PatternSplit(Section):
@@ -53,7 +56,9 @@ class Threshold(Section):
     """What a metric on the test split must reach for the model to be blessed."""
 
     at_least: float | None = None
+    """The smallest value that passes."""
     at_most: float | None = None
+    """The greatest value that passes."""
     no_worse_than_serving_by: float | None = Field(default=None, ge=0.0)
     """How much worse than the version that now serves it may be. Not applied while nothing serves."""
 
@@ -70,6 +75,7 @@ class Evaluation(Section):
     """How a trained model is judged, on the test split alone."""
 
     metrics: tuple[Metric, ...] = ("accuracy", "cross_entropy")
+    """What is computed and shown; what `thresholds` names is computed besides."""
     thresholds: dict[Metric, Threshold] = Field(default={"accuracy": Threshold(no_worse_than_serving_by=0.0)})
     """By metric. Without thresholds every model is blessed."""
     batch_size: int = Field(default=128, ge=1)

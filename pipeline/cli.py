@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -136,14 +136,16 @@ def predict(
 @app.command()
 def schema(
     output: Annotated[Path | None, typer.Option(help="The file to write; standard output by default.")] = None,
+    form: Annotated[Literal["json", "markdown"], typer.Option(help="A JSON schema, or a reference to read.")] = "json",
 ) -> None:
-    """Print the JSON schema of the pipeline file, for completion and checks in an editor.
+    """Print what a pipeline file may hold: a JSON schema for editors, or a reference for people.
 
     Example: hubline schema --output pipeline.schema.json
     """
     from pipeline.load import json_schema
+    from pipeline.reference import reference
 
-    text = json.dumps(json_schema(), indent=2) + "\n"
+    text = reference() if form == "markdown" else json.dumps(json_schema(), indent=2) + "\n"
     if output is None:
         sys.stdout.write(text)
     else:

@@ -14,6 +14,7 @@ class PipelineFile(Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63, examples=["taxi-tips"])
     """Names the pipeline; lower-case letters, digits and dashes."""
     data: Data
+    """Where the records are."""
     features: Features = Field(min_length=1)
     """What the model sees of a record, by name."""
     label: Label
@@ -21,6 +22,10 @@ class PipelineFile(Section):
     hubs: Hubs = Field(min_length=1)
     """The TensorFlow Hub modules, by name."""
     model: Model = Model()
+    """What stands on the modules."""
     training: Training
+    """How the model is trained."""
     evaluation: Evaluation = Evaluation()
+    """How a trained model is judged."""
     serving: Serving
+    """Where blessed models go."""

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+import absl.logging
+
 NOWHERE = Path(os.devnull)
 
 
@@ -30,6 +32,7 @@ def into_log(path: Path) -> Iterator[tuple[TextIO, TextIO]]:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logging.getLogger().addHandler(handler)
         logging.getLogger().setLevel(logging.INFO)
+        absl.logging.set_verbosity(absl.logging.INFO)  # TFX's own words
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         try:

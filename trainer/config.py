@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from preprocessing.section import FilePath, Section
 
@@ -50,15 +50,24 @@ class Model(Section):
     """What stands on the hub modules."""
 
     head: Head = Head()
+    """The layers between the modules and the predictions."""
 
 
 class Optimizer(Section):
     """How the weights are updated."""
 
     name: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    """The Keras optimizer."""
     learning_rate: float = Field(default=1e-3, gt=0.0)
+    """The size of a step; the same from the first to the last."""
     momentum: float | None = Field(default=None, ge=0.0, lt=1.0)
     """For sgd and rmsprop only."""
+
+    @model_validator(mode="after")
+    def _knows_momentum(self) -> "Optimizer":
+        if self.momentum is not None and self.name not in ("sgd", "rmsprop"):
+            raise ValueError(f"{self.name} takes no momentum; leave it out, or use sgd or rmsprop")
+        return self
 
 
 class Training(Section):
@@ -69,6 +78,7 @@ class Training(Section):
     batch_size: int = Field(default=32, ge=1)
     """Examples per step."""
     optimizer: Optimizer = Optimizer()
+    """How the weights are updated."""
     seed: int = Field(default=0, ge=0)
     """Seeds the initial weights, dropout and the order of the examples."""
     shuffle_buffer: int = Field(default=10_000, ge=1)

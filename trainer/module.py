@@ -213,7 +213,7 @@ def _call(loaded: Any) -> Function | None:
     # Where the module was traced for training too, the function for inference says what serving will see.
     function = next((f for f in functions if f.structured_input_signature[1].get("training") is False), functions[0])
     positional, named = function.structured_input_signature
-    inputs = next((argument for argument in (*positional[:1], *named.values()) if _is_tensors(argument)), {})
+    inputs: Any = next((argument for argument in (*positional[:1], *named.values()) if _is_tensors(argument)), {})
     name = (inputs.name if isinstance(inputs, tf.TensorSpec) else None) or "inputs"
     return Function(inputs=_tensors(inputs, name), outputs=_tensors(function.structured_outputs, "default"))
 

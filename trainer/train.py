@@ -1,5 +1,6 @@
 """The story of a training run: read, build, fit, export."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -91,8 +92,11 @@ def _dataset(job: Job, transform: tf.keras.layers.Layer, files: Sequence[str], s
 class _Progress(tf.keras.callbacks.Callback):
     """Reports examples trained, of those in all epochs, and stops at a loss that is not a number."""
 
+    _SECONDS = 0.5  # between two reports, so that a log of a long training stays readable
+
     def __init__(self, job: Job) -> None:
         super().__init__()
+        self._reported = 0.0
         self._total = job.train_count * job.training.epochs
         self._per_epoch = job.train_count
         self._batch_size = job.training.batch_size
@@ -102,11 +106,17 @@ class _Progress(tf.keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        done = self._epoch * self._per_epoch + min((batch + 1) * self._batch_size, self._per_epoch)
-        report(done, self._total, "examples", epoch=self._epoch + 1, loss=(logs or {})["loss"])
+        now = time.monotonic()
+        if now - self._reported >= self._SECONDS:
+            self._reported = now
+            self._report(min((batch + 1) * self._batch_size, self._per_epoch), (logs or {})["loss"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         loss = (logs or {})["loss"]
         if not tf.math.is_finite(loss):
             rate = float(self.model.optimizer.learning_rate)
             raise UserError(f"the loss became {loss} in epoch {epoch + 1}; try a learning rate below {rate:g}")
+        self._report(self._per_epoch, loss)
+
+    def _report(self, done_of_epoch: int, loss: float) -> None:
+        report(self._epoch * self._per_epoch + done_of_epoch, self._total, "examples", epoch=self._epoch + 1, loss=loss)

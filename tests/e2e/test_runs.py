@@ -48,7 +48,7 @@ def test_a_first_run_pushes_a_version(life) -> None:
     assert len(ran(result)) == len(result.steps) == 10
     report = json.loads(Path(result.report, "report.json").read_text())
     assert report == json.loads(result.model_dump_json())
-    assert "Evaluator" in Path(result.log).read_text()
+    assert "Component Evaluator is finished." in Path(result.log).read_text()
 
 
 def test_a_life_of_runs_does_again_only_what_changed(life) -> None:

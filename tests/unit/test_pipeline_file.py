@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pipeline.config import PipelineFile
 from pipeline.load import json_schema, load
 from pipeline.mistakes import PipelineFileError, nearest
+from pipeline.reference import reference
 from preprocessing.errors import UserError
 
 GOOD = """\
@@ -155,9 +156,17 @@ def test_nearest_names_the_closest_or_only_what_is_known() -> None:
     assert nearest("zzz", ["epochs", "seed"]) == "known here: epochs, seed"
 
 
-def test_the_schema_in_the_project_is_the_generated_one() -> None:
-    committed = json.loads(Path("pipeline/schema.json").read_text())
+def test_schema_and_reference_in_the_project_are_the_generated_ones() -> None:
+    project = Path(__file__).parents[2]
+    committed = json.loads((project / "pipeline" / "schema.json").read_text())
     assert committed == json.loads(json.dumps(json_schema())), "make schema writes it again"
+    assert (project / "docs" / "pipeline-file.md").read_text() == reference(), "make schema writes it again"
+
+
+def test_the_pipeline_file_in_the_readme_is_the_example_s() -> None:
+    project = Path(__file__).parents[2]
+    example = (project / "examples" / "digits" / "pipeline.yaml").read_text().partition("\n")[2]
+    assert f"```yaml\n{example}```" in (project / "README.md").read_text()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["check", "pipeline.yaml", "--no-files"], ["run", "--help"]])
