@@ -1,7 +1,10 @@
 """`hubline run`: from a pipeline file to a served model, on this machine."""
 
+import gc
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -47,6 +50,16 @@ def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
     return result, code
 
 
+@contextmanager
+def _collecting_no_garbage() -> Iterator[None]:
+    """Imports make a million objects and no garbage: looking for it takes a tenth of their time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> tuple[Result, int]:
     begin = time.monotonic()
     run = None
@@ -57,10 +70,10 @@ def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> 
             display.started("pin")
             pins = pin(file.data, file.hubs, file.serving.destination)
             display.finished(Step(id="pin", seconds=round(time.monotonic() - begin, 3), cached=False))
-            # Imported here: TFX takes ten seconds, and mistakes are found without it.
-            from pipeline.graph import build
-            from pipeline.local import Run
-
+            with _collecting_no_garbage():
+                # Imported here: TFX takes ten seconds, and mistakes are found without it.
+                from pipeline.graph import build
+                from pipeline.local import Run
             run = Run(build(file, pins, places), display)
             run.run()
         status, code = "succeeded", 0
