@@ -1,25 +1,39 @@
 """A digest of the code that a step runs, which goes into what TFX caches on."""
 
+import ast
 import hashlib
 import importlib.metadata
 import importlib.util
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-STACK = ("tfx", "tensorflow", "tf-keras", "tensorflow-hub", "tensorflow-transform", "apache-beam")
+ROOMS = ("pipeline", "components", "preprocessing", "trainer")
+"""The packages whose modules count as code."""
+
+STACK = (
+    "tfx",
+    "tfx-bsl",
+    "tensorflow",
+    "tf-keras",
+    "tensorflow-hub",
+    "tensorflow-transform",
+    "tensorflow-data-validation",
+    "tensorflow-model-analysis",
+    "apache-beam",
+)
 """The distributions whose versions count as code."""
 
 
-def code_digest(*packages: str) -> str:
-    """The SHA-256 of the sources of some packages or modules, and of the versions of the stack.
+def code_digest(module: str) -> str:
+    """The SHA-256 of the sources of a module and of all of ours that it imports, and of the versions of the stack.
 
     Args:
-        *packages: Importable names, such as `trainer` or `components.pusher`; a package counts with all below it.
+        module: What a step runs, such as `components.pusher.executor`.
     """
     digest = hashlib.sha256(_stack().encode())
-    for package in packages:
-        for name, source in _sources(package):
-            digest.update(f"{name}\0{hashlib.sha256(source.read_bytes()).hexdigest()}\0".encode())
+    for name, source in sorted(_closure(module).items()):
+        digest.update(f"{name}\0{hashlib.sha256(source.read_bytes()).hexdigest()}\0".encode())
     return digest.hexdigest()
 
 
@@ -28,11 +42,29 @@ def _stack() -> str:
     return " ".join(f"{name}=={importlib.metadata.version(name)}" for name in STACK)
 
 
-def _sources(package: str) -> list[tuple[str, Path]]:
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"no package '{package}' to take a digest of")
-    origin = Path(spec.origin)
-    if spec.submodule_search_locations is None:
-        return [(package, origin)]
-    return [(f"{package}/{path.relative_to(origin.parent)}", path) for path in sorted(origin.parent.rglob("*.py"))]
+@cache
+def _closure(module: str) -> dict[str, Path]:
+    """The source file of a module, and of each module of ours that it imports, directly or not."""
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        spec = importlib.util.find_spec(name)
+        if name in found or spec is None or spec.origin is None:
+            continue
+        found[name] = Path(spec.origin)
+        waiting += [imported for imported in _imports(found[name]) if imported.partition(".")[0] in ROOMS]
+    return found
+
+
+def _imports(source: Path) -> Iterator[str]:
+    """The modules that a source file names in its imports, inside functions too, and the packages they are in."""
+    for node in ast.walk(ast.parse(source.read_bytes())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            parts = name.split(".")
+            yield from (".".join(parts[:length]) for length in range(1, len(parts) + 1))

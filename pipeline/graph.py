@@ -45,7 +45,7 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
     validator = ExampleValidator(statistics=statistics, schema=schema)
     gate = DataGate(anomalies=validator.outputs["anomalies"])
 
-    transform_config = TransformConfig(features=file.features, label=file.label, code=code_digest("preprocessing"))
+    transform_config = TransformConfig(features=file.features, label=file.label, code=code_digest(transform.__name__))
     transform_step = Transform(
         examples=examples,
         schema=schema,

@@ -28,10 +28,9 @@ def show_module(console: Console, handle: str, sha256: str, module: Module) -> N
     trainable = sum(variable.trainable for variable in module.variables)
     console.print(f"{handle}\nsha256: {sha256}", highlight=False, soft_wrap=True)
     console.print(f"format: {module.format}, {len(module.variables)} variables, {trainable} trainable", highlight=False)
-    functions = ({"the module itself": module.call} if module.call else {}) | {
-        f"signature {name}": function for name, function in sorted(module.signatures.items())
-    }
-    for name, function in functions.items():
+    functions = [("the module itself", function) for function in module.calls]
+    functions += [(f"signature {name}", function) for name, function in sorted(module.signatures.items())]
+    for name, function in functions:
         console.print(_function_table(name, function))
     if module.variables:
         table = Table("variable", "dtype", "shape", "trainable", box=None, pad_edge=False)

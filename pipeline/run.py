@@ -18,7 +18,7 @@ from pipeline.output import into_log
 from pipeline.places import Places
 from pipeline.preflight import preflight
 from pipeline.result import Result, Step
-from preprocessing.errors import DataError, UserError
+from preprocessing.errors import RunError, UserError
 
 
 def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
@@ -81,7 +81,7 @@ def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> 
         status = "interrupted"
     except UserError as mistake:
         traceback.print_exc()
-        error, code = str(mistake), 1 if isinstance(mistake, DataError) else 2
+        error, code = str(mistake), 1 if isinstance(mistake, RunError) else 2
     except Exception as fault:
         traceback.print_exc()
         error = f"{type(fault).__name__}: {fault}"

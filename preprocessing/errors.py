@@ -5,7 +5,11 @@ class UserError(Exception):
     """A mistake in what the user gave: its message alone says what, where, and what would be right."""
 
 
-class DataError(UserError):
+class RunError(UserError):
+    """A run that cannot go on, for what it found on its way; the pipeline file itself may be right."""
+
+
+class DataError(RunError):
     """A record or file of the data that cannot be used; the message names it."""
 
 

@@ -99,7 +99,7 @@ def signature_module(path: Path) -> Path:
     return path
 
 
-def tf1_hub_module(path: Path) -> Path:
+def tf1_hub_module(path: Path, tags: Sequence[str] = ()) -> Path:
     """A module in the TF1 hub form: images [batch, 8, 8, 3] to vectors [batch, 5]."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         images = tf.compat.v1.placeholder(tf.float32, [None, 8, 8, 3], name="images")
@@ -109,7 +109,7 @@ def tf1_hub_module(path: Path) -> Path:
         session.run(tf.compat.v1.global_variables_initializer())
         builder = tf.compat.v1.saved_model.Builder(str(path))
         signature = tf.compat.v1.saved_model.predict_signature_def({"images": images}, {"default": vectors})
-        builder.add_meta_graph_and_variables(session, [], {"default": signature})
+        builder.add_meta_graph_and_variables(session, list(tags), {"default": signature})
         builder.save()
     # Says that this is a hub module: its one field, the format, is 3 (tensorflow_hub's module_def.proto).
     (path / "tfhub_module.pb").write_bytes(b"\x08\x03")

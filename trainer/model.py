@@ -6,9 +6,10 @@ import tensorflow as tf
 import tensorflow_hub as tf_hub
 
 from preprocessing.config import Features
+from preprocessing.errors import UserError
 from trainer.config import Head, Hub, Hubs, Model, Optimizer
 from trainer.inputs import Tensors
-from trainer.module import inspect, output_name, signature_name
+from trainer.module import by_name, inspect, output_name, signature_name
 
 
 def build(
@@ -27,44 +28,63 @@ def build(
         A model from prepared features by name, float32 of shape [batch, height, width, channels], to logits, float32
         of shape [batch, classes].
     """
-    inputs = {
-        name: tf.keras.Input([*feature.size, feature.channels], name=name, dtype=tf.float32)
-        for name, feature in features.items()
-    }
-    outputs = [Backbone(hub, module_paths[name], name=name)(inputs) for name, hub in hubs.items()]
+    inputs = keras_inputs(features)
+    outputs = [Backbone(hub, module_paths[name], features, name)(inputs) for name, hub in hubs.items()]
     embedding = tf.keras.layers.Concatenate()(outputs) if len(outputs) > 1 else outputs[0]
     return tf.keras.Model(inputs, head(model.head, classes)(embedding), name="hubline")
+
+
+def keras_inputs(features: Features) -> Tensors:
+    """A symbolic batch of each prepared feature, by name."""
+    return {
+        name: tf.keras.Input([*feature.size, feature.channels], name=f"feature_{name}", dtype=tf.float32)
+        for name, feature in features.items()
+    }
 
 
 class Backbone(tf.keras.layers.Layer):
     """A frozen hub module, fed from the prepared features by name, giving float32 vectors of shape [batch, n]."""
 
-    def __init__(self, hub: Hub, path: str, name: str) -> None:
+    def __init__(self, hub: Hub, path: str, features: Features, name: str) -> None:
         super().__init__(name=f"hub_{name}", trainable=False)
         module = inspect(path)
-        function = module.function(hub)
-        self._feeds = dict(hub.inputs)
-        self._takes_one = len(function.inputs) == 1
-        self._input_names = list(function.inputs)
-        self._output = output_name(function, hub)
+        function = module.function(hub, features)
         signature = signature_name(module, hub)
+        self._feeds = (
+            dict(zip(function.inputs, hub.inputs.values(), strict=True)) if len(hub.inputs) == 1 else dict(hub.inputs)
+        )
+        self._takes_tensor = function.takes == "tensor"
+        self._output = output_name(function, hub)
         self._layer = tf_hub.KerasLayer(
             path,
             trainable=False,
             signature=signature,
             signature_outputs_as_dict=True if signature else None,
-            tags=[] if module.format == "TF1" else None,
+            tags=None if module.tags is None else list(module.tags),
         )
 
     def call(self, inputs: Tensors) -> tf.Tensor:
         """Runs the module, in inference mode."""
-        if self._takes_one:
-            (feature,) = self._feeds.values()
-            outputs = self._layer(inputs[feature])
-        else:
-            outputs = self._layer({name: inputs[feature] for name, feature in self._feeds.items()})
-        vectors = outputs[self._output] if isinstance(outputs, Mapping) else tf.nest.flatten(outputs)[0]
-        return tf.cast(vectors, tf.float32)
+        fed = {name: inputs[feature] for name, feature in self._feeds.items()}
+        outputs = self._layer(next(iter(fed.values())) if self._takes_tensor else fed)
+        return tf.cast(by_name(outputs, "default")[self._output], tf.float32)
+
+
+def try_out(hub: Hub, path: str, features: Features) -> None:
+    """Puts a module behind a symbolic batch of features, as training will.
+
+    Raises:
+        UserError: where it cannot be called so, or does not give a vector for each example.
+    """
+    try:
+        vectors = Backbone(hub, path, features, "tried")(keras_inputs(features))
+    except UserError:
+        raise
+    except Exception as error:  # whatever the module's own functions and tensorflow_hub raise
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"the module cannot be called with the features given: {reason}") from error
+    if vectors.shape.rank != 2 or vectors.shape[1] is None:
+        raise UserError(f"the module gives {vectors.shape}, but a head needs a vector for each example, [?, n]")
 
 
 def head(config: Head, classes: int) -> tf.keras.Sequential:

@@ -41,36 +41,54 @@ class Function(Section):
 
     inputs: dict[str, Tensor]
     outputs: dict[str, Tensor]
+    takes: Literal["tensor", "mapping", "other"] = "mapping"
+    """Whether it is called with one tensor, with tensors by name, or in a way that nothing here can."""
 
 
 class Module(Section):
     """What a module offers."""
 
     format: Literal["TF1", "TF2"]
-    call: Function | None = None
-    """The module itself, where it can be called (a TF2 reusable SavedModel)."""
+    tags: tuple[str, ...] | None = None
+    """The tags of the meta graph to load; None for a TF2 SavedModel, which has one."""
+    calls: tuple[Function, ...] = ()
+    """The module itself, where it can be called (a TF2 reusable SavedModel): one for each shape it was traced with."""
     signatures: dict[str, Function] = Field(default_factory=dict)
     variables: tuple[Variable, ...] = ()
 
-    def function(self, hub: Hub) -> Function:
+    def functions(self, hub: Hub) -> tuple[Function, ...]:
         """What `hub` calls: the named signature, the module itself, or the one signature there is.
 
         Raises:
             UserError: where the module has no such thing.
         """
         name = signature_name(self, hub)
-        if name is None and self.call is not None:
-            return self.call
+        if name is None and self.calls:
+            return self.calls
         if name not in self.signatures:
             offered = ", ".join(sorted(self.signatures)) or "none"
             wanted = f"no signature '{name}'" if name else "nothing to call and several signatures"
             raise UserError(f"the module has {wanted}; its signatures are: {offered}")
-        return self.signatures[name]
+        return (self.signatures[name],)
+
+    def function(self, hub: Hub, features: Features) -> Function:
+        """What `hub` calls, of several traces the first that fits the features.
+
+        Raises:
+            UserError: where none fits; says why the first does not.
+        """
+        functions = self.functions(hub)
+        faults = [_fault(function, hub, features) for function in functions]
+        fitting = next((function for function, fault in zip(functions, faults, strict=True) if fault is None), None)
+        if fitting is None:
+            others = [_listed(function.inputs) for function in functions[1:]]
+            raise UserError(f"{faults[0]}" + (f"; it also takes {'; '.join(others)}" if others else ""))
+        return fitting
 
 
 def signature_name(module: Module, hub: Hub) -> str | None:
     """The signature that `hub` calls; None for the module itself."""
-    if hub.signature or module.call is not None:
+    if hub.signature or module.calls:
         return hub.signature
     for usual in ("default", "serving_default"):
         if usual in module.signatures:
@@ -97,34 +115,43 @@ def check_fits(module: Module, hub: Hub, features: Features) -> None:
     Raises:
         UserError: where a signature, an input or an output is missing, or a shape or dtype does not fit.
     """
-    function = module.function(hub)
+    function = module.function(hub, features)
+    name = output_name(function, hub)
+    output = function.outputs[name]
+    vector = output.shape is None or (len(output.shape) == 2 and output.shape[1] is not None)
+    if not (vector and tf.as_dtype(output.dtype).is_floating):
+        raise UserError(
+            f"the module's output '{name}' is {output}, but a head needs a vector of floats for each example, [?, n]; "
+            f"the outputs are: {_listed(function.outputs)}"
+        )
+
+
+def _fault(function: Function, hub: Hub, features: Features) -> str | None:
+    """Why a function cannot be fed as `hub` says; None where it can."""
+    if function.takes == "other":
+        return "the module takes a list or several arguments; only one tensor, a mapping, or a signature can be fed"
     if len(function.inputs) == 1 and len(hub.inputs) == 1:
         pairs = list(zip(function.inputs, hub.inputs.values(), strict=True))
     else:
         unknown, unfed = sorted(hub.inputs.keys() - function.inputs), sorted(function.inputs.keys() - hub.inputs)
         if unknown or unfed:
             wrong = f"has no input '{unknown[0]}'" if unknown else f"has an input '{unfed[0]}' that no feature feeds"
-            raise UserError(f"the module {wrong}; its inputs are: {_listed(function.inputs)}")
+            return f"the module {wrong}; its inputs are: {_listed(function.inputs)}"
         pairs = list(hub.inputs.items())
     for name, feature_name in pairs:
         wanted, feature = function.inputs[name], features[feature_name]
         given = Tensor(dtype="float32", shape=(None, *feature.size, feature.channels))
         if not _compatible(wanted, given):
-            raise UserError(
+            return (
                 f"the module's input '{name}' takes {wanted}, but the feature '{feature_name}' gives {given}"
                 f"{_better_size(wanted)}"
             )
-    output = function.outputs[output_name(function, hub)]
-    if output.shape is not None and (len(output.shape) != 2 or output.shape[1] is None):
-        raise UserError(
-            f"the module's output '{output_name(function, hub)}' is {output}, but a head needs a vector for each "
-            f"example, [?, n]; the outputs are: {_listed(function.outputs)}"
-        )
+    return None
 
 
 def _better_size(wanted: Tensor) -> str:
     shape = wanted.shape
-    if wanted.dtype != "float32" or shape is None or len(shape) != 4 or None in shape[1:]:
+    if wanted.dtype != "float32" or shape is None or len(shape) != 4 or None in shape[1:] or shape[0] is not None:
         return ""
     return f"; give the feature size: [{shape[1]}, {shape[2]}] and channels: {shape[3]}"
 
@@ -134,7 +161,10 @@ def _listed(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _compatible(wanted: Tensor, given: Tensor) -> bool:
-    return wanted.dtype == given.dtype and tf.TensorShape(wanted.shape).is_compatible_with(tf.TensorShape(given.shape))
+    # A fixed batch is compatible with an unknown one in TensorFlow's eyes, but batches here are of any size.
+    any_batch = not wanted.shape or wanted.shape[0] is None
+    shapes = tf.TensorShape(wanted.shape), tf.TensorShape(given.shape)
+    return wanted.dtype == given.dtype and any_batch and shapes[0].is_compatible_with(shapes[1])
 
 
 def inspect(path: str) -> Module:
@@ -167,7 +197,7 @@ def _inspect_tf2(path: str, saved_model: saved_model_pb2.SavedModel) -> Module:
         raise UserError(f"{path}: TensorFlow cannot load this SavedModel: {error}") from error
     return Module(
         format="TF2",
-        call=_call(loaded),
+        calls=_calls(loaded),
         signatures={name: _signature(function) for name, function in loaded.signatures.items()},
         variables=tuple(_variables(loaded) or _saved_variables(saved_model)),
     )
@@ -206,16 +236,28 @@ def _shape(shape: tf.TensorShape) -> tuple[int | None, ...] | None:
     return None if shape.rank is None else tuple(shape.as_list())
 
 
-def _call(loaded: Any) -> Function | None:
-    functions = getattr(loaded.__call__, "concrete_functions", ()) if callable(loaded) else ()
-    if not functions:
-        return None
-    # Where the module was traced for training too, the function for inference says what serving will see.
-    function = next((f for f in functions if f.structured_input_signature[1].get("training") is False), functions[0])
-    positional, named = function.structured_input_signature
-    inputs: Any = next((argument for argument in (*positional[:1], *named.values()) if _is_tensors(argument)), {})
-    name = (inputs.name if isinstance(inputs, tf.TensorSpec) else None) or "inputs"
-    return Function(inputs=_tensors(inputs, name), outputs=_tensors(function.structured_outputs, "default"))
+def _calls(loaded: Any) -> tuple[Function, ...]:
+    traces = getattr(loaded.__call__, "concrete_functions", ()) if callable(loaded) else ()
+    # Where the module was traced for training too, the traces for inference say what serving will see.
+    inference = [trace for trace in traces if not _is_for_training(trace)] or traces
+    return tuple(_call(trace) for trace in inference)
+
+
+def _is_for_training(trace: Any) -> bool:
+    positional, named = trace.structured_input_signature
+    return named.get("training") is True or any(argument is True for argument in positional)
+
+
+def _call(trace: Any) -> Function:
+    positional, named = trace.structured_input_signature
+    arguments = [argument for argument in (*positional, *named.values()) if _is_tensors(argument)]
+    first = arguments[0] if arguments else {}
+    takes: Literal["tensor", "mapping", "other"] = "other"
+    if len(arguments) == 1:
+        takes = "tensor" if isinstance(first, tf.TensorSpec) else "mapping" if isinstance(first, Mapping) else "other"
+    name = (first.name if isinstance(first, tf.TensorSpec) else None) or "inputs"
+    inputs = _tensors(first if len(arguments) <= 1 else arguments, name)
+    return Function(inputs=inputs, outputs=_tensors(trace.structured_outputs, "default"), takes=takes)
 
 
 def _is_tensors(argument: Any) -> bool:
@@ -231,13 +273,26 @@ def _signature(function: Any) -> Function:
 
 
 def _tensors(structure: Any, name: str) -> dict[str, Tensor]:
-    """Tensors by name; a single one, or an unnamed one of a list, is called `name`."""
+    return {key: _tensor(spec) for key, spec in by_name(structure, name).items() if isinstance(spec, tf.TensorSpec)}
+
+
+def by_name(structure: Any, name: str) -> dict[str, Any]:
+    """The tensors of what a module takes or gives, each under the name that inspection shows and `output` names.
+
+    Args:
+        structure: A tensor, a mapping or a list, nested or not.
+        name: What a single tensor is called; those of a list are numbered after it, those of a mapping have their keys,
+            joined by `/` where it is nested.
+    """
     if isinstance(structure, Mapping):
-        return {str(key): _tensor(spec) for key, spec in structure.items() if hasattr(spec, "dtype")}
+        found: dict[str, Any] = {}
+        for key, value in structure.items():
+            nested = isinstance(value, Mapping | list | tuple)
+            inner = by_name(value, str(key)) if nested else {str(key): value}
+            found |= {f"{key}/{part}" if isinstance(value, Mapping) else part: item for part, item in inner.items()}
+        return found
     flat = tf.nest.flatten(structure)
-    if len(flat) == 1:
-        return {name: _tensor(flat[0])}
-    return {f"{name}_{index}": _tensor(spec) for index, spec in enumerate(flat)}
+    return {name: flat[0]} if len(flat) == 1 else {f"{name}_{index}": item for index, item in enumerate(flat)}
 
 
 def _tensor(spec: Any) -> Tensor:
@@ -251,6 +306,7 @@ def _inspect_tf1(saved_model: saved_model_pb2.SavedModel) -> Module:
     trainable = {variable.variable_name for variable in _collection(graph, "trainable_variables")}
     return Module(
         format="TF1",
+        tags=tuple(graph.meta_info_def.tags),
         signatures={
             name: Function(inputs=_tensor_infos(signature.inputs), outputs=_tensor_infos(signature.outputs))
             for name, signature in graph.signature_def.items()

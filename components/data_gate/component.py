@@ -28,4 +28,4 @@ class DataGate(base_component.BaseComponent):
         Args:
             anomalies: From ExampleValidator.
         """
-        super().__init__(DataGateSpec(anomalies=anomalies, code=code_digest("components.data_gate")))
+        super().__init__(DataGateSpec(anomalies=anomalies, code=code_digest("components.data_gate.executor")))

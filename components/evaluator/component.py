@@ -7,7 +7,7 @@ from tfx.types import component_spec, standard_artifacts
 from components.code import code_digest
 from components.config import Evaluation
 from components.evaluator.executor import Executor
-from components.pin.pin import Serving
+from components.pin.pin import ServedVersion
 from preprocessing.config import Label
 
 
@@ -41,7 +41,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         model: types.BaseChannel,
         evaluation: Evaluation,
         label: Label,
-        serving: Serving | None,
+        serving: ServedVersion | None,
     ) -> None:
         """The step `Evaluator`.
 
@@ -60,7 +60,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
             evaluation_config=evaluation.to_property(),
             label=label.to_property(),
             serving=serving.to_property() if serving else "",
-            code=code_digest("components.evaluator", "trainer.export", "trainer.inputs", "preprocessing.columns"),
+            code=code_digest("components.evaluator.executor"),
             evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
             blessing=types.Channel(type=standard_artifacts.ModelBlessing),
         )

@@ -3,20 +3,20 @@
 from typing import Any
 
 import tensorflow as tf
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
+from components.artifacts import read_schema, split_files
 from components.config import Evaluation
 from components.evaluator.decision import DECISION, Decision, decide
 from components.evaluator.metrics import CANDIDATE, SERVING, analyse
 from components.evaluator.predictions import ServedModel, write_predictions
 from components.example_gen.blame import undecodable
 from components.example_gen.manifest import Manifest
-from components.pin.pin import Serving
+from components.pin.pin import ServedVersion
 from preprocessing.columns import parsing_spec
 from preprocessing.config import Label
 from preprocessing.section import read_sections
@@ -29,11 +29,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Fills `evaluation` with predictions and TFMA's results, `blessing` with the decision."""
         config = Evaluation.model_validate_json(exec_properties["evaluation_config"])
         label = read_sections(Label, exec_properties["label"])
-        serving = Serving.model_validate_json(exec_properties["serving"]) if exec_properties["serving"] else None
-        examples = artifact_utils.get_single_instance(input_dict["examples"])
-        schema = io_utils.parse_pbtxt_file(
-            io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(input_dict["schema"])), schema_pb2.Schema()
-        )
+        serving = ServedVersion.model_validate_json(exec_properties["serving"]) if exec_properties["serving"] else None
         evaluation_uri = artifact_utils.get_single_uri(output_dict["evaluation"])
 
         models = {
@@ -45,15 +41,15 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         fileio.makedirs(evaluation_uri)
         try:
             classes = write_predictions(
-                files=sorted(fileio.glob(f"{artifact_utils.get_split_uri([examples], 'test')}/*")),
+                files=split_files(input_dict["examples"], "test"),
                 models=models,
                 label=label,
-                spec=parsing_spec(schema, [label.column]),
+                spec=parsing_spec(read_schema(input_dict["schema"]), [label.column]),
                 batch_size=config.batch_size,
                 output=predictions,
             )
         except tf.errors.InvalidArgumentError as error:
-            raise undecodable(Manifest.read(examples.uri)) or error from error
+            raise undecodable(Manifest.read(artifact_utils.get_single_uri(input_dict["examples"]))) or error from error
         wanted = sorted({*config.metrics, *config.thresholds})
         beam_args = self._beam_pipeline_args or []
         metrics = analyse(predictions, list(models), wanted, len(classes), evaluation_uri, beam_args)

@@ -44,7 +44,7 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
             files=files.to_property(),
             split=data.split.to_property() if isinstance(data.split, HashSplit) else "",
             contract=Contract.of(features, label).to_property(),
-            code=code_digest("components.example_gen"),
+            code=code_digest("components.example_gen.executor"),
             examples=types.Channel(type=standard_artifacts.Examples),
         )
         super().__init__(spec)

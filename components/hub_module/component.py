@@ -46,7 +46,7 @@ class HubModule(base_component.BaseComponent):
             hub=hub.to_property(),
             features=dump_sections(Features, fed),
             fingerprint=fingerprint,
-            code=code_digest("components.hub_module", "components.digest", "trainer.module", "trainer.config"),
+            code=code_digest("components.hub_module.executor"),
             model=types.Channel(type=standard_artifacts.Model),
         )
         super().__init__(spec)

@@ -8,11 +8,13 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
+from components.artifacts import module_folder
 from components.hub_module.fetch import fetch
 from preprocessing.config import Features
 from preprocessing.errors import UserError
 from preprocessing.section import read_sections
 from trainer.config import Hub
+from trainer.model import try_out
 from trainer.module import check_fits, inspect
 
 
@@ -29,18 +31,14 @@ class Executor(base_executor.BaseExecutor):
             module = inspect(source)
             try:
                 check_fits(module, hub, features)
+                try_out(hub, source, features)
             except UserError as error:
                 raise UserError(f"hubs.{exec_properties['name']}: {hub.handle}: {error}") from None
-            io_utils.copy_dir(source, module_path(artifact.uri))
+            io_utils.copy_dir(source, module_folder([artifact]))
         with fileio.open(f"{artifact.uri}/inspection.json", "w") as file:
             file.write(module.model_dump_json(indent=2))
         artifact.set_string_custom_property("name", exec_properties["name"])
         artifact.set_string_custom_property("handle", hub.handle)
         artifact.set_string_custom_property("sha256", digest)
         artifact.set_string_custom_property("format", module.format)
-        artifact.set_string_custom_property("function", module.function(hub).model_dump_json())
-
-
-def module_path(uri: str) -> str:
-    """Where the SavedModel is in a HubModule's artifact."""
-    return f"{uri}/module"
+        artifact.set_string_custom_property("function", module.function(hub, features).model_dump_json())

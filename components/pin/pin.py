@@ -28,7 +28,7 @@ class Files(Section):
     by_split: dict[str, tuple[PinnedFile, ...]]
 
 
-class Serving(Section):
+class ServedVersion(Section):
     """The version that serves when the run begins."""
 
     path: str
@@ -41,7 +41,7 @@ class Pins(Section):
     files: Files
     modules: dict[str, str]
     """A fingerprint of each hub module, by name."""
-    serving: Serving | None
+    serving: ServedVersion | None
 
 
 def pin(data: Data, hubs: Hubs, destination: str) -> Pins:
@@ -110,7 +110,7 @@ def _pin_file(path: str) -> PinnedFile:
     return PinnedFile(path=path, size=stat.size, modified=stat.modified)
 
 
-def pin_serving(destination: str) -> Serving | None:
+def pin_serving(destination: str) -> ServedVersion | None:
     """The newest version in a serving folder."""
     path = newest_version(destination)
-    return Serving(path=path, digest=tree_digest(path)) if path else None
+    return ServedVersion(path=path, digest=tree_digest(path)) if path else None

@@ -6,7 +6,7 @@ from tfx.types import component_spec, standard_artifacts
 
 from components.code import code_digest
 from components.config import Serving
-from components.pin.pin import Serving as PinnedServing
+from components.pin.pin import ServedVersion
 from components.pusher.executor import Executor
 
 
@@ -28,7 +28,7 @@ class Pusher(base_component.BaseComponent):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
     def __init__(
-        self, model: types.BaseChannel, blessing: types.BaseChannel, serving: Serving, pinned: PinnedServing | None
+        self, model: types.BaseChannel, blessing: types.BaseChannel, serving: Serving, pinned: ServedVersion | None
     ) -> None:
         """The step `Pusher`.
 
@@ -43,7 +43,7 @@ class Pusher(base_component.BaseComponent):
             blessing=blessing,
             destination=serving.destination,
             serving=pinned.to_property() if pinned else "",
-            code=code_digest("components.pusher", "components.digest"),
+            code=code_digest("components.pusher.executor"),
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),
         )
         super().__init__(spec)

@@ -75,7 +75,7 @@ class Trainer(base_component.BaseComponent):
             model_config=model.to_property(),
             training=training.to_property(),
             checkpoints=checkpoints,
-            code=code_digest("trainer", "preprocessing", "components.trainer"),
+            code=code_digest("components.trainer.executor"),
             model=types.Channel(type=standard_artifacts.Model),
             model_run=types.Channel(type=standard_artifacts.ModelRun),
         )

@@ -6,15 +6,14 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
-from tfx.utils import io_utils, path_utils
+from tfx.utils import path_utils
 
+from components.artifacts import module_folder, read_schema, split_files
 from components.example_gen.blame import undecodable
 from components.example_gen.manifest import Manifest
-from components.hub_module.executor import module_path
 from preprocessing.config import Features, Label
 from preprocessing.section import read_sections
 from trainer.config import Hubs, Model, Training
@@ -26,8 +25,7 @@ class Executor(base_executor.BaseExecutor):
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         """Fills `model` with the SavedModel and `model_run` with TensorBoard's logs and the curves."""
-        examples = artifact_utils.get_single_instance(input_dict["examples"])
-        manifest = Manifest.read(examples.uri)
+        manifest = Manifest.read(artifact_utils.get_single_uri(input_dict["examples"]))
         model_run = artifact_utils.get_single_uri(output_dict["model_run"])
         job = Job(
             features=read_sections(Features, exec_properties["features"]),
@@ -35,15 +33,15 @@ class Executor(base_executor.BaseExecutor):
             hubs=read_sections(Hubs, exec_properties["hubs"]),
             model=Model.model_validate_json(exec_properties["model_config"]),
             training=Training.model_validate_json(exec_properties["training"]),
-            schema=_schema(artifact_utils.get_single_uri(input_dict["schema"])),
+            schema=read_schema(input_dict["schema"]),
             transform=tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict["transform_graph"])),
             module_paths={
-                key.removeprefix("hub_"): module_path(artifact_utils.get_single_uri(artifacts))
+                key.removeprefix("hub_"): module_folder(artifacts)
                 for key, artifacts in input_dict.items()
                 if key.startswith("hub_")
             },
-            train_files=_files(examples, "train"),
-            validation_files=_files(examples, "validation"),
+            train_files=split_files(input_dict["examples"], "train"),
+            validation_files=split_files(input_dict["examples"], "validation"),
             train_count=manifest.counts["train"],
             checkpoints=f"{exec_properties['checkpoints']}/{_job_key(input_dict, exec_properties)}",
             logs=f"{model_run}/tensorboard",
@@ -55,14 +53,6 @@ class Executor(base_executor.BaseExecutor):
             raise undecodable(manifest) or error from error
         with fileio.open(f"{model_run}/curves.json", "w") as file:
             file.write(json.dumps(curves))
-
-
-def _files(examples: Any, split: str) -> list[str]:
-    return sorted(fileio.glob(f"{artifact_utils.get_split_uri([examples], split)}/*"))
-
-
-def _schema(uri: str) -> schema_pb2.Schema:
-    return io_utils.parse_pbtxt_file(io_utils.get_only_uri_in_dir(uri), schema_pb2.Schema())
 
 
 def _job_key(input_dict: dict, exec_properties: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from components.example_gen.contract import Contract
 from components.example_gen.executor import Executor as ExampleGen
 from components.example_gen.manifest import Manifest
 from components.hub_module.executor import Executor as HubModule
-from components.pin.pin import Serving, pin_files
+from components.pin.pin import ServedVersion, pin_files
 from components.pusher.executor import DESTINATION, PUSHED
 from components.pusher.executor import Executor as Pusher
 from preprocessing.config import ClassLabel, Features, ImageFeature
@@ -223,7 +223,7 @@ def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **
     }
     examples = artifact(standard_artifacts.Examples, judged / "examples")
     examples.split_names = '["train", "validation", "test"]'
-    pinned = Serving(path=str(judged / serving / "Format-Serving"), digest="") if serving else None
+    pinned = ServedVersion(path=str(judged / serving / "Format-Serving"), digest="") if serving else None
     config = Evaluation(
         metrics=("accuracy", "cross_entropy", "auc", "top_3_accuracy"), thresholds=thresholds, batch_size=64
     )

@@ -10,7 +10,7 @@ from preprocessing.config import ImageFeature
 from preprocessing.errors import UserError
 from tests import make
 from trainer.config import Hub
-from trainer.model import Backbone
+from trainer.model import Backbone, try_out
 from trainer.module import Module, Tensor, Variable, check_fits, inspect
 
 
@@ -40,9 +40,9 @@ def tf1(tmp_path_factory) -> Path:
 def test_a_reusable_saved_model(reusable: Path) -> None:
     module = inspect(str(reusable))
     assert module.format == "TF2"
-    assert module.call is not None
-    assert module.call.inputs == {"images": Tensor(dtype="float32", shape=(None, 8, 8, 3))}
-    assert module.call.outputs == {"default": Tensor(dtype="float32", shape=(None, 6))}
+    (call,) = module.calls
+    assert call.inputs == {"images": Tensor(dtype="float32", shape=(None, 8, 8, 3))}
+    assert call.outputs == {"default": Tensor(dtype="float32", shape=(None, 6))}
     assert set(module.variables) == {
         Variable(name="scale", dtype="float32", shape=(6,), trainable=True),
         Variable(name="offset", dtype="float32", shape=(6,), trainable=False),
@@ -54,9 +54,9 @@ def test_a_keras_model_saved_as_a_module(tmp_path: Path) -> None:
     model = tf.keras.Sequential([layers.Input([4]), layers.Dense(2, name="d"), layers.BatchNormalization(name="n")])
     tf.saved_model.save(model, str(tmp_path / "keras"))
     module = inspect(str(tmp_path / "keras"))
-    assert module.call is not None
-    assert [tensor.shape for tensor in module.call.inputs.values()] == [(None, 4)]
-    assert module.call.outputs == {"default": Tensor(dtype="float32", shape=(None, 2))}
+    (call,) = module.calls
+    assert [tensor.shape for tensor in call.inputs.values()] == [(None, 4)]
+    assert call.outputs == {"default": Tensor(dtype="float32", shape=(None, 2))}
     trainable = {variable.name: variable.trainable for variable in module.variables}
     assert trainable == {
         "d/kernel": True, "d/bias": True, "n/gamma": True, "n/beta": True, "n/moving_mean": False,
@@ -66,7 +66,7 @@ def test_a_keras_model_saved_as_a_module(tmp_path: Path) -> None:
 
 def test_a_module_with_only_signatures(signatures: Path) -> None:
     module = inspect(str(signatures))
-    assert module.call is None
+    assert module.calls == ()
     assert module.signatures["both"].inputs == {
         "left": Tensor(dtype="float32", shape=(None, 8, 8, 3)),
         "right": Tensor(dtype="float32", shape=(None, 8, 8, 1)),
@@ -111,12 +111,12 @@ def test_what_does_not_fit_says_what_would(reusable: Path, feature: ImageFeature
 def test_a_dtype_or_an_output_shape_that_does_not_fit() -> None:
     images = Tensor(dtype="uint8", shape=(None, 8, 8, 3))
     vector, grid = Tensor(dtype="float32", shape=(None, 4)), Tensor(dtype="float32", shape=(None, 2, 2, 4))
-    takes_bytes = Module(format="TF2", call={"inputs": {"x": images}, "outputs": {"default": vector}})
+    takes_bytes = Module(format="TF2", calls=[{"inputs": {"x": images}, "outputs": {"default": vector}}])
     with pytest.raises(UserError, match=r"takes uint8\[\?, 8, 8, 3\]"):
         check_fits(takes_bytes, hub(), {"photo": image()})
     any_image = Tensor(dtype="float32", shape=None)
-    gives_grid = Module(format="TF2", call={"inputs": {"x": any_image}, "outputs": {"default": grid}})
-    with pytest.raises(UserError, match=r"needs a vector for each example"):
+    gives_grid = Module(format="TF2", calls=[{"inputs": {"x": any_image}, "outputs": {"default": grid}}])
+    with pytest.raises(UserError, match=r"needs a vector of floats for each example"):
         check_fits(gives_grid, hub(), {"photo": image()})
 
 
@@ -124,6 +124,9 @@ def test_an_input_that_nothing_feeds(signatures: Path) -> None:
     one = hub(signature="both", inputs={"left": "photo"}, output="vector")
     with pytest.raises(UserError, match="has an input 'right' that no feature feeds"):
         check_fits(inspect(str(signatures)), one, {"photo": image()})
+
+
+FED = {"photo": image(), "grey": image(channels=1)}
 
 
 def pixels(channels: int) -> np.ndarray:
@@ -134,15 +137,108 @@ def test_a_backbone_of_each_form_gives_what_numpy_says(reusable: Path, signature
     colour, grey = pixels(3), pixels(1)
     fed = {"photo": tf.constant(colour), "grey": tf.constant(grey)}
     mean = colour.mean(axis=(1, 2))
-    got = Backbone(hub(), str(reusable), "a")(fed)
+    got = Backbone(hub(), str(reusable), FED, "a")(fed)
     np.testing.assert_allclose(got, np.concatenate([mean, colour.std(axis=(1, 2))], axis=1), rtol=1e-4)
     both = hub(inputs={"left": "photo", "right": "grey"}, signature="both", output="vector")
-    np.testing.assert_allclose(Backbone(both, str(signatures), "b")(fed), mean + grey.mean(axis=(1, 2)), rtol=1e-5)
-    got = Backbone(hub(), str(tf1), "c")(fed)
+    np.testing.assert_allclose(Backbone(both, str(signatures), FED, "b")(fed), mean + grey.mean(axis=(1, 2)), rtol=1e-5)
+    got = Backbone(hub(), str(tf1), FED, "c")(fed)
     np.testing.assert_allclose(got, np.repeat(mean.sum(axis=1, keepdims=True), 5, axis=1), rtol=1e-5)
 
 
 def test_a_backbone_is_frozen(reusable: Path) -> None:
-    layer = Backbone(hub(), str(reusable), "a")
+    layer = Backbone(hub(), str(reusable), FED, "a")
     layer({"photo": tf.constant(pixels(3))})
     assert layer.trainable_variables == []
+
+
+def save(folder: Path, **functions) -> str:
+    """A module whose attributes are traced functions; `call` is the module itself."""
+    module = tf.Module()
+    if "call" in functions:
+        module = type("Callable", (tf.Module,), {"__call__": functions.pop("call")})()
+    signatures = {name: function.get_concrete_function() for name, function in functions.items()}
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+    return str(folder)
+
+
+def spec(*shape: int | None, name: str | None = None) -> tf.TensorSpec:
+    return tf.TensorSpec(shape, tf.float32, name=name)
+
+
+def mean(images: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(images, [1, 2])
+
+
+def test_the_output_of_a_list_that_is_named_is_the_one_used(tmp_path: Path) -> None:
+    @tf.function(input_signature=[spec(None, 8, 8, 3)])
+    def call(self, images):
+        return [mean(images), 2 * mean(images), {"deep": 3 * mean(images)}]
+
+    path = save(tmp_path, call=call)
+    for number in range(3):
+        wanted = hub(output=f"default_{number}")
+        check_fits(inspect(path), wanted, FED)
+        got = Backbone(wanted, path, FED, "a")({"photo": tf.constant(pixels(3))})
+        np.testing.assert_allclose(got, (number + 1) * pixels(3).mean(axis=(1, 2)), rtol=1e-5)
+
+
+def test_a_module_that_takes_a_mapping_of_one_tensor(tmp_path: Path) -> None:
+    @tf.function(input_signature=[{"img": spec(None, 8, 8, 3)}])
+    def call(self, inputs):
+        return {"nested": {"vector": mean(inputs["img"])}, "number": 1}
+
+    path = save(tmp_path, call=call)
+    wanted = hub(inputs={"img": "photo"}, output="nested/vector")
+    try_out(wanted, path, FED)
+    got = Backbone(wanted, path, FED, "a")({"photo": tf.constant(pixels(3))})
+    np.testing.assert_allclose(got, pixels(3).mean(axis=(1, 2)), rtol=1e-5)
+
+
+def test_of_several_traces_the_one_that_fits_is_taken(tmp_path: Path) -> None:
+    @tf.function
+    def call(self, images, training=False):
+        return {"training": mean(images)} if training else {"vector": mean(images), "twice": 2 * mean(images)}
+
+    module = type("Traced", (tf.Module,), {"__call__": call})()
+    for size in (96, 8):
+        for training in (True, False):
+            module.__call__.get_concrete_function(spec(None, size, size, 3), training)
+    tf.saved_model.save(module, str(tmp_path))
+    wanted = hub(output="twice")
+    check_fits(inspect(str(tmp_path)), wanted, FED)
+    got = Backbone(wanted, str(tmp_path), FED, "a")({"photo": tf.constant(pixels(3))})
+    np.testing.assert_allclose(got, 2 * pixels(3).mean(axis=(1, 2)), rtol=1e-5)
+    with pytest.raises(UserError, match=r"it also takes .*8, 8, 3\]"):
+        check_fits(inspect(str(tmp_path)), wanted, {"photo": image(size=(7, 7))})
+
+
+@pytest.mark.parametrize(
+    ("signature", "output", "says"),
+    [
+        ([spec(1, 8, 8, 3)], mean, r"takes float32\[1, 8, 8, 3\]"),
+        ([[spec(None, 8, 8, 3), spec(None, 8, 8, 3)]], lambda both: mean(both[0]), "takes a list or several arguments"),
+        ([spec(None, 8, 8, 3)], lambda images: tf.as_string(mean(images)), "needs a vector of floats"),
+        ([spec(None, 8, 8, 3)], lambda images: tf.reduce_mean(images), "needs a vector of floats"),
+        ([spec(None, 8, 8, 3)], lambda images: None, "has no output"),
+        (
+            [spec(None, 8, 8, 3)],
+            lambda images: tf.py_function(lambda x: x, [mean(images)], tf.float32),
+            "needs a vector for each example",
+        ),
+    ],
+)
+def test_what_cannot_work_is_found_before_any_training(tmp_path: Path, signature, output, says: str) -> None:
+    @tf.function(input_signature=signature)
+    def call(self, inputs):
+        return output(inputs)
+
+    path = save(tmp_path, call=call)
+    with pytest.raises(UserError, match=says):
+        check_fits(inspect(path), hub(), FED)
+        try_out(hub(), path, FED)
+
+
+def test_a_tf1_saved_model_for_serving_is_loaded_by_its_own_tags(tmp_path: Path) -> None:
+    path = make.tf1_hub_module(tmp_path / "serve", tags=["serve"])
+    (path / "tfhub_module.pb").unlink()
+    try_out(hub(), str(path), FED)
