@@ -49,12 +49,21 @@ def _closure(module: str) -> dict[str, Path]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        spec = importlib.util.find_spec(name)
-        if name in found or spec is None or spec.origin is None:
-            continue
-        found[name] = Path(spec.origin)
-        waiting += [imported for imported in _imports(found[name]) if imported.partition(".")[0] in ROOMS]
+        source = None if name in found else _source(name)
+        if source:
+            found[name] = source
+            waiting += [imported for imported in _imports(source) if imported.partition(".")[0] in ROOMS]
+    if module not in found:
+        raise ModuleNotFoundError(f"no module '{module}' to take a digest of")
     return found
+
+
+def _source(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # a function or class of a module, named like a module of a package
+        return None
+    return Path(spec.origin) if spec and spec.origin else None
 
 
 def _imports(source: Path) -> Iterator[str]:

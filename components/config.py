@@ -13,11 +13,11 @@ SPLITS = ("train", "validation", "test")
 class HashSplit(Section):
     """Shares of the records, by a hash of each record, so a record stays in its split in every run."""
 
-    train: int = Field(default=8, ge=1)
+    train: int = Field(default=8, ge=1, le=1_000_000)
     """What the model learns from."""
-    validation: int = Field(default=1, ge=1)
+    validation: int = Field(default=1, ge=1, le=1_000_000)
     """What training is watched on."""
-    test: int = Field(default=1, ge=1)
+    test: int = Field(default=1, ge=1, le=1_000_000)
     """What the blessing rests on."""
 
 
@@ -41,11 +41,12 @@ class Data(Section):
 
     @field_validator("split", mode="wrap")
     @classmethod
-    def _one_sort(cls, value, handler):
+    def _one_sort(cls, value, _):
         # Told apart here, so that a mistake is reported for the sort that was meant and not for both.
-        if not isinstance(value, dict):
-            return handler(value)
-        return (PatternSplit if any(isinstance(v, str) for v in value.values()) else HashSplit).model_validate(value)
+        if isinstance(value, PatternSplit):
+            return value
+        texts = isinstance(value, dict) and bool(value) and all(isinstance(share, str) for share in value.values())
+        return (PatternSplit if texts else HashSplit).model_validate(value)
 
 
 Metric = Literal["accuracy", "cross_entropy", "auc", "top_3_accuracy"]
@@ -78,7 +79,7 @@ class Evaluation(Section):
     """What is computed and shown; what `thresholds` names is computed besides."""
     thresholds: dict[Metric, Threshold] = Field(default={"accuracy": Threshold(no_worse_than_serving_by=0.0)})
     """By metric. Without thresholds every model is blessed."""
-    batch_size: int = Field(default=128, ge=1)
+    batch_size: int = Field(default=128, ge=1, le=1_000_000)
     """Records per call of a model."""
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from preprocessing.errors import UserError
 from preprocessing.section import is_remote
 
 
@@ -22,39 +23,46 @@ class Stat:
     modified: int
 
 
-def _fileio() -> Any:
+def _fileio(url: str) -> Any:
+    # Imported here, for object stores only: it brings TensorFlow.
+    import tensorflow as tf
     from tfx.dsl.io import fileio
 
+    scheme = url.partition("://")[0]
+    if scheme not in tf.io.gfile.get_registered_schemes():
+        raise UserError(
+            f"{url}: TensorFlow here does not read {scheme}://; mount it, or copy what is there to gs:// or a folder"
+        )
     return fileio
 
 
 def exists(path: str) -> bool:
     """Whether there is a file or folder."""
-    return _fileio().exists(path) if is_remote(path) else Path(path).exists()
+    return _fileio(path).exists(path) if is_remote(path) else Path(path).exists()
 
 
 def is_folder(path: str) -> bool:
     """Whether there is a folder."""
-    return _fileio().isdir(path) if is_remote(path) else Path(path).is_dir()
+    return _fileio(path).isdir(path) if is_remote(path) else Path(path).is_dir()
 
 
 def names(folder: str) -> list[str]:
     """The names of the files and folders in a folder, sorted; none where there is no such folder."""
     if not is_folder(folder):
         return []
-    listed = _fileio().listdir(folder) if is_remote(folder) else os.listdir(folder)  # noqa: PTH208
+    listed = _fileio(folder).listdir(folder) if is_remote(folder) else os.listdir(folder)  # noqa: PTH208
     return sorted(name.rstrip("/") for name in listed)
 
 
 def glob(pattern: str) -> list[str]:
     """The paths that match a pattern, sorted."""
-    return sorted(_fileio().glob(pattern) if is_remote(pattern) else local_glob.glob(pattern, recursive=True))  # noqa: PTH207
+    return sorted(_fileio(pattern).glob(pattern) if is_remote(pattern) else local_glob.glob(pattern, recursive=True))  # noqa: PTH207
 
 
 def stat(path: str) -> Stat:
     """A file's size and time."""
     if is_remote(path):
-        found = _fileio().stat(path)
+        found = _fileio(path).stat(path)
         return Stat(found.length, found.mtime_nsec)
     local = Path(path).stat()
     return Stat(local.st_size, local.st_mtime_ns)
@@ -62,7 +70,7 @@ def stat(path: str) -> Stat:
 
 def open_binary(path: str) -> IO[bytes]:
     """Opens a file to read its bytes."""
-    return _fileio().open(path, "rb") if is_remote(path) else Path(path).open("rb")
+    return _fileio(path).open(path, "rb") if is_remote(path) else Path(path).open("rb")
 
 
 def files_below(folder: str) -> list[str]:
@@ -71,6 +79,6 @@ def files_below(folder: str) -> list[str]:
 
 
 def _walk(folder: str) -> Iterator[str]:
-    for parent, _, found in _fileio().walk(folder) if is_remote(folder) else os.walk(folder):
+    for parent, _, found in _fileio(folder).walk(folder) if is_remote(folder) else os.walk(folder):
         for name in found:
             yield f"{parent}/{name}"[len(folder.rstrip("/")) :].lstrip("/")

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -27,11 +27,17 @@ def main() -> None:
     """The entry point: a mistake in what the user gave ends with its message and exit code 2."""
     try:
         app()
+    except OSError as error:  # a file or folder that was named on the command line
+        _end_with_mistake(UserError(f"{error.filename}: {error.strerror}" if error.filename else str(error)))
     except UserError as error:
-        Console(stderr=True, soft_wrap=True).print(str(error), style="red", highlight=False, markup=False)
-        if "--json" in sys.argv:
-            print(json.dumps({"status": "mistake", "error": str(error), "mistakes": getattr(error, "as_dicts", [])}))
-        sys.exit(2)
+        _end_with_mistake(error)
+
+
+def _end_with_mistake(error: UserError) -> NoReturn:
+    Console(stderr=True, soft_wrap=True).print(str(error), style="red", highlight=False, markup=False)
+    if "--json" in sys.argv:
+        print(json.dumps({"status": "mistake", "error": str(error), "mistakes": getattr(error, "as_dicts", [])}))
+    sys.exit(2)
 
 
 @app.command()

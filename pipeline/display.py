@@ -104,39 +104,36 @@ def _progress_text(progress: dict, elapsed: float) -> str:
 
 def show_result(console: Console, result: Result, file: Path) -> None:
     """What a run came to, and what to do next."""
+
+    def say(text: str, style: str | None = None) -> None:
+        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
     if result.decision:
         console.print(_metrics_table(result))
         for check in result.decision.checks:
-            console.print(f"  {check.reason}", style=None if check.passed else "red", highlight=False, soft_wrap=True)
+            say(f"  {check.reason}", None if check.passed else "red")
     if not console.is_terminal:
         console.print(_steps_table(result))
-    headline = {
-        "succeeded": "[green]Done[/]",
-        "not_blessed": "[red]Not blessed[/]: the model misses a threshold, and nothing was pushed",
-        "failed": "[red]Failed[/]",
-        "interrupted": "[yellow]Interrupted[/]",
+    headline, style = {
+        "succeeded": ("Done", "green"),
+        "not_blessed": ("Not blessed: the model misses a threshold, and nothing was pushed;", "red"),
+        "failed": ("Failed", "red"),
+        "interrupted": ("Interrupted", "yellow"),
     }[result.status]
     where = f" in {result.failed_step}" if result.failed_step else ""
-    console.print(f"{headline}{where} after {result.seconds:.1f} s.")
+    say(f"{headline}{where} after {result.seconds:.1f} s.", style)
     if result.error:
-        console.print(result.error, style="red", highlight=False, soft_wrap=True)
+        say(result.error, "red")
     if result.pushed_model:
-        what = "Pushed" if result.newly_pushed else "Serving, unchanged"
-        console.print(f"{what}: {result.pushed_model}", highlight=False, soft_wrap=True)
-    console.print(f"Report: {result.report}", highlight=False, soft_wrap=True)
-    console.print(f"Log:    {result.log}", highlight=False, soft_wrap=True)
+        say(f"{'Pushed' if result.newly_pushed else 'Serving, unchanged'}: {result.pushed_model}")
+    say(f"Report: {result.report}")
+    say(f"Log:    {result.log}")
     if result.status == "succeeded":
-        console.print(f"Next:   hubline predict {result.pushed_model} IMAGE…", highlight=False, soft_wrap=True)
+        say(f"Next:   hubline predict {result.pushed_model} IMAGE…")
     elif result.status == "interrupted":
-        console.print(
-            "Next:   the same command goes on from the finished steps and the last checkpoint", soft_wrap=True
-        )
+        say("Next:   the same command goes on from the finished steps and the last checkpoint")
     elif result.status == "not_blessed":
-        console.print(
-            f"Next:   train longer or another head, or mend evaluation.thresholds in {file}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        say(f"Next:   train longer or another head, or mend evaluation.thresholds in {file}")
 
 
 def _metrics_table(result: Result) -> Table:

@@ -2,7 +2,6 @@
 
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.schema_gen.component import SchemaGen
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_node import BaseNode
@@ -10,11 +9,12 @@ from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
 from components.code import code_digest
+from components.curated_schema.component import CuratedSchema
 from components.data_gate.component import DataGate
 from components.evaluator.component import Evaluator
 from components.example_gen.component import ExampleGen
 from components.hub_module.component import HubModule
-from components.pin.pin import Pins
+from components.pin.pins import Pins
 from components.pusher.component import Pusher
 from components.trainer.component import Trainer
 from pipeline.config import PipelineFile
@@ -38,9 +38,9 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
 
     statistics_gen = StatisticsGen(examples=examples)
     statistics = statistics_gen.outputs["statistics"]
-    schema_gen = SchemaGen(statistics=statistics)
-    if file.data.data_schema:
-        schema_gen = ImportSchemaGen(schema_file=file.data.data_schema).with_id("SchemaGen")
+    schema_gen: BaseNode = SchemaGen(statistics=statistics)
+    if file.data.data_schema and pins.data_schema:
+        schema_gen = CuratedSchema(file.data.data_schema, pins.data_schema)
     schema = schema_gen.outputs["schema"]
     validator = ExampleValidator(statistics=statistics, schema=schema)
     gate = DataGate(anomalies=validator.outputs["anomalies"])

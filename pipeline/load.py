@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from pipeline.config import PipelineFile
 from pipeline.mistakes import Location, Mistake, PipelineFileError, explain
@@ -20,6 +21,7 @@ class Source:
     def __init__(self, path: Path) -> None:
         self.path = path
         yaml = YAML(typ="safe", pure=True)
+        text = ""
         try:
             text = path.read_text(encoding="utf-8")
             self._root: Node | None = yaml.compose(text)
@@ -33,8 +35,15 @@ class Source:
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             problem = " ".join(filter(None, (error.context, error.problem)))
-            line = mark.line + 1 if mark else 1
-            raise PipelineFileError([Mistake(str(path), line, "", f"not YAML: {problem}")]) from None
+            raise self._not_yaml(problem, mark.line + 1 if mark else 1) from None
+        except ReaderError as error:
+            line = text.count("\n", 0, error.position) + 1
+            raise self._not_yaml(f"the character {error.character!r} is not allowed", line) from None
+        except (YAMLError, ValueError, RecursionError) as error:
+            raise self._not_yaml(str(error), 1) from None
+
+    def _not_yaml(self, problem: str, line: int) -> PipelineFileError:
+        return PipelineFileError([Mistake(str(self.path), line, "", f"not YAML: {problem}")])
 
     def mistake(self, location: Location, message: str) -> Mistake:
         """A mistake at a place in the file; where the place itself is absent, at what encloses it."""

@@ -66,6 +66,10 @@ def explain(error: Mapping[str, Any], schema: Schema) -> str:
         case "literal_error":
             expected = [choice.strip("'") for choice in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
             return f"{error['input']!r} is not known here; {nearest(str(error['input']), expected)}"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            keys = ", ".join(at.get("properties", {}))
+            wanted = f"a mapping with the keys {keys}" if keys else "a mapping of names"
+            return f"must be {wanted}; got {_shown(error['input'])}"
         case "string_pattern_mismatch":
             return f"{error['input']!r} does not have the form {error['ctx']['pattern']}{_right(at)}"
         case _:

@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from components import storage
 from components.example_gen.contract import records
@@ -91,7 +92,7 @@ def show_predictions(console: Console, predictions: list[Prediction]) -> None:
     for prediction in predictions:
         others = sorted(prediction["scores"].items(), key=lambda item: -item[1])[1:3]
         table.add_row(
-            prediction["input"],
+            Text(prediction["input"]),
             "" if prediction["record"] is None else str(prediction["record"]),
             prediction["label"],
             f"{prediction['score']:.3f}",

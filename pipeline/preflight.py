@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from components import storage
-from components.hub_module.handle import check_digest, digest, mirrored
-from components.pin.pin import ALL, matches, patterns
+from components.hub_module.handle import check_digest, digest, look_for, mirrored
+from components.pin.pin import matches, patterns
+from components.pin.pins import ALL
 from pipeline.config import PipelineFile
 from pipeline.load import Source
 from pipeline.mistakes import Location, Mistake, PipelineFileError
@@ -47,16 +48,29 @@ def _try(source: Source, location: Location, look: Callable[[], object]) -> list
         look()
     except UserError as error:
         return [source.mistake(location, str(error))]
+    except OSError as error:  # a folder that may not be looked into, a name that is too long
+        return [source.mistake(location, f"{error.filename}: {error.strerror}")]
     return []
 
 
 def _look_for_schema(path: str) -> None:
     if not storage.exists(path) or storage.is_folder(path):
         raise UserError(f"{path}: there is no such file; a curated schema is a schema.pbtxt")
+    # Imported here: few pipelines have a curated schema.
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    try:
+        text_format.Parse(Path(path).read_text(), schema_pb2.Schema())
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a schema.pbtxt of TensorFlow Metadata: {error}") from None
 
 
 def _look_for_module(hub: Hub) -> None:
-    check_digest(hub.handle, digest(mirrored(hub.handle)), hub.sha256)
+    place = mirrored(hub.handle)
+    look_for(place)
+    if hub.sha256 is not None:
+        check_digest(hub.handle, digest(place), hub.sha256)
 
 
 def _look_at_destination(destination: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from components.pin.pin import Pins, pin
+from components.pin.pin import pin
+from components.pin.pins import Pins
 from pipeline.config import PipelineFile
 from pipeline.display import Display, show_result
 from pipeline.load import load
@@ -42,7 +43,7 @@ def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
     log = folder / "run.log"
     with places.exclusively(), into_log(log) as (stdout, stderr):
         console = Console(file=stderr if quiet else stdout)
-        console.print(f"[bold]{file.name}[/]  {path}", highlight=False)
+        console.print(f"{file.name}  {path}", style="bold", highlight=False, markup=False, soft_wrap=True)
         result, code = _run(file, places, folder, console)
         (folder / "report").mkdir()
         (folder / "report" / "report.json").write_text(result.model_dump_json(indent=2))

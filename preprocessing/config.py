@@ -1,8 +1,9 @@
 """The types of `features` and `label` in the pipeline file. To add a kind, write its class and add it to the union."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from preprocessing.section import Section
 
@@ -37,7 +38,33 @@ class ImageFeature(Section):
 Feature = ImageFeature
 """The union of the kinds, told apart by `kind`: `Annotated[ImageFeature | NextKind, Field(discriminator="kind")]`."""
 
-Features = dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Feature]
+
+def column_of(name: str, feature: Feature) -> str:
+    """The raw column that the feature `name` reads."""
+    return feature.column or name
+
+
+def input_name(column: str) -> str:
+    """The name by which a served model takes a raw column: signatures of TensorFlow take identifiers alone.
+
+    Every other character becomes `_`, and a name that does not begin with a letter gets `column_` before it.
+    """
+    name = re.sub(r"\W", "_", column, flags=re.ASCII)
+    return name if name[:1].isalpha() else f"column_{name}"
+
+
+def _told_apart(features: dict[str, Feature]) -> dict[str, Feature]:
+    columns = {column_of(name, feature) for name, feature in features.items()}
+    for column in columns:
+        twins = sorted(other for other in columns if input_name(other) == input_name(column))
+        if len(twins) > 1:
+            raise ValueError(f"a served model would take the columns {' and '.join(twins)} by one name; rename one")
+    return features
+
+
+Features = Annotated[
+    dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Feature], AfterValidator(_told_apart)
+]
 
 
 class ClassLabel(Section):
@@ -61,8 +88,3 @@ class ClassLabel(Section):
 
 Label = ClassLabel
 """The union of the kinds of label, told apart by `kind`."""
-
-
-def column_of(name: str, feature: Feature) -> str:
-    """The raw column that the feature `name` reads."""
-    return feature.column or name

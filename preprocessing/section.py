@@ -12,7 +12,7 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        populate_by_name=True,
+        validate_by_name=False,
         use_attribute_docstrings=True,
         coerce_numbers_to_str=True,
         allow_inf_nan=False,

@@ -10,8 +10,8 @@ import tensorflow_transform as tft
 from preprocessing.config import Features, Label, column_of
 from preprocessing.section import Section
 
-LABEL = "label"
-"""The name of the transformed label: the index of its class, int64."""
+LABEL = "label.index"
+"""The name of the transformed label, which no feature can have: the index of its class, int64."""
 
 VOCABULARY = "label"
 """The name of the vocabulary that the classes are kept in where they are computed."""

@@ -40,7 +40,7 @@ Hubs = dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Hub]
 class Head(Section):
     """The layers between the hub modules' outputs and the predictions."""
 
-    hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(), examples=[[128]])
+    hidden: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field(default=(), examples=[[128]])
     """Units of each hidden layer (ReLU), first to last."""
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     """The share of units dropped before each dense layer in training."""
@@ -73,13 +73,13 @@ class Optimizer(Section):
 class Training(Section):
     """How the model is trained."""
 
-    epochs: int = Field(ge=1, examples=[10])
+    epochs: int = Field(ge=1, le=1_000_000, examples=[10])
     """Passes over the training split."""
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: int = Field(default=32, ge=1, le=1_000_000)
     """Examples per step."""
     optimizer: Optimizer = Optimizer()
     """How the weights are updated."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
     """Seeds the initial weights, dropout and the order of the examples."""
-    shuffle_buffer: int = Field(default=10_000, ge=1)
+    shuffle_buffer: int = Field(default=10_000, ge=1, le=1_000_000_000)
     """Encoded examples held in memory to shuffle among."""

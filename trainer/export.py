@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 from preprocessing.columns import ParsingSpec, as_parsed
-from preprocessing.config import Features
+from preprocessing.config import Features, input_name
 from trainer.inputs import Tensors, prepare
 
 SERVING = "serving_default"
 """The signature that takes serialized tf.Examples, `examples`: string of shape [batch]."""
 
 PREDICT = "predict"
-"""The signature that takes raw columns by name, such as encoded images: string of shape [batch]."""
+"""The signature that takes raw columns by their `input_name`, such as encoded images: string of shape [batch]."""
 
 LABEL, SCORE, CLASSES, SCORES = "label", "score", "classes", "scores"
 """What both answer: the best class (string [batch]), its probability (float32 [batch]), and for every class its name
@@ -62,7 +62,8 @@ class ServingModel(tf.Module):
     def save(self, path: str) -> None:
         """Writes the SavedModel with its signatures `SERVING` and `PREDICT`."""
         examples = tf.TensorSpec([None], tf.string, name="examples")
-        columns = {name: tf.TensorSpec([None], column.dtype, name=name) for name, column in self._spec.items()}
+        names = {input_name(column): column for column in self._spec}
+        columns = {name: tf.TensorSpec([None], self._spec[column].dtype, name=name) for name, column in names.items()}
 
         @tf.function(input_signature=[examples])
         def serving_default(examples: tf.Tensor) -> Tensors:
@@ -70,6 +71,7 @@ class ServingModel(tf.Module):
 
         @tf.function(input_signature=[columns])
         def predict(columns: Tensors) -> Tensors:
-            return self.answer({name: as_parsed(self._spec[name], values) for name, values in columns.items()})
+            raw = {names[name]: values for name, values in columns.items()}
+            return self.answer({column: as_parsed(self._spec[column], values) for column, values in raw.items()})
 
         tf.saved_model.save(self, path, signatures={SERVING: serving_default, PREDICT: predict})

@@ -55,6 +55,8 @@ def batches(
         records.batch(batch_size)
         .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
         .unbatch()
+        # A class that only the validation split has was never learned: its index is -1, and no loss can be taken.
+        .filter(lambda inputs, label: label >= 0)
         .map(lambda inputs, label: (prepare_one(features, inputs), label), num_parallel_calls=tf.data.AUTOTUNE)
         .batch(batch_size)
         .prefetch(tf.data.AUTOTUNE)

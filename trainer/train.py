@@ -10,7 +10,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from preprocessing.columns import input_columns, parsing_spec
 from preprocessing.config import Features, Label
-from preprocessing.errors import UserError
+from preprocessing.errors import DataError, RunError
 from preprocessing.progress import report
 from preprocessing.transform import class_names
 from trainer import inputs
@@ -53,11 +53,14 @@ def train(job: Job) -> dict[str, list[float]]:
         run.
 
     Raises:
-        UserError: where the loss stops being a number.
+        RunError: where the loss stops being a number.
+        DataError: where there is one class only.
     """
     leave_keras_alone()
     tf.keras.utils.set_random_seed(job.training.seed)
     classes = class_names(job.label, job.transform)
+    if len(classes) < 2:
+        raise DataError(f"the training split has one class only, '{classes[0]}'; there is nothing to tell apart")
     model = build(job.model, job.hubs, job.module_paths, job.features, len(classes))
     model.compile(
         optimizer=optimizer(job.training.optimizer),
@@ -72,12 +75,13 @@ def train(job: Job) -> dict[str, list[float]]:
         verbose=0,
         callbacks=[
             _Progress(job),  # first, so that a loss that is not a number is never checkpointed
-            tf.keras.callbacks.BackupAndRestore(job.checkpoints),
+            tf.keras.callbacks.BackupAndRestore(job.checkpoints, delete_checkpoint=False),
             tf.keras.callbacks.TensorBoard(job.logs),
         ],
     )
     spec = parsing_spec(job.schema, input_columns(job.features))
     ServingModel(model, transform, spec, job.features, classes).save(job.export)
+    tf.io.gfile.rmtree(job.checkpoints)  # not before: a run cut short while it exports goes on from here
     return {name: [float(value) for value in values] for name, values in history.history.items()}
 
 
@@ -115,7 +119,7 @@ class _Progress(tf.keras.callbacks.Callback):
         loss = (logs or {})["loss"]
         if not tf.math.is_finite(loss):
             rate = float(self.model.optimizer.learning_rate)
-            raise UserError(f"the loss became {loss} in epoch {epoch + 1}; try a learning rate below {rate:g}")
+            raise RunError(f"the loss became {loss} in epoch {epoch + 1}; try a learning rate below {rate:g}")
         self._report(self._per_epoch, loss)
 
     def _report(self, done_of_epoch: int, loss: float) -> None:

@@ -7,7 +7,7 @@ from tfx.types import component_spec, standard_artifacts
 from components.code import code_digest
 from components.config import Evaluation
 from components.evaluator.executor import Executor
-from components.pin.pin import ServedVersion
+from components.pin.pins import ServedVersion
 from preprocessing.config import Label
 
 

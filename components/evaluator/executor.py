@@ -16,7 +16,7 @@ from components.evaluator.metrics import CANDIDATE, SERVING, analyse
 from components.evaluator.predictions import ServedModel, write_predictions
 from components.example_gen.blame import undecodable
 from components.example_gen.manifest import Manifest
-from components.pin.pin import ServedVersion
+from components.pin.pins import ServedVersion
 from preprocessing.columns import parsing_spec
 from preprocessing.config import Label
 from preprocessing.section import read_sections
@@ -40,7 +40,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         predictions = f"{evaluation_uri}/predictions.tfrecord.gz"
         fileio.makedirs(evaluation_uri)
         try:
-            classes = write_predictions(
+            present = write_predictions(
                 files=split_files(input_dict["examples"], "test"),
                 models=models,
                 label=label,
@@ -52,7 +52,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             raise undecodable(Manifest.read(artifact_utils.get_single_uri(input_dict["examples"]))) or error from error
         wanted = sorted({*config.metrics, *config.thresholds})
         beam_args = self._beam_pipeline_args or []
-        metrics = analyse(predictions, list(models), wanted, len(classes), evaluation_uri, beam_args)
+        metrics = analyse(predictions, list(models), wanted, present, evaluation_uri, beam_args)
         decision = decide(
             config.thresholds, metrics[CANDIDATE], metrics.get(SERVING), serving.path if serving else None
         )

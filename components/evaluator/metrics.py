@@ -35,7 +35,7 @@ def analyse(
     predictions: str,
     models: Sequence[str],
     metrics: Iterable[Metric],
-    classes: int,
+    present: Sequence[int],
     output: str,
     beam_args: Sequence[str],
 ) -> dict[str, dict[str, float]]:
@@ -45,7 +45,8 @@ def analyse(
         predictions: The GZIP TFRecord file of predictions.
         models: `CANDIDATE`, and `SERVING` where its scores are there too.
         metrics: What to compute.
-        classes: How many classes there are.
+        present: The indices of the classes that the records have. A metric of one class against the rest says nothing
+            of any other.
         output: The folder for TFMA's results.
         beam_args: Beam's arguments.
 
@@ -53,7 +54,7 @@ def analyse(
         By model, by metric, the value over all records.
     """
     tfma.run_model_analysis(
-        eval_config=eval_config(models, metrics, classes),
+        eval_config=eval_config(models, metrics, present),
         data_location=predictions,
         file_format="tfrecords",
         output_path=output,
@@ -62,7 +63,7 @@ def analyse(
     return _overall(output, models)
 
 
-def eval_config(models: Sequence[str], metrics: Iterable[Metric], classes: int) -> config_pb2.EvalConfig:
+def eval_config(models: Sequence[str], metrics: Iterable[Metric], present: Sequence[int]) -> config_pb2.EvalConfig:
     """What TFMA is asked for."""
     plain = [metric for metric in metrics if not _DEFINITIONS[metric].one_against_rest]
     binary = [metric for metric in metrics if _DEFINITIONS[metric].one_against_rest]
@@ -70,13 +71,12 @@ def eval_config(models: Sequence[str], metrics: Iterable[Metric], classes: int) 
     if plain:
         specs.append(config_pb2.MetricsSpec(metrics=map(_metric_config, plain), model_names=models))
     if binary:
-        every = range(classes)
         specs.append(
             config_pb2.MetricsSpec(
                 metrics=map(_metric_config, binary),
                 model_names=models,
-                binarize=config_pb2.BinarizationOptions(class_ids={"values": every}),
-                aggregate=config_pb2.AggregationOptions(macro_average=True, class_weights=dict.fromkeys(every, 1.0)),
+                binarize=config_pb2.BinarizationOptions(class_ids={"values": present}),
+                aggregate=config_pb2.AggregationOptions(macro_average=True, class_weights=dict.fromkeys(present, 1.0)),
             )
         )
     return config_pb2.EvalConfig(

@@ -16,6 +16,9 @@ LABEL = "label"
 """The column of a prediction that holds the index of the true class; beside it a column of scores for each model."""
 
 
+_START_AFRESH = "Take the version away, or give the pipeline another serving folder, to start afresh"
+
+
 class ServedModel:
     """An exported model, answering serialized tf.Examples."""
 
@@ -25,13 +28,17 @@ class ServedModel:
         Raises:
             UserError: where it does not answer as a model of ours.
         """
-        self._loaded = tf.saved_model.load(path)
+        self._path = path
+        try:
+            self._loaded = tf.saved_model.load(path)
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise UserError(f"{path}: TensorFlow cannot load this version: {error}. {_START_AFRESH}") from error
         self._answer = self._loaded.signatures.get(export.SERVING)
         answers = self._answer.structured_outputs if self._answer else {}
         if not {export.CLASSES, export.SCORES} <= answers.keys():
             raise UserError(
                 f"{path}: this model does not answer '{export.CLASSES}' and '{export.SCORES}' in its signature "
-                f"'{export.SERVING}', so nothing can be compared with it; give the pipeline a serving folder of its own"
+                f"'{export.SERVING}', so nothing can be compared with it. {_START_AFRESH}"
             )
 
     def scores(self, records: tf.Tensor) -> tuple[list[str], np.ndarray]:
@@ -47,7 +54,7 @@ def write_predictions(
     spec: ParsingSpec,
     batch_size: int,
     output: str,
-) -> list[str]:
+) -> list[int]:
     """Runs models over records and writes what they say beside what is true, a GZIP TFRecord file of Examples.
 
     Args:
@@ -59,7 +66,7 @@ def write_predictions(
         output: The file to write.
 
     Returns:
-        The class names by index: those of the models, and those that only the records have, which score 0.
+        The indices of the classes that the records have, ascending. A class that no model knows scores 0.
     """
     labels = [name for batch in _batches(files, batch_size) for name in label_names(label, spec, batch)]
     classes: dict[str, int] = {}
@@ -77,7 +84,7 @@ def write_predictions(
                 writer.write(_example(true, {name: scores[row] for name, scores in columns.items()}))
             done += len(batch)
             report(done, len(labels), "records")
-    return list(classes)
+    return sorted({classes[name] for name in labels})
 
 
 def label_names(label: Label, spec: ParsingSpec, records: tf.Tensor) -> list[str]:

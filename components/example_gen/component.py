@@ -8,7 +8,7 @@ from components.code import code_digest
 from components.config import Data, HashSplit
 from components.example_gen.contract import Contract
 from components.example_gen.executor import Executor
-from components.pin.pin import Files
+from components.pin.pins import Files
 from preprocessing.config import Features, Label
 
 

@@ -70,6 +70,11 @@ class Checker:
         self._path = path
         self._spec: dict[str, tf.io.VarLenFeature] | None = None
 
+    @property
+    def label_type(self) -> str | None:
+        """`string` or `int64`, as the labels of the file are; None where it has no record."""
+        return self._spec[self._contract.label].dtype.name if self._spec else None
+
     def check(self, first: int, batch: tf.Tensor) -> None:
         """Checks a batch of serialized records whose first one has the number `first`.
 
@@ -110,8 +115,12 @@ class Checker:
         for name in self._contract.images:
             starts = [tf.strings.substr(parsed[name].values, 0, len(magic)) == magic for magic in _MAGIC.values()]
             sound &= tf.reduce_all(tf.reduce_any(tf.stack(starts), axis=0))
+        labels = parsed[self._contract.label].values
+        if labels.dtype == tf.string:
+            # Not empty, no line breaks, and valid UTF-8: transcoding it changes nothing.
+            same = tf.strings.unicode_transcode(labels, "UTF-8", "UTF-8") == labels
+            sound &= tf.reduce_all(same & tf.strings.regex_full_match(labels, r"[^\r\n]+"))
         if self._contract.classes is not None:
-            labels = parsed[self._contract.label].values
             if labels.dtype == tf.string:
                 known = tf.constant(list(self._contract.classes))
                 sound &= tf.reduce_all(tf.reduce_any(labels[:, tf.newaxis] == known, axis=1))
@@ -186,6 +195,8 @@ def _label_fault(columns: dict, contract: Contract, dtype: tf.DType | None) -> s
         return f"its label '{name}' is the float {value:g}; a class is an integer or a string"
     if dtype is not None and isinstance(value, bytes) != (dtype == tf.string):
         return f"its label '{name}' is {value!r}, of another type than the labels before it"
+    if isinstance(value, bytes) and not _is_name(value):
+        return f"its label '{name}' is {value!r}; a class name is a line of UTF-8 text, and not empty"
     classes = contract.classes
     if classes is None:
         return None
@@ -193,6 +204,13 @@ def _label_fault(columns: dict, contract: Contract, dtype: tf.DType | None) -> s
         shown = value.decode(errors="replace")
         return None if shown in classes else f"its label '{name}' is '{shown}', none of the classes {_listed(classes)}"
     return None if 0 <= value < len(classes) else f"its label '{name}' is {value}, outside 0 to {len(classes) - 1}"
+
+
+def _is_name(value: bytes) -> bool:
+    try:
+        return bool(value.decode()) and not {b"\r"[0], b"\n"[0]} & set(value)
+    except UnicodeDecodeError:
+        return False
 
 
 def _listed(classes: tuple[str, ...], most: int = 12) -> str:

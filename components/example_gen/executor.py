@@ -12,9 +12,9 @@ from tfx.types import artifact_utils
 
 from components.config import SPLITS, HashSplit
 from components.example_gen.contract import Contract
-from components.example_gen.ingest import Shard, ingest
+from components.example_gen.ingest import Ingested, Shard, ingest
 from components.example_gen.manifest import Manifest
-from components.pin.pin import Files
+from components.pin.pins import Files
 from preprocessing.errors import DataError
 
 
@@ -35,29 +35,30 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         contract = Contract.model_validate_json(exec_properties["contract"])
         shards = list(_shards(files, shares, contract, artifact))
 
-        counts = self._ingest(shards)
+        ingested = self._ingest(shards)
+        _refuse_mixed(ingested)
+        counts = {split: sum(file.counts.get(split, 0) for file in ingested) for split in SPLITS}
         _refuse_empty(counts, shares)
         sources = tuple(shard.path for shard in shards)
         Manifest(sources=sources, images=contract.images, counts=counts).write(artifact.uri)
 
-    def _ingest(self, shards: list[Shard]) -> dict[str, int]:
-        counts_file = f"{self._get_tmp_dir()}/counts"
+    def _ingest(self, shards: list[Shard]) -> list[Ingested]:
+        lines = f"{self._get_tmp_dir()}/ingested"
         try:
             with self._make_beam_pipeline() as pipeline:
                 (
                     pipeline
                     | "Files" >> beam.Create(shards)
                     | "Spread" >> beam.Reshuffle()
-                    | "Ingest" >> beam.FlatMap(lambda shard: ingest(shard).items())
-                    | "Count" >> beam.CombinePerKey(sum)
-                    | "Line" >> beam.MapTuple(lambda split, count: f"{split} {count}")
-                    | "Write" >> beam.io.WriteToText(counts_file, num_shards=1, shard_name_template="")
+                    | "Ingest" >> beam.Map(ingest)
+                    | "Line" >> beam.Map(Ingested.to_property)
+                    | "Write" >> beam.io.WriteToText(lines, num_shards=1, shard_name_template="")
                 )
         except DataError as error:
             # Beam adds the name of its transform to the message of whatever is raised in one.
             raise DataError(str(error).removesuffix(" [while running 'Ingest']")) from error
-        with fileio.open(counts_file, "r") as file:
-            return {split: int(count) for split, count in (line.split() for line in file)}
+        with fileio.open(lines, "r") as file:
+            return [Ingested.model_validate_json(line) for line in file]
 
 
 def _shards(files: Files, split: HashSplit | None, contract: Contract, artifact: Any) -> Iterable[Shard]:
@@ -71,10 +72,16 @@ def _shards(files: Files, split: HashSplit | None, contract: Contract, artifact:
             yield Shard(path=file.path, targets=targets, split=split, contract=contract)
 
 
+def _refuse_mixed(ingested: list[Ingested]) -> None:
+    by_type = {file.label_type: file.path for file in ingested if file.label_type}
+    if len(by_type) > 1:
+        raise DataError(f"the labels are integers in {by_type['int64']}, and strings in {by_type['string']}")
+
+
 def _refuse_empty(counts: dict[str, int], split: HashSplit | None) -> None:
-    empty = [name for name in SPLITS if not counts.get(name)]
+    empty = [name for name in SPLITS if not counts[name]]
     if empty:
-        got = ", ".join(f"{name} {counts.get(name, 0)}" for name in SPLITS)
+        got = ", ".join(f"{name} {counts[name]}" for name in SPLITS)
         mend = (
             "give more data or other shares in data.split"
             if split

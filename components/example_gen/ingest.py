@@ -11,6 +11,7 @@ import tensorflow as tf
 from components import storage
 from components.config import SPLITS, HashSplit
 from components.example_gen.contract import Checker, Contract, records
+from preprocessing.section import Section
 
 # Fixed for ever: with another key every record would land in another split.
 _HASH_KEY = [0x48B1_1E5E, 0x7EC0_DE5A]
@@ -28,11 +29,18 @@ class Shard:
     contract: Contract
 
 
-def ingest(shard: Shard) -> dict[str, int]:
-    """Reads, checks, splits and writes one file, in order.
+class Ingested(Section):
+    """What came of one file."""
 
-    Returns:
-        How many records each split got.
+    path: str
+    counts: dict[str, int]
+    """How many records each split got."""
+    label_type: str | None
+    """`string` or `int64`; None where the file has no record."""
+
+
+def ingest(shard: Shard) -> Ingested:
+    """Reads, checks, splits and writes one file, in order.
 
     Raises:
         DataError: at the first record that cannot be read or breaks the contract; names it.
@@ -50,7 +58,7 @@ def ingest(shard: Shard) -> dict[str, int]:
             for record, index in zip(batch.numpy(), chosen, strict=True):
                 writers[names[index]].write(record)
                 counts[names[index]] += 1
-    return counts
+    return Ingested(path=shard.path, counts=counts, label_type=checker.label_type)
 
 
 def split_of(records: tf.Tensor | Sequence[bytes], split: HashSplit) -> np.ndarray:
@@ -73,4 +81,5 @@ def split_of(records: tf.Tensor | Sequence[bytes], split: HashSplit) -> np.ndarr
 def compression_of(path: str) -> Literal["", "GZIP"]:
     """Whether a file is GZIP, by its first bytes and not by its name."""
     with storage.open_binary(path) as file:
-        return "GZIP" if file.read(2) == b"\x1f\x8b" else ""
+        # The third byte, deflate, tells it from a plain file whose first record happens to be of such a length.
+        return "GZIP" if file.read(3) == b"\x1f\x8b\x08" else ""

@@ -2,6 +2,7 @@
 
 import shutil
 import tarfile
+import zlib
 from pathlib import Path
 
 import fsspec
@@ -99,7 +100,7 @@ def _unpack(archive: str, folder: str) -> str:
     try:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise UserError(f"{archive}: not a whole .tar.gz of a SavedModel: {error}") from error
     # An archive may hold the SavedModel itself, or a folder with it.

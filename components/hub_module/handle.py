@@ -31,15 +31,22 @@ def digest(path: str) -> str:
     Raises:
         UserError: where a local path has no module.
     """
-    if storage.is_folder(path):
-        if not storage.exists(f"{path}/saved_model.pb"):
-            raise UserError(f"{path}: not a hub module: there is no saved_model.pb in this folder")
-        return tree_digest(path)
+    look_for(path)
+    return tree_digest(path) if storage.is_folder(path) else file_digest(path)
+
+
+def look_for(path: str) -> None:
+    """Makes sure that there is something like a module at a local path.
+
+    Raises:
+        UserError: where there is not.
+    """
+    if storage.is_folder(path) and not storage.exists(f"{path}/saved_model.pb"):
+        raise UserError(f"{path}: not a hub module: there is no saved_model.pb in this folder")
     if not storage.exists(path):
         raise UserError(
             f"{path}: there is no hub module here; a handle is a folder, a .tar.gz, gs://, s3:// or a hub's address"
         )
-    return file_digest(path)
 
 
 def fingerprint(handle: str) -> str:

@@ -2,46 +2,12 @@
 
 from components import storage
 from components.config import SPLITS, Data, PatternSplit
-from components.digest import tree_digest
+from components.digest import file_digest, tree_digest
 from components.hub_module.handle import fingerprint
+from components.pin.pins import ALL, Files, PinnedFile, Pins, ServedVersion
 from components.pusher.versions import newest_version
 from preprocessing.errors import UserError
-from preprocessing.section import Section
 from trainer.config import Hubs
-
-ALL = "all"
-"""The name that files go under where records, not files, are split."""
-
-
-class PinnedFile(Section):
-    """A file as it was when the run began."""
-
-    path: str
-    size: int
-    modified: int
-    """When its content changed last, in nanoseconds since 1970."""
-
-
-class Files(Section):
-    """The data files of a run, by split, or all under `ALL`."""
-
-    by_split: dict[str, tuple[PinnedFile, ...]]
-
-
-class ServedVersion(Section):
-    """The version that serves when the run begins."""
-
-    path: str
-    digest: str
-
-
-class Pins(Section):
-    """All that a run pins."""
-
-    files: Files
-    modules: dict[str, str]
-    """A fingerprint of each hub module, by name."""
-    serving: ServedVersion | None
 
 
 def pin(data: Data, hubs: Hubs, destination: str) -> Pins:
@@ -52,6 +18,7 @@ def pin(data: Data, hubs: Hubs, destination: str) -> Pins:
     """
     return Pins(
         files=pin_files(data),
+        data_schema=file_digest(data.data_schema) if data.data_schema else None,
         modules={name: fingerprint(hub.handle) for name, hub in hubs.items()},
         serving=pin_serving(destination),
     )
@@ -92,14 +59,10 @@ def matches(pattern: str) -> list[str]:
     Raises:
         UserError: where there is none.
     """
-    if storage.is_folder(pattern):
-        pattern = f"{pattern}/*"
+    folder = storage.is_folder(pattern)
+    every = [f"{pattern}/{name}" for name in storage.names(pattern)] if folder else storage.glob(pattern)
     hidden = (".", "_")
-    found = [
-        path
-        for path in storage.glob(pattern)
-        if not path.rpartition("/")[2].startswith(hidden) and not storage.is_folder(path)
-    ]
+    found = [path for path in every if not path.rpartition("/")[2].startswith(hidden) and not storage.is_folder(path)]
     if not found:
         raise UserError(f"{pattern}: no files matched; data.examples is a folder or a glob of TFRecord files")
     return found

@@ -6,7 +6,7 @@ from tfx.types import component_spec, standard_artifacts
 
 from components.code import code_digest
 from components.config import Serving
-from components.pin.pin import ServedVersion
+from components.pin.pins import ServedVersion
 from components.pusher.executor import Executor
 
 

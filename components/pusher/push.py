@@ -1,10 +1,14 @@
 """Writes a version into a serving folder so that a polling server never sees half of one."""
 
+import fcntl
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import tensorflow as tf
 from tfx.utils import io_utils
 
 from components import storage
@@ -35,23 +39,36 @@ def push(model: str, destination: str) -> str:
         if is_remote(destination):
             return _push_remote(model, destination)
         return _push_local(model, Path(destination))
-    except OSError as error:
-        raise UserError(f"{destination}: the serving folder cannot be written: {error.strerror or error}") from error
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "message", error)
+        raise UserError(f"{destination}: the serving folder cannot be written: {reason}") from error
 
 
 def _push_local(model: str, destination: Path) -> str:
     destination.mkdir(parents=True, exist_ok=True)
-    for left_over in destination.glob(f"{_INCOMING}*"):
-        shutil.rmtree(left_over)  # of a push that was killed
-    incoming = destination / f"{_INCOMING}{uuid.uuid4().hex}"
-    try:
-        io_utils.copy_dir(model, str(incoming))
-        version = next_version(str(destination))
-        os.rename(incoming, version)  # noqa: PTH104 - fails, as it should, where another run has made the version
-    except BaseException:
-        shutil.rmtree(incoming, ignore_errors=True)
-        raise
+    with _exclusively(destination):
+        for left_over in destination.glob(f"{_INCOMING}*"):
+            shutil.rmtree(left_over)  # of a push that was killed
+        incoming = destination / f"{_INCOMING}{uuid.uuid4().hex}"
+        try:
+            io_utils.copy_dir(model, str(incoming))
+            version = next_version(str(destination))
+            incoming.rename(version)
+        except BaseException:
+            shutil.rmtree(incoming, ignore_errors=True)
+            raise
     return version
+
+
+@contextmanager
+def _exclusively(folder: Path) -> Iterator[None]:
+    """Waits for other pipelines that push into the same folder; the lock leaves no file behind."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _push_remote(model: str, destination: str) -> str:

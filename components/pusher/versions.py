@@ -3,10 +3,10 @@
 from components import storage
 
 
-def versions(destination: str) -> list[int]:
-    """The versions in a serving folder, ascending; a folder without its `saved_model.pb` is not one."""
-    numbers = (name for name in storage.names(destination) if name.isdecimal())
-    return sorted(int(name) for name in numbers if storage.exists(f"{destination}/{name}/saved_model.pb"))
+def versions(destination: str) -> list[str]:
+    """The names of the versions in a serving folder, ascending; one without its `saved_model.pb` is none."""
+    numbers = [name for name in storage.names(destination) if name.isdecimal()]
+    return sorted((name for name in numbers if storage.exists(f"{destination}/{name}/saved_model.pb")), key=int)
 
 
 def newest_version(destination: str) -> str | None:

@@ -50,6 +50,7 @@ def behind(*steps: str) -> set[str]:
     reads = {
         "ExampleGen": set(STEPS) - {"HubModule.mean"},
         "HubModule.mean": {"HubModule.mean", "Trainer", "Evaluator", "Pusher"},
+        "SchemaGen": set(STEPS) - {"HubModule.mean", "ExampleGen", "StatisticsGen"},
         "Transform": {"Transform", "Trainer", "Evaluator", "Pusher"},
         "Trainer": {"Trainer", "Evaluator", "Pusher"},
         "Evaluator": {"Evaluator", "Pusher"},
@@ -106,6 +107,14 @@ def test_a_changed_module_under_the_same_path_runs_all_that_uses_it(project: Pat
     assert run_again(before, graph(project)) == behind("HubModule.mean")
 
 
+def test_a_changed_schema_under_the_same_path_runs_all_that_uses_it(project: Path) -> None:
+    (project.parent / "schema.pbtxt").write_text('feature {name: "label" type: INT}')
+    replace("examples: data", "examples: data\n  schema: schema.pbtxt")(project)
+    before = graph(project)
+    (project.parent / "schema.pbtxt").write_text('feature {name: "label" type: BYTES}')
+    assert run_again(before, graph(project)) == behind("SchemaGen")
+
+
 def test_a_new_serving_version_is_compared_with(project: Path) -> None:
     before = graph(project)
     shutil.copytree(project.parent / "module", project.parent / "serving" / "1")
@@ -115,15 +124,18 @@ def test_a_new_serving_version_is_compared_with(project: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "stale"),
     [
-        ("trainer/model.py", behind("Trainer")),
         ("trainer/train.py", behind("Trainer")),
+        ("trainer/model.py", behind("HubModule.mean", "Trainer")),
         ("trainer/module.py", behind("HubModule.mean", "Trainer")),
         ("trainer/export.py", behind("Trainer", "Evaluator")),
-        ("preprocessing/transform.py", behind("Transform")),
-        ("preprocessing/image.py", behind("Transform")),
+        ("preprocessing/transform.py", behind("HubModule.mean", "Transform")),
+        ("preprocessing/config.py", set(STEPS)),
+        ("components/config.py", behind("ExampleGen")),
+        ("components/storage.py", behind("ExampleGen", "HubModule.mean")),
         ("components/example_gen/ingest.py", behind("ExampleGen")),
         ("components/hub_module/fetch.py", behind("HubModule.mean")),
         ("components/data_gate/executor.py", {"DataGate"}),
+        ("components/pin/pins.py", behind("ExampleGen")),
         ("components/evaluator/decision.py", behind("Evaluator")),
         ("components/pusher/push.py", behind("Pusher")),
         ("components/trainer/executor.py", behind("Trainer")),
@@ -133,14 +145,14 @@ def test_changed_code_runs_the_steps_that_use_it(
     project: Path, monkeypatch: pytest.MonkeyPatch, changed: str, stale: set[str]
 ) -> None:
     before = graph(project)
-    room = Path(components.__file__).parents[1]
-    sources = code._sources
-
-    def edited(package: str) -> list[tuple[str, Path]]:
-        # As if the file had other content: another file stands in for it.
-        return [(name, project if path == room / changed else path) for name, path in sources(package)]
-
-    monkeypatch.setattr(code, "_sources", edited)
+    source = Path(components.__file__).parents[1] / changed
+    closure = code._closure
+    # As if the file had other content: another file stands in for it.
+    monkeypatch.setattr(
+        code,
+        "_closure",
+        lambda module: {name: project if path == source else path for name, path in closure(module).items()},
+    )
     assert run_again(before, graph(project)) == stale
 
 

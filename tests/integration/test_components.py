@@ -22,7 +22,8 @@ from components.example_gen.contract import Contract
 from components.example_gen.executor import Executor as ExampleGen
 from components.example_gen.manifest import Manifest
 from components.hub_module.executor import Executor as HubModule
-from components.pin.pin import ServedVersion, pin_files
+from components.pin.pin import pin_files
+from components.pin.pins import ServedVersion
 from components.pusher.executor import DESTINATION, PUSHED
 from components.pusher.executor import Executor as Pusher
 from preprocessing.config import ClassLabel, Features, ImageFeature
@@ -110,6 +111,13 @@ def test_example_gen_names_the_record_and_not_the_beam_transform(tmp_path: Path)
 def test_example_gen_refuses_an_empty_split(tmp_path: Path) -> None:
     make.write_tfrecord(tmp_path / "data" / "a", make.labelled(1))
     with pytest.raises(DataError, match=r"is empty \(train 1, .*\): give more data"):
+        ingest(tmp_path, Data(examples=str(tmp_path / "data")))
+
+
+def test_example_gen_refuses_integers_in_one_file_and_strings_in_another(tmp_path: Path) -> None:
+    make.write_tfrecord(tmp_path / "data" / "a", make.labelled(20))
+    make.write_tfrecord(tmp_path / "data" / "b", make.labelled(20, ["dark", "light"]))
+    with pytest.raises(DataError, match=r"the labels are integers in .*/data/a, and strings in .*/data/b"):
         ingest(tmp_path, Data(examples=str(tmp_path / "data")))
 
 
@@ -236,7 +244,7 @@ def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **
         outputs,
         {
             "evaluation_config": config.to_property(),
-            "label": ClassLabel(kind="class", column="label").to_property(),
+            "label": ClassLabel(kind="class", **{"from": "label"}).to_property(),
             "serving": pinned.to_property() if pinned else "",
         },
     )
@@ -296,6 +304,24 @@ def test_a_class_that_the_model_does_not_know_counts_against_it(tmp_path: Path, 
     make.write_tfrecord(tmp_path / "examples" / "Split-test" / "data-0.gz", records, "GZIP")
     decision = evaluate(tmp_path, tmp_path, "good", None)
     assert decision.metrics["accuracy"] == pytest.approx(0.5)
+
+
+def test_a_class_that_the_test_split_lacks_does_not_count_in_the_area_under_the_curve(tmp_path: Path, judged) -> None:
+    for name in ("schema", "good"):
+        (tmp_path / name).symlink_to(judged[0] / name)
+    right = {"ant": (0.7, 0.1, 0.1, 0.1), "bee": (0.1, 0.7, 0.1, 0.1)}
+    records = [make.record(label=name, good=make.feature(*scores)) for name, scores in right.items()] * 20
+    make.write_tfrecord(tmp_path / "examples" / "Split-test" / "data-0.gz", records, "GZIP")
+    assert evaluate(tmp_path, tmp_path, "good", None).metrics["auc"] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_damaged_version_in_serving_is_named(tmp_path: Path, judged) -> None:
+    (tmp_path / "damaged" / "Format-Serving").mkdir(parents=True)
+    (tmp_path / "damaged" / "Format-Serving" / "saved_model.pb").write_bytes(b"\xff")
+    for name in ("schema", "good", "examples"):
+        (tmp_path / name).symlink_to(judged[0] / name)
+    with pytest.raises(UserError, match=r"damaged/Format-Serving: TensorFlow cannot load this version"):
+        evaluate(tmp_path, tmp_path, "good", "damaged")
 
 
 def test_a_model_of_another_make_in_serving_is_refused_clearly(tmp_path: Path, judged) -> None:

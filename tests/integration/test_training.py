@@ -17,7 +17,7 @@ from tfx_bsl.public import tfxio
 
 from preprocessing.columns import parsing_spec
 from preprocessing.config import ClassLabel, ImageFeature
-from preprocessing.errors import UserError
+from preprocessing.errors import DataError, RunError
 from preprocessing.transform import LABEL, TransformConfig, class_names, preprocessing_fn
 from tests import make
 from trainer import train as training
@@ -25,7 +25,7 @@ from trainer.config import Head, Hub, Model, Optimizer, Training
 from trainer.inputs import batches, read_records
 from trainer.train import Job, train
 
-FEATURES = {"photo": ImageFeature(kind="image", column="image", size=(8, 8))}
+FEATURES = {"photo": ImageFeature(kind="image", size=(8, 8), **{"from": "image"})}
 
 
 def schema(label_type: str, optional: bool = False) -> schema_pb2.Schema:
@@ -39,10 +39,10 @@ def schema(label_type: str, optional: bool = False) -> schema_pb2.Schema:
 
 
 def transform_graph(
-    folder: Path, records: Sequence[bytes], label: ClassLabel, raw: schema_pb2.Schema
+    folder: Path, records: Sequence[bytes], label: ClassLabel, raw: schema_pb2.Schema, config: dict | None = None
 ) -> tft.TFTransformOutput:
     """Runs `preprocessing_fn` through TF Transform's own Beam stages."""
-    config = TransformConfig(features=FEATURES, label=label).to_custom_config()
+    config = config or TransformConfig(features=FEATURES, label=label).to_custom_config()
     source = make.write_tfrecord(folder / "analysed", records)
     reader = tfxio.TFExampleRecord(str(source), schema=raw)
 
@@ -64,7 +64,7 @@ def transform_graph(
 )
 @pytest.mark.parametrize("optional", [False, True])
 def test_labels_become_class_indices(tmp_path, classes, label_type, values, names, indices, optional) -> None:
-    label = ClassLabel(kind="class", column="label", classes=classes)
+    label = ClassLabel(kind="class", **{"from": "label"}, classes=classes)
     records = [make.record(image=make.random_image(n), label=value) for n, value in enumerate(values)]
     raw = schema(label_type, optional)
     graph = transform_graph(tmp_path, records, label, raw)
@@ -81,7 +81,7 @@ RECORDS = make.labelled(120)
 @pytest.fixture(scope="module")
 def job(tmp_path_factory) -> Job:
     folder = tmp_path_factory.mktemp("job")
-    label = ClassLabel(kind="class", column="label", classes=("dark", "light"))
+    label = ClassLabel(kind="class", **{"from": "label"}, classes=("dark", "light"))
     raw = schema("INT")
     return Job(
         features=FEATURES,
@@ -188,7 +188,7 @@ def test_a_loss_that_is_not_a_number_stops_and_leaves_nothing_to_go_on_from(fres
     wild = dataclasses.replace(
         fresh, training=Training(epochs=3, optimizer=Optimizer(name="sgd", learning_rate=1e38)), model=Model()
     )
-    with pytest.raises(UserError, match=r"the loss became .* in epoch 1; try a learning rate below 1e\+38"):
+    with pytest.raises(RunError, match=r"the loss became .* in epoch 1; try a learning rate below 1e\+38"):
         train(wild)
     assert not any(path.is_file() for path in Path(wild.checkpoints).rglob("*"))
     assert not Path(wild.export).exists()
@@ -201,6 +201,65 @@ def test_progress_counts_every_example_of_every_epoch(fresh: Job, caplog: pytest
     seen = [item.progress for item in caplog.records if hasattr(item, "progress")]  # type: ignore[attr-defined]
     assert seen[-1]["done"] == seen[-1]["total"] == 160
     assert [item["done"] for item in seen] == sorted(item["done"] for item in seen)
+
+
+def test_a_class_that_only_the_validation_split_has_is_passed_over(fresh: Job, tmp_path: Path) -> None:
+    label = ClassLabel(kind="class", **{"from": "label"})
+    seen = [make.record(image=make.random_image(n), label="ab"[n % 2]) for n in range(20)]
+    unseen = [make.record(image=make.random_image(n), label="c") for n in range(5)]
+    raw = schema("BYTES")
+    job = dataclasses.replace(
+        fresh,
+        label=label,
+        schema=raw,
+        transform=transform_graph(tmp_path, seen, label, raw),
+        train_files=[str(make.write_tfrecord(tmp_path / "train", seen, "GZIP"))],
+        validation_files=[str(make.write_tfrecord(tmp_path / "validation", unseen + seen[:4], "GZIP"))],
+        train_count=20,
+        training=Training(epochs=1),
+    )
+    assert np.isfinite(train(job)["val_loss"][0])
+
+
+def test_one_class_alone_is_refused(fresh: Job, tmp_path: Path) -> None:
+    label = ClassLabel(kind="class", **{"from": "label"})
+    same = [make.record(image=make.random_image(n), label="a") for n in range(4)]
+    graph = transform_graph(tmp_path, same, label, schema("BYTES"))
+    with pytest.raises(DataError, match="has one class only, 'a'"):
+        train(dataclasses.replace(fresh, label=label, transform=graph))
+
+
+def test_a_run_cut_short_while_it_exports_does_not_train_again(fresh: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self, path: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.ServingModel, "save", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(fresh)
+    assert train(fresh) == {}
+    assert Path(fresh.export, "saved_model.pb").exists()
+
+
+def test_columns_and_features_of_any_name_can_be_served(fresh: Job, tmp_path: Path) -> None:
+    column = "image/encoded (é)"
+    features = {name: FEATURES["photo"].model_copy(update={"column": column}) for name in ("label", "head", "hub_mean")}
+    records = [make.record(**{column: make.random_image(n)}, label=n % 2) for n in range(10)]
+    raw = schema("INT")
+    raw.feature[0].name = column
+    config = TransformConfig(features=features, label=fresh.label).to_custom_config()
+    files = [str(make.write_tfrecord(tmp_path / "all", records, "GZIP"))]
+    graph = transform_graph(tmp_path, records, fresh.label, raw, config)
+    hubs = {"mean": Hub(handle="module", inputs={"images": "head"})}
+    job = dataclasses.replace(
+        fresh, features=features, hubs=hubs, schema=raw, transform=graph, train_files=files, validation_files=files,
+        train_count=10, training=Training(epochs=1),
+    )  # fmt: skip
+    train(job)
+    model = tf.saved_model.load(job.export)
+    answer = model.signatures["predict"](image_encoded____=tf.constant([make.random_image(0)]))
+    by_example = model.signatures["serving_default"](examples=tf.constant(records[:1]))
+    np.testing.assert_array_equal(answer["scores"], by_example["scores"])
 
 
 def test_the_input_path_gives_every_example_once_with_its_own_label(job: Job) -> None:

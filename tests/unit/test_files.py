@@ -8,6 +8,7 @@ import fsspec
 import pytest
 import tensorflow as tf
 
+from components import code
 from components.code import code_digest
 from components.config import Data, PatternSplit
 from components.digest import file_digest, tree_digest
@@ -45,26 +46,37 @@ def test_a_tree_digest_sees_names_and_contents_but_not_times(tmp_path: Path) -> 
     assert tree_digest(str(tree(tmp_path / "changed", a="1", b="3"))) != one
 
 
-def test_code_digest_sees_every_module_below_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "probe_package"
-    (package / "inner").mkdir(parents=True)
-    for name in ("__init__.py", "inner/__init__.py", "inner/deep.py"):
-        (package / name).write_text("")
+def test_code_digest_follows_imports_of_ours_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = {
+        "__init__": "",
+        "step": "import json\nfrom probe import near\ndef f():\n    from probe.deep.far import x",
+        "near": "",
+        "other": "",
+        "deep/__init__": "",
+        "deep/far": "x = 1",
+    }
+    for name, text in sources.items():
+        path = tmp_path / "probe" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    before = code_digest("probe_package")
-    assert code_digest("probe_package") == before
-    (package / "inner" / "deep.py").write_text("changed = True")
-    assert code_digest("probe_package") != before
-    with pytest.raises(ModuleNotFoundError):
-        code_digest("no_such_package_at_all")
+    monkeypatch.setattr(code, "ROOMS", ("probe",))
+    before = code_digest("probe.step")
+    for name, changes in {"near": True, "deep/far": True, "deep/__init__": True, "step": True, "other": False}.items():
+        source = tmp_path / "probe" / f"{name}.py"
+        text = source.read_text()
+        source.write_text(text + "\n# changed")
+        assert (code_digest("probe.step") != before) == changes, name
+        source.write_text(text)
+    assert code_digest("probe.step") == before
 
 
 def test_versions_are_integers_that_are_whole(tmp_path: Path) -> None:
-    for name in ("1", "3", "20"):
+    for name in ("1", "03", "20"):
         tree(tmp_path / name, saved_model_pb="")
     tree(tmp_path / "100", half="no saved_model.pb")
     tree(tmp_path / "backup", saved_model_pb="")
-    assert versions(str(tmp_path)) == [1, 3, 20]
+    assert versions(str(tmp_path)) == ["1", "03", "20"]
     assert newest_version(str(tmp_path)) == f"{tmp_path}/20"
     assert newest_version(str(tmp_path / "nothing")) is None
 

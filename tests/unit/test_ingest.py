@@ -30,7 +30,7 @@ def shard(path: Path, out: Path, split: HashSplit | None = HashSplit()) -> Shard
 def test_every_record_is_in_one_split_in_its_order(tmp_path: Path, compression: str) -> None:
     records = make.labelled(300)
     path = make.write_tfrecord(tmp_path / "in", records, compression)
-    counts = ingest(shard(path, tmp_path))
+    counts = ingest(shard(path, tmp_path)).counts
     written = {name: make.read_tfrecord(tmp_path / name, "GZIP") for name in SPLITS}
     assert counts == {name: len(items) for name, items in written.items()}
     assert Counter(item for items in written.values() for item in items) == Counter(records)
@@ -65,7 +65,7 @@ def test_shares_are_kept(shares: tuple[int, int, int]) -> None:
 def test_files_split_by_pattern_go_to_one_split_whole(tmp_path: Path) -> None:
     records = make.labelled(20)
     path = make.write_tfrecord(tmp_path / "in", records)
-    assert ingest(shard(path, tmp_path, split=None)) == {"train": 20}
+    assert ingest(shard(path, tmp_path, split=None)).counts == {"train": 20}
     assert make.read_tfrecord(tmp_path / "train", "GZIP") == records
 
 
@@ -114,20 +114,25 @@ columns = st.fixed_dictionaries(
             st.sampled_from([PNG, make.random_image(1, form="JPEG"), b"", b"BMx", b"GIF", b"x"]), max_size=2
         ),
         "label": st.lists(st.integers(-1, 3), max_size=2)
-        | st.lists(st.sampled_from(["dark", "light", "x"]), max_size=2),
+        | st.lists(st.sampled_from(["dark", "light", "x", "", "two\nlines", b"caf\xe9"]), max_size=2),
         "other": st.lists(st.floats(0, 1, width=32), max_size=3),
     },
 )
 
 
-@given(st.lists(columns, min_size=1, max_size=4), st.sampled_from([None, ("dark", "light")]))
+@given(
+    st.lists(columns, min_size=1, max_size=4), st.sampled_from([None, ("dark", "light")]), st.sampled_from([0, "dark"])
+)
 @settings(deadline=None)
-def test_the_fast_check_and_the_one_that_names_agree(rows: list[dict], classes: tuple[str, ...] | None) -> None:
+def test_the_fast_check_and_the_one_that_names_agree(
+    rows: list[dict], classes: tuple[str, ...] | None, first_label: int | str
+) -> None:
     contract = Contract(images=("image",), label="label", classes=classes)
     # The first record settles the labels' dtype.
-    rows = [{"image": [PNG], "label": [0]}, *rows]
+    rows = [{"image": [PNG], "label": [first_label]}, *rows]
     records = [make.record(**{k: make.feature(*v) for k, v in row.items() if v}) for row in rows]
-    faults = [find_fault(record, contract, tf.int64) for record in records]
+    dtype = tf.int64 if first_label == 0 else tf.string
+    faults = [find_fault(record, contract, dtype) for record in records]
     try:
         Checker(contract, "file").check(0, tf.constant(records))
         refused = None

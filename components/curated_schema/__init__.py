@@ -1,0 +1,1 @@
+"""CuratedSchema: a schema that people keep, in place of an inferred one."""

@@ -1,0 +1,39 @@
+"""What a run pins, as the properties of its steps carry it."""
+
+from preprocessing.section import Section
+
+ALL = "all"
+"""The name that files go under where records, not files, are split."""
+
+
+class PinnedFile(Section):
+    """A file as it was when the run began."""
+
+    path: str
+    size: int
+    modified: int
+    """When its content changed last, in nanoseconds since 1970."""
+
+
+class Files(Section):
+    """The data files of a run, by split, or all under `ALL`."""
+
+    by_split: dict[str, tuple[PinnedFile, ...]]
+
+
+class ServedVersion(Section):
+    """The version that serves when the run begins."""
+
+    path: str
+    digest: str
+
+
+class Pins(Section):
+    """All that a run pins."""
+
+    files: Files
+    data_schema: str | None
+    """The SHA-256 of the curated schema, if there is one."""
+    modules: dict[str, str]
+    """A fingerprint of each hub module, by name."""
+    serving: ServedVersion | None
