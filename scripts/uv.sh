@@ -7,6 +7,7 @@ need_packages() { # why packages...
     shift
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         echo "hubline: $why: installing $*"
+        export DEBIAN_FRONTEND=noninteractive
         apt-get install -y -qq "$@" >/dev/null 2>&1 || { apt-get update -qq >/dev/null && apt-get install -y -qq "$@" >/dev/null; }
     else
         echo "hubline: $why. Install it first: sudo apt-get install $*" >&2
