@@ -26,7 +26,15 @@ class Display(logging.Handler):
         self._current: str | None = None
         self._started = 0.0
         self._progress: dict = {}
-        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=5, transient=True)
+        # What is printed meanwhile belongs in the log, not above the table.
+        self._live = Live(
+            get_renderable=self._render,
+            console=console,
+            refresh_per_second=5,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
     def __enter__(self) -> "Display":
         LOGGER.setLevel(logging.INFO)

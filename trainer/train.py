@@ -14,7 +14,6 @@ from preprocessing.errors import DataError, RunError
 from preprocessing.progress import report
 from preprocessing.transform import class_names
 from trainer import inputs
-from trainer.autograph import leave_keras_alone
 from trainer.config import Hubs, Model, Training
 from trainer.export import ServingModel
 from trainer.model import build, optimizer
@@ -56,7 +55,6 @@ def train(job: Job) -> dict[str, list[float]]:
         RunError: where the loss stops being a number.
         DataError: where there is one class only.
     """
-    leave_keras_alone()
     tf.keras.utils.set_random_seed(job.training.seed)
     classes = class_names(job.label, job.transform)
     if len(classes) < 2:
