@@ -2,6 +2,8 @@
 
 import subprocess
 import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
@@ -204,6 +206,31 @@ def test_an_object_store_is_read_by_tensorflow_or_by_fsspec(module: Path, tmp_pa
         assert answers(path) == answers(str(module)), handle
         assert digest == (file_digest(str(packed)) if handle.endswith("gz") else tree_digest(str(module)))
         assert fingerprint(handle) == fingerprint(handle) != ""
+
+
+def test_a_hub_is_asked_once_and_then_its_cache(module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = archive(module, tmp_path / "mean.tar.gz", ".").read_bytes()
+    asked = []
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(packed)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        handle = f"http://127.0.0.1:{server.server_port}/google/mean/1"
+        for _ in range(2):
+            path, digest = fetch(handle, tree_digest(str(module)), str(tmp_path / "into"))
+            assert answers(path) == answers(str(module)) and digest == tree_digest(str(module))
+        server.shutdown()
+    assert asked == ["/google/mean/1?tf-hub-format=compressed"]
 
 
 def test_a_mirror_stands_in_for_a_hub(module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
