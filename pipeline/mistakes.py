@@ -74,7 +74,9 @@ def explain(error: Mapping[str, Any], schema: Schema) -> str:
             return f"{error['input']!r} does not have the form {error['ctx']['pattern']}{_right(at)}"
         case _:
             got = "" if isinstance(error["input"], dict) else f"; got {_shown(error['input'])}"
-            return f"{_lower(error['msg'])}{got}{_right(at)}"
+            # In YAML's words, not Python's.
+            said = _lower(error["msg"]).replace("tuple", "list").replace("dictionary", "mapping")
+            return f"{said}{got}{_right(at)}"
 
 
 def _shown(value: Any) -> str:

@@ -151,6 +151,35 @@ def test_any_value_in_any_section_gives_placed_mistakes_and_never_a_fault(tmp_pa
     assert all(mistake.line >= 1 and mistake.message for mistake in caught.value.mistakes)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "key", "says"),
+    [
+        ("size: [64, 48]", "size: 64", "features.photo.size", "should be a valid list; got 64"),
+        ("{images: photo}", "[photo]", "hubs.net.inputs", "must be a mapping of names; got ['photo']"),
+        ("serving: {", "label2: {", "serving", "missing"),
+        (
+            "{name: sgd, learning_rate: 1e-2}",
+            "sgd",
+            "training.optimizer",
+            "with the keys name, learning_rate, momentum",
+        ),
+        ("name: sgd", "name: adam, momentum: 0.9", "training.optimizer", "adam takes no momentum"),
+        ("epochs: 2", "epochs: 2, seed: 4294967296", "training.seed", "less than or equal to 4294967295"),
+        ("{train: 8, validation: 1, test: 1}", "[8, 1, 1]", "data.split", "with the keys train, validation, test"),
+        (
+            "from: jpg",
+            "from: a/b}\n  other: {kind: image, from: a_b",
+            "features",
+            "the columns a/b and a_b by one name",
+        ),
+    ],
+)
+def test_a_mistake_says_what_would_be_right(tmp_path: Path, old: str, new: str, key: str, says: str) -> None:
+    assert old in GOOD
+    found = {at: message for _, at, message in mistakes(tmp_path, GOOD.replace(old, new))}
+    assert says in found[key]
+
+
 def test_nearest_names_the_closest_or_only_what_is_known() -> None:
     assert nearest("epoch", ["epochs", "seed"]) == "did you mean 'epochs'? known here: epochs, seed"
     assert nearest("zzz", ["epochs", "seed"]) == "known here: epochs, seed"
