@@ -167,8 +167,8 @@ def test_any_value_in_any_section_gives_placed_mistakes_and_never_a_fault(tmp_pa
         ("epochs: 2", "epochs: 2, seed: 4294967296", "training.seed", "less than or equal to 4294967295"),
         ("{train: 8, validation: 1, test: 1}", "[8, 1, 1]", "data.split", "with the keys train, validation, test"),
         (
-            "from: jpg",
-            "from: a/b}\n  other: {kind: image, from: a_b",
+            "from: jpg, size",
+            "from: a/b, size: [9, 9]}\n  other: {kind: image, from: a_b, size",
             "features",
             "the columns a/b and a_b by one name",
         ),
