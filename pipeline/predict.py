@@ -9,9 +9,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from components import storage
-from components.example_gen.contract import records
-from components.example_gen.ingest import compression_of
 from components.pusher.versions import newest_version
+from components.records import read_batches
 from preprocessing.errors import UserError, tensorflow_reason
 from trainer.export import CLASSES, LABEL, PREDICT, SCORE, SCORES, SERVING
 
@@ -59,7 +58,7 @@ def _predict_file(signatures: Any, path: str) -> Iterator[Prediction]:
         if start.startswith(_IMAGES):
             yield from _predict_image(signatures[PREDICT], path)
         else:
-            for first, batch in records(path, compression_of(path), batch_size=64):
+            for first, batch in read_batches(path, batch_size=64):
                 yield from _named(path, signatures[SERVING](examples=batch), first)
     except tf.errors.InvalidArgumentError as error:
         raise UserError(f"{path}: cannot be predicted on: {tensorflow_reason(error)}") from error

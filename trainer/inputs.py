@@ -12,15 +12,10 @@ from preprocessing.transform import LABEL
 Tensors = dict[str, tf.Tensor]
 
 
-def read_records(files: Sequence[str], compression: str = "GZIP") -> tf.data.Dataset:
-    """The serialized records of some shards, several read at once, in the same order every time.
-
-    Args:
-        files: TFRecord files.
-        compression: `GZIP` or the empty string.
-    """
+def read_records(files: Sequence[str]) -> tf.data.Dataset:
+    """The serialized records of some GZIP TFRecord files, several read at once, in the same order every time."""
     return tf.data.Dataset.from_tensor_slices(list(files)).interleave(
-        lambda file: tf.data.TFRecordDataset(file, compression_type=compression),
+        lambda file: tf.data.TFRecordDataset(file, compression_type="GZIP"),
         cycle_length=min(len(files), 16),
         num_parallel_calls=tf.data.AUTOTUNE,
     )

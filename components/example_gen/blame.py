@@ -2,9 +2,8 @@
 
 import tensorflow as tf
 
-from components.example_gen.contract import records
-from components.example_gen.ingest import compression_of
 from components.example_gen.manifest import Manifest
+from components.records import read_batches
 from preprocessing.errors import DataError, tensorflow_reason
 
 
@@ -14,7 +13,7 @@ def undecodable(manifest: Manifest) -> DataError | None:
     Reads the sources again, record by record: for the way to a message only.
     """
     for path in manifest.sources:
-        for first, batch in records(path, compression_of(path)):
+        for first, batch in read_batches(path):
             for number, record in enumerate(batch.numpy(), start=first):
                 columns = tf.train.Example.FromString(record).features.feature
                 for column in manifest.images:

@@ -1,12 +1,9 @@
 """What every record must hold, and which record does not."""
 
-from collections.abc import Iterable
-from typing import Literal
-
 import tensorflow as tf
 
 from preprocessing.config import Features, Label, column_of
-from preprocessing.errors import DataError, tensorflow_reason
+from preprocessing.errors import DataError
 from preprocessing.section import Section
 
 _MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GIF8", "BMP": b"BM"}
@@ -27,39 +24,6 @@ class Contract(Section):
         """The contract that features and label make."""
         images = sorted({column_of(name, feature) for name, feature in features.items()})
         return cls(images=tuple(images), label=label.column, classes=label.classes)
-
-
-def records(path: str, compression: Literal["", "GZIP"], batch_size: int = 1024) -> Iterable[tuple[int, tf.Tensor]]:
-    """The records of one file in batches, each with the number of its first record, counted from 0.
-
-    Raises:
-        DataError: where the file ends in the middle of a record or is damaged; names the record.
-    """
-    first = 0
-    dataset = tf.data.TFRecordDataset(path, compression_type=compression).batch(batch_size)
-    iterator = iter(dataset)
-    while True:
-        try:
-            batch = next(iterator)
-        except StopIteration:
-            return
-        except tf.errors.OpError as error:
-            raise DataError(_damage(path, compression, error)) from error
-        yield first, batch
-        first += int(batch.shape[0])
-
-
-def _damage(path: str, compression: Literal["", "GZIP"], error: tf.errors.OpError) -> str:
-    readable = 0
-    try:
-        for _ in tf.data.TFRecordDataset(path, compression_type=compression):
-            readable += 1
-    except tf.errors.OpError as again:
-        error = again
-    return (
-        f"{path}: record {readable} (counted from 0) cannot be read: the file is truncated or corrupt, or is no "
-        f"TFRecord file ({tensorflow_reason(error)})"
-    )
 
 
 class Checker:

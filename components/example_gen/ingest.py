@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import tensorflow as tf
 
-from components import storage
 from components.config import SPLITS, HashSplit
-from components.example_gen.contract import Checker, Contract, records
+from components.example_gen.contract import Checker, Contract
+from components.records import read_batches
 from preprocessing.section import Section
 
 # Fixed for ever: with another key every record would land in another split.
@@ -51,7 +50,7 @@ def ingest(shard: Shard) -> Ingested:
         writers = {
             split: stack.enter_context(tf.io.TFRecordWriter(path, "GZIP")) for split, path in shard.targets.items()
         }
-        for first, batch in records(shard.path, compression_of(shard.path)):
+        for first, batch in read_batches(shard.path):
             checker.check(first, batch)
             chosen = split_of(batch, shard.split) if shard.split else np.zeros(len(batch), int)
             names = SPLITS if shard.split else tuple(shard.targets)
@@ -76,10 +75,3 @@ def split_of(records: tf.Tensor | Sequence[bytes], split: HashSplit) -> np.ndarr
     shares = [getattr(split, name) for name in SPLITS]
     buckets = tf.strings.to_hash_bucket_strong(records, sum(shares), _HASH_KEY)
     return np.searchsorted(np.cumsum(shares), buckets.numpy(), side="right")
-
-
-def compression_of(path: str) -> Literal["", "GZIP"]:
-    """Whether a file is GZIP, by its first bytes and not by its name."""
-    with storage.open_binary(path) as file:
-        # The third byte, deflate, tells it from a plain file whose first record happens to be of such a length.
-        return "GZIP" if file.read(3) == b"\x1f\x8b\x08" else ""
