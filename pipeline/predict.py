@@ -9,12 +9,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from components import storage
+from components.example_gen.contract import IMAGE_MAGIC
 from components.pusher.versions import newest_version
 from components.records import read_batches
 from preprocessing.errors import UserError, tensorflow_reason
 from trainer.export import CLASSES, LABEL, PREDICT, SCORE, SCORES, SERVING
-
-_IMAGES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM")
 
 Prediction = dict[str, Any]
 
@@ -55,7 +54,7 @@ def _predict_file(signatures: Any, path: str) -> Iterator[Prediction]:
     with storage.open_binary(path) as file:
         start = file.read(8)
     try:
-        if start.startswith(_IMAGES):
+        if start.startswith(tuple(IMAGE_MAGIC.values())):
             yield from _predict_image(signatures[PREDICT], path)
         else:
             for first, batch in read_batches(path, batch_size=64):

@@ -28,7 +28,6 @@ class ServedModel:
         Raises:
             UserError: where it does not answer as a model of ours.
         """
-        self._path = path
         try:
             self._loaded = tf.saved_model.load(path)
         except (OSError, ValueError, tf.errors.OpError) as error:

@@ -6,7 +6,8 @@ from preprocessing.config import Features, Label, column_of
 from preprocessing.errors import DataError
 from preprocessing.section import Section
 
-_MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GIF8", "BMP": b"BM"}
+IMAGE_MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GIF8", "BMP": b"BM"}
+"""What an encoded image begins with, by its format."""
 
 
 class Contract(Section):
@@ -77,7 +78,7 @@ class Checker:
                 column.indices[:, 0] == rows
             )
         for name in self._contract.images:
-            starts = [tf.strings.substr(parsed[name].values, 0, len(magic)) == magic for magic in _MAGIC.values()]
+            starts = [tf.strings.substr(parsed[name].values, 0, len(magic)) == magic for magic in IMAGE_MAGIC.values()]
             sound &= tf.reduce_all(tf.reduce_any(tf.stack(starts), axis=0))
         labels = parsed[self._contract.label].values
         if labels.dtype == tf.string:
@@ -144,8 +145,8 @@ def _image_fault(columns: dict, name: str) -> str | None:
     (value,) = _values(columns, name)
     if not isinstance(value, bytes):
         return f"its image '{name}' is a number; it must be the bytes of an encoded image"
-    if not value.startswith(tuple(_MAGIC.values())):
-        return f"its image '{name}' is none of {', '.join(_MAGIC)}: it begins with {value[:8]!r}"
+    if not value.startswith(tuple(IMAGE_MAGIC.values())):
+        return f"its image '{name}' is none of {', '.join(IMAGE_MAGIC)}: it begins with {value[:8]!r}"
     return None
 
 
