@@ -29,6 +29,15 @@ class PatternSplit(Section):
     test: str = Field(min_length=1)
 
 
+class BadRecords(Section):
+    """What becomes of records that cannot be read, break the contract of features and label, or do not decode."""
+
+    policy: Literal["fail", "quarantine"] = "fail"
+    """Stop at the first one, or set them aside with their reasons and go on."""
+    max_fraction: float = Field(default=0.01, ge=0.0, le=1.0)
+    """With quarantine, the greatest share of all records that may be set aside; the run stops above it."""
+
+
 class Data(Section):
     """Where the TFRecords are and how they are split."""
 
@@ -36,6 +45,8 @@ class Data(Section):
     """A folder, or a glob of TFRecord files of tf.Examples, GZIP or plain."""
     split: HashSplit | PatternSplit = HashSplit()
     """Shares such as {train: 8, validation: 1, test: 1}, or one file pattern for each split."""
+    bad_records: BadRecords = BadRecords()
+    """Whether bad records stop the run or are set aside."""
     data_schema: FilePath | None = Field(default=None, alias="schema")
     """A curated schema (schema.pbtxt of TensorFlow Metadata). Where it is absent, the schema is inferred."""
 

@@ -6,6 +6,7 @@ Local files go by the standard library, so that looking at them needs no imports
 
 import glob as local_glob
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,28 @@ def stat(path: str) -> Stat:
 def open_binary(path: str) -> IO[bytes]:
     """Opens a file to read its bytes."""
     return _fileio(path).open(path, "rb") if is_remote(path) else Path(path).open("rb")
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes a file, and the folders that it is in."""
+    if is_remote(path):
+        with _fileio(path).open(path, "w") as file:
+            file.write(text)
+        return
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(text)
+
+
+def link(source: str, target: str) -> None:
+    """Puts a file at a second place: on one file system the same bytes under two names, else a copy."""
+    if is_remote(source) or is_remote(target):
+        _fileio(target if is_remote(target) else source).copy(source, target)
+        return
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, target)
 
 
 def files_below(folder: str) -> list[str]:

@@ -48,6 +48,11 @@ class Places:
         return self.root / "checkpoints"
 
     @property
+    def store(self) -> Path:
+        """What is kept by its content for later runs: ingested shards, their statistics, vectors. Safe to delete."""
+        return self.root / "store"
+
+    @property
     def runs(self) -> Path:
         """A folder for each run, with its log and report."""
         return self.root / "runs"

@@ -1,18 +1,55 @@
 """What ExampleGen notes beside the splits it writes."""
 
+from typing import Literal
+
 from tfx.dsl.io import fileio
 
+from components.config import SPLITS
 from preprocessing.section import Section
 
 _FILE = "manifest.json"
 
 
-class Manifest(Section):
-    """Where the records of an Examples artifact came from, what holds images in them, and how many each split got."""
+class ShardFile(Section):
+    """One file of a split."""
 
-    sources: tuple[str, ...]
+    split: str
+    name: str
+    """The file in `Split-<split>/`. Its name ends in `.gz` where it is GZIP."""
+    source: str
+    """The data file that its records came from."""
+    count: int
+    """Records in it."""
+    largest: int
+    """Bytes of the largest record; 0 where there is none."""
+    digest: str
+    """The SHA-256 of the file."""
+
+
+class Manifest(Section):
+    """The files of an Examples artifact, where their records came from, and what holds images in them."""
+
+    shards: tuple[ShardFile, ...]
     images: tuple[str, ...]
-    counts: dict[str, int]
+    """Columns of encoded images."""
+    payload: Literal["example", "sequence_example"] = "example"
+    """What the records are: `tf.Example`s, or `tf.SequenceExample`s whose context holds the columns."""
+    quarantined: int = 0
+    """Records that were set aside."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Records by split."""
+        return {split: sum(shard.count for shard in self.of(split)) for split in SPLITS}
+
+    @property
+    def sources(self) -> list[str]:
+        """The data files, each once."""
+        return list(dict.fromkeys(shard.source for shard in self.shards))
+
+    def of(self, split: str) -> list[ShardFile]:
+        """The files of one split, in the order of their names."""
+        return [shard for shard in self.shards if shard.split == split]
 
     def write(self, uri: str) -> None:
         """Writes the manifest into an Examples artifact."""
