@@ -1,6 +1,6 @@
 """The types of `data`, `evaluation` and `serving` in the pipeline file."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -73,6 +73,8 @@ class Threshold(Section):
     """The greatest value that passes."""
     no_worse_than_serving_by: float | None = Field(default=None, ge=0.0)
     """How much worse than the version that now serves it may be. Not applied while nothing serves."""
+    every_slice: bool = False
+    """Whether each slice of `evaluation.slices` is held to it too."""
 
     @model_validator(mode="after")
     def _says_something(self) -> "Threshold":
@@ -90,8 +92,10 @@ class Evaluation(Section):
     """What is computed and shown; what `thresholds` names is computed besides."""
     thresholds: dict[Metric, Threshold] = Field(default={"accuracy": Threshold(no_worse_than_serving_by=0.0)})
     """By metric. Without thresholds every model is blessed."""
-    batch_size: int = Field(default=128, ge=1, le=1_000_000)
-    """Records per call of a model."""
+    slices: tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...] = Field(default=(), examples=[[["hour"]]])
+    """Columns of the records, alone or several together, by whose values the metrics are taken apart."""
+    slice_min_examples: int = Field(default=1, ge=1)
+    """Slices with fewer records are shown, and held to no threshold."""
 
 
 class Serving(Section):

@@ -74,14 +74,14 @@ def open_binary(path: str) -> IO[bytes]:
     return _fileio(path).open(path, "rb") if is_remote(path) else Path(path).open("rb")
 
 
-def write_text(path: str, text: str) -> None:
-    """Writes a file, and the folders that it is in."""
+def write_bytes(path: str, content: bytes) -> None:
+    """Writes a file, and makes the folders that it is in."""
     if is_remote(path):
-        with _fileio(path).open(path, "w") as file:
-            file.write(text)
+        with _fileio(path).open(path, "wb") as file:
+            file.write(content)
         return
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(text)
+    Path(path).write_bytes(content)
 
 
 def link(source: str, target: str) -> None:

@@ -42,7 +42,7 @@ class Store:
         """
         if is_remote(self._folder):
             yield f"{self._folder}/{key}"
-            storage.write_text(f"{self._folder}/{key}/{_COMPLETE}", "")
+            storage.write_bytes(f"{self._folder}/{key}/{_COMPLETE}", b"")
             return
         entry = Path(self._folder, key)
         unfinished = entry.with_name(f"{key}{_UNFINISHED}{uuid.uuid4().hex}")

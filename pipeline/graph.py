@@ -2,7 +2,6 @@
 
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.schema_gen.component import SchemaGen
-from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata
@@ -11,11 +10,13 @@ from tfx.orchestration.pipeline import Pipeline
 from components.code import code_digest
 from components.curated_schema.component import CuratedSchema
 from components.data_gate.component import DataGate
+from components.embedder.component import Embedder
 from components.evaluator.component import Evaluator
 from components.example_gen.component import ExampleGen
 from components.hub_module.component import HubModule
 from components.pin.pins import Pins
 from components.pusher.component import Pusher
+from components.statistics_gen.component import StatisticsGen
 from components.trainer.component import Trainer
 from pipeline.config import PipelineFile
 from pipeline.places import Places
@@ -31,12 +32,16 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
         pins: What `pin` settled; it goes into the properties that each step is cached on.
         places: Where artifacts, metadata and checkpoints go.
     """
-    modules = {name: HubModule(name, hub, file.features, pins.modules[name]) for name, hub in file.hubs.items()}
+    hub_modules = {
+        name: HubModule(name, hub, file.features, name in file.model.fine_tune, pins.modules[name])
+        for name, hub in file.hubs.items()
+    }
+    modules = {name: module.outputs["model"] for name, module in hub_modules.items()}
     example_gen = ExampleGen(pins.files, file.data, file.features, file.label)
-    example_gen.add_upstream_nodes(modules.values())  # a module that does not fit is found before any data is read
+    example_gen.add_upstream_nodes(hub_modules.values())  # a module that does not fit is found before any data is read
     examples = example_gen.outputs["examples"]
 
-    statistics_gen = StatisticsGen(examples=examples)
+    statistics_gen = StatisticsGen(examples, str(places.store))
     statistics = statistics_gen.outputs["statistics"]
     schema_gen: BaseNode = SchemaGen(statistics=statistics)
     if file.data.data_schema and pins.data_schema:
@@ -56,11 +61,26 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
     )
     transform_step.add_upstream_node(gate)
 
-    trainer = Trainer(
+    embedder = Embedder(
         examples=examples,
         schema=schema,
+        modules=modules,
+        features=file.features,
+        hubs=file.hubs,
+        model=file.model,
+        training=file.training,
+        bad_records=file.data.bad_records,
+        store=str(places.store),
+    )
+    embedder.add_upstream_node(gate)
+    rows = embedder.outputs["rows"]
+
+    trainer = Trainer(
+        examples=examples,
+        rows=rows,
+        schema=schema,
         transform_graph=transform_step.outputs["transform_graph"],
-        modules={name: module.outputs["model"] for name, module in modules.items()},
+        modules=modules,
         features=file.features,
         label=file.label,
         hubs=file.hubs,
@@ -69,16 +89,16 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
         checkpoints=str(places.checkpoints),
     )
     model = trainer.outputs["model"]
-    evaluator = Evaluator(examples, schema, model, file.evaluation, file.label, pins.serving)
+    evaluator = Evaluator(examples, rows, schema, model, file.evaluation, file.label, pins.serving)
     pusher = Pusher(model, evaluator.outputs["blessing"], file.serving, pins.serving)
 
-    data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, transform_step]
+    data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, transform_step, embedder]
     model_steps: list[BaseNode] = [trainer, evaluator, pusher]
     return Pipeline(
         pipeline_name=file.name,
         pipeline_root=str(places.artifacts),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(places.metadata)),
-        components=[*modules.values(), *data_steps, *model_steps],
+        components=[*hub_modules.values(), *data_steps, *model_steps],
         enable_cache=True,
         beam_pipeline_args=["--direct_running_mode=in_memory", "--direct_num_workers=1"],
     )

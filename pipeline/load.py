@@ -90,11 +90,11 @@ def load(path: Path) -> tuple[PipelineFile, Source]:
 
 def _context(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """What one section must know of another: given beside the values, so that every mistake is found in one pass."""
-    features = values.get("features")
-    return {
-        "folder": str(path.absolute().parent),
-        "features": [str(name) for name in features] if isinstance(features, Mapping) else None,
+    names = {
+        section: [str(name) for name in found] if isinstance(found := values.get(section), Mapping) else None
+        for section in ("features", "hubs")
     }
+    return {"folder": str(path.absolute().parent), **names}
 
 
 def json_schema() -> dict[str, Any]:

@@ -43,3 +43,10 @@ def as_parsed(feature: ParsingFeature, values: tf.Tensor) -> tf.Tensor | tf.Spar
         indices = tf.stack([tf.range(count), tf.zeros([count], tf.int64)], axis=1)
         return tf.SparseTensor(indices, values, tf.stack([count, 1]))
     return tf.reshape(values, [-1, *feature.shape])
+
+
+def one_each(values: tf.Tensor | tf.SparseTensor) -> tf.Tensor:
+    """A column that has one value in each record, as parsed, as a tensor of shape [batch]."""
+    if isinstance(values, tf.SparseTensor):  # an optional column, of which ingestion made sure that each record has one
+        return values.values
+    return tf.reshape(values, [-1])

@@ -20,6 +20,8 @@ class ImageFeature(Section):
     """Height and width in pixels that the image is resized to."""
     channels: Literal[1, 3] = 3
     """3 for RGB, 1 for grey; an image of the other sort is converted."""
+    fit: Literal["stretch", "crop"] = "stretch"
+    """Whether an image of other proportions is stretched, or cut to the middle."""
     resize: Literal["bilinear", "nearest", "bicubic", "area"] = "bilinear"
     """How pixels are interpolated."""
     value_range: tuple[float, float] = (0.0, 1.0)

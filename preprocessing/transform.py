@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from preprocessing.columns import one_each
 from preprocessing.config import Features, Label, column_of
 from preprocessing.section import Section
 
@@ -41,8 +42,8 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
         By feature name, shape [batch]: images still encoded (string). Under `LABEL`, the class index (int64).
     """
     config = TransformConfig.model_validate(custom_config)
-    outputs = {name: _one_each(inputs[column_of(name, feature)]) for name, feature in config.features.items()}
-    outputs[LABEL] = class_index(config.label, _one_each(inputs[config.label.column]))
+    outputs = {name: one_each(inputs[column_of(name, feature)]) for name, feature in config.features.items()}
+    outputs[LABEL] = class_index(config.label, one_each(inputs[config.label.column]))
     return outputs
 
 
@@ -69,9 +70,3 @@ def class_names(label: Label, transform: tft.TFTransformOutput) -> list[str]:
     if label.classes is not None:
         return list(label.classes)
     return [name.decode() for name in transform.vocabulary_by_name(VOCABULARY)]
-
-
-def _one_each(values: Any) -> tf.Tensor:
-    if isinstance(values, tf.SparseTensor):  # an optional column, of which ingestion made sure that each record has one
-        return values.values
-    return tf.reshape(values, [-1])

@@ -1,6 +1,6 @@
 """The types of `hubs`, `model` and `training` in the pipeline file."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
@@ -15,6 +15,16 @@ def _known_feature(name: str, info: ValidationInfo) -> str:
 
 
 FeatureName = Annotated[str, AfterValidator(_known_feature)]
+
+
+def _known_hub(name: str, info: ValidationInfo) -> str:
+    known = (info.context or {}).get("hubs")
+    if known is not None and name not in known:
+        raise ValueError(f"there is no hub module '{name}'; the hubs are: {', '.join(sorted(known)) or 'none'}")
+    return name
+
+
+HubName = Annotated[str, AfterValidator(_known_hub)]
 
 
 class Hub(Section):
@@ -46,11 +56,22 @@ class Head(Section):
     """The share of units dropped before each dense layer in training."""
 
 
+class FineTune(Section):
+    """How a module is trained further, after the head alone has been."""
+
+    after_epochs: int = Field(default=1, ge=0, le=1_000_000)
+    """Epochs in which the module stays as it is, before it is trained with the head."""
+    learning_rate: float = Field(default=1e-5, gt=0.0)
+    """The size of a step for the module's variables; the head keeps the rate of `training.optimizer`."""
+
+
 class Model(Section):
     """What stands on the hub modules."""
 
     head: Head = Head()
     """The layers between the modules and the predictions."""
+    fine_tune: dict[HubName, FineTune] = Field(default={}, examples=[{"photos": {"after_epochs": 2}}])
+    """By hub module, how it is trained further. A module that is absent here stays as it is."""
 
 
 class Optimizer(Section):
@@ -70,6 +91,32 @@ class Optimizer(Section):
         return self
 
 
+class Augmentation(Section):
+    """One random change of the training images, drawn anew for each image and epoch. Give exactly one."""
+
+    flip_left_right: Literal[True] | None = None
+    """Mirror half of the images. `flip_left_right` alone says the same."""
+    flip_up_down: Literal[True] | None = None
+    """Turn half of the images upside down."""
+    brightness: float | None = Field(default=None, gt=0.0, le=1.0)
+    """Add up to this share of white, or take it away."""
+    contrast: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """Raise or lower the contrast by up to this share."""
+    crop: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """Cut off up to this share of the height and width, and enlarge what is left."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {value: True} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one(self) -> "Augmentation":
+        if len(self.model_fields_set) != 1:
+            raise ValueError("an augmentation is one name, or one name and its strength, such as {brightness: 0.2}")
+        return self
+
+
 class Training(Section):
     """How the model is trained."""
 
@@ -81,5 +128,16 @@ class Training(Section):
     """How the weights are updated."""
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     """Seeds the initial weights, dropout and the order of the examples."""
+    augment: tuple[Augmentation, ...] = Field(default=(), examples=[["flip_left_right", {"brightness": 0.2}]])
+    """Random changes of the training images, in this order; evaluation and serving see images as they are."""
+    cache_views: int | None = Field(default=None, ge=1, le=1000)
+    """With `augment`, how many changed views of each image to keep a module's output of; every epoch draws one of them
+    for each example. Where this is absent, a module sees every image changed anew in every epoch, which is slow."""
     shuffle_buffer: int = Field(default=10_000, ge=1, le=1_000_000_000)
-    """Encoded examples held in memory to shuffle among."""
+    """Examples held in memory to shuffle among."""
+
+    @model_validator(mode="after")
+    def _views_of_something(self) -> "Training":
+        if self.cache_views is not None and not self.augment:
+            raise ValueError("cache_views keeps views that `augment` makes; give `augment`, or leave cache_views out")
+        return self

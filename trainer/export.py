@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from preprocessing.columns import ParsingSpec, as_parsed
 from preprocessing.config import Features, input_name
-from trainer.inputs import Tensors, prepare
+from trainer.inputs import Tensors, pixels_of_batch
+from trainer.model import Parts
+from trainer.vectors import Vectors
 
 SERVING = "serving_default"
 """The signature that takes serialized tf.Examples, `examples`: string of shape [batch]."""
@@ -19,12 +21,16 @@ LABEL, SCORE, CLASSES, SCORES = "label", "score", "classes", "scores"
 (string [batch, classes]) and probability (float32 [batch, classes])."""
 
 
+EXTRA, RECIPE = "assets.extra", "vectors.sha256"
+"""The folder of a SavedModel that TensorFlow leaves to others, and the file in it that names the kept vectors."""
+
+
 class ServingModel(tf.Module):
     """A trained model with its preprocessing, ready to be exported."""
 
     def __init__(
         self,
-        model: tf.keras.Model,
+        parts: Parts,
         transform: tf.keras.layers.Layer,
         parsing_spec: ParsingSpec,
         features: Features,
@@ -33,14 +39,14 @@ class ServingModel(tf.Module):
         """Puts the pieces together.
 
         Args:
-            model: Prepared features to logits.
+            parts: The trained model.
             transform: The transform graph as a layer; columns it does not get (the label) leave out what needs them.
             parsing_spec: The raw columns that the features read.
             features: What the model sees.
             classes: The class names, by index.
         """
         super().__init__()
-        self._model = model
+        self._parts = parts
         self._transform = transform
         self._spec = parsing_spec
         self._features = features
@@ -48,9 +54,11 @@ class ServingModel(tf.Module):
 
     def answer(self, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
         """Raw columns, as parsed, to named outputs."""
-        transformed = self._transform(dict(parsed))
-        prepared = prepare(self._features, transformed)
-        scores = tf.nn.softmax(self._model(prepared, training=False))
+        pixels = pixels_of_batch(self._features, self._transform(dict(parsed)))
+        return self._named(self._parts.whole(pixels, training=False))
+
+    def _named(self, logits: tf.Tensor) -> Tensors:
+        scores = tf.nn.softmax(logits)
         best = tf.argmax(scores, axis=1)
         return {
             LABEL: tf.gather(self._classes, best),
@@ -59,8 +67,14 @@ class ServingModel(tf.Module):
             SCORES: scores,
         }
 
-    def save(self, path: str) -> None:
-        """Writes the SavedModel with its signatures `SERVING` and `PREDICT`."""
+    def save(self, path: str, vectors: Vectors | None = None) -> None:
+        """Writes the SavedModel with its signatures `SERVING` and `PREDICT`.
+
+        Args:
+            path: The folder to write.
+            vectors: Where the modules are as they were when these were kept: the model then has a function
+                `answer_embedded` too, which takes the rows that hold them, and a file that says which they are.
+        """
         examples = tf.TensorSpec([None], tf.string, name="examples")
         names = {input_name(column): column for column in self._spec}
         columns = {name: tf.TensorSpec([None], self._spec[column].dtype, name=name) for name, column in names.items()}
@@ -74,4 +88,24 @@ class ServingModel(tf.Module):
             raw = {names[name]: values for name, values in columns.items()}
             return self.answer({column: as_parsed(self._spec[column], values) for column, values in raw.items()})
 
+        if vectors is not None:
+
+            @tf.function(input_signature=[examples])
+            def answer_embedded(examples: tf.Tensor) -> Tensors:
+                return self._named(self._parts.on_vectors(vectors.parse(examples), training=False))
+
+            self.answer_embedded = answer_embedded
         tf.saved_model.save(self, path, signatures={SERVING: serving_default, PREDICT: predict})
+        if vectors is not None:
+            tf.io.gfile.makedirs(f"{path}/{EXTRA}")
+            with tf.io.gfile.GFile(f"{path}/{EXTRA}/{RECIPE}", "w") as file:
+                file.write(vectors.recipe)
+
+
+def recipe_of(path: str) -> str | None:
+    """Which kept vectors an exported model can answer from; None where it knows images only."""
+    file = f"{path}/{EXTRA}/{RECIPE}"
+    if not tf.io.gfile.exists(file):
+        return None
+    with tf.io.gfile.GFile(file) as text:
+        return text.read()

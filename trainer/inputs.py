@@ -1,6 +1,8 @@
-"""The input path: sharded TFRecords to batches of prepared tensors, in TensorFlow's C++ from end to end."""
+"""The input path: TFRecords to batches of what the model takes, in TensorFlow's C++ from end to end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
 
 import tensorflow as tf
 
@@ -8,68 +10,179 @@ from preprocessing import image
 from preprocessing.columns import ParsingSpec
 from preprocessing.config import Features
 from preprocessing.transform import LABEL
+from trainer.augment import augmented
+from trainer.config import Augmentation
+from trainer.machine import available_memory
 
-Tensors = dict[str, tf.Tensor]
+Tensors: TypeAlias = dict[str, tf.Tensor]
+Parse: TypeAlias = Callable[[tf.Tensor], tuple[Tensors, tf.Tensor]]
+"""A batch of serialized records to what is read of them, and class indices."""
+
+PARSED_AT_ONCE = 256
+"""Records to a batch where they are parsed: parsing one by one is ten times slower, and images must fit."""
 
 
-def read_records(files: Sequence[str]) -> tf.data.Dataset:
-    """The serialized records of some GZIP TFRecord files, several read at once, in the same order every time."""
+def read_records(files: Sequence[str], in_order: bool = False) -> tf.data.Dataset:
+    """The serialized records of some TFRecord files, those named `.gz` as GZIP.
+
+    Args:
+        files: Paths.
+        in_order: One file after the other. Otherwise several are read at once, which is faster, in an order that is the
+            same every time.
+    """
     return tf.data.Dataset.from_tensor_slices(list(files)).interleave(
-        lambda file: tf.data.TFRecordDataset(file, compression_type="GZIP"),
-        cycle_length=min(len(files), 16),
-        num_parallel_calls=tf.data.AUTOTUNE,
+        _read_file, cycle_length=1 if in_order else min(len(files), 16), num_parallel_calls=tf.data.AUTOTUNE
     )
 
 
-def batches(
-    records: tf.data.Dataset,
-    parsing_spec: ParsingSpec,
-    transform: Callable[[dict], Tensors],
-    features: Features,
-    batch_size: int,
-) -> tf.data.Dataset:
-    """Serialized records to batches that the model trains on.
+def _read_file(file: tf.Tensor) -> tf.data.Dataset:
+    compression = tf.where(tf.strings.regex_full_match(file, r".*\.gz"), "GZIP", "")
+    return tf.data.TFRecordDataset(file, compression_type=compression)
+
+
+def read_decodable(files: Sequence[str], undecodable: Sequence[int], in_order: bool = False) -> tf.data.Dataset:
+    """The records of some files, but for those with numbers that are named, counted over all files from 0."""
+    if not undecodable:
+        return read_records(files, in_order)
+    missing = tf.constant(list(undecodable), tf.int64)
+    return (
+        read_records(files, in_order=True)
+        .enumerate()
+        .filter(lambda number, record: tf.reduce_all(number != missing))
+        .map(lambda number, record: record)
+    )
+
+
+def parsing(spec: ParsingSpec, transform: Callable[[dict], Tensors], names: Sequence[str]) -> Parse:
+    """Parses raw columns and applies the transform graph.
 
     Args:
-        records: Scalar strings, each a tf.Example.
-        parsing_spec: The raw columns to parse.
+        spec: The raw columns to parse, those that are read as they are (kept vectors) among them.
         transform: The transform graph: raw columns to transformed features, in batches.
-        features: What to prepare, by name.
-        batch_size: Examples in a batch; the last one may be smaller.
-
-    Returns:
-        Pairs of prepared features by name, shape [batch, ...], and class indices, int64 of shape [batch].
+        names: What to hand on: transformed features, or columns of `spec` that the graph does not know.
     """
 
     def parse(serialized: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
-        transformed = transform(tf.io.parse_example(serialized, parsing_spec))
-        return {name: transformed[name] for name in features}, transformed[LABEL]
+        parsed = tf.io.parse_example(serialized, spec)
+        transformed = transform({name: value for name, value in parsed.items() if name not in names})
+        known = parsed | transformed
+        return {name: known[name] for name in names}, transformed[LABEL]
 
-    # Parsing and transforming are cheapest by the batch; decoding goes image by image, on all cores.
+    return parse
+
+
+def parsed(records: tf.data.Dataset, parse: Parse) -> tf.data.Dataset:
+    """Records one by one, parsed: pairs of what `parse` gives, without a batch dimension.
+
+    A class that only the validation split has was never learned: its index is -1, no loss can be taken, and the record
+    is passed over.
+    """
     return (
-        records.batch(batch_size)
+        records.batch(PARSED_AT_ONCE)
         .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
         .unbatch()
-        # A class that only the validation split has was never learned: its index is -1, and no loss can be taken.
         .filter(lambda inputs, label: label >= 0)
-        .map(lambda inputs, label: (prepare_one(features, inputs), label), num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(batch_size)
-        .prefetch(tf.data.AUTOTUNE)
     )
 
 
-def prepare_one(features: Features, inputs: Tensors) -> Tensors:
+def decoded(examples: tf.data.Dataset, features: Features) -> tf.data.Dataset:
+    """Encoded images, one example after the other, as pixels; decoding goes image by image, on all cores."""
+    return examples.map(
+        lambda inputs, label: (pixels_of_one(features, inputs), label), num_parallel_calls=tf.data.AUTOTUNE
+    )
+
+
+def kept_between_epochs(examples: tf.data.Dataset, count: int, scratch: str) -> tf.data.Dataset:
+    """Examples that the first epoch keeps for those that follow: in memory where half of what is free holds them.
+
+    Args:
+        examples: One by one, of fixed shapes.
+        count: How many there are.
+        scratch: A folder on a local disk, for those that memory does not hold.
+    """
+    if count * bytes_of(examples) <= available_memory() / 2:
+        return examples.cache()
+    Path(scratch).mkdir(parents=True, exist_ok=True)
+    return examples.cache(f"{scratch}/examples")
+
+
+def bytes_of(examples: tf.data.Dataset) -> int:
+    """The bytes of one example, all of whose shapes are fixed."""
+    specs = tf.nest.flatten(examples.element_spec)
+    return sum(spec.shape.num_elements() * spec.dtype.size for spec in specs)
+
+
+def views_drawn(examples: tf.data.Dataset, names: Sequence[str], views: int, seed: int) -> tf.data.Dataset:
+    """Of the kept views of each example, [views, n], one at random, [n], another in every epoch."""
+    numbers = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
+
+    def draw(number: tf.Tensor, example: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
+        inputs, label = example
+        return inputs | {name: inputs[name][number % views] for name in names}, label
+
+    return tf.data.Dataset.zip((numbers, examples)).map(draw, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def changed(examples: tf.data.Dataset, augment: Sequence[Augmentation], seed: int) -> tf.data.Dataset:
+    """Examples of pixels with their images changed at random, otherwise in every epoch."""
+    if not augment:
+        return examples
+    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
+
+    def change(numbers: tf.Tensor, example: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
+        inputs, label = example
+        return {name: augmented(augment, pixels, numbers) for name, pixels in inputs.items()}, label
+
+    return tf.data.Dataset.zip((seeds.batch(2), examples)).map(change, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def batches(examples: tf.data.Dataset, batch_size: int, count: int | None = None) -> tf.data.Dataset:
+    """Batches made ahead of their use; the last one may be smaller.
+
+    Args:
+        examples: One by one.
+        batch_size: Examples in a batch.
+        count: How many examples there are, where it is known: Keras can then run several steps in one call.
+    """
+    batched = examples.batch(batch_size, num_parallel_calls=tf.data.AUTOTUNE)
+    if count is not None:
+        batched = batched.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
+    return batched.prefetch(tf.data.AUTOTUNE)
+
+
+def timed(dataset: tf.data.Dataset, waited: tf.Variable) -> tf.data.Dataset:
+    """The same dataset, which adds up the seconds that its reader has waited for it.
+
+    Args:
+        dataset: What is read.
+        waited: A float64 scalar that the seconds are added to.
+    """
+    # Zip asks its datasets in turn: for the time first, then for the element.
+    asked = tf.data.Dataset.counter().map(lambda _: tf.timestamp())
+
+    def account(since: tf.Tensor, element: tuple) -> tuple:
+        with tf.control_dependencies([waited.assign_add(tf.timestamp() - since)]):
+            return tf.nest.map_structure(tf.identity, element)
+
+    return (
+        tf.data.Dataset.zip((asked, dataset))
+        .map(account)
+        .apply(tf.data.experimental.assert_cardinality(dataset.cardinality()))
+    )
+
+
+def pixels_of_one(features: Features, inputs: Mapping[str, tf.Tensor]) -> Tensors:
     """The transformed features of one example as the tensors that the model takes, without a batch dimension."""
-    return {name: image.decode(feature, inputs[name]) for name, feature in features.items()}
+    return {name: image.pixels(feature, inputs[name]) for name, feature in features.items()}
 
 
-def prepare(features: Features, inputs: Tensors) -> Tensors:
+def pixels_of_batch(features: Features, inputs: Mapping[str, tf.Tensor]) -> Tensors:
     """The transformed features of a batch as the tensors that the model takes, shape [batch, ...]."""
     return {
         name: tf.map_fn(
-            lambda encoded, feature=feature: image.decode(feature, encoded),
+            lambda encoded, feature=feature: image.pixels(feature, encoded),
             inputs[name],
-            fn_output_signature=tf.TensorSpec([*feature.size, feature.channels], tf.float32),
+            fn_output_signature=tf.TensorSpec([*feature.size, feature.channels], tf.uint8),
         )
         for name, feature in features.items()
     }

@@ -1,10 +1,13 @@
 """The model: hub modules as the backbone, and a head on their outputs."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_hub as tf_hub
 
+from preprocessing import image
 from preprocessing.config import Features
 from preprocessing.errors import UserError
 from trainer.autograph import leave_keras_alone
@@ -16,44 +19,98 @@ from trainer.module import by_name, inspect, output_name, signature_name
 leave_keras_alone()
 
 
-def build(
-    model: Model, hubs: Hubs, module_paths: Mapping[str, str], features: Features, classes: int
-) -> tf.keras.Model:
-    """Backbone and head as one Keras model.
+@dataclass(frozen=True)
+class Parts:
+    """The three named pieces of the model, put together in two ways that share their weights."""
+
+    backbones: Mapping[str, "Backbone"]
+    """The hub modules, by name."""
+    whole: tf.keras.Model
+    """From pixels by feature, uint8 [batch, height, width, channels], to logits, float32 [batch, classes]."""
+    on_vectors: tf.keras.Model
+    """From the modules' outputs by hub, float32 [batch, n], to logits, float32 [batch, classes]."""
+
+
+def build(model: Model, hubs: Hubs, module_paths: Mapping[str, str], features: Features, classes: int) -> Parts:
+    """Backbones and head.
 
     Args:
-        model: The head.
+        model: The head, and which modules are to be trained.
         hubs: What each hub module is fed.
         module_paths: The folder of each hub module.
-        features: The prepared features.
+        features: The features, as pixels.
         classes: How many classes there are.
-
-    Returns:
-        A model from prepared features by name, float32 of shape [batch, height, width, channels], to logits, float32
-        of shape [batch, classes].
     """
     inputs = keras_inputs(features)
-    outputs = [Backbone(hub, module_paths[name], features, name)(inputs) for name, hub in hubs.items()]
-    embedding = tf.keras.layers.Concatenate()(outputs) if len(outputs) > 1 else outputs[0]
-    return tf.keras.Model(inputs, head(model.head, classes)(embedding), name="hubline")
+    backbones = {
+        name: Backbone(hub, module_paths[name], features, name, name in model.fine_tune) for name, hub in hubs.items()
+    }
+    outputs = {name: backbone(inputs) for name, backbone in backbones.items()}
+    vectors = {name: tf.keras.Input(output.shape[1:], name=f"vector_{name}") for name, output in outputs.items()}
+    joined = head(model.head, classes)
+    return Parts(
+        backbones=backbones,
+        whole=TunedModel(inputs, joined(_concatenated(outputs)), name="hubline"),
+        on_vectors=tf.keras.Model(vectors, joined(_concatenated(vectors)), name="hubline_head"),
+    )
+
+
+def _concatenated(vectors: Tensors) -> tf.Tensor:
+    outputs = list(vectors.values())
+    return tf.keras.layers.Concatenate()(outputs) if len(outputs) > 1 else outputs[0]
 
 
 def keras_inputs(features: Features) -> Tensors:
-    """A symbolic batch of each prepared feature, by name."""
+    """A symbolic batch of the pixels of each feature, by name."""
     return {
-        name: tf.keras.Input([*feature.size, feature.channels], name=f"feature_{name}", dtype=tf.float32)
+        name: tf.keras.Input([*feature.size, feature.channels], name=f"feature_{name}", dtype=tf.uint8)
         for name, feature in features.items()
     }
 
 
-class Backbone(tf.keras.layers.Layer):
-    """A frozen hub module, fed from the prepared features by name, giving float32 vectors of shape [batch, n]."""
+class TunedModel(tf.keras.Model):
+    """A Keras model in which some layers have an optimizer of their own."""
 
-    def __init__(self, hub: Hub, path: str, features: Features, name: str) -> None:
-        super().__init__(name=f"hub_{name}", trainable=False)
+    def tune(self, optimizers: Mapping[str, tf.keras.optimizers.Optimizer]) -> None:
+        """Says which layers, by name, have which optimizer; `compile`'s has the rest. Call it before `compile`."""
+        self.layer_optimizers = dict(optimizers)
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """One step, as Keras takes it, but that each variable goes by the optimizer that it belongs to."""
+        inputs, labels = data
+        with tf.GradientTape() as tape:
+            predictions = self(inputs, training=True)
+            loss = self.compute_loss(inputs, labels, predictions)
+        variables = self.trainable_variables
+        gradients = {
+            variable.ref(): gradient
+            for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True)
+        }
+        for name, layer_optimizer in self.layer_optimizers.items():
+            own = self.get_layer(name).trainable_variables
+            layer_optimizer.apply_gradients([(gradients.pop(variable.ref()), variable) for variable in own])
+        self.optimizer.apply_gradients([(gradient, reference.deref()) for reference, gradient in gradients.items()])
+        return self.compute_metrics(inputs, labels, predictions, None)
+
+
+class Backbone(tf.keras.layers.Layer):
+    """A hub module, fed from the pixels of features by name, giving float32 vectors of shape [batch, n]."""
+
+    def __init__(self, hub: Hub, path: str, features: Features, name: str, trainable: bool = False) -> None:
+        """Loads the module.
+
+        Args:
+            hub: What it is fed, and which of its outputs is used.
+            path: Its folder.
+            features: The features that feed it.
+            name: Its name in `hubs`.
+            trainable: Whether it may be trained; whether it is at a time, `trainable` of the layer says.
+        """
+        super().__init__(name=f"hub_{name}", trainable=trainable)
         module = inspect(path)
         function = module.function(hub, features)
         signature = signature_name(module, hub)
+        self._features = features
         self._feeds = (
             dict(zip(function.inputs, hub.inputs.values(), strict=True)) if len(hub.inputs) == 1 else dict(hub.inputs)
         )
@@ -61,27 +118,29 @@ class Backbone(tf.keras.layers.Layer):
         self._output = output_name(function, hub)
         self._layer = tf_hub.KerasLayer(
             path,
-            trainable=False,
+            trainable=trainable,
             signature=signature,
             signature_outputs_as_dict=True if signature else None,
             tags=None if module.tags is None else list(module.tags),
         )
 
     def call(self, inputs: Tensors) -> tf.Tensor:
-        """Runs the module, in inference mode."""
-        fed = {name: inputs[feature] for name, feature in self._feeds.items()}
+        """Runs the module: in inference mode, unless it is trained now."""
+        fed = {name: image.scaled(self._features[feature], inputs[feature]) for name, feature in self._feeds.items()}
         outputs = self._layer(next(iter(fed.values())) if self._takes_tensor else fed)
         return tf.cast(by_name(outputs, "default")[self._output], tf.float32)
 
 
-def try_out(hub: Hub, path: str, features: Features) -> None:
+def try_out(hub: Hub, path: str, features: Features, trainable: bool = False) -> None:
     """Puts a module behind a symbolic batch of features, as training will.
 
     Raises:
-        UserError: where it cannot be called so, or does not give a vector for each example.
+        UserError: where it cannot be called so, does not give a vector for each example, or is to be trained and has
+            nothing that can be.
     """
     try:
-        vectors = Backbone(hub, path, features, "tried")(keras_inputs(features))
+        backbone = Backbone(hub, path, features, "tried", trainable)
+        vectors = backbone(keras_inputs(features))
     except UserError:
         raise
     except Exception as error:  # whatever the module's own functions and tensorflow_hub raise
@@ -89,6 +148,8 @@ def try_out(hub: Hub, path: str, features: Features) -> None:
         raise UserError(f"the module cannot be called with the features given: {reason}") from error
     if vectors.shape.rank != 2 or vectors.shape[1] is None:
         raise UserError(f"the module gives {vectors.shape}, but a head needs a vector for each example, [?, n]")
+    if trainable and not backbone.trainable_variables:
+        raise UserError("model.fine_tune names the module, but it has no variables that can be trained")
 
 
 def head(config: Head, classes: int) -> tf.keras.Sequential:
@@ -100,8 +161,8 @@ def head(config: Head, classes: int) -> tf.keras.Sequential:
     return tf.keras.Sequential(layers, name="head")
 
 
-def optimizer(config: Optimizer) -> tf.keras.optimizers.Optimizer:
-    """The Keras optimizer that a section describes."""
+def optimizer(config: Optimizer, learning_rate: float | None = None) -> tf.keras.optimizers.Optimizer:
+    """The Keras optimizer that a section describes, or the same with another learning rate."""
     classes = {
         "adam": tf.keras.optimizers.Adam,
         "adamw": tf.keras.optimizers.AdamW,
@@ -109,4 +170,4 @@ def optimizer(config: Optimizer) -> tf.keras.optimizers.Optimizer:
         "rmsprop": tf.keras.optimizers.RMSprop,
     }
     options = {} if config.momentum is None else {"momentum": config.momentum}
-    return classes[config.name](learning_rate=config.learning_rate, **options)
+    return classes[config.name](learning_rate=learning_rate or config.learning_rate, **options)

@@ -1,22 +1,39 @@
 """The story of a training run: read, build, fit, export."""
 
-import time
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from preprocessing.columns import input_columns, parsing_spec
+from preprocessing.columns import ParsingSpec, input_columns, parsing_spec
 from preprocessing.config import Features, Label
-from preprocessing.errors import DataError, RunError
-from preprocessing.progress import report
+from preprocessing.errors import DataError
 from preprocessing.transform import class_names
 from trainer import inputs
+from trainer.callbacks import Checkpoints, Progress
 from trainer.config import Hubs, Model, Training
 from trainer.export import ServingModel
-from trainer.model import build, optimizer
+from trainer.model import Parts, build, optimizer
+from trainer.phases import Phase, phases, stays_frozen
+from trainer.vectors import Vectors, column
+
+
+@dataclass(frozen=True)
+class Split:
+    """The examples of one split, as records and as rows."""
+
+    records: Sequence[str]
+    """TFRecord files of whole records."""
+    rows: Sequence[str]
+    """TFRecord files of the same records in the same order, less their images, plus the kept vectors."""
+    count: int
+    """How many rows there are."""
+    undecodable: Sequence[int] = ()
+    """The records that have no row, by their number over all files, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +49,12 @@ class Job:
     transform: tft.TFTransformOutput
     module_paths: Mapping[str, str]
     """The folder of each hub module, by its name."""
-    train_files: Sequence[str]
-    validation_files: Sequence[str]
-    train_count: int
-    """Records in the training split, for the progress shown."""
+    train: Split
+    validation: Split
+    vectors: Vectors
+    """What the rows hold."""
+    views: int
+    """How many views of each example the rows of the training split hold."""
     checkpoints: str
     """A folder that survives a failed or killed run; the next run with the same job goes on from what it holds."""
     logs: str
@@ -59,66 +78,105 @@ def train(job: Job) -> dict[str, list[float]]:
     classes = class_names(job.label, job.transform)
     if len(classes) < 2:
         raise DataError(f"the training split has one class only, '{classes[0]}'; there is nothing to tell apart")
-    model = build(job.model, job.hubs, job.module_paths, job.features, len(classes))
+    parts = build(job.model, job.hubs, job.module_paths, job.features, len(classes))
+    transform = job.transform.transform_features_layer()
+    curves: dict[str, list[float]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as scratch:
+        for number, phase in enumerate(phases(job.model, job.training)):
+            history = _train_phase(job, phase, parts, transform, f"{job.checkpoints}/{number}", scratch)
+            for name, values in history.items():
+                curves[name] += map(float, values)
+    spec = parsing_spec(job.schema, input_columns(job.features))
+    serving = ServingModel(parts, transform, spec, job.features, classes)
+    serving.save(job.export, job.vectors if stays_frozen(job.model, job.training) else None)
+    tf.io.gfile.rmtree(job.checkpoints)  # not before: a run cut short while it exports goes on from here
+    return dict(curves)
+
+
+def _train_phase(
+    job: Job, phase: Phase, parts: Parts, transform: Callable, checkpoints: str, scratch: str
+) -> Mapping[str, Sequence[float]]:
+    """Trains what the phase trains, and gives its curves."""
+    model = parts.on_vectors if phase.on_vectors else parts.whole
+    for name, backbone in parts.backbones.items():
+        backbone.trainable = name in phase.tuned
+    if not phase.on_vectors:
+        rates = {parts.backbones[name].name: job.model.fine_tune[name].learning_rate for name in phase.tuned}
+        parts.whole.tune({name: optimizer(job.training.optimizer, rate) for name, rate in rates.items()})
+    read = _vector_examples if phase.on_vectors else _image_examples
+    waited = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+    train_data = inputs.batches(
+        read(job, transform, job.train, f"{scratch}/{phase.first}-train", phase, shuffle=True),
+        job.training.batch_size,
+        job.train.count,
+    )
+    validation_data = inputs.batches(
+        read(job, transform, job.validation, f"{scratch}/{phase.first}-validation", phase, shuffle=False),
+        job.training.batch_size,
+    )
     model.compile(
         optimizer=optimizer(job.training.optimizer),
         loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
+        # A step on vectors takes less time than Python takes to call it.
+        steps_per_execution=_STEPS_ON_VECTORS if phase.on_vectors else 1,
     )
-    transform = job.transform.transform_features_layer()
     history = model.fit(
-        _dataset(job, transform, job.train_files, shuffle=True),
-        validation_data=_dataset(job, transform, job.validation_files, shuffle=False),
-        epochs=job.training.epochs,
+        inputs.timed(train_data, waited),
+        validation_data=validation_data,
+        initial_epoch=phase.first,
+        epochs=phase.end,
         verbose=0,
         callbacks=[
-            _Progress(job),  # first, so that a loss that is not a number is never checkpointed
-            tf.keras.callbacks.BackupAndRestore(job.checkpoints, delete_checkpoint=False),
-            tf.keras.callbacks.TensorBoard(job.logs),
+            # First, so that a loss that is not a number is never checkpointed.
+            Progress(job.train.count, job.training.epochs, job.training.batch_size, waited),
+            Checkpoints(checkpoints),
+            tf.keras.callbacks.TensorBoard(job.logs, write_graph=False),
         ],
     )
-    spec = parsing_spec(job.schema, input_columns(job.features))
-    ServingModel(model, transform, spec, job.features, classes).save(job.export)
-    tf.io.gfile.rmtree(job.checkpoints)  # not before: a run cut short while it exports goes on from here
-    return {name: [float(value) for value in values] for name, values in history.history.items()}
+    return history.history
 
 
-def _dataset(job: Job, transform: tf.keras.layers.Layer, files: Sequence[str], shuffle: bool) -> tf.data.Dataset:
-    records = inputs.read_records(files)
+_STEPS_ON_VECTORS = 32
+
+
+def _vector_examples(
+    job: Job, transform: Callable, split: Split, scratch: str, phase: Phase, shuffle: bool
+) -> tf.data.Dataset:
+    """The examples of a split as kept vectors by hub, and class indices; one by one."""
+    views = job.views if split is job.train else 1
+    spec = _label_spec(job) | job.vectors.spec(views)
+    columns = {column(hub): hub for hub in job.vectors.sizes}
+    parse = inputs.parsing(spec, transform, list(columns))
+    examples = inputs.parsed(inputs.read_records(split.rows), parse)
+    examples = examples.map(lambda found, label: ({hub: found[name] for name, hub in columns.items()}, label))
+    examples = inputs.kept_between_epochs(examples, split.count, scratch)
     if shuffle:
-        records = records.shuffle(job.training.shuffle_buffer, seed=job.training.seed, reshuffle_each_iteration=True)
-    spec = parsing_spec(job.schema, [*input_columns(job.features), job.label.column])
-    return inputs.batches(records, spec, transform, job.features, job.training.batch_size)
+        examples = _shuffled(job, examples)
+    return inputs.views_drawn(examples, list(columns.values()), views, job.training.seed)
 
 
-class _Progress(tf.keras.callbacks.Callback):
-    """Reports examples trained, of those in all epochs, and stops at a loss that is not a number."""
+def _image_examples(
+    job: Job, transform: Callable, split: Split, scratch: str, phase: Phase, shuffle: bool
+) -> tf.data.Dataset:
+    """The examples of a split as pixels by feature, and class indices; one by one."""
+    spec = _label_spec(job) | parsing_spec(job.schema, input_columns(job.features))
+    parse = inputs.parsing(spec, transform, list(job.features))
+    examples = inputs.parsed(inputs.read_decodable(split.records, split.undecodable), parse)
+    once = phase.end - phase.first == 1
+    if shuffle and once:
+        examples = _shuffled(job, examples)  # while they are small
+    examples = inputs.decoded(examples, job.features)
+    if not once:
+        examples = inputs.kept_between_epochs(examples, split.count, scratch)
+        if shuffle:
+            examples = _shuffled(job, examples)
+    return inputs.changed(examples, job.training.augment if split is job.train else (), job.training.seed)
 
-    _SECONDS = 0.5  # between two reports, so that a log of a long training stays readable
 
-    def __init__(self, job: Job) -> None:
-        super().__init__()
-        self._reported = 0.0
-        self._total = job.train_count * job.training.epochs
-        self._per_epoch = job.train_count
-        self._batch_size = job.training.batch_size
-        self._epoch = 0
+def _label_spec(job: Job) -> ParsingSpec:
+    return parsing_spec(job.schema, [job.label.column])
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._epoch = epoch
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        now = time.monotonic()
-        if now - self._reported >= self._SECONDS:
-            self._reported = now
-            self._report(min((batch + 1) * self._batch_size, self._per_epoch), (logs or {})["loss"])
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        loss = (logs or {})["loss"]
-        if not tf.math.is_finite(loss):
-            rate = float(self.model.optimizer.learning_rate)
-            raise RunError(f"the loss became {loss} in epoch {epoch + 1}; try a learning rate below {rate:g}")
-        self._report(self._per_epoch, loss)
-
-    def _report(self, done_of_epoch: int, loss: float) -> None:
-        report(self._epoch * self._per_epoch + done_of_epoch, self._total, "examples", epoch=self._epoch + 1, loss=loss)
+def _shuffled(job: Job, examples: tf.data.Dataset) -> tf.data.Dataset:
+    return examples.shuffle(job.training.shuffle_buffer, seed=job.training.seed, reshuffle_each_iteration=True)

@@ -12,13 +12,14 @@ from preprocessing.config import Label
 
 
 class EvaluatorSpec(component_spec.ComponentSpec):
-    """Examples, schema and model in; an evaluation and a blessing out."""
+    """Examples, rows, schema and model in; an evaluation and a blessing out."""
 
     PARAMETERS = {
         name: component_spec.ExecutionParameter(type=str) for name in ("evaluation_config", "label", "serving", "code")
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "rows": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
     }
@@ -37,6 +38,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
     def __init__(
         self,
         examples: types.BaseChannel,
+        rows: types.BaseChannel,
         schema: types.BaseChannel,
         model: types.BaseChannel,
         evaluation: Evaluation,
@@ -47,6 +49,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
 
         Args:
             examples: From ExampleGen; only the test split is read.
+            rows: From Embedder, which spare the frozen modules.
             schema: Of the raw columns.
             model: From Trainer.
             evaluation: Metrics and thresholds.
@@ -55,6 +58,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         """
         spec = EvaluatorSpec(
             examples=examples,
+            rows=rows,
             schema=schema,
             model=model,
             evaluation_config=evaluation.to_property(),

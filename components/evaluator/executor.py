@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import tensorflow as tf
 from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
@@ -11,15 +10,18 @@ from tfx.utils import io_utils, path_utils
 
 from components.artifacts import read_schema, split_files
 from components.config import Evaluation
+from components.embedder.manifest import Rows
 from components.evaluator.decision import DECISION, Decision, decide
-from components.evaluator.metrics import CANDIDATE, SERVING, analyse
-from components.evaluator.predictions import ServedModel, write_predictions
-from components.example_gen.blame import undecodable
+from components.evaluator.metrics import analyse
+from components.evaluator.predictions import CANDIDATE, SERVING, ServedModel, TestSplit, write_predictions
 from components.example_gen.manifest import Manifest
 from components.pin.pins import ServedVersion
 from preprocessing.columns import parsing_spec
 from preprocessing.config import Label
 from preprocessing.section import read_sections
+
+PREDICTIONS = "predictions"
+"""The folder in an evaluation that holds what the models said of each record."""
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -37,26 +39,33 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         }
         if serving:
             models[SERVING] = ServedModel(serving.path)
-        predictions = f"{evaluation_uri}/predictions.tfrecord.gz"
-        fileio.makedirs(evaluation_uri)
-        try:
-            present = write_predictions(
-                files=split_files(input_dict["examples"], "test"),
-                models=models,
-                label=label,
-                spec=parsing_spec(read_schema(input_dict["schema"]), [label.column]),
-                batch_size=config.batch_size,
-                output=predictions,
-            )
-        except tf.errors.InvalidArgumentError as error:
-            raise undecodable(Manifest.read(artifact_utils.get_single_uri(input_dict["examples"]))) or error from error
-        wanted = sorted({*config.metrics, *config.thresholds})
-        beam_args = self._beam_pipeline_args or []
-        metrics = analyse(predictions, list(models), wanted, present, evaluation_uri, beam_args)
-        decision = decide(
-            config.thresholds, metrics[CANDIDATE], metrics.get(SERVING), serving.path if serving else None
+        folder = f"{evaluation_uri}/{PREDICTIONS}"
+        fileio.makedirs(folder)
+        predicted = write_predictions(
+            split=_test_split(input_dict),
+            models=models,
+            label=label,
+            label_spec=parsing_spec(read_schema(input_dict["schema"]), [label.column]),
+            columns=sorted({column for columns in config.slices for column in columns}),
+            folder=folder,
         )
+        beam_args = self._beam_pipeline_args or []
+        slices = analyse(f"{folder}/*.tfrecord", list(models), config, predicted, evaluation_uri, beam_args)
+        decision = decide(config.thresholds, slices, serving.path if serving else None, config.slice_min_examples)
         _bless(artifact_utils.get_single_instance(output_dict["blessing"]), decision)
+
+
+def _test_split(input_dict: dict) -> TestSplit:
+    manifest = Manifest.read(artifact_utils.get_single_uri(input_dict["examples"]))
+    rows = Rows.read(artifact_utils.get_single_uri(input_dict["rows"]))
+    return TestSplit(
+        records=split_files(input_dict["examples"], "test"),
+        rows=split_files(input_dict["rows"], "test"),
+        count=rows.count("test"),
+        undecodable=rows.undecodable("test"),
+        recipe=rows.recipe_of("test"),
+        largest=max(shard.largest for shard in manifest.of("test")),
+    )
 
 
 def _bless(artifact: Any, decision: Decision) -> None:

@@ -1,108 +1,152 @@
 """The metrics that thresholds can name, computed by TensorFlow Model Analysis from kept predictions."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow_model_analysis as tfma
 from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.config import Metric
-from components.evaluator.predictions import LABEL
+from components.config import LOWER_IS_BETTER, Evaluation, Metric, Threshold
+from components.evaluator.decision import OVERALL, ROUNDING, SliceMetrics
+from components.evaluator.macro_auc import MacroAUC
+from components.evaluator.predictions import CANDIDATE, LABEL, SERVING, Predicted
 
-CANDIDATE, SERVING = "candidate", "serving"
-"""The names of the two models, and of the columns that hold their scores."""
+_COUNT = "example_count"
 
 
 @dataclass(frozen=True)
 class _Definition:
     class_name: str
-    config: dict
-    one_against_rest: bool = False
-    """Whether it is a metric of two classes, taken for each class against the others and averaged."""
+    config: dict[str, Any]
+    module: str = ""
+    """Where the class is, if not in TFMA or Keras."""
+    by_class: bool = False
+    """Whether it must be told the classes."""
 
 
 _DEFINITIONS: dict[Metric, _Definition] = {
     "accuracy": _Definition("SparseCategoricalAccuracy", {}),
     "cross_entropy": _Definition("SparseCategoricalCrossentropy", {}),
     "top_3_accuracy": _Definition("SparseTopKCategoricalAccuracy", {"k": 3}),
-    "auc": _Definition("AUC", {}, one_against_rest=True),
+    "auc": _Definition(MacroAUC.__name__, {}, MacroAUC.__module__, by_class=True),
 }
 
 
 def analyse(
     predictions: str,
     models: Sequence[str],
-    metrics: Iterable[Metric],
-    present: Sequence[int],
+    evaluation: Evaluation,
+    predicted: Predicted,
     output: str,
     beam_args: Sequence[str],
-) -> dict[str, dict[str, float]]:
+) -> list[SliceMetrics]:
     """Has TFMA compute metrics, and leaves its results where its own tools can read them.
 
     Args:
-        predictions: The GZIP TFRecord file of predictions.
+        predictions: The TFRecord files of predictions, a glob.
         models: `CANDIDATE`, and `SERVING` where its scores are there too.
-        metrics: What to compute.
-        present: The indices of the classes that the records have. A metric of one class against the rest says nothing
-            of any other.
+        evaluation: What to compute, over which slices, and the thresholds.
+        predicted: The classes.
         output: The folder for TFMA's results.
         beam_args: Beam's arguments.
 
     Returns:
-        By model, by metric, the value over all records.
+        The values over all records, and then over each slice, by its name.
     """
     tfma.run_model_analysis(
-        eval_config=eval_config(models, metrics, present),
+        eval_config=eval_config(models, evaluation, predicted),
         data_location=predictions,
         file_format="tfrecords",
         output_path=output,
         pipeline_options=PipelineOptions(list(beam_args)),
     )
-    return _overall(output, models)
+    return sorted(_read(output, models), key=lambda found: (found.slice != OVERALL, found.slice))
 
 
-def eval_config(models: Sequence[str], metrics: Iterable[Metric], present: Sequence[int]) -> config_pb2.EvalConfig:
+def eval_config(models: Sequence[str], evaluation: Evaluation, predicted: Predicted) -> config_pb2.EvalConfig:
     """What TFMA is asked for."""
-    plain = [metric for metric in metrics if not _DEFINITIONS[metric].one_against_rest]
-    binary = [metric for metric in metrics if _DEFINITIONS[metric].one_against_rest]
-    specs = []
-    if plain:
-        specs.append(config_pb2.MetricsSpec(metrics=map(_metric_config, plain), model_names=models))
-    if binary:
-        specs.append(
-            config_pb2.MetricsSpec(
-                metrics=map(_metric_config, binary),
-                model_names=models,
-                binarize=config_pb2.BinarizationOptions(class_ids={"values": present}),
-                aggregate=config_pb2.AggregationOptions(macro_average=True, class_weights=dict.fromkeys(present, 1.0)),
-            )
-        )
+    wanted = sorted({*evaluation.metrics, *evaluation.thresholds})
+    slices = [config_pb2.SlicingSpec(feature_keys=columns) for columns in evaluation.slices]
+    configs = [
+        _metric_config(metric, predicted, evaluation.thresholds.get(metric), slices, SERVING in models)
+        for metric in wanted
+    ]
+    count = config_pb2.MetricConfig(class_name="ExampleCount", config=json.dumps({"name": _COUNT}))
     return config_pb2.EvalConfig(
         model_specs=[
             config_pb2.ModelSpec(name=name, prediction_key=name, label_key=LABEL, is_baseline=name == SERVING)
             for name in models
         ],
-        metrics_specs=specs,
-        slicing_specs=[config_pb2.SlicingSpec()],
+        metrics_specs=[
+            config_pb2.MetricsSpec(metrics=configs, model_names=models),
+            config_pb2.MetricsSpec(metrics=[count], model_names=[CANDIDATE]),
+        ],
+        slicing_specs=[config_pb2.SlicingSpec(), *slices],
         options=config_pb2.Options(include_default_metrics={"value": False}),
     )
 
 
-def _metric_config(metric: Metric) -> config_pb2.MetricConfig:
+def _metric_config(
+    metric: Metric,
+    predicted: Predicted,
+    threshold: Threshold | None,
+    slices: Sequence[config_pb2.SlicingSpec],
+    compared: bool,
+) -> config_pb2.MetricConfig:
     definition = _DEFINITIONS[metric]
-    return config_pb2.MetricConfig(
-        class_name=definition.class_name, config=json.dumps({"name": metric} | definition.config)
+    classes = {"classes": len(predicted.classes), "present": predicted.present} if definition.by_class else {}
+    config = config_pb2.MetricConfig(
+        class_name=definition.class_name,
+        module=definition.module,
+        config=json.dumps({"name": metric} | definition.config | classes),
     )
+    if threshold is not None:
+        bound = _threshold(metric, threshold, compared)
+        config.threshold.CopyFrom(bound)
+        if threshold.every_slice:
+            config.per_slice_thresholds.append(
+                config_pb2.PerSliceMetricThreshold(slicing_specs=slices, threshold=bound)
+            )
+    return config
 
 
-def _overall(output: str, models: Sequence[str]) -> dict[str, dict[str, float]]:
-    values: dict[str, dict[str, float]] = {model: {} for model in models}
+def _threshold(metric: Metric, threshold: Threshold, compared: bool) -> config_pb2.MetricThreshold:
+    """A threshold in TFMA's terms, so that its own tools show how it came out."""
+    bound = config_pb2.MetricThreshold()
+    if threshold.at_least is not None:
+        bound.value_threshold.lower_bound.value = threshold.at_least
+    if threshold.at_most is not None:
+        bound.value_threshold.upper_bound.value = threshold.at_most
+    if threshold.no_worse_than_serving_by is not None and compared:
+        lower = metric in LOWER_IS_BETTER
+        allowed = threshold.no_worse_than_serving_by + ROUNDING
+        bound.change_threshold.direction = (
+            config_pb2.MetricDirection.LOWER_IS_BETTER if lower else config_pb2.MetricDirection.HIGHER_IS_BETTER
+        )
+        bound.change_threshold.absolute.value = allowed if lower else -allowed
+    return bound
+
+
+def _read(output: str, models: Sequence[str]) -> Iterator[SliceMetrics]:
     for of_slice in tfma.load_metrics(output):
+        values: dict[str, dict[str, float]] = {model: {} for model in models}
         for item in of_slice.metric_keys_and_values:
-            if item.key.HasField("sub_key") or item.key.is_diff:
-                continue  # of one class only, or a difference, which the decision takes for itself
-            # TFMA leaves the name out where there is one model.
-            values[item.key.model_name or models[0]][item.key.name] = item.value.double_value.value
-    return values
+            if not item.key.is_diff:  # a difference, which the decision takes for itself
+                # TFMA leaves the name out where there is one model.
+                values[item.key.model_name or models[0]][item.key.name] = item.value.double_value.value
+        count = values[CANDIDATE].pop(_COUNT)
+        keys = of_slice.slice_key.single_slice_keys
+        yield SliceMetrics(
+            slice=", ".join(f"{key.column}={_value(key)}" for key in keys) or OVERALL,
+            examples=round(count),
+            metrics=values[CANDIDATE],
+            serving_metrics=values.get(SERVING),
+        )
+
+
+def _value(key: Any) -> str:
+    value = getattr(key, key.WhichOneof("kind"))
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -1,22 +1,40 @@
 """What the models say of each record of the test split, kept as Examples."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-import numpy as np
 import tensorflow as tf
 
-from preprocessing.columns import ParsingSpec
+from components import storage
+from preprocessing.columns import ParsingSpec, one_each
 from preprocessing.config import Label
-from preprocessing.errors import UserError
+from preprocessing.errors import RunError, UserError
+from preprocessing.examples import encode, keep
 from preprocessing.progress import report
 from trainer import export
-from trainer.inputs import read_records
+from trainer.inputs import read_decodable, read_records
+from trainer.sink import writing
 
-LABEL = "label"
-"""The column of a prediction that holds the index of the true class; beside it a column of scores for each model."""
+RECORD = "hubline.record"
+"""The column of a prediction with the number of its record, counted over the files of the split from 0."""
 
+LABEL = "hubline.label"
+"""The column with the index of the true class."""
+
+CANDIDATE, SERVING = "hubline.candidate", "hubline.serving"
+"""The names of the two models, and of the columns with their scores, by class."""
+
+CLASSES = "classes.json"
+"""The file beside the predictions with the names of the classes, by index."""
+
+_BATCH_BYTES = 32 << 20
+_MOST_ROWS, _MOST_RECORDS = 1024, 64
+"""Bounds of a batch. Decoded images take many times the bytes of a record, so there are fewer of those in one."""
 
 _START_AFRESH = "Take the version away, or give the pipeline another serving folder, to start afresh"
+_TRIED = 16  # records that a model is asked about twice, to see that it says the same of what is kept of them
+_TOLERANCE = 1e-3
 
 
 class ServedModel:
@@ -39,79 +57,156 @@ class ServedModel:
                 f"{path}: this model does not answer '{export.CLASSES}' and '{export.SCORES}' in its signature "
                 f"'{export.SERVING}', so nothing can be compared with it. {_START_AFRESH}"
             )
+        self.path = path
+        self.recipe = export.recipe_of(path)
+        """Which kept vectors it can answer from, if any."""
 
-    def scores(self, records: tf.Tensor) -> tuple[list[str], np.ndarray]:
-        """The class names, and for serialized records, string of shape [batch], scores float32 of [batch, classes]."""
-        answer = self._answer(examples=records)
-        return [name.decode() for name in answer[export.CLASSES][0].numpy()], answer[export.SCORES].numpy()
+    def classes(self, record: tf.Tensor) -> list[str]:
+        """The class names, by index, as it says them of a serialized record, string of shape [1]."""
+        return [name.decode() for name in self._answer(examples=record)[export.CLASSES][0].numpy()]
+
+    def scores(self, records: tf.Tensor) -> tf.Tensor:
+        """For serialized records, string of shape [batch], scores float32 of [batch, classes]."""
+        return self._answer(examples=records)[export.SCORES]
+
+    def scores_of_rows(self, rows: tf.Tensor) -> tf.Tensor:
+        """The same from rows that hold the vectors that `recipe` names."""
+        return self._loaded.answer_embedded(rows)[export.SCORES]
+
+
+@dataclass(frozen=True)
+class TestSplit:
+    """The test split, as records and as rows."""
+
+    records: Sequence[str]
+    rows: Sequence[str]
+    count: int
+    """Rows."""
+    undecodable: Sequence[int]
+    """The numbers of the records without a row."""
+    recipe: str | None
+    """Which vectors the rows hold, if any."""
+    largest: int
+    """Bytes of the largest record."""
+
+    __test__ = False  # no test, whatever pytest makes of its name
+
+    def numbered(self) -> tf.data.Dataset:
+        """Pairs of a record's number and its row, in order."""
+        missing = tf.constant(list(self.undecodable), tf.int64)
+        numbers = tf.data.Dataset.range(self.count + len(self.undecodable))
+        numbers = numbers.filter(lambda number: tf.reduce_all(number != missing))
+        return tf.data.Dataset.zip((numbers, read_records(self.rows, in_order=True)))
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The classes that predictions speak of."""
+
+    classes: list[str]
+    """By index: those that the models know, and those that the records have."""
+    present: list[int]
+    """The indices of those that the records have, ascending."""
 
 
 def write_predictions(
-    files: Sequence[str],
+    split: TestSplit,
     models: Mapping[str, ServedModel],
     label: Label,
-    spec: ParsingSpec,
-    batch_size: int,
-    output: str,
-) -> list[int]:
-    """Runs models over records and writes what they say beside what is true, a GZIP TFRecord file of Examples.
+    label_spec: ParsingSpec,
+    columns: Iterable[str],
+    folder: str,
+) -> Predicted:
+    """Runs models over a split and writes what they say beside what is true, as tf.Examples in a TFRecord file.
+
+    A model is asked about the rows where it can answer from the vectors in them, and else about the records.
 
     Args:
-        files: The records.
+        split: The records.
         models: By the name of the column that is to hold a model's scores.
         label: The true class.
-        spec: How the label's column is parsed.
-        batch_size: Records to a call.
-        output: The file to write.
+        label_spec: How the label's column is parsed.
+        columns: Columns of the records to keep beside the scores, to slice by.
+        folder: Where `predictions.tfrecord` and `classes.json` go.
 
-    Returns:
-        The indices of the classes that the records have, ascending. A class that no model knows scores 0.
+    Raises:
+        RunError: where a model says something else of the rows than of the records.
     """
-    labels = [name for batch in _batches(files, batch_size) for name in label_names(label, spec, batch)]
-    classes: dict[str, int] = {}
-    first = next(iter(_batches(files, 1)))
-    for model in models.values():
-        _extend(classes, model.scores(first)[0])
-    _extend(classes, sorted(set(labels)))
+    names = _label_names(split, label, label_spec)
+    first = next(iter(read_decodable(split.records, split.undecodable).batch(1)))
+    known = {name: model.classes(first) for name, model in models.items()}
+    classes = list(dict.fromkeys([*(name for of_model in known.values() for name in of_model), *names]))
+    index = {name: number for number, name in enumerate(classes)}
+    order = {name: _order(of_model, classes) for name, of_model in known.items()}
+    from_rows = {name for name, model in models.items() if model.recipe and model.recipe == split.recipe}
+    for name in from_rows:
+        _check_same(models[name], split)
 
-    done = 0
-    with tf.io.TFRecordWriter(output, "GZIP") as writer:
-        for batch in _batches(files, batch_size):
-            columns = {name: _arrange(*model.scores(batch), classes) for name, model in models.items()}
-            truth = [classes[name] for name in labels[done : done + len(batch)]]
-            for row, true in enumerate(truth):
-                writer.write(_example(true, {name: scores[row] for name, scores in columns.items()}))
-            done += len(batch)
-            report(done, len(labels), "records")
-    return sorted({classes[name] for name in labels})
-
-
-def label_names(label: Label, spec: ParsingSpec, records: tf.Tensor) -> list[str]:
-    """The class name of each serialized record."""
-    parsed = tf.io.parse_example(records, spec)[label.column]
-    values = (parsed.values if isinstance(parsed, tf.SparseTensor) else tf.reshape(parsed, [-1])).numpy()
-    if values.dtype == object:
-        return [value.decode() for value in values]
-    return [label.classes[value] if label.classes else str(value) for value in values]
-
-
-def _batches(files: Sequence[str], batch_size: int) -> Iterator[tf.Tensor]:
-    return iter(read_records(files).batch(batch_size).prefetch(tf.data.AUTOTUNE))
+    table = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(classes, tf.range(len(classes), dtype=tf.int64)), -1
+    )
+    columns, done = list(columns), 0
+    with writing(f"{folder}/predictions.tfrecord") as write:
+        for (numbers, rows), records in _batches(split, from_rows == models.keys()):
+            asked = {
+                name: model.scores_of_rows(rows) if name in from_rows else model.scores(records)
+                for name, model in models.items()
+            }
+            truth = table.lookup(label_names(label, label_spec, rows))
+            said = {name: _arranged(scores, order[name]) for name, scores in asked.items()}
+            known_of = {RECORD: numbers[:, tf.newaxis], LABEL: truth[:, tf.newaxis]}
+            write(tf.strings.join([keep(rows, columns), encode(known_of | said)]))
+            done += len(numbers)
+            report(done, split.count, "records")
+    storage.write_bytes(f"{folder}/{CLASSES}", json.dumps(classes).encode())
+    return Predicted(classes=classes, present=sorted(index[name] for name in names))
 
 
-def _extend(classes: dict[str, int], names: Iterable[str]) -> None:
-    for name in names:
-        classes.setdefault(name, len(classes))
+def label_names(label: Label, spec: ParsingSpec, records: tf.Tensor) -> tf.Tensor:
+    """The class name of each serialized record, string of shape [batch]."""
+    values = one_each(tf.io.parse_example(records, spec)[label.column])
+    if values.dtype == tf.string:
+        return values
+    return tf.gather(tf.constant(list(label.classes)), values) if label.classes else tf.strings.as_string(values)
 
 
-def _arrange(names: Sequence[str], scores: np.ndarray, classes: Mapping[str, int]) -> np.ndarray:
-    """Scores in the order of `classes`; 0 for a class that the model does not know."""
-    arranged = np.zeros([len(scores), len(classes)], np.float32)
-    arranged[:, [classes[name] for name in names]] = scores
-    return arranged
+def _label_names(split: TestSplit, label: Label, spec: ParsingSpec) -> list[str]:
+    """The class names that the records of a split have, sorted."""
+    rows = read_records(split.rows).batch(_MOST_ROWS)
+    names = rows.map(lambda batch: label_names(label, spec, batch), num_parallel_calls=tf.data.AUTOTUNE)
+    return sorted(name.decode() for name in names.unbatch().unique().as_numpy_iterator())
 
 
-def _example(label: int, scores: Mapping[str, np.ndarray]) -> bytes:
-    features = {name: tf.train.Feature(float_list=tf.train.FloatList(value=row)) for name, row in scores.items()}
-    features[LABEL] = tf.train.Feature(int64_list=tf.train.Int64List(value=[label]))
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+def _batches(split: TestSplit, rows_only: bool) -> tf.data.Dataset:
+    """Batches of numbers and rows, beside the records that the rows are made from, or beside nothing."""
+    most = _MOST_ROWS if rows_only else _MOST_RECORDS
+    size = max(1, min(most, _BATCH_BYTES // max(split.largest, 1)))
+    beside = tf.data.Dataset.from_tensors("").repeat() if rows_only else _records(split)
+    return tf.data.Dataset.zip((split.numbered(), beside)).batch(size).prefetch(tf.data.AUTOTUNE)
+
+
+def _records(split: TestSplit) -> tf.data.Dataset:
+    return read_decodable(split.records, split.undecodable, in_order=True)
+
+
+def _check_same(model: ServedModel, split: TestSplit) -> None:
+    """Asks a model about some records, whole and as rows."""
+    both = tf.data.Dataset.zip((_records(split), read_records(split.rows, in_order=True)))
+    records, rows = next(iter(both.batch(_TRIED)))
+    difference = float(tf.reduce_max(tf.abs(model.scores(records) - model.scores_of_rows(rows))))
+    if not difference <= _TOLERANCE:
+        raise RunError(
+            f"{model.path}: of the same records, this model gives scores that differ by {difference:g} from those that "
+            "it gives of their kept vectors; remove the folder `store` beside the artifacts, and run again"
+        )
+
+
+def _order(known: Sequence[str], classes: Sequence[str]) -> tf.Tensor:
+    """For each class its position among those that a model knows; behind the last of them where it knows it not."""
+    positions = {name: position for position, name in enumerate(known)}
+    return tf.constant([positions.get(name, len(known)) for name in classes])
+
+
+def _arranged(scores: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
+    """Scores in the order of all classes; 0 for one that the model does not know."""
+    return tf.gather(tf.pad(scores, [[0, 0], [0, 1]]), order, axis=1)

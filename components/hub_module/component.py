@@ -18,6 +18,7 @@ class HubModuleSpec(component_spec.ComponentSpec):
         "name": component_spec.ExecutionParameter(type=str),
         "hub": component_spec.ExecutionParameter(type=str),
         "features": component_spec.ExecutionParameter(type=str),
+        "trained": component_spec.ExecutionParameter(type=str),
         "fingerprint": component_spec.ExecutionParameter(type=str),
         "code": component_spec.ExecutionParameter(type=str),
     }
@@ -31,13 +32,14 @@ class HubModule(base_component.BaseComponent):
     SPEC_CLASS = HubModuleSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, name: str, hub: Hub, features: Features, fingerprint: str) -> None:
+    def __init__(self, name: str, hub: Hub, features: Features, trained: bool, fingerprint: str) -> None:
         """A step named `HubModule.<name>`.
 
         Args:
             name: The module's name in `hubs`.
             hub: Its entry.
             features: The features; only those that feed the module matter.
+            trained: Whether it is to be trained further, which not every module can.
             fingerprint: As `pin` found it, so that a changed module behind the same handle is fetched again.
         """
         fed = {feature: features[feature] for feature in hub.inputs.values()}
@@ -45,6 +47,7 @@ class HubModule(base_component.BaseComponent):
             name=name,
             hub=hub.to_property(),
             features=dump_sections(Features, fed),
+            trained="yes" if trained else "",
             fingerprint=fingerprint,
             code=code_digest("components.hub_module.executor"),
             model=types.Channel(type=standard_artifacts.Model),

@@ -31,7 +31,7 @@ class Executor(base_executor.BaseExecutor):
             module = inspect(source)
             try:
                 check_fits(module, hub, features)
-                try_out(hub, source, features)
+                try_out(hub, source, features, trainable=bool(exec_properties["trained"]))
             except UserError as error:
                 raise UserError(f"hubs.{exec_properties['name']}: {hub.handle}: {error}") from None
             io_utils.copy_dir(source, module_folder([artifact]))

@@ -7,6 +7,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
 from components.code import code_digest
+from components.hub_module import channels
 from components.trainer.executor import Executor
 from preprocessing.config import Features, Label
 from preprocessing.section import dump_sections
@@ -14,7 +15,7 @@ from trainer.config import Hubs, Model, Training
 
 
 class TrainerSpec(component_spec.ComponentSpec):
-    """Examples, schema, transform graph and hub modules in; a model and its training logs out."""
+    """Examples, rows, schema, transform graph and hub modules in; a model and its training logs out."""
 
     PARAMETERS = {
         name: component_spec.ExecutionParameter(type=str)
@@ -22,6 +23,7 @@ class TrainerSpec(component_spec.ComponentSpec):
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "rows": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
         "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
     }
@@ -40,6 +42,7 @@ class Trainer(base_component.BaseComponent):
     def __init__(
         self,
         examples: types.BaseChannel,
+        rows: types.BaseChannel,
         schema: types.BaseChannel,
         transform_graph: types.BaseChannel,
         modules: Mapping[str, types.BaseChannel],
@@ -54,6 +57,7 @@ class Trainer(base_component.BaseComponent):
 
         Args:
             examples: From ExampleGen.
+            rows: From Embedder.
             schema: Of the raw columns.
             transform_graph: From Transform.
             modules: From the HubModules, by name.
@@ -64,11 +68,12 @@ class Trainer(base_component.BaseComponent):
             training: How it is trained.
             checkpoints: A folder outside the artifacts, which TFX deletes when a step fails.
         """
-        spec = _spec_with(modules)(
+        spec = channels.spec_with(TrainerSpec, modules)(
             examples=examples,
+            rows=rows,
             schema=schema,
             transform_graph=transform_graph,
-            **{module_input(name): channel for name, channel in modules.items()},
+            **channels.inputs(modules),
             features=dump_sections(Features, features),
             label=label.to_property(),
             hubs=dump_sections(Hubs, hubs),
@@ -80,14 +85,3 @@ class Trainer(base_component.BaseComponent):
             model_run=types.Channel(type=standard_artifacts.ModelRun),
         )
         super().__init__(spec)
-
-
-def module_input(name: str) -> str:
-    """The key of the input that a hub module comes in by."""
-    return f"hub_{name}"
-
-
-def _spec_with(modules: Mapping[str, types.BaseChannel]) -> type[TrainerSpec]:
-    """The specification with an input for each hub module, which one input cannot hold on Kubeflow."""
-    inputs = {module_input(name): component_spec.ChannelParameter(type=standard_artifacts.Model) for name in modules}
-    return type("TrainerSpec", (TrainerSpec,), {"INPUTS": TrainerSpec.INPUTS | inputs})

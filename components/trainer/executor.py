@@ -4,20 +4,19 @@ import hashlib
 import json
 from typing import Any
 
-import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.artifacts import module_folder, read_schema, split_files
-from components.example_gen.blame import undecodable
-from components.example_gen.manifest import Manifest
+from components.artifacts import read_schema, split_files
+from components.embedder.manifest import Rows
+from components.hub_module import channels
 from preprocessing.config import Features, Label
 from preprocessing.section import read_sections
 from trainer.config import Hubs, Model, Training
-from trainer.train import Job, train
+from trainer.train import Job, Split, train
 
 
 class Executor(base_executor.BaseExecutor):
@@ -25,8 +24,17 @@ class Executor(base_executor.BaseExecutor):
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         """Fills `model` with the SavedModel and `model_run` with TensorBoard's logs and the curves."""
-        manifest = Manifest.read(artifact_utils.get_single_uri(input_dict["examples"]))
+        rows = Rows.read(artifact_utils.get_single_uri(input_dict["rows"]))
         model_run = artifact_utils.get_single_uri(output_dict["model_run"])
+
+        def split(name: str) -> Split:
+            return Split(
+                records=split_files(input_dict["examples"], name),
+                rows=split_files(input_dict["rows"], name),
+                count=rows.count(name),
+                undecodable=rows.undecodable(name),
+            )
+
         job = Job(
             features=read_sections(Features, exec_properties["features"]),
             label=read_sections(Label, exec_properties["label"]),
@@ -35,22 +43,16 @@ class Executor(base_executor.BaseExecutor):
             training=Training.model_validate_json(exec_properties["training"]),
             schema=read_schema(input_dict["schema"]),
             transform=tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict["transform_graph"])),
-            module_paths={
-                key.removeprefix("hub_"): module_folder(artifacts)
-                for key, artifacts in input_dict.items()
-                if key.startswith("hub_")
-            },
-            train_files=split_files(input_dict["examples"], "train"),
-            validation_files=split_files(input_dict["examples"], "validation"),
-            train_count=manifest.counts["train"],
+            module_paths=channels.folders(input_dict),
+            train=split("train"),
+            validation=split("validation"),
+            vectors=rows.vectors,
+            views=rows.views,
             checkpoints=f"{exec_properties['checkpoints']}/{_job_key(input_dict, exec_properties)}",
             logs=f"{model_run}/tensorboard",
             export=path_utils.serving_model_dir(artifact_utils.get_single_uri(output_dict["model"])),
         )
-        try:
-            curves = train(job)
-        except tf.errors.InvalidArgumentError as error:
-            raise undecodable(manifest) or error from error
+        curves = train(job)
         with fileio.open(f"{model_run}/curves.json", "w") as file:
             file.write(json.dumps(curves))
 

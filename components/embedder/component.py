@@ -1,0 +1,76 @@
+"""The specification of Embedder."""
+
+from collections.abc import Mapping
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import component_spec, standard_artifacts
+
+from components.code import code_digest
+from components.config import BadRecords
+from components.embedder.executor import Executor
+from components.hub_module import channels
+from preprocessing.config import Features
+from preprocessing.section import dump_sections
+from trainer.config import Hubs, Model, Training
+from trainer.phases import Kept
+
+
+class EmbedderSpec(component_spec.ComponentSpec):
+    """Examples, schema and hub modules in; rows with vectors out."""
+
+    PARAMETERS = {
+        name: component_spec.ExecutionParameter(type=str)
+        for name in ("features", "hubs", "kept", "bad_records", "store", "code")
+    }
+    INPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
+    }
+    OUTPUTS = {"rows": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
+
+
+class Embedder(base_component.BaseComponent):
+    """Writes a row for each record: less its images, plus what the frozen modules give for it."""
+
+    SPEC_CLASS = EmbedderSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        schema: types.BaseChannel,
+        modules: Mapping[str, types.BaseChannel],
+        features: Features,
+        hubs: Hubs,
+        model: Model,
+        training: Training,
+        bad_records: BadRecords,
+        store: str,
+    ) -> None:
+        """The step `Embedder`.
+
+        Args:
+            examples: From ExampleGen.
+            schema: Of the raw columns.
+            modules: From the HubModules, by name.
+            features: What feeds them.
+            hubs: How.
+            model: Says which modules stay as they are.
+            training: Says which images are changed.
+            bad_records: What becomes of images that do not decode.
+            store: A folder outside the artifacts, where the rows of each shard are kept for later runs.
+        """
+        spec = channels.spec_with(EmbedderSpec, modules)(
+            examples=examples,
+            schema=schema,
+            **channels.inputs(modules),
+            features=dump_sections(Features, features),
+            hubs=dump_sections(Hubs, hubs),
+            kept=Kept.of(model, training).to_property(),
+            bad_records=bad_records.to_property(),
+            store=store,
+            code=code_digest("components.embedder.executor"),
+            rows=types.Channel(type=standard_artifacts.Examples),
+        )
+        super().__init__(spec)

@@ -1,0 +1,147 @@
+"""What Embedder does when it runs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_executor
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils
+
+from components import storage
+from components.artifacts import read_schema
+from components.code import code_digest
+from components.config import SPLITS, BadRecords
+from components.embedder.manifest import RowFile, Rows
+from components.example_gen.blame import undecodable
+from components.example_gen.manifest import Manifest, ShardFile
+from components.hub_module import channels
+from components.quarantine import QUARANTINE, SetAside, read_set_aside, refuse_too_many, write_set_aside
+from components.store import Store, key
+from preprocessing.columns import input_columns, parsing_spec
+from preprocessing.config import Features
+from preprocessing.errors import DataError
+from preprocessing.progress import report
+from preprocessing.section import dump_sections, read_sections
+from trainer import embed
+from trainer.config import Augmentation, Hubs
+from trainer.embed import Embedded, Embedder
+from trainer.phases import Kept
+
+UNDECODABLE = "undecodable.jsonl"
+"""The file in the artifact that lists the records that were set aside here."""
+
+_ROWS, _EMBEDDED = "rows", "embedded.json"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Embeds each shard that the store does not hold yet."""
+
+    def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
+        """Fills `rows`: TFRecords in `Split-<name>/`, named as the shards are, `rows.json`, `undecodable.jsonl`.
+
+        Raises:
+            DataError: where images do not decode, and more of them than `bad_records` allows.
+        """
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        artifact = artifact_utils.get_single_instance(output_dict["rows"])
+        artifact.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        examples_utils.set_payload_format(artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
+
+        manifest = Manifest.read(examples.uri)
+        work = _Work(input_dict, exec_properties, sum(manifest.counts.values()))
+        files: list[RowFile] = []
+        sizes: dict[str, int] = {}
+        for shard in manifest.shards:
+            source = f"{artifact_utils.get_split_uri([examples], shard.split)}/{shard.name}"
+            target = f"{artifact_utils.get_split_uri([artifact], shard.split)}/{shard.name.removesuffix('.gz')}"
+            embedded = work.rows(shard, source, target)
+            sizes |= embedded.sizes
+            files.append(
+                RowFile(
+                    split=shard.split,
+                    name=target.rpartition("/")[2],
+                    records=shard.count,
+                    count=embedded.count,
+                    undecodable=embedded.undecodable,
+                )
+            )
+        rows = Rows(
+            files=tuple(files), sizes=sizes, recipe=work.recipe, embedded=work.kept.splits, views=work.kept.views
+        )
+        rows.write(artifact.uri)
+        set_aside = list(_set_aside(examples.uri, manifest, rows))
+        _judge(set_aside, BadRecords.model_validate_json(exec_properties["bad_records"]), manifest)
+        write_set_aside(f"{artifact.uri}/{UNDECODABLE}", set_aside)
+
+
+class _Work:
+    """Makes the rows of shards, or takes them from the store. Modules are loaded when the first shard needs them."""
+
+    def __init__(self, input_dict: dict, exec_properties: dict[str, Any], total: int) -> None:
+        self.kept = Kept.model_validate_json(exec_properties["kept"])
+        self._features = read_sections(Features, exec_properties["features"])
+        self._hubs = read_sections(Hubs, exec_properties["hubs"])
+        self._folders = channels.folders(input_dict)
+        self._spec = parsing_spec(read_schema(input_dict["schema"]), input_columns(self._features))
+        self._store = Store(exec_properties["store"])
+        self._code = code_digest(embed.__name__)
+        called = {name: hub.model_dump(exclude={"handle", "sha256"}) for name, hub in self._hubs.items()}
+        fed = dump_sections(Features, self._features)
+        self.recipe = key("vectors", called, channels.digests(input_dict), fed, self._code)
+        self._embedders: dict[bool, Embedder] = {}
+        self._done, self._total = 0, total
+
+    def rows(self, shard: ShardFile, source: str, target: str) -> Embedded:
+        """Puts the rows of a shard at `target`."""
+        views, augment, seed = self._views(shard.split)
+        made_by = self.recipe if views else [dump_sections(Features, self._features), self._code]
+        changes = [change.model_dump() for change in augment]
+        entry = key("rows", shard.digest, made_by, views, changes, seed)
+        if self._store.find(entry) is None:
+            with self._store.making(entry) as folder:
+                embedder = self._embedder(with_modules=views > 0)
+                embedded = embedder.embed(source, shard.count, f"{folder}/{_ROWS}", max(views, 1), augment, seed)
+                storage.write_bytes(f"{folder}/{_EMBEDDED}", embedded.to_property().encode())
+        else:
+            self._report(shard.count)
+        found = self._store.find(entry)
+        storage.link(f"{found}/{_ROWS}", target)
+        with storage.open_binary(f"{found}/{_EMBEDDED}") as file:
+            return Embedded.model_validate_json(file.read())
+
+    def _views(self, split: str) -> tuple[int, tuple[Augmentation, ...], int]:
+        """How many views of each example of a split to keep, how they are changed, and what draws the changes."""
+        if split == "train":
+            return self.kept.views, self.kept.augment, self.kept.seed
+        return int(split in self.kept.splits), (), 0
+
+    def _embedder(self, with_modules: bool) -> Embedder:
+        if with_modules not in self._embedders:
+            hubs = self._hubs if with_modules else {}
+            self._embedders[with_modules] = Embedder(hubs, self._folders, self._features, self._spec, self._report)
+        return self._embedders[with_modules]
+
+    def _report(self, more: int) -> None:
+        self._done += more
+        report(self._done, self._total, "examples")
+
+
+def _set_aside(examples: str, manifest: Manifest, rows: Rows) -> Iterator[SetAside]:
+    """The records that have no row, with what is wrong with each."""
+    sources = dict.fromkeys(
+        shard.source
+        for shard, file in zip(manifest.shards, rows.files, strict=True)
+        if file.undecodable
+    )  # fmt: skip
+    before = {(entry.file, entry.record) for entry in read_set_aside(f"{examples}/{QUARANTINE}")} if sources else set()
+    for source in sources:
+        yield from (entry for entry in undecodable(source, manifest.images) if (source, entry.record) not in before)
+
+
+def _judge(set_aside: list[SetAside], bad_records: BadRecords, manifest: Manifest) -> None:
+    if set_aside and bad_records.policy == "fail":
+        first = set_aside[0]
+        raise DataError(f"{first.file}: record {first.record} (counted from 0): {first.reason}")
+    total = manifest.quarantined + sum(manifest.counts.values())
+    refuse_too_many(set_aside, manifest.quarantined + len(set_aside), total, bad_records.max_fraction)

@@ -1,0 +1,40 @@
+"""How hub modules come into the steps that use them: an input for each, which one input cannot hold on Kubeflow."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfx import types
+from tfx.types import component_spec, standard_artifacts
+
+from components.artifacts import module_folder
+
+_PREFIX = "hub_"
+
+
+def inputs(modules: Mapping[str, types.BaseChannel]) -> dict[str, types.BaseChannel]:
+    """The modules, each under the key of its input."""
+    return {f"{_PREFIX}{name}": channel for name, channel in modules.items()}
+
+
+def spec_with(spec: type[component_spec.ComponentSpec], modules: Mapping[str, Any]) -> type[Any]:
+    """A specification with an input for each module."""
+    added = {key: component_spec.ChannelParameter(type=standard_artifacts.Model) for key in inputs(modules)}
+    return type(spec.__name__, (spec,), {"INPUTS": spec.INPUTS | added})
+
+
+def folders(input_dict: Mapping[str, list[Any]]) -> dict[str, str]:
+    """Of a step's inputs, the folder of each module's SavedModel, by name."""
+    return {
+        key.removeprefix(_PREFIX): module_folder(artifacts)
+        for key, artifacts in input_dict.items()
+        if key.startswith(_PREFIX)
+    }
+
+
+def digests(input_dict: Mapping[str, list[Any]]) -> dict[str, str]:
+    """Of a step's inputs, the SHA-256 of each module, by name."""
+    return {
+        key.removeprefix(_PREFIX): artifacts[0].get_string_custom_property("sha256")
+        for key, artifacts in input_dict.items()
+        if key.startswith(_PREFIX)
+    }

@@ -1,0 +1,1 @@
+"""StatisticsGen: describes each split of the data, shard by shard."""

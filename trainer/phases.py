@@ -1,0 +1,68 @@
+"""Which epochs train what, and on what they are fed."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from preprocessing.section import Section
+from trainer.config import Augmentation, Model, Training
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Some epochs in a row in which the same parts of the model are trained."""
+
+    first: int
+    """The first of its epochs, counted from 0 over the whole training."""
+    end: int
+    """The epoch after its last."""
+    tuned: frozenset[str]
+    """The hub modules that are trained with the head."""
+    on_vectors: bool
+    """Whether the head is fed what the modules gave once and for all, so that the modules need not run."""
+
+
+def phases(model: Model, training: Training) -> list[Phase]:
+    """The phases of a training, in their order.
+
+    The head is trained alone until the first module's `after_epochs`. As long as no module changes, and the images are
+    not changed anew in each epoch, it is fed kept vectors.
+    """
+    starts = {min(tune.after_epochs, training.epochs) for tune in model.fine_tune.values()}
+    bounds = sorted({0, *starts, training.epochs})
+    keeps_views = not training.augment or training.cache_views is not None
+    return [
+        Phase(first, end, tuned := _tuned(model, first), on_vectors=keeps_views and not tuned)
+        for first, end in pairwise(bounds)
+    ]
+
+
+def stays_frozen(model: Model, training: Training) -> bool:
+    """Whether no module is changed by the training, so that kept vectors are those of the trained model."""
+    return not any(phase.tuned for phase in phases(model, training))
+
+
+def _tuned(model: Model, epoch: int) -> frozenset[str]:
+    return frozenset(name for name, tune in model.fine_tune.items() if tune.after_epochs <= epoch)
+
+
+class Kept(Section):
+    """Of which splits the modules' output is needed, so that it is worth keeping."""
+
+    views: int
+    """How many views of each example of the training split; 0 where the modules see them anew in every epoch."""
+    splits: tuple[str, ...]
+    """The splits that vectors are kept of."""
+    augment: tuple[Augmentation, ...] = ()
+    """How the views are changed."""
+    seed: int = 0
+    """What draws the changes."""
+
+    @classmethod
+    def of(cls, model: Model, training: Training) -> "Kept":
+        """What a training, and the evaluation behind it, can use."""
+        on_vectors = any(phase.on_vectors for phase in phases(model, training))
+        used = {"train": on_vectors, "validation": on_vectors, "test": stays_frozen(model, training)}
+        splits = tuple(split for split, needed in used.items() if needed)
+        if not on_vectors or training.cache_views is None:
+            return cls(views=int(on_vectors), splits=splits)
+        return cls(views=training.cache_views, splits=splits, augment=training.augment, seed=training.seed)
