@@ -2,9 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from preprocessing.section import FilePath, Section
+from components.pin.pins import ALL
+from components.pin.spans import SpanPattern
+from preprocessing.section import FilePath, FilePattern, Section, has_wildcards, is_remote
 
 SPLITS = ("train", "validation", "test")
 """Training reads the first; early stopping and checkpoints see the second; the blessing sees only the third."""
@@ -20,13 +22,25 @@ class HashSplit(Section):
     test: int = Field(default=1, ge=1, le=1_000_000)
     """What the blessing rests on."""
 
+    def patterns(self, examples: str) -> dict[str, str]:
+        """The one pattern of all files, under `ALL`."""
+        return {ALL: examples}
+
 
 class PatternSplit(Section):
-    """A file pattern for each split, counted from the `examples` folder."""
+    """A file pattern for each split, counted from the `examples` folder; each may have spans, of the same sort."""
 
     train: str = Field(min_length=1, examples=["train-*.tfrecord.gz"])
     validation: str = Field(min_length=1)
     test: str = Field(min_length=1)
+
+    def patterns(self, examples: str) -> dict[str, str]:
+        """The pattern of each split; a relative one counts from the folder `examples`."""
+        given = {split: getattr(self, split) for split in SPLITS}
+        absolute = {split: pattern.startswith("/") or is_remote(pattern) for split, pattern in given.items()}
+        return {
+            split: given[split] if absolute[split] else f"{examples.rstrip('/')}/{given[split]}" for split in SPLITS
+        }
 
 
 class BadRecords(Section):
@@ -41,14 +55,26 @@ class BadRecords(Section):
 class Data(Section):
     """Where the TFRecords are and how they are split."""
 
-    examples: FilePath = Field(min_length=1, examples=["data/*.tfrecord.gz"])
-    """A folder, or a glob of TFRecord files of tf.Examples, GZIP or plain."""
+    examples: FilePattern = Field(
+        min_length=1, examples=["data/*.tfrecord.gz", "data/span-{SPAN}/*", "data/{YYYY}-{MM}-{DD}/v{VERSION}/*"]
+    )
+    """A folder, or a glob of TFRecord files of tf.Examples, GZIP or plain; with a pattern for each split, the folder
+    that they count from. Data that comes in spans has {SPAN} in its path, a number, or the date {YYYY}, {MM} and {DD};
+    and {VERSION} where a span may be written anew: the newest is taken. {SPAN:3} is a number of three digits."""
     split: HashSplit | PatternSplit = HashSplit()
     """Shares such as {train: 8, validation: 1, test: 1}, or one file pattern for each split."""
+    window: int | None = Field(default=None, ge=1, examples=[7])
+    """How many spans are taken, the newest that are there. Where it is absent, all."""
     bad_records: BadRecords = BadRecords()
     """Whether bad records stop the run or are set aside."""
     data_schema: FilePath | None = Field(default=None, alias="schema")
     """A curated schema (schema.pbtxt of TensorFlow Metadata). Where it is absent, the schema is inferred."""
+
+    @field_validator("examples")
+    @classmethod
+    def _span_pattern(cls, examples: str) -> str:
+        SpanPattern.parse(examples)
+        return examples
 
     @field_validator("split", mode="wrap")
     @classmethod
@@ -58,6 +84,53 @@ class Data(Section):
             return value
         texts = isinstance(value, dict) and bool(value) and all(isinstance(share, str) for share in value.values())
         return (PatternSplit if texts else HashSplit).model_validate(value)
+
+    @field_validator("split")
+    @classmethod
+    def _span_patterns(cls, split: HashSplit | PatternSplit, info: ValidationInfo) -> HashSplit | PatternSplit:
+        if isinstance(split, PatternSplit) and "examples" in info.data:
+            _check_splits(split, info.data["examples"])
+        return split
+
+    @field_validator("window")
+    @classmethod
+    def _of_spans(cls, window: int | None, info: ValidationInfo) -> int | None:
+        if window is not None and {"examples", "split"} <= info.data.keys():
+            patterns = info.data["split"].patterns(info.data["examples"])
+            if not any(map(SpanPattern.parse, patterns.values())):
+                raise ValueError(
+                    "a window counts spans, and data.examples has none; say where a path has them, as in "
+                    "data/span-{SPAN}/* or data/{YYYY}-{MM}-{DD}/*"
+                )
+        return window
+
+    @property
+    def dated(self) -> bool:
+        """Whether the data comes in spans that are dates."""
+        patterns = map(SpanPattern.parse, self.split.patterns(self.examples).values())
+        return any(pattern.dated for pattern in patterns if pattern)
+
+
+def _check_splits(split: PatternSplit, examples: str) -> None:
+    if has_wildcards(examples):
+        raise ValueError(
+            f"with a pattern for each split, data.examples is the folder that they count from, and {examples} has "
+            "wildcards; say the folder there, and the wildcards here"
+        )
+    spanned: dict[str, frozenset[str]] = {}
+    mistakes: list[str] = []
+    for name, text in split.patterns(examples).items():
+        try:
+            pattern = SpanPattern.parse(text)
+        except ValueError as error:
+            mistakes.append(f"{name}: {error}")
+        else:
+            spanned |= {name: pattern.placeholders} if pattern else {}
+    if mistakes:
+        raise ValueError("; ".join(mistakes))
+    if len(set(spanned.values())) > 1:
+        said = ", ".join(f"{name} {' '.join(sorted(placeholders))}" for name, placeholders in spanned.items())
+        raise ValueError(f"the splits have spans of different sorts ({said}); they have the same, or none")
 
 
 Metric = Literal["accuracy", "cross_entropy", "auc", "top_3_accuracy"]

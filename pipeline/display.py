@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -134,6 +136,8 @@ def show_result(console: Console, result: Result, file: Path) -> None:
         say(result.error, "red")
     if result.pushed_model:
         say(f"{'Pushed' if result.newly_pushed else 'Serving, unchanged'}: {result.pushed_model}")
+    if result.spans:
+        say(f"Spans:  {_spans_text(result.spans, result.dates)}")
     say(f"Report: {result.report}")
     say(f"Log:    {result.log}")
     if result.status == "succeeded":
@@ -142,6 +146,15 @@ def show_result(console: Console, result: Result, file: Path) -> None:
         say("Next:   the same command goes on from the finished steps and the last checkpoint")
     elif result.status == "not_blessed":
         say(f"Next:   train longer or another head, or mend evaluation.thresholds in {file}")
+
+
+def _spans_text(spans: Sequence[int], dates: Sequence[date] | None) -> str:
+    """For example `8-10`, `1-9, 5 in all` where some are missing, or `20775-20777 (2026-11-18 to 2026-11-20)`."""
+    first, last = spans[0], spans[-1]
+    if first == last:
+        return f"{first} ({dates[0]})" if dates else f"{first}"
+    missing = "" if len(spans) == last - first + 1 else f", {len(spans)} in all"
+    return f"{first}-{last}{missing}" + (f" ({dates[0]} to {dates[-1]})" if dates else "")
 
 
 def _metrics_table(result: Result) -> Table:

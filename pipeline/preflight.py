@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components import storage
 from components.hub_module.handle import check_digest, digest, look_for, mirrored
-from components.pin.pin import matches, patterns
+from components.pin.find import find
 from components.pin.pins import ALL
 from pipeline.config import PipelineFile
 from pipeline.load import Source
@@ -29,10 +29,10 @@ def preflight(file: PipelineFile, source: Source) -> None:
 
 
 def _looks(file: PipelineFile) -> Iterator[tuple[Location, Callable[[], object]]]:
-    for split, pattern in patterns(file.data).items():
+    for split, pattern in file.data.split.patterns(file.data.examples).items():
         location = ("data", "examples") if split == ALL else ("data", "split", split)
         if not is_remote(pattern):
-            yield location, partial(matches, pattern)
+            yield location, partial(find, {split: pattern}, window=1)
     schema = file.data.data_schema
     if schema and not is_remote(schema):
         yield ("data", "schema"), partial(_look_for_schema, schema)

@@ -1,5 +1,6 @@
 """What a run came to: what `--json` prints and `report.json` holds."""
 
+from datetime import date
 from typing import Literal
 
 from components.evaluator.decision import Decision
@@ -23,6 +24,10 @@ class Result(Section):
     newly_pushed: bool = False
     blessed: bool | None = None
     """None where the run did not come to a blessing."""
+    spans: tuple[int, ...] | None = None
+    """The spans of the data that was taken, in order; None where it has none."""
+    dates: tuple[date, ...] | None = None
+    """Their dates, where they are dates."""
     metrics: dict[str, float] = {}
     decision: Decision | None = None
     steps: tuple[Step, ...] = ()

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from components.pin.pin import pin
 from components.pin.pins import Pins
+from components.pin.spans import to_date
 from pipeline.config import PipelineFile
 from pipeline.display import Display, show_result
 from pipeline.load import load
@@ -86,6 +87,7 @@ def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> 
     except Exception as fault:
         traceback.print_exc()
         error = f"{type(fault).__name__}: {fault}"
+    spans = pins.files.spans if pins else None
     decision = run.decision() if run else None
     pushed, newly = run.pushed() if run else (None, False)
     if status == "succeeded" and decision and not decision.blessed:
@@ -95,6 +97,8 @@ def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> 
         pushed_model=pushed or (pins.serving.path if pins and pins.serving else None),
         newly_pushed=newly,
         blessed=decision.blessed if decision else None,
+        spans=spans,
+        dates=tuple(map(to_date, spans)) if spans and file.data.dated else None,
         metrics=decision.metrics if decision else {},
         decision=decision,
         steps=tuple(run.steps) if run else (),

@@ -1,6 +1,8 @@
 """What every section of the pipeline file is made of."""
 
+import glob
 import os
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationInfo
@@ -38,11 +40,35 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def _join(folder: str, path: str) -> str:
+    return os.path.normpath(os.path.join(folder, os.path.expanduser(path)))  # noqa: PTH118, PTH111
+
+
 def _resolve(path: str, info: ValidationInfo) -> str:
-    if is_remote(path) or not info.context:
-        return path
-    return os.path.normpath(os.path.join(info.context["folder"], os.path.expanduser(path)))  # noqa: PTH118, PTH111
+    return path if is_remote(path) or not info.context else _join(info.context["folder"], path)
+
+
+def _resolve_pattern(pattern: str, info: ValidationInfo) -> str:
+    return pattern if is_remote(pattern) or not info.context else _join(escape(info.context["folder"]), pattern)
 
 
 FilePath = Annotated[str, AfterValidator(_resolve)]
 """A path or URL; in a file, a relative one counts from the folder of that file."""
+FilePattern = Annotated[str, AfterValidator(_resolve_pattern)]
+"""A path or URL with or without wildcards; in a file, a relative one counts from the folder of that file, whose own
+name is taken by its letters."""
+
+
+def escape(path: str) -> str:
+    """A pattern that stands for a path and nothing else, whatever characters are in it."""
+    return glob.escape(path).replace("{", "[{]")
+
+
+def unescape(pattern: str) -> str:
+    """A pattern without the brackets that `escape` puts around single characters."""
+    return re.sub(r"\[([*?\[{])\]", r"\1", pattern)
+
+
+def has_wildcards(pattern: str) -> bool:
+    """Whether a pattern may stand for several paths; what is escaped in it doesn't count."""
+    return re.search(r"[*?\[]", re.sub(r"\[[*?\[{]\]", "", pattern)) is not None

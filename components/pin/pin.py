@@ -1,10 +1,11 @@
 """Which files with which fingerprints, which modules, and which version serves now."""
 
 from components import storage
-from components.config import SPLITS, Data, PatternSplit
+from components.config import Data
 from components.digest import file_digest, tree_digest
 from components.hub_module.handle import fingerprint
-from components.pin.pins import ALL, Files, PinnedFile, Pins, ServedVersion
+from components.pin.find import find
+from components.pin.pins import Files, PinnedFile, Pins, ServedVersion
 from components.pusher.versions import newest_version
 from preprocessing.errors import UserError
 from trainer.config import Hubs
@@ -24,25 +25,14 @@ def pin(data: Data, hubs: Hubs, destination: str) -> Pins:
     )
 
 
-def patterns(data: Data) -> dict[str, str]:
-    """The glob of each split, or the one of all files under `ALL`."""
-    if not isinstance(data.split, PatternSplit):
-        return {ALL: data.examples}
-    shares = {split: getattr(data.split, split) for split in SPLITS}
-    return {split: glob if _is_absolute(glob) else f"{data.examples}/{glob}" for split, glob in shares.items()}
-
-
-def _is_absolute(path: str) -> bool:
-    return path.startswith("/") or "://" in path
-
-
 def pin_files(data: Data) -> Files:
-    """The files that match, sorted by path.
+    """The files that match, by path; where the patterns have spans, those of the window, by span and path.
 
     Raises:
-        UserError: where a pattern matches none, or a file is in two splits.
+        UserError: where a pattern matches none, a split lacks a span, or a file is in two splits.
     """
-    by_split = {split: tuple(map(_pin_file, matches(pattern))) for split, pattern in patterns(data).items()}
+    found = find(data.split.patterns(data.examples), data.window)
+    by_split = {split: tuple(_pin_file(*file) for file in files.items()) for split, files in found.items()}
     owner: dict[str, str] = {}
     for split, files in by_split.items():
         for file in files:
@@ -53,24 +43,9 @@ def pin_files(data: Data) -> Files:
     return Files(by_split=by_split)
 
 
-def matches(pattern: str) -> list[str]:
-    """The data files in a folder, or that match a glob, sorted, but for those whose names begin with `.` or `_`.
-
-    Raises:
-        UserError: where there is none.
-    """
-    folder = storage.is_folder(pattern)
-    every = [f"{pattern}/{name}" for name in storage.names(pattern)] if folder else storage.glob(pattern)
-    hidden = (".", "_")
-    found = [path for path in every if not path.rpartition("/")[2].startswith(hidden) and not storage.is_folder(path)]
-    if not found:
-        raise UserError(f"{pattern}: no files matched; data.examples is a folder or a glob of TFRecord files")
-    return found
-
-
-def _pin_file(path: str) -> PinnedFile:
+def _pin_file(path: str, span: int | None) -> PinnedFile:
     stat = storage.stat(path)
-    return PinnedFile(path=path, size=stat.size, modified=stat.modified)
+    return PinnedFile(path=path, size=stat.size, modified=stat.modified, span=span)
 
 
 def pin_serving(destination: str) -> ServedVersion | None:

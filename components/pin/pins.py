@@ -13,12 +13,22 @@ class PinnedFile(Section):
     size: int
     modified: int
     """When its content changed last, in nanoseconds since 1970."""
+    span: int | None = None
+    """The number of the span it stands in: of a date, days since 1970-01-01. None where the pattern has no spans."""
 
 
 class Files(Section):
     """The data files of a run, by split, or all under `ALL`."""
 
     by_split: dict[str, tuple[PinnedFile, ...]]
+
+    @property
+    def spans(self) -> tuple[int, ...] | None:
+        """The spans that were taken, in order; None where the patterns have none."""
+        return (
+            tuple(sorted({file.span for files in self.by_split.values() for file in files if file.span is not None}))
+            or None
+        )
 
 
 class ServedVersion(Section):

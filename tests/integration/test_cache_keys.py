@@ -101,6 +101,33 @@ def test_a_changed_file_under_the_same_path_runs_all_that_reads_data(project: Pa
     assert run_again(before, graph(project)) == behind("ExampleGen")
 
 
+def test_spans_run_what_reads_data_exactly_when_the_window_holds_others(project: Path) -> None:
+    data = project.parent / "data"
+    for span in (1, 2, 3):
+        make.write_tfrecord(data / f"{span}" / "v1" / "a", make.labelled(2))
+    replace("examples: data", "examples: data/{SPAN}/v{VERSION}/*\n  window: 3")(project)
+    stale = behind("ExampleGen")
+    before = graph(project)
+
+    def after(change: object) -> set[str]:
+        nonlocal before
+        earlier, before = before, graph(project)
+        return run_again(earlier, before)
+
+    assert after(None) == set()
+    assert after(make.write_tfrecord(data / "2" / "v1" / "a", make.labelled(4))) == stale, "a file written anew"
+    assert after(make.write_tfrecord(data / "1" / "v2" / "a", make.labelled(2))) == stale, "a new version"
+    assert after(make.write_tfrecord(data / "1" / "v1" / "b", make.labelled(2))) == set(), "an old version"
+    assert after(make.write_tfrecord(data / "4" / "v1" / "a", make.labelled(2))) == stale, "the first falls out"
+    assert after(make.write_tfrecord(data / "1" / "v3" / "a", make.labelled(2))) == set(), "out of the window"
+    assert after(shutil.rmtree(data / "4")) == stale, "a span removed, and the first is in the window again"
+    assert after((data / "5" / "v1").mkdir(parents=True)) == set(), "a folder without files"
+    replace("window: 3", "window: 4")(project)
+    assert after(None) == set(), "a window of more than there is"
+    replace("window: 4", "window: 2")(project)
+    assert after(None) == stale, "a smaller window"
+
+
 def test_a_changed_module_under_the_same_path_runs_all_that_uses_it(project: Path) -> None:
     before = graph(project)
     (project.parent / "module" / "assets" / "labels.txt").write_text("changed")
@@ -135,6 +162,7 @@ def test_a_new_serving_version_is_compared_with(project: Path) -> None:
         ("components/example_gen/ingest.py", behind("ExampleGen")),
         ("components/hub_module/fetch.py", behind("HubModule.mean")),
         ("components/data_gate/executor.py", {"DataGate"}),
+        ("components/pin/find.py", set()),
         ("components/pin/pins.py", behind("ExampleGen")),
         ("components/evaluator/decision.py", behind("Evaluator")),
         ("components/pusher/push.py", behind("Pusher")),

@@ -5,8 +5,10 @@ import json
 import os
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from pipeline.display import Display, show_result
@@ -48,6 +50,25 @@ def test_the_end_of_a_failed_run_names_step_error_and_log() -> None:
     show_result(console, result, Path("p.yaml"))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "Failed in ExampleGen" in text and "a.gz: record 3: no label" in text and "l.log" in text
+
+
+@pytest.mark.parametrize(
+    ("spans", "days", "line"),
+    [
+        ((8, 9, 10), None, "Spans:  8-10"),
+        ((8,), None, "Spans:  8"),
+        ((1, 3, 9), None, "Spans:  1-9, 3 in all"),
+        ((20775, 20777), (18, 20), "Spans:  20775-20777, 2 in all (2026-11-18 to 2026-11-20)"),
+        ((20775,), (18,), "Spans:  20775 (2026-11-18)"),
+        (None, None, None),
+    ],
+)
+def test_the_end_of_a_run_names_the_spans_it_took(spans, days, line: str | None) -> None:
+    dates = days and tuple(date(2026, 11, day) for day in days)
+    console = Console(file=io.StringIO(), width=80)
+    show_result(console, Result(status="failed", seconds=4, report="r", log="l", spans=spans, dates=dates), Path("p"))
+    said = [text for text in console.file.getvalue().splitlines() if "Spans" in text]  # type: ignore[attr-defined]
+    assert said == ([line] if line else [])
 
 
 def test_what_libraries_print_goes_into_the_log_even_from_other_processes(tmp_path: Path) -> None:
