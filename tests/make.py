@@ -59,14 +59,16 @@ def read_tfrecord(path: Path | str, compression: str = "") -> list[bytes]:
     return [item.numpy() for item in tf.data.TFRecordDataset(str(path), compression)]
 
 
-class MeanColour(tf.Module):
-    """A reusable SavedModel: images float32 [batch, 8, 8, 3] to [batch, 6], their mean and contrast by channel."""
+class MeanColour(tf.__internal__.tracking.AutoTrackable):
+    """A reusable SavedModel (https://www.tensorflow.org/hub/reusable_saved_models): images float32 [batch, 8, 8, 3] to [batch, 6], their mean and contrast by channel."""
 
     def __init__(self) -> None:
         super().__init__()
         self.scale = tf.Variable(tf.ones([6]), name="scale")
         self.offset = tf.Variable(tf.zeros([6]), name="offset", trainable=False)
-        self.variables_list = [self.scale, self.offset]
+        self.variables = [self.scale, self.offset]
+        self.trainable_variables = [self.scale]
+        self.regularization_losses = []
 
     @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, name="images")])
     def __call__(self, images: tf.Tensor) -> tf.Tensor:

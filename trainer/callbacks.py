@@ -28,14 +28,13 @@ class Progress(tf.keras.callbacks.Callback):
         self._batch_size = batch_size
         self._waited = waited
         self._epoch = 0
-        self._since = (0.0, 0.0, 0)
+        self._epoch_began, self._waited_before, self._reported = 0.0, 0.0, 0.0
         self._validation_began: float | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Begins to count anew: what lies between two epochs is not training."""
-        self._epoch = epoch
-        self._validation_began = None
-        self._since = (time.monotonic(), float(self._waited), epoch * self._per_epoch)
+        self._epoch, self._validation_began = epoch, None
+        self._epoch_began, self._waited_before = time.monotonic(), float(self._waited)
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
         """Stops the clock for validation."""
@@ -43,7 +42,8 @@ class Progress(tf.keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Reports now and then."""
-        if time.monotonic() - self._since[0] >= self._SECONDS:
+        if time.monotonic() - self._reported >= self._SECONDS:
+            self._reported = time.monotonic()
             self._report(min((batch + 1) * self._batch_size, self._per_epoch), (logs or {})["loss"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -59,20 +59,16 @@ class Progress(tf.keras.callbacks.Callback):
         self._report(self._per_epoch, loss)
 
     def _report(self, done_of_epoch: int, loss: float) -> None:
-        then, waited_then, done_then = self._since
-        now = self._validation_began or time.monotonic()
-        waited, done = float(self._waited), self._epoch * self._per_epoch + done_of_epoch
-        seconds = max(now - then, 1e-6)
+        seconds = max((self._validation_began or time.monotonic()) - self._epoch_began, 1e-6)
         report(
-            done,
+            self._epoch * self._per_epoch + done_of_epoch,
             self._total,
             "examples",
             epoch=self._epoch + 1,
             loss=loss,
-            per_second=(done - done_then) / seconds,
-            waiting_for_input=min((waited - waited_then) / seconds, 1.0),
+            per_second=done_of_epoch / seconds,
+            waiting_for_input=min((float(self._waited) - self._waited_before) / seconds, 1.0),
         )
-        self._since = (now, waited, done)
 
 
 class Checkpoints(tf.keras.callbacks.BackupAndRestore):

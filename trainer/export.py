@@ -46,7 +46,7 @@ class ServingModel(tf.Module):
             classes: The class names, by index.
         """
         super().__init__()
-        self._parts = parts
+        self.whole, self.on_vectors = parts.whole, parts.on_vectors  # attributes, so that their variables are saved
         self._transform = transform
         self._spec = parsing_spec
         self._features = features
@@ -55,7 +55,7 @@ class ServingModel(tf.Module):
     def answer(self, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
         """Raw columns, as parsed, to named outputs."""
         pixels = pixels_of_batch(self._features, self._transform(dict(parsed)))
-        return self._named(self._parts.whole(pixels, training=False))
+        return self._named(self.whole(pixels, training=False))
 
     def _named(self, logits: tf.Tensor) -> Tensors:
         scores = tf.nn.softmax(logits)
@@ -92,7 +92,7 @@ class ServingModel(tf.Module):
 
             @tf.function(input_signature=[examples])
             def answer_embedded(examples: tf.Tensor) -> Tensors:
-                return self._named(self._parts.on_vectors(vectors.parse(examples), training=False))
+                return self._named(self.on_vectors(vectors.parse(examples), training=False))
 
             self.answer_embedded = answer_embedded
         tf.saved_model.save(self, path, signatures={SERVING: serving_default, PREDICT: predict})

@@ -72,7 +72,7 @@ def train(job: Job) -> dict[str, list[float]]:
 
     Raises:
         RunError: where the loss stops being a number.
-        DataError: where there is one class only.
+        DataError: where there is one class only, or no class in common to the training and validation splits.
     """
     tf.keras.utils.set_random_seed(job.training.seed)
     classes = class_names(job.label, job.transform)
@@ -113,6 +113,7 @@ def _train_phase(
     validation_data = inputs.batches(
         read(job, transform, job.validation, f"{scratch}/{phase.first}-validation", phase, shuffle=False),
         job.training.batch_size,
+        _count_known(job, transform, job.validation),
     )
     model.compile(
         optimizer=optimizer(job.training.optimizer),
@@ -172,6 +173,15 @@ def _image_examples(
         if shuffle:
             examples = _shuffled(job, examples)
     return inputs.changed(examples, job.training.augment if split is job.train else (), job.training.seed)
+
+
+def _count_known(job: Job, transform: Callable, split: Split) -> int:
+    """How many examples of a split have a class that the training split has too."""
+    labels = inputs.parsed(inputs.read_records(split.rows), inputs.parsing(_label_spec(job), transform, []))
+    count = int(labels.reduce(tf.constant(0, tf.int64), lambda count, _: count + 1))
+    if not count:
+        raise DataError("no record of the validation split has a class that the training split has")
+    return count
 
 
 def _label_spec(job: Job) -> ParsingSpec:

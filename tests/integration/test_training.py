@@ -21,9 +21,14 @@ from preprocessing.errors import DataError, RunError
 from preprocessing.transform import LABEL, TransformConfig, class_names, preprocessing_fn
 from tests import make
 from trainer import train as training
-from trainer.config import Head, Hub, Model, Optimizer, Training
-from trainer.inputs import batches, read_records
-from trainer.train import Job, train
+from trainer.callbacks import Checkpoints, Progress
+from trainer.config import Augmentation, FineTune, Head, Hub, Hubs, Model, Optimizer, Training
+from trainer.embed import Embedder
+from trainer.export import recipe_of
+from trainer.inputs import bytes_of
+from trainer.phases import Kept, phases
+from trainer.train import Job, Split, train
+from trainer.vectors import Vectors
 
 FEATURES = {"photo": ImageFeature(kind="image", size=(8, 8), **{"from": "image"})}
 
@@ -76,6 +81,27 @@ def test_labels_become_class_indices(tmp_path, classes, label_type, values, name
 
 
 RECORDS = make.labelled(120)
+HUBS: Hubs = {"mean": Hub(handle="module", inputs={"images": "photo"})}
+VECTORS = Vectors(sizes={"mean": 6}, recipe="the recipe")
+
+
+def split(
+    folder: Path, files: Sequence[Sequence[bytes]], module: Path, kept: Kept | None = None, features=None, hubs=HUBS
+) -> Split:
+    """Records in files, and their rows as Embedder writes them."""
+    features = features or FEATURES
+    kept = kept or Kept(views=1, splits=())
+    spec = {feature.column: tf.io.FixedLenFeature([1], tf.string) for feature in features.values()}
+    embedder = Embedder(hubs, dict.fromkeys(hubs, str(module)), features, spec, report=lambda more: None)
+    written = [make.write_tfrecord(folder / f"{n}.gz", records, "GZIP") for n, records in enumerate(files)]
+    rows = [folder / f"{path.stem}.rows" for path in written]
+    made = [
+        embedder.embed(str(path), len(records), str(row), kept.views, kept.augment, kept.seed)
+        for path, records, row in zip(written, files, rows, strict=True)
+    ]
+    return Split(
+        records=[str(path) for path in written], rows=[str(row) for row in rows], count=sum(one.count for one in made)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -83,18 +109,20 @@ def job(tmp_path_factory) -> Job:
     folder = tmp_path_factory.mktemp("job")
     label = ClassLabel(kind="class", **{"from": "label"}, classes=("dark", "light"))
     raw = schema("INT")
+    module = make.hub_module(folder / "module")
     return Job(
         features=FEATURES,
         label=label,
-        hubs={"mean": Hub(handle="module", inputs={"images": "photo"})},
+        hubs=HUBS,
         model=Model(head=Head(hidden=(8,), dropout=0.1)),
         training=Training(epochs=6, batch_size=16, optimizer=Optimizer(learning_rate=0.05)),
         schema=raw,
         transform=transform_graph(folder, RECORDS, label, raw),
-        module_paths={"mean": str(make.hub_module(folder / "module"))},
-        train_files=[str(make.write_tfrecord(folder / name, RECORDS[n::3], "GZIP")) for n, name in enumerate("ab")],
-        validation_files=[str(make.write_tfrecord(folder / "c", RECORDS[2::3], "GZIP"))],
-        train_count=80,
+        module_paths={"mean": str(module)},
+        train=split(folder / "train", [RECORDS[0::3], RECORDS[1::3]], module),
+        validation=split(folder / "validation", [RECORDS[2::3]], module),
+        vectors=VECTORS,
+        views=1,
         checkpoints=str(folder / "checkpoints"),
         logs=str(folder / "logs"),
         export=str(folder / "export"),
@@ -167,15 +195,16 @@ def test_the_same_seed_gives_the_same_model(fresh: Job, exported) -> None:
 
 
 def test_an_interrupted_run_goes_on_from_its_last_epoch(fresh: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    begin = training._Progress.on_epoch_begin
+    begin = Progress.on_epoch_begin
 
     def interrupt(self, epoch, logs=None) -> None:
         if epoch == 4:
             raise KeyboardInterrupt
         begin(self, epoch, logs)
 
+    monkeypatch.setattr(Checkpoints, "_SECONDS", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(training._Progress, "on_epoch_begin", interrupt)
+        patch.setattr(Progress, "on_epoch_begin", interrupt)
         with pytest.raises(KeyboardInterrupt):
             train(fresh)
     assert not Path(fresh.export).exists()
@@ -201,6 +230,7 @@ def test_progress_counts_every_example_of_every_epoch(fresh: Job, caplog: pytest
     seen = [item.progress for item in caplog.records if hasattr(item, "progress")]  # type: ignore[attr-defined]
     assert seen[-1]["done"] == seen[-1]["total"] == 160
     assert [item["done"] for item in seen] == sorted(item["done"] for item in seen)
+    assert all(item["values"]["per_second"] > 0 and 0 <= item["values"]["waiting_for_input"] <= 1 for item in seen)
 
 
 def test_a_class_that_only_the_validation_split_has_is_passed_over(fresh: Job, tmp_path: Path) -> None:
@@ -213,9 +243,8 @@ def test_a_class_that_only_the_validation_split_has_is_passed_over(fresh: Job, t
         label=label,
         schema=raw,
         transform=transform_graph(tmp_path, seen, label, raw),
-        train_files=[str(make.write_tfrecord(tmp_path / "train", seen, "GZIP"))],
-        validation_files=[str(make.write_tfrecord(tmp_path / "validation", unseen + seen[:4], "GZIP"))],
-        train_count=20,
+        train=split(tmp_path / "train", [seen], Path(fresh.module_paths["mean"])),
+        validation=split(tmp_path / "validation", [unseen + seen[:4]], Path(fresh.module_paths["mean"])),
         training=Training(epochs=1),
     )
     assert np.isfinite(train(job)["val_loss"][0])
@@ -230,7 +259,7 @@ def test_one_class_alone_is_refused(fresh: Job, tmp_path: Path) -> None:
 
 
 def test_a_run_cut_short_while_it_exports_does_not_train_again(fresh: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(self, path: str) -> None:
+    def interrupt(self, path: str, vectors: Vectors | None) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -248,12 +277,12 @@ def test_columns_and_features_of_any_name_can_be_served(fresh: Job, tmp_path: Pa
     raw = schema("INT")
     raw.feature[0].name = column
     config = TransformConfig(features=features, label=fresh.label).to_custom_config()
-    files = [str(make.write_tfrecord(tmp_path / "all", records, "GZIP"))]
     graph = transform_graph(tmp_path, records, fresh.label, raw, config)
     hubs = {"mean": Hub(handle="module", inputs={"images": "head"})}
+    all_of_it = split(tmp_path / "all", [records], Path(fresh.module_paths["mean"]), features=features, hubs=hubs)
     job = dataclasses.replace(
-        fresh, features=features, hubs=hubs, schema=raw, transform=graph, train_files=files, validation_files=files,
-        train_count=10, training=Training(epochs=1),
+        fresh, features=features, hubs=hubs, schema=raw, transform=graph, train=all_of_it, validation=all_of_it,
+        training=Training(epochs=1),
     )  # fmt: skip
     train(job)
     model = tf.saved_model.load(job.export)
@@ -262,20 +291,142 @@ def test_columns_and_features_of_any_name_can_be_served(fresh: Job, tmp_path: Pa
     np.testing.assert_array_equal(answer["scores"], by_example["scores"])
 
 
-def test_the_input_path_gives_every_example_once_with_its_own_label(job: Job) -> None:
-    spec = parsing_spec(job.schema, ["image", "label"])
+def examples_of(job: Job, on_vectors: bool, epochs: int) -> list[Counter]:
+    """What each epoch of training is given: how often each example, by its mean and label."""
+    (phase,) = phases(job.model, job.training.model_copy(update={"epochs": epochs}))
     layer = job.transform.transform_features_layer()
-    dataset = batches(read_records(job.train_files), spec, layer, job.features, batch_size=7)
-    got = Counter()
-    for inputs, labels in dataset:
-        assert inputs["photo"].shape[1:] == (8, 8, 3) and labels.shape[0] == inputs["photo"].shape[0] <= 7
-        got.update(
-            (round(float(tf.reduce_mean(photo)), 5), int(label))
-            for photo, label in zip(*inputs.values(), labels, strict=True)
+    read = training._vector_examples if on_vectors else training._image_examples
+    dataset = read(job, layer, job.train, f"{job.logs}/scratch", phase, shuffle=True)
+    return [
+        Counter(
+            (round(float(tf.reduce_mean(tf.cast(next(iter(inputs.values())), tf.float32))), 3), int(label))
+            for inputs, label in dataset
         )
+        for _ in range(epochs)
+    ]
+
+
+@pytest.mark.parametrize("memory", [0, 1 << 40])
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_every_epoch_gives_every_image_once_with_its_own_label(fresh, monkeypatch, memory: int, epochs: int) -> None:
+    monkeypatch.setattr("trainer.inputs.available_memory", lambda: memory)
     expected = Counter()
     for item in RECORDS[0::3] + RECORDS[1::3]:
         columns = tf.train.Example.FromString(item).features.feature
-        pixels = tf.io.decode_png(columns["image"].bytes_list.value[0]) / 255
-        expected[round(float(tf.reduce_mean(pixels)), 5), columns["label"].int64_list.value[0]] += 1
-    assert got == expected
+        pixels = tf.cast(tf.io.decode_png(columns["image"].bytes_list.value[0]), tf.float32)
+        expected[round(float(tf.reduce_mean(pixels)), 3), columns["label"].int64_list.value[0]] += 1
+    assert examples_of(fresh, on_vectors=False, epochs=epochs) == [expected] * epochs
+    kept = list(Path(fresh.logs).rglob("examples*"))
+    assert bool(kept) == (epochs == 2 and memory == 0)
+
+
+def test_kept_vectors_are_what_the_module_gives(fresh: Job) -> None:
+    expected = Counter()
+    module = tf.saved_model.load(fresh.module_paths["mean"])
+    for item in RECORDS[0::3] + RECORDS[1::3]:
+        columns = tf.train.Example.FromString(item).features.feature
+        pixels = tf.cast(tf.io.decode_png(columns["image"].bytes_list.value[0]), tf.float32) / 255
+        expected[round(float(tf.reduce_mean(module(pixels[tf.newaxis]))), 3), columns["label"].int64_list.value[0]] += 1
+    assert examples_of(fresh, on_vectors=True, epochs=2) == [expected] * 2
+
+
+def test_a_model_trained_on_kept_vectors_answers_as_one_trained_without(fresh: Job, tmp_path: Path) -> None:
+    still = dataclasses.replace(fresh, model=Model(head=Head(hidden=(8,))))
+    kept = train(still)
+    again = dataclasses.replace(still, export=str(tmp_path / "whole"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            training,
+            "phases",
+            lambda model, config: [dataclasses.replace(phase, on_vectors=False) for phase in phases(model, config)],
+        )
+        whole = train(again)
+    assert kept["loss"] == pytest.approx(whole["loss"], rel=1e-4)
+    one, two = (
+        tf.saved_model.load(path).signatures["serving_default"](examples=tf.constant(RECORDS))["scores"]
+        for path in (still.export, again.export)
+    )
+    np.testing.assert_allclose(one, two, atol=1e-4)
+
+
+def test_an_exported_model_answers_rows_as_it_answers_records(exported, job: Job) -> None:
+    _, model = exported
+    records, rows = (
+        tf.constant(make.read_tfrecord(path, compression))
+        for path, compression in ((job.validation.records[0], "GZIP"), (job.validation.rows[0], ""))
+    )
+    np.testing.assert_allclose(
+        model.answer_embedded(rows)["scores"],
+        model.signatures["serving_default"](examples=records)["scores"],
+        atol=1e-5,
+    )
+    assert recipe_of(job.export) == "the recipe"
+
+
+def test_the_module_is_trained_in_its_phase_only_and_by_its_own_rate(fresh: Job) -> None:
+    def scale(after_epochs: int, learning_rate: float) -> np.ndarray:
+        model = Model(fine_tune={"mean": FineTune(after_epochs=after_epochs, learning_rate=learning_rate)})
+        curves = train(dataclasses.replace(fresh, model=model, training=Training(epochs=3, batch_size=16)))
+        assert len(curves["loss"]) == 3
+        loaded = tf.saved_model.load(fresh.export)
+        assert recipe_of(fresh.export) == (VECTORS.recipe if after_epochs >= 3 else None)
+        return next(variable.numpy() for variable in loaded.whole.variables if variable.name == "scale:0")
+
+    untouched, slow, fast = scale(3, 0.1), scale(2, 1e-4), scale(2, 1e-1)
+    np.testing.assert_array_equal(untouched, np.ones(6))
+    # Adam's first steps are as long as its rate: five of them, of 80 examples in batches of 16.
+    assert 0 < np.abs(slow - 1).max() <= 5.5e-4 < np.abs(fast - 1).max() <= 0.55
+
+
+def test_every_epoch_draws_one_of_the_kept_views(fresh: Job, tmp_path: Path) -> None:
+    augment = (Augmentation(brightness=0.5),)
+    kept = Kept(views=4, splits=("train",), augment=augment, seed=3)
+    records = RECORDS[:8]
+    seen = split(tmp_path / "views", [records], Path(fresh.module_paths["mean"]), kept)
+    views = tf.io.parse_example(make.read_tfrecord(seen.rows[0]), VECTORS.spec(4))["hubline.vector.mean"].numpy()
+    assert all(len({tuple(view) for view in of_one}) > 1 for of_one in views)
+    again = split(tmp_path / "again", [records], Path(fresh.module_paths["mean"]), kept)
+    assert make.read_tfrecord(seen.rows[0]) == make.read_tfrecord(again.rows[0])
+
+    training_config = Training(epochs=30, augment=augment, cache_views=4)
+    job = dataclasses.replace(fresh, train=seen, views=4, training=training_config)
+    (phase,) = phases(job.model, job.training)
+    assert phase.on_vectors
+    layer = job.transform.transform_features_layer()
+    dataset = training._vector_examples(job, layer, job.train, "", phase, shuffle=False)
+    drawn = np.array([[inputs["mean"].numpy() for inputs, _ in dataset] for _ in range(30)])
+    choices = (drawn[:, :, np.newaxis] == views[np.newaxis]).all(axis=-1)
+    assert (choices.sum(axis=-1) >= 1).all()  # each is one of the views of that very example
+    used = choices.any(axis=0).sum(axis=-1)
+    assert (used >= 3).all()  # of four views, in thirty epochs
+    assert not (drawn[0] == drawn[1]).all()
+
+
+def test_records_that_do_not_decode_have_no_row_and_are_passed_over(fresh: Job, tmp_path: Path) -> None:
+    records = list(RECORDS[:30])
+    for number in (0, 7, 29):
+        records[number] = make.record(image=make.random_image(number)[:60], label=0)
+    path = make.write_tfrecord(tmp_path / "records", records)
+    spec = {"image": tf.io.FixedLenFeature([1], tf.string)}
+    embedder = Embedder(HUBS, fresh.module_paths, FEATURES, spec, report=lambda more: None)
+    made = embedder.embed(str(path), 30, str(tmp_path / "rows"), 1, (), 0)
+    assert (made.count, made.undecodable, made.sizes) == (27, (0, 7, 29), {"mean": 6})
+    assert len(make.read_tfrecord(tmp_path / "rows")) == 27
+    some = Split(records=[str(path)], rows=[str(tmp_path / "rows")], count=27, undecodable=made.undecodable)
+    job = dataclasses.replace(fresh, train=some, validation=some)
+    for on_vectors in (True, False):
+        assert sum(examples_of(job, on_vectors, epochs=1)[0].values()) == 27
+
+
+def test_rows_hold_every_column_but_the_images(fresh: Job, tmp_path: Path) -> None:
+    records = [make.record(image=make.random_image(n), label=n % 2, name=f"n{n}", odd=n / 2) for n in range(5)]
+    rows = make.read_tfrecord(split(tmp_path / "all", [records], Path(fresh.module_paths["mean"])).rows[0])
+    for number, row in enumerate(rows):
+        columns = tf.train.Example.FromString(row).features.feature
+        assert set(columns) == {"label", "name", "odd", "hubline.vector.mean"}
+        assert columns["name"].bytes_list.value == [f"n{number}".encode()]
+
+
+def test_kept_bytes_decide_where_examples_are_kept(fresh: Job) -> None:
+    dataset = tf.data.Dataset.from_tensors(({"a": tf.zeros([3, 2], tf.uint8)}, tf.constant(1, tf.int64)))
+    assert bytes_of(dataset) == 14
