@@ -170,6 +170,11 @@ class Evaluation(Section):
     slice_min_examples: int = Field(default=1, ge=1)
     """Slices with fewer records are shown, and held to no threshold."""
 
+    @property
+    def sliced_by(self) -> list[str]:
+        """The columns that `slices` names, each once."""
+        return sorted({column for columns in self.slices for column in columns})
+
 
 class Serving(Section):
     """Where blessed models go."""

@@ -108,8 +108,17 @@ def _progress_text(progress: dict, elapsed: float) -> str:
     parts = [f"{done:,.0f} of {total:,.0f} {progress['unit']}"]
     if 0 < done < total:
         parts.append(f"{elapsed * (total - done) / done:.0f} s left")
-    parts += [f"{name} {value:.4g}" for name, value in progress["values"].items()]
+    parts += [_value_text(name, value, progress["unit"]) for name, value in progress["values"].items()]
     return ", ".join(parts)
+
+
+def _value_text(name: str, value: float, unit: str) -> str:
+    if name == "per_second":
+        return f"{value:,.0f} {unit} a second"
+    if name == "waiting_for_input":
+        # The rest of the time it computes.
+        return f"waiting for input {value:.0%} of the time"
+    return f"{name} {value:.4g}"
 
 
 def show_result(console: Console, result: Result, file: Path) -> None:

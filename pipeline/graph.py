@@ -48,7 +48,7 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
         schema_gen = CuratedSchema(file.data.data_schema, pins.data_schema)
     schema = schema_gen.outputs["schema"]
     validator = ExampleValidator(statistics=statistics, schema=schema)
-    gate = DataGate(anomalies=validator.outputs["anomalies"])
+    gate = DataGate(validator.outputs["anomalies"], schema, file.evaluation, file.features)
 
     transform_config = TransformConfig(features=file.features, label=file.label, code=code_digest(transform.__name__))
     transform_step = Transform(

@@ -60,7 +60,10 @@ def read_tfrecord(path: Path | str, compression: str = "") -> list[bytes]:
 
 
 class MeanColour(tf.__internal__.tracking.AutoTrackable):
-    """A reusable SavedModel (https://www.tensorflow.org/hub/reusable_saved_models): images float32 [batch, 8, 8, 3] to [batch, 6], their mean and contrast by channel."""
+    """A reusable SavedModel: images float32 [batch, 8, 8, 3] to [batch, 6], their mean and contrast by channel.
+
+    It has the attributes that https://www.tensorflow.org/hub/reusable_saved_models asks for.
+    """
 
     def __init__(self) -> None:
         super().__init__()

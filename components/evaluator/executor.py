@@ -46,7 +46,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             models=models,
             label=label,
             label_spec=parsing_spec(read_schema(input_dict["schema"]), [label.column]),
-            columns=sorted({column for columns in config.slices for column in columns}),
+            columns=config.sliced_by,
             folder=folder,
         )
         beam_args = self._beam_pipeline_args or []

@@ -1,32 +1,24 @@
 """Our components' executors, one at a time, on real artifacts and real Beam."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
-import tensorflow as tf
-import tensorflow_model_analysis as tfma
 from google.protobuf import text_format
-from sklearn.metrics import accuracy_score, log_loss, roc_auc_score, top_k_accuracy_score
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.types import standard_artifacts
 
-from components.config import Data, Evaluation, HashSplit, PatternSplit, Threshold
+from components.config import Data, HashSplit, PatternSplit
 from components.data_gate.executor import Executor as DataGate
 from components.digest import tree_digest
-from components.evaluator.decision import Decision
-from components.evaluator.executor import Executor as Evaluator
 from components.example_gen.contract import Contract
 from components.example_gen.executor import Executor as ExampleGen
 from components.example_gen.manifest import Manifest
 from components.hub_module.executor import Executor as HubModule
 from components.pin.pin import pin_files
-from components.pin.pins import ServedVersion
 from components.pusher.executor import DESTINATION, PUSHED
 from components.pusher.executor import Executor as Pusher
-from preprocessing.config import ClassLabel, Features, ImageFeature
+from preprocessing.config import Features, ImageFeature
 from preprocessing.errors import DataError, UserError
 from preprocessing.section import dump_sections
 from tests import make
@@ -167,169 +159,6 @@ def test_the_gate_opens_where_nothing_is_wrong_and_names_what_is(tmp_path: Path)
     found = 'anomaly_info {key: "label" value {description: "Unexpected string values: x" severity: ERROR}}'
     with pytest.raises(DataError, match=r"train: column 'label': Unexpected string values: x"):
         gate(tmp_path / "bad", found)
-
-
-class Oracle(tf.Module):
-    """A served model that reads its answer from columns of the record: `truth`, right in a share of them."""
-
-    def __init__(self, classes: Sequence[str], column: str) -> None:
-        super().__init__()
-        self._classes = tf.constant(list(classes))
-        self._column = column
-        self._count = len(classes)
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
-    def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        spec = {self._column: tf.io.FixedLenFeature([self._count], tf.float32)}
-        scores = tf.io.parse_example(examples, spec)[self._column]
-        return {"scores": scores, "classes": tf.tile(self._classes[tf.newaxis], [tf.shape(scores)[0], 1])}
-
-
-def save_oracle(path: Path, classes: Sequence[str], column: str) -> Path:
-    oracle = Oracle(classes, column)
-    tf.saved_model.save(oracle, str(path), signatures={"serving_default": oracle.serve})
-    return path
-
-
-NAMES = ["ant", "bee", "cat", "dog"]
-
-
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory):
-    """Examples on which the model `good` is mostly right and `poor` mostly wrong, and both models."""
-    folder = tmp_path_factory.mktemp("judged")
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 4, 200)
-    scores = {}
-    for name, share in (("good", 0.9), ("poor", 0.4)):
-        favoured = np.where(rng.random(200) < share, labels, rng.integers(0, 4, 200))
-        scores[name] = rng.dirichlet(np.ones(4), 200) * 0.5 + 0.5 * np.eye(4)[favoured]
-    # `poor` keeps its classes in another order.
-    order = [2, 0, 3, 1]
-    records = [
-        make.record(
-            label=NAMES[label],
-            good=make.feature(*map(float, scores["good"][row])),
-            poor=make.feature(*map(float, scores["poor"][row][order])),
-        )
-        for row, label in enumerate(labels)
-    ]
-    make.write_tfrecord(folder / "examples" / "Split-test" / "data-0.gz", records, "GZIP")
-    (folder / "schema").mkdir()
-    (folder / "schema" / "schema.pbtxt").write_text(
-        'feature {name: "label" type: BYTES presence {min_fraction: 1} shape {dim {size: 1}}}'
-    )
-    for name, classes in (("good", NAMES), ("poor", [NAMES[k] for k in order])):
-        save_oracle(folder / name / "Format-Serving", classes, name)
-    return folder, labels, scores
-
-
-def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **thresholds: Threshold):
-    outputs = {
-        "evaluation": [artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")],
-        "blessing": [artifact(standard_artifacts.ModelBlessing, folder / "blessing")],
-    }
-    examples = artifact(standard_artifacts.Examples, judged / "examples")
-    examples.split_names = '["train", "validation", "test"]'
-    pinned = ServedVersion(path=str(judged / serving / "Format-Serving"), digest="") if serving else None
-    config = Evaluation(
-        metrics=("accuracy", "cross_entropy", "auc", "top_3_accuracy"), thresholds=thresholds, batch_size=64
-    )
-    beam_executor(Evaluator, folder).Do(
-        {
-            "examples": [examples],
-            "schema": [artifact(standard_artifacts.Schema, judged / "schema")],
-            "model": [artifact(standard_artifacts.Model, judged / candidate)],
-        },
-        outputs,
-        {
-            "evaluation_config": config.to_property(),
-            "label": ClassLabel(kind="class", **{"from": "label"}).to_property(),
-            "serving": pinned.to_property() if pinned else "",
-        },
-    )
-    decision = Decision.model_validate_json((folder / "blessing" / "decision.json").read_text())
-    blessed = outputs["blessing"][0].get_int_custom_property("blessed") == 1
-    assert blessed == decision.blessed == (folder / "blessing" / "BLESSED").exists()
-    assert blessed != (folder / "blessing" / "NOT_BLESSED").exists()
-    return decision
-
-
-def reference(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    return {
-        "accuracy": accuracy_score(labels, scores.argmax(axis=1)),
-        "cross_entropy": log_loss(labels, scores),
-        "auc": roc_auc_score(labels, scores, multi_class="ovr", average="macro"),
-        "top_3_accuracy": top_k_accuracy_score(labels, scores, k=3),
-    }
-
-
-NO_WORSE = {
-    "accuracy": Threshold(no_worse_than_serving_by=0.01),
-    "cross_entropy": Threshold(no_worse_than_serving_by=0.0),
-}
-
-
-def test_a_better_challenger_is_blessed_with_the_metrics_that_scikit_learn_gives(tmp_path: Path, judged) -> None:
-    folder, labels, scores = judged
-    decision = evaluate(tmp_path, folder, "good", "poor", **NO_WORSE)
-    assert decision.blessed and decision.compared_with == str(folder / "poor" / "Format-Serving")
-    assert decision.serving_metrics is not None
-    # TFMA takes the area under the curve from histograms of scores.
-    for metrics, name in ((decision.metrics, "good"), (decision.serving_metrics, "poor")):
-        assert metrics == pytest.approx(reference(labels, scores[name]), abs=5e-3)
-
-
-def test_a_worse_challenger_is_not_blessed(tmp_path: Path, judged) -> None:
-    decision = evaluate(tmp_path, judged[0], "poor", "good", **NO_WORSE)
-    assert not decision.blessed
-    assert [check.passed for check in decision.checks] == [False, False]
-
-
-def test_a_first_run_has_nothing_to_be_compared_with(tmp_path: Path, judged) -> None:
-    decision = evaluate(tmp_path, judged[0], "poor", None, **NO_WORSE)
-    assert decision.blessed and decision.serving_metrics is None and decision.compared_with is None
-    results = tfma.load_eval_result(str(tmp_path / "evaluation"))
-    assert results.slicing_metrics[0][1][""][""]["accuracy"]["doubleValue"] == pytest.approx(
-        decision.metrics["accuracy"]
-    )
-
-
-def test_a_class_that_the_model_does_not_know_counts_against_it(tmp_path: Path, judged) -> None:
-    for name in ("schema", "good"):
-        (tmp_path / name).symlink_to(judged[0] / name)
-    records = [
-        make.record(label="zebra" if row % 2 else "ant", good=make.feature(0.7, 0.1, 0.1, 0.1)) for row in range(40)
-    ]
-    make.write_tfrecord(tmp_path / "examples" / "Split-test" / "data-0.gz", records, "GZIP")
-    decision = evaluate(tmp_path, tmp_path, "good", None)
-    assert decision.metrics["accuracy"] == pytest.approx(0.5)
-
-
-def test_a_class_that_the_test_split_lacks_does_not_count_in_the_area_under_the_curve(tmp_path: Path, judged) -> None:
-    for name in ("schema", "good"):
-        (tmp_path / name).symlink_to(judged[0] / name)
-    right = {"ant": (0.7, 0.1, 0.1, 0.1), "bee": (0.1, 0.7, 0.1, 0.1)}
-    records = [make.record(label=name, good=make.feature(*scores)) for name, scores in right.items()] * 20
-    make.write_tfrecord(tmp_path / "examples" / "Split-test" / "data-0.gz", records, "GZIP")
-    assert evaluate(tmp_path, tmp_path, "good", None).metrics["auc"] == pytest.approx(1.0, abs=1e-3)
-
-
-def test_a_damaged_version_in_serving_is_named(tmp_path: Path, judged) -> None:
-    (tmp_path / "damaged" / "Format-Serving").mkdir(parents=True)
-    (tmp_path / "damaged" / "Format-Serving" / "saved_model.pb").write_bytes(b"\xff")
-    for name in ("schema", "good", "examples"):
-        (tmp_path / name).symlink_to(judged[0] / name)
-    with pytest.raises(UserError, match=r"damaged/Format-Serving: TensorFlow cannot load this version"):
-        evaluate(tmp_path, tmp_path, "good", "damaged")
-
-
-def test_a_model_of_another_make_in_serving_is_refused_clearly(tmp_path: Path, judged) -> None:
-    make.signature_module(tmp_path / "foreign" / "Format-Serving")
-    for name in ("schema", "good", "examples"):
-        (tmp_path / name).symlink_to(judged[0] / name)
-    with pytest.raises(UserError, match=r"foreign/Format-Serving: this model does not answer"):
-        evaluate(tmp_path, tmp_path, "good", "foreign")
 
 
 def run_pusher(folder: Path, model: Path, blessed: bool):

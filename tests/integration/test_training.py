@@ -366,10 +366,13 @@ def test_an_exported_model_answers_rows_as_it_answers_records(exported, job: Job
 def test_the_module_is_trained_in_its_phase_only_and_by_its_own_rate(fresh: Job) -> None:
     def scale(after_epochs: int, learning_rate: float) -> np.ndarray:
         model = Model(fine_tune={"mean": FineTune(after_epochs=after_epochs, learning_rate=learning_rate)})
-        curves = train(dataclasses.replace(fresh, model=model, training=Training(epochs=3, batch_size=16)))
+        export = f"{fresh.export}-{after_epochs}-{learning_rate}"
+        curves = train(
+            dataclasses.replace(fresh, model=model, training=Training(epochs=3, batch_size=16), export=export)
+        )
         assert len(curves["loss"]) == 3
-        loaded = tf.saved_model.load(fresh.export)
-        assert recipe_of(fresh.export) == (VECTORS.recipe if after_epochs >= 3 else None)
+        loaded = tf.saved_model.load(export)
+        assert recipe_of(export) == (VECTORS.recipe if after_epochs >= 3 else None)
         return next(variable.numpy() for variable in loaded.whole.variables if variable.name == "scale:0")
 
     untouched, slow, fast = scale(3, 0.1), scale(2, 1e-4), scale(2, 1e-1)

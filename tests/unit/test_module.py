@@ -132,12 +132,18 @@ FED = {"photo": image(), "grey": image(channels=1)}
 
 
 def pixels(channels: int) -> np.ndarray:
-    return np.random.default_rng(channels).random([4, 8, 8, channels], np.float32)
+    """Images as the model takes them."""
+    return np.random.default_rng(channels).integers(0, 256, [4, 8, 8, channels], np.uint8)
+
+
+def seen(channels: int) -> np.ndarray:
+    """The same as the module takes them."""
+    return pixels(channels).astype(np.float32) / 255
 
 
 def test_a_backbone_of_each_form_gives_what_numpy_says(reusable: Path, signatures: Path, tf1: Path) -> None:
-    colour, grey = pixels(3), pixels(1)
-    fed = {"photo": tf.constant(colour), "grey": tf.constant(grey)}
+    colour, grey = seen(3), seen(1)
+    fed = {"photo": tf.constant(pixels(3)), "grey": tf.constant(pixels(1))}
     mean = colour.mean(axis=(1, 2))
     got = Backbone(hub(), str(reusable), FED, "a")(fed)
     np.testing.assert_allclose(got, np.concatenate([mean, colour.std(axis=(1, 2))], axis=1), rtol=1e-4)
@@ -181,7 +187,7 @@ def test_the_output_of_a_list_that_is_named_is_the_one_used(tmp_path: Path) -> N
         wanted = hub(output=f"default_{number}")
         check_fits(inspect(path), wanted, FED)
         got = Backbone(wanted, path, FED, "a")({"photo": tf.constant(pixels(3))})
-        np.testing.assert_allclose(got, (number + 1) * pixels(3).mean(axis=(1, 2)), rtol=1e-5)
+        np.testing.assert_allclose(got, (number + 1) * seen(3).mean(axis=(1, 2)), rtol=1e-5)
 
 
 def test_a_module_that_takes_a_mapping_of_one_tensor(tmp_path: Path) -> None:
@@ -193,7 +199,7 @@ def test_a_module_that_takes_a_mapping_of_one_tensor(tmp_path: Path) -> None:
     wanted = hub(inputs={"img": "photo"}, output="nested/vector")
     try_out(wanted, path, FED)
     got = Backbone(wanted, path, FED, "a")({"photo": tf.constant(pixels(3))})
-    np.testing.assert_allclose(got, pixels(3).mean(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(got, seen(3).mean(axis=(1, 2)), rtol=1e-5)
 
 
 def test_of_several_traces_the_one_that_fits_is_taken(tmp_path: Path) -> None:
@@ -209,7 +215,7 @@ def test_of_several_traces_the_one_that_fits_is_taken(tmp_path: Path) -> None:
     wanted = hub(output="twice")
     check_fits(inspect(str(tmp_path)), wanted, FED)
     got = Backbone(wanted, str(tmp_path), FED, "a")({"photo": tf.constant(pixels(3))})
-    np.testing.assert_allclose(got, 2 * pixels(3).mean(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(got, 2 * seen(3).mean(axis=(1, 2)), rtol=1e-5)
     with pytest.raises(UserError, match=r"it also takes .*8, 8, 3\]"):
         check_fits(inspect(str(tmp_path)), wanted, {"photo": image(size=(7, 7))})
 

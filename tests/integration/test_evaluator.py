@@ -1,0 +1,317 @@
+"""Evaluator on real artifacts, real SavedModels and real TFMA, against scikit-learn."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_model_analysis as tfma
+from sklearn.metrics import accuracy_score, log_loss, roc_auc_score, top_k_accuracy_score
+from tfx.dsl.components.base import base_beam_executor
+from tfx.types import standard_artifacts
+
+from components.config import Evaluation, Threshold
+from components.embedder.manifest import RowFile, Rows
+from components.evaluator.decision import OVERALL, Decision
+from components.evaluator.executor import Executor as Evaluator
+from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
+from components.example_gen.manifest import Manifest, ShardFile
+from components.pin.pins import ServedVersion
+from preprocessing.config import ClassLabel
+from preprocessing.errors import RunError, UserError
+from preprocessing.examples import drop
+from tests import make
+from trainer.export import EXTRA
+from trainer.export import RECIPE as RECIPE_FILE
+
+BEAM = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
+
+
+def artifact(kind, folder: Path):
+    folder.mkdir(parents=True, exist_ok=True)
+    made = kind()
+    made.uri = str(folder)
+    return made
+
+
+class Oracle(tf.Module):
+    """A served model that reads its answer from a column of the record, or for kept rows from another."""
+
+    def __init__(self, classes: Sequence[str], column: str) -> None:
+        super().__init__()
+        self._classes = tf.constant(list(classes))
+        self._column = column
+        self._count = len(classes)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = {self._column: tf.io.FixedLenFeature([self._count], tf.float32)}
+        scores = tf.io.parse_example(examples, spec)[self._column]
+        return {"scores": scores, "classes": tf.tile(self._classes[tf.newaxis], [tf.shape(scores)[0], 1])}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def answer_embedded(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = {"vector": tf.io.FixedLenFeature([self._count], tf.float32)}
+        return {"scores": tf.io.parse_example(examples, spec)["vector"]}
+
+
+def save_oracle(path: Path, classes: Sequence[str], column: str, recipe: str | None = None) -> Path:
+    oracle = Oracle(classes, column)
+    tf.saved_model.save(oracle, str(path), signatures={"serving_default": oracle.serve})
+    if recipe:
+        (path / EXTRA).mkdir()
+        (path / EXTRA / RECIPE_FILE).write_text(recipe)
+    return path
+
+
+def write_test_split(folder: Path, records: list[bytes], rows: list[bytes] | None = None, undecodable=()) -> None:
+    """Examples and rows with what ExampleGen and Embedder note beside them."""
+    make.write_tfrecord(folder / "examples" / "Split-test" / "data-0.gz", records, "GZIP")
+    rows = [item for n, item in enumerate(records) if n not in undecodable] if rows is None else rows
+    make.write_tfrecord(folder / "rows" / "Split-test" / "data-0", rows)
+    largest = max(map(len, records))
+    shard = ShardFile(
+        split="test", name="data-0.gz", source="data", count=len(records), largest=largest, digest=""
+    )  # fmt: skip
+    Manifest(shards=(shard,), images=()).write(str(folder / "examples"))
+    file = RowFile(
+        split="test", name="data-0", records=len(records), count=len(rows), undecodable=undecodable
+    )  # fmt: skip
+    Rows(files=(file,), sizes={}, recipe="this one", embedded=("test",), views=1).write(str(folder / "rows"))
+
+
+NAMES = ["ant", "bee", "cat", "dog"]
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """Examples on which the model `good` is mostly right and `poor` mostly wrong, and both models."""
+    folder = tmp_path_factory.mktemp("judged")
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 200)
+    scores = {}
+    for name, share in (("good", 0.9), ("poor", 0.4)):
+        favoured = np.where(rng.random(200) < share, labels, rng.integers(0, 4, 200))
+        scores[name] = rng.dirichlet(np.ones(4), 200) * 0.5 + 0.5 * np.eye(4)[favoured]
+    # `poor` keeps its classes in another order.
+    order = [2, 0, 3, 1]
+    records = [
+        make.record(
+            label=NAMES[label],
+            good=make.feature(*map(float, scores["good"][row])),
+            poor=make.feature(*map(float, scores["poor"][row][order])),
+            hour=row % 2,
+        )
+        for row, label in enumerate(labels)
+    ]
+    write_test_split(folder, records)
+    (folder / "schema").mkdir()
+    (folder / "schema" / "schema.pbtxt").write_text(
+        'feature {name: "label" type: BYTES presence {min_fraction: 1} shape {dim {size: 1}}}'
+    )
+    for name, classes in (("good", NAMES), ("poor", [NAMES[k] for k in order])):
+        save_oracle(folder / name / "Format-Serving", classes, name)
+    return folder, labels, scores
+
+
+def evaluate(
+    folder: Path, judged: Path, candidate: str, serving: str | None, slices=(), **thresholds: Threshold
+) -> Decision:
+    outputs = {
+        "evaluation": [artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")],
+        "blessing": [artifact(standard_artifacts.ModelBlessing, folder / "blessing")],
+    }
+    examples = artifact(standard_artifacts.Examples, judged / "examples")
+    examples.split_names = '["train", "validation", "test"]'
+    pinned = ServedVersion(path=str(judged / serving / "Format-Serving"), digest="") if serving else None
+    config = Evaluation(
+        metrics=("accuracy", "cross_entropy", "auc", "top_3_accuracy"), thresholds=thresholds, slices=slices
+    )
+    rows = artifact(standard_artifacts.Examples, judged / "rows")
+    rows.split_names = examples.split_names
+    Evaluator(base_beam_executor.BaseBeamExecutor.Context(BEAM, tmp_dir=f"{folder}/tmp/", unique_id="1")).Do(
+        {
+            "examples": [examples],
+            "rows": [rows],
+            "schema": [artifact(standard_artifacts.Schema, judged / "schema")],
+            "model": [artifact(standard_artifacts.Model, judged / candidate)],
+        },
+        outputs,
+        {
+            "evaluation_config": config.to_property(),
+            "label": ClassLabel(kind="class", **{"from": "label"}).to_property(),
+            "serving": pinned.to_property() if pinned else "",
+        },
+    )
+    decision = Decision.model_validate_json((folder / "blessing" / "decision.json").read_text())
+    blessed = outputs["blessing"][0].get_int_custom_property("blessed") == 1
+    assert blessed == decision.blessed == (folder / "blessing" / "BLESSED").exists()
+    assert blessed != (folder / "blessing" / "NOT_BLESSED").exists()
+    return decision
+
+
+def reference(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    return {
+        "accuracy": accuracy_score(labels, scores.argmax(axis=1)),
+        "cross_entropy": log_loss(labels, scores),
+        "auc": roc_auc_score(labels, scores, multi_class="ovr", average="macro"),
+        "top_3_accuracy": top_k_accuracy_score(labels, scores, k=3),
+    }
+
+
+NO_WORSE = {
+    "accuracy": Threshold(no_worse_than_serving_by=0.01),
+    "cross_entropy": Threshold(no_worse_than_serving_by=0.0),
+}
+
+
+def test_a_better_challenger_is_blessed_with_the_metrics_that_scikit_learn_gives(tmp_path: Path, judged) -> None:
+    folder, labels, scores = judged
+    decision = evaluate(tmp_path, folder, "good", "poor", **NO_WORSE)
+    assert decision.blessed and decision.compared_with == str(folder / "poor" / "Format-Serving")
+    assert decision.serving_metrics is not None
+    # TFMA takes the area under the curve from histograms of scores.
+    for metrics, name in ((decision.metrics, "good"), (decision.serving_metrics, "poor")):
+        assert metrics == pytest.approx(reference(labels, scores[name]), abs=5e-3)
+
+
+def test_a_worse_challenger_is_not_blessed(tmp_path: Path, judged) -> None:
+    decision = evaluate(tmp_path, judged[0], "poor", "good", **NO_WORSE)
+    assert not decision.blessed
+    assert [check.passed for check in decision.checks] == [False, False]
+
+
+def test_a_first_run_has_nothing_to_be_compared_with(tmp_path: Path, judged) -> None:
+    decision = evaluate(tmp_path, judged[0], "poor", None, **NO_WORSE)
+    assert decision.blessed and decision.serving_metrics is None and decision.compared_with is None
+    # TFMA's own tools read the same.
+    results = tfma.load_eval_result(str(tmp_path / "evaluation"), model_name=CANDIDATE)
+    assert results.slicing_metrics[0][1][""][""]["accuracy"]["doubleValue"] == pytest.approx(
+        decision.metrics["accuracy"]
+    )
+
+
+def test_a_class_that_the_model_does_not_know_counts_against_it(tmp_path: Path, judged) -> None:
+    for name in ("schema", "good"):
+        (tmp_path / name).symlink_to(judged[0] / name)
+    records = [
+        make.record(label="zebra" if row % 2 else "ant", good=make.feature(0.7, 0.1, 0.1, 0.1)) for row in range(40)
+    ]
+    write_test_split(tmp_path, records)
+    decision = evaluate(tmp_path, tmp_path, "good", None)
+    assert decision.metrics["accuracy"] == pytest.approx(0.5)
+
+
+def test_a_class_that_the_test_split_lacks_does_not_count_in_the_area_under_the_curve(tmp_path: Path, judged) -> None:
+    for name in ("schema", "good"):
+        (tmp_path / name).symlink_to(judged[0] / name)
+    right = {"ant": (0.7, 0.1, 0.1, 0.1), "bee": (0.1, 0.7, 0.1, 0.1)}
+    records = [make.record(label=name, good=make.feature(*scores)) for name, scores in right.items()] * 20
+    write_test_split(tmp_path, records)
+    assert evaluate(tmp_path, tmp_path, "good", None).metrics["auc"] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_damaged_version_in_serving_is_named(tmp_path: Path, judged) -> None:
+    (tmp_path / "damaged" / "Format-Serving").mkdir(parents=True)
+    (tmp_path / "damaged" / "Format-Serving" / "saved_model.pb").write_bytes(b"\xff")
+    for name in ("schema", "good", "examples", "rows"):
+        (tmp_path / name).symlink_to(judged[0] / name)
+    with pytest.raises(UserError, match=r"damaged/Format-Serving: TensorFlow cannot load this version"):
+        evaluate(tmp_path, tmp_path, "good", "damaged")
+
+
+def test_a_model_of_another_make_in_serving_is_refused_clearly(tmp_path: Path, judged) -> None:
+    make.signature_module(tmp_path / "foreign" / "Format-Serving")
+    for name in ("schema", "good", "examples", "rows"):
+        (tmp_path / name).symlink_to(judged[0] / name)
+    with pytest.raises(UserError, match=r"foreign/Format-Serving: this model does not answer"):
+        evaluate(tmp_path, tmp_path, "good", "foreign")
+
+
+def columns(record: bytes) -> dict[str, list]:
+    features = tf.train.Example.FromString(record).features.feature
+    return {name: list(getattr(feature, feature.WhichOneof("kind")).value) for name, feature in features.items()}
+
+
+def test_predictions_are_kept_as_examples_beside_what_is_true(tmp_path: Path, judged) -> None:
+    folder, labels, scores = judged
+    evaluate(tmp_path, folder, "good", "poor", slices=[["hour"]])
+    kept = tmp_path / "evaluation" / "predictions"
+    assert json.loads((kept / "classes.json").read_text()) == NAMES
+    predictions = [columns(item) for file in sorted(kept.glob("*.tfrecord")) for item in make.read_tfrecord(file)]
+    assert [item[RECORD] for item in predictions] == [[number] for number in range(200)]
+    assert [item[LABEL] for item in predictions] == [[label] for label in labels]
+    assert [item["hour"] for item in predictions] == [[number % 2] for number in range(200)]
+    for model, name in ((CANDIDATE, "good"), (SERVING, "poor")):
+        np.testing.assert_allclose([item[model] for item in predictions], scores[name], atol=1e-6)
+
+
+def test_every_slice_has_its_metrics_and_what_is_held_to_it_decides(tmp_path: Path, judged) -> None:
+    folder, labels, scores = judged
+    odd = np.arange(200) % 2 == 1
+    accuracy = [accuracy_score(labels[rows], scores["good"][rows].argmax(axis=1)) for rows in (~odd, odd)]
+    bound = sum(accuracy) / 2  # between the two
+    held = Threshold(at_least=bound, every_slice=True)
+    decision = evaluate(tmp_path, folder, "good", "poor", slices=[["hour"]], accuracy=held)
+    assert [found.slice for found in decision.slices] == [OVERALL, "hour=0", "hour=1"]
+    assert [found.examples for found in decision.slices] == [200, 100, 100]
+    for found, rows in zip(decision.slices, (odd | ~odd, ~odd, odd), strict=True):
+        assert found.metrics == pytest.approx(reference(labels[rows], scores["good"][rows]), abs=5e-3)
+        assert found.serving_metrics == pytest.approx(reference(labels[rows], scores["poor"][rows]), abs=5e-3)
+    verdicts = {check.slice: check.passed for check in decision.checks}
+    assert verdicts == {OVERALL: True, "hour=0": accuracy[0] >= bound, "hour=1": accuracy[1] >= bound}
+    assert not decision.blessed
+    # TFMA comes to the same, and its own tools show it.
+    result = tfma.load_validation_result(str(tmp_path / "evaluation"))
+    failures = result.metric_validations_per_slice
+    (failed,) = [of_slice for of_slice in failures if of_slice.failures]
+    (key,) = failed.slice_key.single_slice_keys
+    assert not result.validation_ok and not verdicts[f"{key.column}={key.int64_value}"]
+
+
+def test_tfma_validates_against_the_version_that_serves_as_the_decision_does(tmp_path: Path, judged) -> None:
+    folder = judged[0]
+    evaluate(tmp_path / "same", folder, "good", "good", accuracy=Threshold(no_worse_than_serving_by=0.0))
+    result = tfma.load_validation_result(str(tmp_path / "same" / "evaluation"))
+    assert result.validation_ok
+    decision = evaluate(tmp_path / "worse", folder, "poor", "good", accuracy=Threshold(no_worse_than_serving_by=0.1))
+    result = tfma.load_validation_result(str(tmp_path / "worse" / "evaluation"))
+    assert result.validation_ok == decision.blessed is False
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, judged) -> Path:
+    """The same records, of which a model can answer from kept rows."""
+    folder, _, scores = judged
+    records = make.read_tfrecord(folder / "examples" / "Split-test" / "data-0.gz", "GZIP")
+    rows = drop(tf.constant(records), ["good", "poor"]).numpy()
+    vectors = [make.record(vector=make.feature(*map(float, row))) for row in scores["good"]]
+    broken = (3, 150)
+    kept = [row + vector for n, (row, vector) in enumerate(zip(rows, vectors, strict=True)) if n not in broken]
+    write_test_split(tmp_path, records, kept, broken)
+    (tmp_path / "schema").symlink_to(folder / "schema")
+    for name, recipe in (("good", "this one"), ("other", "another one")):
+        save_oracle(tmp_path / name / "Format-Serving", NAMES, "good", recipe)
+    save_oracle(tmp_path / "poor" / "Format-Serving", NAMES, "poor", "this one")
+    return tmp_path
+
+
+def test_kept_vectors_are_used_where_the_model_knows_them_and_records_that_have_none_are_left_out(
+    embedded: Path, judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, labels, scores = judged
+    decision = evaluate(embedded, embedded, "good", "other")
+    there = np.setdiff1d(np.arange(200), [3, 150])
+    assert decision.metrics == pytest.approx(reference(labels[there], scores["good"][there]), abs=5e-3)
+    assert decision.serving_metrics == pytest.approx(decision.metrics, abs=1e-6)
+    kept = make.read_tfrecord(embedded / "evaluation" / "predictions" / "predictions.tfrecord")
+    assert [columns(item)[RECORD][0] for item in kept] == there.tolist()
+
+
+def test_a_model_that_says_something_else_of_kept_rows_than_of_records_is_not_trusted(embedded: Path) -> None:
+    with pytest.raises(
+        RunError, match=r"poor/Format-Serving: of the same records, .* scores that differ"
+    ):
+        evaluate(embedded, embedded, "poor", None)
