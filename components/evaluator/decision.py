@@ -22,6 +22,17 @@ class Check(Section):
     serving: float | None
     passed: bool
     reason: str
+    slice: str = ""
+    """The slice it is held on; empty or `Overall` for all records."""
+
+
+class SliceMetrics(Section):
+    """The metrics on one slice of the test split."""
+
+    slice: str
+    examples: int
+    metrics: dict[str, float]
+    serving_metrics: dict[str, float] | None = None
 
 
 class Decision(Section):
@@ -33,6 +44,7 @@ class Decision(Section):
     metrics: dict[str, float]
     serving_metrics: dict[str, float] | None
     checks: tuple[Check, ...]
+    slices: tuple[SliceMetrics, ...] = ()
 
 
 def decide(
