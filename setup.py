@@ -16,7 +16,7 @@ setup(
             f"{room}{rest}" for room in ("pipeline", "components", "preprocessing", "trainer") for rest in ("", ".*")
         ]
     ),
-    package_data={"pipeline": ["schema.json"]},
+    package_data={"pipeline": ["schema.json"], "components.report": ["page.*"]},
     install_requires=["fsspec", "pydantic>=2.7", "rich>=13", "ruamel.yaml>=0.18", "typer>=0.12"],
     entry_points={"console_scripts": ["hubline=pipeline.cli:main"]},
 )

@@ -91,6 +91,25 @@ def run(
 
 
 @app.command()
+def report(
+    file: File,
+    root: Annotated[Path | None, typer.Option(help="As for hubline run.")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in a browser, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the path of the newest run's report, an HTML page.
+
+    Example: hubline report examples/digits/pipeline.yaml --open
+    """
+    from pipeline.report import newest_page
+
+    page = newest_page(file, root)
+    print(json.dumps({"status": "succeeded", "report": str(page)}) if as_json else page)
+    if show:
+        typer.launch(str(page))
+
+
+@app.command()
 def inspect(
     handle: Annotated[
         str, typer.Argument(help="A folder, .tar.gz, gs://, s3://, tfhub.dev or Kaggle handle.", show_default=False)

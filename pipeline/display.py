@@ -12,6 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from components.report.contents import PAGE
 from pipeline.result import Result, Step
 from preprocessing.progress import LOGGER
 
@@ -147,7 +148,8 @@ def show_result(console: Console, result: Result, file: Path) -> None:
         say(f"{'Pushed' if result.newly_pushed else 'Serving, unchanged'}: {result.pushed_model}")
     if result.spans:
         say(f"Spans:  {_spans_text(result.spans, result.dates)}")
-    say(f"Report: {result.report}")
+    page = Path(result.report, PAGE)
+    say(f"Report: {page if page.exists() else f'{result.report} (without {PAGE}; the log says why)'}")
     say(f"Log:    {result.log}")
     if result.status == "succeeded":
         say(f"Next:   hubline predict {result.pushed_model} IMAGE…")

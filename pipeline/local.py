@@ -15,6 +15,7 @@ from tfx.orchestration.portable import launcher
 
 from components.evaluator.decision import DECISION, Decision
 from components.pusher.executor import DESTINATION, PUSHED
+from components.report.contents import Artifacts
 from pipeline.result import Step
 
 
@@ -61,6 +62,22 @@ class Run:
         cached = next(step.cached for step in self.steps if step.id == "Pusher")
         properties = model.custom_properties
         return properties[DESTINATION].string_value or None, properties[PUSHED].int_value == 1 and not cached
+
+    def artifacts(self) -> Artifacts:
+        """Where what the report shows is, as far as the run came."""
+
+        def uri(step: str, key: str) -> str | None:
+            artifact = self._output(step, key)
+            return artifact.uri if artifact else None
+
+        return Artifacts(
+            examples=uri("ExampleGen", "examples"),
+            rows=uri("Embedder", "rows"),
+            statistics=uri("StatisticsGen", "statistics"),
+            anomalies=uri("ExampleValidator", "anomalies"),
+            model_run=uri("Trainer", "model_run"),
+            evaluation=uri("Evaluator", "evaluation"),
+        )
 
     def _launch(self, step: str, launch: Any) -> Any:
         self.current = step

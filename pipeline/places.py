@@ -15,6 +15,11 @@ class Places:
 
     root: Path
 
+    @classmethod
+    def of(cls, path: Path, name: str, root: Path | None) -> "Places":
+        """The places of the pipeline `name` in the file `path`: in `root`, or in `.hubline/<name>` beside the file."""
+        return cls((root or path.parent / ".hubline" / name).absolute())
+
     @contextmanager
     def exclusively(self) -> Iterator[None]:
         """Keeps a second run out while one is at work here; the system lets go when the process ends, however it does.

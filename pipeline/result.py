@@ -36,6 +36,6 @@ class Result(Section):
     failed_step: str | None = None
     error: str | None = None
     report: str
-    """The folder of `report.json`."""
+    """The folder of `report.json` and of the page, `index.html`."""
     log: str
     """The file with the whole log."""

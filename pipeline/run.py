@@ -13,12 +13,14 @@ from rich.console import Console
 from components.pin.pin import pin
 from components.pin.pins import Pins
 from components.pin.spans import to_date
+from components.report.contents import Artifacts
 from pipeline.config import PipelineFile
 from pipeline.display import Display, show_result
 from pipeline.load import load
 from pipeline.output import into_log
 from pipeline.places import Places
 from pipeline.preflight import preflight
+from pipeline.report import write_page
 from pipeline.result import Result, Step
 from preprocessing.errors import RunError, UserError
 
@@ -39,15 +41,17 @@ def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
     """
     file, source = load(path)
     preflight(file, source)
-    places = Places((root or path.parent / ".hubline" / file.name).absolute())
-    folder = places.runs / datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+    places = Places.of(path, file.name, root)
+    began = datetime.now()
+    folder = places.runs / began.strftime("%Y%m%d-%H%M%S-%f")
     log = folder / "run.log"
     with places.exclusively(), into_log(log) as (stdout, stderr):
         console = Console(file=stderr if quiet else stdout)
         console.print(f"{file.name}  {path}", style="bold", highlight=False, markup=False, soft_wrap=True)
-        result, code = _run(file, places, folder, console)
+        result, code, artifacts = _run(file, places, folder, console)
         (folder / "report").mkdir()
         (folder / "report" / "report.json").write_text(result.model_dump_json(indent=2))
+        write_page(result, artifacts, file.name, path, began)
         show_result(console, result, path)
     return result, code
 
@@ -62,7 +66,7 @@ def _collecting_no_garbage() -> Iterator[None]:
         gc.enable()
 
 
-def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> tuple[Result, int]:
+def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> tuple[Result, int, Artifacts]:
     begin = time.monotonic()
     run = None
     status, error, code = "failed", None, 1
@@ -108,4 +112,4 @@ def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> 
         report=str(folder / "report"),
         log=str(folder / "run.log"),
     )
-    return result, code
+    return result, code, run.artifacts() if run else Artifacts()

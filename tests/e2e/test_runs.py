@@ -48,6 +48,8 @@ def test_a_first_run_pushes_a_version(life) -> None:
     assert len(ran(result)) == len(result.steps) == 10
     report = json.loads(Path(result.report, "report.json").read_text())
     assert report == json.loads(result.model_dump_json())
+    page = Path(result.report, "index.html").read_text()
+    assert all(f'<section id="{name}">' in page for name in ("decision", "training", "data", "anomalies", "steps"))
     assert "Component Evaluator is finished." in Path(result.log).read_text()
 
 
@@ -105,6 +107,8 @@ def test_a_schema_that_the_data_does_not_fit_stops_the_run(tmp_path: Path) -> No
     result, code = run(path, None, quiet=True)
     assert (code, result.status, result.failed_step) == (1, "failed", "DataGate")
     assert "train: column 'label'" in str(result.error)
+    page = Path(result.report, "index.html").read_text()
+    assert "Failed in DataGate" in page and '<td class="long">Unexpectedly small value: 0.' in page
 
 
 def start(path: Path, *options: str) -> subprocess.Popen:

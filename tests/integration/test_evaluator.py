@@ -311,7 +311,5 @@ def test_kept_vectors_are_used_where_the_model_knows_them_and_records_that_have_
 
 
 def test_a_model_that_says_something_else_of_kept_rows_than_of_records_is_not_trusted(embedded: Path) -> None:
-    with pytest.raises(
-        RunError, match=r"poor/Format-Serving: of the same records, .* scores that differ"
-    ):
+    with pytest.raises(RunError, match=r"poor/Format-Serving: of the same records, .* scores that differ"):
         evaluate(embedded, embedded, "poor", None)

@@ -71,6 +71,17 @@ def test_the_end_of_a_run_names_the_spans_it_took(spans, days, line: str | None)
     assert said == ([line] if line else [])
 
 
+def test_the_end_of_a_run_names_the_page_or_says_that_there_is_none(tmp_path: Path) -> None:
+    def shown() -> str:
+        console = Console(file=io.StringIO(), width=80)
+        show_result(console, Result(status="interrupted", seconds=4, report=str(tmp_path), log="l"), Path("p.yaml"))
+        return console.file.getvalue()  # type: ignore[attr-defined]
+
+    assert f"Report: {tmp_path} (without index.html; the log says why)\n" in shown()
+    (tmp_path / "index.html").touch()
+    assert f"Report: {tmp_path}/index.html\n" in shown()
+
+
 def test_what_libraries_print_goes_into_the_log_even_from_other_processes(tmp_path: Path) -> None:
     program = f"""
 import os, subprocess, sys

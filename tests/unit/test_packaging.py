@@ -22,7 +22,8 @@ def test_the_wheel_holds_every_module_and_the_command(tmp_path: Path) -> None:
         (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
         assert "hubline = pipeline.cli:main" in wheel.read(entry_points).decode()
     modules = {str(path.relative_to(PROJECT)) for room in ROOMS for path in (PROJECT / room).rglob("*.py")}
-    assert modules | {"pipeline/schema.json"} <= names
+    page = {f"components/report/page.{part}" for part in ("html.j2", "css", "js")}
+    assert modules | {"pipeline/schema.json"} | page <= names
 
 
 def test_the_locks_name_no_address_and_hash_every_package() -> None:

@@ -1,0 +1,176 @@
+"""What the report of a run shows, in plain values. Nothing here imports a library that takes time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from components.evaluator.decision import Decision
+
+if TYPE_CHECKING:  # a run's start waits for this module
+    import numpy as np
+
+PAGE = "index.html"
+"""The name of the report's file."""
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """The folders of the artifacts that the report reads; None where the run did not come so far."""
+
+    examples: str | None = None
+    rows: str | None = None
+    statistics: str | None = None
+    anomalies: str | None = None
+    model_run: str | None = None
+    evaluation: str | None = None
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """How long a step took, or that its earlier result was taken."""
+
+    id: str
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """A run, as far as it came."""
+
+    name: str
+    """The pipeline's."""
+    file: str
+    """The path of the pipeline file."""
+    began: datetime
+    seconds: float
+    status: str
+    """`succeeded`, `not_blessed`, `failed` or `interrupted`."""
+    steps: Sequence[StepTime] = ()
+    failed_step: str | None = None
+    error: str | None = None
+    decision: Decision | None = None
+    pushed_model: str | None = None
+    newly_pushed: bool = False
+    log: str | None = None
+    artifacts: Artifacts = Artifacts()
+
+
+@dataclass(frozen=True)
+class SplitStatistics:
+    """What TFDV found in a column of one split."""
+
+    split: str
+    count: int
+    """Records that have the column."""
+    missing: int
+    figures: Mapping[str, float]
+    """What is known of the values, by its name; which figures there are depends on the column's type."""
+    buckets: Sequence[tuple[float, float, float]] = ()
+    """The histogram of a column of numbers: the bounds of each bucket, and how many values are in it."""
+    top: Sequence[tuple[str, float]] = ()
+    """The most frequent values of a column of strings, and how often each is there."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the data, by split."""
+
+    name: str
+    type: str
+    splits: Sequence[SplitStatistics]
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """One way in which a split does not fit the schema."""
+
+    split: str
+    column: str
+    """Empty where it is the split as a whole."""
+    description: str
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A record that was set aside."""
+
+    file: str
+    record: int | None
+    """Its number in the file, from 0; None where it is about the file."""
+    reason: str
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """The records that were set aside."""
+
+    total: int = 0
+    undecodable: int = 0
+    """Those of them that ingestion had put into a split, and that were found bad when they were first decoded."""
+    reasons: Sequence[tuple[str, int]] = ()
+    """The most frequent reasons, and how many records each set aside."""
+    first: Sequence[SetAside] = ()
+    """The first of them."""
+
+
+@dataclass(frozen=True)
+class Roc:
+    """A receiver operating characteristic of one class against the rest."""
+
+    false_positives: "np.ndarray"
+    """Their rates, float32 of shape [thresholds], ascending."""
+    true_positives: "np.ndarray"
+    """Their rates, likewise."""
+    auc: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A record of the test split, and what the model says of it."""
+
+    record: int
+    """Its number in the test split, from 0."""
+    label: str
+    predicted: str
+    score: float
+    """Of the predicted class."""
+    label_score: float
+    """Of the true class."""
+    origin: str = ""
+    """The data file it came from."""
+    picture: str | None = None
+    """A data URI."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the predictions on the test split come to."""
+
+    classes: Sequence[str]
+    confusion: "np.ndarray | None"
+    """Records, int64 of shape [true class, predicted class]; None where there are too many classes to show."""
+    roc: Mapping[int, Roc]
+    """By class; there is none for a class that all records have, or none."""
+    serving_auc: Mapping[int, float]
+    """Of the version that serves, likewise; empty where none does."""
+    right: Sequence[Sample]
+    """Some that are right: the first of each class."""
+    wrong: Sequence[Sample]
+    """The worst ones: those with the highest scores for a wrong class, the highest first."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the artifacts of a run hold."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Records by split, and under `quarantine` those that came into none."""
+    quarantine: Quarantine = Quarantine()
+    columns: Sequence[Column] = ()
+    anomalies: Sequence[Anomaly] | None = None
+    """None where they were not looked for."""
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """By metric (validation's begin with `val_`), a value for each epoch."""
+    predictions: Predictions | None = None

@@ -1,0 +1,209 @@
+"""From kept predictions to a confusion matrix, ROC curves and samples, in one pass and bounded memory."""
+
+import base64
+import io
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from sklearn.metrics import auc, roc_curve
+
+from components import storage
+from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
+from components.example_gen.manifest import Manifest
+from components.records import read_batches
+from components.report.contents import Predictions, Roc, Sample
+
+_MOST_CLASSES = 1000
+"""With more classes there is neither a confusion matrix nor ROC curves: nobody could read them."""
+_SAMPLES = 24
+_PIXELS = 112
+"""Width and height that the pictures of samples fit into."""
+_SCORES_PER_BATCH = 1 << 19
+_RECORDS_PER_BATCH = 64
+
+# Scores are counted in bins, evenly spaced in log-odds: those of a sure model crowd at 0 and at 1.
+_EDGES = (1 / (1 + np.exp(-np.linspace(-24, 17, 4000)))).astype(np.float32)
+_BINS = len(_EDGES) + 1
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A batch of predictions: `record` and `label` int64 of [batch], scores float32 of [batch, classes]."""
+
+    record: np.ndarray
+    label: np.ndarray
+    candidate: np.ndarray
+    serving: np.ndarray | None
+
+
+def summarize(evaluation: str) -> Predictions | None:
+    """Reads the predictions of an evaluation artifact.
+
+    Returns:
+        What they come to, the samples without their pictures; None where the artifact has none.
+    """
+    files = [f"{evaluation}/predictions/{name}" for name in storage.names(f"{evaluation}/predictions")]
+    if not files:
+        return None
+    with storage.open_binary(f"{evaluation}/classes.json") as file:
+        classes = json.load(file)
+    samples = _Samples(classes)
+    tally = _Tally(len(classes)) if len(classes) <= _MOST_CLASSES else None
+    for batch in _batches(files, len(classes)):
+        predicted = batch.candidate.argmax(axis=1)
+        samples.take(batch, predicted)
+        if tally:
+            tally.take(batch, predicted)
+    return Predictions(
+        classes=classes,
+        confusion=tally.confusion if tally else None,
+        roc=tally.candidate.curves() if tally else {},
+        serving_auc={index: roc.auc for index, roc in tally.serving.curves().items()} if tally else {},
+        right=sorted(samples.right.values(), key=lambda sample: sample.record),
+        wrong=samples.wrong,
+    )
+
+
+def _batches(files: list[str], classes: int) -> Iterator[_Batch]:
+    spec = {
+        RECORD: tf.io.FixedLenFeature([], tf.int64),
+        LABEL: tf.io.FixedLenFeature([], tf.int64),
+        CANDIDATE: tf.io.FixedLenFeature([classes], tf.float32),
+        # Rows of zeros stand where no version serves.
+        SERVING: tf.io.FixedLenFeature([classes], tf.float32, [0.0] * classes),
+    }
+    size = max(1, min(4096, _SCORES_PER_BATCH // classes))
+    for path in files:
+        for _, examples in read_batches(path, size):
+            rows = {name: column.numpy() for name, column in tf.io.parse_example(examples, spec).items()}
+            serving = rows[SERVING] if rows[SERVING].any() else None
+            yield _Batch(rows[RECORD], rows[LABEL], rows[CANDIDATE], serving)
+
+
+class _Scores:
+    """How often a class's score fell into each bin, in all records and in the class's own."""
+
+    def __init__(self, classes: int) -> None:
+        self._all = np.zeros([classes, _BINS], np.int64)
+        self._own = np.zeros([classes, _BINS], np.int64)
+
+    def count(self, labels: np.ndarray, scores: np.ndarray) -> None:
+        bins = np.searchsorted(_EDGES, scores)
+        flat = (np.arange(len(self._all)) * _BINS + bins).ravel()
+        self._all += np.bincount(flat, minlength=self._all.size).reshape(self._all.shape)
+        np.add.at(self._own, (labels, bins[np.arange(len(labels)), labels]), 1)
+
+    def curves(self) -> dict[int, Roc]:
+        rest = self._all - self._own
+        shown = np.flatnonzero(self._own.any(axis=1) & rest.any(axis=1))
+        return {int(index): _roc(self._own[index], rest[index]) for index in shown}
+
+
+def _roc(own: np.ndarray, rest: np.ndarray) -> Roc:
+    truth, bins = np.repeat([1, 0], _BINS), np.tile(np.arange(_BINS), 2)
+    false, true, _ = roc_curve(truth, bins, sample_weight=np.concatenate([own, rest]))
+    return Roc(false.astype(np.float32), true.astype(np.float32), float(auc(false, true)))
+
+
+class _Tally:
+    """What is counted over all predictions; its size grows with the square of the number of classes."""
+
+    def __init__(self, classes: int) -> None:
+        self.confusion = np.zeros([classes, classes], np.int64)
+        self.candidate = _Scores(classes)
+        self.serving = _Scores(classes)
+
+    def take(self, batch: _Batch, predicted: np.ndarray) -> None:
+        np.add.at(self.confusion, (batch.label, predicted), 1)
+        self.candidate.count(batch.label, batch.candidate)
+        if batch.serving is not None:
+            self.serving.count(batch.label, batch.serving)
+
+
+@dataclass
+class _Samples:
+    """The first right prediction of each class, and the worst wrong ones seen so far."""
+
+    classes: list[str]
+    right: dict[int, Sample] = field(default_factory=dict)
+    wrong: list[Sample] = field(default_factory=list)
+
+    def take(self, batch: _Batch, predicted: np.ndarray) -> None:
+        right = predicted == batch.label
+        new = sorted(set(batch.label[right].tolist()) - self.right.keys())
+        for index in new[: _SAMPLES - len(self.right)]:
+            row = int(np.flatnonzero(right & (batch.label == index))[0])
+            self.right[index] = self._sample(batch, row, predicted)
+        rows = np.flatnonzero(~right)
+        scores = batch.candidate[rows, predicted[rows]]
+        worst = rows[np.argsort(-scores, kind="stable")[:_SAMPLES]]
+        found = [*self.wrong, *(self._sample(batch, int(row), predicted) for row in worst)]
+        self.wrong = sorted(found, key=lambda sample: (-sample.score, sample.record))[:_SAMPLES]
+
+    def _sample(self, batch: _Batch, row: int, predicted: np.ndarray) -> Sample:
+        scores, label = batch.candidate[row], int(batch.label[row])
+        return Sample(
+            record=int(batch.record[row]),
+            label=self.classes[label],
+            predicted=self.classes[predicted[row]],
+            score=float(scores[predicted[row]]),
+            label_score=float(scores[label]),
+        )
+
+
+def with_pictures(predictions: Predictions, examples: str) -> Predictions:
+    """The same with the origin of each sample and its picture, where the records have images.
+
+    Args:
+        predictions: What `summarize` gave.
+        examples: The Examples artifact that they were made on.
+    """
+    manifest = Manifest.read(examples)
+    samples = {sample.record: sample for sample in (*predictions.right, *predictions.wrong)}
+    found: dict[int, Sample] = {}
+    first = 0
+    for shard in manifest.of("test"):
+        wanted = {record - first for record in samples if first <= record < first + shard.count}
+        for number, record in _records(f"{examples}/Split-test/{shard.name}", wanted).items():
+            sample = samples[first + number]
+            picture = _picture(record, manifest) if manifest.images else None
+            found[sample.record] = replace(sample, origin=shard.source, picture=picture)
+        first += shard.count
+    return replace(
+        predictions,
+        right=[found.get(sample.record, sample) for sample in predictions.right],
+        wrong=[found.get(sample.record, sample) for sample in predictions.wrong],
+    )
+
+
+def _records(path: str, wanted: Collection[int]) -> dict[int, bytes]:
+    """Some records of a file by their number; the others don't leave TensorFlow's C++."""
+    found: dict[int, bytes] = {}
+    batches = iter(read_batches(path, _RECORDS_PER_BATCH))
+    while len(found) < len(wanted):
+        first, batch = next(batches)
+        found |= {number: batch[number - first].numpy() for number in wanted if first <= number < first + len(batch)}
+    return found
+
+
+def _picture(record: bytes, manifest: Manifest) -> str | None:
+    """The record's first image as a data URI, made smaller where it is large; None where it cannot be had."""
+    if manifest.payload == "sequence_example":
+        features = tf.train.SequenceExample.FromString(record).context
+    else:
+        features = tf.train.Example.FromString(record).features
+    try:
+        original = Image.open(io.BytesIO(features.feature[manifest.images[0]].bytes_list.value[0]))
+        image = original.convert("RGB")
+    except Exception:  # a picture that TensorFlow reads and Pillow does not, or finds too large, is not worth a failure
+        return None
+    # Small pictures are kept as they are; of photographs, JPEGs take a tenth of the space.
+    form = "PNG" if max(image.size) <= _PIXELS else "JPEG"
+    image.thumbnail((_PIXELS, _PIXELS))
+    out = io.BytesIO()
+    image.save(out, form)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(out.getvalue()).decode()}"

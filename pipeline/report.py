@@ -1,0 +1,64 @@
+"""The page of each run: writes it, and finds the newest."""
+
+import traceback
+from datetime import datetime
+from pathlib import Path
+
+from components.report.contents import PAGE, Artifacts, RunReport, StepTime
+from pipeline.load import load
+from pipeline.places import Places
+from pipeline.result import Result
+from preprocessing.errors import UserError
+
+
+def write_page(result: Result, artifacts: Artifacts, name: str, path: Path, began: datetime) -> None:
+    """Writes the page of a run beside its `report.json`. A failure of that goes into the log, and fails no run.
+
+    Args:
+        result: What the run came to.
+        artifacts: What it made.
+        name: The pipeline's name.
+        path: The pipeline file.
+        began: When the run began.
+    """
+    report = RunReport(
+        name=name,
+        file=str(path),
+        began=began,
+        seconds=result.seconds,
+        status=result.status,
+        steps=[StepTime(step.id, step.seconds, step.cached) for step in result.steps],
+        failed_step=result.failed_step,
+        error=result.error,
+        decision=result.decision,
+        pushed_model=result.pushed_model,
+        newly_pushed=result.newly_pushed,
+        log=result.log,
+        artifacts=artifacts,
+    )
+    try:
+        # Imported here: no run waits for these libraries before it begins.
+        from components.report.page import render
+
+        page = render(report)
+        Path(result.report, PAGE).write_text(page, encoding="utf-8")
+    except Exception:  # whatever it is, the model is trained and pushed
+        traceback.print_exc()
+
+
+def newest_page(path: Path, root: Path | None) -> Path:
+    """The page of a pipeline's newest run that has one.
+
+    Args:
+        path: The pipeline file.
+        root: Where the pipeline keeps what it makes, as `hubline run` takes it.
+
+    Raises:
+        UserError: where there is none, or the file is wrong.
+    """
+    file, _ = load(path)
+    runs = Places.of(path, file.name, root).runs
+    pages = sorted(runs.glob(f"*/report/{PAGE}"))
+    if not pages:
+        raise UserError(f"{runs}: no run of {path} has a report here; `hubline run {path}` makes one, or give --root")
+    return pages[-1]

@@ -1,0 +1,150 @@
+"""The report in a real browser that can reach nothing but the file."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from components.report.page import render
+from components.report.read import read
+from tests import make_report
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (BROWSER and DRIVER),
+    reason="no chromium and chromedriver here (on Debian: apt-get install chromium chromium-driver)",
+)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    return make_report.report(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def page(report, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "index.html"
+    path.write_text(render(report), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def browser() -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    # No sandbox, for root in a container; and every name of a host leads nowhere.
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--window-size=1300,900",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def drawn(browser: webdriver.Chrome) -> set[str]:
+    return set(browser.execute_script(
+        "return [...document.querySelectorAll('[data-figure]')].filter(place => place.querySelector('svg.main-svg'))"
+        ".map(place => place.dataset.figure)"
+    ))  # fmt: skip
+
+
+def scroll_through(browser: webdriver.Chrome) -> None:
+    for place in browser.find_elements(By.CSS_SELECTOR, "[data-figure]"):
+        browser.execute_script("arguments[0].scrollIntoView({behavior: 'instant'})", place)
+        WebDriverWait(browser, 20).until(lambda _, place=place: place.find_elements(By.CSS_SELECTOR, "svg.main-svg"))
+
+
+def rows(browser: webdriver.Chrome, table: str) -> list[list[str]]:
+    return [
+        [cell.text for cell in row.find_elements(By.CSS_SELECTOR, "th, td")]
+        for row in browser.find_elements(By.CSS_SELECTOR, f"{table} tbody tr")
+    ]
+
+
+def test_charts_are_drawn_and_tables_filled_with_nothing_from_elsewhere(browser, page, report) -> None:
+    browser.get(page.as_uri())
+    scroll_through(browser)
+    assert drawn(browser) == {"confusion", "roc", "curve-loss", "curve-accuracy", "column-0", "column-1"}
+
+    predictions = read(report.artifacts).predictions
+    assert predictions is not None and predictions.confusion is not None
+    cells = browser.find_elements(By.CSS_SELECTOR, "[data-figure=confusion] .heatmap-label text")
+    assert sorted(cell.text for cell in cells) == sorted(str(n) for n in predictions.confusion.ravel() if n)
+    legend = [item.text for item in browser.find_elements(By.CSS_SELECTOR, "[data-figure=roc] .legendtext")]
+    assert legend == [
+        f"{name} (AUC {predictions.roc[index].auc:.4f})" for index, name in enumerate(make_report.CLASSES)
+    ]
+
+    assert rows(browser, "#counts") == [
+        ["train", "1,199", "92.0 %"], ["validation", "40", "3.1 %"], ["test", "60", "4.6 %"],
+        ["quarantine", "4", "0.3 %"],
+    ]  # fmt: skip
+    assert rows(browser, "#checks")[1] == [
+        "accuracy", f"company={make_report.HOSTILE}", "at_least", "0.7", "0.5000", "0.6250", "failed",
+        "accuracy 0.5000, must be at least 0.7",
+    ]  # fmt: skip
+    assert rows(browser, "#set-aside")[2] == [
+        f"in/{make_report.HOSTILE}", "", "the file ends in the middle of a record",
+    ]  # fmt: skip
+    pictures = browser.find_elements(By.CSS_SELECTOR, ".samples img")
+    assert len(pictures) == len(predictions.right) + len(predictions.wrong)
+    assert all(browser.execute_script("return arguments[0].naturalWidth", picture) == 8 for picture in pictures)
+
+    assert browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)") == []
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize("width", [360, 1300])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_its_window_and_can_be_read(browser, page, width: int, scheme: str) -> None:
+    screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    colours = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", colours)
+    browser.get(page.as_uri())
+    scroll_through(browser)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    # The brightness of what is written, on the page and in a chart, against what it is written on.
+    page_colour, ink, label = browser.execute_script("""
+        const brightness = (element, property) => {
+          const [r, g, b] = getComputedStyle(element)[property].match(/[0-9.]+/g).map(Number);
+          return (0.299 * r + 0.587 * g + 0.114 * b) / 255;
+        };
+        return [brightness(document.body, "backgroundColor"), brightness(document.body, "color"),
+                brightness(document.querySelector("[data-figure=confusion] .xtick text"), "fill")];
+    """)
+    assert (page_colour < 0.2) == (scheme == "dark")
+    assert abs(page_colour - ink) > 0.7 and abs(page_colour - label) > 0.4
+
+
+def test_links_lead_to_their_sections_in_another_pages_frame_too(browser, page, tmp_path: Path) -> None:
+    outside = tmp_path / "dashboard.html"
+    outside.write_text("<iframe sandbox='allow-scripts' width='900' height='500'></iframe>")
+    browser.get(outside.as_uri())
+    frame = browser.find_element(By.TAG_NAME, "iframe")
+    browser.execute_script("arguments[0].srcdoc = arguments[1]", frame, page.read_text())
+    browser.switch_to.frame(frame)
+    link = WebDriverWait(browser, 20).until(lambda it: it.find_elements(By.CSS_SELECTOR, "nav a[href='#training']"))[0]
+    WebDriverWait(browser, 20).until(lambda it: it.execute_script("return document.readyState") == "complete")
+    link.click()
+    WebDriverWait(browser, 20).until(lambda it: "curve-loss" in drawn(it))
+
+
+def test_on_paper_every_chart_is_there(browser, page) -> None:
+    browser.get(page.as_uri())
+    browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
+    assert len(drawn(browser)) == 6
+    assert browser.get_log("browser") == []
