@@ -1,6 +1,8 @@
 """Runs frozen hub modules over examples once, and keeps what they give."""
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 
 import numpy as np
 import tensorflow as tf
@@ -11,13 +13,15 @@ from preprocessing.examples import drop, encode
 from preprocessing.section import Section
 from trainer.augment import augmented
 from trainer.config import Augmentation, Hubs
-from trainer.inputs import PARSED_AT_ONCE, Tensors, bytes_of, pixels_of_one, read_records
+from trainer.inputs import PARSED_AT_ONCE, Tensors, pixels_of_one, read_file
 from trainer.model import Backbone
 from trainer.sink import writing
 from trainer.vectors import column
 
 _BATCH_BYTES = 32 << 20
 """Of pixels as the modules take them, float32. What a module holds between its layers is some tens of times that."""
+
+_MOST = 1024  # examples to a batch
 
 
 class Embedded(Section):
@@ -53,10 +57,12 @@ class Embedder:
             report: Hears how many records more are done.
         """
         self._features = features
-        self._spec = spec
         self._report = report
         self._backbones = {name: Backbone(hub, module_paths[name], features, name) for name, hub in hubs.items()}
-        self._vectors = tf.function(self._run, reduce_retracing=True)
+        # The graph is made once, and reads whatever file the variable names.
+        self._file = tf.Variable("", dtype=tf.string, trainable=False)
+        self._batches = self._read(spec)
+        self._functions: dict[tuple[int, tuple[Augmentation, ...]], Callable] = {}
 
     def embed(
         self, path: str, count: int, output: str, views: int, augment: tuple[Augmentation, ...], seed: int
@@ -71,30 +77,24 @@ class Embedder:
             augment: How they are changed; not at all where this is empty.
             seed: Draws the changes.
         """
+        rows = self._function(views, augment)
         missing = np.ones([count], bool)
+        self._file.assign(path)
         with writing(output) as write:
-            for batch in self._batches(read_records([path], in_order=True)):
-                write(tf.strings.join([batch["row"], self._columns(batch, views, augment, seed)]))
+            for batch in self._batches:
+                write(rows(batch, tf.constant(seed, tf.int64)))
                 missing[batch["number"]] = False
                 self._report(len(batch["number"]))
         undecodable = tuple(np.flatnonzero(missing).tolist())
-        return Embedded(count=count - len(undecodable), undecodable=undecodable, sizes=self._sizes())
+        return Embedded(count=count - len(undecodable), undecodable=undecodable, sizes=self._sizes)
 
-    def _sizes(self) -> dict[str, int]:
-        pixels = {
-            name: tf.TensorSpec([None, *feature.size, feature.channels], tf.uint8)
-            for name, feature in self._features.items()
-        }
-        given = self._vectors.get_concrete_function(pixels).structured_outputs
-        return {name: vectors.shape[1] for name, vectors in given.items()}
-
-    def _batches(self, records: tf.data.Dataset) -> Iterator[Tensors]:
+    def _read(self, spec: ParsingSpec) -> tf.data.Dataset:
         """Batches of `number` (int64), `row` (string), and the pixels by feature, of the records that decode."""
         images = input_columns(self._features)
-        spec = {name: self._spec[name] for name in images}
+        columns = {name: spec[name] for name in images}
 
         def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, Tensors]:
-            parsed = tf.io.parse_example(serialized, spec)
+            parsed = tf.io.parse_example(serialized, columns)
             dense = {name: one_each(values) for name, values in parsed.items()}
             encoded = {name: dense[column_of(name, feature)] for name, feature in self._features.items()}
             return drop(serialized, images), encoded
@@ -103,37 +103,50 @@ class Embedder:
             row, encoded = record
             return {"number": number, "row": row, "pixels": pixels_of_one(self._features, encoded)}
 
-        prepared = (
-            records.batch(PARSED_AT_ONCE)
+        floats = sum(math.prod((*feature.size, feature.channels)) for feature in self._features.values())
+        return (
+            tf.data.Dataset.from_tensors(0)
+            .flat_map(lambda _: read_file(self._file))
+            .batch(PARSED_AT_ONCE)
             .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
             .unbatch()
             .enumerate()
             .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+            .ignore_errors()
+            .batch(max(1, min(_MOST, _BATCH_BYTES // (4 * floats))))
+            .prefetch(1)
         )
-        pixels = prepared.map(lambda example: example["pixels"])
-        size = max(1, min(1024, _BATCH_BYTES // (4 * bytes_of(pixels))))
-        return iter(prepared.ignore_errors().batch(size).prefetch(1))
 
-    def _columns(self, batch: Tensors, views: int, augment: tuple[Augmentation, ...], seed: int) -> tf.Tensor:
-        """The vectors of a batch as serialized tf.Examples."""
-        if not self._backbones:
-            return tf.fill(tf.shape(batch["row"]), "")
-        changed = [self._changed(batch, augment, tf.constant([seed, view], tf.int64)) for view in range(views)]
-        by_view = [self._vectors(pixels) for pixels in changed]
-        return encode({column(name): tf.concat([given[name] for given in by_view], axis=1) for name in by_view[0]})
+    def _function(self, views: int, augment: tuple[Augmentation, ...]) -> Callable:
+        """A batch and a seed to serialized rows, as one graph."""
+        if (views, augment) not in self._functions:
+            signature = [self._batches.element_spec, tf.TensorSpec([], tf.int64)]
+            call = partial(self._rows, views=views, augment=augment)
+            self._functions[views, augment] = tf.function(call, input_signature=signature)
+        return self._functions[views, augment]
 
-    @tf.function(reduce_retracing=True)
-    def _changed(self, batch: Tensors, augment: tuple[Augmentation, ...], seed_and_view: tf.Tensor) -> Tensors:
-        if not augment:
-            return batch["pixels"]
-        drawn_by = tf.reduce_sum(seed_and_view * tf.constant([1, 1 << 32], tf.int64))
+    def _rows(self, batch: Tensors, seed: tf.Tensor, views: int, augment: tuple[Augmentation, ...]) -> tf.Tensor:
+        by_view = [self._vectors(_changed(batch, augment, seed + (view << 32))) for view in range(views)]
+        vectors = {column(name): tf.concat([given[name] for given in by_view], axis=1) for name in self._backbones}
+        return tf.strings.join([batch["row"], encode(vectors)]) if vectors else batch["row"]
 
-        def change(example: tuple[tf.Tensor, Tensors]) -> Tensors:
-            number, pixels = example
-            return {name: augmented(augment, image, tf.stack([drawn_by, number])) for name, image in pixels.items()}
-
-        signature = {name: tf.TensorSpec(image.shape[1:], image.dtype) for name, image in batch["pixels"].items()}
-        return tf.map_fn(change, (batch["number"], batch["pixels"]), fn_output_signature=signature)
-
-    def _run(self, pixels: Tensors) -> Tensors:
+    def _vectors(self, pixels: Tensors) -> Tensors:
         return {name: backbone(pixels) for name, backbone in self._backbones.items()}
+
+    @cached_property
+    def _sizes(self) -> dict[str, int]:
+        given = tf.function(self._vectors).get_concrete_function(self._batches.element_spec["pixels"])
+        return {name: vectors.shape[1] for name, vectors in given.structured_outputs.items()}
+
+
+def _changed(batch: Tensors, augment: tuple[Augmentation, ...], seed: tf.Tensor) -> Tensors:
+    """The pixels of a batch, each image changed in its own way."""
+    if not augment:
+        return batch["pixels"]
+
+    def change(example: tuple[tf.Tensor, Tensors]) -> Tensors:
+        number, pixels = example
+        return {name: augmented(augment, image, tf.stack([seed, number])) for name, image in pixels.items()}
+
+    signature = {name: tf.TensorSpec(image.shape[1:], image.dtype) for name, image in batch["pixels"].items()}
+    return tf.map_fn(change, (batch["number"], batch["pixels"]), fn_output_signature=signature)

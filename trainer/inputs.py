@@ -31,11 +31,12 @@ def read_records(files: Sequence[str], in_order: bool = False) -> tf.data.Datase
             same every time.
     """
     return tf.data.Dataset.from_tensor_slices(list(files)).interleave(
-        _read_file, cycle_length=1 if in_order else min(len(files), 16), num_parallel_calls=tf.data.AUTOTUNE
+        read_file, cycle_length=1 if in_order else min(len(files), 16), num_parallel_calls=tf.data.AUTOTUNE
     )
 
 
-def _read_file(file: tf.Tensor) -> tf.data.Dataset:
+def read_file(file: tf.Tensor) -> tf.data.Dataset:
+    """The serialized records of one TFRecord file, in order; GZIP where its name, a scalar string, ends in `.gz`."""
     compression = tf.where(tf.strings.regex_full_match(file, r".*\.gz"), "GZIP", "")
     return tf.data.TFRecordDataset(file, compression_type=compression)
 

@@ -10,13 +10,13 @@ import tensorflow_hub as tf_hub
 from preprocessing import image
 from preprocessing.config import Features
 from preprocessing.errors import UserError
-from trainer.autograph import leave_keras_alone
+from trainer.autograph import leave_libraries_alone
 from trainer.config import Head, Hub, Hubs, Model, Optimizer
 from trainer.inputs import Tensors
 from trainer.module import by_name, inspect, output_name, signature_name
 
 # Before any of Keras is called: to try a module out, to train, in a test.
-leave_keras_alone()
+leave_libraries_alone()
 
 
 @dataclass(frozen=True)

@@ -92,9 +92,9 @@ def main() -> None:
     digits = load_digits()
     images = (digits.images * (255 / 16)).round().astype(np.uint8)
     if not (HERE / "modules" / "digits" / "saved_model.pb").exists():
-        from trainer.autograph import leave_keras_alone
+        from trainer.autograph import leave_libraries_alone
 
-        leave_keras_alone()
+        leave_libraries_alone()
         train_module(images[:FOR_THE_MODULE], digits.target[:FOR_THE_MODULE], HERE / "modules" / "digits")
     if not (HERE / "data").exists():
         unfinished = HERE / "data.unfinished"

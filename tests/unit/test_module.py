@@ -9,7 +9,7 @@ import tensorflow as tf
 from preprocessing.config import ImageFeature
 from preprocessing.errors import UserError
 from tests import make
-from trainer.autograph import leave_keras_alone
+from trainer.autograph import leave_libraries_alone
 from trainer.config import Hub
 from trainer.model import Backbone, try_out
 from trainer.module import Module, Tensor, Variable, check_fits, inspect
@@ -51,7 +51,7 @@ def test_a_reusable_saved_model(reusable: Path) -> None:
 
 
 def test_a_keras_model_saved_as_a_module(tmp_path: Path) -> None:
-    leave_keras_alone()
+    leave_libraries_alone()
     layers = tf.keras.layers
     model = tf.keras.Sequential([layers.Input([4]), layers.Dense(2, name="d"), layers.BatchNormalization(name="n")])
     tf.saved_model.save(model, str(tmp_path / "keras"))

@@ -209,7 +209,7 @@ def test_the_page_says_what_was_decided_and_why(whole) -> None:
     assert "ExampleGen cached 2.5 Trainer done 61.2 Evaluator done 9.0" in text
     assert "validation company Examples contain values missing from the schema" in text
     assert findings.predictions is not None
-    assert f"{findings.predictions.roc[0].auc:.4f}" in text and "quarantine 3 0.2 %" in text
+    assert f"{findings.predictions.roc[0].auc:.4f}" in text and "quarantine 4 0.3 %" in text
 
 
 def test_the_legend_of_roc_has_the_areas(whole) -> None:
