@@ -32,7 +32,7 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
         places: Where artifacts, metadata and checkpoints go.
     """
     modules = {name: HubModule(name, hub, file.features, pins.modules[name]) for name, hub in file.hubs.items()}
-    example_gen = ExampleGen(pins.files, file.data, file.features, file.label)
+    example_gen = ExampleGen(pins.files, file.data, file.features, file.label, str(places.store))
     example_gen.add_upstream_nodes(modules.values())  # a module that does not fit is found before any data is read
     examples = example_gen.outputs["examples"]
 
@@ -80,5 +80,11 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(places.metadata)),
         components=[*modules.values(), *data_steps, *model_steps],
         enable_cache=True,
-        beam_pipeline_args=["--direct_running_mode=in_memory", "--direct_num_workers=1"],
+        # Naming an image, which no local runner looks at, keeps TFX from packing itself up for workers that lack it:
+        # that is a build in a process of its own, seconds long, in every step that uses Beam.
+        beam_pipeline_args=[
+            "--direct_running_mode=in_memory",
+            "--direct_num_workers=1",
+            "--sdk_container_image=none",
+        ],
     )

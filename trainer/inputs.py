@@ -13,9 +13,17 @@ Tensors = dict[str, tf.Tensor]
 
 
 def read_records(files: Sequence[str]) -> tf.data.Dataset:
-    """The serialized records of some GZIP TFRecord files, several read at once, in the same order every time."""
+    """The serialized records of some TFRecord files, several read at once, in the same order every time.
+
+    A file is GZIP where its name ends in `.gz`, else plain.
+    """
+
+    def read(file: tf.Tensor) -> tf.data.Dataset:
+        compression = tf.where(tf.strings.regex_full_match(file, r"(?s).*\.gz"), "GZIP", "")
+        return tf.data.TFRecordDataset(file, compression_type=compression)
+
     return tf.data.Dataset.from_tensor_slices(list(files)).interleave(
-        lambda file: tf.data.TFRecordDataset(file, compression_type="GZIP"),
+        read,
         cycle_length=min(len(files), 16),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
