@@ -96,6 +96,19 @@ def link(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
+def refer(source: str, target: str) -> None:
+    """Puts a file that is not ours at a second place: like `link`, but by a symbolic link on another file system."""
+    if is_remote(source) or is_remote(target):
+        link(source, target)
+        return
+    file = Path(source).resolve()  # the file itself, where the path is a symbolic link
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(file, target)
+    except OSError:  # another file system, one without hard links, or a file of another user
+        Path(target).symlink_to(file)
+
+
 def files_below(folder: str) -> list[str]:
     """The files in a folder and its folders, as sorted paths relative to it."""
     return sorted(_walk(folder))

@@ -37,7 +37,7 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
         for name, hub in file.hubs.items()
     }
     modules = {name: module.outputs["model"] for name, module in hub_modules.items()}
-    example_gen = ExampleGen(pins.files, file.data, file.features, file.label)
+    example_gen = ExampleGen(pins.files, file.data, file.features, file.label, str(places.store))
     example_gen.add_upstream_nodes(hub_modules.values())  # a module that does not fit is found before any data is read
     examples = example_gen.outputs["examples"]
 
@@ -100,5 +100,11 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(places.metadata)),
         components=[*hub_modules.values(), *data_steps, *model_steps],
         enable_cache=True,
-        beam_pipeline_args=["--direct_running_mode=in_memory", "--direct_num_workers=1"],
+        # Naming an image, which no local runner looks at, keeps TFX from packing itself up for workers that lack it:
+        # that is a build in a process of its own, seconds long, in every step that uses Beam.
+        beam_pipeline_args=[
+            "--direct_running_mode=in_memory",
+            "--direct_num_workers=1",
+            "--sdk_container_image=none",
+        ],
     )

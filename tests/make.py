@@ -35,6 +35,14 @@ def record(**columns: bytes | str | int | float | tf.train.Feature) -> bytes:
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
 
+def sequence(example: bytes, steps: int = 3) -> bytes:
+    """A serialized tf.SequenceExample with the columns of a tf.Example in its context."""
+    message = tf.train.SequenceExample(context=tf.train.Example.FromString(example).features)
+    for step in range(steps):
+        message.feature_lists.feature_list["steps"].feature.add().CopyFrom(feature(step))
+    return message.SerializeToString()
+
+
 def labelled(count: int, classes: Sequence[str | int] = (0, 1)) -> list[bytes]:
     """Records whose images tell their class: class k is k-th darkest, with noise."""
     rng = np.random.default_rng(0)

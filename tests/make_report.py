@@ -60,9 +60,8 @@ def examples(folder: Path, labels: np.ndarray) -> Path:
                for split, count in (("train", 1200), ("validation", 40))]  # fmt: skip
     Manifest(shards=tuple(shards), images=("photo",), quarantined=3).write(str(folder))
     bad = [{"file": "in/a.gz", "record": number, "reason": "it has no label 'label'"} for number in (7, 9)]
-    bad.append({"file": f"in/{HOSTILE}", "record": None, "reason": "the file ends in the middle of a record"})
-    (folder / "quarantine").mkdir()
-    (folder / "quarantine" / "quarantine.jsonl").write_text("".join(json.dumps(line) + "\n" for line in bad))
+    bad.append({"file": f"in/{HOSTILE}", "record": 11, "reason": "the file ends in the middle of a record"})
+    (folder / "quarantine.jsonl").write_text("".join(json.dumps(line) + "\n" for line in bad))
     return folder
 
 
@@ -120,7 +119,7 @@ def report(folder: Path) -> RunReport:
     broken = RowFile(split="train", name="data-00000-of-00001", records=1200, count=1199, undecodable=(4,))
     Rows(files=(broken,), sizes={}, recipe="", embedded=(), views=1).write(str(rows))
     line = {"file": "in/a.gz", "record": 4, "reason": "its image 'photo' does not decode"}
-    (rows / "undecodable.jsonl").write_text(json.dumps(line) + "\n")
+    (rows / "quarantine.jsonl").write_text(json.dumps(line) + "\n")
     model_run.mkdir()
     curves = {"loss": [1.0, 0.5, 0.25], "accuracy": [0.3, 0.6, 0.8]}
     curves |= {"val_loss": [1.1, 0.7, 0.6], "val_accuracy": [0.3, 0.5, 0.7]}

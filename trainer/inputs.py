@@ -37,7 +37,7 @@ def read_records(files: Sequence[str], in_order: bool = False) -> tf.data.Datase
 
 def read_file(file: tf.Tensor) -> tf.data.Dataset:
     """The serialized records of one TFRecord file, in order; GZIP where its name, a scalar string, ends in `.gz`."""
-    compression = tf.where(tf.strings.regex_full_match(file, r".*\.gz"), "GZIP", "")
+    compression = tf.where(tf.strings.regex_full_match(file, r"(?s).*\.gz"), "GZIP", "")
     return tf.data.TFRecordDataset(file, compression_type=compression)
 
 

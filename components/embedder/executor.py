@@ -8,7 +8,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components import storage
+from components import quarantine, storage
 from components.artifacts import read_schema
 from components.code import code_digest
 from components.config import SPLITS, BadRecords
@@ -16,7 +16,7 @@ from components.embedder.manifest import RowFile, Rows
 from components.example_gen.blame import undecodable
 from components.example_gen.manifest import Manifest, ShardFile
 from components.hub_module import channels
-from components.quarantine import QUARANTINE, SetAside, read_set_aside, refuse_too_many, write_set_aside
+from components.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
 from components.store import Store, key
 from preprocessing.columns import input_columns, parsing_spec
 from preprocessing.config import Features
@@ -28,9 +28,6 @@ from trainer.config import Augmentation, Hubs
 from trainer.embed import Embedded, Embedder
 from trainer.phases import Kept
 
-UNDECODABLE = "undecodable.jsonl"
-"""The file in the artifact that lists the records that were set aside here."""
-
 _ROWS, _EMBEDDED = "rows", "embedded.json"
 
 
@@ -38,7 +35,8 @@ class Executor(base_executor.BaseExecutor):
     """Embeds each shard that the store does not hold yet."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills `rows`: TFRecords in `Split-<name>/`, named as the shards are, `rows.json`, `undecodable.jsonl`.
+        """Fills `rows`: TFRecords in `Split-<name>/`, named as the shards are, `rows.json`, and the list of what
+        does not decode.
 
         Raises:
             DataError: where images do not decode, and more of them than `bad_records` allows.
@@ -72,7 +70,7 @@ class Executor(base_executor.BaseExecutor):
         rows.write(artifact.uri)
         set_aside = list(_set_aside(examples.uri, manifest, rows))
         _judge(set_aside, BadRecords.model_validate_json(exec_properties["bad_records"]), manifest)
-        write_set_aside(f"{artifact.uri}/{UNDECODABLE}", set_aside)
+        write_set_aside(f"{artifact.uri}/{quarantine.FILE}", set_aside)
 
 
 class _Work:
@@ -129,19 +127,15 @@ class _Work:
 
 def _set_aside(examples: str, manifest: Manifest, rows: Rows) -> Iterator[SetAside]:
     """The records that have no row, with what is wrong with each."""
-    sources = dict.fromkeys(
-        shard.source
-        for shard, file in zip(manifest.shards, rows.files, strict=True)
-        if file.undecodable
-    )  # fmt: skip
-    before = {(entry.file, entry.record) for entry in read_set_aside(f"{examples}/{QUARANTINE}")} if sources else set()
+    pairs = zip(manifest.shards, rows.files, strict=True)
+    sources = dict.fromkeys(shard.source for shard, file in pairs if file.undecodable)
+    before = {(entry.file, entry.record) for entry in read_set_aside(f"{examples}/{quarantine.FILE}")}
     for source in sources:
         yield from (entry for entry in undecodable(source, manifest.images) if (source, entry.record) not in before)
 
 
 def _judge(set_aside: list[SetAside], bad_records: BadRecords, manifest: Manifest) -> None:
     if set_aside and bad_records.policy == "fail":
-        first = set_aside[0]
-        raise DataError(f"{first.file}: record {first.record} (counted from 0): {first.reason}")
+        raise DataError(str(set_aside[0]))
     total = manifest.quarantined + sum(manifest.counts.values())
-    refuse_too_many(set_aside, manifest.quarantined + len(set_aside), total, bad_records.max_fraction)
+    refuse_too_many(manifest.quarantined + len(set_aside), total, bad_records.max_fraction, set_aside)

@@ -1,25 +1,38 @@
-"""Finds the record behind a failure that TensorFlow reported without naming one."""
+"""Finds the records behind what did not decode."""
+
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from components.example_gen.manifest import Manifest
-from components.records import read_batches
-from preprocessing.errors import DataError, tensorflow_reason
+from components.quarantine import SetAside
+from components.salvage import salvage
+from preprocessing.errors import tensorflow_reason
 
 
-def undecodable(manifest: Manifest) -> DataError | None:
-    """An error that names the first record with an image that does not decode; None where all do.
+def undecodable(path: str, images: Sequence[str]) -> Iterator[SetAside]:
+    """The records of a data file with an image that does not decode, and why.
 
-    Reads the sources again, record by record: for the way to a message only.
+    Reads the file record by record: for the way to a message only. Damaged records are passed over.
+
+    Args:
+        path: The file.
+        images: Columns of encoded images.
     """
-    for path in manifest.sources:
-        for first, batch in read_batches(path):
-            for number, record in enumerate(batch.numpy(), start=first):
-                columns = tf.train.Example.FromString(record).features.feature
-                for column in manifest.images:
-                    try:
-                        tf.io.decode_image(columns[column].bytes_list.value[0], channels=3, expand_animations=False)
-                    except tf.errors.InvalidArgumentError as error:
-                        fault = f"its image '{column}' does not decode: {tensorflow_reason(error)}"
-                        return DataError(f"{path}: record {number} (counted from 0): {fault}")
+    for number, record in enumerate(salvage(path)):
+        fault = None if record.fault else _fault(record.data, images)
+        if fault:
+            yield SetAside(file=path, record=number, reason=fault)
+
+
+def _fault(record: bytes, images: Sequence[str]) -> str | None:
+    try:
+        columns = tf.train.Example.FromString(record).features.feature
+    except Exception:  # the protobuf versions of the two stacks raise different types
+        return None
+    for column in images:
+        for image in columns[column].bytes_list.value:
+            try:
+                tf.io.decode_image(image, channels=3, expand_animations=False)
+            except tf.errors.InvalidArgumentError as error:
+                return f"its image '{column}' does not decode: {tensorflow_reason(error)}"
     return None

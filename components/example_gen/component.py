@@ -19,6 +19,8 @@ class ExampleGenSpec(component_spec.ComponentSpec):
         "files": component_spec.ExecutionParameter(type=str),
         "split": component_spec.ExecutionParameter(type=str),
         "contract": component_spec.ExecutionParameter(type=str),
+        "bad_records": component_spec.ExecutionParameter(type=str),
+        "store": component_spec.ExecutionParameter(type=str),
         "code": component_spec.ExecutionParameter(type=str),
     }
     INPUTS: dict = {}
@@ -31,19 +33,22 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
     SPEC_CLASS = ExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
-    def __init__(self, files: Files, data: Data, features: Features, label: Label) -> None:
+    def __init__(self, files: Files, data: Data, features: Features, label: Label, store: str) -> None:
         """The step `ExampleGen`.
 
         Args:
             files: The pinned data files.
-            data: Says how records are split.
+            data: Says how records are split, and what becomes of bad ones.
             features: Says which columns hold what.
             label: Says what a record's label may be.
+            store: The folder that keeps what came of each file, for later runs.
         """
         spec = ExampleGenSpec(
             files=files.to_property(),
             split=data.split.to_property() if isinstance(data.split, HashSplit) else "",
             contract=Contract.of(features, label).to_property(),
+            bad_records=data.bad_records.to_property(),
+            store=store,
             code=code_digest("components.example_gen.executor"),
             examples=types.Channel(type=standard_artifacts.Examples),
         )

@@ -1,9 +1,10 @@
 """What every record must hold, and which record does not."""
 
+from typing import Literal
+
 import tensorflow as tf
 
 from preprocessing.config import Features, Label, column_of
-from preprocessing.errors import DataError
 from preprocessing.section import Section
 
 IMAGE_MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GIF8", "BMP": b"BM"}
@@ -27,90 +28,75 @@ class Contract(Section):
         return cls(images=tuple(images), label=label.column, classes=label.classes)
 
 
-class Checker:
-    """Holds the records of a file to a contract, in TensorFlow's C++ as long as all is well."""
+class Kind(Section):
+    """What sort of records a file holds."""
 
-    def __init__(self, contract: Contract, path: str) -> None:
-        self._contract = contract
-        self._path = path
-        self._spec: dict[str, tf.io.VarLenFeature] | None = None
-
-    @property
-    def label_type(self) -> str | None:
-        """`string` or `int64`, as the labels of the file are; None where it has no record."""
-        return self._spec[self._contract.label].dtype.name if self._spec else None
-
-    def check(self, first: int, batch: tf.Tensor) -> None:
-        """Checks a batch of serialized records whose first one has the number `first`.
-
-        Raises:
-            DataError: names the file and the first record that breaks the contract, and how.
-        """
-        if self._spec is None:
-            self._spec = self._spec_like(batch[0].numpy())
-        try:
-            sound = self._spec is not None and bool(self._is_sound(tf.io.parse_example(batch, self._spec)))
-        except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # the latter where the message quotes the record
-            sound = False
-        if not sound:
-            self._blame(first, batch)
-
-    def _spec_like(self, record: bytes) -> dict[str, tf.io.VarLenFeature] | None:
-        """How to parse the columns of the contract, with the label's dtype as in this record."""
-        try:
-            kind = tf.train.Example.FromString(record).features.feature[self._contract.label].WhichOneof("kind")
-        except Exception:  # the protobuf versions of the two stacks raise different types
-            return None
-        dtype = {"bytes_list": tf.string, "int64_list": tf.int64}.get(kind or "")
-        if dtype is None:
-            return None
-        return {
-            **{column: tf.io.VarLenFeature(tf.string) for column in self._contract.images},
-            self._contract.label: tf.io.VarLenFeature(dtype),
-        }
-
-    def _is_sound(self, parsed: dict[str, tf.SparseTensor]) -> tf.Tensor:
-        sound = tf.constant(True)
-        for column in parsed.values():
-            # One value in each row: the rows that have values are all rows, in order, once.
-            rows = tf.range(column.dense_shape[0])
-            sound &= tf.shape(column.values, tf.int64)[0] == column.dense_shape[0] and tf.reduce_all(
-                column.indices[:, 0] == rows
-            )
-        for name in self._contract.images:
-            starts = [tf.strings.substr(parsed[name].values, 0, len(magic)) == magic for magic in IMAGE_MAGIC.values()]
-            sound &= tf.reduce_all(tf.reduce_any(tf.stack(starts), axis=0))
-        labels = parsed[self._contract.label].values
-        if labels.dtype == tf.string:
-            # Not empty, no line breaks, and valid UTF-8: transcoding it changes nothing.
-            same = tf.strings.unicode_transcode(labels, "UTF-8", "UTF-8") == labels
-            sound &= tf.reduce_all(same & tf.strings.regex_full_match(labels, r"[^\r\n]+"))
-        if self._contract.classes is not None:
-            if labels.dtype == tf.string:
-                known = tf.constant(list(self._contract.classes))
-                sound &= tf.reduce_all(tf.reduce_any(labels[:, tf.newaxis] == known, axis=1))
-            else:
-                sound &= tf.reduce_all((labels >= 0) & (labels < len(self._contract.classes)))
-        return sound
-
-    def _blame(self, first: int, batch: tf.Tensor) -> None:
-        dtype = self._spec[self._contract.label].dtype if self._spec else None
-        for number, record in enumerate(batch.numpy(), start=first):
-            fault = find_fault(record, self._contract, dtype)
-            if fault:
-                raise DataError(f"{self._path}: record {number} (counted from 0): {fault}")
-        raise DataError(
-            f"{self._path}: records {first} to {first + len(batch) - 1}: these cannot be parsed as tf.Examples"
-        )
+    payload: Literal["example", "sequence_example"]
+    """`tf.Example`s, or `tf.SequenceExample`s whose context holds the columns."""
+    label: Literal["string", "int64"]
+    """The dtype of the labels."""
 
 
-def find_fault(record: bytes, contract: Contract, label_dtype: tf.DType | None = None) -> str | None:
+def kind_of(record: bytes, contract: Contract) -> Kind:
+    """The kind of a serialized record that keeps the contract."""
+    # A context is, in bytes, what the features of an Example are: the same field, of the same type.
+    sequence = tf.train.SequenceExample.FromString(record)
+    label = sequence.context.feature[contract.label].WhichOneof("kind")
+    return Kind(
+        payload="sequence_example" if sequence.HasField("feature_lists") else "example",
+        label="string" if label == "bytes_list" else "int64",
+    )
+
+
+def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
+    """Which records keep the contract, in TensorFlow's C++; `find_fault` says the same of one, with the reason.
+
+    Args:
+        records: Serialized, string of shape [batch].
+        contract: What they must hold.
+        kind: What the records of this file are.
+
+    Returns:
+        Booleans of shape [batch].
+
+    Raises:
+        tf.errors.InvalidArgumentError: where one is no `tf.Example`, or a column of it is of another type.
+    """
+    dtypes = {name: tf.string for name in contract.images} | {contract.label: tf.as_dtype(kind.label)}
+    spec = {name: tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64) for name, dtype in dtypes.items()}
+    parsed = tf.io.parse_example(records, spec)
+    sound = _single(parsed[contract.label], _are_labels(parsed[contract.label].values, contract.classes))
+    for name in contract.images:
+        starts = [tf.strings.substr(parsed[name].values, 0, len(magic)) == magic for magic in IMAGE_MAGIC.values()]
+        sound &= _single(parsed[name], tf.reduce_any(tf.stack(starts), axis=0))
+    return sound
+
+
+def _single(column: tf.RaggedTensor, fit: tf.Tensor) -> tf.Tensor:
+    """Which rows have one value, and a fit one. `fit` is for the values of all rows, one after the other."""
+    # The first value of an empty row at the end is none; the one added stands for it.
+    first = tf.gather(tf.concat([fit, [False]], axis=0), column.row_starts())
+    return (column.row_lengths() == 1) & first
+
+
+def _are_labels(labels: tf.Tensor, classes: tuple[str, ...] | None) -> tf.Tensor:
+    if labels.dtype != tf.string:
+        return (labels >= 0) & (labels < len(classes)) if classes is not None else tf.ones_like(labels, tf.bool)
+    # Not empty, no line breaks, and valid UTF-8: transcoding it changes nothing.
+    same = tf.strings.unicode_transcode(labels, "UTF-8", "UTF-8") == labels
+    fit = same & tf.strings.regex_full_match(labels, r"[^\r\n]+")
+    if classes is not None:
+        fit &= tf.reduce_any(labels[:, tf.newaxis] == tf.constant(list(classes)), axis=1)
+    return fit
+
+
+def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> str | None:
     """What is wrong with one serialized record, in words; None where nothing is.
 
     Args:
         record: The record's bytes.
         contract: What it must hold.
-        label_dtype: The dtype of the labels before it in the file, if any.
+        kind: What the records before it in the file are, if any.
     """
     try:
         columns = tf.train.Example.FromString(record).features.feature
@@ -120,7 +106,7 @@ def find_fault(record: bytes, contract: Contract, label_dtype: tf.DType | None =
         fault = _image_fault(columns, column)
         if fault:
             return fault
-    return _label_fault(columns, contract, label_dtype)
+    return _label_fault(columns, contract, kind)
 
 
 def _values(columns: dict, name: str) -> list:
@@ -150,7 +136,7 @@ def _image_fault(columns: dict, name: str) -> str | None:
     return None
 
 
-def _label_fault(columns: dict, contract: Contract, dtype: tf.DType | None) -> str | None:
+def _label_fault(columns: dict, contract: Contract, kind: Kind | None) -> str | None:
     name = contract.label
     fault = _count_fault(columns, name, "label")
     if fault:
@@ -158,7 +144,7 @@ def _label_fault(columns: dict, contract: Contract, dtype: tf.DType | None) -> s
     (value,) = _values(columns, name)
     if isinstance(value, float):
         return f"its label '{name}' is the float {value:g}; a class is an integer or a string"
-    if dtype is not None and isinstance(value, bytes) != (dtype == tf.string):
+    if kind is not None and isinstance(value, bytes) != (kind.label == "string"):
         return f"its label '{name}' is {value!r}, of another type than the labels before it"
     if isinstance(value, bytes) and not _is_name(value):
         return f"its label '{name}' is {value!r}; a class name is a line of UTF-8 text, and not empty"

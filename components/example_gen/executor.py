@@ -1,81 +1,189 @@
 """What ExampleGen does when it runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import apache_beam as beam
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
-from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components.config import SPLITS, HashSplit
+from components import quarantine, storage
+from components.config import SPLITS, BadRecords, HashSplit
 from components.example_gen.contract import Contract
-from components.example_gen.ingest import Ingested, Shard, ingest
-from components.example_gen.manifest import Manifest
+from components.example_gen.ingest import QUARANTINE, Ingested, Job, ingest
+from components.example_gen.manifest import Manifest, ShardFile
 from components.pin.pins import Files
+from components.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
+from components.store import Store, key
 from preprocessing.errors import DataError
+from preprocessing.progress import report
+
+_INGESTED = "ingested.json"
+_PAYLOADS = {
+    "example": example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE,
+    "sequence_example": example_gen_pb2.PayloadFormat.FORMAT_TF_SEQUENCE_EXAMPLE,
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file to ingest, and where in the store its result goes."""
+
+    job: Job
+    name: str
+    """Its number among the files, as the names of the files in the artifact have it."""
+    key: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one file, and where it is."""
+
+    task: Task
+    folder: str
+    ingested: Ingested
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Ingests each file as a shard of its own, so that nothing is reshuffled."""
+    """Ingests the files that the store has not yet, and makes the artifact of what the store has."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills the `examples` artifact: GZIP TFRecords in `Split-<name>/`, and `manifest.json`."""
+        """Fills the `examples` artifact.
+
+        TFRecords in `Split-<name>/`, plain or as they came, `manifest.json`, and where records were set aside, their
+        bytes in `quarantine/` and their list beside it.
+        """
         artifact = artifact_utils.get_single_instance(output_dict["examples"])
         artifact.split_names = artifact_utils.encode_split_names(list(SPLITS))
-        examples_utils.set_payload_format(artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
-        examples_utils.set_file_format(artifact, "tfrecords_gzip")
-        for split in SPLITS:
-            fileio.makedirs(artifact_utils.get_split_uri([artifact], split))
+        bad_records = BadRecords.model_validate_json(exec_properties["bad_records"])
+        tasks = list(_tasks(exec_properties, bad_records))
+        results = self._ingest(Store(exec_properties["store"]), tasks)
+        split = tasks[0].job.split
+        payload = _one_kind(results)
+        set_aside = sum(result.ingested.set_aside for result in results)
+        total = set_aside + sum(part.count for result in results for part in result.ingested.parts)
+        refuse_too_many(set_aside, total, bad_records.max_fraction, _set_aside(results))
+        manifest = Manifest(
+            shards=tuple(chain.from_iterable(_link(result, artifact) for result in results)),
+            images=tasks[0].job.contract.images,
+            payload=payload,
+            quarantined=set_aside,
+        )
+        _refuse_empty(manifest.counts, split)
+        _link_quarantine(results, artifact)
+        # No file format is set: TFX knows no name for a plain file's, and its readers tell GZIP by the suffix `.gz`.
+        examples_utils.set_payload_format(artifact, _PAYLOADS[payload])
+        manifest.write(artifact.uri)
 
-        files = Files.model_validate_json(exec_properties["files"])
-        shares = HashSplit.model_validate_json(exec_properties["split"]) if exec_properties["split"] else None
-        contract = Contract.model_validate_json(exec_properties["contract"])
-        shards = list(_shards(files, shares, contract, artifact))
+    def _ingest(self, store: Store, tasks: Sequence[Task]) -> list[Result]:
+        missing = [task for task in tasks if not store.find(task.key)]
+        complaints = f"{self._get_tmp_dir()}/complaints"
+        if missing:
+            try:
+                with self._make_beam_pipeline() as pipeline:
+                    (
+                        pipeline
+                        | "Files" >> beam.Create(missing)
+                        | "Spread" >> beam.Reshuffle()
+                        | "Ingest" >> beam.ParDo(_Ingest(store, complaints, len(missing)))
+                    )
+            except Exception as error:
+                # Beam's runners add words of their own to what is raised in a worker, and some hand on nothing else.
+                for name in storage.names(complaints):
+                    raise DataError(_text(f"{complaints}/{name}")) from error
+                raise
+        return [_result(store, task) for task in tasks]
 
-        ingested = self._ingest(shards)
-        _refuse_mixed(ingested)
-        counts = {split: sum(file.counts.get(split, 0) for file in ingested) for split in SPLITS}
-        _refuse_empty(counts, shares)
-        sources = tuple(shard.path for shard in shards)
-        Manifest(sources=sources, images=contract.images, counts=counts).write(artifact.uri)
 
-    def _ingest(self, shards: list[Shard]) -> list[Ingested]:
-        lines = f"{self._get_tmp_dir()}/ingested"
+class _Ingest(beam.DoFn):
+    """Puts what comes of a file into the store."""
+
+    def __init__(self, store: Store, complaints: str, total: int) -> None:
+        self._store = store
+        self._complaints = complaints
+        self._total = total
+        self._done = 0
+
+    def process(self, task: Task) -> Iterator[str]:
         try:
-            with self._make_beam_pipeline() as pipeline:
-                (
-                    pipeline
-                    | "Files" >> beam.Create(shards)
-                    | "Spread" >> beam.Reshuffle()
-                    | "Ingest" >> beam.Map(ingest)
-                    | "Line" >> beam.Map(Ingested.to_property)
-                    | "Write" >> beam.io.WriteToText(lines, num_shards=1, shard_name_template="")
-                )
+            with self._store.making(task.key) as folder:
+                ingested = ingest(task.job, folder)
+                storage.write_bytes(f"{folder}/{_INGESTED}", ingested.to_property().encode())
         except DataError as error:
-            # Beam adds the name of its transform to the message of whatever is raised in one.
-            raise DataError(str(error).removesuffix(" [while running 'Ingest']")) from error
-        with fileio.open(lines, "r") as file:
-            return [Ingested.model_validate_json(line) for line in file]
+            storage.write_bytes(f"{self._complaints}/{task.key}", str(error).encode())
+            raise
+        self._done += 1
+        report(self._done, self._total, "files")
+        yield task.key
 
 
-def _shards(files: Files, split: HashSplit | None, contract: Contract, artifact: Any) -> Iterable[Shard]:
+def _tasks(exec_properties: dict[str, Any], bad_records: BadRecords) -> Iterator[Task]:
+    files = Files.model_validate_json(exec_properties["files"])
+    split = HashSplit.model_validate_json(exec_properties["split"]) if exec_properties["split"] else None
+    contract = Contract.model_validate_json(exec_properties["contract"])
     for group, pinned in files.by_split.items():
         for number, file in enumerate(pinned):
-            name = f"data-{number:05d}-of-{len(pinned):05d}.gz"
-            targets = {
-                target: f"{artifact_utils.get_split_uri([artifact], target)}/{name}"
-                for target in (SPLITS if split else (group,))
-            }
-            yield Shard(path=file.path, targets=targets, split=split, contract=contract)
+            job = Job(file=file, group=group, split=split, contract=contract, policy=bad_records.policy)
+            entry = key("ingested", job.model_dump(mode="json"), exec_properties["code"])
+            yield Task(job=job, name=f"{number:05d}-of-{len(pinned):05d}", key=entry)
 
 
-def _refuse_mixed(ingested: list[Ingested]) -> None:
-    by_type = {file.label_type: file.path for file in ingested if file.label_type}
-    if len(by_type) > 1:
-        raise DataError(f"the labels are integers in {by_type['int64']}, and strings in {by_type['string']}")
+def _result(store: Store, task: Task) -> Result:
+    folder = store.find(task.key)
+    if folder is None:
+        raise RuntimeError(f"{task.job.file.path}: no result of it in the store")
+    return Result(task, folder, Ingested.model_validate_json(_text(f"{folder}/{_INGESTED}")))
+
+
+def _text(path: str) -> str:
+    with storage.open_binary(path) as file:
+        return file.read().decode()
+
+
+def _link(result: Result, artifact: Any) -> Iterator[ShardFile]:
+    """Puts the files of a result into the artifact."""
+    ingested, source = result.ingested, result.task.job.file.path
+    for part in ingested.parts:
+        folder = artifact_utils.get_split_uri([artifact], part.split)
+        name = f"data-{result.task.name}{'.gz' if ingested.as_it_is == 'GZIP' else ''}"
+        if ingested.as_it_is is None:
+            storage.link(f"{result.folder}/{part.split}", f"{folder}/{name}")
+        else:
+            storage.refer(source, f"{folder}/{name}")
+        yield ShardFile(source=source, name=name, **part.model_dump())
+
+
+def _link_quarantine(results: Sequence[Result], artifact: Any) -> None:
+    touched = [result for result in results if result.ingested.set_aside]
+    for result in touched:
+        target = f"{artifact.uri}/{QUARANTINE}/{result.task.job.group}-{result.task.name}"
+        storage.link(f"{result.folder}/{QUARANTINE}", target)
+    if touched:
+        write_set_aside(f"{artifact.uri}/{quarantine.FILE}", _set_aside(touched))
+
+
+def _set_aside(results: Sequence[Result]) -> Iterator[SetAside]:
+    for result in results:
+        yield from read_set_aside(f"{result.folder}/{quarantine.FILE}")
+
+
+def _one_kind(results: Sequence[Result]) -> str:
+    """The payload that all files have."""
+    kinds = [(result.ingested.kind, result.task.job.file.path) for result in results if result.ingested.kind]
+    labels = {kind.label: path for kind, path in kinds}
+    if len(labels) > 1:
+        raise DataError(f"the labels are integers in {labels['int64']}, and strings in {labels['string']}")
+    payloads = {kind.payload: path for kind, path in kinds}
+    if len(payloads) > 1:
+        raise DataError(
+            f"the records are tf.Examples in {payloads['example']}, and tf.SequenceExamples in "
+            f"{payloads['sequence_example']}; a pipeline takes one or the other"
+        )
+    return next(iter(payloads), "example")
 
 
 def _refuse_empty(counts: dict[str, int], split: HashSplit | None) -> None:

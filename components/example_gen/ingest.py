@@ -1,66 +1,106 @@
-"""One data file in, one shard of each split out."""
+"""One data file in, one file of each split out."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import Literal
 
-import numpy as np
 import tensorflow as tf
 
+from components import storage
 from components.config import SPLITS, HashSplit
-from components.example_gen.contract import Checker, Contract
-from components.records import read_batches
+from components.digest import file_digest
+from components.example_gen.contract import Contract, Kind, are_sound, find_fault, kind_of
+from components.pin.pins import PinnedFile
+from components.quarantine import FILE, SetAside, write_set_aside
+from components.records import compression_of
+from components.salvage import Salvaged, salvage
+from preprocessing.errors import DataError, tensorflow_reason
 from preprocessing.section import Section
 
+QUARANTINE = "quarantine"
+"""The file of records that were set aside; each has a line in the list beside it, in the same order."""
+
+_LOGGER = logging.getLogger(__name__)
 # Fixed for ever: with another key every record would land in another split.
 _HASH_KEY = [0x48B1_1E5E, 0x7EC0_DE5A]
+# Batches are of so many records, or fewer, where they would have more bytes than this.
+_BATCH = 512
+_BATCH_BYTES = 1 << 23
+_READ_BYTES = 1 << 20
+# Records that are looked at together where a file is read in Python.
+_SIEVED = 32
+_UNPARSED = "it cannot be parsed as a tf.Example"
+# A record's length with its checksum, and the checksum of its data.
+_FRAMING = 16
 
 
-@dataclass(frozen=True)
-class Shard:
-    """One file to ingest, and where its records go."""
+class Job(Section):
+    """One data file to ingest, with all that the result depends on."""
 
-    path: str
-    targets: dict[str, str]
-    """The file to write for each split that this file feeds."""
+    file: PinnedFile
+    group: str
+    """The split that the file is of, where files are split, and not records."""
     split: HashSplit | None
-    """How its records are split; None where all go to the one target."""
+    """How its records are split; None where all are of the split `group`."""
     contract: Contract
+    policy: Literal["fail", "quarantine"]
+    """Whether bad records stop the run or are set aside."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that records of this file may go to."""
+        return SPLITS if self.split else (self.group,)
+
+
+class Part(Section):
+    """What one split got from a file."""
+
+    split: str
+    count: int
+    """Records in it."""
+    largest: int
+    """Bytes of the largest record; 0 where there is none."""
+    digest: str
+    """The SHA-256 of the file that holds it."""
 
 
 class Ingested(Section):
     """What came of one file."""
 
-    path: str
-    counts: dict[str, int]
-    """How many records each split got."""
-    label_type: str | None
-    """`string` or `int64`; None where the file has no record."""
+    parts: tuple[Part, ...]
+    """For each split, in a file named like it, unless `as_it_is`."""
+    as_it_is: Literal["", "GZIP"] | None = None
+    """The compression of the data file where that itself is the one part; None where files were written."""
+    kind: Kind | None
+    """What its records are; None where it has none that is sound."""
+    set_aside: int = 0
+    """Records that were set aside."""
 
 
-def ingest(shard: Shard) -> Ingested:
+def ingest(job: Job, folder: str) -> Ingested:
     """Reads, checks, splits and writes one file, in order.
 
+    Args:
+        job: What to do.
+        folder: Where to write: a plain TFRecord file for each split, and what was set aside.
+
     Raises:
-        DataError: at the first record that cannot be read or breaks the contract; names it.
+        DataError: where the file is not the one that was pinned; and, unless bad records are set aside, at the first
+            one that cannot be read or breaks the contract, which it names.
     """
-    checker = Checker(shard.contract, shard.path)
-    counts = dict.fromkeys(shard.targets, 0)
-    with ExitStack() as stack:
-        writers = {
-            split: stack.enter_context(tf.io.TFRecordWriter(path, "GZIP")) for split, path in shard.targets.items()
-        }
-        for first, batch in read_batches(shard.path):
-            checker.check(first, batch)
-            chosen = split_of(batch, shard.split) if shard.split else np.zeros(len(batch), int)
-            names = SPLITS if shard.split else tuple(shard.targets)
-            for record, index in zip(batch.numpy(), chosen, strict=True):
-                writers[names[index]].write(record)
-                counts[names[index]] += 1
-    return Ingested(path=shard.path, counts=counts, label_type=checker.label_type)
+    ingested = _swiftly(job, folder) or _thoroughly(job, folder)
+    stat = storage.stat(job.file.path)
+    if (stat.size, stat.modified) != (job.file.size, job.file.modified):
+        raise DataError(f"{job.file.path}: the file has changed since the run began; run again")
+    return ingested
 
 
-def split_of(records: tf.Tensor | Sequence[bytes], split: HashSplit) -> np.ndarray:
+def split_of(records: tf.Tensor | Sequence[bytes], split: HashSplit) -> tf.Tensor:
     """The position in `SPLITS` of the split that each record belongs to.
 
     The records' keyed SipHash (`tf.strings.to_hash_bucket_strong`) is taken modulo the sum of the shares.
@@ -70,8 +110,264 @@ def split_of(records: tf.Tensor | Sequence[bytes], split: HashSplit) -> np.ndarr
         split: The shares.
 
     Returns:
-        Integers of shape [batch].
+        Integers of shape [batch], int64.
     """
-    shares = [getattr(split, name) for name in SPLITS]
-    buckets = tf.strings.to_hash_bucket_strong(records, sum(shares), _HASH_KEY)
-    return np.searchsorted(np.cumsum(shares), buckets.numpy(), side="right")
+    shares = tf.constant([getattr(split, name) for name in SPLITS], tf.int64)
+    buckets = tf.strings.to_hash_bucket_strong(records, split.train + split.validation + split.test, _HASH_KEY)
+    return tf.searchsorted(tf.cumsum(shares), buckets, side="right", out_type=tf.int64)
+
+
+def _swiftly(job: Job, folder: str) -> Ingested | None:
+    """Ingests a file in TensorFlow's C++; None where that does not get to the end of it."""
+    try:
+        survey = _survey(job)
+        return _write(job, survey, folder) if survey else None
+    except (tf.errors.OpError, UnicodeDecodeError) as error:  # the latter where TensorFlow's message quotes a record
+        _LOGGER.info("%s: is read record by record: %s", job.file.path, tensorflow_reason(error))
+        return None
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What there is to write."""
+
+    graphs: "_Graphs"
+    kind: Kind
+    compression: Literal["", "GZIP"]
+    counts: Sequence[int]
+    """Sound records by split."""
+    largest: Sequence[int]
+    """Bytes of the largest one, by split."""
+    unsound: Sequence[int]
+    """The numbers of the records that break the contract, ascending."""
+
+
+def _survey(job: Job) -> _Survey | None:
+    """Checks and counts the records of a file; None where the first is not sound, or TensorFlow cannot see them all."""
+    path, compression = job.file.path, compression_of(job.file.path)
+    first = next(salvage(path), None)
+    if first is None or first.fault or find_fault(first.data, job.contract):
+        return None
+    kind = kind_of(first.data, job.contract)
+    graphs = _graphs(job.contract, kind, job.split)
+    surveyed = graphs.survey(path, compression, _batch_size(len(first.data)))
+    counts, largest, size, unsound = (value.numpy().tolist() for value in surveyed)
+    if not _is_all(path, compression, size):
+        return None
+    return _Survey(graphs, kind, compression, counts, largest, unsound)
+
+
+def _write(job: Job, survey: _Survey, folder: str) -> Ingested:
+    """Writes the records where they belong, unless all belong where they are."""
+    path, unsound = job.file.path, survey.unsound
+    if unsound and job.policy == "fail":
+        record = next(iter(tf.data.TFRecordDataset(path, survey.compression).skip(unsound[0])))
+        raise _broken(job, unsound[0], find_fault(record.numpy(), job.contract, survey.kind) or _UNPARSED)
+    if not unsound and job.split is None:
+        part = Part(split=job.group, count=survey.counts[0], largest=survey.largest[0], digest=file_digest(path))
+        return Ingested(parts=(part,), as_it_is=survey.compression, kind=survey.kind)
+
+    def write(place: int, name: str) -> str:
+        numbers = tf.constant([*unsound, tf.int64.max], tf.int64)
+        size = _batch_size(max(survey.largest))
+        survey.graphs.write(path, survey.compression, size, numbers, place, f"{folder}/{name}")
+        return file_digest(f"{folder}/{name}")
+
+    with ThreadPoolExecutor() as pool:
+        digests = list(pool.map(write, range(len(job.splits)), job.splits))
+    if unsound:
+        write(len(job.splits), QUARANTINE)
+        records = tf.data.TFRecordDataset(f"{folder}/{QUARANTINE}").as_numpy_iterator()
+        reasons = (find_fault(record, job.contract, survey.kind) or _UNPARSED for record in records)
+        entries = (SetAside(file=path, record=n, reason=reason) for n, reason in zip(unsound, reasons, strict=True))
+        write_set_aside(f"{folder}/{FILE}", entries)
+    parts = (
+        Part(split=split, count=survey.counts[place], largest=survey.largest[place], digest=digests[place])
+        for place, split in enumerate(job.splits)
+    )
+    return Ingested(parts=tuple(parts), kind=survey.kind, set_aside=len(unsound))
+
+
+class _Graphs:
+    """The work on a file, traced once for all files of a kind. A place is the position of a split, or one behind."""
+
+    def __init__(self, contract: Contract, kind: Kind, split: HashSplit | None) -> None:
+        self._contract = contract
+        self._kind = kind
+        self._split = split
+        self._places = len(SPLITS) if split else 1
+        scalar, string = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.string)
+        numbers = tf.TensorSpec([None], tf.int64)
+        self.survey = tf.function(self._survey, [string, string, scalar], autograph=False)
+        self.write = tf.function(self._write, [string, string, scalar, numbers, scalar, string], autograph=False)
+
+    def _survey(self, path: tf.Tensor, compression: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Counts by place, largest records by place, bytes of the file uncompressed, and numbers of unsound records."""
+
+        def add(state: tuple[tf.Tensor, ...], records: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            counts, largest, total, unsound = state
+            sound = are_sound(records, self._contract, self._kind)
+            places = tf.where(sound, self._splits(records), self._places)
+            lengths = tf.cast(tf.strings.length(records), tf.int64)
+            numbers = tf.reduce_sum(counts) + tf.range(tf.size(records, tf.int64))
+            return (
+                counts + tf.math.unsorted_segment_sum(tf.ones_like(places), places, self._places + 1),
+                tf.maximum(largest, tf.math.unsorted_segment_max(lengths, places, self._places + 1)),
+                total + tf.reduce_sum(lengths + _FRAMING),
+                tf.concat([unsound, tf.boolean_mask(numbers, ~sound)], axis=0),
+            )
+
+        none = tf.zeros([self._places + 1], tf.int64)
+        # Said to be of any length, which it will be: else tf.data finds out by tracing all a second time.
+        no_numbers = tf.compat.v1.placeholder_with_default(tf.zeros([0], tf.int64), [None])
+        start = (none, none, tf.constant(0, tf.int64), no_numbers)
+        return _batches(path, compression, size).reduce(start, add)
+
+    def _write(
+        self,
+        path: tf.Tensor,
+        compression: tf.Tensor,
+        size: tf.Tensor,
+        unsound: tf.Tensor,
+        place: tf.Tensor,
+        target: tf.Tensor,
+    ) -> None:
+        """Writes the records of one place. `unsound` are numbers of records, ascending, and one more than any has."""
+
+        def chosen(batch: tf.Tensor, records: tf.Tensor) -> tf.Tensor:
+            numbers = batch * size + tf.range(tf.size(records, tf.int64))
+            is_sound = tf.gather(unsound, tf.searchsorted(unsound, numbers)) != numbers
+            places = tf.where(is_sound, self._splits(records), self._places)
+            return tf.boolean_mask(records, places == place)
+
+        records = _batches(path, compression, size).enumerate().map(chosen).unbatch()
+        variant = tf.data.experimental.to_variant(records)
+        tf.raw_ops.DatasetToTFRecord(input_dataset=variant, filename=target, compression_type="")
+
+    def _splits(self, records: tf.Tensor) -> tf.Tensor:
+        return split_of(records, self._split) if self._split else tf.zeros_like(records, tf.int64)
+
+
+@cache
+def _graphs(contract: Contract, kind: Kind, split: HashSplit | None) -> _Graphs:
+    return _Graphs(contract, kind, split)
+
+
+def _batches(path: tf.Tensor, compression: tf.Tensor, size: tf.Tensor) -> tf.data.Dataset:
+    options = tf.data.Options()
+    # Neither finds anything to gain here, and both take their time: for each file, and for each record.
+    options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
+    return tf.data.TFRecordDataset(path, compression, buffer_size=_READ_BYTES).batch(size).with_options(options)
+
+
+def _batch_size(record_bytes: int) -> int:
+    """How many records of such a size make a batch."""
+    return max(1, min(_BATCH, _BATCH_BYTES // max(1, record_bytes)))
+
+
+def _is_all(path: str, compression: str, size: int) -> bool:
+    """Whether the records that TensorFlow read, of so many bytes with their framing, are all that is in a file.
+
+    Its reader takes some cut files for whole ones that end before.
+    """
+    if not compression:
+        return storage.stat(path).size == size
+    with storage.open_binary(path) as file:
+        file.seek(max(0, storage.stat(path).size - 4))
+        return int.from_bytes(file.read(4), "little") == size % 2**32
+
+
+def _thoroughly(job: Job, folder: str) -> Ingested:
+    """Ingests a file in Python, record by record, around whatever is damaged or broken in it."""
+    with ExitStack() as stack:
+        outputs = {name: stack.enter_context(_Output(f"{folder}/{name}")) for name in (*job.splits, QUARANTINE)}
+        sieve = _Sieve(job, outputs)
+        write_set_aside(f"{folder}/{FILE}", sieve.bad_ones())
+    parts = (
+        Part(split=name, count=out.count, largest=out.largest, digest=file_digest(f"{folder}/{name}"))
+        for name, out in outputs.items()
+        if name != QUARANTINE
+    )
+    return Ingested(parts=tuple(parts), kind=sieve.kind, set_aside=outputs[QUARANTINE].count)
+
+
+class _Output:
+    """A plain TFRecord file that is being written."""
+
+    def __init__(self, path: str) -> None:
+        self._writer = tf.io.TFRecordWriter(path)
+        self.count = 0
+        self.largest = 0
+
+    def __enter__(self) -> "_Output":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+
+    def write(self, record: bytes) -> None:
+        self._writer.write(record)
+        self.count += 1
+        self.largest = max(self.largest, len(record))
+
+
+class _Sieve:
+    """Parts the sound records of a file from the others."""
+
+    def __init__(self, job: Job, outputs: Mapping[str, _Output]) -> None:
+        self._job = job
+        self._outputs = outputs
+        self.kind: Kind | None = None
+
+    def bad_ones(self) -> Iterator[SetAside]:
+        """The records that are set aside; on the way to each, the sound ones before it are written."""
+        records = enumerate(salvage(self._job.file.path))
+        while batch := list(islice(records, _SIEVED)):
+            sound = []
+            for number, record in batch:
+                reason = self._fault(number, record)
+                if reason:
+                    self._outputs[QUARANTINE].write(record.data)
+                    yield SetAside(file=self._job.file.path, record=number, reason=reason)
+                else:
+                    sound.append(record.data)
+            if not self._parses(sound):
+                numbers = f"{batch[0][0]} to {batch[-1][0]}"
+                raise DataError(f"{self._job.file.path}: records {numbers}: these cannot be parsed as tf.Examples")
+            self._write(sound)
+
+    def _fault(self, number: int, record: Salvaged) -> str | None:
+        job = self._job
+        fault = record.fault or find_fault(record.data, job.contract, self.kind)
+        if fault and job.policy == "fail":
+            raise _damaged(job, number, fault) if record.fault else _broken(job, number, fault)
+        if not fault:
+            self.kind = self.kind or kind_of(record.data, job.contract)
+        return f"it cannot be read: {fault}" if record.fault else fault
+
+    def _write(self, records: list[bytes]) -> None:
+        job = self._job
+        places = split_of(records, job.split).numpy() if job.split and records else [0] * len(records)
+        for record, place in zip(records, places, strict=True):
+            self._outputs[job.splits[place]].write(record)
+
+    def _parses(self, records: list[bytes]) -> bool:
+        """Whether TensorFlow, too, finds the records sound; all that comes after reads them with it."""
+        if not self.kind or not records:
+            return True
+        try:
+            return bool(tf.reduce_all(are_sound(tf.constant(records), self._job.contract, self.kind)))
+        except (tf.errors.InvalidArgumentError, UnicodeDecodeError):
+            return False
+
+
+def _broken(job: Job, number: int, fault: str) -> DataError:
+    return DataError(f"{job.file.path}: record {number} (counted from 0): {fault}")
+
+
+def _damaged(job: Job, number: int, fault: str) -> DataError:
+    return DataError(
+        f"{job.file.path}: record {number} (counted from 0) cannot be read: the file is truncated or corrupt, or is no "
+        f"TFRecord file ({fault})"
+    )

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from components.evaluator.decision import Decision
+from components.quarantine import SetAside
 
 if TYPE_CHECKING:  # a run's start waits for this module
     import numpy as np
@@ -90,16 +91,6 @@ class Anomaly:
     column: str
     """Empty where it is the split as a whole."""
     description: str
-
-
-@dataclass(frozen=True)
-class SetAside:
-    """A record that was set aside."""
-
-    file: str
-    record: int | None
-    """Its number in the file, from 0; None where it is about the file."""
-    reason: str
 
 
 @dataclass(frozen=True)

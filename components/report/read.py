@@ -8,17 +8,17 @@ from typing import Any, TypeVar
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
-from components import storage
+from components import quarantine, storage
 from components.config import SPLITS
 from components.embedder.manifest import Rows
 from components.example_gen.manifest import Manifest
+from components.quarantine import read_set_aside
 from components.report.contents import (
     Anomaly,
     Artifacts,
     Column,
     Findings,
     Quarantine,
-    SetAside,
     SplitStatistics,
 )
 from components.report.predictions import summarize, with_pictures
@@ -79,26 +79,17 @@ def _counts(artifacts: Artifacts) -> dict[str, int]:
 
 
 def _quarantine(artifacts: Artifacts) -> Quarantine:
-    at_ingestion = f"{artifacts.examples}/quarantine/quarantine.jsonl"
-    at_decoding = f"{artifacts.rows}/undecodable.jsonl"
-    reasons: Counter[str] = Counter(record.reason for record in _set_aside(at_ingestion))
+    at_ingestion = f"{artifacts.examples}/{quarantine.FILE}"
+    at_decoding = f"{artifacts.rows}/{quarantine.FILE}"
+    reasons: Counter[str] = Counter(record.reason for record in read_set_aside(at_ingestion))
     ingested = reasons.total()
-    reasons.update(record.reason for record in _set_aside(at_decoding))
+    reasons.update(record.reason for record in read_set_aside(at_decoding))
     return Quarantine(
         total=reasons.total(),
         undecodable=reasons.total() - ingested,
         reasons=reasons.most_common(_SHOWN_REASONS),
-        first=list(islice(chain(_set_aside(at_ingestion), _set_aside(at_decoding)), _SHOWN_RECORDS)),
+        first=list(islice(chain(read_set_aside(at_ingestion), read_set_aside(at_decoding)), _SHOWN_RECORDS)),
     )
-
-
-def _set_aside(path: str) -> Iterator[SetAside]:
-    if not storage.exists(path):
-        return
-    with storage.open_binary(path) as file:
-        for line in file:
-            found = json.loads(line)
-            yield SetAside(found["file"], found["record"], found["reason"])
 
 
 def _anomalies(uri: str) -> list[Anomaly]:

@@ -1,16 +1,23 @@
 """Our components' executors, one at a time, on real artifacts and real Beam."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import tensorflow_data_validation as tfdv
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx.components.statistics_gen.executor import Executor as StatisticsGen
+from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor, base_executor
+from tfx.proto import example_gen_pb2
 from tfx.types import standard_artifacts
 
-from components.config import Data, HashSplit, PatternSplit
+from components.artifacts import split_files
+from components.config import BadRecords, Data, HashSplit, PatternSplit
 from components.data_gate.executor import Executor as DataGate
-from components.digest import tree_digest
+from components.digest import file_digest, tree_digest
+from components.example_gen import executor as example_gen_executor
 from components.example_gen.contract import Contract
 from components.example_gen.executor import Executor as ExampleGen
 from components.example_gen.manifest import Manifest
@@ -18,13 +25,17 @@ from components.hub_module.executor import Executor as HubModule
 from components.pin.pin import pin_files
 from components.pusher.executor import DESTINATION, PUSHED
 from components.pusher.executor import Executor as Pusher
+from components.quarantine import FILE as QUARANTINE_LIST
+from components.quarantine import read_set_aside
 from preprocessing.config import Features, ImageFeature
 from preprocessing.errors import DataError, UserError
 from preprocessing.section import dump_sections
 from tests import make
 from trainer.config import Hub
+from trainer.inputs import read_records
 
-BEAM = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
+BEAM = ["--direct_running_mode=in_memory", "--direct_num_workers=1", "--sdk_container_image=none"]
+SEVERAL_WORKERS = ["--direct_running_mode=multi_processing", "--direct_num_workers=2", "--sdk_container_image=none"]
 CONTRACT = Contract(images=("image",), label="label", classes=("dark", "light"))
 
 
@@ -43,23 +54,29 @@ def artifact(kind, folder: Path):
     return made
 
 
-def ingest(folder: Path, data: Data):
+def ingest(folder: Path, data: Data, beam: Sequence[str] = tuple(BEAM), store: Path | None = None):
     examples = artifact(standard_artifacts.Examples, folder / "examples")
-    beam_executor(ExampleGen, folder).Do(
+    context = base_beam_executor.BaseBeamExecutor.Context(list(beam), tmp_dir=f"{folder}/tmp/", unique_id="1")
+    ExampleGen(context).Do(
         {},
         {"examples": [examples]},
         {
             "files": pin_files(data).to_property(),
             "split": data.split.to_property() if isinstance(data.split, HashSplit) else "",
             "contract": CONTRACT.to_property(),
+            "bad_records": data.bad_records.to_property(),
+            "store": str(store or folder / "store"),
+            "code": "",
         },
     )
     return examples
 
 
 def read_split(examples, split: str) -> list[bytes]:
-    files = sorted(Path(examples.uri, f"Split-{split}").iterdir())
-    return [item for file in files for item in make.read_tfrecord(file, "GZIP")]
+    folder = Path(examples.uri, f"Split-{split}")
+    files = sorted(folder.iterdir())
+    assert [file.name for file in files] == [shard.name for shard in Manifest.read(examples.uri).of(split)]
+    return [item for file in files for item in make.read_tfrecord(file, "GZIP" if file.suffix == ".gz" else "")]
 
 
 def test_example_gen_puts_every_record_of_plain_and_gzip_files_in_one_split(tmp_path: Path) -> None:
@@ -71,33 +88,126 @@ def test_example_gen_puts_every_record_of_plain_and_gzip_files_in_one_split(tmp_
     assert sorted(item for items in splits.values() for item in items) == sorted(records)
     manifest = Manifest.read(examples.uri)
     assert manifest.counts == {split: len(items) for split, items in splits.items()}
-    assert manifest.sources == (f"{tmp_path}/data/a", f"{tmp_path}/data/b.gz")
+    assert manifest.sources == [f"{tmp_path}/data/a", f"{tmp_path}/data/b.gz"]
+    assert (manifest.images, manifest.payload, manifest.quarantined) == (("image",), "example", 0)
+    for shard in manifest.shards:
+        assert shard.digest == file_digest(f"{examples.uri}/Split-{shard.split}/{shard.name}")
 
 
-def test_example_gen_twice_writes_the_same_bytes(tmp_path: Path) -> None:
-    make.write_tfrecord(tmp_path / "data" / "a", make.labelled(60))
-    make.write_tfrecord(tmp_path / "data" / "b", make.labelled(90)[60:])
+def test_example_gen_writes_the_same_bytes_whatever_runs_it(tmp_path: Path) -> None:
+    for number in range(5):
+        make.write_tfrecord(tmp_path / "data" / f"{number}", make.labelled(40 * (number + 1))[40 * number :])
     data = Data(examples=str(tmp_path / "data"))
-    one, two = (ingest(tmp_path / name, data) for name in ("one", "two"))
-    assert [read_split(one, split) for split in ("train", "test")] == [
-        read_split(two, split) for split in ("train", "test")
-    ]
+    one, again, spread = (
+        tree_digest(ingest(tmp_path / name, data, beam).uri)
+        for name, beam in (("one", BEAM), ("again", BEAM), ("spread", SEVERAL_WORKERS))
+    )
+    assert one == again == spread
 
 
-def test_example_gen_splits_by_pattern(tmp_path: Path) -> None:
+def test_example_gen_says_what_is_wrong_whatever_runs_it(tmp_path: Path) -> None:
+    make.write_tfrecord(tmp_path / "data" / "a", make.labelled(9))
+    make.write_tfrecord(tmp_path / "data" / "b", [*make.labelled(9), make.record(image=make.random_image(0))])
+    for number, beam in enumerate((BEAM, SEVERAL_WORKERS)):
+        with pytest.raises(DataError, match=r"/data/b: record 9 \(counted from 0\): it has no label 'label'.*: image$"):
+            ingest(tmp_path / str(number), Data(examples=str(tmp_path / "data")), beam)
+
+
+@pytest.mark.parametrize("compression", ["", "GZIP"])
+def test_example_gen_copies_nothing_where_files_are_split(tmp_path: Path, compression: str) -> None:
     records = make.labelled(30)
-    for number, name in enumerate(("train-a", "val-a", "test-a")):
-        make.write_tfrecord(tmp_path / "data" / name, records[number::3])
+    names = ("train-a", "val-a", "test-a")
+    for number, name in enumerate(names):
+        make.write_tfrecord(tmp_path / "elsewhere" / name, records[number::3], compression)
+    # As where data are mounted or fetched: what is named is a link.
+    (tmp_path / "data").mkdir()
+    for name in names:
+        (tmp_path / "data" / name).symlink_to(tmp_path / "elsewhere" / name)
     split = PatternSplit(train="train-*", validation="val-*", test="test-*")
     examples = ingest(tmp_path, Data(examples=str(tmp_path / "data"), split=split))
-    for number, name in enumerate(("train", "validation", "test")):
+    for number, (name, source) in enumerate(zip(("train", "validation", "test"), names, strict=True)):
         assert read_split(examples, name) == records[number::3]
+        (file,) = Path(examples.uri, f"Split-{name}").iterdir()
+        assert not file.is_symlink() and file.samefile(tmp_path / "elsewhere" / source)
+        assert (file.suffix == ".gz") == (compression == "GZIP")
 
 
-def test_example_gen_names_the_record_and_not_the_beam_transform(tmp_path: Path) -> None:
-    make.write_tfrecord(tmp_path / "data" / "a", [*make.labelled(9), make.record(image=make.random_image(0))])
-    with pytest.raises(DataError, match=r"/data/a: record 9 \(counted from 0\): it has no label 'label'.*: image$"):
-        ingest(tmp_path, Data(examples=str(tmp_path / "data")))
+def test_example_gen_reads_only_files_that_are_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    do_ingest = example_gen_executor.ingest
+    monkeypatch.setattr(example_gen_executor, "ingest", lambda job, folder: read.append(job) or do_ingest(job, folder))
+    folder = tmp_path / "data"
+    data = Data(examples=str(folder))
+    make.write_tfrecord(folder / "a", make.labelled(40))
+    make.write_tfrecord(folder / "b", make.labelled(90)[40:])
+    ingest(tmp_path / "1", data, store=tmp_path / "store")
+    assert len(read) == 2
+    make.write_tfrecord(folder / "c", make.labelled(130)[90:])
+    second = ingest(tmp_path / "2", data, store=tmp_path / "store")
+    assert [Path(job.file.path).name for job in read[2:]] == ["c"]
+    assert tree_digest(second.uri) == tree_digest(ingest(tmp_path / "fresh", data).uri)
+    read.clear()
+    make.write_tfrecord(folder / "a", make.labelled(41))
+    ingest(tmp_path / "3", data, store=tmp_path / "store")
+    assert [Path(job.file.path).name for job in read] == ["a"]
+    read.clear()
+    ingest(tmp_path / "4", data.model_copy(update={"split": HashSplit(train=1)}), store=tmp_path / "store")
+    assert len(read) == 3
+
+
+def test_example_gen_sets_bad_records_aside(tmp_path: Path) -> None:
+    records = make.labelled(230)
+    make.write_tfrecord(tmp_path / "data" / "fine", records[:100])
+    make.write_tfrecord(tmp_path / "data" / "broken", [*records[100:200], make.record(image=make.random_image(0))])
+    cut = make.write_tfrecord(tmp_path / "data" / "cut", records[200:])
+    cut.write_bytes(cut.read_bytes()[:-10])
+    policy = BadRecords(policy="quarantine", max_fraction=0.02)
+    examples = ingest(tmp_path, Data(examples=str(tmp_path / "data"), bad_records=policy))
+    kept = [item for split in ("train", "validation", "test") for item in read_split(examples, split)]
+    assert sorted(kept) == sorted(records[:229])
+    listed = list(read_set_aside(f"{examples.uri}/{QUARANTINE_LIST}"))
+    assert [(Path(entry.file).name, entry.record) for entry in listed] == [("broken", 100), ("cut", 29)]
+    assert "it has no label 'label'" in listed[0].reason and "the file ends in the middle of it" in listed[1].reason
+    assert Manifest.read(examples.uri).quarantined == 2
+    (broken, _) = sorted(Path(examples.uri, "quarantine").iterdir())
+    assert make.read_tfrecord(broken) == [make.record(image=make.random_image(0))]
+    strict = Data(examples=str(tmp_path / "data"), bad_records=BadRecords(policy="quarantine", max_fraction=0.005))
+    with pytest.raises(
+        DataError,
+        match=r"2 of 231 records are bad, 0.87%, and data.bad_records.max_fraction allows 0.50%(.|\n)*"
+        r"/data/broken: record 100 \(counted from 0\): it has no label(.|\n)*/data/cut: record 29",
+    ):
+        ingest(tmp_path / "strict", strict)
+
+
+def test_tfx_reads_plain_and_gzip_files_of_one_split(tmp_path: Path) -> None:
+    records = make.labelled(60)
+    for number, name in enumerate(("train-a", "val-a", "test-a", "train-b", "val-b", "test-b")):
+        make.write_tfrecord(tmp_path / "data" / name, records[number::6], "GZIP" if name.endswith("b") else "")
+    split = PatternSplit(train="train-*", validation="val-*", test="test-*")
+    examples = ingest(tmp_path, Data(examples=str(tmp_path / "data"), split=split))
+    statistics = artifact(standard_artifacts.ExampleStatistics, tmp_path / "statistics")
+    beam_executor(StatisticsGen, tmp_path).Do({"examples": [examples]}, {"statistics": [statistics]}, {})
+    for name in ("train", "validation", "test"):
+        found = tfdv.load_stats_binary(f"{statistics.uri}/Split-{name}/FeatureStats.pb")
+        assert found.datasets[0].num_examples == 20
+        assert sorted(record.numpy() for record in read_records(split_files([examples], name))) == sorted(
+            read_split(examples, name)
+        )
+
+
+def test_example_gen_takes_sequence_examples_but_no_mixture(tmp_path: Path) -> None:
+    records = make.labelled(80)
+    sequences = [make.sequence(record) for record in records]
+    make.write_tfrecord(tmp_path / "data" / "a", sequences)
+    examples = ingest(tmp_path, Data(examples=str(tmp_path / "data")))
+    assert Manifest.read(examples.uri).payload == "sequence_example"
+    assert examples_utils.get_payload_format(examples) == example_gen_pb2.PayloadFormat.FORMAT_TF_SEQUENCE_EXAMPLE
+    kept = [item for split in ("train", "validation", "test") for item in read_split(examples, split)]
+    assert sorted(kept) == sorted(sequences)
+    make.write_tfrecord(tmp_path / "data" / "b", records)
+    with pytest.raises(DataError, match=r"tf.Examples in .*/data/b, and tf.SequenceExamples in .*/data/a"):
+        ingest(tmp_path / "mixed", Data(examples=str(tmp_path / "data")))
 
 
 def test_example_gen_refuses_an_empty_split(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
-"""Ingestion of one file: what is held to, split and written."""
+"""Ingestion of one file: what is held to, split, written, set aside, and saved from damaged files."""
 
+import gzip
+import itertools
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -9,48 +12,89 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components import storage
 from components.config import SPLITS, HashSplit
+from components.digest import file_digest
+from components.example_gen import ingest as ingesting
 from components.example_gen.blame import undecodable
-from components.example_gen.contract import Checker, Contract, find_fault
-from components.example_gen.ingest import Shard, ingest, split_of
-from components.example_gen.manifest import Manifest
+from components.example_gen.contract import Contract, are_sound, find_fault, kind_of
+from components.example_gen.ingest import QUARANTINE, Ingested, Job, ingest, split_of
+from components.example_gen.manifest import Manifest, ShardFile
+from components.pin.pins import PinnedFile
+from components.quarantine import FILE, SetAside, read_set_aside
+from components.salvage import salvage
 from preprocessing.errors import DataError
 from tests import make
 
 CONTRACT = Contract(images=("image",), label="label", classes=("dark", "light"))
 PNG = make.random_image(0)
+FRAMING = 16  # a length (8), its checksum (4), the data, its checksum (4)
 
 
-def shard(path: Path, out: Path, split: HashSplit | None = HashSplit()) -> Shard:  # noqa: B008 - frozen
-    targets = {name: str(out / name) for name in (SPLITS if split else ("train",))}
-    return Shard(path=str(path), targets=targets, split=split, contract=CONTRACT)
+def job(path: Path, split: HashSplit | None = HashSplit(), policy: str = "fail") -> Job:  # noqa: B008 - frozen
+    stat = storage.stat(str(path))
+    file = PinnedFile(path=str(path), size=stat.size, modified=stat.modified)
+    return Job(file=file, group="all" if split else "train", split=split, contract=CONTRACT, policy=policy)
+
+
+def ingest_to(folder: Path, task: Job) -> tuple[Ingested, dict[str, list[bytes]], list[SetAside]]:
+    """What came of a file, the records of each file that was written, and the list of what was set aside."""
+    folder.mkdir(exist_ok=True)
+    ingested = ingest(task, str(folder))
+    names = [name for name in (*SPLITS, QUARANTINE) if (folder / name).exists()]
+    written = {name: make.read_tfrecord(folder / name) for name in names}
+    assert ingested.set_aside == len(written.get(QUARANTINE, []))
+    for part in ingested.parts:
+        if ingested.as_it_is is None:
+            assert part.count == len(written[part.split])
+            assert part.largest == max(map(len, written[part.split]), default=0)
+            assert part.digest == file_digest(f"{folder}/{part.split}")
+    return ingested, written, list(read_set_aside(f"{folder}/{FILE}"))
+
+
+@pytest.fixture
+def in_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes away what reads a file in Python."""
+    monkeypatch.setattr(ingesting, "_thoroughly", None)
 
 
 @pytest.mark.parametrize("compression", ["", "GZIP"])
+@pytest.mark.usefixtures("in_no_python")
 def test_every_record_is_in_one_split_in_its_order(tmp_path: Path, compression: str) -> None:
     records = make.labelled(300)
     path = make.write_tfrecord(tmp_path / "in", records, compression)
-    counts = ingest(shard(path, tmp_path)).counts
-    written = {name: make.read_tfrecord(tmp_path / name, "GZIP") for name in SPLITS}
-    assert counts == {name: len(items) for name, items in written.items()}
+    _, written, _ = ingest_to(tmp_path / "out", job(path))
     assert Counter(item for items in written.values() for item in items) == Counter(records)
-    position = {item: number for number, item in enumerate(records)}
-    for items in written.values():
-        numbers = [position[item] for item in items]
-        assert numbers == sorted(numbers)
+    assert set(written) == set(SPLITS)
+    places = split_of(records, HashSplit()).numpy()
+    for place, split in enumerate(SPLITS):
+        assert written[split] == list(itertools.compress(records, places == place))
 
 
 def test_a_record_stays_in_its_split_whatever_is_around_it(tmp_path: Path) -> None:
     records = make.labelled(100)
     alone = [int(split_of([item], HashSplit())[0]) for item in records]
-    assert split_of(records, HashSplit()).tolist() == alone
-    assert split_of(records[::-1], HashSplit()).tolist() == alone[::-1]
+    assert split_of(records, HashSplit()).numpy().tolist() == alone
+    assert split_of(records[::-1], HashSplit()).numpy().tolist() == alone[::-1]
 
 
 def test_the_hash_is_the_same_for_ever() -> None:
     # Golden values: another key, hash or order of the splits would move records between runs of different releases.
     words = [f"record {number}".encode() for number in range(12)]
-    assert split_of(words, HashSplit(train=1, validation=1, test=1)).tolist() == [1, 0, 2, 0, 1, 0, 2, 0, 1, 1, 2, 1]
+    assert split_of(words, HashSplit(train=1, validation=1, test=1)).numpy().tolist() == [
+        1,
+        0,
+        2,
+        0,
+        1,
+        0,
+        2,
+        0,
+        1,
+        1,
+        2,
+        1,
+    ]
 
 
 @given(st.tuples(*[st.integers(1, 20)] * 3))
@@ -62,11 +106,23 @@ def test_shares_are_kept(shares: tuple[int, int, int]) -> None:
     np.testing.assert_allclose(got, np.array(shares) / sum(shares), atol=0.04)
 
 
-def test_files_split_by_pattern_go_to_one_split_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compression", ["", "GZIP"])
+@pytest.mark.usefixtures("in_no_python")
+def test_a_clean_file_of_one_split_is_not_written_again(tmp_path: Path, compression: str) -> None:
     records = make.labelled(20)
-    path = make.write_tfrecord(tmp_path / "in", records)
-    assert ingest(shard(path, tmp_path, split=None)).counts == {"train": 20}
-    assert make.read_tfrecord(tmp_path / "train", "GZIP") == records
+    path = make.write_tfrecord(tmp_path / "in", records, compression)
+    ingested, written, _ = ingest_to(tmp_path / "out", job(path, split=None))
+    assert ingested.as_it_is == compression and not written
+    (part,) = ingested.parts
+    assert (part.split, part.count, part.largest) == ("train", 20, max(map(len, records)))
+    assert part.digest == file_digest(str(path))
+
+
+def test_a_file_that_changed_since_it_was_pinned_is_refused(tmp_path: Path) -> None:
+    task = job(make.write_tfrecord(tmp_path / "in", make.labelled(20)))
+    make.write_tfrecord(tmp_path / "in", make.labelled(21))
+    with pytest.raises(DataError, match="in: the file has changed since the run began"):
+        ingest_to(tmp_path / "out", task)
 
 
 @pytest.mark.parametrize(
@@ -93,18 +149,60 @@ def test_a_record_that_breaks_the_contract_is_named(tmp_path: Path, bad: bytes, 
     records[position] = bad
     path = make.write_tfrecord(tmp_path / "in", records)
     with pytest.raises(DataError) as caught:
-        ingest(shard(path, tmp_path))
+        ingest_to(tmp_path / "out", job(path))
     assert f"{path}: record {position} (counted from 0): " in str(caught.value)
     assert says in str(caught.value)
 
 
-def test_string_labels_are_held_to_the_classes() -> None:
-    fine = [make.record(image=PNG, label=name) for name in ("dark", "light")]
-    Checker(CONTRACT, "file").check(0, tf.constant(fine))
-    with pytest.raises(
-        DataError, match=r"record 9 \(counted from 0\): its label 'label' is 'grey', none of the classes"
-    ):
-        Checker(CONTRACT, "file").check(7, tf.constant([*fine, make.record(image=PNG, label="grey")]))
+def test_bad_records_are_set_aside_with_their_bytes_and_reasons(tmp_path: Path) -> None:
+    records = make.labelled(200)
+    bad = {3: make.record(image=PNG), 70: make.record(image=PNG, label=2), 199: make.record(image=b"x", label=0)}
+    for number, record in bad.items():
+        records[number] = record
+    path = make.write_tfrecord(tmp_path / "in", records)
+    for split in (HashSplit(), None):
+        _, written, listed = ingest_to(tmp_path / f"out {split}", job(path, split, "quarantine"))
+        assert written.pop(QUARANTINE) == list(bad.values())
+        kept = [record for number, record in enumerate(records) if number not in bad]
+        assert sorted(itertools.chain.from_iterable(written.values())) == sorted(kept)
+        assert [entry.record for entry in listed] == list(bad)
+        assert [entry.reason for entry in listed] == [find_fault(record, CONTRACT) for record in bad.values()]
+        assert {entry.file for entry in listed} == {str(path)}
+
+
+@pytest.mark.usefixtures("in_no_python")
+def test_records_that_only_break_the_contract_are_found_without_python(tmp_path: Path) -> None:
+    records = [*make.labelled(100), make.record(image=PNG, label=2), make.record(label=1)]
+    path = make.write_tfrecord(tmp_path / "in", records)
+    assert ingest_to(tmp_path / "out", job(path, policy="quarantine"))[0].set_aside == 2
+
+
+@pytest.mark.parametrize("bad", [b"\xff\xff\xff", make.record(image=PNG, label="dark"), make.record(image=7, label=0)])
+@pytest.mark.parametrize("position", [0, 33])
+def test_what_tensorflow_cannot_parse_is_set_aside_alone(tmp_path: Path, bad: bytes, position: int) -> None:
+    records = make.labelled(100)
+    records.insert(position, bad)
+    if position == 0:  # else the first record settles that labels are strings
+        records.insert(0, b"\xff")
+    path = make.write_tfrecord(tmp_path / "in", records)
+    _, written, listed = ingest_to(tmp_path / "out", job(path, policy="quarantine"))
+    aside = written.pop(QUARANTINE)
+    assert bad in aside or find_fault(bad, CONTRACT) is None
+    assert sorted([*itertools.chain.from_iterable(written.values()), *aside]) == sorted(records)
+    assert len(listed) == len(aside)
+
+
+@pytest.mark.usefixtures("in_no_python")
+def test_sequence_examples_are_held_to_the_contract_by_their_context(tmp_path: Path) -> None:
+    records = [make.sequence(record) for record in make.labelled(100)]
+    path = make.write_tfrecord(tmp_path / "in", records)
+    ingested, written, _ = ingest_to(tmp_path / "out", job(path))
+    assert ingested.kind and ingested.kind.payload == "sequence_example"
+    assert sorted(itertools.chain.from_iterable(written.values())) == sorted(records)
+    records[40] = make.sequence(make.record(image=PNG))
+    make.write_tfrecord(path, records)
+    with pytest.raises(DataError, match=r"record 40 .*: it has no label 'label'; its columns are: image"):
+        ingest_to(tmp_path / "out", job(path))
 
 
 columns = st.fixed_dictionaries(
@@ -131,15 +229,20 @@ def test_the_fast_check_and_the_one_that_names_agree(
     # The first record settles the labels' dtype.
     rows = [{"image": [PNG], "label": [first_label]}, *rows]
     records = [make.record(**{k: make.feature(*v) for k, v in row.items() if v}) for row in rows]
-    dtype = tf.int64 if first_label == 0 else tf.string
-    faults = [find_fault(record, contract, dtype) for record in records]
+    kind = kind_of(records[0], contract)
+    sound = [find_fault(record, contract, kind) is None for record in records]
     try:
-        Checker(contract, "file").check(0, tf.constant(records))
-        refused = None
-    except DataError as error:
-        refused = str(error)
-    first = next((number for number, fault in enumerate(faults) if fault), None)
-    assert refused == (None if first is None else f"file: record {first} (counted from 0): {faults[first]}")
+        assert are_sound(tf.constant(records), contract, kind).numpy().tolist() == sound
+    except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # the type of a column, which all else is lost behind
+        alone = [_is_sound_alone(record, contract, kind) for record in records]
+        assert alone == sound and not all(sound)
+
+
+def _is_sound_alone(record: bytes, contract: Contract, kind) -> bool:
+    try:
+        return bool(are_sound(tf.constant([record]), contract, kind)[0])
+    except (tf.errors.InvalidArgumentError, UnicodeDecodeError):
+        return False
 
 
 @pytest.mark.parametrize("compression", ["", "GZIP"])
@@ -147,24 +250,152 @@ def test_a_file_that_ends_too_early_is_named_with_its_record(tmp_path: Path, com
     path = make.write_tfrecord(tmp_path / "in", make.labelled(60), compression)
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(DataError, match=r"in: record \d+ \(counted from 0\) cannot be read: the file is truncated"):
-        ingest(shard(path, tmp_path))
+        ingest_to(tmp_path / "out", job(path))
+
+
+def starts_of(records: list[bytes]) -> list[int]:
+    """Where each record begins in a plain file, and where the file ends."""
+    return [0, *itertools.accumulate(len(record) + FRAMING for record in records)]
 
 
 def test_a_flipped_byte_is_named_with_its_record(tmp_path: Path) -> None:
     records = make.labelled(60)
     path = make.write_tfrecord(tmp_path / "in", records)
     content = bytearray(path.read_bytes())
-    framing = 16  # a length (8), its checksum (4), the data, its checksum (4)
-    content[sum(len(item) + framing for item in records[:30]) + 20] ^= 0xFF
+    content[starts_of(records)[30] + 20] ^= 0xFF
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"in: record 30 \(counted from 0\) cannot be read"):
-        ingest(shard(path, tmp_path))
+        ingest_to(tmp_path / "out", job(path))
+
+
+FEW = make.labelled(12)
+STARTS = starts_of(FEW)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return make.write_tfrecord(tmp_path_factory.mktemp("plain") / "in", FEW).read_bytes()
+
+
+def ingest_damaged(folder: Path, content: bytes) -> tuple[list[bytes], list[SetAside]]:
+    """The records of a damaged file that are in a split, in no order, and what was set aside."""
+    (folder / "in").write_bytes(content)
+    _, written, listed = ingest_to(folder / "out", job(folder / "in", policy="quarantine"))
+    written.pop(QUARANTINE, None)
+    (folder / "out" / QUARANTINE).unlink(missing_ok=True)
+    (folder / "out" / FILE).unlink(missing_ok=True)
+    return list(itertools.chain.from_iterable(written.values())), listed
+
+
+def every_part_of_a_record() -> list[int]:
+    """A byte of each part of the first, of one, and of the last record: its length, checksums and data."""
+    parts = [0, 7, 8, 11, 12, 40]
+    return [STARTS[k] + part for k in (0, 5, 11) for part in parts] + [
+        STARTS[k] - back for k in (1, 6, 12) for back in (1, 4, 5)
+    ]
+
+
+@pytest.mark.parametrize("at", every_part_of_a_record())
+def test_a_flip_in_a_plain_file_costs_the_one_record_that_it_hits(tmp_path: Path, plain: bytes, at: int) -> None:
+    content = bytearray(plain)
+    content[at] ^= 0x11
+    hit = next(number for number in range(12) if at < STARTS[number + 1])
+    kept, listed = ingest_damaged(tmp_path, content)
+    assert sorted(kept) == sorted(FEW[:hit] + FEW[hit + 1 :])
+    assert [(entry.file, entry.record) for entry in listed] == [(f"{tmp_path}/in", hit)]
+    assert f"(bytes {STARTS[hit]} to {STARTS[hit + 1]})" in listed[0].reason
+
+
+@pytest.mark.parametrize("at", [1, 11, 12, 13, *(STARTS[7] + part for part in (0, 1, 7, 11, 12, 50)), STARTS[12] - 1])
+def test_a_cut_plain_file_gives_what_is_before_the_cut(tmp_path: Path, plain: bytes, at: int) -> None:
+    whole = next(number for number in reversed(range(13)) if STARTS[number] <= at)
+    kept, listed = ingest_damaged(tmp_path, plain[:at])
+    assert sorted(kept) == sorted(FEW[:whole])
+    assert [entry.record for entry in listed] == ([] if at == STARTS[whole] else [whole])
+
+
+@given(st.lists(st.tuples(st.integers(0, STARTS[-1] - 1), st.integers(1, 255)), min_size=1, max_size=4))
+@settings(deadline=None, max_examples=50)
+def test_whatever_is_flipped_the_other_records_are_all_read(plain: bytes, tmp_path_factory, flips) -> None:
+    content = bytearray(plain)
+    for at, mask in flips:
+        content[at] ^= mask
+    path = tmp_path_factory.mktemp("flipped") / "in"
+    path.write_bytes(content)
+    hit = {
+        number
+        for number in range(12)
+        if content[slice(*STARTS[number : number + 2])] != plain[slice(*STARTS[number : number + 2])]
+    }
+    found = list(salvage(str(path)))
+    assert [item.data for item in found if item.fault is None] == [FEW[k] for k in range(12) if k not in hit]
+    assert len(found) <= 12
+
+
+def test_lost_bytes_in_the_middle_cost_no_whole_record_but_what_they_touch(tmp_path: Path, plain: bytes) -> None:
+    content = plain[: STARTS[4] + 5] + plain[STARTS[6] + 9 :]
+    kept, listed = ingest_damaged(tmp_path, content)
+    assert sorted(kept) == sorted(FEW[:4] + FEW[7:])
+    assert [entry.record for entry in listed] == [4]
+
+
+@pytest.mark.parametrize("where", [0.0, 0.02, 0.3, 0.5, 0.7, 0.99])
+@pytest.mark.parametrize("how", ["cut", "flip"])
+def test_a_damaged_gzip_file_is_read_as_far_as_it_goes(tmp_path: Path, where: float, how: str) -> None:
+    records = make.labelled(150)
+    content = bytearray(make.write_tfrecord(tmp_path / "whole", records, "GZIP").read_bytes())
+    at = max(3, int(where * len(content)))
+    content[at] ^= 0xFF
+    if how == "cut":
+        del content[at:]
+    kept, listed = ingest_damaged(tmp_path, bytes(content))
+    assert not Counter(kept) - Counter(records)
+    assert len(listed) >= (len(kept) < len(records))
+    # All records that are decompressed in front of the damage are there.
+    inflated = zlib.decompressobj(31)
+    clear = b""
+    for byte in content[: at - 1]:
+        clear += inflated.decompress(bytes([byte]))
+    before = sum(start <= len(clear) for start in starts_of(records)[1:])
+    assert set(records[:before]) <= set(kept)
+
+
+def test_a_gzip_file_whose_trailer_alone_is_damaged_loses_nothing(tmp_path: Path, plain: bytes) -> None:
+    whole = gzip.compress(plain)
+    for damaged in (whole[:-1], whole[:-8], whole[:-3] + b"???", whole[:-8] + b"????" + whole[-4:], whole + bytes(512)):
+        kept, listed = ingest_damaged(tmp_path, damaged)
+        assert sorted(kept) == sorted(FEW) and not listed
+
+
+def test_gzip_files_one_behind_the_other_are_one_file(tmp_path: Path, plain: bytes) -> None:
+    halves = gzip.compress(plain[:700]) + gzip.compress(plain[700:])
+    for content in (halves, gzip.compress(b"") + halves):  # TensorFlow's reader finds the second one empty
+        kept, listed = ingest_damaged(tmp_path, content)
+        assert sorted(kept) == sorted(FEW) and not listed
+
+
+def test_a_gzip_file_that_ends_between_records_is_noticed(tmp_path: Path, plain: bytes) -> None:
+    # Flushed after each record, such a file can be cut without a trace in the records themselves.
+    stream = zlib.compressobj(wbits=31)
+    content = b""
+    for begin, end in itertools.pairwise(STARTS[:8]):
+        content += stream.compress(plain[begin:end]) + stream.flush(zlib.Z_SYNC_FLUSH)
+    kept, listed = ingest_damaged(tmp_path, content)
+    assert sorted(kept) == sorted(FEW[:7])
+    assert [entry.record for entry in listed] == [7] and "the GZIP stream is cut short" in listed[0].reason
+    with pytest.raises(DataError, match=r"record 7 \(counted from 0\) cannot be read.*the GZIP stream is cut short"):
+        ingest_to(tmp_path / "out", job(tmp_path / "in"))
+
+
+def test_an_empty_file_has_no_records(tmp_path: Path) -> None:
+    for content in (b"", gzip.compress(b"")):
+        assert ingest_damaged(tmp_path, content) == ([], [])
 
 
 def test_what_is_no_tfrecord_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "in").write_text("comma,separated\n" * 50)
     with pytest.raises(DataError, match=r"record 0 .* or is no TFRecord file"):
-        ingest(shard(tmp_path / "in", tmp_path))
+        ingest_to(tmp_path / "out", job(tmp_path / "in"))
 
 
 def test_an_image_that_does_not_decode_is_found_in_its_file(tmp_path: Path) -> None:
@@ -172,6 +403,12 @@ def test_an_image_that_does_not_decode_is_found_in_its_file(tmp_path: Path) -> N
     fine = make.write_tfrecord(tmp_path / "fine", records)
     records[7] = make.record(image=PNG[:60], label=0)
     bad = make.write_tfrecord(tmp_path / "bad", records, "GZIP")
-    manifest = Manifest(sources=(str(fine), str(bad)), images=("image",), counts={})
-    assert "bad: record 7 (counted from 0): its image 'image' does not decode" in str(undecodable(manifest))
-    assert undecodable(Manifest(sources=(str(fine),), images=("image",), counts={})) is None
+
+    def manifest(*sources: Path) -> Manifest:
+        files = (
+            ShardFile(split="train", name="", source=str(source), count=0, largest=0, digest="") for source in sources
+        )
+        return Manifest(shards=tuple(files), images=("image",))
+
+    assert "bad: record 7 (counted from 0): its image 'image' does not decode" in str(undecodable(manifest(fine, bad)))
+    assert undecodable(manifest(fine)) is None
