@@ -63,6 +63,7 @@ def parsing(spec: ParsingSpec, transform: Callable[[dict], Tensors], names: Sequ
         names: What to hand on: transformed features, or columns of `spec` that the graph does not know.
     """
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])  # traced once, however many datasets use it
     def parse(serialized: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
         parsed = tf.io.parse_example(serialized, spec)
         transformed = transform({name: value for name, value in parsed.items() if name not in names})
