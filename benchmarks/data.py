@@ -59,19 +59,35 @@ def small_records(folder: str, count: int, shards: int) -> None:
 
 
 def module(folder: str) -> None:
-    """Saves MobileNetV2 0.35 with random weights as a hub module.
+    """Saves MobileNetV2 0.35 with random weights as a hub module, in the form of those on TensorFlow Hub.
 
-    It takes float32 [batch, 96, 96, 3] in [0, 1] and gives [batch, 1280].
+    That is a function for each way to call it and the variables, with no layers of Keras beside them. It takes float32
+    [batch, 96, 96, 3] in [0, 1] and gives [batch, 1280].
     """
-    if Path(folder).exists():
-        return
     tf.keras.utils.set_random_seed(0)
-    layers = tf.keras.layers
-    images = layers.Input([SIZE, SIZE, 3])
-    network = tf.keras.applications.MobileNetV2([SIZE, SIZE, 3], alpha=0.35, weights=None, include_top=False)
-    vectors = layers.GlobalAveragePooling2D()(network(layers.Rescaling(2.0, offset=-1.0)(images)))
-    tf.saved_model.save(tf.keras.Model(images, vectors), f"{folder}.unfinished")
-    Path(f"{folder}.unfinished").rename(folder)
+    network = tf.keras.applications.MobileNetV2([SIZE, SIZE, 3], 0.35, False, weights=None, pooling="avg")
+    _settle(network)
+
+    @tf.function(autograph=False)
+    def call(images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        return network(images * 2.0 - 1.0, training=training)
+
+    for training in (False, True):
+        call.get_concrete_function(tf.TensorSpec([None, SIZE, SIZE, 3], tf.float32, name="images"), training=training)
+    reusable = tf.train.Checkpoint()
+    reusable.__call__ = call
+    reusable.variables = network.variables
+    reusable.trainable_variables = network.trainable_variables
+    tf.saved_model.save(reusable, folder)
+
+
+def _settle(network: tf.keras.Model) -> None:
+    """Has batch normalisation see some pictures, without which random weights give the same vector for all."""
+    drawn = [tf.io.decode_jpeg(_picture(number, SIZE, SIZE)[0]) for number in range(64)]
+    for layer in network.layers:
+        if isinstance(layer, tf.keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    network(tf.cast(tf.stack(drawn), tf.float32) / 127.5 - 1.0, training=True)
 
 
 class _Mean(tf.Module):

@@ -155,21 +155,21 @@ class Bench:
         self.samples.pop()
 
     def alternate(
-        self, contestants: Mapping[str, Callable[[int], Sample]], rounds: int | None = None
+        self, contestants: Mapping[str, Callable[[int], Sample]], reverse: bool = True
     ) -> dict[str, list[Sample]]:
         """Lets contestants take turns, so that whatever else the machine does falls on all of them.
 
         Args:
             contestants: By name, what takes a turn, given the number of the round.
-            rounds: How many rounds, where it is another number than that of the bench.
+            reverse: Whether every second round goes backwards, so that nobody is always the one before.
 
         Returns:
             By name, a sample of each round.
         """
         taken: dict[str, list[Sample]] = {name: [] for name in contestants}
-        for number in range(rounds or self.rounds):
+        for number in range(self.rounds):
             names = list(contestants)
-            for name in names if number % 2 == 0 else reversed(names):
+            for name in reversed(names) if reverse and number % 2 else names:
                 taken[name].append(contestants[name](number))
         return taken
 

@@ -26,13 +26,13 @@ def _of(what: str, data: Path, records: int, bench: Bench) -> Row:
 
     def ours(number: int):
         folder = fresh(f"ingestion-ours-{number}")
-        file = str(jobs.write(folder, f"{data}/*.tfrecord"))
+        file = str(jobs.write(folder, f"{data}/*.tfrecord", jobs.TRIVIAL_MODULE, size=224))
         root = f"{folder}/root"
         return bench.run(f"Hubline, {what}", "benchmarks.ours:run", file=file, root=root, until="ExampleGen")
 
     def stock(number: int):
         folder = fresh(f"ingestion-stock-{number}")
-        file = str(jobs.write(folder, f"{data}/*.tfrecord"))
+        file = str(jobs.write(folder, f"{data}/*.tfrecord", jobs.TRIVIAL_MODULE, size=224))
         arguments = {"file": file, "root": str(folder), "records": records, "until": "ImportExampleGen"}
         return bench.run(f"stock, {what}", "benchmarks.stock.run:run", **arguments)
 

@@ -1,8 +1,8 @@
 """Input path: pictures of 375x500 a second, from TFRecords to batches of 224x224, on the first pass and on later ones.
 
 Hubline's Trainer with a module that costs next to nothing, beside a bare `tf.data` loop (read, shuffle, parse, decode,
-resize, batch, prefetch) over the same files, those that ExampleGen wrote. Taken from the end of a pass's first batch to
-the end of its last, so that neither pays for building its graph.
+resize, batch, prefetch) over the same files, those that ExampleGen wrote. The first quarter of a pass does not count,
+so that neither pays for building its graph, nor gains by reading meanwhile.
 """
 
 from collections.abc import Iterator

@@ -25,7 +25,7 @@ class Bar:
 
     def __str__(self) -> str:
         """For example `≤ 0.5`."""
-        return f"{'≤' if self.kind == '<=' else '≥'} {self.ratio:g}"
+        return f"{'≤' if self.kind == '<=' else '≥'} {self.ratio:.3g}"
 
 
 def at_most(ratio: float) -> Bar:
@@ -57,11 +57,10 @@ class Row:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the ratio reaches the bar, as the table shows it, to two digits; None where there is no bar."""
+        """Whether the ratio reaches the bar, before it is rounded to be shown; None where there is no bar."""
         if self.bar is None:
             return None
-        shown = round(self.ratio, 2)
-        return shown <= self.bar.ratio if self.bar.kind == "<=" else shown >= self.bar.ratio
+        return self.ratio <= self.bar.ratio if self.bar.kind == "<=" else self.ratio >= self.bar.ratio
 
 
 @dataclass(frozen=True)
