@@ -29,6 +29,8 @@ class Step:
     begin: float
     """When it began, in seconds since its process was started."""
     seconds: float
+    cpu: float
+    """The seconds that all threads of its process were at work on some core: what a busy machine changes least."""
     peak: float
     """The most memory that its process held while it ran, in MB (2^20 bytes)."""
     cached: bool = False
@@ -40,6 +42,8 @@ class Sample:
 
     seconds: float
     """From the start of the process, imports and all, to its end."""
+    cpu: float
+    """The seconds that its threads were at work on some core."""
     peak: float
     """The most memory that it held, in MB (2^20 bytes)."""
     steps: tuple[Step, ...] = ()
@@ -93,18 +97,18 @@ class StepWatch:
     def __init__(self) -> None:
         self.steps: list[dict[str, Any]] = []
         self._memory = PeakMemory()
-        self._begin = 0.0
+        self._begin = self._cpu = 0.0
 
     def started(self) -> None:
         """A step begins."""
         self._memory.forget()
-        self._begin = time.monotonic()
+        self._begin, self._cpu = time.monotonic(), time.process_time()
 
     def finished(self, step: str, cached: bool = False) -> None:
         """It is done."""
         seconds = time.monotonic() - self._begin
-        taken = Step(id=step, begin=self._begin, seconds=seconds, peak=self._memory.read(), cached=cached)
-        self.steps.append(dataclasses.asdict(taken))
+        cpu = time.process_time() - self._cpu
+        self.steps.append(dataclasses.asdict(Step(step, self._begin, seconds, cpu, self._memory.read(), cached)))
 
 
 class Bench:
@@ -192,7 +196,8 @@ def call(target: str, log: Path, **arguments: Any) -> Sample:
     steps = tuple(Step(**{**step, "begin": step["begin"] - begin}) for step in found.get("steps", ()))
     # A contestant that watches its steps makes the kernel forget its peak at each.
     peak = max(usage.ru_maxrss * 1024 / _MB, *(step.peak for step in steps), 0.0)
-    return Sample(seconds=seconds, peak=peak, steps=steps, figures=found.get("figures", {}))
+    cpu = usage.ru_utime + usage.ru_stime
+    return Sample(seconds=seconds, cpu=cpu, peak=peak, steps=steps, figures=found.get("figures", {}))
 
 
 def best(samples: Sequence[Sample], of: Callable[[Sample], float], most: bool = False) -> float:

@@ -122,11 +122,12 @@ def as_markdown(measured: Sequence[Measured], where: dict[str, Any]) -> str:
         "## What is compared\n",
         *(f"**{measure.name}** ({measure.seconds:.0f} s). {measure.about}\n" for measure in measured),
         "## Each process and its steps\n",
-        "Peak memory in MB (2^20 bytes), of the whole process while the step ran, libraries and all.\n",
+        "CPU seconds are those of all cores together. Peak memory in MB (2^20 bytes) is that of the whole process while "
+        "the step ran, libraries and all.\n",
         _table(
-            ["", "process", "step", "seconds", "peak MB"],
+            ["", "process", "step", "seconds", "CPU s", "peak MB"],
             [cells for measure in measured for cells in _step_cells(measure)],
-            right=(3, 4),
+            right=(3, 4, 5),
         ),
     ]
     return "\n".join(parts)
@@ -141,11 +142,10 @@ def _cells(row: Row) -> list[str]:
 def _step_cells(measure: Measured) -> list[list[str]]:
     lines: list[list[str]] = []
     for name, sample in measure.samples:
-        lines.append([measure.name, name, "", f"{sample.seconds:.1f}", f"{sample.peak:.0f}"])
-        lines += [
-            ["", "", f"{step.id}{' (cached)' if step.cached else ''}", f"{step.seconds:.1f}", f"{step.peak:.0f}"]
-            for step in sample.steps
-        ]
+        lines.append([measure.name, name, "", f"{sample.seconds:.1f}", f"{sample.cpu:.1f}", f"{sample.peak:.0f}"])
+        for step in sample.steps:
+            what = f"{step.id} (cached)" if step.cached else step.id
+            lines.append(["", "", what, f"{step.seconds:.1f}", f"{step.cpu:.1f}", f"{step.peak:.0f}"])
     return lines
 
 

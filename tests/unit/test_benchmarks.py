@@ -57,7 +57,7 @@ def test_contestants_take_turns_and_every_second_round_goes_backwards() -> None:
     turns = []
 
     def contestant(name):
-        return lambda number: turns.append((number, name)) or Sample(seconds=number, peak=0)
+        return lambda number: turns.append((number, name)) or Sample(seconds=number, cpu=0, peak=0)
 
     taken = Bench(rounds=3, quick=False).alternate({name: contestant(name) for name in "ab"})
     assert turns == [(0, "a"), (0, "b"), (1, "b"), (1, "a"), (2, "a"), (2, "b")]
@@ -65,8 +65,12 @@ def test_contestants_take_turns_and_every_second_round_goes_backwards() -> None:
 
 
 def test_start_up_ends_with_the_first_step_of_the_graph_and_pin_counts_after_it() -> None:
-    steps = (Step("pin", 0.5, 0.2, 40), Step("ExampleGen", 8.0, 3.0, 700), Step("Trainer", 12.0, 5.0, 900))
-    sample = Sample(seconds=20.0, peak=900, steps=steps)
+    steps = (
+        Step("pin", 0.5, 0.2, 0.1, 40),
+        Step("ExampleGen", 8.0, 3.0, 4.0, 700),
+        Step("Trainer", 12.0, 5.0, 9.0, 900),
+    )
+    sample = Sample(seconds=20.0, cpu=25.0, peak=900, steps=steps)
     assert sample.start_up == 8.0
     assert sample.after_start_up == pytest.approx(17.0 - 8.0 + 0.2)
     assert sample.of("Trainer", "Embedder") == 5.0
@@ -88,12 +92,12 @@ def test_a_bar_is_reached_by_the_ratio(value: float, other: float, bar: Bar | No
 
 
 def test_the_page_and_the_json_hold_every_figure_and_failure() -> None:
-    sample = Sample(seconds=4.0, peak=512.0, steps=(Step("Trainer", 1.0, 2.5, 500.0),))
+    sample = Sample(seconds=4.0, cpu=5.0, peak=512.0, steps=(Step("Trainer", 1.0, 2.5, 3.5, 500.0),))
     rows = [Row("training", 5.0, "stock", 10.0, bar=at_most(0.5))]
     measured = [Measured("training", "What is compared.", rows, [("Hubline", sample)], 9.0, "the log's end")]
     page = as_markdown(measured, machine())
     assert "| training | 5.0 s | stock | 10.0 s | 0.50 | ≤ 0.5 | yes |" in page
-    assert "| training | Hubline |  | 4.0 | 512 |" in page and "|  |  | Trainer | 2.5 | 500 |" in page
+    assert "| training | Hubline |  | 4.0 | 5.0 | 512 |" in page and "|  |  | Trainer | 2.5 | 3.5 | 500 |" in page
     assert "the log's end" in page
     (measure,) = json.loads(as_json(measured, machine()))["measures"]
     assert measure["rows"][0]["ratio"] == 0.5 and measure["rows"][0]["reached"] is True
