@@ -42,12 +42,15 @@ def main(
     if unknown:
         raise typer.BadParameter(f"there is no measure '{unknown[0]}'; there are {', '.join(MEASURES)}")
     console = Console()
-    measured = [_measure(name, rounds, quick, console) for name in names or MEASURES]
     folder = output or (WORK if names or quick else WORK.parent)
     folder.mkdir(parents=True, exist_ok=True)
     where = machine()
-    (folder / "RESULTS.md").write_text(as_markdown(measured, where))
-    (folder / "results.json").write_text(as_json(measured, where))
+    measured: list[Measured] = []
+    for name in names or MEASURES:
+        measured.append(_measure(name, rounds, quick, console))
+        # Each time, so that a long run that is cut short leaves what it has measured.
+        (folder / "RESULTS.md").write_text(as_markdown(measured, where))
+        (folder / "results.json").write_text(as_json(measured, where))
     console.print(f"{folder / 'RESULTS.md'}", soft_wrap=True, highlight=False)
     raise typer.Exit(any(measure.failure for measure in measured))
 

@@ -151,6 +151,7 @@ class Bench:
         finally:
             self._progress.remove_task(task)
         self.samples.append((name, sample))
+        self._progress.console.print(f"{name}: {sample.seconds:.1f} s, {sample.peak:.0f} MB", style="dim")
         return sample
 
     def prepare(self, target: str, **arguments: Any) -> None:

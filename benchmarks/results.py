@@ -122,8 +122,8 @@ def as_markdown(measured: Sequence[Measured], where: dict[str, Any]) -> str:
         "## What is compared\n",
         *(f"**{measure.name}** ({measure.seconds:.0f} s). {measure.about}\n" for measure in measured),
         "## Each process and its steps\n",
-        "CPU seconds are those of all cores together. Peak memory in MB (2^20 bytes) is that of the whole process while "
-        "the step ran, libraries and all.\n",
+        "CPU seconds are those of all cores together. Peak memory, in MB (2^20 bytes), is that of the whole process "
+        "while the step ran, libraries and all.\n",
         _table(
             ["", "process", "step", "seconds", "CPU s", "peak MB"],
             [cells for measure in measured for cells in _step_cells(measure)],

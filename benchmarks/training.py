@@ -18,7 +18,7 @@ from benchmarks.results import Row, at_most
 def measure(bench: Bench) -> Iterator[Row]:
     """Hubline and the bare loop take turns; the stock way, which is slow, has one."""
     jobs.make_modules(bench)
-    records = bench.records(2_000)
+    records = bench.records(1_500)
     examples = f"{jobs.make_pictures(bench, records, 160, 200)}/*.tfrecord"
 
     def ours(number: int, what: str) -> Sample:
