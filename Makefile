@@ -24,9 +24,9 @@ test-fast: setup  ## Run the tests that take seconds
 test-debian13:  ## Run all tests on the tfx-1.21 stack in a Debian 13 root made with debootstrap (as root)
 	@scripts/test-debian13
 
-bench: setup  ## Measure against the stock way, in one run
+bench: setup  ## Measure against the stock way and bare loops, in one run (benchmarks/RESULTS.md)
 	@$(BIN)/python $(EXAMPLE)/make_data.py
-	@$(BIN)/python benchmarks/startup.py
+	@$(BIN)/python -m benchmarks
 
 lint: setup  ## Check style and types
 	@$(BIN)/ruff check .

@@ -1,51 +1,43 @@
-"""How long `hubline run` takes to its first steps, beside what `from tfx import v1` alone takes, in one run.
+"""Start-up: from the start of the process until the first step begins.
 
-    make bench
-
-Prints a line for each: the seconds of the quickest of some rounds, and the ratio to the stock import.
+`hubline run` beside the stock pipeline, both on the digits example; and `hubline run` until `pin`, its first word of
+life, beside what `from tfx import v1` alone takes.
 """
 
-import argparse
-import subprocess
-import sys
-import time
-from pathlib import Path
+from collections.abc import Iterator
 
-PIPELINE = Path(__file__).parents[1] / "examples" / "digits" / "pipeline.yaml"
+from benchmarks import jobs
+from benchmarks.harness import Bench, best, fresh
+from benchmarks.results import Row
 
 
-def stock_import() -> float:
-    """Seconds for `from tfx import v1` in a new process."""
-    begin = time.monotonic()
-    subprocess.run([sys.executable, "-c", "from tfx import v1"], check=True, capture_output=True)
-    return time.monotonic() - begin
+def import_stock() -> None:
+    """What every template begins with."""
+    from tfx import v1  # noqa: F401
 
 
-def first_steps() -> tuple[float, float]:
-    """Seconds from `hubline run` to its first step, `pin`, and to the first step of the graph."""
-    begin = time.monotonic()
-    command = [sys.executable, "-m", "pipeline.cli", "run", str(PIPELINE)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        started = (time.monotonic() - begin for line in process.stdout if line.rstrip().endswith("…"))
-        times = next(started), next(started)
-        process.kill()
-    return times
+def measure(bench: Bench) -> Iterator[Row]:
+    """Stops both pipelines after they have read the data."""
 
+    def ours(number: int):
+        folder = fresh(f"startup-ours-{number}")
+        file = str(jobs.digits(folder))
+        return bench.run("Hubline", "benchmarks.ours:run", file=file, root=f"{folder}/root", until="ExampleGen")
 
-def main() -> None:
-    """Takes turns, so that whatever else the machine does falls on both."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    rounds = [(stock_import(), *first_steps()) for _ in range(parser.parse_args().rounds)]
-    stock, pin, graph = (min(column) for column in zip(*rounds, strict=True))
-    for name, seconds in (
-        ("from tfx import v1", stock),
-        ("hubline run to pin", pin),
-        ("hubline run to HubModule", graph),
-    ):
-        print(f"{name:26} {seconds:6.2f} s  {seconds / stock:5.2f}")
+    def stock(number: int):
+        folder = fresh(f"startup-stock-{number}")
+        arguments = {"file": str(jobs.digits(folder)), "root": str(folder), "records": 900, "until": "ImportExampleGen"}
+        return bench.run("stock", "benchmarks.stock.run:run", **arguments)
 
-
-if __name__ == "__main__":
-    main()
+    taken = bench.alternate(
+        {
+            "ours": ours,
+            "stock": stock,
+            "import": lambda number: bench.run("from tfx import v1", "benchmarks.startup:import_stock"),
+        }
+    )
+    first_step = best(taken["ours"], lambda sample: sample.start_up)
+    pin = best(taken["ours"], lambda sample: sample.steps[0].begin)
+    imported = best(taken["import"], lambda sample: sample.seconds)
+    yield Row("start-up", first_step, "stock", best(taken["stock"], lambda sample: sample.start_up))
+    yield Row("until `pin`", pin, "`from tfx import v1` alone", imported)

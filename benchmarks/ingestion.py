@@ -1,0 +1,42 @@
+"""Ingestion of clean TFRecords: megabytes of input a second, in the step alone.
+
+Hubline's ExampleGen beside ImportExampleGen, both with the same three splits by hash, on the same plain TFRecord files
+in the page cache: pictures of about 75 KB, and small records of about 500 bytes. Both write GZIP TFRecords unless they
+have something better to do.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks import jobs
+from benchmarks.harness import Bench, best, fresh
+from benchmarks.results import Row, at_least
+
+
+def measure(bench: Bench) -> Iterator[Row]:
+    """Both sorts of records in turn."""
+    jobs.make_modules(bench)
+    pictures, small = bench.records(2_000), bench.records(50_000)
+    yield _of("pictures", jobs.make_pictures(bench, pictures, 375, 500), pictures, bench)
+    yield _of("small records", jobs.make_small_records(bench, small), small, bench)
+
+
+def _of(what: str, data: Path, records: int, bench: Bench) -> Row:
+    megabytes = sum(file.stat().st_size for file in data.iterdir()) / 1e6
+
+    def ours(number: int):
+        folder = fresh(f"ingestion-ours-{number}")
+        file = str(jobs.write(folder, f"{data}/*.tfrecord", jobs.TRIVIAL_MODULE, size=224))
+        root = f"{folder}/root"
+        return bench.run(f"Hubline, {what}", "benchmarks.ours:run", file=file, root=root, until="ExampleGen")
+
+    def stock(number: int):
+        folder = fresh(f"ingestion-stock-{number}")
+        file = str(jobs.write(folder, f"{data}/*.tfrecord", jobs.TRIVIAL_MODULE, size=224))
+        arguments = {"file": file, "root": str(folder), "records": records, "until": "ImportExampleGen"}
+        return bench.run(f"stock, {what}", "benchmarks.stock.run:run", **arguments)
+
+    taken = bench.alternate({"ours": ours, "stock": stock})
+    rate = megabytes / best(taken["ours"], lambda sample: sample.of("ExampleGen"))
+    stock_rate = megabytes / best(taken["stock"], lambda sample: sample.of("ImportExampleGen"))
+    return Row(f"ingestion, {what} ({megabytes:.0f} MB)", rate, "stock", stock_rate, "MB/s", at_least(5))

@@ -1,0 +1,91 @@
+"""The pipeline files that the measures run. The stock way and the bare loops read the same files."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import ROOT, WORK, Bench
+from pipeline.load import load
+
+DIGITS = ROOT / "examples" / "digits" / "pipeline.yaml"
+MODULE = WORK / "data" / "mobilenet"
+TRIVIAL_MODULE = WORK / "data" / "mean"
+
+
+def make_pictures(bench: Bench, count: int, height: int, width: int, shards: int = 8, first: int = 0) -> Path:
+    """The folder of some pictures, which are made where they are not there yet."""
+    folder = WORK / "data" / f"pictures-{count}-{height}x{width}-{shards}-{first}"
+    if not folder.exists():
+        size = {"height": height, "width": width}
+        bench.prepare("benchmarks.data:pictures", folder=str(folder), count=count, shards=shards, first=first, **size)
+    return folder
+
+
+def make_small_records(bench: Bench, count: int) -> Path:
+    """The folder of some small records, which are made where they are not there yet."""
+    folder = WORK / "data" / f"small-{count}"
+    if not folder.exists():
+        bench.prepare("benchmarks.data:small_records", folder=str(folder), count=count, shards=8)
+    return folder
+
+
+def make_modules(bench: Bench) -> None:
+    """Makes the hub modules where they are not there yet."""
+    if not MODULE.exists():
+        bench.prepare("benchmarks.data:module", folder=str(MODULE))
+    if not TRIVIAL_MODULE.exists():
+        bench.prepare("benchmarks.data:trivial_module", folder=str(TRIVIAL_MODULE))
+
+
+def write(
+    folder: Path,
+    examples: str,
+    module: Path = MODULE,
+    size: int = 96,
+    split: tuple[int, int, int] = (8, 1, 1),
+    epochs: int = 1,
+    hidden: Sequence[int] = (64,),
+    slices: Sequence[Sequence[str]] = (),
+    at_least: float = 0.0,
+    seed: int = 0,
+) -> Path:
+    """Writes a pipeline file for the records that `data.py` makes.
+
+    Args:
+        folder: Where to write it, and where the model is to be served.
+        examples: The glob of the records.
+        module: The hub module.
+        size: Height and width of its images.
+        split: Shares of train, validation and test.
+        epochs: Passes over the training split.
+        hidden: Units of the head's hidden layers.
+        slices: Columns to slice the evaluation by.
+        at_least: The accuracy below which the model is not blessed; another figure makes the Evaluator run again.
+        seed: Of the training; another one makes the Trainer run again.
+    """
+    train, validation, test = split
+    evaluation = {"metrics": ["accuracy", "cross_entropy", "auc"], "thresholds": {"accuracy": {"at_least": at_least}}}
+    sections: dict[str, Any] = {
+        "name": "pictures",
+        "data": {"examples": examples, "split": {"train": train, "validation": validation, "test": test}},
+        "features": {"image": {"kind": "image", "size": [size, size]}},
+        "label": {"from": "label", "kind": "class", "classes": ["circle", "square", "triangle", "cross", "stripes"]},
+        "hubs": {"module": {"handle": str(module), "inputs": {"images": "image"}}},
+        "model": {"head": {"hidden": list(hidden), "dropout": 0.2}},
+        "training": {"epochs": epochs, "batch_size": 32, "seed": seed},
+        "evaluation": evaluation | ({"slices": [list(columns) for columns in slices]} if slices else {}),
+        "serving": {"destination": "serving"},
+    }
+    path = folder / "pipeline.yaml"
+    path.write_text(json.dumps(sections, indent=1))  # JSON is YAML
+    return path
+
+
+def digits(folder: Path) -> Path:
+    """A copy of the digits example's pipeline file that serves its model elsewhere."""
+    file, _ = load(DIGITS)
+    sections = file.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    path = folder / "digits.yaml"
+    path.write_text(json.dumps(sections | {"serving": {"destination": "serving"}}, indent=1))
+    return path

@@ -1,0 +1,154 @@
+"""What came out, as tables for people and as JSON."""
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.harness import Sample
+
+PACKAGES = ("tfx", "tensorflow", "apache-beam", "tensorflow-transform", "tensorflow-model-analysis", "tensorflow-hub")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a ratio must reach."""
+
+    kind: Literal["<=", ">="]
+    ratio: float
+
+    def __str__(self) -> str:
+        """For example `≤ 0.5`."""
+        return f"{'≤' if self.kind == '<=' else '≥'} {self.ratio:.3g}"
+
+
+def at_most(ratio: float) -> Bar:
+    """The ratio may not be greater."""
+    return Bar("<=", ratio)
+
+
+def at_least(ratio: float) -> Bar:
+    """The ratio may not be smaller."""
+    return Bar(">=", ratio)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure beside another."""
+
+    what: str
+    value: float
+    against: str
+    """What the other figure is of."""
+    other: float
+    unit: str = "s"
+    bar: Bar | None = None
+
+    @property
+    def ratio(self) -> float:
+        """The figure, as a share of the other."""
+        return self.value / self.other
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the ratio reaches the bar, before it is rounded to be shown; None where there is no bar."""
+        if self.bar is None:
+            return None
+        return self.ratio <= self.bar.ratio if self.bar.kind == "<=" else self.ratio >= self.bar.ratio
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of one measure."""
+
+    name: str
+    about: str
+    """What is compared with what: the docstring of its module."""
+    rows: Sequence[Row]
+    samples: Sequence[tuple[str, Sample]]
+    seconds: float
+    failure: str | None = None
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on, when, and with which versions."""
+    cpu = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.processor(),
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+    return {
+        "date": datetime.now().astimezone().isoformat(timespec="minutes"),
+        "cpu": cpu,
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(memory, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+    }
+
+
+def as_json(measured: Sequence[Measured], where: dict[str, Any]) -> str:
+    """All figures, those of each round and each step too."""
+    measures = [
+        dataclasses.asdict(measure)
+        | {"rows": [dataclasses.asdict(row) | {"ratio": row.ratio, "reached": row.reached} for row in measure.rows]}
+        for measure in measured
+    ]
+    return json.dumps({"machine": where, "measures": measures}, indent=1) + "\n"
+
+
+def as_markdown(measured: Sequence[Measured], where: dict[str, Any]) -> str:
+    """The page of results: ratios first, what each measure compares, then every step with its memory."""
+    packages = ", ".join(f"{name} {version}" for name, version in where["packages"].items())
+    parts = [
+        "# Benchmarks\n",
+        "Written by `make bench`: Hubline beside the stock way and beside bare loops, taking turns in one run, each "
+        "time in a fresh process. Of several rounds the best figure counts. Read the ratios, not the seconds.\n",
+        f"{where['date']}, {where['cores']} cores of {where['cpu']}, {where['memory_gb']} GB, {where['system']}, "
+        f"Python {where['python']}, {packages}.\n",
+        _table(
+            ["", "this", "against", "that", "ratio", "bar", "reached"],
+            [_cells(row) for measure in measured for row in measure.rows],
+            right=(1, 3, 4),
+        ),
+        *(f"**{measure.name} failed:** {measure.failure}\n" for measure in measured if measure.failure),
+        "## What is compared\n",
+        *(f"**{measure.name}** ({measure.seconds:.0f} s). {measure.about}\n" for measure in measured),
+        "## Each process and its steps\n",
+        "CPU seconds are those of all cores together. Peak memory, in MB (2^20 bytes), is that of the whole process "
+        "while the step ran, libraries and all.\n",
+        _table(
+            ["", "process", "step", "seconds", "CPU s", "peak MB"],
+            [cells for measure in measured for cells in _step_cells(measure)],
+            right=(3, 4, 5),
+        ),
+    ]
+    return "\n".join(parts)
+
+
+def _cells(row: Row) -> list[str]:
+    reached = {None: "", True: "yes", False: "**no**"}[row.reached]
+    this, that = (f"{value:.1f} {row.unit}" for value in (row.value, row.other))
+    return [row.what, this, row.against, that, f"{row.ratio:.2f}", str(row.bar or ""), reached]
+
+
+def _step_cells(measure: Measured) -> list[list[str]]:
+    lines: list[list[str]] = []
+    for name, sample in measure.samples:
+        lines.append([measure.name, name, "", f"{sample.seconds:.1f}", f"{sample.cpu:.1f}", f"{sample.peak:.0f}"])
+        for step in sample.steps:
+            what = f"{step.id} (cached)" if step.cached else step.id
+            lines.append(["", "", what, f"{step.seconds:.1f}", f"{step.cpu:.1f}", f"{step.peak:.0f}"])
+    return lines
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> str:
+    rule = ["---:" if number in right else "---" for number in range(len(head))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rule, *rows]) + "\n"

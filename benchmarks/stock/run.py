@@ -1,0 +1,75 @@
+"""Runs the stock pipeline by TFX's LocalDagRunner and takes down its steps."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from ml_metadata.proto import metadata_store_pb2
+from tfx import v1 as tfx
+from tfx.orchestration.portable import launcher
+
+from benchmarks.harness import StepWatch
+from benchmarks.stock.pipeline import create_pipeline, evaluation_pipeline
+from pipeline.load import load
+
+
+class _Enough(Exception):
+    """The run came as far as it was asked to."""
+
+
+def run(file: str, root: str, records: int, until: str | None = None, mended: bool = False) -> dict[str, Any]:
+    """Does the job of a pipeline file the stock way.
+
+    Args:
+        file: The pipeline file.
+        root: Where artifacts, metadata and the pushed model go.
+        records: How many records there are.
+        until: The step to stop after.
+        mended: Whether AutoGraph leaves Keras alone, which TensorFlow 2.16 does not know to do and no template says.
+    """
+    if mended:
+        from trainer.autograph import leave_keras_alone
+
+        leave_keras_alone()
+    config, _ = load(Path(file))
+    return _run(create_pipeline(config, Path(root), Path(root) / "serving", records), until)
+
+
+def evaluate(file: str, root: str, trained: str) -> dict[str, Any]:
+    """Runs the stock Evaluator alone, on what a run of Hubline left in the root `trained`."""
+    config, _ = load(Path(file))
+    examples, model = (
+        newest(Path(trained, "artifacts", step, key))
+        for step, key in (("ExampleGen", "examples"), ("Trainer", "model"))
+    )
+    return _run(evaluation_pipeline(config, Path(root), examples, model))
+
+
+def newest(folder: Path) -> Path:
+    """The newest artifact of a step's output."""
+    return max(folder.iterdir(), key=lambda artifact: int(artifact.name))
+
+
+def _run(pipeline: tfx.dsl.Pipeline, until: str | None = None) -> dict[str, Any]:
+    steps = StepWatch()
+    do = launcher.Launcher.launch
+
+    def launch(self: launcher.Launcher) -> Any:
+        steps.started()
+        execution = do(self)
+        name = self._pipeline_node.node_info.id
+        steps.finished(name, cached=_state(self, execution) == metadata_store_pb2.Execution.CACHED)
+        if name == until:
+            raise _Enough
+        return execution
+
+    with mock.patch.object(launcher.Launcher, "launch", launch):
+        with suppress(_Enough):
+            tfx.orchestration.LocalDagRunner().run(pipeline)
+    return {"steps": steps.steps}
+
+
+def _state(step: launcher.Launcher, execution: Any) -> int:
+    with step._mlmd_connection as connection:
+        return connection.store.get_executions_by_id([execution.execution_id])[0].last_known_state
