@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from components.config import LOWER_IS_BETTER, Metric, Threshold
 from preprocessing.section import Section
 
-ROUNDING = 1e-6
+_ROUNDING = 1e-6
 """Two models that answer the same may differ by this much in a sum taken in another order."""
 
 DECISION = "decision.json"
@@ -109,4 +109,4 @@ def _checks(metric: Metric, threshold: Threshold, of_slice: SliceMetrics) -> Ite
     elif allowed is not None and serving is not None:
         worse = value - serving if metric in LOWER_IS_BETTER else serving - value
         reason = f"{serving:.4f} now serving: worse by {max(worse, 0.0):.4f}, and {allowed} is allowed"
-        yield check("no_worse_than_serving_by", allowed, worse <= allowed + ROUNDING, reason)
+        yield check("no_worse_than_serving_by", allowed, worse <= allowed + _ROUNDING, reason)

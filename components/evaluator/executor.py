@@ -1,5 +1,6 @@
 """What Evaluator does when it runs."""
 
+import json
 from typing import Any
 
 from tfx.components.evaluator import constants
@@ -8,6 +9,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
+from components import storage
 from components.artifacts import read_schema, split_files
 from components.config import Evaluation
 from components.embedder.manifest import Rows
@@ -20,8 +22,8 @@ from preprocessing.columns import parsing_spec
 from preprocessing.config import Label
 from preprocessing.section import read_sections
 
-PREDICTIONS = "predictions"
-"""The folder in an evaluation that holds what the models said of each record."""
+PREDICTIONS, CLASSES = "predictions", "classes.json"
+"""In an evaluation, the folder that holds what the models said of each record, and the file that names the classes."""
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -39,18 +41,20 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         }
         if serving:
             models[SERVING] = ServedModel(serving.path)
-        folder = f"{evaluation_uri}/{PREDICTIONS}"
-        fileio.makedirs(folder)
+        fileio.makedirs(f"{evaluation_uri}/{PREDICTIONS}")
         predicted = write_predictions(
             split=_test_split(input_dict),
             models=models,
             label=label,
             label_spec=parsing_spec(read_schema(input_dict["schema"]), [label.column]),
             columns=config.sliced_by,
-            folder=folder,
+            output=f"{evaluation_uri}/{PREDICTIONS}/predictions.tfrecord",
         )
+        storage.write_bytes(f"{evaluation_uri}/{CLASSES}", json.dumps(predicted.classes).encode())
         beam_args = self._beam_pipeline_args or []
-        slices = analyse(f"{folder}/*.tfrecord", list(models), config, predicted, evaluation_uri, beam_args)
+        slices = analyse(
+            f"{evaluation_uri}/{PREDICTIONS}/*", list(models), config, predicted, evaluation_uri, beam_args
+        )
         decision = decide(config.thresholds, slices, serving.path if serving else None, config.slice_min_examples)
         _bless(artifact_utils.get_single_instance(output_dict["blessing"]), decision)
 

@@ -9,8 +9,8 @@ import tensorflow_model_analysis as tfma
 from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.config import LOWER_IS_BETTER, Evaluation, Metric, Threshold
-from components.evaluator.decision import OVERALL, ROUNDING, SliceMetrics
+from components.config import Evaluation, Metric, Threshold
+from components.evaluator.decision import OVERALL, SliceMetrics
 from components.evaluator.macro_auc import MacroAUC
 from components.evaluator.predictions import CANDIDATE, LABEL, SERVING, Predicted
 
@@ -70,10 +70,7 @@ def eval_config(models: Sequence[str], evaluation: Evaluation, predicted: Predic
     """What TFMA is asked for."""
     wanted = sorted({*evaluation.metrics, *evaluation.thresholds})
     slices = [config_pb2.SlicingSpec(feature_keys=columns) for columns in evaluation.slices]
-    configs = [
-        _metric_config(metric, predicted, evaluation.thresholds.get(metric), slices, SERVING in models)
-        for metric in wanted
-    ]
+    configs = [_metric_config(metric, predicted, evaluation.thresholds.get(metric), slices) for metric in wanted]
     count = config_pb2.MetricConfig(class_name="ExampleCount", config=json.dumps({"name": _COUNT}))
     return config_pb2.EvalConfig(
         model_specs=[
@@ -94,7 +91,6 @@ def _metric_config(
     predicted: Predicted,
     threshold: Threshold | None,
     slices: Sequence[config_pb2.SlicingSpec],
-    compared: bool,
 ) -> config_pb2.MetricConfig:
     definition = _DEFINITIONS[metric]
     classes = {"classes": len(predicted.classes), "present": predicted.present} if definition.by_class else {}
@@ -103,31 +99,26 @@ def _metric_config(
         module=definition.module,
         config=json.dumps({"name": metric} | definition.config | classes),
     )
-    if threshold is not None:
-        bound = _threshold(metric, threshold, compared)
-        config.threshold.CopyFrom(bound)
+    if threshold is not None and (threshold.at_least is not None or threshold.at_most is not None):
+        bounds = _bounds(threshold)
+        config.threshold.CopyFrom(bounds)
         if threshold.every_slice:
-            config.per_slice_thresholds.append(
-                config_pb2.PerSliceMetricThreshold(slicing_specs=slices, threshold=bound)
-            )
+            of_slices = config_pb2.PerSliceMetricThreshold(slicing_specs=slices, threshold=bounds)
+            config.per_slice_thresholds.append(of_slices)
     return config
 
 
-def _threshold(metric: Metric, threshold: Threshold, compared: bool) -> config_pb2.MetricThreshold:
-    """A threshold in TFMA's terms, so that its own tools show how it came out."""
-    bound = config_pb2.MetricThreshold()
+def _bounds(threshold: Threshold) -> config_pb2.MetricThreshold:
+    """The fixed bounds of a threshold in TFMA's terms, so that its own tools show how they came out.
+
+    TFMA takes bounds against a baseline only where it runs the models itself; it computes the differences all the same.
+    """
+    bounds = config_pb2.MetricThreshold()
     if threshold.at_least is not None:
-        bound.value_threshold.lower_bound.value = threshold.at_least
+        bounds.value_threshold.lower_bound.value = threshold.at_least
     if threshold.at_most is not None:
-        bound.value_threshold.upper_bound.value = threshold.at_most
-    if threshold.no_worse_than_serving_by is not None and compared:
-        lower = metric in LOWER_IS_BETTER
-        allowed = threshold.no_worse_than_serving_by + ROUNDING
-        bound.change_threshold.direction = (
-            config_pb2.MetricDirection.LOWER_IS_BETTER if lower else config_pb2.MetricDirection.HIGHER_IS_BETTER
-        )
-        bound.change_threshold.absolute.value = allowed if lower else -allowed
-    return bound
+        bounds.value_threshold.upper_bound.value = threshold.at_most
+    return bounds
 
 
 def _read(output: str, models: Sequence[str]) -> Iterator[SliceMetrics]:

@@ -1,12 +1,10 @@
 """What the models say of each record of the test split, kept as Examples."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
-from components import storage
 from preprocessing.columns import ParsingSpec, one_each
 from preprocessing.config import Label
 from preprocessing.errors import RunError, UserError
@@ -24,9 +22,6 @@ LABEL = "hubline.label"
 
 CANDIDATE, SERVING = "hubline.candidate", "hubline.serving"
 """The names of the two models, and of the columns with their scores, by class."""
-
-CLASSES = "classes.json"
-"""The file beside the predictions with the names of the classes, by index."""
 
 _BATCH_BYTES = 32 << 20
 _MOST_ROWS, _MOST_RECORDS = 1024, 64
@@ -115,7 +110,7 @@ def write_predictions(
     label: Label,
     label_spec: ParsingSpec,
     columns: Iterable[str],
-    folder: str,
+    output: str,
 ) -> Predicted:
     """Runs models over a split and writes what they say beside what is true, as tf.Examples in a TFRecord file.
 
@@ -127,7 +122,7 @@ def write_predictions(
         label: The true class.
         label_spec: How the label's column is parsed.
         columns: Columns of the records to keep beside the scores, to slice by.
-        folder: Where `predictions.tfrecord` and `classes.json` go.
+        output: The file to write.
 
     Raises:
         RunError: where a model says something else of the rows than of the records.
@@ -146,7 +141,7 @@ def write_predictions(
         tf.lookup.KeyValueTensorInitializer(classes, tf.range(len(classes), dtype=tf.int64)), -1
     )
     columns, done = list(columns), 0
-    with writing(f"{folder}/predictions.tfrecord") as write:
+    with writing(output) as write:
         for (numbers, rows), records in _batches(split, from_rows == models.keys()):
             asked = {
                 name: model.scores_of_rows(rows) if name in from_rows else model.scores(records)
@@ -158,7 +153,6 @@ def write_predictions(
             write(tf.strings.join([keep(rows, columns), encode(known_of | said)]))
             done += len(numbers)
             report(done, split.count, "records")
-    storage.write_bytes(f"{folder}/{CLASSES}", json.dumps(classes).encode())
     return Predicted(classes=classes, present=sorted(index[name] for name in names))
 
 
