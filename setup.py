@@ -17,6 +17,6 @@ setup(
         ]
     ),
     package_data={"pipeline": ["schema.json"], "components.report": ["page.*"]},
-    install_requires=["fsspec", "pydantic>=2.7", "rich>=13", "ruamel.yaml>=0.18", "typer>=0.12"],
+    install_requires=["fsspec", "pydantic>=2.10", "rich>=13", "ruamel.yaml>=0.18", "typer>=0.12"],
     entry_points={"console_scripts": ["hubline=pipeline.cli:main"]},
 )

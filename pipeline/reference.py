@@ -62,7 +62,9 @@ def _takes(value: dict[str, Any]) -> str:
             inner = value.get("additionalProperties") or next(iter(value["patternProperties"].values()))
             return f"by name, {_takes(inner)}"
         case kind:
-            return {"integer": "integer", "number": "number", "string": "text"}[kind] + _bounds(value)
+            return {"integer": "integer", "number": "number", "string": "text", "boolean": "true or false"}[
+                kind
+            ] + _bounds(value)
 
 
 def _bounds(value: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from preprocessing.section import FilePath, Section
 
@@ -95,7 +95,7 @@ class Augmentation(Section):
     """One random change of the training images, drawn anew for each image and epoch. Give exactly one."""
 
     flip_left_right: Literal[True] | None = None
-    """Mirror half of the images. `flip_left_right` alone says the same."""
+    """Mirror half of the images; the name alone says the same."""
     flip_up_down: Literal[True] | None = None
     """Turn half of the images upside down."""
     brightness: float | None = Field(default=None, gt=0.0, le=1.0)
@@ -105,16 +105,22 @@ class Augmentation(Section):
     crop: float | None = Field(default=None, gt=0.0, lt=1.0)
     """Cut off up to this share of the height and width, and enlarge what is left."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _by_name(cls, value: Any) -> Any:
-        return {value: True} if isinstance(value, str) else value
-
     @model_validator(mode="after")
     def _one(self) -> "Augmentation":
         if len(self.model_fields_set) != 1:
             raise ValueError("an augmentation is one name, or one name and its strength, such as {brightness: 0.2}")
         return self
+
+
+def _by_name(value: Any) -> Any:
+    return {value: True} if isinstance(value, str) else value
+
+
+Augment = Annotated[
+    Augmentation,
+    BeforeValidator(_by_name, json_schema_input_type=Literal["flip_left_right", "flip_up_down"] | Augmentation),
+]
+"""An augmentation, or the name of one that has no strength."""
 
 
 class Training(Section):
@@ -128,7 +134,7 @@ class Training(Section):
     """How the weights are updated."""
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     """Seeds the initial weights, dropout and the order of the examples."""
-    augment: tuple[Augmentation, ...] = Field(default=(), examples=[["flip_left_right", {"brightness": 0.2}]])
+    augment: tuple[Augment, ...] = Field(default=(), examples=[["flip_left_right", {"brightness": 0.2}]])
     """Random changes of the training images, in this order; evaluation and serving see images as they are."""
     cache_views: int | None = Field(default=None, ge=1, le=1000)
     """With `augment`, how many changed views of each image to keep a module's output of; every epoch draws one of them

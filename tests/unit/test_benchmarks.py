@@ -33,7 +33,7 @@ def test_a_contestant_runs_in_a_process_of_its_own_whose_peak_memory_is_taken_by
     sample = harness.call("tests.unit.test_benchmarks:holding", tmp_path / "log", megabytes=300)
     small, great, again = sample.steps
     assert sample.figures == {"megabytes": 300}
-    assert sample.peak == pytest.approx(great.peak, abs=1)
+    assert sample.peak >= great.peak - 1  # and what the process that forked it had, which Linux counts in
     assert great.peak - small.peak == pytest.approx(300, abs=10)
     assert again.peak == pytest.approx(small.peak, abs=20) and again.cached
     assert 0 < small.begin < great.begin < sample.seconds

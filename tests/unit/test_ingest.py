@@ -19,7 +19,6 @@ from components.example_gen import ingest as ingesting
 from components.example_gen.blame import undecodable
 from components.example_gen.contract import Contract, are_sound, find_fault, kind_of
 from components.example_gen.ingest import QUARANTINE, Ingested, Job, ingest, split_of
-from components.example_gen.manifest import Manifest, ShardFile
 from components.pin.pins import PinnedFile
 from components.quarantine import FILE, SetAside, read_set_aside
 from components.salvage import salvage
@@ -404,11 +403,6 @@ def test_an_image_that_does_not_decode_is_found_in_its_file(tmp_path: Path) -> N
     records[7] = make.record(image=PNG[:60], label=0)
     bad = make.write_tfrecord(tmp_path / "bad", records, "GZIP")
 
-    def manifest(*sources: Path) -> Manifest:
-        files = (
-            ShardFile(split="train", name="", source=str(source), count=0, largest=0, digest="") for source in sources
-        )
-        return Manifest(shards=tuple(files), images=("image",))
-
-    assert "bad: record 7 (counted from 0): its image 'image' does not decode" in str(undecodable(manifest(fine, bad)))
-    assert undecodable(manifest(fine)) is None
+    (found,) = undecodable(str(bad), ("image",))
+    assert str(found).startswith(f"{bad}: record 7 (counted from 0): its image 'image' does not decode")
+    assert list(undecodable(str(fine), ("image",))) == []
