@@ -48,11 +48,11 @@ def encode(columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
 
 
 def _select(records: tf.Tensor, columns: Iterable[str], stay: bool) -> tf.Tensor:
-    _, (features,) = tf.io.decode_proto(records, "tensorflow.Example", ["features"], [tf.string])
-    # A record without any column has no features at all.
-    sizes, (entries,) = tf.io.decode_proto(
-        tf.strings.reduce_join(features, axis=1), "tensorflow.Features", ["feature"], [tf.string]
-    )
+    # Features has a repeated field of the number that Example's one field has: read so, a record that was put together
+    # from several gives the features of each, and one without any column gives none.
+    _, (features,) = tf.io.decode_proto(records, "tensorflow.Features", ["feature"], [tf.string])
+    joined = tf.strings.reduce_join(features, axis=1)
+    sizes, (entries,) = tf.io.decode_proto(joined, "tensorflow.Features", ["feature"], [tf.string])
     _, (keys,) = tf.io.decode_proto(entries, "tensorflow.Features.FeatureEntry", ["key"], [tf.string])
     named = tf.reduce_any(keys == tf.constant(list(columns), tf.string), axis=2)
     there = tf.sequence_mask(sizes[:, 0], tf.shape(entries)[1])

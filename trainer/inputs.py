@@ -1,6 +1,6 @@
 """The input path: TFRecords to batches of what the model takes, in TensorFlow's C++ from end to end."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -54,21 +54,25 @@ def read_decodable(files: Sequence[str], undecodable: Sequence[int], in_order: b
     )
 
 
-def parsing(spec: ParsingSpec, transform: Callable[[dict], Tensors], names: Sequence[str]) -> Parse:
+def parsing(
+    spec: ParsingSpec, transform: Callable[[dict], Tensors], features: Iterable[str] = (), columns: Iterable[str] = ()
+) -> Parse:
     """Parses raw columns and applies the transform graph.
 
     Args:
-        spec: The raw columns to parse, those that are read as they are (kept vectors) among them.
+        spec: The columns to parse.
         transform: The transform graph: raw columns to transformed features, in batches.
-        names: What to hand on: transformed features, or columns of `spec` that the graph does not know.
+        features: Transformed features to hand on.
+        columns: Columns to hand on as they are, of which the graph knows nothing: kept vectors.
     """
+    features, columns = list(features), list(columns)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])  # traced once, however many datasets use it
     def parse(serialized: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
         parsed = tf.io.parse_example(serialized, spec)
-        transformed = transform({name: value for name, value in parsed.items() if name not in names})
-        known = parsed | transformed
-        return {name: known[name] for name in names}, transformed[LABEL]
+        as_they_are = {name: parsed.pop(name) for name in columns}
+        transformed = transform(parsed)
+        return as_they_are | {name: transformed[name] for name in features}, transformed[LABEL]
 
     return parse
 

@@ -148,7 +148,7 @@ def _vector_examples(
     views = job.views if split is job.train else 1
     spec = _label_spec(job) | job.vectors.spec(views)
     columns = {column(hub): hub for hub in job.vectors.sizes}
-    parse = inputs.parsing(spec, transform, list(columns))
+    parse = inputs.parsing(spec, transform, columns=columns)
     examples = inputs.parsed(inputs.read_records(split.rows), parse)
     examples = examples.map(lambda found, label: ({hub: found[name] for name, hub in columns.items()}, label))
     examples = inputs.kept_between_epochs(examples, split.count, scratch)
@@ -162,7 +162,7 @@ def _image_examples(
 ) -> tf.data.Dataset:
     """The examples of a split as pixels by feature, and class indices; one by one."""
     spec = _label_spec(job) | parsing_spec(job.schema, input_columns(job.features))
-    parse = inputs.parsing(spec, transform, list(job.features))
+    parse = inputs.parsing(spec, transform, features=job.features)
     examples = inputs.parsed(inputs.read_decodable(split.records, split.undecodable), parse)
     once = phase.end - phase.first == 1
     if shuffle and once:
@@ -179,7 +179,7 @@ def _count_known(job: Job, transform: Callable, split: Split) -> int:
     """How many examples of a split have a class that the training split has too."""
     if job.label.classes is not None:
         return split.count  # ingestion has held every record to the classes
-    labels = inputs.parsed(inputs.read_records(split.rows), inputs.parsing(_label_spec(job), transform, []))
+    labels = inputs.parsed(inputs.read_records(split.rows), inputs.parsing(_label_spec(job), transform))
     count = int(labels.reduce(tf.constant(0, tf.int64), lambda count, _: count + 1))
     if not count:
         raise DataError("no record of the validation split has a class that the training split has")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from components.embedder.manifest import Rows
 from pipeline.result import Result
 from pipeline.run import run
 from tests import make
@@ -45,7 +46,7 @@ def test_a_first_run_pushes_a_version(life) -> None:
     assert result.status == "succeeded" and result.blessed and result.newly_pushed
     assert result.pushed_model == f"{path.parent}/serving/1"
     assert result.metrics["accuracy"] >= 0.9
-    assert len(ran(result)) == len(result.steps) == 10
+    assert len(ran(result)) == len(result.steps) == 11
     report = json.loads(Path(result.report, "report.json").read_text())
     assert report == json.loads(result.model_dump_json())
     page = Path(result.report, "index.html").read_text()
@@ -90,7 +91,7 @@ def test_a_record_that_does_not_decode_is_named_and_nothing_is_pushed(tmp_path: 
     records[30] = make.record(image=make.random_image(0)[:80], label=0)
     path = make.project(tmp_path, records=records)
     result, code = run(path, None, quiet=True)
-    assert (code, result.status, result.failed_step) == (1, "failed", "Trainer")
+    assert (code, result.status, result.failed_step) == (1, "failed", "Embedder")
     assert f"{tmp_path}/data/a.tfrecord: record 15 (counted from 0): its image 'image' does not decode" in str(
         result.error
     )
@@ -109,6 +110,66 @@ def test_a_schema_that_the_data_does_not_fit_stops_the_run(tmp_path: Path) -> No
     assert "train: column 'label'" in str(result.error)
     page = Path(result.report, "index.html").read_text()
     assert "Failed in DataGate" in page and '<td class="long">Unexpectedly small value: 0.' in page
+
+
+def in_span(folder: Path, span: int, records: list[bytes]) -> Path:
+    return make.write_tfrecord(folder / "data" / f"span-{span}" / "a.tfrecord", records)
+
+
+def test_a_nightly_run_on_one_more_span_computes_what_is_new_and_counts_every_record(tmp_path: Path) -> None:
+    text = make.PIPELINE.replace(
+        "examples: data",
+        "examples: data/span-{SPAN}/*\n  window: 2\n  bad_records: {policy: quarantine, max_fraction: 0.1}",
+    ).replace("evaluation: {", "evaluation: {slices: [[hour]], ")
+    path = make.project(tmp_path, text)
+    records = [item + make.record(hour=number % 2) for number, item in enumerate(make.labelled(360))]
+    records[5] = make.record(image=make.random_image(5)[:60], label=0, hour=1)  # does not decode
+    records[6] = make.record(image=make.random_image(6), hour=0)  # has no label
+    damaged = in_span(tmp_path, 1, records[:120])
+    content = bytearray(damaged.read_bytes())
+    content[-30] ^= 0xFF  # in the data of the last record
+    damaged.write_bytes(content)
+    in_span(tmp_path, 2, records[120:240])
+
+    first, code = run(path, None, quiet=True)
+    assert code == 0, first.error
+    assert first.spans == (1, 2)
+    assert first.decision is not None
+    assert {found.slice for found in first.decision.slices} == {"overall", "hour=0", "hour=1"}
+    page = Path(first.report, "index.html").read_text()
+    for reason in ("does not decode", "it has no label", "checksum"):
+        assert reason in page
+    store = tmp_path / ".hubline" / "tiny" / "store"
+    before = {entry.name for entry in store.iterdir()}
+    counts = records_by_split(first)
+    assert sum(counts.values()) + 3 == 240, counts
+
+    in_span(tmp_path, 3, records[240:])
+    second, code = run(path, None, quiet=True)
+    assert code == 0 and second.spans == (2, 3)
+    # Of the new span its shards, and of each split's shard its statistics and its rows; of the old one nothing.
+    assert len({entry.name for entry in store.iterdir()} - before) == 1 + 3 + 3
+    assert sum(records_by_split(second).values()) == 240
+
+
+def records_by_split(result: Result) -> dict[str, int]:
+    """Records that a run trained, validated or tested on."""
+    rows = max(
+        (Path(result.report).parents[2] / "artifacts" / "Embedder" / "rows").iterdir(), key=lambda it: int(it.name)
+    )
+    return {split: Rows.read(str(rows)).count(split) for split in ("train", "validation", "test")}
+
+
+def test_two_phases_with_kept_views_and_then_the_module_itself(tmp_path: Path) -> None:
+    tuned = "model: {fine_tune: {mean: {after_epochs: 3, learning_rate: 0.001}}}\n"
+    views = "training: {augment: [{brightness: 0.1}], cache_views: 2, "
+    rewritten = make.PIPELINE.replace("training: {", tuned + views)
+    path = make.project(tmp_path, rewritten)
+    result, code = run(path, None, quiet=True)
+    assert code == 0, result.error
+    assert result.metrics["accuracy"] >= 0.9
+    log = Path(result.log).read_text()
+    assert "epoch=3" in log and "epoch=5" in log
 
 
 def start(path: Path, *options: str) -> subprocess.Popen:

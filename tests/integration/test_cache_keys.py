@@ -15,7 +15,7 @@ from pipeline.load import load
 from pipeline.places import Places
 from tests import make
 
-DATA_STEPS = ["ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate", "Transform"]
+DATA_STEPS = ["ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate", "Embedder", "Transform"]
 STEPS = ["HubModule.mean", *DATA_STEPS, "Trainer", "Evaluator", "Pusher"]
 
 
@@ -49,8 +49,10 @@ def behind(*steps: str) -> set[str]:
     """Some steps and all that read what they make."""
     reads = {
         "ExampleGen": set(STEPS) - {"HubModule.mean"},
-        "HubModule.mean": {"HubModule.mean", "Trainer", "Evaluator", "Pusher"},
+        "HubModule.mean": {"HubModule.mean", "Embedder", "Trainer", "Evaluator", "Pusher"},
+        "StatisticsGen": set(STEPS) - {"HubModule.mean", "ExampleGen"},
         "SchemaGen": set(STEPS) - {"HubModule.mean", "ExampleGen", "StatisticsGen"},
+        "Embedder": {"Embedder", "Trainer", "Evaluator", "Pusher"},
         "Transform": {"Transform", "Trainer", "Evaluator", "Pusher"},
         "Trainer": {"Trainer", "Evaluator", "Pusher"},
         "Evaluator": {"Evaluator", "Pusher"},
@@ -81,6 +83,9 @@ def test_nothing_runs_again_when_nothing_changed(project: Path) -> None:
     [
         (replace("training:", "model: {head: {hidden: [4]}}\ntraining:"), behind("Trainer")),
         (replace("epochs: 5", "epochs: 6"), behind("Trainer")),
+        (replace("epochs: 5", "epochs: 5, augment: [flip_left_right], cache_views: 2"), behind("Embedder")),
+        (replace("training:", "model: {fine_tune: {mean: {}}}\ntraining:"), behind("HubModule.mean")),
+        (replace("evaluation: {", "evaluation: {slices: [[label]], "), behind("Evaluator") | {"DataGate"}),
         (replace("at_least: 0.9", "at_least: 0.8"), behind("Evaluator")),
         (replace("destination: serving", "destination: elsewhere"), behind("Pusher")),
         (replace("{train: 6,", "{train: 5,"), behind("ExampleGen")),
@@ -155,6 +160,11 @@ def test_a_new_serving_version_is_compared_with(project: Path) -> None:
         ("trainer/train.py", behind("Trainer")),
         ("trainer/model.py", behind("HubModule.mean", "Trainer")),
         ("trainer/module.py", behind("HubModule.mean", "Trainer")),
+        ("trainer/embed.py", behind("Embedder")),
+        ("trainer/callbacks.py", behind("Trainer")),
+        ("components/statistics_gen/shard.py", behind("StatisticsGen")),
+        ("components/embedder/executor.py", behind("Embedder")),
+        ("components/quarantine.py", behind("ExampleGen")),
         ("trainer/export.py", behind("Trainer", "Evaluator")),
         ("preprocessing/transform.py", behind("HubModule.mean", "Transform")),
         ("preprocessing/config.py", set(STEPS)),

@@ -33,6 +33,12 @@ def test_some_columns_stay_and_the_others_go(rows: list[dict], names: set[str]) 
         assert columns(dropped) == {name: of_one for name, of_one in row.items() if name not in names}
 
 
+def test_records_that_were_put_together_are_taken_apart_as_one() -> None:
+    merged = tf.constant([make.record(a=1, b="two") + make.record(c=3.0) + make.record(d=4), make.record(c=5.0), b""])
+    assert [columns(item) for item in keep(merged, ["a", "c"]).numpy()] == [{"a": [1], "c": [3.0]}, {"c": [5.0]}, {}]
+    assert [columns(item) for item in drop(merged, ["b", "c"]).numpy()] == [{"a": [1], "d": [4]}, {}, {}]
+
+
 def test_no_column_to_drop_leaves_all() -> None:
     record = make.record(a=1, b="two")
     assert columns(drop(tf.constant([record]), []).numpy()[0]) == {"a": [1], "b": [b"two"]}
