@@ -112,6 +112,18 @@ def kept_between_epochs(examples: tf.data.Dataset, count: int, scratch: str) -> 
     return examples.cache(f"{scratch}/examples")
 
 
+def shuffled(examples: tf.data.Dataset, buffer: int, seed: int) -> tf.data.Dataset:
+    """Examples in another order in every epoch, the same ones every time.
+
+    Args:
+        examples: One by one, of fixed shapes.
+        buffer: How many to hold in memory to draw from; fewer where a quarter of what is free does not hold as many.
+        seed: Draws the orders.
+    """
+    held = max(1, min(buffer, available_memory() // 4 // bytes_of(examples)))
+    return examples.shuffle(held, seed=seed, reshuffle_each_iteration=True)
+
+
 def bytes_of(examples: tf.data.Dataset) -> int:
     """The bytes of one example, all of whose shapes are fixed."""
     specs = tf.nest.flatten(examples.element_spec)

@@ -21,6 +21,9 @@ from trainer.model import Parts, build, optimizer
 from trainer.phases import Phase, phases, stays_frozen
 from trainer.vectors import Vectors, column
 
+_STEPS_ON_VECTORS = 32
+"""Steps to a call of TensorFlow: one step on vectors takes less time than Python takes to call it."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -119,7 +122,6 @@ def _train_phase(
         optimizer=optimizer(job.training.optimizer),
         loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        # A step on vectors takes less time than Python takes to call it.
         steps_per_execution=_STEPS_ON_VECTORS if phase.on_vectors else 1,
     )
     history = model.fit(
@@ -138,9 +140,6 @@ def _train_phase(
     return history.history
 
 
-_STEPS_ON_VECTORS = 32
-
-
 def _vector_examples(
     job: Job, transform: Callable, split: Split, scratch: str, phase: Phase, shuffle: bool
 ) -> tf.data.Dataset:
@@ -153,7 +152,7 @@ def _vector_examples(
     examples = examples.map(lambda found, label: ({hub: found[name] for name, hub in columns.items()}, label))
     examples = inputs.kept_between_epochs(examples, split.count, scratch)
     if shuffle:
-        examples = _shuffled(job, examples)
+        examples = inputs.shuffled(examples, job.training.shuffle_buffer, job.training.seed)
     return inputs.views_drawn(examples, list(columns.values()), views, job.training.seed)
 
 
@@ -163,15 +162,13 @@ def _image_examples(
     """The examples of a split as pixels by feature, and class indices; one by one."""
     spec = _label_spec(job) | parsing_spec(job.schema, input_columns(job.features))
     parse = inputs.parsing(spec, transform, features=job.features)
-    examples = inputs.parsed(inputs.read_decodable(split.records, split.undecodable), parse)
-    once = phase.end - phase.first == 1
-    if shuffle and once:
-        examples = _shuffled(job, examples)  # while they are small
-    examples = inputs.decoded(examples, job.features)
-    if not once:
+    examples = inputs.decoded(
+        inputs.parsed(inputs.read_decodable(split.records, split.undecodable), parse), job.features
+    )
+    if phase.end - phase.first > 1:
         examples = inputs.kept_between_epochs(examples, split.count, scratch)
-        if shuffle:
-            examples = _shuffled(job, examples)
+    if shuffle:
+        examples = inputs.shuffled(examples, job.training.shuffle_buffer, job.training.seed)
     return inputs.changed(examples, job.training.augment if split is job.train else (), job.training.seed)
 
 
@@ -188,7 +185,3 @@ def _count_known(job: Job, transform: Callable, split: Split) -> int:
 
 def _label_spec(job: Job) -> ParsingSpec:
     return parsing_spec(job.schema, [job.label.column])
-
-
-def _shuffled(job: Job, examples: tf.data.Dataset) -> tf.data.Dataset:
-    return examples.shuffle(job.training.shuffle_buffer, seed=job.training.seed, reshuffle_each_iteration=True)
