@@ -15,6 +15,7 @@ from trainer.augment import augmented
 from trainer.config import Augmentation, Hubs
 from trainer.inputs import PARSED_AT_ONCE, Tensors, pixels_of_one, read_file
 from trainer.model import Backbone
+from trainer.module import open_module
 from trainer.sink import writing
 from trainer.vectors import column
 
@@ -58,7 +59,9 @@ class Embedder:
         """
         self._features = features
         self._report = report
-        self._backbones = {name: Backbone(hub, module_paths[name], features, name) for name, hub in hubs.items()}
+        self._backbones = {
+            name: Backbone(hub, open_module(module_paths[name]), features, name) for name, hub in hubs.items()
+        }
         # The graph is made once, and reads whatever file the variable names.
         self._file = tf.Variable("", dtype=tf.string, trainable=False)
         self._batches = self._read(spec)

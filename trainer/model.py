@@ -13,7 +13,7 @@ from preprocessing.errors import UserError
 from trainer.autograph import leave_libraries_alone
 from trainer.config import Head, Hub, Hubs, Model, Optimizer
 from trainer.inputs import Tensors
-from trainer.module import by_name, inspect, output_name, signature_name
+from trainer.module import OpenModule, by_name, open_module, output_name, signature_name
 
 # Before any of Keras is called: to try a module out, to train, in a test.
 leave_libraries_alone()
@@ -43,7 +43,8 @@ def build(model: Model, hubs: Hubs, module_paths: Mapping[str, str], features: F
     """
     inputs = keras_inputs(features)
     backbones = {
-        name: Backbone(hub, module_paths[name], features, name, name in model.fine_tune) for name, hub in hubs.items()
+        name: Backbone(hub, open_module(module_paths[name]), features, name, name in model.fine_tune)
+        for name, hub in hubs.items()
     }
     outputs = {name: backbone(inputs) for name, backbone in backbones.items()}
     vectors = {name: tf.keras.Input(output.shape[1:], name=f"vector_{name}") for name, output in outputs.items()}
@@ -96,20 +97,20 @@ class TunedModel(tf.keras.Model):
 class Backbone(tf.keras.layers.Layer):
     """A hub module, fed from the pixels of features by name, giving float32 vectors of shape [batch, n]."""
 
-    def __init__(self, hub: Hub, path: str, features: Features, name: str, trainable: bool = False) -> None:
-        """Loads the module.
+    def __init__(self, hub: Hub, module: OpenModule, features: Features, name: str, trainable: bool = False) -> None:
+        """Makes a layer of a module.
 
         Args:
             hub: What it is fed, and which of its outputs is used.
-            path: Its folder.
+            module: The module.
             features: The features that feed it.
             name: Its name in `hubs`.
             trainable: Whether it may be trained; whether it is at a time, `trainable` of the layer says.
         """
         super().__init__(name=f"hub_{name}", trainable=trainable)
-        module = inspect(path)
-        function = module.function(hub, features)
-        signature = signature_name(module, hub)
+        function = module.offer.function(hub, features)
+        signature = signature_name(module.offer, hub)
+        tags = module.offer.tags
         self._features = features
         self._feeds = (
             dict(zip(function.inputs, hub.inputs.values(), strict=True)) if len(hub.inputs) == 1 else dict(hub.inputs)
@@ -117,11 +118,11 @@ class Backbone(tf.keras.layers.Layer):
         self._takes_tensor = function.takes == "tensor"
         self._output = output_name(function, hub)
         self._layer = tf_hub.KerasLayer(
-            path,
+            module.path if module.loaded is None else module.loaded,
             trainable=trainable,
             signature=signature,
             signature_outputs_as_dict=True if signature else None,
-            tags=None if module.tags is None else list(module.tags),
+            tags=None if tags is None else list(tags),
         )
 
     def call(self, inputs: Tensors) -> tf.Tensor:
@@ -131,7 +132,7 @@ class Backbone(tf.keras.layers.Layer):
         return tf.cast(by_name(outputs, "default")[self._output], tf.float32)
 
 
-def try_out(hub: Hub, path: str, features: Features, trainable: bool = False) -> None:
+def try_out(hub: Hub, module: OpenModule, features: Features, trainable: bool = False) -> None:
     """Puts a module behind a symbolic batch of features, as training will.
 
     Raises:
@@ -139,7 +140,7 @@ def try_out(hub: Hub, path: str, features: Features, trainable: bool = False) ->
             nothing that can be.
     """
     try:
-        backbone = Backbone(hub, path, features, "tried", trainable)
+        backbone = Backbone(hub, module, features, "tried", trainable)
         vectors = backbone(keras_inputs(features))
     except UserError:
         raise

@@ -1,6 +1,7 @@
 """What a TensorFlow Hub module offers, read from its SavedModel."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import tensorflow as tf
@@ -167,8 +168,23 @@ def _compatible(wanted: Tensor, given: Tensor) -> bool:
     return wanted.dtype == given.dtype and any_batch and shapes[0].is_compatible_with(shapes[1])
 
 
+@dataclass(frozen=True)
+class OpenModule:
+    """A module that has been read, and need not be read again to be called."""
+
+    path: str
+    offer: Module
+    loaded: Any | None
+    """What TensorFlow made of it where it can be called itself; None where only its path can be handed on."""
+
+
 def inspect(path: str) -> Module:
-    """Reads what the module in a folder offers.
+    """What the module in a folder offers; arguments and errors as for `open_module`."""
+    return open_module(path).offer
+
+
+def open_module(path: str) -> OpenModule:
+    """Reads a module.
 
     Args:
         path: A folder with a SavedModel: a TF2 one, or a TF1 hub module.
@@ -185,16 +201,16 @@ def inspect(path: str) -> Module:
             saved_model.ParseFromString(file.read())
     except Exception as error:  # the protobuf versions of the two stacks raise different types
         raise UserError(f"{proto_file}: not a SavedModel: {error}") from error
-    if any(graph.HasField("object_graph_def") for graph in saved_model.meta_graphs):
-        return _inspect_tf2(path, saved_model)
-    return _inspect_tf1(saved_model)
-
-
-def _inspect_tf2(path: str, saved_model: saved_model_pb2.SavedModel) -> Module:
+    if not any(graph.HasField("object_graph_def") for graph in saved_model.meta_graphs):
+        return OpenModule(path, _inspect_tf1(saved_model), None)
     try:
         loaded = tf.saved_model.load(path)
     except (tf.errors.OpError, OSError, ValueError, FileNotFoundError) as error:
         raise UserError(f"{path}: TensorFlow cannot load this SavedModel: {error}") from error
+    return OpenModule(path, _inspect_tf2(loaded, saved_model), loaded if callable(loaded) else None)
+
+
+def _inspect_tf2(loaded: Any, saved_model: saved_model_pb2.SavedModel) -> Module:
     return Module(
         format="TF2",
         calls=_calls(loaded),

@@ -15,7 +15,7 @@ from preprocessing.errors import UserError
 from preprocessing.section import read_sections
 from trainer.config import Hub
 from trainer.model import try_out
-from trainer.module import check_fits, inspect
+from trainer.module import check_fits, open_module
 
 
 class Executor(base_executor.BaseExecutor):
@@ -28,10 +28,11 @@ class Executor(base_executor.BaseExecutor):
         artifact = artifact_utils.get_single_instance(output_dict["model"])
         with tempfile.TemporaryDirectory() as folder:
             source, digest = fetch(hub.handle, hub.sha256, folder)
-            module = inspect(source)
+            opened = open_module(source)
+            module = opened.offer
             try:
                 check_fits(module, hub, features)
-                try_out(hub, source, features, trainable=bool(exec_properties["trained"]))
+                try_out(hub, opened, features, trainable=bool(exec_properties["trained"]))
             except UserError as error:
                 raise UserError(f"hubs.{exec_properties['name']}: {hub.handle}: {error}") from None
             io_utils.copy_dir(source, module_folder([artifact]))

@@ -12,7 +12,7 @@ from tests import make
 from trainer.autograph import leave_libraries_alone
 from trainer.config import Hub
 from trainer.model import Backbone, try_out
-from trainer.module import Module, Tensor, Variable, check_fits, inspect
+from trainer.module import Module, Tensor, Variable, check_fits, inspect, open_module
 
 
 def image(channels: int = 3, size: tuple[int, int] = (8, 8)) -> ImageFeature:
@@ -145,16 +145,18 @@ def test_a_backbone_of_each_form_gives_what_numpy_says(reusable: Path, signature
     colour, grey = seen(3), seen(1)
     fed = {"photo": tf.constant(pixels(3)), "grey": tf.constant(pixels(1))}
     mean = colour.mean(axis=(1, 2))
-    got = Backbone(hub(), str(reusable), FED, "a")(fed)
+    got = Backbone(hub(), open_module(str(reusable)), FED, "a")(fed)
     np.testing.assert_allclose(got, np.concatenate([mean, colour.std(axis=(1, 2))], axis=1), rtol=1e-4)
     both = hub(inputs={"left": "photo", "right": "grey"}, signature="both", output="vector")
-    np.testing.assert_allclose(Backbone(both, str(signatures), FED, "b")(fed), mean + grey.mean(axis=(1, 2)), rtol=1e-5)
-    got = Backbone(hub(), str(tf1), FED, "c")(fed)
+    np.testing.assert_allclose(
+        Backbone(both, open_module(str(signatures)), FED, "b")(fed), mean + grey.mean(axis=(1, 2)), rtol=1e-5
+    )
+    got = Backbone(hub(), open_module(str(tf1)), FED, "c")(fed)
     np.testing.assert_allclose(got, np.repeat(mean.sum(axis=1, keepdims=True), 5, axis=1), rtol=1e-5)
 
 
 def test_a_backbone_is_frozen(reusable: Path) -> None:
-    layer = Backbone(hub(), str(reusable), FED, "a")
+    layer = Backbone(hub(), open_module(str(reusable)), FED, "a")
     layer({"photo": tf.constant(pixels(3))})
     assert layer.trainable_variables == []
 
@@ -186,7 +188,7 @@ def test_the_output_of_a_list_that_is_named_is_the_one_used(tmp_path: Path) -> N
     for number in range(3):
         wanted = hub(output=f"default_{number}")
         check_fits(inspect(path), wanted, FED)
-        got = Backbone(wanted, path, FED, "a")({"photo": tf.constant(pixels(3))})
+        got = Backbone(wanted, open_module(path), FED, "a")({"photo": tf.constant(pixels(3))})
         np.testing.assert_allclose(got, (number + 1) * seen(3).mean(axis=(1, 2)), rtol=1e-5)
 
 
@@ -197,8 +199,8 @@ def test_a_module_that_takes_a_mapping_of_one_tensor(tmp_path: Path) -> None:
 
     path = save(tmp_path, call=call)
     wanted = hub(inputs={"img": "photo"}, output="nested/vector")
-    try_out(wanted, path, FED)
-    got = Backbone(wanted, path, FED, "a")({"photo": tf.constant(pixels(3))})
+    try_out(wanted, open_module(path), FED)
+    got = Backbone(wanted, open_module(path), FED, "a")({"photo": tf.constant(pixels(3))})
     np.testing.assert_allclose(got, seen(3).mean(axis=(1, 2)), rtol=1e-5)
 
 
@@ -214,7 +216,7 @@ def test_of_several_traces_the_one_that_fits_is_taken(tmp_path: Path) -> None:
     tf.saved_model.save(module, str(tmp_path))
     wanted = hub(output="twice")
     check_fits(inspect(str(tmp_path)), wanted, FED)
-    got = Backbone(wanted, str(tmp_path), FED, "a")({"photo": tf.constant(pixels(3))})
+    got = Backbone(wanted, open_module(str(tmp_path)), FED, "a")({"photo": tf.constant(pixels(3))})
     np.testing.assert_allclose(got, 2 * seen(3).mean(axis=(1, 2)), rtol=1e-5)
     with pytest.raises(UserError, match=r"it also takes .*8, 8, 3\]"):
         check_fits(inspect(str(tmp_path)), wanted, {"photo": image(size=(7, 7))})
@@ -243,10 +245,10 @@ def test_what_cannot_work_is_found_before_any_training(tmp_path: Path, signature
     path = save(tmp_path, call=call)
     with pytest.raises(UserError, match=says):
         check_fits(inspect(path), hub(), FED)
-        try_out(hub(), path, FED)
+        try_out(hub(), open_module(path), FED)
 
 
 def test_a_tf1_saved_model_for_serving_is_loaded_by_its_own_tags(tmp_path: Path) -> None:
     path = make.tf1_hub_module(tmp_path / "serve", tags=["serve"])
     (path / "tfhub_module.pb").unlink()
-    try_out(hub(), str(path), FED)
+    try_out(hub(), open_module(str(path)), FED)
