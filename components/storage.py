@@ -84,6 +84,12 @@ def write_bytes(path: str, content: bytes) -> None:
     Path(path).write_bytes(content)
 
 
+def remove_folder(folder: str) -> None:
+    """Removes a folder with all that is in it; nothing where there is no such folder."""
+    if is_folder(folder):
+        _fileio(folder).rmtree(folder) if is_remote(folder) else shutil.rmtree(folder)
+
+
 def link(source: str, target: str) -> None:
     """Puts a file at a second place: on one file system the same bytes under two names, else a copy."""
     if is_remote(source) or is_remote(target):

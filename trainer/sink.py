@@ -54,7 +54,8 @@ def _enqueue(queue: tf.queue.QueueBase, records: tf.Tensor, writer: Future) -> N
 
 def _write(path: str, records: tf.data.Dataset, queue: tf.queue.QueueBase) -> None:
     try:
-        tf.data.experimental.TFRecordWriter(path).write(records)
+        variant = tf.data.experimental.to_variant(records)
+        tf.raw_ops.DatasetToTFRecord(input_dataset=variant, filename=path, compression_type="")
     except BaseException:
         queue.close(cancel_pending_enqueues=True)
         raise

@@ -1,0 +1,180 @@
+"""What the input path is made of: augmentation, drawing views, waiting times, memory, the sink, the phases."""
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import make
+from trainer import inputs, machine
+from trainer.augment import augmented
+from trainer.config import Augmentation, FineTune, Model, Training
+from trainer.phases import Kept, Phase, phases, stays_frozen
+from trainer.sink import writing
+
+IMAGE = tf.constant(np.random.default_rng(0).integers(0, 256, [6, 9, 3], np.uint8))
+
+
+def change(number: int, **how) -> np.ndarray:
+    return augmented([Augmentation(**how)], IMAGE, tf.constant([7, number], tf.int64)).numpy()
+
+
+@pytest.mark.parametrize(("name", "axis"), [("flip_left_right", 1), ("flip_up_down", 0)])
+def test_half_of_the_images_are_mirrored_and_nothing_else_happens_to_them(name: str, axis: int) -> None:
+    got = [change(number, **{name: True}) for number in range(40)]
+    mirrored = [np.array_equal(item, np.flip(IMAGE.numpy(), axis)) for item in got]
+    as_it_was = [np.array_equal(item, IMAGE.numpy()) for item in got]
+    assert all(one != other for one, other in zip(mirrored, as_it_was, strict=True))
+    assert 8 <= sum(mirrored) <= 32
+
+
+def test_brightness_adds_the_same_to_every_pixel_and_no_more_than_it_may() -> None:
+    added = set()
+    for number in range(20):
+        got = change(number, brightness=0.25).astype(int) - IMAGE.numpy()
+        inside = (change(number, brightness=0.25) > 0) & (change(number, brightness=0.25) < 255)
+        assert np.ptp(got[inside]) <= 1  # but for rounding
+        added.add(int(np.median(got[inside])))
+    assert len(added) > 5 and max(map(abs, added)) <= 0.25 * 255 + 1 and min(added) < 0 < max(added)
+
+
+def test_contrast_moves_every_pixel_from_the_mean_by_one_factor() -> None:
+    grey = IMAGE.numpy().astype(float)
+    mean = grey.mean(axis=(0, 1))
+    for number in range(10):
+        got = change(number, contrast=0.5).astype(float)
+        inside = (got > 0) & (got < 255) & (np.abs(grey - mean) > 30)
+        factors = ((got - mean) / (grey - mean))[inside]
+        assert 0.45 <= factors.min() <= factors.max() <= 1.55 and np.ptp(factors) < 0.1
+
+
+def test_a_crop_is_a_window_enlarged() -> None:
+    ramp = tf.constant(np.tile(np.arange(0, 200, 10, dtype=np.uint8)[:, np.newaxis, np.newaxis], [1, 20, 3]))
+    for number in range(10):
+        got = augmented([Augmentation(crop=0.5)], ramp, tf.constant([1, number], tf.int64)).numpy()[:, 0, 0].astype(int)
+        assert (np.diff(got) >= 0).all() and 0.45 * 190 <= np.ptp(got) <= 190
+
+
+def test_the_same_seed_gives_the_same_picture_and_several_changes_come_in_turn() -> None:
+    both = [Augmentation(flip_left_right=True), Augmentation(brightness=0.2)]
+    one, two = (augmented(both, IMAGE, tf.constant([3, 4], tf.int64)).numpy() for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert one.dtype == np.uint8 and one.shape == IMAGE.shape
+
+
+def test_changed_images_differ_from_epoch_to_epoch_and_not_from_run_to_run() -> None:
+    def epochs() -> list[np.ndarray]:
+        examples = tf.data.Dataset.from_tensors(({"a": IMAGE}, tf.constant(0, tf.int64))).repeat(5)
+        dataset = inputs.changed(examples, [Augmentation(brightness=0.5)], seed=1)
+        return [np.stack([found["a"].numpy() for found, _ in dataset]) for _ in range(2)]
+
+    first, again = epochs(), epochs()
+    assert not np.array_equal(first[0], first[1]) and not np.array_equal(first[0][0], first[0][1])
+    np.testing.assert_array_equal(first, again)
+
+
+def test_the_time_that_is_waited_for_input_is_added_up() -> None:
+    def slowly(number: tf.Tensor) -> tf.Tensor:
+        return tf.py_function(lambda value: (time.sleep(0.02), value)[1], [number], tf.int64)
+
+    waited = tf.Variable(0.0, dtype=tf.float64)
+    slow = inputs.timed(tf.data.Dataset.range(10).map(slowly), waited)
+    assert [int(number) for number in slow] == list(range(10)) and int(slow.cardinality()) == 10
+    assert float(waited) >= 0.2
+    waited.assign(0.0)
+    ready = inputs.timed(tf.data.Dataset.range(10).prefetch(10), waited)
+    begin = time.monotonic()
+    for _ in ready:
+        time.sleep(0.02)  # computing
+    assert float(waited) < 0.5 * (time.monotonic() - begin)
+
+
+@given(st.integers(1, 5), st.integers(1, 6))
+@settings(deadline=None, max_examples=10)
+def test_batches_hold_every_example_and_know_how_many_they_are(count: int, size: int) -> None:
+    dataset = inputs.batches(tf.data.Dataset.range(count), size, count)
+    found = [batch.numpy().tolist() for batch in dataset]
+    assert [item for batch in found for item in batch] == list(range(count))
+    assert int(dataset.cardinality()) == len(found) and all(len(batch) == size for batch in found[:-1])
+
+
+@pytest.mark.parametrize(("free", "held"), [(1 << 40, 50), (16 * 8 * 4, 16), (0, 1)])
+def test_shuffling_holds_no_more_than_memory_does(monkeypatch: pytest.MonkeyPatch, free: int, held: int) -> None:
+    monkeypatch.setattr(inputs, "available_memory", lambda: free)
+    order = [int(number) for number in inputs.shuffled(tf.data.Dataset.range(1000), buffer=50, seed=0)]
+    assert Counter(order) == Counter(range(1000))
+    # What comes out at a place was drawn from what had been read by then.
+    assert max(number - place for place, number in enumerate(order)) <= held - 1
+    assert (order == list(range(1000))) == (held == 1)
+
+
+def test_memory_is_what_the_container_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "max").write_text("5000\n")
+    (tmp_path / "current").write_text("2000\n")
+    monkeypatch.setattr(machine, "_CGROUPS", ((str(tmp_path / "max"), str(tmp_path / "current")),))
+    assert machine.available_memory() == 3000
+    (tmp_path / "max").write_text("max\n")  # no limit
+    assert 0 < machine.available_memory() <= psutil.virtual_memory().total
+
+
+def test_records_are_written_in_the_order_of_their_batches(tmp_path: Path) -> None:
+    with writing(str(tmp_path / "out")) as write:
+        for batch in range(30):
+            write(tf.constant([b"%d" % (batch * 10 + place) for place in range(batch % 4)], tf.string))
+    expected = [b"%d" % (batch * 10 + place) for batch in range(30) for place in range(batch % 4)]
+    assert make.read_tfrecord(tmp_path / "out") == expected
+
+
+def test_a_file_that_cannot_be_written_is_an_error_and_nothing_hangs(tmp_path: Path) -> None:
+    with pytest.raises(tf.errors.NotFoundError):
+        with writing(str(tmp_path / "absent" / "out")) as write:
+            for _ in range(10):
+                write(tf.constant([b"record"]))
+
+
+def test_what_goes_wrong_while_writing_is_what_is_raised(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="mine"):
+        with writing(str(tmp_path / "out")) as write:
+            write(tf.constant([b"record"]))
+            raise KeyError("mine")
+
+
+FLIP = (Augmentation(flip_left_right=True),)
+
+
+@pytest.mark.parametrize(
+    ("after", "training", "expected", "kept"),
+    [
+        ({}, {}, [(0, 9, "", True)], Kept(views=1, splits=("train", "validation", "test"))),
+        ({}, {"augment": FLIP}, [(0, 9, "", False)], Kept(views=0, splits=("test",))),
+        (
+            {},
+            {"augment": FLIP, "cache_views": 3, "seed": 5},
+            [(0, 9, "", True)],
+            Kept(views=3, splits=("train", "validation", "test"), augment=FLIP, seed=5),
+        ),
+        ({"a": 2}, {}, [(0, 2, "", True), (2, 9, "a", False)], Kept(views=1, splits=("train", "validation"))),
+        ({"a": 0}, {}, [(0, 9, "a", False)], Kept(views=0, splits=())),
+        ({"a": 9}, {}, [(0, 9, "", True)], Kept(views=1, splits=("train", "validation", "test"))),
+        (
+            {"a": 4, "b": 2},
+            {},
+            [(0, 2, "", True), (2, 4, "b", False), (4, 9, "ab", False)],
+            Kept(views=1, splits=("train", "validation")),
+        ),
+    ],
+)
+def test_phases_and_what_is_worth_keeping_for_them(after: dict, training: dict, expected: list, kept: Kept) -> None:
+    model = Model.model_construct(fine_tune={name: FineTune(after_epochs=epochs) for name, epochs in after.items()})
+    config = Training(epochs=9, **training)
+    assert phases(model, config) == [
+        Phase(first, end, frozenset(tuned), on_vectors) for first, end, tuned, on_vectors in expected
+    ]
+    assert Kept.of(model, config) == kept
+    assert stays_frozen(model, config) == ("test" in kept.splits)
