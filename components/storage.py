@@ -84,10 +84,10 @@ def write_bytes(path: str, content: bytes) -> None:
     Path(path).write_bytes(content)
 
 
-def remove_folder(folder: str) -> None:
-    """Removes a folder with all that is in it; nothing where there is no such folder."""
-    if is_folder(folder):
-        _fileio(folder).rmtree(folder) if is_remote(folder) else shutil.rmtree(folder)
+def remove_files_below(folder: str) -> None:
+    """Removes all files in a folder and its folders."""
+    for path in files_below(folder):
+        _fileio(folder).remove(f"{folder}/{path}") if is_remote(folder) else Path(folder, path).unlink()
 
 
 def link(source: str, target: str) -> None:

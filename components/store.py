@@ -41,7 +41,7 @@ class Store:
         no such rename, a mark that `find` looks for is written last.
         """
         if is_remote(self._folder):
-            storage.remove_folder(f"{self._folder}/{key}")  # what an earlier, unfinished making left
+            storage.remove_files_below(f"{self._folder}/{key}")  # what an earlier, unfinished making left
             yield f"{self._folder}/{key}"
             storage.write_bytes(f"{self._folder}/{key}/{_COMPLETE}", b"")
             return
