@@ -97,7 +97,7 @@ def test_charts_are_drawn_and_tables_filled_with_nothing_from_elsewhere(browser,
         "accuracy 0.5000, must be at least 0.7",
     ]  # fmt: skip
     assert rows(browser, "#set-aside")[2] == [
-        f"in/{make_report.HOSTILE}", "", "the file ends in the middle of a record",
+        f"in/{make_report.HOSTILE}", "11", "the file ends in the middle of a record",
     ]  # fmt: skip
     pictures = browser.find_elements(By.CSS_SELECTOR, ".samples img")
     assert len(pictures) == len(predictions.right) + len(predictions.wrong)
