@@ -4,19 +4,18 @@ import traceback
 from datetime import datetime
 from pathlib import Path
 
-from components.report.contents import PAGE, Artifacts, RunReport, StepTime
+from components.report.contents import PAGE, RunReport, StepTime
 from pipeline.load import load
 from pipeline.places import Places
 from pipeline.result import Result
 from preprocessing.errors import UserError
 
 
-def write_page(result: Result, artifacts: Artifacts, name: str, path: Path, began: datetime) -> None:
+def write_page(result: Result, name: str, path: Path, began: datetime) -> None:
     """Writes the page of a run beside its `report.json`. A failure of that goes into the log, and fails no run.
 
     Args:
         result: What the run came to.
-        artifacts: What it made.
         name: The pipeline's name.
         path: The pipeline file.
         began: When the run began.
@@ -34,7 +33,7 @@ def write_page(result: Result, artifacts: Artifacts, name: str, path: Path, bega
         pushed_model=result.pushed_model,
         newly_pushed=result.newly_pushed,
         log=result.log,
-        artifacts=artifacts,
+        artifacts=result.artifacts,
     )
     try:
         # Imported here: no run waits for these libraries before it begins.

@@ -4,6 +4,7 @@ from datetime import date
 from typing import Literal
 
 from components.evaluator.decision import Decision
+from components.report.contents import Artifacts
 from preprocessing.section import Section
 
 
@@ -35,6 +36,8 @@ class Result(Section):
     seconds: float
     failed_step: str | None = None
     error: str | None = None
+    artifacts: Artifacts = Artifacts()
+    """The folders of what the run made; `components.report.read.read` tells what is in them."""
     report: str
     """The folder of `report.json` and of the page, `index.html`."""
     log: str

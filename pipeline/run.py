@@ -48,10 +48,10 @@ def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
     with places.exclusively(), into_log(log) as (stdout, stderr):
         console = Console(file=stderr if quiet else stdout)
         console.print(f"{file.name}  {path}", style="bold", highlight=False, markup=False, soft_wrap=True)
-        result, code, artifacts = _run(file, places, folder, console)
+        result, code = _run(file, places, folder, console)
         (folder / "report").mkdir()
         (folder / "report" / "report.json").write_text(result.model_dump_json(indent=2))
-        write_page(result, artifacts, file.name, path, began)
+        write_page(result, file.name, path, began)
         show_result(console, result, path)
     return result, code
 
@@ -66,7 +66,7 @@ def _collecting_no_garbage() -> Iterator[None]:
         gc.enable()
 
 
-def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> tuple[Result, int, Artifacts]:
+def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> tuple[Result, int]:
     begin = time.monotonic()
     run = None
     status, error, code = "failed", None, 1
@@ -109,7 +109,8 @@ def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> 
         seconds=round(time.monotonic() - begin, 3),
         failed_step=run.current if run else None,
         error=error,
+        artifacts=run.artifacts() if run else Artifacts(),
         report=str(folder / "report"),
         log=str(folder / "run.log"),
     )
-    return result, code, run.artifacts() if run else Artifacts()
+    return result, code

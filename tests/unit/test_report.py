@@ -260,12 +260,15 @@ print("tensorflow" in sys.modules, len(page) < 100_000)
     assert done.stdout.split() == ["False", "True"], done.stderr
 
 
-def result(folder: Path) -> Result:
-    return Result(status="failed", failed_step="Trainer", error="no", seconds=1, report=str(folder), log="l")
+def result(folder: Path, artifacts: Artifacts = Artifacts()) -> Result:  # noqa: B008 - it is frozen
+    return Result(
+        status="failed", failed_step="Trainer", error="no", seconds=1, artifacts=artifacts, report=str(folder), log="l"
+    )
 
 
 def test_a_page_that_cannot_be_made_fails_no_run(tmp_path: Path, capfd) -> None:
-    write_page(result(tmp_path), Artifacts(examples=str(tmp_path / "gone")), "x", Path("p.yaml"), datetime.now())
+    gone = Artifacts(examples=str(tmp_path / "gone"))
+    write_page(result(tmp_path, gone), "x", Path("p.yaml"), datetime.now())
     assert not (tmp_path / PAGE).exists()
     assert "manifest.json" in capfd.readouterr().err
 
@@ -277,7 +280,7 @@ def test_the_command_names_the_newest_page(tmp_path: Path) -> None:
     runs = tmp_path / ".hubline" / "tiny" / "runs"
     for name in ("20260101-000000-000000", "20260102-000000-000000"):
         (runs / name / "report").mkdir(parents=True)
-        write_page(result(runs / name / "report"), Artifacts(), "tiny", file, datetime.now())
+        write_page(result(runs / name / "report"), "tiny", file, datetime.now())
     (runs / "20260103-000000-000000").mkdir()  # one that is still at work
     newest = f"{runs}/20260102-000000-000000/report/{PAGE}"
     assert CliRunner().invoke(app, ["report", str(file)]).stdout == f"{newest}\n"
