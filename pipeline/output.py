@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
@@ -15,7 +15,7 @@ NOWHERE = Path(os.devnull)
 
 @contextmanager
 def into_log(path: Path) -> Iterator[tuple[TextIO, TextIO]]:
-    """Sends standard output and error into a file, those of C++ and of child processes too.
+    """Sends standard output and error into a file, those of C++ and of child processes too, and a notebook's.
 
     Args:
         path: The log file; what is there is kept. `NOWHERE` keeps nothing.
@@ -27,11 +27,18 @@ def into_log(path: Path) -> Iterator[tuple[TextIO, TextIO]]:
     sys.stdout.flush()
     sys.stderr.flush()
     kept = os.dup(1), os.dup(2)
-    with os.fdopen(os.dup(kept[0]), "w") as stdout, os.fdopen(os.dup(kept[1]), "w") as stderr, path.open("a") as log:
+    with (
+        _for_a_person(sys.stdout, sys.__stdout__, kept[0]) as stdout,
+        _for_a_person(sys.stderr, sys.__stderr__, kept[1]) as stderr,
+        path.open("a") as log,
+        _through_descriptors(),
+    ):
         handler = logging.StreamHandler(log)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        logging.getLogger().addHandler(handler)
-        logging.getLogger().setLevel(logging.INFO)
+        root = logging.getLogger()
+        levels = root.level, absl.logging.get_verbosity()
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
         absl.logging.set_verbosity(absl.logging.INFO)  # TFX's own words
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
@@ -40,7 +47,38 @@ def into_log(path: Path) -> Iterator[tuple[TextIO, TextIO]]:
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
-            logging.getLogger().removeHandler(handler)
+            root.removeHandler(handler)
+            root.setLevel(levels[0])
+            absl.logging.set_verbosity(levels[1])
             for descriptor, original in enumerate(kept, start=1):
                 os.dup2(original, descriptor)
                 os.close(original)
+
+
+def _for_a_person(stream: TextIO, original: TextIO | None, descriptor: int) -> AbstractContextManager[TextIO]:
+    """What shows text while the log takes the rest: the stream itself where it is a notebook's own, else what the
+    descriptor was."""
+    return os.fdopen(os.dup(descriptor), "w") if stream is original else nullcontext(stream)
+
+
+@contextmanager
+def _through_descriptors() -> Iterator[None]:
+    """Has Python's prints and log handlers write to the descriptors where they do not, as in a notebook."""
+    originals = ((sys.stdout, sys.__stdout__), (sys.stderr, sys.__stderr__))
+    replaced = {stream: original for stream, original in originals if stream is not original}
+    loggers = [logging.getLogger(), *logging.root.manager.loggerDict.values()]
+    handlers = {handler for logger in loggers for handler in getattr(logger, "handlers", ())}
+    moved = [
+        (handler, handler.stream)
+        for handler in handlers
+        # One that looks up `sys.stderr` each time it writes holds no stream, and needs none.
+        if isinstance(handler, logging.StreamHandler) and vars(handler).get("stream") in replaced
+    ]
+    for handler, stream in moved:
+        handler.setStream(replaced[stream])
+    try:
+        with redirect_stdout(sys.__stdout__), redirect_stderr(sys.__stderr__):
+            yield
+    finally:
+        for handler, stream in moved:
+            handler.setStream(stream)

@@ -46,7 +46,9 @@ def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
     folder = places.runs / began.strftime("%Y%m%d-%H%M%S-%f")
     log = folder / "run.log"
     with places.exclusively(), into_log(log) as (stdout, stderr):
-        console = Console(file=stderr if quiet else stdout)
+        shown = stderr if quiet else stdout
+        # Rich takes a notebook for a terminal, or makes each line an output of its own; lines of text do better there.
+        console = Console(file=shown, force_terminal=shown.isatty(), force_jupyter=False)
         console.print(f"{file.name}  {path}", style="bold", highlight=False, markup=False, soft_wrap=True)
         result, code = _run(file, places, folder, console)
         (folder / "report").mkdir()

@@ -101,6 +101,36 @@ print("afterwards")
     assert all(text in log for text in ("from python", "from C", "from a child"))
 
 
+def test_a_notebook_s_own_streams_show_only_what_is_for_a_person(tmp_path: Path) -> None:
+    program = f"""
+import io, json, logging, sys
+from pathlib import Path
+from pipeline.output import into_log
+real, sys.stdout, sys.stderr = sys.stdout, io.StringIO(), io.StringIO()
+before, meanwhile = logging.getLogger("before"), logging.getLogger("meanwhile")
+before.addHandler(logging.StreamHandler(sys.stdout))
+before.addHandler(logging.lastResort)  # writes to what sys.stderr is by then
+with into_log(Path({str(tmp_path / "run.log")!r})) as (stdout, _):
+    print("printed")
+    before.warning("logged")
+    meanwhile.addHandler(logging.StreamHandler(sys.stdout))
+    print("for a person", file=stdout)
+print("afterwards")
+before.warning("logged afterwards")
+meanwhile.warning("logged afterwards, too")
+print(json.dumps([sys.stdout.getvalue(), sys.stderr.getvalue()]), file=real)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ)
+    *descriptor, notebook = done.stdout.splitlines()
+    assert [text.splitlines() for text in json.loads(notebook)] == [
+        ["for a person", "afterwards", "logged afterwards"],
+        ["logged afterwards"],
+    ]
+    assert (descriptor, done.stderr) == (["logged afterwards, too"], "")
+    log = (tmp_path / "run.log").read_text()
+    assert "printed" in log and "logged" in log and "afterwards" not in log
+
+
 def test_into_log_puts_things_back_after_an_error(tmp_path: Path, capfd) -> None:
     try:
         with into_log(tmp_path / "log"):
