@@ -18,7 +18,7 @@ _DISTINCT = 250
 """Pictures that are really drawn; records repeat them under names of their own, so that no two records are alike."""
 
 
-def pictures(folder: str, count: int, height: int, width: int, shards: int, first: int = 0) -> None:
+def pictures(folder: str, count: int, height: int, width: int, shards: int) -> None:
     """Writes plain TFRecords with JPEG pictures: `image`, `label` (0 to 4), `site` (one of four) and `name`.
 
     Args:
@@ -27,12 +27,11 @@ def pictures(folder: str, count: int, height: int, width: int, shards: int, firs
         height: Of the pictures.
         width: Of the pictures.
         shards: How many files to write.
-        first: The number that the names begin with.
     """
     drawn = [_picture(number, height, width) for number in range(min(_DISTINCT, count))]
 
     def records() -> Iterator[bytes]:
-        for number in range(first, first + count):
+        for number in range(count):
             image, label = drawn[number % len(drawn)]
             site = SITES[number // len(drawn) % len(SITES)]
             yield _record({"image": image, "site": site, "name": b"picture-%07d" % number, "label": label})

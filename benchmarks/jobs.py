@@ -13,12 +13,12 @@ MODULE = WORK / "data" / "mobilenet"
 TRIVIAL_MODULE = WORK / "data" / "mean"
 
 
-def make_pictures(bench: Bench, count: int, height: int, width: int, shards: int = 8, first: int = 0) -> Path:
+def make_pictures(bench: Bench, count: int, height: int, width: int, shards: int = 8) -> Path:
     """The folder of some pictures, which are made where they are not there yet."""
-    folder = WORK / "data" / f"pictures-{count}-{height}x{width}-{shards}-{first}"
+    folder = WORK / "data" / f"pictures-{count}-{height}x{width}-{shards}"
     if not folder.exists():
         size = {"height": height, "width": width}
-        bench.prepare("benchmarks.data:pictures", folder=str(folder), count=count, shards=shards, first=first, **size)
+        bench.prepare("benchmarks.data:pictures", folder=str(folder), count=count, shards=shards, **size)
     return folder
 
 

@@ -5,25 +5,23 @@ second run also has the first one's model to compare with. Each span is one file
 a night's file came.
 """
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import jobs
 from benchmarks.harness import Bench, Sample, best, fresh
 from benchmarks.results import Row, at_most
+from components import storage
 
 
 def measure(bench: Bench) -> Iterator[Row]:
     """The first ten and the eleventh, in each round."""
     jobs.make_modules(bench)
-    count = bench.records(1_000)
-    spans = [jobs.make_pictures(bench, count, 160, 200, shards=1, first=count * number) for number in range(11)]
+    spans = sorted(jobs.make_pictures(bench, bench.records(11_000), 160, 200, shards=11).iterdir())
 
     def run(folder: Path, name: str, added: range) -> Sample:
         for span in added:
-            shutil.copytree(spans[span], folder / "data" / f"span-{span + 1}", copy_function=os.link)
+            storage.link(str(spans[span]), f"{folder}/data/span-{span + 1}/{spans[span].name}")
         file = jobs.write(folder, "data/span-{SPAN}/*")
         return bench.run(name, "benchmarks.ours:run", file=str(file), root=f"{folder}/root")
 
