@@ -13,7 +13,7 @@ from preprocessing.errors import UserError
 from trainer.autograph import leave_libraries_alone
 from trainer.config import Head, Hub, Hubs, Model, Optimizer
 from trainer.inputs import Tensors
-from trainer.module import by_name, inspect, output_name, signature_name
+from trainer.module import by_name, load, output_name, signature_name
 
 # Before any of Keras is called: to try a module out, to train, in a test.
 leave_libraries_alone()
@@ -107,7 +107,7 @@ class Backbone(tf.keras.layers.Layer):
             trainable: Whether it may be trained; whether it is at a time, `trainable` of the layer says.
         """
         super().__init__(name=f"hub_{name}", trainable=trainable)
-        module = inspect(path)
+        module, loaded = load(path)
         function = module.function(hub, features)
         signature = signature_name(module, hub)
         self._features = features
@@ -117,7 +117,8 @@ class Backbone(tf.keras.layers.Layer):
         self._takes_tensor = function.takes == "tensor"
         self._output = output_name(function, hub)
         self._layer = tf_hub.KerasLayer(
-            path,
+            # Loading takes seconds. The layer knows what can be called; the rest it loads in its own way.
+            loaded if callable(loaded) else path,
             trainable=trainable,
             signature=signature,
             signature_outputs_as_dict=True if signature else None,

@@ -168,10 +168,18 @@ def _compatible(wanted: Tensor, given: Tensor) -> bool:
 
 
 def inspect(path: str) -> Module:
-    """Reads what the module in a folder offers.
+    """Reads what the module in a folder offers; see `load`."""
+    return load(path)[0]
+
+
+def load(path: str) -> tuple[Module, Any]:
+    """Reads what the module in a folder offers, and gives the module itself if it was loaded for that.
 
     Args:
         path: A folder with a SavedModel: a TF2 one, or a TF1 hub module.
+
+    Returns:
+        What it offers; and what `tf.saved_model.load` gives of a TF2 one, None of a TF1 one.
 
     Raises:
         UserError: where the folder holds no SavedModel that TensorFlow can load.
@@ -185,16 +193,16 @@ def inspect(path: str) -> Module:
             saved_model.ParseFromString(file.read())
     except Exception as error:  # the protobuf versions of the two stacks raise different types
         raise UserError(f"{proto_file}: not a SavedModel: {error}") from error
-    if any(graph.HasField("object_graph_def") for graph in saved_model.meta_graphs):
-        return _inspect_tf2(path, saved_model)
-    return _inspect_tf1(saved_model)
-
-
-def _inspect_tf2(path: str, saved_model: saved_model_pb2.SavedModel) -> Module:
+    if not any(graph.HasField("object_graph_def") for graph in saved_model.meta_graphs):
+        return _inspect_tf1(saved_model), None
     try:
         loaded = tf.saved_model.load(path)
     except (tf.errors.OpError, OSError, ValueError, FileNotFoundError) as error:
         raise UserError(f"{path}: TensorFlow cannot load this SavedModel: {error}") from error
+    return _inspect_tf2(loaded, saved_model), loaded
+
+
+def _inspect_tf2(loaded: Any, saved_model: saved_model_pb2.SavedModel) -> Module:
     return Module(
         format="TF2",
         calls=_calls(loaded),
