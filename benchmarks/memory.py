@@ -13,7 +13,7 @@ from benchmarks.results import Row, at_most
 
 MEASURED = {"ExampleGen": 0, "Embedder": 2, "Evaluator": 3}
 """The steps, with the process that each is the first to work in."""
-STOPS = ("ExampleGen", "Transform", "Trainer", "Evaluator")
+STOPS = ("ExampleGen", "DataGate", "Trainer", "Evaluator")
 """What each process ends with."""
 
 
