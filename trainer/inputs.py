@@ -54,21 +54,24 @@ def read_decodable(files: Sequence[str], undecodable: Sequence[int], in_order: b
     )
 
 
-def parsing(spec: ParsingSpec, transform: Callable[[dict], Tensors], names: Sequence[str]) -> Parse:
+def parsing(
+    spec: ParsingSpec, transform: Callable[[dict], Tensors], features: Sequence[str], kept: Sequence[str] = ()
+) -> Parse:
     """Parses raw columns and applies the transform graph.
 
     Args:
-        spec: The raw columns to parse, those that are read as they are (kept vectors) among them.
+        spec: The raw columns to parse, those of `kept` among them.
         transform: The transform graph: raw columns to transformed features, in batches.
-        names: What to hand on: transformed features, or columns of `spec` that the graph does not know.
+        features: The transformed features to hand on; one may be named as the raw column that it is made from.
+        kept: The columns of `spec` to hand on as they are, which the graph does not know (kept vectors).
     """
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])  # traced once, however many datasets use it
     def parse(serialized: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
         parsed = tf.io.parse_example(serialized, spec)
-        transformed = transform({name: value for name, value in parsed.items() if name not in names})
-        known = parsed | transformed
-        return {name: known[name] for name in names}, transformed[LABEL]
+        transformed = transform({name: value for name, value in parsed.items() if name not in kept})
+        read = {name: transformed[name] for name in features} | {name: parsed[name] for name in kept}
+        return read, transformed[LABEL]
 
     return parse
 

@@ -148,7 +148,7 @@ def _vector_examples(
     views = job.views if split is job.train else 1
     spec = _label_spec(job) | job.vectors.spec(views)
     columns = {column(hub): hub for hub in job.vectors.sizes}
-    parse = inputs.parsing(spec, transform, list(columns))
+    parse = inputs.parsing(spec, transform, features=[], kept=list(columns))
     examples = inputs.parsed(inputs.read_records(split.rows), parse)
     examples = examples.map(lambda found, label: ({hub: found[name] for name, hub in columns.items()}, label))
     examples = inputs.kept_between_epochs(examples, split.count, scratch)
