@@ -1,5 +1,6 @@
 """`python -m benchmarks [MEASURE…]`: measures, prints the table, writes it down."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,13 +11,13 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks import digits, evaluation, ingestion, input_path, memory, spans, startup, training
+from benchmarks import digits, evaluation, ingestion, input_path, memory, spans, training
 from benchmarks.harness import WORK, Bench, Failed
 from benchmarks.results import Measured, Row, as_json, as_markdown, machine
 
 MEASURES = {
     module.__name__.rpartition(".")[2]: module
-    for module in (startup, ingestion, input_path, training, spans, evaluation, digits, memory)
+    for module in (digits, training, spans, ingestion, input_path, evaluation, memory)
 }
 
 
@@ -44,7 +45,7 @@ def main(
     console = Console()
     folder = output or (WORK if names or quick else WORK.parent)
     folder.mkdir(parents=True, exist_ok=True)
-    where = machine()
+    where = machine(" ".join(["python -m benchmarks", *sys.argv[1:]]))
     measured: list[Measured] = []
     for name in names or MEASURES:
         measured.append(_measure(name, rounds, quick, console))

@@ -12,28 +12,23 @@ from components.config import HashSplit
 from components.records import compression_of
 from pipeline.config import PipelineFile
 from pipeline.load import load
-from trainer.autograph import leave_keras_alone
+from trainer.autograph import leave_libraries_alone
 
 
 def read(file: str, root: str) -> dict[str, Any]:
-    """Reads the training split of a run as often as it has epochs, and lets it fall.
+    """Reads the training split of a run once, and lets it fall.
 
     Args:
         file: The pipeline file.
         root: Where that file was run, at least as far as ExampleGen.
 
     Returns:
-        The figures `first` and `later`: examples a second in the first pass and in those after it.
+        The figure `rate`: examples a second.
     """
     config, _ = load(Path(file))
     data = _decoded(split_files(root, "train"), config, shuffle=config.training.shuffle_buffer)
-    rates = []
-    for _ in range(config.training.epochs):
-        ends = []
-        for _ in data:
-            ends.append(time.monotonic())
-        rates.append(rate(ends, config.training.batch_size))
-    return {"figures": {"first": rates[0], "later": max(rates[1:])}}
+    ends = [time.monotonic() for _ in data]
+    return {"figures": {"rate": rate(ends, config.training.batch_size)}}
 
 
 def rate(ends: Sequence[float], batch_size: int) -> float:
@@ -48,7 +43,7 @@ def rate(ends: Sequence[float], batch_size: int) -> float:
 def train(file: str, records: int) -> dict[str, Any]:
     """Trains a head on the frozen module, on as many records as the training split has; the figure `seconds`."""
     config, _ = load(Path(file))
-    leave_keras_alone()
+    leave_libraries_alone()
     begin = time.monotonic()
     files = sorted(map(str, Path(config.data.examples).parent.glob(Path(config.data.examples).name)))
     shares = config.data.split
@@ -72,14 +67,18 @@ def evaluate(file: str, root: str) -> dict[str, Any]:
         The figures `evaluate`, the seconds of `model.evaluate`, and `with module`, with those of loading the module.
     """
     config, _ = load(Path(file))
-    leave_keras_alone()
+    leave_libraries_alone()
     begin = time.monotonic()
     model = _model(config)
-    data = _decoded(split_files(root, "test"), config, batch_size=config.evaluation.batch_size)
+    data = _decoded(split_files(root, "test"), config, batch_size=_EVALUATED)
     built = time.monotonic()
     model.evaluate(data, verbose=2)
     end = time.monotonic()
     return {"figures": {"evaluate": end - built, "with module": end - begin}}
+
+
+_EVALUATED = 256
+"""Examples in a batch of `model.evaluate`."""
 
 
 def split_files(root: str, split: str) -> list[str]:

@@ -18,7 +18,7 @@ _DISTINCT = 250
 """Pictures that are really drawn; records repeat them under names of their own, so that no two records are alike."""
 
 
-def pictures(folder: str, count: int, height: int, width: int, shards: int, first: int = 0) -> None:
+def pictures(folder: str, count: int, height: int, width: int, shards: int) -> None:
     """Writes plain TFRecords with JPEG pictures: `image`, `label` (0 to 4), `site` (one of four) and `name`.
 
     Args:
@@ -27,12 +27,11 @@ def pictures(folder: str, count: int, height: int, width: int, shards: int, firs
         height: Of the pictures.
         width: Of the pictures.
         shards: How many files to write.
-        first: The number that the names begin with.
     """
     drawn = [_picture(number, height, width) for number in range(min(_DISTINCT, count))]
 
     def records() -> Iterator[bytes]:
-        for number in range(first, first + count):
+        for number in range(count):
             image, label = drawn[number % len(drawn)]
             site = SITES[number // len(drawn) % len(SITES)]
             yield _record({"image": image, "site": site, "name": b"picture-%07d" % number, "label": label})
@@ -90,20 +89,20 @@ def _settle(network: tf.keras.Model) -> None:
     network(tf.cast(tf.stack(drawn), tf.float32) / 127.5 - 1.0, training=True)
 
 
-class _Mean(tf.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = tf.Variable(tf.ones([3]), name="scale")
-
-    @tf.function(input_signature=[tf.TensorSpec([None, 224, 224, 3], tf.float32, name="images")])
-    def __call__(self, images: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_mean(images, [1, 2]) * self.scale
-
-
 def trivial_module(folder: str) -> None:
     """Saves a hub module that costs next to nothing: float32 [batch, 224, 224, 3] to the mean of each channel."""
-    if not Path(folder).exists():
-        tf.saved_model.save(_Mean(), folder)
+    scale = tf.Variable(tf.ones([3]), name="scale")
+
+    @tf.function(autograph=False)
+    def call(images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        return tf.reduce_mean(images, [1, 2]) * scale
+
+    for training in (False, True):
+        call.get_concrete_function(tf.TensorSpec([None, 224, 224, 3], tf.float32, name="images"), training=training)
+    reusable = tf.train.Checkpoint()
+    reusable.__call__ = call
+    reusable.variables = reusable.trainable_variables = [scale]
+    tf.saved_model.save(reusable, folder)
 
 
 def _picture(number: int, height: int, width: int) -> tuple[bytes, int]:

@@ -21,6 +21,10 @@ WORK = Path(__file__).parent / ".work"
 _MB = 1 << 20
 
 
+class Failed(Exception):
+    """A contestant that did not come to its end, or did not do what was to be measured; the message says why."""
+
+
 @dataclass(frozen=True)
 class Step:
     """How one step of a pipeline went."""
@@ -33,7 +37,14 @@ class Step:
     """The seconds that all threads of its process were at work on some core: what a busy machine changes least."""
     peak: float
     """The most memory that its process held while it ran, in MB (2^20 bytes)."""
+    before: float = 0.0
+    """The memory that it held when the step began, in MB."""
     cached: bool = False
+
+    @property
+    def added(self) -> float:
+        """How far the peak was above what was held before, in MB."""
+        return self.peak - self.before
 
 
 @dataclass(frozen=True)
@@ -51,35 +62,36 @@ class Sample:
     figures: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """What the contestant took down itself."""
 
+    def step(self, id: str) -> Step:
+        """The step of that id.
+
+        Raises:
+            Failed: where the cache answered for it, or there is none; neither is a figure to compare.
+        """
+        for step in self.steps:
+            if step.id == id and not step.cached:
+                return step
+        raise Failed(f"the step {id} did not work; those that ran: {', '.join(step.id for step in self.steps)}")
+
     def of(self, *ids: str) -> float:
-        """The seconds of some steps, by their ids; a step that is not there took none."""
-        return sum(step.seconds for step in self.steps if step.id in ids)
+        """The seconds of some steps together, by their ids."""
+        return sum(self.step(id).seconds for id in ids)
 
     @property
     def start_up(self) -> float:
         """The seconds until the first step of the graph began."""
-        return self._graph[0].begin
+        return next(step.begin for step in self.steps if step.id != "pin")
 
-    @property
-    def after_start_up(self) -> float:
-        """The seconds from there to the end of the last step: the steps, and what the runner does between them."""
-        last = self._graph[-1]
-        return last.begin + last.seconds - self.start_up + self.of("pin")
-
-    @property
-    def _graph(self) -> list[Step]:
-        return [step for step in self.steps if step.id != "pin"]
-
-
-class Failed(Exception):
-    """A contestant that did not come to its end; the message has the end of its log."""
+    def all_steps(self, but: str | None = None) -> float:
+        """The seconds of all steps, cached ones and `pin` too, but for one."""
+        return sum(step.seconds for step in self.steps if step.id != but)
 
 
 class PeakMemory:
     """The most memory that this process has held since it was last asked, which Linux keeps and can forget."""
 
     def forget(self) -> None:
-        """Begins anew."""
+        """Begins anew: with what the process holds now."""
         # Kernels without this file keep one peak for the whole process.
         with suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
@@ -97,18 +109,20 @@ class StepWatch:
     def __init__(self) -> None:
         self.steps: list[dict[str, Any]] = []
         self._memory = PeakMemory()
-        self._begin = self._cpu = 0.0
+        self._begin = self._cpu = self._before = 0.0
 
     def started(self) -> None:
         """A step begins."""
         self._memory.forget()
+        self._before = self._memory.read()
         self._begin, self._cpu = time.monotonic(), time.process_time()
 
     def finished(self, step: str, cached: bool = False) -> None:
         """It is done."""
         seconds = time.monotonic() - self._begin
         cpu = time.process_time() - self._cpu
-        self.steps.append(dataclasses.asdict(Step(step, self._begin, seconds, cpu, self._memory.read(), cached)))
+        taken = Step(step, self._begin, seconds, cpu, self._memory.read(), self._before, cached)
+        self.steps.append(dataclasses.asdict(taken))
 
 
 class Bench:

@@ -1,7 +1,7 @@
 """The pipeline files that the measures run. The stock way and the bare loops read the same files."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ MODULE = WORK / "data" / "mobilenet"
 TRIVIAL_MODULE = WORK / "data" / "mean"
 
 
-def make_pictures(bench: Bench, count: int, height: int, width: int, shards: int = 8, first: int = 0) -> Path:
+def make_pictures(bench: Bench, count: int, height: int, width: int, shards: int = 8) -> Path:
     """The folder of some pictures, which are made where they are not there yet."""
-    folder = WORK / "data" / f"pictures-{count}-{height}x{width}-{shards}-{first}"
+    folder = WORK / "data" / f"pictures-{count}-{height}x{width}-{shards}"
     if not folder.exists():
         size = {"height": height, "width": width}
-        bench.prepare("benchmarks.data:pictures", folder=str(folder), count=count, shards=shards, first=first, **size)
+        bench.prepare("benchmarks.data:pictures", folder=str(folder), count=count, shards=shards, **size)
     return folder
 
 
@@ -44,11 +44,11 @@ def write(
     module: Path = MODULE,
     size: int = 96,
     split: tuple[int, int, int] = (8, 1, 1),
-    epochs: int = 1,
     hidden: Sequence[int] = (64,),
+    fine_tune: bool = False,
+    training: Mapping[str, Any] | None = None,
     slices: Sequence[Sequence[str]] = (),
     at_least: float = 0.0,
-    seed: int = 0,
 ) -> Path:
     """Writes a pipeline file for the records that `data.py` makes.
 
@@ -58,11 +58,11 @@ def write(
         module: The hub module.
         size: Height and width of its images.
         split: Shares of train, validation and test.
-        epochs: Passes over the training split.
         hidden: Units of the head's hidden layers.
+        fine_tune: Whether the module is trained too, from the first epoch on.
+        training: What the section `training` says besides 1 epoch of batches of 32.
         slices: Columns to slice the evaluation by.
         at_least: The accuracy below which the model is not blessed; another figure makes the Evaluator run again.
-        seed: Of the training; another one makes the Trainer run again.
     """
     train, validation, test = split
     evaluation = {"metrics": ["accuracy", "cross_entropy", "auc"], "thresholds": {"accuracy": {"at_least": at_least}}}
@@ -72,8 +72,11 @@ def write(
         "features": {"image": {"kind": "image", "size": [size, size]}},
         "label": {"from": "label", "kind": "class", "classes": ["circle", "square", "triangle", "cross", "stripes"]},
         "hubs": {"module": {"handle": str(module), "inputs": {"images": "image"}}},
-        "model": {"head": {"hidden": list(hidden), "dropout": 0.2}},
-        "training": {"epochs": epochs, "batch_size": 32, "seed": seed},
+        "model": {
+            "head": {"hidden": list(hidden), "dropout": 0.2},
+            "fine_tune": {"module": {"after_epochs": 0}} if fine_tune else {},
+        },
+        "training": {"epochs": 1, "batch_size": 32, **(training or {})},
         "evaluation": evaluation | ({"slices": [list(columns) for columns in slices]} if slices else {}),
         "serving": {"destination": "serving"},
     }

@@ -44,24 +44,20 @@ def run(file: str, root: str, until: str | None = None) -> dict[str, Any]:
 
 
 def train(file: str, root: str) -> dict[str, Any]:
-    """Runs a pipeline file until its Trainer is done, and listens to the batches that go by.
+    """Runs a pipeline file of one epoch until its Trainer is done, and listens to the batches that go by.
 
     Returns:
-        Beside the steps the figures `first` and `later`: examples a second in the first epoch, and in the best one
-        after it.
+        Beside the steps the figure `rate`: examples a second.
     """
     import tensorflow as tf
 
     from benchmarks.bare import rate
 
-    ends: list[list[float]] = []
+    ends: list[float] = []
 
     class Clock(tf.keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            ends.append([])
-
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            ends[-1].append(time.monotonic())
+            ends.append(time.monotonic())
 
     fit = tf.keras.Model.fit
 
@@ -70,6 +66,4 @@ def train(file: str, root: str) -> dict[str, Any]:
 
     with mock.patch.object(tf.keras.Model, "fit", timed):
         answer = run(file, root, until="Trainer")
-    batch_size = load(Path(file))[0].training.batch_size
-    rates = [rate(epoch, batch_size) for epoch in ends]
-    return answer | {"figures": {"first": rates[0], "later": max(rates[1:])}}
+    return answer | {"figures": {"rate": rate(ends, load(Path(file))[0].training.batch_size)}}

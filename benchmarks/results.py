@@ -5,7 +5,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -62,6 +62,11 @@ class Row:
             return None
         return self.ratio <= self.bar.ratio if self.bar.kind == "<=" else self.ratio >= self.bar.ratio
 
+    @property
+    def verdict(self) -> str:
+        """In words, whether the bar is reached; empty where there is none."""
+        return {None: "", True: "reached", False: "**missed**"}[self.reached]
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -76,17 +81,19 @@ class Measured:
     failure: str | None = None
 
 
-def machine() -> dict[str, Any]:
-    """What it ran on, when, and with which versions."""
+def machine(command: str) -> dict[str, Any]:
+    """What it ran on, when, by which command, and with which versions."""
     cpu = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         platform.processor(),
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     return {
+        "command": command,
         "date": datetime.now().astimezone().isoformat(timespec="minutes"),
         "cpu": cpu,
         "cores": len(os.sched_getaffinity(0)),
+        "load": round(os.getloadavg()[0], 1),
         "memory_gb": round(memory, 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -105,48 +112,55 @@ def as_json(measured: Sequence[Measured], where: dict[str, Any]) -> str:
 
 
 def as_markdown(measured: Sequence[Measured], where: dict[str, Any]) -> str:
-    """The page of results: ratios first, what each measure compares, then every step with its memory."""
+    """The page of results: the bars first, then a section for each measure."""
     packages = ", ".join(f"{name} {version}" for name, version in where["packages"].items())
+    bars = [(measure, row) for measure in measured for row in measure.rows if row.bar]
     parts = [
         "# Benchmarks\n",
-        "Written by `make bench`: Hubline beside the stock way and beside bare loops, taking turns in one run, each "
-        "time in a fresh process. Of several rounds the best figure counts. Read the ratios, not the seconds.\n",
-        f"{where['date']}, {where['cores']} cores of {where['cpu']}, {where['memory_gb']} GB, {where['system']}, "
-        f"Python {where['python']}, {packages}.\n",
+        f"Written by `{where['command']}` on {where['date']}: Hubline beside the stock way and beside bare loops, "
+        "taking turns in one run, each time in a fresh process. Of several rounds the best figure counts. Read the "
+        "ratios, not the seconds.\n",
+        f"{where['cores']} cores of {where['cpu']}, {where['memory_gb']} GB, {where['system']}, "
+        f"Python {where['python']}, {packages}; load {where['load']} before it began.\n",
         _table(
-            ["", "this", "against", "that", "ratio", "bar", "reached"],
-            [_cells(row) for measure in measured for row in measure.rows],
-            right=(1, 3, 4),
+            ["", "against", "ratio", "bar", ""],
+            [[row.what, row.against, f"{row.ratio:.2f}", str(row.bar), row.verdict] for _, row in bars],
+            right=(2, 3),
         ),
-        *(f"**{measure.name} failed:** {measure.failure}\n" for measure in measured if measure.failure),
-        "## What is compared\n",
-        *(f"**{measure.name}** ({measure.seconds:.0f} s). {measure.about}\n" for measure in measured),
-        "## Each process and its steps\n",
-        "CPU seconds are those of all cores together. Peak memory, in MB (2^20 bytes), is that of the whole process "
-        "while the step ran, libraries and all.\n",
-        _table(
-            ["", "process", "step", "seconds", "CPU s", "peak MB"],
-            [cells for measure in measured for cells in _step_cells(measure)],
-            right=(3, 4, 5),
+        *(
+            f"**{measure.name} failed**, so bars are missing above; see there.\n"
+            for measure in measured
+            if measure.failure
         ),
+        "CPU seconds are those of all cores together. Memory, in MB (2^20 bytes), is that of the whole process, "
+        "libraries and all: what it held before a step, and the most while the step ran.\n",
+        *(part for measure in measured for part in _section(measure)),
     ]
     return "\n".join(parts)
 
 
+def _section(measure: Measured) -> Iterator[str]:
+    yield f"## {measure.name}\n"
+    yield f"{measure.about} It took {measure.seconds:.0f} s.\n"
+    if measure.failure:
+        yield f"It failed:\n\n```\n{measure.failure}\n```\n"
+    yield _table(["", "this", "against", "that", "ratio", "bar"], list(map(_cells, measure.rows)), right=(1, 3, 4, 5))
+    head = ["process", "step", "seconds", "CPU s", "MB before", "peak MB"]
+    yield _table(head, list(_step_cells(measure)), right=(2, 3, 4, 5))
+
+
 def _cells(row: Row) -> list[str]:
-    reached = {None: "", True: "yes", False: "**no**"}[row.reached]
     this, that = (f"{value:.1f} {row.unit}" for value in (row.value, row.other))
-    return [row.what, this, row.against, that, f"{row.ratio:.2f}", str(row.bar or ""), reached]
+    return [row.what, this, row.against, that, f"{row.ratio:.2f}", str(row.bar or "")]
 
 
-def _step_cells(measure: Measured) -> list[list[str]]:
-    lines: list[list[str]] = []
+def _step_cells(measure: Measured) -> Iterator[list[str]]:
     for name, sample in measure.samples:
-        lines.append([measure.name, name, "", f"{sample.seconds:.1f}", f"{sample.cpu:.1f}", f"{sample.peak:.0f}"])
+        yield [name, "", f"{sample.seconds:.1f}", f"{sample.cpu:.1f}", "", f"{sample.peak:.0f}"]
         for step in sample.steps:
             what = f"{step.id} (cached)" if step.cached else step.id
-            lines.append(["", "", what, f"{step.seconds:.1f}", f"{step.cpu:.1f}", f"{step.peak:.0f}"])
-    return lines
+            figures = f"{step.seconds:.1f}", f"{step.cpu:.1f}", f"{step.before:.0f}", f"{step.peak:.0f}"
+            yield ["", what, *figures]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> str:

@@ -1,41 +1,39 @@
 """Spans: a run on ten spans of pictures, then one on eleven, in the same root.
 
-Both whole runs from their first step to the end, less the Trainer: ingestion, statistics, vectors, evaluation, push.
+The sum of all steps of each run but the Trainer's: ingestion, statistics, Transform, vectors, evaluation, push. The
+second run also has the first one's model to compare with. Each span is one file, so that is also the cost of a run when
+a night's file came.
 """
 
-import os
-import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 from benchmarks import jobs
-from benchmarks.harness import WORK, Bench, Sample, best, fresh
+from benchmarks.harness import Bench, Sample, best, fresh
 from benchmarks.results import Row, at_most
+from components import storage
 
 
 def measure(bench: Bench) -> Iterator[Row]:
     """The first ten and the eleventh, in each round."""
     jobs.make_modules(bench)
-    count = bench.records(300)
-    spans = [jobs.make_pictures(bench, count, 160, 200, shards=1, first=count * number) for number in range(11)]
+    spans = sorted(jobs.make_pictures(bench, bench.records(11_000), 160, 200, shards=11).iterdir())
 
-    def ten(number: int) -> Sample:
-        folder = fresh(f"spans-{number}")
-        for span in range(10):
-            shutil.copytree(spans[span], folder / "data" / f"span-{span + 1}", copy_function=os.link)
-        return run(number, "ten spans")
-
-    def eleven(number: int) -> Sample:
-        folder = WORK / "runs" / f"spans-{number}"
-        shutil.copytree(spans[10], folder / "data" / "span-11", copy_function=os.link)
-        return run(number, "an eleventh")
-
-    def run(number: int, name: str) -> Sample:
-        folder = WORK / "runs" / f"spans-{number}"
-        file = jobs.write(folder, "data/span-{SPAN}/*", epochs=2)
+    def run(folder: Path, name: str, added: range) -> Sample:
+        for span in added:
+            storage.link(str(spans[span]), f"{folder}/data/span-{span + 1}/{spans[span].name}")
+        file = jobs.write(folder, "data/span-{SPAN}/*")
         return bench.run(name, "benchmarks.ours:run", file=str(file), root=f"{folder}/root")
 
-    first, then = zip(*((ten(number), eleven(number)) for number in range(bench.rounds)), strict=True)
-    ours, all_ten = (
-        best(samples, lambda sample: sample.after_start_up - sample.of("Trainer")) for samples in (then, first)
+    folder = Path()
+
+    def ten(number: int) -> Sample:
+        nonlocal folder
+        folder = fresh("spans")
+        return run(folder, "ten spans", range(10))
+
+    taken = bench.alternate(
+        {"ten": ten, "eleventh": lambda number: run(folder, "an eleventh", range(10, 11))}, reverse=False
     )
-    yield Row("an eleventh span, without training and start-up", ours, "the ten", all_ten, bar=at_most(0.2))
+    first, then = (best(samples, lambda sample: sample.all_steps(but="Trainer")) for samples in taken.values())
+    yield Row("an eleventh span, all steps but training", then, "the ten", first, bar=at_most(0.2))

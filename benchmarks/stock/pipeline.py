@@ -108,7 +108,7 @@ def create_pipeline(file: PipelineFile, root: Path, serving: Path, records: int)
 
 
 def evaluation_pipeline(file: PipelineFile, root: Path, examples: Path, model: Path) -> tfx.dsl.Pipeline:
-    """The stock Evaluator alone, on the artifacts of a run of Hubline.
+    """The stock Evaluator alone, on the artifacts of a run of Hubline; the model is candidate and baseline.
 
     Args:
         file: The pipeline file.
@@ -128,6 +128,7 @@ def evaluation_pipeline(file: PipelineFile, root: Path, examples: Path, model: P
         examples=imported_examples.outputs["result"],
         example_splits=["test"],
         model=imported_model.outputs["result"],
+        baseline_model=imported_model.outputs["result"],
         eval_config=eval_config(file, prediction_key="scores"),
     )
     return _pipeline(file.name, root, [imported_examples, imported_model, evaluator])
@@ -177,7 +178,7 @@ def eval_config(file: PipelineFile, prediction_key: str = "") -> tfma.EvalConfig
         ],
         slicing_specs=[
             tfma.SlicingSpec(),
-            *(tfma.SlicingSpec(feature_keys=columns) for columns in getattr(file.evaluation, "slices", ())),
+            *(tfma.SlicingSpec(feature_keys=columns) for columns in file.evaluation.slices),
         ],
         metrics_specs=[
             tfma.MetricsSpec(metrics=[accuracy, cross_entropy]),

@@ -29,9 +29,9 @@ def run(file: str, root: str, records: int, until: str | None = None, mended: bo
         mended: Whether AutoGraph leaves Keras alone, which TensorFlow 2.16 does not know to do and no template says.
     """
     if mended:
-        from trainer.autograph import leave_keras_alone
+        from trainer.autograph import leave_libraries_alone
 
-        leave_keras_alone()
+        leave_libraries_alone()
     config, _ = load(Path(file))
     return _run(create_pipeline(config, Path(root), Path(root) / "serving", records), until)
 

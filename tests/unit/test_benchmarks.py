@@ -35,6 +35,7 @@ def test_a_contestant_runs_in_a_process_of_its_own_whose_peak_memory_is_taken_by
     assert sample.figures == {"megabytes": 300}
     assert sample.peak >= great.peak - 1  # and what the process that forked it had, which Linux counts in
     assert great.peak - small.peak == pytest.approx(300, abs=10)
+    assert great.added == pytest.approx(300, abs=10) and small.added < 10
     assert again.peak == pytest.approx(small.peak, abs=20) and again.cached
     assert 0 < small.begin < great.begin < sample.seconds
 
@@ -42,6 +43,12 @@ def test_a_contestant_runs_in_a_process_of_its_own_whose_peak_memory_is_taken_by
 def test_a_contestant_that_fails_says_why(tmp_path) -> None:
     with pytest.raises(Failed, match="ValueError: no such luck"):
         harness.call("tests.unit.test_benchmarks:failing", tmp_path / "log")
+
+
+@pytest.mark.parametrize("steps", [(), (Step("Trainer", 1.0, 0.1, 0.1, 500.0, cached=True),)])
+def test_a_step_that_did_not_work_has_no_figure(steps: tuple[Step, ...]) -> None:
+    with pytest.raises(Failed, match="Trainer did not work"):
+        Sample(seconds=1.0, cpu=1.0, peak=500.0, steps=steps).of("Trainer")
 
 
 def test_peak_memory_is_that_since_it_was_forgotten() -> None:
@@ -64,7 +71,7 @@ def test_contestants_take_turns_and_every_second_round_goes_backwards() -> None:
     assert [sample.seconds for sample in taken["a"]] == [0, 1, 2]
 
 
-def test_start_up_ends_with_the_first_step_of_the_graph_and_pin_counts_after_it() -> None:
+def test_start_up_ends_with_the_first_step_of_the_graph_and_all_steps_count_but_the_one_named() -> None:
     steps = (
         Step("pin", 0.5, 0.2, 0.1, 40),
         Step("ExampleGen", 8.0, 3.0, 4.0, 700),
@@ -72,8 +79,9 @@ def test_start_up_ends_with_the_first_step_of_the_graph_and_pin_counts_after_it(
     )
     sample = Sample(seconds=20.0, cpu=25.0, peak=900, steps=steps)
     assert sample.start_up == 8.0
-    assert sample.after_start_up == pytest.approx(17.0 - 8.0 + 0.2)
-    assert sample.of("Trainer", "Embedder") == 5.0
+    assert sample.all_steps() == pytest.approx(8.2)
+    assert sample.all_steps(but="Trainer") == pytest.approx(3.2)
+    assert sample.of("ExampleGen", "Trainer") == 8.0
 
 
 @pytest.mark.parametrize(
@@ -92,13 +100,22 @@ def test_a_bar_is_reached_by_the_ratio(value: float, other: float, bar: Bar | No
 
 
 def test_the_page_and_the_json_hold_every_figure_and_failure() -> None:
-    sample = Sample(seconds=4.0, cpu=5.0, peak=512.0, steps=(Step("Trainer", 1.0, 2.5, 3.5, 500.0),))
-    rows = [Row("training", 5.0, "stock", 10.0, bar=at_most(0.5))]
+    sample = Sample(seconds=4.0, cpu=5.0, peak=512.0, steps=(Step("Trainer", 1.0, 2.5, 3.5, 500.0, before=400.0),))
+    rows = [
+        Row("training", 4.0, "stock", 10.0, bar=at_most(0.5)),
+        Row("training", 6.0, "bare loop", 10.0, bar=at_most(0.5)),
+        Row("more", 3.0, "less", 4.0),
+    ]
     measured = [Measured("training", "What is compared.", rows, [("Hubline", sample)], 9.0, "the log's end")]
-    page = as_markdown(measured, machine())
-    assert "| training | 5.0 s | stock | 10.0 s | 0.50 | ≤ 0.5 | yes |" in page
-    assert "| training | Hubline |  | 4.0 | 5.0 | 512 |" in page and "|  |  | Trainer | 2.5 | 3.5 | 500 |" in page
-    assert "the log's end" in page
-    (measure,) = json.loads(as_json(measured, machine()))["measures"]
-    assert measure["rows"][0]["ratio"] == 0.5 and measure["rows"][0]["reached"] is True
+    where = machine("python -m benchmarks training")
+    page = as_markdown(measured, where)
+    assert "`python -m benchmarks training`" in page
+    assert "| training | stock | 0.40 | ≤ 0.5 | reached |" in page
+    assert "| training | bare loop | 0.60 | ≤ 0.5 | **missed** |" in page
+    assert "| more | 3.0 s | less | 4.0 s | 0.75 |  |" in page
+    assert "| Hubline |  | 4.0 | 5.0 |  | 512 |" in page and "|  | Trainer | 2.5 | 3.5 | 400 | 500 |" in page
+    assert "**training failed**" in page and "the log's end" in page
+    (measure,) = json.loads(as_json(measured, where))["measures"]
+    assert [row["reached"] for row in measure["rows"]] == [True, False, None]
+    assert measure["rows"][0]["ratio"] == 0.4
     assert measure["samples"][0][1]["steps"][0]["peak"] == 500.0
