@@ -1,6 +1,7 @@
 """The SavedModel that is served: the whole preprocessing, the model, and names for what it answers."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import tensorflow as tf
 
@@ -21,8 +22,9 @@ LABEL, SCORE, CLASSES, SCORES = "label", "score", "classes", "scores"
 (string [batch, classes]) and probability (float32 [batch, classes])."""
 
 
-EXTRA, RECIPE = "assets.extra", "vectors.sha256"
-"""The folder of a SavedModel that TensorFlow leaves to others, and the file in it that names the kept vectors."""
+HEAD, RECIPE = "assets.extra/head", "assets.extra/vectors.sha256"
+"""In the folder of a SavedModel that TensorFlow leaves to others: a SavedModel that answers rows with kept vectors, by
+its signature `SERVING`, and a file that names those vectors."""
 
 
 class ServingModel(tf.Module):
@@ -46,7 +48,11 @@ class ServingModel(tf.Module):
             classes: The class names, by index.
         """
         super().__init__()
-        self.whole, self.on_vectors = parts.whole, parts.on_vectors  # attributes, so that their variables are saved
+        # What is an attribute is saved. Of the Keras models these are the variables alone: with the functions of every
+        # layer, saving and loading would take three times as long.
+        self._weights = list(parts.whole.variables)
+        self._modules = [backbone.module for backbone in parts.backbones.values()]
+        self._parts = _Untracked(parts)
         self._transform = transform
         self._spec = parsing_spec
         self._features = features
@@ -55,25 +61,15 @@ class ServingModel(tf.Module):
     def answer(self, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
         """Raw columns, as parsed, to named outputs."""
         pixels = pixels_of_batch(self._features, self._transform(dict(parsed)))
-        return self._named(self.whole(pixels, training=False))
-
-    def _named(self, logits: tf.Tensor) -> Tensors:
-        scores = tf.nn.softmax(logits)
-        best = tf.argmax(scores, axis=1)
-        return {
-            LABEL: tf.gather(self._classes, best),
-            SCORE: tf.reduce_max(scores, axis=1),
-            CLASSES: tf.tile(self._classes[tf.newaxis], [tf.shape(scores)[0], 1]),
-            SCORES: scores,
-        }
+        return _named(self._parts.value.whole(pixels, training=False), self._classes)
 
     def save(self, path: str, vectors: Vectors | None = None) -> None:
         """Writes the SavedModel with its signatures `SERVING` and `PREDICT`.
 
         Args:
             path: The folder to write.
-            vectors: Where the modules are as they were when these were kept: the model then has a function
-                `answer_embedded` too, which takes the rows that hold them, and a file that says which they are.
+            vectors: Where the modules are as they were when these were kept. Beside the model there is then a small one
+                of its head, which takes the rows that hold them, and a file that says which they are.
         """
         examples = tf.TensorSpec([None], tf.string, name="examples")
         names = {input_name(column): column for column in self._spec}
@@ -88,23 +84,45 @@ class ServingModel(tf.Module):
             raw = {names[name]: values for name, values in columns.items()}
             return self.answer({column: as_parsed(self._spec[column], values) for column, values in raw.items()})
 
-        if vectors is not None:
-
-            @tf.function(input_signature=[examples])
-            def answer_embedded(examples: tf.Tensor) -> Tensors:
-                return self._named(self.on_vectors(vectors.parse(examples), training=False))
-
-            self.answer_embedded = answer_embedded
         tf.saved_model.save(self, path, signatures={SERVING: serving_default, PREDICT: predict})
         if vectors is not None:
-            tf.io.gfile.makedirs(f"{path}/{EXTRA}")
-            with tf.io.gfile.GFile(f"{path}/{EXTRA}/{RECIPE}", "w") as file:
-                file.write(vectors.recipe)
+            self._save_head(path, vectors)
+
+    def _save_head(self, path: str, vectors: Vectors) -> None:
+        on_vectors = self._parts.value.on_vectors
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        def serving_default(examples: tf.Tensor) -> Tensors:
+            return _named(on_vectors(vectors.parse(examples), training=False), self._classes)
+
+        head = tf.Module()
+        head.weights = list(on_vectors.variables)
+        tf.saved_model.save(head, f"{path}/{HEAD}", signatures={SERVING: serving_default})
+        with tf.io.gfile.GFile(f"{path}/{RECIPE}", "w") as file:
+            file.write(vectors.recipe)
+
+
+@dataclass(frozen=True)
+class _Untracked:
+    """Keeps something from what TensorFlow saves of an object's attributes."""
+
+    value: Parts
+
+
+def _named(logits: tf.Tensor, classes: tf.Tensor) -> Tensors:
+    scores = tf.nn.softmax(logits)
+    best = tf.argmax(scores, axis=1)
+    return {
+        LABEL: tf.gather(classes, best),
+        SCORE: tf.reduce_max(scores, axis=1),
+        CLASSES: tf.tile(classes[tf.newaxis], [tf.shape(scores)[0], 1]),
+        SCORES: scores,
+    }
 
 
 def recipe_of(path: str) -> str | None:
     """Which kept vectors an exported model can answer from; None where it knows images only."""
-    file = f"{path}/{EXTRA}/{RECIPE}"
+    file = f"{path}/{RECIPE}"
     if not tf.io.gfile.exists(file):
         return None
     with tf.io.gfile.GFile(file) as text:

@@ -125,6 +125,11 @@ class Backbone(tf.keras.layers.Layer):
             tags=None if tags is None else list(tags),
         )
 
+    @property
+    def module(self) -> Any:
+        """What TensorFlow made of the module, with its variables, tables and assets."""
+        return self._layer.resolved_object
+
     def call(self, inputs: Tensors) -> tf.Tensor:
         """Runs the module: in inference mode, unless it is trained now."""
         fed = {name: image.scaled(self._features[feature], inputs[feature]) for name, feature in self._feeds.items()}

@@ -36,14 +36,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         serving = ServedVersion.model_validate_json(exec_properties["serving"]) if exec_properties["serving"] else None
         evaluation_uri = artifact_utils.get_single_uri(output_dict["evaluation"])
 
-        models = {
-            CANDIDATE: ServedModel(path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"])))
-        }
+        split = _test_split(input_dict)
+        candidate = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
+        models = {CANDIDATE: ServedModel(candidate, split.recipe)}
         if serving:
-            models[SERVING] = ServedModel(serving.path)
+            models[SERVING] = ServedModel(serving.path, split.recipe)
         fileio.makedirs(f"{evaluation_uri}/{PREDICTIONS}")
         predicted = write_predictions(
-            split=_test_split(input_dict),
+            split=split,
             models=models,
             label=label,
             label_spec=parsing_spec(read_schema(input_dict["schema"]), [label.column]),

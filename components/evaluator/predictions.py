@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
@@ -33,40 +34,44 @@ _TOLERANCE = 1e-3
 
 
 class ServedModel:
-    """An exported model, answering serialized tf.Examples."""
+    """An exported model, answering serialized tf.Examples, and rows where it knows the vectors in them."""
 
-    def __init__(self, path: str) -> None:
-        """Loads a SavedModel.
+    def __init__(self, path: str, recipe: str | None) -> None:
+        """Loads what is needed of a SavedModel.
+
+        Args:
+            path: Its folder.
+            recipe: Which vectors the rows hold, if any. A model that can answer from these need not be loaded whole.
 
         Raises:
             UserError: where it does not answer as a model of ours.
         """
-        try:
-            self._loaded = tf.saved_model.load(path)
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            raise UserError(f"{path}: TensorFlow cannot load this version: {error}. {_START_AFRESH}") from error
-        self._answer = self._loaded.signatures.get(export.SERVING)
-        answers = self._answer.structured_outputs if self._answer else {}
-        if not {export.CLASSES, export.SCORES} <= answers.keys():
-            raise UserError(
-                f"{path}: this model does not answer '{export.CLASSES}' and '{export.SCORES}' in its signature "
-                f"'{export.SERVING}', so nothing can be compared with it. {_START_AFRESH}"
-            )
         self.path = path
-        self.recipe = export.recipe_of(path)
-        """Which kept vectors it can answer from, if any."""
+        self.answers_rows = recipe is not None and export.recipe_of(path) == recipe
+        self._answer = _load(f"{path}/{export.HEAD}" if self.answers_rows else path)
 
     def classes(self, record: tf.Tensor) -> list[str]:
-        """The class names, by index, as it says them of a serialized record, string of shape [1]."""
+        """The class names, by index, as it says them of a serialized record or row, string of shape [1]."""
         return [name.decode() for name in self._answer(examples=record)[export.CLASSES][0].numpy()]
 
     def scores(self, records: tf.Tensor) -> tf.Tensor:
-        """For serialized records, string of shape [batch], scores float32 of [batch, classes]."""
+        """For serialized records or rows, string of shape [batch], scores float32 of [batch, classes]."""
         return self._answer(examples=records)[export.SCORES]
 
-    def scores_of_rows(self, rows: tf.Tensor) -> tf.Tensor:
-        """The same from rows that hold the vectors that `recipe` names."""
-        return self._loaded.answer_embedded(rows)[export.SCORES]
+
+def _load(path: str) -> Any:
+    """The signature of a SavedModel that answers examples."""
+    try:
+        answer = tf.saved_model.load(path).signatures.get(export.SERVING)
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise UserError(f"{path}: TensorFlow cannot load this version: {error}. {_START_AFRESH}") from error
+    answers = answer.structured_outputs if answer else {}
+    if not {export.CLASSES, export.SCORES} <= answers.keys():
+        raise UserError(
+            f"{path}: this model does not answer '{export.CLASSES}' and '{export.SCORES}' in its signature "
+            f"'{export.SERVING}', so nothing can be compared with it. {_START_AFRESH}"
+        )
+    return answer
 
 
 @dataclass(frozen=True)
@@ -128,25 +133,21 @@ def write_predictions(
         RunError: where a model says something else of the rows than of the records.
     """
     names = _label_names(split, label, label_spec)
-    first = next(iter(read_decodable(split.records, split.undecodable).batch(1)))
-    known = {name: model.classes(first) for name, model in models.items()}
+    record, row = next(iter(_both(split).batch(1)))
+    known = {name: model.classes(row if model.answers_rows else record) for name, model in models.items()}
     classes = list(dict.fromkeys([*(name for of_model in known.values() for name in of_model), *names]))
     index = {name: number for number, name in enumerate(classes)}
     order = {name: _order(of_model, classes) for name, of_model in known.items()}
-    from_rows = {name for name, model in models.items() if model.recipe and model.recipe == split.recipe}
-    for name in from_rows:
-        _check_same(models[name], split)
+    if models[CANDIDATE].answers_rows:
+        _check_same(models[CANDIDATE], split)  # the model that serves was held to this when it was a candidate
 
     table = tf.lookup.StaticHashTable(
         tf.lookup.KeyValueTensorInitializer(classes, tf.range(len(classes), dtype=tf.int64)), -1
     )
     columns, done = list(columns), 0
     with writing(output) as write:
-        for (numbers, rows), records in _batches(split, from_rows == models.keys()):
-            asked = {
-                name: model.scores_of_rows(rows) if name in from_rows else model.scores(records)
-                for name, model in models.items()
-            }
+        for (numbers, rows), records in _batches(split, rows_only=all(model.answers_rows for model in models.values())):
+            asked = {name: model.scores(rows if model.answers_rows else records) for name, model in models.items()}
             truth = table.lookup(label_names(label, label_spec, rows))
             said = {name: _arranged(scores, order[name]) for name, scores in asked.items()}
             known_of = {RECORD: numbers[:, tf.newaxis], LABEL: truth[:, tf.newaxis]}
@@ -183,11 +184,16 @@ def _records(split: TestSplit) -> tf.data.Dataset:
     return read_decodable(split.records, split.undecodable, in_order=True)
 
 
+def _both(split: TestSplit) -> tf.data.Dataset:
+    """Pairs of a record and its row."""
+    return tf.data.Dataset.zip((_records(split), read_records(split.rows, in_order=True)))
+
+
 def _check_same(model: ServedModel, split: TestSplit) -> None:
-    """Asks a model about some records, whole and as rows."""
-    both = tf.data.Dataset.zip((_records(split), read_records(split.rows, in_order=True)))
-    records, rows = next(iter(both.batch(_TRIED)))
-    difference = float(tf.reduce_max(tf.abs(model.scores(records) - model.scores_of_rows(rows))))
+    """Asks a model that answers rows about some records, whole, and as rows."""
+    records, rows = next(iter(_both(split).batch(_TRIED)))
+    whole = _load(model.path)(examples=records)[export.SCORES]
+    difference = float(tf.reduce_max(tf.abs(whole - model.scores(rows))))
     if not difference <= _TOLERANCE:
         raise RunError(
             f"{model.path}: of the same records, this model gives scores that differ by {difference:g} from those that "

@@ -23,7 +23,7 @@ from preprocessing.config import ClassLabel
 from preprocessing.errors import RunError, UserError
 from preprocessing.examples import drop
 from tests import make
-from trainer.export import EXTRA
+from trainer.export import HEAD
 from trainer.export import RECIPE as RECIPE_FILE
 
 BEAM = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
@@ -37,7 +37,7 @@ def artifact(kind, folder: Path):
 
 
 class Oracle(tf.Module):
-    """A served model that reads its answer from a column of the record, or for kept rows from another."""
+    """A served model that reads its answer from a column of the record."""
 
     def __init__(self, classes: Sequence[str], column: str) -> None:
         super().__init__()
@@ -51,18 +51,13 @@ class Oracle(tf.Module):
         scores = tf.io.parse_example(examples, spec)[self._column]
         return {"scores": scores, "classes": tf.tile(self._classes[tf.newaxis], [tf.shape(scores)[0], 1])}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
-    def answer_embedded(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        spec = {"vector": tf.io.FixedLenFeature([self._count], tf.float32)}
-        return {"scores": tf.io.parse_example(examples, spec)["vector"]}
-
 
 def save_oracle(path: Path, classes: Sequence[str], column: str, recipe: str | None = None) -> Path:
     oracle = Oracle(classes, column)
     tf.saved_model.save(oracle, str(path), signatures={"serving_default": oracle.serve})
     if recipe:
-        (path / EXTRA).mkdir()
-        (path / EXTRA / RECIPE_FILE).write_text(recipe)
+        save_oracle(path / HEAD, classes, "vector")
+        (path / RECIPE_FILE).write_text(recipe)
     return path
 
 
