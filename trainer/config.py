@@ -140,7 +140,7 @@ class Training(Section):
     """With `augment`, how many changed views of each image to keep a module's output of; every epoch draws one of them
     for each example. Where this is absent, a module sees every image changed anew in every epoch, which is slow."""
     shuffle_buffer: int = Field(default=10_000, ge=1, le=1_000_000_000)
-    """Examples held in memory to shuffle among."""
+    """Examples, images still encoded, held in memory to shuffle among."""
 
     @model_validator(mode="after")
     def _views_of_something(self) -> "Training":

@@ -24,6 +24,9 @@ from trainer.vectors import Vectors, column
 _STEPS_ON_VECTORS = 32
 """Steps to a call of TensorFlow: one step on vectors takes less time than Python takes to call it."""
 
+_MIXED = 16
+"""Batches of kept images among which each epoch shuffles anew what was kept in an order shuffled already."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -162,13 +165,16 @@ def _image_examples(
     """The examples of a split as pixels by feature, and class indices; one by one."""
     spec = _label_spec(job) | parsing_spec(job.schema, input_columns(job.features))
     parse = inputs.parsing(spec, transform, features=job.features)
-    examples = inputs.decoded(
-        inputs.parsed(inputs.read_decodable(split.records, split.undecodable), parse), job.features
-    )
+    examples = inputs.parsed(inputs.read_decodable(split.records, split.undecodable), parse)
+    seed, buffer = job.training.seed, job.training.shuffle_buffer
+    if shuffle:
+        # While they are encoded: the first batch would else wait until a whole buffer of images has been decoded.
+        examples = examples.shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
+    examples = inputs.decoded(examples, job.features)
     if phase.end - phase.first > 1:
         examples = inputs.kept_between_epochs(examples, split.count, scratch)
-    if shuffle:
-        examples = inputs.shuffled(examples, job.training.shuffle_buffer, job.training.seed)
+        if shuffle:
+            examples = inputs.shuffled(examples, min(buffer, _MIXED * job.training.batch_size), seed)
     return inputs.changed(examples, job.training.augment if split is job.train else (), job.training.seed)
 
 
