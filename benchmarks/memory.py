@@ -1,6 +1,6 @@
 """Memory while the data grows tenfold: the peak of ingestion, Embedder and Evaluator.
 
-Hubline on 400 and on 4,000 pictures of about 75 KB (30 and 300 MB), half of which are the test split. Each of the three
+Hubline on 300 and on 3,000 pictures of about 75 KB (22 and 220 MB), half of which are the test split. Each of the three
 steps is the first that works in a process of its own: it finds the steps before it cached. The peak is that of the
 whole process while the step runs, libraries and all; how much of it came in the step is in the rows without a bar.
 """
@@ -20,7 +20,7 @@ STOPS = ("ExampleGen", "DataGate", "Trainer", "Evaluator")
 def measure(bench: Bench) -> Iterator[Row]:
     """Takes each size through the steps."""
     jobs.make_modules(bench)
-    fewer, more = (_steps(bench, bench.records(count)) for count in (400, 4_000))
+    fewer, more = (_steps(bench, bench.records(count)) for count in (300, 3_000))
     against = "a tenth of the data"
     for name in MEASURED:
         yield Row(f"peak memory of {name}", more[name].peak, against, fewer[name].peak, "MB", at_most(1.2))

@@ -17,7 +17,7 @@ from components import storage
 def measure(bench: Bench) -> Iterator[Row]:
     """The first ten and the eleventh, in each round."""
     jobs.make_modules(bench)
-    spans = sorted(jobs.make_pictures(bench, bench.records(22_000), 160, 200, shards=11).iterdir())
+    spans = sorted(jobs.make_pictures(bench, bench.records(13_200), 160, 200, shards=11).iterdir())
 
     def run(folder: Path, name: str, added: range) -> Sample:
         for span in added:

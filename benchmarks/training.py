@@ -17,7 +17,7 @@ from benchmarks.results import Row, at_most
 def measure(bench: Bench) -> Iterator[Row]:
     """Hubline and the bare loop take turns; the stock way, which is slow, has one."""
     jobs.make_modules(bench)
-    records = bench.records(5_000)
+    records = bench.records(3_000)
     examples = f"{jobs.make_pictures(bench, records, 160, 200)}/*.tfrecord"
 
     def ours(what: str, epochs: int, hidden: int = 64, until: str | None = None, again: bool = False) -> Sample:

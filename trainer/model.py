@@ -144,8 +144,9 @@ def try_out(hub: Hub, module: OpenModule, features: Features, trainable: bool = 
         UserError: where it cannot be called so, does not give a vector for each example, or is to be trained and has
             nothing that can be.
     """
+    callable_for_training = module.loaded is not None and hub.signature is None
     try:
-        backbone = Backbone(hub, module, features, "tried", trainable)
+        backbone = Backbone(hub, module, features, "tried", trainable and callable_for_training)
         vectors = backbone(keras_inputs(features))
     except UserError:
         raise
@@ -155,7 +156,8 @@ def try_out(hub: Hub, module: OpenModule, features: Features, trainable: bool = 
     if vectors.shape.rank != 2 or vectors.shape[1] is None:
         raise UserError(f"the module gives {vectors.shape}, but a head needs a vector for each example, [?, n]")
     if trainable and not backbone.trainable_variables:
-        raise UserError("model.fine_tune names the module, but it has no variables that can be trained")
+        why = "has no trainable variables" if callable_for_training else "is a TF1 module or called by a signature"
+        raise UserError(f"model.fine_tune names the module, but it cannot be trained: it {why}")
 
 
 def head(config: Head, classes: int) -> tf.keras.Sequential:

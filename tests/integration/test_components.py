@@ -1,5 +1,6 @@
 """Our components' executors, one at a time, on real artifacts and real Beam."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -223,7 +224,7 @@ def test_example_gen_refuses_integers_in_one_file_and_strings_in_another(tmp_pat
         ingest(tmp_path, Data(examples=str(tmp_path / "data")))
 
 
-def run_hub_module(folder: Path, **hub):
+def run_hub_module(folder: Path, trained: str = "", **hub):
     model = artifact(standard_artifacts.Model, folder / "model")
     features = {"photo": ImageFeature(kind="image", size=(8, 8))}
     executor(HubModule, folder).Do(
@@ -231,6 +232,7 @@ def run_hub_module(folder: Path, **hub):
         {"model": [model]},
         {
             "name": "mean",
+            "trained": trained,
             "hub": Hub(inputs={"images": "photo"}, **hub).to_property(),
             "features": dump_sections(Features, features),
         },
@@ -248,27 +250,48 @@ def test_hub_module_stores_the_module_and_what_is_known_of_it(tmp_path: Path) ->
     assert "offset" in Path(model.uri, "inspection.json").read_text()
 
 
+def test_a_module_that_is_to_be_trained_must_have_something_to_train(tmp_path: Path) -> None:
+    source = make.hub_module(tmp_path / "mean")
+    run_hub_module(tmp_path / "can", trained="yes", handle=str(source))
+    fixed = make.tf1_hub_module(tmp_path / "fixed")
+    with pytest.raises(
+        UserError, match=r"fixed: model.fine_tune names the module, but it cannot be trained"
+    ):
+        run_hub_module(tmp_path / "cannot", trained="yes", handle=str(fixed))
+
+
 def test_hub_module_says_which_entry_does_not_fit(tmp_path: Path) -> None:
     source = make.hub_module(tmp_path / "mean")
     with pytest.raises(UserError, match=r"hubs.mean: .*/mean: the module has no signature 'absent'"):
         run_hub_module(tmp_path, handle=str(source), signature="absent")
 
 
-def gate(folder: Path, text: str) -> None:
+def gate(folder: Path, text: str, *sliced: str) -> None:
     anomalies = artifact(standard_artifacts.ExampleAnomalies, folder / "anomalies")
     anomalies.split_names = '["train"]'
     split = folder / "anomalies" / "Split-train"
     split.mkdir()
     message = text_format.Parse(text, anomalies_pb2.Anomalies())
     (split / "SchemaDiff.pb").write_bytes(message.SerializeToString())
-    executor(DataGate, folder).Do({"anomalies": [anomalies]}, {}, {})
+    schema = artifact(standard_artifacts.Schema, folder / "schema")
+    (folder / "schema" / "schema.pbtxt").write_text('feature {name: "image"} feature {name: "hour"}')
+    executor(DataGate, folder).Do(
+        {"anomalies": [anomalies], "schema": [schema]}, {}, {"sliced": json.dumps(sliced), "images": '["image"]'}
+    )
 
 
 def test_the_gate_opens_where_nothing_is_wrong_and_names_what_is(tmp_path: Path) -> None:
-    gate(tmp_path / "fine", "")
+    gate(tmp_path / "fine", "", "hour")
     found = 'anomaly_info {key: "label" value {description: "Unexpected string values: x" severity: ERROR}}'
     with pytest.raises(DataError, match=r"train: column 'label': Unexpected string values: x"):
         gate(tmp_path / "bad", found)
+
+
+def test_a_column_that_nothing_can_be_sliced_by_is_named_before_training(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"evaluation.slices: the column 'day' is not in the data; known here: hour"):
+        gate(tmp_path / "absent", "", "hour", "day")
+    with pytest.raises(DataError, match=r"evaluation.slices: the column 'image' holds images; known here: hour"):
+        gate(tmp_path / "images", "", "image")
 
 
 def run_pusher(folder: Path, model: Path, blessed: bool):
