@@ -254,9 +254,7 @@ def test_a_module_that_is_to_be_trained_must_have_something_to_train(tmp_path: P
     source = make.hub_module(tmp_path / "mean")
     run_hub_module(tmp_path / "can", trained="yes", handle=str(source))
     fixed = make.tf1_hub_module(tmp_path / "fixed")
-    with pytest.raises(
-        UserError, match=r"fixed: model.fine_tune names the module, but it cannot be trained"
-    ):
+    with pytest.raises(UserError, match=r"fixed: model.fine_tune names the module, but it cannot be trained"):
         run_hub_module(tmp_path / "cannot", trained="yes", handle=str(fixed))
 
 
