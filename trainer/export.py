@@ -74,15 +74,16 @@ class ServingModel(tf.Module):
         examples = tf.TensorSpec([None], tf.string, name="examples")
         names = {input_name(column): column for column in self._spec}
         columns = {name: tf.TensorSpec([None], self._spec[column].dtype, name=name) for name, column in names.items()}
+        answer = tf.function(self.answer)  # traced once for both signatures
 
         @tf.function(input_signature=[examples])
         def serving_default(examples: tf.Tensor) -> Tensors:
-            return self.answer(tf.io.parse_example(examples, self._spec))
+            return answer(tf.io.parse_example(examples, self._spec))
 
         @tf.function(input_signature=[columns])
         def predict(columns: Tensors) -> Tensors:
             raw = {names[name]: values for name, values in columns.items()}
-            return self.answer({column: as_parsed(self._spec[column], values) for column, values in raw.items()})
+            return answer({column: as_parsed(self._spec[column], values) for column, values in raw.items()})
 
         tf.saved_model.save(self, path, signatures={SERVING: serving_default, PREDICT: predict})
         if vectors is not None:

@@ -22,7 +22,7 @@ from preprocessing.columns import input_columns, parsing_spec
 from preprocessing.config import Features
 from preprocessing.errors import DataError
 from preprocessing.progress import report
-from preprocessing.section import dump_sections, read_sections
+from preprocessing.section import read_sections
 from trainer import embed
 from trainer.config import Augmentation, Hubs
 from trainer.embed import Embedded, Embedder
@@ -78,22 +78,22 @@ class _Work:
 
     def __init__(self, input_dict: dict, exec_properties: dict[str, Any], total: int) -> None:
         self.kept = Kept.model_validate_json(exec_properties["kept"])
-        self._features = read_sections(Features, exec_properties["features"])
+        self._fed = exec_properties["features"]
+        self._features = read_sections(Features, self._fed)
         self._hubs = read_sections(Hubs, exec_properties["hubs"])
         self._folders = channels.folders(input_dict)
         self._spec = parsing_spec(read_schema(input_dict["schema"]), input_columns(self._features))
         self._store = Store(exec_properties["store"])
         self._code = code_digest(embed.__name__)
         called = {name: hub.model_dump(exclude={"handle", "sha256"}) for name, hub in self._hubs.items()}
-        fed = dump_sections(Features, self._features)
-        self.recipe = key("vectors", called, channels.digests(input_dict), fed, self._code)
+        self.recipe = key("vectors", called, channels.digests(input_dict), self._fed, self._code)
         self._embedders: dict[bool, Embedder] = {}
         self._done, self._total = 0, total
 
     def rows(self, shard: ShardFile, source: str, target: str) -> Embedded:
         """Puts the rows of a shard at `target`."""
         views, augment, seed = self._views(shard.split)
-        made_by = self.recipe if views else [dump_sections(Features, self._features), self._code]
+        made_by = self.recipe if views else [self._fed, self._code]
         changes = [change.model_dump() for change in augment]
         entry = key("rows", shard.digest, made_by, views, changes, seed)
         if self._store.find(entry) is None:
