@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
@@ -48,19 +49,19 @@ class ServingModel(tf.Module):
             classes: The class names, by index.
         """
         super().__init__()
-        # What is an attribute is saved. Of the Keras models these are the variables alone: with the functions of every
-        # layer, saving and loading would take three times as long.
-        self._weights = list(parts.whole.variables)
-        self._modules = [backbone.module for backbone in parts.backbones.values()]
+        # What is an attribute is saved. Of the model and the transform graph these are the variables, tables and files
+        # alone: with the functions of every layer and module, saving and loading would take three times as long.
+        owners = [transform, *(backbone.module for backbone in parts.backbones.values())]
+        self._state = [*parts.whole.variables, *(state for owner in owners for state in _state_of(owner))]
         self._parts = _Untracked(parts)
-        self._transform = transform
+        self._transform = _Untracked(transform)
         self._spec = parsing_spec
         self._features = features
         self._classes = tf.constant(list(classes))
 
     def answer(self, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
         """Raw columns, as parsed, to named outputs."""
-        pixels = pixels_of_batch(self._features, self._transform(dict(parsed)))
+        pixels = pixels_of_batch(self._features, self._transform.value(dict(parsed)))
         return _named(self._parts.value.whole(pixels, training=False), self._classes)
 
     def save(self, path: str, vectors: Vectors | None = None) -> None:
@@ -107,7 +108,13 @@ class ServingModel(tf.Module):
 class _Untracked:
     """Keeps something from what TensorFlow saves of an object's attributes."""
 
-    value: Parts
+    value: Any
+
+
+def _state_of(owner: Any) -> list[Any]:
+    """What functions of a loaded SavedModel may read: its variables, its tables, and the files they are filled from."""
+    kinds = tf.Variable, tf.saved_model.experimental.TrackableResource, tf.saved_model.Asset
+    return [found for found in tf.train.TrackableView(owner).descendants() if isinstance(found, kinds)]
 
 
 def _named(logits: tf.Tensor, classes: tf.Tensor) -> Tensors:

@@ -28,10 +28,27 @@ class MacroAUC(tf.keras.metrics.AUC):
             name=name, num_thresholds=_THRESHOLDS, multi_label=True, num_labels=classes, label_weights=weights
         )
 
-    def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> tf.Tensor:
-        """Counts examples: class indices, [batch] or [batch, 1], and scores, [batch, classes]."""
-        truth = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), self._classes)
-        return super().update_state(truth, y_pred, sample_weight)
+    def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
+        """Counts examples: class indices, [batch] or [batch, 1], and scores, [batch, classes].
+
+        The counts are Keras' own, `thresholds` by `classes`; Keras takes them class by class with `vectorized_map`,
+        which builds a graph for each batch.
+        """
+        true = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), self._classes)
+        weights = tf.ones_like(true) if sample_weight is None else tf.reshape(sample_weight, [-1, 1]) * tf.ones_like(true)
+        # A score is above the thresholds 0 to `highest`; the first threshold is just below 0, the last just above 1.
+        highest = tf.math.ceil(tf.clip_by_value(y_pred, 0.0, 1.0) * (_THRESHOLDS - 1)) - 1
+        cells = tf.cast(tf.maximum(highest, 0.0), tf.int32) * self._classes + tf.range(self._classes)
+
+        def above(values: tf.Tensor) -> tf.Tensor:
+            sums = tf.math.unsorted_segment_sum(values, cells, _THRESHOLDS * self._classes)
+            return tf.cumsum(tf.reshape(sums, [_THRESHOLDS, self._classes]), reverse=True)
+
+        positives, negatives = above(true * weights), above((1 - true) * weights)
+        self.true_positives.assign_add(positives)
+        self.false_positives.assign_add(negatives)
+        self.false_negatives.assign_add(positives[0] - positives)
+        self.true_negatives.assign_add(negatives[0] - negatives)
 
     def get_config(self) -> dict[str, Any]:
         """What `__init__` takes."""
