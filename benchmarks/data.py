@@ -90,12 +90,12 @@ def _settle(network: tf.keras.Model) -> None:
 
 
 def trivial_module(folder: str) -> None:
-    """Saves a hub module that costs next to nothing: float32 [batch, 224, 224, 3] to the mean of each channel."""
+    """Saves a hub module that costs next to nothing: float32 [batch, 224, 224, 3] to each channel's mean of 49 pixels."""
     scale = tf.Variable(tf.ones([3]), name="scale")
 
     @tf.function(autograph=False)
     def call(images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        return tf.reduce_mean(images, [1, 2]) * scale
+        return tf.reduce_mean(images[:, ::32, ::32], [1, 2]) * scale
 
     for training in (False, True):
         call.get_concrete_function(tf.TensorSpec([None, 224, 224, 3], tf.float32, name="images"), training=training)

@@ -24,8 +24,9 @@ def pixels(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:
     if feature.channels == 1:
         decoded = tf.image.rgb_to_grayscale(decoded)
     resized = tf.image.resize(decoded, [height, width], method=feature.resize)
-    # Bicubic interpolation overshoots the range of its input.
-    rounded = tf.saturate_cast(tf.round(tf.cast(resized, tf.float32)), tf.uint8)
+    if feature.resize == "bicubic":  # which overshoots the range of its input
+        resized = tf.clip_by_value(resized, 0.0, 255.0)
+    rounded = tf.cast(tf.round(resized), tf.uint8)
     return tf.ensure_shape(rounded, [height, width, feature.channels])
 
 

@@ -1,6 +1,8 @@
 """What ExampleGen does when it runs."""
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -23,6 +25,8 @@ from preprocessing.errors import DataError
 from preprocessing.progress import report
 
 _INGESTED = "ingested.json"
+_AT_ONCE = min(8, os.cpu_count() or 1)
+"""Files that one worker reads at the same time: TensorFlow reads a file on one core, and holds some MB of each."""
 _PAYLOADS = {
     "example": example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE,
     "sequence_example": example_gen_pb2.PayloadFormat.FORMAT_TF_SEQUENCE_EXAMPLE,
@@ -89,6 +93,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                         pipeline
                         | "Files" >> beam.Create(missing)
                         | "Spread" >> beam.Reshuffle()
+                        | "Some at once" >> beam.BatchElements(_AT_ONCE, _AT_ONCE)
                         | "Ingest" >> beam.ParDo(_Ingest(store, complaints, len(missing)))
                     )
             except Exception as error:
@@ -100,7 +105,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 
 class _Ingest(beam.DoFn):
-    """Puts what comes of a file into the store."""
+    """Puts what comes of some files, which are read at the same time, into the store."""
 
     def __init__(self, store: Store, complaints: str, total: int) -> None:
         self._store = store
@@ -108,7 +113,14 @@ class _Ingest(beam.DoFn):
         self._total = total
         self._done = 0
 
-    def process(self, task: Task) -> Iterator[str]:
+    def process(self, tasks: list[Task]) -> Iterator[str]:
+        with ThreadPoolExecutor() as pool:
+            for done in pool.map(self._ingest, tasks):
+                self._done += 1
+                report(self._done, self._total, "files")
+                yield done
+
+    def _ingest(self, task: Task) -> str:
         try:
             with self._store.making(task.key) as folder:
                 ingested = ingest(task.job, folder)
@@ -116,9 +128,7 @@ class _Ingest(beam.DoFn):
         except DataError as error:
             storage.write_bytes(f"{self._complaints}/{task.key}", str(error).encode())
             raise
-        self._done += 1
-        report(self._done, self._total, "files")
-        yield task.key
+        return task.key
 
 
 def _tasks(exec_properties: dict[str, Any], bad_records: BadRecords) -> Iterator[Task]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import Literal
 
@@ -29,7 +29,7 @@ _LOGGER = logging.getLogger(__name__)
 # Fixed for ever: with another key every record would land in another split.
 _HASH_KEY = [0x48B1_1E5E, 0x7EC0_DE5A]
 # Batches are of so many records, or fewer, where they would have more bytes than this.
-_BATCH = 512
+_BATCH = 4096
 _BATCH_BYTES = 1 << 23
 _READ_BYTES = 1 << 20
 # Records that are looked at together where a file is read in Python.
@@ -134,12 +134,18 @@ class _Survey:
     graphs: "_Graphs"
     kind: Kind
     compression: Literal["", "GZIP"]
+    places: tf.Tensor
+    """Where each record belongs, uint8 of shape [records]: the position of a split, or one behind, where the record
+    breaks the contract."""
     counts: Sequence[int]
-    """Sound records by split."""
+    """Records by place."""
     largest: Sequence[int]
-    """Bytes of the largest one, by split."""
-    unsound: Sequence[int]
-    """The numbers of the records that break the contract, ascending."""
+    """Bytes of the largest one, by place."""
+
+    @property
+    def unsound(self) -> list[int]:
+        """The numbers of the records that break the contract, ascending."""
+        return tf.where(self.places == len(self.counts) - 1)[:, 0].numpy().tolist()
 
 
 def _survey(job: Job) -> _Survey | None:
@@ -150,11 +156,10 @@ def _survey(job: Job) -> _Survey | None:
         return None
     kind = kind_of(first.data, job.contract)
     graphs = _graphs(job.contract, kind, job.split)
-    surveyed = graphs.survey(path, compression, _batch_size(len(first.data)))
-    counts, largest, size, unsound = (value.numpy().tolist() for value in surveyed)
-    if not _is_all(path, compression, size):
+    places, counts, largest, size = graphs.survey(path, compression, _batch_size(len(first.data)))
+    if not _is_all(path, compression, int(size)):
         return None
-    return _Survey(graphs, kind, compression, counts, largest, unsound)
+    return _Survey(graphs, kind, compression, places, counts.numpy().tolist(), largest.numpy().tolist())
 
 
 def _write(job: Job, survey: _Survey, folder: str) -> Ingested:
@@ -167,16 +172,13 @@ def _write(job: Job, survey: _Survey, folder: str) -> Ingested:
         part = Part(split=job.group, count=survey.counts[0], largest=survey.largest[0], digest=file_digest(path))
         return Ingested(parts=(part,), as_it_is=survey.compression, kind=survey.kind)
 
-    def write(place: int, name: str) -> str:
-        numbers = tf.constant([*unsound, tf.int64.max], tf.int64)
-        size = _batch_size(max(survey.largest))
-        survey.graphs.write(path, survey.compression, size, numbers, place, f"{folder}/{name}")
-        return file_digest(f"{folder}/{name}")
-
+    source = path, survey.compression, _batch_size(max(survey.largest)), survey.places
+    files = [f"{folder}/{split}" for split in job.splits]
+    survey.graphs.write(*source, files)
     with ThreadPoolExecutor() as pool:
-        digests = list(pool.map(write, range(len(job.splits)), job.splits))
+        digests = list(pool.map(file_digest, files))
     if unsound:
-        write(len(job.splits), QUARANTINE)
+        survey.graphs.write_unsound(*source, [f"{folder}/{QUARANTINE}"])
         records = tf.data.TFRecordDataset(f"{folder}/{QUARANTINE}").as_numpy_iterator()
         reasons = (find_fault(record, job.contract, survey.kind) or _UNPARSED for record in records)
         entries = (SetAside(file=path, record=n, reason=reason) for n, reason in zip(unsound, reasons, strict=True))
@@ -189,60 +191,58 @@ def _write(job: Job, survey: _Survey, folder: str) -> Ingested:
 
 
 class _Graphs:
-    """The work on a file, traced once for all files of a kind. A place is the position of a split, or one behind."""
+    """The work on a file, traced once for all files of a kind; `_Survey` says what a place is."""
 
     def __init__(self, contract: Contract, kind: Kind, split: HashSplit | None) -> None:
         self._contract = contract
         self._kind = kind
         self._split = split
         self._places = len(SPLITS) if split else 1
-        scalar, string = tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.string)
-        numbers = tf.TensorSpec([None], tf.int64)
-        self.survey = tf.function(self._survey, [string, string, scalar], autograph=False)
-        self.write = tf.function(self._write, [string, string, scalar, numbers, scalar, string], autograph=False)
+        string, size = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)
+        self.survey = tf.function(self._survey, [string, string, size], autograph=False)
+        written = [string, string, size, tf.TensorSpec([None], tf.uint8), tf.TensorSpec([None], tf.string)]
+        self.write = tf.function(partial(self._write, range(self._places)), written, autograph=False)
+        self.write_unsound = tf.function(partial(self._write, [self._places]), written, autograph=False)
 
     def _survey(self, path: tf.Tensor, compression: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Counts by place, largest records by place, bytes of the file uncompressed, and numbers of unsound records."""
+        """The place of each record, counts and largest records by place, and bytes of the file uncompressed."""
 
         def add(state: tuple[tf.Tensor, ...], records: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            counts, largest, total, unsound = state
+            all_places, counts, largest, total = state
             sound = are_sound(records, self._contract, self._kind)
             places = tf.where(sound, self._splits(records), self._places)
             lengths = tf.cast(tf.strings.length(records), tf.int64)
-            numbers = tf.reduce_sum(counts) + tf.range(tf.size(records, tf.int64))
             return (
+                tf.concat([all_places, tf.cast(places, tf.uint8)], axis=0),
                 counts + tf.math.unsorted_segment_sum(tf.ones_like(places), places, self._places + 1),
                 tf.maximum(largest, tf.math.unsorted_segment_max(lengths, places, self._places + 1)),
                 total + tf.reduce_sum(lengths + _FRAMING),
-                tf.concat([unsound, tf.boolean_mask(numbers, ~sound)], axis=0),
             )
 
         none = tf.zeros([self._places + 1], tf.int64)
         # Said to be of any length, which it will be: else tf.data finds out by tracing all a second time.
-        no_numbers = tf.compat.v1.placeholder_with_default(tf.zeros([0], tf.int64), [None])
-        start = (none, none, tf.constant(0, tf.int64), no_numbers)
+        no_places = tf.compat.v1.placeholder_with_default(tf.zeros([0], tf.uint8), [None])
+        start = (no_places, none, none, tf.constant(0, tf.int64))
         return _batches(path, compression, size).reduce(start, add)
 
     def _write(
         self,
+        places: Sequence[int],
         path: tf.Tensor,
         compression: tf.Tensor,
         size: tf.Tensor,
-        unsound: tf.Tensor,
-        place: tf.Tensor,
-        target: tf.Tensor,
+        places_of: tf.Tensor,
+        targets: tf.Tensor,
     ) -> None:
-        """Writes the records of one place. `unsound` are numbers of records, ascending, and one more than any has."""
+        """Writes the records of some places, each place's to a target of its own."""
 
-        def chosen(batch: tf.Tensor, records: tf.Tensor) -> tf.Tensor:
-            numbers = batch * size + tf.range(tf.size(records, tf.int64))
-            is_sound = tf.gather(unsound, tf.searchsorted(unsound, numbers)) != numbers
-            places = tf.where(is_sound, self._splits(records), self._places)
-            return tf.boolean_mask(records, places == place)
+        def of_place(place: int, batch: tf.Tensor, records: tf.Tensor) -> tf.Tensor:
+            return tf.boolean_mask(records, places_of[batch * size : (batch + 1) * size] == place)
 
-        records = _batches(path, compression, size).enumerate().map(chosen).unbatch()
-        variant = tf.data.experimental.to_variant(records)
-        tf.raw_ops.DatasetToTFRecord(input_dataset=variant, filename=target, compression_type="")
+        for number, place in enumerate(places):
+            records = _batches(path, compression, size).enumerate().map(partial(of_place, place)).unbatch()
+            variant = tf.data.experimental.to_variant(records)
+            tf.raw_ops.DatasetToTFRecord(input_dataset=variant, filename=targets[number], compression_type="")
 
     def _splits(self, records: tf.Tensor) -> tf.Tensor:
         return split_of(records, self._split) if self._split else tf.zeros_like(records, tf.int64)

@@ -372,7 +372,8 @@ def test_the_module_is_trained_in_its_phase_only_and_by_its_own_rate(fresh: Job)
         assert len(curves["loss"]) == 3
         loaded = tf.saved_model.load(export)
         assert recipe_of(export) == (VECTORS.recipe if after_epochs >= 3 else None)
-        return next(variable.numpy() for variable in loaded._weights if variable.name == "scale:0")
+        variables = (part for part in tf.train.TrackableView(loaded).descendants() if isinstance(part, tf.Variable))
+        return next(variable.numpy() for variable in variables if variable.name == "scale:0")
 
     untouched, slow, fast = scale(3, 0.1), scale(2, 1e-4), scale(2, 1e-1)
     np.testing.assert_array_equal(untouched, np.ones(6))
