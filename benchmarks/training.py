@@ -4,7 +4,8 @@ The 10 epochs against 1 are the seconds of Embedder and Trainer together, each i
 beside a bare loop: a Keras `fit` on a `tf.data` pipeline that decodes the pictures, AutoGraph kept off Keras, with
 loading the module and without an export. The stock way's are Transform, which materialises floats, and Trainer, for 1
 epoch too, which is its best case; beside it Hubline's Transform counts. Another head is trained in the root of the 10
-epochs: the sum of all steps of that run against the sum of all steps of the first.
+epochs: the sum of all steps of that run against the sum of all steps of the first, on as many pictures and on more:
+loading and exporting models does not depend on them.
 """
 
 from collections.abc import Iterator
@@ -17,12 +18,12 @@ from benchmarks.results import Row, at_most
 def measure(bench: Bench) -> Iterator[Row]:
     """Hubline and the bare loop take turns; the stock way, which is slow, has one."""
     jobs.make_modules(bench)
-    records = bench.records(3_000)
-    examples = f"{jobs.make_pictures(bench, records, 160, 200)}/*.tfrecord"
+    records, many = bench.records(3_000), bench.records(10_000)
+    examples, more = (f"{jobs.make_pictures(bench, count, 160, 200)}/*.tfrecord" for count in (records, many))
 
-    def ours(what: str, epochs: int, hidden: int = 64, until: str | None = None, again: bool = False) -> Sample:
-        folder = WORK / "runs" / "training-ours" if again else fresh("training-ours")
-        file = str(jobs.write(folder, examples, training={"epochs": epochs}, hidden=[hidden]))
+    def ours(what: str, epochs: int, data: str = examples, until: str | None = None, head: bool = False) -> Sample:
+        folder = WORK / "runs" / "training-ours" if head else fresh("training-ours")
+        file = str(jobs.write(folder, data, training={"epochs": epochs}, hidden=[32 if head else 64]))
         return bench.run(f"Hubline, {what}", "benchmarks.ours:run", file=file, root=f"{folder}/root", until=until)
 
     def bare(number: int) -> Sample:
@@ -34,7 +35,9 @@ def measure(bench: Bench) -> Iterator[Row]:
             "1": lambda number: ours("1 epoch", 1, until="Trainer"),
             "bare": bare,
             "10": lambda number: ours("10 epochs", 10),
-            "another head": lambda number: ours("another head", 10, hidden=32, again=True),
+            "another head": lambda number: ours("another head", 10, head=True),
+            "more": lambda number: ours(f"10 epochs, {many:,} pictures", 10, more),
+            "another head on more": lambda number: ours(f"another head, {many:,} pictures", 10, more, head=True),
         },
         reverse=False,  # another head finds the vectors of the run just before it
     )
@@ -44,8 +47,12 @@ def measure(bench: Bench) -> Iterator[Row]:
 
     one, ten = (best(taken[epochs], lambda sample: sample.of("Embedder", "Trainer")) for epochs in ("1", "10"))
     yield Row("frozen training, 10 epochs", ten, "1 epoch", one, bar=at_most(1.3))
-    first, again = (best(taken[name], Sample.all_steps) for name in ("10", "another head"))
-    yield Row("another head, all steps", again, "the first run", first, bar=at_most(0.4))
+    for count, names, bar in (
+        (many, ("more", "another head on more"), at_most(0.4)),
+        (records, ("10", "another head"), None),
+    ):
+        first, again = (best(taken[name], Sample.all_steps) for name in names)
+        yield Row(f"another head, all steps; {count:,} pictures", again, "the first run", first, bar=bar)
     bare_seconds = best(taken["bare"], lambda sample: sample.figures["seconds"])
     yield Row("frozen training, 1 epoch", one, "bare loop", bare_seconds)
     whole = best(taken["1"], lambda sample: sample.of("Transform", "Embedder", "Trainer"))

@@ -19,8 +19,9 @@ from trainer.module import open_module
 from trainer.sink import writing
 from trainer.vectors import column
 
-_BATCH_BYTES = 32 << 20
-"""Of pixels as the modules take them, float32. What a module holds between its layers is some tens of times that."""
+_BATCH_BYTES, _BATCH_BYTES_ON_GPU = 8 << 20, 64 << 20
+"""Of pixels as the modules take them, float32. What a module holds between its layers is some tens of times that. A
+processor gains nothing by more; a GPU has memory of its own, and much to do at once."""
 
 _MOST = 1024  # examples to a batch
 
@@ -107,6 +108,7 @@ class Embedder:
             return {"number": number, "row": row, "pixels": pixels_of_one(self._features, encoded)}
 
         floats = sum(math.prod((*feature.size, feature.channels)) for feature in self._features.values())
+        most_bytes = _BATCH_BYTES_ON_GPU if tf.config.list_logical_devices("GPU") else _BATCH_BYTES
         return (
             tf.data.Dataset.from_tensors(0)
             .flat_map(lambda _: read_file(self._file))
@@ -116,7 +118,7 @@ class Embedder:
             .enumerate()
             .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
             .ignore_errors()
-            .batch(max(1, min(_MOST, _BATCH_BYTES // (4 * floats))))
+            .batch(max(1, min(_MOST, most_bytes // (4 * floats))))
             .prefetch(1)
         )
 

@@ -18,7 +18,7 @@ Tensors: TypeAlias = dict[str, tf.Tensor]
 Parse: TypeAlias = Callable[[tf.Tensor], tuple[Tensors, tf.Tensor]]
 """A batch of serialized records to what is read of them, and class indices."""
 
-PARSED_AT_ONCE = 256
+PARSED_AT_ONCE = 64
 """Records to a batch where they are parsed: parsing one by one is ten times slower, and images must fit."""
 
 
