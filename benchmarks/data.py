@@ -90,7 +90,7 @@ def _settle(network: tf.keras.Model) -> None:
 
 
 def trivial_module(folder: str) -> None:
-    """Saves a hub module that costs next to nothing: float32 [batch, 224, 224, 3] to each channel's mean of 49 pixels."""
+    """Saves a hub module that costs next to nothing: float32 [batch, 224, 224, 3] to the mean of some, [batch, 3]."""
     scale = tf.Variable(tf.ones([3]), name="scale")
 
     @tf.function(autograph=False)

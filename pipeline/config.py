@@ -1,9 +1,12 @@
 """The pipeline file as a whole, composed of the sections that the rooms own."""
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.config import Data, Evaluation, Serving
-from preprocessing.config import Features, Label
+from preprocessing.config import Feature, Features, Label
+from preprocessing.kinds.image import ImageFeature
+from preprocessing.kinds.kind import Categories
+from preprocessing.kinds.text import TextFeature
 from preprocessing.section import Section
 from trainer.config import Hubs, Model, Training
 
@@ -19,13 +22,36 @@ class PipelineFile(Section):
     """What the model sees of a record, by name."""
     label: Label
     """What the model learns to tell."""
-    hubs: Hubs = Field(min_length=1)
-    """The TensorFlow Hub modules, by name."""
+    hubs: Hubs = {}
+    """The TensorFlow Hub modules, by name, where there are any."""
     model: Model = Model()
-    """What stands on the modules."""
+    """What stands on the features and the modules."""
     training: Training
     """How the model is trained."""
     evaluation: Evaluation = Evaluation()
     """How a trained model is judged."""
     serving: Serving
     """Where blessed models go."""
+
+    @model_validator(mode="after")
+    def _has_a_use_for_each_feature(self) -> "PipelineFile":
+        mistakes = [mistake for name, feature in self.features.items() if (mistake := self._misuse(name, feature))]
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return self
+
+    def _misuse(self, name: str, feature: Feature) -> str | None:
+        takers = [hub for hub, described in self.hubs.items() if name in described.inputs.values()]
+        if takers and feature.is_taken_in:
+            return f"the hub module '{takers[0]}' takes images and texts as they are; '{name}' is {feature.kind}"
+        if not takers and isinstance(feature, ImageFeature | TextFeature) and not feature.is_taken_in:
+            return f"no hub module takes the {feature.kind} '{name}'; name it in the inputs of one, or leave it out"
+        if name in self.model.wide and not isinstance(feature, Categories):
+            return f"model.wide is for categories; '{name}' is {feature.kind}"
+        return None
+
+    @property
+    def fed_features(self) -> Features:
+        """The features that hub modules take."""
+        taken = {name for hub in self.hubs.values() for name in hub.inputs.values()}
+        return {name: feature for name, feature in self.features.items() if name in taken}

@@ -33,7 +33,7 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
         places: Where artifacts, metadata and checkpoints go.
     """
     hub_modules = {
-        name: HubModule(name, hub, file.features, name in file.model.fine_tune, pins.modules[name])
+        name: HubModule(name, hub, file.fed_features, name in file.model.fine_tune, pins.modules[name])
         for name, hub in file.hubs.items()
     }
     modules = {name: module.outputs["model"] for name, module in hub_modules.items()}
@@ -43,7 +43,8 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
 
     statistics_gen = StatisticsGen(examples, str(places.store))
     statistics = statistics_gen.outputs["statistics"]
-    schema_gen: BaseNode = SchemaGen(statistics=statistics)
+    # Without shapes: a column that every record has in training may be missing when the model is served.
+    schema_gen: BaseNode = SchemaGen(statistics=statistics, infer_feature_shape=False)
     if file.data.data_schema and pins.data_schema:
         schema_gen = CuratedSchema(file.data.data_schema, pins.data_schema)
     schema = schema_gen.outputs["schema"]
@@ -65,7 +66,7 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
         examples=examples,
         schema=schema,
         modules=modules,
-        features=file.features,
+        features=file.fed_features,  # a change of another one leaves the vectors as they are
         hubs=file.hubs,
         model=file.model,
         training=file.training,

@@ -7,16 +7,10 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import schema_utils
 
-from preprocessing.config import Features, column_of
 from preprocessing.errors import DataError
 
 ParsingFeature: TypeAlias = tf.io.FixedLenFeature | tf.io.VarLenFeature
 ParsingSpec: TypeAlias = dict[str, ParsingFeature]
-
-
-def input_columns(features: Features) -> list[str]:
-    """The raw columns that the model reads, each once."""
-    return list(dict.fromkeys(column_of(name, feature) for name, feature in features.items()))
 
 
 def parsing_spec(schema: schema_pb2.Schema, columns: Iterable[str]) -> ParsingSpec:
@@ -34,6 +28,27 @@ def parsing_spec(schema: schema_pb2.Schema, columns: Iterable[str]) -> ParsingSp
     if missing:
         raise DataError(f"the data has no column '{missing[0]}'; its columns are: {', '.join(sorted(known))}")
     return {column: known[column] for column in columns}
+
+
+def present(values: tf.Tensor | tf.SparseTensor) -> tf.SparseTensor:
+    """A column as parsed, as what is there of it, [batch, values]. Empty strings and what is not finite are not."""
+    if not isinstance(values, tf.SparseTensor):
+        values = _all_of(values)
+    if values.dtype == tf.string:
+        return tf.sparse.retain(values, values.values != "")
+    if values.dtype.is_floating:
+        return tf.sparse.retain(values, tf.math.is_finite(values.values))
+    return values
+
+
+def _all_of(dense: tf.Tensor) -> tf.SparseTensor:
+    """Every value of a dense tensor, [batch] or [batch, ...]; `tf.sparse.from_dense` would leave out the zeros."""
+    rows = tf.shape(dense, tf.int64)[0]
+    flat = tf.reshape(dense, tf.stack([rows, -1])) if dense.shape.rank != 1 else dense[:, tf.newaxis]
+    shape = tf.shape(flat, tf.int64)
+    cells = tf.range(shape[0] * shape[1])
+    width = tf.maximum(shape[1], 1)
+    return tf.SparseTensor(tf.stack([cells // width, cells % width], axis=1), tf.reshape(flat, [-1]), shape)
 
 
 def as_parsed(feature: ParsingFeature, values: tf.Tensor) -> tf.Tensor | tf.SparseTensor:

@@ -1,49 +1,36 @@
-"""The types of `features` and `label` in the pipeline file. To add a kind, write its class and add it to the union."""
+"""The types of `features` and `label` in the pipeline file. To add a kind, write its module and add it to the union."""
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field
 
-from preprocessing.section import Section
+from preprocessing.kinds.bucketized import BucketizedFeature
+from preprocessing.kinds.categorical import CategoricalFeature
+from preprocessing.kinds.crossed import CrossedFeature
+from preprocessing.kinds.image import ImageFeature
+from preprocessing.kinds.kind import Categories
+from preprocessing.kinds.numeric import NumericFeature
+from preprocessing.kinds.text import TextFeature
+from preprocessing.kinds.timestamp import TimestampFeature
+from preprocessing.labels.binary import BinaryLabel
+from preprocessing.labels.classes import ClassLabel
 
+Feature = Annotated[
+    ImageFeature
+    | NumericFeature
+    | BucketizedFeature
+    | CategoricalFeature
+    | CrossedFeature
+    | TextFeature
+    | TimestampFeature,
+    Field(discriminator="kind"),
+]
+"""The union of the kinds, told apart by `kind`."""
 
-class ImageFeature(Section):
-    """An image kept encoded (JPEG, PNG, GIF or BMP) in one bytes column, decoded only where the model needs pixels."""
-
-    kind: Literal["image"]
-    column: str | None = Field(default=None, alias="from", min_length=1)
-    """The column that holds the encoded image; the feature's own name where this is absent."""
-    size: tuple[Annotated[int, Field(ge=1, le=8192)], Annotated[int, Field(ge=1, le=8192)]] = Field(
-        examples=[[224, 224]]
-    )
-    """Height and width in pixels that the image is resized to."""
-    channels: Literal[1, 3] = 3
-    """3 for RGB, 1 for grey; an image of the other sort is converted."""
-    fit: Literal["stretch", "crop"] = "stretch"
-    """Whether an image of other proportions is stretched, or cut to the middle."""
-    resize: Literal["bilinear", "nearest", "bicubic", "area"] = "bilinear"
-    """How pixels are interpolated."""
-    value_range: tuple[float, float] = (0.0, 1.0)
-    """What black and white become. Image modules of TensorFlow Hub take [0, 1] by convention."""
-
-    @field_validator("value_range")
-    @classmethod
-    def _ascending(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if value[0] >= value[1]:
-            raise ValueError(
-                f"the first value must be the smaller one, such as [0, 1]; got [{value[0]:g}, {value[1]:g}]"
-            )
-        return value
-
-
-Feature = ImageFeature
-"""The union of the kinds, told apart by `kind`: `Annotated[ImageFeature | NextKind, Field(discriminator="kind")]`."""
-
-
-def column_of(name: str, feature: Feature) -> str:
-    """The raw column that the feature `name` reads."""
-    return feature.column or name
+Label = Annotated[ClassLabel | BinaryLabel, Field(discriminator="kind")]
+"""The union of the kinds of label, told apart by `kind`."""
 
 
 def input_name(column: str) -> str:
@@ -55,8 +42,67 @@ def input_name(column: str) -> str:
     return name if name[:1].isalpha() else f"column_{name}"
 
 
+def refers_to_feature(name: str, features: dict[str, Feature]) -> bool:
+    """Whether what a feature is made from is another feature, by its categories, rather than the column of that name.
+
+    It is where that feature is not made from the column of its own name, or says more than its words or numbers do.
+    """
+    feature = features.get(name)
+    return feature is not None and (feature.is_derived or name not in feature.reads(name))
+
+
+def columns_of(name: str, features: dict[str, Feature]) -> list[str]:
+    """The raw columns that the feature `name` is made from in the end, each once."""
+    found: list[str] = []
+    for read in features[name].reads(name):
+        found += columns_of(read, features) if read != name and refers_to_feature(read, features) else [read]
+    return list(dict.fromkeys(found))
+
+
+def input_columns(features: dict[str, Feature], only: Iterable[str] | None = None) -> list[str]:
+    """The raw columns that the features, or `only` some of them, are made from, each once."""
+    names = features if only is None else only
+    return list(dict.fromkeys(column for name in names for column in columns_of(name, features)))
+
+
+def images(features: dict[str, Feature]) -> dict[str, ImageFeature]:
+    """The features that are images."""
+    return {name: feature for name, feature in features.items() if isinstance(feature, ImageFeature)}
+
+
+def image_columns(features: dict[str, Feature]) -> list[str]:
+    """The raw columns that hold encoded images, each once."""
+    return input_columns(features, images(features))
+
+
+def _made_of_what_there_is(features: dict[str, Feature]) -> dict[str, Feature]:
+    faults = [fault for name in features if (fault := _fault(name, features))]
+    if faults:
+        raise ValueError("; ".join(faults))
+    return features
+
+
+def _fault(name: str, features: dict[str, Feature]) -> str | None:
+    """What is wrong with what a feature is made from."""
+    for read in features[name].reads(name):
+        if read == name or not refers_to_feature(read, features):
+            if isinstance(features[name], CrossedFeature) and isinstance(features.get(read), NumericFeature):
+                return f"'{name}' crosses the number '{read}'; cross a bucketized feature that is made from it"
+            continue
+        if not isinstance(features[read], Categories) or isinstance(features[read], TextFeature):
+            return f"'{name}' is made from the feature '{read}', which has no categories; name a column instead"
+        if _comes_back(read, name, features, frozenset()):
+            return f"'{name}' is made from '{read}', which is made from '{name}'"
+    return None
+
+
+def _comes_back(at: str, to: str, features: dict[str, Feature], seen: frozenset[str]) -> bool:
+    below = [read for read in features[at].reads(at) if read != at and refers_to_feature(read, features)]
+    return to in below or any(_comes_back(read, to, features, seen | {at}) for read in below if read not in seen)
+
+
 def _told_apart(features: dict[str, Feature]) -> dict[str, Feature]:
-    columns = {column_of(name, feature) for name, feature in features.items()}
+    columns = input_columns(features)
     for column in columns:
         twins = sorted(other for other in columns if input_name(other) == input_name(column))
         if len(twins) > 1:
@@ -65,28 +111,7 @@ def _told_apart(features: dict[str, Feature]) -> dict[str, Feature]:
 
 
 Features = Annotated[
-    dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Feature], AfterValidator(_told_apart)
+    dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Feature],
+    AfterValidator(_made_of_what_there_is),
+    AfterValidator(_told_apart),
 ]
-
-
-class ClassLabel(Section):
-    """One class per record: an integer or a string."""
-
-    kind: Literal["class"]
-    column: str = Field(alias="from", min_length=1, examples=["label"])
-    """The column that holds the label."""
-    classes: tuple[str, ...] | None = Field(default=None, min_length=2, examples=[["cat", "dog"]])
-    """The names of the classes. A string column holds these names, an integer column their positions, from 0. Where
-    this is absent, the classes are the values found in the training split, most frequent first."""
-
-    @field_validator("classes")
-    @classmethod
-    def _distinct(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        repeated = sorted({name for name in value or () if (value or ()).count(name) > 1})
-        if repeated:
-            raise ValueError(f"each class is named once; repeated: {', '.join(repeated)}")
-        return value
-
-
-Label = ClassLabel
-"""The union of the kinds of label, told apart by `kind`."""

@@ -2,20 +2,18 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_transform as tft
 
-from preprocessing.columns import one_each
-from preprocessing.config import Features, Label, column_of
+from preprocessing.columns import present
+from preprocessing.config import Features, Label, refers_to_feature
+from preprocessing.kinds.kind import Categories, Read, Values
 from preprocessing.section import Section
 
 LABEL = "label.index"
-"""The name of the transformed label, which no feature can have: the index of its class, int64."""
-
-VOCABULARY = "label"
-"""The name of the vocabulary that the classes are kept in where they are computed."""
+"""The name of the transformed label, which no feature can have: the number of its class, int64."""
 
 
 class TransformConfig(Section):
@@ -31,42 +29,38 @@ class TransformConfig(Section):
         return json.loads(self.to_property())
 
 
-def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> dict[str, Values]:
     """Raw columns to transformed features, as TF Transform calls it.
 
     Args:
-        inputs: By column, a tensor of shape [batch] or [batch, 1].
+        inputs: By column, a dense tensor, [batch] or [batch, n], or a sparse one, [batch, values].
         custom_config: `TransformConfig.to_custom_config()`.
 
     Returns:
-        By feature name, shape [batch]: images still encoded (string). Under `LABEL`, the class index (int64).
+        By name, what each feature's `transform` gives. Under `LABEL`, the class of each record, int64 [batch].
     """
     config = TransformConfig.model_validate(custom_config)
-    outputs = {name: one_each(inputs[column_of(name, feature)]) for name, feature in config.features.items()}
-    outputs[LABEL] = class_index(config.label, one_each(inputs[config.label.column]))
+    return transformed(config.features, inputs) | {LABEL: config.label.index(lambda column: present(inputs[column]))}
+
+
+def transformed(features: Features, inputs: Mapping[str, Any]) -> dict[str, Values]:
+    """By name, what each feature's `transform` gives; inputs as for `preprocessing_fn`."""
+    outputs: dict[str, Values] = {}
+
+    @cache  # a feature that several others are made from is made once
+    def make(name: str) -> dict[str, Values]:
+        return features[name].transform(name, _reader(name, features, inputs, make))
+
+    for name in features:
+        outputs |= make(name)
     return outputs
 
 
-def class_index(label: Label, values: tf.Tensor) -> tf.Tensor:
-    """The class index of each label, int64 of shape [batch].
+def _reader(name: str, features: Features, inputs: Mapping[str, Any], make: Any) -> Read:
+    def read(what: str) -> tf.SparseTensor:
+        if what != name and refers_to_feature(what, features):
+            assert isinstance(features[what], Categories)
+            return make(what)[what]
+        return present(inputs[what])
 
-    Args:
-        label: With `classes`, integer values are indices already and strings are looked up (-1 where unknown);
-            without, the index is the rank of the value by frequency over the training split.
-        values: The raw labels, shape [batch], an integer or string tensor.
-    """
-    if label.classes is None:
-        return tft.compute_and_apply_vocabulary(values, vocab_filename=VOCABULARY, num_oov_buckets=0)
-    if values.dtype != tf.string:
-        return tf.cast(values, tf.int64)
-    table = tf.lookup.StaticHashTable(
-        tf.lookup.KeyValueTensorInitializer(list(label.classes), tf.range(len(label.classes), dtype=tf.int64)), -1
-    )
-    return table.lookup(values)
-
-
-def class_names(label: Label, transform: tft.TFTransformOutput) -> list[str]:
-    """The names of the classes, by index."""
-    if label.classes is not None:
-        return list(label.classes)
-    return [name.decode() for name in transform.vocabulary_by_name(VOCABULARY)]
+    return read

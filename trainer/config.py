@@ -66,10 +66,14 @@ class FineTune(Section):
 
 
 class Model(Section):
-    """What stands on the hub modules."""
+    """What stands on the features and the hub modules: a deep part, a wide part, or both."""
 
     head: Head = Head()
-    """The layers between the modules and the predictions."""
+    """The layers between the deep part and the predictions. The deep part is what hub modules give, and every feature
+    that is not in the wide part, side by side."""
+    wide: tuple[FeatureName, ...] = Field(default=(), examples=[["area_by_hour"]])
+    """The features of categories that go straight to the predictions, by a weight for each category, as in a linear
+    model: crosses above all."""
     fine_tune: dict[HubName, FineTune] = Field(default={}, examples=[{"photos": {"after_epochs": 2}}])
     """By hub module, how it is trained further. A module that is absent here stays as it is."""
 

@@ -1,19 +1,26 @@
 """Runs frozen hub modules over examples once, and keeps what they give."""
 
-import math
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 
 import numpy as np
 import tensorflow as tf
 
-from preprocessing.columns import ParsingSpec, input_columns, one_each
-from preprocessing.config import Features, column_of
+from preprocessing.columns import ParsingSpec
+from preprocessing.config import Features, image_columns, images
 from preprocessing.examples import drop, encode
 from preprocessing.section import Section
+from preprocessing.transform import transformed
 from trainer.augment import augmented
 from trainer.config import Augmentation, Hubs
-from trainer.inputs import PARSED_AT_ONCE, Tensors, pixels_of_one, read_file
+from trainer.inputs import (
+    PARSED_AT_ONCE,
+    Tensors,
+    bytes_of_pixels,
+    encoded_images,
+    pixels_of_one,
+    read_file,
+)
 from trainer.model import Backbone
 from trainer.module import open_module
 from trainer.sink import writing
@@ -93,21 +100,20 @@ class Embedder:
         return Embedded(count=count - len(undecodable), undecodable=undecodable, sizes=self._sizes)
 
     def _read(self, spec: ParsingSpec) -> tf.data.Dataset:
-        """Batches of `number` (int64), `row` (string), and the pixels by feature, of the records that decode."""
-        images = input_columns(self._features)
-        columns = {name: spec[name] for name in images}
+        """Batches of `number` (int64), `row` (string), and `inputs` by feature, of the records that decode."""
+        pictures = image_columns(self._features)
+        texts = {name: feature for name, feature in self._features.items() if name not in images(self._features)}
 
-        def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, Tensors]:
-            parsed = tf.io.parse_example(serialized, columns)
-            dense = {name: one_each(values) for name, values in parsed.items()}
-            encoded = {name: dense[column_of(name, feature)] for name, feature in self._features.items()}
-            return drop(serialized, images), encoded
+        def parse(serialized: tf.Tensor) -> Tensors:
+            parsed = tf.io.parse_example(serialized, spec)
+            inputs = encoded_images(self._features, parsed) | transformed(texts, parsed)
+            return {"row": drop(serialized, pictures), "inputs": inputs}
 
-        def prepare(number: tf.Tensor, record: tuple[tf.Tensor, Tensors]) -> Tensors:
-            row, encoded = record
-            return {"number": number, "row": row, "pixels": pixels_of_one(self._features, encoded)}
+        def prepare(number: tf.Tensor, record: Tensors) -> Tensors:
+            pixels = pixels_of_one(self._features, record["inputs"])
+            return {"number": number, "row": record["row"], "inputs": record["inputs"] | pixels}
 
-        floats = sum(math.prod((*feature.size, feature.channels)) for feature in self._features.values())
+        floats = max(bytes_of_pixels(self._features), 1)
         most_bytes = _BATCH_BYTES_ON_GPU if tf.config.list_logical_devices("GPU") else _BATCH_BYTES
         return (
             tf.data.Dataset.from_tensors(0)
@@ -135,23 +141,25 @@ class Embedder:
         vectors = {column(name): tf.concat([given[name] for given in by_view], axis=1) for name in self._backbones}
         return tf.strings.join([batch["row"], encode(vectors)]) if vectors else batch["row"]
 
-    def _vectors(self, pixels: Tensors) -> Tensors:
-        return {name: backbone(pixels) for name, backbone in self._backbones.items()}
+    def _vectors(self, inputs: Tensors) -> Tensors:
+        return {name: backbone(inputs) for name, backbone in self._backbones.items()}
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
-        given = tf.function(self._vectors).get_concrete_function(self._batches.element_spec["pixels"])
+        given = tf.function(self._vectors).get_concrete_function(self._batches.element_spec["inputs"])
         return {name: vectors.shape[1] for name, vectors in given.structured_outputs.items()}
 
 
 def _changed(batch: Tensors, augment: tuple[Augmentation, ...], seed: tf.Tensor) -> Tensors:
-    """The pixels of a batch, each image changed in its own way."""
-    if not augment:
-        return batch["pixels"]
+    """The inputs of a batch, each image changed in its own way."""
+    inputs = batch["inputs"]
+    pixels = {name: values for name, values in inputs.items() if values.dtype == tf.uint8}
+    if not augment or not pixels:
+        return inputs
 
     def change(example: tuple[tf.Tensor, Tensors]) -> Tensors:
-        number, pixels = example
-        return {name: augmented(augment, image, tf.stack([seed, number])) for name, image in pixels.items()}
+        number, one = example
+        return {name: augmented(augment, image, tf.stack([seed, number])) for name, image in one.items()}
 
-    signature = {name: tf.TensorSpec(image.shape[1:], image.dtype) for name, image in batch["pixels"].items()}
-    return tf.map_fn(change, (batch["number"], batch["pixels"]), fn_output_signature=signature)
+    signature = {name: tf.TensorSpec(image.shape[1:], image.dtype) for name, image in pixels.items()}
+    return inputs | tf.map_fn(change, (batch["number"], pixels), fn_output_signature=signature)

@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from preprocessing.columns import ParsingSpec, as_parsed
-from preprocessing.config import Features, input_name
-from trainer.inputs import Tensors, pixels_of_batch
+from preprocessing.config import Features, image_columns, input_name
+from trainer.inputs import Tensors, encoded_images, pixels_of_batch
 from trainer.model import Parts
 from trainer.vectors import Vectors
 
@@ -45,7 +45,7 @@ class ServingModel(tf.Module):
             parts: The trained model.
             transform: The transform graph as a layer; columns it does not get (the label) leave out what needs them.
             parsing_spec: The raw columns that the features read.
-            features: What the model sees.
+            features: What the model, or a hub module, takes.
             classes: The class names, by index.
         """
         super().__init__()
@@ -61,8 +61,19 @@ class ServingModel(tf.Module):
 
     def answer(self, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
         """Raw columns, as parsed, to named outputs."""
-        pixels = pixels_of_batch(self._features, self._transform.value(dict(parsed)))
-        return _named(self._parts.value.whole(pixels, training=False), self._classes)
+        pixels = pixels_of_batch(self._features, encoded_images(self._features, parsed))
+        return self._named(self._parts.value.whole, pixels | self._transformed(parsed))
+
+    def _transformed(self, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
+        """What the transform graph makes of raw columns."""
+        pictures = image_columns(self._features)
+        tabular = {column: values for column, values in parsed.items() if column not in pictures}
+        return self._transform.value(tabular) if tabular else {}
+
+    def _named(self, model: tf.keras.Model, inputs: Tensors) -> Tensors:
+        """What a model says of its inputs, among which there may be more than it takes."""
+        logits = model({name: inputs[name] for name in model.input}, training=False)
+        return _named(logits, self._classes)
 
     def save(self, path: str, vectors: Vectors | None = None) -> None:
         """Writes the SavedModel with its signatures `SERVING` and `PREDICT`.
@@ -92,13 +103,15 @@ class ServingModel(tf.Module):
 
     def _save_head(self, path: str, vectors: Vectors) -> None:
         on_vectors = self._parts.value.on_vectors
+        tabular = {column: spec for column, spec in self._spec.items() if column not in image_columns(self._features)}
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
         def serving_default(examples: tf.Tensor) -> Tensors:
-            return _named(on_vectors(vectors.parse(examples), training=False), self._classes)
+            transformed = self._transformed(tf.io.parse_example(examples, tabular)) if tabular else {}
+            return self._named(on_vectors, vectors.parse(examples) | transformed)
 
         head = tf.Module()
-        head.weights = list(on_vectors.variables)
+        head.state = [*on_vectors.variables, *_state_of(self._transform.value)]
         tf.saved_model.save(head, f"{path}/{HEAD}", signatures={SERVING: serving_default})
         with tf.io.gfile.GFile(f"{path}/{RECIPE}", "w") as file:
             file.write(vectors.recipe)

@@ -1,14 +1,16 @@
 """The input path: TFRecords to batches of what the model takes, in TensorFlow's C++ from end to end."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import tensorflow as tf
 
-from preprocessing import image
-from preprocessing.columns import ParsingSpec
-from preprocessing.config import Features
+from preprocessing.columns import ParsingSpec, one_each
+from preprocessing.config import Features, images
+from preprocessing.examples import drop
+from preprocessing.kinds import image
 from preprocessing.transform import LABEL
 from trainer.augment import augmented
 from trainer.config import Augmentation
@@ -16,7 +18,10 @@ from trainer.machine import available_memory
 
 Tensors: TypeAlias = dict[str, tf.Tensor]
 Parse: TypeAlias = Callable[[tf.Tensor], tuple[Tensors, tf.Tensor]]
-"""A batch of serialized records to what is read of them, and class indices."""
+"""A batch of serialized rows to what the model takes of them, and class indices."""
+
+ROW = "hubline.row"
+"""Under what an example has its serialized record, less its images, beside their pixels."""
 
 PARSED_AT_ONCE = 64
 """Records to a batch where they are parsed: parsing one by one is ten times slower, and images must fit."""
@@ -77,95 +82,113 @@ def parsing(
     return parse
 
 
-def parsed(records: tf.data.Dataset, parse: Parse) -> tf.data.Dataset:
-    """Records one by one, parsed: pairs of what `parse` gives, without a batch dimension.
+def with_known_class(rows: tf.data.Dataset, parse: Parse) -> tf.data.Dataset:
+    """The serialized rows whose class was learned: of one that only the validation split has, no loss can be taken."""
 
-    A class that only the validation split has was never learned: its index is -1, no loss can be taken, and the record
-    is passed over.
+    def known(serialized: tf.Tensor) -> tf.Tensor:
+        _, label = parse(serialized)
+        return tf.boolean_mask(serialized, label >= 0)
+
+    return rows.batch(PARSED_AT_ONCE).map(known, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
+
+
+def pictures(records: tf.data.Dataset, features: Features, spec: ParsingSpec) -> tf.data.Dataset:
+    """Serialized records as their encoded images by feature, and what is left of each as `ROW`; one by one.
+
+    Args:
+        records: Serialized tf.Examples.
+        features: Those that are images are read, and no other.
+        spec: How the images' columns are parsed.
     """
-    return (
-        records.batch(PARSED_AT_ONCE)
-        .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
-        .unbatch()
-        .filter(lambda inputs, label: label >= 0)
-    )
+
+    def read(serialized: tf.Tensor) -> Tensors:
+        return {ROW: drop(serialized, spec), **encoded_images(features, tf.io.parse_example(serialized, spec))}
+
+    return records.batch(PARSED_AT_ONCE).map(read, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
+
+
+def encoded_images(features: Features, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
+    """Of columns as parsed, the encoded images of each feature that is one, string [batch]."""
+    return {name: one_each(parsed[feature.column or name]) for name, feature in images(features).items()}
 
 
 def decoded(examples: tf.data.Dataset, features: Features) -> tf.data.Dataset:
-    """Encoded images, one example after the other, as pixels; decoding goes image by image, on all cores."""
-    return examples.map(
-        lambda inputs, label: (pixels_of_one(features, inputs), label), num_parallel_calls=tf.data.AUTOTUNE
-    )
+    """`pictures` with their pixels; decoding goes image by image, on all cores."""
+    return examples.map(lambda inputs: inputs | pixels_of_one(features, inputs), num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def kept_between_epochs(examples: tf.data.Dataset, count: int, scratch: str) -> tf.data.Dataset:
+def kept_between_epochs(examples: tf.data.Dataset, size: int, scratch: str) -> tf.data.Dataset:
     """Examples that the first epoch keeps for those that follow: in memory where half of what is free holds them.
 
     Args:
-        examples: One by one, of fixed shapes.
-        count: How many there are.
+        examples: One by one.
+        size: How many bytes they take, all together.
         scratch: A folder on a local disk, for those that memory does not hold.
     """
-    if count * bytes_of(examples) <= available_memory() / 2:
+    if size <= available_memory() / 2:
         return examples.cache()
     Path(scratch).mkdir(parents=True, exist_ok=True)
     return examples.cache(f"{scratch}/examples")
 
 
-def shuffled(examples: tf.data.Dataset, buffer: int, seed: int) -> tf.data.Dataset:
+def shuffled(examples: tf.data.Dataset, buffer: int, each: int, seed: int) -> tf.data.Dataset:
     """Examples in another order in every epoch, the same ones every time.
 
     Args:
-        examples: One by one, of fixed shapes.
+        examples: One by one.
         buffer: How many to hold in memory to draw from; fewer where a quarter of what is free does not hold as many.
+        each: How many bytes one takes.
         seed: Draws the orders.
     """
-    held = max(1, min(buffer, available_memory() // 4 // bytes_of(examples)))
+    held = max(1, min(buffer, available_memory() // 4 // max(each, 1)))
     return examples.shuffle(held, seed=seed, reshuffle_each_iteration=True)
 
 
-def bytes_of(examples: tf.data.Dataset) -> int:
-    """The bytes of one example, all of whose shapes are fixed."""
-    specs = tf.nest.flatten(examples.element_spec)
-    return sum(spec.shape.num_elements() * spec.dtype.size for spec in specs)
-
-
-def views_drawn(examples: tf.data.Dataset, names: Sequence[str], views: int, seed: int) -> tf.data.Dataset:
-    """Of the kept views of each example, [views, n], one at random, [n], another in every epoch."""
-    numbers = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-
-    def draw(number: tf.Tensor, example: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
-        inputs, label = example
-        return inputs | {name: inputs[name][number % views] for name in names}, label
-
-    return tf.data.Dataset.zip((numbers, examples)).map(draw, num_parallel_calls=tf.data.AUTOTUNE)
-
-
 def changed(examples: tf.data.Dataset, augment: Sequence[Augmentation], seed: int) -> tf.data.Dataset:
-    """Examples of pixels with their images changed at random, otherwise in every epoch."""
+    """Examples of `ROW` and pixels with their images changed at random, otherwise in every epoch."""
     if not augment:
         return examples
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
 
-    def change(numbers: tf.Tensor, example: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
-        inputs, label = example
-        return {name: augmented(augment, pixels, numbers) for name, pixels in inputs.items()}, label
+    def change(numbers: tf.Tensor, inputs: Tensors) -> Tensors:
+        return {name: values if name == ROW else augmented(augment, values, numbers) for name, values in inputs.items()}
 
     return tf.data.Dataset.zip((seeds.batch(2), examples)).map(change, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def batches(examples: tf.data.Dataset, batch_size: int, count: int | None = None) -> tf.data.Dataset:
-    """Batches made ahead of their use; the last one may be smaller.
+def batches(examples: tf.data.Dataset, batch_size: int, parse: Parse, count: int | None = None) -> tf.data.Dataset:
+    """Batches of what the model takes, and class indices, made ahead of their use; the last one may be smaller.
 
     Args:
-        examples: One by one.
+        examples: One by one: `ROW`, and the pixels of images.
         batch_size: Examples in a batch.
+        parse: What is made of the rows of a batch.
         count: How many examples there are, where it is known: Keras can then run several steps in one call.
     """
-    batched = examples.batch(batch_size, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def finish(batch: Tensors) -> tuple[Tensors, tf.Tensor]:
+        inputs, label = parse(batch.pop(ROW))
+        return batch | inputs, label
+
+    batched = examples.batch(batch_size, num_parallel_calls=tf.data.AUTOTUNE).map(finish, tf.data.AUTOTUNE)
     if count is not None:
         batched = batched.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
     return batched.prefetch(tf.data.AUTOTUNE)
+
+
+def views_drawn(data: tf.data.Dataset, names: Sequence[str], views: int, seed: int) -> tf.data.Dataset:
+    """Batches with, of the kept views of each example, [batch, views, n], one at random, [batch, n]."""
+    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
+
+    def draw(numbers: tf.Tensor, batch: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
+        inputs, label = batch
+        drawn = tf.random.stateless_uniform(tf.shape(label), numbers, maxval=views, dtype=tf.int32)
+        return inputs | {name: tf.gather(inputs[name], drawn, batch_dims=1) for name in names}, label
+
+    if views == 1:
+        return data.map(lambda inputs, label: (inputs | {name: inputs[name][:, 0] for name in names}, label))
+    drawn = tf.data.Dataset.zip((seeds, data)).map(draw, num_parallel_calls=tf.data.AUTOTUNE)
+    return drawn.apply(tf.data.experimental.assert_cardinality(data.cardinality()))
 
 
 def timed(dataset: tf.data.Dataset, waited: tf.Variable) -> tf.data.Dataset:
@@ -189,18 +212,23 @@ def timed(dataset: tf.data.Dataset, waited: tf.Variable) -> tf.data.Dataset:
     )
 
 
-def pixels_of_one(features: Features, inputs: Mapping[str, tf.Tensor]) -> Tensors:
-    """The transformed features of one example as the tensors that the model takes, without a batch dimension."""
-    return {name: image.pixels(feature, inputs[name]) for name, feature in features.items()}
+def pixels_of_one(features: Features, encoded: Mapping[str, tf.Tensor]) -> Tensors:
+    """The encoded images of one example as the tensors that the model takes, without a batch dimension."""
+    return {name: image.pixels(feature, encoded[name]) for name, feature in images(features).items()}
 
 
-def pixels_of_batch(features: Features, inputs: Mapping[str, tf.Tensor]) -> Tensors:
-    """The transformed features of a batch as the tensors that the model takes, shape [batch, ...]."""
+def pixels_of_batch(features: Features, encoded: Mapping[str, tf.Tensor]) -> Tensors:
+    """The encoded images of a batch as the tensors that the model takes, shape [batch, ...]."""
     return {
         name: tf.map_fn(
-            lambda encoded, feature=feature: image.pixels(feature, encoded),
-            inputs[name],
+            lambda one, feature=feature: image.pixels(feature, one),
+            encoded[name],
             fn_output_signature=tf.TensorSpec([*feature.size, feature.channels], tf.uint8),
         )
-        for name, feature in features.items()
+        for name, feature in images(features).items()
     }
+
+
+def bytes_of_pixels(features: Features) -> int:
+    """The bytes of the images of one example, as pixels."""
+    return sum(math.prod((*feature.size, feature.channels)) for feature in images(features).values())

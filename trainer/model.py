@@ -1,19 +1,23 @@
 """The model: hub modules as the backbone, and a head on their outputs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_hub as tf_hub
+import tensorflow_transform as tft
 
-from preprocessing import image
-from preprocessing.config import Features
+from preprocessing.config import Feature, Features
 from preprocessing.errors import UserError
+from preprocessing.kinds import image
+from preprocessing.kinds.image import ImageFeature
+from preprocessing.kinds.kind import Categories
 from trainer.autograph import leave_libraries_alone
 from trainer.config import Head, Hub, Hubs, Model, Optimizer
 from trainer.inputs import Tensors
 from trainer.module import OpenModule, by_name, open_module, output_name, signature_name
+from trainer.vectors import column
 
 # Before any of Keras is called: to try a module out, to train, in a test.
 leave_libraries_alone()
@@ -21,51 +25,90 @@ leave_libraries_alone()
 
 @dataclass(frozen=True)
 class Parts:
-    """The three named pieces of the model, put together in two ways that share their weights."""
+    """The three named pieces of the model, put together in two ways that share their weights.
+
+    Both take the features that the model takes in itself, by the names of their `inputs`, and give logits, float32
+    [batch, classes].
+    """
 
     backbones: Mapping[str, "Backbone"]
     """The hub modules, by name."""
     whole: tf.keras.Model
-    """From pixels by feature, uint8 [batch, height, width, channels], to logits, float32 [batch, classes]."""
+    """Takes what feeds the modules besides: pixels, uint8 [batch, height, width, channels], and texts [batch]."""
     on_vectors: tf.keras.Model
-    """From the modules' outputs by hub, float32 [batch, n], to logits, float32 [batch, classes]."""
+    """Takes what the modules gave besides, under the `column` of each hub, float32 [batch, n]."""
 
 
-def build(model: Model, hubs: Hubs, module_paths: Mapping[str, str], features: Features, classes: int) -> Parts:
+def build(
+    model: Model,
+    hubs: Hubs,
+    module_paths: Mapping[str, str],
+    features: Features,
+    transform: tft.TFTransformOutput,
+    classes: int,
+) -> Parts:
     """Backbones and head.
 
     Args:
-        model: The head, and which modules are to be trained.
+        model: The head, what is wide, and which modules are to be trained.
         hubs: What each hub module is fed.
         module_paths: The folder of each hub module.
-        features: The features, as pixels.
+        features: What the model sees.
+        transform: Knows the vocabularies.
         classes: How many classes there are.
     """
-    inputs = keras_inputs(features)
+    own, fed = keras_inputs(taken_in(features)), keras_inputs(feeding(hubs, features))
     backbones = {
         name: Backbone(hub, open_module(module_paths[name]), features, name, name in model.fine_tune)
         for name, hub in hubs.items()
     }
-    outputs = {name: backbone(inputs) for name, backbone in backbones.items()}
-    vectors = {name: tf.keras.Input(output.shape[1:], name=f"vector_{name}") for name, output in outputs.items()}
+    outputs = {column(name): backbone(fed) for name, backbone in backbones.items()}
+    vectors = {name: tf.keras.Input(output.shape[1:], name=name) for name, output in outputs.items()}
+    deep = [
+        feature.layer(name, transform)(own) for name, feature in taken_in(features).items() if name not in model.wide
+    ]
+    wide = [categories(name, features).linear(name, transform, classes)(own) for name in model.wide]
     joined = head(model.head, classes)
+
+    def logits(of_modules: Tensors) -> tf.Tensor:
+        sides = [*of_modules.values(), *deep]
+        parts = [*wide, *([joined(_concatenated(sides))] if sides else [])]
+        return parts[0] if len(parts) == 1 else tf.keras.layers.Add()(parts)
+
     return Parts(
         backbones=backbones,
-        whole=TunedModel(inputs, joined(_concatenated(outputs)), name="hubline"),
-        on_vectors=tf.keras.Model(vectors, joined(_concatenated(vectors)), name="hubline_head"),
+        whole=TunedModel(own | fed, logits(outputs), name="hubline"),
+        on_vectors=tf.keras.Model(own | vectors, logits(vectors), name="hubline_head"),
     )
 
 
-def _concatenated(vectors: Tensors) -> tf.Tensor:
-    outputs = list(vectors.values())
-    return tf.keras.layers.Concatenate()(outputs) if len(outputs) > 1 else outputs[0]
+def taken_in(features: Features) -> Features:
+    """The features that the model takes in itself."""
+    return {name: feature for name, feature in features.items() if feature.is_taken_in}
+
+
+def feeding(hubs: Hubs, features: Features) -> Features:
+    """The features that hub modules take."""
+    return {name: features[name] for name in sorted({name for hub in hubs.values() for name in hub.inputs.values()})}
+
+
+def categories(name: str, features: Features) -> Categories:
+    """A feature that is known to have categories."""
+    feature = features[name]
+    assert isinstance(feature, Categories)
+    return feature
+
+
+def _concatenated(vectors: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.keras.layers.Concatenate()(vectors) if len(vectors) > 1 else vectors[0]
 
 
 def keras_inputs(features: Features) -> Tensors:
-    """A symbolic batch of the pixels of each feature, by name."""
+    """A symbolic batch of the `inputs` of each feature, by name."""
     return {
-        name: tf.keras.Input([*feature.size, feature.channels], name=f"feature_{name}", dtype=tf.uint8)
-        for name, feature in features.items()
+        name: tf.keras.Input(type_spec=spec, name=f"feature_{name}")
+        for feature_name, feature in features.items()
+        for name, spec in feature.inputs(feature_name).items()
     }
 
 
@@ -132,9 +175,14 @@ class Backbone(tf.keras.layers.Layer):
 
     def call(self, inputs: Tensors) -> tf.Tensor:
         """Runs the module: in inference mode, unless it is trained now."""
-        fed = {name: image.scaled(self._features[feature], inputs[feature]) for name, feature in self._feeds.items()}
+        fed = {name: _fed(self._features[feature], inputs[feature]) for name, feature in self._feeds.items()}
         outputs = self._layer(next(iter(fed.values())) if self._takes_tensor else fed)
         return tf.cast(by_name(outputs, "default")[self._output], tf.float32)
+
+
+def _fed(feature: Feature, values: tf.Tensor) -> tf.Tensor:
+    """Pixels as floats, texts as they are."""
+    return image.scaled(feature, values) if isinstance(feature, ImageFeature) else values
 
 
 def try_out(hub: Hub, module: OpenModule, features: Features, trainable: bool = False) -> None:
@@ -147,7 +195,7 @@ def try_out(hub: Hub, module: OpenModule, features: Features, trainable: bool = 
     callable_for_training = module.loaded is not None and hub.signature is None
     try:
         backbone = Backbone(hub, module, features, "tried", trainable and callable_for_training)
-        vectors = backbone(keras_inputs(features))
+        vectors = backbone(keras_inputs(feeding({"tried": hub}, features)))
     except UserError:
         raise
     except Exception as error:  # whatever the module's own functions and tensorflow_hub raise

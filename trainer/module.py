@@ -9,8 +9,9 @@ from pydantic import Field
 from tensorflow.core.framework import variable_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from preprocessing.config import Features
+from preprocessing.config import Feature, Features
 from preprocessing.errors import UserError
+from preprocessing.kinds.image import ImageFeature
 from preprocessing.section import Section
 from trainer.config import Hub
 
@@ -140,14 +141,20 @@ def _fault(function: Function, hub: Hub, features: Features) -> str | None:
             return f"the module {wrong}; its inputs are: {_listed(function.inputs)}"
         pairs = list(hub.inputs.items())
     for name, feature_name in pairs:
-        wanted, feature = function.inputs[name], features[feature_name]
-        given = Tensor(dtype="float32", shape=(None, *feature.size, feature.channels))
+        wanted, given = function.inputs[name], _given(features[feature_name])
         if not _compatible(wanted, given):
             return (
                 f"the module's input '{name}' takes {wanted}, but the feature '{feature_name}' gives {given}"
                 f"{_better_size(wanted)}"
             )
     return None
+
+
+def _given(feature: Feature) -> Tensor:
+    """What a feature gives a module."""
+    if isinstance(feature, ImageFeature):
+        return Tensor(dtype="float32", shape=(None, *feature.size, feature.channels))
+    return Tensor(dtype="string", shape=(None,))
 
 
 def _better_size(wanted: Tensor) -> str:

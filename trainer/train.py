@@ -9,20 +9,22 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from preprocessing.columns import ParsingSpec, input_columns, parsing_spec
-from preprocessing.config import Features, Label
+from preprocessing.columns import ParsingSpec, parsing_spec
+from preprocessing.config import Features, Label, image_columns, images, input_columns
 from preprocessing.errors import DataError
-from preprocessing.transform import class_names
 from trainer import inputs
 from trainer.callbacks import Checkpoints, Progress
 from trainer.config import Hubs, Model, Training
 from trainer.export import ServingModel
-from trainer.model import Parts, build, optimizer
+from trainer.model import Parts, build, feeding, optimizer, taken_in
 from trainer.phases import Phase, phases, stays_frozen
 from trainer.vectors import Vectors, column
 
 _STEPS_ON_VECTORS = 32
 """Steps to a call of TensorFlow: one step on vectors takes less time than Python takes to call it."""
+
+_UNPACKED, _ROW_BYTES = (2, 10), 1024
+"""Guesses at memory: the bytes of a row for one in a file, plain or GZIP, and its bytes beside pixels."""
 
 _MIXED = 16
 """Batches of kept images among which each epoch shuffles anew what was kept in an order shuffled already."""
@@ -81,10 +83,10 @@ def train(job: Job) -> dict[str, list[float]]:
         DataError: where there is one class only, or no class in common to the training and validation splits.
     """
     tf.keras.utils.set_random_seed(job.training.seed)
-    classes = class_names(job.label, job.transform)
+    classes = job.label.class_names(job.transform)
     if len(classes) < 2:
         raise DataError(f"the training split has one class only, '{classes[0]}'; there is nothing to tell apart")
-    parts = build(job.model, job.hubs, job.module_paths, job.features, len(classes))
+    parts = build(job.model, job.hubs, job.module_paths, job.features, job.transform, len(classes))
     transform = job.transform.transform_features_layer()
     curves: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch:
@@ -92,9 +94,10 @@ def train(job: Job) -> dict[str, list[float]]:
             history = _train_phase(job, phase, parts, transform, f"{job.checkpoints}/{number}", scratch)
             for name, values in history.items():
                 curves[name] += map(float, values)
-    spec = parsing_spec(job.schema, input_columns(job.features))
-    serving = ServingModel(parts, transform, spec, job.features, classes)
-    serving.save(job.export, job.vectors if stays_frozen(job.model, job.training) else None)
+    taken = taken_in(job.features) | feeding(job.hubs, job.features)
+    spec = parsing_spec(job.schema, input_columns(job.features, taken))
+    serving = ServingModel(parts, transform, spec, taken, classes)
+    serving.save(job.export, job.vectors if job.hubs and stays_frozen(job.model, job.training) else None)
     tf.io.gfile.rmtree(job.checkpoints)  # not before: a run cut short while it exports goes on from here
     return dict(curves)
 
@@ -109,18 +112,9 @@ def _train_phase(
     if not phase.on_vectors:
         rates = {parts.backbones[name].name: job.model.fine_tune[name].learning_rate for name in phase.tuned}
         parts.whole.tune({name: optimizer(job.training.optimizer, rate) for name, rate in rates.items()})
-    read = _vector_examples if phase.on_vectors else _image_examples
     waited = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-    train_data = inputs.batches(
-        read(job, transform, job.train, f"{scratch}/{phase.first}-train", phase, shuffle=True),
-        job.training.batch_size,
-        job.train.count,
-    )
-    validation_data = inputs.batches(
-        read(job, transform, job.validation, f"{scratch}/{phase.first}-validation", phase, shuffle=False),
-        job.training.batch_size,
-        _count_known(job, transform, job.validation),
-    )
+    train_data = _batches(job, transform, job.train, f"{scratch}/{phase.first}-train", phase)
+    validation_data = _batches(job, transform, job.validation, f"{scratch}/{phase.first}-validation", phase)
     model.compile(
         optimizer=optimizer(job.training.optimizer),
         loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -143,51 +137,68 @@ def _train_phase(
     return history.history
 
 
-def _vector_examples(
-    job: Job, transform: Callable, split: Split, scratch: str, phase: Phase, shuffle: bool
-) -> tf.data.Dataset:
-    """The examples of a split as kept vectors by hub, and class indices; one by one."""
+def _batches(job: Job, transform: Callable, split: Split, scratch: str, phase: Phase) -> tf.data.Dataset:
+    """What the model takes of a split, in batches, and class indices."""
+    taken = taken_in(job.features) | ({} if phase.on_vectors else feeding(job.hubs, job.features))
+    tabular = {name: feature for name, feature in taken.items() if name not in images(job.features)}
+    features = [given for name, feature in tabular.items() for given in feature.inputs(name)]
+    spec = _label_spec(job) | parsing_spec(job.schema, input_columns(job.features, tabular))
+    columns = [column(hub) for hub in job.hubs] if phase.on_vectors else []
     views = job.views if split is job.train else 1
-    spec = _label_spec(job) | job.vectors.spec(views)
-    columns = {column(hub): hub for hub in job.vectors.sizes}
-    parse = inputs.parsing(spec, transform, columns=columns)
-    examples = inputs.parsed(inputs.read_records(split.rows), parse)
-    examples = examples.map(lambda found, label: ({hub: found[name] for name, hub in columns.items()}, label))
-    examples = inputs.kept_between_epochs(examples, split.count, scratch)
-    if shuffle:
-        examples = inputs.shuffled(examples, job.training.shuffle_buffer, job.training.seed)
-    return inputs.views_drawn(examples, list(columns.values()), views, job.training.seed)
+    if columns:
+        spec |= job.vectors.spec(views)
+    parse = inputs.parsing(spec, transform, features, columns)
+    read = _rows if phase.on_vectors else _pictures
+    examples = read(job, transform, split, scratch, phase)
+    data = inputs.batches(examples, job.training.batch_size, parse, _count_known(job, transform, split))
+    return inputs.views_drawn(data, columns, views, job.training.seed) if columns else data
 
 
-def _image_examples(
-    job: Job, transform: Callable, split: Split, scratch: str, phase: Phase, shuffle: bool
-) -> tf.data.Dataset:
-    """The examples of a split as pixels by feature, and class indices; one by one."""
-    spec = _label_spec(job) | parsing_spec(job.schema, input_columns(job.features))
-    parse = inputs.parsing(spec, transform, features=job.features)
-    examples = inputs.parsed(inputs.read_decodable(split.records, split.undecodable), parse)
-    seed, buffer = job.training.seed, job.training.shuffle_buffer
+def _rows(job: Job, transform: Callable, split: Split, scratch: str, phase: Phase) -> tf.data.Dataset:
+    """The rows of a split, one by one."""
+    rows = _known(job, transform, split, inputs.read_records(split.rows))
+    size = sum(tf.io.gfile.stat(file).length * _UNPACKED[file.endswith(".gz")] for file in split.rows)
+    rows = inputs.kept_between_epochs(rows, size, scratch)
+    if split is job.train:
+        each = size // max(split.count, 1)
+        rows = inputs.shuffled(rows, job.training.shuffle_buffer, each, job.training.seed)
+    return rows.map(lambda row: {inputs.ROW: row})
+
+
+def _pictures(job: Job, transform: Callable, split: Split, scratch: str, phase: Phase) -> tf.data.Dataset:
+    """The examples of a split as their rows and the pixels of their images, one by one."""
+    records = _known(job, transform, split, inputs.read_decodable(split.records, split.undecodable))
+    examples = inputs.pictures(records, job.features, parsing_spec(job.schema, image_columns(job.features)))
+    seed, buffer, shuffle = job.training.seed, job.training.shuffle_buffer, split is job.train
     if shuffle:
         # While they are encoded: the first batch would else wait until a whole buffer of images has been decoded.
         examples = examples.shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
     examples = inputs.decoded(examples, job.features)
+    each = inputs.bytes_of_pixels(job.features) + _ROW_BYTES
     if phase.end - phase.first > 1:
-        examples = inputs.kept_between_epochs(examples, split.count, scratch)
+        examples = inputs.kept_between_epochs(examples, split.count * each, scratch)
         if shuffle:
-            examples = inputs.shuffled(examples, min(buffer, _MIXED * job.training.batch_size), seed)
-    return inputs.changed(examples, job.training.augment if split is job.train else (), job.training.seed)
+            examples = inputs.shuffled(examples, min(buffer, _MIXED * job.training.batch_size), each, seed)
+    return inputs.changed(examples, job.training.augment if split is job.train else (), seed)
+
+
+def _known(job: Job, transform: Callable, split: Split, records: tf.data.Dataset) -> tf.data.Dataset:
+    """The records with a class that the training split has too."""
+    if split is job.train or job.label.are_known:
+        return records
+    return inputs.with_known_class(records, inputs.parsing(_label_spec(job), transform))
 
 
 def _count_known(job: Job, transform: Callable, split: Split) -> int:
-    """How many examples of a split have a class that the training split has too."""
-    if job.label.classes is not None:
-        return split.count  # ingestion has held every record to the classes
-    labels = inputs.parsed(inputs.read_records(split.rows), inputs.parsing(_label_spec(job), transform))
-    count = int(labels.reduce(tf.constant(0, tf.int64), lambda count, _: count + 1))
+    """How many there are of those."""
+    if split is job.train or job.label.are_known:
+        return split.count
+    rows = _known(job, transform, split, inputs.read_records(split.rows))
+    count = int(rows.reduce(tf.constant(0, tf.int64), lambda count, _: count + 1))
     if not count:
         raise DataError("no record of the validation split has a class that the training split has")
     return count
 
 
 def _label_spec(job: Job) -> ParsingSpec:
-    return parsing_spec(job.schema, [job.label.column])
+    return parsing_spec(job.schema, job.label.columns)

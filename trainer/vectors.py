@@ -27,6 +27,6 @@ class Vectors:
         return {column(hub): tf.io.FixedLenFeature([views, size], tf.float32) for hub, size in self.sizes.items()}
 
     def parse(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The one view that serialized rows of shape [batch] hold: by hub, float32 of shape [batch, n]."""
+        """The one view that serialized rows of shape [batch] hold: by `column`, float32 of shape [batch, n]."""
         parsed = tf.io.parse_example(rows, self.spec(views=1))
-        return {hub: parsed[column(hub)][:, 0] for hub in self.sizes}
+        return {name: values[:, 0] for name, values in parsed.items()}

@@ -9,7 +9,9 @@ from tfx import v1 as tfx
 
 from components.config import HashSplit
 from pipeline.config import PipelineFile
-from preprocessing.config import column_of
+from preprocessing.config import image_columns
+from preprocessing.kinds.image import ImageFeature
+from preprocessing.labels.classes import ClassLabel
 
 
 def create_pipeline(file: PipelineFile, root: Path, serving: Path, records: int) -> tfx.dsl.Pipeline:
@@ -21,12 +23,13 @@ def create_pipeline(file: PipelineFile, root: Path, serving: Path, records: int)
         serving: Where the model is pushed.
         records: How many records there are, from which the numbers of steps come.
     """
-    ((name, feature),) = file.features.items()
+    (feature,) = file.features.values()
+    (image,) = image_columns(file.features)
     (hub,) = file.hubs.values()
     shares = file.data.split
-    assert isinstance(shares, HashSplit) and file.label.classes is not None
-    examples = Path(file.data.examples)
-    image, label = column_of(name, feature), file.label.column
+    assert isinstance(shares, HashSplit) and isinstance(feature, ImageFeature) and isinstance(file.label, ClassLabel)
+    assert file.label.classes is not None
+    examples, label = Path(file.data.examples), file.label.column
     batch_size, epochs = file.training.batch_size, file.training.epochs
     data_config = {"image": image, "label": label, "size": list(feature.size)}
     model_config = {

@@ -9,8 +9,7 @@ from tfx.types import component_spec, standard_artifacts
 from components.code import code_digest
 from components.config import Evaluation
 from components.data_gate.executor import Executor
-from preprocessing.columns import input_columns
-from preprocessing.config import Features
+from preprocessing.config import Features, image_columns
 
 
 class DataGateSpec(component_spec.ComponentSpec):
@@ -45,7 +44,7 @@ class DataGate(base_component.BaseComponent):
             anomalies=anomalies,
             schema=schema,
             sliced=json.dumps(evaluation.sliced_by),
-            images=json.dumps(input_columns(features)),
+            images=json.dumps(image_columns(features)),
             code=code_digest("components.data_gate.executor"),
         )
         super().__init__(spec)

@@ -18,8 +18,8 @@ from components.example_gen.manifest import Manifest, ShardFile
 from components.hub_module import channels
 from components.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
 from components.store import Store, key
-from preprocessing.columns import input_columns, parsing_spec
-from preprocessing.config import Features
+from preprocessing.columns import parsing_spec
+from preprocessing.config import Features, input_columns
 from preprocessing.errors import DataError
 from preprocessing.progress import report
 from preprocessing.section import read_sections
@@ -52,7 +52,7 @@ class Executor(base_executor.BaseExecutor):
         sizes: dict[str, int] = {}
         for shard in manifest.shards:
             source = f"{artifact_utils.get_split_uri([examples], shard.split)}/{shard.name}"
-            target = f"{artifact_utils.get_split_uri([artifact], shard.split)}/{shard.name.removesuffix('.gz')}"
+            target = f"{artifact_utils.get_split_uri([artifact], shard.split)}/{work.name(shard)}"
             embedded = work.rows(shard, source, target)
             sizes |= embedded.sizes
             files.append(
@@ -90,8 +90,15 @@ class _Work:
         self._embedders: dict[bool, Embedder] = {}
         self._done, self._total = 0, total
 
+    def name(self, shard: ShardFile) -> str:
+        """The name of the file of a shard's rows: rows that are made are plain."""
+        return shard.name.removesuffix(".gz") if self._features else shard.name
+
     def rows(self, shard: ShardFile, source: str, target: str) -> Embedded:
-        """Puts the rows of a shard at `target`."""
+        """Puts the rows of a shard at `target`: where nothing feeds a module, the records as they are."""
+        if not self._features:
+            storage.link(source, target)
+            return Embedded(count=shard.count, undecodable=(), sizes={})
         views, augment, seed = self._views(shard.split)
         made_by = self.recipe if views else [self._fed, self._code]
         changes = [change.model_dump() for change in augment]

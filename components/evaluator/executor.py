@@ -46,7 +46,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             split=split,
             models=models,
             label=label,
-            label_spec=parsing_spec(read_schema(input_dict["schema"]), [label.column]),
+            label_spec=parsing_spec(read_schema(input_dict["schema"]), label.columns),
             columns=config.sliced_by,
             output=f"{evaluation_uri}/{PREDICTIONS}/predictions.tfrecord",
         )

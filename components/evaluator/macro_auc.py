@@ -35,7 +35,7 @@ class MacroAUC(tf.keras.metrics.AUC):
         which builds a graph for each batch.
         """
         true = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), self._classes)
-        weights = tf.ones_like(true) if sample_weight is None else tf.reshape(sample_weight, [-1, 1]) * tf.ones_like(true)
+        weights = 1.0 if sample_weight is None else tf.reshape(sample_weight, [-1, 1])
         # A score is above the thresholds 0 to `highest`; the first threshold is just below 0, the last just above 1.
         highest = tf.math.ceil(tf.clip_by_value(y_pred, 0.0, 1.0) * (_THRESHOLDS - 1)) - 1
         cells = tf.cast(tf.maximum(highest, 0.0), tf.int32) * self._classes + tf.range(self._classes)

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from preprocessing.columns import ParsingSpec, one_each
+from preprocessing.columns import ParsingSpec, present
 from preprocessing.config import Label
 from preprocessing.errors import RunError, UserError
 from preprocessing.examples import encode, keep
@@ -159,10 +159,8 @@ def write_predictions(
 
 def label_names(label: Label, spec: ParsingSpec, records: tf.Tensor) -> tf.Tensor:
     """The class name of each serialized record, string of shape [batch]."""
-    values = one_each(tf.io.parse_example(records, spec)[label.column])
-    if values.dtype == tf.string:
-        return values
-    return tf.gather(tf.constant(list(label.classes)), values) if label.classes else tf.strings.as_string(values)
+    parsed = tf.io.parse_example(records, spec)
+    return label.names(lambda column: present(parsed[column]))
 
 
 def _label_names(split: TestSplit, label: Label, spec: ParsingSpec) -> list[str]:

@@ -1,10 +1,12 @@
 """What every record must hold, and which record does not."""
 
+import math
 from typing import Literal
 
 import tensorflow as tf
 
-from preprocessing.config import Features, Label, column_of
+from preprocessing.config import Features, Label, image_columns
+from preprocessing.labels.classes import ClassLabel
 from preprocessing.section import Section
 
 IMAGE_MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GIF8", "BMP": b"BM"}
@@ -16,16 +18,20 @@ class Contract(Section):
 
     images: tuple[str, ...]
     """Columns of encoded images."""
-    label: str
-    """The column of the label."""
+    label: str | None = None
+    """The column of a label that is a class."""
     classes: tuple[str, ...] | None = None
     """The classes: a string label is one of them, an integer one is the position of one. Any value where absent."""
+    numbers: tuple[str, ...] = ()
+    """Columns of numbers that the label is made from."""
 
     @classmethod
     def of(cls, features: Features, label: Label) -> "Contract":
         """The contract that features and label make."""
-        images = sorted({column_of(name, feature) for name, feature in features.items()})
-        return cls(images=tuple(images), label=label.column, classes=label.classes)
+        images = tuple(sorted(image_columns(features)))
+        if isinstance(label, ClassLabel):
+            return cls(images=images, label=label.column, classes=label.classes)
+        return cls(images=images, numbers=label.columns)
 
 
 class Kind(Section):
@@ -33,19 +39,26 @@ class Kind(Section):
 
     payload: Literal["example", "sequence_example"]
     """`tf.Example`s, or `tf.SequenceExample`s whose context holds the columns."""
-    label: Literal["string", "int64"]
-    """The dtype of the labels."""
+    label: Literal["string", "int64"] = "int64"
+    """The dtype of labels that are classes."""
+    numbers: tuple[Literal["int64", "float32"], ...] = ()
+    """The dtypes of the contract's `numbers`."""
 
 
 def kind_of(record: bytes, contract: Contract) -> Kind:
     """The kind of a serialized record that keeps the contract."""
     # A context is, in bytes, what the features of an Example are: the same field, of the same type.
     sequence = tf.train.SequenceExample.FromString(record)
-    label = sequence.context.feature[contract.label].WhichOneof("kind")
+    columns = sequence.context.feature
     return Kind(
         payload="sequence_example" if sequence.HasField("feature_lists") else "example",
-        label="string" if label == "bytes_list" else "int64",
+        label="string" if contract.label and columns[contract.label].WhichOneof("kind") == "bytes_list" else "int64",
+        numbers=tuple(_number_type(columns[name]) for name in contract.numbers),
     )
+
+
+def _number_type(feature: tf.train.Feature) -> Literal["int64", "float32"]:
+    return "int64" if feature.WhichOneof("kind") == "int64_list" else "float32"
 
 
 def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
@@ -62,10 +75,17 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: where one is no `tf.Example`, or a column of it is of another type.
     """
-    dtypes = {name: tf.string for name in contract.images} | {contract.label: tf.as_dtype(kind.label)}
+    dtypes = {name: tf.string for name in contract.images}
+    dtypes |= {name: tf.as_dtype(dtype) for name, dtype in zip(contract.numbers, kind.numbers, strict=True)}
+    if contract.label:
+        dtypes[contract.label] = tf.as_dtype(kind.label)
     spec = {name: tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64) for name, dtype in dtypes.items()}
     parsed = tf.io.parse_example(records, spec)
-    sound = _single(parsed[contract.label], _are_labels(parsed[contract.label].values, contract.classes))
+    sound = tf.ones_like(records, tf.bool)
+    if contract.label:
+        sound &= _single(parsed[contract.label], _are_labels(parsed[contract.label].values, contract.classes))
+    for name in contract.numbers:
+        sound &= _single(parsed[name], tf.math.is_finite(tf.cast(parsed[name].values, tf.float32)))
     for name in contract.images:
         starts = [tf.strings.substr(parsed[name].values, 0, len(magic)) == magic for magic in IMAGE_MAGIC.values()]
         sound &= _single(parsed[name], tf.reduce_any(tf.stack(starts), axis=0))
@@ -106,7 +126,11 @@ def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> s
         fault = _image_fault(columns, column)
         if fault:
             return fault
-    return _label_fault(columns, contract, kind)
+    for number, column in enumerate(contract.numbers):
+        fault = _number_fault(columns, column, kind.numbers[number] if kind else None)
+        if fault:
+            return fault
+    return _label_fault(columns, contract.label, contract.classes, kind) if contract.label else None
 
 
 def _values(columns: dict, name: str) -> list:
@@ -136,8 +160,19 @@ def _image_fault(columns: dict, name: str) -> str | None:
     return None
 
 
-def _label_fault(columns: dict, contract: Contract, kind: Kind | None) -> str | None:
-    name = contract.label
+def _number_fault(columns: dict, name: str, dtype: str | None) -> str | None:
+    fault = _count_fault(columns, name, "column")
+    if fault:
+        return f"{fault}; the label is made from it"
+    (value,) = _values(columns, name)
+    if isinstance(value, bytes):
+        return f"its column '{name}', which the label is made from, is {value!r}; it must be a number"
+    if dtype is not None and _number_type(columns[name]) != dtype:
+        return f"its column '{name}' is {value!r}, of another type than those before it"
+    return None if math.isfinite(value) else f"its column '{name}', which the label is made from, is {value}"
+
+
+def _label_fault(columns: dict, name: str, classes: tuple[str, ...] | None, kind: Kind | None) -> str | None:
     fault = _count_fault(columns, name, "label")
     if fault:
         return fault
@@ -148,7 +183,6 @@ def _label_fault(columns: dict, contract: Contract, kind: Kind | None) -> str | 
         return f"its label '{name}' is {value!r}, of another type than the labels before it"
     if isinstance(value, bytes) and not _is_name(value):
         return f"its label '{name}' is {value!r}; a class name is a line of UTF-8 text, and not empty"
-    classes = contract.classes
     if classes is None:
         return None
     if isinstance(value, bytes):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from preprocessing.config import ImageFeature
-from preprocessing.image import decode
+from preprocessing.kinds.image import decode
 from tests import make
 
 

@@ -1,8 +1,53 @@
 """Kind `image`: from encoded bytes to pixels, and from pixels to the tensor that a module takes."""
 
-import tensorflow as tf
+from __future__ import annotations
 
-from preprocessing.config import ImageFeature
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from preprocessing.kinds.kind import Kind, Read, Values
+from preprocessing.lazy import tf
+
+
+class ImageFeature(Kind):
+    """An image kept encoded (JPEG, PNG, GIF or BMP) in one bytes column, decoded only where the model needs pixels."""
+
+    kind: Literal["image"]
+    size: tuple[Annotated[int, Field(ge=1, le=8192)], Annotated[int, Field(ge=1, le=8192)]] = Field(
+        examples=[[224, 224]]
+    )
+    """Height and width in pixels that the image is resized to."""
+    channels: Literal[1, 3] = 3
+    """3 for RGB, 1 for grey; an image of the other sort is converted."""
+    fit: Literal["stretch", "crop"] = "stretch"
+    """Whether an image of other proportions is stretched, or cut to the middle."""
+    resize: Literal["bilinear", "nearest", "bicubic", "area"] = "bilinear"
+    """How pixels are interpolated."""
+    value_range: tuple[float, float] = (0.0, 1.0)
+    """What black and white become. Image modules of TensorFlow Hub take [0, 1] by convention."""
+
+    @field_validator("value_range")
+    @classmethod
+    def _ascending(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] >= value[1]:
+            raise ValueError(
+                f"the first value must be the smaller one, such as [0, 1]; got [{value[0]:g}, {value[1]:g}]"
+            )
+        return value
+
+    @property
+    def is_taken_in(self) -> bool:
+        """A hub module takes it."""
+        return False
+
+    def transform(self, name: str, read: Read) -> dict[str, Values]:
+        """Nothing: images pass the transform graph by, so that none is copied there."""
+        return {}
+
+    def inputs(self, name: str) -> dict[str, tf.TypeSpec]:
+        """Its `pixels`."""
+        return {name: tf.TensorSpec([None, *self.size, self.channels], tf.uint8)}
 
 
 def pixels(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:

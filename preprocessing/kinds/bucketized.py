@@ -1,0 +1,52 @@
+"""Kind `bucketized`: the bucket that a number falls into."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from preprocessing.kinds.kind import Categories, Read
+from preprocessing.kinds.numeric import QUANTILE_ERROR
+from preprocessing.lazy import tf, tft
+
+
+class BucketizedFeature(Categories):
+    """Numbers as categories: bucket k holds what is at least boundary k - 1 and below boundary k."""
+
+    kind: Literal["bucketized"]
+    boundaries: tuple[float, ...] | None = Field(default=None, min_length=1, examples=[[18, 35, 65]])
+    """Where one bucket ends and the next begins, ascending."""
+    buckets: Annotated[int, Field(ge=2, le=100_000)] | None = Field(default=None, examples=[10])
+    """Instead of boundaries, how many buckets of the training split's quantiles."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> BucketizedFeature:
+        if (self.boundaries is None) == (self.buckets is None):
+            raise ValueError("give boundaries, or how many buckets of equally many records to find; one of the two")
+        unordered = [f"{low:g}, {high:g}" for low, high in pairwise(self.boundaries or ()) if low >= high]
+        if unordered:
+            raise ValueError(f"boundaries ascend, and none comes twice; look at {'; '.join(unordered)}")
+        return self
+
+    @property
+    def is_derived(self) -> bool:
+        """A number itself cannot be crossed."""
+        return True
+
+    def ids(self, name: str, read: Read) -> tf.SparseTensor:
+        """The number of the bucket."""
+        (column,) = self.reads(name)
+        values = tf.cast(read(column), tf.float32)
+        if self.boundaries is not None:
+            boundaries = tf.constant(self.boundaries, tf.float32)
+        else:
+            boundaries = tft.quantiles(values.values, self.buckets, epsilon=QUANTILE_ERROR)[0]
+        return tf.sparse.map_values(
+            lambda numbers: tf.searchsorted(boundaries, numbers, side="right", out_type=tf.int64), values
+        )
+
+    def size(self, name: str, transform: tft.TFTransformOutput) -> int:
+        """One more than there are boundaries."""
+        return self.buckets or len(self.boundaries or ()) + 1

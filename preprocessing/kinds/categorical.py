@@ -1,0 +1,169 @@
+"""Kind `categorical`: words or whole numbers that stand for categories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from preprocessing.kinds.kind import Categories, Read
+from preprocessing.lazy import tf, tft
+from preprocessing.section import FilePath, Section
+
+Count = Annotated[int, Field(ge=1, le=100_000_000)]
+
+
+class VocabularyFile(Section):
+    """A vocabulary in a text file: a word to a line, the first one being category 0."""
+
+    file: FilePath = Field(min_length=1)
+    """The file, UTF-8."""
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """What the file must be, as `sha256sum` prints it."""
+
+
+class Computed(Section):
+    """The words of the training split, the most frequent first; of equally frequent ones the last in order first."""
+
+    top_k: Count | None = None
+    """At most so many."""
+    min_count: Count | None = None
+    """None that is rarer."""
+
+
+class CategoricalFeature(Categories):
+    """Words or whole numbers, any number of them in a record. Give `vocabulary`, `hash_buckets` or `identity`."""
+
+    kind: Literal["categorical"]
+    vocabulary: Literal["computed"] | Computed | VocabularyFile | tuple[str, ...] | None = Field(
+        default=None, examples=["computed", ["red", "green"], {"top_k": 1000}, {"file": "words.txt"}]
+    )
+    """The words that are told apart: those of the training split, a list, or a file."""
+    oov_buckets: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """With a vocabulary, how many categories behind it share the other words, by their hash."""
+    default: str | int | None = None
+    """With a vocabulary, the word that stands for all others; with `identity`, the number. Without it and without
+    oov_buckets, a word that is not known counts as missing."""
+    hash_buckets: Annotated[int, Field(ge=2, le=1_000_000_000)] | None = None
+    """Instead of a vocabulary, among how many categories words are spread by their hash."""
+    identity: Count | None = Field(default=None, examples=[24])
+    """Instead of a vocabulary, how many categories there are where the column holds their numbers, from 0."""
+    weights: str | None = Field(default=None, min_length=1)
+    """A column with a number for each word, by which it counts."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _computed_unless_said(cls, value: Any) -> Any:
+        said = isinstance(value, Mapping) and {"vocabulary", "hash_buckets", "identity"} & value.keys()
+        return value if said or not isinstance(value, Mapping) else {**value, "vocabulary": "computed"}
+
+    @field_validator("vocabulary")
+    @classmethod
+    def _distinct(cls, value: Any) -> Any:
+        repeated = sorted({word for word in value if value.count(word) > 1}) if isinstance(value, tuple) else ()
+        if repeated:
+            raise ValueError(f"each word is named once; repeated: {', '.join(repeated)}")
+        return value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> CategoricalFeature:
+        given = [key for key in ("vocabulary", "hash_buckets", "identity") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of vocabulary, hash_buckets and identity; this has {' and '.join(given)}")
+        if self.oov_buckets and (self.vocabulary is None or self.default is not None):
+            raise ValueError("oov_buckets are for words that a vocabulary lacks, and stand instead of a default")
+        if self.default is not None:
+            self._check_default()
+        return self
+
+    def _check_default(self) -> None:
+        if self.identity is not None:
+            if not isinstance(self.default, int) or not 0 <= self.default < self.identity:
+                raise ValueError(f"default is {self.default!r}; it must be a number from 0 to {self.identity - 1}")
+        elif not isinstance(self.vocabulary, tuple):
+            raise ValueError("default is for identity and for a vocabulary that is listed; use oov_buckets")
+        elif str(self.default) not in self.vocabulary:
+            raise ValueError(f"default is '{self.default}', which is none of the words: {', '.join(self.vocabulary)}")
+
+    def reads(self, name: str) -> tuple[str, ...]:
+        """The column, and the one with the weights."""
+        return (self.column or name, *([self.weights] if self.weights else []))
+
+    def ids(self, name: str, read: Read) -> tf.SparseTensor:
+        """The position of each word in the vocabulary, or its hash; what is not known is left out."""
+        ids = self._all_ids(name, read)
+        return tf.sparse.retain(ids, ids.values >= 0)
+
+    def size(self, name: str, transform: tft.TFTransformOutput) -> int:
+        """The words and the buckets behind them."""
+        if isinstance(self.vocabulary, tuple):
+            return len(self.vocabulary) + self.oov_buckets
+        if self.vocabulary is not None:
+            return transform.vocabulary_size_by_name(vocabulary_name(name)) + self.oov_buckets
+        return self.hash_buckets or self.identity or 0
+
+    @property
+    def is_weighted(self) -> bool:
+        """Where a column has weights."""
+        return self.weights is not None
+
+    def weighted(self, name: str, read: Read) -> tuple[tf.SparseTensor, tf.SparseTensor]:
+        """Besides, the weight in the same place; 1 where there is none."""
+        ids, weights = self._all_ids(name, read), tf.cast(read(self.weights or ""), tf.float32)
+        width = tf.maximum(ids.dense_shape[1], weights.dense_shape[1])
+        wide = tf.sparse.reset_shape(weights, tf.stack([ids.dense_shape[0], width]))
+        found = tf.gather_nd(tf.sparse.to_dense(wide, 1.0), ids.indices)
+        known = ids.values >= 0
+        both = ids, tf.SparseTensor(ids.indices, found, ids.dense_shape)
+        return tf.sparse.retain(both[0], known), tf.sparse.retain(both[1], known)
+
+    def _all_ids(self, name: str, read: Read) -> tf.SparseTensor:
+        """The categories, -1 for what is not known."""
+        values = read(self.reads(name)[0])
+        if self.identity is not None:
+            return tf.sparse.map_values(self._identity, values)
+        words = tf.sparse.map_values(as_words, values)
+        if self.hash_buckets is not None:
+            return tf.sparse.map_values(lambda texts: tf.strings.to_hash_bucket_fast(texts, self.hash_buckets), words)
+        if self.vocabulary == "computed" or isinstance(self.vocabulary, Computed):
+            limits = self.vocabulary if isinstance(self.vocabulary, Computed) else Computed()
+            return computed_ids(words, name, limits, self.oov_buckets)
+        return tf.sparse.map_values(self._look_up, words)
+
+    def _identity(self, values: tf.Tensor) -> tf.Tensor:
+        numbers = tf.strings.to_number(values, tf.int64) if values.dtype == tf.string else tf.cast(values, tf.int64)
+        known = (numbers >= 0) & (numbers < self.identity)
+        return tf.where(known, numbers, -1 if self.default is None else int(self.default))
+
+    def _look_up(self, words: tf.Tensor) -> tf.Tensor:
+        if self.oov_buckets:
+            return tf.lookup.StaticVocabularyTable(self._table(), self.oov_buckets).lookup(words)
+        listed = self.vocabulary if isinstance(self.vocabulary, tuple) else ()
+        default = -1 if self.default is None else listed.index(str(self.default))
+        return tf.lookup.StaticHashTable(self._table(), default).lookup(words)
+
+    def _table(self) -> tf.lookup.KeyValueTensorInitializer | tf.lookup.TextFileInitializer:
+        if isinstance(self.vocabulary, VocabularyFile):
+            line, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+            return tf.lookup.TextFileInitializer(self.vocabulary.file, tf.string, line, tf.int64, number)
+        words = list(self.vocabulary) if isinstance(self.vocabulary, tuple) else []
+        return tf.lookup.KeyValueTensorInitializer(tf.constant(words, tf.string), tf.range(len(words), dtype=tf.int64))
+
+
+def vocabulary_name(feature: str) -> str:
+    """The name of the file in the transform graph's assets that holds a feature's computed vocabulary."""
+    return f"feature_{feature}"
+
+
+def computed_ids(words: tf.SparseTensor, name: str, limits: Computed, oov_buckets: int = 0) -> tf.SparseTensor:
+    """The position of words, string [batch, values], in the vocabulary that is computed of them; -1 where unknown."""
+    vocabulary = tft.vocabulary(
+        words, top_k=limits.top_k, frequency_threshold=limits.min_count, vocab_filename=vocabulary_name(name)
+    )
+    return tft.apply_vocabulary(words, vocabulary, default_value=-1, num_oov_buckets=oov_buckets)
+
+
+def as_words(values: tf.Tensor) -> tf.Tensor:
+    """Whole numbers as their digits; strings as they are."""
+    return values if values.dtype == tf.string else tf.strings.as_string(values)

@@ -1,0 +1,50 @@
+"""Kind `crossed`: combinations of categories."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from preprocessing.kinds.kind import Categories, Read
+from preprocessing.lazy import tf, tft
+
+
+class CrossedFeature(Categories):
+    """Every combination of the values of some columns or features, spread over categories by its hash.
+
+    The hash is the one of `tf.feature_column.crossed_column`.
+    """
+
+    kind: Literal["crossed"]
+    column: None = Field(default=None, alias="from", exclude=True)
+    """A cross is made `of` several."""
+    of: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=2, examples=[["area", "hour_bucket"]])
+    """Columns of words or whole numbers, or features that give categories, such as bucketized ones."""
+    hash_buckets: Annotated[int, Field(ge=2, le=1_000_000_000)]
+    """Among how many categories the combinations are spread."""
+
+    @field_validator("of")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        repeated = sorted({name for name in value if value.count(name) > 1})
+        if repeated:
+            raise ValueError(f"nothing is crossed with itself; repeated: {', '.join(repeated)}")
+        return value
+
+    def reads(self, name: str) -> tuple[str, ...]:
+        """What is crossed."""
+        return self.of
+
+    @property
+    def is_derived(self) -> bool:
+        """No column holds it."""
+        return True
+
+    def ids(self, name: str, read: Read) -> tf.SparseTensor:
+        """The hash of each combination; none where one of them is missing."""
+        return tf.sparse.cross_hashed([read(each) for each in self.of], self.hash_buckets)
+
+    def size(self, name: str, transform: tft.TFTransformOutput) -> int:
+        """`hash_buckets`."""
+        return self.hash_buckets

@@ -1,0 +1,140 @@
+"""What every kind of feature has, and every kind that gives categories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from preprocessing.lazy import tf, tft
+from preprocessing.section import Section
+
+Values: TypeAlias = "tf.Tensor | tf.SparseTensor"
+Layer: TypeAlias = "Callable[[Mapping[str, Values]], tf.Tensor]"
+Read: TypeAlias = "Callable[[str], tf.SparseTensor]"
+"""By name, the values of a raw column or the categories of a feature, [batch, values]; what is missing is not there."""
+
+
+class Kind(Section):
+    """A kind of feature. What it does not say otherwise holds for every kind."""
+
+    kind: str
+    column: str | None = Field(default=None, alias="from", min_length=1)
+    """The column that it is made from; the feature's own name where this is absent."""
+
+    def reads(self, name: str) -> tuple[str, ...]:
+        """What the feature `name` is made from: columns, or other features."""
+        return (self.column or name,)
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether another feature that names this one means its categories, even where a column has that name too."""
+        return False
+
+    @property
+    def is_taken_in(self) -> bool:
+        """Whether the model itself takes it in, by its `layer`, rather than a hub module or only other features."""
+        return True
+
+    def transform(self, name: str, read: Read) -> dict[str, Values]:
+        """What is computed over the whole data set, and what is done to a batch with it: a part of `preprocessing_fn`.
+
+        Args:
+            name: The feature's.
+            read: Gives what `reads` names.
+
+        Returns:
+            Tensors by name: `inputs` says which.
+        """
+        raise NotImplementedError
+
+    def inputs(self, name: str) -> dict[str, tf.TypeSpec]:
+        """What the model is given of the feature, by name: what `transform` gives, and for images their pixels."""
+        raise NotImplementedError
+
+    def layer(self, name: str, transform: tft.TFTransformOutput) -> Layer:
+        """How the model takes it in, where it does: from `inputs` to float32 [batch, n]."""
+        raise NotImplementedError
+
+
+class Embedding(Section):
+    """A vector of trained numbers for each category."""
+
+    embedding: Annotated[int, Field(ge=1, le=65_536)]
+    """Numbers in a vector."""
+    combiner: Literal["mean", "sum", "sqrtn"] = "mean"
+    """What becomes of several values in a record: their mean, their sum, or the sum by the square root of their count;
+    with weights, of the weights' squares."""
+    initializer: Literal["truncated_normal", "uniform", "glorot_uniform", "zeros"] = "truncated_normal"
+    """How the vectors begin; `truncated_normal` has the deviation 1 by the square root of `embedding`."""
+
+
+Encode: TypeAlias = Literal["one_hot", "multi_hot", "none"] | Embedding
+
+
+class Categories(Kind):
+    """A kind that gives categories: whole numbers from 0, any number of them in a record."""
+
+    encode: Encode = "one_hot"
+    """How the model takes it in: `one_hot` counts each category, `multi_hot` tells whether it is there, {embedding: 16}
+    learns a vector for each; `none` where only other features are made from it."""
+
+    def ids(self, name: str, read: Read) -> tf.SparseTensor:
+        """The categories, int64 [batch, values], each from 0 to below `size`."""
+        raise NotImplementedError
+
+    def size(self, name: str, transform: tft.TFTransformOutput) -> int:
+        """How many categories there are."""
+        raise NotImplementedError
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether there are weights."""
+        return False
+
+    def weighted(self, name: str, read: Read) -> tuple[tf.SparseTensor, tf.SparseTensor]:
+        """Of a kind that `is_weighted`, `ids` and the weight of each, float32 of the same shape."""
+        raise NotImplementedError
+
+    def transform(self, name: str, read: Read) -> dict[str, Values]:
+        """`ids`, and their weights."""
+        outputs = self.weighted(name, read) if self.is_weighted else [self.ids(name, read)]
+        return dict(zip(self.inputs(name), outputs, strict=True))
+
+    def inputs(self, name: str) -> dict[str, tf.TypeSpec]:
+        """The same."""
+        ids = {name: tf.SparseTensorSpec([None, None], tf.int64)}
+        return ids | ({_weights(name): tf.SparseTensorSpec([None, None], tf.float32)} if self.is_weighted else {})
+
+    @property
+    def is_taken_in(self) -> bool:
+        """Unless it is for other features alone."""
+        return self.encode != "none"
+
+    def layer(self, name: str, transform: tft.TFTransformOutput) -> Layer:
+        """As `encode` says."""
+        from preprocessing import encode
+
+        size = self.size(name, transform)
+        encoder = (
+            encode.Embedded(size, self.encode, name)
+            if isinstance(self.encode, Embedding)
+            else encode.Counted(size, at_most_once=self.encode == "multi_hot", name=name)
+        )
+        return lambda inputs: encoder(self.given(name, inputs))
+
+    def linear(self, name: str, transform: tft.TFTransformOutput, outputs: int) -> Layer:
+        """A linear part over the categories: from `inputs` to float32 [batch, outputs]."""
+        from preprocessing import encode
+
+        layer = encode.Linear(self.size(name, transform), outputs, name)
+        return lambda inputs: layer(self.given(name, inputs))
+
+    def given(self, name: str, inputs: Mapping[str, Values]) -> list[tf.SparseTensor]:
+        """Of all inputs of the model, those of this feature."""
+        return [inputs[own] for own in self.inputs(name)]
+
+
+def _weights(name: str) -> str:
+    return f"{name}.weights"

@@ -1,0 +1,102 @@
+"""Kind `numeric`: one number, or a list of a fixed length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from preprocessing.kinds.kind import Kind, Layer, Read, Values
+from preprocessing.lazy import tf, tft
+from preprocessing.section import Section
+
+QUANTILE_ERROR = 1e-4
+"""How far, in ranks, a computed quantile may be off, as a share of all values."""
+
+
+class Scale(Section):
+    """A given normalisation: the value less `mean`, by `scale`."""
+
+    mean: float = 0.0
+    """What is taken away."""
+    scale: float = Field(default=1.0, gt=0.0)
+    """What the rest is divided by."""
+
+
+class NumericFeature(Kind):
+    """Numbers, whole or not."""
+
+    kind: Literal["numeric"]
+    normalize: Literal["z_score", "min_max", "log1p", "none"] | Scale = "none"
+    """`z_score` takes the mean away and divides by the standard deviation, `min_max` brings the least value to 0 and
+    the greatest to 1, `log1p` is the natural logarithm of 1 more, {mean: 3, scale: 2} uses what is given. Mean,
+    deviation, least and greatest are those of the training split."""
+    length: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """How many numbers a record has; each position is normalised by itself."""
+    missing: Literal["mean", "median"] | float = "mean"
+    """What stands for a number that is missing or not finite, before it is normalised: that of the training split, or a
+    given number."""
+    missing_indicator: bool = False
+    """Whether the model is also told, by a 1 for each missing number and a 0 for the others, what was missing."""
+
+    def transform(self, name: str, read: Read) -> dict[str, Values]:
+        """Filled and normalised, and then the indicators: float32 [batch, length] or [batch, 2 * length]."""
+        (column,) = self.reads(name)
+        values = _cut(tf.cast(read(column), tf.float32), self.length)
+        there = tf.sparse.to_dense(tf.sparse.map_values(tf.ones_like, values))
+        filled = tf.sparse.to_dense(values) + (1.0 - there) * self._filling(values)
+        normalized = self._normalized(filled, values)
+        return {name: tf.concat([normalized, 1.0 - there], axis=1) if self.missing_indicator else normalized}
+
+    def inputs(self, name: str) -> dict[str, tf.TypeSpec]:
+        """The same."""
+        return {name: tf.TensorSpec([None, self.length * (1 + self.missing_indicator)], tf.float32)}
+
+    def layer(self, name: str, transform: tft.TFTransformOutput) -> Layer:
+        """As it is."""
+        return lambda inputs: inputs[name]
+
+    def _filling(self, values: tf.SparseTensor) -> tf.Tensor | float:
+        if self.missing == "mean":
+            return _known(tft.mean(values, reduce_instance_dims=False))
+        if self.missing == "median":
+            return tf.stack([_median(values, place) for place in range(self.length)])
+        return self.missing
+
+    def _normalized(self, filled: tf.Tensor, values: tf.SparseTensor) -> tf.Tensor:
+        def over_positions(statistic: Callable[..., tf.Tensor]) -> tf.Tensor:
+            return _known(statistic(values, reduce_instance_dims=False))
+
+        if isinstance(self.normalize, Scale):
+            return (filled - self.normalize.mean) / self.normalize.scale
+        if self.normalize == "z_score":
+            return (filled - over_positions(tft.mean)) / _not_zero(tf.sqrt(over_positions(tft.var)))
+        if self.normalize == "min_max":
+            least, greatest = over_positions(tft.min), over_positions(tft.max)
+            return (filled - least) / _not_zero(greatest - least)
+        if self.normalize == "log1p":
+            return tf.math.log1p(tf.maximum(filled, -1.0 + 1e-6))
+        return filled
+
+
+def _cut(values: tf.SparseTensor, length: int) -> tf.SparseTensor:
+    """The same with just so many values a record."""
+    shape = tf.stack([values.dense_shape[0], length])
+    cut = tf.sparse.slice(values, [0, 0], shape)
+    return tf.SparseTensor(cut.indices, cut.values, shape)
+
+
+def _known(statistic: tf.Tensor) -> tf.Tensor:
+    """0 for the statistic of nothing."""
+    return tf.where(tf.math.is_finite(statistic), statistic, 0.0)
+
+
+def _not_zero(scale: tf.Tensor) -> tf.Tensor:
+    """What is the same everywhere is not scaled."""
+    return tf.where(scale > 0, scale, 1.0)
+
+
+def _median(values: tf.SparseTensor, place: int) -> tf.Tensor:
+    of_place = tf.boolean_mask(values.values, values.indices[:, 1] == place)
+    return tft.quantiles(of_place, 2, epsilon=QUANTILE_ERROR)[0, 0]

@@ -1,0 +1,89 @@
+"""Kind `text`: a text as it is, for a hub module, or as a bag of its words."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from preprocessing.kinds.categorical import Computed, computed_ids, vocabulary_name
+from preprocessing.kinds.kind import Categories, Encode, Read, Values
+from preprocessing.lazy import tf, tft
+from preprocessing.section import Section
+
+
+class Bag(Section):
+    """Texts as bags of n-grams."""
+
+    ngrams: tuple[Annotated[int, Field(ge=1, le=10)], Annotated[int, Field(ge=1, le=10)]] = (1, 1)
+    """The fewest and the most words in a row that are taken together."""
+    lower: bool = True
+    """Whether words that differ in case only are the same."""
+    vocabulary: Computed = Computed(top_k=10_000)
+    """Which n-grams are known."""
+    tf_idf: bool = False
+    """Whether an n-gram weighs what it tells: its share of the text, by the logarithm of how few texts have it."""
+
+    @field_validator("ngrams")
+    @classmethod
+    def _ascending(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if value[0] > value[1]:
+            raise ValueError(f"the first is the fewer, such as [1, 2]; got [{value[0]}, {value[1]}]")
+        return value
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Bag:
+        if self.tf_idf and self.vocabulary.top_k is None:
+            raise ValueError("tf_idf counts texts for each n-gram, so say how many there are at most: vocabulary.top_k")
+        return self
+
+
+class TextFeature(Categories):
+    """A text in UTF-8."""
+
+    kind: Literal["text"]
+    bag: Bag | None = None
+    """How it is taken apart into words. Where this is absent, a hub module takes the text as it is."""
+    encode: Encode = "multi_hot"
+    """How the model takes in the bag, as for every category."""
+
+    def transform(self, name: str, read: Read) -> dict[str, Values]:
+        """The text, string [batch], empty where it is missing; or the bag's n-grams and weights."""
+        return super().transform(name, read) if self.bag else {name: self._text(name, read)}
+
+    def inputs(self, name: str) -> dict[str, tf.TypeSpec]:
+        """The same."""
+        return super().inputs(name) if self.bag else {name: tf.TensorSpec([None], tf.string)}
+
+    @property
+    def is_taken_in(self) -> bool:
+        """The bag is."""
+        return self.bag is not None and super().is_taken_in
+
+    def ids(self, name: str, read: Read) -> tf.SparseTensor:
+        """The positions of the n-grams in the vocabulary; what is not known is left out."""
+        bag = self.bag or Bag()
+        text = self._text(name, read)
+        words = tf.strings.split(tf.strings.lower(text, encoding="utf-8") if bag.lower else text).to_sparse()
+        ids = computed_ids(tft.ngrams(words, bag.ngrams, " "), name, bag.vocabulary)
+        return tf.sparse.retain(ids, ids.values >= 0)
+
+    @property
+    def is_weighted(self) -> bool:
+        """With tf-idf."""
+        return self.bag is not None and self.bag.tf_idf
+
+    def weighted(self, name: str, read: Read) -> tuple[tf.SparseTensor, tf.SparseTensor]:
+        """Each n-gram once, and `tft.tfidf` of it."""
+        return tft.tfidf(self.ids(name, read), (self.bag or Bag()).vocabulary.top_k)
+
+    def size(self, name: str, transform: tft.TFTransformOutput) -> int:
+        """The n-grams that are known."""
+        return transform.vocabulary_size_by_name(vocabulary_name(name))
+
+    def _text(self, name: str, read: Read) -> tf.Tensor:
+        (column,) = self.reads(name)
+        texts = read(column)
+        count = texts.dense_shape[0]
+        first = tf.sparse.slice(texts, [0, 0], tf.stack([count, 1]))
+        return tf.sparse.to_dense(tf.SparseTensor(first.indices, first.values, tf.stack([count, 1])), "")[:, 0]

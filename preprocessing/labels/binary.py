@@ -1,0 +1,63 @@
+"""Label `binary`: whether something holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from preprocessing.expression import columns_in, evaluate
+from preprocessing.kinds.kind import Read
+from preprocessing.labels.label import LabelKind, values_of
+from preprocessing.lazy import tf, tft
+
+
+def _readable(expression: str) -> str:
+    columns_in(expression)
+    return expression
+
+
+class BinaryLabel(LabelKind):
+    """One of two classes, by a number or by a comparison of several."""
+
+    kind: Literal["binary"]
+    column: str | None = Field(default=None, alias="from", min_length=1, examples=["clicked"])
+    """The column that holds a number."""
+    threshold: float = 0.5
+    """The number above which a record is of the second class."""
+    where: Annotated[str, AfterValidator(_readable)] | None = Field(default=None, examples=["tips > 0.2 * fare"])
+    """Instead of a column, a comparison of columns that holds for the second class: numbers, names of columns, + - * /
+    and brackets on both sides of <, <=, >, >=, == or !=."""
+    classes: tuple[str, str] = ("no", "yes")
+    """The names of the two classes; the second is the one that the score is of."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> BinaryLabel:
+        if (self.column is None) == (self.where is None):
+            raise ValueError("give the column that holds a number (`from`), or a comparison (`where`); one of the two")
+        if self.where is not None and "threshold" in self.model_fields_set:
+            raise ValueError("a threshold is for a column; a comparison says its own")
+        if self.classes[0] == self.classes[1]:
+            raise ValueError("the two classes have different names")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column, or those that are compared."""
+        return (self.column,) if self.column else tuple(columns_in(self.where or ""))
+
+    def index(self, read: Read) -> tf.Tensor:
+        """1 where it holds, 0 elsewhere."""
+        if self.column:
+            holds = tf.cast(values_of(read, self.column), tf.float32) > self.threshold
+        else:
+            holds = evaluate(self.where or "", lambda column: tf.cast(values_of(read, column), tf.float32))
+        return tf.cast(holds, tf.int64)
+
+    def names(self, read: Read) -> tf.Tensor:
+        """The class that it is."""
+        return tf.gather(tf.constant(list(self.classes)), self.index(read))
+
+    def class_names(self, transform: tft.TFTransformOutput) -> list[str]:
+        """The two."""
+        return list(self.classes)

@@ -1,0 +1,68 @@
+"""Label `class`: one of some classes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from preprocessing.kinds.categorical import as_words
+from preprocessing.kinds.kind import Read
+from preprocessing.labels.label import VOCABULARY, LabelKind, values_of
+from preprocessing.lazy import tf, tft
+
+
+class ClassLabel(LabelKind):
+    """One class per record: an integer or a string."""
+
+    kind: Literal["class"]
+    column: str = Field(alias="from", min_length=1, examples=["label"])
+    """The column that holds the label."""
+    classes: tuple[str, ...] | None = Field(default=None, min_length=2, examples=[["cat", "dog"]])
+    """The names of the classes. A string column holds these names, an integer column their positions, from 0. Where
+    this is absent, the classes are the values found in the training split, most frequent first."""
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        repeated = sorted({name for name in value or () if (value or ()).count(name) > 1})
+        if repeated:
+            raise ValueError(f"each class is named once; repeated: {', '.join(repeated)}")
+        return value
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The one column."""
+        return (self.column,)
+
+    @property
+    def are_known(self) -> bool:
+        """Where they are given: ingestion has held every record to them."""
+        return self.classes is not None
+
+    def index(self, read: Read) -> tf.Tensor:
+        """The position of the class; -1 where it is not known.
+
+        Without `classes`, it is the rank of the value by frequency over the training split.
+        """
+        values = values_of(read, self.column)
+        if self.classes is None:
+            return tft.compute_and_apply_vocabulary(values, vocab_filename=VOCABULARY, num_oov_buckets=0)
+        if values.dtype != tf.string:
+            return tf.cast(values, tf.int64)
+        positions = tf.range(len(self.classes), dtype=tf.int64)
+        table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(list(self.classes), positions), -1)
+        return table.lookup(values)
+
+    def names(self, read: Read) -> tf.Tensor:
+        """The class, or the value where `classes` does not name it."""
+        values = values_of(read, self.column)
+        if values.dtype != tf.string and self.classes:
+            return tf.gather(tf.constant(list(self.classes)), values)
+        return as_words(values)
+
+    def class_names(self, transform: tft.TFTransformOutput) -> list[str]:
+        """Those that are given, or those that were found."""
+        if self.classes is not None:
+            return list(self.classes)
+        return [name.decode() for name in transform.vocabulary_by_name(VOCABULARY)]

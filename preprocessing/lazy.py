@@ -1,0 +1,23 @@
+"""TensorFlow and TF Transform, imported at their first use: a pipeline file is read and checked without them."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+
+class _Module:
+    """Stands for a module until something of it is asked for."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(import_module(self._name), attribute)
+
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tensorflow_transform as tft
+else:
+    tf, tft = _Module("tensorflow"), _Module("tensorflow_transform")
+
+__all__ = ["tf", "tft"]
