@@ -11,17 +11,21 @@ from pathlib import Path
 DATA = Path(__file__).parent / "data"
 
 
-def main() -> None:
-    """Copies the files; those that are there already stay."""
+def files() -> list[Path]:
+    """The files that TFX brings, GZIP."""
     tfx = find_spec("tfx")
     assert tfx is not None and tfx.origin is not None, "TFX is not installed; run `make setup`"
     source = Path(tfx.origin).parent / "components" / "testdata" / "csv_example_gen"
+    return sorted(file for split in ("Split-train", "Split-eval") for file in (source / split).iterdir())
+
+
+def main() -> None:
+    """Copies the files; those that are there already stay."""
     DATA.mkdir(exist_ok=True)
-    for split in ("Split-train", "Split-eval"):
-        for file in sorted((source / split).iterdir()):
-            target = DATA / f"{split.removeprefix('Split-')}-{file.name.removesuffix('.gz')}.tfrecord.gz"
-            if not target.exists():
-                shutil.copyfile(file, target)
+    for file in files():
+        target = DATA / f"{file.parent.name.removeprefix('Split-')}-{file.name.removesuffix('.gz')}.tfrecord.gz"
+        if not target.exists():
+            shutil.copyfile(file, target)
     print(f"{DATA}: {len(list(DATA.iterdir()))} files")
 
 
