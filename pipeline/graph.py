@@ -2,12 +2,10 @@
 
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.schema_gen.component import SchemaGen
-from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
-from components.code import code_digest
 from components.curated_schema.component import CuratedSchema
 from components.data_gate.component import DataGate
 from components.embedder.component import Embedder
@@ -18,10 +16,9 @@ from components.pin.pins import Pins
 from components.pusher.component import Pusher
 from components.statistics_gen.component import StatisticsGen
 from components.trainer.component import Trainer
+from components.transform.component import Transform
 from pipeline.config import PipelineFile
 from pipeline.places import Places
-from preprocessing import transform
-from preprocessing.transform import TransformConfig
 
 
 def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
@@ -51,15 +48,7 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
     validator = ExampleValidator(statistics=statistics, schema=schema)
     gate = DataGate(validator.outputs["anomalies"], schema, file.evaluation, file.features)
 
-    transform_config = TransformConfig(features=file.features, label=file.label, code=code_digest(transform.__name__))
-    transform_step = Transform(
-        examples=examples,
-        schema=schema,
-        preprocessing_fn=f"{transform.__name__}.preprocessing_fn",
-        custom_config=transform_config.to_custom_config(),
-        materialize=False,
-        disable_statistics=True,
-    )
+    transform_step = Transform(examples, schema, file.features, file.label, str(places.store))
     transform_step.add_upstream_node(gate)
 
     embedder = Embedder(

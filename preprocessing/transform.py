@@ -7,13 +7,18 @@ from typing import Any
 
 import tensorflow as tf
 
+from preprocessing.analysis import Analysis, Answers, InBeam, Known
 from preprocessing.columns import present
 from preprocessing.config import Features, Label, refers_to_feature
-from preprocessing.kinds.kind import Categories, Read, Values
+from preprocessing.kinds.kind import Read, Values
 from preprocessing.section import Section
 
 LABEL = "label.index"
 """The name of the transformed label, which no feature can have: the number of its class, int64."""
+
+
+ANSWERS = "answers"
+"""Under what `custom_config` has the `Answers` where they are known; where it has none, TF Transform computes them."""
 
 
 class TransformConfig(Section):
@@ -39,28 +44,29 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     Returns:
         By name, what each feature's `transform` gives. Under `LABEL`, the class of each record, int64 [batch].
     """
-    config = TransformConfig.model_validate(custom_config)
-    return transformed(config.features, inputs) | {LABEL: config.label.index(lambda column: present(inputs[column]))}
+    config = TransformConfig.model_validate({k: v for k, v in custom_config.items() if k != ANSWERS})
+    answers = custom_config.get(ANSWERS)
+    analysis = Known(Answers.model_validate(answers)) if answers is not None else InBeam()
+    return everything(config.features, config.label, inputs, analysis)
 
 
-def transformed(features: Features, inputs: Mapping[str, Any]) -> dict[str, Values]:
+def everything(features: Features, label: Label, inputs: Mapping[str, Any], analysis: Analysis) -> dict[str, Values]:
+    """What `preprocessing_fn` gives, with what is asked of the whole training split answered by `analysis`."""
+    read = Read(lambda column: present(inputs[column]), analysis)
+    return transformed(features, inputs, analysis) | {LABEL: label.index(read)}
+
+
+def transformed(features: Features, inputs: Mapping[str, Any], analysis: Analysis) -> dict[str, Values]:
     """By name, what each feature's `transform` gives; inputs as for `preprocessing_fn`."""
     outputs: dict[str, Values] = {}
 
     @cache  # a feature that several others are made from is made once
     def make(name: str) -> dict[str, Values]:
-        return features[name].transform(name, _reader(name, features, inputs, make))
+        return features[name].transform(name, Read(lambda what: read(name, what), analysis))
+
+    def read(name: str, what: str) -> tf.SparseTensor:
+        return make(what)[what] if what != name and refers_to_feature(what, features) else present(inputs[what])
 
     for name in features:
         outputs |= make(name)
     return outputs
-
-
-def _reader(name: str, features: Features, inputs: Mapping[str, Any], make: Any) -> Read:
-    def read(what: str) -> tf.SparseTensor:
-        if what != name and refers_to_feature(what, features):
-            assert isinstance(features[what], Categories)
-            return make(what)[what]
-        return present(inputs[what])
-
-    return read

@@ -6,6 +6,7 @@ from functools import cached_property, partial
 import numpy as np
 import tensorflow as tf
 
+from preprocessing.analysis import InBeam
 from preprocessing.columns import ParsingSpec
 from preprocessing.config import Features, image_columns, images
 from preprocessing.examples import drop, encode
@@ -106,7 +107,7 @@ class Embedder:
 
         def parse(serialized: tf.Tensor) -> Tensors:
             parsed = tf.io.parse_example(serialized, spec)
-            inputs = encoded_images(self._features, parsed) | transformed(texts, parsed)
+            inputs = encoded_images(self._features, parsed) | transformed(texts, parsed, InBeam())
             return {"row": drop(serialized, pictures), "inputs": inputs}
 
         def prepare(number: tf.Tensor, record: Tensors) -> Tensors:

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from preprocessing.kinds.kind import Categories, Read
-from preprocessing.kinds.numeric import QUANTILE_ERROR
 from preprocessing.lazy import tf, tft
 
 
@@ -42,7 +41,7 @@ class BucketizedFeature(Categories):
         if self.boundaries is not None:
             boundaries = tf.constant(self.boundaries, tf.float32)
         else:
-            boundaries = tft.quantiles(values.values, self.buckets, epsilon=QUANTILE_ERROR)[0]
+            boundaries = read.analysis.quantiles(name, values.values, self.buckets or 0)
         return tf.sparse.map_values(
             lambda numbers: tf.searchsorted(boundaries, numbers, side="right", out_type=tf.int64), values
         )

@@ -128,7 +128,7 @@ class CategoricalFeature(Categories):
             return tf.sparse.map_values(lambda texts: tf.strings.to_hash_bucket_fast(texts, self.hash_buckets), words)
         if self.vocabulary == "computed" or isinstance(self.vocabulary, Computed):
             limits = self.vocabulary if isinstance(self.vocabulary, Computed) else Computed()
-            return computed_ids(words, name, limits, self.oov_buckets)
+            return computed_ids(words, name, limits, read, self.oov_buckets)
         return tf.sparse.map_values(self._look_up, words)
 
     def _identity(self, values: tf.Tensor) -> tf.Tensor:
@@ -156,12 +156,14 @@ def vocabulary_name(feature: str) -> str:
     return f"feature_{feature}"
 
 
-def computed_ids(words: tf.SparseTensor, name: str, limits: Computed, oov_buckets: int = 0) -> tf.SparseTensor:
+def computed_ids(
+    words: tf.SparseTensor, name: str, limits: Computed, read: Read, oov_buckets: int = 0
+) -> tf.SparseTensor:
     """The position of words, string [batch, values], in the vocabulary that is computed of them; -1 where unknown."""
-    vocabulary = tft.vocabulary(
-        words, top_k=limits.top_k, frequency_threshold=limits.min_count, vocab_filename=vocabulary_name(name)
-    )
-    return tft.apply_vocabulary(words, vocabulary, default_value=-1, num_oov_buckets=oov_buckets)
+    from preprocessing.analysis import Words
+
+    wanted = Words(top_k=limits.top_k, min_count=limits.min_count, oov_buckets=oov_buckets)
+    return read.analysis.look_up(vocabulary_name(name), words, wanted)
 
 
 def as_words(values: tf.Tensor) -> tf.Tensor:

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
 from preprocessing.lazy import tf, tft
 from preprocessing.section import Section
 
+if TYPE_CHECKING:
+    from preprocessing.analysis import Analysis
+
 Values: TypeAlias = "tf.Tensor | tf.SparseTensor"
 Layer: TypeAlias = "Callable[[Mapping[str, Values]], tf.Tensor]"
-Read: TypeAlias = "Callable[[str], tf.SparseTensor]"
+Columns: TypeAlias = "Callable[[str], tf.SparseTensor]"
 """By name, the values of a raw column or the categories of a feature, [batch, values]; what is missing is not there."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a feature can know: of the batch at hand, and of the whole training split."""
+
+    columns: Columns
+    analysis: Analysis
+
+    def __call__(self, name: str) -> tf.SparseTensor:
+        """The values of a column, or the categories of a feature."""
+        return self.columns(name)
 
 
 class Kind(Section):

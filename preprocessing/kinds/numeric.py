@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -11,8 +10,8 @@ from preprocessing.kinds.kind import Kind, Layer, Read, Values
 from preprocessing.lazy import tf, tft
 from preprocessing.section import Section
 
-QUANTILE_ERROR = 1e-4
-"""How far, in ranks, a computed quantile may be off, as a share of all values."""
+if TYPE_CHECKING:
+    from preprocessing.analysis import Analysis
 
 
 class Scale(Section):
@@ -45,8 +44,8 @@ class NumericFeature(Kind):
         (column,) = self.reads(name)
         values = _cut(tf.cast(read(column), tf.float32), self.length)
         there = tf.sparse.to_dense(tf.sparse.map_values(tf.ones_like, values))
-        filled = tf.sparse.to_dense(values) + (1.0 - there) * self._filling(values)
-        normalized = self._normalized(filled, values)
+        filled = tf.sparse.to_dense(values) + (1.0 - there) * self._filling(name, values, read.analysis)
+        normalized = self._normalized(name, filled, values, read.analysis)
         return {name: tf.concat([normalized, 1.0 - there], axis=1) if self.missing_indicator else normalized}
 
     def inputs(self, name: str) -> dict[str, tf.TypeSpec]:
@@ -57,27 +56,28 @@ class NumericFeature(Kind):
         """As it is."""
         return lambda inputs: inputs[name]
 
-    def _filling(self, values: tf.SparseTensor) -> tf.Tensor | float:
+    def _filling(self, name: str, values: tf.SparseTensor, analysis: Analysis) -> tf.Tensor | float:
         if self.missing == "mean":
-            return _known(tft.mean(values, reduce_instance_dims=False))
+            return analysis.moments(name, values, self.length).mean
         if self.missing == "median":
-            return tf.stack([_median(values, place) for place in range(self.length)])
+            medians = [
+                analysis.quantiles(f"{name}.median.{place}", _of_place(values, place), 2)
+                for place in range(self.length)
+            ]
+            return tf.concat(medians, axis=0)
         return self.missing
 
-    def _normalized(self, filled: tf.Tensor, values: tf.SparseTensor) -> tf.Tensor:
-        def over_positions(statistic: Callable[..., tf.Tensor]) -> tf.Tensor:
-            return _known(statistic(values, reduce_instance_dims=False))
-
+    def _normalized(self, name: str, filled: tf.Tensor, values: tf.SparseTensor, analysis: Analysis) -> tf.Tensor:
         if isinstance(self.normalize, Scale):
             return (filled - self.normalize.mean) / self.normalize.scale
-        if self.normalize == "z_score":
-            return (filled - over_positions(tft.mean)) / _not_zero(tf.sqrt(over_positions(tft.var)))
-        if self.normalize == "min_max":
-            least, greatest = over_positions(tft.min), over_positions(tft.max)
-            return (filled - least) / _not_zero(greatest - least)
         if self.normalize == "log1p":
             return tf.math.log1p(tf.maximum(filled, -1.0 + 1e-6))
-        return filled
+        if self.normalize == "none":
+            return filled
+        moments = analysis.moments(name, values, self.length)
+        if self.normalize == "z_score":
+            return (filled - moments.mean) / _not_zero(moments.deviation)
+        return (filled - moments.least) / _not_zero(moments.greatest - moments.least)
 
 
 def _cut(values: tf.SparseTensor, length: int) -> tf.SparseTensor:
@@ -87,16 +87,10 @@ def _cut(values: tf.SparseTensor, length: int) -> tf.SparseTensor:
     return tf.SparseTensor(cut.indices, cut.values, shape)
 
 
-def _known(statistic: tf.Tensor) -> tf.Tensor:
-    """0 for the statistic of nothing."""
-    return tf.where(tf.math.is_finite(statistic), statistic, 0.0)
-
-
 def _not_zero(scale: tf.Tensor) -> tf.Tensor:
     """What is the same everywhere is not scaled."""
     return tf.where(scale > 0, scale, 1.0)
 
 
-def _median(values: tf.SparseTensor, place: int) -> tf.Tensor:
-    of_place = tf.boolean_mask(values.values, values.indices[:, 1] == place)
-    return tft.quantiles(of_place, 2, epsilon=QUANTILE_ERROR)[0, 0]
+def _of_place(values: tf.SparseTensor, place: int) -> tf.Tensor:
+    return tf.boolean_mask(values.values, values.indices[:, 1] == place)

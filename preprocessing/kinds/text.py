@@ -65,7 +65,7 @@ class TextFeature(Categories):
         bag = self.bag or Bag()
         text = self._text(name, read)
         words = tf.strings.split(tf.strings.lower(text, encoding="utf-8") if bag.lower else text).to_sparse()
-        ids = computed_ids(tft.ngrams(words, bag.ngrams, " "), name, bag.vocabulary)
+        ids = computed_ids(tft.ngrams(words, bag.ngrams, " "), name, bag.vocabulary, read)
         return tf.sparse.retain(ids, ids.values >= 0)
 
     @property

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from preprocessing.expression import columns_in, evaluate
-from preprocessing.kinds.kind import Read
+from preprocessing.kinds.kind import Columns
 from preprocessing.labels.label import LabelKind, values_of
 from preprocessing.lazy import tf, tft
 
@@ -46,7 +46,7 @@ class BinaryLabel(LabelKind):
         """The column, or those that are compared."""
         return (self.column,) if self.column else tuple(columns_in(self.where or ""))
 
-    def index(self, read: Read) -> tf.Tensor:
+    def index(self, read: Columns) -> tf.Tensor:
         """1 where it holds, 0 elsewhere."""
         if self.column:
             holds = tf.cast(values_of(read, self.column), tf.float32) > (
@@ -56,7 +56,7 @@ class BinaryLabel(LabelKind):
             holds = evaluate(self.where or "", lambda column: tf.cast(values_of(read, column), tf.float32))
         return tf.cast(holds, tf.int64)
 
-    def names(self, read: Read) -> tf.Tensor:
+    def names(self, read: Columns) -> tf.Tensor:
         """The class that it is."""
         return tf.gather(tf.constant(list(self.classes)), self.index(read))
 

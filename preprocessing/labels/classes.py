@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from preprocessing.kinds.categorical import as_words
-from preprocessing.kinds.kind import Read
+from preprocessing.kinds.kind import Columns, Read
 from preprocessing.labels.label import VOCABULARY, LabelKind, values_of
 from preprocessing.lazy import tf, tft
 
@@ -47,14 +47,17 @@ class ClassLabel(LabelKind):
         """
         values = values_of(read, self.column)
         if self.classes is None:
-            return tft.compute_and_apply_vocabulary(values, vocab_filename=VOCABULARY, num_oov_buckets=0)
+            from preprocessing.analysis import Words
+
+            words = tf.sparse.map_values(as_words, read(self.column))
+            return read.analysis.look_up(VOCABULARY, words, Words()).values
         if values.dtype != tf.string:
             return tf.cast(values, tf.int64)
         positions = tf.range(len(self.classes), dtype=tf.int64)
         table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(list(self.classes), positions), -1)
         return table.lookup(values)
 
-    def names(self, read: Read) -> tf.Tensor:
+    def names(self, read: Columns) -> tf.Tensor:
         """The class, or the value where `classes` does not name it."""
         values = values_of(read, self.column)
         if values.dtype != tf.string and self.classes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from preprocessing.kinds.kind import Read
+from preprocessing.kinds.kind import Columns, Read
 from preprocessing.lazy import tf, tft
 from preprocessing.section import Section
 
@@ -29,7 +29,7 @@ class LabelKind(Section):
         """The class of each record by its number, int64 [batch]; a part of `preprocessing_fn`."""
         raise NotImplementedError
 
-    def names(self, read: Read) -> tf.Tensor:
+    def names(self, read: Columns) -> tf.Tensor:
         """The class of each record by its name, string [batch]."""
         raise NotImplementedError
 
@@ -38,6 +38,6 @@ class LabelKind(Section):
         raise NotImplementedError
 
 
-def values_of(read: Read, column: str) -> tf.Tensor:
+def values_of(read: Columns, column: str) -> tf.Tensor:
     """The one value of each record, shape [batch]; ingestion has made sure that there is one."""
     return read(column).values

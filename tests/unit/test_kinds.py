@@ -15,6 +15,7 @@ import tensorflow_transform.beam as tft_beam
 from pydantic import TypeAdapter
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
+from preprocessing.analysis import InBeam
 from preprocessing.config import Features
 from preprocessing.transform import transformed
 from trainer.model import keras_inputs, taken_in
@@ -52,7 +53,7 @@ class Analysed:
         metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
         with tft_beam.Context(temp_dir=str(folder / "tmp")):
             (self.materialized, _), transform_fn = (list(rows), metadata) | tft_beam.AnalyzeAndTransformDataset(
-                lambda inputs: transformed(features, inputs)
+                lambda inputs: transformed(features, inputs, InBeam())
             )
             transform_fn | tft_beam.WriteTransformFn(str(folder / "transform"))
         self.output = tft.TFTransformOutput(str(folder / "transform"))
@@ -222,7 +223,7 @@ def test_parts_of_a_time_are_those_of_pandas(part: str, written: bool) -> None:
     features = features_of(t={"kind": "timestamp", "part": part})
     seconds = TIMES.astype("int64") // 10**9
     values = tf.constant(TIMES.strftime("%Y-%m-%dT%H:%M:%S") if written else seconds)
-    got = transformed(features, {"t": values})["t"].values.numpy()
+    got = transformed(features, {"t": values}, InBeam())["t"].values.numpy()
     of_pandas = getattr(TIMES, part).to_numpy()
     np.testing.assert_array_equal(got, of_pandas - 1 if part in ("day", "month") else of_pandas)
 

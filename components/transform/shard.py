@@ -1,0 +1,113 @@
+"""What the features ask of the whole training split, computed for one shard in a form that can be kept and merged."""
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components import storage
+from components.store import Store, key
+from preprocessing.accumulate import Accumulator, Counts, Numbers, Ranks, accumulators
+from preprocessing.analysis import Answers, Asking, MomentsOf, QuantilesOf, Question, WordsOf
+from preprocessing.columns import parsing_spec
+from preprocessing.config import image_columns, input_columns
+from preprocessing.transform import TransformConfig, everything
+from trainer.inputs import read_file
+
+_FILE = "accumulators.pickle"
+_BATCH = 1024  # records to a batch: few enough that images of some hundred kilobytes fit
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A file of the training split, and what is asked of it."""
+
+    path: str
+    digest: str
+    config: str
+    """`TransformConfig`, as JSON."""
+    schema: bytes
+    """Of the raw columns, serialized."""
+    store: str
+
+    @property
+    def key(self) -> str:
+        """Names the answers in the store."""
+        return key("analysed", self.digest, self.config, self.schema.hex())
+
+    @property
+    def is_done(self) -> bool:
+        """Whether they are there already."""
+        return Store(self.store).find(self.key) is not None
+
+
+class _Pass:
+    """What is done to each batch: traced once for all shards."""
+
+    def __init__(self, config: str, schema: bytes) -> None:
+        self._config = TransformConfig.model_validate_json(config)
+        features = self._config.features
+        columns = dict.fromkeys([*input_columns(features), *self._config.label.columns])
+        read = [column for column in columns if column not in image_columns(features)]
+        self._spec = parsing_spec(schema_pb2.Schema.FromString(schema), read)
+        self._asking = Asking()
+        traced = tf.function(self._values, [tf.TensorSpec([None], tf.string)], autograph=False)
+        self.values = traced.get_concrete_function()
+        self.questions: dict[str, Question] = self._asking.questions
+
+    def _values(self, serialized: tf.Tensor) -> dict[str, tf.Tensor | tf.SparseTensor]:
+        parsed = tf.io.parse_example(serialized, self._spec)
+        everything(self._config.features, self._config.label, parsed, self._asking)
+        return self._asking.values
+
+
+@cache
+def _pass(config: str, schema: bytes) -> _Pass:
+    return _Pass(config, schema)
+
+
+def accumulate(shard: Shard) -> None:
+    """Takes in the records of a shard, all questions in one pass, and keeps what is known then."""
+    asked = _pass(shard.config, shard.schema)
+    found = accumulators(asked.questions)
+    if found:
+        batches = read_file(tf.constant(shard.path)).batch(_BATCH).map(asked.values, tf.data.AUTOTUNE)
+        for batch in batches.prefetch(tf.data.AUTOTUNE):
+            for name, values in batch.items():
+                found[name].add(values)
+    with Store(shard.store).making(shard.key) as folder:
+        storage.write_bytes(f"{folder}/{_FILE}", pickle.dumps(found))
+
+
+def answers(shards: Sequence[Shard], folder: str) -> Answers:
+    """The answers over some shards, each of which has been accumulated.
+
+    Args:
+        shards: All of the training split.
+        folder: Where to write the vocabularies, each in a file named like its question.
+    """
+    questions = _pass(shards[0].config, shards[0].schema).questions
+    known = accumulators(questions)
+    for shard in shards:
+        for name, other in _load(shard).items():
+            known[name].merge(other)
+    found = Answers(moments={}, quantiles={}, vocabularies={})
+    for name, question in questions.items():
+        accumulator = known[name]
+        if isinstance(question, MomentsOf) and isinstance(accumulator, Numbers):
+            found.moments[name] = accumulator.answer()
+        elif isinstance(question, QuantilesOf) and isinstance(accumulator, Ranks):
+            found.quantiles[name] = accumulator.answer(question.buckets)
+        elif isinstance(question, WordsOf) and isinstance(accumulator, Counts):
+            found.vocabularies[name] = f"{folder}/{name}"
+            words = accumulator.answer(question.limits)
+            storage.write_bytes(f"{folder}/{name}", b"".join(b"%b\n" % word for word in words))
+    return found
+
+
+def _load(shard: Shard) -> dict[str, Accumulator]:
+    with storage.open_binary(f"{Store(shard.store).find(shard.key)}/{_FILE}") as file:
+        return pickle.load(file)

@@ -1,0 +1,138 @@
+"""Computes the answers to the questions of an analysis: part by part, in a form that can be kept and merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import tensorflow as tf
+from tfx_bsl import sketches
+
+from preprocessing.analysis import QUANTILE_ERROR, MomentsOf, QuantilesOf, Question, Words
+
+Positions: TypeAlias = tuple[float, ...]
+
+
+class Accumulator(Protocol):
+    """What is known so far; it can be pickled."""
+
+    def add(self, values: Any) -> None:
+        """Takes in the values of a batch: a tensor, sparse or not."""
+
+    def merge(self, other: Any) -> None:
+        """Takes in what another one of the same class knows."""
+
+
+def accumulators(questions: Mapping[str, Question]) -> dict[str, Accumulator]:
+    """An empty one for each question."""
+    return {name: _accumulator(question) for name, question in questions.items()}
+
+
+def _accumulator(question: Question) -> Accumulator:
+    if isinstance(question, MomentsOf):
+        return Numbers(question.length)
+    return Ranks() if isinstance(question, QuantilesOf) else Counts()
+
+
+class Numbers:
+    """Count, mean, sum of squared deviations, least and greatest, each by position."""
+
+    def __init__(self, length: int) -> None:
+        """Nothing is known yet."""
+        self.count: np.ndarray = np.zeros(length)
+        self.mean: np.ndarray = np.zeros(length)
+        self.squares: np.ndarray = np.zeros(length)
+        self.least, self.greatest = np.full(length, np.inf), np.full(length, -np.inf)
+
+    def add(self, values: tf.SparseTensor) -> None:
+        """Takes in float32 [batch, length]."""
+        places, numbers = values.indices[:, 1].numpy(), values.values.numpy().astype(float)
+        batch = Numbers(len(self.count))
+        batch.count = np.bincount(places, minlength=len(self.count)).astype(float)
+        batch.mean = np.bincount(places, numbers, len(self.count)) / np.maximum(batch.count, 1)
+        batch.squares = np.bincount(places, (numbers - batch.mean[places]) ** 2, len(self.count))
+        np.minimum.at(batch.least, places, numbers)
+        np.maximum.at(batch.greatest, places, numbers)
+        self.merge(batch)
+
+    def merge(self, other: Numbers) -> None:
+        """Combines the moments of two sets (Chan, Golub and LeVeque 1979, Updating Formulae, eq. 1.5)."""
+        count = np.maximum(self.count + other.count, 1)
+        apart = other.mean - self.mean
+        self.squares += other.squares + apart**2 * self.count * other.count / count
+        self.mean += apart * other.count / count
+        self.count += other.count
+        self.least, self.greatest = np.minimum(self.least, other.least), np.maximum(self.greatest, other.greatest)
+
+    def answer(self) -> tuple[Positions, Positions, Positions, Positions]:
+        """Mean, standard deviation, least and greatest by position; 0 where there was no number."""
+        there = self.count > 0
+        deviation = np.sqrt(self.squares / np.maximum(self.count, 1))
+        mean, deviation, least, greatest = (
+            tuple(np.where(there, values, 0.0).tolist()) for values in (self.mean, deviation, self.least, self.greatest)
+        )
+        return mean, deviation, least, greatest
+
+
+class Ranks:
+    """A sketch of the order of numbers, the one that TF Transform takes its quantiles from."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._sketch = sketches.QuantilesSketch(QUANTILE_ERROR, 1 << 32, 1)
+        self._empty = True
+
+    def add(self, values: tf.Tensor) -> None:
+        """Takes in float32 [n]."""
+        if len(values):
+            self._sketch.AddValues(pa.array(values.numpy().astype(float)))
+            self._empty = False
+
+    def merge(self, other: Ranks) -> None:
+        """Combines two sketches."""
+        self._sketch.Merge(other._sketch)
+        self._empty &= other._empty
+
+    def answer(self, buckets: int) -> tuple[float, ...]:
+        """The boundaries between so many buckets; all 0 where there was no number."""
+        if self._empty:
+            return (0.0,) * (buckets - 1)
+        # From the least number to the greatest one, both included.
+        return tuple(self._sketch.GetQuantiles(buckets).to_pylist()[0])[1:-1]
+
+
+class Counts:
+    """How often each word occurs."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self.table = pa.table({"word": pa.array([], pa.binary()), "count": pa.array([], pa.int64())})
+
+    def add(self, values: tf.Tensor) -> None:
+        """Takes in strings, [n]."""
+        counted = pc.value_counts(pa.array(values.numpy(), pa.binary()))
+        columns = {"word": counted.field("values"), "count": counted.field("counts")}
+        self._add(pa.table(columns))
+
+    def merge(self, other: Counts) -> None:
+        """Adds the counts up."""
+        self._add(other.table)
+
+    def answer(self, limits: Words) -> list[bytes]:
+        """The words, most frequent first; of equally frequent ones the last in order first.
+
+        Words that are empty or have a line break are left out, as they cannot stand in a file of words.
+        """
+        fit = pc.invert(pc.match_substring_regex(self.table["word"], r"^$|[\r\n]"))
+        table = self.table.filter(fit)
+        if limits.min_count is not None:
+            table = table.filter(pc.greater_equal(table["count"], limits.min_count))
+        words = table.sort_by([("count", "descending"), ("word", "descending")])["word"]
+        return words[: limits.top_k].to_pylist()
+
+    def _add(self, table: pa.Table) -> None:
+        together = pa.concat_tables([self.table, table]).group_by("word").aggregate([("count", "sum")])
+        self.table = pa.table({"word": together["word"], "count": together["count_sum"]})

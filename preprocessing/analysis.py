@@ -1,0 +1,165 @@
+"""What the kinds of feature ask of the whole training split, and three that answer.
+
+A kind asks while its graph is made, and goes on with the answer. It is asked twice: once by `Asking`, which takes down
+what is to be computed of which values, so that all of it is computed in one pass; and then with `Known` answers, which
+become constants and tables of the transform graph. `InBeam` leaves the computing to TF Transform's own analyzers.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from preprocessing.section import Section
+
+QUANTILE_ERROR = 1e-4
+"""How far, in ranks, a computed quantile may be off, as a share of all values."""
+
+
+class Words(Section):
+    """What makes a vocabulary."""
+
+    top_k: int | None = None
+    """The most frequent ones alone, so many."""
+    min_count: int | None = None
+    """None that is rarer."""
+    oov_buckets: int = 0
+    """Categories behind the vocabulary that share the other words, by their hash."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Statistics of numbers by position, each float32 [length]."""
+
+    mean: tf.Tensor
+    deviation: tf.Tensor
+    least: tf.Tensor
+    greatest: tf.Tensor
+
+
+class Analysis(Protocol):
+    """Answers about the training split. Each question has a name of its own."""
+
+    def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
+        """Of float32 [batch, length]; of what is not there nothing counts, and all is 0 where nothing is."""
+
+    def quantiles(self, name: str, values: tf.Tensor, buckets: int) -> tf.Tensor:
+        """The boundaries, float32 [buckets - 1], between buckets of equally many of some numbers, float32 [n]."""
+
+    def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
+        """The position of words, string [batch, values], among the most frequent ones, int64; -1 where unknown.
+
+        Of equally frequent words the last in order comes first, as in `tft.vocabulary`.
+        """
+
+
+class InBeam:
+    """Has TF Transform compute the answers."""
+
+    def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
+        """As asked."""
+        analyzers = tft.mean, tft.var, tft.min, tft.max
+        mean, variance, least, greatest = (_finite(each(values, reduce_instance_dims=False)) for each in analyzers)
+        return Moments(mean, tf.sqrt(variance), least, greatest)
+
+    def quantiles(self, name: str, values: tf.Tensor, buckets: int) -> tf.Tensor:
+        """As asked."""
+        return tft.quantiles(values, buckets, epsilon=QUANTILE_ERROR)[0]
+
+    def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
+        """As asked."""
+        vocabulary = tft.vocabulary(
+            words, top_k=limits.top_k, frequency_threshold=limits.min_count, vocab_filename=name
+        )
+        return tft.apply_vocabulary(words, vocabulary, default_value=-1, num_oov_buckets=limits.oov_buckets)
+
+
+def _finite(statistic: tf.Tensor) -> tf.Tensor:
+    return tf.where(tf.math.is_finite(statistic), statistic, 0.0)
+
+
+@dataclass(frozen=True)
+class MomentsOf:
+    """A question for moments."""
+
+    length: int
+
+
+@dataclass(frozen=True)
+class QuantilesOf:
+    """A question for quantiles."""
+
+    buckets: int
+
+
+@dataclass(frozen=True)
+class WordsOf:
+    """A question for a vocabulary."""
+
+    limits: Words
+
+
+Question = MomentsOf | QuantilesOf | WordsOf
+
+
+class Asking:
+    """Takes down the questions, and gives answers that are of use for nothing but their shapes."""
+
+    def __init__(self) -> None:
+        """Nothing is asked yet."""
+        self.questions: dict[str, Question] = {}
+        self.values: dict[str, tf.Tensor | tf.SparseTensor] = {}
+        """What each question is about, of the batch at hand."""
+
+    def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
+        """Zeros."""
+        self._ask(name, MomentsOf(length), values)
+        zeros = tf.zeros([length])
+        return Moments(zeros, zeros, zeros, zeros)
+
+    def quantiles(self, name: str, values: tf.Tensor, buckets: int) -> tf.Tensor:
+        """Zeros."""
+        self._ask(name, QuantilesOf(buckets), values)
+        return tf.zeros([buckets - 1])
+
+    def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
+        """Zeros."""
+        self._ask(name, WordsOf(limits), words.values)
+        return tf.sparse.map_values(lambda texts: tf.zeros_like(texts, tf.int64), words)
+
+    def _ask(self, name: str, question: Question, values: tf.Tensor | tf.SparseTensor) -> None:
+        self.questions[name] = question
+        self.values[name] = values
+
+
+class Answers(Section):
+    """What was computed, by the names of the questions."""
+
+    moments: dict[str, tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...], tuple[float, ...]]]
+    """Mean, standard deviation, least and greatest by position."""
+    quantiles: dict[str, tuple[float, ...]]
+    vocabularies: dict[str, str]
+    """The file that holds each, a word to a line."""
+
+
+class Known:
+    """Gives answers that are known."""
+
+    def __init__(self, answers: Answers) -> None:
+        """Takes the answers."""
+        self._answers = answers
+
+    def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
+        """As constants."""
+        return Moments(*(tf.constant(each, tf.float32) for each in self._answers.moments[name]))
+
+    def quantiles(self, name: str, values: tf.Tensor, buckets: int) -> tf.Tensor:
+        """As a constant."""
+        return tf.constant(self._answers.quantiles[name], tf.float32)
+
+    def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
+        """By a table that comes with the graph."""
+        file = self._answers.vocabularies[name]
+        tft.annotate_asset(name, file.rpartition("/")[2])
+        return tft.apply_vocabulary(words, file, default_value=-1, num_oov_buckets=limits.oov_buckets)
