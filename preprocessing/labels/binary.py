@@ -49,7 +49,9 @@ class BinaryLabel(LabelKind):
     def index(self, read: Read) -> tf.Tensor:
         """1 where it holds, 0 elsewhere."""
         if self.column:
-            holds = tf.cast(values_of(read, self.column), tf.float32) > (0.5 if self.threshold is None else self.threshold)
+            holds = tf.cast(values_of(read, self.column), tf.float32) > (
+                0.5 if self.threshold is None else self.threshold
+            )
         else:
             holds = evaluate(self.where or "", lambda column: tf.cast(values_of(read, column), tf.float32))
         return tf.cast(holds, tf.int64)

@@ -274,7 +274,7 @@ def test_a_mistake_in_a_feature_is_said_once_and_where_it_stands(
         (
             "{kind: bucketized, from: a, buckets: 3}\n  a: {kind: bucketized, from: b, buckets: 3}\n"
             "  b: {kind: bucketized, from: extra, buckets: 3}",
-            "'extra' is made from 'a', which is made from 'extra'; 'a' is made from 'b', which is made from 'a'; 'b' is",
+            "'extra' is made from 'a', which is made from 'extra'; 'a' is made from 'b', which is made from 'a'; 'b'",
         ),
         ("{kind: image, size: [8, 8]}", "no hub module takes the image 'extra'; name it in the inputs of one"),
         ("{kind: text}", "no hub module takes the text 'extra'; name it in the inputs of one"),
