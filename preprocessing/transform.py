@@ -12,9 +12,6 @@ from preprocessing.config import Features, Label, refers_to_feature
 from preprocessing.kinds.kind import Categories, Read, Values
 from preprocessing.section import Section
 
-LABEL = "label.index"
-"""The name of the transformed label, which no feature can have: the number of its class, int64."""
-
 
 class TransformConfig(Section):
     """What the transform graph depends on."""
@@ -37,10 +34,10 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
         custom_config: `TransformConfig.to_custom_config()`.
 
     Returns:
-        By name, what each feature's `transform` gives. Under `LABEL`, the class of each record, int64 [batch].
+        By name, what each feature's `transform` gives, and the label's.
     """
     config = TransformConfig.model_validate(custom_config)
-    return transformed(config.features, inputs) | {LABEL: config.label.index(lambda column: present(inputs[column]))}
+    return transformed(config.features, inputs) | config.label.transform(lambda column: present(inputs[column]))
 
 
 def transformed(features: Features, inputs: Mapping[str, Any]) -> dict[str, Values]:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preprocessing.columns import one_each
-from preprocessing.transform import LABEL
+from preprocessing.labels.label import LABEL
 from tests import make
 from trainer import inputs, machine
 from trainer.augment import augmented
