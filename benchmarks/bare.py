@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_hub as hub
 
+from benchmarks.harness import newest
 from components.config import HashSplit
 from components.records import compression_of
 from pipeline.config import PipelineFile
@@ -83,8 +84,8 @@ _EVALUATED = 256
 
 def split_files(root: str, split: str) -> list[str]:
     """The files of a split that ExampleGen wrote in a root."""
-    newest = max(Path(root, "artifacts", "ExampleGen", "examples").iterdir(), key=lambda folder: int(folder.name))
-    return sorted(map(str, (newest / f"Split-{split}").iterdir()))
+    examples = newest(root, "ExampleGen", "examples")
+    return sorted(map(str, (examples / f"Split-{split}").iterdir()))
 
 
 def _decoded(

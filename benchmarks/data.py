@@ -57,6 +57,26 @@ def small_records(folder: str, count: int, shards: int) -> None:
     _write(Path(folder), records(), count, shards)
 
 
+def taxi(folder: str, times: int) -> None:
+    """Writes the 15,000 taxi trips that TFX brings as plain TFRecords, several times over.
+
+    Args:
+        folder: Where to write `*.tfrecord`.
+        times: How often each trip is there; each time with a `copy` of its own, so that no two records are alike.
+    """
+    from examples.taxi.make_data import files
+
+    records = [record.numpy() for record in tf.data.TFRecordDataset(list(map(str, files())), "GZIP")]
+
+    def copies() -> Iterator[bytes]:
+        for copy in range(times):
+            column = tf.train.Feature(int64_list=tf.train.Int64List(value=[copy]))
+            mark = tf.train.Example(features=tf.train.Features(feature={"copy": column})).SerializeToString()
+            yield from (record + mark for record in records)
+
+    _write(Path(folder), copies(), len(records) * times, 8)
+
+
 def module(folder: str) -> None:
     """Saves MobileNetV2 0.35 with random weights as a hub module, in the form of those on TensorFlow Hub.
 

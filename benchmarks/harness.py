@@ -226,3 +226,8 @@ def fresh(name: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
+
+
+def newest(root: str, step: str, output: str) -> Path:
+    """The folder of the newest artifact of a step's output, in a root where a pipeline was run."""
+    return max(Path(root, "artifacts", step, output).iterdir(), key=lambda artifact: int(artifact.name))

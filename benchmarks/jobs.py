@@ -92,3 +92,45 @@ def digits(folder: Path) -> Path:
     path = folder / "digits.yaml"
     path.write_text(json.dumps(sections | {"serving": {"destination": "serving"}}, indent=1))
     return path
+
+
+def make_taxi(bench: Bench, times: int) -> Path:
+    """The folder of the taxi trips that TFX brings, several times over; made where it is not there yet."""
+    folder = WORK / "data" / f"taxi-{times}"
+    if not folder.exists():
+        bench.prepare("benchmarks.data:taxi", folder=str(folder), times=times)
+    return folder
+
+
+def taxi_example(folder: Path, data: Path) -> Path:
+    """A copy of the taxi example's pipeline file for other data, that serves its model elsewhere."""
+    file, _ = load(ROOT / "examples" / "taxi" / "pipeline.yaml")
+    sections = file.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    sections["data"]["examples"] = f"{data}/*.tfrecord"
+    path = folder / "pipeline.yaml"
+    path.write_text(json.dumps(sections | {"serving": {"destination": "serving"}}, indent=1))
+    return path
+
+
+def taxi_columns(folder: Path, data: Path) -> Path:
+    """A pipeline file with the features of TFX's own taxi example, and no others."""
+    numbers = {name: {"kind": "numeric", "normalize": "z_score"} for name in ("trip_miles", "fare", "trip_seconds")}
+    words = {
+        name: {"kind": "categorical", "vocabulary": {"top_k": 1000}, "oov_buckets": 10}
+        for name in ("payment_type", "company")
+    }
+    places = [f"{end}_{axis}" for end in ("pickup", "dropoff") for axis in ("latitude", "longitude")]
+    buckets = {name: {"kind": "bucketized", "buckets": 10} for name in places}
+    small = {"trip_start_hour": 24, "trip_start_day": 8, "trip_start_month": 13}
+    few = {name: {"kind": "categorical", "identity": size} for name, size in small.items()}
+    sections = {
+        "name": "taxi",
+        "data": {"examples": f"{data}/*.tfrecord"},
+        "features": numbers | words | buckets | few,
+        "label": {"kind": "binary", "where": "tips > 0.2 * fare"},
+        "training": {"epochs": 1},
+        "serving": {"destination": "serving"},
+    }
+    path = folder / "columns.yaml"
+    path.write_text(json.dumps(sections, indent=1))
+    return path

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -156,7 +157,9 @@ def changed(examples: tf.data.Dataset, augment: Sequence[Augmentation], seed: in
     return tf.data.Dataset.zip((seeds.batch(2), examples)).map(change, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def batches(examples: tf.data.Dataset, batch_size: int, parse: Parse, count: int | None = None) -> tf.data.Dataset:
+def batches(
+    examples: tf.data.Dataset, batch_size: int, parse: Parse, count: int | None = None, parsed_at_once: int = 1
+) -> tf.data.Dataset:
     """Batches of what the model takes, and the transformed label, made ahead of their use; the last one may be smaller.
 
     Args:
@@ -164,16 +167,36 @@ def batches(examples: tf.data.Dataset, batch_size: int, parse: Parse, count: int
         batch_size: Examples in a batch.
         parse: What is made of the rows of a batch.
         count: How many examples there are, where it is known: Keras can then run several steps in one call.
+        parsed_at_once: Where it is more than a batch, about how many rows are parsed and transformed together before
+            batches are made of them: a transform graph has many operations, which take their time for one row as well.
     """
 
-    def finish(batch: Tensors) -> tuple[Tensors, tf.Tensor]:
-        inputs, label = parse(batch.pop(ROW))
-        return batch | inputs, label
+    def finish(together: Tensors) -> tuple[Tensors, tf.Tensor]:
+        inputs, label = parse(together.pop(ROW))
+        return together | inputs, label
 
-    batched = examples.batch(batch_size, num_parallel_calls=tf.data.AUTOTUNE).map(finish, tf.data.AUTOTUNE)
+    batches_at_once = max(1, parsed_at_once // batch_size)
+    data = examples.batch(batches_at_once * batch_size).map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+    if batches_at_once > 1:
+        data = data.flat_map(partial(_in_batches, batch_size))
     if count is not None:
-        batched = batched.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
-    return batched.prefetch(tf.data.AUTOTUNE)
+        data = data.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
+    return data.prefetch(tf.data.AUTOTUNE)
+
+
+def _in_batches(size: int, inputs: Tensors, label: tf.Tensor) -> tf.data.Dataset:
+    """Batches of several batches."""
+
+    def rows_from(start: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
+        return tf.nest.map_structure(lambda values: _rows(values, start, size), (inputs, label))
+
+    return tf.data.Dataset.range(0, tf.shape(label, tf.int64)[0], size).map(rows_from)
+
+
+def _rows(values: tf.Tensor | tf.SparseTensor, start: tf.Tensor, count: int) -> tf.Tensor | tf.SparseTensor:
+    if isinstance(values, tf.SparseTensor):
+        return tf.sparse.slice(values, tf.stack([start, 0]), tf.stack([count, values.dense_shape[1]]))
+    return values[start : start + count]
 
 
 def views_drawn(data: tf.data.Dataset, names: Sequence[str], views: int, seed: int) -> tf.data.Dataset:

@@ -33,9 +33,9 @@ class Parts:
 
     backbones: Mapping[str, "Backbone"]
     """The hub modules, by name."""
-    whole: tf.keras.Model
+    whole: "TunedModel"
     """Takes what feeds the modules besides: pixels, uint8 [batch, height, width, channels], and texts [batch]."""
-    on_vectors: tf.keras.Model
+    on_vectors: "TunedModel"
     """Takes what the modules gave besides, under the `column` of each hub, float32 [batch, n]."""
 
 
@@ -78,7 +78,7 @@ def build(
     return Parts(
         backbones=backbones,
         whole=TunedModel(own | fed, raw(given), name="hubline"),
-        on_vectors=tf.keras.Model(own | vectors, raw(vectors), name="hubline_head"),
+        on_vectors=TunedModel(own | vectors, raw(vectors), name="hubline_head"),
     )
 
 
@@ -115,9 +115,17 @@ def keras_inputs(features: Features) -> Tensors:
 class TunedModel(tf.keras.Model):
     """A Keras model in which some layers have an optimizer of their own."""
 
+    layer_optimizers: Mapping[str, tf.keras.optimizers.Optimizer] = {}
+
     def tune(self, optimizers: Mapping[str, tf.keras.optimizers.Optimizer]) -> None:
         """Says which layers, by name, have which optimizer; `compile`'s has the rest. Call it before `compile`."""
         self.layer_optimizers = dict(optimizers)
+
+    def compile(self, **options: Any) -> None:
+        """As Keras does, and makes the optimizers' variables: made in the first step, they have it traced twice."""
+        super().compile(**options)
+        for each, variables in self._shares():
+            each.build(variables)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step, as Keras takes it, but that each variable goes by the optimizer that it belongs to."""
@@ -125,16 +133,18 @@ class TunedModel(tf.keras.Model):
         with tf.GradientTape() as tape:
             predictions = self(inputs, training=True)
             loss = self.compute_loss(inputs, labels, predictions)
-        variables = self.trainable_variables
-        gradients = {
-            variable.ref(): gradient
-            for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True)
-        }
-        for name, layer_optimizer in self.layer_optimizers.items():
-            own = self.get_layer(name).trainable_variables
-            layer_optimizer.apply_gradients([(gradients.pop(variable.ref()), variable) for variable in own])
-        self.optimizer.apply_gradients([(gradient, reference.deref()) for reference, gradient in gradients.items()])
+        shares = self._shares()
+        gradients = iter(tape.gradient(loss, [variable for _, variables in shares for variable in variables]))
+        for each, variables in shares:
+            each.apply_gradients([(next(gradients), variable) for variable in variables])
         return self.compute_metrics(inputs, labels, predictions, None)
+
+    def _shares(self) -> list[tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]]:
+        """Each optimizer, and the variables that belong to it."""
+        owned = [(each, self.get_layer(name).trainable_variables) for name, each in self.layer_optimizers.items()]
+        taken = {variable.ref() for _, variables in owned for variable in variables}
+        rest = [variable for variable in self.trainable_variables if variable.ref() not in taken]
+        return [*owned, (self.optimizer, rest)]
 
 
 class Backbone(tf.keras.layers.Layer):

@@ -31,7 +31,7 @@ class Task(ABC):
         """What training makes small, by the transformed label and the raw outputs."""
 
     @abstractmethod
-    def metrics(self) -> list[str | tf.keras.metrics.Metric]:
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
         """What is shown beside the loss, by the same."""
 
     @abstractmethod
@@ -74,9 +74,9 @@ class Classes(Task):
         """Cross-entropy."""
         return tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    def metrics(self) -> list[str | tf.keras.metrics.Metric]:
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
         """Accuracy."""
-        return ["accuracy"]
+        return [tf.keras.metrics.SparseCategoricalAccuracy("accuracy")]
 
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """`LABEL`, `SCORE`, `CLASSES` and `SCORES`."""
@@ -103,7 +103,7 @@ class Regression(Task):
         """The mean squared error."""
         return tf.keras.losses.MeanSquaredError()
 
-    def metrics(self) -> list[str | tf.keras.metrics.Metric]:
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
         """The root of it, and the mean absolute error."""
         return [tf.keras.metrics.RootMeanSquaredError(name="rmse"), tf.keras.metrics.MeanAbsoluteError(name="mae")]
 

@@ -27,6 +27,9 @@ _STEPS_ON_VECTORS = 32
 _UNPACKED, _ROW_BYTES = (2, 10), 1024
 """Guesses at memory: the bytes of a row for one in a file, plain or GZIP, and its bytes beside pixels."""
 
+_ROWS_AT_ONCE = 1024
+"""Rows without images that are parsed and transformed together."""
+
 _MIXED = 16
 """Batches of kept images among which each epoch shuffles anew what was kept in an order shuffled already."""
 
@@ -149,7 +152,8 @@ def _batches(job: Job, transform: Callable, split: Split, scratch: str, phase: P
     parse = inputs.parsing(spec, transform, features, columns)
     read = _rows if phase.on_vectors else _pictures
     examples = read(job, transform, split, scratch, phase)
-    data = inputs.batches(examples, job.training.batch_size, parse, _count_known(job, transform, split))
+    count = _count_known(job, transform, split)
+    data = inputs.batches(examples, job.training.batch_size, parse, count, _ROWS_AT_ONCE if phase.on_vectors else 1)
     return inputs.views_drawn(data, columns, views, job.training.seed) if columns else data
 
 

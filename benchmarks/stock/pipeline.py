@@ -107,7 +107,7 @@ def create_pipeline(file: PipelineFile, root: Path, serving: Path, records: int)
         evaluator,
         pusher,
     ]
-    return _pipeline(file.name, root, components)
+    return pipeline(file.name, root, components)
 
 
 def evaluation_pipeline(file: PipelineFile, root: Path, examples: Path, model: Path) -> tfx.dsl.Pipeline:
@@ -134,10 +134,11 @@ def evaluation_pipeline(file: PipelineFile, root: Path, examples: Path, model: P
         baseline_model=imported_model.outputs["result"],
         eval_config=eval_config(file, prediction_key="scores"),
     )
-    return _pipeline(file.name, root, [imported_examples, imported_model, evaluator])
+    return pipeline(file.name, root, [imported_examples, imported_model, evaluator])
 
 
-def _pipeline(name: str, root: Path, components: list[Any]) -> tfx.dsl.Pipeline:
+def pipeline(name: str, root: Path, components: list[Any]) -> tfx.dsl.Pipeline:
+    """A pipeline of components, as the templates have it."""
     return tfx.dsl.Pipeline(
         pipeline_name=name,
         pipeline_root=str(root / "artifacts"),

@@ -9,7 +9,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx import v1 as tfx
 from tfx.orchestration.portable import launcher
 
-from benchmarks.harness import StepWatch
+from benchmarks.harness import StepWatch, newest
 from benchmarks.stock.pipeline import create_pipeline, evaluation_pipeline
 from pipeline.load import load
 
@@ -33,25 +33,18 @@ def run(file: str, root: str, records: int, until: str | None = None, mended: bo
 
         leave_libraries_alone()
     config, _ = load(Path(file))
-    return _run(create_pipeline(config, Path(root), Path(root) / "serving", records), until)
+    return run_pipeline(create_pipeline(config, Path(root), Path(root) / "serving", records), until)
 
 
 def evaluate(file: str, root: str, trained: str) -> dict[str, Any]:
     """Runs the stock Evaluator alone, on what a run of Hubline left in the root `trained`."""
     config, _ = load(Path(file))
-    examples, model = (
-        newest(Path(trained, "artifacts", step, key))
-        for step, key in (("ExampleGen", "examples"), ("Trainer", "model"))
-    )
-    return _run(evaluation_pipeline(config, Path(root), examples, model))
+    examples, model = newest(trained, "ExampleGen", "examples"), newest(trained, "Trainer", "model")
+    return run_pipeline(evaluation_pipeline(config, Path(root), examples, model))
 
 
-def newest(folder: Path) -> Path:
-    """The newest artifact of a step's output."""
-    return max(folder.iterdir(), key=lambda artifact: int(artifact.name))
-
-
-def _run(pipeline: tfx.dsl.Pipeline, until: str | None = None) -> dict[str, Any]:
+def run_pipeline(pipeline: tfx.dsl.Pipeline, until: str | None = None) -> dict[str, Any]:
+    """Runs a pipeline, or as far as the step `until`, and takes down its steps."""
     steps = StepWatch()
     do = launcher.Launcher.launch
 

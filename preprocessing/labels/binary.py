@@ -23,8 +23,8 @@ class BinaryLabel(ClassesKind):
     kind: Literal["binary"]
     column: str | None = Field(default=None, alias="from", min_length=1, examples=["clicked"])
     """The column that holds a number."""
-    threshold: float = 0.5
-    """The number above which a record is of the second class."""
+    threshold: float | None = None
+    """The number above which a record is of the second class; 0.5 where this is absent."""
     where: Annotated[str, AfterValidator(_readable)] | None = Field(default=None, examples=["tips > 0.2 * fare"])
     """Instead of a column, a comparison of columns that holds for the second class: numbers, names of columns, + - * /
     and brackets on both sides of <, <=, >, >=, == or !=."""
@@ -35,7 +35,7 @@ class BinaryLabel(ClassesKind):
     def _one_way(self) -> BinaryLabel:
         if (self.column is None) == (self.where is None):
             raise ValueError("give the column that holds a number (`from`), or a comparison (`where`); one of the two")
-        if self.where is not None and "threshold" in self.model_fields_set:
+        if self.where is not None and self.threshold is not None:
             raise ValueError("a threshold is for a column; a comparison says its own")
         if self.classes[0] == self.classes[1]:
             raise ValueError("the two classes have different names")
@@ -49,7 +49,9 @@ class BinaryLabel(ClassesKind):
     def index(self, read: Read) -> tf.Tensor:
         """1 where it holds, 0 elsewhere."""
         if self.column:
-            holds = tf.cast(values_of(read, self.column), tf.float32) > self.threshold
+            holds = tf.cast(values_of(read, self.column), tf.float32) > (
+                0.5 if self.threshold is None else self.threshold
+            )
         else:
             holds = evaluate(self.where or "", lambda column: tf.cast(values_of(read, column), tf.float32))
         return tf.cast(holds, tf.int64)

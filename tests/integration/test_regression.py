@@ -73,9 +73,10 @@ NORMALIZED = {
 }
 
 
-@pytest.mark.parametrize("optional", [False, True])
-@pytest.mark.parametrize("kind", ["INT", "FLOAT"])
-@pytest.mark.parametrize("normalize", NORMALIZED)
+@pytest.mark.parametrize(
+    ("normalize", "kind", "optional"),
+    [("none", "INT", False), ("log", "FLOAT", True), ("z_score", "INT", True), ("z_score", "FLOAT", False)],
+)
 def test_what_is_learned_is_normalised_and_what_is_answered_is_not(tmp_path, normalize, kind, optional) -> None:
     label, raw = label_of(normalize), schema(kind, optional)
     graph = transform_graph(tmp_path, records(kind), label, raw)
@@ -97,10 +98,8 @@ def test_a_label_that_is_the_same_everywhere_is_not_scaled(tmp_path: Path) -> No
     np.testing.assert_allclose(value, [7.5, 8.5])
 
 
-def test_a_wild_answer_is_large_and_not_infinite(tmp_path: Path) -> None:
-    label, raw = label_of("log"), schema("FLOAT")
-    graph = transform_graph(tmp_path, records("FLOAT")[:5], label, raw)
-    value = task_of(label, graph, parsing_spec(raw, ["price"])).answer(tf.constant([[1e6]]))["value"]
+def test_a_wild_answer_is_large_and_not_infinite() -> None:
+    value = label_of("log").undone({})(tf.constant([1e6]))
     assert 1e38 < float(value[0]) < np.inf
 
 
@@ -128,6 +127,6 @@ def test_the_exported_model_answers_in_the_units_of_the_label(tmp_path: Path, no
     model = tf.saved_model.load(job.export)
     answer = model.signatures["serving_default"](examples=tf.constant(data[350:]))
     assert set(answer) == {"value"} and answer["value"].dtype == tf.float32
-    assert r2_score(PRICES[350:], answer["value"]) > 0.9
+    assert r2_score(PRICES[350:], answer["value"].numpy()) > 0.9
     without_label = model.signatures["predict"](x=tf.constant(X[350:], tf.float32))["value"]
     np.testing.assert_allclose(without_label, answer["value"], rtol=1e-5)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,7 @@ class Analysed:
     def layers(self) -> tf.keras.Model:
         own = taken_in(self.features)
         inputs = keras_inputs(own)
-        return tf.keras.Model(
-            inputs, {name: feature.layer(name, self.output)(inputs) for name, feature in own.items()}
-        )
+        return tf.keras.Model(inputs, {name: feature.layer(name, self.output)(inputs) for name, feature in own.items()})
 
 
 @pytest.fixture
@@ -185,21 +184,27 @@ def test_a_computed_vocabulary_is_by_frequency(analyse) -> None:
     )
     got = analysed.layers()(analysed.graph(columns(ROWS)))
     # a three times; b and c twice each, of which the last in order comes first.
-    np.testing.assert_array_equal(
-        got["one"], [[2, 0, 1], [0, 0, 1], [0, 0, 0], [0, 1, 1], [0, 1, 0], [1, 0, 0]]
-    )
+    np.testing.assert_array_equal(got["one"], [[2, 0, 1], [0, 0, 1], [0, 0, 0], [0, 1, 1], [0, 1, 0], [1, 0, 0]])
     assert got["many"].shape == [6, 4] and np.max(got["many"]) == 1.0
+
+
+COUNTED = {"encode": "one_hot"}
 
 
 def test_text_is_a_bag_of_ngrams_weighed_by_tf_idf(analyse) -> None:
     analysed = analyse(
-        bag={"kind": "text", "from": "text", "bag": {"ngrams": [1, 2]}, "encode": "one_hot"},
-        weighed={"kind": "text", "from": "text", "bag": {"vocabulary": {"top_k": 4}, "tf_idf": True}, "encode": "one_hot"},
+        bag={"kind": "text", "from": "text", "bag": {"ngrams": [1, 2]}} | COUNTED,
+        weighed={
+            "kind": "text",
+            "from": "text",
+            "bag": {"vocabulary": {"top_k": 4}, "tf_idf": True},
+            "encode": "one_hot",
+        },
     )
     got = analysed.layers()(analysed.graph(columns(ROWS)))
     vocabulary = [word.decode() for word in analysed.output.vocabulary_by_name("feature_bag")]
     texts = [(row["text"][0].lower().split() if row["text"] else []) for row in ROWS]
-    grams = [[*words, *(" ".join(pair) for pair in zip(words, words[1:]))] for words in texts]
+    grams = [[*words, *(" ".join(pair) for pair in pairwise(words))] for words in texts]
     np.testing.assert_array_equal(got["bag"], [[each.count(word) for word in vocabulary] for each in grams])
     known = [word.decode() for word in analysed.output.vocabulary_by_name("feature_weighed")]
     kept = [[word for word in words if word in known] for words in texts]
@@ -241,7 +246,10 @@ def test_it_is_the_same_in_tf_data_and_when_beam_writes_it(analyse) -> None:
     eager = analysed.graph(columns(ROWS))
     (mapped,) = tf.data.Dataset.from_tensors(columns(ROWS)).map(analysed.graph)
     for name, values in eager.items():
-        dense = [tf.sparse.to_dense(each, -1) if isinstance(each, tf.SparseTensor) else each for each in (values, mapped[name])]
+        dense = [
+            tf.sparse.to_dense(each, -1) if isinstance(each, tf.SparseTensor) else each
+            for each in (values, mapped[name])
+        ]
         np.testing.assert_array_equal(dense[0], dense[1])
     for row, written in enumerate(analysed.materialized):
         np.testing.assert_allclose(written["z"], eager["z"][row])
