@@ -51,18 +51,24 @@ class PipelineFile(Section):
     @model_validator(mode="after")
     def _has_a_use_for_each_feature(self) -> "PipelineFile":
         mistakes = [mistake for name, feature in self.features.items() if (mistake := self._misuse(name, feature))]
+        if not mistakes and not self.hubs and not any(feature.is_taken_in for feature in self.features.values()):
+            mistakes = [f"the model sees nothing: {', '.join(self.features)} have encode: none"]
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
 
     def _misuse(self, name: str, feature: Feature) -> str | None:
         takers = [hub for hub, described in self.hubs.items() if name in described.inputs.values()]
-        if takers and feature.is_taken_in:
-            return f"the hub module '{takers[0]}' takes images and texts as they are; '{name}' is {feature.kind}"
-        if not takers and isinstance(feature, ImageFeature | TextFeature) and not feature.is_taken_in:
+        is_for_hubs = isinstance(feature, ImageFeature) or (isinstance(feature, TextFeature) and feature.bag is None)
+        if takers and not is_for_hubs:
+            what = "text with a bag" if feature.kind == "text" else feature.kind
+            return f"the hub module '{takers[0]}' takes images and texts as they are; '{name}' is {what}"
+        if is_for_hubs and not takers:
             return f"no hub module takes the {feature.kind} '{name}'; name it in the inputs of one, or leave it out"
-        if name in self.model.wide and not isinstance(feature, Categories):
+        if name in self.model.wide and (is_for_hubs or not isinstance(feature, Categories)):
             return f"model.wide is for categories; '{name}' is {feature.kind}"
+        if name in self.model.wide and not feature.is_taken_in:
+            return f"model.wide takes '{name}' in, and its encode is none; leave that out"
         return None
 
     @property

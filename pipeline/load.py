@@ -11,7 +11,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from pipeline.config import PipelineFile
-from pipeline.mistakes import Location, Mistake, PipelineFileError, explain
+from pipeline.mistakes import Location, Mistake, PipelineFileError, explain, meant, place_of
 from preprocessing.errors import UserError
 
 
@@ -84,7 +84,10 @@ def load(path: Path) -> tuple[PipelineFile, Source]:
         return PipelineFile.model_validate(source.values, context=_context(path, source.values)), source
     except ValidationError as error:
         schema = json_schema()
-        found = [source.mistake(item["loc"], explain(item, schema)) for item in error.errors()]
+        found = [
+            source.mistake(place_of(item, source.values), explain(item, schema))
+            for item in meant(error.errors(), source.values)
+        ]
         raise PipelineFileError(found) from None
 
 

@@ -1,6 +1,7 @@
 """Mistakes in a pipeline file: what each says and where it stands."""
 
 import difflib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -46,6 +47,52 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"{meant}known here: {', '.join(known)}"
 
 
+def meant(errors: Iterable[Mapping[str, Any]], values: Any) -> list[Mapping[str, Any]]:
+    """Of what several types say of a value that each of them might take, what the nearest of them says.
+
+    Args:
+        errors: `ValidationError.errors()`. Where a type was one of several, its name is a step of the location.
+        values: What was validated.
+    """
+    places: dict[Location, dict[str | int, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    for error in errors:
+        location = error["loc"]
+        number = max((number for number, there in enumerate(_in_file(error, values)) if not there), default=-1)
+        place, name = (location[:number], location[number]) if number >= 0 else (location, "")
+        places[place][name].append(error)
+    return [error for place, by_type in places.items() for error in _nearest_type(len(place) + 1, by_type.values())]
+
+
+def _nearest_type(depth: int, by_type: Iterable[list[Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
+    """The fewest errors; those in the value, rather than that it is of another sort altogether."""
+
+    def is_of_another_sort(error: Mapping[str, Any]) -> bool:
+        return len(error["loc"]) == depth and error["type"] != "value_error"
+
+    return min(by_type, key=lambda errors: (any(map(is_of_another_sort, errors)), len(errors)))
+
+
+def place_of(error: Mapping[str, Any], values: Any) -> Location:
+    """Where in a file an error stands: its location without the names of types."""
+    steps = zip(error["loc"], _in_file(error, values), strict=True)
+    place = tuple(step for step, there in steps if there)
+    return (*place, "kind") if error["type"].startswith("union_tag") else place
+
+
+def _in_file(error: Mapping[str, Any], values: Any) -> list[bool]:
+    """Of each step of an error's location, whether it is one in the values; a missing key is where it belongs."""
+    found = []
+    for step in error["loc"]:
+        inside: Mapping[Any, Any] = dict(enumerate(values)) if isinstance(values, list) else {}
+        if isinstance(values, Mapping):
+            inside = {str(key): value for key, value in values.items()}
+        found.append(step in inside or step == "[key]")
+        values = inside.get(step, values)
+    if error["type"] == "missing":
+        found[-1] = True
+    return found
+
+
 def explain(error: Mapping[str, Any], schema: Schema) -> str:
     """What was wrong and what would be right, for one of pydantic's errors.
 
@@ -63,12 +110,21 @@ def explain(error: Mapping[str, Any], schema: Schema) -> str:
             return f"missing{_right(at)}"
         case "value_error":
             return str(error["ctx"]["error"])
+        case "union_tag_not_found":
+            return f"missing; known here: {', '.join(at['discriminator']['mapping'])}"
+        case "union_tag_invalid":
+            tag = error["ctx"]["tag"]
+            return f"{tag!r} is not known here; {nearest(tag, at['discriminator']['mapping'])}"
+        case "none_required":
+            return f"leave it out{_right(at)}"
         case "literal_error":
             expected = [choice.strip("'") for choice in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
             return f"{error['input']!r} is not known here; {nearest(str(error['input']), expected)}"
         case "model_type" | "dict_type" | "model_attributes_type":
             keys = ", ".join(at.get("properties", {}))
             wanted = f"a mapping with the keys {keys}" if keys else "a mapping of names"
+            if "discriminator" in at:
+                wanted = f"a mapping with a kind: {', '.join(at['discriminator']['mapping'])}"
             return f"must be {wanted}; got {_shown(error['input'])}"
         case "string_pattern_mismatch":
             return f"{error['input']!r} does not have the form {error['ctx']['pattern']}{_right(at)}"
@@ -99,8 +155,8 @@ def _subschema(schema: Schema, location: Location) -> Schema:
     """The part of a JSON schema that describes a place; empty where the schema does not say."""
     at: Schema = schema
     for step in location:
-        candidates = [_follow(branch, step, schema) for branch in _branches(at, schema)]
-        at = next((candidate for candidate in candidates if candidate), {})
+        candidates = [_named(at, step), *(_follow(branch, step, schema) for branch in _branches(at, schema))]
+        at = next((candidate for candidate in candidates if candidate), at)
     merged = dict(at)
     for branch in _branches(at, schema):
         merged = {**branch, **merged}
@@ -113,6 +169,13 @@ def _branches(at: Schema, root: Schema) -> list[Schema]:
         return _branches(root["$defs"][at["$ref"].rpartition("/")[2]], root)
     alternatives = [branch for key in ("anyOf", "oneOf", "allOf") for branch in at.get(key, ())]
     return [found for branch in alternatives for found in _branches(branch, root)] or [at]
+
+
+def _named(at: Schema, name: str | int) -> Schema:
+    """The one of several types that a step of a location names: by its tag, or by its own name."""
+    tagged = at.get("discriminator", {}).get("mapping", {}).get(name)
+    types = [{"$ref": tagged}] if tagged else [*at.get("anyOf", ())]
+    return next((one for one in types if tagged or one.get("$ref", "").endswith(f"/{name}")), {})
 
 
 def _follow(branch: Schema, step: str | int, root: Schema) -> Schema:

@@ -25,6 +25,7 @@ def _table(title: str, section: dict[str, Any], root: dict[str, Any]) -> str:
     rows = [
         f"| `{key}` | {_takes(value)} | {_default(key, value, required)} | {_meaning(value)} |"
         for key, value in section["properties"].items()
+        if value.get("type") != "null"  # a key that this kind does not have
     ]
     lines = [f"## {title}", "", section["description"], "", "| key | takes | default | meaning |", "|---|---|---|---|"]
     return "\n".join([*lines, *rows, ""])
@@ -48,8 +49,9 @@ def _takes(value: dict[str, Any]) -> str:
     if "$ref" in value:
         name = value["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
-    if "anyOf" in value:
-        return " or ".join(_takes(branch) for branch in value["anyOf"] if branch.get("type") != "null")
+    several = value.get("anyOf", value.get("oneOf"))
+    if several:
+        return " or ".join(_takes(branch) for branch in several if branch.get("type") != "null")
     if "const" in value:
         return f"`{value['const']}`"
     if "enum" in value:

@@ -85,15 +85,28 @@ def _made_of_what_there_is(features: dict[str, Feature]) -> dict[str, Feature]:
 
 def _fault(name: str, features: dict[str, Feature]) -> str | None:
     """What is wrong with what a feature is made from."""
-    for read in features[name].reads(name):
+    feature = features[name]
+    for read in feature.reads(name):
         if read == name or not refers_to_feature(read, features):
-            if isinstance(features[name], CrossedFeature) and isinstance(features.get(read), NumericFeature):
-                return f"'{name}' crosses the number '{read}'; cross a bucketized feature that is made from it"
-            continue
-        if not isinstance(features[read], Categories) or isinstance(features[read], TextFeature):
+            fault = _column_fault(name, read, features)
+            if fault:
+                return fault
+        elif isinstance(feature, ImageFeature | TextFeature):
+            return f"'{name}' is made from a column, and '{read}' is a feature; call that feature something else"
+        elif not isinstance(features[read], Categories) or isinstance(features[read], TextFeature):
             return f"'{name}' is made from the feature '{read}', which has no categories; name a column instead"
-        if _comes_back(read, name, features, frozenset()):
+        elif _comes_back(read, name, features, frozenset()):
             return f"'{name}' is made from '{read}', which is made from '{name}'"
+    return None
+
+
+def _column_fault(name: str, column: str, features: dict[str, Feature]) -> str | None:
+    """What is wrong with a feature that is made from a raw column."""
+    if isinstance(features[name], CrossedFeature) and isinstance(features.get(column), NumericFeature):
+        return f"'{name}' crosses the number '{column}'; cross a bucketized feature that is made from it"
+    pictures = {feature.column or image for image, feature in images(features).items()}
+    if column in pictures and not isinstance(features[name], ImageFeature):
+        return f"'{name}' is {features[name].kind}, and the column '{column}' holds images"
     return None
 
 

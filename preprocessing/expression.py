@@ -1,6 +1,7 @@
 """Comparisons of columns, such as `tips > 0.2 * fare`, read with Python's own grammar."""
 
 import ast
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -29,12 +30,14 @@ def columns_in(comparison: str) -> list[str]:
 
     def note(column: str) -> float:
         found.append(column)
-        return 1.0
+        return math.nan  # which nothing makes zero, to divide by
 
     try:
         evaluate(comparison, note)
     except ZeroDivisionError:
         raise ValueError(f"'{comparison}' divides by zero") from None
+    except (RecursionError, MemoryError, OverflowError):
+        raise ValueError("the comparison is too long, or a number in it too great") from None
     if not found:
         raise ValueError(f"'{comparison}' names no column")
     return list(dict.fromkeys(found))
@@ -52,7 +55,7 @@ def evaluate(comparison: str, column: Callable[[str], Any]) -> Any:
     """
     try:
         tree = ast.parse(comparison.strip(), mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, ValueError):  # of a null character
         raise ValueError(f"'{comparison}' is not a comparison such as tips > 0.2 * fare") from None
     if not isinstance(tree, ast.Compare) or len(tree.ops) != 1:
         raise ValueError(f"'{comparison}' is not one comparison, such as tips > 0.2 * fare")
@@ -62,7 +65,7 @@ def evaluate(comparison: str, column: Callable[[str], Any]) -> Any:
 
 
 def _number(node: ast.expr, column: Callable[[str], Any]) -> Any:
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
         return float(node.value)
     if isinstance(node, ast.Name):
         return column(node.id)

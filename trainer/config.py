@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from preprocessing.section import FilePath, Section
 
@@ -76,6 +76,14 @@ class Model(Section):
     model: crosses above all."""
     fine_tune: dict[HubName, FineTune] = Field(default={}, examples=[{"photos": {"after_epochs": 2}}])
     """By hub module, how it is trained further. A module that is absent here stays as it is."""
+
+    @field_validator("wide")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        repeated = sorted({name for name in value if value.count(name) > 1})
+        if repeated:
+            raise ValueError(f"each feature is named once; repeated: {', '.join(repeated)}")
+        return value
 
 
 class Optimizer(Section):

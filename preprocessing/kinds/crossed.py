@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from preprocessing.errors import DataError
 from preprocessing.kinds.kind import Categories, Read
 from preprocessing.lazy import tf, tft
 
@@ -42,8 +43,19 @@ class CrossedFeature(Categories):
         return True
 
     def ids(self, name: str, read: Read) -> tf.SparseTensor:
-        """The hash of each combination; none where one of them is missing."""
-        return tf.sparse.cross_hashed([read(each) for each in self.of], self.hash_buckets)
+        """The hash of each combination; none where one of them is missing.
+
+        Raises:
+            DataError: where a column holds floats.
+        """
+        crossed = {each: read(each) for each in self.of}
+        floats = [each for each, values in crossed.items() if values.dtype.is_floating]
+        if floats:
+            raise DataError(
+                f"features.{name} crosses the column '{floats[0]}', which holds floats; cross a bucketized feature that "
+                "is made from it"
+            )
+        return tf.sparse.cross_hashed(list(crossed.values()), self.hash_buckets)
 
     def size(self, name: str, transform: tft.TFTransformOutput) -> int:
         """`hash_buckets`."""

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from pipeline.config import PipelineFile
 from pipeline.load import json_schema, load
 from pipeline.mistakes import PipelineFileError, nearest
 from pipeline.reference import reference
+from preprocessing.config import input_columns
 from preprocessing.errors import UserError
 
 GOOD = """\
@@ -78,7 +80,9 @@ data:
   examples: data
   split: {train: 0, valid: 3}
 features:
-  photo: {kind: imag, size: [64], chanels: 3}
+  photo: {kind: image, size: [64], chanels: 3}
+  other: {kind: imag}
+  third: {size: [64, 48]}
 label: {from: label, kind: class, classes: [cat, cat]}
 hubs:
   net: {handle: net, inputs: {images: foto}, sha256: abc}
@@ -96,19 +100,23 @@ servng: {}
     assert said["serving"] == (1, "missing (where blessed models go)")
     assert said["data.split.train"][0] == 4
     assert "did you mean 'validation'?" in said["data.split.valid"][1]
-    assert "did you mean 'image'?" in said["features.photo.kind"][1]
     assert "did you mean 'channels'?" in said["features.photo.chanels"][1]
     assert said["features.photo.size[1]"][0] == 6
+    assert said["features.other.kind"][0] == 7 and "did you mean 'image'?" in said["features.other.kind"][1]
+    assert said["features.third.kind"][0] == 8 and "missing; known here: " in said["features.third.kind"][1]
     assert "repeated: cat" in said["label.classes"][1]
-    assert said["hubs.net.inputs.images"] == (9, "there is no feature 'foto'; the features are: photo")
-    assert said["hubs.net.sha256"][0] == 9
-    assert said["training.epochs"][0] == 10 and "'many'" in said["training.epochs"][1]
+    assert said["hubs.net.inputs.images"] == (
+        11,
+        "there is no feature 'foto'; the features are: other, photo, third",
+    )
+    assert said["hubs.net.sha256"][0] == 11
+    assert said["training.epochs"][0] == 12 and "'many'" in said["training.epochs"][1]
     assert "did you mean 'adam'?" in said["training.optimizer.name"][1]
-    assert said["evaluation.thresholds.acuracy"][0] == 13
+    assert said["evaluation.thresholds.acuracy"][0] == 15
     assert "say at_least" in said["evaluation.thresholds.accuracy"][1]
     assert "nothing can pass" in said["evaluation.thresholds.auc"][1]
-    assert said["servng"][0] == 16 and "did you mean 'serving'?" in said["servng"][1]
-    assert len(found) == len(said) == 16
+    assert said["servng"][0] == 18 and "did you mean 'serving'?" in said["servng"][1]
+    assert len(found) == len(said) == 17
 
 
 @pytest.mark.parametrize(
@@ -178,6 +186,156 @@ def test_a_mistake_says_what_would_be_right(tmp_path: Path, old: str, new: str, 
     assert old in GOOD
     found = {at: message for _, at, message in mistakes(tmp_path, GOOD.replace(old, new))}
     assert says in found[key]
+
+
+TABULAR = """\
+name: tiny
+data: {examples: data}
+features:
+  fare: {kind: numeric}
+  area: {kind: categorical}
+  extra: EXTRA
+label: {from: label, kind: class}
+training: {epochs: 2}
+serving: {destination: serving}
+"""
+
+
+def test_a_pipeline_needs_no_hub_module(tmp_path: Path) -> None:
+    extra = "{kind: crossed, of: [area, hour], hash_buckets: 100}\n  hour: {kind: timestamp, from: start, part: hour}"
+    file, _ = load(write(tmp_path, TABULAR.replace("EXTRA", extra)))
+    assert file.hubs == {} and file.fed_features == {}
+    assert input_columns(file.features) == ["fare", "area", "start"]
+    assert PipelineFile.model_validate_json(file.to_property()) == file
+
+
+@pytest.mark.parametrize(
+    ("described", "key", "says"),
+    [
+        # One of several forms: what is said is of the form that was meant, and nothing else.
+        ("{kind: categorical, encode: onehot}", "encode", "did you mean 'one_hot'?"),
+        ("{kind: categorical, encode: {embeding: 3, embedding: 3}}", "encode.embeding", "did you mean 'embedding'?"),
+        ("{kind: timestamp, part: hour, encode: {embedding: few}}", "encode.embedding", "valid integer, unable to par"),
+        ("{kind: categorical, vocabulary: {top: 3}}", "vocabulary.top", "did you mean 'top_k'?"),
+        ("{kind: categorical, vocabulary: {file: words, sha: x}}", "vocabulary.sha", "did you mean 'sha256'?"),
+        ("{kind: categorical, vocabulary: {file: words, sha256: x}}", "vocabulary.sha256", "does not have the form"),
+        ("{kind: categorical, vocabulary: [{a: b}]}", "vocabulary[0]", "should be a valid string"),
+        ("{kind: numeric, normalize: zscore}", "normalize", "did you mean 'z_score'?"),
+        ("{kind: numeric, normalize: {scale: 0}}", "normalize.scale", "greater than 0; got 0"),
+        ("7", "", "must be a mapping with a kind: bucketized, "),
+        # Each kind by itself.
+        ("{kind: categorical, vocabulary: [a, b, a]}", "vocabulary", "each word is named once; repeated: a"),
+        ("{kind: categorical, vocabulary: computed, hash_buckets: 9}", "", "this has vocabulary and hash_buckets"),
+        ("{kind: categorical, hash_buckets: 9, identity: 9}", "", "this has hash_buckets and identity"),
+        ("{kind: categorical, hash_buckets: 9, oov_buckets: 1}", "", "oov_buckets are for words that a vocabulary"),
+        ("{kind: categorical, vocabulary: [a], default: b}", "", "default is 'b', which is none of the words: a"),
+        ("{kind: categorical, identity: 3, default: 3}", "", "default is 3; it must be a number from 0 to 2"),
+        ("{kind: categorical, default: a}", "", "default is for identity and for a vocabulary that is listed"),
+        ("{kind: bucketized, from: fare}", "", "give boundaries, or how many buckets"),
+        ("{kind: bucketized, boundaries: [1], buckets: 3}", "", "give boundaries, or how many buckets"),
+        ("{kind: bucketized, boundaries: [0, 2, 1, 3, 3]}", "", "none comes twice; look at 2, 1; 3, 3"),
+        ("{kind: crossed, of: [area, area], hash_buckets: 9}", "of", "with itself; repeated: area"),
+        ("{kind: crossed, from: area, of: [a, b], hash_buckets: 9}", "from", "leave it out"),
+        ("{kind: text, bag: {ngrams: [2, 1]}}", "bag.ngrams", "the first is the fewer"),
+        ("{kind: text, bag: {tf_idf: true, vocabulary: {}}}", "bag", "say how many there are at most"),
+        ("{kind: image, size: [8, 8], value_range: [1, 0]}", "value_range", "the first value must be the smaller one"),
+    ],
+)
+def test_a_mistake_in_a_feature_is_said_once_and_where_it_stands(
+    tmp_path: Path, described: str, key: str, says: str
+) -> None:
+    ((line, at, message),) = mistakes(tmp_path, TABULAR.replace("EXTRA", described))
+    assert (line, at) == (6, f"features.extra.{key}".rstrip("."))
+    assert says in message
+
+
+@pytest.mark.parametrize(
+    ("described", "says"),
+    [
+        ("{kind: crossed, of: [area, fare], hash_buckets: 9}", "'extra' crosses the number 'fare'; cross a bucketized"),
+        ("{kind: crossed, of: [area, extra], hash_buckets: 9}", None),  # the column of that name
+        ("{kind: crossed, of: [a, area], hash_buckets: 9}\n  a: {kind: numeric, from: b}", "'a', which has no categor"),
+        (
+            "{kind: bucketized, from: a, buckets: 3}\n  a: {kind: numeric, from: b}",
+            "'a', which has no categories; name",
+        ),
+        (
+            "{kind: bucketized, from: a, buckets: 3}\n  a: {kind: text, bag: {}, from: b}",
+            "'a', which has no categories",
+        ),
+        (
+            "{kind: text, from: a, bag: {}}\n  a: {kind: categorical, from: b}",
+            "'extra' is made from a column, and 'a' is",
+        ),
+        (
+            "{kind: crossed, of: [area, a], hash_buckets: 9}\n  a: {kind: crossed, of: [area, extra], hash_buckets: 9}",
+            "'extra' is made from 'a', which is made from 'extra'; 'a' is made from 'extra', which is made from 'a'",
+        ),
+        (
+            "{kind: bucketized, from: a, buckets: 3}\n  a: {kind: bucketized, from: b, buckets: 3}\n"
+            "  b: {kind: bucketized, from: extra, buckets: 3}",
+            "'extra' is made from 'a', which is made from 'extra'; 'a' is made from 'b', which is made from 'a'; 'b' is",
+        ),
+        ("{kind: image, size: [8, 8]}", "no hub module takes the image 'extra'; name it in the inputs of one"),
+        ("{kind: text}", "no hub module takes the text 'extra'; name it in the inputs of one"),
+        ("{kind: categorical, from: a}\n  b: {kind: image, from: a, size: [8, 8]}", "the column 'a' holds images"),
+    ],
+)
+def test_what_features_are_made_from_must_be_there_and_fit(tmp_path: Path, described: str, says: str | None) -> None:
+    text = TABULAR.replace("EXTRA", described)
+    if says is None:
+        load(write(tmp_path, text))
+    else:
+        ((_, _, message),) = mistakes(tmp_path, text)
+        assert says in message
+
+
+@pytest.mark.parametrize(
+    ("described", "says"),
+    [
+        (
+            "{hubs: {net: {handle: net, inputs: {x: fare}}}}",
+            "'net' takes images and texts as they are; 'fare' is numeric",
+        ),
+        (
+            "{hubs: {net: {handle: net, inputs: {x: bag}}}}",
+            "takes images and texts as they are; 'bag' is text with a bag",
+        ),
+        ("{hubs: {net: {handle: net, inputs: {x: mute}}}}", "images and texts as they are; 'mute' is categorical"),
+        ("{model: {wide: [fare]}}", "model.wide is for categories; 'fare' is numeric"),
+        ("{model: {wide: [mute]}}", "model.wide takes 'mute' in, and its encode is none; leave that out"),
+        ("{model: {wide: [area, area]}}", "each feature is named once; repeated: area"),
+        ("{model: {wide: [aera]}}", "there is no feature 'aera'; the features are: area, bag, fare, mute"),
+        ("{features: {mute: {kind: categorical, encode: none}}}", "the model sees nothing: mute have encode: none"),
+        ("{features: {}}", "should have at least 1 item"),
+    ],
+)
+def test_every_feature_has_a_use_and_every_use_its_feature(tmp_path: Path, described: str, says: str) -> None:
+    extra = "{kind: numeric}\n  mute: {kind: categorical, encode: none}\n  bag: {kind: text, from: note, bag: {}}"
+    yaml = YAML(typ="safe", pure=True)
+    values = yaml.load(TABULAR.replace("extra: EXTRA", f"fare2: {extra}"))
+    del values["features"]["fare2"]
+    ((_, _, message),) = mistakes(tmp_path, json.dumps(values | yaml.load(described)))
+    assert says in message
+
+
+@pytest.mark.parametrize(
+    ("described", "key", "says"),
+    [
+        ("{kind: binary}", "label", "give the column that holds a number (`from`), or a comparison (`where`)"),
+        ("{kind: binary, from: a, where: a > b}", "label", "one of the two"),
+        ("{kind: binary, where: a > b, threshold: 2}", "label", "a threshold is for a column"),
+        ("{kind: binary, from: a, classes: [x, x]}", "label", "the two classes have different names"),
+        ("{kind: binary, where: a + b}", "label.where", "'a + b' is not one comparison, such as tips > 0.2 * fare"),
+        ("{kind: binari, from: a}", "label.kind", "did you mean 'binary'?"),
+        ("{kind: class}", "label.from", "missing (the column that holds the label, such as label)"),
+    ],
+)
+def test_a_mistake_in_the_label_is_said_once(tmp_path: Path, described: str, key: str, says: str) -> None:
+    text = TABULAR.replace("  extra: EXTRA\n", "").replace("{from: label, kind: class}", described)
+    ((line, at, message),) = mistakes(tmp_path, text)
+    assert (line, at) == (6, key)
+    assert says in message
 
 
 def test_nearest_names_the_closest_or_only_what_is_known() -> None:

@@ -1,0 +1,204 @@
+"""Comparisons of columns, and the kinds of label, against Python and NumPy."""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from preprocessing.columns import present
+from preprocessing.config import Label
+from preprocessing.expression import columns_in, evaluate
+from preprocessing.kinds.kind import Read
+
+VALUES = {
+    "tips": np.array([0.0, 2.5, 9.0, 3.0]),
+    "fare": np.array([10.0, 12.5, 0.0, 15.0]),
+    "n": np.array([1, -2, 3, 0]),
+}
+
+
+@pytest.mark.parametrize(
+    "comparison",
+    [
+        "tips > 0.2 * fare",
+        "tips >= 0.2 * fare",
+        "0.2*fare<tips",
+        "tips <= fare - 10",
+        " tips == 9 ",
+        "tips != fare / 4 - 0.625",
+        "-(tips + fare) * 2 < -n - 20",
+        "tips - fare - n > -12",  # from the left
+        "1 - (tips - fare) / 2 > n",
+        "1e1 < fare",
+    ],
+)
+def test_a_comparison_is_what_python_makes_of_it(comparison: str) -> None:
+    expected = eval(comparison.strip(), {}, dict(VALUES))
+    np.testing.assert_array_equal(evaluate(comparison, VALUES.__getitem__), expected)
+    tensors = {name: tf.constant(values, tf.float64) for name, values in VALUES.items()}
+    np.testing.assert_array_equal(evaluate(comparison, tensors.__getitem__), expected)
+
+
+numbers = st.integers(0, 99).map(str) | st.floats(0.015625, 1e6, width=32).map(repr) | st.sampled_from(list(VALUES))
+sums = st.recursive(
+    numbers,
+    lambda inner: (
+        st.builds("{} {} {}".format, inner, st.sampled_from("+-*"), inner)
+        | inner.map("({})".format)
+        | inner.map("-{}".format)
+    ),
+    max_leaves=8,
+)
+
+
+@given(sums, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), sums)
+@settings(deadline=None)
+def test_any_comparison_is_what_python_makes_of_it(left: str, comparator: str, right: str) -> None:
+    comparison = f"{left} {comparator} {right}"
+    as_floats = {name: values.astype(float) for name, values in VALUES.items()}
+    # Whole numbers are calculated with as floats.
+    floats = {name: float(values[1]) for name, values in as_floats.items()}
+    assert evaluate(comparison, floats.__getitem__) == eval(comparison, {}, dict(floats))
+    named = {name for name in VALUES if name in comparison}
+    if named:
+        assert set(columns_in(comparison)) == named
+    else:
+        with pytest.raises(ValueError, match="names no column"):
+            columns_in(comparison)
+
+
+def test_columns_are_named_in_their_order_and_once() -> None:
+    assert columns_in("b > 2 * a + b - (c)") == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("comparison", "says"),
+    [
+        ("", "'' is not a comparison such as tips > 0.2 * fare"),
+        ("tips > ", "'tips > ' is not a comparison such as"),
+        ("tips > fare; n", "is not a comparison such as"),
+        ("tips", "'tips' is not one comparison, such as"),
+        ("tips + fare", "is not one comparison"),
+        ("1 < tips < 2", "is not one comparison"),
+        ("tips > 1 and fare > 2", "is not one comparison"),
+        ("tips = 2", "is not a comparison such as"),
+        ("tips in fare", "compares with <, <=, >, >=, == or !="),
+        ("tips is fare", "compares with <, <=, >, >=, == or !="),
+        ("tips ** 2 > 1", "calculates with + - * /"),
+        ("tips % 2 > 1", "calculates with + - * /"),
+        ("tips > 'x'", "''x'' is not a number, a column, or a sum"),
+        ("tips > True", "'True' is not a number, a column, or a sum"),
+        ("abs(tips) > 1", "'abs(tips)' is not a number"),
+        ("tips.real > 1", "'tips.real' is not a number"),
+        ("tips[0] > 1", "'tips[0]' is not a number"),
+        ("+tips > 1", "'+tips' is not a number"),
+        ("not tips > 1", "is not one comparison"),
+        ("1 < 2", "'1 < 2' names no column"),
+        ("tips / 0 > 1", "'tips / 0 > 1' divides by zero"),
+        ("tips / (2 - 2) > 1", "divides by zero"),
+        ("tips > \0", "is not a comparison such as"),
+        ("(" * 300 + "tips" + ")" * 300 + " > 1", "is not a comparison such as"),
+        ("tips > 0" + " + 1" * 5000, "the comparison is too long"),
+        ("tips > " + "-" * 5000 + "1", "the comparison is too long"),
+        ("tips > 1" + "0" * 400, "a number in it too great"),
+    ],
+)
+def test_what_is_not_a_comparison_says_why(comparison: str, says: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        columns_in(comparison)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("comparison", ["tips / (fare - 1) > 0", "tips / (fare - n) > 0", "1 / (tips - 1) > 0"])
+def test_a_divisor_that_columns_make_is_not_zero_beforehand(comparison: str) -> None:
+    assert "tips" in columns_in(comparison)
+
+
+@given(st.text(max_size=30) | st.text("tips fare n<>=+-*/()0.1", max_size=30))
+def test_any_text_is_a_comparison_or_a_mistake(text: str) -> None:
+    try:
+        assert columns_in(text)
+    except ValueError as error:
+        assert str(error)
+
+
+def label_of(**described: Any) -> Any:
+    return TypeAdapter(Label).validate_python(described)
+
+
+def reading(columns: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Read:
+    return lambda column: present(columns[column])
+
+
+def as_column(values: Sequence) -> tf.Tensor:
+    return tf.constant(values)
+
+
+def as_optional(values: Sequence) -> tf.SparseTensor:
+    return tf.RaggedTensor.from_tensor(tf.constant(values)[:, tf.newaxis]).to_sparse()
+
+
+@pytest.mark.parametrize("form", [as_column, as_optional])
+@pytest.mark.parametrize(
+    ("values", "threshold", "expected"),
+    [
+        ([0, 1, 1, 0], {}, [0, 1, 1, 0]),
+        ([0.0, 0.5, 0.51, -3.0], {}, [0, 0, 1, 0]),  # at the threshold is not above it
+        ([9, 10, 11, -5], {"threshold": 10}, [0, 0, 1, 0]),
+        ([-2.0, -1.0, 0.0, 2.0], {"threshold": -1.5}, [0, 1, 1, 1]),
+        ([-2.0, -1.0, 0.0, 2.0], {"threshold": 0}, [0, 0, 0, 1]),
+    ],
+)
+def test_a_number_above_the_threshold_is_of_the_second_class(
+    form: Callable, values: list, threshold: dict, expected: list[int]
+) -> None:
+    label = label_of(kind="binary", **{"from": "x"}, **threshold)
+    read = reading({"x": form(values)})
+    assert label.columns == ("x",) and label.are_known
+    assert label.index(read).numpy().tolist() == expected
+    assert label.index(read).dtype == tf.int64
+    assert label.names(read).numpy().tolist() == [[b"no", b"yes"][index] for index in expected]
+
+
+@pytest.mark.parametrize("form", [as_column, as_optional])
+def test_a_comparison_tells_the_classes_apart(form: Callable) -> None:
+    label = label_of(kind="binary", where="tips > 0.2 * fare + n", classes=["mean", "generous"])
+    columns = {"tips": [0.0, 4.5, 9.0], "fare": [10.0, 12.5, 0.0], "n": [1, 2, 9]}
+    read = reading({name: form(values) for name, values in columns.items()})
+    assert label.columns == ("tips", "fare", "n")
+    assert label.index(read).numpy().tolist() == [0, 0, 0]
+    assert label_of(kind="binary", where="tips >= 0.2 * fare + n").index(read).numpy().tolist() == [0, 1, 1]
+    assert label.names(read).numpy().tolist() == [b"mean"] * 3
+    assert label.class_names(None) == ["mean", "generous"]
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"kind": "binary", "from": "x"},
+        {"kind": "binary", "from": "x", "threshold": 3, "classes": ["a", "b"]},
+        {"kind": "binary", "where": "a > 2 * b"},
+        {"kind": "class", "from": "x"},
+        {"kind": "class", "from": "x", "classes": ["a", "b"]},
+    ],
+)
+def test_a_label_comes_back_from_a_step_property(described: dict) -> None:
+    label = label_of(**described)
+    assert TypeAdapter(Label).validate_json(label.to_property()) == label
+
+
+def test_a_comparison_is_read_with_the_pipeline_file() -> None:
+    with pytest.raises(ValidationError, match="divides by zero"):
+        label_of(kind="binary", where="tips > fare / 0")
+
+
+@pytest.mark.parametrize("function", [operator.gt, operator.le])
+def test_what_calculates_like_numbers_can_be_compared(function: Callable) -> None:
+    sign = {operator.gt: ">", operator.le: "<="}[function]
+    assert evaluate(f"a {sign} b", {"a": 1, "b": 2}.__getitem__) == function(1, 2)
