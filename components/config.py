@@ -133,8 +133,16 @@ def _check_splits(split: PatternSplit, examples: str) -> None:
         raise ValueError(f"the splits have spans of different sorts ({said}); they have the same, or none")
 
 
-Metric = Literal["accuracy", "cross_entropy", "auc", "top_3_accuracy"]
-LOWER_IS_BETTER: frozenset[Metric] = frozenset({"cross_entropy"})
+Metric = Literal["accuracy", "cross_entropy", "auc", "top_3_accuracy", "rmse", "mae", "r2"]
+LOWER_IS_BETTER: frozenset[Metric] = frozenset({"cross_entropy", "rmse", "mae"})
+
+METRICS: dict[str, tuple[Metric, ...]] = {
+    "class": ("accuracy", "cross_entropy", "auc", "top_3_accuracy"),
+    "binary": ("accuracy", "cross_entropy", "auc"),
+    "regression": ("rmse", "mae", "r2"),
+}
+"""By kind of label, the metrics that it can be judged by. The first two are computed, and a model is held to the first,
+where the pipeline file does not say."""
 
 
 class Threshold(Section):
@@ -161,14 +169,34 @@ class Threshold(Section):
 class Evaluation(Section):
     """How a trained model is judged, on the test split alone."""
 
-    metrics: tuple[Metric, ...] = ("accuracy", "cross_entropy")
-    """What is computed and shown; what `thresholds` names is computed besides."""
-    thresholds: dict[Metric, Threshold] = Field(default={"accuracy": Threshold(no_worse_than_serving_by=0.0)})
-    """By metric. Without thresholds every model is blessed."""
+    metrics: tuple[Metric, ...] = Field(default=(), examples=[["accuracy", "cross_entropy"]])
+    """What is computed and shown; what `thresholds` names is computed besides. A class can have accuracy,
+    cross_entropy, auc and top_3_accuracy, a binary label the first three, a regression rmse, mae and r2; where this is
+    absent, it is the first two."""
+    thresholds: dict[Metric, Threshold] = Field(default={}, examples=[{"accuracy": {"at_least": 0.9}}])
+    """By metric. Where this is absent, the first metric of the label may not be worse than that of the version that
+    serves; where it is empty, every model is blessed."""
     slices: tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...] = Field(default=(), examples=[[["hour"]]])
     """Columns of the records, alone or several together, by whose values the metrics are taken apart."""
     slice_min_examples: int = Field(default=1, ge=1)
     """Slices with fewer records are shown, and held to no threshold."""
+
+    def of_label(self, kind: str) -> "Evaluation":
+        """The same with what is absent as it is for a kind of label."""
+        first, second, *_ = METRICS[kind]
+        absent = {"metrics": (first, second), "thresholds": {first: Threshold(no_worse_than_serving_by=0.0)}}
+        return self.model_copy(update={key: absent[key] for key in absent.keys() - self.model_fields_set})
+
+    def misfits(self, kind: str) -> dict[tuple[str | int, ...], str]:
+        """The metrics that do not fit a kind of label: where each stands, and what would be right."""
+        places: dict[tuple[str | int, ...], Metric] = {("metrics", n): metric for n, metric in enumerate(self.metrics)}
+        places |= {("thresholds", metric): metric for metric in self.thresholds}
+        fit = METRICS[kind]
+        return {
+            place: f"{metric} does not fit a label of kind {kind}; these do: {', '.join(fit)}"
+            for place, metric in places.items()
+            if metric not in fit
+        }
 
     @property
     def sliced_by(self) -> list[str]:

@@ -1,6 +1,7 @@
 """The pipeline file as a whole, composed of the sections that the rooms own."""
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import InitErrorDetails
 
 from components.config import Data, Evaluation, Serving
 from preprocessing.config import Feature, Features, Label
@@ -28,10 +29,24 @@ class PipelineFile(Section):
     """What stands on the features and the modules."""
     training: Training
     """How the model is trained."""
-    evaluation: Evaluation = Evaluation()
+    evaluation: Evaluation = Field(default=Evaluation(), validate_default=True)
     """How a trained model is judged."""
     serving: Serving
     """Where blessed models go."""
+
+    @field_validator("evaluation")
+    @classmethod
+    def _judges_the_label(cls, evaluation: Evaluation, info: ValidationInfo) -> Evaluation:
+        label: Label | None = info.data.get("label")
+        if label is None:  # it has mistakes of its own
+            return evaluation
+        mistakes = [
+            InitErrorDetails(type="value_error", loc=place, input=None, ctx={"error": ValueError(mistake)})
+            for place, mistake in evaluation.misfits(label.kind).items()
+        ]
+        if mistakes:
+            raise ValidationError.from_exception_data(cls.__name__, mistakes)
+        return evaluation.of_label(label.kind)
 
     @model_validator(mode="after")
     def _has_a_use_for_each_feature(self) -> "PipelineFile":

@@ -13,7 +13,8 @@ from components.example_gen.contract import IMAGE_MAGIC
 from components.pusher.versions import newest_version
 from components.records import read_batches
 from preprocessing.errors import UserError, tensorflow_reason
-from trainer.export import CLASSES, LABEL, PREDICT, SCORE, SCORES, SERVING
+from trainer.export import PREDICT, SERVING
+from trainer.task import CLASSES, LABEL, SCORE, SCORES, VALUE
 
 Prediction = dict[str, Any]
 
@@ -26,8 +27,8 @@ def predict_inputs(model: str, inputs: list[str]) -> list[Prediction]:
         inputs: Files.
 
     Returns:
-        For each image or record: `input`, `record` (its number from 0; None for an image), `label`, `score`, and
-        `scores` by class.
+        For each image or record: `input`, `record` (its number from 0; None for an image), and of a regression `value`,
+        else `label`, `score`, and `scores` by class.
 
     Raises:
         UserError: where a file or the model is missing, or a file is neither.
@@ -73,27 +74,35 @@ def _predict_image(signature: Any, path: str) -> Iterator[Prediction]:
 
 
 def _named(path: str, answer: dict[str, tf.Tensor], first: int | None) -> Iterator[Prediction]:
+    for number, said in enumerate(_values(answer) if VALUE in answer else _classes(answer), start=first or 0):
+        yield {"input": path, "record": None if first is None else number, **said}
+
+
+def _values(answer: dict[str, tf.Tensor]) -> Iterator[Prediction]:
+    for value in answer[VALUE].numpy().tolist():
+        yield {"value": value}
+
+
+def _classes(answer: dict[str, tf.Tensor]) -> Iterator[Prediction]:
     rows = zip(*(answer[name].numpy().tolist() for name in (LABEL, SCORE, CLASSES, SCORES)), strict=True)
-    for number, (label, score, classes, scores) in enumerate(rows, start=first or 0):
-        yield {
-            "input": path,
-            "record": None if first is None else number,
-            "label": label.decode(),
-            "score": score,
-            "scores": {name.decode(): value for name, value in zip(classes, scores, strict=True)},
-        }
+    for label, score, classes, scores in rows:
+        by_class = {name.decode(): value for name, value in zip(classes, scores, strict=True)}
+        yield {"label": label.decode(), "score": score, "scores": by_class}
 
 
 def show_predictions(console: Console, predictions: list[Prediction]) -> None:
-    """Prints a row for each prediction: the best class, and the next two."""
-    table = Table(Column("input", overflow="fold"), "record", "label", "score", "next", box=None, pad_edge=False)
+    """Prints a row for each prediction: the number, or the best class and the next two."""
+    says = ["value"] if any("value" in prediction for prediction in predictions) else ["label", "score", "next"]
+    table = Table(Column("input", overflow="fold"), "record", *says, box=None, pad_edge=False)
     for prediction in predictions:
-        others = sorted(prediction["scores"].items(), key=lambda item: -item[1])[1:3]
-        table.add_row(
-            Text(prediction["input"]),
-            "" if prediction["record"] is None else str(prediction["record"]),
-            prediction["label"],
-            f"{prediction['score']:.3f}",
-            ", ".join(f"{name} {score:.3f}" for name, score in others),
-        )
+        record = "" if prediction["record"] is None else str(prediction["record"])
+        table.add_row(Text(prediction["input"]), record, *_shown(prediction))
     console.print(table)
+
+
+def _shown(prediction: Prediction) -> list[str]:
+    if "value" in prediction:
+        return [f"{prediction['value']:.6g}"]
+    others = sorted(prediction["scores"].items(), key=lambda item: -item[1])[1:3]
+    next_ones = ", ".join(f"{name} {score:.3f}" for name, score in others)
+    return [prediction["label"], f"{prediction['score']:.3f}", next_ones]

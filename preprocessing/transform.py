@@ -13,10 +13,6 @@ from preprocessing.config import Features, Label, refers_to_feature
 from preprocessing.kinds.kind import Read, Values
 from preprocessing.section import Section
 
-LABEL = "label.index"
-"""The name of the transformed label, which no feature can have: the number of its class, int64."""
-
-
 ANSWERS = "answers"
 """Under what `custom_config` has the `Answers` where they are known; where it has none, TF Transform computes them."""
 
@@ -42,7 +38,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
         custom_config: `TransformConfig.to_custom_config()`.
 
     Returns:
-        By name, what each feature's `transform` gives. Under `LABEL`, the class of each record, int64 [batch].
+        By name, what each feature's `transform` gives, and the label's.
     """
     config = TransformConfig.model_validate({k: v for k, v in custom_config.items() if k != ANSWERS})
     answers = custom_config.get(ANSWERS)
@@ -53,7 +49,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
 def everything(features: Features, label: Label, inputs: Mapping[str, Any], analysis: Analysis) -> dict[str, Values]:
     """What `preprocessing_fn` gives, with what is asked of the whole training split answered by `analysis`."""
     read = Read(lambda column: present(inputs[column]), analysis)
-    return transformed(features, inputs, analysis) | {LABEL: label.index(read)}
+    return transformed(features, inputs, analysis) | label.transform(read)
 
 
 def transformed(features: Features, inputs: Mapping[str, Any], analysis: Analysis) -> dict[str, Values]:

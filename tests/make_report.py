@@ -42,6 +42,7 @@ def evaluation(
     make.write_tfrecord(folder / "predictions" / "data-00000-of-00002", rows[:half])
     make.write_tfrecord(folder / "predictions" / "data-00001-of-00002", rows[half:])
     (folder / "classes.json").write_text(json.dumps(classes))
+    (folder / "label.json").write_text('{"kind": "class", "from": "label"}')
     return folder
 
 

@@ -1,6 +1,6 @@
 """The SavedModel that is served: the whole preprocessing, the model, and names for what it answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,18 +10,15 @@ from preprocessing.columns import ParsingSpec, as_parsed
 from preprocessing.config import Features, image_columns, input_name
 from trainer.inputs import Tensors, encoded_images, pixels_of_batch
 from trainer.model import Parts
+from trainer.task import Task
 from trainer.vectors import Vectors
 
 SERVING = "serving_default"
 """The signature that takes serialized tf.Examples, `examples`: string of shape [batch]."""
 
 PREDICT = "predict"
-"""The signature that takes raw columns by their `input_name`, such as encoded images: string of shape [batch]."""
-
-LABEL, SCORE, CLASSES, SCORES = "label", "score", "classes", "scores"
-"""What both answer: the best class (string [batch]), its probability (float32 [batch]), and for every class its name
-(string [batch, classes]) and probability (float32 [batch, classes])."""
-
+"""The signature that takes raw columns by their `input_name`, such as encoded images: string of shape [batch].
+Both answer what the `Task` says."""
 
 HEAD, RECIPE = "assets.extra/head", "assets.extra/vectors.sha256"
 """In the folder of a SavedModel that TensorFlow leaves to others: a SavedModel that answers rows with kept vectors, by
@@ -37,7 +34,7 @@ class ServingModel(tf.Module):
         transform: tf.keras.layers.Layer,
         parsing_spec: ParsingSpec,
         features: Features,
-        classes: Sequence[str],
+        task: Task,
     ) -> None:
         """Puts the pieces together.
 
@@ -46,7 +43,7 @@ class ServingModel(tf.Module):
             transform: The transform graph as a layer; columns it does not get (the label) leave out what needs them.
             parsing_spec: The raw columns that the features read.
             features: What the model, or a hub module, takes.
-            classes: The class names, by index.
+            task: What the model answers.
         """
         super().__init__()
         # What is an attribute is saved. Of the model and the transform graph these are the variables, tables and files
@@ -57,7 +54,7 @@ class ServingModel(tf.Module):
         self._transform = _Untracked(transform)
         self._spec = parsing_spec
         self._features = features
-        self._classes = tf.constant(list(classes))
+        self._task = _Untracked(task)
 
     def answer(self, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
         """Raw columns, as parsed, to named outputs."""
@@ -72,8 +69,8 @@ class ServingModel(tf.Module):
 
     def _named(self, model: tf.keras.Model, inputs: Tensors) -> Tensors:
         """What a model says of its inputs, among which there may be more than it takes."""
-        logits = model({name: inputs[name] for name in model.input}, training=False)
-        return _named(logits, self._classes)
+        outputs = model({name: inputs[name] for name in model.input}, training=False)
+        return self._task.value.answer(outputs)
 
     def save(self, path: str, vectors: Vectors | None = None) -> None:
         """Writes the SavedModel with its signatures `SERVING` and `PREDICT`.
@@ -128,17 +125,6 @@ def _state_of(owner: Any) -> list[Any]:
     """What functions of a loaded SavedModel may read: its variables, its tables, and the files they are filled from."""
     kinds = tf.Variable, tf.saved_model.experimental.TrackableResource, tf.saved_model.Asset
     return [found for found in tf.train.TrackableView(owner).descendants() if isinstance(found, kinds)]
-
-
-def _named(logits: tf.Tensor, classes: tf.Tensor) -> Tensors:
-    scores = tf.nn.softmax(logits)
-    best = tf.argmax(scores, axis=1)
-    return {
-        LABEL: tf.gather(classes, best),
-        SCORE: tf.reduce_max(scores, axis=1),
-        CLASSES: tf.tile(classes[tf.newaxis], [tf.shape(scores)[0], 1]),
-        SCORES: scores,
-    }
 
 
 def recipe_of(path: str) -> str | None:

@@ -12,14 +12,14 @@ from preprocessing.columns import ParsingSpec, one_each
 from preprocessing.config import Features, images
 from preprocessing.examples import drop
 from preprocessing.kinds import image
-from preprocessing.transform import LABEL
+from preprocessing.labels.label import LABEL
 from trainer.augment import augmented
 from trainer.config import Augmentation
 from trainer.machine import available_memory
 
 Tensors: TypeAlias = dict[str, tf.Tensor]
 Parse: TypeAlias = Callable[[tf.Tensor], tuple[Tensors, tf.Tensor]]
-"""A batch of serialized rows to what the model takes of them, and class indices."""
+"""A batch of serialized rows to what the model takes of them, and the transformed label."""
 
 ROW = "hubline.row"
 """Under what an example has its serialized record, less its images, beside their pixels."""
@@ -160,7 +160,7 @@ def changed(examples: tf.data.Dataset, augment: Sequence[Augmentation], seed: in
 def batches(
     examples: tf.data.Dataset, batch_size: int, parse: Parse, count: int | None = None, parsed_at_once: int = 1
 ) -> tf.data.Dataset:
-    """Batches of what the model takes, and class indices, made ahead of their use; the last one may be smaller.
+    """Batches of what the model takes, and the transformed label, made ahead of their use; the last one may be smaller.
 
     Args:
         examples: One by one: `ROW`, and the pixels of images.
@@ -205,7 +205,7 @@ def views_drawn(data: tf.data.Dataset, names: Sequence[str], views: int, seed: i
 
     def draw(numbers: tf.Tensor, batch: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
         inputs, label = batch
-        drawn = tf.random.stateless_uniform(tf.shape(label), numbers, maxval=views, dtype=tf.int32)
+        drawn = tf.random.stateless_uniform(tf.shape(label)[:1], numbers, maxval=views, dtype=tf.int32)
         return inputs | {name: tf.gather(inputs[name], drawn, batch_dims=1) for name in names}, label
 
     if views == 1:

@@ -27,8 +27,8 @@ leave_libraries_alone()
 class Parts:
     """The three named pieces of the model, put together in two ways that share their weights.
 
-    Both take the features that the model takes in itself, by the names of their `inputs`, and give logits, float32
-    [batch, classes].
+    Both take the features that the model takes in itself, by the names of their `inputs`, and give the raw outputs of
+    the `Task`, float32 [batch, outputs].
     """
 
     backbones: Mapping[str, "Backbone"]
@@ -45,7 +45,7 @@ def build(
     module_paths: Mapping[str, str],
     features: Features,
     transform: tft.TFTransformOutput,
-    classes: int,
+    outputs: int,
 ) -> Parts:
     """Backbones and head.
 
@@ -55,30 +55,30 @@ def build(
         module_paths: The folder of each hub module.
         features: What the model sees.
         transform: Knows the vocabularies.
-        classes: How many classes there are.
+        outputs: How many numbers the model gives for each record.
     """
     own, fed = keras_inputs(taken_in(features)), keras_inputs(feeding(hubs, features))
     backbones = {
         name: Backbone(hub, open_module(module_paths[name]), features, name, name in model.fine_tune)
         for name, hub in hubs.items()
     }
-    outputs = {column(name): backbone(fed) for name, backbone in backbones.items()}
-    vectors = {name: tf.keras.Input(output.shape[1:], name=name) for name, output in outputs.items()}
+    given = {column(name): backbone(fed) for name, backbone in backbones.items()}
+    vectors = {name: tf.keras.Input(vector.shape[1:], name=name) for name, vector in given.items()}
     deep = [
         feature.layer(name, transform)(own) for name, feature in taken_in(features).items() if name not in model.wide
     ]
-    wide = [categories(name, features).linear(name, transform, classes)(own) for name in model.wide]
-    joined = head(model.head, classes)
+    wide = [categories(name, features).linear(name, transform, outputs)(own) for name in model.wide]
+    joined = head(model.head, outputs)
 
-    def logits(of_modules: Tensors) -> tf.Tensor:
+    def raw(of_modules: Tensors) -> tf.Tensor:
         sides = [*of_modules.values(), *deep]
         parts = [*wide, *([joined(_concatenated(sides))] if sides else [])]
         return parts[0] if len(parts) == 1 else tf.keras.layers.Add()(parts)
 
     return Parts(
         backbones=backbones,
-        whole=TunedModel(own | fed, logits(outputs), name="hubline"),
-        on_vectors=TunedModel(own | vectors, logits(vectors), name="hubline_head"),
+        whole=TunedModel(own | fed, raw(given), name="hubline"),
+        on_vectors=TunedModel(own | vectors, raw(vectors), name="hubline_head"),
     )
 
 
@@ -218,12 +218,12 @@ def try_out(hub: Hub, module: OpenModule, features: Features, trainable: bool = 
         raise UserError(f"model.fine_tune names the module, but it cannot be trained: it {why}")
 
 
-def head(config: Head, classes: int) -> tf.keras.Sequential:
-    """Dense layers from vectors, float32 of shape [batch, n], to logits, float32 of shape [batch, classes]."""
+def head(config: Head, outputs: int) -> tf.keras.Sequential:
+    """Dense layers from vectors, float32 of shape [batch, n], to raw outputs, float32 of shape [batch, outputs]."""
     layers: list[tf.keras.layers.Layer] = []
     for units in config.hidden:
         layers += [tf.keras.layers.Dropout(config.dropout), tf.keras.layers.Dense(units, activation="relu")]
-    layers += [tf.keras.layers.Dropout(config.dropout), tf.keras.layers.Dense(classes)]
+    layers += [tf.keras.layers.Dropout(config.dropout), tf.keras.layers.Dense(outputs)]
     return tf.keras.Sequential(layers, name="head")
 
 

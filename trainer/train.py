@@ -18,6 +18,7 @@ from trainer.config import Hubs, Model, Training
 from trainer.export import ServingModel
 from trainer.model import Parts, build, feeding, optimizer, taken_in
 from trainer.phases import Phase, phases, stays_frozen
+from trainer.task import Task, task_of
 from trainer.vectors import Vectors, column
 
 _STEPS_ON_VECTORS = 32
@@ -78,35 +79,33 @@ def train(job: Job) -> dict[str, list[float]]:
     """Trains a model and exports it.
 
     Returns:
-        The training curves: by metric (`loss`, `accuracy`, `val_loss`, `val_accuracy`), a value for each epoch of this
-        run.
+        The training curves: by metric (`loss` and the task's own, and each with `val_` before it), a value for each
+        epoch of this run.
 
     Raises:
         RunError: where the loss stops being a number.
         DataError: where there is one class only, or no class in common to the training and validation splits.
     """
     tf.keras.utils.set_random_seed(job.training.seed)
-    classes = job.label.class_names(job.transform)
-    if len(classes) < 2:
-        raise DataError(f"the training split has one class only, '{classes[0]}'; there is nothing to tell apart")
-    parts = build(job.model, job.hubs, job.module_paths, job.features, job.transform, len(classes))
+    task = task_of(job.label, job.transform, _label_spec(job))
+    parts = build(job.model, job.hubs, job.module_paths, job.features, job.transform, task.outputs)
     transform = job.transform.transform_features_layer()
     curves: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch:
         for number, phase in enumerate(phases(job.model, job.training)):
-            history = _train_phase(job, phase, parts, transform, f"{job.checkpoints}/{number}", scratch)
+            history = _train_phase(job, phase, task, parts, transform, f"{job.checkpoints}/{number}", scratch)
             for name, values in history.items():
                 curves[name] += map(float, values)
     taken = taken_in(job.features) | feeding(job.hubs, job.features)
     spec = parsing_spec(job.schema, input_columns(job.features, taken))
-    serving = ServingModel(parts, transform, spec, taken, classes)
+    serving = ServingModel(parts, transform, spec, taken, task)
     serving.save(job.export, job.vectors if job.hubs and stays_frozen(job.model, job.training) else None)
     tf.io.gfile.rmtree(job.checkpoints)  # not before: a run cut short while it exports goes on from here
     return dict(curves)
 
 
 def _train_phase(
-    job: Job, phase: Phase, parts: Parts, transform: Callable, checkpoints: str, scratch: str
+    job: Job, phase: Phase, task: Task, parts: Parts, transform: Callable, checkpoints: str, scratch: str
 ) -> Mapping[str, Sequence[float]]:
     """Trains what the phase trains, and gives its curves."""
     model = parts.on_vectors if phase.on_vectors else parts.whole
@@ -120,8 +119,8 @@ def _train_phase(
     validation_data = _batches(job, transform, job.validation, f"{scratch}/{phase.first}-validation", phase)
     model.compile(
         optimizer=optimizer(job.training.optimizer),
-        loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[tf.keras.metrics.SparseCategoricalAccuracy("accuracy")],
+        loss=task.loss(),
+        metrics=task.metrics(),
         steps_per_execution=_STEPS_ON_VECTORS if phase.on_vectors else 1,
     )
     history = model.fit(
@@ -141,7 +140,7 @@ def _train_phase(
 
 
 def _batches(job: Job, transform: Callable, split: Split, scratch: str, phase: Phase) -> tf.data.Dataset:
-    """What the model takes of a split, in batches, and class indices."""
+    """What the model takes of a split, in batches, and the transformed label."""
     taken = taken_in(job.features) | ({} if phase.on_vectors else feeding(job.hubs, job.features))
     tabular = {name: feature for name, feature in taken.items() if name not in images(job.features)}
     features = [given for name, feature in tabular.items() for given in feature.inputs(name)]

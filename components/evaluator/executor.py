@@ -22,8 +22,9 @@ from preprocessing.columns import parsing_spec
 from preprocessing.config import Label
 from preprocessing.section import read_sections
 
-PREDICTIONS, CLASSES = "predictions", "classes.json"
-"""In an evaluation, the folder that holds what the models said of each record, and the file that names the classes."""
+PREDICTIONS, CLASSES, LABEL = "predictions", "classes.json", "label.json"
+"""In an evaluation, the folder that holds what the models said of each record, the file that names the classes, of
+which a regression has none, and the file with the label as the pipeline file describes it."""
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -51,6 +52,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             output=f"{evaluation_uri}/{PREDICTIONS}/predictions.tfrecord",
         )
         storage.write_bytes(f"{evaluation_uri}/{CLASSES}", json.dumps(predicted.classes).encode())
+        storage.write_bytes(f"{evaluation_uri}/{LABEL}", label.to_property().encode())
         beam_args = self._beam_pipeline_args or []
         slices = analyse(
             f"{evaluation_uri}/{PREDICTIONS}/*", list(models), config, predicted, evaluation_uri, beam_args

@@ -13,6 +13,7 @@ from components.config import Evaluation, Metric, Threshold
 from components.evaluator.decision import OVERALL, SliceMetrics
 from components.evaluator.macro_auc import MacroAUC
 from components.evaluator.predictions import CANDIDATE, LABEL, SERVING, Predicted
+from components.evaluator.r2 import R2
 
 _COUNT = "example_count"
 
@@ -32,6 +33,9 @@ _DEFINITIONS: dict[Metric, _Definition] = {
     "cross_entropy": _Definition("SparseCategoricalCrossentropy", {}),
     "top_3_accuracy": _Definition("SparseTopKCategoricalAccuracy", {"k": 3}),
     "auc": _Definition(MacroAUC.__name__, {}, MacroAUC.__module__, by_class=True),
+    "rmse": _Definition("RootMeanSquaredError", {"dtype": "float64"}),
+    "mae": _Definition("MeanAbsoluteError", {}),
+    "r2": _Definition(R2.__name__, {}, R2.__module__),
 }
 
 
@@ -47,7 +51,7 @@ def analyse(
 
     Args:
         predictions: The TFRecord files of predictions, a glob.
-        models: `CANDIDATE`, and `SERVING` where its scores are there too.
+        models: `CANDIDATE`, and `SERVING` where what it says is there too.
         evaluation: What to compute, over which slices, and the thresholds.
         predicted: The classes.
         output: The folder for TFMA's results.

@@ -1,5 +1,6 @@
 """What the models say of each record of the test split, kept as Examples."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,19 +11,22 @@ from preprocessing.columns import ParsingSpec, present
 from preprocessing.config import Label
 from preprocessing.errors import RunError, UserError
 from preprocessing.examples import encode, keep
+from preprocessing.kinds.kind import Columns
+from preprocessing.labels.label import ClassesKind, LabelKind
+from preprocessing.labels.regression import RegressionLabel
 from preprocessing.progress import report
-from trainer import export
-from trainer.inputs import read_decodable, read_records
+from trainer import export, task
+from trainer.inputs import Tensors, read_decodable, read_records
 from trainer.sink import writing
 
 RECORD = "hubline.record"
 """The column of a prediction with the number of its record, counted over the files of the split from 0."""
 
 LABEL = "hubline.label"
-"""The column with the index of the true class."""
+"""The column with what is true: the index of the class, or a regression's number."""
 
 CANDIDATE, SERVING = "hubline.candidate", "hubline.serving"
-"""The names of the two models, and of the columns with their scores, by class."""
+"""The names of the two models, and of the columns with what they say: scores by class, or a regression's number."""
 
 _BATCH_BYTES = 32 << 20
 _MOST_ROWS, _MOST_RECORDS = 1024, 64
@@ -50,13 +54,17 @@ class ServedModel:
         self.answers_rows = recipe is not None and export.recipe_of(path) == recipe
         self._answer = _load(f"{path}/{export.HEAD}" if self.answers_rows else path)
 
-    def classes(self, record: tf.Tensor) -> list[str]:
-        """The class names, by index, as it says them of a serialized record or row, string of shape [1]."""
-        return [name.decode() for name in self._answer(examples=record)[export.CLASSES][0].numpy()]
+    def check_answers(self, names: Sequence[str]) -> None:
+        """Raises a UserError where it does not answer all of some names."""
+        if not set(names) <= self._answer.structured_outputs.keys():
+            raise UserError(
+                f"{self.path}: this model does not answer {' and '.join(map(repr, names))} in its signature "
+                f"'{export.SERVING}', so nothing can be compared with it. {_START_AFRESH}"
+            )
 
-    def scores(self, records: tf.Tensor) -> tf.Tensor:
-        """For serialized records or rows, string of shape [batch], scores float32 of [batch, classes]."""
-        return self._answer(examples=records)[export.SCORES]
+    def answer(self, records: tf.Tensor) -> Tensors:
+        """What it says, by name, of serialized records or rows, string of shape [batch]."""
+        return self._answer(examples=records)
 
 
 def _load(path: str) -> Any:
@@ -65,12 +73,8 @@ def _load(path: str) -> Any:
         answer = tf.saved_model.load(path).signatures.get(export.SERVING)
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(f"{path}: TensorFlow cannot load this version: {error}. {_START_AFRESH}") from error
-    answers = answer.structured_outputs if answer else {}
-    if not {export.CLASSES, export.SCORES} <= answers.keys():
-        raise UserError(
-            f"{path}: this model does not answer '{export.CLASSES}' and '{export.SCORES}' in its signature "
-            f"'{export.SERVING}', so nothing can be compared with it. {_START_AFRESH}"
-        )
+    if answer is None:
+        raise UserError(f"{path}: this model does not answer in a signature '{export.SERVING}'. {_START_AFRESH}")
     return answer
 
 
@@ -101,12 +105,91 @@ class TestSplit:
 
 @dataclass(frozen=True)
 class Predicted:
-    """The classes that predictions speak of."""
+    """The classes that predictions speak of; none, where they are numbers."""
 
-    classes: list[str]
+    classes: Sequence[str] = ()
     """By index: those that the models know, and those that the records have."""
-    present: list[int]
+    present: Sequence[int] = ()
     """The indices of those that the records have, ascending."""
+
+
+class _Reader(ABC):
+    """Reads what is true of records, and what models say of them, as columns of predictions."""
+
+    label: LabelKind
+    answers: Sequence[str]
+    """What a model must answer, by name; the last is what is kept."""
+
+    def __init__(
+        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
+    ) -> None:
+        """Finds out what must be known of all records and models beforehand; arguments as for `write_predictions`."""
+        for model in models.values():
+            model.check_answers(self.answers)
+        self.label = label
+        self.spec = spec
+        self.predicted = Predicted()
+
+    @abstractmethod
+    def truth(self, records: tf.Tensor) -> tf.Tensor:
+        """Of serialized records or rows, string of shape [batch], what is true, shape [batch, n]."""
+
+    @abstractmethod
+    def said(self, model: str, answer: Tensors) -> tf.Tensor:
+        """Of what a model answered, what is kept, float32 of shape [batch, n]."""
+
+    def read(self, records: tf.Tensor) -> Columns:
+        """The columns of the label in serialized records."""
+        parsed = tf.io.parse_example(records, self.spec)
+        return lambda column: present(parsed[column])
+
+
+class _Classes(_Reader):
+    """Indices of classes, and scores by class."""
+
+    answers = (task.CLASSES, task.SCORES)
+    label: ClassesKind
+
+    def __init__(
+        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
+    ) -> None:
+        super().__init__(label, spec, split, models)
+        names = self._names(split)
+        record, row = next(iter(_both(split).batch(1)))
+        asked = {name: model.answer(row if model.answers_rows else record) for name, model in models.items()}
+        known = {name: [text.decode() for text in said[task.CLASSES][0].numpy()] for name, said in asked.items()}
+        classes = list(dict.fromkeys([*(name for of_model in known.values() for name in of_model), *names]))
+        index = {name: number for number, name in enumerate(classes)}
+        self.predicted = Predicted(classes=classes, present=sorted(index[name] for name in names))
+        self._order = {name: _order(of_model, classes) for name, of_model in known.items()}
+        self._table = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(classes, tf.range(len(classes), dtype=tf.int64)), -1
+        )
+
+    def truth(self, records: tf.Tensor) -> tf.Tensor:
+        return self._table.lookup(self.label.names(self.read(records)))[:, tf.newaxis]
+
+    def said(self, model: str, answer: Tensors) -> tf.Tensor:
+        return _arranged(answer[task.SCORES], self._order[model])
+
+    def _names(self, split: TestSplit) -> list[str]:
+        """The class names that the records of a split have, sorted."""
+        rows = read_records(split.rows).batch(_MOST_ROWS)
+        names = rows.map(lambda batch: self.label.names(self.read(batch)), num_parallel_calls=tf.data.AUTOTUNE)
+        return sorted(name.decode() for name in names.unbatch().unique().as_numpy_iterator())
+
+
+class _Values(_Reader):
+    """Numbers, in the units of the label."""
+
+    answers = (task.VALUE,)
+    label: RegressionLabel
+
+    def truth(self, records: tf.Tensor) -> tf.Tensor:
+        return self.label.values(self.read(records))[:, tf.newaxis]
+
+    def said(self, model: str, answer: Tensors) -> tf.Tensor:
+        return answer[task.VALUE][:, tf.newaxis]
 
 
 def write_predictions(
@@ -123,51 +206,42 @@ def write_predictions(
 
     Args:
         split: The records.
-        models: By the name of the column that is to hold a model's scores.
-        label: The true class.
-        label_spec: How the label's column is parsed.
-        columns: Columns of the records to keep beside the scores, to slice by.
+        models: By the name of the column that is to hold what a model says.
+        label: What is true of a record.
+        label_spec: How the label's columns are parsed.
+        columns: Columns of the records to keep beside it, to slice by.
         output: The file to write.
 
     Raises:
-        RunError: where a model says something else of the rows than of the records.
+        RunError: where a model says something else of the rows than of the records, or says what is not finite.
+        UserError: where a model does not answer as the label asks.
     """
-    names = _label_names(split, label, label_spec)
-    record, row = next(iter(_both(split).batch(1)))
-    known = {name: model.classes(row if model.answers_rows else record) for name, model in models.items()}
-    classes = list(dict.fromkeys([*(name for of_model in known.values() for name in of_model), *names]))
-    index = {name: number for number, name in enumerate(classes)}
-    order = {name: _order(of_model, classes) for name, of_model in known.items()}
+    reader = (_Values if isinstance(label, RegressionLabel) else _Classes)(label, label_spec, split, models)
     if models[CANDIDATE].answers_rows:
-        _check_same(models[CANDIDATE], split)  # the model that serves was held to this when it was a candidate
+        # The model that serves was held to this when it was a candidate.
+        _check_same(models[CANDIDATE], split, reader.answers[-1])
 
-    table = tf.lookup.StaticHashTable(
-        tf.lookup.KeyValueTensorInitializer(classes, tf.range(len(classes), dtype=tf.int64)), -1
-    )
     columns, done = list(columns), 0
     with writing(output) as write:
         for (numbers, rows), records in _batches(split, rows_only=all(model.answers_rows for model in models.values())):
-            asked = {name: model.scores(rows if model.answers_rows else records) for name, model in models.items()}
-            truth = table.lookup(label_names(label, label_spec, rows))
-            said = {name: _arranged(scores, order[name]) for name, scores in asked.items()}
-            known_of = {RECORD: numbers[:, tf.newaxis], LABEL: truth[:, tf.newaxis]}
+            asked = {name: model.answer(rows if model.answers_rows else records) for name, model in models.items()}
+            said = {name: reader.said(name, answer) for name, answer in asked.items()}
+            for name, values in said.items():
+                _check_finite(models[name], values, numbers)
+            known_of = {RECORD: numbers[:, tf.newaxis], LABEL: reader.truth(rows)}
             write(tf.strings.join([keep(rows, columns), encode(known_of | said)]))
             done += len(numbers)
             report(done, split.count, "records")
-    return Predicted(classes=classes, present=sorted(index[name] for name in names))
+    return reader.predicted
 
 
-def label_names(label: Label, spec: ParsingSpec, records: tf.Tensor) -> tf.Tensor:
-    """The class name of each serialized record, string of shape [batch]."""
-    parsed = tf.io.parse_example(records, spec)
-    return label.names(lambda column: present(parsed[column]))
-
-
-def _label_names(split: TestSplit, label: Label, spec: ParsingSpec) -> list[str]:
-    """The class names that the records of a split have, sorted."""
-    rows = read_records(split.rows).batch(_MOST_ROWS)
-    names = rows.map(lambda batch: label_names(label, spec, batch), num_parallel_calls=tf.data.AUTOTUNE)
-    return sorted(name.decode() for name in names.unbatch().unique().as_numpy_iterator())
+def _check_finite(model: ServedModel, said: tf.Tensor, numbers: tf.Tensor) -> None:
+    wrong = tf.reduce_any(~tf.math.is_finite(said), axis=1)
+    if tf.reduce_any(wrong):
+        raise RunError(
+            f"{model.path}: of record {int(numbers[wrong][0])} of the test split, counted from 0, this model says what "
+            "is not a finite number; where features have very large values, normalize them"
+        )
 
 
 def _batches(split: TestSplit, rows_only: bool) -> tf.data.Dataset:
@@ -187,14 +261,14 @@ def _both(split: TestSplit) -> tf.data.Dataset:
     return tf.data.Dataset.zip((_records(split), read_records(split.rows, in_order=True)))
 
 
-def _check_same(model: ServedModel, split: TestSplit) -> None:
-    """Asks a model that answers rows about some records, whole, and as rows."""
+def _check_same(model: ServedModel, split: TestSplit, name: str) -> None:
+    """Asks a model that answers rows about some records, whole, and as rows, and compares what it answers by a name."""
     records, rows = next(iter(_both(split).batch(_TRIED)))
-    whole = _load(model.path)(examples=records)[export.SCORES]
-    difference = float(tf.reduce_max(tf.abs(whole - model.scores(rows))))
-    if not difference <= _TOLERANCE:
+    whole, head = _load(model.path)(examples=records)[name], model.answer(rows)[name]
+    difference = float(tf.reduce_max(tf.abs(whole - head)))
+    if not difference <= _TOLERANCE * max(1.0, float(tf.reduce_max(tf.abs(whole)))):
         raise RunError(
-            f"{model.path}: of the same records, this model gives scores that differ by {difference:g} from those that "
+            f"{model.path}: of the same records, this model gives {name} that differ by {difference:g} from those that "
             "it gives of their kept vectors; remove the folder `store` beside the artifacts, and run again"
         )
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from preprocessing.config import Features, Label, image_columns
 from preprocessing.labels.classes import ClassLabel
+from preprocessing.labels.regression import RegressionLabel
 from preprocessing.section import Section
 
 IMAGE_MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GIF8", "BMP": b"BM"}
@@ -24,6 +25,8 @@ class Contract(Section):
     """The classes: a string label is one of them, an integer one is the position of one. Any value where absent."""
     numbers: tuple[str, ...] = ()
     """Columns of numbers that the label is made from."""
+    positive: bool = False
+    """Whether these must all be above 0."""
 
     @classmethod
     def of(cls, features: Features, label: Label) -> "Contract":
@@ -31,7 +34,8 @@ class Contract(Section):
         images = tuple(sorted(image_columns(features)))
         if isinstance(label, ClassLabel):
             return cls(images=images, label=label.column, classes=label.classes)
-        return cls(images=images, numbers=label.columns)
+        positive = isinstance(label, RegressionLabel) and label.is_positive
+        return cls(images=images, numbers=label.columns, positive=positive)
 
 
 class Kind(Section):
@@ -85,7 +89,9 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
     if contract.label:
         sound &= _single(parsed[contract.label], _are_labels(parsed[contract.label].values, contract.classes))
     for name in contract.numbers:
-        sound &= _single(parsed[name], tf.math.is_finite(tf.cast(parsed[name].values, tf.float32)))
+        numbers = tf.cast(parsed[name].values, tf.float32)
+        fit = tf.math.is_finite(numbers)
+        sound &= _single(parsed[name], fit & (numbers > 0) if contract.positive else fit)
     for name in contract.images:
         starts = [tf.strings.substr(parsed[name].values, 0, len(magic)) == magic for magic in IMAGE_MAGIC.values()]
         sound &= _single(parsed[name], tf.reduce_any(tf.stack(starts), axis=0))
@@ -127,7 +133,7 @@ def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> s
         if fault:
             return fault
     for number, column in enumerate(contract.numbers):
-        fault = _number_fault(columns, column, kind.numbers[number] if kind else None)
+        fault = _number_fault(columns, column, kind.numbers[number] if kind else None, contract.positive)
         if fault:
             return fault
     return _label_fault(columns, contract.label, contract.classes, kind) if contract.label else None
@@ -160,7 +166,7 @@ def _image_fault(columns: dict, name: str) -> str | None:
     return None
 
 
-def _number_fault(columns: dict, name: str, dtype: str | None) -> str | None:
+def _number_fault(columns: dict, name: str, dtype: str | None, positive: bool) -> str | None:
     fault = _count_fault(columns, name, "column")
     if fault:
         return f"{fault}; the label is made from it"
@@ -169,7 +175,11 @@ def _number_fault(columns: dict, name: str, dtype: str | None) -> str | None:
         return f"its column '{name}', which the label is made from, is {value!r}; it must be a number"
     if dtype is not None and _number_type(columns[name]) != dtype:
         return f"its column '{name}' is {value!r}, of another type than those before it"
-    return None if math.isfinite(value) else f"its column '{name}', which the label is made from, is {value}"
+    if not math.isfinite(value):
+        return f"its column '{name}', which the label is made from, is {value}"
+    if positive and value <= 0:
+        return f"its column '{name}', which the label is the logarithm of, is {value:g}; it must be above 0"
+    return None
 
 
 def _label_fault(columns: dict, name: str, classes: tuple[str, ...] | None, kind: Kind | None) -> str | None:

@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
-from components.report.contents import Column, Predictions
+from components.report.contents import ClassPredictions, Column, ValuePredictions
 
 _COLOURS = (
     "#3b82f6",
@@ -26,6 +26,7 @@ _COLOURS = (
 _SPLIT_COLOURS = dict(zip(("train", "validation", "test"), _COLOURS, strict=False))
 _CELLS_WITH_NUMBERS = 20
 """A confusion matrix of more classes has no room for numbers in its cells."""
+_RESIDUAL_BINS = 50
 _NAME = 40
 """Characters of a name that a chart has room for."""
 
@@ -71,7 +72,7 @@ def curve(metric: str, curves: Mapping[str, Sequence[float]]) -> go.Figure:
     )  # fmt: skip
 
 
-def confusion(predictions: Predictions, shown: Sequence[int]) -> go.Figure:
+def confusion(predictions: ClassPredictions, shown: Sequence[int]) -> go.Figure:
     """A confusion matrix: a row for each true class, a column for each predicted one.
 
     Args:
@@ -103,7 +104,7 @@ def confusion(predictions: Predictions, shown: Sequence[int]) -> go.Figure:
     )  # fmt: skip
 
 
-def roc(predictions: Predictions, shown: Sequence[int]) -> go.Figure:
+def roc(predictions: ClassPredictions, shown: Sequence[int]) -> go.Figure:
     """ROC curves, each of one class against the rest, with the areas below them in the legend."""
     chance = go.Scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dot", "color": "#94a3b8", "width": 1},
@@ -122,6 +123,37 @@ def roc(predictions: Predictions, shown: Sequence[int]) -> go.Figure:
         [*lines, chance], height=420 + 10 * len(lines), legend={"orientation": "h", "y": -0.2, "yanchor": "top"},
         xaxis={"title": "false positive rate", "range": [-0.01, 1.01]},
         yaxis={"title": "true positive rate", "range": [-0.01, 1.01]},
+    )  # fmt: skip
+
+
+def values(predictions: ValuePredictions) -> go.Figure:
+    """Each number that is predicted, against what is true; on the line they are the same."""
+    both = np.concatenate([predictions.true, predictions.predicted])
+    ends = [float(both.min()), float(both.max())]
+    same = go.Scatter(
+        x=ends, y=ends, mode="lines", line={"dash": "dot", "color": "#94a3b8", "width": 1}, hoverinfo="skip",
+    )  # fmt: skip
+    points = go.Scatter(
+        x=predictions.true, y=predictions.predicted, mode="markers",
+        # So that where many lie upon each other it is darker.
+        marker={"size": 5, "opacity": 0.35, "line": {"width": 0}, "color": _SPLIT_COLOURS["test"]},
+        hovertemplate="true %{x:.6g}, predicted %{y:.6g}<extra></extra>",
+    )  # fmt: skip
+    return _figure([same, points], height=480, showlegend=False, xaxis={"title": "true"}, yaxis={"title": "predicted"})
+
+
+def residuals(predictions: ValuePredictions) -> go.Figure:
+    """How often a prediction is how far above what is true, or below."""
+    off = predictions.predicted.astype(np.float64) - predictions.true
+    counts, edges = np.histogram(off, bins=_RESIDUAL_BINS)
+    bars = go.Bar(
+        x=(edges[:-1] + edges[1:]) / 2, y=counts, width=np.diff(edges), marker={"color": _SPLIT_COLOURS["test"]},
+        customdata=np.stack([edges[:-1], edges[1:]], axis=1),
+        hovertemplate="from %{customdata[0]:.4g} to %{customdata[1]:.4g}: %{y:,} records<extra></extra>",
+    )  # fmt: skip
+    return _figure(
+        [bars], height=300, showlegend=False, bargap=0.02,
+        xaxis={"title": "predicted less true"}, yaxis={"title": "records"},
     )  # fmt: skip
 
 

@@ -124,11 +124,12 @@ class Sample:
     record: int
     """Its number in the test split, from 0."""
     label: str
+    """What is true."""
     predicted: str
     score: float
-    """Of the predicted class."""
-    label_score: float
-    """Of the true class."""
+    """Of the predicted class; of a number, how far it is from what is true."""
+    label_score: float | None = None
+    """Of the true class; of a number there is none."""
     origin: str = ""
     """The data file it came from."""
     picture: str | None = None
@@ -139,6 +140,17 @@ class Sample:
 class Predictions:
     """What the predictions on the test split come to."""
 
+    right: Sequence[Sample]
+    """Some that are right: the first of each class. Of numbers, none."""
+    wrong: Sequence[Sample]
+    """The worst ones, the worst first: those with the highest scores for a wrong class, or furthest from what is true.
+    """
+
+
+@dataclass(frozen=True)
+class ClassPredictions(Predictions):
+    """Those of classes."""
+
     classes: Sequence[str]
     confusion: "np.ndarray | None"
     """Records, int64 of shape [true class, predicted class]; None where there are too many classes to show."""
@@ -146,10 +158,18 @@ class Predictions:
     """By class; there is none for a class that all records have, or none."""
     serving_auc: Mapping[int, float]
     """Of the version that serves, likewise; empty where none does."""
-    right: Sequence[Sample]
-    """Some that are right: the first of each class."""
-    wrong: Sequence[Sample]
-    """The worst ones: those with the highest scores for a wrong class, the highest first."""
+
+
+@dataclass(frozen=True)
+class ValuePredictions(Predictions):
+    """Those of numbers, in the units of the label."""
+
+    count: int
+    """How many there are."""
+    true: "np.ndarray"
+    """What is true of some of them, spread evenly over the split: float32 of shape [records]."""
+    predicted: "np.ndarray"
+    """What is predicted of the same, likewise."""
 
 
 @dataclass(frozen=True)

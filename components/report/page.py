@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 
 from components.config import LOWER_IS_BETTER
 from components.report import charts
-from components.report.contents import Artifacts, Findings, Predictions, RunReport
+from components.report.contents import Artifacts, ClassPredictions, Findings, RunReport, ValuePredictions
 
 _SHOWN_CLASSES = 25
 """A chart of more classes cannot be read; the ones with the most errors are shown."""
@@ -39,7 +39,8 @@ def _findings(artifacts: Artifacts) -> Findings:
 def render_findings(report: RunReport, findings: Findings) -> str:
     """The HTML page of a run, from what its artifacts hold. Reads nothing but its own template."""
     predictions = findings.predictions
-    shown = _most_mistaken(predictions) if predictions else []
+    of_classes = predictions if isinstance(predictions, ClassPredictions) else None
+    shown = _most_mistaken(of_classes) if of_classes else []
     figures = _figures(findings, shown)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -52,8 +53,8 @@ def render_findings(report: RunReport, findings: Findings) -> str:
         run=report,
         findings=findings,
         sections=_sections(report, findings),
-        classes=_classes(predictions, shown) if predictions else [],
-        left_out=len(predictions.classes) - len(shown) if predictions else 0,
+        classes=_classes(of_classes, shown) if of_classes else [],
+        left_out=len(of_classes.classes) - len(shown) if of_classes else 0,
         lower_is_better=LOWER_IS_BETTER,
         longest_step=max((step.seconds for step in report.steps), default=0.0),
         figures={name: json.loads(figure.to_json()) for name, figure in figures.items()},
@@ -68,7 +69,8 @@ def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
         "decision": ("Decision", decision),
         "metrics": ("Metrics", decision),
         "slices": ("Slices", decision and decision.slices),
-        "classes": ("Classes", predictions and predictions.confusion is not None),
+        "classes": ("Classes", isinstance(predictions, ClassPredictions) and predictions.confusion is not None),
+        "values": ("Values", isinstance(predictions, ValuePredictions)),
         "samples": ("Samples", predictions),
         "training": ("Training", findings.curves),
         "data": ("Data", findings.counts or findings.columns),
@@ -86,17 +88,21 @@ def _figures(findings: Findings, shown: Sequence[int]) -> dict[str, go.Figure]:
         for metric in findings.curves
         if not metric.startswith("val_")
     }
-    if findings.predictions and findings.predictions.confusion is not None:
-        figures["confusion"] = charts.confusion(findings.predictions, shown)
-    if findings.predictions and findings.predictions.roc:
-        figures["roc"] = charts.roc(findings.predictions, shown)
+    predictions = findings.predictions
+    if isinstance(predictions, ClassPredictions) and predictions.confusion is not None:
+        figures["confusion"] = charts.confusion(predictions, shown)
+    if isinstance(predictions, ClassPredictions) and predictions.roc:
+        figures["roc"] = charts.roc(predictions, shown)
+    if isinstance(predictions, ValuePredictions):
+        figures["values"] = charts.values(predictions)
+        figures["residuals"] = charts.residuals(predictions)
     for number, column in enumerate(findings.columns):
         if figure := charts.column(column):
             figures[f"column-{number}"] = figure
     return figures
 
 
-def _most_mistaken(predictions: Predictions) -> list[int]:
+def _most_mistaken(predictions: ClassPredictions) -> list[int]:
     """The classes that most often are taken for another, or another for them, in their own order."""
     matrix = predictions.confusion
     if matrix is None:
@@ -105,7 +111,7 @@ def _most_mistaken(predictions: Predictions) -> list[int]:
     return sorted(np.argsort(-mistakes, kind="stable")[:_SHOWN_CLASSES].tolist())
 
 
-def _classes(predictions: Predictions, shown: Sequence[int]) -> list[dict]:
+def _classes(predictions: ClassPredictions, shown: Sequence[int]) -> list[dict]:
     """A row for each class that is shown; None for what is not defined."""
     matrix = predictions.confusion
     if matrix is None:

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +16,11 @@ from components import storage
 from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from components.example_gen.manifest import Manifest
 from components.records import read_batches
-from components.report.contents import Predictions, Roc, Sample
+from components.report import values
+from components.report.contents import ClassPredictions, Predictions, Roc, Sample
+from preprocessing.config import Label
+from preprocessing.labels.regression import RegressionLabel
+from preprocessing.section import read_sections
 
 _MOST_CLASSES = 1000
 """With more classes there is neither a confusion matrix nor ROC curves: nobody could read them."""
@@ -49,8 +54,15 @@ def summarize(evaluation: str) -> Predictions | None:
     files = [f"{evaluation}/predictions/{name}" for name in storage.names(f"{evaluation}/predictions")]
     if not files:
         return None
+    with storage.open_binary(f"{evaluation}/label.json") as file:
+        label = read_sections(Label, file.read().decode())
+    if isinstance(label, RegressionLabel):
+        return values.summarize(files, _SAMPLES)
     with storage.open_binary(f"{evaluation}/classes.json") as file:
-        classes = json.load(file)
+        return _of_classes(files, json.load(file))
+
+
+def _of_classes(files: list[str], classes: list[str]) -> ClassPredictions:
     samples = _Samples(classes)
     tally = _Tally(len(classes)) if len(classes) <= _MOST_CLASSES else None
     for batch in _batches(files, len(classes)):
@@ -58,7 +70,7 @@ def summarize(evaluation: str) -> Predictions | None:
         samples.take(batch, predicted)
         if tally:
             tally.take(batch, predicted)
-    return Predictions(
+    return ClassPredictions(
         classes=classes,
         confusion=tally.confusion if tally else None,
         roc=tally.candidate.curves() if tally else {},
@@ -155,7 +167,10 @@ class _Samples:
         )
 
 
-def with_pictures(predictions: Predictions, examples: str) -> Predictions:
+PredictionsT = TypeVar("PredictionsT", bound=Predictions)
+
+
+def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
     """The same with the origin of each sample and its picture, where the records have images.
 
     Args:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from preprocessing.expression import columns_in, evaluate
 from preprocessing.kinds.kind import Columns
-from preprocessing.labels.label import LabelKind, values_of
+from preprocessing.labels.label import ClassesKind, values_of
 from preprocessing.lazy import tf, tft
 
 
@@ -17,7 +17,7 @@ def _readable(expression: str) -> str:
     return expression
 
 
-class BinaryLabel(LabelKind):
+class BinaryLabel(ClassesKind):
     """One of two classes, by a number or by a comparison of several."""
 
     kind: Literal["binary"]

@@ -8,11 +8,11 @@ from pydantic import Field, field_validator
 
 from preprocessing.kinds.categorical import as_words
 from preprocessing.kinds.kind import Columns, Read
-from preprocessing.labels.label import VOCABULARY, LabelKind, values_of
+from preprocessing.labels.label import VOCABULARY, ClassesKind, values_of
 from preprocessing.lazy import tf, tft
 
 
-class ClassLabel(LabelKind):
+class ClassLabel(ClassesKind):
     """One class per record: an integer or a string."""
 
     kind: Literal["class"]

@@ -1,4 +1,4 @@
-"""What every kind of label has."""
+"""What every kind of label has, and every kind whose values are classes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from preprocessing.kinds.kind import Columns, Read
 from preprocessing.lazy import tf, tft
 from preprocessing.section import Section
 
+LABEL = "label.target"
+"""The name of the transformed label, which no feature can have."""
+
 VOCABULARY = "label"
 """The name of the vocabulary that the classes are kept in where they are computed."""
 
 
 class LabelKind(Section):
-    """A kind of label whose values are classes."""
+    """A kind of label. What it does not say otherwise holds for every kind."""
 
     kind: str
 
@@ -22,11 +25,31 @@ class LabelKind(Section):
 
     @property
     def are_known(self) -> bool:
-        """Whether the classes are known beforehand, so that every record's is one of them."""
+        """Whether every record, whatever its split, has a target that can be learned."""
         return True
 
+    def transform(self, read: Read) -> dict[str, tf.Tensor]:
+        """What is computed over the whole data set, and what is done to a batch with it: a part of `preprocessing_fn`.
+
+        Args:
+            read: Gives the raw columns.
+
+        Returns:
+            Under `LABEL`, what the model is to learn of each record: of classes int64 [batch], of a regression float32
+            [batch]. Whatever else the model's answer takes may stand beside it, shape [batch].
+        """
+        raise NotImplementedError
+
+
+class ClassesKind(LabelKind):
+    """A kind of label of which each record has one of several classes."""
+
+    def transform(self, read: Read) -> dict[str, tf.Tensor]:
+        """The class of each record by its number."""
+        return {LABEL: self.index(read)}
+
     def index(self, read: Read) -> tf.Tensor:
-        """The class of each record by its number, int64 [batch]; a part of `preprocessing_fn`."""
+        """The class of each record by its number, int64 [batch]; -1 where it is not known."""
         raise NotImplementedError
 
     def names(self, read: Columns) -> tf.Tensor:

@@ -13,7 +13,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from preprocessing.columns import parsing_spec, present
 from preprocessing.config import ClassLabel, Features, ImageFeature
 from preprocessing.errors import DataError, RunError
-from preprocessing.transform import LABEL
+from preprocessing.labels.label import LABEL
 from tests import make, make_job
 from trainer import train as training
 from trainer.callbacks import Checkpoints, Progress

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from preprocessing.columns import one_each, present
 from preprocessing.config import Features, ImageFeature
-from preprocessing.transform import LABEL
+from preprocessing.labels.label import LABEL
 from tests import make
 from trainer import inputs, machine
 from trainer.augment import augmented

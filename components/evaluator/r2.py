@@ -1,0 +1,38 @@
+"""The coefficient of determination, as a Keras metric."""
+
+import tensorflow as tf
+
+
+class R2(tf.keras.metrics.Metric):
+    """The share of the variance of what is true that predictions explain.
+
+    Keras has one of its own, which TFMA cannot put together from parts: its state has no shape before the first batch.
+    The state here is sums alone, in double precision, since the variance is a small difference of large ones.
+    """
+
+    def __init__(self, name: str = "r2", dtype: str = "float64") -> None:
+        """The metric with nothing counted; `dtype` is that of the sums."""
+        super().__init__(name=name, dtype=dtype)
+        self._count, self._sum, self._squares, self._residual = (
+            self.add_weight(name, initializer="zeros") for name in ("count", "sum", "squares", "residual")
+        )
+
+    def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
+        """Counts examples: what is true and what is predicted, both [batch] or [batch, 1]."""
+        true, predicted = (tf.cast(tf.reshape(values, [-1]), self.dtype) for values in (y_true, y_pred))
+        weights = tf.ones_like(true) if sample_weight is None else tf.cast(tf.reshape(sample_weight, [-1]), self.dtype)
+        self._count.assign_add(tf.reduce_sum(weights))
+        self._sum.assign_add(tf.reduce_sum(weights * true))
+        self._squares.assign_add(tf.reduce_sum(weights * true**2))
+        self._residual.assign_add(tf.reduce_sum(weights * (true - predicted) ** 2))
+
+    def result(self) -> tf.Tensor:
+        """The share. Where all that is true is the same, 1 if all predictions are right and else 0."""
+        variance = self._squares - tf.math.divide_no_nan(self._sum**2, self._count)
+        constant = variance <= _ROUNDING * self._squares
+        without = tf.where(self._residual <= _ROUNDING * self._squares, tf.ones_like(variance), tf.zeros_like(variance))
+        return tf.where(constant, without, 1 - tf.math.divide_no_nan(self._residual, variance))
+
+
+_ROUNDING = 1e-13
+"""What is less than this share of a sum of squares is nothing but rounding."""

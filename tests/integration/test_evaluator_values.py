@@ -1,0 +1,191 @@
+"""Evaluator and the report on a label that is a number, against scikit-learn."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
+from tfx.dsl.components.base import base_beam_executor
+from tfx.types import standard_artifacts
+
+from components.config import Evaluation, Threshold
+from components.evaluator.decision import OVERALL, Decision
+from components.evaluator.executor import Executor as Evaluator
+from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
+from components.evaluator.r2 import R2
+from components.pin.pins import ServedVersion
+from components.report.contents import ValuePredictions
+from components.report.predictions import summarize
+from preprocessing.errors import RunError, UserError
+from preprocessing.labels.regression import RegressionLabel
+from tests import make
+from tests.integration.test_evaluator import BEAM, artifact, columns, save_oracle, write_test_split
+
+
+class Teller(tf.Module):
+    """A served model that reads its answer from a column of the record."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__()
+        self._column = column
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = {self._column: tf.io.FixedLenFeature([], tf.float32)}
+        return {"value": tf.io.parse_example(examples, spec)[self._column]}
+
+
+RNG = np.random.default_rng(0)
+TRUE = RNG.lognormal(12, 0.5, 300).astype(np.float32)
+SAID = {
+    "good": (TRUE * RNG.normal(1, 0.05, 300)).astype(np.float32),
+    "poor": (TRUE * RNG.normal(1, 0.4, 300)).astype(np.float32),
+    "broken": np.where(np.arange(300) == 17, np.inf, TRUE).astype(np.float32),
+}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("values")
+    records = [
+        make.record(price=float(TRUE[row]), town=row % 3, **{name: float(said[row]) for name, said in SAID.items()})
+        for row in range(300)
+    ]
+    records[2] = make.record(price=float(TRUE[2]), town=9, **{name: float(said[2]) for name, said in SAID.items()})
+    write_test_split(folder, records)
+    (folder / "schema").mkdir()
+    (folder / "schema" / "schema.pbtxt").write_text(
+        'feature {name: "price" type: FLOAT presence {min_fraction: 1} shape {dim {size: 1}}}'
+    )
+    for name in SAID:
+        teller = Teller(name)
+        tf.saved_model.save(teller, str(folder / name / "Format-Serving"), signatures={"serving_default": teller.serve})
+    save_oracle(folder / "classes" / "Format-Serving", ["a", "b"], "good")
+    return folder
+
+
+def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **config) -> Decision:
+    examples, rows = (artifact(standard_artifacts.Examples, judged / name) for name in ("examples", "rows"))
+    examples.split_names = rows.split_names = '["train", "validation", "test"]'
+    pinned = ServedVersion(path=str(judged / serving / "Format-Serving"), digest="") if serving else None
+    Evaluator(base_beam_executor.BaseBeamExecutor.Context(BEAM, tmp_dir=f"{folder}/tmp/", unique_id="1")).Do(
+        {
+            "examples": [examples],
+            "rows": [rows],
+            "schema": [artifact(standard_artifacts.Schema, judged / "schema")],
+            "model": [artifact(standard_artifacts.Model, judged / candidate)],
+        },
+        {
+            "evaluation": [artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")],
+            "blessing": [artifact(standard_artifacts.ModelBlessing, folder / "blessing")],
+        },
+        {
+            "evaluation_config": Evaluation(**config).of_label("regression").to_property(),
+            "label": RegressionLabel.model_validate({"kind": "regression", "from": "price"}).to_property(),
+            "serving": pinned.to_property() if pinned else "",
+        },
+    )
+    return Decision.model_validate_json((folder / "blessing" / "decision.json").read_text())
+
+
+def reference(true: np.ndarray, said: np.ndarray) -> dict[str, float]:
+    true, said = true.astype(np.float64), said.astype(np.float64)
+    return {
+        "rmse": mean_squared_error(true, said) ** 0.5,
+        "mae": mean_absolute_error(true, said),
+        "r2": r2_score(true, said) if len(true) > 1 else 0.0,
+    }
+
+
+@pytest.fixture(scope="module")
+def decided(judged: Path, tmp_path_factory) -> tuple[Path, Decision]:
+    folder = tmp_path_factory.mktemp("decided")
+    thresholds = {
+        "rmse": Threshold(no_worse_than_serving_by=0.0),
+        "mae": Threshold(at_most=1.0),
+        "r2": Threshold(at_least=0.5),
+    }
+    config = {"metrics": ("rmse", "mae", "r2"), "thresholds": thresholds, "slices": [["town"]]}
+    return folder, evaluate(folder, judged, "good", "poor", **config)
+
+
+def test_metrics_are_those_of_scikit_learn_over_all_records_and_each_slice(decided) -> None:
+    _, decision = decided
+    town = np.where(np.arange(300) == 2, 9, np.arange(300) % 3)
+    slices = {OVERALL: town >= 0} | {f"town={number}": town == number for number in (0, 1, 2, 9)}
+    assert {found.slice: found.examples for found in decision.slices} == {k: rows.sum() for k, rows in slices.items()}
+    for found in decision.slices:
+        rows = slices[found.slice]
+        assert found.metrics == pytest.approx(reference(TRUE[rows], SAID["good"][rows]), rel=1e-5)
+        assert found.serving_metrics == pytest.approx(reference(TRUE[rows], SAID["poor"][rows]), rel=1e-5)
+
+
+def test_of_errors_less_is_better(decided) -> None:
+    _, decision = decided
+    assert {check.metric: check.passed for check in decision.checks} == {"rmse": True, "mae": False, "r2": True}
+    assert not decision.blessed
+
+
+def test_predictions_are_kept_in_the_units_of_the_label(decided) -> None:
+    folder, _ = decided
+    kept = [
+        columns(item) for item in make.read_tfrecord(folder / "evaluation" / "predictions" / "predictions.tfrecord")
+    ]
+    assert [item[RECORD] for item in kept] == [[number] for number in range(300)]
+    for name, values in ((LABEL, TRUE), (CANDIDATE, SAID["good"]), (SERVING, SAID["poor"])):
+        np.testing.assert_array_equal(np.float32([item[name] for item in kept])[:, 0], values)
+    assert json.loads((folder / "evaluation" / "label.json").read_text())["kind"] == "regression"
+
+
+def test_the_report_shows_each_prediction_and_the_ones_furthest_off(decided) -> None:
+    folder, _ = decided
+    found = summarize(str(folder / "evaluation"))
+    assert isinstance(found, ValuePredictions) and found.count == 300
+    np.testing.assert_array_equal(found.true, TRUE)
+    np.testing.assert_array_equal(found.predicted, SAID["good"])
+    off = np.abs(SAID["good"] - TRUE)
+    assert [sample.record for sample in found.wrong] == np.argsort(-off)[: len(found.wrong)].tolist()
+    assert found.wrong[0].label == f"{TRUE[off.argmax()]:,.6g}"
+
+
+def test_without_thresholds_of_its_own_a_challenger_may_not_have_the_greater_rmse(tmp_path: Path, judged: Path) -> None:
+    decision = evaluate(tmp_path, judged, "poor", "good")
+    assert set(decision.metrics) == {"mae", "rmse"} and not decision.blessed
+    assert [(check.metric, check.passed) for check in decision.checks] == [("rmse", False)]
+
+
+def test_what_is_not_a_finite_number_is_refused_with_its_record(tmp_path: Path, judged: Path) -> None:
+    with pytest.raises(RunError, match=r"broken/Format-Serving: of record 17 of the test split"):
+        evaluate(tmp_path, judged, "broken", None)
+
+
+def test_a_version_that_answers_classes_cannot_be_compared_with(tmp_path: Path, judged: Path) -> None:
+    with pytest.raises(UserError, match=r"classes/Format-Serving: this model does not answer 'value'"):
+        evaluate(tmp_path, judged, "good", "classes")
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted"),
+    [
+        (np.float32([2000, 2010, 2020, 2024]), np.float32([2001, 2008, 2020, 2025])),
+        (np.float32([1e-6, 2e-6, 4e-6]), np.float32([1e-6, 2e-6, 3e-6])),
+        (np.float32([1_000_000, 1_000_010, 1_000_030]), np.float32([1_000_000, 1_000_010, 1_000_020])),
+        (np.float32([5, 5, 5]), np.float32([5, 5, 5])),
+        (np.float32([5, 5, 5]), np.float32([5, 5, 6])),
+        (np.float32([0.1, 0.1, 0.1]), np.float32([0.2, 0.1, 0.1])),
+        (np.float32([0, 0, 0]), np.float32([0, 0, 0])),
+        (np.float32([0, 0, 0]), np.float32([0, 0, 1])),
+    ],
+)
+def test_r2_is_that_of_scikit_learn_also_where_nothing_varies_and_put_together_from_parts(true, predicted) -> None:
+    whole, first, second = R2(), R2(), R2.from_config(R2().get_config())
+    whole.update_state(true, predicted)
+    first.update_state(true[:1], predicted[:1])
+    second.update_state(true[1:, np.newaxis], predicted[1:, np.newaxis])
+    whole_again = R2()
+    whole_again.set_weights(np.add(first.get_weights(), second.get_weights()))
+    expected = r2_score(true.astype(np.float64), predicted.astype(np.float64))
+    assert float(whole.result()) == pytest.approx(expected, abs=1e-6)
+    assert float(whole_again.result()) == pytest.approx(expected, abs=1e-6)

@@ -1,0 +1,132 @@
+"""A label that is a number, from the transform graph to the exported model, against NumPy and scikit-learn."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from google.protobuf import text_format
+from pydantic import TypeAdapter
+from sklearn.metrics import r2_score
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx_bsl.public import tfxio
+
+from preprocessing.columns import parsing_spec
+from preprocessing.config import Features
+from preprocessing.labels.label import LABEL
+from preprocessing.labels.regression import RegressionLabel
+from preprocessing.transform import TransformConfig, preprocessing_fn
+from tests import make
+from trainer.config import Head, Model, Optimizer, Training
+from trainer.task import task_of
+from trainer.train import Job, Split, train
+from trainer.vectors import Vectors
+
+FEATURES: Features = TypeAdapter(Features).validate_python({"x": {"kind": "numeric", "normalize": "z_score"}})
+RNG = np.random.default_rng(0)
+X = RNG.normal(3.0, 2.0, 400)
+PRICES = np.round(200_000 * np.exp(0.4 * X + RNG.normal(0, 0.05, 400)))
+"""Far from 1 in size, and all above 0."""
+
+
+def label_of(normalize: str) -> RegressionLabel:
+    return RegressionLabel.model_validate({"kind": "regression", "from": "price", "normalize": normalize})
+
+
+def schema(kind: str, optional: bool = False) -> schema_pb2.Schema:
+    """As SchemaGen infers it, or where some records may lack the columns."""
+    shape = "value_count {min: 1 max: 1}" if optional else "presence {min_fraction: 1} shape {dim {size: 1}}"
+    columns = {"x": "FLOAT", "price": kind}
+    text = "".join(f'feature {{name: "{name}" type: {dtype} {shape}}}' for name, dtype in columns.items())
+    return text_format.Parse(text, schema_pb2.Schema())
+
+
+def records(kind: str) -> list[bytes]:
+    number: Any = {"INT": int, "FLOAT": float}[kind]
+    return [make.record(x=float(x), price=number(price)) for x, price in zip(X, PRICES, strict=True)]
+
+
+def transform_graph(
+    folder: Path, data: Sequence[bytes], label: RegressionLabel, raw: schema_pb2.Schema
+) -> tft.TFTransformOutput:
+    config = TransformConfig(features=FEATURES, label=label).to_custom_config()
+    reader = tfxio.TFExampleRecord(str(make.write_tfrecord(folder / "analysed", data)), schema=raw)
+    with beam.Pipeline() as pipeline, tft_beam.Context(temp_dir=str(folder / "tmp")):
+        source = pipeline | reader.BeamSource(), reader.TensorAdapterConfig()
+        transform_fn = source | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, config))
+        _ = transform_fn | tft_beam.WriteTransformFn(str(folder / "graph"))
+    return tft.TFTransformOutput(str(folder / "graph"))
+
+
+NORMALIZED = {
+    "none": (lambda prices: prices, lambda outputs: outputs),
+    "log": (np.log, np.exp),
+    "z_score": (
+        lambda prices: (prices - PRICES.mean()) / PRICES.std(),
+        lambda outputs: outputs * PRICES.std() + PRICES.mean(),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("normalize", "kind", "optional"),
+    [("none", "INT", False), ("log", "FLOAT", True), ("z_score", "INT", True), ("z_score", "FLOAT", False)],
+)
+def test_what_is_learned_is_normalised_and_what_is_answered_is_not(tmp_path, normalize, kind, optional) -> None:
+    label, raw = label_of(normalize), schema(kind, optional)
+    graph = transform_graph(tmp_path, records(kind), label, raw)
+    done, undone = NORMALIZED[normalize]
+    spec = parsing_spec(raw, ["price"])
+    target = graph.transform_features_layer()(tf.io.parse_example(records(kind), spec))[LABEL]
+    assert target.shape == (400,) and target.dtype == tf.float32
+    np.testing.assert_allclose(target, done(PRICES), rtol=1e-4, atol=1e-5)
+    outputs = np.float32([[-1.5], [0.0], [2.25]])
+    value = task_of(label, graph, spec).answer(tf.constant(outputs))["value"]
+    assert value.shape == (3,)
+    np.testing.assert_allclose(value, undone(outputs[:, 0].astype(np.float64)), rtol=1e-4)
+
+
+def test_a_label_that_is_the_same_everywhere_is_not_scaled(tmp_path: Path) -> None:
+    label, raw = label_of("z_score"), schema("FLOAT")
+    graph = transform_graph(tmp_path, [make.record(x=float(n), price=7.5) for n in range(5)], label, raw)
+    value = task_of(label, graph, parsing_spec(raw, ["price"])).answer(tf.constant([[0.0], [1.0]]))["value"]
+    np.testing.assert_allclose(value, [7.5, 8.5])
+
+
+def test_a_wild_answer_is_large_and_not_infinite() -> None:
+    value = label_of("log").undone({})(tf.constant([1e6]))
+    assert 1e38 < float(value[0]) < np.inf
+
+
+@pytest.mark.parametrize("normalize", ["log", "z_score"])
+def test_the_exported_model_answers_in_the_units_of_the_label(tmp_path: Path, normalize: str) -> None:
+    label, raw, data = label_of(normalize), schema("INT"), records("INT")
+    paths = {
+        name: str(make.write_tfrecord(tmp_path / name, part))
+        for name, part in (("train", data[:300]), ("validation", data[300:350]))
+    }
+    train_split, validation = (
+        Split(records=[path], rows=[path], count=count)
+        for path, count in ((paths["train"], 300), (paths["validation"], 50))
+    )
+    job = Job(
+        features=FEATURES, label=label, hubs={}, model=Model(head=Head(hidden=(16,))),
+        training=Training(epochs=30, batch_size=16, optimizer=Optimizer(learning_rate=0.02)),
+        schema=raw, transform=transform_graph(tmp_path, data[:300], label, raw), module_paths={},
+        train=train_split, validation=validation, vectors=Vectors(sizes={}, recipe=""), views=1,
+        checkpoints=str(tmp_path / "checkpoints"), logs=str(tmp_path / "logs"), export=str(tmp_path / "export"),
+    )  # fmt: skip
+    curves = train(job)
+    assert set(curves) == {f"{split}{name}" for split in ("", "val_") for name in ("loss", "rmse", "mae")}
+    np.testing.assert_allclose(np.sqrt(curves["val_loss"]), curves["val_rmse"], rtol=1e-4)
+    model = tf.saved_model.load(job.export)
+    answer = model.signatures["serving_default"](examples=tf.constant(data[350:]))
+    assert set(answer) == {"value"} and answer["value"].dtype == tf.float32
+    assert r2_score(PRICES[350:], answer["value"].numpy()) > 0.9
+    without_label = model.signatures["predict"](x=tf.constant(X[350:], tf.float32))["value"]
+    np.testing.assert_allclose(without_label, answer["value"], rtol=1e-5)
