@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 from rich.console import Console
 
+from pipeline.convert.cli import app as convert
 from preprocessing.errors import UserError
 
 app = typer.Typer(
@@ -18,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+app.add_typer(convert, name="convert")
 
 File = Annotated[Path, typer.Argument(help="The pipeline file (YAML).", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]

@@ -5,7 +5,7 @@ different columns, `tf.strings.join` of them is the tf.Example with the columns 
 (https://protobuf.dev/programming-guides/encoding/#last-one-wins).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -43,8 +43,40 @@ def encode(columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
     Returns:
         String of shape [batch].
     """
-    entries = [_entry(name, values) for name, values in columns.items()]
-    return _example(tf.stack(entries, axis=1), tf.fill([tf.shape(entries[0])[0]], len(entries)))
+    return assemble([piece(name, values) for name, values in columns.items()])
+
+
+def piece(name: str, values: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
+    """One column of each record, for `assemble` to put together with others.
+
+    Args:
+        name: The column's name.
+        values: Its values: float32, int64 or string of shape [batch, values]; ragged, a record without values does not
+            have the column.
+
+    Returns:
+        Serialized tensorflow.Features with one entry, or the empty string; of shape [batch].
+    """
+    if isinstance(values, tf.RaggedTensor):
+        counts = tf.cast(values.row_lengths(), tf.int32)
+        values = values.to_tensor()
+    else:
+        counts = tf.fill([tf.shape(values)[0]], tf.shape(values)[1])
+    entries = _entry(name, values, counts)
+    return _features(entries[:, tf.newaxis], tf.minimum(counts, 1))
+
+
+def assemble(pieces: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Columns put together to records.
+
+    Args:
+        pieces: What `piece` gives of each column, string of shape [batch]; the empty string where a record does not
+            have it.
+
+    Returns:
+        Serialized tf.Examples, string of shape [batch].
+    """
+    return _example(tf.strings.join(pieces))
 
 
 def _select(records: tf.Tensor, columns: Iterable[str], stay: bool) -> tf.Tensor:
@@ -57,14 +89,14 @@ def _select(records: tf.Tensor, columns: Iterable[str], stay: bool) -> tf.Tensor
     named = tf.reduce_any(keys == tf.constant(list(columns), tf.string), axis=2)
     there = tf.sequence_mask(sizes[:, 0], tf.shape(entries)[1])
     kept = tf.ragged.boolean_mask(entries, there & (named if stay else ~named))
-    return _example(kept.to_tensor(), tf.cast(kept.row_lengths(), tf.int32))
+    return _example(_features(kept.to_tensor(), tf.cast(kept.row_lengths(), tf.int32)))
 
 
-def _entry(name: str, values: tf.Tensor) -> tf.Tensor:
-    """An entry of the map of columns for each record, serialized."""
+def _entry(name: str, values: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+    """An entry of the map of columns for each record, with so many of its values, serialized."""
     kind, message = _LISTS[values.dtype]
     batch, one = tf.shape(values)[0], tf.ones([tf.shape(values)[0], 1], tf.int32)
-    lists = tf.io.encode_proto(one * tf.shape(values)[1], [values], ["value"], message)
+    lists = tf.io.encode_proto(counts[:, tf.newaxis], [values], ["value"], message)
     features = tf.io.encode_proto(one, [lists[:, tf.newaxis]], [kind], "tensorflow.Feature")
     return tf.io.encode_proto(
         tf.ones([batch, 2], tf.int32),
@@ -74,8 +106,12 @@ def _entry(name: str, values: tf.Tensor) -> tf.Tensor:
     )
 
 
-def _example(entries: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
-    """Entries, [batch, most], of which each record has `counts`, as serialized tf.Examples."""
-    features = tf.io.encode_proto(counts[:, tf.newaxis], [entries], ["feature"], "tensorflow.Features")
+def _features(entries: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+    """Entries, [batch, most], of which each record has `counts`, as serialized tensorflow.Features."""
+    return tf.io.encode_proto(counts[:, tf.newaxis], [entries], ["feature"], "tensorflow.Features")
+
+
+def _example(features: tf.Tensor) -> tf.Tensor:
+    """Serialized tensorflow.Features, [batch], as serialized tf.Examples."""
     one = tf.ones([tf.shape(features)[0], 1], tf.int32)
     return tf.io.encode_proto(one, [features[:, tf.newaxis]], ["features"], "tensorflow.Example")

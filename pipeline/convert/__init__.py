@@ -1,0 +1,1 @@
+"""`hubline convert`: CSV and Parquet files to TFRecords of tf.Examples."""

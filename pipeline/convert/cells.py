@@ -1,0 +1,104 @@
+"""The cells of a column in a batch of rows, as they are written: int64, float or bytes, or missing."""
+
+from collections.abc import Set
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.convert import text
+from pipeline.convert.kinds import Kind
+
+_NAMES = {
+    Kind.INTEGER: "an integer of 64 bits",
+    Kind.FLOAT: "a number",
+    Kind.BOOLEAN: "true, false, 1 or 0",
+    Kind.TIMESTAMP: "a date or timestamp, such as 2024-05-31 or 2024-05-31 12:30:00+02:00",
+}
+_ARROW = {"int64": pa.int64(), "float": pa.float64(), "bytes": pa.binary()}
+
+
+class Misfit(Exception):
+    """A cell that cannot be written."""
+
+    def __init__(self, row: int, fault: str) -> None:
+        self.row = row
+        """Its row in the batch, from 0."""
+        super().__init__(fault)
+
+
+@dataclass(frozen=True)
+class Single:
+    """At most one value a row. Data repeat themselves: each distinct value is held, and later encoded, once."""
+
+    values: pa.Array
+    """The distinct values: int64, float64 or binary, without nulls."""
+    codes: np.ndarray
+    """For each row the place of its value, integers of shape [rows]; `len(values)` where it is missing."""
+
+    @property
+    def missing(self) -> int:
+        """Rows without a value."""
+        return int((self.codes == len(self.values)).sum())
+
+
+@dataclass(frozen=True)
+class Multiple:
+    """Any number of values a row."""
+
+    values: pa.Array
+    """The values of all rows, one row after the other: int64, float64 or binary, without nulls."""
+    lengths: np.ndarray
+    """How many each row has, int64 of shape [rows]; 0 where it is missing."""
+
+    @property
+    def missing(self) -> int:
+        """Rows without a value."""
+        return int((self.lengths == 0).sum())
+
+
+Cells = Single | Multiple
+
+
+def read(array: pa.Array, kind: Kind, missing: Set[str]) -> Cells:
+    """The cells of a column.
+
+    Args:
+        array: Text as string; else int64, float64 or binary, or lists of these.
+        kind: How they are read.
+        missing: What stands for a missing cell in text.
+
+    Raises:
+        Misfit: where a cell cannot be read so.
+    """
+    if pa.types.is_list(array.type):
+        return _lists(array, kind)
+    coded = array.dictionary_encode()
+    codes = coded.indices.fill_null(len(coded.dictionary)).to_numpy()
+    values = _values(coded.dictionary, codes, kind, missing)
+    there = values.is_valid().to_numpy(zero_copy_only=False)
+    if kind is Kind.FLOAT:
+        there &= ~np.isnan(values.to_numpy(zero_copy_only=False))
+    places = np.where(there, np.cumsum(there) - 1, there.sum())
+    return Single(values.filter(pa.array(there)), np.append(places, there.sum())[codes])
+
+
+def _values(distinct: pa.Array, codes: np.ndarray, kind: Kind, missing: Set[str]) -> pa.Array:
+    """The values of distinct cells, null where they are missing."""
+    if not pa.types.is_string(distinct.type):
+        return distinct.cast(_ARROW[kind.stored], safe=False)  # integers that float64 rounds, too
+    values, misfits = text.read(distinct, kind, missing)
+    if misfits.any():
+        row = int(np.flatnonzero(np.append(misfits, False)[codes])[0])
+        raise Misfit(row, f"{distinct[codes[row]].as_py()!r} is not {_NAMES[kind]}")
+    return values
+
+
+def _lists(array: pa.Array, kind: Kind) -> Multiple:
+    lengths = np.diff(array.offsets.to_numpy())
+    values = array.flatten()
+    if values.null_count:
+        place = int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0])
+        row = int(np.searchsorted(np.cumsum(lengths), place, side="right"))
+        raise Misfit(row, "a value within the list is missing, which a tf.Example cannot say")
+    return Multiple(values.cast(_ARROW[kind.stored], safe=False), lengths.astype(np.int64))

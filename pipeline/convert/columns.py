@@ -1,0 +1,160 @@
+"""The columns of the files: what their cells turn out to be over all rows, and as what they are written."""
+
+from collections import Counter
+from collections.abc import Iterator, Set
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.convert import text
+from pipeline.convert.cells import Cells, Multiple
+from pipeline.convert.kinds import NUMBERS, Kind
+from preprocessing.section import Section
+
+_EXAMPLE = 60
+"""Characters of an example; the rest is cut."""
+
+
+class Column(Section):
+    """A column of the files, and as what it is written."""
+
+    name: str
+    type: Literal["int64", "float", "bytes"]
+    """What it is in the tf.Examples."""
+    read_as: Kind
+    multiple: bool
+    """Whether a row may have several values."""
+    missing: int
+    """Rows without a value."""
+    example: str | None
+    """The first value; None where there is none."""
+    notes: tuple[str, ...]
+    """What the user may not expect."""
+
+
+@dataclass
+class Tally:
+    """What was met in a column."""
+
+    rows: int = 0
+    missing: int = 0
+    nan: int = 0
+    too_long: int = 0
+    padded: int = 0
+    rounded: int = 0
+    """Whole numbers that float rounds, though int64 would hold them."""
+    multiple: bool = False
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    examples: dict[Kind, str] = field(default_factory=dict)
+    """The first cell of each kind."""
+    example: str | None = None
+    """The first cell."""
+
+    def add_texts(self, cells: pa.Array, missing: Set[str]) -> None:
+        """Counts what cells, strings without nulls, look like."""
+        counted = pc.value_counts(cells)
+        texts, counts = counted.field("values"), counted.field("counts").to_numpy()
+        found = text.survey(texts, missing)
+        self.rows += len(cells)
+        self.missing += int(counts[found.missing].sum())
+        self.nan += int(counts[found.nan].sum())
+        self.too_long += int(counts[found.too_long].sum())
+        self.padded += int(counts[found.padded].sum())
+        for kind in (kind for kind, mask in found.kinds.items() if mask.any()):
+            self.kinds[kind] += int(counts[found.kinds[kind]].sum())
+            self.examples.setdefault(kind, _shown(texts[int(found.kinds[kind].argmax())]))
+        numbers = found.kinds[Kind.INTEGER] | found.kinds[Kind.FLOAT]
+        values, _ = text.read(texts.filter(pa.array(numbers)), Kind.FLOAT, frozenset())
+        self.rounded += int(counts[numbers][_is_rounded(values)].sum())
+        if self.example is None and not found.missing.all():
+            self.example = _shown(texts[int(found.missing.argmin())])
+
+    def add_cells(self, cells: Cells, kind: Kind) -> None:
+        """Counts cells that are read as what they were declared to be."""
+        self.missing += cells.missing
+        if self.example is None and len(cells.values):
+            self.example = _shown(cells.values[0])
+        if isinstance(cells, Multiple):
+            self.rows += len(cells.lengths)
+            self.multiple = True
+            return
+        self.rows += len(cells.codes)
+        if kind is Kind.FLOAT:
+            self.rounded += int(np.append(_is_rounded(cells.values), False)[cells.codes].sum())
+
+    def settle(self, name: str, declared: Kind | None) -> Column:
+        """The column that was met.
+
+        Args:
+            name: Its name.
+            declared: How it is read; None to go by what was met.
+        """
+        kind = declared or self._kind()
+        return Column(
+            name=name,
+            type=kind.stored,
+            read_as=kind,
+            multiple=self.multiple,
+            missing=self.missing + (self.nan if kind in NUMBERS else 0),
+            example=self.example,
+            notes=tuple(self._notes(name, kind)),
+        )
+
+    def _kind(self) -> Kind:
+        """What all the cells can be read as."""
+        kinds = set(self.kinds)
+        if kinds - set(NUMBERS):
+            return kinds.pop() if len(kinds) == 1 and not self.nan and not self.too_long else Kind.BYTES
+        if Kind.FLOAT in kinds:
+            return Kind.FLOAT
+        if self.too_long:
+            return Kind.BYTES
+        if kinds:
+            return Kind.INTEGER
+        return Kind.FLOAT if self.nan else Kind.BYTES
+
+    def _notes(self, name: str, kind: Kind) -> Iterator[str]:
+        if self.missing == self.rows:
+            yield "no row has a value"
+        if kind is Kind.BYTES:
+            yield from self._mixture()
+        if kind is Kind.INTEGER and self.padded:
+            yield f"{self.padded:,} integers lose the 0 they begin with; --type {name}=bytes keeps it"
+        if kind is Kind.FLOAT and self.rounded:
+            yield f"{self.rounded:,} integers have more than the 24 bits of a float; --type {name}=int64 keeps them"
+
+    def _mixture(self) -> Iterator[str]:
+        """Why a column is text, where part of it is something else."""
+        numbers = sum(self.kinds[kind] for kind in NUMBERS) + self.too_long
+        for family, count, said in (
+            (NUMBERS, numbers and numbers + self.nan, "are not numbers"),
+            ((Kind.TIMESTAMP,), self.kinds[Kind.TIMESTAMP], "are not dates"),
+            ((Kind.BOOLEAN,), self.kinds[Kind.BOOLEAN], "are not true or false"),
+        ):
+            others = self.rows - self.missing - count
+            if count and others:
+                strays = [kind for kind in (Kind.BYTES, *Kind) if kind in self.examples and kind not in family]
+                stray = self.examples[strays[0]] if strays else "NaN"
+                yield f"{others:,} of {self.rows - self.missing:,} values {said}, such as {stray!r}"
+                return
+        if self.too_long:
+            yield f"{self.too_long:,} integers need more than 64 bits"
+
+
+def _is_rounded(values: pa.Array) -> np.ndarray:
+    """Which of some float64 values are whole numbers that int64 holds and float32 does not, bool of shape [values]."""
+    numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
+    # From 2**53 on, not even float64 tells.
+    with np.errstate(over="ignore"):
+        inexact = (numbers.astype(np.float32) != numbers) | (np.abs(numbers) > 2**53)
+    return inexact & (np.abs(numbers) < 2**63) & (np.trunc(numbers) == numbers)
+
+
+def _shown(value: pa.Scalar) -> str:
+    """A cell in a line of text."""
+    cell = value.as_py()
+    shown = cell[: 4 * _EXAMPLE].decode(errors="replace") if isinstance(cell, bytes) else str(cell)
+    return shown if len(shown) <= _EXAMPLE else f"{shown[:_EXAMPLE]}…"

@@ -1,0 +1,218 @@
+"""The story of a conversion: settle what the columns are, show them, write the rows."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pipeline.convert import cells
+from pipeline.convert.cells import Cells, Misfit
+from pipeline.convert.columns import Column, Tally
+from pipeline.convert.kinds import NUMBERS, Kind
+from pipeline.convert.output import check_free, replacing
+from pipeline.convert.source import Batch, Source
+from pipeline.convert.table import show_columns
+from pipeline.mistakes import nearest
+from preprocessing.errors import UserError, tensorflow_reason
+from preprocessing.section import Section
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is converted of some files, and to what."""
+
+    output: Path
+    columns: Sequence[str] = ()
+    """The columns to take; all where this is empty."""
+    drop: Sequence[str] = ()
+    """Columns to leave out."""
+    types: Mapping[str, Kind] = field(default_factory=dict)
+    """How columns are read, where it is not what they seem to be."""
+    missing: Set[str] = frozenset({""})
+    """What stands for a missing cell in text."""
+    shards: int | None = None
+    """How many files get equal parts of the rows; None for files of about 100 MB."""
+    gzip: bool = False
+    """Whether the files are compressed."""
+    overwrite: bool = False
+    """Whether `output` may hold the shards of an earlier conversion."""
+
+
+class Conversion(Section):
+    """What a conversion came to."""
+
+    status: Literal["succeeded"] = "succeeded"
+    output: str
+    """The folder."""
+    shards: tuple[str, ...]
+    """The files in it."""
+    rows: int
+    columns: tuple[Column, ...]
+    seconds: float
+
+
+def convert(sources: Sequence[Source], options: Options, console: Console) -> Conversion:
+    """Converts files and shows how it goes.
+
+    Args:
+        sources: The files, whose rows are written one file after the other.
+        options: What to do.
+        console: Shows the columns before any row is written, and progress on a terminal.
+
+    Raises:
+        UserError: where the files, or what is asked of them, cannot be converted; nothing is written then.
+    """
+    began = time.monotonic()
+    output = options.output.resolve()
+    check_free(output, options.overwrite)
+    names = _chosen(sources, options)
+    declared = _declared(sources, names, options.types)
+    stamps = _stamps(sources)
+    with _progress(console) as progress:
+        columns, rows = _survey(sources, names, declared, options.missing, progress)
+        show_columns(console, columns, rows)
+        if options.shards and options.shards > rows:
+            raise UserError(f"--shards {options.shards}: there are {rows:,} rows, and no shard can be empty")
+        with replacing(output) as folder:
+            shards = _write(sources, columns, rows, options, folder, progress)
+            if _stamps(sources) != stamps:
+                raise UserError("the files have changed while they were converted; convert them again")
+    seconds = round(time.monotonic() - began, 3)
+    return Conversion(output=str(output), shards=tuple(shards), rows=rows, columns=tuple(columns), seconds=seconds)
+
+
+def _chosen(sources: Sequence[Source], options: Options) -> list[str]:
+    """The columns to convert, in the order of the first file."""
+    first, *others = sources
+    faults = []
+    for other in others:
+        lacking = [name for name in first.names if name not in other.names]
+        faults += [f"{other.path}: has no column {name!r}, which {first.path} has" for name in lacking]
+        more = [name for name in other.names if name not in first.names]
+        faults += [f"{other.path}: has a column {name!r}, which {first.path} has not" for name in more]
+    for option, asked in (("--columns", options.columns), ("--drop", options.drop), ("--type", options.types)):
+        unknown = [name for name in asked if name not in first.names]
+        faults += [f"{option} {name}: there is no such column; {nearest(name, first.names)}" for name in unknown]
+    if faults:
+        raise UserError("\n".join(faults))
+    taken = options.columns or first.names
+    chosen = [name for name in first.names if name in taken and name not in options.drop]
+    if not chosen:
+        raise UserError("there is no column left to convert")
+    return chosen
+
+
+def _declared(sources: Sequence[Source], names: Sequence[str], types: Mapping[str, Kind]) -> dict[str, Kind]:
+    """How the columns are read of which the user or the files say it."""
+    declared, faults = {}, []
+    for name in names:
+        kinds = {source.declared[name]: source.path for source in sources if name in source.declared}
+        if name in types:
+            declared[name] = types[name]
+        elif kinds.keys() == set(NUMBERS):
+            declared[name] = Kind.FLOAT
+        elif len(kinds) > 1:
+            said = " and ".join(f"{kind.value} in {path}" for kind, path in kinds.items())
+            faults.append(f"column {name!r} is {said}; --type {name}=bytes, or another type, makes them one")
+        elif kinds:
+            declared[name] = next(iter(kinds))
+    if faults:
+        raise UserError("\n".join(faults))
+    return declared
+
+
+def _survey(
+    sources: Sequence[Source], names: Sequence[str], declared: Mapping[str, Kind], missing: Set[str], progress: Progress
+) -> tuple[list[Column], int]:
+    """Reads all rows to settle what the columns are; says also how many rows there are."""
+    tallies = {name: Tally() for name in names}
+    known = [source.rows for source in sources]
+    task = progress.add_task("reading", total=None if None in known else sum(rows or 0 for rows in known))
+    rows = 0
+    for source, first, batch in _batches(sources, names):
+        told = {name: array for name, array in batch.items() if name in declared}
+        for name, read in _read(source, first, told, declared, missing).items():
+            tallies[name].add_cells(read, declared[name])
+        for name in batch.keys() - told.keys():
+            tallies[name].add_texts(batch[name], missing)
+        rows += _length(batch)
+        progress.update(task, completed=rows)
+    if not rows:
+        raise UserError("\n".join(f"{source.path}: there are no rows" for source in sources))
+    progress.remove_task(task)
+    return [tally.settle(name, declared.get(name)) for name, tally in tallies.items()], rows
+
+
+def _write(
+    sources: Sequence[Source], columns: Sequence[Column], rows: int, options: Options, folder: Path, progress: Progress
+) -> list[str]:
+    """Writes all rows, and gives the names of the shards."""
+    task = progress.add_task("starting TensorFlow", total=rows)
+    # Imported here: it takes seconds, and mistakes are found without it.
+    import tensorflow as tf
+
+    from pipeline.convert.encode import encode
+    from pipeline.convert.shards import write_shards
+
+    kinds = {column.name: column.read_as for column in columns}
+
+    def examples() -> Iterator[tf.Tensor]:
+        progress.update(task, description="writing")
+        for source, first, batch in _batches(sources, list(kinds)):
+            yield encode(_read(source, first, batch, kinds, options.missing))
+            progress.advance(task, _length(batch))
+
+    try:
+        return write_shards(examples(), folder, rows, options.shards, options.gzip)
+    except tf.errors.OpError as error:
+        raise UserError(f"{options.output}: cannot be written: {tensorflow_reason(error)}") from error
+
+
+def _batches(sources: Sequence[Source], names: Sequence[str]) -> Iterator[tuple[Source, int, Batch]]:
+    """The batches of all files, each with its file and the number of its first row there."""
+    for source in sources:
+        first = 0
+        for batch in source.batches(names):
+            yield source, first, batch
+            first += _length(batch)
+
+
+def _length(batch: Batch) -> int:
+    return len(next(iter(batch.values())))
+
+
+def _read(source: Source, first: int, batch: Batch, kinds: Mapping[str, Kind], missing: Set[str]) -> dict[str, Cells]:
+    """The cells of a batch; all columns that have one that does not fit are told at once."""
+    columns, faults = {}, []
+    for name, array in batch.items():
+        try:
+            columns[name] = cells.read(array, kinds[name], missing)
+        except Misfit as misfit:
+            faults.append(f"{source.place(first + misfit.row)}: column {name!r}: {misfit}")
+    if faults:
+        raise UserError("\n".join(faults))
+    return columns
+
+
+def _stamps(sources: Sequence[Source]) -> list[tuple[int, int]]:
+    """What tells whether a file has changed."""
+    stats = [Path(source.path).stat() for source in sources]
+    return [(stat.st_size, stat.st_mtime_ns) for stat in stats]
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,} rows"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )

@@ -1,0 +1,176 @@
+"""Reads CSV files."""
+
+import csv
+import io
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO
+
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+
+from pipeline.convert.kinds import Kind
+from pipeline.convert.source import BATCH_BYTES, BATCH_ROWS, Batch
+from preprocessing.errors import UserError
+
+_NAMED = 5  # faulty rows that an error names
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How CSV files are written."""
+
+    delimiter: str = ","
+    header: bool = True
+    """Whether the first row has the names of the columns, which else are column_1, column_2, …"""
+    encoding: str = "utf-8"
+
+
+class CsvFile:
+    """A CSV file, compressed where its name says so. Cells may hold line breaks in quotes; blank lines are no rows."""
+
+    names: Sequence[str]
+    declared: Mapping[str, Kind] = {}
+    rows: int | None = None
+
+    def __init__(self, path: str, dialect: Dialect) -> None:
+        """Reads the first row.
+
+        Raises:
+            UserError: where there is none, or it names two columns alike.
+        """
+        self.path = path
+        self._dialect = dialect
+        csv.field_size_limit(sys.maxsize)  # or Python refuses cells of more than 128 KiB
+        try:
+            line, cells = next(self._rows(), (0, []))
+            "".join(cells).encode()  # fails where bytes of the first row could not be decoded
+        except UnicodeError as error:
+            raise self._undecodable() from error
+        except (csv.Error, OSError) as error:
+            raise UserError(f"{path}: {error}") from error
+        if not cells:
+            raise UserError(f"{path}: the file is empty")
+        numbered = [f"column_{number}" for number in range(1, len(cells) + 1)]
+        named = [cell.strip() or number for cell, number in zip(cells, numbered, strict=True)]
+        self.names = named if dialect.header else numbered
+        # Arrow counts blank lines here, as nowhere else.
+        self._skipped = line if dialect.header else 0
+        twice = [name for name, count in Counter(self.names).items() if count > 1]
+        if twice:
+            raise UserError(f"{path}:{line}: more than one column is named {', '.join(map(repr, twice))}")
+
+    def batches(self, names: Sequence[str]) -> Iterator[Batch]:
+        """All cells are given as text. See `Source`."""
+        last: Batch = {}
+        try:
+            for block in self._open(names):
+                for start in range(0, block.num_rows, BATCH_ROWS):
+                    batch = block.slice(start, BATCH_ROWS)
+                    last = dict(zip(names, batch.columns, strict=True))
+                    yield last
+        except (pa.ArrowInvalid, UnicodeError, OSError) as error:
+            raise self._explained(error) from error
+        if any("\n" in column[-1].as_py() for column in last.values()):
+            self._check_closed()
+
+    def place(self, row: int) -> str:
+        """`file:line`. See `Source`."""
+        try:
+            for number, (line, _) in enumerate(self._rows(), start=-1 if self._dialect.header else 0):
+                if number == row:
+                    return f"{self.path}:{line}"
+        except (csv.Error, UnicodeError):
+            pass  # Arrow is less strict; then the number of the row has to do
+        return f"{self.path}: row {row + 1}"
+
+    def _open(self, names: Sequence[str]) -> arrow_csv.CSVStreamingReader:
+        return arrow_csv.open_csv(
+            self.path,
+            arrow_csv.ReadOptions(
+                block_size=BATCH_BYTES,
+                column_names=self.names,
+                skip_rows_after_names=self._skipped,
+                encoding=self._dialect.encoding,
+            ),
+            arrow_csv.ParseOptions(delimiter=self._dialect.delimiter, newlines_in_values=True),
+            arrow_csv.ConvertOptions(
+                column_types={name: pa.string() for name in self.names},
+                include_columns=list(names),
+                strings_can_be_null=False,
+            ),
+        )
+
+    @contextmanager
+    def _text(self) -> Iterator[TextIO]:
+        """The text as Python reads it: to find places. Bytes that cannot be decoded are lone surrogates in it."""
+        # A byte order mark is no part of the first name.
+        encoding = "utf-8-sig" if self._dialect.encoding == "utf-8" else self._dialect.encoding
+        with pa.input_stream(self.path) as stream:
+            yield io.TextIOWrapper(stream, encoding, "surrogateescape", newline="")
+
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        """The rows by Python's csv module, which is slow and knows lines: where each begins, and its cells."""
+        with self._text() as text:
+            reader = csv.reader(text, delimiter=self._dialect.delimiter)
+            line = 1
+            for cells in reader:
+                if cells:
+                    yield line, cells
+                line = reader.line_num + 1
+
+    def _explained(self, error: Exception) -> UserError:
+        """What Arrow says of a file, made clear."""
+        said = str(error)
+        if isinstance(error, UnicodeError) or "invalid UTF8" in said:
+            return self._undecodable()
+        if "straddling" in said:
+            return UserError(
+                f"{self.path}: a row is longer than {BATCH_BYTES >> 20} MiB; perhaps a quote is opened and not closed"
+            )
+        return (self._ragged() if "Expected" in said else None) or UserError(f"{self.path}: {said}")
+
+    def _ragged(self) -> UserError | None:
+        """The rows that have more or fewer cells than there are columns."""
+        expected, count, faults = len(self.names), 0, []
+        try:
+            for line, cells in self._rows():
+                if len(cells) != expected:
+                    count += 1
+                    if count <= _NAMED:
+                        faults.append(f"{self.path}:{line}: {len(cells)} cells where there are {expected} columns")
+        except (csv.Error, UnicodeError):
+            return None
+        if count > _NAMED:
+            faults.append(f"{self.path}: {count - _NAMED:,} more rows like these")
+        return UserError("\n".join(faults)) if faults else None
+
+    def _undecodable(self) -> UserError:
+        """The first line that is not in the encoding."""
+        encoding = self._dialect.encoding
+        other = "latin-1" if encoding == "utf-8" else "utf-8"
+        hint = f"if the file is in another encoding, say so, as with --encoding {other}"
+        try:
+            with self._text() as text:
+                for number, line in enumerate(text, start=1):
+                    strange = [ord(letter) & 0xFF for letter in line if "\udc80" <= letter <= "\udcff"]
+                    if strange:
+                        return UserError(f"{self.path}:{number}: byte 0x{strange[0]:02x} is not {encoding}; {hint}")
+        except UnicodeError:  # lone surrogates are not for every encoding
+            pass
+        return UserError(f"{self.path}: is not {encoding}; {hint}")
+
+    def _check_closed(self) -> None:
+        """Arrow takes all that follows a quote that is never closed for one cell, and so would lose rows in silence."""
+        line = 1
+        try:
+            with self._text() as text:
+                reader = csv.reader(text, delimiter=self._dialect.delimiter, strict=True)
+                for _ in reader:
+                    line = reader.line_num + 1
+        except csv.Error as error:
+            if "unexpected end of data" in str(error):
+                raise UserError(f"{self.path}:{line}: a quote is opened in this row and never closed") from error

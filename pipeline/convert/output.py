@@ -1,0 +1,52 @@
+"""The folder that takes the shards."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from preprocessing.errors import UserError
+
+_SHARD = re.compile(r"data-\d{5,}-of-\d{5,}\.tfrecord(\.gz)?")
+
+
+def check_free(output: Path, overwrite: bool) -> None:
+    """Makes sure that a folder can take shards.
+
+    Args:
+        output: The folder.
+        overwrite: Whether it may hold those of an earlier conversion; nothing else is ever removed.
+
+    Raises:
+        UserError: where it holds something that has to stay.
+    """
+    if not output.exists():
+        return
+    if not output.is_dir():
+        raise UserError(f"{output}: is a file; --output takes a folder")
+    held = sorted(path.name for path in output.iterdir())
+    others = [name for name in held if not _SHARD.fullmatch(name)]
+    if others:
+        shown = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+        raise UserError(f"{output}: holds files that no conversion wrote ({shown}); give another folder")
+    if held and not overwrite:
+        raise UserError(f"{output}: holds {len(held)} shards already; give another folder, or --overwrite")
+
+
+@contextmanager
+def replacing(output: Path) -> Iterator[Path]:
+    """A new folder to fill beside `output`, which takes its place when the block ends, or vanishes when it fails."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as temporary:
+        new, old = Path(temporary, "new"), Path(temporary, "old")
+        new.mkdir()
+        yield new
+        if output.exists():
+            output.rename(old)
+        try:
+            new.rename(output)
+        except OSError:
+            if old.exists():
+                old.rename(output)
+            raise
