@@ -72,6 +72,7 @@ def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
         "samples": ("Samples", predictions),
         "training": ("Training", findings.curves),
         "data": ("Data", findings.counts or findings.columns),
+        "drift": ("Drift", findings.drift is not None),
         "anomalies": ("Anomalies", findings.anomalies is not None),
         "quarantine": ("Quarantine", findings.counts or findings.quarantine.total),
         "steps": ("Steps", report.steps or report.failed_step),
@@ -90,9 +91,11 @@ def _figures(findings: Findings, shown: Sequence[int]) -> dict[str, go.Figure]:
         figures["confusion"] = charts.confusion(findings.predictions, shown)
     if findings.predictions and findings.predictions.roc:
         figures["roc"] = charts.roc(findings.predictions, shown)
-    for number, column in enumerate(findings.columns):
+    columns = {f"column-{number}": column for number, column in enumerate(findings.columns)}
+    columns |= {f"drift-{number}": drifted.column for number, drifted in enumerate(findings.drift or ())}
+    for place, column in columns.items():
         if figure := charts.column(column):
-            figures[f"column-{number}"] = figure
+            figures[place] = figure
     return figures
 
 
