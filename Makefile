@@ -2,7 +2,7 @@
 BIN := .venv/bin
 EXAMPLE := examples/digits
 
-.PHONY: help setup run test test-fast test-debian13 bench lint format lock schema clean
+.PHONY: help setup run test test-fast test-debian13 bench lint format lock reference clean
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -40,9 +40,9 @@ format: setup  ## Mend what the formatter and linter can mend
 lock:  ## Resolve the locks in requirements/ again
 	@scripts/lock
 
-schema: setup  ## Write the JSON schema and the reference of the pipeline file again
-	@$(BIN)/hubline schema --output pipeline/schema.json
-	@$(BIN)/hubline schema --form markdown --output docs/pipeline-file.md
+reference: setup  ## Write the JSON schema and the reference of the pipeline file again
+	@$(BIN)/hubline reference --output pipeline/schema.json
+	@$(BIN)/hubline reference --form markdown --output docs/pipeline-file.md
 
 clean:  ## Remove what the example made
 	rm -rf $(EXAMPLE)/data $(EXAMPLE)/modules $(EXAMPLE)/serving $(EXAMPLE)/.hubline

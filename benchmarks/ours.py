@@ -88,7 +88,9 @@ def preprocess(file: str, root: str) -> dict[str, Any]:
     config, _ = load(Path(file))
     begin = time.monotonic()
     transform = tft.TFTransformOutput(str(newest(root, "Transform", "transform_graph")))
-    schema = text_format.Parse((newest(root, "SchemaGen", "schema") / "schema.pbtxt").read_text(), schema_pb2.Schema())
+    schema = text_format.Parse(
+        (newest(root, "ParsingSchema", "parsing_schema") / "schema.pbtxt").read_text(), schema_pb2.Schema()
+    )
     spec = {
         column: each
         for column, each in schema_utils.schema_as_feature_spec(schema).feature_spec.items()

@@ -52,8 +52,21 @@ class BadRecords(Section):
     """With quarantine, the greatest share of all records that may be set aside; the run stops above it."""
 
 
+class Drift(Section):
+    """How far the training split may be from the baseline."""
+
+    policy: Literal["report", "fail"] = "report"
+    """Show in the report which columns have drifted, or stop the run before it trains, too."""
+    max_distance: float = Field(default=0.1, ge=0.0, le=1.0)
+    """The limit of each column's distance: from 0 for the same distribution to 1 for values that have nothing in
+    common. It holds for the change of the share of missing values, too."""
+    columns: dict[str, Annotated[float, Field(ge=0.0, le=1.0)]] = Field(default={}, examples=[{"age": 0.2}])
+    """Columns with a limit of their own. Those that neither features nor label read are compared where they stand
+    here."""
+
+
 class Data(Section):
-    """Where the TFRecords are and how they are split."""
+    """Where the TFRecords are, how they are split, and what they are held to."""
 
     examples: FilePattern = Field(
         min_length=1, examples=["data/*.tfrecord.gz", "data/span-{SPAN}/*", "data/{YYYY}-{MM}-{DD}/v{VERSION}/*"]
@@ -68,7 +81,13 @@ class Data(Section):
     bad_records: BadRecords = BadRecords()
     """Whether bad records stop the run or are set aside."""
     data_schema: FilePath | None = Field(default=None, alias="schema")
-    """A curated schema (schema.pbtxt of TensorFlow Metadata). Where it is absent, the schema is inferred."""
+    """A curated schema (schema.pbtxt of TensorFlow Metadata), such as `hubline schema FILE --freeze` writes. Where it
+    is absent, the schema is inferred."""
+    baseline: FilePath | None = None
+    """Statistics (statistics.pb of TensorFlow Data Validation) that the training split is compared with, as `hubline
+    schema FILE --freeze` writes them beside the schema."""
+    drift: Drift | None = None
+    """How far the training split may be from the baseline."""
 
     @field_validator("examples")
     @classmethod
@@ -103,6 +122,16 @@ class Data(Section):
                     "data/span-{SPAN}/* or data/{YYYY}-{MM}-{DD}/*"
                 )
         return window
+
+    @field_validator("drift")
+    @classmethod
+    def _from_something(cls, drift: Drift | None, info: ValidationInfo) -> Drift | None:
+        if drift is not None and "baseline" in info.data and info.data["baseline"] is None:
+            raise ValueError(
+                "drift is from a baseline, and there is none; `hubline schema FILE --freeze` writes one and prints the "
+                "line for it"
+            )
+        return drift
 
     @property
     def dated(self) -> bool:

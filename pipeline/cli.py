@@ -163,17 +163,61 @@ def predict(
 
 @app.command()
 def schema(
+    file: File,
+    freeze: Annotated[
+        bool, typer.Option("--freeze", help="Write it beside the pipeline file, with statistics as a baseline.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="With --freeze, the file to write; schema.pbtxt by default.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="With --freeze, write anew what is there.")] = False,
+    root: Annotated[Path | None, typer.Option(help="As for hubline run.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the schema of the data: the curated one, or the one that a run would infer.
+
+    Frozen, it can be edited and kept as data.schema, and the statistics of the training split as data.baseline, from
+    which later data may drift.
+
+    Example: hubline schema examples/digits/pipeline.yaml --freeze
+    """
+    from pipeline.load import load
+    from pipeline.output import NOWHERE, into_log
+
+    if not freeze and (output or overwrite):
+        raise UserError("--output and --overwrite go with --freeze")
+    pipeline, _ = load(file)
+    with into_log(NOWHERE) as (stdout, stderr):
+        with Console(file=stderr).status("describing the data"):
+            from pipeline import schema as schemas
+
+            curated = pipeline.data.data_schema
+            written = schemas.to_freeze(file, curated, output, overwrite) if freeze else {}
+            described = schemas.describe(file, pipeline, root, read=freeze)
+        if freeze:
+            schemas.freeze(described, written)
+        lines = schemas.lines_for(written, file)
+        if not as_json:
+            schemas.show_schema(Console(file=stdout), described, pipeline.name)
+            if written:
+                print(f"Frozen. Under data: in {file}", *lines, sep="\n  ", file=stdout)
+    if as_json:
+        print(json.dumps({"status": "succeeded", "columns": schemas.columns(described), "data": lines}))
+
+
+@app.command()
+def reference(
     output: Annotated[Path | None, typer.Option(help="The file to write; standard output by default.")] = None,
     form: Annotated[Literal["json", "markdown"], typer.Option(help="A JSON schema, or a reference to read.")] = "json",
 ) -> None:
     """Print what a pipeline file may hold: a JSON schema for editors, or a reference for people.
 
-    Example: hubline schema --output pipeline.schema.json
+    Example: hubline reference --output pipeline.schema.json
     """
     from pipeline.load import json_schema
-    from pipeline.reference import reference
+    from pipeline.reference import reference as as_markdown
 
-    text = reference() if form == "markdown" else json.dumps(json_schema(), indent=2) + "\n"
+    text = as_markdown() if form == "markdown" else json.dumps(json_schema(), indent=2) + "\n"
     if output is None:
         sys.stdout.write(text)
     else:

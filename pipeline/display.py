@@ -134,6 +134,8 @@ def show_result(console: Console, result: Result, file: Path) -> None:
             say(f"  {check.reason}", None if check.passed else "red")
     if not console.is_terminal:
         console.print(_steps_table(result))
+    for warning in result.warnings:
+        say(f"Warning: {warning}", "yellow")
     headline, style = {
         "succeeded": ("Done", "green"),
         "not_blessed": ("Not blessed: the model misses a threshold, and nothing was pushed;", "red"),

@@ -1,18 +1,21 @@
 """The graph, wired in one place: nothing else makes components."""
 
-from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.schema_gen.component import SchemaGen
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
+from components.beam import IN_ONE_PROCESS
 from components.curated_schema.component import CuratedSchema
 from components.data_gate.component import DataGate
 from components.embedder.component import Embedder
 from components.evaluator.component import Evaluator
 from components.example_gen.component import ExampleGen
+from components.example_validator.checks import Checks
+from components.example_validator.component import ExampleValidator
 from components.hub_module.component import HubModule
-from components.pin.pins import Pins
+from components.parsing_schema.component import ParsingSchema
+from components.pin.pins import Files, Pins
 from components.pusher.component import Pusher
 from components.statistics_gen.component import StatisticsGen
 from components.trainer.component import Trainer
@@ -34,22 +37,20 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
         for name, hub in file.hubs.items()
     }
     modules = {name: module.outputs["model"] for name, module in hub_modules.items()}
-    example_gen = ExampleGen(pins.files, file.data, file.features, file.label, str(places.store))
+    example_gen, statistics_gen, schema_gen = describing(file, pins.files, places)
     example_gen.add_upstream_nodes(hub_modules.values())  # a module that does not fit is found before any data is read
     examples = example_gen.outputs["examples"]
-
-    statistics_gen = StatisticsGen(examples, str(places.store))
     statistics = statistics_gen.outputs["statistics"]
-    # Without shapes: a column that every record has in training may be missing when the model is served.
-    schema_gen: BaseNode = SchemaGen(statistics=statistics, infer_feature_shape=False)
     if file.data.data_schema and pins.data_schema:
         schema_gen = CuratedSchema(file.data.data_schema, pins.data_schema)
-    schema = schema_gen.outputs["schema"]
-    validator = ExampleValidator(statistics=statistics, schema=schema)
-    gate = DataGate(validator.outputs["anomalies"], schema, file.evaluation, file.features)
+    checks = Checks.of(file.features, file.label, file.evaluation, file.data)
+    validator = ExampleValidator(statistics, schema_gen.outputs["schema"], checks, file.data.baseline, pins.baseline)
+    gate = DataGate(validator.outputs["anomalies"])
+    parsing_schema = ParsingSchema(schema_gen.outputs["schema"])
+    parsing_schema.add_upstream_node(gate)  # and with it all that reads records
+    schema = parsing_schema.outputs["parsing_schema"]
 
     transform_step = Transform(examples, schema, file.features, file.label, str(places.store))
-    transform_step.add_upstream_node(gate)
 
     embedder = Embedder(
         examples=examples,
@@ -62,7 +63,6 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
         bad_records=file.data.bad_records,
         store=str(places.store),
     )
-    embedder.add_upstream_node(gate)
     rows = embedder.outputs["rows"]
 
     trainer = Trainer(
@@ -82,19 +82,20 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
     evaluator = Evaluator(examples, rows, schema, model, file.evaluation, file.label, pins.serving)
     pusher = Pusher(model, evaluator.outputs["blessing"], file.serving, pins.serving)
 
-    data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, transform_step, embedder]
-    model_steps: list[BaseNode] = [trainer, evaluator, pusher]
+    data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, parsing_schema]
+    model_steps: list[BaseNode] = [transform_step, embedder, trainer, evaluator, pusher]
     return Pipeline(
         pipeline_name=file.name,
         pipeline_root=str(places.artifacts),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(places.metadata)),
         components=[*hub_modules.values(), *data_steps, *model_steps],
         enable_cache=True,
-        # Naming an image, which no local runner looks at, keeps TFX from packing itself up for workers that lack it:
-        # that is a build in a process of its own, seconds long, in every step that uses Beam.
-        beam_pipeline_args=[
-            "--direct_running_mode=in_memory",
-            "--direct_num_workers=1",
-            "--sdk_container_image=none",
-        ],
+        beam_pipeline_args=list(IN_ONE_PROCESS),
     )
+
+
+def describing(file: PipelineFile, files: Files, places: Places) -> tuple[BaseNode, BaseNode, BaseNode]:
+    """The first steps, which read the data and infer its schema: ExampleGen, StatisticsGen and SchemaGen."""
+    example_gen = ExampleGen(files, file.data, file.features, file.label, str(places.store))
+    statistics_gen = StatisticsGen(example_gen.outputs["examples"], str(places.store))
+    return example_gen, statistics_gen, SchemaGen(statistics=statistics_gen.outputs["statistics"])

@@ -14,6 +14,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import launcher
 
 from components.evaluator.decision import DECISION, Decision
+from components.example_validator.found import Found
 from components.pusher.executor import DESTINATION, PUSHED
 from components.report.contents import Artifacts
 from pipeline.result import Step
@@ -53,6 +54,11 @@ class Run:
         """The Evaluator's decision, where the run came so far."""
         blessing = self._output("Evaluator", "blessing")
         return Decision.model_validate_json(Path(blessing.uri, DECISION).read_text()) if blessing else None
+
+    def warnings(self) -> list[str]:
+        """What was found about the data that stops nothing, a line each."""
+        anomalies = self._output("ExampleValidator", "anomalies")
+        return Found.read(anomalies.uri).warnings if anomalies else []
 
     def pushed(self) -> tuple[str | None, bool]:
         """The version that serves after the Pusher, and whether this run pushed it."""

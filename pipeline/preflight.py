@@ -18,7 +18,9 @@ from trainer.config import Hub
 
 
 def preflight(file: PipelineFile, source: Source) -> None:
-    """Looks for the data files, local hub modules, the schema and the serving folder. What is remote is not asked for.
+    """Looks for the data files, schema and baseline, local hub modules and the serving folder.
+
+    What is remote is not asked for.
 
     Raises:
         PipelineFileError: with all that is missing, each at its line.
@@ -36,6 +38,9 @@ def _looks(file: PipelineFile) -> Iterator[tuple[Location, Callable[[], object]]
     schema = file.data.data_schema
     if schema and not is_remote(schema):
         yield ("data", "schema"), partial(_look_for_schema, schema)
+    baseline = file.data.baseline
+    if baseline and not is_remote(baseline):
+        yield ("data", "baseline"), partial(_look_for_baseline, baseline)
     for name, hub in file.hubs.items():
         if not is_remote(mirrored(hub.handle)):
             yield ("hubs", name, "sha256" if hub.sha256 else "handle"), partial(_look_for_module, hub)
@@ -54,16 +59,27 @@ def _try(source: Source, location: Location, look: Callable[[], object]) -> list
 
 
 def _look_for_schema(path: str) -> None:
-    if not storage.exists(path) or storage.is_folder(path):
-        raise UserError(f"{path}: there is no such file; a curated schema is a schema.pbtxt")
     # Imported here: few pipelines have a curated schema.
-    from google.protobuf import text_format
-    from tensorflow_metadata.proto.v0 import schema_pb2
+    from components.curated_schema.read import read_curated
+
+    read_curated(path)
+
+
+def _look_for_baseline(path: str) -> None:
+    if not storage.exists(path) or storage.is_folder(path):
+        raise UserError(
+            f"{path}: there is no such file; a baseline is a statistics.pb, as `hubline schema FILE --freeze` writes it"
+        )
+    # Imported here: few pipelines have a baseline.
+    from google.protobuf.message import DecodeError
+    from tensorflow_metadata.proto.v0 import statistics_pb2
 
     try:
-        text_format.Parse(Path(path).read_text(), schema_pb2.Schema())
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a schema.pbtxt of TensorFlow Metadata: {error}") from None
+        statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(Path(path).read_bytes())
+    except DecodeError:
+        statistics = statistics_pb2.DatasetFeatureStatisticsList()
+    if not statistics.datasets:
+        raise UserError(f"{path}: not a statistics.pb, a DatasetFeatureStatisticsList of TensorFlow Data Validation")
 
 
 def _look_for_module(hub: Hub) -> None:

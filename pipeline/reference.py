@@ -7,8 +7,8 @@ from pipeline.load import json_schema
 _HEAD = """\
 # The pipeline file
 
-Every key, from the types that read it (`make schema` writes this page and `pipeline/schema.json` again). Relative paths
-count from the file's folder. `hubline check FILE` names every mistake in a file at once.
+Every key, from the types that read it (`make reference` writes this page and `pipeline/schema.json` again). Relative
+paths count from the file's folder. `hubline check FILE` names every mistake in a file at once.
 """
 
 

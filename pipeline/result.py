@@ -29,6 +29,8 @@ class Result(Section):
     """The spans of the data that was taken, in order; None where it has none."""
     dates: tuple[date, ...] | None = None
     """Their dates, where they are dates."""
+    warnings: tuple[str, ...] = ()
+    """What was found about the data that is worth knowing and stopped nothing, a line each."""
     metrics: dict[str, float] = {}
     decision: Decision | None = None
     steps: tuple[Step, ...] = ()

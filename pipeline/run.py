@@ -105,6 +105,7 @@ def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> 
         blessed=decision.blessed if decision else None,
         spans=spans,
         dates=tuple(map(to_date, spans)) if spans and file.data.dated else None,
+        warnings=tuple(run.warnings()) if run else (),
         metrics=decision.metrics if decision else {},
         decision=decision,
         steps=tuple(run.steps) if run else (),

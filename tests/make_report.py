@@ -1,6 +1,7 @@
 """Makes the artifacts that a report is made from, with predictions that are known."""
 
 import json
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from components.embedder.manifest import RowFile, Rows
 from components.evaluator.decision import OVERALL, Check, Decision, SliceMetrics
 from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from components.example_gen.manifest import Manifest, ShardFile
+from components.example_validator.found import BASELINE, ColumnDrift, Finding, Found
 from components.report.contents import Artifacts, RunReport, StepTime
 from tests import make
 
@@ -81,14 +83,36 @@ def statistics(folder: Path) -> Path:
     return folder
 
 
-def anomalies(folder: Path) -> Path:
-    """An ExampleAnomalies artifact with one anomaly, in validation."""
+def anomalies(folder: Path, statistics: Path) -> Path:
+    """An ExampleAnomalies artifact with one anomaly, in validation; a finding; and two columns that are compared with
+    the statistics of validation, of which one has drifted."""
     for split in ("train", "validation", "test"):
         found = anomalies_pb2.Anomalies()
         if split == "validation":
             found.anomaly_info["company"].description = "Examples contain values missing from the schema: green (~1%)."
         (folder / f"Split-{split}").mkdir(parents=True)
         (folder / f"Split-{split}" / "SchemaDiff.pb").write_bytes(found.SerializeToString())
+    shutil.copy(statistics / "Split-validation" / "FeatureStats.pb", folder / BASELINE)
+    miles = ColumnDrift(
+        column="miles",
+        measure="Jensen-Shannon divergence",
+        distance=0.0625,
+        missing=(0.1, 0.1),
+        limit=0.05,
+        drifted=True,
+        reason="mean 9.9, was 10.1",
+    )
+    company = ColumnDrift(
+        column="company",
+        measure="L-infinity distance",
+        distance=0.03,
+        missing=(0.0, 0.0),
+        limit=0.05,
+        drifted=False,
+        reason=f"blue 33.0%, {HOSTILE} 34.0%",
+    )
+    finding = Finding(split="train", column="hour", what="every value is 3, in 400 of 400 records", stops=False)
+    Found(findings=(finding,), drift=(company, miles)).write(str(folder))
     return folder
 
 
@@ -140,7 +164,7 @@ def report(folder: Path) -> RunReport:
             examples=str(examples(folder / "examples", labels)),
             rows=str(rows),
             statistics=str(statistics(folder / "statistics")),
-            anomalies=str(anomalies(folder / "anomalies")),
+            anomalies=str(anomalies(folder / "anomalies", folder / "statistics")),
             model_run=str(model_run),
             evaluation=str(evaluation(folder / "evaluation", labels, candidate, serving, CLASSES)),
         ),

@@ -20,6 +20,7 @@ def pin(data: Data, hubs: Hubs, destination: str) -> Pins:
     return Pins(
         files=pin_files(data),
         data_schema=file_digest(data.data_schema) if data.data_schema else None,
+        baseline=file_digest(data.baseline) if data.baseline else None,
         modules={name: fingerprint(hub.handle) for name, hub in hubs.items()},
         serving=pin_serving(destination),
     )

@@ -44,6 +44,8 @@ class Pins(Section):
     files: Files
     data_schema: str | None
     """The SHA-256 of the curated schema, if there is one."""
+    baseline: str | None
+    """The SHA-256 of the statistics that the data is compared with, if there are any."""
     modules: dict[str, str]
     """A fingerprint of each hub module, by name."""
     serving: ServedVersion | None

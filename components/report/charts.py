@@ -23,7 +23,7 @@ _COLOURS = (
     "#f97316",
     "#64748b",
 )
-_SPLIT_COLOURS = dict(zip(("train", "validation", "test"), _COLOURS, strict=False))
+_SPLIT_COLOURS = dict(zip(("train", "validation", "test"), _COLOURS, strict=False)) | {"baseline": "#94a3b8"}
 _CELLS_WITH_NUMBERS = 20
 """A confusion matrix of more classes has no room for numbers in its cells."""
 _RESIDUAL_BINS = 50

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from components.evaluator.decision import Decision
+from components.example_validator.found import ColumnDrift, Finding
 from components.quarantine import SetAside
 
 if TYPE_CHECKING:  # a run's start waits for this module
@@ -64,8 +65,9 @@ class SplitStatistics:
 
     split: str
     count: int
-    """Records that have the column."""
+    """Records that have a value in the column."""
     missing: int
+    """Records that have none; NaN is none."""
     figures: Mapping[str, float]
     """What is known of the values, by its name; which figures there are depends on the column's type."""
     buckets: Sequence[tuple[float, float, float]] = ()
@@ -91,6 +93,15 @@ class Anomaly:
     column: str
     """Empty where it is the split as a whole."""
     description: str
+
+
+@dataclass(frozen=True)
+class Drifted:
+    """How far a column of the training split is from the baseline."""
+
+    drift: ColumnDrift
+    column: Column
+    """Its statistics, as splits: `baseline`, where it has the column, and `train`."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +193,10 @@ class Findings:
     columns: Sequence[Column] = ()
     anomalies: Sequence[Anomaly] | None = None
     """None where they were not looked for."""
+    findings: Sequence[Finding] = ()
+    """What else was found about the columns."""
+    drift: Sequence[Drifted] | None = None
+    """None where there is no baseline."""
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """By metric (validation's begin with `val_`), a value for each epoch."""
     predictions: Predictions | None = None

@@ -74,6 +74,7 @@ def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
         "samples": ("Samples", predictions),
         "training": ("Training", findings.curves),
         "data": ("Data", findings.counts or findings.columns),
+        "drift": ("Drift", findings.drift is not None),
         "anomalies": ("Anomalies", findings.anomalies is not None),
         "quarantine": ("Quarantine", findings.counts or findings.quarantine.total),
         "steps": ("Steps", report.steps or report.failed_step),
@@ -96,9 +97,11 @@ def _figures(findings: Findings, shown: Sequence[int]) -> dict[str, go.Figure]:
     if isinstance(predictions, ValuePredictions):
         figures["values"] = charts.values(predictions)
         figures["residuals"] = charts.residuals(predictions)
-    for number, column in enumerate(findings.columns):
+    columns = {f"column-{number}": column for number, column in enumerate(findings.columns)}
+    columns |= {f"drift-{number}": drifted.column for number, drifted in enumerate(findings.drift or ())}
+    for place, column in columns.items():
         if figure := charts.column(column):
-            figures[f"column-{number}"] = figure
+            figures[place] = figure
     return figures
 
 

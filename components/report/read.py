@@ -2,9 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from itertools import chain, islice
-from typing import Any, TypeVar
+from math import isfinite
+from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
@@ -12,25 +12,34 @@ from components import quarantine, storage
 from components.config import SPLITS
 from components.embedder.manifest import Rows
 from components.example_gen.manifest import Manifest
+from components.example_validator.found import BASELINE, Found
 from components.quarantine import read_set_aside
 from components.report.contents import (
     Anomaly,
     Artifacts,
     Column,
+    Drifted,
     Findings,
     Quarantine,
     SplitStatistics,
 )
 from components.report.predictions import summarize, with_pictures
+from components.statistics import (
+    STATISTICS,
+    ColumnStatistics,
+    nan_count,
+    present,
+    read_statistics,
+    records,
+    top_values,
+    type_of,
+)
 
 _SHOWN_RECORDS = 100
 _SHOWN_REASONS = 20
 _SHOWN_VALUES = 10
 _SHOWN_LENGTH = 200
 """Characters of a text value."""
-
-_NOT_TEXT = "__BYTES_VALUE__"
-"""What TFDV puts in the place of a value that is not UTF-8, such as an image."""
 
 
 def read(artifacts: Artifacts) -> Findings:
@@ -39,11 +48,15 @@ def read(artifacts: Artifacts) -> Findings:
     predictions = summarize(artifacts.evaluation) if artifacts.evaluation else None
     if predictions and artifacts.examples:
         predictions = with_pictures(predictions, artifacts.examples)
+    found = Found.read(artifacts.anomalies) if artifacts.anomalies else Found()
+    statistics = _statistics(artifacts.statistics) if artifacts.statistics else {}
     return Findings(
         counts=_counts(artifacts) if artifacts.examples else {},
         quarantine=_quarantine(artifacts),
-        columns=_columns(artifacts.statistics) if artifacts.statistics else (),
+        columns=_columns(statistics),
         anomalies=_anomalies(artifacts.anomalies) if artifacts.anomalies else None,
+        findings=found.findings,
+        drift=_drift(found, str(artifacts.anomalies), statistics),
         curves=_json(curves) if artifacts.model_run and storage.exists(curves) else {},
         predictions=predictions,
     )
@@ -52,18 +65,6 @@ def read(artifacts: Artifacts) -> Findings:
 def _json(path: str) -> Any:
     with storage.open_binary(path) as file:
         return json.load(file)
-
-
-Message = TypeVar("Message", statistics_pb2.DatasetFeatureStatisticsList, anomalies_pb2.Anomalies)
-
-
-def _by_split(uri: str, name: str, message: type[Message]) -> Iterator[tuple[str, Message]]:
-    """The protos of the splits in an artifact, in the order of `SPLITS`."""
-    for split in SPLITS:
-        path = f"{uri}/Split-{split}/{name}"
-        if storage.exists(path):
-            with storage.open_binary(path) as file:
-                yield split, message.FromString(file.read())
 
 
 def _counts(artifacts: Artifacts) -> dict[str, int]:
@@ -94,7 +95,12 @@ def _quarantine(artifacts: Artifacts) -> Quarantine:
 
 def _anomalies(uri: str) -> list[Anomaly]:
     found = []
-    for split, anomalies in _by_split(uri, "SchemaDiff.pb", anomalies_pb2.Anomalies):
+    for split in SPLITS:
+        path = f"{uri}/Split-{split}/SchemaDiff.pb"
+        if not storage.exists(path):
+            continue
+        with storage.open_binary(path) as file:
+            anomalies = anomalies_pb2.Anomalies.FromString(file.read())
         for column, info in sorted(anomalies.anomaly_info.items()):
             found.append(Anomaly(split, column, info.description))
         if anomalies.HasField("dataset_anomaly_info"):
@@ -102,43 +108,63 @@ def _anomalies(uri: str) -> list[Anomaly]:
     return found
 
 
-def _columns(uri: str) -> list[Column]:
-    types: dict[str, str] = {}
-    splits: dict[str, list[SplitStatistics]] = {}
-    for split, statistics in _by_split(uri, "FeatureStats.pb", statistics_pb2.DatasetFeatureStatisticsList):
-        for feature in statistics.datasets[0].features:
-            name = feature.name or ".".join(feature.path.step)
-            types[name] = statistics_pb2.FeatureNameStatistics.Type.Name(feature.type).lower()
-            splits.setdefault(name, []).append(_split_statistics(split, feature))
-    return [Column(name, types[name], splits[name]) for name in sorted(splits)]
+Statistics = dict[str, dict[str, ColumnStatistics]]
+"""By column and split."""
 
 
-def _split_statistics(split: str, feature: statistics_pb2.FeatureNameStatistics) -> SplitStatistics:
-    stats = getattr(feature, feature.WhichOneof("stats"))
-    common = stats if isinstance(stats, statistics_pb2.CommonStatistics) else stats.common_stats
+def _statistics(uri: str) -> Statistics:
+    found: Statistics = {}
+    for split in SPLITS:
+        path = f"{uri}/Split-{split}/{STATISTICS}"
+        for name, column in (read_statistics(path) if storage.exists(path) else {}).items():
+            found.setdefault(name, {})[split] = column
+    return dict(sorted(found.items()))
+
+
+def _columns(statistics: Statistics) -> list[Column]:
+    return [_column(name, by_split) for name, by_split in statistics.items()]
+
+
+def _drift(found: Found, anomalies: str, statistics: Statistics) -> list[Drifted] | None:
+    """What has drifted most comes first."""
+    if found.drift is None:
+        return None
+    baseline = read_statistics(f"{anomalies}/{BASELINE}")
+    drifted = []
+    for drift in sorted(found.drift, key=lambda drift: (not drift.drifted, -(drift.distance or 0.0))):
+        by_split = {"train": statistics[drift.column]["train"]}
+        if drift.missing:
+            by_split = {"baseline": baseline[drift.column]} | by_split
+        drifted.append(Drifted(drift, _column(drift.column, by_split)))
+    return drifted
+
+
+def _column(name: str, by_split: dict[str, ColumnStatistics]) -> Column:
+    *_, type_now = map(type_of, by_split.values())
+    return Column(name, type_now, [_split_statistics(split, column) for split, column in by_split.items()])
+
+
+def _split_statistics(split: str, column: ColumnStatistics) -> SplitStatistics:
     return SplitStatistics(
         split=split,
-        count=common.num_non_missing,
-        missing=common.num_missing,
-        figures=_figures(feature),
+        count=present(column),
+        missing=records(column) - present(column),
+        figures=_figures(column),
         buckets=[
             (bucket.low_value, bucket.high_value, bucket.sample_count)
-            for histogram in feature.num_stats.histograms
+            for histogram in column.num_stats.histograms
             if histogram.type == statistics_pb2.Histogram.STANDARD
             for bucket in histogram.buckets
+            if isfinite(bucket.low_value) and isfinite(bucket.high_value)
         ],
-        top=[
-            (value.value[:_SHOWN_LENGTH], value.frequency)
-            for value in feature.string_stats.top_values[:_SHOWN_VALUES]
-            if value.value != _NOT_TEXT
-        ],
+        top=top_values(column, _SHOWN_VALUES, _SHOWN_LENGTH),
     )
 
 
-def _figures(feature: statistics_pb2.FeatureNameStatistics) -> dict[str, float]:
-    match feature.WhichOneof("stats"):
+def _figures(column: ColumnStatistics) -> dict[str, float]:
+    match column.WhichOneof("stats"):
         case "num_stats":
-            numbers = feature.num_stats
+            numbers = column.num_stats
             return {
                 "min": numbers.min,
                 "mean": numbers.mean,
@@ -146,12 +172,12 @@ def _figures(feature: statistics_pb2.FeatureNameStatistics) -> dict[str, float]:
                 "max": numbers.max,
                 "std": numbers.std_dev,
                 "zeros": numbers.num_zeros,
-            }
+            } | ({"NaN": nan_count(column)} if type_of(column) == "float" else {})
         case "string_stats":
-            strings = feature.string_stats
+            strings = column.string_stats
             return {"unique": strings.unique, "mean length": strings.avg_length}
         case "bytes_stats":
-            sizes = feature.bytes_stats
+            sizes = column.bytes_stats
             return {
                 "unique": sizes.unique,
                 "min bytes": sizes.min_num_bytes,

@@ -10,40 +10,46 @@ from tfx.types import artifact_utils
 
 from components.config import SPLITS
 from components.example_gen.manifest import Manifest
-from components.statistics_gen.shard import Shard, accumulate, merged
+from components.statistics_gen.columns import Described, refuse_mixed_types, write_non_finite
+from components.statistics_gen.shard import Shard, accumulate, facts_of, merged
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
     """A worker describes a shard; the descriptions are merged here."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills `statistics` with a DatasetFeatureStatisticsList for each split, where TFX's own tools look for it."""
+        """Fills `statistics` with a DatasetFeatureStatisticsList for each split, where TFX's own tools look for it.
+
+        Raises:
+            DataError: where a column has values of several types; names a file of each.
+        """
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         manifest = Manifest.read(examples.uri)
-        shards = {
-            split: [
-                Shard(
-                    path=f"{artifact_utils.get_split_uri([examples], split)}/{file.name}",
-                    digest=file.digest,
-                    payload=manifest.payload,
-                    opaque=manifest.images,
-                    store=exec_properties["store"],
-                    code=exec_properties["code"],
-                )
-                for file in manifest.of(split)
-                if file.count
-            ]
-            for split in SPLITS
-        }
-        fresh = [shard for split in SPLITS for shard in shards[split] if not shard.is_done]
+        files = [file for split in SPLITS for file in manifest.of(split) if file.count]
+        shards = [
+            Shard(
+                path=f"{artifact_utils.get_split_uri([examples], file.split)}/{file.name}",
+                digest=file.digest,
+                opaque=manifest.images,
+                store=exec_properties["store"],
+                code=exec_properties["code"],
+            )
+            for file in files
+        ]
+        fresh = [shard for shard in shards if not shard.is_done]
         if fresh:
             with self._make_beam_pipeline() as pipeline:
                 pipeline | beam.Create(fresh) | beam.Reshuffle() | beam.Map(accumulate)
 
+        pairs = list(zip(files, shards, strict=True))
+        described = [Described(file.split, file.source, facts_of(shard)) for file, shard in pairs]
+        refuse_mixed_types(described)
         statistics = artifact_utils.get_single_instance(output_dict["statistics"])
         statistics.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        write_non_finite(statistics.uri, described)
         for split in SPLITS:
             folder = artifact_utils.get_split_uri([statistics], split)
             fileio.makedirs(folder)
-            with fileio.open(f"{folder}/{statistics_gen.DEFAULT_FILE_NAME}", "wb") as file:
-                file.write(merged(shards[split]).SerializeToString())
+            of_split = [shard for file, shard in pairs if file.split == split]
+            with fileio.open(f"{folder}/{statistics_gen.DEFAULT_FILE_NAME}", "wb") as out:
+                out.write(merged(of_split).SerializeToString())

@@ -1,22 +1,34 @@
 """The statistics of one shard, in a form that can be kept and merged."""
 
 import pickle
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow
+import tensorflow as tf
 import tensorflow_data_validation as tfdv
+from pyarrow import compute
 from tensorflow_data_validation.statistics import stats_impl
 from tensorflow_data_validation.statistics.generators import basic_stats_generator
 from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx_bsl.public import tfxio
 
 from components import storage
+from components.records import read_batches
+from components.statistics_gen.columns import ColumnFacts, ShardFacts
 from components.store import Store, key
 
-_FILE = "accumulators.pickle"
+_ACCUMULATORS, _FACTS = "accumulators.pickle", "columns.json"
 _BATCH = 256  # records to a batch: few enough that images of some megabytes fit
+_KINDS = {"int64_list": "int64", "float_list": "float", "bytes_list": "bytes"}
+_KIND_OF_ARROW = {
+    pyarrow.int64(): "int64",
+    pyarrow.float32(): "float",
+    pyarrow.binary(): "bytes",
+    pyarrow.large_binary(): "bytes",
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +37,6 @@ class Shard:
 
     path: str
     digest: str
-    payload: str
     opaque: tuple[str, ...]
     """Columns whose values are not words or numbers, such as encoded images: their values are not counted."""
     store: str
@@ -34,7 +45,7 @@ class Shard:
     @property
     def key(self) -> str:
         """Names its description in the store."""
-        return key("statistics", self.digest, self.payload, self.opaque, self.code)
+        return key("statistics", self.digest, self.opaque, self.code)
 
     @property
     def is_done(self) -> bool:
@@ -43,27 +54,32 @@ class Shard:
 
 
 def accumulate(shard: Shard) -> None:
-    """Runs TFDV's generators over a shard and keeps what they have accumulated."""
-    generators = _generators()
-    accumulators = [generator.create_accumulator() for generator in generators]
-    source = tfxio.TFExampleRecord if shard.payload == "example" else tfxio.TFSequenceExampleRecord
-    options = tfxio.RecordBatchesOptions(batch_size=_BATCH, num_epochs=1, drop_final_batch=False)
-    for batch in source(shard.path, telemetry_descriptors=["hubline"]).RecordBatches(options):
-        legible = _without(batch, shard.opaque)
-        for index, generator in enumerate(generators):
-            counts_values = not isinstance(generator, basic_stats_generator.BasicStatsGenerator)
-            accumulators[index] = generator.add_input(accumulators[index], legible if counts_values else batch)
-    compacted = [
-        generator.compact(accumulator) for generator, accumulator in zip(generators, accumulators, strict=True)
-    ]
+    """Runs TFDV's generators over a shard, and keeps what they have accumulated and what is known of its columns.
+
+    Of a shard in which a column has values of several types, which they don't take, only the latter is kept.
+    """
+    accumulators: list[Any] | None = None
+    try:
+        accumulators, facts = _described(shard)
+    except (RuntimeError, TypeError):  # tfx_bsl's decoder, or TFDV where the other type is in another batch
+        facts = _kinds_record_by_record(shard)
+        if not facts.is_mixed:
+            raise
     with Store(shard.store).making(shard.key) as folder:
-        storage.write_bytes(f"{folder}/{_FILE}", pickle.dumps(compacted))
+        storage.write_bytes(f"{folder}/{_FACTS}", facts.to_property().encode())
+        if accumulators is not None:
+            storage.write_bytes(f"{folder}/{_ACCUMULATORS}", pickle.dumps(accumulators))
+
+
+def facts_of(shard: Shard) -> ShardFacts:
+    """What is known of the columns of a shard that has been accumulated."""
+    return ShardFacts.model_validate_json(_load(shard, _FACTS))
 
 
 def merged(shards: Sequence[Shard]) -> statistics_pb2.DatasetFeatureStatisticsList:
-    """The statistics of some shards together, each of which has been accumulated."""
+    """The statistics of some shards together, all accumulated. Each column has one type in all of them."""
     generators = _generators()
-    by_shard = [_load(shard) for shard in shards]
+    by_shard = [pickle.loads(_load(shard, _ACCUMULATORS)) for shard in shards]
     accumulators = [
         generator.merge_accumulators([loaded[index] for loaded in by_shard])
         for index, generator in enumerate(generators)
@@ -71,9 +87,72 @@ def merged(shards: Sequence[Shard]) -> statistics_pb2.DatasetFeatureStatisticsLi
     return stats_impl.extract_statistics_output(accumulators, generators)
 
 
-def _load(shard: Shard) -> list[Any]:
-    with storage.open_binary(f"{Store(shard.store).find(shard.key)}/{_FILE}") as file:
-        return pickle.load(file)
+def _load(shard: Shard, name: str) -> bytes:
+    with storage.open_binary(f"{Store(shard.store).find(shard.key)}/{name}") as file:
+        return file.read()
+
+
+def _described(shard: Shard) -> tuple[list[Any], ShardFacts]:
+    generators = _generators()
+    accumulators = [generator.create_accumulator() for generator in generators]
+    columns = _Columns()
+    # SequenceExamples are read so, too: a context is, in bytes, what the features of an Example are.
+    options = tfxio.RecordBatchesOptions(batch_size=_BATCH, num_epochs=1, drop_final_batch=False)
+    for batch in tfxio.TFExampleRecord(shard.path, telemetry_descriptors=["hubline"]).RecordBatches(options):
+        columns.add(batch)
+        legible = _without(batch, shard.opaque)
+        for index, generator in enumerate(generators):
+            counts_values = not isinstance(generator, basic_stats_generator.BasicStatsGenerator)
+            accumulators[index] = generator.add_input(accumulators[index], legible if counts_values else batch)
+    compacted = [
+        generator.compact(accumulator) for generator, accumulator in zip(generators, accumulators, strict=True)
+    ]
+    return compacted, columns.facts()
+
+
+class _Columns:
+    """Counts what is known of the columns of a shard."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, Counter[str]] = defaultdict(Counter)
+        self._nan: Counter[str] = Counter()
+        self._infinite: Counter[str] = Counter()
+
+    def add(self, batch: pyarrow.RecordBatch) -> None:
+        """Counts a batch."""
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            # A column that no record of the batch has is of no type.
+            kind = _KIND_OF_ARROW.get(column.type.value_type) if _is_list(column.type) else None
+            if kind and len(column) > column.null_count:
+                self.kinds[name][kind] += len(column) - column.null_count
+            if kind == "float":
+                values = column.flatten()
+                self._nan[name] += compute.sum(compute.is_nan(values)).as_py() or 0
+                self._infinite[name] += compute.sum(compute.is_inf(values)).as_py() or 0
+
+    def facts(self) -> ShardFacts:
+        """What has been counted."""
+        return ShardFacts(
+            columns={
+                name: ColumnFacts(kinds=dict(kinds), nan=self._nan[name], infinite=self._infinite[name])
+                for name, kinds in self.kinds.items()
+            }
+        )
+
+
+def _is_list(kind: pyarrow.DataType) -> bool:
+    return pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind)
+
+
+def _kinds_record_by_record(shard: Shard) -> ShardFacts:
+    """The types of the columns in a shard that cannot be read in batches."""
+    columns = _Columns()
+    for _, batch in read_batches(shard.path):
+        for record in batch.numpy():
+            for name, feature in tf.train.Example.FromString(record).features.feature.items():
+                if kind := feature.WhichOneof("kind"):
+                    columns.kinds[name][_KINDS[kind]] += 1
+    return columns.facts()
 
 
 def _generators() -> list[Any]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from components.embedder.manifest import Rows
@@ -46,7 +47,7 @@ def test_a_first_run_pushes_a_version(life) -> None:
     assert result.status == "succeeded" and result.blessed and result.newly_pushed
     assert result.pushed_model == f"{path.parent}/serving/1"
     assert result.metrics["accuracy"] >= 0.9
-    assert len(ran(result)) == len(result.steps) == 11
+    assert len(ran(result)) == len(result.steps) == 12
     report = json.loads(Path(result.report, "report.json").read_text())
     assert report == json.loads(result.model_dump_json())
     page = Path(result.report, "index.html").read_text()
@@ -110,6 +111,38 @@ def test_a_schema_that_the_data_does_not_fit_stops_the_run(tmp_path: Path) -> No
     assert "train: column 'label'" in str(result.error)
     page = Path(result.report, "index.html").read_text()
     assert "Failed in DataGate" in page and '<td class="long">Unexpectedly small value: 0.' in page
+
+
+def test_data_that_has_drifted_from_its_baseline_stops_the_run_or_is_reported(tmp_path: Path) -> None:
+    def with_miles(mean: float) -> list[bytes]:
+        miles = np.random.default_rng(0).normal(mean, 3, 120).tolist()
+        return [item + make.record(miles=value) for item, value in zip(make.labelled(120), miles, strict=True)]
+
+    path = make.project(tmp_path, records=with_miles(10))
+    frozen = subprocess.run(
+        [*HUBLINE, "schema", str(path), "--freeze"], capture_output=True, text=True, check=True, cwd=PROJECT
+    )
+    lines = "".join(f"\n{line}" for line in frozen.stdout.splitlines() if line.startswith("  "))
+    assert lines == "\n  schema: schema.pbtxt\n  baseline: statistics.pb"
+    rewrite(path, "examples: data", f"examples: data{lines}\n  drift: {{policy: fail, columns: {{miles: 0.3}}}}")
+    make.project(tmp_path, path.read_text(), records=with_miles(20))
+
+    stopped, code = run(path, None, quiet=True)
+    assert (code, stopped.status, stopped.failed_step) == (1, "failed", "DataGate")
+    assert "column 'miles': has drifted from the baseline: Jensen-Shannon divergence" in str(stopped.error)
+    rewrite(path, "policy: fail", "policy: report")
+    reported, code = run(path, None, quiet=True)
+    assert (code, reported.status) == (0, "succeeded")
+    assert ran(reported)[0] == "ExampleValidator"
+    assert [line in str(stopped.error) for line in reported.warnings] == [True]
+    for result in (stopped, reported):
+        page = Path(result.report, "index.html").read_text()
+        assert '<section id="drift">' in page and "limit 0.3; mean" in page
+
+    rewrite(path, "miles: 0.3", "miles: 1")
+    relaxed, code = run(path, None, quiet=True)
+    assert (code, relaxed.warnings) == (0, ())
+    assert ran(relaxed) == ["ExampleValidator", "DataGate", "Evaluator", "Pusher"], "nothing is trained again"
 
 
 def in_span(folder: Path, span: int, records: list[bytes]) -> Path:

@@ -15,7 +15,8 @@ from pipeline.load import load
 from pipeline.places import Places
 from tests import make
 
-DATA_STEPS = ["ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate", "Embedder", "Transform"]
+CHECKS = ["ExampleValidator", "DataGate"]
+DATA_STEPS = ["ExampleGen", "StatisticsGen", "SchemaGen", *CHECKS, "ParsingSchema", "Embedder", "Transform"]
 STEPS = ["HubModule.mean", *DATA_STEPS, "Trainer", "Evaluator", "Pusher"]
 
 
@@ -52,6 +53,8 @@ def behind(*steps: str) -> set[str]:
         "HubModule.mean": {"HubModule.mean", "Embedder", "Trainer", "Evaluator", "Pusher"},
         "StatisticsGen": set(STEPS) - {"HubModule.mean", "ExampleGen"},
         "SchemaGen": set(STEPS) - {"HubModule.mean", "ExampleGen", "StatisticsGen"},
+        "ExampleValidator": set(CHECKS),
+        "ParsingSchema": {"ParsingSchema", "Embedder", "Transform", "Trainer", "Evaluator", "Pusher"},
         "Embedder": {"Embedder", "Trainer", "Evaluator", "Pusher"},
         "Transform": {"Transform", "Trainer", "Evaluator", "Pusher"},
         "Trainer": {"Trainer", "Evaluator", "Pusher"},
@@ -85,7 +88,7 @@ def test_nothing_runs_again_when_nothing_changed(project: Path) -> None:
         (replace("epochs: 5", "epochs: 6"), behind("Trainer")),
         (replace("epochs: 5", "epochs: 5, augment: [flip_left_right], cache_views: 2"), behind("Embedder")),
         (replace("training:", "model: {fine_tune: {mean: {}}}\ntraining:"), behind("HubModule.mean")),
-        (replace("evaluation: {", "evaluation: {slices: [[label]], "), behind("Evaluator") | {"DataGate"}),
+        (replace("evaluation: {", "evaluation: {slices: [[label]], "), behind("Evaluator", "ExampleValidator")),
         (replace("at_least: 0.9", "at_least: 0.8"), behind("Evaluator")),
         (replace("destination: serving", "destination: elsewhere"), behind("Pusher")),
         (replace("{train: 6,", "{train: 5,"), behind("ExampleGen")),
@@ -150,6 +153,21 @@ def test_a_changed_schema_under_the_same_path_runs_all_that_uses_it(project: Pat
     assert run_again(before, graph(project)) == behind("SchemaGen")
 
 
+def test_a_changed_baseline_and_other_limits_run_the_checks_and_train_nothing(project: Path) -> None:
+    before = graph(project)
+    (project.parent / "statistics.pb").write_text("one")
+    replace("examples: data", "examples: data\n  baseline: statistics.pb")(project)
+    with_baseline = graph(project)
+    assert run_again(before, with_baseline) == behind("ExampleValidator")
+    (project.parent / "statistics.pb").write_text("another")
+    changed = graph(project)
+    assert run_again(with_baseline, changed) == behind("ExampleValidator")
+    replace("baseline: statistics.pb", "baseline: statistics.pb\n  drift: {policy: fail, columns: {label: 0.2}}")(
+        project
+    )
+    assert run_again(changed, graph(project)) == behind("ExampleValidator")
+
+
 def test_a_new_serving_version_is_compared_with(project: Path) -> None:
     before = graph(project)
     shutil.copytree(project.parent / "module", project.parent / "serving" / "1")
@@ -176,6 +194,11 @@ def test_a_new_serving_version_is_compared_with(project: Path) -> None:
         ("components/example_gen/ingest.py", behind("ExampleGen")),
         ("components/hub_module/fetch.py", behind("HubModule.mean")),
         ("components/data_gate/executor.py", {"DataGate"}),
+        ("components/example_validator/checks.py", behind("ExampleValidator")),
+        ("components/example_validator/drift.py", behind("ExampleValidator")),
+        ("components/example_validator/found.py", behind("ExampleValidator")),
+        ("components/parsing_schema/executor.py", behind("ParsingSchema")),
+        ("components/statistics.py", behind("ExampleValidator")),
         ("components/pin/find.py", set()),
         ("components/pin/pins.py", behind("ExampleGen")),
         ("components/evaluator/decision.py", behind("Evaluator")),

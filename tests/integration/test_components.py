@@ -1,13 +1,10 @@
 """Our components' executors, one at a time, on real artifacts and real Beam."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import tensorflow_data_validation as tfdv
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.components.statistics_gen.executor import Executor as StatisticsGen
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor, base_executor
@@ -16,7 +13,6 @@ from tfx.types import standard_artifacts
 
 from components.artifacts import split_files
 from components.config import BadRecords, Data, HashSplit, PatternSplit
-from components.data_gate.executor import Executor as DataGate
 from components.digest import file_digest, tree_digest
 from components.example_gen import executor as example_gen_executor
 from components.example_gen.contract import Contract
@@ -276,34 +272,6 @@ def test_hub_module_says_which_entry_does_not_fit(tmp_path: Path) -> None:
     source = make.hub_module(tmp_path / "mean")
     with pytest.raises(UserError, match=r"hubs.mean: .*/mean: the module has no signature 'absent'"):
         run_hub_module(tmp_path, handle=str(source), signature="absent")
-
-
-def gate(folder: Path, text: str, *sliced: str) -> None:
-    anomalies = artifact(standard_artifacts.ExampleAnomalies, folder / "anomalies")
-    anomalies.split_names = '["train"]'
-    split = folder / "anomalies" / "Split-train"
-    split.mkdir()
-    message = text_format.Parse(text, anomalies_pb2.Anomalies())
-    (split / "SchemaDiff.pb").write_bytes(message.SerializeToString())
-    schema = artifact(standard_artifacts.Schema, folder / "schema")
-    (folder / "schema" / "schema.pbtxt").write_text('feature {name: "image"} feature {name: "hour"}')
-    executor(DataGate, folder).Do(
-        {"anomalies": [anomalies], "schema": [schema]}, {}, {"sliced": json.dumps(sliced), "images": '["image"]'}
-    )
-
-
-def test_the_gate_opens_where_nothing_is_wrong_and_names_what_is(tmp_path: Path) -> None:
-    gate(tmp_path / "fine", "", "hour")
-    found = 'anomaly_info {key: "label" value {description: "Unexpected string values: x" severity: ERROR}}'
-    with pytest.raises(DataError, match=r"train: column 'label': Unexpected string values: x"):
-        gate(tmp_path / "bad", found)
-
-
-def test_a_column_that_nothing_can_be_sliced_by_is_named_before_training(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"evaluation.slices: the column 'day' is not in the data; known here: hour"):
-        gate(tmp_path / "absent", "", "hour", "day")
-    with pytest.raises(DataError, match=r"evaluation.slices: the column 'image' holds images; known here: hour"):
-        gate(tmp_path / "images", "", "image")
 
 
 def run_pusher(folder: Path, model: Path, blessed: bool):

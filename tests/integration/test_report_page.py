@@ -77,7 +77,8 @@ def rows(browser: webdriver.Chrome, table: str) -> list[list[str]]:
 def test_charts_are_drawn_and_tables_filled_with_nothing_from_elsewhere(browser, page, report) -> None:
     browser.get(page.as_uri())
     scroll_through(browser)
-    assert drawn(browser) == {"confusion", "roc", "curve-loss", "curve-accuracy", "column-0", "column-1"}
+    figures = {"confusion", "roc", "curve-loss", "curve-accuracy", "column-0", "column-1", "drift-0", "drift-1"}
+    assert drawn(browser) == figures
 
     predictions = read(report.artifacts).predictions
     assert predictions is not None and predictions.confusion is not None
@@ -98,6 +99,13 @@ def test_charts_are_drawn_and_tables_filled_with_nothing_from_elsewhere(browser,
     ]  # fmt: skip
     assert rows(browser, "#set-aside")[2] == [
         f"in/{make_report.HOSTILE}", "11", "the file ends in the middle of a record",
+    ]  # fmt: skip
+    assert rows(browser, "#distances") == [
+        ["miles", "drifted", "0.0625", "0.05", "10.0 %", "10.0 %", "Jensen-Shannon divergence"],
+        ["company", "alike", "0.0300", "0.05", "0.0 %", "0.0 %", "L-infinity distance"],
+    ]
+    assert rows(browser, "#anomalies-found")[1] == [
+        "train", "hour", "warning", "every value is 3, in 400 of 400 records",
     ]  # fmt: skip
     pictures = browser.find_elements(By.CSS_SELECTOR, ".samples img")
     assert len(pictures) == len(predictions.right) + len(predictions.wrong)
@@ -146,5 +154,5 @@ def test_links_lead_to_their_sections_in_another_pages_frame_too(browser, page, 
 def test_on_paper_every_chart_is_there(browser, page) -> None:
     browser.get(page.as_uri())
     browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
-    assert len(drawn(browser)) == 6
+    assert len(drawn(browser)) == 8
     assert browser.get_log("browser") == []

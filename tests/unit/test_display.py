@@ -52,6 +52,13 @@ def test_the_end_of_a_failed_run_names_step_error_and_log() -> None:
     assert "Failed in ExampleGen" in text and "a.gz: record 3: no label" in text and "l.log" in text
 
 
+def test_the_end_of_a_run_says_what_was_found_in_the_data() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    result = Result(status="failed", seconds=4, report="r", log="l", warnings=("train: column 'x': has [1] NaN value",))
+    show_result(console, result, Path("p.yaml"))
+    assert "\nWarning: train: column 'x': has [1] NaN value\n" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("spans", "days", "line"),
     [

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from pipeline.config import PipelineFile
 from pipeline.load import json_schema, load
 from pipeline.mistakes import PipelineFileError, nearest
+from pipeline.preflight import preflight
 from pipeline.reference import reference
 from preprocessing.config import input_columns
 from preprocessing.errors import UserError
@@ -174,6 +175,24 @@ def test_any_value_in_any_section_gives_placed_mistakes_and_never_a_fault(tmp_pa
         ("name: sgd", "name: adam, momentum: 0.9", "training.optimizer", "adam takes no momentum"),
         ("epochs: 2", "epochs: 2, seed: 4294967296", "training.seed", "less than or equal to 4294967295"),
         ("{train: 8, validation: 1, test: 1}", "[8, 1, 1]", "data.split", "with the keys train, validation, test"),
+        (
+            "examples: data/*.gz",
+            "examples: data, drift: {}",
+            "data.drift",
+            "drift is from a baseline, and there is none",
+        ),
+        (
+            "examples: data/*.gz",
+            "examples: data, baseline: b.pb, drift: {max_distance: 2}",
+            "data.drift.max_distance",
+            "less than or equal to 1",
+        ),
+        (
+            "examples: data/*.gz",
+            "examples: data, baseline: b.pb, drift: {columns: {age: -1}}",
+            "data.drift.columns.age",
+            "greater than or equal to 0",
+        ),
         (
             "from: jpg, size",
             "from: a/b, size: [9, 9]}\n  other: {kind: image, from: a_b, size",
@@ -343,11 +362,35 @@ def test_nearest_names_the_closest_or_only_what_is_known() -> None:
     assert nearest("zzz", ["epochs", "seed"]) == "known here: epochs, seed"
 
 
+@pytest.mark.parametrize(
+    ("key", "content", "says"),
+    [
+        ("schema", None, "there is no such file; a curated schema is a schema.pbtxt"),
+        ("schema", b"feature {nam: 1}", "not a schema.pbtxt of TensorFlow Metadata: "),
+        ("schema", b"\xff\xfe", "not a schema.pbtxt of TensorFlow Metadata: "),
+        ("baseline", None, "there is no such file; a baseline is a statistics.pb"),
+        ("baseline", b"feature {}", "not a statistics.pb"),
+        ("baseline", b"", "not a statistics.pb"),
+    ],
+)
+def test_a_schema_or_baseline_that_is_none_is_named_at_its_line(
+    tmp_path: Path, key: str, content: bytes | None, says: str
+) -> None:
+    file = tmp_path / "held-to"
+    if content is not None:
+        file.write_bytes(content)
+    text = GOOD.replace("data: {examples: data/*.gz,", f"data: {{examples: data/*.gz, {key}: held-to,")
+    with pytest.raises(PipelineFileError) as caught:
+        preflight(*load(write(tmp_path, text)))
+    (found,) = [mistake for mistake in caught.value.mistakes if mistake.key == f"data.{key}"]
+    assert found.line == 2 and found.message.startswith(f"{file}: ") and says in found.message
+
+
 def test_schema_and_reference_in_the_project_are_the_generated_ones() -> None:
     project = Path(__file__).parents[2]
     committed = json.loads((project / "pipeline" / "schema.json").read_text())
-    assert committed == json.loads(json.dumps(json_schema())), "make schema writes it again"
-    assert (project / "docs" / "pipeline-file.md").read_text() == reference(), "make schema writes it again"
+    assert committed == json.loads(json.dumps(json_schema())), "make reference writes it again"
+    assert (project / "docs" / "pipeline-file.md").read_text() == reference(), "make reference writes it again"
 
 
 def test_the_pipeline_file_in_the_readme_is_the_example_s() -> None:
@@ -356,7 +399,10 @@ def test_the_pipeline_file_in_the_readme_is_the_example_s() -> None:
     assert f"```yaml\n{example}```" in (project / "README.md").read_text()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["check", "pipeline.yaml", "--no-files"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["check", "pipeline.yaml", "--no-files"], ["run", "--help"], ["schema", "--help"], ["reference"]],
+)
 def test_help_and_check_import_neither_tensorflow_nor_tfx(tmp_path: Path, arguments: list[str]) -> None:
     write(tmp_path, GOOD)
     program = (

@@ -24,7 +24,7 @@ from components.report.read import read
 from pipeline.cli import app
 from pipeline.report import write_page
 from pipeline.result import Result
-from tests import make, make_report
+from tests import make, make_report, make_statistics
 
 
 def predictions(folder: Path, labels: np.ndarray, candidate: np.ndarray, serving: np.ndarray | None = None):
@@ -182,6 +182,33 @@ def test_statistics_are_those_of_the_data(whole) -> None:
     assert {value for value, _ in company.splits[0].top} == {"blue", "yellow", make_report.HOSTILE}
 
 
+def test_a_column_that_is_compared_stands_beside_its_baseline_the_drifted_first(whole) -> None:
+    _, findings, page = whole
+    assert [item.drift.column for item in findings.drift] == ["miles", "company"]
+    means = {split.split: split.figures["mean"] for split in findings.drift[0].column.splits}
+    drawn = {
+        name: np.random.default_rng(seed).normal(10, 3, 400)[40:].mean()
+        for seed, name in enumerate(("train", "baseline"))
+    }
+    assert means == pytest.approx(drawn)
+    text = text_of(page)
+    assert "miles drifted 0.0625 0.05 10.0 % 10.0 % Jensen-Shannon divergence" in text
+    assert "mean 9.9, was 10.1" in text
+    assert "train hour warning every value is 3, in 400 of 400 records" in text
+
+
+def test_values_that_are_no_numbers_count_as_missing_and_spoil_no_chart(tmp_path: Path) -> None:
+    values = [float("nan")] * 10 + [float("inf"), float("-inf")] + [1.0, 2.0] * 20
+    made = make_statistics.statistics(tmp_path, {"train": [make_statistics.rows(52, x=values)]})
+    (column,) = read(Artifacts(statistics=made.uri)).columns
+    train = column.splits[0]
+    assert (train.count, train.missing, train.figures["NaN"]) == (42, 10, 10)
+    assert all(np.isfinite(bucket).all() for bucket in train.buckets)
+    report = RunReport("x", "p.yaml", datetime.now(), 1.0, "failed", artifacts=Artifacts(statistics=made.uri))
+    figures = re.search(r'<script type="application/json" id="figures">(.*?)</script>', render(report), re.DOTALL)
+    assert figures is not None and json.loads(figures[1], parse_constant=pytest.fail)["column-0"]["data"]
+
+
 class Tags(HTMLParser):
     """The tags of a page, with their attributes."""
 
@@ -207,7 +234,7 @@ def test_the_page_says_what_was_decided_and_why(whole) -> None:
     assert "at_least 0.7 0.5000 0.6250 failed accuracy 0.5000, must be at least 0.7" in text
     assert "cross_entropy 0.4321 0.5000 -0.0679" in text
     assert "ExampleGen cached 2.5 Trainer done 61.2 Evaluator done 9.0" in text
-    assert "validation company Examples contain values missing from the schema" in text
+    assert "validation company stops the run Examples contain values missing from the schema" in text
     assert findings.predictions is not None
     assert f"{findings.predictions.roc[0].auc:.4f}" in text and "quarantine 4 0.3 %" in text
 
@@ -243,7 +270,7 @@ def test_the_page_of_a_failed_run_shows_the_step_its_error_and_what_there_is(who
     text = text_of(page)
     assert "Failed in DataGate the data does not fit its schema: train: &lt;b&gt;column&lt;/b&gt;" in text
     assert "ExampleGen done 2.5 DataGate failed" in text and "company" in text
-    assert set(re.findall(r'<section id="(\w+)"', page)) == {"data", "anomalies", "steps"}
+    assert set(re.findall(r'<section id="(\w+)"', page)) == {"data", "drift", "anomalies", "steps"}
 
 
 def test_a_run_that_failed_before_its_first_step_has_a_page_without_tensorflow() -> None:

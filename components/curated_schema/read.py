@@ -1,0 +1,25 @@
+"""Reads a curated schema."""
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components import storage
+from preprocessing.errors import UserError
+
+
+def read_curated(path: str) -> schema_pb2.Schema:
+    """The schema in a schema.pbtxt.
+
+    Raises:
+        UserError: where there is none.
+    """
+    if not storage.exists(path) or storage.is_folder(path):
+        raise UserError(
+            f"{path}: there is no such file; a curated schema is a schema.pbtxt, as `hubline schema FILE --freeze` "
+            "writes it"
+        )
+    try:
+        with storage.open_binary(path) as file:
+            return text_format.Parse(file.read().decode(), schema_pb2.Schema())
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a schema.pbtxt of TensorFlow Metadata: {error}") from None

@@ -1,0 +1,55 @@
+"""What ExampleValidator does when it runs."""
+
+import hashlib
+from typing import Any
+
+from tensorflow_metadata.proto.v0 import statistics_pb2
+from tfx.components.example_validator import executor as example_validator
+from tfx.types import artifact_utils
+
+from components import storage
+from components.config import SPLITS
+from components.example_validator.checks import Checks, check
+from components.example_validator.drift import compare
+from components.example_validator.found import BASELINE, Found
+from components.statistics import STATISTICS, by_column, read_statistics
+from components.statistics_gen.columns import read_non_finite
+from preprocessing.errors import DataError
+
+
+class Executor(example_validator.Executor):
+    """TFX's own, which compares each split with the schema; and what the pipeline file asks beside that."""
+
+    def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> Any:
+        """Fills `anomalies`: TFDV's Anomalies of each split, `found.json`, and a copy of the baseline where there is
+        one. Stops nothing.
+
+        Raises:
+            DataError: where the baseline is not the one that was pinned.
+        """
+        output = super().Do(input_dict, output_dict, exec_properties)
+        uri = artifact_utils.get_single_uri(output_dict["anomalies"])
+        statistics = artifact_utils.get_single_instance(input_dict["statistics"])
+        checks = Checks.model_validate_json(exec_properties["checks"])
+        by_split = {
+            split: read_statistics(f"{artifact_utils.get_split_uri([statistics], split)}/{STATISTICS}")
+            for split in SPLITS
+        }
+        drift = None
+        if checks.drift:
+            baseline = _baseline(exec_properties["baseline"], exec_properties["baseline_digest"])
+            storage.write_bytes(f"{uri}/{BASELINE}", baseline)
+            before = by_column(statistics_pb2.DatasetFeatureStatisticsList.FromString(baseline))
+            drift = tuple(compare(before, by_split["train"], checks.limits))
+        findings = tuple(check(checks, by_split, read_non_finite(statistics.uri)))
+        stops = checks.drift is not None and checks.drift.policy == "fail"
+        Found(findings=findings, drift=drift, drift_stops=stops).write(uri)
+        return output
+
+
+def _baseline(path: str, digest: str) -> bytes:
+    with storage.open_binary(path) as file:
+        content = file.read()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise DataError(f"{path}: the baseline has changed since the run began; run again")
+    return content

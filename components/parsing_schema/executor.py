@@ -1,0 +1,22 @@
+"""What ParsingSchema does when it runs."""
+
+from typing import Any
+
+from tfx.components.schema_gen import executor as schema_gen
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import io_utils
+
+from components.artifacts import read_schema
+
+
+class Executor(base_executor.BaseExecutor):
+    """Clears what makes parsing ask for a fixed number of values."""
+
+    def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
+        """Fills `parsing_schema` with the schema, its columns without `shape`: they are parsed as sparse tensors."""
+        schema = read_schema(input_dict["schema"])
+        for feature in schema.feature:
+            feature.ClearField("shape")
+        uri = artifact_utils.get_single_uri(output_dict["parsing_schema"])
+        io_utils.write_pbtxt_file(f"{uri}/{schema_gen.DEFAULT_FILE_NAME}", schema)

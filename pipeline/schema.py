@@ -1,0 +1,253 @@
+"""`hubline schema`: the schema of the data, and the statistics that it comes from."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+
+from components import storage
+from components.curated_schema.read import read_curated
+from components.pin.pin import pin_files
+from components.statistics import STATISTICS as SPLIT_STATISTICS
+from components.statistics import by_column, missing_share, shortened, top_values
+from pipeline.config import PipelineFile
+from pipeline.places import Places
+from preprocessing.errors import UserError
+
+SCHEMA, BASELINE = "schema.pbtxt", "statistics.pb"
+"""The names under which both are frozen."""
+
+_SHOWN_VALUES = 5
+_SHOWN_LENGTH = 20
+
+
+@dataclass(frozen=True)
+class Described:
+    """The data of a pipeline file."""
+
+    schema: schema_pb2.Schema
+    curated: str | None
+    """The file that the schema is from; None where it was inferred."""
+    statistics: statistics_pb2.DatasetFeatureStatisticsList | None
+    """Those of the training split; None where the data was not read."""
+    counts: Mapping[str, int]
+    """Records by split; empty where the data was not read."""
+
+
+def describe(path: Path, file: PipelineFile, root: Path | None, read: bool) -> Described:
+    """The curated schema, or the one that the first steps of a run infer from the data as it is now.
+
+    Args:
+        path: The pipeline file.
+        file: What is in it.
+        root: Where the pipeline keeps what it makes: what came of a file before is taken from there, and what comes of
+            one now is kept there for the next run.
+        read: Whether to read the data in any case, for its statistics.
+
+    Raises:
+        UserError: where there is no such schema or data.
+        DataError: where the data would stop a run.
+    """
+    curated = file.data.data_schema
+    schema = read_curated(curated) if curated else None
+    if schema is not None and not read:
+        return Described(schema, curated, None, {})
+    inferred = _infer(file, Places.of(path, file.name, root))
+    return inferred if schema is None else Described(schema, curated, inferred.statistics, inferred.counts)
+
+
+def _infer(file: PipelineFile, places: Places) -> Described:
+    files = pin_files(file.data)
+    # Imported here: TFX takes ten seconds, and a curated schema is shown without it.
+    from components.artifacts import read_schema
+    from components.example_gen.manifest import Manifest
+    from pipeline.graph import describing
+
+    places.root.mkdir(parents=True, exist_ok=True)
+    # Beside the store, to which the artifacts hold hard links.
+    with tempfile.TemporaryDirectory(prefix="schema-", dir=places.root) as folder:
+        made = _run(describing(file, files, places), folder)
+        train = f"{made['statistics'][0].uri}/Split-train/{SPLIT_STATISTICS}"
+        return Described(
+            schema=read_schema(made["schema"]),
+            curated=None,
+            statistics=statistics_pb2.DatasetFeatureStatisticsList.FromString(Path(train).read_bytes()),
+            counts=Manifest.read(made["examples"][0].uri).counts,
+        )
+
+
+def _run(steps: Iterable[Any], folder: str) -> dict[str, list[Any]]:
+    """Runs steps one after the other without a record of it in ML Metadata, and gives their artifacts by key."""
+    from tfx.dsl.components.base import base_beam_executor
+
+    from components.beam import IN_ONE_PROCESS
+
+    made: dict[str, list[Any]] = {}
+    for step in steps:
+        executor = step.executor_spec.executor_class
+        beam = {"beam_pipeline_args": list(IN_ONE_PROCESS)}
+        context = executor.Context(
+            **(beam if issubclass(executor, base_beam_executor.BaseBeamExecutor) else {}),
+            tmp_dir=f"{folder}/tmp/",
+            unique_id=step.id,
+        )
+        outputs = {key: [channel.type()] for key, channel in step.outputs.items()}
+        for key, (artifact,) in outputs.items():
+            artifact.uri = f"{folder}/{key}"
+            Path(artifact.uri).mkdir()
+        executor(context).Do({key: made[key] for key in step.inputs}, outputs, step.exec_properties)
+        made |= outputs
+    return made
+
+
+def columns(described: Described) -> list[dict[str, str]]:
+    """What a person sees of each column, by what it is called."""
+    found = by_column(described.statistics) if described.statistics else {}
+    return [
+        {
+            "column": feature.name,
+            "type": schema_pb2.FeatureType.Name(feature.type).lower(),
+            "presence": _presence(feature),
+            "values": _valency(feature),
+            "domain": _domain(feature, described.schema),
+        }
+        | ({"training split": _figures(found[feature.name])} if feature.name in found else {})
+        for feature in sorted(described.schema.feature, key=lambda feature: feature.name)
+    ]
+
+
+def show_schema(console: Console, described: Described, name: str) -> None:
+    """Prints a schema as a table."""
+    counts = ", ".join(f"{split} {count:,}" for split, count in described.counts.items())
+    source = described.curated or f"inferred from {sum(described.counts.values()):,} records"
+    console.print(f"{name}: {source}{f' ({counts})' if counts else ''}", highlight=False, markup=False, soft_wrap=True)
+    rows = columns(described)
+    titles = list(dict.fromkeys(title for row in rows for title in row))
+    table = Table(*titles, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(row.get(title, "")) for title in titles))
+    console.print(table)
+
+
+def _presence(feature: schema_pb2.Feature) -> str:
+    fraction = feature.presence.min_fraction
+    return "always" if fraction == 1 else f"in {fraction:.0%} or more" if fraction else "optional"
+
+
+def _valency(feature: schema_pb2.Feature) -> str:
+    """How many values a record has where it has the column."""
+    if feature.HasField("shape"):
+        return " x ".join(str(dim.size) for dim in feature.shape.dim) or "1"
+    low, high = feature.value_count.min, feature.value_count.max
+    if low == high:
+        return str(low) if low else ""
+    return f"{low} to {high}" if high else f"{low} or more"
+
+
+def _domain(feature: schema_pb2.Feature, schema: schema_pb2.Schema) -> str:
+    """What the values may be."""
+    match feature.WhichOneof("domain_info"):
+        case "domain":
+            named = {domain.name: domain.value for domain in schema.string_domain}
+            return _listed(named.get(feature.domain, ()))
+        case "string_domain":
+            return _listed(feature.string_domain.value)
+        case "int_domain":
+            return _range(feature.int_domain)
+        case "float_domain":
+            return _range(feature.float_domain)
+        case other:
+            return (other or "").removesuffix("_domain")
+
+
+def _listed(values: Sequence[str]) -> str:
+    more = f", and {len(values) - _SHOWN_VALUES} more" if len(values) > _SHOWN_VALUES else ""
+    shown = ", ".join(shortened(value, _SHOWN_LENGTH) for value in values[:_SHOWN_VALUES])
+    return f"{len(values)} values: {shown}{more}"
+
+
+def _range(domain: schema_pb2.IntDomain | schema_pb2.FloatDomain) -> str:
+    low = f"{domain.min:g} or more" if domain.HasField("min") else ""
+    high = f"{domain.max:g} or less" if domain.HasField("max") else ""
+    return f"{domain.min:g} to {domain.max:g}" if low and high else low or high
+
+
+def _figures(column: statistics_pb2.FeatureNameStatistics) -> str:
+    """For example `0 to 9, mean 4.5, 1.2 % missing`, or `12 distinct: red, blue, green, …`."""
+    missing = missing_share(column)
+    match column.WhichOneof("stats"):
+        case "num_stats":
+            numbers = column.num_stats
+            parts = [f"{numbers.min:.4g} to {numbers.max:.4g}", f"mean {numbers.mean:.4g}"]
+        case "string_stats" if column.string_stats.unique:
+            top = [value for value, _ in top_values(column, _SHOWN_VALUES, _SHOWN_LENGTH)]
+            more = "…" if column.string_stats.unique > len(top) else ""
+            parts = [f"{column.string_stats.unique:,} distinct: {', '.join(top)}{more}"]
+        case "string_stats":
+            parts = [f"{column.string_stats.avg_length:,.0f} bytes on average"]
+        case _:
+            parts = []
+    return ", ".join([*parts, *([f"{missing:.1%} missing"] if missing else [])])
+
+
+def to_freeze(path: Path, curated: str | None, output: Path | None, overwrite: bool) -> dict[str, Path]:
+    """Where schema and baseline are frozen, by their keys under `data`: before the data is read, which may take long.
+
+    Args:
+        path: The pipeline file.
+        curated: Its curated schema, if it has one.
+        output: Where the schema goes; `schema.pbtxt` beside the pipeline file by default. The baseline goes beside it.
+        overwrite: Whether files that are there are written anew.
+
+    Raises:
+        UserError: where a file is there that may not be overwritten, or `output` is no name for a schema.
+    """
+    schema = output or path.parent / SCHEMA
+    if schema.suffix != ".pbtxt":
+        raise UserError(f"{schema}: the name of a frozen schema ends in .pbtxt, such as {SCHEMA}")
+    files = {"schema": schema, "baseline": schema.with_name(BASELINE)}
+    written = [file for file in files.values() if not _is_file(curated, file)]
+    if not overwrite and (there := [file for file in written if file.exists()]):
+        raise UserError("\n".join(f"{file}: is there already; --overwrite writes it anew" for file in there))
+    return files
+
+
+def freeze(described: Described, files: Mapping[str, Path]) -> None:
+    """Writes the schema, and the statistics of the training split as a baseline.
+
+    Args:
+        described: With statistics.
+        files: From `to_freeze`. A curated schema that is there already stays as it is.
+    """
+    assert described.statistics is not None
+    _write(files["baseline"], described.statistics.SerializeToString(deterministic=True))
+    if described.curated is None:
+        _write(files["schema"], text_format.MessageToString(described.schema).encode())
+    elif not _is_file(described.curated, files["schema"]):
+        with storage.open_binary(described.curated) as curated:  # its text, which has comments
+            _write(files["schema"], curated.read())
+
+
+def _is_file(curated: str | None, file: Path) -> bool:
+    return curated is not None and Path(curated).resolve() == file.resolve()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes a file that is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_bytes(content)
+    unfinished.rename(path)
+
+
+def lines_for(files: Mapping[str, Path], path: Path) -> list[str]:
+    """What to put under `data` in the pipeline file, where relative paths count from its folder."""
+    return [f"{key}: {os.path.relpath(file, path.absolute().parent)}" for key, file in files.items()]

@@ -1,0 +1,331 @@
+"""What is found in the data before anything is trained: checks of columns, types, drift; and what stops a run."""
+
+import csv
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_transform.tf_metadata import schema_utils
+from tfx.types import standard_artifacts
+
+from components.artifacts import read_schema
+from components.config import Drift
+from components.example_validator.checks import Checks
+from components.example_validator.found import Found
+from components.parsing_schema.executor import Executor as ParsingSchema
+from components.statistics import missing_share, nan_count, present
+from preprocessing.errors import DataError
+from tests import make
+from tests import make_statistics as steps
+
+NAN, INFINITY = float("nan"), float("inf")
+
+
+def checks(*read: str, drift: Drift | None = None, images: tuple[str, ...] = (), sliced: tuple[str, ...] = ()):
+    return Checks(read=read, images=images, sliced=sliced, drift=drift)
+
+
+def ages(count: int = 300, seed: int = 0, **more) -> list[bytes]:
+    rng = np.random.default_rng(seed)
+    columns = {"age": rng.normal(40, 9, count), "colour": rng.choice(["red", "blue"], count)}
+    return steps.rows(count, **columns | more)
+
+
+def test_data_without_fault_passes_and_nothing_is_found(tmp_path: Path) -> None:
+    made = steps.statistics(tmp_path, {"train": [ages()]})
+    found, anomalies = steps.validate(tmp_path, made, checks("age", "colour", sliced=("colour",)))
+    assert found == Found()
+    steps.gate(tmp_path, anomalies)
+
+
+def test_all_faults_are_reported_together_with_column_split_file_and_numbers(tmp_path: Path) -> None:
+    count = 100
+    image = [make.random_image(0)] * count
+    broken = {
+        "empty": [NAN] * 60 + [None] * 40,
+        "one": [3] * count,
+        "word": ["same", None] * 50,
+        "wild": [1.0, INFINITY, -INFINITY, NAN] * 25,
+    }
+    clean = {"empty": [1.0] * 50, "wild": [0.0, 1.0] * 25, "word": ["a", "b"] * 25, "one": [1, 2] * 25}
+    train = [ages(count, image=image, **broken), ages(50, image=image, **clean | {"empty": [None] * 50, "one": [3] * 50,
+             "word": ["same"] * 50})]  # fmt: skip
+    made = steps.statistics(tmp_path, {"train": train, "test": [ages(50, image=image, **clean)]}, images=["image"])
+    found, anomalies = steps.validate(
+        tmp_path, made, checks("agee", "empty", "one", "word", "wild", "image", images=("image",),
+                               sliced=("image", "hour"), drift=None)
+    )  # fmt: skip
+    stops = {(item.split, item.column): item.what for item in found.findings if item.stops}
+    assert stops == {
+        (
+            "",
+            "agee",
+        ): "features or label read it, and the data has no such column; did you mean 'age'? Its columns are: "
+        "age, colour, empty, image, one, wild, word",
+        ("", "image"): "evaluation.slices names it, and it holds images",
+        ("", "hour"): "evaluation.slices names it, and the data has no such column; its columns are: "
+        "age, colour, empty, one, wild, word",
+        ("train", "empty"): "none of the 150 records has a value in it",
+        ("train", "wild"): "has 50 infinite values: 50 in in/train-0",
+    }
+    warnings = {(item.split, item.column): item.what for item in found.findings if not item.stops}
+    assert warnings == {
+        ("train", "empty"): "has 60 NaN values: 60 in in/train-0; they count as missing",
+        ("train", "one"): "every value is 3, in 150 of 150 records",
+        ("train", "word"): "every value is 'same', in 100 of 150 records",
+        ("train", "wild"): "has 25 NaN values: 25 in in/train-0; they count as missing",
+    }
+    with pytest.raises(DataError) as error:
+        steps.gate(tmp_path, anomalies)
+    first, *lines = str(error.value).split("\n")
+    assert first == "the data is not fit to train on:"
+    assert sorted(lines) == sorted(f"  {f'{split}: ' if split else ''}column '{column}': {what}"
+                                   for (split, column), what in stops.items())  # fmt: skip
+
+
+def test_infinite_values_and_nan_are_counted_in_each_file_and_split(tmp_path: Path) -> None:
+    wild = [ages(20, x=[INFINITY] * number + [NAN] + [0.5] * (19 - number)) for number in range(6)]
+    found, _ = steps.validate(tmp_path, steps.statistics(tmp_path, {"train": wild, "test": wild[:2]}), checks("x"))
+    said = {item.split: item.what for item in found.findings if item.stops}
+    assert said["train"] == (
+        "has 15 infinite values: 5 in in/train-5, 4 in in/train-4, 3 in in/train-3, others in 2 more files"
+    )
+    assert said["test"] == "has 1 infinite value: 1 in in/test-1"
+
+
+def test_columns_that_nobody_reads_may_be_as_they_like(tmp_path: Path) -> None:
+    made = steps.statistics(tmp_path, {"train": [ages(60, x=[INFINITY] * 60, y=[NAN] * 60, z=[1] * 60)]})
+    found, anomalies = steps.validate(tmp_path, made, checks("age"))
+    assert found.findings == ()
+    steps.gate(tmp_path, anomalies)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (
+            {"train": [[1] * 30, [2] * 30, [0.5] * 20], "test": [[1]], "validation": [[1]]},
+            "float in 20 records (train: in/train-2), int64 in 62 records (test: in/test-0 and 3 more files)",
+        ),
+        (
+            {"train": [[1] * 30], "test": [["1"] * 10], "validation": [[1] * 10]},
+            "bytes in 10 records (test: in/test-0), int64 in 40 records (train: in/train-0 and 1 more file)",
+        ),
+        (
+            {"train": [[1] * 29 + ["one"]], "test": [[1]], "validation": [[1]]},
+            "bytes in 1 record (train: in/train-0), int64 in 31 records (test: in/test-0 and 2 more files)",
+        ),
+        (
+            {"train": [[1] * 256 + [0.5] * 256], "test": [[1]], "validation": [[None]]},
+            "float in 256 records (train: in/train-0), int64 in 257 records (test: in/test-0 and 1 more file)",
+        ),
+    ],
+    ids=["files", "splits", "one file", "batches of one file"],
+)
+def test_a_column_of_several_types_is_named_with_a_file_of_each(tmp_path: Path, files, says: str) -> None:
+    records = {
+        split: [
+            steps.rows(len(values), x=values, y=list(map(str, values)), id=range(len(values))) for values in of_split
+        ]
+        for split, of_split in files.items()
+    }
+    with pytest.raises(DataError) as error:
+        steps.statistics(tmp_path, records)
+    assert str(error.value) == f"a column has one type in all files, and these have several:\n  column 'x': {says}"
+
+
+def test_a_column_that_some_files_lack_has_one_type(tmp_path: Path) -> None:
+    made = steps.statistics(tmp_path, {"train": [ages(20), steps.rows(20, colour=["red"] * 20), ages(10, x=[1] * 10)]})
+    found = steps.of_train(made)
+    assert {name: (present(column), missing_share(column)) for name, column in found.items()} == {
+        "age": (30, 0.4), "colour": (50, 0.0), "x": (10, 0.8)
+    }  # fmt: skip
+
+
+def test_the_context_of_sequence_examples_is_described(tmp_path: Path) -> None:
+    made = steps.statistics(tmp_path, {"train": [[make.sequence(record) for record in ages(20)]]})
+    assert {name: present(column) for name, column in steps.of_train(made).items()} == {"age": 20, "colour": 20}
+
+
+def test_nan_counts_as_missing_in_the_statistics(tmp_path: Path) -> None:
+    values = [1.0, NAN, None, NAN, 2.0] * 20
+    column = steps.of_train(steps.statistics(tmp_path, {"train": [steps.rows(100, x=values, id=range(100))]}))["x"]
+    assert (present(column), nan_count(column), missing_share(column)) == (40, 40, 0.6)
+
+
+def test_anomalies_against_the_schema_stop_as_findings_do(tmp_path: Path) -> None:
+    made = steps.statistics(tmp_path, {"train": [ages()], "test": [ages(colour=["green"] * 300)]})
+    schema = steps.schema_of(tmp_path, steps.statistics(tmp_path / "before", {"train": [ages()]}))
+    _, anomalies = steps.validate(tmp_path, made, checks("age", "size"), schema=schema)
+    with pytest.raises(DataError) as error:
+        steps.gate(tmp_path, anomalies)
+    assert "\n  test: column 'colour': Examples contain values missing from the schema: green" in str(error.value)
+    assert "\n  column 'size': features or label read it" in str(error.value)
+
+
+def test_a_fixed_shape_is_validated_and_then_not_asked_of_records(tmp_path: Path) -> None:
+    """As a person curates it: one value each. What is parsed by the schema that comes of it may be missing."""
+    curated = text_format.Parse(
+        """
+        feature {name: "age" type: FLOAT presence {min_fraction: 1} shape {dim {size: 1}}}
+        feature {name: "colour" type: BYTES domain: "colours" shape {dim {size: 1}}}
+        string_domain {name: "colours" value: "red" value: "blue"}
+        """,
+        schema_pb2.Schema(),
+    )
+    good = steps.statistics(tmp_path / "good", {"train": [ages()]})
+    _, anomalies = steps.validate(tmp_path / "good", good, checks("age"), schema=curated)
+    steps.gate(tmp_path, anomalies)
+    twice = make.record(age=make.feature(1.0, 2.0), colour="red")
+    bad = steps.statistics(tmp_path / "bad", {"train": [[*ages(), twice, make.record(colour="red")]]})
+    _, anomalies = steps.validate(tmp_path / "bad", bad, checks("age"), schema=curated)
+    with pytest.raises(DataError, match="train: column 'age'"):
+        steps.gate(tmp_path, anomalies)
+
+    given, made = (steps.artifact(standard_artifacts.Schema, tmp_path / name) for name in ("given", "made"))
+    Path(given.uri, "schema.pbtxt").write_text(text_format.MessageToString(curated))
+    steps.executor(ParsingSchema, tmp_path).Do({"schema": [given]}, {"parsing_schema": [made]}, {})
+    parsing = read_schema([made])
+    spec = schema_utils.schema_as_feature_spec(parsing).feature_spec
+    assert {name: type(feature).__name__ for name, feature in spec.items()} == {
+        "age": "VarLenFeature", "colour": "VarLenFeature"
+    }  # fmt: skip
+    for feature in parsing.feature:
+        feature.shape.dim.add(size=1)
+    assert parsing == curated, "nothing else is changed"
+
+
+def drift_of(tmp_path: Path, before: list[bytes], now: list[bytes], read=("age", "colour"), **drift):
+    baseline = steps.baseline(steps.statistics(tmp_path / "before", {"train": [before]}))
+    made = steps.statistics(tmp_path / "now", {"train": [now]})
+    found, anomalies = steps.validate(tmp_path, made, checks(*read, drift=Drift(**drift)), against=baseline)
+    assert found.drift is not None
+    return {drift.column: drift for drift in found.drift}, found, anomalies
+
+
+def test_the_same_data_has_not_drifted(tmp_path: Path) -> None:
+    drift, found, anomalies = drift_of(tmp_path, ages(), ages(), policy="fail", max_distance=0.0)
+    assert {name: (item.distance, item.drifted) for name, item in drift.items()} == {
+        "age": (0.0, False), "colour": (0.0, False)
+    }  # fmt: skip
+    assert found.warnings == []
+    steps.gate(tmp_path, anomalies)
+
+
+def test_distances_are_those_of_the_distributions(tmp_path: Path) -> None:
+    before = ages(400, colour=["red"] * 300 + ["blue"] * 100)
+    now = ages(400, colour=["red"] * 100 + ["blue"] * 200 + ["green"] * 100, age=np.linspace(1000, 2000, 400))
+    drift, found, anomalies = drift_of(tmp_path, before, now, max_distance=0.4, columns={"colour": 0.51})
+    assert drift["colour"].distance == pytest.approx(0.5), "the greatest change of a share: red's"
+    assert drift["age"].distance == pytest.approx(1.0, abs=0.01), "they have nothing in common"
+    assert [item.drifted for item in drift.values()] == [True, False]
+    mean = np.random.default_rng(0).normal(40, 9, 400).mean()
+    assert f"limit 0.4; mean 1500, std 289.4, missing 0.0%, was mean {mean:.4g}" in drift["age"].reason
+    assert "blue 50.0%" in drift["colour"].reason and "was red 75.0%, blue 25.0%" in drift["colour"].reason
+    assert [line[:54] for line in found.warnings] == ["train: column 'age': has drifted from the baseline: Je"]
+    steps.gate(tmp_path, anomalies)
+
+
+def test_a_divergence_is_scipys_on_the_same_buckets(tmp_path: Path) -> None:
+    from scipy.spatial.distance import jensenshannon
+
+    rng = np.random.default_rng(5)
+    before, now = rng.integers(0, 10, 2000), rng.binomial(9, 0.6, 2000)
+    drift, *_ = drift_of(tmp_path, steps.rows(2000, x=before), steps.rows(2000, x=now), read=("x",))
+    shares = [np.histogram(values, 10, (0, 9))[0] / 2000 for values in (before, now)]
+    expected = jensenshannon(*shares, base=2) ** 2
+    assert expected > 0.1 and drift["x"].distance == pytest.approx(expected, rel=0.2), "TFDV's sketches are approximate"
+
+
+def test_more_missing_values_are_a_drift_too(tmp_path: Path) -> None:
+    before = ages(200, x=[1.0, 2.0] * 100)
+    drift, *_ = drift_of(
+        tmp_path, before, ages(200, x=[1.0, 2.0, None, None] * 50), read=("x",), max_distance=0.45, policy="fail"
+    )
+    assert drift["x"].distance == pytest.approx(0.0, abs=0.01)
+    assert drift["x"].missing == (0.0, 0.5) and drift["x"].drifted
+
+
+def test_with_policy_fail_the_gate_lists_what_has_drifted(tmp_path: Path) -> None:
+    now = ages(seed=1, age=np.random.default_rng(1).normal(90, 9, 300), colour=["red"] * 300)
+    _, found, anomalies = drift_of(tmp_path, ages(), now, policy="fail", max_distance=0.2)
+    assert not [line for line in found.warnings if "drifted" in line]
+    with pytest.raises(DataError) as error:
+        steps.gate(tmp_path, anomalies)
+    lines = str(error.value).split("\n")
+    assert [line.partition(": has drifted")[0] for line in lines[1:]] == [
+        "  train: column 'age'", "  train: column 'colour'"
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_compared_says_so(tmp_path: Path) -> None:
+    before = steps.rows(50, kind=[1] * 25 + [2] * 25, gone=range(50), only=range(50))
+    now = steps.rows(50, kind=["a"] * 25 + ["b"] * 25, new=range(50), only=range(50))
+    drift, found, _ = drift_of(
+        tmp_path, before, now, read=("kind", "new"), columns={"only": 0.3, "gone": 0.1, "knew": 0.2}
+    )
+    assert {name: (item.drifted, item.distance, item.limit) for name, item in drift.items()} == {
+        "kind": (True, None, 0.1), "new": (False, None, 0.1), "only": (False, 0.0, 0.3)
+    }  # fmt: skip
+    assert drift["kind"].reason == "type string, was int"
+    assert drift["new"].reason == "the baseline has no such column"
+    stops = {item.column: item.what for item in found.findings if item.stops}
+    assert "data.drift.columns names it, and the data has no such column; did you mean 'new'?" in stops["knew"]
+    assert stops.keys() == {"gone", "knew"}
+
+
+def test_a_column_without_values_now_has_drifted(tmp_path: Path) -> None:
+    drift, *_ = drift_of(tmp_path, ages(), ages(age=[NAN] * 300), read=("age",))
+    assert drift["age"].drifted and drift["age"].distance is None and drift["age"].missing == (0.0, 1.0)
+
+
+def test_a_baseline_that_was_changed_in_the_course_of_a_run_is_not_taken(tmp_path: Path, monkeypatch) -> None:
+    made = steps.statistics(tmp_path, {"train": [ages()]})
+    monkeypatch.setattr(steps, "file_digest", lambda path: "another")
+    with pytest.raises(DataError, match=r"FeatureStats.pb: the baseline has changed since the run began"):
+        steps.validate(tmp_path, made, checks("age", drift=Drift()), against=steps.baseline(made))
+
+
+@pytest.fixture(scope="module")
+def penguins(shared_data: Path) -> dict[str, list[bytes]]:
+    """Measurements of penguins, as published and as spoiled on purpose."""
+
+    def read(folder: str) -> list[bytes]:
+        with (shared_data / "penguin" / folder / "penguins_processed.csv").open() as file:
+            return [
+                make.record(**{
+                    name: int(value) if name == "species" else float(value) for name, value in row.items()
+                })
+                for row in csv.DictReader(file)
+            ]  # fmt: skip
+
+    return {"labelled": read("labelled"), "skewed": read("skewed")}
+
+
+PENGUIN = ("species", "culmen_length_mm", "culmen_depth_mm", "flipper_length_mm", "body_mass_g")
+
+
+def test_spoiled_penguins_have_drifted_and_the_published_ones_not(penguins, tmp_path: Path) -> None:
+    labelled, skewed = (steps.statistics(tmp_path / name, {"train": [records]}) for name, records in penguins.items())
+
+    def against_labelled(name: str, made, policy: Literal["report", "fail"]):
+        asked = checks(*PENGUIN, drift=Drift(max_distance=0.02, policy=policy))
+        return steps.validate(tmp_path / name, made, asked, against=steps.baseline(labelled))
+
+    found, anomalies = against_labelled("same", labelled, "fail")
+    assert [drift.column for drift in found.drift or ()] == sorted(PENGUIN) and found.reasons == found.warnings == []
+    steps.gate(tmp_path, anomalies)
+
+    found, anomalies = against_labelled("other", skewed, "fail")
+    with pytest.raises(DataError) as error:
+        steps.gate(tmp_path, anomalies)
+    _, drifted = str(error.value).split("\n")
+    assert "train: column 'culmen_length_mm': has drifted from the baseline: Jensen-Shannon divergence 0.03" in drifted
+    assert "limit 0.02; mean 0.4287" in drifted
+
+    found, anomalies = against_labelled("reported", skewed, "report")
+    assert found.warnings == [drifted.strip()]
+    steps.gate(tmp_path, anomalies)
