@@ -180,7 +180,7 @@ def test_crosses_take_features_that_have_categories(analyse) -> None:
 
 def test_a_column_of_floats_cannot_be_crossed() -> None:
     features = features_of(cross={"kind": "crossed", "of": ["word", "x"], "hash_buckets": 40})
-    with pytest.raises(DataError, match="features.cross crosses 'x', which holds floats; cross a bucketized feature"):
+    with pytest.raises(DataError, match=r"features.cross crosses 'x', which holds floats; cross a bucketized feature"):
         transformed(features, columns(ROWS))
 
 
