@@ -41,17 +41,18 @@ class RegressionLabel(LabelKind):
         return tf.cast(values_of(read, self.column), tf.float32)
 
     def transform(self, read: Read) -> dict[str, tf.Tensor]:
-        """The numbers normalised, and for `z_score` mean and deviation with each."""
+        """The numbers normalised, and with each the statistics of the training split."""
         values = self.values(read)
-        if self.normalize == "log":
-            return {LABEL: tf.math.log(values)}
-        if self.normalize == "none":
-            return {LABEL: values}
-        mean, variance = tft.mean(values), tft.var(values)
+        learned = tf.math.log(values) if self.normalize == "log" else values
+        mean, variance = tft.mean(learned), tft.var(learned)
         deviation = tf.where(variance > 0, tf.sqrt(variance), 1.0)  # what is the same everywhere is not scaled
         statistics = {_MEAN: mean, _DEVIATION: deviation}
         each = {name: tf.fill(tf.shape(values), value) for name, value in statistics.items()}
-        return {LABEL: (values - mean) / deviation} | each
+        return {LABEL: (learned - mean) / deviation if self.normalize == "z_score" else learned} | each
+
+    def start(self, transformed: Mapping[str, tf.Tensor]) -> float:
+        """The mean of the normalised numbers; `transformed` is what `transform` gave of any record."""
+        return 0.0 if self.normalize == "z_score" else float(transformed[_MEAN][0])
 
     def undone(self, transformed: Mapping[str, tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
         """What takes normalised numbers, float32 of any shape, back into the units of the column.
