@@ -46,6 +46,7 @@ def build(
     features: Features,
     transform: tft.TFTransformOutput,
     outputs: int,
+    start: float = 0.0,
 ) -> Parts:
     """Backbones and head.
 
@@ -56,6 +57,7 @@ def build(
         features: What the model sees.
         transform: Knows the vocabularies.
         outputs: How many numbers the model gives for each record.
+        start: What the head's are near before it is trained.
     """
     own, fed = keras_inputs(taken_in(features)), keras_inputs(feeding(hubs, features))
     backbones = {
@@ -68,7 +70,7 @@ def build(
         feature.layer(name, transform)(own) for name, feature in taken_in(features).items() if name not in model.wide
     ]
     wide = [categories(name, features).linear(name, transform, outputs)(own) for name in model.wide]
-    joined = head(model.head, outputs)
+    joined = head(model.head, outputs, start)
 
     def raw(of_modules: Tensors) -> tf.Tensor:
         sides = [*of_modules.values(), *deep]
@@ -218,12 +220,16 @@ def try_out(hub: Hub, module: OpenModule, features: Features, trainable: bool = 
         raise UserError(f"model.fine_tune names the module, but it cannot be trained: it {why}")
 
 
-def head(config: Head, outputs: int) -> tf.keras.Sequential:
-    """Dense layers from vectors, float32 of shape [batch, n], to raw outputs, float32 of shape [batch, outputs]."""
+def head(config: Head, outputs: int, start: float = 0.0) -> tf.keras.Sequential:
+    """Dense layers from vectors, float32 of shape [batch, n], to raw outputs, float32 of shape [batch, outputs].
+
+    The last bias begins at `start`: to learn what is far from 0 takes long from there.
+    """
     layers: list[tf.keras.layers.Layer] = []
     for units in config.hidden:
         layers += [tf.keras.layers.Dropout(config.dropout), tf.keras.layers.Dense(units, activation="relu")]
-    layers += [tf.keras.layers.Dropout(config.dropout), tf.keras.layers.Dense(outputs)]
+    last = tf.keras.layers.Dense(outputs, bias_initializer=tf.keras.initializers.Constant(start))
+    layers += [tf.keras.layers.Dropout(config.dropout), last]
     return tf.keras.Sequential(layers, name="head")
 
 

@@ -25,6 +25,8 @@ class Task(ABC):
 
     outputs: int
     """How many numbers the model gives for each record."""
+    start: float = 0.0
+    """What these are near before anything is learned."""
 
     @abstractmethod
     def loss(self) -> tf.keras.losses.Loss:
@@ -52,7 +54,8 @@ def task_of(label: Label, transform: tft.TFTransformOutput, spec: ParsingSpec) -
     """
     if isinstance(label, RegressionLabel):
         any_record = {name: as_parsed(column, tf.ones([1], column.dtype)) for name, column in spec.items()}
-        return Regression(label.undone(transform.transform_features_layer()(any_record)))
+        transformed = transform.transform_features_layer()(any_record)
+        return Regression(label.undone(transformed), label.start(transformed))
     return Classes(label.class_names(transform))
 
 
@@ -95,9 +98,10 @@ class Regression(Task):
 
     outputs = 1
 
-    def __init__(self, undone: Callable[[tf.Tensor], tf.Tensor]) -> None:
-        """The task with what takes a normalised number back into the label's units."""
+    def __init__(self, undone: Callable[[tf.Tensor], tf.Tensor], start: float) -> None:
+        """The task with what takes a normalised number back into the label's units, and the mean of the normalised."""
         self._undone = undone
+        self.start = start
 
     def loss(self) -> tf.keras.losses.Loss:
         """The mean squared error."""

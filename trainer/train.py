@@ -88,7 +88,7 @@ def train(job: Job) -> dict[str, list[float]]:
     """
     tf.keras.utils.set_random_seed(job.training.seed)
     task = task_of(job.label, job.transform, _label_spec(job))
-    parts = build(job.model, job.hubs, job.module_paths, job.features, job.transform, task.outputs)
+    parts = build(job.model, job.hubs, job.module_paths, job.features, job.transform, task.outputs, task.start)
     transform = job.transform.transform_features_layer()
     curves: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch:

@@ -41,20 +41,21 @@ class RegressionLabel(LabelKind):
         return tf.cast(values_of(read, self.column), tf.float32)
 
     def transform(self, read: Read) -> dict[str, tf.Tensor]:
-        """The numbers normalised, and for `z_score` mean and deviation with each."""
+        """The numbers normalised, and with each the statistics of the training split."""
         values = self.values(read)
-        if self.normalize == "log":
-            return {LABEL: tf.math.log(values)}
-        if self.normalize == "none":
-            return {LABEL: values}
-        column = tf.sparse.map_values(lambda numbers: tf.cast(numbers, tf.float32), read(self.column))
-        one_each = tf.SparseTensor(column.indices, column.values, tf.stack([column.dense_shape[0], 1]))
-        moments = read.analysis.moments(LABEL, one_each, 1)
+        from preprocessing.columns import present
+
+        learned = tf.math.log(values) if self.normalize == "log" else values
+        moments = read.analysis.moments(LABEL, present(learned), 1)
         mean, deviation = moments.mean[0], moments.deviation[0]
         deviation = tf.where(deviation > 0, deviation, 1.0)  # what is the same everywhere is not scaled
         statistics = {_MEAN: mean, _DEVIATION: deviation}
         each = {name: tf.fill(tf.shape(values), value) for name, value in statistics.items()}
-        return {LABEL: (values - mean) / deviation} | each
+        return {LABEL: (learned - mean) / deviation if self.normalize == "z_score" else learned} | each
+
+    def start(self, transformed: Mapping[str, tf.Tensor]) -> float:
+        """The mean of the normalised numbers; `transformed` is what `transform` gave of any record."""
+        return 0.0 if self.normalize == "z_score" else float(transformed[_MEAN][0])
 
     def undone(self, transformed: Mapping[str, tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
         """What takes normalised numbers, float32 of any shape, back into the units of the column.

@@ -86,7 +86,9 @@ def test_what_is_learned_is_normalised_and_what_is_answered_is_not(tmp_path, nor
     assert target.shape == (400,) and target.dtype == tf.float32
     np.testing.assert_allclose(target, done(PRICES), rtol=1e-4, atol=1e-5)
     outputs = np.float32([[-1.5], [0.0], [2.25]])
-    value = task_of(label, graph, spec).answer(tf.constant(outputs))["value"]
+    task = task_of(label, graph, spec)
+    assert task.start == pytest.approx(done(PRICES).mean(), rel=1e-5)
+    value = task.answer(tf.constant(outputs))["value"]
     assert value.shape == (3,)
     np.testing.assert_allclose(value, undone(outputs[:, 0].astype(np.float64)), rtol=1e-4)
 
