@@ -46,7 +46,7 @@ def encode(columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
     return assemble([piece(name, values) for name, values in columns.items()])
 
 
-def piece(name: str, values: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
+def piece(name: str | tf.Tensor, values: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
     """One column of each record, for `assemble` to put together with others.
 
     Args:
@@ -92,7 +92,7 @@ def _select(records: tf.Tensor, columns: Iterable[str], stay: bool) -> tf.Tensor
     return _example(_features(kept.to_tensor(), tf.cast(kept.row_lengths(), tf.int32)))
 
 
-def _entry(name: str, values: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+def _entry(name: str | tf.Tensor, values: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
     """An entry of the map of columns for each record, with so many of its values, serialized."""
     kind, message = _LISTS[values.dtype]
     batch, one = tf.shape(values)[0], tf.ones([tf.shape(values)[0], 1], tf.int32)

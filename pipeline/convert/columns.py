@@ -46,6 +46,8 @@ class Tally:
     padded: int = 0
     rounded: int = 0
     """Whole numbers that float rounds, though int64 would hold them."""
+    infinite: int = 0
+    """Numbers that are not infinite until they are a float."""
     multiple: bool = False
     kinds: Counter[Kind] = field(default_factory=Counter)
     examples: dict[Kind, str] = field(default_factory=dict)
@@ -68,7 +70,7 @@ class Tally:
             self.examples.setdefault(kind, _shown(texts[int(found.kinds[kind].argmax())]))
         numbers = found.kinds[Kind.INTEGER] | found.kinds[Kind.FLOAT]
         values, _ = text.read(texts.filter(pa.array(numbers)), Kind.FLOAT, frozenset())
-        self.rounded += int(counts[numbers][_is_rounded(values)].sum())
+        self._add_floats(values, counts[numbers])
         if self.example is None and not found.missing.all():
             self.example = _shown(texts[int(found.missing.argmin())])
 
@@ -83,7 +85,7 @@ class Tally:
             return
         self.rows += len(cells.codes)
         if kind is Kind.FLOAT:
-            self.rounded += int(np.append(_is_rounded(cells.values), False)[cells.codes].sum())
+            self._add_floats(cells.values, np.bincount(cells.codes, minlength=len(cells.values) + 1)[:-1])
 
     def settle(self, name: str, declared: Kind | None) -> Column:
         """The column that was met.
@@ -93,15 +95,26 @@ class Tally:
             declared: How it is read; None to go by what was met.
         """
         kind = declared or self._kind()
+        missing = self.missing + (self.nan if kind in NUMBERS else 0)
         return Column(
             name=name,
             type=kind.stored,
             read_as=kind,
             multiple=self.multiple,
-            missing=self.missing + (self.nan if kind in NUMBERS else 0),
+            missing=missing,
             example=self.example,
-            notes=tuple(self._notes(name, kind)),
+            notes=("no row has a value",) if missing == self.rows else tuple(self._notes(name, kind)),
         )
+
+    def _add_floats(self, values: pa.Array, counts: np.ndarray) -> None:
+        """Counts what becomes of float64 values in 32 bits."""
+        numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
+        with np.errstate(over="ignore"):
+            floats = numbers.astype(np.float32)
+        whole = (np.trunc(numbers) == numbers) & (np.abs(numbers) < 2**63)
+        # From 2**53 on, not even float64 tells.
+        self.rounded += int(counts[whole & ((floats != numbers) | (np.abs(numbers) > 2**53))].sum())
+        self.infinite += int(counts[np.isinf(floats) & np.isfinite(numbers)].sum())
 
     def _kind(self) -> Kind:
         """What all the cells can be read as."""
@@ -117,14 +130,14 @@ class Tally:
         return Kind.FLOAT if self.nan else Kind.BYTES
 
     def _notes(self, name: str, kind: Kind) -> Iterator[str]:
-        if self.missing == self.rows:
-            yield "no row has a value"
         if kind is Kind.BYTES:
             yield from self._mixture()
         if kind is Kind.INTEGER and self.padded:
             yield f"{self.padded:,} integers lose the 0 they begin with; --type {name}=bytes keeps it"
         if kind is Kind.FLOAT and self.rounded:
             yield f"{self.rounded:,} integers have more than the 24 bits of a float; --type {name}=int64 keeps them"
+        if kind is Kind.FLOAT and self.infinite:
+            yield f"{self.infinite:,} numbers are too large for a float and become infinite"
 
     def _mixture(self) -> Iterator[str]:
         """Why a column is text, where part of it is something else."""
@@ -142,15 +155,6 @@ class Tally:
                 return
         if self.too_long:
             yield f"{self.too_long:,} integers need more than 64 bits"
-
-
-def _is_rounded(values: pa.Array) -> np.ndarray:
-    """Which of some float64 values are whole numbers that int64 holds and float32 does not, bool of shape [values]."""
-    numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
-    # From 2**53 on, not even float64 tells.
-    with np.errstate(over="ignore"):
-        inexact = (numbers.astype(np.float32) != numbers) | (np.abs(numbers) > 2**53)
-    return inexact & (np.abs(numbers) < 2**63) & (np.trunc(numbers) == numbers)
 
 
 def _shown(value: pa.Scalar) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TextIO
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from pipeline.convert.kinds import Kind
 from pipeline.convert.source import BATCH_BYTES, BATCH_ROWS, Batch
 from preprocessing.errors import UserError
 
+_BLOCK_BYTES = 2 << 20  # Arrow reads some thirty of these ahead
 _NAMED = 5  # faulty rows that an error names
 
 
@@ -67,9 +69,9 @@ class CsvFile:
         """All cells are given as text. See `Source`."""
         last: Batch = {}
         try:
-            for block in self._open(names):
-                for start in range(0, block.num_rows, BATCH_ROWS):
-                    batch = block.slice(start, BATCH_ROWS)
+            reader = self._open(names)
+            while blocks := list(islice(reader, BATCH_BYTES // _BLOCK_BYTES)):
+                for batch in pa.Table.from_batches(blocks).combine_chunks().to_batches(BATCH_ROWS):
                     last = dict(zip(names, batch.columns, strict=True))
                     yield last
         except (pa.ArrowInvalid, UnicodeError, OSError) as error:
@@ -91,7 +93,7 @@ class CsvFile:
         return arrow_csv.open_csv(
             self.path,
             arrow_csv.ReadOptions(
-                block_size=BATCH_BYTES,
+                block_size=_BLOCK_BYTES,
                 column_names=self.names,
                 skip_rows_after_names=self._skipped,
                 encoding=self._dialect.encoding,
@@ -129,7 +131,7 @@ class CsvFile:
             return self._undecodable()
         if "straddling" in said:
             return UserError(
-                f"{self.path}: a row is longer than {BATCH_BYTES >> 20} MiB; perhaps a quote is opened and not closed"
+                f"{self.path}: a row is longer than {_BLOCK_BYTES >> 20} MiB; perhaps a quote is opened and not closed"
             )
         return (self._ragged() if "Expected" in said else None) or UserError(f"{self.path}: {said}")
 

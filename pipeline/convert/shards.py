@@ -1,4 +1,4 @@
-"""A folder of TFRecord files that is there whole or not at all."""
+"""Splits a stream of records into TFRecord files."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby, repeat

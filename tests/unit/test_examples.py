@@ -5,7 +5,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preprocessing.examples import drop, encode, keep
+from preprocessing.examples import assemble, drop, encode, keep, piece
 from tests import make
 
 values = (
@@ -60,6 +60,22 @@ def test_tensors_become_columns_and_are_merged_with_those_that_are_there() -> No
     # TensorFlow's own parser reads the same.
     parsed = tf.io.parse_example(merged, {"vector": tf.io.FixedLenFeature([2, 2], tf.float32)})
     np.testing.assert_array_equal(parsed["vector"], vectors.reshape(3, 2, 2))
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=3), st.lists(st.binary(max_size=3)))))
+@settings(deadline=None, max_examples=30)
+def test_a_record_without_values_does_not_have_the_column(rows: list[tuple[list[int], list[bytes]]]) -> None:
+    numbers = tf.RaggedTensor.from_row_lengths(
+        tf.constant([n for row, _ in rows for n in row], tf.int64), [len(row) for row, _ in rows]
+    )
+    words = tf.RaggedTensor.from_row_lengths(
+        tf.constant([word for _, row in rows for word in row], tf.string), [len(row) for _, row in rows]
+    )
+    found = assemble([piece("n", numbers), piece("é", words)]).numpy()
+    assert [columns(record) for record in found] == [
+        {name: values for name, values in (("n", of_numbers), ("é", of_words)) if values}
+        for of_numbers, of_words in rows
+    ]
 
 
 def vectors_tensor(vectors: np.ndarray) -> tf.Tensor:
