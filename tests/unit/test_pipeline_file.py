@@ -198,7 +198,9 @@ def test_the_pipeline_file_in_the_readme_is_the_example_s() -> None:
     assert f"```yaml\n{example}```" in (project / "README.md").read_text()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["check", "pipeline.yaml", "--no-files"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["check", "pipeline.yaml", "--no-files"], ["run", "--help"], ["init", "--help"]]
+)
 def test_help_and_check_import_neither_tensorflow_nor_tfx(tmp_path: Path, arguments: list[str]) -> None:
     write(tmp_path, GOOD)
     program = (
