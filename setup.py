@@ -16,7 +16,7 @@ setup(
             f"{room}{rest}" for room in ("pipeline", "components", "preprocessing", "trainer") for rest in ("", ".*")
         ]
     ),
-    package_data={"pipeline": ["schema.json"], "components.report": ["page.*"]},
+    package_data={"pipeline": ["schema.json"], "components.report": ["page.*"], "pipeline.init": ["*.j2"]},
     install_requires=["fsspec", "pydantic>=2.10", "rich>=13", "ruamel.yaml>=0.18", "typer>=0.12"],
     entry_points={"console_scripts": ["hubline=pipeline.cli:main"]},
 )

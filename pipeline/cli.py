@@ -44,6 +44,36 @@ def _end_with_mistake(error: UserError) -> NoReturn:
 
 
 @app.command()
+def init(
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="TFRecords: a file, a folder, or a pattern in quotes, as data.examples takes it.", show_default=False
+        ),
+    ],
+    label: Annotated[
+        str | None, typer.Option(help="The column to learn; by default the one named label, target, class or y.")
+    ] = None,
+    hub: Annotated[str | None, typer.Option(help="The handle of a hub module that takes the images or texts.")] = None,
+    output: Annotated[Path, typer.Option(help="The file to write.")] = Path("pipeline.yaml"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write it even if it is there already.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Look at data and write a commented pipeline file for it, with a kind for each column.
+
+    Example: hubline init 'data/*.tfrecord.gz' --label species
+    """
+    from pipeline.output import NOWHERE, into_log
+
+    with into_log(NOWHERE) as (stdout, stderr):
+        from pipeline.init.command import init as init_file
+
+        outcome = init_file(data, label, hub, output, overwrite, Console(file=stderr if as_json else stdout))
+    if as_json:
+        print(json.dumps(outcome))
+
+
+@app.command()
 def check(
     file: File,
     files: Annotated[

@@ -23,7 +23,7 @@ def test_the_wheel_holds_every_module_and_the_command(tmp_path: Path) -> None:
         assert "hubline = pipeline.cli:main" in wheel.read(entry_points).decode()
     modules = {str(path.relative_to(PROJECT)) for room in ROOMS for path in (PROJECT / room).rglob("*.py")}
     page = {f"components/report/page.{part}" for part in ("html.j2", "css", "js")}
-    assert modules | {"pipeline/schema.json"} | page <= names
+    assert modules | {"pipeline/schema.json", "pipeline/init/pipeline.yaml.j2"} | page <= names
 
 
 def test_the_locks_name_no_address_and_hash_every_package() -> None:

@@ -402,7 +402,14 @@ def test_the_pipeline_file_in_the_readme_is_the_example_s() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["check", "pipeline.yaml", "--no-files"], ["run", "--help"], ["schema", "--help"], ["reference"]],
+    [
+        ["--help"],
+        ["check", "pipeline.yaml", "--no-files"],
+        ["run", "--help"],
+        ["schema", "--help"],
+        ["reference"],
+        ["init", "--help"],
+    ],
 )
 def test_help_and_check_import_neither_tensorflow_nor_tfx(tmp_path: Path, arguments: list[str]) -> None:
     write(tmp_path, GOOD)

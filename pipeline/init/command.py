@@ -1,0 +1,110 @@
+"""`hubline init`: from data to a pipeline file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pipeline.init.look import look
+from pipeline.init.suggest import Suggestion, suggest
+from pipeline.init.write import as_yaml, name_of, seen, text_of
+from preprocessing.errors import UserError
+from preprocessing.section import escape, is_remote
+
+
+def init(
+    examples: str, label: str | None, hub: str | None, output: Path, overwrite: bool, console: Console
+) -> dict[str, Any]:
+    """Looks at data and writes a pipeline file for it.
+
+    Args:
+        examples: A file, folder, glob or pattern of spans.
+        label: The column that is the label; None to find it by its name.
+        hub: The handle of a module that takes the images or texts, if any.
+        output: The file to write.
+        overwrite: Whether it may be there already.
+        console: Where progress and the outcome are shown.
+
+    Returns:
+        The outcome for machines.
+
+    Raises:
+        UserError: where the file is there already, the data cannot be read or learnt from, or the module does not fit.
+    """
+    _refuse_output(output, overwrite, examples)
+    folder = output.absolute().parent
+    module = None
+    if hub is not None:
+        # Imported here: it brings TensorFlow Hub and TFX, which take seconds.
+        from pipeline.init.module import look_at_module
+
+        with console.status(f"looking at {hub}"):
+            module = look_at_module(hub, hub if is_remote(hub) else os.path.relpath(hub, folder))
+    data = look(_absolute(examples), console)
+    suggestion = suggest(data, label, module)
+    _write(output, text_of(suggestion, data, _relative(_absolute(examples), folder), name_of(folder)))
+    _say(console, f"Looked at {seen(data)}.", suggestion, output)
+    return {
+        "status": "succeeded",
+        "file": str(output),
+        "records": data.records,
+        "total": data.total,
+        "sampled": not data.is_whole,
+        "label": suggestion.label.settings,
+        "features": {feature.name: feature.settings for feature in suggestion.features},
+        "left_out": suggestion.left_out | dict.fromkeys((each.name for each in suggestion.homeless), "no hub module"),
+    }
+
+
+def _refuse_output(output: Path, overwrite: bool, examples: str) -> None:
+    if output.is_dir():
+        raise UserError(f"{output}: this is a folder; name the file to write in it, such as {output / 'pipeline.yaml'}")
+    if not output.absolute().parent.is_dir():
+        raise UserError(f"{output.parent}: there is no such folder")
+    if Path(examples).is_dir() and Path(examples).samefile(output.parent):
+        raise UserError(
+            f"{output}: every file in {examples} counts as data; name a place outside with --output, or give a pattern "
+            f"such as '{Path(examples) / '*.tfrecord'}'"
+        )
+    if output.exists() and not overwrite:
+        raise UserError(f"{output}: it is there already; name another with --output, or say --overwrite")
+
+
+def _absolute(examples: str) -> str:
+    """A pattern that counts from the root; what is there by that very name is no pattern."""
+    if is_remote(examples):
+        return examples
+    given = Path(examples).expanduser()
+    if given.exists():
+        return escape(os.path.abspath(given))  # noqa: PTH100
+    return os.path.normpath(os.path.join(escape(os.getcwd()), given))  # noqa: PTH109, PTH118
+
+
+def _relative(pattern: str, folder: Path) -> str:
+    """The pattern as a file in that folder has it."""
+    return pattern if is_remote(pattern) else os.path.relpath(pattern, escape(str(folder)))
+
+
+def _write(output: Path, text: str) -> None:
+    unfinished = output.with_name(f".{output.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(output)
+
+
+def _say(console: Console, looked: str, suggestion: Suggestion, output: Path) -> None:
+    def say(text: str, style: str | None = None) -> None:
+        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+    say(looked)
+    for feature in suggestion.features:
+        say(f"  {feature.name}: {as_yaml(feature.settings)}")
+    for feature in suggestion.homeless:
+        say(f"  {feature.name}: image, commented out; say --hub HANDLE", "yellow")
+    for column, reason in suggestion.left_out.items():
+        say(f"  {column}: left out, {reason}", "yellow")
+    say(f"  the label: {as_yaml(suggestion.label.settings)}")
+    say(f"Wrote {output}.", "green")
+    say(f"Next:   read it, then hubline run {output}")

@@ -1,0 +1,155 @@
+"""Which kind of feature suits a column: rules on what was seen of it, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pipeline.init.seen import Column, Module
+
+Settings = dict[str, Any]
+"""What a pipeline file says of a feature."""
+
+FEW = 100
+"""At most so many distinct values are told apart one by one,"""
+PER_VALUE = 10
+"""and where there are more than ten of them, each comes so often in the mean."""
+SPARSE = 20
+"""At most so many whole numbers are categories where they lie far apart, as durations in minutes do."""
+SKEWED = 2.0
+"""Skewness above which numbers are taken by their logarithm: that of an exponential distribution."""
+SPREAD = 10.0
+"""The greatest number is at least that, or the logarithm would bring it no nearer to the others."""
+MISSING = 0.01
+"""The share of missing values above which the model is told which were missing."""
+IDENTIFIER = 0.95
+"""The share of distinct values among all from which texts are names of the records."""
+WORDS = 4.0
+"""So many words in the mean have texts that are taken apart into words."""
+EXACT = 2**24
+"""From here on float32, which models reckon in, cannot tell all whole numbers apart."""
+TOP_WORDS = 10_000
+
+_TIMES = {"seconds": 1e9, "milliseconds": 1e12, "microseconds": 1e15}
+"""From which number, up to twice that, whole numbers are points in time: from 2001 to 2033."""
+_NAMES_RECORDS = re.compile(r"(^|_)(id|key|uuid|guid)$|[a-z]I[dD]$", re.ASCII)
+
+
+def kinds(column: Column, module: Module | None = None) -> dict[str, Settings] | str:
+    """The features to make from a column.
+
+    Args:
+        column: What was seen of it.
+        module: The hub module that takes images or texts, if any.
+
+    Returns:
+        By what is put behind the column's name to name the feature, what the pipeline file says of it; or why there is
+        none.
+    """
+    if not column.name:
+        return "its name is empty"
+    if column.type == "nothing":
+        return "no record has a value"
+    if column.type == "bytes":
+        return "bytes that are neither text nor a JPEG, PNG, GIF or BMP"
+    if column.type == "image":
+        return _image(column, module)
+    if column.distinct == 1:
+        return f"constant: {shown(column.frequent[0][0])}{', or missing' if column.missing else ''}"
+    if column.type == "text":
+        return _text(column, module)
+    return _integer(column) if column.type == "integer" else _numeric(column)
+
+
+def is_few(column: Column) -> bool:
+    """Whether the values of a column are few enough, and come often enough, to be told apart one by one."""
+    often = column.values >= PER_VALUE * column.distinct or column.distinct <= 10
+    return column.distinct <= FEW and often and column.values >= 2 * column.distinct
+
+
+def shown(value: int | float | str) -> str:
+    """A value in a comment: short, on one line, and without characters that YAML refuses."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= 30 else f"{value[:29]}…")
+    return str(value) if isinstance(value, int) else f"{value:.4g}"
+
+
+def _image(column: Column, module: Module | None) -> dict[str, Settings] | str:
+    if not column.is_single:
+        return f"up to {column.most} images in a record; an image feature has one"
+    size, channels = (module.size, module.channels) if module and module.takes == "image" else ((224, 224), 3)
+    return {"": {"kind": "image", "size": list(size)} | ({"channels": channels} if channels != 3 else {})}
+
+
+def _integer(column: Column) -> dict[str, Settings] | str:
+    numbers = column.numbers
+    assert numbers is not None
+    for unit, begin in _TIMES.items():
+        if column.is_single and begin <= numbers.minimum and numbers.maximum <= 2 * begin:
+            return {f"_{part}": {"kind": "timestamp", "part": part, "unit": unit} for part in ("hour", "weekday")}
+    if column.is_single and _names_records(column):
+        return "like an identifier: all values are different"
+    is_dense = numbers.maximum - numbers.minimum < 2 * column.distinct
+    if is_few(column) and (column.distinct <= SPARSE or is_dense):
+        if numbers.minimum == 0 and numbers.maximum == column.distinct - 1:
+            return {"": {"kind": "categorical", "identity": column.distinct, "encode": _counted(column)}}
+        return {"": _vocabulary(column)}
+    # What float32 cannot tell apart is no amount, or is none to a model.
+    is_code = numbers.minimum >= EXACT and column.values >= 2 * column.distinct
+    return {"": _hashed(column)} if is_code or column.fewest != column.most else _numeric(column)
+
+
+def _names_records(column: Column) -> bool:
+    """Whether numbers that all differ are named like an identifier, count on, or are too great to be an amount."""
+    numbers = column.numbers
+    assert numbers is not None
+    counts_on = numbers.maximum - numbers.minimum < 2 * column.distinct
+    return column.distinct == column.values > 10 and (
+        bool(_NAMES_RECORDS.search(column.name)) or counts_on or numbers.minimum >= EXACT
+    )
+
+
+def _numeric(column: Column) -> dict[str, Settings] | str:
+    numbers = column.numbers
+    assert numbers is not None
+    if column.fewest != column.most:
+        return f"from {column.fewest} to {column.most} numbers in a record; a numeric feature has a fixed `length`"
+    is_skewed = numbers.minimum >= 0 and numbers.maximum >= SPREAD and numbers.skewness > SKEWED
+    settings: Settings = {"kind": "numeric", "normalize": "log1p" if is_skewed else "z_score"}
+    if column.most > 1:
+        settings["length"] = column.most
+    if column.missing > 0:
+        settings["missing"] = "median" if is_skewed else "mean"
+    if column.missing > MISSING:
+        settings["missing_indicator"] = True
+    return {"": settings}
+
+
+def _text(column: Column, module: Module | None) -> dict[str, Settings] | str:
+    if is_few(column):
+        return {"": _vocabulary(column)}
+    if column.words >= WORDS and column.is_single:
+        if module and module.takes == "text":
+            return {"": {"kind": "text"}}
+        return {"": {"kind": "text", "bag": {"vocabulary": {"top_k": TOP_WORDS}}, "encode": "multi_hot"}}
+    if column.distinct >= IDENTIFIER * column.values and column.values > 10:
+        return f"like an identifier: {column.distinct:,} different texts among {column.values:,}"
+    return {"": _hashed(column)}
+
+
+def _vocabulary(column: Column) -> Settings:
+    return {"kind": "categorical", "vocabulary": "computed", "encode": _counted(column)}
+
+
+def _counted(column: Column) -> str:
+    return "one_hot" if column.is_single else "multi_hot"
+
+
+def _hashed(column: Column) -> Settings:
+    """Twice as many buckets as values or more, so that few share one; vectors of the fourth root of the values."""
+    buckets = min(1 << (2 * column.distinct - 1).bit_length(), 1 << 20)
+    return {
+        "kind": "categorical",
+        "hash_buckets": buckets,
+        "encode": {"embedding": max(2, round(column.distinct**0.25))},
+    }

@@ -1,0 +1,109 @@
+"""Which column is the label, and of which kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.init.kinds import Settings, shown
+from pipeline.init.seen import Column
+from preprocessing.errors import UserError
+
+LABELS = ("label", "target", "class", "y")
+"""The names by which a label is known, in either case."""
+MOST_CLASSES = 100
+"""Whole numbers with more distinct values are quantities, and no classes."""
+LISTED = 20
+"""At most so many classes are listed."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """The label, and what was seen of it."""
+
+    settings: Settings
+    comment: str
+    baseline: str | None
+    """What a model reaches that has learnt nothing, where it is known."""
+    metrics: tuple[str, ...] = ("accuracy", "cross_entropy", "auc")
+    thresholds: Mapping[str, Any] = field(default_factory=lambda: {"accuracy": {"no_worse_than_serving_by": 0.01}})
+
+
+def label_column(columns: Sequence[Column], name: str | None) -> Column:
+    """The column of that name, or without one the column that has the name of a label.
+
+    Raises:
+        UserError: where there is none, or several could be meant; lists the columns.
+    """
+    wanted = [column for column in columns if column.name == name or (name is None and column.name.lower() in LABELS)]
+    if len(wanted) == 1:
+        return wanted[0]
+    listed = f"the columns are: {', '.join(column.name for column in columns) or 'none'}"
+    if name is not None:
+        raise UserError(f"there is no column '{name}'; {listed}")
+    if wanted:
+        raise UserError(f"{' and '.join(column.name for column in wanted)} could be the label; say --label COLUMN")
+    raise UserError(f"no column is named {', '.join(LABELS[:-1])} or {LABELS[-1]}; say --label COLUMN; {listed}")
+
+
+def suggest_label(column: Column, is_whole: bool) -> Label:
+    """A kind for the label: `binary` for 0 and 1, `class` for texts and few whole numbers.
+
+    Args:
+        column: What was seen of it.
+        is_whole: Whether all records were looked at, so that there are no other classes.
+
+    Raises:
+        UserError: where it is nothing that a model can learn.
+    """
+    if column.type not in ("integer", "float", "text"):
+        raise UserError(f"the label '{column.name}' has {_WRONG[column.type]}; a label is a text or a number")
+    if not column.is_single:
+        raise UserError(f"the label '{column.name}' has up to {column.most} values in a record; a label has one")
+    if column.distinct < 2:
+        raise UserError(
+            f"the label '{column.name}' is {shown(column.frequent[0][0])} everywhere; there is nothing to learn"
+        )
+    if column.type != "text" and {value for value, _ in column.frequent} == {0, 1}:
+        return _classes(column, {"kind": "binary"}, "0 is no, 1 is yes; `classes: [no, yes]` names them otherwise")
+    if column.type == "float" or (column.type == "integer" and column.distinct > MOST_CLASSES):
+        return _number(column)
+    if column.distinct == column.values:
+        raise UserError(f"each value of the label '{column.name}' comes once; there is nothing to learn from that")
+    return _class(column, is_whole)
+
+
+_WRONG = {"image": "images", "bytes": "bytes that are no text", "nothing": "no value in any record"}
+
+
+def _class(column: Column, is_whole: bool) -> Label:
+    if column.distinct > LISTED:
+        return _classes(column, {"kind": "class"}, "the classes are those of the training split")
+    names = sorted((value for value, _ in column.frequent), key=lambda value: (str(type(value)), value))
+    if not is_whole:
+        seen = ", ".join(map(shown, names))
+        return _classes(column, {"kind": "class"}, f"the classes are those of the training split; seen: {seen}")
+    if column.type == "integer" and names != list(range(len(names))):
+        return _classes(column, {"kind": "class"}, f"the classes are the values: {', '.join(map(shown, names))}")
+    note = "the names of 0, 1 and so on; better ones may stand here" if column.type == "integer" else "all there are"
+    return _classes(column, {"kind": "class", "classes": [str(name) for name in names]}, f"classes: {note}")
+
+
+def _classes(column: Column, settings: Settings, comment: str) -> Label:
+    value, count = column.frequent[0]
+    baseline = (
+        f"always saying {shown(value)}, the most frequent class, is right in {count / column.values:.1%} of the records"
+    )
+    return Label({"from": column.name, **settings}, comment, baseline)
+
+
+def _number(column: Column) -> Label:
+    """A quantity, as the question whether it is above its mean."""
+    assert column.numbers is not None
+    threshold = float(f"{column.numbers.mean:.4g}")
+    return Label(
+        {"from": column.name, "kind": "binary", "threshold": threshold, "classes": ["low", "high"]},
+        "a quantity: whether it is above the threshold, here its mean",
+        baseline=None,
+    )

@@ -1,0 +1,43 @@
+"""What a hub module takes, as far as a pipeline file says it."""
+
+from __future__ import annotations
+
+from pipeline.init.seen import Module
+from pipeline.inspect import inspect_handle
+from preprocessing.errors import UserError
+from trainer import module as offered
+from trainer.config import Hub
+
+
+def look_at_module(handle: str, written: str) -> Module:
+    """Fetches a module and reads what it takes.
+
+    Args:
+        handle: Where it is.
+        written: The handle as the pipeline file is to have it.
+
+    Raises:
+        UserError: where it cannot be had, or takes something else than images or texts alone.
+    """
+    offer, _ = inspect_handle(handle)
+    hub = Hub.model_validate({"handle": handle, "inputs": {"inputs": "any"}})
+    functions = offer.functions(hub)
+    for function in functions:
+        if len(function.inputs) == 1 and function.takes != "other":
+            ((name, tensor),) = function.inputs.items()
+            output = None if "default" in function.outputs or len(function.outputs) == 1 else _vector(function)
+            shape = tensor.shape or ()
+            if tensor.dtype == "string" and len(shape) == 1:
+                return Module(written, name, "text", output=output)
+            if tensor.dtype == "float32" and len(shape) == 4 and shape[3] in (1, 3):
+                return Module(written, name, "image", (shape[1] or 224, shape[2] or 224), shape[3], output)
+    inputs = "; or ".join(
+        ", ".join(f"{name} {tensor}" for name, tensor in function.inputs.items()) for function in functions
+    )
+    raise UserError(f"{handle}: init feeds modules that take images or texts and nothing else; this takes {inputs}")
+
+
+def _vector(function: offered.Function) -> str | None:
+    """The first output that is a vector for each example."""
+    vectors = (name for name, tensor in function.outputs.items() if tensor.shape and len(tensor.shape) == 2)
+    return next(vectors, None)

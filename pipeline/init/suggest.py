@@ -1,0 +1,232 @@
+"""From what was seen of the data to what a pipeline file may say of it: functions of statistics, and nothing else."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, count
+
+from pipeline.init.kinds import Settings, is_few, kinds, shown
+from pipeline.init.label import Label, label_column, suggest_label
+from pipeline.init.seen import Column, Data, Module
+from preprocessing.config import input_name
+from preprocessing.errors import UserError
+
+SLICES = 3
+"""At most so many slices are suggested,"""
+SLICED = 20
+"""by columns of at most so many values."""
+_PLACE = re.compile(
+    r"(?P<before>.*?)(?<![a-z])((?P<latitude>lat(itude)?)|lon(g|gitude)?|lng)(?![a-z])(?P<after>.*)", re.IGNORECASE
+)
+_SIZES: tuple[tuple[float, int, int, list[int]], ...] = (
+    (1_000, 50, 16, [16]),
+    (10_000, 30, 32, [32]),
+    (100_000, 20, 128, [64, 32]),
+    (1_000_000, 10, 512, [128, 64]),
+    (math.inf, 3, 2048, [256, 128]),
+)
+"""Below how many records, how many epochs, in what batches, and the units of the hidden layers."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature, and what was seen of the column that it is made from."""
+
+    name: str
+    settings: Settings
+    comment: str
+
+    @property
+    def needs_module(self) -> bool:
+        """Whether a hub module takes it, and not the model itself."""
+        return self.settings["kind"] == "image" or (self.settings["kind"] == "text" and "bag" not in self.settings)
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What a pipeline file may say."""
+
+    features: list[Feature]
+    homeless: list[Feature]
+    """Images that no module takes."""
+    left_out: dict[str, str]
+    """The columns that no feature is made from, each with the reason."""
+    label: Label
+    hubs: dict[str, Settings]
+    wide: list[str]
+    hidden: list[int]
+    """Units of the hidden layers."""
+    training: Settings
+    bad_records: Settings | None
+    slices: list[list[str]]
+
+
+def suggest(data: Data, label: str | None = None, module: Module | None = None) -> Suggestion:
+    """Suggests a kind for each column, and what goes with them.
+
+    Args:
+        data: What was seen.
+        label: The column that is the label; None to find it by its name.
+        module: The hub module that takes the images or texts, if any.
+
+    Raises:
+        UserError: where there is no such label, or nothing in it to learn; where no column is left to learn from; or
+            where the module takes none.
+    """
+    target = label_column(data.columns, label)
+    columns, left_out = _told_apart([column for column in data.columns if column is not target])
+    made, wide = _features(columns, data, module, left_out)
+    fed = [feature for feature in made if feature.needs_module and module and feature.settings["kind"] == module.takes]
+    homeless = [feature for feature in made if feature.needs_module and feature not in fed]
+    features = [feature for feature in made if feature not in homeless]
+    _refuse_nothing(features, fed, homeless, left_out, module)
+    images = {feature.settings.get("from", feature.name) for feature in fed if feature.settings["kind"] == "image"}
+    _, epochs, batch_size, hidden = next(size for size in _SIZES if data.total < size[0])
+    return Suggestion(
+        features=features,
+        homeless=homeless,
+        left_out=left_out,
+        label=suggest_label(target, data.is_whole),
+        hubs={f"{feature.name}_module": _hub(feature, module) for feature in fed if module},
+        wide=wide,
+        hidden=hidden if any(_is_deep(feature, wide) for feature in features) else [],
+        training={"epochs": epochs, "batch_size": batch_size},
+        bad_records=_bad_records(target.missing + sum(each.missing for each in columns if each.name in images)),
+        slices=[[column.name] for column in columns if _makes_slices(column)][:SLICES],
+    )
+
+
+def _features(
+    columns: Sequence[Column], data: Data, module: Module | None, left_out: dict[str, str]
+) -> tuple[list[Feature], list[str]]:
+    """The features, and the names of those for the wide part; why a column gives none is put into `left_out`."""
+    taken = {input_name(column.name) for column in data.columns}
+    pairs = _places(columns)
+    made: list[Feature] = []
+    wide: list[str] = []
+    for column in columns:
+        if column.name in pairs:
+            made += _place_features(column, pairs[column.name], data.total, taken)
+            wide.append(made[-1].name)
+        elif column not in pairs.values():
+            found = kinds(column, module)
+            if isinstance(found, str):
+                left_out[column.name] = found
+            else:
+                made += [_feature(column, suffix, settings, taken) for suffix, settings in found.items()]
+    return made, wide
+
+
+def described(column: Column) -> str:
+    """What was seen of a column, for a comment."""
+    parts = [
+        column.type if column.is_single else f"{column.fewest} to {column.most} values of {column.type} in a record"
+    ]
+    if column.numbers:
+        numbers = column.numbers
+        least, greatest = (shown(int(n) if column.type == "integer" else n) for n in (numbers.minimum, numbers.maximum))
+        parts += [f"{least} to {greatest}, mean {numbers.mean:,.4g}, median {numbers.median:,.4g}"]
+        parts += [f"skewness {round(numbers.skewness, 1) + 0.0:.1f}"]  # no -0.0
+    parts += [f"{column.distinct:,} distinct"]
+    parts += [f"{max(column.missing, 0.001):.1%} missing" if column.missing else "none missing"]
+    if column.frequent and (column.type == "text" or is_few(column)):
+        parts += ["such as " + ", ".join(shown(value) for value, _ in column.frequent[:3])]
+    return "; ".join(parts)
+
+
+def _told_apart(columns: Sequence[Column]) -> tuple[list[Column], dict[str, str]]:
+    """The columns that a served model can take by different names, and why not the others."""
+    kept: dict[str, Column] = {}
+    left_out: dict[str, str] = {}
+    for column in columns:
+        first = kept.setdefault(input_name(column.name), column)
+        if first is not column:
+            left_out[column.name] = f"a served model would take it by the same name as {shown(first.name)}; rename one"
+    return list(kept.values()), left_out
+
+
+def _feature(column: Column, suffix: str, settings: Settings, taken: set[str]) -> Feature:
+    name = _free_name(column.name + suffix, taken) if suffix else input_name(column.name)
+    head = {"kind": settings["kind"]} | ({"from": column.name} if name != column.name else {})
+    return Feature(name, head | settings, described(column))
+
+
+def _free_name(wanted: str, taken: set[str]) -> str:
+    """A name for a feature that no column and no other feature has; it is taken from now on."""
+    name = input_name(wanted)
+    free = next(each for each in chain([name], (f"{name}_{number}" for number in count(2))) if each not in taken)
+    taken.add(free)
+    return free
+
+
+def _places(columns: Sequence[Column]) -> dict[str, Column]:
+    """The column of a longitude by the name of the column of its latitude."""
+    found: dict[str, dict[tuple[str, str], Column]] = {"latitude": {}, "longitude": {}}
+    for column in columns:
+        match = _PLACE.fullmatch(column.name)
+        if match and column.type == "float" and column.is_single and column.distinct > 10 and column.numbers:
+            axis = "latitude" if match["latitude"] else "longitude"
+            limit = 90 if axis == "latitude" else 180
+            if -limit <= column.numbers.minimum and column.numbers.maximum <= limit:
+                found[axis].setdefault((match["before"], match["after"]), column)
+    return {
+        column.name: found["longitude"][around]
+        for around, column in found["latitude"].items()
+        if around in found["longitude"]
+    }
+
+
+def _place_features(latitude: Column, longitude: Column, records: int, taken: set[str]) -> list[Feature]:
+    """Latitude and longitude in buckets, and the cross of them: a grid in which each cell has some records."""
+    cells = 10 if records < 10_000 else 20
+    bucketized = {"kind": "bucketized", "buckets": cells, "encode": "none"}
+    buckets = [_feature(column, "_bucket", bucketized, taken) for column in (latitude, longitude)]
+    match = _PLACE.fullmatch(latitude.name)
+    name = _free_name(f"{match['before']}place{match['after']}" if match else "place", taken)
+    crossed = {"kind": "crossed", "of": [bucket.name for bucket in buckets], "hash_buckets": 2 * cells**2}
+    return [*buckets, Feature(name, crossed, f"the cells of a grid of {cells} by {cells}; in model.wide")]
+
+
+def _is_deep(feature: Feature, wide: Sequence[str]) -> bool:
+    return feature.name not in wide and feature.settings.get("encode") != "none"
+
+
+def _hub(feature: Feature, module: Module) -> Settings:
+    output = {"output": module.output} if module.output else {}
+    return {"handle": module.handle, "inputs": {module.input: feature.name}, **output}
+
+
+def _bad_records(missing: float) -> Settings | None:
+    """Where labels or images are missing, which every record must have, half as many again may be set aside."""
+    return {"policy": "quarantine", "max_fraction": min(1.0, math.ceil(150 * missing) / 100)} if missing > 0 else None
+
+
+def _makes_slices(column: Column) -> bool:
+    return column.type in ("integer", "text") and column.is_single and 1 < column.distinct <= SLICED and is_few(column)
+
+
+def _refuse_nothing(
+    features: Sequence[Feature],
+    fed: Sequence[Feature],
+    homeless: Sequence[Feature],
+    left_out: dict[str, str],
+    module: Module | None,
+) -> None:
+    """Makes sure that there is something to learn from, and for a module something to take.
+
+    Raises:
+        UserError: where there is not.
+    """
+    if module and not fed:
+        raise UserError(f"{module.handle}: this module takes {module.takes}s, and no column holds any")
+    if homeless and not features:
+        raise UserError(
+            f"besides the label there are only images ({', '.join(feature.name for feature in homeless)}), which a hub "
+            "module takes; say which with --hub HANDLE"
+        )
+    if not features:
+        reasons = "".join(f"\n  {name}: {reason}" for name, reason in left_out.items())
+        raise UserError(f"no column besides the label is left to learn from{reasons}")
