@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import tensorflow as tf
 from tfx_bsl import sketches
 
@@ -109,30 +109,25 @@ class Counts:
 
     def __init__(self) -> None:
         """Nothing is known yet."""
-        self.table = pa.table({"word": pa.array([], pa.binary()), "count": pa.array([], pa.int64())})
+        self.counts: Counter[bytes] = Counter()
 
     def add(self, values: tf.Tensor) -> None:
         """Takes in strings, [n]."""
-        counted = pc.value_counts(pa.array(values.numpy(), pa.binary()))
-        columns = {"word": counted.field("values"), "count": counted.field("counts")}
-        self._add(pa.table(columns))
+        words, _, counts = tf.unique_with_counts(values)
+        self.counts.update(dict(zip(words.numpy().tolist(), counts.numpy().tolist(), strict=True)))
 
     def merge(self, other: Counts) -> None:
         """Adds the counts up."""
-        self._add(other.table)
+        self.counts.update(other.counts)
 
     def answer(self, limits: Words) -> list[bytes]:
         """The words, most frequent first; of equally frequent ones the last in order first.
 
         Words that are empty or have a line break are left out, as they cannot stand in a file of words.
         """
-        fit = pc.invert(pc.match_substring_regex(self.table["word"], r"^$|[\r\n]"))
-        table = self.table.filter(fit)
-        if limits.min_count is not None:
-            table = table.filter(pc.greater_equal(table["count"], limits.min_count))
-        words = table.sort_by([("count", "descending"), ("word", "descending")])["word"]
-        return words[: limits.top_k].to_pylist()
-
-    def _add(self, table: pa.Table) -> None:
-        together = pa.concat_tables([self.table, table]).group_by("word").aggregate([("count", "sum")])
-        self.table = pa.table({"word": together["word"], "count": together["count_sum"]})
+        fit = (
+            (count, word)
+            for word, count in self.counts.items()
+            if word and not {*b"\r\n"} & {*word} and count >= (limits.min_count or 0)
+        )
+        return [word for _, word in sorted(fit, reverse=True)][: limits.top_k]
