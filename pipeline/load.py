@@ -1,6 +1,7 @@
 """Reads a pipeline file into its typed form, or says everything that is wrong with it."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ def _context(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     return {"folder": str(path.absolute().parent), **names}
 
 
+@cache
 def json_schema() -> dict[str, Any]:
     """The JSON schema of the pipeline file, for editors."""
     return {

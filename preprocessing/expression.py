@@ -65,7 +65,7 @@ def evaluate(comparison: str, column: Callable[[str], Any]) -> Any:
 
 
 def _number(node: ast.expr, column: Callable[[str], Any]) -> Any:
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         return float(node.value)
     if isinstance(node, ast.Name):
         return column(node.id)

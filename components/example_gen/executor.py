@@ -187,6 +187,10 @@ def _one_kind(results: Sequence[Result]) -> str:
     labels = {kind.label: path for kind, path in kinds}
     if len(labels) > 1:
         raise DataError(f"the labels are integers in {labels['int64']}, and strings in {labels['string']}")
+    numbers = {", ".join(kind.numbers): path for kind, path in kinds}
+    if len(numbers) > 1:
+        said = "; ".join(f"{types} in {path}" for types, path in numbers.items())
+        raise DataError(f"the columns that the label is made from are of one type in all files, and here: {said}")
     payloads = {kind.payload: path for kind, path in kinds}
     if len(payloads) > 1:
         raise DataError(

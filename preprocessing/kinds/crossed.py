@@ -52,8 +52,7 @@ class CrossedFeature(Categories):
         floats = [each for each, values in crossed.items() if values.dtype.is_floating]
         if floats:
             raise DataError(
-                f"features.{name} crosses the column '{floats[0]}', which holds floats; cross a bucketized feature that "
-                "is made from it"
+                f"features.{name} crosses '{floats[0]}', which holds floats; cross a bucketized feature made from it"
             )
         return tf.sparse.cross_hashed(list(crossed.values()), self.hash_buckets)
 

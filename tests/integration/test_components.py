@@ -55,7 +55,13 @@ def artifact(kind, folder: Path):
     return made
 
 
-def ingest(folder: Path, data: Data, beam: Sequence[str] = tuple(BEAM), store: Path | None = None):
+def ingest(
+    folder: Path,
+    data: Data,
+    beam: Sequence[str] = tuple(BEAM),
+    store: Path | None = None,
+    contract: Contract = CONTRACT,
+):
     examples = artifact(standard_artifacts.Examples, folder / "examples")
     context = base_beam_executor.BaseBeamExecutor.Context(list(beam), tmp_dir=f"{folder}/tmp/", unique_id="1")
     ExampleGen(context).Do(
@@ -64,7 +70,7 @@ def ingest(folder: Path, data: Data, beam: Sequence[str] = tuple(BEAM), store: P
         {
             "files": pin_files(data).to_property(),
             "split": data.split.to_property() if isinstance(data.split, HashSplit) else "",
-            "contract": CONTRACT.to_property(),
+            "contract": contract.to_property(),
             "bad_records": data.bad_records.to_property(),
             "store": str(store or folder / "store"),
             "code": "",
@@ -222,6 +228,14 @@ def test_example_gen_refuses_integers_in_one_file_and_strings_in_another(tmp_pat
     make.write_tfrecord(tmp_path / "data" / "b", make.labelled(20, ["dark", "light"]))
     with pytest.raises(DataError, match=r"the labels are integers in .*/data/a, and strings in .*/data/b"):
         ingest(tmp_path, Data(examples=str(tmp_path / "data")))
+
+
+def test_example_gen_refuses_whole_numbers_in_one_file_and_floats_in_another(tmp_path: Path) -> None:
+    contract = Contract(images=(), numbers=("tips", "fare"))
+    make.write_tfrecord(tmp_path / "data" / "a", [make.record(tips=n / 2, fare=n) for n in range(20)])
+    make.write_tfrecord(tmp_path / "data" / "b", [make.record(tips=n / 2, fare=n / 2) for n in range(20)])
+    with pytest.raises(DataError, match=r"float32, int64 in .*/data/a; float32, float32 in .*/data/b"):
+        ingest(tmp_path, Data(examples=str(tmp_path / "data")), contract=contract)
 
 
 def run_hub_module(folder: Path, trained: str = "", **hub):

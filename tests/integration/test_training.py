@@ -5,57 +5,39 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
-from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx_bsl.public import tfxio
 
-from preprocessing.columns import parsing_spec
-from preprocessing.config import ClassLabel, ImageFeature
+from preprocessing.columns import parsing_spec, present
+from preprocessing.config import ClassLabel, Features, ImageFeature
 from preprocessing.errors import DataError, RunError
-from preprocessing.transform import LABEL, TransformConfig, class_names, preprocessing_fn
-from tests import make
+from preprocessing.labels.label import LABEL
+from tests import make, make_job
 from trainer import train as training
 from trainer.callbacks import Checkpoints, Progress
 from trainer.config import Augmentation, FineTune, Head, Hub, Hubs, Model, Optimizer, Training
 from trainer.embed import Embedder
 from trainer.export import HEAD, recipe_of
-from trainer.inputs import bytes_of
+from trainer.inputs import bytes_of_pixels, encoded_images
 from trainer.phases import Kept, phases
 from trainer.train import Job, Split, train
-from trainer.vectors import Vectors
+from trainer.vectors import Vectors, column
 
-FEATURES = {"photo": ImageFeature(kind="image", size=(8, 8), **{"from": "image"})}
-
-
-def schema(label_type: str, optional: bool = False) -> schema_pb2.Schema:
-    """As SchemaGen infers it: always one value, or where some records lack the column, no fixed shape."""
-    shape = "value_count {min: 1 max: 1}" if optional else "presence {min_fraction: 1} shape {dim {size: 1}}"
-    text = f"""
-        feature {{name: "image" type: BYTES {shape}}}
-        feature {{name: "label" type: {label_type} {shape}}}
-    """
-    return text_format.Parse(text, schema_pb2.Schema())
+FEATURES: Features = {"photo": ImageFeature(kind="image", size=(8, 8), **{"from": "image"})}
 
 
-def transform_graph(
-    folder: Path, records: Sequence[bytes], label: ClassLabel, raw: schema_pb2.Schema, config: dict | None = None
-) -> tft.TFTransformOutput:
-    """Runs `preprocessing_fn` through TF Transform's own Beam stages."""
-    config = config or TransformConfig(features=FEATURES, label=label).to_custom_config()
-    source = make.write_tfrecord(folder / "analysed", records)
-    reader = tfxio.TFExampleRecord(str(source), schema=raw)
+ONE, AT_MOST_ONE = "presence {min_fraction: 1} shape {dim {size: 1}}", "value_count {min: 1 max: 1}"
+"""As a schema says it: always one value; or where some records lack the column, no fixed shape."""
 
-    with beam.Pipeline() as pipeline, tft_beam.Context(temp_dir=str(folder / "tmp")):
-        data = pipeline | reader.BeamSource(), reader.TensorAdapterConfig()
-        transform_fn = data | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, config))
-        _ = transform_fn | tft_beam.WriteTransformFn(str(folder / "graph"))
-    return tft.TFTransformOutput(str(folder / "graph"))
+
+def schema(label_type: str, shape: str = ONE) -> schema_pb2.Schema:
+    return make_job.schema(shape, image="BYTES", label=label_type)
+
+
+def transform_graph(folder: Path, records: Sequence[bytes], label: ClassLabel, raw: schema_pb2.Schema):
+    return make_job.transform_graph(folder, records, FEATURES, label, raw)
 
 
 @pytest.mark.parametrize(
@@ -67,17 +49,22 @@ def transform_graph(
         (None, "INT", [70, 3, 70], ["70", "3"], [0, 1, 0]),
     ],
 )
-@pytest.mark.parametrize("optional", [False, True])
-def test_labels_become_class_indices(tmp_path, classes, label_type, values, names, indices, optional) -> None:
+@pytest.mark.parametrize("shape", [ONE, AT_MOST_ONE])
+def test_labels_become_class_indices(tmp_path, classes, label_type, values, names, indices, shape) -> None:
     label = ClassLabel(kind="class", **{"from": "label"}, classes=classes)
     records = [make.record(image=make.random_image(n), label=value) for n, value in enumerate(values)]
-    raw = schema(label_type, optional)
+    raw = schema(label_type, shape)
     graph = transform_graph(tmp_path, records, label, raw)
-    assert class_names(label, graph) == names
+    assert label.class_names(graph) == names
     parsed = tf.io.parse_example(records, parsing_spec(raw, ["image", "label"]))
-    transformed = graph.transform_features_layer()(parsed)
+    transformed = graph.transform_features_layer()({"label": parsed["label"]})
     assert transformed[LABEL].numpy().tolist() == indices
-    assert transformed["photo"].numpy().tolist() == [make.random_image(n) for n in range(len(values))]
+    assert set(transformed) == {LABEL}  # images pass the graph by
+    assert label.names(lambda column: present(parsed[column])).numpy().tolist() == [
+        names[index].encode() for index in indices
+    ]
+    encoded = encoded_images(FEATURES, parsed)
+    assert encoded["photo"].numpy().tolist() == [make.random_image(n) for n in range(len(values))]
 
 
 RECORDS = make.labelled(120)
@@ -85,23 +72,8 @@ HUBS: Hubs = {"mean": Hub(handle="module", inputs={"images": "photo"})}
 VECTORS = Vectors(sizes={"mean": 6}, recipe="the recipe")
 
 
-def split(
-    folder: Path, files: Sequence[Sequence[bytes]], module: Path, kept: Kept | None = None, features=None, hubs=HUBS
-) -> Split:
-    """Records in files, and their rows as Embedder writes them."""
-    features = features or FEATURES
-    kept = kept or Kept(views=1, splits=())
-    spec = {feature.column: tf.io.FixedLenFeature([1], tf.string) for feature in features.values()}
-    embedder = Embedder(hubs, dict.fromkeys(hubs, str(module)), features, spec, report=lambda more: None)
-    written = [make.write_tfrecord(folder / f"{n}.gz", records, "GZIP") for n, records in enumerate(files)]
-    rows = [folder / f"{path.stem}.rows" for path in written]
-    made = [
-        embedder.embed(str(path), len(records), str(row), kept.views, kept.augment, kept.seed)
-        for path, records, row in zip(written, files, rows, strict=True)
-    ]
-    return Split(
-        records=[str(path) for path in written], rows=[str(row) for row in rows], count=sum(one.count for one in made)
-    )
+def split(folder: Path, files: Sequence[Sequence[bytes]], module: Path | str, kept: Kept | None = None) -> Split:
+    return make_job.split(folder, files, FEATURES, HUBS, {"mean": str(module)}, schema("INT"), kept)
 
 
 @pytest.fixture(scope="module")
@@ -243,8 +215,8 @@ def test_a_class_that_only_the_validation_split_has_is_passed_over(fresh: Job, t
         label=label,
         schema=raw,
         transform=transform_graph(tmp_path, seen, label, raw),
-        train=split(tmp_path / "train", [seen], Path(fresh.module_paths["mean"])),
-        validation=split(tmp_path / "validation", [unseen + seen[:4]], Path(fresh.module_paths["mean"])),
+        train=split(tmp_path / "train", [seen], fresh.module_paths["mean"]),
+        validation=split(tmp_path / "validation", [unseen + seen[:4]], fresh.module_paths["mean"]),
         training=Training(epochs=1),
     )
     assert np.isfinite(train(job)["val_loss"][0])
@@ -271,18 +243,18 @@ def test_a_run_cut_short_while_it_exports_does_not_train_again(fresh: Job, monke
 
 
 def test_columns_and_features_of_any_name_can_be_served(fresh: Job, tmp_path: Path) -> None:
-    column = "image/encoded (é)"
-    features = {name: FEATURES["photo"].model_copy(update={"column": column}) for name in ("label", "head", "hub_mean")}
+    column, names = "image/encoded (é)", ("label", "head", "hub_mean")
+    features = {name: FEATURES["photo"].model_copy(update={"column": column}) for name in names}
     records = [make.record(**{column: make.random_image(n)}, label=n % 2) for n in range(10)]
-    raw = schema("INT")
-    raw.feature[0].name = column
-    config = TransformConfig(features=features, label=fresh.label).to_custom_config()
-    graph = transform_graph(tmp_path, records, fresh.label, raw, config)
-    hubs = {"mean": Hub(handle="module", inputs={"images": "head"})}
-    all_of_it = split(tmp_path / "all", [records], Path(fresh.module_paths["mean"]), features=features, hubs=hubs)
+    raw = make_job.schema(ONE, **{column: "BYTES", "label": "INT"})
+    graph = make_job.transform_graph(tmp_path, records, features, fresh.label, raw)
+    hubs = {name: Hub(handle="module", inputs={"images": name}) for name in names}
+    module = fresh.module_paths["mean"]
+    all_of_it = make_job.split(tmp_path / "all", [records], features, hubs, dict.fromkeys(hubs, module), raw)
     job = dataclasses.replace(
         fresh, features=features, hubs=hubs, schema=raw, transform=graph, train=all_of_it, validation=all_of_it,
-        training=Training(epochs=1),
+        training=Training(epochs=1), module_paths=dict.fromkeys(hubs, module),
+        vectors=Vectors(sizes=dict.fromkeys(hubs, 6), recipe=""),
     )  # fmt: skip
     train(job)
     model = tf.saved_model.load(job.export)
@@ -291,15 +263,22 @@ def test_columns_and_features_of_any_name_can_be_served(fresh: Job, tmp_path: Pa
     np.testing.assert_array_equal(answer["scores"], by_example["scores"])
 
 
+def batches_of(job: Job, on_vectors: bool, scratch: str = "") -> tf.data.Dataset:
+    """What training is given of the training split, by the epoch."""
+    (phase,) = phases(job.model, job.training)
+    phase = dataclasses.replace(phase, on_vectors=on_vectors)
+    return training._batches(job, job.transform.transform_features_layer(), job.train, scratch, phase)
+
+
 def examples_of(job: Job, on_vectors: bool, epochs: int) -> list[Counter]:
     """What each epoch of training is given: how often each example, by its mean and label."""
-    (phase,) = phases(job.model, job.training.model_copy(update={"epochs": epochs}))
-    layer = job.transform.transform_features_layer()
-    read = training._vector_examples if on_vectors else training._image_examples
-    dataset = read(job, layer, job.train, f"{job.logs}/scratch", phase, shuffle=True)
+    some = dataclasses.replace(job, training=job.training.model_copy(update={"epochs": epochs}))
+    dataset = batches_of(some, on_vectors, f"{job.logs}/scratch").unbatch()
+    (name,) = dataset.element_spec[0]
+    assert name == (column("mean") if on_vectors else "photo")
     return [
         Counter(
-            (round(float(tf.reduce_mean(tf.cast(next(iter(inputs.values())), tf.float32))), 3), int(label))
+            (round(float(tf.reduce_mean(tf.cast(inputs[name], tf.float32))), 3), int(label))
             for inputs, label in dataset
         )
         for _ in range(epochs)
@@ -385,19 +364,18 @@ def test_every_epoch_draws_one_of_the_kept_views(fresh: Job, tmp_path: Path) -> 
     augment = (Augmentation(brightness=0.5),)
     kept = Kept(views=4, splits=("train",), augment=augment, seed=3)
     records = RECORDS[:8]
-    seen = split(tmp_path / "views", [records], Path(fresh.module_paths["mean"]), kept)
+    seen = split(tmp_path / "views", [records], fresh.module_paths["mean"], kept)
     views = tf.io.parse_example(make.read_tfrecord(seen.rows[0]), VECTORS.spec(4))["hubline.vector.mean"].numpy()
     assert all(len({tuple(view) for view in of_one}) > 1 for of_one in views)
-    again = split(tmp_path / "again", [records], Path(fresh.module_paths["mean"]), kept)
+    again = split(tmp_path / "again", [records], fresh.module_paths["mean"], kept)
     assert make.read_tfrecord(seen.rows[0]) == make.read_tfrecord(again.rows[0])
 
-    training_config = Training(epochs=30, augment=augment, cache_views=4)
-    job = dataclasses.replace(fresh, train=seen, views=4, training=training_config)
-    (phase,) = phases(job.model, job.training)
-    assert phase.on_vectors
-    layer = job.transform.transform_features_layer()
-    dataset = training._vector_examples(job, layer, job.train, "", phase, shuffle=False)
-    drawn = np.array([[inputs["mean"].numpy() for inputs, _ in dataset] for _ in range(30)])
+    in_order = Training(epochs=30, batch_size=3, augment=augment, cache_views=4, shuffle_buffer=1)
+    job = dataclasses.replace(fresh, train=seen, views=4, training=in_order)
+    assert phases(job.model, job.training)[0].on_vectors
+    dataset = batches_of(job, on_vectors=True)
+    assert int(dataset.cardinality()) == 3
+    drawn = np.array([np.concatenate([inputs[column("mean")] for inputs, _ in dataset]) for _ in range(30)])
     choices = (drawn[:, :, np.newaxis] == views[np.newaxis]).all(axis=-1)
     assert (choices.sum(axis=-1) >= 1).all()  # each is one of the views of that very example
     used = choices.any(axis=0).sum(axis=-1)
@@ -423,13 +401,13 @@ def test_records_that_do_not_decode_have_no_row_and_are_passed_over(fresh: Job, 
 
 def test_rows_hold_every_column_but_the_images(fresh: Job, tmp_path: Path) -> None:
     records = [make.record(image=make.random_image(n), label=n % 2, name=f"n{n}", odd=n / 2) for n in range(5)]
-    rows = make.read_tfrecord(split(tmp_path / "all", [records], Path(fresh.module_paths["mean"])).rows[0])
+    rows = make.read_tfrecord(split(tmp_path / "all", [records], fresh.module_paths["mean"]).rows[0])
     for number, row in enumerate(rows):
         columns = tf.train.Example.FromString(row).features.feature
         assert set(columns) == {"label", "name", "odd", "hubline.vector.mean"}
         assert columns["name"].bytes_list.value == [f"n{number}".encode()]
 
 
-def test_kept_bytes_decide_where_examples_are_kept(fresh: Job) -> None:
-    dataset = tf.data.Dataset.from_tensors(({"a": tf.zeros([3, 2], tf.uint8)}, tf.constant(1, tf.int64)))
-    assert bytes_of(dataset) == 14
+def test_kept_bytes_decide_where_examples_are_kept() -> None:
+    grey = ImageFeature(kind="image", size=(3, 2), channels=1)
+    assert bytes_of_pixels(FEATURES | {"grey": grey}) == 8 * 8 * 3 + 3 * 2

@@ -11,17 +11,19 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from components import storage
 from components.config import SPLITS, HashSplit
 from components.digest import file_digest
 from components.example_gen import ingest as ingesting
 from components.example_gen.blame import undecodable
-from components.example_gen.contract import Contract, are_sound, find_fault, kind_of
+from components.example_gen.contract import Contract, Kind, are_sound, find_fault, kind_of
 from components.example_gen.ingest import QUARANTINE, Ingested, Job, ingest, split_of
 from components.pin.pins import PinnedFile
 from components.quarantine import FILE, SetAside, read_set_aside
 from components.salvage import salvage
+from preprocessing.config import Features, Label
 from preprocessing.errors import DataError
 from tests import make
 
@@ -235,6 +237,80 @@ def test_the_fast_check_and_the_one_that_names_agree(
     except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # the type of a column, which all else is lost behind
         alone = [_is_sound_alone(record, contract, kind) for record in records]
         assert alone == sound and not all(sound)
+
+
+COMPARED = Contract(images=(), numbers=("tips", "fare"))
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (make.record(tips=1.0), "it has no column 'fare'; its columns are: tips; the label is made from it"),
+        (make.record(), "it has no column 'tips'; its columns are: none; the label is made from it"),
+        (
+            make.record(tips=make.feature(1.0, 2.0), fare=1),
+            "its column 'tips' has 2 values; it must have one; the label",
+        ),
+        (
+            make.record(tips="much", fare=1),
+            "its column 'tips', which the label is made from, is b'much'; it must be a n",
+        ),
+        (make.record(tips=1.0, fare=1.0), "its column 'fare' is 1.0, of another type than those before it"),
+        (make.record(tips=1, fare=1), "its column 'tips' is 1, of another type than those before it"),
+        (make.record(tips=float("nan"), fare=1), "its column 'tips', which the label is made from, is nan"),
+        (make.record(tips=float("-inf"), fare=1), "its column 'tips', which the label is made from, is -inf"),
+    ],
+)
+def test_a_record_without_the_numbers_of_its_label_is_named(tmp_path: Path, bad: bytes, says: str) -> None:
+    records = [make.record(tips=number / 2, fare=number) for number in range(50)]
+    records[30] = bad
+    path = make.write_tfrecord(tmp_path / "in", records)
+    task = job(path).model_copy(update={"contract": COMPARED})
+    with pytest.raises(DataError) as caught:
+        ingest_to(tmp_path / "out", task)
+    assert f"{path}: record 30 (counted from 0): " in str(caught.value)
+    assert says in str(caught.value)
+    _, written, (entry,) = ingest_to(tmp_path / "aside", task.model_copy(update={"policy": "quarantine"}))
+    assert written.pop(QUARANTINE) == [bad] and says in entry.reason
+    assert sorted(itertools.chain.from_iterable(written.values())) == sorted(records[:30] + records[31:])
+
+
+@pytest.mark.usefixtures("in_no_python")
+def test_the_contract_of_a_label_is_what_it_is_made_from(tmp_path: Path) -> None:
+    features = TypeAdapter(Features).validate_python(
+        {"b": {"kind": "image", "size": [8, 8]}, "a": {"kind": "image", "size": [8, 8]}, "x": {"kind": "numeric"}}
+    )
+    labels = TypeAdapter(Label)
+    compared = labels.validate_python({"kind": "binary", "where": "tips > 0.2 * fare"})
+    assert Contract.of(features, compared) == Contract(images=("a", "b"), numbers=("tips", "fare"))
+    of_one = labels.validate_python({"kind": "binary", "from": "clicked"})
+    assert Contract.of({}, of_one) == Contract(images=(), numbers=("clicked",))
+    named = labels.validate_python({"kind": "class", "from": "label", "classes": ["x", "y"]})
+    assert Contract.of(features, named) == Contract(images=("a", "b"), label="label", classes=("x", "y"))
+    path = make.write_tfrecord(tmp_path / "in", [make.record(tips=number / 2, fare=number) for number in range(99)])
+    ingested, _, listed = ingest_to(tmp_path / "out", job(path).model_copy(update={"contract": COMPARED}))
+    assert ingested.kind == Kind(payload="example", numbers=("float32", "int64")) and not listed
+
+
+finite = st.lists(st.integers(-9, 9), max_size=2) | st.lists(st.floats(width=32), max_size=2)
+compared = st.fixed_dictionaries(
+    {}, optional={"tips": finite, "fare": finite | st.lists(st.sampled_from(["", "x"]), max_size=2)}
+)
+
+
+@given(st.lists(compared, min_size=1, max_size=4), st.sampled_from([0, 0.5]), st.sampled_from([1, 2.5]))
+@settings(deadline=None)
+def test_the_fast_check_of_numbers_and_the_one_that_names_agree(rows: list[dict], tips: float, fare: float) -> None:
+    rows = [{"tips": [tips], "fare": [fare]}, *rows]  # the first record settles the dtypes
+    records = [make.record(**{k: make.feature(*v) for k, v in row.items() if v}) for row in rows]
+    kind = kind_of(records[0], COMPARED)
+    sound = [find_fault(record, COMPARED, kind) is None for record in records]
+    assert sound[0]
+    assert [_is_sound_alone(record, COMPARED, kind) for record in records] == sound
+    try:
+        assert are_sound(tf.constant(records), COMPARED, kind).numpy().tolist() == sound
+    except tf.errors.InvalidArgumentError:  # the type of a column
+        assert not all(sound)
 
 
 def _is_sound_alone(record: bytes, contract: Contract, kind) -> bool:

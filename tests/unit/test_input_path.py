@@ -3,15 +3,15 @@
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from preprocessing.columns import one_each
+from preprocessing.columns import one_each, present
+from preprocessing.config import Features, ImageFeature
 from preprocessing.labels.label import LABEL
 from tests import make
 from trainer import inputs, machine
@@ -72,9 +72,10 @@ def test_the_same_seed_gives_the_same_picture_and_several_changes_come_in_turn()
 
 def test_changed_images_differ_from_epoch_to_epoch_and_not_from_run_to_run() -> None:
     def epochs() -> list[np.ndarray]:
-        examples = tf.data.Dataset.from_tensors(({"a": IMAGE}, tf.constant(0, tf.int64))).repeat(5)
+        examples = tf.data.Dataset.from_tensors({"a": IMAGE, inputs.ROW: b"row"}).repeat(5)
         dataset = inputs.changed(examples, [Augmentation(brightness=0.5)], seed=1)
-        return [np.stack([found["a"].numpy() for found, _ in dataset]) for _ in range(2)]
+        assert all(found[inputs.ROW] == b"row" for found in dataset)
+        return [np.stack([found["a"].numpy() for found in dataset]) for _ in range(2)]
 
     first, again = epochs(), epochs()
     assert not np.array_equal(first[0], first[1]) and not np.array_equal(first[0][0], first[0][1])
@@ -97,19 +98,62 @@ def test_the_time_that_is_waited_for_input_is_added_up() -> None:
     assert float(waited) < 0.5 * (time.monotonic() - begin)
 
 
-@given(st.integers(1, 5), st.integers(1, 6))
-@settings(deadline=None, max_examples=10)
-def test_batches_hold_every_example_and_know_how_many_they_are(count: int, size: int) -> None:
-    dataset = inputs.batches(tf.data.Dataset.range(count), size, count)
-    found = [batch.numpy().tolist() for batch in dataset]
+def parse_number(rows: tf.Tensor) -> tuple[dict, tf.Tensor]:
+    """Of rows that are numbers, as text: how often each has itself, sparse, and the number."""
+    numbers = tf.strings.to_number(rows, tf.int64)
+    return {"itself": tf.RaggedTensor.from_row_lengths(tf.repeat(numbers, numbers), numbers).to_sparse()}, numbers
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "at_once"), [(1, 1, 1), (5, 2, 1), (3, 5, 20), (12, 3, 6), (12, 3, 7), (30, 4, 20), (13, 1, 4)]
+)
+def test_batches_hold_every_example_and_know_how_many_they_are(count: int, size: int, at_once: int) -> None:
+    examples = tf.data.Dataset.range(count).map(
+        lambda number: {inputs.ROW: tf.strings.as_string(number), "pixels": tf.fill([2], number)}
+    )
+    dataset = inputs.batches(examples, size, parse_number, count, at_once)
+    found = [label.numpy().tolist() for _, label in dataset]
     assert [item for batch in found for item in batch] == list(range(count))
     assert int(dataset.cardinality()) == len(found) and all(len(batch) == size for batch in found[:-1])
+    for batch, label in dataset:
+        assert set(batch) == {"pixels", "itself"}
+        np.testing.assert_array_equal(batch["pixels"], np.stack([label, label], axis=1))
+        rows = tf.RaggedTensor.from_sparse(batch["itself"]).to_list()
+        assert rows == [[number] * number for number in label.numpy().tolist()]
+
+
+@pytest.mark.parametrize(("count", "size", "views"), [(1, 1, 2), (9, 4, 3)])
+def test_a_view_is_drawn_for_each_example_and_epoch(count: int, size: int, views: int) -> None:
+    def vectors(number: tf.Tensor) -> tuple[dict, tf.Tensor]:
+        kept = tf.stack([tf.fill([views], number), tf.range(views, dtype=tf.int64)], axis=1)
+        return {"kept": kept, "other": number}, number
+
+    def epochs(seed: int) -> np.ndarray:
+        """The views drawn in each of eight epochs."""
+        dataset = inputs.views_drawn(tf.data.Dataset.range(count).map(vectors).batch(size), ["kept"], views, seed)
+        assert int(dataset.cardinality()) == -(-count // size)
+        seen = [list(dataset.as_numpy_iterator()) for _ in range(8)]
+        kept = np.array([np.concatenate([batch["kept"] for batch, _ in epoch]) for epoch in seen])
+        assert (kept[:, :, 0] == range(count)).all()  # of that very example
+        assert all((batch["other"] == label).all() for epoch in seen for batch, label in epoch)
+        return kept[:, :, 1]
+
+    drawn = epochs(seed=0)
+    assert set(drawn.flat) == set(range(views)) and len({epoch.tobytes() for epoch in drawn}) > 1
+    np.testing.assert_array_equal(epochs(seed=0), drawn)
+    assert not np.array_equal(epochs(seed=1), drawn)
+
+
+def test_the_only_view_is_the_one() -> None:
+    data = tf.data.Dataset.from_tensors(({"kept": [[[1.0, 2.0]], [[3.0, 4.0]]]}, [0, 1]))
+    ((batch, label),) = inputs.views_drawn(data, ["kept"], 1, seed=0)
+    assert batch["kept"].numpy().tolist() == [[1, 2], [3, 4]] and label.numpy().tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(("free", "held"), [(1 << 40, 50), (16 * 8 * 4, 16), (0, 1)])
 def test_shuffling_holds_no_more_than_memory_does(monkeypatch: pytest.MonkeyPatch, free: int, held: int) -> None:
     monkeypatch.setattr(inputs, "available_memory", lambda: free)
-    order = [int(number) for number in inputs.shuffled(tf.data.Dataset.range(1000), buffer=50, seed=0)]
+    order = [int(number) for number in inputs.shuffled(tf.data.Dataset.range(1000), buffer=50, each=8, seed=0)]
     assert Counter(order) == Counter(range(1000))
     # What comes out at a place was drawn from what had been read by then.
     assert max(number - place for place, number in enumerate(order)) <= held - 1
@@ -184,19 +228,21 @@ def test_phases_and_what_is_worth_keeping_for_them(after: dict, training: dict, 
 
 def transform(columns: dict) -> dict:
     """A transform graph, which refuses columns that it does not know, as TF Transform's do."""
-    assert columns.keys() <= {"image", "label"}
-    features = {"image": one_each(columns["image"])} if "image" in columns else {}
+    assert columns.keys() <= {"word", "label"}
+    features = {"word": tf.strings.upper(one_each(columns["word"]))} if "word" in columns else {}
     return features | {LABEL: one_each(columns["label"])}
 
 
-SPEC = {"image": tf.io.FixedLenFeature([1], tf.string), "label": tf.io.FixedLenFeature([1], tf.int64)}
+SPEC = {"word": tf.io.FixedLenFeature([1], tf.string), "label": tf.io.FixedLenFeature([1], tf.int64)}
+PHOTO: Features = {"photo": ImageFeature(kind="image", size=(8, 8), **{"from": "image"})}
+IMAGE_SPEC = {"image": tf.io.FixedLenFeature([1], tf.string)}
 IMAGES = [make.random_image(number) for number in range(3)]
-RECORDS = tf.constant([make.record(image=image, label=number) for number, image in enumerate(IMAGES)])
+RECORDS = [make.record(image=image, word="abc"[number], label=number) for number, image in enumerate(IMAGES)]
 
 
 def test_a_feature_named_as_its_column_is_the_transformed_one() -> None:
-    found, label = inputs.parsing(SPEC, transform, ["image"])(RECORDS)
-    assert found["image"].numpy().tolist() == IMAGES
+    found, label = inputs.parsing(SPEC, transform, ["word"])(tf.constant(RECORDS))
+    assert found["word"].numpy().tolist() == [b"A", b"B", b"C"]
     assert label.numpy().tolist() == [0, 1, 2]
 
 
@@ -207,3 +253,56 @@ def test_kept_columns_are_handed_on_as_they_are_and_the_graph_never_sees_them() 
     found, label = inputs.parsing(spec, transform, columns=["vector"])(kept)
     assert found["vector"].numpy().tolist() == [[[0.0, 0.5]], [[1.0, 0.5]]]
     assert label.numpy().tolist() == [0, 1]
+
+
+def test_a_picture_goes_with_what_is_left_of_its_record() -> None:
+    records = tf.data.Dataset.from_tensor_slices(RECORDS)
+    encoded = list(inputs.pictures(records, PHOTO, IMAGE_SPEC).as_numpy_iterator())
+    assert [example["photo"] for example in encoded] == IMAGES
+    for number, example in enumerate(encoded):
+        columns = tf.train.Example.FromString(example[inputs.ROW]).features.feature
+        assert set(columns) == {"word", "label"} and columns["label"].int64_list.value[0] == number
+    decoded = inputs.decoded(inputs.pictures(records, PHOTO, IMAGE_SPEC), PHOTO)
+    parse = inputs.parsing(SPEC, transform, ["word"])
+    ((batch, label),) = inputs.batches(decoded, 3, parse)
+    np.testing.assert_array_equal(batch["photo"], [tf.io.decode_png(image) for image in IMAGES])
+    np.testing.assert_array_equal(
+        batch["photo"], inputs.pixels_of_batch(PHOTO, {"photo": tf.constant(IMAGES)})["photo"]
+    )
+    assert batch["word"].numpy().tolist() == [b"A", b"B", b"C"] and label.numpy().tolist() == [0, 1, 2]
+
+
+def test_rows_of_a_class_that_was_not_learned_are_left_out() -> None:
+    def knows_two(columns: dict) -> dict:
+        found = transform(columns)
+        return found | {LABEL: tf.where(found[LABEL] < 2, found[LABEL], -1)}
+
+    rows = tf.data.Dataset.from_tensor_slices(RECORDS)
+    known = inputs.with_known_class(rows, inputs.parsing({"label": SPEC["label"]}, knows_two))
+    assert list(known.as_numpy_iterator()) == RECORDS[:2]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rows"),
+    [
+        (tf.string, [["a", "", "b"], [], [""]]),
+        (tf.float32, [[1.0, float("nan")], [float("inf"), 0.0], []]),
+        (tf.int64, [[0, 3], [], [-1]]),
+    ],
+)
+def test_what_is_there_of_a_column(dtype: tf.DType, rows: list[list]) -> None:
+    def there(value: Any) -> bool:
+        return value != "" and (not isinstance(value, float) or np.isfinite(value))
+
+    expected = [[value for value in row if there(value)] for row in rows]
+    ragged = tf.ragged.constant(rows, dtype, ragged_rank=1)
+    got = present(ragged.to_sparse())
+    by_row: list[list] = [[] for _ in rows]
+    for row, value in zip(got.indices[:, 0].numpy(), got.values.numpy(), strict=True):
+        by_row[row].append(value.decode() if isinstance(value, bytes) else value)
+    assert by_row == expected
+    one = [row[:1] for row in rows if row]
+    dense = tf.constant(one, dtype)
+    for form in (dense, dense[:, 0], dense[:, :, tf.newaxis]):
+        assert present(form).dense_shape.numpy().tolist() == [len(one), 1]
+        assert present(form).indices[:, 0].numpy().tolist() == [n for n, (value,) in enumerate(one) if there(value)]

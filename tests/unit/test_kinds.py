@@ -1,8 +1,8 @@
 """The kinds of feature against tf.feature_column, pandas and NumPy: eagerly, in tf.data, and through TF Transform."""
 
+import itertools
 import warnings
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from preprocessing.config import Features
+from preprocessing.errors import DataError
 from preprocessing.transform import transformed
 from trainer.model import keras_inputs, taken_in
 
@@ -177,6 +178,12 @@ def test_crosses_take_features_that_have_categories(analyse) -> None:
     np.testing.assert_array_equal(got["cross"], dense_features(FC.indicator_column(column), dense))
 
 
+def test_a_column_of_floats_cannot_be_crossed() -> None:
+    features = features_of(cross={"kind": "crossed", "of": ["word", "x"], "hash_buckets": 40})
+    with pytest.raises(DataError, match=r"features.cross crosses 'x', which holds floats; cross a bucketized feature"):
+        transformed(features, columns(ROWS))
+
+
 def test_a_computed_vocabulary_is_by_frequency(analyse) -> None:
     analysed = analyse(
         one={"kind": "categorical", "from": "words", "vocabulary": {"top_k": 2}, "oov_buckets": 1},
@@ -204,7 +211,7 @@ def test_text_is_a_bag_of_ngrams_weighed_by_tf_idf(analyse) -> None:
     got = analysed.layers()(analysed.graph(columns(ROWS)))
     vocabulary = [word.decode() for word in analysed.output.vocabulary_by_name("feature_bag")]
     texts = [(row["text"][0].lower().split() if row["text"] else []) for row in ROWS]
-    grams = [[*words, *(" ".join(pair) for pair in pairwise(words))] for words in texts]
+    grams = [[*words, *(" ".join(pair) for pair in itertools.pairwise(words))] for words in texts]
     np.testing.assert_array_equal(got["bag"], [[each.count(word) for word in vocabulary] for each in grams])
     known = [word.decode() for word in analysed.output.vocabulary_by_name("feature_weighed")]
     kept = [[word for word in words if word in known] for words in texts]

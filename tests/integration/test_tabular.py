@@ -1,0 +1,241 @@
+"""Models of columns, alone and beside hub modules: from records to answers."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from pydantic import TypeAdapter
+
+from preprocessing.config import Features, Label
+from tests import make, make_job
+from trainer import train as training
+from trainer.config import Head, Hub, Hubs, Model, Optimizer, Training
+from trainer.export import HEAD, recipe_of
+from trainer.phases import phases
+from trainer.train import Job, train
+from trainer.vectors import Vectors
+
+OPTIONAL = "value_count {min: 1 max: 1}"
+"""As the pipeline's schema describes a column: one value, or none."""
+COLUMNS = {"amount": "FLOAT", "colour": "BYTES", "hour": "INT"}
+Row = Mapping[str, Any]
+
+
+def features_of(**features: Mapping[str, Any]) -> Features:
+    return TypeAdapter(Features).validate_python(features)
+
+
+TABULAR = features_of(
+    amount={"kind": "numeric", "normalize": "z_score"},
+    colour={"kind": "categorical", "oov_buckets": 1, "encode": {"embedding": 4}},
+    late={"kind": "bucketized", "from": "hour", "boundaries": [12], "encode": "none"},
+    both={"kind": "crossed", "of": ["colour", "late"], "hash_buckets": 50},
+)
+MIXED = features_of(
+    photo={"kind": "image", "from": "image", "size": [8, 8]},
+    note={"kind": "text"},
+    amount={"kind": "numeric", "normalize": "min_max", "missing": "median", "missing_indicator": True},
+    colour={"kind": "categorical", "vocabulary": ["red", "green"], "oov_buckets": 1},
+)
+HUBS: Hubs = {
+    "mean": Hub(handle="module", inputs={"images": "photo"}),
+    "words": Hub(handle="module", inputs={"texts": "note"}),
+}
+
+
+class Lengths(tf.__internal__.tracking.AutoTrackable):
+    """A module of texts, string [batch], to how many letters and bytes they have, float32 [batch, 2]."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def __call__(self, texts: tf.Tensor) -> tf.Tensor:
+        units = ("UTF8_CHAR", "BYTE")
+        return tf.cast(tf.stack([tf.strings.length(texts, unit) for unit in units], axis=1), tf.float32) / 10.0
+
+
+def rows(count: int) -> list[Row]:
+    """Trips that tip where it is red and late, or neither: neither column alone tells."""
+    rng = np.random.default_rng(0)
+    found = []
+    for number in range(count):
+        colour, hour = ("red", "green")[number % 2], int(rng.integers(24))
+        tip = 5.0 if (colour == "red") == (hour >= 12) else 1.0
+        row = {
+            "amount": float(rng.normal(20, 4)),
+            "colour": colour,
+            "hour": hour,
+            "tip": tip,
+            "note": "é" * (number % 3),
+        }
+        found.append(row | {"image": make.random_image(number)})
+    return found
+
+
+ROWS = rows(150)
+
+
+def records_of(some: Sequence[Row], *columns: str) -> list[bytes]:
+    return [make.record(**{name: row[name] for name in columns if name in row}) for row in some]
+
+
+def job_of(folder: Path, features: Features, hubs: Hubs, modules: Mapping[str, str], model: Model) -> Job:
+    label = TypeAdapter(Label).validate_python(
+        {"kind": "binary", "where": "tip > 0.1 * amount", "classes": ["no", "tip"]}
+    )
+    types = COLUMNS | {"tip": "FLOAT", "note": "BYTES", "image": "BYTES"}
+    columns = [name for name in types if hubs or name in (*COLUMNS, "tip")]
+    raw = make_job.schema(OPTIONAL, **{name: types[name] for name in columns})
+    records = records_of(ROWS, *columns)
+    splits = {
+        name: make_job.split(folder / name, [some], features, hubs, modules, raw)
+        for name, some in (("train", records[:100]), ("validation", records[100:]))
+    }
+    sizes = {"mean": 6, "words": 2}
+    return Job(
+        features=features,
+        label=label,
+        hubs=hubs,
+        model=model,
+        training=Training(epochs=25, batch_size=16, optimizer=Optimizer(learning_rate=0.05), shuffle_buffer=1),
+        schema=raw,
+        transform=make_job.transform_graph(folder, records[:100], features, label, raw),
+        module_paths=modules,
+        vectors=Vectors(sizes={name: sizes[name] for name in hubs}, recipe="the recipe"),
+        views=1,
+        checkpoints=str(folder / "checkpoints"),
+        logs=str(folder / "logs"),
+        export=str(folder / "export"),
+        **splits,
+    )
+
+
+@pytest.fixture(scope="module")
+def tabular(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    model = Model(head=Head(hidden=(8,)), wide=("both",))
+    return job_of(tmp_path_factory.mktemp("tabular"), TABULAR, {}, {}, model)
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    folder = tmp_path_factory.mktemp("mixed")
+    tf.saved_model.save(Lengths(), str(folder / "words"))
+    modules = {"mean": str(make.hub_module(folder / "mean")), "words": str(folder / "words")}
+    job = job_of(folder, MIXED, HUBS, modules, Model(head=Head(hidden=(8,))))
+    return dataclasses.replace(job, training=job.training.model_copy(update={"epochs": 4}))
+
+
+@pytest.fixture(scope="module")
+def answers(tabular: Job, mixed: Job) -> dict[str, Any]:
+    """The models that were trained, by their signatures, and the curves of each."""
+    found = {}
+    for name, job in (("tabular", tabular), ("mixed", mixed)):
+        curves = train(job)
+        found[name] = curves, tf.saved_model.load(job.export)
+    return found
+
+
+def predict(model: Any, some: Sequence[Row], *columns: str) -> dict[str, tf.Tensor]:
+    """The answers to columns, of which what is missing is nothing: no text, or no number."""
+    types = model.signatures["predict"].structured_input_signature[1]
+    nothing = {tf.string: "", tf.float32: float("nan"), tf.int64: 0}
+    values = {name: [row.get(name, nothing[types[name].dtype]) for row in some] for name in columns}
+    return model.signatures["predict"](**{name: tf.constant(of, types[name].dtype) for name, of in values.items()})
+
+
+def by_example(model: Any, some: Sequence[Row], *columns: str) -> dict[str, tf.Tensor]:
+    return model.signatures["serving_default"](examples=tf.constant(records_of(some, *columns)))
+
+
+def assert_same(one: Mapping[str, tf.Tensor], other: Mapping[str, tf.Tensor]) -> None:
+    assert set(one) == set(other) == {"label", "score", "classes", "scores"}
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, other[name])
+
+
+def test_a_model_without_any_hub_module_learns_what_only_a_cross_tells(answers, tabular: Job) -> None:
+    curves, model = answers["tabular"]
+    assert curves["val_accuracy"][-1] > 0.95
+    truth = [b"tip" if row["tip"] > 0.1 * row["amount"] else b"no" for row in ROWS]
+    assert np.mean(by_example(model, ROWS, *COLUMNS)["label"].numpy() == truth) > 0.95
+    assert recipe_of(tabular.export) is None and not Path(tabular.export, HEAD).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"), [("tabular", [*COLUMNS]), ("mixed", ["amount", "colour", "note", "image"])]
+)
+def test_both_signatures_take_the_columns_and_answer_the_same(answers, name: str, columns: list[str]) -> None:
+    _, model = answers[name]
+    assert set(model.signatures["predict"].structured_input_signature[1]) == set(columns)
+    assert_same(by_example(model, ROWS, *columns), predict(model, ROWS, *columns))
+
+
+def test_what_is_missing_or_new_is_answered(answers) -> None:
+    _, model = answers["tabular"]
+    whole = ROWS[0]
+    without = {name: {key: value for key, value in whole.items() if key != name} for name in ("amount", "colour")}
+    strange = [without["amount"], without["colour"], whole | {"colour": "mauve"}, whole | {"colour": "sand"}, whole]
+    got = by_example(model, strange, *COLUMNS)
+    assert_same(got, predict(model, strange, *COLUMNS))
+    scores = got["scores"].numpy()
+    np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
+    mean = float(np.mean([row["amount"] for row in ROWS[:100]]))
+    of_mean = by_example(model, [whole | {"amount": mean}], *COLUMNS)["scores"].numpy()
+    np.testing.assert_allclose(scores[:1], of_mean, atol=1e-5)  # a missing number is the mean of training
+    assert not np.allclose(scores[1], scores[4]) and not np.allclose(scores[2], scores[4])
+    assert by_example(model, [{}], *COLUMNS)["scores"].shape == (1, 2)  # a record of nothing
+    assert by_example(model, [whole | {"tip": 3.0, "other": 1}], *COLUMNS, "tip", "other")["scores"].shape == (1, 2)
+
+
+def test_beside_a_module_what_is_missing_or_new_is_answered(answers) -> None:
+    _, model = answers["mixed"]
+    columns = ["amount", "colour", "note", "image"]
+    bare = {"image": ROWS[0]["image"]}
+    strange = [bare, bare | {"colour": "mauve", "amount": 1e9}, ROWS[0]]
+    got = by_example(model, strange, *columns)
+    assert_same(got, predict(model, strange, *columns))
+    assert np.isfinite(got["scores"].numpy()).all()
+    amounts = [row["amount"] for row in ROWS[:100]]
+    filled = [ROWS[0] | {"amount": amount} for amount in (min(amounts), max(amounts))]
+    low, high, none = by_example(model, [*filled, {key: ROWS[0][key] for key in columns[1:]}], *columns)[
+        "scores"
+    ].numpy()
+    assert not np.allclose(low, high) and not np.allclose(none, low)
+
+
+def test_training_on_kept_vectors_and_columns_is_training_on_images_and_columns(answers, mixed: Job, tmp_path) -> None:
+    kept, model = answers["mixed"]
+    again = dataclasses.replace(mixed, export=str(tmp_path / "whole"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            training,
+            "phases",
+            lambda model, config: [dataclasses.replace(phase, on_vectors=False) for phase in phases(model, config)],
+        )
+        whole = train(again)
+    assert kept["loss"] == pytest.approx(whole["loss"], rel=1e-4)
+    assert kept["loss"][-1] < kept["loss"][0]
+    columns = ["amount", "colour", "note", "image"]
+    one, two = (by_example(each, ROWS, *columns)["scores"] for each in (model, tf.saved_model.load(again.export)))
+    np.testing.assert_allclose(one, two, atol=1e-4)
+
+
+def test_the_head_answers_rows_with_columns_and_vectors(answers, mixed: Job) -> None:
+    _, model = answers["mixed"]
+    records = tf.constant(make.read_tfrecord(mixed.validation.records[0], "GZIP"))
+    kept = tf.constant(make.read_tfrecord(mixed.validation.rows[0]))
+    head = tf.saved_model.load(f"{mixed.export}/{HEAD}")
+    by_row, by_record = (one.signatures["serving_default"](examples=of) for one, of in ((head, kept), (model, records)))
+    np.testing.assert_allclose(by_row["scores"], by_record["scores"], atol=1e-5)
+    assert recipe_of(mixed.export) == "the recipe"
+
+
+def test_rows_hold_what_each_module_gave_and_every_column_but_images(mixed: Job) -> None:
+    kept = [tf.train.Example.FromString(row).features.feature for row in make.read_tfrecord(mixed.train.rows[0])]
+    for columns, row in zip(kept, ROWS, strict=False):
+        assert set(columns) == {*COLUMNS, "tip", "note", "hubline.vector.mean", "hubline.vector.words"}
+        letters = len(row["note"])
+        given = columns["hubline.vector.words"].float_list.value
+        assert list(given) == pytest.approx([letters / 10, 2 * letters / 10])
