@@ -162,12 +162,12 @@ def _check_splits(split: PatternSplit, examples: str) -> None:
         raise ValueError(f"the splits have spans of different sorts ({said}); they have the same, or none")
 
 
-Metric = Literal["accuracy", "cross_entropy", "auc", "top_3_accuracy", "rmse", "mae", "r2"]
+Metric = Literal["accuracy", "cross_entropy", "auc", "top_3_accuracy", "precision", "recall", "f1", "rmse", "mae", "r2"]
 LOWER_IS_BETTER: frozenset[Metric] = frozenset({"cross_entropy", "rmse", "mae"})
 
 METRICS: dict[str, tuple[Metric, ...]] = {
     "class": ("accuracy", "cross_entropy", "auc", "top_3_accuracy"),
-    "binary": ("accuracy", "cross_entropy", "auc"),
+    "binary": ("accuracy", "cross_entropy", "auc", "precision", "recall", "f1"),
     "regression": ("rmse", "mae", "r2"),
 }
 """By kind of label, the metrics that it can be judged by. The first two are computed, and a model is held to the first,
@@ -200,8 +200,8 @@ class Evaluation(Section):
 
     metrics: tuple[Metric, ...] = Field(default=(), examples=[["accuracy", "cross_entropy"]])
     """What is computed and shown; what `thresholds` names is computed besides. A class can have accuracy,
-    cross_entropy, auc and top_3_accuracy, a binary label the first three, a regression rmse, mae and r2; where this is
-    absent, it is the first two."""
+    cross_entropy, auc and top_3_accuracy; a binary label the first three, and precision, recall and f1 of its second
+    class; a regression rmse, mae and r2. Where this is absent, it is the first two."""
     thresholds: dict[Metric, Threshold] = Field(default={}, examples=[{"accuracy": {"at_least": 0.9}}])
     """By metric. Where this is absent, the first metric of the label may not be worse than that of the version that
     serves; where it is empty, every model is blessed."""

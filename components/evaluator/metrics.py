@@ -10,6 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.config import Evaluation, Metric, Threshold
+from components.evaluator import hits
 from components.evaluator.decision import OVERALL, SliceMetrics
 from components.evaluator.macro_auc import MacroAUC
 from components.evaluator.predictions import CANDIDATE, LABEL, SERVING, Predicted
@@ -33,6 +34,9 @@ _DEFINITIONS: dict[Metric, _Definition] = {
     "cross_entropy": _Definition("SparseCategoricalCrossentropy", {}),
     "top_3_accuracy": _Definition("SparseTopKCategoricalAccuracy", {"k": 3}),
     "auc": _Definition(MacroAUC.__name__, {}, MacroAUC.__module__, by_class=True),
+    "precision": _Definition(hits.PrecisionOfSecond.__name__, {}, hits.__name__),
+    "recall": _Definition(hits.RecallOfSecond.__name__, {}, hits.__name__),
+    "f1": _Definition(hits.F1OfSecond.__name__, {}, hits.__name__),
     "rmse": _Definition("RootMeanSquaredError", {"dtype": "float64"}),
     "mae": _Definition("MeanAbsoluteError", {}),
     "r2": _Definition(R2.__name__, {}, R2.__module__),

@@ -8,18 +8,26 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
-from sklearn.metrics import accuracy_score, log_loss, roc_auc_score, top_k_accuracy_score
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    log_loss,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+    top_k_accuracy_score,
+)
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 
-from components.config import Evaluation, Threshold
+from components.config import METRICS, Evaluation, Metric, Threshold
 from components.embedder.manifest import RowFile, Rows
 from components.evaluator.decision import OVERALL, Decision
 from components.evaluator.executor import Executor as Evaluator
 from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from components.example_gen.manifest import Manifest, ShardFile
 from components.pin.pins import ServedVersion
-from preprocessing.config import ClassLabel
+from preprocessing.config import BinaryLabel, ClassLabel, Label
 from preprocessing.errors import RunError, UserError
 from preprocessing.examples import drop
 from tests import make
@@ -112,7 +120,14 @@ def judged(tmp_path_factory):
 
 
 def evaluate(
-    folder: Path, judged: Path, candidate: str, serving: str | None, slices=(), **thresholds: Threshold
+    folder: Path,
+    judged: Path,
+    candidate: str,
+    serving: str | None,
+    slices=(),
+    label: Label = ClassLabel(kind="class", **{"from": "label"}),  # noqa: B008 - it is frozen
+    metrics: tuple[Metric, ...] = ("accuracy", "cross_entropy", "auc", "top_3_accuracy"),
+    **thresholds: Threshold,
 ) -> Decision:
     outputs = {
         "evaluation": [artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")],
@@ -121,9 +136,7 @@ def evaluate(
     examples = artifact(standard_artifacts.Examples, judged / "examples")
     examples.split_names = '["train", "validation", "test"]'
     pinned = ServedVersion(path=str(judged / serving / "Format-Serving"), digest="") if serving else None
-    config = Evaluation(
-        metrics=("accuracy", "cross_entropy", "auc", "top_3_accuracy"), thresholds=thresholds, slices=slices
-    )
+    config = Evaluation(metrics=metrics, thresholds=thresholds, slices=slices)
     rows = artifact(standard_artifacts.Examples, judged / "rows")
     rows.split_names = examples.split_names
     Evaluator(base_beam_executor.BaseBeamExecutor.Context(BEAM, tmp_dir=f"{folder}/tmp/", unique_id="1")).Do(
@@ -136,7 +149,7 @@ def evaluate(
         outputs,
         {
             "evaluation_config": config.to_property(),
-            "label": ClassLabel(kind="class", **{"from": "label"}).to_property(),
+            "label": label.to_property(),
             "serving": pinned.to_property() if pinned else "",
         },
     )
@@ -309,3 +322,38 @@ def test_kept_vectors_are_used_where_the_model_knows_them_and_records_that_have_
 def test_a_model_that_says_something_else_of_kept_rows_than_of_records_is_not_trusted(embedded: Path) -> None:
     with pytest.raises(RunError, match=r"poor/Format-Serving: of the same records, .* scores that differ"):
         evaluate(embedded, embedded, "poor", None)
+
+
+def test_a_binary_label_has_the_precision_recall_and_f1_of_its_second_class(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    ratio = rng.random(150).astype(np.float32)
+    true = ratio > 0.7
+    yes = np.clip(0.6 * true + rng.normal(0.25, 0.2, 150), 0.01, 0.99).astype(np.float32)
+    slices = np.arange(150) % 2
+    slices[:3], yes[:3] = 7, 0.1  # a slice in which nothing is predicted
+    scores = np.stack([1 - yes, yes], axis=1)
+    records = [
+        make.record(ratio=float(ratio[row]), good=make.feature(*map(float, scores[row])), hour=int(slices[row]))
+        for row in range(150)
+    ]
+    write_test_split(tmp_path, records)
+    save_oracle(tmp_path / "good" / "Format-Serving", ["no", "yes"], "good")
+    (tmp_path / "schema").mkdir()
+    (tmp_path / "schema" / "schema.pbtxt").write_text(
+        'feature {name: "ratio" type: FLOAT presence {min_fraction: 1} shape {dim {size: 1}}}'
+    )
+    label = BinaryLabel.model_validate({"kind": "binary", "from": "ratio", "threshold": 0.7})
+    decision = evaluate(tmp_path, tmp_path, "good", None, slices=[["hour"]], label=label, metrics=METRICS["binary"])
+    said = yes > 0.5
+    for found in decision.slices:
+        rows = slices == int(found.slice.removeprefix("hour=")) if found.slice != OVERALL else slices >= 0
+        assert {name: found.metrics[name] for name in ("accuracy", "precision", "recall", "f1")} == pytest.approx(
+            {
+                "accuracy": accuracy_score(true[rows], said[rows]),
+                "precision": precision_score(true[rows], said[rows], zero_division=0),
+                "recall": recall_score(true[rows], said[rows], zero_division=0),
+                "f1": f1_score(true[rows], said[rows], zero_division=0),
+            }
+        )
+    assert decision.metrics["auc"] == pytest.approx(roc_auc_score(true, yes), abs=5e-3)
+    assert {found.slice for found in decision.slices} == {OVERALL, "hour=0", "hour=1", "hour=7"}

@@ -1,30 +1,23 @@
 """A label that is a number, from the transform graph to the exported model, against NumPy and scikit-learn."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
-from google.protobuf import text_format
 from pydantic import TypeAdapter
 from sklearn.metrics import r2_score
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx_bsl.public import tfxio
 
 from preprocessing.columns import parsing_spec
 from preprocessing.config import Features
 from preprocessing.labels.label import LABEL
 from preprocessing.labels.regression import RegressionLabel
-from preprocessing.transform import TransformConfig, preprocessing_fn
-from tests import make
+from tests import make, make_job
 from trainer.config import Head, Model, Optimizer, Training
 from trainer.task import task_of
-from trainer.train import Job, Split, train
+from trainer.train import Job, train
 from trainer.vectors import Vectors
 
 FEATURES: Features = TypeAdapter(Features).validate_python({"x": {"kind": "numeric", "normalize": "z_score"}})
@@ -41,26 +34,12 @@ def label_of(normalize: str) -> RegressionLabel:
 def schema(kind: str, optional: bool = False) -> schema_pb2.Schema:
     """As SchemaGen infers it, or where some records may lack the columns."""
     shape = "value_count {min: 1 max: 1}" if optional else "presence {min_fraction: 1} shape {dim {size: 1}}"
-    columns = {"x": "FLOAT", "price": kind}
-    text = "".join(f'feature {{name: "{name}" type: {dtype} {shape}}}' for name, dtype in columns.items())
-    return text_format.Parse(text, schema_pb2.Schema())
+    return make_job.schema(shape, x="FLOAT", price=kind)
 
 
 def records(kind: str) -> list[bytes]:
     number: Any = {"INT": int, "FLOAT": float}[kind]
     return [make.record(x=float(x), price=number(price)) for x, price in zip(X, PRICES, strict=True)]
-
-
-def transform_graph(
-    folder: Path, data: Sequence[bytes], label: RegressionLabel, raw: schema_pb2.Schema
-) -> tft.TFTransformOutput:
-    config = TransformConfig(features=FEATURES, label=label).to_custom_config()
-    reader = tfxio.TFExampleRecord(str(make.write_tfrecord(folder / "analysed", data)), schema=raw)
-    with beam.Pipeline() as pipeline, tft_beam.Context(temp_dir=str(folder / "tmp")):
-        source = pipeline | reader.BeamSource(), reader.TensorAdapterConfig()
-        transform_fn = source | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, config))
-        _ = transform_fn | tft_beam.WriteTransformFn(str(folder / "graph"))
-    return tft.TFTransformOutput(str(folder / "graph"))
 
 
 NORMALIZED = {
@@ -79,7 +58,7 @@ NORMALIZED = {
 )
 def test_what_is_learned_is_normalised_and_what_is_answered_is_not(tmp_path, normalize, kind, optional) -> None:
     label, raw = label_of(normalize), schema(kind, optional)
-    graph = transform_graph(tmp_path, records(kind), label, raw)
+    graph = make_job.transform_graph(tmp_path, records(kind), FEATURES, label, raw)
     done, undone = NORMALIZED[normalize]
     spec = parsing_spec(raw, ["price"])
     target = graph.transform_features_layer()(tf.io.parse_example(records(kind), spec))[LABEL]
@@ -95,7 +74,8 @@ def test_what_is_learned_is_normalised_and_what_is_answered_is_not(tmp_path, nor
 
 def test_a_label_that_is_the_same_everywhere_is_not_scaled(tmp_path: Path) -> None:
     label, raw = label_of("z_score"), schema("FLOAT")
-    graph = transform_graph(tmp_path, [make.record(x=float(n), price=7.5) for n in range(5)], label, raw)
+    same = [make.record(x=float(n), price=7.5) for n in range(5)]
+    graph = make_job.transform_graph(tmp_path, same, FEATURES, label, raw)
     value = task_of(label, graph, parsing_spec(raw, ["price"])).answer(tf.constant([[0.0], [1.0]]))["value"]
     np.testing.assert_allclose(value, [7.5, 8.5])
 
@@ -108,18 +88,14 @@ def test_a_wild_answer_is_large_and_not_infinite() -> None:
 @pytest.mark.parametrize("normalize", ["log", "z_score"])
 def test_the_exported_model_answers_in_the_units_of_the_label(tmp_path: Path, normalize: str) -> None:
     label, raw, data = label_of(normalize), schema("INT"), records("INT")
-    paths = {
-        name: str(make.write_tfrecord(tmp_path / name, part))
-        for name, part in (("train", data[:300]), ("validation", data[300:350]))
-    }
     train_split, validation = (
-        Split(records=[path], rows=[path], count=count)
-        for path, count in ((paths["train"], 300), (paths["validation"], 50))
+        make_job.split(tmp_path / name, [part], FEATURES, {}, {}, raw)
+        for name, part in (("train", data[:300]), ("validation", data[300:350]))
     )
     job = Job(
         features=FEATURES, label=label, hubs={}, model=Model(head=Head(hidden=(16,))),
         training=Training(epochs=30, batch_size=16, optimizer=Optimizer(learning_rate=0.02)),
-        schema=raw, transform=transform_graph(tmp_path, data[:300], label, raw), module_paths={},
+        schema=raw, transform=make_job.transform_graph(tmp_path, data[:300], FEATURES, label, raw), module_paths={},
         train=train_split, validation=validation, vectors=Vectors(sizes={}, recipe=""), views=1,
         checkpoints=str(tmp_path / "checkpoints"), logs=str(tmp_path / "logs"), export=str(tmp_path / "export"),
     )  # fmt: skip
