@@ -52,11 +52,15 @@ def _all_of(dense: tf.Tensor) -> tf.SparseTensor:
 
 
 def as_parsed(feature: ParsingFeature, values: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
-    """One value a record, shape [batch], in the form in which parsing would have given it."""
+    """One value a record, shape [batch], in the form in which parsing would have given it.
+
+    The smallest integer stands for one that is missing, as NaN does among floats and an empty string among texts.
+    """
     if isinstance(feature, tf.io.VarLenFeature):
         count = tf.shape(values, out_type=tf.int64)[0]
         indices = tf.stack([tf.range(count), tf.zeros([count], tf.int64)], axis=1)
-        return tf.SparseTensor(indices, values, tf.stack([count, 1]))
+        sparse = tf.SparseTensor(indices, values, tf.stack([count, 1]))
+        return tf.sparse.retain(sparse, values != tf.int64.min) if values.dtype == tf.int64 else sparse
     return tf.reshape(values, [-1, *feature.shape])
 
 

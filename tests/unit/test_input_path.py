@@ -10,7 +10,7 @@ import psutil
 import pytest
 import tensorflow as tf
 
-from preprocessing.columns import one_each, present
+from preprocessing.columns import as_parsed, one_each, present
 from preprocessing.config import Features, ImageFeature
 from preprocessing.labels.label import LABEL
 from tests import make
@@ -306,3 +306,15 @@ def test_what_is_there_of_a_column(dtype: tf.DType, rows: list[list]) -> None:
     for form in (dense, dense[:, 0], dense[:, :, tf.newaxis]):
         assert present(form).dense_shape.numpy().tolist() == [len(one), 1]
         assert present(form).indices[:, 0].numpy().tolist() == [n for n, (value,) in enumerate(one) if there(value)]
+
+
+def test_what_is_missing_among_values_that_a_served_model_takes_by_column() -> None:
+    taken = {
+        "count": tf.constant([3, tf.int64.min, 0], tf.int64),
+        "share": tf.constant([0.5, float("nan"), 0.0]),
+        "word": tf.constant(["a", "", "b"]),
+    }
+    for values in taken.values():
+        parsed = present(as_parsed(tf.io.VarLenFeature(values.dtype), values))
+        assert parsed.indices.numpy().tolist() == [[0, 0], [2, 0]]
+        assert parsed.values.numpy().tolist() == [values[0].numpy(), values[2].numpy()]
