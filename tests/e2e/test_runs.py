@@ -180,8 +180,9 @@ def test_a_nightly_run_on_one_more_span_computes_what_is_new_and_counts_every_re
     in_span(tmp_path, 3, records[240:])
     second, code = run(path, None, quiet=True)
     assert code == 0 and second.spans == (2, 3)
-    # Of the new span its shards, and of each split's shard its statistics and its rows; of the old one nothing.
-    assert len({entry.name for entry in store.iterdir()} - before) == 1 + 3 + 3
+    # Of the new span its shards, of each split's shard its statistics and its rows, and of the training split's what
+    # Transform asks of it; of the old one nothing.
+    assert len({entry.name for entry in store.iterdir()} - before) == 1 + 3 + 3 + 1
     assert sum(records_by_split(second).values()) == 240
 
 
