@@ -114,9 +114,9 @@ class Categories(Kind):
         raise NotImplementedError
 
     def transform(self, name: str, read: Read) -> dict[str, Values]:
-        """`ids`, and their weights."""
+        """`ids`, and their weights, those of each record next to each other: TF Transform writes no others."""
         outputs = self.weighted(name, read) if self.is_weighted else [self.ids(name, read)]
-        return dict(zip(self.inputs(name), outputs, strict=True))
+        return dict(zip(self.inputs(name), map(_without_gaps, outputs), strict=True))
 
     def inputs(self, name: str) -> dict[str, tf.TypeSpec]:
         """The same."""
@@ -150,6 +150,13 @@ class Categories(Kind):
     def given(self, name: str, inputs: Mapping[str, Values]) -> list[tf.SparseTensor]:
         """Of all inputs of the model, those of this feature."""
         return [inputs[own] for own in self.inputs(name)]
+
+
+def _without_gaps(values: tf.SparseTensor) -> tf.SparseTensor:
+    known = tf.ensure_shape(values.values, [None])  # `tft.tfidf` has lost the rank
+    rows, count = values.indices[:, 0], values.dense_shape[0]
+    # A check would run in every phase of an analysis, with what is not computed until the next.
+    return tf.RaggedTensor.from_value_rowids(known, rows, count, validate=False).to_sparse()
 
 
 def _weights(name: str) -> str:

@@ -60,11 +60,9 @@ class NumericFeature(Kind):
         if self.missing == "mean":
             return analysis.moments(name, values, self.length).mean
         if self.missing == "median":
-            medians = [
-                analysis.quantiles(f"{name}.median.{place}", _of_place(values, place), 2)
-                for place in range(self.length)
-            ]
-            return tf.concat(medians, axis=0)
+            return tf.concat(
+                [_median(f"{name}.median.{n}", _of_place(values, n), analysis) for n in range(self.length)], 0
+            )
         return self.missing
 
     def _normalized(self, name: str, filled: tf.Tensor, values: tf.SparseTensor, analysis: Analysis) -> tf.Tensor:
@@ -94,3 +92,9 @@ def _not_zero(scale: tf.Tensor) -> tf.Tensor:
 
 def _of_place(values: tf.SparseTensor, place: int) -> tf.Tensor:
     return tf.boolean_mask(values.values, values.indices[:, 1] == place)
+
+
+def _median(name: str, numbers: tf.Tensor, analysis: Analysis) -> tf.Tensor:
+    """Of an even count the mean of the two in the middle: a quantile is one of them, and of the negatives the other."""
+    one, other = analysis.quantiles(name, numbers, 2), analysis.quantiles(f"{name}.negative", -numbers, 2)
+    return (one - other) / 2.0
