@@ -74,9 +74,9 @@ def accumulate(shard: Shard) -> None:
     asked = _pass(shard.config, shard.schema)
     found = accumulators(asked.questions)
     if found:
-        batches = read_file(tf.constant(shard.path)).batch(_BATCH).map(asked.values, tf.data.AUTOTUNE)
-        for batch in batches.prefetch(tf.data.AUTOTUNE):
-            for name, values in batch.items():
+        # Not a map of the dataset: that would be traced, and its graph optimized, anew for each shard.
+        for serialized in read_file(tf.constant(shard.path)).batch(_BATCH).prefetch(1):
+            for name, values in asked.values(serialized).items():
                 found[name].add(values)
     with Store(shard.store).making(shard.key) as folder:
         storage.write_bytes(f"{folder}/{_FILE}", pickle.dumps(found))
