@@ -76,7 +76,7 @@ def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> 
     try:
         with Display(console) as display:
             display.started("pin")
-            pins = pin(file.data, file.hubs, file.serving.destination)
+            pins = pin(file.data, file.features, file.hubs, file.serving.destination)
             display.finished(Step(id="pin", seconds=round(time.monotonic() - begin, 3), cached=False))
             with _collecting_no_garbage():
                 # Imported here: TFX takes ten seconds, and mistakes are found without it.

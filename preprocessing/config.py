@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from preprocessing.kinds.bucketized import BucketizedFeature
-from preprocessing.kinds.categorical import CategoricalFeature
+from preprocessing.kinds.categorical import CategoricalFeature, VocabularyFile
 from preprocessing.kinds.crossed import CrossedFeature
 from preprocessing.kinds.image import ImageFeature
 from preprocessing.kinds.kind import Categories
@@ -74,6 +74,15 @@ def images(features: dict[str, Feature]) -> dict[str, ImageFeature]:
 def image_columns(features: dict[str, Feature]) -> list[str]:
     """The raw columns that hold encoded images, each once."""
     return input_columns(features, images(features))
+
+
+def vocabulary_files(features: dict[str, Feature]) -> dict[str, VocabularyFile]:
+    """The vocabularies that are files, by the feature that has them."""
+    return {
+        name: feature.vocabulary
+        for name, feature in features.items()
+        if isinstance(feature, CategoricalFeature) and isinstance(feature.vocabulary, VocabularyFile)
+    }
 
 
 def _made_of_what_there_is(features: dict[str, Feature]) -> dict[str, Feature]:
