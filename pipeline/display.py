@@ -122,8 +122,15 @@ def _value_text(name: str, value: float, unit: str) -> str:
     return f"{name} {value:.4g}"
 
 
-def show_result(console: Console, result: Result, file: Path) -> None:
-    """What a run came to, and what to do next."""
+def show_result(console: Console, result: Result, path: Path, asked: str) -> None:
+    """What a run came to, and what to do next.
+
+    Args:
+        console: Where to show it.
+        result: What it came to.
+        path: The pipeline file.
+        asked: What `hubline predict` may be given to ask the model about.
+    """
 
     def say(text: str, style: str | None = None) -> None:
         console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
@@ -154,11 +161,11 @@ def show_result(console: Console, result: Result, file: Path) -> None:
     say(f"Report: {page if page.exists() else f'{result.report} (without {PAGE}; the log says why)'}")
     say(f"Log:    {result.log}")
     if result.status == "succeeded":
-        say(f"Next:   hubline predict {result.pushed_model} IMAGE…")
+        say(f"Next:   hubline predict {result.pushed_model} {asked}")
     elif result.status == "interrupted":
         say("Next:   the same command goes on from the finished steps and the last checkpoint")
     elif result.status == "not_blessed":
-        say(f"Next:   train longer or another head, or mend evaluation.thresholds in {file}")
+        say(f"Next:   train longer or another head, or mend evaluation.thresholds in {path}")
 
 
 def _spans_text(spans: Sequence[int], dates: Sequence[date] | None) -> str:

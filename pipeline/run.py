@@ -1,6 +1,7 @@
 """`hubline run`: from a pipeline file to a served model, on this machine."""
 
 import gc
+import json
 import time
 import traceback
 from collections.abc import Iterator
@@ -22,7 +23,10 @@ from pipeline.places import Places
 from pipeline.preflight import preflight
 from pipeline.report import write_page
 from pipeline.result import Result, Step
+from preprocessing.config import image_columns, input_columns
 from preprocessing.errors import RunError, UserError
+
+_SHOWN_COLUMNS = 3
 
 
 def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
@@ -54,8 +58,18 @@ def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
         (folder / "report").mkdir()
         (folder / "report" / "report.json").write_text(result.model_dump_json(indent=2))
         write_page(result, file.name, path, began)
-        show_result(console, result, path)
+        show_result(console, result, path, _asked(file))
     return result, code
+
+
+def _asked(file: PipelineFile) -> str:
+    """What the model can be asked about: images alone, or records of columns."""
+    taken = [name for name, feature in file.features.items() if feature.is_taken_in or name in file.fed_features]
+    columns = input_columns(file.features, taken)
+    if columns == image_columns(file.features) and len(columns) == 1:
+        return "IMAGE…"
+    shown = ", ".join(f"{json.dumps(column)}: …" for column in columns[:_SHOWN_COLUMNS])
+    return f"RECORDS.jsonl   with lines such as {{{shown}{', …' if len(columns) > _SHOWN_COLUMNS else ''}}}"
 
 
 @contextmanager

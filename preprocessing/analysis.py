@@ -83,7 +83,9 @@ class InBeam:
 def _look_up_in(file: str, name: str, words: tf.SparseTensor, oov_buckets: int) -> tf.SparseTensor:
     """By a table that comes with the graph, and is known by the name of the question there."""
     tft.annotate_asset(name, file.rpartition("/")[2])
-    return tft.apply_vocabulary(words, file, default_value=-1, num_oov_buckets=oov_buckets)
+    with tf.init_scope():
+        path = tf.constant(file)  # beside vocabularies that it computes, TF Transform takes no path but a tensor
+    return tft.apply_vocabulary(words, path, default_value=-1, num_oov_buckets=oov_buckets)
 
 
 def _finite(statistic: tf.Tensor) -> tf.Tensor:

@@ -47,7 +47,7 @@ def test_the_end_of_a_failed_run_names_step_error_and_log() -> None:
     result = Result(
         status="failed", failed_step="ExampleGen", error="a.gz: record 3: no label", seconds=4, report="r", log="l.log"
     )
-    show_result(console, result, Path("p.yaml"))
+    show_result(console, result, Path("p.yaml"), "IMAGE…")
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "Failed in ExampleGen" in text and "a.gz: record 3: no label" in text and "l.log" in text
 
@@ -55,7 +55,7 @@ def test_the_end_of_a_failed_run_names_step_error_and_log() -> None:
 def test_the_end_of_a_run_says_what_was_found_in_the_data() -> None:
     console = Console(file=io.StringIO(), width=80)
     result = Result(status="failed", seconds=4, report="r", log="l", warnings=("train: column 'x': has [1] NaN value",))
-    show_result(console, result, Path("p.yaml"))
+    show_result(console, result, Path("p.yaml"), "IMAGE…")
     assert "\nWarning: train: column 'x': has [1] NaN value\n" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -73,7 +73,9 @@ def test_the_end_of_a_run_says_what_was_found_in_the_data() -> None:
 def test_the_end_of_a_run_names_the_spans_it_took(spans, days, line: str | None) -> None:
     dates = days and tuple(date(2026, 11, day) for day in days)
     console = Console(file=io.StringIO(), width=80)
-    show_result(console, Result(status="failed", seconds=4, report="r", log="l", spans=spans, dates=dates), Path("p"))
+    show_result(
+        console, Result(status="failed", seconds=4, report="r", log="l", spans=spans, dates=dates), Path("p"), "IMAGE…"
+    )
     said = [text for text in console.file.getvalue().splitlines() if "Spans" in text]  # type: ignore[attr-defined]
     assert said == ([line] if line else [])
 
@@ -81,7 +83,9 @@ def test_the_end_of_a_run_names_the_spans_it_took(spans, days, line: str | None)
 def test_the_end_of_a_run_names_the_page_or_says_that_there_is_none(tmp_path: Path) -> None:
     def shown() -> str:
         console = Console(file=io.StringIO(), width=80)
-        show_result(console, Result(status="interrupted", seconds=4, report=str(tmp_path), log="l"), Path("p.yaml"))
+        show_result(
+            console, Result(status="interrupted", seconds=4, report=str(tmp_path), log="l"), Path("p.yaml"), "IMAGE…"
+        )
         return console.file.getvalue()  # type: ignore[attr-defined]
 
     assert f"Report: {tmp_path} (without index.html; the log says why)\n" in shown()
