@@ -1,7 +1,6 @@
 """Records written as JSON, by the names of their columns, as what a served model takes."""
 
 import base64
-import binascii
 import difflib
 import json
 import math
@@ -140,7 +139,7 @@ def _bytes(value: Any) -> bytes:
             return value.encode()
         if isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str):
             return base64.b64decode(value["b64"], validate=True)
-    except (UnicodeEncodeError, binascii.Error):
+    except ValueError:  # letters that are no UTF-8, or no base64
         pass
     raise ValueError('a text, or bytes such as {"b64": "…"}')
 

@@ -1,7 +1,6 @@
 """`hubline run`: from a pipeline file to a served model, on this machine."""
 
 import gc
-import json
 import time
 import traceback
 from collections.abc import Iterator
@@ -16,17 +15,14 @@ from components.pin.pins import Pins
 from components.pin.spans import to_date
 from components.report.contents import Artifacts
 from pipeline.config import PipelineFile
-from pipeline.display import Display, show_result
+from pipeline.display import Display, asked, show_result
 from pipeline.load import load
 from pipeline.output import into_log
 from pipeline.places import Places
 from pipeline.preflight import preflight
 from pipeline.report import write_page
 from pipeline.result import Result, Step
-from preprocessing.config import image_columns, input_columns
 from preprocessing.errors import RunError, UserError
-
-_SHOWN_COLUMNS = 3
 
 
 def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
@@ -58,18 +54,8 @@ def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
         (folder / "report").mkdir()
         (folder / "report" / "report.json").write_text(result.model_dump_json(indent=2))
         write_page(result, file.name, path, began)
-        show_result(console, result, path, _asked(file))
+        show_result(console, result, path, asked(file))
     return result, code
-
-
-def _asked(file: PipelineFile) -> str:
-    """What the model can be asked about: images alone, or records of columns."""
-    taken = [name for name, feature in file.features.items() if feature.is_taken_in or name in file.fed_features]
-    columns = input_columns(file.features, taken)
-    if columns == image_columns(file.features) and len(columns) == 1:
-        return "IMAGE…"
-    shown = ", ".join(f"{json.dumps(column)}: …" for column in columns[:_SHOWN_COLUMNS])
-    return f"RECORDS.jsonl   with lines such as {{{shown}{', …' if len(columns) > _SHOWN_COLUMNS else ''}}}"
 
 
 @contextmanager
