@@ -29,6 +29,7 @@ from components.pusher.executor import DESTINATION, PUSHED
 from components.pusher.executor import Executor as Pusher
 from components.quarantine import FILE as QUARANTINE_LIST
 from components.quarantine import read_set_aside
+from components.statistics_gen.executor import Executor as OurStatisticsGen
 from components.transform.component import Transform
 from preprocessing.config import ClassLabel, Features, ImageFeature
 from preprocessing.errors import DataError, UserError
@@ -100,6 +101,53 @@ def analysed(folder: Path, features: Features, columns: Mapping[str, Sequence], 
         return tft.TFTransformOutput(outputs["transform_graph"][0].uri)
 
     return run
+
+
+@pytest.mark.parametrize(
+    ("label", "contract", "says"),
+    [
+        (7, Contract(images=(), label="label", classes=("a", "b")), "its label 'label' is 7, outside 0 to 1"),
+        ("c", Contract(images=(), label="label", classes=("a", "b")), "label 'label' is 'c', none of the classes a, b"),
+        (0.5, Contract(images=(), label="label"), "is the float 0.5; a class is an integer or a string, and kind: reg"),
+        ("3", Contract(images=(), numbers=("label",)), "is b'3'; it must be a number; texts are for kind: class"),
+        (1, Contract(images=(), label="lable"), "no label 'lable'; did you mean 'label'? Its columns are: label, x"),
+    ],
+)  # fmt: skip
+def test_a_label_that_does_not_fit_is_named_with_its_record_and_counted_where_it_is_set_aside(
+    tmp_path: Path, label, contract: Contract, says: str
+) -> None:
+    path = make.write_tfrecord(tmp_path / "data" / "a", [make.record(label=label, x=number) for number in range(30)])
+    with pytest.raises(DataError) as error:
+        ingest(tmp_path, Data(examples=str(tmp_path / "data")), contract=contract)
+    assert str(error.value).startswith(f"{path}: record 0 (counted from 0): ") and says in str(error.value)
+    with pytest.raises(DataError) as error:
+        data = Data(examples=str(tmp_path / "data"), bad_records=BadRecords(policy="quarantine"))
+        ingest(tmp_path / "again", data, contract=contract)
+    first, *records = str(error.value).split("\n")
+    assert first.startswith("30 of 30 records are bad, 100.00%") and len(records) == 3
+    assert all(says in line for line in records)
+
+
+@pytest.mark.parametrize("compression", ["", "GZIP"])
+def test_a_column_that_is_whole_in_one_file_and_not_in_another_is_named_with_both(
+    tmp_path: Path, compression: str
+) -> None:
+    values: dict[str, Sequence] = {"a": range(40), "b": [number / 2 for number in range(40)], "c": range(40, 80)}
+    for name, of_file in values.items():
+        records = [make.record(label=number % 2, x=value, y=0.5) for number, value in enumerate(of_file)]
+        make.write_tfrecord(tmp_path / "data" / name, records, compression)
+    examples = ingest(
+        tmp_path, Data(examples=str(tmp_path / "data")), contract=Contract(images=(), label="label", classes=("a", "b"))
+    )
+    described = artifact(standard_artifacts.ExampleStatistics, tmp_path / "statistics")
+    with pytest.raises(DataError) as error:
+        beam_executor(OurStatisticsGen, tmp_path).Do(
+            {"examples": [examples]}, {"statistics": [described]}, {"store": str(tmp_path / "store"), "code": ""}
+        )
+    assert str(error.value) == (
+        "a column has one type in all files, and these have several:\n  column 'x': "
+        f"float in 40 records (test: {tmp_path}/data/b), int64 in 80 records (test: {tmp_path}/data/a and 1 more file)"
+    )
 
 
 def words_of(*values: str) -> tf.SparseTensor:

@@ -310,6 +310,22 @@ def test_what_features_are_made_from_must_be_there_and_fit(tmp_path: Path, descr
         assert says in message
 
 
+def test_what_is_wrong_in_a_feature_and_among_features_is_said_at_once(tmp_path: Path) -> None:
+    extra = (
+        "{kind: bucketized, from: fare, boundaries: [2, 1]}\n"
+        "  more: {kind: crossed, of: [area, fare], hash_buckets: 9}\n"
+        "  other: {kind: crossed, of: [area, extra], hash_buckets: 1}"
+    )
+    found = mistakes(tmp_path, TABULAR.replace("EXTRA", extra).replace("epochs: 2", "epochs: none"))
+    assert [(line, key) for line, key, _ in found] == [
+        (3, "features"),
+        (6, "features.extra"),
+        (8, "features.other.hash_buckets"),
+        (10, "training.epochs"),
+    ]
+    assert found[0][2].startswith("'more' crosses the number 'fare'; cross a bucketized feature")
+
+
 @pytest.mark.parametrize(
     ("described", "says"),
     [
