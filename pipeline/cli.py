@@ -171,13 +171,20 @@ def predict(
         str, typer.Argument(help="A version's folder, or a serving folder (its newest version).", show_default=False)
     ],
     inputs: Annotated[
-        list[str], typer.Argument(help="Image files, or TFRecord files of tf.Examples.", show_default=False)
+        list[str],
+        typer.Argument(
+            help="Image files; TFRecord files of tf.Examples; .json or .jsonl files of records by the names of their "
+            "columns, of which some may be missing; or - for such JSON on standard input.",
+            show_default=False,
+        ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Ask a pushed model about image files or TFRecords.
+    """Ask a pushed model about image files, TFRecords or records in JSON.
 
     Example: hubline predict examples/digits/serving photo.png
+
+    Example: echo '{"fare": 12.5}' | hubline predict examples/taxi/serving -
     """
     from pipeline.output import NOWHERE, into_log
 

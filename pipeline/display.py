@@ -1,5 +1,6 @@
 """What a run shows a person while it works, and at its end."""
 
+import json
 import logging
 import time
 from collections.abc import Sequence
@@ -13,8 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from components.report.contents import PAGE
+from pipeline.config import PipelineFile
 from pipeline.result import Result, Step
+from preprocessing.config import image_columns, input_columns
 from preprocessing.progress import LOGGER
+
+_SHOWN_COLUMNS = 3
 
 
 class Display(logging.Handler):
@@ -122,8 +127,15 @@ def _value_text(name: str, value: float, unit: str) -> str:
     return f"{name} {value:.4g}"
 
 
-def show_result(console: Console, result: Result, file: Path) -> None:
-    """What a run came to, and what to do next."""
+def show_result(console: Console, result: Result, path: Path, inputs: str) -> None:
+    """What a run came to, and what to do next.
+
+    Args:
+        console: Where to show it.
+        result: What it came to.
+        path: The pipeline file.
+        inputs: What `hubline predict` may be given, as `asked` has it.
+    """
 
     def say(text: str, style: str | None = None) -> None:
         console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
@@ -154,11 +166,21 @@ def show_result(console: Console, result: Result, file: Path) -> None:
     say(f"Report: {page if page.exists() else f'{result.report} (without {PAGE}; the log says why)'}")
     say(f"Log:    {result.log}")
     if result.status == "succeeded":
-        say(f"Next:   hubline predict {result.pushed_model} IMAGE…")
+        say(f"Next:   hubline predict {result.pushed_model} {inputs}")
     elif result.status == "interrupted":
         say("Next:   the same command goes on from the finished steps and the last checkpoint")
     elif result.status == "not_blessed":
-        say(f"Next:   train longer or another head, or mend evaluation.thresholds in {file}")
+        say(f"Next:   train longer or another head, or mend evaluation.thresholds in {path}")
+
+
+def asked(file: PipelineFile) -> str:
+    """What `hubline predict` can ask a model about: images alone, or records of columns."""
+    taken = [name for name, feature in file.features.items() if feature.is_taken_in or name in file.fed_features]
+    columns = input_columns(file.features, taken)
+    if columns == image_columns(file.features) and len(columns) == 1:
+        return "IMAGE…"
+    shown = ", ".join(f"{json.dumps(column, ensure_ascii=False)}: …" for column in columns[:_SHOWN_COLUMNS])
+    return f"RECORDS.jsonl   with lines such as {{{shown}{', …' if len(columns) > _SHOWN_COLUMNS else ''}}}"
 
 
 def _spans_text(spans: Sequence[int], dates: Sequence[date] | None) -> str:

@@ -50,7 +50,7 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
     parsing_schema.add_upstream_node(gate)  # and with it all that reads records
     schema = parsing_schema.outputs["parsing_schema"]
 
-    transform_step = Transform(examples, schema, file.features, file.label, str(places.store))
+    transform_step = Transform(examples, schema, file.features, file.label, pins.vocabularies, str(places.store))
 
     embedder = Embedder(
         examples=examples,

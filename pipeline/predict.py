@@ -12,28 +12,32 @@ from components import storage
 from components.example_gen.contract import IMAGE_MAGIC
 from components.pusher.versions import newest_version
 from components.records import read_batches
+from pipeline.json_records import STANDARD_INPUT, columns_of, is_json, read_json
 from preprocessing.errors import UserError, tensorflow_reason
 from trainer.export import PREDICT, SERVING
 from trainer.task import CLASSES, LABEL, SCORE, SCORES, VALUE
 
 Prediction = dict[str, Any]
 
+_BATCH = 64  # few enough for images
+
 
 def predict_inputs(model: str, inputs: list[str]) -> list[Prediction]:
-    """Predictions for image files and for each record of TFRecord files, in the order given.
+    """Predictions for image files and for each record of TFRecord and JSON files, in the order given.
 
     Args:
         model: A version's folder, or a serving folder, whose newest version answers.
-        inputs: Files.
+        inputs: Files, or `-` for JSON on standard input.
 
     Returns:
         For each image or record: `input`, `record` (its number from 0; None for an image), and of a regression `value`,
         else `label`, `score`, and `scores` by class.
 
     Raises:
-        UserError: where a file or the model is missing, or a file is neither.
+        UserError: where a file or the model is missing, or a file is none of these.
     """
-    missing = [path for path in inputs if not storage.exists(path) or storage.is_folder(path)]
+    files = [path for path in inputs if path != STANDARD_INPUT]
+    missing = [path for path in files if not storage.exists(path) or storage.is_folder(path)]
     if missing:
         raise UserError("\n".join(f"{path}: there is no such file" for path in missing))
     signatures = _load(model).signatures
@@ -52,22 +56,37 @@ def _load(model: str) -> Any:
 
 
 def _predict_file(signatures: Any, path: str) -> Iterator[Prediction]:
-    with storage.open_binary(path) as file:
-        start = file.read(8)
     try:
-        if start.startswith(tuple(IMAGE_MAGIC.values())):
+        if is_json(path):
+            yield from _predict_json(signatures[PREDICT], path)
+        elif _is_image(path):
             yield from _predict_image(signatures[PREDICT], path)
         else:
-            for first, batch in read_batches(path, batch_size=64):
+            for first, batch in read_batches(path, _BATCH):
                 yield from _named(path, signatures[SERVING](examples=batch), first)
     except tf.errors.InvalidArgumentError as error:
         raise UserError(f"{path}: cannot be predicted on: {tensorflow_reason(error)}") from error
 
 
+def _predict_json(signature: Any, path: str) -> Iterator[Prediction]:
+    records = read_json(path)
+    columns = columns_of(path, records, signature.structured_input_signature[1])
+    for first in range(0, len(records), _BATCH):
+        batch = {name: values[first : first + _BATCH] for name, values in columns.items()}
+        yield from _named(path, signature(**batch), first)
+
+
+def _is_image(path: str) -> bool:
+    with storage.open_binary(path) as file:
+        return file.read(8).startswith(tuple(IMAGE_MAGIC.values()))
+
+
 def _predict_image(signature: Any, path: str) -> Iterator[Prediction]:
     columns = signature.structured_input_signature[1]
     if len(columns) != 1:
-        raise UserError(f"{path}: this model takes {', '.join(sorted(columns))}; give it TFRecords with these columns")
+        raise UserError(
+            f"{path}: this model takes {', '.join(sorted(columns))}; give it TFRecords or JSON with these columns"
+        )
     with storage.open_binary(path) as file:
         answer = signature(**{next(iter(columns)): tf.constant([file.read()])})
     yield from _named(path, answer, None)

@@ -9,16 +9,18 @@ from components import storage
 from components.hub_module.handle import check_digest, digest, look_for, mirrored
 from components.pin.find import find
 from components.pin.pins import ALL
+from components.vocabulary import read_vocabulary
 from pipeline.config import PipelineFile
 from pipeline.load import Source
 from pipeline.mistakes import Location, Mistake, PipelineFileError
+from preprocessing.config import vocabulary_files
 from preprocessing.errors import UserError
 from preprocessing.section import is_remote
 from trainer.config import Hub
 
 
 def preflight(file: PipelineFile, source: Source) -> None:
-    """Looks for the data files, schema and baseline, local hub modules and the serving folder.
+    """Looks for the data files, schema and baseline, vocabularies, local hub modules and the serving folder.
 
     What is remote is not asked for.
 
@@ -41,6 +43,9 @@ def _looks(file: PipelineFile) -> Iterator[tuple[Location, Callable[[], object]]
     baseline = file.data.baseline
     if baseline and not is_remote(baseline):
         yield ("data", "baseline"), partial(_look_for_baseline, baseline)
+    for name, vocabulary in vocabulary_files(file.features).items():
+        if not is_remote(vocabulary.file):
+            yield ("features", name, "vocabulary", "file"), partial(read_vocabulary, vocabulary)
     for name, hub in file.hubs.items():
         if not is_remote(mirrored(hub.handle)):
             yield ("hubs", name, "sha256" if hub.sha256 else "handle"), partial(_look_for_module, hub)

@@ -15,7 +15,7 @@ from components.pin.pins import Pins
 from components.pin.spans import to_date
 from components.report.contents import Artifacts
 from pipeline.config import PipelineFile
-from pipeline.display import Display, show_result
+from pipeline.display import Display, asked, show_result
 from pipeline.load import load
 from pipeline.output import into_log
 from pipeline.places import Places
@@ -54,7 +54,7 @@ def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
         (folder / "report").mkdir()
         (folder / "report" / "report.json").write_text(result.model_dump_json(indent=2))
         write_page(result, file.name, path, began)
-        show_result(console, result, path)
+        show_result(console, result, path, asked(file))
     return result, code
 
 
@@ -76,7 +76,7 @@ def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> 
     try:
         with Display(console) as display:
             display.started("pin")
-            pins = pin(file.data, file.hubs, file.serving.destination)
+            pins = pin(file.data, file.features, file.hubs, file.serving.destination)
             display.finished(Step(id="pin", seconds=round(time.monotonic() - begin, 3), cached=False))
             with _collecting_no_garbage():
                 # Imported here: TFX takes ten seconds, and mistakes are found without it.

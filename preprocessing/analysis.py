@@ -24,6 +24,8 @@ class Words(Section):
     """The most frequent ones alone, so many."""
     min_count: int | None = None
     """None that is rarer."""
+    file: str | None = None
+    """Instead of all that, the words in a file, one to a line."""
     oov_buckets: int = 0
     """Categories behind the vocabulary that share the other words, by their hash."""
 
@@ -50,7 +52,8 @@ class Analysis(Protocol):
     def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
         """The position of words, string [batch, values], among the most frequent ones, int64; -1 where unknown.
 
-        Of equally frequent words the last in order comes first, as in `tft.vocabulary`.
+        Of equally frequent words the last in order comes first, as in `tft.vocabulary`. Where they are those of a file,
+        the position is the number of the line, from 0.
         """
 
 
@@ -69,10 +72,20 @@ class InBeam:
 
     def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
         """As asked."""
+        if limits.file is not None:
+            return _look_up_in(limits.file, name, words, limits.oov_buckets)
         vocabulary = tft.vocabulary(
             words, top_k=limits.top_k, frequency_threshold=limits.min_count, vocab_filename=name
         )
         return tft.apply_vocabulary(words, vocabulary, default_value=-1, num_oov_buckets=limits.oov_buckets)
+
+
+def _look_up_in(file: str, name: str, words: tf.SparseTensor, oov_buckets: int) -> tf.SparseTensor:
+    """By a table that comes with the graph, and is known by the name of the question there."""
+    tft.annotate_asset(name, file.rpartition("/")[2])
+    with tf.init_scope():
+        path = tf.constant(file)  # beside vocabularies that it computes, TF Transform takes no path but a tensor
+    return tft.apply_vocabulary(words, path, default_value=-1, num_oov_buckets=oov_buckets)
 
 
 def _finite(statistic: tf.Tensor) -> tf.Tensor:
@@ -124,8 +137,9 @@ class Asking:
         return tf.zeros([buckets - 1])
 
     def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
-        """Zeros."""
-        self._ask(name, WordsOf(limits), words.values)
+        """Zeros. What is in a file is not asked for."""
+        if limits.file is None:
+            self._ask(name, WordsOf(limits), words.values)
         return tf.sparse.map_values(lambda texts: tf.zeros_like(texts, tf.int64), words)
 
     def _ask(self, name: str, question: Question, values: tf.Tensor | tf.SparseTensor) -> None:
@@ -140,7 +154,7 @@ class Answers(Section):
     """Mean, standard deviation, least and greatest by position."""
     quantiles: dict[str, tuple[float, ...]]
     vocabularies: dict[str, str]
-    """The file that holds each, a word to a line."""
+    """The file that holds each, a word to a line, computed or given."""
 
 
 class Known:
@@ -160,6 +174,4 @@ class Known:
 
     def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
         """By a table that comes with the graph."""
-        file = self._answers.vocabularies[name]
-        tft.annotate_asset(name, file.rpartition("/")[2])
-        return tft.apply_vocabulary(words, file, default_value=-1, num_oov_buckets=limits.oov_buckets)
+        return _look_up_in(self._answers.vocabularies[name], name, words, limits.oov_buckets)

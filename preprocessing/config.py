@@ -1,13 +1,14 @@
 """The types of `features` and `label` in the pipeline file. To add a kind, write its module and add it to the union."""
 
 import re
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import InitErrorDetails
 
 from preprocessing.kinds.bucketized import BucketizedFeature
-from preprocessing.kinds.categorical import CategoricalFeature
+from preprocessing.kinds.categorical import CategoricalFeature, VocabularyFile
 from preprocessing.kinds.crossed import CrossedFeature
 from preprocessing.kinds.image import ImageFeature
 from preprocessing.kinds.kind import Categories
@@ -76,6 +77,15 @@ def image_columns(features: dict[str, Feature]) -> list[str]:
     return input_columns(features, images(features))
 
 
+def vocabulary_files(features: dict[str, Feature]) -> dict[str, VocabularyFile]:
+    """The vocabularies that are files, by the feature that has them."""
+    return {
+        name: feature.vocabulary
+        for name, feature in features.items()
+        if isinstance(feature, CategoricalFeature) and isinstance(feature.vocabulary, VocabularyFile)
+    }
+
+
 def _made_of_what_there_is(features: dict[str, Feature]) -> dict[str, Feature]:
     faults = [fault for name in features if (fault := _fault(name, features))]
     if faults:
@@ -124,8 +134,25 @@ def _told_apart(features: dict[str, Feature]) -> dict[str, Feature]:
     return features
 
 
+def _with_all_mistakes(values: Any, read: ValidatorFunctionWrapHandler) -> dict[str, Feature]:
+    """The features. Where some are wrong in themselves, what is wrong among the others is said with it."""
+    try:
+        return read(values)
+    except ValidationError as error:
+        title, mistakes = error.title, error.errors()
+    wrong = {str(mistake["loc"][0]) for mistake in mistakes if mistake["loc"]}
+    if wrong and isinstance(values, Mapping) and (others := {k: v for k, v in values.items() if str(k) not in wrong}):
+        try:
+            read(others)
+        except ValidationError as error:
+            mistakes += error.errors()
+    details = [InitErrorDetails(type=m["type"], loc=m["loc"], input=m["input"], ctx=m.get("ctx", {})) for m in mistakes]
+    raise ValidationError.from_exception_data(title, details)
+
+
 Features = Annotated[
     dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Feature],
     AfterValidator(_made_of_what_there_is),
     AfterValidator(_told_apart),
+    WrapValidator(_with_all_mistakes),
 ]

@@ -71,6 +71,7 @@ def _test_split(input_dict: dict) -> TestSplit:
         undecodable=rows.undecodable("test"),
         recipe=rows.recipe_of("test"),
         largest=max(shard.largest for shard in manifest.of("test")),
+        has_images=bool(manifest.images),
     )
 
 

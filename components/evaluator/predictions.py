@@ -29,7 +29,7 @@ CANDIDATE, SERVING = "hubline.candidate", "hubline.serving"
 """The names of the two models, and of the columns with what they say: scores by class, or a regression's number."""
 
 _BATCH_BYTES = 32 << 20
-_MOST_ROWS, _MOST_RECORDS = 1024, 64
+_MOST, _MOST_IMAGES = 1024, 64
 """Bounds of a batch. Decoded images take many times the bytes of a record, so there are fewer of those in one."""
 
 _START_AFRESH = "Take the version away, or give the pipeline another serving folder, to start afresh"
@@ -92,6 +92,8 @@ class TestSplit:
     """Which vectors the rows hold, if any."""
     largest: int
     """Bytes of the largest record."""
+    has_images: bool
+    """Whether the records hold images; the rows hold none."""
 
     __test__ = False  # no test, whatever pytest makes of its name
 
@@ -174,7 +176,7 @@ class _Classes(_Reader):
 
     def _names(self, split: TestSplit) -> list[str]:
         """The class names that the records of a split have, sorted."""
-        rows = read_records(split.rows).batch(_MOST_ROWS)
+        rows = read_records(split.rows).batch(_MOST)
         names = rows.map(lambda batch: self.label.names(self.read(batch)), num_parallel_calls=tf.data.AUTOTUNE)
         return sorted(name.decode() for name in names.unbatch().unique().as_numpy_iterator())
 
@@ -246,7 +248,7 @@ def _check_finite(model: ServedModel, said: tf.Tensor, numbers: tf.Tensor) -> No
 
 def _batches(split: TestSplit, rows_only: bool) -> tf.data.Dataset:
     """Batches of numbers and rows, beside the records that the rows are made from, or beside nothing."""
-    most = _MOST_ROWS if rows_only else _MOST_RECORDS
+    most = _MOST_IMAGES if split.has_images and not rows_only else _MOST
     size = max(1, min(most, _BATCH_BYTES // max(split.largest, 1)))
     beside = tf.data.Dataset.from_tensors("").repeat() if rows_only else _records(split)
     return tf.data.Dataset.zip((split.numbered(), beside)).batch(size).prefetch(tf.data.AUTOTUNE)

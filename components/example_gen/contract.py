@@ -1,5 +1,6 @@
 """What every record must hold, and which record does not."""
 
+import difflib
 import math
 from typing import Literal
 
@@ -151,7 +152,9 @@ def _count_fault(columns: dict, name: str, what: str) -> str | None:
         return None
     if values:
         return f"its {what} '{name}' has {len(values)} values; it must have one"
-    return f"it has no {what} '{name}'; its columns are: {', '.join(sorted(columns)) or 'none'}"
+    close = difflib.get_close_matches(name, columns, n=1, cutoff=0.7)
+    meant = f"; did you mean '{close[0]}'? Its" if close else "; its"
+    return f"it has no {what} '{name}'{meant} columns are: {', '.join(sorted(columns)) or 'none'}"
 
 
 def _image_fault(columns: dict, name: str) -> str | None:
@@ -172,7 +175,8 @@ def _number_fault(columns: dict, name: str, dtype: str | None, positive: bool) -
         return f"{fault}; the label is made from it"
     (value,) = _values(columns, name)
     if isinstance(value, bytes):
-        return f"its column '{name}', which the label is made from, is {value!r}; it must be a number"
+        right = "it must be a number; texts are for kind: class"
+        return f"its column '{name}', which the label is made from, is {value!r}; {right}"
     if dtype is not None and _number_type(columns[name]) != dtype:
         return f"its column '{name}' is {value!r}, of another type than those before it"
     if not math.isfinite(value):
@@ -188,7 +192,8 @@ def _label_fault(columns: dict, name: str, classes: tuple[str, ...] | None, kind
         return fault
     (value,) = _values(columns, name)
     if isinstance(value, float):
-        return f"its label '{name}' is the float {value:g}; a class is an integer or a string"
+        right = "a class is an integer or a string, and kind: regression a number"
+        return f"its label '{name}' is the float {value:g}; {right}"
     if kind is not None and isinstance(value, bytes) != (kind.label == "string"):
         return f"its label '{name}' is {value!r}, of another type than the labels before it"
     if isinstance(value, bytes) and not _is_name(value):

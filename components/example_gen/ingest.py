@@ -76,7 +76,7 @@ class Ingested(Section):
     """For each split, in a file named like it, unless `as_it_is`."""
     as_it_is: Literal["", "GZIP"] | None = None
     """The compression of the data file where that itself is the one part; None where files were written."""
-    kind: Kind | None
+    kind: Kind | None = None
     """What its records are; None where it has none that is sound."""
     set_aside: int = 0
     """Records that were set aside."""

@@ -6,9 +6,10 @@ from itertools import groupby
 
 from components.config import Data, Drift, Evaluation
 from components.example_validator.found import Finding
-from components.statistics import ColumnStatistics, present, records, top_values
+from components.statistics import ColumnStatistics, present, records, top_values, type_of
 from components.statistics_gen.columns import NonFinite
-from preprocessing.config import Features, Label, image_columns, input_columns
+from preprocessing.config import Features, Label, image_columns, refers_to_feature
+from preprocessing.kinds.kind import ColumnType
 from preprocessing.section import Section
 
 Statistics = Mapping[str, Mapping[str, ColumnStatistics]]
@@ -18,12 +19,35 @@ _SHOWN_FILES = 3
 _SHOWN_COLUMNS = 30
 _SHOWN_LENGTH = 60
 
+_TYPES: dict[str, ColumnType] = {"int": "int", "float": "float", "string": "bytes", "bytes": "bytes"}
+"""The types of columns by what TFDV calls them."""
+
+_WORDS: dict[ColumnType, str] = {"int": "whole numbers", "float": "floats", "bytes": "texts"}
+
+_FIT: dict[ColumnType, str] = {
+    "int": "whole numbers are for kind: numeric, bucketized, categorical or timestamp",
+    "float": "floats are for kind: numeric or bucketized, and what is bucketized can be crossed",
+    "bytes": "texts are for kind: categorical, text or timestamp",
+}
+"""What would be right for each of them."""
+
+
+class Use(Section):
+    """Something that is made from a column."""
+
+    key: str
+    """Where it stands in the pipeline file, such as `features.age`."""
+    kind: str
+    column: str
+    types: tuple[ColumnType, ...]
+    """What the values may be."""
+
 
 class Checks(Section):
     """What the pipeline file asks of the columns."""
 
-    read: tuple[str, ...]
-    """The columns that features and label are made from."""
+    uses: tuple[Use, ...]
+    """What features and label are made from."""
     images: tuple[str, ...]
     """Those of them that hold encoded images."""
     sliced: tuple[str, ...]
@@ -35,11 +59,20 @@ class Checks(Section):
     def of(cls, features: Features, label: Label, evaluation: Evaluation, data: Data) -> "Checks":
         """What the sections of a pipeline file ask."""
         return cls(
-            read=tuple(dict.fromkeys([*input_columns(features), *label.columns])),
+            uses=(*_uses(features), *_uses_of_label(label)),
             images=tuple(sorted(image_columns(features))),
             sliced=tuple(evaluation.sliced_by),
             drift=(data.drift or Drift()) if data.baseline else None,
         )
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The columns that features and label are made from, each once."""
+        return tuple(dict.fromkeys(use.column for use in self.uses))
+
+    def uses_of(self, column: str) -> list[Use]:
+        """What is made from a column."""
+        return [use for use in self.uses if use.column == column]
 
     @property
     def limits(self) -> dict[str, float]:
@@ -48,6 +81,20 @@ class Checks(Section):
             return {}
         read = {column: self.drift.max_distance for column in self.read if column not in self.images}
         return read | self.drift.columns
+
+
+def _uses(features: Features) -> Iterator[Use]:
+    """The raw columns of each feature; what other features it is made from stands for itself."""
+    for name, feature in features.items():
+        for column, types in feature.accepts(name).items():
+            if column == name or not refers_to_feature(column, features):
+                yield Use(key=f"features.{name}", kind=feature.kind, column=column, types=types)
+
+
+def _uses_of_label(label: Label) -> Iterator[Use]:
+    """Of any type: ingestion has held each record to what the label takes."""
+    for column in label.columns:
+        yield Use(key="label", kind=label.kind, column=column, types=("int", "float", "bytes"))
 
 
 def check(checks: Checks, statistics: Statistics, non_finite: Sequence[NonFinite]) -> Iterator[Finding]:
@@ -62,7 +109,9 @@ def check(checks: Checks, statistics: Statistics, non_finite: Sequence[NonFinite
     yield from _not_there(checks, known)
     for column in checks.read:
         if column in known:
-            yield from _of_training(column, statistics["train"])
+            uses = checks.uses_of(column)
+            yield from _of_training(column, uses, statistics["train"])
+            yield from _of_types(column, uses, statistics)
             yield from _of_non_finite(column, non_finite)
 
 
@@ -71,7 +120,8 @@ def _not_there(checks: Checks, known: Sequence[str]) -> Iterator[Finding]:
     named = {"evaluation.slices names it": checks.sliced, "data.drift.columns names it": compared}
     for column in checks.read:
         if column not in known:
-            yield Finding(column=column, what=f"features or label read it, and {_absent(column, known)}", stops=True)
+            what = f"needed for {_keys(checks.uses_of(column))}, and {_absent(column, known)}"
+            yield Finding(column=column, what=what, stops=True)
     legible = [column for column in known if column not in checks.images]
     for by, columns in named.items():
         for column in columns:
@@ -88,23 +138,73 @@ def _absent(column: str, known: Sequence[str]) -> str:
     return f"the data has no such column{meant} columns are: {', '.join(known[:_SHOWN_COLUMNS])}{more}"
 
 
-def _of_training(column: str, train: Mapping[str, ColumnStatistics]) -> Iterator[Finding]:
+def _of_training(column: str, uses: Sequence[Use], train: Mapping[str, ColumnStatistics]) -> Iterator[Finding]:
     found = train.get(column)
-    if found is None or not present(found):
-        missing = f"none of the {records(found):,} records has a value in it" if found else "no record has it"
-        yield Finding(split="train", column=column, what=missing, stops=True)
-    elif (constant := _constant(found)) is not None:
-        what = f"every value is {constant}, in {present(found):,} of {records(found):,} records"
-        yield Finding(split="train", column=column, what=what, stops=False)
+    if found is None:
+        yield Finding(split="train", column=column, what=f"needed for {_keys(uses)}, and no record has it", stops=True)
+        return
+    if not _has_values(found):
+        what = f"none of the {records(found):,} records has a value in it"
+    elif constant := _constant(found):
+        value, count = constant
+        what = f"every value is {value}, in {count:,} of {records(found):,} records"
+    else:
+        return
+    what = f"{what}; it tells nothing, and {_keys(uses)} may be left out"
+    yield Finding(split="train", column=column, what=what, stops=False)
 
 
-def _constant(column: ColumnStatistics) -> str | None:
-    """The one value that a column has; None where it has several, or they are not counted, as those of images."""
+def _has_values(column: ColumnStatistics) -> bool:
+    """Whether a record has a value; an empty string is none."""
+    return present(column) > 0 and not (_is_counted(column) and top_values(column, 2, 1) == [("", present(column))])
+
+
+def _constant(column: ColumnStatistics) -> tuple[str, int] | None:
+    """The one value of a column that has some, and how many records have it; empty strings are missing.
+
+    None where it has several, or they are not counted, as those of images.
+    """
     if column.WhichOneof("stats") == "num_stats" and column.num_stats.min == column.num_stats.max:
-        return f"{column.num_stats.min:g}"
-    if column.WhichOneof("stats") == "string_stats" and column.string_stats.unique == 1:
-        return next((repr(value) for value, _ in top_values(column, 1, _SHOWN_LENGTH)), "the same")
+        return f"{column.num_stats.min:g}", present(column)
+    if _is_counted(column):
+        top = top_values(column, 2, _SHOWN_LENGTH)
+        words = [(repr(word), min(int(count), present(column))) for word, count in top if word]
+        if len(top) == column.string_stats.unique and len(words) == 1:
+            return words[0]
     return None
+
+
+def _is_counted(column: ColumnStatistics) -> bool:
+    return column.WhichOneof("stats") == "string_stats" and column.string_stats.unique > 0
+
+
+def _of_types(column: str, uses: Sequence[Use], statistics: Statistics) -> Iterator[Finding]:
+    """The uses for which the values are of the wrong type, which is the same in all splits."""
+    splits = [(split, columns[column]) for split, columns in statistics.items() if column in columns]
+    split, found = next((each for each in splits if _has_values(each[1])), splits[0])
+    found_type = _TYPES.get(type_of(found))
+    for use in uses:
+        if found_type is None or found_type in use.types:
+            continue
+        if _has_values(found):
+            takes = " or ".join(_WORDS[each] for each in use.types)
+            holds = f"the column holds {_WORDS[found_type]}{_such_as(found)}; {_FIT[found_type]}"
+            what = f"{use.key} is {use.kind}, which takes {takes}, and {holds}"
+        else:
+            what = f"{use.key} is {use.kind}, and without any value the column is taken for one of {_WORDS[found_type]}"
+            what += f"; leave {use.key} out"
+        yield Finding(split=split, column=column, what=what, stops=True)
+
+
+def _such_as(column: ColumnStatistics) -> str:
+    """For example `, such as 'thirty'`; nothing where values are not counted."""
+    if column.WhichOneof("stats") == "num_stats":
+        return f", such as {column.num_stats.max:g}"
+    return next((f", such as {word!r}" for word, _ in top_values(column, 2, _SHOWN_LENGTH) if word), "")
+
+
+def _keys(uses: Sequence[Use]) -> str:
+    return " and ".join(dict.fromkeys(use.key for use in uses))
 
 
 def _of_non_finite(column: str, non_finite: Iterable[NonFinite]) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Which files with which fingerprints, which modules, and which version serves now."""
+"""Which files with which fingerprints, which modules and vocabularies, and which version serves now."""
 
 from components import storage
 from components.config import Data
@@ -7,20 +7,23 @@ from components.hub_module.handle import fingerprint
 from components.pin.find import find
 from components.pin.pins import Files, PinnedFile, Pins, ServedVersion
 from components.pusher.versions import newest_version
+from components.vocabulary import read_vocabulary
+from preprocessing.config import Features, vocabulary_files
 from preprocessing.errors import UserError
 from trainer.config import Hubs
 
 
-def pin(data: Data, hubs: Hubs, destination: str) -> Pins:
-    """Looks at the data, the hub modules and the serving folder as they are now.
+def pin(data: Data, features: Features, hubs: Hubs, destination: str) -> Pins:
+    """Looks at the data, the vocabularies, the hub modules and the serving folder as they are now.
 
     Raises:
-        UserError: where no file matches, or a module is not there.
+        UserError: where no file matches, a module is not there, or vocabularies have faults.
     """
     return Pins(
         files=pin_files(data),
         data_schema=file_digest(data.data_schema) if data.data_schema else None,
         baseline=file_digest(data.baseline) if data.baseline else None,
+        vocabularies=pin_vocabularies(features),
         modules={name: fingerprint(hub.handle) for name, hub in hubs.items()},
         serving=pin_serving(destination),
     )
@@ -47,6 +50,23 @@ def pin_files(data: Data) -> Files:
 def _pin_file(path: str, span: int | None) -> PinnedFile:
     stat = storage.stat(path)
     return PinnedFile(path=path, size=stat.size, modified=stat.modified, span=span)
+
+
+def pin_vocabularies(features: Features) -> dict[str, str]:
+    """The SHA-256 of each vocabulary that is a file, by the feature that has it.
+
+    Raises:
+        UserError: with all that is wrong with them.
+    """
+    found, faults = {}, []
+    for name, file in vocabulary_files(features).items():
+        try:
+            _, found[name] = read_vocabulary(file)
+        except UserError as error:
+            faults.append(f"features.{name}.vocabulary: {error}")
+    if faults:
+        raise UserError("\n".join(faults))
+    return found
 
 
 def pin_serving(destination: str) -> ServedVersion | None:

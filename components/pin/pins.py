@@ -46,6 +46,8 @@ class Pins(Section):
     """The SHA-256 of the curated schema, if there is one."""
     baseline: str | None
     """The SHA-256 of the statistics that the data is compared with, if there are any."""
+    vocabularies: dict[str, str]
+    """The SHA-256 of each vocabulary that is a file, by the feature that has it."""
     modules: dict[str, str]
     """A fingerprint of each hub module, by name."""
     serving: ServedVersion | None

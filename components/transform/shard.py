@@ -18,6 +18,8 @@ from preprocessing.transform import TransformConfig, everything
 from trainer.inputs import read_file
 
 _FILE = "accumulators.pickle"
+_NO_WORD = b"49d0cd50-04bb-48c0-bc6f-5b575dce351a"
+"""What TF Transform writes into a vocabulary without words: TensorFlow makes no table of an empty file."""
 _BATCH = 1024  # records to a batch: few enough that images of some hundred kilobytes fit
 
 
@@ -103,7 +105,7 @@ def answers(shards: Sequence[Shard], folder: str) -> Answers:
             found.quantiles[name] = accumulator.answer(question.buckets)
         elif isinstance(question, WordsOf) and isinstance(accumulator, Counts):
             found.vocabularies[name] = f"{folder}/{name}"
-            words = accumulator.answer(question.limits)
+            words = accumulator.answer(question.limits) or [_NO_WORD]
             storage.write_bytes(f"{folder}/{name}", b"".join(b"%b\n" % word for word in words))
     return found
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.init.kinds import Settings, shown
+from components.config import METRICS
+from pipeline.init.kinds import SKEWED, Settings, shown
 from pipeline.init.seen import Column
 from preprocessing.errors import UserError
 
@@ -48,7 +49,7 @@ def label_column(columns: Sequence[Column], name: str | None) -> Column:
 
 
 def suggest_label(column: Column, is_whole: bool) -> Label:
-    """A kind for the label: `binary` for 0 and 1, `class` for texts and few whole numbers.
+    """A kind for the label: `binary` for 0 and 1, `class` for texts and few whole numbers, else `regression`.
 
     Args:
         column: What was seen of it.
@@ -99,11 +100,16 @@ def _classes(column: Column, settings: Settings, comment: str) -> Label:
 
 
 def _number(column: Column) -> Label:
-    """A quantity, as the question whether it is above its mean."""
-    assert column.numbers is not None
-    threshold = float(f"{column.numbers.mean:.4g}")
+    """A quantity, learned by its logarithm where that brings its greatest values nearer to the others."""
+    numbers = column.numbers
+    assert numbers is not None
+    is_skewed = numbers.minimum > 0 and numbers.skewness > SKEWED
     return Label(
-        {"from": column.name, "kind": "binary", "threshold": threshold, "classes": ["low", "high"]},
-        "a quantity: whether it is above the threshold, here its mean",
-        baseline=None,
+        {"from": column.name, "kind": "regression", "normalize": "log" if is_skewed else "z_score"},
+        "a quantity, learned by its logarithm since most values are far below the greatest; all must be above 0"
+        if is_skewed
+        else "a quantity, learned in standard deviations from its mean",
+        baseline=f"always saying the mean, {numbers.mean:.4g}, is off by an rmse of {numbers.deviation:.4g}",
+        metrics=METRICS["regression"],
+        thresholds={"rmse": {"no_worse_than_serving_by": float(f"{0.01 * numbers.deviation:.2g}")}},
     )

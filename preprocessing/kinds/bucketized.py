@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from preprocessing.kinds.kind import Categories, Read
+from preprocessing.kinds.kind import Categories, ColumnType, Read
 from preprocessing.lazy import tf, tft
 
 
 class BucketizedFeature(Categories):
     """Numbers as categories: bucket k holds what is at least boundary k - 1 and below boundary k."""
+
+    takes: ClassVar[tuple[ColumnType, ...]] = ("int", "float")
 
     kind: Literal["bucketized"]
     boundaries: tuple[float, ...] | None = Field(default=None, min_length=1, examples=[[18, 35, 65]])

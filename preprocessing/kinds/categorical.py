@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from preprocessing.kinds.kind import Categories, Read
+from preprocessing.kinds.kind import Categories, ColumnType, Read
 from preprocessing.lazy import tf, tft
 from preprocessing.section import FilePath, Section
 
@@ -34,6 +34,8 @@ class Computed(Section):
 
 class CategoricalFeature(Categories):
     """Words or whole numbers, any number of them in a record. Give `vocabulary`, `hash_buckets` or `identity`."""
+
+    takes: ClassVar[tuple[ColumnType, ...]] = ("int", "bytes")
 
     kind: Literal["categorical"]
     vocabulary: Literal["computed"] | Computed | VocabularyFile | tuple[str, ...] | None = Field(
@@ -90,6 +92,11 @@ class CategoricalFeature(Categories):
         """The column, and the one with the weights."""
         return (self.column or name, *([self.weights] if self.weights else []))
 
+    def accepts(self, name: str) -> dict[str, tuple[ColumnType, ...]]:
+        """Words or whole numbers, and numbers that they weigh."""
+        weights: dict[str, tuple[ColumnType, ...]] = {self.weights: ("int", "float")} if self.weights else {}
+        return super().accepts(name) | weights
+
     def ids(self, name: str, read: Read) -> tf.SparseTensor:
         """The position of each word in the vocabulary, or its hash; what is not known is left out."""
         ids = self._all_ids(name, read)
@@ -129,12 +136,16 @@ class CategoricalFeature(Categories):
         if self.vocabulary == "computed" or isinstance(self.vocabulary, Computed):
             limits = self.vocabulary if isinstance(self.vocabulary, Computed) else Computed()
             return computed_ids(words, name, limits, read, self.oov_buckets)
+        if isinstance(self.vocabulary, VocabularyFile):
+            return _ids_by_file(words, name, self.vocabulary.file, read, self.oov_buckets)
         return tf.sparse.map_values(self._look_up, words)
 
     def _identity(self, values: tf.Tensor) -> tf.Tensor:
-        numbers = tf.strings.to_number(values, tf.int64) if values.dtype == tf.string else tf.cast(values, tf.int64)
-        known = (numbers >= 0) & (numbers < self.identity)
-        return tf.where(known, numbers, -1 if self.default is None else int(self.default))
+        if values.dtype == tf.string:  # digits, such as 07; other texts are no category
+            digits = tf.strings.regex_full_match(values, r"[0-9]{1,18}")
+            values = tf.strings.to_number(tf.where(digits, values, "-1"), tf.int64)
+        known = (values >= 0) & (values < self.identity)
+        return tf.where(known, values, -1 if self.default is None else int(self.default))
 
     def _look_up(self, words: tf.Tensor) -> tf.Tensor:
         if self.oov_buckets:
@@ -143,16 +154,13 @@ class CategoricalFeature(Categories):
         default = -1 if self.default is None else listed.index(str(self.default))
         return tf.lookup.StaticHashTable(self._table(), default).lookup(words)
 
-    def _table(self) -> tf.lookup.KeyValueTensorInitializer | tf.lookup.TextFileInitializer:
-        if isinstance(self.vocabulary, VocabularyFile):
-            line, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
-            return tf.lookup.TextFileInitializer(self.vocabulary.file, tf.string, line, tf.int64, number)
+    def _table(self) -> tf.lookup.KeyValueTensorInitializer:
         words = list(self.vocabulary) if isinstance(self.vocabulary, tuple) else []
         return tf.lookup.KeyValueTensorInitializer(tf.constant(words, tf.string), tf.range(len(words), dtype=tf.int64))
 
 
 def vocabulary_name(feature: str) -> str:
-    """The name of the file in the transform graph's assets that holds a feature's computed vocabulary."""
+    """The name of the file in the transform graph's assets that holds a feature's vocabulary, computed or given."""
     return f"feature_{feature}"
 
 
@@ -164,6 +172,13 @@ def computed_ids(
 
     wanted = Words(top_k=limits.top_k, min_count=limits.min_count, oov_buckets=oov_buckets)
     return read.analysis.look_up(vocabulary_name(name), words, wanted)
+
+
+def _ids_by_file(words: tf.SparseTensor, name: str, file: str, read: Read, oov_buckets: int) -> tf.SparseTensor:
+    """The number of the line that each word stands in; -1 where it stands in none."""
+    from preprocessing.analysis import Words
+
+    return read.analysis.look_up(vocabulary_name(name), words, Words(file=file, oov_buckets=oov_buckets))
 
 
 def as_words(values: tf.Tensor) -> tf.Tensor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from preprocessing.errors import DataError
-from preprocessing.kinds.kind import Categories, Read
+from preprocessing.kinds.kind import Categories, ColumnType, Read
 from preprocessing.lazy import tf, tft
 
 
@@ -16,6 +16,8 @@ class CrossedFeature(Categories):
 
     The hash is the one of `tf.feature_column.crossed_column`.
     """
+
+    takes: ClassVar[tuple[ColumnType, ...]] = ("int", "bytes")
 
     kind: Literal["crossed"]
     column: None = Field(default=None, alias="from", exclude=True)

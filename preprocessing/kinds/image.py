@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from preprocessing.kinds.kind import Kind, Read, Values
+from preprocessing.kinds.kind import ColumnType, Kind, Read, Values
 from preprocessing.lazy import tf
 
 
 class ImageFeature(Kind):
     """An image kept encoded (JPEG, PNG, GIF or BMP) in one bytes column, decoded only where the model needs pixels."""
+
+    takes: ClassVar[tuple[ColumnType, ...]] = ("bytes",)
 
     kind: Literal["image"]
     size: tuple[Annotated[int, Field(ge=1, le=8192)], Annotated[int, Field(ge=1, le=8192)]] = Field(

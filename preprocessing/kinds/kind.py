@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -18,6 +18,10 @@ Values: TypeAlias = "tf.Tensor | tf.SparseTensor"
 Layer: TypeAlias = "Callable[[Mapping[str, Values]], tf.Tensor]"
 Columns: TypeAlias = "Callable[[str], tf.SparseTensor]"
 """By name, the values of a raw column or the categories of a feature, [batch, values]; what is missing is not there."""
+
+
+ColumnType: TypeAlias = Literal["int", "float", "bytes"]
+"""What the values of a raw column are: int64, float32, or bytes, as texts and images are."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,9 @@ class Read:
 class Kind(Section):
     """A kind of feature. What it does not say otherwise holds for every kind."""
 
+    takes: ClassVar[tuple[ColumnType, ...]] = ("int", "float", "bytes")
+    """What the values of the columns that it is made from may be."""
+
     kind: str
     column: str | None = Field(default=None, alias="from", min_length=1)
     """The column that it is made from; the feature's own name where this is absent."""
@@ -42,6 +49,10 @@ class Kind(Section):
     def reads(self, name: str) -> tuple[str, ...]:
         """What the feature `name` is made from: columns, or other features."""
         return (self.column or name,)
+
+    def accepts(self, name: str) -> dict[str, tuple[ColumnType, ...]]:
+        """By what `reads` names, what the values may be where it is a raw column."""
+        return dict.fromkeys(self.reads(name), self.takes)
 
     @property
     def is_derived(self) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from preprocessing.kinds.kind import Kind, Layer, Read, Values
+from preprocessing.kinds.kind import ColumnType, Kind, Layer, Read, Values
 from preprocessing.lazy import tf, tft
 from preprocessing.section import Section
 
@@ -25,6 +25,8 @@ class Scale(Section):
 
 class NumericFeature(Kind):
     """Numbers, whole or not."""
+
+    takes: ClassVar[tuple[ColumnType, ...]] = ("int", "float")
 
     kind: Literal["numeric"]
     normalize: Literal["z_score", "min_max", "log1p", "none"] | Scale = "none"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from preprocessing.kinds.categorical import Computed, computed_ids, vocabulary_name
-from preprocessing.kinds.kind import Categories, Encode, Read, Values
+from preprocessing.kinds.kind import Categories, ColumnType, Encode, Read, Values
 from preprocessing.lazy import tf, tft
 from preprocessing.section import Section
 
@@ -40,6 +40,8 @@ class Bag(Section):
 
 class TextFeature(Categories):
     """A text in UTF-8."""
+
+    takes: ClassVar[tuple[ColumnType, ...]] = ("bytes",)
 
     kind: Literal["text"]
     bag: Bag | None = None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
-from preprocessing.kinds.kind import Categories, Embedding, Layer, Read
+from preprocessing.kinds.kind import Categories, ColumnType, Embedding, Layer, Read
 from preprocessing.lazy import tf, tft
 
 _PER_SECOND = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000}
@@ -15,6 +15,8 @@ _DAY = 86_400
 
 class TimestampFeature(Categories):
     """A part of a point in time, in UTC."""
+
+    takes: ClassVar[tuple[ColumnType, ...]] = ("int", "bytes")
 
     kind: Literal["timestamp"]
     part: Literal["minute", "hour", "weekday", "day", "month"]

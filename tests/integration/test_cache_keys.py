@@ -27,7 +27,7 @@ def project(tmp_path: Path) -> Path:
 
 def graph(path: Path) -> Pipeline:
     file, _ = load(path)
-    return build(file, pin(file.data, file.hubs, file.serving.destination), Places(path.parent / "root"))
+    return build(file, pin(file.data, file.features, file.hubs, file.serving.destination), Places(path.parent / "root"))
 
 
 def keys(pipeline: Pipeline) -> dict[str, object]:
@@ -145,6 +145,17 @@ def test_a_changed_module_under_the_same_path_runs_all_that_uses_it(project: Pat
     assert run_again(before, graph(project)) == behind("HubModule.mean")
 
 
+def test_a_changed_vocabulary_under_the_same_path_runs_all_that_uses_it(project: Path) -> None:
+    vocabulary = project.parent / "words.txt"
+    vocabulary.write_text("red\ngreen\n")
+    replace("size: [8, 8]}", "size: [8, 8]}\n  colour: {kind: categorical, vocabulary: {file: words.txt}}")(project)
+    before = graph(project)
+    vocabulary.touch()
+    assert run_again(before, graph(project)) == set(), "its content counts"
+    vocabulary.write_text("green\nred\n")
+    assert run_again(before, graph(project)) == behind("Transform")
+
+
 def test_a_changed_schema_under_the_same_path_runs_all_that_uses_it(project: Path) -> None:
     (project.parent / "schema.pbtxt").write_text('feature {name: "label" type: INT}')
     replace("examples: data", "examples: data\n  schema: schema.pbtxt")(project)
@@ -199,6 +210,7 @@ def test_a_new_serving_version_is_compared_with(project: Path) -> None:
         ("components/example_validator/found.py", behind("ExampleValidator")),
         ("components/parsing_schema/executor.py", behind("ParsingSchema")),
         ("components/statistics.py", behind("ExampleValidator")),
+        ("components/vocabulary.py", behind("Transform")),
         ("components/pin/find.py", set()),
         ("components/pin/pins.py", behind("ExampleGen")),
         ("components/evaluator/decision.py", behind("Evaluator")),

@@ -1,35 +1,44 @@
 """Our components' executors, one at a time, on real artifacts and real Beam."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_data_validation as tfdv
+import tensorflow_transform as tft
+from google.protobuf import text_format
+from pydantic import TypeAdapter
 from tfx.components.statistics_gen.executor import Executor as StatisticsGen
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.proto import example_gen_pb2
-from tfx.types import standard_artifacts
+from tfx.types import Channel, standard_artifacts
 
 from components.artifacts import split_files
-from components.config import BadRecords, Data, HashSplit, PatternSplit
+from components.config import SPLITS, BadRecords, Data, HashSplit, PatternSplit
 from components.digest import file_digest, tree_digest
 from components.example_gen import executor as example_gen_executor
 from components.example_gen.contract import Contract
 from components.example_gen.executor import Executor as ExampleGen
 from components.example_gen.manifest import Manifest
 from components.hub_module.executor import Executor as HubModule
-from components.pin.pin import pin_files
+from components.pin.pin import pin_files, pin_vocabularies
 from components.pusher.executor import DESTINATION, PUSHED
 from components.pusher.executor import Executor as Pusher
 from components.quarantine import FILE as QUARANTINE_LIST
 from components.quarantine import read_set_aside
-from preprocessing.config import Features, ImageFeature
+from components.statistics_gen.executor import Executor as OurStatisticsGen
+from components.transform.component import Transform
+from preprocessing.config import ClassLabel, Features, ImageFeature
 from preprocessing.errors import DataError, UserError
 from preprocessing.section import dump_sections
-from tests import make
+from tests import make, make_job
+from tests import make_statistics as steps
 from trainer.config import Hub
 from trainer.inputs import read_records
+from trainer.model import keras_inputs
 
 BEAM = ["--direct_running_mode=in_memory", "--direct_num_workers=1", "--sdk_container_image=none"]
 SEVERAL_WORKERS = ["--direct_running_mode=multi_processing", "--direct_num_workers=2", "--sdk_container_image=none"]
@@ -73,6 +82,120 @@ def ingest(
         },
     )
     return examples
+
+
+def analysed(folder: Path, features: Features, columns: Mapping[str, Sequence], **types: str):
+    """The transform graph that the step Transform makes of records with some columns."""
+    records = steps.rows(40, label=[0, 1] * 20, **columns)
+    examples = steps.examples(folder, {split: [records] for split in SPLITS})
+    schema = artifact(standard_artifacts.Schema, folder / "schema")
+    Path(schema.uri, "schema.pbtxt").write_text(text_format.MessageToString(make_job.schema(label="INT", **types)))
+    label = ClassLabel.model_validate({"kind": "class", "from": "label"})
+    channels = (Channel(type=kind) for kind in (standard_artifacts.Examples, standard_artifacts.Schema))
+    step = Transform(*channels, features, label, pin_vocabularies(features), str(folder / "store"))
+
+    def run() -> tft.TFTransformOutput:
+        outputs = {key: [artifact(channel.type, folder / "out" / key)] for key, channel in step.outputs.items()}
+        inputs = {"examples": [examples], "schema": [schema]}
+        beam_executor(step.executor_spec.executor_class, folder).Do(inputs, outputs, dict(step.exec_properties))
+        return tft.TFTransformOutput(outputs["transform_graph"][0].uri)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("label", "contract", "says"),
+    [
+        (7, Contract(images=(), label="label", classes=("a", "b")), "its label 'label' is 7, outside 0 to 1"),
+        ("c", Contract(images=(), label="label", classes=("a", "b")), "label 'label' is 'c', none of the classes a, b"),
+        (0.5, Contract(images=(), label="label"), "is the float 0.5; a class is an integer or a string, and kind: reg"),
+        ("3", Contract(images=(), numbers=("label",)), "is b'3'; it must be a number; texts are for kind: class"),
+        (1, Contract(images=(), label="lable"), "no label 'lable'; did you mean 'label'? Its columns are: label, x"),
+    ],
+)  # fmt: skip
+def test_a_label_that_does_not_fit_is_named_with_its_record_and_counted_where_it_is_set_aside(
+    tmp_path: Path, label, contract: Contract, says: str
+) -> None:
+    path = make.write_tfrecord(tmp_path / "data" / "a", [make.record(label=label, x=number) for number in range(30)])
+    with pytest.raises(DataError) as error:
+        ingest(tmp_path, Data(examples=str(tmp_path / "data")), contract=contract)
+    assert str(error.value).startswith(f"{path}: record 0 (counted from 0): ") and says in str(error.value)
+    with pytest.raises(DataError) as error:
+        data = Data(examples=str(tmp_path / "data"), bad_records=BadRecords(policy="quarantine"))
+        ingest(tmp_path / "again", data, contract=contract)
+    first, *records = str(error.value).split("\n")
+    assert first.startswith("30 of 30 records are bad, 100.00%") and len(records) == 3
+    assert all(says in line for line in records)
+
+
+@pytest.mark.parametrize("compression", ["", "GZIP"])
+def test_a_column_that_is_whole_in_one_file_and_not_in_another_is_named_with_both(
+    tmp_path: Path, compression: str
+) -> None:
+    values: dict[str, Sequence] = {"a": range(40), "b": [number / 2 for number in range(40)], "c": range(40, 80)}
+    for name, of_file in values.items():
+        records = [make.record(label=number % 2, x=value, y=0.5) for number, value in enumerate(of_file)]
+        make.write_tfrecord(tmp_path / "data" / name, records, compression)
+    examples = ingest(
+        tmp_path, Data(examples=str(tmp_path / "data")), contract=Contract(images=(), label="label", classes=("a", "b"))
+    )
+    described = artifact(standard_artifacts.ExampleStatistics, tmp_path / "statistics")
+    with pytest.raises(DataError) as error:
+        beam_executor(OurStatisticsGen, tmp_path).Do(
+            {"examples": [examples]}, {"statistics": [described]}, {"store": str(tmp_path / "store"), "code": ""}
+        )
+    assert str(error.value) == (
+        "a column has one type in all files, and these have several:\n  column 'x': "
+        f"float in 40 records (test: {tmp_path}/data/b), int64 in 80 records (test: {tmp_path}/data/a and 1 more file)"
+    )
+
+
+def words_of(*values: str) -> tf.SparseTensor:
+    return tf.ragged.constant([[value] for value in values]).to_sparse()
+
+
+def test_vocabularies_in_files_are_the_graph_s_own_whatever_becomes_of_the_files(tmp_path: Path) -> None:
+    words, others = tmp_path / "words.txt", tmp_path / "other" / "words.txt"
+    others.parent.mkdir()
+    words.write_bytes(b"red\r\ngreen\r\n")
+    others.write_text("blue\nred")
+    features = TypeAdapter(Features).validate_python({
+        "one": {"kind": "categorical", "from": "colour", "vocabulary": {"file": str(words)}, "oov_buckets": 1},
+        "other": {"kind": "categorical", "from": "colour", "vocabulary": {"file": str(others)}},
+    })  # fmt: skip
+    run = analysed(tmp_path, features, {"colour": ["red", "green", "blue", "mauve"] * 10}, colour="BYTES")
+    words.write_text("mauve\n")
+    with pytest.raises(DataError, match=r"words.txt: the vocabulary has changed since the run began; run again"):
+        run()
+    words.write_bytes(b"red\r\ngreen\r\n")
+    graph = run()
+    words.unlink(), others.unlink()
+    assert {name: feature.size(name, graph) for name, feature in features.items()} == {"one": 3, "other": 2}
+    got = graph.transform_features_layer()({"colour": words_of("green", "red", "blue", "mauve", "")})
+    assert got["one"].values.numpy().tolist() == [1, 0, 2, 2]
+    assert got["other"].values.numpy().tolist() == [1, 0]
+
+
+def test_columns_without_any_value_make_features_that_tell_nothing(tmp_path: Path) -> None:
+    described = {
+        "number": {"kind": "numeric", "from": "x", "normalize": "z_score", "missing": "median"},
+        "scaled": {"kind": "numeric", "from": "x", "normalize": "min_max"},
+        "bucket": {"kind": "bucketized", "from": "x", "buckets": 4},
+        "word": {"kind": "categorical", "oov_buckets": 1},
+        "bag": {"kind": "text", "from": "word", "bag": {}},
+        "vector": {"kind": "categorical", "from": "word", "encode": {"embedding": 3}},
+        "cross": {"kind": "crossed", "of": ["word", "bucket"], "hash_buckets": 9},
+    }
+    features = TypeAdapter(Features).validate_python(described)
+    graph = analysed(tmp_path, features, {"x": [float("nan")] * 40, "word": ["", None] * 20}, x="FLOAT", word="BYTES")()
+    inputs = keras_inputs(features)
+    model = tf.keras.Model(inputs, {name: feature.layer(name, graph)(inputs) for name, feature in features.items()})
+    missing = {"x": tf.sparse.from_dense([[0.0]]), "word": words_of("")}
+    present = {"x": tf.sparse.from_dense([[7.0]]), "word": words_of("new")}
+    for given in (missing, present):
+        transformed = graph.transform_features_layer()(given)
+        for name, values in model({name: transformed[name] for name in inputs}).items():
+            assert np.isfinite(values.numpy()).all() and values.shape[0] == 1, name
 
 
 def read_split(examples, split: str) -> list[bytes]:

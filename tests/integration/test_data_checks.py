@@ -6,17 +6,21 @@ from typing import Literal
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from google.protobuf import text_format
+from pydantic import TypeAdapter
+from ruamel.yaml import YAML
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import schema_utils
 from tfx.types import standard_artifacts
 
 from components.artifacts import read_schema
-from components.config import Drift
-from components.example_validator.checks import Checks
+from components.config import SPLITS, Data, Drift, Evaluation
+from components.example_validator.checks import Checks, Statistics, Use, check
 from components.example_validator.found import Found
 from components.parsing_schema.executor import Executor as ParsingSchema
-from components.statistics import missing_share, nan_count, present
+from components.statistics import STATISTICS, missing_share, nan_count, present, read_statistics
+from preprocessing.config import Features, Label
 from preprocessing.errors import DataError
 from tests import make
 from tests import make_statistics as steps
@@ -25,7 +29,8 @@ NAN, INFINITY = float("nan"), float("inf")
 
 
 def checks(*read: str, drift: Drift | None = None, images: tuple[str, ...] = (), sliced: tuple[str, ...] = ()):
-    return Checks(read=read, images=images, sliced=sliced, drift=drift)
+    uses = [Use(key=f"features.{name}", kind="any", column=name, types=("int", "float", "bytes")) for name in read]
+    return Checks(uses=uses, images=images, sliced=sliced, drift=drift)
 
 
 def ages(count: int = 300, seed: int = 0, **more) -> list[bytes]:
@@ -63,20 +68,20 @@ def test_all_faults_are_reported_together_with_column_split_file_and_numbers(tmp
         (
             "",
             "agee",
-        ): "features or label read it, and the data has no such column; did you mean 'age'? Its columns are: "
+        ): "needed for features.agee, and the data has no such column; did you mean 'age'? Its columns are: "
         "age, colour, empty, image, one, wild, word",
         ("", "image"): "evaluation.slices names it, and it holds images",
         ("", "hour"): "evaluation.slices names it, and the data has no such column; its columns are: "
         "age, colour, empty, one, wild, word",
-        ("train", "empty"): "none of the 150 records has a value in it",
         ("train", "wild"): "has 50 infinite values: 50 in in/train-0",
     }
-    warnings = {(item.split, item.column): item.what for item in found.findings if not item.stops}
-    assert warnings == {
-        ("train", "empty"): "has 60 NaN values: 60 in in/train-0; they count as missing",
-        ("train", "one"): "every value is 3, in 150 of 150 records",
-        ("train", "word"): "every value is 'same', in 100 of 150 records",
-        ("train", "wild"): "has 25 NaN values: 25 in in/train-0; they count as missing",
+    left_out = "it tells nothing, and features.{} may be left out".format
+    assert {(item.split, item.column, item.what) for item in found.findings if not item.stops} == {
+        ("train", "empty", f"none of the 150 records has a value in it; {left_out('empty')}"),
+        ("train", "empty", "has 60 NaN values: 60 in in/train-0; they count as missing"),
+        ("train", "one", f"every value is 3, in 150 of 150 records; {left_out('one')}"),
+        ("train", "word", f"every value is 'same', in 100 of 150 records; {left_out('word')}"),
+        ("train", "wild", "has 25 NaN values: 25 in in/train-0; they count as missing"),
     }
     with pytest.raises(DataError) as error:
         steps.gate(tmp_path, anomalies)
@@ -84,6 +89,95 @@ def test_all_faults_are_reported_together_with_column_split_file_and_numbers(tmp
     assert first == "the data is not fit to train on:"
     assert sorted(lines) == sorted(f"  {f'{split}: ' if split else ''}column '{column}': {what}"
                                    for (split, column), what in stops.items())  # fmt: skip
+
+
+def uses_of(label: str = "{kind: class, from: colour}", **features: str) -> Checks:
+    """The checks that a pipeline file asks for with features and a label, in YAML."""
+    yaml = YAML(typ="safe", pure=True)
+    described = TypeAdapter(Features).validate_python({name: yaml.load(text) for name, text in features.items()})
+    return Checks.of(
+        described, TypeAdapter(Label).validate_python(yaml.load(label)), Evaluation(), Data(examples="data")
+    )
+
+
+TYPES = {
+    "age": ["thirty", "", None] * 20,
+    "fare": [2.5, 0.25, NAN] * 20,
+    "hour": [3, 17, 3] * 20,
+    "empty": [tf.train.Feature()] * 60,
+    "blank": [""] * 60,
+}
+
+
+@pytest.mark.parametrize(
+    ("column", "feature", "says"),
+    [
+        ("age", "{kind: numeric}", "numeric, which takes whole numbers or floats, and the column holds texts, such as "
+         "'thirty'; texts are for kind: categorical, text or timestamp"),
+        ("age", "{kind: bucketized, buckets: 3}", "bucketized, which takes whole numbers or floats, and"),
+        ("fare", "{kind: categorical}", "categorical, which takes whole numbers or texts, and the column holds floats, "
+         "such as 2.5; floats are for kind: numeric or bucketized, and what is bucketized can be crossed"),
+        ("fare", "{kind: crossed, of: [hour, fare], hash_buckets: 9}", "crossed, which takes whole numbers or texts"),
+        ("fare", "{kind: timestamp, part: hour}", "timestamp, which takes whole numbers or texts, and the column"),
+        ("hour", "{kind: text, bag: {}}", "text, which takes texts, and the column holds whole numbers, such as 17; "
+         "whole numbers are for kind: numeric, bucketized, categorical or timestamp"),
+        ("hour", "{kind: image, size: [8, 8]}", "image, which takes texts, and the column holds whole numbers"),
+        ("age", "{kind: categorical, from: hour, weights: age}", "categorical, which takes whole numbers or floats, "
+         "and the column holds texts"),
+        ("empty", "{kind: numeric}", "numeric, and without any value the column is taken for one of texts; leave "
+         "features.it out"),
+        ("blank", "{kind: numeric}", "numeric, and without any value the column is taken for one of texts"),
+        ("age", "{kind: timestamp, part: hour}", None),
+        ("hour", "{kind: timestamp, part: hour}", None),
+        ("hour", "{kind: numeric}", None),
+        ("hour", "{kind: categorical, identity: 24, weights: fare}", None),
+        ("fare", "{kind: bucketized, buckets: 3}", None),
+        ("empty", "{kind: categorical}", None),
+    ],
+)  # fmt: skip
+def test_a_column_of_another_type_than_a_kind_takes_is_named(typed, column: str, feature: str, says: str) -> None:
+    if "from" not in feature and "of:" not in feature:
+        feature = feature.replace("{", f"{{from: {column}, ", 1)
+    found = list(check(uses_of(it=feature), typed, ()))
+    stops = [(item.split, item.column, item.what) for item in found if item.stops]
+    if says is None:
+        assert stops == []
+    else:
+        ((split, named, what),) = stops
+        assert (split, named) == ("train", column) and what.startswith(f"features.it is {says}")
+
+
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory: pytest.TempPathFactory) -> Statistics:
+    """The statistics of columns of each type."""
+    folder = tmp_path_factory.mktemp("typed")
+    made = steps.statistics(folder, {"train": [steps.rows(60, colour=["red", "blue"] * 30, **TYPES)]})
+    return {split: read_statistics(f"{made.uri}/Split-{split}/{STATISTICS}") for split in SPLITS}
+
+
+def test_all_wrong_types_and_names_are_said_at_once_and_each_feature_by_its_name(typed) -> None:
+    asked = uses_of(
+        first="{kind: numeric, from: age}",
+        second="{kind: bucketized, from: age, buckets: 3}",
+        third="{kind: categorical, from: hours}",
+        fourth="{kind: crossed, of: [second, hours], hash_buckets: 9}",
+        blank="{kind: categorical}",
+    )
+    said = [str(item) for item in check(asked, typed, ())]
+    assert [line.partition(" is ")[0] for line in said] == [
+        "column 'hours': needed for features.third and features.fourth, and the data has no such column; did you mean "
+        "'hour'? Its columns are: age, blank, colour, empty, fare, hour",
+        "train: column 'age': every value",
+        "train: column 'age': features.first",
+        "train: column 'age': features.second",
+        "train: column 'blank': none of the 60 records has a value in it; it tells nothing, and features.blank may be "
+        "left out",
+    ]
+
+
+def test_empty_texts_are_missing_where_all_others_are_the_same(typed) -> None:
+    (said,) = (item.what for item in check(uses_of(age="{kind: categorical}"), typed, ()))
+    assert said.startswith("every value is 'thirty', in 20 of 60 records; ")
 
 
 def test_infinite_values_and_nan_are_counted_in_each_file_and_split(tmp_path: Path) -> None:
@@ -163,7 +257,7 @@ def test_anomalies_against_the_schema_stop_as_findings_do(tmp_path: Path) -> Non
     with pytest.raises(DataError) as error:
         steps.gate(tmp_path, anomalies)
     assert "\n  test: column 'colour': Examples contain values missing from the schema: green" in str(error.value)
-    assert "\n  column 'size': features or label read it" in str(error.value)
+    assert "\n  column 'size': needed for features.size" in str(error.value)
 
 
 def test_a_fixed_shape_is_validated_and_then_not_asked_of_records(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from components.config import METRICS, Evaluation, Metric, Threshold
 from components.embedder.manifest import RowFile, Rows
 from components.evaluator.decision import OVERALL, Decision
 from components.evaluator.executor import Executor as Evaluator
-from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
+from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING, TestSplit, _batches
 from components.example_gen.manifest import Manifest, ShardFile
 from components.pin.pins import ServedVersion
 from preprocessing.config import BinaryLabel, ClassLabel, Label
@@ -83,6 +83,24 @@ def write_test_split(folder: Path, records: list[bytes], rows: list[bytes] | Non
         split="test", name="data-0", records=len(records), count=len(rows), undecodable=undecodable
     )  # fmt: skip
     Rows(files=(file,), sizes={}, recipe="this one", embedded=("test",), views=1).write(str(folder / "rows"))
+
+
+@pytest.mark.parametrize(
+    ("has_images", "rows_only", "sizes"),
+    [(True, False, [64, 64, 64, 8]), (True, True, [200]), (False, False, [200])],
+)
+def test_only_images_make_batches_small(tmp_path: Path, has_images: bool, rows_only: bool, sizes: list[int]) -> None:
+    write_test_split(tmp_path, [make.record(x=number) for number in range(200)])
+    split = TestSplit(
+        records=[str(tmp_path / "examples" / "Split-test" / "data-0.gz")],
+        rows=[str(tmp_path / "rows" / "Split-test" / "data-0")],
+        count=200,
+        undecodable=(),
+        recipe=None,
+        largest=30,
+        has_images=has_images,
+    )
+    assert [len(numbers) for (numbers, _), _ in _batches(split, rows_only)] == sizes
 
 
 NAMES = ["ant", "bee", "cat", "dog"]

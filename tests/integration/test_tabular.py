@@ -1,6 +1,8 @@
 """Models of columns, alone and beside hub modules: from records to answers."""
 
+import base64
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from pydantic import TypeAdapter
+from typer.testing import CliRunner
 
+from pipeline.cli import app
+from pipeline.predict import predict_inputs
 from preprocessing.config import Features, Label
 from tests import make, make_job
 from trainer import train as training
@@ -114,8 +119,11 @@ def job_of(folder: Path, features: Features, hubs: Hubs, modules: Mapping[str, s
 
 @pytest.fixture(scope="module")
 def tabular(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    folder = tmp_path_factory.mktemp("tabular")
+    (folder / "shades.txt").write_text("green\nred\n")
+    shade = {"kind": "categorical", "from": "colour", "vocabulary": {"file": str(folder / "shades.txt")}}
     model = Model(head=Head(hidden=(8,)), wide=("both",))
-    return job_of(tmp_path_factory.mktemp("tabular"), TABULAR, {}, {}, model)
+    return job_of(folder, TABULAR | features_of(shade=shade), {}, {}, model)
 
 
 @pytest.fixture(scope="module")
@@ -127,20 +135,40 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Job:
     return dataclasses.replace(job, training=job.training.model_copy(update={"epochs": 4}))
 
 
+TRAINED: dict[str, dict[str, Any]] = {}
+"""By the folder of its export, what each served model was made of."""
+
+
+class Remembered(training.ServingModel):
+    """A served model that tells what it was made of."""
+
+    def __init__(self, *made_of: Any) -> None:
+        super().__init__(*made_of)
+        self._made_of = dict(zip(("parts", "transform", "spec", "features", "task"), made_of, strict=True))
+
+    def save(self, path: str, vectors: Vectors | None = None) -> None:
+        TRAINED[path] = self.__dict__.pop("_made_of")
+        super().save(path, vectors)
+
+
 @pytest.fixture(scope="module")
 def answers(tabular: Job, mixed: Job) -> dict[str, Any]:
     """The models that were trained, by their signatures, and the curves of each."""
     found = {}
-    for name, job in (("tabular", tabular), ("mixed", mixed)):
-        curves = train(job)
-        found[name] = curves, tf.saved_model.load(job.export)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "ServingModel", Remembered)
+        for name, job in (("tabular", tabular), ("mixed", mixed)):
+            curves = train(job)
+            for file in Path(job.export).parent.glob("*.txt"):
+                file.unlink()  # the export has its own
+            found[name] = curves, tf.saved_model.load(job.export)
     return found
 
 
 def predict(model: Any, some: Sequence[Row], *columns: str) -> dict[str, tf.Tensor]:
     """The answers to columns, of which what is missing is nothing: no text, or no number."""
     types = model.signatures["predict"].structured_input_signature[1]
-    nothing = {tf.string: "", tf.float32: float("nan"), tf.int64: 0}
+    nothing = {tf.string: "", tf.float32: float("nan"), tf.int64: tf.int64.min}
     values = {name: [row.get(name, nothing[types[name].dtype]) for row in some] for name in columns}
     return model.signatures["predict"](**{name: tf.constant(of, types[name].dtype) for name, of in values.items()})
 
@@ -187,6 +215,95 @@ def test_what_is_missing_or_new_is_answered(answers) -> None:
     assert not np.allclose(scores[1], scores[4]) and not np.allclose(scores[2], scores[4])
     assert by_example(model, [{}], *COLUMNS)["scores"].shape == (1, 2)  # a record of nothing
     assert by_example(model, [whole | {"tip": 3.0, "other": 1}], *COLUMNS, "tip", "other")["scores"].shape == (1, 2)
+
+
+WHOLE: Row = {"amount": 21.5, "colour": "red", "hour": 14}
+STRANGE: dict[str, tuple[Row, Row]] = {
+    "whole": (WHOLE, WHOLE),
+    "nothing": ({}, {"amount": float("nan"), "colour": "", "hour": tf.int64.min}),
+    "no amount": ({"colour": "red", "hour": 14}, WHOLE | {"amount": float("nan")}),
+    "infinite": (WHOLE | {"amount": float("inf")}, WHOLE | {"amount": float("-inf")}),
+    "no colour": ({"amount": 21.5, "hour": 14}, WHOLE | {"colour": ""}),
+    "no hour": ({"amount": 21.5, "colour": "red"}, WHOLE | {"hour": tf.int64.min}),
+    "new": (WHOLE | {"colour": "mauve"}, WHOLE | {"colour": "mauve"}),
+    "no text": (WHOLE | {"colour": b"\xff\x00"}, WHOLE | {"colour": b"\xff\x00"}),
+    "far": (WHOLE | {"amount": -3e38, "hour": tf.int64.max}, WHOLE | {"amount": -3e38, "hour": tf.int64.max}),
+}
+"""Records as tf.Examples have them, which lack columns; and the same by column, where something stands for nothing."""
+
+
+def rest(model: Any, body: str) -> dict[str, tf.Tensor]:
+    """What TensorFlow Serving makes of a request: https://www.tensorflow.org/tfx/serving/api_rest#predict_api."""
+    request = json.loads(body, object_hook=lambda value: base64.b64decode(value["b64"]) if "b64" in value else value)
+    signature = model.signatures[request.get("signature_name", "serving_default")]
+    takes = signature.structured_input_signature[1]
+    columns = request.get("inputs")
+    if columns is None:
+        instances = request["instances"]
+        columns = (
+            {name: [instance[name] for instance in instances] for name in takes}
+            if isinstance(instances[0], dict)
+            else {next(iter(takes)): instances}
+        )
+    assert columns.keys() == takes.keys()
+    return signature(**{name: tf.constant(values, takes[name].dtype) for name, values in columns.items()})
+
+
+def as_json(value: Any) -> Any:
+    return {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+
+
+def test_whatever_is_missing_or_new_is_answered_alike_in_every_way_and_as_in_training(answers, tabular: Job) -> None:
+    _, model = answers["tabular"]
+    examples = tf.constant([make.record(**absent) for absent, _ in STRANGE.values()])
+    by_column = [present for _, present in STRANGE.values()]
+    made = TRAINED[tabular.export]
+    trained, transform = made["parts"].whole, tabular.transform.transform_features_layer()
+
+    @tf.function
+    def as_in_training() -> dict[str, tf.Tensor]:
+        transformed = transform(tf.io.parse_example(examples, made["spec"]))
+        return made["task"].answer(trained({name: transformed[name] for name in trained.input}, training=False))
+
+    expected = as_in_training()
+    assert np.isfinite(expected["scores"].numpy()).all()
+
+    instances = [{name: as_json(value) for name, value in row.items()} for row in by_column]
+    columns = {name: [instance[name] for instance in instances] for name in COLUMNS}
+    serialized = [as_json(example) for example in examples.numpy()]
+    asked = {
+        "examples": model.signatures["serving_default"](examples=examples),
+        "columns": predict(model, by_column, *COLUMNS),
+        "instances": rest(model, json.dumps({"signature_name": "predict", "instances": instances})),
+        "inputs": rest(model, json.dumps({"signature_name": "predict", "inputs": columns})),
+        "serialized": rest(model, json.dumps({"instances": serialized})),
+    }
+    for name, got in asked.items():
+        assert got["label"].numpy().tolist() == expected["label"].numpy().tolist(), name
+        np.testing.assert_allclose(got["scores"], expected["scores"], rtol=1e-5, err_msg=name)
+    scores = dict(zip(STRANGE, expected["scores"].numpy()[:, 0].tolist(), strict=True))
+    assert scores["infinite"] == scores["no amount"] != scores["whole"]
+    assert len({scores[name] for name in ("whole", "no colour", "new", "no hour", "nothing")}) == 5
+
+
+def test_hubline_predict_takes_json_of_records_in_which_columns_may_be_missing(
+    answers, tabular: Job, tmp_path: Path
+) -> None:
+    _, model = answers["tabular"]
+    rows = [{**WHOLE}, {}, {"amount": 3, "colour": None, "hour": 7.0}, {"amount": float("nan"), "colour": "mauve"}]
+    same: list[Row] = [WHOLE, {}, {"amount": 3.0, "hour": 7}, {"colour": "mauve"}]
+    expected = by_example(model, same, *COLUMNS)["scores"].numpy()
+    lines = "\n".join(json.dumps(row) for row in rows)
+    for name, text in (("lines.jsonl", lines), ("list.json", json.dumps(rows, indent=2))):
+        (tmp_path / name).write_text(text)
+        said = predict_inputs(tabular.export, [str(tmp_path / name)])
+        assert [(each["input"], each["record"]) for each in said] == [(str(tmp_path / name), n) for n in range(4)]
+        scores = [[each["scores"][label] for label in ("no", "tip")] for each in said]
+        np.testing.assert_allclose(scores, expected, rtol=1e-5)
+    piped = CliRunner().invoke(app, ["predict", tabular.export, "-", "--json"], input=lines)
+    assert [each["scores"] for each in json.loads(piped.stdout.splitlines()[-1])["predictions"]] == [
+        each["scores"] for each in said
+    ]
 
 
 def test_beside_a_module_what_is_missing_or_new_is_answered(answers) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.display import Display, show_result
+from pipeline.display import Display, asked, show_result
+from pipeline.load import load
 from pipeline.output import into_log
 from pipeline.result import Result, Step
 from preprocessing.progress import report
@@ -47,7 +48,7 @@ def test_the_end_of_a_failed_run_names_step_error_and_log() -> None:
     result = Result(
         status="failed", failed_step="ExampleGen", error="a.gz: record 3: no label", seconds=4, report="r", log="l.log"
     )
-    show_result(console, result, Path("p.yaml"))
+    show_result(console, result, Path("p.yaml"), "IMAGE…")
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "Failed in ExampleGen" in text and "a.gz: record 3: no label" in text and "l.log" in text
 
@@ -55,7 +56,7 @@ def test_the_end_of_a_failed_run_names_step_error_and_log() -> None:
 def test_the_end_of_a_run_says_what_was_found_in_the_data() -> None:
     console = Console(file=io.StringIO(), width=80)
     result = Result(status="failed", seconds=4, report="r", log="l", warnings=("train: column 'x': has [1] NaN value",))
-    show_result(console, result, Path("p.yaml"))
+    show_result(console, result, Path("p.yaml"), "IMAGE…")
     assert "\nWarning: train: column 'x': has [1] NaN value\n" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -73,15 +74,62 @@ def test_the_end_of_a_run_says_what_was_found_in_the_data() -> None:
 def test_the_end_of_a_run_names_the_spans_it_took(spans, days, line: str | None) -> None:
     dates = days and tuple(date(2026, 11, day) for day in days)
     console = Console(file=io.StringIO(), width=80)
-    show_result(console, Result(status="failed", seconds=4, report="r", log="l", spans=spans, dates=dates), Path("p"))
+    show_result(
+        console, Result(status="failed", seconds=4, report="r", log="l", spans=spans, dates=dates), Path("p"), "IMAGE…"
+    )
     said = [text for text in console.file.getvalue().splitlines() if "Spans" in text]  # type: ignore[attr-defined]
     assert said == ([line] if line else [])
+
+
+TEXT = """\
+name: tiny
+data: {examples: data}
+features: FEATURES
+label: {from: label, kind: class}
+HUBS
+training: {epochs: 1}
+serving: {destination: serving}
+"""
+
+
+@pytest.mark.parametrize(
+    ("features", "inputs", "line"),
+    [
+        ("{photo: {kind: image, from: jpg, size: [8, 8]}}", "photo", "IMAGE…"),
+        (
+            "{photo: {kind: image, from: jpg, size: [8, 8]}, x: {kind: numeric}}",
+            "photo",
+            'RECORDS.jsonl   with lines such as {"jpg": …, "x": …}',
+        ),
+        ("{t: {kind: text, from: a-b}}", "t", 'RECORDS.jsonl   with lines such as {"a-b": …}'),
+        (
+            "{a: {kind: numeric}, b: {kind: categorical, encode: none}, c: {kind: categorical, encode: none}, "
+            "e: {kind: crossed, of: [a_bucket, b], hash_buckets: 9}, a_bucket: {kind: bucketized, from: a, buckets: 2},"
+            " f: {kind: timestamp, from: z, part: hour}, g: {kind: numeric}}",
+            None,
+            'RECORDS.jsonl   with lines such as {"a": …, "b": …, "z": …, …}',
+        ),
+    ],
+)
+def test_the_end_of_a_run_says_how_its_model_can_be_asked(
+    tmp_path: Path, features: str, inputs: str | None, line: str
+) -> None:
+    hubs = f"hubs: {{net: {{handle: net, inputs: {{it: {inputs}}}}}}}" if inputs else ""
+    (tmp_path / "p.yaml").write_text(TEXT.replace("FEATURES", features).replace("HUBS", hubs))
+    file, _ = load(tmp_path / "p.yaml")
+    console = Console(file=io.StringIO(), width=80)
+    result = Result(status="succeeded", seconds=4, report="r", log="l", pushed_model="serving/3")
+    show_result(console, result, tmp_path / "p.yaml", asked(file))
+    said = console.file.getvalue().splitlines()[-1]  # type: ignore[attr-defined]
+    assert said == f"Next:   hubline predict serving/3 {line}"
 
 
 def test_the_end_of_a_run_names_the_page_or_says_that_there_is_none(tmp_path: Path) -> None:
     def shown() -> str:
         console = Console(file=io.StringIO(), width=80)
-        show_result(console, Result(status="interrupted", seconds=4, report=str(tmp_path), log="l"), Path("p.yaml"))
+        show_result(
+            console, Result(status="interrupted", seconds=4, report=str(tmp_path), log="l"), Path("p.yaml"), "IMAGE…"
+        )
         return console.file.getvalue()  # type: ignore[attr-defined]
 
     assert f"Report: {tmp_path} (without index.html; the log says why)\n" in shown()

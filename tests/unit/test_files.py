@@ -1,5 +1,6 @@
 """Digests, versions, pins, handles: what is known of files before a run."""
 
+import hashlib
 import subprocess
 import tarfile
 import threading
@@ -16,11 +17,12 @@ from components.config import Data, PatternSplit
 from components.digest import file_digest, tree_digest
 from components.hub_module.fetch import fetch
 from components.hub_module.handle import MIRROR, fingerprint
-from components.pin.pin import pin_files, pin_serving
+from components.pin.pin import pin_files, pin_serving, pin_vocabularies
 from components.pusher import push as pushing
 from components.pusher.push import push
 from components.pusher.versions import newest_version, versions
 from preprocessing.errors import UserError
+from preprocessing.kinds.categorical import CategoricalFeature
 from tests import make
 
 
@@ -93,6 +95,31 @@ def test_pinned_files_change_when_a_file_does(tmp_path: Path) -> None:
     assert pin_files(data) == before
     (tmp_path / "a").write_text("2")
     assert pin_files(data) != before
+
+
+def vocabulary(file: str) -> CategoricalFeature:
+    return CategoricalFeature.model_validate({"kind": "categorical", "vocabulary": {"file": file}})
+
+
+def test_vocabularies_are_pinned_by_their_content_wherever_they_are(tmp_path: Path) -> None:
+    with tf.io.gfile.GFile("ram://words.txt", "w") as remote:
+        remote.write("red\ngreen\n")
+    (tmp_path / "words.txt").write_text("red\ngreen\n")
+    features = {"far": vocabulary("ram://words.txt"), "near": vocabulary(f"{tmp_path}/words.txt")}
+    pinned = pin_vocabularies(features)
+    assert pinned == dict.fromkeys(("far", "near"), file_digest(f"{tmp_path}/words.txt"))
+    (tmp_path / "words.txt").write_text("green\nred\n")
+    assert pin_vocabularies(features) == pinned | {"near": hashlib.sha256(b"green\nred\n").hexdigest()}
+
+
+def test_all_vocabularies_with_faults_are_named_with_their_features(tmp_path: Path) -> None:
+    (tmp_path / "twice").write_text("red\nred\n")
+    features = {"one": vocabulary("ram://nowhere.txt"), "two": vocabulary(f"{tmp_path}/twice")}
+    with pytest.raises(UserError) as error:
+        pin_vocabularies(features)
+    first, second = str(error.value).split("\n")
+    assert first.startswith("features.one.vocabulary: ram://nowhere.txt: there is no such file")
+    assert second.startswith(f"features.two.vocabulary: {tmp_path}/twice: 'red' is in lines 1, 2")
 
 
 def test_patterns_split_by_file_and_no_file_is_in_two(tmp_path: Path) -> None:

@@ -153,12 +153,16 @@ def test_why_a_column_is_left_out(seen: Column, reason: str) -> None:
         (
             column("integer", distinct=101, numbers=numbers(0, 300)),
             True,
-            {"kind": "binary", "threshold": 150.0, "classes": ["low", "high"]},
+            {"kind": "regression", "normalize": "z_score"},
         ),
+        (column(numbers=numbers(0, 8.1)), True, {"kind": "regression", "normalize": "z_score"}),
+        (column(numbers=numbers(0, 8.1, skewness=9)), True, {"kind": "regression", "normalize": "z_score"}),
+        (column(numbers=numbers(0.1, 8.1, skewness=1.9)), False, {"kind": "regression", "normalize": "z_score"}),
+        (column(numbers=numbers(0.1, 8.1, skewness=2.1)), False, {"kind": "regression", "normalize": "log"}),
         (
-            column(numbers=numbers(0, 8.123456)),
+            column("integer", distinct=1000, numbers=numbers(1, 9e5, skewness=9)),
             True,
-            {"kind": "binary", "threshold": 4.062, "classes": ["low", "high"]},
+            {"kind": "regression", "normalize": "log"},
         ),
     ],
 )
@@ -466,6 +470,20 @@ def test_the_examples_count_from_the_file(
     passes_check(root / output)
 
 
+def test_a_quantity_is_learned_as_a_number(tmp_path: Path) -> None:
+    prices = np.random.default_rng(0).lognormal(9, 1, 300)
+    write_tfrecord(tmp_path / "data" / "a", [record(x=n / 7, price=float(price)) for n, price in enumerate(prices)])
+    output = tmp_path / "pipeline.yaml"
+    init(str(tmp_path / "data"), "price", None, output, False, SILENT)
+    file = passes_check(output)
+    assert (file.label.kind, file.label.normalize) == ("regression", "log")
+    assert file.evaluation.metrics == ("rmse", "mae", "r2")
+    threshold = file.evaluation.thresholds["rmse"].no_worse_than_serving_by
+    assert threshold == pytest.approx(0.01 * prices.std(), rel=0.05)
+    said = f"always saying the mean, {prices.mean():.4g}, is off by an rmse of {prices.std():.4g}"
+    assert said in " ".join(output.read_text().split())
+
+
 def test_init_with_a_module(tmp_path: Path) -> None:
     write_tfrecord(tmp_path / "data" / "a", labelled(40))
     hub_module(tmp_path / "module")
@@ -535,6 +553,7 @@ def test_the_taxis_of_tfx(tmp_path: Path, label: str) -> None:
     taxis = Path(tfx.origin).parent / "components" / "testdata" / "csv_example_gen" / "Split-train"
     init(str(taxis), label, None, tmp_path / "pipeline.yaml", False, SILENT)
     file = passes_check(tmp_path / "pipeline.yaml")
+    assert file.label.kind == {"tips": "regression", "payment_type": "class"}[label]
     assert file.features["trip_miles"].normalize == file.features["fare"].normalize == "log1p"
     assert file.features["trip_start_hour"].identity == 24
     assert file.features["trip_start_timestamp_weekday"].kind == "timestamp"

@@ -148,6 +148,34 @@ def test_categories_are_those_of_feature_columns(name: str, analyse) -> None:
     np.testing.assert_allclose(got["vector"], dense_features(expected, given), rtol=1e-5, atol=1e-6)
 
 
+def test_categories_by_a_file_are_those_of_feature_columns(analyse, tmp_path: Path) -> None:
+    file = tmp_path / "words"
+    file.write_text("red\nmauve\nblue\n")
+    described = {"kind": "categorical", "from": "word", "vocabulary": {"file": str(file)}}
+    analysed = analyse(one=described, more=described | {"oov_buckets": 3})
+    given = columns(ROWS)
+    graph, model = analysed.graph, analysed.layers()
+    file.unlink()  # the graph has it
+    got = model(graph(given))
+    file.write_text("red\nmauve\nblue\n")
+    for name, buckets in (("one", 0), ("more", 3)):
+        column = FC.categorical_column_with_vocabulary_file("word", str(file), num_oov_buckets=buckets)
+        np.testing.assert_array_equal(got[name], dense_features(FC.indicator_column(column), given))
+
+
+def test_numbers_of_categories_may_be_written_as_digits(analyse) -> None:
+    rows = [row | {"word": [text]} for row, text in zip(ROWS, ["7", "03", "red", "-1", "9", "9" * 30], strict=True)]
+    analysed = analyse(
+        rows,
+        one={"kind": "categorical", "from": "word", "identity": 8},
+        other={"kind": "categorical", "from": "word", "identity": 8, "default": 0},
+    )
+    got = analysed.layers()(analysed.graph(columns(rows)))
+    known = np.eye(8)[[7, 3]]
+    np.testing.assert_array_equal(got["one"], [*known, *np.zeros([4, 8])])
+    np.testing.assert_array_equal(got["other"], [*known, *np.eye(8)[[0, 0, 0, 0]]])
+
+
 def test_buckets_are_those_of_feature_columns_and_of_pandas(analyse) -> None:
     rng = np.random.default_rng(0)
     rows = [ROWS[0] | {"x": [float(value)]} for value in rng.normal(size=1000)]

@@ -310,6 +310,22 @@ def test_what_features_are_made_from_must_be_there_and_fit(tmp_path: Path, descr
         assert says in message
 
 
+def test_what_is_wrong_in_a_feature_and_among_features_is_said_at_once(tmp_path: Path) -> None:
+    extra = (
+        "{kind: bucketized, from: fare, boundaries: [2, 1]}\n"
+        "  more: {kind: crossed, of: [area, fare], hash_buckets: 9}\n"
+        "  other: {kind: crossed, of: [area, extra], hash_buckets: 1}"
+    )
+    found = mistakes(tmp_path, TABULAR.replace("EXTRA", extra).replace("epochs: 2", "epochs: none"))
+    assert [(line, key) for line, key, _ in found] == [
+        (3, "features"),
+        (6, "features.extra"),
+        (8, "features.other.hash_buckets"),
+        (10, "training.epochs"),
+    ]
+    assert found[0][2].startswith("'more' crosses the number 'fare'; cross a bucketized feature")
+
+
 @pytest.mark.parametrize(
     ("described", "says"),
     [
@@ -385,6 +401,54 @@ def test_a_schema_or_baseline_that_is_none_is_named_at_its_line(
         preflight(*load(write(tmp_path, text)))
     (found,) = [mistake for mistake in caught.value.mistakes if mistake.key == f"data.{key}"]
     assert found.line == 2 and found.message.startswith(f"{file}: ") and says in found.message
+
+
+WORDS = "extra: {kind: categorical, from: colour, vocabulary: {file: words.txt}}"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "there is no such file; a vocabulary is a text file in UTF-8, a word to a line"),
+        (b"", "it is empty; a vocabulary is a text file in UTF-8, each word in a line of its own"),
+        (b"\n\n", "it is empty; "),
+        (b"red\n\ngreen\n\n", "nothing is in lines 2, 4; "),
+        (b"red\n\xff\nblu\xe8\n", "no UTF-8, or a character that ends a line, is in lines 2, 3; "),
+        (b"red\rgreen\n", "no UTF-8, or a character that ends a line, is in line 1; "),
+        ("\ufeffred\n".encode(), "it begins with a byte order mark, which would be a part of the first word; "),
+        (b"red\ngreen\nred\r\n\nred", "nothing is in line 4; 'red' is in lines 1, 3, 5; "),
+        (b"a\n" * 9, "'a' is in lines 1, 2, 3, 4, 5 and 4 more; "),
+        ("\n".join([*"abcdefg"] * 2).encode(), "'e' is in lines 5, 12; 2 more words are there several times; "),
+    ],
+)
+def test_what_is_wrong_with_a_vocabulary_file_is_named_at_its_line(
+    tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    file = tmp_path / "words.txt"
+    if content is not None:
+        file.write_bytes(content)
+    text = TABULAR.replace("extra: EXTRA", f"{WORDS}\n  more: {{kind: categorical, vocabulary: {{file: none.txt}}}}")
+    path = write(tmp_path, text.replace("destination: serving", f"destination: {tmp_path}"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a").touch()
+    with pytest.raises(PipelineFileError) as caught:
+        preflight(*load(path))
+    ours, another = caught.value.mistakes
+    assert (ours.line, ours.key) == (6, "features.extra.vocabulary.file")
+    assert ours.message.startswith(f"{file}: ") and says in ours.message
+    assert (another.line, another.key) == (7, "features.more.vocabulary.file")
+
+
+@pytest.mark.parametrize("content", [b"red\ngreen\n", b"red\r\ngreen", "größer als\n10\n ".encode()])
+def test_a_vocabulary_file_is_held_to_its_digest(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "words.txt").write_bytes(content)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a").touch()
+    digest = subprocess.check_output(["sha256sum", "words.txt"], cwd=tmp_path, text=True).split()[0]
+    text = TABULAR.replace("extra: EXTRA", WORDS.replace("words.txt", f"words.txt, sha256: {digest}"))
+    preflight(*load(write(tmp_path, text)))
+    with pytest.raises(PipelineFileError, match=f"words.txt: its sha256 is {digest}, but the pipeline file says f+"):
+        preflight(*load(write(tmp_path, text.replace(digest, "f" * 64))))
 
 
 def test_schema_and_reference_in_the_project_are_the_generated_ones() -> None:
