@@ -162,12 +162,16 @@ def _check_splits(split: PatternSplit, examples: str) -> None:
         raise ValueError(f"the splits have spans of different sorts ({said}); they have the same, or none")
 
 
-Metric = Literal["accuracy", "cross_entropy", "auc", "top_3_accuracy", "precision", "recall", "f1", "rmse", "mae", "r2"]
+Metric = Literal[
+    "accuracy", "cross_entropy", "auc", "top_3_accuracy", "precision", "recall", "f1", "macro_f1", "exact_match",
+    "rmse", "mae", "r2",
+]  # fmt: skip
 LOWER_IS_BETTER: frozenset[Metric] = frozenset({"cross_entropy", "rmse", "mae"})
 
 METRICS: dict[str, tuple[Metric, ...]] = {
     "class": ("accuracy", "cross_entropy", "auc", "top_3_accuracy"),
     "binary": ("accuracy", "cross_entropy", "auc", "precision", "recall", "f1"),
+    "multilabel": ("f1", "macro_f1", "precision", "recall", "auc", "cross_entropy", "exact_match"),
     "regression": ("rmse", "mae", "r2"),
 }
 """By kind of label, the metrics that it can be judged by. The first two are computed, and a model is held to the first,
@@ -201,7 +205,10 @@ class Evaluation(Section):
     metrics: tuple[Metric, ...] = Field(default=(), examples=[["accuracy", "cross_entropy"]])
     """What is computed and shown; what `thresholds` names is computed besides. A class can have accuracy,
     cross_entropy, auc and top_3_accuracy; a binary label the first three, and precision, recall and f1 of its second
-    class; a regression rmse, mae and r2. Where this is absent, it is the first two."""
+    class; a multilabel f1, precision and recall over all classes together, macro_f1 and auc by class in the mean,
+    cross_entropy, and exact_match, the share of records of which every class is right; a regression rmse, mae and r2.
+    Where this is absent, it is accuracy and cross_entropy, of a multilabel f1 and macro_f1, of a regression rmse and
+    mae."""
     thresholds: dict[Metric, Threshold] = Field(default={}, examples=[{"accuracy": {"at_least": 0.9}}])
     """By metric. Where this is absent, the first metric of the label may not be worse than that of the version that
     serves; where it is empty, every model is blessed."""

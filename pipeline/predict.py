@@ -15,7 +15,7 @@ from components.records import read_batches
 from pipeline.json_records import STANDARD_INPUT, columns_of, is_json, read_json
 from preprocessing.errors import UserError, tensorflow_reason
 from trainer.export import PREDICT, SERVING
-from trainer.task import CLASSES, LABEL, SCORE, SCORES, VALUE
+from trainer.task import CHOSEN, CLASSES, LABEL, SCORE, SCORES, VALUE
 
 Prediction = dict[str, Any]
 
@@ -31,7 +31,7 @@ def predict_inputs(model: str, inputs: list[str]) -> list[Prediction]:
 
     Returns:
         For each image or record: `input`, `record` (its number from 0; None for an image), and of a regression `value`,
-        else `label`, `score`, and `scores` by class.
+        else `scores` by class, and `label` and `score`, or of any number of classes `chosen`, the highest score first.
 
     Raises:
         UserError: where a file or the model is missing, or a file is none of these.
@@ -93,7 +93,8 @@ def _predict_image(signature: Any, path: str) -> Iterator[Prediction]:
 
 
 def _named(path: str, answer: dict[str, tf.Tensor], first: int | None) -> Iterator[Prediction]:
-    for number, said in enumerate(_values(answer) if VALUE in answer else _classes(answer), start=first or 0):
+    read = _values if VALUE in answer else _chosen if CHOSEN in answer else _classes
+    for number, said in enumerate(read(answer), start=first or 0):
         yield {"input": path, "record": None if first is None else number, **said}
 
 
@@ -109,19 +110,34 @@ def _classes(answer: dict[str, tf.Tensor]) -> Iterator[Prediction]:
         yield {"label": label.decode(), "score": score, "scores": by_class}
 
 
+def _chosen(answer: dict[str, tf.Tensor]) -> Iterator[Prediction]:
+    rows = zip(*(answer[name].numpy().tolist() for name in (CLASSES, SCORES, CHOSEN)), strict=True)
+    for classes, scores, chosen in rows:
+        by_class = {name.decode(): value for name, value in zip(classes, scores, strict=True)}
+        told = [name for name, is_told in zip(by_class, chosen, strict=True) if is_told]
+        yield {"chosen": sorted(told, key=lambda name: -by_class[name]), "scores": by_class}
+
+
 def show_predictions(console: Console, predictions: list[Prediction]) -> None:
-    """Prints a row for each prediction: the number, or the best class and the next two."""
-    says = ["value"] if any("value" in prediction for prediction in predictions) else ["label", "score", "next"]
-    table = Table(Column("input", overflow="fold"), "record", *says, box=None, pad_edge=False)
-    for prediction in predictions:
+    """Prints a row for each prediction: the number, the classes that are chosen, or the best one; and the next two."""
+    rows = [_shown(prediction) for prediction in predictions]
+    table = Table(Column("input", overflow="fold"), "record", *(rows[0] if rows else ()), box=None, pad_edge=False)
+    for prediction, row in zip(predictions, rows, strict=True):
         record = "" if prediction["record"] is None else str(prediction["record"])
-        table.add_row(Text(prediction["input"]), record, *_shown(prediction))
+        table.add_row(Text(prediction["input"]), record, *map(Text, row.values()))
     console.print(table)
 
 
-def _shown(prediction: Prediction) -> list[str]:
+def _shown(prediction: Prediction) -> dict[str, str]:
+    """By the heading of its column, what is said."""
     if "value" in prediction:
-        return [f"{prediction['value']:.6g}"]
-    others = sorted(prediction["scores"].items(), key=lambda item: -item[1])[1:3]
-    next_ones = ", ".join(f"{name} {score:.3f}" for name, score in others)
-    return [prediction["label"], f"{prediction['score']:.3f}", next_ones]
+        return {"value": f"{prediction['value']:.6g}"}
+    ranked = sorted(prediction["scores"].items(), key=lambda item: -item[1])
+    if "chosen" in prediction:
+        count = len(prediction["chosen"])
+        return {"chosen": _listed(ranked[:count]) or "none", "next": _listed(ranked[count : count + 2])}
+    return {"label": prediction["label"], "score": f"{prediction['score']:.3f}", "next": _listed(ranked[1:3])}
+
+
+def _listed(scores: list[tuple[str, float]]) -> str:
+    return ", ".join(f"{name} {score:.3f}" for name, score in scores)

@@ -12,6 +12,7 @@ from preprocessing.columns import ParsingSpec, one_each
 from preprocessing.config import Features, images
 from preprocessing.examples import drop
 from preprocessing.kinds import image
+from preprocessing.kinds.kind import Values
 from preprocessing.labels.label import LABEL
 from trainer.augment import augmented
 from trainer.config import Augmentation
@@ -19,7 +20,7 @@ from trainer.machine import available_memory
 
 Tensors: TypeAlias = dict[str, tf.Tensor]
 Parse: TypeAlias = Callable[[tf.Tensor], tuple[Tensors, tf.Tensor]]
-"""A batch of serialized rows to what the model takes of them, and the transformed label."""
+"""A batch of serialized rows to what the model takes of them, and what it is to learn."""
 
 ROW = "hubline.row"
 """Under what an example has its serialized record, less its images, beside their pixels."""
@@ -61,7 +62,11 @@ def read_decodable(files: Sequence[str], undecodable: Sequence[int], in_order: b
 
 
 def parsing(
-    spec: ParsingSpec, transform: Callable[[dict], Tensors], features: Iterable[str] = (), columns: Iterable[str] = ()
+    spec: ParsingSpec,
+    transform: Callable[[dict], Tensors],
+    features: Iterable[str] = (),
+    columns: Iterable[str] = (),
+    target: Callable[[Values], tf.Tensor] = tf.identity,
 ) -> Parse:
     """Parses raw columns and applies the transform graph.
 
@@ -70,6 +75,7 @@ def parsing(
         transform: The transform graph: raw columns to transformed features, in batches.
         features: Transformed features to hand on.
         columns: Columns to hand on as they are, of which the graph knows nothing: kept vectors.
+        target: What the model is to learn, of the transformed label: dense, [batch] or [batch, n].
     """
     features, columns = list(features), list(columns)
 
@@ -78,7 +84,7 @@ def parsing(
         parsed = tf.io.parse_example(serialized, spec)
         as_they_are = {name: parsed.pop(name) for name in columns}
         transformed = transform(parsed)
-        return as_they_are | {name: transformed[name] for name in features}, transformed[LABEL]
+        return as_they_are | {name: transformed[name] for name in features}, target(transformed[LABEL])
 
     return parse
 
@@ -160,7 +166,7 @@ def changed(examples: tf.data.Dataset, augment: Sequence[Augmentation], seed: in
 def batches(
     examples: tf.data.Dataset, batch_size: int, parse: Parse, count: int | None = None, parsed_at_once: int = 1
 ) -> tf.data.Dataset:
-    """Batches of what the model takes, and the transformed label, made ahead of their use; the last one may be smaller.
+    """Batches of what the model takes, and what it is to learn, made ahead of their use; the last one may be smaller.
 
     Args:
         examples: One by one: `ROW`, and the pixels of images.

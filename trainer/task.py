@@ -1,5 +1,6 @@
 """What a kind of label means for the model: how many numbers it gives, what it is trained by, and what it answers."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
@@ -8,13 +9,20 @@ import tensorflow_transform as tft
 
 from preprocessing.columns import ParsingSpec, as_parsed
 from preprocessing.config import Label
+from preprocessing.encode import Counted
 from preprocessing.errors import DataError
+from preprocessing.kinds.kind import Values
+from preprocessing.labels.multilabel import MultilabelLabel
 from preprocessing.labels.regression import RegressionLabel
 from trainer.inputs import Tensors
 
 LABEL, SCORE, CLASSES, SCORES = "label", "score", "classes", "scores"
 """What a model answers that tells classes: the best one (string [batch]), its probability (float32 [batch]), and for
 every class its name (string [batch, classes]) and probability (float32 [batch, classes])."""
+
+CHOSEN = "chosen"
+"""What a model answers besides `CLASSES` and `SCORES` where a record has any number of classes: which are told (bool
+[batch, classes]). The scores are probabilities, each of its own class alone."""
 
 VALUE = "value"
 """What a model of a regression answers: the number, in the units of the label (float32 [batch])."""
@@ -28,9 +36,13 @@ class Task(ABC):
     start: float = 0.0
     """What these are near before anything is learned."""
 
+    def target(self, label: Values) -> tf.Tensor:
+        """What `loss` and `metrics` compare with the raw outputs, of the transformed label: the same, [batch]."""
+        return label
+
     @abstractmethod
     def loss(self) -> tf.keras.losses.Loss:
-        """What training makes small, by the transformed label and the raw outputs."""
+        """What training makes small, by the target and the raw outputs."""
 
     @abstractmethod
     def metrics(self) -> list[tf.keras.metrics.Metric]:
@@ -50,8 +62,10 @@ def task_of(label: Label, transform: tft.TFTransformOutput, spec: ParsingSpec) -
         spec: How the label's columns are parsed.
 
     Raises:
-        DataError: where there is one class only.
+        DataError: where there are too few classes.
     """
+    if isinstance(label, MultilabelLabel):
+        return AnyClasses(label.class_names(transform), label.threshold)
     if isinstance(label, RegressionLabel):
         any_record = {name: as_parsed(column, tf.ones([1], column.dtype)) for name, column in spec.items()}
         transformed = transform.transform_features_layer()(any_record)
@@ -91,6 +105,55 @@ class Classes(Task):
             CLASSES: tf.tile(self._names[tf.newaxis], [tf.shape(scores)[0], 1]),
             SCORES: scores,
         }
+
+
+class AnyClasses(Task):
+    """Tells of each of some classes whether a record is of it."""
+
+    def __init__(self, names: Sequence[str], threshold: float) -> None:
+        """The task with the names of the classes, by index, and the score from which one is told.
+
+        Raises:
+            DataError: where there is none.
+        """
+        if not names:
+            raise DataError("no record of the training split has a class; there is nothing to learn")
+        self.outputs = len(names)
+        self._names = tf.constant(list(names))
+        self._threshold = threshold
+        self._multi_hot = Counted(len(names), at_most_once=True, name="label")
+
+    def target(self, label: Values) -> tf.Tensor:
+        """1 for each class of a record and 0 for the others, float32 [batch, classes]."""
+        return self._multi_hot([label])
+
+    def loss(self) -> tf.keras.losses.Loss:
+        """Binary cross-entropy, the mean over classes."""
+        return tf.keras.losses.BinaryCrossentropy(from_logits=True)
+
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """The share of classes that are told rightly, and F1 over all classes together."""
+        logit = math.log(self._threshold / (1 - self._threshold))
+        return [tf.keras.metrics.BinaryAccuracy("binary_accuracy", threshold=logit), _F1OfLogits(self._threshold)]
+
+    def answer(self, outputs: tf.Tensor) -> Tensors:
+        """`CLASSES`, `SCORES` and `CHOSEN`."""
+        scores = tf.sigmoid(outputs)
+        return {
+            CLASSES: tf.tile(self._names[tf.newaxis], [tf.shape(scores)[0], 1]),
+            SCORES: scores,
+            CHOSEN: scores >= self._threshold,
+        }
+
+
+class _F1OfLogits(tf.keras.metrics.F1Score):
+    """Keras' F1 over all classes together, which takes probabilities alone."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__(average="micro", threshold=threshold, name="f1")
+
+    def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
+        super().update_state(y_true, tf.sigmoid(y_pred), sample_weight)
 
 
 class Regression(Task):

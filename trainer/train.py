@@ -84,7 +84,7 @@ def train(job: Job) -> dict[str, list[float]]:
 
     Raises:
         RunError: where the loss stops being a number.
-        DataError: where there is one class only, or no class in common to the training and validation splits.
+        DataError: where there are too few classes, or no class in common to the training and validation splits.
     """
     tf.keras.utils.set_random_seed(job.training.seed)
     task = task_of(job.label, job.transform, _label_spec(job))
@@ -115,8 +115,8 @@ def _train_phase(
         rates = {parts.backbones[name].name: job.model.fine_tune[name].learning_rate for name in phase.tuned}
         parts.whole.tune({name: optimizer(job.training.optimizer, rate) for name, rate in rates.items()})
     waited = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-    train_data = _batches(job, transform, job.train, f"{scratch}/{phase.first}-train", phase)
-    validation_data = _batches(job, transform, job.validation, f"{scratch}/{phase.first}-validation", phase)
+    train_data = _batches(job, task, transform, job.train, f"{scratch}/{phase.first}-train", phase)
+    validation_data = _batches(job, task, transform, job.validation, f"{scratch}/{phase.first}-validation", phase)
     model.compile(
         optimizer=optimizer(job.training.optimizer),
         loss=task.loss(),
@@ -139,8 +139,8 @@ def _train_phase(
     return history.history
 
 
-def _batches(job: Job, transform: Callable, split: Split, scratch: str, phase: Phase) -> tf.data.Dataset:
-    """What the model takes of a split, in batches, and the transformed label."""
+def _batches(job: Job, task: Task, transform: Callable, split: Split, scratch: str, phase: Phase) -> tf.data.Dataset:
+    """What the model takes of a split, in batches, and what it is to learn."""
     taken = taken_in(job.features) | ({} if phase.on_vectors else feeding(job.hubs, job.features))
     tabular = {name: feature for name, feature in taken.items() if name not in images(job.features)}
     features = [given for name, feature in tabular.items() for given in feature.inputs(name)]
@@ -149,7 +149,7 @@ def _batches(job: Job, transform: Callable, split: Split, scratch: str, phase: P
     views = job.views if split is job.train else 1
     if columns:
         spec |= job.vectors.spec(views)
-    parse = inputs.parsing(spec, transform, features, columns)
+    parse = inputs.parsing(spec, transform, features, columns, task.target)
     read = _rows if phase.on_vectors else _pictures
     examples = read(job, transform, split, scratch, phase)
     count = _count_known(job, transform, split)

@@ -1,40 +1,44 @@
 """The area under the ROC curve of one class against the rest, averaged over classes, as a Keras metric."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 
 class MacroAUC(tf.keras.metrics.AUC):
-    """Keras' AUC for class indices and a score for each class.
+    """Keras' AUC for a score for each class, and the index of the one that is true or any number of them.
 
     TFMA has one of its own, which takes some milliseconds for each example and class; this one takes a batch at a time.
     """
 
-    def __init__(self, classes: int, present: Sequence[int], name: str = "auc", **options: Any) -> None:
+    def __init__(self, classes: int, several: bool = False, name: str = "auc", **options: Any) -> None:
         """The metric with nothing counted.
 
         Args:
             classes: How many classes there are.
-            present: The indices of those that the examples have; of a class that never occurs there is no curve.
+            several: Whether an example has any number of them.
             name: What it is called.
             **options: Keras' own, with which it is made again from its `get_config`.
         """
-        self._classes = classes
-        self._present = list(present)
-        weights = [float(index in self._present) for index in range(classes)]
-        super().__init__(
-            name=name, num_thresholds=_THRESHOLDS, multi_label=True, num_labels=classes, label_weights=weights
-        )
+        self._classes, self._several = classes, several
+        super().__init__(name=name, num_thresholds=_THRESHOLDS, multi_label=True, num_labels=classes)
 
     def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
-        """Counts examples: class indices, [batch] or [batch, 1], and scores, [batch, classes].
+        """Counts examples.
 
         The counts are Keras' own, `thresholds` by `classes`; Keras takes them class by class with `vectorized_map`,
         which builds a graph for each batch.
+
+        Args:
+            y_true: Class indices, [batch] or [batch, 1]; with `several` 1 for each class and else 0, [batch, classes].
+            y_pred: Scores, [batch, classes].
+            sample_weight: How much each example counts, [batch].
         """
-        true = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), self._classes)
+        if self._several:
+            true = tf.cast(tf.reshape(y_true, [-1, self._classes]), tf.float32)
+        else:
+            true = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), self._classes)
+        y_pred = tf.reshape(y_pred, [-1, self._classes])
         weights = 1.0 if sample_weight is None else tf.reshape(sample_weight, [-1, 1])
         # A score is above the thresholds 0 to `highest`; the first threshold is just below 0, the last just above 1.
         highest = tf.math.ceil(tf.clip_by_value(y_pred, 0.0, 1.0) * (_THRESHOLDS - 1)) - 1
@@ -50,9 +54,16 @@ class MacroAUC(tf.keras.metrics.AUC):
         self.false_negatives.assign_add(positives[0] - positives)
         self.true_negatives.assign_add(negatives[0] - negatives)
 
+    def result(self) -> tf.Tensor:
+        """The area, averaged over the classes that some examples have and some have not: others have no curve."""
+        some = (self.true_positives[0] + self.false_negatives[0]) > 0
+        others = (self.false_positives[0] + self.true_negatives[0]) > 0
+        self.label_weights = tf.cast(some & others, self.dtype)
+        return super().result()
+
     def get_config(self) -> dict[str, Any]:
         """What `__init__` takes."""
-        return {"classes": self._classes, "present": self._present, "name": self.name, "dtype": self.dtype}
+        return {"classes": self._classes, "several": self._several, "name": self.name, "dtype": self.dtype}
 
 
 _THRESHOLDS = 1000

@@ -25,22 +25,34 @@ class _Definition:
     config: dict[str, Any]
     module: str = ""
     """Where the class is, if not in TFMA or Keras."""
-    by_class: bool = False
-    """Whether it must be told the classes."""
+    told: tuple[str, ...] = ()
+    """What it must be told besides: how many `classes` there are, the `threshold` of their scores."""
 
 
 _DEFINITIONS: dict[Metric, _Definition] = {
     "accuracy": _Definition("SparseCategoricalAccuracy", {}),
     "cross_entropy": _Definition("SparseCategoricalCrossentropy", {}),
     "top_3_accuracy": _Definition("SparseTopKCategoricalAccuracy", {"k": 3}),
-    "auc": _Definition(MacroAUC.__name__, {}, MacroAUC.__module__, by_class=True),
-    "precision": _Definition(hits.PrecisionOfSecond.__name__, {}, hits.__name__),
-    "recall": _Definition(hits.RecallOfSecond.__name__, {}, hits.__name__),
-    "f1": _Definition(hits.F1OfSecond.__name__, {}, hits.__name__),
+    "auc": _Definition(MacroAUC.__name__, {}, MacroAUC.__module__, ("classes",)),
+    "precision": _Definition(hits.MicroPrecision.__name__, {}, hits.__name__),
+    "recall": _Definition(hits.MicroRecall.__name__, {}, hits.__name__),
+    "f1": _Definition(hits.MicroF1.__name__, {}, hits.__name__),
     "rmse": _Definition("RootMeanSquaredError", {"dtype": "float64"}),
     "mae": _Definition("MeanAbsoluteError", {}),
     "r2": _Definition(R2.__name__, {}, R2.__module__),
 }
+
+_BY_THRESHOLD = ("classes", "threshold")
+_OF_SEVERAL: dict[Metric, _Definition] = {
+    "f1": _Definition(hits.MicroF1.__name__, {}, hits.__name__, _BY_THRESHOLD),
+    "macro_f1": _Definition(hits.MacroF1.__name__, {}, hits.__name__, _BY_THRESHOLD),
+    "precision": _Definition(hits.MicroPrecision.__name__, {}, hits.__name__, _BY_THRESHOLD),
+    "recall": _Definition(hits.MicroRecall.__name__, {}, hits.__name__, _BY_THRESHOLD),
+    "auc": _Definition(MacroAUC.__name__, {"several": True}, MacroAUC.__module__, ("classes",)),
+    "cross_entropy": _Definition("BinaryCrossentropy", {}),
+    "exact_match": _Definition(hits.AllRight.__name__, {}, hits.__name__, _BY_THRESHOLD),
+}
+"""Where a record has any number of classes."""
 
 
 def analyse(
@@ -57,7 +69,7 @@ def analyse(
         predictions: The TFRecord files of predictions, a glob.
         models: `CANDIDATE`, and `SERVING` where what it says is there too.
         evaluation: What to compute, over which slices, and the thresholds.
-        predicted: The classes.
+        predicted: The classes, and from which score each counts.
         output: The folder for TFMA's results.
         beam_args: Beam's arguments.
 
@@ -100,12 +112,13 @@ def _metric_config(
     threshold: Threshold | None,
     slices: Sequence[config_pb2.SlicingSpec],
 ) -> config_pb2.MetricConfig:
-    definition = _DEFINITIONS[metric]
-    classes = {"classes": len(predicted.classes), "present": predicted.present} if definition.by_class else {}
+    definition = (_DEFINITIONS if predicted.threshold is None else _OF_SEVERAL)[metric]
+    known = {"classes": len(predicted.classes), "threshold": predicted.threshold}
+    told = {name: known[name] for name in definition.told}
     config = config_pb2.MetricConfig(
         class_name=definition.class_name,
         module=definition.module,
-        config=json.dumps({"name": metric} | definition.config | classes),
+        config=json.dumps({"name": metric} | definition.config | told),
     )
     if threshold is not None and (threshold.at_least is not None or threshold.at_most is not None):
         bounds = _bounds(threshold)

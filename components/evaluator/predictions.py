@@ -2,17 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
 
 from preprocessing.columns import ParsingSpec, present
 from preprocessing.config import Label
+from preprocessing.encode import Counted
 from preprocessing.errors import RunError, UserError
 from preprocessing.examples import encode, keep
 from preprocessing.kinds.kind import Columns
 from preprocessing.labels.label import ClassesKind, LabelKind
+from preprocessing.labels.multilabel import MultilabelLabel
 from preprocessing.labels.regression import RegressionLabel
 from preprocessing.progress import report
 from trainer import export, task
@@ -23,7 +25,8 @@ RECORD = "hubline.record"
 """The column of a prediction with the number of its record, counted over the files of the split from 0."""
 
 LABEL = "hubline.label"
-"""The column with what is true: the index of the class, or a regression's number."""
+"""The column with what is true: the index of the class; of any number of classes a 1 for each and else a 0; or a
+regression's number."""
 
 CANDIDATE, SERVING = "hubline.candidate", "hubline.serving"
 """The names of the two models, and of the columns with what they say: scores by class, or a regression's number."""
@@ -111,8 +114,8 @@ class Predicted:
 
     classes: Sequence[str] = ()
     """By index: those that the models know, and those that the records have."""
-    present: Sequence[int] = ()
-    """The indices of those that the records have, ascending."""
+    threshold: float | None = None
+    """Where a record has any number of them, the score from which one counts as told."""
 
 
 class _Reader(ABC):
@@ -149,8 +152,8 @@ class _Reader(ABC):
 class _Classes(_Reader):
     """Indices of classes, and scores by class."""
 
-    answers = (task.CLASSES, task.SCORES)
-    label: ClassesKind
+    answers: Sequence[str] = (task.CLASSES, task.SCORES)
+    label: ClassesKind | MultilabelLabel
 
     def __init__(
         self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
@@ -161,15 +164,18 @@ class _Classes(_Reader):
         asked = {name: model.answer(row if model.answers_rows else record) for name, model in models.items()}
         known = {name: [text.decode() for text in said[task.CLASSES][0].numpy()] for name, said in asked.items()}
         classes = list(dict.fromkeys([*(name for of_model in known.values() for name in of_model), *names]))
-        index = {name: number for number, name in enumerate(classes)}
-        self.predicted = Predicted(classes=classes, present=sorted(index[name] for name in names))
+        self.predicted = Predicted(classes=classes)
         self._order = {name: _order(of_model, classes) for name, of_model in known.items()}
         self._table = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(classes, tf.range(len(classes), dtype=tf.int64)), -1
         )
 
     def truth(self, records: tf.Tensor) -> tf.Tensor:
-        return self._table.lookup(self.label.names(self.read(records)))[:, tf.newaxis]
+        return self._table.lookup(self.names(records))[:, tf.newaxis]
+
+    def names(self, records: tf.Tensor) -> tf.Tensor:
+        """All class names that serialized records have, one after the other."""
+        return self.label.names(self.read(records))
 
     def said(self, model: str, answer: Tensors) -> tf.Tensor:
         return _arranged(answer[task.SCORES], self._order[model])
@@ -177,8 +183,29 @@ class _Classes(_Reader):
     def _names(self, split: TestSplit) -> list[str]:
         """The class names that the records of a split have, sorted."""
         rows = read_records(split.rows).batch(_MOST)
-        names = rows.map(lambda batch: self.label.names(self.read(batch)), num_parallel_calls=tf.data.AUTOTUNE)
+        names = rows.map(self.names, num_parallel_calls=tf.data.AUTOTUNE)
         return sorted(name.decode() for name in names.unbatch().unique().as_numpy_iterator())
+
+
+class _AnyClasses(_Classes):
+    """For each class whether a record is of it, and its score."""
+
+    answers = (task.CLASSES, task.CHOSEN, task.SCORES)
+    label: MultilabelLabel
+
+    def __init__(
+        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
+    ) -> None:
+        super().__init__(label, spec, split, models)
+        self.predicted = replace(self.predicted, threshold=self.label.threshold)
+        self._multi_hot = Counted(len(self.predicted.classes), at_most_once=True, name="label")
+
+    def truth(self, records: tf.Tensor) -> tf.Tensor:
+        indices = tf.sparse.map_values(self._table.lookup, self.label.names(self.read(records)))
+        return tf.cast(self._multi_hot([indices]), tf.int64)
+
+    def names(self, records: tf.Tensor) -> tf.Tensor:
+        return self.label.names(self.read(records)).values
 
 
 class _Values(_Reader):
@@ -218,7 +245,7 @@ def write_predictions(
         RunError: where a model says something else of the rows than of the records, or says what is not finite.
         UserError: where a model does not answer as the label asks.
     """
-    reader = (_Values if isinstance(label, RegressionLabel) else _Classes)(label, label_spec, split, models)
+    reader = _reader_of(label)(label, label_spec, split, models)
     if models[CANDIDATE].answers_rows:
         # The model that serves was held to this when it was a candidate.
         _check_same(models[CANDIDATE], split, reader.answers[-1])
@@ -235,6 +262,12 @@ def write_predictions(
             done += len(numbers)
             report(done, split.count, "records")
     return reader.predicted
+
+
+def _reader_of(label: Label) -> type[_Reader]:
+    if isinstance(label, RegressionLabel):
+        return _Values
+    return _AnyClasses if isinstance(label, MultilabelLabel) else _Classes
 
 
 def _check_finite(model: ServedModel, said: tf.Tensor, numbers: tf.Tensor) -> None:

@@ -2,12 +2,14 @@
 
 import difflib
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import tensorflow as tf
 
 from preprocessing.config import Features, Label, image_columns
 from preprocessing.labels.classes import ClassLabel
+from preprocessing.labels.multilabel import MultilabelLabel
 from preprocessing.labels.regression import RegressionLabel
 from preprocessing.section import Section
 
@@ -16,18 +18,22 @@ IMAGE_MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GI
 
 
 class Contract(Section):
-    """The columns that each record must have, once each, and what may stand in them."""
+    """The columns that each record must have, once each unless it says otherwise, and what may stand in them."""
 
     images: tuple[str, ...]
     """Columns of encoded images."""
     label: str | None = None
-    """The column of a label that is a class."""
+    """The column of a label that is a class, or any number of classes."""
+    several: bool = False
+    """Whether a record may have any number of them, none too."""
     classes: tuple[str, ...] | None = None
     """The classes: a string label is one of them, an integer one is the position of one. Any value where absent."""
     numbers: tuple[str, ...] = ()
     """Columns of numbers that the label is made from."""
     positive: bool = False
     """Whether these must all be above 0."""
+    indicators: bool = False
+    """Whether these must all be 0 or 1."""
 
     @classmethod
     def of(cls, features: Features, label: Label) -> "Contract":
@@ -35,6 +41,10 @@ class Contract(Section):
         images = tuple(sorted(image_columns(features)))
         if isinstance(label, ClassLabel):
             return cls(images=images, label=label.column, classes=label.classes)
+        if isinstance(label, MultilabelLabel) and label.column:
+            return cls(images=images, label=label.column, several=True, classes=label.classes)
+        if isinstance(label, MultilabelLabel):
+            return cls(images=images, numbers=label.columns, indicators=True)
         positive = isinstance(label, RegressionLabel) and label.is_positive
         return cls(images=images, numbers=label.columns, positive=positive)
 
@@ -44,22 +54,40 @@ class Kind(Section):
 
     payload: Literal["example", "sequence_example"]
     """`tf.Example`s, or `tf.SequenceExample`s whose context holds the columns."""
-    label: Literal["string", "int64"] = "int64"
-    """The dtype of labels that are classes."""
+    label: Literal["string", "int64", ""] = "int64"
+    """The dtype of labels that are classes; empty where no record has told it yet, as of several there may be none."""
     numbers: tuple[Literal["int64", "float32"], ...] = ()
     """The dtypes of the contract's `numbers`."""
 
 
-def kind_of(record: bytes, contract: Contract) -> Kind:
-    """The kind of a serialized record that keeps the contract."""
+def kind_of(record: bytes, contract: Contract, before: Kind | None = None) -> Kind:
+    """The kind of the records of a file so far.
+
+    Args:
+        record: One that keeps the contract, serialized.
+        contract: What it must hold.
+        before: What the records before it are, if any; what that leaves open, this one may tell.
+    """
+    if before is not None and before.label:
+        return before
     # A context is, in bytes, what the features of an Example are: the same field, of the same type.
     sequence = tf.train.SequenceExample.FromString(record)
     columns = sequence.context.feature
+    payload: Literal["example", "sequence_example"] = (
+        "sequence_example" if sequence.HasField("feature_lists") else "example"
+    )
     return Kind(
-        payload="sequence_example" if sequence.HasField("feature_lists") else "example",
-        label="string" if contract.label and columns[contract.label].WhichOneof("kind") == "bytes_list" else "int64",
+        payload=before.payload if before else payload,
+        label=_label_type(columns, contract.label) if contract.label else "int64",
         numbers=tuple(_number_type(columns[name]) for name in contract.numbers),
     )
+
+
+def _label_type(columns: Mapping, name: str) -> Literal["string", "int64", ""]:
+    """By the type of its list, which may be empty."""
+    if name in columns and columns[name].HasField("bytes_list"):
+        return "string"
+    return "int64" if name in columns and columns[name].HasField("int64_list") else ""
 
 
 def _number_type(feature: tf.train.Feature) -> Literal["int64", "float32"]:
@@ -83,16 +111,22 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
     dtypes = {name: tf.string for name in contract.images}
     dtypes |= {name: tf.as_dtype(dtype) for name, dtype in zip(contract.numbers, kind.numbers, strict=True)}
     if contract.label:
-        dtypes[contract.label] = tf.as_dtype(kind.label)
+        dtypes[contract.label] = tf.as_dtype(kind.label or "string")  # where no record has any, one is as good
     spec = {name: tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64) for name, dtype in dtypes.items()}
     parsed = tf.io.parse_example(records, spec)
     sound = tf.ones_like(records, tf.bool)
     if contract.label:
-        sound &= _single(parsed[contract.label], _are_labels(parsed[contract.label].values, contract.classes))
+        labels = parsed[contract.label]
+        fit = _are_labels(labels.values, contract.classes)
+        sound &= _all(labels, fit) if contract.several else _single(labels, fit)
     for name in contract.numbers:
         numbers = tf.cast(parsed[name].values, tf.float32)
         fit = tf.math.is_finite(numbers)
-        sound &= _single(parsed[name], fit & (numbers > 0) if contract.positive else fit)
+        if contract.positive:
+            fit &= numbers > 0
+        if contract.indicators:
+            fit &= (numbers == 0) | (numbers == 1)
+        sound &= _single(parsed[name], fit)
     for name in contract.images:
         starts = [tf.strings.substr(parsed[name].values, 0, len(magic)) == magic for magic in IMAGE_MAGIC.values()]
         sound &= _single(parsed[name], tf.reduce_any(tf.stack(starts), axis=0))
@@ -104,6 +138,11 @@ def _single(column: tf.RaggedTensor, fit: tf.Tensor) -> tf.Tensor:
     # The first value of an empty row at the end is none; the one added stands for it.
     first = tf.gather(tf.concat([fit, [False]], axis=0), column.row_starts())
     return (column.row_lengths() == 1) & first
+
+
+def _all(column: tf.RaggedTensor, fit: tf.Tensor) -> tf.Tensor:
+    """Which rows have fit values alone, or none."""
+    return tf.reduce_all(column.with_values(fit), axis=1)
 
 
 def _are_labels(labels: tf.Tensor, classes: tuple[str, ...] | None) -> tf.Tensor:
@@ -134,10 +173,10 @@ def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> s
         if fault:
             return fault
     for number, column in enumerate(contract.numbers):
-        fault = _number_fault(columns, column, kind.numbers[number] if kind else None, contract.positive)
+        fault = _number_fault(columns, column, kind.numbers[number] if kind else None, contract)
         if fault:
             return fault
-    return _label_fault(columns, contract.label, contract.classes, kind) if contract.label else None
+    return _label_fault(columns, contract.label, contract, kind) if contract.label else None
 
 
 def _values(columns: dict, name: str) -> list:
@@ -169,7 +208,7 @@ def _image_fault(columns: dict, name: str) -> str | None:
     return None
 
 
-def _number_fault(columns: dict, name: str, dtype: str | None, positive: bool) -> str | None:
+def _number_fault(columns: dict, name: str, dtype: str | None, contract: Contract) -> str | None:
     fault = _count_fault(columns, name, "column")
     if fault:
         return f"{fault}; the label is made from it"
@@ -181,21 +220,28 @@ def _number_fault(columns: dict, name: str, dtype: str | None, positive: bool) -
         return f"its column '{name}' is {value!r}, of another type than those before it"
     if not math.isfinite(value):
         return f"its column '{name}', which the label is made from, is {value}"
-    if positive and value <= 0:
+    if contract.positive and value <= 0:
         return f"its column '{name}', which the label is the logarithm of, is {value:g}; it must be above 0"
+    if contract.indicators and value not in (0, 1):
+        return f"its column '{name}', which says whether it is of a class, is {value:g}; it must be 0 or 1"
     return None
 
 
-def _label_fault(columns: dict, name: str, classes: tuple[str, ...] | None, kind: Kind | None) -> str | None:
-    fault = _count_fault(columns, name, "label")
+def _label_fault(columns: dict, name: str, contract: Contract, kind: Kind | None) -> str | None:
+    fault = None if contract.several else _count_fault(columns, name, "label")
     if fault:
         return fault
-    (value,) = _values(columns, name)
-    if isinstance(value, float):
-        right = "a class is an integer or a string, and kind: regression a number"
-        return f"its label '{name}' is the float {value:g}; {right}"
-    if kind is not None and isinstance(value, bytes) != (kind.label == "string"):
-        return f"its label '{name}' is {value!r}, of another type than the labels before it"
+    dtype, values = _label_type(columns, name), _values(columns, name)
+    if name in columns and columns[name].HasField("float_list"):
+        shown = f"the float {values[0]:g}" if values else "an empty list of floats"
+        return f"its label '{name}' is {shown}; a class is an integer or a string, and kind: regression a number"
+    if kind is not None and kind.label and dtype not in (kind.label, ""):
+        shown = repr(values[0]) if values else f"an empty list of type {dtype}"
+        return f"its label '{name}' is {shown}, of another type than the labels before it"
+    return next((fault for value in values if (fault := _class_fault(name, value, contract.classes))), None)
+
+
+def _class_fault(name: str, value: bytes | int, classes: tuple[str, ...] | None) -> str | None:
     if isinstance(value, bytes) and not _is_name(value):
         return f"its label '{name}' is {value!r}; a class name is a line of UTF-8 text, and not empty"
     if classes is None:

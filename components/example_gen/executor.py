@@ -184,7 +184,7 @@ def _set_aside(results: Sequence[Result]) -> Iterator[SetAside]:
 def _one_kind(results: Sequence[Result]) -> str:
     """The payload that all files have."""
     kinds = [(result.ingested.kind, result.task.job.file.path) for result in results if result.ingested.kind]
-    labels = {kind.label: path for kind, path in kinds}
+    labels = {kind.label: path for kind, path in kinds if kind.label}
     if len(labels) > 1:
         raise DataError(f"the labels are integers in {labels['int64']}, and strings in {labels['string']}")
     numbers = {", ".join(kind.numbers): path for kind, path in kinds}

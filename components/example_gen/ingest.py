@@ -151,15 +151,27 @@ class _Survey:
 def _survey(job: Job) -> _Survey | None:
     """Checks and counts the records of a file; None where the first is not sound, or TensorFlow cannot see them all."""
     path, compression = job.file.path, compression_of(job.file.path)
-    first = next(salvage(path), None)
-    if first is None or first.fault or find_fault(first.data, job.contract):
+    told = _told_by_first(path, job.contract)
+    if told is None:
         return None
-    kind = kind_of(first.data, job.contract)
+    kind, record_bytes = told
     graphs = _graphs(job.contract, kind, job.split)
-    places, counts, largest, size = graphs.survey(path, compression, _batch_size(len(first.data)))
+    places, counts, largest, size = graphs.survey(path, compression, _batch_size(record_bytes))
     if not _is_all(path, compression, int(size)):
         return None
     return _Survey(graphs, kind, compression, places, counts.numpy().tolist(), largest.numpy().tolist())
+
+
+def _told_by_first(path: str, contract: Contract) -> tuple[Kind, int] | None:
+    """What the records of a file are, by the first that tells, and its bytes; None where one up to it is not sound."""
+    kind, size = None, 0
+    for record in salvage(path):
+        if record.fault or find_fault(record.data, contract, kind):
+            return None
+        kind, size = kind_of(record.data, contract, kind), len(record.data)
+        if kind.label:
+            break
+    return (kind, size) if kind else None
 
 
 def _write(job: Job, survey: _Survey, folder: str) -> Ingested:
@@ -343,7 +355,7 @@ class _Sieve:
         if fault and job.policy == "fail":
             raise _damaged(job, number, fault) if record.fault else _broken(job, number, fault)
         if not fault:
-            self.kind = self.kind or kind_of(record.data, job.contract)
+            self.kind = kind_of(record.data, job.contract, self.kind)
         return f"it cannot be read: {fault}" if record.fault else fault
 
     def _write(self, records: list[bytes]) -> None:

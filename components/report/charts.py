@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
-from components.report.contents import ClassPredictions, Column, ValuePredictions
+from components.report.contents import ClassPredictions, Column, PredictionsByClass, ValuePredictions
 
 _COLOURS = (
     "#3b82f6",
@@ -104,7 +104,7 @@ def confusion(predictions: ClassPredictions, shown: Sequence[int]) -> go.Figure:
     )  # fmt: skip
 
 
-def roc(predictions: ClassPredictions, shown: Sequence[int]) -> go.Figure:
+def roc(predictions: PredictionsByClass, shown: Sequence[int]) -> go.Figure:
     """ROC curves, each of one class against the rest, with the areas below them in the legend."""
     chance = go.Scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dot", "color": "#94a3b8", "width": 1},

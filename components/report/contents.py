@@ -138,9 +138,10 @@ class Sample:
     """What is true."""
     predicted: str
     score: float
-    """Of the predicted class; of a number, how far it is from what is true."""
+    """Of the predicted class; of a number, how far it is from what is true; of any number of classes, the binary
+    cross-entropy of the record."""
     label_score: float | None = None
-    """Of the true class; of a number there is none."""
+    """Of the true class; of a number and of any number of classes there is none."""
     origin: str = ""
     """The data file it came from."""
     picture: str | None = None
@@ -152,23 +153,48 @@ class Predictions:
     """What the predictions on the test split come to."""
 
     right: Sequence[Sample]
-    """Some that are right: the first of each class. Of numbers, none."""
+    """Some that are right: the first of each class. Of numbers and of any number of classes, none."""
     wrong: Sequence[Sample]
-    """The worst ones, the worst first: those with the highest scores for a wrong class, or furthest from what is true.
-    """
+    """The worst ones, the worst first: those with the highest scores for a wrong class, or furthest from what is true,
+    or of any number of classes those with a wrong one that have the greatest cross-entropy."""
 
 
 @dataclass(frozen=True)
-class ClassPredictions(Predictions):
-    """Those of classes."""
+class PredictionsByClass(Predictions):
+    """Those that tell classes."""
 
     classes: Sequence[str]
-    confusion: "np.ndarray | None"
-    """Records, int64 of shape [true class, predicted class]; None where there are too many classes to show."""
     roc: Mapping[int, Roc]
     """By class; there is none for a class that all records have, or none."""
     serving_auc: Mapping[int, float]
     """Of the version that serves, likewise; empty where none does."""
+
+
+@dataclass(frozen=True)
+class ClassPredictions(PredictionsByClass):
+    """Those of one class for each record."""
+
+    confusion: "np.ndarray | None"
+    """Records, int64 of shape [true class, predicted class]; None where there are too many classes to show."""
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """Records by class, int64 of shape [classes]."""
+
+    true: "np.ndarray"
+    """Those that are of it,"""
+    told: "np.ndarray"
+    """those that are predicted to be,"""
+    hits: "np.ndarray"
+    """and those that are both."""
+
+
+@dataclass(frozen=True)
+class MultilabelPredictions(PredictionsByClass):
+    """Those of any number of classes for each record."""
+
+    counts: ClassCounts
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,17 @@ from plotly.offline import get_plotlyjs
 
 from components.config import LOWER_IS_BETTER
 from components.report import charts
-from components.report.contents import Artifacts, ClassPredictions, Findings, RunReport, ValuePredictions
+from components.report.contents import (
+    Artifacts,
+    ClassCounts,
+    ClassPredictions,
+    Findings,
+    MultilabelPredictions,
+    Predictions,
+    PredictionsByClass,
+    RunReport,
+    ValuePredictions,
+)
 
 _SHOWN_CLASSES = 25
 """A chart of more classes cannot be read; the ones with the most errors are shown."""
@@ -38,9 +48,9 @@ def _findings(artifacts: Artifacts) -> Findings:
 
 def render_findings(report: RunReport, findings: Findings) -> str:
     """The HTML page of a run, from what its artifacts hold. Reads nothing but its own template."""
-    predictions = findings.predictions
-    of_classes = predictions if isinstance(predictions, ClassPredictions) else None
-    shown = _most_mistaken(of_classes) if of_classes else []
+    of_classes = findings.predictions if isinstance(findings.predictions, PredictionsByClass) else None
+    counts = _counts(of_classes)
+    shown = _most_mistaken(counts) if counts else []
     figures = _figures(findings, shown)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -53,8 +63,8 @@ def render_findings(report: RunReport, findings: Findings) -> str:
         run=report,
         findings=findings,
         sections=_sections(report, findings),
-        classes=_classes(of_classes, shown) if of_classes else [],
-        left_out=len(of_classes.classes) - len(shown) if of_classes else 0,
+        classes=_classes(of_classes, counts, shown) if of_classes and counts else [],
+        left_out=len(counts.true) - len(shown) if counts else 0,
         lower_is_better=LOWER_IS_BETTER,
         longest_step=max((step.seconds for step in report.steps), default=0.0),
         figures={name: json.loads(figure.to_json()) for name, figure in figures.items()},
@@ -69,7 +79,7 @@ def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
         "decision": ("Decision", decision),
         "metrics": ("Metrics", decision),
         "slices": ("Slices", decision and decision.slices),
-        "classes": ("Classes", isinstance(predictions, ClassPredictions) and predictions.confusion is not None),
+        "classes": ("Classes", _counts(predictions)),
         "values": ("Values", isinstance(predictions, ValuePredictions)),
         "samples": ("Samples", predictions),
         "training": ("Training", findings.curves),
@@ -92,7 +102,7 @@ def _figures(findings: Findings, shown: Sequence[int]) -> dict[str, go.Figure]:
     predictions = findings.predictions
     if isinstance(predictions, ClassPredictions) and predictions.confusion is not None:
         figures["confusion"] = charts.confusion(predictions, shown)
-    if isinstance(predictions, ClassPredictions) and predictions.roc:
+    if isinstance(predictions, PredictionsByClass) and predictions.roc:
         figures["roc"] = charts.roc(predictions, shown)
     if isinstance(predictions, ValuePredictions):
         figures["values"] = charts.values(predictions)
@@ -105,30 +115,35 @@ def _figures(findings: Findings, shown: Sequence[int]) -> dict[str, go.Figure]:
     return figures
 
 
-def _most_mistaken(predictions: ClassPredictions) -> list[int]:
-    """The classes that most often are taken for another, or another for them, in their own order."""
-    matrix = predictions.confusion
-    if matrix is None:
-        return []
-    mistakes = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * matrix.diagonal()
+def _counts(predictions: Predictions | None) -> ClassCounts | None:
+    """Records by class; None where no classes are told, or too many to show."""
+    if isinstance(predictions, MultilabelPredictions):
+        return predictions.counts
+    if isinstance(predictions, ClassPredictions) and predictions.confusion is not None:
+        matrix = predictions.confusion
+        return ClassCounts(true=matrix.sum(axis=1), told=matrix.sum(axis=0), hits=matrix.diagonal())
+    return None
+
+
+def _most_mistaken(counts: ClassCounts) -> list[int]:
+    """The classes that most often are missed, or told where they are not true, in their own order."""
+    mistakes = counts.told + counts.true - 2 * counts.hits
     return sorted(np.argsort(-mistakes, kind="stable")[:_SHOWN_CLASSES].tolist())
 
 
-def _classes(predictions: ClassPredictions, shown: Sequence[int]) -> list[dict]:
+def _classes(predictions: PredictionsByClass, counts: ClassCounts, shown: Sequence[int]) -> list[dict]:
     """A row for each class that is shown; None for what is not defined."""
-    matrix = predictions.confusion
-    if matrix is None:
-        return []
     rows = []
     for index in shown:
-        right, records, predicted = matrix[index, index], matrix[index].sum(), matrix[:, index].sum()
+        true, told, hits = (int(of_class[index]) for of_class in (counts.true, counts.told, counts.hits))
         roc = predictions.roc.get(index)
         rows.append(
             {
                 "name": predictions.classes[index],
-                "records": int(records),
-                "recall": right / records if records else None,
-                "precision": right / predicted if predicted else None,
+                "records": true,
+                "recall": hits / true if true else None,
+                "precision": hits / told if told else None,
+                "f1": 2 * hits / (true + told) if true + told else None,
                 "auc": roc.auc if roc else None,
                 "serving_auc": predictions.serving_auc.get(index),
             }

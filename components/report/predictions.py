@@ -10,29 +10,23 @@ from typing import TypeVar
 import numpy as np
 import tensorflow as tf
 from PIL import Image
-from sklearn.metrics import auc, roc_curve
 
 from components import storage
 from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from components.example_gen.manifest import Manifest
 from components.records import read_batches
-from components.report import values
-from components.report.contents import ClassPredictions, Predictions, Roc, Sample
+from components.report import multilabel, values
+from components.report.contents import ClassPredictions, Predictions, Sample
+from components.report.scores import MOST_CLASSES, Scores, batch_size
 from preprocessing.config import Label
+from preprocessing.labels.multilabel import MultilabelLabel
 from preprocessing.labels.regression import RegressionLabel
 from preprocessing.section import read_sections
 
-_MOST_CLASSES = 1000
-"""With more classes there is neither a confusion matrix nor ROC curves: nobody could read them."""
 _SAMPLES = 24
 _PIXELS = 112
 """Width and height that the pictures of samples fit into."""
-_SCORES_PER_BATCH = 1 << 19
 _RECORDS_PER_BATCH = 64
-
-# Scores are counted in bins, evenly spaced in log-odds: those of a sure model crowd at 0 and at 1.
-_EDGES = (1 / (1 + np.exp(-np.linspace(-24, 17, 4000)))).astype(np.float32)
-_BINS = len(_EDGES) + 1
 
 
 @dataclass(frozen=True)
@@ -59,12 +53,15 @@ def summarize(evaluation: str) -> Predictions | None:
     if isinstance(label, RegressionLabel):
         return values.summarize(files, _SAMPLES)
     with storage.open_binary(f"{evaluation}/classes.json") as file:
-        return _of_classes(files, json.load(file))
+        classes = json.load(file)
+    if isinstance(label, MultilabelLabel):
+        return multilabel.summarize(files, classes, label.threshold, _SAMPLES)
+    return _of_classes(files, classes)
 
 
 def _of_classes(files: list[str], classes: list[str]) -> ClassPredictions:
     samples = _Samples(classes)
-    tally = _Tally(len(classes)) if len(classes) <= _MOST_CLASSES else None
+    tally = _Tally(len(classes)) if len(classes) <= MOST_CLASSES else None
     for batch in _batches(files, len(classes)):
         predicted = batch.candidate.argmax(axis=1)
         samples.take(batch, predicted)
@@ -74,7 +71,7 @@ def _of_classes(files: list[str], classes: list[str]) -> ClassPredictions:
         classes=classes,
         confusion=tally.confusion if tally else None,
         roc=tally.candidate.curves() if tally else {},
-        serving_auc={index: roc.auc for index, roc in tally.serving.curves().items()} if tally else {},
+        serving_auc=tally.serving.areas() if tally else {},
         right=sorted(samples.right.values(), key=lambda sample: sample.record),
         wrong=samples.wrong,
     )
@@ -88,37 +85,11 @@ def _batches(files: list[str], classes: int) -> Iterator[_Batch]:
         # Rows of zeros stand where no version serves.
         SERVING: tf.io.FixedLenFeature([classes], tf.float32, [0.0] * classes),
     }
-    size = max(1, min(4096, _SCORES_PER_BATCH // classes))
     for path in files:
-        for _, examples in read_batches(path, size):
+        for _, examples in read_batches(path, batch_size(classes)):
             rows = {name: column.numpy() for name, column in tf.io.parse_example(examples, spec).items()}
             serving = rows[SERVING] if rows[SERVING].any() else None
             yield _Batch(rows[RECORD], rows[LABEL], rows[CANDIDATE], serving)
-
-
-class _Scores:
-    """How often a class's score fell into each bin, in all records and in the class's own."""
-
-    def __init__(self, classes: int) -> None:
-        self._all = np.zeros([classes, _BINS], np.int64)
-        self._own = np.zeros([classes, _BINS], np.int64)
-
-    def count(self, labels: np.ndarray, scores: np.ndarray) -> None:
-        bins = np.searchsorted(_EDGES, scores)
-        flat = (np.arange(len(self._all)) * _BINS + bins).ravel()
-        self._all += np.bincount(flat, minlength=self._all.size).reshape(self._all.shape)
-        np.add.at(self._own, (labels, bins[np.arange(len(labels)), labels]), 1)
-
-    def curves(self) -> dict[int, Roc]:
-        rest = self._all - self._own
-        shown = np.flatnonzero(self._own.any(axis=1) & rest.any(axis=1))
-        return {int(index): _roc(self._own[index], rest[index]) for index in shown}
-
-
-def _roc(own: np.ndarray, rest: np.ndarray) -> Roc:
-    truth, bins = np.repeat([1, 0], _BINS), np.tile(np.arange(_BINS), 2)
-    false, true, _ = roc_curve(truth, bins, sample_weight=np.concatenate([own, rest]))
-    return Roc(false.astype(np.float32), true.astype(np.float32), float(auc(false, true)))
 
 
 class _Tally:
@@ -126,14 +97,15 @@ class _Tally:
 
     def __init__(self, classes: int) -> None:
         self.confusion = np.zeros([classes, classes], np.int64)
-        self.candidate = _Scores(classes)
-        self.serving = _Scores(classes)
+        self.candidate = Scores(classes)
+        self.serving = Scores(classes)
 
     def take(self, batch: _Batch, predicted: np.ndarray) -> None:
         np.add.at(self.confusion, (batch.label, predicted), 1)
-        self.candidate.count(batch.label, batch.candidate)
+        true = np.arange(len(batch.label)), batch.label
+        self.candidate.count(true, batch.candidate)
         if batch.serving is not None:
-            self.serving.count(batch.label, batch.serving)
+            self.serving.count(true, batch.serving)
 
 
 @dataclass

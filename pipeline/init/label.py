@@ -49,7 +49,7 @@ def label_column(columns: Sequence[Column], name: str | None) -> Column:
 
 
 def suggest_label(column: Column, is_whole: bool) -> Label:
-    """A kind for the label: `binary` for 0 and 1, `class` for texts and few whole numbers, else `regression`.
+    """A kind for the label: `binary`, `class`, `multilabel` for several values in a record, or `regression`.
 
     Args:
         column: What was seen of it.
@@ -60,35 +60,60 @@ def suggest_label(column: Column, is_whole: bool) -> Label:
     """
     if column.type not in ("integer", "float", "text"):
         raise UserError(f"the label '{column.name}' has {_WRONG[column.type]}; a label is a text or a number")
-    if not column.is_single:
-        raise UserError(f"the label '{column.name}' has up to {column.most} values in a record; a label has one")
+    if not column.is_single and column.type == "float":
+        raise UserError(
+            f"the label '{column.name}' has up to {column.most} numbers in a record; a label has one, or several texts "
+            "or whole numbers that are classes"
+        )
     if column.distinct < 2:
         raise UserError(
             f"the label '{column.name}' is {shown(column.frequent[0][0])} everywhere; there is nothing to learn"
         )
+    if not column.is_single:
+        return _several(column, is_whole)
     if column.type != "text" and {value for value, _ in column.frequent} == {0, 1}:
         return _classes(column, {"kind": "binary"}, "0 is no, 1 is yes; `classes: [no, yes]` names them otherwise")
     if column.type == "float" or (column.type == "integer" and column.distinct > MOST_CLASSES):
         return _number(column)
-    if column.distinct == column.values:
-        raise UserError(f"each value of the label '{column.name}' comes once; there is nothing to learn from that")
-    return _class(column, is_whole)
+    settings, comment = _named(column, is_whole)
+    return _classes(column, {"kind": "class"} | settings, comment)
 
 
 _WRONG = {"image": "images", "bytes": "bytes that are no text", "nothing": "no value in any record"}
 
 
-def _class(column: Column, is_whole: bool) -> Label:
+def _named(column: Column, is_whole: bool) -> tuple[Settings, str]:
+    """The names of the classes, where they are few and known, and a comment on them."""
+    if column.distinct == column.values:
+        raise UserError(f"each value of the label '{column.name}' comes once; there is nothing to learn from that")
     if column.distinct > LISTED:
-        return _classes(column, {"kind": "class"}, "the classes are those of the training split")
+        return {}, "the classes are those of the training split"
     names = sorted((value for value, _ in column.frequent), key=lambda value: (str(type(value)), value))
     if not is_whole:
-        seen = ", ".join(map(shown, names))
-        return _classes(column, {"kind": "class"}, f"the classes are those of the training split; seen: {seen}")
+        return {}, f"the classes are those of the training split; seen: {', '.join(map(shown, names))}"
     if column.type == "integer" and names != list(range(len(names))):
-        return _classes(column, {"kind": "class"}, f"the classes are the values: {', '.join(map(shown, names))}")
+        return {}, f"the classes are the values: {', '.join(map(shown, names))}"
     note = "the names of 0, 1 and so on; better ones may stand here" if column.type == "integer" else "all there are"
-    return _classes(column, {"kind": "class", "classes": [str(name) for name in names]}, f"classes: {note}")
+    return {"classes": [str(name) for name in names]}, f"classes: {note}"
+
+
+def _several(column: Column, is_whole: bool) -> Label:
+    """Any number of classes, none too."""
+    if column.type == "integer" and column.fewest == column.most and {value for value, _ in column.frequent} == {0, 1}:
+        raise UserError(
+            f"the label '{column.name}' has {column.most} zeros and ones in each record; for any number of classes, a "
+            "record has the numbers of those that are 1, or a column for each"
+        )
+    settings, comment = _named(column, is_whole)
+    value, count = column.frequent[0]
+    f1 = 2 * count / (column.records + column.values)
+    return Label(
+        {"from": column.name, "kind": "multilabel", **settings},
+        f"any number of classes in a record; {comment}",
+        f"always saying {shown(value)} alone, the most frequent class, has an f1 of {f1:.3f}",
+        ("f1", "macro_f1", "exact_match"),
+        {"f1": {"no_worse_than_serving_by": 0.01}},
+    )
 
 
 def _classes(column: Column, settings: Settings, comment: str) -> Label:

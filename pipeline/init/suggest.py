@@ -84,6 +84,8 @@ def suggest(data: Data, label: str | None = None, module: Module | None = None) 
     features = [feature for feature in made if feature not in homeless]
     _refuse_nothing(features, fed, homeless, left_out, module)
     images = {feature.settings.get("from", feature.name) for feature in fed if feature.settings["kind"] == "image"}
+    required = [target] if target.is_single else []  # of several classes, a record may have none
+    required += [column for column in columns if column.name in images]
     _, epochs, batch_size, hidden = next(size for size in _SIZES if data.total < size[0])
     return Suggestion(
         features=features,
@@ -94,7 +96,7 @@ def suggest(data: Data, label: str | None = None, module: Module | None = None) 
         wide=wide,
         hidden=hidden if any(_is_deep(feature, wide) for feature in features) else [],
         training={"epochs": epochs, "batch_size": batch_size},
-        bad_records=_bad_records(target.missing + sum(each.missing for each in columns if each.name in images)),
+        bad_records=_bad_records(sum(column.missing for column in required)),
         slices=[[column.name] for column in columns if _makes_slices(column)][:SLICES],
     )
 

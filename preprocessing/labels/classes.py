@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from preprocessing.kinds.categorical import as_words
 from preprocessing.kinds.kind import Columns, Read
-from preprocessing.labels.label import VOCABULARY, ClassesKind, values_of
+from preprocessing.labels.label import VOCABULARY, ClassesKind, ClassNames, found_classes, position_of, values_of
 from preprocessing.lazy import tf, tft
 
 
@@ -18,17 +18,9 @@ class ClassLabel(ClassesKind):
     kind: Literal["class"]
     column: str = Field(alias="from", min_length=1, examples=["label"])
     """The column that holds the label."""
-    classes: tuple[str, ...] | None = Field(default=None, min_length=2, examples=[["cat", "dog"]])
+    classes: ClassNames | None = Field(default=None, min_length=2, examples=[["cat", "dog"]])
     """The names of the classes. A string column holds these names, an integer column their positions, from 0. Where
     this is absent, the classes are the values found in the training split, most frequent first."""
-
-    @field_validator("classes")
-    @classmethod
-    def _distinct(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        repeated = sorted({name for name in value or () if (value or ()).count(name) > 1})
-        if repeated:
-            raise ValueError(f"each class is named once; repeated: {', '.join(repeated)}")
-        return value
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -45,17 +37,12 @@ class ClassLabel(ClassesKind):
 
         Without `classes`, it is the rank of the value by frequency over the training split.
         """
-        values = values_of(read, self.column)
-        if self.classes is None:
-            from preprocessing.analysis import Words
+        if self.classes is not None:
+            return position_of(values_of(read, self.column), self.classes)
+        from preprocessing.analysis import Words
 
-            words = tf.sparse.map_values(as_words, read(self.column))
-            return read.analysis.look_up(VOCABULARY, words, Words()).values
-        if values.dtype != tf.string:
-            return tf.cast(values, tf.int64)
-        positions = tf.range(len(self.classes), dtype=tf.int64)
-        table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(list(self.classes), positions), -1)
-        return table.lookup(values)
+        words = tf.sparse.map_values(as_words, read(self.column))
+        return read.analysis.look_up(VOCABULARY, words, Words()).values
 
     def names(self, read: Columns) -> tf.Tensor:
         """The class, or the value where `classes` does not name it."""
@@ -66,6 +53,4 @@ class ClassLabel(ClassesKind):
 
     def class_names(self, transform: tft.TFTransformOutput) -> list[str]:
         """Those that are given, or those that were found."""
-        if self.classes is not None:
-            return list(self.classes)
-        return [name.decode() for name in transform.vocabulary_by_name(VOCABULARY)]
+        return list(self.classes) if self.classes is not None else found_classes(transform)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from preprocessing.kinds.kind import Columns, Read
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from preprocessing.kinds.kind import Columns, Read, Values
 from preprocessing.lazy import tf, tft
 from preprocessing.section import Section
 
@@ -11,6 +16,17 @@ LABEL = "label.target"
 
 VOCABULARY = "label"
 """The name of the vocabulary that the classes are kept in where they are computed."""
+
+
+def _distinct(classes: tuple[str, ...]) -> tuple[str, ...]:
+    repeated = sorted({name for name in classes if classes.count(name) > 1})
+    if repeated:
+        raise ValueError(f"each class is named once; repeated: {', '.join(repeated)}")
+    return classes
+
+
+ClassNames = Annotated[tuple[str, ...], AfterValidator(_distinct)]
+"""The names of classes, by their number."""
 
 
 class LabelKind(Section):
@@ -28,15 +44,16 @@ class LabelKind(Section):
         """Whether every record, whatever its split, has a target that can be learned."""
         return True
 
-    def transform(self, read: Read) -> dict[str, tf.Tensor]:
+    def transform(self, read: Read) -> dict[str, Values]:
         """What is computed over the whole data set, and what is done to a batch with it: a part of `preprocessing_fn`.
 
         Args:
             read: Gives the raw columns.
 
         Returns:
-            Under `LABEL`, what the model is to learn of each record: of classes int64 [batch], of a regression float32
-            [batch]. Whatever else the model's answer takes may stand beside it, shape [batch].
+            Under `LABEL`, what the model is to learn of each record: of a class int64 [batch], of any number of classes
+            int64 [batch, values], sparse, of a regression float32 [batch]. Whatever else the model's answer takes may
+            stand beside it, shape [batch].
         """
         raise NotImplementedError
 
@@ -44,7 +61,7 @@ class LabelKind(Section):
 class ClassesKind(LabelKind):
     """A kind of label of which each record has one of several classes."""
 
-    def transform(self, read: Read) -> dict[str, tf.Tensor]:
+    def transform(self, read: Read) -> dict[str, Values]:
         """The class of each record by its number."""
         return {LABEL: self.index(read)}
 
@@ -64,3 +81,18 @@ class ClassesKind(LabelKind):
 def values_of(read: Columns, column: str) -> tf.Tensor:
     """The one value of each record, shape [batch]; ingestion has made sure that there is one."""
     return read(column).values
+
+
+def position_of(values: tf.Tensor, classes: Sequence[str]) -> tf.Tensor:
+    """The position of values, of any shape, among the names of classes, int64: -1 where a string is none of them.
+    Integers are positions already."""
+    if values.dtype != tf.string:
+        return tf.cast(values, tf.int64)
+    positions = tf.range(len(classes), dtype=tf.int64)
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(list(classes), positions), -1)
+    return table.lookup(values)
+
+
+def found_classes(transform: tft.TFTransformOutput) -> list[str]:
+    """The names of the classes that were found in the training split, by their number."""
+    return [name.decode() for name in transform.vocabulary_by_name(VOCABULARY)]

@@ -287,9 +287,114 @@ def test_the_contract_of_a_label_is_what_it_is_made_from(tmp_path: Path) -> None
     assert Contract.of({}, of_one) == Contract(images=(), numbers=("clicked",))
     named = labels.validate_python({"kind": "class", "from": "label", "classes": ["x", "y"]})
     assert Contract.of(features, named) == Contract(images=("a", "b"), label="label", classes=("x", "y"))
+    tags = labels.validate_python({"kind": "multilabel", "from": "tags", "classes": ["dark", "light"]})
+    assert Contract.of({}, tags) == TAGGED
+    by_column = labels.validate_python({"kind": "multilabel", "columns": ["sea", "sky"]})
+    assert Contract.of({}, by_column) == Contract(images=(), numbers=("sea", "sky"), indicators=True)
     path = make.write_tfrecord(tmp_path / "in", [make.record(tips=number / 2, fare=number) for number in range(99)])
     ingested, _, listed = ingest_to(tmp_path / "out", job(path).model_copy(update={"contract": COMPARED}))
     assert ingested.kind == Kind(payload="example", numbers=("float32", "int64")) and not listed
+
+
+TAGGED = Contract(images=(), label="tags", several=True, classes=("dark", "light"))
+EMPTY = {
+    "string": tf.train.Feature(bytes_list=tf.train.BytesList()),
+    "int64": tf.train.Feature(int64_list=tf.train.Int64List()),
+    "float": tf.train.Feature(float_list=tf.train.FloatList()),
+    "nothing": tf.train.Feature(),
+}
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (make.record(tags=make.feature("dark", "red")), "its label 'tags' is 'red', none of the classes dark, light"),
+        (make.record(tags=make.feature("dark", "")), "is b''; a class name is a line of UTF-8 text, and not empty"),
+        (make.record(tags=make.feature(b"light", b"caf\xe9")), "is b'caf\\xe9'; a class name is a line of UTF-8 text"),
+        (make.record(tags=make.feature(1, 0)), "its label 'tags' is 1, of another type than the labels before it"),
+        (make.record(tags=EMPTY["int64"]), "its label 'tags' is an empty list of type int64, of another type than the"),
+        (make.record(tags=make.feature(0.5, 1.0)), "its label 'tags' is the float 0.5; a class is an integer or a st"),
+        (make.record(tags=EMPTY["float"]), "its label 'tags' is an empty list of floats; a class is an integer or a"),
+    ],
+)
+def test_a_record_with_another_class_or_type_among_several_is_named(tmp_path: Path, bad: bytes, says: str) -> None:
+    several = [make.feature("dark"), make.feature("light", "dark"), make.feature("dark", "dark"), EMPTY["string"]]
+    records = [make.record(id=number, tags=several[number % 4]) for number in range(50)]
+    records[30] = bad
+    path = make.write_tfrecord(tmp_path / "in", records)
+    task = job(path).model_copy(update={"contract": TAGGED})
+    with pytest.raises(DataError) as caught:
+        ingest_to(tmp_path / "out", task)
+    assert f"{path}: record 30 (counted from 0): " in str(caught.value) and says in str(caught.value)
+    _, written, (entry,) = ingest_to(tmp_path / "aside", task.model_copy(update={"policy": "quarantine"}))
+    assert written.pop(QUARANTINE) == [bad] and says in entry.reason
+    assert sorted(itertools.chain.from_iterable(written.values())) == sorted(records[:30] + records[31:])
+
+
+@pytest.mark.usefixtures("in_no_python")
+@pytest.mark.parametrize(
+    ("first", "kind"), [(make.feature("dark"), "string"), (make.feature(1, 0), "int64"), (EMPTY["nothing"], "")]
+)
+def test_the_first_records_with_any_class_tell_the_type_of_several(tmp_path: Path, first, kind: str) -> None:
+    records = [make.record(id=number, **({} if number % 2 else {"tags": EMPTY["nothing"]})) for number in range(40)]
+    records += [make.record(id=number, tags=first) for number in range(40, 99)]
+    path = make.write_tfrecord(tmp_path / "in", records)
+    ingested, written, listed = ingest_to(tmp_path / "out", job(path).model_copy(update={"contract": TAGGED}))
+    assert ingested.kind == Kind(payload="example", label=kind) and not listed
+    assert sorted(itertools.chain.from_iterable(written.values())) == sorted(records)
+
+
+several = (
+    st.lists(st.integers(-1, 3), max_size=3)
+    | st.lists(st.sampled_from(["dark", "light", "light", "x", "", "two\nlines", b"caf\xe9"]), max_size=3)
+    | st.lists(st.floats(0, 1, width=32), min_size=1, max_size=2)
+    | st.sampled_from(list(EMPTY))
+)
+
+
+def tagged(values: list | str) -> bytes:
+    if isinstance(values, str):
+        return make.record(tags=EMPTY[values])
+    return make.record(tags=make.feature(*values)) if values else make.record(other=1)
+
+
+@given(
+    st.lists(several, min_size=1, max_size=4),
+    st.sampled_from([None, ("dark", "light")]),
+    st.sampled_from(["int64", "string", [0, 1], ["dark"]]),
+)
+@settings(deadline=None)
+def test_the_fast_check_of_several_classes_and_the_one_that_names_agree(rows: list, classes, first) -> None:
+    contract = TAGGED.model_copy(update={"classes": classes})
+    records = [tagged(values) for values in [first, *rows]]  # the first record settles the labels' dtype
+    kind = kind_of(records[0], contract)
+    sound = [find_fault(record, contract, kind) is None for record in records]
+    assert sound[0]
+    assert [_is_sound_alone(record, contract, kind) for record in records] == sound
+    try:
+        assert are_sound(tf.constant(records), contract, kind).numpy().tolist() == sound
+    except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # the type of a column, which all else is lost behind
+        assert not all(sound)
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        (0, ""),
+        (1, ""),
+        (2, "which says whether it is of a class, is 2; it must be 0 or 1"),
+        (-1, "is -1; it must be 0"),
+    ],
+)
+@pytest.mark.parametrize("number", [int, float])
+def test_a_column_of_each_class_is_0_or_1(value: int, fault: str, number: type) -> None:
+    label = TypeAdapter(Label).validate_python({"kind": "multilabel", "columns": ["sea", "sky"]})
+    contract = Contract.of({}, label)
+    sound, item = (make.record(sea=number(each), sky=1) for each in (0, value))
+    found = find_fault(item, contract, kind_of(sound, contract))
+    assert (found is None) == (not fault) and fault in (found or "")
+    checked = are_sound(tf.constant([sound, item]), contract, kind_of(sound, contract))
+    assert checked.numpy().tolist() == [True, not fault]
 
 
 finite = st.lists(st.integers(-9, 9), max_size=2) | st.lists(st.floats(width=32), max_size=2)

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from ruamel.yaml import YAML
+from sklearn.metrics import f1_score
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 from typer.testing import CliRunner
 
@@ -164,6 +165,14 @@ def test_why_a_column_is_left_out(seen: Column, reason: str) -> None:
             True,
             {"kind": "regression", "normalize": "log"},
         ),
+        (column("text", distinct=2, most=2), True, {"kind": "multilabel", "classes": ["a", "b"]}),
+        (column("text", distinct=2, most=2), False, {"kind": "multilabel"}),
+        (column("integer", distinct=300, most=9), True, {"kind": "multilabel"}),
+        (
+            column("integer", distinct=2, most=2, frequent=((0, 9), (1, 4))),
+            True,
+            {"kind": "multilabel", "classes": ["0", "1"]},
+        ),
     ],
 )
 def test_a_kind_for_the_label(seen: Column, is_whole: bool, expected: dict[str, Any]) -> None:
@@ -176,7 +185,9 @@ def test_a_kind_for_the_label(seen: Column, is_whole: bool, expected: dict[str, 
         (column("image"), "has images"),
         (column("bytes"), "bytes that are no text"),
         (column("nothing", present=0), "no value in any record"),
-        (column("text", most=2), "up to 2 values"),
+        (column(most=2), "up to 2 numbers in a record; a label has one, or several texts or whole numbers"),
+        (column("text", distinct=1000, most=2), "comes once"),
+        (column("integer", distinct=2, fewest=5, most=5, frequent=((0, 9), (1, 4))), "5 zeros and ones in each record"),
         (column("text", distinct=1), "'a' everywhere"),
         (column("text", distinct=1000), "comes once"),
     ],
@@ -269,6 +280,8 @@ def test_a_module_is_fed_and_without_one_images_wait() -> None:
 def test_missing_labels_are_set_aside() -> None:
     found = suggest(data(column(), replace(LABEL, present=800)))
     assert found.bad_records == {"policy": "quarantine", "max_fraction": 0.3}
+    several = column("text", "label", distinct=2, most=3, present=800)
+    assert suggest(data(column(), several)).bad_records is None  # a record may have none of them
 
 
 def test_training_goes_by_the_number_of_records() -> None:
@@ -453,6 +466,20 @@ def test_init_writes_a_file_that_check_passes(tmp_path: Path, monkeypatch: pytes
     assert "20.0% missing" in text and "'green'" in text
     assert max(map(len, text.splitlines())) <= 120
     assert not list(Path().glob(".pipeline*"))
+
+
+def test_init_of_records_with_several_labels(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    tags = rng.random([100, 3]) < [0.6, 0.3, 0.1]
+    names = [[name for name, has in zip(("sea", "sky", "sand"), row, strict=True) if has] for row in tags]
+    records = [record(x=n / 7, **({"tags": feature(*row)} if row else {})) for n, row in enumerate(names)]
+    write_tfrecord(tmp_path / "data" / "a", records)
+    init(str(tmp_path / "data"), "tags", None, tmp_path / "pipeline.yaml", False, SILENT)
+    file, text = passes_check(tmp_path / "pipeline.yaml"), (tmp_path / "pipeline.yaml").read_text()
+    assert file.label.kind == "multilabel" and file.label.classes == ("sand", "sea", "sky")
+    assert file.evaluation.thresholds.keys() == {"f1"} and file.data.bad_records.policy == "fail"
+    always_sea = f1_score(tags, np.tile([True, False, False], [100, 1]), average="micro")
+    assert f"always saying 'sea' alone, the most frequent class, has an f1 of {always_sea:.3f}" in text
 
 
 @pytest.mark.parametrize("where", ["", "elsewhere/deep"])

@@ -10,11 +10,15 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
+from sklearn.metrics import f1_score
 
 from preprocessing.columns import present
 from preprocessing.config import Label
+from preprocessing.errors import DataError
 from preprocessing.expression import columns_in, evaluate
 from preprocessing.kinds.kind import Read
+from preprocessing.labels.label import LABEL
+from trainer.task import AnyClasses, task_of
 
 VALUES = {
     "tips": np.array([0.0, 2.5, 9.0, 3.0]),
@@ -186,11 +190,116 @@ def test_a_comparison_tells_the_classes_apart(form: Callable) -> None:
         {"kind": "binary", "where": "a > 2 * b"},
         {"kind": "class", "from": "x"},
         {"kind": "class", "from": "x", "classes": ["a", "b"]},
+        {"kind": "multilabel", "from": "x"},
+        {"kind": "multilabel", "columns": ["x", "y"], "classes": ["a", "b"], "threshold": 0.3},
     ],
 )
 def test_a_label_comes_back_from_a_step_property(described: dict) -> None:
     label = label_of(**described)
     assert TypeAdapter(Label).validate_json(label.to_property()) == label
+
+
+NAMES = ["sea", "sky", "sand"]
+
+
+def ragged(rows: Sequence[Sequence], dtype: tf.DType) -> tf.SparseTensor:
+    return tf.RaggedTensor.from_row_lengths(
+        tf.constant([value for row in rows for value in row], dtype), [len(row) for row in rows]
+    ).to_sparse()
+
+
+def multi_hot(rows: Sequence[Sequence[int]], classes: int = 3) -> np.ndarray:
+    return np.array([[float(index in row) for index in range(classes)] for row in rows], np.float32)
+
+
+def told_by(described: dict, columns: Mapping[str, tf.Tensor | tf.SparseTensor]) -> tuple[np.ndarray, list[list[str]]]:
+    """What is learned of each record, and the names of its classes in the order of the record."""
+    label, read = label_of(kind="multilabel", **described), reading(columns)
+    positions = label.transform(read)[LABEL]
+    assert positions.dtype == tf.int64
+    task = task_of(label, None, {})  # type: ignore[arg-type]
+    assert label.class_names(None) == [name.decode() for name in task.answer(tf.zeros([1, 3]))["classes"][0].numpy()]
+    said = label.names(read)
+    names = tf.RaggedTensor.from_value_rowids(said.values, said.indices[:, 0], said.dense_shape[0]).to_list()
+    return task.target(positions).numpy(), [[name.decode() for name in row] for row in names]
+
+
+indices = st.lists(st.lists(st.integers(0, 2), max_size=5), min_size=1, max_size=6)
+
+
+@given(indices)
+@settings(deadline=None, max_examples=30)
+def test_any_number_of_classes_by_name_by_position_or_by_columns_are_the_same(rows: list[list[int]]) -> None:
+    expected, names = multi_hot(rows), [[NAMES[index] for index in row] for row in rows]
+    for column in (ragged(names, tf.string), ragged(rows, tf.int64)):
+        learned, found = told_by({"from": "tags", "classes": NAMES}, {"tags": column})
+        np.testing.assert_array_equal(learned, expected)
+        assert learned.dtype == np.float32 and found == names
+    for form in (as_column, as_optional):
+        columns = {name: form(expected[:, index].tolist()) for index, name in enumerate(NAMES)}
+        learned, found = told_by({"columns": NAMES}, columns)
+        np.testing.assert_array_equal(learned, expected)
+        assert found == [sorted(set(row), key=NAMES.index) for row in names]
+
+
+def test_columns_may_be_called_otherwise_than_their_classes() -> None:
+    columns = {name: as_column(values) for name, values in (("a", [1, 0]), ("b", [0, 0]), ("c", [1, 0]))}
+    learned, names = told_by({"columns": ["a", "b", "c"], "classes": NAMES}, columns)
+    np.testing.assert_array_equal(learned, [[1, 0, 1], [0, 0, 0]])
+    assert names == [["sea", "sand"], []]
+
+
+class Found:
+    """An analysis that has found some words, and in which all others are unknown."""
+
+    def __init__(self, *words: bytes) -> None:
+        self.words = list(words)
+
+    def look_up(self, name: str, words: tf.SparseTensor, limits: object) -> tf.SparseTensor:
+        positions = {word: position for position, word in enumerate(self.words)}
+        return words.with_values(tf.constant([positions.get(word, -1) for word in words.values.numpy()], tf.int64))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (ragged([["sky", "rain", "sea"], ["rain"], []], tf.string), (b"sea", b"sky")),
+        (ragged([[-7, 10, 3], [10], []], tf.int64), (b"3", b"-7")),
+    ],
+)
+def test_classes_that_training_has_not_found_are_left_out(values: tf.SparseTensor, words: tuple[bytes, bytes]) -> None:
+    label = label_of(kind="multilabel", **{"from": "tags"})
+    assert label.are_known  # what is left has a target, if of no class
+    positions = label.transform(Read(reading({"tags": values}), Found(*words)))[LABEL]  # type: ignore[arg-type]
+    np.testing.assert_array_equal(AnyClasses(["x", "y"], 0.5).target(positions), multi_hot([[0, 1], [], []], 2))
+    as_texts = [text if isinstance(text, bytes) else b"%d" % text for text in values.values.numpy()]
+    assert label.names(reading({"tags": values})).values.numpy().tolist() == as_texts
+
+
+def test_scores_of_any_number_of_classes_are_probabilities_of_their_own() -> None:
+    outputs = np.random.default_rng(0).normal(0, 3, [7, 3]).astype(np.float32)
+    task = AnyClasses(NAMES, 0.3)
+    answer = task.answer(tf.constant(outputs))
+    scores = 1 / (1 + np.exp(-outputs.astype(np.float64)))
+    np.testing.assert_allclose(answer["scores"], scores, rtol=1e-5)
+    np.testing.assert_array_equal(answer["chosen"], scores >= 0.3)
+    assert set(answer) == {"classes", "scores", "chosen"} and answer["classes"].shape == (7, 3)
+    true = np.random.default_rng(1).random([7, 3]) < 0.4
+    expected = {
+        "loss": -np.log(np.where(true, scores, 1 - scores)).mean(),
+        "binary_accuracy": ((scores >= 0.3) == true).mean(),
+        "f1": f1_score(true, scores >= 0.3, average="micro"),
+    }
+    found = {"loss": float(task.loss()(true.astype(np.float32), outputs))}
+    for metric in task.metrics():
+        metric.update_state(true.astype(np.float32), outputs)
+        found[metric.name] = float(metric.result())
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_without_any_class_there_is_nothing_to_learn() -> None:
+    with pytest.raises(DataError, match="no record of the training split has a class"):
+        AnyClasses([], 0.5)
 
 
 def test_a_comparison_is_read_with_the_pipeline_file() -> None:

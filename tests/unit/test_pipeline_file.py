@@ -365,6 +365,15 @@ def test_every_feature_has_a_use_and_every_use_its_feature(tmp_path: Path, descr
         ("{kind: binary, where: a + b}", "label.where", "'a + b' is not one comparison, such as tips > 0.2 * fare"),
         ("{kind: binari, from: a}", "label.kind", "did you mean 'binary'?"),
         ("{kind: class}", "label.from", "missing (the column that holds the label, such as label)"),
+        ("{kind: multilabel}", "label", "give the column that holds the classes of a record (`from`), or a column for"),
+        ("{kind: multilabel, from: a, columns: [a, b]}", "label", "one of the two"),
+        ("{kind: multilabel, columns: [a, b], classes: [x, y, z]}", "label", "there are 2 columns and 3 classes"),
+        ("{kind: multilabel, columns: [a, b, a]}", "label.columns", "each column is of one class; repeated: a"),
+        ("{kind: multilabel, columns: [a]}", "label.columns", "at least 2 items"),
+        ("{kind: multilabel, from: a, classes: [x, x]}", "label.classes", "each class is named once; repeated: x"),
+        ("{kind: multilabel, from: [a, b]}", "label.from", "should be a valid string"),
+        ("{kind: multilabel, from: a, threshold: 1}", "label.threshold", "should be less than 1"),
+        ("{kind: multilable, from: a}", "label.kind", "did you mean 'multilabel'?"),
     ],
 )
 def test_a_mistake_in_the_label_is_said_once(tmp_path: Path, described: str, key: str, says: str) -> None:

@@ -1,0 +1,56 @@
+"""Scores of classes, counted so that ROC curves come of them in one pass and bounded memory."""
+
+import numpy as np
+from sklearn.metrics import auc, roc_curve
+
+from components.report.contents import Roc
+
+MOST_CLASSES = 1000
+"""With more classes there is neither a confusion matrix nor ROC curves: nobody could read them."""
+_PER_BATCH = 1 << 19
+
+# Scores are counted in bins, evenly spaced in log-odds: those of a sure model crowd at 0 and at 1.
+_EDGES = (1 / (1 + np.exp(-np.linspace(-24, 17, 4000)))).astype(np.float32)
+_BINS = len(_EDGES) + 1
+
+
+def batch_size(classes: int) -> int:
+    """How many predictions of so many classes make a batch."""
+    return max(1, min(4096, _PER_BATCH // classes))
+
+
+class Scores:
+    """How often a class's score fell into each bin, in all records and in the class's own."""
+
+    def __init__(self, classes: int) -> None:
+        """Nothing is counted yet."""
+        self._all = np.zeros([classes, _BINS], np.int64)
+        self._own = np.zeros([classes, _BINS], np.int64)
+
+    def count(self, true: tuple[np.ndarray, ...], scores: np.ndarray) -> None:
+        """Counts records.
+
+        Args:
+            true: The rows and classes, both int64 of [n], where a record is of a class.
+            scores: float32 of [batch, classes].
+        """
+        bins = np.searchsorted(_EDGES, scores)
+        flat = (np.arange(len(self._all)) * _BINS + bins).ravel()
+        self._all += np.bincount(flat, minlength=self._all.size).reshape(self._all.shape)
+        np.add.at(self._own, (true[1], bins[true]), 1)
+
+    def curves(self) -> dict[int, Roc]:
+        """By class; there is none for a class that all records have, or none."""
+        rest = self._all - self._own
+        shown = np.flatnonzero(self._own.any(axis=1) & rest.any(axis=1))
+        return {int(index): _roc(self._own[index], rest[index]) for index in shown}
+
+    def areas(self) -> dict[int, float]:
+        """The areas under them."""
+        return {index: roc.auc for index, roc in self.curves().items()}
+
+
+def _roc(own: np.ndarray, rest: np.ndarray) -> Roc:
+    truth, bins = np.repeat([1, 0], _BINS), np.tile(np.arange(_BINS), 2)
+    false, true, _ = roc_curve(truth, bins, sample_weight=np.concatenate([own, rest]))
+    return Roc(false.astype(np.float32), true.astype(np.float32), float(auc(false, true)))

@@ -1,0 +1,104 @@
+"""Label `multilabel`: any number of classes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from preprocessing.kinds.categorical import as_words
+from preprocessing.kinds.kind import Columns, Read
+from preprocessing.labels.label import (
+    LABEL,
+    VOCABULARY,
+    ClassNames,
+    LabelKind,
+    found_classes,
+    position_of,
+    values_of,
+)
+from preprocessing.lazy import tf, tft
+
+
+def _named_once(columns: tuple[str, ...]) -> tuple[str, ...]:
+    repeated = sorted({column for column in columns if columns.count(column) > 1})
+    if repeated:
+        raise ValueError(f"each column is of one class; repeated: {', '.join(repeated)}")
+    return columns
+
+
+class MultilabelLabel(LabelKind):
+    """Any number of classes per record, none too."""
+
+    kind: Literal["multilabel"]
+    column: str | None = Field(default=None, alias="from", min_length=1, examples=["tags"])
+    """The column that holds the classes of a record, a list of strings or of integers. It may be empty or missing."""
+    indicators: Annotated[tuple[str, ...], AfterValidator(_named_once)] | None = Field(
+        default=None, alias="columns", min_length=2, examples=[["beach", "city"]]
+    )
+    """Instead of one column, one for each class: a number that is 1 where the record is of the class, and else 0."""
+    classes: ClassNames | None = Field(default=None, min_length=2, examples=[["beach", "city"]])
+    """The names of the classes. A column of strings holds these names, one of integers their positions, from 0; of
+    several columns they are the names, in the same order. Where this is absent, the classes are the values found in the
+    training split, most frequent first, or the columns' names."""
+    threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
+    """The score from which a class counts as told."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> MultilabelLabel:
+        if (self.column is None) == (self.indicators is None):
+            raise ValueError(
+                "give the column that holds the classes of a record (`from`), or a column for each class (`columns`); "
+                "one of the two"
+            )
+        if self.indicators and self.classes and len(self.indicators) != len(self.classes):
+            raise ValueError(
+                f"there are {len(self.indicators)} columns and {len(self.classes)} classes; each column is of one class"
+            )
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The one column, or that of each class."""
+        return (self.column,) if self.column else self.indicators or ()
+
+    @property
+    def given(self) -> tuple[str, ...] | None:
+        """The names of the classes, where the data need not be asked for them."""
+        return self.classes or self.indicators
+
+    def transform(self, read: Read) -> dict[str, tf.SparseTensor]:
+        """The classes of each record by their numbers, int64 [batch, values]; those that are not known are left out."""
+        positions = self._positions(read)
+        return {LABEL: tf.sparse.retain(positions, positions.values >= 0)}
+
+    def names(self, read: Columns) -> tf.SparseTensor:
+        """The classes of each record by their names, string [batch, values]; a value that `classes` does not name is
+        its own name."""
+        given = self.given
+        values = self._told(read) if self.indicators else read(self.columns[0])
+        if given and values.dtype != tf.string:
+            return tf.sparse.map_values(lambda numbers: tf.gather(tf.constant(list(given)), numbers), values)
+        return tf.sparse.map_values(as_words, values)
+
+    def class_names(self, transform: tft.TFTransformOutput) -> list[str]:
+        """Those that are given, or those that were found."""
+        return list(self.given) if self.given else found_classes(transform)
+
+    def _positions(self, read: Read) -> tf.SparseTensor:
+        """The number of each class; -1 where it is not known."""
+        if self.indicators:
+            return self._told(read)
+        values, classes = read(self.columns[0]), self.classes
+        if classes is not None:
+            return tf.sparse.map_values(lambda of_all: position_of(of_all, classes), values)
+        from preprocessing.analysis import Words
+
+        return read.analysis.look_up(VOCABULARY, tf.sparse.map_values(as_words, values), Words())
+
+    def _told(self, read: Columns) -> tf.SparseTensor:
+        """The number of each class whose column says that a record is of it."""
+        columns = [tf.cast(values_of(read, column), tf.float32) for column in self.columns]
+        are_of = tf.stack(columns, axis=1) > 0.5
+        cells = tf.where(are_of)
+        return tf.SparseTensor(cells, cells[:, 1], tf.shape(are_of, tf.int64))
