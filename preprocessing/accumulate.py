@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -11,7 +11,7 @@ import pyarrow as pa
 import tensorflow as tf
 from tfx_bsl import sketches
 
-from preprocessing.analysis import QUANTILE_ERROR, MomentsOf, QuantilesOf, Question, Words
+from preprocessing.analysis import QUANTILE_ERROR, DocumentsOf, MomentsOf, QuantilesOf, Question, Words
 
 Positions: TypeAlias = tuple[float, ...]
 
@@ -34,6 +34,8 @@ def accumulators(questions: Mapping[str, Question]) -> dict[str, Accumulator]:
 def _accumulator(question: Question) -> Accumulator:
     if isinstance(question, MomentsOf):
         return Numbers(question.length)
+    if isinstance(question, DocumentsOf):
+        return Having()
     return Ranks() if isinstance(question, QuantilesOf) else Counts()
 
 
@@ -131,3 +133,29 @@ class Counts:
             if word and not {*b"\r\n"} & {*word} and count >= (limits.min_count or 0)
         )
         return [word for _, word in sorted(fit, reverse=True)][: limits.top_k]
+
+
+class Having:
+    """In how many records each word is."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self.count = 0
+        self.counts: Counter[bytes] = Counter()
+
+    def add(self, values: tf.SparseTensor) -> None:
+        """Takes in strings, [batch, values]."""
+        words, numbers = np.unique(values.values.numpy(), return_inverse=True)
+        pairs = np.unique(np.stack([values.indices[:, 0].numpy(), numbers]), axis=1)  # each word once a record
+        having = np.bincount(pairs[1], minlength=len(words))
+        self.counts.update(dict(zip(words.tolist(), having.tolist(), strict=True)))
+        self.count += int(values.dense_shape[0])
+
+    def merge(self, other: Having) -> None:
+        """Adds the counts up."""
+        self.count += other.count
+        self.counts.update(other.counts)
+
+    def answer(self, vocabulary: Sequence[bytes]) -> tuple[int, tuple[int, ...]]:
+        """All records, and those that have each word."""
+        return self.count, tuple(self.counts[word] for word in vocabulary)

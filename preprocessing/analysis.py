@@ -40,6 +40,16 @@ class Moments:
     greatest: tf.Tensor
 
 
+@dataclass(frozen=True)
+class Documents:
+    """In how many records words are."""
+
+    count: tf.Tensor
+    """All records, float32 []."""
+    having: tf.Tensor
+    """Those that have a word, float32 [words], by its position in the vocabulary."""
+
+
 class Analysis(Protocol):
     """Answers about the training split. Each question has a name of its own."""
 
@@ -56,9 +66,16 @@ class Analysis(Protocol):
         the position is the number of the line, from 0.
         """
 
+    def documents(self, name: str, words: tf.SparseTensor, most: int) -> Documents:
+        """In how many records the words are of a vocabulary of at most so many, asked for before by its name."""
+
 
 class InBeam:
     """Has TF Transform compute the answers."""
+
+    def __init__(self) -> None:
+        """Nothing is asked yet."""
+        self._ids: dict[str, tf.SparseTensor] = {}
 
     def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
         """As asked."""
@@ -77,7 +94,17 @@ class InBeam:
         vocabulary = tft.vocabulary(
             words, top_k=limits.top_k, frequency_threshold=limits.min_count, vocab_filename=name
         )
-        return tft.apply_vocabulary(words, vocabulary, default_value=-1, num_oov_buckets=limits.oov_buckets)
+        ids = tft.apply_vocabulary(words, vocabulary, default_value=-1, num_oov_buckets=limits.oov_buckets)
+        self._ids[name] = ids
+        return ids
+
+    def documents(self, name: str, words: tf.SparseTensor, most: int) -> Documents:
+        """As asked, by a table of records and words."""
+        ids, count = tf.sparse.retain(self._ids[name], self._ids[name].values >= 0), words.dense_shape[0]
+        cells = tf.stack([ids.indices[:, 0], ids.values], axis=1)
+        times = tf.scatter_nd(cells, tf.ones_like(ids.values, tf.float32), [count, most])
+        having = tft.sum(tf.minimum(times, 1.0), reduce_instance_dims=False)
+        return Documents(tft.sum(tf.ones([count])), having)
 
 
 def _look_up_in(file: str, name: str, words: tf.SparseTensor, oov_buckets: int) -> tf.SparseTensor:
@@ -113,7 +140,15 @@ class WordsOf:
     limits: Words
 
 
-Question = MomentsOf | QuantilesOf | WordsOf
+@dataclass(frozen=True)
+class DocumentsOf:
+    """A question for documents."""
+
+    vocabulary: str
+    """The question for words whose answer it is about."""
+
+
+Question = MomentsOf | QuantilesOf | WordsOf | DocumentsOf
 
 
 class Asking:
@@ -142,6 +177,11 @@ class Asking:
             self._ask(name, WordsOf(limits), words.values)
         return tf.sparse.map_values(lambda texts: tf.zeros_like(texts, tf.int64), words)
 
+    def documents(self, name: str, words: tf.SparseTensor, most: int) -> Documents:
+        """Of nothing."""
+        self._ask(f"{name}.documents", DocumentsOf(name), words)
+        return Documents(tf.constant(0.0), tf.zeros([most]))
+
     def _ask(self, name: str, question: Question, values: tf.Tensor | tf.SparseTensor) -> None:
         self.questions[name] = question
         self.values[name] = values
@@ -155,6 +195,8 @@ class Answers(Section):
     quantiles: dict[str, tuple[float, ...]]
     vocabularies: dict[str, str]
     """The file that holds each, a word to a line, computed or given."""
+    documents: dict[str, tuple[int, tuple[int, ...]]] = {}
+    """By vocabulary, the records, and those that have each word."""
 
 
 class Known:
@@ -175,3 +217,8 @@ class Known:
     def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
         """By a table that comes with the graph."""
         return _look_up_in(self._answers.vocabularies[name], name, words, limits.oov_buckets)
+
+    def documents(self, name: str, words: tf.SparseTensor, most: int) -> Documents:
+        """As constants."""
+        count, having = self._answers.documents[name]
+        return Documents(tf.constant(count, tf.float32), tf.constant(having, tf.float32))

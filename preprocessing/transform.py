@@ -1,20 +1,16 @@
 """The door that TF Transform calls: what is computed over the whole data set, and what it does to a batch."""
 
-import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import tensorflow as tf
 
-from preprocessing.analysis import Analysis, Answers, InBeam, Known
+from preprocessing.analysis import Analysis
 from preprocessing.columns import present
-from preprocessing.config import Features, Label, refers_to_feature
+from preprocessing.config import Features, Label, image_columns, input_columns, refers_to_feature
 from preprocessing.kinds.kind import Read, Values
 from preprocessing.section import Section
-
-ANSWERS = "answers"
-"""Under what `custom_config` has the `Answers` where they are known; where it has none, TF Transform computes them."""
 
 
 class TransformConfig(Section):
@@ -25,29 +21,27 @@ class TransformConfig(Section):
     code: str = ""
     """A digest of the code, so that a change of it is a change of the graph."""
 
-    def to_custom_config(self) -> dict[str, Any]:
-        """The form that TFX's Transform hands to `preprocessing_fn` as `custom_config`."""
-        return json.loads(self.to_property())
+
+def raw_columns(features: Features, label: Label) -> list[str]:
+    """The columns that `preprocessing_fn` takes, each once: all that features and label read, but for images."""
+    columns = dict.fromkeys([*input_columns(features), *label.columns])
+    return [column for column in columns if column not in image_columns(features)]
 
 
-def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> dict[str, Values]:
-    """Raw columns to transformed features, as TF Transform calls it.
+def preprocessing_fn(
+    inputs: Mapping[str, Any], features: Features, label: Label, analysis: Analysis
+) -> dict[str, Values]:
+    """Raw columns to transformed features; bound to all but `inputs`, it is what TF Transform calls.
 
     Args:
         inputs: By column, a dense tensor, [batch] or [batch, n], or a sparse one, [batch, values].
-        custom_config: `TransformConfig.to_custom_config()`.
+        features: What is made of them.
+        label: What the model learns.
+        analysis: Answers what is asked of the whole training split.
 
     Returns:
         By name, what each feature's `transform` gives, and the label's.
     """
-    config = TransformConfig.model_validate({k: v for k, v in custom_config.items() if k != ANSWERS})
-    answers = custom_config.get(ANSWERS)
-    analysis = Known(Answers.model_validate(answers)) if answers is not None else InBeam()
-    return everything(config.features, config.label, inputs, analysis)
-
-
-def everything(features: Features, label: Label, inputs: Mapping[str, Any], analysis: Analysis) -> dict[str, Values]:
-    """What `preprocessing_fn` gives, with what is asked of the whole training split answered by `analysis`."""
     read = Read(lambda column: present(inputs[column]), analysis)
     return transformed(features, inputs, analysis) | label.transform(read)
 

@@ -10,9 +10,10 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.public import tfxio
 
+from preprocessing.analysis import InBeam
 from preprocessing.columns import parsing_spec
 from preprocessing.config import Features, Label, input_columns
-from preprocessing.transform import TransformConfig, preprocessing_fn
+from preprocessing.transform import preprocessing_fn
 from tests import make
 from trainer.config import Hubs
 from trainer.embed import Embedder
@@ -31,13 +32,14 @@ def transform_graph(
     folder: Path, records: Sequence[bytes], features: Features, label: Label, raw: schema_pb2.Schema
 ) -> tft.TFTransformOutput:
     """Runs `preprocessing_fn` through TF Transform's own Beam stages."""
-    config = TransformConfig(features=features, label=label).to_custom_config()
     source = make.write_tfrecord(folder / "analysed", records)
     reader = tfxio.TFExampleRecord(str(source), schema=raw)
 
     with beam.Pipeline() as pipeline, tft_beam.Context(temp_dir=str(folder / "tmp")):
         data = pipeline | reader.BeamSource(), reader.TensorAdapterConfig()
-        transform_fn = data | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, config))
+        transform_fn = data | tft_beam.AnalyzeDataset(
+            lambda inputs: preprocessing_fn(inputs, features, label, InBeam())
+        )
         _ = transform_fn | tft_beam.WriteTransformFn(str(folder / "graph"))
     return tft.TFTransformOutput(str(folder / "graph"))
 

@@ -1,24 +1,37 @@
 """The specification of Transform."""
 
+import json
 from collections.abc import Mapping
 
 from tfx import types
-from tfx.components.transform import component
-from tfx.dsl.components.base import executor_spec
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import component_spec, standard_artifacts
 
 from components.code import code_digest
-from components.transform.executor import STORE, VOCABULARIES, Executor
-from preprocessing import transform
+from components.transform.executor import Executor
 from preprocessing.config import Features, Label
 from preprocessing.transform import TransformConfig
 
 
-class Transform(component.Transform):
-    """TFX's, with an executor that computes the statistics in one pass, and once for each shard.
+class TransformSpec(component_spec.ComponentSpec):
+    """Examples and their schema in; the graph of TF Transform out."""
 
-    TFX's own has a chain of Beam stages for each statistic, and computes all of them over all data every time.
+    PARAMETERS = {name: component_spec.ExecutionParameter(type=str) for name in ("config", "vocabularies", "store")}
+    INPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
+    }
+    OUTPUTS = {"transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph)}
+
+
+class Transform(base_beam_component.BaseBeamComponent):
+    """Computes what the features ask of the training split in one pass, once for each shard, and makes the graph.
+
+    TFX's component of this name has a chain of Beam stages for each statistic, and computes all of them over all data
+    every time.
     """
 
+    SPEC_CLASS = TransformSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
     def __init__(
@@ -41,12 +54,12 @@ class Transform(component.Transform):
             store: A folder outside the artifacts, where the statistics of each shard are kept for later runs.
         """
         code = code_digest("components.transform.executor")
-        config = TransformConfig(features=features, label=label, code=code)
-        super().__init__(
+        spec = TransformSpec(
             examples=examples,
             schema=schema,
-            preprocessing_fn=f"{transform.__name__}.preprocessing_fn",
-            custom_config=config.to_custom_config() | {STORE: store, VOCABULARIES: dict(vocabularies)},
-            materialize=False,
-            disable_statistics=True,
+            config=TransformConfig(features=features, label=label, code=code).to_property(),
+            vocabularies=json.dumps(dict(vocabularies), sort_keys=True),
+            store=store,
+            transform_graph=types.Channel(type=standard_artifacts.TransformGraph),
         )
+        super().__init__(spec)

@@ -10,11 +10,10 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components import storage
 from components.store import Store, key
-from preprocessing.accumulate import Accumulator, Counts, Numbers, Ranks, accumulators
-from preprocessing.analysis import Answers, Asking, MomentsOf, QuantilesOf, Question, WordsOf
+from preprocessing.accumulate import Accumulator, Counts, Having, Numbers, Ranks, accumulators
+from preprocessing.analysis import Answers, Asking, DocumentsOf, MomentsOf, QuantilesOf, Question, WordsOf
 from preprocessing.columns import parsing_spec
-from preprocessing.config import image_columns, input_columns
-from preprocessing.transform import TransformConfig, everything
+from preprocessing.transform import TransformConfig, preprocessing_fn, raw_columns
 from trainer.inputs import read_file
 
 _FILE = "accumulators.pickle"
@@ -51,10 +50,8 @@ class _Pass:
 
     def __init__(self, config: str, schema: bytes) -> None:
         self._config = TransformConfig.model_validate_json(config)
-        features = self._config.features
-        columns = dict.fromkeys([*input_columns(features), *self._config.label.columns])
-        read = [column for column in columns if column not in image_columns(features)]
-        self._spec = parsing_spec(schema_pb2.Schema.FromString(schema), read)
+        columns = raw_columns(self._config.features, self._config.label)
+        self._spec = parsing_spec(schema_pb2.Schema.FromString(schema), columns)
         self._asking = Asking()
         traced = tf.function(self._values, [tf.TensorSpec([None], tf.string)], autograph=False)
         self.values = traced.get_concrete_function()
@@ -62,7 +59,7 @@ class _Pass:
 
     def _values(self, serialized: tf.Tensor) -> dict[str, tf.Tensor | tf.SparseTensor]:
         parsed = tf.io.parse_example(serialized, self._spec)
-        everything(self._config.features, self._config.label, parsed, self._asking)
+        preprocessing_fn(parsed, self._config.features, self._config.label, self._asking)
         return self._asking.values
 
 
@@ -97,6 +94,7 @@ def answers(shards: Sequence[Shard], folder: str) -> Answers:
         for name, other in _load(shard).items():
             known[name].merge(other)
     found = Answers(moments={}, quantiles={}, vocabularies={})
+    words: dict[str, list[bytes]] = {}
     for name, question in questions.items():
         accumulator = known[name]
         if isinstance(question, MomentsOf) and isinstance(accumulator, Numbers):
@@ -104,9 +102,11 @@ def answers(shards: Sequence[Shard], folder: str) -> Answers:
         elif isinstance(question, QuantilesOf) and isinstance(accumulator, Ranks):
             found.quantiles[name] = accumulator.answer(question.buckets)
         elif isinstance(question, WordsOf) and isinstance(accumulator, Counts):
+            words[name] = accumulator.answer(question.limits) or [_NO_WORD]
             found.vocabularies[name] = f"{folder}/{name}"
-            words = accumulator.answer(question.limits) or [_NO_WORD]
-            storage.write_bytes(f"{folder}/{name}", b"".join(b"%b\n" % word for word in words))
+            storage.write_bytes(f"{folder}/{name}", b"".join(b"%b\n" % word for word in words[name]))
+        elif isinstance(question, DocumentsOf) and isinstance(accumulator, Having):  # asked behind its vocabulary
+            found.documents[question.vocabulary] = accumulator.answer(words[question.vocabulary])
     return found
 
 

@@ -64,10 +64,7 @@ class TextFeature(Categories):
 
     def ids(self, name: str, read: Read) -> tf.SparseTensor:
         """The positions of the n-grams in the vocabulary; what is not known is left out."""
-        bag = self.bag or Bag()
-        text = self._text(name, read)
-        words = tf.strings.split(tf.strings.lower(text, encoding="utf-8") if bag.lower else text).to_sparse()
-        ids = computed_ids(tft.ngrams(words, bag.ngrams, " "), name, bag.vocabulary, read)
+        ids = computed_ids(self._ngrams(name, read), name, (self.bag or Bag()).vocabulary, read)
         return tf.sparse.retain(ids, ids.values >= 0)
 
     @property
@@ -76,12 +73,30 @@ class TextFeature(Categories):
         return self.bag is not None and self.bag.tf_idf
 
     def weighted(self, name: str, read: Read) -> tuple[tf.SparseTensor, tf.SparseTensor]:
-        """Each n-gram once, and `tft.tfidf` of it."""
-        return tft.tfidf(self.ids(name, read), (self.bag or Bag()).vocabulary.top_k)
+        """Each n-gram once, and its share of the text's by 1 + ln((1 + texts) / (1 + those that have it)).
+
+        It is `tft.tfidf`, whose counts would take passes of their own.
+        """
+        ids, most = self.ids(name, read), (self.bag or Bag()).vocabulary.top_k
+        assert most is not None  # tf_idf has it said
+        documents = read.analysis.documents(vocabulary_name(name), self._ngrams(name, read), most)
+        rarity = 1.0 + tf.math.log((1.0 + documents.count) / (1.0 + documents.having))
+        batch, size = ids.dense_shape[0], tf.size(rarity, tf.int64)
+        cells, _, counts = tf.unique_with_counts(tf.sort(ids.indices[:, 0] * size + ids.values))
+        rows, known = cells // size, cells % size
+        of_row = tf.math.unsorted_segment_sum(counts, rows, batch)
+        weights = tf.cast(counts / tf.gather(of_row, rows), tf.float32) * tf.gather(rarity, known)
+        indices, shape = tf.stack([rows, known], axis=1), tf.stack([batch, size])
+        return tf.SparseTensor(indices, known, shape), tf.SparseTensor(indices, weights, shape)
 
     def size(self, name: str, transform: tft.TFTransformOutput) -> int:
         """The n-grams that are known."""
         return transform.vocabulary_size_by_name(vocabulary_name(name))
+
+    def _ngrams(self, name: str, read: Read) -> tf.SparseTensor:
+        bag, text = self.bag or Bag(), self._text(name, read)
+        words = tf.strings.split(tf.strings.lower(text, encoding="utf-8") if bag.lower else text).to_sparse()
+        return tft.ngrams(words, bag.ngrams, " ")
 
     def _text(self, name: str, read: Read) -> tf.Tensor:
         (column,) = self.reads(name)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tensorflow_transform.tf_metadata import schema_utils
 
 from components.transform.shard import Shard, accumulate, answers
-from preprocessing.accumulate import Counts, Numbers, Ranks
+from preprocessing.accumulate import Counts, Having, Numbers, Ranks
 from preprocessing.analysis import Answers, Words
 from tests import make
 
@@ -135,3 +135,14 @@ def test_all_questions_are_answered_in_one_pass_however_many_shards_there_are(tm
     assert words_of_one["feature_word"] == ["d", "c"]
     counted = Counter(map(str, [*y.tolist(), 0]))
     assert words_of_one["label"] == sorted(counted, key=lambda word: (counted[word], word), reverse=True)
+
+
+@given(st.lists(st.lists(st.lists(st.sampled_from("abc"), max_size=4), min_size=1, max_size=4), max_size=3))
+def test_records_with_a_word_are_counted_once_over_all_parts(parts: list[list[list[str]]]) -> None:
+    known = Having()
+    for part in parts:
+        one = Having()
+        one.add(tf.ragged.constant(part, tf.string, ragged_rank=1).to_sparse())
+        known.merge(pickle.loads(pickle.dumps(one)))
+    records = [set(record) for part in parts for record in part]
+    assert known.answer([b"a", b"c"]) == (len(records), tuple(sum(word in each for each in records) for word in "ac"))
