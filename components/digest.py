@@ -3,6 +3,7 @@
 import hashlib
 
 from components import storage
+from preprocessing.errors import UserError
 
 _CHUNK = 1 << 20
 
@@ -23,3 +24,13 @@ def tree_digest(folder: str) -> str:
     """
     lines = (f"{file_digest(f'{folder}/{path}')}  {path}\n" for path in storage.files_below(folder))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def check_digest(path: str, found: str, sha256: str | None) -> None:
+    """Makes sure that a module or file is what the pipeline file says.
+
+    Raises:
+        UserError: where its digest is another one.
+    """
+    if sha256 is not None and found != sha256:
+        raise UserError(f"{path}: its sha256 is {found}, but the pipeline file says {sha256}")

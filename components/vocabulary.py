@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from components import storage
-from components.hub_module.handle import check_digest
+from components.digest import check_digest
 from preprocessing.errors import UserError
 from preprocessing.kinds.categorical import VocabularyFile
 

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from components import storage
-from components.hub_module.handle import check_digest, digest, look_for, mirrored
+from components.digest import check_digest
+from components.hub_module.handle import digest, look_for, mirrored
 from components.pin.find import find
 from components.pin.pins import ALL
 from components.vocabulary import read_vocabulary

@@ -11,7 +11,8 @@ import tensorflow_hub
 from tfx.dsl.io import fileio
 
 from components import storage
-from components.hub_module.handle import ARCHIVES, MIRROR, WEB, check_digest, digest, mirrored
+from components.digest import check_digest
+from components.hub_module.handle import ARCHIVES, MIRROR, WEB, digest, mirrored
 from preprocessing.errors import UserError
 from preprocessing.section import is_remote
 

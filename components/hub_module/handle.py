@@ -67,13 +67,3 @@ def fingerprint(handle: str) -> str:
     from components.hub_module.fetch import remote_facts
 
     return hashlib.sha256("\n".join(remote_facts(place)).encode()).hexdigest()
-
-
-def check_digest(handle: str, found: str, sha256: str | None) -> None:
-    """Makes sure that a module is what the pipeline file says.
-
-    Raises:
-        UserError: where its digest is another one.
-    """
-    if sha256 is not None and found != sha256:
-        raise UserError(f"{handle}: its sha256 is {found}, but the pipeline file says {sha256}")
