@@ -349,6 +349,17 @@ def test_example_gen_refuses_integers_in_one_file_and_strings_in_another(tmp_pat
         ingest(tmp_path, Data(examples=str(tmp_path / "data")))
 
 
+def test_example_gen_takes_files_without_any_of_several_labels_beside_others(tmp_path: Path) -> None:
+    contract = Contract(images=(), label="tags", several=True)
+    make.write_tfrecord(tmp_path / "data" / "a", [make.record(x=number) for number in range(40)])
+    make.write_tfrecord(tmp_path / "data" / "b", [make.record(x=number, tags="sea") for number in range(40)])
+    data = Data(examples=str(tmp_path / "data"))
+    assert sum(Manifest.read(ingest(tmp_path, data, contract=contract).uri).counts.values()) == 80
+    make.write_tfrecord(tmp_path / "data" / "c", [make.record(x=number, tags=number) for number in range(40)])
+    with pytest.raises(DataError, match=r"the labels are integers in .*/data/c, and strings in .*/data/b"):
+        ingest(tmp_path / "mixed", data, contract=contract)
+
+
 def test_example_gen_refuses_whole_numbers_in_one_file_and_floats_in_another(tmp_path: Path) -> None:
     contract = Contract(images=(), numbers=("tips", "fare"))
     make.write_tfrecord(tmp_path / "data" / "a", [make.record(tips=n / 2, fare=n) for n in range(20)])

@@ -267,7 +267,8 @@ def batches_of(job: Job, on_vectors: bool, scratch: str = "") -> tf.data.Dataset
     """What training is given of the training split, by the epoch."""
     (phase,) = phases(job.model, job.training)
     phase = dataclasses.replace(phase, on_vectors=on_vectors)
-    return training._batches(job, job.transform.transform_features_layer(), job.train, scratch, phase)
+    task = training.task_of(job.label, job.transform, {})
+    return training._batches(job, task, job.transform.transform_features_layer(), job.train, scratch, phase)
 
 
 def examples_of(job: Job, on_vectors: bool, epochs: int) -> list[Counter]:
