@@ -13,6 +13,7 @@ from components.example_gen.contract import IMAGE_MAGIC
 from components.pusher.versions import newest_version
 from components.records import read_batches
 from preprocessing.errors import UserError, tensorflow_reason
+from preprocessing.examples import flattened
 from trainer.export import PREDICT, SERVING
 from trainer.task import CLASSES, LABEL, SCORE, SCORES, VALUE
 
@@ -59,8 +60,8 @@ def _predict_file(signatures: Any, path: str) -> Iterator[Prediction]:
             yield from _predict_image(signatures[PREDICT], path)
         else:
             for first, batch in read_batches(path, batch_size=64):
-                yield from _named(path, signatures[SERVING](examples=batch), first)
-    except tf.errors.InvalidArgumentError as error:
+                yield from _named(path, signatures[SERVING](examples=flattened(batch)), first)
+    except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
         raise UserError(f"{path}: cannot be predicted on: {tensorflow_reason(error)}") from error
 
 

@@ -1,11 +1,13 @@
 """What every record must hold, and which record does not."""
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import tensorflow as tf
 
 from preprocessing.config import Features, Label, image_columns
+from preprocessing.errors import DataError
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.labels.regression import RegressionLabel
 from preprocessing.section import Section
@@ -41,8 +43,6 @@ class Contract(Section):
 class Kind(Section):
     """What sort of records a file holds."""
 
-    payload: Literal["example", "sequence_example"]
-    """`tf.Example`s, or `tf.SequenceExample`s whose context holds the columns."""
     label: Literal["string", "int64"] = "int64"
     """The dtype of labels that are classes."""
     numbers: tuple[Literal["int64", "float32"], ...] = ()
@@ -51,14 +51,36 @@ class Kind(Section):
 
 def kind_of(record: bytes, contract: Contract) -> Kind:
     """The kind of a serialized record that keeps the contract."""
-    # A context is, in bytes, what the features of an Example are: the same field, of the same type.
-    sequence = tf.train.SequenceExample.FromString(record)
-    columns = sequence.context.feature
+    columns = columns_of(record)
     return Kind(
-        payload="sequence_example" if sequence.HasField("feature_lists") else "example",
         label="string" if contract.label and columns[contract.label].WhichOneof("kind") == "bytes_list" else "int64",
         numbers=tuple(_number_type(columns[name]) for name in contract.numbers),
     )
+
+
+def columns_of(record: bytes) -> Mapping[str, tf.train.Feature]:
+    """The columns of a serialized record, flattened if it is a SequenceExample, as by `examples.flattened`.
+
+    Raises:
+        DataError: where it is no record, or cannot be flattened.
+    """
+    try:
+        # A context is, in bytes, what the features of an Example are: the same field, of the same type.
+        sequence = tf.train.SequenceExample.FromString(record)
+    except Exception as error:  # the protobuf versions of the two stacks raise different types
+        raise DataError(f"not a tf.Example ({error})") from error
+    columns, lists = sequence.context.feature, sequence.feature_lists.feature_list
+    twice = sorted(set(columns) & set(lists))
+    if twice:
+        raise DataError(f"its column '{twice[0]}' is both in its context and among its feature lists; rename one")
+    for name, steps in sorted(lists.items()):
+        with_values = [step for step in steps.feature if _list(step)]
+        types = sorted({step.WhichOneof("kind") for step in with_values})
+        if len(types) > 1:
+            raise DataError(f"the steps of its feature list '{name}' are of several types: {', '.join(types)}")
+        for step in with_values:
+            columns[name].MergeFrom(step)
+    return columns
 
 
 def _number_type(feature: tf.train.Feature) -> Literal["int64", "float32"]:
@@ -69,7 +91,7 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
     """Which records keep the contract, in TensorFlow's C++; `find_fault` says the same of one, with the reason.
 
     Args:
-        records: Serialized, string of shape [batch].
+        records: Serialized `tf.Example`s, string of shape [batch].
         contract: What they must hold.
         kind: What the records of this file are.
 
@@ -125,9 +147,9 @@ def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> s
         kind: What the records before it in the file are, if any.
     """
     try:
-        columns = tf.train.Example.FromString(record).features.feature
-    except Exception as error:  # the protobuf versions of the two stacks raise different types
-        return f"not a tf.Example ({error})"
+        columns = columns_of(record)
+    except DataError as error:
+        return str(error)
     for column in contract.images:
         fault = _image_fault(columns, column)
         if fault:
@@ -139,13 +161,16 @@ def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> s
     return _label_fault(columns, contract.label, contract.classes, kind) if contract.label else None
 
 
-def _values(columns: dict, name: str) -> list:
-    feature = columns[name] if name in columns else tf.train.Feature()
+def _list(feature: tf.train.Feature) -> list:
     kind = feature.WhichOneof("kind")
     return list(getattr(feature, kind).value) if kind else []
 
 
-def _count_fault(columns: dict, name: str, what: str) -> str | None:
+def _values(columns: Mapping, name: str) -> list:
+    return _list(columns[name]) if name in columns else []
+
+
+def _count_fault(columns: Mapping, name: str, what: str) -> str | None:
     values = _values(columns, name)
     if len(values) == 1:
         return None
@@ -154,7 +179,7 @@ def _count_fault(columns: dict, name: str, what: str) -> str | None:
     return f"it has no {what} '{name}'; its columns are: {', '.join(sorted(columns)) or 'none'}"
 
 
-def _image_fault(columns: dict, name: str) -> str | None:
+def _image_fault(columns: Mapping, name: str) -> str | None:
     fault = _count_fault(columns, name, "image")
     if fault:
         return fault
@@ -166,7 +191,7 @@ def _image_fault(columns: dict, name: str) -> str | None:
     return None
 
 
-def _number_fault(columns: dict, name: str, dtype: str | None, positive: bool) -> str | None:
+def _number_fault(columns: Mapping, name: str, dtype: str | None, positive: bool) -> str | None:
     fault = _count_fault(columns, name, "column")
     if fault:
         return f"{fault}; the label is made from it"
@@ -182,7 +207,7 @@ def _number_fault(columns: dict, name: str, dtype: str | None, positive: bool) -
     return None
 
 
-def _label_fault(columns: dict, name: str, classes: tuple[str, ...] | None, kind: Kind | None) -> str | None:
+def _label_fault(columns: Mapping, name: str, classes: tuple[str, ...] | None, kind: Kind | None) -> str | None:
     fault = _count_fault(columns, name, "label")
     if fault:
         return fault

@@ -20,6 +20,7 @@ from components.quarantine import FILE, SetAside, write_set_aside
 from components.records import compression_of
 from components.salvage import Salvaged, salvage
 from preprocessing.errors import DataError, tensorflow_reason
+from preprocessing.examples import are_sequences, flattened
 from preprocessing.section import Section
 
 QUARANTINE = "quarantine"
@@ -140,7 +141,9 @@ class _Survey:
     counts: Sequence[int]
     """Records by place."""
     largest: Sequence[int]
-    """Bytes of the largest one, by place."""
+    """Bytes of the largest one as it is written, by place."""
+    sequences: bool
+    """Whether there are SequenceExamples, which are written as Examples."""
 
     @property
     def unsound(self) -> list[int]:
@@ -156,10 +159,11 @@ def _survey(job: Job) -> _Survey | None:
         return None
     kind = kind_of(first.data, job.contract)
     graphs = _graphs(job.contract, kind, job.split)
-    places, counts, largest, size = graphs.survey(path, compression, _batch_size(len(first.data)))
+    places, counts, largest, size, sequences = graphs.survey(path, compression, _batch_size(len(first.data)))
     if not _is_all(path, compression, int(size)):
         return None
-    return _Survey(graphs, kind, compression, places, counts.numpy().tolist(), largest.numpy().tolist())
+    by_place = counts.numpy().tolist(), largest.numpy().tolist()
+    return _Survey(graphs, kind, compression, places, *by_place, sequences=bool(sequences))
 
 
 def _write(job: Job, survey: _Survey, folder: str) -> Ingested:
@@ -168,7 +172,7 @@ def _write(job: Job, survey: _Survey, folder: str) -> Ingested:
     if unsound and job.policy == "fail":
         record = next(iter(tf.data.TFRecordDataset(path, survey.compression).skip(unsound[0])))
         raise _broken(job, unsound[0], find_fault(record.numpy(), job.contract, survey.kind) or _UNPARSED)
-    if not unsound and job.split is None:
+    if not unsound and not survey.sequences and job.split is None:
         part = Part(split=job.group, count=survey.counts[0], largest=survey.largest[0], digest=file_digest(path))
         return Ingested(parts=(part,), as_it_is=survey.compression, kind=survey.kind)
 
@@ -205,24 +209,27 @@ class _Graphs:
         self.write_unsound = tf.function(partial(self._write, [self._places]), written, autograph=False)
 
     def _survey(self, path: tf.Tensor, compression: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """The place of each record, counts and largest records by place, and bytes of the file uncompressed."""
+        """The place of each record, counts and largest records by place, bytes of the file uncompressed, and whether
+        there are SequenceExamples."""
 
         def add(state: tuple[tf.Tensor, ...], records: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            all_places, counts, largest, total = state
-            sound = are_sound(records, self._contract, self._kind)
+            all_places, counts, largest, total, sequences = state
+            examples = flattened(records)
+            sound = are_sound(examples, self._contract, self._kind)
             places = tf.where(sound, self._splits(records), self._places)
-            lengths = tf.cast(tf.strings.length(records), tf.int64)
+            written = _lengths(tf.where(sound, examples, records))
             return (
                 tf.concat([all_places, tf.cast(places, tf.uint8)], axis=0),
                 counts + tf.math.unsorted_segment_sum(tf.ones_like(places), places, self._places + 1),
-                tf.maximum(largest, tf.math.unsorted_segment_max(lengths, places, self._places + 1)),
-                total + tf.reduce_sum(lengths + _FRAMING),
+                tf.maximum(largest, tf.math.unsorted_segment_max(written, places, self._places + 1)),
+                total + tf.reduce_sum(_lengths(records) + _FRAMING),
+                sequences | tf.reduce_any(are_sequences(records)),
             )
 
         none = tf.zeros([self._places + 1], tf.int64)
         # Said to be of any length, which it will be: else tf.data finds out by tracing all a second time.
         no_places = tf.compat.v1.placeholder_with_default(tf.zeros([0], tf.uint8), [None])
-        start = (no_places, none, none, tf.constant(0, tf.int64))
+        start = (no_places, none, none, tf.constant(0, tf.int64), tf.constant(False))
         return _batches(path, compression, size).reduce(start, add)
 
     def _write(
@@ -234,10 +241,11 @@ class _Graphs:
         places_of: tf.Tensor,
         targets: tf.Tensor,
     ) -> None:
-        """Writes the records of some places, each place's to a target of its own."""
+        """Writes the records of some places, each place's to a target of its own; those of splits as tf.Examples."""
 
         def of_place(place: int, batch: tf.Tensor, records: tf.Tensor) -> tf.Tensor:
-            return tf.boolean_mask(records, places_of[batch * size : (batch + 1) * size] == place)
+            chosen = tf.boolean_mask(records, places_of[batch * size : (batch + 1) * size] == place)
+            return flattened(chosen) if place < self._places else chosen
 
         for number, place in enumerate(places):
             records = _batches(path, compression, size).enumerate().map(partial(of_place, place)).unbatch()
@@ -259,6 +267,10 @@ def _batches(path: tf.Tensor, compression: tf.Tensor, size: tf.Tensor) -> tf.dat
     options.autotune.enabled = False
     options.experimental_optimization.apply_default_optimizations = False
     return tf.data.TFRecordDataset(path, compression, buffer_size=_READ_BYTES).batch(size).with_options(options)
+
+
+def _lengths(records: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.strings.length(records), tf.int64)
 
 
 def _batch_size(record_bytes: int) -> int:
@@ -348,17 +360,20 @@ class _Sieve:
 
     def _write(self, records: list[bytes]) -> None:
         job = self._job
-        places = split_of(records, job.split).numpy() if job.split and records else [0] * len(records)
-        for record, place in zip(records, places, strict=True):
-            self._outputs[job.splits[place]].write(record)
+        if not records:
+            return
+        places = split_of(records, job.split).numpy() if job.split else [0] * len(records)
+        for example, place in zip(flattened(tf.constant(records)).numpy(), places, strict=True):
+            self._outputs[job.splits[place]].write(example)
 
     def _parses(self, records: list[bytes]) -> bool:
         """Whether TensorFlow, too, finds the records sound; all that comes after reads them with it."""
         if not self.kind or not records:
             return True
         try:
-            return bool(tf.reduce_all(are_sound(tf.constant(records), self._job.contract, self.kind)))
-        except (tf.errors.InvalidArgumentError, UnicodeDecodeError):
+            examples = flattened(tf.constant(records))
+            return bool(tf.reduce_all(are_sound(examples, self._job.contract, self.kind)))
+        except (tf.errors.OpError, UnicodeDecodeError):
             return False
 
 

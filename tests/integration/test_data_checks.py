@@ -145,11 +145,6 @@ def test_a_column_that_some_files_lack_has_one_type(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_the_context_of_sequence_examples_is_described(tmp_path: Path) -> None:
-    made = steps.statistics(tmp_path, {"train": [[make.sequence(record) for record in ages(20)]]})
-    assert {name: present(column) for name, column in steps.of_train(made).items()} == {"age": 20, "colour": 20}
-
-
 def test_nan_counts_as_missing_in_the_statistics(tmp_path: Path) -> None:
     values = [1.0, NAN, None, NAN, 2.0] * 20
     column = steps.of_train(steps.statistics(tmp_path, {"train": [steps.rows(100, x=values, id=range(100))]}))["x"]
