@@ -189,6 +189,7 @@ def test_a_fixed_shape_is_validated_and_then_not_asked_of_records(tmp_path: Path
         "age": "VarLenFeature", "colour": "VarLenFeature"
     }  # fmt: skip
     for feature in parsing.feature:
+        assert feature.value_count.max == 1
         feature.shape.dim.add(size=1)
     assert parsing == curated, "nothing else is changed"
 
