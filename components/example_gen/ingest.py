@@ -142,7 +142,7 @@ class _Survey:
     """Records by place."""
     largest: Sequence[int]
     """Bytes of the largest one as it is written, by place."""
-    sequences: bool
+    flattens: bool
     """Whether there are SequenceExamples, which are written as Examples."""
 
     @property
@@ -151,19 +151,26 @@ class _Survey:
         return tf.where(self.places == len(self.counts) - 1)[:, 0].numpy().tolist()
 
 
-def _survey(job: Job) -> _Survey | None:
-    """Checks and counts the records of a file; None where the first is not sound, or TensorFlow cannot see them all."""
+def _survey(job: Job, flatten: bool = False) -> _Survey | None:
+    """Checks and counts the records of a file; None where the first is not sound, or TensorFlow cannot see them all.
+
+    That there are SequenceExamples is found out on the way: most files have none, and are checked without a thought of
+    them.
+    """
     path, compression = job.file.path, compression_of(job.file.path)
     first = next(salvage(path), None)
     if first is None or first.fault or find_fault(first.data, job.contract):
         return None
     kind = kind_of(first.data, job.contract)
-    graphs = _graphs(job.contract, kind, job.split)
+    flatten = flatten or bool(are_sequences(tf.constant([first.data]))[0])
+    graphs = _graphs(job.contract, kind, job.split, flatten)
     places, counts, largest, size, sequences = graphs.survey(path, compression, _batch_size(len(first.data)))
+    if sequences and not flatten:
+        return _survey(job, flatten=True)
     if not _is_all(path, compression, int(size)):
         return None
     by_place = counts.numpy().tolist(), largest.numpy().tolist()
-    return _Survey(graphs, kind, compression, places, *by_place, sequences=bool(sequences))
+    return _Survey(graphs, kind, compression, places, *by_place, flattens=flatten)
 
 
 def _write(job: Job, survey: _Survey, folder: str) -> Ingested:
@@ -172,7 +179,7 @@ def _write(job: Job, survey: _Survey, folder: str) -> Ingested:
     if unsound and job.policy == "fail":
         record = next(iter(tf.data.TFRecordDataset(path, survey.compression).skip(unsound[0])))
         raise _broken(job, unsound[0], find_fault(record.numpy(), job.contract, survey.kind) or _UNPARSED)
-    if not unsound and not survey.sequences and job.split is None:
+    if not unsound and not survey.flattens and job.split is None:
         part = Part(split=job.group, count=survey.counts[0], largest=survey.largest[0], digest=file_digest(path))
         return Ingested(parts=(part,), as_it_is=survey.compression, kind=survey.kind)
 
@@ -197,10 +204,11 @@ def _write(job: Job, survey: _Survey, folder: str) -> Ingested:
 class _Graphs:
     """The work on a file, traced once for all files of a kind; `_Survey` says what a place is."""
 
-    def __init__(self, contract: Contract, kind: Kind, split: HashSplit | None) -> None:
+    def __init__(self, contract: Contract, kind: Kind, split: HashSplit | None, flatten: bool) -> None:
         self._contract = contract
         self._kind = kind
         self._split = split
+        self._as_examples = flattened if flatten else lambda records: records
         self._places = len(SPLITS) if split else 1
         string, size = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)
         self.survey = tf.function(self._survey, [string, string, size], autograph=False)
@@ -214,15 +222,16 @@ class _Graphs:
 
         def add(state: tuple[tf.Tensor, ...], records: tf.Tensor) -> tuple[tf.Tensor, ...]:
             all_places, counts, largest, total, sequences = state
-            examples = flattened(records)
+            examples = self._as_examples(records)
             sound = are_sound(examples, self._contract, self._kind)
             places = tf.where(sound, self._splits(records), self._places)
-            written = _lengths(tf.where(sound, examples, records))
+            read = _lengths(records)
+            written = tf.where(sound, _lengths(examples), read)
             return (
                 tf.concat([all_places, tf.cast(places, tf.uint8)], axis=0),
                 counts + tf.math.unsorted_segment_sum(tf.ones_like(places), places, self._places + 1),
                 tf.maximum(largest, tf.math.unsorted_segment_max(written, places, self._places + 1)),
-                total + tf.reduce_sum(_lengths(records) + _FRAMING),
+                total + tf.reduce_sum(read + _FRAMING),
                 sequences | tf.reduce_any(are_sequences(records)),
             )
 
@@ -245,7 +254,7 @@ class _Graphs:
 
         def of_place(place: int, batch: tf.Tensor, records: tf.Tensor) -> tf.Tensor:
             chosen = tf.boolean_mask(records, places_of[batch * size : (batch + 1) * size] == place)
-            return flattened(chosen) if place < self._places else chosen
+            return self._as_examples(chosen) if place < self._places else chosen
 
         for number, place in enumerate(places):
             records = _batches(path, compression, size).enumerate().map(partial(of_place, place)).unbatch()
@@ -257,8 +266,8 @@ class _Graphs:
 
 
 @cache
-def _graphs(contract: Contract, kind: Kind, split: HashSplit | None) -> _Graphs:
-    return _Graphs(contract, kind, split)
+def _graphs(contract: Contract, kind: Kind, split: HashSplit | None, flatten: bool) -> _Graphs:
+    return _Graphs(contract, kind, split, flatten)
 
 
 def _batches(path: tf.Tensor, compression: tf.Tensor, size: tf.Tensor) -> tf.data.Dataset:

@@ -207,7 +207,7 @@ def test_sequence_examples_are_written_as_examples(tmp_path: Path, split: HashSp
     examples = make.labelled(100)
     examples[50:55] = [b"", make.record(image=PNG), *examples[52:55]]
     records = [make.sequence(record) for record in examples]
-    records[60:70] = examples[60:70]  # some are no SequenceExamples
+    records[:10] = examples[:10]  # some are no SequenceExamples
     path = make.write_tfrecord(tmp_path / "in", records)
     if damaged:  # read record by record
         path.write_bytes(path.read_bytes() + b"cut")
@@ -218,9 +218,7 @@ def test_sequence_examples_are_written_as_examples(tmp_path: Path, split: HashSp
     places = split_of(records, split).numpy() if split else np.zeros(len(records), int)
     for place, name in enumerate(written):
         kept = [number for number in range(100) if places[number] == place and number not in bad]
-        expected = [
-            columns_in(examples[number]) | ({} if 60 <= number < 70 else {"steps": [0, 1, 2]}) for number in kept
-        ]
+        expected = [columns_in(examples[number]) | ({} if number < 10 else {"steps": [0, 1, 2]}) for number in kept]
         assert list(map(columns_in, written[name])) == expected
 
 
