@@ -69,10 +69,10 @@ def _next(text: str, position: int) -> int:
 
 
 def columns_of(path: str, records: Sequence[Record], takes: Mapping[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
-    """The columns of some records, each of shape [records].
+    """The columns of some records, each of shape [records], or [records, n] where the model takes lists.
 
     A column that a record lacks, or has as null, is missing there: an empty text, NaN or the smallest integer says so,
-    as `preprocessing.columns.as_parsed` has it.
+    as `preprocessing.columns.as_parsed` has it, and also stands at the end of the shorter lists.
 
     Args:
         path: Where the records are from.
@@ -92,19 +92,34 @@ def columns_of(path: str, records: Sequence[Record], takes: Mapping[str, tf.Tens
         for name, values in columns.items():
             column, value = given.get(name, (name, None))
             try:
-                values.append(_value(takes[name].dtype, value))
+                values.append(_value_or_list(takes[name], value))
             except ValueError as error:
                 mistakes.append(f"{path}: record {number}: '{column}' is {_shown(value)}; the model takes {error}")
     if mistakes:
         more = len(mistakes) - _SHOWN_MISTAKES
         raise UserError("\n".join([*mistakes[:_SHOWN_MISTAKES], *([f"and {more} more mistakes"] if more > 0 else [])]))
-    return {name: tf.constant(values, takes[name].dtype) for name, values in columns.items()}
+    return {name: _column(takes[name], values) for name, values in columns.items()}
 
 
 def _unknown(column: str, takes: Mapping[str, Any]) -> str:
     close = difflib.get_close_matches(column, takes, n=1, cutoff=0.6)
     meant = f"; did you mean '{close[0]}'?" if close else "."
     return f"'{column}' is no column that this model takes{meant} It takes {', '.join(sorted(takes))}"
+
+
+def _column(spec: tf.TensorSpec, values: list[Any]) -> tf.Tensor:
+    if spec.shape.rank == 1:
+        return tf.constant(values, spec.dtype)
+    missing, _ = _TYPES[spec.dtype]
+    return tf.ragged.constant(values, spec.dtype, ragged_rank=1).to_tensor(missing)
+
+
+def _value_or_list(spec: tf.TensorSpec, value: Any) -> Any:
+    """A value in the type of a column, or where it takes lists a list of them."""
+    if spec.shape.rank == 1:
+        return _value(spec.dtype, value)
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    return [_value(spec.dtype, each) for each in values]
 
 
 def _value(dtype: tf.DType, value: Any) -> Any:

@@ -47,20 +47,26 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"{meant}known here: {', '.join(known)}"
 
 
-def meant(errors: Iterable[Mapping[str, Any]], values: Any) -> list[Mapping[str, Any]]:
+def meant(errors: Iterable[Mapping[str, Any]], values: Any, depth: int = 0) -> list[Mapping[str, Any]]:
     """Of what several types say of a value that each of them might take, what the nearest of them says.
 
     Args:
         errors: `ValidationError.errors()`. Where a type was one of several, its name is a step of the location.
         values: What was validated.
+        depth: How many steps of the locations have been gone, and their types chosen.
     """
+    found: list[Mapping[str, Any]] = []
     places: dict[Location, dict[str | int, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for error in errors:
-        location = error["loc"]
-        number = max((number for number, there in enumerate(_in_file(error, values)) if not there), default=-1)
-        place, name = (location[:number], location[number]) if number >= 0 else (location, "")
-        places[place][name].append(error)
-    return [error for place, by_type in places.items() for error in _nearest_type(len(place) + 1, by_type.values())]
+        location, in_file = error["loc"], _in_file(error, values)
+        number = next((number for number in range(depth, len(location)) if not in_file[number]), None)
+        if number is None:
+            found.append(error)
+        else:
+            places[location[:number]][location[number]].append(error)
+    for place, by_type in places.items():
+        found += meant(_nearest_type(len(place) + 1, by_type.values()), values, len(place) + 1)
+    return found
 
 
 def _nearest_type(depth: int, by_type: Iterable[list[Mapping[str, Any]]]) -> list[Mapping[str, Any]]:

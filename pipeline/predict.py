@@ -14,6 +14,7 @@ from components.pusher.versions import newest_version
 from components.records import read_batches
 from pipeline.json_records import STANDARD_INPUT, columns_of, is_json, read_json
 from preprocessing.errors import UserError, tensorflow_reason
+from preprocessing.examples import flattened
 from trainer.export import PREDICT, SERVING
 from trainer.task import CHOSEN, CLASSES, LABEL, SCORE, SCORES, VALUE
 
@@ -63,8 +64,8 @@ def _predict_file(signatures: Any, path: str) -> Iterator[Prediction]:
             yield from _predict_image(signatures[PREDICT], path)
         else:
             for first, batch in read_batches(path, _BATCH):
-                yield from _named(path, signatures[SERVING](examples=batch), first)
-    except tf.errors.InvalidArgumentError as error:
+                yield from _named(path, signatures[SERVING](examples=flattened(batch)), first)
+    except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
         raise UserError(f"{path}: cannot be predicted on: {tensorflow_reason(error)}") from error
 
 

@@ -1,5 +1,6 @@
 """The raw columns of a record: which are read, and how they are parsed."""
 
+import math
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -30,6 +31,14 @@ def parsing_spec(schema: schema_pb2.Schema, columns: Iterable[str]) -> ParsingSp
     return {column: known[column] for column in columns}
 
 
+def may_have_several(column: str, schema: schema_pb2.Schema) -> bool:
+    """Whether a record can have several values of a column, for all that the schema says."""
+    (feature,) = (feature for feature in schema.feature if feature.name == column)
+    if feature.HasField("shape"):
+        return math.prod(dim.size for dim in feature.shape.dim) != 1
+    return feature.value_count.max != 1
+
+
 def present(values: tf.Tensor | tf.SparseTensor) -> tf.SparseTensor:
     """A column as parsed, as what is there of it, [batch, values]. Empty strings and what is not finite are not."""
     if not isinstance(values, tf.SparseTensor):
@@ -52,15 +61,14 @@ def _all_of(dense: tf.Tensor) -> tf.SparseTensor:
 
 
 def as_parsed(feature: ParsingFeature, values: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
-    """One value a record, shape [batch], in the form in which parsing would have given it.
+    """One value a record, shape [batch], or several, [batch, n], in the form in which parsing would have given them.
 
-    The smallest integer stands for one that is missing, as NaN does among floats and an empty string among texts.
+    The smallest integer stands for one that is missing, as NaN does among floats and an empty string among texts. Lists
+    that are shorter than others have these at their end.
     """
     if isinstance(feature, tf.io.VarLenFeature):
-        count = tf.shape(values, out_type=tf.int64)[0]
-        indices = tf.stack([tf.range(count), tf.zeros([count], tf.int64)], axis=1)
-        sparse = tf.SparseTensor(indices, values, tf.stack([count, 1]))
-        return tf.sparse.retain(sparse, values != tf.int64.min) if values.dtype == tf.int64 else sparse
+        sparse = _all_of(values)
+        return tf.sparse.retain(sparse, sparse.values != tf.int64.min) if values.dtype == tf.int64 else sparse
     return tf.reshape(values, [-1, *feature.shape])
 
 

@@ -12,7 +12,8 @@ from preprocessing.kinds.categorical import CategoricalFeature, VocabularyFile
 from preprocessing.kinds.crossed import CrossedFeature
 from preprocessing.kinds.image import ImageFeature
 from preprocessing.kinds.kind import Categories
-from preprocessing.kinds.numeric import NumericFeature
+from preprocessing.kinds.numeric import Numbers, NumericFeature
+from preprocessing.kinds.sequence import SequenceFeature
 from preprocessing.kinds.text import TextFeature
 from preprocessing.kinds.timestamp import TimestampFeature
 from preprocessing.labels.binary import BinaryLabel
@@ -23,6 +24,7 @@ from preprocessing.labels.regression import RegressionLabel
 Feature = Annotated[
     ImageFeature
     | NumericFeature
+    | SequenceFeature
     | BucketizedFeature
     | CategoricalFeature
     | CrossedFeature
@@ -66,6 +68,11 @@ def input_columns(features: dict[str, Feature], only: Iterable[str] | None = Non
     """The raw columns that the features, or `only` some of them, are made from, each once."""
     names = features if only is None else only
     return list(dict.fromkeys(column for name in names for column in columns_of(name, features)))
+
+
+def takes_lists(column: str, features: dict[str, Feature]) -> bool:
+    """Whether some feature uses more than the first value that a record has of a raw column."""
+    return any(feature.takes_lists for name, feature in features.items() if column in columns_of(name, features))
 
 
 def images(features: dict[str, Feature]) -> dict[str, ImageFeature]:
@@ -113,7 +120,7 @@ def _fault(name: str, features: dict[str, Feature]) -> str | None:
 
 def _column_fault(name: str, column: str, features: dict[str, Feature]) -> str | None:
     """What is wrong with a feature that is made from a raw column."""
-    if isinstance(features[name], CrossedFeature) and isinstance(features.get(column), NumericFeature):
+    if isinstance(features[name], CrossedFeature) and isinstance(features.get(column), Numbers):
         return f"'{name}' crosses the number '{column}'; cross a bucketized feature that is made from it"
     pictures = {feature.column or image for image, feature in images(features).items()}
     if column in pictures and not isinstance(features[name], ImageFeature):

@@ -51,15 +51,17 @@ class Embedded(_Table):
     It is `tf.feature_column.embedding_column`: the same combiners, and the same first values.
     """
 
-    def __init__(self, size: int, config: Embedding, name: str) -> None:
+    def __init__(self, size: int, config: Embedding, combiner: str, name: str) -> None:
         """A table for categories from 0 to below `size`."""
-        initializer = (
-            tf.keras.initializers.TruncatedNormal(stddev=config.embedding**-0.5)
-            if config.initializer == "truncated_normal"
-            else tf.keras.initializers.get(config.initializer)
-        )
-        super().__init__(size, config.embedding, initializer, f"embedded_{name}")
-        self._combiner = config.combiner
+        super().__init__(size, config.embedding, initializer(config), f"embedded_{name}")
+        self._combiner = combiner
+
+
+def initializer(config: Embedding) -> tf.keras.initializers.Initializer:
+    """How the vectors of a table begin."""
+    if config.initializer == "truncated_normal":
+        return tf.keras.initializers.TruncatedNormal(stddev=config.embedding**-0.5)
+    return tf.keras.initializers.get(config.initializer)
 
 
 class Linear(_Table):

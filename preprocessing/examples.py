@@ -15,6 +15,11 @@ _LISTS = {
     tf.string: ("bytes_list", "tensorflow.BytesList"),
 }
 
+_END_STEP = b"\x7a\x00"
+"""A tensorflow.Feature with nothing but a field that it does not know, so that it is no step of any data."""
+_END = b"\n\x02" + _END_STEP
+"""The same as the one step of a tensorflow.FeatureList."""
+
 
 def keep(records: tf.Tensor, columns: Iterable[str]) -> tf.Tensor:
     """The records with some of their columns, and no others.
@@ -32,6 +37,34 @@ def keep(records: tf.Tensor, columns: Iterable[str]) -> tf.Tensor:
 def drop(records: tf.Tensor, columns: Iterable[str]) -> tf.Tensor:
     """The records without some of their columns; shapes as for `keep`."""
     return _select(records, columns, stay=False)
+
+
+def are_sequences(records: tf.Tensor) -> tf.Tensor:
+    """Which of some serialized tf.Examples and tf.SequenceExamples, [batch], have feature lists; bool of shape [batch].
+
+    Raises:
+        tf.errors.DataLossError: where one is neither.
+    """
+    sizes, _ = _decode(records, "tensorflow.SequenceExample", "feature_lists")
+    return sizes[:, 0] > 0
+
+
+def flattened(records: tf.Tensor) -> tf.Tensor:
+    """tf.SequenceExamples as tf.Examples: each feature list as a column that has the values of all its steps in a row.
+
+    Args:
+        records: Serialized, string of shape [batch]. tf.Examples among them stay what they are.
+
+    Returns:
+        Serialized tf.Examples, string of shape [batch], with the context's columns as they are. A list without any
+        value is no column.
+
+    Raises:
+        tf.errors.InvalidArgumentError: where a name stands both in a context and among its feature lists, or the steps
+            of a list are of several types.
+        tf.errors.DataLossError: where a record is neither.
+    """
+    return tf.cond(tf.reduce_any(are_sequences(records)), lambda: _flattened(records), lambda: records)
 
 
 def encode(columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -62,7 +95,7 @@ def piece(name: str | tf.Tensor, values: tf.Tensor | tf.RaggedTensor) -> tf.Tens
         values = values.to_tensor()
     else:
         counts = tf.fill([tf.shape(values)[0]], tf.shape(values)[1])
-    entries = _entry(name, values, counts)
+    entries = _entry(name, _feature(values, counts))
     return _features(entries[:, tf.newaxis], tf.minimum(counts, 1))
 
 
@@ -80,27 +113,135 @@ def assemble(pieces: Sequence[tf.Tensor]) -> tf.Tensor:
 
 
 def _select(records: tf.Tensor, columns: Iterable[str], stay: bool) -> tf.Tensor:
-    # Features has a repeated field of the number that Example's one field has: read so, a record that was put together
-    # from several gives the features of each, and one without any column gives none.
-    _, (features,) = tf.io.decode_proto(records, "tensorflow.Features", ["feature"], [tf.string])
-    joined = tf.strings.reduce_join(features, axis=1)
-    sizes, (entries,) = tf.io.decode_proto(joined, "tensorflow.Features", ["feature"], [tf.string])
-    _, (keys,) = tf.io.decode_proto(entries, "tensorflow.Features.FeatureEntry", ["key"], [tf.string])
+    entries, there, keys = _entries(_columns(records))
     named = tf.reduce_any(keys == tf.constant(list(columns), tf.string), axis=2)
-    there = tf.sequence_mask(sizes[:, 0], tf.shape(entries)[1])
     kept = tf.ragged.boolean_mask(entries, there & (named if stay else ~named))
     return _example(_features(kept.to_tensor(), tf.cast(kept.row_lengths(), tf.int32)))
 
 
-def _entry(name: str | tf.Tensor, values: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
-    """An entry of the map of columns for each record, with so many of its values, serialized."""
+def _decode(messages: tf.Tensor, message: str, *fields: str) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """`tf.io.decode_proto` of fields as strings; it refuses an empty tensor, and this gives empty ones for it."""
+
+    def some() -> tuple[tf.Tensor, list[tf.Tensor]]:
+        sizes, values = tf.io.decode_proto(messages, message, list(fields), [tf.string] * len(fields))
+        return sizes, list(values)
+
+    def none() -> tuple[tf.Tensor, list[tf.Tensor]]:
+        shape = tf.shape(messages)
+        values = [tf.zeros(tf.concat([shape, [0]], axis=0), tf.string) for _ in fields]
+        return tf.zeros(tf.concat([shape, [len(fields)]], axis=0), tf.int32), values
+
+    return tf.cond(tf.size(messages) > 0, some, none)
+
+
+def _columns(records: tf.Tensor) -> tf.Tensor:
+    """The columns of records, or those of a context, as serialized tensorflow.Features; of shape [batch]."""
+    # Features has a repeated field of the number that Example's one field has: read so, a record that was put together
+    # from several gives the features of each, and one without any column gives none.
+    _, (features,) = _decode(records, "tensorflow.Features", "feature")
+    return tf.strings.reduce_join(features, axis=1)
+
+
+def _entries(features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The entries of tensorflow.Features, [batch, most], which of them there are, and their keys, [batch, most, 1]."""
+    sizes, (entries,) = _decode(features, "tensorflow.Features", "feature")
+    _, (keys,) = _decode(entries, "tensorflow.Features.FeatureEntry", "key")
+    return entries, tf.sequence_mask(sizes[:, 0], tf.shape(entries)[1]), keys
+
+
+def _flattened(records: tf.Tensor) -> tf.Tensor:
+    rows, names, lists = _feature_lists(records)
+    steps, owners = _steps(lists)
+    kinds = [kind for kind, _ in _LISTS.values()]
+    _, of_steps = _decode(steps, "tensorflow.Feature", *kinds)
+    values = [
+        _joined(tf.strings.reduce_join(of_kind, axis=1), dtype, owners, tf.size(names))
+        for of_kind, dtype in zip(of_steps, _LISTS, strict=True)
+    ]
+    there = tf.cast(tf.stack([tf.strings.length(of_kind) > 0 for of_kind in values], axis=1), tf.int32)
+    context = _columns(records)
+    _, is_column, keys = _entries(context)
+    is_twice = tf.gather(is_column, rows) & tf.reduce_any(
+        tf.gather(keys, rows) == names[:, tf.newaxis, tf.newaxis], axis=2
+    )
+    checks = [
+        tf.debugging.Assert(tf.reduce_all(tf.reduce_sum(there, axis=1) <= 1), ["the steps of a list are of one type"]),
+        tf.debugging.Assert(~tf.reduce_any(is_twice), ["a column is in the context or among the feature lists"]),
+    ]
+    with tf.control_dependencies([check for check in checks if check is not None]):  # eagerly, they are None
+        features = tf.io.encode_proto(there, [each[:, tf.newaxis] for each in values], kinds, "tensorflow.Feature")
+    pieces = _features(_entry(names, features)[:, tf.newaxis], tf.reduce_max(there, axis=1))
+    return _example(tf.strings.join([context, tf.strings.unsorted_segment_join(pieces, rows, tf.size(records))]))
+
+
+def _feature_lists(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Of each feature list of SequenceExamples the record's number, its name, and its steps, serialized."""
+    _, (maps,) = _decode(records, "tensorflow.SequenceExample", "feature_lists")
+    sizes, (entries,) = _decode(tf.strings.reduce_join(maps, axis=1), "tensorflow.FeatureLists", "feature_list")
+    there = tf.sequence_mask(sizes[:, 0], tf.shape(entries)[1])
+    _, both = _decode(tf.boolean_mask(entries, there), "tensorflow.FeatureLists.FeatureListEntry", "key", "value")
+    names, lists = (tf.strings.reduce_join(each, axis=1) for each in both)
+    return tf.where(there)[:, 0], names, lists
+
+
+def _steps(lists: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The steps of all lists, serialized tensorflow.Features, and the number of the list that each is of."""
+    # Decoded as one list, with a mark behind each: apart, each would take the room of the longest.
+    together = tf.strings.reduce_join(tf.strings.join([lists, _END]))[tf.newaxis]
+    _, (steps,) = _decode(together, "tensorflow.FeatureList", "feature")
+    is_end = steps[0] == _END_STEP
+    owners = tf.cumsum(tf.cast(is_end, tf.int64), exclusive=True)
+    return tf.boolean_mask(steps[0], ~is_end), tf.boolean_mask(owners, ~is_end)
+
+
+def _joined(steps: tf.Tensor, dtype: tf.DType, owners: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Lists of values, serialized, those of one owner as one; the empty string where it has none; of shape [count]."""
+    if dtype == tf.string:
+        return tf.strings.unsorted_segment_join(steps, owners, count)
+    return _one_run(tf.strings.unsorted_segment_join(_run(steps, dtype), owners, count))
+
+
+def _run(lists: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """The values of FloatLists or Int64Lists, [n], as a packed run has them, without its tag and length.
+
+    All is joined to one run since one is all that TensorFlow's parser of tf.Examples reads of a list.
+    """
+
+    def run(packed: tf.Tensor) -> tf.Tensor:
+        # A run of packed numbers is, in bytes, what a field of bytes is.
+        _, (runs,) = _decode(packed, "tensorflow.BytesList", "value")
+        return tf.strings.reduce_join(runs, axis=1)
+
+    def packed() -> tf.Tensor:
+        _, message = _LISTS[dtype]
+        sizes, values = tf.io.decode_proto(lists, message, ["value"], [dtype])
+        return tf.io.encode_proto(sizes, values, ["value"], message)
+
+    as_it_is = run(lists)
+    is_packed = tf.reduce_all(_one_run(as_it_is) == lists)
+    return tf.cond(is_packed, lambda: as_it_is, lambda: run(packed()))
+
+
+def _one_run(runs: tf.Tensor) -> tf.Tensor:
+    """FloatLists or Int64Lists, serialized, of a packed run each."""
+    counts = tf.cast(tf.strings.length(runs) > 0, tf.int32)
+    return tf.io.encode_proto(counts[:, tf.newaxis], [runs[:, tf.newaxis]], ["value"], "tensorflow.BytesList")
+
+
+def _feature(values: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+    """So many of the values of each record as a serialized tensorflow.Feature."""
     kind, message = _LISTS[values.dtype]
-    batch, one = tf.shape(values)[0], tf.ones([tf.shape(values)[0], 1], tf.int32)
     lists = tf.io.encode_proto(counts[:, tf.newaxis], [values], ["value"], message)
-    features = tf.io.encode_proto(one, [lists[:, tf.newaxis]], [kind], "tensorflow.Feature")
+    one = tf.ones([tf.size(lists), 1], tf.int32)
+    return tf.io.encode_proto(one, [lists[:, tf.newaxis]], [kind], "tensorflow.Feature")
+
+
+def _entry(name: str | tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+    """Serialized tensorflow.Features, [n], as entries of the map of columns under a name, or each under its own."""
+    names = tf.broadcast_to(name, [tf.size(features)])
     return tf.io.encode_proto(
-        tf.ones([batch, 2], tf.int32),
-        [tf.fill([batch, 1], name), features[:, tf.newaxis]],
+        tf.ones([tf.size(features), 2], tf.int32),
+        [names[:, tf.newaxis], features[:, tf.newaxis]],
         ["key", "value"],
         "tensorflow.Features.FeatureEntry",
     )

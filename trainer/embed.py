@@ -82,7 +82,7 @@ class Embedder:
         """Writes a row for each record of a file, in their order: the record, less its images, plus the vectors.
 
         Args:
-            path: A TFRecord file of serialized tf.Examples, or SequenceExamples whose context has the columns.
+            path: A TFRecord file of serialized tf.Examples.
             count: Its records.
             output: The TFRecord file to write.
             views: How many changed views of each image to run the modules on.

@@ -1,6 +1,6 @@
 """The SavedModel that is served: the whole preprocessing, the model, and names for what it answers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ SERVING = "serving_default"
 
 PREDICT = "predict"
 """The signature that takes raw columns by their `input_name`, such as encoded images: string of shape [batch].
-Both answer what the `Task` says."""
+Lists are of shape [batch, n], the shorter ones padded at their end with what stands for a missing value, as `as_parsed`
+says. Both answer what the `Task` says."""
 
 HEAD, RECIPE = "assets.extra/head", "assets.extra/vectors.sha256"
 """In the folder of a SavedModel that TensorFlow leaves to others: a SavedModel that answers rows with kept vectors, by
@@ -33,6 +34,7 @@ class ServingModel(tf.Module):
         parts: Parts,
         transform: tf.keras.layers.Layer,
         parsing_spec: ParsingSpec,
+        lists: Collection[str],
         features: Features,
         task: Task,
     ) -> None:
@@ -42,6 +44,7 @@ class ServingModel(tf.Module):
             parts: The trained model.
             transform: The transform graph as a layer; columns it does not get (the label) leave out what needs them.
             parsing_spec: The raw columns that the features read.
+            lists: Those of which a record can have several values that are used.
             features: What the model, or a hub module, takes.
             task: What the model answers.
         """
@@ -53,6 +56,7 @@ class ServingModel(tf.Module):
         self._parts = _Untracked(parts)
         self._transform = _Untracked(transform)
         self._spec = parsing_spec
+        self._lists = frozenset(lists)
         self._features = features
         self._task = _Untracked(task)
 
@@ -82,7 +86,8 @@ class ServingModel(tf.Module):
         """
         examples = tf.TensorSpec([None], tf.string, name="examples")
         names = {input_name(column): column for column in self._spec}
-        columns = {name: tf.TensorSpec([None], self._spec[column].dtype, name=name) for name, column in names.items()}
+        shapes = {name: [None, None] if column in self._lists else [None] for name, column in names.items()}
+        columns = {name: tf.TensorSpec(shapes[name], self._spec[of].dtype, name=name) for name, of in names.items()}
         answer = tf.function(self.answer)  # traced once for both signatures
 
         @tf.function(input_signature=[examples])

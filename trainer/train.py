@@ -9,8 +9,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from preprocessing.columns import ParsingSpec, parsing_spec
-from preprocessing.config import Features, Label, image_columns, images, input_columns
+from preprocessing.columns import ParsingSpec, may_have_several, parsing_spec
+from preprocessing.config import Features, Label, image_columns, images, input_columns, takes_lists
 from preprocessing.errors import DataError
 from trainer import inputs
 from trainer.callbacks import Checkpoints, Progress
@@ -98,7 +98,8 @@ def train(job: Job) -> dict[str, list[float]]:
                 curves[name] += map(float, values)
     taken = taken_in(job.features) | feeding(job.hubs, job.features)
     spec = parsing_spec(job.schema, input_columns(job.features, taken))
-    serving = ServingModel(parts, transform, spec, taken, task)
+    lists = {name for name in spec if takes_lists(name, job.features) and may_have_several(name, job.schema)}
+    serving = ServingModel(parts, transform, spec, lists, taken, task)
     serving.save(job.export, job.vectors if job.hubs and stays_frozen(job.model, job.training) else None)
     tf.io.gfile.rmtree(job.checkpoints)  # not before: a run cut short while it exports goes on from here
     return dict(curves)

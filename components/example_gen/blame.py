@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
+from components.example_gen.contract import columns_of
 from components.quarantine import SetAside
 from components.salvage import salvage
-from preprocessing.errors import tensorflow_reason
+from preprocessing.errors import DataError, tensorflow_reason
 
 
 def undecodable(path: str, images: Sequence[str]) -> Iterator[SetAside]:
@@ -26,8 +27,8 @@ def undecodable(path: str, images: Sequence[str]) -> Iterator[SetAside]:
 
 def _fault(record: bytes, images: Sequence[str]) -> str | None:
     try:
-        columns = tf.train.Example.FromString(record).features.feature
-    except Exception:  # the protobuf versions of the two stacks raise different types
+        columns = columns_of(record)
+    except DataError:
         return None
     for column in images:
         for image in columns[column].bytes_list.value:

@@ -8,6 +8,7 @@ from typing import Literal
 import tensorflow as tf
 
 from preprocessing.config import Features, Label, image_columns
+from preprocessing.errors import DataError
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.labels.multilabel import MultilabelLabel
 from preprocessing.labels.regression import RegressionLabel
@@ -52,8 +53,6 @@ class Contract(Section):
 class Kind(Section):
     """What sort of records a file holds."""
 
-    payload: Literal["example", "sequence_example"]
-    """`tf.Example`s, or `tf.SequenceExample`s whose context holds the columns."""
     label: Literal["string", "int64", ""] = "int64"
     """The dtype of labels that are classes; empty where no record has told it yet, as of several there may be none."""
     numbers: tuple[Literal["int64", "float32"], ...] = ()
@@ -70,14 +69,8 @@ def kind_of(record: bytes, contract: Contract, before: Kind | None = None) -> Ki
     """
     if before is not None and before.label:
         return before
-    # A context is, in bytes, what the features of an Example are: the same field, of the same type.
-    sequence = tf.train.SequenceExample.FromString(record)
-    columns = sequence.context.feature
-    payload: Literal["example", "sequence_example"] = (
-        "sequence_example" if sequence.HasField("feature_lists") else "example"
-    )
+    columns = columns_of(record)
     return Kind(
-        payload=before.payload if before else payload,
         label=_label_type(columns, contract.label) if contract.label else "int64",
         numbers=tuple(_number_type(columns[name]) for name in contract.numbers),
     )
@@ -90,6 +83,31 @@ def _label_type(columns: Mapping, name: str) -> Literal["string", "int64", ""]:
     return "int64" if name in columns and columns[name].HasField("int64_list") else ""
 
 
+def columns_of(record: bytes) -> Mapping[str, tf.train.Feature]:
+    """The columns of a serialized record, flattened if it is a SequenceExample, as by `examples.flattened`.
+
+    Raises:
+        DataError: where it is no record, or cannot be flattened.
+    """
+    try:
+        # A context is, in bytes, what the features of an Example are: the same field, of the same type.
+        sequence = tf.train.SequenceExample.FromString(record)
+    except Exception as error:  # the protobuf versions of the two stacks raise different types
+        raise DataError(f"not a tf.Example ({error})") from error
+    columns, lists = sequence.context.feature, sequence.feature_lists.feature_list
+    twice = sorted(set(columns) & set(lists))
+    if twice:
+        raise DataError(f"its column '{twice[0]}' is both in its context and among its feature lists; rename one")
+    for name, steps in sorted(lists.items()):
+        with_values = [step for step in steps.feature if _list(step)]
+        types = sorted({step.WhichOneof("kind") for step in with_values})
+        if len(types) > 1:
+            raise DataError(f"the steps of its feature list '{name}' are of several types: {', '.join(types)}")
+        for step in with_values:
+            columns[name].MergeFrom(step)
+    return columns
+
+
 def _number_type(feature: tf.train.Feature) -> Literal["int64", "float32"]:
     return "int64" if feature.WhichOneof("kind") == "int64_list" else "float32"
 
@@ -98,7 +116,7 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
     """Which records keep the contract, in TensorFlow's C++; `find_fault` says the same of one, with the reason.
 
     Args:
-        records: Serialized, string of shape [batch].
+        records: Serialized `tf.Example`s, string of shape [batch].
         contract: What they must hold.
         kind: What the records of this file are.
 
@@ -165,9 +183,9 @@ def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> s
         kind: What the records before it in the file are, if any.
     """
     try:
-        columns = tf.train.Example.FromString(record).features.feature
-    except Exception as error:  # the protobuf versions of the two stacks raise different types
-        return f"not a tf.Example ({error})"
+        columns = columns_of(record)
+    except DataError as error:
+        return str(error)
     for column in contract.images:
         fault = _image_fault(columns, column)
         if fault:
@@ -179,13 +197,16 @@ def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> s
     return _label_fault(columns, contract.label, contract, kind) if contract.label else None
 
 
-def _values(columns: dict, name: str) -> list:
-    feature = columns[name] if name in columns else tf.train.Feature()
+def _list(feature: tf.train.Feature) -> list:
     kind = feature.WhichOneof("kind")
     return list(getattr(feature, kind).value) if kind else []
 
 
-def _count_fault(columns: dict, name: str, what: str) -> str | None:
+def _values(columns: Mapping, name: str) -> list:
+    return _list(columns[name]) if name in columns else []
+
+
+def _count_fault(columns: Mapping, name: str, what: str) -> str | None:
     values = _values(columns, name)
     if len(values) == 1:
         return None
@@ -196,7 +217,7 @@ def _count_fault(columns: dict, name: str, what: str) -> str | None:
     return f"it has no {what} '{name}'{meant} columns are: {', '.join(sorted(columns)) or 'none'}"
 
 
-def _image_fault(columns: dict, name: str) -> str | None:
+def _image_fault(columns: Mapping, name: str) -> str | None:
     fault = _count_fault(columns, name, "image")
     if fault:
         return fault
@@ -208,7 +229,7 @@ def _image_fault(columns: dict, name: str) -> str | None:
     return None
 
 
-def _number_fault(columns: dict, name: str, dtype: str | None, contract: Contract) -> str | None:
+def _number_fault(columns: Mapping, name: str, dtype: str | None, contract: Contract) -> str | None:
     fault = _count_fault(columns, name, "column")
     if fault:
         return f"{fault}; the label is made from it"
@@ -227,7 +248,7 @@ def _number_fault(columns: dict, name: str, dtype: str | None, contract: Contrac
     return None
 
 
-def _label_fault(columns: dict, name: str, contract: Contract, kind: Kind | None) -> str | None:
+def _label_fault(columns: Mapping, name: str, contract: Contract, kind: Kind | None) -> str | None:
     fault = None if contract.several else _count_fault(columns, name, "label")
     if fault:
         return fault

@@ -27,10 +27,6 @@ from preprocessing.progress import report
 _INGESTED = "ingested.json"
 _AT_ONCE = min(8, os.cpu_count() or 1)
 """Files that one worker reads at the same time: TensorFlow reads a file on one core, and holds some MB of each."""
-_PAYLOADS = {
-    "example": example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE,
-    "sequence_example": example_gen_pb2.PayloadFormat.FORMAT_TF_SEQUENCE_EXAMPLE,
-}
 
 
 @dataclass(frozen=True)
@@ -67,20 +63,19 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         tasks = list(_tasks(exec_properties, bad_records))
         results = self._ingest(Store(exec_properties["store"]), tasks)
         split = tasks[0].job.split
-        payload = _one_kind(results)
+        _refuse_several_types(results)
         set_aside = sum(result.ingested.set_aside for result in results)
         total = set_aside + sum(part.count for result in results for part in result.ingested.parts)
         refuse_too_many(set_aside, total, bad_records.max_fraction, _set_aside(results))
         manifest = Manifest(
             shards=tuple(chain.from_iterable(_link(result, artifact) for result in results)),
             images=tasks[0].job.contract.images,
-            payload=payload,
             quarantined=set_aside,
         )
         _refuse_empty(manifest.counts, split)
         _link_quarantine(results, artifact)
         # No file format is set: TFX knows no name for a plain file's, and its readers tell GZIP by the suffix `.gz`.
-        examples_utils.set_payload_format(artifact, _PAYLOADS[payload])
+        examples_utils.set_payload_format(artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
         manifest.write(artifact.uri)
 
     def _ingest(self, store: Store, tasks: Sequence[Task]) -> list[Result]:
@@ -181,8 +176,7 @@ def _set_aside(results: Sequence[Result]) -> Iterator[SetAside]:
         yield from read_set_aside(f"{result.folder}/{quarantine.FILE}")
 
 
-def _one_kind(results: Sequence[Result]) -> str:
-    """The payload that all files have."""
+def _refuse_several_types(results: Sequence[Result]) -> None:
     kinds = [(result.ingested.kind, result.task.job.file.path) for result in results if result.ingested.kind]
     labels = {kind.label: path for kind, path in kinds if kind.label}
     if len(labels) > 1:
@@ -191,13 +185,6 @@ def _one_kind(results: Sequence[Result]) -> str:
     if len(numbers) > 1:
         said = "; ".join(f"{types} in {path}" for types, path in numbers.items())
         raise DataError(f"the columns that the label is made from are of one type in all files, and here: {said}")
-    payloads = {kind.payload: path for kind, path in kinds}
-    if len(payloads) > 1:
-        raise DataError(
-            f"the records are tf.Examples in {payloads['example']}, and tf.SequenceExamples in "
-            f"{payloads['sequence_example']}; a pipeline takes one or the other"
-        )
-    return next(iter(payloads), "example")
 
 
 def _refuse_empty(counts: dict[str, int], split: HashSplit | None) -> None:

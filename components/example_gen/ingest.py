@@ -20,6 +20,7 @@ from components.quarantine import FILE, SetAside, write_set_aside
 from components.records import compression_of
 from components.salvage import Salvaged, salvage
 from preprocessing.errors import DataError, tensorflow_reason
+from preprocessing.examples import are_sequences, flattened
 from preprocessing.section import Section
 
 QUARANTINE = "quarantine"
@@ -140,7 +141,9 @@ class _Survey:
     counts: Sequence[int]
     """Records by place."""
     largest: Sequence[int]
-    """Bytes of the largest one, by place."""
+    """Bytes of the largest one as it is written, by place."""
+    flattens: bool
+    """Whether there are SequenceExamples, which are written as Examples."""
 
     @property
     def unsound(self) -> list[int]:
@@ -148,30 +151,38 @@ class _Survey:
         return tf.where(self.places == len(self.counts) - 1)[:, 0].numpy().tolist()
 
 
-def _survey(job: Job) -> _Survey | None:
-    """Checks and counts the records of a file; None where the first is not sound, or TensorFlow cannot see them all."""
+def _survey(job: Job, flatten: bool = False) -> _Survey | None:
+    """Checks and counts the records of a file; None where the first is not sound, or TensorFlow cannot see them all.
+
+    That there are SequenceExamples is found out on the way: most files have none, and are checked without a thought of
+    them.
+    """
     path, compression = job.file.path, compression_of(job.file.path)
     told = _told_by_first(path, job.contract)
     if told is None:
         return None
-    kind, record_bytes = told
-    graphs = _graphs(job.contract, kind, job.split)
-    places, counts, largest, size = graphs.survey(path, compression, _batch_size(record_bytes))
+    kind, teller = told
+    flatten = flatten or bool(are_sequences(tf.constant([teller]))[0])
+    graphs = _graphs(job.contract, kind, job.split, flatten)
+    places, counts, largest, size, sequences = graphs.survey(path, compression, _batch_size(len(teller)))
+    if sequences and not flatten:
+        return _survey(job, flatten=True)
     if not _is_all(path, compression, int(size)):
         return None
-    return _Survey(graphs, kind, compression, places, counts.numpy().tolist(), largest.numpy().tolist())
+    by_place = counts.numpy().tolist(), largest.numpy().tolist()
+    return _Survey(graphs, kind, compression, places, *by_place, flattens=flatten)
 
 
-def _told_by_first(path: str, contract: Contract) -> tuple[Kind, int] | None:
-    """What the records of a file are, by the first that tells, and its bytes; None where one up to it is not sound."""
-    kind, size = None, 0
+def _told_by_first(path: str, contract: Contract) -> tuple[Kind, bytes] | None:
+    """What the records of a file are, and the first one that tells; None where one up to it is not sound."""
+    kind, last = None, b""
     for record in salvage(path):
         if record.fault or find_fault(record.data, contract, kind):
             return None
-        kind, size = kind_of(record.data, contract, kind), len(record.data)
+        kind, last = kind_of(record.data, contract, kind), record.data
         if kind.label:
             break
-    return (kind, size) if kind else None
+    return (kind, last) if kind else None
 
 
 def _write(job: Job, survey: _Survey, folder: str) -> Ingested:
@@ -180,7 +191,7 @@ def _write(job: Job, survey: _Survey, folder: str) -> Ingested:
     if unsound and job.policy == "fail":
         record = next(iter(tf.data.TFRecordDataset(path, survey.compression).skip(unsound[0])))
         raise _broken(job, unsound[0], find_fault(record.numpy(), job.contract, survey.kind) or _UNPARSED)
-    if not unsound and job.split is None:
+    if not unsound and not survey.flattens and job.split is None:
         part = Part(split=job.group, count=survey.counts[0], largest=survey.largest[0], digest=file_digest(path))
         return Ingested(parts=(part,), as_it_is=survey.compression, kind=survey.kind)
 
@@ -205,10 +216,11 @@ def _write(job: Job, survey: _Survey, folder: str) -> Ingested:
 class _Graphs:
     """The work on a file, traced once for all files of a kind; `_Survey` says what a place is."""
 
-    def __init__(self, contract: Contract, kind: Kind, split: HashSplit | None) -> None:
+    def __init__(self, contract: Contract, kind: Kind, split: HashSplit | None, flatten: bool) -> None:
         self._contract = contract
         self._kind = kind
         self._split = split
+        self._as_examples = flattened if flatten else lambda records: records
         self._places = len(SPLITS) if split else 1
         string, size = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)
         self.survey = tf.function(self._survey, [string, string, size], autograph=False)
@@ -217,24 +229,28 @@ class _Graphs:
         self.write_unsound = tf.function(partial(self._write, [self._places]), written, autograph=False)
 
     def _survey(self, path: tf.Tensor, compression: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """The place of each record, counts and largest records by place, and bytes of the file uncompressed."""
+        """The place of each record, counts and largest records by place, bytes of the file uncompressed, and whether
+        there are SequenceExamples."""
 
         def add(state: tuple[tf.Tensor, ...], records: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            all_places, counts, largest, total = state
-            sound = are_sound(records, self._contract, self._kind)
+            all_places, counts, largest, total, sequences = state
+            examples = self._as_examples(records)
+            sound = are_sound(examples, self._contract, self._kind)
             places = tf.where(sound, self._splits(records), self._places)
-            lengths = tf.cast(tf.strings.length(records), tf.int64)
+            read = _lengths(records)
+            written = tf.where(sound, _lengths(examples), read)
             return (
                 tf.concat([all_places, tf.cast(places, tf.uint8)], axis=0),
                 counts + tf.math.unsorted_segment_sum(tf.ones_like(places), places, self._places + 1),
-                tf.maximum(largest, tf.math.unsorted_segment_max(lengths, places, self._places + 1)),
-                total + tf.reduce_sum(lengths + _FRAMING),
+                tf.maximum(largest, tf.math.unsorted_segment_max(written, places, self._places + 1)),
+                total + tf.reduce_sum(read + _FRAMING),
+                sequences | tf.reduce_any(are_sequences(records)),
             )
 
         none = tf.zeros([self._places + 1], tf.int64)
         # Said to be of any length, which it will be: else tf.data finds out by tracing all a second time.
         no_places = tf.compat.v1.placeholder_with_default(tf.zeros([0], tf.uint8), [None])
-        start = (no_places, none, none, tf.constant(0, tf.int64))
+        start = (no_places, none, none, tf.constant(0, tf.int64), tf.constant(False))
         return _batches(path, compression, size).reduce(start, add)
 
     def _write(
@@ -246,10 +262,11 @@ class _Graphs:
         places_of: tf.Tensor,
         targets: tf.Tensor,
     ) -> None:
-        """Writes the records of some places, each place's to a target of its own."""
+        """Writes the records of some places, each place's to a target of its own; those of splits as tf.Examples."""
 
         def of_place(place: int, batch: tf.Tensor, records: tf.Tensor) -> tf.Tensor:
-            return tf.boolean_mask(records, places_of[batch * size : (batch + 1) * size] == place)
+            chosen = tf.boolean_mask(records, places_of[batch * size : (batch + 1) * size] == place)
+            return self._as_examples(chosen) if place < self._places else chosen
 
         for number, place in enumerate(places):
             records = _batches(path, compression, size).enumerate().map(partial(of_place, place)).unbatch()
@@ -261,8 +278,8 @@ class _Graphs:
 
 
 @cache
-def _graphs(contract: Contract, kind: Kind, split: HashSplit | None) -> _Graphs:
-    return _Graphs(contract, kind, split)
+def _graphs(contract: Contract, kind: Kind, split: HashSplit | None, flatten: bool) -> _Graphs:
+    return _Graphs(contract, kind, split, flatten)
 
 
 def _batches(path: tf.Tensor, compression: tf.Tensor, size: tf.Tensor) -> tf.data.Dataset:
@@ -271,6 +288,10 @@ def _batches(path: tf.Tensor, compression: tf.Tensor, size: tf.Tensor) -> tf.dat
     options.autotune.enabled = False
     options.experimental_optimization.apply_default_optimizations = False
     return tf.data.TFRecordDataset(path, compression, buffer_size=_READ_BYTES).batch(size).with_options(options)
+
+
+def _lengths(records: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.strings.length(records), tf.int64)
 
 
 def _batch_size(record_bytes: int) -> int:
@@ -360,17 +381,20 @@ class _Sieve:
 
     def _write(self, records: list[bytes]) -> None:
         job = self._job
-        places = split_of(records, job.split).numpy() if job.split and records else [0] * len(records)
-        for record, place in zip(records, places, strict=True):
-            self._outputs[job.splits[place]].write(record)
+        if not records:
+            return
+        places = split_of(records, job.split).numpy() if job.split else [0] * len(records)
+        for example, place in zip(flattened(tf.constant(records)).numpy(), places, strict=True):
+            self._outputs[job.splits[place]].write(example)
 
     def _parses(self, records: list[bytes]) -> bool:
         """Whether TensorFlow, too, finds the records sound; all that comes after reads them with it."""
         if not self.kind or not records:
             return True
         try:
-            return bool(tf.reduce_all(are_sound(tf.constant(records), self._job.contract, self.kind)))
-        except (tf.errors.InvalidArgumentError, UnicodeDecodeError):
+            examples = flattened(tf.constant(records))
+            return bool(tf.reduce_all(are_sound(examples, self._job.contract, self.kind)))
+        except (tf.errors.OpError, UnicodeDecodeError):
             return False
 
 

@@ -1,7 +1,5 @@
 """What ExampleGen notes beside the splits it writes."""
 
-from typing import Literal
-
 from tfx.dsl.io import fileio
 
 from components.config import SPLITS
@@ -32,8 +30,6 @@ class Manifest(Section):
     shards: tuple[ShardFile, ...]
     images: tuple[str, ...]
     """Columns of encoded images."""
-    payload: Literal["example", "sequence_example"] = "example"
-    """What the records are: `tf.Example`s, or `tf.SequenceExample`s whose context holds the columns."""
     quarantined: int = 0
     """Records that were set aside."""
 

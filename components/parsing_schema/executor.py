@@ -1,5 +1,6 @@
 """What ParsingSchema does when it runs."""
 
+import math
 from typing import Any
 
 from tfx.components.schema_gen import executor as schema_gen
@@ -14,9 +15,13 @@ class Executor(base_executor.BaseExecutor):
     """Clears what makes parsing ask for a fixed number of values."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills `parsing_schema` with the schema, its columns without `shape`: they are parsed as sparse tensors."""
+        """Fills `parsing_schema` with the schema, its columns without `shape`: they are parsed as sparse tensors.
+
+        How many values a record has at most is said by `value_count` then.
+        """
         schema = read_schema(input_dict["schema"])
         for feature in schema.feature:
-            feature.ClearField("shape")
+            if feature.HasField("shape"):
+                feature.value_count.max = math.prod(dim.size for dim in feature.shape.dim)  # clears the shape
         uri = artifact_utils.get_single_uri(output_dict["parsing_schema"])
         io_utils.write_pbtxt_file(f"{uri}/{schema_gen.DEFAULT_FILE_NAME}", schema)

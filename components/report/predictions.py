@@ -179,10 +179,7 @@ def _records(path: str, wanted: Collection[int]) -> dict[int, bytes]:
 
 def _picture(record: bytes, manifest: Manifest) -> str | None:
     """The record's first image as a data URI, made smaller where it is large; None where it cannot be had."""
-    if manifest.payload == "sequence_example":
-        features = tf.train.SequenceExample.FromString(record).context
-    else:
-        features = tf.train.Example.FromString(record).features
+    features = tf.train.Example.FromString(record).features
     try:
         original = Image.open(io.BytesIO(features.feature[manifest.images[0]].bytes_list.value[0]))
         image = original.convert("RGB")

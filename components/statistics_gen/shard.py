@@ -96,7 +96,6 @@ def _described(shard: Shard) -> tuple[list[Any], ShardFacts]:
     generators = _generators()
     accumulators = [generator.create_accumulator() for generator in generators]
     columns = _Columns()
-    # SequenceExamples are read so, too: a context is, in bytes, what the features of an Example are.
     options = tfxio.RecordBatchesOptions(batch_size=_BATCH, num_epochs=1, drop_final_batch=False)
     for batch in tfxio.TFExampleRecord(shard.path, telemetry_descriptors=["hubline"]).RecordBatches(options):
         columns.add(batch)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import tensorflow as tf
 from rich.console import Console
 from rich.progress import Progress
 from tensorflow_data_validation.statistics import stats_impl
@@ -22,7 +23,8 @@ from components.pin.find import find
 from components.pin.pins import ALL
 from components.records import read_batches
 from pipeline.init.seen import Column, Data, Numbers, Type
-from preprocessing.errors import DataError
+from preprocessing.errors import DataError, tensorflow_reason
+from preprocessing.examples import flattened
 
 FILES, RECORDS, BYTES = 64, 100_000, 256 << 20
 """At most so many files, records and bytes of records are read."""
@@ -106,26 +108,29 @@ def _read_file(path: str, sample: _Sample, most_records: int, most_bytes: int) -
 
 
 def _decode(sample: _Sample) -> pa.RecordBatch:
-    # A context of a tf.SequenceExample is, in bytes, what the features of a tf.Example are, and is read as that.
     decoder = example_coder.ExamplesToRecordBatchDecoder()
+
+    def decode(records: list[bytes]) -> pa.RecordBatch:
+        return decoder.DecodeBatch(flattened(tf.constant(records)).numpy().tolist())
 
     def fault(count: int) -> str:
         try:
-            decoder.DecodeBatch(sample.records[:count])
+            decode(sample.records[:count])
+        except tf.errors.OpError as error:
+            return tensorflow_reason(error)
         except RuntimeError as error:
-            return str(error)
+            return str(error).partition(": ")[2] or str(error)
         return ""
 
     try:
-        return decoder.DecodeBatch(sample.records)
-    except RuntimeError:
+        return decode(sample.records)
+    except (RuntimeError, tf.errors.OpError):
         counts = range(1, len(sample.records) + 1)
         bad = bisect.bisect_left(counts, True, key=lambda count: bool(fault(count)))
         path, first = next(place for place in reversed(sample.places) if place[1] <= bad)
-        reason = fault(bad + 1).partition(": ")[2]
         raise DataError(
             f"{path}: record {bad - first} (counted from 0) is no tf.Example, or has a column of another type than "
-            f"those before it ({reason})"
+            f"those before it ({fault(bad + 1)})"
         ) from None
 
 

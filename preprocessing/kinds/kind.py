@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
+from preprocessing.kinds.combiner import InOrder
 from preprocessing.lazy import tf, tft
 from preprocessing.section import Section
 
@@ -64,6 +65,11 @@ class Kind(Section):
         """Whether the model itself takes it in, by its `layer`, rather than a hub module or only other features."""
         return True
 
+    @property
+    def takes_lists(self) -> bool:
+        """Whether it uses more than the first value that a record has of a column."""
+        return False
+
     def transform(self, name: str, read: Read) -> dict[str, Values]:
         """What is computed over the whole data set, and what is done to a batch with it: a part of `preprocessing_fn`.
 
@@ -90,9 +96,12 @@ class Embedding(Section):
 
     embedding: Annotated[int, Field(ge=1, le=65_536)]
     """Numbers in a vector."""
-    combiner: Literal["mean", "sum", "sqrtn"] = "mean"
+    combiner: Literal["mean", "sum", "sqrtn"] | InOrder = Field(
+        default="mean", examples=[{"gru": 64, "max_length": 100}]
+    )
     """What becomes of several values in a record: their mean, their sum, or the sum by the square root of their count;
-    with weights, of the weights' squares."""
+    with weights, of the weights' squares. Or what a recurrent or attention layer makes of them in their order; with
+    weights, of the vectors times these."""
     initializer: Literal["truncated_normal", "uniform", "glorot_uniform", "zeros"] = "truncated_normal"
     """How the vectors begin; `truncated_normal` has the deviation 1 by the square root of `embedding`."""
 
@@ -139,17 +148,25 @@ class Categories(Kind):
         """Unless it is for other features alone."""
         return self.encode != "none"
 
+    @property
+    def takes_lists(self) -> bool:
+        """All values."""
+        return True
+
     def layer(self, name: str, transform: tft.TFTransformOutput) -> Layer:
         """As `encode` says."""
-        from preprocessing import encode
-
-        size = self.size(name, transform)
-        encoder = (
-            encode.Embedded(size, self.encode, name)
-            if isinstance(self.encode, Embedding)
-            else encode.Counted(size, at_most_once=self.encode == "multi_hot", name=name)
-        )
+        encoder = self._encoder(self.size(name, transform), name)
         return lambda inputs: encoder(self.given(name, inputs))
+
+    def _encoder(self, size: int, name: str) -> tf.keras.layers.Layer:
+        from preprocessing import encode, in_order
+
+        if not isinstance(self.encode, Embedding):
+            return encode.Counted(size, at_most_once=self.encode == "multi_hot", name=name)
+        combiner = self.encode.combiner
+        if isinstance(combiner, str):
+            return encode.Embedded(size, self.encode, combiner, name)
+        return in_order.EmbeddedInOrder(size, self.encode, combiner, name)
 
     def linear(self, name: str, transform: tft.TFTransformOutput, outputs: int) -> Layer:
         """A linear part over the categories: from `inputs` to float32 [batch, outputs]."""

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from preprocessing.kinds.categorical import Computed, computed_ids, vocabulary_name
-from preprocessing.kinds.kind import Categories, ColumnType, Encode, Read, Values
+from preprocessing.kinds.kind import Categories, ColumnType, Embedding, Encode, Read, Values
 from preprocessing.lazy import tf, tft
 from preprocessing.section import Section
 
@@ -48,6 +48,20 @@ class TextFeature(Categories):
     """How it is taken apart into words. Where this is absent, a hub module takes the text as it is."""
     encode: Encode = "multi_hot"
     """How the model takes in the bag, as for every category."""
+
+    @model_validator(mode="after")
+    def _keeps_order(self) -> TextFeature:
+        in_order = isinstance(self.encode, Embedding) and not isinstance(self.encode.combiner, str)
+        if in_order and self.is_weighted:
+            raise ValueError(
+                "tf_idf takes each n-gram once, in no order, and the combiner goes by the order; leave one out"
+            )
+        return self
+
+    @property
+    def takes_lists(self) -> bool:
+        """The first text alone."""
+        return False
 
     def transform(self, name: str, read: Read) -> dict[str, Values]:
         """The text, string [batch], empty where it is missing; or the bag's n-grams and weights."""

@@ -215,7 +215,7 @@ def test_example_gen_puts_every_record_of_plain_and_gzip_files_in_one_split(tmp_
     manifest = Manifest.read(examples.uri)
     assert manifest.counts == {split: len(items) for split, items in splits.items()}
     assert manifest.sources == [f"{tmp_path}/data/a", f"{tmp_path}/data/b.gz"]
-    assert (manifest.images, manifest.payload, manifest.quarantined) == (("image",), "example", 0)
+    assert (manifest.images, manifest.quarantined) == (("image",), 0)
     for shard in manifest.shards:
         assert shard.digest == file_digest(f"{examples.uri}/Split-{shard.split}/{shard.name}")
 
@@ -322,18 +322,20 @@ def test_tfx_reads_plain_and_gzip_files_of_one_split(tmp_path: Path) -> None:
         )
 
 
-def test_example_gen_takes_sequence_examples_but_no_mixture(tmp_path: Path) -> None:
+def test_example_gen_makes_examples_of_sequence_examples(tmp_path: Path) -> None:
     records = make.labelled(80)
-    sequences = [make.sequence(record) for record in records]
-    make.write_tfrecord(tmp_path / "data" / "a", sequences)
+    make.write_tfrecord(tmp_path / "data" / "a", [make.sequence(record) for record in records[:40]])
+    make.write_tfrecord(tmp_path / "data" / "b", records[40:])
     examples = ingest(tmp_path, Data(examples=str(tmp_path / "data")))
-    assert Manifest.read(examples.uri).payload == "sequence_example"
-    assert examples_utils.get_payload_format(examples) == example_gen_pb2.PayloadFormat.FORMAT_TF_SEQUENCE_EXAMPLE
-    kept = [item for split in ("train", "validation", "test") for item in read_split(examples, split)]
-    assert sorted(kept) == sorted(sequences)
-    make.write_tfrecord(tmp_path / "data" / "b", records)
-    with pytest.raises(DataError, match=r"tf.Examples in .*/data/b, and tf.SequenceExamples in .*/data/a"):
-        ingest(tmp_path / "mixed", Data(examples=str(tmp_path / "data")))
+    assert examples_utils.get_payload_format(examples) == example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE
+    kept = [
+        tf.train.Example.FromString(item).features.feature
+        for split in ("train", "validation", "test")
+        for item in read_split(examples, split)
+    ]
+    assert sum(list(columns["steps"].int64_list.value) == [0, 1, 2] for columns in kept) == 40
+    before = [tf.train.Example.FromString(record).features.feature["image"].bytes_list.value[0] for record in records]
+    assert sorted(columns["image"].bytes_list.value[0] for columns in kept) == sorted(before)
 
 
 def test_example_gen_refuses_an_empty_split(tmp_path: Path) -> None:

@@ -309,7 +309,7 @@ class FourWays:
         self.parse = tf.function(
             lambda batch: self.graph(tf.io.parse_example(batch, self.spec)), [tf.TensorSpec([None], tf.string)]
         )
-        serving = ServingModel(Parts({}, self.model, self.model), self.graph, self.spec, features, AsItIs())
+        serving = ServingModel(Parts({}, self.model, self.model), self.graph, self.spec, [], features, AsItIs())
         serving.save(str(folder / "export"))
         self.served = tf.saved_model.load(str(folder / "export")).signatures[SERVING]
 

@@ -193,17 +193,86 @@ def test_what_tensorflow_cannot_parse_is_set_aside_alone(tmp_path: Path, bad: by
     assert len(listed) == len(aside)
 
 
-@pytest.mark.usefixtures("in_no_python")
-def test_sequence_examples_are_held_to_the_contract_by_their_context(tmp_path: Path) -> None:
-    records = [make.sequence(record) for record in make.labelled(100)]
+def columns_in(record: bytes) -> dict[str, list]:
+    return {name: contract_values(of) for name, of in tf.train.Example.FromString(record).features.feature.items()}
+
+
+def contract_values(feature: tf.train.Feature) -> list:
+    return list(getattr(feature, feature.WhichOneof("kind")).value)
+
+
+@pytest.mark.parametrize("split", [None, HashSplit()])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_sequence_examples_are_written_as_examples(tmp_path: Path, split: HashSplit | None, damaged: bool) -> None:
+    examples = make.labelled(100)
+    examples[50:55] = [b"", make.record(image=PNG), *examples[52:55]]
+    records = [make.sequence(record) for record in examples]
+    records[:10] = examples[:10]  # some are no SequenceExamples
     path = make.write_tfrecord(tmp_path / "in", records)
-    ingested, written, _ = ingest_to(tmp_path / "out", job(path))
-    assert ingested.kind and ingested.kind.payload == "sequence_example"
-    assert sorted(itertools.chain.from_iterable(written.values())) == sorted(records)
-    records[40] = make.sequence(make.record(image=PNG))
-    make.write_tfrecord(path, records)
-    with pytest.raises(DataError, match=r"record 40 .*: it has no label 'label'; its columns are: image"):
+    if damaged:  # read record by record
+        path.write_bytes(path.read_bytes() + b"cut")
+    ingested, written, listed = ingest_to(tmp_path / "out", job(path, split, "quarantine"))
+    bad = [50, 51, 100] if damaged else [50, 51]
+    assert ingested.as_it_is is None and [entry.record for entry in listed] == bad
+    assert written.pop(QUARANTINE)[:2] == records[50:52]  # as they came
+    places = split_of(records, split).numpy() if split else np.zeros(len(records), int)
+    for place, name in enumerate(written):
+        kept = [number for number in range(100) if places[number] == place and number not in bad]
+        expected = [columns_in(examples[number]) | ({} if number < 10 else {"steps": [0, 1, 2]}) for number in kept]
+        assert list(map(columns_in, written[name])) == expected
+
+
+@pytest.mark.usefixtures("in_no_python")
+def test_the_contract_is_kept_by_context_and_feature_lists(tmp_path: Path) -> None:
+    """A picture that is the one step of a list is one."""
+    in_lists = tf.train.SequenceExample(context=tf.train.Features(feature={"label": make.feature(1)}))
+    in_lists.feature_lists.feature_list["image"].feature.append(make.feature(PNG))
+    records = [*map(make.sequence, make.labelled(20)), in_lists.SerializeToString()]
+    path = make.write_tfrecord(tmp_path / "in", records)
+    _, written, listed = ingest_to(tmp_path / "out", job(path, split=None))
+    assert not listed and columns_in(written["train"][-1]) == {"image": [PNG], "label": [1]}
+    in_lists.feature_lists.feature_list["image"].feature.append(make.feature(PNG))
+    make.write_tfrecord(path, [*records, in_lists.SerializeToString()])
+    with pytest.raises(DataError, match=r"record 21 .*: its image 'image' has 2 values"):
         ingest_to(tmp_path / "out", job(path))
+
+
+def sequence_with(**lists: list[tf.train.Feature]) -> bytes:
+    message = tf.train.SequenceExample.FromString(make.sequence(make.labelled(1)[0]))
+    for name, steps in lists.items():
+        message.feature_lists.feature_list[name].feature.extend(steps)
+    return message.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (sequence_with(label=[make.feature(1)]), "its column 'label' is both in its context and among its feature l"),
+        (sequence_with(label=[]), "its column 'label' is both in its context and among its feature lists; rename one"),
+        (
+            sequence_with(x=[make.feature(1), make.feature(0.5)]),
+            "the steps of its feature list 'x' are of several types: float_list, int64_list",
+        ),
+    ],
+)
+def test_a_sequence_example_that_cannot_be_flattened_is_named(tmp_path: Path, bad: bytes, says: str) -> None:
+    records = [make.sequence(record) for record in make.labelled(50)]
+    records[33] = bad
+    path = make.write_tfrecord(tmp_path / "in", records)
+    with pytest.raises(DataError) as caught:
+        ingest_to(tmp_path / "out", job(path))
+    assert f"{path}: record 33 (counted from 0): {says}" in str(caught.value)
+    _, written, (entry,) = ingest_to(tmp_path / "aside", job(path, policy="quarantine"))
+    assert written.pop(QUARANTINE) == [bad] and says in entry.reason
+    assert sum(map(len, written.values())) == 49
+
+
+def test_the_picture_of_a_sequence_example_that_does_not_decode_is_found(tmp_path: Path) -> None:
+    bad = tf.train.SequenceExample()
+    bad.feature_lists.feature_list["image"].feature.append(make.feature(PNG[:60]))
+    records = [make.sequence(make.labelled(1)[0]), bad.SerializeToString(), sequence_with(label=[])]
+    path = make.write_tfrecord(tmp_path / "in", records)
+    assert [entry.record for entry in undecodable(str(path), ("image",))] == [1]
 
 
 columns = st.fixed_dictionaries(
@@ -293,7 +362,7 @@ def test_the_contract_of_a_label_is_what_it_is_made_from(tmp_path: Path) -> None
     assert Contract.of({}, by_column) == Contract(images=(), numbers=("sea", "sky"), indicators=True)
     path = make.write_tfrecord(tmp_path / "in", [make.record(tips=number / 2, fare=number) for number in range(99)])
     ingested, _, listed = ingest_to(tmp_path / "out", job(path).model_copy(update={"contract": COMPARED}))
-    assert ingested.kind == Kind(payload="example", numbers=("float32", "int64")) and not listed
+    assert ingested.kind == Kind(numbers=("float32", "int64")) and not listed
 
 
 TAGGED = Contract(images=(), label="tags", several=True, classes=("dark", "light"))
@@ -340,7 +409,7 @@ def test_the_first_records_with_any_class_tell_the_type_of_several(tmp_path: Pat
     records += [make.record(id=number, tags=first) for number in range(40, 99)]
     path = make.write_tfrecord(tmp_path / "in", records)
     ingested, written, listed = ingest_to(tmp_path / "out", job(path).model_copy(update={"contract": TAGGED}))
-    assert ingested.kind == Kind(payload="example", label=kind) and not listed
+    assert ingested.kind == Kind(label=kind) and not listed
     assert sorted(itertools.chain.from_iterable(written.values())) == sorted(records)
 
 

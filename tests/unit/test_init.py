@@ -397,6 +397,12 @@ def test_a_span_pattern_is_looked_at_too(tmp_path: Path) -> None:
     assert seen.frequent == ((1, 1), (2, 1))
 
 
+def test_feature_lists_are_looked_at_as_columns(tmp_path: Path) -> None:
+    write_tfrecord(tmp_path / "a", [sequence(record(x=1), steps) for steps in (1, 3)])
+    seen = {column.name: column for column in look(str(tmp_path / "a"), SILENT).columns}
+    assert set(seen) == {"x", "steps"} and (seen["steps"].fewest, seen["steps"].most) == (1, 3)
+
+
 def test_what_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
     write_tfrecord(tmp_path / "a" / "1", [record(x=1)] * 3)
     bad = write_tfrecord(tmp_path / "a" / "2", [record(x=1), record(x=1.5)])

@@ -318,3 +318,20 @@ def test_what_is_missing_among_values_that_a_served_model_takes_by_column() -> N
         parsed = present(as_parsed(tf.io.VarLenFeature(values.dtype), values))
         assert parsed.indices.numpy().tolist() == [[0, 0], [2, 0]]
         assert parsed.values.numpy().tolist() == [values[0].numpy(), values[2].numpy()]
+
+
+@pytest.mark.parametrize(
+    ("values", "parsed"),
+    [
+        (tf.constant([[3, 4], [tf.int64.min, tf.int64.min], [0, tf.int64.min]], tf.int64), [[3, 4], [], [0]]),
+        (tf.constant([[0.5, 1.0], [float("nan")] * 2, [0.0, float("nan")]]), [[0.5, 1.0], [], [0.0]]),
+        (tf.constant([["a", "b"], ["", ""], ["c", ""]]), [[b"a", b"b"], [], [b"c"]]),
+        (tf.zeros([2, 0]), [[], []]),
+        (tf.zeros([0, 3]), []),
+    ],
+)
+def test_lists_that_a_served_model_takes_by_column_are_padded(values: tf.Tensor, parsed: list[list]) -> None:
+    got = present(as_parsed(tf.io.VarLenFeature(values.dtype), values))
+    assert tf.RaggedTensor.from_sparse(got).to_list() == parsed
+    kept = present(as_parsed(tf.io.FixedLenFeature([2], tf.float32), tf.constant([[1.0, 2.0], [3.0, float("nan")]])))
+    assert kept.indices.numpy().tolist() == [[0, 0], [0, 1], [1, 0]]

@@ -138,3 +138,16 @@ def test_any_json_becomes_columns_of_as_many_values_or_a_mistake(records: list[d
             got, expected = columns[name][number].numpy(), given.get(name)
             if expected is None or (isinstance(expected, float) and math.isnan(expected)):
                 assert got == MISSING[name] or (name == "fare" and math.isnan(got))
+
+
+def test_where_the_model_takes_lists_the_shorter_are_filled_with_what_is_missing() -> None:
+    takes = {"ids": tf.TensorSpec([None, None], tf.int64), "words": tf.TensorSpec([None, None], tf.string)}
+    some = [{"ids": [1, None, 3], "words": "one"}, {"ids": 7}, {}]
+    columns = columns_of("-", some, takes)
+    least = tf.int64.min
+    assert columns["ids"].numpy().tolist() == [[1, least, 3], [7, least, least], [least] * 3]
+    assert columns["words"].numpy().tolist() == [[b"one"], [b""], [b""]]
+    with pytest.raises(UserError, match=r"record 0: 'ids' is \[1, \"x\"\]; the model takes a whole number"):
+        columns_of("-", [{"ids": [1, "x"]}], takes)
+    with pytest.raises(UserError, match=r"record 0: 'fare' is \[1\]; the model takes a number"):
+        columns_of("-", [{"fare": [1]}], TAKES)

@@ -121,6 +121,33 @@ servng: {}
 
 
 @pytest.mark.parametrize(
+    ("combiner", "says"),
+    [
+        ("men", {".combiner": "'men' is not known here; did you mean 'mean'? known here: mean, sum, sqrtn"}),
+        ("{gru: 0}", {".combiner.gru": "input should be greater than or equal to 1; got 0 (numbers in its state)"}),
+        (
+            "{gru: 9, bidirectinal: true}",
+            {
+                ".combiner.bidirectinal": "unknown key; did you mean 'bidirectional'? known here: gru, bidirectional, "
+                "max_length"
+            },
+        ),
+        ("{lstm: 9, bidirectional: true, max_length: 7}", {}),
+        ("sqrtn", {}),
+    ],
+)
+def test_of_a_choice_within_a_choice_the_nearest_is_meant(tmp_path: Path, combiner: str, says: dict[str, str]) -> None:
+    words = f"  words: {{kind: categorical, encode: {{embedding: 4, combiner: {combiner}}}}}"
+    path = write(tmp_path, GOOD.replace("features:\n", f"features:\n{words}\n"))
+    try:
+        load(path)
+        found = {}
+    except PipelineFileError as error:
+        found = {mistake.key: mistake.message for mistake in error.mistakes}
+    assert found == {f"features.words.encode{key}": message for key, message in says.items()}
+
+
+@pytest.mark.parametrize(
     ("text", "line", "says"),
     [
         ("name: a\nname: b\n", 2, "duplicate key"),

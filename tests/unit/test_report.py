@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 from sklearn import metrics
 from typer.testing import CliRunner
@@ -134,22 +133,6 @@ def test_large_pictures_become_small_ones_and_broken_ones_none(tmp_path: Path) -
     assert large.picture is not None and len(large.picture) < 20_000
     assert Image.open(io.BytesIO(base64.b64decode(large.picture.partition(",")[2]))).size == (112, 56)
     assert broken.picture is None and broken.origin == "in/a.gz"
-
-
-def test_a_sequence_examples_picture_is_in_its_context(tmp_path: Path) -> None:
-    labels = np.zeros(make_report.RECORDS, int)
-    folder = make_report.examples(tmp_path, labels)
-    (folder / "manifest.json").write_text(
-        (folder / "manifest.json").read_text().replace('"payload": "example"', '"payload": "sequence_example"')
-    )
-    context = tf.train.Features(feature={"photo": make.feature(make.image_bytes(np.full([8, 8, 3], 77, np.uint8)))})
-    record = tf.train.SequenceExample(context=context).SerializeToString()
-    make.write_tfrecord(folder / "Split-test" / "data-00000-of-00002.gz", [record] * 25, "GZIP")
-    scores = np.tile(np.float32([0.9, 0.1]), [make_report.RECORDS, 1])
-    (sample,) = with_pictures(predictions(tmp_path / "evaluation", labels, scores), str(folder)).right
-    assert sample.picture is not None
-    picture = Image.open(io.BytesIO(base64.b64decode(sample.picture.partition(",")[2])))
-    assert picture.getpixel((0, 0)) == (77, 77, 77)
 
 
 @pytest.fixture(scope="module")
