@@ -18,7 +18,6 @@ from trainer.vectors import Vectors
 LISTS = {"symbols": "BYTES", "strengths": "FLOAT", "readings": "FLOAT", "triple": "FLOAT", "codes": "INT"}
 NAN, NONE = float("nan"), np.iinfo(np.int64).min
 Row = Mapping[str, Any]
-BOTH_WAYS = {"lstm": 4, "bidirectional": True}
 
 
 def rows(count: int) -> list[Row]:
@@ -111,12 +110,7 @@ def test_lists_are_taken_by_example_and_by_column(tmp_path: Path) -> None:
         tmp_path,
         2,
         symbols=symbols({"attention": 2, "units": 8}) | {"weights": "strengths"},
-        readings={
-            "kind": "sequence",
-            "width": 2,
-            "normalize": "z_score",
-            "combiner": {"lstm": 4, "bidirectional": True},
-        },
+        readings={"kind": "sequence", "width": 2, "normalize": "z_score", "combiner": {"lstm": 4}},
         triple={"kind": "numeric", "length": 3, "normalize": "min_max"},
         first={"kind": "numeric", "from": "strengths"},
         codes={"kind": "categorical", "identity": 5},
