@@ -51,11 +51,21 @@ class PipelineFile(Section):
     @model_validator(mode="after")
     def _has_a_use_for_each_feature(self) -> "PipelineFile":
         mistakes = [mistake for name, feature in self.features.items() if (mistake := self._misuse(name, feature))]
+        mistakes += [mistake for name in self.hubs if (mistake := self._idle(name))]
         if not mistakes and not self.hubs and not any(feature.is_taken_in for feature in self.features.values()):
             mistakes = [f"the model sees nothing: {', '.join(self.features)} have encode: none"]
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
+
+    def _idle(self, hub: str) -> str | None:
+        if self.hubs[hub].inputs:
+            return None
+        if hub in self.model.fine_tune:
+            return f"model.fine_tune names '{hub}', which no feature feeds: hubs.{hub}.inputs says what does"
+        if not any(isinstance(each, Categories) and each.pretrained == hub for each in self.features.values()):
+            return f"hubs.{hub} has no inputs, and no feature's embedding begins with it; say which feature feeds it"
+        return None
 
     def _misuse(self, name: str, feature: Feature) -> str | None:
         takers = [hub for hub, described in self.hubs.items() if name in described.inputs.values()]
@@ -65,6 +75,12 @@ class PipelineFile(Section):
             return f"the hub module '{takers[0]}' takes images and texts as they are; '{name}' is {what}"
         if is_for_hubs and not takers:
             return f"no hub module takes the {feature.kind} '{name}'; name it in the inputs of one, or leave it out"
+        if isinstance(feature, Categories) and feature.pretrained is not None:
+            if feature.pretrained not in self.hubs:
+                known = ", ".join(sorted(self.hubs)) or "none"
+                return f"'{name}' begins with the hub module '{feature.pretrained}', and the hubs are: {known}"
+            if not feature.has_words:
+                return f"'{name}' has no vocabulary, so no words for the hub module '{feature.pretrained}'"
         if name in self.model.wide and (is_for_hubs or not isinstance(feature, Categories)):
             return f"model.wide is for categories; '{name}' is {feature.kind}"
         if name in self.model.wide and not feature.is_taken_in:

@@ -22,6 +22,7 @@ from components.trainer.component import Trainer
 from components.transform.component import Transform
 from pipeline.config import PipelineFile
 from pipeline.places import Places
+from trainer.config import fed_hubs
 
 
 def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
@@ -37,6 +38,7 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
         for name, hub in file.hubs.items()
     }
     modules = {name: module.outputs["model"] for name, module in hub_modules.items()}
+    hubs = fed_hubs(file.hubs)
     example_gen, statistics_gen, schema_gen = describing(file, pins.files, places)
     example_gen.add_upstream_nodes(hub_modules.values())  # a module that does not fit is found before any data is read
     examples = example_gen.outputs["examples"]
@@ -55,9 +57,9 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
     embedder = Embedder(
         examples=examples,
         schema=schema,
-        modules=modules,
+        modules={name: modules[name] for name in hubs},
         features=file.fed_features,  # a change of another one leaves the vectors as they are
-        hubs=file.hubs,
+        hubs=hubs,
         model=file.model,
         training=file.training,
         bad_records=file.data.bad_records,

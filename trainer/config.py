@@ -36,8 +36,9 @@ class Hub(Section):
     """A folder, a .tar.gz archive, gs:// or s3://, or a tfhub.dev or Kaggle address."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """What the module must be: the archive's SHA-256, or for a folder the digest that `hubline inspect` prints."""
-    inputs: dict[str, FeatureName] = Field(min_length=1, examples=[{"images": "photo"}])
-    """The module's input names and the feature that feeds each. A module that takes one tensor takes any name."""
+    inputs: dict[str, FeatureName] = Field(default={}, examples=[{"images": "photo"}])
+    """The module's input names and the feature that feeds each. A module that takes one tensor takes any name. One that
+    has no inputs is there for the `pretrained` embedding of a feature."""
     signature: str | None = Field(default=None, min_length=1)
     """A named signature to call, instead of the module itself."""
     output: str = Field(default="default", min_length=1)
@@ -45,6 +46,11 @@ class Hub(Section):
 
 
 Hubs = dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Hub]
+
+
+def fed_hubs(hubs: Hubs) -> Hubs:
+    """The modules that features feed; the others are there for the embeddings that begin with them."""
+    return {name: hub for name, hub in hubs.items() if hub.inputs}
 
 
 class Head(Section):
@@ -151,6 +157,9 @@ class Training(Section):
     cache_views: int | None = Field(default=None, ge=1, le=1000)
     """With `augment`, how many changed views of each image to keep a module's output of; every epoch draws one of them
     for each example. Where this is absent, a module sees every image changed anew in every epoch, which is slow."""
+    materialize: bool | Literal["auto"] = "auto"
+    """Whether what is kept of rows without images between epochs is what the transform graph made of them, rather than
+    the rows themselves; `auto` tries out which of the two is read faster."""
     shuffle_buffer: int = Field(default=10_000, ge=1, le=1_000_000_000)
     """Examples, images still encoded, held in memory to shuffle among."""
 

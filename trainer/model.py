@@ -14,7 +14,7 @@ from preprocessing.kinds import image
 from preprocessing.kinds.image import ImageFeature
 from preprocessing.kinds.kind import Categories
 from trainer.autograph import leave_libraries_alone
-from trainer.config import Head, Hub, Hubs, Model, Optimizer
+from trainer.config import Head, Hub, Hubs, Model, Optimizer, fed_hubs
 from trainer.inputs import Tensors
 from trainer.module import OpenModule, by_name, open_module, output_name, signature_name
 from trainer.vectors import column
@@ -62,7 +62,7 @@ def build(
     own, fed = keras_inputs(taken_in(features)), keras_inputs(feeding(hubs, features))
     backbones = {
         name: Backbone(hub, open_module(module_paths[name]), features, name, name in model.fine_tune)
-        for name, hub in hubs.items()
+        for name, hub in fed_hubs(hubs).items()
     }
     given = {column(name): backbone(fed) for name, backbone in backbones.items()}
     vectors = {name: tf.keras.Input(vector.shape[1:], name=name) for name, vector in given.items()}

@@ -14,10 +14,12 @@ from preprocessing.config import Features, Label, image_columns, images, input_c
 from preprocessing.errors import DataError
 from trainer import inputs
 from trainer.callbacks import Checkpoints, Progress
-from trainer.config import Hubs, Model, Training
+from trainer.config import Hubs, Model, Training, fed_hubs
 from trainer.export import ServingModel
+from trainer.materialized import Materialized
 from trainer.model import Parts, build, feeding, optimizer, taken_in
 from trainer.phases import Phase, phases, stays_frozen
+from trainer.pretrained import begin_with_modules
 from trainer.task import Task, task_of
 from trainer.vectors import Vectors, column
 
@@ -29,6 +31,9 @@ _UNPACKED, _ROW_BYTES = (2, 10), 1024
 
 _ROWS_AT_ONCE = 1024
 """Rows without images that are parsed and transformed together."""
+
+_WORTH_A_TRIAL = 100_000
+"""Rows that are read in all epochs together, from which on it pays to try out how they are read faster."""
 
 _MIXED = 16
 """Batches of kept images among which each epoch shuffles anew what was kept in an order shuffled already."""
@@ -89,6 +94,8 @@ def train(job: Job) -> dict[str, list[float]]:
     tf.keras.utils.set_random_seed(job.training.seed)
     task = task_of(job.label, job.transform, _label_spec(job))
     parts = build(job.model, job.hubs, job.module_paths, job.features, job.transform, task.outputs, task.start)
+    deep = {name: feature for name, feature in taken_in(job.features).items() if name not in job.model.wide}
+    begin_with_modules(parts.whole, deep, job.hubs, job.module_paths, job.transform)
     transform = job.transform.transform_features_layer()
     curves: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch:
@@ -100,7 +107,7 @@ def train(job: Job) -> dict[str, list[float]]:
     spec = parsing_spec(job.schema, input_columns(job.features, taken))
     lists = {name for name in spec if takes_lists(name, job.features) and may_have_several(name, job.schema)}
     serving = ServingModel(parts, transform, spec, lists, taken, task)
-    serving.save(job.export, job.vectors if job.hubs and stays_frozen(job.model, job.training) else None)
+    serving.save(job.export, job.vectors if fed_hubs(job.hubs) and stays_frozen(job.model, job.training) else None)
     tf.io.gfile.rmtree(job.checkpoints)  # not before: a run cut short while it exports goes on from here
     return dict(curves)
 
@@ -146,27 +153,46 @@ def _batches(job: Job, task: Task, transform: Callable, split: Split, scratch: s
     tabular = {name: feature for name, feature in taken.items() if name not in images(job.features)}
     features = [given for name, feature in tabular.items() for given in feature.inputs(name)]
     spec = _label_spec(job) | parsing_spec(job.schema, input_columns(job.features, tabular))
-    columns = [column(hub) for hub in job.hubs] if phase.on_vectors else []
+    columns = [column(hub) for hub in fed_hubs(job.hubs)] if phase.on_vectors else []
     views = job.views if split is job.train else 1
     if columns:
         spec |= job.vectors.spec(views)
     parse = inputs.parsing(spec, transform, features, columns, task.target)
-    read = _rows if phase.on_vectors else _pictures
-    examples = read(job, transform, split, scratch, phase)
+    if phase.on_vectors:
+        examples, parse = _rows(job, transform, split, scratch, phase, parse)
+    else:
+        examples = _pictures(job, transform, split, scratch, phase)
     count = _count_known(job, transform, split)
     data = inputs.batches(examples, job.training.batch_size, parse, count, _ROWS_AT_ONCE if phase.on_vectors else 1)
     return inputs.views_drawn(data, columns, views, job.training.seed) if columns else data
 
 
-def _rows(job: Job, transform: Callable, split: Split, scratch: str, phase: Phase) -> tf.data.Dataset:
-    """The rows of a split, one by one."""
+def _rows(
+    job: Job, transform: Callable, split: Split, scratch: str, phase: Phase, parse: inputs.Parse
+) -> tuple[tf.data.Dataset, inputs.Parse]:
+    """The rows of a split, one by one, as they are or as `parse` makes them, and what parses them then."""
     rows = _known(job, transform, split, inputs.read_records(split.rows))
     size = sum(tf.io.gfile.stat(file).length * _UNPACKED[file.endswith(".gz")] for file in split.rows)
+    together = rows.batch(_ROWS_AT_ONCE)
+    kept = _materialized(job.training, split.count * (phase.end - phase.first), together, parse)
+    if kept is not None:
+        rows, parse = together.map(kept.encode, num_parallel_calls=tf.data.AUTOTUNE).unbatch(), kept.parse
+        size = split.count * kept.bytes_of_row(next(iter(together)))
     rows = inputs.kept_between_epochs(rows, size, scratch)
     if split is job.train:
         each = size // max(split.count, 1)
         rows = inputs.shuffled(rows, job.training.shuffle_buffer, each, job.training.seed)
-    return rows.map(lambda row: {inputs.ROW: row})
+    return rows.map(lambda row: {inputs.ROW: row}), parse
+
+
+def _materialized(
+    training: Training, reads: int, together: tf.data.Dataset, parse: inputs.Parse
+) -> Materialized | None:
+    """What keeps rows as `parse` makes them, where the pipeline file or a trial says so."""
+    if not training.materialize or (training.materialize == "auto" and reads < _WORTH_A_TRIAL):
+        return None
+    kept = Materialized(parse)
+    return kept if training.materialize is True or kept.is_faster(next(iter(together))) else None
 
 
 def _pictures(job: Job, transform: Callable, split: Split, scratch: str, phase: Phase) -> tf.data.Dataset:

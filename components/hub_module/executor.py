@@ -16,6 +16,7 @@ from preprocessing.section import read_sections
 from trainer.config import Hub
 from trainer.model import try_out
 from trainer.module import check_fits, open_module
+from trainer.pretrained import WORDS, of_words
 
 
 class Executor(base_executor.BaseExecutor):
@@ -25,6 +26,8 @@ class Executor(base_executor.BaseExecutor):
         """Fills the `model` artifact: the SavedModel in `module/`, what it offers in `inspection.json`."""
         hub = Hub.model_validate_json(exec_properties["hub"])
         features = read_sections(Features, exec_properties["features"])
+        if not hub.inputs:
+            hub, features = of_words(hub), WORDS
         artifact = artifact_utils.get_single_instance(output_dict["model"])
         with tempfile.TemporaryDirectory() as folder:
             source, digest = fetch(hub.handle, hub.sha256, folder)

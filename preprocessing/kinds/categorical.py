@@ -111,6 +111,17 @@ class CategoricalFeature(Categories):
         return self.hash_buckets or self.identity or 0
 
     @property
+    def has_words(self) -> bool:
+        """With a vocabulary."""
+        return self.vocabulary is not None
+
+    def words(self, name: str, transform: tft.TFTransformOutput) -> list[bytes]:
+        """Those that are listed, in the file, or found."""
+        if isinstance(self.vocabulary, tuple):
+            return [word.encode() for word in self.vocabulary]
+        return transform.vocabulary_by_name(vocabulary_name(name))
+
+    @property
     def is_weighted(self) -> bool:
         """Where a column has weights."""
         return self.weights is not None

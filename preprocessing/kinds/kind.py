@@ -104,6 +104,9 @@ class Embedding(Section):
     weights, of the vectors times these."""
     initializer: Literal["truncated_normal", "uniform", "glorot_uniform", "zeros"] = "truncated_normal"
     """How the vectors begin; `truncated_normal` has the deviation 1 by the square root of `embedding`."""
+    pretrained: str | None = Field(default=None, min_length=1, examples=["words"])
+    """Instead, a hub module of texts, by its name in `hubs`, where it has no inputs: what it gives for each word of the
+    vocabulary is how that word's vector begins. It gives as many numbers as `embedding` says."""
 
 
 Encode: TypeAlias = Literal["one_hot", "multi_hot", "none"] | Embedding
@@ -152,6 +155,20 @@ class Categories(Kind):
     def takes_lists(self) -> bool:
         """All values."""
         return True
+
+    @property
+    def has_words(self) -> bool:
+        """Whether the categories are the words of a vocabulary."""
+        return False
+
+    def words(self, name: str, transform: tft.TFTransformOutput) -> list[bytes]:
+        """Of a kind that `has_words`, these by category, without the buckets behind them."""
+        raise NotImplementedError
+
+    @property
+    def pretrained(self) -> str | None:
+        """The hub module, by its name in `hubs`, that the embedding begins with."""
+        return self.encode.pretrained if isinstance(self.encode, Embedding) else None
 
     def layer(self, name: str, transform: tft.TFTransformOutput) -> Layer:
         """As `encode` says."""

@@ -103,6 +103,15 @@ class TextFeature(Categories):
         indices, shape = tf.stack([rows, known], axis=1), tf.stack([batch, size])
         return tf.SparseTensor(indices, known, shape), tf.SparseTensor(indices, weights, shape)
 
+    @property
+    def has_words(self) -> bool:
+        """N-grams."""
+        return True
+
+    def words(self, name: str, transform: tft.TFTransformOutput) -> list[bytes]:
+        """The n-grams that are known."""
+        return transform.vocabulary_by_name(vocabulary_name(name))
+
     def size(self, name: str, transform: tft.TFTransformOutput) -> int:
         """The n-grams that are known."""
         return transform.vocabulary_size_by_name(vocabulary_name(name))

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.predict import predict_inputs
 from preprocessing.config import Features, Label
+from preprocessing.errors import UserError
 from tests import make, make_job
 from trainer import train as training
 from trainer.config import Head, Hub, Hubs, Model, Optimizer, Training
@@ -356,3 +357,31 @@ def test_rows_hold_what_each_module_gave_and_every_column_but_images(mixed: Job)
         letters = len(row["note"])
         given = columns["hubline.vector.words"].float_list.value
         assert list(given) == pytest.approx([letters / 10, 2 * letters / 10])
+
+
+def test_an_embedding_begins_with_what_a_module_gives_for_each_word(tabular: Job, tmp_path: Path) -> None:
+    tf.saved_model.save(Lengths(), str(tmp_path / "words"))
+
+    def job(size: int) -> Job:
+        encode = {"embedding": size, "pretrained": "lengths"}
+        colour = {"kind": "categorical", "oov_buckets": 1, "encode": encode}
+        return dataclasses.replace(
+            tabular,
+            features=features_of(colour=colour),
+            hubs={"lengths": Hub(handle="module")},
+            module_paths={"lengths": str(tmp_path / "words")},
+            model=Model(),
+            training=Training(epochs=1, batch_size=50, optimizer=Optimizer(name="sgd", learning_rate=1e-9)),
+            export=str(tmp_path / "export"),
+            checkpoints=str(tmp_path / "checkpoints"),
+        )
+
+    train(job(2))
+    reader = tf.train.load_checkpoint(f"{tmp_path}/export/variables/variables")
+    tables = [reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name.startswith("_state")]
+    (table,) = [each for each in tables if each.shape == (3, 2)]
+    known = [word.decode() for word in tabular.transform.vocabulary_by_name("feature_colour")]
+    np.testing.assert_allclose(table[:2], [[len(word) / 10] * 2 for word in known], atol=1e-6)
+    assert not np.allclose(table[2], table[:2].mean(axis=0), atol=1e-3)  # the bucket begins as all embeddings do
+    with pytest.raises(UserError, match=r"features\.colour: the module 'lengths' gives 2 numbers .*embedding: 2, pre"):
+        train(job(4))

@@ -365,6 +365,16 @@ def test_what_is_wrong_in_a_feature_and_among_features_is_said_at_once(tmp_path:
             "takes images and texts as they are; 'bag' is text with a bag",
         ),
         ("{hubs: {net: {handle: net, inputs: {x: mute}}}}", "images and texts as they are; 'mute' is categorical"),
+        ("{hubs: {net: {handle: net}}}", "hubs.net has no inputs, and no feature's embedding begins with it"),
+        (
+            "{features: {area: {kind: categorical, encode: {embedding: 2, pretrained: net}}}}",
+            "'area' begins with the hub module 'net', and the hubs are: none",
+        ),
+        (
+            "{hubs: {net: {handle: net}}, "
+            "features: {area: {kind: categorical, hash_buckets: 9, encode: {embedding: 2, pretrained: net}}}}",
+            "'area' has no vocabulary, so no words for the hub module 'net'",
+        ),
         ("{model: {wide: [fare]}}", "model.wide is for categories; 'fare' is numeric"),
         ("{model: {wide: [mute]}}", "model.wide takes 'mute' in, and its encode is none; leave that out"),
         ("{model: {wide: [area, area]}}", "each feature is named once; repeated: area"),
