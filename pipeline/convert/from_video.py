@@ -21,7 +21,8 @@ _ANIMATIONS = {".gif", ".webp", ".png", ".apng"}
 """What Pillow reads."""
 _VIDEOS = {".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm", ".wmv"}
 """What PyAV reads."""
-_MILLISECOND = 1e-3
+_EARLY = 1e-3
+"""By such a part of the time from one taken frame to the next, a frame may come too early: times are rounded."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def _sampled(clip: _Clip, per_second: float | None) -> Iterator[Image.Image]:
     """Of the frames that fall into the same part of a second, the first."""
     last = -1
     for time, image in clip.frames:
-        part = int(time * per_second + _MILLISECOND) if per_second else last + 1
+        part = int(time * per_second + _EARLY) if per_second else last + 1
         if part > last:
             last = part
             yield image
@@ -144,14 +145,19 @@ def _animation(path: Path) -> _Clip:
         time = 0.0
         for frame in ImageSequence.Iterator(image):
             yield time, frame
-            time += frame.info.get("duration", 0) * _MILLISECOND
+            time += _seconds(frame)
 
     try:
-        durations = [frame.info.get("duration", 0) * _MILLISECOND for frame in ImageSequence.Iterator(image)]
+        durations = [_seconds(frame) for frame in ImageSequence.Iterator(image)]
     except Exception as error:
         raise undecodable(error) from error
-    seconds = sum(durations)
-    return _Clip(len(durations) / seconds if seconds else None, frames())
+    return _Clip(len(durations) / sum(durations) if any(durations) else None, frames())
+
+
+def _seconds(frame: Image.Image) -> float:
+    """How long a frame is shown."""
+    frame.load()  # of WebP, it is known then only
+    return frame.info.get("duration", 0) / 1000
 
 
 def _video(path: Path) -> _Clip:
@@ -165,14 +171,14 @@ def _video(path: Path) -> _Clip:
                 # Phones write down how they were held, as cameras do in EXIF.
                 yield frame.time or 0.0, image.rotate(frame.rotation, expand=True) if frame.rotation else image
         except av.FFmpegError as error:
-            raise undecodable(error) from error
+            raise Bad(f"does not decode: {error.strerror}") from error
         finally:
             container.close()
 
     try:
         container = av.open(str(path))
     except av.FFmpegError as error:
-        raise undecodable(error) from error
+        raise Bad(f"does not decode: {error.strerror}") from error
     if not container.streams.video:
         container.close()
         raise Bad("holds no video")
@@ -188,7 +194,7 @@ def _encoded(image: Image.Image, wanted: Frames) -> bytes:
         if wanted.size:
             height, width = wanted.size
             image = image.resize((width, height))
-        return encode(image, "JPEG", wanted.quality)
+        return encode(image, "JPEG", wanted.quality, "4:2:0")
     except Exception as error:
         raise undecodable(error) from error
 

@@ -100,8 +100,8 @@ def has_palette(image: Image.Image) -> bool:
     return image.format == "BMP" and image.mode not in ("L", "RGB")
 
 
-def encode(image: Image.Image, form: str, quality: int = QUALITY) -> bytes:
-    """An image as JPEG or PNG.
+def encode(image: Image.Image, form: str, quality: int = QUALITY, subsampling: str = "4:4:4") -> bytes:
+    """An image as JPEG or PNG, a JPEG with that quality and subsampling of colours.
 
     Raises:
         Bad: where its pixels have more bits than a PNG holds.
@@ -109,7 +109,7 @@ def encode(image: Image.Image, form: str, quality: int = QUALITY) -> bytes:
     out = io.BytesIO()
     if form == "JPEG":
         plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
-        plain.save(out, "JPEG", quality=quality)
+        plain.save(out, "JPEG", quality=quality, subsampling=subsampling)
     elif image.mode in ("I", "F"):
         raise Bad(f"has pixels of 32 bits ({image.format}, mode {image.mode}), which no PNG holds")
     else:

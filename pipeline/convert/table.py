@@ -12,6 +12,8 @@ from pipeline.convert.columns import Column
 from pipeline.convert.kinds import Kind
 
 _READ_AS = {Kind.BOOLEAN: " (1 and 0)", Kind.TIMESTAMP: " (seconds since 1970)"}
+_EXAMPLE = 40
+"""Characters of an example, such that a table goes into 80 columns."""
 _CLASSES = 20
 """At most so many classes are shown."""
 
@@ -22,7 +24,7 @@ def show_columns(console: Console, columns: Sequence[Column], rows: int) -> None
         "column",
         "type",
         TableColumn("missing", justify="right"),
-        TableColumn("example", no_wrap=True, overflow="ellipsis"),
+        TableColumn("example", no_wrap=True, overflow="ellipsis", max_width=_EXAMPLE),
         box=None,
         pad_edge=False,
     )
