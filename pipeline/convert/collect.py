@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -125,8 +124,8 @@ def _write(
     def batches() -> Iterator[tf.Tensor]:
         progress.update(task, description="converting")
         batch, size = [], 0
-        make = partial(record_of, collection)
-        for item, result in _in_order(make, collection.items, collection.at_once, workers):
+        threads = workers if collection.in_threads else 1
+        for item, result in _in_order(partial(record_of, collection), collection.items, threads):
             progress.advance(task)
             if isinstance(result, str):
                 met.bad.append(f"{collection.place(item)}: {result}")
@@ -148,25 +147,20 @@ def _write(
         raise UserError(f"{to.output}: cannot be written: {tensorflow_reason(error)}") from error
 
 
-def _in_order(
-    work: Callable[[Item], Result], items: Iterable[Item], at_once: int, workers: int
-) -> Iterator[tuple[Item, Result]]:
-    """What work makes of each item, by several threads. Two pieces of work for each of them lie ready at most."""
-    rest = iter(items)
-    pending: deque[tuple[list[Item], Future[list[Result]]]] = deque()
-
-    def first() -> Iterator[tuple[Item, Result]]:
-        piece, made = pending.popleft()
-        return zip(piece, made.result(), strict=True)
-
+def _in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Result]]:
+    """What work makes of each item, by several threads. Two results for each of them lie ready at most."""
+    if workers == 1:
+        yield from ((item, work(item)) for item in items)
+        return
+    pending: deque[tuple[Item, Future[Result]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
-            while piece := list(islice(rest, at_once)):
-                pending.append((piece, pool.submit(lambda piece: [work(item) for item in piece], piece)))
+            for item in items:
+                pending.append((item, pool.submit(work, item)))
                 if len(pending) > 2 * workers:
-                    yield from first()
-            while pending:
-                yield from first()
+                    done, result = pending.popleft()
+                    yield done, result.result()
+            yield from ((done, result.result()) for done, result in pending)
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -36,7 +36,7 @@ class Collection(Generic[Item]):
     place: Callable[[Item], str]
     """Where an item stands, as an error says it."""
     make: Callable[[Item], Made]
-    """Makes its example; raises `Bad` where it cannot. Many threads call it at once."""
+    """Makes its example; raises `Bad` where it cannot. Several threads call it at once."""
     columns: Mapping[str, Kind]
     """The columns of the examples, and what they hold."""
     label: str
@@ -47,5 +47,5 @@ class Collection(Generic[Item]):
     """What was found to be bad when the items were listed."""
     notes: Sequence[str] = ()
     """What the user may not expect."""
-    at_once: int = 1
-    """How many items a thread makes at a time: many where they are small, or handing them out takes longer."""
+    in_threads: bool = True
+    """Whether threads make the examples faster: decoding and reading files let go of Python meanwhile."""

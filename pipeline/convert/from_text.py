@@ -45,7 +45,6 @@ def in_folders(folder: Path) -> Collection[tuple[str, str]]:
         label=LABEL,
         bad=listing.bad,
         notes=listing.notes,
-        at_once=64,
     )
 
 
@@ -85,7 +84,7 @@ def in_lines(path: Path, labels: Path | None = None) -> Collection[_Line]:
         columns={TEXT: Kind.BYTES} | ({LABEL: column.kind} if column else {}),
         label=LABEL,
         notes=column.notes if column else (),
-        at_once=512,
+        in_threads=False,
     )
 
 

@@ -61,22 +61,18 @@ def _serialized(row: Row, columns: Mapping[str, Kind], steps: frozenset[str]) ->
     if sum(len(value) for values in row.values() for value in values if isinstance(value, bytes)) > _RECORD_BYTES:
         raise Bad("comes to more than the 2 GiB that a record holds")
 
-    def feature(name: str, values: Values) -> tf.train.Feature:
-        match columns[name].stored:
-            case "bytes":
-                return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-            case "float":
-                return tf.train.Feature(float_list=tf.train.FloatList(value=values))
-            case _:
-                return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+    # Filled in place: given to constructors, images would be copied from message to message.
+    record = tf.train.SequenceExample() if steps else tf.train.Example()
+    context = record.context if steps else record.features
+    for name, values in row.items():
+        if name in steps:
+            feature_list = record.feature_lists.feature_list[name].feature
+            for value in values:
+                _fill(feature_list.add(), columns[name], [value])
+        elif values:
+            _fill(context.feature[name], columns[name], values)
+    return record.SerializeToString(deterministic=True)
 
-    context = tf.train.Features(
-        feature={name: feature(name, values) for name, values in row.items() if values and name not in steps}
-    )
-    if not steps:
-        return tf.train.Example(features=context).SerializeToString(deterministic=True)
-    lists = {
-        name: tf.train.FeatureList(feature=[feature(name, [value]) for value in row[name]]) for name in steps & set(row)
-    }
-    sequence = tf.train.SequenceExample(context=context, feature_lists=tf.train.FeatureLists(feature_list=lists))
-    return sequence.SerializeToString(deterministic=True)
+
+def _fill(feature: tf.train.Feature, kind: Kind, values: Values) -> None:
+    getattr(feature, f"{kind.stored}_list").value.extend(values)

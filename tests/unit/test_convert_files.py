@@ -123,13 +123,14 @@ def test_what_is_written_does_not_depend_on_the_number_of_threads(
     assert written[0] == written[1] and len(written[0]) == (shards or 1)
 
 
-def test_no_more_is_made_than_is_soon_written() -> None:
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_no_more_is_made_than_is_soon_written(workers: int) -> None:
     begun: list[int] = []
     for done, (item, made) in enumerate(
-        collecting._in_order(lambda item: begun.append(item) or -item, iter(range(100)), at_once=3, workers=2), start=1
+        collecting._in_order(lambda item: begun.append(item) or -item, iter(range(100)), workers), start=1
     ):
         assert made == -item == -(done - 1)
-        assert len(begun) <= done + 3 * 5
+        assert len(begun) <= done + 2 * workers
     assert sorted(begun) == list(range(100))
 
 
