@@ -18,5 +18,7 @@ setup(
     ),
     package_data={"pipeline": ["schema.json"], "components.report": ["page.*"], "pipeline.init": ["*.j2"]},
     install_requires=["fsspec", "pydantic>=2.10", "rich>=13", "ruamel.yaml>=0.18", "typer>=0.12"],
+    # Reads video files in `hubline convert video`, and nothing else; in no lock. Its wheels bring their own FFmpeg.
+    extras_require={"video": ["av>=14"]},
     entry_points={"console_scripts": ["hubline=pipeline.cli:main"]},
 )

@@ -2,9 +2,12 @@
 
 import codecs
 import csv
+import inspect
+import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -13,22 +16,21 @@ from pipeline.convert.kinds import Kind
 from preprocessing.errors import UserError
 
 if TYPE_CHECKING:
-    from pipeline.convert.convert import Options
-    from pipeline.convert.source import Source
+    from pipeline.convert.convert import Conversion, Options
+    from pipeline.convert.output import Destination
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
 
 @app.callback()
 def about() -> None:
-    """Turn CSV or Parquet files into TFRecords of tf.Examples.
+    """Turn tables, images, texts, videos or boxes into TFRecords of tf.Examples.
 
     Example: hubline convert csv trips.csv --output data
     """
 
 
 Inputs = Annotated[list[Path], typer.Argument(help="The files, in the order of their rows.", show_default=False)]
-Output = Annotated[Path, typer.Option(help="The folder for the TFRecords.", show_default=False)]
 Columns = Annotated[list[str] | None, typer.Option(metavar="A,B", help="The columns to take; all by default.")]
 Drop = Annotated[list[str] | None, typer.Option(metavar="A,B", help="Columns to leave out.")]
 Types = Annotated[
@@ -39,16 +41,65 @@ Types = Annotated[
         help=f"Read a column as {', '.join(kind.value for kind in Kind)}; once for each column.",
     ),
 ]
+OnBad = Annotated[
+    Literal["fail", "skip"],
+    typer.Option("--bad", help="Whether bad files end the conversion, all of them listed, or are listed and left out."),
+]
+Output = Annotated[Path, typer.Option(help="The folder for the TFRecords.", show_default=False)]
 Shards = Annotated[int | None, typer.Option(min=1, help="How many files to write; by default, one for each 100 MB.")]
 Gzip = Annotated[bool, typer.Option("--gzip", help="Compress the files.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the files of an earlier conversion.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
 
 
-@app.command("csv")
+def _command(name: str) -> Callable[[Callable[..., "Conversion"]], None]:
+    """Makes a conversion a command with the options that all have, which it gets as `to` and `console`; and shows the
+    end of it."""
+
+    def add(conversion: Callable[..., "Conversion"]) -> None:
+        def command(
+            output: Output,
+            shards: Shards = None,
+            gzip: Gzip = False,
+            overwrite: Overwrite = False,
+            as_json: Json = False,
+            **own: Any,
+        ) -> None:
+            from pipeline.convert.output import Destination
+            from pipeline.output import NOWHERE, into_log
+
+            with into_log(NOWHERE) as (stdout, stderr):
+                shown = stderr if as_json else stdout
+                console = Console(file=shown, force_terminal=shown.isatty(), force_jupyter=False)
+                done = conversion(to=Destination(output, shards, gzip, overwrite), console=console, **own)
+                _show_end(console, done)
+            if as_json:
+                print(done.model_dump_json())
+
+        # Typer reads the options from here.
+        own, common = (list(inspect.signature(each).parameters.values()) for each in (conversion, command))
+        parameters = [each for each in own if each.name not in ("to", "console")] + common[:-1]
+        signature = inspect.Signature([each.replace(kind=each.KEYWORD_ONLY) for each in parameters])
+        command.__signature__ = signature  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in parameters}
+        app.command(name, help=inspect.getdoc(conversion))(command)
+
+    return add
+
+
+def _show_end(console: Console, done: "Conversion") -> None:
+    from pipeline.convert.table import say
+
+    files = f"{len(done.shards)} file{'s' if len(done.shards) > 1 else ''}"
+    say(console, [f"{done.rows:,} examples in {files} in {done.output}, {done.seconds:.1f} s"])
+    say(console, [f"Next: hubline init {shlex.quote(done.output)}"])
+
+
+@_command("csv")
 def from_csv(
+    to: "Destination",
+    console: Console,
     inputs: Inputs,
-    output: Output,
     columns: Columns = None,
     drop: Drop = None,
     types: Types = None,
@@ -60,67 +111,193 @@ def from_csv(
         bool, typer.Option(help="Whether the first row has the columns' names; else they are column_1, column_2, …")
     ] = True,
     encoding: Annotated[str, typer.Option(help="How the files are encoded.")] = "utf-8",
-    shards: Shards = None,
-    gzip: Gzip = False,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-) -> None:
+) -> "Conversion":
     """Convert CSV files. All of them are read once to settle what the columns are, and once to write them.
 
     Example: hubline convert csv trips-*.csv --output data --missing NA,? --drop id --type zip=bytes
     """
-    from pipeline.convert.convert import Options
+    from pipeline.convert.convert import convert
     from pipeline.convert.from_csv import CsvFile, Dialect
 
     dialect = Dialect(_delimiter(delimiter), header, _encoding(encoding))
-    options = Options(
-        output=output,
-        columns=_split(columns),
-        drop=_split(drop),
-        types=_types(types),
-        missing=frozenset({"", *(cell.strip() for cell in _split(missing))}),
-        shards=shards,
-        gzip=gzip,
-        overwrite=overwrite,
-    )
-    _convert(inputs, lambda path: CsvFile(path, dialect), options, as_json)
+    missing = ["", *(cell.strip() for cell in _split(missing))]
+    options = _options(to, columns, drop, types, missing)
+    _check_files(inputs)
+    return convert([CsvFile(str(path), dialect) for path in inputs], options, console)
 
 
-@app.command("parquet")
+@_command("parquet")
 def from_parquet(
+    to: "Destination",
+    console: Console,
     inputs: Inputs,
-    output: Output,
     columns: Columns = None,
     drop: Drop = None,
     types: Types = None,
-    shards: Shards = None,
-    gzip: Gzip = False,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-) -> None:
+) -> "Conversion":
     """Convert Parquet files. Lists become several values of one column.
 
     Example: hubline convert parquet trips.parquet --output data --columns fare,tips --gzip
     """
-    from pipeline.convert.convert import Options
+    from pipeline.convert.convert import convert
     from pipeline.convert.from_parquet import ParquetFile
 
-    options = Options(
-        output=output,
-        columns=_split(columns),
-        drop=_split(drop),
-        types=_types(types),
-        shards=shards,
-        gzip=gzip,
-        overwrite=overwrite,
+    options = _options(to, columns, drop, types)
+    _check_files(inputs)
+    return convert([ParquetFile(str(path), options.types) for path in inputs], options, console)
+
+
+@_command("images")
+def from_images(
+    to: "Destination",
+    console: Console,
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Holds a folder of images for each class; or with --labels, images.", show_default=False),
+    ],
+    labels: Annotated[
+        Path | None, typer.Option(help="A CSV file (.tsv: with tabs) with a row for each image, and other columns.")
+    ] = None,
+    file_column: Annotated[
+        str, typer.Option(help="With --labels, the column with the images' paths, which count from FOLDER.")
+    ] = "file",
+    label_column: Annotated[str, typer.Option(help="With --labels, the column with the label.")] = "label",
+    separator: Annotated[
+        str | None, typer.Option(metavar="'|'", help="With --labels, what stands between several labels in a cell.")
+    ] = None,
+    max_side: Annotated[
+        int | None, typer.Option(min=1, help="Make images smaller whose longer side has more pixels.")
+    ] = None,
+    on_bad: OnBad = "fail",
+) -> "Conversion":
+    """Convert images: to columns image, label and file.
+
+    JPEG, PNG, GIF and BMP stay as they are; those that EXIF turns are stored upright, and what else Pillow reads, such
+    as WebP and TIFF, as PNG.
+
+    Example: hubline convert images photos --output data
+
+    Example: hubline convert images photos --labels photos.csv --separator '|' --output data
+    """
+    from pipeline.convert import from_images as source
+    from pipeline.convert.collect import collect
+    from pipeline.convert.labels import read_labels
+
+    if labels:
+        table = read_labels(labels, file_column, label_column, separator)
+        return collect(source.with_labels(folder, table, bool(separator), max_side), to, on_bad, console)
+    if separator or (file_column, label_column) != ("file", "label"):
+        raise UserError("--separator, --file-column and --label-column go with --labels")
+    return collect(source.in_folders(folder, max_side), to, on_bad, console)
+
+
+@_command("text")
+def from_text(
+    to: "Destination",
+    console: Console,
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder with a folder of text files for each class; or a file with a text on each line.",
+            show_default=False,
+        ),
+    ],
+    labels: Annotated[
+        Path | None, typer.Option(help="Of a file of lines, the file with the label of each line.")
+    ] = None,
+    on_bad: OnBad = "fail",
+) -> "Conversion":
+    """Convert texts in UTF-8: to columns text, label and file.
+
+    For texts in a CSV or TSV file there is hubline convert csv.
+
+    Example: hubline convert text reviews --output data
+
+    Example: hubline convert text reviews.txt --labels stars.txt --output data
+    """
+    from pipeline.convert.collect import collect
+    from pipeline.convert.from_text import in_folders, in_lines
+
+    if source.is_dir() and labels:
+        raise UserError(f"--labels {labels}: goes with a file of lines; in {source} the folders are the labels")
+    return collect(in_folders(source) if source.is_dir() else in_lines(source, labels), to, on_bad, console)
+
+
+@_command("video")
+def from_video(
+    to: "Destination",
+    console: Console,
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Holds a folder for each class, and in it clips: folders of frames, animations or video files.",
+            show_default=False,
+        ),
+    ],
+    frames_per_second: Annotated[
+        float | None, typer.Option(min=0.001, help="How many frames of each second to take; all by default.")
+    ] = None,
+    max_frames: Annotated[int | None, typer.Option(min=1, help="How many to take of a clip at most.")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="HEIGHTxWIDTH", help="The pixels of all frames; those they have by default.")
+    ] = None,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEGs that are made.")] = 90,
+    sequence_examples: Annotated[
+        bool, typer.Option("--sequence-examples", help="Write tf.SequenceExamples, with a step for each frame.")
+    ] = False,
+    on_bad: OnBad = "fail",
+) -> "Conversion":
+    """Convert video clips: to columns frames (a list of encoded images), label, file and fps.
+
+    Folders of frames, GIF and WebP are read without more; video files such as MP4 and AVI take the extra
+    hubline\\[video].
+
+    Example: hubline convert video clips --output data --frames-per-second 5 --max-frames 50 --size 112x112
+    """
+    from pipeline.convert.collect import collect
+    from pipeline.convert.from_video import Frames, in_folders
+
+    frames = Frames(frames_per_second, max_frames, _size(size), quality)
+    return collect(in_folders(folder, frames, sequence_examples), to, on_bad, console)
+
+
+@_command("boxes")
+def from_boxes(
+    to: "Destination",
+    console: Console,
+    annotations: Annotated[
+        Path, typer.Argument(help="A folder of Pascal VOC's XML files; or a COCO JSON file.", show_default=False)
+    ],
+    images: Annotated[Path, typer.Option(help="The folder of the images.", show_default=False)],
+    on_bad: OnBad = "fail",
+) -> "Conversion":
+    """Convert images with boxes: to columns image, boxes, box_labels, file, height and width.
+
+    A box is four floats: y_min, x_min, y_max and x_max, as shares of height and width.
+
+    Example: hubline convert boxes VOC/Annotations --images VOC/JPEGImages --output data
+    """
+    from pipeline.convert.collect import collect
+    from pipeline.convert.from_boxes import in_annotations
+
+    return collect(in_annotations(annotations, images), to, on_bad, console)
+
+
+def _options(
+    to: "Destination",
+    columns: Sequence[str] | None,
+    drop: Sequence[str] | None,
+    types: Sequence[str] | None,
+    missing: Sequence[str] = ("",),
+) -> "Options":
+    from pipeline.convert.convert import Options
+
+    return Options(
+        **vars(to), columns=_split(columns), drop=_split(drop), types=_types(types), missing=frozenset(missing)
     )
-    _convert(inputs, lambda path: ParquetFile(path, options.types), options, as_json)
 
 
-def _convert(inputs: Sequence[Path], opened: "Callable[[str], Source]", options: "Options", as_json: bool) -> None:
-    from pipeline.convert.convert import convert
-    from pipeline.output import NOWHERE, into_log
-
+def _check_files(inputs: Sequence[Path]) -> None:
     faults = [
         f"{path}: {'is a folder; name the files in it' if path.is_dir() else 'there is no such file'}"
         for path in inputs
@@ -128,18 +305,6 @@ def _convert(inputs: Sequence[Path], opened: "Callable[[str], Source]", options:
     ]
     if faults:
         raise UserError("\n".join(faults))
-    with into_log(NOWHERE) as (stdout, stderr):
-        shown = stderr if as_json else stdout
-        console = Console(file=shown, force_terminal=shown.isatty(), force_jupyter=False)
-        done = convert([opened(str(path)) for path in inputs], options, console)
-        console.print(
-            f"{done.rows:,} examples in {len(done.shards)} files in {done.output}, {done.seconds:.1f} s",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-    if as_json:
-        print(done.model_dump_json())
 
 
 def _split(values: Sequence[str] | None) -> list[str]:
@@ -170,3 +335,12 @@ def _encoding(value: str) -> str:
         return codecs.lookup(value).name
     except LookupError:
         raise UserError(f"--encoding {value}: there is no such encoding; such as utf-8, latin-1 or utf-16") from None
+
+
+def _size(value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", value)
+    if not match:
+        raise UserError(f"--size {value}: takes HEIGHTxWIDTH in pixels, such as 112x112")
+    return int(match[1]), int(match[2])

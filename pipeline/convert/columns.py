@@ -67,18 +67,18 @@ class Tally:
         self.padded += int(counts[found.padded].sum())
         for kind in (kind for kind, mask in found.kinds.items() if mask.any()):
             self.kinds[kind] += int(counts[found.kinds[kind]].sum())
-            self.examples.setdefault(kind, _shown(texts[int(found.kinds[kind].argmax())]))
+            self.examples.setdefault(kind, shown(texts[int(found.kinds[kind].argmax())].as_py()))
         numbers = found.kinds[Kind.INTEGER] | found.kinds[Kind.FLOAT]
         values, _ = text.read(texts.filter(pa.array(numbers)), Kind.FLOAT, frozenset())
         self._add_floats(values, counts[numbers])
         if self.example is None and not found.missing.all():
-            self.example = _shown(texts[int(found.missing.argmin())])
+            self.example = shown(texts[int(found.missing.argmin())].as_py())
 
     def add_cells(self, cells: Cells, kind: Kind) -> None:
         """Counts cells that are read as what they were declared to be."""
         self.missing += cells.missing
         if self.example is None and len(cells.values):
-            self.example = _shown(cells.values[0])
+            self.example = shown(cells.values[0].as_py())
         if isinstance(cells, Multiple):
             self.rows += len(cells.lengths)
             self.multiple = True
@@ -86,6 +86,13 @@ class Tally:
         self.rows += len(cells.codes)
         if kind is Kind.FLOAT:
             self._add_floats(cells.values, np.bincount(cells.codes, minlength=len(cells.values) + 1)[:-1])
+
+    def add_row(self, count: int, example: str | None) -> None:
+        """Counts a row with so many values, of which the first is shown like this."""
+        self.rows += 1
+        self.missing += not count
+        self.multiple |= count > 1
+        self.example = self.example or example
 
     def settle(self, name: str, declared: Kind | None) -> Column:
         """The column that was met.
@@ -157,8 +164,7 @@ class Tally:
             yield f"{self.too_long:,} integers need more than 64 bits"
 
 
-def _shown(value: pa.Scalar) -> str:
+def shown(cell: str | bytes | int | float) -> str:
     """A cell in a line of text."""
-    cell = value.as_py()
     shown = cell[: 4 * _EXAMPLE].decode(errors="replace") if isinstance(cell, bytes) else str(cell)
     return shown if len(shown) <= _EXAMPLE else f"{shown[:_EXAMPLE]}…"

@@ -7,25 +7,24 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from pipeline.convert import cells
 from pipeline.convert.cells import Cells, Misfit
 from pipeline.convert.columns import Column, Tally
 from pipeline.convert.kinds import NUMBERS, Kind
-from pipeline.convert.output import check_free, replacing
+from pipeline.convert.output import Destination, check_free, replacing
 from pipeline.convert.source import Batch, Source
-from pipeline.convert.table import show_columns
+from pipeline.convert.table import progress_of, show_columns
 from pipeline.mistakes import nearest
 from preprocessing.errors import UserError, tensorflow_reason
 from preprocessing.section import Section
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Destination):
     """What is converted of some files, and to what."""
 
-    output: Path
     columns: Sequence[str] = ()
     """The columns to take; all where this is empty."""
     drop: Sequence[str] = ()
@@ -34,12 +33,6 @@ class Options:
     """How columns are read, where it is not what they seem to be."""
     missing: Set[str] = frozenset({""})
     """What stands for a missing cell in text."""
-    shards: int | None = None
-    """How many files get equal parts of the rows; None for files of about 100 MB."""
-    gzip: bool = False
-    """Whether the files are compressed."""
-    overwrite: bool = False
-    """Whether `output` may hold the shards of an earlier conversion."""
 
 
 class Conversion(Section):
@@ -72,7 +65,7 @@ def convert(sources: Sequence[Source], options: Options, console: Console) -> Co
     names = _chosen(sources, options)
     declared = _declared(sources, names, options.types)
     stamps = _stamps(sources)
-    with _progress(console) as progress:
+    with progress_of(console, "rows") as progress:
         columns, rows = _survey(sources, names, declared, options.missing, progress)
         show_columns(console, columns, rows)
         if options.shards and options.shards > rows:
@@ -202,17 +195,3 @@ def _stamps(sources: Sequence[Source]) -> list[tuple[int, int]]:
     """What tells whether a file has changed."""
     stats = [Path(source.path).stat() for source in sources]
     return [(stat.st_size, stat.st_mtime_ns) for stat in stats]
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,} rows"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )

@@ -4,11 +4,26 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from preprocessing.errors import UserError
 
 _SHARD = re.compile(r"data-\d{5,}-of-\d{5,}\.tfrecord(\.gz)?")
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a conversion writes, and in what files."""
+
+    output: Path
+    """The folder."""
+    shards: int | None = None
+    """How many files get equal parts of the rows; None for files of about 100 MB."""
+    gzip: bool = False
+    """Whether the files are compressed."""
+    overwrite: bool = False
+    """Whether `output` may hold the shards of an earlier conversion."""
 
 
 def check_free(output: Path, overwrite: bool) -> None:

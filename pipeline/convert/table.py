@@ -1,8 +1,9 @@
 """What a conversion shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column as TableColumn
 from rich.table import Table
 from rich.text import Text
@@ -11,6 +12,10 @@ from pipeline.convert.columns import Column
 from pipeline.convert.kinds import Kind
 
 _READ_AS = {Kind.BOOLEAN: " (1 and 0)", Kind.TIMESTAMP: " (seconds since 1970)"}
+_EXAMPLE = 40
+"""Characters of an example, such that a table goes into 80 columns."""
+_CLASSES = 20
+"""At most so many classes are shown."""
 
 
 def show_columns(console: Console, columns: Sequence[Column], rows: int) -> None:
@@ -19,7 +24,7 @@ def show_columns(console: Console, columns: Sequence[Column], rows: int) -> None
         "column",
         "type",
         TableColumn("missing", justify="right"),
-        TableColumn("example", no_wrap=True, overflow="ellipsis"),
+        TableColumn("example", no_wrap=True, overflow="ellipsis", max_width=_EXAMPLE),
         box=None,
         pad_edge=False,
     )
@@ -31,5 +36,43 @@ def show_columns(console: Console, columns: Sequence[Column], rows: int) -> None
     console.print(f"{rows:,} rows", highlight=False)
     console.print(table)
     for column in columns:
-        for note in column.notes:
-            console.print(f"{column.name}: {note}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        say(console, [f"{column.name}: {note}" for note in column.notes], "yellow")
+
+
+def show_classes(console: Console, label: str, counts: Mapping[str, int]) -> None:
+    """Prints how often each class comes, the most frequent first."""
+    total = sum(counts.values())
+    table = Table(
+        label,
+        TableColumn("count", justify="right"),
+        TableColumn("share", justify="right"),
+        box=None,
+        pad_edge=False,
+    )
+    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    for name, count in ranked[:_CLASSES]:
+        table.add_row(Text(name), f"{count:,}", f"{count / total:.1%}")
+    console.print(table)
+    if len(ranked) > _CLASSES:
+        say(console, [f"… and {len(ranked) - _CLASSES:,} classes more"])
+
+
+def say(console: Console, lines: Sequence[str], style: str | None = None) -> None:
+    """Prints lines as they are."""
+    for line in lines:
+        console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def progress_of(console: Console, unit: str) -> Progress:
+    """A bar, on a terminal, that tells how many of a unit are done."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn(f"{{task.completed:,}} {unit}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )

@@ -32,7 +32,7 @@ TOP_WORDS = 10_000
 
 _TIMES = {"seconds": 1e9, "milliseconds": 1e12, "microseconds": 1e15}
 """From which number, up to twice that, whole numbers are points in time: from 2001 to 2033."""
-_NAMES_RECORDS = re.compile(r"(^|_)(id|key|uuid|guid)$|[a-z]I[dD]$", re.ASCII)
+_NAMES_RECORDS = re.compile(r"(^|_)(id|key|uuid|guid|file|filename|path)$|[a-z]I[dD]$", re.ASCII)
 
 
 def kinds(column: Column, module: Module | None = None) -> dict[str, Settings] | str:
@@ -128,12 +128,16 @@ def _numeric(column: Column) -> dict[str, Settings] | str:
 def _text(column: Column, module: Module | None) -> dict[str, Settings] | str:
     if is_few(column):
         return {"": _vocabulary(column)}
+    names_records = column.distinct >= IDENTIFIER * column.values
+    reason = f"like an identifier: {column.distinct:,} different texts among {column.values:,}"
+    if names_records and _NAMES_RECORDS.search(column.name):  # whose words may tell the label: cats/my cat.jpg
+        return reason
     if column.words >= WORDS and column.is_single:
         if module and module.takes == "text":
             return {"": {"kind": "text"}}
         return {"": {"kind": "text", "bag": {"vocabulary": {"top_k": TOP_WORDS}}, "encode": "multi_hot"}}
-    if column.distinct >= IDENTIFIER * column.values and column.values > 10:
-        return f"like an identifier: {column.distinct:,} different texts among {column.values:,}"
+    if names_records and column.values > 10:
+        return reason
     return {"": _hashed(column)}
 
 

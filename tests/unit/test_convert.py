@@ -631,7 +631,7 @@ def test_the_command_shows_the_columns_and_what_it_wrote(
     options = ["--delimiter", ";", "--missing", "NA,-", "--drop", "id", "--type", "zip=bytes", "--gzip"]
     assert run(monkeypatch, "csv", path, "--output", output, *options) == 0
     printed = [" ".join(line.split()) for line in capfd.readouterr().out.splitlines()]
-    assert printed[:-1] == [
+    assert printed[:-2] == [
         "3 rows",
         "column type missing example",
         "fare float 2 12.5",
@@ -639,7 +639,8 @@ def test_the_command_shows_the_columns_and_what_it_wrote(
         "when int64 (seconds since 1970) 2 1970-01-02",
         "zip bytes 00501",
     ]
-    assert printed[-1].startswith(f"3 examples in 1 files in {output}, ")
+    assert printed[-2].startswith(f"3 examples in 1 file in {output}, ")
+    assert printed[-1] == f"Next: hubline init {output}"
     assert rows_of(output)[0] == {"fare": [12.5], "paid": [1], "when": [86400], "zip": [b"00501"]}
 
 

@@ -1,0 +1,238 @@
+"""Boxes around things in images, as Pascal VOC and COCO write them down."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline.convert.collection import Bad
+from pipeline.convert.folders import check_folder, entries_of, printable, unnamed
+from preprocessing.errors import UserError
+
+_ROUNDING = 0.5
+"""By so many pixels a box may be larger than its image: where coordinates were rounded. It is cut there."""
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box in pixels, and what is in it."""
+
+    label: str
+    y_min: float
+    x_min: float
+    y_max: float
+    x_max: float
+
+    def fault(self, height: int, width: int) -> str | None:
+        """What is wrong with it in an image of that size, in words; None where nothing is."""
+        where = f"y {self.y_min:g} to {self.y_max:g}, x {self.x_min:g} to {self.x_max:g}"
+        if not all(map(math.isfinite, (self.y_min, self.x_min, self.y_max, self.x_max))):
+            return f"is not finite: {where}"
+        if self.y_min > self.y_max or self.x_min > self.x_max:
+            return f"is upside down: {where}"
+        if self.y_min == self.y_max or self.x_min == self.x_max:
+            return f"has no area: {where}"
+        if (
+            min(self.y_min, self.x_min) < -_ROUNDING
+            or self.y_max > height + _ROUNDING
+            or self.x_max > width + _ROUNDING
+        ):
+            return f"is outside the image of {width}x{height}: {where}"
+        return None
+
+    def shares(self, height: int, width: int) -> list[float]:
+        """y_min, x_min, y_max and x_max as shares of height and width, from 0 to 1."""
+        shares = (self.y_min / height, self.x_min / width, self.y_max / height, self.x_max / width)
+        return [min(max(share, 0.0), 1.0) for share in shares]
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """An image and the boxes in it."""
+
+    place: str
+    """Where this is written, as an error says it."""
+    file: str
+    """The image's path in the folder of the images."""
+    size: tuple[int, int] | None
+    """Width and height of the image; None where it is not written."""
+    boxes: Sequence[Box]
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """What is written of some images."""
+
+    images: Sequence[Annotated]
+    bad: Sequence[str]
+    """What cannot be used, and why."""
+    notes: Sequence[str]
+
+
+def read_voc(folder: Path, images: Path) -> Annotations:
+    """Reads a folder of Pascal VOC's XML files, one for each image. The image is the one that `filename` says, or where
+    there is none the one of the XML file's own name.
+
+    Raises:
+        UserError: where there is no such folder, or no XML file in it.
+    """
+    check_folder(folder)
+    check_folder(images)
+    paths = [Path(entry.path) for entry in entries_of(folder) if _is_xml(entry.name)]
+    if not paths:
+        raise UserError(f"{folder}: there are no XML files; it takes Pascal VOC's, or a JSON file of COCO's")
+    by_stem = {Path(entry.name).stem: entry.name for entry in entries_of(images) if not _is_xml(entry.name)}
+    found, bad = [], []
+    for path in paths:
+        try:
+            found.append(_read_xml(path, images, by_stem))
+        except Bad as fault:
+            bad.append(f"{printable(path.name)}: {fault}")
+    counts = Counter(each.file for each in found)
+    bad += [f"{each.place}: another file is on {each.file}, too" for each in found if counts[each.file] > 1]
+    notes = unnamed(images, counts, folder)
+    return Annotations([each for each in found if counts[each.file] == 1], bad, list(notes))
+
+
+def _is_xml(name: str) -> bool:
+    return name.lower().endswith(".xml")
+
+
+class _Tree(ElementTree.TreeBuilder):
+    """Refuses what a document type can do: entities that grow to gigabytes, or that name other files."""
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise Bad("declares a document type, which annotations do not need and which is not read, for safety")
+
+
+def _read_xml(path: Path, images: Path, by_stem: dict[str, str]) -> Annotated:
+    try:
+        root = ElementTree.fromstring(path.read_bytes(), ElementTree.XMLParser(target=_Tree()))
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two of its encoding
+        raise Bad(f"is no XML: {error}") from error
+    except OSError as error:
+        raise Bad(f"cannot be read: {error.strerror}") from error
+    if root.tag != "annotation":
+        raise Bad(f"is no annotation of Pascal VOC: it is <{root.tag}>, not <annotation>")
+    named = (root.findtext("filename") or "").strip()
+    file = named if named and (images / named).is_file() else by_stem.get(path.stem)
+    if file is None:
+        raise Bad(f"there is no image {named!r} in {images}, and none of the name {path.stem}")
+    boxes = [_read_object(number, each) for number, each in enumerate(root.findall("object"), start=1)]
+    return Annotated(printable(path.name), file, _read_size(root), boxes)
+
+
+def _read_size(root: ElementTree.Element) -> tuple[int, int] | None:
+    """Some tools write 0 where they do not know."""
+    if root.find("size") is None:
+        return None
+    width, height = (int(_number(root, f"size/{side}", "the image")) for side in ("width", "height"))
+    return (width, height) if width and height else None
+
+
+def _read_object(number: int, each: ElementTree.Element) -> Box:
+    label = (each.findtext("name") or "").strip()
+    if not label:
+        raise Bad(f"object {number} has no name")
+    sides = (f"bndbox/{side}" for side in ("ymin", "xmin", "ymax", "xmax"))
+    return Box(label, *(_number(each, side, f"object {number} ({label})") for side in sides))
+
+
+def _number(element: ElementTree.Element, path: str, of: str) -> float:
+    text = element.findtext(path)
+    try:
+        return float(text or "")
+    except ValueError:
+        name = path.rpartition("/")[2]
+        raise Bad(f"{of} has no {name}" if text is None else f"{of}: its {name} is {text!r}, no number") from None
+
+
+class _Image(BaseModel):
+    id: int | str
+    file_name: str
+    width: int | None = None
+    height: int | None = None
+
+
+class _Annotation(BaseModel):
+    image_id: int | str
+    category_id: int
+    bbox: tuple[float, float, float, float]
+    """x and y of the upper left corner, width, height."""
+    iscrowd: int = 0
+
+
+class _Category(BaseModel):
+    id: int
+    name: str
+
+
+class _Coco(BaseModel):
+    """What is read of a file of COCO's instances; the rest, such as outlines, is not kept."""
+
+    images: list[_Image]
+    annotations: list[_Annotation]
+    categories: list[_Category]
+
+
+def read_coco(path: Path, images: Path) -> Annotations:
+    """Reads a JSON file of COCO's instances. Boxes around crowds are left out.
+
+    Raises:
+        UserError: where there is no such file, or it is no JSON, or has not what it must have; where two images have
+            one id, or one file.
+    """
+    check_folder(images)
+    try:
+        coco = _Coco.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise UserError("\n".join(_faults(path, error))) from None
+    if not coco.images:
+        raise UserError(f"{path}: there are no images in it")
+    twice = [f"id {key}" for key, count in Counter(each.id for each in coco.images).items() if count > 1]
+    twice += [f"file {key}" for key, count in Counter(each.file_name for each in coco.images).items() if count > 1]
+    if twice:
+        raise UserError(f"{path}: more than one image has the {', the '.join(twice[:_NAMED])}")
+    names = {each.id: each.name for each in coco.categories}
+    boxes: defaultdict[int | str, list[Box]] = defaultdict(list)
+    bad, known = [], {each.id for each in coco.images}
+    wrong: set[int | str] = set()
+    crowds = 0
+    for number, each in enumerate(coco.annotations):
+        place = f"{path.name}: annotations[{number}]"
+        if each.image_id not in known:
+            bad.append(f"{place}: there is no image {each.image_id!r}")
+        elif each.category_id not in names:
+            bad.append(f"{place}: there is no category {each.category_id}; its image is not converted")
+            wrong.add(each.image_id)
+        elif each.iscrowd:
+            crowds += 1
+        else:
+            x, y, width, height = each.bbox
+            boxes[each.image_id].append(Box(names[each.category_id], y, x, y + height, x + width))
+    found = [
+        Annotated(
+            each.file_name,
+            each.file_name,
+            (each.width, each.height) if each.width and each.height else None,
+            boxes[each.id],
+        )
+        for each in coco.images
+        if each.id not in wrong
+    ]
+    notes = [f"{crowds:,} boxes around crowds are left out"] if crowds else []
+    return Annotations(found, bad, [*notes, *unnamed(images, [each.file_name for each in coco.images], path)])
+
+
+def _faults(path: Path, error: ValidationError) -> Iterator[str]:
+    """What is wrong with a JSON file, as one line for each of the first mistakes."""
+    for each in error.errors()[:_NAMED]:
+        place = ".".join(map(str, each["loc"]))
+        yield f"{path}: {place}: {each['msg']}" if place else f"{path}: {each['msg']}"
+    if error.error_count() > _NAMED:
+        yield f"{path}: {error.error_count() - _NAMED:,} more mistakes"

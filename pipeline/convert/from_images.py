@@ -1,0 +1,85 @@
+"""Image files, with their labels from folders or a table."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.convert.collection import Bad, Collection, Made
+from pipeline.convert.folders import by_class, check_folder, encoded, inside, printable, unnamed
+from pipeline.convert.kinds import Kind
+from pipeline.convert.labels import FILE, LABEL, Labels
+from pipeline.convert.picture import picture
+from preprocessing.errors import UserError
+
+IMAGE = "image"
+
+
+def in_folders(folder: Path, max_side: int | None = None) -> Collection[tuple[str, str]]:
+    """The images in a folder for each class.
+
+    Args:
+        folder: Holds the folders.
+        max_side: As of `picture`.
+
+    Raises:
+        UserError: as `by_class`.
+    """
+    listing = by_class(folder, "images")
+
+    def make(entry: tuple[str, str]) -> Made:
+        file, label = entry
+        return _made(folder, file, {LABEL: [encoded(label)]}, max_side)
+
+    return Collection(
+        items=listing.entries,
+        count=len(listing.entries),
+        place=lambda entry: printable(entry[0]),
+        make=make,
+        columns={IMAGE: Kind.BYTES, LABEL: Kind.BYTES, FILE: Kind.BYTES},
+        label=LABEL,
+        bad=listing.bad,
+        notes=listing.notes,
+    )
+
+
+def with_labels(folder: Path, labels: Labels, several: bool, max_side: int | None = None) -> Collection[int]:
+    """The images that a table names, in the order of its rows.
+
+    Args:
+        folder: The images' paths count from here.
+        labels: The table.
+        several: Whether an image may have any number of labels, none too.
+        max_side: As of `picture`.
+
+    Raises:
+        UserError: where there is no such folder, or a column has the name of one that is made.
+    """
+    check_folder(folder)
+    taken = [name for name in (IMAGE, FILE) if name in labels.columns]
+    if taken:
+        raise UserError(f"the labels have a column {taken[0]!r}, which is made here; rename it")
+
+    def make(row: int) -> Made:
+        values = {name: column[row] for name, column in labels.columns.items()}
+        if not values[LABEL] and not several:
+            raise Bad("has no label")
+        return _made(folder, inside(labels.files[row]), values, max_side)
+
+    return Collection(
+        items=range(len(labels.files)),
+        count=len(labels.files),
+        place=lambda row: printable(labels.files[row]),
+        make=make,
+        columns={IMAGE: Kind.BYTES, FILE: Kind.BYTES, **{name: column.kind for name, column in labels.columns.items()}},
+        label=LABEL,
+        notes=[
+            *(note for column in labels.columns.values() for note in column.notes),
+            *unnamed(folder, labels.files, labels.path),
+        ],
+    )
+
+
+def _made(folder: Path, file: str, values: Mapping, max_side: int | None) -> Made:
+    name = encoded(file)
+    taken = picture((folder / file).read_bytes(), max_side)
+    row = {IMAGE: [taken.encoded], FILE: [name], **values}
+    return Made(row, tuple(f"images {change}" for change in taken.changes))

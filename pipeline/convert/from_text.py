@@ -1,0 +1,128 @@
+"""Texts: files in a folder for each class, or the lines of one file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from pipeline.convert.collection import Bad, Collection, Made
+from pipeline.convert.folders import by_class, encoded, printable
+from pipeline.convert.kinds import Kind
+from pipeline.convert.labels import FILE, LABEL, Typed, typed
+from preprocessing.errors import UserError
+
+TEXT = "text"
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class _Line(NamedTuple):
+    number: int
+    """From 0."""
+    text: bytes
+
+
+def in_folders(folder: Path) -> Collection[tuple[str, str]]:
+    """The text files, by whatever name, in a folder for each class.
+
+    Raises:
+        UserError: as `by_class`.
+    """
+    listing = by_class(folder, "texts")
+
+    def make(entry: tuple[str, str]) -> Made:
+        file, label = entry
+        text = _checked((folder / file).read_bytes().removeprefix(_BOM))
+        return Made({TEXT: [text], LABEL: [encoded(label)], FILE: [encoded(file)]})
+
+    return Collection(
+        items=listing.entries,
+        count=len(listing.entries),
+        place=lambda entry: printable(entry[0]),
+        make=make,
+        columns={TEXT: Kind.BYTES, LABEL: Kind.BYTES, FILE: Kind.BYTES},
+        label=LABEL,
+        bad=listing.bad,
+        notes=listing.notes,
+    )
+
+
+def in_lines(path: Path, labels: Path | None = None) -> Collection[_Line]:
+    """The lines of a file, in their order; without labels, blank ones are skipped.
+
+    Args:
+        path: The file.
+        labels: A file with the label of each line in the line of the same number.
+
+    Raises:
+        UserError: where there is no such file, or it is a table, or has no lines, or not as many as there are labels.
+    """
+    faults = [f"{file}: there is no such file" for file in (path, labels) if file and not file.is_file()]
+    if faults:
+        raise UserError("\n".join(faults))
+    if path.suffix in (".csv", ".tsv"):
+        raise UserError(f"{path}: is a table, not a text on each line; hubline convert csv makes TFRecords of it")
+    count = sum(1 for _ in _lines(path, blank=labels is not None))
+    if not count:
+        raise UserError(f"{path}: there are no lines")
+    column = _labels(labels, path, count) if labels else None
+
+    def make(line: _Line) -> Made:
+        text = {TEXT: [_checked(line.text)]}
+        if column is None:
+            return Made(text)
+        if not column[line.number]:
+            raise Bad(f"has no label in {labels}")
+        return Made({**text, LABEL: column[line.number]})
+
+    return Collection(
+        items=_lines(path, blank=labels is not None),
+        count=count,
+        place=lambda line: f"{path}:{line.number + 1}",
+        make=make,
+        columns={TEXT: Kind.BYTES} | ({LABEL: column.kind} if column else {}),
+        label=LABEL,
+        notes=column.notes if column else (),
+        in_threads=False,
+    )
+
+
+def _lines(path: Path, blank: bool) -> Iterator[_Line]:
+    """The lines without their ends; the blank ones at the end of the file are none."""
+    skipped: list[_Line] = []
+    with path.open("rb") as file:
+        for number, read in enumerate(file):
+            line = _Line(number, (read.removeprefix(_BOM) if number == 0 else read).rstrip(b"\r\n"))
+            if not line.text.strip():
+                skipped += [line] if blank else []
+                continue
+            yield from skipped
+            skipped = []
+            yield line
+
+
+def _labels(path: Path, texts: Path, count: int) -> Typed:
+    """The labels of so many lines."""
+    lines = [line.text for line in _lines(path, blank=True)]
+    if len(lines) != count:
+        raise UserError(f"{path}: {len(lines):,} labels for the {count:,} lines of {texts}")
+    for number, line in enumerate(lines, start=1):
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}:{number}: byte 0x{line[error.start]:02x} is not UTF-8") from None
+    return typed(LABEL, pa.array([line.decode().strip() for line in lines], pa.string()))
+
+
+def _checked(text: bytes) -> bytes:
+    """A text that is UTF-8 and not empty."""
+    if not text.strip():
+        raise Bad("there is no text")
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        raise Bad(f"byte 0x{text[error.start]:02x} at {error.start:,} is not UTF-8") from None
+    if b"\0" in text:
+        raise Bad("is no text: it holds zero bytes")
+    return text

@@ -1,0 +1,213 @@
+"""Clips in a folder for each class: folders of frames, animations, and video files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageOps, ImageSequence
+
+from pipeline.convert.collection import Bad, Collection, Made
+from pipeline.convert.folders import by_class, encoded, entries_of, printable
+from pipeline.convert.kinds import Kind
+from pipeline.convert.labels import FILE, LABEL
+from pipeline.convert.picture import TURNED, encode, opened, orientation, picture, undecodable
+from preprocessing.errors import UserError
+
+FRAMES, RATE = "frames", "fps"
+
+_ANIMATIONS = {".gif", ".webp", ".png", ".apng"}
+"""What Pillow reads."""
+_VIDEOS = {".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm", ".wmv"}
+"""What PyAV reads."""
+_EARLY = 1e-3
+"""By such a part of the time from one taken frame to the next, a frame may come too early: times are rounded."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Which frames of a clip are taken, and how they are stored."""
+
+    per_second: float | None = None
+    """How many of each second; None for all."""
+    most: int | None = None
+    """How many at most, from the beginning on."""
+    size: tuple[int, int] | None = None
+    """Height and width; None for those they have."""
+    quality: int = 90
+    """Of the JPEGs that are made."""
+
+
+@dataclass(frozen=True)
+class _Clip:
+    rate: float | None
+    """Frames in a second, in the mean; None where it does not say."""
+    frames: Iterator[tuple[float, Image.Image]]
+    """Each with its time in seconds."""
+
+
+def in_folders(folder: Path, wanted: Frames, sequence_examples: bool = False) -> Collection[tuple[str, str]]:
+    """The clips in a folder for each class. A clip is a folder of frames, in the order of their names with numbers by
+    their size, or an animation, or a video file.
+
+    Args:
+        folder: Holds the folders.
+        wanted: Which frames, and how.
+        sequence_examples: Whether records are tf.SequenceExamples with a step for each frame.
+
+    Raises:
+        UserError: as `by_class`; and where there are video files and PyAV is not installed.
+    """
+    listing = by_class(folder, "clips", folders_too=True)
+    videos = [file for file, _ in listing.entries if _is_video(file)]
+    if videos:
+        _check_av(folder / videos[0], len(videos))
+
+    def make(entry: tuple[str, str]) -> Made:
+        file, label = entry
+        row = {LABEL: [encoded(label)], FILE: [encoded(file)]}
+        if (folder / file).is_dir():
+            frames, changes = _of_folder(folder / file, wanted)
+            return Made({FRAMES: frames, **row}, changes)
+        frames, rate = _of_file(folder / file, wanted)
+        return Made({FRAMES: frames, RATE: [rate] if rate else [], **row})
+
+    return Collection(
+        items=listing.entries,
+        count=len(listing.entries),
+        place=lambda entry: printable(entry[0]),
+        make=make,
+        columns={FRAMES: Kind.BYTES, LABEL: Kind.BYTES, FILE: Kind.BYTES, RATE: Kind.FLOAT},
+        label=LABEL,
+        steps=frozenset({FRAMES} if sequence_examples else ()),
+        bad=listing.bad,
+        notes=listing.notes,
+    )
+
+
+def _of_folder(folder: Path, wanted: Frames) -> tuple[list[bytes], tuple[str, ...]]:
+    """The frames in a folder: JPEG and PNG as they are, if neither size nor EXIF say otherwise; and what was done."""
+    if wanted.per_second:
+        raise Bad("--frames-per-second: a folder of frames does not say how many a second has")
+    frames, turned = [], 0
+    for entry in islice(entries_of(folder), wanted.most):
+        try:
+            data = Path(entry.path).read_bytes()
+            image = opened(data)
+            is_upright = orientation(image) in (0, 1)
+            turned += not is_upright
+            if wanted.size is None and is_upright and image.format in ("JPEG", "PNG"):
+                frames.append(picture(data).encoded)
+            else:
+                frames.append(_encoded(image, wanted))
+        except (Bad, OSError) as error:
+            reason = error if isinstance(error, Bad) else f"cannot be read: {error.strerror}"
+            raise Bad(f"{printable(entry.name)}: {reason}") from error
+    if not frames:
+        raise Bad("the folder holds no frames")
+    return frames, (f"clips with frames {TURNED}",) if turned else ()
+
+
+def _of_file(path: Path, wanted: Frames) -> tuple[list[bytes], float | None]:
+    """The frames of an animation or video file, and how many there are to a second."""
+    if _is_video(path.name):
+        clip = _video(path)
+    elif path.suffix.lower() in _ANIMATIONS:
+        clip = _animation(path)
+    else:
+        raise Bad("is neither a folder of frames nor an animation or video file, by its name")
+    if wanted.per_second and not clip.rate:
+        raise Bad("--frames-per-second: it does not say how many a second has")
+    frames = [_encoded(image, wanted) for image in islice(_sampled(clip, wanted.per_second), wanted.most)]
+    if not frames:
+        raise Bad("holds no frames")
+    return frames, min(filter(None, (clip.rate, wanted.per_second)), default=None)
+
+
+def _sampled(clip: _Clip, per_second: float | None) -> Iterator[Image.Image]:
+    """Of the frames that fall into the same part of a second, the first."""
+    last = -1
+    for time, image in clip.frames:
+        part = int(time * per_second + _EARLY) if per_second else last + 1
+        if part > last:
+            last = part
+            yield image
+
+
+def _animation(path: Path) -> _Clip:
+    """A GIF, WebP or PNG with several frames."""
+    image = opened(path.read_bytes())
+    if getattr(image, "n_frames", 1) < 2:
+        raise Bad("is a single image; a clip is a folder of frames, an animation or a video file")
+
+    def frames() -> Iterator[tuple[float, Image.Image]]:
+        time = 0.0
+        for frame in ImageSequence.Iterator(image):
+            yield time, frame
+            time += _seconds(frame)
+
+    try:
+        durations = [_seconds(frame) for frame in ImageSequence.Iterator(image)]
+    except Exception as error:
+        raise undecodable(error) from error
+    return _Clip(len(durations) / sum(durations) if any(durations) else None, frames())
+
+
+def _seconds(frame: Image.Image) -> float:
+    """How long a frame is shown."""
+    frame.load()  # of WebP, it is known then only
+    return frame.info.get("duration", 0) / 1000
+
+
+def _video(path: Path) -> _Clip:
+    """A video file."""
+    import av
+
+    def frames(stream: Any) -> Iterator[tuple[float, Image.Image]]:
+        try:
+            for frame in container.decode(stream):
+                image = frame.to_image()
+                # Phones write down how they were held, as cameras do in EXIF.
+                yield frame.time or 0.0, image.rotate(frame.rotation, expand=True) if frame.rotation else image
+        except av.FFmpegError as error:
+            raise Bad(f"does not decode: {error.strerror}") from error
+        finally:
+            container.close()
+
+    try:
+        container = av.open(str(path))
+    except av.FFmpegError as error:
+        raise Bad(f"does not decode: {error.strerror}") from error
+    if not container.streams.video:
+        container.close()
+        raise Bad("holds no video")
+    stream = container.streams.video[0]
+    stream.codec_context.thread_count = 1  # there is a clip for each core already
+    return _Clip(float(stream.average_rate) if stream.average_rate else None, frames(stream))
+
+
+def _encoded(image: Image.Image, wanted: Frames) -> bytes:
+    """A frame as JPEG, upright, in the size that is wanted."""
+    try:
+        image = ImageOps.exif_transpose(image).convert("RGB")
+        if wanted.size:
+            height, width = wanted.size
+            image = image.resize((width, height))
+        return encode(image, "JPEG", wanted.quality, "4:2:0")
+    except Exception as error:
+        raise undecodable(error) from error
+
+
+def _is_video(name: str) -> bool:
+    return Path(name).suffix.lower() in _VIDEOS
+
+
+def _check_av(path: Path, count: int) -> None:
+    try:
+        import av  # noqa: F401
+    except ImportError:
+        raise UserError(
+            f"{path}: {count:,} video files, which only PyAV reads, and it is not installed; it is Hubline's extra "
+            "`video`: pip install 'hubline[video]'. Folders of frames and animated GIFs do without it"
+        ) from None

@@ -1,0 +1,78 @@
+"""An item's record: its example as it is written, made in one of many threads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from components.example_gen.contract import IMAGE_MAGIC
+from pipeline.convert.collection import Bad, Collection, Item, Row, Values
+from pipeline.convert.columns import shown
+from pipeline.convert.kinds import Kind
+
+_RECORD_BYTES = 2**31 - 2**16
+"""What a record holds at most: protocol buffers end at 2 GiB."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """An example as it is written, and what is shown of it."""
+
+    serialized: bytes
+    seen: Mapping[str, tuple[int, str | None]]
+    """How many values each column has, and what the first looks like."""
+    classes: Sequence[str]
+    changes: Sequence[str]
+
+
+def record_of(collection: Collection[Item], item: Item) -> Record | str:
+    """The record of an item, or why there is none."""
+    try:
+        made = collection.make(item)
+        return Record(
+            _serialized(made.row, collection.columns, collection.steps),
+            {name: _glance(made.row.get(name, ())) for name in collection.columns},
+            [
+                value.decode() if isinstance(value, bytes) else str(value)
+                for value in made.row.get(collection.label, ())
+            ],
+            made.changes,
+        )
+    except Bad as bad:
+        return str(bad)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+
+
+def _glance(values: Values) -> tuple[int, str | None]:
+    """How many values there are, and the first in a few words."""
+    if not values:
+        return 0, None
+    first = values[0]
+    if isinstance(first, bytes):
+        for form, magic in IMAGE_MAGIC.items():
+            if first.startswith(magic):
+                return len(values), f"{form}, {len(first):,} bytes"
+    return len(values), shown(first)
+
+
+def _serialized(row: Row, columns: Mapping[str, Kind], steps: frozenset[str]) -> bytes:
+    """A row as a tf.Example, or with steps as a tf.SequenceExample; columns stand in it sorted by name."""
+    if sum(len(value) for values in row.values() for value in values if isinstance(value, bytes)) > _RECORD_BYTES:
+        raise Bad("comes to more than the 2 GiB that a record holds")
+
+    # Filled in place: given to constructors, images would be copied from message to message.
+    record = tf.train.SequenceExample() if steps else tf.train.Example()
+    context = record.context if steps else record.features
+    for name, values in row.items():
+        if name in steps:
+            feature_list = record.feature_lists.feature_list[name].feature
+            for value in values:
+                _fill(feature_list.add(), columns[name], [value])
+        elif values:
+            _fill(context.feature[name], columns[name], values)
+    return record.SerializeToString(deterministic=True)
+
+
+def _fill(feature: tf.train.Feature, kind: Kind, values: Values) -> None:
+    getattr(feature, f"{kind.stored}_list").value.extend(values)
