@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw
+from rich.console import Console
+
+from pipeline.convert.convert import Options, convert
+from pipeline.convert.from_csv import CsvFile, Dialect
 
 CLASSES = ("circle", "square", "triangle", "cross", "stripes")
 SITES = (b"north", b"east", b"south", b"west")
@@ -55,6 +59,11 @@ def small_records(folder: str, count: int, shards: int) -> None:
             yield _record(columns)
 
     _write(Path(folder), records(), count, shards)
+
+
+def housing(csv: str, folder: str) -> None:
+    """Converts the California housing CSV, as `hubline convert csv` does."""
+    convert([CsvFile(csv, Dialect())], Options(output=Path(folder)), Console(quiet=True))
 
 
 def taxi(folder: str, times: int) -> None:

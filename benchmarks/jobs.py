@@ -104,7 +104,16 @@ def make_taxi(bench: Bench, times: int) -> Path:
 
 def taxi_example(folder: Path, data: Path) -> Path:
     """A copy of the taxi example's pipeline file for other data, that serves its model elsewhere."""
-    file, _ = load(ROOT / "examples" / "taxi" / "pipeline.yaml")
+    return _example("taxi", folder, data)
+
+
+def housing_example(folder: Path, data: Path) -> Path:
+    """The same of the housing example."""
+    return _example("housing", folder, data)
+
+
+def _example(name: str, folder: Path, data: Path) -> Path:
+    file, _ = load(ROOT / "examples" / name / "pipeline.yaml")
     sections = file.model_dump(mode="json", by_alias=True, exclude_unset=True)
     sections["data"]["examples"] = f"{data}/*.tfrecord"
     path = folder / "pipeline.yaml"
