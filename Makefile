@@ -16,7 +16,7 @@ run: setup  ## Run the digits example, from data to a pushed model, and ask that
 
 test: setup  ## Run the linters and all tests
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-fast: setup  ## Run the tests that take seconds
 	@$(BIN)/python -m pytest tests/unit

@@ -48,7 +48,7 @@ def _preprocessing(bench: Bench, times: int) -> tuple[Sample, Sample]:
         folder = fresh(f"taxi-{name}-{times}")
         file = str(jobs.taxi_columns(folder, data))
         root = f"{folder}/root"
-        bench.prepare("benchmarks.ours:run", file=file, root=root, until="DataGate")
+        bench.prepare("benchmarks.ours:run", file=file, root=root, until="ParsingSchema")
         return folder, {"file": file, "root": root}
 
     def ours(number: int) -> Sample:

@@ -55,7 +55,7 @@ def _data_steps(trained: str) -> tuple[list[Any], Any]:
         properties={"split_names": '["train", "validation", "test"]'},
     ).with_id("examples")
     schema = tfx.dsl.Importer(
-        source_uri=str(newest(trained, "SchemaGen", "schema")),
+        source_uri=str(newest(trained, "ParsingSchema", "parsing_schema")),  # without shapes, as in that example
         artifact_type=tfx.types.standard_artifacts.Schema,
     ).with_id("schema")
     transform_step = tfx.components.Transform(

@@ -18,6 +18,7 @@ from pipeline.reference import reference
 from preprocessing.config import input_columns
 from preprocessing.errors import UserError
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 GOOD = """\
 name: tiny
 data: {examples: data/*.gz, split: {train: 8, validation: 1, test: 1}}
@@ -533,3 +534,9 @@ def test_help_and_check_import_neither_tensorflow_nor_tfx(tmp_path: Path, argume
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*/pipeline.yaml")), ids=lambda path: path.parent.name)
+def test_the_examples_have_no_mistake(example: Path) -> None:
+    file, _ = load(example)
+    assert file.name == example.parent.name
