@@ -145,7 +145,7 @@ class Remembered(training.ServingModel):
 
     def __init__(self, *made_of: Any) -> None:
         super().__init__(*made_of)
-        self._made_of = dict(zip(("parts", "transform", "spec", "features", "task"), made_of, strict=True))
+        self._made_of = dict(zip(("parts", "transform", "spec", "lists", "features", "task"), made_of, strict=True))
 
     def save(self, path: str, vectors: Vectors | None = None) -> None:
         TRAINED[path] = self.__dict__.pop("_made_of")
