@@ -32,7 +32,7 @@ def drawn(encoded: bytes, detections: Sequence[Mapping[str, Any]]) -> bytes:
     for number, found in enumerate(detections):
         top, left, bottom, right = found["box"]
         (left, right), (top, bottom) = (
-            sorted(share * (size - 1) for share in shares)
+            sorted(round(share * (size - 1)) for share in shares)
             for shares, size in (((left, right), picture.width), ((top, bottom), picture.height))
         )
         colour = _COLOURS[number % len(_COLOURS)]
