@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from pipeline.convert.cli import app as convert
+from pipeline.predict.cli import predict
 from preprocessing.errors import UserError
 
 app = typer.Typer(
@@ -165,37 +166,7 @@ def inspect(
         print(json.dumps({"status": "succeeded", "handle": handle, "sha256": sha256, **module.model_dump(mode="json")}))
 
 
-@app.command()
-def predict(
-    model: Annotated[
-        str, typer.Argument(help="A version's folder, or a serving folder (its newest version).", show_default=False)
-    ],
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            help="Image files; TFRecord files of tf.Examples; .json or .jsonl files of records by the names of their "
-            "columns, of which some may be missing; or - for such JSON on standard input.",
-            show_default=False,
-        ),
-    ],
-    as_json: Json = False,
-) -> None:
-    """Ask a pushed model about image files, TFRecords or records in JSON.
-
-    Example: hubline predict examples/digits/serving photo.png
-
-    Example: echo '{"fare": 12.5}' | hubline predict examples/taxi/serving -
-    """
-    from pipeline.output import NOWHERE, into_log
-
-    with into_log(NOWHERE) as (stdout, _):
-        from pipeline.predict import predict_inputs, show_predictions
-
-        predictions = predict_inputs(model, inputs)
-        if not as_json:
-            show_predictions(Console(file=stdout), predictions)
-    if as_json:
-        print(json.dumps({"status": "succeeded", "predictions": predictions}))
+app.command()(predict)
 
 
 @app.command()

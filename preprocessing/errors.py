@@ -15,5 +15,8 @@ class DataError(RunError):
 
 def tensorflow_reason(error: Exception) -> str:
     """What TensorFlow says of an error, without the names of nodes, devices and operations around it."""
-    message = getattr(error, "message", str(error)).rpartition("}} ")[2]
+    message = getattr(error, "message", str(error)).partition(" [[{{node ")[0]
+    if message.startswith("Graph execution error:"):  # and where in the graph's making; what is wrong comes last
+        message = message.strip().rpartition("\n")[2]
+    message = message.rpartition("}} ")[2]
     return message.partition(" [Op:")[0].partition("\n")[0].strip()

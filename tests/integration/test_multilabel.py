@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from sklearn.metrics import f1_score
 
-from pipeline.predict import predict_inputs, show_predictions
+from pipeline.predict.predict import predict_inputs
+from pipeline.predict.show import show_predictions
 from preprocessing.config import Features
 from preprocessing.labels.label import LABEL
 from preprocessing.labels.multilabel import MultilabelLabel
@@ -86,7 +87,7 @@ def test_the_exported_model_tells_any_number_of_classes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(by_columns["classes"], answer["classes"])
 
     asked = make.write_tfrecord(tmp_path / "asked", data[200:])
-    predictions = predict_inputs(job.export, [str(asked)])
+    predictions = list(predict_inputs(job.export, [str(asked)]))
     ranked = [sorted(zip(row.tolist(), names, strict=True), reverse=True) for row in scores]
     for said, row in zip(predictions, ranked, strict=True):
         assert said["scores"] == pytest.approx({name: score for score, name in row})

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.predict import predict_inputs
+from pipeline.predict.predict import predict_inputs
 from preprocessing.config import Features, Label
 from preprocessing.errors import UserError
 from tests import make, make_job
@@ -297,7 +297,7 @@ def test_hubline_predict_takes_json_of_records_in_which_columns_may_be_missing(
     lines = "\n".join(json.dumps(row) for row in rows)
     for name, text in (("lines.jsonl", lines), ("list.json", json.dumps(rows, indent=2))):
         (tmp_path / name).write_text(text)
-        said = predict_inputs(tabular.export, [str(tmp_path / name)])
+        said = list(predict_inputs(tabular.export, [str(tmp_path / name)]))
         assert [(each["input"], each["record"]) for each in said] == [(str(tmp_path / name), n) for n in range(4)]
         scores = [[each["scores"][label] for label in ("no", "tip")] for each in said]
         np.testing.assert_allclose(scores, expected, rtol=1e-5)

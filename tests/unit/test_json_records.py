@@ -13,8 +13,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import json_records
-from pipeline.json_records import columns_of, is_json, read_json
+from components.predictor import json_records
+from components.predictor.json_records import Record, columns_of, is_json
 from preprocessing.config import input_name
 from preprocessing.errors import UserError
 
@@ -24,6 +24,16 @@ TAKES = {
 }
 MISSING = {"fare": math.nan, "hour": tf.int64.min, "pay_type": b""}
 RECORDS = [{"fare": 1.5, "hour": 3}, {}, {"pay-type": "ca\nsh"}]
+
+
+def read_json(path: str) -> list[Record]:
+    """The records of a file; the first mistake is raised."""
+    found = []
+    for record in json_records.read_json(path):
+        if isinstance(record, UserError):
+            raise record
+        found.append(record)
+    return found
 
 
 @pytest.mark.parametrize(

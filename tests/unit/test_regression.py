@@ -19,7 +19,8 @@ from components.report.page import render_findings
 from components.report.predictions import summarize, with_pictures
 from pipeline.load import load
 from pipeline.mistakes import PipelineFileError
-from pipeline.predict import predict_inputs, show_predictions
+from pipeline.predict.predict import predict_inputs
+from pipeline.predict.show import show_predictions
 from preprocessing.labels.regression import RegressionLabel
 from tests import make, make_report
 from tests.unit.test_report import text_of
@@ -160,7 +161,7 @@ def test_predict_gives_and_shows_values(tmp_path: Path) -> None:
     tf.saved_model.save(model, str(tmp_path / "1"), signatures=signatures)
     numbers: Sequence[float] = [0.25, 172_300.5]
     path = str(make.write_tfrecord(tmp_path / "x.tfrecord", [make.record(x=number) for number in numbers]))
-    said = predict_inputs(str(tmp_path), [path])
+    said = list(predict_inputs(str(tmp_path), [path]))
     assert said == [{"input": path, "record": n, "value": 2 * number} for n, number in enumerate(numbers)]
     console = Console(file=io.StringIO(), width=300)
     show_predictions(console, said)

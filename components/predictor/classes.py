@@ -1,0 +1,91 @@
+"""What a classifier gives, as its best classes by name."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from components import storage
+from preprocessing.errors import UserError
+
+_TOP = 5
+_SUM_TOLERANCE = 0.01  # of probabilities in 16 bits
+
+
+def read_labels(path: str) -> tuple[str, ...]:
+    """The names in a file of labels, one to a line.
+
+    Raises:
+        UserError: where it is no text.
+    """
+    if not storage.exists(path) or storage.is_folder(path):
+        raise UserError(f"{path}: there is no such file of labels")
+    with storage.open_binary(path) as file:
+        try:
+            text = file.read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}: not a text in UTF-8 (byte {error.start})") from None
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    if not any(lines):
+        raise UserError(f"{path}: there is no label in it")
+    return tuple(lines)
+
+
+def probabilities(scores: np.ndarray) -> np.ndarray:
+    """Scores of all classes, [classes], as float32 probabilities: their softmax, where they do not sum to 1 already."""
+    scores = scores.astype(np.float64)
+    if (scores >= 0).all() and abs(scores.sum() - 1) < _SUM_TOLERANCE:
+        return scores.astype(np.float32)
+    powers = np.exp(scores - scores.max())
+    return (powers / powers.sum()).astype(np.float32)
+
+
+class Classifier:
+    """Reads the output that has a number for each class."""
+
+    def __init__(self, labels: Sequence[str], top: int | None) -> None:
+        """A reader with the names of the classes, if there are any, and how many are to be said."""
+        self._labels = labels
+        self._top = top or _TOP
+
+    def output(self, ranks: Mapping[str, int]) -> str:
+        """Which output it reads, by the rank of each for one item.
+
+        Raises:
+            UserError: where there is none, or several.
+        """
+        vectors = [name for name, rank in ranks.items() if rank == 1]
+        if len(vectors) != 1:
+            found = f"several: {', '.join(sorted(vectors))}" if vectors else f"none among {', '.join(sorted(ranks))}"
+            raise UserError(f"classes are read from an output with a number for each, and there are {found}; name it")
+        return vectors[0]
+
+    def check(self, name: str, classes: int) -> None:
+        """Raises a UserError where there is not one label for each class that an output has."""
+        if self._labels and len(self._labels) != classes:
+            raise UserError(
+                f"there are {len(self._labels)} labels, and the module's output '{name}' has {classes} numbers; give a "
+                "label for each, in the same order, with the background too where the module counts it"
+            )
+
+    def said(self, scores: np.ndarray) -> dict[str, Any]:
+        """`label` and `score` of the best class, and the best ones in `top`; by the numbers of one item."""
+        shares = probabilities(scores)
+        best = np.argsort(-shares, kind="stable")[: self._top].tolist()
+        top = [{"label": self._name(index), "index": index, "score": float(shares[index])} for index in best]
+        return {"label": top[0]["label"], "score": top[0]["score"], "top": top}
+
+    def _name(self, index: int) -> str:
+        return self._labels[index] if self._labels else str(index)
+
+
+def columns(said: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """What a `Classifier` says, as the columns of a tf.Example."""
+    top = said["top"]
+    return {
+        "label": np.array([said["label"].encode()], object),
+        "score": np.array([said["score"]], np.float32),
+        "top_labels": np.array([one["label"].encode() for one in top], object),
+        "top_indices": np.array([one["index"] for one in top]),
+        "top_scores": np.array([one["score"] for one in top], np.float32),
+    }

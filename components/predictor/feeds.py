@@ -1,0 +1,202 @@
+"""What a hub module is fed: which of its functions is called, and what each of its inputs is given."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from preprocessing.config import Features
+from preprocessing.errors import UserError
+from preprocessing.kinds.image import ImageFeature
+from preprocessing.kinds.text import TextFeature
+from trainer.config import Hub
+from trainer.inputs import pixels_of_batch
+from trainer.module import Function, Module, Tensor
+
+IMAGE, TEXT = "image", "text"
+"""The columns that feed a module where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What one input of a module is fed: images or texts of a column."""
+
+    takes: Tensor
+    column: str
+    image: ImageFeature | None = None
+    """How images are decoded; None where they keep their size, and for texts."""
+    value_range: tuple[float, float] = (0.0, 1.0)
+    """What black and white become, where a module takes floats."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it takes texts."""
+        return self.takes.dtype == "string"
+
+    @property
+    def has_batch(self) -> bool:
+        """Whether it takes items with a dimension for the batch."""
+        return self.takes.shape is None or len(self.takes.shape) != (0 if self.is_text else 3)
+
+    @property
+    def takes_one(self) -> bool:
+        """Whether it takes one item at a time."""
+        keeps_size = self.image is None and not self.is_text
+        return keeps_size or not self.has_batch or (self.takes.shape or ())[:1] == (1,)
+
+    def fed(self, given: tf.Tensor) -> tf.Tensor:
+        """What the module takes, of encoded images or texts, string [batch].
+
+        Raises:
+            tf.errors.InvalidArgumentError: where an image does not decode.
+        """
+        values = given if self.is_text else self._scaled(self._pixels(given))
+        return values if self.has_batch else values[0]
+
+    def _pixels(self, encoded: tf.Tensor) -> tf.Tensor:
+        if self.image is not None:
+            return pixels_of_batch({IMAGE: self.image}, {IMAGE: encoded})[IMAGE]
+        # Always as RGB: TensorFlow turns only JPEG and PNG to grey by itself.
+        pixels = tf.io.decode_image(encoded[0], channels=3, expand_animations=False)[tf.newaxis]
+        return tf.image.rgb_to_grayscale(pixels) if _channels(self.takes) == 1 else pixels
+
+    def _scaled(self, pixels: tf.Tensor) -> tf.Tensor:
+        dtype = tf.as_dtype(self.takes.dtype)
+        if not dtype.is_floating:
+            return tf.cast(pixels, dtype)
+        low, high = self.value_range
+        return tf.cast(tf.cast(pixels, tf.float32) * ((high - low) / 255.0) + low, dtype)
+
+
+@dataclass(frozen=True)
+class Latent:
+    """A vector of random numbers, which a generator takes."""
+
+    takes: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one vector."""
+        return tuple(size for size in (self.takes.shape or ())[1:] if size is not None)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function of a module, and what each of its inputs is given."""
+
+    function: Function
+    feeds: Mapping[str, Feed]
+    """By input; none of a generator."""
+    latent: Latent | None = None
+
+    @property
+    def takes(self) -> str:
+        """What it takes, in words."""
+        return listed(self.function.inputs)
+
+
+def listed(tensors: Mapping[str, Tensor]) -> str:
+    """Tensors in words."""
+    return ", ".join(f"{name} {tensor}" for name, tensor in sorted(tensors.items())) or "nothing"
+
+
+def call_with(module: Module, hub: Hub, features: Features) -> Call:
+    """How a module is called with features.
+
+    Raises:
+        UserError: where they do not fit it.
+    """
+    faults = []
+    for function in module.functions(hub):
+        names = function.inputs if len(function.inputs) == len(hub.inputs) == 1 else hub.inputs
+        fed = dict(zip(names, hub.inputs.values(), strict=True))
+        if fault := _fault(function, fed, features):
+            faults.append(fault)
+            continue
+        feeds = {}
+        for name, feature_name in fed.items():
+            feature = features[feature_name]
+            column = feature.column or feature_name
+            image = feature if isinstance(feature, ImageFeature) else None
+            value_range = image.value_range if image else (0.0, 1.0)
+            feeds[name] = Feed(function.inputs[name], column, image, value_range)
+        return Call(function, feeds)
+    raise UserError(faults[0])
+
+
+def _fault(function: Function, fed: Mapping[str, str], features: Features) -> str | None:
+    if function.takes == "other" or fed.keys() != function.inputs.keys():
+        return f"the module takes {listed(function.inputs)}, and hubs feeds it {', '.join(fed)}; name each input"
+    for name, feature_name in fed.items():
+        takes, feature = function.inputs[name], features[feature_name]
+        if isinstance(feature, TextFeature) != (takes.dtype == "string"):
+            return f"the module's input '{name}' takes {takes}, and '{feature_name}' is {feature.kind}"
+        if isinstance(feature, ImageFeature) and not _fits(takes, feature):
+            given = f"[{feature.size[0]}, {feature.size[1]}, {feature.channels}]"
+            return f"the module's input '{name}' takes {takes}, and the images of '{feature_name}' are {given}"
+    return None
+
+
+def _fits(takes: Tensor, feature: ImageFeature) -> bool:
+    given = tf.TensorShape([*feature.size, feature.channels])
+    return takes.shape is None or (
+        len(takes.shape) in (3, 4) and given.is_compatible_with(tf.TensorShape(takes.shape[-3:]))
+    )
+
+
+def call_alone(
+    module: Module, hub: Hub, size: tuple[int, int] | None, column: str | None, value_range: tuple[float, float]
+) -> Call:
+    """How a module is called of which nothing is known but itself: by its one input.
+
+    Args:
+        module: What it offers.
+        hub: Says which signature is called, if any.
+        size: Height and width of images; those that the module says, or those of each image, where this is absent.
+        column: The column of records that feeds it; `IMAGE` or `TEXT` where this is absent.
+        value_range: What black and white become for a module that takes floats.
+
+    Raises:
+        UserError: where it has several inputs, or takes neither images nor texts nor vectors.
+    """
+    functions = module.functions(hub)
+    single = [function for function in functions if function.takes != "other" and len(function.inputs) == 1]
+    if not single:
+        raise UserError(
+            f"the module takes {listed(functions[0].inputs)}; alone it is asked by one input, and several are named in "
+            "a pipeline file with task: infer"
+        )
+    (takes,), function = single[0].inputs.values(), single[0]
+    name = next(iter(function.inputs))
+    rank = None if takes.shape is None else len(takes.shape)
+    if takes.dtype == "string" and rank in (None, 0, 1):
+        return Call(function, {name: Feed(takes, column or TEXT)})
+    if takes.dtype != "string" and rank in (None, 3, 4):
+        feature = _image(takes, size, value_range)
+        return Call(function, {name: Feed(takes, column or IMAGE, feature, value_range)})
+    is_latent = rank == 2 and takes.shape is not None and takes.shape[1] is not None
+    if is_latent and tf.as_dtype(takes.dtype).is_floating:
+        return Call(function, {}, Latent(takes))
+    raise UserError(f"the module takes {listed(function.inputs)}, which is neither images, texts nor a vector")
+
+
+def _image(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float, float]) -> ImageFeature | None:
+    said = (None, None) if takes.shape is None else takes.shape[-3:-1]
+    if size is not None and any(own not in (None, wanted) for own, wanted in zip(said, size, strict=True)):
+        raise UserError(f"the module takes images {takes}, and the size given is {size[0]}, {size[1]}")
+    height, width = size or said
+    if height is None or width is None:
+        return None
+    channels = _channels(takes)
+    return ImageFeature.model_validate(
+        {"kind": "image", "size": (height, width), "channels": channels, "value_range": value_range}
+    )
+
+
+def _channels(takes: Tensor) -> int:
+    return 1 if takes.shape is not None and takes.shape[-1] == 1 else 3
+
+
+def columns(feeds: Iterable[Feed]) -> list[str]:
+    """The columns that feed a module, each once."""
+    return list(dict.fromkeys(feed.column for feed in feeds))

@@ -1,0 +1,253 @@
+"""Asks a hub module: a classifier, a detector, a generator, or anything else that takes images, texts or a vector."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_hub as tf_hub
+from PIL import Image
+
+from components.predictor import classes, detections, feeds
+from components.predictor.inputs import Item, Sort
+from components.predictor.json_records import columns_of, text_of
+from components.predictor.model import Answer, Asked, Model
+from preprocessing.config import Features, input_name
+from preprocessing.errors import DataError, UserError
+from preprocessing.section import dump_sections, read_sections
+from trainer.config import Hub
+from trainer.module import OpenModule, by_name, open_module, signature_name
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is made of what a module gives."""
+
+    labels: tuple[str, ...] = ()
+    """The names of the classes, by their number; none where there are none."""
+    top: int | None = None
+    """How many classes are said of each item; five where it is absent and there are labels."""
+    min_score: float = 0.5
+    """What is found in an image with less than this score is left out."""
+    outputs: tuple[str, ...] = ()
+    """The outputs that are kept, a detector's too, as they are; all where this is empty."""
+    value_range: tuple[float, float] = (0.0, 1.0)
+    """What black and white are in pictures of floats, those that the module gives and, where no feature says it, those
+    that it is given."""
+    seed: int = 0
+    """Draws latent vectors."""
+
+
+@dataclass(frozen=True)
+class AskedHub(Asked):
+    """A module, what feeds it, and what is made of what it gives."""
+
+    path: str
+    """The folder of the SavedModel."""
+    hub: str
+    """Its entry in `hubs`, as JSON."""
+    features: str = ""
+    """What feeds it, as JSON; empty where nothing is known but the module."""
+    size: tuple[int, int] | None = None
+    """Without features, height and width of images, where it is not the module that says them."""
+    column: str | None = None
+    """Without features, the column of records that feeds it."""
+    options: Options = Options()
+
+    @classmethod
+    def of(cls, path: str, hub: Hub, features: Features, options: Options) -> "AskedHub":
+        """A module that features feed, as in a pipeline file."""
+        return cls(path, hub.to_property(), dump_sections(Features, features), options=options)
+
+    @classmethod
+    def alone(
+        cls, path: str, signature: str | None, size: tuple[int, int] | None, column: str | None, options: Options
+    ) -> "AskedHub":
+        """A module of which nothing is known but itself."""
+        hub = Hub(handle=path, inputs={"any": "any"}, signature=signature)
+        return cls(path, hub.to_property(), "", size, column, options)
+
+    def open(self) -> Model:
+        """Loads the module. Raises a UserError where it cannot be called so."""
+        return HubModel(self)
+
+
+class HubModel(Model):
+    """A module, loaded."""
+
+    def __init__(self, asked: AskedHub) -> None:
+        self._options = asked.options
+        module, hub = open_module(asked.path), Hub.model_validate_json(asked.hub)
+        self._call = (
+            feeds.call_with(module.offer, hub, read_sections(Features, asked.features))
+            if asked.features
+            else feeds.call_alone(module.offer, hub, asked.size, asked.column, asked.options.value_range)
+        )
+        self.one_at_a_time = any(feed.takes_one for feed in self._call.feeds.values())
+        self._has_batch = all(feed.has_batch for feed in self._call.feeds.values())
+        self._layer = _layer(module, hub)
+        texts = [tf.TensorSpec([None], tf.string)]
+        self._fed: Mapping[str, Callable] = {
+            name: tf.function(feed.fed, input_signature=texts) for name, feed in self._call.feeds.items()
+        }
+        outputs = self._call.function.outputs
+        for name in asked.options.outputs:
+            if outputs and name not in outputs:
+                raise UserError(f"the module has no output '{name}'; its outputs are: {', '.join(sorted(outputs))}")
+        self._is_detector = detections.is_detector(outputs) and not asked.options.outputs
+        asks_for_classes = bool(asked.options.labels or asked.options.top) and not self._is_detector
+        self._classifier = classes.Classifier(asked.options.labels, asked.options.top) if asks_for_classes else None
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        """Finds labels that are too many or too few as soon as that can be known."""
+        kept = {name: tensor for name, tensor in self._call.function.outputs.items() if self._keeps(name)}
+        if self._classifier is None or not kept or any(tensor.shape is None for tensor in kept.values()):
+            return
+        name = self._classifier.output(
+            {name: len(tensor.shape or ()) - self._has_batch for name, tensor in kept.items()}
+        )
+        if size := (kept[name].shape or (None,))[-1]:
+            self._classifier.check(name, size)
+
+    def _keeps(self, output: str) -> bool:
+        return output in self._options.outputs or not self._options.outputs
+
+    def check(self, sort: Sort) -> None:
+        """Latent vectors are for a generator alone; an image is for a module that takes one."""
+        call = self._call
+        if sort != "latent" and call.latent is not None:
+            raise UserError(f"the module takes {call.takes}, a vector; ask it with --latent N and without files")
+        if sort == "latent" and call.latent is None:
+            raise UserError(f"--latent is for a module that takes a vector of numbers; this one takes {call.takes}")
+        columns = feeds.columns(call.feeds.values())
+        if sort == "image" and (len(columns) != 1 or any(feed.is_text for feed in call.feeds.values())):
+            raise UserError(
+                f"the module takes {call.takes}; give it TFRecords or JSON with the columns {', '.join(columns)}"
+            )
+
+    def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
+        """All outputs; in place of those of a detector `detections`, of the classes' one `label`, `score` and `top`."""
+        if self._call.latent is not None:
+            (name,) = self._call.function.inputs
+            return [self._answer(row, None) for row in self._rows({name: self._drawn(items)}, len(items))]
+        given = self._given(sort, items)
+        fed = {name: fed(given[self._call.feeds[name].column]) for name, fed in self._fed.items()}
+        pictures = [feed.column for feed in self._call.feeds.values() if not feed.is_text]
+        images = given[pictures[0]].numpy().tolist() if pictures else [None] * len(items)
+        rows = self._rows(fed, len(items))
+        return [self._answer(row, image) for row, image in zip(rows, images, strict=True)]
+
+    def _given(self, sort: Sort, items: Sequence[Item]) -> Mapping[str, tf.Tensor]:
+        """Encoded images and texts by column, string [batch]."""
+        columns, data = feeds.columns(self._call.feeds.values()), [item.data for item in items]
+        if sort == "image":
+            return {columns[0]: tf.constant(data)}
+        if sort == "example":
+            return tf.io.parse_example(data, {column: tf.io.FixedLenFeature([], tf.string) for column in columns})
+        for item in items:
+            missing = [column for column in columns if item.data.get(column) is None]
+            if missing:
+                raise DataError(
+                    f"{item.input}: record {item.record}: it has no column '{missing[0]}'; its columns are: "
+                    f"{', '.join(sorted(item.data)) or 'none'}"
+                )
+        takes = {input_name(column): tf.TensorSpec([None], tf.string) for column in columns}
+        records = [{column: record[column] for column in columns} for record in data]
+        try:
+            found = columns_of(items[0].input, records, takes, [item.record or 0 for item in items])
+        except UserError as error:
+            raise DataError(str(error)) from None
+        return {column: found[input_name(column)] for column in columns}
+
+    def _drawn(self, items: Sequence[Item]) -> tf.Tensor:
+        """A vector for each item, which the seed and the item's number draw, and nothing else."""
+        latent = self._call.latent
+        assert latent is not None
+        rows = [tf.random.stateless_normal(latent.shape, [self._options.seed, item.data]) for item in items]
+        return tf.cast(tf.stack(rows), latent.takes.dtype)
+
+    def _rows(self, fed: Mapping[str, tf.Tensor], count: int) -> list[dict[str, np.ndarray]]:
+        """What the module gives of each item, by output."""
+        takes_tensor = self._call.function.takes == "tensor"
+        # Past Keras, which would change the types of what the module is given.
+        given = self._layer.call(next(iter(fed.values())) if takes_tensor else dict(fed))
+        outputs = {name: _numpy(values) for name, values in by_name(given, "default").items() if self._keeps(name)}
+        return [
+            {name: self._of_one(name, values, row, count) for name, values in outputs.items()} for row in range(count)
+        ]
+
+    def _of_one(self, name: str, values: np.ndarray, row: int, count: int) -> np.ndarray:
+        if self._has_batch and values.shape[:1] == (count,):
+            return values[row]
+        if count == 1:
+            return values
+        raise UserError(
+            f"the module gives '{name}' as {list(values.shape)} for {count} items, and not one for each; with "
+            "--batch-size 1 it is asked about one at a time"
+        )
+
+    def _answer(self, row: dict[str, np.ndarray], image: bytes | None) -> Answer:
+        if self._is_detector:
+            found = detections.detections(row, self._size(image), self._options.labels, self._options.min_score)
+            return Answer({"detections": found}, detections.columns(found), image=image)
+        pictures = {
+            name: _pixels(values, self._options.value_range) for name, values in row.items() if _is_picture(values)
+        }
+        rest = {name: values for name, values in row.items() if name not in pictures}
+        said: dict[str, Any] = {}
+        columns: dict[str, np.ndarray] = {}
+        if self._classifier is not None:
+            name = self._classifier.output({name: values.ndim for name, values in rest.items()})
+            scores = rest.pop(name)
+            self._classifier.check(name, len(scores))
+            said = self._classifier.said(scores)
+            columns = classes.columns(said)
+        return Answer(said | {name: _plain(values) for name, values in rest.items()}, columns | rest, pictures)
+
+    def _size(self, image: bytes | None) -> tuple[int, int]:
+        """Height and width of an image as the module was given it."""
+        feature = next((feed.image for feed in self._call.feeds.values() if feed.image), None)
+        if feature is not None:
+            return feature.size
+        with Image.open(io.BytesIO(image or b"")) as picture:
+            return picture.height, picture.width
+
+
+def _layer(module: OpenModule, hub: Hub) -> tf_hub.KerasLayer:
+    signature, tags = signature_name(module.offer, hub), module.offer.tags
+    return tf_hub.KerasLayer(
+        module.path if module.loaded is None else module.loaded,
+        signature=signature,
+        signature_outputs_as_dict=True if signature else None,
+        tags=None if tags is None else list(tags),
+    )
+
+
+def _numpy(values: tf.Tensor) -> np.ndarray:
+    is_known = values.dtype != tf.bfloat16  # which numpy has not
+    return np.asarray((values if is_known else tf.cast(values, tf.float32)).numpy())
+
+
+def _is_picture(values: np.ndarray) -> bool:
+    is_of_pixels = values.dtype.kind == "f" or values.dtype == np.uint8
+    return is_of_pixels and values.ndim == 3 and values.shape[2] in (1, 3) and min(values.shape[:2]) > 1
+
+
+def _pixels(values: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+    if values.dtype == np.uint8:
+        return values
+    low, high = value_range
+    shares = np.nan_to_num((values.astype(np.float32) - low) / (high - low))
+    return np.round(np.clip(shares, 0, 1) * 255).astype(np.uint8)
+
+
+def _plain(values: np.ndarray) -> Any:
+    """An output as JSON has it: numbers and texts, in lists as the shape has them."""
+    return _texts(values.tolist()) if values.dtype.kind in "OS" else values.tolist()
+
+
+def _texts(values: Any) -> Any:
+    return [_texts(value) for value in values] if isinstance(values, list) else text_of(values)

@@ -1,0 +1,59 @@
+"""What can be asked, and what it answers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from components.predictor.inputs import Item, Sort
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of one item."""
+
+    said: Mapping[str, Any]
+    """As JSON has it."""
+    columns: Mapping[str, np.ndarray]
+    """As a tf.Example has it: under each name numbers, booleans or bytes, of any shape."""
+    pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Outputs that are pictures, uint8 [height, width, 1 or 3]."""
+    image: bytes | None = None
+    """The encoded image that it was asked about, where it found things in it."""
+
+
+class Model(ABC):
+    """A model that answers."""
+
+    one_at_a_time: bool = False
+    """Whether it takes batches of one item only."""
+
+    @abstractmethod
+    def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
+        """What it says of each of some items.
+
+        Raises:
+            tf.errors.InvalidArgumentError: where it does not take one of them.
+            DataError: the same; names each.
+        """
+
+    @abstractmethod
+    def check(self, sort: Sort) -> None:
+        """Raises a UserError where it can be asked about no item of a sort."""
+
+
+class Asked(ABC):
+    """Which model is asked and how: small enough to be sent to workers, and hashable."""
+
+    @abstractmethod
+    def open(self) -> Model:
+        """Loads the model. Raises a UserError where it cannot be asked so."""
+
+
+@lru_cache(maxsize=1)
+def opened(asked: Asked) -> Model:
+    """The model, loaded once in a process."""
+    return asked.open()

@@ -1,0 +1,70 @@
+"""Pictures: as PNGs, with boxes drawn into them, and many on one sheet."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+_COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#800000")
+_THUMBNAIL, _GAP = 160, 4
+_MOST = 100
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """Pixels, uint8 [height, width, 1 or 3], as a PNG."""
+    return _encoded(Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
+
+
+def drawn(encoded: bytes, detections: Sequence[Mapping[str, Any]]) -> bytes:
+    """An encoded image as a PNG with boxes, names and scores drawn into it.
+
+    Args:
+        encoded: A JPEG, PNG, GIF (its first frame) or BMP.
+        detections: As the `Detector` gives them; boxes are [top, left, bottom, right], as shares of height and width.
+    """
+    picture = Image.open(io.BytesIO(encoded)).convert("RGB")
+    draw = ImageDraw.Draw(picture)
+    line = max(1, round(min(picture.size) / 200))
+    for number, found in enumerate(detections):
+        top, left, bottom, right = found["box"]
+        (left, right), (top, bottom) = (
+            sorted(round(share * (size - 1)) for share in shares)
+            for shares, size in (((left, right), picture.width), ((top, bottom), picture.height))
+        )
+        colour = _COLOURS[number % len(_COLOURS)]
+        draw.rectangle((left, top, right, bottom), outline=colour, width=line)
+        name = found["name"] if found["name"] is not None else found["class"]
+        text = f"{'' if name is None else name} {found['score']:.2f}".strip()
+        shown = text.encode("latin-1", "replace").decode("latin-1")  # the letters that every Pillow has
+        box = draw.textbbox((left, top), shown)
+        draw.rectangle(box, fill=colour)
+        draw.text((left, top), shown, fill="white")
+    return _encoded(picture)
+
+
+def sheet(paths: Sequence[str]) -> bytes:
+    """The first hundred pictures of some files, side by side, as a PNG."""
+    shown = paths[:_MOST]
+    columns = math.ceil(math.sqrt(len(shown)))
+    step = _THUMBNAIL + _GAP
+    rows = -(-len(shown) // columns)
+    whole = Image.new("RGB", (columns * step + _GAP, rows * step + _GAP), "white")
+    for number, path in enumerate(shown):
+        with Image.open(Path(path)) as picture:
+            small = picture.convert("RGB")
+        scale = _THUMBNAIL / max(small.size)
+        small = small.resize((max(1, round(small.width * scale)), max(1, round(small.height * scale))))
+        middle = (_THUMBNAIL - small.width) // 2, (_THUMBNAIL - small.height) // 2
+        row, column = divmod(number, columns)
+        whole.paste(small, (_GAP + column * step + middle[0], _GAP + row * step + middle[1]))
+    return _encoded(whole)
+
+
+def _encoded(picture: Image.Image) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, format="PNG")
+    return out.getvalue()

@@ -1,0 +1,134 @@
+"""Items to predictions, one batch after the other, around those that cannot be predicted on."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import tensorflow as tf
+
+from components.predictor.inputs import Item, Piece, Sort, batches
+from components.predictor.json_records import text_of
+from components.predictor.model import Answer, Model
+from preprocessing.errors import DataError, tensorflow_reason
+from preprocessing.examples import keep
+from preprocessing.section import Section
+
+BadPolicy = Literal["fail", "skip"]
+
+_NOT_TAKEN = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, UnicodeDecodeError)
+"""What TensorFlow raises of an image that does not decode, a record without a column, or bytes that are no record; the
+last where its message quotes them."""
+
+
+class Bad(Section):
+    """An item that could not be predicted on."""
+
+    input: str
+    """Its file."""
+    record: int | None
+    """Its number in the file, from 0; None for an image."""
+    reason: str
+    """Why."""
+
+    def __str__(self) -> str:
+        """One line that names file, record and reason."""
+        where = self.input if self.record is None else f"{self.input}: record {self.record} (counted from 0)"
+        return f"{where}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was said of an item."""
+
+    item: Item
+    key: dict[str, Any]
+    """Its own key under `key`, where one was asked for."""
+    answer: Answer
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"input": self.item.input, "record": self.item.record, **self.key, **self.answer.said}
+
+
+def predictions(
+    model: Model,
+    pieces: Iterable[Piece],
+    batch_size: int,
+    key: str | None,
+    policy: BadPolicy,
+    tell: Callable[[Bad], None],
+) -> Iterator[Prediction]:
+    """Asks a model about every item, in order.
+
+    Args:
+        model: The model.
+        pieces: The items.
+        batch_size: How many to ask about at once, at most.
+        key: The column of records to copy as their key.
+        policy: Whether an item that cannot be predicted on is an error, or `tell` hears of it.
+        tell: Hears of bad items.
+
+    Raises:
+        DataError: where an item is bad and may not be; names it.
+    """
+
+    def ask(sort: Sort, items: Sequence[Item]) -> Iterator[Prediction]:
+        try:
+            keys = _keys(sort, items, key) if key else [{}] * len(items)
+            answers = model.ask(sort, items)
+        except (*_NOT_TAKEN, DataError) as error:
+            if isinstance(error, DataError) and policy == "fail":
+                raise
+            if len(items) > 1:  # which of them it is, the halves tell
+                yield from ask(sort, items[: len(items) // 2])
+                yield from ask(sort, items[len(items) // 2 :])
+                return
+            refuse(items[0], str(error) if isinstance(error, DataError) else _reason(error))
+            return
+        yield from map(Prediction, items, keys, answers)
+
+    def refuse(item: Item, reason: str) -> None:
+        bad = Bad(input=item.input, record=item.record, reason=reason.removeprefix(f"{item.input}: "))
+        if policy == "fail":
+            raise DataError(str(bad) if bad.reason == reason else reason)
+        tell(bad)
+
+    for sort, batch in batches(pieces, 1 if model.one_at_a_time else batch_size):
+        whole = []
+        for item in batch:
+            if item.fault is None:
+                whole.append(item)
+                continue
+            yield from ask(sort, whole) if whole else ()
+            whole = []
+            refuse(item, item.fault)
+        yield from ask(sort, whole) if whole else ()
+
+
+def _reason(error: Exception) -> str:
+    why = "it is no tf.Example" if isinstance(error, UnicodeDecodeError) else tensorflow_reason(error)
+    return f"it cannot be predicted on: {why}"
+
+
+def _keys(sort: Sort, items: Sequence[Item], column: str) -> list[dict[str, Any]]:
+    if sort == "example":
+        kept = keep(tf.constant([item.data for item in items]), [column]).numpy()
+        found = [_values(example, column) for example in kept]
+    else:
+        found = [[item.data[column]] if column in item.data else [] for item in items]
+    for item, values in zip(items, found, strict=True):
+        if not values:
+            there = item.data if sort == "json" else tf.train.Example.FromString(item.data).features.feature
+            raise DataError(
+                f"{item.input}: record {item.record}: it has no column '{column}' to be its key; its columns are: "
+                f"{', '.join(sorted(there)) or 'none'}"
+            )
+    return [{"key": values[0] if len(values) == 1 else values} for values in found]
+
+
+def _values(example: bytes, column: str) -> list[Any]:
+    feature = tf.train.Example.FromString(example).features.feature[column]
+    kind = feature.WhichOneof("kind")
+    values = list(getattr(feature, kind).value) if kind else []
+    return [text_of(value) if isinstance(value, bytes) else value for value in values]

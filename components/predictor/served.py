@@ -1,0 +1,113 @@
+"""Asks a pushed model."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from components import storage
+from components.predictor.inputs import Item, Sort
+from components.predictor.json_records import columns_of
+from components.predictor.model import Answer, Asked, Model
+from components.pusher.versions import newest_version
+from preprocessing.config import input_name
+from preprocessing.errors import DataError, UserError
+from preprocessing.examples import flattened
+from trainer.export import PREDICT, SERVING
+from trainer.task import CHOSEN, CLASSES, LABEL, SCORE, SCORES, VALUE
+
+
+@dataclass(frozen=True)
+class Served(Asked):
+    """A pushed model."""
+
+    path: str
+    """A version's folder."""
+    key: str | None = None
+    """A column that JSON records may have for their key alone."""
+
+    @classmethod
+    def of(cls, model: str, key: str | None = None) -> "Served":
+        """The version in a folder, or the newest in a serving folder.
+
+        Raises:
+            UserError: where there is none.
+        """
+        path = model if storage.exists(f"{model}/saved_model.pb") else newest_version(model)
+        if path is None:
+            raise UserError(f"{model}: neither a SavedModel nor a serving folder with a version in it")
+        return cls(path, key)
+
+    def open(self) -> Model:
+        """Loads it. Raises a UserError where it is no model of ours."""
+        return ServedModel(self)
+
+
+class ServedModel(Model):
+    """A pushed model, loaded."""
+
+    def __init__(self, asked: Served) -> None:
+        self._path, self._key = asked.path, asked.key
+        self._loaded = tf.saved_model.load(asked.path)  # its signatures do not keep its variables
+        signatures = self._loaded.signatures
+        if not {PREDICT, SERVING} <= signatures.keys():
+            offered = ", ".join(sorted(signatures)) or "none"
+            raise UserError(f"{asked.path}: not a model that hubline exported: its signatures are: {offered}")
+        self._predict, self._serve = signatures[PREDICT], signatures[SERVING]
+        self._takes: Mapping[str, tf.TensorSpec] = self._predict.structured_input_signature[1]
+
+    def check(self, sort: Sort) -> None:
+        """Images alone are no records of a model with more columns."""
+        if sort == "image" and len(self._takes) != 1:
+            raise UserError(
+                f"this model takes {', '.join(sorted(self._takes))}; give it TFRecords or JSON with these columns"
+            )
+
+    def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
+        """Of a regression `value`, else `scores` by class, and `label` and `score`, or of any number of classes
+        `chosen`, the highest score first."""
+        data = [item.data for item in items]
+        if sort == "image":
+            answer = self._predict(**{next(iter(self._takes)): tf.constant(data)})
+        elif sort == "json":
+            answer = self._predict(**self._columns(items))
+        else:
+            answer = self._serve(examples=flattened(tf.constant(data)))
+        arrays = {name: values.numpy() for name, values in answer.items()}
+        read = _values if VALUE in arrays else _chosen if CHOSEN in arrays else _classes
+        return [
+            Answer(said, {name: values[row : row + 1] for name, values in arrays.items()})
+            for row, said in enumerate(read(arrays))
+        ]
+
+    def _columns(self, items: Sequence[Item]) -> dict[str, tf.Tensor]:
+        is_extra = self._key is not None and input_name(self._key) not in self._takes
+        records = [
+            {name: value for name, value in item.data.items() if not (is_extra and name == self._key)} for item in items
+        ]
+        try:
+            return columns_of(items[0].input, records, self._takes, [item.record or 0 for item in items])
+        except UserError as error:
+            raise DataError(str(error)) from None
+
+
+def _values(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    for value in answer[VALUE].tolist():
+        yield {"value": value}
+
+
+def _classes(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    rows = zip(*(answer[name].tolist() for name in (LABEL, SCORE, CLASSES, SCORES)), strict=True)
+    for label, score, classes, scores in rows:
+        by_class = {name.decode(): value for name, value in zip(classes, scores, strict=True)}
+        yield {"label": label.decode(), "score": score, "scores": by_class}
+
+
+def _chosen(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    rows = zip(*(answer[name].tolist() for name in (CLASSES, SCORES, CHOSEN)), strict=True)
+    for classes, scores, chosen in rows:
+        by_class = {name.decode(): value for name, value in zip(classes, scores, strict=True)}
+        told = [name for name, is_told in zip(by_class, chosen, strict=True) if is_told]
+        yield {"chosen": sorted(told, key=lambda name: -by_class[name]), "scores": by_class}

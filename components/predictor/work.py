@@ -1,0 +1,229 @@
+"""Predicts on shards, a Beam worker on each, and puts together what came of them."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+
+from components import storage
+from components.predictor.inputs import Piece
+from components.predictor.model import Asked, opened
+from components.predictor.pictures import drawn, png
+from components.predictor.predict import Bad, BadPolicy, Prediction, predictions
+from components.store import Store
+from preprocessing.errors import DataError
+from preprocessing.progress import report
+from preprocessing.section import Section
+
+Format = Literal["jsonl", "tfrecord"]
+
+BAD = "bad.jsonl"
+"""The list of the items that could not be predicted on, a JSON object a line; there where there are any."""
+PICTURES, DRAWN = "pictures", "drawn"
+"""The folders of the pictures that a model gave, and of those with boxes drawn into them."""
+_TELL_EVERY = 0.2  # seconds
+_PREDICTIONS, _MADE = "predictions", "made.json"
+
+
+class Made(Section):
+    """What came of a shard, or of all."""
+
+    predicted: int
+    bad: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done with every shard."""
+
+    asked: Asked
+    form: Format = "jsonl"
+    batch_size: int = 64
+    key: str | None = None
+    bad: BadPolicy = "fail"
+    draw: bool = False
+    """Whether to draw what was found in images."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A shard, and under which key the store is to have what comes of it."""
+
+    shard: tuple[Piece, ...]
+    key: str
+
+    @property
+    def count(self) -> int:
+        """Its items."""
+        return sum(piece.count or 0 for piece in self.shard)
+
+
+def predict_shards(
+    work: Work, tasks: Sequence[Task], store: Store, complaints: str, pipeline: Callable[[], Any]
+) -> list[Made]:
+    """Puts the predictions on every shard into a store that does not hold them yet.
+
+    Args:
+        work: What to do.
+        tasks: The shards.
+        store: Where to keep what comes of each.
+        complaints: A folder for what workers have to say where they fail.
+        pipeline: Makes a Beam pipeline.
+
+    Raises:
+        DataError: where an item is bad and may not be.
+    """
+    missing = [task for task in tasks if store.find(task.key) is None]
+    if missing:
+        predict = _Predict(work, store, complaints, sum(task.count for task in missing))
+        try:
+            with pipeline() as steps:
+                (
+                    steps
+                    | "Shards" >> beam.Create(missing)
+                    | "Spread" >> beam.Reshuffle()
+                    | "Predict" >> beam.ParDo(predict)
+                )
+        except Exception as error:
+            # Beam's runners add words of their own to what is raised in a worker, and some hand on nothing else.
+            for name in storage.names(complaints):
+                raise DataError(_text(f"{complaints}/{name}")) from error
+            raise
+    return [Made.model_validate_json(_text(f"{store.find(task.key)}/{_MADE}")) for task in tasks]
+
+
+class _Predict(beam.DoFn):
+    """Puts what comes of a shard into the store."""
+
+    def __init__(self, work: Work, store: Store, complaints: str, total: int) -> None:
+        self._work = work
+        self._store = store
+        self._complaints = complaints
+        self._total = total
+        self._done, self._told = 0, 0.0
+
+    def process(self, task: Task) -> Iterator[str]:
+        try:
+            with self._store.making(task.key) as folder:
+                _predict(self._work, task.shard, folder, self._report)
+        except DataError as error:
+            storage.write_bytes(f"{self._complaints}/{task.key}", str(error).encode())
+            raise
+        yield task.key
+
+    def _report(self) -> None:
+        self._done += 1
+        now = time.monotonic()
+        if now - self._told > _TELL_EVERY:
+            self._told = now
+            report(self._done, self._total, "predictions")
+
+
+def _predict(work: Work, shard: Sequence[Piece], folder: str, done: Callable[[], None]) -> None:
+    bad: list[Bad] = []
+
+    def tell(one: Bad) -> None:
+        bad.append(one)
+        done()
+
+    predicted = 0
+    with _writing(f"{folder}/{_PREDICTIONS}", work.form) as write:
+        for prediction in predictions(opened(work.asked), shard, work.batch_size, work.key, work.bad, tell):
+            write(prediction, write_pictures(work, prediction, folder))
+            predicted += 1
+            done()
+    if bad:
+        storage.write_bytes(f"{folder}/{BAD}", "".join(f"{one.model_dump_json()}\n" for one in bad).encode())
+    made = Made(predicted=predicted, bad=len(bad))
+    storage.write_bytes(f"{folder}/{_MADE}", made.to_property().encode())
+
+
+def write_pictures(work: Work, prediction: Prediction, folder: str) -> dict[str, str]:
+    """Writes the pictures of a prediction; by output, the path of each in the folder of predictions."""
+    answer, name = prediction.answer, prediction.item.name
+    paths = {}
+    for output, pixels in answer.pictures.items():
+        more = f"-{output.replace('/', '_')}" if len(answer.pictures) > 1 else ""
+        paths[output] = f"{PICTURES}/{name}{more}.png"
+        storage.write_bytes(f"{folder}/{paths[output]}", png(pixels))
+    if work.draw and answer.image is not None:
+        storage.write_bytes(f"{folder}/{DRAWN}/{name}.png", drawn(answer.image, answer.said["detections"]))
+    return paths
+
+
+@contextmanager
+def _writing(path: str, form: Format) -> Iterator[Callable[[Prediction, dict[str, str]], None]]:
+    """Opens a file of predictions; what is yielded takes one, and the paths of its pictures by output."""
+    if form == "tfrecord":
+        with tf.io.TFRecordWriter(path) as records:
+            yield lambda prediction, paths: records.write(as_example(prediction, paths))
+    else:
+        with tf.io.gfile.GFile(path, "w") as lines:
+            yield lambda prediction, paths: lines.write(f"{json.dumps(prediction.row | paths)}\n")
+
+
+def as_example(prediction: Prediction, paths: dict[str, str]) -> bytes:
+    """A prediction as a serialized tf.Example: `input`, `record`, `key`, and a column for each part of the answer."""
+    item = prediction.item
+    columns: dict[str, Any] = {"input": item.input, "record": item.record} | prediction.key
+    columns |= dict(prediction.answer.columns) | paths
+    features = {name: _feature(_flat(value)) for name, value in columns.items() if value is not None}
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def _flat(value: Any) -> np.ndarray:
+    if isinstance(value, np.ndarray):
+        return value.reshape(-1)
+    values = value if isinstance(value, list) else [value]
+    are_numbers = all(isinstance(one, int | float) for one in values)
+    # Of texts as numpy has them, the zeros at the end would be lost.
+    return np.array(values) if are_numbers else np.array([_bytes_of(one) for one in values], object)
+
+
+def _bytes_of(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else (value if isinstance(value, str) else json.dumps(value)).encode()
+
+
+def _feature(values: np.ndarray) -> tf.train.Feature:
+    if values.dtype.kind == "f":
+        return tf.train.Feature(float_list=tf.train.FloatList(value=values.astype(np.float32)))
+    if values.dtype.kind in "iub":
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values.astype(np.int64)))
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=map(_bytes_of, values.tolist())))
+
+
+def assemble(tasks: Sequence[Task], store: Store, folder: str, form: Format) -> list[str]:
+    """Puts what came of all shards into a folder: a file of predictions for each, the list of bad items, pictures.
+
+    Returns:
+        The names of the files of predictions, which sorted are in the order of the items.
+    """
+    names = [f"{_PREDICTIONS}-{number:05d}-of-{len(tasks):05d}.{form}" for number in range(len(tasks))]
+    bad = b""
+    for task, name in zip(tasks, names, strict=True):
+        made = store.find(task.key)
+        for path in storage.files_below(f"{made}"):
+            if path == BAD:
+                bad += _bytes(f"{made}/{path}")
+            elif path == _PREDICTIONS:
+                storage.link(f"{made}/{path}", f"{folder}/{name}")
+            elif "/" in path:
+                storage.link(f"{made}/{path}", f"{folder}/{path}")
+    if bad:
+        storage.write_bytes(f"{folder}/{BAD}", bad)
+    return names
+
+
+def _bytes(path: str) -> bytes:
+    with storage.open_binary(path) as file:
+        return file.read()
+
+
+def _text(path: str) -> str:
+    return _bytes(path).decode()

@@ -1,0 +1,1 @@
+"""The command `hubline predict`: asks a pushed model or a hub module."""

@@ -1,0 +1,208 @@
+"""The options of `hubline predict`. Nothing here imports TensorFlow before it is needed."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+
+import typer
+from rich.console import Console
+
+from preprocessing.errors import UserError
+
+if TYPE_CHECKING:
+    from components.predictor.model import Asked
+    from components.predictor.predict import Bad
+    from pipeline.predict.predict import Request
+
+_HUB = "With --hub"
+
+
+def predict(
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL] INPUT...",
+            help="MODEL is a version's folder, or a serving folder (its newest version); there is none with --hub. An "
+            "INPUT is an image; a TFRecord file of tf.Examples; a .json or .jsonl file of records by the names of "
+            "their columns, of which some may be missing; a folder of these, or a glob in quotes; or - for such JSON "
+            "on standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write predictions there, a file for each shard, and print none."),
+    ] = None,
+    form: Annotated[Literal["jsonl", "tfrecord"], typer.Option("--format", help="What is written.")] = "jsonl",
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many files to write; by default one for each file of records, or for 1,024 images."
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="How many to ask about at once.")] = 64,
+    key: Annotated[str | None, typer.Option(metavar="COLUMN", help="Copy a column of each record as its key.")] = None,
+    bad: Annotated[
+        Literal["fail", "skip"],
+        typer.Option(help="Stop at the first that cannot be predicted on, or list those and go on."),
+    ] = "fail",
+    hub: Annotated[
+        str | None, typer.Option(metavar="HANDLE", help="Ask a hub module in place of a pushed model.")
+    ] = None,
+    signature: Annotated[str | None, typer.Option(help="The signature to call.", rich_help_panel=_HUB)] = None,
+    output_name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Keep this output only; once for each.", rich_help_panel=_HUB),
+    ] = None,
+    image_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="H,W", help="The size of images; by default the module's, or their own.", rich_help_panel=_HUB
+        ),
+    ] = None,
+    value_range: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW,HIGH", help="What black and white are where they are floats; 0,1.", rich_help_panel=_HUB
+        ),
+    ] = None,
+    column: Annotated[
+        str | None,
+        typer.Option(
+            help="The column of records with the image or text; image or text by default.", rich_help_panel=_HUB
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The names of the classes, one to a line.", rich_help_panel=_HUB),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(metavar="K", min=1, help="How many classes to tell; 5.", rich_help_panel=_HUB)
+    ] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Leave out what a detector finds with less; 0.5.", rich_help_panel=_HUB),
+    ] = None,
+    draw: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write images there with what was found in them.", rich_help_panel=_HUB),
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Write the first 100 pictures on one sheet.", rich_help_panel=_HUB),
+    ] = None,
+    latent: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Ask a generator about N random vectors, and no INPUT.", rich_help_panel=_HUB
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Draws the vectors; 0.", rich_help_panel=_HUB)] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
+    ] = False,
+) -> None:
+    """Ask a pushed model, or a hub module, about images, TFRecords or records in JSON.
+
+    Example: hubline predict examples/digits/serving photo.png
+
+    Example: echo '{"fare": 12.5}' | hubline predict examples/taxi/serving -
+
+    Example: hubline predict examples/digits/serving 'data/*.tfrecord.gz' --output predictions
+
+    Example: hubline predict --hub modules/detector photos --draw found
+    """
+    from pipeline.output import NOWHERE, into_log
+
+    of_hub = {
+        "--signature": signature, "--output-name": output_name or None, "--image-size": image_size,
+        "--value-range": value_range, "--column": column, "--labels": labels, "--top": top, "--min-score": min_score,
+        "--draw": draw, "--sheet": sheet, "--latent": latent, "--seed": seed,
+    }  # fmt: skip
+    said = [name for name, value in of_hub.items() if value is not None]
+    if hub is None and said:
+        raise UserError(f"{', '.join(said)}: for a hub module, which --hub HANDLE names")
+    models, inputs = ([hub], given or []) if hub is not None else ((given or [])[:1], (given or [])[1:])
+    _check_given(models, inputs, hub, latent)
+    size = None if image_size is None else _pair("--image-size", image_size, int, "224,224")
+    if size is not None and min(size) < 1:
+        raise UserError(f"--image-size {image_size}: is height and width in pixels, such as 224,224")
+    black, white = (0.0, 1.0) if value_range is None else _pair("--value-range", value_range, float, "-1,1")
+    if not black < white:
+        raise UserError(f"--value-range {value_range}: the first is the smaller one, such as -1,1")
+    with into_log(NOWHERE) as (stdout, stderr), tempfile.TemporaryDirectory() as scratch:
+        from pipeline.predict.predict import Request
+
+        request = Request(inputs, latent, output, form, shards, batch_size, key, bad, draw, sheet)
+        if hub is None:
+            from components.predictor.served import Served
+
+            asked: Asked = Served.of(models[0], key)
+        else:
+            from components.hub_module.fetch import fetch
+            from components.predictor.classes import read_labels
+            from components.predictor.hub import AskedHub, Options
+
+            options = Options(
+                labels=read_labels(str(labels)) if labels else (),
+                top=top,
+                min_score=0.5 if min_score is None else min_score,
+                outputs=tuple(output_name or ()),
+                value_range=(black, white),
+                seed=seed or 0,
+            )
+            path, _ = fetch(hub, None, scratch)
+            asked = AskedHub.alone(path, signature, size, column, options)
+        _answer(asked, request, as_json, stdout, stderr)
+
+
+def _check_given(models: Sequence[str], inputs: Sequence[str], hub: str | None, latent: int | None) -> None:
+    if not models:
+        raise UserError("name a model and what to ask it about; or --hub HANDLE; hubline predict --help shows how")
+    if latent is not None and inputs:
+        raise UserError(f"{inputs[0]}: --latent asks about random vectors, and takes no files")
+    if latent is None and not inputs:
+        raise UserError(f"{models[0]}: name what to ask it about: images, TFRecords, JSON or folders")
+
+
+def _pair(option: str, text: str, read: Callable[[str], Any], example: str) -> tuple[Any, Any]:
+    try:
+        first, second = map(read, text.split(","))
+    except ValueError:
+        raise UserError(f"{option} {text}: takes two numbers, such as {example}") from None
+    return first, second
+
+
+def _answer(asked: "Asked", request: "Request", as_json: bool, stdout: TextIO, stderr: TextIO) -> None:
+    """Prints predictions as they come, or has them written and prints how many there are."""
+    from pipeline.predict.predict import check_free, keep_pictures, predict_one_by_one, predict_to_folder
+    from pipeline.predict.show import print_json, show_predictions
+
+    shown = stderr if as_json else stdout
+    if request.output is not None:
+        console = Console(file=shown, force_terminal=shown.isatty(), force_jupyter=False)
+        predicted = predict_to_folder(asked, request, console)
+        if as_json:
+            print(predicted.model_dump_json(), file=stdout)
+        else:
+            console.print(str(predicted), highlight=False, markup=False, soft_wrap=True)
+        return
+    listed: list[Bad] = []
+    check_free(request)
+
+    def tell(one: "Bad") -> None:
+        listed.append(one)
+        print(one, file=stderr)
+
+    with tempfile.TemporaryDirectory() as pictures:
+        wants_pictures = request.draw is not None or request.sheet is not None
+        predictions = predict_one_by_one(asked, request, tell, pictures if wants_pictures else None)
+        if as_json:
+            print_json(stdout, predictions)
+        else:
+            show_predictions(Console(file=stdout), predictions)
+        if wants_pictures:
+            keep_pictures(request, Path(pictures))
+    if listed:
+        print(f"{len(listed):,} could not be predicted on", file=stderr)

@@ -1,0 +1,306 @@
+"""`hubline predict` with a pushed model: what is read, in which order it is answered, what becomes of bad items."""
+
+import io
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from components.predictor.inputs import batches, counted, pieces_of, shards_of
+from components.predictor.served import Served
+from pipeline.cli import app
+from pipeline.predict.predict import Request, predict_inputs, predict_to_folder
+from preprocessing.errors import DataError, UserError
+from tests import make, make_model
+
+SEVERAL_WORKERS = ["--direct_running_mode=multi_processing", "--direct_num_workers=2", "--sdk_container_image=none"]
+X = np.linspace(-9, 9, 61).tolist()
+
+
+def row(number: int) -> dict[str, Any]:
+    return {"x": X[number], "word": "a" * (number % 4), "id": f"id-{number}"}
+
+
+def high(number: int) -> float:
+    return 1 / (1 + math.exp(-(X[number] + number % 4)))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A model, and rows 0 to 60 in three files of three sorts."""
+    folder = tmp_path_factory.mktemp("project")
+    make_model.served(folder / "serving")
+    records = [make.record(**row(number)) for number in range(61)]
+    make.write_tfrecord(folder / "in" / "a.tfrecord", records[:25])
+    make.write_tfrecord(folder / "in" / "b.tfrecord.gz", records[25:40], "GZIP")
+    lines = "".join(f"{json.dumps(row(number))}\n" for number in range(40, 61))
+    (folder / "in" / "c.jsonl").write_text(lines)
+    return folder
+
+
+EXPECTED = [("a.tfrecord", n) for n in range(25)] + [("b.tfrecord.gz", n) for n in range(15)]
+EXPECTED += [("c.jsonl", n) for n in range(21)]
+
+
+def predict(*arguments: object, code: int = 0, text: str | None = None) -> Result:
+    result = CliRunner().invoke(app, ["predict", *map(str, arguments)], input=text)
+    if result.exception is not None and not isinstance(result.exception, SystemExit | UserError):
+        raise result.exception
+    assert (2 if isinstance(result.exception, UserError) else result.exit_code) == code, result.output
+    return result
+
+
+def read(output: Path) -> list[dict[str, Any]]:
+    """What the files of a folder say, in the order of their names."""
+    files = sorted(output.glob("predictions-*.jsonl"))
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
+def check_rows(rows: Sequence[dict[str, Any]], key: bool = False) -> None:
+    assert [(Path(said["input"]).name, said["record"]) for said in rows] == EXPECTED
+    for number, said in enumerate(rows):
+        assert said["scores"] == pytest.approx({"low": 1 - high(number), "high": high(number)}, abs=1e-6)
+        assert said["label"] == max(said["scores"], key=said["scores"].get)
+        assert said["score"] == max(said["scores"].values())
+        assert said.get("key") == (f"id-{number}" if key else None)
+
+
+@pytest.mark.parametrize(
+    ("shards", "batch_size", "beam"),
+    [(None, 64, None), (1, 4, None), (2, 64, None), (7, 3, None), (500, 64, None), (4, 5, SEVERAL_WORKERS)],
+)
+def test_order_and_keys_are_those_of_the_input_whatever_shards_and_workers(
+    project: Path, tmp_path: Path, shards: int | None, batch_size: int, beam: list[str] | None
+) -> None:
+    output = tmp_path / "out"
+    request = Request([str(project / "in")], output=output, shards=shards, batch_size=batch_size, key="id")
+    asked = Served.of(str(project / "serving"), "id")
+    done = predict_to_folder(asked, request, Console(file=io.StringIO()), **({"beam": beam} if beam else {}))
+    assert (done.predicted, done.bad) == (61, 0)
+    assert len(done.files) == {None: 3, 500: 61}.get(shards, shards)
+    check_rows(read(output), key=True)
+    assert sorted(path.name for path in output.iterdir()) == list(done.files)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_is_printed_is_what_is_written(project: Path, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    whole = predict(project / "serving", project / "in" / "[ab].*", project / "in" / "c.jsonl", "--key", "id", "--json")
+    said = json.loads(whole.stdout.splitlines()[-1])
+    assert said["status"] == "succeeded"
+    check_rows(said["predictions"], key=True)
+    thrice = [project / "in" / "a.tfrecord"] * 3  # more rows than are printed at once
+    header, *lines = predict(project / "serving", *thrice).stdout.splitlines()
+    assert header.split() == ["input", "record", "label", "score", "next"]
+    assert [line.split()[-1] for line in lines] == [f"{min(high(n), 1 - high(n)):.3f}" for n in range(25)] * 3
+    assert len({line.index(" low ") for line in lines if " low " in line and "high 0" in line}) == 1
+
+
+def test_tfrecords_hold_the_answers_and_the_keys(project: Path, tmp_path: Path) -> None:
+    predict(
+        project / "serving", project / "in", "--output", tmp_path / "out", "--format", "tfrecord", "--shards", 2,
+        "--key", "id",
+    )  # fmt: skip
+    files = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in files] == [f"predictions-0000{n}-of-00002.tfrecord" for n in range(2)]
+    spec = {
+        "input": tf.io.FixedLenFeature([], tf.string),
+        "record": tf.io.FixedLenFeature([], tf.int64),
+        "key": tf.io.FixedLenFeature([], tf.string),
+        "label": tf.io.FixedLenFeature([], tf.string),
+        "score": tf.io.FixedLenFeature([], tf.float32),
+        "classes": tf.io.FixedLenFeature([2], tf.string),
+        "scores": tf.io.FixedLenFeature([2], tf.float32),
+    }
+    records = [record for path in files for record in make.read_tfrecord(path)]
+    assert {name for name in tf.train.Example.FromString(records[0]).features.feature} == set(spec)
+    parsed = tf.io.parse_example(records, spec)
+    names = [Path(name.decode()).name for name in parsed["input"].numpy()]
+    assert list(zip(names, parsed["record"].numpy().tolist(), strict=True)) == EXPECTED
+    np.testing.assert_allclose(parsed["scores"][:, 1], [high(n) for n in range(61)], atol=1e-6)
+    assert parsed["key"].numpy().tolist() == [f"id-{n}".encode() for n in range(61)]
+    assert (parsed["classes"].numpy() == [b"low", b"high"]).all()
+
+
+def test_images_of_a_folder_are_batched_and_need_no_names_of_their_own(tmp_path: Path) -> None:
+    make_model.served_on_images(tmp_path / "serving")
+    greys = [5 * number for number in range(20)]
+    for number, grey in enumerate(greys):
+        path = tmp_path / "photos" / f"{number % 2}" / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(make.image_bytes(np.full([4, 3 + number, 3], grey, np.uint8)))
+    (tmp_path / "photos" / ".hidden").write_bytes(b"x")
+    predict(tmp_path / "serving", tmp_path / "photos", "--output", tmp_path / "out", "--shards", 3)
+    rows = read(tmp_path / "out")
+    expected = [(f"{tmp_path}/photos/{n % 2}/{n:02}.png", None, greys[n]) for n in [*range(0, 20, 2), *range(1, 20, 2)]]
+    assert [(said["input"], said["record"], round(said["value"])) for said in rows] == expected
+
+
+def test_standard_input_is_written_in_shards_too(project: Path, tmp_path: Path) -> None:
+    text = "".join(json.dumps(row(number)) for number in range(61))
+    predict(project / "serving", "-", "--output", tmp_path / "out", "--shards", 3, "--key", "id", text=text)
+    rows = read(tmp_path / "out")
+    assert [(said["input"], said["record"]) for said in rows] == [("-", number) for number in range(61)]
+    assert [said["scores"]["high"] for said in rows] == pytest.approx([high(n) for n in range(61)], abs=1e-6)
+
+
+BAD = {"x": [1.0], "word": "text"}
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """Inputs in which some records cannot be predicted on: in a.tfrecord 7, no column `x`, and 30, no tf.Example; in
+    b.tfrecord 11, a damaged one; in c.jsonl 1, of a wrong type, 3, no JSON, and 5, with another column."""
+    folder = tmp_path / "mixed"
+    records = [make.record(x=float(number)) for number in range(40)]
+    wrong = {7: make.record(word="x"), 30: b"\xff\xff\xff"}
+    make.write_tfrecord(folder / "a.tfrecord", [wrong.get(n, record) for n, record in enumerate(records)])
+    make_model.damaged(make.write_tfrecord(folder / "b.tfrecord", records), 11)
+    lines = ['{"x": 1}', '{"x": "1"}', '{"x": 2}', '{"x": }', '{"x": 3}', '{"x": 4, "y": 1}', '{"x": 5}']
+    (folder / "c.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.mark.parametrize("shards", [None, 1, 5])
+def test_bad_records_are_listed_and_the_others_answered(
+    project: Path, mixed: Path, tmp_path: Path, shards: int | None
+) -> None:
+    output = tmp_path / "out"
+    options = ["--shards", shards] if shards else []
+    done = predict(project / "serving", mixed, "--output", output, "--bad", "skip", "--json", *options)
+    summary = json.loads(done.stdout)
+    assert (summary["predicted"], summary["bad"]) == (38 + 39 + 4, 6)
+    listed = [json.loads(line) for line in (output / "bad.jsonl").read_text().splitlines()]
+    where = [(Path(one["input"]).name, one["record"]) for one in listed]
+    assert where == [("a.tfrecord", 7), ("a.tfrecord", 30), ("b.tfrecord", 11)] + [("c.jsonl", n) for n in (1, 3, 5)]
+    for one, reason in zip(
+        listed,
+        [
+            "Feature: x",
+            "cannot be predicted on",
+            "do not match their checksum",
+            "'x' is \"1\"",
+            "not JSON",
+            "'y' is no",
+        ],
+        strict=True,
+    ):
+        assert reason in one["reason"]
+    good = [("a.tfrecord", n) for n in range(40) if n not in (7, 30)] + [
+        ("b.tfrecord", n) for n in range(40) if n != 11
+    ]
+    rows = read(output)
+    assert [(Path(said["input"]).name, said["record"]) for said in rows] == good + [
+        ("c.jsonl", n) for n in (0, 2, 4, 6)
+    ]
+    expected = [1 / (1 + math.exp(-n)) for _, n in good] + [1 / (1 + math.exp(-n)) for n in (1, 2, 3, 5)]
+    assert [said["scores"]["high"] for said in rows] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("a.tfrecord", "a.tfrecord: record 7 (counted from 0): it cannot be predicted on: "),
+        ("b.tfrecord", "b.tfrecord: record 11 (counted from 0): it cannot be read: its data do not match"),
+        ("c.jsonl", "c.jsonl: record 1: 'x' is \"1\"; the model takes a number"),
+    ],
+)
+@pytest.mark.parametrize("to_folder", [False, True])
+def test_the_first_bad_record_stops_it_and_nothing_is_left(
+    project: Path, mixed: Path, tmp_path: Path, name: str, says: str, to_folder: bool
+) -> None:
+    output = ["--output", tmp_path / "out"] if to_folder else []
+    result = predict(project / "serving", mixed / name, *output, code=2)
+    assert f"{mixed}/{says}" in str(result.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["mixed"]
+
+
+def test_where_nothing_can_be_predicted_on_nothing_is_written(project: Path, tmp_path: Path) -> None:
+    path = make.write_tfrecord(tmp_path / "x", [make.record(word="a")] * 3)
+    result = predict(project / "serving", path, "--bad", "skip", "--output", tmp_path / "out", code=2)
+    assert "none of 3 could be predicted on; the first: " in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("cut", [1, 9, 20])
+@pytest.mark.parametrize("compression", ["", "GZIP"])
+def test_a_file_that_is_cut_is_answered_as_far_as_it_goes(project: Path, tmp_path: Path, cut: int, compression) -> None:
+    path = make.write_tfrecord(tmp_path / "x", [make.record(x=float(n)) for n in range(30)], compression)
+    path.write_bytes(path.read_bytes()[:-cut])
+    result = predict(project / "serving", path, "--bad", "skip", "--output", tmp_path / "out", "--shards", 2, "--json")
+    summary = json.loads(result.stdout)
+    rows = read(tmp_path / "out")
+    assert [said["record"] for said in rows] == list(range(summary["predicted"]))
+    assert summary["predicted"] >= 28 - (30 if compression and cut > 8 else 0)
+    assert compression or (summary["predicted"], summary["bad"]) == (29, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "name a model"),
+        (["SERVING"], "name what to ask it about"),
+        (["SERVING", "absent", "no*ne"], "absent: there is no such file\nno*ne: no file matches"),
+        (["empty", "IN"], "empty: neither a SavedModel nor a serving folder with a version in it"),
+        (["SERVING", "IN", "--top", "3", "--sheet", "s.png"], "--top, --sheet: for a hub module, which --hub HANDLE"),
+        (["SERVING", "IN", "--output", "full"], "full: holds files already; give another folder"),
+        (
+            ["SERVING", "IN", "--key", "nr"],
+            "record 0: it has no column 'nr' to be its key; its columns are: id, wo",
+        ),
+        (["SERVING", "picture.png"], "picture.png: this model takes word, x; give it TFRecords or JSON"),
+        (["SERVING", "IN", "--output", "gs://bucket/x"], "takes a folder on this machine"),
+    ],
+)
+def test_mistakes_say_what_would_be_right(
+    project: Path, tmp_path: Path, monkeypatch, arguments: list[str], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "picture.png").write_bytes(make.random_image(0))
+    places = {"SERVING": str(project / "serving"), "IN": str(project / "in")}
+    result = predict(*(places.get(argument, argument) for argument in arguments), code=2)
+    assert says in str(result.exception)
+
+
+def test_a_mistake_in_the_middle_ends_json_with_an_object_of_its_own(project: Path, mixed: Path) -> None:
+    result = predict(project / "serving", mixed / "a.tfrecord", "--batch-size", 2, "--json", code=2)
+    assert isinstance(result.exception, DataError)
+    (line,) = result.stdout.splitlines()
+    assert line.count('"label"') == 7 and result.stdout.endswith("\n")  # what is told of the mistake begins a line
+
+
+def test_records_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
+    endless = iter(f'{{"x": {number}}}\n' for number in range(10**9))
+
+    class Pipe:
+        def read1(self, size: int) -> bytes:
+            return next(endless).encode()
+
+    make_model.served(tmp_path / "serving")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("components.predictor.json_records.sys.stdin", type("In", (), {"buffer": Pipe()}))
+        rows = predict_inputs(str(tmp_path / "serving"), ["-"])
+        first = [next(rows) for _ in range(200)]
+    assert [said["record"] for said in first] == list(range(200))
+    assert int(next(endless).split()[1][:-2]) < 300
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3, 10, 61, 100])
+def test_shards_are_as_equal_as_they_can_be(project: Path, shards: int) -> None:
+    pieces = [counted(piece) for piece in pieces_of([str(project / "in")])]
+    found = shards_of(pieces, shards)
+    sizes = [sum(piece.count or 0 for piece in shard) for shard in found]
+    assert sum(sizes) == 61 and len(sizes) == min(shards, 61) and max(sizes) - min(sizes) <= 1
+    items = [item for shard in found for _, batch in batches(shard, 4) for item in batch]
+    assert [(Path(item.input).name, item.record) for item in items] == EXPECTED
+    assert len({item.name for item in items}) == 61 and sorted(item.name for item in items) == [i.name for i in items]
