@@ -33,7 +33,7 @@ def train(file: str, root: str, trained: str) -> dict[str, Any]:
     """Runs the stock Transform and Trainer, with as many epochs as the pipeline file says; the figure `auc`."""
     config, _ = load(Path(file))
     steps, transform_step = _data_steps(trained)
-    examples = newest(Path(trained, "artifacts", "ExampleGen", "examples"))
+    examples = newest(trained, "ExampleGen", "examples")
     counts = {split: _count(examples, split) for split in ("train", "validation")}
     trainer = tfx.components.Trainer(
         run_fn=f"{module.__name__}.run_fn",
