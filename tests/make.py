@@ -32,7 +32,7 @@ def feature(*values: bytes | str | int | float) -> tf.train.Feature:
 def record(**columns: bytes | str | int | float | tf.train.Feature) -> bytes:
     """A serialized tf.Example."""
     features = {k: v if isinstance(v, tf.train.Feature) else feature(v) for k, v in columns.items()}
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
 
 
 def sequence(example: bytes, steps: int = 3) -> bytes:
@@ -40,7 +40,7 @@ def sequence(example: bytes, steps: int = 3) -> bytes:
     message = tf.train.SequenceExample(context=tf.train.Example.FromString(example).features)
     for step in range(steps):
         message.feature_lists.feature_list["steps"].feature.add().CopyFrom(feature(step))
-    return message.SerializeToString()
+    return message.SerializeToString(deterministic=True)
 
 
 def labelled(count: int, classes: Sequence[str | int] = (0, 1)) -> list[bytes]:
