@@ -18,7 +18,7 @@ from components.config import SPLITS, BadRecords, HashSplit
 from components.example_gen.contract import Contract
 from components.example_gen.ingest import QUARANTINE, Ingested, Job, ingest
 from components.example_gen.manifest import Manifest, ShardFile
-from components.pin.pins import Files
+from components.pin.pins import ALL, Files
 from components.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
 from components.store import Store, key
 from preprocessing.errors import DataError
@@ -62,9 +62,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         bytes in `quarantine/` and their list beside it.
         """
         artifact = artifact_utils.get_single_instance(output_dict["examples"])
-        artifact.split_names = artifact_utils.encode_split_names(list(SPLITS))
         bad_records = BadRecords.model_validate_json(exec_properties["bad_records"])
         tasks = list(_tasks(exec_properties, bad_records))
+        artifact.split_names = artifact_utils.encode_split_names([ALL] if _are_not_split(tasks) else list(SPLITS))
         results = self._ingest(Store(exec_properties["store"]), tasks)
         split = tasks[0].job.split
         payload = _one_kind(results)
@@ -142,6 +142,10 @@ def _tasks(exec_properties: dict[str, Any], bad_records: BadRecords) -> Iterator
             yield Task(job=job, name=f"{number:05d}-of-{len(pinned):05d}", key=entry)
 
 
+def _are_not_split(tasks: Sequence[Task]) -> bool:
+    return any(task.job.group == ALL and task.job.split is None for task in tasks)
+
+
 def _result(store: Store, task: Task) -> Result:
     folder = store.find(task.key)
     if folder is None:
@@ -201,9 +205,11 @@ def _one_kind(results: Sequence[Result]) -> str:
 
 
 def _refuse_empty(counts: dict[str, int], split: HashSplit | None) -> None:
-    empty = [name for name in SPLITS if not counts[name]]
+    empty = [name for name in counts if not counts[name]]
+    if empty == [ALL]:
+        raise DataError("the data is empty: its files hold no record")
     if empty:
-        got = ", ".join(f"{name} {counts[name]}" for name in SPLITS)
+        got = ", ".join(f"{name} {count}" for name, count in counts.items())
         mend = (
             "give more data or other shares in data.split"
             if split
