@@ -154,14 +154,15 @@ def _predict(work: Work, shard: Sequence[Piece], folder: str, done: Callable[[],
 
 def write_pictures(work: Work, prediction: Prediction, folder: str) -> dict[str, str]:
     """Writes the pictures of a prediction; by output, the path of each in the folder of predictions."""
-    answer, name = prediction.answer, prediction.item.name
-    paths = {}
+    answer, paths = prediction.answer, {}
     for output, pixels in answer.pictures.items():
         more = f"-{output.replace('/', '_')}" if len(answer.pictures) > 1 else ""
-        paths[output] = f"{PICTURES}/{name}{more}.png"
+        paths[output] = f"{PICTURES}/{prediction.item.name}{more}.png"
         storage.write_bytes(f"{folder}/{paths[output]}", png(pixels))
     if work.draw and answer.image is not None:
-        storage.write_bytes(f"{folder}/{DRAWN}/{name}.png", drawn(answer.image, answer.said["detections"]))
+        storage.write_bytes(
+            f"{folder}/{DRAWN}/{prediction.item.name}.png", drawn(answer.image, answer.said["detections"])
+        )
     return paths
 
 
