@@ -1,5 +1,6 @@
 """The types of `data`, `evaluation` and `serving` in the pipeline file."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -115,12 +116,7 @@ class Data(Section):
     @classmethod
     def _of_spans(cls, window: int | None, info: ValidationInfo) -> int | None:
         if window is not None and {"examples", "split"} <= info.data.keys():
-            patterns = info.data["split"].patterns(info.data["examples"])
-            if not any(map(SpanPattern.parse, patterns.values())):
-                raise ValueError(
-                    "a window counts spans, and data.examples has none; say where a path has them, as in "
-                    "data/span-{SPAN}/* or data/{YYYY}-{MM}-{DD}/*"
-                )
+            _check_window(info.data["split"].patterns(info.data["examples"]).values())
         return window
 
     @field_validator("drift")
@@ -134,10 +130,61 @@ class Data(Section):
         return drift
 
     @property
+    def patterns(self) -> dict[str, str]:
+        """The pattern of each split, or of all files under `ALL`."""
+        return self.split.patterns(self.examples)
+
+    @property
     def dated(self) -> bool:
         """Whether the data comes in spans that are dates."""
-        patterns = map(SpanPattern.parse, self.split.patterns(self.examples).values())
-        return any(pattern.dated for pattern in patterns if pattern)
+        return _are_dated(self.patterns.values())
+
+
+class DataToInfer(Section):
+    """Where the TFRecords are that a model is asked about: all of them, without splits."""
+
+    examples: FilePattern = Field(min_length=1, examples=["data/*.tfrecord.gz", "data/{YYYY}-{MM}-{DD}/*"])
+    """A folder, or a glob of TFRecord files of tf.Examples, GZIP or plain, with or without spans, as a pipeline that
+    trains has it."""
+    window: int | None = Field(default=None, ge=1, examples=[1])
+    """How many spans are taken, the newest that are there. Where it is absent, all."""
+    bad_records: BadRecords = BadRecords()
+    """Whether records that cannot be predicted on stop the run or are listed."""
+
+    @field_validator("examples")
+    @classmethod
+    def _span_pattern(cls, examples: str) -> str:
+        SpanPattern.parse(examples)
+        return examples
+
+    @field_validator("window")
+    @classmethod
+    def _of_spans(cls, window: int | None, info: ValidationInfo) -> int | None:
+        if window is not None and "examples" in info.data:
+            _check_window([info.data["examples"]])
+        return window
+
+    @property
+    def patterns(self) -> dict[str, str]:
+        """The one pattern of all files, under `ALL`."""
+        return {ALL: self.examples}
+
+    @property
+    def dated(self) -> bool:
+        """Whether the data comes in spans that are dates."""
+        return _are_dated(self.patterns.values())
+
+
+def _check_window(patterns: Iterable[str]) -> None:
+    if not any(map(SpanPattern.parse, patterns)):
+        raise ValueError(
+            "a window counts spans, and data.examples has none; say where a path has them, as in "
+            "data/span-{SPAN}/* or data/{YYYY}-{MM}-{DD}/*"
+        )
+
+
+def _are_dated(patterns: Iterable[str]) -> bool:
+    return any(pattern.dated for pattern in map(SpanPattern.parse, patterns) if pattern)
 
 
 def _check_splits(split: PatternSplit, examples: str) -> None:
@@ -245,3 +292,30 @@ class Serving(Section):
 
     destination: FilePath = Field(min_length=1, examples=["gs://bucket/serving/model"])
     """The folder a model server watches; each version is a folder in it, named by an integer."""
+
+
+class PushedModel(Section):
+    """A model that a pipeline pushed."""
+
+    folder: FilePath = Field(alias="from", min_length=1, examples=["serving"])
+    """The serving folder, whose newest version is asked, or a version's own."""
+
+
+class Predictions(Section):
+    """Where predictions go, and what is in them."""
+
+    destination: FilePath = Field(min_length=1, examples=["predictions"])
+    """The folder that takes them; each new version is a folder in it, named by an integer."""
+    format: Literal["jsonl", "tfrecord"] = "jsonl"
+    """JSON lines, or TFRecords of tf.Examples."""
+    labels: FilePath | None = Field(default=None, examples=["labels.txt"])
+    """Of a hub module, a file with the names of its classes, one to a line; of a detector the first is that of class
+    1."""
+    top: int | None = Field(default=None, ge=1)
+    """Of a hub module that gives classes, how many of each record are written; 5 where there are labels."""
+    min_score: float | None = Field(default=None, ge=0.0, le=1.0)
+    """Of a hub module that finds things in images, what has less is left out; 0.5 where this is absent."""
+    key: str | None = Field(default=None, min_length=1, examples=["id"])
+    """A column to copy as the key of each record."""
+    batch_size: int = Field(default=64, ge=1)
+    """How many records the model is asked about at once."""

@@ -109,7 +109,7 @@ def run(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run a pipeline file on this machine: ingest, train, evaluate, push.
+    """Run a pipeline file on this machine: ingest, train, evaluate, push; with task: infer, ingest and predict.
 
     What has not changed since the last run is not done again. Exit code: 0 done, 1 failed or not blessed, 2 a mistake
     in what was given.
@@ -189,12 +189,12 @@ def schema(
 
     Example: hubline schema examples/digits/pipeline.yaml --freeze
     """
-    from pipeline.load import load
+    from pipeline.load import load_training
     from pipeline.output import NOWHERE, into_log
 
     if not freeze and (output or overwrite):
         raise UserError("--output and --overwrite go with --freeze")
-    pipeline, _ = load(file)
+    pipeline, _ = load_training(file, "hubline schema")
     with into_log(NOWHERE) as (stdout, stderr):
         with Console(file=stderr).status("describing the data"):
             from pipeline import schema as schemas

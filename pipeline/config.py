@@ -1,13 +1,16 @@
 """The pipeline file as a whole, composed of the sections that the rooms own."""
 
+from typing import Literal, TypeAlias
+
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
-from components.config import Data, Evaluation, Serving
+from components.config import Data, DataToInfer, Evaluation, Predictions, PushedModel, Serving
 from preprocessing.config import Feature, Features, Label
 from preprocessing.kinds.image import ImageFeature
 from preprocessing.kinds.kind import Categories
 from preprocessing.kinds.text import TextFeature
+from preprocessing.labels.classes import ClassLabel
 from preprocessing.section import Section
 from trainer.config import Hubs, Model, Training
 
@@ -15,6 +18,8 @@ from trainer.config import Hubs, Model, Training
 class PipelineFile(Section):
     """From TFRecords and TensorFlow Hub modules to a validated SavedModel in serving."""
 
+    task: Literal["train"] = "train"
+    """What is done: `train`, or `infer`, which has a file of its own sort."""
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63, examples=["taxi-tips"])
     """Names the pipeline; lower-case letters, digits and dashes."""
     data: Data
@@ -92,3 +97,64 @@ class PipelineFile(Section):
         """The features that hub modules take."""
         taken = {name for hub in self.hubs.values() for name in hub.inputs.values()}
         return {name: feature for name, feature in self.features.items() if name in taken}
+
+
+class InferFile(Section):
+    """From TFRecords and a TensorFlow Hub module, or a pushed model, to predictions."""
+
+    task: Literal["infer"]
+    """What is done: a model is asked about records, and none is trained."""
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63, examples=["photos-found"])
+    """Names the pipeline; lower-case letters, digits and dashes."""
+    data: DataToInfer
+    """Where the records are."""
+    features: Features = {}
+    """What feeds the hub module: images, and texts without a bag. Of a pushed model none need be given: it knows its
+    own."""
+    hubs: Hubs = {}
+    """The one TensorFlow Hub module that is asked, by a name."""
+    model: PushedModel | None = None
+    """The pushed model that is asked instead."""
+    label: ClassLabel | None = None
+    """The class of each record, where it is known: predictions are then held to it."""
+    predictions: Predictions
+    """Where predictions go, and what is in them."""
+    training: None = Field(default=None, exclude=True)
+    """Task infer trains nothing."""
+    evaluation: None = Field(default=None, exclude=True)
+    """Task infer blesses nothing; with a label, predictions are held to it."""
+    serving: None = Field(default=None, exclude=True)
+    """Task infer pushes no model; predictions.destination takes what it makes."""
+
+    @model_validator(mode="after")
+    def _asks_one_model(self) -> "InferFile":
+        mistakes = [*self._misfits(), *(self._misuse(name, feature) for name, feature in self.features.items())]
+        if any(mistakes):
+            raise ValueError("; ".join(filter(None, mistakes)))
+        return self
+
+    def _misfits(self) -> list[str]:
+        if self.model is None and len(self.hubs) != 1:
+            count = f"there are {len(self.hubs)} hubs" if self.hubs else "there is neither a hub nor a model"
+            return [f"{count}; task infer asks one hub module, or the model of a serving folder (model: {{from: …}})"]
+        if self.model is not None and self.hubs:
+            return ["there are a hub and a model; task infer asks one of the two"]
+        of_hub = self.predictions.model_fields_set & {"labels", "top", "min_score"}
+        if self.model is not None and of_hub - ({"top"} if self.label else set()):
+            return [f"predictions.{', predictions.'.join(sorted(of_hub))}: for a hub module; leave them out"]
+        return []
+
+    def _misuse(self, name: str, feature: Feature) -> str | None:
+        is_fed = isinstance(feature, ImageFeature) or (isinstance(feature, TextFeature) and feature.bag is None)
+        if self.model is None and not is_fed:
+            return f"a hub module takes images and texts as they are; '{name}' is {feature.kind}"
+        if self.hubs and not any(name in hub.inputs.values() for hub in self.hubs.values()):
+            return f"the hub module does not take '{name}'; name it in its inputs, or leave it out"
+        return None
+
+
+AnyFile: TypeAlias = PipelineFile | InferFile
+"""A pipeline file of any task."""
+
+FILES: dict[str, type[PipelineFile] | type[InferFile]] = {"train": PipelineFile, "infer": InferFile}
+"""The types of the file by its `task`; without one, it trains."""

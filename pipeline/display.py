@@ -158,6 +158,10 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
     say(f"{headline}{where} after {result.seconds:.1f} s.", style)
     if result.error:
         say(result.error, "red")
+    if result.predictions:
+        say(f"{'Predicted' if result.newly_predicted else 'Predictions, unchanged'}: {result.predictions}")
+        for name, value in result.metrics.items():
+            say(f"  {name} {value:.4f}")
     if result.pushed_model:
         say(f"{'Pushed' if result.newly_pushed else 'Serving, unchanged'}: {result.pushed_model}")
     if result.spans:
@@ -165,7 +169,7 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
     page = Path(result.report, PAGE)
     say(f"Report: {page if page.exists() else f'{result.report} (without {PAGE}; the log says why)'}")
     say(f"Log:    {result.log}")
-    if result.status == "succeeded":
+    if result.pushed_model and result.status == "succeeded":
         say(f"Next:   hubline predict {result.pushed_model} {inputs}")
     elif result.status == "interrupted":
         say("Next:   the same command goes on from the finished steps and the last checkpoint")
@@ -174,7 +178,7 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
 
 
 def asked(file: PipelineFile) -> str:
-    """What `hubline predict` can ask a model about: images alone, or records of columns."""
+    """What `hubline predict` can ask the model about that a file trains: images alone, or records of columns."""
     taken = [name for name, feature in file.features.items() if feature.is_taken_in or name in file.fed_features]
     columns = input_columns(file.features, taken)
     if columns == image_columns(file.features) and len(columns) == 1:

@@ -15,17 +15,18 @@ from components.example_validator.checks import Checks
 from components.example_validator.component import ExampleValidator
 from components.hub_module.component import HubModule
 from components.parsing_schema.component import ParsingSchema
-from components.pin.pins import Files, Pins
+from components.pin.pins import AnyPins, Files, Pins, PinsToInfer
+from components.predictor.component import Predictor
 from components.pusher.component import Pusher
 from components.statistics_gen.component import StatisticsGen
 from components.trainer.component import Trainer
 from components.transform.component import Transform
-from pipeline.config import PipelineFile
+from pipeline.config import AnyFile, InferFile, PipelineFile
 from pipeline.places import Places
 from trainer.config import fed_hubs
 
 
-def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
+def build(file: AnyFile, pins: AnyPins, places: Places) -> Pipeline:
     """The TFX pipeline that a pipeline file describes.
 
     Args:
@@ -33,6 +34,44 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
         pins: What `pin` settled; it goes into the properties that each step is cached on.
         places: Where artifacts, metadata and checkpoints go.
     """
+    if isinstance(file, InferFile):
+        assert isinstance(pins, PinsToInfer)
+        steps = _inferring(file, pins, places)
+    else:
+        assert isinstance(pins, Pins)
+        steps = _training(file, pins, places)
+    return Pipeline(
+        pipeline_name=file.name,
+        pipeline_root=str(places.artifacts),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(places.metadata)),
+        components=steps,
+        enable_cache=True,
+        beam_pipeline_args=list(IN_ONE_PROCESS),
+    )
+
+
+def _inferring(file: InferFile, pins: PinsToInfer, places: Places) -> list[BaseNode]:
+    hub_modules = {
+        name: HubModule(name, hub, file.features, trained=False, fingerprint=pins.modules[name], asked=True)
+        for name, hub in file.hubs.items()
+    }
+    example_gen, *described = describing(file, pins.files, places)
+    example_gen.add_upstream_nodes(hub_modules.values())  # a module that does not fit is found before any data is read
+    predictor = Predictor(
+        examples=example_gen.outputs["examples"],
+        modules={name: module.outputs["model"] for name, module in hub_modules.items()},
+        features=file.features,
+        hubs=file.hubs,
+        label=file.label,
+        predictions=file.predictions,
+        bad_records=file.data.bad_records,
+        pins=pins,
+        store=str(places.store),
+    )
+    return [*hub_modules.values(), example_gen, *described, predictor]
+
+
+def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
     hub_modules = {
         name: HubModule(name, hub, file.fed_features, name in file.model.fine_tune, pins.modules[name])
         for name, hub in file.hubs.items()
@@ -86,17 +125,10 @@ def build(file: PipelineFile, pins: Pins, places: Places) -> Pipeline:
 
     data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, parsing_schema]
     model_steps: list[BaseNode] = [transform_step, embedder, trainer, evaluator, pusher]
-    return Pipeline(
-        pipeline_name=file.name,
-        pipeline_root=str(places.artifacts),
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(places.metadata)),
-        components=[*hub_modules.values(), *data_steps, *model_steps],
-        enable_cache=True,
-        beam_pipeline_args=list(IN_ONE_PROCESS),
-    )
+    return [*hub_modules.values(), *data_steps, *model_steps]
 
 
-def describing(file: PipelineFile, files: Files, places: Places) -> tuple[BaseNode, BaseNode, BaseNode]:
+def describing(file: AnyFile, files: Files, places: Places) -> tuple[BaseNode, BaseNode, BaseNode]:
     """The first steps, which read the data and infer its schema: ExampleGen, StatisticsGen and SchemaGen."""
     example_gen = ExampleGen(files, file.data, file.features, file.label, str(places.store))
     statistics_gen = StatisticsGen(example_gen.outputs["examples"], str(places.store))

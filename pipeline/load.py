@@ -11,8 +11,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from pipeline.config import PipelineFile
-from pipeline.mistakes import Location, Mistake, PipelineFileError, explain, meant, place_of
+from pipeline.config import FILES, AnyFile, PipelineFile
+from pipeline.mistakes import Location, Mistake, PipelineFileError, explain, meant, nearest, place_of
 from preprocessing.errors import UserError
 
 
@@ -67,7 +67,7 @@ class Source:
         return line + 1, shown
 
 
-def load(path: Path) -> tuple[PipelineFile, Source]:
+def load(path: Path) -> tuple[AnyFile, Source]:
     """The pipeline file at `path`, and its text for placing later mistakes in.
 
     Relative paths in it count from its folder and come out absolute.
@@ -81,15 +81,30 @@ def load(path: Path) -> tuple[PipelineFile, Source]:
         raise PipelineFileError(
             [source.mistake((), "a pipeline file is a mapping of keys such as name, data, features")]
         )
+    task = source.values.get("task", "train")
+    if task not in FILES:
+        raise PipelineFileError([source.mistake(("task",), f"{task!r} is not known here; {nearest(str(task), FILES)}")])
     try:
-        return PipelineFile.model_validate(source.values, context=_context(path, source.values)), source
+        return FILES[task].model_validate(source.values, context=_context(path, source.values)), source
     except ValidationError as error:
-        schema = json_schema()
+        schema = _schema_of(task)
         found = [
             source.mistake(place_of(item, source.values), explain(item, schema))
             for item in meant(error.errors(), source.values)
         ]
         raise PipelineFileError(found) from None
+
+
+def load_training(path: Path, command: str) -> tuple[PipelineFile, Source]:
+    """The same of a file that trains a model.
+
+    Raises:
+        UserError: besides, where it does not; names the command that takes no other.
+    """
+    file, source = load(path)
+    if not isinstance(file, PipelineFile):
+        raise UserError(f"{path}: has task: {file.task}; {command} is for files that train a model")
+    return file, source
 
 
 def _context(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,10 +117,19 @@ def _context(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
+def _schema_of(task: str) -> dict[str, Any]:
+    return FILES[task].model_json_schema(by_alias=True)
+
+
+@cache
 def json_schema() -> dict[str, Any]:
-    """The JSON schema of the pipeline file, for editors."""
+    """The JSON schema of the pipeline file, for editors: `then` is that of a file with `task: infer`."""
+    train, infer = ({**_schema_of(task)} for task in ("train", "infer"))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **PipelineFile.model_json_schema(by_alias=True),
         "title": "Hubline pipeline file",
+        "$defs": train.pop("$defs") | infer.pop("$defs"),
+        "if": {"type": "object", "properties": {"task": {"const": "infer"}}, "required": ["task"]},
+        "then": infer,
+        "else": train,
     }

@@ -15,6 +15,7 @@ from tfx.orchestration.portable import launcher
 
 from components.evaluator.decision import DECISION, Decision
 from components.example_validator.found import Found
+from components.predictor.truth import EVALUATION, Evaluated
 from components.pusher.executor import DESTINATION, PUSHED
 from components.report.contents import Artifacts
 from pipeline.result import Step
@@ -62,11 +63,24 @@ class Run:
 
     def pushed(self) -> tuple[str | None, bool]:
         """The version that serves after the Pusher, and whether this run pushed it."""
-        model = self._output("Pusher", "pushed_model")
-        if model is None:
+        return self._version("Pusher", "pushed_model")
+
+    def predictions(self) -> tuple[str | None, bool]:
+        """The newest version of the predictions after the Predictor, and whether this run wrote it."""
+        return self._version("Predictor", "predictions")
+
+    def evaluated(self) -> Evaluated | None:
+        """How good the predictions are, where classes are known."""
+        predictions = self._output("Predictor", "predictions")
+        path = Path(predictions.uri, EVALUATION) if predictions else None
+        return Evaluated.model_validate_json(path.read_text()) if path and path.exists() else None
+
+    def _version(self, step: str, key: str) -> tuple[str | None, bool]:
+        artifact = self._output(step, key)
+        if artifact is None:
             return None, False
-        cached = next(step.cached for step in self.steps if step.id == "Pusher")
-        properties = model.custom_properties
+        cached = next(done.cached for done in self.steps if done.id == step)
+        properties = artifact.custom_properties
         return properties[DESTINATION].string_value or None, properties[PUSHED].int_value == 1 and not cached
 
     def artifacts(self) -> Artifacts:

@@ -10,8 +10,10 @@ from components.digest import check_digest
 from components.hub_module.handle import digest, look_for, mirrored
 from components.pin.find import find
 from components.pin.pins import ALL
+from components.predictor.labels import read_labels
+from components.pusher.versions import version_in
 from components.vocabulary import read_vocabulary
-from pipeline.config import PipelineFile
+from pipeline.config import AnyFile, InferFile, PipelineFile
 from pipeline.load import Source
 from pipeline.mistakes import Location, Mistake, PipelineFileError
 from preprocessing.config import vocabulary_files
@@ -20,8 +22,9 @@ from preprocessing.section import is_remote
 from trainer.config import Hub
 
 
-def preflight(file: PipelineFile, source: Source) -> None:
-    """Looks for the data files, schema and baseline, vocabularies, local hub modules and the serving folder.
+def preflight(file: AnyFile, source: Source) -> None:
+    """Looks for the data files, schema and baseline, vocabularies, local hub modules, labels, and the folder that takes
+    models or predictions.
 
     What is remote is not asked for.
 
@@ -33,11 +36,32 @@ def preflight(file: PipelineFile, source: Source) -> None:
         raise PipelineFileError(mistakes)
 
 
-def _looks(file: PipelineFile) -> Iterator[tuple[Location, Callable[[], object]]]:
-    for split, pattern in file.data.split.patterns(file.data.examples).items():
+Looks = Iterator[tuple[Location, Callable[[], object]]]
+
+
+def _looks(file: AnyFile) -> Looks:
+    for split, pattern in file.data.patterns.items():
         location = ("data", "examples") if split == ALL else ("data", "split", split)
         if not is_remote(pattern):
             yield location, partial(find, {split: pattern}, window=1)
+    for name, hub in file.hubs.items():
+        if not is_remote(mirrored(hub.handle)):
+            yield ("hubs", name, "sha256" if hub.sha256 else "handle"), partial(_look_for_module, hub)
+    yield from _looks_to_infer(file) if isinstance(file, InferFile) else _looks_to_train(file)
+
+
+def _looks_to_infer(file: InferFile) -> Looks:
+    if file.model and not is_remote(file.model.folder):
+        yield ("model", "from"), partial(version_in, file.model.folder)
+    labels, destination = file.predictions.labels, file.predictions.destination
+    if labels and not is_remote(labels):
+        yield ("predictions", "labels"), partial(read_labels, labels)
+    if not is_remote(destination):
+        what = "folder of predictions"
+        yield ("predictions", "destination"), partial(_look_at_destination, Path(destination), what)
+
+
+def _looks_to_train(file: PipelineFile) -> Looks:
     schema = file.data.data_schema
     if schema and not is_remote(schema):
         yield ("data", "schema"), partial(_look_for_schema, schema)
@@ -47,11 +71,9 @@ def _looks(file: PipelineFile) -> Iterator[tuple[Location, Callable[[], object]]
     for name, vocabulary in vocabulary_files(file.features).items():
         if not is_remote(vocabulary.file):
             yield ("features", name, "vocabulary", "file"), partial(read_vocabulary, vocabulary)
-    for name, hub in file.hubs.items():
-        if not is_remote(mirrored(hub.handle)):
-            yield ("hubs", name, "sha256" if hub.sha256 else "handle"), partial(_look_for_module, hub)
     if not is_remote(file.serving.destination):
-        yield ("serving", "destination"), partial(_look_at_destination, Path(file.serving.destination))
+        serving = Path(file.serving.destination)
+        yield ("serving", "destination"), partial(_look_at_destination, serving, "serving folder")
 
 
 def _try(source: Source, location: Location, look: Callable[[], object]) -> list[Mistake]:
@@ -95,10 +117,10 @@ def _look_for_module(hub: Hub) -> None:
         check_digest(hub.handle, digest(place), hub.sha256)
 
 
-def _look_at_destination(destination: Path) -> None:
-    """Writes for a moment into the serving folder, or where it is not there yet into what will hold it."""
+def _look_at_destination(destination: Path, what: str) -> None:
+    """Writes for a moment into a folder, or where it is not there yet into what will hold it."""
     ancestor = next(path for path in (destination, *destination.parents) if path.exists())
     try:
         tempfile.TemporaryFile(dir=ancestor).close()
     except OSError as error:
-        raise UserError(f"{destination}: the serving folder cannot be written: {error.strerror}") from None
+        raise UserError(f"{destination}: the {what} cannot be written: {error.strerror}") from None

@@ -15,7 +15,8 @@ paths count from the file's folder. `hubline check FILE` names every mistake in 
 def reference() -> str:
     """A section for each mapping of the file, with a row for each key: what it takes, its default, what it means."""
     schema = json_schema()
-    parts = [_HEAD, _table("The whole file", schema, schema)]
+    parts = [_HEAD, _table("The whole file", schema["else"], schema)]
+    parts += [_table("The whole file with task: infer", schema["then"], schema)]
     parts += [_table(name, section, schema) for name, section in schema["$defs"].items()]
     return "\n".join(parts)
 

@@ -23,6 +23,9 @@ class Result(Section):
     pushed_model: str | None = None
     """The version that serves, also where nothing new was pushed."""
     newly_pushed: bool = False
+    predictions: str | None = None
+    """With `task: infer`, the newest version of the predictions, also where nothing new was written."""
+    newly_predicted: bool = False
     blessed: bool | None = None
     """None where the run did not come to a blessing."""
     spans: tuple[int, ...] | None = None
@@ -32,6 +35,7 @@ class Result(Section):
     warnings: tuple[str, ...] = ()
     """What was found about the data that is worth knowing and stopped nothing, a line each."""
     metrics: dict[str, float] = {}
+    """Of the candidate on the test split; with `task: infer` and a label, of the predictions."""
     decision: Decision | None = None
     steps: tuple[Step, ...] = ()
     """The steps of the graph, in the order they ran; `pin` runs before it, and is never cached."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from components.pin.pin import pin
-from components.pin.pins import Pins
+from components.pin.pin import pin, pin_to_infer
+from components.pin.pins import AnyPins, Pins
 from components.pin.spans import to_date
 from components.report.contents import Artifacts
-from pipeline.config import PipelineFile
+from pipeline.config import AnyFile, InferFile, PipelineFile
 from pipeline.display import Display, asked, show_result
 from pipeline.load import load
 from pipeline.output import into_log
@@ -54,7 +54,7 @@ def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
         (folder / "report").mkdir()
         (folder / "report" / "report.json").write_text(result.model_dump_json(indent=2))
         write_page(result, file.name, path, began)
-        show_result(console, result, path, asked(file))
+        show_result(console, result, path, asked(file) if isinstance(file, PipelineFile) else "")
     return result, code
 
 
@@ -68,15 +68,21 @@ def _collecting_no_garbage() -> Iterator[None]:
         gc.enable()
 
 
-def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> tuple[Result, int]:
+def _pin(file: AnyFile) -> AnyPins:
+    if isinstance(file, InferFile):
+        return pin_to_infer(file.data, file.hubs, file.model, file.predictions)
+    return pin(file.data, file.features, file.hubs, file.serving.destination)
+
+
+def _run(file: AnyFile, places: Places, folder: Path, console: Console) -> tuple[Result, int]:
     begin = time.monotonic()
     run = None
     status, error, code = "failed", None, 1
-    pins: Pins | None = None
+    pins: AnyPins | None = None
     try:
         with Display(console) as display:
             display.started("pin")
-            pins = pin(file.data, file.features, file.hubs, file.serving.destination)
+            pins = _pin(file)
             display.finished(Step(id="pin", seconds=round(time.monotonic() - begin, 3), cached=False))
             with _collecting_no_garbage():
                 # Imported here: TFX takes ten seconds, and mistakes are found without it.
@@ -96,17 +102,22 @@ def _run(file: PipelineFile, places: Places, folder: Path, console: Console) -> 
     spans = pins.files.spans if pins else None
     decision = run.decision() if run else None
     pushed, newly = run.pushed() if run else (None, False)
+    predictions, newly_predicted = run.predictions() if run else (None, False)
+    evaluated = run.evaluated() if run else None
+    serving = pins.serving if isinstance(pins, Pins) else None
     if status == "succeeded" and decision and not decision.blessed:
         status, code = "not_blessed", 1
     result = Result(
         status=status,
-        pushed_model=pushed or (pins.serving.path if pins and pins.serving else None),
+        pushed_model=pushed or (serving.path if serving else None),
         newly_pushed=newly,
+        predictions=predictions,
+        newly_predicted=newly_predicted,
         blessed=decision.blessed if decision else None,
         spans=spans,
         dates=tuple(map(to_date, spans)) if spans and file.data.dated else None,
         warnings=tuple(run.warnings()) if run else (),
-        metrics=decision.metrics if decision else {},
+        metrics=decision.metrics if decision else evaluated.metrics if evaluated else {},
         decision=decision,
         steps=tuple(run.steps) if run else (),
         seconds=round(time.monotonic() - begin, 3),

@@ -5,7 +5,7 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
 from components.code import code_digest
-from components.config import Data, HashSplit
+from components.config import Data, DataToInfer, HashSplit
 from components.example_gen.contract import Contract
 from components.example_gen.executor import Executor
 from components.pin.pins import Files
@@ -33,19 +33,22 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
     SPEC_CLASS = ExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
-    def __init__(self, files: Files, data: Data, features: Features, label: Label, store: str) -> None:
+    def __init__(
+        self, files: Files, data: Data | DataToInfer, features: Features, label: Label | None, store: str
+    ) -> None:
         """The step `ExampleGen`.
 
         Args:
             files: The pinned data files.
-            data: Says how records are split, and what becomes of bad ones.
+            data: Says how records are split, if they are, and what becomes of bad ones.
             features: Says which columns hold what.
-            label: Says what a record's label may be.
+            label: Says what a record's label may be; None where there need be none.
             store: The folder that keeps what came of each file, for later runs.
         """
+        split = data.split if isinstance(data, Data) else None
         spec = ExampleGenSpec(
             files=files.to_property(),
-            split=data.split.to_property() if isinstance(data.split, HashSplit) else "",
+            split=split.to_property() if isinstance(split, HashSplit) else "",
             contract=Contract.of(features, label).to_property(),
             bad_records=data.bad_records.to_property(),
             store=store,

@@ -18,6 +18,9 @@ IMAGE_MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GI
 """What an encoded image begins with, by its format."""
 
 
+_NO_COLUMN = "hubline.none"
+
+
 class Contract(Section):
     """The columns that each record must have, once each unless it says otherwise, and what may stand in them."""
 
@@ -37,9 +40,11 @@ class Contract(Section):
     """Whether these must all be 0 or 1."""
 
     @classmethod
-    def of(cls, features: Features, label: Label) -> "Contract":
-        """The contract that features and label make."""
+    def of(cls, features: Features, label: Label | None) -> "Contract":
+        """The contract that features make, and the label if there is one."""
         images = tuple(sorted(image_columns(features)))
+        if label is None:
+            return cls(images=images)
         if isinstance(label, ClassLabel):
             return cls(images=images, label=label.column, classes=label.classes)
         if isinstance(label, MultilabelLabel) and label.column:
@@ -131,6 +136,8 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
     if contract.label:
         dtypes[contract.label] = tf.as_dtype(kind.label or "string")  # where no record has any, one is as good
     spec = {name: tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64) for name, dtype in dtypes.items()}
+    if not spec:  # what is no tf.Example is found all the same
+        return tf.io.parse_example(records, {_NO_COLUMN: tf.io.RaggedFeature(tf.int64)})[_NO_COLUMN].row_lengths() >= 0
     parsed = tf.io.parse_example(records, spec)
     sound = tf.ones_like(records, tf.bool)
     if contract.label:

@@ -18,7 +18,7 @@ from components.config import SPLITS, BadRecords, HashSplit
 from components.example_gen.contract import Contract
 from components.example_gen.ingest import QUARANTINE, Ingested, Job, ingest
 from components.example_gen.manifest import Manifest, ShardFile
-from components.pin.pins import Files
+from components.pin.pins import ALL, Files
 from components.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
 from components.store import Store, key
 from preprocessing.errors import DataError
@@ -58,9 +58,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         bytes in `quarantine/` and their list beside it.
         """
         artifact = artifact_utils.get_single_instance(output_dict["examples"])
-        artifact.split_names = artifact_utils.encode_split_names(list(SPLITS))
         bad_records = BadRecords.model_validate_json(exec_properties["bad_records"])
         tasks = list(_tasks(exec_properties, bad_records))
+        artifact.split_names = artifact_utils.encode_split_names([ALL] if _are_not_split(tasks) else list(SPLITS))
         results = self._ingest(Store(exec_properties["store"]), tasks)
         split = tasks[0].job.split
         _refuse_several_types(results)
@@ -137,6 +137,10 @@ def _tasks(exec_properties: dict[str, Any], bad_records: BadRecords) -> Iterator
             yield Task(job=job, name=f"{number:05d}-of-{len(pinned):05d}", key=entry)
 
 
+def _are_not_split(tasks: Sequence[Task]) -> bool:
+    return any(task.job.group == ALL and task.job.split is None for task in tasks)
+
+
 def _result(store: Store, task: Task) -> Result:
     folder = store.find(task.key)
     if folder is None:
@@ -188,9 +192,11 @@ def _refuse_several_types(results: Sequence[Result]) -> None:
 
 
 def _refuse_empty(counts: dict[str, int], split: HashSplit | None) -> None:
-    empty = [name for name in SPLITS if not counts[name]]
+    empty = [name for name in counts if not counts[name]]
+    if empty == [ALL]:
+        raise DataError("the data is empty: its files hold no record")
     if empty:
-        got = ", ".join(f"{name} {counts[name]}" for name in SPLITS)
+        got = ", ".join(f"{name} {count}" for name, count in counts.items())
         mend = (
             "give more data or other shares in data.split"
             if split

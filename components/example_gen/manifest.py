@@ -3,6 +3,7 @@
 from tfx.dsl.io import fileio
 
 from components.config import SPLITS
+from components.pin.pins import ALL
 from preprocessing.section import Section
 
 _FILE = "manifest.json"
@@ -34,9 +35,14 @@ class Manifest(Section):
     """Records that were set aside."""
 
     @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits: those of training, or `ALL` alone."""
+        return (ALL,) if any(shard.split == ALL for shard in self.shards) else SPLITS
+
+    @property
     def counts(self) -> dict[str, int]:
         """Records by split."""
-        return {split: sum(shard.count for shard in self.of(split)) for split in SPLITS}
+        return {split: sum(shard.count for shard in self.of(split)) for split in self.splits}
 
     @property
     def sources(self) -> list[str]:

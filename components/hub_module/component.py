@@ -19,6 +19,7 @@ class HubModuleSpec(component_spec.ComponentSpec):
         "hub": component_spec.ExecutionParameter(type=str),
         "features": component_spec.ExecutionParameter(type=str),
         "trained": component_spec.ExecutionParameter(type=str),
+        "asked": component_spec.ExecutionParameter(type=str),
         "fingerprint": component_spec.ExecutionParameter(type=str),
         "code": component_spec.ExecutionParameter(type=str),
     }
@@ -32,7 +33,9 @@ class HubModule(base_component.BaseComponent):
     SPEC_CLASS = HubModuleSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, name: str, hub: Hub, features: Features, trained: bool, fingerprint: str) -> None:
+    def __init__(
+        self, name: str, hub: Hub, features: Features, trained: bool, fingerprint: str, asked: bool = False
+    ) -> None:
         """A step named `HubModule.<name>`.
 
         Args:
@@ -41,6 +44,7 @@ class HubModule(base_component.BaseComponent):
             features: The features; only those that feed the module matter.
             trained: Whether it is to be trained further, which not every module can.
             fingerprint: As `pin` found it, so that a changed module behind the same handle is fetched again.
+            asked: Whether it is asked as it is, so that any outputs will do, and no head is to stand on one.
         """
         fed = {feature: features[feature] for feature in hub.inputs.values()}
         spec = HubModuleSpec(
@@ -48,6 +52,7 @@ class HubModule(base_component.BaseComponent):
             hub=hub.to_property(),
             features=dump_sections(Features, fed),
             trained="yes" if trained else "",
+            asked="yes" if asked else "",
             fingerprint=fingerprint,
             code=code_digest("components.hub_module.executor"),
             model=types.Channel(type=standard_artifacts.Model),

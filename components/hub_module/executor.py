@@ -10,6 +10,7 @@ from tfx.utils import io_utils
 
 from components.artifacts import module_folder
 from components.hub_module.fetch import fetch
+from components.predictor.feeds import call_with
 from preprocessing.config import Features
 from preprocessing.errors import UserError
 from preprocessing.section import read_sections
@@ -34,8 +35,12 @@ class Executor(base_executor.BaseExecutor):
             opened = open_module(source)
             module = opened.offer
             try:
-                check_fits(module, hub, features)
-                try_out(hub, opened, features, trainable=bool(exec_properties["trained"]))
+                if exec_properties.get("asked"):
+                    function = call_with(module, hub, features).function
+                else:
+                    check_fits(module, hub, features)
+                    try_out(hub, opened, features, trainable=bool(exec_properties["trained"]))
+                    function = module.function(hub, features)
             except UserError as error:
                 raise UserError(f"hubs.{exec_properties['name']}: {hub.handle}: {error}") from None
             io_utils.copy_dir(source, module_folder([artifact]))
@@ -45,4 +50,4 @@ class Executor(base_executor.BaseExecutor):
         artifact.set_string_custom_property("handle", hub.handle)
         artifact.set_string_custom_property("sha256", digest)
         artifact.set_string_custom_property("format", module.format)
-        artifact.set_string_custom_property("function", module.function(hub, features).model_dump_json())
+        artifact.set_string_custom_property("function", function.model_dump_json())

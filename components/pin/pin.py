@@ -1,12 +1,12 @@
 """Which files with which fingerprints, which modules and vocabularies, and which version serves now."""
 
 from components import storage
-from components.config import Data
+from components.config import Data, DataToInfer, Predictions, PushedModel
 from components.digest import file_digest, tree_digest
 from components.hub_module.handle import fingerprint
 from components.pin.find import find
-from components.pin.pins import Files, PinnedFile, Pins, ServedVersion
-from components.pusher.versions import newest_version
+from components.pin.pins import Files, PinnedFile, Pins, PinsToInfer, ServedVersion
+from components.pusher.versions import newest_numbered, newest_version, version_in
 from components.vocabulary import read_vocabulary
 from preprocessing.config import Features, vocabulary_files
 from preprocessing.errors import UserError
@@ -29,13 +29,40 @@ def pin(data: Data, features: Features, hubs: Hubs, destination: str) -> Pins:
     )
 
 
-def pin_files(data: Data) -> Files:
+def pin_to_infer(data: DataToInfer, hubs: Hubs, model: PushedModel | None, predictions: Predictions) -> PinsToInfer:
+    """Looks at the data, the model and the predictions as they are now.
+
+    Raises:
+        UserError: where no file matches, or a model is not there.
+    """
+    asked = pin_model(model.folder) if model else None
+    newest = newest_numbered(predictions.destination)
+    return PinsToInfer(
+        files=pin_files(data),
+        modules={name: fingerprint(hub.handle) for name, hub in hubs.items()},
+        model=asked,
+        labels=file_digest(predictions.labels) if predictions.labels else None,
+        pushed=ServedVersion(path=newest, digest=tree_digest(newest)) if newest else None,
+    )
+
+
+def pin_model(folder: str) -> ServedVersion:
+    """The version in a folder, or the newest in a serving folder.
+
+    Raises:
+        UserError: where there is none.
+    """
+    path = version_in(folder)
+    return ServedVersion(path=path, digest=tree_digest(path))
+
+
+def pin_files(data: Data | DataToInfer) -> Files:
     """The files that match, by path; where the patterns have spans, those of the window, by span and path.
 
     Raises:
         UserError: where a pattern matches none, a split lacks a span, or a file is in two splits.
     """
-    found = find(data.split.patterns(data.examples), data.window)
+    found = find(data.patterns, data.window)
     by_split = {split: tuple(_pin_file(*file) for file in files.items()) for split, files in found.items()}
     owner: dict[str, str] = {}
     for split, files in by_split.items():

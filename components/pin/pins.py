@@ -1,5 +1,7 @@
 """What a run pins, as the properties of its steps carry it."""
 
+from typing import TypeAlias
+
 from preprocessing.section import Section
 
 ALL = "all"
@@ -38,6 +40,20 @@ class ServedVersion(Section):
     digest: str
 
 
+class PinsToInfer(Section):
+    """All that a run with `task: infer` pins."""
+
+    files: Files
+    modules: dict[str, str]
+    """A fingerprint of each hub module, by name."""
+    model: ServedVersion | None
+    """The version that is asked, where it is no hub module."""
+    labels: str | None
+    """The SHA-256 of the file of labels, if there is one."""
+    pushed: ServedVersion | None
+    """The newest version of the predictions, if any."""
+
+
 class Pins(Section):
     """All that a run pins."""
 
@@ -51,3 +67,7 @@ class Pins(Section):
     modules: dict[str, str]
     """A fingerprint of each hub module, by name."""
     serving: ServedVersion | None
+
+
+AnyPins: TypeAlias = Pins | PinsToInfer
+"""All that a run of any task pins."""

@@ -5,30 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from components import storage
 from preprocessing.errors import UserError
 
 _TOP = 5
 _SUM_TOLERANCE = 0.01  # of probabilities in 16 bits
-
-
-def read_labels(path: str) -> tuple[str, ...]:
-    """The names in a file of labels, one to a line.
-
-    Raises:
-        UserError: where it is no text.
-    """
-    if not storage.exists(path) or storage.is_folder(path):
-        raise UserError(f"{path}: there is no such file of labels")
-    with storage.open_binary(path) as file:
-        try:
-            text = file.read().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}: not a text in UTF-8 (byte {error.start})") from None
-    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-    if not any(lines):
-        raise UserError(f"{path}: there is no label in it")
-    return tuple(lines)
 
 
 def probabilities(scores: np.ndarray) -> np.ndarray:

@@ -96,8 +96,8 @@ class HubModel(Model):
         for name in asked.options.outputs:
             if outputs and name not in outputs:
                 raise UserError(f"the module has no output '{name}'; its outputs are: {', '.join(sorted(outputs))}")
-        self._is_detector = detections.is_detector(outputs) and not asked.options.outputs
-        asks_for_classes = bool(asked.options.labels or asked.options.top) and not self._is_detector
+        self.finds = detections.is_detector(outputs) and not asked.options.outputs
+        asks_for_classes = bool(asked.options.labels or asked.options.top) and not self.finds
         self._classifier = classes.Classifier(asked.options.labels, asked.options.top) if asks_for_classes else None
         self._check_labels()
 
@@ -190,7 +190,7 @@ class HubModel(Model):
         )
 
     def _answer(self, row: dict[str, np.ndarray], image: bytes | None) -> Answer:
-        if self._is_detector:
+        if self.finds:
             found = detections.detections(row, self._size(image), self._options.labels, self._options.min_score)
             return Answer({"detections": found}, detections.columns(found), image=image)
         pictures = {

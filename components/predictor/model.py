@@ -1,5 +1,6 @@
 """What can be asked, and what it answers."""
 
+import gc
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ class Model(ABC):
 
     one_at_a_time: bool = False
     """Whether it takes batches of one item only."""
+    finds: bool = False
+    """Whether it finds things in images, which can be drawn."""
 
     @abstractmethod
     def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
@@ -56,4 +59,8 @@ class Asked(ABC):
 @lru_cache(maxsize=1)
 def opened(asked: Asked) -> Model:
     """The model, loaded once in a process."""
-    return asked.open()
+    model = asked.open()
+    # The million objects that libraries and models are made of stay, and each search for garbage among the predictions
+    # would go through them: that takes as long as the predictions.
+    gc.freeze()
+    return model

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components import storage
 from components.predictor.inputs import Item, Sort
 from components.predictor.json_records import columns_of
 from components.predictor.model import Answer, Asked, Model
-from components.pusher.versions import newest_version
+from components.pusher.versions import version_in
 from preprocessing.config import input_name
 from preprocessing.errors import DataError, UserError
 from preprocessing.examples import flattened
@@ -35,10 +34,7 @@ class Served(Asked):
         Raises:
             UserError: where there is none.
         """
-        path = model if storage.exists(f"{model}/saved_model.pb") else newest_version(model)
-        if path is None:
-            raise UserError(f"{model}: neither a SavedModel nor a serving folder with a version in it")
-        return cls(path, key)
+        return cls(version_in(model), key)
 
     def open(self) -> Model:
         """Loads it. Raises a UserError where it is no model of ours."""

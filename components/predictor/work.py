@@ -16,8 +16,9 @@ from components.predictor.inputs import Piece
 from components.predictor.model import Asked, opened
 from components.predictor.pictures import drawn, png
 from components.predictor.predict import Bad, BadPolicy, Prediction, predictions
+from components.predictor.truth import Truth
 from components.store import Store
-from preprocessing.errors import DataError
+from preprocessing.errors import DataError, UserError
 from preprocessing.progress import report
 from preprocessing.section import Section
 
@@ -36,6 +37,8 @@ class Made(Section):
 
     predicted: int
     bad: int
+    ranks: tuple[int, ...] = ()
+    """Where classes are known, how many records have theirs first, second, … among a model's best."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Work:
     bad: BadPolicy = "fail"
     draw: bool = False
     """Whether to draw what was found in images."""
+    truth: Truth | None = None
+    """Where records hold their class, if they do."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ class _Predict(beam.DoFn):
         try:
             with self._store.making(task.key) as folder:
                 _predict(self._work, task.shard, folder, self._report)
-        except DataError as error:
+        except UserError as error:
             storage.write_bytes(f"{self._complaints}/{task.key}", str(error).encode())
             raise
         yield task.key
@@ -133,27 +138,31 @@ def _predict(work: Work, shard: Sequence[Piece], folder: str, done: Callable[[],
         done()
 
     predicted = 0
+    ranks = [0] * (work.truth.top if work.truth else 0)
     with _writing(f"{folder}/{_PREDICTIONS}", work.form) as write:
         for prediction in predictions(opened(work.asked), shard, work.batch_size, work.key, work.bad, tell):
             write(prediction, write_pictures(work, prediction, folder))
             predicted += 1
+            if work.truth and (rank := work.truth.rank(prediction)) is not None:
+                ranks[rank] += 1
             done()
     if bad:
         storage.write_bytes(f"{folder}/{BAD}", "".join(f"{one.model_dump_json()}\n" for one in bad).encode())
-    made = Made(predicted=predicted, bad=len(bad))
+    made = Made(predicted=predicted, bad=len(bad), ranks=tuple(ranks))
     storage.write_bytes(f"{folder}/{_MADE}", made.to_property().encode())
 
 
 def write_pictures(work: Work, prediction: Prediction, folder: str) -> dict[str, str]:
     """Writes the pictures of a prediction; by output, the path of each in the folder of predictions."""
-    answer, name = prediction.answer, prediction.item.name
-    paths = {}
+    answer, paths = prediction.answer, {}
     for output, pixels in answer.pictures.items():
         more = f"-{output.replace('/', '_')}" if len(answer.pictures) > 1 else ""
-        paths[output] = f"{PICTURES}/{name}{more}.png"
+        paths[output] = f"{PICTURES}/{prediction.item.name}{more}.png"
         storage.write_bytes(f"{folder}/{paths[output]}", png(pixels))
     if work.draw and answer.image is not None:
-        storage.write_bytes(f"{folder}/{DRAWN}/{name}.png", drawn(answer.image, answer.said["detections"]))
+        storage.write_bytes(
+            f"{folder}/{DRAWN}/{prediction.item.name}.png", drawn(answer.image, answer.said["detections"])
+        )
     return paths
 
 

@@ -19,8 +19,8 @@ from preprocessing.section import is_remote
 _INCOMING = ".incoming-"
 
 
-def push(model: str, destination: str) -> str:
-    """Copies a SavedModel into a serving folder as its next version.
+def push(model: str, destination: str, what: str = "serving folder") -> str:
+    """Copies a SavedModel into a serving folder as its next version, or predictions into theirs.
 
     On a local disk the version is copied under a hidden name and then renamed, which is atomic. Object stores have no
     such rename: there `saved_model.pb`, without which no server loads a version, is copied last.
@@ -28,6 +28,7 @@ def push(model: str, destination: str) -> str:
     Args:
         model: The SavedModel's folder.
         destination: The serving folder; made where it is not there.
+        what: What messages call it.
 
     Returns:
         The new version's path.
@@ -41,7 +42,7 @@ def push(model: str, destination: str) -> str:
         return _push_local(model, Path(destination))
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "message", error)
-        raise UserError(f"{destination}: the serving folder cannot be written: {reason}") from error
+        raise UserError(f"{destination}: the {what} cannot be written: {reason}") from error
 
 
 def _push_local(model: str, destination: Path) -> str:

@@ -1,6 +1,7 @@
 """The versions in a serving folder, as TensorFlow Serving sees them: folders named by integers, the greatest serves."""
 
 from components import storage
+from preprocessing.errors import UserError
 
 
 def versions(destination: str) -> list[str]:
@@ -13,6 +14,24 @@ def newest_version(destination: str) -> str | None:
     """The path of the version that serves, if any."""
     found = versions(destination)
     return f"{destination}/{found[-1]}" if found else None
+
+
+def version_in(folder: str) -> str:
+    """The folder itself where it is a version, or the version that serves in it.
+
+    Raises:
+        UserError: where it is neither.
+    """
+    path = folder if storage.exists(f"{folder}/saved_model.pb") else newest_version(folder)
+    if path is None:
+        raise UserError(f"{folder}: neither a SavedModel nor a serving folder with a version in it")
+    return path
+
+
+def newest_numbered(destination: str) -> str | None:
+    """The path of the newest folder that is named by an integer, whatever is in it."""
+    numbers = [name for name in storage.names(destination) if name.isdecimal()]
+    return f"{destination}/{max(numbers, key=int)}" if numbers else None
 
 
 def next_version(destination: str) -> str:

@@ -9,6 +9,8 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
+from components.config import SPLITS
+from components.pin.pins import ALL
 from components.report.contents import ClassPredictions, Column, PredictionsByClass, ValuePredictions
 
 _COLOURS = (
@@ -23,7 +25,7 @@ _COLOURS = (
     "#f97316",
     "#64748b",
 )
-_SPLIT_COLOURS = dict(zip(("train", "validation", "test"), _COLOURS, strict=False)) | {"baseline": "#94a3b8"}
+_SPLIT_COLOURS = dict(zip((*SPLITS, ALL), _COLOURS, strict=False)) | {"baseline": "#94a3b8"}
 _CELLS_WITH_NUMBERS = 20
 """A confusion matrix of more classes has no room for numbers in its cells."""
 _RESIDUAL_BINS = 50

@@ -13,6 +13,7 @@ from components.config import SPLITS
 from components.embedder.manifest import Rows
 from components.example_gen.manifest import Manifest
 from components.example_validator.found import BASELINE, Found
+from components.pin.pins import ALL
 from components.quarantine import read_set_aside
 from components.report.contents import (
     Anomaly,
@@ -114,7 +115,7 @@ Statistics = dict[str, dict[str, ColumnStatistics]]
 
 def _statistics(uri: str) -> Statistics:
     found: Statistics = {}
-    for split in SPLITS:
+    for split in (*SPLITS, ALL):
         path = f"{uri}/Split-{split}/{STATISTICS}"
         for name, column in (read_statistics(path) if storage.exists(path) else {}).items():
             found.setdefault(name, {})[split] = column

@@ -8,7 +8,6 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
-from components.config import SPLITS
 from components.example_gen.manifest import Manifest
 from components.statistics_gen.columns import Described, refuse_mixed_types, write_non_finite
 from components.statistics_gen.shard import Shard, accumulate, facts_of, merged
@@ -25,7 +24,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         manifest = Manifest.read(examples.uri)
-        files = [file for split in SPLITS for file in manifest.of(split) if file.count]
+        files = [file for split in manifest.splits for file in manifest.of(split) if file.count]
         shards = [
             Shard(
                 path=f"{artifact_utils.get_split_uri([examples], file.split)}/{file.name}",
@@ -45,9 +44,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         described = [Described(file.split, file.source, facts_of(shard)) for file, shard in pairs]
         refuse_mixed_types(described)
         statistics = artifact_utils.get_single_instance(output_dict["statistics"])
-        statistics.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        statistics.split_names = artifact_utils.encode_split_names(list(manifest.splits))
         write_non_finite(statistics.uri, described)
-        for split in SPLITS:
+        for split in manifest.splits:
             folder = artifact_utils.get_split_uri([statistics], split)
             fileio.makedirs(folder)
             of_split = [shard for file, shard in pairs if file.split == split]

@@ -141,8 +141,8 @@ def predict(
             asked: Asked = Served.of(models[0], key)
         else:
             from components.hub_module.fetch import fetch
-            from components.predictor.classes import read_labels
             from components.predictor.hub import AskedHub, Options
+            from components.predictor.labels import read_labels
 
             options = Options(
                 labels=read_labels(str(labels)) if labels else (),

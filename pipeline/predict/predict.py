@@ -112,7 +112,7 @@ def predict_one_by_one(
     """
     pieces = _pieces(request)
     model = opened(asked)
-    _check(model, pieces)
+    _check(model, pieces, request)
     work = request.work(asked)
     for prediction in predictions(model, pieces, request.batch_size, request.key, request.bad, tell):
         if prediction.answer.pictures and pictures is None:
@@ -140,7 +140,7 @@ def predict_to_folder(
     check_free(request)
     pieces = _pieces(request)
     model = opened(asked)
-    _check(model, pieces)
+    _check(model, pieces, request)
     with replacing(output) as folder, _scratch(output) as scratch, _progress(console):
         began = time.monotonic()
         whole = [counted(piece) for piece in kept_standard_input(pieces, scratch)]
@@ -205,10 +205,12 @@ def _pieces(request: Request) -> list[Piece]:
     return pieces_of(request.inputs)
 
 
-def _check(model: Model, pieces: Sequence[Piece]) -> None:
-    """Raises a UserError that names each file of a sort that the model does not take."""
+def _check(model: Model, pieces: Sequence[Piece], request: Request) -> None:
+    """Raises a UserError that names a file of each sort that the model does not take."""
     first_of_sort = {piece.sort: piece.input for piece in reversed(pieces)}
     faults = []
+    if request.draw is not None and not model.finds:
+        faults.append("--draw: the module gives no detection_boxes and detection_scores, so there is nothing to draw")
     for sort, name in first_of_sort.items():
         try:
             model.check(sort)

@@ -1,0 +1,145 @@
+"""What Predictor does when it runs."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from tfx.dsl.components.base import base_beam_executor
+from tfx.types import artifact_utils
+
+from components import quarantine, storage
+from components.config import BadRecords, Predictions
+from components.digest import tree_digest
+from components.example_gen.manifest import Manifest, ShardFile
+from components.hub_module import channels
+from components.pin.pins import ServedVersion
+from components.predictor.hub import AskedHub, Options
+from components.predictor.inputs import Piece, shards_of
+from components.predictor.labels import read_labels
+from components.predictor.model import Asked
+from components.predictor.predict import Bad
+from components.predictor.served import Served
+from components.predictor.truth import EVALUATION, Truth
+from components.predictor.work import BAD, Task, Work, assemble, predict_shards
+from components.pusher.executor import DESTINATION, PUSHED
+from components.pusher.push import push
+from components.pusher.versions import newest_numbered
+from components.quarantine import SetAside, read_set_aside, refuse_too_many
+from components.store import Store, key
+from preprocessing.config import Features
+from preprocessing.labels.classes import ClassLabel
+from preprocessing.section import read_sections
+from trainer.config import Hubs
+
+_TOP = 5
+_MIN_SCORE = 0.5
+_REASONS = 3
+_MADE_BY = ("features", "hubs", "label", "labels", "bad_records", "code")
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Asks about each shard that the store does not hold yet."""
+
+    def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
+        """Fills `predictions`: a file for each shard, the list of what could not be predicted on, pictures, and where
+        classes are known `evaluation.json`; then writes the same as the next version of the destination, unless the
+        newest is that already.
+
+        Raises:
+            DataError: where records cannot be predicted on, and more of them than `bad_records` allows.
+        """
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        artifact = artifact_utils.get_single_instance(output_dict["predictions"])
+        written = Predictions.model_validate_json(exec_properties["written"])
+        bad_records = BadRecords.model_validate_json(exec_properties["bad_records"])
+        asked, identity = _asked(input_dict, exec_properties, written)
+        work = Work(
+            asked=asked,
+            form=written.format,
+            batch_size=written.batch_size,
+            key=written.key,
+            bad="fail" if bad_records.policy == "fail" else "skip",
+            truth=_truth(exec_properties, asked, written),
+        )
+        manifest = Manifest.read(examples.uri)
+        depends_on = [identity, written.model_dump(exclude={"destination"}), *map(exec_properties.get, _MADE_BY)]
+        tasks = list(_tasks(examples, manifest, depends_on))
+        store = Store(exec_properties["store"])
+        made = predict_shards(work, tasks, store, f"{self._get_tmp_dir()}/complaints", self._make_beam_pipeline)
+        assemble(tasks, store, artifact.uri, written.format)
+
+        predicted = sum(one.predicted for one in made)
+        bad = manifest.quarantined + sum(one.bad for one in made)
+        refuse_too_many(bad, bad + predicted, bad_records.max_fraction, _bad_ones(examples.uri, artifact.uri))
+        if work.truth:
+            ranks = [sum(counts) for counts in zip(*(one.ranks for one in made), strict=True)]
+            evaluated = work.truth.evaluated(ranks, predicted)
+            storage.write_bytes(f"{artifact.uri}/{EVALUATION}", evaluated.model_dump_json(indent=2).encode())
+        _push(artifact, written.destination)
+
+
+def _asked(input_dict: dict, exec_properties: dict[str, Any], written: Predictions) -> tuple[Asked, str]:
+    """What is asked, and what tells it from any other."""
+    if exec_properties["model"]:
+        version = ServedVersion.model_validate_json(exec_properties["model"])
+        return Served(version.path, written.key), version.digest
+    ((name, hub),) = read_sections(Hubs, exec_properties["hubs"]).items()
+    options = Options(
+        labels=read_labels(written.labels) if written.labels else (),
+        top=written.top or (_TOP if exec_properties["label"] else None),
+        min_score=_MIN_SCORE if written.min_score is None else written.min_score,
+        outputs=(hub.output,) if "output" in hub.model_fields_set and hub.output != "default" else (),
+    )
+    features = read_sections(Features, exec_properties["features"])
+    return AskedHub.of(channels.folders(input_dict)[name], hub, features, options), channels.digests(input_dict)[name]
+
+
+def _truth(exec_properties: dict[str, Any], asked: Asked, written: Predictions) -> Truth | None:
+    if not exec_properties["label"]:
+        return None
+    label = ClassLabel.model_validate_json(exec_properties["label"])
+    # Without names of their own, the integers of a label are positions among those that the model tells.
+    names = asked.options.labels if isinstance(asked, AskedHub) else ()
+    return Truth(label.column, label.classes or names, written.top or _TOP)
+
+
+def _tasks(examples: Any, manifest: Manifest, depends_on: list[Any]) -> Iterator[Task]:
+    """The shards, and the key of each: of its records and what they are called, and of all else that what is said
+    depends on."""
+    set_aside = defaultdict(list)
+    for entry in read_set_aside(f"{examples.uri}/{quarantine.FILE}"):
+        set_aside[entry.file].append(entry.record)
+    digests = {shard.name: shard.digest for shard in manifest.shards}
+    pieces = [
+        _piece(examples, number, shard, sorted(set_aside[shard.source])) for number, shard in enumerate(manifest.shards)
+    ]
+    for shard in shards_of([piece for piece in pieces if piece.count]):
+        parts = [
+            [digests[piece.path.rpartition("/")[2]], piece.input, piece.file, piece.first, piece.count, piece.set_aside]
+            for piece in shard
+        ]
+        yield Task(shard, key("predicted", depends_on, parts))
+
+
+def _piece(examples: Any, number: int, shard: ShardFile, set_aside: list[int]) -> Piece:
+    path = f"{artifact_utils.get_split_uri([examples], shard.split)}/{shard.name}"
+    return Piece("example", shard.source, path, number, count=shard.count, set_aside=tuple(set_aside))
+
+
+def _bad_ones(examples: str, predictions: str) -> Iterator[SetAside]:
+    yield from islice(read_set_aside(f"{examples}/{quarantine.FILE}"), _REASONS)
+    if storage.exists(f"{predictions}/{BAD}"):
+        with storage.open_binary(f"{predictions}/{BAD}") as lines:
+            for line in lines:
+                bad = Bad.model_validate_json(line)
+                yield SetAside(file=bad.input, record=bad.record or 0, reason=bad.reason)
+
+
+def _push(artifact: Any, destination: str) -> None:
+    newest = newest_numbered(destination)
+    is_new = not (newest and tree_digest(newest) == tree_digest(artifact.uri))
+    if is_new:
+        newest = push(artifact.uri, destination, what="folder of predictions")
+    artifact.set_int_custom_property(PUSHED, int(is_new))
+    artifact.set_string_custom_property(DESTINATION, newest)

@@ -1,0 +1,187 @@
+"""Whole runs of files with `task: infer`, and what is said of mistakes in them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.load import load
+from pipeline.mistakes import PipelineFileError
+from pipeline.preflight import preflight
+from pipeline.result import Result
+from pipeline.run import run
+from preprocessing.errors import UserError
+from tests import make, make_model
+
+NAMES = ["red", "green", "blue"]
+CLASSIFY = """\
+task: infer
+name: colours
+data: {examples: data, bad_records: {policy: quarantine, max_fraction: 0.2}}
+features: {photo: {kind: image, from: image, size: [8, 8]}}
+hubs: {colours: {handle: module, inputs: {images: photo}}}
+label: {from: class, kind: class, classes: [red, green, blue]}
+predictions: {destination: predictions, labels: labels.txt, top: 2, key: id}
+"""
+
+
+def ran(result: Result) -> list[str]:
+    return [step.id for step in result.steps if not step.cached]
+
+
+def rows(folder: Path | str) -> list[dict]:
+    files = sorted(Path(folder).glob("predictions-*.jsonl"))
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
+def colours(count: int) -> tuple[list[bytes], np.ndarray]:
+    """Records with an image, an id and a class, which is often that of the brightest channel; and the images' means."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, [count, 8, 8, 3], np.uint8)
+    means = images.mean((1, 2)) / 255
+    classes = np.where(rng.random(count) < 0.6, means.argmax(1), rng.integers(0, 3, count))
+    records = [
+        make.record(image=make.image_bytes(image), id=f"id-{number}", **{"class": NAMES[name]})
+        for number, (image, name) in enumerate(zip(images, classes, strict=True))
+    ]
+    return records, means
+
+
+@pytest.mark.slow
+def test_a_classifier_is_held_to_known_classes_and_asked_again_about_new_files_alone(tmp_path: Path, capsys) -> None:
+    records, means = colours(60)
+    undecodable = make.record(image=make.random_image(0)[:60], id="bad", **{"class": "red"})
+    no_class = make.record(image=make.random_image(0), id="none")
+    first = [*records[:5], no_class, *records[5:20], undecodable, *records[20:30]]
+    make.write_tfrecord(tmp_path / "data" / "a.tfrecord", first)
+    make.write_tfrecord(tmp_path / "data" / "b.tfrecord.gz", records[30:50], "GZIP")
+    make_model.saved(tmp_path / "module", make_model.Classifier())
+    (tmp_path / "labels.txt").write_text("\n".join(NAMES))
+    path = tmp_path / "infer.yaml"
+    path.write_text(CLASSIFY)
+
+    result, code = run(path, None, quiet=False)
+    assert code == 0, result.error
+    assert result.predictions == f"{tmp_path}/predictions/1" and result.newly_predicted
+    said = rows(result.predictions)
+    assert [one["key"] for one in said] == [f"id-{number}" for number in range(50)]
+    numbers = [number for number in range(32) if number not in (5, 21)]
+    expected = [(f"{tmp_path}/data/a.tfrecord", number) for number in numbers]
+    expected += [(f"{tmp_path}/data/b.tfrecord.gz", number) for number in range(20)]
+    assert [(one["input"], one["record"]) for one in said] == expected
+    best = np.argsort(-means[:50], axis=1)
+    assert [[top["index"] for top in one["top"]] for one in said] == best[:, :2].tolist()
+    (bad,) = Path(result.predictions, "bad.jsonl").read_text().splitlines()
+    assert (json.loads(bad)["input"], json.loads(bad)["record"]) == (f"{tmp_path}/data/a.tfrecord", 21)
+    columns = [tf.train.Example.FromString(record).features.feature for record in records[:50]]
+    true = np.array([NAMES.index(column["class"].bytes_list.value[0].decode()) for column in columns])
+    accuracy, top_2 = (best[:, 0] == true).mean(), (best[:, :2] == true[:, np.newaxis]).any(axis=1).mean()
+    assert 0.3 < accuracy < top_2 < 1
+    evaluated = json.loads(Path(result.predictions, "evaluation.json").read_text())
+    shares = {"accuracy": pytest.approx(accuracy), "top_accuracy": pytest.approx(top_2)}
+    assert evaluated == {"label": "class", "records": 50, "top": 2} | shares
+    assert result.metrics == {"accuracy": pytest.approx(accuracy), "top_2_accuracy": pytest.approx(top_2)}
+    shown = capsys.readouterr().out
+    assert f"accuracy {accuracy:.4f}" in shown and f"Predicted: {result.predictions}" in shown
+    assert Path(result.report, "index.html").exists()
+
+    again, code = run(path, None, quiet=True)
+    assert (code, ran(again), again.newly_predicted) == (0, ["Predictor"], False)
+    third, code = run(path, None, quiet=True)
+    assert (code, ran(third), third.predictions) == (0, [], result.predictions)
+
+    entries = set((tmp_path / ".hubline" / "colours" / "store").iterdir())
+    make.write_tfrecord(tmp_path / "data" / "c.tfrecord", records[50:])
+    more, code = run(path, None, quiet=True)
+    assert (code, more.predictions, more.newly_predicted) == (0, f"{tmp_path}/predictions/2", True)
+    assert [one["key"] for one in rows(str(more.predictions))] == [f"id-{number}" for number in range(60)]
+    # Of the new file what was ingested, its statistics, its rows of predictions; what was there is taken again.
+    assert len(set((tmp_path / ".hubline" / "colours" / "store").iterdir()) - entries) == 3
+    assert rows(result.predictions) == said
+
+
+@pytest.mark.slow
+def test_a_pushed_model_is_asked_and_answers_as_it_does_itself(tmp_path: Path) -> None:
+    numbers = np.linspace(-5, 5, 40)
+    make.write_tfrecord(tmp_path / "data" / "x", [make.record(x=x, word="") for x in numbers.tolist()])
+    make_model.served(tmp_path / "serving")
+    path = tmp_path / "infer.yaml"
+    path.write_text(
+        "task: infer\nname: ask\ndata: {examples: data}\nmodel: {from: serving}\n"
+        "predictions: {destination: out, format: tfrecord}\n"
+    )
+    result, code = run(path, None, quiet=True)
+    assert code == 0, result.error
+    (file,) = Path(str(result.predictions)).iterdir()
+    spec = {"record": tf.io.FixedLenFeature([], tf.int64), "scores": tf.io.FixedLenFeature([2], tf.float32)}
+    parsed = tf.io.parse_example(make.read_tfrecord(file), spec)
+    assert parsed["record"].numpy().tolist() == list(range(40))
+    np.testing.assert_allclose(parsed["scores"][:, 1], 1 / (1 + np.exp(-numbers)), atol=1e-6)
+
+    make.write_tfrecord(tmp_path / "data" / "y", [make.record(word="no x")])
+    failed, code = run(path, None, quiet=True)
+    assert (code, failed.failed_step) == (1, "Predictor")
+    assert f"{tmp_path}/data/y: record 0 (counted from 0): it cannot be predicted on: " in str(failed.error)
+    assert [item.name for item in (tmp_path / "out").iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "says"),
+    [
+        ("task: infer", "task: infr", "task", "'infr' is not known here; did you mean 'infer'?"),
+        ("data: {", "training: {epochs: 3}\ndata: {", "training", "leave it out (task infer trains nothing"),
+        ("data: {", "serving: {destination: x}\ndata: {", "serving", "leave it out (task infer pushes no model"),
+        ("data: {", "evaluation: {}\ndata: {", "evaluation", "leave it out (task infer blesses nothing"),
+        ("examples: data", "examples: data, split: {train: 1}", "data.split", "unknown key"),
+        ("hubs: {", "model: {from: serving}\nhubs: {", "", "there are a hub and a model"),
+        ("hubs: {colours: {handle: module, inputs: {images: photo}}}", "", "", "there is neither a hub nor a model"),
+        (
+            "kind: image, from: image, size: [8, 8]",
+            "kind: numeric",
+            "",
+            "takes images and texts as they are; 'pho",
+        ),
+        ("features: {", "features: {other: {kind: text}, ", "", "the hub module does not take 'other'"),
+        ("kind: class, classes", "kind: binary, classes", "label.kind", "'binary' is not known here"),
+        ("top: 2", "top: 0", "predictions.top", "greater than or equal to 1"),
+        ("examples: data", "examples: data, window: 2", "data.window", "a window counts spans"),
+    ],
+)
+def test_a_mistake_says_what_would_be_right(tmp_path: Path, old: str, new: str, key: str, says: str) -> None:
+    path = tmp_path / "infer.yaml"
+    path.write_text(CLASSIFY)
+    load(path)
+    assert old in CLASSIFY
+    path.write_text(CLASSIFY.replace(old, new))
+    with pytest.raises(PipelineFileError) as caught:
+        load(path)
+    assert [says in mistake.message for mistake in caught.value.mistakes if mistake.key == key] == [True], caught.value
+
+
+def test_what_a_pushed_model_answers_needs_no_labels(tmp_path: Path) -> None:
+    path = tmp_path / "infer.yaml"
+    model = "model: {from: s}\npredictions: {destination: p, min_score: 0.1}\n"
+    path.write_text(f"task: infer\nname: a\ndata: {{examples: data}}\n{model}")
+    with pytest.raises(PipelineFileError, match=r"predictions.min_score: for a hub module"):
+        load(path)
+
+
+def test_what_a_file_points_at_is_looked_for(tmp_path: Path) -> None:
+    path = tmp_path / "infer.yaml"
+    path.write_text(CLASSIFY)
+    with pytest.raises(PipelineFileError) as caught:
+        preflight(*load(path))
+    assert {mistake.key for mistake in caught.value.mistakes} == {
+        "data.examples", "hubs.colours.handle", "predictions.labels"
+    }  # fmt: skip
+
+
+def test_commands_that_are_for_training_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "infer.yaml"
+    path.write_text(CLASSIFY)
+    result = CliRunner().invoke(app, ["schema", str(path)])
+    assert isinstance(result.exception, UserError) and "has task: infer; hubline schema is for" in str(result.exception)
