@@ -17,8 +17,12 @@ setup(
         ]
     ),
     package_data={"pipeline": ["schema.json"], "components.report": ["page.*"], "pipeline.init": ["*.j2"]},
-    install_requires=["fsspec", "pydantic>=2.10", "rich>=13", "ruamel.yaml>=0.18", "typer>=0.12"],
-    # Reads video files in `hubline convert video`, and nothing else; in no lock. Its wheels bring their own FFmpeg.
-    extras_require={"video": ["av>=14"]},
+    install_requires=["fsspec", "pydantic>=2.10", "rich>=13", "ruamel.yaml>=0.18", "tensorboard", "typer>=0.12"],
+    extras_require={
+        # Reads video files in `hubline convert video`, and nothing else; in no lock. Its wheels bring their own FFmpeg.
+        "video": ["av>=14"],
+        # Operations that some hub modules of texts are made of; in no lock. It must be of the version of TensorFlow.
+        "text": ["tensorflow-text"],
+    },
     entry_points={"console_scripts": ["hubline=pipeline.cli:main"]},
 )

@@ -52,8 +52,7 @@ def build(file: AnyFile, pins: AnyPins, places: Places) -> Pipeline:
 
 def _inferring(file: InferFile, pins: PinsToInfer, places: Places) -> list[BaseNode]:
     hub_modules = {
-        name: HubModule(name, hub, file.features, trained=False, fingerprint=pins.modules[name], asked=True)
-        for name, hub in file.hubs.items()
+        name: HubModule(name, hub, file.features, pins.modules[name], asked=True) for name, hub in file.hubs.items()
     }
     example_gen, *described = describing(file, pins.files, places)
     example_gen.add_upstream_nodes(hub_modules.values())  # a module that does not fit is found before any data is read
@@ -73,7 +72,7 @@ def _inferring(file: InferFile, pins: PinsToInfer, places: Places) -> list[BaseN
 
 def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
     hub_modules = {
-        name: HubModule(name, hub, file.fed_features, name in file.model.fine_tune, pins.modules[name])
+        name: HubModule(name, hub, file.fed_features, pins.modules[name], file.model.tuned(name))
         for name, hub in file.hubs.items()
     }
     modules = {name: module.outputs["model"] for name, module in hub_modules.items()}

@@ -1,12 +1,14 @@
 """`hubline inspect`: what a hub module offers."""
 
+import json
 import tempfile
 
 from rich.console import Console
 from rich.table import Table
 
 from components.hub_module.fetch import fetch
-from trainer.module import Function, Module, inspect
+from trainer.loading import inspect
+from trainer.module import Function, Module
 
 
 def inspect_handle(handle: str) -> tuple[Module, str]:
@@ -46,4 +48,6 @@ def _function_table(name: str, function: Function) -> Table:
     for direction, tensors in (("input", function.inputs), ("output", function.outputs)):
         for tensor_name, tensor in tensors.items():
             table.add_row(f"  {direction}", tensor_name, str(tensor))
+    for argument, value in function.arguments.items():
+        table.add_row("  argument", argument, json.dumps(value))
     return table

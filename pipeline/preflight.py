@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components import storage
 from components.digest import check_digest
-from components.hub_module.handle import digest, look_for, mirrored
+from components.hub_module.handle import digest, look_for, mirrored, read_saved_model
 from components.pin.find import find
 from components.pin.pins import ALL
 from components.predictor.labels import read_labels
@@ -19,7 +19,7 @@ from pipeline.mistakes import Location, Mistake, PipelineFileError
 from preprocessing.config import vocabulary_files
 from preprocessing.errors import UserError
 from preprocessing.section import is_remote
-from trainer.config import Hub
+from trainer.config import Hub, Tuned
 
 
 def preflight(file: AnyFile, source: Source) -> None:
@@ -47,6 +47,7 @@ def _looks(file: AnyFile) -> Looks:
     for name, hub in file.hubs.items():
         if not is_remote(mirrored(hub.handle)):
             yield ("hubs", name, "sha256" if hub.sha256 else "handle"), partial(_look_for_module, hub)
+            yield ("hubs", name, "handle"), partial(_look_at_operations, hub)
     yield from _looks_to_infer(file) if isinstance(file, InferFile) else _looks_to_train(file)
 
 
@@ -71,6 +72,11 @@ def _looks_to_train(file: PipelineFile) -> Looks:
     for name, vocabulary in vocabulary_files(file.features).items():
         if not is_remote(vocabulary.file):
             yield ("features", name, "vocabulary", "file"), partial(read_vocabulary, vocabulary)
+    for name, hub in file.hubs.items():
+        tuned = file.model.tuned(name)
+        if tuned is not None and not is_remote(mirrored(hub.handle)):
+            key = ("variables",) if tuned.variables else ("last",) if tuned.last else ()
+            yield ("model", "fine_tune", name, *key), partial(_look_at_variables, hub, tuned)
     if not is_remote(file.serving.destination):
         serving = Path(file.serving.destination)
         yield ("serving", "destination"), partial(_look_at_destination, serving, "serving folder")
@@ -115,6 +121,41 @@ def _look_for_module(hub: Hub) -> None:
     look_for(place)
     if hub.sha256 is not None:
         check_digest(hub.handle, digest(place), hub.sha256)
+
+
+def _look_at_operations(hub: Hub) -> None:
+    # Imported here, as below: not every pipeline has a module.
+    from trainer.operations import check
+    from trainer.saved_model import SavedModel
+
+    if not _is_there(hub):
+        return
+    saved = SavedModel.parse(read_saved_model(mirrored(hub.handle)), hub.handle)
+    try:
+        check(saved.operations)
+    except UserError as error:
+        raise UserError(f"{hub.handle}: {error}") from None
+
+
+def _look_at_variables(hub: Hub, tuned: Tuned) -> None:
+    from trainer.saved_model import SavedModel, to_train
+
+    if not _is_there(hub):
+        return
+    try:
+        saved = SavedModel.parse(read_saved_model(mirrored(hub.handle)), hub.handle)
+    except UserError:  # which was said of its handle
+        return
+    to_train(saved.format, saved.variables, tuned)
+
+
+def _is_there(hub: Hub) -> bool:
+    """Whether there is something to look into; that there is not was said before."""
+    try:
+        look_for(mirrored(hub.handle))
+    except UserError:
+        return False
+    return True
 
 
 def _look_at_destination(destination: Path, what: str) -> None:

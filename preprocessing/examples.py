@@ -36,7 +36,8 @@ def keep(records: tf.Tensor, columns: Iterable[str]) -> tf.Tensor:
 
 def drop(records: tf.Tensor, columns: Iterable[str]) -> tf.Tensor:
     """The records without some of their columns; shapes as for `keep`."""
-    return _select(records, columns, stay=False)
+    columns = list(columns)
+    return _select(records, columns, stay=False) if columns else records
 
 
 def are_sequences(records: tf.Tensor) -> tf.Tensor:

@@ -22,7 +22,7 @@ class EmbeddedInOrder(tf.keras.layers.Layer):
         shape = [max(size, 1), config.embedding]  # an empty vocabulary has no categories at all
         self.table = self.add_weight("table", shape, initializer=initializer(config))
         self._most = combiner.max_length
-        self._combine = _combined(combiner)
+        self._combine = combined(combiner)
 
     def call(self, inputs: Sequence[tf.SparseTensor]) -> tf.Tensor:
         """Looks up and combines."""
@@ -41,7 +41,7 @@ class NumbersInOrder(tf.keras.layers.Layer):
         super().__init__(name=f"sequence_{name}")
         self._width = width
         self._most = combiner.max_length
-        self._combine = _combined(combiner)
+        self._combine = combined(combiner)
 
     def call(self, inputs: tf.SparseTensor) -> tf.Tensor:
         """Combines."""
@@ -73,7 +73,7 @@ def padded(lists: tf.SparseTensor, width: int, most: int) -> tuple[tf.Tensor, tf
     return tf.reshape(dense, [tf.shape(dense)[0], count, width]), there
 
 
-def _combined(config: InOrder) -> tf.keras.layers.Layer:
+def combined(config: InOrder) -> tf.keras.layers.Layer:
     """A layer that takes steps, float32 [batch, steps, n], and their mask, and gives float32 [batch, m]."""
     if isinstance(config, Attention):
         return SelfAttention(config)

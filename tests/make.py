@@ -112,18 +112,27 @@ def signature_module(path: Path) -> Path:
     return path
 
 
-def tf1_hub_module(path: Path, tags: Sequence[str] = ()) -> Path:
-    """A module in the TF1 hub form: images [batch, 8, 8, 3] to vectors [batch, 5]."""
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        images = tf.compat.v1.placeholder(tf.float32, [None, 8, 8, 3], name="images")
-        weights = tf.compat.v1.get_variable("weights", [3, 5], initializer=tf.compat.v1.ones_initializer())
-        tf.compat.v1.get_variable("steps", [], dtype=tf.int64, trainable=False)
-        vectors = tf.reduce_mean(images, [1, 2]) @ weights
-        session.run(tf.compat.v1.global_variables_initializer())
-        builder = tf.compat.v1.saved_model.Builder(str(path))
-        signature = tf.compat.v1.saved_model.predict_signature_def({"images": images}, {"default": vectors})
-        builder.add_meta_graph_and_variables(session, list(tags), {"default": signature})
-        builder.save()
+def tf1_hub_module(path: Path, *tag_sets: Sequence[str]) -> Path:
+    """A module in the TF1 hub form: images [batch, 8, 8, 3] to vectors [batch, 5].
+
+    Of several graphs each has its tags, and multiplies by its place among them, from 1.
+    """
+    builder = tf.compat.v1.saved_model.Builder(str(path))
+    for number, tags in enumerate(tag_sets or [[]]):
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            images = tf.compat.v1.placeholder(tf.float32, [None, 8, 8, 3], name="images")
+            weights = tf.compat.v1.get_variable("weights", [3, 5], initializer=tf.compat.v1.ones_initializer())
+            tf.compat.v1.get_variable("steps", [], dtype=tf.int64, trainable=False)
+            vectors = (number + 1.0) * tf.reduce_mean(images, [1, 2]) @ weights
+            session.run(tf.compat.v1.global_variables_initializer())
+            signatures = {
+                "default": tf.compat.v1.saved_model.predict_signature_def({"images": images}, {"default": vectors})
+            }
+            if number == 0:
+                builder.add_meta_graph_and_variables(session, list(tags), signatures)
+            else:
+                builder.add_meta_graph(list(tags), signatures)
+    builder.save()
     # Says that this is a hub module: its one field, the format, is 3 (tensorflow_hub's module_def.proto).
     (path / "tfhub_module.pb").write_bytes(b"\x08\x03")
     return path

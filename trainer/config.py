@@ -1,9 +1,22 @@
 """The types of `hubs`, `model` and `training` in the pipeline file."""
 
+import re
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
+from preprocessing.kinds.combiner import InOrder
 from preprocessing.section import FilePath, Section
 
 
@@ -27,6 +40,21 @@ def _known_hub(name: str, info: ValidationInfo) -> str:
 HubName = Annotated[str, AfterValidator(_known_hub)]
 
 
+Scalar = bool | int | float | str
+
+
+def _argument(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        shown = "nothing" if value is None else repr(value)
+        raise ValueError(f"must be a number, a text, true or false, or a list of these; got {shown}") from None
+
+
+Argument = Annotated[Scalar | tuple[Scalar, ...] | tuple[tuple[Scalar, ...], ...], WrapValidator(_argument)]
+"""What a module can be handed beside features."""
+
+
 class Hub(Section):
     """A TensorFlow Hub module and what it is fed."""
 
@@ -41,8 +69,14 @@ class Hub(Section):
     has no inputs is there for the `pretrained` embedding of a feature."""
     signature: str | None = Field(default=None, min_length=1)
     """A named signature to call, instead of the module itself."""
+    arguments: dict[str, Argument] = Field(default={}, examples=[{"image_size": [224, 224], "return_endpoints": True}])
+    """What the module, or its signature, is handed besides: numbers, texts, true or false, and lists of these."""
     output: str = Field(default="default", min_length=1)
     """The name of the output to use where there are several."""
+    pool: Literal["mean", "max"] | InOrder | None = Field(default=None, examples=["mean", {"lstm": 64}])
+    """Where the output has several vectors for each example, for the places of an image, words or frames, what becomes
+    of them: their `mean`, the greatest number in each position (`max`), or what a layer that is trained with the head
+    makes of them in their order."""
 
 
 Hubs = dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Hub]
@@ -62,7 +96,61 @@ class Head(Section):
     """The share of units dropped before each dense layer in training."""
 
 
-class FineTune(Section):
+def _pattern(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"'{pattern}' is not a regular expression: {error}") from None
+    return pattern
+
+
+class Tuned(Section):
+    """Which of a module's variables are trained."""
+
+    variables: tuple[Annotated[str, Field(min_length=1), AfterValidator(_pattern)], ...] | None = Field(
+        default=None, examples=[["block4", r"bn\d+/gamma"]]
+    )
+    """Regular expressions: what has one of them in its name is trained, and nothing else of the module changes. Without
+    these and `last`, all that can be trained is, and moving averages are kept up."""
+    last: int | None = Field(default=None, ge=1, le=1_000_000, examples=[3])
+    """In place of `variables`, how many layers are trained, from the last: variables with a common prefix, up to the
+    last `/` in their names, are one layer."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Tuned":
+        if self.variables is not None and self.last is not None:
+            raise ValueError("`variables` names what is trained, or `last` counts it; give one of them")
+        if self.variables == ():
+            raise ValueError("`variables` names nothing; leave it out to train all, or the module out to train none")
+        return self
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether something of the module stays as it is."""
+        return self.variables is not None or self.last is not None
+
+    def matches_none(self, names: Iterable[str]) -> list[str]:
+        """The expressions that are found in none of some names."""
+        names = list(names)
+        return [pattern for pattern in self.variables or () if not any(re.search(pattern, name) for name in names)]
+
+    @staticmethod
+    def layers(names: Iterable[str]) -> dict[str, list[str]]:
+        """Names by their prefix, in their order; a name without a prefix is a layer of its own."""
+        found: dict[str, list[str]] = {}
+        for name in names:
+            found.setdefault(name.rpartition("/")[0] or name, []).append(name)
+        return found
+
+    def chosen(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Of the names of variables that can be trained, those that are."""
+        if self.variables is not None:
+            return tuple(name for name in names if any(re.search(pattern, name) for pattern in self.variables))
+        layers = list(self.layers(names).values())
+        return tuple(name for layer in layers[-(self.last or len(layers)) :] for name in layer)
+
+
+class FineTune(Tuned):
     """How a module is trained further, after the head alone has been."""
 
     after_epochs: int = Field(default=1, ge=0, le=1_000_000)
@@ -82,6 +170,11 @@ class Model(Section):
     model: crosses above all."""
     fine_tune: dict[HubName, FineTune] = Field(default={}, examples=[{"photos": {"after_epochs": 2}}])
     """By hub module, how it is trained further. A module that is absent here stays as it is."""
+
+    def tuned(self, hub: str) -> Tuned | None:
+        """What of a hub module is trained, if anything, without how."""
+        tune = self.fine_tune.get(hub)
+        return Tuned(variables=tune.variables, last=tune.last) if tune else None
 
     @field_validator("wide")
     @classmethod

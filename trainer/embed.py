@@ -22,8 +22,8 @@ from trainer.inputs import (
     pixels_of_one,
     read_file,
 )
+from trainer.loading import open_module
 from trainer.model import Backbone
-from trainer.module import open_module
 from trainer.sink import writing
 from trainer.vectors import column
 

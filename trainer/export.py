@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.trackable.resource import CapturableResource
 
 from preprocessing.columns import ParsingSpec, as_parsed
 from preprocessing.config import Features, image_columns, input_name
@@ -128,7 +129,8 @@ class _Untracked:
 
 def _state_of(owner: Any) -> list[Any]:
     """What functions of a loaded SavedModel may read: its variables, its tables, and the files they are filled from."""
-    kinds = tf.Variable, tf.saved_model.experimental.TrackableResource, tf.saved_model.Asset
+    # The resources are tables, and what fills those of a TF1 module.
+    kinds = tf.Variable, CapturableResource, tf.saved_model.Asset
     return [found for found in tf.train.TrackableView(owner).descendants() if isinstance(found, kinds)]
 
 

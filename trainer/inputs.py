@@ -109,7 +109,8 @@ def pictures(records: tf.data.Dataset, features: Features, spec: ParsingSpec) ->
     """
 
     def read(serialized: tf.Tensor) -> Tensors:
-        return {ROW: drop(serialized, spec), **encoded_images(features, tf.io.parse_example(serialized, spec))}
+        parsed = tf.io.parse_example(serialized, spec) if spec else {}
+        return {ROW: drop(serialized, spec), **encoded_images(features, parsed)}
 
     return records.batch(PARSED_AT_ONCE).map(read, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
 

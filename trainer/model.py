@@ -1,6 +1,6 @@
 """The model: hub modules as the backbone, and a head on their outputs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,15 +8,15 @@ import tensorflow as tf
 import tensorflow_hub as tf_hub
 import tensorflow_transform as tft
 
-from preprocessing.config import Feature, Features
+from preprocessing.config import Features
 from preprocessing.errors import UserError
-from preprocessing.kinds import image
-from preprocessing.kinds.image import ImageFeature
+from preprocessing.in_order import combined
 from preprocessing.kinds.kind import Categories
 from trainer.autograph import leave_libraries_alone
-from trainer.config import Head, Hub, Hubs, Model, Optimizer, fed_hubs
+from trainer.called import Called
+from trainer.config import Head, Hub, Hubs, Model, Optimizer, Tuned, fed_hubs
 from trainer.inputs import Tensors
-from trainer.module import OpenModule, by_name, open_module, output_name, signature_name
+from trainer.loading import OpenModule, open_module
 from trainer.vectors import column
 
 # Before any of Keras is called: to try a module out, to train, in a test.
@@ -61,7 +61,7 @@ def build(
     """
     own, fed = keras_inputs(taken_in(features)), keras_inputs(feeding(hubs, features))
     backbones = {
-        name: Backbone(hub, open_module(module_paths[name]), features, name, name in model.fine_tune)
+        name: Backbone(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
         for name, hub in fed_hubs(hubs).items()
     }
     given = {column(name): backbone(fed) for name, backbone in backbones.items()}
@@ -71,9 +71,10 @@ def build(
     ]
     wide = [categories(name, features).linear(name, transform, outputs)(own) for name in model.wide]
     joined = head(model.head, outputs, start)
+    in_order = {column(name): backbone.in_order(f"in_order_{name}") for name, backbone in backbones.items()}
 
     def raw(of_modules: Tensors) -> tf.Tensor:
-        sides = [*of_modules.values(), *deep]
+        sides = [*(in_order[name](vector) for name, vector in of_modules.items()), *deep]
         parts = [*wide, *([joined(_concatenated(sides))] if sides else [])]
         return parts[0] if len(parts) == 1 else tf.keras.layers.Add()(parts)
 
@@ -150,9 +151,9 @@ class TunedModel(tf.keras.Model):
 
 
 class Backbone(tf.keras.layers.Layer):
-    """A hub module, fed from the pixels of features by name, giving float32 vectors of shape [batch, n]."""
+    """A hub module, fed from the features by name, giving float32 vectors of shape [batch, n]."""
 
-    def __init__(self, hub: Hub, module: OpenModule, features: Features, name: str, trainable: bool = False) -> None:
+    def __init__(self, hub: Hub, module: OpenModule, features: Features, name: str, tuned: Tuned | None = None) -> None:
         """Makes a layer of a module.
 
         Args:
@@ -160,64 +161,80 @@ class Backbone(tf.keras.layers.Layer):
             module: The module.
             features: The features that feed it.
             name: Its name in `hubs`.
-            trainable: Whether it may be trained; whether it is at a time, `trainable` of the layer says.
+            tuned: Which of its variables may be trained; whether they are at a time, `trainable` of the layer says.
+                None where it stays as it is.
+
+        Raises:
+            UserError: where it does not fit the features, or there are no such variables.
         """
-        super().__init__(name=f"hub_{name}", trainable=trainable)
-        function = module.offer.function(hub, features)
-        signature = signature_name(module.offer, hub)
-        tags = module.offer.tags
-        self._features = features
-        self._feeds = (
-            dict(zip(function.inputs, hub.inputs.values(), strict=True)) if len(hub.inputs) == 1 else dict(hub.inputs)
-        )
-        self._takes_tensor = function.takes == "tensor"
-        self._output = output_name(function, hub)
-        self._layer = tf_hub.KerasLayer(
-            module.path if module.loaded is None else module.loaded,
-            trainable=trainable,
-            signature=signature,
-            signature_outputs_as_dict=True if signature else None,
-            tags=None if tags is None else list(tags),
-        )
+        super().__init__(name=f"hub_{name}", trainable=tuned is not None)
+        self._features = sorted(set(hub.inputs.values()))
+        self._layer = tf_hub.KerasLayer(Called(hub, module, features, tuned), trainable=tuned is not None)
 
     @property
     def module(self) -> Any:
         """What TensorFlow made of the module, with its variables, tables and assets."""
-        return self._layer.resolved_object
+        return self._layer.resolved_object.module
+
+    def in_order(self, name: str) -> Callable[[tf.Tensor], tf.Tensor]:
+        """What the head takes of the vectors: as they are, or what a layer makes of those that have an order.
+
+        Args:
+            name: That of the layer.
+        """
+        called = self._layer.resolved_object
+        if called.combiner is None:
+            return tf.identity
+        # Steps that there are not are zeros.
+        layers = [tf.keras.layers.Reshape(called.shape), tf.keras.layers.Masking(), combined(called.combiner)]
+        return tf.keras.Sequential(layers, name=name)
 
     def call(self, inputs: Tensors) -> tf.Tensor:
-        """Runs the module: in inference mode, unless it is trained now."""
-        fed = {name: _fed(self._features[feature], inputs[feature]) for name, feature in self._feeds.items()}
-        outputs = self._layer(next(iter(fed.values())) if self._takes_tensor else fed)
-        return tf.cast(by_name(outputs, "default")[self._output], tf.float32)
+        """Runs the module: in inference mode, unless all of it is trained now."""
+        return self._layer({name: inputs[name] for name in self._features})
 
 
-def _fed(feature: Feature, values: tf.Tensor) -> tf.Tensor:
-    """Pixels as floats, texts as they are."""
-    return image.scaled(feature, values) if isinstance(feature, ImageFeature) else values
-
-
-def try_out(hub: Hub, module: OpenModule, features: Features, trainable: bool = False) -> None:
+def try_out(hub: Hub, module: OpenModule, features: Features, tuned: Tuned | None = None) -> None:
     """Puts a module behind a symbolic batch of features, as training will.
 
     Raises:
-        UserError: where it cannot be called so, does not give a vector for each example, or is to be trained and has
-            nothing that can be.
+        UserError: where it cannot be called so, does not give a vector for each example, or is to be trained and cannot
+            be.
     """
-    callable_for_training = module.loaded is not None and hub.signature is None
+    inputs = feeding({"tried": hub}, features)
+    specs = {name: spec for feature, kind in inputs.items() for name, spec in kind.inputs(feature).items()}
     try:
-        backbone = Backbone(hub, module, features, "tried", trainable and callable_for_training)
-        vectors = backbone(keras_inputs(feeding({"tried": hub}, features)))
+        backbone = Backbone(hub, module, features, "tried", tuned)
+        reached: list[bool] = []
+
+        @tf.function(input_signature=[specs])
+        def run(batch: Tensors) -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                vectors = backbone(batch, training=tuned is not None)
+            gradients = tape.gradient(vectors, backbone.trainable_variables) if tuned else []
+            reached.extend(gradient is not None for gradient in gradients)
+            return vectors
+
+        shape = run.get_concrete_function().structured_outputs.shape
     except UserError:
         raise
     except Exception as error:  # whatever the module's own functions and tensorflow_hub raise
         reason = str(error).strip().partition("\n")[0]
         raise UserError(f"the module cannot be called with the features given: {reason}") from error
-    if vectors.shape.rank != 2 or vectors.shape[1] is None:
-        raise UserError(f"the module gives {vectors.shape}, but a head needs a vector for each example, [?, n]")
-    if trainable and not backbone.trainable_variables:
-        why = "has no trainable variables" if callable_for_training else "is a TF1 module or called by a signature"
-        raise UserError(f"model.fine_tune names the module, but it cannot be trained: it {why}")
+    if shape.rank != 2 or shape[1] is None:
+        raise UserError(f"the module gives {shape}, but a head needs a vector for each example, [?, n]")
+    if tuned is not None:
+        _refuse_unreached(tuned, backbone.trainable_variables, reached)
+
+
+def _refuse_unreached(tuned: Tuned, variables: Sequence[tf.Variable], reached: Sequence[bool]) -> None:
+    """Raises a UserError where what is to be trained does not act on the output that is used."""
+    idle = [variable.name for variable, there in zip(variables, reached, strict=True) if not there]
+    if idle and (tuned.is_partial or not any(reached)):
+        raise UserError(
+            "the output that is used does not depend on what is to be trained, or not in a way that can be learned: "
+            f"{', '.join(name.partition(':')[0] for name in idle)}"
+        )
 
 
 def head(config: Head, outputs: int, start: float = 0.0) -> tf.keras.Sequential:

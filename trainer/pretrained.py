@@ -10,8 +10,8 @@ from preprocessing.errors import UserError
 from preprocessing.kinds.kind import Categories
 from preprocessing.kinds.text import TextFeature
 from trainer.config import Hub, Hubs
+from trainer.loading import open_module
 from trainer.model import Backbone
-from trainer.module import open_module
 
 WORDS: Features = {"words": TextFeature(kind="text")}
 """The one feature that a module takes which gives a vector for each word."""

@@ -19,6 +19,7 @@ from preprocessing.labels.regression import RegressionLabel
 from preprocessing.progress import report
 from trainer import export, task
 from trainer.inputs import Tensors, read_decodable, read_records
+from trainer.loading import load_exported
 from trainer.sink import writing
 
 RECORD = "hubline.record"
@@ -73,8 +74,8 @@ class ServedModel:
 def _load(path: str) -> Any:
     """The signature of a SavedModel that answers examples."""
     try:
-        answer = tf.saved_model.load(path).signatures.get(export.SERVING)
-    except (OSError, ValueError, tf.errors.OpError) as error:
+        answer = load_exported(path).signatures.get(export.SERVING)
+    except (UserError, OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(f"{path}: TensorFlow cannot load this version: {error}. {_START_AFRESH}") from error
     if answer is None:
         raise UserError(f"{path}: this model does not answer in a signature '{export.SERVING}'. {_START_AFRESH}")

@@ -8,7 +8,7 @@ from components.code import code_digest
 from components.hub_module.executor import Executor
 from preprocessing.config import Features
 from preprocessing.section import dump_sections
-from trainer.config import Hub
+from trainer.config import Hub, Tuned
 
 
 class HubModuleSpec(component_spec.ComponentSpec):
@@ -18,7 +18,7 @@ class HubModuleSpec(component_spec.ComponentSpec):
         "name": component_spec.ExecutionParameter(type=str),
         "hub": component_spec.ExecutionParameter(type=str),
         "features": component_spec.ExecutionParameter(type=str),
-        "trained": component_spec.ExecutionParameter(type=str),
+        "tuned": component_spec.ExecutionParameter(type=str),
         "asked": component_spec.ExecutionParameter(type=str),
         "fingerprint": component_spec.ExecutionParameter(type=str),
         "code": component_spec.ExecutionParameter(type=str),
@@ -34,7 +34,13 @@ class HubModule(base_component.BaseComponent):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
     def __init__(
-        self, name: str, hub: Hub, features: Features, trained: bool, fingerprint: str, asked: bool = False
+        self,
+        name: str,
+        hub: Hub,
+        features: Features,
+        fingerprint: str,
+        tuned: Tuned | None = None,
+        asked: bool = False,
     ) -> None:
         """A step named `HubModule.<name>`.
 
@@ -42,7 +48,7 @@ class HubModule(base_component.BaseComponent):
             name: The module's name in `hubs`.
             hub: Its entry.
             features: The features; only those that feed the module matter.
-            trained: Whether it is to be trained further, which not every module can.
+            tuned: What of it is to be trained further, if anything.
             fingerprint: As `pin` found it, so that a changed module behind the same handle is fetched again.
             asked: Whether it is asked as it is, so that any outputs will do, and no head is to stand on one.
         """
@@ -51,7 +57,7 @@ class HubModule(base_component.BaseComponent):
             name=name,
             hub=hub.to_property(),
             features=dump_sections(Features, fed),
-            trained="yes" if trained else "",
+            tuned=tuned.to_property() if tuned else "",
             asked="yes" if asked else "",
             fingerprint=fingerprint,
             code=code_digest("components.hub_module.executor"),

@@ -14,9 +14,10 @@ from components.predictor.feeds import call_with
 from preprocessing.config import Features
 from preprocessing.errors import UserError
 from preprocessing.section import read_sections
-from trainer.config import Hub
+from trainer.config import Hub, Tuned
+from trainer.loading import open_module
 from trainer.model import try_out
-from trainer.module import check_fits, open_module
+from trainer.module import check_fits
 from trainer.pretrained import WORDS, of_words
 
 
@@ -33,13 +34,13 @@ class Executor(base_executor.BaseExecutor):
         with tempfile.TemporaryDirectory() as folder:
             source, digest = fetch(hub.handle, hub.sha256, folder)
             opened = open_module(source)
-            module = opened.offer
+            module, tuned = opened.offer, exec_properties["tuned"]
             try:
-                if exec_properties.get("asked"):
+                if exec_properties["asked"]:
                     function = call_with(module, hub, features).function
                 else:
                     check_fits(module, hub, features)
-                    try_out(hub, opened, features, trainable=bool(exec_properties["trained"]))
+                    try_out(hub, opened, features, Tuned.model_validate_json(tuned) if tuned else None)
                     function = module.function(hub, features)
             except UserError as error:
                 raise UserError(f"hubs.{exec_properties['name']}: {hub.handle}: {error}") from None

@@ -12,7 +12,7 @@ from tfx.dsl.io import fileio
 
 from components import storage
 from components.digest import check_digest
-from components.hub_module.handle import ARCHIVES, MIRROR, WEB, digest, mirrored
+from components.hub_module.handle import ARCHIVES, MIRROR, WEB, digest, mirrored, not_whole
 from preprocessing.errors import UserError
 from preprocessing.section import is_remote
 
@@ -103,7 +103,7 @@ def _unpack(archive: str, folder: str) -> str:
             tar.extractall(folder, filter="data")
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise UserError(f"{archive}: not a whole .tar.gz of a SavedModel: {error}") from error
+        raise not_whole(archive, error) from error
     # An archive may hold the SavedModel itself, or a folder with it.
     homes = sorted(Path(folder).rglob("saved_model.pb"), key=lambda path: len(path.parts))
     if not homes:

@@ -2,6 +2,9 @@
 
 import hashlib
 import os
+import tarfile
+import zlib
+from pathlib import Path
 
 from components import storage
 from components.digest import file_digest, tree_digest
@@ -47,6 +50,30 @@ def look_for(path: str) -> None:
         raise UserError(
             f"{path}: there is no hub module here; a handle is a folder, a .tar.gz, gs://, s3:// or a hub's address"
         )
+
+
+def read_saved_model(path: str) -> bytes:
+    """The `saved_model.pb` of a module in a local folder or archive.
+
+    Raises:
+        UserError: where there is none.
+    """
+    if storage.is_folder(path):
+        return Path(path, "saved_model.pb").read_bytes()
+    try:
+        with tarfile.open(path, "r|*") as archive:  # read as it comes, and no further than needed
+            for member in archive:
+                file = archive.extractfile(member) if Path(member.name).name == "saved_model.pb" else None
+                if file:
+                    return file.read()
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise not_whole(path, error) from error
+    raise UserError(f"{path}: there is no saved_model.pb in this archive")
+
+
+def not_whole(archive: str, error: Exception) -> UserError:
+    """What is said of an archive that cannot be read."""
+    return UserError(f"{archive}: not a whole .tar.gz of a SavedModel: {error}")
 
 
 def fingerprint(handle: str) -> str:

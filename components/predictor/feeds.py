@@ -1,17 +1,16 @@
 """What a hub module is fed: which of its functions is called, and what each of its inputs is given."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import tensorflow as tf
 
 from preprocessing.config import Features
 from preprocessing.errors import UserError
 from preprocessing.kinds.image import ImageFeature
-from preprocessing.kinds.text import TextFeature
 from trainer.config import Hub
 from trainer.inputs import pixels_of_batch
-from trainer.module import Function, Module, Tensor
+from trainer.module import Function, Module, Tensor, as_tensor, is_number
 
 IMAGE, TEXT = "image", "text"
 """The columns that feed a module where nothing else is said."""
@@ -73,6 +72,7 @@ class Latent:
     """A vector of random numbers, which a generator takes."""
 
     takes: Tensor
+    input: str
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -87,6 +87,8 @@ class Call:
     function: Function
     feeds: Mapping[str, Feed]
     """By input; none of a generator."""
+    given: Mapping[str, tf.Tensor] = field(default_factory=dict)
+    """What `arguments` say of other inputs."""
     latent: Latent | None = None
 
     @property
@@ -106,42 +108,16 @@ def call_with(module: Module, hub: Hub, features: Features) -> Call:
     Raises:
         UserError: where they do not fit it.
     """
-    faults = []
-    for function in module.functions(hub):
-        names = function.inputs if len(function.inputs) == len(hub.inputs) == 1 else hub.inputs
-        fed = dict(zip(names, hub.inputs.values(), strict=True))
-        if fault := _fault(function, fed, features):
-            faults.append(fault)
-            continue
-        feeds = {}
-        for name, feature_name in fed.items():
-            feature = features[feature_name]
-            column = feature.column or feature_name
-            image = feature if isinstance(feature, ImageFeature) else None
-            value_range = image.value_range if image else (0.0, 1.0)
-            feeds[name] = Feed(function.inputs[name], column, image, value_range)
-        return Call(function, feeds)
-    raise UserError(faults[0])
-
-
-def _fault(function: Function, fed: Mapping[str, str], features: Features) -> str | None:
-    if function.takes == "other" or fed.keys() != function.inputs.keys():
-        return f"the module takes {listed(function.inputs)}, and hubs feeds it {', '.join(fed)}; name each input"
-    for name, feature_name in fed.items():
-        takes, feature = function.inputs[name], features[feature_name]
-        if isinstance(feature, TextFeature) != (takes.dtype == "string"):
-            return f"the module's input '{name}' takes {takes}, and '{feature_name}' is {feature.kind}"
-        if isinstance(feature, ImageFeature) and not _fits(takes, feature):
-            given = f"[{feature.size[0]}, {feature.size[1]}, {feature.channels}]"
-            return f"the module's input '{name}' takes {takes}, and the images of '{feature_name}' are {given}"
-    return None
-
-
-def _fits(takes: Tensor, feature: ImageFeature) -> bool:
-    given = tf.TensorShape([*feature.size, feature.channels])
-    return takes.shape is None or (
-        len(takes.shape) in (3, 4) and given.is_compatible_with(tf.TensorShape(takes.shape[-3:]))
-    )
+    function = module.function(hub, features)
+    feeds = {}
+    for name, feature_name in function.feeds(hub).items():
+        feature = features[feature_name]
+        column = feature.column or feature_name
+        image = feature if isinstance(feature, ImageFeature) else None
+        value_range = image.value_range if image else (0.0, 1.0)
+        feeds[name] = Feed(function.inputs[name], column, image, value_range)
+    tensors = function.inputs.keys() & hub.arguments.keys()
+    return Call(function, feeds, {name: as_tensor(hub.arguments[name], function.inputs[name]) for name in tensors})
 
 
 def call_alone(
@@ -160,23 +136,24 @@ def call_alone(
         UserError: where it has several inputs, or takes neither images nor texts nor vectors.
     """
     functions = module.functions(hub)
-    single = [function for function in functions if function.takes != "other" and len(function.inputs) == 1]
+    single = [function for function in functions if len(function.inputs.keys() - function.arguments) == 1]
     if not single:
         raise UserError(
             f"the module takes {listed(functions[0].inputs)}; alone it is asked by one input, and several are named in "
             "a pipeline file with task: infer"
         )
-    (takes,), function = single[0].inputs.values(), single[0]
-    name = next(iter(function.inputs))
+    function = single[0]
+    (name,) = function.inputs.keys() - function.arguments
+    takes = function.inputs[name]
     rank = None if takes.shape is None else len(takes.shape)
     if takes.dtype == "string" and rank in (None, 0, 1):
         return Call(function, {name: Feed(takes, column or TEXT)})
-    if takes.dtype != "string" and rank in (None, 3, 4):
+    if is_number(takes.dtype) and rank in (None, 3, 4):
         feature = _image(takes, size, value_range)
         return Call(function, {name: Feed(takes, column or IMAGE, feature, value_range)})
     is_latent = rank == 2 and takes.shape is not None and takes.shape[1] is not None
-    if is_latent and tf.as_dtype(takes.dtype).is_floating:
-        return Call(function, {}, Latent(takes))
+    if is_latent and is_number(takes.dtype) and tf.as_dtype(takes.dtype).is_floating:
+        return Call(function, {}, latent=Latent(takes, name))
     raise UserError(f"the module takes {listed(function.inputs)}, which is neither images, texts nor a vector")
 
 

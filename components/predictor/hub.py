@@ -3,11 +3,11 @@
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_hub as tf_hub
 from PIL import Image
 
 from components.predictor import classes, detections, feeds
@@ -18,7 +18,8 @@ from preprocessing.config import Features, input_name
 from preprocessing.errors import DataError, UserError
 from preprocessing.section import dump_sections, read_sections
 from trainer.config import Hub
-from trainer.module import OpenModule, by_name, open_module, signature_name
+from trainer.loading import open_module
+from trainer.module import signature_name
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class HubModel(Model):
         )
         self.one_at_a_time = any(feed.takes_one for feed in self._call.feeds.values())
         self._has_batch = all(feed.has_batch for feed in self._call.feeds.values())
-        self._layer = _layer(module, hub)
+        self._run = partial(module.run, signature_name(module.offer, hub), self._call.function)
         texts = [tf.TensorSpec([None], tf.string)]
         self._fed: Mapping[str, Callable] = {
             name: tf.function(feed.fed, input_signature=texts) for name, feed in self._call.feeds.items()
@@ -131,8 +132,8 @@ class HubModel(Model):
     def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
         """All outputs; in place of those of a detector `detections`, of the classes' one `label`, `score` and `top`."""
         if self._call.latent is not None:
-            (name,) = self._call.function.inputs
-            return [self._answer(row, None) for row in self._rows({name: self._drawn(items)}, len(items))]
+            drawn = {self._call.latent.input: self._drawn(items)}
+            return [self._answer(row, None) for row in self._rows(drawn, len(items))]
         given = self._given(sort, items)
         fed = {name: fed(given[self._call.feeds[name].column]) for name, fed in self._fed.items()}
         pictures = [feed.column for feed in self._call.feeds.values() if not feed.is_text]
@@ -171,10 +172,8 @@ class HubModel(Model):
 
     def _rows(self, fed: Mapping[str, tf.Tensor], count: int) -> list[dict[str, np.ndarray]]:
         """What the module gives of each item, by output."""
-        takes_tensor = self._call.function.takes == "tensor"
-        # Past Keras, which would change the types of what the module is given.
-        given = self._layer.call(next(iter(fed.values())) if takes_tensor else dict(fed))
-        outputs = {name: _numpy(values) for name, values in by_name(given, "default").items() if self._keeps(name)}
+        given = self._run({**self._call.given, **fed})
+        outputs = {name: _numpy(values) for name, values in given.items() if self._keeps(name)}
         return [
             {name: self._of_one(name, values, row, count) for name, values in outputs.items()} for row in range(count)
         ]
@@ -214,16 +213,6 @@ class HubModel(Model):
             return feature.size
         with Image.open(io.BytesIO(image or b"")) as picture:
             return picture.height, picture.width
-
-
-def _layer(module: OpenModule, hub: Hub) -> tf_hub.KerasLayer:
-    signature, tags = signature_name(module.offer, hub), module.offer.tags
-    return tf_hub.KerasLayer(
-        module.path if module.loaded is None else module.loaded,
-        signature=signature,
-        signature_outputs_as_dict=True if signature else None,
-        tags=None if tags is None else list(tags),
-    )
 
 
 def _numpy(values: tf.Tensor) -> np.ndarray:

@@ -15,6 +15,7 @@ from preprocessing.config import input_name
 from preprocessing.errors import DataError, UserError
 from preprocessing.examples import flattened
 from trainer.export import PREDICT, SERVING
+from trainer.loading import load_exported
 from trainer.task import CHOSEN, CLASSES, LABEL, SCORE, SCORES, VALUE
 
 
@@ -46,7 +47,7 @@ class ServedModel(Model):
 
     def __init__(self, asked: Served) -> None:
         self._path, self._key = asked.path, asked.key
-        self._loaded = tf.saved_model.load(asked.path)  # its signatures do not keep its variables
+        self._loaded = load_exported(asked.path)  # its signatures do not keep its variables
         signatures = self._loaded.signatures
         if not {PREDICT, SERVING} <= signatures.keys():
             offered = ", ".join(sorted(signatures)) or "none"

@@ -23,8 +23,9 @@ def look_at_module(handle: str, written: str) -> Module:
     hub = Hub.model_validate({"handle": handle, "inputs": {"inputs": "any"}})
     functions = offer.functions(hub)
     for function in functions:
-        if len(function.inputs) == 1 and function.takes != "other":
-            ((name, tensor),) = function.inputs.items()
+        needed = {name: tensor for name, tensor in function.inputs.items() if name not in function.arguments}
+        if len(needed) == 1:
+            ((name, tensor),) = needed.items()
             output = None if "default" in function.outputs or len(function.outputs) == 1 else _vector(function)
             shape = tensor.shape or ()
             if tensor.dtype == "string" and len(shape) == 1:

@@ -370,7 +370,7 @@ def test_example_gen_refuses_whole_numbers_in_one_file_and_floats_in_another(tmp
         ingest(tmp_path, Data(examples=str(tmp_path / "data")), contract=contract)
 
 
-def run_hub_module(folder: Path, trained: str = "", **hub):
+def run_hub_module(folder: Path, tuned: str = "", **hub):
     model = artifact(standard_artifacts.Model, folder / "model")
     features = {"photo": ImageFeature(kind="image", size=(8, 8))}
     executor(HubModule, folder).Do(
@@ -378,7 +378,8 @@ def run_hub_module(folder: Path, trained: str = "", **hub):
         {"model": [model]},
         {
             "name": "mean",
-            "trained": trained,
+            "tuned": tuned,
+            "asked": "",
             "hub": Hub(inputs={"images": "photo"}, **hub).to_property(),
             "features": dump_sections(Features, features),
         },
@@ -398,10 +399,10 @@ def test_hub_module_stores_the_module_and_what_is_known_of_it(tmp_path: Path) ->
 
 def test_a_module_that_is_to_be_trained_must_have_something_to_train(tmp_path: Path) -> None:
     source = make.hub_module(tmp_path / "mean")
-    run_hub_module(tmp_path / "can", trained="yes", handle=str(source))
+    run_hub_module(tmp_path / "can", tuned="{}", handle=str(source))
     fixed = make.tf1_hub_module(tmp_path / "fixed")
-    with pytest.raises(UserError, match=r"fixed: model.fine_tune names the module, but it cannot be trained"):
-        run_hub_module(tmp_path / "cannot", trained="yes", handle=str(fixed))
+    with pytest.raises(UserError, match=r"fixed: the module cannot be trained: it is a TF1 module"):
+        run_hub_module(tmp_path / "cannot", tuned="{}", handle=str(fixed))
 
 
 def test_hub_module_says_which_entry_does_not_fit(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""What `hubs` and `model.fine_tune` say of modules."""
+
+import pytest
+from pydantic import ValidationError
+
+from preprocessing.kinds.combiner import Lstm
+from trainer.config import FineTune, Hub, Tuned
+
+NAMES = ["a/kernel", "a/bias", "b/bn1/gamma", "b/bn1/beta", "c/kernel", "scale", "offset", "a/late"]
+
+
+@pytest.mark.parametrize("value", [True, 1, 1.0, "1", (1, 2.5, True, "x"), ((1, 2), (3, 4)), (), 0, False])
+def test_arguments_keep_their_types_on_the_way_to_a_step(value) -> None:
+    hub = Hub.model_validate({"handle": "m", "inputs": {"x": "y"}, "arguments": {"a": value}, "pool": {"lstm": 3}})
+    read = Hub.model_validate_json(hub.to_property())
+    assert repr(read.arguments["a"]) == repr(hub.arguments["a"]) == repr(value)
+    assert read.pool == Lstm(lstm=3)
+
+
+@pytest.mark.parametrize("value", [None, {"a": 1}, [None], [[[1]]]])
+def test_what_no_module_can_be_handed(value) -> None:
+    with pytest.raises(ValidationError, match="must be a number, a text, true or false, or a list of these"):
+        Hub.model_validate({"handle": "m", "inputs": {"x": "y"}, "arguments": {"a": value}})
+
+
+@pytest.mark.parametrize(
+    ("tuned", "chosen"),
+    [
+        (Tuned(), NAMES),
+        (Tuned(variables=("kernel",)), ["a/kernel", "c/kernel"]),
+        (Tuned(variables=(r"bn\d+/gamma", "^scale$")), ["b/bn1/gamma", "scale"]),
+        (Tuned(last=1), ["offset"]),
+        (Tuned(last=3), ["c/kernel", "scale", "offset"]),
+        (Tuned(last=4), ["b/bn1/gamma", "b/bn1/beta", "c/kernel", "scale", "offset"]),
+        (Tuned(last=5), ["a/kernel", "a/bias", "a/late", "b/bn1/gamma", "b/bn1/beta", "c/kernel", "scale", "offset"]),
+    ],
+)
+def test_which_variables_are_trained(tuned: Tuned, chosen: list[str]) -> None:
+    assert sorted(tuned.chosen(NAMES)) == sorted(chosen)
+    assert tuned.is_partial == (tuned != Tuned())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"variables": ["a("]}, r"'a\(' is not a regular expression: missing \)"),
+        ({"variables": []}, "`variables` names nothing"),
+        ({"variables": ["a"], "last": 1}, "give one of them"),
+        ({"last": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_what_names_no_variables(options: dict, says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        FineTune.model_validate(options)
