@@ -292,6 +292,8 @@ class Serving(Section):
 
     destination: FilePath = Field(min_length=1, examples=["gs://bucket/serving/model"])
     """The folder a model server watches; each version is a folder in it, named by an integer."""
+    push: bool = True
+    """Whether a blessed model is pushed; without, it stays among the artifacts of its run."""
 
 
 class PushedModel(Section):

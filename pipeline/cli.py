@@ -213,6 +213,36 @@ def schema(
         print(json.dumps({"status": "succeeded", "columns": schemas.columns(described), "data": lines}))
 
 
+@app.command("compile")
+def compile_(
+    file: File,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The package to write.")] = Path("package.yaml"),
+    image: Annotated[
+        str | None, typer.Option(help="The image of every step, NAME@sha256:…; that of the file by default.")
+    ] = None,
+    allow_tag: Annotated[bool, typer.Option("--allow-tag", help="Take an image by a tag, which can move.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compile a pipeline file to a package for Kubeflow Pipelines 2, and check that its backend will take it.
+
+    Example: hubline compile pipeline.yaml -o package.yaml --image registry.example/hubline@sha256:…
+    """
+    from pipeline.load import load
+    from pipeline.output import NOWHERE, into_log
+
+    pipeline, source = load(file)
+    with into_log(NOWHERE) as (stdout, _):
+        from pipeline.kubeflow.compile import compile_file
+
+        spec = compile_file(pipeline, source, image, allow_tag, output)
+        steps, parameters = spec["root"]["dag"]["tasks"], spec["root"]["inputDefinitions"]["parameters"]
+        if not as_json:
+            print(f"{output}: {len(steps)} steps; a run's form offers {', '.join(parameters)}", file=stdout)
+    if as_json:
+        told = {"status": "succeeded", "package": str(output), "steps": list(steps), "parameters": list(parameters)}
+        print(json.dumps(told))
+
+
 @app.command()
 def reference(
     output: Annotated[Path | None, typer.Option(help="The file to write; standard output by default.")] = None,

@@ -6,6 +6,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_core import InitErrorDetails
 
 from components.config import Data, DataToInfer, Evaluation, Predictions, PushedModel, Serving
+from pipeline.kubeflow.config import Kubeflow
 from preprocessing.config import Feature, Features, Label
 from preprocessing.kinds.image import ImageFeature
 from preprocessing.kinds.kind import Categories
@@ -38,6 +39,8 @@ class PipelineFile(Section):
     """How a trained model is judged."""
     serving: Serving
     """Where blessed models go."""
+    kubeflow: Kubeflow = Kubeflow()
+    """How it runs on Kubeflow Pipelines; `hubline compile` reads it."""
 
     @field_validator("evaluation")
     @classmethod
@@ -119,6 +122,8 @@ class InferFile(Section):
     """The class of each record, where it is known: predictions are then held to it."""
     predictions: Predictions
     """Where predictions go, and what is in them."""
+    kubeflow: Kubeflow = Kubeflow()
+    """How it runs on Kubeflow Pipelines; `hubline compile` reads it."""
     training: None = Field(default=None, exclude=True)
     """Task infer trains nothing."""
     evaluation: None = Field(default=None, exclude=True)

@@ -22,11 +22,11 @@ from components.statistics_gen.component import StatisticsGen
 from components.trainer.component import Trainer
 from components.transform.component import Transform
 from pipeline.config import AnyFile, InferFile, PipelineFile
-from pipeline.places import Places
+from pipeline.places import OnCluster, Places
 from trainer.config import fed_hubs
 
 
-def build(file: AnyFile, pins: AnyPins, places: Places) -> Pipeline:
+def build(file: AnyFile, pins: AnyPins, places: Places | OnCluster) -> Pipeline:
     """The TFX pipeline that a pipeline file describes.
 
     Args:
@@ -40,6 +40,8 @@ def build(file: AnyFile, pins: AnyPins, places: Places) -> Pipeline:
     else:
         assert isinstance(pins, Pins)
         steps = _training(file, pins, places)
+    if isinstance(places, OnCluster):
+        return Pipeline(pipeline_name=file.name, components=steps, enable_cache=True)
     return Pipeline(
         pipeline_name=file.name,
         pipeline_root=str(places.artifacts),
@@ -50,7 +52,7 @@ def build(file: AnyFile, pins: AnyPins, places: Places) -> Pipeline:
     )
 
 
-def _inferring(file: InferFile, pins: PinsToInfer, places: Places) -> list[BaseNode]:
+def _inferring(file: InferFile, pins: PinsToInfer, places: Places | OnCluster) -> list[BaseNode]:
     hub_modules = {
         name: HubModule(name, hub, file.features, pins.modules[name], asked=True) for name, hub in file.hubs.items()
     }
@@ -70,7 +72,7 @@ def _inferring(file: InferFile, pins: PinsToInfer, places: Places) -> list[BaseN
     return [*hub_modules.values(), example_gen, *described, predictor]
 
 
-def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
+def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> list[BaseNode]:
     hub_modules = {
         name: HubModule(name, hub, file.fed_features, pins.modules[name], file.model.tuned(name))
         for name, hub in file.hubs.items()
@@ -127,7 +129,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
     return [*hub_modules.values(), *data_steps, *model_steps]
 
 
-def describing(file: AnyFile, files: Files, places: Places) -> tuple[BaseNode, BaseNode, BaseNode]:
+def describing(file: AnyFile, files: Files, places: Places | OnCluster) -> tuple[BaseNode, BaseNode, BaseNode]:
     """The first steps, which read the data and infer its schema: ExampleGen, StatisticsGen and SchemaGen."""
     example_gen = ExampleGen(files, file.data, file.features, file.label, str(places.store))
     statistics_gen = StatisticsGen(example_gen.outputs["examples"], str(places.store))

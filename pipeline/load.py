@@ -87,7 +87,7 @@ def load(path: Path) -> tuple[AnyFile, Source]:
     try:
         return FILES[task].model_validate(source.values, context=_context(path, source.values)), source
     except ValidationError as error:
-        schema = _schema_of(task)
+        schema = json_schema_of(task)
         found = [
             source.mistake(place_of(item, source.values), explain(item, schema))
             for item in meant(error.errors(), source.values)
@@ -117,14 +117,15 @@ def _context(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _schema_of(task: str) -> dict[str, Any]:
+def json_schema_of(task: str) -> dict[str, Any]:
+    """The JSON schema of the file with a task, by alias."""
     return FILES[task].model_json_schema(by_alias=True)
 
 
 @cache
 def json_schema() -> dict[str, Any]:
     """The JSON schema of the pipeline file, for editors: `then` is that of a file with `task: infer`."""
-    train, infer = ({**_schema_of(task)} for task in ("train", "infer"))
+    train, infer = ({**json_schema_of(task)} for task in ("train", "infer"))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Hubline pipeline file",

@@ -10,6 +10,24 @@ from preprocessing.errors import UserError
 
 
 @dataclass(frozen=True)
+class OnCluster:
+    """Where a pipeline on a cluster keeps what its backend does not keep for it."""
+
+    state: str
+    """A folder that every step sees: on a volume, or a URL."""
+
+    @property
+    def checkpoints(self) -> str:
+        """As of `Places`."""
+        return f"{self.state}/checkpoints"
+
+    @property
+    def store(self) -> str:
+        """As of `Places`."""
+        return f"{self.state}/store"
+
+
+@dataclass(frozen=True)
 class Places:
     """Where a pipeline keeps what it makes, apart from the models it serves."""
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from components.pin.pin import pin, pin_to_infer
 from components.pin.pins import AnyPins, Pins
 from components.pin.spans import to_date
 from components.report.contents import Artifacts
-from pipeline.config import AnyFile, InferFile, PipelineFile
+from pipeline.config import AnyFile, PipelineFile
 from pipeline.display import Display, asked, show_result
 from pipeline.load import load
 from pipeline.output import into_log
+from pipeline.pinning import pin
 from pipeline.places import Places
 from pipeline.preflight import preflight
 from pipeline.report import write_page
@@ -68,12 +68,6 @@ def _collecting_no_garbage() -> Iterator[None]:
         gc.enable()
 
 
-def _pin(file: AnyFile) -> AnyPins:
-    if isinstance(file, InferFile):
-        return pin_to_infer(file.data, file.hubs, file.model, file.predictions)
-    return pin(file.data, file.features, file.hubs, file.serving.destination)
-
-
 def _run(file: AnyFile, places: Places, folder: Path, console: Console) -> tuple[Result, int]:
     begin = time.monotonic()
     run = None
@@ -82,7 +76,7 @@ def _run(file: AnyFile, places: Places, folder: Path, console: Console) -> tuple
     try:
         with Display(console) as display:
             display.started("pin")
-            pins = _pin(file)
+            pins = pin(file)
             display.finished(Step(id="pin", seconds=round(time.monotonic() - begin, 3), cached=False))
             with _collecting_no_garbage():
                 # Imported here: TFX takes ten seconds, and mistakes are found without it.

@@ -1,0 +1,1 @@
+"""The same pipeline file on open-source Kubeflow Pipelines v2."""

@@ -1,0 +1,111 @@
+"""What the backend of Kubeflow Pipelines asks of a package, asked before it is sent there."""
+
+import re
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from preprocessing.errors import UserError
+
+Json = Mapping[str, Any]
+
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names, which Argo's tasks keep to
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+_LATER = frozenset(
+    {
+        "resourceCpuLimit",
+        "resourceMemoryLimit",
+        "resourceCpuRequest",
+        "resourceMemoryRequest",
+        "resourceType",
+        "resourceCount",
+    }
+)
+"""Keys that the pipeline spec has since KFP 2.4; older ones of the package take no notice of them."""
+
+
+def check(spec: Json, platform: Json) -> None:
+    """Holds a package to KFP's pipeline spec, field by field, and to the rules of its compiler.
+
+    Raises:
+        UserError: with all that would be refused.
+    """
+    faults = list(_faults(spec, platform))
+    if faults:
+        raise UserError("Kubeflow Pipelines would refuse the package:\n" + "\n".join(faults))
+
+
+def _faults(spec: Json, platform: Json) -> Iterator[str]:
+    try:
+        json_format.ParseDict(_known(spec), pipeline_spec_pb2.PipelineSpec())
+        deployment = pipeline_spec_pb2.PipelineDeploymentConfig()
+        json_format.ParseDict(_known(spec["deploymentSpec"]), deployment)
+    except json_format.ParseError as error:
+        yield str(error)
+        return
+    yield from _faults_of_graph(spec)
+    labels = platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
+    yield from (
+        f"the platform spec places '{label}', which is no executor" for label in labels - deployment.executors.keys()
+    )
+
+
+def _known(value: Any) -> Any:
+    """The same without keys that the pipeline spec here does not know yet."""
+    if isinstance(value, Mapping):
+        known = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec.DESCRIPTOR
+        later = _LATER if "resource_cpu_limit" not in known.fields_by_name else ()
+        return {key: _known(each) for key, each in value.items() if key not in later}
+    return [_known(each) for each in value] if isinstance(value, list) else value
+
+
+def _faults_of_graph(spec: Json) -> Iterator[str]:
+    tasks, components = spec["root"]["dag"]["tasks"], spec["components"]
+    executors = spec["deploymentSpec"]["executors"]
+    for name, component in components.items():
+        if component["executorLabel"] not in executors:
+            yield f"the component {name} has no executor {component['executorLabel']}"
+    for name, task in tasks.items():
+        if not _LABEL.fullmatch(name):
+            yield f"'{name}' cannot be the name of a task: small letters, digits and dashes, 63 at most"
+        component = components.get(task["componentRef"]["name"])
+        if component is None:
+            yield f"the task {name} has no component {task['componentRef']['name']}"
+            continue
+        yield from (f"the task {name}: {fault}" for fault in _faults_of_inputs(spec, task, component))
+    try:
+        TopologicalSorter({name: task.get("dependentTasks", ()) for name, task in tasks.items()}).prepare()
+    except CycleError as error:
+        yield f"tasks wait for each other: {', '.join(error.args[1])}"
+
+
+def _faults_of_inputs(spec: Json, task: Json, component: Json) -> Iterator[str]:
+    for sort in ("parameters", "artifacts"):
+        wanted = component.get("inputDefinitions", {}).get(sort, {})
+        given = task.get("inputs", {}).get(sort, {})
+        needed = {name for name, one in wanted.items() if not one.get("isOptional")}
+        yield from (f"nothing is given for the input {name}" for name in sorted(needed - given.keys()))
+        yield from (f"there is no input {name}" for name in sorted(given.keys() - wanted.keys()))
+        for name, source in given.items():
+            if fault := _fault_of_source(spec, task, sort, source):
+                yield f"the input {name}: {fault}"
+
+
+def _fault_of_source(spec: Json, task: Json, sort: str, source: Json) -> str | None:
+    if parameter := source.get("componentInputParameter"):
+        known = spec["root"].get("inputDefinitions", {}).get(sort, {})
+        return None if parameter in known else f"the pipeline has no parameter {parameter}"
+    output = source.get("taskOutputParameter") or source.get("taskOutputArtifact")
+    if output is None:
+        return None
+    key, producer = output.get("outputParameterKey") or output["outputArtifactKey"], output["producerTask"]
+    if producer not in spec["root"]["dag"]["tasks"]:
+        return f"there is no task {producer}"
+    if producer not in task.get("dependentTasks", ()):
+        return f"the task does not wait for {producer}"
+    made = spec["components"][spec["root"]["dag"]["tasks"][producer]["componentRef"]["name"]]
+    return None if key in made.get("outputDefinitions", {}).get(sort, {}) else f"{producer} gives no {key}"

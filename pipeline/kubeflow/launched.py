@@ -1,0 +1,130 @@
+"""What KFP's launcher hands a container, and what it reads when the container is done.
+
+Both are JSON: an `ExecutorInput` and an `ExecutorOutput` of KFP's pipeline spec
+(https://github.com/kubeflow/pipelines/blob/master/api/v2alpha1/pipeline_spec.proto). What a version of KFP adds to them
+is passed over.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from tfx.types import Artifact
+from tfx.types.artifact import PropertyType
+from tfx.utils import import_utils
+
+_MOUNTED = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
+"""Where the launcher puts what is in object stores, and takes it from (`LocalPathForURI`): it downloads every input in
+any case, and TensorFlow reads neither minio:// nor, without a package of its own, s3://."""
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class RuntimeArtifact(_Message):
+    """One artifact."""
+
+    name: str = ""
+    uri: str = ""
+    metadata: dict[str, Any] = {}
+
+
+class ArtifactList(_Message):
+    """The artifacts of an input or output, of which TFX has one."""
+
+    artifacts: list[RuntimeArtifact] = []
+
+
+class Inputs(_Message):
+    """What goes in."""
+
+    parameters: dict[str, Any] = Field(default={}, alias="parameterValues")
+    artifacts: dict[str, ArtifactList] = {}
+
+
+class Outputs(_Message):
+    """Where what comes out goes."""
+
+    artifacts: dict[str, ArtifactList] = {}
+    file: str = Field(alias="outputFile")
+
+
+class Launched(_Message):
+    """An `ExecutorInput`."""
+
+    inputs: Inputs = Inputs()
+    outputs: Outputs
+
+    def artifacts(self, types: Mapping[str, str]) -> tuple[dict[str, list[Artifact]], dict[str, list[Artifact]]]:
+        """The inputs and outputs as TFX has them; the folders of outputs are made.
+
+        Args:
+            types: The class of each, by name. What has none, such as the `executor-logs` of KFP since 2.5, is the
+                launcher's own.
+        """
+        inputs, outputs = (
+            {
+                name: [_artifact(types[name], each) for each in found.artifacts]
+                for name, found in by_name.items()
+                if name in types
+            }
+            for by_name in (self.inputs.artifacts, self.outputs.artifacts)
+        )
+        for (artifact,) in outputs.values():
+            Path(artifact.uri).mkdir(parents=True, exist_ok=True)  # the launcher makes the folder that it is in
+        return inputs, outputs
+
+    def finish(
+        self, outputs: Mapping[str, list[Artifact]] | None = None, parameters: Mapping[str, str] | None = None
+    ) -> None:
+        """Tells the launcher what came out: what is known of artifacts, and the values of parameters."""
+        told = {
+            name: {
+                "artifacts": [
+                    given.model_dump() | {"metadata": _metadata(artifact)}
+                    for given, artifact in zip(self.outputs.artifacts[name].artifacts, made, strict=True)
+                ]
+            }
+            for name, made in (outputs or {}).items()
+        }
+        file = Path(self.outputs.file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"artifacts": told, "parameterValues": dict(parameters or {})}))
+
+
+def local(uri: str) -> str:
+    """The path at which the launcher has what is in an object store; of a path itself."""
+    for scheme, folder in _MOUNTED.items():
+        if uri.startswith(scheme):
+            return folder + uri[len(scheme) :]
+    return uri
+
+
+def _artifact(type_path: str, given: RuntimeArtifact) -> Artifact:
+    artifact_type = import_utils.import_class_by_path(type_path)
+    artifact = artifact_type()
+    artifact.name, artifact.uri = given.name, local(given.uri)
+    for key, value in given.metadata.items():
+        known = (artifact_type.PROPERTIES or {}).get(key)
+        # A number in JSON is a float, whatever it was a number of.
+        is_whole = isinstance(value, float) and value.is_integer()
+        if known is not None:
+            setattr(artifact, key, int(value) if known.type == PropertyType.INT else value)
+        elif isinstance(value, str):
+            artifact.set_string_custom_property(key, value)
+        elif isinstance(value, int) or is_whole:
+            artifact.set_int_custom_property(key, int(value))
+        elif isinstance(value, float):
+            artifact.set_float_custom_property(key, value)
+    return artifact
+
+
+def _metadata(artifact: Artifact) -> dict[str, Any]:
+    """Properties and custom properties that have a value."""
+    properties = {**artifact.mlmd_artifact.properties, **artifact.mlmd_artifact.custom_properties}
+    return {
+        key: getattr(value, value.WhichOneof("value")) for key, value in properties.items() if value.WhichOneof("value")
+    }

@@ -1,0 +1,59 @@
+"""The first step of every run, in its container: `python -m pipeline.kubeflow.pin FILE STEPS EXECUTOR_INPUT`.
+
+It looks at the data, modules and serving folder as they are now, as `hubline run` does first, and hands every step its
+properties.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.kubeflow.launched import Launched
+from pipeline.kubeflow.package import graph, task_name
+from pipeline.kubeflow.parameters import with_changes
+from pipeline.pinning import pin
+from preprocessing.errors import RunError, UserError
+
+
+def main(arguments: list[str]) -> int:
+    """Pins; 1 where something is wrong, which is said in the last lines."""
+    values, steps, launched = (json.loads(argument) for argument in arguments)
+    handed = Launched.model_validate(launched)
+    try:
+        handed.finish(parameters=properties(values, steps, handed.inputs.parameters))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[str, Any]) -> dict[str, str]:
+    """The properties of each step as JSON, by the name of its task.
+
+    Args:
+        values: The pipeline file, as `dumped`.
+        steps: The steps that the package has.
+        given: What the run's form says.
+
+    Raises:
+        UserError: where the form has mistakes, or what the file points at is not there.
+        RunError: where the image makes other steps of the file than the package has.
+    """
+    file = with_changes(values, given)
+    nodes = {node.id: node for node in graph(file, pin(file))}
+    if list(nodes) != list(steps):
+        raise RunError(
+            f"the package has the steps {', '.join(steps)}, and this image makes {', '.join(nodes)} of the file; "
+            "compile with the Hubline that is in the image"
+        )
+    return {
+        task_name(name): json.dumps(
+            {key: value for key, value in node.exec_properties.items() if value is not None}, sort_keys=True
+        )
+        for name, node in nodes.items()
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
