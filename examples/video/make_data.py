@@ -93,7 +93,9 @@ def train_module(digits: np.ndarray, folder: Path) -> None:
     )
     data = tf.data.Dataset.from_tensor_slices((clips[..., np.newaxis] / np.float32(255), speeds))
     history = model.fit(data.shuffle(len(clips), seed=0).batch(32), epochs=5, verbose=0)
-    print(f"The module was trained on {len(clips)} clips; accuracy on their speed: {history.history['accuracy'][-1]:.3f}")
+    print(
+        f"The module was trained on {len(clips)} clips; accuracy on their speed: {history.history['accuracy'][-1]:.3f}"
+    )
     features.save(str(folder), save_format="tf")
 
 
