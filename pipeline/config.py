@@ -109,7 +109,7 @@ class InferFile(Section):
     data: DataToInfer
     """Where the records are."""
     features: Features = {}
-    """What feeds the hub module: images, and texts without a bag. Of a pushed model none need be given: it knows its
+    """What feeds the hub module: images, clips, and texts without a bag. Of a pushed model none need be given: it knows its
     own."""
     hubs: Hubs = {}
     """The one TensorFlow Hub module that is asked, by a name."""
