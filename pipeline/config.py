@@ -109,8 +109,8 @@ class InferFile(Section):
     data: DataToInfer
     """Where the records are."""
     features: Features = {}
-    """What feeds the hub module: images, clips, and texts without a bag. Of a pushed model none need be given: it knows its
-    own."""
+    """What feeds the hub module: images, clips, and texts without a bag. Of a pushed model none need be given: it knows
+    its own."""
     hubs: Hubs = {}
     """The one TensorFlow Hub module that is asked, by a name."""
     model: PushedModel | None = None
