@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.predictor.served import Served
 from preprocessing.config import ClassLabel, Features, VideoFeature
+from preprocessing.errors import UserError
 from preprocessing.kinds.combiner import Lstm
 from tests import make, make_job, make_modules
 from trainer.autograph import leave_libraries_alone
@@ -120,6 +122,8 @@ def test_which_way_things_move_is_learned_and_served(
     )  # fmt: skip
     with pytest.raises(tf.errors.InvalidArgumentError):
         served["predict"](film=tf.constant([["", ""]]))
+    with pytest.raises(UserError, match="takes clips, lists of frames, as film; give it TFRecords or JSON"):
+        Served(job.export).open().check("image")
 
 
 def test_rows_of_the_embedder_are_what_the_module_gives(tmp_path: Path) -> None:
