@@ -8,7 +8,7 @@ from pydantic_core import InitErrorDetails
 
 from components.config import Data, DataToInfer, Evaluation, Predictions, PushedModel, Serving
 from preprocessing.config import Feature, Features, Label
-from preprocessing.kinds.image import ImageFeature
+from preprocessing.kinds.image import ImageFeature, Pictures
 from preprocessing.kinds.kind import Categories
 from preprocessing.kinds.text import TextFeature
 from preprocessing.labels.classes import ClassLabel
@@ -109,10 +109,10 @@ class PipelineFile(Section):
 
     def _misuse(self, name: str, feature: Feature) -> str | None:
         takers = self._takers(name)
-        is_for_hubs = isinstance(feature, ImageFeature) or (isinstance(feature, TextFeature) and feature.bag is None)
+        is_for_hubs = isinstance(feature, Pictures) or (isinstance(feature, TextFeature) and feature.bag is None)
         if takers and not is_for_hubs:
             what = "text with a bag" if feature.kind == "text" else feature.kind
-            return f"{next(iter(takers))} takes images and texts as they are; '{name}' is {what}"
+            return f"{next(iter(takers))} takes images, clips and texts as they are; '{name}' is {what}"
         if is_for_hubs and not takers:
             return (
                 f"no hub module or backbone takes the {feature.kind} '{name}'; name it in the inputs of one, or leave "
@@ -153,8 +153,8 @@ class InferFile(Section):
     data: DataToInfer
     """Where the records are."""
     features: Features = {}
-    """What feeds the hub module: images, and texts without a bag. Of a pushed model none need be given: it knows its
-    own."""
+    """What feeds the hub module: images, clips, and texts without a bag. Of a pushed model none need be given: it knows
+    its own."""
     hubs: Hubs = {}
     """The one TensorFlow Hub module that is asked, by a name."""
     model: PushedModel | None = None
@@ -189,9 +189,9 @@ class InferFile(Section):
         return []
 
     def _misuse(self, name: str, feature: Feature) -> str | None:
-        is_fed = isinstance(feature, ImageFeature) or (isinstance(feature, TextFeature) and feature.bag is None)
+        is_fed = isinstance(feature, Pictures) or (isinstance(feature, TextFeature) and feature.bag is None)
         if self.model is None and not is_fed:
-            return f"a hub module takes images and texts as they are; '{name}' is {feature.kind}"
+            return f"a hub module takes images, clips and texts as they are; '{name}' is {feature.kind}"
         if self.hubs and not any(name in hub.inputs.values() for hub in self.hubs.values()):
             return f"the hub module does not take '{name}'; name it in its inputs, or leave it out"
         return None

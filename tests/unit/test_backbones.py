@@ -348,7 +348,7 @@ def changed(old: str, new: str) -> str:
         (changed("return tf", "return 3 #"), {}, "gives a builtins.int, and must give a layer or model of tf.keras"),
         (changed("tf.keras.layers.Flatten(), ", ""), {}, r"give numbers \[batch, n\] .* it gives float32.*32, 32, 3"),
         (changed("return tf", "return tf.keras.layers.Lambda(lambda x: (x, x)) #"), {}, "one tensor, .* gives tuple"),
-        (changed("return tf", "return tf.keras.layers.Lambda(lambda x: x.nothing) #"), {}, "small.py:5: what my_models"),
+        (changed("return tf", "return tf.keras.layers.Lambda(lambda x: x.nothing) #"), {}, "small.py:5: what my_"),
     ],
 )  # fmt: skip
 def test_what_a_function_of_the_user_cannot_be(tmp_path: Path, small: str, said: dict, says: str) -> None:

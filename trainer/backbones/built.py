@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from preprocessing.config import Feature, Features
 from preprocessing.kinds import image
-from preprocessing.kinds.image import ImageFeature
+from preprocessing.kinds.image import ImageFeature, Pictures
 from trainer.autograph import leave_libraries_alone
 from trainer.backbones.alexnet import alexnet
 from trainer.backbones.builder import built
@@ -91,7 +91,7 @@ class Built(tf.keras.layers.Layer):
 
     def _prepared(self, feature: Feature, values: tf.Tensor) -> tf.Tensor:
         """Pixels as the network takes them; texts as they are."""
-        if not isinstance(feature, ImageFeature):
+        if not isinstance(feature, Pictures):
             return values
         if isinstance(self._config, KerasApplication) and not self._config.takes_range:
             return preprocess(self._config, values)
@@ -140,7 +140,7 @@ def _network(config: AnyBackbone, features: dict[str, Feature], weights: str | N
 
 def _input(name: str, feature: Feature) -> tf.Tensor:
     (spec,) = feature.inputs(name).values()
-    dtype = tf.float32 if isinstance(feature, ImageFeature) else spec.dtype
+    dtype = tf.float32 if isinstance(feature, Pictures) else spec.dtype
     return tf.keras.Input(spec.shape[1:], dtype=dtype, name=name)
 
 

@@ -204,8 +204,8 @@ class Builder(Backbone):
     )
     """What the function is handed, by name: numbers, texts, true or false, and lists of these."""
     inputs: dict[str, FeatureName] = Field(min_length=1, examples=[{"pixels": "photo"}])
-    """The features that feed the layer: images as float32 pixels in their `value_range`, texts as they are. It is given
-    the one tensor, or of several a mapping by these names; and gives [batch, n]."""
+    """The features that feed the layer: images and clips as float32 pixels in their `value_range`, texts as they are.
+    It is given the one tensor, or of several a mapping by these names; and gives [batch, n]."""
 
     @property
     def module(self) -> str:
