@@ -102,11 +102,11 @@ def test_pad_is_tensorflow_s_resize_with_pad(shape: tuple, size: tuple, resize: 
     got = pixels(feature(size=size, fit="pad", resize=resize), tf.constant(make.image_bytes(picture))).numpy()
     ratio = max(Fraction(shape[0], size[0]), Fraction(shape[1], size[1]))
     exact = [side / ratio for side in shape]
-    # In floats an exact fit can come out a pixel short, and less than a pixel is none.
-    if all(side == int(np.float32(full) / np.float32(float(ratio))) for side, full in zip(map(int, exact), shape)):
-        if min(exact) >= 1:
-            expected = tf.image.resize_with_pad(picture, *size, method=resize)
-            np.testing.assert_allclose(got, expected, atol=0.51)
+    # TensorFlow counts in floats, by which an exact fit can come out a pixel short, and less than a pixel is none.
+    in_floats = np.array(shape, np.float32) / np.max(np.array(shape, np.float32) / np.array(size, np.float32))
+    if min(exact) >= 1 and [int(side) for side in exact] == in_floats.astype(int).tolist():
+        expected = tf.image.resize_with_pad(picture, *size, method=resize)
+        np.testing.assert_allclose(got, expected, atol=0.51)
     rows, columns = np.flatnonzero(got.any(axis=(1, 2))), np.flatnonzero(got.any(axis=(0, 2)))
     assert [len(rows), len(columns)] == [max(1, int(side)) for side in exact]
 
