@@ -80,7 +80,7 @@ def test_a_module_sees_0_to_1_whatever_the_range_of_the_feature(tmp_path: Path) 
     ("function", "says"),
     [
         (lambda x: tf.reduce_mean(x, [1, 2]), r"cannot change images of shape \[8, 8, 3\]"),
-        (lambda x: 255 * x, r"from 0.\d+ to 25\d.*; one that augments gives 0 to 1"),
+        (lambda x: 255 * x, r"from \d.* to 25\d.*; one that augments gives 0 to 1"),
         (lambda x: tf.cast(x, tf.uint8), "'default' is uint8.*, and not images"),
         (lambda x: x[:, 1:], r"cannot change images of shape \[8, 8, 3\]"),
     ],
@@ -152,7 +152,7 @@ def test_the_model_that_is_served_knows_nothing_of_augmentation(job: Job, tmp_pa
     serialized, exported = [], []
     for name, how in (("with", EVERYTHING), ("without", ())):
         one = with_augment(job, tmp_path / name, *how, **still)
-        train(dataclasses.replace(one, model=Model(fine_tune={"mean": FineTune(after_epochs=0)})))
+        train(dataclasses.replace(one, model=Model(fine_tune={"mean": FineTune(after_epochs=0, learning_rate=1e-30)})))
         exported.append(tf.saved_model.load(one.export))
         content = Path(one.export, "saved_model.pb").read_bytes()
         serialized.append(SavedModel.parse(content, "model").operations)
