@@ -158,18 +158,18 @@ def augmented(
     seed: tf.Tensor,
     modules: Mapping[str, Module] | None = None,
 ) -> tf.Tensor:
-    """One image, changed.
+    """One image, changed; of a clip each frame in the same way.
 
     Args:
         augment: What to do, in order.
-        image: uint8 of shape [height, width, channels].
+        image: uint8 of shape [..., height, width, channels].
         seed: Two integers, int64 of shape [2]: the same ones give the same picture.
         modules: As `drawn` takes them.
 
     Returns:
         uint8 of the same shape.
     """
-    height, width, _ = image.shape
+    height, width = image.shape[-3:-1]
     return drawn(augment, height, width, seed, modules).image(image)
 
 

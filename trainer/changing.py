@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from preprocessing.config import Features, images
+from preprocessing.config import Features
 from preprocessing.errors import UserError
 from preprocessing.kinds.image import ImageFeature
 from trainer.augment import Module
@@ -43,7 +43,8 @@ def changing(hub: Hub, module: OpenModule, features: Features) -> Module:
     Raises:
         UserError: where the module does not take such pictures, or gives something else.
     """
-    ((name, feature),) = ((name, _from_0_to_1(images(features)[name])) for name in hub.inputs.values())
+    (name,) = hub.inputs.values()
+    feature = _from_0_to_1(features, name)
     functions = module.offer.functions(hub)
     if any(_SEED in function.inputs for function in functions) and _SEED not in hub.arguments:
         hub = hub.model_copy(update={"arguments": {**hub.arguments, _SEED: (0, 0)}})
@@ -77,7 +78,8 @@ def try_out_changing(hub: Hub, module: OpenModule, features: Features) -> None:
         UserError: where that fails, or what comes of it is not such a picture.
     """
     change = changing(hub, module, features)
-    feature = images(features)[next(iter(hub.inputs.values()))]
+    (name,) = hub.inputs.values()
+    feature = _from_0_to_1(features, name)
     shape = [*feature.size, feature.channels]
     picture = tf.random.stateless_uniform(shape, [0, 0])
     try:
@@ -90,7 +92,9 @@ def try_out_changing(hub: Hub, module: OpenModule, features: Features) -> None:
         raise UserError(f"the module gives images from {least:g} to {greatest:g}; one that augments gives 0 to 1")
 
 
-def _from_0_to_1(feature: ImageFeature) -> ImageFeature:
+def _from_0_to_1(features: Features, name: str) -> ImageFeature:
+    feature = features[name]
+    assert isinstance(feature, ImageFeature)  # which the pipeline file was held to
     return feature.model_copy(update={"value_range": (0.0, 1.0), "standardize": None})
 
 

@@ -8,22 +8,23 @@ import tensorflow as tf
 from preprocessing.config import Features
 from preprocessing.errors import UserError
 from preprocessing.kinds.image import ImageFeature, scaled
+from preprocessing.kinds.video import VideoFeature
 from trainer.config import Hub
 from trainer.inputs import pixels_of_batch
-from trainer.module import Function, Module, Tensor, as_tensor, is_number
+from trainer.module import Function, Module, Tensor, as_tensor, frames_each, is_number
 
-IMAGE, TEXT = "image", "text"
+IMAGE, CLIP, TEXT = "image", "frames", "text"
 """The columns that feed a module where nothing else is said."""
 
 
 @dataclass(frozen=True)
 class Feed:
-    """What one input of a module is fed: images or texts of a column."""
+    """What one input of a module is fed: images, clips or texts of a column."""
 
     takes: Tensor
     column: str
-    image: ImageFeature | None = None
-    """How images are decoded; None where they keep their size, and for texts."""
+    image: ImageFeature | VideoFeature | None = None
+    """How images and clips are decoded; None where images keep their size, and for texts."""
     value_range: tuple[float, float] = (0.0, 1.0)
     """What black and white become, where a module takes floats."""
 
@@ -33,9 +34,20 @@ class Feed:
         return self.takes.dtype == "string"
 
     @property
+    def is_clip(self) -> bool:
+        """Whether it takes clips, of which a record has a list of frames."""
+        return isinstance(self.image, VideoFeature)
+
+    @property
+    def column_spec(self) -> tf.TensorSpec:
+        """What `fed` takes: string [batch], or of clips [batch, n], the shorter ones padded with empty strings."""
+        return tf.TensorSpec([None, None] if self.is_clip else [None], tf.string)
+
+    @property
     def has_batch(self) -> bool:
         """Whether it takes items with a dimension for the batch."""
-        return self.takes.shape is None or len(self.takes.shape) != (0 if self.is_text else 3)
+        of_one = 0 if self.is_text else 4 if self.is_clip else 3
+        return self.takes.shape is None or len(self.takes.shape) != of_one
 
     @property
     def takes_one(self) -> bool:
@@ -44,7 +56,7 @@ class Feed:
         return keeps_size or not self.has_batch or (self.takes.shape or ())[:1] == (1,)
 
     def fed(self, given: tf.Tensor) -> tf.Tensor:
-        """What the module takes, of encoded images or texts, string [batch].
+        """What the module takes, of encoded images, frames or texts as `column_spec` says.
 
         Raises:
             tf.errors.InvalidArgumentError: where an image does not decode.
@@ -54,7 +66,7 @@ class Feed:
 
     def _pixels(self, encoded: tf.Tensor) -> tf.Tensor:
         if self.image is not None:
-            return pixels_of_batch({IMAGE: self.image}, {IMAGE: encoded})[IMAGE]
+            return pixels_of_batch({IMAGE: self.image}, {IMAGE: self.image.encoded(encoded)})[IMAGE]
         # Always as RGB: TensorFlow turns only JPEG and PNG to grey by itself.
         pixels = tf.io.decode_image(encoded[0], channels=3, expand_animations=False)[tf.newaxis]
         return tf.image.rgb_to_grayscale(pixels) if _channels(self.takes) == 1 else pixels
@@ -111,11 +123,16 @@ def call_with(module: Module, hub: Hub, features: Features) -> Call:
         UserError: where they do not fit it.
     """
     function = module.function(hub, features)
+    if frames_each(function, hub, features) is not None:
+        raise UserError(
+            f"the module takes {listed(function.inputs)}, single images; a clip is asked about as a whole, so feed it "
+            "images of kind: image"
+        )
     feeds = {}
     for name, feature_name in function.feeds(hub).items():
         feature = features[feature_name]
         column = feature.column or feature_name
-        image = feature if isinstance(feature, ImageFeature) else None
+        image = feature if isinstance(feature, ImageFeature | VideoFeature) else None
         value_range = image.value_range if image else (0.0, 1.0)
         feeds[name] = Feed(function.inputs[name], column, image, value_range)
     tensors = function.inputs.keys() & hub.arguments.keys()
@@ -131,11 +148,11 @@ def call_alone(
         module: What it offers.
         hub: Says which signature is called, if any.
         size: Height and width of images; those that the module says, or those of each image, where this is absent.
-        column: The column of records that feeds it; `IMAGE` or `TEXT` where this is absent.
+        column: The column of records that feeds it; `IMAGE`, `CLIP` or `TEXT` where this is absent.
         value_range: What black and white become for a module that takes floats.
 
     Raises:
-        UserError: where it has several inputs, or takes neither images nor texts nor vectors.
+        UserError: where it has several inputs, or takes neither images nor clips nor texts nor vectors.
     """
     functions = module.functions(hub)
     single = [function for function in functions if len(function.inputs.keys() - function.arguments) == 1]
@@ -153,10 +170,12 @@ def call_alone(
     if is_number(takes.dtype) and rank in (None, 3, 4):
         feature = _image(takes, size, value_range)
         return Call(function, {name: Feed(takes, column or IMAGE, feature, value_range)})
+    if is_number(takes.dtype) and rank == 5:
+        return Call(function, {name: Feed(takes, column or CLIP, _clip(takes, size, value_range), value_range)})
     is_latent = rank == 2 and takes.shape is not None and takes.shape[1] is not None
     if is_latent and is_number(takes.dtype) and tf.as_dtype(takes.dtype).is_floating:
         return Call(function, {}, latent=Latent(takes, name))
-    raise UserError(f"the module takes {listed(function.inputs)}, which is neither images, texts nor a vector")
+    raise UserError(f"the module takes {listed(function.inputs)}, which is neither images, clips, texts nor a vector")
 
 
 def _image(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float, float]) -> ImageFeature | None:
@@ -170,6 +189,17 @@ def _image(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float
     return ImageFeature.model_validate(
         {"kind": "image", "size": (height, width), "channels": channels, "value_range": value_range}
     )
+
+
+def _clip(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float, float]) -> VideoFeature:
+    """Clips of as many frames as the module says, and of the size that it says or that is given."""
+    image, frames = _image(takes, size, value_range), takes.shape[1] if takes.shape else None
+    if image is None or frames is None:
+        raise UserError(
+            f"the module takes clips {takes}, of which it does not say how many frames of what size; a pipeline file "
+            "with task: infer does"
+        )
+    return VideoFeature.model_validate(image.model_dump(by_alias=True) | {"kind": "video", "frames": frames})
 
 
 def _channels(takes: Tensor) -> int:

@@ -143,7 +143,7 @@ def test_a_pushed_model_is_asked_and_answers_as_it_does_itself(tmp_path: Path) -
             "kind: image, from: image, size: [8, 8]",
             "kind: numeric",
             "",
-            "takes images and texts as they are; 'pho",
+            "takes images, clips and texts as they are; 'pho",
         ),
         ("features: {", "features: {other: {kind: text}, ", "", "the hub module does not take 'other'"),
         ("kind: class, classes", "kind: binary, classes", "label.kind", "'binary' is not known here"),
