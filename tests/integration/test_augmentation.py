@@ -19,7 +19,9 @@ from trainer.augment import augmented
 from trainer.changing import changing, modules_by_feature, try_out_changing
 from trainer.config import Augmentation, FineTune, Head, Hub, Hubs, Model, Optimizer, Training
 from trainer.embed import Embedder
+from trainer.export import HEAD
 from trainer.loading import open_module
+from trainer.module import check_fits
 from trainer.phases import Kept
 from trainer.saved_model import SavedModel
 from trainer.task import AnyClasses, Classes, task_of
@@ -204,6 +206,42 @@ def test_kept_views_are_of_the_pictures_that_training_would_see(job: Job, tmp_pa
             seen = augmented(augment, pixels, drawn_by, modules).numpy() / 255
             expected = np.concatenate([seen.mean(axis=(0, 1)), seen.std(axis=(0, 1))])
             np.testing.assert_allclose(rows[number, view], expected, atol=2e-2)
+
+
+@pytest.mark.parametrize(("fit", "form"), [("pad", "PNG"), ("crop_or_pad", "JPEG")])
+def test_kept_vectors_and_the_exported_model_see_images_alike(job: Job, tmp_path: Path, fit: str, form: str) -> None:
+    features: Features = {"photo": PHOTO.model_copy(update={"fit": fit, "standardize": "per_image"})}
+    pictures = [make.random_image(number, 6 + number % 7, 14 - number % 9, form) for number in range(24)]
+    records = [make.record(image=picture, label=number % 2) for number, picture in enumerate(pictures)]
+    rows = make_job.split(tmp_path, [records], features, {"mean": BACKBONE}, job.module_paths, job.schema)
+    one = dataclasses.replace(with_augment(job, tmp_path), features=features, train=rows, validation=rows)
+    train(one)
+    kept = tf.io.parse_example(make.read_tfrecord(rows.rows[0]), job.vectors.spec(1))[column("mean")].numpy()
+    for vectors, picture in zip(kept.reshape(24, 6), pictures, strict=True):
+        seen = image_kind.pixels(features["photo"], tf.constant(picture)).numpy().astype(float)  # eagerly
+        seen = (seen - seen.mean()) / seen.std()
+        np.testing.assert_allclose(vectors, [*seen.mean(axis=(0, 1)), *seen.std(axis=(0, 1))], atol=1e-4)
+    model, head = tf.saved_model.load(one.export), tf.saved_model.load(f"{one.export}/{HEAD}")
+    by_record = model.signatures["serving_default"](examples=tf.constant(records))["scores"]
+    by_row = head.signatures["serving_default"](examples=tf.constant(make.read_tfrecord(rows.rows[0])))["scores"]
+    np.testing.assert_allclose(by_record, by_row, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        (
+            tf.TensorSpec([None, 8, 8, 3], tf.uint8),
+            "takes uint8, pixels from 0 to 255; leave standardize out of 'photo'",
+        ),
+        (tf.TensorSpec([None], tf.string), "takes image files; leave standardize out of 'photo'"),
+    ],
+)
+def test_what_takes_no_floats_takes_no_standardized_images(tmp_path: Path, spec: tf.TensorSpec, says: str) -> None:
+    features: Features = {"photo": PHOTO.model_copy(update={"standardize": "per_image"})}
+    path = make_modules.module(tmp_path / "m", spec, lambda given: tf.zeros([tf.shape(given)[0], 2]))
+    with pytest.raises(UserError, match=says):
+        check_fits(open_module(str(path)).offer, BACKBONE, features)
 
 
 def test_it_learns_from_mixtures(job: Job, tmp_path: Path) -> None:
