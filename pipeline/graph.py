@@ -23,7 +23,7 @@ from components.trainer.component import Trainer
 from components.transform.component import Transform
 from pipeline.config import AnyFile, InferFile, PipelineFile
 from pipeline.places import Places
-from trainer.config import fed_hubs
+from trainer.phases import Kept
 
 
 def build(file: AnyFile, pins: AnyPins, places: Places) -> Pipeline:
@@ -76,7 +76,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
         for name, hub in file.hubs.items()
     }
     modules = {name: module.outputs["model"] for name, module in hub_modules.items()}
-    hubs = fed_hubs(file.hubs)
+    hubs = Kept.of(file.model, file.training).hubs(file.hubs)
     example_gen, statistics_gen, schema_gen = describing(file, pins.files, places)
     example_gen.add_upstream_nodes(hub_modules.values())  # a module that does not fit is found before any data is read
     examples = example_gen.outputs["examples"]
