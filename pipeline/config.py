@@ -1,5 +1,6 @@
 """The pipeline file as a whole, composed of the sections that the rooms own."""
 
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -12,7 +13,8 @@ from preprocessing.kinds.kind import Categories
 from preprocessing.kinds.text import TextFeature
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.section import Section
-from trainer.config import Augmentation, Hubs, Model, Training, augmenting_hubs, fed_hubs
+from trainer.backbones.config import AnyBackbone, Backbones, Builder
+from trainer.config import Augmentation, Hub, Hubs, Model, Training, augmenting_hubs, fed_hubs
 
 
 class PipelineFile(Section):
@@ -30,8 +32,10 @@ class PipelineFile(Section):
     """What the model learns to tell."""
     hubs: Hubs = {}
     """The TensorFlow Hub modules, by name, where there are any."""
+    backbones: Backbones = {}
+    """Other networks that give a vector to the head, by name: of keras.applications, from scratch, or of your own."""
     model: Model = Model()
-    """What stands on the features and the modules."""
+    """What stands on the features, the modules and the backbones."""
     training: Training
     """How the model is trained."""
     evaluation: Evaluation = Field(default=Evaluation(), validate_default=True)
@@ -71,8 +75,15 @@ class PipelineFile(Section):
     def _has_a_use_for_each_feature(self) -> "PipelineFile":
         mistakes = [mistake for name, feature in self.features.items() if (mistake := self._misuse(name, feature))]
         mistakes += [mistake for name in self.hubs if (mistake := self._idle(name))]
-        if not mistakes and not self.hubs and not any(feature.is_taken_in for feature in self.features.values()):
-            mistakes = [f"the model sees nothing: {', '.join(self.features)} have encode: none"]
+        mistakes += [mistake for name in self.backbones if (mistake := self._misfit(name))]
+        if not self.hubs and not self.backbones and not any(each.is_taken_in for each in self.features.values()):
+            mistakes.append(
+                "the model sees nothing: there are neither hubs nor backbones, and it takes in no column by itself"
+            )
+        if self.backbones and self.training.cache_views is not None:
+            mistakes.append(
+                "training.cache_views is for hub modules alone: a backbone sees every image changed anew; leave it out"
+            )
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
@@ -98,15 +109,43 @@ class PipelineFile(Section):
             return f"hubs.{hub} augments, and training.augment does not name it: {{hub: {hub}}}"
         return None
 
+    def _misfit(self, name: str) -> str | None:
+        """Why a backbone cannot have its name, or be fed what it is."""
+        backbone = self.backbones[name]
+        if name in self.hubs:
+            return f"'{name}' is a hub module and a backbone; call one of them something else"
+        if isinstance(backbone, Builder):
+            return None
+        for fed in backbone.inputs.values():
+            feature = self.features[fed]
+            if not isinstance(feature, ImageFeature):
+                return f"the backbone '{name}' takes an image; '{fed}' is {feature.kind}"
+            if feature.channels not in backbone.channels:
+                return f"the backbone '{name}' takes images of 3 channels; '{fed}' has {feature.channels}"
+            if min(feature.size) < backbone.least:
+                least, size = backbone.least, " x ".join(map(str, feature.size))
+                return f"the backbone '{name}' takes images of {least} x {least} and more; '{fed}' is {size}"
+        return None
+
+    def _takers(self, feature: str) -> dict[str, Hub | AnyBackbone]:
+        """The hub modules and backbones that a feature feeds, by what they are called."""
+        hubs = {f"the hub module '{name}'": hub for name, hub in fed_hubs(self.hubs).items()}
+        backbones = {f"the backbone '{name}'": backbone for name, backbone in self.backbones.items()}
+        return {name: taker for name, taker in (hubs | backbones).items() if feature in taker.inputs.values()}
+
     def _misuse(self, name: str, feature: Feature) -> str | None:
-        backbones = fed_hubs(self.hubs)
-        takers = [hub for hub, described in backbones.items() if name in described.inputs.values()]
+        takers = self._takers(name)
         is_for_hubs = isinstance(feature, Pictures) or (isinstance(feature, TextFeature) and feature.bag is None)
         if takers and not is_for_hubs:
             what = "text with a bag" if feature.kind == "text" else feature.kind
-            return f"the hub module '{takers[0]}' takes images, clips and texts as they are; '{name}' is {what}"
+            return f"{next(iter(takers))} takes images, clips and texts as they are; '{name}' is {what}"
         if is_for_hubs and not takers:
-            return f"no hub module takes the {feature.kind} '{name}'; name it in the inputs of one, or leave it out"
+            return (
+                f"no hub module or backbone takes the {feature.kind} '{name}'; name it in the inputs of one, or leave "
+                "it out"
+            )
+        if isinstance(feature, ImageFeature) and feature.value_range != (0, 1) and not _in_range(takers.values()):
+            return f"{next(iter(takers))} scales the pixels of '{name}' in its own way; leave value_range out"
         if isinstance(feature, Categories) and feature.pretrained is not None:
             words = self.hubs.keys() - augmenting_hubs(self.hubs).keys()
             if feature.pretrained not in words:
@@ -122,9 +161,13 @@ class PipelineFile(Section):
 
     @property
     def fed_features(self) -> Features:
-        """The features that hub modules take."""
-        taken = {name for hub in self.hubs.values() for name in hub.inputs.values()}
-        return {name: feature for name, feature in self.features.items() if name in taken}
+        """The features that hub modules and backbones take."""
+        return {name: feature for name, feature in self.features.items() if self._takers(name)}
+
+
+def _in_range(takers: Iterable[Hub | AnyBackbone]) -> bool:
+    """Whether any takes images in their feature's `value_range`."""
+    return any(isinstance(taker, Hub) or taker.takes_range for taker in takers)
 
 
 def augment_mistakes(training: Training, features: Features, label: Label, hubs: Hubs) -> dict[int, str]:

@@ -5,6 +5,7 @@ from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
+from components.backbone.component import Backbone
 from components.beam import IN_ONE_PROCESS
 from components.curated_schema.component import CuratedSchema
 from components.data_gate.component import DataGate
@@ -75,10 +76,15 @@ def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
         name: HubModule(name, hub, file.fed_features, pins.modules[name], file.model.tuned(name))
         for name, hub in file.hubs.items()
     }
-    modules = {name: module.outputs["model"] for name, module in hub_modules.items()}
-    hubs = Kept.of(file.model, file.training).hubs(file.hubs)
+    backbones = {
+        name: Backbone(name, backbone, file.features, pins.backbones[name], file.model.tuned(name))
+        for name, backbone in file.backbones.items()
+    }
+    tried = [*hub_modules.values(), *backbones.values()]
+    modules = {name: module.outputs["model"] for name, module in (hub_modules | backbones).items()}
+    hubs = Kept.of(file.model, file.training, file.backbones).hubs(file.hubs)
     example_gen, statistics_gen, schema_gen = describing(file, pins.files, places)
-    example_gen.add_upstream_nodes(hub_modules.values())  # a module that does not fit is found before any data is read
+    example_gen.add_upstream_nodes(tried)  # what does not fit is found before any data is read
     examples = example_gen.outputs["examples"]
     statistics = statistics_gen.outputs["statistics"]
     if file.data.data_schema and pins.data_schema:
@@ -102,6 +108,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
         training=file.training,
         bad_records=file.data.bad_records,
         store=str(places.store),
+        backbones=file.backbones,
     )
     rows = embedder.outputs["rows"]
 
@@ -114,6 +121,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
         features=file.features,
         label=file.label,
         hubs=file.hubs,
+        backbones=file.backbones,
         model=file.model,
         training=file.training,
         checkpoints=str(places.checkpoints),
@@ -124,7 +132,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
 
     data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, parsing_schema]
     model_steps: list[BaseNode] = [transform_step, embedder, trainer, evaluator, pusher]
-    return [*hub_modules.values(), *data_steps, *model_steps]
+    return [*tried, *data_steps, *model_steps]
 
 
 def describing(file: AnyFile, files: Files, places: Places) -> tuple[BaseNode, BaseNode, BaseNode]:

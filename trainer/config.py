@@ -30,6 +30,19 @@ def _known_feature(name: str, info: ValidationInfo) -> str:
 FeatureName = Annotated[str, AfterValidator(_known_feature)]
 
 
+def _known_module(name: str, info: ValidationInfo) -> str:
+    hubs, backbones = ((info.context or {}).get(section) for section in ("hubs", "backbones"))
+    if hubs is None or backbones is None or name in hubs or name in backbones:
+        return name
+    raise ValueError(
+        f"there is no hub module or backbone '{name}'; the hubs are: {', '.join(sorted(hubs)) or 'none'}; "
+        f"the backbones are: {', '.join(sorted(backbones)) or 'none'}"
+    )
+
+
+ModuleName = Annotated[str, AfterValidator(_known_module)]
+
+
 def _known_hub(name: str, info: ValidationInfo) -> str:
     known = (info.context or {}).get("hubs")
     if known is not None and name not in known:
@@ -102,7 +115,7 @@ def augmenting_hubs(hubs: Hubs) -> Hubs:
 
 
 class Head(Section):
-    """The layers between the hub modules' outputs and the predictions."""
+    """The layers between what hub modules and backbones give and the predictions."""
 
     hidden: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field(default=(), examples=[[128]])
     """Units of each hidden layer (ReLU), first to last."""
@@ -174,20 +187,21 @@ class FineTune(Tuned):
 
 
 class Model(Section):
-    """What stands on the features and the hub modules: a deep part, a wide part, or both."""
+    """What stands on the features, hub modules and backbones: a deep part, a wide part, or both."""
 
     head: Head = Head()
-    """The layers between the deep part and the predictions. The deep part is what hub modules give, and every feature
-    that is not in the wide part, side by side."""
+    """The layers between the deep part and the predictions. The deep part is what hub modules and backbones give, and
+    every feature that is not in the wide part, side by side."""
     wide: tuple[FeatureName, ...] = Field(default=(), examples=[["area_by_hour"]])
     """The features of categories that go straight to the predictions, by a weight for each category, as in a linear
     model: crosses above all."""
-    fine_tune: dict[HubName, FineTune] = Field(default={}, examples=[{"photos": {"after_epochs": 2}}])
-    """By hub module, how it is trained further. A module that is absent here stays as it is."""
+    fine_tune: dict[ModuleName, FineTune] = Field(default={}, examples=[{"photos": {"after_epochs": 2}}])
+    """By hub module or backbone, how it is trained further. A module that is absent here stays as it is; a backbone is
+    as its `trainable` says."""
 
-    def tuned(self, hub: str) -> Tuned | None:
-        """What of a hub module is trained, if anything, without how."""
-        tune = self.fine_tune.get(hub)
+    def tuned(self, name: str) -> Tuned | None:
+        """What of a hub module or backbone is trained, if anything, without how."""
+        tune = self.fine_tune.get(name)
         return Tuned(variables=tune.variables, last=tune.last) if tune else None
 
     @field_validator("wide")

@@ -3,7 +3,7 @@
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -13,6 +13,7 @@ from preprocessing.columns import ParsingSpec, may_have_several, parsing_spec
 from preprocessing.config import Features, Label, image_columns, images, input_columns, takes_lists
 from preprocessing.errors import DataError
 from trainer import inputs
+from trainer.backbones.config import Backbones
 from trainer.callbacks import Checkpoints, Progress
 from trainer.changing import modules_by_feature
 from trainer.config import Hubs, Model, Training, fed_hubs
@@ -66,7 +67,7 @@ class Job:
     schema: schema_pb2.Schema
     transform: tft.TFTransformOutput
     module_paths: Mapping[str, str]
-    """The folder of each hub module, by its name."""
+    """The folder of each hub module, by its name, and of each backbone that has files."""
     train: Split
     validation: Split
     vectors: Vectors
@@ -79,6 +80,8 @@ class Job:
     """The folder that TensorBoard reads."""
     export: str
     """The folder that the SavedModel is written to."""
+    backbones: Backbones = field(default_factory=dict)
+    """Those that are no hub modules."""
 
 
 def train(job: Job) -> dict[str, list[float]]:
@@ -96,21 +99,24 @@ def train(job: Job) -> dict[str, list[float]]:
     task = task_of(job.label, job.transform, _label_spec(job))
     if job.training.mixup is not None:
         task = task.mixable()
-    parts = build(job.model, job.hubs, job.module_paths, job.features, job.transform, task.outputs, task.start)
+    parts = build(
+        job.model, job.hubs, job.module_paths, job.features, job.transform, task.outputs, task.start, job.backbones
+    )
     deep = {name: feature for name, feature in taken_in(job.features).items() if name not in job.model.wide}
     begin_with_modules(parts.whole, deep, job.hubs, job.module_paths, job.transform)
     transform = job.transform.transform_features_layer()
     curves: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch:
-        for number, phase in enumerate(phases(job.model, job.training)):
+        for number, phase in enumerate(phases(job.model, job.training, job.backbones)):
             history = _train_phase(job, phase, task, parts, transform, f"{job.checkpoints}/{number}", scratch)
             for name, values in history.items():
                 curves[name] += map(float, values)
-    taken = taken_in(job.features) | feeding(job.hubs, job.features)
+    taken = taken_in(job.features) | feeding(job.hubs, job.features, job.backbones)
     spec = parsing_spec(job.schema, input_columns(job.features, taken))
     lists = {name for name in spec if takes_lists(name, job.features) and may_have_several(name, job.schema)}
     serving = ServingModel(parts, transform, spec, lists, taken, task)
-    serving.save(job.export, job.vectors if fed_hubs(job.hubs) and stays_frozen(job.model, job.training) else None)
+    on_vectors = fed_hubs(job.hubs) and stays_frozen(job.model, job.training, job.backbones)
+    serving.save(job.export, job.vectors if on_vectors else None)
     tf.io.gfile.rmtree(job.checkpoints)  # not before: a run cut short while it exports goes on from here
     return dict(curves)
 
@@ -123,7 +129,8 @@ def _train_phase(
     for name, backbone in parts.backbones.items():
         backbone.trainable = name in phase.tuned
     if not phase.on_vectors:
-        rates = {parts.backbones[name].name: job.model.fine_tune[name].learning_rate for name in phase.tuned}
+        tunes = {name: tune for name, tune in job.model.fine_tune.items() if name in phase.tuned}
+        rates = {parts.backbones[name].name: tune.learning_rate for name, tune in tunes.items()}
         parts.whole.tune({name: optimizer(job.training.optimizer, rate) for name, rate in rates.items()})
     waited = tf.Variable(0.0, dtype=tf.float64, trainable=False)
     train_data = _batches(job, task, transform, job.train, f"{scratch}/{phase.first}-train", phase)
@@ -152,7 +159,7 @@ def _train_phase(
 
 def _batches(job: Job, task: Task, transform: Callable, split: Split, scratch: str, phase: Phase) -> tf.data.Dataset:
     """What the model takes of a split, in batches, and what it is to learn."""
-    taken = taken_in(job.features) | ({} if phase.on_vectors else feeding(job.hubs, job.features))
+    taken = taken_in(job.features) | ({} if phase.on_vectors else feeding(job.hubs, job.features, job.backbones))
     tabular = {name: feature for name, feature in taken.items() if name not in images(job.features)}
     features = [given for name, feature in tabular.items() for given in feature.inputs(name)]
     spec = _label_spec(job) | parsing_spec(job.schema, input_columns(job.features, tabular))

@@ -324,8 +324,11 @@ def test_a_mistake_in_a_feature_is_said_once_and_where_it_stands(
             "  b: {kind: bucketized, from: extra, buckets: 3}",
             "'extra' is made from 'a', which is made from 'extra'; 'a' is made from 'b', which is made from 'a'; 'b'",
         ),
-        ("{kind: image, size: [8, 8]}", "no hub module takes the image 'extra'; name it in the inputs of one"),
-        ("{kind: text}", "no hub module takes the text 'extra'; name it in the inputs of one"),
+        (
+            "{kind: image, size: [8, 8]}",
+            "no hub module or backbone takes the image 'extra'; name it in the inputs of one",
+        ),
+        ("{kind: text}", "no hub module or backbone takes the text 'extra'; name it in the inputs of one"),
         ("{kind: categorical, from: a}\n  b: {kind: image, from: a, size: [8, 8]}", "the column 'a' holds images"),
     ],
 )
@@ -383,7 +386,10 @@ def test_what_is_wrong_in_a_feature_and_among_features_is_said_at_once(tmp_path:
         ("{model: {wide: [mute]}}", "model.wide takes 'mute' in, and its encode is none; leave that out"),
         ("{model: {wide: [area, area]}}", "each feature is named once; repeated: area"),
         ("{model: {wide: [aera]}}", "there is no feature 'aera'; the features are: area, bag, fare, mute"),
-        ("{features: {mute: {kind: categorical, encode: none}}}", "the model sees nothing: mute have encode: none"),
+        (
+            "{features: {mute: {kind: categorical, encode: none}}}",
+            "the model sees nothing: there are neither hubs nor backbones",
+        ),
         ("{features: {}}", "should have at least 1 item"),
     ],
 )
@@ -636,4 +642,4 @@ def test_help_and_check_import_neither_tensorflow_nor_tfx(tmp_path: Path, argume
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*/pipeline.yaml")), ids=lambda path: path.parent.name)
 def test_the_examples_have_no_mistake(example: Path) -> None:
     file, _ = load(example)
-    assert file.name == example.parent.name
+    assert file.name == example.parent.name.replace("_", "-")
