@@ -24,6 +24,7 @@ from components.transform.component import Transform
 from pipeline.config import AnyFile, InferFile, PipelineFile
 from pipeline.places import Places
 from trainer.config import fed_hubs
+from trainer.phases import needs_pictures
 
 
 def build(file: AnyFile, pins: AnyPins, places: Places) -> Pipeline:
@@ -102,6 +103,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
         training=file.training,
         bad_records=file.data.bad_records,
         store=str(places.store),
+        needs_pictures=needs_pictures(file.label, file.features),
     )
     rows = embedder.outputs["rows"]
 

@@ -47,6 +47,7 @@ class Embedder(base_component.BaseComponent):
         training: Training,
         bad_records: BadRecords,
         store: str,
+        needs_pictures: bool = False,
     ) -> None:
         """The step `Embedder`.
 
@@ -60,6 +61,7 @@ class Embedder(base_component.BaseComponent):
             training: Says which images are changed.
             bad_records: What becomes of images that do not decode.
             store: A folder outside the artifacts, where the rows of each shard are kept for later runs.
+            needs_pictures: Whether the label is learned from pictures alone, so that vectors are of no use.
         """
         spec = channels.spec_with(EmbedderSpec, modules)(
             examples=examples,
@@ -67,7 +69,7 @@ class Embedder(base_component.BaseComponent):
             **channels.inputs(modules),
             features=dump_sections(Features, features),
             hubs=dump_sections(Hubs, hubs),
-            kept=Kept.of(model, training).to_property(),
+            kept=Kept.of(model, training, needs_pictures).to_property(),
             bad_records=bad_records.to_property(),
             store=store,
             code=code_digest("components.embedder.executor"),
