@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -11,6 +11,7 @@ from preprocessing.columns import ParsingSpec, as_parsed
 from preprocessing.config import Label
 from preprocessing.encode import Counted
 from preprocessing.errors import DataError
+from preprocessing.kinds.image import ImageFeature
 from preprocessing.kinds.kind import Values
 from preprocessing.labels.class_and_box import ClassAndBoxLabel, LossWeights
 from preprocessing.labels.multilabel import MultilabelLabel
@@ -58,6 +59,16 @@ class Task(ABC):
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """What the exported model says, by name, of raw outputs."""
 
+    def placed(self, answer: Tensors, features: Mapping[str, ImageFeature], encoded: Tensors) -> Tensors:
+        """An answer with what it says of places in pictures as the model sees them said of the pictures as they are.
+
+        Args:
+            answer: What `answer` gave.
+            features: How images are made to fit, by feature.
+            encoded: The images, string [batch], by feature.
+        """
+        return answer
+
 
 def task_of(label: Label, transform: tft.TFTransformOutput, spec: ParsingSpec) -> Task:
     """The task that a label sets.
@@ -77,7 +88,7 @@ def task_of(label: Label, transform: tft.TFTransformOutput, spec: ParsingSpec) -
         transformed = transform.transform_features_layer()(any_record)
         return Regression(label.undone(transformed), label.start(transformed))
     if isinstance(label, ClassAndBoxLabel):
-        return ClassAndBox(label.class_names(transform), label.loss_weights)
+        return ClassAndBox(label.class_names(transform), label.loss_weights, label.image)
     return Classes(label.class_names(transform))
 
 
@@ -116,12 +127,13 @@ class ClassAndBox(Task):
     behind them the four of `boxes.of_raw`.
     """
 
-    def __init__(self, names: Sequence[str], weights: LossWeights) -> None:
-        """The task with the names of the classes, by index, and how much class and box count; there may be one class:
-        then the box alone is learned."""
+    def __init__(self, names: Sequence[str], weights: LossWeights, image: str) -> None:
+        """The task with the names of the classes, by index, how much class and box count, and the feature that the box
+        is in; there may be one class: then the box alone is learned."""
         self.outputs = len(names) + 4
         self._names = tf.constant(list(names))
         self._weights = weights
+        self._image = image
 
     def loss(self) -> tf.keras.losses.Loss:
         """The cross-entropy of the class and 1 - GIoU of the box, each by its weight.
@@ -154,6 +166,10 @@ class ClassAndBox(Task):
         """`LABEL`, `SCORE`, `CLASSES`, `SCORES`, and `BOX` in the picture as the model saw it."""
         of_class = _of_classes(self._names, outputs[:, :-4])
         return of_class | {BOX: tf.clip_by_value(boxes.of_raw(outputs[:, -4:]), 0.0, 1.0)}
+
+    def placed(self, answer: Tensors, features: Mapping[str, ImageFeature], encoded: Tensors) -> Tensors:
+        """The same with `BOX` in the picture as it was given."""
+        return answer | {BOX: boxes.unfitted(features[self._image], encoded[self._image], answer[BOX])}
 
 
 def _of_classes(names: tf.Tensor, logits: tf.Tensor) -> Tensors:

@@ -27,7 +27,7 @@ RECORD = "hubline.record"
 """The column of a prediction with the number of its record, counted over the files of the split from 0."""
 
 LABEL = "hubline.label"
-"""The column with what is true: the index of the class, of a class and a box with the four numbers of the box behind it;
+"""The column with what is true: the index of the class, with the four numbers of the box behind it where there is one;
 of any number of classes a 1 for each and else a 0; or a regression's number."""
 
 CANDIDATE, SERVING = "hubline.candidate", "hubline.serving"
