@@ -255,10 +255,10 @@ class Evaluation(Section):
     cross_entropy, auc and top_3_accuracy; a binary label the first three, and precision, recall and f1 of its second
     class; a multilabel f1, precision and recall over all classes together, macro_f1 and auc by class in the mean,
     cross_entropy, and exact_match, the share of records of which every class is right; a regression rmse, mae and r2. A
-    class and a box can have what a class has, and mean_iou: the area that the true and the predicted box have in common,
-    by that which they cover together, in the mean over records; and iou_50, the share of records of which it is a half
-    or more. Where this is absent, it is accuracy and cross_entropy, of a multilabel f1 and macro_f1, of a regression
-    rmse and mae, of a class and a box mean_iou and accuracy."""
+    class and a box can have what a class has, and mean_iou, the area that true and predicted box have in common by that
+    which they cover together, in the mean over records; and iou_50, the share of records of which it is a half or more.
+    Where this is absent, it is accuracy and cross_entropy, of a multilabel f1 and macro_f1, of a regression rmse and
+    mae, of a class and a box mean_iou and accuracy."""
     thresholds: dict[Metric, Threshold] = Field(default={}, examples=[{"accuracy": {"at_least": 0.9}}])
     """By metric. Where this is absent, the first metric of the label may not be worse than that of the version that
     serves; where it is empty, every model is blessed."""

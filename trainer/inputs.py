@@ -142,17 +142,23 @@ def encoded_images(features: Features, parsed: Mapping[str, tf.Tensor | tf.Spars
 
 
 def decoded(examples: tf.data.Dataset, features: Features, boxes: Boxes | None = None) -> tf.data.Dataset:
-    """`pictures` with their pixels; decoding goes image by image, on all cores. A box is where these show it, which may
-    be below 0 or above 1."""
+    """`pictures` with their pixels; decoding goes image by image, on all cores. A box is where these show it, cut off
+    at the edges; one that they do not show is all zeros."""
 
     def decode(inputs: Tensors) -> Tensors:
         pixels = pixels_of_one(features, inputs)
         if boxes is None:
             return inputs | pixels
         feature = images(features)[boxes.image]
-        return inputs | pixels | {BOX: fitted(feature, inputs[boxes.image], inputs[BOX])}
+        return inputs | pixels | {BOX: _seen(image.clipped(fitted(feature, inputs[boxes.image], inputs[BOX])))}
 
     return examples.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _seen(clipped: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    """Boxes, [n, 4], of which those that do not count are all zeros; whether they count is beside them, [n]."""
+    inside, count = clipped
+    return tf.where(count[:, tf.newaxis], inside, 0.0)
 
 
 def kept_between_epochs(examples: tf.data.Dataset, size: int, scratch: str) -> tf.data.Dataset:
@@ -185,21 +191,18 @@ def shuffled(examples: tf.data.Dataset, buffer: int, each: int, seed: int) -> tf
 def changed(
     examples: tf.data.Dataset, augment: Sequence[Augmentation], seed: int, boxes: Boxes | None = None
 ) -> tf.data.Dataset:
-    """Examples of `ROW` and pixels with their images changed at random, otherwise in every epoch.
-
-    A box goes with its image, and is cut off at the edges; one that is no longer in it is all zeros.
-    """
-    if not augment and boxes is None:
+    """Examples of `ROW` and pixels with their images changed at random, otherwise in every epoch. A box goes with its
+    image, as `decoded` has it."""
+    if not augment:
         return examples
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
 
     def change(numbers: tf.Tensor, inputs: Tensors) -> Tensors:
         sizes = {name: values.shape for name, values in inputs.items() if name not in (ROW, BOX)}
         changes = {name: drawn(augment, height, width, numbers) for name, (height, width, _) in sizes.items()}
-        moved = {name: change.image(inputs[name]) for name, change in changes.items()} if augment else {}
+        moved = {name: change.image(inputs[name]) for name, change in changes.items()}
         if boxes is not None:
-            inside, are_seen = changes[boxes.image].boxes(inputs[BOX])
-            moved[BOX] = tf.where(are_seen[:, tf.newaxis], inside, 0.0)
+            moved[BOX] = _seen(changes[boxes.image].boxes(inputs[BOX]))
         return inputs | moved
 
     return tf.data.Dataset.zip((seeds.batch(2), examples)).map(change, num_parallel_calls=tf.data.AUTOTUNE)
