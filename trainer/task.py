@@ -157,7 +157,7 @@ class ClassAndBox(Task):
             return tf.argmax(outputs[:, :-4], axis=1, output_type=tf.int32) == _index(target)
 
         def iou(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-            return boxes.iou(target[:, 1:], boxes.of_raw(outputs[:, -4:]))
+            return boxes.iou(target[:, 1:], self.answer(outputs)[BOX])
 
         mean = tf.keras.metrics.MeanMetricWrapper
         return [mean(is_right, "accuracy"), mean(iou, "mean_iou")]
