@@ -13,7 +13,7 @@ from preprocessing.kinds.text import TextFeature
 from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.section import Section
-from trainer.config import Hubs, Model, Training
+from trainer.config import Augmentation, Hubs, Model, Training, augmenting_hubs, fed_hubs
 from trainer.phases import needs_pictures
 
 
@@ -70,10 +70,6 @@ class PipelineFile(Section):
                 f"cache_views keeps no boxes, and fit: {fit} of '{label.image}' moves them; leave cache_views out, or "
                 "let the image be stretched"
             )
-        if any(change.mixup is not None for change in training.augment):
-            raise ValueError(
-                "mixup lays two images over each other, and a label of class and box is of one; leave it out"
-            )
         return training
 
     @field_validator("evaluation")
@@ -90,6 +86,20 @@ class PipelineFile(Section):
             raise ValidationError.from_exception_data(cls.__name__, mistakes)
         return evaluation.of_label(label.kind)
 
+    @field_validator("training")
+    @classmethod
+    def _augments_what_there_is(cls, training: Training, info: ValidationInfo) -> Training:
+        if not {"features", "label", "hubs"} <= info.data.keys():  # they have mistakes of their own
+            return training
+        found = augment_mistakes(training, info.data["features"], info.data["label"], info.data["hubs"])
+        mistakes = [
+            InitErrorDetails(type="value_error", loc=("augment", place), input=None, ctx={"error": ValueError(mistake)})
+            for place, mistake in found.items()
+        ]
+        if mistakes:
+            raise ValidationError.from_exception_data(cls.__name__, mistakes)
+        return training
+
     @model_validator(mode="after")
     def _has_a_use_for_each_feature(self) -> "PipelineFile":
         mistakes = [mistake for name, feature in self.features.items() if (mistake := self._misuse(name, feature))]
@@ -101,6 +111,8 @@ class PipelineFile(Section):
         return self
 
     def _idle(self, hub: str) -> str | None:
+        if self.hubs[hub].role == "augment":
+            return self._idle_augmenting(hub)
         if self.hubs[hub].inputs:
             return None
         if hub in self.model.fine_tune:
@@ -109,8 +121,19 @@ class PipelineFile(Section):
             return f"hubs.{hub} has no inputs, and no feature's embedding begins with it; say which feature feeds it"
         return None
 
+    def _idle_augmenting(self, hub: str) -> str | None:
+        (name,) = self.hubs[hub].inputs.values()
+        if hub in self.model.fine_tune:
+            return f"model.fine_tune names '{hub}', which augments; only what a head stands on is trained"
+        if name in self.features and not isinstance(self.features[name], ImageFeature):
+            return f"hubs.{hub} augments images; '{name}' is {self.features[name].kind}"
+        if not any(change.hub == hub for change in self.training.augment):
+            return f"hubs.{hub} augments, and training.augment does not name it: {{hub: {hub}}}"
+        return None
+
     def _misuse(self, name: str, feature: Feature) -> str | None:
-        takers = [hub for hub, described in self.hubs.items() if name in described.inputs.values()]
+        backbones = fed_hubs(self.hubs)
+        takers = [hub for hub, described in backbones.items() if name in described.inputs.values()]
         is_for_hubs = isinstance(feature, ImageFeature) or (isinstance(feature, TextFeature) and feature.bag is None)
         if takers and not is_for_hubs:
             what = "text with a bag" if feature.kind == "text" else feature.kind
@@ -118,8 +141,9 @@ class PipelineFile(Section):
         if is_for_hubs and not takers:
             return f"no hub module takes the {feature.kind} '{name}'; name it in the inputs of one, or leave it out"
         if isinstance(feature, Categories) and feature.pretrained is not None:
-            if feature.pretrained not in self.hubs:
-                known = ", ".join(sorted(self.hubs)) or "none"
+            words = self.hubs.keys() - augmenting_hubs(self.hubs).keys()
+            if feature.pretrained not in words:
+                known = ", ".join(sorted(words)) or "none"
                 return f"'{name}' begins with the hub module '{feature.pretrained}', and the hubs are: {known}"
             if not feature.has_words:
                 return f"'{name}' has no vocabulary, so no words for the hub module '{feature.pretrained}'"
@@ -134,6 +158,30 @@ class PipelineFile(Section):
         """The features that hub modules take."""
         taken = {name for hub in self.hubs.values() for name in hub.inputs.values()}
         return {name: feature for name, feature in self.features.items() if name in taken}
+
+
+def augment_mistakes(training: Training, features: Features, label: Label, hubs: Hubs) -> dict[int, str]:
+    """By place in `training.augment`, what cannot be done there."""
+    found = {place: _augment_mistake(change, features, label, hubs) for place, change in enumerate(training.augment)}
+    return {place: mistake for place, mistake in found.items() if mistake}
+
+
+def _augment_mistake(change: Augmentation, features: Features, label: Label, hubs: Hubs) -> str | None:
+    pictures = images(features)
+    if not pictures:
+        return "augment changes images, and no feature is one; leave it out"
+    if change.hub is not None and change.hub not in augmenting_hubs(hubs):
+        return f"hubs.{change.hub} is a backbone; one that changes images says role: augment"
+    if (change.saturation or change.hue) and all(picture.channels == 1 for picture in pictures.values()):
+        return "saturation and hue are of colours, and every image has channels: 1; leave it out"
+    if change.mixup is None:
+        return None
+    if not label.can_be_mixed:
+        return f"mixup mixes labels, and one of kind {label.kind} cannot be mixed; leave it out"
+    others = [name for name, feature in features.items() if name not in pictures]
+    return (
+        f"mixup mixes images, and the model sees others besides: {', '.join(others)}; leave it out" if others else None
+    )
 
 
 class InferFile(Section):
@@ -174,6 +222,8 @@ class InferFile(Section):
         if self.model is None and len(self.hubs) != 1:
             count = f"there are {len(self.hubs)} hubs" if self.hubs else "there is neither a hub nor a model"
             return [f"{count}; task infer asks one hub module, or the model of a serving folder (model: {{from: …}})"]
+        if augmenting := augmenting_hubs(self.hubs):
+            return [f"hubs.{next(iter(augmenting))} has role: augment, which is for training; leave the role out"]
         if self.model is not None and self.hubs:
             return ["there are a hub and a model; task infer asks one of the two"]
         of_hub = self.predictions.model_fields_set & {"labels", "top", "min_score"}

@@ -23,8 +23,7 @@ from components.trainer.component import Trainer
 from components.transform.component import Transform
 from pipeline.config import AnyFile, InferFile, PipelineFile
 from pipeline.places import Places
-from trainer.config import fed_hubs
-from trainer.phases import needs_pictures
+from trainer.phases import Kept, needs_pictures
 
 
 def build(file: AnyFile, pins: AnyPins, places: Places) -> Pipeline:
@@ -77,7 +76,8 @@ def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
         for name, hub in file.hubs.items()
     }
     modules = {name: module.outputs["model"] for name, module in hub_modules.items()}
-    hubs = fed_hubs(file.hubs)
+    in_pictures = needs_pictures(file.label, file.features)
+    hubs = Kept.of(file.model, file.training, in_pictures).hubs(file.hubs)
     example_gen, statistics_gen, schema_gen = describing(file, pins.files, places)
     example_gen.add_upstream_nodes(hub_modules.values())  # a module that does not fit is found before any data is read
     examples = example_gen.outputs["examples"]
@@ -103,7 +103,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
         training=file.training,
         bad_records=file.data.bad_records,
         store=str(places.store),
-        needs_pictures=needs_pictures(file.label, file.features),
+        needs_pictures=in_pictures,
     )
     rows = embedder.outputs["rows"]
 

@@ -58,6 +58,9 @@ Argument = Annotated[Scalar | tuple[Scalar, ...] | tuple[tuple[Scalar, ...], ...
 class Hub(Section):
     """A TensorFlow Hub module and what it is fed."""
 
+    role: Literal["backbone", "augment"] = "backbone"
+    """What it is there for: a head stands on what a `backbone` gives; one that shall `augment` changes the images of a
+    feature in training, and nowhere else, where `training.augment` names it."""
     handle: FilePath = Field(
         min_length=1, examples=["https://tfhub.dev/google/imagenet/mobilenet_v2_035_96/feature_vector/5"]
     )
@@ -78,13 +81,24 @@ class Hub(Section):
     of them: their `mean`, the greatest number in each position (`max`), or what a layer that is trained with the head
     makes of them in their order."""
 
+    @model_validator(mode="after")
+    def _augments_one_feature(self) -> "Hub":
+        if self.role == "augment" and (len(self.inputs) != 1 or self.pool is not None):
+            raise ValueError("a module with role: augment has one input, the images that it changes, and no pool")
+        return self
+
 
 Hubs = dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Hub]
 
 
 def fed_hubs(hubs: Hubs) -> Hubs:
-    """The modules that features feed; the others are there for the embeddings that begin with them."""
-    return {name: hub for name, hub in hubs.items() if hub.inputs}
+    """The backbones that features feed; others are there to augment, or for the embeddings that begin with them."""
+    return {name: hub for name, hub in hubs.items() if hub.inputs and hub.role == "backbone"}
+
+
+def augmenting_hubs(hubs: Hubs) -> Hubs:
+    """The modules that change training images."""
+    return {name: hub for name, hub in hubs.items() if hub.role == "augment"}
 
 
 class Head(Section):
@@ -301,3 +315,24 @@ class Training(Section):
         if self.cache_views is not None and not self.augment:
             raise ValueError("cache_views keeps views that `augment` makes; give `augment`, or leave cache_views out")
         return self
+
+    @model_validator(mode="after")
+    def _mixed_once_and_as_images(self) -> "Training":
+        count = len(self.augment) - len(self.changes)
+        if count > 1:
+            raise ValueError("`augment` has mixup several times; give it once")
+        if count and self.cache_views is not None:
+            raise ValueError(
+                "mixup mixes images, and cache_views keeps what a module gave for each of them alone; leave one out"
+            )
+        return self
+
+    @property
+    def changes(self) -> tuple[Augmentation, ...]:
+        """What of `augment` is done to each image by itself."""
+        return tuple(change for change in self.augment if change.mixup is None)
+
+    @property
+    def mixup(self) -> float | None:
+        """The parameter of mixup, where images are mixed."""
+        return next((change.mixup for change in self.augment if change.mixup is not None), None)

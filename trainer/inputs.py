@@ -15,7 +15,7 @@ from preprocessing.examples import drop
 from preprocessing.kinds import image
 from preprocessing.kinds.kind import Values
 from preprocessing.labels.label import LABEL
-from trainer.augment import drawn
+from trainer.augment import Module, drawn
 from trainer.boxes import fitted
 from trainer.config import Augmentation
 from trainer.machine import available_memory
@@ -189,17 +189,32 @@ def shuffled(examples: tf.data.Dataset, buffer: int, each: int, seed: int) -> tf
 
 
 def changed(
-    examples: tf.data.Dataset, augment: Sequence[Augmentation], seed: int, boxes: Boxes | None = None
+    examples: tf.data.Dataset,
+    augment: Sequence[Augmentation],
+    seed: int,
+    modules: Mapping[str, Mapping[str, Module]] | None = None,
+    boxes: Boxes | None = None,
 ) -> tf.data.Dataset:
-    """Examples of `ROW` and pixels with their images changed at random, otherwise in every epoch. A box goes with its
-    image, as `decoded` has it."""
+    """Examples of `ROW` and pixels with their images changed at random, otherwise in every epoch.
+
+    Args:
+        examples: One by one.
+        augment: How they are changed, each by itself.
+        seed: Draws the changes.
+        modules: By feature, the hub modules that change it.
+        boxes: Those that `BOX` has, if any: they go with their image, as `decoded` has them.
+    """
     if not augment:
         return examples
+    by_feature = modules or {}
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
 
     def change(numbers: tf.Tensor, inputs: Tensors) -> Tensors:
         sizes = {name: values.shape for name, values in inputs.items() if name not in (ROW, BOX)}
-        changes = {name: drawn(augment, height, width, numbers) for name, (height, width, _) in sizes.items()}
+        changes = {
+            name: drawn(augment, height, width, numbers, by_feature.get(name))
+            for name, (height, width, _) in sizes.items()
+        }
         moved = {name: change.image(inputs[name]) for name, change in changes.items()}
         if boxes is not None:
             moved[BOX] = _seen(changes[boxes.image].boxes(inputs[BOX]))
@@ -235,6 +250,39 @@ def batches(
     if count is not None:
         data = data.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
     return data.prefetch(tf.data.AUTOTUNE)
+
+
+def mixed(data: tf.data.Dataset, alpha: float, seed: int) -> tf.data.Dataset:
+    """Batches in which each example is laid over another of its batch, otherwise in every epoch.
+
+    Args:
+        data: Batches of pixels, uint8 [batch, ...], by feature, and targets, float32 [batch] or [batch, n].
+        alpha: The share of the other is drawn from a Beta distribution with this for both parameters, for each example
+            by itself; it is at most a half, so that an example stays nearer to itself than to the other.
+        seed: Draws the shares, and which the others are.
+    """
+    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
+
+    def mix(numbers: tf.Tensor, batch: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
+        inputs, target = batch
+        count = tf.shape(target)[0]
+        one, two, order = tf.unstack(tf.random.split(numbers, 3))
+        gammas = [tf.random.stateless_gamma(count[tf.newaxis], drawn_by, alpha) for drawn_by in (one, two)]
+        share = tf.math.divide_no_nan(tf.minimum(*gammas), tf.add_n(gammas))  # of a small alpha both can be 0
+        others = tf.random.experimental.stateless_shuffle(tf.range(count), order)
+        pixels = {name: tf.cast(values, tf.float32) for name, values in inputs.items()}
+        over = {name: _laid_over(values, others, share) for name, values in pixels.items()}
+        return {name: tf.cast(tf.round(values), tf.uint8) for name, values in over.items()}, _laid_over(
+            target, others, share
+        )
+
+    drawn = tf.data.Dataset.zip((seeds, data)).map(mix, num_parallel_calls=tf.data.AUTOTUNE)
+    return drawn.apply(tf.data.experimental.assert_cardinality(data.cardinality())).prefetch(tf.data.AUTOTUNE)
+
+
+def _laid_over(values: tf.Tensor, others: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    share = tf.reshape(share, [-1, *[1] * (values.shape.rank - 1)])
+    return values * (1.0 - share) + tf.gather(values, others) * share
 
 
 def _in_batches(size: int, inputs: Tensors, label: tf.Tensor) -> tf.data.Dataset:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from preprocessing.config import Features, Label, images
 from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.section import Section
-from trainer.config import Augmentation, Model, Training
+from trainer.config import Augmentation, Hubs, Model, Training, augmenting_hubs, fed_hubs
 
 
 @dataclass(frozen=True)
@@ -74,4 +74,9 @@ class Kept(Section):
         splits = tuple(split for split, needed in used.items() if needed)
         if not on_vectors or training.cache_views is None:
             return cls(views=int(on_vectors), splits=splits)
-        return cls(views=training.cache_views, splits=splits, augment=training.augment, seed=training.seed)
+        return cls(views=training.cache_views, splits=splits, augment=training.changes, seed=training.seed)
+
+    def hubs(self, hubs: Hubs) -> Hubs:
+        """The modules that are run for it: those that give vectors, and those that change the views."""
+        named = {change.hub for change in self.augment}
+        return fed_hubs(hubs) | {name: hub for name, hub in augmenting_hubs(hubs).items() if name in named}

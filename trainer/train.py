@@ -15,6 +15,7 @@ from preprocessing.errors import DataError
 from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from trainer import inputs
 from trainer.callbacks import Checkpoints, Progress
+from trainer.changing import modules_by_feature
 from trainer.config import Hubs, Model, Training, fed_hubs
 from trainer.export import ServingModel
 from trainer.materialized import Materialized
@@ -95,6 +96,8 @@ def train(job: Job) -> dict[str, list[float]]:
     tf.keras.utils.set_random_seed(job.training.seed)
     in_pictures = needs_pictures(job.label, job.features)
     task = task_of(job.label, job.transform, _label_spec(job))
+    if job.training.mixup is not None:
+        task = task.mixable()
     parts = build(job.model, job.hubs, job.module_paths, job.features, job.transform, task.outputs, task.start)
     deep = {name: feature for name, feature in taken_in(job.features).items() if name not in job.model.wide}
     begin_with_modules(parts.whole, deep, job.hubs, job.module_paths, job.transform)
@@ -167,6 +170,8 @@ def _batches(job: Job, task: Task, transform: Callable, split: Split, scratch: s
         examples = _pictures(job, transform, split, scratch, phase)
     count = _count_known(job, transform, split)
     data = inputs.batches(examples, job.training.batch_size, parse, count, _ROWS_AT_ONCE if phase.on_vectors else 1)
+    if split is job.train and job.training.mixup is not None:
+        data = inputs.mixed(data, job.training.mixup, job.training.seed)
     return inputs.views_drawn(data, columns, views, job.training.seed) if columns else data
 
 
@@ -213,7 +218,10 @@ def _pictures(job: Job, transform: Callable, split: Split, scratch: str, phase: 
         examples = inputs.kept_between_epochs(examples, split.count * each, scratch)
         if shuffle:
             examples = inputs.shuffled(examples, min(buffer, _MIXED * job.training.batch_size), each, seed)
-    return inputs.changed(examples, job.training.augment if split is job.train else (), seed, boxes)
+    if split is not job.train:
+        return examples
+    modules = modules_by_feature(job.hubs, job.module_paths, job.features)
+    return inputs.changed(examples, job.training.changes, seed, modules, boxes)
 
 
 def _boxes(job: Job) -> inputs.Boxes | None:

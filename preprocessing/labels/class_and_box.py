@@ -98,6 +98,11 @@ class ClassAndBoxLabel(ClassesKind):
         return (self.column, *self.sides, *self.size)
 
     @property
+    def can_be_mixed(self) -> bool:
+        """Two pictures have two boxes."""
+        return False
+
+    @property
     def are_known(self) -> bool:
         """Where the classes are given: ingestion has held every record to them."""
         return self.classes is not None
