@@ -118,7 +118,7 @@ def test_in_training_the_box_stays_around_what_is_in_it(tmp_path: Path, fit: str
             assert np.argmax(inside) == index  # the class is that of the same object
             seen += 1
     assert seen > 60
-    assert whole > 2
+    assert whole
     assert not lost or fit.startswith("crop") or any(isinstance(each, dict) for each in augment)
 
 
