@@ -104,8 +104,8 @@ def train_module(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
     """Trains a small convolutional network on the class alone, and saves all but its last layers as a hub module.
 
     The module takes float32 of shape [batch, 64, 64, 3] in [0, 1], as image modules of TensorFlow Hub do, and gives
-    vectors of shape [batch, 2048]: 32 numbers for each of 8 by 8 places. Their mean over the places, which image modules
-    give as a rule, would not tell where something is.
+    vectors of shape [batch, 2048]: 32 numbers for each of 8 by 8 places. Their mean over the places, which image
+    modules give as a rule, would not tell where something is.
     """
     tf.keras.utils.set_random_seed(0)
     rng = np.random.default_rng(1)
