@@ -109,7 +109,7 @@ def train_module(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
     """
     tf.keras.utils.set_random_seed(0)
     rng = np.random.default_rng(1)
-    numbers = np.repeat(np.arange(len(images)), 8)
+    numbers = np.repeat(np.arange(len(images)), 10)
     pictures = np.stack([placed(images[number], rng)[0] for number in numbers]).astype(np.float32) / 255
     layers = tf.keras.layers
     convolutions = [
@@ -122,12 +122,12 @@ def train_module(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
     places = tf.keras.Sequential([*convolutions, layers.Flatten()])
     model = tf.keras.Sequential([places, layers.Dropout(0.4), layers.Dense(len(NAMES))])
     model.compile(
-        optimizer=tf.keras.optimizers.Adam(2e-3),
+        optimizer=tf.keras.optimizers.Adam(5e-4),
         loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
     data = tf.data.Dataset.from_tensor_slices((pictures, labels[numbers])).shuffle(len(numbers), seed=0).batch(64)
-    history = model.fit(data, epochs=12, verbose=0)
+    history = model.fit(data, epochs=10, verbose=0)
     print(f"The module was trained on {len(numbers)} pictures; accuracy on them: {history.history['accuracy'][-1]:.3f}")
     tf.saved_model.save(places, str(folder))
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +54,8 @@ class Teller(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._answer(
-            tf.io.parse_example(examples, {self._column: tf.io.FixedLenFeature([6], tf.float32)})[self._column]
-        )
+        spec = {self._column: tf.io.FixedLenFeature([6], tf.float32)}
+        return self._answer(tf.io.parse_example(examples, spec)[self._column])
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image")])
     def predict(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -74,9 +74,9 @@ def _said(skill: float, noise: float) -> np.ndarray:
     logits[np.arange(COUNT), TRUE_CLASS] += skill
     scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     box = np.clip(TRUE_BOX + RNG.normal(0, noise, [COUNT, 4]), 0, 1)
-    return np.concatenate(
-        [scores, np.minimum(box, np.roll(box, 2, 1))[:, :2], np.maximum(box, np.roll(box, 2, 1))[:, 2:]], 1
-    ).astype(np.float32)
+    opposite = np.roll(box, 2, axis=1)  # where noise has turned a box over, it is turned back
+    sides = [np.minimum(box, opposite)[:, :2], np.maximum(box, opposite)[:, 2:]]
+    return np.concatenate([scores, *sides], axis=1).astype(np.float32)
 
 
 SAID = {"good": _said(3, 0.03), "poor": _said(1, 0.15)}
@@ -96,8 +96,11 @@ def judged(tmp_path_factory) -> Path:
             make.record(image=make.image_bytes(pixels), boxes=boxes, box_labels=labels, town=row % 3, **said)
         )
     write_test_split(folder, records)
-    shards = [ShardFile(split=split, name="data-0.gz", source="in/a", count=COUNT, largest=max(map(len, records)), digest="")
-              for split in ("test", "train", "validation")]  # fmt: skip
+    largest = max(map(len, records))
+    shards = [
+        ShardFile(split=split, name="data-0.gz", source="in/a", count=COUNT, largest=largest, digest="")
+        for split in ("test", "train", "validation")
+    ]
     Manifest(shards=tuple(shards), images=("image",), quarantined=0).write(str(folder / "examples"))
     (folder / "schema").mkdir()
     (folder / "schema" / "schema.pbtxt").write_text(
@@ -195,14 +198,14 @@ def test_the_report_counts_and_shows_both_boxes_in_the_picture(decided, judged: 
         picture = Image.open(io.BytesIO(base64.b64decode(sample.picture.partition(",")[2])))
         assert picture.size == (224, 224)
         for (top, left, bottom, right), colour in zip(sample.boxes, (TRUE, PREDICTED), strict=True):
-            lines = np.asarray(picture)[
-                round(top * 223) : round(bottom * 223) + 1, round(left * 223) : round(right * 223) + 1
-            ]
+            first, last = round(top * 223), round(bottom * 223)
+            lines = np.asarray(picture)[first : last + 1, round(left * 223) : round(right * 223) + 1]
             drawn = (lines == tuple(bytes.fromhex(colour[1:]))).all(axis=2)
             assert drawn[0].mean() > 0.3 or colour == TRUE  # over which the other box may lie
             assert drawn.any()
-    page = render(RunReport("boxes", "p.yaml", __import__("datetime").datetime.now(), 1.0, "not_blessed", decision=decision,
-                            artifacts=Artifacts(evaluation=str(folder / "evaluation"), examples=str(judged / "examples"))))  # fmt: skip
+    artifacts = Artifacts(evaluation=str(folder / "evaluation"), examples=str(judged / "examples"))
+    began = datetime(2026, 3, 4)
+    page = render(RunReport("boxes", "p", began, 1.0, "not_blessed", decision=decision, artifacts=artifacts))
     assert f"{COUNT // 4} of {COUNT} records of the test split have several objects" in page
     assert 'data-figure="overlap"' in page and "Mean IoU" in page and shown.right[0].picture in page
 
