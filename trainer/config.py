@@ -277,7 +277,12 @@ class Augmentation(Section):
         return any((self.flip_left_right, self.flip_up_down, self.rotate, self.crop))
 
 
+_STRENGTH = {"rotate": 15, "mixup": 0.2, "hub": "NAME"}
+
+
 def _by_name(value: Any) -> Any:
+    if isinstance(value, str) and value in Augmentation.model_fields and not value.startswith("flip"):
+        raise ValueError(f"{value} needs a strength, such as {{{value}: {_STRENGTH.get(value, 0.2)}}}")
     return {value: True} if isinstance(value, str) else value
 
 
