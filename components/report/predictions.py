@@ -15,7 +15,8 @@ from components import storage
 from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from components.example_gen.manifest import Manifest
 from components.records import read_batches
-from components.report import boxes, multilabel, values
+from components.report import boxes as class_and_box
+from components.report import multilabel, values
 from components.report.contents import ClassPredictions, Predictions, Sample
 from components.report.drawing import with_boxes
 from components.report.scores import MOST_CLASSES, Batch, Tally, batch_size
@@ -49,7 +50,7 @@ def summarize(evaluation: str) -> Predictions | None:
     if isinstance(label, MultilabelLabel):
         return multilabel.summarize(files, classes, label.threshold, _SAMPLES)
     if isinstance(label, ClassAndBoxLabel):
-        return boxes.summarize(files, classes, _SAMPLES)
+        return class_and_box.summarize(files, classes, _SAMPLES)
     return _of_classes(files, classes)
 
 
@@ -135,7 +136,9 @@ def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
         wanted = {record - first for record in samples if first <= record < first + shard.count}
         for number, record in _records(f"{examples}/Split-test/{shard.name}", wanted).items():
             sample = samples[first + number]
-            picture = _picture(record, manifest, sample.boxes) if manifest.images else None
+            # Of several images it is not known which one the boxes are in.
+            boxes = sample.boxes if len(manifest.images) == 1 else ()
+            picture = _picture(record, manifest, boxes) if manifest.images else None
             found[sample.record] = replace(sample, origin=shard.source, picture=picture)
         first += shard.count
     return replace(

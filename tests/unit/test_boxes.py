@@ -1,5 +1,6 @@
 """A class and a box: their measures against counted pixels, how records are read, and which are refused."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from components.example_gen.contract import Contract, are_sound, find_fault, kind_of
+from pipeline.load import load
+from pipeline.mistakes import PipelineFileError
 from preprocessing.columns import parsing_spec, present
 from preprocessing.config import Label
 from preprocessing.kinds.kind import Read
@@ -234,3 +237,59 @@ def test_mistakes_in_the_label_are_said(said: dict[str, Any], mistake: str) -> N
         TypeAdapter(Label).validate_python(described)
     assert mistake in str(raised.value)
     assert raised.value.error_count() == 1
+
+
+FILE = """\
+name: tiny
+data: {examples: data}
+features:
+  photo: {kind: image, size: [32, 32]}
+label: {kind: class_and_box, from: box_labels, box: boxes, image: photo}
+hubs:
+  net: {handle: modules/net, inputs: {images: photo}}
+training: {epochs: 2}
+serving: {destination: serving}
+"""
+
+
+def _loaded(folder: Path, old: str, new: str) -> Any:
+    (folder / "pipeline.yaml").write_text(FILE.replace(old, new))
+    return load(folder / "pipeline.yaml")[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "says"),
+    [
+        (
+            "image: photo}",
+            "image: foto}",
+            "label",
+            "names the feature 'foto', and the features of kind image are: photo",
+        ),
+        ("image: photo}", "image: photo, unit: pixels}", "label.unit", "did you mean 'units'"),
+        ("box: boxes", "box: {top: a, left: b, bottom: c}", "label.box.right", "missing"),
+        ("box: boxes", "box: [a, b]", "label.box", "should be a valid string"),
+        ("epochs: 2", "epochs: 2, augment: [{crop: 0.1}], cache_views: 3", "training", "crop moves them"),
+        ("epochs: 2", "epochs: 2, augment: [{mixup: 0.1}]", "training.augment[0]", "mixup mixes labels"),
+    ],
+)
+def test_a_mistake_in_the_pipeline_file_is_said_once(tmp_path: Path, old: str, new: str, key: str, says: str) -> None:
+    with pytest.raises(PipelineFileError) as raised:
+        _loaded(tmp_path, old, new)
+    (mistake,) = raised.value.mistakes
+    assert (mistake.key, says in mistake.message) == (key, True), mistake
+
+
+def test_views_are_kept_of_images_that_stay_in_their_places_alone(tmp_path: Path) -> None:
+    views = "epochs: 2, augment: [{brightness: 0.1}], cache_views: 3"
+    assert _loaded(tmp_path, "epochs: 2", views).training.cache_views == 3
+    (tmp_path / "padded.yaml").write_text(FILE.replace("epochs: 2", views).replace("32]", "32], fit: pad"))
+    with pytest.raises(PipelineFileError) as raised:
+        load(tmp_path / "padded.yaml")
+    assert "fit: pad of 'photo' moves them" in raised.value.mistakes[0].message
+
+
+def test_it_is_judged_by_its_box_first_where_the_file_does_not_say(tmp_path: Path) -> None:
+    evaluation = _loaded(tmp_path, "", "").evaluation
+    assert evaluation.metrics == ("mean_iou", "accuracy")
+    assert evaluation.thresholds.keys() == {"mean_iou"}
