@@ -7,14 +7,16 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_core import InitErrorDetails
 
 from components.config import Data, DataToInfer, Evaluation, Predictions, PushedModel, Serving
-from preprocessing.config import Feature, Features, Label
+from preprocessing.config import Feature, Features, Label, images
 from preprocessing.kinds.image import ImageFeature, Pictures
 from preprocessing.kinds.kind import Categories
 from preprocessing.kinds.text import TextFeature
+from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.section import Section
 from trainer.backbones.config import AnyBackbone, Backbones, Builder
-from trainer.config import Hub, Hubs, Model, Training
+from trainer.config import Augmentation, Hub, Hubs, Model, Training, augmenting_hubs, fed_hubs
+from trainer.phases import needs_pictures
 
 
 class PipelineFile(Section):
@@ -43,6 +45,37 @@ class PipelineFile(Section):
     serving: Serving
     """Where blessed models go."""
 
+    @field_validator("label")
+    @classmethod
+    def _is_in_a_picture(cls, label: Label, info: ValidationInfo) -> Label:
+        if isinstance(label, ClassAndBoxLabel) and "features" in info.data:
+            pictures = images(info.data["features"])
+            if label.image not in pictures:
+                known = ", ".join(sorted(pictures)) or "none"
+                raise ValueError(
+                    f"image names the feature '{label.image}', and the features of kind image are: {known}"
+                )
+        return label
+
+    @field_validator("training")
+    @classmethod
+    def _keeps_boxes_right(cls, training: Training, info: ValidationInfo) -> Training:
+        label: Label | None = info.data.get("label")
+        if not isinstance(label, ClassAndBoxLabel) or "features" not in info.data:
+            return training
+        moving = [name for change in training.augment if change.moves for name in change.model_fields_set]
+        if training.cache_views is not None and moving:
+            raise ValueError(
+                f"cache_views keeps no boxes, and {', '.join(moving)} moves them; leave cache_views out, or what moves"
+            )
+        if training.cache_views is not None and needs_pictures(label, info.data["features"]):
+            fit = images(info.data["features"])[label.image].fit
+            raise ValueError(
+                f"cache_views keeps no boxes, and fit: {fit} of '{label.image}' moves them; leave cache_views out, or "
+                "let the image be stretched"
+            )
+        return training
+
     @field_validator("evaluation")
     @classmethod
     def _judges_the_label(cls, evaluation: Evaluation, info: ValidationInfo) -> Evaluation:
@@ -56,6 +89,20 @@ class PipelineFile(Section):
         if mistakes:
             raise ValidationError.from_exception_data(cls.__name__, mistakes)
         return evaluation.of_label(label.kind)
+
+    @field_validator("training")
+    @classmethod
+    def _augments_what_there_is(cls, training: Training, info: ValidationInfo) -> Training:
+        if not {"features", "label", "hubs"} <= info.data.keys():  # they have mistakes of their own
+            return training
+        found = augment_mistakes(training, info.data["features"], info.data["label"], info.data["hubs"])
+        mistakes = [
+            InitErrorDetails(type="value_error", loc=("augment", place), input=None, ctx={"error": ValueError(mistake)})
+            for place, mistake in found.items()
+        ]
+        if mistakes:
+            raise ValidationError.from_exception_data(cls.__name__, mistakes)
+        return training
 
     @model_validator(mode="after")
     def _has_a_use_for_each_feature(self) -> "PipelineFile":
@@ -75,12 +122,24 @@ class PipelineFile(Section):
         return self
 
     def _idle(self, hub: str) -> str | None:
+        if self.hubs[hub].role == "augment":
+            return self._idle_augmenting(hub)
         if self.hubs[hub].inputs:
             return None
         if hub in self.model.fine_tune:
             return f"model.fine_tune names '{hub}', which no feature feeds: hubs.{hub}.inputs says what does"
         if not any(isinstance(each, Categories) and each.pretrained == hub for each in self.features.values()):
             return f"hubs.{hub} has no inputs, and no feature's embedding begins with it; say which feature feeds it"
+        return None
+
+    def _idle_augmenting(self, hub: str) -> str | None:
+        (name,) = self.hubs[hub].inputs.values()
+        if hub in self.model.fine_tune:
+            return f"model.fine_tune names '{hub}', which augments; only what a head stands on is trained"
+        if name in self.features and not isinstance(self.features[name], ImageFeature):
+            return f"hubs.{hub} augments images; '{name}' is {self.features[name].kind}"
+        if not any(change.hub == hub for change in self.training.augment):
+            return f"hubs.{hub} augments, and training.augment does not name it: {{hub: {hub}}}"
         return None
 
     def _misfit(self, name: str) -> str | None:
@@ -103,7 +162,7 @@ class PipelineFile(Section):
 
     def _takers(self, feature: str) -> dict[str, Hub | AnyBackbone]:
         """The hub modules and backbones that a feature feeds, by what they are called."""
-        hubs = {f"the hub module '{name}'": hub for name, hub in self.hubs.items()}
+        hubs = {f"the hub module '{name}'": hub for name, hub in fed_hubs(self.hubs).items()}
         backbones = {f"the backbone '{name}'": backbone for name, backbone in self.backbones.items()}
         return {name: taker for name, taker in (hubs | backbones).items() if feature in taker.inputs.values()}
 
@@ -118,11 +177,14 @@ class PipelineFile(Section):
                 f"no hub module or backbone takes the {feature.kind} '{name}'; name it in the inputs of one, or leave "
                 "it out"
             )
-        if isinstance(feature, ImageFeature) and feature.value_range != (0, 1) and not _in_range(takers.values()):
-            return f"{next(iter(takers))} scales the pixels of '{name}' in its own way; leave value_range out"
+        if isinstance(feature, ImageFeature) and not _in_range(takers.values()):
+            said = "standardize" if feature.standardize else "value_range" if feature.value_range != (0, 1) else None
+            if said:
+                return f"{next(iter(takers))} scales the pixels of '{name}' in its own way; leave {said} out"
         if isinstance(feature, Categories) and feature.pretrained is not None:
-            if feature.pretrained not in self.hubs:
-                known = ", ".join(sorted(self.hubs)) or "none"
+            words = self.hubs.keys() - augmenting_hubs(self.hubs).keys()
+            if feature.pretrained not in words:
+                known = ", ".join(sorted(words)) or "none"
                 return f"'{name}' begins with the hub module '{feature.pretrained}', and the hubs are: {known}"
             if not feature.has_words:
                 return f"'{name}' has no vocabulary, so no words for the hub module '{feature.pretrained}'"
@@ -139,8 +201,32 @@ class PipelineFile(Section):
 
 
 def _in_range(takers: Iterable[Hub | AnyBackbone]) -> bool:
-    """Whether any takes images in their feature's `value_range`."""
+    """Whether any takes images in their feature's `value_range`, or standardized."""
     return any(isinstance(taker, Hub) or taker.takes_range for taker in takers)
+
+
+def augment_mistakes(training: Training, features: Features, label: Label, hubs: Hubs) -> dict[int, str]:
+    """By place in `training.augment`, what cannot be done there."""
+    found = {place: _augment_mistake(change, features, label, hubs) for place, change in enumerate(training.augment)}
+    return {place: mistake for place, mistake in found.items() if mistake}
+
+
+def _augment_mistake(change: Augmentation, features: Features, label: Label, hubs: Hubs) -> str | None:
+    pictures = images(features)
+    if not pictures:
+        return "augment changes images, and no feature is one; leave it out"
+    if change.hub is not None and change.hub not in augmenting_hubs(hubs):
+        return f"hubs.{change.hub} is a backbone; one that changes images says role: augment"
+    if (change.saturation or change.hue) and all(picture.channels == 1 for picture in pictures.values()):
+        return "saturation and hue are of colours, and every image has channels: 1; leave it out"
+    if change.mixup is None:
+        return None
+    if not label.can_be_mixed:
+        return f"mixup mixes labels, and one of kind {label.kind} cannot be mixed; leave it out"
+    others = [name for name, feature in features.items() if name not in pictures]
+    return (
+        f"mixup mixes images, and the model sees others besides: {', '.join(others)}; leave it out" if others else None
+    )
 
 
 class InferFile(Section):
@@ -181,6 +267,8 @@ class InferFile(Section):
         if self.model is None and len(self.hubs) != 1:
             count = f"there are {len(self.hubs)} hubs" if self.hubs else "there is neither a hub nor a model"
             return [f"{count}; task infer asks one hub module, or the model of a serving folder (model: {{from: …}})"]
+        if augmenting := augmenting_hubs(self.hubs):
+            return [f"hubs.{next(iter(augmenting))} has role: augment, which is for training; leave the role out"]
         if self.model is not None and self.hubs:
             return ["there are a hub and a model; task infer asks one of the two"]
         of_hub = self.predictions.model_fields_set & {"labels", "top", "min_score"}

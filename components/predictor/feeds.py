@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from preprocessing.config import Features
 from preprocessing.errors import UserError
-from preprocessing.kinds.image import ImageFeature
+from preprocessing.kinds.image import ImageFeature, scaled
 from preprocessing.kinds.video import VideoFeature
 from trainer.config import Hub
 from trainer.inputs import pixels_of_batch
@@ -75,6 +75,8 @@ class Feed:
         dtype = tf.as_dtype(self.takes.dtype)
         if not dtype.is_floating:
             return tf.cast(pixels, dtype)
+        if self.image is not None:
+            return tf.cast(scaled(self.image, pixels), dtype)
         low, high = self.value_range
         return tf.cast(tf.cast(pixels, tf.float32) * ((high - low) / 255.0) + low, dtype)
 
