@@ -11,10 +11,12 @@ from preprocessing.config import Feature, Features, Label, images
 from preprocessing.kinds.image import ImageFeature, Pictures
 from preprocessing.kinds.kind import Categories
 from preprocessing.kinds.text import TextFeature
+from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.section import Section
 from trainer.backbones.config import AnyBackbone, Backbones, Builder
 from trainer.config import Augmentation, Hub, Hubs, Model, Training, augmenting_hubs, fed_hubs
+from trainer.phases import needs_pictures
 
 
 class PipelineFile(Section):
@@ -42,6 +44,37 @@ class PipelineFile(Section):
     """How a trained model is judged."""
     serving: Serving
     """Where blessed models go."""
+
+    @field_validator("label")
+    @classmethod
+    def _is_in_a_picture(cls, label: Label, info: ValidationInfo) -> Label:
+        if isinstance(label, ClassAndBoxLabel) and "features" in info.data:
+            pictures = images(info.data["features"])
+            if label.image not in pictures:
+                known = ", ".join(sorted(pictures)) or "none"
+                raise ValueError(
+                    f"image names the feature '{label.image}', and the features of kind image are: {known}"
+                )
+        return label
+
+    @field_validator("training")
+    @classmethod
+    def _keeps_boxes_right(cls, training: Training, info: ValidationInfo) -> Training:
+        label: Label | None = info.data.get("label")
+        if not isinstance(label, ClassAndBoxLabel) or "features" not in info.data:
+            return training
+        moving = [name for change in training.augment if change.moves for name in change.model_fields_set]
+        if training.cache_views is not None and moving:
+            raise ValueError(
+                f"cache_views keeps no boxes, and {', '.join(moving)} moves them; leave cache_views out, or what moves"
+            )
+        if training.cache_views is not None and needs_pictures(label, info.data["features"]):
+            fit = images(info.data["features"])[label.image].fit
+            raise ValueError(
+                f"cache_views keeps no boxes, and fit: {fit} of '{label.image}' moves them; leave cache_views out, or "
+                "let the image be stretched"
+            )
+        return training
 
     @field_validator("evaluation")
     @classmethod

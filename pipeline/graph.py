@@ -24,7 +24,7 @@ from components.trainer.component import Trainer
 from components.transform.component import Transform
 from pipeline.config import AnyFile, InferFile, PipelineFile
 from pipeline.places import Places
-from trainer.phases import Kept
+from trainer.phases import Kept, needs_pictures
 
 
 def build(file: AnyFile, pins: AnyPins, places: Places) -> Pipeline:
@@ -82,7 +82,8 @@ def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
     }
     tried = [*hub_modules.values(), *backbones.values()]
     modules = {name: module.outputs["model"] for name, module in (hub_modules | backbones).items()}
-    hubs = Kept.of(file.model, file.training, file.backbones).hubs(file.hubs)
+    in_pictures = needs_pictures(file.label, file.features)
+    hubs = Kept.of(file.model, file.training, file.backbones, in_pictures).hubs(file.hubs)
     example_gen, statistics_gen, schema_gen = describing(file, pins.files, places)
     example_gen.add_upstream_nodes(tried)  # what does not fit is found before any data is read
     examples = example_gen.outputs["examples"]
@@ -109,6 +110,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
         bad_records=file.data.bad_records,
         store=str(places.store),
         backbones=file.backbones,
+        needs_pictures=in_pictures,
     )
     rows = embedder.outputs["rows"]
 

@@ -18,6 +18,7 @@ from preprocessing.kinds.text import TextFeature
 from preprocessing.kinds.timestamp import TimestampFeature
 from preprocessing.kinds.video import VideoFeature
 from preprocessing.labels.binary import BinaryLabel
+from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.labels.multilabel import MultilabelLabel
 from preprocessing.labels.regression import RegressionLabel
@@ -36,7 +37,9 @@ Feature = Annotated[
 ]
 """The union of the kinds, told apart by `kind`."""
 
-Label = Annotated[ClassLabel | BinaryLabel | MultilabelLabel | RegressionLabel, Field(discriminator="kind")]
+Label = Annotated[
+    ClassLabel | BinaryLabel | MultilabelLabel | RegressionLabel | ClassAndBoxLabel, Field(discriminator="kind")
+]
 """The union of the kinds of label, told apart by `kind`."""
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -11,9 +12,11 @@ import tensorflow as tf
 from preprocessing.columns import ParsingSpec
 from preprocessing.config import Features, images
 from preprocessing.examples import drop
+from preprocessing.kinds import image
 from preprocessing.kinds.kind import Values
 from preprocessing.labels.label import LABEL
-from trainer.augment import Module, augmented
+from trainer.augment import Module, drawn
+from trainer.boxes import fitted
 from trainer.config import Augmentation
 from trainer.machine import available_memory
 
@@ -23,6 +26,10 @@ Parse: TypeAlias = Callable[[tf.Tensor], tuple[Tensors, tf.Tensor]]
 
 ROW = "hubline.row"
 """Under what an example has its serialized record, less its images, beside their pixels."""
+
+BOX = "hubline.box"
+"""Under what an example has the box of its label beside the pixels, float32 [1, 4]: top, left, bottom and right in
+shares of the picture."""
 
 PARSED_AT_ONCE = 64
 """Records to a batch where they are parsed: parsing one by one is ten times slower, and images must fit."""
@@ -93,23 +100,38 @@ def with_known_class(rows: tf.data.Dataset, parse: Parse) -> tf.data.Dataset:
 
     def known(serialized: tf.Tensor) -> tf.Tensor:
         _, label = parse(serialized)
-        return tf.boolean_mask(serialized, label >= 0)
+        classes = tf.reshape(label, [tf.size(serialized), -1])[:, 0]  # behind which a box may stand
+        return tf.boolean_mask(serialized, classes >= 0)
 
     return rows.batch(PARSED_AT_ONCE).map(known, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
 
 
-def pictures(records: tf.data.Dataset, features: Features, spec: ParsingSpec) -> tf.data.Dataset:
+@dataclass(frozen=True)
+class Boxes:
+    """The boxes of a label, one to a record: where the picture is moved, they go with it."""
+
+    image: str
+    """The feature whose picture they are in."""
+    of: Callable[[tf.Tensor], tf.Tensor]
+    """Serialized records, string [batch], to the boxes in their pictures as these are, float32 [batch, 4]."""
+
+
+def pictures(
+    records: tf.data.Dataset, features: Features, spec: ParsingSpec, boxes: Boxes | None = None
+) -> tf.data.Dataset:
     """Serialized records as their encoded images by feature, and what is left of each as `ROW`; one by one.
 
     Args:
         records: Serialized tf.Examples.
         features: Those that are images are read, and no other.
         spec: How the images' columns are parsed.
+        boxes: What to give as `BOX`, if anything.
     """
 
     def read(serialized: tf.Tensor) -> Tensors:
         parsed = tf.io.parse_example(serialized, spec) if spec else {}
-        return {ROW: drop(serialized, spec), **encoded_images(features, parsed)}
+        of_label = {BOX: boxes.of(serialized)[:, tf.newaxis]} if boxes else {}
+        return {ROW: drop(serialized, spec), **encoded_images(features, parsed), **of_label}
 
     return records.batch(PARSED_AT_ONCE).map(read, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
 
@@ -120,9 +142,25 @@ def encoded_images(features: Features, parsed: Mapping[str, tf.Tensor | tf.Spars
     return {name: feature.encoded(parsed[feature.column or name]) for name, feature in images(features).items()}
 
 
-def decoded(examples: tf.data.Dataset, features: Features) -> tf.data.Dataset:
-    """`pictures` with their pixels; decoding goes image by image, on all cores."""
-    return examples.map(lambda inputs: inputs | pixels_of_one(features, inputs), num_parallel_calls=tf.data.AUTOTUNE)
+def decoded(examples: tf.data.Dataset, features: Features, boxes: Boxes | None = None) -> tf.data.Dataset:
+    """`pictures` with their pixels; decoding goes image by image, on all cores. A box is where these show it, cut off
+    at the edges; one that they do not show is all zeros."""
+
+    def decode(inputs: Tensors) -> Tensors:
+        pixels = pixels_of_one(features, inputs)
+        if boxes is None:
+            return inputs | pixels
+        feature = features[boxes.image]
+        assert isinstance(feature, image.ImageFeature)
+        return inputs | pixels | {BOX: _seen(image.clipped(fitted(feature, inputs[boxes.image], inputs[BOX])))}
+
+    return examples.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _seen(clipped: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    """Boxes, [n, 4], of which those that do not count are all zeros; whether they count is beside them, [n]."""
+    inside, count = clipped
+    return tf.where(count[:, tf.newaxis], inside, 0.0)
 
 
 def kept_between_epochs(examples: tf.data.Dataset, size: int, scratch: str) -> tf.data.Dataset:
@@ -157,6 +195,7 @@ def changed(
     augment: Sequence[Augmentation],
     seed: int,
     modules: Mapping[str, Mapping[str, Module]] | None = None,
+    boxes: Boxes | None = None,
 ) -> tf.data.Dataset:
     """Examples of `ROW` and pixels with their images changed at random, otherwise in every epoch.
 
@@ -165,6 +204,7 @@ def changed(
         augment: How they are changed, each by itself.
         seed: Draws the changes.
         modules: By feature, the hub modules that change it.
+        boxes: Those that `BOX` has, if any: they go with their image, as `decoded` has them.
     """
     if not augment:
         return examples
@@ -172,10 +212,15 @@ def changed(
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
 
     def change(numbers: tf.Tensor, inputs: Tensors) -> Tensors:
-        return {
-            name: values if name == ROW else augmented(augment, values, numbers, by_feature.get(name))
-            for name, values in inputs.items()
+        sizes = {name: values.shape[-3:-1] for name, values in inputs.items() if name not in (ROW, BOX)}
+        changes = {
+            name: drawn(augment, height, width, numbers, by_feature.get(name))
+            for name, (height, width) in sizes.items()
         }
+        moved = {name: change.image(inputs[name]) for name, change in changes.items()}
+        if boxes is not None:
+            moved[BOX] = _seen(changes[boxes.image].boxes(inputs[BOX]))
+        return inputs | moved
 
     return tf.data.Dataset.zip((seeds.batch(2), examples)).map(change, num_parallel_calls=tf.data.AUTOTUNE)
 
@@ -196,6 +241,8 @@ def batches(
 
     def finish(together: Tensors) -> tuple[Tensors, tf.Tensor]:
         inputs, label = parse(together.pop(ROW))
+        if BOX in together:  # where it is now
+            label = tf.concat([label[:, :1], together.pop(BOX)[:, 0]], axis=1)
         return together | inputs, label
 
     batches_at_once = max(1, parsed_at_once // batch_size)

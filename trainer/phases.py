@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
+from preprocessing.config import Features, Label, images
+from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.section import Section
 from trainer.backbones.config import Backbones, trained_from_the_start
 from trainer.config import Augmentation, Hubs, Model, Training, augmenting_hubs, fed_hubs
@@ -24,16 +26,23 @@ class Phase:
     """Whether the head is fed what the modules gave once and for all, so that the modules need not run."""
 
 
-def phases(model: Model, training: Training, backbones: Backbones = _NONE) -> list[Phase]:
+def needs_pictures(label: Label, features: Features) -> bool:
+    """Whether what is true of a picture, or said of it, depends on what is cut off of it, or laid around it, to make it
+    fit: the rows beside kept vectors do not know what that is."""
+    return isinstance(label, ClassAndBoxLabel) and images(features)[label.image].fit != "stretch"
+
+
+def phases(model: Model, training: Training, backbones: Backbones = _NONE, needs_pictures: bool = False) -> list[Phase]:
     """The phases of a training, in their order.
 
     The head is trained alone until the first module's `after_epochs`. As long as no module changes, and the images are
-    not changed anew in each epoch, it is fed kept vectors. What backbones give is not kept: they run in every epoch.
+    not changed anew in each epoch, it is fed kept vectors; unless the label `needs_pictures`. What backbones give is
+    not kept: they run in every epoch.
     """
     from_the_start = trained_from_the_start(backbones, model)
     starts = {min(tune.after_epochs, training.epochs) for tune in model.fine_tune.values()}
     bounds = sorted({0, *starts, training.epochs})
-    keeps = not backbones and (not training.augment or training.cache_views is not None)
+    keeps = not (backbones or needs_pictures) and (not training.augment or training.cache_views is not None)
     return [
         Phase(first, end, tuned := _tuned(model, first) | from_the_start, on_vectors=keeps and not tuned)
         for first, end in pairwise(bounds)
@@ -62,10 +71,11 @@ class Kept(Section):
     """What draws the changes."""
 
     @classmethod
-    def of(cls, model: Model, training: Training, backbones: Backbones = _NONE) -> "Kept":
+    def of(cls, model: Model, training: Training, backbones: Backbones = _NONE, needs_pictures: bool = False) -> "Kept":
         """What a training, and the evaluation behind it, can use."""
-        on_vectors = any(phase.on_vectors for phase in phases(model, training, backbones))
-        used = {"train": on_vectors, "validation": on_vectors, "test": stays_frozen(model, training, backbones)}
+        on_vectors = any(phase.on_vectors for phase in phases(model, training, backbones, needs_pictures))
+        test = stays_frozen(model, training, backbones) and not needs_pictures
+        used = {"train": on_vectors, "validation": on_vectors, "test": test}
         splits = tuple(split for split, needed in used.items() if needed)
         if not on_vectors or training.cache_views is None:
             return cls(views=int(on_vectors), splits=splits)

@@ -9,9 +9,10 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from preprocessing.columns import ParsingSpec, may_have_several, parsing_spec
+from preprocessing.columns import ParsingSpec, may_have_several, parsing_spec, present
 from preprocessing.config import Features, Label, image_columns, images, input_columns, takes_lists
 from preprocessing.errors import DataError
+from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from trainer import inputs
 from trainer.backbones.config import Backbones
 from trainer.callbacks import Checkpoints, Progress
@@ -20,7 +21,7 @@ from trainer.config import Hubs, Model, Training, fed_hubs
 from trainer.export import ServingModel
 from trainer.materialized import Materialized
 from trainer.model import Parts, build, feeding, optimizer, taken_in
-from trainer.phases import Phase, phases, stays_frozen
+from trainer.phases import Phase, needs_pictures, phases, stays_frozen
 from trainer.pretrained import begin_with_modules
 from trainer.task import Task, task_of
 from trainer.vectors import Vectors, column
@@ -96,6 +97,7 @@ def train(job: Job) -> dict[str, list[float]]:
         DataError: where there are too few classes, or no class in common to the training and validation splits.
     """
     tf.keras.utils.set_random_seed(job.training.seed)
+    in_pictures = needs_pictures(job.label, job.features)
     task = task_of(job.label, job.transform, _label_spec(job))
     if job.training.mixup is not None:
         task = task.mixable()
@@ -107,7 +109,7 @@ def train(job: Job) -> dict[str, list[float]]:
     transform = job.transform.transform_features_layer()
     curves: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch:
-        for number, phase in enumerate(phases(job.model, job.training, job.backbones)):
+        for number, phase in enumerate(phases(job.model, job.training, job.backbones, in_pictures)):
             history = _train_phase(job, phase, task, parts, transform, f"{job.checkpoints}/{number}", scratch)
             for name, values in history.items():
                 curves[name] += map(float, values)
@@ -115,8 +117,8 @@ def train(job: Job) -> dict[str, list[float]]:
     spec = parsing_spec(job.schema, input_columns(job.features, taken))
     lists = {name for name in spec if takes_lists(name, job.features) and may_have_several(name, job.schema)}
     serving = ServingModel(parts, transform, spec, lists, taken, task)
-    on_vectors = fed_hubs(job.hubs) and stays_frozen(job.model, job.training, job.backbones)
-    serving.save(job.export, job.vectors if on_vectors else None)
+    from_vectors = fed_hubs(job.hubs) and stays_frozen(job.model, job.training, job.backbones)
+    serving.save(job.export, job.vectors if from_vectors and not in_pictures else None)
     tf.io.gfile.rmtree(job.checkpoints)  # not before: a run cut short while it exports goes on from here
     return dict(curves)
 
@@ -210,13 +212,14 @@ def _materialized(
 def _pictures(job: Job, transform: Callable, split: Split, scratch: str, phase: Phase) -> tf.data.Dataset:
     """The examples of a split as their rows and the pixels of their images, one by one."""
     records = _known(job, transform, split, inputs.read_decodable(split.records, split.undecodable))
-    examples = inputs.pictures(records, job.features, parsing_spec(job.schema, image_columns(job.features)))
+    boxes = _boxes(job)
+    examples = inputs.pictures(records, job.features, parsing_spec(job.schema, image_columns(job.features)), boxes)
     seed, buffer, shuffle = job.training.seed, job.training.shuffle_buffer, split is job.train
     if shuffle:
         # While they are encoded: the first batch would else wait until a whole buffer of images has been decoded.
         size = sum(tf.io.gfile.stat(file).length for file in split.records)
         examples = inputs.shuffled(examples, buffer, size // max(split.count, 1), seed)
-    examples = inputs.decoded(examples, job.features)
+    examples = inputs.decoded(examples, job.features, boxes)
     each = inputs.bytes_of_pixels(job.features) + _ROW_BYTES
     if phase.end - phase.first > 1:
         examples = inputs.kept_between_epochs(examples, split.count * each, scratch)
@@ -224,9 +227,21 @@ def _pictures(job: Job, transform: Callable, split: Split, scratch: str, phase: 
             examples = inputs.shuffled(examples, min(buffer, _MIXED * job.training.batch_size), each, seed)
     if split is not job.train:
         return examples
-    return inputs.changed(
-        examples, job.training.changes, seed, modules_by_feature(job.hubs, job.module_paths, job.features)
-    )
+    modules = modules_by_feature(job.hubs, job.module_paths, job.features)
+    return inputs.changed(examples, job.training.changes, seed, modules, boxes)
+
+
+def _boxes(job: Job) -> inputs.Boxes | None:
+    """The boxes of a label that has any."""
+    label, spec = job.label, _label_spec(job)
+    if not isinstance(label, ClassAndBoxLabel):
+        return None
+
+    def of(serialized: tf.Tensor) -> tf.Tensor:
+        parsed = tf.io.parse_example(serialized, spec)
+        return label.boxes(lambda column: present(parsed[column]))
+
+    return inputs.Boxes(label.image, of)
 
 
 def _known(job: Job, transform: Callable, split: Split, records: tf.data.Dataset) -> tf.data.Dataset:

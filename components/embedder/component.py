@@ -49,6 +49,7 @@ class Embedder(base_component.BaseComponent):
         bad_records: BadRecords,
         store: str,
         backbones: Backbones,
+        needs_pictures: bool = False,
     ) -> None:
         """The step `Embedder`.
 
@@ -63,6 +64,7 @@ class Embedder(base_component.BaseComponent):
             bad_records: What becomes of images that do not decode.
             store: A folder outside the artifacts, where the rows of each shard are kept for later runs.
             backbones: Those that are no hub modules: beside one, nothing is fed what is kept.
+            needs_pictures: Whether the label is learned from pictures alone, so that vectors are of no use.
         """
         spec = channels.spec_with(EmbedderSpec, modules)(
             examples=examples,
@@ -70,7 +72,7 @@ class Embedder(base_component.BaseComponent):
             **channels.inputs(modules),
             features=dump_sections(Features, features),
             hubs=dump_sections(Hubs, hubs),
-            kept=Kept.of(model, training, backbones).to_property(),
+            kept=Kept.of(model, training, backbones, needs_pictures).to_property(),
             bad_records=bad_records.to_property(),
             store=store,
             code=code_digest("components.embedder.executor"),

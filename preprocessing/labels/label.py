@@ -57,8 +57,8 @@ class LabelKind(Section):
 
         Returns:
             Under `LABEL`, what the model is to learn of each record: of a class int64 [batch], of any number of classes
-            int64 [batch, values], sparse, of a regression float32 [batch]. Whatever else the model's answer takes may
-            stand beside it, shape [batch].
+            int64 [batch, values], sparse, of a regression float32 [batch], of a class and a box float32 [batch, 5].
+            Whatever else the model's answer takes may stand beside it, shape [batch].
         """
         raise NotImplementedError
 
