@@ -49,7 +49,7 @@ class PipelineFile(Section):
     @classmethod
     def _is_in_a_picture(cls, label: Label, info: ValidationInfo) -> Label:
         if isinstance(label, ClassAndBoxLabel) and "features" in info.data:
-            pictures = images(info.data["features"])
+            pictures = [name for name, each in info.data["features"].items() if isinstance(each, ImageFeature)]
             if label.image not in pictures:
                 known = ", ".join(sorted(pictures)) or "none"
                 raise ValueError(
