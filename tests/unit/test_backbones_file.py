@@ -95,6 +95,8 @@ def test_what_scales_pixels_itself_is_fed_no_range_of_another(tmp_path: Path) ->
     text = changed(("{kind: lenet5, input: photo}", NET), ("size: [64, 48]", "size: [64, 48], value_range: [-1, 1]"))
     ((_, _, message),) = mistakes(tmp_path, text)
     assert "the backbone 'net' scales the pixels of 'photo' in its own way; leave value_range out" in message
+    ((_, _, message),) = mistakes(tmp_path, text.replace("value_range: [-1, 1]", "standardize: per_image"))
+    assert "the backbone 'net' scales the pixels of 'photo' in its own way; leave standardize out" in message
     ((_, _, message),) = mistakes(tmp_path, text.replace(", value_range: [-1, 1]", ", channels: 1"))
     assert "the backbone 'net' takes images of 3 channels; 'photo' has 1" in message
     v3 = text.replace("MobileNetV2", "MobileNetV3Small, include_preprocessing: false")
