@@ -177,8 +177,10 @@ class PipelineFile(Section):
                 f"no hub module or backbone takes the {feature.kind} '{name}'; name it in the inputs of one, or leave "
                 "it out"
             )
-        if isinstance(feature, ImageFeature) and feature.value_range != (0, 1) and not _in_range(takers.values()):
-            return f"{next(iter(takers))} scales the pixels of '{name}' in its own way; leave value_range out"
+        if isinstance(feature, ImageFeature) and not _in_range(takers.values()):
+            said = "standardize" if feature.standardize else "value_range" if feature.value_range != (0, 1) else None
+            if said is not None:
+                return f"{next(iter(takers))} scales the pixels of '{name}' in its own way; leave {said} out"
         if isinstance(feature, Categories) and feature.pretrained is not None:
             words = self.hubs.keys() - augmenting_hubs(self.hubs).keys()
             if feature.pretrained not in words:
