@@ -477,7 +477,7 @@ CHANGER = "{handle: c, role: augment, inputs: {images: photo}}"
             "augment changes images, and no feature is one",
         ),
         ("{}", f"hubs: {{net: {{handle: n, inputs: {{x: photo}}}}, c: {CHANGER}}}", "", "does not name it: {hub: c}"),
-        ("{augment: [{hub: c}]}", f"hubs: {{c: {CHANGER}}}", "", "no hub module takes the image 'photo'"),
+        ("{augment: [{hub: c}]}", f"hubs: {{c: {CHANGER}}}", "", "no hub module or backbone takes the image 'photo'"),
         (
             "{augment: [{hub: c}]}",
             "hubs: {c: {handle: c, role: augment}}",
