@@ -262,7 +262,7 @@ def _given(feature: Feature, wanted: str) -> Tensor:
     if not isinstance(feature, ImageFeature) or wanted == "string":
         return Tensor(dtype="string", shape=(None,))
     dtype = wanted if is_number(wanted) and wanted != "bool" else "float32"
-    return Tensor(dtype=dtype, shape=(None, *feature.size, feature.channels))
+    return Tensor(dtype=dtype, shape=(None, *feature.shape))
 
 
 def is_number(dtype: str) -> bool:
