@@ -7,7 +7,7 @@ from pydantic_core import InitErrorDetails
 
 from components.config import Data, DataToInfer, Evaluation, Predictions, PushedModel, Serving
 from preprocessing.config import Feature, Features, FeaturesToInfer, Label
-from preprocessing.kinds.image import ImageFeature
+from preprocessing.kinds.image import Pictures
 from preprocessing.kinds.kind import Categories
 from preprocessing.kinds.text import TextFeature
 from preprocessing.labels.classes import ClassLabel
@@ -74,10 +74,10 @@ class PipelineFile(Section):
 
     def _misuse(self, name: str, feature: Feature) -> str | None:
         takers = [hub for hub, described in self.hubs.items() if name in described.inputs.values()]
-        is_for_hubs = isinstance(feature, ImageFeature) or (isinstance(feature, TextFeature) and feature.bag is None)
+        is_for_hubs = isinstance(feature, Pictures) or (isinstance(feature, TextFeature) and feature.bag is None)
         if takers and not is_for_hubs:
             what = "text with a bag" if feature.kind == "text" else feature.kind
-            return f"the hub module '{takers[0]}' takes images and texts as they are; '{name}' is {what}"
+            return f"the hub module '{takers[0]}' takes images, clips and texts as they are; '{name}' is {what}"
         if is_for_hubs and not takers:
             return f"no hub module takes the {feature.kind} '{name}'; name it in the inputs of one, or leave it out"
         if isinstance(feature, Categories) and feature.pretrained is not None:
@@ -109,8 +109,8 @@ class InferFile(Section):
     data: DataToInfer
     """Where the records are."""
     features: FeaturesToInfer = {}
-    """What feeds the hub module: images, and texts without a bag. Of a pushed model none need be given: it knows its
-    own."""
+    """What feeds the hub module: images, clips, and texts without a bag. Of a pushed model none need be given: it knows
+    its own."""
     hubs: Hubs = {}
     """The one TensorFlow Hub module that is asked, by a name."""
     model: PushedModel | None = None
@@ -151,9 +151,9 @@ class InferFile(Section):
         return []
 
     def _misuse(self, name: str, feature: Feature) -> str | None:
-        is_fed = isinstance(feature, ImageFeature) or (isinstance(feature, TextFeature) and feature.bag is None)
+        is_fed = isinstance(feature, Pictures) or (isinstance(feature, TextFeature) and feature.bag is None)
         if self.model is None and not is_fed:
-            return f"a hub module takes images and texts as they are; '{name}' is {feature.kind}"
+            return f"a hub module takes images, clips and texts as they are; '{name}' is {feature.kind}"
         if self.hubs and not any(name in hub.inputs.values() for hub in self.hubs.values()):
             return f"the hub module does not take '{name}'; name it in its inputs, or leave it out"
         return None

@@ -12,11 +12,11 @@ from preprocessing.config import Features, image_columns, images
 from preprocessing.examples import drop, encode
 from preprocessing.section import Section
 from preprocessing.transform import transformed
-from trainer.augment import augmented
 from trainer.config import Augmentation, Hubs
 from trainer.inputs import (
     PARSED_AT_ONCE,
     Tensors,
+    altered,
     bytes_of_pixels,
     encoded_images,
     pixels_of_one,
@@ -160,7 +160,7 @@ def _changed(batch: Tensors, augment: tuple[Augmentation, ...], seed: tf.Tensor)
 
     def change(example: tuple[tf.Tensor, Tensors]) -> Tensors:
         number, one = example
-        return {name: augmented(augment, image, tf.stack([seed, number])) for name, image in one.items()}
+        return {name: altered(augment, image, tf.stack([seed, number])) for name, image in one.items()}
 
     signature = {name: tf.TensorSpec(image.shape[1:], image.dtype) for name, image in pixels.items()}
     return inputs | tf.map_fn(change, (batch["number"], pixels), fn_output_signature=signature)

@@ -8,10 +8,9 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-from preprocessing.columns import ParsingSpec, one_each
+from preprocessing.columns import ParsingSpec
 from preprocessing.config import Features, images
 from preprocessing.examples import drop
-from preprocessing.kinds import image
 from preprocessing.kinds.kind import Values
 from preprocessing.labels.label import LABEL
 from trainer.augment import augmented
@@ -116,8 +115,9 @@ def pictures(records: tf.data.Dataset, features: Features, spec: ParsingSpec) ->
 
 
 def encoded_images(features: Features, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
-    """Of columns as parsed, the encoded images of each feature that is one, string [batch]."""
-    return {name: one_each(parsed[feature.column or name]) for name, feature in images(features).items()}
+    """Of columns as parsed, the encoded images of each feature that is one, string [batch]; or of clips the frames that
+    are taken, string [batch, frames]."""
+    return {name: feature.encoded(parsed[feature.column or name]) for name, feature in images(features).items()}
 
 
 def decoded(examples: tf.data.Dataset, features: Features) -> tf.data.Dataset:
@@ -159,9 +159,17 @@ def changed(examples: tf.data.Dataset, augment: Sequence[Augmentation], seed: in
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
 
     def change(numbers: tf.Tensor, inputs: Tensors) -> Tensors:
-        return {name: values if name == ROW else augmented(augment, values, numbers) for name, values in inputs.items()}
+        return {name: values if name == ROW else altered(augment, values, numbers) for name, values in inputs.items()}
 
     return tf.data.Dataset.zip((seeds.batch(2), examples)).map(change, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def altered(augment: Sequence[Augmentation], pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """The pixels of one example, changed as by `augmented`; of a clip each frame in the same way."""
+    if pixels.shape.rank == 3:
+        return augmented(augment, pixels, seed)
+    one = tf.TensorSpec(pixels.shape[1:], pixels.dtype)
+    return tf.map_fn(lambda frame: augmented(augment, frame, seed), pixels, fn_output_signature=one)
 
 
 def batches(
@@ -244,21 +252,17 @@ def timed(dataset: tf.data.Dataset, waited: tf.Variable) -> tf.data.Dataset:
 
 def pixels_of_one(features: Features, encoded: Mapping[str, tf.Tensor]) -> Tensors:
     """The encoded images of one example as the tensors that the model takes, without a batch dimension."""
-    return {name: image.pixels(feature, encoded[name]) for name, feature in images(features).items()}
+    return {name: feature.decoded(encoded[name]) for name, feature in images(features).items()}
 
 
 def pixels_of_batch(features: Features, encoded: Mapping[str, tf.Tensor]) -> Tensors:
     """The encoded images of a batch as the tensors that the model takes, shape [batch, ...]."""
     return {
-        name: tf.map_fn(
-            lambda one, feature=feature: image.pixels(feature, one),
-            encoded[name],
-            fn_output_signature=tf.TensorSpec([*feature.size, feature.channels], tf.uint8),
-        )
+        name: tf.map_fn(feature.decoded, encoded[name], fn_output_signature=tf.TensorSpec(feature.shape, tf.uint8))
         for name, feature in images(features).items()
     }
 
 
 def bytes_of_pixels(features: Features) -> int:
     """The bytes of the images of one example, as pixels."""
-    return sum(math.prod((*feature.size, feature.channels)) for feature in images(features).values())
+    return sum(math.prod(feature.shape) for feature in images(features).values())

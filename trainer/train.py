@@ -202,7 +202,8 @@ def _pictures(job: Job, transform: Callable, split: Split, scratch: str, phase: 
     seed, buffer, shuffle = job.training.seed, job.training.shuffle_buffer, split is job.train
     if shuffle:
         # While they are encoded: the first batch would else wait until a whole buffer of images has been decoded.
-        examples = examples.shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
+        size = sum(tf.io.gfile.stat(file).length for file in split.records)
+        examples = inputs.shuffled(examples, buffer, size // max(split.count, 1), seed)
     examples = inputs.decoded(examples, job.features)
     each = inputs.bytes_of_pixels(job.features) + _ROW_BYTES
     if phase.end - phase.first > 1:

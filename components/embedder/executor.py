@@ -26,6 +26,7 @@ from preprocessing.section import read_sections
 from trainer import embed
 from trainer.config import Augmentation, Hubs
 from trainer.embed import Embedded, Embedder
+from trainer.inputs import bytes_of_pixels
 from trainer.phases import Kept
 
 _ROWS, _EMBEDDED = "rows", "embedded.json"
@@ -65,10 +66,15 @@ class Executor(base_executor.BaseExecutor):
                 )
             )
         rows = Rows(
-            files=tuple(files), sizes=sizes, recipe=work.recipe, embedded=work.kept.splits, views=work.kept.views
+            files=tuple(files),
+            sizes=sizes,
+            recipe=work.recipe,
+            embedded=work.kept.splits,
+            views=work.kept.views,
+            pixels=bytes_of_pixels(work.features),
         )
         rows.write(artifact.uri)
-        set_aside = list(_set_aside(examples.uri, manifest, rows))
+        set_aside = list(_set_aside(examples.uri, manifest, rows, work.features))
         _judge(set_aside, BadRecords.model_validate_json(exec_properties["bad_records"]), manifest)
         write_set_aside(f"{artifact.uri}/{quarantine.FILE}", set_aside)
 
@@ -79,10 +85,10 @@ class _Work:
     def __init__(self, input_dict: dict, exec_properties: dict[str, Any], total: int) -> None:
         self.kept = Kept.model_validate_json(exec_properties["kept"])
         self._fed = exec_properties["features"]
-        self._features = read_sections(Features, self._fed)
+        self.features = read_sections(Features, self._fed)
         self._hubs = read_sections(Hubs, exec_properties["hubs"])
         self._folders = channels.folders(input_dict)
-        self._spec = parsing_spec(read_schema(input_dict["schema"]), input_columns(self._features))
+        self._spec = parsing_spec(read_schema(input_dict["schema"]), input_columns(self.features))
         self._store = Store(exec_properties["store"])
         self._code = code_digest(embed.__name__)
         called = {name: hub.model_dump(exclude={"handle", "sha256"}) for name, hub in self._hubs.items()}
@@ -92,11 +98,11 @@ class _Work:
 
     def name(self, shard: ShardFile) -> str:
         """The name of the file of a shard's rows: rows that are made are plain."""
-        return shard.name.removesuffix(".gz") if self._features else shard.name
+        return shard.name.removesuffix(".gz") if self.features else shard.name
 
     def rows(self, shard: ShardFile, source: str, target: str) -> Embedded:
         """Puts the rows of a shard at `target`: where nothing feeds a module, the records as they are."""
-        if not self._features:
+        if not self.features:
             storage.link(source, target)
             return Embedded(count=shard.count, undecodable=(), sizes={})
         views, augment, seed = self._views(shard.split)
@@ -124,7 +130,7 @@ class _Work:
     def _embedder(self, with_modules: bool) -> Embedder:
         if with_modules not in self._embedders:
             hubs = self._hubs if with_modules else {}
-            self._embedders[with_modules] = Embedder(hubs, self._folders, self._features, self._spec, self._report)
+            self._embedders[with_modules] = Embedder(hubs, self._folders, self.features, self._spec, self._report)
         return self._embedders[with_modules]
 
     def _report(self, more: int) -> None:
@@ -132,13 +138,13 @@ class _Work:
         report(self._done, self._total, "examples")
 
 
-def _set_aside(examples: str, manifest: Manifest, rows: Rows) -> Iterator[SetAside]:
+def _set_aside(examples: str, manifest: Manifest, rows: Rows, features: Features) -> Iterator[SetAside]:
     """The records that have no row, with what is wrong with each."""
     pairs = zip(manifest.shards, rows.files, strict=True)
     sources = dict.fromkeys(shard.source for shard, file in pairs if file.undecodable)
     before = {(entry.file, entry.record) for entry in read_set_aside(f"{examples}/{quarantine.FILE}")}
     for source in sources:
-        yield from (entry for entry in undecodable(source, manifest.images) if (source, entry.record) not in before)
+        yield from (entry for entry in undecodable(source, features) if (source, entry.record) not in before)
 
 
 def _judge(set_aside: list[SetAside], bad_records: BadRecords, manifest: Manifest) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import tensorflow as tf
 
-from preprocessing.config import Features, Label, image_columns
+from preprocessing.config import Features, Label, clip_columns, image_columns
 from preprocessing.errors import DataError
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.labels.multilabel import MultilabelLabel
@@ -26,6 +26,8 @@ class Contract(Section):
 
     images: tuple[str, ...]
     """Columns of encoded images."""
+    clips: tuple[str, ...] = ()
+    """Those of them that hold the frames of a clip: any number, but one at least."""
     label: str | None = None
     """The column of a label that is a class, or any number of classes."""
     several: bool = False
@@ -42,17 +44,17 @@ class Contract(Section):
     @classmethod
     def of(cls, features: Features, label: Label | None) -> "Contract":
         """The contract that features make, and the label if there is one."""
-        images = tuple(sorted(image_columns(features)))
+        images, clips = tuple(sorted(image_columns(features))), tuple(sorted(clip_columns(features)))
         if label is None:
-            return cls(images=images)
+            return cls(images=images, clips=clips)
         if isinstance(label, ClassLabel):
-            return cls(images=images, label=label.column, classes=label.classes)
+            return cls(images=images, clips=clips, label=label.column, classes=label.classes)
         if isinstance(label, MultilabelLabel) and label.column:
-            return cls(images=images, label=label.column, several=True, classes=label.classes)
+            return cls(images=images, clips=clips, label=label.column, several=True, classes=label.classes)
         if isinstance(label, MultilabelLabel):
-            return cls(images=images, numbers=label.columns, indicators=True)
+            return cls(images=images, clips=clips, numbers=label.columns, indicators=True)
         positive = isinstance(label, RegressionLabel) and label.is_positive
-        return cls(images=images, numbers=label.columns, positive=positive)
+        return cls(images=images, clips=clips, numbers=label.columns, positive=positive)
 
 
 class Kind(Section):
@@ -154,7 +156,11 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
         sound &= _single(parsed[name], fit)
     for name in contract.images:
         starts = [tf.strings.substr(parsed[name].values, 0, len(magic)) == magic for magic in IMAGE_MAGIC.values()]
-        sound &= _single(parsed[name], tf.reduce_any(tf.stack(starts), axis=0))
+        fit = tf.reduce_any(tf.stack(starts), axis=0)
+        if name in contract.clips:
+            sound &= (parsed[name].row_lengths() > 0) & _all(parsed[name], fit)
+        else:
+            sound &= _single(parsed[name], fit)
     return sound
 
 
@@ -194,7 +200,7 @@ def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> s
     except DataError as error:
         return str(error)
     for column in contract.images:
-        fault = _image_fault(columns, column)
+        fault = _clip_fault(columns, column) if column in contract.clips else _image_fault(columns, column)
         if fault:
             return fault
     for number, column in enumerate(contract.numbers):
@@ -229,10 +235,22 @@ def _image_fault(columns: Mapping, name: str) -> str | None:
     if fault:
         return fault
     (value,) = _values(columns, name)
+    return _encoded_fault(value, f"its image '{name}'")
+
+
+def _clip_fault(columns: Mapping, name: str) -> str | None:
+    frames = _values(columns, name)
+    if not frames:
+        return f"its clip '{name}' has no frames" if name in columns else _count_fault(columns, name, "clip")
+    faults = (_encoded_fault(frame, f"frame {n} of its clip '{name}'") for n, frame in enumerate(frames))
+    return next(filter(None, faults), None)
+
+
+def _encoded_fault(value: bytes | float, what: str) -> str | None:
     if not isinstance(value, bytes):
-        return f"its image '{name}' is a number; it must be the bytes of an encoded image"
+        return f"{what} is a number; it must be the bytes of an encoded image"
     if not value.startswith(tuple(IMAGE_MAGIC.values())):
-        return f"its image '{name}' is none of {', '.join(IMAGE_MAGIC)}: it begins with {value[:8]!r}"
+        return f"{what} is none of {', '.join(IMAGE_MAGIC)}: it begins with {value[:8]!r}"
     return None
 
 

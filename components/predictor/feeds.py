@@ -8,22 +8,23 @@ import tensorflow as tf
 from preprocessing.config import Features
 from preprocessing.errors import UserError
 from preprocessing.kinds.image import ImageToInfer, scaled
+from preprocessing.kinds.video import VideoFeature
 from trainer.config import Hub
 from trainer.inputs import pixels_of_batch
-from trainer.module import Function, Module, Tensor, as_tensor, is_number
+from trainer.module import Function, Module, Tensor, as_tensor, frames_each, is_number
 
-IMAGE, TEXT = "image", "text"
+IMAGE, CLIP, TEXT = "image", "frames", "text"
 """The columns that feed a module where nothing else is said."""
 
 
 @dataclass(frozen=True)
 class Feed:
-    """What one input of a module is fed: images or texts of a column."""
+    """What one input of a module is fed: images, clips or texts of a column."""
 
     takes: Tensor
     column: str
-    image: ImageToInfer | None = None
-    """How images are decoded; None for texts."""
+    image: ImageToInfer | VideoFeature | None = None
+    """How images and clips are decoded; None for texts."""
 
     @property
     def is_text(self) -> bool:
@@ -31,9 +32,20 @@ class Feed:
         return self.takes.dtype == "string"
 
     @property
+    def is_clip(self) -> bool:
+        """Whether it takes clips, of which a record has a list of frames."""
+        return isinstance(self.image, VideoFeature)
+
+    @property
+    def column_spec(self) -> tf.TensorSpec:
+        """What `fed` takes: string [batch], or of clips [batch, n], the shorter ones padded with empty strings."""
+        return tf.TensorSpec([None, None] if self.is_clip else [None], tf.string)
+
+    @property
     def has_batch(self) -> bool:
         """Whether it takes items with a dimension for the batch."""
-        return self.takes.shape is None or len(self.takes.shape) != (0 if self.is_text else 3)
+        of_one = 0 if self.is_text else 4 if self.is_clip else 3
+        return self.takes.shape is None or len(self.takes.shape) != of_one
 
     @property
     def takes_one(self) -> bool:
@@ -42,7 +54,7 @@ class Feed:
         return keeps_size or not self.has_batch or (self.takes.shape or ())[:1] == (1,)
 
     def fed(self, given: tf.Tensor) -> tf.Tensor:
-        """What the module takes, of encoded images or texts, string [batch].
+        """What the module takes, of encoded images, frames or texts as `column_spec` says.
 
         Raises:
             tf.errors.InvalidArgumentError: where an image does not decode.
@@ -50,9 +62,9 @@ class Feed:
         values = given if self.image is None or self.is_text else self._pixels(self.image, given)
         return values if self.has_batch else values[0]
 
-    def _pixels(self, image: ImageToInfer, encoded: tf.Tensor) -> tf.Tensor:
+    def _pixels(self, image: ImageToInfer | VideoFeature, encoded: tf.Tensor) -> tf.Tensor:
         if image.size is not None:
-            pixels = pixels_of_batch({IMAGE: image}, {IMAGE: encoded})[IMAGE]
+            pixels = pixels_of_batch({IMAGE: image}, {IMAGE: image.encoded(encoded)})[IMAGE]
         else:  # always as RGB: TensorFlow turns only JPEG and PNG to grey by itself
             pixels = tf.io.decode_image(encoded[0], channels=3, expand_animations=False)[tf.newaxis]
             pixels = tf.image.rgb_to_grayscale(pixels) if image.channels == 1 else pixels
@@ -108,12 +120,17 @@ def call_with(module: Module, hub: Hub, features: Features) -> Call:
             f"asks about images and texts; a generator is asked by hubline predict --hub {hub.handle} --latent N"
         )
     function = module.function(hub, features)
+    if frames_each(function, hub, features) is not None:
+        raise UserError(
+            f"the module takes {listed(function.inputs)}, single images; a clip is asked about as a whole, so feed it "
+            "images of kind: image"
+        )
     feeds = {}
     for name, feature_name in function.feeds(hub).items():
         feature = features[feature_name]
         column = feature.column or feature_name
         takes = function.inputs[name]
-        image = feature if isinstance(feature, ImageToInfer) else None
+        image = feature if isinstance(feature, ImageToInfer | VideoFeature) else None
         if image is not None and image.size is None:
             image = image.model_copy(update={"size": _size(takes, "give the feature a size")})
         feeds[name] = Feed(takes, column, image)
@@ -130,11 +147,11 @@ def call_alone(
         module: What it offers.
         hub: Says which signature is called, if any.
         size: Height and width of images; those that the module says, or those of each image, where this is absent.
-        column: The column of records that feeds it; `IMAGE` or `TEXT` where this is absent.
+        column: The column of records that feeds it; `IMAGE`, `CLIP` or `TEXT` where this is absent.
         value_range: What black and white become for a module that takes floats.
 
     Raises:
-        UserError: where it has several inputs, or takes neither images nor texts nor vectors.
+        UserError: where it has several inputs, or takes neither images nor clips nor texts nor vectors.
     """
     functions = module.functions(hub)
     single = [function for function in functions if len(_open_inputs(function, hub)) == 1]
@@ -151,9 +168,11 @@ def call_alone(
         return Call(function, {name: Feed(takes, column or TEXT)})
     if is_number(takes.dtype) and rank in (None, 3, 4):
         return Call(function, {name: Feed(takes, column or IMAGE, _image(takes, size, value_range))})
+    if is_number(takes.dtype) and rank == 5:
+        return Call(function, {name: Feed(takes, column or CLIP, _clip(takes, size, value_range))})
     if _is_vector(function, name):
         return Call(function, {}, latent=Latent(takes, name))
-    raise UserError(f"the module takes {listed(function.inputs)}, which is neither images, texts nor a vector")
+    raise UserError(f"the module takes {listed(function.inputs)}, which is neither images, clips, texts nor a vector")
 
 
 def _open_inputs(function: Function, hub: Hub) -> set[str]:
@@ -189,6 +208,17 @@ def _size(takes: Tensor, mend: str) -> tuple[int, int] | None:
     if height is not None or width is not None:
         raise UserError(f"the module takes images {takes}, of which it says one of height and width alone; {mend}")
     return None
+
+
+def _clip(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float, float]) -> VideoFeature:
+    """Clips of as many frames as the module says, and of the size that it says or that is given."""
+    image, frames = _image(takes, size, value_range), takes.shape[1] if takes.shape else None
+    if image.size is None or frames is None:
+        raise UserError(
+            f"the module takes clips {takes}, of which it does not say how many frames of what size; a pipeline file "
+            "with task: infer does"
+        )
+    return VideoFeature.model_validate(image.model_dump(by_alias=True) | {"kind": "video", "frames": frames})
 
 
 def columns(feeds: Iterable[Feed]) -> list[str]:

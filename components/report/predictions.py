@@ -178,10 +178,11 @@ def _records(path: str, wanted: Collection[int]) -> dict[int, bytes]:
 
 
 def _picture(record: bytes, manifest: Manifest) -> str | None:
-    """The record's first image as a data URI, made smaller where it is large; None where it cannot be had."""
-    features = tf.train.Example.FromString(record).features
+    """The record's first image, or the middle frame of its clip, as a data URI, made smaller where it is large; None
+    where it cannot be had."""
+    encoded = tf.train.Example.FromString(record).features.feature[manifest.images[0]].bytes_list.value
     try:
-        original = Image.open(io.BytesIO(features.feature[manifest.images[0]].bytes_list.value[0]))
+        original = Image.open(io.BytesIO(encoded[len(encoded) // 2]))
         image = original.convert("RGB")
     except Exception:  # a picture that TensorFlow reads and Pillow does not, or finds too large, is not worth a failure
         return None

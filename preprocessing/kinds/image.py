@@ -10,12 +10,11 @@ from preprocessing.kinds.kind import ColumnType, Kind, Read, Values
 from preprocessing.lazy import tf
 
 
-class ImageFeature(Kind):
-    """An image kept encoded (JPEG, PNG, GIF or BMP) in one bytes column, decoded only where the model needs pixels."""
+class Pictures(Kind):
+    """A kind of encoded images in a bytes column, decoded only where the model needs pixels."""
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("bytes",)
 
-    kind: Literal["image"]
     size: tuple[Annotated[int, Field(ge=1, le=8192)], Annotated[int, Field(ge=1, le=8192)]] = Field(
         examples=[[224, 224]]
     )
@@ -48,13 +47,46 @@ class ImageFeature(Kind):
         return {}
 
     def inputs(self, name: str) -> dict[str, tf.TypeSpec]:
-        """Its `pixels`."""
+        """Its pixels."""
         return {name: tf.TensorSpec([None, *self.shape], tf.uint8)}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the pixels of one example."""
+        raise NotImplementedError
+
+    def encoded(self, column: Values) -> tf.Tensor:
+        """Of its column as parsed, what is decoded of each example: string [batch] or [batch, n]."""
+        raise NotImplementedError
+
+    def decoded(self, encoded: tf.Tensor) -> tf.Tensor:
+        """What `encoded` gives of one example as its pixels, uint8 of `shape`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: where it does not decode.
+        """
+        raise NotImplementedError
+
+
+class ImageFeature(Pictures):
+    """An image kept encoded (JPEG, PNG, GIF or BMP) in one bytes column, decoded only where the model needs pixels."""
+
+    kind: Literal["image"]
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Height, width and channels."""
         return (*self.size, self.channels)
+
+    def encoded(self, column: Values) -> tf.Tensor:
+        """The one value of each record, string [batch]."""
+        from preprocessing.columns import one_each
+
+        return one_each(column)
+
+    def decoded(self, encoded: tf.Tensor) -> tf.Tensor:
+        """Its `pixels`."""
+        return pixels(self, encoded)
 
 
 class ImageToInfer(ImageFeature):
@@ -73,7 +105,7 @@ class ImageToInfer(ImageFeature):
         return (*(self.size or (None, None)), self.channels)
 
 
-def pixels(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:
+def pixels(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
     """Decodes and resizes one image.
 
     Args:
@@ -98,13 +130,13 @@ def pixels(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(rounded, [height, width, feature.channels])
 
 
-def scaled(feature: ImageFeature, images: tf.Tensor) -> tf.Tensor:
+def scaled(feature: Pictures, images: tf.Tensor) -> tf.Tensor:
     """Pixels, uint8 of any shape, as float32: black at `value_range[0]`, white at `value_range[1]`."""
     low, high = feature.value_range
     return tf.cast(images, tf.float32) * ((high - low) / 255.0) + low
 
 
-def decode(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:
+def decode(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
     """One image as the tensor that a module takes: `pixels`, `scaled`."""
     return scaled(feature, pixels(feature, encoded))
 
@@ -114,7 +146,7 @@ def _decode(encoded: tf.Tensor) -> tf.Tensor:
     return tf.io.decode_image(encoded, channels=3, expand_animations=False)
 
 
-def _decode_centre(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:
+def _decode_centre(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
     """The largest window in the middle with the proportions of `size`; of a JPEG nothing else is decoded."""
 
     def of_jpeg() -> tf.Tensor:
@@ -129,7 +161,7 @@ def _decode_centre(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:
     return tf.cond(tf.io.is_jpeg(encoded), of_jpeg, of_another)
 
 
-def _centre(feature: ImageFeature, shape: tf.Tensor) -> tf.Tensor:
+def _centre(feature: Pictures, shape: tf.Tensor) -> tf.Tensor:
     """Top, left, height and width of that window in an image of a shape [height, width, ...], in pixels."""
     # In integers: floats of an exact fit can come out a pixel short.
     height = tf.minimum(shape[0], shape[1] * feature.size[0] // feature.size[1])

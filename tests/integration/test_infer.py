@@ -165,7 +165,7 @@ def test_a_detector_is_asked_about_pictures_in_their_own_size(tmp_path: Path) ->
             "kind: image, from: image, size: [8, 8]",
             "kind: numeric",
             "",
-            "takes images and texts as they are; 'pho",
+            "takes images, clips and texts as they are; 'pho",
         ),
         ("features: {", "features: {other: {kind: text}, ", "", "the hub module does not take 'other'"),
         ("kind: class, classes", "kind: binary, classes", "label.kind", "'binary' is not known here"),

@@ -109,6 +109,8 @@ LABEL = column("integer", "label", distinct=2, frequent=((0, 700), (1, 300)), nu
         (column("text", distinct=1000, words=4.0), {"": BAG}),
         (column("text", distinct=500, words=3.9), {"": hashed(1024, 5)}),
         (column("image", distinct=1000, frequent=()), {"": {"kind": "image", "size": [224, 224]}}),
+        (column("image", fewest=3, most=9), {"": {"kind": "video", "frames": 9, "size": [224, 224]}}),
+        (column("image", most=300), {"": {"kind": "video", "frames": 16, "size": [224, 224]}}),
     ],
 )  # fmt: skip
 def test_a_kind_for_a_column(seen: Column, expected: dict[str, Any]) -> None:
@@ -128,7 +130,6 @@ def test_a_kind_for_a_column(seen: Column, expected: dict[str, Any]) -> None:
         (column("integer", "tripId", distinct=1000, numbers=numbers(0, 90_000)), "like an identifier"),
         (column("integer", distinct=1000, numbers=numbers(3e9, 9e18)), "like an identifier"),
         (column(fewest=1, most=7), "from 1 to 7 numbers in a record"),
-        (column("image", most=2), "up to 2 images in a record"),
         (column(name=""), "its name is empty"),
     ],
 )
@@ -275,6 +276,21 @@ def test_a_module_is_fed_and_without_one_images_wait() -> None:
         suggest(data(photo, LABEL))
     with pytest.raises(UserError, match="left to learn from\n  it: constant: 1"):
         suggest(data(column(distinct=1), LABEL))
+
+
+def test_clips_feed_a_module_of_clips_or_of_images() -> None:
+    film = column("image", "film", frequent=(), fewest=5, most=40)
+    clips = Module("net", input="x", takes="video", size=(96, 64), channels=1, frames=8)
+    of_clips = suggest(data(film, LABEL), module=clips)
+    assert of_clips.features[0].settings == {"kind": "video", "frames": 8, "size": [96, 64], "channels": 1}
+    assert of_clips.hubs == {"film_module": {"handle": "net", "inputs": {"x": "film"}}}
+    of_images = suggest(data(film, LABEL), module=replace(clips, takes="image", frames=None))
+    assert of_images.features[0].settings == {"kind": "video", "frames": 16, "size": [96, 64], "channels": 1}
+    assert of_images.hubs == {"film_module": {"handle": "net", "inputs": {"x": "film"}, "pool": "mean"}}
+    with pytest.raises(UserError, match=r"only images and clips \(film, photo\).*--hub HANDLE"):
+        suggest(data(film, column("image", "photo", frequent=()), LABEL))
+    with pytest.raises(UserError, match="takes clips, and no column holds any"):
+        suggest(data(column("image", "photo", frequent=()), LABEL), module=clips)
 
 
 def test_missing_labels_are_set_aside() -> None:

@@ -359,13 +359,16 @@ def test_what_is_wrong_in_a_feature_and_among_features_is_said_at_once(tmp_path:
     [
         (
             "{hubs: {net: {handle: net, inputs: {x: fare}}}}",
-            "'net' takes images and texts as they are; 'fare' is numeric",
+            "'net' takes images, clips and texts as they are; 'fare' is numeric",
         ),
         (
             "{hubs: {net: {handle: net, inputs: {x: bag}}}}",
-            "takes images and texts as they are; 'bag' is text with a bag",
+            "takes images, clips and texts as they are; 'bag' is text with a bag",
         ),
-        ("{hubs: {net: {handle: net, inputs: {x: mute}}}}", "images and texts as they are; 'mute' is categorical"),
+        (
+            "{hubs: {net: {handle: net, inputs: {x: mute}}}}",
+            "images, clips and texts as they are; 'mute' is categorical",
+        ),
         ("{hubs: {net: {handle: net}}}", "hubs.net has no inputs, and no feature's embedding begins with it"),
         (
             "{features: {area: {kind: categorical, encode: {embedding: 2, pretrained: net}}}}",
