@@ -18,6 +18,7 @@ from preprocessing.kinds.text import TextFeature
 from preprocessing.kinds.timestamp import TimestampFeature
 from preprocessing.kinds.video import VideoFeature
 from preprocessing.labels.binary import BinaryLabel
+from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.labels.multilabel import MultilabelLabel
 from preprocessing.labels.regression import RegressionLabel
@@ -39,7 +40,9 @@ Feature = Annotated[ImageFeature | _Other, Field(discriminator="kind")]
 FeatureToInfer = Annotated[ImageToInfer | _Other, Field(discriminator="kind")]
 """The same where no model is trained: images may keep their size."""
 
-Label = Annotated[ClassLabel | BinaryLabel | MultilabelLabel | RegressionLabel, Field(discriminator="kind")]
+Label = Annotated[
+    ClassLabel | BinaryLabel | MultilabelLabel | RegressionLabel | ClassAndBoxLabel, Field(discriminator="kind")
+]
 """The union of the kinds of label, told apart by `kind`."""
 
 

@@ -263,6 +263,9 @@ def _input_fault(name: str, wanted: Tensor, feature_name: str, feature: Feature)
             f"the module's input '{name}' takes {wanted}, but the feature '{feature_name}' gives {given}"
             f"{_better_size(wanted, feature)}"
         )
+    if isinstance(feature, Pictures) and feature.standardize and "float" not in wanted.dtype:
+        what = "image files" if wanted.dtype == "string" else f"{wanted.dtype}, pixels from 0 to 255"
+        return f"the module's input '{name}' takes {what}; leave standardize out of '{feature_name}'"
     if "int" in wanted.dtype and isinstance(feature, Pictures) and feature.value_range not in ((0, 1), (0, 255)):
         return f"the module's input '{name}' takes {wanted.dtype}, pixels from 0 to 255; leave value_range out"
     return None

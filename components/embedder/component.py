@@ -12,6 +12,7 @@ from components.embedder.executor import Executor
 from components.hub_module import channels
 from preprocessing.config import Features
 from preprocessing.section import dump_sections
+from trainer.backbones.config import Backbones
 from trainer.config import Hubs, Model, Training
 from trainer.phases import Kept
 
@@ -47,6 +48,8 @@ class Embedder(base_component.BaseComponent):
         training: Training,
         bad_records: BadRecords,
         store: str,
+        backbones: Backbones,
+        needs_pictures: bool = False,
     ) -> None:
         """The step `Embedder`.
 
@@ -54,12 +57,14 @@ class Embedder(base_component.BaseComponent):
             examples: From ExampleGen.
             schema: Of the raw columns.
             modules: From the HubModules, by name.
-            features: What feeds them.
+            features: What feeds them, and the backbones.
             hubs: How.
             model: Says which modules stay as they are.
             training: Says which images are changed.
             bad_records: What becomes of images that do not decode.
             store: A folder outside the artifacts, where the rows of each shard are kept for later runs.
+            backbones: Those that are no hub modules: beside one, nothing is fed what is kept.
+            needs_pictures: Whether the label is learned from pictures alone, so that vectors are of no use.
         """
         spec = channels.spec_with(EmbedderSpec, modules)(
             examples=examples,
@@ -67,7 +72,7 @@ class Embedder(base_component.BaseComponent):
             **channels.inputs(modules),
             features=dump_sections(Features, features),
             hubs=dump_sections(Hubs, hubs),
-            kept=Kept.of(model, training).to_property(),
+            kept=Kept.of(model, training, backbones, needs_pictures).to_property(),
             bad_records=bad_records.to_property(),
             store=store,
             code=code_digest("components.embedder.executor"),

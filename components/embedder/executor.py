@@ -24,7 +24,7 @@ from preprocessing.errors import DataError
 from preprocessing.progress import report
 from preprocessing.section import read_sections
 from trainer import embed
-from trainer.config import Augmentation, Hubs
+from trainer.config import Augmentation, Hubs, fed_hubs
 from trainer.embed import Embedded, Embedder
 from trainer.inputs import bytes_of_pixels
 from trainer.phases import Kept
@@ -92,7 +92,9 @@ class _Work:
         self._store = Store(exec_properties["store"])
         self._code = code_digest(embed.__name__)
         called = {name: hub.model_dump(exclude={"handle", "sha256"}) for name, hub in self._hubs.items()}
-        self.recipe = key("vectors", called, channels.digests(input_dict), self._fed, self._code)
+        self._modules = {name: [called[name], digest] for name, digest in channels.digests(input_dict).items()}
+        backbones = [self._modules[name] for name in sorted(fed_hubs(self._hubs))]
+        self.recipe = key("vectors", sorted(fed_hubs(self._hubs)), backbones, self._fed, self._code)
         self._embedders: dict[bool, Embedder] = {}
         self._done, self._total = 0, total
 
@@ -107,7 +109,7 @@ class _Work:
             return Embedded(count=shard.count, undecodable=(), sizes={})
         views, augment, seed = self._views(shard.split)
         made_by = self.recipe if views else [self._fed, self._code]
-        changes = [change.model_dump() for change in augment]
+        changes = [[change.model_dump(), self._modules.get(change.hub or "")] for change in augment]
         entry = key("rows", shard.digest, made_by, views, changes, seed)
         if self._store.find(entry) is None:
             with self._store.making(entry) as folder:

@@ -13,6 +13,7 @@ from preprocessing.encode import Counted
 from preprocessing.errors import RunError, UserError
 from preprocessing.examples import encode, keep
 from preprocessing.kinds.kind import Columns
+from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.label import ClassesKind, LabelKind
 from preprocessing.labels.multilabel import MultilabelLabel
 from preprocessing.labels.regression import RegressionLabel
@@ -26,11 +27,15 @@ RECORD = "hubline.record"
 """The column of a prediction with the number of its record, counted over the files of the split from 0."""
 
 LABEL = "hubline.label"
-"""The column with what is true: the index of the class; of any number of classes a 1 for each and else a 0; or a
-regression's number."""
+"""The column with what is true: the index of the class, with the four numbers of the box behind it where there is one;
+of any number of classes a 1 for each and else a 0; or a regression's number."""
 
 CANDIDATE, SERVING = "hubline.candidate", "hubline.serving"
-"""The names of the two models, and of the columns with what they say: scores by class, or a regression's number."""
+"""The names of the two models, and of the columns with what they say: scores by class, of a class and a box with the
+four numbers of the box behind them; or a regression's number."""
+
+OBJECTS = "hubline.objects"
+"""Of a class and a box, the column with how many objects the label could be of."""
 
 _BATCH_BYTES = 32 << 20
 _MOST, _MOST_IMAGES, _MOST_PIXELS = 1024, 64, 16 << 20
@@ -120,6 +125,8 @@ class Predicted:
     """By index: those that the models know, and those that the records have."""
     threshold: float | None = None
     """Where a record has any number of them, the score from which one counts as told."""
+    has_boxes: bool = False
+    """Whether boxes stand behind the classes."""
 
 
 class _Reader(ABC):
@@ -127,7 +134,9 @@ class _Reader(ABC):
 
     label: LabelKind
     answers: Sequence[str]
-    """What a model must answer, by name; the last is what is kept."""
+    """What a model must answer, by name."""
+    kept: Sequence[str]
+    """What is kept of it."""
 
     def __init__(
         self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
@@ -147,6 +156,10 @@ class _Reader(ABC):
     def said(self, model: str, answer: Tensors) -> tf.Tensor:
         """Of what a model answered, what is kept, float32 of shape [batch, n]."""
 
+    def beside(self, records: tf.Tensor) -> Tensors:
+        """What else is kept of serialized records, by the name of its column, each of shape [batch, n]."""
+        return {}
+
     def read(self, records: tf.Tensor) -> Columns:
         """The columns of the label in serialized records."""
         parsed = tf.io.parse_example(records, self.spec)
@@ -157,6 +170,7 @@ class _Classes(_Reader):
     """Indices of classes, and scores by class."""
 
     answers: Sequence[str] = (task.CLASSES, task.SCORES)
+    kept: Sequence[str] = (task.SCORES,)
     label: ClassesKind | MultilabelLabel
 
     def __init__(
@@ -191,6 +205,30 @@ class _Classes(_Reader):
         return sorted(name.decode() for name in names.unbatch().unique().as_numpy_iterator())
 
 
+class _ClassAndBox(_Classes):
+    """Indices of classes, and scores by class, with the box behind them."""
+
+    answers = (task.CLASSES, task.SCORES, task.BOX)
+    kept = (task.SCORES, task.BOX)
+    label: ClassAndBoxLabel
+
+    def __init__(
+        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
+    ) -> None:
+        super().__init__(label, spec, split, models)
+        self.predicted = replace(self.predicted, has_boxes=True)
+
+    def truth(self, records: tf.Tensor) -> tf.Tensor:
+        index = tf.cast(super().truth(records), tf.float32)
+        return tf.concat([index, self.label.boxes(self.read(records))], axis=1)
+
+    def said(self, model: str, answer: Tensors) -> tf.Tensor:
+        return tf.concat([super().said(model, answer), answer[task.BOX]], axis=1)
+
+    def beside(self, records: tf.Tensor) -> Tensors:
+        return {OBJECTS: self.label.objects(self.read(records))[:, tf.newaxis]}
+
+
 class _AnyClasses(_Classes):
     """For each class whether a record is of it, and its score."""
 
@@ -215,7 +253,7 @@ class _AnyClasses(_Classes):
 class _Values(_Reader):
     """Numbers, in the units of the label."""
 
-    answers = (task.VALUE,)
+    answers = kept = (task.VALUE,)
     label: RegressionLabel
 
     def truth(self, records: tf.Tensor) -> tf.Tensor:
@@ -252,7 +290,7 @@ def write_predictions(
     reader = _reader_of(label)(label, label_spec, split, models)
     if models[CANDIDATE].answers_rows:
         # The model that serves was held to this when it was a candidate.
-        _check_same(models[CANDIDATE], split, reader.answers[-1])
+        _check_same(models[CANDIDATE], split, reader.kept)
 
     columns, done = list(columns), 0
     with writing(output) as write:
@@ -261,7 +299,7 @@ def write_predictions(
             said = {name: reader.said(name, answer) for name, answer in asked.items()}
             for name, values in said.items():
                 _check_finite(models[name], values, numbers)
-            known_of = {RECORD: numbers[:, tf.newaxis], LABEL: reader.truth(rows)}
+            known_of = {RECORD: numbers[:, tf.newaxis], LABEL: reader.truth(rows)} | reader.beside(rows)
             write(tf.strings.join([keep(rows, columns), encode(known_of | said)]))
             done += len(numbers)
             report(done, split.count, "records")
@@ -271,6 +309,8 @@ def write_predictions(
 def _reader_of(label: Label) -> type[_Reader]:
     if isinstance(label, RegressionLabel):
         return _Values
+    if isinstance(label, ClassAndBoxLabel):
+        return _ClassAndBox
     return _AnyClasses if isinstance(label, MultilabelLabel) else _Classes
 
 
@@ -300,16 +340,18 @@ def _both(split: TestSplit) -> tf.data.Dataset:
     return tf.data.Dataset.zip((_records(split), read_records(split.rows, in_order=True)))
 
 
-def _check_same(model: ServedModel, split: TestSplit, name: str) -> None:
-    """Asks a model that answers rows about some records, whole, and as rows, and compares what it answers by a name."""
+def _check_same(model: ServedModel, split: TestSplit, names: Sequence[str]) -> None:
+    """Asks a model that answers rows about some records, whole, and as rows, and compares what it answers by name."""
     records, rows = next(iter(_both(split).batch(_TRIED)))
-    whole, head = _load(model.path)(examples=records)[name], model.answer(rows)[name]
-    difference = float(tf.reduce_max(tf.abs(whole - head)))
-    if not difference <= _TOLERANCE * max(1.0, float(tf.reduce_max(tf.abs(whole)))):
-        raise RunError(
-            f"{model.path}: of the same records, this model gives {name} that differ by {difference:g} from those that "
-            "it gives of their kept vectors; remove the folder `store` beside the artifacts, and run again"
-        )
+    of_records, of_rows = _load(model.path)(examples=records), model.answer(rows)
+    for name in names:
+        whole, head = of_records[name], of_rows[name]
+        difference = float(tf.reduce_max(tf.abs(whole - head)))
+        if not difference <= _TOLERANCE * max(1.0, float(tf.reduce_max(tf.abs(whole)))):
+            raise RunError(
+                f"{model.path}: of the same records, this model gives {name} that differ by {difference:g} from those "
+                "that it gives of their kept vectors; remove the folder `store` beside the artifacts, and run again"
+            )
 
 
 def _order(known: Sequence[str], classes: Sequence[str]) -> tf.Tensor:

@@ -14,6 +14,7 @@ from components.predictor.feeds import call_with
 from preprocessing.config import Features, FeaturesToInfer
 from preprocessing.errors import UserError
 from preprocessing.section import read_sections
+from trainer.changing import try_out_changing
 from trainer.config import Hub, Tuned
 from trainer.loading import open_module
 from trainer.model import try_out
@@ -38,6 +39,9 @@ class Executor(base_executor.BaseExecutor):
             try:
                 if exec_properties["asked"]:
                     function = call_with(module, hub, features).function
+                elif hub.role == "augment":
+                    try_out_changing(hub, opened, features)
+                    function = module.functions(hub)[0]
                 else:
                     check_fits(module, hub, features)
                     try_out(hub, opened, features, Tuned.model_validate_json(tuned) if tuned else None)

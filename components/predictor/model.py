@@ -25,6 +25,13 @@ class Answer:
     image: bytes | None = None
     """The encoded image that it was asked about, where it found things in it."""
 
+    @property
+    def found(self) -> list[Mapping[str, Any]]:
+        """The things that were found, as `pictures.drawn` takes them: those of a detector, or the one that is told."""
+        if "detections" in self.said:
+            return self.said["detections"]
+        return [{"box": self.said["box"], "name": self.said["label"], "class": None, "score": self.said["score"]}]
+
 
 class Model(ABC):
     """A model that answers."""

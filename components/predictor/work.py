@@ -160,9 +160,7 @@ def write_pictures(work: Work, prediction: Prediction, folder: str) -> dict[str,
         paths[output] = f"{PICTURES}/{prediction.item.name}{more}.png"
         storage.write_bytes(f"{folder}/{paths[output]}", png(pixels))
     if work.draw and answer.image is not None:
-        storage.write_bytes(
-            f"{folder}/{DRAWN}/{prediction.item.name}.png", drawn(answer.image, answer.said["detections"])
-        )
+        storage.write_bytes(f"{folder}/{DRAWN}/{prediction.item.name}.png", drawn(answer.image, answer.found))
     return paths
 
 

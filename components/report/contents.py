@@ -139,13 +139,16 @@ class Sample:
     predicted: str
     score: float
     """Of the predicted class; of a number, how far it is from what is true; of any number of classes, the binary
-    cross-entropy of the record."""
+    cross-entropy of the record; of a class and a box, the IoU of the box."""
     label_score: float | None = None
-    """Of the true class; of a number and of any number of classes there is none."""
+    """Of the true class; of a number, of any number of classes, and of a class and a box there is none."""
     origin: str = ""
     """The data file it came from."""
     picture: str | None = None
     """A data URI."""
+    boxes: Sequence[Sequence[float]] = ()
+    """Of a class and a box, the true box and the predicted one, which are drawn into the picture: top, left, bottom and
+    right in shares."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,20 @@ class ClassPredictions(PredictionsByClass):
 
     confusion: "np.ndarray | None"
     """Records, int64 of shape [true class, predicted class]; None where there are too many classes to show."""
+
+
+@dataclass(frozen=True)
+class BoxPredictions(ClassPredictions):
+    """Those of one class and a box for each record."""
+
+    count: int
+    """How many there are."""
+    several: int
+    """How many of them have several objects that the label could be of."""
+    iou: "np.ndarray"
+    """How many records have an IoU in each of equally wide bins from 0 to 1, int64 of shape [bins]."""
+    mean_iou: Mapping[int, float]
+    """By the true class; none of a class that no record has."""
 
 
 @dataclass(frozen=True)

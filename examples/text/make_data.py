@@ -31,8 +31,9 @@ OTHERS = (
 )  # fmt: skip
 MOST = 1500  # sentences of a package
 SHARDS = 4
-NUMBERS = 64  # in a vector
+NUMBERS = 128  # in a vector
 OFTEN = 2  # times that a word must be met to have a vector of its own
+EPOCHS = 4
 BUCKETS = 2000  # for all other words
 
 
@@ -89,8 +90,8 @@ def example(**columns: str) -> bytes:
 
 
 class Sentences(tf.Module):
-    """Texts, string [batch], to `default`, float32 [batch, 64], the mean of their words' vectors; and to `words`, the
-    vectors themselves, float32 [batch, words, 64], with zeros behind the last word."""
+    """Texts, string [batch], to `default`, float32 [batch, 128], the mean of their words' vectors; and to `words`, the
+    vectors themselves, float32 [batch, words, 128], with zeros behind the last word."""
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
         """A module for words, which are in the order of their numbers."""
@@ -127,7 +128,6 @@ def train_module(by_package: Mapping[str, Sequence[str]], folder: Path) -> None:
     head.build([None, NUMBERS])
     optimizer = tf.keras.optimizers.Adam(5e-3)
     variables = [module.vectors, *head.trainable_variables]
-    # Words are left out at random: the others must tell the package too.
     data = tf.data.Dataset.from_tensor_slices((texts, labels)).shuffle(len(labels), seed=0).batch(64)
 
     @tf.function
@@ -139,7 +139,7 @@ def train_module(by_package: Mapping[str, Sequence[str]], folder: Path) -> None:
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return tf.cast(tf.equal(tf.argmax(logits, 1), labels), tf.float32)
 
-    for _ in range(10):
+    for _ in range(EPOCHS):
         right = [told for batch in data for told in step(*batch).numpy()]
     print(
         f"The module was trained on {len(labels):,} sentences of {len(by_package)} other packages; in the last epoch "

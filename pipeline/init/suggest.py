@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain, count
 
 from pipeline.init.kinds import Settings, is_few, kinds, shown
-from pipeline.init.label import Label, label_column, suggest_label
+from pipeline.init.label import BOX_LABELS, SIZE, Label, box_column, label_column, suggest_box, suggest_label
 from pipeline.init.seen import Column, Data, Module
 from preprocessing.config import input_name
 from preprocessing.errors import UserError
@@ -80,7 +80,11 @@ def suggest(data: Data, label: str | None = None, module: Module | None = None) 
             where the module takes none.
     """
     target = label_column(data.columns, label)
-    columns, left_out = _told_apart([column for column in data.columns if column is not target])
+    boxes = box_column(data.columns) if module and target.name == BOX_LABELS else None
+    columns, left_out = _told_apart([column for column in data.columns if column not in (target, boxes)])
+    if boxes is not None:
+        left_out |= {column.name: "the size of the picture" for column in columns if column.name in SIZE}
+        columns = [column for column in columns if column.name not in SIZE]
     made, wide = _features(columns, data, module, left_out)
     fed = [feature for feature in made if feature.needs_module and module and _takes(module, feature)]
     homeless = [feature for feature in made if feature.needs_module and feature not in fed]
@@ -89,12 +93,15 @@ def suggest(data: Data, label: str | None = None, module: Module | None = None) 
     images = {feature.settings.get("from", feature.name) for feature in fed if feature.settings["kind"] != "text"}
     required = [target] if target.is_single else []  # of several classes, a record may have none
     required += [column for column in columns if column.name in images]
+    picture = next((feature.name for feature in fed if feature.settings["kind"] == "image"), None)
     _, epochs, batch_size, hidden = next(size for size in _SIZES if data.total < size[0])
     return Suggestion(
         features=features,
         homeless=homeless,
         left_out=left_out,
-        label=suggest_label(target, data.is_whole),
+        label=suggest_box(target, boxes, picture, data.is_whole)
+        if boxes and picture
+        else suggest_label(target, data.is_whole),
         hubs={f"{feature.name}_module": _hub(feature, module) for feature in fed if module},
         wide=wide,
         hidden=hidden if any(_is_deep(feature, wide) for feature in features) else [],

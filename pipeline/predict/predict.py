@@ -84,7 +84,8 @@ def predict_inputs(model: str, inputs: Sequence[str]) -> Iterator[dict[str, Any]
 
     Yields:
         For each image or record: `input`, `record` (its number from 0; None for an image), and of a regression `value`,
-        else `scores` by class, and `label` and `score`, or of any number of classes `chosen`, the highest score first.
+        else `scores` by class, and `label` and `score`, with a `box` where the model tells one; or of any number of
+        classes `chosen`, the highest score first.
 
     Raises:
         UserError: where a file or the model is missing, or an input cannot be predicted on.
@@ -186,7 +187,7 @@ def keep_pictures(request: Request, folder: Path) -> None:
         found = sorted((folder / PICTURES).glob("*")) or sorted((folder / DRAWN).glob("*"))
         if not found:
             raise UserError(
-                "--sheet: there are no pictures; the module gives none, and --draw makes them of a detector"
+                "--sheet: there are no pictures; the module gives none, and --draw makes them of what tells boxes"
             )
         unfinished = request.sheet.with_name(f".{request.sheet.name}")
         storage.write_bytes(str(unfinished), sheet(list(map(str, found))))
@@ -210,7 +211,10 @@ def _check(model: Model, pieces: Sequence[Piece], request: Request) -> None:
     first_of_sort = {piece.sort: piece.input for piece in reversed(pieces)}
     faults = []
     if request.draw is not None and not model.finds:
-        faults.append("--draw: the module gives no detection_boxes and detection_scores, so there is nothing to draw")
+        faults.append(
+            "--draw: there is nothing to draw: a hub module gives detection_boxes and detection_scores, a pushed model "
+            "a box, and this one does not"
+        )
     for sort, name in first_of_sort.items():
         try:
             model.check(sort)

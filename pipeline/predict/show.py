@@ -74,7 +74,8 @@ def _shown(prediction: Mapping[str, Any]) -> dict[str, str]:
     if "chosen" in prediction:
         count = len(prediction["chosen"])
         return {"chosen": _listed(ranked[:count]) or "none", "next": _listed(ranked[count : count + 2])}
-    return {"label": prediction["label"], "score": f"{prediction['score']:.3f}", "next": _listed(ranked[1:3])}
+    box = {"box": " ".join(f"{side:.3f}" for side in prediction["box"])} if "box" in prediction else {}
+    return {"label": prediction["label"], "score": f"{prediction['score']:.3f}"} | box | {"next": _listed(ranked[1:3])}
 
 
 def _listed(scores: Sequence[tuple[str, float]]) -> str:

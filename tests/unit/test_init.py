@@ -543,6 +543,40 @@ def test_init_with_a_module(tmp_path: Path) -> None:
     assert "handle: module," in output.read_text()
 
 
+def boxed(count: int, several: bool = False) -> list[bytes]:
+    """Records as `hubline convert boxes` writes them."""
+    found = []
+    for number in range(count):
+        times = 2 if several and number == 3 else 1
+        labels, boxes = (
+            feature(*(["cat", "dog"][number % 2 : number % 2 + 1] * times)),
+            feature(*[0.25, 0.0, 0.5, 1.0] * times),
+        )
+        columns = {"image": random_image(number), "file": f"{number}.png", "height": 8 + number % 3, "width": 8}
+        found.append(record(boxes=boxes, box_labels=labels, **columns))
+    return found
+
+
+def test_a_box_in_each_picture_is_told_with_its_class(tmp_path: Path) -> None:
+    write_tfrecord(tmp_path / "data" / "a", boxed(40))
+    hub_module(tmp_path / "module")
+    output = tmp_path / "pipeline.yaml"
+    init(str(tmp_path / "data"), None, str(tmp_path / "module"), output, False, SILENT)
+    file = passes_check(output)
+    assert file.label.model_dump(by_alias=True, exclude_defaults=True) == {
+        "kind": "class_and_box", "from": "box_labels", "box": "boxes", "image": "image", "classes": ("cat", "dog"),
+    }  # fmt: skip
+    assert file.features.keys() == {"image"}
+    assert file.evaluation.thresholds.keys() == {"mean_iou"}
+
+
+def test_of_several_boxes_in_a_picture_the_label_must_be_named(tmp_path: Path) -> None:
+    write_tfrecord(tmp_path / "data" / "a", boxed(40, several=True))
+    hub_module(tmp_path / "module")
+    with pytest.raises(UserError, match="say --label COLUMN"):
+        init(str(tmp_path / "data"), None, str(tmp_path / "module"), tmp_path / "pipeline.yaml", False, SILENT)
+
+
 def test_images_without_a_module_are_comments(tmp_path: Path) -> None:
     write_tfrecord(tmp_path / "data" / "a", [record(image=random_image(n), x=n / 7, label=n % 2) for n in range(20)])
     output = tmp_path / "pipeline.yaml"

@@ -248,7 +248,7 @@ def test_an_image_that_does_not_decode_is_bad_and_the_others_are_answered(module
         ("classifier", ["--signature", "no"], "the module has no signature 'no'"),
         ("classifier", ["--output-name", "no"], "the module has no output 'no'; its outputs are: default"),
         ("classifier", ["--labels", "absent"], "absent: there is no such file of labels"),
-        ("classifier", ["--draw", "d"], "--draw: the module gives no detection_boxes and detection_scores"),
+        ("classifier", ["--draw", "d"], "--draw: there is nothing to draw"),
         ("classifier", ["--sheet", "s.png"], "--sheet: there are no pictures"),
         ("classifier", ["--latent", "3"], "--latent asks about random vectors, and takes no files"),
         ("generator", [], "a vector; ask it with --latent N and without files"),

@@ -21,7 +21,7 @@ from tests import make, make_modules
 from trainer.augment import augmented
 from trainer.config import Augmentation, Hub
 from trainer.embed import Embedder
-from trainer.inputs import altered, bytes_of_pixels, encoded_images, pixels_of_batch, pixels_of_one
+from trainer.inputs import bytes_of_pixels, encoded_images, pixels_of_batch, pixels_of_one
 from trainer.loading import inspect, open_module
 from trainer.model import Backbone, try_out
 from trainer.module import check_fits
@@ -241,7 +241,7 @@ def test_every_frame_is_changed_in_the_same_way(name: str) -> None:
     changed = set()
     for number in range(8):
         seed = tf.constant([7, number], tf.int64)
-        got = altered([change], film, seed)
+        got = augmented([change], film, seed)
         assert got.shape == film.shape and got.dtype == tf.uint8
         alone = tf.stack([augmented([change], frame, seed) for frame in film])
         np.testing.assert_allclose(tf.cast(got, tf.int32), tf.cast(alone, tf.int32), atol=1)
