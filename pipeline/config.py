@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_core import InitErrorDetails
 
 from components.config import Data, DataToInfer, Evaluation, Predictions, PushedModel, Serving
-from preprocessing.config import Feature, Features, Label, images
+from preprocessing.config import Feature, Features, FeaturesToInfer, Label, images
 from preprocessing.kinds.image import ImageFeature, Pictures
 from preprocessing.kinds.kind import Categories
 from preprocessing.kinds.text import TextFeature
@@ -49,7 +49,7 @@ class PipelineFile(Section):
     @classmethod
     def _is_in_a_picture(cls, label: Label, info: ValidationInfo) -> Label:
         if isinstance(label, ClassAndBoxLabel) and "features" in info.data:
-            pictures = images(info.data["features"])
+            pictures = [name for name, each in info.data["features"].items() if isinstance(each, ImageFeature)]
             if label.image not in pictures:
                 known = ", ".join(sorted(pictures)) or "none"
                 raise ValueError(
@@ -179,7 +179,7 @@ class PipelineFile(Section):
             )
         if isinstance(feature, ImageFeature) and not _in_range(takers.values()):
             said = "standardize" if feature.standardize else "value_range" if feature.value_range != (0, 1) else None
-            if said is not None:
+            if said:
                 return f"{next(iter(takers))} scales the pixels of '{name}' in its own way; leave {said} out"
         if isinstance(feature, Categories) and feature.pretrained is not None:
             words = self.hubs.keys() - augmenting_hubs(self.hubs).keys()
@@ -201,7 +201,7 @@ class PipelineFile(Section):
 
 
 def _in_range(takers: Iterable[Hub | AnyBackbone]) -> bool:
-    """Whether any takes images in their feature's `value_range`."""
+    """Whether any takes images in their feature's `value_range`, or standardized."""
     return any(isinstance(taker, Hub) or taker.takes_range for taker in takers)
 
 
@@ -238,7 +238,7 @@ class InferFile(Section):
     """Names the pipeline; lower-case letters, digits and dashes."""
     data: DataToInfer
     """Where the records are."""
-    features: Features = {}
+    features: FeaturesToInfer = {}
     """What feeds the hub module: images, clips, and texts without a bag. Of a pushed model none need be given: it knows
     its own."""
     hubs: Hubs = {}
@@ -271,6 +271,12 @@ class InferFile(Section):
             return [f"hubs.{next(iter(augmenting))} has role: augment, which is for training; leave the role out"]
         if self.model is not None and self.hubs:
             return ["there are a hub and a model; task infer asks one of the two"]
+        idle = [name for name, hub in self.hubs.items() if not hub.inputs]
+        if idle:
+            return [
+                f"hubs.{idle[0]} has no inputs; say which feature feeds each. A generator takes a vector of numbers, "
+                f"and no feature: it is asked by hubline predict --hub {self.hubs[idle[0]].handle} --latent N"
+            ]
         of_hub = self.predictions.model_fields_set & {"labels", "top", "min_score"}
         if self.model is not None and of_hub - ({"top"} if self.label else set()):
             return [f"predictions.{', predictions.'.join(sorted(of_hub))}: for a hub module; leave them out"]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import InitErrorDetails
@@ -10,7 +10,7 @@ from pydantic_core import InitErrorDetails
 from preprocessing.kinds.bucketized import BucketizedFeature
 from preprocessing.kinds.categorical import CategoricalFeature, VocabularyFile
 from preprocessing.kinds.crossed import CrossedFeature
-from preprocessing.kinds.image import ImageFeature, Pictures
+from preprocessing.kinds.image import ImageFeature, ImageToInfer, Pictures
 from preprocessing.kinds.kind import Categories
 from preprocessing.kinds.numeric import Numbers, NumericFeature
 from preprocessing.kinds.sequence import SequenceFeature
@@ -23,19 +23,22 @@ from preprocessing.labels.classes import ClassLabel
 from preprocessing.labels.multilabel import MultilabelLabel
 from preprocessing.labels.regression import RegressionLabel
 
-Feature = Annotated[
-    ImageFeature
-    | VideoFeature
+_Other = (
+    VideoFeature
     | NumericFeature
     | SequenceFeature
     | BucketizedFeature
     | CategoricalFeature
     | CrossedFeature
     | TextFeature
-    | TimestampFeature,
-    Field(discriminator="kind"),
-]
+    | TimestampFeature
+)
+
+Feature = Annotated[ImageFeature | _Other, Field(discriminator="kind")]
 """The union of the kinds, told apart by `kind`."""
+
+FeatureToInfer = Annotated[ImageToInfer | _Other, Field(discriminator="kind")]
+"""The same where no model is trained: images may keep their size."""
 
 Label = Annotated[
     ClassLabel | BinaryLabel | MultilabelLabel | RegressionLabel | ClassAndBoxLabel, Field(discriminator="kind")
@@ -169,9 +172,19 @@ def _with_all_mistakes(values: Any, read: ValidatorFunctionWrapHandler) -> dict[
     raise ValidationError.from_exception_data(title, details)
 
 
+FeatureKey = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+
 Features = Annotated[
-    dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Feature],
+    dict[FeatureKey, Feature],
     AfterValidator(_made_of_what_there_is),
     AfterValidator(_told_apart),
     WrapValidator(_with_all_mistakes),
 ]
+FeaturesToInfer: TypeAlias = Features
+if not TYPE_CHECKING:  # which would take a dict of the one union for no dict of the other
+    FeaturesToInfer = Annotated[
+        dict[FeatureKey, FeatureToInfer],
+        AfterValidator(_made_of_what_there_is),
+        AfterValidator(_told_apart),
+        WrapValidator(_with_all_mistakes),
+    ]

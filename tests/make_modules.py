@@ -139,6 +139,25 @@ def tf1_texts(path: Path, folder: Path) -> Path:
     return path
 
 
+def tf1_detector(path: Path) -> Path:
+    """A TF1 hub module as detectors on TensorFlow Hub are: one image in, float32 [1, height, width, 3] in [0, 1], and
+    what is found out, without a batch, by its name: the whole image with the mean of its first channel for score."""
+    builder = tf.compat.v1.saved_model.Builder(str(path))
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        images = tf.compat.v1.placeholder(tf.float32, [1, None, None, 3], name="images")
+        outputs = {
+            "detection_boxes": tf.constant([[0.0, 0.0, 1.0, 1.0]]),
+            "detection_scores": tf.reduce_mean(images, [1, 2])[:, 0],
+            "detection_class_entities": tf.constant(["All"]),
+            "detection_class_labels": tf.constant([7], tf.int64),
+        }
+        make = tf.compat.v1.saved_model.predict_signature_def
+        builder.add_meta_graph_and_variables(session, [], {"default": make({"images": images}, outputs)})
+    builder.save()
+    (path / "tfhub_module.pb").write_bytes(b"\x08\x03")
+    return path
+
+
 def with_operation(path: Path, **renamed: str) -> Path:
     """Has some operations of a module in the folder be others, such as none that there are."""
     file = path / "saved_model.pb"

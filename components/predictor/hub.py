@@ -14,7 +14,7 @@ from components.predictor import classes, detections, feeds
 from components.predictor.inputs import Item, Sort
 from components.predictor.json_records import columns_of, text_of
 from components.predictor.model import Answer, Asked, Model
-from preprocessing.config import Features, input_name
+from preprocessing.config import Features, FeaturesToInfer, input_name
 from preprocessing.errors import DataError, UserError
 from preprocessing.examples import flattened
 from preprocessing.section import dump_sections, read_sections
@@ -61,7 +61,7 @@ class AskedHub(Asked):
     @classmethod
     def of(cls, path: str, hub: Hub, features: Features, options: Options) -> "AskedHub":
         """A module that features feed, as in a pipeline file."""
-        return cls(path, hub.to_property(), dump_sections(Features, features), options=options)
+        return cls(path, hub.to_property(), dump_sections(FeaturesToInfer, features), options=options)
 
     @classmethod
     def alone(
@@ -83,7 +83,7 @@ class HubModel(Model):
         self._options = asked.options
         module, hub = open_module(asked.path), Hub.model_validate_json(asked.hub)
         self._call = (
-            feeds.call_with(module.offer, hub, read_sections(Features, asked.features))
+            feeds.call_with(module.offer, hub, read_sections(FeaturesToInfer, asked.features))
             if asked.features
             else feeds.call_alone(module.offer, hub, asked.size, asked.column, asked.options.value_range)
         )
@@ -137,7 +137,8 @@ class HubModel(Model):
             return [self._answer(row, None) for row in self._rows(drawn, len(items))]
         given = self._given(sort, items)
         fed = {name: fed(given[self._call.feeds[name].column]) for name, fed in self._fed.items()}
-        pictures = [feed.column for feed in self._call.feeds.values() if not feed.is_text]
+        # A detector may take image files, by name or as texts.
+        pictures = [feed.column for feed in self._call.feeds.values() if self.finds or feed.image]
         images = given[pictures[0]].numpy().tolist() if pictures else [None] * len(items)
         rows = self._rows(fed, len(items))
         return [self._answer(row, image) for row, image in zip(rows, images, strict=True)]
@@ -192,7 +193,7 @@ class HubModel(Model):
 
     def _of_one(self, name: str, values: np.ndarray, row: int, count: int) -> np.ndarray:
         if self._has_batch and values.shape[:1] == (count,):
-            return values[row]
+            return values[row : row + 1].reshape(values.shape[1:])  # an array also of one text
         if count == 1:
             return values
         raise UserError(
@@ -221,7 +222,7 @@ class HubModel(Model):
     def _size(self, image: bytes | None) -> tuple[int, int]:
         """Height and width of an image as the module was given it."""
         feature = next((feed.image for feed in self._call.feeds.values() if feed.image), None)
-        if feature is not None:
+        if feature is not None and feature.size is not None:
             return feature.size
         with Image.open(io.BytesIO(image or b"")) as picture:
             return picture.height, picture.width

@@ -102,6 +102,22 @@ class ImageFeature(Pictures):
         return pixels(self, encoded)
 
 
+class ImageToInfer(ImageFeature):
+    """An image that a hub module is asked about as it is. It may keep its own size, which in training, where images
+    come in batches, it may not."""
+
+    size: tuple[Annotated[int, Field(ge=1, le=8192)], Annotated[int, Field(ge=1, le=8192)]] | None = Field(  # type: ignore[assignment]
+        default=None, examples=[[224, 224]]
+    )
+    """Height and width in pixels that the image is resized to. Where this is absent, those that the module says; where
+    it says none, each image keeps its own, and the module is asked about one at a time."""
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:  # type: ignore[override]
+        """Height and width, None where they may vary, and channels."""
+        return (*(self.size or (None, None)), self.channels)
+
+
 def pixels(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
     """Decodes and resizes one image.
 

@@ -205,8 +205,8 @@ def test_a_function_beside_the_file_is_run_from_data_to_a_served_model(project: 
     said = subprocess.run(asked, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert said.returncode == 0, said.stderr
     assert "dark" in json.dumps(json.loads(said.stdout.splitlines()[-1]))
-    again, code = run(project, None, quiet=True)
-    assert code == 2 and "there is no module 'my_models'" in (again.error or "")
+    with pytest.raises(UserError, match=r"backbones.small.call: there is no module 'my_models"):
+        run(project, None, quiet=True)
 
 
 def keys(path: Path) -> dict[str, object]:

@@ -233,7 +233,9 @@ def test_a_column_of_clips_is_nothing_else(other: dict, says: str) -> None:
         TypeAdapter(Features).validate_python({"film": film, "other": other})
 
 
-@pytest.mark.parametrize("name", ["flip_left_right", "brightness", "crop"])
+@pytest.mark.parametrize(
+    "name", ["flip_left_right", "rotate", "crop", "brightness", "contrast", "saturation", "cutout"]
+)
 def test_every_frame_is_changed_in_the_same_way(name: str) -> None:
     change = Augmentation.model_validate({name: True if name.startswith("flip") else 0.5})
     frames = tf.random.stateless_uniform([5, 8, 8, 3], [1, 2], 0, 256, tf.int32)
