@@ -27,7 +27,7 @@ def job_of(folder: Path, records: list[bytes], module: Path, label=None, feature
     label, features = label or make_boxes.label(), features or make_boxes.features()
     described = Training.model_validate({"epochs": 1, "batch_size": 32} | settings)
     model = Model(head=Head(hidden=(128,)))
-    kept = Kept.of(model, described, needs_pictures(label, features))
+    kept = Kept.of(model, described, needs_pictures=needs_pictures(label, features))
     third = len(records) // 3
     fed, modules = (HUBS if kept.views else {}), {"places": str(module)}
     return Job(
