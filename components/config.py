@@ -211,7 +211,7 @@ def _check_splits(split: PatternSplit, examples: str) -> None:
 
 Metric = Literal[
     "accuracy", "cross_entropy", "auc", "top_3_accuracy", "precision", "recall", "f1", "macro_f1", "exact_match",
-    "rmse", "mae", "r2", "mean_iou", "iou_50",
+    "rmse", "mae", "r2", "mean_iou", "iou_50", "pixel_accuracy",
 ]  # fmt: skip
 LOWER_IS_BETTER: frozenset[Metric] = frozenset({"cross_entropy", "rmse", "mae"})
 
@@ -220,6 +220,7 @@ METRICS: dict[str, tuple[Metric, ...]] = {
     "binary": ("accuracy", "cross_entropy", "auc", "precision", "recall", "f1"),
     "multilabel": ("f1", "macro_f1", "precision", "recall", "auc", "cross_entropy", "exact_match"),
     "regression": ("rmse", "mae", "r2"),
+    "pixels": ("mean_iou", "pixel_accuracy"),
     "class_and_box": ("mean_iou", "accuracy", "iou_50", "cross_entropy", "auc", "top_3_accuracy"),
 }
 """By kind of label, the metrics that it can be judged by. The first two are computed, and a model is held to the first,

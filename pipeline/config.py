@@ -1,5 +1,6 @@
 """The pipeline file as a whole, composed of the sections that the rooms own."""
 
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -12,8 +13,9 @@ from preprocessing.kinds.kind import Categories
 from preprocessing.kinds.text import TextFeature
 from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.section import Section
-from trainer.config import Hubs, Model, Training
+from trainer.config import Hubs, Model, Training, fed_hubs
 from trainer.phases import needs_pictures
 
 
@@ -44,7 +46,7 @@ class PipelineFile(Section):
     @field_validator("label")
     @classmethod
     def _is_in_a_picture(cls, label: Label, info: ValidationInfo) -> Label:
-        if isinstance(label, ClassAndBoxLabel) and "features" in info.data:
+        if isinstance(label, ClassAndBoxLabel | PixelsLabel) and "features" in info.data:
             pictures = images(info.data["features"])
             if label.image not in pictures:
                 known = ", ".join(sorted(pictures)) or "none"
@@ -57,6 +59,12 @@ class PipelineFile(Section):
     @classmethod
     def _keeps_boxes_right(cls, training: Training, info: ValidationInfo) -> Training:
         label: Label | None = info.data.get("label")
+        if isinstance(label, PixelsLabel) and training.cache_views is not None:
+            raise ValueError(
+                "cache_views keeps vectors, and a label of pixels is learned from feature maps; leave it out"
+            )
+        if isinstance(label, PixelsLabel) and any(change.mixup is not None for change in training.augment):
+            raise ValueError("mixup lays two images over each other, and a mask is of one; leave it out")
         if not isinstance(label, ClassAndBoxLabel) or "features" not in info.data:
             return training
         moving = [name for change in training.augment if change.moves for name in change.model_fields_set]
@@ -94,11 +102,36 @@ class PipelineFile(Section):
     def _has_a_use_for_each_feature(self) -> "PipelineFile":
         mistakes = [mistake for name, feature in self.features.items() if (mistake := self._misuse(name, feature))]
         mistakes += [mistake for name in self.hubs if (mistake := self._idle(name))]
+        mistakes += self._misfits_of_pixels() if isinstance(self.label, PixelsLabel) else self._pixels_of_none()
         if not mistakes and not self.hubs and not any(feature.is_taken_in for feature in self.features.values()):
             mistakes = [f"the model sees nothing: {', '.join(self.features)} have encode: none"]
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
+
+    def _misfits_of_pixels(self) -> Iterator[str]:
+        """What does not go with a label of pixels."""
+        assert isinstance(self.label, PixelsLabel)
+        image = self.label.image
+        others = [name for name in self.features if name != image]
+        if others:
+            yield f"a label of pixels is told from its picture '{image}' alone; leave out {', '.join(others)}"
+        fed = fed_hubs(self.hubs)
+        if len(fed) != 1:
+            yield f"a label of pixels takes the feature maps of one hub module, and features feed {len(fed) or 'none'}"
+        for name, hub in fed.items():
+            if not hub.outputs:
+                example = "such as [block1, block2]"
+                yield f"hubs.{name}.outputs names the feature maps that a label of pixels is told from, {example}"
+        if self.model.head.hidden:
+            yield "model.head.hidden is of dense layers; a label of pixels has `channels`"
+
+    def _pixels_of_none(self) -> Iterator[str]:
+        """What goes with a label of pixels alone."""
+        for name in (name for name, hub in self.hubs.items() if hub.outputs):
+            yield f"hubs.{name}.outputs is for a label of pixels; for one of {self.label.kind}, `output` names one"
+        if self.model.head.channels:
+            yield f"model.head.channels is for a label of pixels; one of {self.label.kind} has `hidden`"
 
     def _idle(self, hub: str) -> str | None:
         if self.hubs[hub].inputs:

@@ -98,6 +98,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
         schema=schema,
         modules={name: modules[name] for name in hubs},
         features=file.fed_features,  # a change of another one leaves the vectors as they are
+        label=file.label,
         hubs=hubs,
         model=file.model,
         training=file.training,

@@ -20,6 +20,7 @@ from preprocessing.labels.binary import BinaryLabel
 from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.labels.multilabel import MultilabelLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.labels.regression import RegressionLabel
 
 Feature = Annotated[
@@ -36,7 +37,8 @@ Feature = Annotated[
 """The union of the kinds, told apart by `kind`."""
 
 Label = Annotated[
-    ClassLabel | BinaryLabel | MultilabelLabel | RegressionLabel | ClassAndBoxLabel, Field(discriminator="kind")
+    ClassLabel | BinaryLabel | MultilabelLabel | RegressionLabel | ClassAndBoxLabel | PixelsLabel,
+    Field(discriminator="kind"),
 ]
 """The union of the kinds of label, told apart by `kind`."""
 

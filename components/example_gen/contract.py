@@ -8,11 +8,13 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
+from preprocessing import masks
 from preprocessing.config import Features, Label, image_columns
 from preprocessing.errors import DataError
 from preprocessing.labels.class_and_box import ROUNDING, ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.labels.multilabel import MultilabelLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.labels.regression import RegressionLabel
 from preprocessing.section import Section
 
@@ -40,6 +42,8 @@ class Contract(Section):
 
     images: tuple[str, ...]
     """Columns of encoded images."""
+    masks: tuple[str, ...] = ()
+    """Columns of encoded masks."""
     label: str | None = None
     """The column of a label that is a class, or any number of classes."""
     several: bool = False
@@ -69,6 +73,8 @@ class Contract(Section):
             return cls(images=images)
         if isinstance(label, ClassLabel):
             return cls(images=images, label=label.column, classes=label.classes)
+        if isinstance(label, PixelsLabel):
+            return cls(images=images, masks=label.masks)
         if isinstance(label, ClassAndBoxLabel):
             boxes = Boxes(sides=label.sides, size=label.size)
             return cls(images=images, label=label.column, several=True, classes=label.classes, boxes=boxes)
@@ -156,7 +162,7 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: where one is no `tf.Example`, or a column of it is of another type.
     """
-    dtypes = {name: tf.string for name in contract.images}
+    dtypes = {name: tf.string for name in (*contract.images, *contract.masks)}
     dtypes |= {name: tf.as_dtype(dtype) for name, dtype in zip(contract.typed, kind.numbers, strict=True)}
     if contract.label:
         dtypes[contract.label] = tf.as_dtype(kind.label or "string")  # where no record has any, one is as good
@@ -184,6 +190,8 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
     for name in contract.images:
         starts = [tf.strings.substr(parsed[name].values, 0, len(magic)) == magic for magic in IMAGE_MAGIC.values()]
         sound &= _single(parsed[name], tf.reduce_any(tf.stack(starts), axis=0))
+    for name in contract.masks:
+        sound &= _single(parsed[name], _are_masks(parsed[name].values))
     return sound
 
 
@@ -234,6 +242,14 @@ def _are_labels(labels: tf.Tensor, classes: tuple[str, ...] | None) -> tf.Tensor
     return fit
 
 
+def _are_masks(encoded: tf.Tensor) -> tf.Tensor:
+    samples = tf.strings.substr(encoded, masks.DEPTH, 2)
+    of_numbers = [bytes([depth, colour]) for depth in masks.DEPTHS for colour in (masks.GREY, masks.PALETTE)]
+    are_pngs = tf.strings.substr(encoded, 0, len(masks.MAGIC)) == masks.MAGIC
+    long_enough = tf.strings.length(encoded) > masks.HEADER
+    return are_pngs & long_enough & tf.reduce_any(samples[:, tf.newaxis] == tf.constant(of_numbers), axis=1)
+
+
 def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> str | None:
     """What is wrong with one serialized record, in words; None where nothing is.
 
@@ -248,6 +264,10 @@ def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> s
         return str(error)
     for column in contract.images:
         fault = _image_fault(columns, column)
+        if fault:
+            return fault
+    for column in contract.masks:
+        fault = _mask_fault(columns, column)
         if fault:
             return fault
     for number, column in enumerate(contract.numbers):
@@ -289,6 +309,26 @@ def _image_fault(columns: Mapping, name: str) -> str | None:
         return f"its image '{name}' is a number; it must be the bytes of an encoded image"
     if not value.startswith(tuple(IMAGE_MAGIC.values())):
         return f"its image '{name}' is none of {', '.join(IMAGE_MAGIC)}: it begins with {value[:8]!r}"
+    return None
+
+
+_SAMPLES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
+"""The sorts of PNGs, by their number."""
+
+
+def _mask_fault(columns: Mapping, name: str) -> str | None:
+    fault = _count_fault(columns, name, "mask")
+    if fault:
+        return fault
+    (value,) = _values(columns, name)
+    right = "it must be a PNG that is grey or has a palette, with the number of a class for each pixel"
+    if not isinstance(value, bytes):
+        return f"its mask '{name}' is a number; {right}"
+    if not value.startswith(masks.MAGIC) or len(value) <= masks.HEADER:
+        return f"its mask '{name}' is no PNG: it begins with {value[:8]!r}; {right}"
+    depth, colour = value[masks.DEPTH], value[masks.COLOUR]
+    if depth not in masks.DEPTHS or colour not in (masks.GREY, masks.PALETTE):
+        return f"its mask '{name}' is a PNG of {depth} bits a sample, {_SAMPLES.get(colour, 'unknown')}; {right}"
     return None
 
 
