@@ -85,7 +85,8 @@ class Hub(Section):
 
     @model_validator(mode="after")
     def _vector_or_maps(self) -> "Hub":
-        beside = sorted(self.model_fields_set & {"output", "pool"})
+        # Not what was said: a section that was written down says its defaults too.
+        beside = ["output"] * (self.output != "default") + ["pool"] * (self.pool is not None)
         if self.outputs and beside:
             raise ValueError(f"outputs names feature maps, and {' and '.join(beside)} is of one vector; leave one out")
         repeated = sorted({name for name in self.outputs if self.outputs.count(name) > 1})

@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import make, make_job, make_pixels
-from trainer import train as training
+from tests import make_job, make_pixels
 from trainer.config import Head, Hub, Hubs, Model, Optimizer, Training
 from trainer.export import HEAD
-from trainer.phases import Kept, phases
-from trainer.task import task_of
+from trainer.phases import Kept
 from trainer.train import Job, train
 from trainer.vectors import Vectors
 
