@@ -375,7 +375,8 @@ def write_predictions(
         _check_same(models[CANDIDATE], split, reader.kept)
 
     columns, done = list(columns), 0
-    with writing(output) as write, writing(samples) if samples else nullcontext() as write_masks:
+    # Two that write from queues would wait for each other, where TensorFlow has two threads.
+    with writing(output) as write, tf.io.TFRecordWriter(samples) if samples else nullcontext() as masks_file:
         for (numbers, rows), records in _batches(split, rows_only=all(model.answers_rows for model in models.values())):
             asked = {name: model.answer(rows if model.answers_rows else records) for name, model in models.items()}
             known = {RECORD: numbers[:, tf.newaxis]} | reader.compared(records, rows, asked)
@@ -383,8 +384,9 @@ def write_predictions(
                 _check_finite(model, known[name], numbers)
             write(tf.strings.join([keep(rows, columns), encode(known)]))
             pngs = reader.masks(asked)
-            if write_masks and pngs is not None:
-                write_masks(encode({MASK: pngs[:, tf.newaxis]}))
+            if masks_file and pngs is not None:
+                for png in encode({MASK: pngs[:, tf.newaxis]}).numpy():
+                    masks_file.write(png)
             done += len(numbers)
             report(done, split.count, "records")
     return reader.predicted

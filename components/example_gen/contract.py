@@ -243,9 +243,10 @@ def _are_labels(labels: tf.Tensor, classes: tuple[str, ...] | None) -> tf.Tensor
 
 
 def _are_masks(encoded: tf.Tensor) -> tf.Tensor:
-    samples = tf.strings.substr(encoded, masks.DEPTH, 2)
+    headers = tf.strings.substr(encoded, 0, masks.HEADER)
+    samples = tf.strings.substr(headers + b"\0" * masks.HEADER, masks.DEPTH, 2)  # of none, zeros
     of_numbers = [bytes([depth, colour]) for depth in masks.DEPTHS for colour in (masks.GREY, masks.PALETTE)]
-    are_pngs = tf.strings.substr(encoded, 0, len(masks.MAGIC)) == masks.MAGIC
+    are_pngs = tf.strings.substr(headers, 0, len(masks.MAGIC)) == masks.MAGIC
     long_enough = tf.strings.length(encoded) > masks.HEADER
     return are_pngs & long_enough & tf.reduce_any(samples[:, tf.newaxis] == tf.constant(of_numbers), axis=1)
 

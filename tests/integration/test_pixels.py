@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from preprocessing.masks import LEFT_OUT
 from tests import make_job, make_pixels
+from trainer import train as training
 from trainer.config import Head, Hub, Hubs, Model, Optimizer, Training
 from trainer.export import HEAD
-from trainer.phases import Kept
+from trainer.phases import Kept, phases
+from trainer.task import task_of
 from trainer.train import Job, train
 from trainer.vectors import Vectors
 
@@ -65,13 +68,63 @@ def columns_of(record: bytes) -> tuple[bytes, np.ndarray]:
 
 
 def test_it_learns_more_than_the_best_constant(trained) -> None:
-    job, curves = trained
+    _, curves = trained
     assert set(curves) == {f"{val}{name}" for val in ("", "val_") for name in ("loss", "pixel_accuracy", "mean_iou")}
     true = np.stack([columns_of(record)[1] for record in RECORDS[:200]])
     constants = [make_pixels.mean_iou(true, np.full_like(true, number), 3) for number in range(3)]
     assert max(constants) < 0.35
     assert curves["val_mean_iou"][-1] > max(constants) + 0.4
     assert curves["val_pixel_accuracy"][-1] > 0.95
+
+
+_MUCH = [
+    "flip_left_right",
+    {"crop": {"area": [0.4, 1.0], "aspect_ratio": [0.6, 1.6]}},
+    {"rotate": 90},
+    {"contrast": 0.1},
+]
+
+
+@pytest.mark.parametrize(
+    ("fit", "augment"),
+    [
+        ("stretch", ["flip_left_right", "flip_up_down"]),
+        ("stretch", [{"crop": 0.4}]),
+        ("stretch", [{"rotate": 30}]),
+        *((fit, augment) for fit in ("crop", "pad", "crop_or_pad") for augment in ([], _MUCH)),
+    ],
+)
+def test_in_training_the_mask_stays_on_what_it_is_of(tmp_path: Path, fit: str, augment: list) -> None:
+    rng = np.random.default_rng(1)
+    sizes = [(40, 40), (30, 50), (56, 28), (33, 60)]
+    drawn = [make_pixels.shapes(rng, *sizes[number % 4]) for number in range(24)]
+    # What is no shape is blue, so that it is told from what was laid around the picture.
+    records = [
+        make_pixels.record(np.where(numbers[..., None] > 0, pixels, [0, 0, 200]).astype(np.uint8), numbers)
+        for pixels, numbers in drawn
+    ]
+    features, label = make_pixels.features(fit=fit), make_pixels.label()
+    files = make_job.split(tmp_path, [records], features, {}, {}, RAW)
+    described = Training.model_validate({"epochs": 3, "augment": augment})
+    job = Job(
+        features, label, HUBS, Model(), described, RAW, None,  # type: ignore[arg-type]
+        {}, files, files, Vectors(sizes={}, recipe=""), 0, "", "", "",
+    )  # fmt: skip
+    (phase,) = phases(job.model, job.training, needs_pictures=True)
+    assert not phase.on_vectors
+    task = task_of(label, None, {})  # type: ignore[arg-type]
+    data = training._batches(job, task, None, files, str(tmp_path / "scratch"), phase)  # type: ignore[arg-type]
+    wrong, looks = [], set()
+    for inputs, target in (batch for _ in range(2) for batch in data):
+        pictures, masks = inputs["photo"].numpy(), target.numpy()[..., 0]
+        assert masks.dtype == np.uint8
+        looks |= {picture.tobytes() for picture in pictures}
+        expected = np.choose(pictures.argmax(axis=-1), [1, 2, 0])
+        expected = np.where(pictures.max(axis=-1) < 70, LEFT_OUT, expected)
+        wrong.append((masks != expected).mean())
+        assert {0, 1, 2} <= set(masks.ravel().tolist())
+    assert np.mean(wrong) < 0.05  # at the edges of shapes, where colours are mixed
+    assert (len(looks) > 24) == bool(augment)
 
 
 def test_the_exported_model_answers_a_mask_in_each_way(trained) -> None:
