@@ -71,7 +71,7 @@ def _collecting_no_garbage() -> Iterator[None]:
 def _pin(file: AnyFile) -> AnyPins:
     if isinstance(file, InferFile):
         return pin_to_infer(file.data, file.hubs, file.model, file.predictions)
-    return pin(file.data, file.features, file.hubs, file.serving.destination)
+    return pin(file.data, file.features, file.hubs, file.serving.destination, file.backbones)
 
 
 def _run(file: AnyFile, places: Places, folder: Path, console: Console) -> tuple[Result, int]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from preprocessing.errors import tensorflow_reason
 from preprocessing.kinds import image
-from preprocessing.kinds.image import ImageFeature
+from preprocessing.kinds.image import Pictures
 from preprocessing.labels.pixels import PixelsLabel
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -64,7 +64,7 @@ def _as_grey(encoded: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
     return start + pixels
 
 
-def fitted(label: PixelsLabel, feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:
+def fitted(label: PixelsLabel, feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
     """One mask, as that of what the model sees of its picture.
 
     Args:

@@ -17,6 +17,10 @@ from trainer.config import Augmentation, Window
 Change: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 """A change of pictures, float32 [..., height, width, channels] from 0 to 1, that leaves every pixel in its place."""
 
+Module: TypeAlias = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""What a hub module makes of one picture, float32 [height, width, channels] from 0 to 1, and a seed, int64 [2]: another
+of the same sort. What it moves, boxes and masks do not follow."""
+
 _GREY = 0.5
 
 
@@ -111,7 +115,7 @@ def drawn(
     height: int,
     width: int,
     seed: tf.Tensor,
-    modules: Mapping[str, Change] | None = None,
+    modules: Mapping[str, Module] | None = None,
 ) -> Drawn:
     """Draws the changes of one picture.
 
@@ -125,14 +129,16 @@ def drawn(
     Returns:
         The changes, for the picture, its boxes and its mask.
     """
-    matrix, colours = None, []
+    matrix: tf.Tensor | None = None
+    colours: list[Change] = []
     for number, change in enumerate(augment):
         if change.moves:
             moved = _moved(change, height, width, seed + number)
             # What is done last is where a point is looked up first.
             matrix = moved if matrix is None else matrix @ moved
         elif change.hub is not None:
-            colours += [modules[change.hub]] if modules and change.hub in modules else []
+            if modules and change.hub in modules:
+                colours.append(_seeded(modules[change.hub], seed + number))
         elif change.mixup is None:
             colours.append(_coloured(change, height, width, seed + number))
     moves = [change for change in augment if change.moves]
@@ -150,20 +156,20 @@ def augmented(
     augment: Sequence[Augmentation],
     image: tf.Tensor,
     seed: tf.Tensor,
-    modules: Mapping[str, Change] | None = None,
+    modules: Mapping[str, Module] | None = None,
 ) -> tf.Tensor:
-    """One image, changed.
+    """One image, changed; of a clip each frame in the same way.
 
     Args:
         augment: What to do, in order.
-        image: uint8 of shape [height, width, channels].
+        image: uint8 of shape [..., height, width, channels].
         seed: Two integers, int64 of shape [2]: the same ones give the same picture.
         modules: As `drawn` takes them.
 
     Returns:
         uint8 of the same shape.
     """
-    height, width, _ = image.shape
+    height, width = image.shape[-3:-1]
     return drawn(augment, height, width, seed, modules).image(image)
 
 
@@ -231,6 +237,10 @@ def _coloured(change: Augmentation, height: int, width: int, seed: tf.Tensor) ->
     assert change.cutout is not None
     hole = _square(change.cutout, height, width, seed)
     return lambda images: tf.where(hole, _GREY, images)
+
+
+def _seeded(module: Module, seed: tf.Tensor) -> Change:
+    return lambda image: module(image, seed)
 
 
 def _of_colours(change: Change) -> Change:

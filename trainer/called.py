@@ -10,10 +10,20 @@ import tensorflow as tf
 from preprocessing.config import Feature, Features
 from preprocessing.errors import UserError
 from preprocessing.kinds import image
-from preprocessing.kinds.image import ImageFeature
+from preprocessing.kinds.image import Pictures
 from trainer.config import Hub, Tuned
 from trainer.loading import OpenModule
-from trainer.module import Tensor, as_tensor, maps_of, output_name, shape_of_one, signature_name, takes_one, way
+from trainer.module import (
+    Tensor,
+    as_tensor,
+    frames_each,
+    maps_of,
+    output_name,
+    shape_of_one,
+    signature_name,
+    takes_one,
+    way,
+)
 from trainer.saved_model import to_train
 
 
@@ -45,6 +55,7 @@ class Called(tf.__internal__.tracking.AutoTrackable):
         tensors = function.inputs.keys() & hub.arguments.keys()
         self._given = {name: as_tensor(hub.arguments[name], function.inputs[name]) for name in sorted(tensors)}
         self._takes_one = takes_one(function, hub, features)
+        self._frames = frames_each(function, hub, features)
         self._outputs = hub.outputs or (output_name(function, hub),)
         self._pool = hub.pool
         self.shape = None if hub.outputs else shape_of_one(function, hub, features)
@@ -62,7 +73,8 @@ class Called(tf.__internal__.tracking.AutoTrackable):
         """Runs the module: in inference mode, unless all of it is trained now.
 
         Args:
-            inputs: By feature: pixels, uint8 of shape [batch, height, width, channels], and texts, string [batch].
+            inputs: By feature: pixels, uint8 of shape [batch, height, width, channels], or of clips [batch, frames,
+                height, width, channels], and texts, string [batch].
             training: Whether it is trained now.
         """
         told = True if training and self._trains else None
@@ -73,10 +85,18 @@ class Called(tf.__internal__.tracking.AutoTrackable):
                 name: tf.ensure_shape(tf.cast(given[name], tf.float32), [None, *size])
                 for name, size in self.maps.items()
             }
+        if self._frames is not None:
+            return self._vectors(self._by_frame(values, self._frames, told))
         if not self._takes_one:
             return self._vectors(self._output_of(values, told))
         shape = tf.TensorSpec(None if self.shape is None else [math.prod(self.shape)], tf.float32)
         return tf.map_fn(lambda one: self._vector(one, told), values, fn_output_signature=shape)
+
+    def _by_frame(self, clips: Mapping[str, tf.Tensor], frames: int, training: bool | None) -> tf.Tensor:
+        """What the module gives for each frame by itself, [batch, frames, ...]."""
+        fed = {name: tf.reshape(clip, [-1, *clip.shape[2:]]) for name, clip in clips.items()}
+        given = self._output_of(fed, training)
+        return tf.reshape(given, tf.concat([[-1, frames], tf.shape(given)[1:]], axis=0))
 
     def _vector(self, values: Mapping[str, tf.Tensor], training: bool | None) -> tf.Tensor:
         """What the module gives for one example, float32 [n]."""
@@ -116,7 +136,7 @@ class Called(tf.__internal__.tracking.AutoTrackable):
         black = {
             name: _fed(feature, wanted, tf.zeros([1, *feature.size, feature.channels], tf.uint8))
             for name, (wanted, feature, _) in self._feeds.items()
-            if isinstance(feature, ImageFeature)
+            if isinstance(feature, Pictures)
         }
         given = self._outputs_of(black, None)
         shapes = {name: given[name].shape for name in maps}
@@ -138,7 +158,7 @@ def _variables(loaded: Any) -> tuple[list[tf.Variable], list[tf.Variable]]:
 
 def _fed(feature: Feature, wanted: Tensor, values: tf.Tensor) -> tf.Tensor:
     """Pixels as the module takes them: scaled floats, bytes, or an image file; texts as they are."""
-    if not isinstance(feature, ImageFeature):
+    if not isinstance(feature, Pictures):
         return values
     if wanted.dtype == "string":
         return tf.io.encode_png(values)

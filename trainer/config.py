@@ -30,6 +30,19 @@ def _known_feature(name: str, info: ValidationInfo) -> str:
 FeatureName = Annotated[str, AfterValidator(_known_feature)]
 
 
+def _known_module(name: str, info: ValidationInfo) -> str:
+    hubs, backbones = ((info.context or {}).get(section) for section in ("hubs", "backbones"))
+    if hubs is None or backbones is None or name in hubs or name in backbones:
+        return name
+    raise ValueError(
+        f"there is no hub module or backbone '{name}'; the hubs are: {', '.join(sorted(hubs)) or 'none'}; "
+        f"the backbones are: {', '.join(sorted(backbones)) or 'none'}"
+    )
+
+
+ModuleName = Annotated[str, AfterValidator(_known_module)]
+
+
 def _known_hub(name: str, info: ValidationInfo) -> str:
     known = (info.context or {}).get("hubs")
     if known is not None and name not in known:
@@ -58,6 +71,9 @@ Argument = Annotated[Scalar | tuple[Scalar, ...] | tuple[tuple[Scalar, ...], ...
 class Hub(Section):
     """A TensorFlow Hub module and what it is fed."""
 
+    role: Literal["backbone", "augment"] = "backbone"
+    """What it is there for: a head stands on what a `backbone` gives; one that shall `augment` changes the images of a
+    feature in training, and nowhere else, where `training.augment` names it."""
     handle: FilePath = Field(
         min_length=1, examples=["https://tfhub.dev/google/imagenet/mobilenet_v2_035_96/feature_vector/5"]
     )
@@ -94,17 +110,28 @@ class Hub(Section):
             raise ValueError(f"each output is named once; repeated: {', '.join(repeated)}")
         return self
 
+    @model_validator(mode="after")
+    def _augments_one_feature(self) -> "Hub":
+        if self.role == "augment" and (len(self.inputs) != 1 or self.pool is not None or self.outputs):
+            raise ValueError("a module with role: augment has one input, the images that it changes, and no pool")
+        return self
+
 
 Hubs = dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Hub]
 
 
 def fed_hubs(hubs: Hubs) -> Hubs:
-    """The modules that features feed; the others are there for the embeddings that begin with them."""
-    return {name: hub for name, hub in hubs.items() if hub.inputs}
+    """The backbones that features feed; others are there to augment, or for the embeddings that begin with them."""
+    return {name: hub for name, hub in hubs.items() if hub.inputs and hub.role == "backbone"}
+
+
+def augmenting_hubs(hubs: Hubs) -> Hubs:
+    """The modules that change training images."""
+    return {name: hub for name, hub in hubs.items() if hub.role == "augment"}
 
 
 class Head(Section):
-    """The layers between the hub modules' outputs and the predictions."""
+    """The layers between what hub modules and backbones give and the predictions."""
 
     hidden: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field(default=(), examples=[[128]])
     """Units of each hidden layer (ReLU), first to last."""
@@ -180,20 +207,21 @@ class FineTune(Tuned):
 
 
 class Model(Section):
-    """What stands on the features and the hub modules: a deep part, a wide part, or both."""
+    """What stands on the features, hub modules and backbones: a deep part, a wide part, or both."""
 
     head: Head = Head()
-    """The layers between the deep part and the predictions. The deep part is what hub modules give, and every feature
-    that is not in the wide part, side by side."""
+    """The layers between the deep part and the predictions. The deep part is what hub modules and backbones give, and
+    every feature that is not in the wide part, side by side."""
     wide: tuple[FeatureName, ...] = Field(default=(), examples=[["area_by_hour"]])
     """The features of categories that go straight to the predictions, by a weight for each category, as in a linear
     model: crosses above all."""
-    fine_tune: dict[HubName, FineTune] = Field(default={}, examples=[{"photos": {"after_epochs": 2}}])
-    """By hub module, how it is trained further. A module that is absent here stays as it is."""
+    fine_tune: dict[ModuleName, FineTune] = Field(default={}, examples=[{"photos": {"after_epochs": 2}}])
+    """By hub module or backbone, how it is trained further. A module that is absent here stays as it is; a backbone is
+    as its `trainable` says."""
 
-    def tuned(self, hub: str) -> Tuned | None:
-        """What of a hub module is trained, if anything, without how."""
-        tune = self.fine_tune.get(hub)
+    def tuned(self, name: str) -> Tuned | None:
+        """What of a hub module or backbone is trained, if anything, without how."""
+        tune = self.fine_tune.get(name)
         return Tuned(variables=tune.variables, last=tune.last) if tune else None
 
     @field_validator("wide")
@@ -283,7 +311,12 @@ class Augmentation(Section):
         return any((self.flip_left_right, self.flip_up_down, self.rotate, self.crop))
 
 
+_STRENGTH = {"rotate": 15, "mixup": 0.2, "hub": "NAME"}
+
+
 def _by_name(value: Any) -> Any:
+    if isinstance(value, str) and value in Augmentation.model_fields and not value.startswith("flip"):
+        raise ValueError(f"{value} needs a strength, such as {{{value}: {_STRENGTH.get(value, 0.2)}}}")
     return {value: True} if isinstance(value, str) else value
 
 
@@ -321,3 +354,24 @@ class Training(Section):
         if self.cache_views is not None and not self.augment:
             raise ValueError("cache_views keeps views that `augment` makes; give `augment`, or leave cache_views out")
         return self
+
+    @model_validator(mode="after")
+    def _mixed_once_and_as_images(self) -> "Training":
+        count = len(self.augment) - len(self.changes)
+        if count > 1:
+            raise ValueError("`augment` has mixup several times; give it once")
+        if count and self.cache_views is not None:
+            raise ValueError(
+                "mixup mixes images, and cache_views keeps what a module gave for each of them alone; leave one out"
+            )
+        return self
+
+    @property
+    def changes(self) -> tuple[Augmentation, ...]:
+        """What of `augment` is done to each image by itself."""
+        return tuple(change for change in self.augment if change.mixup is None)
+
+    @property
+    def mixup(self) -> float | None:
+        """The parameter of mixup, where images are mixed."""
+        return next((change.mixup for change in self.augment if change.mixup is not None), None)

@@ -16,7 +16,8 @@ from preprocessing.section import Section
 from preprocessing.transform import transformed
 from trainer.augment import augmented
 from trainer.boxes import shape_of
-from trainer.config import Augmentation, Hubs
+from trainer.changing import modules_by_feature
+from trainer.config import Augmentation, Hubs, fed_hubs
 from trainer.inputs import (
     PARSED_AT_ONCE,
     Tensors,
@@ -64,7 +65,7 @@ class Embedder:
 
         Args:
             hubs: What each is fed. Without any, images are decoded and nothing else: for the rows without payload, and
-                to learn which do not decode.
+                to learn which do not decode. Those with `role: augment` change the images where `embed` is told so.
             module_paths: The folder of each.
             features: What feeds them.
             spec: How the columns of the features, and of the mask, are parsed.
@@ -76,8 +77,9 @@ class Embedder:
         self._features = features
         self._report = report
         self._backbones = {
-            name: Backbone(hub, open_module(module_paths[name]), features, name) for name, hub in hubs.items()
+            name: Backbone(hub, open_module(module_paths[name]), features, name) for name, hub in fed_hubs(hubs).items()
         }
+        self._modules = modules_by_feature(hubs, module_paths, features)
         # The graph is made once, and reads whatever file the variable names.
         self._file = tf.Variable("", dtype=tf.string, trainable=False)
         self._batches = self._read(spec)
@@ -149,7 +151,7 @@ class Embedder:
         return self._functions[views, augment]
 
     def _rows(self, batch: Tensors, seed: tf.Tensor, views: int, augment: tuple[Augmentation, ...]) -> tf.Tensor:
-        by_view = [self._vectors(_changed(batch, augment, seed + (view << 32))) for view in range(views)]
+        by_view = [self._vectors(self._changed(batch, augment, seed + (view << 32))) for view in range(views)]
         vectors = {column(name): tf.concat([given[name] for given in by_view], axis=1) for name in self._backbones}
         return tf.strings.join([batch["row"], encode(vectors)]) if vectors else batch["row"]
 
@@ -161,17 +163,17 @@ class Embedder:
         given = tf.function(self._vectors).get_concrete_function(self._batches.element_spec["inputs"])
         return {name: vectors.shape[1] for name, vectors in given.structured_outputs.items()}
 
+    def _changed(self, batch: Tensors, augment: tuple[Augmentation, ...], seed: tf.Tensor) -> Tensors:
+        """The inputs of a batch, each image changed in its own way."""
+        inputs = batch["inputs"]
+        pixels = {name: values for name, values in inputs.items() if values.dtype == tf.uint8}
+        if not augment or not pixels:
+            return inputs
 
-def _changed(batch: Tensors, augment: tuple[Augmentation, ...], seed: tf.Tensor) -> Tensors:
-    """The inputs of a batch, each image changed in its own way."""
-    inputs = batch["inputs"]
-    pixels = {name: values for name, values in inputs.items() if values.dtype == tf.uint8}
-    if not augment or not pixels:
-        return inputs
+        def change(example: tuple[tf.Tensor, Tensors]) -> Tensors:
+            number, one = example
+            own = tf.stack([seed, number])
+            return {name: augmented(augment, image, own, self._modules.get(name)) for name, image in one.items()}
 
-    def change(example: tuple[tf.Tensor, Tensors]) -> Tensors:
-        number, one = example
-        return {name: augmented(augment, image, tf.stack([seed, number])) for name, image in one.items()}
-
-    signature = {name: tf.TensorSpec(image.shape[1:], image.dtype) for name, image in pixels.items()}
-    return inputs | tf.map_fn(change, (batch["number"], pixels), fn_output_signature=signature)
+        signature = {name: tf.TensorSpec(image.shape[1:], image.dtype) for name, image in pixels.items()}
+        return inputs | tf.map_fn(change, (batch["number"], pixels), fn_output_signature=signature)

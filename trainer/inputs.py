@@ -18,7 +18,7 @@ from preprocessing.kinds.kind import Values
 from preprocessing.labels.label import LABEL
 from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.masks import LEFT_OUT
-from trainer.augment import drawn
+from trainer.augment import Module, drawn
 from trainer.boxes import fitted
 from trainer.config import Augmentation
 from trainer.machine import available_memory
@@ -150,8 +150,9 @@ def pictures(
 
 
 def encoded_images(features: Features, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
-    """Of columns as parsed, the encoded images of each feature that is one, string [batch]."""
-    return {name: one_each(parsed[feature.column or name]) for name, feature in images(features).items()}
+    """Of columns as parsed, the encoded images of each feature that is one, string [batch]; or of clips the frames that
+    are taken, string [batch, frames]."""
+    return {name: feature.encoded(parsed[feature.column or name]) for name, feature in images(features).items()}
 
 
 def decoded(
@@ -166,7 +167,8 @@ def decoded(
             pixels |= {MASK: masks.fitted(mask, images(features)[mask.image], inputs[MASK])}
         if boxes is None:
             return inputs | pixels
-        feature = images(features)[boxes.image]
+        feature = features[boxes.image]
+        assert isinstance(feature, image.ImageFeature)
         return inputs | pixels | {BOX: _seen(image.clipped(fitted(feature, inputs[boxes.image], inputs[BOX])))}
 
     return examples.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
@@ -209,18 +211,31 @@ def changed(
     examples: tf.data.Dataset,
     augment: Sequence[Augmentation],
     seed: int,
+    modules: Mapping[str, Mapping[str, Module]] | None = None,
     boxes: Boxes | None = None,
     mask: PixelsLabel | None = None,
 ) -> tf.data.Dataset:
-    """Examples of `ROW` and pixels with their images changed at random, otherwise in every epoch. A box goes with its
-    image, as `decoded` has it, and so does a mask."""
+    """Examples of `ROW` and pixels with their images changed at random, otherwise in every epoch.
+
+    Args:
+        examples: One by one.
+        augment: How they are changed, each by itself.
+        seed: Draws the changes.
+        modules: By feature, the hub modules that change it.
+        boxes: Those that `BOX` has, if any: they go with their image, as `decoded` has them.
+        mask: The label whose mask `MASK` has, if any: it goes with its image.
+    """
     if not augment:
         return examples
+    by_feature = modules or {}
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
 
     def change(numbers: tf.Tensor, inputs: Tensors) -> Tensors:
-        sizes = {name: values.shape for name, values in inputs.items() if name not in (ROW, BOX, MASK)}
-        changes = {name: drawn(augment, height, width, numbers) for name, (height, width, _) in sizes.items()}
+        sizes = {name: values.shape[-3:-1] for name, values in inputs.items() if name not in (ROW, BOX, MASK)}
+        changes = {
+            name: drawn(augment, height, width, numbers, by_feature.get(name))
+            for name, (height, width) in sizes.items()
+        }
         moved = {name: change.image(inputs[name]) for name, change in changes.items()}
         if boxes is not None:
             moved[BOX] = _seen(changes[boxes.image].boxes(inputs[BOX]))
@@ -262,6 +277,39 @@ def batches(
     if count is not None:
         data = data.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
     return data.prefetch(tf.data.AUTOTUNE)
+
+
+def mixed(data: tf.data.Dataset, alpha: float, seed: int) -> tf.data.Dataset:
+    """Batches in which each example is laid over another of its batch, otherwise in every epoch.
+
+    Args:
+        data: Batches of pixels, uint8 [batch, ...], by feature, and targets, float32 [batch] or [batch, n].
+        alpha: The share of the other is drawn from a Beta distribution with this for both parameters, for each example
+            by itself; it is at most a half, so that an example stays nearer to itself than to the other.
+        seed: Draws the shares, and which the others are.
+    """
+    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
+
+    def mix(numbers: tf.Tensor, batch: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
+        inputs, target = batch
+        count = tf.shape(target)[0]
+        one, two, order = tf.unstack(tf.random.split(numbers, 3))
+        gammas = [tf.random.stateless_gamma(count[tf.newaxis], drawn_by, alpha) for drawn_by in (one, two)]
+        share = tf.math.divide_no_nan(tf.minimum(*gammas), tf.add_n(gammas))  # of a small alpha both can be 0
+        others = tf.random.experimental.stateless_shuffle(tf.range(count), order)
+        pixels = {name: tf.cast(values, tf.float32) for name, values in inputs.items()}
+        over = {name: _laid_over(values, others, share) for name, values in pixels.items()}
+        return {name: tf.cast(tf.round(values), tf.uint8) for name, values in over.items()}, _laid_over(
+            target, others, share
+        )
+
+    drawn = tf.data.Dataset.zip((seeds, data)).map(mix, num_parallel_calls=tf.data.AUTOTUNE)
+    return drawn.apply(tf.data.experimental.assert_cardinality(data.cardinality())).prefetch(tf.data.AUTOTUNE)
+
+
+def _laid_over(values: tf.Tensor, others: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    share = tf.reshape(share, [-1, *[1] * (values.shape.rank - 1)])
+    return values * (1.0 - share) + tf.gather(values, others) * share
 
 
 def _in_batches(size: int, inputs: Tensors, label: tf.Tensor) -> tf.data.Dataset:
@@ -317,17 +365,13 @@ def timed(dataset: tf.data.Dataset, waited: tf.Variable) -> tf.data.Dataset:
 
 def pixels_of_one(features: Features, encoded: Mapping[str, tf.Tensor]) -> Tensors:
     """The encoded images of one example as the tensors that the model takes, without a batch dimension."""
-    return {name: image.pixels(feature, encoded[name]) for name, feature in images(features).items()}
+    return {name: feature.decoded(encoded[name]) for name, feature in images(features).items()}
 
 
 def pixels_of_batch(features: Features, encoded: Mapping[str, tf.Tensor]) -> Tensors:
     """The encoded images of a batch as the tensors that the model takes, shape [batch, ...]."""
     return {
-        name: tf.map_fn(
-            lambda one, feature=feature: image.pixels(feature, one),
-            encoded[name],
-            fn_output_signature=tf.TensorSpec([*feature.size, feature.channels], tf.uint8),
-        )
+        name: tf.map_fn(feature.decoded, encoded[name], fn_output_signature=tf.TensorSpec(feature.shape, tf.uint8))
         for name, feature in images(features).items()
     }
 
@@ -335,4 +379,4 @@ def pixels_of_batch(features: Features, encoded: Mapping[str, tf.Tensor]) -> Ten
 def bytes_of_pixels(features: Features, mask: PixelsLabel | None = None) -> int:
     """The bytes of the images of one example, as pixels, and of its mask."""
     of_mask = math.prod(images(features)[mask.image].size) if mask else 0
-    return of_mask + sum(math.prod((*feature.size, feature.channels)) for feature in images(features).values())
+    return of_mask + sum(math.prod(feature.shape) for feature in images(features).values())

@@ -1,4 +1,4 @@
-"""The model: hub modules as the backbone, and a head on their outputs."""
+"""The model: hub modules and other backbones, and a head on what they give."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from preprocessing.errors import UserError
 from preprocessing.in_order import combined
 from preprocessing.kinds.kind import Categories
 from trainer.autograph import leave_libraries_alone
+from trainer.backbones.built import Built, weights_in
+from trainer.backbones.config import Backbones
 from trainer.called import Called
 from trainer.config import Head, Hub, Hubs, Model, Optimizer, Tuned, fed_hubs
 from trainer.decoder import decode, levels
@@ -23,6 +25,8 @@ from trainer.vectors import column
 # Before any of Keras is called: to try a module out, to train, in a test.
 leave_libraries_alone()
 
+_NONE: Backbones = {}
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -32,13 +36,13 @@ class Parts:
     the `Task`, float32 [batch, outputs], or of each pixel [batch, height, width, outputs].
     """
 
-    backbones: Mapping[str, "Backbone"]
-    """The hub modules, by name."""
+    backbones: Mapping[str, "Backbone | Built"]
+    """The hub modules and the other backbones, by name."""
     whole: "TunedModel"
-    """Takes what feeds the modules besides: pixels, uint8 [batch, height, width, channels], and texts [batch]."""
+    """Takes what feeds them besides: pixels, uint8 [batch, height, width, channels], and texts [batch]."""
     on_vectors: "TunedModel | None"
-    """Takes what the modules gave besides, under the `column` of each hub, float32 [batch, n]. None where they give
-    feature maps, which are not kept."""
+    """Takes what they gave besides, under the `column` of each, float32 [batch, n]. None where they give feature maps,
+    which are not kept."""
 
 
 def build(
@@ -49,33 +53,38 @@ def build(
     transform: tft.TFTransformOutput,
     outputs: int,
     start: float = 0.0,
+    backbones: Backbones = _NONE,
 ) -> Parts:
     """Backbones and head.
 
     Args:
         model: The head, what is wide, and which modules are to be trained.
         hubs: What each hub module is fed.
-        module_paths: The folder of each hub module.
+        module_paths: The folder of each hub module, and of each backbone that has files.
         features: What the model sees.
         transform: Knows the vocabularies.
         outputs: How many numbers the model gives for each record.
         start: What the head's are near before it is trained.
+        backbones: Those that are no hub modules, and what each is fed.
     """
     if any(hub.outputs for hub in hubs.values()):
-        return _of_pixels(model, hubs, module_paths, features, outputs)
-    own, fed = keras_inputs(taken_in(features)), keras_inputs(feeding(hubs, features))
-    backbones = {
+        return _of_pixels(model, fed_hubs(hubs), module_paths, features, outputs)
+    own, fed = keras_inputs(taken_in(features)), keras_inputs(feeding(hubs, features, backbones))
+    layers: dict[str, Backbone | Built] = {
         name: Backbone(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
         for name, hub in fed_hubs(hubs).items()
     }
-    given = {column(name): backbone(fed) for name, backbone in backbones.items()}
+    for name, config in backbones.items():
+        weights = weights_in(module_paths[name]) if config.weights_file else None
+        layers[name] = Built(config, features, name, weights, model.fine_tune.get(name))
+    given = {column(name): layer(fed) for name, layer in layers.items()}
     vectors = {name: tf.keras.Input(vector.shape[1:], name=name) for name, vector in given.items()}
     deep = [
         feature.layer(name, transform)(own) for name, feature in taken_in(features).items() if name not in model.wide
     ]
     wide = [categories(name, features).linear(name, transform, outputs)(own) for name in model.wide]
     joined = head(model.head, outputs, start)
-    in_order = {column(name): backbone.in_order(f"in_order_{name}") for name, backbone in backbones.items()}
+    in_order = {column(name): layer.in_order(f"in_order_{name}") for name, layer in layers.items()}
 
     def raw(of_modules: Tensors) -> tf.Tensor:
         sides = [*(in_order[name](vector) for name, vector in of_modules.items()), *deep]
@@ -83,7 +92,7 @@ def build(
         return parts[0] if len(parts) == 1 else tf.keras.layers.Add()(parts)
 
     return Parts(
-        backbones=backbones,
+        backbones=layers,
         whole=TunedModel(own | fed, raw(given), name="hubline"),
         on_vectors=TunedModel(own | vectors, raw(vectors), name="hubline_head"),
     )
@@ -104,9 +113,10 @@ def taken_in(features: Features) -> Features:
     return {name: feature for name, feature in features.items() if feature.is_taken_in}
 
 
-def feeding(hubs: Hubs, features: Features) -> Features:
-    """The features that hub modules take."""
-    return {name: features[name] for name in sorted({name for hub in hubs.values() for name in hub.inputs.values()})}
+def feeding(hubs: Hubs, features: Features, backbones: Backbones = _NONE) -> Features:
+    """The features that hub modules and backbones take."""
+    taken = {name for taker in (*hubs.values(), *backbones.values()) for name in taker.inputs.values()}
+    return {name: features[name] for name in sorted(taken)}
 
 
 def categories(name: str, features: Features) -> Categories:

@@ -64,6 +64,10 @@ class Task(ABC):
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         """What is shown beside the loss, by the same."""
 
+    def mixable(self) -> "Task":
+        """The same with targets that can be mixed, float32 [batch] or [batch, n]; metrics are of the greater part."""
+        return self
+
     @abstractmethod
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """What the exported model says, by name, of raw outputs."""
@@ -125,6 +129,10 @@ class Classes(Task):
         """Accuracy."""
         return [tf.keras.metrics.SparseCategoricalAccuracy("accuracy")]
 
+    def mixable(self) -> "Task":
+        """One-hot targets."""
+        return _MixableClasses([name.decode() for name in self._names.numpy()])
+
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """`LABEL`, `SCORE`, `CLASSES` and `SCORES`."""
         return _of_classes(self._names, outputs)
@@ -168,7 +176,7 @@ class ClassAndBox(Task):
             return tf.argmax(outputs[:, :-4], axis=1, output_type=tf.int32) == _index(target)
 
         def iou(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-            return boxes.iou(target[:, 1:], boxes.of_raw(outputs[:, -4:]))
+            return boxes.iou(target[:, 1:], self.answer(outputs)[BOX])
 
         mean = tf.keras.metrics.MeanMetricWrapper
         return [mean(is_right, "accuracy"), mean(iou, "mean_iou")]
@@ -205,6 +213,17 @@ class _Loss(tf.keras.losses.Loss):
 
 def _index(target: tf.Tensor) -> tf.Tensor:
     return tf.cast(target[:, 0], tf.int32)
+
+
+class _MixableClasses(Classes):
+    def target(self, label: Values) -> tf.Tensor:
+        return tf.one_hot(label, self.outputs)
+
+    def loss(self) -> tf.keras.losses.Loss:
+        return tf.keras.losses.CategoricalCrossentropy(from_logits=True)
+
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        return [tf.keras.metrics.CategoricalAccuracy("accuracy")]
 
 
 class Pixels(Task):
@@ -293,7 +312,7 @@ class AnyClasses(Task):
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         """The share of classes that are told rightly, and F1 over all classes together."""
         logit = math.log(self._threshold / (1 - self._threshold))
-        return [tf.keras.metrics.BinaryAccuracy("binary_accuracy", threshold=logit), _F1OfLogits(self._threshold)]
+        return [_BinaryAccuracy("binary_accuracy", threshold=logit), _F1OfLogits(self._threshold)]
 
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """`CLASSES`, `SCORES` and `CHOSEN`."""
@@ -305,6 +324,13 @@ class AnyClasses(Task):
         }
 
 
+class _BinaryAccuracy(tf.keras.metrics.BinaryAccuracy):
+    """Keras' accuracy, also of targets that are mixed."""
+
+    def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
+        super().update_state(_hard(y_true), y_pred, sample_weight)
+
+
 class _F1OfLogits(tf.keras.metrics.F1Score):
     """Keras' F1 over all classes together, which takes probabilities alone."""
 
@@ -312,7 +338,12 @@ class _F1OfLogits(tf.keras.metrics.F1Score):
         super().__init__(average="micro", threshold=threshold, name="f1")
 
     def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
-        super().update_state(y_true, tf.sigmoid(y_pred), sample_weight)
+        super().update_state(_hard(y_true), tf.sigmoid(y_pred), sample_weight)
+
+
+def _hard(target: tf.Tensor) -> tf.Tensor:
+    """The classes of the greater part of what was mixed; where nothing was, the same."""
+    return tf.cast(target > 0.5, tf.float32)
 
 
 class Regression(Task):

@@ -13,6 +13,7 @@ from components.hub_module import channels
 from preprocessing.config import Features, Label
 from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.section import dump_sections
+from trainer.backbones.config import Backbones
 from trainer.config import Hubs, Model, Training
 from trainer.phases import Kept
 
@@ -49,6 +50,7 @@ class Embedder(base_component.BaseComponent):
         training: Training,
         bad_records: BadRecords,
         store: str,
+        backbones: Backbones,
         needs_pictures: bool = False,
     ) -> None:
         """The step `Embedder`.
@@ -57,13 +59,14 @@ class Embedder(base_component.BaseComponent):
             examples: From ExampleGen.
             schema: Of the raw columns.
             modules: From the HubModules, by name.
-            features: What feeds them.
+            features: What feeds them, and the backbones.
             label: Whose masks are looked at, where it is one of pixels.
             hubs: How.
             model: Says which modules stay as they are.
             training: Says which images are changed.
             bad_records: What becomes of images that do not decode.
             store: A folder outside the artifacts, where the rows of each shard are kept for later runs.
+            backbones: Those that are no hub modules: beside one, nothing is fed what is kept.
             needs_pictures: Whether the label is learned from pictures alone, so that vectors are of no use.
         """
         spec = channels.spec_with(EmbedderSpec, modules)(
@@ -73,7 +76,7 @@ class Embedder(base_component.BaseComponent):
             features=dump_sections(Features, features),
             label=label.to_property() if isinstance(label, PixelsLabel) else "",
             hubs=dump_sections(Hubs, hubs),
-            kept=Kept.of(model, training, needs_pictures).to_property(),
+            kept=Kept.of(model, training, backbones, needs_pictures).to_property(),
             bad_records=bad_records.to_property(),
             store=store,
             code=code_digest("components.embedder.executor"),

@@ -82,6 +82,7 @@ def _test_split(input_dict: dict) -> TestSplit:
         recipe=rows.recipe_of("test"),
         largest=max(shard.largest for shard in manifest.of("test")),
         has_images=bool(manifest.images),
+        pixels=rows.pixels,
     )
 
 

@@ -15,7 +15,7 @@ from preprocessing.config import Features, Label, images
 from preprocessing.encode import Counted
 from preprocessing.errors import RunError, UserError
 from preprocessing.examples import encode, keep
-from preprocessing.kinds.image import ImageFeature
+from preprocessing.kinds.image import Pictures
 from preprocessing.kinds.kind import Columns
 from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.label import ClassesKind, LabelKind
@@ -47,8 +47,9 @@ MASK = "hubline.mask"
 from."""
 
 _BATCH_BYTES = 32 << 20
-_MOST, _MOST_IMAGES = 1024, 64
-"""Bounds of a batch. Decoded images take many times the bytes of a record, so there are fewer of those in one."""
+_MOST, _MOST_IMAGES, _MOST_PIXELS = 1024, 64, 16 << 20
+"""Bounds of a batch. Decoded images take many times the bytes of a record, so there are fewer of those in one; the last
+is in bytes, and what counts for clips."""
 
 _START_AFRESH = "Take the version away, or give the pipeline another serving folder, to start afresh"
 _TRIED = 16  # records that a model is asked about twice, to see that it says the same of what is kept of them
@@ -112,6 +113,8 @@ class TestSplit:
     """Bytes of the largest record."""
     has_images: bool
     """Whether the records hold images; the rows hold none."""
+    pixels: int = 0
+    """Bytes of the images of a record, as pixels."""
 
     __test__ = False  # no test, whatever pytest makes of its name
 
@@ -264,7 +267,7 @@ class _Pixels(_Reader):
         spec: ParsingSpec,
         split: TestSplit,
         models: Mapping[str, ServedModel],
-        feature: ImageFeature,
+        feature: Pictures,
     ) -> None:
         super().__init__(label, spec, split, models)
         self._feature = feature
@@ -415,7 +418,7 @@ def _check_finite(model: ServedModel, said: tf.Tensor, numbers: tf.Tensor) -> No
 
 def _batches(split: TestSplit, rows_only: bool) -> tf.data.Dataset:
     """Batches of numbers and rows, beside the records that the rows are made from, or beside nothing."""
-    most = _MOST_IMAGES if split.has_images and not rows_only else _MOST
+    most = min(_MOST_IMAGES, _MOST_PIXELS // max(split.pixels, 1)) if split.has_images and not rows_only else _MOST
     size = max(1, min(most, _BATCH_BYTES // max(split.largest, 1)))
     beside = tf.data.Dataset.from_tensors("").repeat() if rows_only else _records(split)
     return tf.data.Dataset.zip((split.numbered(), beside)).batch(size).prefetch(tf.data.AUTOTUNE)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from preprocessing import masks
-from preprocessing.config import Features, Label, image_columns
+from preprocessing.config import Features, Label, clip_columns, image_columns
 from preprocessing.errors import DataError
 from preprocessing.labels.class_and_box import ROUNDING, ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
@@ -42,6 +42,8 @@ class Contract(Section):
 
     images: tuple[str, ...]
     """Columns of encoded images."""
+    clips: tuple[str, ...] = ()
+    """Those of them that hold the frames of a clip: any number, but one at least."""
     masks: tuple[str, ...] = ()
     """Columns of encoded masks."""
     label: str | None = None
@@ -68,22 +70,22 @@ class Contract(Section):
     @classmethod
     def of(cls, features: Features, label: Label | None) -> "Contract":
         """The contract that features make, and the label if there is one."""
-        images = tuple(sorted(image_columns(features)))
+        images, clips = tuple(sorted(image_columns(features))), tuple(sorted(clip_columns(features)))
         if label is None:
-            return cls(images=images)
+            return cls(images=images, clips=clips)
         if isinstance(label, ClassLabel):
-            return cls(images=images, label=label.column, classes=label.classes)
+            return cls(images=images, clips=clips, label=label.column, classes=label.classes)
         if isinstance(label, PixelsLabel):
             return cls(images=images, masks=label.masks)
         if isinstance(label, ClassAndBoxLabel):
             boxes = Boxes(sides=label.sides, size=label.size)
-            return cls(images=images, label=label.column, several=True, classes=label.classes, boxes=boxes)
+            return cls(images=images, clips=clips, label=label.column, several=True, classes=label.classes, boxes=boxes)
         if isinstance(label, MultilabelLabel) and label.column:
-            return cls(images=images, label=label.column, several=True, classes=label.classes)
+            return cls(images=images, clips=clips, label=label.column, several=True, classes=label.classes)
         if isinstance(label, MultilabelLabel):
-            return cls(images=images, numbers=label.columns, indicators=True)
+            return cls(images=images, clips=clips, numbers=label.columns, indicators=True)
         positive = isinstance(label, RegressionLabel) and label.is_positive
-        return cls(images=images, numbers=label.columns, positive=positive)
+        return cls(images=images, clips=clips, numbers=label.columns, positive=positive)
 
 
 class Kind(Section):
@@ -189,7 +191,11 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
         sound &= _single(parsed[name], fit)
     for name in contract.images:
         starts = [tf.strings.substr(parsed[name].values, 0, len(magic)) == magic for magic in IMAGE_MAGIC.values()]
-        sound &= _single(parsed[name], tf.reduce_any(tf.stack(starts), axis=0))
+        fit = tf.reduce_any(tf.stack(starts), axis=0)
+        if name in contract.clips:
+            sound &= (parsed[name].row_lengths() > 0) & _all(parsed[name], fit)
+        else:
+            sound &= _single(parsed[name], fit)
     for name in contract.masks:
         sound &= _single(parsed[name], _are_masks(parsed[name].values))
     return sound
@@ -264,7 +270,7 @@ def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> s
     except DataError as error:
         return str(error)
     for column in contract.images:
-        fault = _image_fault(columns, column)
+        fault = _clip_fault(columns, column) if column in contract.clips else _image_fault(columns, column)
         if fault:
             return fault
     for column in contract.masks:
@@ -306,10 +312,22 @@ def _image_fault(columns: Mapping, name: str) -> str | None:
     if fault:
         return fault
     (value,) = _values(columns, name)
+    return _encoded_fault(value, f"its image '{name}'")
+
+
+def _clip_fault(columns: Mapping, name: str) -> str | None:
+    frames = _values(columns, name)
+    if not frames:
+        return f"its clip '{name}' has no frames" if name in columns else _count_fault(columns, name, "clip")
+    faults = (_encoded_fault(frame, f"frame {n} of its clip '{name}'") for n, frame in enumerate(frames))
+    return next(filter(None, faults), None)
+
+
+def _encoded_fault(value: bytes | float, what: str) -> str | None:
     if not isinstance(value, bytes):
-        return f"its image '{name}' is a number; it must be the bytes of an encoded image"
+        return f"{what} is a number; it must be the bytes of an encoded image"
     if not value.startswith(tuple(IMAGE_MAGIC.values())):
-        return f"its image '{name}' is none of {', '.join(IMAGE_MAGIC)}: it begins with {value[:8]!r}"
+        return f"{what} is none of {', '.join(IMAGE_MAGIC)}: it begins with {value[:8]!r}"
     return None
 
 

@@ -63,6 +63,11 @@ class ServedModel(Model):
             raise UserError(
                 f"this model takes {', '.join(sorted(self._takes))}; give it TFRecords or JSON with these columns"
             )
+        if sort == "image" and any(spec.shape.rank != 1 for spec in self._takes.values()):
+            raise UserError(
+                f"this model takes clips, lists of frames, as {', '.join(self._takes)}; give it TFRecords or JSON with "
+                "that column"
+            )
 
     def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
         """Of a regression `value`, else `scores` by class, and `label` and `score`, with a `box` where it tells one; or

@@ -12,7 +12,7 @@ from components.quarantine import SetAside
 if TYPE_CHECKING:  # a run's start waits for this module
     import numpy as np
 
-    from preprocessing.kinds.image import ImageFeature
+    from preprocessing.kinds.image import Pictures
     from preprocessing.labels.pixels import PixelsLabel
 
 PAGE = "index.html"
@@ -208,7 +208,7 @@ class PixelPredictions(ClassPredictions):
     """By class, float64 of shape [classes]; NaN of one that no pixel is of, or is told to be of."""
     label: "PixelsLabel"
     """What is true."""
-    feature: "ImageFeature"
+    feature: "Pictures"
     """How pictures are made to fit."""
 
 

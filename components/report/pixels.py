@@ -10,7 +10,7 @@ from components.evaluator.predictions import CANDIDATE, LABEL, MASK, RECORD
 from components.records import read_batches
 from components.report.contents import PixelPredictions, Sample
 from components.report.scores import MOST_CLASSES, batch_size
-from preprocessing.kinds.image import ImageFeature
+from preprocessing.kinds.image import Pictures
 from preprocessing.labels.pixels import PixelsLabel
 
 
@@ -20,7 +20,7 @@ def summarize(
     classes: Sequence[str],
     samples: int,
     label: PixelsLabel,
-    feature: ImageFeature,
+    feature: Pictures,
 ) -> PixelPredictions:
     """What the predictions in some files come to, the samples without their pictures.
 

@@ -15,7 +15,8 @@ from components import storage
 from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from components.example_gen.manifest import Manifest
 from components.records import read_batches
-from components.report import boxes, multilabel, pixels, values
+from components.report import boxes as class_and_box
+from components.report import multilabel, pixels, values
 from components.report.contents import ClassPredictions, PixelPredictions, Predictions, Sample
 from components.report.drawing import side_by_side, with_boxes
 from components.report.scores import MOST_CLASSES, Batch, Tally, batch_size
@@ -54,7 +55,7 @@ def summarize(evaluation: str) -> Predictions | None:
     if isinstance(label, PixelsLabel):
         return _of_pixels(evaluation, files, classes, label)
     if isinstance(label, ClassAndBoxLabel):
-        return boxes.summarize(files, classes, _SAMPLES)
+        return class_and_box.summarize(files, classes, _SAMPLES)
     return _of_classes(files, classes)
 
 
@@ -151,7 +152,9 @@ def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
             if isinstance(predictions, PixelPredictions) and sample.mask is not None:
                 picture = _with_masks(record, predictions, sample.mask)
             else:
-                picture = _picture(record, manifest, sample.boxes) if manifest.images else None
+                # Of several images it is not known which one the boxes are in.
+                boxes = sample.boxes if len(manifest.images) == 1 else ()
+                picture = _picture(record, manifest, boxes) if manifest.images else None
             found[sample.record] = replace(sample, origin=shard.source, picture=picture)
         first += shard.count
     return replace(
@@ -172,11 +175,11 @@ def _records(path: str, wanted: Collection[int]) -> dict[int, bytes]:
 
 
 def _picture(record: bytes, manifest: Manifest, boxes: Sequence[Sequence[float]]) -> str | None:
-    """The record's first image as a data URI, made smaller where it is large, with boxes drawn into it if there are
-    any; None where it cannot be had."""
-    features = tf.train.Example.FromString(record).features
+    """The record's first image, or the middle frame of its clip, as a data URI, made smaller where it is large, with
+    boxes drawn into it if there are any; None where it cannot be had."""
+    encoded = tf.train.Example.FromString(record).features.feature[manifest.images[0]].bytes_list.value
     try:
-        original = Image.open(io.BytesIO(features.feature[manifest.images[0]].bytes_list.value[0]))
+        original = Image.open(io.BytesIO(encoded[len(encoded) // 2]))
         image = original.convert("RGB")
     except Exception:  # a picture that TensorFlow reads and Pillow does not, or finds too large, is not worth a failure
         return None

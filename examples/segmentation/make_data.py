@@ -38,8 +38,8 @@ def canvas(rng: np.random.Generator, digits: np.ndarray, labels: np.ndarray) -> 
         labels: What they are, [n].
 
     Returns:
-        The picture, uint8 [64, 64], and its mask, of the same shape: 0 for background, 1 for what is of an odd digit and
-        2 of an even one.
+        The picture, uint8 [64, 64], and its mask, of the same shape: 0 for background, 1 for what is of an odd digit
+        and 2 of an even one.
     """
     ink, mask = np.zeros([SIZE, SIZE]), np.zeros([SIZE, SIZE], np.uint8)
     taken = np.zeros([SIZE, SIZE], bool)
@@ -66,7 +66,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def write_records(digits: np.ndarray, labels: np.ndarray, folder: Path) -> None:
-    """Writes canvases of digits, uint8 [n, 8, 8], as `image` and `mask` into GZIP TFRecord shards, and some as files."""
+    """Writes canvases of digits, uint8 [n, 8, 8], as `image` and `mask` into GZIP TFRecord shards; some as files."""
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
     for shard in range(SHARDS):
@@ -94,7 +94,7 @@ def train_module(digits: np.ndarray, labels: np.ndarray, folder: Path) -> None:
     """
     tf.keras.utils.set_random_seed(0)
     rng = np.random.default_rng(1)
-    which = np.tile(np.arange(len(digits)), 6)
+    which = np.tile(np.arange(len(digits)), 4)
     pictures = np.stack([canvas(rng, digits[[n]], labels[[n]])[0] for n in which])
     pixels = np.repeat(pictures[..., np.newaxis], 3, axis=3).astype(np.float32) / 255
     layers = tf.keras.layers
@@ -112,7 +112,7 @@ def train_module(digits: np.ndarray, labels: np.ndarray, folder: Path) -> None:
         metrics=["accuracy"],
     )
     data = tf.data.Dataset.from_tensor_slices((pixels, labels[which])).shuffle(len(which), seed=0).batch(64)
-    history = model.fit(data, epochs=8, verbose=0)
+    history = model.fit(data, epochs=6, verbose=0)
     print(f"The module was trained on {len(digits)} digits; accuracy on them: {history.history['accuracy'][-1]:.3f}")
     tf.saved_model.save(tf.keras.Model(inputs, maps), str(folder))
 

@@ -70,7 +70,8 @@ def predict(
     column: Annotated[
         str | None,
         typer.Option(
-            help="The column of records with the image or text; image or text by default.", rich_help_panel=_HUB
+            help="The column with the image, the frames or the text; image, frames or text by default.",
+            rich_help_panel=_HUB,
         ),
     ] = None,
     labels: Annotated[

@@ -13,12 +13,11 @@ _ENOUGH = 0.25
 """The share of a box that must be in the picture for it to count."""
 
 
-class ImageFeature(Kind):
-    """An image kept encoded (JPEG, PNG, GIF or BMP) in one bytes column, decoded only where the model needs pixels."""
+class Pictures(Kind):
+    """A kind of encoded images in a bytes column, decoded only where the model needs pixels."""
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("bytes",)
 
-    kind: Literal["image"]
     size: tuple[Annotated[int, Field(ge=1, le=8192)], Annotated[int, Field(ge=1, le=8192)]] = Field(
         examples=[[224, 224]]
     )
@@ -46,7 +45,7 @@ class ImageFeature(Kind):
         return value
 
     @model_validator(mode="after")
-    def _one_range(self) -> ImageFeature:
+    def _one_range(self) -> Pictures:
         if self.standardize is not None and "value_range" in self.model_fields_set:
             raise ValueError("standardize says what pixels become, and so does value_range; leave one of them out")
         return self
@@ -61,11 +60,65 @@ class ImageFeature(Kind):
         return {}
 
     def inputs(self, name: str) -> dict[str, tf.TypeSpec]:
+        """Its pixels."""
+        return {name: tf.TensorSpec([None, *self.shape], tf.uint8)}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the pixels of one example."""
+        raise NotImplementedError
+
+    def encoded(self, column: Values) -> tf.Tensor:
+        """Of its column as parsed, what is decoded of each example: string [batch] or [batch, n]."""
+        raise NotImplementedError
+
+    def decoded(self, encoded: tf.Tensor) -> tf.Tensor:
+        """What `encoded` gives of one example as its pixels, uint8 of `shape`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: where it does not decode.
+        """
+        raise NotImplementedError
+
+
+class ImageFeature(Pictures):
+    """An image kept encoded (JPEG, PNG, GIF or BMP) in one bytes column, decoded only where the model needs pixels."""
+
+    kind: Literal["image"]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and channels."""
+        return (*self.size, self.channels)
+
+    def encoded(self, column: Values) -> tf.Tensor:
+        """The one value of each record, string [batch]."""
+        from preprocessing.columns import one_each
+
+        return one_each(column)
+
+    def decoded(self, encoded: tf.Tensor) -> tf.Tensor:
         """Its `pixels`."""
-        return {name: tf.TensorSpec([None, *self.size, self.channels], tf.uint8)}
+        return pixels(self, encoded)
 
 
-def pixels(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:
+class ImageToInfer(ImageFeature):
+    """An image that a hub module is asked about as it is. It may keep its own size, which in training, where images
+    come in batches, it may not."""
+
+    size: tuple[Annotated[int, Field(ge=1, le=8192)], Annotated[int, Field(ge=1, le=8192)]] | None = Field(  # type: ignore[assignment]
+        default=None, examples=[[224, 224]]
+    )
+    """Height and width in pixels that the image is resized to. Where this is absent, those that the module says; where
+    it says none, each image keeps its own, and the module is asked about one at a time."""
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:  # type: ignore[override]
+        """Height and width, None where they may vary, and channels."""
+        return (*(self.size or (None, None)), self.channels)
+
+
+def pixels(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
     """Decodes and resizes one image.
 
     Args:
@@ -93,7 +146,7 @@ def pixels(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(rounded, [*feature.size, feature.channels])
 
 
-def scaled(feature: ImageFeature, images: tf.Tensor) -> tf.Tensor:
+def scaled(feature: Pictures, images: tf.Tensor) -> tf.Tensor:
     """Pixels, uint8 [..., height, width, channels], as float32: black at `value_range[0]`, white at `value_range[1]`,
     or each image standardized."""
     if feature.standardize:
@@ -102,12 +155,12 @@ def scaled(feature: ImageFeature, images: tf.Tensor) -> tf.Tensor:
     return tf.cast(images, tf.float32) * ((high - low) / 255.0) + low
 
 
-def decode(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:
+def decode(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
     """One image as the tensor that a module takes: `pixels`, `scaled`."""
     return scaled(feature, pixels(feature, encoded))
 
 
-def boxes(feature: ImageFeature, shape: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
+def boxes(feature: Pictures, shape: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
     """Boxes in an image, as boxes in what the model sees of it.
 
     Args:
@@ -129,7 +182,7 @@ def boxes(feature: ImageFeature, shape: tf.Tensor, boxes: tf.Tensor) -> tf.Tenso
     return (boxes * tf.tile(placed[2:], [2]) + tf.tile(placed[:2], [2])) / tf.constant(2 * feature.size, tf.float32)
 
 
-def mask(feature: ImageFeature, numbers: tf.Tensor, outside: int) -> tf.Tensor:
+def mask(feature: Pictures, numbers: tf.Tensor, outside: int) -> tf.Tensor:
     """The mask of an image, as the mask of what the model sees of it: each pixel is of the class of the nearest one.
 
     Args:
@@ -174,7 +227,7 @@ def _decode(encoded: tf.Tensor) -> tf.Tensor:
     return tf.io.decode_image(encoded, channels=3, expand_animations=False)
 
 
-def _decode_window(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:
+def _decode_window(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
     """The `_window` of an image; of a JPEG nothing else is decoded."""
 
     def of_jpeg() -> tf.Tensor:
@@ -189,7 +242,7 @@ def _decode_window(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:
     return tf.cond(tf.io.is_jpeg(encoded), of_jpeg, of_another)
 
 
-def _window(feature: ImageFeature, shape: tf.Tensor) -> tf.Tensor:
+def _window(feature: Pictures, shape: tf.Tensor) -> tf.Tensor:
     """What is decoded of an image that is cut: top, left, height and width, around the middle, in pixels.
 
     With `fit: crop` the largest window with the proportions of `size`, else one that is not larger than `size`.
@@ -205,7 +258,7 @@ def _window(feature: ImageFeature, shape: tf.Tensor) -> tf.Tensor:
     return tf.stack([(shape[0] - height) // 2, (shape[1] - width) // 2, height, width])
 
 
-def _placed(feature: ImageFeature, shape: tf.Tensor) -> tf.Tensor:
+def _placed(feature: Pictures, shape: tf.Tensor) -> tf.Tensor:
     """Where what was decoded is in what the model sees: top, left, height and width, in pixels.
 
     Args:

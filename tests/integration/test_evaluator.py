@@ -20,6 +20,7 @@ from sklearn.metrics import (
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 
+from components.beam import IN_ONE_PROCESS
 from components.config import METRICS, Evaluation, Metric, Threshold
 from components.embedder.manifest import RowFile, Rows
 from components.evaluator.decision import OVERALL, Decision
@@ -34,7 +35,7 @@ from tests import make
 from trainer.export import HEAD
 from trainer.export import RECIPE as RECIPE_FILE
 
-BEAM = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
+BEAM = list(IN_ONE_PROCESS)
 
 
 def artifact(kind, folder: Path):

@@ -115,7 +115,7 @@ def test_a_pipeline_file_of_pixels_is_judged_by_mean_iou() -> None:
         ({"hubs": {"maps": HUB | {"outputs": ["a", "a"]}}}, "each output is named once; repeated: a"),
         ({"label": {"kind": "class", "from": "c"}}, "hubs.maps.outputs is for a label of pixels"),
         ({"model": {"head": {"hidden": [8]}}}, "model.head.hidden is of dense layers"),
-        ({"training": {"epochs": 1, "augment": [{"mixup": 0.2}]}}, "mixup lays two images over each other"),
+        ({"training": {"epochs": 1, "augment": [{"mixup": 0.2}]}}, "one of kind pixels cannot be mixed"),
         ({"training": {"epochs": 1, "augment": ["flip_left_right"], "cache_views": 2}}, "cache_views keeps vectors"),
         ({"evaluation": {"metrics": ["accuracy"]}}, "accuracy does not fit a label of kind pixels"),
         (

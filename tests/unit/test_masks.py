@@ -12,7 +12,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from components.evaluator.pixels import MeanPixelIoU, PixelAccuracy, confusion
-from components.example_gen.blame import Masks, undecodable
+from components.example_gen.blame import undecodable
 from components.example_gen.contract import Contract, are_sound, find_fault, kind_of
 from components.palette import PALETTE
 from components.predictor.pictures import overlaid, png
@@ -96,7 +96,7 @@ SMALL = np.zeros([6, 8], np.uint8)
         (np.full([6, 8], 2, np.uint8), {}, None),
         (np.full([6, 8], 9, np.uint8), {"ignore": 9}, None),
         (np.zeros([8, 6], np.uint8), {}, "its mask 'mask' is 6x8 pixels (width x height), and its picture 8x6"),
-        (np.where(np.eye(6, 8) > 0, 7, 0).astype(np.uint8), {}, "such as 7, in 6 pixels; the classes have those from 0"),
+        (np.where(np.eye(6, 8) > 0, 7, 0).astype(np.uint8), {}, "such as 7, in 6 pixels; the classes have those"),
         (np.full([6, 8], 255, np.uint8), {}, "such as 255, in 48 pixels"),
         (np.full([6, 8], 8, np.uint8), {"ignore": 9}, "from 0 to 2, and 9 is of none"),
     ],
@@ -107,7 +107,7 @@ def test_a_wrong_mask_is_told(tmp_path, mask: np.ndarray, label: dict, fault: st
     shape = shape_of(tf.constant(picture))
     record = make.record(image=picture, mask=make.image_bytes(mask))
     file = make.write_tfrecord(tmp_path / "a", [make.record(image=picture, mask=make.image_bytes(SMALL)), record])
-    found = list(undecodable(str(file), ["image"], Masks(made, "image")))
+    found = list(undecodable(str(file), make_pixels.features(), made))
     assert bool(masks.is_right(made, tf.constant(make.image_bytes(mask)), shape)) == (fault is None)
     if fault is None:
         assert found == []
@@ -162,7 +162,7 @@ PIXELS = st.integers(1, 5).flatmap(
         ),
     )
 )  # fmt: skip
-"""How many classes, and of some pictures of four pixels what is true, of which the last number is left out, and told."""
+"""How many classes, and of each of the pixels of some pictures what is true, the last number being none, and told."""
 
 
 @given(PIXELS)
