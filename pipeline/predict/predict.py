@@ -213,7 +213,7 @@ def _check(model: Model, pieces: Sequence[Piece], request: Request) -> None:
     if request.draw is not None and not model.finds:
         faults.append(
             "--draw: there is nothing to draw: a hub module gives detection_boxes and detection_scores, a pushed model "
-            "a box, and this one does not"
+            "a box or a mask, and this one does not"
         )
     for sort, name in first_of_sort.items():
         try:
