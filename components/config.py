@@ -259,9 +259,9 @@ class Evaluation(Section):
     class and a box can have what a class has, and mean_iou, the area that true and predicted box have in common by that
     which they cover together, in the mean over records; and iou_50, the share of records of which it is a half or more.
     Pixels can have mean_iou, the pixels that are of a class and told to be by those that are one of the two, over all
-    records, in the mean of the classes; and pixel_accuracy. Where this is absent, it is accuracy and cross_entropy, of a
-    multilabel f1 and macro_f1, of a regression rmse and mae, of a class and a box mean_iou and accuracy, of pixels both
-    of theirs."""
+    records, in the mean of the classes; and pixel_accuracy. Where this is absent, it is accuracy and cross_entropy, of
+    a multilabel f1 and macro_f1, of a regression rmse and mae, of a class and a box mean_iou and accuracy, of pixels
+    both of theirs."""
     thresholds: dict[Metric, Threshold] = Field(default={}, examples=[{"accuracy": {"at_least": 0.9}}])
     """By metric. Where this is absent, the first metric of the label may not be worse than that of the version that
     serves; where it is empty, every model is blessed."""
