@@ -1,12 +1,12 @@
 """A digest of the code that a step runs, which goes into what TFX caches on."""
 
-import ast
 import hashlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+from trainer.backbones.source import imports
 
 ROOMS = ("pipeline", "components", "preprocessing", "trainer")
 """The packages whose modules count as code."""
@@ -52,7 +52,7 @@ def _closure(module: str) -> dict[str, Path]:
         source = None if name in found else _source(name)
         if source:
             found[name] = source
-            waiting += [imported for imported in _imports(source) if imported.partition(".")[0] in ROOMS]
+            waiting += [imported for imported in imports(source, name) if imported.partition(".")[0] in ROOMS]
     if module not in found:
         raise ModuleNotFoundError(f"no module '{module}' to take a digest of")
     return found
@@ -64,16 +64,3 @@ def _source(module: str) -> Path | None:
     except ModuleNotFoundError:  # a function or class of a module, named like a module of a package
         return None
     return Path(spec.origin) if spec and spec.origin else None
-
-
-def _imports(source: Path) -> Iterator[str]:
-    """The modules that a source file names in its imports, inside functions too, and the packages they are in."""
-    for node in ast.walk(ast.parse(source.read_bytes())):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        for name in names:
-            parts = name.split(".")
-            yield from (".".join(parts[:length]) for length in range(1, len(parts) + 1))

@@ -211,7 +211,7 @@ def _check_splits(split: PatternSplit, examples: str) -> None:
 
 Metric = Literal[
     "accuracy", "cross_entropy", "auc", "top_3_accuracy", "precision", "recall", "f1", "macro_f1", "exact_match",
-    "rmse", "mae", "r2",
+    "rmse", "mae", "r2", "mean_iou", "iou_50", "pixel_accuracy",
 ]  # fmt: skip
 LOWER_IS_BETTER: frozenset[Metric] = frozenset({"cross_entropy", "rmse", "mae"})
 
@@ -220,6 +220,8 @@ METRICS: dict[str, tuple[Metric, ...]] = {
     "binary": ("accuracy", "cross_entropy", "auc", "precision", "recall", "f1"),
     "multilabel": ("f1", "macro_f1", "precision", "recall", "auc", "cross_entropy", "exact_match"),
     "regression": ("rmse", "mae", "r2"),
+    "pixels": ("mean_iou", "pixel_accuracy"),
+    "class_and_box": ("mean_iou", "accuracy", "iou_50", "cross_entropy", "auc", "top_3_accuracy"),
 }
 """By kind of label, the metrics that it can be judged by. The first two are computed, and a model is held to the first,
 where the pipeline file does not say."""
@@ -253,9 +255,13 @@ class Evaluation(Section):
     """What is computed and shown; what `thresholds` names is computed besides. A class can have accuracy,
     cross_entropy, auc and top_3_accuracy; a binary label the first three, and precision, recall and f1 of its second
     class; a multilabel f1, precision and recall over all classes together, macro_f1 and auc by class in the mean,
-    cross_entropy, and exact_match, the share of records of which every class is right; a regression rmse, mae and r2.
-    Where this is absent, it is accuracy and cross_entropy, of a multilabel f1 and macro_f1, of a regression rmse and
-    mae."""
+    cross_entropy, and exact_match, the share of records of which every class is right; a regression rmse, mae and r2. A
+    class and a box can have what a class has, and mean_iou, the area that true and predicted box have in common by that
+    which they cover together, in the mean over records; and iou_50, the share of records of which it is a half or more.
+    Pixels can have mean_iou, the pixels that are of a class and told to be by those that are one of the two, over all
+    records, in the mean of the classes; and pixel_accuracy. Where this is absent, it is accuracy and cross_entropy, of
+    a multilabel f1 and macro_f1, of a regression rmse and mae, of a class and a box mean_iou and accuracy, of pixels
+    both of theirs."""
     thresholds: dict[Metric, Threshold] = Field(default={}, examples=[{"accuracy": {"at_least": 0.9}}])
     """By metric. Where this is absent, the first metric of the label may not be worse than that of the version that
     serves; where it is empty, every model is blessed."""

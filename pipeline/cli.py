@@ -55,7 +55,9 @@ def init(
     label: Annotated[
         str | None, typer.Option(help="The column to learn; by default the one named label, target, class or y.")
     ] = None,
-    hub: Annotated[str | None, typer.Option(help="The handle of a hub module that takes the images or texts.")] = None,
+    hub: Annotated[
+        str | None, typer.Option(help="The handle of a hub module that takes the images, clips or texts.")
+    ] = None,
     output: Annotated[Path, typer.Option(help="The file to write.")] = Path("pipeline.yaml"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write it even if it is there already.")] = False,
     as_json: Json = False,

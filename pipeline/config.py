@@ -1,5 +1,6 @@
 """The pipeline file as a whole, composed of the sections that the rooms own."""
 
+from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -7,13 +8,17 @@ from pydantic_core import InitErrorDetails
 
 from components.config import Data, DataToInfer, Evaluation, Predictions, PushedModel, Serving
 from pipeline.kubeflow.config import Kubeflow
-from preprocessing.config import Feature, Features, Label
-from preprocessing.kinds.image import ImageFeature
+from preprocessing.config import Feature, Features, FeaturesToInfer, Label, images
+from preprocessing.kinds.image import ImageFeature, Pictures
 from preprocessing.kinds.kind import Categories
 from preprocessing.kinds.text import TextFeature
+from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.section import Section
-from trainer.config import Hubs, Model, Training
+from trainer.backbones.config import AnyBackbone, Backbones, Builder
+from trainer.config import Augmentation, Hub, Hubs, Model, Training, augmenting_hubs, fed_hubs
+from trainer.phases import needs_pictures
 
 
 class PipelineFile(Section):
@@ -31,8 +36,10 @@ class PipelineFile(Section):
     """What the model learns to tell."""
     hubs: Hubs = {}
     """The TensorFlow Hub modules, by name, where there are any."""
+    backbones: Backbones = {}
+    """Other networks that give a vector to the head, by name: of keras.applications, from scratch, or of your own."""
     model: Model = Model()
-    """What stands on the features and the modules."""
+    """What stands on the features, the modules and the backbones."""
     training: Training
     """How the model is trained."""
     evaluation: Evaluation = Field(default=Evaluation(), validate_default=True)
@@ -41,6 +48,41 @@ class PipelineFile(Section):
     """Where blessed models go."""
     kubeflow: Kubeflow = Kubeflow()
     """How it runs on Kubeflow Pipelines; `hubline compile` reads it."""
+
+    @field_validator("label")
+    @classmethod
+    def _is_in_a_picture(cls, label: Label, info: ValidationInfo) -> Label:
+        if isinstance(label, ClassAndBoxLabel | PixelsLabel) and "features" in info.data:
+            pictures = [name for name, each in info.data["features"].items() if isinstance(each, ImageFeature)]
+            if label.image not in pictures:
+                known = ", ".join(sorted(pictures)) or "none"
+                raise ValueError(
+                    f"image names the feature '{label.image}', and the features of kind image are: {known}"
+                )
+        return label
+
+    @field_validator("training")
+    @classmethod
+    def _keeps_boxes_right(cls, training: Training, info: ValidationInfo) -> Training:
+        label: Label | None = info.data.get("label")
+        if isinstance(label, PixelsLabel) and training.cache_views is not None:
+            raise ValueError(
+                "cache_views keeps vectors, and a label of pixels is learned from feature maps; leave it out"
+            )
+        if not isinstance(label, ClassAndBoxLabel) or "features" not in info.data:
+            return training
+        moving = [name for change in training.augment if change.moves for name in change.model_fields_set]
+        if training.cache_views is not None and moving:
+            raise ValueError(
+                f"cache_views keeps no boxes, and {', '.join(moving)} moves them; leave cache_views out, or what moves"
+            )
+        if training.cache_views is not None and needs_pictures(label, info.data["features"]):
+            fit = images(info.data["features"])[label.image].fit
+            raise ValueError(
+                f"cache_views keeps no boxes, and fit: {fit} of '{label.image}' moves them; leave cache_views out, or "
+                "let the image be stretched"
+            )
+        return training
 
     @field_validator("evaluation")
     @classmethod
@@ -56,17 +98,67 @@ class PipelineFile(Section):
             raise ValidationError.from_exception_data(cls.__name__, mistakes)
         return evaluation.of_label(label.kind)
 
+    @field_validator("training")
+    @classmethod
+    def _augments_what_there_is(cls, training: Training, info: ValidationInfo) -> Training:
+        if not {"features", "label", "hubs"} <= info.data.keys():  # they have mistakes of their own
+            return training
+        found = augment_mistakes(training, info.data["features"], info.data["label"], info.data["hubs"])
+        mistakes = [
+            InitErrorDetails(type="value_error", loc=("augment", place), input=None, ctx={"error": ValueError(mistake)})
+            for place, mistake in found.items()
+        ]
+        if mistakes:
+            raise ValidationError.from_exception_data(cls.__name__, mistakes)
+        return training
+
     @model_validator(mode="after")
     def _has_a_use_for_each_feature(self) -> "PipelineFile":
         mistakes = [mistake for name, feature in self.features.items() if (mistake := self._misuse(name, feature))]
         mistakes += [mistake for name in self.hubs if (mistake := self._idle(name))]
-        if not mistakes and not self.hubs and not any(feature.is_taken_in for feature in self.features.values()):
-            mistakes = [f"the model sees nothing: {', '.join(self.features)} have encode: none"]
+        mistakes += [mistake for name in self.backbones if (mistake := self._misfit(name))]
+        mistakes += self._misfits_of_pixels() if isinstance(self.label, PixelsLabel) else self._pixels_of_none()
+        if not self.hubs and not self.backbones and not any(each.is_taken_in for each in self.features.values()):
+            mistakes.append(
+                "the model sees nothing: there are neither hubs nor backbones, and it takes in no column by itself"
+            )
+        if self.backbones and self.training.cache_views is not None:
+            mistakes.append(
+                "training.cache_views is for hub modules alone: a backbone sees every image changed anew; leave it out"
+            )
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
 
+    def _misfits_of_pixels(self) -> Iterator[str]:
+        """What does not go with a label of pixels."""
+        assert isinstance(self.label, PixelsLabel)
+        image = self.label.image
+        if self.backbones:
+            yield f"a label of pixels takes a hub module, and no backbones; leave out {', '.join(self.backbones)}"
+        others = [name for name in self.features if name != image]
+        if others:
+            yield f"a label of pixels is told from its picture '{image}' alone; leave out {', '.join(others)}"
+        fed = fed_hubs(self.hubs)
+        if len(fed) != 1:
+            yield f"a label of pixels takes the feature maps of one hub module, and features feed {len(fed) or 'none'}"
+        for name, hub in fed.items():
+            if not hub.outputs:
+                example = "such as [block1, block2]"
+                yield f"hubs.{name}.outputs names the feature maps that a label of pixels is told from, {example}"
+        if self.model.head.hidden:
+            yield "model.head.hidden is of dense layers; a label of pixels has `channels`"
+
+    def _pixels_of_none(self) -> Iterator[str]:
+        """What goes with a label of pixels alone."""
+        for name in (name for name, hub in self.hubs.items() if hub.outputs):
+            yield f"hubs.{name}.outputs is for a label of pixels; for one of {self.label.kind}, `output` names one"
+        if self.model.head.channels:
+            yield f"model.head.channels is for a label of pixels; one of {self.label.kind} has `hidden`"
+
     def _idle(self, hub: str) -> str | None:
+        if self.hubs[hub].role == "augment":
+            return self._idle_augmenting(hub)
         if self.hubs[hub].inputs:
             return None
         if hub in self.model.fine_tune:
@@ -75,17 +167,59 @@ class PipelineFile(Section):
             return f"hubs.{hub} has no inputs, and no feature's embedding begins with it; say which feature feeds it"
         return None
 
+    def _idle_augmenting(self, hub: str) -> str | None:
+        (name,) = self.hubs[hub].inputs.values()
+        if hub in self.model.fine_tune:
+            return f"model.fine_tune names '{hub}', which augments; only what a head stands on is trained"
+        if name in self.features and not isinstance(self.features[name], ImageFeature):
+            return f"hubs.{hub} augments images; '{name}' is {self.features[name].kind}"
+        if not any(change.hub == hub for change in self.training.augment):
+            return f"hubs.{hub} augments, and training.augment does not name it: {{hub: {hub}}}"
+        return None
+
+    def _misfit(self, name: str) -> str | None:
+        """Why a backbone cannot have its name, or be fed what it is."""
+        backbone = self.backbones[name]
+        if name in self.hubs:
+            return f"'{name}' is a hub module and a backbone; call one of them something else"
+        if isinstance(backbone, Builder):
+            return None
+        for fed in backbone.inputs.values():
+            feature = self.features[fed]
+            if not isinstance(feature, ImageFeature):
+                return f"the backbone '{name}' takes an image; '{fed}' is {feature.kind}"
+            if feature.channels not in backbone.channels:
+                return f"the backbone '{name}' takes images of 3 channels; '{fed}' has {feature.channels}"
+            if min(feature.size) < backbone.least:
+                least, size = backbone.least, " x ".join(map(str, feature.size))
+                return f"the backbone '{name}' takes images of {least} x {least} and more; '{fed}' is {size}"
+        return None
+
+    def _takers(self, feature: str) -> dict[str, Hub | AnyBackbone]:
+        """The hub modules and backbones that a feature feeds, by what they are called."""
+        hubs = {f"the hub module '{name}'": hub for name, hub in fed_hubs(self.hubs).items()}
+        backbones = {f"the backbone '{name}'": backbone for name, backbone in self.backbones.items()}
+        return {name: taker for name, taker in (hubs | backbones).items() if feature in taker.inputs.values()}
+
     def _misuse(self, name: str, feature: Feature) -> str | None:
-        takers = [hub for hub, described in self.hubs.items() if name in described.inputs.values()]
-        is_for_hubs = isinstance(feature, ImageFeature) or (isinstance(feature, TextFeature) and feature.bag is None)
+        takers = self._takers(name)
+        is_for_hubs = isinstance(feature, Pictures) or (isinstance(feature, TextFeature) and feature.bag is None)
         if takers and not is_for_hubs:
             what = "text with a bag" if feature.kind == "text" else feature.kind
-            return f"the hub module '{takers[0]}' takes images and texts as they are; '{name}' is {what}"
+            return f"{next(iter(takers))} takes images, clips and texts as they are; '{name}' is {what}"
         if is_for_hubs and not takers:
-            return f"no hub module takes the {feature.kind} '{name}'; name it in the inputs of one, or leave it out"
+            return (
+                f"no hub module or backbone takes the {feature.kind} '{name}'; name it in the inputs of one, or leave "
+                "it out"
+            )
+        if isinstance(feature, ImageFeature) and not _in_range(takers.values()):
+            said = "standardize" if feature.standardize else "value_range" if feature.value_range != (0, 1) else None
+            if said:
+                return f"{next(iter(takers))} scales the pixels of '{name}' in its own way; leave {said} out"
         if isinstance(feature, Categories) and feature.pretrained is not None:
-            if feature.pretrained not in self.hubs:
-                known = ", ".join(sorted(self.hubs)) or "none"
+            words = self.hubs.keys() - augmenting_hubs(self.hubs).keys()
+            if feature.pretrained not in words:
+                known = ", ".join(sorted(words)) or "none"
                 return f"'{name}' begins with the hub module '{feature.pretrained}', and the hubs are: {known}"
             if not feature.has_words:
                 return f"'{name}' has no vocabulary, so no words for the hub module '{feature.pretrained}'"
@@ -97,9 +231,37 @@ class PipelineFile(Section):
 
     @property
     def fed_features(self) -> Features:
-        """The features that hub modules take."""
-        taken = {name for hub in self.hubs.values() for name in hub.inputs.values()}
-        return {name: feature for name, feature in self.features.items() if name in taken}
+        """The features that hub modules and backbones take."""
+        return {name: feature for name, feature in self.features.items() if self._takers(name)}
+
+
+def _in_range(takers: Iterable[Hub | AnyBackbone]) -> bool:
+    """Whether any takes images in their feature's `value_range`, or standardized."""
+    return any(isinstance(taker, Hub) or taker.takes_range for taker in takers)
+
+
+def augment_mistakes(training: Training, features: Features, label: Label, hubs: Hubs) -> dict[int, str]:
+    """By place in `training.augment`, what cannot be done there."""
+    found = {place: _augment_mistake(change, features, label, hubs) for place, change in enumerate(training.augment)}
+    return {place: mistake for place, mistake in found.items() if mistake}
+
+
+def _augment_mistake(change: Augmentation, features: Features, label: Label, hubs: Hubs) -> str | None:
+    pictures = images(features)
+    if not pictures:
+        return "augment changes images, and no feature is one; leave it out"
+    if change.hub is not None and change.hub not in augmenting_hubs(hubs):
+        return f"hubs.{change.hub} is a backbone; one that changes images says role: augment"
+    if (change.saturation or change.hue) and all(picture.channels == 1 for picture in pictures.values()):
+        return "saturation and hue are of colours, and every image has channels: 1; leave it out"
+    if change.mixup is None:
+        return None
+    if not label.can_be_mixed:
+        return f"mixup mixes labels, and one of kind {label.kind} cannot be mixed; leave it out"
+    others = [name for name, feature in features.items() if name not in pictures]
+    return (
+        f"mixup mixes images, and the model sees others besides: {', '.join(others)}; leave it out" if others else None
+    )
 
 
 class InferFile(Section):
@@ -111,9 +273,9 @@ class InferFile(Section):
     """Names the pipeline; lower-case letters, digits and dashes."""
     data: DataToInfer
     """Where the records are."""
-    features: Features = {}
-    """What feeds the hub module: images, and texts without a bag. Of a pushed model none need be given: it knows its
-    own."""
+    features: FeaturesToInfer = {}
+    """What feeds the hub module: images, clips, and texts without a bag. Of a pushed model none need be given: it knows
+    its own."""
     hubs: Hubs = {}
     """The one TensorFlow Hub module that is asked, by a name."""
     model: PushedModel | None = None
@@ -142,17 +304,25 @@ class InferFile(Section):
         if self.model is None and len(self.hubs) != 1:
             count = f"there are {len(self.hubs)} hubs" if self.hubs else "there is neither a hub nor a model"
             return [f"{count}; task infer asks one hub module, or the model of a serving folder (model: {{from: …}})"]
+        if augmenting := augmenting_hubs(self.hubs):
+            return [f"hubs.{next(iter(augmenting))} has role: augment, which is for training; leave the role out"]
         if self.model is not None and self.hubs:
             return ["there are a hub and a model; task infer asks one of the two"]
+        idle = [name for name, hub in self.hubs.items() if not hub.inputs]
+        if idle:
+            return [
+                f"hubs.{idle[0]} has no inputs; say which feature feeds each. A generator takes a vector of numbers, "
+                f"and no feature: it is asked by hubline predict --hub {self.hubs[idle[0]].handle} --latent N"
+            ]
         of_hub = self.predictions.model_fields_set & {"labels", "top", "min_score"}
         if self.model is not None and of_hub - ({"top"} if self.label else set()):
             return [f"predictions.{', predictions.'.join(sorted(of_hub))}: for a hub module; leave them out"]
         return []
 
     def _misuse(self, name: str, feature: Feature) -> str | None:
-        is_fed = isinstance(feature, ImageFeature) or (isinstance(feature, TextFeature) and feature.bag is None)
+        is_fed = isinstance(feature, Pictures) or (isinstance(feature, TextFeature) and feature.bag is None)
         if self.model is None and not is_fed:
-            return f"a hub module takes images and texts as they are; '{name}' is {feature.kind}"
+            return f"a hub module takes images, clips and texts as they are; '{name}' is {feature.kind}"
         if self.hubs and not any(name in hub.inputs.values() for hub in self.hubs.values()):
             return f"the hub module does not take '{name}'; name it in its inputs, or leave it out"
         return None

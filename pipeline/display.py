@@ -16,7 +16,7 @@ from rich.text import Text
 from components.report.contents import PAGE
 from pipeline.config import PipelineFile
 from pipeline.result import Result, Step
-from preprocessing.config import image_columns, input_columns
+from preprocessing.config import clip_columns, image_columns, input_columns
 from preprocessing.progress import LOGGER
 
 _SHOWN_COLUMNS = 3
@@ -181,9 +181,11 @@ def asked(file: PipelineFile) -> str:
     """What `hubline predict` can ask the model about that a file trains: images alone, or records of columns."""
     taken = [name for name, feature in file.features.items() if feature.is_taken_in or name in file.fed_features]
     columns = input_columns(file.features, taken)
-    if columns == image_columns(file.features) and len(columns) == 1:
+    clips = clip_columns(file.features)
+    if columns == image_columns(file.features) and len(columns) == 1 and not clips:
         return "IMAGE…"
-    shown = ", ".join(f"{json.dumps(column, ensure_ascii=False)}: …" for column in columns[:_SHOWN_COLUMNS])
+    values = {column: '[{"b64": "…"}, …]' if column in clips else "…" for column in columns[:_SHOWN_COLUMNS]}
+    shown = ", ".join(f"{json.dumps(column, ensure_ascii=False)}: {value}" for column, value in values.items())
     return f"RECORDS.jsonl   with lines such as {{{shown}{', …' if len(columns) > _SHOWN_COLUMNS else ''}}}"
 
 

@@ -5,6 +5,7 @@ from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
+from components.backbone.component import Backbone
 from components.beam import IN_ONE_PROCESS
 from components.curated_schema.component import CuratedSchema
 from components.data_gate.component import DataGate
@@ -23,7 +24,7 @@ from components.trainer.component import Trainer
 from components.transform.component import Transform
 from pipeline.config import AnyFile, InferFile, PipelineFile
 from pipeline.places import OnCluster, Places
-from trainer.config import fed_hubs
+from trainer.phases import Kept, needs_pictures
 
 
 def build(file: AnyFile, pins: AnyPins, places: Places | OnCluster) -> Pipeline:
@@ -77,10 +78,16 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
         name: HubModule(name, hub, file.fed_features, pins.modules[name], file.model.tuned(name))
         for name, hub in file.hubs.items()
     }
-    modules = {name: module.outputs["model"] for name, module in hub_modules.items()}
-    hubs = fed_hubs(file.hubs)
+    backbones = {
+        name: Backbone(name, backbone, file.features, pins.backbones[name], file.model.tuned(name))
+        for name, backbone in file.backbones.items()
+    }
+    tried = [*hub_modules.values(), *backbones.values()]
+    modules = {name: module.outputs["model"] for name, module in (hub_modules | backbones).items()}
+    in_pictures = needs_pictures(file.label, file.features)
+    hubs = Kept.of(file.model, file.training, file.backbones, in_pictures).hubs(file.hubs)
     example_gen, statistics_gen, schema_gen = describing(file, pins.files, places)
-    example_gen.add_upstream_nodes(hub_modules.values())  # a module that does not fit is found before any data is read
+    example_gen.add_upstream_nodes(tried)  # what does not fit is found before any data is read
     examples = example_gen.outputs["examples"]
     statistics = statistics_gen.outputs["statistics"]
     if file.data.data_schema and pins.data_schema:
@@ -99,11 +106,14 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
         schema=schema,
         modules={name: modules[name] for name in hubs},
         features=file.fed_features,  # a change of another one leaves the vectors as they are
+        label=file.label,
         hubs=hubs,
         model=file.model,
         training=file.training,
         bad_records=file.data.bad_records,
         store=str(places.store),
+        backbones=file.backbones,
+        needs_pictures=in_pictures,
     )
     rows = embedder.outputs["rows"]
 
@@ -116,17 +126,18 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
         features=file.features,
         label=file.label,
         hubs=file.hubs,
+        backbones=file.backbones,
         model=file.model,
         training=file.training,
         checkpoints=str(places.checkpoints),
     )
     model = trainer.outputs["model"]
-    evaluator = Evaluator(examples, rows, schema, model, file.evaluation, file.label, pins.serving)
+    evaluator = Evaluator(examples, rows, schema, model, file.evaluation, file.label, file.features, pins.serving)
     pusher = Pusher(model, evaluator.outputs["blessing"], file.serving, pins.serving)
 
     data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, parsing_schema]
     model_steps: list[BaseNode] = [transform_step, embedder, trainer, evaluator, pusher]
-    return [*hub_modules.values(), *data_steps, *model_steps]
+    return [*tried, *data_steps, *model_steps]
 
 
 def describing(file: AnyFile, files: Files, places: Places | OnCluster) -> tuple[BaseNode, BaseNode, BaseNode]:

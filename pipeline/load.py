@@ -110,8 +110,8 @@ def load_training(path: Path, command: str) -> tuple[PipelineFile, Source]:
 def _context(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """What one section must know of another: given beside the values, so that every mistake is found in one pass."""
     names = {
-        section: [str(name) for name in found] if isinstance(found := values.get(section), Mapping) else None
-        for section in ("features", "hubs")
+        section: [str(name) for name in found] if isinstance(found := values.get(section, absent), Mapping) else None
+        for section, absent in (("features", None), ("hubs", {}), ("backbones", {}))
     }
     return {"folder": str(path.absolute().parent), **names}
 

@@ -14,4 +14,4 @@ def pin(file: AnyFile) -> AnyPins:
     """
     if isinstance(file, InferFile):
         return pin_to_infer(file.data, file.hubs, file.model, file.predictions)
-    return pin_to_train(file.data, file.features, file.hubs, file.serving.destination)
+    return pin_to_train(file.data, file.features, file.hubs, file.serving.destination, file.backbones)

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from components import storage
+from components.backbone.sources import fingerprint
 from components.digest import check_digest
 from components.hub_module.handle import digest, look_for, mirrored, read_saved_model
 from components.pin.find import find
@@ -23,8 +24,8 @@ from trainer.config import Hub, Tuned
 
 
 def preflight(file: AnyFile, source: Source) -> None:
-    """Looks for the data files, schema and baseline, vocabularies, local hub modules, labels, and the folder that takes
-    models or predictions.
+    """Looks for the data files, schema and baseline, vocabularies, local hub modules, the weights and functions of
+    backbones, labels, and the folder that takes models or predictions.
 
     What is remote is not asked for.
 
@@ -77,6 +78,11 @@ def _looks_to_train(file: PipelineFile) -> Looks:
         if tuned is not None and not is_remote(mirrored(hub.handle)):
             key = ("variables",) if tuned.variables else ("last",) if tuned.last else ()
             yield ("model", "fine_tune", name, *key), partial(_look_at_variables, hub, tuned)
+    for name, backbone in file.backbones.items():
+        weights = backbone.weights_file
+        if weights is None or not is_remote(weights):
+            key = ("weights",) if weights else ("call",) if backbone.kind == "builder" else ()
+            yield ("backbones", name, *key), partial(fingerprint, backbone)
     if not is_remote(file.serving.destination):
         serving = Path(file.serving.destination)
         yield ("serving", "destination"), partial(_look_at_destination, serving, "serving folder")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import InitErrorDetails
@@ -10,31 +10,41 @@ from pydantic_core import InitErrorDetails
 from preprocessing.kinds.bucketized import BucketizedFeature
 from preprocessing.kinds.categorical import CategoricalFeature, VocabularyFile
 from preprocessing.kinds.crossed import CrossedFeature
-from preprocessing.kinds.image import ImageFeature
+from preprocessing.kinds.image import ImageFeature, ImageToInfer, Pictures
 from preprocessing.kinds.kind import Categories
 from preprocessing.kinds.numeric import Numbers, NumericFeature
 from preprocessing.kinds.sequence import SequenceFeature
 from preprocessing.kinds.text import TextFeature
 from preprocessing.kinds.timestamp import TimestampFeature
+from preprocessing.kinds.video import VideoFeature
 from preprocessing.labels.binary import BinaryLabel
+from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.labels.multilabel import MultilabelLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.labels.regression import RegressionLabel
 
-Feature = Annotated[
-    ImageFeature
+_Other = (
+    VideoFeature
     | NumericFeature
     | SequenceFeature
     | BucketizedFeature
     | CategoricalFeature
     | CrossedFeature
     | TextFeature
-    | TimestampFeature,
-    Field(discriminator="kind"),
-]
+    | TimestampFeature
+)
+
+Feature = Annotated[ImageFeature | _Other, Field(discriminator="kind")]
 """The union of the kinds, told apart by `kind`."""
 
-Label = Annotated[ClassLabel | BinaryLabel | MultilabelLabel | RegressionLabel, Field(discriminator="kind")]
+FeatureToInfer = Annotated[ImageToInfer | _Other, Field(discriminator="kind")]
+"""The same where no model is trained: images may keep their size."""
+
+Label = Annotated[
+    ClassLabel | BinaryLabel | MultilabelLabel | RegressionLabel | ClassAndBoxLabel | PixelsLabel,
+    Field(discriminator="kind"),
+]
 """The union of the kinds of label, told apart by `kind`."""
 
 
@@ -75,14 +85,19 @@ def takes_lists(column: str, features: dict[str, Feature]) -> bool:
     return any(feature.takes_lists for name, feature in features.items() if column in columns_of(name, features))
 
 
-def images(features: dict[str, Feature]) -> dict[str, ImageFeature]:
-    """The features that are images."""
-    return {name: feature for name, feature in features.items() if isinstance(feature, ImageFeature)}
+def images(features: dict[str, Feature]) -> dict[str, Pictures]:
+    """The features that are images, or clips of them."""
+    return {name: feature for name, feature in features.items() if isinstance(feature, Pictures)}
 
 
 def image_columns(features: dict[str, Feature]) -> list[str]:
-    """The raw columns that hold encoded images, each once."""
+    """The raw columns that hold encoded images, also the frames of clips, each once."""
     return input_columns(features, images(features))
+
+
+def clip_columns(features: dict[str, Feature]) -> list[str]:
+    """The raw columns that hold the frames of clips, each once."""
+    return input_columns(features, [name for name, feature in features.items() if isinstance(feature, VideoFeature)])
 
 
 def vocabulary_files(features: dict[str, Feature]) -> dict[str, VocabularyFile]:
@@ -109,7 +124,7 @@ def _fault(name: str, features: dict[str, Feature]) -> str | None:
             fault = _column_fault(name, read, features)
             if fault:
                 return fault
-        elif isinstance(feature, ImageFeature | TextFeature):
+        elif isinstance(feature, Pictures | TextFeature):
             return f"'{name}' is made from a column, and '{read}' is a feature; call that feature something else"
         elif not isinstance(features[read], Categories) or isinstance(features[read], TextFeature):
             return f"'{name}' is made from the feature '{read}', which has no categories; name a column instead"
@@ -122,9 +137,10 @@ def _column_fault(name: str, column: str, features: dict[str, Feature]) -> str |
     """What is wrong with a feature that is made from a raw column."""
     if isinstance(features[name], CrossedFeature) and isinstance(features.get(column), Numbers):
         return f"'{name}' crosses the number '{column}'; cross a bucketized feature that is made from it"
-    pictures = {feature.column or image for image, feature in images(features).items()}
-    if column in pictures and not isinstance(features[name], ImageFeature):
-        return f"'{name}' is {features[name].kind}, and the column '{column}' holds images"
+    kinds = {feature.kind for image, feature in images(features).items() if column == (feature.column or image)}
+    if others := kinds - {features[name].kind}:
+        held = "clips" if "video" in others else "images"
+        return f"'{name}' is {features[name].kind}, and the column '{column}' holds {held}"
     return None
 
 
@@ -158,9 +174,19 @@ def _with_all_mistakes(values: Any, read: ValidatorFunctionWrapHandler) -> dict[
     raise ValidationError.from_exception_data(title, details)
 
 
+FeatureKey = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+
 Features = Annotated[
-    dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Feature],
+    dict[FeatureKey, Feature],
     AfterValidator(_made_of_what_there_is),
     AfterValidator(_told_apart),
     WrapValidator(_with_all_mistakes),
 ]
+FeaturesToInfer: TypeAlias = Features
+if not TYPE_CHECKING:  # which would take a dict of the one union for no dict of the other
+    FeaturesToInfer = Annotated[
+        dict[FeatureKey, FeatureToInfer],
+        AfterValidator(_made_of_what_there_is),
+        AfterValidator(_told_apart),
+        WrapValidator(_with_all_mistakes),
+    ]

@@ -1,8 +1,8 @@
 """Kubeflow Pipelines' launcher and driver as far as a package sees them: each step gets the JSON that they give.
 
-It follows https://github.com/kubeflow/pipelines/blob/master/backend/src/v2/component/launcher_v2.go and driver.go: inputs
-and outputs are put together from the pipeline spec, `{{$}}` is the whole of it, artifacts are at a local path of the
-same shape as their URI, and what the container wrote to `outputFile` is what the next step gets.
+It follows https://github.com/kubeflow/pipelines/blob/master/backend/src/v2/component/launcher_v2.go and driver.go:
+inputs and outputs are put together from the pipeline spec, `{{$}}` is the whole of it, artifacts are at a local path of
+the same shape as their URI, and what the container wrote to `outputFile` is what the next step gets.
 """
 
 import json
@@ -42,7 +42,8 @@ class Cluster:
         fields = spec["root"]["inputDefinitions"]["parameters"]
         parameters = {name: form.get(name, each["defaultValue"]) for name, each in fields.items()}
         tasks = spec["root"]["dag"]["tasks"]
-        for name in TopologicalSorter({name: task.get("dependentTasks", ()) for name, task in tasks.items()}).static_order():
+        waits_for = {name: task.get("dependentTasks", ()) for name, task in tasks.items()}
+        for name in TopologicalSorter(waits_for).static_order():
             if runs(name):
                 self._run_task(spec, name, tasks[name], parameters)
 

@@ -139,6 +139,25 @@ def tf1_texts(path: Path, folder: Path) -> Path:
     return path
 
 
+def tf1_detector(path: Path) -> Path:
+    """A TF1 hub module as detectors on TensorFlow Hub are: one image in, float32 [1, height, width, 3] in [0, 1], and
+    what is found out, without a batch, by its name: the whole image with the mean of its first channel for score."""
+    builder = tf.compat.v1.saved_model.Builder(str(path))
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        images = tf.compat.v1.placeholder(tf.float32, [1, None, None, 3], name="images")
+        outputs = {
+            "detection_boxes": tf.constant([[0.0, 0.0, 1.0, 1.0]]),
+            "detection_scores": tf.reduce_mean(images, [1, 2])[:, 0],
+            "detection_class_entities": tf.constant(["All"]),
+            "detection_class_labels": tf.constant([7], tf.int64),
+        }
+        make = tf.compat.v1.saved_model.predict_signature_def
+        builder.add_meta_graph_and_variables(session, [], {"default": make({"images": images}, outputs)})
+    builder.save()
+    (path / "tfhub_module.pb").write_bytes(b"\x08\x03")
+    return path
+
+
 def with_operation(path: Path, **renamed: str) -> Path:
     """Has some operations of a module in the folder be others, such as none that there are."""
     file = path / "saved_model.pb"
@@ -147,4 +166,58 @@ def with_operation(path: Path, **renamed: str) -> Path:
         for node in function.node_def:
             node.op = renamed.get(node.op, node.op)
     file.write_bytes(saved.SerializeToString())
+    return path
+
+
+class Inverting(tf.Module):
+    """Augments as https://www.tensorflow.org/hub/common_signatures/images says: images of some shape to the same, half
+    of them with their colours inverted. Which half, a seed tells, or each call draws anew."""
+
+    def __init__(self, seeded: bool, shape: Shape) -> None:
+        super().__init__()
+        specs = [tf.TensorSpec([None, *shape], tf.float32, "images")]
+        specs += [tf.TensorSpec([2], tf.int64, "seed")] if seeded else []
+        self.__call__ = tf.function(self._seeded if seeded else self._unseeded, input_signature=specs)
+
+    def _seeded(self, images, seed):
+        return _inverted(images, tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], seed))
+
+    def _unseeded(self, images):
+        return _inverted(images, tf.random.uniform([tf.shape(images)[0], 1, 1, 1]))
+
+
+def _inverted(images: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
+    return tf.where(drawn < 0.5, 1.0 - images, images)
+
+
+def inverting(path: Path, seeded: bool = True, shape: Shape | None = None) -> Path:
+    tf.saved_model.save(Inverting(seeded, shape or [8, 8, 3]), str(path))
+    return path
+
+
+def keras_augmenting(path: Path) -> Path:
+    """Keras' own layers, which do nothing but in training."""
+    leave_libraries_alone()
+    layers = tf.keras.layers
+    tf.keras.Sequential([layers.Input([8, 8, 3]), layers.RandomFlip("horizontal", seed=1)]).save(
+        str(path), save_format="tf"
+    )
+    return path
+
+
+def tf1_augmenting(path: Path) -> Path:
+    """A TF1 module of image augmentation: files of images, a size, and whether it shall change anything."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        files = tf.compat.v1.placeholder(tf.string, [None])
+        size = tf.compat.v1.placeholder(tf.int32, [2])
+        wanted = tf.compat.v1.placeholder(tf.bool, [])
+        decoded = tf.map_fn(lambda one: tf.io.decode_image(one, 3, expand_animations=False), files, tf.uint8)
+        images = tf.image.resize(tf.ensure_shape(decoded, [None, None, None, 3]), size) / 255.0
+        given = tf.where(wanted, 1.0 - images, images)
+        make = tf.compat.v1.saved_model.predict_signature_def
+        inputs = {"encoded_images": files, "image_size": size, "augmentation": wanted}
+        builder = tf.compat.v1.saved_model.Builder(str(path))
+        builder.add_meta_graph_and_variables(session, [], {"default": make(inputs, {"default": given})})
+    builder.save()
+    (path / "tfhub_module.pb").write_bytes(b"\x08\x03")
     return path

@@ -1,46 +1,284 @@
-"""Random changes of training images."""
+"""Random changes of training images, and of the boxes and masks that belong to them.
 
-from collections.abc import Sequence
+Where each pixel comes from is one matrix, however many changes there are: a picture is interpolated once. Changes of
+colour come after it, in their order.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import tensorflow as tf
 
-from trainer.config import Augmentation
+from preprocessing.kinds import image as image_kind
+from trainer.config import Augmentation, Window
+
+Change: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
+"""A change of pictures, float32 [..., height, width, channels] from 0 to 1, that leaves every pixel in its place."""
+
+Module: TypeAlias = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""What a hub module makes of one picture, float32 [height, width, channels] from 0 to 1, and a seed, int64 [2]: another
+of the same sort. What it moves, boxes and masks do not follow."""
+
+_GREY = 0.5
 
 
-def augmented(augment: Sequence[Augmentation], image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """One image, changed.
+@dataclass(frozen=True)
+class Drawn:
+    """The changes that were drawn for one picture: the same ones for its pixels, its boxes and its mask."""
+
+    height: int
+    width: int
+    matrix: tf.Tensor | None
+    """From where a point is to where it comes from, float32 [3, 3], by (x, y, 1) in pixels from the upper left corner
+    of the picture. None where no change moves anything."""
+    colours: tuple[Change, ...] = ()
+    """What happens after it, in this order."""
+    mirrors: bool = False
+    """Whether the matrix does nothing but mirror, so that nothing need be interpolated."""
+    stays_inside: bool = False
+    """Whether every place comes from one in the picture."""
+
+    def image(self, pixels: tf.Tensor) -> tf.Tensor:
+        """The picture, changed. Nothing comes to some places: they are black.
+
+        Args:
+            pixels: uint8 of shape [height, width, channels]; of several that are changed alike, such as the frames of
+                a clip, [..., height, width, channels].
+
+        Returns:
+            uint8 of the same shape.
+        """
+        if self.matrix is not None and self.mirrors:
+            for axis, sign in ((-2, self.matrix[0, 0]), (-3, self.matrix[1, 1])):
+                pixels = tf.cond(sign < 0, partial(tf.reverse, pixels, [axis]), lambda same=pixels: same)
+        if (self.matrix is None or self.mirrors) and not self.colours:
+            return pixels
+        unit = tf.cast(self._interpolated(pixels), tf.float32) / 255.0
+        for change in self.colours:
+            unit = tf.clip_by_value(change(unit), 0.0, 1.0)
+        return tf.ensure_shape(tf.saturate_cast(tf.round(unit * 255.0), tf.uint8), pixels.shape)
+
+    def _interpolated(self, pixels: tf.Tensor) -> tf.Tensor:
+        """The pixels where the matrix puts them, from 0 to 255. What is half a pixel beyond the edge is as what is at
+        the edge: black would darken it."""
+        if self.matrix is None or self.mirrors:
+            return pixels
+        if self.stays_inside:
+            return self._stretched(pixels)
+        there = self._moved(tf.ones([self.height, self.width, 1]), "NEAREST", "CONSTANT")
+        return self._moved(tf.cast(pixels, tf.float32), "BILINEAR", "NEAREST") * there
+
+    def _stretched(self, pixels: tf.Tensor) -> tf.Tensor:
+        """The same of a matrix that turns nothing, several times as fast."""
+        assert self.matrix is not None
+        pictures = tf.reshape(pixels, [-1, *pixels.shape[-3:]])
+        framed = tf.concat([pictures[:, :1], pictures, pictures[:, -1:]], axis=1)
+        framed = tf.concat([framed[:, :, :1], framed, framed[:, :, -1:]], axis=2)
+        size = tf.constant([self.height, self.width], tf.float32)
+        scale = tf.stack([self.matrix[1, 1], self.matrix[0, 0]])
+        begin = tf.stack([self.matrix[1, 2], self.matrix[0, 2]])
+        # From the middle of the first pixel to that of the last, in the frame, in shares of the way between its own.
+        first, last = (begin + scale * at + 0.5 for at in (0.5, size - 0.5))
+        box = tf.concat([first, last], axis=0) / tf.tile(size + 1.0, [2])
+        count = tf.shape(pictures)[0]
+        boxes = tf.tile(box[tf.newaxis], [count, 1])
+        stretched = tf.image.crop_and_resize(framed, boxes, tf.range(count), [self.height, self.width])
+        return tf.reshape(stretched, tf.shape(pixels))
+
+    def boxes(self, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Where boxes are in the changed picture: around where their corners are, cut off at its edges.
+
+        Args:
+            boxes: float32 of shape [n, 4]: top, left, bottom and right in shares of the height and width.
+
+        Returns:
+            The same of the changed picture, from 0 to 1, and whether a quarter of the box or more is in it, bool [n].
+        """
+        if self.matrix is not None:
+            size = tf.constant([self.width, self.height], tf.float32)
+            top, left, bottom, right = tf.unstack(boxes, axis=1)
+            corners = tf.stack([[left, top], [right, top], [left, bottom], [right, bottom]])  # [4, 2, n]
+            there = tf.linalg.inv(self.matrix)
+            x_y = tf.einsum("ij,cjn->cin", there[:2, :2], corners * size[:, tf.newaxis]) + there[:2, 2:]
+            x_y /= size[:, tf.newaxis]
+            (left, top), (right, bottom) = tf.unstack(tf.reduce_min(x_y, 0)), tf.unstack(tf.reduce_max(x_y, 0))
+            boxes = tf.stack([top, left, bottom, right], axis=1)
+        return image_kind.clipped(boxes)
+
+    def mask(self, mask: tf.Tensor, fill: int = 0) -> tf.Tensor:
+        """The classes of the changed picture's pixels: those of the nearest pixels of the picture as it was.
+
+        Args:
+            mask: uint8 of shape [height, width, 1].
+            fill: What is where nothing comes to.
+
+        Returns:
+            uint8 of the same shape.
+        """
+        return mask if self.matrix is None else self._moved(mask, "NEAREST", "CONSTANT", fill)
+
+    def _moved(self, pixels: tf.Tensor, interpolation: str, fill_mode: str, fill: float = 0.0) -> tf.Tensor:
+        # TensorFlow counts from the middle of the first pixel.
+        middle = tf.constant([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+        corner = tf.constant([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
+        moved = tf.raw_ops.ImageProjectiveTransformV3(
+            images=tf.reshape(pixels, [-1, *pixels.shape[-3:]]),
+            transforms=tf.reshape(corner @ self.matrix @ middle, [1, 9])[:, :8],
+            output_shape=[self.height, self.width],
+            fill_value=fill,
+            interpolation=interpolation,
+            fill_mode=fill_mode,
+        )
+        return tf.reshape(moved, tf.shape(pixels))
+
+
+def drawn(
+    augment: Sequence[Augmentation],
+    height: int,
+    width: int,
+    seed: tf.Tensor,
+    modules: Mapping[str, Module] | None = None,
+) -> Drawn:
+    """Draws the changes of one picture.
+
+    Args:
+        augment: What to do. Mixup is passed over: it is of batches.
+        height: The picture's, in pixels.
+        width: The same.
+        seed: Two integers, int64 of shape [2]: the same ones give the same changes.
+        modules: The hub modules that change this picture, by their name in `hubs`; others are passed over.
+
+    Returns:
+        The changes, for the picture, its boxes and its mask.
+    """
+    matrix: tf.Tensor | None = None
+    colours: list[Change] = []
+    for number, change in enumerate(augment):
+        if change.moves:
+            moved = _moved(change, height, width, seed + number)
+            # What is done last is where a point is looked up first.
+            matrix = moved if matrix is None else matrix @ moved
+        elif change.hub is not None:
+            if modules and change.hub in modules:
+                colours.append(_seeded(modules[change.hub], seed + number))
+        elif change.mixup is None:
+            colours.append(_coloured(change, height, width, seed + number))
+    moves = [change for change in augment if change.moves]
+    return Drawn(
+        height,
+        width,
+        matrix,
+        tuple(colours),
+        mirrors=all(change.flip_left_right or change.flip_up_down for change in moves),
+        stays_inside=not any(change.rotate for change in moves),
+    )
+
+
+def augmented(
+    augment: Sequence[Augmentation],
+    image: tf.Tensor,
+    seed: tf.Tensor,
+    modules: Mapping[str, Module] | None = None,
+) -> tf.Tensor:
+    """One image, changed; of a clip each frame in the same way.
 
     Args:
         augment: What to do, in order.
-        image: uint8 of shape [height, width, channels].
+        image: uint8 of shape [..., height, width, channels].
         seed: Two integers, int64 of shape [2]: the same ones give the same picture.
+        modules: As `drawn` takes them.
 
     Returns:
         uint8 of the same shape.
     """
-    unit = tf.cast(image, tf.float32) / 255.0
-    for number, change in enumerate(augment):
-        unit = tf.clip_by_value(_apply(change, unit, seed + number), 0.0, 1.0)
-    return tf.ensure_shape(tf.saturate_cast(tf.round(unit * 255.0), tf.uint8), image.shape)
+    height, width = image.shape[-3:-1]
+    return drawn(augment, height, width, seed, modules).image(image)
 
 
-def _apply(change: Augmentation, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    if change.flip_left_right:
-        return tf.image.stateless_random_flip_left_right(image, seed)
-    if change.flip_up_down:
-        return tf.image.stateless_random_flip_up_down(image, seed)
-    if change.brightness is not None:
-        return tf.image.stateless_random_brightness(image, change.brightness, seed)
-    if change.contrast is not None:
-        return tf.image.stateless_random_contrast(image, 1.0 - change.contrast, 1.0 + change.contrast, seed)
-    return _cropped(image, change.crop or 0.0, seed)
-
-
-def _cropped(image: tf.Tensor, most: float, seed: tf.Tensor) -> tf.Tensor:
-    """A window of at least `1 - most` of height and width, somewhere in the image, enlarged to the image's size."""
-    height, width, _ = image.shape
+def _moved(change: Augmentation, height: int, width: int, seed: tf.Tensor) -> tf.Tensor:
+    """The matrix of a change that moves pixels."""
+    if change.flip_left_right or change.flip_up_down:
+        sign = tf.where(tf.random.stateless_uniform([], seed) < 0.5, -1.0, 1.0)
+        return _about_the_middle(height, width, [[sign, 0], [0, 1]] if change.flip_left_right else [[1, 0], [0, sign]])
+    if change.rotate is not None:
+        angle = tf.random.stateless_uniform([], seed, -1.0, 1.0) * (change.rotate * (math.pi / 180))
+        cos, sin = tf.cos(angle), tf.sin(angle)
+        return _about_the_middle(height, width, [[cos, -sin], [sin, cos]])
+    if isinstance(change.crop, Window):
+        return _window(*_sampled(change.crop, height, width, seed), height, width)
+    assert change.crop is not None
     share, top, left = tf.unstack(tf.random.stateless_uniform([3], seed))
-    size = 1.0 - most * share
-    top, left = top * (1.0 - size), left * (1.0 - size)
-    boxes = tf.stack([[top, left, top + size, left + size]])
-    return tf.image.crop_and_resize(image[tf.newaxis], boxes, [0], [height, width])[0]
+    size = 1.0 - change.crop * share
+    begin = tf.stack([top * height, left * width]) * (1.0 - size)
+    return _window(begin, tf.stack([size * height, size * width]), height, width)
+
+
+def _about_the_middle(height: int, width: int, linear: Sequence[Sequence]) -> tf.Tensor:
+    """A matrix [2, 2] of (x, y), as one that leaves the middle of the picture where it is."""
+    middle = tf.constant([[width / 2], [height / 2]])
+    linear = tf.convert_to_tensor([[tf.cast(value, tf.float32) for value in row] for row in linear])
+    return tf.concat([tf.concat([linear, middle - linear @ middle], axis=1), [[0.0, 0.0, 1.0]]], axis=0)
+
+
+def _window(begin: tf.Tensor, size: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """The matrix that stretches a window, given as (top, left) and (height, width) in pixels, to the whole picture."""
+    down, across = tf.unstack(size / tf.constant([height, width], tf.float32))
+    return tf.convert_to_tensor([[across, 0.0, begin[1]], [0.0, down, begin[0]], [0.0, 0.0, 1.0]])
+
+
+def _sampled(window: Window, height: int, width: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Top and left, and height and width, of a window, in pixels; of the whole picture where none was found."""
+    begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+        [height, width, 1],
+        tf.zeros([1, 0, 4]),
+        seed,
+        min_object_covered=0.0,
+        aspect_ratio_range=window.aspect_ratio,
+        area_range=window.area,
+        use_image_if_no_bounding_boxes=True,
+    )
+    whole = tf.constant([height, width])
+    size = tf.where(size[:2] < 0, whole, size[:2])
+    return tf.cast(begin[:2], tf.float32), tf.cast(size, tf.float32)
+
+
+def _coloured(change: Augmentation, height: int, width: int, seed: tf.Tensor) -> Change:
+    """A change that leaves pixels where they are."""
+    if change.brightness is not None:
+        by = tf.random.stateless_uniform([], seed, -change.brightness, change.brightness)
+        return lambda images: tf.image.adjust_brightness(images, by)
+    if change.contrast is not None:
+        factor = tf.random.stateless_uniform([], seed, 1.0 - change.contrast, 1.0 + change.contrast)
+        return lambda images: tf.image.adjust_contrast(images, factor)
+    if change.saturation is not None:
+        factor = tf.random.stateless_uniform([], seed, 1.0 - change.saturation, 1.0 + change.saturation)
+        return _of_colours(lambda images: tf.image.adjust_saturation(images, factor))
+    if change.hue is not None:
+        by = tf.random.stateless_uniform([], seed, -change.hue, change.hue)
+        return _of_colours(lambda images: tf.image.adjust_hue(images, by))
+    assert change.cutout is not None
+    hole = _square(change.cutout, height, width, seed)
+    return lambda images: tf.where(hole, _GREY, images)
+
+
+def _seeded(module: Module, seed: tf.Tensor) -> Change:
+    return lambda image: module(image, seed)
+
+
+def _of_colours(change: Change) -> Change:
+    """The change of pictures in colour; grey ones have neither hue nor saturation."""
+    return lambda images: change(images) if images.shape[-1] == 3 else images
+
+
+def _square(most: float, height: int, width: int, seed: tf.Tensor) -> tf.Tensor:
+    """Where a square is, wholly in the picture, bool [height, width, 1]."""
+    share, top, left = tf.unstack(tf.random.stateless_uniform([3], seed))
+    side = tf.round(most * share * min(height, width))
+    top, left = tf.round(top * (height - side)), tf.round(left * (width - side))
+    rows, columns = tf.range(height, dtype=tf.float32), tf.range(width, dtype=tf.float32)
+    down = (rows >= top) & (rows < top + side)
+    across = (columns >= left) & (columns < left + side)
+    return (down[:, tf.newaxis] & across)[..., tf.newaxis]

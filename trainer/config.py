@@ -30,6 +30,19 @@ def _known_feature(name: str, info: ValidationInfo) -> str:
 FeatureName = Annotated[str, AfterValidator(_known_feature)]
 
 
+def _known_module(name: str, info: ValidationInfo) -> str:
+    hubs, backbones = ((info.context or {}).get(section) for section in ("hubs", "backbones"))
+    if hubs is None or backbones is None or name in hubs or name in backbones:
+        return name
+    raise ValueError(
+        f"there is no hub module or backbone '{name}'; the hubs are: {', '.join(sorted(hubs)) or 'none'}; "
+        f"the backbones are: {', '.join(sorted(backbones)) or 'none'}"
+    )
+
+
+ModuleName = Annotated[str, AfterValidator(_known_module)]
+
+
 def _known_hub(name: str, info: ValidationInfo) -> str:
     known = (info.context or {}).get("hubs")
     if known is not None and name not in known:
@@ -58,6 +71,9 @@ Argument = Annotated[Scalar | tuple[Scalar, ...] | tuple[tuple[Scalar, ...], ...
 class Hub(Section):
     """A TensorFlow Hub module and what it is fed."""
 
+    role: Literal["backbone", "augment"] = "backbone"
+    """What it is there for: a head stands on what a `backbone` gives; one that shall `augment` changes the images of a
+    feature in training, and nowhere else, where `training.augment` names it."""
     handle: FilePath = Field(
         min_length=1, examples=["https://tfhub.dev/google/imagenet/mobilenet_v2_035_96/feature_vector/5"]
     )
@@ -73,27 +89,58 @@ class Hub(Section):
     """What the module, or its signature, is handed besides: numbers, texts, true or false, and lists of these."""
     output: str = Field(default="default", min_length=1)
     """The name of the output to use where there are several."""
+    outputs: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(), examples=[["block1", "block2", "block3"]]
+    )
+    """In place of `output`, for a label of pixels: the names of feature maps, [?, height, width, channels]. The
+    smallest is what the head begins with; the others are laid beside it where it has come to their size."""
     pool: Literal["mean", "max"] | InOrder | None = Field(default=None, examples=["mean", {"lstm": 64}])
     """Where the output has several vectors for each example, for the places of an image, words or frames, what becomes
     of them: their `mean`, the greatest number in each position (`max`), or what a layer that is trained with the head
     makes of them in their order."""
+
+    @model_validator(mode="after")
+    def _vector_or_maps(self) -> "Hub":
+        # Not what was said: a section that was written down says its defaults too.
+        beside = ["output"] * (self.output != "default") + ["pool"] * (self.pool is not None)
+        if self.outputs and beside:
+            raise ValueError(f"outputs names feature maps, and {' and '.join(beside)} is of one vector; leave one out")
+        repeated = sorted({name for name in self.outputs if self.outputs.count(name) > 1})
+        if repeated:
+            raise ValueError(f"each output is named once; repeated: {', '.join(repeated)}")
+        return self
+
+    @model_validator(mode="after")
+    def _augments_one_feature(self) -> "Hub":
+        if self.role == "augment" and (len(self.inputs) != 1 or self.pool is not None or self.outputs):
+            raise ValueError("a module with role: augment has one input, the images that it changes, and no pool")
+        return self
 
 
 Hubs = dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Hub]
 
 
 def fed_hubs(hubs: Hubs) -> Hubs:
-    """The modules that features feed; the others are there for the embeddings that begin with them."""
-    return {name: hub for name, hub in hubs.items() if hub.inputs}
+    """The backbones that features feed; others are there to augment, or for the embeddings that begin with them."""
+    return {name: hub for name, hub in hubs.items() if hub.inputs and hub.role == "backbone"}
+
+
+def augmenting_hubs(hubs: Hubs) -> Hubs:
+    """The modules that change training images."""
+    return {name: hub for name, hub in hubs.items() if hub.role == "augment"}
 
 
 class Head(Section):
-    """The layers between the hub modules' outputs and the predictions."""
+    """The layers between what hub modules and backbones give and the predictions."""
 
     hidden: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field(default=(), examples=[[128]])
     """Units of each hidden layer (ReLU), first to last."""
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """The share of units dropped before each dense layer in training."""
+    """The share of units dropped before each dense layer in training; of a label of pixels, of channels before each
+    step."""
+    channels: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(default=(), examples=[[128, 64, 32]])
+    """Of a label of pixels, the channels of each step that doubles height and width, from the smallest feature map to
+    the picture's size. Where this is absent, the last has 32, and each one before it twice as many, up to 256."""
 
 
 def _pattern(pattern: str) -> str:
@@ -160,20 +207,21 @@ class FineTune(Tuned):
 
 
 class Model(Section):
-    """What stands on the features and the hub modules: a deep part, a wide part, or both."""
+    """What stands on the features, hub modules and backbones: a deep part, a wide part, or both."""
 
     head: Head = Head()
-    """The layers between the deep part and the predictions. The deep part is what hub modules give, and every feature
-    that is not in the wide part, side by side."""
+    """The layers between the deep part and the predictions. The deep part is what hub modules and backbones give, and
+    every feature that is not in the wide part, side by side."""
     wide: tuple[FeatureName, ...] = Field(default=(), examples=[["area_by_hour"]])
     """The features of categories that go straight to the predictions, by a weight for each category, as in a linear
     model: crosses above all."""
-    fine_tune: dict[HubName, FineTune] = Field(default={}, examples=[{"photos": {"after_epochs": 2}}])
-    """By hub module, how it is trained further. A module that is absent here stays as it is."""
+    fine_tune: dict[ModuleName, FineTune] = Field(default={}, examples=[{"photos": {"after_epochs": 2}}])
+    """By hub module or backbone, how it is trained further. A module that is absent here stays as it is; a backbone is
+    as its `trainable` says."""
 
-    def tuned(self, hub: str) -> Tuned | None:
-        """What of a hub module is trained, if anything, without how."""
-        tune = self.fine_tune.get(hub)
+    def tuned(self, name: str) -> Tuned | None:
+        """What of a hub module or backbone is trained, if anything, without how."""
+        tune = self.fine_tune.get(name)
         return Tuned(variables=tune.variables, last=tune.last) if tune else None
 
     @field_validator("wide")
@@ -202,6 +250,25 @@ class Optimizer(Section):
         return self
 
 
+_Area = Annotated[float, Field(gt=0.0, le=1.0)]
+_Ratio = Annotated[float, Field(gt=0.0, le=100.0)]
+
+
+def _from_to(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError(f"the first value must not be the greater one; got [{value[0]:g}, {value[1]:g}]")
+    return value
+
+
+class Window(Section):
+    """A window of the image, as `tf.image.sample_distorted_bounding_box` draws it."""
+
+    area: Annotated[tuple[_Area, _Area], AfterValidator(_from_to)] = (0.08, 1.0)
+    """The least and the greatest share of the image's area that it has."""
+    aspect_ratio: Annotated[tuple[_Ratio, _Ratio], AfterValidator(_from_to)] = (0.75, 4 / 3)
+    """The least and the greatest of its width by its height, in pixels."""
+
+
 class Augmentation(Section):
     """One random change of the training images, drawn anew for each image and epoch. Give exactly one."""
 
@@ -209,12 +276,28 @@ class Augmentation(Section):
     """Mirror half of the images; the name alone says the same."""
     flip_up_down: Literal[True] | None = None
     """Turn half of the images upside down."""
+    rotate: float | None = Field(default=None, gt=0.0, le=180.0, examples=[15])
+    """Turn by up to so many degrees, either way, about the middle; corners that nothing comes to are black."""
+    crop: Annotated[float, Field(gt=0.0, lt=1.0)] | Window | None = Field(
+        default=None, examples=[0.2, {"area": [0.3, 1.0], "aspect_ratio": [0.75, 1.33]}]
+    )
+    """Cut off up to this share of the height and width, and enlarge what is left; or cut a window of some area and
+    proportions, and stretch it to the image's size."""
     brightness: float | None = Field(default=None, gt=0.0, le=1.0)
     """Add up to this share of white, or take it away."""
     contrast: float | None = Field(default=None, gt=0.0, lt=1.0)
     """Raise or lower the contrast by up to this share."""
-    crop: float | None = Field(default=None, gt=0.0, lt=1.0)
-    """Cut off up to this share of the height and width, and enlarge what is left."""
+    saturation: float | None = Field(default=None, gt=0.0, le=1.0)
+    """Raise or lower the saturation of colours by up to this share; 1 takes some to grey."""
+    hue: float | None = Field(default=None, gt=0.0, le=0.5)
+    """Turn the hue by up to this share of the circle of colours, either way."""
+    cutout: float | None = Field(default=None, gt=0.0, le=1.0)
+    """Cover a square with grey, somewhere in the image; its side is up to this share of the image's shorter one."""
+    mixup: float | None = Field(default=None, gt=0.0, le=100.0, examples=[0.2])
+    """Lay each image over another of its batch, and its label over that one's: the share of the other is drawn from a
+    Beta distribution with this number for both parameters, and is at most a half."""
+    hub: HubName | None = None
+    """What a hub module with `role: augment` makes of the images, by its name in `hubs`."""
 
     @model_validator(mode="after")
     def _one(self) -> "Augmentation":
@@ -222,8 +305,18 @@ class Augmentation(Section):
             raise ValueError("an augmentation is one name, or one name and its strength, such as {brightness: 0.2}")
         return self
 
+    @property
+    def moves(self) -> bool:
+        """Whether pixels, and with them boxes and masks, come to other places."""
+        return any((self.flip_left_right, self.flip_up_down, self.rotate, self.crop))
+
+
+_STRENGTH = {"rotate": 15, "mixup": 0.2, "hub": "NAME"}
+
 
 def _by_name(value: Any) -> Any:
+    if isinstance(value, str) and value in Augmentation.model_fields and not value.startswith("flip"):
+        raise ValueError(f"{value} needs a strength, such as {{{value}: {_STRENGTH.get(value, 0.2)}}}")
     return {value: True} if isinstance(value, str) else value
 
 
@@ -261,3 +354,24 @@ class Training(Section):
         if self.cache_views is not None and not self.augment:
             raise ValueError("cache_views keeps views that `augment` makes; give `augment`, or leave cache_views out")
         return self
+
+    @model_validator(mode="after")
+    def _mixed_once_and_as_images(self) -> "Training":
+        count = len(self.augment) - len(self.changes)
+        if count > 1:
+            raise ValueError("`augment` has mixup several times; give it once")
+        if count and self.cache_views is not None:
+            raise ValueError(
+                "mixup mixes images, and cache_views keeps what a module gave for each of them alone; leave one out"
+            )
+        return self
+
+    @property
+    def changes(self) -> tuple[Augmentation, ...]:
+        """What of `augment` is done to each image by itself."""
+        return tuple(change for change in self.augment if change.mixup is None)
+
+    @property
+    def mixup(self) -> float | None:
+        """The parameter of mixup, where images are mixed."""
+        return next((change.mixup for change in self.augment if change.mixup is not None), None)

@@ -6,14 +6,18 @@ from functools import cached_property, partial
 import numpy as np
 import tensorflow as tf
 
+from preprocessing import masks
 from preprocessing.analysis import InBeam
-from preprocessing.columns import ParsingSpec
+from preprocessing.columns import ParsingSpec, one_each
 from preprocessing.config import Features, image_columns, images
 from preprocessing.examples import drop, encode
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.section import Section
 from preprocessing.transform import transformed
 from trainer.augment import augmented
-from trainer.config import Augmentation, Hubs
+from trainer.boxes import shape_of
+from trainer.changing import modules_by_feature
+from trainer.config import Augmentation, Hubs, fed_hubs
 from trainer.inputs import (
     PARSED_AT_ONCE,
     Tensors,
@@ -55,22 +59,27 @@ class Embedder:
         features: Features,
         spec: ParsingSpec,
         report: Callable[[int], None],
+        mask: PixelsLabel | None = None,
     ) -> None:
         """Loads the modules.
 
         Args:
             hubs: What each is fed. Without any, images are decoded and nothing else: for the rows without payload, and
-                to learn which do not decode.
+                to learn which do not decode. Those with `role: augment` change the images where `embed` is told so.
             module_paths: The folder of each.
             features: What feeds them.
-            spec: How the columns of the features are parsed.
+            spec: How the columns of the features, and of the mask, are parsed.
             report: Hears how many records more are done.
+            mask: A label of pixels, if there is one. Its masks are no part of the rows either, and records with wrong
+                ones are as those that do not decode.
         """
+        self._mask = mask
         self._features = features
         self._report = report
         self._backbones = {
-            name: Backbone(hub, open_module(module_paths[name]), features, name) for name, hub in hubs.items()
+            name: Backbone(hub, open_module(module_paths[name]), features, name) for name, hub in fed_hubs(hubs).items()
         }
+        self._modules = modules_by_feature(hubs, module_paths, features)
         # The graph is made once, and reads whatever file the variable names.
         self._file = tf.Variable("", dtype=tf.string, trainable=False)
         self._batches = self._read(spec)
@@ -102,16 +111,20 @@ class Embedder:
 
     def _read(self, spec: ParsingSpec) -> tf.data.Dataset:
         """Batches of `number` (int64), `row` (string), and `inputs` by feature, of the records that decode."""
-        pictures = image_columns(self._features)
+        payload = [*image_columns(self._features), *(self._mask.masks if self._mask else ())]
         texts = {name: feature for name, feature in self._features.items() if name not in images(self._features)}
 
         def parse(serialized: tf.Tensor) -> Tensors:
             parsed = tf.io.parse_example(serialized, spec)
             inputs = encoded_images(self._features, parsed) | transformed(texts, parsed, InBeam())
-            return {"row": drop(serialized, pictures), "inputs": inputs}
+            masks_of = {"mask": one_each(parsed[self._mask.column])} if self._mask else {}
+            return {"row": drop(serialized, payload), "inputs": inputs, **masks_of}
 
         def prepare(number: tf.Tensor, record: Tensors) -> Tensors:
             pixels = pixels_of_one(self._features, record["inputs"])
+            if self._mask is not None:
+                shape = shape_of(record["inputs"][self._mask.image])
+                tf.debugging.Assert(masks.is_right(self._mask, record["mask"], shape), ["a wrong mask"])
             return {"number": number, "row": record["row"], "inputs": record["inputs"] | pixels}
 
         floats = max(bytes_of_pixels(self._features), 1)
@@ -138,7 +151,7 @@ class Embedder:
         return self._functions[views, augment]
 
     def _rows(self, batch: Tensors, seed: tf.Tensor, views: int, augment: tuple[Augmentation, ...]) -> tf.Tensor:
-        by_view = [self._vectors(_changed(batch, augment, seed + (view << 32))) for view in range(views)]
+        by_view = [self._vectors(self._changed(batch, augment, seed + (view << 32))) for view in range(views)]
         vectors = {column(name): tf.concat([given[name] for given in by_view], axis=1) for name in self._backbones}
         return tf.strings.join([batch["row"], encode(vectors)]) if vectors else batch["row"]
 
@@ -150,17 +163,17 @@ class Embedder:
         given = tf.function(self._vectors).get_concrete_function(self._batches.element_spec["inputs"])
         return {name: vectors.shape[1] for name, vectors in given.structured_outputs.items()}
 
+    def _changed(self, batch: Tensors, augment: tuple[Augmentation, ...], seed: tf.Tensor) -> Tensors:
+        """The inputs of a batch, each image changed in its own way."""
+        inputs = batch["inputs"]
+        pixels = {name: values for name, values in inputs.items() if values.dtype == tf.uint8}
+        if not augment or not pixels:
+            return inputs
 
-def _changed(batch: Tensors, augment: tuple[Augmentation, ...], seed: tf.Tensor) -> Tensors:
-    """The inputs of a batch, each image changed in its own way."""
-    inputs = batch["inputs"]
-    pixels = {name: values for name, values in inputs.items() if values.dtype == tf.uint8}
-    if not augment or not pixels:
-        return inputs
+        def change(example: tuple[tf.Tensor, Tensors]) -> Tensors:
+            number, one = example
+            own = tf.stack([seed, number])
+            return {name: augmented(augment, image, own, self._modules.get(name)) for name, image in one.items()}
 
-    def change(example: tuple[tf.Tensor, Tensors]) -> Tensors:
-        number, one = example
-        return {name: augmented(augment, image, tf.stack([seed, number])) for name, image in one.items()}
-
-    signature = {name: tf.TensorSpec(image.shape[1:], image.dtype) for name, image in pixels.items()}
-    return inputs | tf.map_fn(change, (batch["number"], pixels), fn_output_signature=signature)
+        signature = {name: tf.TensorSpec(image.shape[1:], image.dtype) for name, image in pixels.items()}
+        return inputs | tf.map_fn(change, (batch["number"], pixels), fn_output_signature=signature)

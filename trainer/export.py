@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow.python.trackable.resource import CapturableResource
 
 from preprocessing.columns import ParsingSpec, as_parsed
-from preprocessing.config import Features, image_columns, input_name
+from preprocessing.config import Features, image_columns, images, input_name
 from trainer.inputs import Tensors, encoded_images, pixels_of_batch
 from trainer.model import Parts
 from trainer.task import Task
@@ -63,8 +63,10 @@ class ServingModel(tf.Module):
 
     def answer(self, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
         """Raw columns, as parsed, to named outputs."""
-        pixels = pixels_of_batch(self._features, encoded_images(self._features, parsed))
-        return self._named(self._parts.value.whole, pixels | self._transformed(parsed))
+        encoded = encoded_images(self._features, parsed)
+        pixels = pixels_of_batch(self._features, encoded)
+        answer = self._named(self._parts.value.whole, pixels | self._transformed(parsed))
+        return self._task.value.placed(answer, images(self._features), encoded)
 
     def _transformed(self, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
         """What the transform graph makes of raw columns."""
@@ -106,6 +108,7 @@ class ServingModel(tf.Module):
 
     def _save_head(self, path: str, vectors: Vectors) -> None:
         on_vectors = self._parts.value.on_vectors
+        assert on_vectors is not None  # or there were no vectors to keep
         tabular = {column: spec for column, spec in self._spec.items() if column not in image_columns(self._features)}
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])

@@ -2,19 +2,24 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 import tensorflow as tf
 
+from preprocessing import masks
 from preprocessing.columns import ParsingSpec, one_each
 from preprocessing.config import Features, images
 from preprocessing.examples import drop
 from preprocessing.kinds import image
 from preprocessing.kinds.kind import Values
 from preprocessing.labels.label import LABEL
-from trainer.augment import augmented
+from preprocessing.labels.pixels import PixelsLabel
+from preprocessing.masks import LEFT_OUT
+from trainer.augment import Module, drawn
+from trainer.boxes import fitted
 from trainer.config import Augmentation
 from trainer.machine import available_memory
 
@@ -24,6 +29,14 @@ Parse: TypeAlias = Callable[[tf.Tensor], tuple[Tensors, tf.Tensor]]
 
 ROW = "hubline.row"
 """Under what an example has its serialized record, less its images, beside their pixels."""
+
+BOX = "hubline.box"
+"""Under what an example has the box of its label beside the pixels, float32 [1, 4]: top, left, bottom and right in
+shares of the picture."""
+
+MASK = "hubline.mask"
+"""Under what an example has its label's mask beside the pixels, uint8 [height, width, 1], and before it is decoded a
+string."""
 
 PARSED_AT_ONCE = 64
 """Records to a batch where they are parsed: parsing one by one is ten times slower, and images must fit."""
@@ -94,35 +107,77 @@ def with_known_class(rows: tf.data.Dataset, parse: Parse) -> tf.data.Dataset:
 
     def known(serialized: tf.Tensor) -> tf.Tensor:
         _, label = parse(serialized)
-        return tf.boolean_mask(serialized, label >= 0)
+        classes = tf.reshape(label, [tf.size(serialized), -1])[:, 0]  # behind which a box may stand
+        return tf.boolean_mask(serialized, classes >= 0)
 
     return rows.batch(PARSED_AT_ONCE).map(known, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
 
 
-def pictures(records: tf.data.Dataset, features: Features, spec: ParsingSpec) -> tf.data.Dataset:
+@dataclass(frozen=True)
+class Boxes:
+    """The boxes of a label, one to a record: where the picture is moved, they go with it."""
+
+    image: str
+    """The feature whose picture they are in."""
+    of: Callable[[tf.Tensor], tf.Tensor]
+    """Serialized records, string [batch], to the boxes in their pictures as these are, float32 [batch, 4]."""
+
+
+def pictures(
+    records: tf.data.Dataset,
+    features: Features,
+    spec: ParsingSpec,
+    boxes: Boxes | None = None,
+    mask: PixelsLabel | None = None,
+) -> tf.data.Dataset:
     """Serialized records as their encoded images by feature, and what is left of each as `ROW`; one by one.
 
     Args:
         records: Serialized tf.Examples.
         features: Those that are images are read, and no other.
-        spec: How the images' columns are parsed.
+        spec: How the columns of images and of the mask are parsed.
+        boxes: What to give as `BOX`, if anything.
+        mask: The label whose mask to give as `MASK`, if any.
     """
 
     def read(serialized: tf.Tensor) -> Tensors:
         parsed = tf.io.parse_example(serialized, spec) if spec else {}
-        return {ROW: drop(serialized, spec), **encoded_images(features, parsed)}
+        of_label = {BOX: boxes.of(serialized)[:, tf.newaxis]} if boxes else {}
+        of_label |= {MASK: one_each(parsed[mask.column])} if mask else {}
+        return {ROW: drop(serialized, spec), **encoded_images(features, parsed), **of_label}
 
     return records.batch(PARSED_AT_ONCE).map(read, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
 
 
 def encoded_images(features: Features, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
-    """Of columns as parsed, the encoded images of each feature that is one, string [batch]."""
-    return {name: one_each(parsed[feature.column or name]) for name, feature in images(features).items()}
+    """Of columns as parsed, the encoded images of each feature that is one, string [batch]; or of clips the frames that
+    are taken, string [batch, frames]."""
+    return {name: feature.encoded(parsed[feature.column or name]) for name, feature in images(features).items()}
 
 
-def decoded(examples: tf.data.Dataset, features: Features) -> tf.data.Dataset:
-    """`pictures` with their pixels; decoding goes image by image, on all cores."""
-    return examples.map(lambda inputs: inputs | pixels_of_one(features, inputs), num_parallel_calls=tf.data.AUTOTUNE)
+def decoded(
+    examples: tf.data.Dataset, features: Features, boxes: Boxes | None = None, mask: PixelsLabel | None = None
+) -> tf.data.Dataset:
+    """`pictures` with their pixels; decoding goes image by image, on all cores. A box is where these show it, cut off
+    at the edges; one that they do not show is all zeros. A mask is made to fit as its image is."""
+
+    def decode(inputs: Tensors) -> Tensors:
+        pixels = pixels_of_one(features, inputs)
+        if mask is not None:
+            pixels |= {MASK: masks.fitted(mask, images(features)[mask.image], inputs[MASK])}
+        if boxes is None:
+            return inputs | pixels
+        feature = features[boxes.image]
+        assert isinstance(feature, image.ImageFeature)
+        return inputs | pixels | {BOX: _seen(image.clipped(fitted(feature, inputs[boxes.image], inputs[BOX])))}
+
+    return examples.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _seen(clipped: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    """Boxes, [n, 4], of which those that do not count are all zeros; whether they count is beside them, [n]."""
+    inside, count = clipped
+    return tf.where(count[:, tf.newaxis], inside, 0.0)
 
 
 def kept_between_epochs(examples: tf.data.Dataset, size: int, scratch: str) -> tf.data.Dataset:
@@ -152,14 +207,41 @@ def shuffled(examples: tf.data.Dataset, buffer: int, each: int, seed: int) -> tf
     return examples.shuffle(held, seed=seed, reshuffle_each_iteration=True)
 
 
-def changed(examples: tf.data.Dataset, augment: Sequence[Augmentation], seed: int) -> tf.data.Dataset:
-    """Examples of `ROW` and pixels with their images changed at random, otherwise in every epoch."""
+def changed(
+    examples: tf.data.Dataset,
+    augment: Sequence[Augmentation],
+    seed: int,
+    modules: Mapping[str, Mapping[str, Module]] | None = None,
+    boxes: Boxes | None = None,
+    mask: PixelsLabel | None = None,
+) -> tf.data.Dataset:
+    """Examples of `ROW` and pixels with their images changed at random, otherwise in every epoch.
+
+    Args:
+        examples: One by one.
+        augment: How they are changed, each by itself.
+        seed: Draws the changes.
+        modules: By feature, the hub modules that change it.
+        boxes: Those that `BOX` has, if any: they go with their image, as `decoded` has them.
+        mask: The label whose mask `MASK` has, if any: it goes with its image.
+    """
     if not augment:
         return examples
+    by_feature = modules or {}
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
 
     def change(numbers: tf.Tensor, inputs: Tensors) -> Tensors:
-        return {name: values if name == ROW else augmented(augment, values, numbers) for name, values in inputs.items()}
+        sizes = {name: values.shape[-3:-1] for name, values in inputs.items() if name not in (ROW, BOX, MASK)}
+        changes = {
+            name: drawn(augment, height, width, numbers, by_feature.get(name))
+            for name, (height, width) in sizes.items()
+        }
+        moved = {name: change.image(inputs[name]) for name, change in changes.items()}
+        if boxes is not None:
+            moved[BOX] = _seen(changes[boxes.image].boxes(inputs[BOX]))
+        if mask is not None:
+            moved[MASK] = changes[mask.image].mask(inputs[MASK], LEFT_OUT)
+        return inputs | moved
 
     return tf.data.Dataset.zip((seeds.batch(2), examples)).map(change, num_parallel_calls=tf.data.AUTOTUNE)
 
@@ -179,7 +261,13 @@ def batches(
     """
 
     def finish(together: Tensors) -> tuple[Tensors, tf.Tensor]:
-        inputs, label = parse(together.pop(ROW))
+        row = together.pop(ROW)
+        if MASK in together:  # which is all there is to learn, of pictures alone
+            label = together.pop(MASK)
+            return together, label
+        inputs, label = parse(row)
+        if BOX in together:  # where it is now
+            label = tf.concat([label[:, :1], together.pop(BOX)[:, 0]], axis=1)
         return together | inputs, label
 
     batches_at_once = max(1, parsed_at_once // batch_size)
@@ -189,6 +277,39 @@ def batches(
     if count is not None:
         data = data.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
     return data.prefetch(tf.data.AUTOTUNE)
+
+
+def mixed(data: tf.data.Dataset, alpha: float, seed: int) -> tf.data.Dataset:
+    """Batches in which each example is laid over another of its batch, otherwise in every epoch.
+
+    Args:
+        data: Batches of pixels, uint8 [batch, ...], by feature, and targets, float32 [batch] or [batch, n].
+        alpha: The share of the other is drawn from a Beta distribution with this for both parameters, for each example
+            by itself; it is at most a half, so that an example stays nearer to itself than to the other.
+        seed: Draws the shares, and which the others are.
+    """
+    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
+
+    def mix(numbers: tf.Tensor, batch: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
+        inputs, target = batch
+        count = tf.shape(target)[0]
+        one, two, order = tf.unstack(tf.random.split(numbers, 3))
+        gammas = [tf.random.stateless_gamma(count[tf.newaxis], drawn_by, alpha) for drawn_by in (one, two)]
+        share = tf.math.divide_no_nan(tf.minimum(*gammas), tf.add_n(gammas))  # of a small alpha both can be 0
+        others = tf.random.experimental.stateless_shuffle(tf.range(count), order)
+        pixels = {name: tf.cast(values, tf.float32) for name, values in inputs.items()}
+        over = {name: _laid_over(values, others, share) for name, values in pixels.items()}
+        return {name: tf.cast(tf.round(values), tf.uint8) for name, values in over.items()}, _laid_over(
+            target, others, share
+        )
+
+    drawn = tf.data.Dataset.zip((seeds, data)).map(mix, num_parallel_calls=tf.data.AUTOTUNE)
+    return drawn.apply(tf.data.experimental.assert_cardinality(data.cardinality())).prefetch(tf.data.AUTOTUNE)
+
+
+def _laid_over(values: tf.Tensor, others: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    share = tf.reshape(share, [-1, *[1] * (values.shape.rank - 1)])
+    return values * (1.0 - share) + tf.gather(values, others) * share
 
 
 def _in_batches(size: int, inputs: Tensors, label: tf.Tensor) -> tf.data.Dataset:
@@ -244,21 +365,18 @@ def timed(dataset: tf.data.Dataset, waited: tf.Variable) -> tf.data.Dataset:
 
 def pixels_of_one(features: Features, encoded: Mapping[str, tf.Tensor]) -> Tensors:
     """The encoded images of one example as the tensors that the model takes, without a batch dimension."""
-    return {name: image.pixels(feature, encoded[name]) for name, feature in images(features).items()}
+    return {name: feature.decoded(encoded[name]) for name, feature in images(features).items()}
 
 
 def pixels_of_batch(features: Features, encoded: Mapping[str, tf.Tensor]) -> Tensors:
     """The encoded images of a batch as the tensors that the model takes, shape [batch, ...]."""
     return {
-        name: tf.map_fn(
-            lambda one, feature=feature: image.pixels(feature, one),
-            encoded[name],
-            fn_output_signature=tf.TensorSpec([*feature.size, feature.channels], tf.uint8),
-        )
+        name: tf.map_fn(feature.decoded, encoded[name], fn_output_signature=tf.TensorSpec(feature.shape, tf.uint8))
         for name, feature in images(features).items()
     }
 
 
-def bytes_of_pixels(features: Features) -> int:
-    """The bytes of the images of one example, as pixels."""
-    return sum(math.prod((*feature.size, feature.channels)) for feature in images(features).values())
+def bytes_of_pixels(features: Features, mask: PixelsLabel | None = None) -> int:
+    """The bytes of the images of one example, as pixels, and of its mask."""
+    of_mask = math.prod(images(features)[mask.image].size) if mask else 0
+    return of_mask + sum(math.prod(feature.shape) for feature in images(features).values())

@@ -1,4 +1,4 @@
-"""The model: hub modules as the backbone, and a head on their outputs."""
+"""The model: hub modules and other backbones, and a head on what they give."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,16 @@ import tensorflow as tf
 import tensorflow_hub as tf_hub
 import tensorflow_transform as tft
 
-from preprocessing.config import Features
+from preprocessing.config import Features, images
 from preprocessing.errors import UserError
 from preprocessing.in_order import combined
 from preprocessing.kinds.kind import Categories
 from trainer.autograph import leave_libraries_alone
+from trainer.backbones.built import Built, weights_in
+from trainer.backbones.config import NO_BACKBONES, Backbones
 from trainer.called import Called
 from trainer.config import Head, Hub, Hubs, Model, Optimizer, Tuned, fed_hubs
+from trainer.decoder import decode, levels
 from trainer.inputs import Tensors
 from trainer.loading import OpenModule, open_module
 from trainer.vectors import column
@@ -28,15 +31,16 @@ class Parts:
     """The three named pieces of the model, put together in two ways that share their weights.
 
     Both take the features that the model takes in itself, by the names of their `inputs`, and give the raw outputs of
-    the `Task`, float32 [batch, outputs].
+    the `Task`, float32 [batch, outputs], or of each pixel [batch, height, width, outputs].
     """
 
-    backbones: Mapping[str, "Backbone"]
-    """The hub modules, by name."""
+    backbones: Mapping[str, "Backbone | Built"]
+    """The hub modules and the other backbones, by name."""
     whole: "TunedModel"
-    """Takes what feeds the modules besides: pixels, uint8 [batch, height, width, channels], and texts [batch]."""
-    on_vectors: "TunedModel"
-    """Takes what the modules gave besides, under the `column` of each hub, float32 [batch, n]."""
+    """Takes what feeds them besides: pixels, uint8 [batch, height, width, channels], and texts [batch]."""
+    on_vectors: "TunedModel | None"
+    """Takes what they gave besides, under the `column` of each, float32 [batch, n]. None where they give feature maps,
+    which are not kept."""
 
 
 def build(
@@ -47,31 +51,38 @@ def build(
     transform: tft.TFTransformOutput,
     outputs: int,
     start: float = 0.0,
+    backbones: Backbones = NO_BACKBONES,
 ) -> Parts:
     """Backbones and head.
 
     Args:
         model: The head, what is wide, and which modules are to be trained.
         hubs: What each hub module is fed.
-        module_paths: The folder of each hub module.
+        module_paths: The folder of each hub module, and of each backbone that has files.
         features: What the model sees.
         transform: Knows the vocabularies.
         outputs: How many numbers the model gives for each record.
         start: What the head's are near before it is trained.
+        backbones: Those that are no hub modules, and what each is fed.
     """
-    own, fed = keras_inputs(taken_in(features)), keras_inputs(feeding(hubs, features))
-    backbones = {
+    if any(hub.outputs for hub in hubs.values()):
+        return _of_pixels(model, fed_hubs(hubs), module_paths, features, outputs)
+    own, fed = keras_inputs(taken_in(features)), keras_inputs(feeding(hubs, features, backbones))
+    layers: dict[str, Backbone | Built] = {
         name: Backbone(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
         for name, hub in fed_hubs(hubs).items()
     }
-    given = {column(name): backbone(fed) for name, backbone in backbones.items()}
+    for name, config in backbones.items():
+        weights = weights_in(module_paths[name]) if config.weights_file else None
+        layers[name] = Built(config, features, name, weights, model.fine_tune.get(name))
+    given = {column(name): layer(fed) for name, layer in layers.items()}
     vectors = {name: tf.keras.Input(vector.shape[1:], name=name) for name, vector in given.items()}
     deep = [
         feature.layer(name, transform)(own) for name, feature in taken_in(features).items() if name not in model.wide
     ]
     wide = [categories(name, features).linear(name, transform, outputs)(own) for name in model.wide]
     joined = head(model.head, outputs, start)
-    in_order = {column(name): backbone.in_order(f"in_order_{name}") for name, backbone in backbones.items()}
+    in_order = {column(name): layer.in_order(f"in_order_{name}") for name, layer in layers.items()}
 
     def raw(of_modules: Tensors) -> tf.Tensor:
         sides = [*(in_order[name](vector) for name, vector in of_modules.items()), *deep]
@@ -79,10 +90,20 @@ def build(
         return parts[0] if len(parts) == 1 else tf.keras.layers.Add()(parts)
 
     return Parts(
-        backbones=backbones,
+        backbones=layers,
         whole=TunedModel(own | fed, raw(given), name="hubline"),
         on_vectors=TunedModel(own | vectors, raw(vectors), name="hubline_head"),
     )
+
+
+def _of_pixels(model: Model, hubs: Hubs, module_paths: Mapping[str, str], features: Features, outputs: int) -> Parts:
+    """A module of which some outputs are feature maps, and a decoder on them."""
+    ((name, hub),) = hubs.items()
+    ((_, pictures),) = images(feeding(hubs, features)).items()
+    fed = keras_inputs(feeding(hubs, features))
+    backbone = Backbone(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
+    raw = decode(model.head, backbone(fed), pictures.size, outputs)
+    return Parts(backbones={name: backbone}, whole=TunedModel(fed, raw, name="hubline"), on_vectors=None)
 
 
 def taken_in(features: Features) -> Features:
@@ -90,9 +111,10 @@ def taken_in(features: Features) -> Features:
     return {name: feature for name, feature in features.items() if feature.is_taken_in}
 
 
-def feeding(hubs: Hubs, features: Features) -> Features:
-    """The features that hub modules take."""
-    return {name: features[name] for name in sorted({name for hub in hubs.values() for name in hub.inputs.values()})}
+def feeding(hubs: Hubs, features: Features, backbones: Backbones = NO_BACKBONES) -> Features:
+    """The features that hub modules and backbones take."""
+    taken = {name for taker in (*hubs.values(), *backbones.values()) for name in taker.inputs.values()}
+    return {name: features[name] for name in sorted(taken)}
 
 
 def categories(name: str, features: Features) -> Categories:
@@ -151,7 +173,8 @@ class TunedModel(tf.keras.Model):
 
 
 class Backbone(tf.keras.layers.Layer):
-    """A hub module, fed from the features by name, giving float32 vectors of shape [batch, n]."""
+    """A hub module, fed from the features by name, giving float32 vectors of shape [batch, n], or feature maps by
+    output, float32 [batch, height, width, channels]."""
 
     def __init__(self, hub: Hub, module: OpenModule, features: Features, name: str, tuned: Tuned | None = None) -> None:
         """Makes a layer of a module.
@@ -189,7 +212,7 @@ class Backbone(tf.keras.layers.Layer):
         layers = [tf.keras.layers.Reshape(called.shape), tf.keras.layers.Masking(), combined(called.combiner)]
         return tf.keras.Sequential(layers, name=name)
 
-    def call(self, inputs: Tensors) -> tf.Tensor:
+    def call(self, inputs: Tensors) -> tf.Tensor | Tensors:
         """Runs the module: in inference mode, unless all of it is trained now."""
         return self._layer({name: inputs[name] for name in self._features})
 
@@ -208,23 +231,31 @@ def try_out(hub: Hub, module: OpenModule, features: Features, tuned: Tuned | Non
         reached: list[bool] = []
 
         @tf.function(input_signature=[specs])
-        def run(batch: Tensors) -> tf.Tensor:
+        def run(batch: Tensors) -> tf.Tensor | Tensors:
             with tf.GradientTape() as tape:
                 vectors = backbone(batch, training=tuned is not None)
             gradients = tape.gradient(vectors, backbone.trainable_variables) if tuned else []
             reached.extend(gradient is not None for gradient in gradients)
             return vectors
 
-        shape = run.get_concrete_function().structured_outputs.shape
+        given = run.get_concrete_function().structured_outputs
     except UserError:
         raise
     except Exception as error:  # whatever the module's own functions and tensorflow_hub raise
         reason = str(error).strip().partition("\n")[0]
         raise UserError(f"the module cannot be called with the features given: {reason}") from error
-    if shape.rank != 2 or shape[1] is None:
-        raise UserError(f"the module gives {shape}, but a head needs a vector for each example, [?, n]")
+    if hub.outputs:
+        ((_, pictures),) = images(inputs).items()
+        levels({name: tuple(values.shape[1:]) for name, values in given.items()}, pictures.size)
+    else:
+        _refuse_no_vector(given.shape)
     if tuned is not None:
         _refuse_unreached(tuned, backbone.trainable_variables, reached)
+
+
+def _refuse_no_vector(shape: tf.TensorShape) -> None:
+    if shape.rank != 2 or shape[1] is None:
+        raise UserError(f"the module gives {shape}, but a head needs a vector for each example, [?, n]")
 
 
 def _refuse_unreached(tuned: Tuned, variables: Sequence[tf.Variable], reached: Sequence[bool]) -> None:

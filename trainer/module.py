@@ -10,7 +10,8 @@ from pydantic import Field
 
 from preprocessing.config import Feature, Features
 from preprocessing.errors import UserError
-from preprocessing.kinds.image import ImageFeature
+from preprocessing.kinds.image import Pictures
+from preprocessing.kinds.video import VideoFeature
 from preprocessing.section import Section
 from trainer.config import Hub
 from trainer.saved_model import Variable
@@ -112,6 +113,8 @@ def output_name(function: Function, hub: Hub) -> str:
 
 
 def _has_output(function: Function, hub: Hub) -> bool:
+    if hub.outputs:
+        return set(hub.outputs) <= function.outputs.keys()
     return hub.output in function.outputs or (hub.output == "default" and len(function.outputs) == 1)
 
 
@@ -122,11 +125,39 @@ def check_fits(module: Module, hub: Hub, features: Features) -> None:
         UserError: where a signature, an input or an output is missing, or a shape or dtype does not fit.
     """
     function = module.function(hub, features)
-    shape_of_one(function, hub, features)
+    if hub.outputs:
+        maps_of(function, hub, features)
+    else:
+        shape_of_one(function, hub, features)
+
+
+def maps_of(function: Function, hub: Hub, features: Features) -> dict[str, tuple[int | None, ...]]:
+    """What a head gets of each of the `outputs` for a picture: height, width and channels, where they are known.
+
+    Raises:
+        UserError: where one is no feature map.
+    """
+    missing = [name for name in hub.outputs if name not in function.outputs]
+    if missing:
+        raise UserError(f"the module has no output '{missing[0]}'; its outputs are: {_listed(function.outputs)}")
+    if takes_one(function, hub, features):
+        raise UserError("the module takes one picture at a time; for a label of pixels it must take batches")
+    found: dict[str, tuple[int | None, ...]] = {}
+    for name in hub.outputs:
+        output = function.outputs[name]
+        if not is_number(output.dtype) or (output.shape is not None and len(output.shape) != 4):
+            raise UserError(
+                f"the module's output '{name}' is {output}, but a label of pixels needs feature maps, [?, height, "
+                f"width, channels]; the outputs are: {_listed(function.outputs)}"
+            )
+        found[name] = (None, None, None) if output.shape is None else output.shape[1:]
+    return found
 
 
 def shape_of_one(function: Function, hub: Hub, features: Features) -> tuple[int, ...] | None:
     """What a head gets of a function for each example: [n]; of steps in their order [steps, n]; None if it isn't known.
+
+    A function that takes a clip frame by frame gives what it gives for each of them, one after the other.
 
     Raises:
         UserError: where it gives something else.
@@ -138,11 +169,14 @@ def shape_of_one(function: Function, hub: Hub, features: Features) -> tuple[int,
             f"the module's output '{name}' is {output}, but a head needs numbers; the outputs are: "
             f"{_listed(function.outputs)}"
         )
-    if output.shape is None and hub.pool is not None:
+    frames = frames_each(function, hub, features)
+    if output.shape is None and (hub.pool is not None or frames is not None):
         raise UserError(f"the module does not say what shape its output '{name}' has, so it cannot be pooled")
     if output.shape is None:
         return None
     inner = _of_one(output.shape, takes_one(function, hub, features), hub.pool is not None)
+    if inner is not None and frames is not None:
+        inner = frames, *inner
     if inner is None or (len(inner) > 0 and inner[-1] is None):
         raise UserError(
             f"the module's output '{name}' is {output}, but a head needs a vector of numbers for each example, [?, n]; "
@@ -151,8 +185,8 @@ def shape_of_one(function: Function, hub: Hub, features: Features) -> tuple[int,
     if len(inner) > 1 and hub.pool is None:
         raise UserError(
             f"the module's output '{name}' is {output}: {' x '.join(map(_size, inner[:-1]))} vectors for each example, "
-            "where a head needs one; say `pool: mean` or `pool: max`, or use another of the outputs: "
-            f"{_listed(function.outputs)}"
+            f"{'where each frame is run by itself, and a head' if frames is not None else 'where a head'} needs one; "
+            f"say `pool: mean` or `pool: max`, or use another of the outputs: {_listed(function.outputs)}"
         )
     if len(inner) < 2 and hub.pool is not None:
         raise UserError(f"the module's output '{name}' is {output}: there is nothing to pool; leave `pool` out")
@@ -176,16 +210,29 @@ def _of_one(shape: tuple[int | None, ...], takes_one: bool, is_pooled: bool) -> 
 def takes_one(function: Function, hub: Hub, features: Features) -> bool:
     """Whether a function takes one example at a time, as a batch of one or without a batch at all."""
     return any(
-        way(function.inputs[name], features[feature]) != "batch" for name, feature in function.feeds(hub).items()
+        way(function.inputs[name], features[feature]) in ("batch of one", "single")
+        for name, feature in function.feeds(hub).items()
     )
 
 
-Way = Literal["batch", "batch of one", "single"]
+def frames_each(function: Function, hub: Hub, features: Features) -> int | None:
+    """Of how many frames a clip is where a function takes each by itself; None where it does not."""
+    for name, fed in function.feeds(hub).items():
+        feature = features[fed]
+        if isinstance(feature, VideoFeature) and way(function.inputs[name], feature) == "frames":
+            return feature.frames
+    return None
+
+
+Way = Literal["batch", "batch of one", "single", "frames"]
 
 
 def way(wanted: Tensor, feature: Feature) -> Way | None:
-    """How an input takes what a feature gives: in batches of any size, of one, or without; None where it does not."""
+    """How an input takes what a feature gives: in batches of any size, of one, or without; of a clip each frame by
+    itself, in batches of any size; None where it does not."""
     given = _given(feature, wanted.dtype)
+    if isinstance(feature, VideoFeature) and _takes_frames(wanted, given):
+        return "frames"
     if wanted.dtype != given.dtype:
         return None
     if wanted.shape is None:
@@ -197,6 +244,14 @@ def way(wanted: Tensor, feature: Feature) -> Way | None:
     if not shape or shape[0] not in (None, 1) or not shape[1:].is_compatible_with(single):
         return None
     return "batch" if shape[0] is None else "batch of one"
+
+
+def _takes_frames(wanted: Tensor, given: Tensor) -> bool:
+    """Whether an input takes the frames of clips as a batch of images."""
+    if wanted.dtype != given.dtype or wanted.shape is None or wanted.shape[:1] != (None,):
+        return False
+    assert given.shape is not None
+    return tf.TensorShape(wanted.shape[1:]).is_compatible_with(given.shape[2:])
 
 
 def _faults(function: Function, hub: Hub, features: Features) -> list[str]:
@@ -212,7 +267,20 @@ def _faults(function: Function, hub: Hub, features: Features) -> list[str]:
     known = {name: fed for name, fed in feeds.items() if name not in unknown}
     found += [_argument_fault(function, name, value, feeds) for name, value in hub.arguments.items()]
     found += [_input_fault(name, function.inputs[name], fed, features[fed]) for name, fed in known.items()]
-    return [fault for fault in found if fault]
+    return [fault for fault in found if fault] or _frames_faults(function, known, features)
+
+
+def _frames_faults(function: Function, feeds: Mapping[str, str], features: Features) -> list[str]:
+    """What keeps inputs from being run on each frame of clips, where one of them must."""
+    ways = {name: way(function.inputs[name], features[fed]) for name, fed in feeds.items()}
+    counts = {clip.frames for fed in feeds.values() if isinstance(clip := features[fed], VideoFeature)}
+    alone = next((name for name in feeds if ways[name] == "frames"), None)
+    if alone is None or (set(ways.values()) == {"frames"} and len(counts) == 1):
+        return []
+    return [
+        f"the module's input '{alone}' takes {function.inputs[alone]}, so that it is run on each frame of "
+        f"'{feeds[alone]}' by itself, and then every input must be fed clips of as many frames"
+    ]
 
 
 def _input_fault(name: str, wanted: Tensor, feature_name: str, feature: Feature) -> str | None:
@@ -221,9 +289,12 @@ def _input_fault(name: str, wanted: Tensor, feature_name: str, feature: Feature)
         given = _given(feature, wanted.dtype)
         return (
             f"the module's input '{name}' takes {wanted}, but the feature '{feature_name}' gives {given}"
-            f"{_better_size(wanted)}"
+            f"{_better_size(wanted, feature)}"
         )
-    if "int" in wanted.dtype and isinstance(feature, ImageFeature) and feature.value_range not in ((0, 1), (0, 255)):
+    if isinstance(feature, Pictures) and feature.standardize and "float" not in wanted.dtype:
+        what = "image files" if wanted.dtype == "string" else f"{wanted.dtype}, pixels from 0 to 255"
+        return f"the module's input '{name}' takes {what}; leave standardize out of '{feature_name}'"
+    if "int" in wanted.dtype and isinstance(feature, Pictures) and feature.value_range not in ((0, 1), (0, 255)):
         return f"the module's input '{name}' takes {wanted.dtype}, pixels from 0 to 255; leave value_range out"
     return None
 
@@ -258,11 +329,14 @@ def as_tensor(value: Any, wanted: Tensor) -> tf.Tensor:
 
 
 def _given(feature: Feature, wanted: str) -> Tensor:
-    """What a feature gives an input: images pixels of the dtype that is wanted, or their files."""
-    if not isinstance(feature, ImageFeature) or wanted == "string":
+    """What a feature gives an input: images pixels of the dtype that is wanted, or their files; clips those of each
+    frame."""
+    if not isinstance(feature, Pictures):
         return Tensor(dtype="string", shape=(None,))
+    if wanted == "string":
+        return Tensor(dtype="string", shape=(None, *feature.shape[:-3]))
     dtype = wanted if is_number(wanted) and wanted != "bool" else "float32"
-    return Tensor(dtype=dtype, shape=(None, *feature.size, feature.channels))
+    return Tensor(dtype=dtype, shape=(None, *feature.shape))
 
 
 def is_number(dtype: str) -> bool:
@@ -274,13 +348,21 @@ def is_number(dtype: str) -> bool:
     return known.is_floating or known.is_integer or known.is_bool
 
 
-def _better_size(wanted: Tensor) -> str:
-    shape = wanted.shape
-    if not is_number(wanted.dtype) or shape is None or len(shape) < 3 or None in shape[-3:]:
+def _better_size(wanted: Tensor, feature: Feature) -> str:
+    """What an image or clip would have to be for an input, as far as that can be told."""
+    shape, is_clip = wanted.shape, isinstance(feature, VideoFeature)
+    if not isinstance(feature, Pictures) or not is_number(wanted.dtype) or not shape or shape[-1] not in (1, 3):
         return ""
-    if shape[-1] not in (1, 3) or (len(shape) == 4 and shape[0] not in (None, 1)) or len(shape) > 4:
+    has_batch = shape[0] in (None, 1)
+    takes_clips = (len(shape) == 5 and has_batch) or (len(shape) == 4 and is_clip and not has_batch)
+    if not takes_clips and not ((len(shape) == 4 and has_batch) or len(shape) == 3):
         return ""
-    return f"; give the feature size: [{shape[-3]}, {shape[-2]}] and channels: {shape[-1]}"
+    if is_clip and not takes_clips and shape[0] is not None:
+        return "; it takes one image at a time, and no clips"
+    keys = [f"frames: {shape[-4]}"] if takes_clips and shape[-4] is not None else []
+    keys += [f"size: [{shape[-3]}, {shape[-2]}]"] if None not in shape[-3:-1] else []
+    listed = " and ".join(filter(None, [", ".join(keys), f"channels: {shape[-1]}"]))
+    return f"; give the feature {'kind: video, ' if takes_clips and not is_clip else ''}{listed}"
 
 
 def _size(size: int | None) -> str:

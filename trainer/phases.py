@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
+from preprocessing.config import Features, Label, images
+from preprocessing.labels.class_and_box import ClassAndBoxLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.section import Section
-from trainer.config import Augmentation, Model, Training
+from trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
+from trainer.config import Augmentation, Hubs, Model, Training, augmenting_hubs, fed_hubs
 
 
 @dataclass(frozen=True)
@@ -16,29 +20,41 @@ class Phase:
     end: int
     """The epoch after its last."""
     tuned: frozenset[str]
-    """The hub modules that are trained with the head."""
+    """The hub modules and backbones that are trained with the head."""
     on_vectors: bool
     """Whether the head is fed what the modules gave once and for all, so that the modules need not run."""
 
 
-def phases(model: Model, training: Training) -> list[Phase]:
+def needs_pictures(label: Label, features: Features) -> bool:
+    """Whether what is true of a picture, or said of it, depends on what is cut off of it, or laid around it, to make it
+    fit: the rows beside kept vectors do not know what that is. What is said of each pixel depends on it anyway."""
+    if isinstance(label, PixelsLabel):
+        return True
+    return isinstance(label, ClassAndBoxLabel) and images(features)[label.image].fit != "stretch"
+
+
+def phases(
+    model: Model, training: Training, backbones: Backbones = NO_BACKBONES, needs_pictures: bool = False
+) -> list[Phase]:
     """The phases of a training, in their order.
 
     The head is trained alone until the first module's `after_epochs`. As long as no module changes, and the images are
-    not changed anew in each epoch, it is fed kept vectors.
+    not changed anew in each epoch, it is fed kept vectors; unless the label `needs_pictures`. What backbones give is
+    not kept: they run in every epoch.
     """
+    from_the_start = trained_from_the_start(backbones, model)
     starts = {min(tune.after_epochs, training.epochs) for tune in model.fine_tune.values()}
     bounds = sorted({0, *starts, training.epochs})
-    keeps_views = not training.augment or training.cache_views is not None
+    keeps = not (backbones or needs_pictures) and (not training.augment or training.cache_views is not None)
     return [
-        Phase(first, end, tuned := _tuned(model, first), on_vectors=keeps_views and not tuned)
+        Phase(first, end, tuned := _tuned(model, first) | from_the_start, on_vectors=keeps and not tuned)
         for first, end in pairwise(bounds)
     ]
 
 
-def stays_frozen(model: Model, training: Training) -> bool:
-    """Whether no module is changed by the training, so that kept vectors are those of the trained model."""
-    return not any(phase.tuned for phase in phases(model, training))
+def stays_frozen(model: Model, training: Training, backbones: Backbones = NO_BACKBONES) -> bool:
+    """Whether the model is a head on modules that the training does not change, so that it can be fed kept vectors."""
+    return not backbones and not any(phase.tuned for phase in phases(model, training))
 
 
 def _tuned(model: Model, epoch: int) -> frozenset[str]:
@@ -58,11 +74,19 @@ class Kept(Section):
     """What draws the changes."""
 
     @classmethod
-    def of(cls, model: Model, training: Training) -> "Kept":
+    def of(
+        cls, model: Model, training: Training, backbones: Backbones = NO_BACKBONES, needs_pictures: bool = False
+    ) -> "Kept":
         """What a training, and the evaluation behind it, can use."""
-        on_vectors = any(phase.on_vectors for phase in phases(model, training))
-        used = {"train": on_vectors, "validation": on_vectors, "test": stays_frozen(model, training)}
+        on_vectors = any(phase.on_vectors for phase in phases(model, training, backbones, needs_pictures))
+        test = stays_frozen(model, training, backbones) and not needs_pictures
+        used = {"train": on_vectors, "validation": on_vectors, "test": test}
         splits = tuple(split for split, needed in used.items() if needed)
         if not on_vectors or training.cache_views is None:
             return cls(views=int(on_vectors), splits=splits)
-        return cls(views=training.cache_views, splits=splits, augment=training.augment, seed=training.seed)
+        return cls(views=training.cache_views, splits=splits, augment=training.changes, seed=training.seed)
+
+    def hubs(self, hubs: Hubs) -> Hubs:
+        """The modules that are run for it: those that give vectors, and those that change the views."""
+        named = {change.hub for change in self.augment}
+        return fed_hubs(hubs) | {name: hub for name, hub in augmenting_hubs(hubs).items() if name in named}

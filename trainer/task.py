@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -11,9 +11,14 @@ from preprocessing.columns import ParsingSpec, as_parsed
 from preprocessing.config import Label
 from preprocessing.encode import Counted
 from preprocessing.errors import DataError
+from preprocessing.kinds.image import ImageFeature
 from preprocessing.kinds.kind import Values
+from preprocessing.labels.class_and_box import ClassAndBoxLabel, LossWeights
 from preprocessing.labels.multilabel import MultilabelLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.labels.regression import RegressionLabel
+from preprocessing.masks import LEFT_OUT
+from trainer import boxes
 from trainer.inputs import Tensors
 
 LABEL, SCORE, CLASSES, SCORES = "label", "score", "classes", "scores"
@@ -24,12 +29,23 @@ CHOSEN = "chosen"
 """What a model answers besides `CLASSES` and `SCORES` where a record has any number of classes: which are told (bool
 [batch, classes]). The scores are probabilities, each of its own class alone."""
 
+BOX = "box"
+"""What a model answers besides `LABEL`, `SCORE`, `CLASSES` and `SCORES` where it tells where in a picture something is:
+top, left, bottom and right in shares of the picture's height and width as it was given (float32 [batch, 4])."""
+
+MASK, COVERS = "mask", "covers"
+"""What a model answers besides `CLASSES` where it tells what each pixel is of: the number of a class for each (uint8
+[batch, height, width], of the image feature's size), and what part of the picture as it was given this covers: top,
+left, bottom and right in shares of its height and width, below 0 and above 1 where there is nothing of the picture
+(float32 [batch, 4])."""
+
 VALUE = "value"
 """What a model of a regression answers: the number, in the units of the label (float32 [batch])."""
 
 
 class Task(ABC):
-    """One kind of label. The raw outputs of a model are float32 of shape [batch, outputs]."""
+    """One kind of label. The raw outputs of a model are float32 of shape [batch, outputs], or of each pixel [batch,
+    height, width, outputs]."""
 
     outputs: int
     """How many numbers the model gives for each record."""
@@ -48,9 +64,23 @@ class Task(ABC):
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         """What is shown beside the loss, by the same."""
 
+    def mixable(self) -> "Task":
+        """The same with targets that can be mixed, float32 [batch] or [batch, n]; metrics are of the greater part."""
+        return self
+
     @abstractmethod
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """What the exported model says, by name, of raw outputs."""
+
+    def placed(self, answer: Tensors, features: Mapping[str, ImageFeature], encoded: Tensors) -> Tensors:
+        """An answer with what it says of places in pictures as the model sees them said of the pictures as they are.
+
+        Args:
+            answer: What `answer` gave.
+            features: How images are made to fit, by feature.
+            encoded: The images, string [batch], by feature.
+        """
+        return answer
 
 
 def task_of(label: Label, transform: tft.TFTransformOutput, spec: ParsingSpec) -> Task:
@@ -70,6 +100,10 @@ def task_of(label: Label, transform: tft.TFTransformOutput, spec: ParsingSpec) -
         any_record = {name: as_parsed(column, tf.ones([1], column.dtype)) for name, column in spec.items()}
         transformed = transform.transform_features_layer()(any_record)
         return Regression(label.undone(transformed), label.start(transformed))
+    if isinstance(label, ClassAndBoxLabel):
+        return ClassAndBox(label.class_names(transform), label.loss_weights, label.image)
+    if isinstance(label, PixelsLabel):
+        return Pixels(label.classes, label.image)
     return Classes(label.class_names(transform))
 
 
@@ -95,16 +129,160 @@ class Classes(Task):
         """Accuracy."""
         return [tf.keras.metrics.SparseCategoricalAccuracy("accuracy")]
 
+    def mixable(self) -> "Task":
+        """One-hot targets."""
+        return _MixableClasses([name.decode() for name in self._names.numpy()])
+
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """`LABEL`, `SCORE`, `CLASSES` and `SCORES`."""
-        scores = tf.nn.softmax(outputs)
-        best = tf.argmax(scores, axis=1)
+        return _of_classes(self._names, outputs)
+
+
+class ClassAndBox(Task):
+    """Tells which of some classes it is, and where in the picture.
+
+    The target is the class by its number, and behind it the box in the picture as the model sees it. What is no longer
+    in that picture has a box without an area, and teaches nothing. The raw outputs are a number for each class, and
+    behind them the four of `boxes.of_raw`.
+    """
+
+    def __init__(self, names: Sequence[str], weights: LossWeights, image: str) -> None:
+        """The task with the names of the classes, by index, how much class and box count, and the feature that the box
+        is in; there may be one class: then the box alone is learned."""
+        self.outputs = len(names) + 4
+        self._names = tf.constant(list(names))
+        self._weights = weights
+        self._image = image
+
+    def loss(self) -> tf.keras.losses.Loss:
+        """The cross-entropy of the class and 1 - GIoU of the box, each by its weight.
+
+        GIoU is what the box is judged by, the same for small boxes as for large ones, and tells the way also where
+        boxes have nothing in common; a distance of coordinates, such as Huber's, weighs large boxes more.
+        """
+
+        def of_both(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+            of_class = tf.nn.sparse_softmax_cross_entropy_with_logits(_index(target), outputs[:, :-4])
+            of_box = 1.0 - boxes.giou(target[:, 1:], boxes.of_raw(outputs[:, -4:]))
+            is_seen = tf.cast(boxes.area(target[:, 1:]) > 0, tf.float32)
+            return is_seen * (self._weights.of_class * of_class + self._weights.box * of_box)
+
+        return _Loss(of_both)
+
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """Accuracy of the class, and the mean IoU of the box."""
+
+        def is_right(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+            return tf.argmax(outputs[:, :-4], axis=1, output_type=tf.int32) == _index(target)
+
+        def iou(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+            return boxes.iou(target[:, 1:], self.answer(outputs)[BOX])
+
+        mean = tf.keras.metrics.MeanMetricWrapper
+        return [mean(is_right, "accuracy"), mean(iou, "mean_iou")]
+
+    def answer(self, outputs: tf.Tensor) -> Tensors:
+        """`LABEL`, `SCORE`, `CLASSES`, `SCORES`, and `BOX` in the picture as the model saw it."""
+        of_class = _of_classes(self._names, outputs[:, :-4])
+        return of_class | {BOX: tf.clip_by_value(boxes.of_raw(outputs[:, -4:]), 0.0, 1.0)}
+
+    def placed(self, answer: Tensors, features: Mapping[str, ImageFeature], encoded: Tensors) -> Tensors:
+        """The same with `BOX` in the picture as it was given."""
+        return answer | {BOX: boxes.unfitted(features[self._image], encoded[self._image], answer[BOX])}
+
+
+def _of_classes(names: tf.Tensor, logits: tf.Tensor) -> Tensors:
+    """What is answered of classes with these names, string [classes], by their logits, float32 [batch, classes]."""
+    scores = tf.nn.softmax(logits)
+    best = tf.argmax(scores, axis=1)
+    return {
+        LABEL: tf.gather(names, best),
+        SCORE: tf.reduce_max(scores, axis=1),
+        CLASSES: tf.tile(names[tf.newaxis], [tf.shape(scores)[0], 1]),
+        SCORES: scores,
+    }
+
+
+class _Loss(tf.keras.losses.Loss):
+    """The mean of what a function gives for each example."""
+
+    def __init__(self, of_each: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> None:
+        super().__init__()
+        self.call = of_each
+
+
+def _index(target: tf.Tensor) -> tf.Tensor:
+    return tf.cast(target[:, 0], tf.int32)
+
+
+class _MixableClasses(Classes):
+    def target(self, label: Values) -> tf.Tensor:
+        return tf.one_hot(label, self.outputs)
+
+    def loss(self) -> tf.keras.losses.Loss:
+        return tf.keras.losses.CategoricalCrossentropy(from_logits=True)
+
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        return [tf.keras.metrics.CategoricalAccuracy("accuracy")]
+
+
+class Pixels(Task):
+    """Tells of each pixel of a picture which of some classes it is of.
+
+    The target is a mask, uint8 [batch, height, width, 1], as `masks.fitted` gives it.
+    """
+
+    def __init__(self, names: Sequence[str], image: str) -> None:
+        """The task with the names of the classes, by their number in masks, and the feature that is the picture."""
+        self.outputs = len(names)
+        self._names = tf.constant(list(names))
+        self._image = image
+
+    def loss(self) -> tf.keras.losses.Loss:
+        """The cross-entropy, the mean over the pixels of a batch that are not left out."""
+
+        def of_each(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+            number, counts = _numbers(target), _counted(target)
+            each = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(counts, number, 0), outputs)
+            share = tf.reduce_mean(tf.cast(counts, tf.float32))
+            return tf.math.divide_no_nan(tf.where(counts, each, 0.0), share)
+
+        return _Loss(of_each)
+
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """The share of pixels that are told rightly, and the mean of the IoU of each class over all pixels."""
+
+        def is_right(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+            right = tf.argmax(outputs, axis=-1, output_type=tf.int32) == _numbers(target)
+            return tf.boolean_mask(right, _counted(target))
+
+        mean_iou = tf.keras.metrics.MeanIoU(
+            self.outputs, "mean_iou", ignore_class=LEFT_OUT, sparse_y_true=True, sparse_y_pred=False
+        )
+        return [tf.keras.metrics.MeanMetricWrapper(is_right, "pixel_accuracy"), mean_iou]
+
+    def answer(self, outputs: tf.Tensor) -> Tensors:
+        """`MASK`, `CLASSES` and, as of pictures that are seen whole, `COVERS`."""
+        batch = tf.shape(outputs)[0]
         return {
-            LABEL: tf.gather(self._names, best),
-            SCORE: tf.reduce_max(scores, axis=1),
-            CLASSES: tf.tile(self._names[tf.newaxis], [tf.shape(scores)[0], 1]),
-            SCORES: scores,
+            MASK: tf.cast(tf.argmax(outputs, axis=-1, output_type=tf.int32), tf.uint8),
+            CLASSES: tf.tile(self._names[tf.newaxis], [batch, 1]),
+            COVERS: tf.tile([[0.0, 0.0, 1.0, 1.0]], [batch, 1]),
         }
+
+    def placed(self, answer: Tensors, features: Mapping[str, ImageFeature], encoded: Tensors) -> Tensors:
+        """The same with what `COVERS` is of the picture as it was given."""
+        return answer | {COVERS: boxes.covered(features[self._image], encoded[self._image])}
+
+
+def _numbers(target: tf.Tensor) -> tf.Tensor:
+    """Of a mask, uint8 [batch, height, width, 1], the numbers, int32 [batch, height, width]."""
+    return tf.cast(target[..., 0], tf.int32)
+
+
+def _counted(target: tf.Tensor) -> tf.Tensor:
+    """Of the same, which pixels are not left out, bool [batch, height, width]."""
+    return _numbers(target) != LEFT_OUT
 
 
 class AnyClasses(Task):
@@ -134,7 +312,7 @@ class AnyClasses(Task):
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         """The share of classes that are told rightly, and F1 over all classes together."""
         logit = math.log(self._threshold / (1 - self._threshold))
-        return [tf.keras.metrics.BinaryAccuracy("binary_accuracy", threshold=logit), _F1OfLogits(self._threshold)]
+        return [_BinaryAccuracy("binary_accuracy", threshold=logit), _F1OfLogits(self._threshold)]
 
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """`CLASSES`, `SCORES` and `CHOSEN`."""
@@ -146,6 +324,13 @@ class AnyClasses(Task):
         }
 
 
+class _BinaryAccuracy(tf.keras.metrics.BinaryAccuracy):
+    """Keras' accuracy, also of targets that are mixed."""
+
+    def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
+        super().update_state(_hard(y_true), y_pred, sample_weight)
+
+
 class _F1OfLogits(tf.keras.metrics.F1Score):
     """Keras' F1 over all classes together, which takes probabilities alone."""
 
@@ -153,7 +338,12 @@ class _F1OfLogits(tf.keras.metrics.F1Score):
         super().__init__(average="micro", threshold=threshold, name="f1")
 
     def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
-        super().update_state(y_true, tf.sigmoid(y_pred), sample_weight)
+        super().update_state(_hard(y_true), tf.sigmoid(y_pred), sample_weight)
+
+
+def _hard(target: tf.Tensor) -> tf.Tensor:
+    """The classes of the greater part of what was mixed; where nothing was, the same."""
+    return tf.cast(target > 0.5, tf.float32)
 
 
 class Regression(Task):

@@ -3,22 +3,26 @@
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from preprocessing.columns import ParsingSpec, may_have_several, parsing_spec
+from preprocessing.columns import ParsingSpec, may_have_several, parsing_spec, present
 from preprocessing.config import Features, Label, image_columns, images, input_columns, takes_lists
 from preprocessing.errors import DataError
+from preprocessing.labels.class_and_box import ClassAndBoxLabel
+from preprocessing.labels.pixels import PixelsLabel
 from trainer import inputs
+from trainer.backbones.config import Backbones
 from trainer.callbacks import Checkpoints, Progress
+from trainer.changing import modules_by_feature
 from trainer.config import Hubs, Model, Training, fed_hubs
 from trainer.export import ServingModel
 from trainer.materialized import Materialized
 from trainer.model import Parts, build, feeding, optimizer, taken_in
-from trainer.phases import Phase, phases, stays_frozen
+from trainer.phases import Phase, needs_pictures, phases, stays_frozen
 from trainer.pretrained import begin_with_modules
 from trainer.task import Task, task_of
 from trainer.vectors import Vectors, column
@@ -65,7 +69,7 @@ class Job:
     schema: schema_pb2.Schema
     transform: tft.TFTransformOutput
     module_paths: Mapping[str, str]
-    """The folder of each hub module, by its name."""
+    """The folder of each hub module, by its name, and of each backbone that has files."""
     train: Split
     validation: Split
     vectors: Vectors
@@ -78,6 +82,8 @@ class Job:
     """The folder that TensorBoard reads."""
     export: str
     """The folder that the SavedModel is written to."""
+    backbones: Backbones = field(default_factory=dict)
+    """Those that are no hub modules."""
 
 
 def train(job: Job) -> dict[str, list[float]]:
@@ -92,22 +98,28 @@ def train(job: Job) -> dict[str, list[float]]:
         DataError: where there are too few classes, or no class in common to the training and validation splits.
     """
     tf.keras.utils.set_random_seed(job.training.seed)
+    in_pictures = needs_pictures(job.label, job.features)
     task = task_of(job.label, job.transform, _label_spec(job))
-    parts = build(job.model, job.hubs, job.module_paths, job.features, job.transform, task.outputs, task.start)
+    if job.training.mixup is not None:
+        task = task.mixable()
+    parts = build(
+        job.model, job.hubs, job.module_paths, job.features, job.transform, task.outputs, task.start, job.backbones
+    )
     deep = {name: feature for name, feature in taken_in(job.features).items() if name not in job.model.wide}
     begin_with_modules(parts.whole, deep, job.hubs, job.module_paths, job.transform)
     transform = job.transform.transform_features_layer()
     curves: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch:
-        for number, phase in enumerate(phases(job.model, job.training)):
+        for number, phase in enumerate(phases(job.model, job.training, job.backbones, in_pictures)):
             history = _train_phase(job, phase, task, parts, transform, f"{job.checkpoints}/{number}", scratch)
             for name, values in history.items():
                 curves[name] += map(float, values)
-    taken = taken_in(job.features) | feeding(job.hubs, job.features)
+    taken = taken_in(job.features) | feeding(job.hubs, job.features, job.backbones)
     spec = parsing_spec(job.schema, input_columns(job.features, taken))
     lists = {name for name in spec if takes_lists(name, job.features) and may_have_several(name, job.schema)}
     serving = ServingModel(parts, transform, spec, lists, taken, task)
-    serving.save(job.export, job.vectors if fed_hubs(job.hubs) and stays_frozen(job.model, job.training) else None)
+    from_vectors = fed_hubs(job.hubs) and stays_frozen(job.model, job.training, job.backbones)
+    serving.save(job.export, job.vectors if from_vectors and not in_pictures else None)
     tf.io.gfile.rmtree(job.checkpoints)  # not before: a run cut short while it exports goes on from here
     return dict(curves)
 
@@ -117,10 +129,12 @@ def _train_phase(
 ) -> Mapping[str, Sequence[float]]:
     """Trains what the phase trains, and gives its curves."""
     model = parts.on_vectors if phase.on_vectors else parts.whole
+    assert model is not None  # a label that needs pictures has no phase on vectors
     for name, backbone in parts.backbones.items():
         backbone.trainable = name in phase.tuned
     if not phase.on_vectors:
-        rates = {parts.backbones[name].name: job.model.fine_tune[name].learning_rate for name in phase.tuned}
+        tunes = {name: tune for name, tune in job.model.fine_tune.items() if name in phase.tuned}
+        rates = {parts.backbones[name].name: tune.learning_rate for name, tune in tunes.items()}
         parts.whole.tune({name: optimizer(job.training.optimizer, rate) for name, rate in rates.items()})
     waited = tf.Variable(0.0, dtype=tf.float64, trainable=False)
     train_data = _batches(job, task, transform, job.train, f"{scratch}/{phase.first}-train", phase)
@@ -149,7 +163,7 @@ def _train_phase(
 
 def _batches(job: Job, task: Task, transform: Callable, split: Split, scratch: str, phase: Phase) -> tf.data.Dataset:
     """What the model takes of a split, in batches, and what it is to learn."""
-    taken = taken_in(job.features) | ({} if phase.on_vectors else feeding(job.hubs, job.features))
+    taken = taken_in(job.features) | ({} if phase.on_vectors else feeding(job.hubs, job.features, job.backbones))
     tabular = {name: feature for name, feature in taken.items() if name not in images(job.features)}
     features = [given for name, feature in tabular.items() for given in feature.inputs(name)]
     spec = _label_spec(job) | parsing_spec(job.schema, input_columns(job.features, tabular))
@@ -164,6 +178,8 @@ def _batches(job: Job, task: Task, transform: Callable, split: Split, scratch: s
         examples = _pictures(job, transform, split, scratch, phase)
     count = _count_known(job, transform, split)
     data = inputs.batches(examples, job.training.batch_size, parse, count, _ROWS_AT_ONCE if phase.on_vectors else 1)
+    if split is job.train and job.training.mixup is not None:
+        data = inputs.mixed(data, job.training.mixup, job.training.seed)
     return inputs.views_drawn(data, columns, views, job.training.seed) if columns else data
 
 
@@ -198,18 +214,37 @@ def _materialized(
 def _pictures(job: Job, transform: Callable, split: Split, scratch: str, phase: Phase) -> tf.data.Dataset:
     """The examples of a split as their rows and the pixels of their images, one by one."""
     records = _known(job, transform, split, inputs.read_decodable(split.records, split.undecodable))
-    examples = inputs.pictures(records, job.features, parsing_spec(job.schema, image_columns(job.features)))
+    boxes, mask = _boxes(job), job.label if isinstance(job.label, PixelsLabel) else None
+    spec = parsing_spec(job.schema, [*image_columns(job.features), *job.label.masks])
+    examples = inputs.pictures(records, job.features, spec, boxes, mask)
     seed, buffer, shuffle = job.training.seed, job.training.shuffle_buffer, split is job.train
     if shuffle:
         # While they are encoded: the first batch would else wait until a whole buffer of images has been decoded.
-        examples = examples.shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
-    examples = inputs.decoded(examples, job.features)
-    each = inputs.bytes_of_pixels(job.features) + _ROW_BYTES
+        size = sum(tf.io.gfile.stat(file).length for file in split.records)
+        examples = inputs.shuffled(examples, buffer, size // max(split.count, 1), seed)
+    examples = inputs.decoded(examples, job.features, boxes, mask)
+    each = inputs.bytes_of_pixels(job.features, mask) + _ROW_BYTES
     if phase.end - phase.first > 1:
         examples = inputs.kept_between_epochs(examples, split.count * each, scratch)
         if shuffle:
             examples = inputs.shuffled(examples, min(buffer, _MIXED * job.training.batch_size), each, seed)
-    return inputs.changed(examples, job.training.augment if split is job.train else (), seed)
+    if split is not job.train:
+        return examples
+    modules = modules_by_feature(job.hubs, job.module_paths, job.features)
+    return inputs.changed(examples, job.training.changes, seed, modules, boxes, mask)
+
+
+def _boxes(job: Job) -> inputs.Boxes | None:
+    """The boxes of a label that has any."""
+    label, spec = job.label, _label_spec(job)
+    if not isinstance(label, ClassAndBoxLabel):
+        return None
+
+    def of(serialized: tf.Tensor) -> tf.Tensor:
+        parsed = tf.io.parse_example(serialized, spec)
+        return label.boxes(lambda column: present(parsed[column]))
+
+    return inputs.Boxes(label.image, of)
 
 
 def _known(job: Job, transform: Callable, split: Split, records: tf.data.Dataset) -> tf.data.Dataset:

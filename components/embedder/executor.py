@@ -21,11 +21,13 @@ from components.store import Store, key
 from preprocessing.columns import parsing_spec
 from preprocessing.config import Features, input_columns
 from preprocessing.errors import DataError
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.progress import report
 from preprocessing.section import read_sections
 from trainer import embed
-from trainer.config import Augmentation, Hubs
+from trainer.config import Augmentation, Hubs, fed_hubs
 from trainer.embed import Embedded, Embedder
+from trainer.inputs import bytes_of_pixels
 from trainer.phases import Kept
 
 _ROWS, _EMBEDDED = "rows", "embedded.json"
@@ -65,10 +67,15 @@ class Executor(base_executor.BaseExecutor):
                 )
             )
         rows = Rows(
-            files=tuple(files), sizes=sizes, recipe=work.recipe, embedded=work.kept.splits, views=work.kept.views
+            files=tuple(files),
+            sizes=sizes,
+            recipe=work.recipe,
+            embedded=work.kept.splits,
+            views=work.kept.views,
+            pixels=bytes_of_pixels(work.features),
         )
         rows.write(artifact.uri)
-        set_aside = list(_set_aside(examples.uri, manifest, rows))
+        set_aside = list(_set_aside(examples.uri, manifest, rows, work.features, work.mask))
         _judge(set_aside, BadRecords.model_validate_json(exec_properties["bad_records"]), manifest)
         write_set_aside(f"{artifact.uri}/{quarantine.FILE}", set_aside)
 
@@ -79,29 +86,34 @@ class _Work:
     def __init__(self, input_dict: dict, exec_properties: dict[str, Any], total: int) -> None:
         self.kept = Kept.model_validate_json(exec_properties["kept"])
         self._fed = exec_properties["features"]
-        self._features = read_sections(Features, self._fed)
+        self.features = read_sections(Features, self._fed)
         self._hubs = read_sections(Hubs, exec_properties["hubs"])
         self._folders = channels.folders(input_dict)
-        self._spec = parsing_spec(read_schema(input_dict["schema"]), input_columns(self._features))
+        self._label = exec_properties["label"]
+        self.mask = PixelsLabel.model_validate_json(self._label) if self._label else None
+        columns = [*input_columns(self.features), *(self.mask.masks if self.mask else ())]
+        self._spec = parsing_spec(read_schema(input_dict["schema"]), columns)
         self._store = Store(exec_properties["store"])
         self._code = code_digest(embed.__name__)
         called = {name: hub.model_dump(exclude={"handle", "sha256"}) for name, hub in self._hubs.items()}
-        self.recipe = key("vectors", called, channels.digests(input_dict), self._fed, self._code)
+        self._modules = {name: [called[name], digest] for name, digest in channels.digests(input_dict).items()}
+        backbones = [self._modules[name] for name in sorted(fed_hubs(self._hubs))]
+        self.recipe = key("vectors", sorted(fed_hubs(self._hubs)), backbones, self._fed, self._code)
         self._embedders: dict[bool, Embedder] = {}
         self._done, self._total = 0, total
 
     def name(self, shard: ShardFile) -> str:
         """The name of the file of a shard's rows: rows that are made are plain."""
-        return shard.name.removesuffix(".gz") if self._features else shard.name
+        return shard.name.removesuffix(".gz") if self.features else shard.name
 
     def rows(self, shard: ShardFile, source: str, target: str) -> Embedded:
         """Puts the rows of a shard at `target`: where nothing feeds a module, the records as they are."""
-        if not self._features:
+        if not self.features:
             storage.link(source, target)
             return Embedded(count=shard.count, undecodable=(), sizes={})
         views, augment, seed = self._views(shard.split)
-        made_by = self.recipe if views else [self._fed, self._code]
-        changes = [change.model_dump() for change in augment]
+        made_by = self.recipe if views else [self._fed, self._label, self._code]
+        changes = [[change.model_dump(), self._modules.get(change.hub or "")] for change in augment]
         entry = key("rows", shard.digest, made_by, views, changes, seed)
         if self._store.find(entry) is None:
             with self._store.making(entry) as folder:
@@ -124,7 +136,9 @@ class _Work:
     def _embedder(self, with_modules: bool) -> Embedder:
         if with_modules not in self._embedders:
             hubs = self._hubs if with_modules else {}
-            self._embedders[with_modules] = Embedder(hubs, self._folders, self._features, self._spec, self._report)
+            self._embedders[with_modules] = Embedder(
+                hubs, self._folders, self.features, self._spec, self._report, self.mask
+            )
         return self._embedders[with_modules]
 
     def _report(self, more: int) -> None:
@@ -132,13 +146,16 @@ class _Work:
         report(self._done, self._total, "examples")
 
 
-def _set_aside(examples: str, manifest: Manifest, rows: Rows) -> Iterator[SetAside]:
+def _set_aside(
+    examples: str, manifest: Manifest, rows: Rows, features: Features, mask: PixelsLabel | None
+) -> Iterator[SetAside]:
     """The records that have no row, with what is wrong with each."""
     pairs = zip(manifest.shards, rows.files, strict=True)
     sources = dict.fromkeys(shard.source for shard, file in pairs if file.undecodable)
     before = {(entry.file, entry.record) for entry in read_set_aside(f"{examples}/{quarantine.FILE}")}
     for source in sources:
-        yield from (entry for entry in undecodable(source, manifest.images) if (source, entry.record) not in before)
+        found = undecodable(source, features, mask)
+        yield from (entry for entry in found if (source, entry.record) not in before)
 
 
 def _judge(set_aside: list[SetAside], bad_records: BadRecords, manifest: Manifest) -> None:

@@ -34,6 +34,8 @@ class Rows(Section):
     """The splits whose rows hold vectors; the others have none that anything could use."""
     views: int
     """How many changed views of each example the training split has; the other splits have one, unchanged."""
+    pixels: int = 0
+    """Bytes of the images of an example, as pixels."""
 
     @property
     def vectors(self) -> Vectors:

@@ -10,7 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.config import Evaluation, Metric, Threshold
-from components.evaluator import hits
+from components.evaluator import boxes, hits, pixels
 from components.evaluator.decision import OVERALL, SliceMetrics
 from components.evaluator.macro_auc import MacroAUC
 from components.evaluator.predictions import CANDIDATE, LABEL, SERVING, Predicted
@@ -53,6 +53,22 @@ _OF_SEVERAL: dict[Metric, _Definition] = {
     "exact_match": _Definition(hits.AllRight.__name__, {}, hits.__name__, _BY_THRESHOLD),
 }
 """Where a record has any number of classes."""
+
+_OF_BOXES: dict[Metric, _Definition] = {
+    "mean_iou": _Definition(boxes.MeanBoxIoU.__name__, {}, boxes.__name__),
+    "iou_50": _Definition(boxes.MeanBoxIoU.__name__, {"at_least": 0.5}, boxes.__name__),
+    "accuracy": _Definition(boxes.AccuracyBesideBox.__name__, {}, boxes.__name__),
+    "cross_entropy": _Definition(boxes.CrossEntropyBesideBox.__name__, {}, boxes.__name__),
+    "auc": _Definition(boxes.MacroAUCBesideBox.__name__, {}, boxes.__name__, ("classes",)),
+    "top_3_accuracy": _Definition(boxes.TopAccuracyBesideBox.__name__, {"k": 3}, boxes.__name__),
+}
+"""Where a record has a class and a box."""
+
+_OF_PIXELS: dict[Metric, _Definition] = {
+    "mean_iou": _Definition(pixels.MeanPixelIoU.__name__, {}, pixels.__name__, ("classes",)),
+    "pixel_accuracy": _Definition(pixels.PixelAccuracy.__name__, {}, pixels.__name__, ("classes",)),
+}
+"""Where each pixel of a picture has a class."""
 
 
 def analyse(
@@ -112,7 +128,7 @@ def _metric_config(
     threshold: Threshold | None,
     slices: Sequence[config_pb2.SlicingSpec],
 ) -> config_pb2.MetricConfig:
-    definition = (_DEFINITIONS if predicted.threshold is None else _OF_SEVERAL)[metric]
+    definition = _definitions(predicted)[metric]
     known = {"classes": len(predicted.classes), "threshold": predicted.threshold}
     told = {name: known[name] for name in definition.told}
     config = config_pb2.MetricConfig(
@@ -127,6 +143,14 @@ def _metric_config(
             of_slices = config_pb2.PerSliceMetricThreshold(slicing_specs=slices, threshold=bounds)
             config.per_slice_thresholds.append(of_slices)
     return config
+
+
+def _definitions(predicted: Predicted) -> dict[Metric, _Definition]:
+    if predicted.has_boxes:
+        return _OF_BOXES
+    if predicted.of_pixels:
+        return _OF_PIXELS
+    return _DEFINITIONS if predicted.threshold is None else _OF_SEVERAL
 
 
 def _bounds(threshold: Threshold) -> config_pb2.MetricThreshold:

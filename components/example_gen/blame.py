@@ -1,39 +1,55 @@
 """Finds the records behind what did not decode."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import tensorflow as tf
 
 from components.example_gen.contract import columns_of
 from components.quarantine import SetAside
 from components.salvage import salvage
+from preprocessing.config import Features, images
 from preprocessing.errors import DataError, tensorflow_reason
+from preprocessing.labels.pixels import PixelsLabel
+from preprocessing.masks import fault as mask_fault
+from trainer.boxes import shape_of
 
 
-def undecodable(path: str, images: Sequence[str]) -> Iterator[SetAside]:
-    """The records of a data file with an image that does not decode, and why.
+def undecodable(path: str, features: Features, mask: PixelsLabel | None = None) -> Iterator[SetAside]:
+    """The records of a data file with an image, or a frame that is taken of a clip, that does not decode, or with
+    a wrong mask, and why.
 
     Reads the file record by record: for the way to a message only. Damaged records are passed over.
 
     Args:
         path: The file.
-        images: Columns of encoded images.
+        features: Those that are images say which columns hold them.
+        mask: The label whose masks are looked at, if there is one.
     """
-    for number, record in enumerate(salvage(path)):
-        fault = None if record.fault else _fault(record.data, images)
-        if fault:
-            yield SetAside(file=path, record=number, reason=fault)
+    pictures = images(features)
+    # As a graph, since where an eager loop fails TensorFlow has more to say than what is wrong.
+    decode = {name: tf.function(feature.decoded) for name, feature in pictures.items()}
 
-
-def _fault(record: bytes, images: Sequence[str]) -> str | None:
-    try:
-        columns = columns_of(record)
-    except DataError:
-        return None
-    for column in images:
-        for image in columns[column].bytes_list.value:
+    def fault(record: bytes) -> str | None:
+        try:
+            columns = columns_of(record)
+        except DataError:
+            return None
+        for name, feature in pictures.items():
+            column = feature.column or name
+            values = list(columns[column].bytes_list.value)
             try:
-                tf.io.decode_image(image, channels=3, expand_animations=False)
+                if values:
+                    decode[name](feature.encoded(tf.sparse.from_dense([values]))[0])
             except tf.errors.InvalidArgumentError as error:
-                return f"its image '{column}' does not decode: {tensorflow_reason(error)}"
-    return None
+                what = "clip" if feature.kind == "video" else "image"
+                return f"its {what} '{column}' does not decode: {tensorflow_reason(error)}"
+        if mask is None:
+            return None
+        names = mask.column, pictures[mask.image].column or mask.image
+        (encoded,), (picture,) = (columns[name].bytes_list.value for name in names)
+        return mask_fault(mask, encoded, shape_of(tf.constant(picture)))
+
+    for number, record in enumerate(salvage(path)):
+        reason = None if record.fault else fault(record.data)
+        if reason:
+            yield SetAside(file=path, record=number, reason=reason)

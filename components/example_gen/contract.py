@@ -5,12 +5,16 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
 import tensorflow as tf
 
-from preprocessing.config import Features, Label, image_columns
+from preprocessing import masks
+from preprocessing.config import Features, Label, clip_columns, image_columns
 from preprocessing.errors import DataError
+from preprocessing.labels.class_and_box import ROUNDING, ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.labels.multilabel import MultilabelLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.labels.regression import RegressionLabel
 from preprocessing.section import Section
 
@@ -21,11 +25,27 @@ IMAGE_MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GI
 _NO_COLUMN = "hubline.none"
 
 
+_SIDES = ("top", "left", "bottom", "right")
+
+
+class Boxes(Section):
+    """Columns of boxes, one for each value of the label."""
+
+    sides: tuple[str, ...]
+    """The column of all four numbers, or those of top, left, bottom and right."""
+    size: tuple[str, ...] = ()
+    """The columns of the picture's height and width where boxes are in pixels; else they are in shares of these."""
+
+
 class Contract(Section):
     """The columns that each record must have, once each unless it says otherwise, and what may stand in them."""
 
     images: tuple[str, ...]
     """Columns of encoded images."""
+    clips: tuple[str, ...] = ()
+    """Those of them that hold the frames of a clip: any number, but one at least."""
+    masks: tuple[str, ...] = ()
+    """Columns of encoded masks."""
     label: str | None = None
     """The column of a label that is a class, or any number of classes."""
     several: bool = False
@@ -38,21 +58,34 @@ class Contract(Section):
     """Whether these must all be above 0."""
     indicators: bool = False
     """Whether these must all be 0 or 1."""
+    boxes: Boxes | None = None
+    """Where the label has a box for each of its values, of which there is one or more: a string label may then be none
+    of the classes, as long as another one is."""
+
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """The columns of numbers, whose dtypes a file's `Kind` tells."""
+        return (*self.numbers, *self.boxes.sides, *self.boxes.size) if self.boxes else self.numbers
 
     @classmethod
     def of(cls, features: Features, label: Label | None) -> "Contract":
         """The contract that features make, and the label if there is one."""
-        images = tuple(sorted(image_columns(features)))
+        images, clips = tuple(sorted(image_columns(features))), tuple(sorted(clip_columns(features)))
         if label is None:
-            return cls(images=images)
+            return cls(images=images, clips=clips)
         if isinstance(label, ClassLabel):
-            return cls(images=images, label=label.column, classes=label.classes)
+            return cls(images=images, clips=clips, label=label.column, classes=label.classes)
+        if isinstance(label, PixelsLabel):
+            return cls(images=images, masks=label.masks)
+        if isinstance(label, ClassAndBoxLabel):
+            boxes = Boxes(sides=label.sides, size=label.size)
+            return cls(images=images, clips=clips, label=label.column, several=True, classes=label.classes, boxes=boxes)
         if isinstance(label, MultilabelLabel) and label.column:
-            return cls(images=images, label=label.column, several=True, classes=label.classes)
+            return cls(images=images, clips=clips, label=label.column, several=True, classes=label.classes)
         if isinstance(label, MultilabelLabel):
-            return cls(images=images, numbers=label.columns, indicators=True)
+            return cls(images=images, clips=clips, numbers=label.columns, indicators=True)
         positive = isinstance(label, RegressionLabel) and label.is_positive
-        return cls(images=images, numbers=label.columns, positive=positive)
+        return cls(images=images, clips=clips, numbers=label.columns, positive=positive)
 
 
 class Kind(Section):
@@ -61,7 +94,7 @@ class Kind(Section):
     label: Literal["string", "int64", ""] = "int64"
     """The dtype of labels that are classes; empty where no record has told it yet, as of several there may be none."""
     numbers: tuple[Literal["int64", "float32"], ...] = ()
-    """The dtypes of the contract's `numbers`."""
+    """The dtypes of the contract's `typed` columns."""
 
 
 def kind_of(record: bytes, contract: Contract, before: Kind | None = None) -> Kind:
@@ -77,7 +110,7 @@ def kind_of(record: bytes, contract: Contract, before: Kind | None = None) -> Ki
     columns = columns_of(record)
     return Kind(
         label=_label_type(columns, contract.label) if contract.label else "int64",
-        numbers=tuple(_number_type(columns[name]) for name in contract.numbers),
+        numbers=tuple(_number_type(columns[name]) for name in contract.typed),
     )
 
 
@@ -131,8 +164,8 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: where one is no `tf.Example`, or a column of it is of another type.
     """
-    dtypes = {name: tf.string for name in contract.images}
-    dtypes |= {name: tf.as_dtype(dtype) for name, dtype in zip(contract.numbers, kind.numbers, strict=True)}
+    dtypes = {name: tf.string for name in (*contract.images, *contract.masks)}
+    dtypes |= {name: tf.as_dtype(dtype) for name, dtype in zip(contract.typed, kind.numbers, strict=True)}
     if contract.label:
         dtypes[contract.label] = tf.as_dtype(kind.label or "string")  # where no record has any, one is as good
     spec = {name: tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64) for name, dtype in dtypes.items()}
@@ -142,8 +175,12 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
     sound = tf.ones_like(records, tf.bool)
     if contract.label:
         labels = parsed[contract.label]
-        fit = _are_labels(labels.values, contract.classes)
+        others_are_fit = contract.boxes is not None and labels.dtype == tf.string
+        fit = _are_labels(labels.values, None if others_are_fit else contract.classes)
         sound &= _all(labels, fit) if contract.several else _single(labels, fit)
+        if contract.boxes:
+            sound &= _have_boxes(labels, parsed, contract.boxes)
+            sound &= tf.reduce_any(labels.with_values(_are_labels(labels.values, contract.classes)), axis=1)
     for name in contract.numbers:
         numbers = tf.cast(parsed[name].values, tf.float32)
         fit = tf.math.is_finite(numbers)
@@ -154,7 +191,13 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
         sound &= _single(parsed[name], fit)
     for name in contract.images:
         starts = [tf.strings.substr(parsed[name].values, 0, len(magic)) == magic for magic in IMAGE_MAGIC.values()]
-        sound &= _single(parsed[name], tf.reduce_any(tf.stack(starts), axis=0))
+        fit = tf.reduce_any(tf.stack(starts), axis=0)
+        if name in contract.clips:
+            sound &= (parsed[name].row_lengths() > 0) & _all(parsed[name], fit)
+        else:
+            sound &= _single(parsed[name], fit)
+    for name in contract.masks:
+        sound &= _single(parsed[name], _are_masks(parsed[name].values))
     return sound
 
 
@@ -170,6 +213,30 @@ def _all(column: tf.RaggedTensor, fit: tf.Tensor) -> tf.Tensor:
     return tf.reduce_all(column.with_values(fit), axis=1)
 
 
+def _have_boxes(labels: tf.RaggedTensor, parsed: Mapping[str, tf.RaggedTensor], boxes: Boxes) -> tf.Tensor:
+    """Which rows have a box for each label, and none that is not in the picture."""
+    per_object = 4 // len(boxes.sides)
+    lengths = [parsed[name].row_lengths() == per_object * labels.row_lengths() for name in boxes.sides]
+    sizes = [tf.cast(parsed[name].values, tf.float32) for name in boxes.size]
+    fit = [tf.math.is_finite(size) & (size > 0) for size in sizes]
+    lengths += [_single(parsed[name], each) for name, each in zip(boxes.size, fit, strict=True)]
+    even = tf.reduce_all(tf.stack(lengths), axis=0)
+
+    rows = tf.where(even)[:, 0]  # of the others it cannot be said which numbers are of which box
+    numbers = {name: tf.cast(tf.gather(parsed[name], rows).values, tf.float32) for name in (*boxes.sides, *boxes.size)}
+    flat = [numbers[name] for name in boxes.sides]
+    shares = tf.reshape(flat[0], [-1, 4]) if len(flat) == 1 else tf.stack(flat, axis=1)
+    objects = tf.gather(labels, rows)
+    if boxes.size:
+        size = tf.stack([numbers[name] for name in boxes.size], axis=1)
+        shares /= tf.tile(tf.gather(size, objects.value_rowids()), [1, 2])
+    inside = tf.reduce_all((shares >= -ROUNDING) & (shares <= 1 + ROUNDING), axis=1)  # which NaN is not
+    cut = tf.clip_by_value(shares, 0.0, 1.0)
+    are_boxes = inside & (cut[:, 0] < cut[:, 2]) & (cut[:, 1] < cut[:, 3])
+    of_rows = tf.reduce_all(objects.with_values(are_boxes), axis=1)
+    return tf.scatter_nd(rows[:, tf.newaxis], of_rows, tf.shape(even, tf.int64))
+
+
 def _are_labels(labels: tf.Tensor, classes: tuple[str, ...] | None) -> tf.Tensor:
     if labels.dtype != tf.string:
         return (labels >= 0) & (labels < len(classes)) if classes is not None else tf.ones_like(labels, tf.bool)
@@ -179,6 +246,15 @@ def _are_labels(labels: tf.Tensor, classes: tuple[str, ...] | None) -> tf.Tensor
     if classes is not None:
         fit &= tf.reduce_any(labels[:, tf.newaxis] == tf.constant(list(classes)), axis=1)
     return fit
+
+
+def _are_masks(encoded: tf.Tensor) -> tf.Tensor:
+    headers = tf.strings.substr(encoded, 0, masks.HEADER)
+    samples = tf.strings.substr(headers + b"\0" * masks.HEADER, masks.DEPTH, 2)  # of none, zeros
+    of_numbers = [bytes([depth, colour]) for depth in masks.DEPTHS for colour in (masks.GREY, masks.PALETTE)]
+    are_pngs = tf.strings.substr(headers, 0, len(masks.MAGIC)) == masks.MAGIC
+    long_enough = tf.strings.length(encoded) > masks.HEADER
+    return are_pngs & long_enough & tf.reduce_any(samples[:, tf.newaxis] == tf.constant(of_numbers), axis=1)
 
 
 def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> str | None:
@@ -194,14 +270,21 @@ def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> s
     except DataError as error:
         return str(error)
     for column in contract.images:
-        fault = _image_fault(columns, column)
+        fault = _clip_fault(columns, column) if column in contract.clips else _image_fault(columns, column)
+        if fault:
+            return fault
+    for column in contract.masks:
+        fault = _mask_fault(columns, column)
         if fault:
             return fault
     for number, column in enumerate(contract.numbers):
         fault = _number_fault(columns, column, kind.numbers[number] if kind else None, contract)
         if fault:
             return fault
-    return _label_fault(columns, contract.label, contract, kind) if contract.label else None
+    fault = _label_fault(columns, contract.label, contract, kind) if contract.label else None
+    return fault or (
+        _box_fault(columns, contract.label or "", contract.boxes, contract, kind) if contract.boxes else None
+    )
 
 
 def _list(feature: tf.train.Feature) -> list:
@@ -229,10 +312,42 @@ def _image_fault(columns: Mapping, name: str) -> str | None:
     if fault:
         return fault
     (value,) = _values(columns, name)
+    return _encoded_fault(value, f"its image '{name}'")
+
+
+def _clip_fault(columns: Mapping, name: str) -> str | None:
+    frames = _values(columns, name)
+    if not frames:
+        return f"its clip '{name}' has no frames" if name in columns else _count_fault(columns, name, "clip")
+    faults = (_encoded_fault(frame, f"frame {n} of its clip '{name}'") for n, frame in enumerate(frames))
+    return next(filter(None, faults), None)
+
+
+def _encoded_fault(value: bytes | float, what: str) -> str | None:
     if not isinstance(value, bytes):
-        return f"its image '{name}' is a number; it must be the bytes of an encoded image"
+        return f"{what} is a number; it must be the bytes of an encoded image"
     if not value.startswith(tuple(IMAGE_MAGIC.values())):
-        return f"its image '{name}' is none of {', '.join(IMAGE_MAGIC)}: it begins with {value[:8]!r}"
+        return f"{what} is none of {', '.join(IMAGE_MAGIC)}: it begins with {value[:8]!r}"
+    return None
+
+
+_SAMPLES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
+"""The sorts of PNGs, by their number."""
+
+
+def _mask_fault(columns: Mapping, name: str) -> str | None:
+    fault = _count_fault(columns, name, "mask")
+    if fault:
+        return fault
+    (value,) = _values(columns, name)
+    right = "it must be a PNG that is grey or has a palette, with the number of a class for each pixel"
+    if not isinstance(value, bytes):
+        return f"its mask '{name}' is a number; {right}"
+    if not value.startswith(masks.MAGIC) or len(value) <= masks.HEADER:
+        return f"its mask '{name}' is no PNG: it begins with {value[:8]!r}; {right}"
+    depth, colour = value[masks.DEPTH], value[masks.COLOUR]
+    if depth not in masks.DEPTHS or colour not in (masks.GREY, masks.PALETTE):
+        return f"its mask '{name}' is a PNG of {depth} bits a sample, {_SAMPLES.get(colour, 'unknown')}; {right}"
     return None
 
 
@@ -255,6 +370,71 @@ def _number_fault(columns: Mapping, name: str, dtype: str | None, contract: Cont
     return None
 
 
+def _box_fault(columns: Mapping, label: str, boxes: Boxes, contract: Contract, kind: Kind | None) -> str | None:
+    objects = len(_values(columns, label))
+    if not objects:
+        empty = f"its label '{label}' is empty: there is no object in the picture"
+        return empty if label in columns else _count_fault(columns, label, "label")
+    expected = dict.fromkeys(boxes.sides, 4 // len(boxes.sides) * objects) | dict.fromkeys(boxes.size, 1)
+    dtypes = dict(zip(contract.typed, kind.numbers, strict=True)) if kind else {}
+    for name, count in expected.items():
+        fault = _coordinates_fault(columns, name, count, objects, dtypes.get(name))
+        if fault:
+            return fault
+    size = [_float32(_values(columns, name)[0]) for name in boxes.size]
+    for name, length in zip(boxes.size, size, strict=True):
+        if not (math.isfinite(length) and length > 0):
+            return f"its column '{name}', a side of the picture in pixels, is {length:g}; it must be above 0"
+    flat = [_values(columns, name) for name in boxes.sides]
+    each = zip(*flat, strict=True) if len(flat) == 4 else zip(*(flat[0][side::4] for side in range(4)), strict=True)
+    for number, box in enumerate(each, start=1):
+        fault = _place_fault([_float32(value) for value in box], size)
+        if fault:
+            shown = ", ".join(f"{side} {value:g}" for side, value in zip(_SIDES, box, strict=True))
+            return f"its box {number} of {objects}, in {', '.join(map(repr, boxes.sides))}, {fault}: {shown}"
+    values = _values(columns, label)
+    if contract.classes and all(_class_fault(label, value, contract.classes) for value in values):
+        found = ", ".join(sorted({value.decode(errors="replace") for value in values}))
+        return (
+            f"none of its {objects} objects is of the classes {_listed(contract.classes)}; its '{label}' has: {found}"
+        )
+    return None
+
+
+def _coordinates_fault(columns: Mapping, name: str, count: int, objects: int, dtype: str | None) -> str | None:
+    values = _values(columns, name)
+    if not values:
+        return f"{_count_fault(columns, name, 'column')}; the label's boxes are made from it"
+    if isinstance(values[0], bytes):
+        return f"its column '{name}', which the label's boxes are made from, holds texts; it must hold numbers"
+    if dtype is not None and _number_type(columns[name]) != dtype:
+        return f"its column '{name}' has {_number_type(columns[name])} values, and those before it have {dtype}"
+    if len(values) != count:
+        return f"its column '{name}' has {len(values)} numbers for {objects} objects; it must have {count}"
+    return None
+
+
+def _place_fault(box: list[float], size: list[float]) -> str | None:
+    """What is wrong with a box in pixels of a picture of some height and width, or in shares where there is no size."""
+    if not all(map(math.isfinite, box)):
+        return "is not finite"
+    shares = [_float32(value / side) for value, side in zip(box, 2 * size, strict=True)] if size else box
+    if box[0] > box[2] or box[1] > box[3]:
+        return "is upside down"
+    if not (min(shares) >= _float32(-ROUNDING) and max(shares) <= _float32(1 + ROUNDING)):
+        if size:
+            return f"is outside the picture of {size[1]:g}x{size[0]:g} pixels"
+        pixels = "; for coordinates in pixels, say units: pixels" if max(shares) > 2 else ""
+        return f"is outside the picture, which is from 0 to 1{pixels}"
+    top, left, bottom, right = (min(max(share, 0.0), 1.0) for share in shares)
+    return None if top < bottom and left < right else "has no area in the picture"
+
+
+def _float32(value: float) -> float:
+    """As TensorFlow reckons."""
+    return float(np.float32(value))
+
+
 def _label_fault(columns: Mapping, name: str, contract: Contract, kind: Kind | None) -> str | None:
     fault = None if contract.several else _count_fault(columns, name, "label")
     if fault:
@@ -266,7 +446,9 @@ def _label_fault(columns: Mapping, name: str, contract: Contract, kind: Kind | N
     if kind is not None and kind.label and dtype not in (kind.label, ""):
         shown = repr(values[0]) if values else f"an empty list of type {dtype}"
         return f"its label '{name}' is {shown}, of another type than the labels before it"
-    return next((fault for value in values if (fault := _class_fault(name, value, contract.classes))), None)
+    # Among several objects may be some of other classes, which `_box_fault` knows.
+    classes = None if contract.boxes and dtype == "string" else contract.classes
+    return next((fault for value in values if (fault := _class_fault(name, value, classes))), None)
 
 
 def _class_fault(name: str, value: bytes | int, classes: tuple[str, ...] | None) -> str | None:

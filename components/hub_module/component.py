@@ -6,7 +6,7 @@ from tfx.types import component_spec, standard_artifacts
 
 from components.code import code_digest
 from components.hub_module.executor import Executor
-from preprocessing.config import Features
+from preprocessing.config import Features, FeaturesToInfer
 from preprocessing.section import dump_sections
 from trainer.config import Hub, Tuned
 
@@ -56,7 +56,7 @@ class HubModule(base_component.BaseComponent):
         spec = HubModuleSpec(
             name=name,
             hub=hub.to_property(),
-            features=dump_sections(Features, fed),
+            features=dump_sections(FeaturesToInfer if asked else Features, fed),
             tuned=tuned.to_property() if tuned else "",
             asked="yes" if asked else "",
             fingerprint=fingerprint,

@@ -11,9 +11,10 @@ from tfx.utils import io_utils
 from components.artifacts import module_folder
 from components.hub_module.fetch import fetch
 from components.predictor.feeds import call_with
-from preprocessing.config import Features
+from preprocessing.config import Features, FeaturesToInfer
 from preprocessing.errors import UserError
 from preprocessing.section import read_sections
+from trainer.changing import try_out_changing
 from trainer.config import Hub, Tuned
 from trainer.loading import open_module
 from trainer.model import try_out
@@ -27,7 +28,7 @@ class Executor(base_executor.BaseExecutor):
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         """Fills the `model` artifact: the SavedModel in `module/`, what it offers in `inspection.json`."""
         hub = Hub.model_validate_json(exec_properties["hub"])
-        features = read_sections(Features, exec_properties["features"])
+        features = read_sections(FeaturesToInfer if exec_properties["asked"] else Features, exec_properties["features"])
         if not hub.inputs:
             hub, features = of_words(hub), WORDS
         artifact = artifact_utils.get_single_instance(output_dict["model"])
@@ -38,6 +39,9 @@ class Executor(base_executor.BaseExecutor):
             try:
                 if exec_properties["asked"]:
                     function = call_with(module, hub, features).function
+                elif hub.role == "augment":
+                    try_out_changing(hub, opened, features)
+                    function = module.functions(hub)[0]
                 else:
                     check_fits(module, hub, features)
                     try_out(hub, opened, features, Tuned.model_validate_json(tuned) if tuned else None)

@@ -1,6 +1,7 @@
 """Which files with which fingerprints, which modules and vocabularies, and which version serves now."""
 
 from components import storage
+from components.backbone.sources import fingerprints
 from components.config import Data, DataToInfer, Predictions, PushedModel
 from components.digest import file_digest, tree_digest
 from components.hub_module.handle import fingerprint
@@ -10,14 +11,15 @@ from components.pusher.versions import newest_numbered, newest_version, version_
 from components.vocabulary import read_vocabulary
 from preprocessing.config import Features, vocabulary_files
 from preprocessing.errors import UserError
+from trainer.backbones.config import NO_BACKBONES, Backbones
 from trainer.config import Hubs
 
 
-def pin(data: Data, features: Features, hubs: Hubs, destination: str) -> Pins:
-    """Looks at the data, the vocabularies, the hub modules and the serving folder as they are now.
+def pin(data: Data, features: Features, hubs: Hubs, destination: str, backbones: Backbones = NO_BACKBONES) -> Pins:
+    """Looks at data, vocabularies, hub modules, what backbones are made from, and the serving folder as they are now.
 
     Raises:
-        UserError: where no file matches, a module is not there, or vocabularies have faults.
+        UserError: where no file matches, a module is not there, or vocabularies or backbones have faults.
     """
     return Pins(
         files=pin_files(data),
@@ -26,6 +28,7 @@ def pin(data: Data, features: Features, hubs: Hubs, destination: str) -> Pins:
         vocabularies=pin_vocabularies(features),
         modules={name: fingerprint(hub.handle) for name, hub in hubs.items()},
         serving=pin_serving(destination),
+        backbones=fingerprints(backbones),
     )
 
 

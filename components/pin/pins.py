@@ -67,6 +67,8 @@ class Pins(Section):
     modules: dict[str, str]
     """A fingerprint of each hub module, by name."""
     serving: ServedVersion | None
+    backbones: dict[str, str] = {}
+    """The SHA-256 of what each backbone is made from beside the pipeline file, by name; empty where that is nothing."""
 
 
 AnyPins: TypeAlias = Pins | PinsToInfer

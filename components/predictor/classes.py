@@ -44,9 +44,24 @@ class Classifier:
         """Raises a UserError where there is not one label for each class that an output has."""
         if self._labels and len(self._labels) != classes:
             raise UserError(
-                f"there are {len(self._labels)} labels, and the module's output '{name}' has {classes} numbers; give a "
-                "label for each, in the same order, with the background too where the module counts it"
+                f"there are {len(self._labels)} labels, and the module's output '{name}' has {classes} numbers; "
+                f"{self._mended(classes)}"
             )
+
+    def _mended(self, classes: int) -> str:
+        """What is likely to be wrong with the labels, and what would be right."""
+        first, last = self._labels[0], self._labels[-1]
+        if len(self._labels) == classes - 1:
+            return (
+                f"the first label is '{first}': where the module counts a background before it, as many do, put a line "
+                "such as background at the top of the file"
+            )
+        if len(self._labels) == classes + 1:
+            return (
+                f"the first label is '{first}' and the last '{last}': where one of them is a heading, an empty line or "
+                "a background that the module does not count, take that line out"
+            )
+        return "give a label for each, in the same order, with the background too where the module counts it"
 
     def said(self, scores: np.ndarray) -> dict[str, Any]:
         """`label` and `score` of the best class, and the best ones in `top`; by the numbers of one item."""

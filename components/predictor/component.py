@@ -11,7 +11,7 @@ from components.config import BadRecords, Predictions
 from components.hub_module import channels
 from components.pin.pins import PinsToInfer
 from components.predictor.executor import Executor
-from preprocessing.config import Features
+from preprocessing.config import Features, FeaturesToInfer
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.section import dump_sections
 from trainer.config import Hubs
@@ -65,7 +65,7 @@ class Predictor(base_beam_component.BaseBeamComponent):
         spec = channels.spec_with(PredictorSpec, modules)(
             examples=examples,
             **channels.inputs(modules),
-            features=dump_sections(Features, features),
+            features=dump_sections(FeaturesToInfer, features),
             hubs=dump_sections(Hubs, hubs),
             model=pins.model.to_property() if pins.model else "",
             label=label.to_property() if label else "",

@@ -27,7 +27,7 @@ from components.pusher.push import push
 from components.pusher.versions import newest_numbered
 from components.quarantine import SetAside, read_set_aside, refuse_too_many
 from components.store import Store, key
-from preprocessing.config import Features
+from preprocessing.config import FeaturesToInfer
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.section import read_sections
 from trainer.config import Hubs
@@ -91,7 +91,7 @@ def _asked(input_dict: dict, exec_properties: dict[str, Any], written: Predictio
         min_score=_MIN_SCORE if written.min_score is None else written.min_score,
         outputs=(hub.output,) if "output" in hub.model_fields_set and hub.output != "default" else (),
     )
-    features = read_sections(Features, exec_properties["features"])
+    features = read_sections(FeaturesToInfer, exec_properties["features"])
     return AskedHub.of(channels.folders(input_dict)[name], hub, features, options), channels.digests(input_dict)[name]
 
 

@@ -7,25 +7,24 @@ import tensorflow as tf
 
 from preprocessing.config import Features
 from preprocessing.errors import UserError
-from preprocessing.kinds.image import ImageFeature
+from preprocessing.kinds.image import ImageToInfer, scaled
+from preprocessing.kinds.video import VideoFeature
 from trainer.config import Hub
 from trainer.inputs import pixels_of_batch
-from trainer.module import Function, Module, Tensor, as_tensor, is_number
+from trainer.module import Function, Module, Tensor, as_tensor, frames_each, is_number
 
-IMAGE, TEXT = "image", "text"
+IMAGE, CLIP, TEXT = "image", "frames", "text"
 """The columns that feed a module where nothing else is said."""
 
 
 @dataclass(frozen=True)
 class Feed:
-    """What one input of a module is fed: images or texts of a column."""
+    """What one input of a module is fed: images, clips or texts of a column."""
 
     takes: Tensor
     column: str
-    image: ImageFeature | None = None
-    """How images are decoded; None where they keep their size, and for texts."""
-    value_range: tuple[float, float] = (0.0, 1.0)
-    """What black and white become, where a module takes floats."""
+    image: ImageToInfer | VideoFeature | None = None
+    """How images and clips are decoded; None for texts."""
 
     @property
     def is_text(self) -> bool:
@@ -33,38 +32,44 @@ class Feed:
         return self.takes.dtype == "string"
 
     @property
+    def is_clip(self) -> bool:
+        """Whether it takes clips, of which a record has a list of frames."""
+        return isinstance(self.image, VideoFeature)
+
+    @property
+    def column_spec(self) -> tf.TensorSpec:
+        """What `fed` takes: string [batch], or of clips [batch, n], the shorter ones padded with empty strings."""
+        return tf.TensorSpec([None, None] if self.is_clip else [None], tf.string)
+
+    @property
     def has_batch(self) -> bool:
         """Whether it takes items with a dimension for the batch."""
-        return self.takes.shape is None or len(self.takes.shape) != (0 if self.is_text else 3)
+        of_one = 0 if self.is_text else 4 if self.is_clip else 3
+        return self.takes.shape is None or len(self.takes.shape) != of_one
 
     @property
     def takes_one(self) -> bool:
         """Whether it takes one item at a time."""
-        keeps_size = self.image is None and not self.is_text
+        keeps_size = self.image is not None and self.image.size is None and not self.is_text
         return keeps_size or not self.has_batch or (self.takes.shape or ())[:1] == (1,)
 
     def fed(self, given: tf.Tensor) -> tf.Tensor:
-        """What the module takes, of encoded images or texts, string [batch].
+        """What the module takes, of encoded images, frames or texts as `column_spec` says.
 
         Raises:
             tf.errors.InvalidArgumentError: where an image does not decode.
         """
-        values = given if self.is_text else self._scaled(self._pixels(given))
+        values = given if self.image is None or self.is_text else self._pixels(self.image, given)
         return values if self.has_batch else values[0]
 
-    def _pixels(self, encoded: tf.Tensor) -> tf.Tensor:
-        if self.image is not None:
-            return pixels_of_batch({IMAGE: self.image}, {IMAGE: encoded})[IMAGE]
-        # Always as RGB: TensorFlow turns only JPEG and PNG to grey by itself.
-        pixels = tf.io.decode_image(encoded[0], channels=3, expand_animations=False)[tf.newaxis]
-        return tf.image.rgb_to_grayscale(pixels) if _channels(self.takes) == 1 else pixels
-
-    def _scaled(self, pixels: tf.Tensor) -> tf.Tensor:
+    def _pixels(self, image: ImageToInfer | VideoFeature, encoded: tf.Tensor) -> tf.Tensor:
+        if image.size is not None:
+            pixels = pixels_of_batch({IMAGE: image}, {IMAGE: image.encoded(encoded)})[IMAGE]
+        else:  # always as RGB: TensorFlow turns only JPEG and PNG to grey by itself
+            pixels = tf.io.decode_image(encoded[0], channels=3, expand_animations=False)[tf.newaxis]
+            pixels = tf.image.rgb_to_grayscale(pixels) if image.channels == 1 else pixels
         dtype = tf.as_dtype(self.takes.dtype)
-        if not dtype.is_floating:
-            return tf.cast(pixels, dtype)
-        low, high = self.value_range
-        return tf.cast(tf.cast(pixels, tf.float32) * ((high - low) / 255.0) + low, dtype)
+        return tf.cast(scaled(image, pixels) if dtype.is_floating else pixels, dtype)
 
 
 @dataclass(frozen=True)
@@ -106,16 +111,29 @@ def call_with(module: Module, hub: Hub, features: Features) -> Call:
     """How a module is called with features.
 
     Raises:
-        UserError: where they do not fit it.
+        UserError: where they do not fit it, or it is a generator.
     """
+    functions = module.functions(hub)
+    if all(any(_is_vector(each, name) for name in _open_inputs(each, hub)) for each in functions):
+        raise UserError(
+            f"the module takes {listed(functions[0].inputs)}: a vector of numbers, as generators do, where task infer "
+            f"asks about images and texts; a generator is asked by hubline predict --hub {hub.handle} --latent N"
+        )
     function = module.function(hub, features)
+    if frames_each(function, hub, features) is not None:
+        raise UserError(
+            f"the module takes {listed(function.inputs)}, single images; a clip is asked about as a whole, so feed it "
+            "images of kind: image"
+        )
     feeds = {}
     for name, feature_name in function.feeds(hub).items():
         feature = features[feature_name]
         column = feature.column or feature_name
-        image = feature if isinstance(feature, ImageFeature) else None
-        value_range = image.value_range if image else (0.0, 1.0)
-        feeds[name] = Feed(function.inputs[name], column, image, value_range)
+        takes = function.inputs[name]
+        image = feature if isinstance(feature, ImageToInfer | VideoFeature) else None
+        if image is not None and image.size is None:
+            image = image.model_copy(update={"size": _size(takes, "give the feature a size")})
+        feeds[name] = Feed(takes, column, image)
     tensors = function.inputs.keys() & hub.arguments.keys()
     return Call(function, feeds, {name: as_tensor(hub.arguments[name], function.inputs[name]) for name in tensors})
 
@@ -129,49 +147,78 @@ def call_alone(
         module: What it offers.
         hub: Says which signature is called, if any.
         size: Height and width of images; those that the module says, or those of each image, where this is absent.
-        column: The column of records that feeds it; `IMAGE` or `TEXT` where this is absent.
+        column: The column of records that feeds it; `IMAGE`, `CLIP` or `TEXT` where this is absent.
         value_range: What black and white become for a module that takes floats.
 
     Raises:
-        UserError: where it has several inputs, or takes neither images nor texts nor vectors.
+        UserError: where it has several inputs, or takes neither images nor clips nor texts nor vectors.
     """
     functions = module.functions(hub)
-    single = [function for function in functions if len(function.inputs.keys() - function.arguments) == 1]
+    single = [function for function in functions if len(_open_inputs(function, hub)) == 1]
     if not single:
         raise UserError(
             f"the module takes {listed(functions[0].inputs)}; alone it is asked by one input, and several are named in "
             "a pipeline file with task: infer"
         )
     function = single[0]
-    (name,) = function.inputs.keys() - function.arguments
+    (name,) = _open_inputs(function, hub)
     takes = function.inputs[name]
     rank = None if takes.shape is None else len(takes.shape)
     if takes.dtype == "string" and rank in (None, 0, 1):
         return Call(function, {name: Feed(takes, column or TEXT)})
     if is_number(takes.dtype) and rank in (None, 3, 4):
-        feature = _image(takes, size, value_range)
-        return Call(function, {name: Feed(takes, column or IMAGE, feature, value_range)})
-    is_latent = rank == 2 and takes.shape is not None and takes.shape[1] is not None
-    if is_latent and is_number(takes.dtype) and tf.as_dtype(takes.dtype).is_floating:
+        return Call(function, {name: Feed(takes, column or IMAGE, _image(takes, size, value_range))})
+    if is_number(takes.dtype) and rank == 5:
+        return Call(function, {name: Feed(takes, column or CLIP, _clip(takes, size, value_range))})
+    if _is_vector(function, name):
         return Call(function, {}, latent=Latent(takes, name))
-    raise UserError(f"the module takes {listed(function.inputs)}, which is neither images, texts nor a vector")
+    raise UserError(f"the module takes {listed(function.inputs)}, which is neither images, clips, texts nor a vector")
 
 
-def _image(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float, float]) -> ImageFeature | None:
-    said = (None, None) if takes.shape is None else takes.shape[-3:-1]
-    if size is not None and any(own not in (None, wanted) for own, wanted in zip(said, size, strict=True)):
+def _open_inputs(function: Function, hub: Hub) -> set[str]:
+    """The inputs that must be given something."""
+    return function.inputs.keys() - function.arguments.keys() - hub.arguments.keys()
+
+
+def _is_vector(function: Function, name: str) -> bool:
+    """Whether an input is a vector of floats for each item, of a length that it says."""
+    takes = function.inputs[name]
+    has_length = takes.shape is not None and len(takes.shape) == 2 and takes.shape[1] is not None
+    return has_length and is_number(takes.dtype) and tf.as_dtype(takes.dtype).is_floating
+
+
+def _image(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float, float]) -> ImageToInfer:
+    shape = takes.shape or (None, None, None)
+    if size is not None and any(own not in (None, wanted) for own, wanted in zip(shape[-3:-1], size, strict=True)):
         raise UserError(f"the module takes images {takes}, and the size given is {size[0]}, {size[1]}")
-    height, width = size or said
-    if height is None or width is None:
-        return None
-    channels = _channels(takes)
-    return ImageFeature.model_validate(
-        {"kind": "image", "size": (height, width), "channels": channels, "value_range": value_range}
-    )
+    channels = 1 if shape[-1] == 1 else 3
+    size = size or _size(takes, "give a size, by --image-size H,W")
+    return ImageToInfer(kind="image", size=size, channels=channels, value_range=value_range)
 
 
-def _channels(takes: Tensor) -> int:
-    return 1 if takes.shape is not None and takes.shape[-1] == 1 else 3
+def _size(takes: Tensor, mend: str) -> tuple[int, int] | None:
+    """Height and width of the images that an input takes; None where both may vary.
+
+    Raises:
+        UserError: where one of them may; says what would be right.
+    """
+    height, width = (None, None) if takes.shape is None or len(takes.shape) < 3 else takes.shape[-3:-1]
+    if height is not None and width is not None:
+        return height, width
+    if height is not None or width is not None:
+        raise UserError(f"the module takes images {takes}, of which it says one of height and width alone; {mend}")
+    return None
+
+
+def _clip(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float, float]) -> VideoFeature:
+    """Clips of as many frames as the module says, and of the size that it says or that is given."""
+    image, frames = _image(takes, size, value_range), takes.shape[1] if takes.shape else None
+    if image.size is None or frames is None:
+        raise UserError(
+            f"the module takes clips {takes}, of which it does not say how many frames of what size; a pipeline file "
+            "with task: infer does"
+        )
+    return VideoFeature.model_validate(image.model_dump(by_alias=True) | {"kind": "video", "frames": frames})
 
 
 def columns(feeds: Iterable[Feed]) -> list[str]:

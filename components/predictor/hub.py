@@ -14,8 +14,9 @@ from components.predictor import classes, detections, feeds
 from components.predictor.inputs import Item, Sort
 from components.predictor.json_records import columns_of, text_of
 from components.predictor.model import Answer, Asked, Model
-from preprocessing.config import Features, input_name
+from preprocessing.config import Features, FeaturesToInfer, input_name
 from preprocessing.errors import DataError, UserError
+from preprocessing.examples import flattened
 from preprocessing.section import dump_sections, read_sections
 from trainer.config import Hub
 from trainer.loading import open_module
@@ -60,7 +61,7 @@ class AskedHub(Asked):
     @classmethod
     def of(cls, path: str, hub: Hub, features: Features, options: Options) -> "AskedHub":
         """A module that features feed, as in a pipeline file."""
-        return cls(path, hub.to_property(), dump_sections(Features, features), options=options)
+        return cls(path, hub.to_property(), dump_sections(FeaturesToInfer, features), options=options)
 
     @classmethod
     def alone(
@@ -82,17 +83,17 @@ class HubModel(Model):
         self._options = asked.options
         module, hub = open_module(asked.path), Hub.model_validate_json(asked.hub)
         self._call = (
-            feeds.call_with(module.offer, hub, read_sections(Features, asked.features))
+            feeds.call_with(module.offer, hub, read_sections(FeaturesToInfer, asked.features))
             if asked.features
             else feeds.call_alone(module.offer, hub, asked.size, asked.column, asked.options.value_range)
         )
         self.one_at_a_time = any(feed.takes_one for feed in self._call.feeds.values())
         self._has_batch = all(feed.has_batch for feed in self._call.feeds.values())
         self._run = partial(module.run, signature_name(module.offer, hub), self._call.function)
-        texts = [tf.TensorSpec([None], tf.string)]
         self._fed: Mapping[str, Callable] = {
-            name: tf.function(feed.fed, input_signature=texts) for name, feed in self._call.feeds.items()
+            name: tf.function(feed.fed, input_signature=[feed.column_spec]) for name, feed in self._call.feeds.items()
         }
+        self._specs = {feed.column: feed.column_spec for feed in self._call.feeds.values()}
         outputs = self._call.function.outputs
         for name in asked.options.outputs:
             if outputs and name not in outputs:
@@ -124,7 +125,7 @@ class HubModel(Model):
         if sort == "latent" and call.latent is None:
             raise UserError(f"--latent is for a module that takes a vector of numbers; this one takes {call.takes}")
         columns = feeds.columns(call.feeds.values())
-        if sort == "image" and (len(columns) != 1 or any(feed.is_text for feed in call.feeds.values())):
+        if sort == "image" and (len(columns) != 1 or any(feed.is_text or feed.is_clip for feed in call.feeds.values())):
             raise UserError(
                 f"the module takes {call.takes}; give it TFRecords or JSON with the columns {', '.join(columns)}"
             )
@@ -136,18 +137,19 @@ class HubModel(Model):
             return [self._answer(row, None) for row in self._rows(drawn, len(items))]
         given = self._given(sort, items)
         fed = {name: fed(given[self._call.feeds[name].column]) for name, fed in self._fed.items()}
-        pictures = [feed.column for feed in self._call.feeds.values() if not feed.is_text]
+        # A detector may take image files, by name or as texts.
+        pictures = [feed.column for feed in self._call.feeds.values() if self.finds or feed.image]
         images = given[pictures[0]].numpy().tolist() if pictures else [None] * len(items)
         rows = self._rows(fed, len(items))
         return [self._answer(row, image) for row, image in zip(rows, images, strict=True)]
 
     def _given(self, sort: Sort, items: Sequence[Item]) -> Mapping[str, tf.Tensor]:
-        """Encoded images and texts by column, string [batch]."""
+        """Encoded images and texts by column, string [batch], and frames, string [batch, n]."""
         columns, data = feeds.columns(self._call.feeds.values()), [item.data for item in items]
         if sort == "image":
             return {columns[0]: tf.constant(data)}
         if sort == "example":
-            return tf.io.parse_example(data, {column: tf.io.FixedLenFeature([], tf.string) for column in columns})
+            return self._parsed(data)
         for item in items:
             missing = [column for column in columns if item.data.get(column) is None]
             if missing:
@@ -155,13 +157,24 @@ class HubModel(Model):
                     f"{item.input}: record {item.record}: it has no column '{missing[0]}'; its columns are: "
                     f"{', '.join(sorted(item.data)) or 'none'}"
                 )
-        takes = {input_name(column): tf.TensorSpec([None], tf.string) for column in columns}
+        takes = {input_name(column): self._specs[column] for column in columns}
         records = [{column: record[column] for column in columns} for record in data]
         try:
             found = columns_of(items[0].input, records, takes, [item.record or 0 for item in items])
         except UserError as error:
             raise DataError(str(error)) from None
         return {column: found[input_name(column)] for column in columns}
+
+    def _parsed(self, records: Sequence[bytes]) -> Mapping[str, tf.Tensor]:
+        lists = {column for column, spec in self._specs.items() if spec.shape.rank == 2}
+        parsed = tf.io.parse_example(
+            flattened(tf.constant(records)),
+            {
+                column: tf.io.VarLenFeature(tf.string) if column in lists else tf.io.FixedLenFeature([], tf.string)
+                for column in self._specs
+            },
+        )
+        return parsed | {column: tf.sparse.to_dense(parsed[column], "") for column in lists}
 
     def _drawn(self, items: Sequence[Item]) -> tf.Tensor:
         """A vector for each item, which the seed and the item's number draw, and nothing else."""
@@ -180,7 +193,7 @@ class HubModel(Model):
 
     def _of_one(self, name: str, values: np.ndarray, row: int, count: int) -> np.ndarray:
         if self._has_batch and values.shape[:1] == (count,):
-            return values[row]
+            return values[row : row + 1].reshape(values.shape[1:])  # an array also of one text
         if count == 1:
             return values
         raise UserError(
@@ -209,7 +222,7 @@ class HubModel(Model):
     def _size(self, image: bytes | None) -> tuple[int, int]:
         """Height and width of an image as the module was given it."""
         feature = next((feed.image for feed in self._call.feeds.values() if feed.image), None)
-        if feature is not None:
+        if feature is not None and feature.size is not None:
             return feature.size
         with Image.open(io.BytesIO(image or b"")) as picture:
             return picture.height, picture.width

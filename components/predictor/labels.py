@@ -1,5 +1,7 @@
 """Files of labels: the names of a module's classes."""
 
+import re
+
 from components import storage
 from preprocessing.errors import UserError
 
@@ -20,4 +22,16 @@ def read_labels(path: str) -> tuple[str, ...]:
     lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     if not any(lines):
         raise UserError(f"{path}: there is no label in it")
+    if _is_numbered(lines) or _is_numbered(lines[1:]):
+        raise UserError(
+            f"{path}: its lines are numbered, such as {lines[-1]!r}; a file of labels has a name to a line and nothing "
+            "else, in the order of the classes"
+        )
     return tuple(lines)
+
+
+def _is_numbered(lines: list[str]) -> bool:
+    """Whether each line has its number and a separator before its name, from 0 or 1."""
+    found = [re.match(r"\s*(\d+)\s*[\t,;|]", line) for line in lines]
+    numbers = [int(one[1]) for one in found if one]
+    return len(lines) > 1 and any(numbers == list(range(first, first + len(lines))) for first in (0, 1))

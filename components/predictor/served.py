@@ -1,12 +1,13 @@
 """Asks a pushed model."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from components.example_gen.contract import IMAGE_MAGIC
 from components.predictor.inputs import Item, Sort
 from components.predictor.json_records import columns_of
 from components.predictor.model import Answer, Asked, Model
@@ -16,7 +17,7 @@ from preprocessing.errors import DataError, UserError
 from preprocessing.examples import flattened
 from trainer.export import PREDICT, SERVING
 from trainer.loading import load_exported
-from trainer.task import CHOSEN, CLASSES, LABEL, SCORE, SCORES, VALUE
+from trainer.task import BOX, CHOSEN, CLASSES, COVERS, LABEL, MASK, SCORE, SCORES, VALUE
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class ServedModel(Model):
             raise UserError(f"{asked.path}: not a model that hubline exported: its signatures are: {offered}")
         self._predict, self._serve = signatures[PREDICT], signatures[SERVING]
         self._takes: Mapping[str, tf.TensorSpec] = self._predict.structured_input_signature[1]
+        self.finds = bool({BOX, MASK} & self._predict.structured_outputs.keys())
 
     def check(self, sort: Sort) -> None:
         """Images alone are no records of a model with more columns."""
@@ -61,22 +63,49 @@ class ServedModel(Model):
             raise UserError(
                 f"this model takes {', '.join(sorted(self._takes))}; give it TFRecords or JSON with these columns"
             )
+        if sort == "image" and any(spec.shape.rank != 1 for spec in self._takes.values()):
+            raise UserError(
+                f"this model takes clips, lists of frames, as {', '.join(self._takes)}; give it TFRecords or JSON with "
+                "that column"
+            )
 
     def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
-        """Of a regression `value`, else `scores` by class, and `label` and `score`, or of any number of classes
-        `chosen`, the highest score first."""
+        """Of a regression `value`, else `scores` by class, and `label` and `score`, with a `box` where it tells one; or
+        of any number of classes `chosen`, the highest score first. Of pixels the `shares` of classes in the mask, which
+        is a picture, and what it `covers`."""
         data = [item.data for item in items]
+        texts: list[list[bytes]] = [[] for _ in items]  # of each item, those columns that may be images
         if sort == "image":
             answer = self._predict(**{next(iter(self._takes)): tf.constant(data)})
+            texts = [[encoded] for encoded in data]
         elif sort == "json":
-            answer = self._predict(**self._columns(items))
+            columns = self._columns(items)
+            answer = self._predict(**columns)
+            given = [values.numpy() for values in columns.values() if values.dtype == tf.string and values.ndim == 1]
+            texts = [list(row) for row in zip(*given, strict=True)] if given else texts
         else:
             answer = self._serve(examples=flattened(tf.constant(data)))
+            texts = [self._texts(record) for record in data] if self.finds else texts
         arrays = {name: values.numpy() for name, values in answer.items()}
-        read = _values if VALUE in arrays else _chosen if CHOSEN in arrays else _classes
+        read = _reading(arrays)
         return [
-            Answer(said, {name: values[row : row + 1] for name, values in arrays.items()})
+            Answer(
+                said,
+                {name: values[row : row + 1] for name, values in arrays.items()},
+                pictures={MASK: arrays[MASK][row]} if MASK in arrays else {},
+                image=next(filter(_is_image, texts[row]), None) if self.finds else None,
+                covers=arrays[COVERS][row].tolist() if COVERS in arrays else None,
+            )
             for row, said in enumerate(read(arrays))
+        ]
+
+    def _texts(self, record: bytes) -> list[bytes]:
+        """The first value of each column of bytes that the model takes."""
+        columns = tf.train.Example.FromString(record).features.feature
+        return [
+            feature.bytes_list.value[0]
+            for name, feature in columns.items()
+            if input_name(name) in self._takes and feature.bytes_list.value
         ]
 
     def _columns(self, items: Sequence[Item]) -> dict[str, tf.Tensor]:
@@ -90,6 +119,26 @@ class ServedModel(Model):
             raise DataError(str(error)) from None
 
 
+def _is_image(text: bytes) -> bool:
+    return text.startswith(tuple(IMAGE_MAGIC.values()))
+
+
+def _reading(answer: Mapping[str, np.ndarray]) -> Callable[[Mapping[str, np.ndarray]], Iterator[dict[str, Any]]]:
+    """What reads such an answer as JSON has it."""
+    if MASK in answer:
+        return _shares
+    return _values if VALUE in answer else _chosen if CHOSEN in answer else _classes
+
+
+def _shares(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    for classes, mask, covers in zip(answer[CLASSES].tolist(), answer[MASK], answer[COVERS].tolist(), strict=True):
+        shares = np.bincount(mask.ravel(), minlength=len(classes)) / mask.size
+        yield {
+            "shares": {name.decode(): share for name, share in zip(classes, shares.tolist(), strict=True)},
+            COVERS: covers,
+        }
+
+
 def _values(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
     for value in answer[VALUE].tolist():
         yield {"value": value}
@@ -97,9 +146,10 @@ def _values(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
 
 def _classes(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
     rows = zip(*(answer[name].tolist() for name in (LABEL, SCORE, CLASSES, SCORES)), strict=True)
-    for label, score, classes, scores in rows:
+    boxes = [{"box": box} for box in answer[BOX].tolist()] if BOX in answer else [{}] * len(answer[LABEL])
+    for (label, score, classes, scores), box in zip(rows, boxes, strict=True):
         by_class = {name.decode(): value for name, value in zip(classes, scores, strict=True)}
-        yield {"label": label.decode(), "score": score, "scores": by_class}
+        yield {"label": label.decode(), "score": score, "scores": by_class} | box
 
 
 def _chosen(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:

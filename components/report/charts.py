@@ -11,7 +11,14 @@ import plotly.graph_objects as go
 
 from components.config import SPLITS
 from components.pin.pins import ALL
-from components.report.contents import ClassPredictions, Column, PredictionsByClass, ValuePredictions
+from components.report.contents import (
+    BoxPredictions,
+    ClassPredictions,
+    Column,
+    PixelPredictions,
+    PredictionsByClass,
+    ValuePredictions,
+)
 
 _COLOURS = (
     "#3b82f6",
@@ -87,6 +94,7 @@ def confusion(predictions: ClassPredictions, shown: Sequence[int]) -> go.Figure:
     of_class = predictions.confusion[shown].sum(axis=1, keepdims=True)
     share = records / np.maximum(of_class, 1)
     places = list(range(len(shown)))
+    what = "pixels" if isinstance(predictions, PixelPredictions) else "records"
     axis = {"tickvals": places, "ticktext": names, "showgrid": False}
     return _figure(
         [
@@ -97,7 +105,7 @@ def confusion(predictions: ClassPredictions, shown: Sequence[int]) -> go.Figure:
                 text=[[f"{cell:,}" if cell else "" for cell in row] for row in records.tolist()],
                 texttemplate="%{text}" if len(shown) <= _CELLS_WITH_NUMBERS else None,
                 customdata=np.stack([records, share], axis=-1),
-                hovertemplate="true %{y}, predicted %{x}<br>%{customdata[0]:,} records, "
+                hovertemplate=f"true %{{y}}, predicted %{{x}}<br>%{{customdata[0]:,}} {what}, "
                 "%{customdata[1]:.1%} of the class<extra></extra>",
             )
         ],
@@ -156,6 +164,20 @@ def residuals(predictions: ValuePredictions) -> go.Figure:
     return _figure(
         [bars], height=300, showlegend=False, bargap=0.02,
         xaxis={"title": "predicted less true"}, yaxis={"title": "records"},
+    )  # fmt: skip
+
+
+def overlap(predictions: BoxPredictions) -> go.Figure:
+    """How often the IoU of the predicted box and the true one is how large."""
+    edges = np.linspace(0.0, 1.0, len(predictions.iou) + 1)
+    bars = go.Bar(
+        x=(edges[:-1] + edges[1:]) / 2, y=predictions.iou, width=np.diff(edges),
+        marker={"color": _SPLIT_COLOURS["test"]}, customdata=np.stack([edges[:-1], edges[1:]], axis=1),
+        hovertemplate="from %{customdata[0]:.2f} to %{customdata[1]:.2f}: %{y:,} records<extra></extra>",
+    )  # fmt: skip
+    return _figure(
+        [bars], height=300, showlegend=False, bargap=0.02,
+        xaxis={"title": "IoU", "range": [0, 1]}, yaxis={"title": "records"},
     )  # fmt: skip
 
 

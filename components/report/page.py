@@ -11,13 +11,16 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from components.config import LOWER_IS_BETTER
-from components.report import charts
+from components.palette import colour
+from components.report import charts, drawing
 from components.report.contents import (
     Artifacts,
+    BoxPredictions,
     ClassCounts,
     ClassPredictions,
     Findings,
     MultilabelPredictions,
+    PixelPredictions,
     Predictions,
     PredictionsByClass,
     RunReport,
@@ -66,6 +69,8 @@ def render_findings(report: RunReport, findings: Findings) -> str:
         classes=_classes(of_classes, counts, shown) if of_classes and counts else [],
         left_out=len(counts.true) - len(shown) if counts else 0,
         lower_is_better=LOWER_IS_BETTER,
+        of_pixels=isinstance(findings.predictions, PixelPredictions),
+        colours=(drawing.TRUE, drawing.PREDICTED),
         longest_step=max((step.seconds for step in report.steps), default=0.0),
         figures={name: json.loads(figure.to_json()) for name, figure in figures.items()},
         plotly=Markup(get_plotlyjs()) if figures else "",
@@ -80,6 +85,7 @@ def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
         "metrics": ("Metrics", decision),
         "slices": ("Slices", decision and decision.slices),
         "classes": ("Classes", _counts(predictions)),
+        "boxes": ("Boxes", isinstance(predictions, BoxPredictions)),
         "values": ("Values", isinstance(predictions, ValuePredictions)),
         "samples": ("Samples", predictions),
         "training": ("Training", findings.curves),
@@ -107,6 +113,8 @@ def _figures(findings: Findings, shown: Sequence[int]) -> dict[str, go.Figure]:
     if isinstance(predictions, ValuePredictions):
         figures["values"] = charts.values(predictions)
         figures["residuals"] = charts.residuals(predictions)
+    if isinstance(predictions, BoxPredictions):
+        figures["overlap"] = charts.overlap(predictions)
     columns = {f"column-{number}": column for number, column in enumerate(findings.columns)}
     columns |= {f"drift-{number}": drifted.column for number, drifted in enumerate(findings.drift or ())}
     for place, column in columns.items():
@@ -146,6 +154,17 @@ def _classes(predictions: PredictionsByClass, counts: ClassCounts, shown: Sequen
                 "f1": 2 * hits / (true + told) if true + told else None,
                 "auc": roc.auc if roc else None,
                 "serving_auc": predictions.serving_auc.get(index),
+                "mean_iou": _iou(predictions, index),
+                "colour": "#{:02x}{:02x}{:02x}".format(*colour(index)),
             }
         )
     return rows
+
+
+def _iou(predictions: PredictionsByClass, index: int) -> float | None:
+    """Of boxes the mean IoU of those of a class, of pixels the class's own."""
+    if isinstance(predictions, BoxPredictions):
+        return predictions.mean_iou.get(index)
+    if isinstance(predictions, PixelPredictions) and not np.isnan(predictions.iou[index]):
+        return float(predictions.iou[index])
+    return None

@@ -3,7 +3,7 @@
 import base64
 import io
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -15,11 +15,17 @@ from components import storage
 from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from components.example_gen.manifest import Manifest
 from components.records import read_batches
-from components.report import multilabel, values
-from components.report.contents import ClassPredictions, Predictions, Sample
-from components.report.scores import MOST_CLASSES, Scores, batch_size
-from preprocessing.config import Label
+from components.report import boxes as class_and_box
+from components.report import multilabel, pixels, values
+from components.report.contents import ClassPredictions, PixelPredictions, Predictions, Sample
+from components.report.drawing import side_by_side, with_boxes
+from components.report.scores import MOST_CLASSES, Batch, Tally, batch_size
+from preprocessing import masks
+from preprocessing.config import Features, Label, images
+from preprocessing.kinds import image as image_kind
+from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.multilabel import MultilabelLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.labels.regression import RegressionLabel
 from preprocessing.section import read_sections
 
@@ -27,16 +33,6 @@ _SAMPLES = 24
 _PIXELS = 112
 """Width and height that the pictures of samples fit into."""
 _RECORDS_PER_BATCH = 64
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """A batch of predictions: `record` and `label` int64 of [batch], scores float32 of [batch, classes]."""
-
-    record: np.ndarray
-    label: np.ndarray
-    candidate: np.ndarray
-    serving: np.ndarray | None
 
 
 def summarize(evaluation: str) -> Predictions | None:
@@ -56,12 +52,23 @@ def summarize(evaluation: str) -> Predictions | None:
         classes = json.load(file)
     if isinstance(label, MultilabelLabel):
         return multilabel.summarize(files, classes, label.threshold, _SAMPLES)
+    if isinstance(label, PixelsLabel):
+        return _of_pixels(evaluation, files, classes, label)
+    if isinstance(label, ClassAndBoxLabel):
+        return class_and_box.summarize(files, classes, _SAMPLES)
     return _of_classes(files, classes)
+
+
+def _of_pixels(evaluation: str, files: list[str], classes: list[str], label: PixelsLabel) -> PixelPredictions:
+    with storage.open_binary(f"{evaluation}/features.json") as file:
+        features = read_sections(Features, file.read().decode())
+    masks = [f"{evaluation}/masks/{name}" for name in storage.names(f"{evaluation}/masks")]
+    return pixels.summarize(files, masks, classes, _SAMPLES, label, images(features)[label.image])
 
 
 def _of_classes(files: list[str], classes: list[str]) -> ClassPredictions:
     samples = _Samples(classes)
-    tally = _Tally(len(classes)) if len(classes) <= MOST_CLASSES else None
+    tally = Tally(len(classes)) if len(classes) <= MOST_CLASSES else None
     for batch in _batches(files, len(classes)):
         predicted = batch.candidate.argmax(axis=1)
         samples.take(batch, predicted)
@@ -77,7 +84,7 @@ def _of_classes(files: list[str], classes: list[str]) -> ClassPredictions:
     )
 
 
-def _batches(files: list[str], classes: int) -> Iterator[_Batch]:
+def _batches(files: list[str], classes: int) -> Iterator[Batch]:
     spec = {
         RECORD: tf.io.FixedLenFeature([], tf.int64),
         LABEL: tf.io.FixedLenFeature([], tf.int64),
@@ -89,23 +96,7 @@ def _batches(files: list[str], classes: int) -> Iterator[_Batch]:
         for _, examples in read_batches(path, batch_size(classes)):
             rows = {name: column.numpy() for name, column in tf.io.parse_example(examples, spec).items()}
             serving = rows[SERVING] if rows[SERVING].any() else None
-            yield _Batch(rows[RECORD], rows[LABEL], rows[CANDIDATE], serving)
-
-
-class _Tally:
-    """What is counted over all predictions; its size grows with the square of the number of classes."""
-
-    def __init__(self, classes: int) -> None:
-        self.confusion = np.zeros([classes, classes], np.int64)
-        self.candidate = Scores(classes)
-        self.serving = Scores(classes)
-
-    def take(self, batch: _Batch, predicted: np.ndarray) -> None:
-        np.add.at(self.confusion, (batch.label, predicted), 1)
-        true = np.arange(len(batch.label)), batch.label
-        self.candidate.count(true, batch.candidate)
-        if batch.serving is not None:
-            self.serving.count(true, batch.serving)
+            yield Batch(rows[RECORD], rows[LABEL], rows[CANDIDATE], serving)
 
 
 @dataclass
@@ -116,7 +107,7 @@ class _Samples:
     right: dict[int, Sample] = field(default_factory=dict)
     wrong: list[Sample] = field(default_factory=list)
 
-    def take(self, batch: _Batch, predicted: np.ndarray) -> None:
+    def take(self, batch: Batch, predicted: np.ndarray) -> None:
         right = predicted == batch.label
         new = sorted(set(batch.label[right].tolist()) - self.right.keys())
         for index in new[: _SAMPLES - len(self.right)]:
@@ -128,7 +119,7 @@ class _Samples:
         found = [*self.wrong, *(self._sample(batch, int(row), predicted) for row in worst)]
         self.wrong = sorted(found, key=lambda sample: (-sample.score, sample.record))[:_SAMPLES]
 
-    def _sample(self, batch: _Batch, row: int, predicted: np.ndarray) -> Sample:
+    def _sample(self, batch: Batch, row: int, predicted: np.ndarray) -> Sample:
         scores, label = batch.candidate[row], int(batch.label[row])
         return Sample(
             record=int(batch.record[row]),
@@ -157,7 +148,13 @@ def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
         wanted = {record - first for record in samples if first <= record < first + shard.count}
         for number, record in _records(f"{examples}/Split-test/{shard.name}", wanted).items():
             sample = samples[first + number]
-            picture = _picture(record, manifest) if manifest.images else None
+            picture: str | None
+            if isinstance(predictions, PixelPredictions) and sample.mask is not None:
+                picture = _with_masks(record, predictions, sample.mask)
+            else:
+                # Of several images it is not known which one the boxes are in.
+                boxes = sample.boxes if len(manifest.images) == 1 else ()
+                picture = _picture(record, manifest, boxes) if manifest.images else None
             found[sample.record] = replace(sample, origin=shard.source, picture=picture)
         first += shard.count
     return replace(
@@ -177,17 +174,35 @@ def _records(path: str, wanted: Collection[int]) -> dict[int, bytes]:
     return found
 
 
-def _picture(record: bytes, manifest: Manifest) -> str | None:
-    """The record's first image as a data URI, made smaller where it is large; None where it cannot be had."""
-    features = tf.train.Example.FromString(record).features
+def _picture(record: bytes, manifest: Manifest, boxes: Sequence[Sequence[float]]) -> str | None:
+    """The record's first image, or the middle frame of its clip, as a data URI, made smaller where it is large, with
+    boxes drawn into it if there are any; None where it cannot be had."""
+    encoded = tf.train.Example.FromString(record).features.feature[manifest.images[0]].bytes_list.value
     try:
-        original = Image.open(io.BytesIO(features.feature[manifest.images[0]].bytes_list.value[0]))
+        original = Image.open(io.BytesIO(encoded[len(encoded) // 2]))
         image = original.convert("RGB")
     except Exception:  # a picture that TensorFlow reads and Pillow does not, or finds too large, is not worth a failure
         return None
     # Small pictures are kept as they are; of photographs, JPEGs take a tenth of the space.
     form = "PNG" if max(image.size) <= _PIXELS else "JPEG"
-    image.thumbnail((_PIXELS, _PIXELS))
+    if boxes:
+        image = with_boxes(image, boxes)
+    else:
+        image.thumbnail((_PIXELS, _PIXELS))
+    return _uri(image, form)
+
+
+def _with_masks(record: bytes, predictions: PixelPredictions, told: bytes) -> str:
+    """The record's picture as the model sees it, the true mask and the predicted one, side by side, as a data URI."""
+    columns = tf.train.Example.FromString(record).features.feature
+    label, feature = predictions.label, predictions.feature
+    image, mask = (columns[name].bytes_list.value[0] for name in (feature.column or label.image, label.column))
+    seen = image_kind.pixels(feature.model_copy(update={"channels": 3}), tf.constant(image)).numpy()
+    true = masks.fitted(label, feature, tf.constant(mask)).numpy()
+    return _uri(side_by_side(seen, true[..., 0], tf.io.decode_png(told).numpy()[..., 0]), "PNG")
+
+
+def _uri(image: Image.Image, form: str) -> str:
     out = io.BytesIO()
     image.save(out, form)
     return f"data:image/{form.lower()};base64,{base64.b64encode(out.getvalue()).decode()}"

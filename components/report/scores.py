@@ -1,5 +1,7 @@
 """Scores of classes, counted so that ROC curves come of them in one pass and bounded memory."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.metrics import auc, roc_curve
 
@@ -54,3 +56,31 @@ def _roc(own: np.ndarray, rest: np.ndarray) -> Roc:
     truth, bins = np.repeat([1, 0], _BINS), np.tile(np.arange(_BINS), 2)
     false, true, _ = roc_curve(truth, bins, sample_weight=np.concatenate([own, rest]))
     return Roc(false.astype(np.float32), true.astype(np.float32), float(auc(false, true)))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of predictions: `record` and `label` int64 of [batch], scores float32 of [batch, classes]."""
+
+    record: np.ndarray
+    label: np.ndarray
+    candidate: np.ndarray
+    serving: np.ndarray | None
+
+
+class Tally:
+    """What is counted over all predictions; its size grows with the square of the number of classes."""
+
+    def __init__(self, classes: int) -> None:
+        """Nothing is counted yet."""
+        self.confusion = np.zeros([classes, classes], np.int64)
+        self.candidate = Scores(classes)
+        self.serving = Scores(classes)
+
+    def take(self, batch: Batch, predicted: np.ndarray) -> None:
+        """Counts a batch, and what is predicted of it, int64 of [batch]."""
+        np.add.at(self.confusion, (batch.label, predicted), 1)
+        true = np.arange(len(batch.label)), batch.label
+        self.candidate.count(true, batch.candidate)
+        if batch.serving is not None:
+            self.serving.count(true, batch.serving)

@@ -11,15 +11,16 @@ from components.hub_module import channels
 from components.trainer.executor import Executor
 from preprocessing.config import Features, Label
 from preprocessing.section import dump_sections
+from trainer.backbones.config import Backbones
 from trainer.config import Hubs, Model, Training
 
 
 class TrainerSpec(component_spec.ComponentSpec):
-    """Examples, rows, schema, transform graph and hub modules in; a model and its training logs out."""
+    """Examples, rows, schema, transform graph, hub modules and backbones in; a model and its training logs out."""
 
     PARAMETERS = {
         name: component_spec.ExecutionParameter(type=str)
-        for name in ("features", "label", "hubs", "model_config", "training", "checkpoints", "code")
+        for name in ("features", "label", "hubs", "backbones", "model_config", "training", "checkpoints", "code")
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -49,6 +50,7 @@ class Trainer(base_component.BaseComponent):
         features: Features,
         label: Label,
         hubs: Hubs,
+        backbones: Backbones,
         model: Model,
         training: Training,
         checkpoints: str,
@@ -60,11 +62,12 @@ class Trainer(base_component.BaseComponent):
             rows: From Embedder.
             schema: Of the raw columns.
             transform_graph: From Transform.
-            modules: From the HubModules, by name.
+            modules: From the HubModules and the Backbones, by name.
             features: What the model sees.
             label: What it learns.
             hubs: What each module is fed.
-            model: What stands on the modules.
+            backbones: What each backbone is, and what it is fed.
+            model: What stands on them.
             training: How it is trained.
             checkpoints: A folder outside the artifacts, which TFX deletes when a step fails.
         """
@@ -77,6 +80,7 @@ class Trainer(base_component.BaseComponent):
             features=dump_sections(Features, features),
             label=label.to_property(),
             hubs=dump_sections(Hubs, hubs),
+            backbones=dump_sections(Backbones, backbones),
             model_config=model.to_property(),
             training=training.to_property(),
             checkpoints=checkpoints,

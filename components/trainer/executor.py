@@ -15,6 +15,7 @@ from components.embedder.manifest import Rows
 from components.hub_module import channels
 from preprocessing.config import Features, Label
 from preprocessing.section import read_sections
+from trainer.backbones.config import Backbones
 from trainer.config import Hubs, Model, Training
 from trainer.train import Job, Split, train
 
@@ -39,6 +40,7 @@ class Executor(base_executor.BaseExecutor):
             features=read_sections(Features, exec_properties["features"]),
             label=read_sections(Label, exec_properties["label"]),
             hubs=read_sections(Hubs, exec_properties["hubs"]),
+            backbones=read_sections(Backbones, exec_properties["backbones"]),
             model=Model.model_validate_json(exec_properties["model_config"]),
             training=Training.model_validate_json(exec_properties["training"]),
             schema=read_schema(input_dict["schema"]),

@@ -23,7 +23,7 @@ def init(
     Args:
         examples: A file, folder, glob or pattern of spans.
         label: The column that is the label; None to find it by its name.
-        hub: The handle of a module that takes the images or texts, if any.
+        hub: The handle of a module that takes the images, clips or texts, if any.
         output: The file to write.
         overwrite: Whether it may be there already.
         console: Where progress and the outcome are shown.
@@ -102,7 +102,7 @@ def _say(console: Console, looked: str, suggestion: Suggestion, output: Path) ->
     for feature in suggestion.features:
         say(f"  {feature.name}: {as_yaml(feature.settings)}")
     for feature in suggestion.homeless:
-        say(f"  {feature.name}: image, commented out; say --hub HANDLE", "yellow")
+        say(f"  {feature.name}: {feature.settings['kind']}, commented out; say --hub HANDLE", "yellow")
     for column, reason in suggestion.left_out.items():
         say(f"  {column}: left out, {reason}", "yellow")
     say(f"  the label: {as_yaml(suggestion.label.settings)}")

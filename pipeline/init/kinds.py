@@ -24,6 +24,8 @@ MISSING = 0.01
 """The share of missing values above which the model is told which were missing."""
 IDENTIFIER = 0.95
 """The share of distinct values among all from which texts are names of the records."""
+FRAMES = 16
+"""At most so many frames of a clip are taken where no module says how many."""
 WORDS = 4.0
 """So many words in the mean have texts that are taken apart into words."""
 EXACT = 2**24
@@ -40,7 +42,7 @@ def kinds(column: Column, module: Module | None = None) -> dict[str, Settings] |
 
     Args:
         column: What was seen of it.
-        module: The hub module that takes images or texts, if any.
+        module: The hub module that takes images, clips or texts, if any.
 
     Returns:
         By what is put behind the column's name to name the feature, what the pipeline file says of it; or why there is
@@ -75,10 +77,14 @@ def shown(value: int | float | str) -> str:
 
 
 def _image(column: Column, module: Module | None) -> dict[str, Settings] | str:
+    """An image, or where a record has several, the frames of a clip."""
+    of_module = module if module and module.takes != "text" else None
+    size, channels = (of_module.size, of_module.channels) if of_module else ((224, 224), 3)
+    settings: Settings = {"kind": "image", "size": list(size)}
     if not column.is_single:
-        return f"up to {column.most} images in a record; an image feature has one"
-    size, channels = (module.size, module.channels) if module and module.takes == "image" else ((224, 224), 3)
-    return {"": {"kind": "image", "size": list(size)} | ({"channels": channels} if channels != 3 else {})}
+        frames = (of_module and of_module.frames) or min(column.most, FRAMES)
+        settings = {"kind": "video", "frames": frames, "size": list(size)}
+    return {"": settings | ({"channels": channels} if channels != 3 else {})}
 
 
 def _integer(column: Column) -> dict[str, Settings] | str:

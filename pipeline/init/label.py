@@ -13,6 +13,8 @@ from preprocessing.errors import UserError
 
 LABELS = ("label", "target", "class", "y")
 """The names by which a label is known, in either case."""
+BOXES, BOX_LABELS, SIZE = "boxes", "box_labels", ("height", "width")
+"""The columns of boxes, of what is in them, and of the picture's size, as `hubline convert boxes` writes them."""
 MOST_CLASSES = 100
 """Whole numbers with more distinct values are quantities, and no classes."""
 LISTED = 20
@@ -37,6 +39,8 @@ def label_column(columns: Sequence[Column], name: str | None) -> Column:
     Raises:
         UserError: where there is none, or several could be meant; lists the columns.
     """
+    if name is None and box_column(columns) is not None:
+        name = BOX_LABELS
     wanted = [column for column in columns if column.name == name or (name is None and column.name.lower() in LABELS)]
     if len(wanted) == 1:
         return wanted[0]
@@ -46,6 +50,37 @@ def label_column(columns: Sequence[Column], name: str | None) -> Column:
     if wanted:
         raise UserError(f"{' and '.join(column.name for column in wanted)} could be the label; say --label COLUMN")
     raise UserError(f"no column is named {', '.join(LABELS[:-1])} or {LABELS[-1]}; say --label COLUMN; {listed}")
+
+
+def box_column(columns: Sequence[Column]) -> Column | None:
+    """The column of boxes, in shares of a picture, where each record has exactly one, and what is in it."""
+    by_name = {column.name: column for column in columns}
+    boxes, labels = by_name.get(BOXES), by_name.get(BOX_LABELS)
+    if boxes is None or labels is None or labels.type != "text" or not labels.is_single or boxes.numbers is None:
+        return None
+    is_one = boxes.type == "float" and boxes.fewest == boxes.most == 4
+    return boxes if is_one and boxes.numbers.minimum >= 0 and boxes.numbers.maximum <= 1 else None
+
+
+def suggest_box(column: Column, boxes: Column, image: str, is_whole: bool) -> Label:
+    """One object in a picture, by its class and the box around it.
+
+    Args:
+        column: What was seen of the classes.
+        boxes: The column of boxes.
+        image: The feature that is the picture.
+        is_whole: Whether all records were looked at.
+    """
+    settings, comment = _named(column, is_whole)
+    value, count = column.frequent[0]
+    share = f"{count / column.values:.1%} of the records"
+    return Label(
+        {"from": column.name, "kind": "class_and_box", "box": boxes.name, "image": image, **settings},
+        f"one object in each picture; {comment}",
+        f"always saying {shown(value)}, the most frequent class, is right in {share}",
+        METRICS["class_and_box"][:3],
+        {"mean_iou": {"no_worse_than_serving_by": 0.01}},
+    )
 
 
 def suggest_label(column: Column, is_whole: bool) -> Label:

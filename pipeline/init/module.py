@@ -17,7 +17,7 @@ def look_at_module(handle: str, written: str) -> Module:
         written: The handle as the pipeline file is to have it.
 
     Raises:
-        UserError: where it cannot be had, or takes something else than images or texts alone.
+        UserError: where it cannot be had, or takes something else than images, clips or texts alone.
     """
     offer, _ = inspect_handle(handle)
     hub = Hub.model_validate({"handle": handle, "inputs": {"inputs": "any"}})
@@ -32,10 +32,14 @@ def look_at_module(handle: str, written: str) -> Module:
                 return Module(written, name, "text", output=output)
             if tensor.dtype == "float32" and len(shape) == 4 and shape[3] in (1, 3):
                 return Module(written, name, "image", (shape[1] or 224, shape[2] or 224), shape[3], output)
+            if tensor.dtype in ("float32", "uint8") and len(shape) == 5 and shape[4] in (1, 3):
+                return Module(written, name, "video", (shape[2] or 224, shape[3] or 224), shape[4], output, shape[1])
     inputs = "; or ".join(
         ", ".join(f"{name} {tensor}" for name, tensor in function.inputs.items()) for function in functions
     )
-    raise UserError(f"{handle}: init feeds modules that take images or texts and nothing else; this takes {inputs}")
+    raise UserError(
+        f"{handle}: init feeds modules that take images, clips or texts and nothing else; this takes {inputs}"
+    )
 
 
 def _vector(function: offered.Function) -> str | None:

@@ -82,10 +82,12 @@ class Module:
     """As the pipeline file is to have it."""
     input: str
     """The name of the one tensor it takes."""
-    takes: Literal["image", "text"]
+    takes: Literal["image", "video", "text"]
     size: tuple[int, int] = (224, 224)
-    """Height and width of the images it takes."""
+    """Height and width of the images or clips it takes."""
     channels: int = 3
     """Of the images it takes."""
     output: str | None = None
     """The output to use, where there are several and none is called `default`."""
+    frames: int | None = None
+    """Of the clips it takes, where it says so."""

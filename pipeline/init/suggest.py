@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from itertools import chain, count
 
 from pipeline.init.kinds import Settings, is_few, kinds, shown
-from pipeline.init.label import Label, label_column, suggest_label
+from pipeline.init.label import BOX_LABELS, SIZE, Label, box_column, label_column, suggest_box, suggest_label
 from pipeline.init.seen import Column, Data, Module
 from preprocessing.config import input_name
 from preprocessing.errors import UserError
 
+_SHOWN = {"image": "images", "video": "clips", "text": "texts"}
 SLICES = 3
 """At most so many slices are suggested,"""
 SLICED = 20
@@ -42,7 +43,9 @@ class Feature:
     @property
     def needs_module(self) -> bool:
         """Whether a hub module takes it, and not the model itself."""
-        return self.settings["kind"] == "image" or (self.settings["kind"] == "text" and "bag" not in self.settings)
+        return self.settings["kind"] in ("image", "video") or (
+            self.settings["kind"] == "text" and "bag" not in self.settings
+        )
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Suggestion:
 
     features: list[Feature]
     homeless: list[Feature]
-    """Images that no module takes."""
+    """Images and clips that no module takes."""
     left_out: dict[str, str]
     """The columns that no feature is made from, each with the reason."""
     label: Label
@@ -77,21 +80,28 @@ def suggest(data: Data, label: str | None = None, module: Module | None = None) 
             where the module takes none.
     """
     target = label_column(data.columns, label)
-    columns, left_out = _told_apart([column for column in data.columns if column is not target])
+    boxes = box_column(data.columns) if module and target.name == BOX_LABELS else None
+    columns, left_out = _told_apart([column for column in data.columns if column not in (target, boxes)])
+    if boxes is not None:
+        left_out |= {column.name: "the size of the picture" for column in columns if column.name in SIZE}
+        columns = [column for column in columns if column.name not in SIZE]
     made, wide = _features(columns, data, module, left_out)
-    fed = [feature for feature in made if feature.needs_module and module and feature.settings["kind"] == module.takes]
+    fed = [feature for feature in made if feature.needs_module and module and _takes(module, feature)]
     homeless = [feature for feature in made if feature.needs_module and feature not in fed]
     features = [feature for feature in made if feature not in homeless]
     _refuse_nothing(features, fed, homeless, left_out, module)
-    images = {feature.settings.get("from", feature.name) for feature in fed if feature.settings["kind"] == "image"}
+    images = {feature.settings.get("from", feature.name) for feature in fed if feature.settings["kind"] != "text"}
     required = [target] if target.is_single else []  # of several classes, a record may have none
     required += [column for column in columns if column.name in images]
+    picture = next((feature.name for feature in fed if feature.settings["kind"] == "image"), None)
     _, epochs, batch_size, hidden = next(size for size in _SIZES if data.total < size[0])
     return Suggestion(
         features=features,
         homeless=homeless,
         left_out=left_out,
-        label=suggest_label(target, data.is_whole),
+        label=suggest_box(target, boxes, picture, data.is_whole)
+        if boxes and picture
+        else suggest_label(target, data.is_whole),
         hubs={f"{feature.name}_module": _hub(feature, module) for feature in fed if module},
         wide=wide,
         hidden=hidden if any(_is_deep(feature, wide) for feature in features) else [],
@@ -196,9 +206,16 @@ def _is_deep(feature: Feature, wide: Sequence[str]) -> bool:
     return feature.name not in wide and feature.settings.get("encode") != "none"
 
 
+def _takes(module: Module, feature: Feature) -> bool:
+    """Whether a module takes a feature; of clips a module of images takes each frame."""
+    kind = feature.settings["kind"]
+    return kind == module.takes or (kind == "video" and module.takes == "image")
+
+
 def _hub(feature: Feature, module: Module) -> Settings:
     output = {"output": module.output} if module.output else {}
-    return {"handle": module.handle, "inputs": {module.input: feature.name}, **output}
+    pool = {"pool": "mean"} if feature.settings["kind"] == "video" and module.takes == "image" else {}
+    return {"handle": module.handle, "inputs": {module.input: feature.name}, **output, **pool}
 
 
 def _bad_records(missing: float) -> Settings | None:
@@ -223,10 +240,11 @@ def _refuse_nothing(
         UserError: where there is not.
     """
     if module and not fed:
-        raise UserError(f"{module.handle}: this module takes {module.takes}s, and no column holds any")
+        raise UserError(f"{module.handle}: this module takes {_SHOWN[module.takes]}, and no column holds any")
     if homeless and not features:
+        what = " and ".join(sorted({_SHOWN[feature.settings["kind"]] for feature in homeless}, reverse=True))
         raise UserError(
-            f"besides the label there are only images ({', '.join(feature.name for feature in homeless)}), which a hub "
+            f"besides the label there are only {what} ({', '.join(feature.name for feature in homeless)}), which a hub "
             "module takes; say which with --hub HANDLE"
         )
     if not features:

@@ -113,5 +113,8 @@ def _paths(file: AnyFile) -> Iterator[tuple[Location, str]]:
         }
     else:
         yield ("serving", "destination"), file.serving.destination
+        for name, backbone in file.backbones.items():
+            if backbone.weights_file:
+                yield ("backbones", name, "weights"), backbone.weights_file
         optional = {("data", "schema"): file.data.data_schema, ("data", "baseline"): file.data.baseline}
     yield from ((location, path) for location, path in optional.items() if path)

@@ -11,6 +11,7 @@ from preprocessing.section import Section
 STEPS = (
     "Pin",
     "HubModule",
+    "Backbone",
     "ExampleGen",
     "StatisticsGen",
     "SchemaGen",
@@ -24,7 +25,7 @@ STEPS = (
     "Pusher",
     "Predictor",
 )
-"""The steps that can be placed; `HubModule` stands for that of each module."""
+"""The steps that can be placed; `HubModule` and `Backbone` stand for those of each module and backbone."""
 
 _ON_GPU = ("Embedder", "Trainer", "Evaluator", "Predictor")
 """Those that run a model, and can use a GPU."""

@@ -79,6 +79,7 @@ def unpinned(file: AnyFile) -> AnyPins:
         baseline=None,
         vocabularies={},
         modules=modules,
+        backbones=dict.fromkeys(file.backbones, ""),
         serving=None,
     )
 

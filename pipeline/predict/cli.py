@@ -70,7 +70,8 @@ def predict(
     column: Annotated[
         str | None,
         typer.Option(
-            help="The column of records with the image or text; image or text by default.", rich_help_panel=_HUB
+            help="The column with the image, the frames or the text; image, frames or text by default.",
+            rich_help_panel=_HUB,
         ),
     ] = None,
     labels: Annotated[
@@ -86,11 +87,11 @@ def predict(
     ] = None,
     draw: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Write images there with what was found in them.", rich_help_panel=_HUB),
+        typer.Option(metavar="FOLDER", help="Write images there with the boxes that were told in them."),
     ] = None,
     sheet: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Write the first 100 pictures on one sheet.", rich_help_panel=_HUB),
+        typer.Option(metavar="FILE.png", help="Write the first 100 pictures on one sheet."),
     ] = None,
     latent: Annotated[
         int | None,
@@ -118,7 +119,7 @@ def predict(
     of_hub = {
         "--signature": signature, "--output-name": output_name or None, "--image-size": image_size,
         "--value-range": value_range, "--column": column, "--labels": labels, "--top": top, "--min-score": min_score,
-        "--draw": draw, "--sheet": sheet, "--latent": latent, "--seed": seed,
+        "--latent": latent, "--seed": seed,
     }  # fmt: skip
     said = [name for name, value in of_hub.items() if value is not None]
     if hub is None and said:

@@ -84,7 +84,8 @@ def predict_inputs(model: str, inputs: Sequence[str]) -> Iterator[dict[str, Any]
 
     Yields:
         For each image or record: `input`, `record` (its number from 0; None for an image), and of a regression `value`,
-        else `scores` by class, and `label` and `score`, or of any number of classes `chosen`, the highest score first.
+        else `scores` by class, and `label` and `score`, with a `box` where the model tells one; or of any number of
+        classes `chosen`, the highest score first.
 
     Raises:
         UserError: where a file or the model is missing, or an input cannot be predicted on.
@@ -115,7 +116,8 @@ def predict_one_by_one(
     _check(model, pieces, request)
     work = request.work(asked)
     for prediction in predictions(model, pieces, request.batch_size, request.key, request.bad, tell):
-        if prediction.answer.pictures and pictures is None:
+        # Of a pushed model they are beside the answer; of a hub module they are what it gives.
+        if prediction.answer.pictures and not isinstance(asked, Served) and pictures is None:
             named = ", ".join(prediction.answer.pictures)
             raise UserError(f"the module gives pictures ({named}); --output FOLDER takes them, or --sheet FILE.png")
         yield prediction.row | (write_pictures(work, prediction, pictures) if pictures else {})
@@ -186,7 +188,7 @@ def keep_pictures(request: Request, folder: Path) -> None:
         found = sorted((folder / PICTURES).glob("*")) or sorted((folder / DRAWN).glob("*"))
         if not found:
             raise UserError(
-                "--sheet: there are no pictures; the module gives none, and --draw makes them of a detector"
+                "--sheet: there are no pictures; the module gives none, and --draw makes them of what tells boxes"
             )
         unfinished = request.sheet.with_name(f".{request.sheet.name}")
         storage.write_bytes(str(unfinished), sheet(list(map(str, found))))
@@ -210,7 +212,10 @@ def _check(model: Model, pieces: Sequence[Piece], request: Request) -> None:
     first_of_sort = {piece.sort: piece.input for piece in reversed(pieces)}
     faults = []
     if request.draw is not None and not model.finds:
-        faults.append("--draw: the module gives no detection_boxes and detection_scores, so there is nothing to draw")
+        faults.append(
+            "--draw: there is nothing to draw: a hub module gives detection_boxes and detection_scores, a pushed model "
+            "a box or a mask, and this one does not"
+        )
     for sort, name in first_of_sort.items():
         try:
             model.check(sort)

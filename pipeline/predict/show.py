@@ -62,6 +62,10 @@ def _row(prediction: Mapping[str, Any]) -> dict[str, str]:
 def _shown(prediction: Mapping[str, Any]) -> dict[str, str]:
     if "value" in prediction and isinstance(prediction["value"], float):
         return {"value": f"{prediction['value']:.6g}"}
+    if isinstance(prediction.get("shares"), dict):
+        shares = sorted(prediction["shares"].items(), key=lambda item: -item[1])
+        mask = {"mask": prediction["mask"]} if "mask" in prediction else {}
+        return {"shares of pixels": _listed(shares[:_SHOWN_NUMBERS])} | mask
     if "detections" in prediction:
         found = [(str(one["name"] or one["class"]), one["score"]) for one in prediction["detections"]]
         return {"found": _listed(found) or "nothing"}
@@ -74,7 +78,8 @@ def _shown(prediction: Mapping[str, Any]) -> dict[str, str]:
     if "chosen" in prediction:
         count = len(prediction["chosen"])
         return {"chosen": _listed(ranked[:count]) or "none", "next": _listed(ranked[count : count + 2])}
-    return {"label": prediction["label"], "score": f"{prediction['score']:.3f}", "next": _listed(ranked[1:3])}
+    box = {"box": " ".join(f"{side:.3f}" for side in prediction["box"])} if "box" in prediction else {}
+    return {"label": prediction["label"], "score": f"{prediction['score']:.3f}"} | box | {"next": _listed(ranked[1:3])}
 
 
 def _listed(scores: Sequence[tuple[str, float]]) -> str:

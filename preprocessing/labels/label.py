@@ -40,6 +40,16 @@ class LabelKind(Section):
         raise NotImplementedError
 
     @property
+    def masks(self) -> tuple[str, ...]:
+        """Those of them that hold encoded masks, which go with images."""
+        return ()
+
+    @property
+    def can_be_mixed(self) -> bool:
+        """Whether a target may lie between those of two records."""
+        return False
+
+    @property
     def are_known(self) -> bool:
         """Whether every record, whatever its split, has a target that can be learned."""
         return True
@@ -52,8 +62,9 @@ class LabelKind(Section):
 
         Returns:
             Under `LABEL`, what the model is to learn of each record: of a class int64 [batch], of any number of classes
-            int64 [batch, values], sparse, of a regression float32 [batch]. Whatever else the model's answer takes may
-            stand beside it, shape [batch].
+            int64 [batch, values], sparse, of a regression float32 [batch], of a class and a box float32 [batch, 5],
+            of pixels string [batch].
+            Whatever else the model's answer takes may stand beside it, shape [batch].
         """
         raise NotImplementedError
 
@@ -64,6 +75,11 @@ class ClassesKind(LabelKind):
     def transform(self, read: Read) -> dict[str, Values]:
         """The class of each record by its number."""
         return {LABEL: self.index(read)}
+
+    @property
+    def can_be_mixed(self) -> bool:
+        """As a share of each class."""
+        return True
 
     def index(self, read: Read) -> tf.Tensor:
         """The class of each record by its number, int64 [batch]; -1 where it is not known."""

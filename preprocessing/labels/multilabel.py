@@ -63,6 +63,11 @@ class MultilabelLabel(LabelKind):
         return (self.column,) if self.column else self.indicators or ()
 
     @property
+    def can_be_mixed(self) -> bool:
+        """As a share of each class."""
+        return True
+
+    @property
     def given(self) -> tuple[str, ...] | None:
         """The names of the classes, where the data need not be asked for them."""
         return self.classes or self.indicators

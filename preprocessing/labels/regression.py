@@ -40,6 +40,11 @@ class RegressionLabel(LabelKind):
         """The numbers as they are, float32 [batch]."""
         return tf.cast(values_of(read, self.column), tf.float32)
 
+    @property
+    def can_be_mixed(self) -> bool:
+        """As the number that lies between, as it is learned."""
+        return True
+
     def transform(self, read: Read) -> dict[str, tf.Tensor]:
         """The numbers normalised, and with each the statistics of the training split."""
         values = self.values(read)

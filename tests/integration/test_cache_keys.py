@@ -191,6 +191,7 @@ def test_a_new_serving_version_is_compared_with(project: Path) -> None:
         ("trainer/train.py", behind("Trainer")),
         ("trainer/model.py", behind("HubModule.mean", "Trainer")),
         ("trainer/module.py", behind("HubModule.mean", "Trainer")),
+        ("trainer/backbones/lenet5.py", behind("HubModule.mean", "Trainer")),
         ("trainer/embed.py", behind("Embedder")),
         ("trainer/callbacks.py", behind("Trainer")),
         ("components/statistics_gen/shard.py", behind("StatisticsGen")),

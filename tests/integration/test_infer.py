@@ -129,6 +129,28 @@ def test_a_pushed_model_is_asked_and_answers_as_it_does_itself(tmp_path: Path) -
     assert [item.name for item in (tmp_path / "out").iterdir()] == ["1"]
 
 
+@pytest.mark.slow
+def test_a_detector_is_asked_about_pictures_in_their_own_size(tmp_path: Path) -> None:
+    boxes = {"wide": (20, 40, 5, 10, 15, 30), "high": (64, 16, 16, 4, 48, 8), "wide again": (20, 40, 0, 20, 10, 40)}
+    records = [make.record(photo=make_model.white_box(*box), name=name) for name, box in boxes.items()]
+    make.write_tfrecord(tmp_path / "data" / "a.tfrecord", records)
+    make_model.saved(tmp_path / "module", make_model.Detector(in_pixels=True))
+    (tmp_path / "labels.txt").write_text("one\ntwo\n")
+    path = tmp_path / "infer.yaml"
+    path.write_text(
+        "task: infer\nname: boxes\ndata: {examples: data}\nfeatures: {photo: {kind: image}}\n"
+        "hubs: {finds: {handle: module, inputs: {x: photo}}}\n"
+        "predictions: {destination: out, labels: labels.txt, key: name}\n"
+    )
+    result, code = run(path, None, quiet=True)
+    assert code == 0, result.error
+    said = rows(str(result.predictions))
+    assert [one["key"] for one in said] == list(boxes)
+    expected = [[0.25, 0.25, 0.75, 0.75], [0.25, 0.25, 0.75, 0.5], [0, 0.5, 0.5, 1]]
+    for one, box in zip(said, expected, strict=True):
+        assert one["detections"] == [{"box": pytest.approx(box), "score": 0.75, "class": 2, "name": "two"}]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "key", "says"),
     [
@@ -143,10 +165,13 @@ def test_a_pushed_model_is_asked_and_answers_as_it_does_itself(tmp_path: Path) -
             "kind: image, from: image, size: [8, 8]",
             "kind: numeric",
             "",
-            "takes images and texts as they are; 'pho",
+            "takes images, clips and texts as they are; 'pho",
         ),
         ("features: {", "features: {other: {kind: text}, ", "", "the hub module does not take 'other'"),
         ("kind: class, classes", "kind: binary, classes", "label.kind", "'binary' is not known here"),
+        ("inputs: {images: photo}", "inputs: {}", "", "hubs.colours has no inputs; say which feature feeds each"),
+        ("size: [8, 8]", "size: [8, 0]", "features.photo.size[1]", "greater than or equal to 1"),
+        ("size: [8, 8]", "size: 8", "features.photo.size", "should be a valid list"),
         ("top: 2", "top: 0", "predictions.top", "greater than or equal to 1"),
         ("examples: data", "examples: data, window: 2", "data.window", "a window counts spans"),
     ],

@@ -1,4 +1,4 @@
-"""A compiled package, each of its steps run as KFP's launcher runs it, and what a run on this machine makes of the file."""
+"""A compiled package, its steps run as KFP's launcher runs them, beside a run of the same file on this machine."""
 
 import json
 import os
@@ -44,7 +44,8 @@ def compiled(path: Path) -> dict[str, Any]:
     package = path.with_name("package.yaml")
     result = CliRunner().invoke(app, ["compile", str(path), "-o", str(package), "--image", IMAGE])
     assert result.exit_code == 0, result.output
-    return list(YAML(typ="safe", pure=True).load_all(package.read_text()))[0]
+    spec, _ = YAML(typ="safe", pure=True).load_all(package.read_text())
+    return spec
 
 
 def digest_of_answers(model: str, folder: Path) -> list[float]:
@@ -84,7 +85,8 @@ def test_the_form_changes_what_steps_are_told(project: Path, tmp_path: Path) -> 
     fields = spec["root"]["inputDefinitions"]["parameters"]
     assert {"data_examples", "epochs", "batch_size", "learning_rate", "hub_mean", "push", "overrides"} <= fields.keys()
     assert all(each["description"] and "defaultValue" in each for each in fields.values())
-    values, steps = (json.loads(each) for each in spec["deploymentSpec"]["executors"]["exec-pin"]["container"]["args"][:2])
+    container = spec["deploymentSpec"]["executors"]["exec-pin"]["container"]
+    values, steps = (json.loads(each) for each in container["args"][:2])
     before = pin.properties(values, steps, {})
     after = pin.properties(values, steps, {"epochs": 3.0, "learning_rate": 0.5, "overrides": {"training.seed": 7.0}})
     assert {name for name in before if before[name] != after[name]} == {"trainer"}

@@ -330,7 +330,7 @@ def test_training_on_kept_vectors_and_columns_is_training_on_images_and_columns(
         patch.setattr(
             training,
             "phases",
-            lambda model, config: [dataclasses.replace(phase, on_vectors=False) for phase in phases(model, config)],
+            lambda *given: [dataclasses.replace(phase, on_vectors=False) for phase in phases(*given)],
         )
         whole = train(again)
     assert kept["loss"] == pytest.approx(whole["loss"], rel=1e-4)

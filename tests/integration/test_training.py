@@ -320,7 +320,7 @@ def test_a_model_trained_on_kept_vectors_answers_as_one_trained_without(fresh: J
         patch.setattr(
             training,
             "phases",
-            lambda model, config: [dataclasses.replace(phase, on_vectors=False) for phase in phases(model, config)],
+            lambda *given: [dataclasses.replace(phase, on_vectors=False) for phase in phases(*given)],
         )
         whole = train(again)
     assert kept["loss"] == pytest.approx(whole["loss"], rel=1e-4)

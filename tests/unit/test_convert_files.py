@@ -31,8 +31,10 @@ from pipeline.convert.output import Destination
 from pipeline.init.command import init
 from pipeline.load import load
 from preprocessing.errors import UserError
-from tests import make
+from preprocessing.examples import flattened
+from tests import make, make_modules
 from tests.unit.test_convert import rows_of, run, types_of
+from trainer.inputs import encoded_images, pixels_of_batch
 
 
 def converted(collection: Collection, folder: Path, on_bad: Any = "fail", workers: int = 2, **to: Any) -> Collected:
@@ -1075,6 +1077,27 @@ def test_init_makes_a_file_of_converted_images(photos: Path, tmp_path: Path, mon
     assert list(outcome["left_out"]) == ["file"]
     pipeline, _ = load(Path("pipeline.yaml"))
     assert list(pipeline.features) == ["image"]
+
+
+@pytest.mark.parametrize("in_steps", [False, True])
+def test_init_makes_a_file_of_converted_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_steps: bool) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(8):
+        for frame in range(2 + number):
+            label = ("jump", "walk")[number % 2]
+            write(Path("in"), **{f"{label}__{number}__{frame}_png": make.random_image(10 * number + frame)})
+    converted(from_video.in_folders(Path("in"), Frames(), sequence_examples=in_steps), tmp_path)
+    takes = tf.TensorSpec([None, 4, 8, 8, 3], tf.float32)
+    make_modules.module(Path("module"), takes, lambda clips: tf.reduce_mean(clips, [2, 3, 4]))
+    outcome = init("out", None, "module", Path("pipeline.yaml"), False, Console(quiet=True))
+    assert outcome["features"] == {"frames": {"kind": "video", "frames": 4, "size": [8, 8]}}
+    assert outcome["label"] == {"from": "label", "kind": "class", "classes": ["jump", "walk"]}
+    pipeline, _ = load(Path("pipeline.yaml"))
+    # What was written is what the feature reads.
+    records = flattened(tf.constant(make.read_tfrecord(next(Path("out").iterdir()))))
+    parsed = tf.io.parse_example(records, {"frames": tf.io.VarLenFeature(tf.string)})
+    clips = pixels_of_batch(pipeline.features, encoded_images(pipeline.features, parsed))["frames"]
+    assert clips.shape == (8, 4, 8, 8, 3) and len({clip.numpy().tobytes() for clip in clips}) == 8
 
 
 def test_init_makes_a_file_of_converted_texts_without_their_names(

@@ -101,6 +101,11 @@ serving: {destination: serving}
             "photo",
             'RECORDS.jsonl   with lines such as {"jpg": …, "x": …}',
         ),
+        (
+            "{film: {kind: video, frames: 8, size: [8, 8]}}",
+            "film",
+            'RECORDS.jsonl   with lines such as {"film": [{"b64": "…"}, …]}',
+        ),
         ("{t: {kind: text, from: a-b}}", "t", 'RECORDS.jsonl   with lines such as {"a-b": …}'),
         (
             "{a: {kind: numeric}, b: {kind: categorical, encode: none}, c: {kind: categorical, encode: none}, "

@@ -1,5 +1,6 @@
 """Kind `image`, against Pillow and NumPy: eagerly, inside tf.data, and through a SavedModel."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from preprocessing.config import ImageFeature
-from preprocessing.kinds.image import decode
+from preprocessing.kinds.image import boxes, clipped, decode, pixels
 from tests import make
 
 
@@ -89,6 +90,91 @@ def test_a_crop_is_the_middle_with_nothing_stretched(tmp_path: Path, form: str, 
     size = expected.shape[:2]
     for got in every_way(feature(size=size, fit="crop"), encoded, tmp_path / "model"):
         np.testing.assert_allclose(got, expected, atol=4 / 255)
+
+
+SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
+
+
+@given(SHAPES, st.tuples(st.integers(1, 24), st.integers(1, 24)), st.sampled_from(["bilinear", "nearest", "area"]))
+@settings(deadline=None, max_examples=60)
+def test_pad_is_tensorflow_s_resize_with_pad(shape: tuple, size: tuple, resize: str) -> None:
+    picture = np.random.default_rng(0).integers(1, 256, [*shape, 3], np.uint8)
+    got = pixels(feature(size=size, fit="pad", resize=resize), tf.constant(make.image_bytes(picture))).numpy()
+    ratio = max(Fraction(shape[0], size[0]), Fraction(shape[1], size[1]))
+    exact = [side / ratio for side in shape]
+    # TensorFlow counts in floats, by which an exact fit can come out a pixel short, and less than a pixel is none.
+    in_floats = np.array(shape, np.float32) / np.max(np.array(shape, np.float32) / np.array(size, np.float32))
+    if min(exact) >= 1 and [int(side) for side in exact] == in_floats.astype(int).tolist():
+        expected = tf.image.resize_with_pad(picture, *size, method=resize)
+        np.testing.assert_allclose(got, expected, atol=0.51)
+    rows, columns = np.flatnonzero(got.any(axis=(1, 2))), np.flatnonzero(got.any(axis=(0, 2)))
+    assert [len(rows), len(columns)] == [max(1, int(side)) for side in exact]
+
+
+@given(SHAPES, st.tuples(st.integers(1, 24), st.integers(1, 24)))
+@settings(deadline=None, max_examples=40)
+def test_crop_or_pad_is_tensorflow_s_resize_with_crop_or_pad(shape: tuple, size: tuple) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, [*shape, 3], np.uint8)
+    got = pixels(feature(size=size, fit="crop_or_pad"), tf.constant(make.image_bytes(picture)))
+    np.testing.assert_array_equal(got, tf.image.resize_with_crop_or_pad(picture, *size))
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop_or_pad"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF"])
+@pytest.mark.parametrize("shape", [(12, 30), (30, 10), (6, 7)])
+def test_every_way_pads_and_crops_the_same(tmp_path: Path, fit: str, form: str, shape: tuple) -> None:
+    smooth = np.add.outer(np.arange(shape[0]) * 5, np.arange(shape[1]) * 2).astype(np.uint8) + 40
+    encoded = make.image_bytes(np.stack([smooth] * 3, axis=-1), form)
+    size = (8, 16)
+    whole = tf.io.decode_image(encoded, expand_animations=False)
+    do = tf.image.resize_with_pad if fit == "pad" else tf.image.resize_with_crop_or_pad
+    expected = np.asarray(do(whole, *size), float) / 255
+    for got in every_way(feature(size=size, fit=fit), encoded, tmp_path / "model"):
+        np.testing.assert_allclose(got, expected, atol=0.51 / 255)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_standardized_images_have_mean_zero_and_deviation_one(tmp_path: Path, channels: int) -> None:
+    picture = np.random.default_rng(0).integers(100, 156, [8, 8, 3], np.uint8)
+    encoded = make.image_bytes(picture)
+    seen = pixels(feature(channels=channels), tf.constant(encoded)).numpy().astype(float)
+    for got in every_way(feature(channels=channels, standardize="per_image"), encoded, tmp_path / "model"):
+        np.testing.assert_allclose(got, (seen - seen.mean()) / seen.std(), atol=1e-4)
+        assert got.dtype == np.float32
+
+
+def test_a_flat_image_is_standardized_to_zeros() -> None:
+    flat = make.image_bytes(np.full([5, 7, 3], 90, np.uint8))
+    assert not decode(feature(standardize="per_image"), tf.constant(flat)).numpy().any()
+
+
+def test_standardize_or_value_range() -> None:
+    with pytest.raises(ValueError, match="leave one of them out"):
+        feature(standardize="per_image", value_range=(0, 1))
+
+
+@given(
+    st.sampled_from(["stretch", "crop", "pad", "crop_or_pad"]),
+    st.tuples(st.integers(30, 90), st.integers(30, 90)),
+    st.tuples(st.integers(20, 70), st.integers(20, 70)),
+    st.tuples(*[st.floats(0, 0.6)] * 2, *[st.floats(0.3, 0.9)] * 2),
+)
+@settings(deadline=None, max_examples=60)
+def test_boxes_of_the_image_are_where_what_they_hold_is_seen(fit: str, shape: tuple, size: tuple, place: tuple) -> None:
+    top, left, height, width = (round(share * side) for share, side in zip(place, (*shape, *shape), strict=True))
+    bottom, right = min(shape[0], top + height), min(shape[1], left + width)
+    picture = np.zeros([*shape, 3], np.uint8)
+    picture[top:bottom, left:right] = 255
+    image = feature(size=size, fit=fit)
+    got = pixels(image, tf.constant(make.image_bytes(picture))).numpy()[..., 0] > 127
+    box = tf.constant([[top / shape[0], left / shape[1], bottom / shape[0], right / shape[1]]])
+    moved = boxes(image, tf.constant([*shape, 3]), box)
+    expected = clipped(moved)[0].numpy()[0] * [*size, *size]
+    if not got.any():
+        assert (expected[2:] - expected[:2]).min() <= 1
+        return
+    rows, columns = np.flatnonzero(got.any(axis=1)), np.flatnonzero(got.any(axis=0))
+    np.testing.assert_allclose([rows[0], columns[0], rows[-1] + 1, columns[-1] + 1], expected, atol=1)
 
 
 def test_bicubic_stays_in_the_range() -> None:

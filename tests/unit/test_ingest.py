@@ -23,11 +23,12 @@ from components.example_gen.ingest import QUARANTINE, Ingested, Job, ingest, spl
 from components.pin.pins import PinnedFile
 from components.quarantine import FILE, SetAside, read_set_aside
 from components.salvage import salvage
-from preprocessing.config import Features, Label
+from preprocessing.config import Features, ImageFeature, Label
 from preprocessing.errors import DataError
 from tests import make
 
 CONTRACT = Contract(images=("image",), label="label", classes=("dark", "light"))
+FEATURES: Features = {"image": ImageFeature(kind="image", size=(8, 8))}
 PNG = make.random_image(0)
 FRAMING = 16  # a length (8), its checksum (4), the data, its checksum (4)
 
@@ -272,7 +273,7 @@ def test_the_picture_of_a_sequence_example_that_does_not_decode_is_found(tmp_pat
     bad.feature_lists.feature_list["image"].feature.append(make.feature(PNG[:60]))
     records = [make.sequence(make.labelled(1)[0]), bad.SerializeToString(), sequence_with(label=[])]
     path = make.write_tfrecord(tmp_path / "in", records)
-    assert [entry.record for entry in undecodable(str(path), ("image",))] == [1]
+    assert [entry.record for entry in undecodable(str(path), FEATURES)] == [1]
 
 
 columns = st.fixed_dictionaries(
@@ -653,6 +654,6 @@ def test_an_image_that_does_not_decode_is_found_in_its_file(tmp_path: Path) -> N
     records[7] = make.record(image=PNG[:60], label=0)
     bad = make.write_tfrecord(tmp_path / "bad", records, "GZIP")
 
-    (found,) = undecodable(str(bad), ("image",))
+    (found,) = undecodable(str(bad), FEATURES)
     assert str(found).startswith(f"{bad}: record 7 (counted from 0): its image 'image' does not decode")
-    assert list(undecodable(str(fine), ("image",))) == []
+    assert list(undecodable(str(fine), FEATURES)) == []

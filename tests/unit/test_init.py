@@ -109,6 +109,8 @@ LABEL = column("integer", "label", distinct=2, frequent=((0, 700), (1, 300)), nu
         (column("text", distinct=1000, words=4.0), {"": BAG}),
         (column("text", distinct=500, words=3.9), {"": hashed(1024, 5)}),
         (column("image", distinct=1000, frequent=()), {"": {"kind": "image", "size": [224, 224]}}),
+        (column("image", fewest=3, most=9), {"": {"kind": "video", "frames": 9, "size": [224, 224]}}),
+        (column("image", most=300), {"": {"kind": "video", "frames": 16, "size": [224, 224]}}),
     ],
 )  # fmt: skip
 def test_a_kind_for_a_column(seen: Column, expected: dict[str, Any]) -> None:
@@ -128,7 +130,6 @@ def test_a_kind_for_a_column(seen: Column, expected: dict[str, Any]) -> None:
         (column("integer", "tripId", distinct=1000, numbers=numbers(0, 90_000)), "like an identifier"),
         (column("integer", distinct=1000, numbers=numbers(3e9, 9e18)), "like an identifier"),
         (column(fewest=1, most=7), "from 1 to 7 numbers in a record"),
-        (column("image", most=2), "up to 2 images in a record"),
         (column(name=""), "its name is empty"),
     ],
 )
@@ -275,6 +276,21 @@ def test_a_module_is_fed_and_without_one_images_wait() -> None:
         suggest(data(photo, LABEL))
     with pytest.raises(UserError, match="left to learn from\n  it: constant: 1"):
         suggest(data(column(distinct=1), LABEL))
+
+
+def test_clips_feed_a_module_of_clips_or_of_images() -> None:
+    film = column("image", "film", frequent=(), fewest=5, most=40)
+    clips = Module("net", input="x", takes="video", size=(96, 64), channels=1, frames=8)
+    of_clips = suggest(data(film, LABEL), module=clips)
+    assert of_clips.features[0].settings == {"kind": "video", "frames": 8, "size": [96, 64], "channels": 1}
+    assert of_clips.hubs == {"film_module": {"handle": "net", "inputs": {"x": "film"}}}
+    of_images = suggest(data(film, LABEL), module=replace(clips, takes="image", frames=None))
+    assert of_images.features[0].settings == {"kind": "video", "frames": 16, "size": [96, 64], "channels": 1}
+    assert of_images.hubs == {"film_module": {"handle": "net", "inputs": {"x": "film"}, "pool": "mean"}}
+    with pytest.raises(UserError, match=r"only images and clips \(film, photo\).*--hub HANDLE"):
+        suggest(data(film, column("image", "photo", frequent=()), LABEL))
+    with pytest.raises(UserError, match="takes clips, and no column holds any"):
+        suggest(data(column("image", "photo", frequent=()), LABEL), module=clips)
 
 
 def test_missing_labels_are_set_aside() -> None:
@@ -525,6 +541,40 @@ def test_init_with_a_module(tmp_path: Path) -> None:
     file = passes_check(output)
     assert file.features["image"].size == (8, 8) and file.hubs["image_module"].inputs == {"images": "image"}
     assert "handle: module," in output.read_text()
+
+
+def boxed(count: int, several: bool = False) -> list[bytes]:
+    """Records as `hubline convert boxes` writes them."""
+    found = []
+    for number in range(count):
+        times = 2 if several and number == 3 else 1
+        labels, boxes = (
+            feature(*(["cat", "dog"][number % 2 : number % 2 + 1] * times)),
+            feature(*[0.25, 0.0, 0.5, 1.0] * times),
+        )
+        columns = {"image": random_image(number), "file": f"{number}.png", "height": 8 + number % 3, "width": 8}
+        found.append(record(boxes=boxes, box_labels=labels, **columns))
+    return found
+
+
+def test_a_box_in_each_picture_is_told_with_its_class(tmp_path: Path) -> None:
+    write_tfrecord(tmp_path / "data" / "a", boxed(40))
+    hub_module(tmp_path / "module")
+    output = tmp_path / "pipeline.yaml"
+    init(str(tmp_path / "data"), None, str(tmp_path / "module"), output, False, SILENT)
+    file = passes_check(output)
+    assert file.label.model_dump(by_alias=True, exclude_defaults=True) == {
+        "kind": "class_and_box", "from": "box_labels", "box": "boxes", "image": "image", "classes": ("cat", "dog"),
+    }  # fmt: skip
+    assert file.features.keys() == {"image"}
+    assert file.evaluation.thresholds.keys() == {"mean_iou"}
+
+
+def test_of_several_boxes_in_a_picture_the_label_must_be_named(tmp_path: Path) -> None:
+    write_tfrecord(tmp_path / "data" / "a", boxed(40, several=True))
+    hub_module(tmp_path / "module")
+    with pytest.raises(UserError, match="say --label COLUMN"):
+        init(str(tmp_path / "data"), None, str(tmp_path / "module"), tmp_path / "pipeline.yaml", False, SILENT)
 
 
 def test_images_without_a_module_are_comments(tmp_path: Path) -> None:

@@ -324,8 +324,11 @@ def test_a_mistake_in_a_feature_is_said_once_and_where_it_stands(
             "  b: {kind: bucketized, from: extra, buckets: 3}",
             "'extra' is made from 'a', which is made from 'extra'; 'a' is made from 'b', which is made from 'a'; 'b'",
         ),
-        ("{kind: image, size: [8, 8]}", "no hub module takes the image 'extra'; name it in the inputs of one"),
-        ("{kind: text}", "no hub module takes the text 'extra'; name it in the inputs of one"),
+        (
+            "{kind: image, size: [8, 8]}",
+            "no hub module or backbone takes the image 'extra'; name it in the inputs of one",
+        ),
+        ("{kind: text}", "no hub module or backbone takes the text 'extra'; name it in the inputs of one"),
         ("{kind: categorical, from: a}\n  b: {kind: image, from: a, size: [8, 8]}", "the column 'a' holds images"),
     ],
 )
@@ -359,13 +362,16 @@ def test_what_is_wrong_in_a_feature_and_among_features_is_said_at_once(tmp_path:
     [
         (
             "{hubs: {net: {handle: net, inputs: {x: fare}}}}",
-            "'net' takes images and texts as they are; 'fare' is numeric",
+            "'net' takes images, clips and texts as they are; 'fare' is numeric",
         ),
         (
             "{hubs: {net: {handle: net, inputs: {x: bag}}}}",
-            "takes images and texts as they are; 'bag' is text with a bag",
+            "takes images, clips and texts as they are; 'bag' is text with a bag",
         ),
-        ("{hubs: {net: {handle: net, inputs: {x: mute}}}}", "images and texts as they are; 'mute' is categorical"),
+        (
+            "{hubs: {net: {handle: net, inputs: {x: mute}}}}",
+            "images, clips and texts as they are; 'mute' is categorical",
+        ),
         ("{hubs: {net: {handle: net}}}", "hubs.net has no inputs, and no feature's embedding begins with it"),
         (
             "{features: {area: {kind: categorical, encode: {embedding: 2, pretrained: net}}}}",
@@ -380,7 +386,10 @@ def test_what_is_wrong_in_a_feature_and_among_features_is_said_at_once(tmp_path:
         ("{model: {wide: [mute]}}", "model.wide takes 'mute' in, and its encode is none; leave that out"),
         ("{model: {wide: [area, area]}}", "each feature is named once; repeated: area"),
         ("{model: {wide: [aera]}}", "there is no feature 'aera'; the features are: area, bag, fare, mute"),
-        ("{features: {mute: {kind: categorical, encode: none}}}", "the model sees nothing: mute have encode: none"),
+        (
+            "{features: {mute: {kind: categorical, encode: none}}}",
+            "the model sees nothing: there are neither hubs nor backbones",
+        ),
         ("{features: {}}", "should have at least 1 item"),
     ],
 )
@@ -419,6 +428,100 @@ def test_a_mistake_in_the_label_is_said_once(tmp_path: Path, described: str, key
     ((line, at, message),) = mistakes(tmp_path, text)
     assert (line, at) == (6, key)
     assert says in message
+
+
+AUGMENTED = """\
+name: tiny
+data: {examples: data}
+features:
+  photo: {kind: image, size: [8, 8]}
+label: {from: label, kind: class}
+hubs:
+  net: {handle: net, inputs: {images: photo}}
+training: {epochs: 2}
+serving: {destination: serving}
+"""
+CHANGER = "{handle: c, role: augment, inputs: {images: photo}}"
+
+
+@pytest.mark.parametrize(
+    ("training", "others", "key", "says"),
+    [
+        ("{augment: [rotate]}", "", "training.augment[0]", "rotate needs a strength, such as {rotate: 15}"),
+        ("{augment: [{rotate: 200}]}", "", "training.augment[0].rotate", "less than or equal to 180"),
+        ("{augment: [{hue: 0.7}]}", "", "training.augment[0].hue", "less than or equal to 0.5"),
+        ("{augment: [{rotate: 2, hue: 0.1}]}", "", "training.augment[0]", "an augmentation is one name"),
+        ("{augment: [{crop: {area: [1, 0.5]}}]}", "", "training.augment[0].crop.area", "must not be the greater one"),
+        ("{augment: [{crop: {aera: [0.5, 1]}}]}", "", "training.augment[0].crop.aera", "did you mean 'area'?"),
+        ("{augment: [{crop: 1.5}]}", "", "training.augment[0].crop", "less than 1"),
+        ("{augment: [{hub: nte}]}", "", "training.augment[0].hub", "there is no hub module 'nte'; the hubs are: net"),
+        ("{augment: [flip_up_down, {hub: net}]}", "", "training.augment[1]", "hubs.net is a backbone"),
+        ("{augment: [{mixup: 1}, {mixup: 2}]}", "", "training", "mixup several times"),
+        ("{augment: [{mixup: 1}], cache_views: 2}", "", "training", "leave one out"),
+        (
+            "{augment: [{mixup: 0.2}]}",
+            "features: {photo: {kind: image, size: [8, 8]}, age: {kind: numeric}}",
+            "training.augment[0]",
+            "the model sees others besides: age",
+        ),
+        (
+            "{augment: [flip_up_down, {saturation: 0.2}]}",
+            "features: {photo: {kind: image, size: [8, 8], channels: 1}}",
+            "training.augment[1]",
+            "every image has channels: 1",
+        ),
+        (
+            "{augment: [flip_up_down]}",
+            "{features: {age: {kind: numeric}}, hubs: {}}",
+            "training.augment[0]",
+            "augment changes images, and no feature is one",
+        ),
+        ("{}", f"hubs: {{net: {{handle: n, inputs: {{x: photo}}}}, c: {CHANGER}}}", "", "does not name it: {hub: c}"),
+        ("{augment: [{hub: c}]}", f"hubs: {{c: {CHANGER}}}", "", "no hub module or backbone takes the image 'photo'"),
+        (
+            "{augment: [{hub: c}]}",
+            "hubs: {c: {handle: c, role: augment}}",
+            "hubs.c",
+            "has one input, the images that it changes",
+        ),
+        (
+            "{augment: [{hub: c}]}",
+            f"{{hubs: {{net: {{handle: n, inputs: {{x: photo}}}}, c: {CHANGER}}}, model: {{fine_tune: {{c: {{}}}}}}}}",
+            "",
+            "model.fine_tune names 'c', which augments",
+        ),
+        (
+            "{}",
+            "features: {photo: {kind: image, size: [8, 8], standardize: per_image, value_range: [0, 1]}}",
+            "features.photo",
+            "leave one of them out",
+        ),
+    ],
+)
+def test_a_mistake_in_augmentation_is_said_where_it_stands(
+    tmp_path: Path, training: str, others: str, key: str, says: str
+) -> None:
+    yaml = YAML(typ="safe", pure=True)
+    values = yaml.load(AUGMENTED) | (yaml.load(others) or {} if others else {})
+    values["training"] |= yaml.load(training)
+    said = [(at, message) for _, at, message in mistakes(tmp_path, json.dumps(values))]
+    assert any(at == key and says in message for at, message in said), said
+
+
+def test_augmentation_comes_back_from_a_step_property(tmp_path: Path) -> None:
+    augment = (
+        "[flip_up_down, {rotate: 15}, {crop: 0.2}, {crop: {area: [0.5, 1]}}, {cutout: 0.3}, {hub: c}, {mixup: 0.2}]"
+    )
+    text = AUGMENTED.replace("training: {", f"training: {{augment: {augment}, ")
+    file, _ = load(write(tmp_path, text.replace("hubs:\n", f"hubs:\n  c: {CHANGER}\n")))
+    assert PipelineFile.model_validate_json(file.to_property()) == file
+    assert file.training.mixup == 0.2 and len(file.training.changes) == 6
+
+
+def test_a_module_that_augments_is_asked_nothing(tmp_path: Path) -> None:
+    text = AUGMENTED.replace("training: {epochs: 2}", "task: infer").replace("serving:", "predictions:")
+    ((_, _, message),) = mistakes(tmp_path, text.replace("inputs:", "role: augment, inputs:"))
+    assert "hubs.net has role: augment, which is for training" in message
 
 
 def test_nearest_names_the_closest_or_only_what_is_known() -> None:
@@ -536,7 +639,8 @@ def test_help_and_check_import_neither_tensorflow_nor_tfx(tmp_path: Path, argume
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*/pipeline.yaml")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*/*.yaml")), ids=lambda path: str(path.relative_to(EXAMPLES)))
 def test_the_examples_have_no_mistake(example: Path) -> None:
     file, _ = load(example)
-    assert file.name == example.parent.name
+    if example.stem == "pipeline":
+        assert file.name == example.parent.name.replace("_", "-")

@@ -249,7 +249,8 @@ def test_a_file_that_is_cut_is_answered_as_far_as_it_goes(project: Path, tmp_pat
         (["SERVING"], "name what to ask it about"),
         (["SERVING", "absent", "no*ne"], "absent: there is no such file\nno*ne: no file matches"),
         (["empty", "IN"], "empty: neither a SavedModel nor a serving folder with a version in it"),
-        (["SERVING", "IN", "--top", "3", "--sheet", "s.png"], "--top, --sheet: for a hub module, which --hub HANDLE"),
+        (["SERVING", "IN", "--top", "3", "--seed", "1"], "--top, --seed: for a hub module, which --hub HANDLE"),
+        (["SERVING", "IN", "--draw", "d"], "--draw: there is nothing to draw"),
         (["SERVING", "IN", "--output", "full"], "full: holds files already; give another folder"),
         (
             ["SERVING", "IN", "--key", "nr"],

@@ -13,7 +13,7 @@ from PIL import Image
 
 from components.predictor.classes import probabilities
 from components.predictor.detections import detections
-from tests import make, make_model
+from tests import make, make_model, make_modules
 from tests.unit.test_predict import predict, read
 
 NAMES = ["red", "green", "blue"]
@@ -248,7 +248,7 @@ def test_an_image_that_does_not_decode_is_bad_and_the_others_are_answered(module
         ("classifier", ["--signature", "no"], "the module has no signature 'no'"),
         ("classifier", ["--output-name", "no"], "the module has no output 'no'; its outputs are: default"),
         ("classifier", ["--labels", "absent"], "absent: there is no such file of labels"),
-        ("classifier", ["--draw", "d"], "--draw: the module gives no detection_boxes and detection_scores"),
+        ("classifier", ["--draw", "d"], "--draw: there is nothing to draw"),
         ("classifier", ["--sheet", "s.png"], "--sheet: there are no pictures"),
         ("classifier", ["--latent", "3"], "--latent asks about random vectors, and takes no files"),
         ("generator", [], "a vector; ask it with --latent N and without files"),
@@ -275,3 +275,22 @@ def test_latent_vectors_are_for_generators(modules: Path) -> None:
     assert "--latent is for a module that takes a vector of numbers; this one takes images float" in str(
         result.exception
     )
+
+
+def test_a_module_of_clips_takes_records_with_lists_of_frames(tmp_path: Path) -> None:
+    takes = tf.TensorSpec([None, 3, 8, 8, 3], tf.float32)
+    module = make_modules.module(tmp_path / "m", takes, lambda clips: tf.reduce_mean(clips, [2, 3, 4]))
+    clips = [[make.random_image(10 * number + frame, 9, 7) for frame in range(3 + number)] for number in range(2)]
+    make.write_tfrecord(tmp_path / "a.tfrecord", [make.record(frames=make.feature(*clip)) for clip in clips])
+    lines = [{"frames": [{"b64": base64.b64encode(frame).decode()} for frame in clip]} for clip in clips]
+    (tmp_path / "b.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    found = rows("--hub", module, tmp_path / "a.tfrecord", tmp_path / "b.jsonl")
+    # Of four frames in three parts, those in the middle of each.
+    expected = [
+        [resized(clip[place], 8, 8).mean() for place in places]
+        for clip, places in zip(clips, ([0, 1, 2], [0, 2, 3]), strict=True)
+    ]
+    np.testing.assert_allclose([said["default"] for said in found], expected * 2, rtol=1e-5)
+    (tmp_path / "c.png").write_bytes(clips[0][0])
+    refused = predict("--hub", module, tmp_path / "c.png", code=2)
+    assert "give it TFRecords or JSON with the columns frames" in str(refused.exception)

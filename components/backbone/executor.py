@@ -1,0 +1,47 @@
+"""What Backbone does when it runs."""
+
+from typing import Any
+
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import io_utils
+
+from components.artifacts import module_folder
+from components.backbone.sources import fingerprint
+from preprocessing.config import Features
+from preprocessing.errors import DataError, UserError
+from preprocessing.section import read_sections
+from trainer.backbones.built import try_out
+from trainer.backbones.config import AnyBackbone
+from trainer.config import Tuned
+
+
+class Executor(base_executor.BaseExecutor):
+    """Tries one backbone out, and keeps its weights."""
+
+    def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
+        """Fills the `model` artifact: `module/` with the file of weights, where there is one.
+
+        Raises:
+            UserError: where the backbone cannot be made.
+            DataError: where what it is made from is not what was pinned.
+        """
+        backbone = read_sections(AnyBackbone, exec_properties["backbone"])
+        features = read_sections(Features, exec_properties["features"])
+        tuned = Tuned.model_validate_json(exec_properties["tuned"]) if exec_properties["tuned"] else None
+        artifact = artifact_utils.get_single_instance(output_dict["model"])
+        folder, weights = module_folder([artifact]), None
+        try:
+            found = fingerprint(backbone)
+            if found != exec_properties["fingerprint"]:
+                raise DataError("what it is made from has changed since the run began; run again")
+            if backbone.weights_file:
+                weights = f"{folder}/{backbone.weights_file.rpartition('/')[2]}"
+                io_utils.copy_file(backbone.weights_file, weights)
+            outputs, count = try_out(backbone, features, weights, tuned)
+        except UserError as error:
+            raise type(error)(f"backbones.{exec_properties['name']}: {error}") from error
+        artifact.set_string_custom_property("name", exec_properties["name"])
+        artifact.set_string_custom_property("sha256", found)
+        artifact.set_int_custom_property("outputs", outputs)
+        artifact.set_int_custom_property("weights", count)

@@ -1,0 +1,73 @@
+"""What a backbone is made from besides the pipeline file: a file of weights, or the source of a user's own function."""
+
+import hashlib
+
+from components import storage
+from components.digest import check_digest, file_digest
+from preprocessing.errors import UserError
+from trainer.backbones.config import AnyBackbone, Backbones, Builder, KerasApplication
+from trainer.backbones.source import check_defines, sources
+
+_HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
+
+
+def fingerprint(backbone: AnyBackbone) -> str:
+    """The SHA-256 of what a backbone is made from; empty where that is nothing.
+
+    Raises:
+        UserError: where there is no such file or function, or a file is not what its name or the pipeline file says.
+    """
+    if isinstance(backbone, Builder):
+        return source_digest(backbone)
+    if isinstance(backbone, KerasApplication) and backbone.weights_file:
+        return weights_digest(backbone.weights_file, backbone.sha256)
+    return ""
+
+
+def fingerprints(backbones: Backbones) -> dict[str, str]:
+    """That of each backbone, by name.
+
+    Raises:
+        UserError: with all that is wrong.
+    """
+    found, faults = {}, []
+    for name, backbone in backbones.items():
+        try:
+            found[name] = fingerprint(backbone)
+        except UserError as error:
+            faults.append(f"backbones.{name}: {error}")
+    if faults:
+        raise UserError("\n".join(faults))
+    return found
+
+
+def weights_digest(file: str, sha256: str | None) -> str:
+    """The SHA-256 of a file of weights, which is looked at; `sha256` is what it must be, if that is said.
+
+    Raises:
+        UserError: where there is none, or it is something else.
+    """
+    if not storage.exists(file) or storage.is_folder(file):
+        raise UserError(f"{file}: there is no such file; weights are a file that Keras wrote, or none")
+    with storage.open_binary(file) as opened:
+        begin = opened.read(len(_HDF5))
+    if begin != _HDF5 and not (file.endswith(".keras") and begin.startswith(_ZIP)):
+        form = "HDF5 or a Keras archive" if file.endswith(".keras") else "HDF5"
+        raise UserError(f"{file}: not a file of weights: it is not {form}")
+    digest = file_digest(file)
+    check_digest(file, digest, sha256)
+    return digest
+
+
+def source_digest(builder: Builder) -> str:
+    """The SHA-256 of the module of a user's function and of those of theirs that it imports, directly or not.
+
+    Raises:
+        UserError: where there is no such module or function.
+    """
+    found = sources(builder.module, builder.folder)
+    check_defines(found[builder.module], builder.function)
+    digest = hashlib.sha256()
+    for name, source in sorted(found.items()):
+        digest.update(f"{name}\0{file_digest(str(source))}\0".encode())
+    return digest.hexdigest()

@@ -1,0 +1,150 @@
+"""Makes the video example's clips and hub module: scikit-learn's handwritten digits, moving.
+
+The 1,797 digits (8x8 grey, from the UCI Optical Recognition set, which scikit-learn ships) are cut in two. The first
+897 move fast, slowly, or at no speed at all; a small network of 3D convolutions learns to tell these, and is saved as a
+video module. The other 900, written by other people, move left, right, up, down, or not: they become the example's own
+records. So the module has seen neither the digits nor the classes that it is used on.
+
+    python examples/video/make_data.py
+"""
+
+import io
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from sklearn.datasets import load_digits
+
+HERE = Path(__file__).parent
+FOR_THE_MODULE = 897
+SHARDS = 4
+CANVAS = 24
+DIGIT = 8
+FRAMES = 8
+WAYS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0), "still": (0, 0)}
+"""By class, in which direction a digit moves: rows and columns."""
+SPEEDS = 3
+"""Classes that the module is trained on: how fast, in whatever direction."""
+
+
+def moving(digit: np.ndarray, way: tuple[int, int], distance: int, frames: int, rng: np.random.Generator) -> np.ndarray:
+    """A clip, uint8 of shape [frames, 24, 24].
+
+    Args:
+        digit: uint8 of shape [8, 8].
+        way: Its direction.
+        distance: How many pixels it moves in all, at most 16.
+        frames: How many frames it takes for it.
+        rng: Draws where it is in the middle of the clip, and noise.
+    """
+    shares = np.linspace(-0.5, 0.5, frames)[:, np.newaxis] * distance
+    room = (CANVAS - DIGIT - distance) // 2
+    middle = (CANVAS - DIGIT) // 2 + rng.integers(-room, room + 1, 2)
+    places = np.clip(np.round(middle + shares * np.array(way)), 0, CANVAS - DIGIT).astype(int)
+    clip = rng.integers(0, 30, [frames, CANVAS, CANVAS])
+    for frame, (top, left) in zip(clip, places, strict=True):
+        frame[top : top + DIGIT, left : left + DIGIT] += digit
+    return np.clip(clip, 0, 255).astype(np.uint8)
+
+
+def clips_for_the_module(digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Clips, uint8 of shape [n, 8, 24, 24], and how fast the digit in each moves: 0, 1 or 2."""
+    rng = np.random.default_rng(0)
+    ways = [way for way in WAYS.values() if way != (0, 0)]
+    clips, speeds = [], []
+    for number, digit in enumerate(np.concatenate([digits] * 3)):
+        speed = number % SPEEDS
+        distance = (0, rng.integers(3, 7), rng.integers(9, 13))[speed]
+        clips.append(moving(digit, ways[rng.integers(len(ways))], int(distance), FRAMES, rng))
+        speeds.append(speed)
+    return np.stack(clips), np.array(speeds)
+
+
+def train_module(digits: np.ndarray, folder: Path) -> None:
+    """Trains a small network to tell how fast digits move, and saves all but its last layer as a hub module.
+
+    The module takes float32 of shape [batch, 8, 24, 24, 1] in [0, 1], and gives vectors of shape [batch, 64].
+    """
+    tf.keras.utils.set_random_seed(0)
+    clips, speeds = clips_for_the_module(digits)
+    layers = tf.keras.layers
+    features = tf.keras.Sequential(
+        [
+            layers.Input([FRAMES, CANVAS, CANVAS, 1]),
+            layers.AveragePooling3D([1, 2, 2]),
+            layers.Conv3D(16, 3, padding="same", activation="relu"),
+            layers.MaxPooling3D([1, 2, 2]),
+            layers.Conv3D(32, 3, padding="same", activation="relu"),
+            layers.MaxPooling3D(2),
+            layers.Flatten(),
+            layers.Dense(64, activation="relu"),
+        ]
+    )
+    model = tf.keras.Sequential([features, layers.Dense(SPEEDS)])
+    model.compile(
+        optimizer=tf.keras.optimizers.Adam(2e-3),
+        loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    data = tf.data.Dataset.from_tensor_slices((clips[..., np.newaxis] / np.float32(255), speeds))
+    history = model.fit(data.shuffle(len(clips), seed=0).batch(32), epochs=5, verbose=0)
+    print(
+        f"The module was trained on {len(clips)} clips; accuracy on their speed: {history.history['accuracy'][-1]:.3f}"
+    )
+    features.save(str(folder), save_format="tf")
+
+
+def write_records(digits: np.ndarray, folder: Path) -> None:
+    """Writes a clip of each digit, 6 to 16 PNGs, with the way that it moves, into GZIP TFRecord shards."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    records = []
+    for number, digit in enumerate(digits):
+        label = list(WAYS)[number % len(WAYS)]
+        clip = moving(digit, WAYS[label], int(rng.integers(5, 13)), int(rng.integers(6, 17)), rng)
+        records.append(example(clip, label))
+    for shard in range(SHARDS):
+        path = folder / f"clips-{shard:05d}-of-{SHARDS:05d}.tfrecord.gz"
+        with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+            for record in records[shard::SHARDS]:
+                writer.write(record.SerializeToString())
+
+
+def example(clip: np.ndarray, label: str) -> tf.train.Example:
+    """One record: `frames`, PNGs one after the other, and `label`, such as `left`."""
+    frames = []
+    for frame in clip:
+        png = io.BytesIO()
+        Image.fromarray(frame).save(png, format="PNG")
+        frames.append(png.getvalue())
+    return tf.train.Example(
+        features=tf.train.Features(
+            feature={
+                "frames": tf.train.Feature(bytes_list=tf.train.BytesList(value=frames)),
+                "label": tf.train.Feature(bytes_list=tf.train.BytesList(value=[label.encode()])),
+            }
+        )
+    )
+
+
+def main() -> None:
+    """Makes what is not there yet."""
+    digits = (load_digits().images * (225 / 16)).round().astype(np.int64)
+    if not (HERE / "modules" / "speed" / "saved_model.pb").exists():
+        from trainer.autograph import leave_libraries_alone
+
+        leave_libraries_alone()
+        train_module(digits[:FOR_THE_MODULE], HERE / "modules" / "speed")
+    if not (HERE / "data").exists():
+        unfinished = HERE / "data.unfinished"
+        write_records(digits[FOR_THE_MODULE:], unfinished)
+        unfinished.rename(HERE / "data")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Label `class_and_box`: what is in a picture, and where."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from preprocessing.kinds.categorical import as_words
+from preprocessing.kinds.kind import Columns, Read, Values
+from preprocessing.labels.label import LABEL, VOCABULARY, ClassesKind, ClassNames, found_classes, position_of
+from preprocessing.lazy import tf, tft
+from preprocessing.section import Section
+
+ROUNDING = 0.01
+"""By so much of the picture a box may reach beyond it, as of coordinates that were rounded or count from 1. It is cut
+there."""
+
+ColumnName = Annotated[str, Field(min_length=1)]
+
+
+class Sides(Section):
+    """A column for each side of the boxes."""
+
+    top: ColumnName = Field(examples=["image/object/bbox/ymin"])
+    """The upper edges, in the order of the objects."""
+    left: ColumnName = Field(examples=["image/object/bbox/xmin"])
+    """Their left edges."""
+    bottom: ColumnName = Field(examples=["image/object/bbox/ymax"])
+    """Their lower edges."""
+    right: ColumnName = Field(examples=["image/object/bbox/xmax"])
+    """Their right edges."""
+
+
+class LossWeights(Section):
+    """How much each part of the loss counts."""
+
+    of_class: float = Field(default=1.0, gt=0.0, alias="class")
+    """The cross-entropy of the class."""
+    box: float = Field(default=1.0, gt=0.0)
+    """1 - GIoU of the box, which is from 0 to 2."""
+
+
+class ClassAndBoxLabel(ClassesKind):
+    """One object in a picture: its class, and the box around it."""
+
+    kind: Literal["class_and_box"]
+    column: str = Field(alias="from", min_length=1, examples=["box_labels"])
+    """The column that holds the class of each object in the picture: strings or integers. Where there are several
+    objects, the one with the largest box counts."""
+    box: ColumnName | Sides = Field(examples=["boxes"])
+    """The column that holds top, left, bottom and right of each object's box, four numbers an object, as `hubline
+    convert boxes` writes them; or a column for each side."""
+    image: str = Field(min_length=1, examples=["photo"])
+    """The feature whose picture the box is in."""
+    classes: ClassNames | None = Field(default=None, min_length=1, examples=[["WBC", "Platelets"]])
+    """The names of the classes. A column of strings holds names: objects with other ones are passed over. One of
+    integers holds positions, from 0. Where this is absent, the classes are the values found in the training split, most
+    frequent first."""
+    units: Literal["shares", "pixels"] = "shares"
+    """Whether coordinates are shares of the picture's height and width, from 0 to 1, or pixels."""
+    height: str | None = Field(default=None, min_length=1, examples=["height"])
+    """With `units: pixels`, the column that holds the picture's height in pixels."""
+    width: str | None = Field(default=None, min_length=1, examples=["width"])
+    """Likewise that of its width."""
+    loss_weights: LossWeights = LossWeights()
+    """How much class and box count in what training makes small."""
+
+    @field_validator("box", mode="wrap")
+    @classmethod
+    def _one_sort(cls, value, read, info: ValidationInfo):
+        # Told apart here, so that a mistake is reported for the sort that was meant and not for both.
+        return Sides.model_validate(value, context=info.context) if isinstance(value, dict) else read(value)
+
+    @model_validator(mode="after")
+    def _size_of_pixels(self) -> ClassAndBoxLabel:
+        if self.units == "pixels" and (self.height is None or self.width is None):
+            raise ValueError(
+                "with units: pixels, `height` and `width` name the columns that hold the picture's size, as `hubline "
+                "convert boxes` writes them"
+            )
+        if self.units == "shares" and (self.height is not None or self.width is not None):
+            raise ValueError("height and width are for units: pixels; leave them out")
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"each column is named once; got {', '.join(self.columns)}")
+        return self
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The column of boxes, or those of top, left, bottom and right."""
+        box = self.box
+        return (box.top, box.left, box.bottom, box.right) if isinstance(box, Sides) else (box,)
+
+    @property
+    def size(self) -> tuple[str, ...]:
+        """With pixels, the columns of height and width."""
+        return (self.height, self.width) if self.height and self.width else ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """That of the classes, those of the boxes, and those of the size."""
+        return (self.column, *self.sides, *self.size)
+
+    @property
+    def can_be_mixed(self) -> bool:
+        """Two pictures have two boxes."""
+        return False
+
+    @property
+    def are_known(self) -> bool:
+        """Where the classes are given: ingestion has held every record to them."""
+        return self.classes is not None
+
+    def transform(self, read: Read) -> dict[str, Values]:
+        """The number of the class and behind it the box, as `boxes` gives it, float32 [batch, 5]."""
+        index = tf.cast(self.index(read), tf.float32)
+        return {LABEL: tf.concat([index[:, tf.newaxis], self.boxes(read)], axis=1)}
+
+    def index(self, read: Read) -> tf.Tensor:
+        """The position of the class; -1 where it is not known."""
+        values = tf.gather(read(self.column).values, self._largest(read))
+        if self.classes is not None:
+            return position_of(values, self.classes)
+        from preprocessing.analysis import Words
+        from preprocessing.columns import present
+
+        return read.analysis.look_up(VOCABULARY, present(as_words(values)), Words()).values
+
+    def names(self, read: Columns) -> tf.Tensor:
+        """The class of the object that counts."""
+        values = tf.gather(read(self.column).values, self._largest(read))
+        if values.dtype != tf.string and self.classes:
+            return tf.gather(tf.constant(list(self.classes)), values)
+        return as_words(values)
+
+    def class_names(self, transform: tft.TFTransformOutput) -> list[str]:
+        """Those that are given, or those that were found."""
+        return list(self.classes) if self.classes is not None else found_classes(transform)
+
+    def boxes(self, read: Columns) -> tf.Tensor:
+        """The box of the object that counts, float32 [batch, 4]: top, left, bottom and right in shares of the picture's
+        height and width, from 0 to 1."""
+        return tf.clip_by_value(tf.gather(self._of_objects(read), self._largest(read)), 0.0, 1.0)
+
+    def objects(self, read: Columns) -> tf.Tensor:
+        """How many objects of the classes are in each picture, int64 [batch]."""
+        objects = read(self.column)
+        counted = tf.cast(self._count(objects.values), tf.int64)
+        return tf.math.unsorted_segment_sum(counted, objects.indices[:, 0], objects.dense_shape[0])
+
+    def _of_objects(self, read: Columns) -> tf.Tensor:
+        """The boxes of all objects of a batch in shares, float32 [objects, 4]; ingestion has made sure that each object
+        has one."""
+        columns = [tf.cast(read(column).values, tf.float32) for column in self.sides]
+        boxes = tf.reshape(columns[0], [-1, 4]) if len(columns) == 1 else tf.stack(columns, axis=1)
+        if not self.size:
+            return boxes
+        size = tf.stack([tf.cast(read(column).values, tf.float32) for column in self.size], axis=1)
+        return boxes / tf.tile(tf.gather(size, read(self.column).indices[:, 0]), [1, 2])
+
+    def _count(self, values: tf.Tensor) -> tf.Tensor:
+        """Whether objects count, by their classes: bool [objects]."""
+        if self.classes is None or values.dtype != tf.string:
+            return tf.ones_like(values, tf.bool)
+        return tf.reduce_any(values[:, tf.newaxis] == tf.constant(list(self.classes)), axis=1)
+
+    def _largest(self, read: Columns) -> tf.Tensor:
+        """Of each picture the number of the object that counts among all of the batch, int64 [batch]: of equally large
+        ones the first."""
+        objects = read(self.column)
+        picture, batch = objects.indices[:, 0], objects.dense_shape[0]
+        top, left, bottom, right = tf.unstack(self._of_objects(read), axis=1)
+        area = tf.where(self._count(objects.values), (bottom - top) * (right - left), -1.0)
+        greatest = tf.math.unsorted_segment_max(area, picture, batch)
+        number = tf.range(tf.size(area, tf.int64))
+        others = tf.where(area == tf.gather(greatest, picture), number, tf.size(area, tf.int64))
+        return tf.math.unsorted_segment_min(others, picture, batch)

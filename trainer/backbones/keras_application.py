@@ -1,0 +1,65 @@
+"""The architectures of keras.applications."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from preprocessing.errors import UserError
+from trainer.backbones.config import KerasApplication
+
+
+def keras_application(config: KerasApplication, height: int, width: int, weights: str | None) -> tf.keras.Model:
+    """The network without its top: float32 [batch, height, width, 3], as `preprocess` makes them, to [batch, n].
+
+    Args:
+        config: Which one, and its options.
+        height: Of the images, in pixels.
+        width: Likewise.
+        weights: A file of weights to begin with; None to begin at random.
+
+    Raises:
+        UserError: where images are too small for it, or the file is damaged or holds the weights of something else.
+    """
+    try:
+        network = _function(config)(
+            include_top=False,
+            weights=None,  # which would be downloaded
+            input_shape=(height, width, 3),
+            pooling=config.pooling,
+            **config.options,
+        )
+    except ValueError as error:
+        raise UserError(f"{config.name} cannot be made for images of {height} x {width}: {_line(error)}") from error
+    if weights is not None:
+        _load(network, weights, config)
+    return network
+
+
+def preprocess(config: KerasApplication, pixels: tf.Tensor) -> tf.Tensor:
+    """What the function's own `preprocess_input` makes of RGB pixels, uint8 [batch, height, width, 3]: float32."""
+    return sys.modules[_function(config).__module__].preprocess_input(tf.cast(pixels, tf.float32))
+
+
+def _function(config: KerasApplication) -> Callable[..., tf.keras.Model]:
+    return getattr(tf.keras.applications, config.name)
+
+
+def _load(network: tf.keras.Model, weights: str, config: KerasApplication) -> None:
+    try:
+        network.load_weights(weights)
+    # Of Keras, h5py and zipfile, each has its own: a layer more or less, another shape, what is no such file.
+    except Exception as error:
+        raise UserError(
+            f"{config.weights}: not the weights of {config.name}{_with(config.options)} without its top, as Keras "
+            f"writes them: {_line(error)}"
+        ) from error
+
+
+def _with(options: Mapping[str, Any]) -> str:
+    return f" with {', '.join(f'{option}: {value}' for option, value in options.items())}" if options else ""
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
