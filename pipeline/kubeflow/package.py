@@ -7,7 +7,7 @@ laptop, and the backend's cache sees them before a pod is started.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import json_format
@@ -169,15 +169,16 @@ def _step_component(step: BaseNode) -> Json:
             name: json_format.MessageToDict(compiler_utils.build_input_artifact_spec(channel))
             for name, channel in step.inputs.items()
         }
-    outputs = {name: json_format.MessageToDict(spec) for name, spec in _output_specs(step)}
+    outputs = {name: _output(channel) for name, channel in step.outputs.items()}
     return {"executorLabel": _executor(step.id), "inputDefinitions": inputs} | (
         {"outputDefinitions": {"artifacts": outputs}} if outputs else {}
     )
 
 
-def _output_specs(step: BaseNode) -> Iterator[tuple[str, Any]]:
-    for name, channel in step.outputs.items():
-        yield name, compiler_utils.build_output_artifact_spec(channel)
+def _output(channel: Channel) -> Json:
+    if channel.type_name.startswith("system."):  # a type of KFP's own, which the dashboard draws
+        return {"artifactType": {"schemaTitle": channel.type_name, "schemaVersion": "0.0.1"}}
+    return json_format.MessageToDict(compiler_utils.build_output_artifact_spec(channel))
 
 
 def _step_task(step: BaseNode, kubeflow: Kubeflow) -> Json:
