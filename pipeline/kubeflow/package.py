@@ -119,7 +119,10 @@ def _pin_command(file: AnyFile, steps: list[BaseNode]) -> list[str]:
 
 def _pin_component(steps: list[BaseNode], parameters: list[Parameter]) -> Json:
     outputs = {
-        task_name(step.id): {"parameterType": "STRING", "description": f"The properties of {step.id}, as JSON."}
+        task_name(step.id): {
+            "parameterType": "STRING",
+            "description": f"What {step.id} is told: JSON, or a file of it.",
+        }
         for step in steps
     }
     return {
@@ -162,7 +165,9 @@ def _types(step: BaseNode) -> str:
 
 def _step_component(step: BaseNode) -> Json:
     inputs: Json = {
-        "parameters": {PROPERTIES: {"parameterType": "STRING", "description": f"What {step.id} is told, as JSON."}}
+        "parameters": {
+            PROPERTIES: {"parameterType": "STRING", "description": f"What {step.id} is told: JSON, or a file of it."}
+        }
     }
     if step.inputs:
         inputs["artifacts"] = {
