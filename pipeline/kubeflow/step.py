@@ -6,18 +6,33 @@ The executor is TFX's own way to run a step. Nothing is imported that it does no
 import json
 import sys
 import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.utils import import_utils
 
-from components.beam import IN_ONE_PROCESS
+from components import storage
 from pipeline.kubeflow.alert import leave_word
 from pipeline.kubeflow.launched import Launched
 from pipeline.kubeflow.properties import taken
 from preprocessing.errors import UserError
+from preprocessing.section import Section
 
 PROPERTIES = "properties"
 """The parameter by which a step gets its properties, as JSON."""
+BEAM = "beam"
+"""The one of them that says how Beam runs, and is not the executor's."""
+
+
+class Beaming(Section):
+    """How Beam runs in a step."""
+
+    arguments: tuple[str, ...] = ()
+    """Those of its pipelines."""
+    scratch: str | None = None
+    """Where workers that are not in the pod see what is put there for the time being; None where they are."""
 
 
 def main(arguments: list[str]) -> int:
@@ -44,18 +59,33 @@ def run_step(executor_path: str, types: dict[str, str], launched: Launched) -> N
         types: The class of each artifact that goes in or out, by name.
         launched: What the launcher hands it, with the step's properties as one parameter.
     """
-    inputs, outputs = launched.artifacts(types)
     properties = taken(launched.inputs.parameters[PROPERTIES])
+    beam = Beaming.model_validate(properties.pop(BEAM, {}))
+    inputs, outputs = launched.artifacts(types, as_they_are=beam.scratch is not None)
     executor_class = import_utils.import_class_by_path(executor_path)
-    with tempfile.TemporaryDirectory() as folder:
-        executor_class(_context(executor_class, folder)).Do(inputs, outputs, properties)
+    with _scratch(beam.scratch) as folder:
+        executor_class(_context(executor_class, folder, beam.arguments)).Do(inputs, outputs, properties)
     launched.finish(outputs)
 
 
-def _context(executor_class: type, folder: str) -> base_executor.BaseExecutor.Context:
+@contextmanager
+def _scratch(shared: str | None) -> Iterator[str]:
+    """A folder for what is gone after the step: on this machine, or in a folder that other machines see."""
+    if shared is None:
+        with tempfile.TemporaryDirectory() as folder:
+            yield folder
+        return
+    folder = f"{shared}/{uuid.uuid4().hex}"
+    try:
+        yield folder
+    finally:
+        storage.remove_files_below(folder)
+
+
+def _context(executor_class: type, folder: str, beam: Sequence[str]) -> base_executor.BaseExecutor.Context:
     if issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
         return base_beam_executor.BaseBeamExecutor.Context(
-            beam_pipeline_args=list(IN_ONE_PROCESS), tmp_dir=folder, unique_id="step"
+            beam_pipeline_args=list(beam), tmp_dir=folder, unique_id="step"
         )
     return base_executor.BaseExecutor.Context(tmp_dir=folder, unique_id="step")
 
