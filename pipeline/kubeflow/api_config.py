@@ -50,7 +50,12 @@ class Api(Section):
     ca_file: FilePath | None = Field(default=None, examples=["ca.pem"])
     """The certificates that its own is checked with, where it is of an authority of your own."""
     time_zone: TimeZone = "UTC"
-    """The zone in which the backend reads schedules: its ml-pipeline-scheduledworkflow has it as CRON_SCHEDULE_TIMEZONE."""
+    """The zone in which the backend reads schedules; CRON_SCHEDULE_TIMEZONE of its scheduled-workflow controller."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which the backend reads schedules."""
+        return ZoneInfo(self.time_zone)
 
 
 class Schedule(Section):

@@ -30,7 +30,7 @@ class Cron:
     """0 is Sunday."""
 
     def runs_on(self, day: date) -> bool:
-        """Whether there is a run on a day; of two kinds of days that are given either will do, as everywhere in cron."""
+        """Whether there is a run on a day; of two kinds of days that are given either will do, as in cron."""
         if self.months is not None and day.month not in self.months:
             return False
         given = [
@@ -156,7 +156,7 @@ def _moved(cron: Cron, by: timedelta) -> Cron:
     if cron.days is not None and not cron.days <= set(range(2, 29) if shift < 0 else range(1, 28)):
         safe = "2 to 28" if shift < 0 else "1 to 27"
         raise ValueError(
-            f"moved by {_said(by)}, it is on {edge}, which is the same in months of 28 to 31 days for the days {safe} only"
+            f"moved by {_said(by)}, it is on {edge}, which months of any length have for the days {safe} only"
         )
     return replace(
         moved,
