@@ -251,7 +251,7 @@ def resume(
     with _quietly(as_json) as console:
         from pipeline.kubeflow import schedule
 
-        applied = schedule.resume(_connected(address), pipeline.name, catch_up, now)
+        applied = schedule.resume(_connected(address), pipeline, catch_up, now)
         _show_applied(console, pipeline.name, applied)
         if catch_up and pipeline.kubeflow.schedule and not pipeline.kubeflow.schedule.catch_up:
             console.print(
@@ -376,9 +376,9 @@ def _show_applied(console: Console, name: str, applied: "Applied") -> None:
     console.print(f"{name}: {applied.action}{'' if applied.enabled else ', and paused'}", highlight=False)
     for each in applied.differences:
         console.print(f"  {each.key}: {each.now} -> {each.wanted}", highlight=False, markup=False, soft_wrap=True)
-    for each in applied.kept:
+    for old in applied.kept:
         console.print(
-            f"  a run of the schedule before is under way; it goes with the next apply: {each}", highlight=False
+            f"  a run of the schedule before is under way; it goes with the next apply: {old}", highlight=False
         )
 
 

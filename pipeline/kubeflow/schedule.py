@@ -26,7 +26,7 @@ import kfp_server_api
 from pipeline.config import AnyFile
 from pipeline.kubeflow.api import Client, answered, named, pages
 from pipeline.kubeflow.api_config import Schedule
-from pipeline.kubeflow.cron import Drift, compiled, parse
+from pipeline.kubeflow.cron import Cron, Drift, compiled, parse
 from pipeline.kubeflow.publish import Package, Version, experiment_id, publish
 from preprocessing.errors import RunError, UserError
 
@@ -183,7 +183,8 @@ def scheduled(client: Client, name: str | None = None) -> list[Scheduled]:
         ask = partial(client.list_recurring_runs, namespace=client.namespace, filter=named(name) if name else None)
         ours = [each for each in pages(ask, "recurring_runs") if (each.description or "").startswith(_MARK)]
         found = [_scheduled(client, each) for each in ours if each.trigger and each.trigger.cron_schedule]
-    return sorted(found, key=lambda each: each.created, reverse=True)
+    # The backend tells seconds.
+    return sorted(found, key=lambda each: (each.created, each.enabled), reverse=True)
 
 
 def _scheduled(client: Client, told: Any) -> Scheduled:
@@ -259,9 +260,8 @@ def _whole(value: Any) -> Any:
 def row(each: Scheduled, backend: ZoneInfo, now: datetime) -> dict[str, Any]:
     """A schedule as `hubline schedule list` tells it, with the next run as the backend will have it."""
     cron, _, zone = each.plan.said.rpartition(" ")
-    six = parse(each.plan.cron.partition(" ")[2])
     since = max(filter(None, (now, each.plan.start)))
-    coming = next(six.times(backend, since), None)
+    coming = next(_fields(each.plan).times(backend, since), None)
     if not each.enabled or (each.plan.end and coming and coming > each.plan.end):
         coming = None
     drifted = coming is not None and coming != next(parse(cron).times(ZoneInfo(zone), since), None)
@@ -297,7 +297,7 @@ def apply(client: Client, file: AnyFile, package: Package, wanted: Plan, now: da
         changed = _switch(client, newest, ours[1:], on)
         return Applied("paused" if changed else "unchanged", on, newest.id, kept=_clear(client, ours[1:]))
     version, place = publish(client, file.name, package), experiment_id(client, wanted.experiment)
-    made = _make(client, file.name, _begun(client, wanted, newest, now), place, version)
+    made = _make(client, file.name, _begun(client, wanted, newest, _backend(file), now), place, version)
     try:
         _switch(client, made, ours, on)
     except BaseException:
@@ -317,19 +317,26 @@ def would_change(client: Client, file: AnyFile, wanted: Plan) -> list[Difference
     return [*differences(ours[0], wanted), *switched]
 
 
-def _begun(client: Client, wanted: Plan, before: Scheduled | None, now: datetime) -> Plan:
+def _begun(client: Client, wanted: Plan, before: Scheduled | None, backend: ZoneInfo, now: datetime) -> Plan:
     """The plan with the start that has the backend make up for what it should, and for no more."""
     if wanted.start and wanted.start > now:
         return wanted
     if not wanted.catch_up:
         return replace(wanted, start=None)
-    return replace(wanted, start=_last(client, before)) if before else wanted
+    return replace(wanted, start=_behind_since(client, before, backend, now)) if before else wanted
 
 
-def _last(client: Client, before: Scheduled) -> datetime:
-    """When a schedule's last run was due; before its first, when it began."""
-    due = [_to_second(run.scheduled_at) for run in _runs(client, before)]
-    return max(filter(None, (before.created, before.plan.start if before.plan.catch_up else None, *due)))
+def _behind_since(client: Client, before: Scheduled, backend: ZoneInfo, now: datetime) -> datetime | None:
+    """When a schedule's last run was due, or before its first when it began; None where none is missing since then."""
+    due = [run.scheduled_at for run in _runs(client, before) if run.scheduled_at and run.scheduled_at.year > 1970]
+    last = max(due, default=before.plan.start or before.created)
+    missed = next(_fields(before.plan).times(backend, last), None)
+    return last if missed and missed <= now else None
+
+
+def _fields(plan: Plan) -> Cron:
+    """The schedule on the backend's clock."""
+    return parse(plan.cron.partition(" ")[2])
 
 
 def _runs(client: Client, of_: Scheduled) -> Iterator[Any]:
@@ -420,16 +427,16 @@ def pause(client: Client, name: str) -> bool:
     return _switch(client, current, others, on=False)
 
 
-def resume(client: Client, name: str, catch_up: bool | None, now: datetime) -> Applied:
+def resume(client: Client, file: AnyFile, catch_up: bool | None, now: datetime) -> Applied:
     """Switches a schedule on again.
 
     Args:
         client: The API.
-        name: Of the pipeline.
+        file: The pipeline file; what it says of the schedule has no say in this.
         catch_up: Whether all that was missed is made up for, one run after another; None for what was applied.
         now: The moment.
     """
-    current, others = _current(client, name)
+    current, others = _current(client, file.name)
     if any(each.enabled for each in (current, *others)):
         return Applied("unchanged", True, current.id)
     catch_up = current.plan.catch_up if catch_up is None else catch_up
@@ -437,9 +444,9 @@ def resume(client: Client, name: str, catch_up: bool | None, now: datetime) -> A
         _switch(client, current, (), on=True)
         return Applied("resumed", True, current.id)
     # Catching up once makes a schedule that catches up; without, what it is stays.
-    plan = _begun(client, replace(current.plan, catch_up=catch_up), current, now)
+    plan = _begun(client, replace(current.plan, catch_up=catch_up), current, _backend(file), now)
     plan = replace(plan, catch_up=catch_up or current.plan.catch_up)
-    made = _make(client, name, plan, current.experiment_id, current.at, enabled=True)
+    made = _make(client, file.name, plan, current.experiment_id, current.at, enabled=True)
     return Applied("resumed", True, made.id, kept=_clear(client, [current, *others]))
 
 
