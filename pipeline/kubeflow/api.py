@@ -113,7 +113,9 @@ class _Patient(rest.RESTClientObject):
         changes_nothing_twice = method in ("GET", "DELETE") or url.endswith((":enable", ":disable"))
         response = _with_tries(once, self._first_wait) if changes_nothing_twice else once()
         if "html" in (_headers(response).get("content-type") or ""):
-            raise kfp_server_api.ApiException(status=_A_PAGE, reason="a web page")
+            page = kfp_server_api.ApiException(status=_A_PAGE, reason="a web page")
+            page.body = b""  # which kfp_server_api decodes
+            raise page
         return response
 
 
