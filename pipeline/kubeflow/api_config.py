@@ -12,8 +12,10 @@ from preprocessing.section import FilePath, Section
 
 
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(f"there is no time zone '{name}'; {nearest(name, _near(name))}")
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # not there, no path below the others, or a folder of them
+        raise ValueError(f"there is no time zone '{name}'; {nearest(name, _near(name))}") from None
     return name
 
 

@@ -1,5 +1,6 @@
 """`hubline schedule` and `submit` with kfp's client, against a server that keeps state and enforces the contract."""
 
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from pipeline.config import AnyFile
 from pipeline.kubeflow import form, schedule, watch
@@ -15,6 +17,7 @@ from pipeline.kubeflow.api import Address, Client, connect
 from pipeline.kubeflow.publish import Package
 from pipeline.kubeflow.submit import submit
 from pipeline.load import load
+from pipeline.mistakes import PipelineFileError
 from preprocessing.errors import RunError, UserError
 from tests.make_kfp_api import START, Fault, KfpApi
 
@@ -420,6 +423,37 @@ def test_an_outage_while_waiting_is_sat_out(client: Client, api: KfpApi, folder:
     api.faults = [Fault("GET /apis/v2beta1/runs", 503, times=1000)]
     with pytest.raises(RunError, match="which goes on"):
         wait(client, api, folder)
+
+
+def test_without_a_terminal_each_change_is_a_line() -> None:
+    out = io.StringIO()
+    with watch.Display(Console(file=out), STEPS) as shown:
+        for now in ({"Pin": "running", "Trainer": "waiting"}, {"Pin": "done", "Trainer": "waiting"}):
+            shown.show(now)
+            shown.show(now)
+        shown.note("no answer")
+        shown.note("no answer")
+    assert out.getvalue().splitlines() == ["Pin running", "Pin done", "no answer"]
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("{cron: 0 25 * * *}", "cron: the hour '25' is none of 0 to 23"),
+        ("0 3 * *", "'0 3 \\* \\*' has 4 fields"),
+        (
+            "{cron: 0 3 * * *, time_zone: Berlin}",
+            "time_zone: there is no time zone 'Berlin'; did you mean 'Europe/Berlin'",
+        ),
+        ("{cron: 0 3 * * *, time_zone: Europe}", "there is no time zone 'Europe'"),
+        ("{cron: 0 3 * * *, start: 2026-11-02, end: 2026-11-01T23:00:00Z}", "end: .* is not after start"),
+        ("{cron: 0 3 * * *, max_concurrency: 11}", "max_concurrency: .* 10; got 11"),
+        ("{cron: 0 3 * * *, token: x}", "token: unknown key"),
+    ],
+)
+def test_mistakes_of_a_schedule_are_found_with_the_file(folder: Path, said: str, why: str) -> None:
+    with pytest.raises(PipelineFileError, match=f"pipeline.yaml:8: kubeflow.schedule.*{why}"):
+        file_of(folder, said)
 
 
 # What an installation asks for, and answers
