@@ -425,6 +425,18 @@ def test_an_outage_while_waiting_is_sat_out(client: Client, api: KfpApi, folder:
         wait(client, api, folder)
 
 
+def test_steps_of_a_graph_in_the_graph_are_known() -> None:
+    def task(name: str) -> dict[str, Any]:
+        return {"taskInfo": {"name": name}, "componentRef": {"name": f"comp-{name.lower()}"}}
+
+    inner = {"dag": {"tasks": {"trainer": task("Trainer")}}}
+    spec = {
+        "root": {"dag": {"tasks": {"pin": task("Pin"), "steps": task("Steps")}}},
+        "components": {"comp-pin": {}, "comp-trainer": {}, "comp-steps": inner},
+    }
+    assert watch.steps_of(spec) == STEPS
+
+
 def test_without_a_terminal_each_change_is_a_line() -> None:
     out = io.StringIO()
     with watch.Display(Console(file=out), STEPS) as shown:
