@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from pipeline.kubeflow.api_config import AnySchedule, Api
 from pipeline.mistakes import nearest
 from preprocessing.section import Section
 
@@ -271,6 +272,14 @@ class Kubeflow(Section):
     """The same for every step; what a step says itself goes before it, key by key."""
     image_pull_secrets: tuple[Key, ...] = ()
     """The secrets that the image is pulled with."""
+    api: Api = Api()
+    """Where `hubline submit` and `hubline schedule` find Kubeflow Pipelines."""
+    experiment: str | None = Field(default=None, min_length=1)
+    """The experiment that runs belong to; one named as the pipeline where it is absent."""
+    schedule: AnySchedule | None = Field(
+        default=None, examples=["0 3 * * *", {"cron": "0 3 * * *", "time_zone": "Europe/Berlin"}]
+    )
+    """When runs begin of themselves, once `hubline schedule apply` has said so: cron in UTC, or a mapping."""
     alert: Alert | None = None
     """Who is told of runs that fail."""
 
