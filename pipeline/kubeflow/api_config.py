@@ -54,6 +54,11 @@ class Api(Section):
     time_zone: TimeZone = "UTC"
     """The zone in which the backend reads schedules; CRON_SCHEDULE_TIMEZONE of its scheduled-workflow controller."""
 
+    def page(self, place: str) -> str | None:
+        """The address of a page of the dashboard, such as `runs/details/ID`; None where it is not known."""
+        host = self.ui_host or self.host
+        return f"{host.rstrip('/')}/#/{place}" if host else None
+
     @property
     def zone(self) -> ZoneInfo:
         """The zone in which the backend reads schedules."""

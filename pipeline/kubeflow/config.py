@@ -227,8 +227,6 @@ class Alert(Section):
     """Its URL, or the key of a secret that holds it."""
     on: Literal["failure", "always"] = "failure"
     """Whether it hears of runs that fail, or of all."""
-    dashboard: str | None = Field(default=None, pattern="^https?://", examples=["https://kubeflow.example/pipeline"])
-    """The dashboard's address, for the link to the run."""
 
     @field_validator("webhook")
     @classmethod
@@ -274,6 +272,8 @@ class Kubeflow(Section):
     """The secrets that the image is pulled with."""
     api: Api = Api()
     """Where `hubline submit` and `hubline schedule` find Kubeflow Pipelines."""
+    service_account: Key | None = Field(default=None, examples=["pipeline-runner"])
+    """The Kubernetes service account of the runs' pods; that of the installation where it is absent."""
     experiment: str | None = Field(default=None, min_length=1)
     """The experiment that runs belong to; one named as the pipeline where it is absent."""
     schedule: AnySchedule | None = Field(

@@ -10,6 +10,7 @@ from pipeline.config import AnyFile
 from pipeline.kubeflow.api import Client, answered, named, pages
 from pipeline.kubeflow.api_config import Api
 from pipeline.kubeflow.compile import compile_file
+from pipeline.kubeflow.config import Kubeflow
 from pipeline.load import Source
 
 
@@ -35,10 +36,16 @@ class Version:
 def pack(file: AnyFile, source: Source, image: str | None, allow_tag: bool, folder: Path) -> Package:
     """Compiles a pipeline file; arguments and errors are those of `compile_file`."""
     # When and where it runs is no part of the package, so that another schedule is no other version.
-    kubeflow = file.kubeflow.model_copy(update={"api": Api(), "schedule": None, "experiment": None})
+    left = {"api": _told_in_alerts(file.kubeflow), "schedule": None, "experiment": None, "service_account": None}
+    kubeflow = file.kubeflow.model_copy(update=left)
     path = folder / f"{file.name}.yaml"
     spec = compile_file(file.model_copy(update={"kubeflow": kubeflow}), source, image, allow_tag, path)
     return Package(path, spec, f"{file.name}-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}")
+
+
+def _told_in_alerts(kubeflow: Kubeflow) -> Api:
+    """Of where Kubeflow Pipelines is, what a package has to know."""
+    return Api(ui_host=kubeflow.api.ui_host or kubeflow.api.host) if kubeflow.alert else Api()
 
 
 def find(client: Client, name: str, version: str) -> tuple[str | None, str | None]:

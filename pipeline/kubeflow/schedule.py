@@ -50,6 +50,8 @@ class Plan:
     experiment: str
     version: str
     """The name of the pipeline's version."""
+    service_account: str | None
+    """None for that of the installation."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def plan(file: AnyFile, package: Package, experiment: str | None, now: datetime)
         parameters=schedule.parameters,
         experiment=experiment or file.kubeflow.experiment or file.name,
         version=package.version,
+        service_account=file.kubeflow.service_account,
     )
 
 
@@ -204,6 +207,7 @@ def _scheduled(client: Client, told: Any) -> Scheduled:
             parameters=(told.runtime_config and told.runtime_config.parameters) or {},
             experiment=_name(partial(client.get_experiment, told.experiment_id)),
             version=_name(partial(client.get_pipeline_version, reference.pipeline_id, reference.pipeline_version_id)),
+            service_account=told.service_account,
         ),
         experiment_id=told.experiment_id,
         at=Version(reference.pipeline_id, reference.pipeline_version_id),
@@ -223,7 +227,9 @@ def _name(ask: Callable[[], Any]) -> str:
 def differences(existing: Scheduled, wanted: Plan) -> list[Difference]:
     """What is scheduled otherwise than the file says."""
     now, then = _ahead(existing.plan, existing.created), _ahead(wanted, existing.created)
-    keys = ("cron", "start", "end", "catch_up", "max_concurrency", "parameters", "experiment", "version")
+    keys = ["cron", "start", "end", "catch_up", "max_concurrency", "parameters", "experiment", "version"]
+    if wanted.service_account:  # where the file says none, the backend may tell the one it has taken
+        keys.append("service_account")
     return [
         Difference(key, before, after)
         for key in keys
@@ -360,6 +366,7 @@ def _make(client: Client, name: str, plan: Plan, experiment: str, version: Versi
             pipeline_id=version.pipeline_id,
             version_id=version.version_id,
             enabled=enabled,
+            service_account=plan.service_account,
         )
     return Scheduled(made.recurring_run_id, name, made.created_at, enabled, plan, experiment, version)
 

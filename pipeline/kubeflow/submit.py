@@ -55,6 +55,7 @@ def submit(
             params=dict(parameters),
             pipeline_id=version.pipeline_id,
             version_id=version.version_id,
+            service_account=file.kubeflow.service_account,
         )
     return Run(run.run_id, run_name, experiment, package.version, client.link(f"runs/details/{run.run_id}"))
 

@@ -262,6 +262,18 @@ def test_the_file_may_say_that_it_is_off(client: Client, api: KfpApi, folder: Pa
     assert only(api)["status"] == "DISABLED"
 
 
+def test_pods_have_the_service_account_that_the_file_names(client: Client, api: KfpApi, folder: Path) -> None:
+    apply(client, api, folder)
+    said = f"{DAILY}\n  service_account: trainer"
+    assert would_change(client, api, folder, said) == ["service_account"]
+    apply(client, api, folder, said)
+    assert only(api)["service_account"] == "trainer"
+    assert would_change(client, api, folder, said) == [], "and where the file names none, any will do:"
+    assert would_change(client, api, folder) == []
+    submit(client, file_of(folder, said), package_of(folder), {})
+    assert [run["service_account"] for run in api.runs.values()] == ["trainer"]
+
+
 def test_a_schedule_made_on_the_dashboard_is_left_alone(client: Client, api: KfpApi, folder: Path) -> None:
     apply(client, api, folder)
     theirs = dict(only(api), recurring_run_id="theirs", description="by hand", status="DISABLED")
