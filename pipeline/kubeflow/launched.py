@@ -23,7 +23,7 @@ any case, and TensorFlow reads neither minio:// nor, without a package of its ow
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
 
 class RuntimeArtifact(_Message):

@@ -7,10 +7,12 @@ import json
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from tfx.dsl.components.base import base_beam_executor, base_executor
+from tfx.types import Artifact
 from tfx.utils import import_utils
 
 from components import storage
@@ -24,6 +26,8 @@ PROPERTIES = "properties"
 """The parameter by which a step gets its properties, as JSON."""
 BEAM = "beam"
 """The one of them that says how Beam runs, and is not the executor's."""
+
+NOTHING: Mapping[str, list[Artifact]] = MappingProxyType({})
 
 
 class Beaming(Section):
@@ -40,7 +44,7 @@ def main(arguments: list[str]) -> int:
     executor, types, launched = arguments
     handed = Launched.model_validate_json(launched)
     try:
-        run_step(executor, json.loads(types), handed)
+        handed.finish(execute(executor, json.loads(types), handed))
     except UserError as error:
         leave_word(handed, str(error))
         print(error, file=sys.stderr)
@@ -51,21 +55,27 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run_step(executor_path: str, types: dict[str, str], launched: Launched) -> None:
+def execute(
+    executor_path: str, types: Mapping[str, str], launched: Launched, given: Mapping[str, list[Artifact]] = NOTHING
+) -> dict[str, list[Artifact]]:
     """Runs an executor on what the launcher hands it.
 
     Args:
         executor_path: The class of the executor.
         types: The class of each artifact that goes in or out, by name.
         launched: What the launcher hands it, with the step's properties as one parameter.
+        given: Inputs that the launcher does not hand it.
+
+    Returns:
+        What it has made.
     """
     properties = taken(launched.inputs.parameters[PROPERTIES])
     beam = Beaming.model_validate(properties.pop(BEAM, {}))
     inputs, outputs = launched.artifacts(types, as_they_are=beam.scratch is not None)
     executor_class = import_utils.import_class_by_path(executor_path)
     with _scratch(beam.scratch) as folder:
-        executor_class(_context(executor_class, folder, beam.arguments)).Do(inputs, outputs, properties)
-    launched.finish(outputs)
+        executor_class(_context(executor_class, folder, beam.arguments)).Do(inputs | dict(given), outputs, properties)
+    return outputs
 
 
 @contextmanager
