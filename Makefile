@@ -2,7 +2,7 @@
 BIN := .venv/bin
 EXAMPLE := examples/digits
 
-.PHONY: help setup run test test-fast test-debian13 bench lint format lock reference clean
+.PHONY: help setup run test test-fast test-debian13 test-flink bench lint format lock reference clean
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -23,6 +23,9 @@ test-fast: setup  ## Run the tests that take seconds
 
 test-debian13:  ## Run all tests on the tfx-1.21 stack in a Debian 13 root made with debootstrap (as root)
 	@scripts/test-debian13
+
+test-flink: setup  ## Run the tests of Beam's engines on a real Flink too (Java 17, Maven)
+	@scripts/test-flink
 
 bench: setup  ## Measure against the stock way and bare loops, in one run (benchmarks/RESULTS.md)
 	@$(BIN)/python $(EXAMPLE)/make_data.py

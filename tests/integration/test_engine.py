@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -15,9 +15,10 @@ from pipeline.load import load
 from pipeline.schema import describe
 from tests import make
 
+FLINK = os.environ.get("HUBLINE_FLINK_JARS")
 SECTION = """\
 beam:
-  runner: PortableRunner
+  runner: {runner}
   job_endpoint: localhost:{server}
   environment: EXTERNAL
   environment_config: localhost:{workers}
@@ -31,21 +32,35 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(module: str, flag: str, log: Path) -> Iterator[int]:
-    """One of Beam's services in a process of its own, and its port."""
-    port = free_port()
+def serving(command: Sequence[str], port: int, log: Path) -> Iterator[int]:
+    """A service in a process of its own, and its port."""
     # The pool of workers starts them as `python`.
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(Path.cwd())}
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, flag, str(port)], env=env, stdout=out, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT)
     try:
         await_answer(port, process, log)
         yield port
     finally:
         process.terminate()
         process.wait()
+
+
+def beams(port: int) -> list[str]:
+    """Beam's own job server."""
+    return [sys.executable, "-m", "apache_beam.runners.portability.local_job_service_main", "--port", str(port)]
+
+
+def flinks(port: int) -> list[str]:
+    """The job server that starts a Flink in its own process."""
+    ports = ["--job-port", str(port), "--artifact-port", "0", "--expansion-port", "0"]
+    driver = "org.apache.beam.runners.flink.FlinkJobServerDriver"
+    return ["java", "-cp", f"{FLINK}/*", driver, *ports, "--flink-master", "[local]"]
+
+
+def pool(port: int) -> list[str]:
+    """What starts workers when it is asked to."""
+    return [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", "--service_port", str(port)]
 
 
 def await_answer(port: int, process: subprocess.Popen, log: Path) -> None:
@@ -58,16 +73,27 @@ def await_answer(port: int, process: subprocess.Popen, log: Path) -> None:
         sleep(0.2)
 
 
+needs_flink = pytest.mark.skipif(FLINK is None, reason="`make test-flink` brings Flink")
+
+
 @pytest.mark.slow
-def test_an_engine_ingests_and_describes_as_the_step_itself_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("runner", "server"),
+    [("PortableRunner", beams), pytest.param("FlinkRunner", flinks, marks=needs_flink)],
+    ids=["Beam's job server", "Flink"],
+)
+def test_an_engine_ingests_and_describes_as_the_step_itself_does(
+    tmp_path: Path, runner: str, server: Callable[[int], list[str]]
+) -> None:
     path = make.project(tmp_path)
     file, _ = load(path)
     here = describe(path, file, tmp_path / "here", read=True)
+    jobs, workers = free_port(), free_port()
     with (
-        serving("apache_beam.runners.portability.local_job_service_main", "--port", tmp_path / "server.log") as server,
-        serving("apache_beam.runners.worker.worker_pool_main", "--service_port", tmp_path / "pool.log") as workers,
+        serving(server(jobs), jobs, tmp_path / "server.log"),
+        serving(pool(workers), workers, tmp_path / "pool.log"),
     ):
-        path.write_text(path.read_text() + SECTION.format(server=server, workers=workers))
+        path.write_text(path.read_text() + SECTION.format(runner=runner, server=jobs, workers=workers))
         file, _ = load(path)
         there = describe(path, file, tmp_path / "there", read=True)
     assert there == here
