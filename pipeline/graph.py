@@ -15,6 +15,7 @@ from components.example_gen.component import ExampleGen
 from components.example_validator.checks import Checks
 from components.example_validator.component import ExampleValidator
 from components.hub_module.component import HubModule
+from components.kserve.component import KServe
 from components.parsing_schema.component import ParsingSchema
 from components.pin.pins import AnyPins, Files, Pins, PinsToInfer
 from components.predictor.component import Predictor
@@ -139,6 +140,8 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
 
     data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, parsing_schema]
     model_steps: list[BaseNode] = [transform_step, embedder, trainer, evaluator, pusher]
+    if file.serving.kserve:
+        model_steps.append(KServe(pusher.outputs["pushed_model"], file.serving.kserve))
     if on_cluster:
         shown = {
             "examples": examples,

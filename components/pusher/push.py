@@ -36,29 +36,58 @@ def push(model: str, destination: str, what: str = "serving folder") -> str:
     Raises:
         UserError: where the serving folder cannot be written.
     """
-    try:
+    with writing(destination, what):
         if is_remote(destination):
-            return _push_remote(model, destination)
-        return _push_local(model, Path(destination))
+            version = next_version(destination)
+            _copy_remote(model, version)
+            return version
+        folder = Path(destination)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _exclusively(folder):
+            version = next_version(destination)
+            _copy_local(model, Path(version))
+        return version
+
+
+def copy_once(model: str, version: str) -> None:
+    """Copies a SavedModel to a path of its own, unless it is there already; one that was cut short is made whole.
+
+    Raises:
+        UserError: where it cannot be written.
+    """
+    with writing(version, "model"):
+        if not storage.exists(f"{version}/saved_model.pb"):
+            _copy_remote(model, version) if is_remote(version) else _copy_local(model, Path(version))
+
+
+@contextmanager
+def writing(path: str, what: str) -> Iterator[None]:
+    """Makes an error of a file system or object store one of the user's.
+
+    Args:
+        path: What is written.
+        what: What messages call it.
+
+    Raises:
+        UserError: where it cannot be written.
+    """
+    try:
+        yield
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "message", error)
-        raise UserError(f"{destination}: the {what} cannot be written: {reason}") from error
+        raise UserError(f"{path}: the {what} cannot be written: {reason}") from error
 
 
-def _push_local(model: str, destination: Path) -> str:
-    destination.mkdir(parents=True, exist_ok=True)
-    with _exclusively(destination):
-        for left_over in destination.glob(f"{_INCOMING}*"):
-            shutil.rmtree(left_over)  # of a push that was killed
-        incoming = destination / f"{_INCOMING}{uuid.uuid4().hex}"
-        try:
-            io_utils.copy_dir(model, str(incoming))
-            version = next_version(str(destination))
-            incoming.rename(version)
-        except BaseException:
-            shutil.rmtree(incoming, ignore_errors=True)
-            raise
-    return version
+def _copy_local(model: str, version: Path) -> None:
+    for left_over in version.parent.glob(f"{_INCOMING}*"):
+        shutil.rmtree(left_over)  # of a copy that was killed
+    incoming = version.with_name(f"{_INCOMING}{uuid.uuid4().hex}")
+    try:
+        io_utils.copy_dir(model, str(incoming))
+        incoming.rename(version)
+    except BaseException:
+        shutil.rmtree(incoming, ignore_errors=True)
+        raise
 
 
 @contextmanager
@@ -72,8 +101,6 @@ def _exclusively(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _push_remote(model: str, destination: str) -> str:
-    version = next_version(destination)
+def _copy_remote(model: str, version: str) -> None:
     for path in sorted(storage.files_below(model), key="saved_model.pb".__eq__):
-        io_utils.copy_file(f"{model}/{path}", f"{version}/{path}")
-    return version
+        io_utils.copy_file(f"{model}/{path}", f"{version}/{path}", overwrite=True)

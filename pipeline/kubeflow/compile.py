@@ -122,6 +122,8 @@ def _paths(file: AnyFile) -> Iterator[tuple[Location, str]]:
         }
     else:
         yield ("serving", "destination"), file.serving.destination
+        if file.serving.kserve:
+            yield ("serving", "kserve", "models"), file.serving.kserve.models
         for name, backbone in file.backbones.items():
             if backbone.weights_file:
                 yield ("backbones", name, "weights"), backbone.weights_file

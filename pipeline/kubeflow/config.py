@@ -24,6 +24,7 @@ STEPS = (
     "Trainer",
     "Evaluator",
     "Pusher",
+    "KServe",
     "Dashboard",
     "Predictor",
     "Alert",

@@ -1,0 +1,47 @@
+"""What KServe does when it runs."""
+
+from typing import Any
+
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+
+from components.config import InferenceService
+from components.digest import tree_digest
+from components.kserve.inference_service import Ours, connect
+from components.kserve.roll_out import roll_out
+from components.pusher.executor import DESTINATION, VERSION
+from components.pusher.push import copy_once
+
+URL, REVISION, STORAGE_URI, PERCENT = "url", "revision", "storage_uri", "percent"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Has an InferenceService serve the version that was pushed; nothing where there is none."""
+
+    def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
+        """Says on the `inference_service` artifact which model is served, at which URL, to how many percent.
+
+        Raises:
+            RunError: where the service does not become ready, and what was there before is there again; or where the
+                cluster cannot be asked, or refuses.
+            UserError: where the model cannot be copied, or there is no cluster.
+        """
+        pushed = artifact_utils.get_single_instance(input_dict["pushed_model"])
+        model, version = (pushed.get_string_custom_property(name) for name in (DESTINATION, VERSION))
+        if not model:
+            return
+        config = InferenceService.model_validate_json(exec_properties["service"])
+        # The digest, since a serving folder that is made anew begins with version 1 again: a new model needs a new URI.
+        folder = f"{version}-{tree_digest(model)[:12]}"
+        copy_once(model, f"{config.models}/{folder}/{version}")
+
+        uri = f"{(config.storage_uri or config.models).rstrip('/')}/{folder}"
+        wanted = Ours(storage_uri=uri, canary_percent=config.canary_percent, service_account=config.service_account)
+        state = f"{config.models}/{config.namespace}.{config.name}.json"
+        with connect(config) as services:
+            service = roll_out(services, wanted, state, config.timeout_seconds)
+        artifact = artifact_utils.get_single_instance(output_dict["inference_service"])
+        artifact.set_string_custom_property(STORAGE_URI, service.ours.storage_uri)
+        artifact.set_int_custom_property(PERCENT, service.ours.percent)
+        artifact.set_string_custom_property(URL, service.url)
+        artifact.set_string_custom_property(REVISION, service.ready_revision)

@@ -1,0 +1,253 @@
+"""From one model of an InferenceService to the next, or back.
+
+What is to be put back where a model does not become ready is kept in a file, before anything is changed, so a step that
+was killed goes on from where it was, and a model that once was ready is left to those who may have taken it back.
+
+That the service is ready is not enough: for a while it says so of the model before. Nor is its `observedGeneration`,
+which is that of the Knative service or the deployment behind it. So Knative's newest revision must be another one than
+before, and the deployment must have the model in its template and all of its pods on it.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from kubernetes.client import V1Deployment
+
+from components import storage
+from components.kserve.inference_service import Conflict, InferenceService, InferenceServices, Ours, Unreachable
+from components.pusher.push import writing
+from preprocessing.errors import RunError
+from preprocessing.progress import report
+from preprocessing.section import Section
+
+_LOGGER = logging.getLogger(__name__)
+PAUSE_SECONDS = 2.0
+"""Between looks at the service, and before another try."""
+_TRIES = 10
+
+Result = TypeVar("Result")
+
+
+class NotReady(Exception):
+    """A model that is not served in time, and why."""
+
+
+class RollOut(Section):
+    """What was done last, as it is kept."""
+
+    storage_uri: str
+    """Of the model."""
+    before: Ours | None = None
+    """What is put back; None where there was no service."""
+    revision: str = ""
+    """Knative's newest revision before, which is not that of the model; empty where no new one comes."""
+    ready: bool = False
+    """Whether it has come to its end, and well."""
+
+
+def roll_out(services: InferenceServices, wanted: Ours, state: str, timeout_seconds: float) -> InferenceService:
+    """Has the service serve a model, and waits until it does.
+
+    Args:
+        services: The service.
+        wanted: The model, and the share of the requests that it is to answer.
+        state: The file that is kept.
+        timeout_seconds: How long it may take.
+
+    Returns:
+        The service; as it was found where people have changed it since the model was ready.
+
+    Raises:
+        RunError: where it does not become ready; what was there before is there again.
+    """
+    service, last = services.get(), _read(state)
+    if service and last and last.ready and last.storage_uri == wanted.storage_uri and _is_left(service, wanted):
+        return service
+    current = _persistently(lambda: _begin(services, wanted, state))
+    deadline = time.monotonic() + timeout_seconds
+    try:
+        service = _wait(services, current, deadline)
+        if service.ours.percent < wanted.percent:
+            _persistently(lambda: _give_share(services, wanted))
+            service = _wait(services, current, deadline)
+    except NotReady as error:
+        raise RunError(
+            f"{services.name}: {wanted.storage_uri} is not ready after {timeout_seconds:g} seconds: {error}\n"
+            + _back_again(services, current)
+        ) from None
+    _write(state, current.model_copy(update={"ready": True}))
+    return service
+
+
+def _is_left(service: InferenceService, wanted: Ours) -> bool:
+    """Whether a service stays as it is whose model was ready once: where people have gone back to another model, or
+    taken all requests from it, or where its share would only become smaller."""
+    has = service.ours
+    if has.storage_uri != wanted.storage_uri:
+        _LOGGER.info("%s: it was ready, and since then %s was put in its place", wanted.storage_uri, has.storage_uri)
+        return True
+    return has.percent == 0 or has.percent >= wanted.percent
+
+
+def _begin(services: InferenceServices, wanted: Ours, state: str) -> RollOut:
+    """Makes or changes the service, unless it has the model."""
+    service, last = services.get(), _read(state)
+    if service is None:
+        current = RollOut(storage_uri=wanted.storage_uri)
+        _write(state, current)
+        services.create(wanted)
+        return current
+    _check(services, service)
+    has = service.ours
+    if has.storage_uri == wanted.storage_uri:
+        if last and not last.ready and last.storage_uri == wanted.storage_uri:
+            return last  # of a step that was killed
+        current = RollOut(storage_uri=wanted.storage_uri, before=has)
+        _write(state, current)
+        return current
+    was_unready = last and not last.ready and last.storage_uri == has.storage_uri
+    before = last.before if last and was_unready else has  # the last that was ready
+    current = RollOut(storage_uri=wanted.storage_uri, before=before, revision=service.created_revision)
+    _write(state, current)
+    # Until a revision is ready the one before gets its share. Where that is a canary, more than it has now would not
+    # only be too much: with all of it KServe would take the canary for the last good one, and lose that.
+    services.change(service, _with_account(wanted.at(min(wanted.percent, has.percent)), has))
+    return current
+
+
+def _give_share(services: InferenceServices, wanted: Ours) -> None:
+    service = services.get()
+    if service and service.ours.storage_uri == wanted.storage_uri:
+        services.change(service, _with_account(wanted, service.ours))
+
+
+def _with_account(ours: Ours, has: Ours) -> Ours:
+    return ours.model_copy(update={"service_account": ours.service_account or has.service_account})
+
+
+def _check(services: InferenceServices, service: InferenceService) -> None:
+    """Raises RunError where the service is one that we cannot change."""
+    mode = services.config.mode
+    if service.mode not in (None, mode):
+        raise RunError(
+            f"{services.name}: KServe deploys it in the mode {service.mode}, and serving.kserve.mode is {mode}; KServe "
+            f"changes no service from one to the other: say mode: {service.mode}, or another name"
+        )
+    if service.model_format != "tensorflow":
+        raise RunError(
+            f"{services.name}: it serves models of the format {service.model_format or 'of its own'}, and not "
+            "tensorflow; name another one in serving.kserve.name"
+        )
+
+
+def _wait(services: InferenceServices, current: RollOut, deadline: float) -> InferenceService:
+    """The service, once it serves the model with the share that its spec says.
+
+    Raises:
+        NotReady: where the deadline comes first.
+        RunError: where somebody else changes or deletes it.
+    """
+    begin, told = time.monotonic(), None
+    while True:
+        try:
+            service = services.get()
+            if service is None or service.ours.storage_uri != current.storage_uri:
+                what = f"changed to {service.ours.storage_uri}" if service else "deleted"
+                raise RunError(f"{services.name}: somebody has {what} it while it was to become ready; left as it is")
+            missing = [*_missing(services, service, current), *service.complaints]
+            if not missing:
+                return service
+        except Unreachable as error:
+            missing = [str(error)]
+        if missing != told:
+            _LOGGER.info("%s: %s", services.name, "; ".join(missing))
+            told = missing
+        now = time.monotonic()
+        if now >= deadline:
+            raise NotReady("; ".join(missing))
+        report(round(now - begin), round(deadline - begin), "seconds")
+        time.sleep(min(PAUSE_SECONDS, deadline - now))
+
+
+def _missing(services: InferenceServices, service: InferenceService, current: RollOut) -> list[str]:
+    """What must come before the service can be ready with the model."""
+    if services.config.mode == "raw":
+        having = [each for each in services.deployments() if _has_model(each, current.storage_uri)]
+        if not having:
+            return ["there is no deployment of it yet"]
+        return [] if all(map(_is_rolled_out, having)) else ["not all of its pods are up to date and available"]
+    newest = service.created_revision
+    if newest in ("", current.revision):
+        return ["there is no revision of it yet"]
+    if newest != service.ready_revision:
+        return [f"the revision {newest} is not ready"]
+    if service.traffic not in (None, service.ours.percent):
+        return [f"the revision {newest} gets {service.traffic} % of the requests, not {service.ours.percent} %"]
+    return []
+
+
+def _has_model(deployment: V1Deployment, storage_uri: str) -> bool:
+    template = deployment.spec.template
+    containers = template.spec.init_containers or []
+    return storage_uri in [
+        *(template.metadata.annotations or {}).values(),
+        *(a for c in containers for a in c.args or []),
+    ]
+
+
+def _is_rolled_out(deployment: V1Deployment) -> bool:
+    """As `kubectl rollout status` has it: an old pod that still answers would make the service ready, too."""
+    status = deployment.status
+    updated = status.updated_replicas or 0
+    return (
+        (status.observed_generation or 0) >= deployment.metadata.generation
+        and updated >= (1 if deployment.spec.replicas is None else deployment.spec.replicas)
+        and (status.replicas or 0) <= updated <= (status.available_replicas or 0)
+    )
+
+
+def _back_again(services: InferenceServices, current: RollOut) -> str:
+    """Puts back what was there before, and says so."""
+    try:
+        return _persistently(lambda: _put_back(services, current))
+    except RunError as error:
+        return f"It stays so, for what was before cannot be put back: {error}"
+
+
+def _put_back(services: InferenceServices, current: RollOut) -> str:
+    service = services.get()
+    if service is None or service.ours.storage_uri != current.storage_uri:
+        return "Somebody else has changed it meanwhile, and it stays so."
+    if current.before is None:
+        services.delete(service)
+        return "The service was new, and is deleted again."
+    if current.before == service.ours:
+        return "The service was like that before, and stays so."
+    services.change(service, current.before)
+    share = "" if current.before.percent == 100 else f", with {current.before.percent} % of the requests"
+    return f"What served before is put back: {current.before.storage_uri}{share}."
+
+
+def _persistently(change: Callable[[], Result]) -> Result:
+    """Tries a change that looks at the service first, until nobody else is faster and the cluster answers."""
+    for _ in range(_TRIES - 1):
+        try:
+            return change()
+        except (Conflict, Unreachable) as error:
+            _LOGGER.info("%s; trying again", error)
+            time.sleep(PAUSE_SECONDS)
+    return change()
+
+
+def _read(state: str) -> RollOut | None:
+    if not storage.exists(state):
+        return None
+    with storage.open_binary(state) as file:
+        return RollOut.model_validate_json(file.read())
+
+
+def _write(state: str, roll_out: RollOut) -> None:
+    with writing(state, "state of the service"):
+        storage.write_bytes(state, roll_out.to_property().encode())
