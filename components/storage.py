@@ -7,6 +7,7 @@ Local files go by the standard library, so that looking at them needs no imports
 import glob as local_glob
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,13 +76,16 @@ def open_binary(path: str) -> IO[bytes]:
 
 
 def write_bytes(path: str, content: bytes) -> None:
-    """Writes a file, and makes the folders that it is in."""
+    """Writes a file, and makes the folders that it is in; whoever reads it meanwhile sees all of it or nothing."""
     if is_remote(path):
         with _fileio(path).open(path, "wb") as file:
             file.write(content)
         return
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_bytes(content)
+    local = Path(path)
+    local.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = local.with_name(f".{uuid.uuid4().hex}.unfinished")
+    unfinished.write_bytes(content)
+    unfinished.rename(local)
 
 
 def remove_files_below(folder: str) -> None:

@@ -8,6 +8,7 @@ from tfx.orchestration.pipeline import Pipeline
 from components.backbone.component import Backbone
 from components.beam import IN_ONE_PROCESS
 from components.curated_schema.component import CuratedSchema
+from components.dashboard.component import Dashboard
 from components.data_gate.component import DataGate
 from components.embedder.component import Embedder
 from components.evaluator.component import Evaluator
@@ -133,10 +134,23 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
     )
     model = trainer.outputs["model"]
     evaluator = Evaluator(examples, rows, schema, model, file.evaluation, file.label, file.features, pins.serving)
-    pusher = Pusher(model, evaluator.outputs["blessing"], file.serving, pins.serving)
+    blessing = evaluator.outputs["blessing"]
+    on_cluster = isinstance(places, OnCluster)
+    pusher = Pusher(model, blessing, file.serving, pins.serving, must_be_blessed=on_cluster)
 
     data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, parsing_schema]
     model_steps: list[BaseNode] = [transform_step, embedder, trainer, evaluator, pusher]
+    if on_cluster:
+        shown = {
+            "examples": examples,
+            "rows": rows,
+            "statistics": statistics,
+            "anomalies": validator.outputs["anomalies"],
+            "model_run": trainer.outputs["model_run"],
+            "evaluation": evaluator.outputs["evaluation"],
+            "blessing": blessing,
+        }
+        model_steps.append(Dashboard(file.name, shown))
     return [*tried, *data_steps, *model_steps]
 
 

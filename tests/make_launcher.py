@@ -1,18 +1,22 @@
 """Kubeflow Pipelines' launcher and driver as far as a package sees them: each step gets the JSON that they give.
 
 It follows https://github.com/kubeflow/pipelines/blob/master/backend/src/v2/component/launcher_v2.go and driver.go:
-inputs and outputs are put together from the pipeline spec, `{{$}}` is the whole of it, artifacts are at a local path of
-the same shape as their URI, and what the container wrote to `outputFile` is what the next step gets.
+inputs and outputs are put together from the pipeline spec, `{{$}}` is the whole of it, inputs are downloaded to a local
+path of the same shape as their URI and outputs uploaded from one, file by file, and what the container wrote to
+`outputFile` is what the next step gets.
 """
 
 import json
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
+
+ROOT = "minio://bucket/runs/1"
 
 
 @dataclass(frozen=True)
@@ -29,36 +33,65 @@ class Version:
 class Cluster:
     """Runs a package's containers in this process."""
 
-    root: str
-    """The pipeline root, a URL."""
+    folder: Path
+    """Holds the bucket, and the file system of the pod that runs."""
     version: Version
     run_container: Callable[[list[str], list[str]], int]
     """Given the command and the arguments, with the launcher's JSON filled in, says the exit code."""
     done: dict[str, Json] = field(default_factory=dict)
     """By task, the `ExecutorOutput` of each, with its artifacts."""
+    failed: list[str] = field(default_factory=list)
+    """The tasks that failed, and those that waited for them."""
 
-    def run(self, spec: Json, form: Mapping[str, Any], runs: Callable[[str], bool] = lambda _: True) -> None:
-        """Runs the tasks of a package, but those that `runs` says no to."""
+    @property
+    def mounted(self) -> Path:
+        """Where a pod has what is on minio://."""
+        return self.folder / "pod"
+
+    def run(self, spec: Json, form: Mapping[str, Any], only: Collection[str] = ()) -> None:
+        """Runs the tasks of a package, or some of them on what ran before."""
         fields = spec["root"]["inputDefinitions"]["parameters"]
         parameters = {name: form.get(name, each["defaultValue"]) for name, each in fields.items()}
         tasks = spec["root"]["dag"]["tasks"]
         waits_for = {name: task.get("dependentTasks", ()) for name, task in tasks.items()}
+        self.failed = []
         for name in TopologicalSorter(waits_for).static_order():
-            if runs(name):
-                self._run_task(spec, name, tasks[name], parameters)
+            if only and name not in only:
+                continue
+            if set(waits_for[name]).intersection(self.failed) or not self._runs(spec, name, tasks[name], parameters):
+                self.failed.append(name)
 
-    def _run_task(self, spec: Json, name: str, task: Json, parameters: Mapping[str, Any]) -> None:
+    def stored(self, task: str, output: str) -> Path:
+        """Where an artifact is in the bucket."""
+        (artifact,) = self.done[task]["artifacts"][output]["artifacts"]
+        return self._bucket(artifact["uri"])
+
+    def metadata(self, task: str, output: str) -> Json:
+        """What a step said of an artifact."""
+        (artifact,) = self.done[task]["artifacts"][output]["artifacts"]
+        return artifact["metadata"]
+
+    def _runs(self, spec: Json, name: str, task: Json, parameters: Mapping[str, Any]) -> bool:
         component = spec["components"][task["componentRef"]["name"]]
         container = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
         handed = self._executor_input(name, task, component, parameters)
+        shutil.rmtree(self.mounted, ignore_errors=True)
+        for each in handed["inputs"]["artifacts"].values():
+            uri = each["artifacts"][0]["uri"]
+            _copy_files(self._bucket(uri), self._local(uri))
+        for each in handed["outputs"]["artifacts"].values():
+            self._local(each["artifacts"][0]["uri"]).parent.mkdir(parents=True, exist_ok=True)
         arguments = [each.replace("{{$}}", json.dumps(handed)) for each in container["args"]]
-        assert self.run_container(container["command"], arguments) == 0, name
+        if self.run_container(container["command"], arguments) != 0:
+            return False
         output = json.loads(Path(handed["outputs"]["outputFile"]).read_text())
-        for key, given in handed["outputs"].get("artifacts", {}).items():
+        for key, given in handed["outputs"]["artifacts"].items():
             told = output.get("artifacts", {}).get(key)
             merged = {**given["artifacts"][0], **(told["artifacts"][0] if told else {})}
             output.setdefault("artifacts", {})[key] = {"artifacts": [merged]}
+            _copy_files(self._local(merged["uri"]), self._bucket(merged["uri"]))
         self.done[name] = output
+        return True
 
     def _executor_input(self, name: str, task: Json, component: Json, parameters: Mapping[str, Any]) -> Json:
         inputs: Json = {"parameterValues": {}, "artifacts": {}}
@@ -69,14 +102,15 @@ class Cluster:
                 output = source["taskOutputParameter"]
                 value = self.done[output["producerTask"]]["parameterValues"][output["outputParameterKey"]]
             # A number goes through protobuf's Struct, which has floats alone.
-            inputs["parameterValues"][key] = float(value) if type(value) is int else value
+            inputs["parameterValues"][key] = value if isinstance(value, bool) else _number(value)
         for key, source in task.get("inputs", {}).get("artifacts", {}).items():
             output = source["taskOutputArtifact"]
             (given,) = self.done[output["producerTask"]]["artifacts"][output["outputArtifactKey"]]["artifacts"]
             # What comes back from ML Metadata has lost its schema: its type is the name of that alone.
-            inputs["artifacts"][key] = {"artifacts": [{**given, "type": {"instanceSchema": ""}}]}
+            from_database = {"type": {"instanceSchema": ""}, "metadata": _from_database(given["metadata"])}
+            inputs["artifacts"][key] = {"artifacts": [given | from_database]}
         wanted = component.get("outputDefinitions", {})
-        folder = f"{self.root}/{name}"
+        folder = f"{ROOT}/{name}"
         outputs: Json = {"outputFile": f"{self._local(folder)}/executor_output.json"}
         outputs["parameters"] = {
             key: {"outputFile": f"{self._local(folder)}/outputs/{key}"} for key in wanted.get("parameters", {})
@@ -85,17 +119,37 @@ class Cluster:
         if self.version.executor_logs:
             types["executor-logs"] = {"schemaTitle": "system.Artifact", "schemaVersion": "0.0.1"}
         outputs["artifacts"] = {key: {"artifacts": [self._output(folder, key, each)]} for key, each in types.items()}
-        for each in outputs["artifacts"].values():
-            Path(self._local(each["artifacts"][0]["uri"])).parent.mkdir(parents=True, exist_ok=True)
         return {"inputs": inputs, "outputs": outputs}
 
     def _output(self, folder: str, key: str, artifact_type: Json) -> Json:
         uri = f"{folder}/{key}"
-        own_path = {"customPath": self._local(uri)} if self.version.custom_path else {}
+        own_path = {"customPath": str(self._local(uri))} if self.version.custom_path else {}
         return {"name": key, "uri": uri, "type": artifact_type, "metadata": {}, **own_path}
 
-    @staticmethod
-    def _local(uri: str) -> str:
-        from pipeline.kubeflow.launched import local
+    def _local(self, uri: str) -> Path:
+        return self.mounted / uri.removeprefix("minio://")
 
-        return local(uri)
+    def _bucket(self, uri: str) -> Path:
+        return self.folder / "stored" / uri.removeprefix("minio://")
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    """As object stores have it: there are files, and no folders without any."""
+    files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
+    for path in files:
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+
+
+def _from_database(metadata: Json) -> Json:
+    """What ML Metadata gives back of what a step said: `StructValueToMLMDValue` and `toRuntimeArtifact`."""
+    wrapped = {dict: "struct", list: "list"}
+    return {
+        key: {wrapped[type(value)]: value} if type(value) in wrapped else _number(value)
+        for key, value in metadata.items()
+    }
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, int) else value

@@ -13,7 +13,9 @@ from components.pusher.executor import Executor
 class PusherSpec(component_spec.ComponentSpec):
     """A model and its blessing in; what was pushed out."""
 
-    PARAMETERS = {name: component_spec.ExecutionParameter(type=str) for name in ("destination", "serving", "code")}
+    PARAMETERS = {name: component_spec.ExecutionParameter(type=str) for name in ("destination", "serving", "code")} | {
+        name: component_spec.ExecutionParameter(type=int) for name in ("push", "must_be_blessed")
+    }
     INPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
@@ -28,20 +30,28 @@ class Pusher(base_component.BaseComponent):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
     def __init__(
-        self, model: types.BaseChannel, blessing: types.BaseChannel, serving: Serving, pinned: ServedVersion | None
+        self,
+        model: types.BaseChannel,
+        blessing: types.BaseChannel,
+        serving: Serving,
+        pinned: ServedVersion | None,
+        must_be_blessed: bool = False,
     ) -> None:
         """The step `Pusher`.
 
         Args:
             model: From Trainer.
             blessing: From Evaluator.
-            serving: Says where versions go.
+            serving: Says where versions go, and whether any does.
             pinned: The version that serves, if any; where it is taken away, the step runs again.
+            must_be_blessed: Whether the step fails where the model is not, as the run of a cluster is to be red then.
         """
         spec = PusherSpec(
             model=model,
             blessing=blessing,
             destination=serving.destination,
+            push=int(serving.push),
+            must_be_blessed=int(must_be_blessed),
             serving=pinned.to_property() if pinned else "",
             code=code_digest("components.pusher.executor"),
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),

@@ -60,6 +60,7 @@ def summarize(files: Sequence[str], classes: Sequence[str], samples: int) -> Box
         classes=classes,
         confusion=tally.confusion if tally else None,
         roc=tally.candidate.curves() if tally else {},
+        overall=tally.candidate.overall() if tally else None,
         serving_auc=tally.serving.areas() if tally else {},
         right=sorted(right.values(), key=lambda sample: sample.record),
         wrong=wrong,

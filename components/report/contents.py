@@ -46,10 +46,10 @@ class RunReport:
 
     name: str
     """The pipeline's."""
-    file: str
+    file: str | None
     """The path of the pipeline file."""
     began: datetime
-    seconds: float
+    seconds: float | None
     status: str
     """`succeeded`, `not_blessed`, `failed` or `interrupted`."""
     steps: Sequence[StepTime] = ()
@@ -128,6 +128,8 @@ class Roc:
     """Their rates, float32 of shape [thresholds], ascending."""
     true_positives: "np.ndarray"
     """Their rates, likewise."""
+    thresholds: "np.ndarray"
+    """The scores from which a record counts as of the class, likewise, descending."""
     auc: float
 
 
@@ -176,6 +178,9 @@ class PredictionsByClass(Predictions):
     """By class; there is none for a class that all records have, or none."""
     serving_auc: Mapping[int, float]
     """Of the version that serves, likewise; empty where none does."""
+    overall: Roc | None = field(default=None, kw_only=True)
+    """One for all: of two classes that of the second, of more that of every class and record together, which is called
+    the micro-average."""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ def summarize(files: Sequence[str], classes: Sequence[str], threshold: float, sa
         classes=classes,
         counts=ClassCounts(*counts),
         roc=curves[0].curves() if curves else {},
+        overall=curves[0].overall() if curves else None,
         serving_auc=curves[1].areas() if curves else {},
         right=(),
         wrong=wrong,

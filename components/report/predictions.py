@@ -78,6 +78,7 @@ def _of_classes(files: list[str], classes: list[str]) -> ClassPredictions:
         classes=classes,
         confusion=tally.confusion if tally else None,
         roc=tally.candidate.curves() if tally else {},
+        overall=tally.candidate.overall() if tally else None,
         serving_auc=tally.serving.areas() if tally else {},
         right=sorted(samples.right.values(), key=lambda sample: sample.record),
         wrong=samples.wrong,

@@ -14,6 +14,8 @@ _PER_BATCH = 1 << 19
 # Scores are counted in bins, evenly spaced in log-odds: those of a sure model crowd at 0 and at 1.
 _EDGES = (1 / (1 + np.exp(-np.linspace(-24, 17, 4000)))).astype(np.float32)
 _BINS = len(_EDGES) + 1
+_LEAST = np.concatenate([[0.0], _EDGES, [1.0]]).astype(np.float32)
+"""The least score of each bin; one above the last, which nothing reaches, stands for the first point of a curve."""
 
 
 def batch_size(classes: int) -> int:
@@ -47,6 +49,12 @@ class Scores:
         shown = np.flatnonzero(self._own.any(axis=1) & rest.any(axis=1))
         return {int(index): _roc(self._own[index], rest[index]) for index in shown}
 
+    def overall(self) -> Roc | None:
+        """That of the second of two classes; of more classes that of all of them together."""
+        of = slice(1, None) if len(self._all) == 2 else slice(None)
+        own, rest = self._own[of].sum(axis=0), (self._all - self._own)[of].sum(axis=0)
+        return _roc(own, rest) if own.any() and rest.any() else None
+
     def areas(self) -> dict[int, float]:
         """The areas under them."""
         return {index: roc.auc for index, roc in self.curves().items()}
@@ -54,8 +62,13 @@ class Scores:
 
 def _roc(own: np.ndarray, rest: np.ndarray) -> Roc:
     truth, bins = np.repeat([1, 0], _BINS), np.tile(np.arange(_BINS), 2)
-    false, true, _ = roc_curve(truth, bins, sample_weight=np.concatenate([own, rest]))
-    return Roc(false.astype(np.float32), true.astype(np.float32), float(auc(false, true)))
+    false, true, least = roc_curve(truth, bins, sample_weight=np.concatenate([own, rest]))
+    return Roc(
+        false_positives=false.astype(np.float32),
+        true_positives=true.astype(np.float32),
+        thresholds=_LEAST[np.minimum(least, _BINS).astype(int)],
+        auc=float(auc(false, true)),
+    )
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ STEPS = (
     "Trainer",
     "Evaluator",
     "Pusher",
+    "Dashboard",
     "Predictor",
 )
 """The steps that can be placed; `HubModule` and `Backbone` stand for those of each module and backbone."""

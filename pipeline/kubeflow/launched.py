@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from tfx.types import Artifact
 from tfx.types.artifact import PropertyType
+from tfx.types.value_artifact import ValueArtifact
 from tfx.utils import import_utils
 
 _MOUNTED = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
@@ -74,7 +75,10 @@ class Launched(_Message):
             for by_name in (self.inputs.artifacts, self.outputs.artifacts)
         )
         for (artifact,) in outputs.values():
-            Path(artifact.uri).mkdir(parents=True, exist_ok=True)  # the launcher makes the folder that it is in
+            if not isinstance(
+                artifact, ValueArtifact
+            ):  # which is one file; the launcher makes the folder that it is in
+                Path(artifact.uri).mkdir(parents=True, exist_ok=True)
         return inputs, outputs
 
     def finish(
@@ -106,13 +110,13 @@ def local(uri: str) -> str:
 def _artifact(type_path: str, given: RuntimeArtifact) -> Artifact:
     artifact_type = import_utils.import_class_by_path(type_path)
     artifact = artifact_type()
-    artifact.name, artifact.uri = given.name, local(given.uri)
+    artifact.uri = local(given.uri)
     for key, value in given.metadata.items():
         known = (artifact_type.PROPERTIES or {}).get(key)
         # A number in JSON is a float, whatever it was a number of.
         is_whole = isinstance(value, float) and value.is_integer()
         if known is not None:
-            setattr(artifact, key, int(value) if known.type == PropertyType.INT else value)
+            setattr(artifact, key, _property(known.type, value))
         elif isinstance(value, str):
             artifact.set_string_custom_property(key, value)
         elif isinstance(value, int) or is_whole:
@@ -122,9 +126,23 @@ def _artifact(type_path: str, given: RuntimeArtifact) -> Artifact:
     return artifact
 
 
+def _property(kind: PropertyType, value: Any) -> Any:
+    if kind == PropertyType.JSON_VALUE:
+        return json.loads(value)
+    return int(value) if kind == PropertyType.INT else value
+
+
 def _metadata(artifact: Artifact) -> dict[str, Any]:
-    """Properties and custom properties that have a value."""
-    properties = {**artifact.mlmd_artifact.properties, **artifact.mlmd_artifact.custom_properties}
-    return {
-        key: getattr(value, value.WhichOneof("value")) for key, value in properties.items() if value.WhichOneof("value")
-    }
+    """Properties and custom properties that have a value.
+
+    A property of the type that is JSON goes as text, which comes back as it went: of a struct, the backend makes one in
+    another. A custom one goes as it is, for the dashboard, and to no step.
+    """
+    own, custom = artifact.mlmd_artifact.properties, artifact.mlmd_artifact.custom_properties
+    told = {key: value for key in own if (value := getattr(artifact, key)) is not None}
+    told = {key: value if isinstance(value, str | int | float) else json.dumps(value) for key, value in told.items()}
+    for key, value in custom.items():
+        if which := value.WhichOneof("value"):
+            is_json = which == "struct_value"
+            told[key] = artifact.get_json_value_custom_property(key) if is_json else getattr(value, which)
+    return told

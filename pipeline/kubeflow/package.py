@@ -7,7 +7,7 @@ laptop, and the backend's cache sees them before a pod is started.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import json_format
@@ -119,7 +119,10 @@ def _pin_command(file: AnyFile, steps: list[BaseNode]) -> list[str]:
 
 def _pin_component(steps: list[BaseNode], parameters: list[Parameter]) -> Json:
     outputs = {
-        task_name(step.id): {"parameterType": "STRING", "description": f"The properties of {step.id}, as JSON."}
+        task_name(step.id): {
+            "parameterType": "STRING",
+            "description": f"What {step.id} is told: JSON, or a file of it.",
+        }
         for step in steps
     }
     return {
@@ -162,22 +165,25 @@ def _types(step: BaseNode) -> str:
 
 def _step_component(step: BaseNode) -> Json:
     inputs: Json = {
-        "parameters": {PROPERTIES: {"parameterType": "STRING", "description": f"What {step.id} is told, as JSON."}}
+        "parameters": {
+            PROPERTIES: {"parameterType": "STRING", "description": f"What {step.id} is told: JSON, or a file of it."}
+        }
     }
     if step.inputs:
         inputs["artifacts"] = {
             name: json_format.MessageToDict(compiler_utils.build_input_artifact_spec(channel))
             for name, channel in step.inputs.items()
         }
-    outputs = {name: json_format.MessageToDict(spec) for name, spec in _output_specs(step)}
+    outputs = {name: _output(channel) for name, channel in step.outputs.items()}
     return {"executorLabel": _executor(step.id), "inputDefinitions": inputs} | (
         {"outputDefinitions": {"artifacts": outputs}} if outputs else {}
     )
 
 
-def _output_specs(step: BaseNode) -> Iterator[tuple[str, Any]]:
-    for name, channel in step.outputs.items():
-        yield name, compiler_utils.build_output_artifact_spec(channel)
+def _output(channel: Channel) -> Json:
+    if channel.type_name.startswith("system."):  # a type of KFP's own, which the dashboard draws
+        return {"artifactType": {"schemaTitle": channel.type_name, "schemaVersion": "0.0.1"}}
+    return json_format.MessageToDict(compiler_utils.build_output_artifact_spec(channel))
 
 
 def _step_task(step: BaseNode, kubeflow: Kubeflow) -> Json:

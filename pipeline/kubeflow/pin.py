@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.kubeflow.launched import Launched
 from pipeline.kubeflow.package import graph, task_name
 from pipeline.kubeflow.parameters import with_changes
+from pipeline.kubeflow.properties import handed
 from pipeline.pinning import pin
 from preprocessing.errors import RunError, UserError
 
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> int:
 
 
 def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[str, Any]) -> dict[str, str]:
-    """The properties of each step as JSON, by the name of its task.
+    """The properties of each step as the text that it is handed, by the name of its task.
 
     Args:
         values: The pipeline file, as `dumped`.
@@ -47,12 +48,8 @@ def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[s
             f"the package has the steps {', '.join(steps)}, and this image makes {', '.join(nodes)} of the file; "
             "compile with the Hubline that is in the image"
         )
-    return {
-        task_name(name): json.dumps(
-            {key: value for key, value in node.exec_properties.items() if value is not None}, sort_keys=True
-        )
-        for name, node in nodes.items()
-    }
+    state = file.kubeflow.state or ""
+    return {task_name(name): handed(node.exec_properties, state) for name, node in nodes.items()}
 
 
 if __name__ == "__main__":

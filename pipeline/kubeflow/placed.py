@@ -76,7 +76,9 @@ def on_kubernetes(placement: Placement, image_pull_secrets: Sequence[str]) -> Js
     if placement.affinity:
         said["nodeAffinity"] = [_affinity(each) for each in placement.affinity]
     if placement.shared_memory:
-        said["enabledSharedMemory"] = {"volumeName": "shm", "size": placement.shared_memory}
+        said["emptyDirMounts"] = [
+            {"volumeName": "shm", "mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": placement.shared_memory}
+        ]
     if placement.ephemeral_storage:
         said["genericEphemeralVolume"] = [
             {

@@ -6,13 +6,13 @@ The executor is TFX's own way to run a step. Nothing is imported that it does no
 import json
 import sys
 import tempfile
-from typing import Any
 
 from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.utils import import_utils
 
 from components.beam import IN_ONE_PROCESS
 from pipeline.kubeflow.launched import Launched
+from pipeline.kubeflow.properties import taken
 from preprocessing.errors import UserError
 
 PROPERTIES = "properties"
@@ -39,7 +39,7 @@ def run_step(executor_path: str, types: dict[str, str], launched: Launched) -> N
         launched: What the launcher hands it, with the step's properties as one parameter.
     """
     inputs, outputs = launched.artifacts(types)
-    properties: dict[str, Any] = json.loads(launched.inputs.parameters[PROPERTIES])
+    properties = taken(launched.inputs.parameters[PROPERTIES])
     executor_class = import_utils.import_class_by_path(executor_path)
     with tempfile.TemporaryDirectory() as folder:
         executor_class(_context(executor_class, folder)).Do(inputs, outputs, properties)

@@ -2,9 +2,12 @@
 
 import json
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from ruamel.yaml import YAML
@@ -48,40 +51,102 @@ def compiled(path: Path) -> dict[str, Any]:
     return spec
 
 
-def digest_of_answers(model: str, folder: Path) -> list[float]:
+def answers(model: str, folder: Path) -> list[float]:
     """What a model says about every record of the data."""
     records = make.read_tfrecord(folder / "data" / "a.tfrecord")
     answer = tf.saved_model.load(model).signatures["serving_default"](examples=tf.constant(records))
     return answer["scores"].numpy().ravel().tolist()
 
 
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory) -> Iterator[Cluster]:
+    """The newest Kubeflow Pipelines, with nothing run yet."""
+    folder = tmp_path_factory.mktemp("kfp")
+    cluster = Cluster(folder, Version(executor_logs=True, custom_path=True), in_this_process)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launched, "_MOUNTED", {"minio://": f"{cluster.mounted}/"})
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def spec(project: Path) -> dict[str, Any]:
+    return compiled(project)
+
+
+@pytest.fixture(scope="module")
+def ran(spec: dict[str, Any], cluster: Cluster) -> Cluster:
+    """After a run of the whole graph."""
+    cluster.run(spec, to(cluster.folder / "serving"))
+    assert not cluster.failed
+    return cluster
+
+
+def to(serving: Path, **overrides: Any) -> dict[str, Any]:
+    return {"overrides": {"serving.destination": str(serving), **overrides}}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "version", [Version(), Version(executor_logs=True, custom_path=True)], ids=["KFP 2.0", "KFP 2.15"]
-)
-def test_the_whole_graph_runs_on_what_the_launcher_gives(project: Path, tmp_path: Path, monkeypatch, version) -> None:
-    monkeypatch.setattr(launched, "_MOUNTED", {"minio://": f"{tmp_path}/minio/"})
-    cluster = Cluster("minio://bucket/runs/1", version, in_this_process)
-    form = {"overrides": {"serving.destination": f"{tmp_path}/serving"}}
-    cluster.run(compiled(project), form)
-
-    (pushed,) = cluster.done["pusher"]["artifacts"]["pushed_model"]["artifacts"]
-    assert pushed["uri"] == "minio://bucket/runs/1/pusher/pushed_model"
-    assert pushed["metadata"]["pushed"] == 1 and pushed["metadata"]["pushed_destination"] == f"{tmp_path}/serving/1"
-    assert "executor-logs" not in cluster.done["trainer"].get("parameterValues", {})
-
-    here = tmp_path / "here"
+def test_the_whole_graph_makes_the_model_of_a_run_here(project: Path, ran: Cluster, tmp_path: Path) -> None:
+    pushed = ran.metadata("pusher", "pushed_model")
+    assert (pushed["pushed"], pushed["pushed_destination"]) == (1, f"{ran.folder}/serving/1")
     path = project.with_name("here.yaml")
-    path.write_text(project.read_text().replace("destination: serving", f"destination: {here}"))
+    path.write_text(project.read_text().replace("destination: serving", f"destination: {tmp_path}/serving"))
     result, code = run(path, tmp_path / "root", quiet=True)
     assert code == 0, result.error
-    assert digest_of_answers(f"{tmp_path}/serving/1", project.parent) == pytest.approx(
-        digest_of_answers(f"{here}/1", project.parent), abs=1e-6
-    )
+    models = (f"{ran.folder}/serving/1", f"{tmp_path}/serving/1")
+    on_cluster, here = (answers(model, project.parent) for model in models)
+    assert on_cluster == pytest.approx(here, abs=1e-6)
+    assert ran.metadata("dashboard", "metrics") == pytest.approx({"blessed": 1.0, **result.metrics}, abs=1e-6)
 
 
-def test_the_form_changes_what_steps_are_told(project: Path, tmp_path: Path) -> None:
-    spec = compiled(project)
+@pytest.mark.slow
+def test_the_dashboard_has_what_it_draws(spec: dict[str, Any], ran: Cluster) -> None:
+    outputs = spec["components"]["comp-dashboard"]["outputDefinitions"]["artifacts"]
+    assert {name: output["artifactType"]["schemaTitle"] for name, output in outputs.items()} == {
+        "metrics": "system.Metrics",
+        "classes": "system.ClassificationMetrics",
+        "report": "system.HTML",
+    }
+    classes = ran.metadata("dashboard", "classes")
+    matrix = np.array([row["row"] for row in classes["confusionMatrix"]["rows"]])
+    assert matrix.trace() / matrix.sum() == pytest.approx(ran.metadata("dashboard", "metrics")["accuracy"])
+    assert [each["displayName"] for each in classes["confusionMatrix"]["annotationSpecs"]] == ["dark", "light"]
+    points = classes["confidenceMetrics"]
+    assert (points[0]["recall"], points[-1]["recall"], points[-1]["falsePositiveRate"]) == (0.0, 1.0, 1.0)
+    page = ran.stored("dashboard", "report").read_text()
+    assert page.startswith("<!DOCTYPE html>") and "blessed" in page
+
+
+@pytest.mark.slow
+def test_a_run_that_is_not_blessed_is_red_and_the_dashboard_tells_why(
+    spec: dict[str, Any], ran: Cluster, tmp_path: Path, capsys
+) -> None:
+    cluster = replace(ran, done=dict(ran.done))
+    form = to(tmp_path / "serving", **{"evaluation.thresholds.cross_entropy.at_most": 0.0})
+    cluster.run(spec, form, only=["pin", "evaluator", "pusher", "dashboard"])
+    assert cluster.failed == ["pusher"] and not (tmp_path / "serving").exists()
+    assert "not blessed" in (said := capsys.readouterr().err) and "cross_entropy" in said
+    assert cluster.metadata("dashboard", "metrics")["blessed"] == 0.0
+    assert "must be at most 0.0" in cluster.stored("dashboard", "report").read_text()
+
+
+@pytest.mark.slow
+def test_a_run_need_not_push(spec: dict[str, Any], ran: Cluster, tmp_path: Path) -> None:
+    cluster = replace(ran, done=dict(ran.done))
+    cluster.run(spec, {"push": False, **to(tmp_path / "serving")}, only=["pin", "pusher"])
+    assert not cluster.failed and cluster.metadata("pusher", "pushed_model") == {"pushed": 0}
+    assert not (tmp_path / "serving").exists()
+
+
+@pytest.mark.slow
+def test_an_older_launcher_gives_less(spec: dict[str, Any], cluster: Cluster) -> None:
+    older = replace(cluster, version=Version(), done={})
+    data_steps = ["pin", "hubmodule-mean", "examplegen", "statisticsgen", "schemagen", "examplevalidator", "datagate"]
+    older.run(spec, {}, only=data_steps)
+    assert list(older.done) == data_steps and not older.failed
+
+
+def test_the_form_changes_what_steps_are_told(project: Path, spec: dict[str, Any]) -> None:
     fields = spec["root"]["inputDefinitions"]["parameters"]
     assert {"data_examples", "epochs", "batch_size", "learning_rate", "hub_mean", "push", "overrides"} <= fields.keys()
     assert all(each["description"] and "defaultValue" in each for each in fields.values())
@@ -99,8 +164,8 @@ def test_the_form_changes_what_steps_are_told(project: Path, tmp_path: Path) -> 
     assert {name for name, each in pin.properties(values, steps, {}).items() if each != before[name]} == {"examplegen"}
 
 
-def test_a_mistake_in_the_form_is_named_and_the_step_fails(project: Path, tmp_path: Path, capsys) -> None:
-    values, steps = compiled(project)["deploymentSpec"]["executors"]["exec-pin"]["container"]["args"][:2]
+def test_a_mistake_in_the_form_is_named_and_the_step_fails(spec: dict[str, Any], tmp_path: Path, capsys) -> None:
+    values, steps = spec["deploymentSpec"]["executors"]["exec-pin"]["container"]["args"][:2]
     handed = {
         "inputs": {"parameterValues": {"epochs": 0.0, "overrides": {"training.sed": 1.0}}},
         "outputs": {"outputFile": f"{tmp_path}/out.json"},

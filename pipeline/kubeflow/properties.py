@@ -1,0 +1,48 @@
+"""A step's properties on their way from `Pin` to the step: one parameter, a text.
+
+What is long, such as the fingerprints of thousands of files, goes by way of a file: the text is part of a command, of
+which Linux takes 128 KiB an argument, and of an Argo workflow, which Kubernetes keeps in 1.5 MiB as a whole.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from components import storage
+from preprocessing.errors import RunError
+
+_MOST = 8192
+"""Characters of a text that is the properties themselves."""
+
+_FILE = "file:"
+
+
+def handed(properties: Mapping[str, Any], state: str) -> str:
+    """The text of some properties, the same for the same ones: as JSON, or the path of a file that holds it.
+
+    Args:
+        properties: What goes over as JSON; those that are None are left out.
+        state: The folder that every step sees.
+    """
+    text = json.dumps({key: value for key, value in properties.items() if value is not None}, sort_keys=True)
+    if len(text) <= _MOST:
+        return text
+    path = f"{state}/properties/{hashlib.sha256(text.encode()).hexdigest()}.json"
+    storage.write_bytes(path, text.encode())
+    return _FILE + path
+
+
+def taken(text: str) -> dict[str, Any]:
+    """The properties that `handed` made a text of.
+
+    Raises:
+        RunError: where the file is gone.
+    """
+    if text.startswith(_FILE):
+        path = text.removeprefix(_FILE)
+        if not storage.exists(path):
+            raise RunError(f"{path}: gone, and it holds what this step is told; run the pipeline again from its start")
+        with storage.open_binary(path) as file:
+            text = file.read().decode()
+    return json.loads(text)

@@ -1,0 +1,58 @@
+"""What the dashboard of Kubeflow Pipelines draws, beside what scikit-learn makes of the same scores."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from components.dashboard.artifacts import confidence_metrics, confusion_matrix
+from components.report.scores import Scores
+
+
+def counted(classes: int, records: int) -> tuple[Scores, np.ndarray, np.ndarray]:
+    """Scores, their true classes as one-hot rows, and the scores themselves."""
+    rng = np.random.default_rng(classes)
+    label = rng.integers(0, classes, records)
+    logits = rng.normal(size=[records, classes]) + 1.5 * np.eye(classes)[label]
+    scores = (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype(np.float32)
+    counts = Scores(classes)
+    counts.count((np.arange(records), label), scores)
+    return counts, np.eye(classes)[label], scores
+
+
+@pytest.mark.parametrize(("classes", "average"), [(2, "second class"), (5, "micro")])
+def test_one_curve_stands_for_all_classes(classes: int, average: str) -> None:
+    counts, true, scores = counted(classes, 5000)
+    if average == "second class":
+        expected = roc_auc_score(true[:, 1], scores[:, 1])
+    else:
+        expected = roc_auc_score(true, scores, average="micro")
+    roc = counts.overall()
+    assert roc is not None and roc.auc == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_point_says_what_its_threshold_gives() -> None:
+    counts, true, scores = counted(2, 3000)
+    roc = counts.overall()
+    assert roc is not None
+    points = confidence_metrics(roc)
+    assert len(points) <= 200
+    for point in points:
+        told = scores[:, 1] >= point["confidenceThreshold"]
+        positive = true[:, 1] == 1
+        assert point["recall"] == pytest.approx(told[positive].mean(), abs=5e-3)
+        assert point["falsePositiveRate"] == pytest.approx(told[~positive].mean(), abs=5e-3)
+    rates = [point["falsePositiveRate"] for point in points]
+    assert rates == sorted(rates) and (rates[0], rates[-1]) == (0.0, 1.0)
+
+
+def test_there_is_no_curve_of_one_class_alone() -> None:
+    counts = Scores(2)
+    counts.count((np.arange(3), np.zeros(3, int)), np.full([3, 2], 0.5, np.float32))
+    assert counts.overall() is None
+
+
+def test_a_confusion_matrix_has_a_row_for_each_true_class() -> None:
+    assert confusion_matrix(["cat", "dog"], np.array([[3, 1], [0, 5]])) == {
+        "annotationSpecs": [{"displayName": "cat"}, {"displayName": "dog"}],
+        "rows": [{"row": [3, 1]}, {"row": [0, 5]}],
+    }
