@@ -7,18 +7,21 @@ RUN apt-get update && apt-get install --yes --no-install-recommends binutils g++
 ARG STACK=tfx-1.16
 ARG VARIANT=cpu
 COPY requirements/build.txt requirements/${STACK}-${VARIANT}.txt /locks/
-# Where packages come from is the business of pip.conf, which is mounted and not kept. A few have no wheels for Linux.
+# Where packages come from is the business of pip.conf, which is mounted and not kept; a few have no wheels for Linux.
+# No step reads tests, headers, what notebooks show, or the symbols that are for debuggers (libraries in *.libs were
+# patched by whoever made their wheel, and do not bear stripping). Bytecode is compiled once, here.
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1 PIP_NO_DEPS=1 PIP_REQUIRE_HASHES=1 PIP_ROOT_USER_ACTION=ignore
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip \
     python3 -m venv --without-pip /opt/hubline \
-    && python3 -m pip --python /opt/hubline/bin/python install --requirement /locks/build.txt \
-    && python3 -m pip --python /opt/hubline/bin/python install --no-build-isolation --requirement /locks/${STACK}-${VARIANT}.txt
-# No step reads tests, headers, what notebooks show or the symbols that debuggers do (the libraries in *.libs were patched
-# by whoever made the wheel, and do not bear it). Bytecode is compiled once, here.
-RUN rm -r /opt/hubline/share/jupyter \
+    && pip="python3 -m pip --python /opt/hubline/bin/python install" \
+    && $pip --requirement /locks/build.txt \
+    && $pip --no-build-isolation --requirement /locks/${STACK}-${VARIANT}.txt \
+    && rm -r /opt/hubline/share/jupyter \
     && find /opt/hubline/lib -depth -type d \( -name tests -o -name testdata -o -name include \) -exec rm -r {} + \
-    && find /opt/hubline/lib -name '*.so*' -type f ! -path '*.libs/*' -exec strip --strip-unneeded {} + \
+    && find /opt/hubline/lib -name '*.so*' -type f ! -path '*.libs/*' ! -path '*/nvidia/*' -exec strip --strip-unneeded {} + \
     && /opt/hubline/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/hubline/lib
+# TFMA only prints what it cannot import, and goes on with half of itself; the version comes last.
+RUN TF_USE_LEGACY_KERAS=1 /opt/hubline/bin/python -c 'from tensorflow_model_analysis import __version__'
 
 FROM stack AS code
 COPY . /source
