@@ -7,16 +7,20 @@ path of the same shape as their URI and outputs uploaded from one, file by file,
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 Json = dict[str, Any]
 
-ROOT = "minio://bucket/runs/1"
+RUN_ID = "2f6c1f0e-9f6a-4a0e-8c39-0c6de2a1b7d4"
+ROOT = f"minio://bucket/runs/pipeline/{RUN_ID}"
+_OF_THE_RUN = {"{{$.pipeline_job_uuid}}": RUN_ID, "{{$.pipeline_job_name}}": "nightly"}
 
 
 @dataclass(frozen=True)
@@ -51,15 +55,32 @@ class Cluster:
     def run(self, spec: Json, form: Mapping[str, Any], only: Collection[str] = ()) -> None:
         """Runs the tasks of a package, or some of them on what ran before."""
         fields = spec["root"]["inputDefinitions"]["parameters"]
-        parameters = {name: form.get(name, each["defaultValue"]) for name, each in fields.items()}
-        tasks = spec["root"]["dag"]["tasks"]
-        waits_for = {name: task.get("dependentTasks", ()) for name, task in tasks.items()}
         self.failed = []
+        self._run_dag(
+            spec, spec["root"], {name: form.get(name, each["defaultValue"]) for name, each in fields.items()}, only
+        )
+
+    def _run_dag(self, spec: Json, holder: Json, parameters: Mapping[str, Any], only: Collection[str]) -> bool:
+        tasks, failed = holder["dag"]["tasks"], set[str]()
+        waits_for = {name: task.get("dependentTasks", ()) for name, task in tasks.items()}
         for name in TopologicalSorter(waits_for).static_order():
-            if only and name not in only:
+            task = tasks[name]
+            in_any_case = task.get("triggerPolicy", {}).get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED"
+            component = spec["components"][task["componentRef"]["name"]]
+            if failed.intersection(waits_for[name]) and not in_any_case:
+                failed.add(name)
+            elif only and name not in only:
                 continue
-            if set(waits_for[name]).intersection(self.failed) or not self._runs(spec, name, tasks[name], parameters):
-                self.failed.append(name)
+            elif "dag" in component:
+                given = {
+                    key: self._parameter(source, parameters) for key, source in task["inputs"]["parameters"].items()
+                }
+                if not self._run_dag(spec, component, given, only):
+                    failed.add(name)
+            elif not self._runs(spec, name, task, parameters):
+                failed.add(name)
+        self.failed += sorted(failed)
+        return not failed
 
     def stored(self, task: str, output: str) -> Path:
         """Where an artifact is in the bucket."""
@@ -82,7 +103,10 @@ class Cluster:
         for each in handed["outputs"]["artifacts"].values():
             self._local(each["artifacts"][0]["uri"]).parent.mkdir(parents=True, exist_ok=True)
         arguments = [each.replace("{{$}}", json.dumps(handed)) for each in container["args"]]
-        if self.run_container(container["command"], arguments) != 0:
+        env = {each["name"]: each["value"] for each in container.get("env", ())}
+        with mock.patch.dict(os.environ, env):
+            code = self.run_container(container["command"], arguments)
+        if code != 0:
             return False
         output = json.loads(Path(handed["outputs"]["outputFile"]).read_text())
         for key, given in handed["outputs"]["artifacts"].items():
@@ -96,11 +120,7 @@ class Cluster:
     def _executor_input(self, name: str, task: Json, component: Json, parameters: Mapping[str, Any]) -> Json:
         inputs: Json = {"parameterValues": {}, "artifacts": {}}
         for key, source in task.get("inputs", {}).get("parameters", {}).items():
-            if form := source.get("componentInputParameter"):
-                value = parameters[form]
-            else:
-                output = source["taskOutputParameter"]
-                value = self.done[output["producerTask"]]["parameterValues"][output["outputParameterKey"]]
+            value = self._parameter(source, parameters)
             # A number goes through protobuf's Struct, which has floats alone.
             inputs["parameterValues"][key] = value if isinstance(value, bool) else _number(value)
         for key, source in task.get("inputs", {}).get("artifacts", {}).items():
@@ -120,6 +140,14 @@ class Cluster:
             types["executor-logs"] = {"schemaTitle": "system.Artifact", "schemaVersion": "0.0.1"}
         outputs["artifacts"] = {key: {"artifacts": [self._output(folder, key, each)]} for key, each in types.items()}
         return {"inputs": inputs, "outputs": outputs}
+
+    def _parameter(self, source: Json, parameters: Mapping[str, Any]) -> Any:
+        if "componentInputParameter" in source:
+            return parameters[source["componentInputParameter"]]
+        if "runtimeValue" in source:
+            return _OF_THE_RUN[source["runtimeValue"]["constant"]]
+        output = source["taskOutputParameter"]
+        return self.done[output["producerTask"]]["parameterValues"][output["outputParameterKey"]]
 
     def _output(self, folder: str, key: str, artifact_type: Json) -> Json:
         uri = f"{folder}/{key}"

@@ -64,11 +64,16 @@ def _known(value: Any) -> Any:
 
 
 def _faults_of_graph(spec: Json) -> Iterator[str]:
-    tasks, components = spec["root"]["dag"]["tasks"], spec["components"]
-    executors = spec["deploymentSpec"]["executors"]
+    executors, components = spec["deploymentSpec"]["executors"], spec["components"]
     for name, component in components.items():
-        if component["executorLabel"] not in executors:
+        if "dag" not in component and component["executorLabel"] not in executors:
             yield f"the component {name} has no executor {component['executorLabel']}"
+    for holder in (spec["root"], *(component for component in components.values() if "dag" in component)):
+        yield from _faults_of_dag(components, holder)
+
+
+def _faults_of_dag(components: Json, holder: Json) -> Iterator[str]:
+    tasks = holder["dag"]["tasks"]
     for name, task in tasks.items():
         if not _LABEL.fullmatch(name):
             yield f"'{name}' cannot be the name of a task: small letters, digits and dashes, 63 at most"
@@ -76,14 +81,14 @@ def _faults_of_graph(spec: Json) -> Iterator[str]:
         if component is None:
             yield f"the task {name} has no component {task['componentRef']['name']}"
             continue
-        yield from (f"the task {name}: {fault}" for fault in _faults_of_inputs(spec, task, component))
+        yield from (f"the task {name}: {fault}" for fault in _faults_of_inputs(components, holder, task, component))
     try:
         TopologicalSorter({name: task.get("dependentTasks", ()) for name, task in tasks.items()}).prepare()
     except CycleError as error:
         yield f"tasks wait for each other: {', '.join(error.args[1])}"
 
 
-def _faults_of_inputs(spec: Json, task: Json, component: Json) -> Iterator[str]:
+def _faults_of_inputs(components: Json, holder: Json, task: Json, component: Json) -> Iterator[str]:
     for sort in ("parameters", "artifacts"):
         wanted = component.get("inputDefinitions", {}).get(sort, {})
         given = task.get("inputs", {}).get(sort, {})
@@ -91,21 +96,21 @@ def _faults_of_inputs(spec: Json, task: Json, component: Json) -> Iterator[str]:
         yield from (f"nothing is given for the input {name}" for name in sorted(needed - given.keys()))
         yield from (f"there is no input {name}" for name in sorted(given.keys() - wanted.keys()))
         for name, source in given.items():
-            if fault := _fault_of_source(spec, task, sort, source):
+            if fault := _fault_of_source(components, holder, task, sort, source):
                 yield f"the input {name}: {fault}"
 
 
-def _fault_of_source(spec: Json, task: Json, sort: str, source: Json) -> str | None:
+def _fault_of_source(components: Json, holder: Json, task: Json, sort: str, source: Json) -> str | None:
     if parameter := source.get("componentInputParameter"):
-        known = spec["root"].get("inputDefinitions", {}).get(sort, {})
-        return None if parameter in known else f"the pipeline has no parameter {parameter}"
+        known = holder.get("inputDefinitions", {}).get(sort, {})
+        return None if parameter in known else f"there is no parameter {parameter}"
     output = source.get("taskOutputParameter") or source.get("taskOutputArtifact")
     if output is None:
         return None
     key, producer = output.get("outputParameterKey") or output["outputArtifactKey"], output["producerTask"]
-    if producer not in spec["root"]["dag"]["tasks"]:
+    if producer not in holder["dag"]["tasks"]:
         return f"there is no task {producer}"
     if producer not in task.get("dependentTasks", ()):
         return f"the task does not wait for {producer}"
-    made = spec["components"][spec["root"]["dag"]["tasks"][producer]["componentRef"]["name"]]
+    made = components[holder["dag"]["tasks"][producer]["componentRef"]["name"]]
     return None if key in made.get("outputDefinitions", {}).get(sort, {}) else f"{producer} gives no {key}"

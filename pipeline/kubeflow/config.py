@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pipeline.mistakes import nearest
 from preprocessing.section import Section
@@ -25,6 +25,7 @@ STEPS = (
     "Pusher",
     "Dashboard",
     "Predictor",
+    "Alert",
 )
 """The steps that can be placed; `HubModule` and `Backbone` stand for those of each module and backbone."""
 
@@ -207,6 +208,35 @@ class Placement(Section):
         return self
 
 
+class SecretKey(Section):
+    """A key of a secret."""
+
+    secret: Key
+    """The secret's name; it is there already, in the namespace of the runs."""
+    key: Key
+    """The key."""
+
+
+class Alert(Section):
+    """A webhook that is told how runs end."""
+
+    webhook: str | SecretKey = Field(
+        examples=["https://alerts.example/hubline", {"secret": "alerts", "key": "url"}], union_mode="left_to_right"
+    )
+    """Its URL, or the key of a secret that holds it."""
+    on: Literal["failure", "always"] = "failure"
+    """Whether it hears of runs that fail, or of all."""
+    dashboard: str | None = Field(default=None, pattern="^https?://", examples=["https://kubeflow.example/pipeline"])
+    """The dashboard's address, for the link to the run."""
+
+    @field_validator("webhook")
+    @classmethod
+    def _is_a_url(cls, webhook: str | SecretKey) -> str | SecretKey:
+        if isinstance(webhook, str) and not webhook.startswith(("http://", "https://")):
+            raise ValueError(f"'{webhook}' is no URL that begins with http:// or https://")
+        return webhook
+
+
 _FACTORS = {"m": 1e-3} | {
     f"{unit}{suffix}": base**power
     for power, unit in enumerate("KMGTPE", 1)
@@ -241,6 +271,8 @@ class Kubeflow(Section):
     """The same for every step; what a step says itself goes before it, key by key."""
     image_pull_secrets: tuple[Key, ...] = ()
     """The secrets that the image is pulled with."""
+    alert: Alert | None = None
+    """Who is told of runs that fail."""
 
     @model_validator(mode="after")
     def _gpus_are_used(self) -> "Kubeflow":

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.kubeflow.alert import RUN_ID, leave_word
 from pipeline.kubeflow.launched import Launched
-from pipeline.kubeflow.package import graph, task_name
+from pipeline.kubeflow.package import graph
 from pipeline.kubeflow.parameters import with_changes
 from pipeline.kubeflow.properties import handed
+from pipeline.kubeflow.tasks import task_name
 from pipeline.pinning import pin
 from preprocessing.errors import RunError, UserError
 
@@ -21,9 +23,11 @@ def main(arguments: list[str]) -> int:
     """Pins; 1 where something is wrong, which is said in the last lines."""
     values, steps, launched = (json.loads(argument) for argument in arguments)
     handed = Launched.model_validate(launched)
+    form = {name: value for name, value in handed.inputs.parameters.items() if name != RUN_ID}
     try:
-        handed.finish(parameters=properties(values, steps, handed.inputs.parameters))
+        handed.finish(parameters=properties(values, steps, form))
     except UserError as error:
+        leave_word(handed, str(error))
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -11,6 +11,7 @@ from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.utils import import_utils
 
 from components.beam import IN_ONE_PROCESS
+from pipeline.kubeflow.alert import leave_word
 from pipeline.kubeflow.launched import Launched
 from pipeline.kubeflow.properties import taken
 from preprocessing.errors import UserError
@@ -22,11 +23,16 @@ PROPERTIES = "properties"
 def main(arguments: list[str]) -> int:
     """Runs the step; 1 where it failed, with what was wrong as the last line."""
     executor, types, launched = arguments
+    handed = Launched.model_validate_json(launched)
     try:
-        run_step(executor, json.loads(types), Launched.model_validate_json(launched))
+        run_step(executor, json.loads(types), handed)
     except UserError as error:
+        leave_word(handed, str(error))
         print(error, file=sys.stderr)
         return 1
+    except Exception as fault:
+        leave_word(handed, f"{type(fault).__name__}: {fault}")
+        raise
     return 0
 
 

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.kubeflow import launched, pin, step
+from pipeline.kubeflow import alert, launched, pin, step
 from pipeline.run import run
 from tests import make
 from tests.make_launcher import Cluster, Version
@@ -26,7 +26,9 @@ kubeflow:
   every_step: {volumes: [{claim: work, path: FOLDER}]}
   steps: {Trainer: {gpus: 1, retries: {count: 2}}}
 """
-MODULES = {"pipeline.kubeflow.pin": pin.main, "pipeline.kubeflow.step": step.main}
+MODULES = {
+    f"pipeline.kubeflow.{name}": module.main for name, module in (("pin", pin), ("step", step), ("alert", alert))
+}
 
 
 def in_this_process(command: list[str], arguments: list[str]) -> int:

@@ -1,0 +1,181 @@
+"""The tasks of a package, and how its pipeline spec says them.
+
+https://github.com/kubeflow/pipelines/blob/master/api/v2alpha1/pipeline_spec.proto
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.kubeflow import placed
+from pipeline.kubeflow.config import Kubeflow
+from pipeline.kubeflow.parameters import Parameter
+
+Json = dict[str, Any]
+
+
+def task_name(step: str) -> str:
+    """A step's name as Argo's tasks have them, such as `hubmodule-photos` of `HubModule.photos`."""
+    return step.lower().replace(".", "-").replace("_", "-")
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of a task."""
+
+    definition: Json
+    """What its component says of it."""
+    source: Json
+    """Where it comes from."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A container, and what goes in and out of it."""
+
+    step: str
+    """The step's name, which the dashboard shows."""
+    module: str
+    """What Python runs in it."""
+    arguments: Sequence[str]
+    parameters: Mapping[str, Input] = field(default_factory=dict)
+    artifacts: Mapping[str, Input] = field(default_factory=dict)
+    outputs: Json = field(default_factory=dict)
+    after: Iterable[str] = ()
+    """The steps that it waits for."""
+    cached: bool = True
+    in_any_case: bool = False
+    """Whether it also runs where those that it waits for have failed."""
+
+    @property
+    def kind(self) -> str:
+        """The name by which it is placed: that of the step, without what is after a dot."""
+        return self.step.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tasks that another one waits for as a whole."""
+
+    step: str
+    tasks: Sequence[Task]
+    parameters: Mapping[str, Input]
+
+
+Node = Task | Group
+
+
+def from_form(parameters: Iterable[Parameter]) -> dict[str, Input]:
+    """The fields of the run's form as inputs."""
+    fields = form_fields(parameters)
+    return {name: Input(definition, {"componentInputParameter": name}) for name, definition in fields.items()}
+
+
+def form_fields(parameters: Iterable[Parameter]) -> Json:
+    """The definitions of the fields of the run's form."""
+    return {
+        each.name: {
+            "parameterType": each.type,
+            "defaultValue": each.default,
+            "isOptional": True,
+            "description": each.description,
+        }
+        for each in parameters
+    }
+
+
+def of_the_run(what: str, description: str) -> Input:
+    """What only the backend knows of a run, such as its ID."""
+    definition = {"parameterType": "STRING", "description": description}
+    return Input(definition, {"runtimeValue": {"constant": f"{{{{$.{what}}}}}"}})
+
+
+def dag(nodes: Iterable[Node], kubeflow: Kubeflow) -> Json:
+    """A DagSpec."""
+    return {"tasks": {task_name(node.step): _task(node, kubeflow) for node in nodes}}
+
+
+def components(nodes: Iterable[Node], kubeflow: Kubeflow) -> Json:
+    """The ComponentSpec of each task and group."""
+    found: Json = {}
+    for node in nodes:
+        if isinstance(node, Group):
+            found |= {_component_name(node): _inputs(node) | {"dag": dag(node.tasks, kubeflow)}}
+            found |= components(node.tasks, kubeflow)
+        else:
+            outputs = {"outputDefinitions": node.outputs} if node.outputs else {}
+            found[_component_name(node)] = {"executorLabel": _executor_name(node)} | _inputs(node) | outputs
+    return found
+
+
+def executors(nodes: Iterable[Node], kubeflow: Kubeflow, image: str, env: Mapping[str, str]) -> Json:
+    """The PipelineContainerSpec of each task.
+
+    Args:
+        nodes: Tasks and groups.
+        kubeflow: Says where they run.
+        image: The image of all.
+        env: Environment variables of all.
+    """
+    return {_executor_name(task): {"container": _container(task, kubeflow, image, env)} for task in _tasks(nodes)}
+
+
+def on_kubernetes(nodes: Iterable[Node], kubeflow: Kubeflow) -> Json:
+    """The KubernetesExecutorConfig of each task of which there is something to say."""
+    said = {
+        _executor_name(task): placed.on_kubernetes(kubeflow.placement(task.kind), kubeflow.image_pull_secrets)
+        for task in _tasks(nodes)
+    }
+    return {name: config for name, config in said.items() if config}
+
+
+def _tasks(nodes: Iterable[Node]) -> list[Task]:
+    return [task for node in nodes for task in (node.tasks if isinstance(node, Group) else [node])]
+
+
+def _component_name(node: Node) -> str:
+    return f"comp-{task_name(node.step)}"
+
+
+def _executor_name(task: Task) -> str:
+    return f"exec-{task_name(task.step)}"
+
+
+def _inputs(node: Node) -> Json:
+    artifacts = node.artifacts if isinstance(node, Task) else {}
+    said = {
+        kind: {name: each.definition for name, each in found.items()}
+        for kind, found in (("parameters", node.parameters), ("artifacts", artifacts))
+        if found
+    }
+    return {"inputDefinitions": said} if said else {}
+
+
+def _task(node: Node, kubeflow: Kubeflow) -> Json:
+    artifacts = node.artifacts if isinstance(node, Task) else {}
+    said: Json = {
+        "taskInfo": {"name": node.step},
+        "componentRef": {"name": _component_name(node)},
+        "inputs": {
+            kind: {name: each.source for name, each in found.items()}
+            for kind, found in (("parameters", node.parameters), ("artifacts", artifacts))
+            if found
+        },
+        "cachingOptions": {},
+    }
+    if isinstance(node, Group):
+        return said
+    if after := sorted(map(task_name, node.after)):
+        said["dependentTasks"] = after
+    if node.cached:
+        said["cachingOptions"] = {"enableCache": True}
+    if node.in_any_case:
+        said["triggerPolicy"] = {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
+    return said | placed.retry_policy(kubeflow.placement(node.kind))
+
+
+def _container(task: Task, kubeflow: Kubeflow, image: str, env: Mapping[str, str]) -> Json:
+    placement = kubeflow.placement(task.kind)
+    placement = placement.model_copy(update={"env": {**env, **placement.env}})
+    command = {"image": image, "command": ["python", "-m", task.module], "args": list(task.arguments)}
+    return command | placed.container(placement)
