@@ -1,10 +1,96 @@
-"""How Beam runs on this machine."""
+"""The type of `beam` in the pipeline file: where the steps that read data in parallel run."""
 
-IN_ONE_PROCESS = (
-    "--direct_running_mode=in_memory",
-    "--direct_num_workers=1",
-    # Naming an image, which no local runner looks at, keeps TFX from packing itself up for workers that lack it: that
-    # is a build in a process of its own, seconds long, in every step that uses Beam.
-    "--sdk_container_image=none",
-)
-"""The arguments of its pipelines."""
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from preprocessing.section import Section
+
+# Naming an image, which none of these looks at, keeps TFX from packing itself up for workers that lack it: that is a
+# build in a process of its own, seconds long, in every step that uses Beam.
+_NO_IMAGE = "--sdk_container_image=none"
+
+IN_ONE_PROCESS = ("--direct_running_mode=in_memory", "--direct_num_workers=1", _NO_IMAGE)
+"""The arguments of pipelines that run in the step's own process."""
+
+Value = str | int | float | bool
+
+
+class Beam(Section):
+    """Where the steps that use Beam run: in their own process, or on an engine.
+
+    What the options mean: https://beam.apache.org/documentation/runtime/sdk-harness-config/
+    """
+
+    runner: Literal["DirectRunner", "PortableRunner", "FlinkRunner", "SparkRunner", "DataflowRunner"] = "DirectRunner"
+    """What runs them; `DirectRunner` is the step's own process."""
+    job_endpoint: str | None = Field(default=None, pattern=r"^[^\s/]+:\d+$", examples=["flink-jobserver:8099"])
+    """Host and port of the engine's job server."""
+    environment: Literal["DOCKER", "PROCESS", "EXTERNAL", "LOOPBACK"] | None = None
+    """How the engine starts workers: in an image, by a command, by asking a service, or as the step's own process."""
+    environment_config: str | None = Field(default=None, examples=["registry.example/hubline-worker@sha256:…"])
+    """The image, command or address for that."""
+    workers: int | None = Field(default=None, ge=1)
+    """How many work at once; of `DirectRunner` that many processes."""
+    options: dict[str, Value] = Field(default={}, examples=[{"region": "europe-west4"}])
+    """Any other options of the runner, by name without dashes."""
+
+    @model_validator(mode="after")
+    def _fits_the_runner(self) -> "Beam":
+        if self.runner == "PortableRunner" and self.job_endpoint is None:
+            raise ValueError("PortableRunner needs job_endpoint, the host and port of a job server")
+        of_engines = [name for name in ("job_endpoint", "environment", "environment_config") if getattr(self, name)]
+        if self.runner == "DirectRunner" and of_engines:
+            raise ValueError(
+                f"DirectRunner is the step's own process and takes no {of_engines[0]}; name another runner"
+            )
+        if self.environment_config is None and self.environment in ("PROCESS", "EXTERNAL"):
+            raise ValueError(f"environment {self.environment} needs environment_config: the command, or the address")
+        if clash := sorted(self.options.keys() & _OWN.keys()):
+            raise ValueError(f"options.{clash[0]}: say it as {_OWN[clash[0]]}")
+        return self
+
+    @property
+    def in_step(self) -> bool:
+        """Whether workers see the files that the step sees."""
+        return self.runner == "DirectRunner" or self.environment == "LOOPBACK"
+
+    def arguments(self) -> list[str]:
+        """The arguments of Beam's pipelines."""
+        if self.runner == "DirectRunner":
+            return [*self._direct(), *self._others()]
+        said: dict[str, Any] = {
+            "runner": self.runner,
+            "job_endpoint": self.job_endpoint,
+            "environment_type": self.environment,
+            "environment_config": self.environment_config,
+            _PARALLEL.get(self.runner, "sdk_worker_parallelism"): self.workers,
+        }
+        # Beam's own 60 seconds also bound how long a job may take.
+        timeout = [] if "job_server_timeout" in self.options else ["--job_server_timeout=604800"]
+        flags = [*(f"--{name}={value}" for name, value in said.items() if value is not None), *timeout]
+        brings_image = self.environment in (None, "DOCKER")
+        return [*flags, *([] if brings_image else [_NO_IMAGE]), *self._others()]
+
+    def _direct(self) -> list[str]:
+        if self.workers is None:
+            return list(IN_ONE_PROCESS)
+        return ["--direct_running_mode=multi_processing", f"--direct_num_workers={self.workers}", _NO_IMAGE]
+
+    def _others(self) -> list[str]:
+        flags = {name: value for name, value in self.options.items() if value is not False}
+        return [f"--{name}" if value is True else f"--{name}={value}" for name, value in flags.items()]
+
+
+_OWN = {
+    "runner": "runner",
+    "job_endpoint": "job_endpoint",
+    "environment_type": "environment",
+    "environment_config": "environment_config",
+    "direct_num_workers": "workers",
+    "sdk_worker_parallelism": "workers",
+}
+"""Options of Beam that have keys of their own."""
+
+_PARALLEL = {"FlinkRunner": "parallelism", "DataflowRunner": "num_workers"}
+"""What runners call the number of workers."""

@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 
 from pipeline.convert.cli import app as convert
+from pipeline.kubeflow.cli import app as schedule
+from pipeline.kubeflow.cli import submit
 from pipeline.predict.cli import predict
 from preprocessing.errors import UserError
 
@@ -22,6 +24,7 @@ app = typer.Typer(
 )
 
 app.add_typer(convert, name="convert")
+app.add_typer(schedule, name="schedule")
 
 File = Annotated[Path, typer.Argument(help="The pipeline file (YAML).", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
@@ -243,6 +246,9 @@ def compile_(
     if as_json:
         told = {"status": "succeeded", "package": str(output), "steps": list(steps), "parameters": list(parameters)}
         print(json.dumps(told))
+
+
+app.command()(submit)
 
 
 @app.command()

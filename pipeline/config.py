@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
+from components.beam import Beam
 from components.config import Data, DataToInfer, Evaluation, Predictions, PushedModel, Serving
 from pipeline.kubeflow.config import Kubeflow
 from preprocessing.config import Feature, Features, FeaturesToInfer, Label, images
@@ -46,6 +47,8 @@ class PipelineFile(Section):
     """How a trained model is judged."""
     serving: Serving
     """Where blessed models go."""
+    beam: Beam = Beam()
+    """Where the steps that read data in parallel run."""
     kubeflow: Kubeflow = Kubeflow()
     """How it runs on Kubeflow Pipelines; `hubline compile` reads it."""
 
@@ -284,6 +287,8 @@ class InferFile(Section):
     """The class of each record, where it is known: predictions are then held to it."""
     predictions: Predictions
     """Where predictions go, and what is in them."""
+    beam: Beam = Beam()
+    """Where the steps that read data in parallel run."""
     kubeflow: Kubeflow = Kubeflow()
     """How it runs on Kubeflow Pipelines; `hubline compile` reads it."""
     training: None = Field(default=None, exclude=True)

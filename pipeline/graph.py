@@ -6,7 +6,6 @@ from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
 from components.backbone.component import Backbone
-from components.beam import IN_ONE_PROCESS
 from components.curated_schema.component import CuratedSchema
 from components.dashboard.component import Dashboard
 from components.data_gate.component import DataGate
@@ -50,7 +49,7 @@ def build(file: AnyFile, pins: AnyPins, places: Places | OnCluster) -> Pipeline:
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(places.metadata)),
         components=steps,
         enable_cache=True,
-        beam_pipeline_args=list(IN_ONE_PROCESS),
+        beam_pipeline_args=file.beam.arguments(),
     )
 
 

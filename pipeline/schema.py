@@ -74,7 +74,7 @@ def _infer(file: PipelineFile, places: Places) -> Described:
     places.root.mkdir(parents=True, exist_ok=True)
     # Beside the store, to which the artifacts hold hard links.
     with tempfile.TemporaryDirectory(prefix="schema-", dir=places.root) as folder:
-        made = _run(describing(file, files, places), folder)
+        made = _run(describing(file, files, places), folder, file.beam.arguments())
         train = f"{made['statistics'][0].uri}/Split-train/{SPLIT_STATISTICS}"
         return Described(
             schema=read_schema(made["schema"]),
@@ -84,16 +84,14 @@ def _infer(file: PipelineFile, places: Places) -> Described:
         )
 
 
-def _run(steps: Iterable[Any], folder: str) -> dict[str, list[Any]]:
+def _run(steps: Iterable[Any], folder: str, beam_arguments: Sequence[str]) -> dict[str, list[Any]]:
     """Runs steps one after the other without a record of it in ML Metadata, and gives their artifacts by key."""
     from tfx.dsl.components.base import base_beam_executor
-
-    from components.beam import IN_ONE_PROCESS
 
     made: dict[str, list[Any]] = {}
     for step in steps:
         executor = step.executor_spec.executor_class
-        beam = {"beam_pipeline_args": list(IN_ONE_PROCESS)}
+        beam = {"beam_pipeline_args": list(beam_arguments)}
         context = executor.Context(
             **(beam if issubclass(executor, base_beam_executor.BaseBeamExecutor) else {}),
             tmp_dir=f"{folder}/tmp/",

@@ -64,4 +64,4 @@ def env(alert: Alert | None, state: str) -> dict[str, str]:
 
 
 def _link(kubeflow: Kubeflow) -> str | None:
-    return None
+    return kubeflow.api.page("runs/details/{run_id}")

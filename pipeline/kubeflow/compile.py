@@ -76,6 +76,15 @@ def _mistakes(file: AnyFile, source: Source) -> Iterator[Mistake]:
             "missing: a folder for checkpoints, shards and vectors that live on from run to run, in a bucket on gs:// "
             "or on a volume that every step mounts, such as /mnt/state",
         )
+    root = file.kubeflow.pipeline_root
+    if not file.beam.in_step and not (root and root.startswith("gs://")):
+        yield source.mistake(
+            ("beam", "runner"),
+            f"workers of {file.beam.runner} are not in the step's pod, and see what is on gs:// alone; set "
+            "kubeflow.pipeline_root to a folder there"
+            + (f", in place of {root}" if root else "")
+            + ", or use DirectRunner",
+        )
     for location, path in _paths(file):
         if is_remote(path) or any(_is_below(path, mount) for mount in everywhere):
             continue

@@ -3,8 +3,9 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from pipeline.kubeflow.api_config import AnySchedule, Api
 from pipeline.mistakes import nearest
 from preprocessing.section import Section
 
@@ -33,10 +34,23 @@ _ON_GPU = ("Embedder", "Trainer", "Evaluator", "Predictor")
 """Those that run a model, and can use a GPU."""
 
 
+_JOINABLE = tuple(step for step in STEPS if step not in ("Pin", "Alert", *_ON_GPU))
+
+
 def _known_step(name: str) -> str:
     if name not in STEPS:
         raise ValueError(f"there is no step '{name}'; {nearest(name, STEPS)}")
     return name
+
+
+def _joinable(name: str) -> str:
+    if name in STEPS and name not in _JOINABLE:
+        raise ValueError(f"{name} has a pod of its own; steps that can share one are: {', '.join(_JOINABLE)}")
+    return _known_step(name)
+
+
+PodName = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=40)]
+"""The name of a pod that steps share."""
 
 
 def _quantity(value: str) -> str:
@@ -226,8 +240,6 @@ class Alert(Section):
     """Its URL, or the key of a secret that holds it."""
     on: Literal["failure", "always"] = "failure"
     """Whether it hears of runs that fail, or of all."""
-    dashboard: str | None = Field(default=None, pattern="^https?://", examples=["https://kubeflow.example/pipeline"])
-    """The dashboard's address, for the link to the run."""
 
     @field_validator("webhook")
     @classmethod
@@ -263,16 +275,50 @@ class Kubeflow(Section):
     )
     """What lives on from run to run: checkpoints of a run cut short, ingested shards, kept vectors. A folder in a
     volume that every step mounts, or in a bucket on gs://."""
-    steps: dict[Annotated[str, AfterValidator(_known_step)], Placement] = Field(
-        default={}, examples=[{"Trainer": {"gpus": 1, "memory": "32Gi"}}]
+    join: dict[PodName, tuple[Annotated[str, AfterValidator(_joinable)], ...]] = Field(
+        default={}, examples=[{"CheckData": ["StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate"]}]
     )
-    """What each step is given, by its name, and where it runs."""
+    """Steps that share a pod, by a name for it, which spares the start of a pod for each; those that use no GPU."""
+    steps: dict[str, Placement] = Field(default={}, examples=[{"Trainer": {"gpus": 1, "memory": "32Gi"}}])
+    """What each step, or pod that steps share, is given by its name, and where it runs."""
     every_step: Placement = Placement()
     """The same for every step; what a step says itself goes before it, key by key."""
     image_pull_secrets: tuple[Key, ...] = ()
     """The secrets that the image is pulled with."""
+    api: Api = Api()
+    """Where `hubline submit` and `hubline schedule` find Kubeflow Pipelines."""
+    service_account: Key | None = Field(default=None, examples=["pipeline-runner"])
+    """The Kubernetes service account of the runs' pods; that of the installation where it is absent."""
+    experiment: str | None = Field(default=None, min_length=1)
+    """The experiment that runs belong to; one named as the pipeline where it is absent."""
+    schedule: AnySchedule | None = Field(
+        default=None, examples=["0 3 * * *", {"cron": "0 3 * * *", "time_zone": "Europe/Berlin"}]
+    )
+    """When runs begin of themselves, once `hubline schedule apply` has said so: cron in UTC, or a mapping."""
     alert: Alert | None = None
     """Who is told of runs that fail."""
+
+    @field_validator("join")
+    @classmethod
+    def _each_once(cls, join: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        members = [step for steps in join.values() for step in steps]
+        if twice := sorted({step for step in members if members.count(step) > 1}):
+            raise ValueError(f"{twice[0]} is in two pods")
+        if clash := sorted(join.keys() & {*STEPS, "Steps", "Done"}):
+            raise ValueError(f"{clash[0]} is the name of a step; call the pod something else")
+        return join
+
+    @field_validator("steps")
+    @classmethod
+    def _are_there(cls, steps: dict[str, Placement], info: ValidationInfo) -> dict[str, Placement]:
+        join: dict[str, tuple[str, ...]] = info.data.get("join", {})
+        in_pods = {step: pod for pod, members in join.items() for step in members}
+        for name in steps:
+            if name in in_pods:
+                raise ValueError(f"{name} shares the pod {in_pods[name]}; place that")
+            if name not in join:
+                _known_step(name)
+        return steps
 
     @model_validator(mode="after")
     def _gpus_are_used(self) -> "Kubeflow":

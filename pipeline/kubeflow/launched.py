@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from tfx.dsl.io import fileio
 from tfx.types import Artifact
 from tfx.types.artifact import PropertyType
 from tfx.types.value_artifact import ValueArtifact
@@ -22,7 +23,7 @@ any case, and TensorFlow reads neither minio:// nor, without a package of its ow
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
 
 class RuntimeArtifact(_Message):
@@ -59,26 +60,28 @@ class Launched(_Message):
     inputs: Inputs = Inputs()
     outputs: Outputs
 
-    def artifacts(self, types: Mapping[str, str]) -> tuple[dict[str, list[Artifact]], dict[str, list[Artifact]]]:
+    def artifacts(
+        self, types: Mapping[str, str], as_they_are: bool = False
+    ) -> tuple[dict[str, list[Artifact]], dict[str, list[Artifact]]]:
         """The inputs and outputs as TFX has them; the folders of outputs are made.
 
         Args:
             types: The class of each, by name. What has none, such as the `executor-logs` of KFP since 2.5, is the
                 launcher's own.
+            as_they_are: Whether they are read and written where their URIs say, for workers that are not in the pod;
+                without, at the paths to which the launcher downloads them, and from which it uploads.
         """
         inputs, outputs = (
             {
-                name: [_artifact(types[name], each) for each in found.artifacts]
+                name: [_artifact(types[name], each, as_they_are) for each in found.artifacts]
                 for name, found in by_name.items()
                 if name in types
             }
             for by_name in (self.inputs.artifacts, self.outputs.artifacts)
         )
         for (artifact,) in outputs.values():
-            if not isinstance(
-                artifact, ValueArtifact
-            ):  # which is one file; the launcher makes the folder that it is in
-                Path(artifact.uri).mkdir(parents=True, exist_ok=True)
+            if not isinstance(artifact, ValueArtifact):  # of which the folder that it is in is there
+                fileio.makedirs(artifact.uri)
         return inputs, outputs
 
     def finish(
@@ -107,10 +110,10 @@ def local(uri: str) -> str:
     return uri
 
 
-def _artifact(type_path: str, given: RuntimeArtifact) -> Artifact:
+def _artifact(type_path: str, given: RuntimeArtifact, as_it_is: bool) -> Artifact:
     artifact_type = import_utils.import_class_by_path(type_path)
     artifact = artifact_type()
-    artifact.uri = local(given.uri)
+    artifact.uri = given.uri if as_it_is else local(given.uri)
     for key, value in given.metadata.items():
         known = (artifact_type.PROPERTIES or {}).get(key)
         # A number in JSON is a float, whatever it was a number of.

@@ -20,6 +20,7 @@ from pipeline.config import AnyFile, InferFile
 from pipeline.graph import build
 from pipeline.kubeflow import tasks
 from pipeline.kubeflow.alerted import alerted, env, with_webhook
+from pipeline.kubeflow.joined import join
 from pipeline.kubeflow.parameters import dumped, offered
 from pipeline.kubeflow.step import PROPERTIES
 from pipeline.kubeflow.tasks import Input, Node, Task, from_form, task_name
@@ -60,7 +61,7 @@ def package(file: AnyFile, image: str) -> tuple[Json, Json]:
 
 def _nodes(file: AnyFile) -> list[Node]:
     steps, form = graph(file, unpinned(file)), from_form(offered(file))
-    pin, others = _pin(file, steps, form), list(map(_step, steps))
+    pin, others = _pin(file, steps, form), join(list(map(_step, steps)), file.kubeflow.join)
     if file.kubeflow.alert:
         return alerted(pin, others, form, file.name, file.kubeflow)
     return [pin, *others]

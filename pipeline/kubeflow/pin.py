@@ -9,11 +9,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.components.base.base_node import BaseNode
+
 from pipeline.kubeflow.alert import RUN_ID, leave_word
 from pipeline.kubeflow.launched import Launched
 from pipeline.kubeflow.package import graph
 from pipeline.kubeflow.parameters import with_changes
 from pipeline.kubeflow.properties import handed
+from pipeline.kubeflow.step import BEAM, Beaming
 from pipeline.kubeflow.tasks import task_name
 from pipeline.pinning import pin
 from preprocessing.errors import RunError, UserError
@@ -53,7 +57,16 @@ def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[s
             "compile with the Hubline that is in the image"
         )
     state = file.kubeflow.state or ""
-    return {task_name(name): handed(node.exec_properties, state) for name, node in nodes.items()}
+    scratch = None if file.beam.in_step else f"{state}/scratch"
+    beam = {BEAM: Beaming(arguments=tuple(file.beam.arguments()), scratch=scratch).model_dump(mode="json")}
+    return {
+        task_name(name): handed(node.exec_properties | (beam if _uses_beam(node) else {}), state)
+        for name, node in nodes.items()
+    }
+
+
+def _uses_beam(node: BaseNode) -> bool:
+    return issubclass(node.executor_spec.executor_class, base_beam_executor.BaseBeamExecutor)
 
 
 if __name__ == "__main__":

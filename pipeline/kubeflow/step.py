@@ -6,18 +6,37 @@ The executor is TFX's own way to run a step. Nothing is imported that it does no
 import json
 import sys
 import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
 
 from tfx.dsl.components.base import base_beam_executor, base_executor
+from tfx.types import Artifact
 from tfx.utils import import_utils
 
-from components.beam import IN_ONE_PROCESS
+from components import storage
 from pipeline.kubeflow.alert import leave_word
 from pipeline.kubeflow.launched import Launched
 from pipeline.kubeflow.properties import taken
 from preprocessing.errors import UserError
+from preprocessing.section import Section
 
 PROPERTIES = "properties"
 """The parameter by which a step gets its properties, as JSON."""
+BEAM = "beam"
+"""The one of them that says how Beam runs, and is not the executor's."""
+
+NOTHING: Mapping[str, list[Artifact]] = MappingProxyType({})
+
+
+class Beaming(Section):
+    """How Beam runs in a step."""
+
+    arguments: tuple[str, ...] = ()
+    """Those of its pipelines."""
+    scratch: str | None = None
+    """Where workers that are not in the pod see what is put there for the time being; None where they are."""
 
 
 def main(arguments: list[str]) -> int:
@@ -25,7 +44,7 @@ def main(arguments: list[str]) -> int:
     executor, types, launched = arguments
     handed = Launched.model_validate_json(launched)
     try:
-        run_step(executor, json.loads(types), handed)
+        handed.finish(execute(executor, json.loads(types), handed))
     except UserError as error:
         leave_word(handed, str(error))
         print(error, file=sys.stderr)
@@ -36,26 +55,47 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run_step(executor_path: str, types: dict[str, str], launched: Launched) -> None:
+def execute(
+    executor_path: str, types: Mapping[str, str], launched: Launched, given: Mapping[str, list[Artifact]] = NOTHING
+) -> dict[str, list[Artifact]]:
     """Runs an executor on what the launcher hands it.
 
     Args:
         executor_path: The class of the executor.
         types: The class of each artifact that goes in or out, by name.
         launched: What the launcher hands it, with the step's properties as one parameter.
+        given: Inputs that the launcher does not hand it.
+
+    Returns:
+        What it has made.
     """
-    inputs, outputs = launched.artifacts(types)
     properties = taken(launched.inputs.parameters[PROPERTIES])
+    beam = Beaming.model_validate(properties.pop(BEAM, {}))
+    inputs, outputs = launched.artifacts(types, as_they_are=beam.scratch is not None)
     executor_class = import_utils.import_class_by_path(executor_path)
-    with tempfile.TemporaryDirectory() as folder:
-        executor_class(_context(executor_class, folder)).Do(inputs, outputs, properties)
-    launched.finish(outputs)
+    with _scratch(beam.scratch) as folder:
+        executor_class(_context(executor_class, folder, beam.arguments)).Do(inputs | dict(given), outputs, properties)
+    return outputs
 
 
-def _context(executor_class: type, folder: str) -> base_executor.BaseExecutor.Context:
+@contextmanager
+def _scratch(shared: str | None) -> Iterator[str]:
+    """A folder for what is gone after the step: on this machine, or in a folder that other machines see."""
+    if shared is None:
+        with tempfile.TemporaryDirectory() as folder:
+            yield folder
+        return
+    folder = f"{shared}/{uuid.uuid4().hex}"
+    try:
+        yield folder
+    finally:
+        storage.remove_files_below(folder)
+
+
+def _context(executor_class: type, folder: str, beam: Sequence[str]) -> base_executor.BaseExecutor.Context:
     if issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
         return base_beam_executor.BaseBeamExecutor.Context(
-            beam_pipeline_args=list(IN_ONE_PROCESS), tmp_dir=folder, unique_id="step"
+            beam_pipeline_args=list(beam), tmp_dir=folder, unique_id="step"
         )
     return base_executor.BaseExecutor.Context(tmp_dir=folder, unique_id="step")
 

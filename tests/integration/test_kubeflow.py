@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.kubeflow import alert, launched, pin, step
+from pipeline.kubeflow import alert, joined, launched, pin, step
 from pipeline.run import run
 from tests import make
 from tests.make_launcher import Cluster, Version
@@ -27,7 +27,8 @@ kubeflow:
   steps: {Trainer: {gpus: 1, retries: {count: 2}}}
 """
 MODULES = {
-    f"pipeline.kubeflow.{name}": module.main for name, module in (("pin", pin), ("step", step), ("alert", alert))
+    f"pipeline.kubeflow.{name}": module.main
+    for name, module in (("pin", pin), ("step", step), ("joined", joined), ("alert", alert))
 }
 
 
@@ -146,6 +147,45 @@ def test_an_older_launcher_gives_less(spec: dict[str, Any], cluster: Cluster) ->
     data_steps = ["pin", "hubmodule-mean", "examplegen", "statisticsgen", "schemagen", "examplevalidator", "datagate"]
     older.run(spec, {}, only=data_steps)
     assert list(older.done) == data_steps and not older.failed
+
+
+JOINED = "  join: {DataChecks: [StatisticsGen, SchemaGen, ExampleValidator, DataGate, ParsingSchema]}\n"
+
+
+@pytest.mark.slow
+def test_steps_that_share_a_pod_make_what_they_make_alone(project: Path, spec: dict[str, Any], ran: Cluster) -> None:
+    path = project.with_name("joined.yaml")
+    path.write_text(project.read_text() + JOINED)
+    together = compiled(path)
+    assert len(together["root"]["dag"]["tasks"]) == len(spec["root"]["dag"]["tasks"]) - 4
+    cluster = replace(ran, done={})
+    cluster.run(together, {}, only=["pin", "hubmodule-mean", "examplegen", "datachecks", "transform"])
+    assert not cluster.failed and set(cluster.done) == {
+        "pin",
+        "hubmodule-mean",
+        "examplegen",
+        "datachecks",
+        "transform",
+    }
+    made = cluster.done["datachecks"]["artifacts"]
+    assert {
+        name: each["artifacts"][0]["metadata"]["step"] for name, each in made.items() if name != "executor-logs"
+    } == {
+        "statisticsgen_statistics": "StatisticsGen",
+        "schemagen_schema": "SchemaGen",
+        "examplevalidator_anomalies": "ExampleValidator",
+        "parsingschema_parsing_schema": "ParsingSchema",
+    }
+    for pod_output, (task, output) in {
+        "schemagen_schema": ("schemagen", "schema"),
+        "parsingschema_parsing_schema": ("parsingschema", "parsing_schema"),
+        "statisticsgen_statistics": ("statisticsgen", "statistics"),
+    }.items():
+        assert contents(cluster.stored("datachecks", pod_output)) == contents(ran.stored(task, output))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_form_changes_what_steps_are_told(project: Path, spec: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from tests.make_launcher import RUN_ID, Cluster, Version
 SECTION = """\
 kubeflow:
   state: FOLDER/state
+  api: {host: "https://kubeflow.example/"}
   every_step: {volumes: [{claim: work, path: FOLDER}]}
   alert: {webhook: WEBHOOK, on: WHEN}
 """
@@ -79,6 +80,7 @@ def test_a_step_that_fails_is_told_of_with_its_reason(tmp_path: Path, webhook: H
         "nightly",
         "failed",
     )
+    assert heard["link"] == f"https://kubeflow.example/#/runs/details/{RUN_ID}"
     (failed,) = heard["failed_steps"]
     assert failed["step"] == "examplegen" and "image" in failed["error"] and failed["error"] in heard["text"]
 

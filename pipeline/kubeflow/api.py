@@ -1,0 +1,263 @@
+"""The API of Kubeflow Pipelines through kfp's client, with time limits, retries and errors that say what to do."""
+
+import functools
+import http
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import kfp
+import kfp_server_api
+import urllib3
+from kfp_server_api import rest
+
+from preprocessing.errors import RunError, UserError
+
+_TIME_LIMITS = (10, 60)
+"""Seconds for a connection and for an answer."""
+_TRIES = 5
+_A_PAGE = 200
+"""What stands for an answer that is a web page, so none of the API."""
+_PASSING = (429, 502, 503, 504)
+"""What an installation answers while it starts anew."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """An installation, and what it is called with."""
+
+    host: str
+    ui_host: str | None = None
+    namespace: str | None = None
+    token: str | None = None
+    cookies: str | None = None
+    ca_file: str | None = None
+    first_wait: float = 1.0
+    """Seconds before what may pass is tried again; each wait after is twice as long."""
+
+
+class Client(kfp.Client):
+    """kfp's client. What it asks for is asked again where that changes nothing and the trouble may pass."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.health: Any = None
+        super().__init__(
+            host=address.host,
+            ui_host=address.ui_host or address.host,
+            namespace=address.namespace or "kubeflow",  # kfp's word for none
+            existing_token=address.token,
+            cookies=address.cookies,
+            ssl_ca_cert=address.ca_file,
+        )
+        self._be_patient()
+
+    def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:
+        """As kfp's, which asks in its constructor: without its silent 25 seconds where an answer is a no."""
+        self._be_patient()
+        self.health = self.call("GET", "/apis/v2beta1/healthz", "V2beta1GetHealthzResponse")
+        return self.health
+
+    def _be_patient(self) -> None:
+        api_client = self._healthz_api.api_client
+        if not isinstance(api_client.rest_client, _Patient):
+            api_client.rest_client = _Patient(api_client.configuration, self.address.first_wait)
+
+    def call(self, method: str, path: str, answers: str | None, **given: Any) -> Any:
+        """Calls what kfp's client has no function for.
+
+        Args:
+            method: Such as GET.
+            path: Of the API, with the names of `path_params` in braces.
+            answers: The type of the answer in `kfp_server_api`; None for the response as it is.
+            given: `path_params`, `query_params`, `body` or `_host`.
+        """
+        return self._healthz_api.api_client.call_api(
+            path,
+            method,
+            header_params={"Accept": "*/*", "Content-Type": "application/json"},
+            response_type=answers,
+            auth_settings=["Bearer"],
+            _return_http_data_only=True,
+            _preload_content=answers is not None,
+            **given,
+        )
+
+    @property
+    def namespace(self) -> str | None:
+        """The namespace of the runs, where the installation has several users."""
+        return self.address.namespace or self.get_user_namespace() or None
+
+    def link(self, place: str) -> str:
+        """The address of a page of the dashboard, such as `runs/details/ID`."""
+        return f"{(self.address.ui_host or self.address.host).rstrip('/')}/#/{place}"
+
+
+class _Patient(rest.RESTClientObject):
+    """HTTP as `kfp_server_api` has it, with time limits, no redirects, and further tries."""
+
+    def __init__(self, configuration: kfp_server_api.Configuration, first_wait: float) -> None:
+        super().__init__(configuration)
+        self._first_wait = first_wait
+        # urllib3 would follow a redirect to a log-in page, and take its HTML for the answer.
+        never = urllib3.Retry(connect=0, read=0, status=0, other=0, redirect=0, raise_on_redirect=False)
+        self.pool_manager.request = functools.partial(self.pool_manager.request, retries=never)
+
+    def request(self, method: str, url: str, **given: Any) -> Any:
+        given["_request_timeout"] = given.get("_request_timeout") or _TIME_LIMITS
+        once = functools.partial(super().request, method, url, **given)
+        # Switching on what is on changes nothing either.
+        changes_nothing_twice = method in ("GET", "DELETE") or url.endswith((":enable", ":disable"))
+        response = _with_tries(once, self._first_wait) if changes_nothing_twice else once()
+        if "html" in (_headers(response).get("content-type") or ""):
+            page = kfp_server_api.ApiException(status=_A_PAGE, reason="a web page")
+            page.body = b""  # which kfp_server_api decodes
+            raise page
+        return response
+
+
+def _headers(response: Any) -> Mapping[str, str]:
+    return getattr(response, "urllib3_response", response).headers
+
+
+def _with_tries(once: Callable[[], Any], wait: float) -> Any:
+    for _ in range(_TRIES - 1):
+        try:
+            return once()
+        except kfp_server_api.ApiException as error:
+            if error.status not in _PASSING:
+                raise
+        except urllib3.exceptions.ReadTimeoutError:
+            raise  # a minute has gone already
+        except urllib3.exceptions.HTTPError as error:
+            if isinstance(
+                getattr(error, "reason", None), urllib3.exceptions.SSLError | urllib3.exceptions.ReadTimeoutError
+            ):
+                raise
+        time.sleep(wait)
+        wait *= 2
+    return once()
+
+
+def connect(address: Address) -> Client:
+    """The installation's API.
+
+    Raises:
+        UserError: where it does not let us in, or has several users and no namespace is given.
+        RunError: where it does not answer, or is out of order.
+    """
+    with answered(address):
+        client = Client(address)
+        if client.health and client.health.multi_user and client.namespace is None:
+            raise UserError(
+                f"{address.host} has several users: say which namespace is yours with --namespace, with "
+                "HUBLINE_KFP_NAMESPACE or as kubeflow.api.namespace in the file"
+            )
+    return client
+
+
+@contextmanager
+def answered(address: Address, doing: str = "") -> Iterator[None]:
+    """Has errors of the API say what is wrong and what would be right.
+
+    Args:
+        address: Of the API that is called.
+        doing: What is done, for the message.
+    """
+    where = f"{address.host}{f' ({doing})' if doing else ''}"
+    try:
+        yield
+    except kfp_server_api.ApiException as error:
+        raise _explained(where, address, error) from None
+    except urllib3.exceptions.HTTPError as error:
+        raise RunError(f"{where}: {_no_answer(error)}") from None
+
+
+def _explained(where: str, address: Address, error: kfp_server_api.ApiException) -> UserError:
+    said = _message(error)
+    match error.status:
+        case 0 | None:
+            return UserError(
+                f"{where}: {said or error.reason}; kubeflow.api.ca_file names the certificates to check with"
+            )
+        case status if status == _A_PAGE:
+            return UserError(
+                f"{where}: answers with a web page: a log-in, which HUBLINE_KFP_COOKIES or a token answers for, or an "
+                "address that is not that of Kubeflow Pipelines 2, such as https://kubeflow.example/pipeline"
+            )
+        case 301 | 302 | 303 | 307 | 308 | 401:
+            if address.token or address.cookies:
+                what = " and ".join(name for name in ("token", "cookies") if getattr(address, name))
+                return UserError(
+                    f"{where}: does not take the {what} that were given, which may have expired{_ended(said)}"
+                )
+            return UserError(
+                f"{where}: asks who you are: give a token with --token-file or HUBLINE_KFP_TOKEN, or the cookies of a "
+                f"session in the browser with HUBLINE_KFP_COOKIES{_ended(said)}"
+            )
+        case 403:
+            what = (
+                f"the namespace {address.namespace}"
+                if address.namespace
+                else "what is asked, and no namespace is given"
+            )
+            return UserError(f"{where}: you are known, and may not use {what} (--namespace){_ended(said)}")
+        case 404:
+            return UserError(f"{where}: has no such thing; is this the address of Kubeflow Pipelines 2?{_ended(said)}")
+        case 400 | 409 | 422:
+            return UserError(f"{where}: refuses{' what is there already' if error.status == 409 else ''}{_ended(said)}")
+        case status:
+            name = http.HTTPStatus(status).phrase if status in set(http.HTTPStatus) else ""
+            return RunError(f"{where}: answers {status} {name}, which may pass; try again later{_ended(said)}")
+
+
+def _ended(said: str) -> str:
+    return f": {said}" if said else ""
+
+
+def _message(error: kfp_server_api.ApiException) -> str:
+    """What the API says of an error, without what it was wrapped in; nothing of a page of HTML."""
+    body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or "")
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return "" if body.lstrip().startswith("<") else body.strip().partition("\n")[0][:500]
+    if not isinstance(said, dict):
+        return str(said)
+    text = said.get("message") or said.get("error_message") or said.get("error") or ""
+    return str(text).strip().partition("\n")[0]
+
+
+def _no_answer(error: urllib3.exceptions.HTTPError) -> str:
+    reason = getattr(error, "reason", None) or error
+    if isinstance(reason, urllib3.exceptions.SSLError):
+        return f"its certificate does not hold: {reason}; kubeflow.api.ca_file names the authority's"
+    if isinstance(reason, urllib3.exceptions.ReadTimeoutError):
+        return f"no answer within {_TIME_LIMITS[1]} seconds"
+    said = str(reason).partition(": ")[2] or str(reason)
+    return f"no answer: {said}; is the address right, and the port forwarded or the VPN up?"
+
+
+def pages(ask: Callable[..., Any], items: str) -> Iterator[Any]:
+    """All items of a list that comes in pages.
+
+    Args:
+        ask: Takes `page_token` and `page_size`.
+        items: The answer's attribute that holds them.
+    """
+    token = ""
+    while True:
+        page = ask(page_token=token, page_size=100)
+        yield from getattr(page, items) or ()
+        token = page.next_page_token
+        if not token:
+            return
+
+
+def named(name: str) -> str:
+    """The filter of lists for what has a name."""
+    equals = 1  # https://github.com/kubeflow/pipelines/blob/master/backend/api/v2beta1/filter.proto
+    return json.dumps({"predicates": [{"operation": equals, "key": "display_name", "stringValue": name}]})

@@ -1,0 +1,405 @@
+"""`hubline submit` and `hubline schedule`. Nothing here imports kfp before a command needs it."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.config import AnyFile
+from pipeline.load import Source, load
+from pipeline.output import NOWHERE, into_log
+from preprocessing.errors import RunError, UserError
+
+if TYPE_CHECKING:
+    from pipeline.kubeflow.api import Address, Client
+    from pipeline.kubeflow.schedule import Applied, Plan
+
+_PLACE = "Kubeflow Pipelines"
+_TOKEN, _COOKIES = "HUBLINE_KFP_TOKEN", "HUBLINE_KFP_COOKIES"
+
+File = Annotated[Path, typer.Argument(help="The pipeline file (YAML).", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
+Image = Annotated[str | None, typer.Option(help="The image of every step, NAME@sha256:…; that of the file by default.")]
+AllowTag = Annotated[bool, typer.Option("--allow-tag", help="Take an image by a tag, which can move.")]
+Experiment = Annotated[
+    str | None, typer.Option(help="The experiment; by default that of the file, or one named as the pipeline.")
+]
+Host = Annotated[
+    str | None,
+    typer.Option(
+        envvar="HUBLINE_KFP_HOST",
+        help="The address of the API or the dashboard; by default kubeflow.api.host of the file.",
+        rich_help_panel=_PLACE,
+    ),
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        envvar="HUBLINE_KFP_NAMESPACE",
+        help="Your namespace, where there are several users; by default kubeflow.api.namespace of the file.",
+        rich_help_panel=_PLACE,
+    ),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        help=f"A file that holds a token; {_TOKEN} may hold one, too, and {_COOKIES} the cookies of a session.",
+        rich_help_panel=_PLACE,
+    ),
+]
+
+app = typer.Typer(
+    no_args_is_help=True, help="Have a pipeline file run on Kubeflow Pipelines by the clock, as it says itself."
+)
+
+
+def submit(
+    file: File,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="What differs from the file; several times."),
+    ] = None,
+    run_name: Annotated[
+        str | None, typer.Option(help="The run's name; by default the pipeline's and the time.")
+    ] = None,
+    experiment: Experiment = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Show the steps until the run is done.")] = False,
+    image: Image = None,
+    allow_tag: AllowTag = False,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    as_json: Json = False,
+) -> None:
+    """Compile a pipeline file and run it on Kubeflow Pipelines 2.
+
+    Exit code: 0 submitted, or with --wait succeeded; 1 the run failed; 2 a mistake in what was given.
+
+    Example: hubline submit pipeline.yaml --parameter epochs=3 --wait
+    """
+    pipeline, source = load(file)
+    from pipeline.kubeflow import form
+
+    given = form.read(pipeline, parameter or [])
+    form.check(pipeline, given, "--parameter")
+    address = _address(pipeline, host, namespace, token_file)
+    with _quietly(as_json) as console, tempfile.TemporaryDirectory() as folder:
+        with console.status("compiling"):
+            from pipeline.kubeflow import publish, watch
+            from pipeline.kubeflow import submit as submitting
+
+            package = publish.pack(pipeline, source, image, allow_tag, Path(folder))
+            client = _connected(address)
+            run = submitting.submit(client, pipeline, package, given, experiment, run_name)
+        console.print(f"{run.name}  {run.link}", highlight=False, markup=False, soft_wrap=True)
+        outcome = None
+        if wait:
+            steps = watch.steps_of(package.spec)
+            try:
+                with watch.Display(console, steps) as shown:
+                    outcome = watch.wait(client, run.id, steps, shown)
+            except KeyboardInterrupt:
+                raise RunError(f"no longer waiting; the run goes on: {run.link}") from None
+            submitting.show_outcome(console, client, run, outcome)
+        told = submitting.as_json(run, outcome)
+    if as_json:
+        print(json.dumps(told))
+    raise typer.Exit(0 if outcome is None or outcome.state in ("SUCCEEDED", "SKIPPED") else 1)
+
+
+@app.command()
+def apply(
+    file: File,
+    experiment: Experiment = None,
+    image: Image = None,
+    allow_tag: AllowTag = False,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    as_json: Json = False,
+) -> None:
+    """Make the schedule what the file says; applied twice, nothing changes.
+
+    Example: hubline schedule apply pipeline.yaml
+    """
+    pipeline, source = load(file)
+    address, now = _address(pipeline, host, namespace, token_file), _now()
+    with _quietly(as_json) as console, tempfile.TemporaryDirectory() as folder:
+        package, wanted = _planned(pipeline, source, experiment, image, allow_tag, now, Path(folder), console)
+        from pipeline.kubeflow import schedule
+
+        applied = schedule.apply(_connected(address), pipeline, package, wanted, now)
+        _show_applied(console, pipeline.name, applied)
+        times = _show_times(console, pipeline, now) if applied.enabled else []
+    if as_json:
+        print(json.dumps(_told(applied) | {"next": times}))
+
+
+@app.command()
+def diff(
+    file: File,
+    experiment: Experiment = None,
+    image: Image = None,
+    allow_tag: AllowTag = False,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    as_json: Json = False,
+) -> None:
+    """Show what applying the file would change. Exit code: 0 nothing, 1 something.
+
+    Example: hubline schedule diff pipeline.yaml
+    """
+    pipeline, source = load(file)
+    address, now = _address(pipeline, host, namespace, token_file), _now()
+    with _quietly(as_json) as console, tempfile.TemporaryDirectory() as folder:
+        _, wanted = _planned(pipeline, source, experiment, image, allow_tag, now, Path(folder), console)
+        from pipeline.kubeflow import schedule
+
+        found = schedule.would_change(_connected(address), pipeline, wanted)
+        for each in found:
+            console.print(f"{each.key}: {each.now} -> {each.wanted}", highlight=False, markup=False, soft_wrap=True)
+        if not found:
+            console.print(f"{pipeline.name}: scheduled as the file says", highlight=False)
+    if as_json:
+        differences = [{"key": each.key, "scheduled": each.now, "file": each.wanted} for each in found]
+        print(json.dumps({"status": "differs" if found else "same", "differences": differences}))
+    raise typer.Exit(1 if found else 0)
+
+
+@app.command("list")
+def list_(
+    file: File,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is scheduled, of all pipelines; the file says where.
+
+    Example: hubline schedule list pipeline.yaml
+    """
+    pipeline, _ = load(file)
+    address, now = _address(pipeline, host, namespace, token_file), _now()
+    with _quietly(as_json) as console:
+        from pipeline.kubeflow import schedule
+
+        backend = pipeline.kubeflow.api.zone
+        rows = [schedule.row(each, backend, now) for each in schedule.scheduled(_connected(address))]
+        table = Table("pipeline", "schedule", "state", "next run", "parameters", "version", box=None, pad_edge=False)
+        for row in rows:
+            said = json.dumps(row["parameters"]) if row["parameters"] else ""
+            table.add_row(row["name"], row["schedule"], row["state"], row["next"] or "none", said, row["version"])
+        console.print(table if rows else "nothing is scheduled")
+    if as_json:
+        print(json.dumps({"status": "succeeded", "schedules": rows}))
+
+
+@app.command()
+def pause(
+    file: File,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    as_json: Json = False,
+) -> None:
+    """Have no more runs begin; one that is under way goes on.
+
+    Example: hubline schedule pause pipeline.yaml
+    """
+    pipeline, _ = load(file)
+    address = _address(pipeline, host, namespace, token_file)
+    with _quietly(as_json) as console:
+        from pipeline.kubeflow import schedule
+
+        changed = schedule.pause(_connected(address), pipeline.name)
+        console.print(f"{pipeline.name}: {'paused' if changed else 'was paused already'}", highlight=False)
+    if as_json:
+        print(json.dumps({"status": "paused" if changed else "unchanged", "enabled": False}))
+
+
+@app.command()
+def resume(
+    file: File,
+    catch_up: Annotated[
+        bool | None,
+        typer.Option(
+            "--catch-up/--no-catch-up",
+            help="Make up for every run that was missed, one after another; by default as catch_up was applied.",
+            show_default=False,
+        ),
+    ] = None,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    as_json: Json = False,
+) -> None:
+    """Go on with a paused schedule; what was missed is not made up for, unless catch_up says so.
+
+    Example: hubline schedule resume pipeline.yaml
+    """
+    pipeline, _ = load(file)
+    address, now = _address(pipeline, host, namespace, token_file), _now()
+    with _quietly(as_json) as console:
+        from pipeline.kubeflow import schedule
+
+        applied = schedule.resume(_connected(address), pipeline, catch_up, now)
+        _show_applied(console, pipeline.name, applied)
+        if catch_up and pipeline.kubeflow.schedule and not pipeline.kubeflow.schedule.catch_up:
+            console.print(
+                "It catches up from now on, which the file does not say; once it has, apply the file again.",
+                highlight=False,
+            )
+    if as_json:
+        print(json.dumps(_told(applied)))
+
+
+@app.command()
+def delete(
+    file: File,
+    host: Host = None,
+    namespace: Namespace = None,
+    token_file: TokenFile = None,
+    as_json: Json = False,
+) -> None:
+    """Delete the schedule; its runs stay, and the pipeline does.
+
+    Example: hubline schedule delete pipeline.yaml
+    """
+    pipeline, _ = load(file)
+    address = _address(pipeline, host, namespace, token_file)
+    with _quietly(as_json) as console:
+        from pipeline.kubeflow import schedule
+
+        kept = schedule.delete(_connected(address), pipeline.name)
+        if kept:
+            console.print(
+                f"{pipeline.name}: switched off; a run of it is under way, which deleting would end: delete it later",
+                highlight=False,
+            )
+        else:
+            console.print(f"{pipeline.name}: deleted", highlight=False)
+    if as_json:
+        print(json.dumps({"status": "paused" if kept else "deleted", "kept": list(kept)}))
+    raise typer.Exit(1 if kept else 0)
+
+
+# What the commands share
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _address(file: AnyFile, host: str | None, namespace: str | None, token_file: Path | None) -> "Address":
+    """Where the API is, and what it is called with: options, then the environment, then the file.
+
+    Raises:
+        UserError: where no address is given, or the file with the token holds none.
+    """
+    said = file.kubeflow.api
+    if not (host := host or said.host):
+        raise UserError(
+            "where is Kubeflow Pipelines? Name the address of its API or dashboard with --host, with HUBLINE_KFP_HOST "
+            "or in the file: kubeflow: {api: {host: https://kubeflow.example/pipeline}}"
+        )
+    if not host.startswith(("http://", "https://")):
+        raise UserError(f"{host}: an address begins with https:// or http://")
+    token = token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get(_TOKEN, "").strip()
+    if token_file and not token:
+        raise UserError(f"{token_file}: holds no token")
+    from pipeline.kubeflow.api import Address
+
+    return Address(
+        host=host.rstrip("/"),
+        ui_host=said.ui_host,
+        namespace=namespace or said.namespace,
+        token=token or None,
+        cookies=os.environ.get(_COOKIES) or None,
+        ca_file=said.ca_file,
+    )
+
+
+def _connected(address: "Address") -> "Client":
+    from pipeline.kubeflow.api import connect
+
+    return connect(address)
+
+
+@contextmanager
+def _quietly(as_json: bool) -> Iterator[Console]:
+    """Keeps what kfp and TFX print to itself; where the installation is out of order, ends with exit code 1."""
+    ended: RunError | None = None
+    with into_log(NOWHERE) as (stdout, stderr):
+        shown = stderr if as_json else stdout
+        try:
+            yield Console(file=shown, force_terminal=shown.isatty(), force_jupyter=False)
+        except RunError as error:
+            ended = error
+            Console(file=stderr, soft_wrap=True).print(str(error), style="red", highlight=False, markup=False)
+    if ended:
+        if as_json:
+            print(json.dumps({"status": "failed", "error": str(ended)}))
+        raise typer.Exit(1)
+
+
+def _planned(
+    file: AnyFile,
+    source: Source,
+    experiment: str | None,
+    image: str | None,
+    allow_tag: bool,
+    now: datetime,
+    folder: Path,
+    console: Console,
+) -> tuple[Any, "Plan"]:
+    """The package, and what the file says of when it runs."""
+    from pipeline.kubeflow import form
+
+    with console.status("compiling"):
+        from pipeline.kubeflow import publish, schedule
+
+        form.check(file, schedule.of(file).parameters, f"{source.path}: kubeflow.schedule.parameters:")
+        package = publish.pack(file, source, image, allow_tag, folder)
+        return package, schedule.plan(file, package, experiment, now)
+
+
+def _show_applied(console: Console, name: str, applied: "Applied") -> None:
+    console.print(f"{name}: {applied.action}{'' if applied.enabled else ', and paused'}", highlight=False)
+    for each in applied.differences:
+        console.print(f"  {each.key}: {each.now} -> {each.wanted}", highlight=False, markup=False, soft_wrap=True)
+    for old in applied.kept:
+        console.print(
+            f"  a run of the schedule before is under way; it goes with the next apply: {old}", highlight=False
+        )
+
+
+def _show_times(console: Console, file: AnyFile, now: datetime) -> list[str]:
+    """The next runs, and how they drift at daylight saving."""
+    from pipeline.kubeflow import schedule
+
+    times = schedule.upcoming(schedule.of(file), now, 3)
+    shown = ", ".join(f"{time:%a %Y-%m-%d %H:%M}" for time in times)
+    console.print(f"next in {schedule.of(file).time_zone}: {shown}", highlight=False, soft_wrap=True)
+    if drift := schedule.drift(file, now):
+        console.print(f"{drift}", style="yellow", highlight=False, soft_wrap=True)
+    return [time.isoformat() for time in times]
+
+
+def _told(applied: "Applied") -> dict[str, Any]:
+    differences = [{"key": each.key, "scheduled": each.now, "file": each.wanted} for each in applied.differences]
+    return {
+        "status": applied.action,
+        "enabled": applied.enabled,
+        "recurring_run_id": applied.id,
+        "differences": differences,
+        "kept": list(applied.kept),
+    }

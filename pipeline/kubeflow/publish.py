@@ -1,0 +1,81 @@
+"""Packages on Kubeflow Pipelines: a version of the pipeline for each content, uploaded once."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import AnyFile
+from pipeline.kubeflow.api import Client, answered, named, pages
+from pipeline.kubeflow.api_config import Api
+from pipeline.kubeflow.compile import compile_file
+from pipeline.kubeflow.config import Kubeflow
+from pipeline.load import Source
+
+
+@dataclass(frozen=True)
+class Package:
+    """A compiled pipeline file."""
+
+    path: Path
+    spec: dict[str, Any]
+    """The pipeline spec."""
+    version: str
+    """The name of the pipeline's version that holds it; it tells the content."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a pipeline, by its ids."""
+
+    pipeline_id: str
+    version_id: str
+
+
+def pack(file: AnyFile, source: Source, image: str | None, allow_tag: bool, folder: Path) -> Package:
+    """Compiles a pipeline file; arguments and errors are those of `compile_file`."""
+    # When and where it runs is no part of the package, so that another schedule is no other version.
+    left = {"api": _told_in_alerts(file.kubeflow), "schedule": None, "experiment": None, "service_account": None}
+    kubeflow = file.kubeflow.model_copy(update=left)
+    path = folder / f"{file.name}.yaml"
+    spec = compile_file(file.model_copy(update={"kubeflow": kubeflow}), source, image, allow_tag, path)
+    return Package(path, spec, f"{file.name}-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}")
+
+
+def _told_in_alerts(kubeflow: Kubeflow) -> Api:
+    """Of where Kubeflow Pipelines is, what a package has to know."""
+    return Api(ui_host=kubeflow.api.ui_host or kubeflow.api.host) if kubeflow.alert else Api()
+
+
+def find(client: Client, name: str, version: str) -> tuple[str | None, str | None]:
+    """The ids of a pipeline and of its version, where they are there."""
+    with answered(client.address, "looking for the pipeline"):
+        pipelines = partial(client.list_pipelines, namespace=client.namespace, filter=named(name))
+        pipeline_id = next((each.pipeline_id for each in pages(pipelines, "pipelines")), None)
+        if pipeline_id is None:
+            return None, None
+        versions = partial(client.list_pipeline_versions, pipeline_id=pipeline_id, filter=named(version))
+        found = next((each.pipeline_version_id for each in pages(versions, "pipeline_versions")), None)
+        return pipeline_id, found
+
+
+def publish(client: Client, name: str, package: Package) -> Version:
+    """Uploads a package, unless the same is there already."""
+    pipeline_id, version_id = find(client, name, package.version)
+    with answered(client.address, "uploading the package"):
+        if pipeline_id is None:
+            # Its first version gets the pipeline's name, whatever one says.
+            uploaded = client.upload_pipeline(str(package.path), name, namespace=client.namespace)
+            pipeline_id = uploaded.pipeline_id
+        if version_id is None:
+            made = client.upload_pipeline_version(str(package.path), package.version, pipeline_id=pipeline_id)
+            version_id = made.pipeline_version_id
+    assert pipeline_id and version_id
+    return Version(pipeline_id, version_id)
+
+
+def experiment_id(client: Client, name: str) -> str:
+    """The id of an experiment, which is made where it is not there."""
+    with answered(client.address, "looking for the experiment"):
+        return client.create_experiment(name, namespace=client.namespace).experiment_id

@@ -1,0 +1,464 @@
+"""`hubline schedule`: what the pipeline file says of when it runs, made so on Kubeflow Pipelines.
+
+A schedule is a *recurring run* there. The API cannot change one: it can switch one on and off, and make and delete
+others. Three things follow from how the backend works
+(https://github.com/kubeflow/pipelines/tree/master/backend/src/crd/controller/scheduledworkflow):
+
+- A recurring run that is switched on again makes up for what it missed: for all of it, one after another, where it
+  catches up, and else for the last. One that is new misses nothing. So to resume without a replay is to make it anew.
+- One whose start is past makes up for what was since then, as soon as it is made. So a start that is past is left out,
+  unless it is to catch up.
+- One that is deleted takes its runs along that are still under way. So it is switched off first, and deleted when it
+  has none.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import partial
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import kfp_server_api
+
+from pipeline.config import AnyFile
+from pipeline.kubeflow.api import Client, answered, named, pages
+from pipeline.kubeflow.api_config import Schedule
+from pipeline.kubeflow.cron import Cron, Drift, compiled, parse
+from pipeline.kubeflow.publish import Package, Version, experiment_id, publish
+from preprocessing.errors import RunError, UserError
+
+_MARK = "hubline schedule"
+"""What the description of every recurring run of ours begins with."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is scheduled, or is to be."""
+
+    cron: str
+    """Six fields, in the backend's zone."""
+    said: str
+    """The same as the file says it, with its zone."""
+    start: datetime | None
+    end: datetime | None
+    catch_up: bool
+    max_concurrency: int
+    parameters: Mapping[str, Any]
+    experiment: str
+    version: str
+    """The name of the pipeline's version."""
+    service_account: str | None
+    """None for that of the installation."""
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """A recurring run of ours, as the API has it."""
+
+    id: str
+    name: str
+    created: datetime
+    enabled: bool
+    plan: Plan
+    experiment_id: str
+    at: Version
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of one key, what is scheduled and what the file says."""
+
+    key: str
+    now: str
+    wanted: str
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What applying a file has done."""
+
+    action: str
+    """created, replaced, unchanged, resumed or paused."""
+    enabled: bool
+    id: str
+    differences: tuple[Difference, ...] = ()
+    kept: tuple[str, ...] = ()
+    """Older ones that are switched off and have a run under way, which deleting would end; the next time they go."""
+
+
+def plan(file: AnyFile, package: Package, experiment: str | None, now: datetime) -> Plan:
+    """What a pipeline file says.
+
+    Args:
+        file: The pipeline file.
+        package: Made of it.
+        experiment: The experiment, in place of that of the file.
+        now: The moment; daylight saving is as it is when the next run is.
+
+    Raises:
+        UserError: where there is no schedule, or KFP cannot have it.
+    """
+    schedule = of(file)
+    return Plan(
+        cron=to_backend(schedule, _backend(file), now),
+        said=f"{schedule.cron} {schedule.time_zone}",
+        start=_to_second(schedule.starts),
+        end=_to_second(schedule.ends),
+        catch_up=schedule.catch_up,
+        max_concurrency=schedule.max_concurrency,
+        parameters=schedule.parameters,
+        experiment=experiment or file.kubeflow.experiment or file.name,
+        version=package.version,
+        service_account=file.kubeflow.service_account,
+    )
+
+
+def of(file: AnyFile) -> Schedule:
+    """The schedule of a pipeline file.
+
+    Raises:
+        UserError: where it has none.
+    """
+    if file.kubeflow.schedule is None:
+        raise UserError(
+            'the file says of no schedule: kubeflow: {schedule: {cron: "0 3 * * *", time_zone: Europe/Berlin}}'
+        )
+    return file.kubeflow.schedule
+
+
+def _backend(file: AnyFile) -> ZoneInfo:
+    return file.kubeflow.api.zone
+
+
+def to_backend(schedule: Schedule, backend: ZoneInfo, now: datetime) -> str:
+    """Six fields in the backend's zone, with the difference of the zones at the next run.
+
+    Raises:
+        UserError: where six fields cannot say it, or there is no next run.
+    """
+    coming = upcoming(schedule, now, 1)
+    if not coming:
+        raise UserError(
+            f"kubeflow.schedule: no run is left before its end, {schedule.end}; move the end, or leave it out"
+        )
+    try:
+        return compiled(parse(schedule.cron), schedule.zone, backend, coming[0])
+    except ValueError as error:
+        raise UserError(
+            f"kubeflow.schedule.cron: '{schedule.cron}' of {schedule.time_zone} cannot be said in {backend}, the zone "
+            f"that the backend reads it in: {error}; choose other times, or have the backend read schedules in "
+            f"{schedule.time_zone} (CRON_SCHEDULE_TIMEZONE), and say so in kubeflow.api.time_zone"
+        ) from None
+
+
+def upcoming(schedule: Schedule, now: datetime, count: int) -> list[datetime]:
+    """The next runs, in the schedule's zone."""
+    since = max(filter(None, (now, schedule.starts)))
+    times = parse(schedule.cron).times(schedule.zone, since)
+    return [time for time in islice(times, count) if schedule.ends is None or time <= schedule.ends]
+
+
+def drift(file: AnyFile, now: datetime) -> Drift | None:
+    """How the schedule moves at the next change of the clock, where it does before its end."""
+    schedule = of(file)
+    found = Drift.of(parse(schedule.cron), schedule.zone, _backend(file), upcoming(schedule, now, 1)[0])
+    return None if found and schedule.ends and found.since > schedule.ends else found
+
+
+def _to_second(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(timezone.utc).replace(microsecond=0) if moment else None
+
+
+# What is scheduled
+
+
+def scheduled(client: Client, name: str | None = None) -> list[Scheduled]:
+    """The recurring runs that Hubline made, the newest first.
+
+    Args:
+        client: The API.
+        name: Of the pipeline; None for those of all.
+    """
+    with answered(client.address, "looking for schedules"):
+        ask = partial(client.list_recurring_runs, namespace=client.namespace, filter=named(name) if name else None)
+        ours = [each for each in pages(ask, "recurring_runs") if (each.description or "").startswith(_MARK)]
+        found = [_scheduled(client, each) for each in ours if each.trigger and each.trigger.cron_schedule]
+    # The backend tells seconds.
+    return sorted(found, key=lambda each: (each.created, each.enabled), reverse=True)
+
+
+def _scheduled(client: Client, told: Any) -> Scheduled:
+    cron, reference = told.trigger.cron_schedule, told.pipeline_version_reference
+    return Scheduled(
+        id=told.recurring_run_id,
+        name=told.display_name,
+        created=told.created_at,
+        enabled=told.status == "ENABLED",
+        plan=Plan(
+            cron=cron.cron,
+            said=told.description.partition(": ")[2],
+            start=_to_second(cron.start_time),
+            end=_to_second(cron.end_time),
+            catch_up=not told.no_catchup,
+            max_concurrency=int(told.max_concurrency),
+            parameters=(told.runtime_config and told.runtime_config.parameters) or {},
+            experiment=_name(partial(client.get_experiment, told.experiment_id)),
+            version=_name(partial(client.get_pipeline_version, reference.pipeline_id, reference.pipeline_version_id)),
+            service_account=told.service_account,
+        ),
+        experiment_id=told.experiment_id,
+        at=Version(reference.pipeline_id, reference.pipeline_version_id),
+    )
+
+
+def _name(ask: Callable[[], Any]) -> str:
+    """The name of a thing, which somebody may have deleted."""
+    try:
+        return ask().display_name
+    except kfp_server_api.ApiException as error:
+        if error.status == 404:
+            return "deleted"
+        raise
+
+
+def differences(existing: Scheduled, wanted: Plan) -> list[Difference]:
+    """What is scheduled otherwise than the file says."""
+    now, then = _ahead(existing.plan, existing.created), _ahead(wanted, existing.created)
+    keys = ["cron", "start", "end", "catch_up", "max_concurrency", "parameters", "experiment", "version"]
+    if wanted.service_account:  # where the file says none, the backend may tell the one it has taken
+        keys.append("service_account")
+    return [
+        Difference(key, before, after)
+        for key in keys
+        for before, after in [(_shown(now, key), _shown(then, key))]
+        if before != after
+    ]
+
+
+def _ahead(plan: Plan, made: datetime) -> Plan:
+    """A start that was past when a schedule was made has no say any more."""
+    return replace(plan, start=None) if plan.start and plan.start <= made else plan
+
+
+def _shown(plan: Plan, key: str) -> str:
+    value = getattr(plan, key)
+    if key == "cron":
+        return f"{value} (for {plan.said})"
+    if isinstance(value, datetime):
+        return _text(value) or ""
+    if isinstance(value, Mapping):
+        return json.dumps(_whole(value), sort_keys=True) if value else "none"
+    return "none" if value is None else str(value)
+
+
+def _whole(value: Any) -> Any:
+    """The same, with whole numbers as integers: the API has numbers of one sort."""
+    if isinstance(value, Mapping):
+        return {key: _whole(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def row(each: Scheduled, backend: ZoneInfo, now: datetime) -> dict[str, Any]:
+    """A schedule as `hubline schedule list` tells it, with the next run as the backend will have it."""
+    cron, _, zone = each.plan.said.rpartition(" ")
+    since = max(filter(None, (now, each.plan.start)))
+    coming = next(_fields(each.plan).times(backend, since), None)
+    if not each.enabled or (each.plan.end and coming and coming > each.plan.end):
+        coming = None
+    drifted = coming is not None and coming != next(parse(cron).times(ZoneInfo(zone), since), None)
+    return {
+        "name": each.name,
+        "schedule": each.plan.said,
+        "cron": each.plan.cron,
+        "state": "paused" if not each.enabled else "drifted; apply it again" if drifted else "on",
+        "next": f"{coming.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M}" if coming else None,
+        "parameters": dict(each.plan.parameters),
+        "version": each.plan.version,
+        "experiment": each.plan.experiment,
+        "catch_up": each.plan.catch_up,
+        "max_concurrency": each.plan.max_concurrency,
+        "recurring_run_id": each.id,
+    }
+
+
+# Changes
+
+
+def apply(client: Client, file: AnyFile, package: Package, wanted: Plan, now: datetime) -> Applied:
+    """Makes the schedule what the file says. Where it is so already nothing is changed.
+
+    The new recurring run is there before the old one is switched off, so no run is lost; the old one is off before the
+    new one is switched on, so there are never two.
+    """
+    ours = scheduled(client, file.name)
+    newest, said = (ours[0] if ours else None), of(file).enabled
+    on = (not ours or any(each.enabled for each in ours)) if said is None else said
+    found = tuple(differences(newest, wanted)) if newest else ()
+    if newest and not found and (newest.enabled or not on):
+        changed = _switch(client, newest, ours[1:], on)
+        return Applied("paused" if changed else "unchanged", on, newest.id, kept=_clear(client, ours[1:]))
+    version, place = publish(client, file.name, package), experiment_id(client, wanted.experiment)
+    made = _make(client, file.name, _begun(client, wanted, newest, _backend(file), now), place, version)
+    try:
+        _switch(client, made, ours, on)
+    except BaseException:
+        _back(client, made, [each for each in ours if each.enabled])
+        raise
+    action = "created" if newest is None else "replaced" if found else "resumed"
+    return Applied(action, on, made.id, found, _clear(client, ours))
+
+
+def would_change(client: Client, file: AnyFile, wanted: Plan) -> list[Difference]:
+    """What applying the file would change."""
+    ours = scheduled(client, file.name)
+    if not ours:
+        return [Difference("schedule", "none", wanted.said)]
+    enabled, said = any(each.enabled for each in ours), of(file).enabled
+    switched = [Difference("enabled", str(enabled), str(said))] if said not in (None, enabled) else []
+    return [*differences(ours[0], wanted), *switched]
+
+
+def _begun(client: Client, wanted: Plan, before: Scheduled | None, backend: ZoneInfo, now: datetime) -> Plan:
+    """The plan with the start that has the backend make up for what it should, and for no more."""
+    if wanted.start and wanted.start > now:
+        return wanted
+    if not wanted.catch_up:
+        return replace(wanted, start=None)
+    return replace(wanted, start=_behind_since(client, before, backend, now)) if before else wanted
+
+
+def _behind_since(client: Client, before: Scheduled, backend: ZoneInfo, now: datetime) -> datetime | None:
+    """When a schedule's last run was due, or before its first when it began; None where none is missing since then."""
+    due = [run.scheduled_at for run in _runs(client, before) if run.scheduled_at and run.scheduled_at.year > 1970]
+    last = max(due, default=before.plan.start or before.created)
+    missed = next(_fields(before.plan).times(backend, last), None)
+    return last if missed and missed <= now else None
+
+
+def _fields(plan: Plan) -> Cron:
+    """The schedule on the backend's clock."""
+    return parse(plan.cron.partition(" ")[2])
+
+
+def _runs(client: Client, of_: Scheduled) -> Iterator[Any]:
+    with answered(client.address, "looking for runs of the schedule"):
+        ask = partial(client.list_runs, experiment_id=of_.experiment_id, sort_by="created_at desc")
+        yield from (run for run in pages(ask, "runs") if run.recurring_run_id == of_.id)
+
+
+def _make(client: Client, name: str, plan: Plan, experiment: str, version: Version, enabled: bool = False) -> Scheduled:
+    with answered(client.address, "making the schedule"):
+        made = client.create_recurring_run(
+            experiment_id=experiment,
+            job_name=name,
+            description=f"{_MARK}: {plan.said}",
+            start_time=_text(plan.start),
+            end_time=_text(plan.end),
+            cron_expression=plan.cron,
+            max_concurrency=plan.max_concurrency,
+            no_catchup=not plan.catch_up,
+            params=dict(plan.parameters),
+            pipeline_id=version.pipeline_id,
+            version_id=version.version_id,
+            enabled=enabled,
+            service_account=plan.service_account,
+        )
+    return Scheduled(made.recurring_run_id, name, made.created_at, enabled, plan, experiment, version)
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+
+
+def _switch(client: Client, chosen: Scheduled, others: Sequence[Scheduled], on: bool) -> bool:
+    """Has the others off, and then the chosen one on, or off; whether that changed anything."""
+    wrong = [each for each in others if each.enabled]
+    with answered(client.address, "switching the schedule"):
+        for each in wrong:
+            client.disable_recurring_run(each.id)
+        if chosen.enabled != on:
+            (client.enable_recurring_run if on else client.disable_recurring_run)(chosen.id)
+    return bool(wrong) or chosen.enabled != on
+
+
+def _back(client: Client, made: Scheduled, before: Sequence[Scheduled]) -> None:
+    """Puts back what was, after a change that failed halfway."""
+    try:
+        with answered(client.address, "putting back the schedule that was"):
+            client.disable_recurring_run(made.id)
+            for each in before:
+                client.enable_recurring_run(each.id)
+            client.delete_recurring_run(made.id)
+    except UserError as error:
+        names = ", ".join(each.id for each in before) or "none"
+        raise RunError(
+            f"{error}\nthe schedule is halfway changed and may be switched off, which `hubline schedule list` tells; "
+            f"what was on before: {names}; the new one: {made.id}"
+        ) from None
+
+
+def _clear(client: Client, old: Sequence[Scheduled]) -> tuple[str, ...]:
+    """Deletes recurring runs that are switched off, but those with a run under way; the ids of these."""
+    kept = []
+    for each in old:
+        if any(run.state in _UNDER_WAY for run in _runs(client, each)):
+            kept.append(each.id)
+            continue
+        with answered(client.address, "deleting the schedule that was"):
+            try:
+                client.delete_recurring_run(each.id)
+            except kfp_server_api.ApiException as error:
+                if error.status != 404:  # a further try, after an answer that was lost
+                    raise
+    return tuple(kept)
+
+
+_UNDER_WAY = (None, "", "RUNTIME_STATE_UNSPECIFIED", "PENDING", "RUNNING", "CANCELING", "PAUSED")
+
+
+def _current(client: Client, name: str) -> tuple[Scheduled, list[Scheduled]]:
+    ours = scheduled(client, name)
+    if not ours:
+        raise UserError(f"{client.address.host}: there is no schedule of {name}; `hubline schedule apply` makes it")
+    return ours[0], ours[1:]
+
+
+def pause(client: Client, name: str) -> bool:
+    """Switches a schedule off; whether it was on."""
+    current, others = _current(client, name)
+    return _switch(client, current, others, on=False)
+
+
+def resume(client: Client, file: AnyFile, catch_up: bool | None, now: datetime) -> Applied:
+    """Switches a schedule on again.
+
+    Args:
+        client: The API.
+        file: The pipeline file; what it says of the schedule has no say in this.
+        catch_up: Whether all that was missed is made up for, one run after another; None for what was applied.
+        now: The moment.
+    """
+    current, others = _current(client, file.name)
+    if any(each.enabled for each in (current, *others)):
+        return Applied("unchanged", True, current.id)
+    catch_up = current.plan.catch_up if catch_up is None else catch_up
+    if catch_up and current.plan.catch_up:
+        _switch(client, current, (), on=True)
+        return Applied("resumed", True, current.id)
+    # Catching up once makes a schedule that catches up; without, what it is stays.
+    plan = _begun(client, replace(current.plan, catch_up=catch_up), current, _backend(file), now)
+    plan = replace(plan, catch_up=catch_up or current.plan.catch_up)
+    made = _make(client, file.name, plan, current.experiment_id, current.at, enabled=True)
+    return Applied("resumed", True, made.id, kept=_clear(client, [current, *others]))
+
+
+def delete(client: Client, name: str) -> tuple[str, ...]:
+    """Deletes a schedule; the ids of recurring runs that are only switched off, for a run of theirs is under way."""
+    current, others = _current(client, name)
+    _switch(client, current, others, on=False)
+    return _clear(client, [current, *others])

@@ -1,0 +1,101 @@
+"""`hubline submit`: a pipeline file runs on Kubeflow Pipelines, once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+
+from pipeline.config import AnyFile
+from pipeline.kubeflow.api import Client, answered
+from pipeline.kubeflow.publish import Package, experiment_id, publish
+from pipeline.kubeflow.watch import Outcome
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that was submitted."""
+
+    id: str
+    name: str
+    experiment: str
+    version: str
+    """The version of the pipeline."""
+    link: str
+    """Its page on the dashboard."""
+
+
+def submit(
+    client: Client,
+    file: AnyFile,
+    package: Package,
+    parameters: Mapping[str, Any],
+    experiment: str | None = None,
+    run_name: str | None = None,
+) -> Run:
+    """Uploads the package, unless it is there, and begins a run of it.
+
+    Args:
+        client: The API.
+        file: The pipeline file.
+        package: Made of it.
+        parameters: What differs from the file, as `form.check` has it.
+        experiment: The experiment; by default the file's, or else one named as the pipeline.
+        run_name: By default the pipeline's name and the time.
+    """
+    experiment = experiment or file.kubeflow.experiment or file.name
+    run_name = run_name or f"{file.name} {datetime.now():%Y-%m-%d %H:%M:%S}"
+    version = publish(client, file.name, package)
+    place = experiment_id(client, experiment)
+    with answered(client.address, "beginning the run"):
+        run = client.run_pipeline(
+            place,
+            run_name,
+            params=dict(parameters),
+            pipeline_id=version.pipeline_id,
+            version_id=version.version_id,
+            service_account=file.kubeflow.service_account,
+        )
+    return Run(run.run_id, run_name, experiment, package.version, client.link(f"runs/details/{run.run_id}"))
+
+
+def as_json(run: Run, outcome: Outcome | None) -> dict[str, Any]:
+    """For machines: what was submitted, and with an outcome what it came to."""
+    told: dict[str, Any] = {
+        "status": "submitted",
+        "run_id": run.id,
+        "run": run.name,
+        "experiment": run.experiment,
+        "version": run.version,
+        "link": run.link,
+    }
+    if outcome:
+        told["status"] = outcome.state.lower()
+        told["steps"] = dict(outcome.steps)
+        told["error"] = outcome.error
+        told["failed"] = {
+            step: {"error": words.error, "log": list(words.lines)} for step, words in outcome.failed.items()
+        }
+    return told
+
+
+def show_outcome(console: Console, client: Client, run: Run, outcome: Outcome) -> None:
+    """What a run came to; of steps that failed, the last lines of their logs or where they are."""
+    console.print(f"{run.name}: {outcome.state.lower()}", style="bold", highlight=False, markup=False)
+    if outcome.error:
+        console.print(outcome.error, highlight=False, markup=False, soft_wrap=True)
+    for step, words in outcome.failed.items():
+        console.print(f"{step} failed{f': {words.error}' if words.error else ''}", style="red", markup=False)
+        if words.lines:
+            console.print(f"the last {len(words.lines)} lines of its log:", highlight=False)
+            console.print("\n".join(words.lines), highlight=False, markup=False, soft_wrap=True)
+        else:
+            namespace = f" --namespace {client.namespace}" if client.namespace else ""
+            console.print(
+                f"its log is not to be had from {client.address.host}; it is on the page of the run, or with\n"
+                f"kubectl logs{namespace} --selector pipeline/runid={run.id} --container main --prefix --tail 100",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )

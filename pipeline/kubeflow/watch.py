@@ -1,0 +1,217 @@
+"""A run on Kubeflow Pipelines as it goes on: the state of each step, and the last words of one that failed."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import kfp_server_api
+import urllib3
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from pipeline.kubeflow.api import Client, answered
+from preprocessing.errors import RunError
+
+Json = Mapping[str, Any]
+
+_ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
+_STATES = {"PENDING": "starting", "RUNNING": "running", "SUCCEEDED": "done", "SKIPPED": "skipped", "FAILED": "failed",
+           "CANCELING": "canceling", "CANCELED": "canceled", "PAUSED": "paused"}  # fmt: skip
+_MARKS = {"done": "[green]✓[/]", "failed": "[red]✗[/]", "running": "[cyan]●[/]", "starting": "[cyan]○[/]"}
+WAITING = "waiting"
+_LINES = 20
+_OUTAGES = 20
+"""How often in a row a run may be asked for in vain, with all tries each time: some five minutes."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    state: str
+    """As the API says it: SUCCEEDED, FAILED, CANCELED or SKIPPED."""
+    steps: Mapping[str, str]
+    """The state of each step."""
+    error: str = ""
+    """What the API says of the run's failure."""
+    failed: Mapping[str, "Words"] = field(default_factory=dict)
+    """By step, the last words of those that failed."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What is known of why a step failed."""
+
+    error: str
+    """What the API says."""
+    lines: tuple[str, ...]
+    """The last lines of its log, where it is to be had."""
+
+
+def steps_of(spec: Json) -> dict[str, str]:
+    """The steps of a pipeline spec by the names of their tasks, those of nested graphs too, in their order."""
+    return dict(_steps(spec, spec["root"]))
+
+
+def _steps(spec: Json, component: Json) -> Iterator[tuple[str, str]]:
+    for task, said in component["dag"]["tasks"].items():
+        inner = spec["components"][said["componentRef"]["name"]]
+        if "dag" in inner:
+            yield from _steps(spec, inner)
+        else:
+            yield task, said.get("taskInfo", {}).get("name", task)
+
+
+def states(run: Any, steps: Mapping[str, str]) -> dict[str, str]:
+    """The state of each step: waiting, starting, running, done, skipped, failed, canceled.
+
+    A step's task comes once its driver is through, which is a task of its own with `-driver` at the end.
+    """
+    told = {task.display_name: task.state for task in _tasks(run)}
+    found = {}
+    for task, step in steps.items():
+        state = _STATES.get(told.get(task) or "", WAITING)
+        driver = _STATES.get(told.get(f"{task}-driver") or "", WAITING)
+        if state == WAITING and driver != WAITING:
+            state = "starting" if driver == "done" or driver == "running" else driver
+        found[step] = state
+    return found
+
+
+def _tasks(run: Any) -> list[Any]:
+    return (run.run_details.task_details if run.run_details else None) or []
+
+
+def wait(client: Client, run_id: str, steps: Mapping[str, str], shown: "Display", pause: float = 5.0) -> Outcome:
+    """Waits for the end of a run.
+
+    Args:
+        client: The API.
+        run_id: The run.
+        steps: Its steps by task.
+        shown: Is told of the states whenever they were asked for.
+        pause: Seconds between two askings.
+
+    Raises:
+        RunError: where the API does not answer for minutes; the run may go on.
+    """
+    outages = 0
+    while True:
+        try:
+            with answered(client.address, f"asking for run {run_id}, which goes on"):
+                run = client.get_run(run_id)
+        except RunError as error:
+            outages += 1
+            if outages == _OUTAGES:
+                raise
+            shown.note(str(error))
+        else:
+            outages = 0
+            now = states(run, steps)
+            shown.show(now)
+            if run.state in _ENDED:
+                return Outcome(run.state, now, _error(run), _failed(client, run, steps))
+        time.sleep(pause)
+
+
+def _error(said: Any) -> str:
+    """What a run or task says is wrong; the newest of its states tells where it does not."""
+    errors = [said.error, *(state.error for state in reversed(said.state_history or []))]
+    return next((error.message for error in errors if error and error.message), "")
+
+
+def _failed(client: Client, run: Any, steps: Mapping[str, str]) -> dict[str, Words]:
+    names = dict(steps) | {f"{task}-driver": step for task, step in steps.items()}
+    return {
+        names[task.display_name]: Words(_error(task), last_lines(client, run.run_id, task))
+        for task in _tasks(run)
+        if task.state == "FAILED" and task.display_name in names
+    }
+
+
+def last_lines(client: Client, run_id: str, task: Any) -> tuple[str, ...]:
+    """The end of a step's log, where any of the places has it that versions and installations keep it in."""
+    for pod in _pods(task):
+        for ask in (_from_api, _from_dashboard):
+            if log := ask(client, run_id, pod):
+                return tuple(log.rstrip().splitlines()[-_LINES:])
+    return ()
+
+
+def _pods(task: Any) -> Iterator[str]:
+    """What the pod of a task may be called.
+
+    The API names nodes of Argo's workflow; since Argo 3.4 a pod's name has its template's in the midst.
+    """
+    nodes = [task.pod_name, *(child.pod_name for child in task.child_tasks or [])]
+    for node in filter(None, nodes):
+        workflow, _, number = node.rpartition("-")
+        yield node
+        for template in ("system-container-impl", "retry-system-container-impl"):
+            yield f"{workflow}-{template}-{number}"
+
+
+def _from_api(client: Client, run_id: str, pod: str) -> str | None:
+    path = "/apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log"  # of any version: there is no other
+    return _text(client, path, path_params={"run_id": run_id, "node_id": pod})
+
+
+def _from_dashboard(client: Client, run_id: str, pod: str) -> str | None:
+    query = {"podname": pod, "runid": run_id} | ({"podnamespace": client.namespace} if client.namespace else {})
+    host = (client.address.ui_host or client.address.host).rstrip("/")
+    return _text(client, "/k8s/pod/logs", query_params=query, _host=host)
+
+
+def _text(client: Client, path: str, **given: Any) -> str | None:
+    try:
+        text = client.call("GET", path, None, **given).data.decode(errors="replace")
+    except (kfp_server_api.ApiException, urllib3.exceptions.HTTPError):
+        return None
+    # The API server says 200 before it has looked, and then what went wrong.
+    return None if text.startswith('{"error_message"') else text
+
+
+class Display:
+    """A live table of steps on a terminal, a line for each change elsewhere."""
+
+    def __init__(self, console: Console, steps: Mapping[str, str]) -> None:
+        self._console = console
+        self._now = dict.fromkeys(steps.values(), WAITING)
+        self._note = ""
+        self._live = Live(
+            get_renderable=self._table, console=console, refresh_per_second=4, redirect_stdout=False,
+            redirect_stderr=False,
+        )  # fmt: skip
+
+    def __enter__(self) -> "Display":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def show(self, now: Mapping[str, str]) -> None:
+        """Takes the states of the steps."""
+        changed = {step: state for step, state in now.items() if self._now.get(step) != state}
+        self._now, self._note = dict(now), ""
+        if not self._console.is_terminal:
+            for step, state in changed.items():
+                self._console.print(f"{step} {state}", highlight=False, markup=False)
+
+    def note(self, text: str) -> None:
+        """Says what is in the way meanwhile."""
+        if not self._console.is_terminal and text != self._note:
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._note = text
+
+    def _table(self) -> Table:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        for step, state in self._now.items():
+            table.add_row(_MARKS.get(state, " "), step, f"[dim]{state}[/]")
+        if self._note:
+            table.add_row("[yellow]![/]", "", self._note)
+        return table

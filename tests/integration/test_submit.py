@@ -1,0 +1,134 @@
+"""`hubline submit` and `hubline schedule` from the command line, with a real package and a server that keeps state."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from tests import make
+from tests.make_kfp_api import KfpApi
+
+IMAGE = "registry.example/hubline@sha256:" + "0" * 64
+SECTION = """\
+kubeflow:
+  image: IMAGE
+  state: FOLDER/state
+  every_step: {volumes: [{claim: work, path: FOLDER}]}
+  schedule: {cron: 0 3 * * *, time_zone: Asia/Tokyo, parameters: {epochs: 2}}
+"""
+
+
+@pytest.fixture
+def api(monkeypatch) -> Iterator[KfpApi]:
+    monkeypatch.setattr("kfp.Client._LOCAL_KFP_CONTEXT", os.devnull + "/none")
+    monkeypatch.setenv("HUBLINE_KFP_TOKEN", "secret")
+    with KfpApi(token="secret").serving() as api:
+        monkeypatch.setenv("HUBLINE_KFP_HOST", api.host)
+        yield api
+        assert api.violations == []
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory) -> Path:
+    path = make.project(tmp_path_factory.mktemp("project"))
+    path.write_text(path.read_text() + SECTION.replace("IMAGE", IMAGE).replace("FOLDER", str(path.parent)))
+    return path
+
+
+def hubline(*arguments: str) -> tuple[Result, dict[str, Any]]:
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    last = result.output.strip().rpartition("\n")[2]
+    return result, json.loads(last) if last.startswith("{") else {}
+
+
+def test_a_schedule_from_the_command_line(api: KfpApi, path: Path) -> None:
+    assert hubline("schedule", "diff", str(path))[0].exit_code == 1
+    result, told = hubline("schedule", "apply", str(path))
+    assert (result.exit_code, told["status"], len(told["next"])) == (0, "created", 3), result.output
+    (recurring,) = api.recurring.values()
+    assert recurring["trigger"]["cron_schedule"]["cron"] == "0 0 18 * * *"
+    assert hubline("schedule", "diff", str(path))[0].exit_code == 0
+    assert hubline("schedule", "apply", str(path))[1]["status"] == "unchanged"
+    assert hubline("schedule", "pause", str(path))[1]["status"] == "paused"
+    (row,) = hubline("schedule", "list", str(path))[1]["schedules"]
+    assert (row["schedule"], row["state"], row["parameters"]) == ("0 3 * * * Asia/Tokyo", "paused", {"epochs": 2})
+    assert hubline("schedule", "resume", str(path))[1] | {"recurring_run_id": ""} == {
+        "status": "resumed", "enabled": True, "recurring_run_id": "", "differences": [], "kept": [],
+    }  # fmt: skip
+    (version,) = {each["pipeline_version_reference"]["pipeline_version_id"] for each in api.recurring.values()}
+    spec = api.versions[version]["pipeline_spec"]["pipeline_spec"]
+    assert spec["pipelineInfo"]["name"] in api.versions[version]["display_name"]
+
+    changed = path.with_name("changed.yaml")
+    changed.write_text(path.read_text().replace("0 3 * * *", "0 4 * * *"))
+    result = CliRunner().invoke(app, ["schedule", "apply", str(changed)])
+    assert result.exit_code == 0 and "0 0 18 * * * (for 0 3 * * * Asia/Tokyo) -> 0 0 19 * * *" in result.output
+    assert len(api.versions) == 2, "another time is no other package"
+    assert hubline("schedule", "delete", str(path))[1]["status"] == "deleted" and not api.recurring
+
+
+def test_a_failed_run_shows_the_last_lines_of_its_step(api: KfpApi, path: Path) -> None:
+    node = {"state": "FAILED", "nodes": ["x-123"]}
+    api.frames["*"] = [{"state": "FAILED", "tasks": {"pin": "SUCCEEDED", "trainer": node}}]
+    api.logs["x-123"] = "loading\nserving: there is no such bucket\n"
+    result = CliRunner().invoke(app, ["submit", str(path), "--wait", "-p", "epochs=3", "--run-name", "by hand"])
+    assert result.exit_code == 1, result.output
+    assert "Trainer failed" in result.output and "serving: there is no such bucket" in result.output
+    (run,) = api.runs.values()
+    assert f"{api.host}/#/runs/details/{run['run_id']}" in result.output
+    assert (run["display_name"], run["runtime_config"]["parameters"]) == ("by hand", {"epochs": 3})
+    api.frames.clear()
+    api.logs.clear()
+    result, told = hubline("submit", str(path))
+    assert (result.exit_code, told["status"]) == (0, "submitted")
+    assert "secret" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "code"),
+    [
+        (("submit", "FILE", "-p", "epoch=3"), "did you mean 'epochs'", 2),
+        (("submit", "FILE", "--host", "kfp.example"), "begins with https://", 2),
+        (("submit", "FILE", "--host", "http://127.0.0.1:9"), "no answer", 1),
+        (("schedule", "pause", "FILE"), "there is no schedule of", 2),
+        (("schedule", "list", "FILE", "--token-file", "TOKEN"), "does not take the token", 2),
+    ],
+)
+def test_mistakes_and_outages_have_their_exit_codes(
+    api: KfpApi, path: Path, monkeypatch, capfd, arguments: tuple[str, ...], said: str, code: int
+) -> None:
+    token = path.with_name("token")
+    token.write_text("old\n")
+    monkeypatch.setattr("pipeline.kubeflow.api._TRIES", 1)
+    monkeypatch.setattr(
+        sys, "argv", ["hubline", *(each.replace("FILE", str(path)).replace("TOKEN", str(token)) for each in arguments)]
+    )
+    from pipeline.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+    captured = capfd.readouterr()
+    assert (ended.value.code, said in captured.out + captured.err) == (code, True), captured
+
+
+def test_ctrl_c_leaves_the_run_running(api: KfpApi, path: Path, tmp_path: Path) -> None:
+    api.frames["*"] = [{"state": "RUNNING", "tasks": {"pin": "RUNNING"}}]
+    command = [sys.executable, "-m", "pipeline.cli", "submit", str(path), "--wait"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not any(call.startswith("GET /apis/v2beta1/runs/") for call in api.calls):
+        assert child.poll() is None, child.communicate()
+        time.sleep(0.1)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 1 and "the run goes on" in err and "Traceback" not in err, out
+    assert not any("terminate" in call for call in api.calls)
