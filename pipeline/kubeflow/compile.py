@@ -15,6 +15,9 @@ from preprocessing.config import vocabulary_files
 from preprocessing.errors import UserError
 from preprocessing.section import is_remote
 
+_DOWNLOADED = ("s3://", "minio://")
+"""What KFP's launcher moves artifacts to and from, and no step reads by itself but the module that it fetches."""
+
 _BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 
@@ -86,6 +89,11 @@ def _mistakes(file: AnyFile, source: Source) -> Iterator[Mistake]:
             + ", or use DirectRunner",
         )
     for location, path in _paths(file):
+        if path.startswith(_DOWNLOADED) and location[0] != "hubs":
+            yield source.mistake(
+                location,
+                f"{path}: TensorFlow reads gs:// and folders; mount the bucket as a volume, and name its folder",
+            )
         if is_remote(path) or any(_is_below(path, mount) for mount in everywhere):
             continue
         where = f"the volumes that every step mounts: {', '.join(sorted(everywhere))}" if everywhere else "no volume"
