@@ -211,7 +211,7 @@ def _check_splits(split: PatternSplit, examples: str) -> None:
 
 Metric = Literal[
     "accuracy", "cross_entropy", "auc", "top_3_accuracy", "precision", "recall", "f1", "macro_f1", "exact_match",
-    "rmse", "mae", "r2", "mean_iou", "iou_50",
+    "rmse", "mae", "r2", "mean_iou", "iou_50", "pixel_accuracy",
 ]  # fmt: skip
 LOWER_IS_BETTER: frozenset[Metric] = frozenset({"cross_entropy", "rmse", "mae"})
 
@@ -220,6 +220,7 @@ METRICS: dict[str, tuple[Metric, ...]] = {
     "binary": ("accuracy", "cross_entropy", "auc", "precision", "recall", "f1"),
     "multilabel": ("f1", "macro_f1", "precision", "recall", "auc", "cross_entropy", "exact_match"),
     "regression": ("rmse", "mae", "r2"),
+    "pixels": ("mean_iou", "pixel_accuracy"),
     "class_and_box": ("mean_iou", "accuracy", "iou_50", "cross_entropy", "auc", "top_3_accuracy"),
 }
 """By kind of label, the metrics that it can be judged by. The first two are computed, and a model is held to the first,
@@ -257,8 +258,10 @@ class Evaluation(Section):
     cross_entropy, and exact_match, the share of records of which every class is right; a regression rmse, mae and r2. A
     class and a box can have what a class has, and mean_iou, the area that true and predicted box have in common by that
     which they cover together, in the mean over records; and iou_50, the share of records of which it is a half or more.
-    Where this is absent, it is accuracy and cross_entropy, of a multilabel f1 and macro_f1, of a regression rmse and
-    mae, of a class and a box mean_iou and accuracy."""
+    Pixels can have mean_iou, the pixels that are of a class and told to be by those that are one of the two, over all
+    records, in the mean of the classes; and pixel_accuracy. Where this is absent, it is accuracy and cross_entropy, of
+    a multilabel f1 and macro_f1, of a regression rmse and mae, of a class and a box mean_iou and accuracy, of pixels
+    both of theirs."""
     thresholds: dict[Metric, Threshold] = Field(default={}, examples=[{"accuracy": {"at_least": 0.9}}])
     """By metric. Where this is absent, the first metric of the label may not be worse than that of the version that
     serves; where it is empty, every model is blessed."""

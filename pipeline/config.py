@@ -1,6 +1,6 @@
 """The pipeline file as a whole, composed of the sections that the rooms own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -13,6 +13,7 @@ from preprocessing.kinds.kind import Categories
 from preprocessing.kinds.text import TextFeature
 from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.section import Section
 from trainer.backbones.config import AnyBackbone, Backbones, Builder
 from trainer.config import Augmentation, Hub, Hubs, Model, Training, augmenting_hubs, fed_hubs
@@ -48,7 +49,7 @@ class PipelineFile(Section):
     @field_validator("label")
     @classmethod
     def _is_in_a_picture(cls, label: Label, info: ValidationInfo) -> Label:
-        if isinstance(label, ClassAndBoxLabel) and "features" in info.data:
+        if isinstance(label, ClassAndBoxLabel | PixelsLabel) and "features" in info.data:
             pictures = [name for name, each in info.data["features"].items() if isinstance(each, ImageFeature)]
             if label.image not in pictures:
                 known = ", ".join(sorted(pictures)) or "none"
@@ -61,6 +62,10 @@ class PipelineFile(Section):
     @classmethod
     def _keeps_boxes_right(cls, training: Training, info: ValidationInfo) -> Training:
         label: Label | None = info.data.get("label")
+        if isinstance(label, PixelsLabel) and training.cache_views is not None:
+            raise ValueError(
+                "cache_views keeps vectors, and a label of pixels is learned from feature maps; leave it out"
+            )
         if not isinstance(label, ClassAndBoxLabel) or "features" not in info.data:
             return training
         moving = [name for change in training.augment if change.moves for name in change.model_fields_set]
@@ -109,6 +114,7 @@ class PipelineFile(Section):
         mistakes = [mistake for name, feature in self.features.items() if (mistake := self._misuse(name, feature))]
         mistakes += [mistake for name in self.hubs if (mistake := self._idle(name))]
         mistakes += [mistake for name in self.backbones if (mistake := self._misfit(name))]
+        mistakes += self._misfits_of_pixels() if isinstance(self.label, PixelsLabel) else self._pixels_of_none()
         if not self.hubs and not self.backbones and not any(each.is_taken_in for each in self.features.values()):
             mistakes.append(
                 "the model sees nothing: there are neither hubs nor backbones, and it takes in no column by itself"
@@ -120,6 +126,32 @@ class PipelineFile(Section):
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
+
+    def _misfits_of_pixels(self) -> Iterator[str]:
+        """What does not go with a label of pixels."""
+        assert isinstance(self.label, PixelsLabel)
+        image = self.label.image
+        if self.backbones:
+            yield f"a label of pixels takes a hub module, and no backbones; leave out {', '.join(self.backbones)}"
+        others = [name for name in self.features if name != image]
+        if others:
+            yield f"a label of pixels is told from its picture '{image}' alone; leave out {', '.join(others)}"
+        fed = fed_hubs(self.hubs)
+        if len(fed) != 1:
+            yield f"a label of pixels takes the feature maps of one hub module, and features feed {len(fed) or 'none'}"
+        for name, hub in fed.items():
+            if not hub.outputs:
+                example = "such as [block1, block2]"
+                yield f"hubs.{name}.outputs names the feature maps that a label of pixels is told from, {example}"
+        if self.model.head.hidden:
+            yield "model.head.hidden is of dense layers; a label of pixels has `channels`"
+
+    def _pixels_of_none(self) -> Iterator[str]:
+        """What goes with a label of pixels alone."""
+        for name in (name for name, hub in self.hubs.items() if hub.outputs):
+            yield f"hubs.{name}.outputs is for a label of pixels; for one of {self.label.kind}, `output` names one"
+        if self.model.head.channels:
+            yield f"model.head.channels is for a label of pixels; one of {self.label.kind} has `hidden`"
 
     def _idle(self, hub: str) -> str | None:
         if self.hubs[hub].role == "augment":

@@ -104,6 +104,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
         schema=schema,
         modules={name: modules[name] for name in hubs},
         features=file.fed_features,  # a change of another one leaves the vectors as they are
+        label=file.label,
         hubs=hubs,
         model=file.model,
         training=file.training,
@@ -129,7 +130,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places) -> list[BaseNode]:
         checkpoints=str(places.checkpoints),
     )
     model = trainer.outputs["model"]
-    evaluator = Evaluator(examples, rows, schema, model, file.evaluation, file.label, pins.serving)
+    evaluator = Evaluator(examples, rows, schema, model, file.evaluation, file.label, file.features, pins.serving)
     pusher = Pusher(model, evaluator.outputs["blessing"], file.serving, pins.serving)
 
     data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, parsing_schema]

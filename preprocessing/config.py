@@ -21,6 +21,7 @@ from preprocessing.labels.binary import BinaryLabel
 from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.labels.multilabel import MultilabelLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.labels.regression import RegressionLabel
 
 _Other = (
@@ -41,7 +42,8 @@ FeatureToInfer = Annotated[ImageToInfer | _Other, Field(discriminator="kind")]
 """The same where no model is trained: images may keep their size."""
 
 Label = Annotated[
-    ClassLabel | BinaryLabel | MultilabelLabel | RegressionLabel | ClassAndBoxLabel, Field(discriminator="kind")
+    ClassLabel | BinaryLabel | MultilabelLabel | RegressionLabel | ClassAndBoxLabel | PixelsLabel,
+    Field(discriminator="kind"),
 ]
 """The union of the kinds of label, told apart by `kind`."""
 

@@ -115,7 +115,8 @@ def assemble(pieces: Sequence[tf.Tensor]) -> tf.Tensor:
 
 def _select(records: tf.Tensor, columns: Iterable[str], stay: bool) -> tf.Tensor:
     entries, there, keys = _entries(_columns(records))
-    named = tf.reduce_any(keys == tf.constant(list(columns), tf.string), axis=2)
+    # Of `==` it would not be known in a graph what shape it has, where there are several columns.
+    named = tf.reduce_any(tf.equal(keys, tf.constant(list(columns), tf.string)), axis=2)
     kept = tf.ragged.boolean_mask(entries, there & (named if stay else ~named))
     return _example(_features(kept.to_tensor(), tf.cast(kept.row_lengths(), tf.int32)))
 

@@ -7,6 +7,7 @@ colour come after it, in their order.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import tensorflow as tf
@@ -52,16 +53,40 @@ class Drawn:
         """
         if self.matrix is not None and self.mirrors:
             for axis, sign in ((-2, self.matrix[0, 0]), (-3, self.matrix[1, 1])):
-                pixels = tf.where(sign < 0, tf.reverse(pixels, [axis]), pixels)
-        unit = tf.cast(pixels, tf.float32) / 255.0
-        if self.matrix is not None and not self.mirrors:
-            # What is half a pixel beyond the edge is as what is at the edge: black would darken it.
-            unit = self._moved(unit, "BILINEAR", "NEAREST")
-            if not self.stays_inside:
-                unit *= self._moved(tf.ones([self.height, self.width, 1]), "NEAREST", "CONSTANT")
+                pixels = tf.cond(sign < 0, partial(tf.reverse, pixels, [axis]), lambda same=pixels: same)
+        if (self.matrix is None or self.mirrors) and not self.colours:
+            return pixels
+        unit = tf.cast(self._interpolated(pixels), tf.float32) / 255.0
         for change in self.colours:
             unit = tf.clip_by_value(change(unit), 0.0, 1.0)
         return tf.ensure_shape(tf.saturate_cast(tf.round(unit * 255.0), tf.uint8), pixels.shape)
+
+    def _interpolated(self, pixels: tf.Tensor) -> tf.Tensor:
+        """The pixels where the matrix puts them, from 0 to 255. What is half a pixel beyond the edge is as what is at
+        the edge: black would darken it."""
+        if self.matrix is None or self.mirrors:
+            return pixels
+        if self.stays_inside:
+            return self._stretched(pixels)
+        there = self._moved(tf.ones([self.height, self.width, 1]), "NEAREST", "CONSTANT")
+        return self._moved(tf.cast(pixels, tf.float32), "BILINEAR", "NEAREST") * there
+
+    def _stretched(self, pixels: tf.Tensor) -> tf.Tensor:
+        """The same of a matrix that turns nothing, several times as fast."""
+        assert self.matrix is not None
+        pictures = tf.reshape(pixels, [-1, *pixels.shape[-3:]])
+        framed = tf.concat([pictures[:, :1], pictures, pictures[:, -1:]], axis=1)
+        framed = tf.concat([framed[:, :, :1], framed, framed[:, :, -1:]], axis=2)
+        size = tf.constant([self.height, self.width], tf.float32)
+        scale = tf.stack([self.matrix[1, 1], self.matrix[0, 0]])
+        begin = tf.stack([self.matrix[1, 2], self.matrix[0, 2]])
+        # From the middle of the first pixel to that of the last, in the frame, in shares of the way between its own.
+        first, last = (begin + scale * at + 0.5 for at in (0.5, size - 0.5))
+        box = tf.concat([first, last], axis=0) / tf.tile(size + 1.0, [2])
+        count = tf.shape(pictures)[0]
+        boxes = tf.tile(box[tf.newaxis], [count, 1])
+        stretched = tf.image.crop_and_resize(framed, boxes, tf.range(count), [self.height, self.width])
+        return tf.reshape(stretched, tf.shape(pixels))
 
     def boxes(self, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Where boxes are in the changed picture: around where their corners are, cut off at its edges.

@@ -64,7 +64,7 @@ def fitted(feature: ImageFeature, encoded: tf.Tensor, boxes: tf.Tensor) -> tf.Te
         encoded: The image, a scalar string.
         boxes: float32 [n, 4].
     """
-    return boxes if feature.fit == "stretch" else image.boxes(feature, _shape(encoded), boxes)
+    return boxes if feature.fit == "stretch" else image.boxes(feature, shape_of(encoded), boxes)
 
 
 def unfitted(feature: ImageFeature, encoded: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
@@ -82,7 +82,7 @@ def unfitted(feature: ImageFeature, encoded: tf.Tensor, boxes: tf.Tensor) -> tf.
         return boxes
     whole = tf.constant([[0.0, 0.0, 1.0, 1.0]])
     placed = tf.map_fn(
-        lambda one: image.boxes(feature, _shape(one), whole)[0],
+        lambda one: image.boxes(feature, shape_of(one), whole)[0],
         encoded,
         fn_output_signature=tf.TensorSpec([4], tf.float32),
     )
@@ -90,7 +90,29 @@ def unfitted(feature: ImageFeature, encoded: tf.Tensor, boxes: tf.Tensor) -> tf.
     return tf.clip_by_value((boxes - tf.tile(begin, [1, 2])) / tf.tile(end - begin, [1, 2]), 0.0, 1.0)
 
 
-def _shape(encoded: tf.Tensor) -> tf.Tensor:
+def covered(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:
+    """What a model sees of images, as a box in each.
+
+    Args:
+        feature: How the images are made to fit.
+        encoded: The images, string [batch].
+
+    Returns:
+        float32 [batch, 4]: less than the image where it is cut, and below 0 and above 1 where it is padded.
+    """
+    whole = tf.constant([[0.0, 0.0, 1.0, 1.0]])
+    if feature.fit == "stretch":
+        return tf.tile(whole, [tf.shape(encoded)[0], 1])
+    placed = tf.map_fn(
+        lambda one: image.boxes(feature, shape_of(one), whole)[0],
+        encoded,
+        fn_output_signature=tf.TensorSpec([4], tf.float32),
+    )
+    begin, end = placed[:, :2], placed[:, 2:]  # of the whole image in what the model sees
+    return tf.concat([-begin, 1.0 - begin], axis=1) / tf.tile(end - begin, [1, 2])
+
+
+def shape_of(encoded: tf.Tensor) -> tf.Tensor:
     """Height and width of an encoded image, and its channels, int32 [3]; a JPEG need not be decoded for it."""
     return tf.cond(
         tf.io.is_jpeg(encoded),

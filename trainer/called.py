@@ -8,16 +8,28 @@ from typing import Any
 import tensorflow as tf
 
 from preprocessing.config import Feature, Features
+from preprocessing.errors import UserError
 from preprocessing.kinds import image
 from preprocessing.kinds.image import Pictures
 from trainer.config import Hub, Tuned
 from trainer.loading import OpenModule
-from trainer.module import Tensor, as_tensor, frames_each, output_name, shape_of_one, signature_name, takes_one, way
+from trainer.module import (
+    Tensor,
+    as_tensor,
+    frames_each,
+    maps_of,
+    output_name,
+    shape_of_one,
+    signature_name,
+    takes_one,
+    way,
+)
 from trainer.saved_model import to_train
 
 
 class Called(tf.__internal__.tracking.AutoTrackable):
-    """Takes features by name and gives float32 vectors of shape [batch, n].
+    """Takes features by name and gives float32 vectors of shape [batch, n]; or where `hub` has `outputs`, feature maps
+    by their names, float32 [batch, height, width, channels].
 
     It has what https://www.tensorflow.org/hub/reusable_saved_models asks for, so that `tf_hub.KerasLayer` trains it.
     """
@@ -44,8 +56,10 @@ class Called(tf.__internal__.tracking.AutoTrackable):
         self._given = {name: as_tensor(hub.arguments[name], function.inputs[name]) for name in sorted(tensors)}
         self._takes_one = takes_one(function, hub, features)
         self._frames = frames_each(function, hub, features)
-        self._output, self._pool = output_name(function, hub), hub.pool
-        self.shape = shape_of_one(function, hub, features)
+        self._outputs = hub.outputs or (output_name(function, hub),)
+        self._pool = hub.pool
+        self.shape = None if hub.outputs else shape_of_one(function, hub, features)
+        self.maps = self._sizes(maps_of(function, hub, features)) if hub.outputs else {}
         self.combiner = None if isinstance(hub.pool, str) else hub.pool
 
         self.variables, trainable = _variables(module.loaded)
@@ -55,7 +69,7 @@ class Called(tf.__internal__.tracking.AutoTrackable):
         self._trains = tuned is not None and not tuned.is_partial and module.can_train
         self.regularization_losses = list(getattr(module.loaded, "regularization_losses", ())) if tuned else []
 
-    def __call__(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+    def __call__(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor | Mapping[str, tf.Tensor]:
         """Runs the module: in inference mode, unless all of it is trained now.
 
         Args:
@@ -65,6 +79,12 @@ class Called(tf.__internal__.tracking.AutoTrackable):
         """
         told = True if training and self._trains else None
         values = {name: _fed(feature, wanted, inputs[fed]) for name, (wanted, feature, fed) in self._feeds.items()}
+        if self.maps:
+            given = self._outputs_of(values, told)
+            return {
+                name: tf.ensure_shape(tf.cast(given[name], tf.float32), [None, *size])
+                for name, size in self.maps.items()
+            }
         if self._frames is not None:
             return self._vectors(self._by_frame(values, self._frames, told))
         if not self._takes_one:
@@ -104,7 +124,29 @@ class Called(tf.__internal__.tracking.AutoTrackable):
         return tf.reshape(padded, [-1, most * numbers])
 
     def _output_of(self, fed: Mapping[str, tf.Tensor], training: bool | None) -> tf.Tensor:
-        return self._run({**self._given, **fed}, training)[self._output]
+        return self._outputs_of(fed, training)[self._outputs[0]]
+
+    def _outputs_of(self, fed: Mapping[str, tf.Tensor], training: bool | None) -> Mapping[str, tf.Tensor]:
+        return self._run({**self._given, **fed}, training)
+
+    def _sizes(self, maps: Mapping[str, tuple[int | None, ...]]) -> dict[str, tuple[int, ...]]:
+        """Height, width and channels of feature maps. What the module does not say, a black picture tells."""
+        if not any(None in size for size in maps.values()):
+            return dict(maps)  # type: ignore[arg-type]
+        black = {
+            name: _fed(feature, wanted, tf.zeros([1, *feature.size, feature.channels], tf.uint8))
+            for name, (wanted, feature, _) in self._feeds.items()
+            if isinstance(feature, Pictures)
+        }
+        given = self._outputs_of(black, None)
+        shapes = {name: given[name].shape for name in maps}
+        for name, shape in shapes.items():
+            if shape.rank != 4:
+                raise UserError(
+                    f"the module's output '{name}' is {shape}, but a label of pixels needs feature maps, [?, height, "
+                    "width, channels]"
+                )
+        return {name: tuple(shape[1:]) for name, shape in shapes.items()}
 
 
 def _variables(loaded: Any) -> tuple[list[tf.Variable], list[tf.Variable]]:

@@ -89,14 +89,30 @@ class Hub(Section):
     """What the module, or its signature, is handed besides: numbers, texts, true or false, and lists of these."""
     output: str = Field(default="default", min_length=1)
     """The name of the output to use where there are several."""
+    outputs: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(), examples=[["block1", "block2", "block3"]]
+    )
+    """In place of `output`, for a label of pixels: the names of feature maps, [?, height, width, channels]. The
+    smallest is what the head begins with; the others are laid beside it where it has come to their size."""
     pool: Literal["mean", "max"] | InOrder | None = Field(default=None, examples=["mean", {"lstm": 64}])
     """Where the output has several vectors for each example, for the places of an image, words or frames, what becomes
     of them: their `mean`, the greatest number in each position (`max`), or what a layer that is trained with the head
     makes of them in their order."""
 
     @model_validator(mode="after")
+    def _vector_or_maps(self) -> "Hub":
+        # Not what was said: a section that was written down says its defaults too.
+        beside = ["output"] * (self.output != "default") + ["pool"] * (self.pool is not None)
+        if self.outputs and beside:
+            raise ValueError(f"outputs names feature maps, and {' and '.join(beside)} is of one vector; leave one out")
+        repeated = sorted({name for name in self.outputs if self.outputs.count(name) > 1})
+        if repeated:
+            raise ValueError(f"each output is named once; repeated: {', '.join(repeated)}")
+        return self
+
+    @model_validator(mode="after")
     def _augments_one_feature(self) -> "Hub":
-        if self.role == "augment" and (len(self.inputs) != 1 or self.pool is not None):
+        if self.role == "augment" and (len(self.inputs) != 1 or self.pool is not None or self.outputs):
             raise ValueError("a module with role: augment has one input, the images that it changes, and no pool")
         return self
 
@@ -120,7 +136,11 @@ class Head(Section):
     hidden: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field(default=(), examples=[[128]])
     """Units of each hidden layer (ReLU), first to last."""
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """The share of units dropped before each dense layer in training."""
+    """The share of units dropped before each dense layer in training; of a label of pixels, of channels before each
+    step."""
+    channels: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(default=(), examples=[[128, 64, 32]])
+    """Of a label of pixels, the channels of each step that doubles height and width, from the smallest feature map to
+    the picture's size. Where this is absent, the last has 32, and each one before it twice as many, up to 256."""
 
 
 def _pattern(pattern: str) -> str:

@@ -6,13 +6,16 @@ from functools import cached_property, partial
 import numpy as np
 import tensorflow as tf
 
+from preprocessing import masks
 from preprocessing.analysis import InBeam
-from preprocessing.columns import ParsingSpec
+from preprocessing.columns import ParsingSpec, one_each
 from preprocessing.config import Features, image_columns, images
 from preprocessing.examples import drop, encode
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.section import Section
 from preprocessing.transform import transformed
 from trainer.augment import augmented
+from trainer.boxes import shape_of
 from trainer.changing import modules_by_feature
 from trainer.config import Augmentation, Hubs, fed_hubs
 from trainer.inputs import (
@@ -56,6 +59,7 @@ class Embedder:
         features: Features,
         spec: ParsingSpec,
         report: Callable[[int], None],
+        mask: PixelsLabel | None = None,
     ) -> None:
         """Loads the modules.
 
@@ -64,9 +68,12 @@ class Embedder:
                 to learn which do not decode. Those with `role: augment` change the images where `embed` is told so.
             module_paths: The folder of each.
             features: What feeds them.
-            spec: How the columns of the features are parsed.
+            spec: How the columns of the features, and of the mask, are parsed.
             report: Hears how many records more are done.
+            mask: A label of pixels, if there is one. Its masks are no part of the rows either, and records with wrong
+                ones are as those that do not decode.
         """
+        self._mask = mask
         self._features = features
         self._report = report
         self._backbones = {
@@ -104,16 +111,20 @@ class Embedder:
 
     def _read(self, spec: ParsingSpec) -> tf.data.Dataset:
         """Batches of `number` (int64), `row` (string), and `inputs` by feature, of the records that decode."""
-        pictures = image_columns(self._features)
+        payload = [*image_columns(self._features), *(self._mask.masks if self._mask else ())]
         texts = {name: feature for name, feature in self._features.items() if name not in images(self._features)}
 
         def parse(serialized: tf.Tensor) -> Tensors:
             parsed = tf.io.parse_example(serialized, spec)
             inputs = encoded_images(self._features, parsed) | transformed(texts, parsed, InBeam())
-            return {"row": drop(serialized, pictures), "inputs": inputs}
+            masks_of = {"mask": one_each(parsed[self._mask.column])} if self._mask else {}
+            return {"row": drop(serialized, payload), "inputs": inputs, **masks_of}
 
         def prepare(number: tf.Tensor, record: Tensors) -> Tensors:
             pixels = pixels_of_one(self._features, record["inputs"])
+            if self._mask is not None:
+                shape = shape_of(record["inputs"][self._mask.image])
+                tf.debugging.Assert(masks.is_right(self._mask, record["mask"], shape), ["a wrong mask"])
             return {"number": number, "row": record["row"], "inputs": record["inputs"] | pixels}
 
         floats = max(bytes_of_pixels(self._features), 1)

@@ -108,6 +108,7 @@ class ServingModel(tf.Module):
 
     def _save_head(self, path: str, vectors: Vectors) -> None:
         on_vectors = self._parts.value.on_vectors
+        assert on_vectors is not None  # or there were no vectors to keep
         tabular = {column: spec for column, spec in self._spec.items() if column not in image_columns(self._features)}
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])

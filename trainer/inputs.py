@@ -9,12 +9,15 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-from preprocessing.columns import ParsingSpec
+from preprocessing import masks
+from preprocessing.columns import ParsingSpec, one_each
 from preprocessing.config import Features, images
 from preprocessing.examples import drop
 from preprocessing.kinds import image
 from preprocessing.kinds.kind import Values
 from preprocessing.labels.label import LABEL
+from preprocessing.labels.pixels import PixelsLabel
+from preprocessing.masks import LEFT_OUT
 from trainer.augment import Module, drawn
 from trainer.boxes import fitted
 from trainer.config import Augmentation
@@ -30,6 +33,10 @@ ROW = "hubline.row"
 BOX = "hubline.box"
 """Under what an example has the box of its label beside the pixels, float32 [1, 4]: top, left, bottom and right in
 shares of the picture."""
+
+MASK = "hubline.mask"
+"""Under what an example has its label's mask beside the pixels, uint8 [height, width, 1], and before it is decoded a
+string."""
 
 PARSED_AT_ONCE = 64
 """Records to a batch where they are parsed: parsing one by one is ten times slower, and images must fit."""
@@ -117,20 +124,26 @@ class Boxes:
 
 
 def pictures(
-    records: tf.data.Dataset, features: Features, spec: ParsingSpec, boxes: Boxes | None = None
+    records: tf.data.Dataset,
+    features: Features,
+    spec: ParsingSpec,
+    boxes: Boxes | None = None,
+    mask: PixelsLabel | None = None,
 ) -> tf.data.Dataset:
     """Serialized records as their encoded images by feature, and what is left of each as `ROW`; one by one.
 
     Args:
         records: Serialized tf.Examples.
         features: Those that are images are read, and no other.
-        spec: How the images' columns are parsed.
+        spec: How the columns of images and of the mask are parsed.
         boxes: What to give as `BOX`, if anything.
+        mask: The label whose mask to give as `MASK`, if any.
     """
 
     def read(serialized: tf.Tensor) -> Tensors:
         parsed = tf.io.parse_example(serialized, spec) if spec else {}
         of_label = {BOX: boxes.of(serialized)[:, tf.newaxis]} if boxes else {}
+        of_label |= {MASK: one_each(parsed[mask.column])} if mask else {}
         return {ROW: drop(serialized, spec), **encoded_images(features, parsed), **of_label}
 
     return records.batch(PARSED_AT_ONCE).map(read, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
@@ -142,12 +155,16 @@ def encoded_images(features: Features, parsed: Mapping[str, tf.Tensor | tf.Spars
     return {name: feature.encoded(parsed[feature.column or name]) for name, feature in images(features).items()}
 
 
-def decoded(examples: tf.data.Dataset, features: Features, boxes: Boxes | None = None) -> tf.data.Dataset:
+def decoded(
+    examples: tf.data.Dataset, features: Features, boxes: Boxes | None = None, mask: PixelsLabel | None = None
+) -> tf.data.Dataset:
     """`pictures` with their pixels; decoding goes image by image, on all cores. A box is where these show it, cut off
-    at the edges; one that they do not show is all zeros."""
+    at the edges; one that they do not show is all zeros. A mask is made to fit as its image is."""
 
     def decode(inputs: Tensors) -> Tensors:
         pixels = pixels_of_one(features, inputs)
+        if mask is not None:
+            pixels |= {MASK: masks.fitted(mask, images(features)[mask.image], inputs[MASK])}
         if boxes is None:
             return inputs | pixels
         feature = features[boxes.image]
@@ -196,6 +213,7 @@ def changed(
     seed: int,
     modules: Mapping[str, Mapping[str, Module]] | None = None,
     boxes: Boxes | None = None,
+    mask: PixelsLabel | None = None,
 ) -> tf.data.Dataset:
     """Examples of `ROW` and pixels with their images changed at random, otherwise in every epoch.
 
@@ -205,6 +223,7 @@ def changed(
         seed: Draws the changes.
         modules: By feature, the hub modules that change it.
         boxes: Those that `BOX` has, if any: they go with their image, as `decoded` has them.
+        mask: The label whose mask `MASK` has, if any: it goes with its image.
     """
     if not augment:
         return examples
@@ -212,7 +231,7 @@ def changed(
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
 
     def change(numbers: tf.Tensor, inputs: Tensors) -> Tensors:
-        sizes = {name: values.shape[-3:-1] for name, values in inputs.items() if name not in (ROW, BOX)}
+        sizes = {name: values.shape[-3:-1] for name, values in inputs.items() if name not in (ROW, BOX, MASK)}
         changes = {
             name: drawn(augment, height, width, numbers, by_feature.get(name))
             for name, (height, width) in sizes.items()
@@ -220,6 +239,8 @@ def changed(
         moved = {name: change.image(inputs[name]) for name, change in changes.items()}
         if boxes is not None:
             moved[BOX] = _seen(changes[boxes.image].boxes(inputs[BOX]))
+        if mask is not None:
+            moved[MASK] = changes[mask.image].mask(inputs[MASK], LEFT_OUT)
         return inputs | moved
 
     return tf.data.Dataset.zip((seeds.batch(2), examples)).map(change, num_parallel_calls=tf.data.AUTOTUNE)
@@ -240,7 +261,11 @@ def batches(
     """
 
     def finish(together: Tensors) -> tuple[Tensors, tf.Tensor]:
-        inputs, label = parse(together.pop(ROW))
+        row = together.pop(ROW)
+        if MASK in together:  # which is all there is to learn, of pictures alone
+            label = together.pop(MASK)
+            return together, label
+        inputs, label = parse(row)
         if BOX in together:  # where it is now
             label = tf.concat([label[:, :1], together.pop(BOX)[:, 0]], axis=1)
         return together | inputs, label
@@ -351,6 +376,7 @@ def pixels_of_batch(features: Features, encoded: Mapping[str, tf.Tensor]) -> Ten
     }
 
 
-def bytes_of_pixels(features: Features) -> int:
-    """The bytes of the images of one example, as pixels."""
-    return sum(math.prod(feature.shape) for feature in images(features).values())
+def bytes_of_pixels(features: Features, mask: PixelsLabel | None = None) -> int:
+    """The bytes of the images of one example, as pixels, and of its mask."""
+    of_mask = math.prod(images(features)[mask.image].size) if mask else 0
+    return of_mask + sum(math.prod(feature.shape) for feature in images(features).values())

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_hub as tf_hub
 import tensorflow_transform as tft
 
-from preprocessing.config import Features
+from preprocessing.config import Features, images
 from preprocessing.errors import UserError
 from preprocessing.in_order import combined
 from preprocessing.kinds.kind import Categories
@@ -17,6 +17,7 @@ from trainer.backbones.built import Built, weights_in
 from trainer.backbones.config import Backbones
 from trainer.called import Called
 from trainer.config import Head, Hub, Hubs, Model, Optimizer, Tuned, fed_hubs
+from trainer.decoder import decode, levels
 from trainer.inputs import Tensors
 from trainer.loading import OpenModule, open_module
 from trainer.vectors import column
@@ -32,15 +33,16 @@ class Parts:
     """The three named pieces of the model, put together in two ways that share their weights.
 
     Both take the features that the model takes in itself, by the names of their `inputs`, and give the raw outputs of
-    the `Task`, float32 [batch, outputs].
+    the `Task`, float32 [batch, outputs], or of each pixel [batch, height, width, outputs].
     """
 
     backbones: Mapping[str, "Backbone | Built"]
     """The hub modules and the other backbones, by name."""
     whole: "TunedModel"
     """Takes what feeds them besides: pixels, uint8 [batch, height, width, channels], and texts [batch]."""
-    on_vectors: "TunedModel"
-    """Takes what they gave besides, under the `column` of each, float32 [batch, n]."""
+    on_vectors: "TunedModel | None"
+    """Takes what they gave besides, under the `column` of each, float32 [batch, n]. None where they give feature maps,
+    which are not kept."""
 
 
 def build(
@@ -65,6 +67,8 @@ def build(
         start: What the head's are near before it is trained.
         backbones: Those that are no hub modules, and what each is fed.
     """
+    if any(hub.outputs for hub in hubs.values()):
+        return _of_pixels(model, fed_hubs(hubs), module_paths, features, outputs)
     own, fed = keras_inputs(taken_in(features)), keras_inputs(feeding(hubs, features, backbones))
     layers: dict[str, Backbone | Built] = {
         name: Backbone(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
@@ -92,6 +96,16 @@ def build(
         whole=TunedModel(own | fed, raw(given), name="hubline"),
         on_vectors=TunedModel(own | vectors, raw(vectors), name="hubline_head"),
     )
+
+
+def _of_pixels(model: Model, hubs: Hubs, module_paths: Mapping[str, str], features: Features, outputs: int) -> Parts:
+    """A module of which some outputs are feature maps, and a decoder on them."""
+    ((name, hub),) = hubs.items()
+    ((_, pictures),) = images(feeding(hubs, features)).items()
+    fed = keras_inputs(feeding(hubs, features))
+    backbone = Backbone(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
+    raw = decode(model.head, backbone(fed), pictures.size, outputs)
+    return Parts(backbones={name: backbone}, whole=TunedModel(fed, raw, name="hubline"), on_vectors=None)
 
 
 def taken_in(features: Features) -> Features:
@@ -161,7 +175,8 @@ class TunedModel(tf.keras.Model):
 
 
 class Backbone(tf.keras.layers.Layer):
-    """A hub module, fed from the features by name, giving float32 vectors of shape [batch, n]."""
+    """A hub module, fed from the features by name, giving float32 vectors of shape [batch, n], or feature maps by
+    output, float32 [batch, height, width, channels]."""
 
     def __init__(self, hub: Hub, module: OpenModule, features: Features, name: str, tuned: Tuned | None = None) -> None:
         """Makes a layer of a module.
@@ -199,7 +214,7 @@ class Backbone(tf.keras.layers.Layer):
         layers = [tf.keras.layers.Reshape(called.shape), tf.keras.layers.Masking(), combined(called.combiner)]
         return tf.keras.Sequential(layers, name=name)
 
-    def call(self, inputs: Tensors) -> tf.Tensor:
+    def call(self, inputs: Tensors) -> tf.Tensor | Tensors:
         """Runs the module: in inference mode, unless all of it is trained now."""
         return self._layer({name: inputs[name] for name in self._features})
 
@@ -218,23 +233,31 @@ def try_out(hub: Hub, module: OpenModule, features: Features, tuned: Tuned | Non
         reached: list[bool] = []
 
         @tf.function(input_signature=[specs])
-        def run(batch: Tensors) -> tf.Tensor:
+        def run(batch: Tensors) -> tf.Tensor | Tensors:
             with tf.GradientTape() as tape:
                 vectors = backbone(batch, training=tuned is not None)
             gradients = tape.gradient(vectors, backbone.trainable_variables) if tuned else []
             reached.extend(gradient is not None for gradient in gradients)
             return vectors
 
-        shape = run.get_concrete_function().structured_outputs.shape
+        given = run.get_concrete_function().structured_outputs
     except UserError:
         raise
     except Exception as error:  # whatever the module's own functions and tensorflow_hub raise
         reason = str(error).strip().partition("\n")[0]
         raise UserError(f"the module cannot be called with the features given: {reason}") from error
-    if shape.rank != 2 or shape[1] is None:
-        raise UserError(f"the module gives {shape}, but a head needs a vector for each example, [?, n]")
+    if hub.outputs:
+        ((_, pictures),) = images(inputs).items()
+        levels({name: tuple(values.shape[1:]) for name, values in given.items()}, pictures.size)
+    else:
+        _refuse_no_vector(given.shape)
     if tuned is not None:
         _refuse_unreached(tuned, backbone.trainable_variables, reached)
+
+
+def _refuse_no_vector(shape: tf.TensorShape) -> None:
+    if shape.rank != 2 or shape[1] is None:
+        raise UserError(f"the module gives {shape}, but a head needs a vector for each example, [?, n]")
 
 
 def _refuse_unreached(tuned: Tuned, variables: Sequence[tf.Variable], reached: Sequence[bool]) -> None:

@@ -113,6 +113,8 @@ def output_name(function: Function, hub: Hub) -> str:
 
 
 def _has_output(function: Function, hub: Hub) -> bool:
+    if hub.outputs:
+        return set(hub.outputs) <= function.outputs.keys()
     return hub.output in function.outputs or (hub.output == "default" and len(function.outputs) == 1)
 
 
@@ -123,7 +125,33 @@ def check_fits(module: Module, hub: Hub, features: Features) -> None:
         UserError: where a signature, an input or an output is missing, or a shape or dtype does not fit.
     """
     function = module.function(hub, features)
-    shape_of_one(function, hub, features)
+    if hub.outputs:
+        maps_of(function, hub, features)
+    else:
+        shape_of_one(function, hub, features)
+
+
+def maps_of(function: Function, hub: Hub, features: Features) -> dict[str, tuple[int | None, ...]]:
+    """What a head gets of each of the `outputs` for a picture: height, width and channels, where they are known.
+
+    Raises:
+        UserError: where one is no feature map.
+    """
+    missing = [name for name in hub.outputs if name not in function.outputs]
+    if missing:
+        raise UserError(f"the module has no output '{missing[0]}'; its outputs are: {_listed(function.outputs)}")
+    if takes_one(function, hub, features):
+        raise UserError("the module takes one picture at a time; for a label of pixels it must take batches")
+    found: dict[str, tuple[int | None, ...]] = {}
+    for name in hub.outputs:
+        output = function.outputs[name]
+        if not is_number(output.dtype) or (output.shape is not None and len(output.shape) != 4):
+            raise UserError(
+                f"the module's output '{name}' is {output}, but a label of pixels needs feature maps, [?, height, "
+                f"width, channels]; the outputs are: {_listed(function.outputs)}"
+            )
+        found[name] = (None, None, None) if output.shape is None else output.shape[1:]
+    return found
 
 
 def shape_of_one(function: Function, hub: Hub, features: Features) -> tuple[int, ...] | None:

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from preprocessing.config import Features, Label, images
 from preprocessing.labels.class_and_box import ClassAndBoxLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.section import Section
 from trainer.backbones.config import Backbones, trained_from_the_start
 from trainer.config import Augmentation, Hubs, Model, Training, augmenting_hubs, fed_hubs
@@ -28,7 +29,9 @@ class Phase:
 
 def needs_pictures(label: Label, features: Features) -> bool:
     """Whether what is true of a picture, or said of it, depends on what is cut off of it, or laid around it, to make it
-    fit: the rows beside kept vectors do not know what that is."""
+    fit: the rows beside kept vectors do not know what that is. What is said of each pixel depends on it anyway."""
+    if isinstance(label, PixelsLabel):
+        return True
     return isinstance(label, ClassAndBoxLabel) and images(features)[label.image].fit != "stretch"
 
 

@@ -15,7 +15,9 @@ from preprocessing.kinds.image import ImageFeature
 from preprocessing.kinds.kind import Values
 from preprocessing.labels.class_and_box import ClassAndBoxLabel, LossWeights
 from preprocessing.labels.multilabel import MultilabelLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.labels.regression import RegressionLabel
+from preprocessing.masks import LEFT_OUT
 from trainer import boxes
 from trainer.inputs import Tensors
 
@@ -31,12 +33,19 @@ BOX = "box"
 """What a model answers besides `LABEL`, `SCORE`, `CLASSES` and `SCORES` where it tells where in a picture something is:
 top, left, bottom and right in shares of the picture's height and width as it was given (float32 [batch, 4])."""
 
+MASK, COVERS = "mask", "covers"
+"""What a model answers besides `CLASSES` where it tells what each pixel is of: the number of a class for each (uint8
+[batch, height, width], of the image feature's size), and what part of the picture as it was given this covers: top,
+left, bottom and right in shares of its height and width, below 0 and above 1 where there is nothing of the picture
+(float32 [batch, 4])."""
+
 VALUE = "value"
 """What a model of a regression answers: the number, in the units of the label (float32 [batch])."""
 
 
 class Task(ABC):
-    """One kind of label. The raw outputs of a model are float32 of shape [batch, outputs]."""
+    """One kind of label. The raw outputs of a model are float32 of shape [batch, outputs], or of each pixel [batch,
+    height, width, outputs]."""
 
     outputs: int
     """How many numbers the model gives for each record."""
@@ -93,6 +102,8 @@ def task_of(label: Label, transform: tft.TFTransformOutput, spec: ParsingSpec) -
         return Regression(label.undone(transformed), label.start(transformed))
     if isinstance(label, ClassAndBoxLabel):
         return ClassAndBox(label.class_names(transform), label.loss_weights, label.image)
+    if isinstance(label, PixelsLabel):
+        return Pixels(label.classes, label.image)
     return Classes(label.class_names(transform))
 
 
@@ -213,6 +224,65 @@ class _MixableClasses(Classes):
 
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         return [tf.keras.metrics.CategoricalAccuracy("accuracy")]
+
+
+class Pixels(Task):
+    """Tells of each pixel of a picture which of some classes it is of.
+
+    The target is a mask, uint8 [batch, height, width, 1], as `masks.fitted` gives it.
+    """
+
+    def __init__(self, names: Sequence[str], image: str) -> None:
+        """The task with the names of the classes, by their number in masks, and the feature that is the picture."""
+        self.outputs = len(names)
+        self._names = tf.constant(list(names))
+        self._image = image
+
+    def loss(self) -> tf.keras.losses.Loss:
+        """The cross-entropy, the mean over the pixels of a batch that are not left out."""
+
+        def of_each(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+            number, counts = _numbers(target), _counted(target)
+            each = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(counts, number, 0), outputs)
+            share = tf.reduce_mean(tf.cast(counts, tf.float32))
+            return tf.math.divide_no_nan(tf.where(counts, each, 0.0), share)
+
+        return _Loss(of_each)
+
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """The share of pixels that are told rightly, and the mean of the IoU of each class over all pixels."""
+
+        def is_right(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+            right = tf.argmax(outputs, axis=-1, output_type=tf.int32) == _numbers(target)
+            return tf.boolean_mask(right, _counted(target))
+
+        mean_iou = tf.keras.metrics.MeanIoU(
+            self.outputs, "mean_iou", ignore_class=LEFT_OUT, sparse_y_true=True, sparse_y_pred=False
+        )
+        return [tf.keras.metrics.MeanMetricWrapper(is_right, "pixel_accuracy"), mean_iou]
+
+    def answer(self, outputs: tf.Tensor) -> Tensors:
+        """`MASK`, `CLASSES` and, as of pictures that are seen whole, `COVERS`."""
+        batch = tf.shape(outputs)[0]
+        return {
+            MASK: tf.cast(tf.argmax(outputs, axis=-1, output_type=tf.int32), tf.uint8),
+            CLASSES: tf.tile(self._names[tf.newaxis], [batch, 1]),
+            COVERS: tf.tile([[0.0, 0.0, 1.0, 1.0]], [batch, 1]),
+        }
+
+    def placed(self, answer: Tensors, features: Mapping[str, ImageFeature], encoded: Tensors) -> Tensors:
+        """The same with what `COVERS` is of the picture as it was given."""
+        return answer | {COVERS: boxes.covered(features[self._image], encoded[self._image])}
+
+
+def _numbers(target: tf.Tensor) -> tf.Tensor:
+    """Of a mask, uint8 [batch, height, width, 1], the numbers, int32 [batch, height, width]."""
+    return tf.cast(target[..., 0], tf.int32)
+
+
+def _counted(target: tf.Tensor) -> tf.Tensor:
+    """Of the same, which pixels are not left out, bool [batch, height, width]."""
+    return _numbers(target) != LEFT_OUT
 
 
 class AnyClasses(Task):

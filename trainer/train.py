@@ -13,6 +13,7 @@ from preprocessing.columns import ParsingSpec, may_have_several, parsing_spec, p
 from preprocessing.config import Features, Label, image_columns, images, input_columns, takes_lists
 from preprocessing.errors import DataError
 from preprocessing.labels.class_and_box import ClassAndBoxLabel
+from preprocessing.labels.pixels import PixelsLabel
 from trainer import inputs
 from trainer.backbones.config import Backbones
 from trainer.callbacks import Checkpoints, Progress
@@ -128,6 +129,7 @@ def _train_phase(
 ) -> Mapping[str, Sequence[float]]:
     """Trains what the phase trains, and gives its curves."""
     model = parts.on_vectors if phase.on_vectors else parts.whole
+    assert model is not None  # a label that needs pictures has no phase on vectors
     for name, backbone in parts.backbones.items():
         backbone.trainable = name in phase.tuned
     if not phase.on_vectors:
@@ -212,15 +214,16 @@ def _materialized(
 def _pictures(job: Job, transform: Callable, split: Split, scratch: str, phase: Phase) -> tf.data.Dataset:
     """The examples of a split as their rows and the pixels of their images, one by one."""
     records = _known(job, transform, split, inputs.read_decodable(split.records, split.undecodable))
-    boxes = _boxes(job)
-    examples = inputs.pictures(records, job.features, parsing_spec(job.schema, image_columns(job.features)), boxes)
+    boxes, mask = _boxes(job), job.label if isinstance(job.label, PixelsLabel) else None
+    spec = parsing_spec(job.schema, [*image_columns(job.features), *job.label.masks])
+    examples = inputs.pictures(records, job.features, spec, boxes, mask)
     seed, buffer, shuffle = job.training.seed, job.training.shuffle_buffer, split is job.train
     if shuffle:
         # While they are encoded: the first batch would else wait until a whole buffer of images has been decoded.
         size = sum(tf.io.gfile.stat(file).length for file in split.records)
         examples = inputs.shuffled(examples, buffer, size // max(split.count, 1), seed)
-    examples = inputs.decoded(examples, job.features, boxes)
-    each = inputs.bytes_of_pixels(job.features) + _ROW_BYTES
+    examples = inputs.decoded(examples, job.features, boxes, mask)
+    each = inputs.bytes_of_pixels(job.features, mask) + _ROW_BYTES
     if phase.end - phase.first > 1:
         examples = inputs.kept_between_epochs(examples, split.count * each, scratch)
         if shuffle:
@@ -228,7 +231,7 @@ def _pictures(job: Job, transform: Callable, split: Split, scratch: str, phase: 
     if split is not job.train:
         return examples
     modules = modules_by_feature(job.hubs, job.module_paths, job.features)
-    return inputs.changed(examples, job.training.changes, seed, modules, boxes)
+    return inputs.changed(examples, job.training.changes, seed, modules, boxes, mask)
 
 
 def _boxes(job: Job) -> inputs.Boxes | None:

@@ -10,7 +10,8 @@ from components.code import code_digest
 from components.config import BadRecords
 from components.embedder.executor import Executor
 from components.hub_module import channels
-from preprocessing.config import Features
+from preprocessing.config import Features, Label
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.section import dump_sections
 from trainer.backbones.config import Backbones
 from trainer.config import Hubs, Model, Training
@@ -22,7 +23,7 @@ class EmbedderSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         name: component_spec.ExecutionParameter(type=str)
-        for name in ("features", "hubs", "kept", "bad_records", "store", "code")
+        for name in ("features", "label", "hubs", "kept", "bad_records", "store", "code")
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -43,6 +44,7 @@ class Embedder(base_component.BaseComponent):
         schema: types.BaseChannel,
         modules: Mapping[str, types.BaseChannel],
         features: Features,
+        label: Label,
         hubs: Hubs,
         model: Model,
         training: Training,
@@ -58,6 +60,7 @@ class Embedder(base_component.BaseComponent):
             schema: Of the raw columns.
             modules: From the HubModules, by name.
             features: What feeds them, and the backbones.
+            label: Whose masks are looked at, where it is one of pixels.
             hubs: How.
             model: Says which modules stay as they are.
             training: Says which images are changed.
@@ -71,6 +74,7 @@ class Embedder(base_component.BaseComponent):
             schema=schema,
             **channels.inputs(modules),
             features=dump_sections(Features, features),
+            label=label.to_property() if isinstance(label, PixelsLabel) else "",
             hubs=dump_sections(Hubs, hubs),
             kept=Kept.of(model, training, backbones, needs_pictures).to_property(),
             bad_records=bad_records.to_property(),

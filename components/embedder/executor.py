@@ -21,6 +21,7 @@ from components.store import Store, key
 from preprocessing.columns import parsing_spec
 from preprocessing.config import Features, input_columns
 from preprocessing.errors import DataError
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.progress import report
 from preprocessing.section import read_sections
 from trainer import embed
@@ -74,7 +75,7 @@ class Executor(base_executor.BaseExecutor):
             pixels=bytes_of_pixels(work.features),
         )
         rows.write(artifact.uri)
-        set_aside = list(_set_aside(examples.uri, manifest, rows, work.features))
+        set_aside = list(_set_aside(examples.uri, manifest, rows, work.features, work.mask))
         _judge(set_aside, BadRecords.model_validate_json(exec_properties["bad_records"]), manifest)
         write_set_aside(f"{artifact.uri}/{quarantine.FILE}", set_aside)
 
@@ -88,7 +89,10 @@ class _Work:
         self.features = read_sections(Features, self._fed)
         self._hubs = read_sections(Hubs, exec_properties["hubs"])
         self._folders = channels.folders(input_dict)
-        self._spec = parsing_spec(read_schema(input_dict["schema"]), input_columns(self.features))
+        self._label = exec_properties["label"]
+        self.mask = PixelsLabel.model_validate_json(self._label) if self._label else None
+        columns = [*input_columns(self.features), *(self.mask.masks if self.mask else ())]
+        self._spec = parsing_spec(read_schema(input_dict["schema"]), columns)
         self._store = Store(exec_properties["store"])
         self._code = code_digest(embed.__name__)
         called = {name: hub.model_dump(exclude={"handle", "sha256"}) for name, hub in self._hubs.items()}
@@ -108,7 +112,7 @@ class _Work:
             storage.link(source, target)
             return Embedded(count=shard.count, undecodable=(), sizes={})
         views, augment, seed = self._views(shard.split)
-        made_by = self.recipe if views else [self._fed, self._code]
+        made_by = self.recipe if views else [self._fed, self._label, self._code]
         changes = [[change.model_dump(), self._modules.get(change.hub or "")] for change in augment]
         entry = key("rows", shard.digest, made_by, views, changes, seed)
         if self._store.find(entry) is None:
@@ -132,7 +136,9 @@ class _Work:
     def _embedder(self, with_modules: bool) -> Embedder:
         if with_modules not in self._embedders:
             hubs = self._hubs if with_modules else {}
-            self._embedders[with_modules] = Embedder(hubs, self._folders, self.features, self._spec, self._report)
+            self._embedders[with_modules] = Embedder(
+                hubs, self._folders, self.features, self._spec, self._report, self.mask
+            )
         return self._embedders[with_modules]
 
     def _report(self, more: int) -> None:
@@ -140,13 +146,16 @@ class _Work:
         report(self._done, self._total, "examples")
 
 
-def _set_aside(examples: str, manifest: Manifest, rows: Rows, features: Features) -> Iterator[SetAside]:
+def _set_aside(
+    examples: str, manifest: Manifest, rows: Rows, features: Features, mask: PixelsLabel | None
+) -> Iterator[SetAside]:
     """The records that have no row, with what is wrong with each."""
     pairs = zip(manifest.shards, rows.files, strict=True)
     sources = dict.fromkeys(shard.source for shard, file in pairs if file.undecodable)
     before = {(entry.file, entry.record) for entry in read_set_aside(f"{examples}/{quarantine.FILE}")}
     for source in sources:
-        yield from (entry for entry in undecodable(source, features) if (source, entry.record) not in before)
+        found = undecodable(source, features, mask)
+        yield from (entry for entry in found if (source, entry.record) not in before)
 
 
 def _judge(set_aside: list[SetAside], bad_records: BadRecords, manifest: Manifest) -> None:

@@ -8,14 +8,17 @@ from components.code import code_digest
 from components.config import Evaluation
 from components.evaluator.executor import Executor
 from components.pin.pins import ServedVersion
-from preprocessing.config import Label
+from preprocessing.config import Features, Label
+from preprocessing.labels.pixels import PixelsLabel
+from preprocessing.section import dump_sections
 
 
 class EvaluatorSpec(component_spec.ComponentSpec):
     """Examples, rows, schema and model in; an evaluation and a blessing out."""
 
     PARAMETERS = {
-        name: component_spec.ExecutionParameter(type=str) for name in ("evaluation_config", "label", "serving", "code")
+        name: component_spec.ExecutionParameter(type=str)
+        for name in ("evaluation_config", "label", "features", "serving", "code")
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -43,6 +46,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         model: types.BaseChannel,
         evaluation: Evaluation,
         label: Label,
+        features: Features,
         serving: ServedVersion | None,
     ) -> None:
         """The step `Evaluator`.
@@ -54,6 +58,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
             model: From Trainer.
             evaluation: Metrics and thresholds.
             label: What is true of a record.
+            features: Where the label is one of pixels, how its picture is made to fit.
             serving: The version that serves, if any.
         """
         spec = EvaluatorSpec(
@@ -63,6 +68,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
             model=model,
             evaluation_config=evaluation.to_property(),
             label=label.to_property(),
+            features=dump_sections(Features, features if isinstance(label, PixelsLabel) else {}),
             serving=serving.to_property() if serving else "",
             code=code_digest("components.evaluator.executor"),
             evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),

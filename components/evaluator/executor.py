@@ -19,12 +19,16 @@ from components.evaluator.predictions import CANDIDATE, SERVING, ServedModel, Te
 from components.example_gen.manifest import Manifest
 from components.pin.pins import ServedVersion
 from preprocessing.columns import parsing_spec
-from preprocessing.config import Label
+from preprocessing.config import Features, Label
 from preprocessing.section import read_sections
 
 PREDICTIONS, CLASSES, LABEL = "predictions", "classes.json", "label.json"
 """In an evaluation, the folder that holds what the models said of each record, the file that names the classes, of
 which a regression has none, and the file with the label as the pipeline file describes it."""
+
+MASKS, FEATURES = "masks", "features.json"
+"""Of a label of pixels, the folder with what the candidate says of each, in the order of the predictions, and the file
+that says how pictures are made to fit."""
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -43,6 +47,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         if serving:
             models[SERVING] = ServedModel(serving.path, split.recipe)
         fileio.makedirs(f"{evaluation_uri}/{PREDICTIONS}")
+        features = read_sections(Features, exec_properties["features"])
+        if label.masks:
+            fileio.makedirs(f"{evaluation_uri}/{MASKS}")
         predicted = write_predictions(
             split=split,
             models=models,
@@ -50,9 +57,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             label_spec=parsing_spec(read_schema(input_dict["schema"]), label.columns),
             columns=config.sliced_by,
             output=f"{evaluation_uri}/{PREDICTIONS}/predictions.tfrecord",
+            features=features,
+            samples=f"{evaluation_uri}/{MASKS}/masks.tfrecord" if label.masks else None,
         )
         storage.write_bytes(f"{evaluation_uri}/{CLASSES}", json.dumps(predicted.classes).encode())
         storage.write_bytes(f"{evaluation_uri}/{LABEL}", label.to_property().encode())
+        storage.write_bytes(f"{evaluation_uri}/{FEATURES}", exec_properties["features"].encode())
         beam_args = self._beam_pipeline_args or []
         slices = analyse(
             f"{evaluation_uri}/{PREDICTIONS}/*", list(models), config, predicted, evaluation_uri, beam_args

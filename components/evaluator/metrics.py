@@ -10,7 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.config import Evaluation, Metric, Threshold
-from components.evaluator import boxes, hits
+from components.evaluator import boxes, hits, pixels
 from components.evaluator.decision import OVERALL, SliceMetrics
 from components.evaluator.macro_auc import MacroAUC
 from components.evaluator.predictions import CANDIDATE, LABEL, SERVING, Predicted
@@ -63,6 +63,12 @@ _OF_BOXES: dict[Metric, _Definition] = {
     "top_3_accuracy": _Definition(boxes.TopAccuracyBesideBox.__name__, {"k": 3}, boxes.__name__),
 }
 """Where a record has a class and a box."""
+
+_OF_PIXELS: dict[Metric, _Definition] = {
+    "mean_iou": _Definition(pixels.MeanPixelIoU.__name__, {}, pixels.__name__, ("classes",)),
+    "pixel_accuracy": _Definition(pixels.PixelAccuracy.__name__, {}, pixels.__name__, ("classes",)),
+}
+"""Where each pixel of a picture has a class."""
 
 
 def analyse(
@@ -122,8 +128,7 @@ def _metric_config(
     threshold: Threshold | None,
     slices: Sequence[config_pb2.SlicingSpec],
 ) -> config_pb2.MetricConfig:
-    definitions = _OF_BOXES if predicted.has_boxes else _DEFINITIONS if predicted.threshold is None else _OF_SEVERAL
-    definition = definitions[metric]
+    definition = _definitions(predicted)[metric]
     known = {"classes": len(predicted.classes), "threshold": predicted.threshold}
     told = {name: known[name] for name in definition.told}
     config = config_pb2.MetricConfig(
@@ -138,6 +143,14 @@ def _metric_config(
             of_slices = config_pb2.PerSliceMetricThreshold(slicing_specs=slices, threshold=bounds)
             config.per_slice_thresholds.append(of_slices)
     return config
+
+
+def _definitions(predicted: Predicted) -> dict[Metric, _Definition]:
+    if predicted.has_boxes:
+        return _OF_BOXES
+    if predicted.of_pixels:
+        return _OF_PIXELS
+    return _DEFINITIONS if predicted.threshold is None else _OF_SEVERAL
 
 
 def _bounds(threshold: Threshold) -> config_pb2.MetricThreshold:

@@ -2,20 +2,25 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
 
-from preprocessing.columns import ParsingSpec, present
-from preprocessing.config import Label
+from components.evaluator.pixels import confusion
+from preprocessing import masks
+from preprocessing.columns import ParsingSpec, one_each, present
+from preprocessing.config import Features, Label, images
 from preprocessing.encode import Counted
 from preprocessing.errors import RunError, UserError
 from preprocessing.examples import encode, keep
+from preprocessing.kinds.image import Pictures
 from preprocessing.kinds.kind import Columns
 from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.label import ClassesKind, LabelKind
 from preprocessing.labels.multilabel import MultilabelLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.labels.regression import RegressionLabel
 from preprocessing.progress import report
 from trainer import export, task
@@ -28,14 +33,18 @@ RECORD = "hubline.record"
 
 LABEL = "hubline.label"
 """The column with what is true: the index of the class, with the four numbers of the box behind it where there is one;
-of any number of classes a 1 for each and else a 0; or a regression's number."""
+of any number of classes a 1 for each and else a 0; of pixels how many there are; or a regression's number."""
 
 CANDIDATE, SERVING = "hubline.candidate", "hubline.serving"
 """The names of the two models, and of the columns with what they say: scores by class, of a class and a box with the
-four numbers of the box behind them; or a regression's number."""
+four numbers of the box behind them; of pixels the `confusion` matrix of the picture; or a regression's number."""
 
 OBJECTS = "hubline.objects"
 """Of a class and a box, the column with how many objects the label could be of."""
+
+MASK = "hubline.mask"
+"""Of pixels, what the candidate says of each, as a PNG: a column in a file of its own, which only samples are taken
+from."""
 
 _BATCH_BYTES = 32 << 20
 _MOST, _MOST_IMAGES, _MOST_PIXELS = 1024, 64, 16 << 20
@@ -127,6 +136,8 @@ class Predicted:
     """Where a record has any number of them, the score from which one counts as told."""
     has_boxes: bool = False
     """Whether boxes stand behind the classes."""
+    of_pixels: bool = False
+    """Whether they are confusion matrices of pixels."""
 
 
 class _Reader(ABC):
@@ -155,6 +166,21 @@ class _Reader(ABC):
     @abstractmethod
     def said(self, model: str, answer: Tensors) -> tf.Tensor:
         """Of what a model answered, what is kept, float32 of shape [batch, n]."""
+
+    def compared(self, records: tf.Tensor, rows: tf.Tensor, asked: Mapping[str, Tensors]) -> Tensors:
+        """What is kept of some records beside their numbers, by the name of its column.
+
+        Args:
+            records: Serialized, string of shape [batch]; nothing of them where all models answer from rows.
+            rows: Their rows, likewise.
+            asked: What each model answered.
+        """
+        said = {name: self.said(name, answer) for name, answer in asked.items()}
+        return {LABEL: self.truth(rows)} | self.beside(rows) | said
+
+    def masks(self, asked: Mapping[str, Tensors]) -> tf.Tensor | None:
+        """What the candidate says of each pixel, as PNGs, string of shape [batch]; None of other labels."""
+        return None
 
     def beside(self, records: tf.Tensor) -> Tensors:
         """What else is kept of serialized records, by the name of its column, each of shape [batch, n]."""
@@ -229,6 +255,61 @@ class _ClassAndBox(_Classes):
         return {OBJECTS: self.label.objects(self.read(records))[:, tf.newaxis]}
 
 
+class _Pixels(_Reader):
+    """Confusion matrices of the pixels of each picture, as the model sees it."""
+
+    answers: Sequence[str] = (task.CLASSES, task.MASK)
+    label: PixelsLabel
+
+    def __init__(
+        self,
+        label: LabelKind,
+        spec: ParsingSpec,
+        split: TestSplit,
+        models: Mapping[str, ServedModel],
+        feature: Pictures,
+    ) -> None:
+        super().__init__(label, spec, split, models)
+        self._feature = feature
+        record = next(iter(_records(split).batch(1)))
+        said = {name: model.answer(record)[task.CLASSES][0].numpy() for name, model in models.items()}
+        known = {name: [text.decode() for text in texts] for name, texts in said.items()}
+        classes = list(
+            dict.fromkeys([*self.label.classes, *(name for of_model in known.values() for name in of_model)])
+        )
+        self.predicted = Predicted(classes=classes, of_pixels=True)
+        self._order = {name: tf.constant(list(map(classes.index, of_model))) for name, of_model in known.items()}
+
+    def truth(self, records: tf.Tensor) -> tf.Tensor:
+        raise NotImplementedError  # it depends on the size in which a model answers
+
+    def said(self, model: str, answer: Tensors) -> tf.Tensor:
+        raise NotImplementedError  # only how it compares is kept
+
+    def compared(self, records: tf.Tensor, rows: tf.Tensor, asked: Mapping[str, Tensors]) -> Tensors:
+        encoded = one_each(tf.io.parse_example(records, self.spec)[self.label.column])
+        count = len(self.predicted.classes)
+        found = {}
+        for name, answer in asked.items():
+            told = tf.gather(self._order[name], tf.cast(answer[task.MASK], tf.int32))
+            # The version that serves may have another size; its mask is of as much of the picture if fit is the same.
+            true = self._true(encoded, told.shape[1:])
+            found[name] = confusion(true, told, count)
+        pixels = tf.cast(tf.reduce_sum(found[CANDIDATE], axis=1, keepdims=True), tf.int64)
+        return {LABEL: pixels} | found
+
+    def _true(self, encoded: tf.Tensor, size: tf.TensorShape) -> tf.Tensor:
+        """True masks, int32 [batch, height, width] of some size."""
+        feature = self._feature.model_copy(update={"size": tuple(size)})
+        spec = tf.TensorSpec([*size, 1], tf.uint8)
+        fitted = tf.map_fn(lambda one: masks.fitted(self.label, feature, one), encoded, fn_output_signature=spec)
+        return tf.cast(fitted[..., 0], tf.int32)
+
+    def masks(self, asked: Mapping[str, Tensors]) -> tf.Tensor:
+        told = tf.cast(tf.gather(self._order[CANDIDATE], tf.cast(asked[CANDIDATE][task.MASK], tf.int32)), tf.uint8)
+        return tf.map_fn(tf.io.encode_png, told[..., tf.newaxis], fn_output_signature=tf.string)
+
+
 class _AnyClasses(_Classes):
     """For each class whether a record is of it, and its score."""
 
@@ -270,6 +351,8 @@ def write_predictions(
     label_spec: ParsingSpec,
     columns: Iterable[str],
     output: str,
+    features: Features | None = None,
+    samples: str | None = None,
 ) -> Predicted:
     """Runs models over a split and writes what they say beside what is true, as tf.Examples in a TFRecord file.
 
@@ -282,36 +365,46 @@ def write_predictions(
         label_spec: How the label's columns are parsed.
         columns: Columns of the records to keep beside it, to slice by.
         output: The file to write.
+        features: Of a label of pixels, how pictures are made to fit.
+        samples: Of the same, the file for the masks that the candidate gives, in the order of the predictions.
 
     Raises:
         RunError: where a model says something else of the rows than of the records, or says what is not finite.
         UserError: where a model does not answer as the label asks.
     """
-    reader = _reader_of(label)(label, label_spec, split, models)
+    reader = _reader_of(label, label_spec, split, models, features or {})
     if models[CANDIDATE].answers_rows:
         # The model that serves was held to this when it was a candidate.
         _check_same(models[CANDIDATE], split, reader.kept)
 
     columns, done = list(columns), 0
-    with writing(output) as write:
+    # Two that write from queues would wait for each other, where TensorFlow has two threads.
+    with writing(output) as write, tf.io.TFRecordWriter(samples) if samples else nullcontext() as masks_file:
         for (numbers, rows), records in _batches(split, rows_only=all(model.answers_rows for model in models.values())):
             asked = {name: model.answer(rows if model.answers_rows else records) for name, model in models.items()}
-            said = {name: reader.said(name, answer) for name, answer in asked.items()}
-            for name, values in said.items():
-                _check_finite(models[name], values, numbers)
-            known_of = {RECORD: numbers[:, tf.newaxis], LABEL: reader.truth(rows)} | reader.beside(rows)
-            write(tf.strings.join([keep(rows, columns), encode(known_of | said)]))
+            known = {RECORD: numbers[:, tf.newaxis]} | reader.compared(records, rows, asked)
+            for name, model in models.items():
+                _check_finite(model, known[name], numbers)
+            write(tf.strings.join([keep(rows, columns), encode(known)]))
+            pngs = reader.masks(asked)
+            if masks_file and pngs is not None:
+                for png in encode({MASK: pngs[:, tf.newaxis]}).numpy():
+                    masks_file.write(png)
             done += len(numbers)
             report(done, split.count, "records")
     return reader.predicted
 
 
-def _reader_of(label: Label) -> type[_Reader]:
+def _reader_of(
+    label: Label, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel], features: Features
+) -> _Reader:
+    if isinstance(label, PixelsLabel):
+        return _Pixels(label, spec, split, models, images(features)[label.image])
     if isinstance(label, RegressionLabel):
-        return _Values
+        return _Values(label, spec, split, models)
     if isinstance(label, ClassAndBoxLabel):
-        return _ClassAndBox
-    return _AnyClasses if isinstance(label, MultilabelLabel) else _Classes
+        return _ClassAndBox(label, spec, split, models)
+    return (_AnyClasses if isinstance(label, MultilabelLabel) else _Classes)(label, spec, split, models)
 
 
 def _check_finite(model: ServedModel, said: tf.Tensor, numbers: tf.Tensor) -> None:

@@ -9,16 +9,21 @@ from components.quarantine import SetAside
 from components.salvage import salvage
 from preprocessing.config import Features, images
 from preprocessing.errors import DataError, tensorflow_reason
+from preprocessing.labels.pixels import PixelsLabel
+from preprocessing.masks import fault as mask_fault
+from trainer.boxes import shape_of
 
 
-def undecodable(path: str, features: Features) -> Iterator[SetAside]:
-    """The records of a data file with an image, or a frame that is taken of a clip, that does not decode, and why.
+def undecodable(path: str, features: Features, mask: PixelsLabel | None = None) -> Iterator[SetAside]:
+    """The records of a data file with an image, or a frame that is taken of a clip, that does not decode, or with
+    a wrong mask, and why.
 
     Reads the file record by record: for the way to a message only. Damaged records are passed over.
 
     Args:
         path: The file.
         features: Those that are images say which columns hold them.
+        mask: The label whose masks are looked at, if there is one.
     """
     pictures = images(features)
     # As a graph, since where an eager loop fails TensorFlow has more to say than what is wrong.
@@ -38,7 +43,11 @@ def undecodable(path: str, features: Features) -> Iterator[SetAside]:
             except tf.errors.InvalidArgumentError as error:
                 what = "clip" if feature.kind == "video" else "image"
                 return f"its {what} '{column}' does not decode: {tensorflow_reason(error)}"
-        return None
+        if mask is None:
+            return None
+        names = mask.column, pictures[mask.image].column or mask.image
+        (encoded,), (picture,) = (columns[name].bytes_list.value for name in names)
+        return mask_fault(mask, encoded, shape_of(tf.constant(picture)))
 
     for number, record in enumerate(salvage(path)):
         reason = None if record.fault else fault(record.data)

@@ -8,11 +8,13 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
+from preprocessing import masks
 from preprocessing.config import Features, Label, clip_columns, image_columns
 from preprocessing.errors import DataError
 from preprocessing.labels.class_and_box import ROUNDING, ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.labels.multilabel import MultilabelLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.labels.regression import RegressionLabel
 from preprocessing.section import Section
 
@@ -42,6 +44,8 @@ class Contract(Section):
     """Columns of encoded images."""
     clips: tuple[str, ...] = ()
     """Those of them that hold the frames of a clip: any number, but one at least."""
+    masks: tuple[str, ...] = ()
+    """Columns of encoded masks."""
     label: str | None = None
     """The column of a label that is a class, or any number of classes."""
     several: bool = False
@@ -71,6 +75,8 @@ class Contract(Section):
             return cls(images=images, clips=clips)
         if isinstance(label, ClassLabel):
             return cls(images=images, clips=clips, label=label.column, classes=label.classes)
+        if isinstance(label, PixelsLabel):
+            return cls(images=images, masks=label.masks)
         if isinstance(label, ClassAndBoxLabel):
             boxes = Boxes(sides=label.sides, size=label.size)
             return cls(images=images, clips=clips, label=label.column, several=True, classes=label.classes, boxes=boxes)
@@ -158,7 +164,7 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: where one is no `tf.Example`, or a column of it is of another type.
     """
-    dtypes = {name: tf.string for name in contract.images}
+    dtypes = {name: tf.string for name in (*contract.images, *contract.masks)}
     dtypes |= {name: tf.as_dtype(dtype) for name, dtype in zip(contract.typed, kind.numbers, strict=True)}
     if contract.label:
         dtypes[contract.label] = tf.as_dtype(kind.label or "string")  # where no record has any, one is as good
@@ -190,6 +196,8 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
             sound &= (parsed[name].row_lengths() > 0) & _all(parsed[name], fit)
         else:
             sound &= _single(parsed[name], fit)
+    for name in contract.masks:
+        sound &= _single(parsed[name], _are_masks(parsed[name].values))
     return sound
 
 
@@ -240,6 +248,15 @@ def _are_labels(labels: tf.Tensor, classes: tuple[str, ...] | None) -> tf.Tensor
     return fit
 
 
+def _are_masks(encoded: tf.Tensor) -> tf.Tensor:
+    headers = tf.strings.substr(encoded, 0, masks.HEADER)
+    samples = tf.strings.substr(headers + b"\0" * masks.HEADER, masks.DEPTH, 2)  # of none, zeros
+    of_numbers = [bytes([depth, colour]) for depth in masks.DEPTHS for colour in (masks.GREY, masks.PALETTE)]
+    are_pngs = tf.strings.substr(headers, 0, len(masks.MAGIC)) == masks.MAGIC
+    long_enough = tf.strings.length(encoded) > masks.HEADER
+    return are_pngs & long_enough & tf.reduce_any(samples[:, tf.newaxis] == tf.constant(of_numbers), axis=1)
+
+
 def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> str | None:
     """What is wrong with one serialized record, in words; None where nothing is.
 
@@ -254,6 +271,10 @@ def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> s
         return str(error)
     for column in contract.images:
         fault = _clip_fault(columns, column) if column in contract.clips else _image_fault(columns, column)
+        if fault:
+            return fault
+    for column in contract.masks:
+        fault = _mask_fault(columns, column)
         if fault:
             return fault
     for number, column in enumerate(contract.numbers):
@@ -307,6 +328,26 @@ def _encoded_fault(value: bytes | float, what: str) -> str | None:
         return f"{what} is a number; it must be the bytes of an encoded image"
     if not value.startswith(tuple(IMAGE_MAGIC.values())):
         return f"{what} is none of {', '.join(IMAGE_MAGIC)}: it begins with {value[:8]!r}"
+    return None
+
+
+_SAMPLES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
+"""The sorts of PNGs, by their number."""
+
+
+def _mask_fault(columns: Mapping, name: str) -> str | None:
+    fault = _count_fault(columns, name, "mask")
+    if fault:
+        return fault
+    (value,) = _values(columns, name)
+    right = "it must be a PNG that is grey or has a palette, with the number of a class for each pixel"
+    if not isinstance(value, bytes):
+        return f"its mask '{name}' is a number; {right}"
+    if not value.startswith(masks.MAGIC) or len(value) <= masks.HEADER:
+        return f"its mask '{name}' is no PNG: it begins with {value[:8]!r}; {right}"
+    depth, colour = value[masks.DEPTH], value[masks.COLOUR]
+    if depth not in masks.DEPTHS or colour not in (masks.GREY, masks.PALETTE):
+        return f"its mask '{name}' is a PNG of {depth} bits a sample, {_SAMPLES.get(colour, 'unknown')}; {right}"
     return None
 
 

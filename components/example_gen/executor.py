@@ -70,6 +70,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         manifest = Manifest(
             shards=tuple(chain.from_iterable(_link(result, artifact) for result in results)),
             images=tasks[0].job.contract.images,
+            masks=tasks[0].job.contract.masks,
             quarantined=set_aside,
         )
         _refuse_empty(manifest.counts, split)

@@ -31,6 +31,8 @@ class Manifest(Section):
     shards: tuple[ShardFile, ...]
     images: tuple[str, ...]
     """Columns of encoded images."""
+    masks: tuple[str, ...] = ()
+    """Columns of encoded masks."""
     quarantined: int = 0
     """Records that were set aside."""
 

@@ -49,7 +49,7 @@ class Checks(Section):
     uses: tuple[Use, ...]
     """What features and label are made from."""
     images: tuple[str, ...]
-    """Those of them that hold encoded images."""
+    """Those of them that hold encoded images and masks."""
     sliced: tuple[str, ...]
     """The columns that the evaluation is sliced by."""
     drift: Drift | None = None
@@ -60,7 +60,7 @@ class Checks(Section):
         """What the sections of a pipeline file ask."""
         return cls(
             uses=(*_uses(features), *_uses_of_label(label)),
-            images=tuple(sorted(image_columns(features))),
+            images=tuple(sorted({*image_columns(features), *label.masks})),
             sliced=tuple(evaluation.sliced_by),
             drift=(data.drift or Drift()) if data.baseline else None,
         )

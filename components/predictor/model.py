@@ -21,9 +21,11 @@ class Answer:
     columns: Mapping[str, np.ndarray]
     """As a tf.Example has it: under each name numbers, booleans or bytes, of any shape."""
     pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Outputs that are pictures, uint8 [height, width, 1 or 3]."""
+    """Outputs that are pictures, uint8 [height, width, 1 or 3]; or masks of class numbers, uint8 [height, width]."""
     image: bytes | None = None
     """The encoded image that it was asked about, where it found things in it."""
+    covers: Sequence[float] | None = None
+    """Where in that image the mask is that `pictures` has: top, left, bottom and right in its shares."""
 
     @property
     def found(self) -> list[Mapping[str, Any]]:

@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from components.palette import PALETTE
+
 _COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#800000")
+_OPACITY = 140
 _THUMBNAIL, _GAP = 160, 4
 _MOST = 100
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """Pixels, uint8 [height, width, 1 or 3], as a PNG."""
+    """Pixels, uint8 [height, width, 1 or 3], as a PNG; or a mask, [height, width], with a palette."""
+    if pixels.ndim == 2:
+        return _encoded(_coloured(pixels))
     return _encoded(Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
 
 
@@ -44,6 +49,38 @@ def drawn(encoded: bytes, detections: Sequence[Mapping[str, Any]]) -> bytes:
         draw.rectangle(box, fill=colour)
         draw.text((left, top), shown, fill="white")
     return _encoded(picture)
+
+
+def overlaid(encoded: bytes, mask: np.ndarray, covers: Sequence[float]) -> bytes:
+    """An encoded image as a PNG with a mask laid over it, half transparent; class 0 is not shown.
+
+    Args:
+        encoded: A JPEG, PNG, GIF (its first frame) or BMP.
+        mask: The numbers of classes, uint8 [height, width].
+        covers: Where the mask is: top, left, bottom and right in shares of the image, also below 0 and above 1.
+    """
+    picture = Image.open(io.BytesIO(encoded)).convert("RGB")
+    top, left, bottom, right = covers
+    left, right, top, bottom = (
+        round(share * side)
+        for share, side in (
+            (left, picture.width),
+            (right, picture.width),
+            (top, picture.height),
+            (bottom, picture.height),
+        )
+    )
+    size = max(1, right - left), max(1, bottom - top)
+    colours = _coloured(mask).convert("RGB").resize(size, Image.Resampling.NEAREST)
+    shown = Image.fromarray(np.where(mask > 0, _OPACITY, 0).astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
+    picture.paste(colours, (left, top), shown)
+    return _encoded(picture)
+
+
+def _coloured(mask: np.ndarray) -> Image.Image:
+    image = Image.fromarray(mask, "P")
+    image.putpalette(PALETTE)
+    return image
 
 
 def sheet(paths: Sequence[str]) -> bytes:

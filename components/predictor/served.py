@@ -1,6 +1,6 @@
 """Asks a pushed model."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from preprocessing.errors import DataError, UserError
 from preprocessing.examples import flattened
 from trainer.export import PREDICT, SERVING
 from trainer.loading import load_exported
-from trainer.task import BOX, CHOSEN, CLASSES, LABEL, SCORE, SCORES, VALUE
+from trainer.task import BOX, CHOSEN, CLASSES, COVERS, LABEL, MASK, SCORE, SCORES, VALUE
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ServedModel(Model):
             raise UserError(f"{asked.path}: not a model that hubline exported: its signatures are: {offered}")
         self._predict, self._serve = signatures[PREDICT], signatures[SERVING]
         self._takes: Mapping[str, tf.TensorSpec] = self._predict.structured_input_signature[1]
-        self.finds = BOX in self._predict.structured_outputs
+        self.finds = bool({BOX, MASK} & self._predict.structured_outputs.keys())
 
     def check(self, sort: Sort) -> None:
         """Images alone are no records of a model with more columns."""
@@ -71,7 +71,8 @@ class ServedModel(Model):
 
     def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
         """Of a regression `value`, else `scores` by class, and `label` and `score`, with a `box` where it tells one; or
-        of any number of classes `chosen`, the highest score first."""
+        of any number of classes `chosen`, the highest score first. Of pixels the `shares` of classes in the mask, which
+        is a picture, and what it `covers`."""
         data = [item.data for item in items]
         texts: list[list[bytes]] = [[] for _ in items]  # of each item, those columns that may be images
         if sort == "image":
@@ -86,12 +87,14 @@ class ServedModel(Model):
             answer = self._serve(examples=flattened(tf.constant(data)))
             texts = [self._texts(record) for record in data] if self.finds else texts
         arrays = {name: values.numpy() for name, values in answer.items()}
-        read = _values if VALUE in arrays else _chosen if CHOSEN in arrays else _classes
+        read = _reading(arrays)
         return [
             Answer(
                 said,
                 {name: values[row : row + 1] for name, values in arrays.items()},
+                pictures={MASK: arrays[MASK][row]} if MASK in arrays else {},
                 image=next(filter(_is_image, texts[row]), None) if self.finds else None,
+                covers=arrays[COVERS][row].tolist() if COVERS in arrays else None,
             )
             for row, said in enumerate(read(arrays))
         ]
@@ -118,6 +121,22 @@ class ServedModel(Model):
 
 def _is_image(text: bytes) -> bool:
     return text.startswith(tuple(IMAGE_MAGIC.values()))
+
+
+def _reading(answer: Mapping[str, np.ndarray]) -> Callable[[Mapping[str, np.ndarray]], Iterator[dict[str, Any]]]:
+    """What reads such an answer as JSON has it."""
+    if MASK in answer:
+        return _shares
+    return _values if VALUE in answer else _chosen if CHOSEN in answer else _classes
+
+
+def _shares(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    for classes, mask, covers in zip(answer[CLASSES].tolist(), answer[MASK], answer[COVERS].tolist(), strict=True):
+        shares = np.bincount(mask.ravel(), minlength=len(classes)) / mask.size
+        yield {
+            "shares": {name.decode(): share for name, share in zip(classes, shares.tolist(), strict=True)},
+            COVERS: covers,
+        }
 
 
 def _values(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:

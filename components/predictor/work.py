@@ -13,14 +13,15 @@ import tensorflow as tf
 
 from components import storage
 from components.predictor.inputs import Piece
-from components.predictor.model import Asked, opened
-from components.predictor.pictures import drawn, png
+from components.predictor.model import Answer, Asked, opened
+from components.predictor.pictures import drawn, overlaid, png
 from components.predictor.predict import Bad, BadPolicy, Prediction, predictions
 from components.predictor.truth import Truth
 from components.store import Store
 from preprocessing.errors import DataError, UserError
 from preprocessing.progress import report
 from preprocessing.section import Section
+from trainer.task import MASK
 
 Format = Literal["jsonl", "tfrecord"]
 
@@ -160,8 +161,16 @@ def write_pictures(work: Work, prediction: Prediction, folder: str) -> dict[str,
         paths[output] = f"{PICTURES}/{prediction.item.name}{more}.png"
         storage.write_bytes(f"{folder}/{paths[output]}", png(pixels))
     if work.draw and answer.image is not None:
-        storage.write_bytes(f"{folder}/{DRAWN}/{prediction.item.name}.png", drawn(answer.image, answer.found))
+        storage.write_bytes(f"{folder}/{DRAWN}/{prediction.item.name}.png", _drawn(answer))
     return paths
+
+
+def _drawn(answer: Answer) -> bytes:
+    """The image with what was found drawn into it, or laid over it."""
+    assert answer.image is not None
+    if answer.covers is not None:
+        return overlaid(answer.image, answer.pictures[MASK], answer.covers)
+    return drawn(answer.image, answer.found)
 
 
 @contextmanager

@@ -11,7 +11,14 @@ import plotly.graph_objects as go
 
 from components.config import SPLITS
 from components.pin.pins import ALL
-from components.report.contents import BoxPredictions, ClassPredictions, Column, PredictionsByClass, ValuePredictions
+from components.report.contents import (
+    BoxPredictions,
+    ClassPredictions,
+    Column,
+    PixelPredictions,
+    PredictionsByClass,
+    ValuePredictions,
+)
 
 _COLOURS = (
     "#3b82f6",
@@ -87,6 +94,7 @@ def confusion(predictions: ClassPredictions, shown: Sequence[int]) -> go.Figure:
     of_class = predictions.confusion[shown].sum(axis=1, keepdims=True)
     share = records / np.maximum(of_class, 1)
     places = list(range(len(shown)))
+    what = "pixels" if isinstance(predictions, PixelPredictions) else "records"
     axis = {"tickvals": places, "ticktext": names, "showgrid": False}
     return _figure(
         [
@@ -97,7 +105,7 @@ def confusion(predictions: ClassPredictions, shown: Sequence[int]) -> go.Figure:
                 text=[[f"{cell:,}" if cell else "" for cell in row] for row in records.tolist()],
                 texttemplate="%{text}" if len(shown) <= _CELLS_WITH_NUMBERS else None,
                 customdata=np.stack([records, share], axis=-1),
-                hovertemplate="true %{y}, predicted %{x}<br>%{customdata[0]:,} records, "
+                hovertemplate=f"true %{{y}}, predicted %{{x}}<br>%{{customdata[0]:,}} {what}, "
                 "%{customdata[1]:.1%} of the class<extra></extra>",
             )
         ],

@@ -12,6 +12,9 @@ from components.quarantine import SetAside
 if TYPE_CHECKING:  # a run's start waits for this module
     import numpy as np
 
+    from preprocessing.kinds.image import Pictures
+    from preprocessing.labels.pixels import PixelsLabel
+
 PAGE = "index.html"
 """The name of the report's file."""
 
@@ -139,7 +142,7 @@ class Sample:
     predicted: str
     score: float
     """Of the predicted class; of a number, how far it is from what is true; of any number of classes, the binary
-    cross-entropy of the record; of a class and a box, the IoU of the box."""
+    cross-entropy of the record; of a class and a box, the IoU of the box; of pixels, the mean IoU of the picture."""
     label_score: float | None = None
     """Of the true class; of a number, of any number of classes, and of a class and a box there is none."""
     origin: str = ""
@@ -149,6 +152,8 @@ class Sample:
     boxes: Sequence[Sequence[float]] = ()
     """Of a class and a box, the true box and the predicted one, which are drawn into the picture: top, left, bottom and
     right in shares."""
+    mask: bytes | None = None
+    """Of pixels, the predicted mask as a PNG, which stands beside the picture and the true one."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +198,18 @@ class BoxPredictions(ClassPredictions):
     """How many records have an IoU in each of equally wide bins from 0 to 1, int64 of shape [bins]."""
     mean_iou: Mapping[int, float]
     """By the true class; none of a class that no record has."""
+
+
+@dataclass(frozen=True)
+class PixelPredictions(ClassPredictions):
+    """Those of a class for each pixel: what is counted by classes are pixels."""
+
+    iou: "np.ndarray"
+    """By class, float64 of shape [classes]; NaN of one that no pixel is of, or is told to be of."""
+    label: "PixelsLabel"
+    """What is true."""
+    feature: "Pictures"
+    """How pictures are made to fit."""
 
 
 @dataclass(frozen=True)

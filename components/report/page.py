@@ -11,6 +11,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from components.config import LOWER_IS_BETTER
+from components.palette import colour
 from components.report import charts, drawing
 from components.report.contents import (
     Artifacts,
@@ -19,6 +20,7 @@ from components.report.contents import (
     ClassPredictions,
     Findings,
     MultilabelPredictions,
+    PixelPredictions,
     Predictions,
     PredictionsByClass,
     RunReport,
@@ -67,6 +69,7 @@ def render_findings(report: RunReport, findings: Findings) -> str:
         classes=_classes(of_classes, counts, shown) if of_classes and counts else [],
         left_out=len(counts.true) - len(shown) if counts else 0,
         lower_is_better=LOWER_IS_BETTER,
+        of_pixels=isinstance(findings.predictions, PixelPredictions),
         colours=(drawing.TRUE, drawing.PREDICTED),
         longest_step=max((step.seconds for step in report.steps), default=0.0),
         figures={name: json.loads(figure.to_json()) for name, figure in figures.items()},
@@ -151,7 +154,17 @@ def _classes(predictions: PredictionsByClass, counts: ClassCounts, shown: Sequen
                 "f1": 2 * hits / (true + told) if true + told else None,
                 "auc": roc.auc if roc else None,
                 "serving_auc": predictions.serving_auc.get(index),
-                "mean_iou": predictions.mean_iou.get(index) if isinstance(predictions, BoxPredictions) else None,
+                "mean_iou": _iou(predictions, index),
+                "colour": "#{:02x}{:02x}{:02x}".format(*colour(index)),
             }
         )
     return rows
+
+
+def _iou(predictions: PredictionsByClass, index: int) -> float | None:
+    """Of boxes the mean IoU of those of a class, of pixels the class's own."""
+    if isinstance(predictions, BoxPredictions):
+        return predictions.mean_iou.get(index)
+    if isinstance(predictions, PixelPredictions) and not np.isnan(predictions.iou[index]):
+        return float(predictions.iou[index])
+    return None

@@ -16,13 +16,16 @@ from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from components.example_gen.manifest import Manifest
 from components.records import read_batches
 from components.report import boxes as class_and_box
-from components.report import multilabel, values
-from components.report.contents import ClassPredictions, Predictions, Sample
-from components.report.drawing import with_boxes
+from components.report import multilabel, pixels, values
+from components.report.contents import ClassPredictions, PixelPredictions, Predictions, Sample
+from components.report.drawing import side_by_side, with_boxes
 from components.report.scores import MOST_CLASSES, Batch, Tally, batch_size
-from preprocessing.config import Label
+from preprocessing import masks
+from preprocessing.config import Features, Label, images
+from preprocessing.kinds import image as image_kind
 from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.multilabel import MultilabelLabel
+from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.labels.regression import RegressionLabel
 from preprocessing.section import read_sections
 
@@ -49,9 +52,18 @@ def summarize(evaluation: str) -> Predictions | None:
         classes = json.load(file)
     if isinstance(label, MultilabelLabel):
         return multilabel.summarize(files, classes, label.threshold, _SAMPLES)
+    if isinstance(label, PixelsLabel):
+        return _of_pixels(evaluation, files, classes, label)
     if isinstance(label, ClassAndBoxLabel):
         return class_and_box.summarize(files, classes, _SAMPLES)
     return _of_classes(files, classes)
+
+
+def _of_pixels(evaluation: str, files: list[str], classes: list[str], label: PixelsLabel) -> PixelPredictions:
+    with storage.open_binary(f"{evaluation}/features.json") as file:
+        features = read_sections(Features, file.read().decode())
+    masks = [f"{evaluation}/masks/{name}" for name in storage.names(f"{evaluation}/masks")]
+    return pixels.summarize(files, masks, classes, _SAMPLES, label, images(features)[label.image])
 
 
 def _of_classes(files: list[str], classes: list[str]) -> ClassPredictions:
@@ -136,9 +148,13 @@ def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
         wanted = {record - first for record in samples if first <= record < first + shard.count}
         for number, record in _records(f"{examples}/Split-test/{shard.name}", wanted).items():
             sample = samples[first + number]
-            # Of several images it is not known which one the boxes are in.
-            boxes = sample.boxes if len(manifest.images) == 1 else ()
-            picture = _picture(record, manifest, boxes) if manifest.images else None
+            picture: str | None
+            if isinstance(predictions, PixelPredictions) and sample.mask is not None:
+                picture = _with_masks(record, predictions, sample.mask)
+            else:
+                # Of several images it is not known which one the boxes are in.
+                boxes = sample.boxes if len(manifest.images) == 1 else ()
+                picture = _picture(record, manifest, boxes) if manifest.images else None
             found[sample.record] = replace(sample, origin=shard.source, picture=picture)
         first += shard.count
     return replace(
@@ -173,6 +189,20 @@ def _picture(record: bytes, manifest: Manifest, boxes: Sequence[Sequence[float]]
         image = with_boxes(image, boxes)
     else:
         image.thumbnail((_PIXELS, _PIXELS))
+    return _uri(image, form)
+
+
+def _with_masks(record: bytes, predictions: PixelPredictions, told: bytes) -> str:
+    """The record's picture as the model sees it, the true mask and the predicted one, side by side, as a data URI."""
+    columns = tf.train.Example.FromString(record).features.feature
+    label, feature = predictions.label, predictions.feature
+    image, mask = (columns[name].bytes_list.value[0] for name in (feature.column or label.image, label.column))
+    seen = image_kind.pixels(feature.model_copy(update={"channels": 3}), tf.constant(image)).numpy()
+    true = masks.fitted(label, feature, tf.constant(mask)).numpy()
+    return _uri(side_by_side(seen, true[..., 0], tf.io.decode_png(told).numpy()[..., 0]), "PNG")
+
+
+def _uri(image: Image.Image, form: str) -> str:
     out = io.BytesIO()
     image.save(out, form)
     return f"data:image/{form.lower()};base64,{base64.b64encode(out.getvalue()).decode()}"

@@ -29,7 +29,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             Shard(
                 path=f"{artifact_utils.get_split_uri([examples], file.split)}/{file.name}",
                 digest=file.digest,
-                opaque=manifest.images,
+                opaque=(*manifest.images, *manifest.masks),
                 store=exec_properties["store"],
                 code=exec_properties["code"],
             )

@@ -55,7 +55,7 @@ def main() -> None:
     ]
     right, boxed = map(sum, zip(*counts, strict=True))
     there, given = sum(len(record["digits"]) for record in records), sum(map(len, said.values()))
-    print(f"{there} digits in {len(records)} pictures, {given} found: {boxed / there:.3f} of them at IoU {IOU}, ")
+    print(f"{there} digits in {len(records)} pictures, {given} found: {boxed / there:.3f} of them at IoU {IOU}")
     print(f"{right / there:.3f} with the right class; {right / given:.3f} of what was found is right")
 
 

@@ -116,7 +116,7 @@ def predict_one_by_one(
     _check(model, pieces, request)
     work = request.work(asked)
     for prediction in predictions(model, pieces, request.batch_size, request.key, request.bad, tell):
-        if prediction.answer.pictures and pictures is None:
+        if prediction.answer.pictures and not prediction.answer.said and pictures is None:
             named = ", ".join(prediction.answer.pictures)
             raise UserError(f"the module gives pictures ({named}); --output FOLDER takes them, or --sheet FILE.png")
         yield prediction.row | (write_pictures(work, prediction, pictures) if pictures else {})
@@ -213,7 +213,7 @@ def _check(model: Model, pieces: Sequence[Piece], request: Request) -> None:
     if request.draw is not None and not model.finds:
         faults.append(
             "--draw: there is nothing to draw: a hub module gives detection_boxes and detection_scores, a pushed model "
-            "a box, and this one does not"
+            "a box or a mask, and this one does not"
         )
     for sort, name in first_of_sort.items():
         try:

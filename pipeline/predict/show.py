@@ -62,6 +62,10 @@ def _row(prediction: Mapping[str, Any]) -> dict[str, str]:
 def _shown(prediction: Mapping[str, Any]) -> dict[str, str]:
     if "value" in prediction and isinstance(prediction["value"], float):
         return {"value": f"{prediction['value']:.6g}"}
+    if isinstance(prediction.get("shares"), dict):
+        shares = sorted(prediction["shares"].items(), key=lambda item: -item[1])
+        mask = {"mask": prediction["mask"]} if "mask" in prediction else {}
+        return {"shares of pixels": _listed(shares[:_SHOWN_NUMBERS])} | mask
     if "detections" in prediction:
         found = [(str(one["name"] or one["class"]), one["score"]) for one in prediction["detections"]]
         return {"found": _listed(found) or "nothing"}

@@ -182,6 +182,29 @@ def boxes(feature: Pictures, shape: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
     return (boxes * tf.tile(placed[2:], [2]) + tf.tile(placed[:2], [2])) / tf.constant(2 * feature.size, tf.float32)
 
 
+def mask(feature: Pictures, numbers: tf.Tensor, outside: int) -> tf.Tensor:
+    """The mask of an image, as the mask of what the model sees of it: each pixel is of the class of the nearest one.
+
+    Args:
+        feature: Size and fit.
+        numbers: uint8 [height, width, 1], of the image's size.
+        outside: What is where there is no image.
+
+    Returns:
+        uint8 of shape [height, width, 1], of the feature's size.
+    """
+    if feature.fit in ("crop", "crop_or_pad"):
+        top, left, height, width = tf.unstack(_window(feature, tf.shape(numbers)))
+        numbers = numbers[top : top + height, left : left + width]
+    top, left, *inner = tf.unstack(_placed(feature, tf.shape(numbers)))
+    if feature.fit != "crop_or_pad":
+        numbers = tf.image.resize(numbers, inner, method="nearest")
+    if feature.fit in ("pad", "crop_or_pad"):
+        there = tf.image.pad_to_bounding_box(tf.ones_like(numbers), top, left, *feature.size) > 0
+        numbers = tf.where(there, tf.image.pad_to_bounding_box(numbers, top, left, *feature.size), outside)
+    return tf.ensure_shape(numbers, [*feature.size, 1])
+
+
 def clipped(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Boxes cut off at the edges of the picture.
 

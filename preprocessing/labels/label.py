@@ -40,6 +40,11 @@ class LabelKind(Section):
         raise NotImplementedError
 
     @property
+    def masks(self) -> tuple[str, ...]:
+        """Those of them that hold encoded masks, which go with images."""
+        return ()
+
+    @property
     def can_be_mixed(self) -> bool:
         """Whether a target may lie between those of two records."""
         return False
@@ -57,7 +62,8 @@ class LabelKind(Section):
 
         Returns:
             Under `LABEL`, what the model is to learn of each record: of a class int64 [batch], of any number of classes
-            int64 [batch, values], sparse, of a regression float32 [batch], of a class and a box float32 [batch, 5].
+            int64 [batch, values], sparse, of a regression float32 [batch], of a class and a box float32 [batch, 5],
+            of pixels string [batch].
             Whatever else the model's answer takes may stand beside it, shape [batch].
         """
         raise NotImplementedError

@@ -169,6 +169,7 @@ def evaluate(
         {
             "evaluation_config": config.to_property(),
             "label": label.to_property(),
+            "features": "{}",
             "serving": pinned.to_property() if pinned else "",
         },
     )

@@ -27,7 +27,9 @@ from components.report.drawing import PREDICTED, TRUE
 from components.report.page import render
 from components.report.predictions import summarize, with_pictures
 from pipeline.predict.predict import Request, predict_one_by_one, predict_to_folder
+from preprocessing.config import Features
 from preprocessing.errors import RunError, UserError
+from preprocessing.section import dump_sections
 from tests import make, make_boxes
 from tests.integration.test_evaluator import BEAM, artifact, columns, save_oracle, write_test_split
 
@@ -132,6 +134,7 @@ def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **
         {
             "evaluation_config": Evaluation(**config).of_label("class_and_box").to_property(),
             "label": make_boxes.label().to_property(),
+            "features": dump_sections(Features, make_boxes.features()),
             "serving": pinned.to_property() if pinned else "",
         },
     )

@@ -84,6 +84,7 @@ def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **
         {
             "evaluation_config": Evaluation(**config).of_label("regression").to_property(),
             "label": RegressionLabel.model_validate({"kind": "regression", "from": "price"}).to_property(),
+            "features": "{}",
             "serving": pinned.to_property() if pinned else "",
         },
     )

@@ -1,0 +1,123 @@
+"""Masks: PNGs that have the number of a class for each pixel.
+
+The header of a PNG is 33 bytes long: https://www.w3.org/TR/png-3/#11IHDR. Everything here is done by TensorFlow's
+operations.
+"""
+
+import zlib
+
+import tensorflow as tf
+
+from preprocessing.errors import tensorflow_reason
+from preprocessing.kinds import image
+from preprocessing.kinds.image import Pictures
+from preprocessing.labels.pixels import PixelsLabel
+
+MAGIC = b"\x89PNG\r\n\x1a\n"
+"""What a PNG begins with."""
+DEPTH, COLOUR, HEADER = 24, 25, 33
+"""Where a PNG says how many bits a sample has, what its samples are, and where the header ends."""
+GREY, PALETTE = 0, 3
+"""The samples that can be numbers."""
+DEPTHS = (1, 2, 4, 8)
+"""Their bits."""
+LEFT_OUT = 255
+"""The number, in decoded masks, of pixels that are neither learned nor judged: no class has it."""
+
+_GREY_FOR_PALETTE = zlib.crc32(b"IHDR" + bytes(13)) ^ zlib.crc32(b"IHDR" + bytes(9) + bytes([PALETTE]) + bytes(3))
+"""A checksum is linear: it changes by the same bits when one byte of a header of this length does."""
+_SHOWN = 5
+_BYTES = [bytes([number]) for number in range(256)]
+
+
+def numbers(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes one mask.
+
+    Args:
+        encoded: A scalar string: a PNG that is grey or has a palette, of 8 bits a sample or fewer.
+
+    Returns:
+        uint8 of shape [height, width, 1]: the samples as they stand in it, of a palette the indices.
+
+    Raises:
+        tf.errors.InvalidArgumentError: where the bytes are no such PNG.
+    """
+    header = tf.io.decode_raw(tf.strings.substr(encoded, 0, HEADER), tf.uint8)
+    is_palette = header[COLOUR] == PALETTE
+    # TensorFlow has grey of fewer bits reach to 255 too.
+    unit = 255 // (tf.bitwise.left_shift(1, tf.cast(header[DEPTH], tf.int32)) - 1)
+    samples = tf.io.decode_png(tf.where(is_palette, _as_grey(encoded, header), encoded), channels=1)
+    return samples // tf.cast(unit, tf.uint8)
+
+
+def _as_grey(encoded: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
+    """A PNG with a palette as the grey one whose samples are the indices: TensorFlow gives colours for these.
+
+    All that differs is a byte of the header with the checksum, and that there is no palette before the pixels.
+    """
+    difference = [0] * COLOUR + [PALETTE] + [0] * 3 + list(_GREY_FOR_PALETTE.to_bytes(4, "big"))
+    changed = tf.bitwise.bitwise_xor(header, tf.constant(difference, tf.uint8))
+    start = tf.strings.reduce_join(tf.gather(tf.constant(_BYTES), tf.cast(changed, tf.int32)))
+    pixels = tf.strings.regex_replace(
+        tf.strings.substr(encoded, HEADER, -1), r"^\C*?(\C{4}IDAT)", r"\1", replace_global=False
+    )
+    return start + pixels
+
+
+def fitted(label: PixelsLabel, feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
+    """One mask, as that of what the model sees of its picture.
+
+    Args:
+        label: Its classes.
+        feature: How the picture is made to fit.
+        encoded: A scalar string.
+
+    Returns:
+        uint8 of the feature's size, [height, width, 1]: the numbers of classes, and `LEFT_OUT`.
+    """
+    return image.mask(feature, _of_classes(label, numbers(encoded)), LEFT_OUT)
+
+
+def is_right(label: PixelsLabel, encoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """Whether a mask is of its picture's size and has the numbers of classes alone; `fault` says the same in words.
+
+    Args:
+        label: Its classes.
+        encoded: A scalar string.
+        shape: That of its picture, int32 [height, width, ...].
+
+    Raises:
+        tf.errors.InvalidArgumentError: where it does not decode.
+    """
+    mask = numbers(encoded)
+    return tf.reduce_all(tf.shape(mask)[:2] == shape[:2]) & ~tf.reduce_any(_of_no_class(label, mask))
+
+
+def fault(label: PixelsLabel, encoded: bytes, shape: tf.Tensor) -> str | None:
+    """What is wrong with a mask, in words; None where nothing is. Arguments as for `is_right`, eagerly."""
+    try:
+        mask = numbers(encoded)
+    except tf.errors.InvalidArgumentError as error:
+        return f"its mask '{label.column}' does not decode: {tensorflow_reason(error)}"
+    (high, wide), (height, width) = mask.shape[:2], shape.numpy()[:2]
+    if (high, wide) != (height, width):
+        return f"its mask '{label.column}' is {wide}x{high} pixels (width x height), and its picture {width}x{height}"
+    strangers = tf.boolean_mask(mask, _of_no_class(label, mask)).numpy()
+    if strangers.size:
+        found = ", ".join(map(str, sorted(set(strangers.tolist()))[:_SHOWN]))
+        ignored = "" if label.ignore is None else f", and {label.ignore} is of none"
+        return (
+            f"its mask '{label.column}' has numbers that no class has, such as {found}, in {strangers.size:,} pixels; "
+            f"the classes have those from 0 to {len(label.classes) - 1}{ignored}"
+        )
+    return None
+
+
+def _of_no_class(label: PixelsLabel, mask: tf.Tensor) -> tf.Tensor:
+    numbers = tf.cast(_of_classes(label, mask), tf.int32)
+    return (numbers >= len(label.classes)) & ((numbers != LEFT_OUT) | (label.ignore is None))
+
+
+def _of_classes(label: PixelsLabel, mask: tf.Tensor) -> tf.Tensor:
+    """Numbers with `LEFT_OUT` for what is of no class."""
+    return mask if label.ignore is None else tf.where(mask == label.ignore, tf.constant(LEFT_OUT, tf.uint8), mask)

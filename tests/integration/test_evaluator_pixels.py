@@ -1,0 +1,245 @@
+"""Evaluator, the report and `hubline predict` on a label of pixels, against NumPy."""
+
+import base64
+import io
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from tfx.dsl.components.base import base_beam_executor
+from tfx.types import standard_artifacts
+from typer.testing import CliRunner
+
+from components.config import Evaluation, Threshold
+from components.embedder.manifest import RowFile, Rows
+from components.evaluator.decision import OVERALL, Decision
+from components.evaluator.executor import Executor as Evaluator
+from components.example_gen.manifest import Manifest, ShardFile
+from components.palette import PALETTE
+from components.pin.pins import ServedVersion
+from components.report.contents import Findings, PixelPredictions, RunReport
+from components.report.page import render_findings
+from components.report.predictions import summarize, with_pictures
+from pipeline.cli import app
+from preprocessing.config import Features
+from preprocessing.errors import UserError
+from preprocessing.examples import drop
+from preprocessing.section import dump_sections
+from tests import make, make_pixels
+from tests.integration.test_evaluator import BEAM, artifact
+
+SIZE = 16
+COUNT = 40
+RNG = np.random.default_rng(0)
+TRUE = RNG.integers(0, 3, [COUNT, SIZE, SIZE]).astype(np.uint8)
+TRUE[:, :3] = 9  # of no class
+TRUE[5] = 9
+SAID = {
+    name: np.where((RNG.random(TRUE.shape) < wrong) | (TRUE == 9), RNG.integers(0, 3, TRUE.shape), TRUE).astype(
+        np.uint8
+    )
+    for name, wrong in (("good", 0.1), ("poor", 0.5))
+}
+LABEL = make_pixels.label(ignore=9)
+FEATURES = make_pixels.features(size=(SIZE, SIZE))
+
+
+class Teller(tf.Module):
+    """A served model that answers with a mask that it finds in a column of the record."""
+
+    def __init__(self, column: str, classes: tuple[str, ...] = make_pixels.CLASSES, half: bool = False) -> None:
+        super().__init__()
+        self._column, self._classes, self._half = column, tf.constant(classes), half
+
+    def answer(self, told: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = tf.TensorSpec([SIZE, SIZE, 1], tf.uint8)
+        mask = tf.map_fn(lambda one: tf.ensure_shape(tf.io.decode_png(one), spec.shape), told, fn_output_signature=spec)
+        if self._half:
+            mask = tf.cast(tf.image.resize(mask, [SIZE // 2, SIZE // 2], "nearest"), tf.uint8)
+        numbers = [self._classes.numpy().tolist().index(name.encode()) for name in make_pixels.CLASSES]
+        batch = tf.shape(told)[0]
+        return {
+            "mask": tf.gather(tf.constant(numbers, tf.uint8), tf.cast(mask[..., 0], tf.int32)),
+            "classes": tf.tile(self._classes[tf.newaxis], [batch, 1]),
+            "covers": tf.tile([[0.0, 0.0, 1.0, 1.0]], [batch, 1]),
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.answer(
+            tf.io.parse_example(examples, {self._column: tf.io.FixedLenFeature([], tf.string)})[self._column]
+        )
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image")])
+    def predict(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.answer(image)
+
+
+def save(teller: Teller, path: Path) -> None:
+    tf.saved_model.save(teller, str(path), signatures={"serving_default": teller.serve, "predict": teller.predict})
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pixels")
+    records = [
+        make.record(
+            image=make.random_image(row, SIZE, SIZE), mask=make.image_bytes(TRUE[row]), town=row % 3,
+            **{name: make.image_bytes(said[row]) for name, said in SAID.items()},
+        )
+        for row in range(COUNT)
+    ]  # fmt: skip
+    make.write_tfrecord(folder / "examples" / "Split-test" / "data-0.gz", records, "GZIP")
+    kept = tf.constant([item for row, item in enumerate(records) if row != 2])  # which did not decode
+    make.write_tfrecord(folder / "rows" / "Split-test" / "data-0", drop(kept, ["image", "mask"]).numpy())
+    shard = ShardFile(split="test", name="data-0.gz", source="data", count=COUNT, largest=9999, digest="")
+    Manifest(shards=(shard,), images=("image",), masks=("mask",)).write(str(folder / "examples"))
+    file = RowFile(split="test", name="data-0", records=COUNT, count=COUNT - 1, undecodable=(2,))
+    Rows(files=(file,), sizes={}, recipe="", embedded=(), views=0).write(str(folder / "rows"))
+    (folder / "schema").mkdir()
+    (folder / "schema" / "schema.pbtxt").write_text('feature {name: "mask" type: BYTES}')
+    save(Teller("good"), folder / "good" / "Format-Serving")
+    save(Teller("poor", classes=("disc", "background", "box")), folder / "poor" / "Format-Serving")
+    save(Teller("poor", half=True), folder / "small" / "Format-Serving")
+    return folder
+
+
+def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **config: Any) -> Decision:
+    examples, rows = (artifact(standard_artifacts.Examples, judged / name) for name in ("examples", "rows"))
+    examples.split_names = rows.split_names = '["train", "validation", "test"]'
+    pinned = ServedVersion(path=str(judged / serving / "Format-Serving"), digest="") if serving else None
+    Evaluator(base_beam_executor.BaseBeamExecutor.Context(BEAM, tmp_dir=f"{folder}/tmp/", unique_id="1")).Do(
+        {
+            "examples": [examples],
+            "rows": [rows],
+            "schema": [artifact(standard_artifacts.Schema, judged / "schema")],
+            "model": [artifact(standard_artifacts.Model, judged / candidate)],
+        },
+        {
+            "evaluation": [artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")],
+            "blessing": [artifact(standard_artifacts.ModelBlessing, folder / "blessing")],
+        },
+        {
+            "evaluation_config": Evaluation(**config).of_label("pixels").to_property(),
+            "label": LABEL.to_property(),
+            "features": dump_sections(Features, FEATURES),
+            "serving": pinned.to_property() if pinned else "",
+        },
+    )
+    return Decision.model_validate_json((folder / "blessing" / "decision.json").read_text())
+
+
+ROWS = np.arange(COUNT) != 2
+
+
+def reference(rows: np.ndarray, said: np.ndarray, step: int = 1) -> dict[str, float]:
+    true, said = (each[rows][:, step // 2 :: step, step // 2 :: step] for each in (TRUE, said))
+    counts = true < 9
+    return {
+        "mean_iou": make_pixels.mean_iou(true[counts], said[counts], 3),
+        "pixel_accuracy": float((true == said)[counts].mean()),
+    }
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory, judged: Path) -> tuple[Path, Decision]:
+    folder = tmp_path_factory.mktemp("decided")
+    bounds = {"mean_iou": Threshold(at_least=0.7, no_worse_than_serving_by=0.0)}
+    return folder, evaluate(folder, judged, "good", "poor", slices=[("town",)], thresholds=bounds)
+
+
+def test_metrics_are_of_all_pixels_that_count_by_slice_and_beside_what_serves(decided) -> None:
+    _, decision = decided
+    assert decision.blessed
+    assert [part.slice for part in decision.slices] == [OVERALL, "town=0", "town=1", "town=2"]
+    for number, part in enumerate(decision.slices):
+        rows = ROWS if part.slice == OVERALL else ROWS & (np.arange(COUNT) % 3 == number - 1)
+        assert part.examples == rows.sum()
+        assert part.metrics == pytest.approx(reference(rows, SAID["good"]), abs=1e-6)
+        assert part.serving_metrics == pytest.approx(reference(rows, SAID["poor"]), abs=1e-6)
+
+
+def test_what_serves_may_answer_in_another_size_and_be_better(tmp_path: Path, judged: Path) -> None:
+    decision = evaluate(tmp_path, judged, "small", "good")
+    assert not decision.blessed
+    assert decision.metrics == pytest.approx(reference(ROWS, SAID["poor"], step=2), abs=1e-6)
+    assert decision.serving_metrics == pytest.approx(reference(ROWS, SAID["good"]), abs=1e-6)
+
+
+def test_what_serves_must_answer_masks(tmp_path: Path, judged: Path) -> None:
+    class Other(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"value": tf.zeros(tf.shape(examples))}
+
+    other = Other()
+    tf.saved_model.save(other, str(judged / "other" / "Format-Serving"), signatures={"serving_default": other.serve})
+    with pytest.raises(UserError, match="does not answer 'classes' and 'mask'"):
+        evaluate(tmp_path, judged, "good", "other")
+
+
+def test_the_report_shows_each_class_and_the_worst_pictures(decided, judged: Path) -> None:
+    folder, _ = decided
+    found = summarize(str(folder / "evaluation"))
+    assert isinstance(found, PixelPredictions)
+    true, said = TRUE[ROWS], SAID["good"][ROWS]
+    for number in range(3):
+        union = (((true == number) | (said == number)) & (true < 9)).sum()
+        assert found.iou[number] == pytest.approx(((true == number) & (said == number)).sum() / union)
+        for other in range(3):
+            assert found.confusion[number, other] == ((true == number) & (said == other)).sum()
+    of_each = {
+        row: reference(np.arange(COUNT) == row, SAID["good"])["mean_iou"] for row in range(COUNT) if row not in (2, 5)
+    }
+    worst = sorted(of_each, key=of_each.get)[:24]
+    assert [sample.record for sample in found.wrong] == worst
+    assert [sample.score for sample in found.wrong] == pytest.approx([of_each[row] for row in worst])
+    for sample in found.wrong:
+        mask = np.array(Image.open(io.BytesIO(sample.mask)))
+        np.testing.assert_array_equal(mask, SAID["good"][sample.record])
+
+    shown = with_pictures(found, str(judged / "examples"))
+    page = render_findings(RunReport("masks", "p.yaml", datetime.now(), 4.0, "succeeded"), Findings(predictions=shown))
+    assert page.count("mean IoU") >= 24
+    assert "Confusion matrix of pixels" in page
+    assert all(f"{found.iou[number]:.4f}" in page for number in range(3))
+    picture = np.array(Image.open(io.BytesIO(_data(shown.wrong[0].picture))))
+    side = picture.shape[0]
+    true_part, said_part = picture[:, side + 4 : 2 * side + 4], picture[:, 2 * side + 8 :]
+    colours = np.frombuffer(PALETTE, np.uint8).reshape(-1, 3)
+    row, step = worst[0], side // SIZE
+    np.testing.assert_array_equal(said_part[step // 2 :: step, step // 2 :: step], colours[SAID["good"][row]])
+    left_out = np.where(TRUE[row] == 9, 255, TRUE[row])
+    np.testing.assert_array_equal(true_part[step // 2 :: step, step // 2 :: step], colours[left_out])
+
+
+def _data(uri: str) -> bytes:
+    return base64.b64decode(uri.partition("base64,")[2])
+
+
+def test_predict_writes_masks_and_draws_them(tmp_path: Path, judged: Path) -> None:
+    pictures = tmp_path / "in"
+    pictures.mkdir()
+    for row in range(3):  # the model says what it is shown
+        (pictures / f"{row}.png").write_bytes(make.image_bytes(SAID["good"][row]))
+    model = str(judged / "good" / "Format-Serving")
+    arguments = ["predict", model, str(pictures), "--output", str(tmp_path / "out"), "--draw", str(tmp_path / "drawn")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    (file,) = (tmp_path / "out").glob("*.jsonl")
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    for number, row in enumerate(rows):
+        mask = Image.open(tmp_path / "out" / row["mask"])
+        assert mask.mode == "P"
+        np.testing.assert_array_equal(np.array(mask), SAID["good"][number])
+        shares = [(SAID["good"][number] == each).mean() for each in range(3)]
+        assert row["shares"] == pytest.approx(dict(zip(make_pixels.CLASSES, shares, strict=True)))
+        assert row["covers"] == [0, 0, 1, 1]
+    assert len(list((tmp_path / "drawn").glob("*.png"))) == 3
+    printed = CliRunner().invoke(app, ["predict", model, str(pictures / "0.png"), "--json"])
+    assert json.loads(printed.output)["predictions"][0]["shares"] == rows[0]["shares"]

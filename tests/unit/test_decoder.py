@@ -1,0 +1,133 @@
+"""The decoder on feature maps, and what a pipeline file and a module must say for it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from pydantic import ValidationError
+
+from pipeline.config import PipelineFile
+from preprocessing.errors import UserError
+from tests import make_pixels
+from trainer.config import Head, Hub, Tuned
+from trainer.decoder import channels_of, decode, levels
+from trainer.loading import open_module
+from trainer.model import Backbone, try_out
+from trainer.module import check_fits
+
+
+def test_levels_say_how_often_a_map_doubles() -> None:
+    maps = {"whole": (96, 64, 3), "a": (48, 32, 8), "deep": (6, 4, 9)}
+    assert levels(maps, (96, 64)) == {"whole": 0, "a": 1, "deep": 4}
+
+
+@pytest.mark.parametrize(
+    ("maps", "size", "said"),
+    [
+        ({"a": (10, 10, 3)}, (75, 75), "'a' is 10x10 for pictures of 75x75: doubled again and again it does not"),
+        ({"a": (16, 8, 3)}, (32, 32), "output 'a' is 16x8"),
+        ({"a": (1, 1, 64)}, (48, 48), "output 'a' is 1x1"),
+        ({"a": (64, 64, 3)}, (32, 32), "output 'a' is 64x64"),
+        ({"a": (16, 16, 3), "b": (16, 16, 8)}, (32, 32), "outputs 'a' and 'b' are both 16x16"),
+    ],
+)  # fmt: skip
+def test_maps_that_do_not_double_to_the_picture_are_refused(maps, size, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        levels(maps, size)
+
+
+def test_channels_are_those_that_are_given_or_halve() -> None:
+    assert channels_of(Head(), 5) == (256, 256, 128, 64, 32)
+    assert channels_of(Head(channels=(7, 5)), 2) == (7, 5)
+    with pytest.raises(UserError, match=r"model\.head\.channels names 2 steps, and .* there are 3"):
+        channels_of(Head(channels=(7, 5)), 3)
+
+
+def test_the_decoder_comes_to_the_picture_and_sees_every_map() -> None:
+    maps = {name: tf.keras.Input([side, 2 * side, 3]) for name, side in (("a", 16), ("b", 4))}
+    model = tf.keras.Model(maps, decode(Head(channels=(6, 5, 4)), maps, (32, 64), outputs=7))
+    given = {name: tf.random.normal([2, *values.shape[1:]], seed=1) for name, values in maps.items()}
+    outputs = model(given)
+    assert outputs.shape == [2, 32, 64, 7]
+    for name in maps:
+        other = given | {name: given[name] + 1.0}
+        assert np.abs(model(other) - outputs).max() > 1e-4
+
+
+HUB = {"handle": "module", "inputs": {"images": "photo"}}
+
+
+@pytest.mark.parametrize("of", [make_pixels.Maps, make_pixels.MapsOfAnySize])
+def test_a_backbone_gives_the_maps_that_are_named(tmp_path, of) -> None:
+    hub = Hub.model_validate(HUB | {"outputs": ["block3", "block1"]})
+    module = open_module(str(make_pixels.module(tmp_path / "module", of)))
+    check_fits(module.offer, hub, make_pixels.features())
+    try_out(hub, module, make_pixels.features(), Tuned())
+    pixels = np.random.default_rng(0).integers(0, 256, [2, 32, 32, 3], np.uint8)
+    given = Backbone(hub, module, make_pixels.features(), "maps")({"photo": tf.constant(pixels)})
+    assert {name: tuple(values.shape) for name, values in given.items()} == {
+        "block3": (2, 4, 4, 3), "block1": (2, 16, 16, 3),
+    }  # fmt: skip
+    mean = (pixels / 255.0).reshape(2, 4, 8, 4, 8, 3).mean(axis=(2, 4))
+    np.testing.assert_allclose(given["block3"], mean, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "size", "said"),
+    [
+        (["block9"], (32, 32), "the module has no output 'block9'; its outputs are: block1 float32"),
+        (["vector"], (32, 32), r"output 'vector' is float32\[\?, 3\], but a label of pixels needs feature maps"),
+        (["block3"], (36, 36), "output 'block3' is 4x4 for pictures of 36x36"),
+    ],
+)
+def test_what_is_no_map_or_does_not_double_is_told(tmp_path, outputs: list, size, said: str) -> None:
+    hub = Hub.model_validate(HUB | {"outputs": outputs})
+    module = open_module(str(make_pixels.module(tmp_path / "module", make_pixels.MapsOfAnySize)))
+    with pytest.raises(UserError, match=said):
+        check_fits(module.offer, hub, make_pixels.features(size))
+        try_out(hub, module, make_pixels.features(size))
+
+
+def file(**changes) -> dict:
+    whole = {
+        "name": "masks",
+        "data": {"examples": "data"},
+        "features": {"photo": {"kind": "image", "size": [32, 32]}},
+        "label": {"kind": "pixels", "from": "mask", "image": "photo", "classes": ["no", "yes"]},
+        "hubs": {"maps": HUB | {"outputs": ["block1", "block2"]}},
+        "training": {"epochs": 1},
+        "serving": {"destination": "serving"},
+    }
+    return whole | changes
+
+
+def test_a_pipeline_file_of_pixels_is_judged_by_mean_iou() -> None:
+    read = PipelineFile.model_validate(file())
+    assert read.evaluation.metrics == ("mean_iou", "pixel_accuracy")
+    assert list(read.evaluation.thresholds) == ["mean_iou"]
+    assert read.model_validate_json(read.model_dump_json(by_alias=True, exclude={"task"})).hubs == read.hubs
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"hubs": {"maps": HUB}}, "hubs.maps.outputs names the feature maps"),
+        ({"hubs": {"maps": HUB | {"outputs": ["a"], "pool": "mean"}}}, "names feature maps, and pool is of one"),
+        ({"hubs": {"maps": HUB | {"outputs": ["a", "a"]}}}, "each output is named once; repeated: a"),
+        ({"label": {"kind": "class", "from": "c"}}, "hubs.maps.outputs is for a label of pixels"),
+        ({"model": {"head": {"hidden": [8]}}}, "model.head.hidden is of dense layers"),
+        ({"training": {"epochs": 1, "augment": [{"mixup": 0.2}]}}, "one of kind pixels cannot be mixed"),
+        ({"training": {"epochs": 1, "augment": ["flip_left_right"], "cache_views": 2}}, "cache_views keeps vectors"),
+        ({"evaluation": {"metrics": ["accuracy"]}}, "accuracy does not fit a label of kind pixels"),
+        (
+            {"features": {"photo": {"kind": "image", "size": [32, 32]}, "age": {"kind": "numeric"}}},
+            "is told from its picture 'photo' alone; leave out age",
+        ),
+        (
+            {"label": {"kind": "pixels", "from": "mask", "image": "x", "classes": ["no", "yes"]}},
+            "image names the feature 'x', and the features of kind image are: photo",
+        ),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_together_is_told(changes: dict, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        PipelineFile.model_validate(file(**changes))

@@ -1,0 +1,98 @@
+"""From the feature maps of a module to what is said of each pixel: the decoder of U-Net.
+
+Ronneberger et al., U-Net: Convolutional Networks for Biomedical Image Segmentation, 2015
+(https://arxiv.org/abs/1505.04597).
+"""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from preprocessing.errors import UserError
+from trainer.config import Head
+
+_LAST, _MOST = 32, 256
+"""Channels where the pipeline file does not say: of the last step, and at most."""
+
+Size = tuple[int, ...]
+
+
+def levels(maps: Mapping[str, Size], size: Size) -> dict[str, int]:
+    """How often the height and width of each feature map double until they are those of the picture.
+
+    Args:
+        maps: By output, height, width and channels.
+        size: The picture's height and width.
+
+    Raises:
+        UserError: where doubling does not come to them, or two maps are of one size.
+    """
+    found: dict[str, int] = {}
+    for name, (height, width, _) in maps.items():
+        level = max(size[0] // max(height, 1), 1).bit_length() - 1
+        if (height << level, width << level) != size:
+            raise UserError(
+                f"the module's output '{name}' is {height}x{width} for pictures of {size[0]}x{size[1]}: doubled again "
+                "and again it does not come to that size; name another output, or give the feature a size that can be "
+                "halved as often as the module does"
+            )
+        twin = next((other for other, taken in found.items() if taken == level), None)
+        if twin is not None:
+            raise UserError(
+                f"the module's outputs '{twin}' and '{name}' are both {height}x{width}; name one of each size"
+            )
+        found[name] = level
+    return found
+
+
+def channels_of(config: Head, steps: int) -> tuple[int, ...]:
+    """The channels of each step.
+
+    Raises:
+        UserError: where `config` says those of more steps, or of fewer.
+    """
+    if config.channels and len(config.channels) != steps:
+        raise UserError(
+            f"model.head.channels names {len(config.channels)} steps, and from the module's smallest output to the "
+            f"picture's size there are {steps}"
+        )
+    return config.channels or tuple(min(_LAST << step, _MOST) for step in reversed(range(steps)))
+
+
+def decode(config: Head, maps: Mapping[str, tf.Tensor], size: Size, outputs: int) -> tf.Tensor:
+    """Feature maps to raw outputs.
+
+    Each step doubles height and width by a transposed convolution, lays the feature map of the new size beside it where
+    there is one, and convolves both twice.
+
+    Args:
+        config: The steps' channels and dropout.
+        maps: Symbolic, by output, float32 [batch, height, width, channels].
+        size: The picture's height and width.
+        outputs: How many numbers to give for each pixel.
+
+    Returns:
+        Symbolic, float32 [batch, height, width, outputs] of the picture's size.
+
+    Raises:
+        UserError: as `levels` and `channels_of`.
+    """
+    layers = tf.keras.layers
+    at = levels({name: tuple(values.shape[1:]) for name, values in maps.items()}, size)
+    by_level = {level: maps[name] for name, level in at.items()}
+    top = max(by_level)
+    given = by_level[top]
+    for step, channels in enumerate(channels_of(config, top), start=1):
+        level = top - step
+        given = layers.Dropout(config.dropout, name=f"decoder_{level}_dropout")(given)
+        given = layers.Conv2DTranspose(
+            channels, 3, strides=2, padding="same", activation="relu", name=f"decoder_{level}_up"
+        )(given)
+        if level in by_level:
+            given = layers.Concatenate(name=f"decoder_{level}_skip")([given, by_level[level]])
+        for number in (1, 2):
+            convolution = layers.Conv2D(
+                channels, 3, padding="same", activation="relu", name=f"decoder_{level}_{number}"
+            )
+            given = convolution(given)
+    return layers.Conv2D(outputs, 1, name="decoder_outputs")(given)
