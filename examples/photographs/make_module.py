@@ -20,7 +20,7 @@ from trainer.autograph import leave_libraries_alone
 HERE = Path(__file__).parent
 SIZE = 64
 TURNS = 4
-EPOCHS = 20
+EPOCHS = 40
 BATCH = 32
 
 
