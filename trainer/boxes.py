@@ -78,16 +78,9 @@ def unfitted(feature: ImageFeature, encoded: tf.Tensor, boxes: tf.Tensor) -> tf.
     Returns:
         From 0 to 1, of the same shape.
     """
-    if feature.fit == "stretch":
-        return boxes
-    whole = tf.constant([[0.0, 0.0, 1.0, 1.0]])
-    placed = tf.map_fn(
-        lambda one: image.boxes(feature, shape_of(one), whole)[0],
-        encoded,
-        fn_output_signature=tf.TensorSpec([4], tf.float32),
-    )
-    begin, end = placed[:, :2], placed[:, 2:]  # of the whole image in what the model sees
-    return tf.clip_by_value((boxes - tf.tile(begin, [1, 2])) / tf.tile(end - begin, [1, 2]), 0.0, 1.0)
+    seen = covered(feature, encoded)
+    begin, size = seen[:, :2], seen[:, 2:] - seen[:, :2]
+    return tf.clip_by_value(tf.tile(begin, [1, 2]) + boxes * tf.tile(size, [1, 2]), 0.0, 1.0)
 
 
 def covered(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:

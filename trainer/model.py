@@ -14,7 +14,7 @@ from preprocessing.in_order import combined
 from preprocessing.kinds.kind import Categories
 from trainer.autograph import leave_libraries_alone
 from trainer.backbones.built import Built, weights_in
-from trainer.backbones.config import Backbones
+from trainer.backbones.config import NO_BACKBONES, Backbones
 from trainer.called import Called
 from trainer.config import Head, Hub, Hubs, Model, Optimizer, Tuned, fed_hubs
 from trainer.decoder import decode, levels
@@ -24,8 +24,6 @@ from trainer.vectors import column
 
 # Before any of Keras is called: to try a module out, to train, in a test.
 leave_libraries_alone()
-
-_NONE: Backbones = {}
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def build(
     transform: tft.TFTransformOutput,
     outputs: int,
     start: float = 0.0,
-    backbones: Backbones = _NONE,
+    backbones: Backbones = NO_BACKBONES,
 ) -> Parts:
     """Backbones and head.
 
@@ -113,7 +111,7 @@ def taken_in(features: Features) -> Features:
     return {name: feature for name, feature in features.items() if feature.is_taken_in}
 
 
-def feeding(hubs: Hubs, features: Features, backbones: Backbones = _NONE) -> Features:
+def feeding(hubs: Hubs, features: Features, backbones: Backbones = NO_BACKBONES) -> Features:
     """The features that hub modules and backbones take."""
     taken = {name for taker in (*hubs.values(), *backbones.values()) for name in taker.inputs.values()}
     return {name: features[name] for name in sorted(taken)}

@@ -7,10 +7,8 @@ from preprocessing.config import Features, Label, images
 from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.section import Section
-from trainer.backbones.config import Backbones, trained_from_the_start
+from trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
 from trainer.config import Augmentation, Hubs, Model, Training, augmenting_hubs, fed_hubs
-
-_NONE: Backbones = {}
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,9 @@ def needs_pictures(label: Label, features: Features) -> bool:
     return isinstance(label, ClassAndBoxLabel) and images(features)[label.image].fit != "stretch"
 
 
-def phases(model: Model, training: Training, backbones: Backbones = _NONE, needs_pictures: bool = False) -> list[Phase]:
+def phases(
+    model: Model, training: Training, backbones: Backbones = NO_BACKBONES, needs_pictures: bool = False
+) -> list[Phase]:
     """The phases of a training, in their order.
 
     The head is trained alone until the first module's `after_epochs`. As long as no module changes, and the images are
@@ -52,7 +52,7 @@ def phases(model: Model, training: Training, backbones: Backbones = _NONE, needs
     ]
 
 
-def stays_frozen(model: Model, training: Training, backbones: Backbones = _NONE) -> bool:
+def stays_frozen(model: Model, training: Training, backbones: Backbones = NO_BACKBONES) -> bool:
     """Whether the model is a head on modules that the training does not change, so that it can be fed kept vectors."""
     return not backbones and not any(phase.tuned for phase in phases(model, training))
 
@@ -74,7 +74,9 @@ class Kept(Section):
     """What draws the changes."""
 
     @classmethod
-    def of(cls, model: Model, training: Training, backbones: Backbones = _NONE, needs_pictures: bool = False) -> "Kept":
+    def of(
+        cls, model: Model, training: Training, backbones: Backbones = NO_BACKBONES, needs_pictures: bool = False
+    ) -> "Kept":
         """What a training, and the evaluation behind it, can use."""
         on_vectors = any(phase.on_vectors for phase in phases(model, training, backbones, needs_pictures))
         test = stays_frozen(model, training, backbones) and not needs_pictures

@@ -11,13 +11,11 @@ from components.pusher.versions import newest_numbered, newest_version, version_
 from components.vocabulary import read_vocabulary
 from preprocessing.config import Features, vocabulary_files
 from preprocessing.errors import UserError
-from trainer.backbones.config import Backbones
+from trainer.backbones.config import NO_BACKBONES, Backbones
 from trainer.config import Hubs
 
-_NONE: Backbones = {}
 
-
-def pin(data: Data, features: Features, hubs: Hubs, destination: str, backbones: Backbones = _NONE) -> Pins:
+def pin(data: Data, features: Features, hubs: Hubs, destination: str, backbones: Backbones = NO_BACKBONES) -> Pins:
     """Looks at data, vocabularies, hub modules, what backbones are made from, and the serving folder as they are now.
 
     Raises:

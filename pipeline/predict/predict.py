@@ -116,7 +116,8 @@ def predict_one_by_one(
     _check(model, pieces, request)
     work = request.work(asked)
     for prediction in predictions(model, pieces, request.batch_size, request.key, request.bad, tell):
-        if prediction.answer.pictures and not prediction.answer.said and pictures is None:
+        # Of a pushed model they are beside the answer; of a hub module they are what it gives.
+        if prediction.answer.pictures and not isinstance(asked, Served) and pictures is None:
             named = ", ".join(prediction.answer.pictures)
             raise UserError(f"the module gives pictures ({named}); --output FOLDER takes them, or --sheet FILE.png")
         yield prediction.row | (write_pictures(work, prediction, pictures) if pictures else {})

@@ -28,9 +28,10 @@ from components.evaluator.executor import Executor as Evaluator
 from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING, TestSplit, _batches
 from components.example_gen.manifest import Manifest, ShardFile
 from components.pin.pins import ServedVersion
-from preprocessing.config import BinaryLabel, ClassLabel, Label
+from preprocessing.config import BinaryLabel, ClassLabel, Features, Label
 from preprocessing.errors import RunError, UserError
 from preprocessing.examples import drop
+from preprocessing.section import dump_sections
 from tests import make
 from trainer.export import HEAD
 from trainer.export import RECIPE as RECIPE_FILE
@@ -148,16 +149,27 @@ def evaluate(
     metrics: tuple[Metric, ...] = ("accuracy", "cross_entropy", "auc", "top_3_accuracy"),
     **thresholds: Threshold,
 ) -> Decision:
+    config = Evaluation(metrics=metrics, thresholds=thresholds, slices=slices)
+    return judge(folder, judged, candidate, serving, config, label)
+
+
+def judge(
+    folder: Path,
+    judged: Path,
+    candidate: str,
+    serving: str | None,
+    config: Evaluation,
+    label: Label,
+    features: Features | None = None,
+) -> Decision:
+    """What Evaluator decides of a model in the folder `judged`, with its outputs in `folder`."""
     outputs = {
         "evaluation": [artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")],
         "blessing": [artifact(standard_artifacts.ModelBlessing, folder / "blessing")],
     }
-    examples = artifact(standard_artifacts.Examples, judged / "examples")
-    examples.split_names = '["train", "validation", "test"]'
+    examples, rows = (artifact(standard_artifacts.Examples, judged / name) for name in ("examples", "rows"))
+    examples.split_names = rows.split_names = '["train", "validation", "test"]'
     pinned = ServedVersion(path=str(judged / serving / "Format-Serving"), digest="") if serving else None
-    config = Evaluation(metrics=metrics, thresholds=thresholds, slices=slices)
-    rows = artifact(standard_artifacts.Examples, judged / "rows")
-    rows.split_names = examples.split_names
     Evaluator(base_beam_executor.BaseBeamExecutor.Context(BEAM, tmp_dir=f"{folder}/tmp/", unique_id="1")).Do(
         {
             "examples": [examples],
@@ -169,7 +181,7 @@ def evaluate(
         {
             "evaluation_config": config.to_property(),
             "label": label.to_property(),
-            "features": "{}",
+            "features": dump_sections(Features, features or {}),
             "serving": pinned.to_property() if pinned else "",
         },
     )

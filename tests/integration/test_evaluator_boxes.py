@@ -12,26 +12,20 @@ import tensorflow as tf
 from PIL import Image
 from rich.console import Console
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
-from tfx.dsl.components.base import base_beam_executor
-from tfx.types import standard_artifacts
 
 from components.config import METRICS, Evaluation, Threshold
 from components.evaluator.decision import OVERALL, Decision
-from components.evaluator.executor import Executor as Evaluator
 from components.evaluator.predictions import CANDIDATE, LABEL, OBJECTS
 from components.example_gen.manifest import Manifest, ShardFile
-from components.pin.pins import ServedVersion
 from components.predictor.served import Served
 from components.report.contents import Artifacts, BoxPredictions, RunReport
 from components.report.drawing import PREDICTED, TRUE
 from components.report.page import render
 from components.report.predictions import summarize, with_pictures
 from pipeline.predict.predict import Request, predict_one_by_one, predict_to_folder
-from preprocessing.config import Features
 from preprocessing.errors import RunError, UserError
-from preprocessing.section import dump_sections
 from tests import make, make_boxes
-from tests.integration.test_evaluator import BEAM, artifact, columns, save_oracle, write_test_split
+from tests.integration.test_evaluator import columns, judge, save_oracle, write_test_split
 
 COUNT = 120
 CLASSES = make_boxes.CLASSES
@@ -117,28 +111,8 @@ def judged(tmp_path_factory) -> Path:
 
 
 def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **config) -> Decision:
-    examples, rows = (artifact(standard_artifacts.Examples, judged / name) for name in ("examples", "rows"))
-    examples.split_names = rows.split_names = '["train", "validation", "test"]'
-    pinned = ServedVersion(path=str(judged / serving / "Format-Serving"), digest="") if serving else None
-    Evaluator(base_beam_executor.BaseBeamExecutor.Context(BEAM, tmp_dir=f"{folder}/tmp/", unique_id="1")).Do(
-        {
-            "examples": [examples],
-            "rows": [rows],
-            "schema": [artifact(standard_artifacts.Schema, judged / "schema")],
-            "model": [artifact(standard_artifacts.Model, judged / candidate)],
-        },
-        {
-            "evaluation": [artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")],
-            "blessing": [artifact(standard_artifacts.ModelBlessing, folder / "blessing")],
-        },
-        {
-            "evaluation_config": Evaluation(**config).of_label("class_and_box").to_property(),
-            "label": make_boxes.label().to_property(),
-            "features": dump_sections(Features, make_boxes.features()),
-            "serving": pinned.to_property() if pinned else "",
-        },
-    )
-    return Decision.model_validate_json((folder / "blessing" / "decision.json").read_text())
+    evaluation = Evaluation(**config).of_label("class_and_box")
+    return judge(folder, judged, candidate, serving, evaluation, make_boxes.label(), make_boxes.features())
 
 
 def reference(said: np.ndarray, rows: np.ndarray) -> dict[str, float]:

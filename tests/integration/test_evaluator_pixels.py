@@ -11,27 +11,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from tfx.dsl.components.base import base_beam_executor
-from tfx.types import standard_artifacts
 from typer.testing import CliRunner
 
 from components.config import Evaluation, Threshold
 from components.embedder.manifest import RowFile, Rows
 from components.evaluator.decision import OVERALL, Decision
-from components.evaluator.executor import Executor as Evaluator
 from components.example_gen.manifest import Manifest, ShardFile
 from components.palette import PALETTE
-from components.pin.pins import ServedVersion
 from components.report.contents import Findings, PixelPredictions, RunReport
 from components.report.page import render_findings
 from components.report.predictions import summarize, with_pictures
 from pipeline.cli import app
-from preprocessing.config import Features
 from preprocessing.errors import UserError
 from preprocessing.examples import drop
-from preprocessing.section import dump_sections
 from tests import make, make_pixels
-from tests.integration.test_evaluator import BEAM, artifact
+from tests.integration.test_evaluator import judge
 
 SIZE = 16
 COUNT = 40
@@ -110,28 +104,8 @@ def judged(tmp_path_factory) -> Path:
 
 
 def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **config: Any) -> Decision:
-    examples, rows = (artifact(standard_artifacts.Examples, judged / name) for name in ("examples", "rows"))
-    examples.split_names = rows.split_names = '["train", "validation", "test"]'
-    pinned = ServedVersion(path=str(judged / serving / "Format-Serving"), digest="") if serving else None
-    Evaluator(base_beam_executor.BaseBeamExecutor.Context(BEAM, tmp_dir=f"{folder}/tmp/", unique_id="1")).Do(
-        {
-            "examples": [examples],
-            "rows": [rows],
-            "schema": [artifact(standard_artifacts.Schema, judged / "schema")],
-            "model": [artifact(standard_artifacts.Model, judged / candidate)],
-        },
-        {
-            "evaluation": [artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")],
-            "blessing": [artifact(standard_artifacts.ModelBlessing, folder / "blessing")],
-        },
-        {
-            "evaluation_config": Evaluation(**config).of_label("pixels").to_property(),
-            "label": LABEL.to_property(),
-            "features": dump_sections(Features, FEATURES),
-            "serving": pinned.to_property() if pinned else "",
-        },
-    )
-    return Decision.model_validate_json((folder / "blessing" / "decision.json").read_text())
+    evaluation = Evaluation(**config).of_label("pixels")
+    return judge(folder, judged, candidate, serving, evaluation, LABEL, FEATURES)
 
 
 ROWS = np.arange(COUNT) != 2

@@ -7,21 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
-from tfx.dsl.components.base import base_beam_executor
-from tfx.types import standard_artifacts
 
 from components.config import Evaluation, Threshold
 from components.evaluator.decision import OVERALL, Decision
-from components.evaluator.executor import Executor as Evaluator
 from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from components.evaluator.r2 import R2
-from components.pin.pins import ServedVersion
 from components.report.contents import ValuePredictions
 from components.report.predictions import summarize
 from preprocessing.errors import RunError, UserError
 from preprocessing.labels.regression import RegressionLabel
 from tests import make
-from tests.integration.test_evaluator import BEAM, artifact, columns, save_oracle, write_test_split
+from tests.integration.test_evaluator import columns, judge, save_oracle, write_test_split
 
 
 class Teller(tf.Module):
@@ -67,28 +63,15 @@ def judged(tmp_path_factory) -> Path:
 
 
 def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **config) -> Decision:
-    examples, rows = (artifact(standard_artifacts.Examples, judged / name) for name in ("examples", "rows"))
-    examples.split_names = rows.split_names = '["train", "validation", "test"]'
-    pinned = ServedVersion(path=str(judged / serving / "Format-Serving"), digest="") if serving else None
-    Evaluator(base_beam_executor.BaseBeamExecutor.Context(BEAM, tmp_dir=f"{folder}/tmp/", unique_id="1")).Do(
-        {
-            "examples": [examples],
-            "rows": [rows],
-            "schema": [artifact(standard_artifacts.Schema, judged / "schema")],
-            "model": [artifact(standard_artifacts.Model, judged / candidate)],
-        },
-        {
-            "evaluation": [artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")],
-            "blessing": [artifact(standard_artifacts.ModelBlessing, folder / "blessing")],
-        },
-        {
-            "evaluation_config": Evaluation(**config).of_label("regression").to_property(),
-            "label": RegressionLabel.model_validate({"kind": "regression", "from": "price"}).to_property(),
-            "features": "{}",
-            "serving": pinned.to_property() if pinned else "",
-        },
+    evaluation = Evaluation(**config).of_label("regression")
+    return judge(
+        folder,
+        judged,
+        candidate,
+        serving,
+        evaluation,
+        RegressionLabel.model_validate({"kind": "regression", "from": "price"}),
     )
-    return Decision.model_validate_json((folder / "blessing" / "decision.json").read_text())
 
 
 def reference(true: np.ndarray, said: np.ndarray) -> dict[str, float]:

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from preprocessing.columns import parsing_spec
 from preprocessing.masks import LEFT_OUT
-from tests import make_job, make_pixels
+from tests import make, make_job, make_pixels
 from trainer import train as training
 from trainer.config import Head, Hub, Hubs, Model, Optimizer, Training
+from trainer.embed import Embedder
 from trainer.export import HEAD
 from trainer.phases import Kept, phases
 from trainer.task import task_of
@@ -143,3 +145,20 @@ def test_the_exported_model_answers_a_mask_in_each_way(trained) -> None:
         curves["val_mean_iou"][-1], abs=1e-5
     )
     assert not Path(f"{job.export}/{HEAD}").exists()
+
+
+def test_a_record_with_a_wrong_mask_has_no_row_and_rows_hold_no_masks(tmp_path: Path) -> None:
+    pixels, numbers = make_pixels.shapes(np.random.default_rng(0))
+    records = [
+        make_pixels.record(pixels, numbers, turn=0),
+        make_pixels.record(pixels, numbers[:30], turn=1),
+        make_pixels.record(pixels, np.where(numbers == 2, 7, numbers).astype(np.uint8), turn=2),
+        make_pixels.record(pixels, numbers, turn=3),
+    ]
+    source = make.write_tfrecord(tmp_path / "records", records)
+    spec = parsing_spec(RAW, ["image", "mask"])
+    embedder = Embedder({}, {}, make_pixels.features(), spec, lambda more: None, make_pixels.label())
+    embedded = embedder.embed(str(source), 4, str(tmp_path / "rows"), 1, (), 0)
+    assert (embedded.count, embedded.undecodable) == (2, (1, 2))
+    rows = [tf.train.Example.FromString(row).features.feature for row in make.read_tfrecord(tmp_path / "rows")]
+    assert [(list(row), row["turn"].int64_list.value[0]) for row in rows] == [(["turn"], 0), (["turn"], 3)]

@@ -16,8 +16,9 @@ from preprocessing.config import Features, ImageFeature
 from preprocessing.errors import UserError
 from preprocessing.kinds.text import TextFeature
 from preprocessing.section import dump_sections, read_sections
+from trainer.backbones.builder import built as built_by_user
 from trainer.backbones.built import Built, try_out
-from trainer.backbones.config import APPLICATIONS, AnyBackbone, Backbones, options_of
+from trainer.backbones.config import APPLICATIONS, AnyBackbone, Backbones, Builder, options_of
 from trainer.backbones.keras_application import preprocess
 from trainer.config import Tuned
 
@@ -413,3 +414,19 @@ def test_files_of_weights_are_looked_at(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"text.h5: not a file of weights: it is not HDF5"):
         fingerprint(application(weights=str(tmp_path / "text.h5")))
     assert fingerprint(application()) == ""
+
+
+@pytest.mark.parametrize("with_init", [(True, False), (False, True), (False, False)])
+def test_a_package_of_another_pipeline_does_not_stand_for_this_one(
+    tmp_path: Path, with_init: tuple[bool, bool]
+) -> None:
+    for number, regular in enumerate(with_init):
+        package = tmp_path / str(number) / f"mine{''.join(map(str, map(int, with_init)))}"
+        package.mkdir(parents=True)
+        if regular:
+            (package / "__init__.py").touch()
+        source = f"import tensorflow as tf\ndef build():\n    return tf.keras.layers.Dense({number + 3})\n"
+        (package / "small.py").write_text(source)
+        said = {"kind": "builder", "call": f"{package.name}.small:build", "inputs": {"pixels": "x"}}
+        config = Builder.model_validate(said | {"folder": str(package.parent)})
+        assert built_by_user(config, {"pixels": tf.keras.Input([4])}).shape[1] == number + 3

@@ -90,12 +90,20 @@ def _refuse_other_modules(files: Mapping[str, Path]) -> None:
 
     Those that another pipeline's function brought are forgotten.
     """
-    for name, path in files.items():
-        there = getattr(sys.modules.get(name), "__file__", None)
-        if there is None or Path(there).resolve() == path.resolve():
+    folders = {folder for path in _imported for folder in path.parents}
+    packages = {name.rsplit(".", depth)[0] for name in files for depth in range(1, name.count(".") + 1)}
+    for name, path in [*((package, None) for package in packages - files.keys()), *files.items()]:
+        module = sys.modules.get(name)
+        there = getattr(module, "__file__", None)
+        if there is None:
+            # A folder without __init__.py, which would go on to stand for that of another pipeline.
+            if module is not None and all(Path(folder) in folders for folder in module.__path__):
+                sys.modules.pop(name)
+            continue
+        if path is not None and Path(there).resolve() == path.resolve():
             continue
         if Path(there) not in _imported:
-            raise UserError(f"{path}: there is another module '{name}', {there}; call yours something else")
+            raise UserError(f"{path or name}: there is another module '{name}', {there}; call yours something else")
         sys.modules.pop(name)
 
 

@@ -223,6 +223,9 @@ AnyBackbone = Annotated[KerasApplication | LeNet5 | AlexNet | ResNet34 | Builder
 
 Backbones = dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], AnyBackbone]
 
+NO_BACKBONES: Backbones = {}
+"""Where there is nothing but hub modules."""
+
 
 def trained_from_the_start(backbones: Backbones, model: Model) -> frozenset[str]:
     """The backbones that are trained with the head from the first epoch on, by name."""
