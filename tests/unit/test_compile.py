@@ -93,6 +93,12 @@ LOCAL = FILE.replace("gs://bucket/data", "data").replace("gs://bucket/serving", 
             FILE + "kubeflow: {state: gs://b/s, join: {A: [SchemaGen]}, steps: {SchemaGen: {cpu: '1'}}}\n",
             ["SchemaGen shares the pod A; place that"],
         ),
+        (
+            "hubs: {photos: {handle: 'gs://b/m', inputs: {x: photo}}, Photos: {handle: 'gs://b/m', inputs: {x: photo}}}\n"
+            + FILE.replace("features: {", "features: {photo: {kind: image, size: [8, 8]}, ")
+            + KUBEFLOW,
+            ["on a cluster 'photos' and 'Photos' are one name, photos"],
+        ),
         (FILE + "kubeflow: {state: gs://b/s, alert: {webhook: alerts}}\n", ["'alerts' is no URL"]),
     ],
 )
