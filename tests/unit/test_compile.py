@@ -94,7 +94,8 @@ LOCAL = FILE.replace("gs://bucket/data", "data").replace("gs://bucket/serving", 
             ["SchemaGen shares the pod A; place that"],
         ),
         (
-            "hubs: {photos: {handle: 'gs://b/m', inputs: {x: photo}}, Photos: {handle: 'gs://b/m', inputs: {x: photo}}}\n"
+            "hubs:\n  photos: {handle: 'gs://b/m', inputs: {x: photo}}\n"
+            "  Photos: {handle: 'gs://b/m', inputs: {x: photo}}\n"
             + FILE.replace("features: {", "features: {photo: {kind: image, size: [8, 8]}, ")
             + KUBEFLOW,
             ["on a cluster 'photos' and 'Photos' are one name, photos"],
