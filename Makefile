@@ -1,8 +1,11 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 EXAMPLE := examples/digits
+NAME := hubline
+VARIANT := cpu
+STACK :=
 
-.PHONY: help setup run test test-fast test-debian13 test-flink bench lint format lock reference clean
+.PHONY: help setup run test test-fast test-debian13 test-flink test-containers image bench lint format lock reference clean
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -16,7 +19,8 @@ run: setup  ## Run the digits example, from data to a pushed model, and ask that
 
 test: setup  ## Run the linters and all tests
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@# The longest first, so that all workers are at work until the end.
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/unit
 
 test-fast: setup  ## Run the tests that take seconds
 	@$(BIN)/python -m pytest tests/unit
@@ -26,6 +30,12 @@ test-debian13:  ## Run all tests on the tfx-1.21 stack in a Debian 13 root made 
 
 test-flink: setup  ## Run the tests of Beam's engines on a real Flink too (Java 17, Maven)
 	@scripts/test-flink
+
+test-containers: setup  ## Run the digits example in containers with KFP's local runner, and compare (installs docker as root)
+	@scripts/test-containers
+
+image:  ## Build the image of a run's steps (NAME=registry/hubline VARIANT=cpu or gpu STACK=tfx-1.16 or tfx-1.21)
+	@NAME=$(NAME) VARIANT=$(VARIANT) STACK=$(STACK) scripts/image
 
 bench: setup  ## Measure against the stock way and bare loops, in one run (benchmarks/RESULTS.md)
 	@$(BIN)/python $(EXAMPLE)/make_data.py

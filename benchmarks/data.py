@@ -2,6 +2,8 @@
 
 import io
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +66,24 @@ def small_records(folder: str, count: int, shards: int) -> None:
 def housing(csv: str, folder: str) -> None:
     """Converts the California housing CSV, as `hubline convert csv` does."""
     convert([CsvFile(csv, Dialect())], Options(output=Path(folder)), Console(quiet=True))
+
+
+def photographs(source: str, folder: str) -> None:
+    """Converts the photographs in the folders `train` and `validation` of `source` by `hubline convert images`."""
+    for part in ("train", "validation"):
+        output = Path(folder, f"{part}.unfinished")
+        convert_command = ["convert", "images", f"{source}/{part}", "--output", str(output), "--max-side", "256"]
+        subprocess.run([sys.executable, "-m", "pipeline.cli", *convert_command], check=True, capture_output=True)
+        for file in output.iterdir():
+            file.rename(Path(folder, f"{part}-{file.name}"))
+        output.rmdir()
+
+
+def upright(data: str, folder: str) -> None:
+    """Trains the module of the photographs example."""
+    from examples.photographs.make_module import train
+
+    train(Path(data), Path(folder))
 
 
 def taxi(folder: str, times: int) -> None:

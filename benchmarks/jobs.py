@@ -112,10 +112,17 @@ def housing_example(folder: Path, data: Path) -> Path:
     return _example("housing", folder, data)
 
 
-def _example(name: str, folder: Path, data: Path) -> Path:
+def photographs_example(folder: Path, data: Path) -> Path:
+    """The same of the photographs example, with its module in `modules/upright`."""
+    return _example("photographs", folder, data, hubs={"upright": {"handle": "modules/upright"}})
+
+
+def _example(name: str, folder: Path, data: Path, hubs: Mapping[str, dict] | None = None) -> Path:
     file, _ = load(ROOT / "examples" / name / "pipeline.yaml")
     sections = file.model_dump(mode="json", by_alias=True, exclude_unset=True)
     sections["data"]["examples"] = f"{data}/*.tfrecord"
+    for hub, changes in (hubs or {}).items():
+        sections["hubs"][hub] |= changes
     path = folder / "pipeline.yaml"
     path.write_text(json.dumps(sections | {"serving": {"destination": "serving"}}, indent=1))
     return path

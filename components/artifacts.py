@@ -8,6 +8,11 @@ from tfx.utils import io_utils
 
 from components import storage
 
+# What TFX's own components call these; to ask them takes the import of all of them, which is seconds of each pod.
+ANOMALIES_FILE = "SchemaDiff.pb"
+SCHEMA_FILE = "schema.pbtxt"
+BLESSED = "blessed"
+
 
 def read_schema(artifacts: list[Any]) -> schema_pb2.Schema:
     """The schema in the one Schema artifact."""

@@ -1,11 +1,11 @@
 """A digest of the code that a step runs, which goes into what TFX caches on."""
 
 import hashlib
-import importlib.metadata
 import importlib.util
 from functools import cache
 from pathlib import Path
 
+from preprocessing.versions import version
 from trainer.backbones.source import imports
 
 ROOMS = ("pipeline", "components", "preprocessing", "trainer")
@@ -39,7 +39,7 @@ def code_digest(module: str) -> str:
 
 @cache
 def _stack() -> str:
-    return " ".join(f"{name}=={importlib.metadata.version(name)}" for name in STACK)
+    return " ".join(f"{name}=={version(name)}" for name in STACK)
 
 
 @cache

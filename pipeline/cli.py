@@ -240,11 +240,12 @@ def compile_(
         from pipeline.kubeflow.compile import compile_file
 
         spec = compile_file(pipeline, source, image, allow_tag, output)
-        steps, parameters = spec["root"]["dag"]["tasks"], spec["root"]["inputDefinitions"]["parameters"]
+        parameters = spec["root"]["inputDefinitions"]["parameters"]
+        steps = [label.removeprefix("exec-") for label in spec["deploymentSpec"]["executors"]]
         if not as_json:
             print(f"{output}: {len(steps)} steps; a run's form offers {', '.join(parameters)}", file=stdout)
     if as_json:
-        told = {"status": "succeeded", "package": str(output), "steps": list(steps), "parameters": list(parameters)}
+        told = {"status": "succeeded", "package": str(output), "steps": steps, "parameters": list(parameters)}
         print(json.dumps(told))
 
 

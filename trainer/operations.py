@@ -1,7 +1,6 @@
 """The operations that a SavedModel is made of, and whether TensorFlow here has them; asked without importing it."""
 
 import ctypes
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -14,6 +13,7 @@ from pathlib import Path
 from tensorboard.compat.proto import op_def_pb2
 
 from preprocessing.errors import UserError
+from preprocessing.versions import version
 
 _PACKAGES = {
     "tensorflow_text": r"TFText>.*|Sentencepiece.*|(Fast)?Wordpiece.*|(Whitespace|UnicodeScript|Phrase)Tokenize.*"
@@ -129,5 +129,5 @@ def _where(package: str | None) -> str:
         return "custom operations, which whoever made the module has the library of"
     if package != "tensorflow_text":
         return f"{_distribution(package)} brings them, where there is one for this TensorFlow"
-    version = importlib.metadata.version("tensorflow").rpartition(".")[0]
-    return f"tensorflow-text brings them: install tensorflow-text=={version}.*, or hubline[text]"
+    minor = version("tensorflow").rpartition(".")[0]
+    return f"tensorflow-text brings them: install tensorflow-text=={minor}.*, or hubline[text]"

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tfx.components.example_validator import executor as example_validator
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
+from components.artifacts import ANOMALIES_FILE
 from components.example_validator.found import Found
 from preprocessing.errors import DataError
 
@@ -32,7 +32,7 @@ class Executor(base_executor.BaseExecutor):
 
 def _anomalies(artifact: Any, split: str) -> Iterator[str]:
     """What does not fit the schema in a split."""
-    path = f"{artifact_utils.get_split_uri([artifact], split)}/{example_validator.DEFAULT_FILE_NAME}"
+    path = f"{artifact_utils.get_split_uri([artifact], split)}/{ANOMALIES_FILE}"
     with fileio.open(path, "rb") as file:
         anomalies = anomalies_pb2.Anomalies.FromString(file.read())
     for name, info in sorted(anomalies.anomaly_info.items()):

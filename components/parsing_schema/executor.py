@@ -3,12 +3,11 @@
 import math
 from typing import Any
 
-from tfx.components.schema_gen import executor as schema_gen
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from components.artifacts import read_schema
+from components.artifacts import SCHEMA_FILE, read_schema
 
 
 class Executor(base_executor.BaseExecutor):
@@ -24,4 +23,4 @@ class Executor(base_executor.BaseExecutor):
             if feature.HasField("shape"):
                 feature.value_count.max = math.prod(dim.size for dim in feature.shape.dim)  # clears the shape
         uri = artifact_utils.get_single_uri(output_dict["parsing_schema"])
-        io_utils.write_pbtxt_file(f"{uri}/{schema_gen.DEFAULT_FILE_NAME}", schema)
+        io_utils.write_pbtxt_file(f"{uri}/{SCHEMA_FILE}", schema)

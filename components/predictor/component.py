@@ -8,6 +8,7 @@ from tfx.types import component_spec, standard_artifacts
 
 from components.code import code_digest
 from components.config import BadRecords, Predictions
+from components.dashboard.artifacts import Metrics
 from components.hub_module import channels
 from components.pin.pins import PinsToInfer
 from components.predictor.executor import Executor
@@ -18,7 +19,7 @@ from trainer.config import Hubs
 
 
 class PredictorSpec(component_spec.ComponentSpec):
-    """Examples, and a hub module or the path of a pushed model, in; predictions out."""
+    """Examples, and a hub module or the path of a pushed model, in; predictions, and their number and quality, out."""
 
     PARAMETERS = {
         name: component_spec.ExecutionParameter(type=str)
@@ -27,7 +28,10 @@ class PredictorSpec(component_spec.ComponentSpec):
         )
     }  # fmt: skip
     INPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
-    OUTPUTS = {"predictions": component_spec.ChannelParameter(type=standard_artifacts.InferenceResult)}
+    OUTPUTS = {
+        "predictions": component_spec.ChannelParameter(type=standard_artifacts.InferenceResult),
+        "metrics": component_spec.ChannelParameter(type=Metrics),
+    }
 
 
 class Predictor(base_beam_component.BaseBeamComponent):
@@ -76,5 +80,6 @@ class Predictor(base_beam_component.BaseBeamComponent):
             store=store,
             code=code_digest("components.predictor.executor"),
             predictions=types.Channel(type=standard_artifacts.InferenceResult),
+            metrics=types.Channel(type=Metrics),
         )
         super().__init__(spec)

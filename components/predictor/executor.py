@@ -72,10 +72,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         predicted = sum(one.predicted for one in made)
         bad = manifest.quarantined + sum(one.bad for one in made)
         refuse_too_many(bad, bad + predicted, bad_records.max_fraction, _bad_ones(examples.uri, artifact.uri))
+        metrics = {"predicted": float(predicted), "bad": float(bad)}
         if work.truth:
             ranks = [sum(counts) for counts in zip(*(one.ranks for one in made), strict=True)]
             evaluated = work.truth.evaluated(ranks, predicted)
             storage.write_bytes(f"{artifact.uri}/{EVALUATION}", evaluated.model_dump_json(indent=2).encode())
+            metrics |= evaluated.metrics
+        for name, value in metrics.items():
+            artifact_utils.get_single_instance(output_dict["metrics"]).set_float_custom_property(name, value)
         _push(artifact, written.destination)
 
 

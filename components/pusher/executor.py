@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import storage
+from components.artifacts import BLESSED
 from components.digest import tree_digest
 from components.evaluator.decision import DECISION, Decision
 from components.pusher.push import push
@@ -32,7 +32,7 @@ class Executor(base_executor.BaseExecutor):
         destination = exec_properties["destination"]
 
         serving = newest_version(destination)
-        blessed = blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY) == 1
+        blessed = blessing.get_int_custom_property(BLESSED) == 1
         if exec_properties["must_be_blessed"] and not blessed:
             raise RunError(_why_not(blessing.uri))
         pushes = blessed and exec_properties["push"]

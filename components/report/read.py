@@ -9,6 +9,7 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
 from components import quarantine, storage
+from components.artifacts import ANOMALIES_FILE
 from components.config import SPLITS
 from components.embedder.manifest import Rows
 from components.example_gen.manifest import Manifest
@@ -97,7 +98,7 @@ def _quarantine(artifacts: Artifacts) -> Quarantine:
 def _anomalies(uri: str) -> list[Anomaly]:
     found = []
     for split in SPLITS:
-        path = f"{uri}/Split-{split}/SchemaDiff.pb"
+        path = f"{uri}/Split-{split}/{ANOMALIES_FILE}"
         if not storage.exists(path):
             continue
         with storage.open_binary(path) as file:

@@ -112,5 +112,5 @@ def _fault_of_source(components: Json, holder: Json, task: Json, sort: str, sour
         return f"there is no task {producer}"
     if producer not in task.get("dependentTasks", ()):
         return f"the task does not wait for {producer}"
-    made = components[holder["dag"]["tasks"][producer]["componentRef"]["name"]]
+    made = components.get(holder["dag"]["tasks"][producer]["componentRef"]["name"], {})
     return None if key in made.get("outputDefinitions", {}).get(sort, {}) else f"{producer} gives no {key}"

@@ -1,7 +1,7 @@
 """`hubline compile`: from a pipeline file to a package that Kubeflow Pipelines takes."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -9,11 +9,16 @@ from ruamel.yaml import YAML
 
 from pipeline.config import AnyFile, InferFile
 from pipeline.kubeflow.config import STEPS
+from pipeline.kubeflow.tasks import task_name
 from pipeline.load import Source
 from pipeline.mistakes import Location, Mistake, PipelineFileError
 from preprocessing.config import vocabulary_files
 from preprocessing.errors import UserError
 from preprocessing.section import is_remote
+from trainer.backbones.config import NO_BACKBONES, Backbones
+
+_DOWNLOADED = ("s3://", "minio://")
+"""What KFP's launcher moves artifacts to and from, and no step reads by itself but the module that it fetches."""
 
 _BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
@@ -76,6 +81,8 @@ def _mistakes(file: AnyFile, source: Source) -> Iterator[Mistake]:
             "missing: a folder for checkpoints, shards and vectors that live on from run to run, in a bucket on gs:// "
             "or on a volume that every step mounts, such as /mnt/state",
         )
+    for section, names in {"hubs": list(file.hubs), "backbones": list(_backbones(file))}.items():
+        yield from _alike(section, names, source)
     root = file.kubeflow.pipeline_root
     if not file.beam.in_step and not (root and root.startswith("gs://")):
         yield source.mistake(
@@ -86,6 +93,11 @@ def _mistakes(file: AnyFile, source: Source) -> Iterator[Mistake]:
             + ", or use DirectRunner",
         )
     for location, path in _paths(file):
+        if path.startswith(_DOWNLOADED) and location[0] != "hubs":
+            yield source.mistake(
+                location,
+                f"{path}: TensorFlow reads gs:// and folders; mount the bucket as a volume, and name its folder",
+            )
         if is_remote(path) or any(_is_below(path, mount) for mount in everywhere):
             continue
         where = f"the volumes that every step mounts: {', '.join(sorted(everywhere))}" if everywhere else "no volume"
@@ -94,6 +106,21 @@ def _mistakes(file: AnyFile, source: Source) -> Iterator[Mistake]:
             f"{path}: on this machine, and not on the cluster; name a bucket, or mount a volume in kubeflow.every_step "
             f"(now: {where})",
         )
+
+
+def _backbones(file: AnyFile) -> Backbones:
+    return NO_BACKBONES if isinstance(file, InferFile) else file.backbones
+
+
+def _alike(section: str, names: Iterable[str], source: Source) -> Iterator[Mistake]:
+    seen: dict[str, str] = {}
+    for name in names:
+        first = seen.setdefault(task_name(name), name)
+        if first != name:
+            yield source.mistake(
+                (section, name),
+                f"on a cluster '{first}' and '{name}' are one name, {task_name(name)}; call one otherwise",
+            )
 
 
 def _mounts(file: AnyFile, step: str) -> list[str]:

@@ -305,8 +305,9 @@ class Kubeflow(Section):
         members = [step for steps in join.values() for step in steps]
         if twice := sorted({step for step in members if members.count(step) > 1}):
             raise ValueError(f"{twice[0]} is in two pods")
-        if clash := sorted(join.keys() & {*STEPS, "Steps", "Done"}):
-            raise ValueError(f"{clash[0]} is the name of a step; call the pod something else")
+        steps = {step.lower(): step for step in (*STEPS, "Steps", "Done")}
+        if clash := sorted(name for name in join if name.lower() in steps):
+            raise ValueError(f"{steps[clash[0].lower()]} is the name of a step; call the pod something else")
         return join
 
     @field_validator("steps")

@@ -7,11 +7,11 @@ import json
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
-from tfx.dsl.components.base import base_beam_executor, base_executor
+from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact
 from tfx.utils import import_utils
 
@@ -25,7 +25,7 @@ from preprocessing.section import Section
 PROPERTIES = "properties"
 """The parameter by which a step gets its properties, as JSON."""
 BEAM = "beam"
-"""The one of them that says how Beam runs, and is not the executor's."""
+"""The one of them that says how Beam runs, in a step that uses it, and is not the executor's."""
 
 NOTHING: Mapping[str, list[Artifact]] = MappingProxyType({})
 
@@ -70,11 +70,12 @@ def execute(
         What it has made.
     """
     properties = taken(launched.inputs.parameters[PROPERTIES])
-    beam = Beaming.model_validate(properties.pop(BEAM, {}))
-    inputs, outputs = launched.artifacts(types, as_they_are=beam.scratch is not None)
+    beam = Beaming.model_validate(properties.pop(BEAM)) if BEAM in properties else None
+    shared = beam.scratch if beam else None
+    inputs, outputs = launched.artifacts(types, as_they_are=shared is not None)
     executor_class = import_utils.import_class_by_path(executor_path)
-    with _scratch(beam.scratch) as folder:
-        executor_class(_context(executor_class, folder, beam.arguments)).Do(inputs | dict(given), outputs, properties)
+    with _scratch(shared) as folder:
+        executor_class(_context(folder, beam)).Do(inputs | dict(given), outputs, properties)
     return outputs
 
 
@@ -92,12 +93,15 @@ def _scratch(shared: str | None) -> Iterator[str]:
         storage.remove_files_below(folder)
 
 
-def _context(executor_class: type, folder: str, beam: Sequence[str]) -> base_executor.BaseExecutor.Context:
-    if issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
-        return base_beam_executor.BaseBeamExecutor.Context(
-            beam_pipeline_args=list(beam), tmp_dir=folder, unique_id="step"
-        )
-    return base_executor.BaseExecutor.Context(tmp_dir=folder, unique_id="step")
+def _context(folder: str, beam: Beaming | None) -> base_executor.BaseExecutor.Context:
+    if beam is None:
+        return base_executor.BaseExecutor.Context(tmp_dir=folder, unique_id="step")
+    # Imported here: Beam takes six seconds, and half of the steps do without.
+    from tfx.dsl.components.base import base_beam_executor
+
+    return base_beam_executor.BaseBeamExecutor.Context(
+        beam_pipeline_args=list(beam.arguments), tmp_dir=folder, unique_id="step"
+    )
 
 
 if __name__ == "__main__":

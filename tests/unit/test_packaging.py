@@ -1,10 +1,17 @@
 """The wheel: what `pip install .` installs and Beam workers are handed."""
 
+import importlib.metadata
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from preprocessing.versions import version
 
 PROJECT = Path(__file__).parents[2]
 ROOMS = ("pipeline", "components", "preprocessing", "trainer")
@@ -33,3 +40,82 @@ def test_the_locks_name_no_address_and_hash_every_package() -> None:
         pinned = [line for line in text.splitlines() if "==" in line and not line.lstrip().startswith("#")]
         if "override" not in lock.name:
             assert pinned and all(line.endswith("\\") for line in pinned), lock
+
+
+def locked(name: str, python: str) -> dict[str, str]:
+    """The version of each package of a lock, for a Python on Linux."""
+    lines = (PROJECT / "requirements" / name).read_text().replace("\\\n", " ").splitlines()
+    pinned = [Requirement(line.partition("--hash")[0]) for line in lines if line and line[0] not in "# "]
+    there = {"python_version": python, "python_full_version": f"{python}.1"}
+    return {
+        canonicalize_name(each.name): str(each.specifier).removeprefix("==")
+        for each in pinned
+        if each.marker is None or each.marker.evaluate(there)
+    }
+
+
+@pytest.mark.parametrize(("stack", "python"), [("tfx-1.16", "3.10"), ("tfx-1.21", "3.13")])
+@pytest.mark.parametrize("variant", ["cpu", "gpu"])
+def test_an_image_has_the_versions_of_its_stack_and_nothing_of_the_tests(stack: str, python: str, variant: str) -> None:
+    tried, image = locked(f"{stack}.txt", python), locked(f"{stack}-{variant}.txt", python)
+    image["tensorflow"] = image.pop("tensorflow-cpu" if variant == "cpu" else "tensorflow")
+    extra = {name for name in image if name not in tried}
+    assert {name: image[name] for name in image.keys() - extra} == {name: tried[name] for name in image.keys() - extra}
+    assert all(name.startswith("nvidia-") for name in extra) and bool(extra) == (variant == "gpu")
+    assert not {"hypothesis", "mypy", "pytest", "ruff", "selenium"} & image.keys()
+    assert {"tfx", "tfx-bsl", "tf-keras", "tensorflow-hub", "kfp", "plotly", "pydantic"} <= image.keys()
+
+
+def test_tensorflow_without_code_for_gpus_is_tensorflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tensorflow_cpu-2.99.1.dist-info").mkdir()
+    (tmp_path / "tensorflow_cpu-2.99.1.dist-info" / "METADATA").write_text("Name: tensorflow-cpu\nVersion: 2.99.1\n")
+    assert version("tensorflow") != "2.99.1", "here it is tensorflow itself"
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    assert version("tensorflow") == "2.99.1"
+    with pytest.raises(importlib.metadata.PackageNotFoundError):
+        version("tfx")
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> Path:
+    """In place of docker's client: it keeps its arguments and the secret, and answers as after a build."""
+    stub = tmp_path / "docker"
+    stub.write_text(
+        f"""#!/bin/sh
+echo "$*" >> {tmp_path}/calls
+for each; do case $each in id=pip.conf,src=*) cat "${{each##*src=}}" > {tmp_path}/secret ;; esac; done
+case $* in *Size*) echo 1640000000 ;; *RepoDigests*) cat {tmp_path}/digests 2>/dev/null ;; esac
+exit 0
+"""
+    )
+    stub.chmod(0o755)
+    return stub
+
+
+def make_image(docker: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(docker.parent), "DOCKER": str(docker), **variables}
+    return subprocess.run([PROJECT / "scripts" / "image"], env=environment, capture_output=True, text=True)
+
+
+def test_a_mirror_of_packages_is_a_secret_of_the_build(docker: Path) -> None:
+    mirror = "https://user:password@mirror.example/simple"
+    done = make_image(docker, NAME="r.example/h", STACK="tfx-1.21", VARIANT="gpu", PIP_INDEX_URL=mirror)
+    assert done.returncode == 0, done.stderr
+    calls = (docker.parent / "calls").read_text()
+    assert "--tag r.example/h:tfx-1.21-gpu" in calls and "STACK=tfx-1.21" in calls and "BASE=python:3.13" in calls
+    assert mirror in (docker.parent / "secret").read_text()
+    assert "mirror" not in calls + done.stdout
+
+
+def test_an_image_is_named_by_its_digest_once_a_registry_gave_it_one(docker: Path) -> None:
+    assert "docker push r.example/h:tfx-1.16-cpu" in make_image(docker, NAME="r.example/h", STACK="tfx-1.16").stdout
+    digest = "r.example/h@sha256:" + "0" * 64
+    (docker.parent / "digests").write_text(f"elsewhere.example/h@sha256:{'1' * 64}\n{digest}\n")
+    done = make_image(docker, NAME="r.example/h", STACK="tfx-1.16")
+    assert digest in done.stdout and "docker push" not in done.stdout and "elsewhere" not in done.stdout
+
+
+def test_an_image_of_no_lock_is_refused(docker: Path) -> None:
+    done = make_image(docker, VARIANT="tpu")
+    assert done.returncode == 2 and "cpu or gpu" in done.stderr
+    assert not (docker.parent / "calls").exists()

@@ -1,0 +1,32 @@
+"""Accuracy on photographs: `examples/photographs` beside the same recipe in plain Keras, on the same records.
+
+Both begin with the same hub module, train a head on it and then both together, with the same steps, rates and changes
+of the training pictures, and are asked about the same photographs. Each begins its head at random, so some points lie
+between two runs of either. Where the data set is not there (`HUBLINE_DATA` names the folder of data sets), nothing is
+measured.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks import jobs
+from benchmarks.harness import ROOT, Bench, fresh
+from benchmarks.results import Row, at_least
+
+_DATA = Path(os.environ.get("HUBLINE_DATA", ROOT.parent / "shared" / "data")) / "clothing"
+
+
+def measure(bench: Bench) -> Iterator[Row]:
+    """Both accuracies on the test split, in percent."""
+    if not _DATA.exists():
+        return
+    folder = fresh("photographs")
+    bench.prepare("benchmarks.data:photographs", source=str(_DATA), folder=str(folder / "data"))
+    bench.prepare("benchmarks.data:upright", data=str(folder / "data"), folder=str(folder / "modules" / "upright"))
+    file = str(jobs.photographs_example(folder, folder / "data"))
+    ours = bench.run("Hubline, examples/photographs", "benchmarks.ours:run", file=file, root=f"{folder}/root")
+    other = bench.run("plain Keras", "benchmarks.stock.photographs:train", file=file, trained=f"{folder}/root")
+    percent = [100 * sample.figures["accuracy"] for sample in (ours, other)]
+    yield Row("accuracy on photographs", percent[0], "plain Keras", percent[1], "%", at_least(0.9))
+    yield Row("seconds of training", ours.of("Embedder", "Trainer"), "plain Keras", other.figures["seconds"])

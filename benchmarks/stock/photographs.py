@@ -1,0 +1,79 @@
+"""Transfer learning as TensorFlow's tutorials have it, on the records that a run of Hubline ingested."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+import tensorflow as tf
+import tensorflow_hub as hub
+
+from benchmarks.harness import newest
+from pipeline.load import load
+from trainer.autograph import leave_libraries_alone
+
+
+def train(file: str, trained: str) -> dict[str, Any]:
+    """Trains by the recipe of a pipeline file; the figures are the `accuracy` on the test split, and the `seconds`."""
+    leave_libraries_alone()
+    config, _ = load(Path(file))
+    examples = newest(trained, "ExampleGen", "examples")
+    ((name, module),) = config.hubs.items()
+    tune, training = config.model.fine_tune[name], config.training
+    size = config.features["photo"].size
+    tf.keras.utils.set_random_seed(training.seed)
+    train_data, validation, test = (
+        _split(examples / f"Split-{split}", size) for split in ("train", "validation", "test")
+    )
+    names = tf.keras.layers.StringLookup(num_oov_indices=0)
+    names.adapt(train_data.map(lambda _, label: label).batch(1024))
+    begin = time.monotonic()
+
+    def batches(data: tf.data.Dataset) -> tf.data.Dataset:
+        return data.batch(training.batch_size).map(lambda image, label: (image, names(label))).prefetch(2)
+
+    shown = train_data.cache().shuffle(10_000).map(_changed, num_parallel_calls=tf.data.AUTOTUNE)
+    backbone = hub.KerasLayer(module.handle, trainable=False)
+    layers = tf.keras.layers
+    model = tf.keras.Sequential(
+        [
+            layers.Input([*size, 3]),
+            backbone,
+            layers.Dropout(config.model.head.dropout),
+            layers.Dense(names.vocabulary_size()),
+        ]
+    )
+    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    rates = training.optimizer.learning_rate, tune.learning_rate
+    epochs = tune.after_epochs, training.epochs - tune.after_epochs
+    for tuned, rate, count in zip((False, True), rates, epochs, strict=True):
+        backbone.trainable = tuned
+        model.compile(tf.keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+        model.fit(batches(shown), validation_data=batches(validation.cache()), epochs=count, verbose=0)
+    seconds = time.monotonic() - begin
+    _, accuracy = model.evaluate(batches(test), verbose=0)
+    return {"figures": {"accuracy": float(accuracy), "seconds": seconds}}
+
+
+def _split(folder: Path, size: tuple[int, int]) -> tf.data.Dataset:
+    """Images, float32 in [0, 1], and the names of their classes."""
+    spec = {name: tf.io.FixedLenFeature([], tf.string) for name in ("image", "label")}
+
+    def decode(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        parsed = tf.io.parse_single_example(record, spec)
+        image = tf.io.decode_image(parsed["image"], channels=3, expand_animations=False)
+        return tf.image.resize(image, size) / 255.0, parsed["label"]
+
+    files = sorted(map(str, folder.iterdir()))
+    return tf.data.TFRecordDataset(files).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _changed(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The same changes as the example's: mirrored, and a window of up to a fifth less, enlarged."""
+    height, width, channels = image.shape
+    share = tf.random.uniform([], 0.8, 1.0)
+    window = [tf.cast(share * height, tf.int32), tf.cast(share * width, tf.int32), channels]
+    image = tf.image.resize(tf.image.random_crop(image, window), [height, width])
+    return tf.ensure_shape(tf.image.random_flip_left_right(image), [height, width, channels]), label

@@ -1,0 +1,13 @@
+"""The names that artifacts have in common with TFX's own components."""
+
+from tfx.components.evaluator import constants
+from tfx.components.example_validator import executor as example_validator
+from tfx.components.schema_gen import executor as schema_gen
+
+from components import artifacts
+
+
+def test_names_are_those_of_tfx() -> None:
+    assert artifacts.ANOMALIES_FILE == example_validator.DEFAULT_FILE_NAME
+    assert artifacts.SCHEMA_FILE == schema_gen.DEFAULT_FILE_NAME
+    assert artifacts.BLESSED == constants.ARTIFACT_PROPERTY_BLESSED_KEY

@@ -1,0 +1,172 @@
+"""`hubline compile`: what it refuses, and why."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.cli import main
+from pipeline.kubeflow.check import check
+from pipeline.kubeflow.package import package
+from pipeline.load import load
+from preprocessing.errors import UserError
+
+IMAGE = "registry.example/hubline@sha256:" + "0" * 64
+FILE = """\
+name: taxi-tips
+data: {examples: gs://bucket/data/*.tfrecord}
+features: {miles: {kind: numeric}}
+label: {from: tips, kind: binary}
+training: {epochs: 1, batch_size: 8}
+serving: {destination: gs://bucket/serving}
+"""
+KUBEFLOW = "kubeflow: {state: gs://bucket/state}\n"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "pipeline.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def compile_(tmp_path: Path, monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
+    """Runs `hubline compile` on a text, and gives its exit code and what it says."""
+
+    def run(text: str, *options: str) -> tuple[int, str]:
+        package = tmp_path / "package.yaml"
+        arguments = ["hubline", "compile", str(written(tmp_path, text)), "-o", str(package), *options]
+        monkeypatch.setattr("sys.argv", arguments)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not package.exists(), "there is no package where there is a mistake"
+        return int(ended.value.code or 0), " ".join(capsys.readouterr().err.split())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "no image: `make image` builds one"),
+        (["--image", "registry.example/hubline:latest"], "when a tag moves"),
+        (["--image", "registry.example/hubline"], "--allow-tag takes it nevertheless"),
+    ],
+)
+def test_an_image_is_named_by_its_digest(compile_: Callable, options: list[str], said: str) -> None:
+    code, output = compile_(FILE + KUBEFLOW, *options)
+    assert code == 2 and said in output
+
+
+LOCAL = FILE.replace("gs://bucket/data", "data").replace("gs://bucket/serving", "s3://bucket/serving")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (FILE, ["kubeflow.state: missing: a folder for checkpoints"]),
+        (
+            LOCAL + KUBEFLOW,
+            [
+                "data/*.tfrecord: on this machine, and not on the cluster",
+                "s3://bucket/serving: TensorFlow reads gs:// and folders; mount the bucket",
+            ],
+        ),
+        (
+            FILE + "kubeflow: {state: /mnt/state, steps: {Trainer: {volumes: [{claim: c, path: /mnt}]}}}\n",
+            ["/mnt/state: on this machine", "(now: no volume)"],
+        ),
+        (
+            FILE + KUBEFLOW + "beam: {runner: FlinkRunner, job_endpoint: 'flink:8099'}\n",
+            ["beam.runner: workers of FlinkRunner are not in the step's pod", "kubeflow.pipeline_root"],
+        ),
+        (
+            FILE + "kubeflow: {state: gs://b/s, join: {Data: [SchemaGen], More: [SchemaGen, Trainer]}}\n",
+            ["Trainer has a pod of its own"],
+        ),
+        (FILE + "kubeflow: {state: gs://b/s, join: {A: [SchemaGen], B: [SchemaGen]}}\n", ["SchemaGen is in two pods"]),
+        (FILE + "kubeflow: {state: gs://b/s, join: {Pusher: [SchemaGen]}}\n", ["Pusher is the name of a step"]),
+        (
+            FILE + "kubeflow: {state: gs://b/s, join: {A: [SchemaGen]}, steps: {SchemaGen: {cpu: '1'}}}\n",
+            ["SchemaGen shares the pod A; place that"],
+        ),
+        (
+            "hubs:\n  photos: {handle: 'gs://b/m', inputs: {x: photo}}\n"
+            "  Photos: {handle: 'gs://b/m', inputs: {x: photo}}\n"
+            + FILE.replace("features: {", "features: {photo: {kind: image, size: [8, 8]}, ")
+            + KUBEFLOW,
+            ["on a cluster 'photos' and 'Photos' are one name, photos"],
+        ),
+        (FILE + "kubeflow: {state: gs://b/s, alert: {webhook: alerts}}\n", ["'alerts' is no URL"]),
+    ],
+)
+def test_what_cannot_work_on_a_cluster_is_said_all_at_once(compile_: Callable, text: str, said: list[str]) -> None:
+    code, output = compile_(text, "--image", IMAGE)
+    assert code == 2 and all(each in output for each in said), output
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory) -> tuple[dict[str, Any], dict[str, Any]]:
+    file, _ = load(
+        written(
+            tmp_path_factory.mktemp("file"),
+            FILE + "kubeflow: {state: gs://b/s, every_step: {cpu: '1', "
+            "node_selector: {a: b}}, alert: {webhook: 'https://alerts.example'}}\n",
+        )
+    )
+    return package(file, IMAGE)
+
+
+def test_a_package_passes_its_own_check_and_yaml(compiled: tuple[dict, dict], tmp_path: Path) -> None:
+    check(*compiled)
+    path = tmp_path / "package.yaml"
+    YAML(typ="safe", pure=True).dump_all(compiled, path)
+    assert tuple(YAML(typ="safe", pure=True).load_all(path.read_text())) == compiled
+
+
+def steps(spec: dict[str, Any]) -> dict[str, Any]:
+    return spec["components"]["comp-steps"]["dag"]["tasks"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda spec: spec["root"].update(dagg={}), "dagg"),
+        (lambda spec: spec.update(schemaVersion=2), "schemaVersion"),
+        (lambda spec: spec["deploymentSpec"]["executors"].pop("exec-trainer"), "has no executor exec-trainer"),
+        (lambda spec: spec["components"].pop("comp-trainer"), "the task trainer has no component comp-trainer"),
+        (lambda spec: steps(spec)["trainer"]["inputs"]["artifacts"].pop("rows"), "nothing is given for the input rows"),
+        (
+            lambda spec: steps(spec)["trainer"]["dependentTasks"].remove("embedder"),
+            "the task does not wait for embedder",
+        ),
+        (lambda spec: steps(spec)["pin"].update(dependentTasks=["pusher"]), "tasks wait for each other"),
+        (lambda spec: steps(spec).update(Pusher=steps(spec).pop("pusher")), "'Pusher' cannot be the name of a task"),
+        (
+            lambda spec: steps(spec)["pin"]["inputs"]["parameters"]["epochs"].update(componentInputParameter="epoch"),
+            "there is no parameter epoch",
+        ),
+        (
+            lambda spec: spec["components"]["comp-embedder"]["outputDefinitions"]["artifacts"].pop("rows"),
+            "embedder gives no rows",
+        ),
+    ],
+)
+def test_what_the_backend_would_refuse_is_found_here(
+    compiled: tuple[dict, dict], spoil: Callable[[dict[str, Any]], Any], said: str
+) -> None:
+    spec, platform = deepcopy(compiled)
+    spoil(spec)
+    with pytest.raises(UserError, match="would refuse the package") as caught:
+        check(spec, platform)
+    assert said in str(caught.value)
+
+
+def test_a_placement_of_what_is_not_there_is_found(compiled: tuple[dict, dict]) -> None:
+    spec, platform = deepcopy(compiled)
+    platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-no"] = {}
+    with pytest.raises(UserError, match="'exec-no', which is no executor"):
+        check(spec, platform)
