@@ -86,6 +86,9 @@ def _looks_to_train(file: PipelineFile) -> Looks:
     if not is_remote(file.serving.destination):
         serving = Path(file.serving.destination)
         yield ("serving", "destination"), partial(_look_at_destination, serving, "serving folder")
+    if file.serving.kserve and not is_remote(file.serving.kserve.models):
+        models = Path(file.serving.kserve.models)
+        yield ("serving", "kserve", "models"), partial(_look_at_destination, models, "folder of models")
 
 
 def _try(source: Source, location: Location, look: Callable[[], object]) -> list[Mistake]:

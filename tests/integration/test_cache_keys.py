@@ -77,6 +77,15 @@ def test_the_graph_is_the_one_that_is_documented(project: Path) -> None:
     assert [step.id for step in graph(project).components] == STEPS
 
 
+def test_a_share_for_the_new_version_runs_the_step_that_gives_it_alone(project: Path) -> None:
+    service = "destination: serving, kserve: {name: a, namespace: b, models: gs://bucket/models, canary_percent: 10}"
+    replace("destination: serving", service)(project)
+    before = graph(project)
+    assert [step.id for step in before.components] == [*STEPS, "KServe"]
+    replace("canary_percent: 10", "canary_percent: 50")(project)
+    assert run_again(before, graph(project)) == {"KServe"}
+
+
 def test_nothing_runs_again_when_nothing_changed(project: Path) -> None:
     assert run_again(graph(project), graph(project)) == set()
 

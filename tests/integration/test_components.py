@@ -418,7 +418,7 @@ def run_pusher(folder: Path, model: Path, blessed: bool):
     executor(Pusher, folder).Do(
         {"model": [artifact(standard_artifacts.Model, model)], "blessing": [blessing]},
         {"pushed_model": [pushed]},
-        {"destination": str(folder / "serving")},
+        {"destination": str(folder / "serving"), "push": 1, "must_be_blessed": 0},
     )
     return pushed.get_int_custom_property(PUSHED), pushed.get_string_custom_property(DESTINATION)
 

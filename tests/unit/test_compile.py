@@ -101,6 +101,11 @@ LOCAL = FILE.replace("gs://bucket/data", "data").replace("gs://bucket/serving", 
             ["on a cluster 'photos' and 'Photos' are one name, photos"],
         ),
         (FILE + "kubeflow: {state: gs://b/s, alert: {webhook: alerts}}\n", ["'alerts' is no URL"]),
+        (
+            FILE.replace("serving}", "serving, kserve: {name: a, namespace: b, models: /mnt/m, storage_uri: pvc://m}}")
+            + KUBEFLOW,
+            ["serving.kserve.models: /mnt/m: on this machine, and not on the cluster"],
+        ),
     ],
 )
 def test_what_cannot_work_on_a_cluster_is_said_all_at_once(compile_: Callable, text: str, said: list[str]) -> None:

@@ -1,5 +1,6 @@
 """The InferenceService that serves what is pushed, in a cluster that answers as Kubernetes with KServe does."""
 
+import re
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -17,6 +18,10 @@ from components.kserve.executor import Executor
 from components.kserve.inference_service import Ours, connect
 from components.kserve.roll_out import roll_out
 from components.pusher.executor import DESTINATION, VERSION
+from pipeline.kubeflow.check import check
+from pipeline.kubeflow.package import package
+from pipeline.load import load
+from pipeline.mistakes import PipelineFileError
 from preprocessing.errors import RunError, UserError
 from tests import make_model
 from tests.make_kubernetes_api import NAMESPACE, KubernetesApi, Refusal, kubeconfig
@@ -402,6 +407,58 @@ def test_a_service_of_another_mode_or_format_is_refused(cluster: KubernetesApi, 
     cluster.add("taxi", {"predictor": {"model": {"modelFormat": {"name": "sklearn"}, "storageUri": ONE}}})
     fails(state, TWO, "models of the format sklearn, and not tensorflow")
     assert predictor(cluster)["model"]["storageUri"] == ONE
+
+
+FILE = """\
+name: taxi
+data: {examples: gs://bucket/data/*}
+features: {miles: {kind: numeric}}
+label: {from: tips, kind: binary}
+training: {epochs: 1, batch_size: 8}
+serving:
+  destination: gs://bucket/serving
+  kserve: {name: taxi, namespace: models, KSERVE}
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "key", "message"),
+    [
+        (
+            "models: gs://b/m, mode: raw, canary_percent: 10",
+            ".canary_percent",
+            "in the mode raw KServe splits no requests",
+        ),
+        ("models: gs://b/m, canary_percent: 100", ".canary_percent", "less than or equal to 99"),
+        (
+            "models: models",
+            "",
+            "storage_uri is missing: KServe reads .*/models from another machine; .* pvc://CLAIM/FOLDER",
+        ),
+        ("models: models, storage_uri: claim/models", ".storage_uri", "pvc://models/taxi-tips"),
+        ("models: gs://b/m, mode: knative", ".mode", "known here: serverless, raw"),
+    ],
+)
+def test_a_mistake_in_the_file_is_told_at_its_line(tmp_path: Path, said: str, key: str, message: str) -> None:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(FILE.replace("KSERVE", said))
+    with pytest.raises(PipelineFileError) as caught:
+        load(path)
+    (mistake,) = caught.value.mistakes
+    assert (mistake.key, mistake.line) == (f"serving.kserve{key}", 8)
+    assert re.search(message, mistake.message), mistake.message
+
+
+def test_the_step_is_there_where_the_file_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(FILE.partition("  kserve")[0])
+    spec, _ = package(load(path)[0], "image")
+    assert "kserve" not in spec["root"]["dag"]["tasks"]
+    path.write_text(FILE.replace("KSERVE", "models: gs://b/m"))
+    spec, platform = package(load(path)[0], "image")
+    check(spec, platform)  # as Kubeflow Pipelines does
+    (given,) = spec["root"]["dag"]["tasks"]["kserve"]["inputs"]["artifacts"].values()
+    assert given == {"taskOutputArtifact": {"producerTask": "pusher", "outputArtifactKey": "pushed_model"}}
 
 
 def run_step(folder: Path, pushed: Path | None, **values: Any) -> dict[str, Any]:
