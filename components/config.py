@@ -325,8 +325,8 @@ class InferenceService(Section):
         models = info.data.get("models")
         if models and storage_uri is None and not is_remote(models):
             raise ValueError(
-                f"storage_uri is missing: KServe reads {models} from another machine; say what it calls that folder, such "
-                "as pvc://CLAIM/FOLDER, or name a bucket in `models`"
+                f"storage_uri is missing: KServe reads {models} from another machine; say what it calls that folder, "
+                "such as pvc://CLAIM/FOLDER, or name a bucket in `models`"
             )
         return storage_uri
 

@@ -65,6 +65,8 @@ class KubernetesApi:
     refuses: Refusal | None = None
     """What every call is answered with."""
     installed: bool = True
+    is_0_16: bool = False
+    """Whether it leaves the old name of a mode in the annotation, and then refuses changes for it, as KServe 0.16."""
     namespace: str = NAMESPACE
     conflicts: int = 0
     """So many more changes find that somebody else was first, who labels the service."""
@@ -156,7 +158,12 @@ class KubernetesApi:
             raise Refusal(
                 409, "Conflict", "the object has been modified; please apply your changes to the latest version"
             )
-        self._store(_merged(self.services[name], body))
+        changed = _merged(self.services[name], body)
+        told = self.services[name].get("status", {}).get("deploymentMode")
+        has = changed["metadata"]["annotations"].get("serving.kserve.io/deploymentMode")
+        if self.is_0_16 and told and has and has != told:
+            raise Refusal(400, "BadRequest", f"update rejected: deploymentMode cannot be changed from {told} to {has}")
+        self._store(changed)
         return self._told(name)
 
     def _delete(self, name: str, body: Json) -> Json:
@@ -176,7 +183,7 @@ class KubernetesApi:
         name, metadata = service["metadata"]["name"], service["metadata"]
         annotations = metadata.setdefault("annotations", {})
         mode = annotations.get("serving.kserve.io/deploymentMode", "Knative")
-        annotations["serving.kserve.io/deploymentMode"] = _MODES.get(mode, mode)
+        annotations["serving.kserve.io/deploymentMode"] = mode if self.is_0_16 else _MODES.get(mode, mode)
         metadata.setdefault("uid", f"uid-{self.versions}")
         before = self.services.get(name)
         if before is None or before["spec"] != service["spec"]:
@@ -198,7 +205,8 @@ class KubernetesApi:
         is_broken = self.broken is not None and self.broken in template
         if state.steps >= self.steps and not is_broken:
             state.ready = newest
-        is_serverless = service["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == "Knative"
+        mode = service["metadata"]["annotations"]["serving.kserve.io/deploymentMode"]
+        is_serverless = _MODES.get(mode, mode) == "Knative"
         # A deployment's old pods, too, make the service ready.
         ready = state.ready == newest if is_serverless else state.ready >= 0
         word = "True" if ready else "False" if is_broken and state.steps >= self.steps else "Unknown"

@@ -104,6 +104,14 @@ class InferenceService:
         return _MODES.get(said)
 
     @property
+    def mode_as_accepted(self) -> Json:
+        """The metadata with which KServe 0.16 accepts a change: its status has the mode by the new name, and where the
+        annotation has the old one it takes that for a change of the mode."""
+        has, told = self.metadata.get("annotations", {}).get(_MODE), self.status.get("deploymentMode")
+        is_renamed = has and told and has != told and _MODES.get(has) == _MODES.get(told)
+        return {"annotations": {_MODE: told}} if is_renamed else {}
+
+    @property
     def url(self) -> str:
         """Where it is asked; empty where that is not known yet."""
         return self.status.get("url", "")
@@ -203,7 +211,8 @@ class InferenceServices:
             Conflict: where it is not as it was any more.
             RunError: as of `get`.
         """
-        body = {"metadata": {"resourceVersion": service.metadata["resourceVersion"]}, "spec": ours.spec()}
+        metadata = {"resourceVersion": service.metadata["resourceVersion"], **service.mode_as_accepted}
+        body = {"metadata": metadata, "spec": ours.spec()}
         with self._asking("patch"):
             self._objects.patch_namespaced_custom_object(
                 **self._kind, name=self.config.name, body=body, _request_timeout=_SECONDS

@@ -90,6 +90,15 @@ def test_the_next_version_is_waited_for_and_not_its_predecessor(cluster: Kuberne
 
 
 @pytest.mark.parametrize("mode", ["serverless", "raw"])
+def test_kserve_0_16_is_told_the_mode_as_it_calls_it(cluster: KubernetesApi, state: str, mode: str) -> None:
+    cluster.is_0_16 = True
+    serve(state, ONE, mode=mode)
+    serve(state, TWO, mode=mode)
+    assert cluster.services["taxi"]["metadata"]["annotations"] == (RAW if mode == "raw" else SERVERLESS)
+    assert cluster.shares[-1] == {TWO: 100}
+
+
+@pytest.mark.parametrize("mode", ["serverless", "raw"])
 def test_what_others_have_set_stays(cluster: KubernetesApi, state: str, mode: str) -> None:
     mine = {"minReplicas": 2, "model": model(ONE) | {"runtime": "theirs", "resources": {"limits": {"cpu": "4"}}}}
     spec = {"predictor": mine | {"serviceAccountName": "theirs"}, "transformer": {"containers": [{"image": "x"}]}}
@@ -125,7 +134,7 @@ def test_a_version_that_does_not_become_ready_gives_way_to_what_was(
 
 def test_the_reason_that_kserve_gives_is_told(cluster: KubernetesApi, state: str) -> None:
     cluster.broken = ONE
-    said = fails(state, ONE, "not ready")
+    said = fails(state, ONE, "the revision taxi-predictor-00001 is not ready")
     assert "PredictorReady: RevisionFailed: Container failed: no versions of servable found" in said
     assert "Stopped" not in said, "which is good where it is not true"
 
@@ -159,9 +168,10 @@ def test_a_canary_gets_its_share_and_the_first_version_all(cluster: KubernetesAp
 def test_the_file_promotes_a_canary(cluster: KubernetesApi, state: str) -> None:
     serve(state, ONE)
     serve(state, TWO, canary_percent=10)
-    serve(state, TWO, canary_percent=50)
+    service = serve(state, TWO, canary_percent=50)
+    assert service.traffic == 50, "and not what it was at the first look"
     assert cluster.shares[-1] == {ONE: 50, TWO: 50}
-    serve(state, TWO)
+    assert serve(state, TWO).traffic == 100
     assert cluster.shares[-1] == {TWO: 100}
     assert "canaryTrafficPercent" not in predictor(cluster)
 
@@ -461,6 +471,21 @@ def test_the_step_is_there_where_the_file_says_so(tmp_path: Path) -> None:
     assert given == {"taskOutputArtifact": {"producerTask": "pusher", "outputArtifactKey": "pushed_model"}}
 
 
+def test_what_others_do_at_the_last_moment_stays(cluster: KubernetesApi, state: str) -> None:
+    serve(state, ONE)
+    cluster.broken = TWO
+    with pytest.MonkeyPatch.context() as patch:
+        put_back = rolling._put_back
+
+        def after_others(*given: Any) -> str:
+            cluster.set("taxi", model={"storageUri": THREE})
+            return put_back(*given)
+
+        patch.setattr(rolling, "_put_back", after_others)
+        assert "Somebody else has changed it meanwhile" in fails(state, TWO, "not ready")
+    assert predictor(cluster)["model"]["storageUri"] == THREE
+
+
 def run_step(folder: Path, pushed: Path | None, **values: Any) -> dict[str, Any]:
     given, made = standard_artifacts.PushedModel(), standard_artifacts.PushedModel()
     if pushed:
@@ -488,6 +513,7 @@ def test_the_step_gives_each_version_a_folder_that_tensorflow_serving_reads(
         "percent": 100,
     }
     assert predictor(cluster)["model"]["storageUri"] == told["storage_uri"]
+    assert run_step(tmp_path, version) == told, "and is there already when it runs again"
     models = tmp_path / "models"
     assert sorted(path.name for path in models.iterdir()) == [folder, "models.taxi.json"]
     assert [path.name for path in (models / folder).iterdir()] == ["1"]
