@@ -52,6 +52,7 @@ def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bo
     unfinished = output.with_name(f".{output.name}.unfinished")
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
+    yaml.representer.ignore_aliases = lambda _: True  # what is the same twice is written twice, to be read
     with unfinished.open("w", encoding="utf-8") as text:
         yaml.dump_all([spec, platform] if platform else [spec], text)
     unfinished.rename(output)

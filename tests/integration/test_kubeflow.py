@@ -50,6 +50,7 @@ def compiled(path: Path) -> dict[str, Any]:
     package = path.with_name("package.yaml")
     result = CliRunner().invoke(app, ["compile", str(path), "-o", str(package), "--image", IMAGE])
     assert result.exit_code == 0, result.output
+    assert "*id" not in package.read_text(), "it is there to be read, too"
     spec, _ = YAML(typ="safe", pure=True).load_all(package.read_text())
     return spec
 
