@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from tfx.types import Artifact
 
+from pipeline.kubeflow import logs
 from pipeline.kubeflow.alert import leave_word
 from pipeline.kubeflow.launched import Inputs, Launched
 from pipeline.kubeflow.step import PROPERTIES, execute
@@ -150,4 +151,5 @@ def _run(member: Member, launched: Launched, made: Mapping[str, list[Artifact]])
 
 
 if __name__ == "__main__":
+    logs.to_pod()
     sys.exit(main(sys.argv[1:]))

@@ -12,6 +12,7 @@ from typing import Any
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.components.base.base_node import BaseNode
 
+from pipeline.kubeflow import logs
 from pipeline.kubeflow.alert import RUN_ID, leave_word
 from pipeline.kubeflow.launched import Launched
 from pipeline.kubeflow.package import graph
@@ -70,4 +71,5 @@ def _uses_beam(node: BaseNode) -> bool:
 
 
 if __name__ == "__main__":
+    logs.to_pod()
     sys.exit(main(sys.argv[1:]))

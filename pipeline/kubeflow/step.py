@@ -16,6 +16,7 @@ from tfx.types import Artifact
 from tfx.utils import import_utils
 
 from components import storage
+from pipeline.kubeflow import logs
 from pipeline.kubeflow.alert import leave_word
 from pipeline.kubeflow.launched import Launched
 from pipeline.kubeflow.properties import taken
@@ -105,4 +106,5 @@ def _context(folder: str, beam: Beaming | None) -> base_executor.BaseExecutor.Co
 
 
 if __name__ == "__main__":
+    logs.to_pod()
     sys.exit(main(sys.argv[1:]))
