@@ -54,6 +54,15 @@ PodName = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=40)]
 """The name of a pod that steps share."""
 
 
+def _root(url: str) -> str:
+    if not url.startswith(("gs://", "s3://", "minio://")):
+        raise ValueError(
+            f"'{url}' is not on gs://, s3:// or minio://, and Kubeflow Pipelines moves artifacts to and from these "
+            "alone; what the steps keep themselves, in `state`, may be on a volume"
+        )
+    return url
+
+
 def _quantity(value: str) -> str:
     # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(m|[kMGTPE]|[KMGTPE]i)?", value)
@@ -269,7 +278,7 @@ class Kubeflow(Section):
 
     image: str | None = Field(default=None, min_length=1, examples=["registry.example/hubline@sha256:…"])
     """The image of every step, as `make image` builds it, by its digest; `hubline compile --image` gives another."""
-    pipeline_root: str | None = Field(default=None, pattern=r"^(gs|s3|minio)://", examples=["gs://bucket/runs"])
+    pipeline_root: Annotated[str, AfterValidator(_root)] | None = Field(default=None, examples=["gs://bucket/runs"])
     """Where artifacts go; that of the installation where it is absent."""
     state: str | None = Field(
         default=None, pattern=r"^(gs://|/)", examples=["gs://bucket/state/taxi-tips", "/mnt/state"]

@@ -93,7 +93,7 @@ def mistake(section: dict[str, Any]) -> str:
         ),
         ({"steps": {"Trainer": {"tolerations": [{"operator": "Exists", "value": "a"}]}}}, "takes no value"),
         ({"steps": {"Trainer": {"affinity": [{"match": [{"key": "zone"}]}]}}}, "the operator In takes values"),
-        ({"pipeline_root": "/mnt/runs"}, "pipeline_root"),
+        ({"pipeline_root": "/mnt/runs"}, "'/mnt/runs' is not on gs://, s3:// or minio://"),
     ],
 )
 def test_an_impossible_placement_is_said_to_be(section: dict[str, Any], said: str) -> None:
