@@ -19,8 +19,9 @@ run: setup  ## Run the digits example, from data to a pushed model, and ask that
 
 test: setup  ## Run the linters and all tests
 	@$(MAKE) --no-print-directory lint
-	@# The longest first, so that all workers are at work until the end.
-	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/unit
+	@# The longest first, so that all workers are at work until the end; one more than there are processors, as steps
+	@# often wait for processes of their own.
+	@$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/unit
 
 test-fast: setup  ## Run the tests that take seconds
 	@$(BIN)/python -m pytest tests/unit

@@ -175,9 +175,12 @@ def test_a_push_into_an_object_store_writes_saved_model_last(tmp_path: Path, mon
     model = tree(tmp_path / "model", fingerprint_pb="f", saved_model_pb="graph", variables__v="weights")
     copied = []
     copy_file = pushing.io_utils.copy_file
-    monkeypatch.setattr(
-        pushing.io_utils, "copy_file", lambda source, target: (copied.append(target), copy_file(source, target))
-    )
+
+    def noted(source: str, target: str, **how: bool) -> None:
+        copied.append(target)
+        copy_file(source, target, **how)
+
+    monkeypatch.setattr(pushing.io_utils, "copy_file", noted)
     version = push(str(model), "ram://serving")
     assert version == "ram://serving/1"
     assert copied[-1] == "ram://serving/1/saved_model.pb" and len(copied) == 3
