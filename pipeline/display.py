@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress import Progress
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -34,6 +35,7 @@ class Display(logging.Handler):
         self._current: str | None = None
         self._started = 0.0
         self._progress: dict = {}
+        self._pace = _Pace()
         # What is printed meanwhile belongs in the log, not above the table.
         self._live = Live(
             get_renderable=self._render,
@@ -65,7 +67,7 @@ class Display(logging.Handler):
 
     def started(self, step: str) -> None:
         """A step begins."""
-        self._current, self._started, self._progress = step, time.monotonic(), {}
+        self._current, self._started, self._progress, self._pace = step, time.monotonic(), {}, _Pace()
         if not self._console.is_terminal:
             self._console.print(f"{step} …", highlight=False)
 
@@ -80,6 +82,8 @@ class Display(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Takes up progress that a step reported."""
         self._progress = getattr(record, "progress", {})
+        if self._progress:
+            self._pace.heard(self._progress)
 
     def _render(self) -> RenderableType:
         if self._starting and self._current is None:
@@ -102,18 +106,41 @@ class Display(logging.Handler):
             return Text("cached", "cyan") if done.cached else Text("done", "green"), f"{done.seconds:.1f} s", ""
         if step == self._current:
             elapsed = time.monotonic() - self._started
-            return Text("running", "yellow"), f"{elapsed:.1f} s", _progress_text(self._progress, elapsed)
+            return (
+                Text("running", "yellow"),
+                f"{elapsed:.1f} s",
+                _progress_text(self._progress, self._pace.seconds_left),
+            )
         return Text("waiting", "dim"), "", ""
 
 
-def _progress_text(progress: dict, elapsed: float) -> str:
+class _Pace:
+    """How fast a step gets on, from its first report on: imports, loading and tracing come before and say nothing."""
+
+    _SECONDS = 600.0  # of reports that the pace is the mean of
+
+    def __init__(self) -> None:
+        self._progress = Progress(disable=True, speed_estimate_period=self._SECONDS, get_time=time.monotonic)
+        self._task = self._progress.add_task("")
+
+    def heard(self, progress: dict) -> None:
+        """Takes up a report."""
+        self._progress.update(self._task, completed=progress["done"], total=progress["total"])
+
+    @property
+    def seconds_left(self) -> float | None:
+        """None until two reports tell."""
+        return self._progress.tasks[0].time_remaining
+
+
+def _progress_text(progress: dict, seconds_left: float | None) -> str:
     """For example `1,260 of 7,560 examples, 8 s left, epoch 2, loss 0.41`."""
     if not progress:
         return ""
     done, total = progress["done"], progress["total"]
     parts = [f"{done:,.0f} of {total:,.0f} {progress['unit']}"]
-    if 0 < done < total:
-        parts.append(f"{elapsed * (total - done) / done:.0f} s left")
+    if done < total and seconds_left is not None:
+        parts.append(f"{seconds_left:.0f} s left")
     parts += [_value_text(name, value, progress["unit"]) for name, value in progress["values"].items()]
     return ", ".join(parts)
 

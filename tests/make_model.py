@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from preprocessing.kinds.image import ImageFeature
 from tests import make
+from trainer import boxes
+from trainer.inputs import pixels_of_batch
 
 
 class Parity(tf.Module):
@@ -38,10 +41,7 @@ class Parity(tf.Module):
 
 def served(folder: Path) -> Path:
     """A serving folder with one version, `Parity`."""
-    model = Parity()
-    signatures = {"serving_default": model.serving_default, "predict": model.predict}
-    tf.saved_model.save(model, str(folder / "1"), signatures=signatures)
-    return folder
+    return served_as(folder, Parity())
 
 
 class Brightness(tf.Module):
@@ -65,7 +65,34 @@ class Brightness(tf.Module):
 
 def served_on_images(folder: Path) -> Path:
     """A serving folder with one version, `Brightness`."""
-    model = Brightness()
+    return served_as(folder, Brightness())
+
+
+class Dark(tf.Module):
+    """Answers as a pushed model of pixels, 16 x 16 and made to fit by `pad`: dark pixels, as padding is, are "road"."""
+
+    FEATURE = ImageFeature.model_validate({"kind": "image", "from": "image", "size": [16, 16], "fit": "pad"})
+
+    def answer(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        pixels = pixels_of_batch({"image": self.FEATURE}, {"image": self.FEATURE.encoded(image)})["image"]
+        classes = tf.constant([["other", "road"]])
+        return {
+            "mask": tf.cast(pixels[..., 0] < 128, tf.uint8),
+            "classes": tf.tile(classes, [tf.shape(image)[0], 1]),
+            "covers": boxes.covered(self.FEATURE, image),
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.answer(tf.io.parse_example(examples, {"image": tf.io.FixedLenFeature([], tf.string)})["image"])
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image")])
+    def predict(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.answer(image)
+
+
+def served_as(folder: Path, model: tf.Module) -> Path:
+    """A serving folder with one version of a model."""
     signatures = {"serving_default": model.serving_default, "predict": model.predict}
     tf.saved_model.save(model, str(folder / "1"), signatures=signatures)
     return folder

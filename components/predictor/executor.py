@@ -28,6 +28,7 @@ from components.pusher.versions import newest_numbered
 from components.quarantine import SetAside, read_set_aside, refuse_too_many
 from components.store import Store, key
 from preprocessing.config import FeaturesToInfer
+from preprocessing.errors import DataError
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.section import read_sections
 from trainer.config import Hubs
@@ -67,11 +68,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         tasks = list(_tasks(examples, manifest, depends_on))
         store = Store(exec_properties["store"])
         made = predict_shards(work, tasks, store, f"{self._get_tmp_dir()}/complaints", self._make_beam_pipeline)
-        assemble(tasks, store, artifact.uri, written.format)
+        assemble(tasks, made, store, artifact.uri, written.format)
 
         predicted = sum(one.predicted for one in made)
         bad = manifest.quarantined + sum(one.bad for one in made)
         refuse_too_many(bad, bad + predicted, bad_records.max_fraction, _bad_ones(examples.uri, artifact.uri))
+        if bad and not predicted:  # which max_fraction: 1.0 allows
+            first = next(_bad_ones(examples.uri, artifact.uri))
+            raise DataError(f"none of {bad:,} records could be predicted on; the first: {first}")
         metrics = {"predicted": float(predicted), "bad": float(bad)}
         if work.truth:
             ranks = [sum(counts) for counts in zip(*(one.ranks for one in made), strict=True)]

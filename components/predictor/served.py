@@ -19,6 +19,9 @@ from trainer.export import PREDICT, SERVING
 from trainer.loading import load_exported
 from trainer.task import BOX, CHOSEN, CLASSES, COVERS, LABEL, MASK, SCORE, SCORES, VALUE
 
+SHARES = "shares"
+"""The share of each class in the pixels of a picture, in the order of `CLASSES`."""
+
 
 @dataclass(frozen=True)
 class Served(Asked):
@@ -70,9 +73,9 @@ class ServedModel(Model):
             )
 
     def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
-        """Of a regression `value`, else `scores` by class, and `label` and `score`, with a `box` where it tells one; or
-        of any number of classes `chosen`, the highest score first. Of pixels the `shares` of classes in the mask, which
-        is a picture, and what it `covers`."""
+        """A `value` for a regression, else `scores` by class with `label`, `score` and `box`, or with the classes that
+        are `chosen`, the highest score first. For pixels: the `shares` of the classes in the picture, what part of the
+        picture the mask `covers`, and the mask as a picture."""
         data = [item.data for item in items]
         texts: list[list[bytes]] = [[] for _ in items]  # of each item, those columns that may be images
         if sort == "image":
@@ -91,7 +94,7 @@ class ServedModel(Model):
         return [
             Answer(
                 said,
-                {name: values[row : row + 1] for name, values in arrays.items()},
+                {name: values[row : row + 1] for name, values in arrays.items()} | _share_column(said),
                 pictures={MASK: arrays[MASK][row]} if MASK in arrays else {},
                 image=next(filter(_is_image, texts[row]), None) if self.finds else None,
                 covers=arrays[COVERS][row].tolist() if COVERS in arrays else None,
@@ -132,11 +135,33 @@ def _reading(answer: Mapping[str, np.ndarray]) -> Callable[[Mapping[str, np.ndar
 
 def _shares(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
     for classes, mask, covers in zip(answer[CLASSES].tolist(), answer[MASK], answer[COVERS].tolist(), strict=True):
-        shares = np.bincount(mask.ravel(), minlength=len(classes)) / mask.size
+        inside = _inside(mask, covers)
+        shares = np.bincount(inside.ravel(), minlength=len(classes)) / max(inside.size, 1)
         yield {
-            "shares": {name.decode(): share for name, share in zip(classes, shares.tolist(), strict=True)},
+            SHARES: {name.decode(): share for name, share in zip(classes, shares.tolist(), strict=True)},
             COVERS: covers,
         }
+
+
+def _inside(mask: np.ndarray, covers: Sequence[float]) -> np.ndarray:
+    """The part of a mask that is of the picture itself, without what `fit: pad` laid around it.
+
+    Args:
+        mask: [height, width].
+        covers: Where the mask is: top, left, bottom and right in shares of the picture, below 0 and above 1 in padding.
+    """
+    top, left, bottom, right = covers
+    rows, columns = _centres(top, bottom, mask.shape[0]), _centres(left, right, mask.shape[1])
+    return mask[(rows > 0) & (rows < 1)][:, (columns > 0) & (columns < 1)]
+
+
+def _centres(begin: float, end: float, size: int) -> np.ndarray:
+    """Where the middles of `size` pixels between two places are."""
+    return begin + (end - begin) * (np.arange(size) + 0.5) / size
+
+
+def _share_column(said: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {SHARES: np.array([list(said[SHARES].values())], np.float32)} if SHARES in said else {}
 
 
 def _values(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:

@@ -1,8 +1,9 @@
 """Predicts on shards, a Beam worker on each, and puts together what came of them."""
 
 import json
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -181,7 +182,23 @@ def _writing(path: str, form: Format) -> Iterator[Callable[[Prediction, dict[str
             yield lambda prediction, paths: records.write(as_example(prediction, paths))
     else:
         with tf.io.gfile.GFile(path, "w") as lines:
-            yield lambda prediction, paths: lines.write(f"{json.dumps(prediction.row | paths)}\n")
+            yield lambda prediction, paths: lines.write(f"{as_json(prediction.row | paths)}\n")
+
+
+def as_json(row: Mapping[str, Any]) -> str:
+    """A prediction as a line of JSON, which has neither NaN nor infinity: they are null."""
+    try:
+        return json.dumps(row, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(row), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def as_example(prediction: Prediction, paths: dict[str, str]) -> bytes:
@@ -214,26 +231,28 @@ def _feature(values: np.ndarray) -> tf.train.Feature:
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=map(_bytes_of, values.tolist())))
 
 
-def assemble(tasks: Sequence[Task], store: Store, folder: str, form: Format) -> list[str]:
-    """Puts what came of all shards into a folder: a file of predictions for each, the list of bad items, pictures.
+def assemble(tasks: Sequence[Task], made: Sequence[Made], store: Store, folder: str, form: Format) -> list[str]:
+    """Puts what came of all shards into a folder: a file of predictions for each shard that has any, the list of bad
+    items, pictures.
 
     Returns:
         The names of the files of predictions, which sorted are in the order of the items.
     """
-    names = [f"{_PREDICTIONS}-{number:05d}-of-{len(tasks):05d}.{form}" for number in range(len(tasks))]
+    told = [task for task, one in zip(tasks, made, strict=True) if one.predicted]
+    names = {task: f"{_PREDICTIONS}-{number:05d}-of-{len(told):05d}.{form}" for number, task in enumerate(told)}
     bad = b""
-    for task, name in zip(tasks, names, strict=True):
-        made = store.find(task.key)
-        for path in storage.files_below(f"{made}"):
+    for task in tasks:
+        kept = store.find(task.key)
+        for path in storage.files_below(f"{kept}"):
             if path == BAD:
-                bad += _bytes(f"{made}/{path}")
-            elif path == _PREDICTIONS:
-                storage.link(f"{made}/{path}", f"{folder}/{name}")
+                bad += _bytes(f"{kept}/{path}")
+            elif path == _PREDICTIONS and task in names:
+                storage.link(f"{kept}/{path}", f"{folder}/{names[task]}")
             elif "/" in path:
-                storage.link(f"{made}/{path}", f"{folder}/{path}")
+                storage.link(f"{kept}/{path}", f"{folder}/{path}")
     if bad:
         storage.write_bytes(f"{folder}/{BAD}", bad)
-    return names
+    return list(names.values())
 
 
 def _bytes(path: str) -> bytes:

@@ -1,5 +1,6 @@
 """The options of `hubline predict`. Nothing here imports TensorFlow before it is needed."""
 
+import json
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -155,7 +156,7 @@ def predict(
             )
             path, _ = fetch(hub, None, scratch)
             asked = AskedHub.alone(path, signature, size, column, options)
-        _answer(asked, request, as_json, stdout, stderr)
+        _answer_or_fail(asked, request, as_json, stdout, stderr)
 
 
 def _check_given(models: Sequence[str], inputs: Sequence[str], hub: str | None, latent: int | None) -> None:
@@ -173,6 +174,19 @@ def _pair(option: str, text: str, read: Callable[[str], Any], example: str) -> t
     except ValueError:
         raise UserError(f"{option} {text}: takes two numbers, such as {example}") from None
     return first, second
+
+
+def _answer_or_fail(asked: "Asked", request: "Request", as_json: bool, stdout: TextIO, stderr: TextIO) -> None:
+    """As `_answer`; ends with 1 where nothing at all could be predicted on."""
+    from pipeline.predict.predict import NonePredictedError
+
+    try:
+        _answer(asked, request, as_json, stdout, stderr)
+    except NonePredictedError as error:
+        print(error, file=stderr)
+        if as_json:
+            print(json.dumps({"status": "failed", "error": str(error)}), file=stdout)
+        raise typer.Exit(1) from None
 
 
 def _answer(asked: "Asked", request: "Request", as_json: bool, stdout: TextIO, stderr: TextIO) -> None:

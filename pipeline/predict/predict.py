@@ -54,6 +54,13 @@ class Request:
         return Work(asked, self.form, self.batch_size, self.key, self.bad, draw=self.draw is not None)
 
 
+class NonePredictedError(DataError):
+    """Every item was bad, and there is nothing to give out."""
+
+    def __init__(self, bad: int, first: Bad) -> None:
+        super().__init__(f"none of {bad:,} could be predicted on; the first: {first}")
+
+
 class Predicted(Section):
     """What came of predictions into a folder."""
 
@@ -65,6 +72,8 @@ class Predicted(Section):
     predicted: int
     bad: int
     """Items that could not be predicted on; bad.jsonl lists them."""
+    pictures: int = 0
+    """The files in the folder of pictures."""
     seconds: float
     """Without the time that loading the model took."""
 
@@ -72,7 +81,13 @@ class Predicted(Section):
         """One line."""
         bad = f", {self.bad:,} bad ({BAD})" if self.bad else ""
         took = f"{self.seconds:.1f} s, {self.predicted / max(self.seconds, 1e-3):,.0f} a second"
-        return f"{self.predicted:,} predictions in {len(self.files)} files in {self.output}{bad}, {took}"
+        pictures = f" and {_counted(self.pictures, 'picture')}" if self.pictures else ""
+        files = f"{_counted(self.predicted, 'prediction')} in {_counted(len(self.files), 'file')}{pictures}"
+        return f"{files} in {self.output}{bad}, {took}"
+
+
+def _counted(number: int, of: str) -> str:
+    return f"{number:,} {of}" if number == 1 else f"{number:,} {of}s"
 
 
 def predict_inputs(model: str, inputs: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -110,17 +125,28 @@ def predict_one_by_one(
 
     Raises:
         UserError: where what is asked does not fit the model, an input is missing, or a bad item may not be.
+        NonePredictedError: where all items are bad.
     """
     pieces = _pieces(request)
     model = opened(asked)
     _check(model, pieces, request)
     work = request.work(asked)
-    for prediction in predictions(model, pieces, request.batch_size, request.key, request.bad, tell):
+    bad: list[Bad] = []
+    is_one_told = False
+
+    def hear(one: Bad) -> None:
+        bad.append(one)
+        tell(one)
+
+    for prediction in predictions(model, pieces, request.batch_size, request.key, request.bad, hear):
+        is_one_told = True
         # Of a pushed model they are beside the answer; of a hub module they are what it gives.
         if prediction.answer.pictures and not isinstance(asked, Served) and pictures is None:
             named = ", ".join(prediction.answer.pictures)
             raise UserError(f"the module gives pictures ({named}); --output FOLDER takes them, or --sheet FILE.png")
         yield prediction.row | (write_pictures(work, prediction, pictures) if pictures else {})
+    if bad and not is_one_told:
+        raise NonePredictedError(len(bad), bad[0])
 
 
 def predict_to_folder(
@@ -135,7 +161,8 @@ def predict_to_folder(
         beam: The arguments of Beam's pipeline.
 
     Raises:
-        UserError: as `predict_one_by_one`, and where the folder holds anything; or nothing could be predicted on.
+        UserError: as `predict_one_by_one`, and where the folder holds anything.
+        NonePredictedError: where all items are bad; nothing is written.
     """
     assert request.output is not None
     output = request.output.resolve()
@@ -151,14 +178,17 @@ def predict_to_folder(
         store = Store(f"{scratch}/store")
         pipeline = lambda: Pipeline(options=PipelineOptions(list(beam)))  # noqa: E731
         made = predict_shards(request.work(asked), tasks, store, f"{scratch}/complaints", pipeline)
-        names = assemble(tasks, store, str(folder), request.form)
+        names = assemble(tasks, made, store, str(folder), request.form)
         predicted, bad = sum(one.predicted for one in made), sum(one.bad for one in made)
         if bad and not predicted:
             first = (folder / BAD).read_text().partition("\n")[0]
-            raise DataError(f"none of {bad:,} could be predicted on; the first: {Bad.model_validate_json(first)}")
+            raise NonePredictedError(bad, Bad.model_validate_json(first))
         seconds = round(time.monotonic() - began, 3)
         keep_pictures(request, folder)
-    return Predicted(output=str(output), files=tuple(names), predicted=predicted, bad=bad, seconds=seconds)
+        pictures = sum(1 for _ in (folder / PICTURES).glob("*"))
+    return Predicted(
+        output=str(output), files=tuple(names), predicted=predicted, bad=bad, seconds=seconds, pictures=pictures
+    )
 
 
 def check_free(request: Request) -> None:

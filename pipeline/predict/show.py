@@ -1,6 +1,5 @@
 """Predictions as they are printed, some at a time."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, TextIO
@@ -9,20 +8,25 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from components.predictor.work import as_json
+
 _SHOWN_AT_ONCE = 64
 _SHOWN_NUMBERS = 4
 
 
 def print_json(out: TextIO, predictions: Iterable[Mapping[str, Any]]) -> None:
-    """Prints predictions as one JSON object on one line, each as it comes; `status` is last, when all are there."""
+    """Prints predictions as one JSON object on one line, each as it comes; `status` is last, when all are there.
+
+    Where one fails, the object is closed too, with `status: failed`, so that each line of the output is whole JSON.
+    """
     out.write('{"predictions": [')
+    status = "failed"
     try:
         for number, prediction in enumerate(predictions):
-            out.write(f"{', ' if number else ''}{json.dumps(prediction)}")
-    except BaseException:
-        out.write("\n")  # what is said of it begins a line
-        raise
-    out.write('], "status": "succeeded"}\n')
+            out.write(f"{', ' if number else ''}{as_json(prediction)}")
+        status = "succeeded"
+    finally:
+        out.write(f'], "status": "{status}"}}\n')
 
 
 def show_predictions(console: Console, predictions: Iterable[Mapping[str, Any]]) -> None:

@@ -2,7 +2,9 @@
 
 import io
 import json
+import logging
 import os
+import re
 import subprocess
 import sys
 from datetime import date
@@ -25,6 +27,7 @@ def test_a_terminal_shows_steps_with_state_time_and_progress() -> None:
         display.planned(["ExampleGen", "Trainer", "Pusher"])
         display.finished(Step(id="ExampleGen", seconds=0.04, cached=True))
         display.started("Trainer")
+        report(125, 1000, "examples", epoch=1, loss=0.7)
         report(250, 1000, "examples", epoch=2, loss=0.5)
         rendered = Console(file=io.StringIO(), width=120)
         rendered.print(display._render())
@@ -33,6 +36,31 @@ def test_a_terminal_shows_steps_with_state_time_and_progress() -> None:
         ["pin", "done"], ["ExampleGen", "cached"], ["Trainer", "running"], ["Pusher", "waiting"],
     ]  # fmt: skip
     assert "250 of 1,000 examples" in text and "s left" in text and "epoch 2, loss 0.5" in text
+
+
+@pytest.mark.parametrize(
+    ("start_up", "reports", "left"),
+    [
+        (50.0, [(100, 1000)], None),
+        (50.0, [(100, 1000), (200, 1000), (300, 1000)], 7),
+        (2.0, [(5000, 6000), (5010, 6000)], 99),  # goes on from a checkpoint
+        (0.0, [(2, 4), (10, 1000), (110, 1000)], 9),  # the second part of a step counts something else
+    ],
+)
+def test_the_time_left_follows_the_pace_and_not_the_start_of_a_step(monkeypatch, start_up, reports, left) -> None:
+    now = [0.0]
+    monkeypatch.setattr("pipeline.display.time.monotonic", lambda: now[0])
+    display = Display(Console(file=io.StringIO(), width=80))
+    display.planned(["Embedder"])
+    display.started("Embedder")
+    now[0] = start_up
+    for done, total in reports:
+        now[0] += 1
+        display.emit(logging.makeLogRecord({"progress": {"done": done, "total": total, "unit": "n", "values": {}}}))
+    rendered = Console(file=io.StringIO(), width=120)
+    rendered.print(display._render())
+    text = rendered.file.getvalue()  # type: ignore[attr-defined]
+    assert re.findall(r"(\d+) s left", text) == ([] if left is None else [str(left)])
 
 
 def test_elsewhere_each_step_is_a_line() -> None:

@@ -224,9 +224,56 @@ def test_the_first_bad_record_stops_it_and_nothing_is_left(
 
 def test_where_nothing_can_be_predicted_on_nothing_is_written(project: Path, tmp_path: Path) -> None:
     path = make.write_tfrecord(tmp_path / "x", [make.record(word="a")] * 3)
-    result = predict(project / "serving", path, "--bad", "skip", "--output", tmp_path / "out", code=2)
-    assert "none of 3 could be predicted on; the first: " in str(result.exception)
+    said = f"none of 3 could be predicted on; the first: {path}: record 0 (counted from 0): it cannot be predicted on: "
+    for options in (["--output", tmp_path / "out"], []):
+        result = predict(project / "serving", path, "--bad", "skip", *options, code=1)
+        assert said in result.stderr
+        result = predict(project / "serving", path, "--bad", "skip", "--json", *options, code=1)
+        last = json.loads(result.stdout.splitlines()[-1])
+        assert last["status"] == "failed" and said in last["error"]
     assert not (tmp_path / "out").exists()
+
+
+def test_files_are_those_with_predictions_in_them(project: Path, tmp_path: Path) -> None:
+    good, bad = [make.record(x=1.0)] * 3, [make.record(word="a")] * 2
+    for name, records in {"a": good, "b": [], "c": bad, "d": good}.items():
+        make.write_tfrecord(tmp_path / "in" / name, records)
+    output = tmp_path / "out"
+    result = predict(project / "serving", tmp_path / "in", "--output", output, "--bad", "skip", "--json")
+    summary = json.loads(result.stdout)
+    names = [f"predictions-0000{number}-of-00002.jsonl" for number in range(2)]
+    assert (summary["predicted"], summary["bad"], summary["files"]) == (6, 2, names)
+    assert sorted(path.name for path in output.iterdir()) == ["bad.jsonl", *names]
+    assert [Path(said["input"]).name for said in read(output)] == ["a"] * 3 + ["d"] * 3
+    told = predict(project / "serving", tmp_path / "in" / "a", "--output", tmp_path / "more").stdout
+    assert told.startswith(f"3 predictions in 1 file in {tmp_path}/more, ")
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (8, 16), (16, 4), (24, 48), (5, 16)])
+def test_shares_of_pixels_are_of_the_picture_and_not_of_its_padding(tmp_path: Path, height: int, width: int) -> None:
+    make_model.served_as(tmp_path / "serving", make_model.Dark())
+    pixels = np.full([height, width, 3], 255, np.uint8)
+    pixels[:, : width // 4] = 0  # a quarter is road, as all padding seems to be
+    picture = tmp_path / "a.png"
+    picture.write_bytes(make.image_bytes(pixels))
+    result = predict(tmp_path / "serving", picture, "--json")
+    (said,) = json.loads(result.stdout.splitlines()[-1])["predictions"]
+    assert said["shares"] == {"other": 0.75, "road": 0.25}
+    predict(tmp_path / "serving", picture, "--output", tmp_path / "out", "--format", "tfrecord")
+    (record,) = make.read_tfrecord(tmp_path / "out" / "predictions-00000-of-00001.tfrecord")
+    columns = tf.train.Example.FromString(record).features.feature
+    assert dict(zip(columns["classes"].bytes_list.value, columns["shares"].float_list.value, strict=True)) == {
+        b"other": 0.75,
+        b"road": 0.25,
+    }
+
+
+def test_numbers_that_are_none_are_null_in_json(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"x": NaN}\n{"x": 1.0}\n')
+    result = predict(project / "serving", tmp_path / "a.jsonl", "--json")
+    strict: Any = lambda text: pytest.fail(text)  # noqa: E731
+    said = json.loads(result.stdout.splitlines()[-1], parse_constant=strict)["predictions"]
+    assert said[0]["scores"]["high"] is None and said[1]["scores"]["high"] == pytest.approx(1 / (1 + math.exp(-1)))
 
 
 @pytest.mark.parametrize("cut", [1, 9, 20])
@@ -277,7 +324,8 @@ def test_a_mistake_in_the_middle_ends_json_with_an_object_of_its_own(project: Pa
     result = predict(project / "serving", mixed / "a.tfrecord", "--batch-size", 2, "--json", code=2)
     assert isinstance(result.exception, DataError)
     (line,) = result.stdout.splitlines()
-    assert line.count('"label"') == 7 and result.stdout.endswith("\n")  # what is told of the mistake begins a line
+    said = json.loads(line)  # what is told of the mistake is a line of its own
+    assert [one["record"] for one in said["predictions"]] == list(range(7)) and said["status"] == "failed"
 
 
 def test_records_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
