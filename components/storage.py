@@ -4,17 +4,27 @@ Local files go by the standard library, so that looking at them needs no imports
 `fileio`, which is TensorFlow's.
 """
 
+import errno
+import fcntl
 import glob as local_glob
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from preprocessing.errors import UserError
 from preprocessing.section import is_remote
+
+UNFINISHED = ".unfinished"
+"""How the name of a file ends while it is being written; it begins with a dot."""
+_NO_HARD_LINK = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+"""What the system says where a file can't have a second name: another file system, one without hard links, a file of
+another user, or too many names already."""
+_FICLONE = 0x40049409  # <linux/fs.h>
 
 
 @dataclass(frozen=True)
@@ -75,17 +85,102 @@ def open_binary(path: str) -> IO[bytes]:
     return _fileio(path).open(path, "rb") if is_remote(path) else Path(path).open("rb")
 
 
+@contextmanager
+def atomically(path: str) -> Iterator[str]:
+    """Yields a path beside `path` to write a file to, which takes its place when the block ends without an exception.
+
+    Whoever opens `path` meanwhile sees the earlier file or none; nobody ever sees half of one, even after a power cut.
+    A file that had the name before is replaced and not written to: other names of it keep what it holds. The folder is
+    made where it isn't there.
+    """
+    with _aside(path) as unfinished:
+        yield unfinished
+        if is_remote(path):
+            _fileio(path).rename(unfinished, path, overwrite=True)
+        else:
+            sync(unfinished)
+            Path(unfinished).replace(path)
+
+
+@contextmanager
+def _aside(path: str) -> Iterator[str]:
+    """A path beside another one that nobody else writes to; whatever is left there in the end is removed."""
+    folder, slash, _ = path.rpartition("/")
+    unfinished = f"{folder}{slash}.{uuid.uuid4().hex}{UNFINISHED}"
+    if not is_remote(path):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield unfinished
+    finally:
+        remove(unfinished)
+
+
 def write_bytes(path: str, content: bytes) -> None:
-    """Writes a file, and makes the folders that it is in; whoever reads it meanwhile sees all of it or nothing."""
+    """Writes a file `atomically`; an object store shows an object when all of it is there."""
     if is_remote(path):
         with _fileio(path).open(path, "wb") as file:
             file.write(content)
         return
-    local = Path(path)
-    local.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = local.with_name(f".{uuid.uuid4().hex}.unfinished")
-    unfinished.write_bytes(content)
-    unfinished.rename(local)
+    with atomically(path) as unfinished:
+        Path(unfinished).write_bytes(content)
+
+
+def write_new(path: str, content: bytes) -> bool:
+    """Like `write_bytes`, unless there is such a file already; whether it was written.
+
+    Of several who do so at the same moment one writes; in an object store, and where there are no hard links, several
+    may, and what one of them wrote stays.
+    """
+    if is_remote(path):
+        if exists(path):
+            return False
+        write_bytes(path, content)
+        return True
+    with _aside(path) as unfinished:
+        Path(unfinished).write_bytes(content)
+        sync(unfinished)
+        try:
+            os.link(unfinished, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINK:
+                raise
+            if exists(path):
+                return False
+            Path(unfinished).replace(path)
+    return True
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes a text as UTF-8, like `write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def sync(path: str) -> None:
+    """Has the system write a local file, or the names in a folder, to the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def remove(path: str) -> None:
+    """Removes a file, where it is there."""
+    if is_remote(path):
+        if exists(path):
+            _fileio(path).remove(path)
+    else:
+        Path(path).unlink(missing_ok=True)
+
+
+def remove_tree(folder: str) -> None:
+    """Removes a folder with all that is in it, where it is there."""
+    if is_remote(folder):
+        remove_files_below(folder)  # in an object store, where there are no folders, that is all
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_files_below(folder: str) -> None:
@@ -95,28 +190,34 @@ def remove_files_below(folder: str) -> None:
 
 
 def link(source: str, target: str) -> None:
-    """Puts a file at a second place: on one file system the same bytes under two names, else a copy."""
+    """Gives a file of ours, which nobody writes to any more, a second name; where there can't be one, copies it."""
     if is_remote(source) or is_remote(target):
-        _fileio(target if is_remote(target) else source).copy(source, target)
+        copy(source, target)
         return
-    Path(target).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without hard links
-        shutil.copyfile(source, target)
+    with atomically(target) as unfinished:
+        try:
+            os.link(source, unfinished)
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINK:
+                raise
+            _copy(source, unfinished)
 
 
-def refer(source: str, target: str) -> None:
-    """Puts a file that is not ours at a second place: like `link`, but by a symbolic link on another file system."""
+def copy(source: str, target: str) -> None:
+    """Copies a file; on a file system that can do so, both share their blocks until one is changed."""
     if is_remote(source) or is_remote(target):
-        link(source, target)
+        _fileio(target if is_remote(target) else source).copy(source, target, overwrite=True)
         return
-    file = Path(source).resolve()  # the file itself, where the path is a symbolic link
-    Path(target).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(file, target)
-    except OSError:  # another file system, one without hard links, or a file of another user
-        Path(target).symlink_to(file)
+    with atomically(target) as unfinished:
+        _copy(source, unfinished)
+
+
+def _copy(source: str, target: str) -> None:
+    with Path(source).open("rb") as old, Path(target).open("xb") as new:
+        try:
+            fcntl.ioctl(new, _FICLONE, old.fileno())
+        except OSError:
+            shutil.copyfile(source, target)
 
 
 def files_below(folder: str) -> list[str]:

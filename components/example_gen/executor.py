@@ -159,11 +159,8 @@ def _link(result: Result, artifact: Any) -> Iterator[ShardFile]:
     ingested, source = result.ingested, result.task.job.file.path
     for part in ingested.parts:
         folder = artifact_utils.get_split_uri([artifact], part.split)
-        name = f"data-{result.task.name}{'.gz' if ingested.as_it_is == 'GZIP' else ''}"
-        if ingested.as_it_is is None:
-            storage.link(f"{result.folder}/{part.split}", f"{folder}/{name}")
-        else:
-            storage.refer(source, f"{folder}/{name}")
+        name = f"data-{result.task.name}{'.gz' if ingested.compression == 'GZIP' else ''}"
+        storage.link(f"{result.folder}/{part.split}", f"{folder}/{name}")
         yield ShardFile(source=source, name=name, **part.model_dump())
 
 

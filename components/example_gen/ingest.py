@@ -74,9 +74,9 @@ class Ingested(Section):
     """What came of one file."""
 
     parts: tuple[Part, ...]
-    """For each split, in a file named like it, unless `as_it_is`."""
-    as_it_is: Literal["", "GZIP"] | None = None
-    """The compression of the data file where that itself is the one part; None where files were written."""
+    """For each split, in a file named like it."""
+    compression: Literal["", "GZIP"] = ""
+    """Of the parts: that of the data file, where a copy of it is the one part."""
     kind: Kind | None = None
     """What its records are; None where it has none that is sound."""
     set_aside: int = 0
@@ -186,14 +186,16 @@ def _told_by_first(path: str, contract: Contract) -> tuple[Kind, bytes] | None:
 
 
 def _write(job: Job, survey: _Survey, folder: str) -> Ingested:
-    """Writes the records where they belong, unless all belong where they are."""
+    """Writes the records where they belong; copies the file where all belong together."""
     path, unsound = job.file.path, survey.unsound
     if unsound and job.policy == "fail":
         record = next(iter(tf.data.TFRecordDataset(path, survey.compression).skip(unsound[0])))
         raise _broken(job, unsound[0], find_fault(record.numpy(), job.contract, survey.kind) or _UNPARSED)
     if not unsound and not survey.flattens and job.split is None:
-        part = Part(split=job.group, count=survey.counts[0], largest=survey.largest[0], digest=file_digest(path))
-        return Ingested(parts=(part,), as_it_is=survey.compression, kind=survey.kind)
+        storage.copy(path, f"{folder}/{job.group}")
+        digest = file_digest(f"{folder}/{job.group}")
+        part = Part(split=job.group, count=survey.counts[0], largest=survey.largest[0], digest=digest)
+        return Ingested(parts=(part,), compression=survey.compression, kind=survey.kind)
 
     source = path, survey.compression, _batch_size(max(survey.largest)), survey.places
     files = [f"{folder}/{split}" for split in job.splits]

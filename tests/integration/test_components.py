@@ -1,5 +1,6 @@
 """Our components' executors, one at a time, on real artifacts and real Beam."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -240,7 +241,7 @@ def test_example_gen_says_what_is_wrong_whatever_runs_it(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("compression", ["", "GZIP"])
-def test_example_gen_copies_nothing_where_files_are_split(tmp_path: Path, compression: str) -> None:
+def test_example_gen_copies_files_that_are_split_as_they_are(tmp_path: Path, compression: str) -> None:
     records = make.labelled(30)
     names = ("train-a", "val-a", "test-a")
     for number, name in enumerate(names):
@@ -254,8 +255,31 @@ def test_example_gen_copies_nothing_where_files_are_split(tmp_path: Path, compre
     for number, (name, source) in enumerate(zip(("train", "validation", "test"), names, strict=True)):
         assert read_split(examples, name) == records[number::3]
         (file,) = Path(examples.uri, f"Split-{name}").iterdir()
-        assert not file.is_symlink() and file.samefile(tmp_path / "elsewhere" / source)
+        assert not file.is_symlink() and not file.samefile(tmp_path / "elsewhere" / source)
+        assert file.read_bytes() == (tmp_path / "elsewhere" / source).read_bytes()
         assert (file.suffix == ".gz") == (compression == "GZIP")
+    # Written anew in place, with the time it had: the artifact has what was read.
+    data = tmp_path / "elsewhere" / "train-a"
+    before, content = data.stat(), data.read_bytes()
+    data.write_bytes(bytes(len(content)))
+    os.utime(data, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert read_split(examples, "train") == records[::3]
+
+
+def test_example_gen_writes_into_a_folder_of_an_earlier_life_and_not_into_the_users_files(tmp_path: Path) -> None:
+    records = make.labelled(30)
+    files = {name: make.write_tfrecord(tmp_path / "data" / name, records[n::3]) for n, name in enumerate("abc")}
+    split = PatternSplit(train="a", validation="b", test="c")
+    quarantine = BadRecords(policy="quarantine", max_fraction=0.9)
+    data = Data(examples=str(tmp_path / "data"), split=split, bad_records=quarantine)
+    ingest(tmp_path, data)
+    for name, file in files.items():  # a link to the user's file, as earlier versions made them
+        (artifact,) = (tmp_path / "examples").glob(f"Split-{SPLITS['abc'.index(name)]}/*")
+        artifact.unlink()
+        os.link(file, artifact)
+    digests = {file: file_digest(str(file)) for file in files.values()}
+    ingest(tmp_path, data, contract=CONTRACT.model_copy(update={"classes": ("dark",)}))
+    assert {file: file_digest(str(file)) for file in files.values()} == digests
 
 
 def test_example_gen_reads_only_files_that_are_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,13 +44,12 @@ def ingest_to(folder: Path, task: Job) -> tuple[Ingested, dict[str, list[bytes]]
     folder.mkdir(exist_ok=True)
     ingested = ingest(task, str(folder))
     names = [name for name in (*SPLITS, QUARANTINE) if (folder / name).exists()]
-    written = {name: make.read_tfrecord(folder / name) for name in names}
+    written = {name: make.read_tfrecord(folder / name, ingested.compression) for name in names}
     assert ingested.set_aside == len(written.get(QUARANTINE, []))
     for part in ingested.parts:
-        if ingested.as_it_is is None:
-            assert part.count == len(written[part.split])
-            assert part.largest == max(map(len, written[part.split]), default=0)
-            assert part.digest == file_digest(f"{folder}/{part.split}")
+        assert part.count == len(written[part.split])
+        assert part.largest == max(map(len, written[part.split]), default=0)
+        assert part.digest == file_digest(f"{folder}/{part.split}")
     return ingested, written, list(read_set_aside(f"{folder}/{FILE}"))
 
 
@@ -110,14 +109,16 @@ def test_shares_are_kept(shares: tuple[int, int, int]) -> None:
 
 @pytest.mark.parametrize("compression", ["", "GZIP"])
 @pytest.mark.usefixtures("in_no_python")
-def test_a_clean_file_of_one_split_is_not_written_again(tmp_path: Path, compression: str) -> None:
+def test_a_clean_file_of_one_split_is_copied(tmp_path: Path, compression: str) -> None:
     records = make.labelled(20)
     path = make.write_tfrecord(tmp_path / "in", records, compression)
     ingested, written, _ = ingest_to(tmp_path / "out", job(path, split=None))
-    assert ingested.as_it_is == compression and not written
+    assert ingested.compression == compression and written == {"train": records}
     (part,) = ingested.parts
     assert (part.split, part.count, part.largest) == ("train", 20, max(map(len, records)))
     assert part.digest == file_digest(str(path))
+    path.write_bytes(b"written again, in place")
+    assert part.digest == file_digest(str(tmp_path / "out/train"))
 
 
 def test_a_file_that_changed_since_it_was_pinned_is_refused(tmp_path: Path) -> None:
@@ -212,9 +213,9 @@ def test_sequence_examples_are_written_as_examples(tmp_path: Path, split: HashSp
     path = make.write_tfrecord(tmp_path / "in", records)
     if damaged:  # read record by record
         path.write_bytes(path.read_bytes() + b"cut")
-    ingested, written, listed = ingest_to(tmp_path / "out", job(path, split, "quarantine"))
+    _, written, listed = ingest_to(tmp_path / "out", job(path, split, "quarantine"))
     bad = [50, 51, 100] if damaged else [50, 51]
-    assert ingested.as_it_is is None and [entry.record for entry in listed] == bad
+    assert [entry.record for entry in listed] == bad
     assert written.pop(QUARANTINE)[:2] == records[50:52]  # as they came
     places = split_of(records, split).numpy() if split else np.zeros(len(records), int)
     for place, name in enumerate(written):
