@@ -1,0 +1,95 @@
+"""Whether the files of a served version are whole. A model cut short can load, and answer from what is left of it."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from components import storage
+from preprocessing.section import has_wildcards, is_remote
+
+_GRAPH = "saved_model.pb"
+_VARIABLES = "variables/variables"
+
+
+def find_faults(version: str) -> list[str]:
+    """What is wrong with the files of a SavedModel, a line each; empty where they are whole.
+
+    Every variable is read once, one at a time, and its checksum compared, which takes about as long as `tree_digest`.
+    Nothing in the model is run.
+    """
+    return [f"{version}/{fault}" for fault in (*_faults_of_graph(version), *_faults_of_variables(version))]
+
+
+def _faults_of_graph(version: str) -> Iterator[str]:
+    # Imported here: TensorFlow takes seconds, and this package is used without it.
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    if not storage.exists(f"{version}/{_GRAPH}"):
+        yield f"{_GRAPH}: there is no such file"
+        return
+    with storage.open_binary(f"{version}/{_GRAPH}") as file:
+        content = file.read()
+    try:
+        graph = saved_model_pb2.SavedModel.FromString(content)
+    except DecodeError:
+        yield f"{_GRAPH}: it is cut short or damaged"
+        return
+    if not graph.meta_graphs:
+        yield f"{_GRAPH}: it holds no model"
+        return
+    for meta_graph in graph.meta_graphs:
+        if _has_variables(meta_graph) and not storage.exists(f"{version}/{_VARIABLES}.index"):
+            yield f"{_VARIABLES}.index: there is no such file"
+        for asset in meta_graph.asset_file_def:
+            if not storage.exists(f"{version}/assets/{asset.filename}"):
+                yield f"assets/{asset.filename}: there is no such file"
+
+
+def _has_variables(meta_graph: Any) -> bool:
+    return any(node.WhichOneof("kind") == "variable" for node in meta_graph.object_graph_def.nodes)
+
+
+def _faults_of_variables(version: str) -> Iterator[str]:
+    import tensorflow as tf
+
+    if not storage.exists(f"{version}/{_VARIABLES}.index"):
+        return
+    with _without_wildcards(version) as folder:
+        try:
+            reader = tf.train.load_checkpoint(f"{folder}/{_VARIABLES}")
+            names = sorted(reader.get_variable_to_shape_map())
+        except _errors() as error:
+            yield f"{_VARIABLES}.index: {_reason(error)}"
+            return
+        for name in names:
+            try:
+                reader.get_tensor(name)
+            except _errors() as error:
+                yield f"{_VARIABLES}.data: variable {name}: {_reason(error)}"
+                return
+
+
+@contextmanager
+def _without_wildcards(folder: str) -> Iterator[str]:
+    """The folder by a path that TensorFlow's checkpoint reader, which takes paths for patterns, finds."""
+    if is_remote(folder) or not has_wildcards(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as parent:
+        link = Path(parent, "version")
+        link.symlink_to(Path(folder).absolute())
+        yield str(link)
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    import tensorflow as tf
+
+    # The checkpoint reader's own binding raises these for some codes of TensorFlow.
+    return (tf.errors.OpError, RuntimeError, ValueError, IndexError)
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "message", None) or str(error)).partition("\n")[0]
