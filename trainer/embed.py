@@ -10,6 +10,7 @@ from preprocessing import masks
 from preprocessing.analysis import InBeam
 from preprocessing.columns import ParsingSpec, one_each
 from preprocessing.config import Features, image_columns, images
+from preprocessing.errors import DataError, RunError, tensorflow_reason
 from preprocessing.examples import drop, encode
 from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.section import Section
@@ -49,6 +50,15 @@ class Embedded(Section):
     """How many numbers each module gave for an example, by its name in `hubs`."""
 
 
+def _one_each(hub: str, vectors: tf.Tensor, examples: tf.Tensor) -> tf.Tensor:
+    """Vectors of a module, after making sure that there is one for each example."""
+    said = f"hubs.{hub}: the module gives {{}} vectors for {{}} examples; it must give one for each"
+    given = tf.shape(vectors)[0]
+    is_right = tf.debugging.Assert(tf.equal(given, examples), [tf.strings.format(said, [given, examples])])
+    with tf.control_dependencies([is_right]):
+        return tf.identity(vectors)
+
+
 class Embedder:
     """The hub modules of a pipeline, loaded once."""
 
@@ -82,7 +92,8 @@ class Embedder:
         self._modules = modules_by_feature(hubs, module_paths, features)
         # The graph is made once, and reads whatever file the variable names.
         self._file = tf.Variable("", dtype=tf.string, trainable=False)
-        self._batches = self._read(spec)
+        self._spec = spec
+        self._batches = self._read()
         self._functions: dict[tuple[int, tuple[Augmentation, ...]], Callable] = {}
 
     def embed(
@@ -97,47 +108,100 @@ class Embedder:
             views: How many changed views of each image to run the modules on.
             augment: How they are changed; not at all where this is empty.
             seed: Draws the changes.
+
+        Raises:
+            DataError: where the file holds more records, or fewer.
+            RunError: where a record that decodes has no row, or a module doesn't give one vector for each example.
         """
         rows = self._function(views, augment)
         missing = np.ones([count], bool)
         self._file.assign(path)
         with writing(output) as write:
             for batch in self._batches:
-                write(rows(batch, tf.constant(seed, tf.int64)))
-                missing[batch["number"]] = False
-                self._report(len(batch["number"]))
+                numbers = batch["number"].numpy()
+                if numbers[-1] >= count:
+                    raise DataError(f"{path}: it holds more than the {count} records that were written there")
+                write(self._called(rows, path, batch, seed))
+                missing[numbers] = False
+                self._report(len(numbers))
+        self._refuse_lost(path, missing)
         undecodable = tuple(np.flatnonzero(missing).tolist())
         return Embedded(count=count - len(undecodable), undecodable=undecodable, sizes=self._sizes)
 
-    def _read(self, spec: ParsingSpec) -> tf.data.Dataset:
-        """Batches of `number` (int64), `row` (string), and `inputs` by feature, of the records that decode."""
+    @staticmethod
+    def _called(rows: Callable, path: str, batch: Tensors, seed: int) -> tf.Tensor:
+        try:
+            return rows(batch, tf.constant(seed, tf.int64))
+        except tf.errors.InvalidArgumentError as error:
+            first, *_, last = batch["number"].numpy().tolist() * 2
+            reason = tensorflow_reason(error).removeprefix("assertion failed: ").strip("[]")
+            raise RunError(f"{path}: records {first} to {last}: {reason}") from error
+
+    def _refuse_lost(self, path: str, missing: np.ndarray) -> None:
+        """Makes sure that each record that gave no row is there and doesn't decode.
+
+        The input pipeline passes over whatever fails in it, which may also be a disk or object store that is away for
+        a moment, or memory that runs out; no record may be lost to that.
+
+        Args:
+            path: The file that was read.
+            missing: For each of its records, whether it gave no row.
+        """
+        if not missing.any():
+            return
+        try:
+            left = read_file(tf.constant(path)).reduce(0, lambda count, _: count + 1).numpy()
+        except tf.errors.DataLossError as error:
+            raise DataError(f"{path}: it is damaged: {tensorflow_reason(error)}") from error
+        if left != len(missing):
+            raise DataError(f"{path}: {len(missing)} records were written there, and {left} are left")
+        chosen = tf.constant(missing)
+        records = read_file(tf.constant(path)).enumerate().filter(lambda number, _: chosen[number])
+        prepare = tf.function(self._prepare)
+        for number, record in records.batch(1).map(lambda number, record: (number[0], self._parse(record))):
+            try:
+                prepare(number, tf.nest.map_structure(lambda values: values[0], record))
+            except tf.errors.InvalidArgumentError:  # it doesn't decode
+                continue
+            raise RunError(
+                f"{path}: record {number.numpy()} (counted from 0) decodes, and gave no row: reading failed for a "
+                "moment, or there was too little memory; run again"
+            )
+
+    def _parse(self, serialized: tf.Tensor) -> Tensors:
+        """`row`, `inputs` by feature and, where there is one, `mask` of serialized records, [batch]."""
         payload = [*image_columns(self._features), *(self._mask.masks if self._mask else ())]
         texts = {name: feature for name, feature in self._features.items() if name not in images(self._features)}
+        parsed = tf.io.parse_example(serialized, self._spec)
+        inputs = encoded_images(self._features, parsed) | transformed(texts, parsed, InBeam())
+        masks_of = {"mask": one_each(parsed[self._mask.column])} if self._mask else {}
+        return {"row": drop(serialized, payload), "inputs": inputs, **masks_of}
 
-        def parse(serialized: tf.Tensor) -> Tensors:
-            parsed = tf.io.parse_example(serialized, spec)
-            inputs = encoded_images(self._features, parsed) | transformed(texts, parsed, InBeam())
-            masks_of = {"mask": one_each(parsed[self._mask.column])} if self._mask else {}
-            return {"row": drop(serialized, payload), "inputs": inputs, **masks_of}
+    def _prepare(self, number: tf.Tensor, record: Tensors) -> Tensors:
+        """A record with its images decoded.
 
-        def prepare(number: tf.Tensor, record: Tensors) -> Tensors:
-            pixels = pixels_of_one(self._features, record["inputs"])
-            if self._mask is not None:
-                shape = shape_of(record["inputs"][self._mask.image])
-                tf.debugging.Assert(masks.is_right(self._mask, record["mask"], shape), ["a wrong mask"])
-            return {"number": number, "row": record["row"], "inputs": record["inputs"] | pixels}
+        Raises:
+            tf.errors.InvalidArgumentError: where one doesn't decode, or the mask is wrong.
+        """
+        pixels = pixels_of_one(self._features, record["inputs"])
+        if self._mask is not None:
+            shape = shape_of(record["inputs"][self._mask.image])
+            tf.debugging.Assert(masks.is_right(self._mask, record["mask"], shape), ["a wrong mask"])
+        return {"number": number, "row": record["row"], "inputs": record["inputs"] | pixels}
 
+    def _read(self) -> tf.data.Dataset:
+        """Batches of `number` (int64), `row` (string), and `inputs` by feature, of the records that decode."""
         floats = max(bytes_of_pixels(self._features), 1)
         most_bytes = _BATCH_BYTES_ON_GPU if tf.config.list_logical_devices("GPU") else _BATCH_BYTES
         return (
             tf.data.Dataset.from_tensors(0)
             .flat_map(lambda _: read_file(self._file))
             .batch(PARSED_AT_ONCE)
-            .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+            .map(self._parse, num_parallel_calls=tf.data.AUTOTUNE)
             .unbatch()
             .enumerate()
-            .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-            .ignore_errors()
+            .map(self._prepare, num_parallel_calls=tf.data.AUTOTUNE)
+            .ignore_errors()  # `_refuse_lost` looks at what is missing
             .batch(max(1, min(_MOST, most_bytes // (4 * floats))))
             .prefetch(1)
         )
@@ -152,7 +216,11 @@ class Embedder:
 
     def _rows(self, batch: Tensors, seed: tf.Tensor, views: int, augment: tuple[Augmentation, ...]) -> tf.Tensor:
         by_view = [self._vectors(self._changed(batch, augment, seed + (view << 32))) for view in range(views)]
-        vectors = {column(name): tf.concat([given[name] for given in by_view], axis=1) for name in self._backbones}
+        examples = tf.size(batch["number"])
+        vectors = {
+            column(name): tf.concat([_one_each(name, given[name], examples) for given in by_view], axis=1)
+            for name in self._backbones
+        }
         return tf.strings.join([batch["row"], encode(vectors)]) if vectors else batch["row"]
 
     def _vectors(self, inputs: Tensors) -> Tensors:

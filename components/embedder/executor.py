@@ -1,5 +1,6 @@
 """What Embedder does when it runs."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -149,13 +150,25 @@ class _Work:
 def _set_aside(
     examples: str, manifest: Manifest, rows: Rows, features: Features, mask: PixelsLabel | None
 ) -> Iterator[SetAside]:
-    """The records that have no row, with what is wrong with each."""
-    pairs = zip(manifest.shards, rows.files, strict=True)
-    sources = dict.fromkeys(shard.source for shard, file in pairs if file.undecodable)
-    before = {(entry.file, entry.record) for entry in read_set_aside(f"{examples}/{quarantine.FILE}")}
-    for source in sources:
-        found = undecodable(source, features, mask)
-        yield from (entry for entry in found if (source, entry.record) not in before)
+    """The records that have no row, with what is wrong with each.
+
+    Raises:
+        DataError: where a data file is not as it was when its records were taken from it.
+    """
+    without_row: Counter[str] = Counter()
+    for shard, file in zip(manifest.shards, rows.files, strict=True):
+        without_row[shard.source] += len(file.undecodable)
+    before = defaultdict(set)
+    for entry in read_set_aside(f"{examples}/{quarantine.FILE}"):
+        before[entry.file].add(entry.record)
+    for source, count in (+without_row).items():
+        found = list(undecodable(source, features, mask, passed_over=before[source]))
+        if len(found) != count:
+            raise DataError(
+                f"{source}: {count} of the records that were taken from it don't decode, and {len(found)} of those in "
+                "it now; it has changed since: run again"
+            )
+        yield from found
 
 
 def _judge(set_aside: list[SetAside], bad_records: BadRecords, manifest: Manifest) -> None:

@@ -1,6 +1,6 @@
 """Finds the records behind what did not decode."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import tensorflow as tf
 
@@ -14,7 +14,9 @@ from preprocessing.masks import fault as mask_fault
 from trainer.boxes import shape_of
 
 
-def undecodable(path: str, features: Features, mask: PixelsLabel | None = None) -> Iterator[SetAside]:
+def undecodable(
+    path: str, features: Features, mask: PixelsLabel | None = None, passed_over: Container[int] = ()
+) -> Iterator[SetAside]:
     """The records of a data file with an image, or a frame that is taken of a clip, that does not decode, or with
     a wrong mask, and why.
 
@@ -24,6 +26,7 @@ def undecodable(path: str, features: Features, mask: PixelsLabel | None = None) 
         path: The file.
         features: Those that are images say which columns hold them.
         mask: The label whose masks are looked at, if there is one.
+        passed_over: Numbers of records that were set aside before, which may lack anything.
     """
     pictures = images(features)
     # As a graph, since where an eager loop fails TensorFlow has more to say than what is wrong.
@@ -50,6 +53,6 @@ def undecodable(path: str, features: Features, mask: PixelsLabel | None = None) 
         return mask_fault(mask, encoded, shape_of(tf.constant(picture)))
 
     for number, record in enumerate(salvage(path)):
-        reason = None if record.fault else fault(record.data)
+        reason = None if record.fault or number in passed_over else fault(record.data)
         if reason:
             yield SetAside(file=path, record=number, reason=reason)

@@ -116,6 +116,15 @@ def test_a_wrong_mask_is_told(tmp_path, mask: np.ndarray, label: dict, fault: st
         assert fault in found[0].reason
 
 
+def test_records_that_were_set_aside_before_are_passed_over(tmp_path) -> None:
+    picture = make.random_image(0, 6, 8)
+    without_mask, without_picture = make.record(image=picture), make.record(mask=make.image_bytes(SMALL))
+    wrong = make.record(image=picture, mask=make.image_bytes(np.zeros([4, 4], np.uint8)))
+    file = make.write_tfrecord(tmp_path / "a", [without_mask, without_picture, wrong])
+    found = list(undecodable(str(file), make_pixels.features(), make_pixels.label(), passed_over={0, 1}))
+    assert [one.record for one in found] == [2] and "its mask 'mask' is 4x4 pixels" in found[0].reason
+
+
 RGB = make.random_image(0, 6, 8)
 SIXTEEN = io.BytesIO()
 Image.fromarray(np.zeros([6, 8], np.uint16)).save(SIXTEEN, "PNG")
