@@ -74,7 +74,7 @@ class PipelineFile(Section):
             )
         if not isinstance(label, ClassAndBoxLabel) or "features" not in info.data:
             return training
-        moving = [name for change in training.augment if change.moves for name in change.model_fields_set]
+        moving = [name for change in training.augment if change.moves for name in change.names]
         if training.cache_views is not None and moving:
             raise ValueError(
                 f"cache_views keeps no boxes, and {', '.join(moving)} moves them; leave cache_views out, or what moves"

@@ -21,13 +21,17 @@ class Section(BaseModel):
     )
 
     def to_property(self) -> str:
-        """The section as canonical JSON, to be a step's property; `model_validate_json` reads it back."""
-        return self.model_dump_json(by_alias=True, exclude_none=True)
+        """The section as canonical JSON, to be a step's property; `model_validate_json` reads an equal one back.
+
+        Values that are the default are left out, so a default that a person wrote down changes no cache key, and rules
+        about which keys may stand together find only keys that say something.
+        """
+        return self.model_dump_json(by_alias=True, exclude_defaults=True)
 
 
 def dump_sections(section_type: Any, sections: Any) -> str:
     """Sections of a type that is not one class, such as `Features`, as canonical JSON to be a step's property."""
-    return TypeAdapter(section_type).dump_json(sections, by_alias=True, exclude_none=True).decode()
+    return TypeAdapter(section_type).dump_json(sections, by_alias=True, exclude_defaults=True).decode()
 
 
 def read_sections(section_type: Any, text: str) -> Any:

@@ -301,9 +301,14 @@ class Augmentation(Section):
 
     @model_validator(mode="after")
     def _one(self) -> "Augmentation":
-        if len(self.model_fields_set) != 1:
+        if len(self.names) != 1:
             raise ValueError("an augmentation is one name, or one name and its strength, such as {brightness: 0.2}")
         return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The changes that have a value: one, once the section is valid."""
+        return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
 
     @property
     def moves(self) -> bool:

@@ -78,7 +78,8 @@ def _of(file: AnyFile, name: str, *key: str) -> Parameter:
 
 def dumped(file: AnyFile) -> dict[str, Any]:
     """A pipeline file as JSON has it, with absolute paths; `with_changes` reads it."""
-    return json.loads(file.to_property())
+    # What was written at its default stays: an empty `thresholds` and none at all are different things.
+    return json.loads(file.model_dump_json(by_alias=True, exclude_unset=True))
 
 
 def with_changes(values: Mapping[str, Any], given: Mapping[str, Any]) -> AnyFile:

@@ -57,8 +57,10 @@ class CategoricalFeature(Categories):
     @model_validator(mode="before")
     @classmethod
     def _computed_unless_said(cls, value: Any) -> Any:
-        said = isinstance(value, Mapping) and {"vocabulary", "hash_buckets", "identity"} & value.keys()
-        return value if said or not isinstance(value, Mapping) else {**value, "vocabulary": "computed"}
+        if not isinstance(value, Mapping):
+            return value
+        is_said = any(value.get(key) is not None for key in ("vocabulary", "hash_buckets", "identity"))
+        return value if is_said else {**value, "vocabulary": "computed"}
 
     @field_validator("vocabulary")
     @classmethod

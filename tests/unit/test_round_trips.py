@@ -1,0 +1,36 @@
+"""Each section of the pipeline file on its way through a step's property."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.config import FILES
+from pipeline.kubeflow.parameters import dumped, with_changes
+from pipeline.load import load
+from preprocessing.section import Section
+from tests.make_sections import section_types, sections
+
+# Whole files are too many rules together to be drawn; the examples' stand for them.
+TYPES = sorted({*section_types()} - {*FILES.values()}, key=lambda each: (each.__module__, each.__name__))
+
+
+@pytest.mark.parametrize("section_type", TYPES, ids=lambda each: each.__name__)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_step_reads_the_section_that_the_file_holds(section_type: type[Section], data: st.DataObject) -> None:
+    section = data.draw(sections(section_type))
+    text = section.to_property()
+    read = section_type.model_validate_json(text)
+    assert read == section
+    assert read.to_property() == text
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(__file__).parents[2].glob("examples/*/pipeline*.yaml")), ids=lambda path: path.parent.name
+)
+def test_a_pipeline_file_reads_back_as_it_was(path: Path) -> None:
+    file, _ = load(path)
+    assert with_changes(dumped(file), {}) == file
+    assert type(file).model_validate_json(file.to_property()).to_property() == file.to_property()
