@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import typer
-from rich.console import Console
 
 from pipeline.convert.cli import app as convert
 from pipeline.kubeflow.cli import app as schedule
 from pipeline.kubeflow.cli import submit
 from pipeline.predict.cli import predict
+from pipeline.terminal import console_on, plain
 from preprocessing.errors import UserError
 
 app = typer.Typer(
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _end_with_mistake(error: UserError) -> NoReturn:
-    Console(stderr=True, soft_wrap=True).print(str(error), style="red", highlight=False, markup=False)
+    console_on(sys.stderr).print(str(error), style="red", soft_wrap=True)
     if "--json" in sys.argv:
         print(json.dumps({"status": "mistake", "error": str(error), "mistakes": getattr(error, "as_dicts", [])}))
     sys.exit(2)
@@ -74,7 +74,7 @@ def init(
     with into_log(NOWHERE) as (stdout, stderr):
         from pipeline.init.command import init as init_file
 
-        outcome = init_file(data, label, hub, output, overwrite, Console(file=stderr if as_json else stdout))
+        outcome = init_file(data, label, hub, output, overwrite, console_on(stderr if as_json else stdout))
     if as_json:
         print(json.dumps(outcome))
 
@@ -100,7 +100,7 @@ def check(
     if as_json:
         print(json.dumps({"status": "succeeded", "name": pipeline.name}))
     else:
-        Console().print(f"{file}: no mistakes", highlight=False)
+        console_on(sys.stdout).print(f"{file}: no mistakes", soft_wrap=True)
 
 
 @app.command()
@@ -143,7 +143,7 @@ def report(
     from pipeline.report import newest_page
 
     page = newest_page(file, root)
-    print(json.dumps({"status": "succeeded", "report": str(page)}) if as_json else page)
+    print(json.dumps({"status": "succeeded", "report": str(page)}) if as_json else plain(str(page)))
     if show:
         typer.launch(str(page))
 
@@ -166,7 +166,7 @@ def inspect(
 
         module, sha256 = inspect_handle(handle)
         if not as_json:
-            show_module(Console(file=stdout), handle, sha256, module)
+            show_module(console_on(stdout), handle, sha256, module)
     if as_json:
         print(json.dumps({"status": "succeeded", "handle": handle, "sha256": sha256, **module.model_dump(mode="json")}))
 
@@ -201,7 +201,7 @@ def schema(
         raise UserError("--output and --overwrite go with --freeze")
     pipeline, _ = load_training(file, "hubline schema")
     with into_log(NOWHERE) as (stdout, stderr):
-        with Console(file=stderr).status("describing the data"):
+        with console_on(stderr).status("describing the data"):
             from pipeline import schema as schemas
 
             curated = pipeline.data.data_schema
@@ -211,9 +211,9 @@ def schema(
             schemas.freeze(described, written)
         lines = schemas.lines_for(written, file)
         if not as_json:
-            schemas.show_schema(Console(file=stdout), described, pipeline.name)
+            schemas.show_schema(console_on(stdout), described, pipeline.name)
             if written:
-                print(f"Frozen. Under data: in {file}", *lines, sep="\n  ", file=stdout)
+                print(plain("\n  ".join([f"Frozen. Under data: in {file}", *lines])), file=stdout)
     if as_json:
         print(json.dumps({"status": "succeeded", "columns": schemas.columns(described), "data": lines}))
 
@@ -243,7 +243,7 @@ def compile_(
         parameters = spec["root"]["inputDefinitions"]["parameters"]
         steps = [label.removeprefix("exec-") for label in spec["deploymentSpec"]["executors"]]
         if not as_json:
-            print(f"{output}: {len(steps)} steps; a run's form offers {', '.join(parameters)}", file=stdout)
+            print(plain(f"{output}: {len(steps)} steps; a run's form offers {', '.join(parameters)}"), file=stdout)
     if as_json:
         told = {"status": "succeeded", "package": str(output), "steps": steps, "parameters": list(parameters)}
         print(json.dumps(told))

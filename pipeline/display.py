@@ -69,7 +69,7 @@ class Display(logging.Handler):
         """A step begins."""
         self._current, self._started, self._progress, self._pace = step, time.monotonic(), {}, _Pace()
         if not self._console.is_terminal:
-            self._console.print(f"{step} …", highlight=False)
+            self._console.print(f"{step} …")
 
     def finished(self, step: Step) -> None:
         """A step is done."""
@@ -77,7 +77,7 @@ class Display(logging.Handler):
         self._current = None
         if not self._console.is_terminal:
             state = "cached" if step.cached else f"done in {step.seconds:.1f} s"
-            self._console.print(f"{step.id} {state}", highlight=False)
+            self._console.print(f"{step.id} {state}")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes up progress that a step reported."""
@@ -165,7 +165,7 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
     """
 
     def say(text: str, style: str | None = None) -> None:
-        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+        console.print(text, style=style, soft_wrap=True)
 
     if result.decision:
         console.print(_metrics_table(result))

@@ -28,8 +28,8 @@ def inspect_handle(handle: str) -> tuple[Module, str]:
 def show_module(console: Console, handle: str, sha256: str, module: Module) -> None:
     """Prints a module as tables."""
     trainable = sum(variable.trainable for variable in module.variables)
-    console.print(f"{handle}\nsha256: {sha256}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"format: {module.format}, {len(module.variables)} variables, {trainable} trainable", highlight=False)
+    console.print(f"{handle}\nsha256: {sha256}", soft_wrap=True)
+    console.print(f"format: {module.format}, {len(module.variables)} variables, {trainable} trainable")
     functions = [("the module itself", function) for function in module.calls]
     functions += [(f"signature {name}", function) for name, function in sorted(module.signatures.items())]
     for name, function in functions:

@@ -22,6 +22,7 @@ from pipeline.places import Places
 from pipeline.preflight import preflight
 from pipeline.report import write_page
 from pipeline.result import Result, Step
+from pipeline.terminal import console_on
 from preprocessing.errors import RunError, UserError
 
 
@@ -47,9 +48,8 @@ def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
     log = folder / "run.log"
     with places.exclusively(), into_log(log) as (stdout, stderr):
         shown = stderr if quiet else stdout
-        # Rich takes a notebook for a terminal, or makes each line an output of its own; lines of text do better there.
-        console = Console(file=shown, force_terminal=shown.isatty(), force_jupyter=False)
-        console.print(f"{file.name}  {path}", style="bold", highlight=False, markup=False, soft_wrap=True)
+        console = console_on(shown)
+        console.print(f"{file.name}  {path}", style="bold", soft_wrap=True)
         result, code = _run(file, places, folder, console)
         (folder / "report").mkdir()
         (folder / "report" / "report.json").write_text(result.model_dump_json(indent=2))

@@ -126,7 +126,7 @@ def show_schema(console: Console, described: Described, name: str) -> None:
     """Prints a schema as a table."""
     counts = ", ".join(f"{split} {count:,}" for split, count in described.counts.items())
     source = described.curated or f"inferred from {sum(described.counts.values()):,} records"
-    console.print(f"{name}: {source}{f' ({counts})' if counts else ''}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{name}: {source}{f' ({counts})' if counts else ''}", soft_wrap=True)
     rows = columns(described)
     titles = list(dict.fromkeys(title for row in rows for title in row))
     table = Table(*titles, box=None, pad_edge=False)

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from pipeline.convert.kinds import Kind
+from pipeline.terminal import console_on
 from preprocessing.errors import UserError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _command(name: str) -> Callable[[Callable[..., "Conversion"]], None]:
 
             with into_log(NOWHERE) as (stdout, stderr):
                 shown = stderr if as_json else stdout
-                console = Console(file=shown, force_terminal=shown.isatty(), force_jupyter=False)
+                console = console_on(shown)
                 done = conversion(to=Destination(output, shards, gzip, overwrite), console=console, **own)
                 _show_end(console, done)
             if as_json:

@@ -33,7 +33,7 @@ def show_columns(console: Console, columns: Sequence[Column], rows: int) -> None
         missing = f"{column.missing:,}" if column.missing else ""
         example = " ".join((column.example or "").split())
         table.add_row(Text(column.name), kind, missing, Text(example))
-    console.print(f"{rows:,} rows", highlight=False)
+    console.print(f"{rows:,} rows")
     console.print(table)
     for column in columns:
         say(console, [f"{column.name}: {note}" for note in column.notes], "yellow")
@@ -60,7 +60,7 @@ def show_classes(console: Console, label: str, counts: Mapping[str, int]) -> Non
 def say(console: Console, lines: Sequence[str], style: str | None = None) -> None:
     """Prints lines as they are."""
     for line in lines:
-        console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, style=style, soft_wrap=True)
 
 
 def progress_of(console: Console, unit: str) -> Progress:

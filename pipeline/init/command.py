@@ -96,7 +96,7 @@ def _write(output: Path, text: str) -> None:
 
 def _say(console: Console, looked: str, suggestion: Suggestion, output: Path) -> None:
     def say(text: str, style: str | None = None) -> None:
-        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+        console.print(text, style=style, soft_wrap=True)
 
     say(looked)
     for feature in suggestion.features:

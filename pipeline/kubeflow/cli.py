@@ -16,6 +16,7 @@ from rich.table import Table
 from pipeline.config import AnyFile
 from pipeline.load import Source, load
 from pipeline.output import NOWHERE, into_log
+from pipeline.terminal import console_on
 from preprocessing.errors import RunError, UserError
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def submit(
             package = publish.pack(pipeline, source, image, allow_tag, Path(folder))
             client = _connected(address)
             run = submitting.submit(client, pipeline, package, given, experiment, run_name)
-        console.print(f"{run.name}  {run.link}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{run.name}  {run.link}", soft_wrap=True)
         outcome = None
         if wait:
             steps = watch.steps_of(package.spec)
@@ -166,9 +167,9 @@ def diff(
 
         found = schedule.would_change(_connected(address), pipeline, wanted)
         for each in found:
-            console.print(f"{each.key}: {each.now} -> {each.wanted}", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"{each.key}: {each.now} -> {each.wanted}", soft_wrap=True)
         if not found:
-            console.print(f"{pipeline.name}: scheduled as the file says", highlight=False)
+            console.print(f"{pipeline.name}: scheduled as the file says")
     if as_json:
         differences = [{"key": each.key, "scheduled": each.now, "file": each.wanted} for each in found]
         print(json.dumps({"status": "differs" if found else "same", "differences": differences}))
@@ -221,7 +222,7 @@ def pause(
         from pipeline.kubeflow import schedule
 
         changed = schedule.pause(_connected(address), pipeline.name)
-        console.print(f"{pipeline.name}: {'paused' if changed else 'was paused already'}", highlight=False)
+        console.print(f"{pipeline.name}: {'paused' if changed else 'was paused already'}")
     if as_json:
         print(json.dumps({"status": "paused" if changed else "unchanged", "enabled": False}))
 
@@ -286,7 +287,7 @@ def delete(
                 highlight=False,
             )
         else:
-            console.print(f"{pipeline.name}: deleted", highlight=False)
+            console.print(f"{pipeline.name}: deleted")
     if as_json:
         print(json.dumps({"status": "paused" if kept else "deleted", "kept": list(kept)}))
     raise typer.Exit(1 if kept else 0)
@@ -341,10 +342,10 @@ def _quietly(as_json: bool) -> Iterator[Console]:
     with into_log(NOWHERE) as (stdout, stderr):
         shown = stderr if as_json else stdout
         try:
-            yield Console(file=shown, force_terminal=shown.isatty(), force_jupyter=False)
+            yield console_on(shown)
         except RunError as error:
             ended = error
-            Console(file=stderr, soft_wrap=True).print(str(error), style="red", highlight=False, markup=False)
+            console_on(stderr).print(str(error), style="red", soft_wrap=True)
     if ended:
         if as_json:
             print(json.dumps({"status": "failed", "error": str(ended)}))
@@ -373,13 +374,11 @@ def _planned(
 
 
 def _show_applied(console: Console, name: str, applied: "Applied") -> None:
-    console.print(f"{name}: {applied.action}{'' if applied.enabled else ', and paused'}", highlight=False)
+    console.print(f"{name}: {applied.action}{'' if applied.enabled else ', and paused'}")
     for each in applied.differences:
-        console.print(f"  {each.key}: {each.now} -> {each.wanted}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  {each.key}: {each.now} -> {each.wanted}", soft_wrap=True)
     for old in applied.kept:
-        console.print(
-            f"  a run of the schedule before is under way; it goes with the next apply: {old}", highlight=False
-        )
+        console.print(f"  a run of the schedule before is under way; it goes with the next apply: {old}")
 
 
 def _show_times(console: Console, file: AnyFile, now: datetime) -> list[str]:
@@ -388,9 +387,9 @@ def _show_times(console: Console, file: AnyFile, now: datetime) -> list[str]:
 
     times = schedule.upcoming(schedule.of(file), now, 3)
     shown = ", ".join(f"{time:%a %Y-%m-%d %H:%M}" for time in times)
-    console.print(f"next in {schedule.of(file).time_zone}: {shown}", highlight=False, soft_wrap=True)
+    console.print(f"next in {schedule.of(file).time_zone}: {shown}", soft_wrap=True)
     if drift := schedule.drift(file, now):
-        console.print(f"{drift}", style="yellow", highlight=False, soft_wrap=True)
+        console.print(f"{drift}", style="yellow", soft_wrap=True)
     return [time.isoformat() for time in times]
 
 

@@ -82,14 +82,14 @@ def as_json(run: Run, outcome: Outcome | None) -> dict[str, Any]:
 
 def show_outcome(console: Console, client: Client, run: Run, outcome: Outcome) -> None:
     """What a run came to; of steps that failed, the last lines of their logs or where they are."""
-    console.print(f"{run.name}: {outcome.state.lower()}", style="bold", highlight=False, markup=False)
+    console.print(f"{run.name}: {outcome.state.lower()}", style="bold")
     if outcome.error:
-        console.print(outcome.error, highlight=False, markup=False, soft_wrap=True)
+        console.print(outcome.error, soft_wrap=True)
     for step, words in outcome.failed.items():
-        console.print(f"{step} failed{f': {words.error}' if words.error else ''}", style="red", markup=False)
+        console.print(f"{step} failed{f': {words.error}' if words.error else ''}", style="red")
         if words.lines:
-            console.print(f"the last {len(words.lines)} lines of its log:", highlight=False)
-            console.print("\n".join(words.lines), highlight=False, markup=False, soft_wrap=True)
+            console.print(f"the last {len(words.lines)} lines of its log:")
+            console.print("\n".join(words.lines), soft_wrap=True)
         else:
             namespace = f" --namespace {client.namespace}" if client.namespace else ""
             console.print(

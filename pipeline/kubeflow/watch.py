@@ -10,6 +10,7 @@ import urllib3
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.kubeflow.api import Client, answered
 from preprocessing.errors import RunError
@@ -19,7 +20,12 @@ Json = Mapping[str, Any]
 _ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
 _STATES = {"PENDING": "starting", "RUNNING": "running", "SUCCEEDED": "done", "SKIPPED": "skipped", "FAILED": "failed",
            "CANCELING": "canceling", "CANCELED": "canceled", "PAUSED": "paused"}  # fmt: skip
-_MARKS = {"done": "[green]✓[/]", "failed": "[red]✗[/]", "running": "[cyan]●[/]", "starting": "[cyan]○[/]"}
+_MARKS = {
+    "done": Text("✓", "green"),
+    "failed": Text("✗", "red"),
+    "running": Text("●", "cyan"),
+    "starting": Text("○", "cyan"),
+}
 WAITING = "waiting"
 _LINES = 20
 _OUTAGES = 20
@@ -200,18 +206,18 @@ class Display:
         self._now, self._note = dict(now), ""
         if not self._console.is_terminal:
             for step, state in changed.items():
-                self._console.print(f"{step} {state}", highlight=False, markup=False)
+                self._console.print(f"{step} {state}")
 
     def note(self, text: str) -> None:
         """Says what is in the way meanwhile."""
         if not self._console.is_terminal and text != self._note:
-            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._console.print(text, soft_wrap=True)
         self._note = text
 
     def _table(self) -> Table:
         table = Table(box=None, show_header=False, pad_edge=False)
         for step, state in self._now.items():
-            table.add_row(_MARKS.get(state, " "), step, f"[dim]{state}[/]")
+            table.add_row(_MARKS.get(state, Text(" ")), step, Text(state, "dim"))
         if self._note:
-            table.add_row("[yellow]![/]", "", self._note)
+            table.add_row(Text("!", "yellow"), "", self._note)
         return table

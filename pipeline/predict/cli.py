@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
-from rich.console import Console
 
+from pipeline.terminal import console_on, plain
 from preprocessing.errors import UserError
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _answer_or_fail(asked: "Asked", request: "Request", as_json: bool, stdout: T
     try:
         _answer(asked, request, as_json, stdout, stderr)
     except NonePredictedError as error:
-        print(error, file=stderr)
+        print(plain(str(error)), file=stderr)
         if as_json:
             print(json.dumps({"status": "failed", "error": str(error)}), file=stdout)
         raise typer.Exit(1) from None
@@ -196,19 +196,19 @@ def _answer(asked: "Asked", request: "Request", as_json: bool, stdout: TextIO, s
 
     shown = stderr if as_json else stdout
     if request.output is not None:
-        console = Console(file=shown, force_terminal=shown.isatty(), force_jupyter=False)
+        console = console_on(shown)
         predicted = predict_to_folder(asked, request, console)
         if as_json:
             print(predicted.model_dump_json(), file=stdout)
         else:
-            console.print(str(predicted), highlight=False, markup=False, soft_wrap=True)
+            console.print(str(predicted), soft_wrap=True)
         return
     listed: list[Bad] = []
     check_free(request)
 
     def tell(one: "Bad") -> None:
         listed.append(one)
-        print(one, file=stderr)
+        print(plain(str(one)), file=stderr)
 
     with tempfile.TemporaryDirectory() as pictures:
         wants_pictures = request.draw is not None or request.sheet is not None
@@ -216,7 +216,7 @@ def _answer(asked: "Asked", request: "Request", as_json: bool, stdout: TextIO, s
         if as_json:
             print_json(stdout, predictions)
         else:
-            show_predictions(Console(file=stdout), predictions)
+            show_predictions(console_on(stdout), predictions)
         if wants_pictures:
             keep_pictures(request, Path(pictures))
     if listed:
