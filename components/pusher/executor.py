@@ -10,12 +10,15 @@ from components import storage
 from components.artifacts import BLESSED
 from components.digest import tree_digest
 from components.evaluator.decision import DECISION, Decision
+from components.pin.pins import ServedVersion
 from components.pusher.push import push
 from components.pusher.versions import newest_version
 from preprocessing.errors import RunError
 
 # The properties by which TFX's own Pusher says where a model went.
 DESTINATION, VERSION, PUSHED = "pushed_destination", "pushed_version", "pushed"
+
+_RUN_AGAIN = "; nothing was pushed. Run again: the model is then compared with what serves"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -25,7 +28,7 @@ class Executor(base_executor.BaseExecutor):
         """Says on the `pushed_model` artifact which version serves, and whether this run pushed it.
 
         Raises:
-            RunError: where the model must be blessed and is not.
+            RunError: where the model must be blessed and is not, or another version serves than it was compared with.
         """
         model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
         blessing = artifact_utils.get_single_instance(input_dict["blessing"])
@@ -38,13 +41,34 @@ class Executor(base_executor.BaseExecutor):
         pushes = blessed and exec_properties["push"]
         pushed = bool(pushes and not (serving and tree_digest(serving) == tree_digest(model)))
         if pushed:
-            serving = push(model, destination)
+            pinned = exec_properties["serving"]
+            compared = ServedVersion.model_validate_json(pinned) if pinned else None
+            _refuse_changed(compared, serving)
+            serving = push(model, destination, check=lambda: _refuse_moved(compared, newest_version(destination)))
 
         artifact = artifact_utils.get_single_instance(output_dict["pushed_model"])
         artifact.set_int_custom_property(PUSHED, int(pushed))
         if serving:
             artifact.set_string_custom_property(DESTINATION, serving)
             artifact.set_string_custom_property(VERSION, serving.rpartition("/")[2])
+
+
+def _refuse_changed(compared: ServedVersion | None, serving: str | None) -> None:
+    _refuse_moved(compared, serving)
+    if compared and serving and tree_digest(serving) != compared.digest:
+        raise RunError(f"{serving}: its files have changed since the model was compared with it{_RUN_AGAIN}")
+
+
+def _refuse_moved(compared: ServedVersion | None, serving: str | None) -> None:
+    if (compared and _number(compared.path)) == (serving and _number(serving)):
+        return
+    before = f"with {compared.path}" if compared else "when no version served"
+    now = f"{serving} serves now" if serving else "no version serves now"
+    raise RunError(f"{now}, and the model was compared {before}{_RUN_AGAIN}")
+
+
+def _number(version: str) -> str:
+    return version.rstrip("/").rpartition("/")[2]
 
 
 def _why_not(blessing: str) -> str:

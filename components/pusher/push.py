@@ -1,10 +1,6 @@
 """Writes a version into a serving folder so that a polling server never sees half of one."""
 
-import fcntl
-import os
-import shutil
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,52 +8,70 @@ import tensorflow as tf
 from tfx.utils import io_utils
 
 from components import storage
+from components.digest import file_digest
+from components.pusher.lease import leased
+from components.pusher.unfinished import clear_abandoned, publish, unfinished
 from components.pusher.versions import next_version
+from preprocessing import interruption
 from preprocessing.errors import UserError
 from preprocessing.section import is_remote
 
-_INCOMING = ".incoming-"
+_LAST = "saved_model.pb"
+"""Without this file no server loads a version, so it is written last where files appear one by one."""
 
 
-def push(model: str, destination: str, what: str = "serving folder") -> str:
+def _allow() -> None:
+    pass
+
+
+def push(model: str, destination: str, what: str = "serving folder", check: Callable[[], None] = _allow) -> str:
     """Copies a SavedModel into a serving folder as its next version, or predictions into theirs.
 
-    On a local disk the version is copied under a hidden name and then renamed, which is atomic. Object stores have no
-    such rename: there `saved_model.pb`, without which no server loads a version, is copied last.
+    On a disk the version is copied under a hidden name and then renamed, which is atomic, on NFS too. Object stores
+    have no such rename: there pushes wait for each other, and `saved_model.pb` is copied last.
 
     Args:
         model: The SavedModel's folder.
         destination: The serving folder; made where it is not there.
         what: What messages call it.
+        check: Raises where the push must not be: it is asked before the copy, and again before the version is seen. No
+            other push comes between the second time and the version.
 
     Returns:
         The new version's path.
 
     Raises:
         UserError: where the serving folder cannot be written.
+        Interrupted: where the process was asked to end; then nothing is pushed.
     """
     with writing(destination, what):
+        interruption.check()
+        check()
         if is_remote(destination):
-            version = next_version(destination)
-            _copy_remote(model, version)
-            return version
-        folder = Path(destination)
-        folder.mkdir(parents=True, exist_ok=True)
-        with _exclusively(folder):
-            version = next_version(destination)
-            _copy_local(model, Path(version))
-        return version
+            return _push_to_store(model, destination, check)
+        return _push_to_disk(model, Path(destination), check)
 
 
 def copy_once(model: str, version: str) -> None:
-    """Copies a SavedModel to a path of its own, unless it is there already; one that was cut short is made whole.
+    """Copies a SavedModel to a path that only this model has, unless it is there already; one cut short is made whole.
+
+    Several may do so at once: on a disk the first one's rename counts, and what they write is the same.
 
     Raises:
         UserError: where it cannot be written.
+        Interrupted: where the process was asked to end.
     """
     with writing(version, "model"):
-        if not storage.exists(f"{version}/saved_model.pb"):
-            _copy_remote(model, version) if is_remote(version) else _copy_local(model, Path(version))
+        if not is_remote(version) and not Path(version).exists():
+            parent = Path(version).parent
+            parent.mkdir(parents=True, exist_ok=True)
+            clear_abandoned(parent)
+            with unfinished(parent) as copy:
+                io_utils.copy_dir(model, str(copy))
+                interruption.check()
+                if publish(copy, Path(version)):
+                    return
+        _complete(model, version)
 
 
 @contextmanager
@@ -78,29 +92,48 @@ def writing(path: str, what: str) -> Iterator[None]:
         raise UserError(f"{path}: the {what} cannot be written: {reason}") from error
 
 
-def _copy_local(model: str, version: Path) -> None:
-    for left_over in version.parent.glob(f"{_INCOMING}*"):
-        shutil.rmtree(left_over)  # of a copy that was killed
-    incoming = version.with_name(f"{_INCOMING}{uuid.uuid4().hex}")
-    try:
-        io_utils.copy_dir(model, str(incoming))
-        incoming.rename(version)
-    except BaseException:
-        shutil.rmtree(incoming, ignore_errors=True)
-        raise
+def _push_to_disk(model: str, destination: Path, check: Callable[[], None]) -> str:
+    destination.mkdir(parents=True, exist_ok=True)
+    clear_abandoned(destination)
+    with unfinished(destination) as copy:
+        io_utils.copy_dir(model, str(copy))
+        while True:
+            # The number is settled before the check: a push that comes after the check takes the same one, and fails.
+            version = next_version(str(destination))
+            check()
+            interruption.check()
+            if publish(copy, Path(version)):
+                return version
 
 
-@contextmanager
-def _exclusively(folder: Path) -> Iterator[None]:
-    """Waits for other pipelines that push into the same folder; the lock leaves no file behind."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+def _push_to_store(model: str, destination: str, check: Callable[[], None]) -> str:
+    with leased(destination) as lease:
+        version = next_version(destination)
+        lease.announce(version)
+        try:
+            *files, last = _files(model)
+            for path in files:
+                interruption.check()
+                io_utils.copy_file(f"{model}/{path}", f"{version}/{path}", overwrite=True)
+            check()
+            lease.renew()
+            interruption.check()
+            io_utils.copy_file(f"{model}/{last}", f"{version}/{last}", overwrite=True)
+        except BaseException:
+            if lease.is_ours:  # else the number may be another push's by now
+                storage.remove_files_below(version)
+            raise
+        return version
 
 
-def _copy_remote(model: str, version: str) -> None:
-    for path in sorted(storage.files_below(model), key="saved_model.pb".__eq__):
-        io_utils.copy_file(f"{model}/{path}", f"{version}/{path}", overwrite=True)
+def _complete(model: str, version: str) -> None:
+    """Copies what is missing or differs, each file whole, and `saved_model.pb` last."""
+    for path in _files(model):
+        source, target = f"{model}/{path}", f"{version}/{path}"
+        if not storage.exists(target) or file_digest(target) != file_digest(source):
+            interruption.check()
+            storage.copy(source, target)
+
+
+def _files(model: str) -> list[str]:
+    return sorted(storage.files_below(model), key=lambda path: (path == _LAST, path))

@@ -3,17 +3,27 @@
 from components import storage
 from preprocessing.errors import UserError
 
+_GREATEST = 2**63 - 1
+"""TensorFlow Serving reads versions as int64."""
+
+
+def version_number(name: str) -> int | None:
+    """The version that a folder's name stands for; None for a name that TensorFlow Serving passes over.
+
+    Leading zeros count for nothing: `007` is version 7. Digits of other scripts are no digits to TensorFlow Serving.
+    """
+    return number if name.isascii() and name.isdecimal() and (number := int(name)) <= _GREATEST else None
+
 
 def versions(destination: str) -> list[str]:
     """The names of the versions in a serving folder, ascending; one without its `saved_model.pb` is none."""
-    numbers = [name for name in storage.names(destination) if name.isdecimal()]
-    return sorted((name for name in numbers if storage.exists(f"{destination}/{name}/saved_model.pb")), key=int)
+    return [name for name in _numbered(destination) if _is_whole(f"{_folder(destination)}/{name}")]
 
 
 def newest_version(destination: str) -> str | None:
     """The path of the version that serves, if any."""
-    found = versions(destination)
-    return f"{destination}/{found[-1]}" if found else None
+    paths = (f"{_folder(destination)}/{name}" for name in reversed(_numbered(destination)))
+    return next(filter(_is_whole, paths), None)
 
 
 def version_in(folder: str) -> str:
@@ -22,7 +32,7 @@ def version_in(folder: str) -> str:
     Raises:
         UserError: where it is neither.
     """
-    path = folder if storage.exists(f"{folder}/saved_model.pb") else newest_version(folder)
+    path = folder if _is_whole(folder) else newest_version(folder)
     if path is None:
         raise UserError(f"{folder}: neither a SavedModel nor a serving folder with a version in it")
     return path
@@ -30,11 +40,34 @@ def version_in(folder: str) -> str:
 
 def newest_numbered(destination: str) -> str | None:
     """The path of the newest folder that is named by an integer, whatever is in it."""
-    numbers = [name for name in storage.names(destination) if name.isdecimal()]
-    return f"{destination}/{max(numbers, key=int)}" if numbers else None
+    found = _numbered(destination)
+    return f"{_folder(destination)}/{found[-1]}" if found else None
 
 
 def next_version(destination: str) -> str:
-    """The path that the next version goes to; half a version that a killed push left has used its number up."""
-    numbers = (int(name) for name in storage.names(destination) if name.isdecimal())
-    return f"{destination}/{max(numbers, default=0) + 1}"
+    """The path that the next version goes to; an unfinished version has used up its number.
+
+    Raises:
+        UserError: where the numbers have come to their end.
+    """
+    found = _numbered(destination)
+    number = int(found[-1]) + 1 if found else 1
+    if number > _GREATEST:
+        raise UserError(
+            f"{_folder(destination)}/{found[-1]}: no version can follow, as TensorFlow Serving's versions are int64; "
+            "remove this one, or give it a smaller number"
+        )
+    return f"{_folder(destination)}/{number}"
+
+
+def _is_whole(version: str) -> bool:
+    return storage.exists(f"{version}/saved_model.pb")
+
+
+def _numbered(destination: str) -> list[str]:
+    numbers = ((version_number(name), name) for name in storage.names(_folder(destination)))
+    return [name for _, name in sorted((number, name) for number, name in numbers if number is not None)]
+
+
+def _folder(destination: str) -> str:
+    return destination.rstrip("/") or "/"

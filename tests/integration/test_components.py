@@ -26,8 +26,6 @@ from components.example_gen.executor import Executor as ExampleGen
 from components.example_gen.manifest import Manifest
 from components.hub_module.executor import Executor as HubModule
 from components.pin.pin import pin_files, pin_vocabularies
-from components.pusher.executor import DESTINATION, PUSHED
-from components.pusher.executor import Executor as Pusher
 from components.quarantine import FILE as QUARANTINE_LIST
 from components.quarantine import read_set_aside
 from components.statistics_gen.executor import Executor as OurStatisticsGen
@@ -433,28 +431,3 @@ def test_hub_module_says_which_entry_does_not_fit(tmp_path: Path) -> None:
     source = make.hub_module(tmp_path / "mean")
     with pytest.raises(UserError, match=r"hubs.mean: .*/mean: the module has no signature 'absent'"):
         run_hub_module(tmp_path, handle=str(source), signature="absent")
-
-
-def run_pusher(folder: Path, model: Path, blessed: bool):
-    blessing = artifact(standard_artifacts.ModelBlessing, folder / "blessing")
-    blessing.set_int_custom_property("blessed", int(blessed))
-    pushed = artifact(standard_artifacts.PushedModel, folder / "pushed")
-    executor(Pusher, folder).Do(
-        {"model": [artifact(standard_artifacts.Model, model)], "blessing": [blessing]},
-        {"pushed_model": [pushed]},
-        {"destination": str(folder / "serving"), "push": 1, "must_be_blessed": 0},
-    )
-    return pushed.get_int_custom_property(PUSHED), pushed.get_string_custom_property(DESTINATION)
-
-
-def test_the_pusher_pushes_what_is_blessed_once(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        (tmp_path / name / "Format-Serving").mkdir(parents=True)
-        (tmp_path / name / "Format-Serving" / "saved_model.pb").write_text(name)
-    serving = tmp_path / "serving"
-    assert run_pusher(tmp_path, tmp_path / "one", blessed=False) == (0, "")
-    assert run_pusher(tmp_path, tmp_path / "one", blessed=True) == (1, f"{serving}/1")
-    assert run_pusher(tmp_path, tmp_path / "one", blessed=True) == (0, f"{serving}/1")
-    assert run_pusher(tmp_path, tmp_path / "two", blessed=False) == (0, f"{serving}/1")
-    assert run_pusher(tmp_path, tmp_path / "two", blessed=True) == (1, f"{serving}/2")
-    assert sorted(path.name for path in serving.iterdir()) == ["1", "2"]

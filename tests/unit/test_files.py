@@ -164,13 +164,6 @@ def test_a_push_that_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: 
     assert list(serving.iterdir()) == []
 
 
-def test_what_a_killed_push_left_is_cleared_away(tmp_path: Path) -> None:
-    model = tree(tmp_path / "model", saved_model_pb="graph")
-    tree(tmp_path / "serving" / ".incoming-dead", half="")
-    push(str(model), str(tmp_path / "serving"))
-    assert [path.name for path in (tmp_path / "serving").iterdir()] == ["1"]
-
-
 def test_a_push_into_an_object_store_writes_saved_model_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tree(tmp_path / "model", fingerprint_pb="f", saved_model_pb="graph", variables__v="weights")
     copied = []

@@ -1,5 +1,6 @@
 """The InferenceService that serves what is pushed, in a cluster that answers as Kubernetes with KServe does."""
 
+import os
 import re
 from collections.abc import Iterator
 from copy import deepcopy
@@ -540,6 +541,7 @@ def test_a_copy_that_was_cut_short_is_made_whole(cluster: KubernetesApi, tmp_pat
     (version / "saved_model.pb").write_text("model")
     parent = tmp_path / "models" / f"1-{tree_digest(str(version))[:12]}"
     (parent / ".incoming-killed").mkdir(parents=True)
+    os.utime(parent / ".incoming-killed", (0, 0))
     run_step(tmp_path, version)
     assert [path.name for path in parent.iterdir()] == ["1"]
     assert tree_digest(str(parent / "1")) == tree_digest(str(version))
@@ -556,6 +558,6 @@ def test_models_that_cannot_be_written_are_told(cluster: KubernetesApi, tmp_path
     version.mkdir(parents=True)
     (version / "saved_model.pb").write_text("model")
     (tmp_path / "models").write_text("a file")
-    with pytest.raises(UserError, match=r"models/1-.*/1: the model cannot be written: .* is not a directory"):
+    with pytest.raises(UserError, match=r"models/1-.*/1: the model cannot be written: Not a directory"):
         run_step(tmp_path, version)
     assert cluster.services == {}

@@ -1,0 +1,71 @@
+"""Folders on a disk that become visible under their name only when they are whole."""
+
+import errno
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from components import storage
+from components.pusher.owner import Owner
+
+_PREFIX = ".incoming-"
+_ABANDONED_SECONDS = 24 * 3600
+"""How long nothing in a folder has changed whose owner cannot be asked."""
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+
+
+@contextmanager
+def unfinished(parent: Path) -> Iterator[Path]:
+    """A hidden path in a folder, to be filled and published; removed where it was not published.
+
+    Its name says which process fills it, so that another one can tell whether that process is alive.
+    """
+    folder = parent / f"{_PREFIX}{uuid.uuid4().hex}-{Owner.me()}"
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(folder: Path, version: Path) -> bool:
+    """Gives a folder its name; False where the name is taken already.
+
+    Renaming a folder onto one with files in it fails on every file system, NFS too, so of several only one succeeds.
+    """
+    _sync(folder)
+    try:
+        folder.rename(version)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            return False
+        raise
+    storage.sync(str(version.parent))
+    return True
+
+
+def clear_abandoned(parent: Path) -> None:
+    """Removes what killed processes left unfinished, and nothing that a live one may be filling."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        if _is_abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    owner = Owner.parse(folder.name.removeprefix(_PREFIX).partition("-")[2])
+    if owner and owner.is_dead:
+        return True
+    try:
+        newest = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+    except FileNotFoundError:  # published or removed meanwhile
+        return False
+    return time.time() - newest > _ABANDONED_SECONDS
+
+
+def _sync(folder: Path) -> None:
+    for parent, _, files in os.walk(folder, topdown=False):
+        for path in (*(Path(parent, name) for name in files), parent):
+            storage.sync(str(path))

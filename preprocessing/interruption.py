@@ -1,0 +1,74 @@
+"""SIGINT and SIGTERM as a flag that long work looks at.
+
+An exception raised by a signal handler lands wherever Python happens to be, and Python prints and drops one that lands
+in a destructor. A flag is seen by the next `check`: between steps, batches and shards, and before anything is pushed.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SHOW_CURSOR = b"\x1b[?25h\n"
+
+_received: signal.Signals | None = None
+
+
+class Interrupted(Exception):
+    """The process was asked to end. Not a `KeyboardInterrupt`: Beam's workers hang on those."""
+
+
+def received() -> signal.Signals | None:
+    """The signal that asked this process to end, if any did."""
+    return _received
+
+
+def check() -> None:
+    """Raises Interrupted where the process was asked to end."""
+    if _received:
+        raise Interrupted(_received.name)
+
+
+def exit_code(number: signal.Signals) -> int:
+    """The exit code that shells give a process ended by a signal: 130 for SIGINT, 143 for SIGTERM."""
+    return 128 + number
+
+
+@contextmanager
+def handled() -> Iterator[None]:
+    """Has SIGINT and SIGTERM set the flag; a second signal ends the process at once.
+
+    A signal that the process was started to ignore stays ignored, as `nohup` and background jobs of shells expect.
+    Outside the main thread, where Python allows no handlers, nothing changes.
+    """
+    global _received
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    _received = None
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, _handle)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _received = None
+
+
+def _handle(number: int, _: Any) -> None:
+    global _received
+    if _received:
+        _end_at_once(signal.Signals(number))
+    _received = signal.Signals(number)
+
+
+def _end_at_once(number: signal.Signals) -> NoReturn:
+    with suppress(OSError):  # the live table hides the cursor of a terminal
+        os.write(os.open("/dev/tty", os.O_WRONLY | os.O_NOCTTY), _SHOW_CURSOR)
+    os._exit(exit_code(number))

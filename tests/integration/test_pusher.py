@@ -1,0 +1,74 @@
+"""The step Pusher: what it pushes, and what it refuses to."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tfx.types import standard_artifacts
+
+from components.pin.pin import pin_serving
+from components.pin.pins import ServedVersion
+from components.pusher.executor import DESTINATION, PUSHED, Executor
+from preprocessing.errors import RunError
+
+
+def exported(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name / "Format-Serving").mkdir(parents=True)
+        (folder / name / "Format-Serving" / "saved_model.pb").write_text(name)
+
+
+def run_pusher(folder: Path, model: str, blessed: bool, compared: ServedVersion | None = None) -> tuple[int, str]:
+    """Whether it pushed, and the version that serves."""
+    given, blessing, pushed = (
+        standard_artifacts.Model(),
+        standard_artifacts.ModelBlessing(),
+        standard_artifacts.PushedModel(),
+    )
+    given.uri = str(folder / model)
+    blessing.set_int_custom_property("blessed", int(blessed))
+    properties = {
+        "destination": str(folder / "serving"),
+        "push": 1,
+        "must_be_blessed": 0,
+        "serving": compared.to_property() if compared else "",
+    }
+    Executor().Do({"model": [given], "blessing": [blessing]}, {"pushed_model": [pushed]}, properties)
+    return pushed.get_int_custom_property(PUSHED), pushed.get_string_custom_property(DESTINATION)
+
+
+def test_what_is_blessed_is_pushed_once(tmp_path: Path) -> None:
+    exported(tmp_path, "one", "two")
+    serving = tmp_path / "serving"
+    assert run_pusher(tmp_path, "one", blessed=False) == (0, "")
+    assert run_pusher(tmp_path, "one", blessed=True) == (1, f"{serving}/1")
+    assert run_pusher(tmp_path, "one", blessed=True) == (0, f"{serving}/1")
+    first = pin_serving(str(serving))
+    assert run_pusher(tmp_path, "two", blessed=False, compared=first) == (0, f"{serving}/1")
+    assert run_pusher(tmp_path, "two", blessed=True, compared=first) == (1, f"{serving}/2")
+    assert sorted(path.name for path in serving.iterdir()) == ["1", "2"]
+
+
+def test_no_version_is_replaced_that_the_model_was_not_compared_with(tmp_path: Path) -> None:
+    exported(tmp_path, "one", "two", "three")
+    serving = tmp_path / "serving"
+    run_pusher(tmp_path, "one", blessed=True)
+    first = pin_serving(str(serving))
+    run_pusher(tmp_path, "two", blessed=True, compared=first)
+    for compared, before in ((first, f"with {serving}/1"), (None, "when no version served")):
+        with pytest.raises(RunError) as refused:
+            run_pusher(tmp_path, "three", blessed=True, compared=compared)
+        assert str(refused.value).startswith(
+            f"{serving}/2 serves now, and the model was compared {before}; nothing was"
+        )
+        assert "Run again" in str(refused.value)
+    assert run_pusher(tmp_path, "two", blessed=True, compared=first) == (0, f"{serving}/2"), "it serves already"
+
+    second = pin_serving(str(serving))
+    (serving / "2" / "saved_model.pb").write_text("another one")
+    with pytest.raises(RunError, match=r"serving/2: its files have changed since the model was compared with it"):
+        run_pusher(tmp_path, "three", blessed=True, compared=second)
+    shutil.rmtree(serving)
+    with pytest.raises(RunError, match=r"^no version serves now, and the model was compared with .*/serving/2;"):
+        run_pusher(tmp_path, "three", blessed=True, compared=second)
+    assert not serving.exists()
