@@ -1,7 +1,10 @@
 """The `hubline` command. Nothing here imports TensorFlow or TFX before a command needs it."""
 
+import io
 import json
 import sys
+import tempfile
+import traceback
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -31,13 +34,19 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the
 
 
 def main() -> None:
-    """The entry point: a mistake in what the user gave ends with its message and exit code 2."""
+    """The entry point: a mistake in what the user gave ends with its message and exit code 2, a fault of ours with one
+    line and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows another one
     try:
         app()
     except OSError as error:  # a file or folder that was named on the command line
         _end_with_mistake(UserError(f"{error.filename}: {error.strerror}" if error.filename else str(error)))
     except UserError as error:
         _end_with_mistake(error)
+    except Exception as fault:
+        _end_with_fault(fault)
 
 
 def _end_with_mistake(error: UserError) -> NoReturn:
@@ -45,6 +54,17 @@ def _end_with_mistake(error: UserError) -> NoReturn:
     if "--json" in sys.argv:
         print(json.dumps({"status": "mistake", "error": str(error), "mistakes": getattr(error, "as_dicts", [])}))
     sys.exit(2)
+
+
+def _end_with_fault(fault: Exception) -> NoReturn:
+    with tempfile.NamedTemporaryFile("w", prefix="hubline-", suffix=".log", encoding="utf-8", delete=False) as log:
+        traceback.print_exception(fault, file=log)
+    error = f"hubline {' '.join(sys.argv[1:])}: unexpected {type(fault).__name__}: {fault}".partition("\n")[0]
+    error = f"{error}; the traceback is in {log.name}"
+    console_on(sys.stderr).print(error, style="red", soft_wrap=True)
+    if "--json" in sys.argv:
+        print(json.dumps({"status": "failed", "error": error}))
+    sys.exit(1)
 
 
 @app.command()
@@ -117,7 +137,7 @@ def run(
     """Run a pipeline file on this machine: ingest, train, evaluate, push; with task: infer, ingest and predict.
 
     What has not changed since the last run is not done again. Exit code: 0 done, 1 failed or not blessed, 2 a mistake
-    in what was given.
+    in what was given, 130 or 143 stopped by SIGINT (Ctrl-C) or SIGTERM; a second signal ends the run at once.
 
     Example: hubline run examples/digits/pipeline.yaml
     """
@@ -125,7 +145,7 @@ def run(
 
     result, code = run_file(file, root, quiet=as_json)
     if as_json:
-        print(result.model_dump_json())
+        print(json.dumps(result.model_dump(mode="json")))
     raise typer.Exit(code)
 
 
@@ -268,7 +288,7 @@ def reference(
     if output is None:
         sys.stdout.write(text)
     else:
-        output.write_text(text)
+        output.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from rich.text import Text
 from components.report.contents import PAGE
 from pipeline.config import PipelineFile
 from pipeline.result import Result, Step
+from preprocessing import interruption
 from preprocessing.config import clip_columns, image_columns, input_columns
 from preprocessing.progress import LOGGER
 
@@ -107,7 +108,7 @@ class Display(logging.Handler):
         if step == self._current:
             elapsed = time.monotonic() - self._started
             return (
-                Text("running", "yellow"),
+                Text("stopping" if interruption.received() else "running", "yellow"),
                 f"{elapsed:.1f} s",
                 _progress_text(self._progress, self._pace.seconds_left),
             )

@@ -19,6 +19,7 @@ from components.predictor.truth import EVALUATION, Evaluated
 from components.pusher.executor import DESTINATION, PUSHED
 from components.report.contents import Artifacts
 from pipeline.result import Step
+from preprocessing import interruption
 
 
 class Listener(Protocol):
@@ -54,7 +55,7 @@ class Run:
     def decision(self) -> Decision | None:
         """The Evaluator's decision, where the run came so far."""
         blessing = self._output("Evaluator", "blessing")
-        return Decision.model_validate_json(Path(blessing.uri, DECISION).read_text()) if blessing else None
+        return Decision.model_validate_json(Path(blessing.uri, DECISION).read_text("utf-8")) if blessing else None
 
     def warnings(self) -> list[str]:
         """What was found about the data that stops nothing, a line each."""
@@ -73,7 +74,7 @@ class Run:
         """How good the predictions are, where classes are known."""
         predictions = self._output("Predictor", "predictions")
         path = Path(predictions.uri, EVALUATION) if predictions else None
-        return Evaluated.model_validate_json(path.read_text()) if path and path.exists() else None
+        return Evaluated.model_validate_json(path.read_text("utf-8")) if path and path.exists() else None
 
     def _version(self, step: str, key: str) -> tuple[str | None, bool]:
         artifact = self._output(step, key)
@@ -100,6 +101,7 @@ class Run:
         )
 
     def _launch(self, step: str, launch: Any) -> Any:
+        interruption.check()
         self.current = step
         self._listener.started(step)
         begin = time.monotonic()

@@ -30,7 +30,7 @@ def into_log(path: Path) -> Iterator[tuple[TextIO, TextIO]]:
     with (
         _for_a_person(sys.stdout, sys.__stdout__, kept[0]) as stdout,
         _for_a_person(sys.stderr, sys.__stderr__, kept[1]) as stderr,
-        path.open("a") as log,
+        path.open("a", encoding="utf-8", errors="backslashreplace") as log,
         _through_descriptors(),
     ):
         handler = logging.StreamHandler(log)
@@ -58,7 +58,10 @@ def into_log(path: Path) -> Iterator[tuple[TextIO, TextIO]]:
 def _for_a_person(stream: TextIO, original: TextIO | None, descriptor: int) -> AbstractContextManager[TextIO]:
     """What shows text while the log takes the rest: the stream itself where it is a notebook's own, else what the
     descriptor was."""
-    return os.fdopen(os.dup(descriptor), "w") if stream is original else nullcontext(stream)
+    if stream is not original:
+        return nullcontext(stream)
+    # A terminal that lacks a character shows another one; a run doesn't fail for what it shows.
+    return os.fdopen(os.dup(descriptor), "w", encoding=stream.encoding, errors="replace")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import traceback
 from datetime import datetime
 from pathlib import Path
 
+from components import storage
 from components.report.contents import PAGE, RunReport, StepTime
 from pipeline.load import load
 from pipeline.places import Places
@@ -40,7 +41,7 @@ def write_page(result: Result, name: str, path: Path, began: datetime) -> None:
         from components.report.page import render
 
         page = render(report)
-        Path(result.report, PAGE).write_text(page, encoding="utf-8")
+        storage.write_text(f"{result.report}/{PAGE}", page)
     except Exception:  # whatever it is, the model is trained and pushed
         traceback.print_exc()
 

@@ -7,6 +7,8 @@ from components.evaluator.decision import Decision
 from components.report.contents import Artifacts
 from preprocessing.section import Section
 
+Status = Literal["succeeded", "not_blessed", "failed", "interrupted"]
+
 
 class Step(Section):
     """How a step went."""
@@ -19,7 +21,7 @@ class Step(Section):
 class Result(Section):
     """How a run went."""
 
-    status: Literal["succeeded", "not_blessed", "failed", "interrupted"]
+    status: Status
     pushed_model: str | None = None
     """The version that serves, also where nothing new was pushed."""
     newly_pushed: bool = False

@@ -1,6 +1,7 @@
 """`hubline run`: from a pipeline file to a served model, on this machine."""
 
 import gc
+import signal
 import time
 import traceback
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from components import storage
 from components.pin.pins import AnyPins, Pins
 from components.pin.spans import to_date
 from components.report.contents import Artifacts
@@ -21,9 +23,10 @@ from pipeline.pinning import pin
 from pipeline.places import Places
 from pipeline.preflight import preflight
 from pipeline.report import write_page
-from pipeline.result import Result, Step
+from pipeline.result import Result, Status, Step
 from pipeline.terminal import console_on
-from preprocessing.errors import RunError, UserError
+from preprocessing import interruption
+from preprocessing.errors import RunError, UserError, tensorflow_reason
 
 
 def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
@@ -35,11 +38,17 @@ def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
         quiet: Show nothing on standard output, which is then free for JSON.
 
     Returns:
-        What it came to, and the exit code: 0 done, 1 failed or not blessed, 2 a mistake in what the user gave.
+        What it came to, and the exit code: 0 done, 1 failed or not blessed, 2 a mistake in what the user gave, 130 or
+        143 stopped by SIGINT or SIGTERM.
 
     Raises:
         UserError: where the file, or something it points at, is found wrong before the run begins.
     """
+    with interruption.handled():
+        return _run_file(path, root, quiet)
+
+
+def _run_file(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
     file, source = load(path)
     preflight(file, source)
     places = Places.of(path, file.name, root)
@@ -50,9 +59,8 @@ def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
         shown = stderr if quiet else stdout
         console = console_on(shown)
         console.print(f"{file.name}  {path}", style="bold", soft_wrap=True)
-        result, code = _run(file, places, folder, console)
-        (folder / "report").mkdir()
-        (folder / "report" / "report.json").write_text(result.model_dump_json(indent=2))
+        result, code = _run(file, path, places, folder, console)
+        storage.write_text(f"{folder}/report/report.json", result.model_dump_json(indent=2))
         write_page(result, file.name, path, began)
         show_result(console, result, path, asked(file) if isinstance(file, PipelineFile) else "")
     return result, code
@@ -68,13 +76,15 @@ def _collecting_no_garbage() -> Iterator[None]:
         gc.enable()
 
 
-def _run(file: AnyFile, places: Places, folder: Path, console: Console) -> tuple[Result, int]:
+def _run(file: AnyFile, path: Path, places: Places, folder: Path, console: Console) -> tuple[Result, int]:
     begin = time.monotonic()
     run = None
-    status, error, code = "failed", None, 1
+    status: Status
+    error = None
     pins: AnyPins | None = None
     try:
         with Display(console) as display:
+            interruption.check()
             display.started("pin")
             pins = pin(file)
             display.finished(Step(id="pin", seconds=round(time.monotonic() - begin, 3), cached=False))
@@ -82,17 +92,15 @@ def _run(file: AnyFile, places: Places, folder: Path, console: Console) -> tuple
                 # Imported here: TFX takes ten seconds, and mistakes are found without it.
                 from pipeline.graph import build
                 from pipeline.local import Run
+            interruption.check()
             run = Run(build(file, pins, places), display)
             run.run()
         status, code = "succeeded", 0
-    except KeyboardInterrupt:
-        status = "interrupted"
-    except UserError as mistake:
-        traceback.print_exc()
-        error, code = str(mistake), 1 if isinstance(mistake, RunError) else 2
+    except KeyboardInterrupt:  # outside the main thread, where Python lets nobody handle signals
+        status, error, code = "interrupted", signal.SIGINT.name, interruption.exit_code(signal.SIGINT)
     except Exception as fault:
         traceback.print_exc()
-        error = f"{type(fault).__name__}: {fault}"
+        status, error, code = _failure(fault, run.current if run else "pin", path, folder / "run.log")
     spans = pins.files.spans if pins else None
     decision = run.decision() if run else None
     pushed, newly = run.pushed() if run else (None, False)
@@ -122,3 +130,18 @@ def _run(file: AnyFile, places: Places, folder: Path, console: Console) -> tuple
         log=str(folder / "run.log"),
     )
     return result, code
+
+
+def _failure(fault: Exception, step: str | None, path: Path, log: Path) -> tuple[Status, str, int]:
+    """The status, error and exit code of a run that an exception ended, which may be what a signal led to."""
+    if number := interruption.received():
+        return "interrupted", number.name, interruption.exit_code(number)
+    if isinstance(fault, UserError):
+        return "failed", str(fault), 1 if isinstance(fault, RunError) else 2
+    where = f"{step} of {path}" if step else str(path)
+    reason = tensorflow_reason(fault)
+    return (
+        "failed",
+        f"{where}: unexpected {type(fault).__name__}{reason and f': {reason}'}; the whole log is in {log}",
+        1,
+    )

@@ -20,6 +20,7 @@ from trainer.callbacks import Checkpoints, Progress
 from trainer.changing import modules_by_feature
 from trainer.config import Hubs, Model, Training, fed_hubs
 from trainer.export import ServingModel
+from trainer.interrupt import StopWhenInterrupted
 from trainer.materialized import Materialized
 from trainer.model import Parts, build, feeding, optimizer, taken_in
 from trainer.phases import Phase, needs_pictures, phases, stays_frozen
@@ -155,6 +156,7 @@ def _train_phase(
             # First, so that a loss that is not a number is never checkpointed.
             Progress(job.train.count, job.training.epochs, job.training.batch_size, waited),
             Checkpoints(checkpoints),
+            StopWhenInterrupted(),
             tf.keras.callbacks.TensorBoard(job.logs, write_graph=False),
         ],
     )

@@ -18,6 +18,7 @@ from kubernetes.client import V1Deployment
 from components import storage
 from components.kserve.inference_service import Conflict, InferenceService, InferenceServices, Ours, Unreachable
 from components.pusher.push import writing
+from preprocessing import interruption
 from preprocessing.errors import RunError
 from preprocessing.progress import report
 from preprocessing.section import Section
@@ -94,6 +95,7 @@ def _is_left(service: InferenceService, wanted: Ours) -> bool:
 def _begin(services: InferenceServices, wanted: Ours, state: str) -> RollOut:
     """Makes or changes the service, unless it has the model."""
     service, last = services.get(), _read(state)
+    interruption.check()
     if service is None:
         current = RollOut(storage_uri=wanted.storage_uri)
         _write(state, current)
@@ -119,6 +121,7 @@ def _begin(services: InferenceServices, wanted: Ours, state: str) -> RollOut:
 
 def _give_share(services: InferenceServices, wanted: Ours) -> None:
     service = services.get()
+    interruption.check()
     if service and service.ours.storage_uri == wanted.storage_uri:
         services.change(service, _with_account(wanted, service.ours))
 

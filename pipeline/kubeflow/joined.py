@@ -15,11 +15,10 @@ from pydantic import TypeAdapter
 from tfx.types import Artifact
 
 from pipeline.kubeflow import logs
-from pipeline.kubeflow.alert import leave_word
 from pipeline.kubeflow.launched import Inputs, Launched
-from pipeline.kubeflow.step import PROPERTIES, execute
+from pipeline.kubeflow.step import PROPERTIES, execute, explain
 from pipeline.kubeflow.tasks import Input, Json, Task, task_name
-from preprocessing.errors import UserError
+from preprocessing import interruption
 from preprocessing.section import Section
 
 _STEP = "step"
@@ -113,19 +112,16 @@ def _pod(pod: str, tasks: Sequence[Task]) -> Task:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the steps; 1 where one failed, with what was wrong as the last line."""
+    """Runs the steps; 1 where one failed, 143 where SIGTERM stopped it, with what was wrong as the last line."""
     members, launched = _MEMBERS.validate_json(arguments[0]), Launched.model_validate_json(arguments[1])
     made: dict[str, list[Artifact]] = {}
-    for member in members:
-        try:
-            made |= _run(member, launched, made)
-        except UserError as error:
-            leave_word(launched, f"{member.step}: {error}")
-            print(f"{member.step}: {error}", file=sys.stderr)
-            return 1
-        except Exception as fault:
-            leave_word(launched, f"{member.step}: {type(fault).__name__}: {fault}")
-            raise
+    with interruption.handled():
+        for member in members:
+            try:
+                interruption.check()
+                made |= _run(member, launched, made)
+            except Exception as fault:
+                return explain(fault, launched, member.step)
     launched.finish(made)
     return 0
 

@@ -20,6 +20,7 @@ from pipeline.kubeflow import logs
 from pipeline.kubeflow.alert import leave_word
 from pipeline.kubeflow.launched import Launched
 from pipeline.kubeflow.properties import taken
+from preprocessing import interruption
 from preprocessing.errors import UserError
 from preprocessing.section import Section
 
@@ -41,19 +42,36 @@ class Beaming(Section):
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the step; 1 where it failed, with what was wrong as the last line."""
+    """Runs the step; 1 where it failed, 143 where SIGTERM stopped it, with what was wrong as the last line."""
     executor, types, launched = arguments
     handed = Launched.model_validate_json(launched)
-    try:
-        handed.finish(execute(executor, json.loads(types), handed))
-    except UserError as error:
-        leave_word(handed, str(error))
-        print(error, file=sys.stderr)
-        return 1
-    except Exception as fault:
-        leave_word(handed, f"{type(fault).__name__}: {fault}")
-        raise
+    with interruption.handled():
+        try:
+            handed.finish(execute(executor, json.loads(types), handed))
+        except Exception as fault:
+            return explain(fault, handed)
     return 0
+
+
+def explain(fault: Exception, launched: Launched, step: str = "") -> int:
+    """Says why a step failed, in the log and to the alert, and gives the exit code; raises what nobody expected.
+
+    Args:
+        fault: What ended the step.
+        launched: What the launcher handed the pod.
+        step: The step, where the pod has several.
+    """
+    before = f"{step}: " if step else ""
+    if number := interruption.received():
+        error, code = f"{before}stopped by {number.name}", interruption.exit_code(number)
+    elif isinstance(fault, UserError):
+        error, code = f"{before}{fault}", 1
+    else:
+        leave_word(launched, f"{before}{type(fault).__name__}: {fault}")
+        raise fault
+    leave_word(launched, error)
+    print(error, file=sys.stderr)
+    return code
 
 
 def execute(

@@ -234,7 +234,7 @@ def test_a_run_that_is_cut_short_goes_on_where_it_was(tmp_path: Path, with_signa
     process.send_signal(with_signal)
     stdout, _ = process.communicate(timeout=60)
     if with_signal is signal.SIGINT:
-        assert process.returncode == 1 and json.loads(stdout.splitlines()[-1])["status"] == "interrupted"
+        assert process.returncode == 130 and json.loads(stdout.splitlines()[-1])["status"] == "interrupted"
     assert not (tmp_path / "serving").exists()
 
     result, code = run(path, None, quiet=True)

@@ -1,0 +1,103 @@
+"""Runs that are asked to end at any point: nothing is pushed, the report is written, and the next run goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from tests import make
+from tests.make_signals import Sends
+
+PROJECT = Path(__file__).parents[2]
+POOR = {name: value for name, value in os.environ.items() if name != "HOME"} | {
+    "LANG": "C",
+    "PYTHONIOENCODING": "ascii",
+}
+"""An environment without a home, and with a terminal that lacks most characters."""
+
+
+def test_a_run_that_is_asked_to_end_while_it_starts(tmp_path: Path) -> None:
+    path = make.project(tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", "run", str(path)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=PROJECT, env=POOR,
+    )  # fmt: skip
+    assert process.stdout and process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 143, said
+    assert "Interrupted" in said and "SIGTERM" in said and "goes on from the finished steps" in said
+    (report,) = (tmp_path / ".hubline" / "tiny" / "runs").glob("*/report")
+    assert json.loads((report / "report.json").read_text())["status"] == "interrupted"
+    assert (report / "index.html").exists() and not (tmp_path / "serving").exists()
+
+
+POINTS = ("ExampleGen", "Trainer", "Evaluator", "copying", "")
+"""The steps in whose last moments a signal comes, in a destructor; then the copying of the model, and never."""
+
+
+def story(path: Path, output: Path) -> None:
+    """Runs the pipeline again and again in this process, which gets a signal at another point each time."""
+    numbers = [signal.SIGTERM, signal.SIGINT] * 3
+    told = [run_until(path, point, number) for point, number in zip(POINTS, numbers, strict=False)]
+    output.write_text(json.dumps(told))
+
+
+def run_until(path: Path, point: str, number: signal.Signals) -> dict[str, Any]:
+    """What comes of a run that gets a signal at a point."""
+    from tfx.dsl.io import fileio
+
+    from pipeline import local
+    from pipeline.run import run
+
+    copy, launch = fileio.copy, local.Run._launch
+    sent: list[None] = []
+
+    def launched(self: Any, step: str, do: Callable) -> Any:
+        def and_then() -> Any:
+            done = do()
+            if step == point:
+                Sends(number)
+            return done
+
+        return launch(self, step, and_then)
+
+    def copied(*given: Any, **how: Any) -> None:
+        copy(*given, **how)
+        if point == "copying" and "Format-Serving" in str(given[0]) and not sent:
+            sent.append(os.kill(os.getpid(), number))
+
+    with mock.patch.object(local.Run, "_launch", launched), mock.patch.object(fileio, "copy", copied):
+        result, code = run(path, None, quiet=True)
+    return {
+        "status": result.status,
+        "error": result.error,
+        "failed": result.failed_step,
+        "code": code,
+        "ran": [step.id for step in result.steps if not step.cached],
+        "reported": all(Path(result.report, name).exists() for name in ("report.json", "index.html")),
+        "serving": sorted(found.name for found in path.parent.glob("serving/*")),
+    }
+
+
+def test_nothing_is_pushed_after_a_signal_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    path, output = make.project(tmp_path), tmp_path / "told.json"
+    call = f"story(Path({str(path)!r}), Path({str(output)!r}))"
+    program = f"from pathlib import Path; from tests.e2e.test_signals import story; {call}"
+    subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=True, timeout=500, env=POOR)
+    *stopped, last = json.loads(output.read_text())
+    assert [(told["status"], told["error"], told["code"]) for told in stopped] == [
+        ("interrupted", "SIGTERM", 143),
+        ("interrupted", "SIGINT", 130),
+        ("interrupted", "SIGTERM", 143),
+        ("interrupted", "SIGINT", 130),
+    ]
+    assert all(told["reported"] and told["serving"] == [] for told in stopped)
+    assert [told["failed"] for told in stopped] == [None, None, None, "Pusher"]
+    assert [told["ran"][-1:] for told in stopped] == [["ExampleGen"], ["Trainer"], ["Evaluator"], []]
+    assert (last["status"], last["code"], last["ran"], last["serving"]) == ("succeeded", 0, ["Pusher"], ["1"])

@@ -1,0 +1,90 @@
+"""Signals as a flag: where they are seen, and that they end the process."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from preprocessing import interruption
+from preprocessing.interruption import Interrupted
+from preprocessing.progress import report
+from tests.make_signals import Sends
+
+PROJECT = Path(__file__).parents[2]
+
+BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+@BOTH
+def test_a_signal_is_seen_by_the_next_look_and_not_in_between(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with interruption.handled():
+        interruption.check()
+        os.kill(os.getpid(), number)
+        assert interruption.received() == number
+        for look in (interruption.check, lambda: report(1, 2, "examples")):
+            with pytest.raises(Interrupted, match=number.name):
+                look()
+    assert signal.getsignal(number) is before and interruption.received() is None
+
+
+@BOTH
+def test_a_signal_in_a_destructor_is_not_lost(number: signal.Signals) -> None:
+    with interruption.handled():
+        Sends(number)
+        with pytest.raises(Interrupted):
+            interruption.check()
+
+
+def test_elsewhere_than_in_the_main_thread_nothing_changes() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    seen = []
+
+    def look() -> None:
+        with interruption.handled():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+def started(program: str, prepare: Callable[[], object] | None = None) -> subprocess.Popen:
+    lines = f"import time\nfrom preprocessing import interruption\nwith interruption.handled():\n{program}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", lines], stdout=subprocess.PIPE, text=True, cwd=PROJECT, preexec_fn=prepare
+    )
+    assert process.stdout and process.stdout.readline() == "ready\n"
+    return process
+
+
+@BOTH
+def test_the_second_signal_ends_the_process_at_once(number: signal.Signals) -> None:
+    process = started(
+        "    print('ready', flush=True)\n"
+        "    while not interruption.received(): time.sleep(0.01)\n"
+        "    print('stopping', flush=True)\n"
+        "    while True: time.sleep(1)\n",
+        lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout and process.stdout.readline() == "stopping\n"
+    process.send_signal(number)
+    assert process.wait(timeout=20) == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    process = started(
+        "    print('ready', flush=True)\n    time.sleep(1)\n    interruption.check()\n",
+        lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 0
