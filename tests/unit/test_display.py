@@ -17,6 +17,7 @@ from pipeline.display import Display, asked, show_result
 from pipeline.load import load
 from pipeline.output import into_log
 from pipeline.result import Result, Step
+from pipeline.run import _failure
 from preprocessing.progress import report
 
 
@@ -233,3 +234,68 @@ def test_a_result_is_one_line_of_json() -> None:
     text = result.model_dump_json()
     assert "\n" not in text
     assert json.loads(text)["steps"] == [{"id": "a", "seconds": 1.0, "cached": True}]
+
+
+def hubline(program: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, env=os.environ | environment, timeout=60
+    )
+
+
+def test_a_terminal_that_lacks_characters_shows_others_and_the_log_has_all(tmp_path: Path) -> None:
+    program = f"""
+from pathlib import Path
+from pipeline.output import into_log
+with into_log(Path({str(tmp_path / "log")!r})) as (stdout, _):
+    print("caf\\u00e9 \\u2026", file=stdout, flush=True)
+    import logging
+    logging.getLogger("x").warning("caf\\u00e9 \\u2026")
+"""
+    ran = hubline(program, PYTHONIOENCODING="ascii")
+    assert ran.returncode == 0 and ran.stdout == b"caf? ?\n", ran.stderr
+    assert "x: café …" in (tmp_path / "log").read_text("utf-8")
+
+
+def test_json_is_whole_in_any_terminal() -> None:
+    program = """
+import sys
+from pathlib import Path
+import pipeline.run
+from pipeline import cli
+from pipeline.result import Result
+done = Result(status="failed", error="caf\\u00e9", seconds=1, report="r", log="l"), 1
+pipeline.run.run = lambda *_, **__: done
+sys.argv = ["hubline", "run", "p.yaml", "--json"]
+cli.main()
+"""
+    ran = hubline(program, PYTHONIOENCODING="ascii")
+    assert ran.returncode == 1 and json.loads(ran.stdout)["error"] == "café"
+
+
+def test_an_unexpected_exception_of_a_step_is_one_line_with_step_file_and_log() -> None:
+    status, error, code = _failure(KeyError("scores\nand more"), "Evaluator", Path("p.yaml"), Path("runs/1/run.log"))
+    assert (status, code) == ("failed", 1)
+    assert error == (
+        r"Evaluator of p.yaml: unexpected KeyError: 'scores\nand more'; the whole log is in runs/1/run.log"
+    )
+    assert _failure(AssertionError(), None, Path("p.yaml"), Path("l"))[1] == (
+        "p.yaml: unexpected AssertionError; the whole log is in l"
+    )
+
+
+def test_an_unexpected_exception_of_a_command_is_one_line(tmp_path: Path) -> None:
+    program = """
+import sys
+import pipeline.load
+from pipeline import cli
+def load(_):
+    raise KeyError("scores")
+pipeline.load.load = load
+sys.argv = ["hubline", "check", "p.yaml"]
+cli.main()
+"""
+    ran = hubline(program, TMPDIR=str(tmp_path))
+    (log,) = tmp_path.glob("hubline-*.log")
+    said = f"hubline check p.yaml: unexpected KeyError: 'scores'; the traceback is in {log}\n"
+    assert (ran.returncode, ran.stdout, ran.stderr.decode()) == (1, b"", said)
+    assert "in load" in log.read_text()
