@@ -1,5 +1,6 @@
 """Writes a version into a serving folder so that a polling server never sees half of one."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,10 @@ from preprocessing.section import is_remote
 
 _LAST = "saved_model.pb"
 """Without this file no server loads a version, so it is written last where files appear one by one."""
+
+
+_PAUSE_SECONDS = 0.1
+"""After another push was faster. NFS may need a moment to list the new version."""
 
 
 def _allow() -> None:
@@ -104,6 +109,7 @@ def _push_to_disk(model: str, destination: Path, check: Callable[[], None]) -> s
             interruption.check()
             if publish(copy, Path(version)):
                 return version
+            time.sleep(_PAUSE_SECONDS)
 
 
 def _push_to_store(model: str, destination: str, check: Callable[[], None]) -> str:
