@@ -15,6 +15,10 @@ from pipeline.config import FILES, AnyFile, PipelineFile
 from pipeline.mistakes import Location, Mistake, PipelineFileError, explain, meant, nearest, place_of
 from preprocessing.errors import UserError
 
+_MOST_BYTES = 4_000_000
+_MOST_VALUES = 200_000
+"""In a file with its aliases expanded: far more than any pipeline has, and few enough to look through."""
+
 
 class Source:
     """A pipeline file's text, which knows the line of each key."""
@@ -24,8 +28,11 @@ class Source:
         yaml = YAML(typ="safe", pure=True)
         text = ""
         try:
-            text = path.read_text(encoding="utf-8")
+            if (size := path.stat().st_size) > _MOST_BYTES:
+                raise UserError(f"{path}: {size:,} bytes, and a pipeline file has at most {_MOST_BYTES:,}")
+            text = path.read_text(encoding="utf-8-sig")
             self._root: Node | None = yaml.compose(text)
+            self._refuse_what_expands_without_end()
             self.values = yaml.load(text)
         except FileNotFoundError:
             raise UserError(f"{path}: there is no such file") from None
@@ -42,6 +49,25 @@ class Source:
             raise self._not_yaml(f"the character {error.character!r} is not allowed", line) from None
         except (YAMLError, ValueError, RecursionError) as error:
             raise self._not_yaml(str(error), 1) from None
+
+    def _refuse_what_expands_without_end(self) -> None:
+        """Aliases of aliases make gigabytes of a few lines, and one that stands in itself never ends."""
+        sizes: dict[int, int] = {}
+
+        def size(node: Node, above: frozenset[int]) -> int:
+            if id(node) in above:
+                raise self._not_yaml("an alias stands within what it is an alias of", node.start_mark.line + 1)
+            if id(node) not in sizes:
+                pairs = node.value if isinstance(node, MappingNode | SequenceNode) else ()
+                inside = [each for pair in pairs for each in (pair if isinstance(pair, tuple) else (pair,))]
+                sizes[id(node)] = 1 + sum(size(each, above | {id(node)}) for each in inside)
+                if sizes[id(node)] > _MOST_VALUES:
+                    problem = f"aliases make more than {_MOST_VALUES:,} values of this; write out what is meant"
+                    raise self._not_yaml(problem, node.start_mark.line + 1)
+            return sizes[id(node)]
+
+        if self._root:
+            size(self._root, frozenset())
 
     def _not_yaml(self, problem: str, line: int) -> PipelineFileError:
         return PipelineFileError([Mistake(str(self.path), line, "", f"not YAML: {problem}")])

@@ -42,8 +42,9 @@ class PipelineFileError(UserError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean 'x'?` with the nearest known name, and the known names."""
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    meant = f"did you mean '{close[0]}'? " if close else ""
+    folded = {each.casefold(): each for each in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+    meant = f"did you mean '{folded[close[0]]}'? " if close else ""
     return f"{meant}known here: {', '.join(known)}"
 
 

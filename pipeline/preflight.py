@@ -1,13 +1,14 @@
 """What can be seen to be wrong with the things a pipeline file points at, before anything expensive starts."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 from components import storage
 from components.backbone.sources import fingerprint
 from components.digest import check_digest
+from components.example_gen.peek import columns_of_first_record
 from components.hub_module.handle import digest, look_for, mirrored, read_saved_model
 from components.pin.find import find
 from components.pin.pins import ALL
@@ -16,25 +17,55 @@ from components.pusher.versions import version_in
 from components.vocabulary import read_vocabulary
 from pipeline.config import AnyFile, InferFile, PipelineFile
 from pipeline.load import Source
-from pipeline.mistakes import Location, Mistake, PipelineFileError
-from preprocessing.config import vocabulary_files
+from pipeline.mistakes import Location, Mistake, PipelineFileError, nearest
+from pipeline.places import Places
+from preprocessing.config import images, vocabulary_files
 from preprocessing.errors import UserError
-from preprocessing.section import is_remote
+from preprocessing.section import is_remote, path_fault
 from trainer.config import Hub, Tuned
 
 
-def preflight(file: AnyFile, source: Source) -> None:
+def preflight(file: AnyFile, source: Source, root: Path | None = None) -> None:
     """Looks for the data files, schema and baseline, vocabularies, local hub modules, the weights and functions of
     backbones, labels, and the folder that takes models or predictions.
 
     What is remote is not asked for.
 
+    Args:
+        file: What was read.
+        source: Its text.
+        root: As `Places.of` takes it.
+
     Raises:
         PipelineFileError: with all that is missing, each at its line.
     """
     mistakes = [mistake for location, look in _looks(file) for mistake in _try(source, location, look)]
+    if fault := path_fault(place := str(Places.of(source.path, file.name, root).root), holds_models=True):
+        mistakes.append(source.mistake((), f"{place}: {fault}, such as one that --root names"))
     if mistakes:
         raise PipelineFileError(mistakes)
+
+
+def _look_at_first_record(file: AnyFile, wanted: Mapping[str, str]) -> None:
+    """Looks for what every record must have, in the first record there is.
+
+    Args:
+        file: Its data may be missing, which was said before.
+        wanted: What each column is to the file.
+    """
+    try:
+        found = find(file.data.patterns, window=1)
+    except (UserError, OSError):
+        return
+    first = next(iter(next(iter(found.values()))))
+    columns = columns_of_first_record(first)
+    if columns is None:
+        return
+    for column, what in wanted.items():
+        if column not in columns:
+            raise UserError(f"{first}: its first record has no {what} '{column}'; {nearest(column, sorted(columns))}")
+        if not columns[column]:
+            raise UserError(f"{first}: in its first record the {what} '{column}' is empty; every record must have it")
 
 
 Looks = Iterator[tuple[Location, Callable[[], object]]]
@@ -45,6 +76,11 @@ def _looks(file: AnyFile) -> Looks:
         location = ("data", "examples") if split == ALL else ("data", "split", split)
         if not is_remote(pattern):
             yield location, partial(find, {split: pattern}, window=1)
+    if not any(map(is_remote, file.data.patterns.values())) and file.data.bad_records.policy == "fail":
+        for name, image in images(file.features).items():
+            yield ("features", name), partial(_look_at_first_record, file, {image.column or name: image.kind})
+        if file.label and file.label.required:
+            yield ("label",), partial(_look_at_first_record, file, dict.fromkeys(file.label.required, "label"))
     for name, hub in file.hubs.items():
         if not is_remote(mirrored(hub.handle)):
             yield ("hubs", name, "sha256" if hub.sha256 else "handle"), partial(_look_for_module, hub)
@@ -54,6 +90,7 @@ def _looks(file: AnyFile) -> Looks:
 
 def _looks_to_infer(file: InferFile) -> Looks:
     if file.model and not is_remote(file.model.folder):
+        yield ("model", "from"), partial(_look_at_path, file.model.folder)
         yield ("model", "from"), partial(version_in, file.model.folder)
     labels, destination = file.predictions.labels, file.predictions.destination
     if labels and not is_remote(labels):
@@ -84,6 +121,7 @@ def _looks_to_train(file: PipelineFile) -> Looks:
             key = ("weights",) if weights else ("call",) if backbone.kind == "builder" else ()
             yield ("backbones", name, *key), partial(fingerprint, backbone)
     if not is_remote(file.serving.destination):
+        yield ("serving", "destination"), partial(_look_at_path, file.serving.destination)
         serving = Path(file.serving.destination)
         yield ("serving", "destination"), partial(_look_at_destination, serving, "serving folder")
     if file.serving.kserve and not is_remote(file.serving.kserve.models):
@@ -99,6 +137,11 @@ def _try(source: Source, location: Location, look: Callable[[], object]) -> list
     except OSError as error:  # a folder that may not be looked into, a name that is too long
         return [source.mistake(location, f"{error.filename}: {error.strerror}")]
     return []
+
+
+def _look_at_path(path: str) -> None:
+    if fault := path_fault(path, holds_models=True):
+        raise UserError(f"{path}: {fault}")
 
 
 def _look_for_schema(path: str) -> None:

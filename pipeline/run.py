@@ -50,7 +50,7 @@ def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
 
 def _run_file(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
     file, source = load(path)
-    preflight(file, source)
+    preflight(file, source, root)
     places = Places.of(path, file.name, root)
     began = datetime.now()
     folder = places.runs / began.strftime("%Y%m%d-%H%M%S-%f")

@@ -73,6 +73,24 @@ def unescape(pattern: str) -> str:
     return re.sub(r"\[([*?\[{])\]", r"\1", pattern)
 
 
+def path_fault(path: str, holds_models: bool = False) -> str | None:
+    """Why TensorFlow cannot use a local path, or None.
+
+    Args:
+        path: Of a file or folder, there or not.
+        holds_models: Whether a SavedModel or a checkpoint lies at it. TensorFlow's checkpoint reader takes a path for a
+            pattern (`TensorSliceReader` calls `GetMatchingPaths`), so a bracket in it stands for something else.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "its name is not UTF-8, and TensorFlow and its messages take no other; rename it"
+    special = next((each for each in "[\\" if each in path), None)
+    if holds_models and special:
+        return f"TensorFlow's checkpoint reader takes the {special} in this path for a pattern; use a path without it"
+    return None
+
+
 def has_wildcards(pattern: str) -> bool:
     """Whether a pattern may stand for several paths; what is escaped in it doesn't count."""
     return re.search(r"[*?\[]", re.sub(r"\[[*?\[{]\]", "", pattern)) is not None

@@ -302,6 +302,8 @@ def _count_fault(columns: Mapping, name: str, what: str) -> str | None:
         return None
     if values:
         return f"its {what} '{name}' has {len(values)} values; it must have one"
+    if name in columns:
+        return f"its {what} '{name}' is empty; it must have one value"
     close = difflib.get_close_matches(name, columns, n=1, cutoff=0.7)
     meant = f"; did you mean '{close[0]}'? Its" if close else "; its"
     return f"it has no {what} '{name}'{meant} columns are: {', '.join(sorted(columns)) or 'none'}"

@@ -1,11 +1,12 @@
 """Finds the data files of patterns, with the spans that they stand in."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from components import storage
 from components.pin.spans import Place, SpanPattern
 from preprocessing.errors import UserError
-from preprocessing.section import unescape
+from preprocessing.section import is_remote, path_fault, unescape
 
 Found = dict[str, int | None]
 """The spans of files by path; None for files of a pattern without spans."""
@@ -94,6 +95,20 @@ def _files(paths: Iterable[str], enter: bool) -> list[str]:
     for path in paths:
         inside = enter and storage.is_folder(path)
         found += [f"{path}/{name}" for name in storage.names(path)] if inside else [path]
-    return [
+    files = [
         path for path in found if not path.rpartition("/")[2].startswith((".", "_")) and not storage.is_folder(path)
     ]
+    for path in files:
+        _refuse_unreadable(path)
+    return files
+
+
+def _refuse_unreadable(path: str) -> None:
+    if is_remote(path):
+        return
+    if fault := path_fault(path):
+        raise UserError(f"{path}: {fault}")
+    if Path(path).is_symlink() and not Path(path).exists():
+        raise UserError(
+            f"{path}: a link to {Path(path).readlink()}, where there is nothing; remove the link or mend it"
+        )

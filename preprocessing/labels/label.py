@@ -40,6 +40,11 @@ class LabelKind(Section):
         raise NotImplementedError
 
     @property
+    def required(self) -> tuple[str, ...]:
+        """Those of them that every record must have a value of."""
+        return self.columns
+
+    @property
     def masks(self) -> tuple[str, ...]:
         """Those of them that hold encoded masks, which go with images."""
         return ()

@@ -63,6 +63,11 @@ class MultilabelLabel(LabelKind):
         return (self.column,) if self.column else self.indicators or ()
 
     @property
+    def required(self) -> tuple[str, ...]:
+        """Not the list of classes, which may be empty."""
+        return self.indicators or ()
+
+    @property
     def can_be_mixed(self) -> bool:
         """As a share of each class."""
         return True

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,13 @@ def test_of_a_choice_within_a_choice_the_nearest_is_meant(tmp_path: Path, combin
         ("- a\n- b\n", 1, "a pipeline file is a mapping"),
         ("", 1, "a pipeline file is a mapping"),
         ("just words\n", 1, "a pipeline file is a mapping"),
+        (
+            "a: &a [x, x]\n" + "".join(f"{n}: &{n} [*{p}, *{p}]\n" for p, n in pairwise("abcdefghijklmnopqrs")),
+            17,
+            "aliases",
+        ),
+        ("name: x\ndata: &d {again: *d}\n", 2, "an alias stands within what it is an alias of"),
+        ("a: " + "[" * 2000 + "]" * 2000 + "\n", 1, "not YAML"),
     ],
 )
 def test_what_is_not_a_mapping_in_yaml_says_where(tmp_path: Path, text: str, line: int, says: str) -> None:
@@ -165,11 +173,22 @@ def test_what_is_not_a_mapping_in_yaml_says_where(tmp_path: Path, text: str, lin
     assert at == line
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    as_read = load(path)[0]
+    path.write_text(GOOD, encoding="utf-8-sig")
+    assert load(path)[0] == as_read
+
+
 def test_no_such_file_and_not_text(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no such file"):
         load(tmp_path / "absent.yaml")
     with pytest.raises(UserError, match="this is a folder"):
         load(tmp_path)
+    with (tmp_path / "huge.yaml").open("wb") as file:
+        file.truncate(3 << 30)
+    with pytest.raises(UserError, match="3,221,225,472 bytes, and a pipeline file has at most"):
+        load(tmp_path / "huge.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="UTF-8"):
         load(tmp_path / "binary.yaml")

@@ -1,0 +1,92 @@
+"""The first record of a file, read without TensorFlow: `hubline check` must not import that."""
+
+import gzip
+import struct
+import zlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf.message import DecodeError
+
+_GZIP = b"\x1f\x8b\x08"
+_MOST_BYTES = 256 << 20
+
+
+def columns_of_first_record(path: str) -> dict[str, int] | None:
+    """How many values the first record of a local TFRecord file has of each column.
+
+    Returns:
+        By column; of a tf.SequenceExample, those of its context and its lists. None where the file has no readable
+        first record, of which ingestion tells more.
+    """
+    record = _first(path)
+    try:
+        example = _message_type().FromString(record) if record else None
+    except DecodeError:
+        return None
+    if example is None:
+        return None
+    columns = {name: _count(feature) for name, feature in example.features.feature.items()}
+    return columns | {name: sum(map(_count, each.feature)) for name, each in example.feature_lists.feature_list.items()}
+
+
+def _first(path: str) -> bytes | None:
+    try:
+        with Path(path).open("rb") as plain:
+            opened: Any = gzip.open if plain.read(3) == _GZIP else open
+        with opened(path, "rb") as file:
+            # A record is its length, that number's checksum, its bytes and their checksum:
+            # https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
+            header = file.read(12)
+            if len(header) < 12:
+                return None
+            (length,) = struct.unpack("<Q", header[:8])
+            record = file.read(length) if length <= _MOST_BYTES else b""
+            return record if len(record) == length else None
+    except (OSError, EOFError, zlib.error):
+        return None
+
+
+def _count(feature: Any) -> int:
+    kind = feature.WhichOneof("kind")
+    return len(getattr(feature, kind).value) if kind else 0
+
+
+@cache
+def _message_type() -> Any:
+    """The type of a tf.Example and of a tf.SequenceExample: what one lacks of the other is empty."""
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(text_format.Parse(_TYPES, descriptor_pb2.FileDescriptorProto()))
+    found = pool.FindMessageTypeByName("hubline.Example")
+    # protobuf 3 has no GetMessageClass, and protobuf 5 no GetPrototype.
+    if hasattr(message_factory, "GetMessageClass"):
+        return message_factory.GetMessageClass(found)
+    return message_factory.MessageFactory(pool).GetPrototype(found)
+
+
+_TYPES = """name: "hubline/peek.proto" package: "hubline" syntax: "proto3"
+message_type { name: "Bytes" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES } }
+message_type { name: "Float" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_FLOAT } }
+message_type { name: "Int64" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 } }
+message_type { name: "Feature" oneof_decl { name: "kind" }
+    field { name: "bytes_list" number: 1 type: TYPE_MESSAGE type_name: ".hubline.Bytes" oneof_index: 0 }
+    field { name: "float_list" number: 2 type: TYPE_MESSAGE type_name: ".hubline.Float" oneof_index: 0 }
+    field { name: "int64_list" number: 3 type: TYPE_MESSAGE type_name: ".hubline.Int64" oneof_index: 0 } }
+message_type { name: "Features" nested_type { name: "FeatureEntry" options { map_entry: true }
+        field { name: "key" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING }
+        field { name: "value" number: 2 label: LABEL_OPTIONAL type: TYPE_MESSAGE type_name: ".hubline.Feature" } }
+    field { name: "feature" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE
+            type_name: ".hubline.Features.FeatureEntry" } }
+message_type { name: "FeatureList"
+    field { name: "feature" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE type_name: ".hubline.Feature" } }
+message_type { name: "FeatureLists" nested_type { name: "FeatureListEntry" options { map_entry: true }
+        field { name: "key" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING }
+        field { name: "value" number: 2 label: LABEL_OPTIONAL type: TYPE_MESSAGE type_name: ".hubline.FeatureList" } }
+    field { name: "feature_list" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE
+            type_name: ".hubline.FeatureLists.FeatureListEntry" } }
+message_type { name: "Example"
+    field { name: "features" number: 1 type: TYPE_MESSAGE type_name: ".hubline.Features" }
+    field { name: "feature_lists" number: 2 type: TYPE_MESSAGE type_name: ".hubline.FeatureLists" } }"""
+"""tensorflow/core/example/{feature,example}.proto, whose own Python classes come with TensorFlow."""
