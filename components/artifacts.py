@@ -12,6 +12,8 @@ from components import storage
 ANOMALIES_FILE = "SchemaDiff.pb"
 SCHEMA_FILE = "schema.pbtxt"
 BLESSED = "blessed"
+TRIED_FILE = "tried.json"
+"""In the Model artifact of a hub module, what trying it out has shown."""
 
 
 def read_schema(artifacts: list[Any]) -> schema_pb2.Schema:

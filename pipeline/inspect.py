@@ -4,25 +4,38 @@ import json
 import tempfile
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from components.hub_module.fetch import fetch
-from trainer.loading import inspect
+from components.hub_module.recognise import check_whole
+from preprocessing.errors import UserError
+from trainer.loading import read_saved_model
 from trainer.module import Function, Module
+from trainer.offer import offered
+from trainer.operations import check
 
 
 def inspect_handle(handle: str) -> tuple[Module, str]:
-    """Fetches and inspects a module.
+    """Fetches a module and reads what it offers. It is not loaded, so nothing in it runs.
 
     Returns:
         What it offers, and its digest, as `sha256:` in a pipeline file takes it.
 
     Raises:
-        UserError: where it cannot be had, or is not a SavedModel.
+        UserError: where it cannot be had, is not a SavedModel, lacks its variables, or is made of operations that
+            TensorFlow here does not have.
     """
     with tempfile.TemporaryDirectory() as folder:
         path, sha256 = fetch(handle, None, folder)
-        return inspect(path), sha256
+        saved = read_saved_model(path)
+        check_whole(path, bool(saved.variables))
+        try:
+            check(saved.operations)
+        except UserError as error:
+            raise UserError(f"{handle}: {error}") from None
+        return offered(saved), sha256
 
 
 def show_module(console: Console, handle: str, sha256: str, module: Module) -> None:
@@ -37,17 +50,16 @@ def show_module(console: Console, handle: str, sha256: str, module: Module) -> N
     if module.variables:
         table = Table("variable", "dtype", "shape", "trainable", box=None, pad_edge=False)
         for variable in module.variables:
-            table.add_row(
-                variable.name, variable.dtype, str(list(variable.shape or ())), "yes" if variable.trainable else "no"
-            )
+            trained = "yes" if variable.trainable else "no"
+            table.add_row(*map(Text, (variable.name, variable.dtype, str(list(variable.shape or ())), trained)))
         console.print(table)
 
 
 def _function_table(name: str, function: Function) -> Table:
-    table = Table(name, "", "", box=None, pad_edge=False, title_justify="left")
+    table = Table(escape(name), "", "", box=None, pad_edge=False, title_justify="left")
     for direction, tensors in (("input", function.inputs), ("output", function.outputs)):
         for tensor_name, tensor in tensors.items():
-            table.add_row(f"  {direction}", tensor_name, str(tensor))
+            table.add_row(*map(Text, (f"  {direction}", tensor_name, str(tensor))))
     for argument, value in function.arguments.items():
-        table.add_row("  argument", argument, json.dumps(value))
+        table.add_row(*map(Text, ("  argument", argument, json.dumps(value))))
     return table

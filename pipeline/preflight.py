@@ -10,6 +10,7 @@ from components.backbone.sources import fingerprint
 from components.digest import check_digest
 from components.example_gen.peek import columns_of_first_record
 from components.hub_module.handle import digest, look_for, mirrored, read_saved_model
+from components.hub_module.recognise import check_whole
 from components.pin.find import find
 from components.pin.pins import ALL
 from components.predictor.labels import read_labels
@@ -182,7 +183,10 @@ def _look_at_operations(hub: Hub) -> None:
 
     if not _is_there(hub):
         return
-    saved = SavedModel.parse(read_saved_model(mirrored(hub.handle)), hub.handle)
+    place = mirrored(hub.handle)
+    saved = SavedModel.parse(read_saved_model(place), hub.handle)
+    if storage.is_folder(place):
+        check_whole(place, bool(saved.variables))
     try:
         check(saved.operations)
     except UserError as error:

@@ -166,6 +166,52 @@ class Lengths(tf.Module):
         return tf.stack([length, length**2], axis=1)
 
 
+class Faces(tf.Module):
+    """Images float32 [batch, 8, 8, 3] to what is found in all of them, [n, 6], without saying in which: each white
+    pixel is a face. Beside these `mean`, [batch, 3], and `sharpness`, a number for the batch."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, name="images")])
+    def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        places = tf.cast(tf.where(tf.reduce_min(images, -1) > 0.99)[:, 1:], tf.float32)
+        return {
+            "faces": tf.concat([places, places + 1, tf.ones_like(places) * [0.9, 1.0]], axis=1),
+            "mean": tf.reduce_mean(images, [1, 2]),
+            "sharpness": tf.reduce_max(images),
+        }
+
+
+class Words(tf.Module):
+    """Texts [batch] to the words of all of them, string [n]."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
+    def __call__(self, texts: tf.Tensor) -> tf.Tensor:
+        return tf.strings.split(texts).values
+
+
+class Padded(tf.Module):
+    """Texts [batch] to the lengths of their words, padded to the longest text of the batch, float32 [batch, n]."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
+    def __call__(self, texts: tf.Tensor) -> tf.Tensor:
+        return tf.cast(tf.strings.length(tf.strings.split(texts).to_tensor()), tf.float32)
+
+
+class RaggedWords(tf.Module):
+    """Texts [batch] to the words of each, ragged [batch, n]."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
+    def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        return tf.strings.split(texts)
+
+
+def with_faces(*places: tuple[int, int]) -> bytes:
+    """An encoded image in which `Faces` finds so many."""
+    pixels = np.full([8, 8, 3], 40, np.uint8)
+    for row, column in places:
+        pixels[row, column] = 255
+    return make.image_bytes(pixels)
+
+
 def saved(path: Path, module: tf.Module, **signatures: str) -> Path:
     """A module saved, with methods of it as signatures."""
     functions = {name: getattr(module, method) for name, method in signatures.items()}

@@ -121,11 +121,6 @@ class OpenModule:
         return by_name(trace.call(self.loaded, tensors, training), "default")
 
 
-def inspect(path: str) -> Module:
-    """What the module in a folder offers; arguments and errors as for `open_module`."""
-    return open_module(path).offer
-
-
 def open_module(path: str) -> OpenModule:
     """Reads a module.
 
@@ -145,8 +140,7 @@ def open_module(path: str) -> OpenModule:
     except (tf.errors.OpError, OSError, ValueError, RuntimeError, KeyError) as error:
         raise UserError(f"{path}: TensorFlow cannot load this SavedModel: {error}") from error
     traces = _traces(loaded) if saved.format == "TF2" else ()
-    # Where the module was traced for training too, the traces for inference say what serving will see.
-    inference = tuple(sorted([one for one in traces if not one.is_for_training] or traces, key=lambda one: one.unusual))
+    inference = ordered(traces)
     offer = Module(
         format=saved.format,
         tags=tags,
@@ -157,6 +151,15 @@ def open_module(path: str) -> OpenModule:
         variables=saved.variables,
     )
     return OpenModule(path, offer, loaded, inference, any(one.is_for_training or one.can_be_told for one in traces))
+
+
+def ordered(traces: tuple[Trace, ...]) -> tuple[Trace, ...]:
+    """The traces that a module is called by, those with the defaults of its arguments first.
+
+    Where it was traced for training too, the traces for inference say what serving will see.
+    """
+    inference = [one for one in traces if not one.is_for_training] or traces
+    return tuple(sorted(inference, key=lambda one: one.unusual))
 
 
 def read_saved_model(path: str) -> SavedModel:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfx import types
-from tfx.types import component_spec, standard_artifacts
+from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.artifacts import module_folder
 
@@ -22,19 +22,20 @@ def spec_with(spec: type[component_spec.ComponentSpec], modules: Mapping[str, An
     return type(spec.__name__, (spec,), {"INPUTS": spec.INPUTS | added})
 
 
-def folders(input_dict: Mapping[str, list[Any]]) -> dict[str, str]:
-    """Of a step's inputs, the folder of each module's SavedModel, by name."""
+def artifacts(input_dict: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """Of a step's inputs, the Model artifact of each module, by name."""
     return {
-        key.removeprefix(_PREFIX): module_folder(artifacts)
-        for key, artifacts in input_dict.items()
+        key.removeprefix(_PREFIX): artifact_utils.get_single_instance(found)
+        for key, found in input_dict.items()
         if key.startswith(_PREFIX)
     }
+
+
+def folders(input_dict: Mapping[str, list[Any]]) -> dict[str, str]:
+    """Of a step's inputs, the folder of each module's SavedModel, by name."""
+    return {name: module_folder([artifact]) for name, artifact in artifacts(input_dict).items()}
 
 
 def digests(input_dict: Mapping[str, list[Any]]) -> dict[str, str]:
     """Of a step's inputs, the SHA-256 of each module, by name."""
-    return {
-        key.removeprefix(_PREFIX): artifacts[0].get_string_custom_property("sha256")
-        for key, artifacts in input_dict.items()
-        if key.startswith(_PREFIX)
-    }
+    return {name: artifact.get_string_custom_property("sha256") for name, artifact in artifacts(input_dict).items()}

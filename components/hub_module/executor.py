@@ -1,5 +1,6 @@
 """What HubModule does when it runs."""
 
+import logging
 import tempfile
 from typing import Any
 
@@ -8,25 +9,31 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from components.artifacts import module_folder
+from components import storage
+from components.artifacts import TRIED_FILE, module_folder
 from components.hub_module.fetch import fetch
+from components.hub_module.recognise import check_whole
 from components.predictor.feeds import call_with
+from components.predictor.hub_call import HubCall
 from preprocessing.config import Features, FeaturesToInfer
 from preprocessing.errors import UserError
 from preprocessing.section import read_sections
 from trainer.changing import try_out_changing
 from trainer.config import Hub, Tuned
-from trainer.loading import open_module
+from trainer.loading import open_module, read_saved_model
 from trainer.model import try_out
 from trainer.module import check_fits
 from trainer.pretrained import WORDS, of_words
+from trainer.rows import try_rows
+from trainer.trial import Tried
 
 
 class Executor(base_executor.BaseExecutor):
     """Fetches, verifies, inspects and stores one module."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills the `model` artifact: the SavedModel in `module/`, what it offers in `inspection.json`."""
+        """Fills the `model` artifact: the SavedModel in `module/`, what it offers in `inspection.json`, and in
+        `tried.json` how its outputs belong to the examples of a batch."""
         hub = Hub.model_validate_json(exec_properties["hub"])
         features = read_sections(FeaturesToInfer if exec_properties["asked"] else Features, exec_properties["features"])
         if not hub.inputs:
@@ -34,23 +41,29 @@ class Executor(base_executor.BaseExecutor):
         artifact = artifact_utils.get_single_instance(output_dict["model"])
         with tempfile.TemporaryDirectory() as folder:
             source, digest = fetch(hub.handle, hub.sha256, folder)
+            check_whole(source, bool(read_saved_model(source).variables))
             opened = open_module(source)
             module, tuned = opened.offer, exec_properties["tuned"]
             try:
                 if exec_properties["asked"]:
-                    function = call_with(module, hub, features).function
+                    call = call_with(module, hub, features)
+                    function, tried = call.function, HubCall(opened, hub, call).tried()
                 elif hub.role == "augment":
                     try_out_changing(hub, opened, features)
-                    function = module.functions(hub)[0]
+                    function, tried = module.functions(hub)[0], Tried()
                 else:
                     check_fits(module, hub, features)
                     try_out(hub, opened, features, Tuned.model_validate_json(tuned) if tuned else None)
+                    tried = try_rows(hub, opened, features)
                     function = module.function(hub, features)
             except UserError as error:
                 raise UserError(f"hubs.{exec_properties['name']}: {hub.handle}: {error}") from None
             io_utils.copy_dir(source, module_folder([artifact]))
         with fileio.open(f"{artifact.uri}/inspection.json", "w") as file:
             file.write(module.model_dump_json(indent=2))
+        storage.write_bytes(f"{artifact.uri}/{TRIED_FILE}", tried.to_property().encode())
+        for warning in tried.warnings:
+            logging.warning("hubs.%s: %s", exec_properties["name"], warning)
         artifact.set_string_custom_property("name", exec_properties["name"])
         artifact.set_string_custom_property("handle", hub.handle)
         artifact.set_string_custom_property("sha256", digest)

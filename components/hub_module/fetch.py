@@ -1,10 +1,5 @@
 """From a handle to a local folder with the module in it."""
 
-import shutil
-import tarfile
-import zlib
-from pathlib import Path
-
 import fsspec
 import tensorflow as tf
 import tensorflow_hub
@@ -12,7 +7,9 @@ from tfx.dsl.io import fileio
 
 from components import storage
 from components.digest import check_digest
-from components.hub_module.handle import ARCHIVES, MIRROR, WEB, digest, mirrored, not_whole
+from components.hub_module import web
+from components.hub_module.archive import ARCHIVES, unpack
+from components.hub_module.handle import WEB, cannot_be_had, digest, mirrored
 from preprocessing.errors import UserError
 from preprocessing.section import is_remote
 
@@ -38,7 +35,7 @@ def fetch(handle: str, sha256: str | None, folder: str) -> tuple[str, str]:
     got = _download(handle, place, folder) if is_remote(place) else place
     found = digest(got)
     check_digest(handle, found, sha256)
-    return (got if storage.is_folder(got) else _unpack(got, f"{folder}/unpacked")), found
+    return (got if storage.is_folder(got) else unpack(got, f"{folder}/unpacked")), found
 
 
 def remote_facts(url: str) -> list[str]:
@@ -55,7 +52,7 @@ def remote_facts(url: str) -> list[str]:
             filesystem, path = fsspec.core.url_to_fs(url)
             facts = sorted(f"{name} {filesystem.ukey(name)}" for name in filesystem.find(path))
     except _UNREACHABLE as error:
-        raise _cannot_be_had(url, error) from error
+        raise cannot_be_had(url, error) from error
     if not facts:
         raise UserError(f"{url}: there is no hub module here")
     return facts
@@ -64,23 +61,21 @@ def remote_facts(url: str) -> list[str]:
 def _download(handle: str, place: str, folder: str) -> str:
     target = f"{folder}/{place.rstrip('/').rpartition('/')[2]}"
     try:
-        if place.startswith(WEB):
+        if place.startswith(WEB) and web.names_a_version(place):
             return tensorflow_hub.resolve(place)
+        if place.startswith(WEB):  # TensorFlow Hub would keep what it had from there once for ever
+            web.download(place, f"{folder}/downloaded.tar.gz")
+            return unpack(f"{folder}/downloaded.tar.gz", f"{folder}/downloaded")
         if _tensorflow_reads(place):
             _copy(place, target)
         else:
             filesystem, path = fsspec.core.url_to_fs(place)
             filesystem.get(path, target, recursive=not place.endswith(ARCHIVES))
+    except UserError:
+        raise
     except Exception as error:  # besides _UNREACHABLE, whatever the hub resolver's HTTP and Kaggle clients raise
-        raise _cannot_be_had(handle, error) from error
+        raise cannot_be_had(handle, error) from error
     return target
-
-
-def _cannot_be_had(handle: str, error: Exception) -> UserError:
-    return UserError(
-        f"{handle}: the hub module cannot be had: {error}. Is the address right, and can it be reached from here? A "
-        f"copy can be given as a folder or .tar.gz, or {MIRROR} can name a mirror"
-    )
 
 
 def _tensorflow_reads(url: str) -> bool:
@@ -95,17 +90,3 @@ def _copy(source: str, target: str) -> None:
     for path in storage.files_below(source):
         tf.io.gfile.makedirs(f"{target}/{path}".rpartition("/")[0])
         tf.io.gfile.copy(f"{source}/{path}", f"{target}/{path}")
-
-
-def _unpack(archive: str, folder: str) -> str:
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise not_whole(archive, error) from error
-    # An archive may hold the SavedModel itself, or a folder with it.
-    homes = sorted(Path(folder).rglob("saved_model.pb"), key=lambda path: len(path.parts))
-    if not homes:
-        raise UserError(f"{archive}: there is no saved_model.pb in this archive")
-    return str(homes[0].parent)

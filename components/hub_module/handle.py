@@ -2,12 +2,11 @@
 
 import hashlib
 import os
-import tarfile
-import zlib
 from pathlib import Path
 
 from components import storage
 from components.digest import file_digest, tree_digest
+from components.hub_module import archive, recognise, web
 from preprocessing.errors import UserError
 from preprocessing.section import is_remote
 
@@ -15,7 +14,6 @@ MIRROR = "HUBLINE_HUB_MIRROR"
 """Names a folder or URL that holds modules in place of the hubs: `https://tfhub.dev/google/x/1` is looked for there as
 `google/x/1` or `google/x/1.tar.gz`."""
 
-ARCHIVES = (".tar.gz", ".tgz", ".tar")
 WEB = ("http://", "https://")
 
 
@@ -42,55 +40,63 @@ def look_for(path: str) -> None:
     """Makes sure that there is something like a module at a local path.
 
     Raises:
-        UserError: where there is not.
+        UserError: where there is not; says what is there instead.
     """
-    if storage.is_folder(path) and not storage.exists(f"{path}/saved_model.pb"):
-        raise UserError(f"{path}: not a hub module: there is no saved_model.pb in this folder")
     if not storage.exists(path):
         raise UserError(
             f"{path}: there is no hub module here; a handle is a folder, a .tar.gz, gs://, s3:// or a hub's address"
         )
+    recognise.refuse(path)
 
 
 def read_saved_model(path: str) -> bytes:
     """The `saved_model.pb` of a module in a local folder or archive.
 
     Raises:
-        UserError: where there is none.
+        UserError: where there is none, or it is not known which of an archive's is meant.
     """
-    if storage.is_folder(path):
-        return Path(path, "saved_model.pb").read_bytes()
-    try:
-        with tarfile.open(path, "r|*") as archive:  # read as it comes, and no further than needed
-            for member in archive:
-                file = archive.extractfile(member) if Path(member.name).name == "saved_model.pb" else None
-                if file:
-                    return file.read()
-    except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise not_whole(path, error) from error
-    raise UserError(f"{path}: there is no saved_model.pb in this archive")
+    return Path(path, "saved_model.pb").read_bytes() if storage.is_folder(path) else archive.read_saved_model(path)
 
 
-def not_whole(archive: str, error: Exception) -> UserError:
-    """What is said of an archive that cannot be read."""
-    return UserError(f"{archive}: not a whole .tar.gz of a SavedModel: {error}")
+def cannot_be_had(handle: str, error: Exception) -> UserError:
+    """What is said of a handle behind which nothing can be reached."""
+    return UserError(
+        f"{handle}: the hub module cannot be had: {error}. Is the address right, and can it be reached from here? A "
+        f"copy can be given as a folder or .tar.gz, or {MIRROR} can name a mirror"
+    )
 
 
-def fingerprint(handle: str) -> str:
+def fingerprint(handle: str, sha256: str | None = None) -> str:
     """What tells whether the module behind a handle has changed, without fetching it.
 
-    For a local module its digest; for object stores the sizes and times of the files. A hub's address names a version
-    that never changes, so the address itself will do.
+    For a local module its digest; for object stores the sizes and times of the files. The address of a version on a hub
+    never changes, so the address itself will do, and so will any web address with a digest; of others the server is
+    asked.
+
+    Args:
+        handle: Where the module is.
+        sha256: The digest that the pipeline file holds it to, if any.
 
     Raises:
         UserError: where there is no such module.
     """
     place = mirrored(handle)
     if place.startswith(WEB):
-        return place
+        return place if sha256 or web.names_a_version(place) else _web_fingerprint(handle, place)
     if not is_remote(place):
         return digest(place)
     # Imported here, for object stores only: it brings TensorFlow.
     from components.hub_module.fetch import remote_facts
 
-    return hashlib.sha256("\n".join(remote_facts(place)).encode()).hexdigest()
+    return _digest_of(remote_facts(place))
+
+
+def _web_fingerprint(handle: str, place: str) -> str:
+    try:
+        return _digest_of(web.facts(place))
+    except web.UNREACHABLE as error:
+        raise cannot_be_had(handle, error) from error
+
+
+def _digest_of(facts: list[str]) -> str:
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()

@@ -26,7 +26,7 @@ def pin(data: Data, features: Features, hubs: Hubs, destination: str, backbones:
         data_schema=file_digest(data.data_schema) if data.data_schema else None,
         baseline=file_digest(data.baseline) if data.baseline else None,
         vocabularies=pin_vocabularies(features),
-        modules={name: fingerprint(hub.handle) for name, hub in hubs.items()},
+        modules={name: fingerprint(hub.handle, hub.sha256) for name, hub in hubs.items()},
         serving=pin_serving(destination),
         backbones=fingerprints(backbones),
     )
@@ -42,7 +42,7 @@ def pin_to_infer(data: DataToInfer, hubs: Hubs, model: PushedModel | None, predi
     newest = newest_numbered(predictions.destination)
     return PinsToInfer(
         files=pin_files(data),
-        modules={name: fingerprint(hub.handle) for name, hub in hubs.items()},
+        modules={name: fingerprint(hub.handle, hub.sha256) for name, hub in hubs.items()},
         model=asked,
         labels=file_digest(predictions.labels) if predictions.labels else None,
         pushed=ServedVersion(path=newest, digest=tree_digest(newest)) if newest else None,

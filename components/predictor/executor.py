@@ -9,6 +9,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from components import quarantine, storage
+from components.artifacts import TRIED_FILE
 from components.config import BadRecords, Predictions
 from components.digest import tree_digest
 from components.example_gen.manifest import Manifest, ShardFile
@@ -32,6 +33,7 @@ from preprocessing.errors import DataError
 from preprocessing.labels.classes import ClassLabel
 from preprocessing.section import read_sections
 from trainer.config import Hubs
+from trainer.trial import Tried
 
 _TOP = 5
 _MIN_SCORE = 0.5
@@ -100,7 +102,14 @@ def _asked(input_dict: dict, exec_properties: dict[str, Any], written: Predictio
         outputs=(hub.output,) if "output" in hub.model_fields_set and hub.output != "default" else (),
     )
     features = read_sections(FeaturesToInfer, exec_properties["features"])
-    return AskedHub.of(channels.folders(input_dict)[name], hub, features, options), channels.digests(input_dict)[name]
+    module = AskedHub.of(channels.folders(input_dict)[name], hub, features, options, _tried(input_dict, name))
+    return module, channels.digests(input_dict)[name]
+
+
+def _tried(input_dict: dict, name: str) -> Tried:
+    """What HubModule has learned by trying the module out."""
+    with storage.open_binary(f"{channels.artifacts(input_dict)[name].uri}/{TRIED_FILE}") as file:
+        return Tried.model_validate_json(file.read())
 
 
 def _truth(exec_properties: dict[str, Any], asked: Asked, written: Predictions) -> Truth | None:

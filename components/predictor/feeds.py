@@ -50,9 +50,14 @@ class Feed:
 
     @property
     def takes_one(self) -> bool:
-        """Whether it takes one item at a time."""
+        """Whether it takes one item at a time, as no batch or a batch of one, or as images keep their own sizes."""
         keeps_size = self.image is not None and self.image.size is None and not self.is_text
-        return keeps_size or not self.has_batch or (self.takes.shape or ())[:1] == (1,)
+        return keeps_size or not self.has_batch or self.is_batch_of_one
+
+    @property
+    def is_batch_of_one(self) -> bool:
+        """Whether its dimension for the batch is 1."""
+        return self.has_batch and (self.takes.shape or ())[:1] == (1,)
 
     def fed(self, given: tf.Tensor) -> tf.Tensor:
         """What the module takes, of encoded images, frames or texts as `column_spec` says.
@@ -67,7 +72,8 @@ class Feed:
         if image.size is not None:
             pixels = pixels_of_batch({IMAGE: image}, {IMAGE: image.encoded(encoded)})[IMAGE]
         else:  # always as RGB: TensorFlow turns only JPEG and PNG to grey by itself
-            pixels = tf.io.decode_image(encoded[0], channels=3, expand_animations=False)[tf.newaxis]
+            decode = lambda one: tf.io.decode_image(one, channels=3, expand_animations=False)  # noqa: E731
+            pixels = tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8))
             pixels = tf.image.rgb_to_grayscale(pixels) if image.channels == 1 else pixels
         dtype = tf.as_dtype(self.takes.dtype)
         return tf.cast(scaled(image, pixels) if dtype.is_floating else pixels, dtype)
@@ -79,6 +85,11 @@ class Latent:
 
     takes: Tensor
     input: str
+
+    @property
+    def is_batch_of_one(self) -> bool:
+        """Whether the module takes one vector at a time."""
+        return (self.takes.shape or ())[:1] == (1,)
 
     @property
     def shape(self) -> tuple[int, ...]:

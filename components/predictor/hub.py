@@ -1,9 +1,8 @@
 """Asks a hub module: a classifier, a detector, a generator, or anything else that takes images, texts or a vector."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components.predictor import classes, detections, feeds
+from components.predictor.hub_call import HubCall
 from components.predictor.inputs import Item, Sort
 from components.predictor.json_records import columns_of, text_of
 from components.predictor.model import Answer, Asked, Model
@@ -20,7 +20,7 @@ from preprocessing.examples import flattened
 from preprocessing.section import dump_sections, read_sections
 from trainer.config import Hub
 from trainer.loading import open_module
-from trainer.module import signature_name
+from trainer.trial import Tried
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,14 @@ class AskedHub(Asked):
     column: str | None = None
     """Without features, the column of records that feeds it."""
     options: Options = Options()
+    tried: str = ""
+    """What trying the module out has shown, as JSON; empty where that is still to be done."""
 
     @classmethod
-    def of(cls, path: str, hub: Hub, features: Features, options: Options) -> "AskedHub":
+    def of(cls, path: str, hub: Hub, features: Features, options: Options, tried: Tried | None = None) -> "AskedHub":
         """A module that features feed, as in a pipeline file."""
-        return cls(path, hub.to_property(), dump_sections(FeaturesToInfer, features), options=options)
+        known = tried.to_property() if tried else ""
+        return cls(path, hub.to_property(), dump_sections(FeaturesToInfer, features), options=options, tried=known)
 
     @classmethod
     def alone(
@@ -87,12 +90,8 @@ class HubModel(Model):
             if asked.features
             else feeds.call_alone(module.offer, hub, asked.size, asked.column, asked.options.value_range)
         )
-        self.one_at_a_time = any(feed.takes_one for feed in self._call.feeds.values())
-        self._has_batch = all(feed.has_batch for feed in self._call.feeds.values())
-        self._run = partial(module.run, signature_name(module.offer, hub), self._call.function)
-        self._fed: Mapping[str, Callable] = {
-            name: tf.function(feed.fed, input_signature=[feed.column_spec]) for name, feed in self._call.feeds.items()
-        }
+        self._ask = HubCall(module, hub, self._call)
+        self._tried = Tried.model_validate_json(asked.tried) if asked.tried else self._ask.tried()
         self._specs = {feed.column: feed.column_spec for feed in self._call.feeds.values()}
         outputs = self._call.function.outputs
         for name in asked.options.outputs:
@@ -102,6 +101,8 @@ class HubModel(Model):
         asks_for_classes = bool(asked.options.labels or asked.options.top) and not self.finds
         self._classifier = classes.Classifier(asked.options.labels, asked.options.top) if asks_for_classes else None
         self._check_labels()
+        takes_one = any(feed.takes_one for feed in self._call.feeds.values())
+        self.one_at_a_time = takes_one or any(self._tried.kind(name) != "row" for name in filter(self._keeps, outputs))
 
     def _check_labels(self) -> None:
         """Finds labels that are too many or too few as soon as that can be known."""
@@ -109,7 +110,7 @@ class HubModel(Model):
         if self._classifier is None or not kept or any(tensor.shape is None for tensor in kept.values()):
             return
         name = self._classifier.output(
-            {name: len(tensor.shape or ()) - self._has_batch for name, tensor in kept.items()}
+            {name: len(tensor.shape or ()) - (self._tried.kind(name) != "loose") for name, tensor in kept.items()}
         )
         if size := (kept[name].shape or (None,))[-1]:
             self._classifier.check(name, size)
@@ -136,11 +137,10 @@ class HubModel(Model):
             drawn = {self._call.latent.input: self._drawn(items)}
             return [self._answer(row, None) for row in self._rows(drawn, len(items))]
         given = self._given(sort, items)
-        fed = {name: fed(given[self._call.feeds[name].column]) for name, fed in self._fed.items()}
         # A detector may take image files, by name or as texts.
         pictures = [feed.column for feed in self._call.feeds.values() if self.finds or feed.image]
         images = given[pictures[0]].numpy().tolist() if pictures else [None] * len(items)
-        rows = self._rows(fed, len(items))
+        rows = self._rows(given, len(items))
         return [self._answer(row, image) for row, image in zip(rows, images, strict=True)]
 
     def _given(self, sort: Sort, items: Sequence[Item]) -> Mapping[str, tf.Tensor]:
@@ -181,25 +181,31 @@ class HubModel(Model):
         latent = self._call.latent
         assert latent is not None
         rows = [tf.random.stateless_normal(latent.shape, [self._options.seed, item.data]) for item in items]
-        return tf.cast(tf.stack(rows), latent.takes.dtype)
+        return tf.stack(rows)
 
-    def _rows(self, fed: Mapping[str, tf.Tensor], count: int) -> list[dict[str, np.ndarray]]:
+    def _rows(self, given: Mapping[str, tf.Tensor], count: int) -> list[dict[str, np.ndarray]]:
         """What the module gives of each item, by output."""
-        given = self._run({**self._call.given, **fed})
-        outputs = {name: _numpy(values) for name, values in given.items() if self._keeps(name)}
-        return [
-            {name: self._of_one(name, values, row, count) for name, values in outputs.items()} for row in range(count)
-        ]
+        outputs = {name: values for name, values in self._ask(given).items() if self._keeps(name)}
+        for name, values in outputs.items():
+            self._check_rows(name, values, count)
+        return [{name: self._of_one(name, values, row) for name, values in outputs.items()} for row in range(count)]
 
-    def _of_one(self, name: str, values: np.ndarray, row: int, count: int) -> np.ndarray:
-        if self._has_batch and values.shape[:1] == (count,):
-            return values[row : row + 1].reshape(values.shape[1:])  # an array also of one text
-        if count == 1:
+    def _check_rows(self, name: str, values: np.ndarray, count: int) -> None:
+        if self._tried.kind(name) == "loose" and count == 1:
+            return
+        if self._tried.kind(name) == "loose" or values.shape[:1] != (count,):
+            others = ", ".join(sorted(self._call.function.outputs))
+            raise UserError(
+                f"the module gives '{name}' as {list(values.shape)} for {count} {'item' if count == 1 else 'items'}, "
+                f"where it gave a row for each when it was tried out ({self._tried.gave[name]}); so it is not known "
+                f"which item a row belongs to. Other outputs can be kept: {others}"
+            )
+
+    def _of_one(self, name: str, values: np.ndarray, row: int) -> np.ndarray:
+        """What an output says of one item; all of it where it has no dimension for the batch."""
+        if self._tried.kind(name) == "loose":
             return values
-        raise UserError(
-            f"the module gives '{name}' as {list(values.shape)} for {count} items, and not one for each; with "
-            "--batch-size 1 it is asked about one at a time"
-        )
+        return values[row : row + 1].reshape(values.shape[1:])  # an array also of one text
 
     def _answer(self, row: dict[str, np.ndarray], image: bytes | None) -> Answer:
         if self.finds:
@@ -226,11 +232,6 @@ class HubModel(Model):
             return feature.size
         with Image.open(io.BytesIO(image or b"")) as picture:
             return picture.height, picture.width
-
-
-def _numpy(values: tf.Tensor) -> np.ndarray:
-    is_known = values.dtype != tf.bfloat16  # which numpy has not
-    return np.asarray((values if is_known else tf.cast(values, tf.float32)).numpy())
 
 
 def _is_picture(values: np.ndarray) -> bool:

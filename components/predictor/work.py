@@ -211,6 +211,8 @@ def as_example(prediction: Prediction, paths: dict[str, str]) -> bytes:
 
 
 def _flat(value: Any) -> np.ndarray:
+    if isinstance(value, np.ndarray) and value.dtype == object and any(isinstance(one, list) for one in value.flat):
+        value = tf.nest.flatten(value.tolist())  # of a ragged output
     if isinstance(value, np.ndarray):
         return value.reshape(-1)
     values = value if isinstance(value, list) else [value]

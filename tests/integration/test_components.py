@@ -1,5 +1,6 @@
 """Our components' executors, one at a time, on real artifacts and real Beam."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ from components.transform.component import Transform
 from preprocessing.config import ClassLabel, Features, ImageFeature
 from preprocessing.errors import DataError, UserError
 from preprocessing.section import dump_sections
-from tests import make, make_job
+from tests import make, make_job, make_model, make_modules
 from tests import make_statistics as steps
 from trainer.config import Hub
 from trainer.inputs import read_records
@@ -417,6 +418,19 @@ def test_hub_module_stores_the_module_and_what_is_known_of_it(tmp_path: Path) ->
     assert model.get_string_custom_property("sha256") == tree_digest(str(source))
     assert '"images"' in model.get_string_custom_property("function")
     assert "offset" in Path(model.uri, "inspection.json").read_text()
+
+
+def test_hub_module_refuses_what_has_not_a_row_for_each_and_warns_of_what_is_not_finite(tmp_path: Path, caplog) -> None:
+    faces = make_model.saved(tmp_path / "faces", make_model.Faces())
+    says = r"hubs.mean: .*/faces: the module's output 'faces' has not one row for each example: it gave \[[0-9]+, 6\]"
+    with pytest.raises(UserError, match=says):
+        run_hub_module(tmp_path / "flattened", handle=str(faces), output="faces")
+    logs = make_modules.module(
+        tmp_path / "logs", make_modules.IMAGES, lambda images: tf.math.log(tf.reduce_mean(images, [1, 2]))
+    )
+    model = run_hub_module(tmp_path / "not finite", handle=str(logs))
+    assert "hubs.mean: tried on ordinary input, the module's output 'default' is -inf in 3 of 3" in caplog.text
+    assert json.loads(Path(model.uri, "tried.json").read_text())["outputs"] == {"default": "row"}
 
 
 def test_a_module_that_is_to_be_trained_must_have_something_to_train(tmp_path: Path) -> None:

@@ -151,6 +151,28 @@ def test_a_detector_is_asked_about_pictures_in_their_own_size(tmp_path: Path) ->
         assert one["detections"] == [{"box": pytest.approx(box), "score": 0.75, "class": 2, "name": "two"}]
 
 
+@pytest.mark.slow
+def test_what_is_found_in_a_batch_stays_with_its_record(tmp_path: Path) -> None:
+    faces = {"two": [(1, 2), (5, 6)], "none": [], "one": [(3, 3)]}
+    records = [make.record(photo=make_model.with_faces(*places), name=name) for name, places in faces.items()]
+    make.write_tfrecord(tmp_path / "data" / "a.tfrecord", records[:2])  # as many records as faces
+    make.write_tfrecord(tmp_path / "data" / "b.tfrecord", records[2:])
+    make_model.saved(tmp_path / "module", make_model.Faces())
+    path = tmp_path / "infer.yaml"
+    path.write_text(
+        "task: infer\nname: faces\ndata: {examples: data}\nfeatures: {photo: {kind: image}}\n"
+        "hubs: {finds: {handle: module, inputs: {x: photo}}}\n"
+        "predictions: {destination: out, key: name}\n"
+    )
+    result, code = run(path, None, quiet=True)
+    assert code == 0, result.error
+    said = {one["key"]: one for one in rows(str(result.predictions))}
+    found = {key: [[round(side) for side in face[:4]] for face in one["faces"]] for key, one in said.items()}
+    assert found == {key: [[row, left, row + 1, left + 1] for row, left in faces[key]] for key in faces}
+    (tried,) = tmp_path.glob(".hubline/faces/**/HubModule.finds/model/*/tried.json")
+    assert json.loads(tried.read_text())["outputs"] == {"faces": "loose", "mean": "row", "sharpness": "loose"}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "key", "says"),
     [

@@ -23,7 +23,8 @@ from components.pusher.push import push
 from components.pusher.versions import newest_version, versions
 from preprocessing.errors import UserError
 from preprocessing.kinds.categorical import CategoricalFeature
-from tests import make
+from tests import make, make_model
+from tests.unit.test_archives import Site, serving
 
 
 def tree(folder: Path, **files: str) -> Path:
@@ -246,6 +247,7 @@ def test_a_hub_is_asked_once_and_then_its_cache(module: Path, tmp_path: Path, mo
             pass
 
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("components.hub_module.web._HUBS", ("127.0.0.1",))
     with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         handle = f"http://127.0.0.1:{server.server_port}/google/mean/1"
@@ -254,6 +256,22 @@ def test_a_hub_is_asked_once_and_then_its_cache(module: Path, tmp_path: Path, mo
             assert answers(path) == answers(str(module)) and digest == tree_digest(str(module))
         server.shutdown()
     assert asked == ["/google/mean/1?tf-hub-format=compressed"]
+
+
+def test_an_address_that_is_no_hub_s_is_fetched_as_it_is_now(module: Path, tmp_path: Path) -> None:
+    site = Site()
+    other = make_model.saved(tmp_path / "other", make_model.Classifier())
+    with serving(site) as address:
+        for number, (source, path) in enumerate([(module, "latest.tar.gz"), (other, "latest.tar.gz"), (other, "m/1")]):
+            site.content = archive(source, tmp_path / "x.tar.gz", "inside").read_bytes()
+            into = tmp_path / f"into{number}"
+            into.mkdir()
+            found, digest = fetch(f"{address}/{path}", None, str(into))
+            assert digest == tree_digest(found) == tree_digest(str(source))
+        site.content = site.content[:100]
+        with pytest.raises(UserError, match=r"not a whole \.tar\.gz"):
+            fetch(f"{address}/latest.tar.gz", None, str(tmp_path / "into0"))
+    assert site.asked == ["GET /latest.tar.gz"] * 2 + ["GET /m/1?tf-hub-format=compressed", "GET /latest.tar.gz"]
 
 
 def test_a_mirror_stands_in_for_a_hub(module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

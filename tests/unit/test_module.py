@@ -11,9 +11,10 @@ from preprocessing.errors import UserError
 from tests import make
 from trainer.autograph import leave_libraries_alone
 from trainer.config import Hub
-from trainer.loading import inspect, open_module
+from trainer.loading import open_module
 from trainer.model import Backbone, try_out
 from trainer.module import Module, Tensor, check_fits
+from trainer.offer import inspect_module
 from trainer.saved_model import Variable
 
 
@@ -41,7 +42,7 @@ def tf1(tmp_path_factory) -> Path:
 
 
 def test_a_reusable_saved_model(reusable: Path) -> None:
-    module = inspect(str(reusable))
+    module = inspect_module(str(reusable))
     assert module.format == "TF2"
     (call,) = module.calls
     assert call.inputs == {"images": Tensor(dtype="float32", shape=(None, 8, 8, 3))}
@@ -57,7 +58,7 @@ def test_a_keras_model_saved_as_a_module(tmp_path: Path) -> None:
     layers = tf.keras.layers
     model = tf.keras.Sequential([layers.Input([4]), layers.Dense(2, name="d"), layers.BatchNormalization(name="n")])
     tf.saved_model.save(model, str(tmp_path / "keras"))
-    module = inspect(str(tmp_path / "keras"))
+    module = inspect_module(str(tmp_path / "keras"))
     (call,) = module.calls
     assert [tensor.shape for tensor in call.inputs.values()] == [(None, 4)]
     assert call.outputs == {"default": Tensor(dtype="float32", shape=(None, 2))}
@@ -69,7 +70,7 @@ def test_a_keras_model_saved_as_a_module(tmp_path: Path) -> None:
 
 
 def test_a_module_with_only_signatures(signatures: Path) -> None:
-    module = inspect(str(signatures))
+    module = inspect_module(str(signatures))
     assert module.calls == ()
     assert module.signatures["both"].inputs == {
         "left": Tensor(dtype="float32", shape=(None, 8, 8, 3)),
@@ -79,7 +80,7 @@ def test_a_module_with_only_signatures(signatures: Path) -> None:
 
 
 def test_a_tf1_hub_module(tf1: Path) -> None:
-    module = inspect(str(tf1))
+    module = inspect_module(str(tf1))
     assert module.format == "TF1"
     assert module.signatures["default"].inputs == {"images": Tensor(dtype="float32", shape=(None, 8, 8, 3))}
     assert module.signatures["default"].outputs == {"default": Tensor(dtype="float32", shape=(None, 5))}
@@ -91,10 +92,10 @@ def test_a_tf1_hub_module(tf1: Path) -> None:
 
 def test_what_is_no_module(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no saved_model.pb"):
-        inspect(str(tmp_path))
+        inspect_module(str(tmp_path))
     (tmp_path / "saved_model.pb").write_bytes(b"\xff nonsense")
     with pytest.raises(UserError, match="not a SavedModel"):
-        inspect(str(tmp_path))
+        inspect_module(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_what_is_no_module(tmp_path: Path) -> None:
 )
 def test_what_does_not_fit_says_what_would(reusable: Path, feature: ImageFeature, options: dict, says: str) -> None:
     with pytest.raises(UserError, match=says):
-        check_fits(inspect(str(reusable)), hub(**options), {"photo": feature})
+        check_fits(inspect_module(str(reusable)), hub(**options), {"photo": feature})
 
 
 def test_a_dtype_or_an_output_shape_that_does_not_fit() -> None:
@@ -127,7 +128,7 @@ def test_a_dtype_or_an_output_shape_that_does_not_fit() -> None:
 def test_an_input_that_nothing_feeds(signatures: Path) -> None:
     one = hub(signature="both", inputs={"left": "photo"}, output="vector")
     with pytest.raises(UserError, match="has an input 'right' that no feature feeds"):
-        check_fits(inspect(str(signatures)), one, {"photo": image()})
+        check_fits(inspect_module(str(signatures)), one, {"photo": image()})
 
 
 FED = {"photo": image(), "grey": image(channels=1)}
@@ -189,7 +190,7 @@ def test_the_output_of_a_list_that_is_named_is_the_one_used(tmp_path: Path) -> N
     path = save(tmp_path, call=call)
     for number in range(3):
         wanted = hub(output=f"default_{number}")
-        check_fits(inspect(path), wanted, FED)
+        check_fits(inspect_module(path), wanted, FED)
         got = Backbone(wanted, open_module(path), FED, "a")({"photo": tf.constant(pixels(3))})
         np.testing.assert_allclose(got, (number + 1) * seen(3).mean(axis=(1, 2)), rtol=1e-5)
 
@@ -217,11 +218,11 @@ def test_of_several_traces_the_one_that_fits_is_taken(tmp_path: Path) -> None:
             module.__call__.get_concrete_function(spec(None, size, size, 3), training)
     tf.saved_model.save(module, str(tmp_path))
     wanted = hub(output="twice")
-    check_fits(inspect(str(tmp_path)), wanted, FED)
+    check_fits(inspect_module(str(tmp_path)), wanted, FED)
     got = Backbone(wanted, open_module(str(tmp_path)), FED, "a")({"photo": tf.constant(pixels(3))})
     np.testing.assert_allclose(got, 2 * seen(3).mean(axis=(1, 2)), rtol=1e-5)
     with pytest.raises(UserError, match=r"it also takes .*8, 8, 3\]"):
-        check_fits(inspect(str(tmp_path)), wanted, {"photo": image(size=(7, 7))})
+        check_fits(inspect_module(str(tmp_path)), wanted, {"photo": image(size=(7, 7))})
 
 
 @pytest.mark.parametrize(
@@ -245,7 +246,7 @@ def test_what_cannot_work_is_found_before_any_training(tmp_path: Path, signature
 
     path = save(tmp_path, call=call)
     with pytest.raises(UserError, match=says):
-        check_fits(inspect(path), hub(), FED)
+        check_fits(inspect_module(path), hub(), FED)
         try_out(hub(), open_module(path), FED)
 
 

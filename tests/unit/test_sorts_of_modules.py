@@ -14,9 +14,10 @@ from tests import make, make_modules
 from tests.make_modules import IMAGES
 from trainer.config import Hub, Tuned
 from trainer.embed import Embedder
-from trainer.loading import inspect, open_module
+from trainer.loading import open_module
 from trainer.model import Backbone, try_out
 from trainer.module import check_fits
+from trainer.offer import inspect_module
 from trainer.vectors import column
 
 PHOTO: Feature = ImageFeature(kind="image", size=(8, 8))
@@ -134,7 +135,7 @@ def test_a_generator_with_nothing_but_a_signature(tmp_path: Path) -> None:
     takes = {"input_0": spec(tf.float32, None, None, None, 3)}
     made = make_modules.signature(tmp_path, takes, lambda input_0: {"output_0": tf.repeat(1 - input_0, 2, axis=1)})
     with pytest.raises(UserError, match=r"'output_0' is float32\[\?, \?, \?, 3\]: .* say `pool: mean` or `pool: max`"):
-        check_fits(inspect(str(made)), hub(), FEATURES)
+        check_fits(inspect_module(str(made)), hub(), FEATURES)
     np.testing.assert_allclose(given(made, hub(pool="mean")), 1 - MEAN, rtol=1e-4)
 
 
@@ -181,7 +182,7 @@ def test_the_usual_arguments_are_taken_and_others_where_they_are_said(endpoints:
 )
 def test_arguments_and_outputs_that_do_not_fit(endpoints: Path, options: dict, says: str) -> None:
     with pytest.raises(UserError, match=says):
-        check_fits(inspect(str(endpoints)), hub(**options), FEATURES)
+        check_fits(inspect_module(str(endpoints)), hub(**options), FEATURES)
 
 
 def test_arguments_as_the_module_was_traced_with_them(tmp_path: Path) -> None:
@@ -204,9 +205,11 @@ def test_arguments_as_the_module_was_traced_with_them(tmp_path: Path) -> None:
     np.testing.assert_allclose(given(tmp_path, minus), -3 * two, rtol=1e-5)
     np.testing.assert_allclose(given(tmp_path, hub(inputs={"images": "photo", "other": "wide"})), first)
     with pytest.raises(UserError, match=r"takes size: \[4, 4\], not \[3, 3\]"):
-        check_fits(inspect(str(tmp_path)), hub(arguments={"size": [3, 3]}), FEATURES)
+        check_fits(inspect_module(str(tmp_path)), hub(arguments={"size": [3, 3]}), FEATURES)
     with pytest.raises(UserError, match=r"'scale' takes float32\[\], which \[1, 2\] is not"):
-        check_fits(inspect(str(tmp_path)), hub(arguments={"size": [2, 2], "mode": "minus", "scale": [1, 2]}), FEATURES)
+        check_fits(
+            inspect_module(str(tmp_path)), hub(arguments={"size": [2, 2], "mode": "minus", "scale": [1, 2]}), FEATURES
+        )
 
 
 def test_a_text_embedding_of_float64_without_signatures(tmp_path: Path) -> None:
@@ -218,7 +221,7 @@ def test_a_text_embedding_of_float64_without_signatures(tmp_path: Path) -> None:
         return tf.reduce_sum(words.with_flat_values(tf.gather(tf.constant(table), ids)), axis=1)
 
     path = make_modules.module(tmp_path, spec(tf.string, None), embed)
-    assert inspect(str(path)).calls[0].outputs["default"].dtype == "float64"
+    assert inspect_module(str(path)).calls[0].outputs["default"].dtype == "float64"
     expected = [
         sum((table[int(tf.strings.to_hash_bucket_fast(word, 10))] for word in text.split()), np.zeros(2))
         for text in TEXTS
@@ -242,7 +245,7 @@ def test_a_module_that_takes_a_list(tmp_path: Path) -> None:
 def test_a_tf1_module_of_texts_with_tables(tmp_path: Path) -> None:
     path = make_modules.tf1_texts(tmp_path / "texts", tmp_path)
     (tmp_path / "words.txt").unlink()  # the module has its own
-    assert inspect(str(path)).tags == ()
+    assert inspect_module(str(path)).tags == ()
     texts = {"note": tf.constant(["bad", "good", "ugly"])}
     for options, factor in (
         ({}, 1),
@@ -268,7 +271,7 @@ def test_a_tf1_module_of_texts_with_tables(tmp_path: Path) -> None:
 )
 def test_of_several_graphs_the_one_for_inference_is_loaded(tmp_path: Path, tag_sets, loaded) -> None:
     path = make.tf1_hub_module(tmp_path / "module", *tag_sets)
-    assert set(inspect(str(path)).tags) == set(loaded)
+    assert set(inspect_module(str(path)).tags) == set(loaded)
     # Each graph multiplies by its place in the list, from 1.
     place = [set(tags) for tags in tag_sets].index(set(loaded)) + 1
     expected = place * np.repeat(MEAN.sum(axis=1, keepdims=True), 5, axis=1)
@@ -289,7 +292,7 @@ def test_of_several_graphs_the_one_for_inference_is_loaded(tmp_path: Path, tag_s
 def test_what_cannot_be_fed(tmp_path: Path, takes: tf.TypeSpec, options: dict, says: str) -> None:
     path = make_modules.module(tmp_path, takes, lambda x: tf.zeros([1, 3]))
     with pytest.raises(UserError, match=says):
-        check_fits(inspect(str(path)), hub(**options), FEATURES)
+        check_fits(inspect_module(str(path)), hub(**options), FEATURES)
 
 
 def test_the_embedder_keeps_what_modules_that_take_one_at_a_time_give(tmp_path: Path) -> None:

@@ -22,9 +22,10 @@ from trainer.augment import augmented
 from trainer.config import Augmentation, Hub
 from trainer.embed import Embedder
 from trainer.inputs import bytes_of_pixels, encoded_images, pixels_of_batch, pixels_of_one
-from trainer.loading import inspect, open_module
+from trainer.loading import open_module
 from trainer.model import Backbone, try_out
 from trainer.module import check_fits
+from trainer.offer import inspect_module
 from trainer.vectors import column
 
 
@@ -362,4 +363,4 @@ def decoded(encoded: tf.Tensor) -> tf.Tensor:
 def test_what_does_not_fit_says_what_would(tmp_path: Path, takes, options: dict, says: str) -> None:
     path = make_modules.module(tmp_path, takes, lambda x: tf.zeros([tf.shape(tf.nest.flatten(x)[0])[0], 3]))
     with pytest.raises(UserError, match=says):
-        check_fits(inspect(str(path)), hub(**options), FEATURES)
+        check_fits(inspect_module(str(path)), hub(**options), FEATURES)

@@ -1,0 +1,128 @@
+"""Archives of hub modules: the SavedModel that is meant, found the same way by `hubline check` and by HubModule."""
+
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from preprocessing.errors import UserError
+
+ARCHIVES = (".tar.gz", ".tgz", ".tar")
+
+_FILE = "saved_model.pb"
+
+MOST_FILES = 20_000
+MOST_FOLDERS_DEEP = 32
+MOST_BYTES = 64 << 30
+MOST_GROWTH = 20
+"""How many times its own size an archive may be when it is unpacked: weights hardly shrink, graphs to a tenth."""
+FREE_BYTES = 256 << 20
+"""What a small archive may hold beside that."""
+
+
+def read_saved_model(archive: str) -> bytes:
+    """The `saved_model.pb` that is meant; nothing is unpacked.
+
+    Raises:
+        UserError: where there is none, it is not known which, or the archive is not to be unpacked.
+    """
+    content, found = b"", []
+    with _opened(archive, "r|*") as tar:  # read as it comes, once
+        for member in _checked(tar, archive):
+            if not _is_saved_model(member):
+                continue
+            found.append(member.name)
+            file = tar.extractfile(member) if _depth(member.name) == min(map(_depth, found)) else None
+            content = file.read() if file else content
+            if _depth(member.name) == 1:
+                break  # none can lie higher, and a file is there once
+    _home(archive, found)
+    return content
+
+
+def unpack(archive: str, folder: str) -> str:
+    """Unpacks an archive.
+
+    Returns:
+        The folder of the SavedModel that is meant.
+
+    Raises:
+        UserError: as for `read_saved_model`; then nothing is left in `folder`.
+    """
+    found = []
+    try:
+        with _opened(archive, "r:*") as tar:
+            for member in _checked(tar, archive):
+                tar.extract(member, folder, filter="data")
+                found += [member.name] if _is_saved_model(member) else []
+        return str(Path(folder, _home(archive, found)))
+    except UserError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def _opened(archive: str, mode: str) -> Iterator[tarfile.TarFile]:
+    try:
+        with tarfile.open(archive, mode) as tar:  # type: ignore[call-overload]
+            yield tar
+    except tarfile.FilterError as error:
+        raise UserError(f"{archive}: it is not unpacked, as it reaches beyond itself: {error}") from error
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise UserError(f"{archive}: not a whole .tar.gz of a SavedModel: {error}") from error
+
+
+def _checked(tar: tarfile.TarFile, archive: str) -> Iterator[tarfile.TarInfo]:
+    """The members, each looked at before it is read or unpacked.
+
+    Raises:
+        tarfile.FilterError: where one, or what it links to, lies outside of the archive, or is no file.
+        UserError: where they are too many, too deep or too large.
+    """
+    size = Path(archive).stat().st_size
+    most = min(FREE_BYTES + MOST_GROWTH * size, MOST_BYTES)
+    total = 0
+    for number, member in enumerate(tar):
+        tarfile.data_filter(member, "/hub_module")
+        total += member.size
+        why = None
+        if number >= MOST_FILES:
+            why = f"it holds more than {MOST_FILES:,} files"
+        elif _depth(member.name) > MOST_FOLDERS_DEEP:
+            why = f"{member.name[:80]}… lies more than {MOST_FOLDERS_DEEP} folders deep"
+        elif total > most:
+            why = (
+                f"with {member.name} it comes to {total:,} bytes, and its own {size:,} bytes stand for at most {most:,}"
+            )
+        if why:
+            raise UserError(f"{archive}: it is not unpacked: {why}; if that is right, give the unpacked folder instead")
+        yield member
+
+
+def _is_saved_model(member: tarfile.TarInfo) -> bool:
+    return member.isfile() and PurePosixPath(member.name).name == _FILE
+
+
+def _depth(name: str) -> int:
+    return len(PurePosixPath(name.lstrip("/")).parts)
+
+
+def _home(archive: str, found: list[str]) -> str:
+    """The folder in an archive of the SavedModel that lies highest: others belong to it, as ours have one of the head.
+
+    Raises:
+        UserError: where there is none, or several lie equally high.
+    """
+    homes = sorted(
+        {str(PurePosixPath(name.lstrip("/")).parent) for name in found}, key=lambda home: (_depth(home), home)
+    )
+    if not homes:
+        raise UserError(f"{archive}: there is no {_FILE} in this archive")
+    if len(homes) > 1 and _depth(homes[0]) == _depth(homes[1]):
+        raise UserError(
+            f"{archive}: holds several SavedModels, {homes[0]} and {homes[1]} equally high, and which is meant is not "
+            "known; unpack it and give the folder of one"
+        )
+    return homes[0]

@@ -1,0 +1,97 @@
+"""A hub module as it is called, and how its outputs belong to what it was asked about."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import tensorflow as tf
+
+from components.predictor.feeds import Call, Feed
+from components.predictor.pictures import png
+from preprocessing.kinds.video import VideoFeature
+from trainer.config import Hub
+from trainer.loading import OpenModule
+from trainer.module import signature_name
+from trainer.trial import TEXTS, Takes, Tried, numpy_of, pictures, try_outputs
+
+_FREE_SIZE = (96, 128)
+"""Of pictures that a module of any size is tried with."""
+_VECTORS = 3
+
+
+class HubCall:
+    """A module and what feeds it."""
+
+    def __init__(self, module: OpenModule, hub: Hub, call: Call) -> None:
+        """Settles how the module is called.
+
+        Args:
+            module: The module.
+            hub: Which signature is called.
+            call: What each input is given.
+        """
+        self._call = call
+        self._run = partial(module.run, signature_name(module.offer, hub), call.function)
+        self._fed: Mapping[str, Callable] = {
+            name: tf.function(feed.fed, input_signature=[feed.column_spec]) for name, feed in call.feeds.items()
+        }
+
+    def __call__(self, given: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
+        """The outputs for a batch.
+
+        Args:
+            given: By column, encoded images and texts, string [batch], and frames, string [batch, n]; of a generator
+                its vectors, by input.
+        """
+        fed = {name: fed(given[self._call.feeds[name].column]) for name, fed in self._fed.items()}
+        latent = self._call.latent
+        vectors = {} if latent is None else {latent.input: tf.cast(given[latent.input], latent.takes.dtype)}
+        outputs = self._run({**self._call.given, **fed, **vectors})
+        return {name: numpy_of(values) for name, values in outputs.items()}
+
+    def tried(self) -> Tried:
+        """Tries the module out with texts, pictures and vectors of ours."""
+        encoded = self._try(_encoded_texts)
+        # What takes strings may take texts, or the files of images.
+        return encoded if encoded.outputs else self._try(_encoded_pictures)
+
+    def _try(self, of_strings: Callable[[Feed], list[bytes]]) -> Tried:
+        probes = {feed.column: _probes(feed, of_strings) for feed in self._call.feeds.values()}
+        latent = self._call.latent
+        if latent is not None:
+            probes[latent.input] = list(np.random.default_rng(0).normal(size=[_VECTORS, *latent.shape]))
+
+        def ask(numbers: Sequence[int]) -> Mapping[str, np.ndarray]:
+            return self({name: tf.constant([some[number] for number in numbers]) for name, some in probes.items()})
+
+        return try_outputs(ask, min(map(len, probes.values())), self._takes)
+
+    @property
+    def _takes(self) -> Takes:
+        feeds, latent = self._call.feeds.values(), self._call.latent
+        if any(not feed.has_batch for feed in feeds):
+            return "bare"
+        is_one = any(feed.is_batch_of_one for feed in feeds) or (latent is not None and latent.is_batch_of_one)
+        return "one" if is_one else "batches"
+
+
+def _probes(feed: Feed, of_strings: Callable[[Feed], list[bytes]]) -> list:
+    """What to try a feed with, as its column has it."""
+    image = feed.image
+    if image is None:
+        return of_strings(feed)
+    if isinstance(image, VideoFeature):
+        return [[png(frame) for frame in clip] for clip in pictures([image.frames, *image.size, 3])]
+    return _encoded_pictures(feed)
+
+
+def _encoded_texts(feed: Feed) -> list[bytes]:
+    return [text.encode() for text in TEXTS]
+
+
+def _encoded_pictures(feed: Feed) -> list[bytes]:
+    return [png(picture) for picture in pictures([*_size(feed), 3])]
+
+
+def _size(feed: Feed) -> tuple[int, int]:
+    return _FREE_SIZE if feed.image is None or feed.image.size is None else feed.image.size

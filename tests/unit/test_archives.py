@@ -1,0 +1,204 @@
+"""Archives of hub modules: which SavedModel is meant, and what is not unpacked; and addresses whose content changes."""
+
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from components.hub_module import archive as archives
+from components.hub_module.archive import read_saved_model, unpack
+from components.hub_module.handle import fingerprint
+from preprocessing.errors import UserError
+
+PB = "saved_model.pb"
+
+
+def packed(path: Path, contents: dict[str, bytes], mode: str = "w:gz") -> Path:
+    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
+        for name, content in contents.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("names", "home"),
+    [
+        ([PB, f"assets.extra/head/{PB}"], "."),
+        ([f"assets.extra/head/{PB}", PB], "."),
+        ([f"./assets.extra/head/{PB}", f"./{PB}"], "."),
+        ([f"m/assets.extra/head/{PB}", f"m/{PB}", "m/variables/variables.index"], "m"),
+        ([f"a/b/c/{PB}", f"z/{PB}", f"a/b/{PB}"], "z"),
+        (["saved_model.pb.txt", f"x/{PB}"], "x"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["w:gz", "w"])
+def test_the_highest_saved_model_is_meant_in_check_and_in_the_step(tmp_path: Path, names, home: str, mode: str) -> None:
+    path = packed(tmp_path / "m.tar.gz", {name: name.encode() for name in names}, mode)
+    folder = unpack(str(path), str(tmp_path / "into"))
+    assert Path(folder) == tmp_path / "into" / home
+    assert read_saved_model(str(path)) == Path(folder, PB).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("contents", "says"),
+    [
+        ({f"b/{PB}": b"1", f"a/{PB}": b"2", "c/x": b""}, "several SavedModels, a and b equally high"),
+        ({"a/x": b"1"}, "there is no saved_model.pb in this archive"),
+        ({PB: b"1", "../outside": b"2"}, "reaches beyond itself: '../outside' would be extracted to"),
+        ({PB: b"1", "/".join("a" * 40): b"2"}, "lies more than 32 folders deep"),
+    ],
+)
+def test_what_is_not_unpacked_leaves_nothing(tmp_path: Path, contents: dict[str, bytes], says: str) -> None:
+    path = packed(tmp_path / "m.tar.gz", dict(reversed(contents.items())))
+    for read in (read_saved_model, lambda path: unpack(path, str(tmp_path / "into"))):
+        with pytest.raises(UserError) as caught:
+            read(str(path))
+        assert says in str(caught.value) and str(path) in str(caught.value)
+    assert [file.name for file in tmp_path.iterdir()] == ["m.tar.gz"]
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../secret"])
+@pytest.mark.parametrize("sort", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_links_stay_inside(tmp_path: Path, sort: bytes, target: str) -> None:
+    path = tmp_path / "m.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        member = tarfile.TarInfo("variables")
+        member.type, member.linkname = sort, target
+        tar.addfile(member)
+        tar.addfile(tarfile.TarInfo(f"m/{PB}"), io.BytesIO())
+    for read in (read_saved_model, lambda path: unpack(path, str(tmp_path / "into"))):
+        with pytest.raises(UserError, match="reaches beyond itself"):
+            read(str(path))
+    assert not (tmp_path / "into").exists()
+
+
+def test_a_small_archive_does_not_become_a_large_folder(tmp_path: Path) -> None:
+    path = tmp_path / "m.tar.gz"
+    with tarfile.open(path, "w:gz", compresslevel=1) as tar:
+        member = tarfile.TarInfo("m/variables/variables.data-00000-of-00001")
+        member.size = archives.FREE_BYTES + 21 * (2 << 20)
+        tar.addfile(member, _Zeros(member.size))
+        tar.addfile(tarfile.TarInfo(f"m/{PB}"), io.BytesIO())
+    assert path.stat().st_size < 2 << 20
+    for read in (read_saved_model, lambda path: unpack(path, str(tmp_path / "into"))):
+        with pytest.raises(UserError, match=r"variables.data-00000-of-00001 it comes to [0-9,]+ bytes, and its own"):
+            read(str(path))
+    assert not (tmp_path / "into").exists()
+
+
+class _Zeros(io.RawIOBase):
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    def read(self, size: int = -1) -> bytes:
+        given = min(size, self._left)
+        self._left -= given
+        return bytes(given)
+
+
+def test_too_many_files_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MOST_FILES", 10)
+    path = packed(tmp_path / "m.tar.gz", {f"a/{PB}": b"", **{f"a/{number}": b"" for number in range(10)}})
+    with pytest.raises(UserError, match="it holds more than 10 files"):
+        read_saved_model(str(path))
+
+
+class Site:
+    """What a server gives, and what was asked of it."""
+
+    def __init__(self) -> None:
+        self.content = b""
+        self.headers: dict[str, str] = {}
+        self.refuses_head = False
+        self.asked: list[str] = []
+
+
+@contextmanager
+def serving(site: Site) -> Iterator[str]:
+    """A server on the loopback; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            site.asked.append(f"HEAD {self.path}")
+            self.send_response(405 if site.refuses_head else 200)
+            self._finish(b"" if site.refuses_head else site.content)
+
+        def do_GET(self) -> None:
+            site.asked.append(f"GET {self.path}")
+            if self.headers.get("Range") == "bytes=0-0":
+                self.send_response(206)
+                self.send_header("Content-Range", f"bytes 0-0/{len(site.content)}")
+                self._finish(site.content[:1], written=True)
+                return
+            self.send_response(200)
+            self._finish(site.content, written=True)
+
+        def _finish(self, content: bytes, written: bool = False) -> None:
+            for name, value in site.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if written:
+                self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("refuses_head", [False, True])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"ETag": '"1"'}, {"ETag": '"2"'}),
+        ({"Last-Modified": "Mon, 30 Nov 2026 00:00:00 GMT"}, {"Last-Modified": "Mon, 30 Nov 2026 00:00:01 GMT"}),
+        ({}, {}),  # the content alone tells
+    ],
+)
+def test_an_address_that_names_no_version_is_asked(before: dict, after: dict, refuses_head: bool) -> None:
+    site = Site()
+    site.refuses_head = refuses_head
+    with serving(site) as address:
+        url = f"{address}/models/latest.tar.gz?key=1"
+        site.content, site.headers = b"one content", before
+        first = fingerprint(url)
+        assert fingerprint(url) == first
+        site.content, site.headers = b"two content", after
+        assert fingerprint(url) != first
+        site.content, site.headers = b"one content", before
+        assert fingerprint(url) == first
+        assert {path.partition(" ")[2] for path in site.asked} == {"/models/latest.tar.gz?key=1"}
+        assert fingerprint(url, "0" * 64) == url  # which holds it to its content
+
+
+def test_the_size_of_what_an_address_gives_counts(tmp_path: Path) -> None:
+    site = Site()
+    with serving(site) as address:
+        found = set()
+        for site.refuses_head in (False, True):
+            for site.content in (b"1", b"22"):
+                site.headers = {"ETag": "same"}
+                found.add(fingerprint(f"{address}/latest.tgz"))
+        assert len(found) == 2
+
+
+def test_an_address_on_a_hub_is_its_own_fingerprint_and_one_that_cannot_be_reached_is_named() -> None:
+    for url in (
+        "https://tfhub.dev/google/nnlm/2",
+        "https://www.kaggle.com/models/google/nnlm/TensorFlow2/en/1",
+        "https://kaggle.com/models/google/nnlm/tensorFlow2/en/1",
+    ):
+        assert fingerprint(url) == url
+    with pytest.raises(UserError, match=r"http://127.0.0.1:9/latest.tar.gz: the hub module cannot be had"):
+        fingerprint("http://127.0.0.1:9/latest.tar.gz")

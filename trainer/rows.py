@@ -1,0 +1,57 @@
+"""Makes sure that a hub module gives one row for each example."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from preprocessing.config import Features
+from preprocessing.errors import UserError
+from trainer.config import Hub
+from trainer.loading import OpenModule
+from trainer.model import Backbone, feeding
+from trainer.module import output_name
+from trainer.trial import TEXTS, Tried, numpy_of, pictures, try_outputs
+
+
+def try_rows(hub: Hub, module: OpenModule, features: Features) -> Tried:
+    """Runs a module, as the steps that use it will, on examples of ours alone and together.
+
+    Raises:
+        UserError: where an output that is used has not one row for each example.
+    """
+    backbone = Backbone(hub, module, features, "tried")
+    names = hub.outputs or (output_name(module.offer.function(hub, features), hub),)
+    specs = {
+        name: spec
+        for feature, kind in feeding({"tried": hub}, features).items()
+        for name, spec in kind.inputs(feature).items()
+    }
+    probes = {name: _probes(spec) for name, spec in specs.items()}
+
+    def ask(numbers: Sequence[int]) -> Mapping[str, np.ndarray]:
+        given = backbone({name: tf.constant([some[number] for number in numbers]) for name, some in probes.items()})
+        return {name: numpy_of(given[name] if hub.outputs else given) for name in names}
+
+    tried = try_outputs(ask, min(map(len, probes.values())), "batches")
+    for name, kind in tried.outputs.items():
+        if kind in ("loose", "single"):
+            raise UserError(
+                f"the module's output '{name}' has not one row for each example: it gave {tried.gave[name]}. A head "
+                "needs [?, n] with a row for each; use another output or signature, or a module that gives one"
+            )
+    return tried.model_copy(update={"warnings": (*tried.warnings, *_dependent(tried))})
+
+
+def _dependent(tried: Tried) -> list[str]:
+    return [
+        f"the module's output '{name}' for an example depends on the examples beside it in the batch, so training and "
+        "serving may see different vectors of the same example"
+        for name, kind in tried.outputs.items()
+        if kind == "dependent"
+    ]
+
+
+def _probes(spec: tf.TensorSpec) -> Sequence[np.ndarray] | Sequence[str]:
+    """Pixels, or texts."""
+    return TEXTS if spec.dtype == tf.string else pictures(spec.shape[1:].as_list())
