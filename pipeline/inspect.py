@@ -30,7 +30,7 @@ def inspect_handle(handle: str) -> tuple[Module, str]:
     with tempfile.TemporaryDirectory() as folder:
         path, sha256 = fetch(handle, None, folder)
         saved = read_saved_model(path)
-        check_whole(path, bool(saved.variables))
+        check_whole(handle, path, bool(saved.variables))
         try:
             check(saved.operations)
         except UserError as error:

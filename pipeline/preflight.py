@@ -186,7 +186,7 @@ def _look_at_operations(hub: Hub) -> None:
     place = mirrored(hub.handle)
     saved = SavedModel.parse(read_saved_model(place), hub.handle)
     if storage.is_folder(place):
-        check_whole(place, bool(saved.variables))
+        check_whole(hub.handle, place, bool(saved.variables))
     try:
         check(saved.operations)
     except UserError as error:

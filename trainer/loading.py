@@ -209,10 +209,12 @@ def _has_tensors(value: Any) -> bool:
 
 def _tensors(specs: Mapping[str, Any]) -> dict[str, Tensor]:
     # Of a TF1 graph the outputs themselves are known.
-    return {name: _tensor(spec) for name, spec in specs.items() if isinstance(spec, tf.TypeSpec) or tf.is_tensor(spec)}
+    return {
+        name: tensor_of(spec) for name, spec in specs.items() if isinstance(spec, tf.TypeSpec) or tf.is_tensor(spec)
+    }
 
 
-def _tensor(spec: Any) -> Tensor:
+def tensor_of(spec: Any) -> Tensor:
     """Of what is no dense tensor, such as a RaggedTensorSpec, the name stands for the dtype."""
     dtype = spec.dtype.name if isinstance(spec, tf.TensorSpec | tf.Tensor) else type(spec).__name__.removesuffix("Spec")
     shape = tf.TensorShape(getattr(spec, "shape", None))

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_object_graph_pb2, struct_pb2
 from tensorflow.python.saved_model import nested_structure_coder
 
-from trainer.loading import Trace, ordered, read_saved_model
+from trainer.loading import Trace, ordered, read_saved_model, tensor_of
 from trainer.module import Function, Module, Tensor
 from trainer.saved_model import SavedModel
 
@@ -85,12 +85,19 @@ def _signature(signature: Any) -> Function:
 
 
 def _tensors(infos: Mapping[str, Any]) -> dict[str, Tensor]:
-    return {
-        name: Tensor(
-            dtype=tf.as_dtype(info.dtype).base_dtype.name,
-            shape=None
-            if info.tensor_shape.unknown_rank
-            else tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim),
-        )
-        for name, info in infos.items()
-    }
+    return {name: tensor_of(_spec(info)) for name, info in infos.items()}
+
+
+def _spec(info: Any) -> tf.TypeSpec:
+    """What a TensorInfo describes."""
+    if info.WhichOneof("encoding") == "composite_tensor":  # a ragged one, for example
+        value = struct_pb2.StructuredValue()
+        value.type_spec_value.ParseFromString(info.composite_tensor.type_spec.SerializeToString())
+        return nested_structure_coder.decode_proto(value)
+    dims = (
+        None
+        if info.tensor_shape.unknown_rank
+        else [None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim]
+    )
+    dtype = tf.as_dtype(info.dtype).base_dtype
+    return (tf.SparseTensorSpec if info.WhichOneof("encoding") == "coo_sparse" else tf.TensorSpec)(dims, dtype)

@@ -41,7 +41,7 @@ class Executor(base_executor.BaseExecutor):
         artifact = artifact_utils.get_single_instance(output_dict["model"])
         with tempfile.TemporaryDirectory() as folder:
             source, digest = fetch(hub.handle, hub.sha256, folder)
-            check_whole(source, bool(read_saved_model(source).variables))
+            check_whole(hub.handle, source, bool(read_saved_model(source).variables))
             opened = open_module(source)
             module, tuned = opened.offer, exec_properties["tuned"]
             try:

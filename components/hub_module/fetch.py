@@ -1,5 +1,8 @@
 """From a handle to a local folder with the module in it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import fsspec
 import tensorflow as tf
 import tensorflow_hub
@@ -33,9 +36,19 @@ def fetch(handle: str, sha256: str | None, folder: str) -> tuple[str, str]:
     """
     place = mirrored(handle)
     got = _download(handle, place, folder) if is_remote(place) else place
-    found = digest(got)
-    check_digest(handle, found, sha256)
-    return (got if storage.is_folder(got) else unpack(got, f"{folder}/unpacked")), found
+    with _named(handle if is_remote(place) else got, got):
+        found = digest(got)
+        check_digest(handle, found, sha256)
+        return (got if storage.is_folder(got) else unpack(got, f"{folder}/unpacked")), found
+
+
+@contextmanager
+def _named(handle: str, path: str) -> Iterator[None]:
+    """Has a mistake name the handle in place of where its content lies for the moment."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(str(error).replace(path, handle)) from error
 
 
 def remote_facts(url: str) -> list[str]:
@@ -64,8 +77,10 @@ def _download(handle: str, place: str, folder: str) -> str:
         if place.startswith(WEB) and web.names_a_version(place):
             return tensorflow_hub.resolve(place)
         if place.startswith(WEB):  # TensorFlow Hub would keep what it had from there once for ever
-            web.download(place, f"{folder}/downloaded.tar.gz")
-            return unpack(f"{folder}/downloaded.tar.gz", f"{folder}/downloaded")
+            archive = f"{folder}/downloaded.tar.gz"
+            web.download(place, archive)
+            with _named(handle, archive):
+                return unpack(archive, f"{folder}/downloaded")
         if _tensorflow_reads(place):
             _copy(place, target)
         else:

@@ -71,8 +71,13 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
-def check_whole(folder: str, has_variables: bool) -> None:
+def check_whole(handle: str, folder: str, has_variables: bool) -> None:
     """Makes sure that the files of a SavedModel's variables are there.
+
+    Args:
+        handle: What the module is called in a message.
+        folder: The folder of the SavedModel.
+        has_variables: Whether it has any.
 
     Raises:
         UserError: where some are missing.
@@ -87,6 +92,6 @@ def check_whole(folder: str, has_variables: bool) -> None:
         missing = missing or f"{expected - len(shards)} of {expected} files variables/variables.data-…"
     if missing:
         raise UserError(
-            f"{folder}: a SavedModel without its variables: {missing} is missing, so it was not copied or unpacked "
+            f"{handle}: a SavedModel without its variables: {missing} is missing, so it was not copied or unpacked "
             "whole; bring the whole folder here again"
         )
