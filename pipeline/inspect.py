@@ -4,9 +4,7 @@ import json
 import tempfile
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from components.hub_module.fetch import fetch
 from components.hub_module.recognise import check_whole
@@ -39,7 +37,7 @@ def inspect_handle(handle: str) -> tuple[Module, str]:
 
 
 def show_module(console: Console, handle: str, sha256: str, module: Module) -> None:
-    """Prints a module as tables."""
+    """Prints a module as tables, on a console that takes names for text and not for markup."""
     trainable = sum(variable.trainable for variable in module.variables)
     console.print(f"{handle}\nsha256: {sha256}", soft_wrap=True)
     console.print(f"format: {module.format}, {len(module.variables)} variables, {trainable} trainable")
@@ -51,15 +49,15 @@ def show_module(console: Console, handle: str, sha256: str, module: Module) -> N
         table = Table("variable", "dtype", "shape", "trainable", box=None, pad_edge=False)
         for variable in module.variables:
             trained = "yes" if variable.trainable else "no"
-            table.add_row(*map(Text, (variable.name, variable.dtype, str(list(variable.shape or ())), trained)))
+            table.add_row(variable.name, variable.dtype, str(list(variable.shape or ())), trained)
         console.print(table)
 
 
 def _function_table(name: str, function: Function) -> Table:
-    table = Table(escape(name), "", "", box=None, pad_edge=False, title_justify="left")
+    table = Table(name, "", "", box=None, pad_edge=False, title_justify="left")
     for direction, tensors in (("input", function.inputs), ("output", function.outputs)):
         for tensor_name, tensor in tensors.items():
-            table.add_row(*map(Text, (f"  {direction}", tensor_name, str(tensor))))
+            table.add_row(f"  {direction}", tensor_name, str(tensor))
     for argument, value in function.arguments.items():
-        table.add_row(*map(Text, ("  argument", argument, json.dumps(value))))
+        table.add_row("  argument", argument, json.dumps(value))
     return table
