@@ -13,6 +13,7 @@ from tfx.orchestration.local import local_dag_runner
 from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import launcher
 
+from components.artifacts import TRIED_FILE
 from components.evaluator.decision import DECISION, Decision
 from components.example_validator.found import Found
 from components.predictor.truth import EVALUATION, Evaluated
@@ -20,6 +21,9 @@ from components.pusher.executor import DESTINATION, PUSHED
 from components.report.contents import Artifacts
 from pipeline.result import Step
 from preprocessing import interruption
+from trainer.trial import Tried
+
+_HUB_MODULE = "HubModule."
 
 
 class Listener(Protocol):
@@ -58,9 +62,14 @@ class Run:
         return Decision.model_validate_json(Path(blessing.uri, DECISION).read_text("utf-8")) if blessing else None
 
     def warnings(self) -> list[str]:
-        """What was found about the data that stops nothing, a line each."""
+        """What was found about the data and the hub modules that stops nothing, a line each."""
         anomalies = self._output("ExampleValidator", "anomalies")
-        return Found.read(anomalies.uri).warnings if anomalies else []
+        found = list(Found.read(anomalies.uri).warnings) if anomalies else []
+        for step in self._executions:
+            if step.startswith(_HUB_MODULE) and (model := self._output(step, "model")):
+                tried = Tried.model_validate_json(Path(model.uri, TRIED_FILE).read_text("utf-8"))
+                found += [f"hubs.{step.removeprefix(_HUB_MODULE)}: {warning}" for warning in tried.warnings]
+        return found
 
     def pushed(self) -> tuple[str | None, bool]:
         """The version that serves after the Pusher, and whether this run pushed it."""

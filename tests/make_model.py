@@ -168,7 +168,7 @@ class Lengths(tf.Module):
 
 class Faces(tf.Module):
     """Images float32 [batch, 8, 8, 3] to what is found in all of them, [n, 6], without saying in which: each white
-    pixel is a face. Beside these `mean`, [batch, 3], and `sharpness`, a number for the batch."""
+    pixel is a face. Beside these `mean` and `logs`, [batch, 3], and `sharpness`, a number for the batch."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, name="images")])
     def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -176,6 +176,7 @@ class Faces(tf.Module):
         return {
             "faces": tf.concat([places, places + 1, tf.ones_like(places) * [0.9, 1.0]], axis=1),
             "mean": tf.reduce_mean(images, [1, 2]),
+            "logs": tf.math.log(tf.reduce_mean(images, [1, 2])),  # of a black picture minus infinity
             "sharpness": tf.reduce_max(images),
         }
 

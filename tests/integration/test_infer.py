@@ -170,7 +170,11 @@ def test_what_is_found_in_a_batch_stays_with_its_record(tmp_path: Path) -> None:
     found = {key: [[round(side) for side in face[:4]] for face in one["faces"]] for key, one in said.items()}
     assert found == {key: [[row, left, row + 1, left + 1] for row, left in faces[key]] for key in faces}
     (tried,) = tmp_path.glob(".hubline/faces/**/HubModule.finds/model/*/tried.json")
-    assert json.loads(tried.read_text())["outputs"] == {"faces": "loose", "mean": "row", "sharpness": "loose"}
+    assert json.loads(tried.read_text())["outputs"] == {
+        "faces": "loose", "mean": "row", "logs": "row", "sharpness": "loose"
+    }  # fmt: skip
+    (warning,) = result.warnings
+    assert warning.startswith("hubs.finds: tried on ordinary input, the module's output 'logs' is -inf in 3 of 3 numb")
 
 
 @pytest.mark.parametrize(
