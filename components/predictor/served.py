@@ -11,6 +11,7 @@ from components.example_gen.contract import IMAGE_MAGIC
 from components.predictor.inputs import Item, Sort
 from components.predictor.json_records import columns_of
 from components.predictor.model import Answer, Asked, Model
+from components.pusher.integrity import find_faults
 from components.pusher.versions import version_in
 from preprocessing.config import input_name
 from preprocessing.errors import DataError, UserError
@@ -46,12 +47,21 @@ class Served(Asked):
         return ServedModel(self)
 
 
+def _load(path: str) -> Any:
+    try:
+        return load_exported(path)
+    except Exception as error:  # TensorFlow raises many kinds for files that are cut short
+        if faults := find_faults(path):
+            raise UserError("\n".join(faults)) from error
+        raise
+
+
 class ServedModel(Model):
     """A pushed model, loaded."""
 
     def __init__(self, asked: Served) -> None:
         self._path, self._key = asked.path, asked.key
-        self._loaded = load_exported(asked.path)  # its signatures do not keep its variables
+        self._loaded = _load(asked.path)  # its signatures do not keep its variables
         signatures = self._loaded.signatures
         if not {PREDICT, SERVING} <= signatures.keys():
             offered = ", ".join(sorted(signatures)) or "none"

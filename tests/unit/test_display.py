@@ -299,3 +299,20 @@ cli.main()
     said = f"hubline check p.yaml: unexpected KeyError: 'scores'; the traceback is in {log}\n"
     assert (ran.returncode, ran.stdout, ran.stderr.decode()) == (1, b"", said)
     assert "in load" in log.read_text()
+
+
+def test_an_account_without_a_home_gets_one_of_its_own_for_the_time_being(tmp_path: Path) -> None:
+    program = """
+import os, pwd
+def nobody(_):
+    raise KeyError
+pwd.getpwuid = nobody
+del os.environ["HOME"]
+import preprocessing
+home = os.path.expanduser("~")
+print(home, oct(os.stat(home).st_mode & 0o777))
+"""
+    ran = hubline(program, TMPDIR=str(tmp_path))
+    home, mode = ran.stdout.decode().split()
+    assert home.startswith(f"{tmp_path}/hubline-home-") and mode == "0o700"
+    assert list(tmp_path.iterdir()) == [], "removed in the end"

@@ -3,6 +3,8 @@
 import io
 import json
 import math
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -353,3 +355,11 @@ def test_shards_are_as_equal_as_they_can_be(project: Path, shards: int) -> None:
     items = [item for shard in found for _, batch in batches(shard, 4) for item in batch]
     assert [(Path(item.input).name, item.record) for item in items] == EXPECTED
     assert len({item.name for item in items}) == 61 and sorted(item.name for item in items) == [i.name for i in items]
+
+
+def test_a_damaged_model_is_named_with_the_file(project: Path, tmp_path: Path) -> None:
+    (version,) = (project / "serving").iterdir()
+    shutil.copytree(version, tmp_path / "1")
+    os.truncate(tmp_path / "1" / "variables" / "variables.data-00000-of-00001", 100)
+    with pytest.raises(UserError, match=r"/1/variables/variables\.data: variable .*: Read less bytes than requested"):
+        Served.of(str(tmp_path)).open()
