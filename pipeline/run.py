@@ -134,7 +134,7 @@ def _run(file: AnyFile, path: Path, places: Places, folder: Path, console: Conso
 
 def _failure(fault: Exception, step: str | None, path: Path, log: Path) -> tuple[Status, str, int]:
     """The status, error and exit code of a run that an exception ended, which may be what a signal led to."""
-    if number := interruption.received():
+    if number := interruption.ended_by():
         return "interrupted", number.name, interruption.exit_code(number)
     if isinstance(fault, UserError):
         return "failed", str(fault), 1 if isinstance(fault, RunError) else 2

@@ -2,6 +2,9 @@
 
 An exception raised by a signal handler lands wherever Python happens to be, and Python prints and drops one that lands
 in a destructor. A flag is seen by the next `check`: between steps, batches and shards, and before anything is pushed.
+
+Where nobody looks for `_PATIENCE_SECONDS`, as while the main thread waits for workers of Beam that Ctrl-C has ended,
+Interrupted is raised wherever the main thread is, again and again. The flag stays, so one that is lost does no harm.
 """
 
 import os
@@ -12,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE_SECONDS = 10.0
 _SHOW_CURSOR = b"\x1b[?25h\n"
 
 _received: signal.Signals | None = None
@@ -29,7 +33,15 @@ def received() -> signal.Signals | None:
 def check() -> None:
     """Raises Interrupted where the process was asked to end."""
     if _received:
+        if threading.current_thread() is threading.main_thread():
+            _be_patient()
         raise Interrupted(_received.name)
+
+
+def ended_by() -> signal.Signals | None:
+    """The signal that asked this process to end, if any did; whoever ends it is not interrupted any more."""
+    _be_patient()
+    return _received
 
 
 def exit_code(number: signal.Signals) -> int:
@@ -48,16 +60,17 @@ def handled() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: signal.getsignal(number) for number in (*_SIGNALS, signal.SIGALRM)}
     _received = None
     try:
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:
+        for number in _SIGNALS:
+            if before[number] is not signal.SIG_IGN:
                 signal.signal(number, _handle)
         yield
     finally:
+        _be_patient()
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler or signal.SIG_DFL)
         _received = None
 
 
@@ -66,6 +79,18 @@ def _handle(number: int, _: Any) -> None:
     if _received:
         _end_at_once(signal.Signals(number))
     _received = signal.Signals(number)
+    signal.signal(signal.SIGALRM, _press)
+    signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS, _PATIENCE_SECONDS)
+
+
+def _press(_number: int, _frame: Any) -> None:
+    if _received:
+        raise Interrupted(_received.name)
+
+
+def _be_patient() -> None:
+    if _received:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _end_at_once(number: signal.Signals) -> NoReturn:

@@ -62,7 +62,7 @@ def explain(fault: Exception, launched: Launched, step: str = "") -> int:
         step: The step, where the pod has several.
     """
     before = f"{step}: " if step else ""
-    if number := interruption.received():
+    if number := interruption.ended_by():
         error, code = f"{before}stopped by {number.name}", interruption.exit_code(number)
     elif isinstance(fault, UserError):
         error, code = f"{before}{fault}", 1

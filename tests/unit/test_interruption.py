@@ -42,6 +42,17 @@ def test_a_signal_in_a_destructor_is_not_lost(number: signal.Signals) -> None:
             interruption.check()
 
 
+def test_where_nobody_looks_the_main_thread_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interruption, "_PATIENCE_SECONDS", 0.1)
+    with interruption.handled():
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(2):  # the first one may have been lost
+            with pytest.raises(Interrupted):
+                threading.Event().wait(20)
+        assert interruption.ended_by() == signal.SIGTERM
+        time.sleep(0.3)
+
+
 def test_elsewhere_than_in_the_main_thread_nothing_changes() -> None:
     before = signal.getsignal(signal.SIGINT)
     seen = []
