@@ -1,5 +1,6 @@
 """The types of `data`, `evaluation` and `serving` in the pipeline file."""
 
+import math
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
@@ -213,6 +214,13 @@ Metric = Literal[
     "accuracy", "cross_entropy", "auc", "top_3_accuracy", "precision", "recall", "f1", "macro_f1", "exact_match",
     "rmse", "mae", "r2", "mean_iou", "iou_50", "pixel_accuracy",
 ]  # fmt: skip
+_RANGES: dict[Metric, tuple[float, float]] = {
+    "cross_entropy": (0.0, math.inf),
+    "rmse": (0.0, math.inf),
+    "mae": (0.0, math.inf),
+    "r2": (-math.inf, 1.0),
+}
+"""The values that a metric can have, where it is no share from 0 to 1."""
 LOWER_IS_BETTER: frozenset[Metric] = frozenset({"cross_entropy", "rmse", "mae"})
 
 METRICS: dict[str, tuple[Metric, ...]] = {
@@ -269,6 +277,10 @@ class Evaluation(Section):
     """Columns of the records, alone or several together, by whose values the metrics are taken apart."""
     slice_min_examples: int = Field(default=1, ge=1)
     """Slices with fewer records are shown, and held to no threshold."""
+    baseline: Literal["beat", "ignore"] = "beat"
+    """Whether a model must be better, beyond chance, than the best answer that is always the same: the shares of the
+    training split's classes or the most frequent one, the mean or median, the median box, the most frequent class of a
+    pixel. What that comes to is shown in any case."""
 
     def of_label(self, kind: str) -> "Evaluation":
         """The same with what is absent as it is for a kind of label."""
@@ -277,15 +289,35 @@ class Evaluation(Section):
         return self.model_copy(update={key: absent[key] for key in absent.keys() - self.model_fields_set})
 
     def misfits(self, kind: str) -> dict[tuple[str | int, ...], str]:
-        """The metrics that do not fit a kind of label: where each stands, and what would be right."""
+        """The metrics that do not fit a kind of label, and bounds outside a metric's range: where each stands, and what
+        would be right."""
         places: dict[tuple[str | int, ...], Metric] = {("metrics", n): metric for n, metric in enumerate(self.metrics)}
         places |= {("thresholds", metric): metric for metric in self.thresholds}
         fit = METRICS[kind]
-        return {
+        strangers = {
             place: f"{metric} does not fit a label of kind {kind}; these do: {', '.join(fit)}"
             for place, metric in places.items()
             if metric not in fit
         }
+        return strangers | self._out_of_range()
+
+    def _out_of_range(self) -> dict[tuple[str | int, ...], str]:
+        """Bounds that no value of their metric reaches, or none can miss."""
+        mistakes: dict[tuple[str | int, ...], str] = {}
+        for metric, threshold in self.thresholds.items():
+            low, high = _RANGES.get(metric, (0.0, 1.0))
+            reach = "at least 0" if high == math.inf else "at most 1" if low == -math.inf else "from 0 to 1"
+            for key in ("at_least", "at_most"):
+                bound = getattr(threshold, key)
+                if bound is not None and not low <= bound <= high:
+                    share = f"; {bound:g} % is {bound / 100:g}" if reach == "from 0 to 1" and 1 < bound <= 100 else ""
+                    mistakes["thresholds", metric, key] = f"{metric} is {reach}, and {bound:g} is not{share}"
+            allowed = threshold.no_worse_than_serving_by
+            if reach == "from 0 to 1" and allowed is not None and allowed > 1:
+                mistakes["thresholds", metric, "no_worse_than_serving_by"] = (
+                    f"{metric} is {reach}, so that no model is worse by {allowed:g}"
+                )
+        return mistakes
 
     @property
     def sliced_by(self) -> list[str]:

@@ -65,6 +65,14 @@ def top_values(column: ColumnStatistics, most: int, length: int) -> list[tuple[s
     return [(shortened(value.value, length), value.frequency) for value in found if value.value != NOT_TEXT]
 
 
+def not_text(column: ColumnStatistics) -> int:
+    """How many values of a column of bytes are known not to be UTF-8."""
+    if type_of(column) == "bytes":
+        return int(common(column).tot_num_values)
+    marked = sum(int(value.frequency) for value in column.string_stats.top_values if value.value == NOT_TEXT)
+    return max(marked, int(column.string_stats.invalid_utf8_count))
+
+
 def shortened(text: str, length: int) -> str:
     """The beginning of a text, if it is longer than so many characters."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -15,6 +15,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from components.evaluator.decision import Decision
 from components.report.contents import PAGE
 from pipeline.config import PipelineFile
 from pipeline.result import Result, Step
@@ -170,7 +171,9 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
         console.print(text, style=style, soft_wrap=True)
 
     if result.decision:
-        console.print(_metrics_table(result))
+        console.print(_metrics_table(result.decision))
+        for note in result.decision.notes:
+            say(f"  Note: {note}", "yellow")
         for check in result.decision.checks:
             say(f"  {check.reason}", None if check.passed else "red")
     if not console.is_terminal:
@@ -179,7 +182,7 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
         say(f"Warning: {warning}", "yellow")
     headline, style = {
         "succeeded": ("Done", "green"),
-        "not_blessed": ("Not blessed: the model misses a threshold, and nothing was pushed;", "red"),
+        "not_blessed": ("Not blessed, and nothing was pushed;", "red"),
         "failed": ("Failed", "red"),
         "interrupted": ("Interrupted", "yellow"),
     }[result.status]
@@ -203,7 +206,7 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
     elif result.status == "interrupted":
         say("Next:   the same command goes on from the finished steps and the last checkpoint")
     elif result.status == "not_blessed":
-        say(f"Next:   train longer or another head, or mend evaluation.thresholds in {path}")
+        say(f"Next:   train longer or another head, or mend evaluation in {path}")
 
 
 def asked(file: PipelineFile) -> str:
@@ -227,14 +230,22 @@ def _spans_text(spans: Sequence[int], dates: Sequence[date] | None) -> str:
     return f"{first}-{last}{missing}" + (f" ({dates[0]} to {dates[-1]})" if dates else "")
 
 
-def _metrics_table(result: Result) -> Table:
-    decision = result.decision
-    assert decision is not None
-    table = Table("metric", "this model", "serving", box=None, pad_edge=False)
+def _metrics_table(decision: Decision) -> Table:
+    """The model's metrics with their 95 % intervals, beside the best constant and the version that serves."""
+    baseline = decision.baseline.metrics if decision.baseline else {}
+    titles = ["metric", "this model", "95 % interval", *(["always the same"] if baseline else []), "serving"]
+    table = Table(*titles, box=None, pad_edge=False)
     for metric, value in decision.metrics.items():
-        serving = (decision.serving_metrics or {}).get(metric)
-        table.add_row(metric, f"{value:.4f}", "" if serving is None else f"{serving:.4f}")
+        bounds = decision.intervals.get(metric)
+        interval = f"{bounds[0]:.4f} to {bounds[1]:.4f}" if bounds else ""
+        constant = [_shown(baseline[metric]) if metric in baseline else ""] if baseline else []
+        serving = _shown(decision.serving_metrics[metric]) if decision.serving_metrics else ""
+        table.add_row(metric, _shown(value), interval, *constant, serving)
     return table
+
+
+def _shown(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
 
 
 def _steps_table(result: Result) -> Table:

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Literal
 
-from components.evaluator.decision import Decision
+from components.evaluator.decision import Decision, Metrics
 from components.report.contents import Artifacts
 from preprocessing.section import Section
 
@@ -36,7 +36,7 @@ class Result(Section):
     """Their dates, where they are dates."""
     warnings: tuple[str, ...] = ()
     """What was found about the data that is worth knowing and stopped nothing, a line each."""
-    metrics: dict[str, float] = {}
+    metrics: Metrics = {}
     """Of the candidate on the test split; with `task: infer` and a label, of the predictions."""
     decision: Decision | None = None
     steps: tuple[Step, ...] = ()

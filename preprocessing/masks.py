@@ -27,6 +27,8 @@ LEFT_OUT = 255
 _GREY_FOR_PALETTE = zlib.crc32(b"IHDR" + bytes(13)) ^ zlib.crc32(b"IHDR" + bytes(9) + bytes([PALETTE]) + bytes(3))
 """A checksum is linear: it changes by the same bits when one byte of a header of this length does."""
 _SHOWN = 5
+_LIFT = 1e-3
+"""In pixels: above the rounding of float32 shares of pictures of up to some 8,000 pixels."""
 _BYTES = [bytes([number]) for number in range(256)]
 
 
@@ -76,6 +78,42 @@ def fitted(label: PixelsLabel, feature: Pictures, encoded: tf.Tensor) -> tf.Tens
         uint8 of the feature's size, [height, width, 1]: the numbers of classes, and `LEFT_OUT`.
     """
     return image.mask(feature, _of_classes(label, numbers(encoded)), LEFT_OUT)
+
+
+def counts(label: PixelsLabel, encoded: tf.Tensor) -> tf.Tensor:
+    """How many pixels of one mask, a scalar string, are of each class, int64 [classes]."""
+    numbered = tf.cast(tf.reshape(_of_classes(label, numbers(encoded)), [-1]), tf.int32)
+    return tf.math.bincount(numbered, minlength=256, maxlength=256, dtype=tf.int64)[: len(label.classes)]
+
+
+def seen(label: PixelsLabel, encoded: tf.Tensor, covers: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """One mask, as that of the part of its picture that a model answers for.
+
+    Args:
+        label: Its classes.
+        encoded: A scalar string.
+        covers: That part, float32 [4]: top, left, bottom and right in shares of the picture, which may lie outside it.
+        size: Height and width of the model's answer.
+
+    Returns:
+        uint8 [height, width, 1]: the class of the nearest pixel, and `LEFT_OUT` where there is none.
+    """
+    numbered = _of_classes(label, numbers(encoded))
+    covers = tf.cast(covers, tf.float64)
+    rows, rows_there = _nearest(covers[0], covers[2], size[0], tf.shape(numbered)[0])
+    columns, columns_there = _nearest(covers[1], covers[3], size[1], tf.shape(numbered)[1])
+    picked = tf.gather(tf.gather(numbered, rows), columns, axis=1)
+    there = rows_there[:, tf.newaxis, tf.newaxis] & columns_there[tf.newaxis, :, tf.newaxis]
+    return tf.ensure_shape(tf.where(there, picked, tf.constant(LEFT_OUT, tf.uint8)), [*size, 1])
+
+
+def _nearest(begin: tf.Tensor, end: tf.Tensor, count: int, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The pixels of one axis of a picture that the centres of an answer's pixels fall into, int32 [count], and which of
+    these are in the picture; `begin` and `end` in shares of its `length`."""
+    centres = begin + (tf.range(count, dtype=tf.float64) + 0.5) / count * (end - begin)
+    # Shares are float32: what falls between two pixels is lifted into the second, as TensorFlow's resizing has it.
+    pixel = tf.cast(tf.floor(centres * tf.cast(length, tf.float64) + _LIFT), tf.int32)
+    return tf.clip_by_value(pixel, 0, length - 1), (pixel >= 0) & (pixel < length)
 
 
 def is_right(label: PixelsLabel, encoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:

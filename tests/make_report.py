@@ -10,8 +10,8 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from components.embedder.manifest import RowFile, Rows
-from components.evaluator.decision import OVERALL, Check, Decision, SliceMetrics
-from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
+from components.evaluator.decision import OVERALL, Advantage, Baseline, Check, Decision, SliceMetrics
+from components.evaluator.kept import CANDIDATE, LABEL, RECORD, SERVING
 from components.example_gen.manifest import Manifest, ShardFile
 from components.example_validator.found import BASELINE, ColumnDrift, Finding, Found
 from components.report.contents import Artifacts, RunReport, StepTime
@@ -126,8 +126,16 @@ def decision() -> Decision:
     })  # fmt: skip
     overall = {"accuracy": 0.8125, "cross_entropy": 0.4321}
     serving = {"accuracy": 0.75, "cross_entropy": 0.5}
+    baseline = Baseline(
+        answers={"accuracy": f"always '{HOSTILE}'", "cross_entropy": "the shares of the classes"},
+        metrics={"accuracy": 0.4, "cross_entropy": 1.25}, intervals={"accuracy": (0.3, 0.5), "cross_entropy": None},
+        better_by={"accuracy": Advantage(difference=0.4125, low=0.3, high=0.5), "cross_entropy": None},
+    )  # fmt: skip
     return Decision(
         blessed=False, compared_with="serving/3", metrics=overall, serving_metrics=serving, checks=(check, worse),
+        intervals={"accuracy": (0.7123, 0.9012), "cross_entropy": (0.4, 0.5)},
+        serving_intervals={"accuracy": (0.65, 0.85), "cross_entropy": None}, baseline=baseline,
+        notes=(f"auc is not defined, and held to no threshold, where company={HOSTILE}",),
         slices=(
             SliceMetrics(slice=OVERALL, examples=60, metrics=overall, serving_metrics=serving),
             SliceMetrics(slice=f"company={HOSTILE}", examples=8, metrics={"accuracy": 0.5, "cross_entropy": 0.9},
@@ -146,6 +154,8 @@ def report(folder: Path) -> RunReport:
     line = {"file": "in/a.gz", "record": 4, "reason": "its image 'photo' does not decode"}
     (rows / "quarantine.jsonl").write_text(json.dumps(line) + "\n")
     model_run.mkdir()
+    note = {"kind": "stands_still", "text": f"the loss has not moved {HOSTILE}"}
+    (model_run / "training_notes.json").write_text(json.dumps({"notes": [note]}))
     curves = {"loss": [1.0, 0.5, 0.25], "accuracy": [0.3, 0.6, 0.8]}
     curves |= {"val_loss": [1.1, 0.7, 0.6], "val_accuracy": [0.3, 0.5, 0.7]}
     (model_run / "curves.json").write_text(json.dumps(curves))

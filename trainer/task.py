@@ -257,9 +257,9 @@ class Pixels(Task):
             return tf.boolean_mask(right, _counted(target))
 
         mean_iou = tf.keras.metrics.MeanIoU(
-            self.outputs, "mean_iou", ignore_class=LEFT_OUT, sparse_y_true=True, sparse_y_pred=False
+            self.outputs, "mean_iou", _PIXELS, ignore_class=LEFT_OUT, sparse_y_true=True, sparse_y_pred=False
         )
-        return [tf.keras.metrics.MeanMetricWrapper(is_right, "pixel_accuracy"), mean_iou]
+        return [tf.keras.metrics.MeanMetricWrapper(is_right, "pixel_accuracy", _PIXELS), mean_iou]
 
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """`MASK`, `CLASSES` and, as of pictures that are seen whole, `COVERS`."""
@@ -273,6 +273,10 @@ class Pixels(Task):
     def placed(self, answer: Tensors, features: Mapping[str, ImageFeature], encoded: Tensors) -> Tensors:
         """The same with what `COVERS` is of the picture as it was given."""
         return answer | {COVERS: boxes.covered(features[self._image], encoded[self._image])}
+
+
+_PIXELS = "float64"
+"""The type that pixels are counted in: float32 stops at 2^24, which is 256 pictures of 256 x 256."""
 
 
 def _numbers(target: tf.Tensor) -> tf.Tensor:

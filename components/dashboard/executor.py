@@ -36,9 +36,14 @@ class Executor(base_executor.BaseExecutor):
 
 
 def _numbers(decision: Decision) -> dict[str, float]:
-    """Each metric, that of the version which serves, and 1 or 0 under `blessed`."""
+    """Each metric that is defined, those of the version which serves and of the best constant, and 1 or 0 under
+    `blessed`."""
     serving = {f"{name}_of_serving": value for name, value in (decision.serving_metrics or {}).items()}
-    return {"blessed": float(decision.blessed)} | decision.metrics | serving
+    constants = decision.baseline.metrics if decision.baseline else {}
+    baseline = {f"{name}_of_baseline": constants.get(name) for name in decision.metrics}
+    found = decision.metrics | serving | baseline
+    defined = {name: value for name, value in found.items() if value is not None}
+    return {"blessed": float(decision.blessed)} | defined
 
 
 def _show_classes(artifact: Any, predictions: PredictionsByClass) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from components.evaluator.hits import TopAccuracy
 from components.evaluator.macro_auc import MacroAUC
 from trainer.boxes import iou
 
@@ -44,7 +45,7 @@ class AccuracyBesideBox(_OfClass, tf.keras.metrics.SparseCategoricalAccuracy):
     """The share of records whose class has the highest score."""
 
 
-class TopAccuracyBesideBox(_OfClass, tf.keras.metrics.SparseTopKCategoricalAccuracy):
+class TopAccuracyBesideBox(_OfClass, TopAccuracy):
     """The share of records whose class is among those with the highest scores."""
 
 

@@ -1,18 +1,17 @@
 """Whether a model is blessed, and why."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from components.config import LOWER_IS_BETTER, Metric, Threshold
 from preprocessing.section import Section
-
-_ROUNDING = 1e-6
-"""Two models that answer the same may differ by this much in a sum taken in another order."""
 
 DECISION = "decision.json"
 """The file in a blessing artifact that holds the whole `Decision`."""
 
 OVERALL = "overall"
 """The name of the slice that is all records."""
+
+Metrics = dict[str, float | None]
+"""Values by metric; None where a metric is not defined, as an AUC of records that are all of one class."""
 
 
 class SliceMetrics(Section):
@@ -21,22 +20,49 @@ class SliceMetrics(Section):
     slice: str
     """`OVERALL`, or columns and their values, such as `hour=3`."""
     examples: int
-    metrics: dict[str, float]
-    serving_metrics: dict[str, float] | None
+    metrics: Metrics
+    serving_metrics: Metrics | None
     """Those of the version that serves, on the same records."""
 
 
 class Check(Section):
-    """One bound on one metric of one slice, and how it came out."""
+    """One bound on one metric of one slice, and how it came out. `rule` is a key of the threshold, or
+    `better_than_baseline`."""
 
     slice: str
     metric: str
     rule: str
-    bound: float
-    value: float
+    bound: float | None
+    """The threshold, or what the constant comes to."""
+    value: float | None
     serving: float | None
     passed: bool
     reason: str
+
+
+Intervals = dict[str, tuple[float, float] | None]
+"""By metric the bounds of the 95 % interval of its value, by drawing the test split's examples again; None where the
+metric is not defined, or too costly to draw again."""
+
+
+class Advantage(Section):
+    """By how much a model is better than a constant: above 0 is better, whichever way the metric counts."""
+
+    difference: float
+    low: float
+    high: float
+    """The bounds of the 95 % interval, over the same examples for both."""
+
+
+class Baseline(Section):
+    """What the best constant answers come to, which were fitted on the training split, on the test split."""
+
+    answers: dict[str, str]
+    """By metric, what is answered always."""
+    metrics: Metrics
+    intervals: Intervals
+    better_by: dict[str, Advantage | None]
+    """By metric, by how much the model is better; None where it is not defined."""
 
 
 class Decision(Section):
@@ -44,69 +70,30 @@ class Decision(Section):
 
     blessed: bool
     compared_with: str | None
-    """The version that serves; None on a first run, when only fixed bounds apply."""
-    metrics: dict[str, float]
-    serving_metrics: dict[str, float] | None
+    """The version that serves; None on a first run, and where it cannot be compared with, when only fixed bounds
+    apply."""
+    metrics: Metrics
+    serving_metrics: Metrics | None
     slices: tuple[SliceMetrics, ...]
     """The values of every slice, also of those that no threshold is held to; all records come first."""
     checks: tuple[Check, ...]
+    intervals: Intervals = {}
+    """Of `metrics`."""
+    serving_intervals: Intervals | None = None
+    """Of `serving_metrics`."""
+    baseline: Baseline | None = None
+    """What the model must be better than."""
+    notes: tuple[str, ...] = ()
+    """What must be known to read the values, a sentence each: what could not be compared, and which slices were held to
+    no threshold."""
 
 
-def decide(
-    thresholds: Mapping[Metric, Threshold], slices: Sequence[SliceMetrics], serving: str | None, min_examples: int = 1
-) -> Decision:
-    """Holds a model's metrics to the thresholds.
+@dataclass(frozen=True)
+class Estimates:
+    """How sure the metrics of a test split are, and what constants come to."""
 
-    Args:
-        thresholds: The bounds, by metric.
-        slices: The model's values on the test split, all records first. Where nothing serves, bounds against what
-            serves are not applied.
-        serving: The path of the version that serves.
-        min_examples: What a slice must have to be held to thresholds.
-    """
-    overall, *parts = slices
-    judged = [part for part in parts if part.examples >= min_examples]
-    checks = [
-        check
-        for metric, threshold in thresholds.items()
-        for of_slice in (overall, *(judged if threshold.every_slice else ()))
-        for check in _checks(metric, threshold, of_slice)
-    ]
-    return Decision(
-        blessed=all(check.passed for check in checks),
-        compared_with=serving,
-        metrics=overall.metrics,
-        serving_metrics=overall.serving_metrics,
-        slices=tuple(slices),
-        checks=tuple(checks),
-    )
-
-
-def _checks(metric: Metric, threshold: Threshold, of_slice: SliceMetrics) -> Iterator[Check]:
-    value = of_slice.metrics[metric]
-    serving = of_slice.serving_metrics[metric] if of_slice.serving_metrics else None
-    where = "" if of_slice.slice == OVERALL else f" where {of_slice.slice}"
-
-    def check(rule: str, bound: float, passed: bool, reason: str) -> Check:
-        return Check(
-            slice=of_slice.slice,
-            metric=metric,
-            rule=rule,
-            bound=bound,
-            value=value,
-            serving=serving,
-            passed=passed,
-            reason=f"{'passed' if passed else 'failed'}: {metric} {value:.4f}{where}, {reason}",
-        )
-
-    least, most, allowed = threshold.at_least, threshold.at_most, threshold.no_worse_than_serving_by
-    if least is not None:
-        yield check("at_least", least, value >= least, f"must be at least {least}")
-    if most is not None:
-        yield check("at_most", most, value <= most, f"must be at most {most}")
-    if allowed is not None and serving is None:
-        yield check("no_worse_than_serving_by", allowed, True, "compared with nothing: no version serves yet")
-    elif allowed is not None and serving is not None:
-        worse = value - serving if metric in LOWER_IS_BETTER else serving - value
-        reason = f"{serving:.4f} now serving: worse by {max(worse, 0.0):.4f}, and {allowed} is allowed"
-        yield check("no_worse_than_serving_by", allowed, worse <= allowed + _ROUNDING, reason)
+    values: Metrics = field(default_factory=dict)
+    """The model's, of all metrics that it is compared with constants by."""
+    intervals: Intervals = field(default_factory=dict)
+    serving_intervals: Intervals | None = None
+    baseline: Baseline | None = None

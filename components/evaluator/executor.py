@@ -1,6 +1,7 @@
 """What Evaluator does when it runs."""
 
 import json
+from itertools import chain
 from typing import Any
 
 from tfx.components.evaluator import constants
@@ -13,13 +14,21 @@ from components import storage
 from components.artifacts import read_schema, split_files
 from components.config import Evaluation
 from components.embedder.manifest import Rows
-from components.evaluator.decision import DECISION, Decision, decide
+from components.evaluator.baseline import parts_of
+from components.evaluator.constants import TrainingSplit, fit
+from components.evaluator.decide import decide
+from components.evaluator.decision import DECISION, Decision
+from components.evaluator.estimates import estimate
+from components.evaluator.kept import CANDIDATE, SERVING
 from components.evaluator.metrics import analyse
-from components.evaluator.predictions import CANDIDATE, SERVING, ServedModel, TestSplit, write_predictions
+from components.evaluator.predictions import write_predictions
+from components.evaluator.reader import Reader
+from components.evaluator.served import ServingFault
+from components.evaluator.split import TestSplit
 from components.example_gen.manifest import Manifest
 from components.pin.pins import ServedVersion
 from preprocessing.columns import parsing_spec
-from preprocessing.config import Features, Label
+from preprocessing.config import Label
 from preprocessing.section import read_sections
 
 PREDICTIONS, CLASSES, LABEL = "predictions", "classes.json", "label.json"
@@ -41,33 +50,48 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         serving = ServedVersion.model_validate_json(exec_properties["serving"]) if exec_properties["serving"] else None
         evaluation_uri = artifact_utils.get_single_uri(output_dict["evaluation"])
 
-        split = _test_split(input_dict)
-        candidate = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
-        models = {CANDIDATE: ServedModel(candidate, split.recipe)}
+        paths = {CANDIDATE: path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))}
         if serving:
-            models[SERVING] = ServedModel(serving.path, split.recipe)
+            paths[SERVING] = serving.path
         fileio.makedirs(f"{evaluation_uri}/{PREDICTIONS}")
-        features = read_sections(Features, exec_properties["features"])
         if label.masks:
             fileio.makedirs(f"{evaluation_uri}/{MASKS}")
-        predicted = write_predictions(
-            split=split,
-            models=models,
-            label=label,
-            label_spec=parsing_spec(read_schema(input_dict["schema"]), label.columns),
-            columns=config.sliced_by,
-            output=f"{evaluation_uri}/{PREDICTIONS}/predictions.tfrecord",
-            features=features,
-            samples=f"{evaluation_uri}/{MASKS}/masks.tfrecord" if label.masks else None,
-        )
+
+        def predict() -> Reader:
+            return write_predictions(
+                split=_test_split(input_dict),
+                paths=paths,
+                label=label,
+                label_spec=parsing_spec(read_schema(input_dict["schema"]), label.columns),
+                columns=config.sliced_by,
+                output=f"{evaluation_uri}/{PREDICTIONS}/predictions.tfrecord",
+                samples=f"{evaluation_uri}/{MASKS}/masks.tfrecord" if label.masks else None,
+            )
+
+        try:
+            reader = predict()
+            notes = reader.notes
+        except ServingFault as fault:
+            del paths[SERVING]
+            reader = predict()
+            notes = [f"the version that serves cannot be compared with, and this model is judged alone: {fault}"]
+        predicted = reader.predicted
         storage.write_bytes(f"{evaluation_uri}/{CLASSES}", json.dumps(predicted.classes).encode())
         storage.write_bytes(f"{evaluation_uri}/{LABEL}", label.to_property().encode())
         storage.write_bytes(f"{evaluation_uri}/{FEATURES}", exec_properties["features"].encode())
         beam_args = self._beam_pipeline_args or []
-        slices = analyse(
-            f"{evaluation_uri}/{PREDICTIONS}/*", list(models), config, predicted, evaluation_uri, beam_args
+        slices = analyse(f"{evaluation_uri}/{PREDICTIONS}/*", list(paths), config, predicted, evaluation_uri, beam_args)
+        folder = f"{evaluation_uri}/{PREDICTIONS}"
+        parts = parts_of(label.kind, len(predicted.classes))
+        estimates = estimate(
+            files=[f"{folder}/{name}" for name in storage.names(folder)],
+            examples=slices[0].examples,
+            predicted=predicted,
+            models=list(paths),
+            metrics=sorted({*config.metrics, *config.thresholds, *chain(*parts)}),
+            constants=fit(reader, _training_split(input_dict)),
         )
-        decision = decide(config.thresholds, slices, serving.path if serving else None, config.slice_min_examples)
+        decision = decide(config, slices, paths.get(SERVING), estimates, parts, notes)
         _bless(artifact_utils.get_single_instance(output_dict["blessing"]), decision)
 
 
@@ -83,6 +107,16 @@ def _test_split(input_dict: dict) -> TestSplit:
         largest=max(shard.largest for shard in manifest.of("test")),
         has_images=bool(manifest.images),
         pixels=rows.pixels,
+    )
+
+
+def _training_split(input_dict: dict) -> TrainingSplit:
+    rows = Rows.read(artifact_utils.get_single_uri(input_dict["rows"]))
+    return TrainingSplit(
+        records=split_files(input_dict["examples"], "train"),
+        rows=split_files(input_dict["rows"], "train"),
+        count=rows.count("train"),
+        undecodable=rows.undecodable("train"),
     )
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import tensorflow_model_analysis as tfma
@@ -12,8 +13,8 @@ from tensorflow_model_analysis.proto import config_pb2
 from components.config import Evaluation, Metric, Threshold
 from components.evaluator import boxes, hits, pixels
 from components.evaluator.decision import OVERALL, SliceMetrics
+from components.evaluator.kept import CANDIDATE, LABEL, SERVING, Predicted
 from components.evaluator.macro_auc import MacroAUC
-from components.evaluator.predictions import CANDIDATE, LABEL, SERVING, Predicted
 from components.evaluator.r2 import R2
 
 _COUNT = "example_count"
@@ -25,48 +26,51 @@ class _Definition:
     config: dict[str, Any]
     module: str = ""
     """Where the class is, if not in TFMA or Keras."""
-    told: tuple[str, ...] = ()
-    """What it must be told besides: how many `classes` there are, the `threshold` of their scores."""
+    by_class: bool = False
+    """Whether it must know how many classes there are."""
 
+
+_COUNTED = {"dtype": "float64"}
+"""Of Keras' metrics: their default counts in float32, which stops at 2^24."""
 
 _DEFINITIONS: dict[Metric, _Definition] = {
-    "accuracy": _Definition("SparseCategoricalAccuracy", {}),
-    "cross_entropy": _Definition("SparseCategoricalCrossentropy", {}),
-    "top_3_accuracy": _Definition("SparseTopKCategoricalAccuracy", {"k": 3}),
-    "auc": _Definition(MacroAUC.__name__, {}, MacroAUC.__module__, ("classes",)),
+    "accuracy": _Definition("SparseCategoricalAccuracy", _COUNTED),
+    "cross_entropy": _Definition("SparseCategoricalCrossentropy", _COUNTED),
+    "top_3_accuracy": _Definition(hits.TopAccuracy.__name__, {"k": 3}, hits.__name__),
+    "auc": _Definition(MacroAUC.__name__, {}, MacroAUC.__module__, by_class=True),
     "precision": _Definition(hits.MicroPrecision.__name__, {}, hits.__name__),
     "recall": _Definition(hits.MicroRecall.__name__, {}, hits.__name__),
     "f1": _Definition(hits.MicroF1.__name__, {}, hits.__name__),
-    "rmse": _Definition("RootMeanSquaredError", {"dtype": "float64"}),
+    "rmse": _Definition("RootMeanSquaredError", _COUNTED),
     "mae": _Definition("MeanAbsoluteError", {}),
     "r2": _Definition(R2.__name__, {}, R2.__module__),
 }
 
-_BY_THRESHOLD = ("classes", "threshold")
+_SEVERAL = {"several": True}
 _OF_SEVERAL: dict[Metric, _Definition] = {
-    "f1": _Definition(hits.MicroF1.__name__, {}, hits.__name__, _BY_THRESHOLD),
-    "macro_f1": _Definition(hits.MacroF1.__name__, {}, hits.__name__, _BY_THRESHOLD),
-    "precision": _Definition(hits.MicroPrecision.__name__, {}, hits.__name__, _BY_THRESHOLD),
-    "recall": _Definition(hits.MicroRecall.__name__, {}, hits.__name__, _BY_THRESHOLD),
-    "auc": _Definition(MacroAUC.__name__, {"several": True}, MacroAUC.__module__, ("classes",)),
-    "cross_entropy": _Definition("BinaryCrossentropy", {}),
-    "exact_match": _Definition(hits.AllRight.__name__, {}, hits.__name__, _BY_THRESHOLD),
+    "f1": _Definition(hits.MicroF1.__name__, _SEVERAL, hits.__name__, by_class=True),
+    "macro_f1": _Definition(hits.MacroF1.__name__, _SEVERAL, hits.__name__, by_class=True),
+    "precision": _Definition(hits.MicroPrecision.__name__, _SEVERAL, hits.__name__, by_class=True),
+    "recall": _Definition(hits.MicroRecall.__name__, _SEVERAL, hits.__name__, by_class=True),
+    "auc": _Definition(MacroAUC.__name__, _SEVERAL, MacroAUC.__module__, by_class=True),
+    "cross_entropy": _Definition(hits.MeanBinaryCrossEntropy.__name__, _COUNTED, hits.__name__),
+    "exact_match": _Definition(hits.AllRight.__name__, {}, hits.__name__, by_class=True),
 }
 """Where a record has any number of classes."""
 
 _OF_BOXES: dict[Metric, _Definition] = {
     "mean_iou": _Definition(boxes.MeanBoxIoU.__name__, {}, boxes.__name__),
     "iou_50": _Definition(boxes.MeanBoxIoU.__name__, {"at_least": 0.5}, boxes.__name__),
-    "accuracy": _Definition(boxes.AccuracyBesideBox.__name__, {}, boxes.__name__),
-    "cross_entropy": _Definition(boxes.CrossEntropyBesideBox.__name__, {}, boxes.__name__),
-    "auc": _Definition(boxes.MacroAUCBesideBox.__name__, {}, boxes.__name__, ("classes",)),
+    "accuracy": _Definition(boxes.AccuracyBesideBox.__name__, _COUNTED, boxes.__name__),
+    "cross_entropy": _Definition(boxes.CrossEntropyBesideBox.__name__, _COUNTED, boxes.__name__),
+    "auc": _Definition(boxes.MacroAUCBesideBox.__name__, {}, boxes.__name__, by_class=True),
     "top_3_accuracy": _Definition(boxes.TopAccuracyBesideBox.__name__, {"k": 3}, boxes.__name__),
 }
 """Where a record has a class and a box."""
 
 _OF_PIXELS: dict[Metric, _Definition] = {
-    "mean_iou": _Definition(pixels.MeanPixelIoU.__name__, {}, pixels.__name__, ("classes",)),
-    "pixel_accuracy": _Definition(pixels.PixelAccuracy.__name__, {}, pixels.__name__, ("classes",)),
+    "mean_iou": _Definition(pixels.MeanPixelIoU.__name__, {}, pixels.__name__, by_class=True),
+    "pixel_accuracy": _Definition(pixels.PixelAccuracy.__name__, {}, pixels.__name__, by_class=True),
 }
 """Where each pixel of a picture has a class."""
 
@@ -129,8 +133,7 @@ def _metric_config(
     slices: Sequence[config_pb2.SlicingSpec],
 ) -> config_pb2.MetricConfig:
     definition = _definitions(predicted)[metric]
-    known = {"classes": len(predicted.classes), "threshold": predicted.threshold}
-    told = {name: known[name] for name in definition.told}
+    told = {"classes": len(predicted.classes)} if definition.by_class else {}
     config = config_pb2.MetricConfig(
         class_name=definition.class_name,
         module=definition.module,
@@ -146,11 +149,8 @@ def _metric_config(
 
 
 def _definitions(predicted: Predicted) -> dict[Metric, _Definition]:
-    if predicted.has_boxes:
-        return _OF_BOXES
-    if predicted.of_pixels:
-        return _OF_PIXELS
-    return _DEFINITIONS if predicted.threshold is None else _OF_SEVERAL
+    of_kind = {"class_and_box": _OF_BOXES, "pixels": _OF_PIXELS, "multilabel": _OF_SEVERAL}
+    return of_kind.get(predicted.kind, _DEFINITIONS)
 
 
 def _bounds(threshold: Threshold) -> config_pb2.MetricThreshold:
@@ -168,12 +168,13 @@ def _bounds(threshold: Threshold) -> config_pb2.MetricThreshold:
 
 def _read(output: str, models: Sequence[str]) -> Iterator[SliceMetrics]:
     for of_slice in tfma.load_metrics(output):
-        values: dict[str, dict[str, float]] = {model: {} for model in models}
+        values: dict[str, dict[str, float | None]] = {model: {} for model in models}
         for item in of_slice.metric_keys_and_values:
             if not item.key.is_diff:  # a difference, which the decision takes for itself
                 # TFMA leaves the name out where there is one model.
-                values[item.key.model_name or models[0]][item.key.name] = item.value.double_value.value
-        count = values[CANDIDATE].pop(_COUNT)
+                value = item.value.double_value.value
+                values[item.key.model_name or models[0]][item.key.name] = value if isfinite(value) else None
+        count = values[CANDIDATE].pop(_COUNT) or 0.0
         keys = of_slice.slice_key.single_slice_keys
         yield SliceMetrics(
             slice=", ".join(f"{key.column}={_value(key)}" for key in keys) or OVERALL,

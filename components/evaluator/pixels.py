@@ -20,7 +20,7 @@ def confusion(true: tf.Tensor, told: tf.Tensor, classes: int) -> tf.Tensor:
         classes: How many there are.
 
     Returns:
-        float32 [batch, classes x classes].
+        int64 [batch, classes x classes].
     """
     cells = tf.reshape(true * classes + told, [tf.shape(true)[0], -1])
     counts = tf.reshape((true >= 0) & (true < classes), tf.shape(cells))
@@ -30,7 +30,7 @@ def confusion(true: tf.Tensor, told: tf.Tensor, classes: int) -> tf.Tensor:
         minlength=classes * classes + 1,
         maxlength=classes * classes + 1,
         axis=-1,
-        dtype=tf.float32,
+        dtype=tf.int64,
     )
     return tf.reshape(found, [-1, classes * classes + 1])[:, :-1]
 
@@ -70,16 +70,15 @@ class MeanPixelIoU(_Pixels):
     """The mean of the IoU of the classes that any pixel is of, or is told to be of."""
 
     def result(self) -> tf.Tensor:
-        """The mean; 0 where no pixel counts."""
+        """The mean; NaN where no pixel counts."""
         hits = tf.linalg.diag_part(self._matrix)
         union = tf.reduce_sum(self._matrix, axis=0) + tf.reduce_sum(self._matrix, axis=1) - hits
-        there = tf.cast(union > 0, self.dtype)
-        return tf.math.divide_no_nan(tf.reduce_sum(tf.math.divide_no_nan(hits, union)), tf.reduce_sum(there))
+        return tf.reduce_mean(tf.boolean_mask(hits / union, union > 0))
 
 
 class PixelAccuracy(_Pixels):
     """The share of pixels that are told rightly."""
 
     def result(self) -> tf.Tensor:
-        """The share; 0 where no pixel counts."""
-        return tf.math.divide_no_nan(tf.linalg.trace(self._matrix), tf.reduce_sum(self._matrix))
+        """The share; NaN where no pixel counts."""
+        return tf.linalg.trace(self._matrix) / tf.reduce_sum(self._matrix)

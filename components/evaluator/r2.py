@@ -1,5 +1,7 @@
 """The coefficient of determination, as a Keras metric."""
 
+import math
+
 import tensorflow as tf
 
 
@@ -27,11 +29,10 @@ class R2(tf.keras.metrics.Metric):
         self._residual.assign_add(tf.reduce_sum(weights * (true - predicted) ** 2))
 
     def result(self) -> tf.Tensor:
-        """The share. Where all that is true is the same, 1 if all predictions are right and else 0."""
+        """The share; NaN where all that is true is the same, as there is no variance to explain."""
         variance = self._squares - tf.math.divide_no_nan(self._sum**2, self._count)
         constant = variance <= _ROUNDING * self._squares
-        without = tf.where(self._residual <= _ROUNDING * self._squares, tf.ones_like(variance), tf.zeros_like(variance))
-        return tf.where(constant, without, 1 - tf.math.divide_no_nan(self._residual, variance))
+        return tf.where(constant, tf.constant(math.nan, self.dtype), 1 - self._residual / variance)
 
 
 _ROUNDING = 1e-13

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from components.config import Data, Drift, Evaluation
 from components.example_validator.found import Finding
-from components.statistics import ColumnStatistics, present, records, top_values, type_of
+from components.statistics import ColumnStatistics, not_text, present, records, top_values, type_of
 from components.statistics_gen.columns import NonFinite
 from preprocessing.config import Features, Label, image_columns, refers_to_feature
 from preprocessing.kinds.kind import ColumnType
@@ -107,6 +107,9 @@ def check(checks: Checks, statistics: Statistics, non_finite: Sequence[NonFinite
     """
     known = sorted({column for split in statistics.values() for column in split})
     yield from _not_there(checks, known)
+    for column in checks.sliced:
+        if column not in checks.images:
+            yield from _of_slices(column, statistics)
     for column in checks.read:
         if column in known:
             uses = checks.uses_of(column)
@@ -129,6 +132,19 @@ def _not_there(checks: Checks, known: Sequence[str]) -> Iterator[Finding]:
                 yield Finding(column=column, what=f"{by}, and it holds images", stops=True)
             elif column not in known:
                 yield Finding(column=column, what=f"{by}, and {_absent(column, legible)}", stops=True)
+
+
+def _of_slices(column: str, statistics: Statistics) -> Iterator[Finding]:
+    """A column to slice by that holds bytes and no text: the names of slices are texts."""
+    for split, columns in statistics.items():
+        found = columns.get(column)
+        count = 0 if found is None else not_text(found)
+        if count:
+            what = (
+                f"evaluation.slices names it, and {count:,} of its values are no UTF-8 text; write them as UTF-8, or "
+                "leave the column out of the slices"
+            )
+            yield Finding(split=split, column=column, what=what, stops=True)
 
 
 def _absent(column: str, known: Sequence[str]) -> str:

@@ -1,9 +1,7 @@
 """Predicts on shards, a Beam worker on each, and puts together what came of them."""
 
-import json
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,6 +17,7 @@ from components.predictor.pictures import drawn, overlaid, png
 from components.predictor.predict import Bad, BadPolicy, Prediction, predictions
 from components.predictor.truth import Truth
 from components.store import Store
+from preprocessing import json_text
 from preprocessing.errors import DataError, UserError
 from preprocessing.progress import report
 from preprocessing.section import Section
@@ -182,23 +181,7 @@ def _writing(path: str, form: Format) -> Iterator[Callable[[Prediction, dict[str
             yield lambda prediction, paths: records.write(as_example(prediction, paths))
     else:
         with tf.io.gfile.GFile(path, "w") as lines:
-            yield lambda prediction, paths: lines.write(f"{as_json(prediction.row | paths)}\n")
-
-
-def as_json(row: Mapping[str, Any]) -> str:
-    """A prediction as a line of JSON, which has neither NaN nor infinity: they are null."""
-    try:
-        return json.dumps(row, allow_nan=False)
-    except ValueError:
-        return json.dumps(_finite(row), allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _finite(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+            yield lambda prediction, paths: lines.write(f"{json_text.dumps(prediction.row | paths)}\n")
 
 
 def as_example(prediction: Prediction, paths: dict[str, str]) -> bytes:
@@ -222,7 +205,7 @@ def _flat(value: Any) -> np.ndarray:
 
 
 def _bytes_of(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else (value if isinstance(value, str) else json.dumps(value)).encode()
+    return value if isinstance(value, bytes) else (value if isinstance(value, str) else json_text.dumps(value)).encode()
 
 
 def _feature(values: np.ndarray) -> tf.train.Feature:

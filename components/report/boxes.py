@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from components.evaluator.predictions import CANDIDATE, LABEL, OBJECTS, RECORD, SERVING
+from components.evaluator.kept import CANDIDATE, LABEL, OBJECTS, RECORD, SERVING
 from components.records import read_batches
 from components.report.contents import BoxPredictions, Sample
 from components.report.scores import MOST_CLASSES, Batch, Tally, batch_size

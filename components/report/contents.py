@@ -264,4 +264,6 @@ class Findings:
     """None where there is no baseline."""
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """By metric (validation's begin with `val_`), a value for each epoch."""
+    training_notes: Sequence[str] = ()
+    """What is worth knowing of the training, such as a loss that has not moved, a sentence each."""
     predictions: Predictions | None = None

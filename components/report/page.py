@@ -88,7 +88,7 @@ def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
         "boxes": ("Boxes", isinstance(predictions, BoxPredictions)),
         "values": ("Values", isinstance(predictions, ValuePredictions)),
         "samples": ("Samples", predictions),
-        "training": ("Training", findings.curves),
+        "training": ("Training", findings.curves or findings.training_notes),
         "data": ("Data", findings.counts or findings.columns),
         "drift": ("Drift", findings.drift is not None),
         "anomalies": ("Anomalies", findings.anomalies is not None),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
-from components.evaluator.predictions import CANDIDATE, LABEL, MASK, RECORD
+from components.evaluator.kept import CANDIDATE, LABEL, MASK, RECORD
 from components.records import read_batches
 from components.report.contents import PixelPredictions, Sample
 from components.report.scores import MOST_CLASSES, batch_size
@@ -36,7 +36,7 @@ def summarize(
     worst: list[tuple[int, Sample]] = []  # with their places in the files
     first = 0
     for records, matrices in _batches(files, len(classes)):
-        total += matrices.sum(axis=0).round().astype(np.int64)
+        total += matrices.sum(axis=0)
         of_each = mean_iou(matrices)
         lowest = np.argsort(np.where(matrices.any(axis=(1, 2)), of_each, np.inf), kind="stable")[:samples]
         found = [
@@ -78,16 +78,16 @@ def _union(matrices: np.ndarray) -> np.ndarray:
 
 
 def _batches(files: Sequence[str], classes: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The numbers of records, int64 [batch], and their confusion matrices, float64 [batch, classes, classes]."""
+    """The numbers of records, int64 [batch], and their confusion matrices, int64 [batch, classes, classes]."""
     spec = {
         RECORD: tf.io.FixedLenFeature([], tf.int64),
         LABEL: tf.io.FixedLenFeature([], tf.int64),
-        CANDIDATE: tf.io.FixedLenFeature([classes, classes], tf.float32),
+        CANDIDATE: tf.io.FixedLenFeature([classes, classes], tf.int64),
     }
     for path in files:
         for _, examples in read_batches(path, batch_size(classes * classes)):
             rows = {name: column.numpy() for name, column in tf.io.parse_example(examples, spec).items()}
-            yield rows[RECORD], rows[CANDIDATE].astype(np.float64)
+            yield rows[RECORD], rows[CANDIDATE]
 
 
 def _masks(files: Sequence[str], wanted: set[int]) -> dict[int, bytes]:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components import storage
-from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
+from components.evaluator.kept import CANDIDATE, LABEL, RECORD, SERVING
 from components.example_gen.manifest import Manifest
 from components.records import read_batches
 from components.report import boxes as class_and_box
@@ -51,7 +51,7 @@ def summarize(evaluation: str) -> Predictions | None:
     with storage.open_binary(f"{evaluation}/classes.json") as file:
         classes = json.load(file)
     if isinstance(label, MultilabelLabel):
-        return multilabel.summarize(files, classes, label.threshold, _SAMPLES)
+        return multilabel.summarize(files, classes, _SAMPLES)
     if isinstance(label, PixelsLabel):
         return _of_pixels(evaluation, files, classes, label)
     if isinstance(label, ClassAndBoxLabel):

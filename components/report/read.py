@@ -60,6 +60,7 @@ def read(artifacts: Artifacts) -> Findings:
         findings=found.findings,
         drift=_drift(found, str(artifacts.anomalies), statistics),
         curves=_json(curves) if artifacts.model_run and storage.exists(curves) else {},
+        training_notes=_training_notes(artifacts.model_run) if artifacts.model_run else (),
         predictions=predictions,
     )
 
@@ -67,6 +68,12 @@ def read(artifacts: Artifacts) -> Findings:
 def _json(path: str) -> Any:
     with storage.open_binary(path) as file:
         return json.load(file)
+
+
+def _training_notes(model_run: str) -> list[str]:
+    """What the Trainer noted; older ones noted nothing."""
+    path = f"{model_run}/training_notes.json"
+    return [note["text"] for note in _json(path)["notes"]] if storage.exists(path) else []
 
 
 def _counts(artifacts: Artifacts) -> dict[str, int]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from components.evaluator.predictions import CANDIDATE, LABEL, RECORD
+from components.evaluator.kept import CANDIDATE, LABEL, RECORD
 from components.records import read_batches
 from components.report.contents import Sample, ValuePredictions
 

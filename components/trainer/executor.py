@@ -13,6 +13,7 @@ from tfx.utils import path_utils
 from components.artifacts import read_schema, split_files
 from components.embedder.manifest import Rows
 from components.hub_module import channels
+from preprocessing import json_text
 from preprocessing.config import Features, Label
 from preprocessing.section import read_sections
 from trainer.backbones.config import Backbones
@@ -56,7 +57,7 @@ class Executor(base_executor.BaseExecutor):
         )
         curves = train(job)
         with fileio.open(f"{model_run}/curves.json", "w") as file:
-            file.write(json.dumps(curves))
+            file.write(json_text.dumps(curves))
 
 
 def _job_key(input_dict: dict, exec_properties: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from components.predictor.work import as_json
+from preprocessing import json_text
 
 _SHOWN_AT_ONCE = 64
 _SHOWN_NUMBERS = 4
@@ -23,7 +23,7 @@ def print_json(out: TextIO, predictions: Iterable[Mapping[str, Any]]) -> None:
     status = "failed"
     try:
         for number, prediction in enumerate(predictions):
-            out.write(f"{', ' if number else ''}{as_json(prediction)}")
+            out.write(f"{', ' if number else ''}{json_text.dumps(prediction)}")
         status = "succeeded"
     finally:
         out.write(f'], "status": "{status}"}}\n')

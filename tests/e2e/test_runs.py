@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from components.embedder.manifest import Rows
+from components.evaluator.kept import LABEL
 from pipeline.result import Result
 from pipeline.run import run
 from tests import make
@@ -53,6 +55,21 @@ def test_a_first_run_pushes_a_version(life) -> None:
     page = Path(result.report, "index.html").read_text()
     assert all(f'<section id="{name}">' in page for name in ("decision", "training", "data", "anomalies", "steps"))
     assert "Component Evaluator is finished." in Path(result.log).read_text()
+
+
+def test_a_model_stands_beside_always_the_same_answer(life) -> None:
+    _, result = life
+    (file,) = Path(result.artifacts.evaluation, "predictions").iterdir()
+    kept = [tf.train.Example.FromString(record).features.feature for record in make.read_tfrecord(file)]
+    labels = np.array([columns[LABEL].int64_list.value[0] for columns in kept])
+    decision = result.decision
+    always = ["always 'dark'", "always 'light'"].index(decision.baseline.answers["accuracy"])
+    assert decision.baseline.metrics["accuracy"] == pytest.approx((labels == always).mean())
+    assert decision.checks[-1].rule == "better_than_baseline" and decision.checks[-1].passed
+    low, high = decision.intervals["accuracy"]
+    assert low <= decision.metrics["accuracy"] <= high
+    page = Path(result.report, "index.html").read_text()
+    assert f"{decision.baseline.metrics['accuracy']:.4f}" in page and decision.checks[-1].reason[8:40] in page
 
 
 def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
@@ -266,7 +283,7 @@ label: {from: what, kind: class}
 hubs:
   both: {handle: module, inputs: {left: photo, right: grey}, signature: both, output: vector}
 training: {epochs: 1}
-evaluation: {metrics: [accuracy, top_3_accuracy], thresholds: {}}
+evaluation: {metrics: [accuracy, top_3_accuracy], thresholds: {}, baseline: ignore}
 serving: {destination: serving}
 """)
     result, code = run(path, None, quiet=True)
@@ -276,6 +293,7 @@ serving: {destination: serving}
         [*HUBLINE, "predict", str(tmp_path / "serving"), str(photographs[0]), "--json"],
         capture_output=True, text=True, check=True, cwd=PROJECT,
     )  # fmt: skip
+    assert result.blessed and result.decision.checks == () and result.decision.baseline is not None
     (prediction,) = json.loads(predicted.stdout.splitlines()[-1])["predictions"]
     assert set(prediction["scores"]) == {photo.parent.name for photo in photographs}
 

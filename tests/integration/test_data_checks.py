@@ -46,6 +46,17 @@ def test_data_without_fault_passes_and_nothing_is_found(tmp_path: Path) -> None:
     steps.gate(tmp_path, anomalies)
 
 
+def test_a_column_to_slice_by_that_is_no_text_stops_before_training(tmp_path: Path) -> None:
+    rows = steps.rows(90, age=list(range(90)), town=["Köln".encode(), "Köln".encode("latin-1"), b"Bonn"] * 30)
+    made = steps.statistics(tmp_path, {"train": [rows], "test": [rows[:30]]})
+    found, anomalies = steps.validate(tmp_path, made, checks("age", sliced=("town",)))
+    said = {finding.split: finding.what for finding in found.findings}
+    assert said.keys() == {"train", "test"}
+    assert "evaluation.slices names it, and 30 of its values are no UTF-8 text" in said["train"]
+    with pytest.raises(DataError, match="column 'town'"):
+        steps.gate(tmp_path, anomalies)
+
+
 def test_all_faults_are_reported_together_with_column_split_file_and_numbers(tmp_path: Path) -> None:
     count = 100
     image = [make.random_image(0)] * count

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -25,11 +26,12 @@ from components.config import METRICS, Evaluation, Metric, Threshold
 from components.embedder.manifest import RowFile, Rows
 from components.evaluator.decision import OVERALL, Decision
 from components.evaluator.executor import Executor as Evaluator
-from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING, TestSplit, _batches
+from components.evaluator.kept import CANDIDATE, LABEL, RECORD, SERVING
+from components.evaluator.split import TestSplit
 from components.example_gen.manifest import Manifest, ShardFile
 from components.pin.pins import ServedVersion
 from preprocessing.config import BinaryLabel, ClassLabel, Features, Label
-from preprocessing.errors import RunError, UserError
+from preprocessing.errors import RunError
 from preprocessing.examples import drop
 from preprocessing.section import dump_sections
 from tests import make
@@ -73,18 +75,21 @@ def save_oracle(path: Path, classes: Sequence[str], column: str, recipe: str | N
 
 def write_test_split(folder: Path, records: list[bytes], rows: list[bytes] | None = None, undecodable=()) -> None:
     """Examples and rows with what ExampleGen and Embedder note beside them."""
-    make.write_tfrecord(folder / "examples" / "Split-test" / "data-0.gz", records, "GZIP")
+    for split in ("train", "test"):  # constants are fitted on the very records
+        make.write_tfrecord(folder / "examples" / f"Split-{split}" / "data-0.gz", records, "GZIP")
     rows = [item for n, item in enumerate(records) if n not in undecodable] if rows is None else rows
-    make.write_tfrecord(folder / "rows" / "Split-test" / "data-0", rows)
+    for split in ("train", "test"):
+        make.write_tfrecord(folder / "rows" / f"Split-{split}" / "data-0", rows)
     largest = max(map(len, records))
     shard = ShardFile(
         split="test", name="data-0.gz", source="data", count=len(records), largest=largest, digest=""
     )  # fmt: skip
     Manifest(shards=(shard,), images=()).write(str(folder / "examples"))
-    file = RowFile(
-        split="test", name="data-0", records=len(records), count=len(rows), undecodable=undecodable
-    )  # fmt: skip
-    Rows(files=(file,), sizes={}, recipe="this one", embedded=("test",), views=1).write(str(folder / "rows"))
+    files = tuple(
+        RowFile(split=split, name="data-0", records=len(records), count=len(rows), undecodable=undecodable)
+        for split in ("train", "test")
+    )
+    Rows(files=files, sizes={}, recipe="this one", embedded=("test",), views=1).write(str(folder / "rows"))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +107,7 @@ def test_only_images_make_batches_small(tmp_path: Path, has_images: bool, rows_o
         largest=30,
         has_images=has_images,
     )
-    assert [len(numbers) for (numbers, _), _ in _batches(split, rows_only)] == sizes
+    assert [len(numbers) for (numbers, _), _ in split.batches(rows_only)] == sizes
 
 
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -147,9 +152,10 @@ def evaluate(
     slices=(),
     label: Label = ClassLabel(kind="class", **{"from": "label"}),  # noqa: B008 - it is frozen
     metrics: tuple[Metric, ...] = ("accuracy", "cross_entropy", "auc", "top_3_accuracy"),
+    baseline: Literal["beat", "ignore"] = "ignore",
     **thresholds: Threshold,
 ) -> Decision:
-    config = Evaluation(metrics=metrics, thresholds=thresholds, slices=slices)
+    config = Evaluation(metrics=metrics, thresholds=thresholds, slices=slices, baseline=baseline)
     return judge(folder, judged, candidate, serving, config, label)
 
 
@@ -233,6 +239,43 @@ def test_a_first_run_has_nothing_to_be_compared_with(tmp_path: Path, judged) -> 
     )
 
 
+def test_a_model_that_is_no_better_than_a_constant_is_not_blessed_unless_the_file_says_so(
+    tmp_path: Path, judged
+) -> None:
+    folder, labels, _ = judged
+    rng = np.random.default_rng(2)
+    random = rng.dirichlet(np.ones(4), 200)
+    records = [
+        make.record(label=NAMES[label], random=make.feature(*map(float, random[row])), hour=row % 2)
+        for row, label in enumerate(labels)
+    ]
+    write_test_split(tmp_path, records)
+    (tmp_path / "schema").symlink_to(folder / "schema")
+    save_oracle(tmp_path / "random" / "Format-Serving", NAMES, "random")
+    decision = evaluate(tmp_path / "out", tmp_path, "random", None, baseline="beat")
+    (check,) = decision.checks
+    assert not decision.blessed and check.rule == "better_than_baseline"
+    assert "not better beyond chance than answering the same always" in check.reason
+    shares = np.bincount(labels) / 200
+    assert decision.baseline.metrics == {
+        "accuracy": pytest.approx(shares.max()),
+        "cross_entropy": pytest.approx(-(shares * np.log(shares)).sum()),
+        "auc": 0.5,
+        "top_3_accuracy": pytest.approx(1 - shares.min()),
+    }
+    for metric, value in decision.metrics.items():
+        low, high = decision.intervals[metric]
+        assert low < value < high
+    ignored = evaluate(tmp_path / "ignored", tmp_path, "random", None, baseline="ignore")
+    assert ignored.blessed and ignored.checks == () and ignored.baseline == decision.baseline
+
+
+def test_a_model_that_is_better_than_a_constant_is_blessed(tmp_path: Path, judged) -> None:
+    decision = evaluate(tmp_path, judged[0], "good", "poor", baseline="beat", **NO_WORSE)
+    assert decision.blessed and decision.checks[-1].rule == "better_than_baseline"
+    assert decision.serving_intervals.keys() == decision.intervals.keys() == decision.metrics.keys()
+
+
 def test_a_class_that_the_model_does_not_know_counts_against_it(tmp_path: Path, judged) -> None:
     for name in ("schema", "good"):
         (tmp_path / name).symlink_to(judged[0] / name)
@@ -253,21 +296,74 @@ def test_a_class_that_the_test_split_lacks_does_not_count_in_the_area_under_the_
     assert evaluate(tmp_path, tmp_path, "good", None).metrics["auc"] == pytest.approx(1.0, abs=1e-3)
 
 
-def test_a_damaged_version_in_serving_is_named(tmp_path: Path, judged) -> None:
+def judged_alone(decision: Decision, labels: np.ndarray, scores: np.ndarray) -> str:
+    """That a candidate was judged by its own bounds, and why it was not compared."""
+    assert decision.compared_with is None and decision.serving_metrics is None
+    assert decision.metrics == pytest.approx(reference(labels, scores), abs=5e-3)
+    (note,) = decision.notes
+    assert note.startswith("the version that serves cannot be compared with, and this model is judged alone: ")
+    return note
+
+
+@pytest.mark.parametrize("candidate", ["good", "poor"])
+def test_a_damaged_version_in_serving_is_named_and_the_candidate_judged_alone(
+    tmp_path: Path, judged, candidate: str
+) -> None:
+    folder, labels, scores = judged
     (tmp_path / "damaged" / "Format-Serving").mkdir(parents=True)
     (tmp_path / "damaged" / "Format-Serving" / "saved_model.pb").write_bytes(b"\xff")
-    for name in ("schema", "good", "examples", "rows"):
-        (tmp_path / name).symlink_to(judged[0] / name)
-    with pytest.raises(UserError, match=r"damaged/Format-Serving: TensorFlow cannot load this version"):
-        evaluate(tmp_path, tmp_path, "good", "damaged")
+    for name in ("schema", candidate, "examples", "rows"):
+        (tmp_path / name).symlink_to(folder / name)
+    held = Threshold(at_least=0.8, no_worse_than_serving_by=0.0)
+    decision = evaluate(tmp_path, tmp_path, candidate, "damaged", accuracy=held)
+    assert "damaged/Format-Serving/saved_model.pb: it is cut short or damaged" in judged_alone(
+        decision, labels, scores[candidate]
+    )
+    passed = {check.rule: check.passed for check in decision.checks}
+    assert passed == {"at_least": candidate == "good", "no_worse_than_serving_by": True}
 
 
-def test_a_model_of_another_make_in_serving_is_refused_clearly(tmp_path: Path, judged) -> None:
+def test_a_model_of_another_make_in_serving_is_not_compared_with(tmp_path: Path, judged) -> None:
+    folder, labels, scores = judged
     make.signature_module(tmp_path / "foreign" / "Format-Serving")
     for name in ("schema", "good", "examples", "rows"):
-        (tmp_path / name).symlink_to(judged[0] / name)
-    with pytest.raises(UserError, match=r"foreign/Format-Serving: this model does not answer"):
-        evaluate(tmp_path, tmp_path, "good", "foreign")
+        (tmp_path / name).symlink_to(folder / name)
+    decision = evaluate(tmp_path, tmp_path, "good", "foreign", **NO_WORSE)
+    assert "foreign/Format-Serving: this model does not answer" in judged_alone(decision, labels, scores["good"])
+
+
+def test_a_version_of_wholly_other_classes_is_not_compared_with(tmp_path: Path, judged) -> None:
+    folder, labels, scores = judged
+    save_oracle(tmp_path / "renamed" / "Format-Serving", ["formica", "apis", "felis", "canis"], "good")
+    for name in ("schema", "good", "examples", "rows"):
+        (tmp_path / name).symlink_to(folder / name)
+    decision = evaluate(tmp_path, tmp_path, "good", "renamed", **NO_WORSE)
+    why = judged_alone(decision, labels, scores["good"])
+    assert "its classes (formica, apis, felis, canis) have nothing in common with those of this model" in why
+    assert decision.blessed and decision.compared_with is None
+
+
+def test_classes_that_only_one_of_the_two_knows_are_said(tmp_path: Path, judged) -> None:
+    folder, labels, scores = judged
+    save_oracle(tmp_path / "other" / "Format-Serving", ["ant", "bee", "cat", "eel"], "good")
+    for name in ("schema", "good", "examples", "rows"):
+        (tmp_path / name).symlink_to(folder / name)
+    decision = evaluate(tmp_path, tmp_path, "good", "other", **NO_WORSE)
+    assert decision.notes == (
+        "the version that serves does not know the classes dog: these count against it",
+        "the version that serves knows classes that this model does not: eel",
+    )
+    right = scores["good"].argmax(axis=1) == labels
+    assert decision.serving_metrics["accuracy"] == pytest.approx((right & (labels != 3)).mean())
+
+
+def test_a_column_that_what_serves_needs_and_records_lack_leaves_the_candidate_alone(tmp_path: Path, judged) -> None:
+    folder, labels, scores = judged
+    save_oracle(tmp_path / "older" / "Format-Serving", NAMES, "a_column_that_is_gone")
+    for name in ("schema", "good", "examples", "rows"):
+        (tmp_path / name).symlink_to(folder / name)
+    decision = evaluate(tmp_path, tmp_path, "good", "older", **NO_WORSE)
+    assert "a_column_that_is_gone" in judged_alone(decision, labels, scores["good"])
 
 
 def columns(record: bytes) -> dict[str, list]:
@@ -351,6 +447,40 @@ def test_kept_vectors_are_used_where_the_model_knows_them_and_records_that_have_
     assert [columns(item)[RECORD][0] for item in kept] == there.tolist()
 
 
+@pytest.mark.parametrize("harm", ["cut", "gone"])
+def test_a_version_whose_variables_are_harmed_is_not_judged_by_its_head_alone(
+    embedded: Path, judged, tmp_path: Path, harm: str
+) -> None:
+    class WithVariable(Oracle):
+        def __init__(self) -> None:
+            super().__init__(NAMES, "good")
+            self.scale = tf.Variable(tf.ones([1000]))
+
+    serving = embedded / "harmed" / "Format-Serving"
+    oracle = WithVariable()
+    tf.saved_model.save(oracle, str(serving), signatures={"serving_default": oracle.serve})
+    save_oracle(serving / HEAD, NAMES, "vector")
+    (serving / RECIPE_FILE).write_text("this one")
+    whole = evaluate(tmp_path / "whole", embedded, "good", "harmed", **NO_WORSE)
+    assert whole.notes == () and whole.serving_metrics["accuracy"] == whole.metrics["accuracy"]
+    (variables,) = (serving / "variables").glob("*.data-*")
+    if harm == "cut":
+        variables.write_bytes(variables.read_bytes()[:100])
+    else:
+        variables.unlink()
+    decision = evaluate(tmp_path / "harmed", embedded, "good", "harmed", **NO_WORSE)
+    assert decision.blessed and decision.compared_with is None and decision.serving_metrics is None
+    assert str(serving / "variables") in decision.notes[0]
+
+
+def test_a_version_whose_head_says_something_else_is_asked_whole(embedded: Path, judged) -> None:
+    _, labels, scores = judged
+    decision = evaluate(embedded, embedded, "good", "poor", **NO_WORSE)  # its head reads the vectors of the other
+    there = np.setdiff1d(np.arange(200), [3, 150])
+    whole = scores["poor"][there][:, [2, 0, 3, 1]]  # the order in which the records hold them
+    assert decision.serving_metrics == pytest.approx(reference(labels[there], whole), abs=5e-3)
+
+
 def test_a_model_that_says_something_else_of_kept_rows_than_of_records_is_not_trusted(embedded: Path) -> None:
     with pytest.raises(RunError, match=r"poor/Format-Serving: of the same records, .* scores that differ"):
         evaluate(embedded, embedded, "poor", None)
@@ -379,13 +509,13 @@ def test_a_binary_label_has_the_precision_recall_and_f1_of_its_second_class(tmp_
     said = yes > 0.5
     for found in decision.slices:
         rows = slices == int(found.slice.removeprefix("hour=")) if found.slice != OVERALL else slices >= 0
-        assert {name: found.metrics[name] for name in ("accuracy", "precision", "recall", "f1")} == pytest.approx(
-            {
-                "accuracy": accuracy_score(true[rows], said[rows]),
-                "precision": precision_score(true[rows], said[rows], zero_division=0),
-                "recall": recall_score(true[rows], said[rows], zero_division=0),
-                "f1": f1_score(true[rows], said[rows], zero_division=0),
-            }
-        )
+        expected = {
+            "accuracy": accuracy_score(true[rows], said[rows]),
+            "precision": precision_score(true[rows], said[rows], zero_division=np.nan),
+            "recall": recall_score(true[rows], said[rows], zero_division=np.nan),
+            "f1": f1_score(true[rows], said[rows], zero_division=np.nan),
+        }
+        for name, value in expected.items():
+            assert found.metrics[name] == (None if np.isnan(value) else pytest.approx(value))
     assert decision.metrics["auc"] == pytest.approx(roc_auc_score(true, yes), abs=5e-3)
     assert {found.slice for found in decision.slices} == {OVERALL, "hour=0", "hour=1", "hour=7"}

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from components.config import METRICS, Evaluation, Threshold
 from components.evaluator.decision import OVERALL, Decision
-from components.evaluator.predictions import CANDIDATE, LABEL, OBJECTS
+from components.evaluator.kept import CANDIDATE, LABEL, OBJECTS
 from components.example_gen.manifest import Manifest, ShardFile
 from components.predictor.served import Served
 from components.report.contents import Artifacts, BoxPredictions, RunReport
@@ -23,7 +23,7 @@ from components.report.drawing import PREDICTED, TRUE
 from components.report.page import render
 from components.report.predictions import summarize, with_pictures
 from pipeline.predict.predict import Request, predict_one_by_one, predict_to_folder
-from preprocessing.errors import RunError, UserError
+from preprocessing.errors import RunError
 from tests import make, make_boxes
 from tests.integration.test_evaluator import columns, judge, save_oracle, write_test_split
 
@@ -111,7 +111,7 @@ def judged(tmp_path_factory) -> Path:
 
 
 def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **config) -> Decision:
-    evaluation = Evaluation(**config).of_label("class_and_box")
+    evaluation = Evaluation(**{"baseline": "ignore"} | config).of_label("class_and_box")
     return judge(folder, judged, candidate, serving, evaluation, make_boxes.label(), make_boxes.features())
 
 
@@ -187,14 +187,31 @@ def test_the_report_counts_and_shows_both_boxes_in_the_picture(decided, judged: 
     assert 'data-figure="overlap"' in page and "Mean IoU" in page and shown.right[0].picture in page
 
 
+def test_the_median_box_and_the_most_frequent_class_stand_beside(tmp_path: Path, judged: Path) -> None:
+    decision = evaluate(tmp_path, judged, "good", None, baseline="beat", metrics=METRICS["class_and_box"])
+    box = np.median(TRUE_BOX.astype(np.float32), axis=0)
+    overlap = make_boxes.iou(np.tile(box, [COUNT, 1]), TRUE_BOX)
+    shares = np.bincount(TRUE_CLASS) / COUNT
+    assert decision.baseline.metrics == {
+        "mean_iou": pytest.approx(overlap.mean(), rel=1e-4),
+        "iou_50": pytest.approx((overlap >= 0.5).mean()),
+        "accuracy": pytest.approx(shares.max()),
+        "cross_entropy": pytest.approx(-(shares * np.log(shares)).sum(), rel=1e-5),
+        "auc": 0.5,
+        "top_3_accuracy": 1.0,
+    }
+    assert decision.blessed
+    assert [check.metric for check in decision.checks[1:]] == ["mean_iou", "cross_entropy"]
+
+
 def test_a_box_that_is_not_finite_is_refused_with_its_record(tmp_path: Path, judged: Path) -> None:
     with pytest.raises(RunError, match=r"broken/Format-Serving: of record 17 of the test split"):
         evaluate(tmp_path, judged, "broken", None)
 
 
 def test_a_version_without_boxes_cannot_be_compared_with(tmp_path: Path, judged: Path) -> None:
-    with pytest.raises(UserError, match=r"classes/Format-Serving: this model does not answer .*'box'"):
-        evaluate(tmp_path, judged, "good", "classes")
+    decision = evaluate(tmp_path, judged, "good", "classes")
+    assert decision.compared_with is None and "does not answer 'classes' and 'scores' and 'box'" in decision.notes[0]
 
 
 def test_predictions_have_the_box_as_json_as_example_and_drawn(tmp_path: Path, judged: Path) -> None:

@@ -13,11 +13,10 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_score,
 
 from components.config import METRICS, Evaluation, Threshold
 from components.evaluator.decision import OVERALL, Decision
-from components.evaluator.predictions import CANDIDATE, LABEL, SERVING
+from components.evaluator.kept import CANDIDATE, LABEL, SERVING
 from components.report.contents import Artifacts, MultilabelPredictions, RunReport
 from components.report.page import render
 from components.report.predictions import summarize
-from preprocessing.errors import UserError
 from preprocessing.labels.multilabel import MultilabelLabel
 from tests import make
 from tests.integration.test_evaluator import columns, save_oracle, write_test_split
@@ -100,15 +99,16 @@ def reference(true: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     some = true.any(axis=0) & ~true.all(axis=0)
     # So far from a probability of 0 and of 1 Keras keeps: it clips at 1e-7, and adds as much before the logarithm.
     clipped = np.clip(scores.astype(np.float64), 2e-7, 1 - 2e-7)
-    return {
-        "f1": f1_score(true, told, average="micro", zero_division=0),
-        "macro_f1": f1_score(true, told, average="macro", labels=there, zero_division=0),
-        "precision": precision_score(true, told, average="micro", zero_division=0),
-        "recall": recall_score(true, told, average="micro", zero_division=0),
+    values = {
+        "f1": f1_score(true, told, average="micro", zero_division=np.nan),
+        "macro_f1": f1_score(true, told, average="macro", labels=there, zero_division=np.nan),
+        "precision": precision_score(true, told, average="micro", zero_division=np.nan),
+        "recall": recall_score(true, told, average="micro", zero_division=np.nan),
         "auc": roc_auc_score(true[:, some], scores[:, some], average="macro"),
         "cross_entropy": np.mean([log_loss(true[:, k], clipped[:, k], labels=[0, 1]) for k in range(true.shape[1])]),
         "exact_match": accuracy_score(true, told),
     }
+    return {name: None if np.isnan(value) else value for name, value in values.items()}
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +151,11 @@ def test_predictions_are_kept_by_all_classes_that_models_or_records_know(decided
     kept = [
         columns(item) for item in make.read_tfrecord(folder / "evaluation" / "predictions" / "predictions.tfrecord")
     ]
-    for column, values in ((LABEL, TRUE), (CANDIDATE, SAID["good"]), (SERVING, SAID["poor"])):
-        np.testing.assert_array_equal(np.float32([item[column] for item in kept]), np.float32(values[:, order]))
+    np.testing.assert_array_equal([item[LABEL] for item in kept], TRUE[:, order])
+    for column, values in ((CANDIDATE, SAID["good"]), (SERVING, SAID["poor"])):
+        scores, chosen = np.split(np.float32([item[column] for item in kept]), 2, axis=1)
+        np.testing.assert_array_equal(scores, values[:, order])
+        np.testing.assert_array_equal(chosen, values[:, order] >= np.float32(THRESHOLD))
 
 
 def test_without_thresholds_of_its_own_a_challenger_may_not_have_the_lower_f1(tmp_path: Path, judged: Path) -> None:
@@ -163,8 +166,8 @@ def test_without_thresholds_of_its_own_a_challenger_may_not_have_the_lower_f1(tm
 
 
 def test_a_version_that_tells_one_class_cannot_be_compared_with(tmp_path: Path, judged: Path) -> None:
-    with pytest.raises(UserError, match=r"classes/Format-Serving: this model does not answer .*'chosen'"):
-        evaluate(tmp_path, judged, "good", "classes")
+    decision = evaluate(tmp_path, judged, "good", "classes")
+    assert decision.compared_with is None and "does not answer 'classes' and 'chosen'" in decision.notes[0]
 
 
 def test_where_there_is_one_class_and_where_no_record_has_any_there_are_metrics(tmp_path: Path) -> None:
@@ -183,7 +186,7 @@ def test_where_there_is_one_class_and_where_no_record_has_any_there_are_metrics(
     assert decision.metrics == pytest.approx(expected, abs=2e-3)
     (nothing,) = (found.metrics for found in decision.slices if found.slice == "part=7")
     assert nothing.pop("cross_entropy") == pytest.approx(-np.log(0.9), rel=1e-5)
-    assert nothing.pop("exact_match") == 1 and set(nothing.values()) == {0.0}
+    assert nothing.pop("exact_match") == 1 and set(nothing.values()) == {None}  # none of the others is defined
 
 
 def test_the_report_shows_each_class_and_the_records_that_are_most_wrong(decided) -> None:

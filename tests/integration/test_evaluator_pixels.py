@@ -22,7 +22,6 @@ from components.report.contents import Findings, PixelPredictions, RunReport
 from components.report.page import render_findings
 from components.report.predictions import summarize, with_pictures
 from pipeline.cli import app
-from preprocessing.errors import UserError
 from preprocessing.examples import drop
 from tests import make, make_pixels
 from tests.integration.test_evaluator import judge
@@ -46,9 +45,10 @@ FEATURES = make_pixels.features(size=(SIZE, SIZE))
 class Teller(tf.Module):
     """A served model that answers with a mask that it finds in a column of the record."""
 
-    def __init__(self, column: str, classes: tuple[str, ...] = make_pixels.CLASSES, half: bool = False) -> None:
+    def __init__(self, column: str, classes: tuple[str, ...] = make_pixels.CLASSES, half: bool = False,
+                 covers: tuple[float, ...] = (0.0, 0.0, 1.0, 1.0)) -> None:  # fmt: skip
         super().__init__()
-        self._column, self._classes, self._half = column, tf.constant(classes), half
+        self._column, self._classes, self._half, self._covers = column, tf.constant(classes), half, covers
 
     def answer(self, told: tf.Tensor) -> dict[str, tf.Tensor]:
         spec = tf.TensorSpec([SIZE, SIZE, 1], tf.uint8)
@@ -60,7 +60,7 @@ class Teller(tf.Module):
         return {
             "mask": tf.gather(tf.constant(numbers, tf.uint8), tf.cast(mask[..., 0], tf.int32)),
             "classes": tf.tile(self._classes[tf.newaxis], [batch, 1]),
-            "covers": tf.tile([[0.0, 0.0, 1.0, 1.0]], [batch, 1]),
+            "covers": tf.tile([self._covers], [batch, 1]),
         }
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
@@ -88,13 +88,17 @@ def judged(tmp_path_factory) -> Path:
         )
         for row in range(COUNT)
     ]  # fmt: skip
-    make.write_tfrecord(folder / "examples" / "Split-test" / "data-0.gz", records, "GZIP")
+    for split in ("train", "test"):
+        make.write_tfrecord(folder / "examples" / f"Split-{split}" / "data-0.gz", records, "GZIP")
     kept = tf.constant([item for row, item in enumerate(records) if row != 2])  # which did not decode
     make.write_tfrecord(folder / "rows" / "Split-test" / "data-0", drop(kept, ["image", "mask"]).numpy())
     shard = ShardFile(split="test", name="data-0.gz", source="data", count=COUNT, largest=9999, digest="")
     Manifest(shards=(shard,), images=("image",), masks=("mask",)).write(str(folder / "examples"))
-    file = RowFile(split="test", name="data-0", records=COUNT, count=COUNT - 1, undecodable=(2,))
-    Rows(files=(file,), sizes={}, recipe="", embedded=(), views=0).write(str(folder / "rows"))
+    files = tuple(
+        RowFile(split=split, name="data-0", records=COUNT, count=COUNT - 1, undecodable=(2,))
+        for split in ("train", "test")
+    )
+    Rows(files=files, sizes={}, recipe="", embedded=(), views=0).write(str(folder / "rows"))
     (folder / "schema").mkdir()
     (folder / "schema" / "schema.pbtxt").write_text('feature {name: "mask" type: BYTES}')
     save(Teller("good"), folder / "good" / "Format-Serving")
@@ -104,7 +108,7 @@ def judged(tmp_path_factory) -> Path:
 
 
 def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **config: Any) -> Decision:
-    evaluation = Evaluation(**config).of_label("pixels")
+    evaluation = Evaluation(**{"baseline": "ignore"} | config).of_label("pixels")
     return judge(folder, judged, candidate, serving, evaluation, LABEL, FEATURES)
 
 
@@ -145,6 +149,35 @@ def test_what_serves_may_answer_in_another_size_and_be_better(tmp_path: Path, ju
     assert decision.serving_metrics == pytest.approx(reference(ROWS, SAID["good"]), abs=1e-6)
 
 
+def test_each_model_is_judged_on_the_part_of_the_picture_that_it_says_it_covers(tmp_path: Path, judged: Path) -> None:
+    # It is right about each pixel of the middle of the pictures, which it sees enlarged twice.
+    middle = slice(SIZE // 4, SIZE - SIZE // 4)
+    for name in ("schema", "good", "poor"):
+        (tmp_path / name).symlink_to(judged / name)
+    pictures = make.read_tfrecord(judged / "examples" / "Split-test" / "data-0.gz", "GZIP")
+    enlarged = np.where(TRUE == 9, 0, TRUE)[:, middle, middle].repeat(2, axis=1).repeat(2, axis=2)
+    records = [record + make.record(middle=make.image_bytes(enlarged[row])) for row, record in enumerate(pictures)]
+    for split in ("train", "test"):
+        make.write_tfrecord(tmp_path / "examples" / f"Split-{split}" / "data-0.gz", records, "GZIP")
+    (tmp_path / "examples" / "manifest.json").write_bytes((judged / "examples" / "manifest.json").read_bytes())
+    (tmp_path / "rows").symlink_to(judged / "rows")
+    save(Teller("middle", covers=(0.25, 0.25, 0.75, 0.75)), tmp_path / "middle" / "Format-Serving")
+    decision = evaluate(tmp_path / "out", tmp_path, "poor", "middle")
+    assert decision.serving_metrics == {"mean_iou": 1.0, "pixel_accuracy": 1.0}
+    assert decision.metrics == pytest.approx(reference(ROWS, SAID["poor"]), abs=1e-6)
+    assert not decision.blessed
+    assert "the version that serves sees 25% of a picture on average, and this model 100%" in decision.notes[0]
+
+
+def test_the_most_frequent_class_of_a_pixel_stands_beside(tmp_path: Path, judged: Path) -> None:
+    decision = evaluate(tmp_path, judged, "good", None, baseline="beat")
+    counts = np.bincount(TRUE[ROWS][TRUE[ROWS] < 9], minlength=3)
+    most = counts.max() / counts.sum()
+    assert decision.baseline.metrics == pytest.approx({"pixel_accuracy": most, "mean_iou": most / 3})
+    assert decision.baseline.answers["pixel_accuracy"] == f"always '{make_pixels.CLASSES[counts.argmax()]}'"
+    assert decision.blessed and decision.checks[-1].metric == "pixel_accuracy"
+
+
 def test_what_serves_must_answer_masks(tmp_path: Path, judged: Path) -> None:
     class Other(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
@@ -153,8 +186,8 @@ def test_what_serves_must_answer_masks(tmp_path: Path, judged: Path) -> None:
 
     other = Other()
     tf.saved_model.save(other, str(judged / "other" / "Format-Serving"), signatures={"serving_default": other.serve})
-    with pytest.raises(UserError, match="does not answer 'classes' and 'mask'"):
-        evaluate(tmp_path, judged, "good", "other")
+    decision = evaluate(tmp_path, judged, "good", "other")
+    assert decision.compared_with is None and "does not answer 'classes' and 'mask'" in decision.notes[0]
 
 
 def test_the_report_shows_each_class_and_the_worst_pictures(decided, judged: Path) -> None:

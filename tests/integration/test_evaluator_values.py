@@ -10,7 +10,7 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from components.config import Evaluation, Threshold
 from components.evaluator.decision import OVERALL, Decision
-from components.evaluator.predictions import CANDIDATE, LABEL, RECORD, SERVING
+from components.evaluator.kept import CANDIDATE, LABEL, RECORD, SERVING
 from components.evaluator.r2 import R2
 from components.report.contents import ValuePredictions
 from components.report.predictions import summarize
@@ -63,7 +63,7 @@ def judged(tmp_path_factory) -> Path:
 
 
 def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **config) -> Decision:
-    evaluation = Evaluation(**config).of_label("regression")
+    evaluation = Evaluation(**{"baseline": "ignore"} | config).of_label("regression")
     return judge(
         folder,
         judged,
@@ -79,7 +79,7 @@ def reference(true: np.ndarray, said: np.ndarray) -> dict[str, float]:
     return {
         "rmse": mean_squared_error(true, said) ** 0.5,
         "mae": mean_absolute_error(true, said),
-        "r2": r2_score(true, said) if len(true) > 1 else 0.0,
+        "r2": r2_score(true, said) if len(true) > 1 else None,
     }
 
 
@@ -102,8 +102,9 @@ def test_metrics_are_those_of_scikit_learn_over_all_records_and_each_slice(decid
     assert {found.slice: found.examples for found in decision.slices} == {k: rows.sum() for k, rows in slices.items()}
     for found in decision.slices:
         rows = slices[found.slice]
-        assert found.metrics == pytest.approx(reference(TRUE[rows], SAID["good"][rows]), rel=1e-5)
-        assert found.serving_metrics == pytest.approx(reference(TRUE[rows], SAID["poor"][rows]), rel=1e-5)
+        for metrics, name in ((found.metrics, "good"), (found.serving_metrics, "poor")):
+            expected = reference(TRUE[rows], SAID[name][rows])
+            assert metrics == {key: value and pytest.approx(value, rel=1e-5) for key, value in expected.items()}
 
 
 def test_of_errors_less_is_better(decided) -> None:
@@ -140,14 +141,25 @@ def test_without_thresholds_of_its_own_a_challenger_may_not_have_the_greater_rms
     assert [(check.metric, check.passed) for check in decision.checks] == [("rmse", False)]
 
 
+def test_the_mean_and_the_median_of_the_training_split_stand_beside(tmp_path: Path, judged: Path) -> None:
+    decision = evaluate(tmp_path, judged, "good", None, baseline="beat", metrics=("rmse", "mae", "r2"))
+    wide = TRUE.astype(np.float64)
+    expected = {"rmse": wide.std(), "mae": np.abs(wide - np.median(wide)).mean(), "r2": 0.0}
+    assert decision.baseline.metrics == pytest.approx(expected, rel=1e-5, abs=1e-9)
+    assert decision.blessed and decision.checks[-1].rule == "better_than_baseline"
+
+
 def test_what_is_not_a_finite_number_is_refused_with_its_record(tmp_path: Path, judged: Path) -> None:
     with pytest.raises(RunError, match=r"broken/Format-Serving: of record 17 of the test split"):
         evaluate(tmp_path, judged, "broken", None)
 
 
 def test_a_version_that_answers_classes_cannot_be_compared_with(tmp_path: Path, judged: Path) -> None:
-    with pytest.raises(UserError, match=r"classes/Format-Serving: this model does not answer 'value'"):
-        evaluate(tmp_path, judged, "good", "classes")
+    decision = evaluate(tmp_path, judged, "good", "classes")
+    assert decision.compared_with is None
+    assert "classes/Format-Serving: this model does not answer 'value'" in decision.notes[0]
+    with pytest.raises(UserError, match="does not answer 'value'"):
+        evaluate(tmp_path, judged, "classes", None)
 
 
 @pytest.mark.parametrize(
@@ -163,13 +175,15 @@ def test_a_version_that_answers_classes_cannot_be_compared_with(tmp_path: Path, 
         (np.float32([0, 0, 0]), np.float32([0, 0, 1])),
     ],
 )
-def test_r2_is_that_of_scikit_learn_also_where_nothing_varies_and_put_together_from_parts(true, predicted) -> None:
+def test_r2_is_that_of_scikit_learn_also_put_together_from_parts_and_undefined_where_nothing_varies(
+    true, predicted
+) -> None:
     whole, first, second = R2(), R2(), R2.from_config(R2().get_config())
     whole.update_state(true, predicted)
     first.update_state(true[:1], predicted[:1])
     second.update_state(true[1:, np.newaxis], predicted[1:, np.newaxis])
     whole_again = R2()
     whole_again.set_weights(np.add(first.get_weights(), second.get_weights()))
-    expected = r2_score(true.astype(np.float64), predicted.astype(np.float64))
-    assert float(whole.result()) == pytest.approx(expected, abs=1e-6)
-    assert float(whole_again.result()) == pytest.approx(expected, abs=1e-6)
+    expected = r2_score(true.astype(np.float64), predicted.astype(np.float64)) if np.ptp(true) else np.nan
+    assert float(whole.result()) == pytest.approx(expected, abs=1e-6, nan_ok=True)
+    assert float(whole_again.result()) == pytest.approx(expected, abs=1e-6, nan_ok=True)

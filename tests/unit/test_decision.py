@@ -1,9 +1,18 @@
 """The blessing's decision."""
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
-from components.config import Threshold
-from components.evaluator.decision import OVERALL, SliceMetrics, decide
+from components.config import Evaluation, Metric, Threshold
+from components.evaluator.decide import decide as decide_all
+from components.evaluator.decision import OVERALL, Decision, SliceMetrics
+
+
+def decide(
+    thresholds: Mapping[Metric, Threshold], slices: Sequence[SliceMetrics], serving: str | None, min_examples: int = 1
+) -> Decision:
+    return decide_all(Evaluation(thresholds=thresholds, slice_min_examples=min_examples), slices, serving)
 
 
 def of_slice(metrics: dict, serving: dict | None = None, name: str = OVERALL, examples: int = 100) -> SliceMetrics:
@@ -85,3 +94,54 @@ def test_slices_are_held_to_what_says_so_and_large_enough(threshold, min_example
 def test_a_reason_names_its_slice() -> None:
     decision = decide({"accuracy": Threshold(at_least=0.5, every_slice=True)}, SLICES, None)
     assert decision.checks[1].reason == "failed: accuracy 0.4000 where hour=1, must be at least 0.5"
+
+
+@pytest.mark.parametrize(
+    ("value", "serving", "said"),
+    [
+        (0.95, 0.93, "accuracy 0.9500, 0.9300 now serving: better by 0.0200, and 0.0 is allowed"),
+        (0.93, 0.93, "accuracy 0.9300, 0.9300 now serving: the same, and 0.0 is allowed"),
+        (0.93, 0.95, "accuracy 0.9300, 0.9500 now serving: worse by 0.0200, and 0.0 is allowed"),
+        (0.90002, 0.90004, "accuracy 0.90002, 0.90004 now serving: worse by 0.00002, and 0.0 is allowed"),
+        (0.900004, 0.900002, "accuracy 0.900004, 0.900002 now serving: better by 0.000002, and 0.0 is allowed"),
+    ],
+)
+def test_a_reason_says_better_or_worse_with_digits_that_tell_the_two_apart(value, serving, said) -> None:
+    passed, reason = verdict("accuracy", value, serving, no_worse_than_serving_by=0.0)
+    assert reason == f"{'passed' if passed else 'failed'}: {said}"
+
+
+def test_a_bound_that_is_missed_by_little_is_told_apart() -> None:
+    assert verdict("accuracy", 0.949996, None, at_least=0.95) == (
+        False, "failed: accuracy 0.949996, must be at least 0.95"
+    )  # fmt: skip
+
+
+def test_rounding_is_a_share_of_the_values() -> None:
+    assert verdict("rmse", 60_000.01, 60_000.0, no_worse_than_serving_by=0.0)[0]
+    assert not verdict("rmse", 5e-7, 1e-7, no_worse_than_serving_by=0.0)[0]
+
+
+def test_slices_in_which_a_metric_is_not_defined_are_held_to_no_threshold_and_named() -> None:
+    slices = [
+        of_slice({"auc": 0.9}, {"auc": 0.8}),
+        of_slice({"auc": None}, {"auc": None}, "hour=1", examples=4),
+        of_slice({"auc": 0.95}, {"auc": None}, "hour=2", examples=90),
+        of_slice({"auc": 0.1}, {"auc": 0.2}, "hour=3", examples=2),
+    ]
+    threshold = Threshold(at_least=0.7, no_worse_than_serving_by=0.0, every_slice=True)
+    decision = decide({"auc": threshold}, slices, "serving/3", 3)
+    assert decision.blessed
+    assert [check.slice for check in decision.checks] == [OVERALL] * 2 + ["hour=2"] * 2
+    assert "it is not defined for what serves" in decision.checks[-1].reason
+    assert decision.notes == (
+        "held to no threshold, with fewer than 3 records: hour=3",
+        "auc is not defined, and held to no threshold, where hour=1",
+    )
+
+
+def test_a_threshold_on_a_metric_that_is_not_defined_is_not_met() -> None:
+    decision = decide({"auc": Threshold(at_least=0.7)}, [of_slice({"auc": None})], None)
+    assert not decision.blessed
+    assert decision.checks[0].reason == "failed: auc is not defined, and must be at least 0.7"
+    assert '"auc":null' in decision.model_dump_json()

@@ -130,6 +130,28 @@ SIXTEEN = io.BytesIO()
 Image.fromarray(np.zeros([6, 8], np.uint16)).save(SIXTEEN, "PNG")
 
 
+@pytest.mark.parametrize("fit", ["stretch", "pad", "crop", "crop_or_pad"])
+@pytest.mark.parametrize("shape", [(16, 16), (40, 23), (9, 31), (333, 500), (1201, 777)])
+def test_what_a_model_says_it_covers_finds_the_mask_that_it_was_trained_on(fit: str, shape: tuple[int, int]) -> None:
+    numbers = np.random.default_rng(0).integers(0, 3, shape, np.uint8)
+    features = make_pixels.features((24, 32), fit=fit)
+    picture, mask = (tf.constant(make.image_bytes(pixels)) for pixels in (np.stack([numbers] * 3, axis=2), numbers))
+    (covers,) = covered(features["photo"], picture[tf.newaxis])
+    label = make_pixels.label()
+    found = masks.seen(label, mask, covers, (24, 32)).numpy()
+    np.testing.assert_array_equal(found, masks.fitted(label, features["photo"], mask))
+
+
+def test_pixels_are_counted_beyond_what_float32_can() -> None:
+    side = 4100  # 16,810,000 pixels, of which float32 counts 16,777,216
+    true = tf.zeros([1, side, side], tf.int32)
+    (counts,) = confusion(true, true, 2).numpy()
+    assert counts.tolist() == [side * side, 0, 0, 0]
+    accuracy = PixelAccuracy("pixel_accuracy", 2)
+    accuracy.update_state([[1]], [[side * side, 1, 0, 0]])
+    assert float(accuracy.result()) == side * side / (side * side + 1)
+
+
 @pytest.mark.parametrize(
     ("mask", "fault"),
     [

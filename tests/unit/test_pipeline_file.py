@@ -663,3 +663,17 @@ def test_the_examples_have_no_mistake(example: Path) -> None:
     file, _ = load(example)
     if example.stem == "pipeline":
         assert file.name == example.parent.name.replace("_", "-")
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "key", "said"),
+    [
+        ("accuracy: {at_least: 95}", "accuracy.at_least", "accuracy is from 0 to 1, and 95 is not; 95 % is 0.95"),
+        ("accuracy: {at_least: -0.1}", "accuracy.at_least", "accuracy is from 0 to 1, and -0.1 is not"),
+        ("cross_entropy: {at_most: -1}", "cross_entropy.at_most", "cross_entropy is at least 0, and -1 is not"),
+        ("auc: {no_worse_than_serving_by: 2}", "auc.no_worse_than_serving_by", "no model is worse by 2"),
+    ],
+)
+def test_a_threshold_outside_the_range_of_its_metric_is_found(tmp_path: Path, thresholds, key: str, said: str) -> None:
+    (found,) = mistakes(tmp_path, f"{GOOD}evaluation: {{thresholds: {{{thresholds}}}}}\n")
+    assert found[1] == f"evaluation.thresholds.{key}" and said in found[2]

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from rich.console import Console
 
-from components.evaluator.predictions import CANDIDATE, LABEL, RECORD
+from components.evaluator.kept import CANDIDATE, LABEL, RECORD
 from components.example_gen.contract import Contract, are_sound, find_fault, kind_of
 from components.report.contents import Findings, RunReport, ValuePredictions
 from components.report.page import render_findings

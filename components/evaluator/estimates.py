@@ -1,0 +1,109 @@
+"""Metrics of the models and of the best constants with their intervals, from kept predictions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from components.config import LOWER_IS_BETTER, Metric
+from components.evaluator.auc import MOST_CLASSES, Areas
+from components.evaluator.bootstrap import Groups, interval, point
+from components.evaluator.constants import Constants
+from components.evaluator.decision import Advantage, Baseline, Estimates, Intervals, Metrics
+from components.evaluator.kept import CANDIDATE, LABEL, SERVING, Predicted
+from components.evaluator.sums import Sums, mean, sums_of
+
+_CHANCE = 0.5
+"""The area under the ROC curve of any constant."""
+
+
+def estimate(
+    files: Sequence[str],
+    examples: int,
+    predicted: Predicted,
+    models: Sequence[str],
+    metrics: Sequence[Metric],
+    constants: Constants,
+) -> Estimates:
+    """Reads the predictions of models and compares the candidate with constants.
+
+    Args:
+        files: TFRecord files of predictions.
+        examples: How many there are.
+        predicted: What they are of.
+        models: `CANDIDATE`, and `SERVING` where it answered too.
+        metrics: Which to take.
+        constants: The best constant answers.
+    """
+    common = {metric: sums for metric, sums in sums_of(predicted).items() if metric in metrics}
+    of_models = {(model, metric): sums for model in models for metric, sums in common.items()}
+    if "auc" in metrics and len(predicted.classes) <= MOST_CLASSES:
+        of_models |= {(model, "auc"): sums for model, sums in _areas(files, predicted, models).items()}
+    groups: dict[tuple[str, str], Groups] = {}
+
+    def add(name: str, metric: str, values: np.ndarray) -> None:
+        groups.setdefault((name, metric), Groups(examples, values.shape[1])).add(values)
+
+    for rows in predicted.read(files, models):
+        for (model, metric), sums in of_models.items():
+            add(model, metric, sums.of_each(rows[LABEL], rows[model]))
+        for metric, sums in common.items():
+            add("", metric, sums.of_each(rows[LABEL], constants.told(metric, rows[CANDIDATE])))
+
+    drawn = {(model, metric): sums.value(groups[model, metric].drawn()) for (model, metric), sums in of_models.items()}
+    constant = {metric: sums.value(groups["", metric].drawn()) for metric, sums in common.items()}
+    values = {metric: point(groups["", metric], sums.value) for metric, sums in common.items()}
+    own: Metrics = {metric: point(groups[CANDIDATE, metric], sums.value) for (_, metric), sums in of_models.items()}
+    if (CANDIDATE, "auc") in drawn:
+        defined = own["auc"] is not None
+        constant["auc"] = np.full_like(drawn[CANDIDATE, "auc"], _CHANCE if defined else np.nan)
+        values["auc"] = _CHANCE if defined else None
+
+    def of_model(model: str) -> Intervals:
+        return {metric: _within(metric, interval(drawn[name, metric])) for name, metric in drawn if name == model}
+
+    answers = {metric: "any constant" if metric == "auc" else constants.answer(metric) for metric in constant}
+    return Estimates(
+        values=own,
+        intervals=of_model(CANDIDATE),
+        serving_intervals=of_model(SERVING) if SERVING in models else None,
+        baseline=Baseline(
+            answers=answers,
+            metrics=values,
+            intervals={metric: interval(of_samples) for metric, of_samples in constant.items()},
+            better_by={
+                metric: _advantage(metric, own[metric], values[metric], drawn[CANDIDATE, metric] - of_samples)
+                for metric, of_samples in constant.items()
+            },
+        ),
+    )
+
+
+def _advantage(metric: str, own: float | None, constant: float | None, differences: np.ndarray) -> Advantage | None:
+    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    bounds = interval(sign * differences)
+    if own is None or constant is None or bounds is None:
+        return None
+    return Advantage(difference=sign * (own - constant), low=bounds[0], high=bounds[1])
+
+
+def _within(metric: str, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+    """An area is from 0 to 1, also where its components in a sample say otherwise."""
+    return (max(bounds[0], 0.0), min(bounds[1], 1.0)) if bounds and metric == "auc" else bounds
+
+
+def _areas(files: Sequence[str], predicted: Predicted, models: Sequence[str]) -> dict[str, Sums]:
+    """The area under the ROC curve of each model, as the mean of its components."""
+    classes = len(predicted.classes)
+    areas = {model: Areas(classes) for model in models}
+
+    def is_of(true: np.ndarray) -> np.ndarray:
+        return true > 0 if predicted.kind == "multilabel" else true[:, :1].astype(np.int64) == np.arange(classes)
+
+    for rows in predicted.read(files, models):
+        for model, area in areas.items():
+            area.count(is_of(rows[LABEL]), rows[model][:, :classes])
+
+    def components(area: Areas) -> Sums:
+        return mean(lambda true, told: area.components(is_of(true), told[:, :classes]))
+
+    return {model: components(area) for model, area in areas.items()}
