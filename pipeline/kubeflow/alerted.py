@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.kubeflow.alert import RUN_ID, RUN_NAME, WEBHOOK, WORD, About
 from pipeline.kubeflow.config import Alert, FromKeys, Kubeflow, SecretKey
+from pipeline.kubeflow.escaping import argument
 from pipeline.kubeflow.tasks import Group, Input, Node, Task, of_the_run
 
 _MODULE = "pipeline.kubeflow.alert"
@@ -36,7 +37,7 @@ def alerted(pin: Task, steps: Sequence[Task], form: dict[str, Input], name: str,
     alert = Task(
         _ALERT,
         _MODULE,
-        ["tell", about.to_property(), "{{$}}"],
+        ["tell", argument(about.model_dump(mode="json", exclude_none=True)), "{{$}}"],
         parameters={**_RUN, **_NAME},
         after=[_STEPS],
         cached=False,

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from pipeline.config import AnyFile, InferFile
 from pipeline.kubeflow.config import STEPS
+from pipeline.kubeflow.escaping import yaml
 from pipeline.kubeflow.tasks import task_name
 from pipeline.load import Source
 from pipeline.mistakes import Location, Mistake, PipelineFileError
@@ -50,11 +49,8 @@ def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bo
     spec, platform = package(file, image)
     check(spec, platform)
     unfinished = output.with_name(f".{output.name}.unfinished")
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.representer.ignore_aliases = lambda _: True  # what is the same twice is written twice, to be read
     with unfinished.open("w", encoding="utf-8") as text:
-        yaml.dump_all([spec, platform] if platform else [spec], text)
+        yaml().dump_all([spec, platform] if platform else [spec], text)
     unfinished.rename(output)
     return spec
 
