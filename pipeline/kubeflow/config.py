@@ -34,8 +34,8 @@ STEPS = (
 _ON_GPU = ("Embedder", "Trainer", "Evaluator", "Predictor")
 """Those that run a model, and can use a GPU."""
 
-
-_JOINABLE = tuple(step for step in STEPS if step not in ("Pin", "Alert", *_ON_GPU))
+JOINABLE = tuple(step for step in STEPS if step not in ("Pin", "Alert", *_ON_GPU))
+"""The steps that can share a pod."""
 
 
 def _known_step(name: str) -> str:
@@ -45,8 +45,8 @@ def _known_step(name: str) -> str:
 
 
 def _joinable(name: str) -> str:
-    if name in STEPS and name not in _JOINABLE:
-        raise ValueError(f"{name} has a pod of its own; steps that can share one are: {', '.join(_JOINABLE)}")
+    if name in STEPS and name not in JOINABLE:
+        raise ValueError(f"{name} has a pod of its own; steps that can share one are: {', '.join(JOINABLE)}")
     return _known_step(name)
 
 
@@ -257,6 +257,17 @@ class Alert(Section):
         if isinstance(webhook, str) and not webhook.startswith(("http://", "https://")):
             raise ValueError(f"'{webhook}' is no URL that begins with http:// or https://")
         return webhook
+
+    @property
+    def warning(self) -> str | None:
+        """What is not well about it."""
+        if isinstance(self.webhook, SecretKey):
+            return None
+        return (
+            "kubeflow.alert.webhook: the URL stands in the package, where all who see the pipeline read it, and "
+            "whoever has it can post to it; keep it in a secret (kubectl create secret generic alerts "
+            "--from-literal=url=…) and write webhook: {secret: alerts, key: url}"
+        )
 
 
 _FACTORS = {"m": 1e-3} | {

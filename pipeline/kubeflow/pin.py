@@ -35,6 +35,9 @@ def main(arguments: list[str]) -> int:
         leave_word(handed, str(error))
         print(error, file=sys.stderr)
         return 1
+    except Exception as fault:
+        leave_word(handed, f"{type(fault).__name__}: {fault}")
+        raise
     return 0
 
 
