@@ -13,6 +13,7 @@ from pipeline.kubeflow.reach import mounts, unreachable
 from pipeline.load import context, json_schema_of
 from pipeline.mistakes import explain, meant, place_of
 from preprocessing.errors import UserError
+from trainer.backbones.config import Builder
 
 Type = Literal["STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE", "BOOLEAN", "STRUCT"]
 
@@ -86,7 +87,12 @@ def dumped(file: AnyFile) -> dict[str, Any]:
     shared = mounts(file)
     volumes = [each.model_dump() for each in file.kubeflow.placement("Pin").volumes if each.path in shared]
     kubeflow = {"state": file.kubeflow.state, "every_step": {"volumes": volumes}}
-    return json.loads(file.to_property()) | {"kubeflow": kubeflow}
+    # What was written at its default stays: an empty `thresholds` and none at all are different things.
+    values = json.loads(file.model_dump_json(by_alias=True, exclude_unset=True)) | {"kubeflow": kubeflow}
+    for name, backbone in ({} if isinstance(file, InferFile) else file.backbones).items():
+        if isinstance(backbone, Builder):
+            values["backbones"][name]["folder"] = backbone.folder  # by default that of the file
+    return values
 
 
 def with_changes(values: Mapping[str, Any], given: Mapping[str, Any], folder: str = "") -> AnyFile:

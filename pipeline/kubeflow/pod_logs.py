@@ -19,8 +19,9 @@ _PREFIX = 242
 
 _NOT_OURS = re.compile(
     r"""(?x)
-    [IWEF]\d{4}\ \d\d:\d\d:\d\d?\.?\d* .* \w+\.(go|cc|h):\d+\]   # the launcher, absl
-    | [IWEF]0000\ 00:00: .* \]                                   # absl before it is set up
+    [IWEF]\d{4}\ [\d:.]+\ +\d+\ \w+\.go:\d+\]                  # the launcher
+    | [IW]\d{4}\ [\d:.]+\ +\d+\ [\w.]+\.(cc|h):\d+\]           # absl
+    | .* Unable\ to\ register\ cu\w+\ factory                    # CUDA
     | WARNING:\ All\ log\ messages\ before\ absl
     | \d{4}-\d\d-\d\d\ \d\d:\d\d:\d\d\.\d+:\ [IW]\               # TensorFlow
     | To\ enable\ the\ following\ instructions:

@@ -23,7 +23,7 @@ IMAGE = "registry.example/hubline@sha256:" + "0" * 64
 ON_A_VOLUME = """\
 kubeflow:
   state: STATE
-  every_step: {volumes: [{claim: work, path: FOLDER}]}
+  every_step: {volumes: [{claim: work, path: FOLDER}, {claim: others, path: TMP}]}
   steps: {Trainer: {gpus: 1, retries: {count: 2}}}
 """
 MODULES = {
@@ -42,6 +42,7 @@ def project(tmp_path_factory) -> Path:
     """A pipeline file on a volume, which here is the folder it is in."""
     path = make.project(tmp_path_factory.mktemp("cluster"))
     section = ON_A_VOLUME.replace("STATE", f"{path.parent}/state").replace("FOLDER", str(path.parent))
+    section = section.replace("TMP", str(tmp_path_factory.getbasetemp()))
     path.write_text(path.read_text() + section)
     return path
 
@@ -147,9 +148,9 @@ def test_a_run_need_not_push(spec: dict[str, Any], ran: Cluster, tmp_path: Path)
 @pytest.mark.slow
 def test_an_older_launcher_gives_less(spec: dict[str, Any], cluster: Cluster) -> None:
     older = replace(cluster, version=Version(), done={})
-    data_steps = ["pin", "hubmodule-mean", "examplegen", "statisticsgen", "schemagen", "examplevalidator", "datagate"]
+    data_steps = ["pin", "hubmodule-mean", "data", "datachecks"]
     older.run(spec, {}, only=data_steps)
-    assert list(older.done) == data_steps and not older.failed
+    assert set(older.done) == set(data_steps) and not older.failed
 
 
 JOINED = "  join: {DataChecks: [StatisticsGen, SchemaGen, ExampleValidator, DataGate, ParsingSchema]}\n"
