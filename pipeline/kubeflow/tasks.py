@@ -98,24 +98,20 @@ def dag(nodes: Sequence[Node], kubeflow: Kubeflow) -> Json:
 
 
 def waits_for(nodes: Iterable[Node]) -> dict[str, list[str]]:
-    """By task, the tasks that it waits for besides those whose outputs it takes, and that these do not wait for.
+    """By task, the tasks that it waits for, without those that these wait for themselves.
 
-    The backend adds the producers of inputs itself (`addImplicitDependencies` of its compiler); all others would be
-    arrows of the graph on the dashboard that say nothing.
+    The backend adds the producers of all inputs (`addImplicitDependencies` of its compiler), and KFP's local runner
+    orders tasks by nothing but this: what is left out here follows from the rest, and would be a further arrow of the
+    graph on the dashboard.
     """
-    producers = {task_name(node.step): set(_producers(node)) for node in nodes}
-    wanted = {task_name(node.step): {task_name(step) for step in _after(node)} for node in nodes}
+    direct = {task_name(node.step): set(map(task_name, _after(node))) | set(_producers(node)) for node in nodes}
     before: dict[str, set[str]] = {}
-    for task in TopologicalSorter({task: wanted[task] | producers[task] for task in producers}).static_order():
-        direct = wanted.get(task, set()) | producers.get(task, set())
-        before[task] = direct.union(*(before[each] for each in direct))
+    for task in TopologicalSorter(direct).static_order():
+        waits = direct.get(task, set())
+        before[task] = waits.union(*(before[each] for each in waits))
     return {
-        task: sorted(
-            each
-            for each in wanted[task] - producers[task]
-            if not any(each in before[other] for other in wanted[task] | producers[task])
-        )
-        for task in producers
+        task: sorted(each for each in waits if not any(each in before[other] for other in waits))
+        for task, waits in direct.items()
     }
 
 

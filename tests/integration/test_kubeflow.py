@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.kubeflow import alert, joined, launched, pin, step
+from pipeline.kubeflow.properties import taken
 from pipeline.run import run
 from tests import make
 from tests.make_launcher import Cluster, Version
@@ -145,47 +146,40 @@ def test_a_run_need_not_push(spec: dict[str, Any], ran: Cluster, tmp_path: Path)
     assert not (tmp_path / "serving").exists()
 
 
+DATA_STEPS = {"examplegen", "statisticsgen", "schemagen", "examplevalidator", "datagate", "parsingschema"}
+
+
+@pytest.fixture(scope="module")
+def alone(project: Path, cluster: Cluster) -> Cluster:
+    """After the data steps, each in a pod of its own, with the oldest launcher, which gives less."""
+    path = project.with_name("alone.yaml")
+    path.write_text(project.read_text() + "  join: {}\n")
+    older = replace(cluster, version=Version(), done={}, failed=[])
+    older.run(compiled(path), {}, only={"pin", *DATA_STEPS})
+    assert set(older.done) == {"pin", *DATA_STEPS} and not older.failed
+    return older
+
+
 @pytest.mark.slow
-def test_an_older_launcher_gives_less(spec: dict[str, Any], cluster: Cluster) -> None:
-    older = replace(cluster, version=Version(), done={})
-    data_steps = ["pin", "hubmodule-mean", "data", "datachecks"]
-    older.run(spec, {}, only=data_steps)
-    assert set(older.done) == set(data_steps) and not older.failed
-
-
-JOINED = "  join: {DataChecks: [StatisticsGen, SchemaGen, ExampleValidator, DataGate, ParsingSchema]}\n"
-
-
-@pytest.mark.slow
-def test_steps_that_share_a_pod_make_what_they_make_alone(project: Path, spec: dict[str, Any], ran: Cluster) -> None:
-    path = project.with_name("joined.yaml")
-    path.write_text(project.read_text() + JOINED)
-    together = compiled(path)
-    assert len(together["root"]["dag"]["tasks"]) == len(spec["root"]["dag"]["tasks"]) - 4
-    cluster = replace(ran, done={})
-    cluster.run(together, {}, only=["pin", "hubmodule-mean", "examplegen", "datachecks", "transform"])
-    assert not cluster.failed and set(cluster.done) == {
-        "pin",
-        "hubmodule-mean",
-        "examplegen",
-        "datachecks",
-        "transform",
+def test_steps_that_share_a_pod_make_what_they_make_alone(ran: Cluster, alone: Cluster) -> None:
+    assert not DATA_STEPS & ran.done.keys()
+    made = {pod: ran.done[pod]["artifacts"] for pod in ("data", "datachecks")}
+    steps = {
+        (pod, name): each["artifacts"][0]["metadata"]["step"]
+        for pod, artifacts in made.items()
+        for name, each in artifacts.items()
+        if name != "executor-logs"
     }
-    made = cluster.done["datachecks"]["artifacts"]
-    assert {
-        name: each["artifacts"][0]["metadata"]["step"] for name, each in made.items() if name != "executor-logs"
-    } == {
-        "statisticsgen_statistics": "StatisticsGen",
-        "schemagen_schema": "SchemaGen",
-        "examplevalidator_anomalies": "ExampleValidator",
-        "parsingschema_parsing_schema": "ParsingSchema",
+    assert steps == {
+        ("data", "examplegen_examples"): "ExampleGen",
+        ("data", "statisticsgen_statistics"): "StatisticsGen",
+        ("data", "schemagen_schema"): "SchemaGen",
+        ("data", "parsingschema_parsing_schema"): "ParsingSchema",
+        ("datachecks", "examplevalidator_anomalies"): "ExampleValidator",
     }
-    for pod_output, (task, output) in {
-        "schemagen_schema": ("schemagen", "schema"),
-        "parsingschema_parsing_schema": ("parsingschema", "parsing_schema"),
-        "statisticsgen_statistics": ("statisticsgen", "statistics"),
-    }.items():
-        assert contents(cluster.stored("datachecks", pod_output)) == contents(ran.stored(task, output))
+    for pod, name in steps:
+        task, _, output = name.partition("_")
+        assert contents(ran.stored(pod, name)) == contents(alone.stored(task, output)), name
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -201,7 +195,7 @@ def test_the_form_changes_what_steps_are_told(project: Path, spec: dict[str, Any
     before = pin.properties(values, steps, {})
     after = pin.properties(values, steps, {"epochs": 3.0, "learning_rate": 0.5, "overrides": {"training.seed": 7.0}})
     assert {name for name in before if before[name] != after[name]} == {"trainer"}
-    told = json.loads(json.loads(after["trainer"])["training"])
+    told = json.loads(taken(after["trainer"])["training"])
     assert (told["epochs"], told["optimizer"]["learning_rate"], told["seed"]) == (3, 0.5, 7)
     assert before == pin.properties(values, steps, {}), "the backend's cache answers for what has not changed"
 

@@ -127,6 +127,18 @@ def test_what_cannot_work_on_a_cluster_is_said_all_at_once(compile_: Callable, t
     assert code == 2 and all(each in output for each in said), output
 
 
+@pytest.mark.parametrize(
+    ("webhook", "warned"), [("https://hooks.example/T0", True), ("{secret: alerts, key: url}", False)]
+)
+def test_a_url_as_a_webhook_is_warned_of(tmp_path: Path, monkeypatch, capsys, webhook: str, warned: bool) -> None:
+    text = FILE + f"kubeflow: {{state: gs://b/s, alert: {{webhook: {webhook}}}}}\n"
+    monkeypatch.setattr("sys.argv", ["hubline", "check", str(written(tmp_path, text))])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = " ".join(capsys.readouterr().err.split())
+    assert ended.value.code in (0, None) and ("write webhook: {secret: alerts, key: url}" in said) == warned
+
+
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory) -> tuple[dict[str, Any], dict[str, Any]]:
     file, _ = load(
