@@ -204,13 +204,27 @@ def test_the_form_changes_what_steps_are_told(project: Path, spec: dict[str, Any
     assert {name for name, each in pin.properties(values, steps, {}).items() if each != before[name]} == {"examplegen"}
 
 
-def test_a_mistake_in_the_form_is_named_and_the_step_fails(spec: dict[str, Any], tmp_path: Path, capsys) -> None:
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"epochs": 0.0, "overrides": {"training.sed": 1.0}},
+            ["epochs: ", "overrides.training.sed: unknown key; did you mean 'seed'?"],
+        ),
+        (
+            {"overrides": {"serving.destination": "elsewhere"}},
+            ["overrides.serving.destination: elsewhere: relative, and not on the cluster"],
+        ),
+        ({"data_examples": "/elsewhere/*"}, ["data_examples: /elsewhere/*: on this machine, and not on the cluster"]),
+        ({"overrides": {"hubs.mean.inputs": {"images": "picture"}}}, ["overrides.hubs.mean.inputs", "'picture'"]),
+    ],
+)
+def test_a_mistake_in_the_form_is_named_and_the_step_fails(
+    spec: dict[str, Any], tmp_path: Path, capsys, given: dict[str, Any], said: list[str]
+) -> None:
     values, steps = spec["deploymentSpec"]["executors"]["exec-pin"]["container"]["args"][:2]
-    handed = {
-        "inputs": {"parameterValues": {"epochs": 0.0, "overrides": {"training.sed": 1.0}}},
-        "outputs": {"outputFile": f"{tmp_path}/out.json"},
-    }
+    handed = {"inputs": {"parameterValues": given}, "outputs": {"outputFile": f"{tmp_path}/out.json"}}
     assert pin.main([values, steps, json.dumps(handed)]) == 1
-    said = capsys.readouterr().err
-    assert "epochs: " in said and "overrides.training.sed: unknown key; did you mean 'seed'?" in said
+    errors = capsys.readouterr().err
+    assert all(each in errors for each in said), errors
     assert not (tmp_path / "out.json").exists()

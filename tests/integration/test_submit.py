@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,20 @@ def test_a_schedule_from_the_command_line(api: KfpApi, path: Path) -> None:
     assert result.exit_code == 0 and "0 0 18 * * * (for 0 3 * * * Asia/Tokyo) -> 0 0 19 * * *" in result.output
     assert len(api.versions) == 2, "another time is no other package"
     assert hubline("schedule", "delete", str(path))[1]["status"] == "deleted" and not api.recurring
+
+
+def test_a_schedule_with_a_run_under_way_is_kept_and_what_follows_is_said(api: KfpApi, path: Path) -> None:
+    hubline("schedule", "apply", str(path))
+    (before,) = api.recurring
+    assert len(api.tick(api.now + timedelta(days=1))) == 1
+    changed = path.with_name("under_way.yaml")
+    changed.write_text(path.read_text().replace("0 3 * * *", "0 5 * * *"))
+    result = CliRunner().invoke(app, ["schedule", "apply", str(changed)])
+    assert f"{before}, is switched off and has a run under way" in result.output
+    assert "max_concurrency does not count that run" in result.output
+    for run in api.runs.values():
+        run["state"] = "SUCCEEDED"
+    assert hubline("schedule", "apply", str(changed))[1]["kept"] == [] and before not in api.recurring
 
 
 def test_a_failed_run_shows_the_last_lines_of_its_step(api: KfpApi, path: Path) -> None:
