@@ -5,6 +5,7 @@ The contract is tests/data/kfp_api_v2beta1.swagger.json. What it leaves open is 
 of a schedule begin crd/controller/scheduledworkflow, with https://pkg.go.dev/github.com/robfig/cron@v1.2.0.
 """
 
+import itertools
 import json
 import re
 import threading
@@ -311,9 +312,8 @@ class KfpApi:
         if frames:
             frame = frames.pop(0) if len(frames) > 1 else frames[0]
             run["state"] = frame["state"]
-            run["run_details"] = {
-                "task_details": [_task(run, *each, self.older) for each in frame.get("tasks", {}).items()]
-            }
+            tasks = [_tasks(run, *each, self.older) for each in frame.get("tasks", {}).items()]
+            run["run_details"] = {"task_details": [task for nested in tasks for task in nested]}
             if "error" in frame:
                 run["error"] = {"code": 2, "message": frame["error"], "details": []}
         return run
@@ -493,14 +493,24 @@ def _values(text: str, least: int, most: int) -> frozenset[int]:
     return frozenset(found)
 
 
-def _task(run: Json, name: str, said: str | Json, older: bool) -> Json:
-    """A task as the API tells it: its state, or that with an error; before 2.17 with the Argo nodes of its pods."""
+def _tasks(run: Json, name: str, said: str | Json, older: bool) -> list[Json]:
+    """A task as the API tells it: its state, or that with an error.
+
+    Before 2.17 the Argo nodes of its pods come with it; since then the tries do, as tasks of their own.
+    """
     told = {"state": said} if isinstance(said, str) else said
-    task = {"run_id": run["run_id"], "task_id": str(uuid.uuid4()), "display_name": name, "state": told["state"]}
+    shown = [name] if older else [name, f"{name}(0)", "executor", "executor(0)"]
+    tasks: list[Json] = [
+        {"run_id": run["run_id"], "task_id": str(uuid.uuid4()), "display_name": each, "state": told["state"]}
+        for each in shown
+    ]
     if "error" in told:
-        task["error"] = {"code": 2, "message": told["error"], "details": []}
-    children = [{"pod_name": each} for each in told.get("nodes", ())] if older else [{"task_id": str(uuid.uuid4())}]
-    return task | {"child_tasks": children}
+        tasks[0]["error"] = {"code": 2, "message": told["error"], "details": []}
+    if older:
+        return [tasks[0] | {"child_tasks": [{"pod_name": each} for each in told.get("nodes", ())]}]
+    for parent, child in itertools.pairwise(tasks):
+        parent["child_tasks"] = [{"task_id": child["task_id"]}]
+    return tasks
 
 
 def nodes_of(tasks: Mapping[str, str | Json]) -> Json:
