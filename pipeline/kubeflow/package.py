@@ -42,7 +42,7 @@ def package(file: AnyFile, image: str) -> tuple[Json, Json]:
     """
     nodes, parameters, kubeflow = _nodes(file), offered(file), with_webhook(file.kubeflow)
     spec = {
-        "pipelineInfo": {"name": file.name, "description": _about(file)},
+        "pipelineInfo": {"name": file.name, "description": _about(file).replace("{{", "{ {")},
         "schemaVersion": SCHEMA_VERSION,
         "sdkVersion": "hubline",
         "root": {

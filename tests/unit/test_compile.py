@@ -193,10 +193,9 @@ def test_what_the_backend_would_refuse_is_found_here(
 
 
 def test_texts_that_argo_or_kubernetes_would_fill_in_are_refused(compile_: Callable) -> None:
-    code, output = compile_(
-        FILE.replace("gs://bucket/data/*.tfrecord", "'gs://bucket/{{data}}/*'") + KUBEFLOW, "--image", IMAGE
-    )
-    assert code == 2 and "data_examples: Argo fills in what begins with {{" in output
+    env = "kubeflow: {state: gs://bucket/state, steps: {Trainer: {env: {WHO: '{{workflow.name}}'}}}}\n"
+    code, output = compile_(FILE + env, "--image", IMAGE)
+    assert code == 2 and "exec-trainer.container.env[0].value: Argo fills in what begins with {{" in output
     code, output = compile_(FILE.replace("data/*", "$(HOME)/*") + KUBEFLOW, "--image", IMAGE)
     assert code == 2 and "data_examples: Kubernetes fills in what begins with $(" in output
 
