@@ -118,7 +118,7 @@ def check(
     if files:
         preflight(pipeline, source)
     if (alert := pipeline.kubeflow.alert) and alert.warning:
-        Console(stderr=True).print(alert.warning, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        console_on(sys.stderr).print(alert.warning, style="yellow", soft_wrap=True)
     if as_json:
         print(json.dumps({"status": "succeeded", "name": pipeline.name}))
     else:
