@@ -102,7 +102,7 @@ def test_a_failed_run_shows_the_last_lines_of_its_step(api: KfpApi, path: Path) 
     assert f"{api.host}/#/runs/details/{run['run_id']}" in result.output
     sent = run["runtime_config"]["parameters"]
     assert (run["display_name"], sent["epochs"], sent["batch_size"], sent["push"]) == ("by hand", 3, 16, True)
-    (version,) = api.versions.values()
+    *_, version = api.versions.values()
     assert sent.keys() == version["pipeline_spec"]["pipeline_spec"]["root"]["inputDefinitions"]["parameters"].keys()
     api.frames.clear()
     api.dashboard_logs.clear()
