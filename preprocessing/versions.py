@@ -1,6 +1,9 @@
 """The versions of what is installed."""
 
 import importlib.metadata
+import shlex
+import sys
+from importlib.util import find_spec
 
 
 def version(distribution: str) -> str:
@@ -15,3 +18,10 @@ def version(distribution: str) -> str:
         if distribution != "tensorflow":
             raise
         return importlib.metadata.version("tensorflow-cpu")
+
+
+def install_command(requirement: str) -> str:
+    """The command that installs a package beside this one: with pip, or with the uv that `make setup` brings."""
+    python = shlex.quote(sys.executable)
+    installer = f"{python} -m pip install" if find_spec("pip") else f".uv/bin/uv pip install --python {python}"
+    return f"{installer} {shlex.quote(requirement)}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from tensorboard.compat.proto import op_def_pb2
 
 from preprocessing.errors import UserError
-from preprocessing.versions import version
+from preprocessing.versions import install_command, version
 
 _PACKAGES = {
     "tensorflow_text": r"TFText>.*|Sentencepiece.*|(Fast)?Wordpiece.*|(Whitespace|UnicodeScript|Phrase)Tokenize.*"
@@ -130,4 +130,4 @@ def _where(package: str | None) -> str:
     if package != "tensorflow_text":
         return f"{_distribution(package)} brings them, where there is one for this TensorFlow"
     minor = version("tensorflow").rpartition(".")[0]
-    return f"tensorflow-text brings them: install tensorflow-text=={minor}.*, or hubline[text]"
+    return f"tensorflow-text brings them: {install_command(f'tensorflow-text=={minor}.*')}"

@@ -107,7 +107,9 @@ def from_csv(
     missing: Annotated[
         list[str] | None, typer.Option(metavar="NA,?", help="What stands for a missing cell, beside the empty one.")
     ] = None,
-    delimiter: Annotated[str, typer.Option(help="What stands between cells; tab is understood.")] = ",",
+    delimiter: Annotated[
+        str | None, typer.Option(help="What stands between cells, such as ; or tab; a comma by default.")
+    ] = None,
     header: Annotated[
         bool, typer.Option(help="Whether the first row has the columns' names; else they are column_1, column_2, …")
     ] = True,
@@ -120,7 +122,7 @@ def from_csv(
     from pipeline.convert.convert import convert
     from pipeline.convert.from_csv import CsvFile, Dialect
 
-    dialect = Dialect(_delimiter(delimiter), header, _encoding(encoding))
+    dialect = Dialect(_delimiter(delimiter or ","), header, _encoding(encoding), check_delimiter=delimiter is None)
     missing = ["", *(cell.strip() for cell in _split(missing))]
     options = _options(to, columns, drop, types, missing)
     _check_files(inputs)
@@ -173,8 +175,8 @@ def from_images(
 ) -> "Conversion":
     """Convert images: to columns image, label and file.
 
-    JPEG, PNG, GIF and BMP stay as they are; those that EXIF turns are stored upright, and what else Pillow reads, such
-    as WebP and TIFF, as PNG.
+    JPEG, PNG, GIF and BMP stay as they are, and models turn them upright as their EXIF says. What else Pillow reads,
+    such as WebP and TIFF, is stored as PNG.
 
     Example: hubline convert images photos --output data
 
@@ -250,8 +252,7 @@ def from_video(
 ) -> "Conversion":
     """Convert video clips: to columns frames (a list of encoded images), label, file and fps.
 
-    Folders of frames, GIF and WebP are read without more; video files such as MP4 and AVI take the extra
-    hubline\\[video].
+    Folders of frames, GIF and WebP are read without more; video files such as MP4 and AVI take PyAV.
 
     Example: hubline convert video clips --output data --frames-per-second 5 --max-frames 50 --size 112x112
     """

@@ -6,19 +6,24 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TextIO
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
+from pipeline.convert.encodings import wide_encoding
 from pipeline.convert.kinds import Kind
 from pipeline.convert.source import BATCH_BYTES, BATCH_ROWS, Batch
 from preprocessing.errors import UserError
 
 _BLOCK_BYTES = 2 << 20  # Arrow reads some thirty of these ahead
 _NAMED = 5  # faulty rows that an error names
+_SEEN = 1000
+"""Bytes that tell an encoding."""
+_OTHERS = {"';'": ";", "tab": "\t", "'|'": "|"}
+"""Other delimiters, as a shell takes them."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Dialect:
     header: bool = True
     """Whether the first row has the names of the columns, which else are column_1, column_2, …"""
     encoding: str = "utf-8"
+    check_delimiter: bool = False
+    """Whether nobody said what the delimiter is, so that another one that seems right is an error."""
 
 
 class CsvFile:
@@ -45,9 +52,11 @@ class CsvFile:
             UserError: where there is none, or it names two columns alike.
         """
         self.path = path
-        self._dialect = dialect
+        self._dialect = replace(dialect, encoding=self._without_mark(dialect.encoding))
         csv.field_size_limit(sys.maxsize)  # or Python refuses cells of more than 128 KiB
         try:
+            if self._dialect.encoding == "utf-8" and self._wide():
+                raise self._undecodable()
             line, cells = next(self._rows(), (0, []))
             "".join(cells).encode()  # fails where bytes of the first row could not be decoded
         except UnicodeError as error:
@@ -56,6 +65,8 @@ class CsvFile:
             raise UserError(f"{path}: {error}") from error
         if not cells:
             raise UserError(f"{path}: the file is empty")
+        if dialect.check_delimiter and len(cells) == 1:
+            self._check_delimiter()
         numbered = [f"column_{number}" for number in range(1, len(cells) + 1)]
         named = [cell.strip() or number for cell, number in zip(cells, numbered, strict=True)]
         self.names = named if dialect.header else numbered
@@ -153,6 +164,8 @@ class CsvFile:
     def _undecodable(self) -> UserError:
         """The first line that is not in the encoding."""
         encoding = self._dialect.encoding
+        if encoding == "utf-8" and (wide := self._wide()):
+            return UserError(f"{self.path}: is {wide.upper()}, not utf-8; say so: --encoding {wide}")
         other = "latin-1" if encoding == "utf-8" else "utf-8"
         hint = f"if the file is in another encoding, say so, as with --encoding {other}"
         try:
@@ -164,6 +177,34 @@ class CsvFile:
         except UnicodeError:  # lone surrogates are not for every encoding
             pass
         return UserError(f"{self.path}: is not {encoding}; {hint}")
+
+    def _without_mark(self, encoding: str) -> str:
+        """The same encoding, by the name under which a byte order mark is no part of the text."""
+        family = encoding.rpartition("-")[0]
+        if encoding in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be") and wide_encoding(self._head()) == family:
+            return family
+        return "utf-8" if encoding == "utf-8-sig" else encoding
+
+    def _head(self) -> bytes:
+        try:
+            with pa.input_stream(self.path) as stream:
+                return stream.read(_SEEN)
+        except OSError as error:
+            raise UserError(f"{self.path}: {error}") from error
+
+    def _wide(self) -> str | None:
+        """The encoding, of two bytes or more a letter, in which the file begins."""
+        return wide_encoding(self._head())
+
+    def _check_delimiter(self) -> None:
+        """One column whose name and first cell hold the same other delimiter is a table that was read wrongly."""
+        rows = [cells[0] for _, cells in islice(self._rows(), 2) if len(cells) == 1]
+        for name, delimiter in _OTHERS.items():
+            if rows and all(delimiter in row for row in rows):
+                raise UserError(
+                    f"{self.path}: has one column, {rows[0]!r}; {name} seems to stand between cells, so say "
+                    f"--delimiter {name}; where there is one column, say --delimiter {self._dialect.delimiter}"
+                )
 
     def _check_closed(self) -> None:
         """Arrow takes all that follows a quote that is never closed for one cell, and so would lose rows in silence."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from pipeline.convert.collection import Bad, Collection, Made
+from pipeline.convert.encodings import wide_encoding
 from pipeline.convert.folders import by_class, encoded, printable
 from pipeline.convert.kinds import Kind
 from pipeline.convert.labels import FILE, LABEL, Typed, typed
@@ -122,7 +123,9 @@ def _checked(text: bytes) -> bytes:
     try:
         text.decode()
     except UnicodeDecodeError as error:
-        raise Bad(f"byte 0x{text[error.start]:02x} at {error.start:,} is not UTF-8") from None
+        wide = wide_encoding(text)
+        hint = f"; it looks like {wide.upper()}, and texts are stored as UTF-8" if wide else ""
+        raise Bad(f"byte 0x{text[error.start]:02x} at {error.start:,} is not UTF-8{hint}") from None
     if b"\0" in text:
         raise Bad("is no text: it holds zero bytes")
     return text

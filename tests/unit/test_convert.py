@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -336,6 +337,46 @@ def test_broken_files_are_named(tmp_path: Path, texts: Sequence[str | bytes], sa
     with pytest.raises(UserError, match=said):
         from_text(tmp_path, *texts)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "option"), [("utf-16", "utf-16"), ("utf-16-le", "utf-16-le"), ("utf-16-be", "utf-16-be")]
+)
+@pytest.mark.parametrize(("delimiter", "named"), [(";", "';'"), ("\t", "tab"), ("|", "'|'")])
+def test_errors_lead_to_the_options_that_read_the_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    encoding: str,
+    option: str,
+    delimiter: str,
+    named: str,
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(f"n{delimiter}name\n1{delimiter}Ann\n2{delimiter}Bob\n".encode(encoding))
+    arguments = ["csv", path, "--output", tmp_path / "out"]
+    assert run(monkeypatch, *arguments) == 2
+    assert f"is {option.upper()}, not utf-8; say so: --encoding {option}" in capfd.readouterr().err
+    arguments += ["--encoding", option]
+    assert run(monkeypatch, *arguments) == 2
+    assert f"so say --delimiter {named}; where there is one column, say --delimiter ," in capfd.readouterr().err
+    assert run(monkeypatch, *arguments, "--delimiter", shlex.split(named)[0]) == 0
+    assert rows_of(tmp_path / "out") == [{"n": [1], "name": [b"Ann"]}, {"n": [2], "name": [b"Bob"]}]
+    assert run(monkeypatch, *arguments, "--delimiter", ",", "--overwrite") == 0
+    assert len(rows_of(tmp_path / "out")[0]) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("header", [True, False])
+def test_a_byte_order_mark_is_no_part_of_a_table(tmp_path: Path, encoding: str, header: bool) -> None:
+    mark = "" if encoding in ("utf-8-sig", "utf-16") else "\ufeff"
+    content = f"{mark}a,b\nx,y\n".encode(encoding)
+    for told in {encoding, "utf-8" if encoding == "utf-8-sig" else encoding}:
+        from_text(tmp_path, content, dialect=Dialect(header=header, encoding=told), overwrite=True)
+        expected = [{"a": [b"x"], "b": [b"y"]}]
+        if not header:
+            expected = [{"column_1": [one], "column_2": [two]} for one, two in ((b"a", b"b"), (b"x", b"y"))]
+        assert rows_of(tmp_path / "out") == expected
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-16"])

@@ -14,6 +14,7 @@ from pipeline.load import load
 from pipeline.mistakes import PipelineFileError
 from pipeline.preflight import preflight
 from preprocessing.errors import UserError
+from preprocessing.versions import install_command
 from tests import make, make_modules
 from trainer import operations
 from trainer.loading import open_module
@@ -49,7 +50,7 @@ def test_all_operations_that_are_missing_are_named_with_what_brings_them(foreign
     said = str(error.value)
     assert said.startswith(f"{foreign}: it is made of operations that TensorFlow here does not have: ")
     version = tf.__version__.rpartition(".")[0]
-    text = f"tensorflow-text brings them: install tensorflow-text=={version}.*, or hubline[text]"
+    text = f"tensorflow-text brings them: {install_command(f'tensorflow-text=={version}.*')}"
     assert f"SentencepieceOp, TFText>RoundRobinTrim ({text})" in said
     assert "Addons>Resampler (tensorflow-addons brings them" in said
     assert "Own>Multiply (custom operations, which whoever made the module has the library of)" in said

@@ -1,0 +1,17 @@
+"""What installs a package beside this one."""
+
+import shlex
+import sys
+
+import pytest
+
+from preprocessing import versions
+
+
+@pytest.mark.parametrize(("has_pip", "begins"), [(True, "-m pip install"), (False, ".uv/bin/uv pip install --python")])
+def test_the_command_installs_into_this_environment(
+    monkeypatch: pytest.MonkeyPatch, has_pip: bool, begins: str
+) -> None:
+    monkeypatch.setattr(versions, "find_spec", lambda name: object() if has_pip else None)
+    words = shlex.split(versions.install_command("av>=14"))
+    assert words[-1] == "av>=14" and sys.executable in words and begins in " ".join(words)
