@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import count
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
@@ -55,6 +56,24 @@ def input_name(column: str) -> str:
     """
     name = re.sub(r"\W", "_", column, flags=re.ASCII)
     return name if name[:1].isalpha() else f"column_{name}"
+
+
+def input_names(columns: Iterable[str]) -> dict[str, str]:
+    """By raw column, the name by which a served model takes it: its `input_name`, and never that of another one.
+
+    Where several columns come to one name, the column that is called so keeps it, or else the first in the alphabet;
+    the others get `_2`, `_3`, … behind it, in the order of the alphabet.
+    """
+    ordered = sorted(set(columns), key=lambda column: (column != input_name(column), column))
+    taken: set[str] = {input_name(column) for column in ordered}
+    names: dict[str, str] = {}
+    for column in ordered:
+        name = input_name(column)
+        if name in names.values():
+            name = next(each for number in count(2) if (each := f"{name}_{number}") not in taken)
+            taken.add(name)
+        names[column] = name
+    return names
 
 
 def refers_to_feature(name: str, features: dict[str, Feature]) -> bool:
@@ -149,15 +168,6 @@ def _comes_back(at: str, to: str, features: dict[str, Feature], seen: frozenset[
     return to in below or any(_comes_back(read, to, features, seen | {at}) for read in below if read not in seen)
 
 
-def _told_apart(features: dict[str, Feature]) -> dict[str, Feature]:
-    columns = input_columns(features)
-    for column in columns:
-        twins = sorted(other for other in columns if input_name(other) == input_name(column))
-        if len(twins) > 1:
-            raise ValueError(f"a served model would take the columns {' and '.join(twins)} by one name; rename one")
-    return features
-
-
 def _with_all_mistakes(values: Any, read: ValidatorFunctionWrapHandler) -> dict[str, Feature]:
     """The features. Where some are wrong in themselves, what is wrong among the others is said with it."""
     try:
@@ -179,7 +189,6 @@ FeatureKey = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 Features = Annotated[
     dict[FeatureKey, Feature],
     AfterValidator(_made_of_what_there_is),
-    AfterValidator(_told_apart),
     WrapValidator(_with_all_mistakes),
 ]
 FeaturesToInfer: TypeAlias = Features
@@ -187,6 +196,5 @@ if not TYPE_CHECKING:  # which would take a dict of the one union for no dict of
     FeaturesToInfer = Annotated[
         dict[FeatureKey, FeatureToInfer],
         AfterValidator(_made_of_what_there_is),
-        AfterValidator(_told_apart),
         WrapValidator(_with_all_mistakes),
     ]

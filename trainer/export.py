@@ -1,5 +1,6 @@
 """The SavedModel that is served: the whole preprocessing, the model, and names for what it answers."""
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ import tensorflow as tf
 from tensorflow.python.trackable.resource import CapturableResource
 
 from preprocessing.columns import ParsingSpec, as_parsed
-from preprocessing.config import Features, image_columns, images, input_name
+from preprocessing.config import Features, image_columns, images, input_names
 from trainer.inputs import Tensors, encoded_images, pixels_of_batch
 from trainer.model import Parts
 from trainer.task import Task
@@ -18,12 +19,15 @@ SERVING = "serving_default"
 """The signature that takes serialized tf.Examples, `examples`: string of shape [batch]."""
 
 PREDICT = "predict"
-"""The signature that takes raw columns by their `input_name`, such as encoded images: string of shape [batch].
+"""The signature that takes raw columns by their `input_names`, such as encoded images: string of shape [batch].
 Lists are of shape [batch, n], the shorter ones padded at their end with what stands for a missing value, as `as_parsed`
 says. Both answer what the `Task` says."""
 
+COLUMNS = "assets.extra/columns.json"
+"""In the folder of a SavedModel that TensorFlow leaves to others: the name of each raw column in `PREDICT`."""
+
 HEAD, RECIPE = "assets.extra/head", "assets.extra/vectors.sha256"
-"""In the folder of a SavedModel that TensorFlow leaves to others: a SavedModel that answers rows with kept vectors, by
+"""Likewise: a SavedModel that answers rows with kept vectors, by
 its signature `SERVING`, and a file that names those vectors."""
 
 
@@ -88,7 +92,7 @@ class ServingModel(tf.Module):
                 of its head, which takes the rows that hold them, and a file that says which they are.
         """
         examples = tf.TensorSpec([None], tf.string, name="examples")
-        names = {input_name(column): column for column in self._spec}
+        names = {name: column for column, name in input_names(self._spec).items()}
         shapes = {name: [None, None] if column in self._lists else [None] for name, column in names.items()}
         columns = {name: tf.TensorSpec(shapes[name], self._spec[of].dtype, name=name) for name, of in names.items()}
         answer = tf.function(self.answer)  # traced once for both signatures
@@ -103,6 +107,9 @@ class ServingModel(tf.Module):
             return answer({column: as_parsed(self._spec[column], values) for column, values in raw.items()})
 
         tf.saved_model.save(self, path, signatures={SERVING: serving_default, PREDICT: predict})
+        tf.io.gfile.makedirs(f"{path}/{COLUMNS.partition('/')[0]}")
+        with tf.io.gfile.GFile(f"{path}/{COLUMNS}", "w") as file:
+            json.dump({column: name for name, column in names.items()}, file)
         if vectors is not None:
             self._save_head(path, vectors)
 
@@ -135,6 +142,14 @@ def _state_of(owner: Any) -> list[Any]:
     # The resources are tables, and what fills those of a TF1 module.
     kinds = tf.Variable, CapturableResource, tf.saved_model.Asset
     return [found for found in tf.train.TrackableView(owner).descendants() if isinstance(found, kinds)]
+
+
+def names_of(path: str) -> dict[str, str]:
+    """By raw column, its name in the signature `PREDICT` of an exported model; empty of an older one."""
+    if not tf.io.gfile.exists(f"{path}/{COLUMNS}"):
+        return {}
+    with tf.io.gfile.GFile(f"{path}/{COLUMNS}") as text:
+        return json.load(text)
 
 
 def recipe_of(path: str) -> str | None:

@@ -98,7 +98,7 @@ class _Text:
     def __init__(self, file: IO[bytes]) -> None:
         # Of a pipe this gives what is there, rather than wait for a chunk to be full.
         self._read: Callable[[int], bytes] = getattr(file, "read1", None) or file.read
-        self._decode = codecs.getincrementaldecoder("utf-8")().decode
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
         self._bytes = 0
         self._lines = 1
         self._ended = False
@@ -186,7 +186,11 @@ class _Text:
 
 
 def columns_of(
-    path: str, records: Sequence[Record], takes: Mapping[str, tf.TensorSpec], numbers: Iterable[int] | None = None
+    path: str,
+    records: Sequence[Record],
+    takes: Mapping[str, tf.TensorSpec],
+    numbers: Iterable[int] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> dict[str, tf.Tensor]:
     """The columns of some records, each of shape [records], or [records, n] where the model takes lists.
 
@@ -195,9 +199,10 @@ def columns_of(
 
     Args:
         path: Where the records are from.
-        records: By the names of their columns, or the `input_name` of these.
-        takes: What the model takes, by `input_name`.
+        records: By the names of their columns, or those of the model's inputs.
+        takes: What the model takes, by the names of its inputs.
         numbers: The number of each record in the file, for messages; counted from 0 where this is absent.
+        names: By column, the name of the model's input; the `input_name` of those that are not in it.
 
     Raises:
         UserError: names each record with a column that the model does not take, or of another type.
@@ -205,7 +210,7 @@ def columns_of(
     columns: dict[str, list[Any]] = {name: [] for name in takes}
     mistakes: list[str] = []
     for number, record in zip(numbers or count(), records, strict=False):
-        given = {input_name(column): (column, value) for column, value in record.items()}
+        given = {(names or {}).get(column) or input_name(column): (column, value) for column, value in record.items()}
         mistakes += [
             f"{path}: record {number}: {_unknown(given[name][0], takes)}" for name in given.keys() - takes.keys()
         ]

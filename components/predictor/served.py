@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.example_gen.contract import IMAGE_MAGIC
 from components.predictor.inputs import Item, Sort
 from components.predictor.json_records import columns_of
 from components.predictor.model import Answer, Asked, Model
 from components.pusher.integrity import find_faults
 from components.pusher.versions import version_in
 from preprocessing.config import input_name
+from preprocessing.encoded_images import IMAGE_MAGIC
 from preprocessing.errors import DataError, UserError
 from preprocessing.examples import flattened
-from trainer.export import PREDICT, SERVING
+from trainer.export import PREDICT, SERVING, names_of
 from trainer.loading import load_exported
 from trainer.task import BOX, CHOSEN, CLASSES, COVERS, LABEL, MASK, SCORE, SCORES, VALUE
 
@@ -66,6 +66,7 @@ class ServedModel(Model):
         if not {PREDICT, SERVING} <= signatures.keys():
             offered = ", ".join(sorted(signatures)) or "none"
             raise UserError(f"{asked.path}: not a model that hubline exported: its signatures are: {offered}")
+        self._names = names_of(asked.path)
         self._predict, self._serve = signatures[PREDICT], signatures[SERVING]
         self._takes: Mapping[str, tf.TensorSpec] = self._predict.structured_input_signature[1]
         self.finds = bool({BOX, MASK} & self._predict.structured_outputs.keys())
@@ -118,18 +119,23 @@ class ServedModel(Model):
         return [
             feature.bytes_list.value[0]
             for name, feature in columns.items()
-            if input_name(name) in self._takes and feature.bytes_list.value
+            if self._input(name) in self._takes and feature.bytes_list.value
         ]
 
     def _columns(self, items: Sequence[Item]) -> dict[str, tf.Tensor]:
-        is_extra = self._key is not None and input_name(self._key) not in self._takes
+        is_extra = self._key is not None and self._input(self._key) not in self._takes
         records = [
             {name: value for name, value in item.data.items() if not (is_extra and name == self._key)} for item in items
         ]
         try:
-            return columns_of(items[0].input, records, self._takes, [item.record or 0 for item in items])
+            numbers = [item.record or 0 for item in items]
+            return columns_of(items[0].input, records, self._takes, numbers, self._names)
         except UserError as error:
             raise DataError(str(error)) from None
+
+    def _input(self, column: str) -> str:
+        """The name of the input that takes a column."""
+        return self._names.get(column) or input_name(column)
 
 
 def _is_image(text: bytes) -> bool:

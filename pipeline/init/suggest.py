@@ -11,7 +11,7 @@ from itertools import chain, count
 from pipeline.init.kinds import Settings, is_few, kinds, shown
 from pipeline.init.label import BOX_LABELS, SIZE, Label, box_column, label_column, suggest_box, suggest_label
 from pipeline.init.seen import Column, Data, Module
-from preprocessing.config import input_name
+from preprocessing.config import input_name, input_names
 from preprocessing.errors import UserError
 
 _SHOWN = {"image": "images", "video": "clips", "text": "texts"}
@@ -81,7 +81,8 @@ def suggest(data: Data, label: str | None = None, module: Module | None = None) 
     """
     target = label_column(data.columns, label)
     boxes = box_column(data.columns) if module and target.name == BOX_LABELS else None
-    columns, left_out = _told_apart([column for column in data.columns if column not in (target, boxes)])
+    columns = [column for column in data.columns if column not in (target, boxes)]
+    left_out: dict[str, str] = {}
     if boxes is not None:
         left_out |= {column.name: "the size of the picture" for column in columns if column.name in SIZE}
         columns = [column for column in columns if column.name not in SIZE]
@@ -115,7 +116,8 @@ def _features(
     columns: Sequence[Column], data: Data, module: Module | None, left_out: dict[str, str]
 ) -> tuple[list[Feature], list[str]]:
     """The features, and the names of those for the wide part; why a column gives none is put into `left_out`."""
-    taken = {input_name(column.name) for column in data.columns}
+    names = input_names(column.name for column in data.columns)
+    taken = set(names.values())
     pairs = _places(columns)
     made: list[Feature] = []
     wide: list[str] = []
@@ -128,7 +130,9 @@ def _features(
             if isinstance(found, str):
                 left_out[column.name] = found
             else:
-                made += [_feature(column, suffix, settings, taken) for suffix, settings in found.items()]
+                for suffix, settings in found.items():
+                    name = _free_name(column.name + suffix, taken) if suffix else names[column.name]
+                    made.append(_feature(column, name, settings))
     return made, wide
 
 
@@ -149,19 +153,7 @@ def described(column: Column) -> str:
     return "; ".join(parts)
 
 
-def _told_apart(columns: Sequence[Column]) -> tuple[list[Column], dict[str, str]]:
-    """The columns that a served model can take by different names, and why not the others."""
-    kept: dict[str, Column] = {}
-    left_out: dict[str, str] = {}
-    for column in columns:
-        first = kept.setdefault(input_name(column.name), column)
-        if first is not column:
-            left_out[column.name] = f"a served model would take it by the same name as {shown(first.name)}; rename one"
-    return list(kept.values()), left_out
-
-
-def _feature(column: Column, suffix: str, settings: Settings, taken: set[str]) -> Feature:
-    name = _free_name(column.name + suffix, taken) if suffix else input_name(column.name)
+def _feature(column: Column, name: str, settings: Settings) -> Feature:
     head = {"kind": settings["kind"]} | ({"from": column.name} if name != column.name else {})
     return Feature(name, head | settings, described(column))
 
@@ -195,7 +187,9 @@ def _place_features(latitude: Column, longitude: Column, records: int, taken: se
     """Latitude and longitude in buckets, and the cross of them: a grid in which each cell has some records."""
     cells = 10 if records < 10_000 else 20
     bucketized = {"kind": "bucketized", "buckets": cells, "encode": "none"}
-    buckets = [_feature(column, "_bucket", bucketized, taken) for column in (latitude, longitude)]
+    buckets = [
+        _feature(column, _free_name(f"{column.name}_bucket", taken), bucketized) for column in (latitude, longitude)
+    ]
     match = _PLACE.fullmatch(latitude.name)
     name = _free_name(f"{match['before']}place{match['after']}" if match else "place", taken)
     crossed = {"kind": "crossed", "of": [bucket.name for bucket in buckets], "hash_buckets": 2 * cells**2}

@@ -241,12 +241,6 @@ def test_any_value_in_any_section_gives_placed_mistakes_and_never_a_fault(tmp_pa
             "data.drift.columns.age",
             "greater than or equal to 0",
         ),
-        (
-            "from: jpg, size",
-            "from: a/b, size: [9, 9]}\n  other: {kind: image, from: a_b, size",
-            "features",
-            "the columns a/b and a_b by one name",
-        ),
     ],
 )
 def test_a_mistake_says_what_would_be_right(tmp_path: Path, old: str, new: str, key: str, says: str) -> None:
