@@ -8,6 +8,9 @@ import tensorflow as tf
 from components import storage
 from preprocessing.errors import DataError, tensorflow_reason
 
+GZIP_MAGIC = b"\x1f\x8b\x08"
+"""What a GZIP file begins with, deflate being its method."""
+
 
 def read_batches(path: str, batch_size: int = 1024) -> Iterable[tuple[int, tf.Tensor]]:
     """The records of one file in batches, each with the number of its first record, counted from 0.
@@ -47,4 +50,4 @@ def compression_of(path: str) -> Literal["", "GZIP"]:
     """Whether a file is GZIP, by its first bytes and not by its name."""
     with storage.open_binary(path) as file:
         # The third byte, deflate, tells it from a plain file whose first record happens to be of such a length.
-        return "GZIP" if file.read(3) == b"\x1f\x8b\x08" else ""
+        return "GZIP" if file.read(len(GZIP_MAGIC)) == GZIP_MAGIC else ""

@@ -143,6 +143,11 @@ def _is_sound(window: _Window, length: int) -> bool:
     return _checksum(bytes(window.bytes[_HEADER.size : end])) == _FOOTER.unpack_from(window.bytes, end)[0]
 
 
+def begins_record(head: bytes) -> bool:
+    """Whether bytes begin with the length of a record and its checksum."""
+    return len(head) >= _HEADER.size and _HEADER.unpack_from(head)[1] == _checksum(head[:8])
+
+
 def _checksum(data: bytes) -> int:
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -139,7 +139,8 @@ def fault(label: PixelsLabel, encoded: bytes, shape: tf.Tensor) -> str | None:
         return f"its mask '{label.column}' does not decode: {tensorflow_reason(error)}"
     (high, wide), (height, width) = mask.shape[:2], shape.numpy()[:2]
     if (high, wide) != (height, width):
-        return f"its mask '{label.column}' is {wide}x{high} pixels (width x height), and its picture {width}x{height}"
+        sizes = f"{wide}x{high} pixels (width x height), and its picture, upright, {width}x{height}"
+        return f"its mask '{label.column}' is {sizes}"
     strangers = tf.boolean_mask(mask, _of_no_class(label, mask)).numpy()
     if strangers.size:
         found = ", ".join(map(str, sorted(set(strangers.tolist()))[:_SHOWN]))
@@ -152,8 +153,8 @@ def fault(label: PixelsLabel, encoded: bytes, shape: tf.Tensor) -> str | None:
 
 
 def _of_no_class(label: PixelsLabel, mask: tf.Tensor) -> tf.Tensor:
-    numbers = tf.cast(_of_classes(label, mask), tf.int32)
-    return (numbers >= len(label.classes)) & ((numbers != LEFT_OUT) | (label.ignore is None))
+    numbers = tf.cast(mask, tf.int32)
+    return (numbers >= len(label.classes)) & (numbers != (-1 if label.ignore is None else label.ignore))
 
 
 def _of_classes(label: PixelsLabel, mask: tf.Tensor) -> tf.Tensor:

@@ -5,6 +5,7 @@ A box is top, left, bottom and right, in shares of a picture's height and width.
 
 import tensorflow as tf
 
+from preprocessing.encoded_images import shape_of
 from preprocessing.kinds import image
 from preprocessing.kinds.image import ImageFeature
 
@@ -103,15 +104,6 @@ def covered(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:
     )
     begin, end = placed[:, :2], placed[:, 2:]  # of the whole image in what the model sees
     return tf.concat([-begin, 1.0 - begin], axis=1) / tf.tile(end - begin, [1, 2])
-
-
-def shape_of(encoded: tf.Tensor) -> tf.Tensor:
-    """Height and width of an encoded image, and its channels, int32 [3]; a JPEG need not be decoded for it."""
-    return tf.cond(
-        tf.io.is_jpeg(encoded),
-        lambda: tf.io.extract_jpeg_shape(encoded),
-        lambda: tf.shape(tf.io.decode_image(encoded, channels=3, expand_animations=False)),
-    )
 
 
 def _common(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:

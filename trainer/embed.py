@@ -10,13 +10,13 @@ from preprocessing import masks
 from preprocessing.analysis import InBeam
 from preprocessing.columns import ParsingSpec, one_each
 from preprocessing.config import Features, image_columns, images
+from preprocessing.encoded_images import shape_of
 from preprocessing.errors import DataError, RunError, tensorflow_reason
 from preprocessing.examples import drop, encode
 from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.section import Section
 from preprocessing.transform import transformed
 from trainer.augment import augmented
-from trainer.boxes import shape_of
 from trainer.changing import modules_by_feature
 from trainer.config import Augmentation, Hubs, fed_hubs
 from trainer.inputs import (

@@ -8,10 +8,10 @@ from components.example_gen.contract import columns_of
 from components.quarantine import SetAside
 from components.salvage import salvage
 from preprocessing.config import Features, images
+from preprocessing.encoded_images import shape_of
 from preprocessing.errors import DataError, tensorflow_reason
 from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.masks import fault as mask_fault
-from trainer.boxes import shape_of
 
 
 def undecodable(

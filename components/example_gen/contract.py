@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from preprocessing import masks
 from preprocessing.config import Features, Label, clip_columns, image_columns
+from preprocessing.encoded_images import are_readable, format_fault
 from preprocessing.errors import DataError
 from preprocessing.labels.class_and_box import ROUNDING, ClassAndBoxLabel
 from preprocessing.labels.classes import ClassLabel
@@ -17,10 +18,6 @@ from preprocessing.labels.multilabel import MultilabelLabel
 from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.labels.regression import RegressionLabel
 from preprocessing.section import Section
-
-IMAGE_MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GIF8", "BMP": b"BM"}
-"""What an encoded image begins with, by its format."""
-
 
 _NO_COLUMN = "hubline.none"
 
@@ -190,8 +187,7 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
             fit &= (numbers == 0) | (numbers == 1)
         sound &= _single(parsed[name], fit)
     for name in contract.images:
-        starts = [tf.strings.substr(parsed[name].values, 0, len(magic)) == magic for magic in IMAGE_MAGIC.values()]
-        fit = tf.reduce_any(tf.stack(starts), axis=0)
+        fit = are_readable(parsed[name].values)
         if name in contract.clips:
             sound &= (parsed[name].row_lengths() > 0) & _all(parsed[name], fit)
         else:
@@ -328,9 +324,8 @@ def _clip_fault(columns: Mapping, name: str) -> str | None:
 def _encoded_fault(value: bytes | float, what: str) -> str | None:
     if not isinstance(value, bytes):
         return f"{what} is a number; it must be the bytes of an encoded image"
-    if not value.startswith(tuple(IMAGE_MAGIC.values())):
-        return f"{what} is none of {', '.join(IMAGE_MAGIC)}: it begins with {value[:8]!r}"
-    return None
+    fault = format_fault(value)
+    return f"{what} {fault}" if fault else None
 
 
 _SAMPLES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}

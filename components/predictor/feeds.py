@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import tensorflow as tf
 
 from preprocessing.config import Features
+from preprocessing.encoded_images import decode
 from preprocessing.errors import UserError
 from preprocessing.kinds.image import ImageToInfer, scaled
 from preprocessing.kinds.video import VideoFeature
@@ -71,8 +72,7 @@ class Feed:
     def _pixels(self, image: ImageToInfer | VideoFeature, encoded: tf.Tensor) -> tf.Tensor:
         if image.size is not None:
             pixels = pixels_of_batch({IMAGE: image}, {IMAGE: image.encoded(encoded)})[IMAGE]
-        else:  # always as RGB: TensorFlow turns only JPEG and PNG to grey by itself
-            decode = lambda one: tf.io.decode_image(one, channels=3, expand_animations=False)  # noqa: E731
+        else:
             pixels = tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8))
             pixels = tf.image.rgb_to_grayscale(pixels) if image.channels == 1 else pixels
         dtype = tf.as_dtype(self.takes.dtype)

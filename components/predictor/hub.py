@@ -1,20 +1,19 @@
 """Asks a hub module: a classifier, a detector, a generator, or anything else that takes images, texts or a vector."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from components.predictor import classes, detections, feeds
 from components.predictor.hub_call import HubCall
 from components.predictor.inputs import Item, Sort
 from components.predictor.json_records import columns_of, text_of
 from components.predictor.model import Answer, Asked, Model
-from preprocessing.config import Features, FeaturesToInfer, input_name
+from preprocessing.config import Features, FeaturesToInfer, input_names
+from preprocessing.encoded_images import shape_of
 from preprocessing.errors import DataError, UserError
 from preprocessing.examples import flattened
 from preprocessing.section import dump_sections, read_sections
@@ -157,13 +156,14 @@ class HubModel(Model):
                     f"{item.input}: record {item.record}: it has no column '{missing[0]}'; its columns are: "
                     f"{', '.join(sorted(item.data)) or 'none'}"
                 )
-        takes = {input_name(column): self._specs[column] for column in columns}
+        names = input_names(columns)
+        takes = {names[column]: self._specs[column] for column in columns}
         records = [{column: record[column] for column in columns} for record in data]
         try:
-            found = columns_of(items[0].input, records, takes, [item.record or 0 for item in items])
+            found = columns_of(items[0].input, records, takes, [item.record or 0 for item in items], names)
         except UserError as error:
             raise DataError(str(error)) from None
-        return {column: found[input_name(column)] for column in columns}
+        return {column: found[names[column]] for column in columns}
 
     def _parsed(self, records: Sequence[bytes]) -> Mapping[str, tf.Tensor]:
         lists = {column for column, spec in self._specs.items() if spec.shape.rank == 2}
@@ -230,8 +230,8 @@ class HubModel(Model):
         feature = next((feed.image for feed in self._call.feeds.values() if feed.image), None)
         if feature is not None and feature.size is not None:
             return feature.size
-        with Image.open(io.BytesIO(image or b"")) as picture:
-            return picture.height, picture.width
+        height, width, _ = shape_of(tf.constant(image or b"")).numpy().tolist()
+        return height, width
 
 
 def _is_picture(values: np.ndarray) -> bool:

@@ -14,16 +14,19 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from components import storage
-from components.example_gen.contract import IMAGE_MAGIC
+from components.image_files import BadFile, as_record, is_image
 from components.predictor.json_records import STANDARD_INPUT, is_json, read_json
-from components.records import compression_of
-from components.salvage import salvage
+from components.records import GZIP_MAGIC, compression_of
+from components.salvage import begins_record, salvage
+from preprocessing.encoded_images import IMAGE_MAGIC
 from preprocessing.errors import UserError
 from preprocessing.section import has_wildcards, is_remote, unescape
 
 Sort = Literal["image", "example", "json", "latent"]
 
-_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
+_HEAD = 16
+"""Bytes that tell TFRecords and most images."""
+_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 _LARGE = 128 << 20
 """Bytes of a TFRecord file of which several shards are made."""
 _IMAGES = 1024  # to a shard
@@ -121,11 +124,17 @@ def _is_hidden(path: str) -> bool:
 def _sort_of(path: str) -> Sort:
     if is_json(path):
         return "json"
-    # By its name too: an image that lost its bytes is no TFRecord file without records.
-    if path.lower().endswith(_IMAGE_ENDINGS):
-        return "image"
     with storage.open_binary(path) as file:
-        return "image" if file.read(8).startswith(tuple(IMAGE_MAGIC.values())) else "example"
+        head = file.read(_HEAD)
+        if head.startswith(tuple(IMAGE_MAGIC.values())):
+            return "image"
+        if head.startswith(GZIP_MAGIC) or begins_record(head):
+            return "example"
+        file.seek(0)
+        if head and is_image(file):
+            return "image"
+    # Nothing but its name tells of an image that lost its bytes, for no TFRecord file without records is one.
+    return "image" if path.lower().endswith(_IMAGE_ENDINGS) else "example"
 
 
 def counted(piece: Piece) -> Piece:
@@ -221,8 +230,7 @@ def batches(pieces: Iterable[Piece], size: int) -> Iterator[tuple[Sort, list[Ite
 
 def _items(piece: Piece, size: int) -> Iterator[Item]:
     if piece.sort == "image":
-        with storage.open_binary(piece.path) as file:
-            yield Item(piece.input, None, piece.file, file.read())
+        yield _image(piece)
         return
     end = None if piece.count is None else piece.first + piece.count
     data: Iterator[Any]
@@ -236,6 +244,15 @@ def _items(piece: Piece, size: int) -> Iterator[Item]:
     for number, data in islice(found, None if end is None else end - piece.first):
         fault = str(data) if isinstance(data, UserError) else None
         yield Item(piece.input, number, piece.file, data, fault)
+
+
+def _image(piece: Piece) -> Item:
+    with storage.open_binary(piece.path) as file:
+        data = file.read()
+    try:
+        return Item(piece.input, None, piece.file, as_record(data))
+    except BadFile as fault:
+        return Item(piece.input, None, piece.file, data, str(fault))
 
 
 def _examples(piece: Piece, size: int) -> Iterator[bytes | UserError]:

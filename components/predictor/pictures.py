@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from components.palette import PALETTE
+from preprocessing.encoded_images import decode
 
 _COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#800000")
 _OPACITY = 140
@@ -28,10 +30,10 @@ def drawn(encoded: bytes, detections: Sequence[Mapping[str, Any]]) -> bytes:
     """An encoded image as a PNG with boxes, names and scores drawn into it.
 
     Args:
-        encoded: A JPEG, PNG, GIF (its first frame) or BMP.
+        encoded: An image as the model was given it.
         detections: As the `Detector` gives them; boxes are [top, left, bottom, right], as shares of height and width.
     """
-    picture = Image.open(io.BytesIO(encoded)).convert("RGB")
+    picture = _opened(encoded)
     draw = ImageDraw.Draw(picture)
     line = max(1, round(min(picture.size) / 200))
     for number, found in enumerate(detections):
@@ -55,11 +57,11 @@ def overlaid(encoded: bytes, mask: np.ndarray, covers: Sequence[float]) -> bytes
     """An encoded image as a PNG with a mask laid over it, half transparent; class 0 is not shown.
 
     Args:
-        encoded: A JPEG, PNG, GIF (its first frame) or BMP.
+        encoded: An image as the model was given it.
         mask: The numbers of classes, uint8 [height, width].
         covers: Where the mask is: top, left, bottom and right in shares of the image, also below 0 and above 1.
     """
-    picture = Image.open(io.BytesIO(encoded)).convert("RGB")
+    picture = _opened(encoded)
     top, left, bottom, right = covers
     left, right, top, bottom = (
         round(share * side)
@@ -75,6 +77,11 @@ def overlaid(encoded: bytes, mask: np.ndarray, covers: Sequence[float]) -> bytes
     shown = Image.fromarray(np.where(mask > 0, _OPACITY, 0).astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
     picture.paste(colours, (left, top), shown)
     return _encoded(picture)
+
+
+def _opened(encoded: bytes) -> Image.Image:
+    """The image as models see it: upright, as places in it are said."""
+    return Image.fromarray(decode(tf.constant(encoded)).numpy())
 
 
 def _coloured(mask: np.ndarray) -> Image.Image:

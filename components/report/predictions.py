@@ -22,6 +22,7 @@ from components.report.drawing import side_by_side, with_boxes
 from components.report.scores import MOST_CLASSES, Batch, Tally, batch_size
 from preprocessing import masks
 from preprocessing.config import Features, Label, images
+from preprocessing.encoded_images import decode
 from preprocessing.kinds import image as image_kind
 from preprocessing.labels.class_and_box import ClassAndBoxLabel
 from preprocessing.labels.multilabel import MultilabelLabel
@@ -180,9 +181,8 @@ def _picture(record: bytes, manifest: Manifest, boxes: Sequence[Sequence[float]]
     boxes drawn into it if there are any; None where it cannot be had."""
     encoded = tf.train.Example.FromString(record).features.feature[manifest.images[0]].bytes_list.value
     try:
-        original = Image.open(io.BytesIO(encoded[len(encoded) // 2]))
-        image = original.convert("RGB")
-    except Exception:  # a picture that TensorFlow reads and Pillow does not, or finds too large, is not worth a failure
+        image = Image.fromarray(decode(tf.constant(encoded[len(encoded) // 2])).numpy())
+    except tf.errors.OpError:  # a picture that does not decode is not worth a failure
         return None
     # Small pictures are kept as they are; of photographs, JPEGs take a tenth of the space.
     form = "PNG" if max(image.size) <= _PIXELS else "JPEG"

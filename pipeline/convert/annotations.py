@@ -1,5 +1,6 @@
 """Boxes around things in images, as Pascal VOC and COCO write them down."""
 
+import codecs
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from xml.etree import ElementTree
 from pydantic import BaseModel, ValidationError
 
 from pipeline.convert.collection import Bad
-from pipeline.convert.folders import check_folder, entries_of, printable, unnamed
+from pipeline.convert.folders import check_folder, entries_of, inside, printable, unnamed
 from preprocessing.errors import UserError
 
 _ROUNDING = 0.5
@@ -44,6 +45,23 @@ class Box:
         ):
             return f"is outside the image of {width}x{height}: {where}"
         return None
+
+    def turned(self, turn: int, height: int, width: int) -> "Box":
+        """A box in an image as it lies, as the box in the upright one.
+
+        Args:
+            turn: EXIF's orientation.
+            height: Of the upright image, in pixels.
+            width: Likewise.
+        """
+        y, x = (self.y_min, self.y_max), (self.x_min, self.x_max)
+        if turn >= 5:
+            y, x = x, y
+        if turn in (3, 4, 7, 8):
+            y = (height - y[1], height - y[0])
+        if turn in (2, 3, 6, 7):
+            x = (width - x[1], width - x[0])
+        return Box(self.label, y[0], x[0], y[1], x[1])
 
     def shares(self, height: int, width: int) -> list[float]:
         """y_min, x_min, y_max and x_max as shares of height and width, from 0 to 1."""
@@ -119,7 +137,7 @@ def _read_xml(path: Path, images: Path, by_stem: dict[str, str]) -> Annotated:
         raise Bad(f"cannot be read: {error.strerror}") from error
     if root.tag != "annotation":
         raise Bad(f"is no annotation of Pascal VOC: it is <{root.tag}>, not <annotation>")
-    named = (root.findtext("filename") or "").strip()
+    named = inside((root.findtext("filename") or "").strip())
     file = named if named and (images / named).is_file() else by_stem.get(path.stem)
     if file is None:
         raise Bad(f"there is no image {named!r} in {images}, and none of the name {path.stem}")
@@ -189,7 +207,7 @@ def read_coco(path: Path, images: Path) -> Annotations:
     """
     check_folder(images)
     try:
-        coco = _Coco.model_validate_json(path.read_bytes())
+        coco = _Coco.model_validate_json(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
         raise UserError("\n".join(_faults(path, error))) from None
     if not coco.images:
@@ -202,6 +220,12 @@ def read_coco(path: Path, images: Path) -> Annotations:
     boxes: defaultdict[int | str, list[Box]] = defaultdict(list)
     bad, known = [], {each.id for each in coco.images}
     wrong: set[int | str] = set()
+    for number, image in enumerate(coco.images):
+        try:
+            inside(image.file_name)
+        except Bad as fault:
+            bad.append(f"{path.name}: images[{number}]: {fault}")
+            wrong.add(image.id)
     crowds = 0
     for number, each in enumerate(coco.annotations):
         place = f"{path.name}: annotations[{number}]"

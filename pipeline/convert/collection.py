@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from components.image_files import BadFile
 from pipeline.convert.kinds import Kind
 
 Item = TypeVar("Item")
@@ -12,8 +13,8 @@ Row = Mapping[str, Values]
 """The values of an example by column; none of a column that it does not have."""
 
 
-class Bad(Exception):
-    """A file that no example can be made of; the message says why."""
+Bad = BadFile
+"""Raised where no example can be made of a file; the message says why."""
 
 
 @dataclass(frozen=True)

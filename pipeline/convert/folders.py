@@ -89,7 +89,7 @@ def inside(file: str) -> str:
         Bad: where it does not.
     """
     if not _is_inside(PurePosixPath(file)):
-        raise Bad("the path leads out of the folder of the images")
+        raise Bad(f"the path {printable(file)!r} leads out of the folder of the images")
     return file
 
 

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from components.image_files import orientation
 from pipeline.convert.annotations import Annotated, read_coco, read_voc
 from pipeline.convert.collection import Bad, Collection, Made, Row
 from pipeline.convert.folders import encoded, inside, printable
 from pipeline.convert.from_images import IMAGE
 from pipeline.convert.kinds import Kind
 from pipeline.convert.labels import FILE
-from pipeline.convert.picture import opened, orientation, picture
+from pipeline.convert.picture import picture
 from preprocessing.errors import UserError
 
 BOXES, BOX_LABELS = "boxes", "box_labels"
@@ -35,13 +36,16 @@ def in_annotations(annotations: Path, images: Path) -> Collection[Annotated]:
     def make(each: Annotated) -> Made:
         file = inside(each.file)
         data = (images / file).read_bytes()
-        taken = picture(data, upright=_is_upright(data, each.size))
+        taken = picture(data)
         height, width = taken.height, taken.width
-        if each.size not in (None, (width, height)):
+        turn = orientation(data)
+        lies = turn != 1 and not _is_of_upright(each.size, turn, height, width)
+        if each.size not in (None, (height, width) if lies else (width, height)):
             raise Bad(f"{file} has {width}x{height} pixels, where {'x'.join(map(str, each.size or ()))} are annotated")
+        boxes = [box.turned(turn, height, width) if lies else box for box in each.boxes]
         faults = [
             f"box {number} ({box.label}) {fault}"
-            for number, box in enumerate(each.boxes, start=1)
+            for number, box in enumerate(boxes, start=1)
             if (fault := box.fault(height, width))
         ]
         if faults:
@@ -49,8 +53,8 @@ def in_annotations(annotations: Path, images: Path) -> Collection[Annotated]:
             raise Bad("; ".join(faults[:_NAMED]) + more)
         row: Row = {
             IMAGE: [taken.encoded],
-            BOXES: [share for box in each.boxes for share in box.shares(height, width)],
-            BOX_LABELS: [encoded(box.label) for box in each.boxes],
+            BOXES: [share for box in boxes for share in box.shares(height, width)],
+            BOX_LABELS: [encoded(box.label) for box in boxes],
             FILE: [encoded(file)],
             "height": [height],
             "width": [width],
@@ -76,17 +80,18 @@ def in_annotations(annotations: Path, images: Path) -> Collection[Annotated]:
     )
 
 
-def _is_upright(data: bytes, size: tuple[int, int] | None) -> bool:
-    """Whether boxes count in the image as its EXIF turns it, and not in its pixels as they lie, by the size that was
-    annotated.
+def _is_of_upright(size: tuple[int, int] | None, turn: int, height: int, width: int) -> bool:
+    """Whether boxes count in the image as its EXIF turns it, and not in its pixels as they lie, by the annotated size.
+
+    Args:
+        size: The annotated width and height.
+        turn: EXIF's orientation, 2 or more.
+        height: Of the upright image, and so the width.
+        width: Likewise.
 
     Raises:
         Bad: where that does not tell.
     """
-    image = opened(data)
-    turned = orientation(image)
-    if turned in (0, 1):
-        return True
-    if size is None or turned not in _TURNING or image.width == image.height:
+    if size is None or turn not in _TURNING or width == height:
         raise Bad("its EXIF turns the image, and whether the boxes are turned, too, is not said; store it upright")
-    return size != image.size
+    return size != (height, width)

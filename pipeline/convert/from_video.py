@@ -6,14 +6,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image, ImageSequence
 
+from components.image_files import encoded as encode
+from components.image_files import opened, orientation, undecodable, upright
 from pipeline.convert.collection import Bad, Collection, Made
 from pipeline.convert.folders import by_class, encoded, entries_of, printable
 from pipeline.convert.kinds import Kind
 from pipeline.convert.labels import FILE, LABEL
-from pipeline.convert.picture import TURNED, encode, opened, orientation, picture, undecodable
+from pipeline.convert.picture import picture
 from preprocessing.errors import UserError
+from preprocessing.versions import install_command
 
 FRAMES, RATE = "frames", "fps"
 
@@ -68,8 +71,7 @@ def in_folders(folder: Path, wanted: Frames, sequence_examples: bool = False) ->
         file, label = entry
         row = {LABEL: [encoded(label)], FILE: [encoded(file)]}
         if (folder / file).is_dir():
-            frames, changes = _of_folder(folder / file, wanted)
-            return Made({FRAMES: frames, **row}, changes)
+            return Made({FRAMES: _of_folder(folder / file, wanted), **row})
         frames, rate = _of_file(folder / file, wanted)
         return Made({FRAMES: frames, RATE: [rate] if rate else [], **row})
 
@@ -86,27 +88,25 @@ def in_folders(folder: Path, wanted: Frames, sequence_examples: bool = False) ->
     )
 
 
-def _of_folder(folder: Path, wanted: Frames) -> tuple[list[bytes], tuple[str, ...]]:
-    """The frames in a folder: JPEG and PNG as they are, if neither size nor EXIF say otherwise; and what was done."""
+def _of_folder(folder: Path, wanted: Frames) -> list[bytes]:
+    """The frames in a folder: JPEG and PNG as they are, unless a size is wanted."""
     if wanted.per_second:
         raise Bad("--frames-per-second: a folder of frames does not say how many a second has")
-    frames, turned = [], 0
+    frames = []
     for entry in islice(entries_of(folder), wanted.most):
         try:
             data = Path(entry.path).read_bytes()
             image = opened(data)
-            is_upright = orientation(image) in (0, 1)
-            turned += not is_upright
-            if wanted.size is None and is_upright and image.format in ("JPEG", "PNG"):
+            if wanted.size is None and image.format in ("JPEG", "MPO", "PNG"):
                 frames.append(picture(data).encoded)
             else:
-                frames.append(_encoded(image, wanted))
+                frames.append(_encoded(upright(image, orientation(data)), wanted))
         except (Bad, OSError) as error:
             reason = error if isinstance(error, Bad) else f"cannot be read: {error.strerror}"
             raise Bad(f"{printable(entry.name)}: {reason}") from error
     if not frames:
         raise Bad("the folder holds no frames")
-    return frames, (f"clips with frames {TURNED}",) if turned else ()
+    return frames
 
 
 def _of_file(path: Path, wanted: Frames) -> tuple[list[bytes], float | None]:
@@ -188,9 +188,9 @@ def _video(path: Path) -> _Clip:
 
 
 def _encoded(image: Image.Image, wanted: Frames) -> bytes:
-    """A frame as JPEG, upright, in the size that is wanted."""
+    """A frame as JPEG, in the size that is wanted."""
     try:
-        image = ImageOps.exif_transpose(image).convert("RGB")
+        image = image.convert("RGB")
         if wanted.size:
             height, width = wanted.size
             image = image.resize((width, height))
@@ -208,6 +208,6 @@ def _check_av(path: Path, count: int) -> None:
         import av  # noqa: F401
     except ImportError:
         raise UserError(
-            f"{path}: {count:,} video files, which only PyAV reads, and it is not installed; it is Hubline's extra "
-            "`video`: pip install 'hubline[video]'. Folders of frames and animated GIFs do without it"
+            f"{path}: {count:,} video files, which only PyAV reads, and PyAV is not installed: "
+            f"{install_command('av>=14')}. Folders of frames and animated GIFs do without it"
         ) from None

@@ -18,11 +18,11 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx_bsl.coders import example_coder
 
 from components import storage
-from components.example_gen.contract import IMAGE_MAGIC
 from components.pin.find import find
 from components.pin.pins import ALL
 from components.records import read_batches
 from pipeline.init.seen import Column, Data, Numbers, Type
+from preprocessing.encoded_images import IMAGE_MAGIC
 from preprocessing.errors import DataError, tensorflow_reason
 from preprocessing.examples import flattened
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from preprocessing import encoded_images
 from preprocessing.kinds.kind import ColumnType, Kind, Read, Values
 from preprocessing.lazy import tf
 
@@ -119,11 +121,11 @@ class ImageToInfer(ImageFeature):
 
 
 def pixels(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes and resizes one image.
+    """Decodes one image, turns it upright as its EXIF says, and resizes it.
 
     Args:
         feature: Size, channels, fit and interpolation.
-        encoded: A scalar string: a JPEG, PNG, GIF (its first frame) or BMP.
+        encoded: A scalar string, in a format that `encoded_images.decode` reads.
 
     Returns:
         A uint8 tensor of shape [height, width, channels]. It is rounded, as other image libraries do, so that what is
@@ -132,7 +134,10 @@ def pixels(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: where the bytes are not such an image.
     """
-    decoded = _decode_window(feature, encoded) if feature.fit in ("crop", "crop_or_pad") else _decode(encoded)
+    if feature.fit in ("crop", "crop_or_pad"):
+        decoded = encoded_images.decode_window(encoded, partial(_window, feature))
+    else:
+        decoded = encoded_images.decode(encoded)
     if feature.channels == 1:
         decoded = tf.image.rgb_to_grayscale(decoded)
     top, left, *inner = tf.unstack(_placed(feature, tf.shape(decoded)))
@@ -165,7 +170,7 @@ def boxes(feature: Pictures, shape: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
 
     Args:
         feature: Size and fit.
-        shape: That of the decoded image, int32 [height, width, ...].
+        shape: That of the upright image, int32 [height, width, ...].
         boxes: float32 [n, 4]: top, left, bottom and right, in shares of the image's height and width.
 
     Returns:
@@ -220,26 +225,6 @@ def clipped(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return (of[:, 2] - of[:, 0]) * (of[:, 3] - of[:, 1])
 
     return inside, (area(inside) > 0) & (area(inside) >= _ENOUGH * area(boxes))
-
-
-def _decode(encoded: tf.Tensor) -> tf.Tensor:
-    # Always as RGB: TensorFlow turns only JPEG and PNG to grey by itself.
-    return tf.io.decode_image(encoded, channels=3, expand_animations=False)
-
-
-def _decode_window(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
-    """The `_window` of an image; of a JPEG nothing else is decoded."""
-
-    def of_jpeg() -> tf.Tensor:
-        shape = tf.io.extract_jpeg_shape(encoded)
-        return tf.io.decode_and_crop_jpeg(encoded, _window(feature, shape), channels=3)
-
-    def of_another() -> tf.Tensor:
-        whole = _decode(encoded)
-        top, left, height, width = tf.unstack(_window(feature, tf.shape(whole)))
-        return whole[top : top + height, left : left + width]
-
-    return tf.cond(tf.io.is_jpeg(encoded), of_jpeg, of_another)
 
 
 def _window(feature: Pictures, shape: tf.Tensor) -> tf.Tensor:

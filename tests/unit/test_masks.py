@@ -18,10 +18,11 @@ from components.palette import PALETTE
 from components.predictor.pictures import overlaid, png
 from components.report.pixels import mean_iou
 from preprocessing import masks
+from preprocessing.encoded_images import shape_of
 from preprocessing.kinds import image
 from preprocessing.masks import LEFT_OUT
 from tests import make, make_pixels
-from trainer.boxes import covered, shape_of
+from trainer.boxes import covered
 from trainer.task import Pixels
 
 
@@ -95,9 +96,11 @@ SMALL = np.zeros([6, 8], np.uint8)
         (SMALL, {}, None),
         (np.full([6, 8], 2, np.uint8), {}, None),
         (np.full([6, 8], 9, np.uint8), {"ignore": 9}, None),
-        (np.zeros([8, 6], np.uint8), {}, "its mask 'mask' is 6x8 pixels (width x height), and its picture 8x6"),
+        (np.zeros([8, 6], np.uint8), {}, "is 6x8 pixels (width x height), and its picture, upright, 8x6"),
         (np.where(np.eye(6, 8) > 0, 7, 0).astype(np.uint8), {}, "such as 7, in 6 pixels; the classes have those"),
         (np.full([6, 8], 255, np.uint8), {}, "such as 255, in 48 pixels"),
+        (np.full([6, 8], 255, np.uint8), {"ignore": 254}, "such as 255, in 48 pixels"),
+        (np.full([6, 8], 254, np.uint8), {"ignore": 254}, None),
         (np.full([6, 8], 8, np.uint8), {"ignore": 9}, "from 0 to 2, and 9 is of none"),
     ],
 )  # fmt: skip

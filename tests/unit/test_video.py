@@ -198,7 +198,7 @@ CONTRACT = Contract(images=("clip",), clips=("clip",))
         (in_steps(clip(0, 2), x=1), None),
         (make.record(clip=tf.train.Feature(bytes_list=tf.train.BytesList())), "its clip 'clip' has no frames"),
         (make.record(clips=make.feature(*clip(0, 2))), "it has no clip 'clip'; did you mean 'clips'?"),
-        (make.record(clip=make.feature(*clip(0, 2), b"text")), "frame 2 of its clip 'clip' is none of JPEG, PNG"),
+        (make.record(clip=make.feature(*clip(0, 2), b"text")), "frame 2 of its clip 'clip' is not a JPEG, PNG"),
         (make.record(clip=make.feature(1, 2)), "frame 0 of its clip 'clip' is a number"),
     ],
 )  # fmt: skip
