@@ -14,8 +14,8 @@ from trainer.loading import OpenModule
 from trainer.module import signature_name
 from trainer.trial import TEXTS, Takes, Tried, numpy_of, pictures, try_outputs
 
-_FREE_SIZE = (96, 128)
-"""Of pictures that a module of any size is tried with."""
+_SMALL, _LARGE = (96, 128), (384, 512)
+"""Height and width of the pictures that a module of any size is tried with."""
 _VECTORS = 3
 
 
@@ -51,12 +51,16 @@ class HubCall:
 
     def tried(self) -> Tried:
         """Tries the module out with texts, pictures and vectors of ours."""
-        encoded = self._try(_encoded_texts)
-        # What takes strings may take texts, or the files of images.
-        return encoded if encoded.outputs else self._try(_encoded_pictures)
+        tried = Tried()
+        # What takes strings may take texts, or the files of images; and some take no small pictures.
+        for are_texts, size in ((True, _SMALL), (False, _SMALL), (False, _LARGE)):
+            tried = self._try(are_texts, size)
+            if tried.outputs:
+                break
+        return tried
 
-    def _try(self, of_strings: Callable[[Feed], list[bytes]]) -> Tried:
-        probes = {feed.column: _probes(feed, of_strings) for feed in self._call.feeds.values()}
+    def _try(self, are_texts: bool, size: tuple[int, int]) -> Tried:
+        probes = {feed.column: _probes(feed, are_texts, size) for feed in self._call.feeds.values()}
         latent = self._call.latent
         if latent is not None:
             probes[latent.input] = list(np.random.default_rng(0).normal(size=[_VECTORS, *latent.shape]))
@@ -75,23 +79,18 @@ class HubCall:
         return "one" if is_one else "batches"
 
 
-def _probes(feed: Feed, of_strings: Callable[[Feed], list[bytes]]) -> list:
-    """What to try a feed with, as its column has it."""
+def _probes(feed: Feed, are_texts: bool, size: tuple[int, int]) -> list:
+    """What to try a feed with, as its column has it.
+
+    Args:
+        feed: What takes it.
+        are_texts: Whether strings of which nothing is known are texts, and not the files of images.
+        size: Of pictures that may have any.
+    """
     image = feed.image
-    if image is None:
-        return of_strings(feed)
     if isinstance(image, VideoFeature):
         return [[png(frame) for frame in clip] for clip in pictures([image.frames, *image.size, 3])]
-    return _encoded_pictures(feed)
-
-
-def _encoded_texts(feed: Feed) -> list[bytes]:
-    return [text.encode() for text in TEXTS]
-
-
-def _encoded_pictures(feed: Feed) -> list[bytes]:
-    return [png(picture) for picture in pictures([*_size(feed), 3])]
-
-
-def _size(feed: Feed) -> tuple[int, int]:
-    return _FREE_SIZE if feed.image is None or feed.image.size is None else feed.image.size
+    if image is None and are_texts:
+        return [text.encode() for text in TEXTS]
+    own = image.size if image is not None and image.size is not None else size
+    return [png(picture) for picture in pictures([*own, 3])]

@@ -15,7 +15,7 @@ from preprocessing.config import Features, ImageFeature
 from preprocessing.errors import UserError
 from preprocessing.kinds.text import TextFeature
 from tests import make, make_model, make_modules
-from tests.unit.test_predict import predict
+from tests.unit.test_predict import predict, read
 from tests.unit.test_predict_hub import rows
 from trainer.config import Hub
 from trainer.loading import open_module
@@ -173,6 +173,18 @@ def test_a_row_too_many_is_refused_and_not_dealt_out(tmp_path: Path) -> None:
     assert "the module gives 'default' as [3] for 2 items, where it gave a row for each when it was tried out" in str(
         result.exception
     )
+
+
+def test_a_module_that_takes_no_small_pictures_is_tried_with_larger_ones(tmp_path: Path) -> None:
+    def function(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        with tf.control_dependencies([tf.debugging.assert_greater_equal(tf.shape(images)[1], 300)]):
+            return {"negative": 1.0 - images, "mean": tf.reduce_mean(images, [1, 2])}
+
+    module = make_modules.module(tmp_path / "m", tf.TensorSpec([None, None, None, 3], tf.float32), function)
+    (tmp_path / "a.png").write_bytes(make.image_bytes(np.full([300, 4, 3], 51, np.uint8)))
+    predict("--hub", module, tmp_path / "a.png", "--output", tmp_path / "out")
+    (said,) = read(tmp_path / "out")
+    assert said["mean"] == pytest.approx([0.2] * 3, abs=1e-4) and said["negative"] == "pictures/000000-a.png"
 
 
 FED: Features = {
