@@ -1,6 +1,8 @@
 """Reads a pipeline file into its typed form, or says everything that is wrong with it."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from pipeline.config import FILES, AnyFile, PipelineFile
@@ -43,17 +45,14 @@ class Source:
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             problem = " ".join(filter(None, (error.context, error.problem)))
+            if mark and re.search(r"\bwhere:\s*[\"`]", text.splitlines()[mark.line]):
+                problem += "; put the whole comparison in single quotes"
             raise self._not_yaml(problem, mark.line + 1 if mark else 1) from None
         except ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
             raise self._not_yaml(f"the character {error.character!r} is not allowed", line) from None
         except (YAMLError, ValueError, RecursionError) as error:
             raise self._not_yaml(str(error), 1) from None
-
-    @property
-    def folder(self) -> str:
-        """The folder of the file, from which relative paths in it count."""
-        return str(self.path.absolute().parent)
 
     def _refuse_what_expands_without_end(self) -> None:
         """Aliases of aliases make gigabytes of a few lines, and one that stands in itself never ends."""
@@ -79,10 +78,37 @@ class Source:
 
     def mistake(self, location: Location, message: str) -> Mistake:
         """A mistake at a place in the file; where the place itself is absent, at what encloses it."""
-        line, shown = self._find(location)
+        line, shown, _ = self._find(location)
         return Mistake(str(self.path), line, shown, message)
 
-    def _find(self, location: Location) -> tuple[int, str]:
+    def text(self, location: Location) -> str | None:
+        """How the scalar at a place is written; None where there is none, or it is quoted."""
+        node = self._find(location)[2]
+        return node.value if isinstance(node, ScalarNode) and node.style is None else None
+
+    def unquoted(self, read: Any, values: Any = None, place: Location = ()) -> Iterator[Mistake]:
+        """Texts that YAML takes for numbers, and that would come out as others: `01` as 1, `1.10` as 1.1.
+
+        Args:
+            read: What the file was read as, in the form of the file.
+            values: What it holds.
+            place: Where.
+        """
+        values = self.values if not place else values
+        if isinstance(values, Mapping) and isinstance(read, Mapping):
+            pairs: Any = ((key, values[key], read[key]) for key in values if key in read)
+        elif isinstance(values, list) and isinstance(read, list | tuple) and len(values) == len(read):
+            pairs = zip(range(len(values)), values, read, strict=True)
+        else:
+            pairs = ()
+            text = self.text(place) if isinstance(values, int | float) and isinstance(read, str) else None
+            if text not in (None, read):
+                yield self.mistake(place, quote(text, values))
+        for step, value, made in pairs:
+            yield from self.unquoted(made, value, (*place, step))
+
+    def _find(self, location: Location) -> tuple[int, str, Node | None]:
+        """The line of a place, how it is called, and what stands there, if anything."""
         node, line = self._root, (self._root.start_mark.line if self._root else 0)
         shown = ""
         for step in location:
@@ -95,7 +121,13 @@ class Source:
                 pairs = node.value if isinstance(node, MappingNode) else ()
                 key, node = next(((key, value) for key, value in pairs if key.value == str(step)), (None, None))
                 line = key.start_mark.line if key else line
-        return line + 1, shown
+        return line + 1, shown, node
+
+
+def quote(text: str | None, value: Any) -> str:
+    """Says that YAML takes a text for something else."""
+    others = {bool: "a truth value", type(None): "nothing", date: "a date", datetime: "a time"}
+    return f"YAML reads {text} as {others.get(type(value), value)}, and this is a text; quote it: '{text}'"
 
 
 def load(path: Path) -> tuple[AnyFile, Source]:
@@ -116,14 +148,21 @@ def load(path: Path) -> tuple[AnyFile, Source]:
     if task not in FILES:
         raise PipelineFileError([source.mistake(("task",), f"{task!r} is not known here; {nearest(str(task), FILES)}")])
     try:
-        return FILES[task].model_validate(source.values, context=context(source.folder, source.values)), source
+        file = FILES[task].model_validate(source.values, context=_context(path, source.values))
     except ValidationError as error:
         schema = json_schema_of(task)
-        found = [
-            source.mistake(place_of(item, source.values), explain(item, schema))
-            for item in meant(error.errors(), source.values)
-        ]
+        found = [_mistake(source, item, schema) for item in meant(error.errors(), source.values)]
         raise PipelineFileError(found) from None
+    if unquoted := list(source.unquoted(file.model_dump(by_alias=True))):
+        raise PipelineFileError(unquoted)
+    return file, source
+
+
+def _mistake(source: Source, error: Mapping[str, Any], schema: Mapping[str, Any]) -> Mistake:
+    place, value = place_of(error, source.values), error["input"]
+    text = source.text(place) if error["type"] == "string_type" else None
+    is_scalar = value is None or isinstance(value, bool | date)
+    return source.mistake(place, quote(text, value) if text and is_scalar else explain(error, schema))
 
 
 def load_training(path: Path, command: str) -> tuple[PipelineFile, Source]:
@@ -138,18 +177,13 @@ def load_training(path: Path, command: str) -> tuple[PipelineFile, Source]:
     return file, source
 
 
-def context(folder: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What one section must know of another: given beside the values, so that every mistake is found in one pass.
-
-    Args:
-        folder: That from which relative paths count.
-        values: The pipeline file.
-    """
+def _context(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What one section must know of another: given beside the values, so that every mistake is found in one pass."""
     names = {
         section: [str(name) for name in found] if isinstance(found := values.get(section, absent), Mapping) else None
         for section, absent in (("features", None), ("hubs", {}), ("backbones", {}))
     }
-    return {"folder": folder, **names}
+    return {"folder": str(path.absolute().parent), **names}
 
 
 @cache
