@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,26 @@ from rich.text import Text
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from components import storage
+from components.config import SPLITS
 from components.curated_schema.read import read_curated
 from components.pin.pin import pin_files
 from components.statistics import STATISTICS as SPLIT_STATISTICS
 from components.statistics import by_column, missing_share, shortened, top_values
 from pipeline.config import PipelineFile
 from pipeline.places import Places
+from preprocessing.config import refers_to_feature
+from preprocessing.digits import shown
 from preprocessing.errors import UserError
+from preprocessing.kinds.categorical import CategoricalFeature
+from preprocessing.kinds.crossed import CrossedFeature
+from preprocessing.labels.classes import ClassLabel
+from preprocessing.labels.multilabel import MultilabelLabel
 
 SCHEMA, BASELINE = "schema.pbtxt", "statistics.pb"
 """The names under which both are frozen."""
 
+_FEW = 100
+"""How many categories a column may have for a schema to list them; as TFDV's `infer_schema` has it for texts."""
 _SHOWN_VALUES = 5
 _SHOWN_LENGTH = 20
 
@@ -75,13 +84,56 @@ def _infer(file: PipelineFile, places: Places) -> Described:
     # Beside the store, to which the artifacts hold hard links.
     with tempfile.TemporaryDirectory(prefix="schema-", dir=places.root) as folder:
         made = _run(describing(file, files, places), folder, file.beam.arguments())
-        train = f"{made['statistics'][0].uri}/Split-train/{SPLIT_STATISTICS}"
+        statistics = {
+            split: statistics_pb2.DatasetFeatureStatisticsList.FromString(
+                Path(f"{made['statistics'][0].uri}/Split-{split}/{SPLIT_STATISTICS}").read_bytes()
+            )
+            for split in SPLITS
+        }
         return Described(
-            schema=read_schema(made["schema"]),
+            schema=with_ranges(read_schema(made["schema"]), _categories(file), list(statistics.values())),
             curated=None,
-            statistics=statistics_pb2.DatasetFeatureStatisticsList.FromString(Path(train).read_bytes()),
+            statistics=statistics["train"],
             counts=Manifest.read(made["examples"][0].uri).counts,
         )
+
+
+def _categories(file: PipelineFile) -> set[str]:
+    """The columns whose values are categories or classes."""
+    columns = {
+        read
+        for name, feature in file.features.items()
+        if isinstance(feature, CategoricalFeature | CrossedFeature)
+        for read in feature.reads(name)
+        if read == name or not refers_to_feature(read, file.features)
+    }
+    is_class = isinstance(file.label, ClassLabel) or (isinstance(file.label, MultilabelLabel) and file.label.column)
+    return columns | (set(file.label.columns) if is_class else set())
+
+
+def with_ranges(
+    schema: schema_pb2.Schema,
+    columns: Collection[str],
+    splits: Sequence[statistics_pb2.DatasetFeatureStatisticsList],
+) -> schema_pb2.Schema:
+    """A schema that holds whole numbers to their range where they are categories of which there are few.
+
+    TFDV infers a domain of texts of which there are at most 100, and none of integers: a new category would be noticed
+    or not by how it happens to be written.
+    """
+    held = schema_pb2.Schema.FromString(schema.SerializeToString())
+    of_splits = [by_column(statistics) for statistics in splits]
+    for feature in held.feature:
+        if feature.type != schema_pb2.INT or feature.name not in columns or feature.WhichOneof("domain_info"):
+            continue
+        numbers = [found[feature.name].num_stats for found in of_splits if feature.name in found]
+        numbers = [each for each in numbers if each.common_stats.num_non_missing]
+        if not numbers:
+            continue
+        least, greatest = round(min(each.min for each in numbers)), round(max(each.max for each in numbers))
+        if greatest - least < _FEW:
+            feature.int_domain.min, feature.int_domain.max = least, greatest
+    return held
 
 
 def _run(steps: Iterable[Any], folder: str, beam_arguments: Sequence[str]) -> dict[str, list[Any]]:
@@ -173,9 +225,9 @@ def _listed(values: Sequence[str]) -> str:
 
 
 def _range(domain: schema_pb2.IntDomain | schema_pb2.FloatDomain) -> str:
-    low = f"{domain.min:g} or more" if domain.HasField("min") else ""
-    high = f"{domain.max:g} or less" if domain.HasField("max") else ""
-    return f"{domain.min:g} to {domain.max:g}" if low and high else low or high
+    low = f"{shown(domain.min)} or more" if domain.HasField("min") else ""
+    high = f"{shown(domain.max)} or less" if domain.HasField("max") else ""
+    return f"{shown(domain.min)} to {shown(domain.max)}" if low and high else low or high
 
 
 def _figures(column: statistics_pb2.FeatureNameStatistics) -> str:
@@ -184,7 +236,7 @@ def _figures(column: statistics_pb2.FeatureNameStatistics) -> str:
     match column.WhichOneof("stats"):
         case "num_stats":
             numbers = column.num_stats
-            parts = [f"{numbers.min:.4g} to {numbers.max:.4g}", f"mean {numbers.mean:.4g}"]
+            parts = [f"{shown(numbers.min)} to {shown(numbers.max)}", f"mean {shown(numbers.mean)}"]
         case "string_stats" if column.string_stats.unique:
             top = [value for value, _ in top_values(column, _SHOWN_VALUES, _SHOWN_LENGTH)]
             more = "…" if column.string_stats.unique > len(top) else ""

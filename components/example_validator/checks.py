@@ -9,6 +9,7 @@ from components.example_validator.found import Finding
 from components.statistics import ColumnStatistics, not_text, present, records, top_values, type_of
 from components.statistics_gen.columns import NonFinite
 from preprocessing.config import Features, Label, image_columns, refers_to_feature
+from preprocessing.digits import shown
 from preprocessing.kinds.kind import ColumnType
 from preprocessing.section import Section
 
@@ -181,7 +182,7 @@ def _constant(column: ColumnStatistics) -> tuple[str, int] | None:
     None where it has several, or they are not counted, as those of images.
     """
     if column.WhichOneof("stats") == "num_stats" and column.num_stats.min == column.num_stats.max:
-        return f"{column.num_stats.min:g}", present(column)
+        return shown(column.num_stats.min), present(column)
     if _is_counted(column):
         top = top_values(column, 2, _SHOWN_LENGTH)
         words = [(repr(word), min(int(count), present(column))) for word, count in top if word]
@@ -215,7 +216,7 @@ def _of_types(column: str, uses: Sequence[Use], statistics: Statistics) -> Itera
 def _such_as(column: ColumnStatistics) -> str:
     """For example `, such as 'thirty'`; nothing where values are not counted."""
     if column.WhichOneof("stats") == "num_stats":
-        return f", such as {column.num_stats.max:g}"
+        return f", such as {shown(column.num_stats.max)}"
     return next((f", such as {word!r}" for word, _ in top_values(column, 2, _SHOWN_LENGTH) if word), "")
 
 

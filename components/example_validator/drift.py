@@ -7,6 +7,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 
 from components.example_validator.found import ColumnDrift
 from components.statistics import ColumnStatistics, common, missing_share, top_values, type_of
+from preprocessing.digits import shown
 
 _TYPES = {"int": schema_pb2.INT, "float": schema_pb2.FLOAT, "string": schema_pb2.BYTES}
 _MEASURES = {
@@ -87,7 +88,8 @@ def _numbers(column: ColumnStatistics) -> str:
     """For example `mean 0.4287, std 0.2133, missing 1.2 %`, or `red 61.5 %, blue 38.5 %, missing 0.0 %`."""
     parts = [f"missing {missing_share(column):.1%}"]
     if column.WhichOneof("stats") == "num_stats":
-        parts = [f"mean {column.num_stats.mean:.4g}", f"std {column.num_stats.std_dev:.4g}", *parts]
+        mean, deviation = (shown(value, least=4) for value in (column.num_stats.mean, column.num_stats.std_dev))
+        parts = [f"mean {mean}", f"std {deviation}", *parts]
     else:
         values = max(common(column).tot_num_values, 1)
         parts = [

@@ -9,6 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from preprocessing import json_text
+from preprocessing.digits import shown
 
 _SHOWN_AT_ONCE = 64
 _SHOWN_NUMBERS = 4
@@ -65,7 +66,7 @@ def _row(prediction: Mapping[str, Any]) -> dict[str, str]:
 
 def _shown(prediction: Mapping[str, Any]) -> dict[str, str]:
     if "value" in prediction and isinstance(prediction["value"], float):
-        return {"value": f"{prediction['value']:.6g}"}
+        return {"value": shown(prediction["value"])}
     if isinstance(prediction.get("shares"), dict):
         shares = sorted(prediction["shares"].items(), key=lambda item: -item[1])
         mask = {"mask": prediction["mask"]} if "mask" in prediction else {}
