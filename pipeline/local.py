@@ -19,6 +19,7 @@ from components.example_validator.found import Found
 from components.predictor.truth import EVALUATION, Evaluated
 from components.pusher.executor import DESTINATION, PUSHED
 from components.report.contents import Artifacts
+from components.transform.unread import UnreadDates
 from pipeline.result import Step
 from preprocessing import interruption
 from trainer.trial import Tried
@@ -69,7 +70,8 @@ class Run:
             if step.startswith(_HUB_MODULE) and (model := self._output(step, "model")):
                 tried = Tried.model_validate_json(Path(model.uri, TRIED_FILE).read_text("utf-8"))
                 found += [f"hubs.{step.removeprefix(_HUB_MODULE)}: {warning}" for warning in tried.warnings]
-        return found
+        graph = self._output("Transform", "transform_graph")
+        return found + [str(finding) for finding in UnreadDates.read(graph.uri).findings] if graph else found
 
     def pushed(self) -> tuple[str | None, bool]:
         """The version that serves after the Pusher, and whether this run pushed it."""
@@ -105,6 +107,7 @@ class Run:
             rows=uri("Embedder", "rows"),
             statistics=uri("StatisticsGen", "statistics"),
             anomalies=uri("ExampleValidator", "anomalies"),
+            transform_graph=uri("Transform", "transform_graph"),
             model_run=uri("Trainer", "model_run"),
             evaluation=uri("Evaluator", "evaluation"),
         )

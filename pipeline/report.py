@@ -1,6 +1,5 @@
 """The page of each run: writes it, and finds the newest."""
 
-import shlex
 import traceback
 from datetime import datetime
 from pathlib import Path
@@ -61,6 +60,5 @@ def newest_page(path: Path, root: Path | None) -> Path:
     runs = Places.of(path, file.name, root).runs
     pages = sorted(runs.glob(f"*/report/{PAGE}"))
     if not pages:
-        command = f"hubline run {shlex.quote(str(path))}"
-        raise UserError(f"{runs}: no run of {path} has a report here; `{command}` makes one, or give --root")
+        raise UserError(f"{runs}: no run of {path} has a report here; `hubline run {path}` makes one, or give --root")
     return pages[-1]

@@ -6,7 +6,7 @@ become constants and tables of the transform graph. `InBeam` leaves the computin
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -32,9 +32,16 @@ class Words(Section):
 
 @dataclass(frozen=True)
 class Moments:
-    """Statistics of numbers by position, each float32 [length]."""
+    """Statistics of numbers by position, each [length].
 
+    All but the origin are distances from it, so that none is lost to rounding where numbers lie close together and far
+    from 0, as points in time do.
+    """
+
+    origin: tf.Tensor
+    """A number near the others: int64 of whole numbers, and else float64."""
     mean: tf.Tensor
+    """This and the following are float64."""
     deviation: tf.Tensor
     least: tf.Tensor
     greatest: tf.Tensor
@@ -54,10 +61,10 @@ class Analysis(Protocol):
     """Answers about the training split. Each question has a name of its own."""
 
     def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
-        """Of float32 [batch, length]; of what is not there nothing counts, and all is 0 where nothing is."""
+        """Of int64 or float64 [batch, length]; of what is not there nothing counts, and all is 0 where nothing is."""
 
     def quantiles(self, name: str, values: tf.Tensor, buckets: int) -> tf.Tensor:
-        """The boundaries, float32 [buckets - 1], between buckets of equally many of some numbers, float32 [n]."""
+        """The boundaries, [buckets - 1], between buckets of equally many of some numbers, [n]: int64 or float64."""
 
     def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
         """The position of words, string [batch, values], among the most frequent ones, int64; -1 where unknown.
@@ -69,6 +76,9 @@ class Analysis(Protocol):
     def documents(self, name: str, words: tf.SparseTensor, most: int) -> Documents:
         """In how many records the words are of a vocabulary of at most so many, asked for before by its name."""
 
+    def unread(self, name: str, texts: tf.Tensor) -> None:
+        """Counts the texts, string [n], that cannot be read; those that can be are empty here. Nothing is answered."""
+
 
 class InBeam:
     """Has TF Transform compute the answers."""
@@ -79,13 +89,15 @@ class InBeam:
 
     def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
         """As asked."""
+        numbers = tf.SparseTensor(values.indices, tf.cast(values.values, tf.float64), values.dense_shape)
         analyzers = tft.mean, tft.var, tft.min, tft.max
-        mean, variance, least, greatest = (_finite(each(values, reduce_instance_dims=False)) for each in analyzers)
-        return Moments(mean, tf.sqrt(variance), least, greatest)
+        mean, variance, least, greatest = (_finite(each(numbers, reduce_instance_dims=False)) for each in analyzers)
+        return Moments(tf.zeros([length], values.dtype), mean, tf.sqrt(variance), least, greatest)
 
     def quantiles(self, name: str, values: tf.Tensor, buckets: int) -> tf.Tensor:
         """As asked."""
-        return tft.quantiles(values, buckets, epsilon=QUANTILE_ERROR)[0]
+        found = tft.quantiles(tf.cast(values, tf.float64), buckets, epsilon=QUANTILE_ERROR)[0]
+        return tf.cast(found, values.dtype)
 
     def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
         """As asked."""
@@ -106,6 +118,9 @@ class InBeam:
         having = tft.sum(tf.minimum(times, 1.0), reduce_instance_dims=False)
         return Documents(tft.sum(tf.ones([count])), having)
 
+    def unread(self, name: str, texts: tf.Tensor) -> None:
+        """Not counted."""
+
 
 def _look_up_in(file: str, name: str, words: tf.SparseTensor, oov_buckets: int) -> tf.SparseTensor:
     """By a table that comes with the graph, and is known by the name of the question there."""
@@ -116,7 +131,8 @@ def _look_up_in(file: str, name: str, words: tf.SparseTensor, oov_buckets: int) 
 
 
 def _finite(statistic: tf.Tensor) -> tf.Tensor:
-    return tf.where(tf.math.is_finite(statistic), statistic, 0.0)
+    # TF Transform may say of one position that it is none.
+    return tf.reshape(tf.where(tf.math.is_finite(statistic), statistic, tf.zeros_like(statistic)), [-1])
 
 
 @dataclass(frozen=True)
@@ -148,7 +164,14 @@ class DocumentsOf:
     """The question for words whose answer it is about."""
 
 
-Question = MomentsOf | QuantilesOf | WordsOf | DocumentsOf
+@dataclass(frozen=True)
+class UnreadOf:
+    """A question for what cannot be read."""
+
+    feature: str
+
+
+Question = MomentsOf | QuantilesOf | WordsOf | DocumentsOf | UnreadOf
 
 
 class Asking:
@@ -163,13 +186,13 @@ class Asking:
     def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
         """Zeros."""
         self._ask(name, MomentsOf(length), values)
-        zeros = tf.zeros([length])
-        return Moments(zeros, zeros, zeros, zeros)
+        zeros = tf.zeros([length], tf.float64)
+        return Moments(tf.zeros([length], values.dtype), zeros, zeros, zeros, zeros)
 
     def quantiles(self, name: str, values: tf.Tensor, buckets: int) -> tf.Tensor:
         """Zeros."""
         self._ask(name, QuantilesOf(buckets), values)
-        return tf.zeros([buckets - 1])
+        return tf.zeros([buckets - 1], values.dtype)
 
     def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
         """Zeros. What is in a file is not asked for."""
@@ -182,21 +205,40 @@ class Asking:
         self._ask(f"{name}.documents", DocumentsOf(name), words)
         return Documents(tf.constant(0.0), tf.zeros([most]))
 
+    def unread(self, name: str, texts: tf.Tensor) -> None:
+        """Asked."""
+        self._ask(f"{name}.unread", UnreadOf(name), texts)
+
     def _ask(self, name: str, question: Question, values: tf.Tensor | tf.SparseTensor) -> None:
         self.questions[name] = question
         self.values[name] = values
 
 
+Numbers: TypeAlias = tuple[int | float, ...]
+
+
+class Unread(Section):
+    """How much of a column cannot be read."""
+
+    values: int
+    """Those that are there, read or not."""
+    unread: int
+    such_as: tuple[str, ...] = ()
+    """Some of them."""
+
+
 class Answers(Section):
     """What was computed, by the names of the questions."""
 
-    moments: dict[str, tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...], tuple[float, ...]]]
-    """Mean, standard deviation, least and greatest by position."""
-    quantiles: dict[str, tuple[float, ...]]
+    moments: dict[str, tuple[Numbers, Numbers, Numbers, Numbers, Numbers]]
+    """By position, what `Moments` has."""
+    quantiles: dict[str, Numbers]
     vocabularies: dict[str, str]
     """The file that holds each, a word to a line, computed or given."""
     documents: dict[str, tuple[int, tuple[int, ...]]] = {}
     """By vocabulary, the records, and those that have each word."""
+    unread: dict[str, Unread] = {}
+    """By feature, what of its column cannot be read."""
 
 
 class Known:
@@ -208,11 +250,12 @@ class Known:
 
     def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
         """As constants."""
-        return Moments(*(tf.constant(each, tf.float32) for each in self._answers.moments[name]))
+        origin, *distances = self._answers.moments[name]
+        return Moments(_constant(origin, values.dtype), *(tf.constant(each, tf.float64) for each in distances))
 
     def quantiles(self, name: str, values: tf.Tensor, buckets: int) -> tf.Tensor:
         """As a constant."""
-        return tf.constant(self._answers.quantiles[name], tf.float32)
+        return _constant(self._answers.quantiles[name], values.dtype)
 
     def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
         """By a table that comes with the graph."""
@@ -222,3 +265,11 @@ class Known:
         """As constants."""
         count, having = self._answers.documents[name]
         return Documents(tf.constant(count, tf.float32), tf.constant(having, tf.float32))
+
+    def unread(self, name: str, texts: tf.Tensor) -> None:
+        """Counted before."""
+
+
+def _constant(numbers: Numbers, dtype: tf.DType) -> tf.Tensor:
+    """Numbers of a type; where there were none to compute them from, they are zeros of any."""
+    return tf.constant([int(each) if dtype.is_integer else float(each) for each in numbers], dtype)

@@ -19,12 +19,14 @@ _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.NotEq: operator.ne,
 }
 
+_QUOTED = 'a column whose name is not a plain word stands in double quotes, such as "fare amount" or "class"'
+
 
 def columns_in(comparison: str) -> list[str]:
     """The columns that a comparison names, in their order.
 
     Raises:
-        ValueError: where it is not one: says what is wrong with it.
+        ValueError: where it is not one: says what is wrong with it, and where.
     """
     found: list[str] = []
 
@@ -47,36 +49,67 @@ def evaluate(comparison: str, column: Callable[[str], Any]) -> Any:
     """What a comparison comes to.
 
     Args:
-        comparison: Two sides of <, <=, >, >=, == or !=, each of numbers, names of columns, + - * / and brackets.
-        column: The values of a column, numbers or anything that calculates like them, such as a tensor.
+        comparison: Two sides of <, <=, >, >=, == or !=, each of numbers, names of columns, + - * / and brackets. Names
+            that are not plain words stand in double quotes.
+        column: The values of a column, numbers or anything that calculates like them, such as `exact.Numbers`.
 
     Raises:
         ValueError: where it is anything else.
     """
-    try:
-        tree = ast.parse(comparison.strip(), mode="eval").body
-    except (SyntaxError, ValueError):  # of a null character
-        raise ValueError(f"'{comparison}' is not a comparison such as tips > 0.2 * fare") from None
-    if not isinstance(tree, ast.Compare) or len(tree.ops) != 1:
-        raise ValueError(f"'{comparison}' is not one comparison, such as tips > 0.2 * fare")
-    sides = tree.left, tree.comparators[0]
-    left, right = (_number(side, column) for side in sides)
-    return _operator(tree.ops[0])(left, right)
+    return _Comparison(" ".join(comparison.split("\n")).strip(), column).value()
 
 
-def _number(node: ast.expr, column: Callable[[str], Any]) -> Any:
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-        return float(node.value)
-    if isinstance(node, ast.Name):
-        return column(node.id)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -_number(node.operand, column)
-    if isinstance(node, ast.BinOp):
-        return _operator(node.op)(_number(node.left, column), _number(node.right, column))
-    raise ValueError(f"'{ast.unparse(node)}' is not a number, a column, or a sum, difference, product or quotient")
+class _Comparison:
+    def __init__(self, text: str, column: Callable[[str], Any]) -> None:
+        self._text = text
+        self._column = column
 
+    def value(self) -> Any:
+        try:
+            tree = ast.parse(self._text, mode="eval").body
+        except SyntaxError as error:
+            place = min(error.offset - 1, len(self._text)) if error.offset else len(self._text)
+            raise self._fault("is not a comparison such as tips > 0.2 * fare", place, _QUOTED) from None
+        except ValueError:  # of a null character
+            place = max(self._text.find("\0"), 0)
+            raise self._fault("is not a comparison such as tips > 0.2 * fare", place) from None
+        if not isinstance(tree, ast.Compare) or len(tree.ops) != 1:
+            raise ValueError(f"'{self._text}' is not one comparison, such as tips > 0.2 * fare")
+        left, right = self._number(tree.left), self._number(tree.comparators[0])
+        return self._operator(tree, tree.ops[0])(left, right)
 
-def _operator(node: ast.operator | ast.cmpop) -> Callable[[Any, Any], Any]:
-    if type(node) not in _OPERATORS:
-        raise ValueError("a comparison calculates with + - * / and compares with <, <=, >, >=, == or !=")
-    return _OPERATORS[type(node)]
+    def _number(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+            if not math.isfinite(float(node.value)):
+                raise OverflowError
+            return node.value
+        if isinstance(node, ast.Name):
+            return self._column(self._source(node))  # as written: Python normalizes names
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
+            if not self._source(node).startswith('"'):
+                raise self._fault("compares a text, and only numbers can be", self._place(node.col_offset), _QUOTED)
+            return self._column(node.value)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return -self._number(node.operand)
+        if isinstance(node, ast.BinOp):
+            return self._operator(node, node.op)(self._number(node.left), self._number(node.right))
+        what = f"'{ast.unparse(node)}' is not a number, a column, or a sum, difference, product or quotient"
+        raise ValueError(f"{what}; it is at character {self._place(node.col_offset) + 1} of '{self._text}'")
+
+    def _operator(self, node: ast.expr, kind: ast.operator | ast.cmpop) -> Callable[[Any, Any], Any]:
+        if type(kind) not in _OPERATORS:
+            known = "a comparison calculates with + - * / and compares with <, <=, >, >=, == or !="
+            raise self._fault("has another operator", self._place(node.col_offset), known)
+        return _OPERATORS[type(kind)]
+
+    def _source(self, node: ast.expr) -> str:
+        return self._text[self._place(node.col_offset) : self._place(node.end_col_offset or 0)]
+
+    def _place(self, byte: int) -> int:
+        """The position of a character by that of its first byte in UTF-8."""
+        return len(self._text.encode()[:byte].decode())
+
+    def _fault(self, what: str, place: int, right: str = "") -> ValueError:
+        rest = self._text[place:]
+        shown = f", before '{rest[:20]}{'…' if rest[20:] else ''}'" if rest else ", its end"
+        return ValueError(f"'{self._text}' {what} (at character {place + 1}{shown}){f'; {right}' if right else ''}")

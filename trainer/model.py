@@ -50,7 +50,6 @@ def build(
     features: Features,
     transform: tft.TFTransformOutput,
     outputs: int,
-    start: float = 0.0,
     backbones: Backbones = NO_BACKBONES,
 ) -> Parts:
     """Backbones and head.
@@ -62,7 +61,6 @@ def build(
         features: What the model sees.
         transform: Knows the vocabularies.
         outputs: How many numbers the model gives for each record.
-        start: What the head's are near before it is trained.
         backbones: Those that are no hub modules, and what each is fed.
     """
     if any(hub.outputs for hub in hubs.values()):
@@ -81,7 +79,7 @@ def build(
         feature.layer(name, transform)(own) for name, feature in taken_in(features).items() if name not in model.wide
     ]
     wide = [categories(name, features).linear(name, transform, outputs)(own) for name in model.wide]
-    joined = head(model.head, outputs, start)
+    joined = head(model.head, outputs)
     in_order = {column(name): layer.in_order(f"in_order_{name}") for name, layer in layers.items()}
 
     def raw(of_modules: Tensors) -> tf.Tensor:
@@ -268,15 +266,12 @@ def _refuse_unreached(tuned: Tuned, variables: Sequence[tf.Variable], reached: S
         )
 
 
-def head(config: Head, outputs: int, start: float = 0.0) -> tf.keras.Sequential:
-    """Dense layers from vectors, float32 of shape [batch, n], to raw outputs, float32 of shape [batch, outputs].
-
-    The last bias begins at `start`: to learn what is far from 0 takes long from there.
-    """
+def head(config: Head, outputs: int) -> tf.keras.Sequential:
+    """Dense layers from vectors, float32 of shape [batch, n], to raw outputs, float32 of shape [batch, outputs]."""
     layers: list[tf.keras.layers.Layer] = []
     for units in config.hidden:
         layers += [tf.keras.layers.Dropout(config.dropout), tf.keras.layers.Dense(units, activation="relu")]
-    last = tf.keras.layers.Dense(outputs, bias_initializer=tf.keras.initializers.Constant(start))
+    last = tf.keras.layers.Dense(outputs)
     layers += [tf.keras.layers.Dropout(config.dropout), last]
     return tf.keras.Sequential(layers, name="head")
 

@@ -40,7 +40,8 @@ left, bottom and right in shares of its height and width, below 0 and above 1 wh
 (float32 [batch, 4])."""
 
 VALUE = "value"
-"""What a model of a regression answers: the number, in the units of the label (float32 [batch])."""
+"""What a model of a regression answers: the number, in the units of the label (float64 [batch]: of a mean far from 0,
+float32 would lose what the model adds to it)."""
 
 
 class Task(ABC):
@@ -49,8 +50,6 @@ class Task(ABC):
 
     outputs: int
     """How many numbers the model gives for each record."""
-    start: float = 0.0
-    """What these are near before anything is learned."""
 
     def target(self, label: Values) -> tf.Tensor:
         """What `loss` and `metrics` compare with the raw outputs, of the transformed label: the same, [batch]."""
@@ -99,7 +98,7 @@ def task_of(label: Label, transform: tft.TFTransformOutput, spec: ParsingSpec) -
     if isinstance(label, RegressionLabel):
         any_record = {name: as_parsed(column, tf.ones([1], column.dtype)) for name, column in spec.items()}
         transformed = transform.transform_features_layer()(any_record)
-        return Regression(label.undone(transformed), label.start(transformed))
+        return Regression(label.undone(transformed))
     if isinstance(label, ClassAndBoxLabel):
         return ClassAndBox(label.class_names(transform), label.loss_weights, label.image)
     if isinstance(label, PixelsLabel):
@@ -355,10 +354,9 @@ class Regression(Task):
 
     outputs = 1
 
-    def __init__(self, undone: Callable[[tf.Tensor], tf.Tensor], start: float) -> None:
-        """The task with what takes a normalised number back into the label's units, and the mean of the normalised."""
+    def __init__(self, undone: Callable[[tf.Tensor], tf.Tensor]) -> None:
+        """The task with what takes a normalised number back into the label's units."""
         self._undone = undone
-        self.start = start
 
     def loss(self) -> tf.keras.losses.Loss:
         """The mean squared error."""

@@ -103,9 +103,7 @@ def train(job: Job) -> dict[str, list[float]]:
     task = task_of(job.label, job.transform, _label_spec(job))
     if job.training.mixup is not None:
         task = task.mixable()
-    parts = build(
-        job.model, job.hubs, job.module_paths, job.features, job.transform, task.outputs, task.start, job.backbones
-    )
+    parts = build(job.model, job.hubs, job.module_paths, job.features, job.transform, task.outputs, job.backbones)
     deep = {name: feature for name, feature in taken_in(job.features).items() if name not in job.model.wide}
     begin_with_modules(parts.whole, deep, job.hubs, job.module_paths, job.transform)
     transform = job.transform.transform_features_layer()

@@ -121,10 +121,10 @@ class _Values(Reader):
     label: RegressionLabel
 
     def truth(self, records: tf.Tensor) -> tf.Tensor:
-        return self.label.values(self.read(records))[:, tf.newaxis]
+        return tf.cast(self.label.values(self.read(records)), tf.float32)[:, tf.newaxis]
 
     def told(self, model: str, answer: Tensors) -> tf.Tensor:
-        return answer[task.VALUE][:, tf.newaxis]
+        return tf.cast(answer[task.VALUE], tf.float32)[:, tf.newaxis]
 
 
 class _Pixels(Reader):

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -300,8 +301,11 @@ def _count_fault(columns: Mapping, name: str, what: str) -> str | None:
         return f"its {what} '{name}' has {len(values)} values; it must have one"
     if name in columns:
         return f"its {what} '{name}' is empty; it must have one value"
-    close = difflib.get_close_matches(name, columns, n=1, cutoff=0.7)
-    meant = f"; did you mean '{close[0]}'? Its" if close else "; its"
+    # Of a-b > 1, which names the columns a and b, the column a-b may be meant.
+    parts = [column for column in sorted(columns) if name in re.split(r"\W+", column)]
+    close = [*difflib.get_close_matches(name, columns, n=1, cutoff=0.7), *parts]
+    quoted = "" if not close or close[0].isidentifier() else " (where: takes such a name in double quotes)"
+    meant = f"; did you mean '{close[0]}'{quoted}? Its" if close else "; its"
     return f"it has no {what} '{name}'{meant} columns are: {', '.join(sorted(columns)) or 'none'}"
 
 

@@ -27,6 +27,7 @@ class Artifacts:
     rows: str | None = None
     statistics: str | None = None
     anomalies: str | None = None
+    transform_graph: str | None = None
     model_run: str | None = None
     evaluation: str | None = None
 

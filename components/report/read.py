@@ -36,6 +36,7 @@ from components.statistics import (
     top_values,
     type_of,
 )
+from components.transform.unread import UnreadDates
 
 _SHOWN_RECORDS = 100
 _SHOWN_REASONS = 20
@@ -51,13 +52,14 @@ def read(artifacts: Artifacts) -> Findings:
     if predictions and artifacts.examples:
         predictions = with_pictures(predictions, artifacts.examples)
     found = Found.read(artifacts.anomalies) if artifacts.anomalies else Found()
+    graph = artifacts.transform_graph
     statistics = _statistics(artifacts.statistics) if artifacts.statistics else {}
     return Findings(
         counts=_counts(artifacts) if artifacts.examples else {},
         quarantine=_quarantine(artifacts),
         columns=_columns(statistics),
         anomalies=_anomalies(artifacts.anomalies) if artifacts.anomalies else None,
-        findings=found.findings,
+        findings=(*found.findings, *(UnreadDates.read(graph).findings if graph else ())),
         drift=_drift(found, str(artifacts.anomalies), statistics),
         curves=_json(curves) if artifacts.model_run and storage.exists(curves) else {},
         training_notes=_training_notes(artifacts.model_run) if artifacts.model_run else (),

@@ -18,6 +18,7 @@ from components import storage
 from components.artifacts import read_schema
 from components.example_gen.manifest import Manifest
 from components.transform.shard import Shard, accumulate, answers
+from components.transform.unread import UnreadDates
 from components.vocabulary import read_vocabulary
 from preprocessing.analysis import Answers, Known
 from preprocessing.config import Features, vocabulary_files
@@ -33,10 +34,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     """
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills `transform_graph`, as `tft.TFTransformOutput` reads it.
+        """Fills `transform_graph`, as `tft.TFTransformOutput` reads it, with `UnreadDates` beside it.
 
         Raises:
-            DataError: where a vocabulary is not the one that was pinned.
+            DataError: where a vocabulary is not the one that was pinned, or no date of a column can be read.
         """
         config = TransformConfig.model_validate_json(exec_properties["config"])
         vocabularies = f"{self._get_tmp_dir()}/vocabularies"
@@ -61,7 +62,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 pipeline | beam.Create(fresh) | beam.Reshuffle() | beam.Map(accumulate)
         found = answers(shards, vocabularies)
         known = found.model_copy(update={"vocabularies": found.vocabularies | given})
-        self._write_graph(config, known, schema, artifact_utils.get_single_uri(output_dict["transform_graph"]))
+        unread = UnreadDates.of(config.features, found.unread)
+        folder = artifact_utils.get_single_uri(output_dict["transform_graph"])
+        self._write_graph(config, known, schema, folder)
+        unread.write(folder)
 
     def _write_graph(self, config: TransformConfig, known: Answers, schema: schema_pb2.Schema, folder: str) -> None:
         """Has TF Transform make the graph; it is not shown a record, as it has nothing to find out."""

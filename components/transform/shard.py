@@ -10,8 +10,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components import storage
 from components.store import Store, key
-from preprocessing.accumulate import Accumulator, Counts, Having, Numbers, Ranks, accumulators
-from preprocessing.analysis import Answers, Asking, DocumentsOf, MomentsOf, QuantilesOf, Question, WordsOf
+from preprocessing.accumulate import Accumulator, Counts, Having, Numbers, Ranks, Unreadable, accumulators
+from preprocessing.analysis import Answers, Asking, DocumentsOf, MomentsOf, QuantilesOf, Question, UnreadOf, WordsOf
 from preprocessing.columns import parsing_spec
 from preprocessing.transform import TransformConfig, preprocessing_fn, raw_columns
 from trainer.inputs import read_file
@@ -107,6 +107,8 @@ def answers(shards: Sequence[Shard], folder: str) -> Answers:
             storage.write_bytes(f"{folder}/{name}", b"".join(b"%b\n" % word for word in words[name]))
         elif isinstance(question, DocumentsOf) and isinstance(accumulator, Having):  # asked behind its vocabulary
             found.documents[question.vocabulary] = accumulator.answer(words[question.vocabulary])
+        elif isinstance(question, UnreadOf) and isinstance(accumulator, Unreadable):
+            found.unread[question.feature] = accumulator.answer()
     return found
 
 

@@ -28,8 +28,8 @@ FRAMES = 16
 """At most so many frames of a clip are taken where no module says how many."""
 WORDS = 4.0
 """So many words in the mean have texts that are taken apart into words."""
-EXACT = 2**24
-"""From here on float32, which models reckon in, cannot tell all whole numbers apart."""
+CODES = 2**24
+"""From here on whole numbers that come again and again are codes rather than amounts."""
 TOP_WORDS = 10_000
 
 _TIMES = {"seconds": 1e9, "milliseconds": 1e12, "microseconds": 1e15}
@@ -100,8 +100,7 @@ def _integer(column: Column) -> dict[str, Settings] | str:
         if numbers.minimum == 0 and numbers.maximum == column.distinct - 1:
             return {"": {"kind": "categorical", "identity": column.distinct, "encode": _counted(column)}}
         return {"": _vocabulary(column)}
-    # What float32 cannot tell apart is no amount, or is none to a model.
-    is_code = numbers.minimum >= EXACT and column.values >= 2 * column.distinct
+    is_code = numbers.minimum >= CODES and column.values >= 2 * column.distinct
     return {"": _hashed(column)} if is_code or column.fewest != column.most else _numeric(column)
 
 
@@ -111,7 +110,7 @@ def _names_records(column: Column) -> bool:
     assert numbers is not None
     counts_on = numbers.maximum - numbers.minimum < 2 * column.distinct
     return column.distinct == column.values > 10 and (
-        bool(_NAMES_RECORDS.search(column.name)) or counts_on or numbers.minimum >= EXACT
+        bool(_NAMES_RECORDS.search(column.name)) or counts_on or numbers.minimum >= CODES
     )
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from pipeline.kubeflow.alert import RUN_ID, RUN_NAME, WEBHOOK, WORD, About
 from pipeline.kubeflow.config import Alert, FromKeys, Kubeflow, SecretKey
-from pipeline.kubeflow.escaping import argument
-from pipeline.kubeflow.tasks import Group, Input, Node, Task, of_the_run, task_name
+from pipeline.kubeflow.tasks import Group, Input, Node, Task, of_the_run
 
 _MODULE = "pipeline.kubeflow.alert"
 _STEPS, _DONE, _ALERT = "Steps", "Done", "Alert"
@@ -33,12 +32,11 @@ def alerted(pin: Task, steps: Sequence[Task], form: dict[str, Input], name: str,
         *steps,
         Task(_DONE, _MODULE, ["done", "{{$}}"], parameters=_RUN, after=last, cached=False),
     ]
-    names = {task_name(each.step): each.step for each in inside}
-    about = About(pipeline=name, on=kubeflow.alert.on, steps=names, link=_link(kubeflow))
+    about = About(pipeline=name, on=kubeflow.alert.on, link=_link(kubeflow))
     alert = Task(
         _ALERT,
         _MODULE,
-        ["tell", argument(about.model_dump(mode="json", exclude_none=True)), "{{$}}"],
+        ["tell", about.to_property(), "{{$}}"],
         parameters={**_RUN, **_NAME},
         after=[_STEPS],
         cached=False,

@@ -1,39 +1,29 @@
 """`hubline compile`: from a pipeline file to a package that Kubeflow Pipelines takes."""
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ruamel.yaml import YAML
 
 from pipeline.config import AnyFile, InferFile
-from pipeline.kubeflow.config import JOINABLE
-from pipeline.kubeflow.escaping import yaml
-from pipeline.kubeflow.reach import unreachable
+from pipeline.kubeflow.config import STEPS
 from pipeline.kubeflow.tasks import task_name
 from pipeline.load import Source
-from pipeline.mistakes import Mistake, PipelineFileError
+from pipeline.mistakes import Location, Mistake, PipelineFileError
+from preprocessing.config import vocabulary_files
 from preprocessing.errors import UserError
+from preprocessing.section import is_remote
 from trainer.backbones.config import NO_BACKBONES, Backbones
 
-if TYPE_CHECKING:
-    from pipeline.kubeflow.workflow_size import WorkflowSize
+_DOWNLOADED = ("s3://", "minio://")
+"""What KFP's launcher moves artifacts to and from, and no step reads by itself but the module that it fetches."""
 
 _BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
-class Compiled:
-    """A package that was written."""
-
-    spec: dict[str, Any]
-    """The pipeline spec."""
-    size: "WorkflowSize"
-    """Estimated, of a run's workflow."""
-    warnings: tuple[str, ...]
-
-
-def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bool, output: Path) -> Compiled:
+def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bool, output: Path) -> dict[str, Any]:
     """Writes the package.
 
     Args:
@@ -42,6 +32,9 @@ def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bo
         image: The image of every step, in place of that in the file.
         allow_tag: Whether it may be named by a tag.
         output: The file to write.
+
+    Returns:
+        The pipeline spec.
 
     Raises:
         PipelineFileError: with all that cannot work on a cluster.
@@ -52,19 +45,18 @@ def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bo
         raise PipelineFileError(mistakes)
     # Imported here: it brings TFX, and mistakes are found without.
     from pipeline.kubeflow.check import check
-    from pipeline.kubeflow.package import package, pods
-    from pipeline.kubeflow.workflow_size import workflow_size
+    from pipeline.kubeflow.package import package
 
     spec, platform = package(file, image)
     check(spec, platform)
     unfinished = output.with_name(f".{output.name}.unfinished")
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.representer.ignore_aliases = lambda _: True  # what is the same twice is written twice, to be read
     with unfinished.open("w", encoding="utf-8") as text:
-        yaml().dump_all([spec, platform] if platform else [spec], text)
+        yaml.dump_all([spec, platform] if platform else [spec], text)
     unfinished.rename(output)
-    size, alert = workflow_size(spec, platform), file.kubeflow.alert
-    joined = {step for steps in pods(file).values() for step in steps}
-    warnings = [alert.warning if alert else None, size.warning([step for step in JOINABLE if step not in joined])]
-    return Compiled(spec, size, tuple(filter(None, warnings)))
+    return spec
 
 
 def _checked(image: str | None, allow_tag: bool) -> str:
@@ -82,6 +74,8 @@ def _checked(image: str | None, allow_tag: bool) -> str:
 
 
 def _mistakes(file: AnyFile, source: Source) -> Iterator[Mistake]:
+    mounts = [mount for step in STEPS for mount in [_mounts(file, step)]]
+    everywhere = set.intersection(*map(set, mounts))
     if file.kubeflow.state is None:
         yield source.mistake(
             ("kubeflow", "state"),
@@ -99,8 +93,20 @@ def _mistakes(file: AnyFile, source: Source) -> Iterator[Mistake]:
             + (f", in place of {root}" if root else "")
             + ", or use DirectRunner",
         )
-    for location, fault in unreachable(file):
-        yield source.mistake(location, fault)
+    for location, path in _paths(file):
+        if path.startswith(_DOWNLOADED) and location[0] != "hubs":
+            yield source.mistake(
+                location,
+                f"{path}: TensorFlow reads gs:// and folders; mount the bucket as a volume, and name its folder",
+            )
+        if is_remote(path) or any(_is_below(path, mount) for mount in everywhere):
+            continue
+        where = f"the volumes that every step mounts: {', '.join(sorted(everywhere))}" if everywhere else "no volume"
+        yield source.mistake(
+            location,
+            f"{path}: on this machine, and not on the cluster; name a bucket, or mount a volume in kubeflow.every_step "
+            f"(now: {where})",
+        )
 
 
 def _backbones(file: AnyFile) -> Backbones:
@@ -116,3 +122,38 @@ def _alike(section: str, names: Iterable[str], source: Source) -> Iterator[Mista
                 (section, name),
                 f"on a cluster '{first}' and '{name}' are one name, {task_name(name)}; call one otherwise",
             )
+
+
+def _mounts(file: AnyFile, step: str) -> list[str]:
+    return [volume.path for volume in file.kubeflow.placement(step).volumes]
+
+
+def _is_below(path: str, mount: str) -> bool:
+    return PurePosixPath(path).is_relative_to(mount)
+
+
+def _paths(file: AnyFile) -> Iterator[tuple[Location, str]]:
+    """All that a file points at, and where."""
+    yield ("data", "examples"), file.data.examples
+    for name, hub in file.hubs.items():
+        yield ("hubs", name, "handle"), hub.handle
+    for name, vocabulary in vocabulary_files(file.features).items():
+        yield ("features", name, "vocabulary", "file"), vocabulary.file
+    if file.kubeflow.state:
+        yield ("kubeflow", "state"), file.kubeflow.state
+    optional: Mapping[Location, str | None]
+    if isinstance(file, InferFile):
+        yield ("predictions", "destination"), file.predictions.destination
+        optional = {
+            ("predictions", "labels"): file.predictions.labels,
+            ("model", "from"): file.model.folder if file.model else None,
+        }
+    else:
+        yield ("serving", "destination"), file.serving.destination
+        if file.serving.kserve:
+            yield ("serving", "kserve", "models"), file.serving.kserve.models
+        for name, backbone in file.backbones.items():
+            if backbone.weights_file:
+                yield ("backbones", name, "weights"), backbone.weights_file
+        optional = {("data", "schema"): file.data.data_schema, ("data", "baseline"): file.data.baseline}
+    yield from ((location, path) for location, path in optional.items() if path)

@@ -15,7 +15,6 @@ from pydantic import TypeAdapter
 from tfx.types import Artifact
 
 from pipeline.kubeflow import logs
-from pipeline.kubeflow.escaping import argument
 from pipeline.kubeflow.launched import Inputs, Launched
 from pipeline.kubeflow.step import PROPERTIES, execute, explain
 from pipeline.kubeflow.tasks import Input, Json, Task, task_name
@@ -104,7 +103,7 @@ def _pod(pod: str, tasks: Sequence[Task]) -> Task:
     return Task(
         step=pod,
         module="pipeline.kubeflow.joined",
-        arguments=[argument(_MEMBERS.dump_python(tuple(members), mode="json")), "{{$}}"],
+        arguments=[_MEMBERS.dump_json(tuple(members)).decode(), "{{$}}"],
         parameters={_input_key(task.step, PROPERTIES): task.parameters[PROPERTIES] for task in tasks},
         artifacts=artifacts,
         outputs={"artifacts": outputs} if outputs else {},

@@ -89,9 +89,7 @@ class Applied:
     """Older ones that are switched off and have a run under way, which deleting would end; the next time they go."""
 
 
-def plan(
-    file: AnyFile, package: Package, experiment: str | None, now: datetime, parameters: Mapping[str, Any] | None = None
-) -> Plan:
+def plan(file: AnyFile, package: Package, experiment: str | None, now: datetime) -> Plan:
     """What a pipeline file says.
 
     Args:
@@ -99,7 +97,6 @@ def plan(
         package: Made of it.
         experiment: The experiment, in place of that of the file.
         now: The moment; daylight saving is as it is when the next run is.
-        parameters: Those of the file, their paths absolute, as `form.check` has them.
 
     Raises:
         UserError: where there is no schedule, or KFP cannot have it.
@@ -112,7 +109,7 @@ def plan(
         end=_to_second(schedule.ends),
         catch_up=schedule.catch_up,
         max_concurrency=schedule.max_concurrency,
-        parameters=schedule.parameters if parameters is None else parameters,
+        parameters=schedule.parameters,
         experiment=experiment or file.kubeflow.experiment or file.name,
         version=package.version,
         service_account=file.kubeflow.service_account,

@@ -17,7 +17,7 @@ class BucketizedFeature(Categories):
     takes: ClassVar[tuple[ColumnType, ...]] = ("int", "float")
 
     kind: Literal["bucketized"]
-    boundaries: tuple[float, ...] | None = Field(default=None, min_length=1, examples=[[18, 35, 65]])
+    boundaries: tuple[int | float, ...] | None = Field(default=None, min_length=1, examples=[[18, 35, 65]])
     """Where one bucket ends and the next begins, ascending."""
     buckets: Annotated[int, Field(ge=2, le=100_000)] | None = Field(default=None, examples=[10])
     """Instead of boundaries, how many buckets of the training split's quantiles."""
@@ -39,14 +39,25 @@ class BucketizedFeature(Categories):
     def ids(self, name: str, read: Read) -> tf.SparseTensor:
         """The number of the bucket."""
         (column,) = self.reads(name)
-        values = tf.cast(read(column), tf.float32)
+        from preprocessing import exact
+
+        values = tf.sparse.map_values(exact.wide, read(column))
         if self.boundaries is not None:
-            boundaries = tf.constant(self.boundaries, tf.float32)
+            boundaries = self._given(values.dtype)
         else:
             boundaries = read.analysis.quantiles(name, values.values, self.buckets or 0)
         return tf.sparse.map_values(
             lambda numbers: tf.searchsorted(boundaries, numbers, side="right", out_type=tf.int64), values
         )
+
+    def _given(self, dtype: tf.DType) -> tf.Tensor:
+        """The boundaries for whole numbers, as whole ones; for floats rounded as these are, which are float32."""
+        from preprocessing import exact
+
+        bounds = self.boundaries or ()
+        if dtype.is_integer:
+            return tf.constant([exact.least_whole(bound) for bound in bounds], dtype)
+        return tf.cast(tf.constant(bounds, tf.float32), dtype)
 
     def size(self, name: str, transform: tft.TFTransformOutput) -> int:
         """One more than there are boundaries."""

@@ -11,13 +11,13 @@ from preprocessing.lazy import tf, tft
 from preprocessing.section import Section
 
 if TYPE_CHECKING:
-    from preprocessing.analysis import Analysis
+    from preprocessing.analysis import Analysis, Moments
 
 
 class Scale(Section):
     """A given normalisation: the value less `mean`, by `scale`."""
 
-    mean: float = 0.0
+    mean: int | float = 0.0
     """What is taken away."""
     scale: float = Field(default=1.0, gt=0.0)
     """What the rest is divided by."""
@@ -32,30 +32,67 @@ class Numbers(Kind):
     """`z_score` takes the mean away and divides by the standard deviation, `min_max` brings the least value to 0 and
     the greatest to 1, `log1p` is the natural logarithm of 1 more, {mean: 3, scale: 2} uses what is given. Mean,
     deviation, least and greatest are those of the training split."""
-    missing: Literal["mean", "median"] | float = "mean"
+    missing: Literal["mean", "median"] | int | float = "mean"
     """What stands for a number that is missing or not finite, before it is normalised: that of the training split, or a
     given number."""
 
     def normalized(self, name: str, values: tf.SparseTensor, length: int, analysis: Analysis) -> tf.Tensor:
-        """Numbers by position, float32 [n, length], those that are there; the same filled and normalised."""
-        filled = tf.sparse.to_dense(values) + _missing(values) * self._filling(name, values, length, analysis)
+        """Filled and normalised, float32 [n, length].
+
+        Args:
+            name: The feature's.
+            values: Numbers by position, int64 or float32 [n, length], those that are there.
+            length: How many positions there are.
+            analysis: Answers about the training split.
+        """
+        from preprocessing import exact
+
+        values = tf.sparse.map_values(exact.wide, values)
+        places = values.indices[:, 1]
+        moments = self._moments(name, values, length, analysis)
+        # All that follows counts from the origin, so that numbers that lie close together stay apart.
+        there = exact.minus(values.values, tf.gather(moments.origin, places))
+        distances = tf.sparse.to_dense(tf.SparseTensor(values.indices, there, values.dense_shape))
+        filled = distances + tf.cast(_missing(values), tf.float64) * self._filling(name, values, moments, analysis)
+        return tf.cast(self._scaled(filled, moments), tf.float32)
+
+    def _scaled(self, filled: tf.Tensor, moments: Moments) -> tf.Tensor:
+        """Numbers that count from the origin, normalised, float64."""
+        from preprocessing import exact
+
         if isinstance(self.normalize, Scale):
-            return (filled - self.normalize.mean) / self.normalize.scale
-        if self.normalize == "log1p":
-            return tf.math.log1p(tf.maximum(filled, -1.0 + 1e-6))
-        if self.normalize == "none":
-            return filled
-        moments = analysis.moments(name, values, length)
+            return (filled - exact.minus(exact.constant(self.normalize.mean), moments.origin)) / self.normalize.scale
         if self.normalize == "z_score":
             return (filled - moments.mean) / _not_zero(moments.deviation)
-        return (filled - moments.least) / _not_zero(moments.greatest - moments.least)
+        if self.normalize == "min_max":
+            return (filled - moments.least) / _not_zero(moments.greatest - moments.least)
+        whole = filled + tf.cast(moments.origin, tf.float64)
+        return tf.math.log1p(tf.maximum(whole, -1.0 + 1e-6)) if self.normalize == "log1p" else whole
 
-    def _filling(self, name: str, values: tf.SparseTensor, length: int, analysis: Analysis) -> tf.Tensor | float:
+    def _moments(self, name: str, values: tf.SparseTensor, length: int, analysis: Analysis) -> Moments:
+        """Those of the training split where they are needed; else what counts from a given mean, or from 0."""
+        from preprocessing import exact
+        from preprocessing.analysis import Moments
+
+        if self.missing == "mean" or self.normalize in ("z_score", "min_max"):
+            return analysis.moments(name, values, length)
+        mean = self.normalize.mean if isinstance(self.normalize, Scale) else 0
+        given = exact.least_whole(mean) if values.dtype.is_integer else mean
+        zeros = tf.zeros([length], tf.float64)
+        return Moments(tf.fill([length], tf.constant(given, values.dtype)), zeros, zeros, zeros, zeros)
+
+    def _filling(self, name: str, values: tf.SparseTensor, moments: Moments, analysis: Analysis) -> tf.Tensor:
+        """What stands for a missing number at each position, counted from the origin, float64 [length]."""
+        from preprocessing import exact
+
         if self.missing == "mean":
-            return analysis.moments(name, values, length).mean
+            return moments.mean
         if self.missing == "median":
-            return tf.concat([_median(f"{name}.median.{n}", _of_place(values, n), analysis) for n in range(length)], 0)
-        return self.missing
+            origins = enumerate(tf.unstack(moments.origin))
+            return tf.concat(
+                [_median(f"{name}.median.{n}", _of_place(values, n), at, analysis) for n, at in origins], 0
+            )
+        return exact.minus(exact.constant(self.missing), moments.origin)
 
 
 class NumericFeature(Numbers):
@@ -70,7 +107,7 @@ class NumericFeature(Numbers):
     def transform(self, name: str, read: Read) -> dict[str, Values]:
         """Filled and normalised, and then the indicators: float32 [batch, length] or [batch, 2 * length]."""
         (column,) = self.reads(name)
-        values = _cut(tf.cast(read(column), tf.float32), self.length)
+        values = _cut(read(column), self.length)
         normalized = self.normalized(name, values, self.length, read.analysis)
         return {name: tf.concat([normalized, _missing(values)], axis=1) if self.missing_indicator else normalized}
 
@@ -96,20 +133,26 @@ def _cut(values: tf.SparseTensor, length: int) -> tf.SparseTensor:
 
 
 def _missing(values: tf.SparseTensor) -> tf.Tensor:
-    """1 where there is no value, and 0 where there is one; dense."""
-    return 1.0 - tf.sparse.to_dense(tf.sparse.map_values(tf.ones_like, values))
+    """1 where there is no value, and 0 where there is one; dense, float32."""
+    return 1.0 - tf.sparse.to_dense(tf.sparse.map_values(lambda numbers: tf.ones_like(numbers, tf.float32), values))
 
 
 def _not_zero(scale: tf.Tensor) -> tf.Tensor:
     """What is the same everywhere is not scaled."""
-    return tf.where(scale > 0, scale, 1.0)
+    return tf.where(scale > 0, scale, tf.ones_like(scale))
 
 
 def _of_place(values: tf.SparseTensor, place: int) -> tf.Tensor:
     return tf.boolean_mask(values.values, values.indices[:, 1] == place)
 
 
-def _median(name: str, numbers: tf.Tensor, analysis: Analysis) -> tf.Tensor:
-    """Of an even count the mean of the two in the middle: a quantile is one of them, and of the negatives the other."""
-    one, other = analysis.quantiles(name, numbers, 2), analysis.quantiles(f"{name}.negative", -numbers, 2)
-    return (one - other) / 2.0
+def _median(name: str, numbers: tf.Tensor, origin: tf.Tensor, analysis: Analysis) -> tf.Tensor:
+    """The median of numbers, [n], counted from an origin, float64 [1].
+
+    Of an even count it is the mean of the two in the middle: a quantile is one of them, and of the negatives the other.
+    """
+    from preprocessing import exact
+
+    negatives = -tf.maximum(numbers, -numbers.dtype.max)  # the least integer has no negative
+    one, other = analysis.quantiles(name, numbers, 2), -analysis.quantiles(f"{name}.negative", negatives, 2)
+    return (exact.minus(one, origin) + exact.minus(other, origin)) / 2.0

@@ -25,7 +25,7 @@ class SequenceFeature(Numbers):
     def transform(self, name: str, read: Read) -> dict[str, Values]:
         """Filled and normalised, step after step, float32 [batch, steps * width]."""
         (column,) = self.reads(name)
-        values = tf.cast(read(column), tf.float32)
+        values = read(column)
         rows, cells = values.indices[:, 0], values.indices[:, 1]
         # Of a record without any number the greatest is the least integer.
         counts = tf.maximum(tf.math.unsorted_segment_max(cells // self.width + 1, rows, values.dense_shape[0]), 0)

@@ -5,11 +5,23 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
+from pydantic import Field, model_validator
+
+from preprocessing.kinds import dates
+from preprocessing.kinds.categorical import as_words
 from preprocessing.kinds.kind import Categories, ColumnType, Embedding, Layer, Read
 from preprocessing.lazy import tf, tft
 
 _PER_SECOND = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000}
 _SIZES = {"minute": 60, "hour": 24, "weekday": 7, "day": 31, "month": 12}
+_NEEDED = {
+    "minute": ("minute",),
+    "hour": ("hour",),
+    "weekday": ("year", "month", "day"),
+    "day": ("day",),
+    "month": ("month",),
+}
+"""By part, what must be written for it to be known."""
 _DAY = 86_400
 
 
@@ -22,11 +34,29 @@ class TimestampFeature(Categories):
     part: Literal["minute", "hour", "weekday", "day", "month"]
     """Which: minute 0 to 59, hour 0 to 23, weekday 0 (Monday) to 6, day of the month 0 to 30, month 0 to 11."""
     unit: Literal["seconds", "milliseconds", "microseconds"] = "seconds"
-    """What a whole number counts, since 1970 began. A string is a date, or a date and time, such as
-    2024-02-29T23:59:00."""
+    """What a whole number counts, since 1970 began."""
+    format: str | None = Field(default=None, min_length=1, examples=["%m/%d/%Y %H:%M"])
+    """How texts, or whole numbers such as 20240531, are written, in the terms of Python's `strptime`: %Y %y %m %b %B %d
+    %H %I %p %M %S %f %z %a %A. Where this is absent, texts are dates of ISO 8601, or dates and times, such as
+    2024-02-29, 20240229T2359Z or 2024-02-29 23:59:00.5+01:00. What is not written so, or is no day, counts as missing;
+    the run says how many there are."""
     encode: Literal["cyclic", "one_hot", "multi_hot", "none"] | Embedding = "cyclic"  # type: ignore[assignment]
     """How the model takes it in: `cyclic` as sine and cosine, so that the last hour is next to the first; or as for
     every category."""
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> TimestampFeature:
+        if self.format is None:
+            return self
+        if "unit" in self.model_fields_set:
+            raise ValueError(
+                "a unit is of numbers that count, and a format of dates that are written; give one of them"
+            )
+        fields = dates.form_of(self.format).fields
+        absent = [each for each in _NEEDED[self.part] if not {each, f"short_{each}", f"named_{each}"} & {*fields}]
+        if absent:
+            raise ValueError(f"the {self.part} cannot be told by the format '{self.format}', which has no {absent[0]}")
+        return self
 
     @property
     def is_derived(self) -> bool:
@@ -37,11 +67,14 @@ class TimestampFeature(Categories):
         """The number of the part."""
         (column,) = self.reads(name)
         times = read(column)
-        if times.dtype == tf.string:
-            times, seconds = _written(times), 1
-        else:
+        if times.dtype != tf.string and self.format is None:
             seconds = _PER_SECOND[self.unit]
-        return tf.sparse.map_values(lambda numbers: self._part(tf.cast(numbers, tf.int64) // seconds), times)
+            return tf.sparse.map_values(lambda numbers: self._part(tf.cast(numbers, tf.int64) // seconds), times)
+        texts = tf.sparse.map_values(as_words, times)
+        form = dates.form_of(self.format) if self.format else dates.ISO
+        numbers, are_times = dates.seconds_of(texts.values, form)
+        read.analysis.unread(name, tf.where(are_times, "", texts.values))
+        return tf.sparse.retain(tf.SparseTensor(times.indices, self._part(numbers), times.dense_shape), are_times)
 
     def size(self, name: str, transform: tft.TFTransformOutput) -> int:
         """How many there are of the part."""
@@ -66,44 +99,5 @@ class TimestampFeature(Categories):
             return seconds % _DAY // 3600
         if self.part == "weekday":
             return (days + 3) % 7  # 1970 began on a Thursday
-        month, day = _civil(days)
+        month, day = dates.civil_of(days)
         return month if self.part == "month" else day
-
-
-def _civil(days: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Month and day of the month, from 0, of days since 1970 began.
-
-    Years that begin in March have their leap day at the end:
-    https://howardhinnant.github.io/date_algorithms.html#civil_from_days
-    """
-    of_era = (days + 719_468) % 146_097
-    year = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
-    of_year = of_era - (365 * year + year // 4 - year // 100)
-    from_march = (5 * of_year + 2) // 153
-    return (from_march + 2) % 12, of_year - (153 * from_march + 2) // 5
-
-
-def _days(year: tf.Tensor, month: tf.Tensor, day: tf.Tensor) -> tf.Tensor:
-    """Days since 1970 began; `_civil` the other way round, month and day from 1."""
-    shifted = year - tf.cast(month <= 2, tf.int64)
-    of_era = shifted % 400
-    of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
-    return shifted // 400 * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
-
-
-_FORM = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?Z?)?"
-
-
-def _written(times: tf.SparseTensor) -> tf.SparseTensor:
-    """Seconds since 1970 began of what is a date, or a date and time."""
-    times = tf.sparse.retain(times, tf.strings.regex_full_match(times.values, _FORM))
-
-    def number(start: int, length: int) -> tf.Tensor:
-        # What is not written is 0.
-        return tf.strings.to_number(tf.strings.substr(padded, start, length), tf.int64)
-
-    padded = tf.strings.join([tf.strings.regex_replace(times.values, r"Z$", ""), "_00:00:00"])
-    whole = tf.strings.length(times.values) > 10
-    padded = tf.where(whole, tf.strings.join([tf.strings.substr(times.values, 0, 16), ":00"]), padded)
-    seconds = _days(number(0, 4), number(5, 2), number(8, 2)) * _DAY + number(11, 2) * 3600 + number(14, 2) * 60
-    return tf.SparseTensor(times.indices, seconds, times.dense_shape)

@@ -23,11 +23,13 @@ class BinaryLabel(ClassesKind):
     kind: Literal["binary"]
     column: str | None = Field(default=None, alias="from", min_length=1, examples=["clicked"])
     """The column that holds a number."""
-    threshold: float | None = None
+    threshold: int | float | None = None
     """The number above which a record is of the second class; 0.5 where this is absent."""
     where: Annotated[str, AfterValidator(_readable)] | None = Field(default=None, examples=["tips > 0.2 * fare"])
     """Instead of a column, a comparison of columns that holds for the second class: numbers, names of columns, + - * /
-    and brackets on both sides of <, <=, >, >=, == or !=."""
+    and brackets on both sides of <, <=, >, >=, == or !=. A name that is not a plain word stands in double quotes, such
+    as '"fare amount" > 3'. Whole numbers are added, subtracted, multiplied and compared exactly as far as 64 bits
+    reach; all else is calculated in 64-bit floats."""
     classes: tuple[str, str] = ("no", "yes")
     """The names of the two classes; the second is the one that the score is of."""
 
@@ -48,12 +50,12 @@ class BinaryLabel(ClassesKind):
 
     def index(self, read: Columns) -> tf.Tensor:
         """1 where it holds, 0 elsewhere."""
+        from preprocessing import exact
+
         if self.column:
-            holds = tf.cast(values_of(read, self.column), tf.float32) > (
-                0.5 if self.threshold is None else self.threshold
-            )
+            holds = exact.exceeds(values_of(read, self.column), 0.5 if self.threshold is None else self.threshold)
         else:
-            holds = evaluate(self.where or "", lambda column: tf.cast(values_of(read, column), tf.float32))
+            holds = evaluate(self.where or "", lambda column: exact.Numbers.of(values_of(read, column)))
         return tf.cast(holds, tf.int64)
 
     def names(self, read: Columns) -> tf.Tensor:

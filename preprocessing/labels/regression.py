@@ -11,7 +11,7 @@ from preprocessing.kinds.kind import Columns, Read
 from preprocessing.labels.label import LABEL, LabelKind, values_of
 from preprocessing.lazy import tf
 
-_MEAN, _DEVIATION = f"{LABEL}.mean", f"{LABEL}.deviation"
+_MEAN, _SCALE = f"{LABEL}.mean", f"{LABEL}.scale"
 _LOG_OF_MOST = 88.0
 """The logarithm of about the greatest float32: a wild answer is a large number, and not infinite."""
 
@@ -23,8 +23,9 @@ class RegressionLabel(LabelKind):
     column: str = Field(alias="from", min_length=1, examples=["median_house_value"])
     """The column that holds the number, whole or not."""
     normalize: Literal["z_score", "log", "none"] = "z_score"
-    """What is learned in the number's place, and undone in the exported model: `z_score` takes the mean of the training
-    split away and divides by its standard deviation, `log` is the natural logarithm of numbers that are all above 0."""
+    """What is learned in the number's place, and undone in the exported model: `z_score` divides by the standard
+    deviation of the training split, `log` takes the natural logarithm of numbers that are all above 0, `none` neither.
+    The mean over the training split is then taken away."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -37,8 +38,10 @@ class RegressionLabel(LabelKind):
         return self.normalize == "log"
 
     def values(self, read: Columns) -> tf.Tensor:
-        """The numbers as they are, float32 [batch]."""
-        return tf.cast(values_of(read, self.column), tf.float32)
+        """The numbers as they are, int64 or float64 [batch]."""
+        from preprocessing import exact
+
+        return exact.wide(values_of(read, self.column))
 
     @property
     def can_be_mixed(self) -> bool:
@@ -46,31 +49,34 @@ class RegressionLabel(LabelKind):
         return True
 
     def transform(self, read: Read) -> dict[str, tf.Tensor]:
-        """The numbers normalised, and with each the statistics of the training split."""
-        values = self.values(read)
+        """The numbers normalised, and with each the statistics of the training split.
+
+        The mean is taken off whatever `normalize` says, before the numbers become float32.
+        """
+        from preprocessing import exact
         from preprocessing.columns import present
 
-        learned = tf.math.log(values) if self.normalize == "log" else values
+        values = self.values(read)
+        learned = tf.math.log(tf.cast(values, tf.float64)) if self.normalize == "log" else values
         moments = read.analysis.moments(LABEL, present(learned), 1)
-        mean, deviation = moments.mean[0], moments.deviation[0]
-        deviation = tf.where(deviation > 0, deviation, 1.0)  # what is the same everywhere is not scaled
-        statistics = {_MEAN: mean, _DEVIATION: deviation}
-        each = {name: tf.fill(tf.shape(values), value) for name, value in statistics.items()}
-        return {LABEL: (learned - mean) / deviation if self.normalize == "z_score" else learned} | each
-
-    def start(self, transformed: Mapping[str, tf.Tensor]) -> float:
-        """The mean of the normalised numbers; `transformed` is what `transform` gave of any record."""
-        return 0.0 if self.normalize == "z_score" else float(transformed[_MEAN][0])
+        origin, mean, deviation = moments.origin[0], moments.mean[0], moments.deviation[0]
+        # What is the same everywhere is not scaled.
+        scale = tf.where((deviation > 0) & (self.normalize == "z_score"), deviation, tf.ones_like(deviation))
+        statistics = {_MEAN: tf.cast(origin, tf.float64) + mean, _SCALE: scale}
+        # TF Transform gives no float64: what stands for it has the same bits.
+        each = {name: tf.fill(tf.shape(values), tf.bitcast(value, tf.int64)) for name, value in statistics.items()}
+        return {LABEL: tf.cast((exact.minus(learned, origin) - mean) / scale, tf.float32)} | each
 
     def undone(self, transformed: Mapping[str, tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
-        """What takes normalised numbers, float32 of any shape, back into the units of the column.
+        """What takes normalised numbers, of any shape, back into the units of the column, as float64.
 
         Args:
             transformed: What `transform` gave of any record.
         """
-        if self.normalize == "log":
-            return lambda normalized: tf.exp(tf.minimum(normalized, _LOG_OF_MOST))
-        if self.normalize == "none":
-            return lambda normalized: normalized
-        mean, deviation = (float(transformed[name][0]) for name in (_MEAN, _DEVIATION))
-        return lambda normalized: normalized * deviation + mean
+        mean, scale = (float(tf.bitcast(transformed[name][0], tf.float64)) for name in (_MEAN, _SCALE))
+
+        def undo(normalized: tf.Tensor) -> tf.Tensor:
+            learned = tf.cast(normalized, tf.float64) * scale + mean
+            return tf.exp(tf.minimum(learned, _LOG_OF_MOST)) if self.normalize == "log" else learned
+
+        return undo

@@ -43,8 +43,11 @@ def records(kind: str) -> list[bytes]:
 
 
 NORMALIZED = {
-    "none": (lambda prices: prices, lambda outputs: outputs),
-    "log": (np.log, np.exp),
+    "none": (lambda prices: prices - PRICES.mean(), lambda outputs: outputs + PRICES.mean()),
+    "log": (
+        lambda prices: np.log(prices) - np.log(PRICES).mean(),
+        lambda outputs: np.exp(outputs + np.log(PRICES).mean()),
+    ),
     "z_score": (
         lambda prices: (prices - PRICES.mean()) / PRICES.std(),
         lambda outputs: outputs * PRICES.std() + PRICES.mean(),
@@ -63,13 +66,26 @@ def test_what_is_learned_is_normalised_and_what_is_answered_is_not(tmp_path, nor
     spec = parsing_spec(raw, ["price"])
     target = graph.transform_features_layer()(tf.io.parse_example(records(kind), spec))[LABEL]
     assert target.shape == (400,) and target.dtype == tf.float32
-    np.testing.assert_allclose(target, done(PRICES), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(target, done(PRICES), rtol=1e-5, atol=1e-6)
     outputs = np.float32([[-1.5], [0.0], [2.25]])
     task = task_of(label, graph, spec)
-    assert task.start == pytest.approx(done(PRICES).mean(), rel=1e-5)
     value = task.answer(tf.constant(outputs))["value"]
-    assert value.shape == (3,)
-    np.testing.assert_allclose(value, undone(outputs[:, 0].astype(np.float64)), rtol=1e-4)
+    assert value.shape == (3,) and value.dtype == tf.float64
+    np.testing.assert_allclose(value, undone(outputs[:, 0].astype(np.float64)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("normalize", ["none", "z_score"])
+def test_large_numbers_that_lie_close_together_keep_their_digits(tmp_path: Path, normalize: str) -> None:
+    label, raw = label_of(normalize), schema("INT")
+    whole = 1_600_000_000_000 + np.arange(121) - 60
+    data = [make.record(x=float(n), price=int(price)) for n, price in enumerate(whole)]
+    graph = make_job.transform_graph(tmp_path, data, FEATURES, label, raw)
+    spec = parsing_spec(raw, ["price"])
+    target = graph.transform_features_layer()(tf.io.parse_example(data, spec))[LABEL]
+    scale = whole.std() if normalize == "z_score" else 1.0
+    np.testing.assert_allclose(target, (whole - whole.mean()) / scale, rtol=1e-6, atol=1e-4 / scale)
+    value = task_of(label, graph, spec).answer(target[:, tf.newaxis])["value"]
+    np.testing.assert_allclose(value - 1.6e12, whole - 1.6e12, atol=1e-3)
 
 
 def test_a_label_that_is_the_same_everywhere_is_not_scaled(tmp_path: Path) -> None:
@@ -81,7 +97,8 @@ def test_a_label_that_is_the_same_everywhere_is_not_scaled(tmp_path: Path) -> No
 
 
 def test_a_wild_answer_is_large_and_not_infinite() -> None:
-    value = label_of("log").undone({})(tf.constant([1e6]))
+    statistics = {f"{LABEL}.{name}": tf.bitcast(tf.ones([1], tf.float64), tf.int64) for name in ("mean", "scale")}
+    value = label_of("log").undone(statistics)(tf.constant([1e6]))
     assert 1e38 < float(value[0]) < np.inf
 
 
@@ -104,7 +121,7 @@ def test_the_exported_model_answers_in_the_units_of_the_label(tmp_path: Path, no
     np.testing.assert_allclose(np.sqrt(curves["val_loss"]), curves["val_rmse"], rtol=1e-4)
     model = tf.saved_model.load(job.export)
     answer = model.signatures["serving_default"](examples=tf.constant(data[350:]))
-    assert set(answer) == {"value"} and answer["value"].dtype == tf.float32
+    assert set(answer) == {"value"} and answer["value"].dtype == tf.float64
     assert r2_score(PRICES[350:], answer["value"].numpy()) > 0.9
     without_label = model.signatures["predict"](x=tf.constant(X[350:], tf.float32))["value"]
     np.testing.assert_allclose(without_label, answer["value"], rtol=1e-5)

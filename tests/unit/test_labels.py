@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from sklearn.metrics import f1_score
 
+from components.example_gen.contract import Contract, find_fault
 from preprocessing.columns import present
 from preprocessing.config import Label
 from preprocessing.errors import DataError
 from preprocessing.expression import columns_in, evaluate
 from preprocessing.kinds.kind import Read
 from preprocessing.labels.label import LABEL
+from tests import make
 from trainer.task import AnyClasses, task_of
 
 VALUES = {
@@ -66,7 +68,6 @@ sums = st.recursive(
 def test_any_comparison_is_what_python_makes_of_it(left: str, comparator: str, right: str) -> None:
     comparison = f"{left} {comparator} {right}"
     as_floats = {name: values.astype(float) for name, values in VALUES.items()}
-    # Whole numbers are calculated with as floats.
     floats = {name: float(values[1]) for name, values in as_floats.items()}
     assert evaluate(comparison, floats.__getitem__) == eval(comparison, {}, dict(floats))
     named = {name for name in VALUES if name in comparison}
@@ -82,10 +83,26 @@ def test_columns_are_named_in_their_order_and_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("comparison", "named"),
+    [
+        ('"fare amount" > 3', ["fare amount"]),
+        ('"trip-miles" < "class" + tips', ["trip-miles", "class", "tips"]),
+        ('"größe (cm)" >= größe', ["größe (cm)", "größe"]),
+        (r'"a \"quoted\" name" > 1', ['a "quoted" name']),
+        ("ﬁne > 1", ["ﬁne"]),  # which Python itself would normalize to fine
+        ("(tips\n > 1)", ["tips"]),
+    ],
+)
+def test_a_column_with_any_name_can_be_compared(comparison: str, named: list[str]) -> None:
+    assert columns_in(comparison) == named
+    assert evaluate(comparison, dict.fromkeys(named, 5).__getitem__) is True
+
+
+@pytest.mark.parametrize(
     ("comparison", "says"),
     [
         ("", "'' is not a comparison such as tips > 0.2 * fare"),
-        ("tips > ", "'tips > ' is not a comparison such as"),
+        ("tips > ", "'tips >' is not a comparison such as tips > 0.2 * fare (at character 7, its end)"),
         ("tips > fare; n", "is not a comparison such as"),
         ("tips", "'tips' is not one comparison, such as"),
         ("tips + fare", "is not one comparison"),
@@ -96,7 +113,13 @@ def test_columns_are_named_in_their_order_and_once() -> None:
         ("tips is fare", "compares with <, <=, >, >=, == or !="),
         ("tips ** 2 > 1", "calculates with + - * /"),
         ("tips % 2 > 1", "calculates with + - * /"),
-        ("tips > 'x'", "''x'' is not a number, a column, or a sum"),
+        ("tips > 'x'", "compares a text, and only numbers can be (at character 8, before ''x'')"),
+        ("tips > 2 fare", "fare')"),
+        ("total fare > 2", 'such as "fare amount" or "class"'),
+        ("class > 2", "(at character 1, before 'class > 2')"),
+        ("`total fare` > 2", 'stands in double quotes, such as "fare amount"'),
+        ('"" > 2', "is not a number, a column, or a sum"),
+        ("é > 3 + 'x'", "(at character 9, before ''x'')"),
         ("tips > True", "'True' is not a number, a column, or a sum"),
         ("abs(tips) > 1", "'abs(tips)' is not a number"),
         ("tips.real > 1", "'tips.real' is not a number"),
@@ -311,3 +334,19 @@ def test_a_comparison_is_read_with_the_pipeline_file() -> None:
 def test_what_calculates_like_numbers_can_be_compared(function: Callable) -> None:
     sign = {operator.gt: ">", operator.le: "<="}[function]
     assert evaluate(f"a {sign} b", {"a": 1, "b": 2}.__getitem__) == function(1, 2)
+
+
+def test_a_column_that_is_not_there_may_be_one_whose_name_is_to_be_quoted() -> None:
+    held = Contract.of({}, label_of(kind="binary", where="trip-miles > 3"))
+    fault = find_fault(make.record(**{"trip-miles": 2.0, "x": 1}), held) or ""
+    assert "it has no column 'trip'; did you mean 'trip-miles' (where: takes such a name in double quotes)?" in fault
+    near = Contract.of({}, label_of(kind="binary", where="tisp > 3"))
+    assert "it has no column 'tisp'; did you mean 'tips'? Its columns" in (
+        find_fault(make.record(tips=2.0), near) or ""
+    )
+    assert (
+        find_fault(
+            make.record(**{"trip-miles": 2.0}), Contract.of({}, label_of(kind="binary", where='"trip-miles" > 3'))
+        )
+        is None
+    )

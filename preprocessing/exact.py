@@ -1,0 +1,164 @@
+"""Arithmetic that loses nothing before its last step: whole numbers stay int64, and all others are float64."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+
+Constant: TypeAlias = int | float
+
+_HALF = 1 << 32
+_SAFE = float(2**63 - 2**13)
+"""What float64 takes for less than this is less than 2^63: sums and products are off by less than 2^12 there."""
+
+
+def wide(values: tf.Tensor) -> tf.Tensor:
+    """The same numbers as int64 or float64."""
+    return tf.cast(values, tf.int64 if values.dtype.is_integer else tf.float64)
+
+
+def minus(values: tf.Tensor | np.ndarray, origin: tf.Tensor | np.ndarray) -> Any:
+    """How far numbers are from an origin, float64.
+
+    Args:
+        values: Of NumPy or TensorFlow, int64 or float64, as `origin` is, of a shape that goes with its shape.
+
+    Of int64, the upper and the lower halves are taken from each other, so that nothing overflows, and what is below
+    2^53 is exact.
+    """
+    if not _is_whole(values) or not _is_whole(origin):
+        return _float64(values) - _float64(origin)
+    upper, lower = values // _HALF - origin // _HALF, values % _HALF - origin % _HALF
+    return _float64(upper) * float(_HALF) + _float64(lower)
+
+
+def _is_whole(values: tf.Tensor | np.ndarray) -> bool:
+    return values.dtype.is_integer if tf.is_tensor(values) else np.issubdtype(values.dtype, np.integer)
+
+
+def _float64(values: tf.Tensor | np.ndarray) -> Any:
+    return tf.cast(values, tf.float64) if tf.is_tensor(values) else values.astype(np.float64)
+
+
+def constant(value: Constant) -> tf.Tensor:
+    """A number as int64 where it is whole and fits, and else as float64."""
+    whole = _whole(value)
+    return tf.constant(float(value), tf.float64) if whole is None else tf.constant(whole, tf.int64)
+
+
+def least_whole(bound: Constant) -> int:
+    """The least int64 that is at least `bound`; the greatest one where none is."""
+    return min(max(math.ceil(bound), tf.int64.min), tf.int64.max)
+
+
+def exceeds(values: tf.Tensor, bound: Constant) -> tf.Tensor:
+    """Which numbers, int64 or float32, are above a bound; that of floats is rounded as they were when written."""
+    return Numbers.of(values) > bound
+
+
+def _whole(value: Constant) -> int | None:
+    is_whole = isinstance(value, int) or value.is_integer()
+    return int(value) if is_whole and tf.int64.min <= value <= tf.int64.max else None
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """A column of numbers to calculate and compare with.
+
+    Sums, differences and products of whole numbers are exact as far as int64 reaches, and float64 where they go beyond
+    it: nothing wraps around. Quotients, and all that has a fraction in it, are float64.
+    """
+
+    near: tf.Tensor
+    """The numbers as float64."""
+    whole: tf.Tensor | None = None
+    """The same as int64, where all are whole."""
+    fits: tf.Tensor | bool = True
+    """Where `whole` has not overflowed."""
+    is_short: bool = False
+    """Whether they are float32 as the data has them. What they are compared with is rounded to float32 too, so that
+    what was written as 0.1 is 0.1."""
+
+    @classmethod
+    def of(cls, values: tf.Tensor) -> Numbers:
+        """A column, int64 or float32."""
+        is_whole = values.dtype.is_integer
+        return cls(tf.cast(values, tf.float64), tf.cast(values, tf.int64) if is_whole else None, is_short=not is_whole)
+
+    def __neg__(self) -> Numbers:
+        if self.whole is None:
+            return Numbers(-self.near, is_short=self.is_short)
+        return 0 - self
+
+    def __add__(self, other: Numbers | Constant) -> Numbers:
+        return self._calculated(operator.add, other)
+
+    def __radd__(self, other: Constant) -> Numbers:
+        return self + other
+
+    def __sub__(self, other: Numbers | Constant) -> Numbers:
+        return self._calculated(operator.sub, other)
+
+    def __rsub__(self, other: Constant) -> Numbers:
+        return _numbers(other) - self
+
+    def __mul__(self, other: Numbers | Constant) -> Numbers:
+        return self._calculated(operator.mul, other)
+
+    def __rmul__(self, other: Constant) -> Numbers:
+        return self * other
+
+    def __truediv__(self, other: Numbers | Constant) -> Numbers:
+        return Numbers(self.near / _numbers(other).near)
+
+    def __rtruediv__(self, other: Constant) -> Numbers:
+        return _numbers(other) / self
+
+    def __lt__(self, other: Numbers | Constant) -> tf.Tensor:
+        return self._compared(operator.lt, other)
+
+    def __le__(self, other: Numbers | Constant) -> tf.Tensor:
+        return self._compared(operator.le, other)
+
+    def __gt__(self, other: Numbers | Constant) -> tf.Tensor:
+        return self._compared(operator.gt, other)
+
+    def __ge__(self, other: Numbers | Constant) -> tf.Tensor:
+        return self._compared(operator.ge, other)
+
+    def __eq__(self, other: Numbers | Constant) -> tf.Tensor:  # type: ignore[override]
+        return self._compared(tf.equal, other)
+
+    def __ne__(self, other: Numbers | Constant) -> tf.Tensor:  # type: ignore[override]
+        return self._compared(tf.not_equal, other)
+
+    def _calculated(self, operation: Callable[[Any, Any], Any], given: Numbers | Constant) -> Numbers:
+        other = _numbers(given)
+        near = operation(self.near, other.near)
+        if self.whole is None or other.whole is None:
+            return Numbers(near)
+        whole = operation(self.whole, other.whole)
+        fits = tf.logical_and(self.fits, other.fits) & (tf.abs(near) < _SAFE)
+        return Numbers(tf.where(fits, tf.cast(whole, tf.float64), near), whole, fits)
+
+    def _compared(self, comparison: Callable[[Any, Any], tf.Tensor], given: Numbers | Constant) -> tf.Tensor:
+        other = _numbers(given, self.is_short)
+        near = comparison(self.near, other.near)
+        if self.whole is None or other.whole is None:
+            return near
+        return tf.where(tf.logical_and(self.fits, other.fits), comparison(self.whole, other.whole), near)
+
+
+def _numbers(given: Numbers | Constant, is_short: bool = False) -> Numbers:
+    if isinstance(given, Numbers):
+        return given
+    with np.errstate(over="ignore"):  # what is beyond float32 is infinite there
+        near = float(np.float32(given) if is_short else given)
+    whole = _whole(given)
+    return Numbers(tf.constant(near, tf.float64), None if whole is None else tf.constant(whole, tf.int64))

@@ -1,0 +1,172 @@
+"""How dates and times are written, and the TensorFlow operations that read them.
+
+Without a format, a text is a date of ISO 8601, or a date and time: the extended form `2024-05-31T04:05:06.789+02:00` or
+the basic one `20240531T040506Z`, with `T` or a space between. A time may end behind its hours or minutes. Dates by week
+(`2024-W22-5`) or by day of the year (`2024-152`) are not read. Without an offset a time is in UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from preprocessing.lazy import tf
+
+_DAY = 86_400
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_LONG_MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
+_WEEKDAYS = "monday|tuesday|wednesday|thursday|friday|saturday|sunday"
+_DAYS_OF_MONTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way to write a point in time."""
+
+    pattern: str
+    """A regular expression of RE2 that all of a text matches."""
+    extracting: str
+    """The same, or one that is more lenient, with a group for each of `fields`."""
+    fields: tuple[str, ...]
+    """Of `year`, `short_year`, `month`, `named_month`, `day`, `hour`, `half_day`, `minute`, `second`, `offset`."""
+
+
+_OFFSET = r"Z|[+-]\d{2}(?::?\d{2})?"
+
+ISO = Form(
+    pattern=r"(\d{4}-\d{2}-\d{2}|\d{8})"
+    r"([T ](\d{2}(:\d{2}(:\d{2}([.,]\d+)?)?)?|\d{4}|\d{6}([.,]\d+)?)"
+    rf"({_OFFSET})?)?",
+    extracting=r"(\d{4})-?(\d{2})-?(\d{2})(?:[T ](\d{2})(?::?(\d{2})(?::?(\d{2})(?:[.,]\d+)?)?)?"
+    rf"({_OFFSET})?)?",
+    fields=("year", "month", "day", "hour", "minute", "second", "offset"),
+)
+
+# As Python's `strptime` reads them.
+_DIRECTIVES = {
+    "Y": ("year", r"\d{4}"),
+    "y": ("short_year", r"\d{2}"),
+    "m": ("month", r"1[0-2]|0[1-9]|[1-9]"),
+    "b": ("named_month", "|".join(_MONTHS)),
+    "B": ("named_month", _LONG_MONTHS),
+    "d": ("day", r"3[0-1]|[1-2]\d|0[1-9]|[1-9]| [1-9]"),
+    "H": ("hour", r"2[0-3]|[0-1]\d|\d"),
+    "I": ("hour", r"1[0-2]|0[1-9]|[1-9]"),
+    "p": ("half_day", r"[ap]m"),
+    "M": ("minute", r"[0-5]\d|\d"),
+    "S": ("second", r"[0-5]\d|\d"),
+    "z": ("offset", r"Z|[+-]\d{2}:?[0-5]\d"),
+}
+_SKIPPED = {"f": r"\d{1,6}", "a": "mon|tue|wed|thu|fri|sat|sun", "A": _WEEKDAYS, "%": "%"}
+
+
+def form_of(text: str) -> Form:
+    """The form that a format such as `%m/%d/%Y %H:%M` describes, in terms of Python's `strptime`.
+
+    Raises:
+        ValueError: where it says something that is not known, or one thing twice.
+    """
+    pattern, fields = "", []
+    for part in re.findall(r"%.?|\s+|[^%\s]+", text, re.DOTALL):
+        if part.isspace():
+            pattern += r"\s+"
+        elif part[0] != "%":
+            pattern += re.escape(part)
+        elif part[1:] in _DIRECTIVES:
+            field, expression = _DIRECTIVES[part[1:]]
+            fields.append(field)
+            pattern += f"({expression})"
+        elif part[1:] in _SKIPPED:
+            pattern += f"(?:{_SKIPPED[part[1:]]})"
+        else:
+            known = " ".join(f"%{letter}" for letter in (*_DIRECTIVES, *_SKIPPED))
+            raise ValueError(f"'{part}' is not known in a format; these are: {known}")
+    kinds = [field.removeprefix("short_").removeprefix("named_") for field in fields]
+    twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
+    if twice:
+        raise ValueError(f"the format '{text}' has the {twice[0].replace('_', ' ')} twice")
+    if ("%I" in text) != ("half_day" in fields):
+        raise ValueError(f"the format '{text}' has one of %I and %p; hours to 12 need both")
+    return Form(f"(?i){pattern}", f"(?i){pattern}", tuple(fields))
+
+
+def seconds_of(texts: tf.Tensor, form: Form) -> tuple[tf.Tensor, tf.Tensor]:
+    """Reads points in time.
+
+    Args:
+        texts: String of shape [n].
+        form: How they are written.
+
+    Returns:
+        Seconds since 1970 began, int64 [n], and which of them are of a text that is a point in time, bool [n].
+    """
+    is_written = tf.strings.regex_full_match(texts, form.pattern)
+    fields = {
+        field: tf.strings.regex_replace(texts, f"^(?:{form.extracting})$", rf"\{number}", replace_global=False)
+        for number, field in enumerate(form.fields, start=1)
+    }
+    fields = {name: tf.where(is_written, tf.strings.strip(text), "") for name, text in fields.items()}
+
+    def number(name: str, default: int = 0) -> tf.Tensor:
+        if name not in fields:
+            return tf.fill(tf.shape(texts), tf.constant(default, tf.int64))
+        return tf.strings.to_number(tf.strings.join(["0", fields[name]]), tf.int64)
+
+    # Without a year, the 29th of February is a day.
+    year, month, day = number("year", 2000), number("month", 1), number("day", 1)
+    if "short_year" in fields:
+        short = number("short_year")
+        year = short + tf.where(short < 69, tf.constant(2000, tf.int64), 1900)  # as POSIX says
+    if "named_month" in fields:
+        month = _numbered(fields["named_month"])
+    hour, minute, second = number("hour"), number("minute"), number("second")
+    if "half_day" in fields:
+        is_later = tf.strings.regex_full_match(fields["half_day"], r"(?i)pm")
+        hour = hour % 12 + tf.where(is_later, tf.constant(12, tf.int64), 0)
+    offset, offset_is_one = _offset(fields["offset"]) if "offset" in fields else (number("offset"), is_written)
+    is_date = (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= _days_of_month(year, month))
+    is_time = (hour < 24) & (minute < 60) & (second < 60) & offset_is_one
+    seconds = days_of(year, month, day) * _DAY + hour * 3600 + minute * 60 + second - offset
+    return seconds, is_written & is_date & is_time
+
+
+def _numbered(months: tf.Tensor) -> tf.Tensor:
+    """Names of months, by their first three letters, as numbers from 1; 0 for others."""
+    letters = tf.strings.lower(tf.strings.substr(tf.strings.join([months, "   "]), 0, 3))
+    is_named = letters[:, tf.newaxis] == tf.constant(_MONTHS)
+    return tf.reduce_sum(tf.cast(is_named, tf.int64) * tf.range(1, 13, dtype=tf.int64), axis=1)
+
+
+def _offset(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Seconds before UTC of `Z`, `+02`, `+0200`, `-02:00` or nothing, and whether they are less than a day."""
+    digits = tf.strings.join([tf.strings.regex_replace(texts, r"[^0-9]", ""), "0000"])
+    hours, minutes = (tf.strings.to_number(tf.strings.substr(digits, place, 2), tf.int64) for place in (0, 2))
+    sign = tf.where(tf.strings.regex_full_match(texts, r"-.*"), tf.constant(-1, tf.int64), 1)
+    return sign * (hours * 3600 + minutes * 60), (hours < 24) & (minutes < 60)
+
+
+def _days_of_month(year: tf.Tensor, month: tf.Tensor) -> tf.Tensor:
+    is_leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    days = tf.gather(tf.constant(_DAYS_OF_MONTHS, tf.int64), tf.clip_by_value(month - 1, 0, 11))
+    return days + tf.cast(is_leap & (month == 2), tf.int64)
+
+
+def civil_of(days: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Month and day of the month, from 0, of days since 1970 began.
+
+    Years that begin in March have their leap day at the end:
+    https://howardhinnant.github.io/date_algorithms.html#civil_from_days
+    """
+    of_era = (days + 719_468) % 146_097
+    year = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * year + year // 4 - year // 100)
+    from_march = (5 * of_year + 2) // 153
+    return (from_march + 2) % 12, of_year - (153 * from_march + 2) // 5
+
+
+def days_of(year: tf.Tensor, month: tf.Tensor, day: tf.Tensor) -> tf.Tensor:
+    """Days since 1970 began; `civil_of` the other way round, month and day from 1."""
+    shifted = year - tf.cast(month <= 2, tf.int64)
+    of_era = shifted % 400
+    of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+    return shifted // 400 * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468

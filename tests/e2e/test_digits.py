@@ -1,0 +1,64 @@
+"""Whole runs on columns whose digits float32 would lose, and on dates that are written in several ways."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from components.evaluator.kept import LABEL, RECORD
+from tests import make
+from tests.e2e.test_runs import HUBLINE, PROJECT
+
+COUNT = 610
+SECONDS = 1_600_000_000 + np.arange(COUNT) % 61
+DATES = ["2024-05-31", "20240601T101500Z", "2024-06-02 23:30:00+02:00", "2024-13-45", "0000-00-00"]
+FILE = """\
+name: digits-of-numbers
+data: {examples: data, split: {train: 6, validation: 2, test: 2}}
+features:
+  t: {kind: numeric, normalize: z_score}
+  bucket: {kind: bucketized, from: t, buckets: 6}
+  day: {kind: timestamp, from: written, part: day, encode: one_hot}
+label: %s
+training: {epochs: 20, batch_size: 32, optimizer: {learning_rate: 0.05}}
+evaluation: %s
+serving: {destination: serving}
+"""
+LABEL_OF_TIMES = """{kind: binary, where: '"start time" > 1600000030'}"""
+
+
+def project(folder: Path, label: str, evaluation: str, dates: list[str]) -> Path:
+    records = [
+        make.record(t=int(t), written=dates[n % len(dates)], **{"start time": int(t)}, row=n)
+        for n, t in enumerate(SECONDS)
+    ]
+    return make.project(folder, FILE % (label, evaluation), records)
+
+
+def run(path: Path) -> tuple[int, dict]:
+    done = subprocess.run([*HUBLINE, "run", str(path), "--json"], capture_output=True, text=True, cwd=PROJECT)
+    return done.returncode, json.loads(done.stdout.splitlines()[-1])
+
+
+def test_numbers_that_lie_close_together_are_learned_and_judged(tmp_path: Path) -> None:
+    path = project(tmp_path, LABEL_OF_TIMES, "{thresholds: {accuracy: {at_least: 0.9}}}", DATES)
+    code, said = run(path)
+    assert (code, said["status"]) == (0, "succeeded"), said
+    (warning,) = [text for text in said["warnings"] if "'written'" in text]
+    assert "values are not dates that features.day can read, such as" in warning and "'2024-13-45'" in warning
+    model = tf.saved_model.load(said["pushed_model"])
+    answer = model.signatures["predict"](t=tf.constant(SECONDS[:61]), written=tf.constant(DATES[:1] * 61))
+    assert ((answer["label"].numpy() == b"yes") == (SECONDS[:61] > 1_600_000_030)).mean() > 0.9
+    (kept,) = tmp_path.glob(".hubline/*/artifacts/Evaluator/evaluation/*/predictions/*.tfrecord")
+    truth = [tf.train.Example.FromString(item).features.feature for item in make.read_tfrecord(kept)]
+    late = [each[LABEL].int64_list.value[0] for each in truth]
+    assert 0.3 < np.mean(late) < 0.7 and len(truth) == len({each[RECORD].int64_list.value[0] for each in truth})
+
+
+def test_a_column_without_any_date_stops_with_the_format_to_set(tmp_path: Path) -> None:
+    path = project(tmp_path, "{kind: regression, from: start time}", "{}", ["05/31/2024", "12/01/2023"])
+    code, said = run(path)
+    assert code == 1 and said["failed_step"] == "Transform"
+    assert "such as '05/31/2024', '12/01/2023'; say how they are written, perhaps format: \"%m/%d/%Y\"" in said["error"]
