@@ -310,7 +310,7 @@ class Evaluation(Section):
             for key in ("at_least", "at_most"):
                 bound = getattr(threshold, key)
                 if bound is not None and not low <= bound <= high:
-                    share = f"; {bound:g} % is {bound / 100:g}" if reach == "from 0 to 1" and 1 < bound <= 100 else ""
+                    share = f"; {bound:g} % is {bound / 100:g}" if reach == "from 0 to 1" and 2 <= bound <= 100 else ""
                     mistakes["thresholds", metric, key] = f"{metric} is {reach}, and {bound:g} is not{share}"
             allowed = threshold.no_worse_than_serving_by
             if reach == "from 0 to 1" and allowed is not None and allowed > 1:

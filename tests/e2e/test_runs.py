@@ -95,7 +95,7 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
     assert (code, [step.id for step in other_data.steps if step.cached]) == (0, ["HubModule.mean"])
 
     # Too high a bar: nothing is pushed, the run says so, and the same again is not blessed from the cache either.
-    rewrite(path, "at_least: 0.9,", "at_least: 1.1,")
+    rewrite(path, "thresholds: {", "thresholds: {cross_entropy: {at_most: 0.0}, ")
     served = sorted(item.name for item in serving.iterdir())
     for expected in (["Evaluator", "Pusher"], []):
         refused, code = run(path, None, quiet=True)
