@@ -98,6 +98,12 @@ class Store:
                 if name != _MARK and name.encode() not in content:
                     storage.remove_tree(f"{entry}/{name}")
 
+    def drop_damaged(self) -> Iterator[str]:
+        """Reads all entries and drops those that aren't what was put there; names their folders."""
+        for key in storage.names(self._folder):
+            if storage.exists(f"{self._folder}/{key}/{_MARK}") and self.find(key, thoroughly=True) is None:
+                yield f"{self._folder}/{key}"
+
     @staticmethod
     def _drop(entry: str, mark: bytes, folder: str | None, damage: str) -> None:
         """Removes a damaged entry; somebody else may be making it anew already."""

@@ -132,6 +132,14 @@ def run(
             help="Where artifacts, metadata, checkpoints and logs go; .hubline/NAME beside the file by default."
         ),
     ] = None,
+    fresh_metadata: Annotated[
+        bool,
+        typer.Option(
+            "--fresh-metadata",
+            help="Start a new metadata database, where the old one is damaged. Data, served models, checkpoints and "
+            "the store stay as they are.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a pipeline file on this machine: ingest, train, evaluate, push; with task: infer, ingest and predict.
@@ -139,11 +147,11 @@ def run(
     What has not changed since the last run is not done again. Exit code: 0 done, 1 failed or not blessed, 2 a mistake
     in what was given, 130 or 143 stopped by SIGINT (Ctrl-C) or SIGTERM; a second signal ends the run at once.
 
-    Example: hubline run examples/digits/pipeline.yaml
+    Examples: hubline run examples/digits/pipeline.yaml; the same with --fresh-metadata
     """
     from pipeline.run import run as run_file
 
-    result, code = run_file(file, root, quiet=as_json)
+    result, code = run_file(file, root, quiet=as_json, fresh_metadata=fresh_metadata)
     if as_json:
         print(json.dumps(result.model_dump(mode="json")))
     raise typer.Exit(code)

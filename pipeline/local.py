@@ -1,5 +1,6 @@
 """Runs a pipeline on this machine, by TFX's local runner."""
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,11 +21,16 @@ from components.predictor.truth import EVALUATION, Evaluated
 from components.pusher.executor import DESTINATION, PUSHED
 from components.report.contents import Artifacts
 from components.transform.unread import UnreadDates
+from components.store import Store
+from pipeline import upkeep
+from pipeline.places import Places
 from pipeline.result import Step
 from preprocessing import interruption
+from preprocessing.errors import DamageError, UserError
 from trainer.trial import Tried
 
 _HUB_MODULE = "HubModule."
+_LOGGER = logging.getLogger(__name__)
 
 
 class Listener(Protocol):
@@ -43,8 +49,11 @@ class Listener(Protocol):
 class Run:
     """One run of a pipeline, and what it has come to so far."""
 
-    def __init__(self, pipeline: Pipeline, listener: Listener) -> None:
+    def __init__(self, pipeline: Pipeline, listener: Listener, places: Places) -> None:
         self._pipeline = pipeline
+        self._places = places
+        self._seals = upkeep.Seals(places.seals)
+        self._artifacts: set[str] = set()
         self._listener = listener
         self._executions: dict[str, int] = {}
         self.current: str | None = None
@@ -53,8 +62,24 @@ class Run:
 
     def run(self) -> None:
         """Runs every step that its cache does not answer for. Raises what the step that failed raised."""
+        with metadata.Metadata(self._pipeline.metadata_connection_config) as store:
+            upkeep.clear_unfinished(store.store, self._places.artifacts)
+        try:
+            self._run_once()
+        except Exception as error:
+            told = isinstance(error, UserError) and not isinstance(error, DamageError)
+            if told or interruption.received():
+                raise
+            damaged = upkeep.drop_damaged(self._seals, self._artifacts, Store(str(self._places.store)))
+            if not damaged:
+                raise
+            _LOGGER.warning("%s failed on what was damaged: %s; it is made again", self.current, "; ".join(damaged))
+            self._run_once()
+
+    def _run_once(self) -> None:
+        self.steps.clear()
         self._listener.planned([component.id for component in self._pipeline.components])
-        with _hearing_of_steps(self._launch):
+        with _hearing_of_steps(self._launch), _keeping_what_is_whole(self._seals):
             local_dag_runner.LocalDagRunner().run(self._pipeline)
 
     def decision(self) -> Decision | None:
@@ -121,6 +146,9 @@ class Run:
         seconds = time.monotonic() - begin
         self._executions[step] = execution.execution_id
         cached = self._state(execution.execution_id) == metadata_store_pb2.Execution.CACHED
+        if not cached:
+            self._seals.seal(upkeep.uris(execution.output_dict))
+        self._artifacts |= set(self._output_uris(execution.execution_id))
         self.current = None
         self.steps.append(Step(id=step, seconds=round(seconds, 3), cached=cached))
         self._listener.finished(self.steps[-1])
@@ -129,6 +157,12 @@ class Run:
     def _state(self, execution: int) -> int:
         with metadata.Metadata(self._pipeline.metadata_connection_config) as store:
             return store.store.get_executions_by_id([execution])[0].last_known_state
+
+    def _output_uris(self, execution: int) -> list[str]:
+        with metadata.Metadata(self._pipeline.metadata_connection_config) as store:
+            events = store.store.get_events_by_execution_ids([execution])
+            ids = [event.artifact_id for event in events if event.type == metadata_store_pb2.Event.OUTPUT]
+            return [artifact.uri for artifact in store.store.get_artifacts_by_id(ids)]
 
     def _output(self, step: str, key: str) -> metadata_store_pb2.Artifact | None:
         if step not in self._executions:
@@ -149,4 +183,15 @@ def _hearing_of_steps(launch: Any) -> Iterator[None]:
             return launch(self._pipeline_node.node_info.id, super().launch)
 
     with mock.patch.object(local_dag_runner.launcher, "Launcher", Launcher):
+        yield
+
+
+@contextmanager
+def _keeping_what_is_whole(seals: upkeep.Seals) -> Iterator[None]:
+    """Has the local runner take no earlier result that is damaged, and write into no folder that isn't empty."""
+    cache, outputs = launcher.cache_utils, launcher.outputs_utils
+    with (
+        mock.patch.object(cache, "get_cached_outputs", upkeep.cached_if_whole(cache.get_cached_outputs, seals)),
+        mock.patch.object(outputs, "make_output_dirs", upkeep.made_empty(outputs.make_output_dirs)),
+    ):
         yield

@@ -61,6 +61,11 @@ class Places:
         return self.root / "artifacts"
 
     @property
+    def seals(self) -> Path:
+        """What the files of each artifact were when they were written."""
+        return self.artifacts / ".seals"
+
+    @property
     def metadata(self) -> Path:
         """ML Metadata's SQLite file."""
         return self.root / "metadata.sqlite"

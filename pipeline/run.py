@@ -25,17 +25,19 @@ from pipeline.preflight import preflight
 from pipeline.report import write_page
 from pipeline.result import Result, Status, Step
 from pipeline.terminal import console_on
+from pipeline.upkeep import damaged_metadata, prepare
 from preprocessing import interruption
 from preprocessing.errors import RunError, UserError, tensorflow_reason
 
 
-def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
+def run(path: Path, root: Path | None, quiet: bool, fresh_metadata: bool = False) -> tuple[Result, int]:
     """Runs a pipeline file and shows how it goes.
 
     Args:
         path: The pipeline file.
         root: Where the pipeline keeps what it makes; None for `.hubline/<name>` beside the file.
         quiet: Show nothing on standard output, which is then free for JSON.
+        fresh_metadata: Start a new metadata database; the old one stays beside it.
 
     Returns:
         What it came to, and the exit code: 0 done, 1 failed or not blessed, 2 a mistake in what the user gave, 130 or
@@ -45,10 +47,10 @@ def run(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
         UserError: where the file, or something it points at, is found wrong before the run begins.
     """
     with interruption.handled():
-        return _run_file(path, root, quiet)
+        return _run_file(path, root, quiet, fresh_metadata)
 
 
-def _run_file(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
+def _run_file(path: Path, root: Path | None, quiet: bool, fresh_metadata: bool) -> tuple[Result, int]:
     file, source = load(path)
     preflight(file, source, root)
     places = Places.of(path, file.name, root)
@@ -56,6 +58,7 @@ def _run_file(path: Path, root: Path | None, quiet: bool) -> tuple[Result, int]:
     folder = places.runs / began.strftime("%Y%m%d-%H%M%S-%f")
     log = folder / "run.log"
     with places.exclusively(), into_log(log) as (stdout, stderr):
+        prepare(places, fresh_metadata)
         shown = stderr if quiet else stdout
         console = console_on(shown)
         console.print(f"{file.name}  {path}", style="bold", soft_wrap=True)
@@ -93,7 +96,7 @@ def _run(file: AnyFile, path: Path, places: Places, folder: Path, console: Conso
                 from pipeline.graph import build
                 from pipeline.local import Run
             interruption.check()
-            run = Run(build(file, pins, places), display)
+            run = Run(build(file, pins, places), display, places)
             run.run()
         status, code = "succeeded", 0
     except KeyboardInterrupt:  # outside the main thread, where Python lets nobody handle signals
@@ -101,6 +104,8 @@ def _run(file: AnyFile, path: Path, places: Places, folder: Path, console: Conso
     except Exception as fault:
         traceback.print_exc()
         status, error, code = _failure(fault, run.current if run else "pin", path, folder / "run.log")
+        if type(fault).__module__.startswith("ml_metadata"):
+            error = damaged_metadata(places.metadata, f"{type(fault).__name__}: {fault}")
     spans = pins.files.spans if pins else None
     decision = run.decision() if run else None
     pushed, newly = run.pushed() if run else (None, False)

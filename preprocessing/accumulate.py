@@ -27,7 +27,7 @@ Positions: TypeAlias = tuple[int | float, ...]
 
 
 class Accumulator(Protocol):
-    """What is known so far; it can be pickled."""
+    """What is known so far; its fields are all that it is."""
 
     def add(self, values: Any) -> None:
         """Takes in the values of a batch: a tensor, sparse or not."""
@@ -255,3 +255,6 @@ class Having:
     def answer(self, vocabulary: Sequence[bytes]) -> tuple[int, tuple[int, ...]]:
         """All records, and those that have each word."""
         return self.count, tuple(self.counts[word] for word in vocabulary)
+
+
+ACCUMULATORS: tuple[type[Accumulator], ...] = (Numbers, Ranks, Counts, Having, Unreadable)

@@ -13,6 +13,10 @@ class DataError(RunError):
     """A record or file of the data that cannot be used; the message names it."""
 
 
+class DamageError(RunError):
+    """Something that an earlier step or run kept isn't what was written, such as a file with fewer records."""
+
+
 def tensorflow_reason(error: Exception) -> str:
     """What TensorFlow says of an error, without the names of nodes, devices and operations around it."""
     message = getattr(error, "message", str(error)).partition(" [[{{node ")[0]

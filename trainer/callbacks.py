@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from preprocessing.errors import RunError
 from preprocessing.progress import report
+from trainer.checkpoint_files import drop_broken
 
 
 class Progress(tf.keras.callbacks.Callback):
@@ -80,6 +81,11 @@ class Checkpoints(tf.keras.callbacks.BackupAndRestore):
         """Goes on from what the folder holds, and keeps checkpoints in it."""
         super().__init__(folder, delete_checkpoint=False)
         self._saved = float("-inf")
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Goes on from the newest checkpoint that is whole."""
+        drop_broken(f"{self.backup_dir}/chief")
+        super().on_train_begin(logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Saves, if it is time to or the training is at its end."""

@@ -1,6 +1,6 @@
 """The statistics of one shard, in a form that can be kept and merged."""
 
-import pickle
+import inspect
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +11,28 @@ import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from pyarrow import compute
 from tensorflow_data_validation.statistics import stats_impl
-from tensorflow_data_validation.statistics.generators import basic_stats_generator
+from tensorflow_data_validation.statistics.generators import (
+    basic_stats_generator,
+    top_k_uniques_sketch_stats_generator,
+)
+from tensorflow_data_validation.utils import path as feature_path
+from tensorflow_data_validation.utils import variance_util
 from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx_bsl.public import tfxio
 
-from components import storage
+from components import plain, storage
 from components.records import read_batches
 from components.statistics_gen.columns import ColumnFacts, ShardFacts
 from components.store import Store, key
 
-_ACCUMULATORS, _FACTS = "accumulators.pickle", "columns.json"
+_ACCUMULATORS, _FACTS = "accumulators.json", "columns.json"
+_CLASSES = tuple(
+    kind
+    for module in (basic_stats_generator, top_k_uniques_sketch_stats_generator, variance_util, feature_path)
+    for _, kind in inspect.getmembers(module, inspect.isclass)
+    if kind.__module__ == module.__name__
+)
+"""What TFDV's accumulators are made of."""
 _BATCH = 256  # records to a batch: few enough that images of some megabytes fit
 _KINDS = {"int64_list": "int64", "float_list": "float", "bytes_list": "bytes"}
 _KIND_OF_ARROW = {
@@ -68,7 +80,7 @@ def accumulate(shard: Shard) -> None:
     with Store(shard.store).making(shard.key) as folder:
         storage.write_bytes(f"{folder}/{_FACTS}", facts.to_property().encode())
         if accumulators is not None:
-            storage.write_bytes(f"{folder}/{_ACCUMULATORS}", pickle.dumps(accumulators))
+            storage.write_bytes(f"{folder}/{_ACCUMULATORS}", plain.dump(accumulators, _CLASSES))
 
 
 def facts_of(shard: Shard) -> ShardFacts:
@@ -79,7 +91,7 @@ def facts_of(shard: Shard) -> ShardFacts:
 def merged(shards: Sequence[Shard]) -> statistics_pb2.DatasetFeatureStatisticsList:
     """The statistics of some shards together, all accumulated. Each column has one type in all of them."""
     generators = _generators()
-    by_shard = [pickle.loads(_load(shard, _ACCUMULATORS)) for shard in shards]
+    by_shard = [plain.load(_load(shard, _ACCUMULATORS), _CLASSES) for shard in shards]
     accumulators = [
         generator.merge_accumulators([loaded[index] for loaded in by_shard])
         for index, generator in enumerate(generators)

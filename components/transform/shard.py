@@ -1,6 +1,5 @@
 """What the features ask of the whole training split, computed for one shard in a form that can be kept and merged."""
 
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -8,15 +7,24 @@ from functools import cache
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components import storage
+from components import plain, storage
 from components.store import Store, key
-from preprocessing.accumulate import Accumulator, Counts, Having, Numbers, Ranks, Unreadable, accumulators
+from preprocessing.accumulate import (
+    ACCUMULATORS,
+    Accumulator,
+    Counts,
+    Having,
+    Numbers,
+    Ranks,
+    Unreadable,
+    accumulators,
+)
 from preprocessing.analysis import Answers, Asking, DocumentsOf, MomentsOf, QuantilesOf, Question, UnreadOf, WordsOf
 from preprocessing.columns import parsing_spec
 from preprocessing.transform import TransformConfig, preprocessing_fn, raw_columns
 from trainer.inputs import read_file
 
-_FILE = "accumulators.pickle"
+_FILE = "accumulators.json"
 _NO_WORD = b"49d0cd50-04bb-48c0-bc6f-5b575dce351a"
 """What TF Transform writes into a vocabulary without words: TensorFlow makes no table of an empty file."""
 _BATCH = 1024  # records to a batch: few enough that images of some hundred kilobytes fit
@@ -78,7 +86,7 @@ def accumulate(shard: Shard) -> None:
             for name, values in asked.values(serialized).items():
                 found[name].add(values)
     with Store(shard.store).making(shard.key) as folder:
-        storage.write_bytes(f"{folder}/{_FILE}", pickle.dumps(found))
+        storage.write_bytes(f"{folder}/{_FILE}", plain.dump(found, ACCUMULATORS))
 
 
 def answers(shards: Sequence[Shard], folder: str) -> Answers:
@@ -114,4 +122,4 @@ def answers(shards: Sequence[Shard], folder: str) -> Answers:
 
 def _load(shard: Shard) -> dict[str, Accumulator]:
     with storage.open_binary(f"{Store(shard.store).find(shard.key)}/{_FILE}") as file:
-        return pickle.load(file)
+        return plain.load(file.read(), ACCUMULATORS)

@@ -1,0 +1,107 @@
+"""Whatever was kept and is damaged is dropped, made again and said; a user's own files are never touched."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from components.digest import file_digest
+from pipeline.result import Result
+from pipeline.run import run
+from preprocessing.errors import UserError
+from tests import make
+
+pytestmark = pytest.mark.slow
+
+# Plain files split by pattern, and a module whose vectors are kept.
+SPLIT = "  split: {train: train, validation: validation, test: test}\n"
+PIPELINE = make.PIPELINE.replace("  split: {train: 6, validation: 2, test: 2}\n", SPLIT)
+
+
+def flip(path: Path, keep_time: bool = False) -> None:
+    """Changes a byte in the middle of a file, in place."""
+    before, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    if keep_time:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def ran(result: Result) -> list[str]:
+    return [step.id for step in result.steps if not step.cached]
+
+
+def rows(root: Path, file: str = "Split-train/data-*") -> Path:
+    """The newest vectors of the training split, or another file beside them."""
+    return max(root.glob(f"artifacts/Embedder/rows/*/{file}"), key=lambda path: int(path.relative_to(root).parts[3]))
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("damage")
+    path = make.project(folder, PIPELINE)
+    records = make.labelled(120)
+    for name, begin, end in (("train", 0, 80), ("validation", 80, 100), ("test", 100, 120)):
+        make.write_tfrecord(folder / "data" / name, records[begin:end])
+    result, code = run(path, None, quiet=True)
+    assert code == 0, result.error
+    again, code = run(path, None, quiet=True)
+    assert code == 0, again.error
+    return path
+
+
+def test_what_is_damaged_is_made_again(life: Path) -> None:
+    root = life.parent / ".hubline/tiny"
+    unharmed = file_digest(str(rows(root)))
+
+    # A byte of a vector, of the list of rows, and a shard that lost its records: all are noticed before they are taken.
+    for damage in ("flipped", "emptied", "list"):
+        path = rows(root) if damage != "list" else rows(root, "rows.json")
+        path.write_bytes(b"") if damage == "emptied" else flip(path)
+        result, code = run(life, None, quiet=True)
+        assert code == 0, result.error
+        assert "Embedder" in ran(result)
+        assert file_digest(str(rows(root))) == unharmed
+        log = Path(result.log).read_text()
+        assert f"{path}: " in log and "the step that made it runs again" in log
+
+    # With the time it had, it is noticed when a step fails on it.
+    flip(rows(root), keep_time=True)
+    life.write_text(life.read_text().replace("epochs: 5", "epochs: 6"))
+    result, code = run(life, None, quiet=True)
+    assert code == 0, result.error
+    assert "failed on what was damaged" in Path(result.log).read_text()
+    assert {"Embedder", "Trainer"} <= set(ran(result)) and file_digest(str(rows(root))) == unharmed
+
+    # In the store nothing is whole any more, and all is looked for there.
+    for mark in list(root.glob("store/*/complete"))[::2]:
+        flip(mark)
+    for path in root.glob("store/*/*/*"):
+        path.write_bytes(b"")
+    result, code = run(life, None, quiet=True, fresh_metadata=True)
+    assert code == 0, result.error
+    assert "what was kept here is dropped and made again" in Path(result.log).read_text()
+    assert file_digest(str(rows(root))) == unharmed
+
+
+def test_a_damaged_metadata_database_is_told_and_started_afresh_by_one_command(life: Path) -> None:
+    root = life.parent / ".hubline/tiny"
+    data = {path: file_digest(str(path)) for path in (life.parent / "data").iterdir()}
+    serving = sorted(path.name for path in (life.parent / "serving").iterdir())
+    with sqlite3.connect(root / "metadata.sqlite") as database:
+        (page_size,) = database.execute("PRAGMA page_size").fetchone()
+    with (root / "metadata.sqlite").open("r+b") as file:
+        file.seek(page_size * 3)
+        file.write(b"\xff" * page_size)
+    with pytest.raises(UserError, match=r"metadata\.sqlite: the metadata database is damaged.*--fresh-metadata"):
+        run(life, None, quiet=True)
+
+    # A class is dropped meanwhile, so that other records come of the same files in folders of the same numbers.
+    text = life.read_text().replace("data:\n", "data:\n  bad_records: {policy: quarantine, max_fraction: 0.9}\n")
+    life.write_text(text.replace("classes: [dark, light]", "classes: [dark, light, grey]"))
+    result, _ = run(life, None, quiet=True, fresh_metadata=True)
+    assert result.error is None, result.error
+    assert {path: file_digest(str(path)) for path in (life.parent / "data").iterdir()} == data
+    assert set(serving) <= {path.name for path in (life.parent / "serving").iterdir()}
+    assert [path.name for path in root.glob("artifacts-*")] and list(root.glob("earlier-*metadata.sqlite"))
