@@ -20,8 +20,8 @@ from components.example_validator.found import Found
 from components.predictor.truth import EVALUATION, Evaluated
 from components.pusher.executor import DESTINATION, PUSHED
 from components.report.contents import Artifacts
-from components.transform.unread import UnreadDates
 from components.store import Store
+from components.transform.unread import UnreadDates
 from pipeline import upkeep
 from pipeline.places import Places
 from pipeline.result import Step

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 from tfx_bsl import sketches
 
 from components import plain
@@ -34,8 +35,7 @@ def test_objects_and_sketches_go_on_where_they_were() -> None:
     numbers, ranks = Numbers(2), Ranks()
     numbers.count += 3
     numbers.mean[:] = [0.5, np.nan]
-    ranks._sketch.AddValues(pa.array(np.arange(1000.0)))
-    ranks._empty = False
+    ranks.add(tf.range(1000, dtype=tf.int64))
     again = plain.load(plain.dump({"n": numbers, "r": ranks}, ACCUMULATORS), ACCUMULATORS)
     np.testing.assert_array_equal(again["n"].mean, numbers.mean)
     assert again["n"].greatest.tolist() == [-math.inf] * 2
