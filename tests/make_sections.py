@@ -2,7 +2,6 @@
 
 import datetime
 import types
-from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
@@ -10,7 +9,6 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BeforeValidator, ValidationError, WrapValidator
 from pydantic.fields import FieldInfo
 
-import pipeline.config  # noqa: F401  # every type of a section is known once this is imported
 from preprocessing.section import Section
 
 TEXTS = st.sampled_from(["a", "b c", "ünï", "10", "true", "${x}", "a.b", "x-y", "'q'", "1e3"])
@@ -28,13 +26,12 @@ _KNOWN: dict[str, list[Any]] = {
 """By the name of a validator, texts that it takes."""
 
 
-def section_types(base: type[Section] = Section) -> Iterator[type[Section]]:
-    """Every type of a section that a value can have, and that is not only a base of others."""
-    for each in base.__subclasses__():
-        yield from section_types(each)
-        kind = each.model_fields.get("kind")
-        if each.__module__.split(".")[0] != "tests" and (kind is None or kind.annotation is not str):
-            yield each
+def section_types(annotation: Any) -> set[type[Section]]:
+    """The types of sections that a value of an annotation can hold, itself among them."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        fields = (field.annotation for field in annotation.model_fields.values())
+        return {annotation}.union(*map(section_types, fields))
+    return set().union(*map(section_types, get_args(annotation)))
 
 
 def sections(section_type: type[Section]) -> st.SearchStrategy[Section]:

@@ -6,14 +6,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from components.pin.pins import Pins, PinsToInfer
 from pipeline.config import FILES
 from pipeline.kubeflow.parameters import dumped, with_changes
 from pipeline.load import load
 from preprocessing.section import Section
 from tests.make_sections import section_types, sections
+from trainer.config import Tuned
+from trainer.phases import Kept
 
+OF_STEPS = (Pins, PinsToInfer, Kept, Tuned)
+"""What steps are told beside sections of the file."""
 # Whole files are too many rules together to be drawn; the examples' stand for them.
-TYPES = sorted({*section_types()} - {*FILES.values()}, key=lambda each: (each.__module__, each.__name__))
+TYPES = sorted(
+    set().union(*map(section_types, (*FILES.values(), *OF_STEPS))) - {*FILES.values()},
+    key=lambda each: (each.__module__, each.__name__),
+)
 
 
 @pytest.mark.parametrize("section_type", TYPES, ids=lambda each: each.__name__)
