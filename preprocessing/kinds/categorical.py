@@ -112,6 +112,15 @@ class CategoricalFeature(Categories):
             return transform.vocabulary_size_by_name(vocabulary_name(name)) + self.oov_buckets
         return self.hash_buckets or self.identity or 0
 
+    def known_size(self, name: str, transform: tft.TFTransformOutput) -> int:
+        """The words alone."""
+        return self.size(name, transform) - self.oov_buckets
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the file, rather than the data, says which categories there are."""
+        return self.identity is not None or isinstance(self.vocabulary, tuple | VocabularyFile)
+
     @property
     def has_words(self) -> bool:
         """With a vocabulary."""

@@ -127,6 +127,10 @@ class Categories(Kind):
         """How many categories there are."""
         raise NotImplementedError
 
+    def known_size(self, name: str, transform: tft.TFTransformOutput) -> int:
+        """How many of them stand for something of their own: the first ones, before those that share what is rare."""
+        return self.size(name, transform)
+
     @property
     def is_weighted(self) -> bool:
         """Whether there are weights."""

@@ -50,6 +50,11 @@ class LabelKind(Section):
         return ()
 
     @property
+    def has_classes(self) -> bool:
+        """Whether its transformed values are the numbers of classes, -1 for one that is not known."""
+        return False
+
+    @property
     def can_be_mixed(self) -> bool:
         """Whether a target may lie between those of two records."""
         return False
@@ -76,6 +81,11 @@ class LabelKind(Section):
 
 class ClassesKind(LabelKind):
     """A kind of label of which each record has one of several classes."""
+
+    @property
+    def has_classes(self) -> bool:
+        """Always."""
+        return True
 
     def transform(self, read: Read) -> dict[str, Values]:
         """The class of each record by its number."""

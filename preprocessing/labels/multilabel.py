@@ -68,6 +68,11 @@ class MultilabelLabel(LabelKind):
         return self.indicators or ()
 
     @property
+    def has_classes(self) -> bool:
+        """Always."""
+        return True
+
+    @property
     def can_be_mixed(self) -> bool:
         """As a share of each class."""
         return True

@@ -1,0 +1,184 @@
+"""What is wrong with the transformed data, or worth knowing of them, before a model is trained on them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import tensorflow_transform as tft
+
+from preprocessing.config import Features, Label
+from preprocessing.kinds.categorical import CategoricalFeature
+from preprocessing.kinds.kind import Categories, Kind
+from preprocessing.labels.label import ClassesKind
+from preprocessing.labels.multilabel import MultilabelLabel
+from preprocessing.summary import Extremes, FeatureSummary, Summary, own_column
+
+TRAIN, TEST = "train", "test"
+
+_UNKNOWN = 0.01
+"""The share of unknown values from which on it is said, of categories that the file names."""
+_RARE = 0.5
+"""The same of categories that are computed, where what is rare is meant to be unknown."""
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a feature or the label."""
+
+    text: str
+    stops: bool = False
+    """Whether there is nothing to learn."""
+
+
+def diagnose(
+    features: Features, label: Label, transform: tft.TFTransformOutput, summaries: Mapping[str, Summary]
+) -> list[Finding]:
+    """What the splits come to, against what features and label are for.
+
+    Args:
+        features: Of the pipeline file.
+        label: What the model learns.
+        transform: The transform graph.
+        summaries: Of each split.
+    """
+    train = summaries[TRAIN]
+    found = list(_of_label(label, transform, summaries))
+    if given := _answer_among(features, label):
+        found.append(
+            Finding(f"the label is made from {_quoted(given)}, and so are features: they give the answer away")
+        )
+    for name, summary in train.features.items():
+        found += _of_feature(name, features[name], transform, summary, train.records)
+        found += _of_range(name, features, train)
+    for column, extremes in train.columns.items():
+        if stand_in := _stand_in(extremes):
+            value, count, nearest = stand_in
+            found.append(
+                Finding(
+                    f"column '{column}': {count:,} values of the training split are {value:g}, and the nearest other "
+                    f"one is {nearest:g}, farther off than all others are from each other; if it stands for a missing "
+                    "value, leave these values out of the records"
+                )
+            )
+    return found
+
+
+def _answer_among(features: Features, label: Label) -> list[str]:
+    """The columns of the label, where a feature is made from each of them."""
+    read = {own_column(name, features) for name in features}
+    columns = [column for column in label.columns if column not in label.masks]
+    return columns if columns and read.issuperset(columns) else []
+
+
+def _of_label(label: Label, transform: tft.TFTransformOutput, summaries: Mapping[str, Summary]) -> Iterator[Finding]:
+    train = summaries[TRAIN]
+    if isinstance(label, ClassesKind | MultilabelLabel):
+        yield from _of_classes(isinstance(label, ClassesKind), label.class_names(transform), summaries)
+    elif len(train.targets.least) == 1 and train.records > 1:
+        ((value, _),) = train.targets.least
+        yield Finding(f"label: it is {value:g} in all {train.records:,} records of the training split", stops=True)
+
+
+def _of_classes(is_exclusive: bool, names: Sequence[str], summaries: Mapping[str, Summary]) -> Iterator[Finding]:
+    train = summaries[TRAIN]
+    learned = {number: count for number, count in (train.classes or {}).items() if number >= 0}
+    if is_exclusive and len(learned) < 2:
+        of = f"are of the class '{names[next(iter(learned))]}'" if learned else "have a class that is known"
+        how_many = f"all {train.records:,}" if learned else f"none of the {train.records:,}"
+        yield Finding(
+            f"label: {how_many} records of the training split {of}; there is nothing to tell apart", stops=True
+        )
+    for split, summary in summaries.items():
+        if split == TRAIN:
+            continue
+        there = summary.classes or {}
+        unseen = [names[number] for number in sorted(there) if number >= 0 and number not in learned]
+        if unseen:
+            yield Finding(f"label: the {split} split has classes that the training split lacks: {_quoted(unseen)}")
+        if unknown := there.get(-1, 0):
+            share = _share(unknown, summary.records)
+            yield Finding(f"label: {share} of the {split} split have a class that the training split lacks")
+
+
+def _of_feature(
+    name: str, feature: Kind, transform: tft.TFTransformOutput, summary: FeatureSummary, records: int
+) -> Iterator[Finding]:
+    unknown = summary.given - summary.known
+    if unknown and not summary.known:
+        yield Finding(
+            f"features.{name}: of {summary.given:,} records with a value none has one that is known"
+            f"{_such_as(summary.unknown)}{_remedy(name, feature, transform, summary.unknown)}",
+            stops=True,
+        )
+    elif unknown > summary.given * (_UNKNOWN if _is_chosen(feature) else _RARE):
+        yield Finding(
+            f"features.{name}: {_share(unknown, summary.given)} with a value have none that is known"
+            f"{_such_as(summary.unknown)}; they count as missing{_remedy(name, feature, transform, summary.unknown)}"
+        )
+    if summary.several and not feature.takes_lists:
+        yield Finding(
+            f"features.{name}: {_share(summary.several, records)} have several values, of which the first alone is used"
+        )
+
+
+def _is_chosen(feature: Kind) -> bool:
+    return not isinstance(feature, CategoricalFeature) or feature.is_chosen
+
+
+def _remedy(name: str, feature: Kind, transform: tft.TFTransformOutput, unknown: Sequence[str]) -> str:
+    """What would be right for values that are not known."""
+    if isinstance(feature, CategoricalFeature) and feature.identity is not None:
+        return f"; `identity: {feature.identity}` takes the numbers from 0 to {feature.identity - 1}"
+    if isinstance(feature, Categories) and feature.has_words and _is_chosen(feature):
+        words = [word.decode(errors="backslashreplace") for word in feature.words(name, transform)]
+        folded = {word.casefold().strip(): word for word in words}
+        twins = [(value, folded[value.casefold().strip()]) for value in unknown if value.casefold().strip() in folded]
+        if twins:
+            value, word = twins[0]
+            return f"; the vocabulary has '{word}', and the data '{value}': they differ in case or in blanks"
+        return f"; the vocabulary has {_quoted(words)}"
+    return ""
+
+
+def _of_range(name: str, features: Features, train: Summary) -> Iterator[Finding]:
+    """A feature of which every record comes to one category, though its column varies."""
+    summary = train.features[name]
+    if not summary.categories or len(summary.categories) > 1 or summary.known < 2:
+        return
+    extremes = train.columns.get(own_column(name, features) or "")
+    if extremes and len(extremes.least) > 1:
+        (least, _), (greatest, _) = extremes.least[0], extremes.greatest[0]
+        yield Finding(
+            f"features.{name}: every record falls into the same category, as the column is from {least:g} to "
+            f"{greatest:g}; boundaries within that range would tell records apart"
+        )
+
+
+def _stand_in(extremes: Extremes) -> tuple[float, int, float] | None:
+    """A value that is likely to stand for no data, how often it is there, and the nearest other value.
+
+    It is there several times at one end, and the gap to the nearest value is wider than the range of all others. Where
+    all others are one value, as in a column of two values, there is no telling.
+    """
+    if len(extremes.least) < 2:
+        return None
+    (least, least_count), (above, _) = extremes.least
+    (greatest, greatest_count), (below, _) = extremes.greatest
+    if least_count > 1 and above < greatest and above - least > greatest - above:
+        return least, least_count, above
+    if greatest_count > 1 and below > least and greatest - below > below - least:
+        return greatest, greatest_count, below
+    return None
+
+
+def _share(count: int, of: int) -> str:
+    return f"{count:,} of {of:,} records ({count / of:.2%})"
+
+
+def _such_as(values: Sequence[str]) -> str:
+    return f", such as {_quoted(values)}" if values else ""
+
+
+def _quoted(values: Sequence[str]) -> str:
+    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
+    return ", ".join(f"'{value}'" for value in values[:_SHOWN]) + more
