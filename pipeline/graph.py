@@ -152,7 +152,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
             "evaluation": evaluator.outputs["evaluation"],
             "blessing": blessing,
         }
-        model_steps.append(Dashboard(file.name, shown))
+        model_steps.append(Dashboard(file.name, shown, file.label.has_classes))
     return [*tried, *data_steps, *model_steps]
 
 

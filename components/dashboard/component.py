@@ -7,7 +7,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
 from components.code import code_digest
-from components.dashboard.artifacts import ClassificationMetrics, Html, Metrics
+from components.dashboard.artifacts import ClassificationMetrics, Html, Markdown, Metrics
 from components.dashboard.executor import Executor
 
 
@@ -26,7 +26,8 @@ class DashboardSpec(component_spec.ComponentSpec):
     }
     OUTPUTS = {
         "metrics": component_spec.ChannelParameter(type=Metrics),
-        "classes": component_spec.ChannelParameter(type=ClassificationMetrics),
+        "classes": component_spec.ChannelParameter(type=ClassificationMetrics, optional=True),
+        "decision": component_spec.ChannelParameter(type=Markdown),
         "report": component_spec.ChannelParameter(type=Html),
     }
 
@@ -37,19 +38,21 @@ class Dashboard(base_component.BaseComponent):
     SPEC_CLASS = DashboardSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, name: str, inputs: Mapping[str, types.BaseChannel]) -> None:
+    def __init__(self, name: str, inputs: Mapping[str, types.BaseChannel], has_classes: bool) -> None:
         """The step `Dashboard`.
 
         Args:
             name: The pipeline's.
             inputs: What the steps made, by its name in the specification.
+            has_classes: Whether the label has classes, of which there is a confusion matrix or a curve.
         """
         spec = DashboardSpec(
             **inputs,
             name=name,
             code=code_digest("components.dashboard.executor"),
             metrics=types.Channel(type=Metrics),
-            classes=types.Channel(type=ClassificationMetrics),
+            **({"classes": types.Channel(type=ClassificationMetrics)} if has_classes else {}),
+            decision=types.Channel(type=Markdown),
             report=types.Channel(type=Html),
         )
         super().__init__(spec)

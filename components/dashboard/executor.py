@@ -7,7 +7,16 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components import storage
-from components.dashboard.artifacts import Html, confidence_metrics, confusion_matrix
+from components.dashboard.artifacts import (
+    SHOWN_CLASSES,
+    ClassificationMetrics,
+    Metrics,
+    confidence_metrics,
+    confusion_matrix,
+    named,
+    preview,
+)
+from components.dashboard.markdown import decision_text
 from components.evaluator.decision import DECISION, Decision
 from components.report.contents import Artifacts, ClassPredictions, Findings, PredictionsByClass, RunReport
 from components.report.page import render_findings
@@ -18,21 +27,30 @@ class Executor(base_executor.BaseExecutor):
     """Reads what the steps before made, and writes what the dashboard shows of it."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Metrics, confusion matrix and ROC curve are properties of their artifacts; the report is a file."""
+        """Metrics, confusion matrix and ROC curve are properties of their artifacts; the decision and the report are
+        files. Each artifact has a text to preview, and says in its name what is shown of which split."""
         folders = {name: artifact_utils.get_single_uri(artifacts) for name, artifacts in input_dict.items()}
         with storage.open_binary(f"{folders.pop('blessing')}/{DECISION}") as file:
             decision = Decision.model_validate_json(file.read())
         artifacts = Artifacts(**folders)
         findings = read(artifacts)
 
-        metrics, classes, report = (
-            artifact_utils.get_single_instance(output_dict[name]) for name in ("metrics", "classes", "report")
-        )
-        for name, value in _numbers(decision).items():
-            metrics.set_float_custom_property(name, value)
-        if isinstance(findings.predictions, PredictionsByClass):
-            _show_classes(classes, findings.predictions)
-        _write(report, exec_properties["name"], decision, artifacts, findings)
+        outputs = {name: artifact_utils.get_single_instance(made) for name, made in output_dict.items()}
+        _show_metrics(outputs["metrics"], decision)
+        if "classes" in outputs:
+            _show_classes(outputs["classes"], findings.predictions)
+        named(outputs["decision"], "Decision")
+        outputs["decision"].write(decision_text(decision))
+        named(outputs["report"], "Report")
+        outputs["report"].write(_page(exec_properties["name"], decision, artifacts, findings))
+
+
+def _show_metrics(artifact: Metrics, decision: Decision) -> None:
+    numbers = _numbers(decision)
+    for name, value in numbers.items():
+        artifact.set_float_custom_property(name, value)
+    named(artifact, "Metrics, test split")
+    artifact.write(preview(f"{name} {value:.4g}" for name, value in numbers.items()))
 
 
 def _numbers(decision: Decision) -> dict[str, float]:
@@ -46,17 +64,31 @@ def _numbers(decision: Decision) -> dict[str, float]:
     return {"blessed": float(decision.blessed)} | defined
 
 
-def _show_classes(artifact: Any, predictions: PredictionsByClass) -> None:
+def _show_classes(artifact: ClassificationMetrics, predictions: Any) -> None:
+    shown = []
     if isinstance(predictions, ClassPredictions) and predictions.confusion is not None:
-        artifact.set_json_value_custom_property(
-            "confusionMatrix", confusion_matrix(list(predictions.classes), predictions.confusion)
+        classes = list(predictions.classes)
+        artifact.set_json_value_custom_property("confusionMatrix", confusion_matrix(classes, predictions.confusion))
+        most = (
+            f" of the {SHOWN_CLASSES} most confused of {len(classes)} classes" if len(classes) > SHOWN_CLASSES else ""
         )
-    if predictions.overall is not None:
+        shown.append(f"confusion matrix{most}")
+    if isinstance(predictions, PredictionsByClass) and predictions.overall is not None:
         artifact.set_json_value_custom_property("confidenceMetrics", confidence_metrics(predictions.overall))
+        shown.append(f"ROC curve ({_curve_of(predictions)})")
+    what = " and ".join(shown) or "no confusion matrix and no ROC curve"
+    named(artifact, f"{what[0].upper()}{what[1:]}, test split")
+    artifact.write(preview([*(shown or [what]), "test split", "The report shows more."]))
 
 
-def _write(report: Html, name: str, decision: Decision, artifacts: Artifacts, findings: Findings) -> None:
-    status = "succeeded" if decision.blessed else "not_blessed"
+def _curve_of(predictions: PredictionsByClass) -> str:
+    """The class or average that the one curve of all scores is of."""
+    return f"class {predictions.classes[1]}" if len(predictions.classes) == 2 else "micro-average"
+
+
+def _page(name: str, decision: Decision, artifacts: Artifacts, findings: Findings) -> str:
+    # The model is yet to be pushed, so the run has not succeeded; and the page around it knows no dark.
+    status = "blessed" if decision.blessed else "not_blessed"
     run = RunReport(
         name=name,
         file=None,
@@ -66,4 +98,4 @@ def _write(report: Html, name: str, decision: Decision, artifacts: Artifacts, fi
         decision=decision,
         artifacts=artifacts,
     )
-    report.write(render_findings(run, findings))
+    return render_findings(run, findings, scheme="light")

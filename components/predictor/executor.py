@@ -11,6 +11,7 @@ from tfx.types import artifact_utils
 from components import quarantine, storage
 from components.artifacts import TRIED_FILE
 from components.config import BadRecords, Predictions
+from components.dashboard.artifacts import named, preview
 from components.digest import tree_digest
 from components.example_gen.manifest import Manifest, ShardFile
 from components.hub_module import channels
@@ -84,8 +85,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             evaluated = work.truth.evaluated(ranks, predicted)
             storage.write_bytes(f"{artifact.uri}/{EVALUATION}", evaluated.model_dump_json(indent=2).encode())
             metrics |= evaluated.metrics
+        shown = artifact_utils.get_single_instance(output_dict["metrics"])
         for name, value in metrics.items():
-            artifact_utils.get_single_instance(output_dict["metrics"]).set_float_custom_property(name, value)
+            shown.set_float_custom_property(name, value)
+        named(shown, "Predictions")
+        shown.write(preview(f"{name} {value:.6g}" for name, value in metrics.items()))
         _push(artifact, written.destination)
 
 

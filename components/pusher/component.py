@@ -6,6 +6,7 @@ from tfx.types import component_spec, standard_artifacts
 
 from components.code import code_digest
 from components.config import Serving
+from components.dashboard.artifacts import Markdown
 from components.pin.pins import ServedVersion
 from components.pusher.executor import Executor
 
@@ -20,7 +21,10 @@ class PusherSpec(component_spec.ComponentSpec):
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
     }
-    OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
+    OUTPUTS = {
+        "pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel),
+        "outcome": component_spec.ChannelParameter(type=Markdown),
+    }
 
 
 class Pusher(base_component.BaseComponent):
@@ -55,5 +59,6 @@ class Pusher(base_component.BaseComponent):
             serving=pinned.to_property() if pinned else "",
             code=code_digest("components.pusher.executor"),
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+            outcome=types.Channel(type=Markdown),
         )
         super().__init__(spec)

@@ -8,6 +8,8 @@ from tfx.utils import path_utils
 
 from components import storage
 from components.artifacts import BLESSED
+from components.dashboard.artifacts import named
+from components.dashboard.markdown import pushed_text
 from components.digest import tree_digest
 from components.evaluator.decision import DECISION, Decision
 from components.pin.pins import ServedVersion
@@ -25,7 +27,7 @@ class Executor(base_executor.BaseExecutor):
     """Pushes a model, unless it was not blessed or already serves, or nothing is to be pushed."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Says on the `pushed_model` artifact which version serves, and whether this run pushed it.
+        """Says on the `pushed_model` artifact which version serves, and whether this run pushed it; in `outcome` too.
 
         Raises:
             RunError: where the model must be blessed and is not, or another version serves than it was compared with.
@@ -51,6 +53,9 @@ class Executor(base_executor.BaseExecutor):
         if serving:
             artifact.set_string_custom_property(DESTINATION, serving)
             artifact.set_string_custom_property(VERSION, serving.rpartition("/")[2])
+        outcome = artifact_utils.get_single_instance(output_dict["outcome"])
+        named(outcome, "What was pushed")
+        outcome.write(pushed_text(serving if pushed else None, serving, destination))
 
 
 def _refuse_changed(compared: ServedVersion | None, serving: str | None) -> None:

@@ -52,7 +52,7 @@ class RunReport:
     began: datetime
     seconds: float | None
     status: str
-    """`succeeded`, `not_blessed`, `failed` or `interrupted`."""
+    """`succeeded`, `blessed` (before it is pushed), `not_blessed`, `failed` or `interrupted`."""
     steps: Sequence[StepTime] = ()
     failed_step: str | None = None
     error: str | None = None

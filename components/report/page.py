@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import jinja2
 import numpy as np
@@ -49,8 +50,14 @@ def _findings(artifacts: Artifacts) -> Findings:
     return read(artifacts)
 
 
-def render_findings(report: RunReport, findings: Findings) -> str:
-    """The HTML page of a run, from what its artifacts hold. Reads nothing but its own template."""
+def render_findings(report: RunReport, findings: Findings, scheme: Literal["light", "any"] = "any") -> str:
+    """The HTML page of a run, from what its artifacts hold. Reads nothing but its own template.
+
+    Args:
+        report: The run.
+        findings: What its artifacts hold.
+        scheme: `light` where the page around it is light, whatever the reader's system prefers.
+    """
     of_classes = findings.predictions if isinstance(findings.predictions, PredictionsByClass) else None
     counts = _counts(of_classes)
     shown = _most_mistaken(counts) if counts else []
@@ -64,6 +71,7 @@ def render_findings(report: RunReport, findings: Findings) -> str:
     )
     return environment.get_template("page.html.j2").render(
         run=report,
+        scheme=scheme,
         findings=findings,
         sections=_sections(report, findings),
         classes=_classes(of_classes, counts, shown) if of_classes and counts else [],

@@ -1,0 +1,58 @@
+"""What a watcher looks for first, as Markdown: the dashboard shows it by itself and beside that of other runs."""
+
+import re
+from collections.abc import Iterator
+
+from components.evaluator.decision import Decision
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~])")
+
+
+def decision_text(decision: Decision) -> str:
+    """The decision, its reasons, and each metric beside that of the version that serves and of the best constant."""
+    return "\n".join(_lines(decision)) + "\n"
+
+
+def pushed_text(pushed: str | None, serving: str | None, destination: str) -> str:
+    """Where a model went, and what serves now.
+
+    Args:
+        pushed: The version that this run pushed, if it did.
+        serving: The version that serves now, if any.
+        destination: The folder of versions.
+    """
+    done = f"**Pushed** as version {_version(pushed)}: `{pushed}`" if pushed else "**Nothing was pushed.**"
+    now = f"Version {_version(serving)} serves: `{serving}`" if serving else f"No version serves in `{destination}`."
+    return f"{done}\n\n{now}\n"
+
+
+def _lines(decision: Decision) -> Iterator[str]:
+    yield f"## {'Blessed' if decision.blessed else 'Not blessed'}"
+    yield ""
+    compared = decision.compared_with
+    yield f"Compared with `{compared}`." if compared else "Compared with nothing: no version serves yet."
+    yield ""
+    yield from (f"- {escaped(check.reason)}" for check in decision.checks)
+    yield from (f"- {escaped(note)}" for note in decision.notes)
+    yield ""
+    yield "| metric | this model | 95 % interval | serving | best constant |"
+    yield "|---|---|---|---|---|"
+    constants = decision.baseline.metrics if decision.baseline else {}
+    for name, value in decision.metrics.items():
+        interval = decision.intervals.get(name)
+        between = f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else ""
+        serving, constant = (decision.serving_metrics or {}).get(name), constants.get(name)
+        yield f"| {escaped(name)} | {_figure(value)} | {between} | {_figure(serving)} | {_figure(constant)} |"
+
+
+def escaped(text: str) -> str:
+    """A text that Markdown shows as it is."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _version(path: str | None) -> str:
+    return (path or "").rstrip("/").rpartition("/")[2]
