@@ -69,10 +69,9 @@ def _show_classes(artifact: ClassificationMetrics, predictions: Any) -> None:
     if isinstance(predictions, ClassPredictions) and predictions.confusion is not None:
         classes = list(predictions.classes)
         artifact.set_json_value_custom_property("confusionMatrix", confusion_matrix(classes, predictions.confusion))
-        most = (
-            f" of the {SHOWN_CLASSES} most confused of {len(classes)} classes" if len(classes) > SHOWN_CLASSES else ""
-        )
-        shown.append(f"confusion matrix{most}")
+        is_part = len(classes) > SHOWN_CLASSES
+        part = f" of the {SHOWN_CLASSES} most confused of {len(classes)} classes" if is_part else ""
+        shown.append(f"confusion matrix{part}")
     if isinstance(predictions, PredictionsByClass) and predictions.overall is not None:
         artifact.set_json_value_custom_property("confidenceMetrics", confidence_metrics(predictions.overall))
         shown.append(f"ROC curve ({_curve_of(predictions)})")

@@ -101,7 +101,7 @@ def test_the_whole_graph_makes_the_model_of_a_run_here(project: Path, ran: Clust
     on_cluster, here = (answers(model, project.parent) for model in models)
     assert on_cluster == pytest.approx(here, abs=1e-6)
     constants = {f"{name}_of_baseline": result.decision.baseline.metrics[name] for name in result.metrics}
-    expected = {"blessed": 1.0, **result.metrics, **constants}
+    expected = {"display_name": "Metrics, test split", "blessed": 1.0, **result.metrics, **constants}
     assert ran.metadata("dashboard", "metrics") == pytest.approx(expected, abs=1e-6)
 
 
@@ -111,6 +111,7 @@ def test_the_dashboard_has_what_it_draws(spec: dict[str, Any], ran: Cluster) -> 
     assert {name: output["artifactType"]["schemaTitle"] for name, output in outputs.items()} == {
         "metrics": "system.Metrics",
         "classes": "system.ClassificationMetrics",
+        "decision": "system.Markdown",
         "report": "system.HTML",
     }
     classes = ran.metadata("dashboard", "classes")
@@ -119,7 +120,15 @@ def test_the_dashboard_has_what_it_draws(spec: dict[str, Any], ran: Cluster) -> 
     assert [each["displayName"] for each in classes["confusionMatrix"]["annotationSpecs"]] == ["dark", "light"]
     points = classes["confidenceMetrics"]
     assert (points[0]["recall"], points[-1]["recall"], points[-1]["falsePositiveRate"]) == (0.0, 1.0, 1.0)
+    assert classes["display_name"] == "Confusion matrix and ROC curve (class light), test split"
+    for output in ("metrics", "classes"):  # a folder there would be shown as an error
+        previewed = ran.stored("dashboard", output).read_bytes()
+        assert 0 < len(previewed) <= 255
+    decision = ran.stored("dashboard", "decision").read_text()
+    assert decision.startswith("## Blessed\n") and "| cross\\_entropy | " in decision
+    assert "**Pushed** as version 1" in ran.stored("pusher", "outcome").read_text()
     page = ran.stored("dashboard", "report").read_text()
+    assert '<html lang="en" data-scheme="light">' in page and "succeeded" not in page
     assert page.startswith("<!DOCTYPE html>") and "blessed" in page
 
 

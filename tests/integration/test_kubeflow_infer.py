@@ -36,5 +36,5 @@ def test_predictions_on_a_cluster_are_those_of_a_run_here(tmp_path: Path, monkey
     result, code = run(path, None, quiet=True)
     assert (code, result.newly_predicted) == (0, False), "the same predictions are there already"
     metrics = {"predicted": 30.0, "bad": 0.0, **result.metrics}
-    assert cluster.metadata("predictor", "metrics") == pytest.approx(metrics)
+    assert cluster.metadata("predictor", "metrics") == pytest.approx({"display_name": "Predictions", **metrics})
     assert [one["key"] for one in rows(destination)] == [f"id-{number}" for number in range(30)]

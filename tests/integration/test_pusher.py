@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tfx.types import standard_artifacts
 
+from components.dashboard.artifacts import Markdown
 from components.pin.pin import pin_serving
 from components.pin.pins import ServedVersion
 from components.pusher.executor import DESTINATION, PUSHED, Executor
@@ -20,12 +21,13 @@ def exported(folder: Path, *names: str) -> None:
 
 def run_pusher(folder: Path, model: str, blessed: bool, compared: ServedVersion | None = None) -> tuple[int, str]:
     """Whether it pushed, and the version that serves."""
-    given, blessing, pushed = (
+    given, blessing, pushed, outcome = (
         standard_artifacts.Model(),
         standard_artifacts.ModelBlessing(),
         standard_artifacts.PushedModel(),
+        Markdown(),
     )
-    given.uri = str(folder / model)
+    given.uri, outcome.uri = str(folder / model), str(folder / "outcome")
     blessing.set_int_custom_property("blessed", int(blessed))
     properties = {
         "destination": str(folder / "serving"),
@@ -33,16 +35,22 @@ def run_pusher(folder: Path, model: str, blessed: bool, compared: ServedVersion 
         "must_be_blessed": 0,
         "serving": compared.to_property() if compared else "",
     }
-    Executor().Do({"model": [given], "blessing": [blessing]}, {"pushed_model": [pushed]}, properties)
+    outputs = {"pushed_model": [pushed], "outcome": [outcome]}
+    Executor().Do({"model": [given], "blessing": [blessing]}, outputs, properties)
     return pushed.get_int_custom_property(PUSHED), pushed.get_string_custom_property(DESTINATION)
 
 
 def test_what_is_blessed_is_pushed_once(tmp_path: Path) -> None:
     exported(tmp_path, "one", "two")
     serving = tmp_path / "serving"
+    outcome = tmp_path / "outcome"
     assert run_pusher(tmp_path, "one", blessed=False) == (0, "")
+    assert outcome.read_text() == f"**Nothing was pushed.**\n\nNo version serves in `{serving}`.\n"
     assert run_pusher(tmp_path, "one", blessed=True) == (1, f"{serving}/1")
+    now = f"Version 1 serves: `{serving}/1`\n"
+    assert outcome.read_text() == f"**Pushed** as version 1: `{serving}/1`\n\n{now}"
     assert run_pusher(tmp_path, "one", blessed=True) == (0, f"{serving}/1")
+    assert outcome.read_text() == f"**Nothing was pushed.**\n\n{now}"
     first = pin_serving(str(serving))
     assert run_pusher(tmp_path, "two", blessed=False, compared=first) == (0, f"{serving}/1")
     assert run_pusher(tmp_path, "two", blessed=True, compared=first) == (1, f"{serving}/2")

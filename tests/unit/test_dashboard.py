@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from components.dashboard.artifacts import confidence_metrics, confusion_matrix
+from components.dashboard.artifacts import SHOWN_CLASSES, confidence_metrics, confusion_matrix, preview
+from components.dashboard.markdown import decision_text, escaped
+from components.evaluator.decision import Check, Decision
 from components.report.scores import Scores
 
 
@@ -56,3 +58,61 @@ def test_a_confusion_matrix_has_a_row_for_each_true_class() -> None:
         "annotationSpecs": [{"displayName": "cat"}, {"displayName": "dog"}],
         "rows": [{"row": [3, 1]}, {"row": [0, 5]}],
     }
+
+
+def test_of_many_classes_the_most_confused_are_shown_in_their_order() -> None:
+    rng = np.random.default_rng(0)
+    counts = np.diag(rng.integers(50, 99, 100))
+    confused = rng.choice(100, SHOWN_CLASSES, replace=False)
+    for number, true in enumerate(confused):
+        counts[true, confused[(number + 1) % SHOWN_CLASSES]] = number + 1
+    shown = confusion_matrix([f"class {n}" for n in range(100)], counts)
+    expected = sorted(confused.tolist())
+    assert [each["displayName"] for each in shown["annotationSpecs"]] == [f"class {n}" for n in expected]
+    np.testing.assert_array_equal([row["row"] for row in shown["rows"]], counts[np.ix_(expected, expected)])
+
+
+@pytest.mark.parametrize("lines", [["a"] * 99, ["ü" * 400] * 9, [], ["x" * 42] * 20])
+def test_a_preview_is_as_long_as_the_frontend_shows(lines: list[str]) -> None:
+    text = preview(lines)
+    assert len(text.encode()) <= 255 and text.count("\n") <= 20
+    assert all(len(line) <= 42 for line in text.splitlines())
+    assert [line[:42] for line in lines[: text.count("\n")]] == text.splitlines()
+
+
+def test_markdown_shows_data_as_it_is() -> None:
+    assert escaped("a|b <script> [x](y) *z*\n# w") == r"a\|b \<script\> \[x\]\(y\) \*z\* \# w"
+
+
+def test_a_decision_in_markdown_has_its_reasons_and_every_metric() -> None:
+    check = Check(
+        slice="overall",
+        metric="auc",
+        rule="at_least",
+        bound=0.9,
+        value=0.8,
+        serving=None,
+        passed=False,
+        reason="failed: no",
+    )
+    decision = Decision(
+        blessed=False,
+        compared_with="serving/3",
+        metrics={"auc": 0.8, "recall": None},
+        serving_metrics={"auc": 0.85, "recall": 0.5},
+        slices=(),
+        checks=(check,),
+        intervals={"auc": (0.75, 0.85), "recall": None},
+    )
+    assert decision_text(decision).splitlines() == [
+        "## Not blessed",
+        "",
+        "Compared with `serving/3`.",
+        "",
+        "- failed: no",
+        "",
+        "| metric | this model | 95 % interval | serving | best constant |",
+        "|---|---|---|---|---|",
+        "| auc | 0.8000 | 0.7500 to 0.8500 | 0.8500 |  |",
+        "| recall |  |  | 0.5000 |  |",
+    ]
