@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tfx.types import artifact, value_artifact
 
+from components import storage
 from components.report.contents import Roc
 
 _POINTS = 200
@@ -58,9 +59,11 @@ class Markdown(_Text):
     TYPE_NAME = "system.Markdown"
 
 
-def named(made: artifact.Artifact, name: str) -> None:
-    """Gives an artifact the name that the dashboard shows in place of the output's key."""
+def show(made: artifact.Artifact, name: str, text: str) -> None:
+    """Writes the text of an artifact, and gives it the name that the dashboard shows in place of the output's key."""
     made.set_string_custom_property("display_name", name)
+    # Not by `write`, whose property `__is_null__` the dashboard would show among the metrics.
+    storage.write_text(made.uri, text)
 
 
 def preview(lines: Iterable[str]) -> str:

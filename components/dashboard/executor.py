@@ -13,8 +13,8 @@ from components.dashboard.artifacts import (
     Metrics,
     confidence_metrics,
     confusion_matrix,
-    named,
     preview,
+    show,
 )
 from components.dashboard.markdown import decision_text
 from components.evaluator.decision import DECISION, Decision
@@ -39,18 +39,15 @@ class Executor(base_executor.BaseExecutor):
         _show_metrics(outputs["metrics"], decision)
         if "classes" in outputs:
             _show_classes(outputs["classes"], findings.predictions)
-        named(outputs["decision"], "Decision")
-        outputs["decision"].write(decision_text(decision))
-        named(outputs["report"], "Report")
-        outputs["report"].write(_page(exec_properties["name"], decision, artifacts, findings))
+        show(outputs["decision"], "Decision", decision_text(decision))
+        show(outputs["report"], "Report", _page(exec_properties["name"], decision, artifacts, findings))
 
 
 def _show_metrics(artifact: Metrics, decision: Decision) -> None:
     numbers = _numbers(decision)
     for name, value in numbers.items():
         artifact.set_float_custom_property(name, value)
-    named(artifact, "Metrics, test split")
-    artifact.write(preview(f"{name} {value:.4g}" for name, value in numbers.items()))
+    show(artifact, "Metrics, test split", preview(f"{name} {value:.4g}" for name, value in numbers.items()))
 
 
 def _numbers(decision: Decision) -> dict[str, float]:
@@ -76,8 +73,8 @@ def _show_classes(artifact: ClassificationMetrics, predictions: Any) -> None:
         artifact.set_json_value_custom_property("confidenceMetrics", confidence_metrics(predictions.overall))
         shown.append(f"ROC curve ({_curve_of(predictions)})")
     what = " and ".join(shown) or "no confusion matrix and no ROC curve"
-    named(artifact, f"{what[0].upper()}{what[1:]}, test split")
-    artifact.write(preview([*(shown or [what]), "test split", "The report shows more."]))
+    text = preview([*(shown or [what]), "test split", "The report shows more."])
+    show(artifact, f"{what[0].upper()}{what[1:]}, test split", text)
 
 
 def _curve_of(predictions: PredictionsByClass) -> str:

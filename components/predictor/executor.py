@@ -11,7 +11,7 @@ from tfx.types import artifact_utils
 from components import quarantine, storage
 from components.artifacts import TRIED_FILE
 from components.config import BadRecords, Predictions
-from components.dashboard.artifacts import named, preview
+from components.dashboard.artifacts import preview, show
 from components.digest import tree_digest
 from components.example_gen.manifest import Manifest, ShardFile
 from components.hub_module import channels
@@ -88,8 +88,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         shown = artifact_utils.get_single_instance(output_dict["metrics"])
         for name, value in metrics.items():
             shown.set_float_custom_property(name, value)
-        named(shown, "Predictions")
-        shown.write(preview(f"{name} {value:.6g}" for name, value in metrics.items()))
+        show(shown, "Predictions", preview(f"{name} {value:.6g}" for name, value in metrics.items()))
         _push(artifact, written.destination)
 
 

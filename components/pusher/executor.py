@@ -8,7 +8,7 @@ from tfx.utils import path_utils
 
 from components import storage
 from components.artifacts import BLESSED
-from components.dashboard.artifacts import named
+from components.dashboard.artifacts import show
 from components.dashboard.markdown import pushed_text
 from components.digest import tree_digest
 from components.evaluator.decision import DECISION, Decision
@@ -54,8 +54,7 @@ class Executor(base_executor.BaseExecutor):
             artifact.set_string_custom_property(DESTINATION, serving)
             artifact.set_string_custom_property(VERSION, serving.rpartition("/")[2])
         outcome = artifact_utils.get_single_instance(output_dict["outcome"])
-        named(outcome, "What was pushed")
-        outcome.write(pushed_text(serving if pushed else None, serving, destination))
+        show(outcome, "What was pushed", pushed_text(serving if pushed else None, serving, destination))
 
 
 def _refuse_changed(compared: ServedVersion | None, serving: str | None) -> None:

@@ -128,7 +128,7 @@ def test_the_dashboard_has_what_it_draws(spec: dict[str, Any], ran: Cluster) -> 
     assert decision.startswith("## Blessed\n") and "| cross\\_entropy | " in decision
     assert "**Pushed** as version 1" in ran.stored("pusher", "outcome").read_text()
     page = ran.stored("dashboard", "report").read_text()
-    assert '<html lang="en" data-scheme="light">' in page and "succeeded" not in page
+    assert '<html lang="en" data-scheme="light">' in page and '<span class="pill good">blessed</span></h1>' in page
     assert page.startswith("<!DOCTYPE html>") and "blessed" in page
 
 
