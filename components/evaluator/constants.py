@@ -12,6 +12,7 @@ from components.evaluator.kept import Predicted
 from components.evaluator.reader import Reader
 from preprocessing import masks
 from preprocessing.columns import one_each
+from preprocessing.digits import shown
 from preprocessing.labels.pixels import PixelsLabel
 from trainer.inputs import read_decodable, read_records
 
@@ -70,7 +71,7 @@ def fit(reader: Reader, split: TrainingSplit) -> Constants:
     rows = read_records(split.rows).batch(_ROWS_AT_ONCE)
     batches = rows.map(reader.truth, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator()
     if kind == "regression":
-        return _of_numbers(np.concatenate([batch[:, 0].astype(np.float64) for batch in batches]))
+        return _of_numbers(np.concatenate([batch[:, 0] for batch in batches]))
     if kind == "multilabel":
         counts: Counter[bytes] = Counter()
         for batch in batches:
@@ -140,8 +141,8 @@ def _of_numbers(values: np.ndarray) -> Constants:
     mean, median = values.mean(), np.median(values)
     return Constants(
         usual=np.array([mean]),
-        usual_is=f"the mean {mean:.6g}",
-        special={"mae": (np.array([median]), f"the median {median:.6g}")},
+        usual_is=f"the mean {shown(mean)}",
+        special={"mae": (np.array([median]), f"the median {shown(median)}")},
     )
 
 

@@ -11,7 +11,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.config import Evaluation, Metric, Threshold
-from components.evaluator import boxes, hits, pixels
+from components.evaluator import boxes, differences, hits, pixels
 from components.evaluator.decision import OVERALL, SliceMetrics
 from components.evaluator.kept import CANDIDATE, LABEL, SERVING, Predicted
 from components.evaluator.macro_auc import MacroAUC
@@ -28,6 +28,8 @@ class _Definition:
     """Where the class is, if not in TFMA or Keras."""
     by_class: bool = False
     """Whether it must know how many classes there are."""
+    from_centre: bool = False
+    """Whether it must know a number amid those that are true."""
 
 
 _COUNTED = {"dtype": "float64"}
@@ -41,9 +43,9 @@ _DEFINITIONS: dict[Metric, _Definition] = {
     "precision": _Definition(hits.MicroPrecision.__name__, {}, hits.__name__),
     "recall": _Definition(hits.MicroRecall.__name__, {}, hits.__name__),
     "f1": _Definition(hits.MicroF1.__name__, {}, hits.__name__),
-    "rmse": _Definition("RootMeanSquaredError", _COUNTED),
-    "mae": _Definition("MeanAbsoluteError", {}),
-    "r2": _Definition(R2.__name__, {}, R2.__module__),
+    "rmse": _Definition(differences.RootMeanSquaredDifference.__name__, {}, differences.__name__),
+    "mae": _Definition(differences.MeanAbsoluteDifference.__name__, {}, differences.__name__),
+    "r2": _Definition(R2.__name__, {}, R2.__module__, from_centre=True),
 }
 
 _SEVERAL = {"several": True}
@@ -133,7 +135,9 @@ def _metric_config(
     slices: Sequence[config_pb2.SlicingSpec],
 ) -> config_pb2.MetricConfig:
     definition = _definitions(predicted)[metric]
-    told = {"classes": len(predicted.classes)} if definition.by_class else {}
+    told: dict[str, Any] = {"classes": len(predicted.classes)} if definition.by_class else {}
+    if definition.from_centre:
+        told["centre"] = predicted.centre
     config = config_pb2.MetricConfig(
         class_name=definition.class_name,
         module=definition.module,

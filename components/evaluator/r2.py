@@ -1,31 +1,43 @@
 """The coefficient of determination, as a Keras metric."""
 
 import math
+from typing import Any
 
 import tensorflow as tf
+
+from components.float64 import from_parts
 
 
 class R2(tf.keras.metrics.Metric):
     """The share of the variance of what is true that predictions explain.
 
     Keras has one of its own, which TFMA cannot put together from parts: its state has no shape before the first batch.
-    The state here is sums alone, in double precision, since the variance is a small difference of large ones.
+    The state here is sums alone, in double precision. They are counted from a centre: the variance is a small
+    difference of large sums, of which nothing is left where the numbers are far greater than their spread.
     """
 
-    def __init__(self, name: str = "r2", dtype: str = "float64") -> None:
-        """The metric with nothing counted; `dtype` is that of the sums."""
+    def __init__(self, name: str = "r2", centre: float = 0.0, dtype: str = "float64") -> None:
+        """The metric with nothing counted.
+
+        Args:
+            name: The metric's.
+            centre: A number amid those that are true; the same for all parts that are put together.
+            dtype: That of the sums.
+        """
         super().__init__(name=name, dtype=dtype)
+        self._centre = centre
         self._count, self._sum, self._squares, self._residual = (
             self.add_weight(name, initializer="zeros") for name in ("count", "sum", "squares", "residual")
         )
 
     def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
-        """Counts examples: what is true and what is predicted, both [batch] or [batch, 1]."""
-        true, predicted = (tf.cast(tf.reshape(values, [-1]), self.dtype) for values in (y_true, y_pred))
+        """Counts examples: what is true and what is predicted, both as `float64.to_parts` has them, [batch, PARTS]."""
+        true, predicted = (from_parts(values) for values in (y_true, y_pred))
         weights = tf.ones_like(true) if sample_weight is None else tf.cast(tf.reshape(sample_weight, [-1]), self.dtype)
+        apart = true - self._centre
         self._count.assign_add(tf.reduce_sum(weights))
-        self._sum.assign_add(tf.reduce_sum(weights * true))
-        self._squares.assign_add(tf.reduce_sum(weights * true**2))
+        self._sum.assign_add(tf.reduce_sum(weights * apart))
+        self._squares.assign_add(tf.reduce_sum(weights * apart**2))
         self._residual.assign_add(tf.reduce_sum(weights * (true - predicted) ** 2))
 
     def result(self) -> tf.Tensor:
@@ -33,6 +45,10 @@ class R2(tf.keras.metrics.Metric):
         variance = self._squares - tf.math.divide_no_nan(self._sum**2, self._count)
         constant = variance <= _ROUNDING * self._squares
         return tf.where(constant, tf.constant(math.nan, self.dtype), 1 - self._residual / variance)
+
+    def get_config(self) -> dict[str, Any]:
+        """What `__init__` takes."""
+        return {"name": self.name, "centre": self._centre, "dtype": self.dtype}
 
 
 _ROUNDING = 1e-13

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
+import numpy as np
 import tensorflow as tf
 
 from components.evaluator.kept import CANDIDATE, LABEL, OBJECTS, SERVING, Predicted
@@ -115,16 +116,23 @@ class _AnyClasses(_Classes):
 
 
 class _Values(Reader):
-    """Numbers, in the units of the label."""
+    """Numbers, float64 in the units of the label."""
 
     answers = kept = (task.VALUE,)
     label: RegressionLabel
 
+    def __init__(
+        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
+    ) -> None:
+        super().__init__(label, spec, split, models)
+        some = self.truth(next(iter(read_records(split.rows, in_order=True).batch(_ROWS_AT_ONCE))))
+        self.predicted = Predicted(label.kind, centre=float(np.median(some)))
+
     def truth(self, records: tf.Tensor) -> tf.Tensor:
-        return tf.cast(self.label.values(self.read(records)), tf.float32)[:, tf.newaxis]
+        return tf.cast(self.label.values(self.read(records)), tf.float64)[:, tf.newaxis]
 
     def told(self, model: str, answer: Tensors) -> tf.Tensor:
-        return tf.cast(answer[task.VALUE], tf.float32)[:, tf.newaxis]
+        return tf.cast(answer[task.VALUE], tf.float64)[:, tf.newaxis]
 
 
 class _Pixels(Reader):

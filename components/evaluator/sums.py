@@ -30,7 +30,7 @@ def sums_of(predicted: Predicted) -> Mapping[Metric, Sums]:
     count = len(predicted.classes)
     return {
         "multilabel": lambda: _of_any_classes(count),
-        "regression": _of_numbers,
+        "regression": lambda: _of_numbers(predicted.centre),
         "class_and_box": lambda: _of_classes(count) | _of_boxes(),
         "pixels": lambda: _of_pixels(count),
     }.get(predicted.kind, lambda: _of_classes(count))()
@@ -94,12 +94,12 @@ def _of_any_classes(classes: int) -> dict[Metric, Sums]:
     }
 
 
-def _of_numbers() -> dict[Metric, Sums]:
+def _of_numbers(centre: float) -> dict[Metric, Sums]:
     def off(true: np.ndarray, told: np.ndarray) -> np.ndarray:
-        return told[:, 0].astype(np.float64) - true[:, 0].astype(np.float64)
+        return told[:, 0] - true[:, 0]
 
     def moments(true: np.ndarray, told: np.ndarray) -> np.ndarray:
-        values = true[:, 0].astype(np.float64)
+        values = true[:, 0] - centre
         return np.stack([np.ones_like(values), values, values**2, off(true, told) ** 2], axis=1)
 
     def explained(sums: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components.float64 import to_parts
 from components.predictor.inputs import Item, Sort
 from components.predictor.json_records import columns_of
 from components.predictor.model import Answer, Asked, Model
@@ -101,11 +102,12 @@ class ServedModel(Model):
             answer = self._serve(examples=flattened(tf.constant(data)))
             texts = [self._texts(record) for record in data] if self.finds else texts
         arrays = {name: values.numpy() for name, values in answer.items()}
+        columns = arrays | {VALUE: to_parts(arrays[VALUE])} if VALUE in arrays else arrays
         read = _reading(arrays)
         return [
             Answer(
                 said,
-                {name: values[row : row + 1] for name, values in arrays.items()} | _share_column(said),
+                {name: values[row : row + 1] for name, values in columns.items()} | _share_column(said),
                 pictures={MASK: arrays[MASK][row]} if MASK in arrays else {},
                 image=next(filter(_is_image, texts[row]), None) if self.finds else None,
                 covers=arrays[COVERS][row].tolist() if COVERS in arrays else None,

@@ -147,14 +147,14 @@ def values(predictions: ValuePredictions) -> go.Figure:
         x=predictions.true, y=predictions.predicted, mode="markers",
         # So that where many lie upon each other it is darker.
         marker={"size": 5, "opacity": 0.35, "line": {"width": 0}, "color": _SPLIT_COLOURS["test"]},
-        hovertemplate="true %{x:.6g}, predicted %{y:.6g}<extra></extra>",
+        hovertemplate="true %{x:.10~g}, predicted %{y:.10~g}<extra></extra>",
     )  # fmt: skip
     return _figure([same, points], height=480, showlegend=False, xaxis={"title": "true"}, yaxis={"title": "predicted"})
 
 
 def residuals(predictions: ValuePredictions) -> go.Figure:
     """How often a prediction is how far above what is true, or below."""
-    off = predictions.predicted.astype(np.float64) - predictions.true
+    off = predictions.predicted - predictions.true
     counts, edges = np.histogram(off, bins=_RESIDUAL_BINS)
     bars = go.Bar(
         x=(edges[:-1] + edges[1:]) / 2, y=counts, width=np.diff(edges), marker={"color": _SPLIT_COLOURS["test"]},

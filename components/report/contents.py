@@ -244,7 +244,7 @@ class ValuePredictions(Predictions):
     count: int
     """How many there are."""
     true: "np.ndarray"
-    """What is true of some of them, spread evenly over the split: float32 of shape [records]."""
+    """What is true of some of them, spread evenly over the split: float64 of shape [records]."""
     predicted: "np.ndarray"
     """What is predicted of the same, likewise."""
 

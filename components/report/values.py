@@ -6,8 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from components.evaluator.kept import CANDIDATE, LABEL, RECORD
+from components.float64 import PARTS, from_parts
 from components.records import read_batches
 from components.report.contents import Sample, ValuePredictions
+from preprocessing.digits import shown
 
 _MOST_POINTS = 4000
 """What a chart draws at once and can still be read."""
@@ -21,7 +23,7 @@ def summarize(files: Sequence[str], samples: int) -> ValuePredictions:
         files: TFRecord files of predictions.
         samples: How many of the worst to keep.
     """
-    points = np.zeros([0, 2], np.float32)
+    points = np.zeros([0, 2])
     count, step = 0, 1
     wrong: list[Sample] = []
     for record, true, predicted in _batches(files):
@@ -30,7 +32,7 @@ def summarize(files: Sequence[str], samples: int) -> ValuePredictions:
         count += len(record)
         while len(points) > _MOST_POINTS:
             points, step = points[::2], step * 2
-        off = np.abs(predicted.astype(np.float64) - true)
+        off = np.abs(predicted - true)
         worst = np.argsort(-off, kind="stable")[:samples]
         found = [_sample(int(record[row]), float(true[row]), float(predicted[row])) for row in worst]
         wrong = sorted([*wrong, *found], key=lambda sample: (-sample.score, sample.record))[:samples]
@@ -38,17 +40,22 @@ def summarize(files: Sequence[str], samples: int) -> ValuePredictions:
 
 
 def _batches(files: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Numbers of records, int64 of shape [batch], and what is true and what is predicted, float32 of shape [batch]."""
+    """Numbers of records, int64 of shape [batch], and what is true and what is predicted, float64 of shape [batch]."""
     spec = {
         RECORD: tf.io.FixedLenFeature([], tf.int64),
-        LABEL: tf.io.FixedLenFeature([], tf.float32),
-        CANDIDATE: tf.io.FixedLenFeature([], tf.float32),
+        LABEL: tf.io.FixedLenFeature([PARTS], tf.float32),
+        CANDIDATE: tf.io.FixedLenFeature([PARTS], tf.float32),
     }
     for path in files:
         for _, examples in read_batches(path, _PER_BATCH):
             columns = tf.io.parse_example(examples, spec)
-            yield columns[RECORD].numpy(), columns[LABEL].numpy(), columns[CANDIDATE].numpy()
+            yield columns[RECORD].numpy(), from_parts(columns[LABEL]).numpy(), from_parts(columns[CANDIDATE]).numpy()
 
 
 def _sample(record: int, true: float, predicted: float) -> Sample:
-    return Sample(record=record, label=f"{true:,.6g}", predicted=f"{predicted:,.6g}", score=abs(predicted - true))
+    return Sample(
+        record=record,
+        label=shown(true, commas=True),
+        predicted=shown(predicted, commas=True),
+        score=abs(predicted - true),
+    )

@@ -5,9 +5,11 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from components.evaluator.kept import LABEL, RECORD
+from components.evaluator.kept import CANDIDATE, LABEL, RECORD
+from components.float64 import from_parts
 from tests import make
 from tests.e2e.test_runs import HUBLINE, PROJECT
 
@@ -26,7 +28,13 @@ training: {epochs: 20, batch_size: 32, optimizer: {learning_rate: 0.05}}
 evaluation: %s
 serving: {destination: serving}
 """
-LABEL_OF_TIMES = """{kind: binary, where: '"start time" > 1600000030'}"""
+EVERY_RUN = pytest.mark.parametrize(
+    ("label", "evaluation"),
+    [
+        ("""{kind: binary, where: '"start time" > 1600000030'}""", "{thresholds: {accuracy: {at_least: 0.9}}}"),
+        ("{kind: regression, from: start time}", "{metrics: [rmse, mae, r2], thresholds: {rmse: {at_most: 5}}}"),
+    ],
+)
 
 
 def project(folder: Path, label: str, evaluation: str, dates: list[str]) -> Path:
@@ -42,19 +50,35 @@ def run(path: Path) -> tuple[int, dict]:
     return done.returncode, json.loads(done.stdout.splitlines()[-1])
 
 
-def test_numbers_that_lie_close_together_are_learned_and_judged(tmp_path: Path) -> None:
-    path = project(tmp_path, LABEL_OF_TIMES, "{thresholds: {accuracy: {at_least: 0.9}}}", DATES)
+@EVERY_RUN
+def test_numbers_that_lie_close_together_are_learned_and_judged(tmp_path: Path, label: str, evaluation: str) -> None:
+    path = project(tmp_path, label, evaluation, DATES)
     code, said = run(path)
     assert (code, said["status"]) == (0, "succeeded"), said
     (warning,) = [text for text in said["warnings"] if "'written'" in text]
     assert "values are not dates that features.day can read, such as" in warning and "'2024-13-45'" in warning
     model = tf.saved_model.load(said["pushed_model"])
     answer = model.signatures["predict"](t=tf.constant(SECONDS[:61]), written=tf.constant(DATES[:1] * 61))
-    assert ((answer["label"].numpy() == b"yes") == (SECONDS[:61] > 1_600_000_030)).mean() > 0.9
+    if "where" in label:
+        is_late = SECONDS[:61] > 1_600_000_030
+        assert ((answer["label"].numpy() == b"yes") == is_late).mean() > 0.9
+    else:
+        assert answer["value"].dtype == tf.float64
+        assert np.abs(answer["value"].numpy() - SECONDS[:61]).mean() < 5 and said["metrics"]["r2"] > 0.9
     (kept,) = tmp_path.glob(".hubline/*/artifacts/Evaluator/evaluation/*/predictions/*.tfrecord")
     truth = [tf.train.Example.FromString(item).features.feature for item in make.read_tfrecord(kept)]
-    late = [each[LABEL].int64_list.value[0] for each in truth]
-    assert 0.3 < np.mean(late) < 0.7 and len(truth) == len({each[RECORD].int64_list.value[0] for each in truth})
+    if "where" in label:
+        late = [each[LABEL].int64_list.value[0] for each in truth]
+        assert 0.3 < np.mean(late) < 0.7 and len(truth) == len({each[RECORD].int64_list.value[0] for each in truth})
+    else:
+        numbers, told = (
+            from_parts(tf.constant([list(each[name].float_list.value) for each in truth])).numpy()
+            for name in (LABEL, CANDIDATE)
+        )
+        assert set(numbers.tolist()) <= set(SECONDS.astype(float).tolist()) and len(set(numbers.tolist())) > 30
+        squares = ((told - numbers) ** 2).mean()
+        expected = {"rmse": squares**0.5, "mae": np.abs(told - numbers).mean(), "r2": 1 - squares / numbers.var()}
+        assert said["metrics"] == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_column_without_any_date_stops_with_the_format_to_set(tmp_path: Path) -> None:

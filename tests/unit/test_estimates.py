@@ -14,8 +14,7 @@ from components.evaluator.bootstrap import Groups, interval
 from components.evaluator.constants import Constants, _of_any_classes, _of_classes, _of_numbers
 from components.evaluator.decision import Estimates
 from components.evaluator.estimates import estimate
-from components.evaluator.kept import CANDIDATE, LABEL, Predicted
-from preprocessing.examples import encode
+from components.evaluator.kept import CANDIDATE, LABEL, Predicted, encoded
 from tests import make
 
 COUNT = 400
@@ -35,7 +34,7 @@ def estimated(
 ) -> Estimates:
     """What comes of predictions that are kept in a file."""
     columns = {LABEL: tf.constant(true), CANDIDATE: tf.constant(told)}
-    file = make.write_tfrecord(folder / "predictions", encode(columns).numpy())
+    file = make.write_tfrecord(folder / "predictions", encoded(columns).numpy())
     return estimate([str(file)], len(true), predicted, [CANDIDATE], metrics, constants)
 
 
@@ -158,7 +157,7 @@ def test_of_numbers_it_is_the_mean_and_of_the_absolute_error_the_median(tmp_path
     told = (true * rng.normal(1, 0.2, COUNT)).astype(np.float32)
     metrics = ("rmse", "mae", "r2")
     constants = _of_numbers(true.astype(np.float64))
-    columns = true[:, np.newaxis], told[:, np.newaxis]
+    columns = true[:, np.newaxis].astype(np.float64), told[:, np.newaxis].astype(np.float64)
     found = estimated(tmp_path, Predicted("regression"), *columns, constants, *metrics)
     wide = true.astype(np.float64)
     assert found.baseline.metrics == pytest.approx(

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from components.evaluator.kept import CANDIDATE, LABEL, RECORD
 from components.example_gen.contract import Contract, are_sound, find_fault, kind_of
+from components.float64 import to_parts
 from components.report.contents import Findings, RunReport, ValuePredictions
 from components.report.page import render_findings
 from components.report.predictions import summarize, with_pictures
@@ -100,9 +101,13 @@ def test_a_record_has_one_finite_number_and_above_0_where_its_logarithm_is_learn
         assert sound.numpy().tolist() == [not fault]
 
 
+def numbers(value: float) -> tf.train.Feature:
+    return make.feature(*to_parts(np.array(value)).tolist())
+
+
 def predictions(folder: Path, true: np.ndarray, predicted: np.ndarray) -> ValuePredictions:
     rows = [
-        make.record(**{RECORD: number, LABEL: float(true[number]), CANDIDATE: float(predicted[number])})
+        make.record(**{RECORD: number, LABEL: numbers(true[number]), CANDIDATE: numbers(predicted[number])})
         for number in range(len(true))
     ]
     for part, at in enumerate(range(0, len(rows), 5000)):
