@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import tensorflow as tf
 
-from components.evaluator.kept import CANDIDATE, LABEL, MASK, RECORD, encoded
+from components.evaluator.kept import CANDIDATE, MASK, RECORD, encoded
 from components.evaluator.reader import Reader
 from components.evaluator.readers import reader_of
 from components.evaluator.served import ServedModel, faults_of_serving
@@ -65,10 +65,9 @@ def write_predictions(
                 with faults_of_serving(name):
                     asked[name] = model.answer(rows if model.answers_rows else records)
             known = {RECORD: numbers[:, tf.newaxis]} | reader.compared(records, rows, asked)
-            _check("", "the label is", known[LABEL], numbers)
             for name, model in models.items():
                 with faults_of_serving(name):
-                    _check(f"{model.path}: ", "this model says", known[name], numbers)
+                    _check_finite(model, known[name], numbers)
             write(tf.strings.join([keep(rows, columns), encoded(known)]))
             pngs = reader.masks(asked)
             if masks_file and pngs is not None:
@@ -79,13 +78,12 @@ def write_predictions(
     return reader
 
 
-def _check(where: str, whose: str, values: tf.Tensor, numbers: tf.Tensor) -> None:
-    """Raises a RunError where what is to be kept, [batch, n], is not finite, or greater than any float32."""
-    if not values.dtype.is_floating:
+def _check_finite(model: ServedModel, told: tf.Tensor, numbers: tf.Tensor) -> None:
+    if not told.dtype.is_floating:
         return
-    wrong = ~tf.reduce_all(tf.abs(values) <= GREATEST, axis=1)
+    wrong = ~tf.reduce_all(tf.abs(told) <= GREATEST, axis=1)
     if tf.reduce_any(wrong):
         raise RunError(
-            f"{where}of record {int(numbers[wrong][0])} of the test split, counted from 0, {whose} no finite number, "
-            f"or one beyond {GREATEST:.2g}; where features or labels have very large values, normalize them"
+            f"{model.path}: of record {int(numbers[wrong][0])} of the test split, counted from 0, this model says what "
+            f"is not a finite number, or beyond {GREATEST:.2g}; where features have very large values, normalize them"
         )

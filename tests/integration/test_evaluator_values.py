@@ -63,6 +63,71 @@ def judged(tmp_path_factory) -> Path:
     return folder
 
 
+class Later(tf.Module):
+    """A served model that answers a time, in seconds since 1970, that is off by what a column of the record says."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__()
+        self._column = column
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = {"time": tf.io.FixedLenFeature([], tf.int64), self._column: tf.io.FixedLenFeature([], tf.float32)}
+        columns = tf.io.parse_example(examples, spec)
+        return {"value": tf.cast(columns["time"], tf.float64) + tf.cast(columns[self._column], tf.float64)}
+
+
+TIMES = 1_600_000_000 + RNG.integers(-60, 60, 300)
+OFF = {"near": RNG.normal(0, 7, 300).astype(np.float32), "far": RNG.normal(0, 30, 300).astype(np.float32)}
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("times")
+    write_test_split(
+        folder,
+        [
+            make.record(time=int(TIMES[row]), town=row % 3, **{name: float(off[row]) for name, off in OFF.items()})
+            for row in range(300)
+        ],
+    )
+    (folder / "schema").mkdir()
+    (folder / "schema" / "schema.pbtxt").write_text(
+        'feature {name: "time" type: INT presence {min_fraction: 1} shape {dim {size: 1}}}'
+    )
+    for name in OFF:
+        later = Later(name)
+        tf.saved_model.save(later, str(folder / name / "Format-Serving"), signatures={"serving_default": later.serve})
+    return folder
+
+
+def test_numbers_far_greater_than_their_spread_are_kept_and_judged_to_the_last_digit(tmp_path: Path, timed) -> None:
+    decision = judge(
+        tmp_path,
+        timed,
+        "near",
+        "far",
+        Evaluation(metrics=("rmse", "mae", "r2"), slices=[["town"]]).of_label("regression"),
+        RegressionLabel.model_validate({"kind": "regression", "from": "time"}),
+    )
+    said = {name: TIMES + off.astype(np.float64) for name, off in OFF.items()}
+    rows = {found.slice: np.arange(300) % 3 == int(found.slice[-1]) for found in decision.slices[1:]}
+    for found in decision.slices:
+        some = rows.get(found.slice, slice(None))
+        assert found.metrics == pytest.approx(reference(TIMES[some], said["near"][some]), rel=1e-9)
+        assert found.serving_metrics == pytest.approx(reference(TIMES[some], said["far"][some]), rel=1e-9)
+    assert len(rows) == 3 and decision.blessed
+    wide = TIMES.astype(np.float64)
+    expected = {"rmse": wide.std(), "mae": np.abs(wide - np.median(wide)).mean(), "r2": 0.0}
+    assert decision.baseline.metrics == pytest.approx(expected, abs=1e-6)
+    assert decision.intervals["rmse"][0] < decision.metrics["rmse"] < decision.intervals["rmse"][1]
+    found = summarize(str(tmp_path / "evaluation"))
+    assert isinstance(found, ValuePredictions)
+    np.testing.assert_array_equal(found.true, TIMES)
+    np.testing.assert_array_equal(found.predicted, said["near"])
+    assert found.wrong[0].label == f"{TIMES[np.abs(said['near'] - TIMES).argmax()]:,}"
+
+
 def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **config) -> Decision:
     evaluation = Evaluation(**{"baseline": "ignore"} | config).of_label("regression")
     return judge(

@@ -11,19 +11,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from rich.console import Console
+from typer.testing import CliRunner
 
 from components.evaluator.kept import CANDIDATE, LABEL, RECORD
 from components.example_gen.contract import Contract, are_sound, find_fault, kind_of
-from components.float64 import to_parts
+from components.float64 import from_parts, to_parts
 from components.report.contents import Findings, RunReport, ValuePredictions
 from components.report.page import render_findings
 from components.report.predictions import summarize, with_pictures
+from pipeline.cli import app
 from pipeline.load import load
 from pipeline.mistakes import PipelineFileError
 from pipeline.predict.predict import predict_inputs
 from pipeline.predict.show import show_predictions
 from preprocessing.labels.regression import RegressionLabel
-from tests import make, make_report
+from tests import make, make_model, make_report
 from tests.unit.test_report import text_of
 
 FILE = """\
@@ -172,3 +174,25 @@ def test_predict_gives_and_shows_values(tmp_path: Path) -> None:
     show_predictions(console, said)
     lines = [line.split()[-2:] for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     assert lines == [["record", "value"], ["0", "0.5"], ["1", "344601"]]
+
+
+class Seconds(Doubles):
+    """A time, in seconds since 1970, and the column `x` later."""
+
+    @staticmethod
+    def answer(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"value": tf.constant(1.6e9, tf.float64) + tf.cast(x, tf.float64)}
+
+
+def test_tfrecords_of_predictions_hold_all_digits_of_a_value(tmp_path: Path) -> None:
+    make_model.served_as(tmp_path / "serving", Seconds())
+    path = make.write_tfrecord(tmp_path / "x.tfrecord", [make.record(x=number) for number in (0.25, 30.0, 31.0)])
+    arguments = ["predict", str(tmp_path / "serving"), str(path), "--output", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, [*arguments, "--format", "tfrecord"])
+    assert done.exit_code == 0, done.output
+    (file,) = (tmp_path / "out").iterdir()
+    spec = {"record": tf.io.FixedLenFeature([], tf.int64), "value": tf.io.FixedLenFeature([3], tf.float32)}
+    parsed = tf.io.parse_example(list(make.read_tfrecord(file)), spec)
+    assert parsed["record"].numpy().tolist() == [0, 1, 2]
+    assert from_parts(parsed["value"]).numpy().tolist() == [1_600_000_000.25, 1_600_000_030, 1_600_000_031]
+    np.testing.assert_array_equal(parsed["value"][:, 0], np.float32([1_600_000_000] * 3))
