@@ -115,6 +115,25 @@ class PipelineFile(Section):
             raise ValidationError.from_exception_data(cls.__name__, mistakes)
         return training
 
+    @field_validator("training")
+    @classmethod
+    def _watches_a_metric_of_the_label(cls, training: Training, info: ValidationInfo) -> Training:
+        label: Label | None = info.data.get("label")
+        mistake = training.early_stopping.misfit(label.kind) if label and training.early_stopping else None
+        if mistake:
+            raise ValidationError.from_exception_data(
+                cls.__name__,
+                [
+                    InitErrorDetails(
+                        type="value_error",
+                        loc=("early_stopping", "monitor"),
+                        input=None,
+                        ctx={"error": ValueError(mistake)},
+                    )
+                ],
+            )
+        return training
+
     @model_validator(mode="after")
     def _has_a_use_for_each_feature(self) -> "PipelineFile":
         mistakes = [mistake for name, feature in self.features.items() if (mistake := self._misuse(name, feature))]
@@ -255,6 +274,8 @@ def _augment_mistake(change: Augmentation, features: Features, label: Label, hub
         return "augment changes images, and no feature is one; leave it out"
     if change.hub is not None and change.hub not in augmenting_hubs(hubs):
         return f"hubs.{change.hub} is a backbone; one that changes images says role: augment"
+    if change.hub is not None and (mistake := _moves_a_label(change.hub, label, hubs)):
+        return mistake
     if (change.saturation or change.hue) and all(picture.channels == 1 for picture in pictures.values()):
         return "saturation and hue are of colours, and every image has channels: 1; leave it out"
     if change.mixup is None:
@@ -264,6 +285,21 @@ def _augment_mistake(change: Augmentation, features: Features, label: Label, hub
     others = [name for name, feature in features.items() if name not in pictures]
     return (
         f"mixup mixes images, and the model sees others besides: {', '.join(others)}; leave it out" if others else None
+    )
+
+
+def _moves_a_label(name: str, label: Label, hubs: Hubs) -> str | None:
+    """Why an augmenting module can't be used with a label of places in the image."""
+    hub = hubs[name]
+    if not isinstance(label, ClassAndBoxLabel | PixelsLabel) or hub.moves_pixels is False:
+        return None
+    if label.image not in hub.inputs.values():
+        return None
+    what = "masks" if isinstance(label, PixelsLabel) else "boxes"
+    says = "moves pixels" if hub.moves_pixels else "may move pixels"
+    return (
+        f"hubs.{name} {says} of '{label.image}', and the label's {what} would stay where they are; if the module "
+        f"moves nothing, say so with hubs.{name}.moves_pixels: false"
     )
 
 

@@ -27,6 +27,8 @@ from pipeline.places import Places
 from pipeline.result import Step
 from preprocessing import interruption
 from preprocessing.errors import DamageError, UserError
+from trainer.notes import FILE as NOTES
+from trainer.notes import Notes
 from trainer.trial import Tried
 
 _HUB_MODULE = "HubModule."
@@ -88,15 +90,19 @@ class Run:
         return Decision.model_validate_json(Path(blessing.uri, DECISION).read_text("utf-8")) if blessing else None
 
     def warnings(self) -> list[str]:
-        """What was found about the data and the hub modules that stops nothing, a line each."""
+        """What was found about the data, the hub modules and the training that stops nothing, a line each."""
         anomalies = self._output("ExampleValidator", "anomalies")
         found = list(Found.read(anomalies.uri).warnings) if anomalies else []
         for step in self._executions:
             if step.startswith(_HUB_MODULE) and (model := self._output(step, "model")):
                 tried = Tried.model_validate_json(Path(model.uri, TRIED_FILE).read_text("utf-8"))
                 found += [f"hubs.{step.removeprefix(_HUB_MODULE)}: {warning}" for warning in tried.warnings]
-        graph = self._output("Transform", "transform_graph")
-        return found + [str(finding) for finding in UnreadDates.read(graph.uri).findings] if graph else found
+        if graph := self._output("Transform", "transform_graph"):
+            found += [str(finding) for finding in UnreadDates.read(graph.uri).findings]
+        trained = self._output("Trainer", "model_run")
+        if trained and (notes := Path(trained.uri, NOTES)).exists():
+            found += Notes.model_validate_json(notes.read_text("utf-8")).warnings
+        return found
 
     def pushed(self) -> tuple[str | None, bool]:
         """The version that serves after the Pusher, and whether this run pushed it."""

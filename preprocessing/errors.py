@@ -1,5 +1,7 @@
 """What is raised when something the user gave is wrong; every other exception is a fault of ours."""
 
+import re
+
 
 class UserError(Exception):
     """A mistake in what the user gave: its message alone says what, where, and what would be right."""
@@ -24,3 +26,12 @@ def tensorflow_reason(error: Exception) -> str:
         message = message.strip().rpartition("\n")[2]
     message = message.rpartition("}} ")[2]
     return message.partition(" [Op:")[0].partition("\n")[0].strip()
+
+
+def library_reason(error: Exception) -> str:
+    """The line of an error of TensorFlow or Keras that says what is wrong, which comes behind AutoGraph's trace."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if re.match(r"[\w.]*(Error|Exception): ", line)]
+    if said:
+        return said[-1].partition(": ")[2]
+    return lines[0] if lines else type(error).__name__

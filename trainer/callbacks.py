@@ -1,12 +1,14 @@
-"""What goes along with a training: progress, checkpoints."""
+"""What goes along with a training: progress, early stopping, the logs of TensorBoard."""
 
+import math
 import time
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from preprocessing.errors import RunError
 from preprocessing.progress import report
-from trainer.checkpoint_files import drop_broken
+from trainer.checkpoints import State, Stopping
+from trainer.config import EarlyStopping as Config
 
 
 class Progress(tf.keras.callbacks.Callback):
@@ -14,7 +16,14 @@ class Progress(tf.keras.callbacks.Callback):
 
     _SECONDS = 0.5  # between two reports, so that a log of a long training stays readable
 
-    def __init__(self, per_epoch: int, epochs: int, batch_size: int, waited: tf.Variable) -> None:
+    def __init__(
+        self,
+        per_epoch: int,
+        epochs: int,
+        batch_size: int,
+        waited: tf.Variable,
+        not_finite: Callable[[str, float, int], Exception],
+    ) -> None:
         """Begins to count.
 
         Args:
@@ -22,12 +31,14 @@ class Progress(tf.keras.callbacks.Callback):
             epochs: Epochs of the whole training.
             batch_size: Examples in a step.
             waited: The seconds that steps have waited for their input so far, as `inputs.timed` adds them up.
+            not_finite: What to raise where a metric, by its name, has a value that is not finite in an epoch.
         """
         super().__init__()
         self._per_epoch = per_epoch
         self._total = per_epoch * epochs
         self._batch_size = batch_size
         self._waited = waited
+        self._not_finite = not_finite
         self._epoch = 0
         self._epoch_began, self._waited_before, self._reported = 0.0, 0.0, 0.0
         self._validation_began: float | None = None
@@ -42,22 +53,22 @@ class Progress(tf.keras.callbacks.Callback):
         self._validation_began = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Reports now and then."""
+        """Looks at the loss, and reports now and then."""
+        loss = (logs or {})["loss"]
+        self._refuse_not_finite({"loss": loss})
         if time.monotonic() - self._reported >= self._SECONDS:
             self._reported = time.monotonic()
-            self._report(min((batch + 1) * self._batch_size, self._per_epoch), (logs or {})["loss"])
+            self._report(min((batch + 1) * self._batch_size, self._per_epoch), loss)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Reports, and looks at the loss.
+        """Looks at the losses, and reports."""
+        self._refuse_not_finite({name: value for name, value in (logs or {}).items() if name in ("loss", "val_loss")})
+        self._report(self._per_epoch, (logs or {})["loss"])
 
-        Raises:
-            RunError: where it is not a number.
-        """
-        loss = (logs or {})["loss"]
-        if not tf.math.is_finite(loss):
-            rate = float(self.model.optimizer.learning_rate)
-            raise RunError(f"the loss became {loss} in epoch {epoch + 1}; try a learning rate below {rate:g}")
-        self._report(self._per_epoch, loss)
+    def _refuse_not_finite(self, losses: dict[str, float]) -> None:
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise self._not_finite(name, float(value), self._epoch)
 
     def _report(self, done_of_epoch: int, loss: float) -> None:
         seconds = max((self._validation_began or time.monotonic()) - self._epoch_began, 1e-6)
@@ -72,24 +83,58 @@ class Progress(tf.keras.callbacks.Callback):
         )
 
 
-class Checkpoints(tf.keras.callbacks.BackupAndRestore):
-    """Keeps what an interrupted training goes on from, and not after every one of many short epochs."""
+class EarlyStopping(tf.keras.callbacks.EarlyStopping):
+    """Keras' early stopping, that goes on from where an interrupted phase was."""
 
-    _SECONDS = 10.0  # of work that a killed run may lose
-
-    def __init__(self, folder: str) -> None:
-        """Goes on from what the folder holds, and keeps checkpoints in it."""
-        super().__init__(folder, delete_checkpoint=False)
-        self._saved = float("-inf")
+    def __init__(self, config: Config, state: State) -> None:
+        """Goes on from `state`, and keeps it up."""
+        super().__init__(config.monitor, config.min_delta, config.patience, mode=config.mode, restore_best_weights=True)
+        self._state = state
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Goes on from the newest checkpoint that is whole."""
-        drop_broken(f"{self.backup_dir}/chief")
+        """Takes up what is known of epochs before."""
         super().on_train_begin(logs)
+        if (known := self._state.stopping) is not None:
+            self.best, self.best_epoch, self.wait = known.best, known.best_epoch, known.wait
+            self.best_weights = list(known.weights)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Saves, if it is time to or the training is at its end."""
-        now = time.monotonic()
-        if now - self._saved >= self._SECONDS or epoch + 1 == self.params["epochs"]:
-            self._saved = now
-            super().on_epoch_end(epoch, logs)
+        """Compares the epoch with the best one so far."""
+        super().on_epoch_end(epoch, logs)
+        self._state.stopping = Stopping(
+            best=float(self.best),
+            best_epoch=self.best_epoch,
+            wait=self.wait,
+            weights=self.best_weights,
+            stopped=self.model.stop_training,
+        )
+
+
+class TensorBoard(tf.keras.callbacks.TensorBoard):
+    """Keras' logs for TensorBoard, counted over the whole training."""
+
+    def __init__(self, folder: str, first: int, history: Sequence[dict[str, float]], steps_before: int) -> None:
+        """Logs a phase.
+
+        Args:
+            folder: The folder to write.
+            first: The first epoch of the phase.
+            history: The metrics of its epochs that an interrupted run had finished; they are logged again.
+            steps_before: Steps of all the phases before.
+        """
+        super().__init__(folder, write_graph=False)
+        self._first, self._history, self._steps_before = first, tuple(history), steps_before
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Logs what an interrupted run had finished."""
+        super().on_train_begin(logs)
+        for number, metrics in enumerate(self._history):
+            super().on_epoch_end(self._first + number, metrics)
+
+    def on_test_end(self, logs: dict[str, float] | None = None) -> None:
+        """Logs the validation by the steps of all phases: the optimizer, by which Keras counts, is new in each."""
+        steps = self._steps_before + int(self.model.optimizer.iterations)
+        with self._val_writer.as_default():
+            for name, value in (logs or {}).items():
+                tf.summary.scalar(f"evaluation_{name}_vs_iterations", value, step=steps)
+        super().on_test_end({})

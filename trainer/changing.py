@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from preprocessing.config import Features
-from preprocessing.errors import UserError
+from preprocessing.errors import UserError, library_reason
 from preprocessing.kinds.image import ImageFeature
 from trainer.augment import Module
 from trainer.config import Hub, Hubs, augmenting_hubs
@@ -43,6 +43,12 @@ def changing(hub: Hub, module: OpenModule, features: Features) -> Module:
     Raises:
         UserError: where the module does not take such pictures, or gives something else.
     """
+    given, shape = _given(hub, module, features), _shape(hub, features)
+    return lambda image, seed: tf.ensure_shape(given(image, seed), shape)
+
+
+def _given(hub: Hub, module: OpenModule, features: Features) -> Module:
+    """The same, of whatever size the module gives."""
     (name,) = hub.inputs.values()
     feature = _from_0_to_1(features, name)
     functions = module.offer.functions(hub)
@@ -66,7 +72,7 @@ def changing(hub: Hub, module: OpenModule, features: Features) -> Module:
         if _SEED in tensors:
             fed[_SEED] = tf.cast(seed, tensors[_SEED].dtype)
         changed = tf.cast(module.run(signature, function, fed, training)[output], tf.float32)
-        return tf.ensure_shape(changed[0] if changed.shape.rank != 3 else changed, [*feature.size, feature.channels])
+        return changed if changed.shape.rank == 3 else changed[0]
 
     return change
 
@@ -77,19 +83,28 @@ def try_out_changing(hub: Hub, module: OpenModule, features: Features) -> None:
     Raises:
         UserError: where that fails, or what comes of it is not such a picture.
     """
-    change = changing(hub, module, features)
-    (name,) = hub.inputs.values()
-    feature = _from_0_to_1(features, name)
-    shape = [*feature.size, feature.channels]
+    change, shape = _given(hub, module, features), _shape(hub, features)
     picture = tf.random.stateless_uniform(shape, [0, 0])
     try:
         changed = tf.function(change)(picture, tf.zeros([2], tf.int64))
     except Exception as error:  # whatever the module's own functions raise
-        reason = str(error).strip().partition("\n")[0]
+        reason = library_reason(error)
         raise UserError(f"the module cannot change images of shape {shape}: {reason}") from error
+    if changed.shape.as_list() != shape:
+        raise UserError(
+            f"the module makes images of shape {changed.shape.as_list()} of images of shape {shape}; one that augments "
+            "leaves the size as it is"
+        )
     least, greatest = float(tf.reduce_min(changed)), float(tf.reduce_max(changed))
     if least < 1 - _GREATEST or greatest > _GREATEST:
         raise UserError(f"the module gives images from {least:g} to {greatest:g}; one that augments gives 0 to 1")
+
+
+def _shape(hub: Hub, features: Features) -> list[int]:
+    """The shape of the images that a module changes."""
+    (name,) = hub.inputs.values()
+    feature = _from_0_to_1(features, name)
+    return [*feature.size, feature.channels]
 
 
 def _from_0_to_1(features: Features, name: str) -> ImageFeature:

@@ -98,6 +98,9 @@ class Hub(Section):
     """Where the output has several vectors for each example, for the places of an image, words or frames, what becomes
     of them: their `mean`, the greatest number in each position (`max`), or what a layer that is trained with the head
     makes of them in their order."""
+    moves_pixels: bool | None = None
+    """With `role: augment`, whether the module moves anything to another place in the image. Say `false` of a module
+    that changes colours alone: a label with boxes or masks takes no other, as these would no longer fit the image."""
 
     @model_validator(mode="after")
     def _vector_or_maps(self) -> "Hub":
@@ -114,6 +117,8 @@ class Hub(Section):
     def _augments_one_feature(self) -> "Hub":
         if self.role == "augment" and (len(self.inputs) != 1 or self.pool is not None or self.outputs):
             raise ValueError("a module with role: augment has one input, the images that it changes, and no pool")
+        if self.role != "augment" and self.moves_pixels is not None:
+            raise ValueError("moves_pixels is for a module with role: augment; leave it out")
         return self
 
 
@@ -138,6 +143,9 @@ class Head(Section):
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     """The share of units dropped before each dense layer in training; of a label of pixels, of channels before each
     step."""
+    standardize: bool = True
+    """Whether the output of a hub module is standardized with the mean and standard deviation of the training split
+    before the head sees it. The exported model holds these numbers."""
     channels: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(default=(), examples=[[128, 64, 32]])
     """Of a label of pixels, the channels of each step that doubles height and width, from the smallest feature map to
     the picture's size. Where this is absent, the last has 32, and each one before it twice as many, up to 256."""
@@ -233,6 +241,11 @@ class Model(Section):
         return value
 
 
+def _off(value: Any) -> Any:
+    """Null as false: a section that is written down for a step leaves out what is null."""
+    return False if value is None else value
+
+
 class Optimizer(Section):
     """How the weights are updated."""
 
@@ -242,12 +255,58 @@ class Optimizer(Section):
     """The size of a step; the same from the first to the last."""
     momentum: float | None = Field(default=None, ge=0.0, lt=1.0)
     """For sgd and rmsprop only."""
+    global_clipnorm: Annotated[
+        Annotated[float, Field(gt=0.0)] | Literal[False],
+        BeforeValidator(_off, json_schema_input_type=Annotated[float, Field(gt=0.0)] | Literal[False] | None),
+    ] = 1.0
+    """The gradients of a step are scaled down together where their norm exceeds this; null, or false, leaves them as
+    they are. The variables of a module with a learning rate of its own have a norm of their own."""
 
     @model_validator(mode="after")
     def _knows_momentum(self) -> "Optimizer":
         if self.momentum is not None and self.name not in ("sgd", "rmsprop"):
             raise ValueError(f"{self.name} takes no momentum; leave it out, or use sgd or rmsprop")
         return self
+
+
+TRAINING_METRICS: dict[str, tuple[str, ...]] = {
+    "class": ("loss", "accuracy"),
+    "binary": ("loss", "accuracy"),
+    "multilabel": ("loss", "binary_accuracy", "f1"),
+    "regression": ("loss", "rmse", "mae"),
+    "class_and_box": ("loss", "accuracy", "mean_iou"),
+    "pixels": ("loss", "pixel_accuracy", "mean_iou"),
+}
+"""What training computes in each epoch, by the kind of the label."""
+
+_LESS_IS_BETTER = ("loss", "rmse", "mae")
+
+
+class EarlyStopping(Section):
+    """Training stops when the validation split shows no improvement. The best epoch is kept."""
+
+    patience: int = Field(default=3, ge=1, le=1_000_000)
+    """Epochs without an improvement after which training stops."""
+    monitor: str = Field(default="val_loss", pattern=r"^val_[a-z0-9_]+$", examples=["val_accuracy"])
+    """The metric of the validation split that is watched: `val_loss`, or `val_` and a metric of the label."""
+    min_delta: float = Field(default=0.0, ge=0.0)
+    """A smaller change of the metric is no improvement."""
+
+    @property
+    def mode(self) -> Literal["min", "max"]:
+        """Whether a smaller or a greater value is better."""
+        return "min" if self.monitor.removeprefix("val_") in _LESS_IS_BETTER else "max"
+
+    def misfit(self, label_kind: str) -> str | None:
+        """Why a label of this kind can't be watched so, if it can't."""
+        known = [f"val_{name}" for name in TRAINING_METRICS[label_kind]]
+        if self.monitor in known:
+            return None
+        return f"a label of kind {label_kind} has no {self.monitor}; it has {', '.join(known)}"
+
+
+def _patience(value: Any) -> Any:
+    return {"patience": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 _Area = Annotated[float, Field(gt=0.0, le=1.0)]
@@ -341,8 +400,13 @@ class Training(Section):
     """Examples per step."""
     optimizer: Optimizer = Optimizer()
     """How the weights are updated."""
+    early_stopping: Annotated[
+        EarlyStopping | None, BeforeValidator(_patience, json_schema_input_type=int | EarlyStopping | None)
+    ] = Field(default=None, examples=[3, {"patience": 5, "monitor": "val_accuracy"}])
+    """When training stops before its last epoch; a number alone is the patience. `epochs` is then the most there are.
+    Without this, training takes all epochs and keeps the last."""
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
-    """Seeds the initial weights, dropout and the order of the examples."""
+    """Seeds the initial weights, dropout, the order of the examples and their random changes. Each epoch draws anew."""
     augment: tuple[Augment, ...] = Field(default=(), examples=[["flip_left_right", {"brightness": 0.2}]])
     """Random changes of the training images, in this order; evaluation and serving see images as they are."""
     cache_views: int | None = Field(default=None, ge=1, le=1000)
@@ -352,7 +416,10 @@ class Training(Section):
     """Whether what is kept of rows without images between epochs is what the transform graph made of them, rather than
     the rows themselves; `auto` tries out which of the two is read faster."""
     shuffle_buffer: int = Field(default=10_000, ge=1, le=1_000_000_000)
-    """Examples, images still encoded, held in memory to shuffle among."""
+    """The most examples, images still encoded, that are held in memory to shuffle among."""
+    shuffle_bytes: int = Field(default=256 << 20, ge=1, le=1 << 50)
+    """The most bytes that these take; large examples are shuffled among fewer. The order of the examples depends on
+    this and not on the memory that happens to be free."""
 
     @model_validator(mode="after")
     def _views_of_something(self) -> "Training":

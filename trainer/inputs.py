@@ -17,10 +17,7 @@ from preprocessing.kinds import image
 from preprocessing.kinds.kind import Values
 from preprocessing.labels.label import LABEL
 from preprocessing.labels.pixels import PixelsLabel
-from preprocessing.masks import LEFT_OUT
-from trainer.augment import Module, drawn
 from trainer.boxes import fitted
-from trainer.config import Augmentation
 from trainer.machine import available_memory
 
 Tensors: TypeAlias = dict[str, tf.Tensor]
@@ -169,12 +166,12 @@ def decoded(
             return inputs | pixels
         feature = features[boxes.image]
         assert isinstance(feature, image.ImageFeature)
-        return inputs | pixels | {BOX: _seen(image.clipped(fitted(feature, inputs[boxes.image], inputs[BOX])))}
+        return inputs | pixels | {BOX: seen(image.clipped(fitted(feature, inputs[boxes.image], inputs[BOX])))}
 
     return examples.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _seen(clipped: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+def seen(clipped: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
     """Boxes, [n, 4], of which those that do not count are all zeros; whether they count is beside them, [n]."""
     inside, count = clipped
     return tf.where(count[:, tf.newaxis], inside, 0.0)
@@ -192,58 +189,6 @@ def kept_between_epochs(examples: tf.data.Dataset, size: int, scratch: str) -> t
         return examples.cache()
     Path(scratch).mkdir(parents=True, exist_ok=True)
     return examples.cache(f"{scratch}/examples")
-
-
-def shuffled(examples: tf.data.Dataset, buffer: int, each: int, seed: int) -> tf.data.Dataset:
-    """Examples in another order in every epoch, the same ones every time.
-
-    Args:
-        examples: One by one.
-        buffer: How many to hold in memory to draw from; fewer where a quarter of what is free does not hold as many.
-        each: How many bytes one takes.
-        seed: Draws the orders.
-    """
-    held = max(1, min(buffer, available_memory() // 4 // max(each, 1)))
-    return examples.shuffle(held, seed=seed, reshuffle_each_iteration=True)
-
-
-def changed(
-    examples: tf.data.Dataset,
-    augment: Sequence[Augmentation],
-    seed: int,
-    modules: Mapping[str, Mapping[str, Module]] | None = None,
-    boxes: Boxes | None = None,
-    mask: PixelsLabel | None = None,
-) -> tf.data.Dataset:
-    """Examples of `ROW` and pixels with their images changed at random, otherwise in every epoch.
-
-    Args:
-        examples: One by one.
-        augment: How they are changed, each by itself.
-        seed: Draws the changes.
-        modules: By feature, the hub modules that change it.
-        boxes: Those that `BOX` has, if any: they go with their image, as `decoded` has them.
-        mask: The label whose mask `MASK` has, if any: it goes with its image.
-    """
-    if not augment:
-        return examples
-    by_feature = modules or {}
-    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-
-    def change(numbers: tf.Tensor, inputs: Tensors) -> Tensors:
-        sizes = {name: values.shape[-3:-1] for name, values in inputs.items() if name not in (ROW, BOX, MASK)}
-        changes = {
-            name: drawn(augment, height, width, numbers, by_feature.get(name))
-            for name, (height, width) in sizes.items()
-        }
-        moved = {name: change.image(inputs[name]) for name, change in changes.items()}
-        if boxes is not None:
-            moved[BOX] = _seen(changes[boxes.image].boxes(inputs[BOX]))
-        if mask is not None:
-            moved[MASK] = changes[mask.image].mask(inputs[MASK], LEFT_OUT)
-        return inputs | moved
-
-    return tf.data.Dataset.zip((seeds.batch(2), examples)).map(change, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def batches(
@@ -279,39 +224,6 @@ def batches(
     return data.prefetch(tf.data.AUTOTUNE)
 
 
-def mixed(data: tf.data.Dataset, alpha: float, seed: int) -> tf.data.Dataset:
-    """Batches in which each example is laid over another of its batch, otherwise in every epoch.
-
-    Args:
-        data: Batches of pixels, uint8 [batch, ...], by feature, and targets, float32 [batch] or [batch, n].
-        alpha: The share of the other is drawn from a Beta distribution with this for both parameters, for each example
-            by itself; it is at most a half, so that an example stays nearer to itself than to the other.
-        seed: Draws the shares, and which the others are.
-    """
-    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
-
-    def mix(numbers: tf.Tensor, batch: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
-        inputs, target = batch
-        count = tf.shape(target)[0]
-        one, two, order = tf.unstack(tf.random.split(numbers, 3))
-        gammas = [tf.random.stateless_gamma(count[tf.newaxis], drawn_by, alpha) for drawn_by in (one, two)]
-        share = tf.math.divide_no_nan(tf.minimum(*gammas), tf.add_n(gammas))  # of a small alpha both can be 0
-        others = tf.random.experimental.stateless_shuffle(tf.range(count), order)
-        pixels = {name: tf.cast(values, tf.float32) for name, values in inputs.items()}
-        over = {name: _laid_over(values, others, share) for name, values in pixels.items()}
-        return {name: tf.cast(tf.round(values), tf.uint8) for name, values in over.items()}, _laid_over(
-            target, others, share
-        )
-
-    drawn = tf.data.Dataset.zip((seeds, data)).map(mix, num_parallel_calls=tf.data.AUTOTUNE)
-    return drawn.apply(tf.data.experimental.assert_cardinality(data.cardinality())).prefetch(tf.data.AUTOTUNE)
-
-
-def _laid_over(values: tf.Tensor, others: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-    share = tf.reshape(share, [-1, *[1] * (values.shape.rank - 1)])
-    return values * (1.0 - share) + tf.gather(values, others) * share
-
-
 def _in_batches(size: int, inputs: Tensors, label: tf.Tensor) -> tf.data.Dataset:
     """Batches of several batches."""
 
@@ -325,21 +237,6 @@ def _rows(values: tf.Tensor | tf.SparseTensor, start: tf.Tensor, count: int) -> 
     if isinstance(values, tf.SparseTensor):
         return tf.sparse.slice(values, tf.stack([start, 0]), tf.stack([count, values.dense_shape[1]]))
     return values[start : start + count]
-
-
-def views_drawn(data: tf.data.Dataset, names: Sequence[str], views: int, seed: int) -> tf.data.Dataset:
-    """Batches with, of the kept views of each example, [batch, views, n], one at random, [batch, n]."""
-    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
-
-    def draw(numbers: tf.Tensor, batch: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
-        inputs, label = batch
-        drawn = tf.random.stateless_uniform(tf.shape(label)[:1], numbers, maxval=views, dtype=tf.int32)
-        return inputs | {name: tf.gather(inputs[name], drawn, batch_dims=1) for name in names}, label
-
-    if views == 1:
-        return data.map(lambda inputs, label: (inputs | {name: inputs[name][:, 0] for name in names}, label))
-    drawn = tf.data.Dataset.zip((seeds, data)).map(draw, num_parallel_calls=tf.data.AUTOTUNE)
-    return drawn.apply(tf.data.experimental.assert_cardinality(data.cardinality()))
 
 
 def timed(dataset: tf.data.Dataset, waited: tf.Variable) -> tf.data.Dataset:

@@ -1,7 +1,7 @@
 """The model: hub modules and other backbones, and a head on what they give."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
@@ -9,17 +9,18 @@ import tensorflow_hub as tf_hub
 import tensorflow_transform as tft
 
 from preprocessing.config import Features, images
-from preprocessing.errors import UserError
+from preprocessing.errors import UserError, library_reason
 from preprocessing.in_order import combined
 from preprocessing.kinds.kind import Categories
 from trainer.autograph import leave_libraries_alone
 from trainer.backbones.built import Built, weights_in
-from trainer.backbones.config import NO_BACKBONES, Backbones
+from trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
 from trainer.called import Called
 from trainer.config import Head, Hub, Hubs, Model, Optimizer, Tuned, fed_hubs
-from trainer.decoder import decode, levels
+from trainer.decoder import decode, levels, small
 from trainer.inputs import Tensors
 from trainer.loading import OpenModule, open_module
+from trainer.standardize import Standardized
 from trainer.vectors import column
 
 # Before any of Keras is called: to try a module out, to train, in a test.
@@ -41,6 +42,8 @@ class Parts:
     on_vectors: "TunedModel | None"
     """Takes what they gave besides, under the `column` of each, float32 [batch, n]. None where they give feature maps,
     which are not kept."""
+    standardized: Mapping[str, Standardized] = field(default_factory=dict)
+    """By hub module or backbone, or by output of one that gives feature maps, what brings its numbers to a scale."""
 
 
 def build(
@@ -80,7 +83,11 @@ def build(
     ]
     wide = [categories(name, features).linear(name, transform, outputs)(own) for name in model.wide]
     joined = head(model.head, outputs)
-    in_order = {column(name): layer.in_order(f"in_order_{name}") for name, layer in layers.items()}
+    standardized = {name: Standardized(f"standardized_{name}") for name in _of_unknown_scale(model, layers, backbones)}
+    in_order = {
+        column(name): layer.in_order(f"in_order_{name}", standardized.get(name, tf.identity))
+        for name, layer in layers.items()
+    }
 
     def raw(of_modules: Tensors) -> tf.Tensor:
         sides = [*(in_order[name](vector) for name, vector in of_modules.items()), *deep]
@@ -91,7 +98,15 @@ def build(
         backbones=layers,
         whole=TunedModel(own | fed, raw(given), name="hubline"),
         on_vectors=TunedModel(own | vectors, raw(vectors), name="hubline_head"),
+        standardized=standardized,
     )
+
+
+def _of_unknown_scale(model: Model, layers: Iterable[str], backbones: Backbones) -> list[str]:
+    """The hub modules and backbones whose vectors are standardized: all but those that are trained from the first
+    epoch on with weights that begin here, whose scale is no given thing."""
+    finding = trained_from_the_start(backbones, model)
+    return [name for name in layers if name not in finding] if model.head.standardize else []
 
 
 def _of_pixels(model: Model, hubs: Hubs, module_paths: Mapping[str, str], features: Features, outputs: int) -> Parts:
@@ -100,8 +115,11 @@ def _of_pixels(model: Model, hubs: Hubs, module_paths: Mapping[str, str], featur
     ((_, pictures),) = images(feeding(hubs, features)).items()
     fed = keras_inputs(feeding(hubs, features))
     backbone = Backbone(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
-    raw = decode(model.head, backbone(fed), pictures.size, outputs)
-    return Parts(backbones={name: backbone}, whole=TunedModel(fed, raw, name="hubline"), on_vectors=None)
+    maps = backbone(fed)
+    standardized = {output: Standardized(f"standardized_{output}") for output in maps} if model.head.standardize else {}
+    brought = {output: standardized[output](values) if standardized else values for output, values in maps.items()}
+    whole = TunedModel(fed, decode(model.head, brought, pictures.size, outputs), name="hubline")
+    return Parts(backbones={name: backbone}, whole=whole, on_vectors=None, standardized=standardized)
 
 
 def taken_in(features: Features) -> Features:
@@ -197,18 +215,29 @@ class Backbone(tf.keras.layers.Layer):
         """What TensorFlow made of the module, with its variables, tables and assets."""
         return self._layer.resolved_object.module
 
-    def in_order(self, name: str) -> Callable[[tf.Tensor], tf.Tensor]:
-        """What the head takes of the vectors: as they are, or what a layer makes of those that have an order.
+    def in_order(self, name: str, standardized: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
+        """What the head takes of the vectors: standardized, or what a layer makes of those that have an order.
 
         Args:
             name: That of the layer.
+            standardized: A layer, or what leaves numbers as they are.
         """
         called = self._layer.resolved_object
         if called.combiner is None:
-            return tf.identity
+            return standardized
         # Steps that there are not are zeros.
-        layers = [tf.keras.layers.Reshape(called.shape), tf.keras.layers.Masking(), combined(called.combiner)]
-        return tf.keras.Sequential(layers, name=name)
+        layers = [tf.keras.layers.Reshape(called.shape), tf.keras.layers.Masking()]
+        layers += [standardized] if isinstance(standardized, Standardized) else []
+        return tf.keras.Sequential([*layers, combined(called.combiner)], name=name)
+
+    def points(self, given: tf.Tensor) -> tf.Tensor:
+        """What is standardized of vectors or of a feature map, float32 [points, n]: each vector, each of the steps
+        that there are of an order, or each place of a map."""
+        called = self._layer.resolved_object
+        if called.combiner is None:
+            return tf.reshape(given, [-1, given.shape[-1]])
+        steps = tf.reshape(given, [-1, called.shape[-1]])
+        return tf.boolean_mask(steps, tf.reduce_any(steps != 0, axis=1))
 
     def call(self, inputs: Tensors) -> tf.Tensor | Tensors:
         """Runs the module: in inference mode, unless all of it is trained now."""
@@ -240,7 +269,7 @@ def try_out(hub: Hub, module: OpenModule, features: Features, tuned: Tuned | Non
     except UserError:
         raise
     except Exception as error:  # whatever the module's own functions and tensorflow_hub raise
-        reason = str(error).strip().partition("\n")[0]
+        reason = library_reason(error)
         raise UserError(f"the module cannot be called with the features given: {reason}") from error
     if hub.outputs:
         ((_, pictures),) = images(inputs).items()
@@ -267,11 +296,14 @@ def _refuse_unreached(tuned: Tuned, variables: Sequence[tf.Variable], reached: S
 
 
 def head(config: Head, outputs: int) -> tf.keras.Sequential:
-    """Dense layers from vectors, float32 of shape [batch, n], to raw outputs, float32 of shape [batch, outputs]."""
+    """Dense layers from vectors, float32 of shape [batch, n], to raw outputs, float32 of shape [batch, outputs].
+
+    The last weights begin small, so that no output begins where it saturates.
+    """
     layers: list[tf.keras.layers.Layer] = []
     for units in config.hidden:
         layers += [tf.keras.layers.Dropout(config.dropout), tf.keras.layers.Dense(units, activation="relu")]
-    last = tf.keras.layers.Dense(outputs)
+    last = tf.keras.layers.Dense(outputs, kernel_initializer=small())
     layers += [tf.keras.layers.Dropout(config.dropout), last]
     return tf.keras.Sequential(layers, name="head")
 
@@ -285,4 +317,5 @@ def optimizer(config: Optimizer, learning_rate: float | None = None) -> tf.keras
         "rmsprop": tf.keras.optimizers.RMSprop,
     }
     options = {} if config.momentum is None else {"momentum": config.momentum}
+    options |= {"global_clipnorm": config.global_clipnorm} if config.global_clipnorm else {}
     return classes[config.name](learning_rate=learning_rate or config.learning_rate, **options)

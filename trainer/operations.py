@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tensorboard.compat.proto import op_def_pb2
 
-from preprocessing.errors import UserError
+from preprocessing.errors import UserError, library_reason
 from preprocessing.versions import install_command, version
 
 _PACKAGES = {
@@ -40,7 +40,7 @@ def provide(operations: Iterable[str]) -> None:
         try:
             import_module(package)
         except Exception as error:  # of a package for another TensorFlow its own, and TensorFlow's
-            reason = str(error).strip().partition("\n")[0]
+            reason = library_reason(error)
             raise UserError(f"{_distribution(package)} is installed, but cannot be imported: {reason}") from error
     refuse(missing(absent) if absent else [])
 

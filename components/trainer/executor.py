@@ -18,6 +18,7 @@ from preprocessing.config import Features, Label
 from preprocessing.section import read_sections
 from trainer.backbones.config import Backbones
 from trainer.config import Hubs, Model, Training
+from trainer.notes import FILE, Note, Notes
 from trainer.train import Job, Split, train
 
 
@@ -25,7 +26,7 @@ class Executor(base_executor.BaseExecutor):
     """Puts artifacts and properties together into a training job and runs it."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills `model` with the SavedModel and `model_run` with TensorBoard's logs and the curves."""
+        """Fills `model` with the SavedModel, and `model_run` with TensorBoard's logs, the curves and the notes."""
         rows = Rows.read(artifact_utils.get_single_uri(input_dict["rows"]))
         model_run = artifact_utils.get_single_uri(output_dict["model_run"])
 
@@ -55,9 +56,12 @@ class Executor(base_executor.BaseExecutor):
             logs=f"{model_run}/tensorboard",
             export=path_utils.serving_model_dir(artifact_utils.get_single_uri(output_dict["model"])),
         )
-        curves = train(job)
+        notes: list[Note] = []
+        curves = train(job, notes)
         with fileio.open(f"{model_run}/curves.json", "w") as file:
             file.write(json_text.dumps(curves))
+        with fileio.open(f"{model_run}/{FILE}", "w") as file:
+            file.write(Notes(notes=tuple(notes)).model_dump_json(indent=2))
 
 
 def _job_key(input_dict: dict, exec_properties: dict[str, Any]) -> str:

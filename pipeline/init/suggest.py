@@ -106,7 +106,7 @@ def suggest(data: Data, label: str | None = None, module: Module | None = None) 
         hubs={f"{feature.name}_module": _hub(feature, module) for feature in fed if module},
         wide=wide,
         hidden=hidden if any(_is_deep(feature, wide) for feature in features) else [],
-        training={"epochs": epochs, "batch_size": batch_size},
+        training={"epochs": epochs, "batch_size": batch_size, "early_stopping": max(2, epochs // 6)},
         bad_records=_bad_records(sum(column.missing for column in required)),
         slices=[[column.name] for column in columns if _makes_slices(column)][:SLICES],
     )

@@ -18,6 +18,7 @@ from components.evaluator.kept import LABEL
 from pipeline.result import Result
 from pipeline.run import run
 from tests import make
+from trainer.notes import Notes
 
 pytestmark = pytest.mark.slow
 
@@ -212,15 +213,22 @@ def records_by_split(result: Result) -> dict[str, int]:
 
 
 def test_two_phases_with_kept_views_and_then_the_module_itself(tmp_path: Path) -> None:
-    tuned = "model: {fine_tune: {mean: {after_epochs: 3, learning_rate: 0.001}}}\n"
+    tuned = "model: {head: {standardize: false}, fine_tune: {mean: {after_epochs: 3, learning_rate: 0.001}}}\n"
+    stopping = "early_stopping: {patience: 2, monitor: val_loss, min_delta: 0.05}, shuffle_bytes: 50000, "
     views = "training: {augment: [{brightness: 0.1}], cache_views: 2, "
-    rewritten = make.PIPELINE.replace("training: {", tuned + views)
+    rewritten = make.PIPELINE.replace("training: {", tuned + views + stopping)
+    rewritten = rewritten.replace("epochs: 5", "epochs: 60").replace("rate: 0.1}", "rate: 0.1, global_clipnorm: null}")
     path = make.project(tmp_path, rewritten)
     result, code = run(path, None, quiet=True)
     assert code == 0, result.error
     assert result.metrics["accuracy"] >= 0.9
     log = Path(result.log).read_text()
     assert "epoch=3" in log and "epoch=5" in log
+    trained = Path(result.artifacts.model_run or "")
+    epochs = len(json.loads((trained / "curves.json").read_text())["val_loss"])
+    notes = Notes.model_validate_json((trained / "training_notes.json").read_text()).notes
+    assert 5 <= epochs < 60 and {(note.kind, note.epoch) for note in notes} >= {("stopped_early", epochs)}
+    assert f"training stopped after epoch {epochs}" in log and not result.warnings
 
 
 def start(path: Path, *options: str) -> subprocess.Popen:

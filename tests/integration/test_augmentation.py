@@ -13,7 +13,7 @@ from preprocessing.errors import UserError
 from preprocessing.kinds import image as image_kind
 from preprocessing.labels.multilabel import MultilabelLabel
 from tests import make, make_job, make_modules
-from trainer import inputs
+from trainer import datasets, inputs, randomness
 from trainer import train as training
 from trainer.augment import augmented
 from trainer.changing import changing, modules_by_feature, try_out_changing
@@ -81,10 +81,10 @@ def test_a_module_sees_0_to_1_whatever_the_range_of_the_feature(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("function", "says"),
     [
-        (lambda x: tf.reduce_mean(x, [1, 2]), r"cannot change images of shape \[8, 8, 3\]"),
+        (lambda x: tf.reduce_mean(x, [1, 2]), r"makes images of shape \[3\] of images of shape \[8, 8, 3\]"),
         (lambda x: 255 * x, r"from \d.* to 25\d.*; one that augments gives 0 to 1"),
         (lambda x: tf.cast(x, tf.uint8), "'default' is uint8.*, and not images"),
-        (lambda x: x[:, 1:], r"cannot change images of shape \[8, 8, 3\]"),
+        (lambda x: x[:, 1:], r"makes images of shape \[7, 8, 3\] of images of shape \[8, 8, 3\]"),
     ],
 )
 def test_what_gives_no_pictures_does_not_augment(tmp_path: Path, function: Callable, says: str) -> None:
@@ -97,6 +97,26 @@ def test_a_module_of_another_size_says_what_would_fit(tmp_path: Path) -> None:
     path = make_modules.inverting(tmp_path / "m", shape=[16, 16, 3])
     with pytest.raises(UserError, match=r"takes float32\[\?, 16, 16, 3\].*give the feature size: \[16, 16\]"):
         try_out_changing(INVERTING, open_module(str(path)), FEATURES)
+
+
+class Halving(tf.Module):
+    """Gives pictures of half the height, and says so or not."""
+
+    def __init__(self, says: bool) -> None:
+        super().__init__()
+        self.says = says
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)])
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        return images[:, :4] if self.says else tf.image.resize(images, [tf.shape(images)[1] // 2, 8])
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_a_module_that_gives_another_size_says_which(tmp_path: Path, says: bool) -> None:
+    tf.saved_model.save(Halving(says), str(tmp_path / "m"))
+    reason = r"makes images of shape \[4, 8, 3\] of images of shape \[8, 8, 3\]; one that augments leaves the size"
+    with pytest.raises(UserError, match=reason):
+        try_out_changing(INVERTING, open_module(str(tmp_path / "m")), FEATURES)
 
 
 @pytest.fixture(scope="module")
@@ -168,11 +188,11 @@ def test_training_sees_changed_pictures_and_validation_never(job: Job, tmp_path:
     changed = with_augment(job, tmp_path, {"hub": "inverting"}, {"mixup": 0.3}, shuffle_buffer=1)
     (phase,) = training.phases(changed.model, changed.training)
     assert not phase.on_vectors
-    task = task_of(LABEL, job.transform, training._label_spec(job)).mixable()
+    task = task_of(LABEL, job.transform, job.label_spec).mixable()
     transform = job.transform.transform_features_layer()
     seen = {}
     for name, split in (("train", changed.train), ("validation", changed.validation)):
-        data = training._batches(changed, task, transform, split, str(tmp_path / name), phase)
+        data = datasets.batches(changed, task, transform, split, str(tmp_path / name), phase)
         batches = list(data.as_numpy_iterator())
         seen[name] = (
             np.concatenate([one["photo"] for one, _ in batches]),
@@ -283,6 +303,6 @@ def test_changes_go_to_the_feature_of_their_module_alone(job: Job) -> None:
     picture = np.full([8, 8, 3], 40, np.uint8)
     examples = tf.data.Dataset.from_tensors({"photo": picture, "other": picture, inputs.ROW: b""}).repeat(12)
     augment = (Augmentation(hub="inverting"),)
-    seen = list(inputs.changed(examples, augment, 0, modules).as_numpy_iterator())
+    seen = list(randomness.changed(examples, augment, 0, 0, modules).as_numpy_iterator())
     assert {int(one["other"][0, 0, 0]) for one in seen} == {40}
     assert {int(one["photo"][0, 0, 0]) for one in seen} == {40, 215}

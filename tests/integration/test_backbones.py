@@ -126,8 +126,9 @@ def test_an_exported_application_with_kept_weights_is_that_of_keras(tmp_path: Pa
     said = backbone(
         kind="keras_application", name="MobileNetV2", alpha=0.35, weights="net.h5", input="image", trainable=False
     )
+    as_they_are = Model(head=Head(standardize=False))
     job = job_of(
-        tmp_path, COLOUR, {"net": said}, Model(), Training(epochs=1), module_paths={"net": str(tmp_path / "kept")}
+        tmp_path, COLOUR, {"net": said}, as_they_are, Training(epochs=1), module_paths={"net": str(tmp_path / "kept")}
     )
     train(job)
     exported = variables_of(job.export)

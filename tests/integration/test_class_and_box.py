@@ -10,8 +10,7 @@ import tensorflow as tf
 from preprocessing.columns import parsing_spec, present
 from preprocessing.kinds.kind import Read
 from tests import make, make_boxes, make_job
-from trainer import inputs
-from trainer import train as training
+from trainer import datasets, inputs
 from trainer.config import Head, Hub, Hubs, Model, Optimizer, Training
 from trainer.export import HEAD
 from trainer.phases import Kept, needs_pictures, phases
@@ -97,7 +96,7 @@ def test_in_training_the_box_stays_around_what_is_in_it(tmp_path: Path, fit: str
     )  # fmt: skip
     phase = dataclasses.replace(phases(job.model, job.training, needs_pictures=True)[0], on_vectors=False)
     task = task_of(label, None, spec)  # type: ignore[arg-type]
-    data = training._batches(job, task, transform, files, str(tmp_path / "scratch"), phase)
+    data = datasets.batches(job, task, transform, files, str(tmp_path / "scratch"), phase)
     turns = any("rotate" in each for each in augment)
     seen = lost = whole = 0
     for pictures, target in (batch for _ in range(2) for batch in data):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from preprocessing.examples import assemble, piece
 from tests.integration.test_tabular import TABULAR, job_of
-from trainer import inputs, train
+from trainer import datasets, inputs, train
 from trainer.config import Head, Model
 from trainer.materialized import Materialized
 from trainer.train import Job
@@ -40,7 +40,7 @@ def test_training_is_the_same(tabular: Job, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(Materialized, "is_faster", is_faster)
     assert trained(tabular, "auto", str(tmp_path))["loss"] == pytest.approx(again["loss"], rel=1e-4)
     assert not tried  # few rows are not worth a trial
-    monkeypatch.setattr(train, "_WORTH_A_TRIAL", 100)
+    monkeypatch.setattr(datasets, "_WORTH_A_TRIAL", 100)
     assert trained(tabular, "auto", str(tmp_path))["loss"] == pytest.approx(again["loss"], rel=1e-4)
     assert len(tried) == 2
 

@@ -1,5 +1,6 @@
 """A label of pixels, from records through the training input path, a whole training and the exported model."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import tensorflow as tf
 from preprocessing.columns import parsing_spec
 from preprocessing.masks import LEFT_OUT
 from tests import make, make_job, make_pixels
-from trainer import train as training
+from trainer import datasets
 from trainer.config import Head, Hub, Hubs, Model, Optimizer, Training
 from trainer.embed import Embedder
 from trainer.export import HEAD
@@ -115,9 +116,16 @@ def test_in_training_the_mask_stays_on_what_it_is_of(tmp_path: Path, fit: str, a
     (phase,) = phases(job.model, job.training, needs_pictures=True)
     assert not phase.on_vectors
     task = task_of(label, None, {})  # type: ignore[arg-type]
-    data = training._batches(job, task, None, files, str(tmp_path / "scratch"), phase)  # type: ignore[arg-type]
+    epoch = tf.Variable(0, dtype=tf.int64)
+    data = datasets.batches(job, task, None, files, str(tmp_path / "scratch"), phase, epoch)  # type: ignore[arg-type]
+
+    def two_epochs() -> Iterator[tuple]:
+        for number in range(2):
+            epoch.assign(number)
+            yield from data
+
     wrong, looks = [], set()
-    for inputs, target in (batch for _ in range(2) for batch in data):
+    for inputs, target in two_epochs():
         pictures, masks = inputs["photo"].numpy(), target.numpy()[..., 0]
         assert masks.dtype == np.uint8
         looks |= {picture.tobytes() for picture in pictures}

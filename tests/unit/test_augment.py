@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from preprocessing.kinds import image as image_kind
-from trainer import inputs
+from trainer import randomness
 from trainer.augment import Drawn, augmented, drawn
 from trainer.config import Augmentation
 
@@ -243,9 +243,9 @@ def test_no_change_is_no_change() -> None:
 PICTURES = RNG.integers(0, 256, [23, 4, 5, 3], np.uint8)
 
 
-def mixed(targets: np.ndarray, alpha: float) -> tf.data.Dataset:
+def mixed(targets: np.ndarray, alpha: float, epoch: int = 0) -> tf.data.Dataset:
     given = tf.data.Dataset.from_tensor_slices(({"a": PICTURES, "b": 255 - PICTURES}, targets.astype(np.float32)))
-    return inputs.mixed(given.batch(8), alpha, seed=1)
+    return randomness.mixed(given.batch(8), alpha, seed=1, epoch=epoch)
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.4, 5.0])
@@ -271,8 +271,8 @@ def test_mixup_lays_pictures_and_targets_over_each_other_by_the_same_shares(alph
 
 def test_mixup_differs_from_epoch_to_epoch_and_not_from_run_to_run() -> None:
     def epochs() -> list[np.ndarray]:
-        dataset = mixed(np.eye(23), 0.5)
-        return [np.concatenate([target for _, target in dataset.as_numpy_iterator()]) for _ in range(2)]
+        by_epoch = [mixed(np.eye(23), 0.5, number) for number in range(2)]
+        return [np.concatenate([target for _, target in data.as_numpy_iterator()]) for data in by_epoch]
 
     (first, second), again = epochs(), epochs()
     assert not np.array_equal(first, second)

@@ -306,6 +306,7 @@ def test_training_goes_by_the_number_of_records() -> None:
     sizes = [suggest(data(column(), LABEL, total=total)).training for total in (100, 5_000, 50_000, 500_000, 10**8)]
     assert [size["batch_size"] for size in sizes] == [16, 32, 128, 512, 2048]
     assert [size["epochs"] for size in sizes] == sorted((size["epochs"] for size in sizes), reverse=True)
+    assert [size["early_stopping"] for size in sizes] == [8, 5, 3, 2, 2]
 
 
 WORD = st.text(min_size=1, max_size=50) | st.sampled_from(["null", "True", "no", "1e3", "- a", "a: b", "# c", "{SPAN}"])

@@ -14,7 +14,7 @@ from preprocessing.columns import as_parsed, one_each, present
 from preprocessing.config import Features, ImageFeature
 from preprocessing.labels.label import LABEL
 from tests import make
-from trainer import inputs, machine
+from trainer import datasets, inputs, machine, randomness
 from trainer.augment import augmented
 from trainer.config import Augmentation, FineTune, Model, Training
 from trainer.phases import Kept, Phase, phases, stays_frozen
@@ -71,15 +71,22 @@ def test_the_same_seed_gives_the_same_picture_and_several_changes_come_in_turn()
 
 
 def test_changed_images_differ_from_epoch_to_epoch_and_not_from_run_to_run() -> None:
-    def epochs() -> list[np.ndarray]:
-        examples = tf.data.Dataset.from_tensors({"a": IMAGE, inputs.ROW: b"row"}).repeat(5)
-        dataset = inputs.changed(examples, [Augmentation(brightness=0.5)], seed=1)
-        assert all(found[inputs.ROW] == b"row" for found in dataset)
-        return [np.stack([found["a"].numpy() for found in dataset]) for _ in range(2)]
+    epoch = tf.Variable(0, dtype=tf.int64)
 
-    first, again = epochs(), epochs()
-    assert not np.array_equal(first[0], first[1]) and not np.array_equal(first[0][0], first[0][1])
-    np.testing.assert_array_equal(first, again)
+    def views(*numbers: int) -> list[np.ndarray]:
+        examples = tf.data.Dataset.from_tensors({"a": IMAGE, inputs.ROW: b"row"}).repeat(5)
+        dataset = randomness.changed(examples, [Augmentation(brightness=0.5)], seed=1, epoch=epoch)
+        assert all(found[inputs.ROW] == b"row" for found in dataset)
+        seen = []
+        for number in numbers:
+            epoch.assign(number)
+            seen.append(np.stack([found["a"].numpy() for found in dataset]))
+        return seen
+
+    first, second, third = views(0, 1, 2)
+    assert not np.array_equal(first, second) and not np.array_equal(first[0], first[1])
+    # A run that goes on with the second epoch sees what it would have seen.
+    np.testing.assert_array_equal(views(1, 2), [second, third])
 
 
 def test_the_time_that_is_waited_for_input_is_added_up() -> None:
@@ -130,9 +137,14 @@ def test_a_view_is_drawn_for_each_example_and_epoch(count: int, size: int, views
 
     def epochs(seed: int) -> np.ndarray:
         """The views drawn in each of eight epochs."""
-        dataset = inputs.views_drawn(tf.data.Dataset.range(count).map(vectors).batch(size), ["kept"], views, seed)
+        epoch = tf.Variable(0, dtype=tf.int64)
+        data = tf.data.Dataset.range(count).map(vectors).batch(size)
+        dataset = randomness.views_drawn(data, ["kept"], views, seed, epoch)
         assert int(dataset.cardinality()) == -(-count // size)
-        seen = [list(dataset.as_numpy_iterator()) for _ in range(8)]
+        seen = []
+        for number in range(8):
+            epoch.assign(number)
+            seen.append(list(dataset.as_numpy_iterator()))
         kept = np.array([np.concatenate([batch["kept"] for batch, _ in epoch]) for epoch in seen])
         assert (kept[:, :, 0] == range(count)).all()  # of that very example
         assert all((batch["other"] == label).all() for epoch in seen for batch, label in epoch)
@@ -146,26 +158,60 @@ def test_a_view_is_drawn_for_each_example_and_epoch(count: int, size: int, views
 
 def test_the_only_view_is_the_one() -> None:
     data = tf.data.Dataset.from_tensors(({"kept": [[[1.0, 2.0]], [[3.0, 4.0]]]}, [0, 1]))
-    ((batch, label),) = inputs.views_drawn(data, ["kept"], 1, seed=0)
+    ((batch, label),) = randomness.views_drawn(data, ["kept"], 1, seed=0, epoch=0)
     assert batch["kept"].numpy().tolist() == [[1, 2], [3, 4]] and label.numpy().tolist() == [0, 1]
 
 
-@pytest.mark.parametrize(("free", "held"), [(1 << 40, 50), (16 * 8 * 4, 16), (0, 1)])
-def test_shuffling_holds_no_more_than_memory_does(monkeypatch: pytest.MonkeyPatch, free: int, held: int) -> None:
-    monkeypatch.setattr(inputs, "available_memory", lambda: free)
-    order = [int(number) for number in inputs.shuffled(tf.data.Dataset.range(1000), buffer=50, each=8, seed=0)]
+@pytest.mark.parametrize(
+    ("options", "held"), [({}, 50), ({"shuffle_bytes": 16 * 8 + 7}, 16), ({"shuffle_bytes": 1}, 1)]
+)
+def test_shuffling_holds_as_many_examples_as_its_bytes_allow(options: dict, held: int) -> None:
+    training = Training(epochs=1, shuffle_buffer=50, **options)
+    in_buffer = datasets.held(training, each=8)
+    assert in_buffer == held
+    order = [int(number) for number in randomness.shuffled(tf.data.Dataset.range(1000), in_buffer, seed=0, epoch=3)]
     assert Counter(order) == Counter(range(1000))
     # What comes out at a place was drawn from what had been read by then.
     assert max(number - place for place, number in enumerate(order)) <= held - 1
     assert (order == list(range(1000))) == (held == 1)
 
 
-def test_memory_is_what_the_container_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "max").write_text("5000\n")
-    (tmp_path / "current").write_text("2000\n")
-    monkeypatch.setattr(machine, "_CGROUPS", ((str(tmp_path / "max"), str(tmp_path / "current")),))
-    assert machine.available_memory() == 3000
-    (tmp_path / "max").write_text("max\n")  # no limit
+def test_an_order_is_of_its_epoch_and_what_was_read_is_kept() -> None:
+    read, epoch = tf.Variable(0, dtype=tf.int64), tf.Variable(0, dtype=tf.int64)
+
+    def count(number: tf.Tensor) -> tf.Tensor:
+        with tf.control_dependencies([read.assign_add(1)]):
+            return tf.identity(number)
+
+    kept = tf.data.Dataset.range(100).map(count).cache()
+    data = randomness.shuffled(kept, 100, seed=4, epoch=epoch)
+    orders = {}
+    for number in (0, 1, 7):
+        epoch.assign(number)
+        orders[number] = [int(value) for value in data]
+    assert len({tuple(order) for order in orders.values()}) == 3 and int(read) == 100
+    resumed = randomness.shuffled(tf.data.Dataset.range(100), 100, seed=4, epoch=7)
+    assert [int(value) for value in resumed] == orders[7]
+    once = randomness.shuffled(tf.data.Dataset.range(100), 100, seed=4)
+    assert [int(value) for value in once] == [int(value) for value in once]
+
+
+V1 = {"limit": "limit_in_bytes", "used": "usage_in_bytes", "inactive": "total_inactive_file"}
+V2 = {"limit": "max", "used": "current", "inactive": "inactive_file"}
+
+
+@pytest.mark.parametrize("names", [V1, V2])
+def test_memory_is_what_the_container_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: dict) -> None:
+    files = {name: tmp_path / names[name] for name in ("limit", "used")} | {"statistics": tmp_path / "memory.stat"}
+    cgroup = machine._Cgroup(**{name: str(path) for name, path in files.items()}, inactive=names["inactive"])
+    monkeypatch.setattr(machine, "_CGROUPS", (cgroup,))
+    files["limit"].write_text("5000\n")
+    files["used"].write_text("4900\n")
+    assert machine.available_memory() == 100
+    # The page cache counts as used, although the kernel drops it when memory is asked for.
+    files["statistics"].write_text(f"anon 400\nactive_file 500\n{names['inactive']} 4000\nslab 7\n")
+    assert machine.available_memory() == 4100
+    files["limit"].write_text("max\n")  # no limit
     assert 0 < machine.available_memory() <= psutil.virtual_memory().total
 
 

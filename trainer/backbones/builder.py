@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from preprocessing.errors import UserError
+from preprocessing.errors import UserError, library_reason
 from trainer.backbones.config import Builder
 from trainer.backbones.source import root_of, sources
 
@@ -115,7 +115,7 @@ def _of_user(says: str, config: Builder, run: Callable[[], Any]) -> Any:
         own = {str(path) for path in sources(config.module, config.folder).values()}
         steps = [step for step in traceback.extract_tb(error.__traceback__) if step.filename in own]
         place = f"{steps[-1].filename}:{steps[-1].lineno}: " if steps else ""
-        reason = str(error).strip().partition("\n")[0]
+        reason = library_reason(error)
         raise UserError(f"{place}{says}: {type(error).__name__}: {reason}") from error
 
 

@@ -79,9 +79,13 @@ class Built(tf.keras.layers.Layer):
         """The others."""
         return [one for one in self.network.weights if not self._trainable or one.ref() not in self._to_train]
 
-    def in_order(self, name: str) -> Callable[[tf.Tensor], tf.Tensor]:
-        """What the head takes of the vectors: as they are."""
-        return tf.identity
+    def in_order(self, name: str, standardized: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
+        """What the head takes of the vectors: standardized, if they are."""
+        return standardized
+
+    def points(self, given: tf.Tensor) -> tf.Tensor:
+        """What is standardized of vectors: each of them."""
+        return given
 
     def call(self, inputs: Tensors, training: bool | None = None) -> tf.Tensor:
         """Runs the network: in inference mode, unless all of it is trained now."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from preprocessing.errors import UserError
+from preprocessing.errors import UserError, library_reason
 from trainer.backbones.config import KerasApplication
 
 
@@ -62,4 +62,4 @@ def _with(options: Mapping[str, Any]) -> str:
 
 
 def _line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    return library_reason(error)

@@ -1,0 +1,168 @@
+"""A training that was killed, and goes on, is the undisturbed training."""
+
+import dataclasses
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from preprocessing.config import ClassLabel, Features, ImageFeature
+from tests import make, make_job
+from trainer.callbacks import Progress
+from trainer.checkpoints import Checkpoints
+from trainer.config import FineTune, Head, Hub, Hubs, Model, Training
+from trainer.notes import Note
+from trainer.train import Job, train
+from trainer.vectors import Vectors
+
+FEATURES: Features = {"photo": ImageFeature(kind="image", size=(8, 8), **{"from": "image"})}
+LABEL = ClassLabel(kind="class", **{"from": "label"}, classes=("dark", "light"))
+HUBS: Hubs = {"mean": Hub(handle="module", inputs={"images": "photo"})}
+RECORDS = make.labelled(96)
+EPOCHS, FROZEN = 7, 3
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    folder = tmp_path_factory.mktemp("resume")
+    raw = make_job.schema("presence {min_fraction: 1} shape {dim {size: 1}}", image="BYTES", label="INT")
+    modules = {"mean": str(make.hub_module(folder / "module"))}
+
+    def split(name: str, *files: list[bytes]):
+        return make_job.split(folder / name, files, FEATURES, HUBS, modules, raw)
+
+    return Job(
+        features=FEATURES, label=LABEL, hubs=HUBS, schema=raw, module_paths=modules,
+        model=Model(
+            head=Head(hidden=(8,), dropout=0.4),
+            fine_tune={"mean": FineTune(after_epochs=FROZEN, learning_rate=0.01)},
+        ),
+        training=Training(epochs=EPOCHS, batch_size=8, seed=5),
+        transform=make_job.transform_graph(folder, RECORDS, FEATURES, LABEL, raw),
+        train=split("train", RECORDS[:40], RECORDS[40:64]), validation=split("validation", RECORDS[64:]),
+        vectors=Vectors(sizes={"mean": 6}, recipe="a"), views=1,
+        checkpoints="", logs="", export="",
+    )  # fmt: skip
+
+
+AUGMENT = {"augment": ["flip_left_right", {"brightness": 0.4}, {"mixup": 0.4}]}
+STOPPING = {"early_stopping": {"patience": 2, "min_delta": 0.5}}
+
+
+def with_training(job: Job, folder: Path, **training: object) -> Job:
+    described = job.training.model_dump(exclude_none=True) | training
+    places = {name: str(folder / name) for name in ("checkpoints", "logs", "export")}
+    return dataclasses.replace(job, training=Training.model_validate(described), **places)
+
+
+def variables_of(export: str) -> list[np.ndarray]:
+    loaded = tf.saved_model.load(export)
+    parts = tf.train.TrackableView(loaded).descendants()
+    return [part.numpy() for part in parts if isinstance(part, tf.Variable) and part.dtype.is_floating]
+
+
+def interrupted(job: Job, monkeypatch: pytest.MonkeyPatch, epoch: int, batch: int) -> None:
+    """Trains until a batch of an epoch has been seen."""
+    look = Progress.on_train_batch_end
+
+    def interrupt(self, at: int, logs=None) -> None:
+        look(self, at, logs)
+        if (self._epoch, at >= batch) == (epoch, True):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "_SECONDS", 0.0)
+        patch.setattr(Progress, "on_train_batch_end", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(job)
+
+
+@pytest.mark.parametrize("training", [{}, AUGMENT, STOPPING], ids=["vectors", "augment", "stopping"])
+def test_a_run_interrupted_in_both_phases_is_the_undisturbed_run(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, training: dict
+) -> None:
+    undisturbed, again = (with_training(job, tmp_path / name, **training) for name in ("one", "other"))
+    notes: list[Note] = []
+    expected = train(undisturbed, notes)
+    epochs = len(expected["loss"])
+    assert epochs == EPOCHS or training is STOPPING
+    interrupted(again, monkeypatch, epoch=1, batch=0)
+    interrupted(again, monkeypatch, epoch=epochs - 1, batch=1)
+    said: list[Note] = []
+    assert train(again, said) == expected
+    assert said == notes
+    for one, other in zip(variables_of(undisturbed.export), variables_of(again.export), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+KILL = """
+import os, pickle, signal, sys, preprocessing
+from trainer.callbacks import Progress
+from trainer.checkpoints import Checkpoints
+from trainer.train import train
+with open(sys.argv[1], "rb") as file:
+    job = pickle.load(file)
+look, epoch = Progress.on_train_batch_end, int(sys.argv[2])
+def kill(self, batch, logs=None):
+    look(self, batch, logs)
+    if self._epoch == epoch:
+        os.kill(os.getpid(), signal.SIGKILL)
+Progress.on_train_batch_end, Checkpoints._SECONDS = kill, 0.0
+train(job)
+"""
+
+
+def test_a_killed_process_loses_an_epoch_at_most(job: Job, tmp_path: Path) -> None:
+    undisturbed, again = (with_training(job, tmp_path / name, **AUGMENT) for name in ("one", "other"))
+    expected = train(undisturbed)
+    graph = tft.TFTransformOutput(str(Path(job.transform.transform_savedmodel_dir).parent))
+    (tmp_path / "job").write_bytes(pickle.dumps(dataclasses.replace(again, transform=graph)))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    for epoch in (2, 5):
+        command = [sys.executable, "-c", KILL, str(tmp_path / "job"), str(epoch)]
+        assert subprocess.run(command, env=environment, check=False, capture_output=True).returncode == -signal.SIGKILL
+    # What a write that was cut short leaves behind is passed over.
+    Path(again.checkpoints, "1", "9").mkdir()
+    assert train(again) == expected
+    for one, other in zip(variables_of(undisturbed.export), variables_of(again.export), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_checkpoint_that_cannot_be_read_is_made_again(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    undisturbed, again = (with_training(job, tmp_path / name) for name in ("one", "[other]"))
+    expected = train(undisturbed)
+    interrupted(again, monkeypatch, epoch=2, batch=0)
+    (data,) = Path(again.checkpoints, "0").glob("*/*.data-*")
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    data.write_bytes(bytes(content))
+    assert train(again) == expected
+    assert "can't be read; training begins anew" in caplog.text
+
+
+def test_epochs_and_steps_in_tensorboard_go_on_over_phases_and_resumes(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = with_training(job, tmp_path)
+    interrupted(again, monkeypatch, epoch=1, batch=0)
+    resumed = dataclasses.replace(again, logs=str(tmp_path / "later"))
+    curves = train(resumed)
+    logs = EventAccumulator(f"{resumed.logs}/validation", {"tensors": 0}).Reload()
+
+    def logged(tag: str) -> tuple[list[int], list[float]]:
+        events = logs.Tensors(tag)
+        return [event.step for event in events], [float(tf.make_ndarray(event.tensor_proto)) for event in events]
+
+    assert logged("epoch_loss") == (list(range(EPOCHS)), pytest.approx(curves["val_loss"]))
+    steps = 64 // 8
+    assert logged("evaluation_loss_vs_iterations")[0] == [steps * epoch for epoch in range(2, EPOCHS + 1)]

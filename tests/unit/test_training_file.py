@@ -1,0 +1,134 @@
+"""The section `training` of the pipeline file, and what it has to do with label and hub modules."""
+
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from pydantic import ValidationError
+
+from pipeline.load import load
+from pipeline.mistakes import PipelineFileError
+from preprocessing.errors import library_reason
+from preprocessing.labels.class_and_box import LossWeights
+from trainer.config import TRAINING_METRICS, EarlyStopping, Optimizer, Training
+from trainer.model import optimizer
+from trainer.task import AnyClasses, ClassAndBox, Classes, Pixels, Regression, Task
+
+FILE = """\
+name: tiny
+data: {{examples: data/*.gz, split: {{train: 8, validation: 1, test: 1}}}}
+features:
+  photo: {{kind: image, from: jpg, size: [64, 48]}}
+label: {label}
+hubs:
+  net: {{handle: modules/net, inputs: {{images: photo}}{net}}}
+{hubs}
+training: {training}
+serving: {{destination: serving}}
+"""
+CLASS = "{from: label, kind: class}"
+BOX = "{kind: class_and_box, from: names, box: boxes, image: photo}"
+PIXELS = "{kind: pixels, from: mask, image: photo, classes: [sky, road]}"
+
+
+def file_of(folder: Path, training: str, label: str = CLASS, hubs: str = "", net: str = ""):
+    path = folder / "pipeline.yaml"
+    path.write_text(FILE.format(label=label, training=training, hubs=hubs, net=net))
+    return load(path)[0]
+
+
+def mistake(folder: Path, *described: str, **more: str) -> tuple[str, str]:
+    with pytest.raises(PipelineFileError) as caught:
+        file_of(folder, *described, **more)
+    ((_, key, message),) = [(one.line, one.key, one.message) for one in caught.value.mistakes]
+    return key, message
+
+
+@pytest.mark.parametrize(
+    ("said", "stopping"),
+    [
+        ("3", EarlyStopping(patience=3)),
+        ("{patience: 4, monitor: val_accuracy}", EarlyStopping(patience=4, monitor="val_accuracy")),
+        ("null", None),
+    ],
+)
+def test_early_stopping_is_a_number_or_a_section(tmp_path: Path, said: str, stopping: EarlyStopping | None) -> None:
+    training = file_of(tmp_path, f"{{epochs: 5, early_stopping: {said}}}").training
+    assert training.early_stopping == stopping
+    assert Training.model_validate_json(training.to_property()) == training
+
+
+@pytest.mark.parametrize(
+    ("label", "says"),
+    [
+        (CLASS, "a label of kind class has no val_mean_iou; it has val_loss, val_accuracy"),
+        ("{from: price, kind: regression}", "a label of kind regression has no val_mean_iou"),
+    ],
+)
+def test_early_stopping_watches_a_metric_of_the_label(tmp_path: Path, label: str, says: str) -> None:
+    key, message = mistake(tmp_path, "{epochs: 5, early_stopping: {monitor: val_mean_iou}}", label)
+    assert key == "training.early_stopping.monitor" and says in message
+    file_of(tmp_path, "{epochs: 5, early_stopping: {monitor: val_mean_iou}}", BOX)
+
+
+def test_metrics_that_can_be_watched_are_those_of_the_task() -> None:
+    tasks: dict[str, Task] = {
+        "class": Classes(["a", "b"]),
+        "binary": Classes(["no", "yes"]),
+        "multilabel": AnyClasses(["a"], 0.5),
+        "regression": Regression(tf.identity),
+        "class_and_box": ClassAndBox(["a"], LossWeights(), "photo"),
+        "pixels": Pixels(["a", "b"], "photo"),
+    }
+    found = {kind: ("loss", *(metric.name for metric in task.metrics())) for kind, task in tasks.items()}
+    assert found == TRAINING_METRICS
+    less = {name for names in TRAINING_METRICS.values() for name in names if name in ("loss", "rmse", "mae")}
+    for name in {name for names in TRAINING_METRICS.values() for name in names}:
+        assert EarlyStopping(monitor=f"val_{name}").mode == ("min" if name in less else "max")
+
+
+@pytest.mark.parametrize(
+    ("said", "norm"), [("{}", 1.0), ("{global_clipnorm: 0.5}", 0.5), ("{global_clipnorm: null}", None)]
+)
+def test_gradients_are_clipped_unless_null_says_otherwise(tmp_path: Path, said: str, norm: float | None) -> None:
+    training = file_of(tmp_path, f"{{epochs: 5, optimizer: {said}}}").training
+    again = Training.model_validate_json(training.to_property())
+    assert again == training
+    assert optimizer(again.optimizer).global_clipnorm == norm
+
+
+@pytest.mark.parametrize("norm", [-1.0, 0.0, "much"])
+def test_a_norm_is_a_number_above_zero(norm: object) -> None:
+    with pytest.raises(ValidationError):
+        Optimizer.model_validate({"global_clipnorm": norm})
+
+
+COLOURS = "  colours: {{handle: c, role: augment, inputs: {{images: photo}}{more}}}"
+
+
+@pytest.mark.parametrize(("label", "net"), [(BOX, ""), (PIXELS, ", outputs: [a, b]")])
+def test_a_module_that_may_move_pixels_is_refused_for_places(tmp_path: Path, label: str, net: str) -> None:
+    training = "{epochs: 1, augment: [{hub: colours}]}"
+    what = "boxes" if label == BOX else "masks"
+    for more, says in (("", "may move pixels"), (", moves_pixels: true", "moves pixels")):
+        key, message = mistake(tmp_path, training, label, COLOURS.format(more=more), net)
+        assert key.startswith("training.augment")
+        assert f"hubs.colours {says} of 'photo', and the label's {what} would stay where they are" in message
+        assert "hubs.colours.moves_pixels: false" in message
+    file_of(tmp_path, training, label, COLOURS.format(more=", moves_pixels: false"), net)
+    file_of(tmp_path, training, CLASS, COLOURS.format(more=""))
+    _, message = mistake(tmp_path, "{epochs: 1}", net=", moves_pixels: false")
+    assert "moves_pixels is for a module with role: augment" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("in user code:\n\n    File \"a.py\", line 3, in f\n\n    ValueError: [8] and [4].\n", "[8] and [4]."),
+        ("Exception encountered.\n\nin user code:\n\n  TypeError: no\n\n\nCall arguments received:\n  a", "no"),
+        ("one line\nand more", "one line"),
+        ("", "ValueError"),
+    ],
+)  # fmt: skip
+def test_the_reason_is_found_behind_a_trace(text: str, reason: str) -> None:
+    assert library_reason(ValueError(text)) == reason

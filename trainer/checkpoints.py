@@ -1,0 +1,150 @@
+"""What an interrupted training goes on from: all that the next step depends on."""
+
+import io
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.model import TunedModel
+from trainer.randomness import generators
+
+_LOGGER = logging.getLogger(__name__)
+
+_NAME, _LATEST = "checkpoint", "latest"
+
+
+@dataclass
+class Stopping:
+    """What early stopping knows at the end of an epoch."""
+
+    best: float
+    best_epoch: int
+    wait: int
+    """Epochs since then."""
+    weights: Sequence[np.ndarray]
+    """Those of the best epoch."""
+    stopped: bool
+    """Whether there is no epoch to follow."""
+
+
+@dataclass
+class State(tf.train.experimental.PythonState):
+    """How far a phase has come, as a part of its checkpoint."""
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    """The metrics of each of its epochs."""
+    stopping: Stopping | None = None
+    finished: bool = False
+    """Whether the phase is over, and the weights those that the next phase begins with."""
+
+    def serialize(self) -> bytes:
+        """As NPZ, which holds numbers and text and no code."""
+        told: dict[str, Any] = {"history": self.history, "finished": self.finished}
+        weights: Sequence[np.ndarray] = ()
+        if self.stopping is not None:
+            weights = self.stopping.weights
+            told["stopping"] = {
+                name: getattr(self.stopping, name) for name in ("best", "best_epoch", "wait", "stopped")
+            }
+        file = io.BytesIO()
+        np.savez(file, *weights, told=json.dumps(told))
+        return file.getvalue()
+
+    def deserialize(self, string_value: bytes) -> None:
+        """From the same."""
+        with np.load(io.BytesIO(string_value), allow_pickle=False) as arrays:
+            told = json.loads(str(arrays["told"]))
+            weights = [arrays[f"arr_{number}"] for number in range(len(arrays.files) - 1)]
+        self.history, self.finished = told["history"], told["finished"]
+        self.stopping = Stopping(**told["stopping"], weights=weights) if "stopping" in told else None
+
+
+class Checkpoint:
+    """The checkpoint of a phase, in a folder that survives a failed or killed run."""
+
+    def __init__(self, folder: str, scratch: str, model: TunedModel, state: State) -> None:
+        """The checkpoint of a compiled model.
+
+        Args:
+            folder: Where it is kept, and nothing else.
+            scratch: A folder on a local disk.
+            model: Its variables, its optimizers and the generators of its layers are kept.
+            state: How far its training has come.
+        """
+        self._folder, self._scratch = folder, scratch
+        # Not the model itself: of the metrics that it tracks, none is carried from one epoch into the next.
+        self._parts = tf.train.Checkpoint(
+            variables=list(model.variables),
+            optimizers=[model.optimizer, *model.layer_optimizers.values()],
+            generators=generators(model),
+            state=state,
+        )
+
+    def save(self) -> None:
+        """Puts a new checkpoint in the place of the one before it. One that is cut short is never named."""
+        before = self._latest()
+        number = (before or 0) + 1
+        if tf.io.gfile.exists(f"{self._folder}/{number}"):
+            tf.io.gfile.rmtree(f"{self._folder}/{number}")
+        tf.io.gfile.makedirs(f"{self._folder}/{number}")
+        self._parts.write(f"{self._folder}/{number}/{_NAME}")
+        with tf.io.gfile.GFile(f"{self._folder}/{_LATEST}.new", "w") as file:
+            file.write(str(number))
+        tf.io.gfile.rename(f"{self._folder}/{_LATEST}.new", f"{self._folder}/{_LATEST}", overwrite=True)
+        if before is not None:
+            tf.io.gfile.rmtree(f"{self._folder}/{before}")
+
+    def restore(self) -> bool:
+        """Takes up what the folder holds, if it holds anything that can be read."""
+        number = self._latest()
+        if number is None:
+            return False
+        # Under a name of our own: TensorFlow's reader takes brackets in a path for a pattern.
+        local = f"{self._scratch}/restored"
+        try:
+            tf.io.gfile.makedirs(local)
+            for name in tf.io.gfile.listdir(f"{self._folder}/{number}"):
+                tf.io.gfile.copy(f"{self._folder}/{number}/{name}", f"{local}/{name}", overwrite=True)
+            reader = tf.train.load_checkpoint(f"{local}/{_NAME}")
+            for name in reader.get_variable_to_shape_map():
+                reader.get_tensor(name)  # which compares the sums that were written with it
+        except (tf.errors.OpError, ValueError) as error:
+            _LOGGER.warning("the checkpoint in %s can't be read; training begins anew: %s", self._folder, error)
+            tf.io.gfile.rmtree(self._folder)
+            return False
+        self._parts.read(f"{local}/{_NAME}").assert_existing_objects_matched()
+        tf.io.gfile.rmtree(local)
+        return True
+
+    def _latest(self) -> int | None:
+        """The number of the newest whole checkpoint."""
+        path = f"{self._folder}/{_LATEST}"
+        if not tf.io.gfile.exists(path):
+            return None
+        with tf.io.gfile.GFile(path) as file:
+            text = file.read().strip()
+        return int(text) if text.isascii() and text.isdecimal() else None
+
+
+class Checkpoints(tf.keras.callbacks.Callback):
+    """Keeps the history of a phase and its checkpoint, and that not after every one of many short epochs."""
+
+    _SECONDS = 10.0  # of work that a killed run may lose
+
+    def __init__(self, checkpoint: Checkpoint, state: State) -> None:
+        super().__init__()
+        self._checkpoint, self._state = checkpoint, state
+        self._saved = float("-inf")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Notes the epoch, and saves if it is time to."""
+        self._state.history.append({name: float(value) for name, value in (logs or {}).items()})
+        if time.monotonic() - self._saved >= self._SECONDS:
+            self._checkpoint.save()
+            self._saved = time.monotonic()

@@ -1,0 +1,189 @@
+"""The datasets of a training run: what the model is given of each split, phase by phase."""
+
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+
+from preprocessing.columns import parsing_spec, present
+from preprocessing.config import image_columns, images, input_columns
+from preprocessing.errors import DataError
+from preprocessing.labels.class_and_box import ClassAndBoxLabel
+from preprocessing.labels.pixels import PixelsLabel
+from trainer import inputs, randomness
+from trainer.changing import modules_by_feature
+from trainer.config import Training, fed_hubs
+from trainer.job import Job, Split
+from trainer.materialized import Materialized
+from trainer.model import feeding, taken_in
+from trainer.phases import Phase
+from trainer.randomness import Epoch
+from trainer.task import Task
+from trainer.vectors import column
+
+_UNPACKED, _ROW_BYTES = (2, 10), 1024
+"""Guesses at memory: the bytes of a row for one in a file, plain or GZIP, and its bytes beside pixels."""
+
+_ROWS_AT_ONCE = 1024
+"""Rows without images that are parsed and transformed together."""
+
+_WORTH_A_TRIAL = 100_000
+"""Rows that are read in all epochs together, from which on it pays to try out how they are read faster."""
+
+_VECTOR_BYTES = 16 << 20
+"""Of kept vectors that are looked at together."""
+
+_MIXED = 16
+"""Batches of kept images among which each epoch shuffles anew what was kept in an order shuffled already."""
+
+
+def batches(
+    job: Job, task: Task, transform: Callable, split: Split, scratch: str, phase: Phase, epoch: Epoch | None = 0
+) -> tf.data.Dataset:
+    """What the model takes of a split, in batches, and what it is to learn.
+
+    Args:
+        job: The training run.
+        task: What is to be learned.
+        transform: The transform graph.
+        split: The training split, which is shuffled and changed at random, or the validation split.
+        scratch: A folder on a local disk for examples that memory does not hold.
+        phase: Whose epochs read it.
+        epoch: The number of the epoch that reads it; None for a single pass in the order of the files, with nothing
+            changed.
+    """
+    parse, columns = parse_of(job, task, transform, split, phase)
+    views = job.views if split is job.train else 1
+    if phase.on_vectors:
+        examples, parse = _rows(job, transform, split, scratch, phase, parse, epoch)
+    else:
+        examples = _pictures(job, transform, split, scratch, phase, epoch)
+    count = _count_known(job, transform, split)
+    data = inputs.batches(examples, job.training.batch_size, parse, count, _ROWS_AT_ONCE if phase.on_vectors else 1)
+    if split is job.train and job.training.mixup is not None and epoch is not None:
+        data = randomness.mixed(data, job.training.mixup, job.training.seed, epoch)
+    return (
+        randomness.views_drawn(data, columns, views, job.training.seed, 0 if epoch is None else epoch)
+        if columns
+        else data
+    )
+
+
+def parse_of(
+    job: Job, task: Task, transform: Callable, split: Split, phase: Phase
+) -> tuple[tf.types.experimental.PolymorphicFunction, list[str]]:
+    """What parses rows of a split, and the columns of kept vectors among what it gives, [batch, views, n]."""
+    taken = taken_in(job.features) | ({} if phase.on_vectors else feeding(job.hubs, job.features, job.backbones))
+    tabular = {name: feature for name, feature in taken.items() if name not in images(job.features)}
+    features = [given for name, feature in tabular.items() for given in feature.inputs(name)]
+    spec = job.label_spec | parsing_spec(job.schema, input_columns(job.features, tabular))
+    columns = [column(hub) for hub in fed_hubs(job.hubs)] if phase.on_vectors else []
+    if columns:
+        spec |= job.vectors.spec(job.views if split is job.train else 1)
+    return inputs.parsing(spec, transform, features, columns, task.target), columns
+
+
+def kept_vectors(job: Job) -> Iterator[dict[str, tf.Tensor]]:
+    """The kept vectors of the training split by hub module, [examples, n], a few MB at a time."""
+    spec = job.vectors.spec(job.views)
+    at_once = max(1, _VECTOR_BYTES // (4 * job.views * max(job.vectors.sizes.values(), default=1)))
+    for rows in inputs.read_records(job.train.rows).batch(at_once).prefetch(1):
+        parsed = tf.io.parse_example(rows, spec)
+        yield {hub: tf.reshape(parsed[column(hub)], [-1, size]) for hub, size in job.vectors.sizes.items()}
+
+
+def held(training: Training, each: int) -> int:
+    """How many examples are held in memory to shuffle among, of so many bytes each."""
+    return max(1, min(training.shuffle_buffer, training.shuffle_bytes // max(each, 1)))
+
+
+def _rows(
+    job: Job, transform: Callable, split: Split, scratch: str, phase: Phase, parse: inputs.Parse, epoch: Epoch | None
+) -> tuple[tf.data.Dataset, inputs.Parse]:
+    """The rows of a split, one by one, as they are or as `parse` makes them, and what parses them then."""
+    rows = _known(job, transform, split, inputs.read_records(split.rows, in_order=epoch is None))
+    if epoch is None:
+        return rows.map(lambda row: {inputs.ROW: row}), parse
+    size = sum(tf.io.gfile.stat(file).length * _UNPACKED[file.endswith(".gz")] for file in split.rows)
+    # Of the rows as they are: how they are kept is tried out by the clock, and must not decide about the order.
+    in_buffer = held(job.training, size // max(split.count, 1))
+    together = rows.batch(_ROWS_AT_ONCE)
+    kept = _materialized(job.training, split.count * (phase.end - phase.first), together, parse)
+    if kept is not None:
+        rows, parse = together.map(kept.encode, num_parallel_calls=tf.data.AUTOTUNE).unbatch(), kept.parse
+        size = split.count * kept.bytes_of_row(next(iter(together)))
+    rows = inputs.kept_between_epochs(rows, size, scratch)
+    if split is job.train:
+        rows = randomness.shuffled(rows, in_buffer, job.training.seed, epoch)
+    return rows.map(lambda row: {inputs.ROW: row}), parse
+
+
+def _materialized(
+    training: Training, reads: int, together: tf.data.Dataset, parse: inputs.Parse
+) -> Materialized | None:
+    """What keeps rows as `parse` makes them, where the pipeline file or a trial says so."""
+    if not training.materialize or (training.materialize == "auto" and reads < _WORTH_A_TRIAL):
+        return None
+    kept = Materialized(parse)
+    return kept if training.materialize is True or kept.is_faster(next(iter(together))) else None
+
+
+def _pictures(
+    job: Job, transform: Callable, split: Split, scratch: str, phase: Phase, epoch: Epoch | None
+) -> tf.data.Dataset:
+    """The examples of a split as their rows and the pixels of their images, one by one."""
+    records = _known(
+        job, transform, split, inputs.read_decodable(split.records, split.undecodable, in_order=epoch is None)
+    )
+    boxes, mask = _boxes(job), job.label if isinstance(job.label, PixelsLabel) else None
+    spec = parsing_spec(job.schema, [*image_columns(job.features), *job.label.masks])
+    examples = inputs.pictures(records, job.features, spec, boxes, mask)
+    seed, shuffle = job.training.seed, split is job.train and epoch is not None
+    is_kept = phase.end - phase.first > 1 and epoch is not None
+    if shuffle:
+        # While they are encoded: the first batch would else wait until a whole buffer of images has been decoded.
+        size = sum(tf.io.gfile.stat(file).length for file in split.records)
+        in_buffer = held(job.training, size // max(split.count, 1))
+        # What is kept is kept in one order, however often the training is resumed.
+        examples = randomness.shuffled(examples, in_buffer, seed, None if is_kept else epoch)
+    examples = inputs.decoded(examples, job.features, boxes, mask)
+    each = inputs.bytes_of_pixels(job.features, mask) + _ROW_BYTES
+    if is_kept:
+        examples = inputs.kept_between_epochs(examples, split.count * each, scratch)
+        if shuffle:
+            in_buffer = min(held(job.training, each), _MIXED * job.training.batch_size)
+            examples = randomness.shuffled(examples, in_buffer, seed, epoch)
+    if not shuffle:
+        return examples
+    modules = modules_by_feature(job.hubs, job.module_paths, job.features)
+    return randomness.changed(examples, job.training.changes, seed, epoch, modules, boxes, mask)
+
+
+def _boxes(job: Job) -> inputs.Boxes | None:
+    """The boxes of a label that has any."""
+    label, spec = job.label, job.label_spec
+    if not isinstance(label, ClassAndBoxLabel):
+        return None
+
+    def of(serialized: tf.Tensor) -> tf.Tensor:
+        parsed = tf.io.parse_example(serialized, spec)
+        return label.boxes(lambda column: present(parsed[column]))
+
+    return inputs.Boxes(label.image, of)
+
+
+def _known(job: Job, transform: Callable, split: Split, records: tf.data.Dataset) -> tf.data.Dataset:
+    """The records with a class that the training split has too."""
+    if split is job.train or job.label.are_known:
+        return records
+    return inputs.with_known_class(records, inputs.parsing(job.label_spec, transform))
+
+
+def _count_known(job: Job, transform: Callable, split: Split) -> int:
+    """How many there are of those."""
+    if split is job.train or job.label.are_known:
+        return split.count
+    rows = _known(job, transform, split, inputs.read_records(split.rows))
+    count = int(rows.reduce(tf.constant(0, tf.int64), lambda count, _: count + 1))
+    if not count:
+        raise DataError("no record of the validation split has a class that the training split has")
+    return count

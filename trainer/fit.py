@@ -1,0 +1,212 @@
+"""Fits a model to a training split, phase by phase."""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterator, Mapping
+
+import tensorflow as tf
+
+from preprocessing.errors import DataError
+from trainer import inputs, standardize
+from trainer.callbacks import EarlyStopping, Progress, TensorBoard
+from trainer.checkpoints import Checkpoint, Checkpoints, State, Stopping
+from trainer.collapse import constant, stands_still
+from trainer.datasets import batches, kept_vectors
+from trainer.interrupt import StopWhenInterrupted
+from trainer.job import Job, Split
+from trainer.model import Parts, TunedModel, optimizer
+from trainer.notes import Note
+from trainer.phases import Phase
+from trainer.task import Task
+from trainer.trace import cause
+
+_LOGGER = logging.getLogger(__name__)
+
+_STEPS_ON_VECTORS = 32
+"""Steps to a call of TensorFlow: one step on vectors takes less time than Python takes to call it."""
+
+_SAMPLE = 1024
+"""Examples of the training split whose vectors are standardized by where none are kept."""
+
+
+class Fit:
+    """The training of a model. Epochs are counted from 0 over all phases, those that were trained."""
+
+    def __init__(
+        self, job: Job, task: Task, parts: Parts, transform: Callable, scratch: str, notes: list[Note]
+    ) -> None:
+        """Begins before the first epoch.
+
+        Args:
+            job: The training run.
+            task: What is learned.
+            parts: The model.
+            transform: The transform graph.
+            scratch: A folder on a local disk.
+            notes: What is worth knowing is added to these.
+        """
+        self.history: list[dict[str, float]] = []
+        """The metrics of each epoch."""
+        self._job, self._task, self._parts, self._transform = job, task, parts, transform
+        self._scratch, self._notes = scratch, notes
+        self._penalty = 0.0
+
+    def standardize(self, first: Phase) -> None:
+        """Brings what the modules give to a scale, by the kept vectors of the training split, or by a sample of it.
+
+        Args:
+            first: The first phase: no module has changed before.
+        """
+        layers = self._parts.standardized
+        if layers:
+            batches_of = kept_vectors(self._job) if first.on_vectors else self._sample(first)
+            (one, *_) = self._parts.backbones.values()
+            points = {name: self._parts.backbones.get(name, one).points for name in layers}
+            try:
+                standardize.adapt(layers, points, batches_of)
+            except DataError as error:
+                raise self._cause(first, self._job.train, str(error)) from None
+
+    def _sample(self, phase: Phase) -> Iterator[Mapping[str, tf.Tensor]]:
+        """What the modules give for examples drawn from the training split by its seed, as they are."""
+        unchanged = self._job.training.model_copy(update={"augment": (), "cache_views": None})
+        job = dataclasses.replace(self._job, training=unchanged)
+        once = dataclasses.replace(phase, first=0, end=1)
+        data = batches(job, self._task, self._transform, job.train, "", once)
+        backbones = self._parts.backbones
+
+        @tf.function(reduce_retracing=True)
+        def run(given: inputs.Tensors) -> dict[str, tf.Tensor]:
+            found = {name: backbone(given, training=False) for name, backbone in backbones.items()}
+            (one, *_) = found.values()
+            return dict(one) if isinstance(one, Mapping) else found
+
+        for given, _ in data.take(-(-_SAMPLE // job.training.batch_size)):
+            yield run(given)
+
+    def train(self, phase: Phase, checkpoints: str) -> None:
+        """Trains what a phase trains, or what is left of it.
+
+        Args:
+            phase: The phase.
+            checkpoints: The folder of its checkpoint, which survives an interrupted run.
+        """
+        first = len(self.history)
+        model, state = self._compiled(phase), State()
+        checkpoint = Checkpoint(checkpoints, self._scratch, model, state)
+        resumed = checkpoint.restore()
+        self._note_penalty(model, first)
+        if not state.finished:
+            self._fit(phase, model, state, checkpoint, resumed)
+            state.finished = True
+            checkpoint.save()
+        self.history += state.history
+        if state.stopping is not None and state.stopping.stopped:
+            self._note_stop(state.stopping, first + len(state.history))
+
+    def judge(self, last: Phase) -> None:
+        """Notes a model that learned nothing.
+
+        Args:
+            last: The last phase.
+        """
+        losses = [metrics["loss"] for metrics in self.history]
+        model = self._model(last)
+        data = batches(self._job, self._task, self._transform, self._job.validation, "", last, epoch=None)
+        for note in [stands_still(losses), *constant(self._task, model, data)]:
+            if note is not None:
+                self._note(note)
+
+    def _fit(self, phase: Phase, model: TunedModel, state: State, checkpoint: Checkpoint, resumed: bool) -> None:
+        job, first = self._job, len(self.history)
+        done, end = first + len(state.history), first + phase.end - phase.first
+        epoch = tf.Variable(done, dtype=tf.int64, trainable=False)
+        waited = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        train_data = self._data(phase, epoch)
+        validation_data = self._data(phase, validation=True)
+        stopping = job.training.early_stopping
+        if stopping is not None and first and not resumed:
+            state.stopping = self._before(model, validation_data, stopping.monitor, first)
+        stopped = state.stopping is not None and state.stopping.stopped
+        steps = int(train_data.cardinality())
+
+        def not_finite(name: str, value: float, at: int) -> Exception:
+            split, of = (job.validation, "validation ") if name.startswith("val_") else (job.train, "")
+            return self._cause(phase, split, f"the {of}loss became {value} in epoch {at + 1}")
+
+        total = first + job.training.epochs - phase.first
+        model.fit(
+            inputs.timed(train_data, waited),
+            validation_data=validation_data,
+            initial_epoch=done,
+            epochs=done if stopped else end,
+            verbose=0,
+            callbacks=[
+                # First, so that a loss that is not a number is never checkpointed.
+                Progress(job.train.count, total, job.training.batch_size, waited, not_finite),
+                *([EarlyStopping(stopping, state)] if stopping is not None else []),
+                TensorBoard(job.logs, first, state.history, first * steps),
+                Checkpoints(checkpoint, state),
+                StopWhenInterrupted(),
+                # A dataset reads which epoch it is when the epoch begins.
+                tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda at, logs: epoch.assign(at + 1)),
+            ],
+        )
+
+    def _cause(self, phase: Phase, split: Split, what: str) -> Exception:
+        return cause(self._job, self._task, self._parts, self._transform, phase, split, what)
+
+    def _model(self, phase: Phase) -> TunedModel:
+        model = self._parts.on_vectors if phase.on_vectors else self._parts.whole
+        assert model is not None  # a label that needs pictures has no phase on vectors
+        return model
+
+    def _compiled(self, phase: Phase) -> TunedModel:
+        """The model that a phase trains, with optimizers that have not moved yet."""
+        job, model = self._job, self._model(phase)
+        for name, backbone in self._parts.backbones.items():
+            backbone.trainable = name in phase.tuned
+        if not phase.on_vectors:
+            tunes = {name: tune for name, tune in job.model.fine_tune.items() if name in phase.tuned}
+            rates = {self._parts.backbones[name].name: tune.learning_rate for name, tune in tunes.items()}
+            model.tune({name: optimizer(job.training.optimizer, rate) for name, rate in rates.items()})
+        model.compile(
+            optimizer=optimizer(job.training.optimizer),
+            loss=self._task.loss(),
+            metrics=self._task.metrics(),
+            steps_per_execution=_STEPS_ON_VECTORS if phase.on_vectors else 1,
+        )
+        return model
+
+    def _data(self, phase: Phase, epoch: tf.Variable | int = 0, validation: bool = False) -> tf.data.Dataset:
+        job = self._job
+        split, name = (job.validation, "validation") if validation else (job.train, "train")
+        return batches(job, self._task, self._transform, split, f"{self._scratch}/{phase.first}-{name}", phase, epoch)
+
+    def _before(self, model: TunedModel, data: tf.data.Dataset, monitor: str, first: int) -> Stopping:
+        """The model as a later phase finds it, which it has to improve on."""
+        metrics = model.evaluate(data, verbose=0, return_dict=True)
+        best = float(metrics[monitor.removeprefix("val_")])
+        return Stopping(best=best, best_epoch=first - 1, wait=0, weights=model.get_weights(), stopped=False)
+
+    def _note_penalty(self, model: TunedModel, first: int) -> None:
+        """Notes where a module's own regularization begins to count."""
+        penalty = float(sum(float(loss) for loss in model.losses))
+        if penalty and not self._penalty and first:
+            text = (
+                f"from epoch {first + 1} on the loss includes the regularization of the hub module that is fine-tuned, "
+                f"{penalty:.4g}; it is not comparable with the loss of the epochs before"
+            )
+            self._note(Note(kind="regularization", text=text, epoch=first + 1))
+        self._penalty = penalty
+
+    def _note_stop(self, stopping: Stopping, epochs: int) -> None:
+        text = (
+            f"training stopped after epoch {epochs}, as {stopping.wait} epochs had brought no improvement; the weights "
+            f"of epoch {stopping.best_epoch + 1} were kept"
+        )
+        self._note(Note(kind="stopped_early", text=text, epoch=epochs))
+
+    def _note(self, note: Note) -> None:
+        self._notes.append(note)
+        _LOGGER.log(logging.WARNING if note.is_warning else logging.INFO, "%s", note.text)
