@@ -97,8 +97,8 @@ def test_gradients_are_clipped_unless_null_says_otherwise(tmp_path: Path, said: 
     assert optimizer(again.optimizer).global_clipnorm == norm
 
 
-@pytest.mark.parametrize("norm", [-1.0, 0.0, "much"])
-def test_a_norm_is_a_number_above_zero(norm: object) -> None:
+@pytest.mark.parametrize("norm", [-1.0, "much"])
+def test_a_norm_is_a_positive_number_or_off(norm: object) -> None:
     with pytest.raises(ValidationError):
         Optimizer.model_validate({"global_clipnorm": norm})
 
