@@ -107,14 +107,14 @@ class Checkpoint:
             return False
         # Under a name of our own: TensorFlow's reader takes brackets in a path for a pattern.
         local = f"{self._scratch}/restored"
+        tf.io.gfile.makedirs(local)
+        for name in tf.io.gfile.listdir(f"{self._folder}/{number}"):
+            tf.io.gfile.copy(f"{self._folder}/{number}/{name}", f"{local}/{name}", overwrite=True)
         try:
-            tf.io.gfile.makedirs(local)
-            for name in tf.io.gfile.listdir(f"{self._folder}/{number}"):
-                tf.io.gfile.copy(f"{self._folder}/{number}/{name}", f"{local}/{name}", overwrite=True)
             reader = tf.train.load_checkpoint(f"{local}/{_NAME}")
             for name in reader.get_variable_to_shape_map():
                 reader.get_tensor(name)  # which compares the sums that were written with it
-        except (tf.errors.OpError, ValueError) as error:
+        except Exception as error:  # the reader of what is damaged raises IndexError, ValueError and others besides
             _LOGGER.warning("the checkpoint in %s can't be read; training begins anew: %s", self._folder, error)
             tf.io.gfile.rmtree(self._folder)
             return False
