@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from preprocessing import interruption
 from preprocessing.columns import ParsingSpec, present
 from preprocessing.config import Features, Label, refers_to_feature
 from preprocessing.kinds.kind import Categories, Values
@@ -126,6 +127,14 @@ class Summarizer:
             [tf.TensorSpec([None], tf.string)],
             autograph=False,
         )
+
+    def summarize(self, batches: Iterable[tf.Tensor]) -> Summary:
+        """The summary of serialized records in batches, each string [batch]."""
+        summary = Summary()
+        for serialized in batches:
+            interruption.check()
+            summary = self.add(summary, serialized)
+        return summary
 
     def add(self, summary: Summary, serialized: tf.Tensor) -> Summary:
         """The summary with a batch of serialized records, string [batch]."""

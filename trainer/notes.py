@@ -11,15 +11,19 @@ FILE = "training_notes.json"
 class Note(Section):
     """Something worth knowing."""
 
-    kind: Literal["stands_still", "constant", "stopped_early", "regularization"]
+    kind: Literal["data", "stands_still", "constant", "stopped_early", "regularization"]
     text: str
     epoch: int | None = None
     """The epoch it is about, from 1."""
 
     @property
     def is_warning(self) -> bool:
-        """Whether the model is probably of no use."""
-        return self.kind in ("stands_still", "constant")
+        """Whether the model is probably of less use than it could be."""
+        return self.kind in ("data", "stands_still", "constant")
+
+    def __str__(self) -> str:
+        """One line."""
+        return self.text if self.kind == "data" else f"training: {self.text}"
 
 
 class Notes(Section):
@@ -29,5 +33,5 @@ class Notes(Section):
 
     @property
     def warnings(self) -> list[str]:
-        """What tells that the model is probably of no use, a line each."""
-        return [f"training: {note.text}" for note in self.notes if note.is_warning]
+        """The notes that are warnings, a line each."""
+        return [str(note) for note in self.notes if note.is_warning]

@@ -11,15 +11,24 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.artifacts import read_schema, split_files
+from components.config import SPLITS
 from components.embedder.manifest import Rows
 from components.hub_module import channels
 from preprocessing import json_text
+from preprocessing.columns import parsing_spec
 from preprocessing.config import Features, Label
+from preprocessing.errors import DataError
 from preprocessing.section import read_sections
+from preprocessing.summary import Summarizer
+from preprocessing.transform import raw_columns
 from trainer.backbones.config import Backbones
 from trainer.config import Hubs, Model, Training
+from trainer.diagnosis import Finding, diagnose
+from trainer.inputs import read_records
 from trainer.notes import FILE, Note, Notes
 from trainer.train import Job, Split, train
+
+_BATCH = 1024  # records to a batch where they are counted
 
 
 class Executor(base_executor.BaseExecutor):
@@ -56,12 +65,32 @@ class Executor(base_executor.BaseExecutor):
             logs=f"{model_run}/tensorboard",
             export=path_utils.serving_model_dir(artifact_utils.get_single_uri(output_dict["model"])),
         )
-        notes: list[Note] = []
+        notes = [Note(kind="data", text=finding.text) for finding in _diagnosed(job, input_dict)]
         curves = train(job, notes)
         with fileio.open(f"{model_run}/curves.json", "w") as file:
             file.write(json_text.dumps(curves))
         with fileio.open(f"{model_run}/{FILE}", "w") as file:
             file.write(Notes(notes=tuple(notes)).model_dump_json(indent=2))
+
+
+def _diagnosed(job: Job, input_dict: dict) -> list[Finding]:
+    """What the rows of all splits come to.
+
+    Raises:
+        DataError: where there is nothing to learn; says all that was found.
+    """
+    if job.label.masks:  # which stand beside a picture alone, and in no row
+        return []
+    spec = parsing_spec(job.schema, raw_columns(job.features, job.label))
+    summarizer = Summarizer(job.features, job.label, job.transform, spec)
+    summaries = {
+        split: summarizer.summarize(read_records(split_files(input_dict["rows"], split)).batch(_BATCH))
+        for split in SPLITS
+    }
+    found = diagnose(job.features, job.label, job.transform, summaries)
+    if any(finding.stops for finding in found):
+        raise DataError("\n  ".join(["there is nothing to learn:", *(finding.text for finding in found)]))
+    return found
 
 
 def _job_key(input_dict: dict, exec_properties: dict[str, Any]) -> str:

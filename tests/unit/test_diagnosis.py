@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from preprocessing.columns import parsing_spec
 from preprocessing.config import Features, Label
-from preprocessing.summary import Extremes, Summarizer, Summary
+from preprocessing.summary import Extremes, Summarizer
 from preprocessing.transform import raw_columns
 from tests import make, make_job
 from trainer.diagnosis import diagnose
@@ -52,11 +52,10 @@ def summarized(folder: Path, label: dict[str, Any], splits: dict[str, list[bytes
     schema = make_job.schema("", **types, y="INT")
     transform = make_job.transform_graph(folder, splits["train"], features, of, schema)
     summarizer = Summarizer(features, of, transform, parsing_spec(schema, raw_columns(features, of)))
-    found = {}
-    for split, records in splits.items():
-        found[split] = Summary()
-        for batch in range(0, len(records), 16):
-            found[split] = summarizer.add(found[split], tf.constant(records[batch : batch + 16]))
+    found = {
+        split: summarizer.summarize(tf.data.Dataset.from_tensor_slices(records).batch(16))
+        for split, records in splits.items()
+    }
     return diagnose(features, of, transform, found), found
 
 

@@ -1,0 +1,47 @@
+"""Whole runs on data that say little of what the pipeline file asks of them."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests import make
+from tests.e2e.test_runs import HUBLINE, PROJECT
+
+FILE = """\
+name: findings
+data: {examples: data, split: {train: 6, validation: 2, test: 2}}
+features:
+  x: {kind: numeric, normalize: z_score}
+  colour: {kind: categorical, vocabulary: [red, green]}
+label: {from: y, kind: binary, threshold: THRESHOLD}
+training: {epochs: 10, optimizer: {learning_rate: 0.1}}
+serving: {destination: serving}
+"""
+
+
+def test_one_class_stops_the_run_before_training_and_unknown_words_are_a_warning(tmp_path: Path) -> None:
+    records = [
+        make.record(
+            x=float(number % 100), y=1 + (number % 100 > 50), colour="RED" if number % 4 else "green", row=number
+        )
+        for number in range(400)
+    ]
+    path = make.project(tmp_path, FILE.replace("THRESHOLD", "0.5"), records)
+
+    def run() -> tuple[int, dict]:
+        done = subprocess.run([*HUBLINE, "run", str(path), "--json"], capture_output=True, text=True, cwd=PROJECT)
+        return done.returncode, json.loads(done.stdout.splitlines()[-1])
+
+    code, said = run()
+    assert (code, said["status"], said["failed_step"]) == (1, "failed", "Trainer")
+    assert "records of the training split are of the class 'yes'; there is nothing to tell apart" in said["error"]
+    assert not (tmp_path / "serving").exists()
+    path.write_text(FILE.replace("THRESHOLD", "1.5"))
+    code, said = run()
+    assert (code, said["status"]) == (0, "succeeded"), said
+    (warning,) = [text for text in said["warnings"] if "features.colour" in text]
+    assert "the vocabulary has 'red', and the data 'RED': they differ in case or in blanks" in warning
+    report = next(tmp_path.glob(".hubline/*/runs/*/report/*.html"), None)
+    assert report is not None
+    pages = [page.read_text() for page in sorted(tmp_path.glob(".hubline/*/runs/*/report/*.html"))]
+    assert "they differ in case or in blanks" in pages[-1]
