@@ -140,8 +140,11 @@ def test_a_file_that_changed_since_it_was_pinned_is_refused(tmp_path: Path) -> N
         (make.record(image=PNG, label=make.feature(0, 1)), "its label 'label' has 2 values"),
         (make.record(image=make.feature(PNG, PNG), label=0), "its image 'image' has 2 values"),
         (make.record(image=7, label=0), "its image 'image' is a number"),
-        (make.record(image=b"nonsense", label=0), "none of JPEG, PNG, GIF, BMP: it begins with b'nonsense'"),
-        (make.record(image=b"", label=0), "none of JPEG, PNG, GIF, BMP"),
+        (
+            make.record(image=b"nonsense", label=0),
+            "is not a JPEG, PNG, GIF, or BMP of 8, 24 or 32 bits a pixel without compression: it begins with b'nonsense'",
+        ),
+        (make.record(image=b"", label=0), "is not a JPEG, PNG, GIF, or BMP of 8, 24 or 32 bits"),
         (b"\xff\xff\xff", "not a tf.Example"),
         (b"", "it has no image 'image'; its columns are: none"),
     ],
