@@ -142,7 +142,7 @@ def test_a_file_that_changed_since_it_was_pinned_is_refused(tmp_path: Path) -> N
         (make.record(image=7, label=0), "its image 'image' is a number"),
         (
             make.record(image=b"nonsense", label=0),
-            "is not a JPEG, PNG, GIF, or BMP of 8, 24 or 32 bits a pixel without compression: it begins with b'nonsense'",
+            "a pixel without compression: it begins with b'nonsense'",
         ),
         (make.record(image=b"", label=0), "is not a JPEG, PNG, GIF, or BMP of 8, 24 or 32 bits"),
         (b"\xff\xff\xff", "not a tf.Example"),
