@@ -5,9 +5,9 @@ NAME := hubline
 VARIANT := cpu
 STACK :=
 
-.PHONY: help setup run test test-fast test-debian13 test-flink test-containers image bench lint format lock reference clean
+.PHONY: help setup run test test-fast test-both-stacks test-debian13 test-flink test-containers image bench lint format lock reference clean
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## Make .venv for the stack this machine can run (HUBLINE_STACK=tfx-1.16 or tfx-1.21 overrides)
 	@scripts/setup
@@ -25,6 +25,9 @@ test: setup  ## Run the linters and all tests
 
 test-fast: setup  ## Run the tests that take seconds
 	@$(BIN)/python -m pytest tests/unit
+
+test-both-stacks: setup  ## Run the unit tests, a digits run and a test of each integration file, as CI does on the second stack
+	@$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder -m both_stacks tests/e2e tests/integration tests/unit
 
 test-debian13:  ## Run all tests on the tfx-1.21 stack in a Debian 13 root made with debootstrap (as root)
 	@scripts/test-debian13

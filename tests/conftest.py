@@ -11,6 +11,13 @@ from pathlib import Path
 import pytest
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every unit test is run on both stacks."""
+    for item in items:
+        if "unit" in item.path.parts:
+            item.add_marker("both_stacks")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real data sets, where they are there."""

@@ -119,3 +119,11 @@ def test_an_image_of_no_lock_is_refused(docker: Path) -> None:
     done = make_image(docker, VARIANT="tpu")
     assert done.returncode == 2 and "cpu or gpu" in done.stderr
     assert not (docker.parent / "calls").exists()
+
+
+def test_each_integration_file_and_the_digits_example_are_tried_on_both_stacks() -> None:
+    tests = Path(__file__).parents[1]
+    missing = [file.name for file in tests.glob("integration/test_*.py") if "mark.both_stacks" not in file.read_text()]
+    assert not missing, "mark a test of each as both_stacks"
+    runs = "".join(file.read_text() for file in tests.glob("e2e/test_*.py"))
+    assert "@pytest.mark.both_stacks\ndef test_the_digits_example" in runs
