@@ -322,6 +322,7 @@ def test_changed_code_runs_the_steps_that_use_it(life, tmp_path: Path) -> None:
     assert ran(result) == ["Evaluator", "Pusher"]
 
 
+@pytest.mark.both_stacks
 def test_the_digits_example_from_data_to_a_model_that_answers(tmp_path: Path) -> None:
     """What `make run` does, on a copy, and the pushed model with nothing but TensorFlow."""
     example = tmp_path / "digits"

@@ -41,6 +41,7 @@ def seed(number: int) -> tf.Tensor:
     return tf.constant([3, number], tf.int64)
 
 
+@pytest.mark.both_stacks
 def test_a_module_changes_pictures_as_its_seed_says(tmp_path: Path) -> None:
     change = changing(INVERTING, open_module(str(make_modules.inverting(tmp_path / "m"))), FEATURES)
     got = [change(tf.constant(PICTURE), seed(number)).numpy() for number in range(20)]

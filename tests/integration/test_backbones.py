@@ -114,6 +114,7 @@ def test_exactly_what_is_named_changes(begun: Job, tmp_path: Path, tune: dict | 
 COLOUR: Features = {"image": ImageFeature(kind="image", size=(32, 32))}
 
 
+@pytest.mark.both_stacks
 def test_an_exported_application_with_kept_weights_is_that_of_keras(tmp_path: Path) -> None:
     tf.keras.utils.set_random_seed(1)
     by_hand = tf.keras.applications.MobileNetV2(

@@ -73,6 +73,7 @@ def replace(old: str, new: str) -> Callable[[Path], None]:
     return change
 
 
+@pytest.mark.both_stacks
 def test_the_graph_is_the_one_that_is_documented(project: Path) -> None:
     assert [step.id for step in graph(project).components] == STEPS
 

@@ -144,6 +144,7 @@ def read_box(record: bytes) -> np.ndarray:
     return np.array(tf.train.Example.FromString(record).features.feature["boxes"].float_list.value)
 
 
+@pytest.mark.both_stacks
 def test_the_exported_model_answers_with_a_box_in_each_way(trained) -> None:
     job, curves = trained
     loaded = tf.saved_model.load(job.export)

@@ -205,6 +205,7 @@ def read_split(examples, split: str) -> list[bytes]:
     return [item for file in files for item in make.read_tfrecord(file, "GZIP" if file.suffix == ".gz" else "")]
 
 
+@pytest.mark.both_stacks
 def test_example_gen_puts_every_record_of_plain_and_gzip_files_in_one_split(tmp_path: Path) -> None:
     records = make.labelled(120)
     make.write_tfrecord(tmp_path / "data" / "a", records[:70])

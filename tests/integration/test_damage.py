@@ -85,6 +85,7 @@ def test_what_is_damaged_is_made_again(life: Path) -> None:
     assert file_digest(str(rows(root))) == unharmed
 
 
+@pytest.mark.both_stacks
 def test_a_damaged_metadata_database_is_told_and_started_afresh_by_one_command(life: Path) -> None:
     root = life.parent / ".hubline/tiny"
     data = {path: file_digest(str(path)) for path in (life.parent / "data").iterdir()}

@@ -39,6 +39,7 @@ def ages(count: int = 300, seed: int = 0, **more) -> list[bytes]:
     return steps.rows(count, **columns | more)
 
 
+@pytest.mark.both_stacks
 def test_data_without_fault_passes_and_nothing_is_found(tmp_path: Path) -> None:
     made = steps.statistics(tmp_path, {"train": [ages()]})
     found, anomalies = steps.validate(tmp_path, made, checks("age", "colour", sliced=("colour",)))

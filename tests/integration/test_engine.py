@@ -76,6 +76,7 @@ def await_answer(port: int, process: subprocess.Popen, log: Path) -> None:
 needs_flink = pytest.mark.skipif(FLINK is None, reason="`make test-flink` brings Flink")
 
 
+@pytest.mark.both_stacks
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("runner", "server"),

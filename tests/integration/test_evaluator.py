@@ -213,6 +213,7 @@ NO_WORSE = {
 }
 
 
+@pytest.mark.both_stacks
 def test_a_better_challenger_is_blessed_with_the_metrics_that_scikit_learn_gives(tmp_path: Path, judged) -> None:
     folder, labels, scores = judged
     decision = evaluate(tmp_path, folder, "good", "poor", **NO_WORSE)

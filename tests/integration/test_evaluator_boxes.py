@@ -136,6 +136,7 @@ def decided(judged: Path, tmp_path_factory) -> tuple[Path, Decision]:
     return folder, evaluate(folder, judged, "good", "poor", **config)
 
 
+@pytest.mark.both_stacks
 def test_metrics_are_those_of_numpy_over_all_records_and_each_slice(decided) -> None:
     _, decision = decided
     town = np.arange(COUNT) % 3

@@ -123,6 +123,7 @@ def decided(judged: Path, tmp_path_factory) -> tuple[Path, Decision]:
     return folder, evaluate(folder, judged, "good", "poor", slices=[["town"]], **thresholds)
 
 
+@pytest.mark.both_stacks
 def test_metrics_are_those_of_scikit_learn_over_all_records_and_each_slice(decided) -> None:
     _, decision = decided
     slices = {OVERALL: TOWN >= 0} | {f"town={n}": np.equal(TOWN, n) for n in (0, 1, 9)}

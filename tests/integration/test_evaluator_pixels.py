@@ -131,6 +131,7 @@ def decided(tmp_path_factory, judged: Path) -> tuple[Path, Decision]:
     return folder, evaluate(folder, judged, "good", "poor", slices=[("town",)], thresholds=bounds)
 
 
+@pytest.mark.both_stacks
 def test_metrics_are_of_all_pixels_that_count_by_slice_and_beside_what_serves(decided) -> None:
     _, decision = decided
     assert decision.blessed

@@ -119,6 +119,7 @@ class Words(tf.Module):
         return tf.gather(self.table, tf.strings.to_hash_bucket_fast(texts, 50)) * self.other
 
 
+@pytest.mark.both_stacks
 def test_texts_alone_feed_a_module_that_is_trained(tmp_path: Path) -> None:
     tf.saved_model.save(Words(), str(tmp_path / "words"))
     hubs = {"words": Hub(handle="words", inputs={"text": "note"})}

@@ -104,6 +104,7 @@ def test_a_classifier_is_held_to_known_classes_and_asked_again_about_new_files_a
     assert rows(result.predictions) == said
 
 
+@pytest.mark.both_stacks
 @pytest.mark.slow
 def test_a_pushed_model_is_asked_and_answers_as_it_does_itself(tmp_path: Path) -> None:
     numbers = np.linspace(-5, 5, 40)

@@ -200,6 +200,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.both_stacks
 def test_the_form_changes_what_steps_are_told(project: Path, spec: dict[str, Any]) -> None:
     fields = spec["root"]["inputDefinitions"]["parameters"]
     assert {"data_examples", "epochs", "batch_size", "learning_rate", "hub_mean", "push", "overrides"} <= fields.keys()

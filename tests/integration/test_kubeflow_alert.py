@@ -112,6 +112,7 @@ def test_a_webhook_that_is_busy_is_asked_again_and_one_that_refuses_makes_the_al
     assert cluster.failed == ["alert"] and "the webhook answers 404" in capsys.readouterr().err
 
 
+@pytest.mark.both_stacks
 def test_the_url_of_a_webhook_may_be_a_secret(tmp_path: Path) -> None:
     from pipeline.kubeflow.alerted import with_webhook
     from pipeline.kubeflow.config import Kubeflow

@@ -14,6 +14,7 @@ from tests.make_launcher import Cluster, Version
 ON_A_VOLUME = "kubeflow: {state: FOLDER/state, every_step: {volumes: [{claim: work, path: FOLDER}]}}\n"
 
 
+@pytest.mark.both_stacks
 @pytest.mark.slow
 def test_predictions_on_a_cluster_are_those_of_a_run_here(tmp_path: Path, monkeypatch) -> None:
     records, _ = colours(30)

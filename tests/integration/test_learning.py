@@ -180,6 +180,7 @@ def test_boxes_are_learned_from_a_flattened_feature_map(tmp_path: Path) -> None:
     assert train(off, notes)["val_mean_iou"][-1] < curves["val_mean_iou"][-1] - 0.05
 
 
+@pytest.mark.both_stacks
 def test_early_stopping_keeps_the_epoch_that_keras_keeps(tmp_path: Path) -> None:
     label = LABELS["class"][0]
     shuffled = {"epochs": 40, "optimizer": {"learning_rate": 0.02}}

@@ -45,6 +45,7 @@ def test_training_is_the_same(tabular: Job, tmp_path, monkeypatch) -> None:
     assert len(tried) == 2
 
 
+@pytest.mark.both_stacks
 def test_what_is_read_back_is_what_was_transformed() -> None:
     sparse = tf.sparse.from_dense([[3, 0], [0, 0], [5, 7]])
     spec = {"x": tf.io.VarLenFeature(tf.int64), "y": tf.io.FixedLenFeature([2], tf.float32)}

@@ -63,6 +63,7 @@ def job_of(folder: Path, data: list[bytes]) -> Job:
     )  # fmt: skip
 
 
+@pytest.mark.both_stacks
 def test_the_exported_model_tells_any_number_of_classes(tmp_path: Path) -> None:
     data = records()
     job = job_of(tmp_path, data)

@@ -155,6 +155,7 @@ def test_the_exported_model_answers_a_mask_in_each_way(trained) -> None:
     assert not Path(f"{job.export}/{HEAD}").exists()
 
 
+@pytest.mark.both_stacks
 def test_a_record_with_a_wrong_mask_has_no_row_and_rows_hold_no_masks(tmp_path: Path) -> None:
     pixels, numbers = make_pixels.shapes(np.random.default_rng(0))
     records = [

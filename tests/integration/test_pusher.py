@@ -40,6 +40,7 @@ def run_pusher(folder: Path, model: str, blessed: bool, compared: ServedVersion 
     return pushed.get_int_custom_property(PUSHED), pushed.get_string_custom_property(DESTINATION)
 
 
+@pytest.mark.both_stacks
 def test_what_is_blessed_is_pushed_once(tmp_path: Path) -> None:
     exported(tmp_path, "one", "two")
     serving = tmp_path / "serving"

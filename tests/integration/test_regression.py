@@ -102,6 +102,7 @@ def test_a_wild_answer_is_large_and_not_infinite() -> None:
     assert 1e38 < float(value[0]) < np.inf
 
 
+@pytest.mark.both_stacks
 @pytest.mark.parametrize("normalize", ["log", "z_score"])
 def test_the_exported_model_answers_in_the_units_of_the_label(tmp_path: Path, normalize: str) -> None:
     label, raw, data = label_of(normalize), schema("INT"), records("INT")

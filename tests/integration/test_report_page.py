@@ -74,6 +74,7 @@ def rows(browser: webdriver.Chrome, table: str) -> list[list[str]]:
     ]
 
 
+@pytest.mark.both_stacks
 def test_charts_are_drawn_and_tables_filled_with_nothing_from_elsewhere(browser, page, report) -> None:
     browser.get(page.as_uri())
     scroll_through(browser)

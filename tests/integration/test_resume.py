@@ -136,6 +136,7 @@ def test_a_killed_process_loses_an_epoch_at_most(job: Job, tmp_path: Path) -> No
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.both_stacks
 def test_a_checkpoint_that_cannot_be_read_is_made_again(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -36,6 +36,7 @@ def described(project: Path) -> schemas.Described:
     return schemas.describe(project, load(project)[0], None, read=False)
 
 
+@pytest.mark.both_stacks
 def test_the_schema_of_the_data_is_inferred_and_shown(described: schemas.Described) -> None:
     rows = {row["column"]: row for row in schemas.columns(described)}
     shown = {name: (row["type"], row["presence"], row["values"], row["domain"]) for name, row in rows.items()}

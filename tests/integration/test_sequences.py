@@ -105,6 +105,7 @@ def by_column(model: Any, some: Sequence[Row]) -> dict[str, tf.Tensor]:
     return model.signatures["predict"](**given)
 
 
+@pytest.mark.both_stacks
 def test_lists_are_taken_by_example_and_by_column(tmp_path: Path) -> None:
     _, model = trained(
         tmp_path,

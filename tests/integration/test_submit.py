@@ -51,6 +51,7 @@ def hubline(*arguments: str) -> tuple[Result, dict[str, Any]]:
     return result, json.loads(last) if last.startswith("{") else {}
 
 
+@pytest.mark.both_stacks
 def test_a_schedule_from_the_command_line(api: KfpApi, path: Path) -> None:
     assert hubline("schedule", "diff", str(path))[0].exit_code == 1
     result, told = hubline("schedule", "apply", str(path))

@@ -192,6 +192,7 @@ def test_a_model_without_any_hub_module_learns_what_only_a_cross_tells(answers, 
     assert recipe_of(tabular.export) is None and not Path(tabular.export, HEAD).exists()
 
 
+@pytest.mark.both_stacks
 @pytest.mark.parametrize(
     ("name", "columns"), [("tabular", [*COLUMNS]), ("mixed", ["amount", "colour", "note", "image"])]
 )

@@ -133,6 +133,7 @@ def test_a_finished_run_leaves_no_checkpoint(exported, job: Job) -> None:
     assert not any(path.is_file() for path in Path(job.checkpoints).rglob("*"))
 
 
+@pytest.mark.both_stacks
 def test_both_signatures_answer_the_same_and_name_what_they_say(exported) -> None:
     _, model = exported
     columns = [tf.train.Example.FromString(item).features.feature for item in RECORDS]

@@ -126,6 +126,7 @@ def test_which_way_things_move_is_learned_and_served(
         Served(job.export).open().check("image")
 
 
+@pytest.mark.both_stacks
 def test_rows_of_the_embedder_are_what_the_module_gives(tmp_path: Path) -> None:
     path = make_modules.module(tmp_path / "m", tf.TensorSpec([None, 12, 12, 1], tf.float32), places)
     hubs: Hubs = {"m": Hub(handle="m", inputs={"x": "film"}, pool=Lstm(lstm=2))}
