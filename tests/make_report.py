@@ -12,7 +12,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from components.embedder.manifest import RowFile, Rows
 from components.evaluator.decision import OVERALL, Advantage, Baseline, Check, Decision, SliceMetrics
 from components.evaluator.kept import CANDIDATE, LABEL, RECORD, SERVING
-from components.example_gen.manifest import Manifest, ShardFile
+from components.example_gen.manifest import Manifest, Origin, ShardFile
 from components.example_validator.found import BASELINE, ColumnDrift, Finding, Found
 from components.report.contents import Artifacts, RunReport, StepTime
 from tests import make
@@ -57,9 +57,9 @@ def examples(folder: Path, labels: np.ndarray) -> Path:
     make.write_tfrecord(folder / "Split-test" / "data-00000-of-00002.gz", records[:25], "GZIP")
     make.write_tfrecord(folder / "Split-test" / "data-00001-of-00002", records[25:])
     test = [("data-00000-of-00002.gz", "in/a.gz", 25), ("data-00001-of-00002", f"in/{HOSTILE}", len(records) - 25)]
-    shards = [ShardFile(split="test", name=name, source=source, count=count, largest=0, digest="")
+    shards = [ShardFile(split="test", name=name, origins=(Origin(file=source, count=count),), largest=0, digest="")
               for name, source, count in test]  # fmt: skip
-    shards += [ShardFile(split=split, name="data", source="in/a.gz", count=count, largest=0, digest="")
+    shards += [ShardFile(split=split, name="data", origins=(Origin(file="in/a.gz", count=count),), largest=0, digest="")
                for split, count in (("train", 1200), ("validation", 40))]  # fmt: skip
     Manifest(shards=tuple(shards), images=("photo",), quarantined=3).write(str(folder))
     bad = [{"file": "in/a.gz", "record": number, "reason": "it has no label 'label'"} for number in (7, 9)]

@@ -16,7 +16,7 @@ from components.beam import IN_ONE_PROCESS
 from components.config import SPLITS
 from components.data_gate.executor import Executor as DataGate
 from components.digest import file_digest
-from components.example_gen.manifest import Manifest, ShardFile
+from components.example_gen.manifest import Manifest, Origin, ShardFile
 from components.example_validator.checks import Checks
 from components.example_validator.executor import Executor as ExampleValidator
 from components.example_validator.found import Found
@@ -56,10 +56,9 @@ def examples(folder: Path, files: Mapping[str, Sequence[Sequence[bytes]]], image
     for split, of_split in files.items():
         for number, records in enumerate(of_split):
             path = make.write_tfrecord(folder / "examples" / f"Split-{split}" / f"data-{number}", records)
-            shards.append(
-                ShardFile(split=split, name=path.name, source=f"in/{split}-{number}", count=len(records), largest=0,
-                          digest=file_digest(str(path)))
-            )  # fmt: skip
+            origins = (Origin(file=f"in/{split}-{number}", count=len(records)),)
+            digest = file_digest(str(path))
+            shards.append(ShardFile(split=split, name=path.name, origins=origins, largest=0, digest=digest))
     Manifest(shards=tuple(shards), images=tuple(images)).write(made.uri)
     return made
 

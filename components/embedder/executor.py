@@ -157,7 +157,7 @@ def _set_aside(
     """
     without_row: Counter[str] = Counter()
     for shard, file in zip(manifest.shards, rows.files, strict=True):
-        without_row[shard.source] += len(file.undecodable)
+        without_row.update(shard.files_of(file.undecodable))
     before = defaultdict(set)
     for entry in read_set_aside(f"{examples}/{quarantine.FILE}"):
         before[entry.file].add(entry.record)

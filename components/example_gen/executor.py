@@ -1,13 +1,15 @@
 """What ExampleGen does when it runs."""
 
 import os
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
+from itertools import chain, count
 from typing import Any
 
 import apache_beam as beam
+from pydantic import TypeAdapter
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
@@ -16,8 +18,9 @@ from tfx.types import artifact_utils
 from components import quarantine, storage
 from components.config import SPLITS, BadRecords, HashSplit
 from components.example_gen.contract import Contract
-from components.example_gen.ingest import QUARANTINE, Ingested, Job, ingest
+from components.example_gen.ingest import QUARANTINE, Ingested, Job
 from components.example_gen.manifest import Manifest, ShardFile
+from components.example_gen.small_files import grouped, ingest_group
 from components.pin.pins import ALL, Files
 from components.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
 from components.store import Store, key
@@ -25,27 +28,34 @@ from preprocessing.errors import DataError
 from preprocessing.progress import report
 
 _INGESTED = "ingested.json"
+_BY_FOLDER = TypeAdapter(dict[str, Ingested])
 _AT_ONCE = min(8, os.cpu_count() or 1)
-"""Files that one worker reads at the same time: TensorFlow reads a file on one core, and holds some MB of each."""
+"""Tasks that one worker has at the same time: TensorFlow reads a file on one core, and holds some MB of each."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One file to ingest, and where in the store its result goes."""
+    """One file, or some small ones, to ingest, and where in the store the results go."""
 
-    job: Job
-    name: str
-    """Its number among the files, as the names of the files in the artifact have it."""
+    jobs: tuple[Job, ...]
     key: str
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one file, and where it is."""
+    """What came of one file, or of several that were taken as one, and where it is."""
 
-    task: Task
+    group: str
+    """The split that the files are of, where files are split, and not records."""
+    name: str
+    """Its number among the results, as the names of the files in the artifact have it."""
     folder: str
     ingested: Ingested
+
+    @property
+    def first(self) -> str:
+        """The first of the files."""
+        return self.ingested.parts[0].origins[0].file
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -62,15 +72,15 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         tasks = list(_tasks(exec_properties, bad_records))
         artifact.split_names = artifact_utils.encode_split_names([ALL] if _are_not_split(tasks) else list(SPLITS))
         results = self._ingest(Store(exec_properties["store"]), tasks)
-        split = tasks[0].job.split
+        contract, split = tasks[0].jobs[0].contract, tasks[0].jobs[0].split
         _refuse_several_types(results)
         set_aside = sum(result.ingested.set_aside for result in results)
         total = set_aside + sum(part.count for result in results for part in result.ingested.parts)
         refuse_too_many(set_aside, total, bad_records.max_fraction, _set_aside(results))
         manifest = Manifest(
             shards=tuple(chain.from_iterable(_link(result, artifact) for result in results)),
-            images=tasks[0].job.contract.images,
-            masks=tasks[0].job.contract.masks,
+            images=contract.images,
+            masks=contract.masks,
             quarantined=set_aside,
         )
         _refuse_empty(manifest.counts, split)
@@ -90,14 +100,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                         | "Files" >> beam.Create(missing)
                         | "Spread" >> beam.Reshuffle()
                         | "Some at once" >> beam.BatchElements(_AT_ONCE, _AT_ONCE)
-                        | "Ingest" >> beam.ParDo(_Ingest(store, complaints, len(missing)))
+                        | "Ingest" >> beam.ParDo(_Ingest(store, complaints, sum(len(task.jobs) for task in missing)))
                     )
             except Exception as error:
                 # Beam's runners add words of their own to what is raised in a worker, and some hand on nothing else.
                 for name in storage.names(complaints):
                     raise DataError(_text(f"{complaints}/{name}")) from error
                 raise
-        return [_result(store, task) for task in tasks]
+        return _results(store, tasks)
 
 
 class _Ingest(beam.DoFn):
@@ -111,16 +121,16 @@ class _Ingest(beam.DoFn):
 
     def process(self, tasks: list[Task]) -> Iterator[str]:
         with ThreadPoolExecutor() as pool:
-            for done in pool.map(self._ingest, tasks):
-                self._done += 1
+            for task, done in zip(tasks, pool.map(self._ingest, tasks), strict=True):
+                self._done += len(task.jobs)
                 report(self._done, self._total, "files")
                 yield done
 
     def _ingest(self, task: Task) -> str:
         try:
             with self._store.making(task.key) as folder:
-                ingested = ingest(task.job, folder)
-                storage.write_bytes(f"{folder}/{_INGESTED}", ingested.to_property().encode())
+                ingested = ingest_group(task.jobs, folder)
+                storage.write_bytes(f"{folder}/{_INGESTED}", _BY_FOLDER.dump_json(ingested))
         except DataError as error:
             storage.write_bytes(f"{self._complaints}/{task.key}", str(error).encode())
             raise
@@ -132,21 +142,34 @@ def _tasks(exec_properties: dict[str, Any], bad_records: BadRecords) -> Iterator
     split = HashSplit.model_validate_json(exec_properties["split"]) if exec_properties["split"] else None
     contract = Contract.model_validate_json(exec_properties["contract"])
     for group, pinned in files.by_split.items():
-        for number, file in enumerate(pinned):
-            job = Job(file=file, group=group, split=split, contract=contract, policy=bad_records.policy)
-            entry = key("ingested", job.model_dump(mode="json"), exec_properties["code"])
-            yield Task(job=job, name=f"{number:05d}-of-{len(pinned):05d}", key=entry)
+        for together in grouped(pinned):
+            jobs = tuple(
+                Job(file=file, group=group, split=split, contract=contract, policy=bad_records.policy)
+                for file in together
+            )
+            dumped = [job.model_dump(mode="json") for job in jobs]
+            yield Task(jobs, key("ingested", dumped, exec_properties["code"]))
 
 
 def _are_not_split(tasks: Sequence[Task]) -> bool:
-    return any(task.job.group == ALL and task.job.split is None for task in tasks)
+    return any(task.jobs[0].group == ALL and task.jobs[0].split is None for task in tasks)
 
 
-def _result(store: Store, task: Task) -> Result:
+def _results(store: Store, tasks: Sequence[Task]) -> list[Result]:
+    results = [result for task in tasks for result in _results_of(store, task)]
+    totals = Counter(result.group for result in results)
+    numbers: dict[str, Iterator[int]] = defaultdict(count)
+    return [
+        replace(result, name=f"{next(numbers[result.group]):05d}-of-{totals[result.group]:05d}") for result in results
+    ]
+
+
+def _results_of(store: Store, task: Task) -> Iterator[Result]:
     folder = store.find(task.key)
     if folder is None:
-        raise RuntimeError(f"{task.job.file.path}: no result of it in the store")
-    return Result(task, folder, Ingested.model_validate_json(_text(f"{folder}/{_INGESTED}")))
+        raise RuntimeError(f"{task.jobs[0].file.path}: no result of it in the store")
+    for name, ingested in _BY_FOLDER.validate_json(_text(f"{folder}/{_INGESTED}")).items():
+        yield Result(task.jobs[0].group, name, f"{folder}/{name}", ingested)
 
 
 def _text(path: str) -> str:
@@ -156,18 +179,18 @@ def _text(path: str) -> str:
 
 def _link(result: Result, artifact: Any) -> Iterator[ShardFile]:
     """Puts the files of a result into the artifact."""
-    ingested, source = result.ingested, result.task.job.file.path
+    ingested = result.ingested
     for part in ingested.parts:
         folder = artifact_utils.get_split_uri([artifact], part.split)
-        name = f"data-{result.task.name}{'.gz' if ingested.compression == 'GZIP' else ''}"
+        name = f"data-{result.name}{'.gz' if ingested.compression == 'GZIP' else ''}"
         storage.link(f"{result.folder}/{part.split}", f"{folder}/{name}")
-        yield ShardFile(source=source, name=name, **part.model_dump())
+        yield ShardFile(name=name, **part.model_dump())
 
 
 def _link_quarantine(results: Sequence[Result], artifact: Any) -> None:
     touched = [result for result in results if result.ingested.set_aside]
     for result in touched:
-        target = f"{artifact.uri}/{QUARANTINE}/{result.task.job.group}-{result.task.name}"
+        target = f"{artifact.uri}/{QUARANTINE}/{result.group}-{result.name}"
         storage.link(f"{result.folder}/{QUARANTINE}", target)
     if touched:
         write_set_aside(f"{artifact.uri}/{quarantine.FILE}", _set_aside(touched))
@@ -179,7 +202,7 @@ def _set_aside(results: Sequence[Result]) -> Iterator[SetAside]:
 
 
 def _refuse_several_types(results: Sequence[Result]) -> None:
-    kinds = [(result.ingested.kind, result.task.job.file.path) for result in results if result.ingested.kind]
+    kinds = [(result.ingested.kind, result.first) for result in results if result.ingested.kind]
     labels = {kind.label: path for kind, path in kinds if kind.label}
     if len(labels) > 1:
         raise DataError(f"the labels are integers in {labels['int64']}, and strings in {labels['string']}")

@@ -15,6 +15,7 @@ from components import storage
 from components.config import SPLITS, HashSplit
 from components.digest import file_digest
 from components.example_gen.contract import Contract, Kind, are_sound, find_fault, kind_of
+from components.example_gen.manifest import Origin
 from components.pin.pins import PinnedFile
 from components.quarantine import FILE, SetAside, write_set_aside
 from components.records import compression_of
@@ -37,7 +38,8 @@ _READ_BYTES = 1 << 20
 _SIEVED = 32
 _UNPARSED = "it cannot be parsed as a tf.Example"
 # A record's length with its checksum, and the checksum of its data.
-_FRAMING = 16
+FRAMING = 16
+"""Bytes of a TFRecord beside its data: its length and two checksums."""
 
 
 class Job(Section):
@@ -62,16 +64,21 @@ class Part(Section):
     """What one split got from a file."""
 
     split: str
-    count: int
-    """Records in it."""
+    origins: tuple[Origin, ...]
+    """The data files, each with the number of its records that went to the split, in the order of the records."""
     largest: int
     """Bytes of the largest record; 0 where there is none."""
     digest: str
     """The SHA-256 of the file that holds it."""
 
+    @property
+    def count(self) -> int:
+        """Records in it."""
+        return sum(origin.count for origin in self.origins)
+
 
 class Ingested(Section):
-    """What came of one file."""
+    """What came of one file, or of several small ones that were taken as one."""
 
     parts: tuple[Part, ...]
     """For each split, in a file named like it."""
@@ -95,10 +102,19 @@ def ingest(job: Job, folder: str) -> Ingested:
             one that cannot be read or breaks the contract, which it names.
     """
     ingested = _swiftly(job, folder) or _thoroughly(job, folder)
-    stat = storage.stat(job.file.path)
-    if (stat.size, stat.modified) != (job.file.size, job.file.modified):
-        raise DataError(f"{job.file.path}: the file has changed since the run began; run again")
+    refuse_changed(job.file)
     return ingested
+
+
+def refuse_changed(file: PinnedFile) -> None:
+    """Makes sure that a file is the one that was pinned.
+
+    Raises:
+        DataError: where its size or time is another one.
+    """
+    stat = storage.stat(file.path)
+    if (stat.size, stat.modified) != (file.size, file.modified):
+        raise DataError(f"{file.path}: the file has changed since the run began; run again")
 
 
 def split_of(records: tf.Tensor | Sequence[bytes], split: HashSplit) -> tf.Tensor:
@@ -121,15 +137,15 @@ def split_of(records: tf.Tensor | Sequence[bytes], split: HashSplit) -> tf.Tenso
 def _swiftly(job: Job, folder: str) -> Ingested | None:
     """Ingests a file in TensorFlow's C++; None where that does not get to the end of it."""
     try:
-        survey = _survey(job)
-        return _write(job, survey, folder) if survey else None
+        seen = survey(job)
+        return write(job, seen, folder) if seen else None
     except (tf.errors.OpError, UnicodeDecodeError) as error:  # the latter where TensorFlow's message quotes a record
         _LOGGER.info("%s: is read record by record: %s", job.file.path, tensorflow_reason(error))
         return None
 
 
 @dataclass(frozen=True)
-class _Survey:
+class Survey:
     """What there is to write."""
 
     graphs: "_Graphs"
@@ -151,7 +167,7 @@ class _Survey:
         return tf.where(self.places == len(self.counts) - 1)[:, 0].numpy().tolist()
 
 
-def _survey(job: Job, flatten: bool = False) -> _Survey | None:
+def survey(job: Job, flatten: bool = False) -> Survey | None:
     """Checks and counts the records of a file; None where the first is not sound, or TensorFlow cannot see them all.
 
     That there are SequenceExamples is found out on the way: most files have none, and are checked without a thought of
@@ -166,11 +182,11 @@ def _survey(job: Job, flatten: bool = False) -> _Survey | None:
     graphs = _graphs(job.contract, kind, job.split, flatten)
     places, counts, largest, size, sequences = graphs.survey(path, compression, _batch_size(len(teller)))
     if sequences and not flatten:
-        return _survey(job, flatten=True)
+        return survey(job, flatten=True)
     if not _is_all(path, compression, int(size)):
         return None
     by_place = counts.numpy().tolist(), largest.numpy().tolist()
-    return _Survey(graphs, kind, compression, places, *by_place, flattens=flatten)
+    return Survey(graphs, kind, compression, places, *by_place, flattens=flatten)
 
 
 def _told_by_first(path: str, contract: Contract) -> tuple[Kind, bytes] | None:
@@ -185,38 +201,45 @@ def _told_by_first(path: str, contract: Contract) -> tuple[Kind, bytes] | None:
     return (kind, last) if kind else None
 
 
-def _write(job: Job, survey: _Survey, folder: str) -> Ingested:
+def write(job: Job, seen: Survey, folder: str) -> Ingested:
     """Writes the records where they belong; copies the file where all belong together."""
-    path, unsound = job.file.path, survey.unsound
+    path, unsound = job.file.path, seen.unsound
     if unsound and job.policy == "fail":
-        record = next(iter(tf.data.TFRecordDataset(path, survey.compression).skip(unsound[0])))
-        raise _broken(job, unsound[0], find_fault(record.numpy(), job.contract, survey.kind) or _UNPARSED)
-    if not unsound and not survey.flattens and job.split is None:
+        record = next(iter(tf.data.TFRecordDataset(path, seen.compression).skip(unsound[0])))
+        raise _broken(job, unsound[0], find_fault(record.numpy(), job.contract, seen.kind) or _UNPARSED)
+    if not unsound and not seen.flattens and job.split is None:
         storage.copy(path, f"{folder}/{job.group}")
         digest = file_digest(f"{folder}/{job.group}")
-        part = Part(split=job.group, count=survey.counts[0], largest=survey.largest[0], digest=digest)
-        return Ingested(parts=(part,), compression=survey.compression, kind=survey.kind)
+        part = Part(
+            split=job.group, origins=(Origin(file=path, count=seen.counts[0]),), largest=seen.largest[0], digest=digest
+        )
+        return Ingested(parts=(part,), compression=seen.compression, kind=seen.kind)
 
-    source = path, survey.compression, _batch_size(max(survey.largest)), survey.places
+    source = path, seen.compression, _batch_size(max(seen.largest)), seen.places
     files = [f"{folder}/{split}" for split in job.splits]
-    survey.graphs.write(*source, files)
+    seen.graphs.write(*source, files)
     with ThreadPoolExecutor() as pool:
         digests = list(pool.map(file_digest, files))
     if unsound:
-        survey.graphs.write_unsound(*source, [f"{folder}/{QUARANTINE}"])
+        seen.graphs.write_unsound(*source, [f"{folder}/{QUARANTINE}"])
         records = tf.data.TFRecordDataset(f"{folder}/{QUARANTINE}").as_numpy_iterator()
-        reasons = (find_fault(record, job.contract, survey.kind) or _UNPARSED for record in records)
+        reasons = (find_fault(record, job.contract, seen.kind) or _UNPARSED for record in records)
         entries = (SetAside(file=path, record=n, reason=reason) for n, reason in zip(unsound, reasons, strict=True))
         write_set_aside(f"{folder}/{FILE}", entries)
     parts = (
-        Part(split=split, count=survey.counts[place], largest=survey.largest[place], digest=digests[place])
+        Part(
+            split=split,
+            origins=(Origin(file=path, count=seen.counts[place]),),
+            largest=seen.largest[place],
+            digest=digests[place],
+        )
         for place, split in enumerate(job.splits)
     )
-    return Ingested(parts=tuple(parts), kind=survey.kind, set_aside=len(unsound))
+    return Ingested(parts=tuple(parts), kind=seen.kind, set_aside=len(unsound))
 
 
 class _Graphs:
-    """The work on a file, traced once for all files of a kind; `_Survey` says what a place is."""
+    """The work on a file, traced once for all files of a kind; `Survey` says what a place is."""
 
     def __init__(self, contract: Contract, kind: Kind, split: HashSplit | None, flatten: bool) -> None:
         self._contract = contract
@@ -245,7 +268,7 @@ class _Graphs:
                 tf.concat([all_places, tf.cast(places, tf.uint8)], axis=0),
                 counts + tf.math.unsorted_segment_sum(tf.ones_like(places), places, self._places + 1),
                 tf.maximum(largest, tf.math.unsorted_segment_max(written, places, self._places + 1)),
-                total + tf.reduce_sum(read + _FRAMING),
+                total + tf.reduce_sum(read + FRAMING),
                 sequences | tf.reduce_any(are_sequences(records)),
             )
 
@@ -320,7 +343,12 @@ def _thoroughly(job: Job, folder: str) -> Ingested:
         sieve = _Sieve(job, outputs)
         write_set_aside(f"{folder}/{FILE}", sieve.bad_ones())
     parts = (
-        Part(split=name, count=out.count, largest=out.largest, digest=file_digest(f"{folder}/{name}"))
+        Part(
+            split=name,
+            origins=(Origin(file=job.file.path, count=out.count),),
+            largest=out.largest,
+            digest=file_digest(f"{folder}/{name}"),
+        )
         for name, out in outputs.items()
         if name != QUARANTINE
     )

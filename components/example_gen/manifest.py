@@ -1,5 +1,9 @@
 """What ExampleGen notes beside the splits it writes."""
 
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+
 from tfx.dsl.io import fileio
 
 from components.config import SPLITS
@@ -9,20 +13,37 @@ from preprocessing.section import Section
 _FILE = "manifest.json"
 
 
+class Origin(Section):
+    """What a shard has from one data file."""
+
+    file: str
+    """The data file."""
+    count: int
+    """Records that came from it."""
+
+
 class ShardFile(Section):
     """One file of a split."""
 
     split: str
     name: str
     """The file in `Split-<split>/`. Its name ends in `.gz` where it is GZIP."""
-    source: str
-    """The data file that its records came from."""
-    count: int
-    """Records in it."""
+    origins: tuple[Origin, ...]
+    """The data files that its records came from, in the order of the records."""
     largest: int
     """Bytes of the largest record; 0 where there is none."""
     digest: str
     """The SHA-256 of the file."""
+
+    @property
+    def count(self) -> int:
+        """Records in it."""
+        return sum(origin.count for origin in self.origins)
+
+    def files_of(self, numbers: Iterable[int]) -> Iterator[str]:
+        """The data file that each of some records came from, by their numbers in the shard, from 0."""
+        ends = list(accumulate(origin.count for origin in self.origins))
+        return (self.origins[bisect_right(ends, number)].file for number in numbers)
 
 
 class Manifest(Section):
@@ -49,7 +70,7 @@ class Manifest(Section):
     @property
     def sources(self) -> list[str]:
         """The data files, each once."""
-        return list(dict.fromkeys(shard.source for shard in self.shards))
+        return list(dict.fromkeys(origin.file for shard in self.shards for origin in shard.origins))
 
     def of(self, split: str) -> list[ShardFile]:
         """The files of one split, in the order of their names."""

@@ -1,8 +1,9 @@
 """What Predictor does when it runs."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import count, islice
 from typing import Any
 
 from tfx.dsl.components.base import base_beam_executor
@@ -13,7 +14,7 @@ from components.artifacts import TRIED_FILE
 from components.config import BadRecords, Predictions
 from components.dashboard.artifacts import preview, show
 from components.digest import tree_digest
-from components.example_gen.manifest import Manifest, ShardFile
+from components.example_gen.manifest import Manifest
 from components.hub_module import channels
 from components.pin.pins import ServedVersion
 from components.predictor.hub import AskedHub, Options
@@ -131,20 +132,33 @@ def _tasks(examples: Any, manifest: Manifest, depends_on: list[Any]) -> Iterator
     for entry in read_set_aside(f"{examples.uri}/{quarantine.FILE}"):
         set_aside[entry.file].append(entry.record)
     digests = {shard.name: shard.digest for shard in manifest.shards}
-    pieces = [
-        _piece(examples, number, shard, sorted(set_aside[shard.source])) for number, shard in enumerate(manifest.shards)
-    ]
-    for shard in shards_of([piece for piece in pieces if piece.count]):
-        parts = [
-            [digests[piece.path.rpartition("/")[2]], piece.input, piece.file, piece.first, piece.count, piece.set_aside]
-            for piece in shard
-        ]
+    for shard in shards_of([piece for piece in _pieces(examples, manifest, set_aside) if piece.count]):
+        parts = [[digests[piece.path.rpartition("/")[2]], *_told_of(piece)] for piece in shard]
         yield Task(shard, key("predicted", depends_on, parts))
 
 
-def _piece(examples: Any, number: int, shard: ShardFile, set_aside: list[int]) -> Piece:
-    path = f"{artifact_utils.get_split_uri([examples], shard.split)}/{shard.name}"
-    return Piece("example", shard.source, path, number, count=shard.count, set_aside=tuple(set_aside))
+def _pieces(examples: Any, manifest: Manifest, set_aside: Mapping[str, list[int]]) -> Iterator[Piece]:
+    numbers = count()
+    for shard in manifest.shards:
+        path = f"{artifact_utils.get_split_uri([examples], shard.split)}/{shard.name}"
+        pieces = tuple(
+            Piece(
+                "example",
+                origin.file,
+                path,
+                next(numbers),
+                count=origin.count,
+                set_aside=tuple(sorted(set_aside.get(origin.file, ()))),
+            )
+            for origin in shard.origins
+        )
+        yield pieces[0] if len(pieces) == 1 else replace(pieces[0], count=shard.count, joined=pieces)
+
+
+def _told_of(piece: Piece) -> list[Any]:
+    """All that what is said of a piece's records depends on, beside the records."""
+    joined = [_told_of(each) for each in piece.joined]
+    return [piece.input, piece.file, piece.first, piece.count, piece.set_aside, joined]
 
 
 def _bad_ones(examples: str, predictions: str) -> Iterator[SetAside]:

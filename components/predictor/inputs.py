@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, count, groupby, islice, pairwise
+from itertools import accumulate, chain, count, groupby, islice, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,12 +73,17 @@ class Piece:
     """How many records; None for all that come."""
     set_aside: tuple[int, ...] = ()
     """Ascending, the numbers of records that `input` has and the file at `path` has no more."""
+    joined: tuple["Piece", ...] = ()
+    """Where the file at `path` holds the records of several inputs, what it has of each, one behind the other."""
 
-    def numbers(self) -> Iterator[int]:
-        """The number in `input` of each of its records."""
+    def origins(self) -> Iterator[tuple[str, int, int]]:
+        """Of each of its records the input, the number in it, and the number of the file."""
+        if self.joined:
+            of_all = chain.from_iterable(islice(each.origins(), each.count) for each in self.joined)
+            return islice(of_all, self.first, None)
         missing = frozenset(self.set_aside)
         there = (number for number in count() if number not in missing) if missing else count()
-        return islice(there, self.first, None)
+        return ((self.input, number, self.file) for number in islice(there, self.first, None))
 
     def cut(self, begin: int, end: int) -> "Piece":
         """The records from one to before another, counted from the piece's own first."""
@@ -240,10 +245,10 @@ def _items(piece: Piece, size: int) -> Iterator[Item]:
         data = islice(read_json(piece.path, piece.input), piece.first, None)
     else:
         data = count(piece.first)
-    found = zip(piece.numbers(), data, strict=False)
-    for number, data in islice(found, None if end is None else end - piece.first):
+    found = zip(piece.origins(), data, strict=False)
+    for (name, number, file), data in islice(found, None if end is None else end - piece.first):
         fault = str(data) if isinstance(data, UserError) else None
-        yield Item(piece.input, number, piece.file, data, fault)
+        yield Item(name, number, file, data, fault)
 
 
 def _image(piece: Piece) -> Item:

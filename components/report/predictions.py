@@ -157,7 +157,8 @@ def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
                 # Of several images it is not known which one the boxes are in.
                 boxes = sample.boxes if len(manifest.images) == 1 else ()
                 picture = _picture(record, manifest, boxes) if manifest.images else None
-            found[sample.record] = replace(sample, origin=shard.source, picture=picture)
+            (origin,) = shard.files_of([number])
+            found[sample.record] = replace(sample, origin=origin, picture=picture)
         first += shard.count
     return replace(
         predictions,

@@ -24,25 +24,29 @@ class ColumnFacts(Section):
     """Values that are infinite."""
 
 
-class ShardFacts(Section):
-    """The columns of one file of a split, by name."""
+class FileFacts(Section):
+    """The columns of one data file in a split, by name."""
 
     columns: dict[str, ColumnFacts] = {}
 
-    @property
-    def is_mixed(self) -> bool:
-        """Whether one has values of several types."""
-        return any(len(column.kinds) > 1 for column in self.columns.values())
+
+def are_mixed(files: Iterable[FileFacts]) -> bool:
+    """Whether a column has values of several types."""
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for file in files:
+        for name, column in file.columns.items():
+            kinds[name].update(column.kinds)
+    return any(len(found) > 1 for found in kinds.values())
 
 
 @dataclass(frozen=True)
 class Described:
-    """One file of a split, and what is known of it."""
+    """What a split has of one data file, and what is known of that."""
 
     split: str
     source: str
     """The data file that its records came from."""
-    facts: ShardFacts
+    facts: FileFacts
 
 
 class NonFinite(Section):

@@ -29,6 +29,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             Shard(
                 path=f"{artifact_utils.get_split_uri([examples], file.split)}/{file.name}",
                 digest=file.digest,
+                counts=tuple(origin.count for origin in file.origins),
                 opaque=(*manifest.images, *manifest.masks),
                 store=exec_properties["store"],
                 code=exec_properties["code"],
@@ -41,7 +42,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 pipeline | beam.Create(fresh) | beam.Reshuffle() | beam.Map(accumulate)
 
         pairs = list(zip(files, shards, strict=True))
-        described = [Described(file.split, file.source, facts_of(shard)) for file, shard in pairs]
+        described = [
+            Described(file.split, origin.file, facts)
+            for file, shard in pairs
+            for origin, facts in zip(file.origins, facts_of(shard), strict=True)
+        ]
         refuse_mixed_types(described)
         statistics = artifact_utils.get_single_instance(output_dict["statistics"])
         statistics.split_names = artifact_utils.encode_split_names(list(manifest.splits))

@@ -1,8 +1,9 @@
 """The statistics of one shard, in a form that can be kept and merged."""
 
 import inspect
+import itertools
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from pyarrow import compute
+from pydantic import TypeAdapter
 from tensorflow_data_validation.statistics import stats_impl
 from tensorflow_data_validation.statistics.generators import (
     basic_stats_generator,
@@ -22,10 +24,11 @@ from tfx_bsl.public import tfxio
 
 from components import plain, storage
 from components.records import read_batches
-from components.statistics_gen.columns import ColumnFacts, ShardFacts
+from components.statistics_gen.columns import ColumnFacts, FileFacts, are_mixed
 from components.store import Store, key
 
 _ACCUMULATORS, _FACTS = "accumulators.json", "columns.json"
+_BY_FILE = TypeAdapter(list[FileFacts])
 _CLASSES = tuple(
     kind
     for module in (basic_stats_generator, top_k_uniques_sketch_stats_generator, variance_util, feature_path)
@@ -49,6 +52,8 @@ class Shard:
 
     path: str
     digest: str
+    counts: tuple[int, ...]
+    """How many of its records came from each data file, in the order of the records."""
     opaque: tuple[str, ...]
     """Columns whose values are not words or numbers, such as encoded images: their values are not counted."""
     store: str
@@ -57,7 +62,7 @@ class Shard:
     @property
     def key(self) -> str:
         """Names its description in the store."""
-        return key("statistics", self.digest, self.opaque, self.code)
+        return key("statistics", self.digest, self.counts, self.opaque, self.code)
 
     @property
     def is_done(self) -> bool:
@@ -75,17 +80,17 @@ def accumulate(shard: Shard) -> None:
         accumulators, facts = _described(shard)
     except (RuntimeError, TypeError):  # tfx_bsl's decoder, or TFDV where the other type is in another batch
         facts = _kinds_record_by_record(shard)
-        if not facts.is_mixed:
+        if not are_mixed(facts):
             raise
     with Store(shard.store).making(shard.key) as folder:
-        storage.write_bytes(f"{folder}/{_FACTS}", facts.to_property().encode())
+        storage.write_bytes(f"{folder}/{_FACTS}", _BY_FILE.dump_json(facts))
         if accumulators is not None:
             storage.write_bytes(f"{folder}/{_ACCUMULATORS}", plain.dump(accumulators, _CLASSES))
 
 
-def facts_of(shard: Shard) -> ShardFacts:
-    """What is known of the columns of a shard that has been accumulated."""
-    return ShardFacts.model_validate_json(_load(shard, _FACTS))
+def facts_of(shard: Shard) -> list[FileFacts]:
+    """What is known of the columns of each file that a shard's records came from; the shard has been accumulated."""
+    return _BY_FILE.validate_json(_load(shard, _FACTS))
 
 
 def merged(shards: Sequence[Shard]) -> statistics_pb2.DatasetFeatureStatisticsList:
@@ -104,13 +109,16 @@ def _load(shard: Shard, name: str) -> bytes:
         return file.read()
 
 
-def _described(shard: Shard) -> tuple[list[Any], ShardFacts]:
+def _described(shard: Shard) -> tuple[list[Any], list[FileFacts]]:
     generators = _generators()
     accumulators = [generator.create_accumulator() for generator in generators]
-    columns = _Columns()
-    options = tfxio.RecordBatchesOptions(batch_size=_BATCH, num_epochs=1, drop_final_batch=False)
+    columns = [_Columns() for _ in shard.counts]
+    first = 0
+    options = tfxio.RecordBatchesOptions(batch_size=_BATCH, num_epochs=1, drop_final_batch=False, shuffle=False)
     for batch in tfxio.TFExampleRecord(shard.path, telemetry_descriptors=["hubline"]).RecordBatches(options):
-        columns.add(batch)
+        for number, part in _ranges(shard.counts, first, batch.num_rows):
+            columns[number].add(batch.slice(part.start, len(part)))
+        first += batch.num_rows
         legible = _without(batch, shard.opaque)
         for index, generator in enumerate(generators):
             counts_values = not isinstance(generator, basic_stats_generator.BasicStatsGenerator)
@@ -118,11 +126,25 @@ def _described(shard: Shard) -> tuple[list[Any], ShardFacts]:
     compacted = [
         generator.compact(accumulator) for generator, accumulator in zip(generators, accumulators, strict=True)
     ]
-    return compacted, columns.facts()
+    return compacted, [each.facts() for each in columns]
+
+
+def _ranges(counts: Sequence[int], first: int, size: int) -> Iterator[tuple[int, range]]:
+    """The files that some records in a row came from, each with which of these records are its own.
+
+    Args:
+        counts: Records of each file in the shard.
+        first: The number in the shard of the first of the records.
+        size: How many they are.
+    """
+    for number, (count, end) in enumerate(zip(counts, itertools.accumulate(counts), strict=True)):
+        own = range(max(end - count - first, 0), min(end - first, size))
+        if own:
+            yield number, own
 
 
 class _Columns:
-    """Counts what is known of the columns of a shard."""
+    """Counts what is known of the columns of the records of a file."""
 
     def __init__(self) -> None:
         self.kinds: dict[str, Counter[str]] = defaultdict(Counter)
@@ -141,9 +163,9 @@ class _Columns:
                 self._nan[name] += compute.sum(compute.is_nan(values)).as_py() or 0
                 self._infinite[name] += compute.sum(compute.is_inf(values)).as_py() or 0
 
-    def facts(self) -> ShardFacts:
+    def facts(self) -> FileFacts:
         """What has been counted."""
-        return ShardFacts(
+        return FileFacts(
             columns={
                 name: ColumnFacts(kinds=dict(kinds), nan=self._nan[name], infinite=self._infinite[name])
                 for name, kinds in self.kinds.items()
@@ -155,15 +177,17 @@ def _is_list(kind: pyarrow.DataType) -> bool:
     return pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind)
 
 
-def _kinds_record_by_record(shard: Shard) -> ShardFacts:
-    """The types of the columns in a shard that cannot be read in batches."""
-    columns = _Columns()
-    for _, batch in read_batches(shard.path):
-        for record in batch.numpy():
-            for name, feature in tf.train.Example.FromString(record).features.feature.items():
-                if kind := feature.WhichOneof("kind"):
-                    columns.kinds[name][_KINDS[kind]] += 1
-    return columns.facts()
+def _kinds_record_by_record(shard: Shard) -> list[FileFacts]:
+    """The types of the columns in a shard that cannot be read in batches, by data file."""
+    columns = [_Columns() for _ in shard.counts]
+    for first, batch in read_batches(shard.path):
+        records = batch.numpy()
+        for number, own in _ranges(shard.counts, first, len(records)):
+            for record in records[own.start : own.stop]:
+                for name, feature in tf.train.Example.FromString(record).features.feature.items():
+                    if kind := feature.WhichOneof("kind"):
+                        columns[number].kinds[name][_KINDS[kind]] += 1
+    return [each.facts() for each in columns]
 
 
 def _generators() -> list[Any]:

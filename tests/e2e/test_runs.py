@@ -15,6 +15,8 @@ import tensorflow as tf
 
 from components.embedder.manifest import Rows
 from components.evaluator.kept import LABEL
+from components.quarantine import FILE as QUARANTINE_LIST
+from components.quarantine import read_set_aside
 from pipeline.result import Result
 from pipeline.run import run
 from tests import make
@@ -163,8 +165,8 @@ def test_data_that_has_drifted_from_its_baseline_stops_the_run_or_is_reported(tm
     assert ran(relaxed) == ["ExampleValidator", "DataGate", "Evaluator", "Pusher"], "nothing is trained again"
 
 
-def in_span(folder: Path, span: int, records: list[bytes]) -> Path:
-    return make.write_tfrecord(folder / "data" / f"span-{span}" / "a.tfrecord", records)
+def in_span(folder: Path, span: int, records: list[bytes], name: str = "a") -> Path:
+    return make.write_tfrecord(folder / "data" / f"span-{span}" / f"{name}.tfrecord", records)
 
 
 def test_a_nightly_run_on_one_more_span_computes_what_is_new_and_counts_every_record(tmp_path: Path) -> None:
@@ -174,9 +176,11 @@ def test_a_nightly_run_on_one_more_span_computes_what_is_new_and_counts_every_re
     ).replace("evaluation: {", "evaluation: {slices: [[hour]], ")
     path = make.project(tmp_path, text)
     records = [item + make.record(hour=number % 2) for number, item in enumerate(make.labelled(360))]
-    records[5] = make.record(image=make.random_image(5)[:60], label=0, hour=1)  # does not decode
+    records[32] = make.record(image=make.random_image(5)[:60], label=0, hour=1)  # does not decode
     records[6] = make.record(image=make.random_image(6), hour=0)  # has no label
-    damaged = in_span(tmp_path, 1, records[:120])
+    for number in range(19):  # small ones, which are read together
+        in_span(tmp_path, 1, records[6 * number : 6 * number + 6], f"{number:02d}")
+    damaged = in_span(tmp_path, 1, records[114:120], "19")
     content = bytearray(damaged.read_bytes())
     content[-30] ^= 0xFF  # in the data of the last record
     damaged.write_bytes(content)
@@ -190,6 +194,9 @@ def test_a_nightly_run_on_one_more_span_computes_what_is_new_and_counts_every_re
     page = Path(first.report, "index.html").read_text()
     for reason in ("does not decode", "it has no label", "checksum"):
         assert reason in page
+    lists = (tmp_path / ".hubline" / "tiny" / "artifacts").glob(f"*/*/*/{QUARANTINE_LIST}")
+    set_aside = {(Path(entry.file).name, entry.record) for path in lists for entry in read_set_aside(str(path))}
+    assert set_aside == {("01.tfrecord", 0), ("05.tfrecord", 2), ("19.tfrecord", 5)}
     store = tmp_path / ".hubline" / "tiny" / "store"
     before = {entry.name for entry in store.iterdir()}
     counts = records_by_split(first)

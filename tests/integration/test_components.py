@@ -21,7 +21,7 @@ from tfx.types import Channel, standard_artifacts
 from components.artifacts import split_files
 from components.config import SPLITS, BadRecords, Data, HashSplit, PatternSplit
 from components.digest import file_digest, tree_digest
-from components.example_gen import executor as example_gen_executor
+from components.example_gen import small_files
 from components.example_gen.contract import Contract
 from components.example_gen.executor import Executor as ExampleGen
 from components.example_gen.manifest import Manifest
@@ -284,8 +284,8 @@ def test_example_gen_writes_into_a_folder_of_an_earlier_life_and_not_into_the_us
 
 def test_example_gen_reads_only_files_that_are_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
-    do_ingest = example_gen_executor.ingest
-    monkeypatch.setattr(example_gen_executor, "ingest", lambda job, folder: read.append(job) or do_ingest(job, folder))
+    do_ingest = small_files.ingest
+    monkeypatch.setattr(small_files, "ingest", lambda job, folder: read.append(job) or do_ingest(job, folder))
     folder = tmp_path / "data"
     data = Data(examples=str(folder))
     make.write_tfrecord(folder / "a", make.labelled(40))

@@ -28,7 +28,7 @@ from components.evaluator.decision import OVERALL, Decision
 from components.evaluator.executor import Executor as Evaluator
 from components.evaluator.kept import CANDIDATE, LABEL, RECORD, SERVING
 from components.evaluator.split import TestSplit
-from components.example_gen.manifest import Manifest, ShardFile
+from components.example_gen.manifest import Manifest, Origin, ShardFile
 from components.pin.pins import ServedVersion
 from preprocessing.config import BinaryLabel, ClassLabel, Features, Label
 from preprocessing.errors import RunError
@@ -82,7 +82,7 @@ def write_test_split(folder: Path, records: list[bytes], rows: list[bytes] | Non
         make.write_tfrecord(folder / "rows" / f"Split-{split}" / "data-0", rows)
     largest = max(map(len, records))
     shard = ShardFile(
-        split="test", name="data-0.gz", source="data", count=len(records), largest=largest, digest=""
+        split="test", name="data-0.gz", origins=(Origin(file="data", count=len(records)),), largest=largest, digest=""
     )  # fmt: skip
     Manifest(shards=(shard,), images=()).write(str(folder / "examples"))
     files = tuple(

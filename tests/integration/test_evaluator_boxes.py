@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from components.config import METRICS, Evaluation, Threshold
 from components.evaluator.decision import OVERALL, Decision
 from components.evaluator.kept import CANDIDATE, LABEL, OBJECTS
-from components.example_gen.manifest import Manifest, ShardFile
+from components.example_gen.manifest import Manifest, Origin, ShardFile
 from components.predictor.served import Served
 from components.report.contents import Artifacts, BoxPredictions, RunReport
 from components.report.drawing import PREDICTED, TRUE
@@ -94,7 +94,9 @@ def judged(tmp_path_factory) -> Path:
     write_test_split(folder, records)
     largest = max(map(len, records))
     shards = [
-        ShardFile(split=split, name="data-0.gz", source="in/a", count=COUNT, largest=largest, digest="")
+        ShardFile(
+            split=split, name="data-0.gz", origins=(Origin(file="in/a", count=COUNT),), largest=largest, digest=""
+        )
         for split in ("test", "train", "validation")
     ]
     Manifest(shards=tuple(shards), images=("image",), quarantined=0).write(str(folder / "examples"))

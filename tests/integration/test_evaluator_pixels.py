@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from components.config import Evaluation, Threshold
 from components.embedder.manifest import RowFile, Rows
 from components.evaluator.decision import OVERALL, Decision
-from components.example_gen.manifest import Manifest, ShardFile
+from components.example_gen.manifest import Manifest, Origin, ShardFile
 from components.palette import PALETTE
 from components.report.contents import Findings, PixelPredictions, RunReport
 from components.report.page import render_findings
@@ -92,7 +92,9 @@ def judged(tmp_path_factory) -> Path:
         make.write_tfrecord(folder / "examples" / f"Split-{split}" / "data-0.gz", records, "GZIP")
     kept = tf.constant([item for row, item in enumerate(records) if row != 2])  # which did not decode
     make.write_tfrecord(folder / "rows" / "Split-test" / "data-0", drop(kept, ["image", "mask"]).numpy())
-    shard = ShardFile(split="test", name="data-0.gz", source="data", count=COUNT, largest=9999, digest="")
+    shard = ShardFile(
+        split="test", name="data-0.gz", origins=(Origin(file="data", count=COUNT),), largest=9999, digest=""
+    )
     Manifest(shards=(shard,), images=("image",), masks=("mask",)).write(str(folder / "examples"))
     files = tuple(
         RowFile(split=split, name="data-0", records=COUNT, count=COUNT - 1, undecodable=(2,))

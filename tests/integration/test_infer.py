@@ -237,3 +237,34 @@ def test_commands_that_are_for_training_say_so(tmp_path: Path) -> None:
     path.write_text(CLASSIFY)
     result = CliRunner().invoke(app, ["schema", str(path)])
     assert isinstance(result.exception, UserError) and "has task: infer; hubline schema is for" in str(result.exception)
+
+
+@pytest.mark.slow
+def test_small_files_are_asked_about_together_and_named_each(tmp_path: Path) -> None:
+    records, means = colours(60)
+    wrong = {
+        4: [make.record(image=make.random_image(0), id="none"), records[12]],
+        9: [records[27], make.record(image=make.random_image(0)[:60], id="bad", **{"class": "red"}), records[28]],
+    }
+    expected = []
+    for number in range(20):
+        path = tmp_path / "data" / f"{number:02d}.tfrecord"
+        given = wrong.get(number, records[3 * number : 3 * number + 3])
+        make.write_tfrecord(path, given, "" if number % 2 else "GZIP")
+        sound = [n for n, record in enumerate(given) if record in records]
+        expected += [(str(path), n, records.index(given[n])) for n in sound]
+    make_model.saved(tmp_path / "module", make_model.Classifier())
+    (tmp_path / "labels.txt").write_text("\n".join(NAMES))
+    path = tmp_path / "infer.yaml"
+    path.write_text(CLASSIFY)
+    result, code = run(path, None, quiet=True)
+    assert code == 0, result.error
+    said = rows(str(result.predictions))
+    assert [(one["input"], one["record"], one["key"]) for one in said] == [
+        (input_, record, f"id-{number}") for input_, record, number in expected
+    ]
+    best = np.argmax(means, axis=1)
+    assert [one["top"][0]["index"] for one in said] == [best[number] for _, _, number in expected]
+    (bad,) = Path(str(result.predictions), "bad.jsonl").read_text().splitlines()
+    assert (json.loads(bad)["input"], json.loads(bad)["record"]) == (f"{tmp_path}/data/09.tfrecord", 1)
+    assert len(list(Path(str(result.predictions)).glob("predictions-*.jsonl"))) < 10

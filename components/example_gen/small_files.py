@@ -1,0 +1,155 @@
+"""Ingests many small files as one: most of what a small file costs is opening it, and together they are opened once."""
+
+import gzip
+import logging
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import tensorflow as tf
+
+from components import storage
+from components.example_gen.ingest import FRAMING, Ingested, Job, Survey, ingest, refuse_changed, survey, write
+from components.example_gen.manifest import Origin
+from components.pin.pins import PinnedFile
+from components.records import compression_of, read_batches
+from preprocessing.errors import tensorflow_reason
+
+_LOGGER = logging.getLogger(__name__)
+_FEW = 16
+"""As many files are never grouped."""
+_SMALL = 1 << 20
+"""Bytes of the largest file that goes into a group."""
+_GROUP_BYTES = 1 << 24
+_GROUP_FILES = 256
+_CUT_AT = 128
+"""One path in so many ends a group, so that the groups behind an added file stay as they were."""
+_JOINED_BYTES = 1 << 28
+"""Decompressed bytes that are joined at most."""
+
+
+def grouped(files: Sequence[PinnedFile]) -> list[tuple[PinnedFile, ...]]:
+    """Consecutive files that are ingested as one, by their paths and sizes alone.
+
+    A group never spans two spans of the data, so a new span leaves the groups of the others as they are.
+    """
+    groups: list[list[PinnedFile]] = []
+    for file in files:
+        if groups and len(files) > _FEW and _goes_with(groups[-1], file):
+            groups[-1].append(file)
+        else:
+            groups.append([file])
+    return [tuple(group) for group in groups]
+
+
+def _goes_with(group: Sequence[PinnedFile], file: PinnedFile) -> bool:
+    last = group[-1]
+    return (
+        max(last.size, file.size) <= _SMALL
+        and last.span == file.span
+        and len(group) < _GROUP_FILES
+        and sum(each.size for each in group) + file.size <= _GROUP_BYTES
+        and zlib.crc32(os.fsencode(last.path)) % _CUT_AT != 0
+    )
+
+
+def ingest_group(jobs: Sequence[Job], folder: str, first: int = 0) -> dict[str, Ingested]:
+    """Ingests files that differ in nothing but their paths, as one where nothing is wrong in them.
+
+    Where something is, each half is ingested in the same way, down to a single file, which `ingest` takes.
+
+    Args:
+        jobs: The files, in order.
+        folder: Where to make a folder for each of the results.
+        first: The number of the first file.
+
+    Returns:
+        The results by the names of their folders, in the order of the files.
+
+    Raises:
+        DataError: as `ingest` raises.
+    """
+    name = f"{first:05d}"
+    tf.io.gfile.makedirs(f"{folder}/{name}")
+    if len(jobs) == 1:
+        return {name: ingest(jobs[0], f"{folder}/{name}")}
+    ingested = _ingest_as_one(jobs, f"{folder}/{name}")
+    if ingested:
+        return {name: ingested}
+    half = len(jobs) // 2
+    return ingest_group(jobs[:half], folder, first) | ingest_group(jobs[half:], folder, first + half)
+
+
+def _ingest_as_one(jobs: Sequence[Job], folder: str) -> Ingested | None:
+    """Ingests the files one behind the other; None where anything is wrong in one of them."""
+    with tempfile.TemporaryDirectory() as temporary:
+        path = f"{temporary}/joined"
+        try:
+            ends = _join([job.file.path for job in jobs], path)
+            joined = jobs[0].model_copy(update={"file": jobs[0].file.model_copy(update={"path": path})})
+            seen = survey(joined) if ends else None
+            counts = _counts(path, ends, seen) if ends and seen and not seen.unsound else None
+            if seen is None or counts is None:
+                return None
+            ingested = write(joined, seen, folder)
+        except (tf.errors.OpError, UnicodeDecodeError) as error:
+            _LOGGER.info("%s and others: are read one by one: %s", jobs[0].file.path, tensorflow_reason(error))
+            return None
+    for job in jobs:
+        refuse_changed(job.file)
+    parts = tuple(
+        part.model_copy(update={"origins": _origins(jobs, counts[:, place])})
+        for place, part in enumerate(ingested.parts)
+    )
+    return ingested.model_copy(update={"parts": parts})
+
+
+def _join(paths: Sequence[str], target: str) -> list[int] | None:
+    """Writes the content of files, decompressed, one behind the other.
+
+    Returns:
+        Where each ends, in bytes; None where one cannot be decompressed, or they are too much.
+    """
+    ends = []
+    with Path(target).open("wb") as out:
+        for path in paths:
+            try:
+                _append(path, out)
+            except (OSError, EOFError, zlib.error):
+                return None
+            ends.append(out.tell())
+            if ends[-1] > _JOINED_BYTES:
+                return None
+    return ends
+
+
+def _append(path: str, out: IO[bytes]) -> None:
+    compression = compression_of(path)
+    with storage.open_binary(path) as file:
+        if compression:
+            with gzip.open(file) as content:
+                shutil.copyfileobj(content, out)
+        else:
+            shutil.copyfileobj(file, out)
+
+
+def _counts(path: str, ends: Sequence[int], seen: Survey) -> np.ndarray | None:
+    """How many records each file has in each split, int64 of shape [files, splits]; None where a file ends within a
+    record: the start of the next one must not mend it."""
+    lengths = np.concatenate([tf.strings.length(batch).numpy() for _, batch in read_batches(path)])
+    record_ends = np.cumsum(lengths.astype(np.int64) + FRAMING)
+    if not np.isin(ends, [0, *record_ends]).all():
+        return None
+    records = np.diff(np.searchsorted(record_ends, ends, side="right"), prepend=0)
+    counts = np.zeros((len(ends), len(seen.counts) - 1), np.int64)
+    np.add.at(counts, (np.repeat(np.arange(len(ends)), records), seen.places.numpy()), 1)
+    return counts
+
+
+def _origins(jobs: Sequence[Job], counts: np.ndarray) -> tuple[Origin, ...]:
+    return tuple(Origin(file=job.file.path, count=int(count)) for job, count in zip(jobs, counts, strict=True))
