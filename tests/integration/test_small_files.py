@@ -128,6 +128,7 @@ def test_a_file_that_ends_within_a_record_is_not_mended_by_the_next(tmp_path: Pa
     assert [(Path(entry.file).name, entry.record) for entry in together[2]] == [("0001", 1), ("0002", 0)]
 
 
+@pytest.mark.both_stacks
 def test_statistics_name_the_file_of_what_is_no_number_or_of_another_type(tmp_path: Path) -> None:
     paths = write_files(tmp_path / "data", [30] * 20)
     make.write_tfrecord(paths[5], [record(number, x=float("nan") if number < 20 else 0.5) for number in range(300)])
