@@ -39,6 +39,17 @@ def read_set_aside(path: str) -> Iterator[SetAside]:
                 yield SetAside.model_validate_json(line)
 
 
+def all_set_aside(examples: str, rows: str | None) -> Iterator[SetAside]:
+    """The records that all steps of a run set aside.
+
+    Args:
+        examples: The artifact of ExampleGen.
+        rows: That of Embedder, if there is one.
+    """
+    for artifact in filter(None, (examples, rows)):
+        yield from read_set_aside(f"{artifact}/{FILE}")
+
+
 def refuse_too_many(bad: int, total: int, max_fraction: float, entries: Iterable[SetAside], shown: int = 3) -> None:
     """Stops a run that has set too much aside.
 

@@ -1,8 +1,11 @@
 """Reads TFRecord files as users give them: GZIP or plain, and now and then damaged."""
 
+import struct
+import zlib
 from collections.abc import Iterable
 from typing import Literal
 
+import google_crc32c
 import tensorflow as tf
 
 from components import storage
@@ -10,6 +13,11 @@ from preprocessing.errors import DataError, tensorflow_reason
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
 """What a GZIP file begins with, deflate being its method."""
+
+HEADER = struct.Struct("<QI")
+"""What a record begins with: the length of its data, and a checksum of that."""
+
+_HEAD = 1 << 12
 
 
 def read_batches(path: str, batch_size: int = 1024) -> Iterable[tuple[int, tf.Tensor]]:
@@ -47,7 +55,36 @@ def _damage(path: str, error: tf.errors.OpError) -> str:
 
 
 def compression_of(path: str) -> Literal["", "GZIP"]:
-    """Whether a file is GZIP, by its first bytes and not by its name."""
+    """Whether a file is GZIP, by its first bytes and not by its name.
+
+    Raises:
+        DataError: where it is ZLIB, which TFRecords may be as well.
+    """
     with storage.open_binary(path) as file:
-        # The third byte, deflate, tells it from a plain file whose first record happens to be of such a length.
-        return "GZIP" if file.read(len(GZIP_MAGIC)) == GZIP_MAGIC else ""
+        head = file.read(_HEAD)
+    if is_zlib(head):
+        raise DataError(
+            f"{path}: its records are compressed with ZLIB, and GZIP or plain ones are read; write them again, for "
+            f"example with tf.io.TFRecordWriter(path, 'GZIP') from tf.data.TFRecordDataset('{path}', 'ZLIB')"
+        )
+    # The third byte, deflate, tells it from a plain file whose first record happens to be of such a length.
+    return "GZIP" if head.startswith(GZIP_MAGIC) else ""
+
+
+def is_zlib(head: bytes) -> bool:
+    """Whether what a file begins with decompresses, by ZLIB, to the beginning of a record."""
+    try:
+        return begins_record(zlib.decompressobj().decompress(head, HEADER.size))
+    except zlib.error:
+        return False
+
+
+def begins_record(head: bytes) -> bool:
+    """Whether bytes begin with the length of a record and its checksum."""
+    return len(head) >= HEADER.size and HEADER.unpack_from(head)[1] == masked_crc(head[:8])
+
+
+def masked_crc(data: bytes) -> int:
+    """The masked CRC32C of TFRecords: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details"""
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -9,13 +9,10 @@ import zlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-import google_crc32c
-
 from components import storage
-from components.records import compression_of
+from components.records import HEADER, compression_of, masked_crc
 
 _CHUNK = 1 << 16  # decompressed, this is 64 MiB at most
-_HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 _KEPT = 1 << 20
 _GZIP = 31  # zlib's wbits
@@ -50,6 +47,15 @@ def salvage(path: str) -> Iterator[Salvaged]:
             yield record
         if window.broken and not fault:
             yield Salvaged(b"", window.fault("whatever came next is lost", window.start))
+
+
+def inflated_size(path: str) -> int | None:
+    """The bytes that a GZIP file of one member or several decompresses to; None where something of them is lost."""
+    with storage.open_binary(path) as file:
+        try:
+            return sum(map(len, _inflated(iter(lambda: file.read(_CHUNK), b""))))
+        except _BrokenError:
+            return None
 
 
 class _BrokenError(Exception):
@@ -99,9 +105,9 @@ def _next(window: _Window) -> Salvaged:
     length = _length(window)
     if length is None:
         return _unreadable(window)
-    whole = window.reaches(_HEADER.size + length + _FOOTER.size)
+    whole = window.reaches(HEADER.size + length + _FOOTER.size)
     sound = whole and _is_sound(window, length)
-    window.take(_HEADER.size)
+    window.take(HEADER.size)
     data = window.take(length)
     window.take(_FOOTER.size)
     if not whole:
@@ -117,13 +123,13 @@ def _unreadable(window: _Window) -> Salvaged:
     def drop(count: int) -> None:
         kept.extend(window.take(count)[: _KEPT - len(kept)])
 
-    while window.reaches(_HEADER.size):
+    while window.reaches(HEADER.size):
         drop(1)
         # No record is as long as 4 GiB, so the upper half of a length is four zeros; `find` looks for them in C.
         zeros = window.bytes.find(bytes(4), 4)
-        drop(max(0, zeros - 4 if zeros >= 0 else len(window.bytes) - _HEADER.size + 1))
+        drop(max(0, zeros - 4 if zeros >= 0 else len(window.bytes) - HEADER.size + 1))
         length = _length(window)
-        if length is not None and window.reaches(_HEADER.size + length + _FOOTER.size) and _is_sound(window, length):
+        if length is not None and window.reaches(HEADER.size + length + _FOOTER.size) and _is_sound(window, length):
             return Salvaged(bytes(kept), window.fault("no whole record begins here", begin))
     drop(len(window.bytes))
     return Salvaged(bytes(kept), window.fault("no whole record begins here", begin))
@@ -131,26 +137,16 @@ def _unreadable(window: _Window) -> Salvaged:
 
 def _length(window: _Window) -> int | None:
     """The length of the record that begins where the window stands; None where none does."""
-    if not window.reaches(_HEADER.size):
+    if not window.reaches(HEADER.size):
         return None
-    length, checksum = _HEADER.unpack_from(window.bytes)
-    return length if _checksum(bytes(window.bytes[:8])) == checksum else None
+    length, checksum = HEADER.unpack_from(window.bytes)
+    return length if masked_crc(bytes(window.bytes[:8])) == checksum else None
 
 
 def _is_sound(window: _Window, length: int) -> bool:
     """Whether the data of the record where the window stands match their checksum."""
-    end = _HEADER.size + length
-    return _checksum(bytes(window.bytes[_HEADER.size : end])) == _FOOTER.unpack_from(window.bytes, end)[0]
-
-
-def begins_record(head: bytes) -> bool:
-    """Whether bytes begin with the length of a record and its checksum."""
-    return len(head) >= _HEADER.size and _HEADER.unpack_from(head)[1] == _checksum(head[:8])
-
-
-def _checksum(data: bytes) -> int:
-    crc = google_crc32c.value(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    end = HEADER.size + length
+    return masked_crc(bytes(window.bytes[HEADER.size : end])) == _FOOTER.unpack_from(window.bytes, end)[0]
 
 
 def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:

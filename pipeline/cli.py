@@ -289,6 +289,7 @@ def reference(
 
     Example: hubline reference --output pipeline.schema.json
     """
+    from components import storage
     from pipeline.load import json_schema
     from pipeline.reference import reference as as_markdown
 
@@ -296,7 +297,7 @@ def reference(
     if output is None:
         sys.stdout.write(text)
     else:
-        output.write_text(text, encoding="utf-8")
+        storage.write_text(str(output), text)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from rich.console import Console
 from components import storage
 from components.pin.pins import AnyPins, Pins
 from components.pin.spans import to_date
+from components.quarantine import FILE, all_set_aside, write_set_aside
 from components.report.contents import Artifacts
 from pipeline.config import AnyFile, PipelineFile
 from pipeline.display import Display, asked, show_result
@@ -114,6 +115,8 @@ def _run(file: AnyFile, path: Path, places: Places, folder: Path, console: Conso
     serving = pins.serving if isinstance(pins, Pins) else None
     if status == "succeeded" and decision and not decision.blessed:
         status, code = "not_blessed", 1
+    artifacts = run.artifacts() if run else Artifacts()
+    warnings = [*run.warnings(), *_set_aside(artifacts, folder)] if run else []
     result = Result(
         status=status,
         pushed_model=pushed or (serving.path if serving else None),
@@ -123,18 +126,27 @@ def _run(file: AnyFile, path: Path, places: Places, folder: Path, console: Conso
         blessed=decision.blessed if decision else None,
         spans=spans,
         dates=tuple(map(to_date, spans)) if spans and file.data.dated else None,
-        warnings=tuple(run.warnings()) if run else (),
+        warnings=tuple(warnings),
         metrics=decision.metrics if decision else evaluated.metrics if evaluated else {},
         decision=decision,
         steps=tuple(run.steps) if run else (),
         seconds=round(time.monotonic() - begin, 3),
         failed_step=run.current if run else None,
         error=error,
-        artifacts=run.artifacts() if run else Artifacts(),
+        artifacts=artifacts,
         report=str(folder / "report"),
         log=str(folder / "run.log"),
     )
     return result, code
+
+
+def _set_aside(artifacts: Artifacts, folder: Path) -> list[str]:
+    """Lists the records that were set aside, whichever step did so, in one file, and says so in one line."""
+    entries = list(all_set_aside(artifacts.examples, artifacts.rows)) if artifacts.examples else []
+    if not entries:
+        return []
+    write_set_aside(f"{folder}/{FILE}", entries)
+    return [f"{len(entries):,} record{'s were' if len(entries) > 1 else ' was'} set aside: {folder}/{FILE}"]
 
 
 def _failure(fault: Exception, step: str | None, path: Path, log: Path) -> tuple[Status, str, int]:

@@ -278,24 +278,16 @@ def freeze(described: Described, files: Mapping[str, Path]) -> None:
         files: From `to_freeze`. A curated schema that is there already stays as it is.
     """
     assert described.statistics is not None
-    _write(files["baseline"], described.statistics.SerializeToString(deterministic=True))
+    storage.write_bytes(str(files["baseline"]), described.statistics.SerializeToString(deterministic=True))
     if described.curated is None:
-        _write(files["schema"], text_format.MessageToString(described.schema).encode())
+        storage.write_bytes(str(files["schema"]), text_format.MessageToString(described.schema).encode())
     elif not _is_file(described.curated, files["schema"]):
         with storage.open_binary(described.curated) as curated:  # its text, which has comments
-            _write(files["schema"], curated.read())
+            storage.write_bytes(str(files["schema"]), curated.read())
 
 
 def _is_file(curated: str | None, file: Path) -> bool:
     return curated is not None and Path(curated).resolve() == file.resolve()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Writes a file that is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_bytes(content)
-    unfinished.rename(path)
 
 
 def lines_for(files: Mapping[str, Path], path: Path) -> list[str]:

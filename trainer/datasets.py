@@ -12,6 +12,7 @@ from preprocessing.labels.pixels import PixelsLabel
 from trainer import inputs, randomness
 from trainer.changing import modules_by_feature
 from trainer.config import Training, fed_hubs
+from trainer.counts import complete
 from trainer.job import Job, Split
 from trainer.materialized import Materialized
 from trainer.model import feeding, taken_in
@@ -86,7 +87,7 @@ def kept_vectors(job: Job) -> Iterator[dict[str, tf.Tensor]]:
     """The kept vectors of the training split by hub module, [examples, n], a few MB at a time."""
     spec = job.vectors.spec(job.views)
     at_once = max(1, _VECTOR_BYTES // (4 * job.views * max(job.vectors.sizes.values(), default=1)))
-    for rows in inputs.read_records(job.train.rows).batch(at_once).prefetch(1):
+    for rows in complete(inputs.read_records(job.train.rows), job.train.count).batch(at_once).prefetch(1):
         parsed = tf.io.parse_example(rows, spec)
         yield {hub: tf.reshape(parsed[column(hub)], [-1, size]) for hub, size in job.vectors.sizes.items()}
 
@@ -100,7 +101,8 @@ def _rows(
     job: Job, transform: Callable, split: Split, scratch: str, phase: Phase, parse: inputs.Parse, epoch: Epoch | None
 ) -> tuple[tf.data.Dataset, inputs.Parse]:
     """The rows of a split, one by one, as they are or as `parse` makes them, and what parses them then."""
-    rows = _known(job, transform, split, inputs.read_records(split.rows, in_order=epoch is None))
+    records = complete(inputs.read_records(split.rows, in_order=epoch is None), split.count)
+    rows = _known(job, transform, split, records)
     if epoch is None:
         return rows.map(lambda row: {inputs.ROW: row}), parse
     size = sum(tf.io.gfile.stat(file).length * _UNPACKED[file.endswith(".gz")] for file in split.rows)
@@ -131,9 +133,8 @@ def _pictures(
     job: Job, transform: Callable, split: Split, scratch: str, phase: Phase, epoch: Epoch | None
 ) -> tf.data.Dataset:
     """The examples of a split as their rows and the pixels of their images, one by one."""
-    records = _known(
-        job, transform, split, inputs.read_decodable(split.records, split.undecodable, in_order=epoch is None)
-    )
+    decodable = inputs.read_decodable(split.records, split.undecodable, in_order=epoch is None)
+    records = _known(job, transform, split, complete(decodable, split.count))
     boxes, mask = _boxes(job), job.label if isinstance(job.label, PixelsLabel) else None
     spec = parsing_spec(job.schema, [*image_columns(job.features), *job.label.masks])
     examples = inputs.pictures(records, job.features, spec, boxes, mask)
@@ -182,7 +183,7 @@ def _count_known(job: Job, transform: Callable, split: Split) -> int:
     """How many there are of those."""
     if split is job.train or job.label.are_known:
         return split.count
-    rows = _known(job, transform, split, inputs.read_records(split.rows))
+    rows = _known(job, transform, split, complete(inputs.read_records(split.rows), split.count))
     count = int(rows.reduce(tf.constant(0, tf.int64), lambda count, _: count + 1))
     if not count:
         raise DataError("no record of the validation split has a class that the training split has")

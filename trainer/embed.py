@@ -10,8 +10,9 @@ from preprocessing import masks
 from preprocessing.analysis import InBeam
 from preprocessing.columns import ParsingSpec, one_each
 from preprocessing.config import Features, image_columns, images
+from preprocessing.counts import hold
 from preprocessing.encoded_images import shape_of
-from preprocessing.errors import DataError, RunError, tensorflow_reason
+from preprocessing.errors import DamageError, RunError, tensorflow_reason
 from preprocessing.examples import drop, encode
 from preprocessing.labels.pixels import PixelsLabel
 from preprocessing.section import Section
@@ -19,6 +20,7 @@ from preprocessing.transform import transformed
 from trainer.augment import augmented
 from trainer.changing import modules_by_feature
 from trainer.config import Augmentation, Hubs, fed_hubs
+from trainer.finite import are_finite, not_finite
 from trainer.inputs import (
     PARSED_AT_ONCE,
     Tensors,
@@ -29,6 +31,7 @@ from trainer.inputs import (
 )
 from trainer.loading import open_module
 from trainer.model import Backbone
+from trainer.module import output_name
 from trainer.sink import writing
 from trainer.vectors import column
 
@@ -86,8 +89,11 @@ class Embedder:
         self._mask = mask
         self._features = features
         self._report = report
-        self._backbones = {
-            name: Backbone(hub, open_module(module_paths[name]), features, name) for name, hub in fed_hubs(hubs).items()
+        opened = {name: open_module(module_paths[name]) for name in fed_hubs(hubs)}
+        self._backbones = {name: Backbone(hubs[name], module, features, name) for name, module in opened.items()}
+        self._outputs = {
+            name: ", ".join(hubs[name].outputs) or output_name(module.offer.function(hubs[name], features), hubs[name])
+            for name, module in opened.items()
         }
         self._modules = modules_by_feature(hubs, module_paths, features)
         # The graph is made once, and reads whatever file the variable names.
@@ -110,7 +116,8 @@ class Embedder:
             seed: Draws the changes.
 
         Raises:
-            DataError: where the file holds more records, or fewer.
+            DamageError: where the file holds more records, or fewer, or is damaged.
+            DataError: where a module gives what is not finite; names module, output and record.
             RunError: where a record that decodes has no row, or a module doesn't give one vector for each example.
         """
         rows = self._function(views, augment)
@@ -120,8 +127,10 @@ class Embedder:
             for batch in self._batches:
                 numbers = batch["number"].numpy()
                 if numbers[-1] >= count:
-                    raise DataError(f"{path}: it holds more than the {count} records that were written there")
-                write(self._called(rows, path, batch, seed))
+                    raise DamageError(f"{path}: it holds more than the {count:,} records that were written there")
+                made, vectors = self._called(rows, path, batch, seed)
+                self._refuse_not_finite(path, batch["number"], vectors)
+                write(made)
                 missing[numbers] = False
                 self._report(len(numbers))
         self._refuse_lost(path, missing)
@@ -129,13 +138,27 @@ class Embedder:
         return Embedded(count=count - len(undecodable), undecodable=undecodable, sizes=self._sizes)
 
     @staticmethod
-    def _called(rows: Callable, path: str, batch: Tensors, seed: int) -> tf.Tensor:
+    def _called(rows: Callable, path: str, batch: Tensors, seed: int) -> tuple[tf.Tensor, Tensors]:
         try:
             return rows(batch, tf.constant(seed, tf.int64))
         except tf.errors.InvalidArgumentError as error:
             first, *_, last = batch["number"].numpy().tolist() * 2
             reason = tensorflow_reason(error).removeprefix("assertion failed: ").strip("[]")
             raise RunError(f"{path}: records {first} to {last}: {reason}") from error
+
+    def _refuse_not_finite(self, path: str, numbers: tf.Tensor, vectors: Tensors) -> None:
+        """Makes sure that all numbers that the modules gave for a batch are finite.
+
+        Args:
+            path: The file that was read.
+            numbers: Those of the records in it, int64 [batch].
+            vectors: What each module gave, float32 [batch, n].
+        """
+        for name, given in vectors.items():
+            wrong = np.flatnonzero(~are_finite(given).numpy())
+            if wrong.size:
+                where = f"{path}: record {numbers.numpy()[wrong[0]]} (counted from 0)"
+                raise not_finite(name, self._outputs[name], given[wrong[0]].numpy(), where)
 
     def _refuse_lost(self, path: str, missing: np.ndarray) -> None:
         """Makes sure that each record that gave no row is there and doesn't decode.
@@ -152,9 +175,8 @@ class Embedder:
         try:
             left = read_file(tf.constant(path)).reduce(0, lambda count, _: count + 1).numpy()
         except tf.errors.DataLossError as error:
-            raise DataError(f"{path}: it is damaged: {tensorflow_reason(error)}") from error
-        if left != len(missing):
-            raise DataError(f"{path}: {len(missing)} records were written there, and {left} are left")
+            raise DamageError(f"{path}: it is damaged: {tensorflow_reason(error)}") from error
+        hold(path, int(left), len(missing))
         chosen = tf.constant(missing)
         records = read_file(tf.constant(path)).enumerate().filter(lambda number, _: chosen[number])
         prepare = tf.function(self._prepare)
@@ -207,21 +229,24 @@ class Embedder:
         )
 
     def _function(self, views: int, augment: tuple[Augmentation, ...]) -> Callable:
-        """A batch and a seed to serialized rows, as one graph."""
+        """A batch and a seed to serialized rows, and the vectors in them by module, as one graph."""
         if (views, augment) not in self._functions:
             signature = [self._batches.element_spec, tf.TensorSpec([], tf.int64)]
             call = partial(self._rows, views=views, augment=augment)
             self._functions[views, augment] = tf.function(call, input_signature=signature)
         return self._functions[views, augment]
 
-    def _rows(self, batch: Tensors, seed: tf.Tensor, views: int, augment: tuple[Augmentation, ...]) -> tf.Tensor:
+    def _rows(
+        self, batch: Tensors, seed: tf.Tensor, views: int, augment: tuple[Augmentation, ...]
+    ) -> tuple[tf.Tensor, Tensors]:
         by_view = [self._vectors(self._changed(batch, augment, seed + (view << 32))) for view in range(views)]
         examples = tf.size(batch["number"])
         vectors = {
-            column(name): tf.concat([_one_each(name, given[name], examples) for given in by_view], axis=1)
+            name: tf.concat([_one_each(name, given[name], examples) for given in by_view], axis=1)
             for name in self._backbones
         }
-        return tf.strings.join([batch["row"], encode(vectors)]) if vectors else batch["row"]
+        columns = {column(name): values for name, values in vectors.items()}
+        return tf.strings.join([batch["row"], encode(columns)]) if columns else batch["row"], vectors
 
     def _vectors(self, inputs: Tensors) -> Tensors:
         return {name: backbone(inputs) for name, backbone in self._backbones.items()}

@@ -9,6 +9,7 @@ from preprocessing.columns import may_have_several, parsing_spec
 from preprocessing.config import input_columns, takes_lists
 from trainer import randomness
 from trainer.config import fed_hubs
+from trainer.counts import holding
 from trainer.export import ServingModel
 from trainer.fit import Fit
 from trainer.job import Job, Split
@@ -36,6 +37,7 @@ def train(job: Job, notes: list[Note] | None = None) -> dict[str, list[float]]:
         RunError: where the loss stops being a number.
         DataError: where there are too few classes, or no class in common to the training and validation splits, or a
             number in the data that is not finite.
+        DamageError: where a split has fewer rows or records than were written.
     """
     notes = [] if notes is None else notes
     randomness.enable_generators()
@@ -49,7 +51,7 @@ def train(job: Job, notes: list[Note] | None = None) -> dict[str, list[float]]:
     begin_with_modules(parts.whole, deep, job.hubs, job.module_paths, job.transform)
     transform = job.transform.transform_features_layer()
     curves: dict[str, list[float]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, holding({"train": job.train, "validation": job.validation}):
         fit = Fit(job, task, parts, transform, scratch, notes)
         planned = phases(job.model, job.training, job.backbones, in_pictures)
         fit.standardize(planned[0])

@@ -1,7 +1,8 @@
 """What Embedder notes beside the rows it writes."""
 
-from tfx.dsl.io import fileio
-
+from components import storage
+from components.example_gen.manifest import Manifest
+from preprocessing.counts import hold
 from preprocessing.section import Section
 from trainer.vectors import Vectors
 
@@ -62,13 +63,25 @@ class Rows(Section):
             before += file.records
         return found
 
+    def hold_to(self, manifest: Manifest) -> None:
+        """Makes sure that each record has a row, or is known not to decode.
+
+        Args:
+            manifest: Of the records that the rows are made from.
+
+        Raises:
+            DamageError: where the counts contradict each other.
+        """
+        for split, records in manifest.counts.items():
+            rows = self.count(split) + len(self.undecodable(split))
+            hold(f"the rows of the split '{split}', with the records that don't decode", rows, records)
+
     def write(self, uri: str) -> None:
         """Writes this into an artifact."""
-        with fileio.open(f"{uri}/{_FILE}", "w") as file:
-            file.write(self.model_dump_json(indent=2))
+        storage.write_text(f"{uri}/{_FILE}", self.model_dump_json(indent=2))
 
     @classmethod
     def read(cls, uri: str) -> "Rows":
         """What an artifact of Embedder holds."""
-        with fileio.open(f"{uri}/{_FILE}", "r") as file:
+        with storage.open_binary(f"{uri}/{_FILE}") as file:
             return cls.model_validate_json(file.read())

@@ -14,6 +14,7 @@ from preprocessing import masks
 from preprocessing.columns import one_each
 from preprocessing.digits import shown
 from preprocessing.labels.pixels import PixelsLabel
+from trainer.counts import complete
 from trainer.inputs import read_decodable, read_records
 
 _ROWS_AT_ONCE = 1024
@@ -68,7 +69,7 @@ def fit(reader: Reader, split: TrainingSplit) -> Constants:
     kind, predicted = reader.predicted.kind, reader.predicted
     if kind == "pixels":
         return _of_pixels(reader, split)
-    rows = read_records(split.rows).batch(_ROWS_AT_ONCE)
+    rows = complete(read_records(split.rows), split.count).batch(_ROWS_AT_ONCE)
     batches = rows.map(reader.truth, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator()
     if kind == "regression":
         return _of_numbers(np.concatenate([batch[:, 0] for batch in batches]))

@@ -8,7 +8,7 @@ from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
-from tfx.utils import io_utils, path_utils
+from tfx.utils import path_utils
 
 from components import storage
 from components.artifacts import read_schema, split_files
@@ -29,7 +29,9 @@ from components.example_gen.manifest import Manifest
 from components.pin.pins import ServedVersion
 from preprocessing.columns import parsing_spec
 from preprocessing.config import Label
-from preprocessing.section import read_sections
+from preprocessing.counts import hold
+from preprocessing.section import escape, read_sections
+from trainer.counts import holding
 
 PREDICTIONS, CLASSES, LABEL = "predictions", "classes.json", "label.json"
 """In an evaluation, the folder that holds what the models said of each record, the file that names the classes, of
@@ -57,9 +59,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         if label.masks:
             fileio.makedirs(f"{evaluation_uri}/{MASKS}")
 
+        test, training = _test_split(input_dict), _training_split(input_dict)
+
         def predict() -> Reader:
             return write_predictions(
-                split=_test_split(input_dict),
+                split=test,
                 paths=paths,
                 label=label,
                 label_spec=parsing_spec(read_schema(input_dict["schema"]), label.columns),
@@ -68,19 +72,24 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 samples=f"{evaluation_uri}/{MASKS}/masks.tfrecord" if label.masks else None,
             )
 
-        try:
-            reader = predict()
-            notes = reader.notes
-        except ServingFault as fault:
-            del paths[SERVING]
-            reader = predict()
-            notes = [f"the version that serves cannot be compared with, and this model is judged alone: {fault}"]
+        with holding({"train": training, "test": test}):
+            try:
+                reader = predict()
+                notes = reader.notes
+            except ServingFault as fault:
+                del paths[SERVING]
+                reader = predict()
+                notes = [f"the version that serves cannot be compared with, and this model is judged alone: {fault}"]
+            constants = fit(reader, training)
         predicted = reader.predicted
         storage.write_bytes(f"{evaluation_uri}/{CLASSES}", json.dumps(predicted.classes).encode())
         storage.write_bytes(f"{evaluation_uri}/{LABEL}", label.to_property().encode())
         storage.write_bytes(f"{evaluation_uri}/{FEATURES}", exec_properties["features"].encode())
         beam_args = self._beam_pipeline_args or []
-        slices = analyse(f"{evaluation_uri}/{PREDICTIONS}/*", list(paths), config, predicted, evaluation_uri, beam_args)
+        slices = analyse(
+            f"{escape(evaluation_uri)}/{PREDICTIONS}/*", list(paths), config, predicted, evaluation_uri, beam_args
+        )
+        hold("the predictions for the test split", slices[0].examples, test.count)
         folder = f"{evaluation_uri}/{PREDICTIONS}"
         parts = parts_of(label.kind, len(predicted.classes))
         estimates = estimate(
@@ -89,7 +98,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             predicted=predicted,
             models=list(paths),
             metrics=sorted({*config.metrics, *config.thresholds, *chain(*parts)}),
-            constants=fit(reader, _training_split(input_dict)),
+            constants=constants,
         )
         decision = decide(config, slices, paths.get(SERVING), estimates, parts, notes)
         _bless(artifact_utils.get_single_instance(output_dict["blessing"]), decision)
@@ -98,6 +107,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 def _test_split(input_dict: dict) -> TestSplit:
     manifest = Manifest.read(artifact_utils.get_single_uri(input_dict["examples"]))
     rows = Rows.read(artifact_utils.get_single_uri(input_dict["rows"]))
+    rows.hold_to(manifest)
     return TestSplit(
         records=split_files(input_dict["examples"], "test"),
         rows=split_files(input_dict["rows"], "test"),
@@ -123,6 +133,6 @@ def _training_split(input_dict: dict) -> TrainingSplit:
 def _bless(artifact: Any, decision: Decision) -> None:
     """Writes the decision, and the marker and property that TFX's own components know a blessing by."""
     marker = constants.BLESSED_FILE_NAME if decision.blessed else constants.NOT_BLESSED_FILE_NAME
-    io_utils.write_string_file(f"{artifact.uri}/{marker}", "")
-    io_utils.write_string_file(f"{artifact.uri}/{DECISION}", decision.model_dump_json(indent=2))
+    storage.write_text(f"{artifact.uri}/{marker}", "")
+    storage.write_text(f"{artifact.uri}/{DECISION}", decision.model_dump_json(indent=2))
     artifact.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(decision.blessed))

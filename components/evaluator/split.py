@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from trainer.counts import complete
 from trainer.inputs import read_decodable, read_records
 
 _BATCH_BYTES = 32 << 20
@@ -36,11 +37,11 @@ class TestSplit:
 
     def decodable(self) -> tf.data.Dataset:
         """The records that have a row, in order."""
-        return read_decodable(self.records, self.undecodable, in_order=True)
+        return complete(read_decodable(self.records, self.undecodable, in_order=True), self.count)
 
     def both(self) -> tf.data.Dataset:
         """Pairs of a record and its row."""
-        return tf.data.Dataset.zip((self.decodable(), read_records(self.rows, in_order=True)))
+        return tf.data.Dataset.zip((self.decodable(), self._rows()))
 
     def batches(self, rows_only: bool) -> tf.data.Dataset:
         """Batches of numbers and rows, beside the records that the rows are made from, or beside nothing."""
@@ -54,4 +55,7 @@ class TestSplit:
         missing = tf.constant(list(self.undecodable), tf.int64)
         numbers = tf.data.Dataset.range(self.count + len(self.undecodable))
         numbers = numbers.filter(lambda number: tf.reduce_all(number != missing))
-        return tf.data.Dataset.zip((numbers, read_records(self.rows, in_order=True)))
+        return tf.data.Dataset.zip((numbers, self._rows()))
+
+    def _rows(self) -> tf.data.Dataset:
+        return complete(read_records(self.rows, in_order=True), self.count)

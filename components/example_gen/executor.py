@@ -9,6 +9,7 @@ from itertools import chain, count
 from typing import Any
 
 import apache_beam as beam
+import tensorflow as tf
 from pydantic import TypeAdapter
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
@@ -29,6 +30,8 @@ from preprocessing.progress import report
 
 _INGESTED = "ingested.json"
 _BY_FOLDER = TypeAdapter(dict[str, Ingested])
+_DISTINCT = 1000
+"""As many distinct records are counted where a split is empty."""
 _AT_ONCE = min(8, os.cpu_count() or 1)
 """Tasks that one worker has at the same time: TensorFlow reads a file on one core, and holds some MB of each."""
 
@@ -83,7 +86,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             masks=contract.masks,
             quarantined=set_aside,
         )
-        _refuse_empty(manifest.counts, split)
+        _refuse_empty(manifest.counts, split, results)
         _link_quarantine(results, artifact)
         # No file format is set: TFX knows no name for a plain file's, and its readers tell GZIP by the suffix `.gz`.
         examples_utils.set_payload_format(artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
@@ -212,15 +215,23 @@ def _refuse_several_types(results: Sequence[Result]) -> None:
         raise DataError(f"the columns that the label is made from are of one type in all files, and here: {said}")
 
 
-def _refuse_empty(counts: dict[str, int], split: HashSplit | None) -> None:
+def _refuse_empty(counts: dict[str, int], split: HashSplit | None, results: Sequence[Result]) -> None:
     empty = [name for name in counts if not counts[name]]
     if empty == [ALL]:
         raise DataError("the data is empty: its files hold no record")
     if empty:
         got = ", ".join(f"{name} {count}" for name, count in counts.items())
-        mend = (
-            "give more data or other shares in data.split"
-            if split
-            else "the files that data.split names hold no record"
-        )
+        mend = _mend(sum(counts.values()), results) if split else "the files that data.split names hold no record"
         raise DataError(f"the split '{empty[0]}' is empty ({got} records): {mend}")
+
+
+def _mend(count: int, results: Sequence[Result]) -> str:
+    """What to do about an empty split of records that are split by their content."""
+    files = [f"{result.folder}/{part.split}" for result in results for part in result.ingested.parts if part.count]
+    distinct = int(tf.data.TFRecordDataset(files).unique().take(_DISTINCT + 1).reduce(0, lambda found, _: found + 1))
+    if distinct < min(count, _DISTINCT + 1):
+        return (
+            f"only {distinct} of the {count:,} records are distinct, and equal ones go to the same split; give records "
+            "that differ, or split by files"
+        )
+    return "give more data or other shares in data.split"

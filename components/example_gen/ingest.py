@@ -9,6 +9,7 @@ from functools import cache, partial
 from itertools import islice
 from typing import Literal
 
+import numpy as np
 import tensorflow as tf
 
 from components import storage
@@ -19,7 +20,7 @@ from components.example_gen.manifest import Origin
 from components.pin.pins import PinnedFile
 from components.quarantine import FILE, SetAside, write_set_aside
 from components.records import compression_of
-from components.salvage import Salvaged, salvage
+from components.salvage import Salvaged, inflated_size, salvage
 from preprocessing.errors import DataError, tensorflow_reason
 from preprocessing.examples import are_sequences, flattened
 from preprocessing.section import Section
@@ -248,35 +249,40 @@ class _Graphs:
         self._as_examples = flattened if flatten else lambda records: records
         self._places = len(SPLITS) if split else 1
         string, size = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)
-        self.survey = tf.function(self._survey, [string, string, size], autograph=False)
+        self._look = tf.function(self._look_at, [tf.TensorSpec([None], tf.string)], autograph=False)
         written = [string, string, size, tf.TensorSpec([None], tf.uint8), tf.TensorSpec([None], tf.string)]
         self.write = tf.function(partial(self._write, range(self._places)), written, autograph=False)
         self.write_unsound = tf.function(partial(self._write, [self._places]), written, autograph=False)
 
-    def _survey(self, path: tf.Tensor, compression: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def survey(self, path: str, compression: str, size: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, int, bool]:
         """The place of each record, counts and largest records by place, bytes of the file uncompressed, and whether
         there are SequenceExamples."""
+        places, largest, total, sequences = [], np.zeros(self._places + 1, np.int64), 0, False
+        # Not a reduction inside a graph: what is known of each record would be copied with every batch.
+        for records in _batches(path, compression, size).prefetch(1):
+            looked = self._look(records)
+            places.append(looked[0].numpy())
+            largest = np.maximum(largest, looked[1].numpy())
+            total += int(looked[2])
+            sequences = sequences or bool(looked[3])
+        all_places = np.concatenate(places) if places else np.zeros(0, np.uint8)
+        counts = np.bincount(all_places, minlength=self._places + 1)
+        return tf.constant(all_places), tf.constant(counts), tf.constant(largest), total, sequences
 
-        def add(state: tuple[tf.Tensor, ...], records: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            all_places, counts, largest, total, sequences = state
-            examples = self._as_examples(records)
-            sound = are_sound(examples, self._contract, self._kind)
-            places = tf.where(sound, self._splits(records), self._places)
-            read = _lengths(records)
-            written = tf.where(sound, _lengths(examples), read)
-            return (
-                tf.concat([all_places, tf.cast(places, tf.uint8)], axis=0),
-                counts + tf.math.unsorted_segment_sum(tf.ones_like(places), places, self._places + 1),
-                tf.maximum(largest, tf.math.unsorted_segment_max(written, places, self._places + 1)),
-                total + tf.reduce_sum(read + FRAMING),
-                sequences | tf.reduce_any(are_sequences(records)),
-            )
-
-        none = tf.zeros([self._places + 1], tf.int64)
-        # Said to be of any length, which it will be: else tf.data finds out by tracing all a second time.
-        no_places = tf.compat.v1.placeholder_with_default(tf.zeros([0], tf.uint8), [None])
-        start = (no_places, none, none, tf.constant(0, tf.int64), tf.constant(False))
-        return _batches(path, compression, size).reduce(start, add)
+    def _look_at(self, records: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Of a batch, the place of each record, the largest ones by place, the bytes, and whether some are
+        SequenceExamples."""
+        examples = self._as_examples(records)
+        sound = are_sound(examples, self._contract, self._kind)
+        places = tf.where(sound, self._splits(records), self._places)
+        read = _lengths(records)
+        written = tf.where(sound, _lengths(examples), read)
+        return (
+            tf.cast(places, tf.uint8),
+            tf.math.unsorted_segment_max(written, places, self._places + 1),
+            tf.reduce_sum(read + FRAMING),
+            tf.reduce_any(are_sequences(records)),
+        )
 
     def _write(
         self,
@@ -333,7 +339,9 @@ def _is_all(path: str, compression: str, size: int) -> bool:
         return storage.stat(path).size == size
     with storage.open_binary(path) as file:
         file.seek(max(0, storage.stat(path).size - 4))
-        return int.from_bytes(file.read(4), "little") == size % 2**32
+        if int.from_bytes(file.read(4), "little") == size % 2**32:
+            return True
+    return inflated_size(path) == size  # the end tells the size of the last of several members alone
 
 
 def _thoroughly(job: Job, folder: str) -> Ingested:

@@ -4,8 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
-from tfx.dsl.io import fileio
-
+from components import storage
 from components.config import SPLITS
 from components.pin.pins import ALL
 from preprocessing.section import Section
@@ -78,11 +77,10 @@ class Manifest(Section):
 
     def write(self, uri: str) -> None:
         """Writes the manifest into an Examples artifact."""
-        with fileio.open(f"{uri}/{_FILE}", "w") as file:
-            file.write(self.model_dump_json(indent=2))
+        storage.write_text(f"{uri}/{_FILE}", self.model_dump_json(indent=2))
 
     @classmethod
     def read(cls, uri: str) -> "Manifest":
         """The manifest of an Examples artifact that our ExampleGen wrote."""
-        with fileio.open(f"{uri}/{_FILE}", "r") as file:
+        with storage.open_binary(f"{uri}/{_FILE}") as file:
             return cls.model_validate_json(file.read())

@@ -5,7 +5,6 @@ import tempfile
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
@@ -59,8 +58,7 @@ class Executor(base_executor.BaseExecutor):
             except UserError as error:
                 raise UserError(f"hubs.{exec_properties['name']}: {hub.handle}: {error}") from None
             io_utils.copy_dir(source, module_folder([artifact]))
-        with fileio.open(f"{artifact.uri}/inspection.json", "w") as file:
-            file.write(module.model_dump_json(indent=2))
+        storage.write_text(f"{artifact.uri}/inspection.json", module.model_dump_json(indent=2))
         storage.write_bytes(f"{artifact.uri}/{TRIED_FILE}", tried.to_property().encode())
         for warning in tried.warnings:
             logging.warning("hubs.%s: %s", exec_properties["name"], warning)

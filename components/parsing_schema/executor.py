@@ -3,10 +3,11 @@
 import math
 from typing import Any
 
+from google.protobuf import text_format
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
-from tfx.utils import io_utils
 
+from components import storage
 from components.artifacts import SCHEMA_FILE, read_schema
 
 
@@ -23,4 +24,4 @@ class Executor(base_executor.BaseExecutor):
             if feature.HasField("shape"):
                 feature.value_count.max = math.prod(dim.size for dim in feature.shape.dim)  # clears the shape
         uri = artifact_utils.get_single_uri(output_dict["parsing_schema"])
-        io_utils.write_pbtxt_file(f"{uri}/{SCHEMA_FILE}", schema)
+        storage.write_text(f"{uri}/{SCHEMA_FILE}", text_format.MessageToString(schema))

@@ -16,8 +16,8 @@ import tensorflow as tf
 from components import storage
 from components.image_files import BadFile, as_record, is_image
 from components.predictor.json_records import STANDARD_INPUT, is_json, read_json
-from components.records import GZIP_MAGIC, compression_of
-from components.salvage import begins_record, salvage
+from components.records import GZIP_MAGIC, begins_record, compression_of
+from components.salvage import salvage
 from preprocessing.encoded_images import IMAGE_MAGIC
 from preprocessing.errors import UserError
 from preprocessing.section import has_wildcards, is_remote, unescape

@@ -5,9 +5,9 @@ from typing import Any
 import apache_beam as beam
 from tfx.components.statistics_gen import executor as statistics_gen
 from tfx.dsl.components.base import base_beam_executor
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
+from components import storage
 from components.example_gen.manifest import Manifest
 from components.statistics_gen.columns import Described, refuse_mixed_types, write_non_finite
 from components.statistics_gen.shard import Shard, accumulate, facts_of, merged
@@ -53,7 +53,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         write_non_finite(statistics.uri, described)
         for split in manifest.splits:
             folder = artifact_utils.get_split_uri([statistics], split)
-            fileio.makedirs(folder)
             of_split = [shard for file, shard in pairs if file.split == split]
-            with fileio.open(f"{folder}/{statistics_gen.DEFAULT_FILE_NAME}", "wb") as out:
-                out.write(merged(of_split).SerializeToString())
+            content = merged(of_split).SerializeToString(deterministic=True)
+            storage.write_bytes(f"{folder}/{statistics_gen.DEFAULT_FILE_NAME}", content)

@@ -20,12 +20,13 @@ from tensorflow_data_validation.statistics.generators import (
 from tensorflow_data_validation.utils import path as feature_path
 from tensorflow_data_validation.utils import variance_util
 from tensorflow_metadata.proto.v0 import statistics_pb2
-from tfx_bsl.public import tfxio
+from tfx_bsl.coders import example_coder
 
 from components import plain, storage
-from components.records import read_batches
+from components.records import compression_of
 from components.statistics_gen.columns import ColumnFacts, FileFacts, are_mixed
 from components.store import Store, key
+from preprocessing.counts import hold
 
 _ACCUMULATORS, _FACTS = "accumulators.json", "columns.json"
 _BY_FILE = TypeAdapter(list[FileFacts])
@@ -74,6 +75,9 @@ def accumulate(shard: Shard) -> None:
     """Runs TFDV's generators over a shard, and keeps what they have accumulated and what is known of its columns.
 
     Of a shard in which a column has values of several types, which they don't take, only the latter is kept.
+
+    Raises:
+        DamageError: where the shard doesn't hold the records that were written there.
     """
     accumulators: list[Any] | None = None
     try:
@@ -114,15 +118,18 @@ def _described(shard: Shard) -> tuple[list[Any], list[FileFacts]]:
     accumulators = [generator.create_accumulator() for generator in generators]
     columns = [_Columns() for _ in shard.counts]
     first = 0
-    options = tfxio.RecordBatchesOptions(batch_size=_BATCH, num_epochs=1, drop_final_batch=False, shuffle=False)
-    for batch in tfxio.TFExampleRecord(shard.path, telemetry_descriptors=["hubline"]).RecordBatches(options):
+    decoder = example_coder.ExamplesToRecordBatchDecoder()
+    # Not by TFXIO, which takes the path for a pattern.
+    for records in _read(shard).batch(_BATCH).prefetch(1):
+        batch = decoder.DecodeBatch(records.numpy().tolist())
         for number, part in _ranges(shard.counts, first, batch.num_rows):
             columns[number].add(batch.slice(part.start, len(part)))
-        first += batch.num_rows
+        first += len(records)
         legible = _without(batch, shard.opaque)
         for index, generator in enumerate(generators):
             counts_values = not isinstance(generator, basic_stats_generator.BasicStatsGenerator)
             accumulators[index] = generator.add_input(accumulators[index], legible if counts_values else batch)
+    hold(shard.path, first, sum(shard.counts))
     compacted = [
         generator.compact(accumulator) for generator, accumulator in zip(generators, accumulators, strict=True)
     ]
@@ -141,6 +148,11 @@ def _ranges(counts: Sequence[int], first: int, size: int) -> Iterator[tuple[int,
         own = range(max(end - count - first, 0), min(end - first, size))
         if own:
             yield number, own
+
+
+def _read(shard: Shard) -> tf.data.Dataset:
+    """The records of a shard, in order."""
+    return tf.data.TFRecordDataset(shard.path, compression_of(shard.path))
 
 
 class _Columns:
@@ -180,13 +192,16 @@ def _is_list(kind: pyarrow.DataType) -> bool:
 def _kinds_record_by_record(shard: Shard) -> list[FileFacts]:
     """The types of the columns in a shard that cannot be read in batches, by data file."""
     columns = [_Columns() for _ in shard.counts]
-    for first, batch in read_batches(shard.path):
+    first = 0
+    for batch in _read(shard).batch(_BATCH):
         records = batch.numpy()
         for number, own in _ranges(shard.counts, first, len(records)):
             for record in records[own.start : own.stop]:
                 for name, feature in tf.train.Example.FromString(record).features.feature.items():
                     if kind := feature.WhichOneof("kind"):
                         columns[number].kinds[name][_KINDS[kind]] += 1
+        first += len(records)
+    hold(shard.path, first, sum(shard.counts))
     return [each.facts() for each in columns]
 
 

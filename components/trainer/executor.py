@@ -2,17 +2,19 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow_transform as tft
 from tfx.dsl.components.base import base_executor
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from components import storage
 from components.artifacts import read_schema, split_files
 from components.config import SPLITS
 from components.embedder.manifest import Rows
+from components.example_gen.manifest import Manifest
 from components.hub_module import channels
 from preprocessing import json_text
 from preprocessing.columns import parsing_spec
@@ -23,6 +25,7 @@ from preprocessing.summary import Summarizer
 from preprocessing.transform import raw_columns
 from trainer.backbones.config import Backbones
 from trainer.config import Hubs, Model, Training
+from trainer.counts import complete, holding
 from trainer.diagnosis import Finding, diagnose
 from trainer.inputs import read_records
 from trainer.notes import FILE, Note, Notes
@@ -37,6 +40,7 @@ class Executor(base_executor.BaseExecutor):
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         """Fills `model` with the SavedModel, and `model_run` with TensorBoard's logs, the curves and the notes."""
         rows = Rows.read(artifact_utils.get_single_uri(input_dict["rows"]))
+        rows.hold_to(Manifest.read(artifact_utils.get_single_uri(input_dict["examples"])))
         model_run = artifact_utils.get_single_uri(output_dict["model_run"])
 
         def split(name: str) -> Split:
@@ -65,15 +69,15 @@ class Executor(base_executor.BaseExecutor):
             logs=f"{model_run}/tensorboard",
             export=path_utils.serving_model_dir(artifact_utils.get_single_uri(output_dict["model"])),
         )
-        notes = [Note(kind="data", text=finding.text) for finding in _diagnosed(job, input_dict)]
+        notes = [
+            Note(kind="data", text=finding.text) for finding in _diagnosed(job, {name: split(name) for name in SPLITS})
+        ]
         curves = train(job, notes)
-        with fileio.open(f"{model_run}/curves.json", "w") as file:
-            file.write(json_text.dumps(curves))
-        with fileio.open(f"{model_run}/{FILE}", "w") as file:
-            file.write(Notes(notes=tuple(notes)).model_dump_json(indent=2))
+        storage.write_text(f"{model_run}/curves.json", json_text.dumps(curves))
+        storage.write_text(f"{model_run}/{FILE}", Notes(notes=tuple(notes)).model_dump_json(indent=2))
 
 
-def _diagnosed(job: Job, input_dict: dict) -> list[Finding]:
+def _diagnosed(job: Job, splits: Mapping[str, Split]) -> list[Finding]:
     """What the rows of all splits come to.
 
     Raises:
@@ -83,10 +87,11 @@ def _diagnosed(job: Job, input_dict: dict) -> list[Finding]:
         return []
     spec = parsing_spec(job.schema, raw_columns(job.features, job.label))
     summarizer = Summarizer(job.features, job.label, job.transform, spec)
-    summaries = {
-        split: summarizer.summarize(read_records(split_files(input_dict["rows"], split)).batch(_BATCH))
-        for split in SPLITS
-    }
+    with holding(splits):
+        summaries = {
+            name: summarizer.summarize(complete(read_records(split.rows), split.count).batch(_BATCH))
+            for name, split in splits.items()
+        }
     found = diagnose(job.features, job.label, job.transform, summaries)
     if any(finding.stops for finding in found):
         raise DataError("\n  ".join(["there is nothing to learn:", *(finding.text for finding in found)]))

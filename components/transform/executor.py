@@ -49,6 +49,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             Shard(
                 path=f"{folder}/{file.name}",
                 digest=file.digest,
+                count=file.count,
                 config=exec_properties["config"],
                 schema=schema.SerializeToString(deterministic=True),
                 store=exec_properties["store"],

@@ -21,6 +21,7 @@ from preprocessing.accumulate import (
 )
 from preprocessing.analysis import Answers, Asking, DocumentsOf, MomentsOf, QuantilesOf, Question, UnreadOf, WordsOf
 from preprocessing.columns import parsing_spec
+from preprocessing.counts import hold
 from preprocessing.transform import TransformConfig, preprocessing_fn, raw_columns
 from trainer.inputs import read_file
 
@@ -36,6 +37,8 @@ class Shard:
 
     path: str
     digest: str
+    count: int
+    """Its records."""
     config: str
     """`TransformConfig`, as JSON."""
     schema: bytes
@@ -77,14 +80,21 @@ def _pass(config: str, schema: bytes) -> _Pass:
 
 
 def accumulate(shard: Shard) -> None:
-    """Takes in the records of a shard, all questions in one pass, and keeps what is known then."""
+    """Takes in the records of a shard, all questions in one pass, and keeps what is known then.
+
+    Raises:
+        DamageError: where the shard doesn't hold the records that were written there.
+    """
     asked = _pass(shard.config, shard.schema)
     found = accumulators(asked.questions)
     if found:
+        read = 0
         # Not a map of the dataset: that would be traced, and its graph optimized, anew for each shard.
         for serialized in read_file(tf.constant(shard.path)).batch(_BATCH).prefetch(1):
+            read += len(serialized)
             for name, values in asked.values(serialized).items():
                 found[name].add(values)
+        hold(shard.path, read, shard.count)
     with Store(shard.store).making(shard.key) as folder:
         storage.write_bytes(f"{folder}/{_FILE}", plain.dump(found, ACCUMULATORS))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from components import storage
 from pipeline.init.look import look
 from pipeline.init.suggest import Suggestion, suggest
 from pipeline.init.write import as_yaml, name_of, seen, text_of
@@ -45,7 +46,7 @@ def init(
             module = look_at_module(hub, hub if is_remote(hub) else os.path.relpath(hub, folder))
     data = look(_absolute(examples), console)
     suggestion = suggest(data, label, module)
-    _write(output, text_of(suggestion, data, _relative(_absolute(examples), folder), name_of(folder)))
+    storage.write_text(str(output), text_of(suggestion, data, _relative(_absolute(examples), folder), name_of(folder)))
     _say(console, f"Looked at {seen(data)}.", suggestion, output)
     return {
         "status": "succeeded",
@@ -86,12 +87,6 @@ def _absolute(examples: str) -> str:
 def _relative(pattern: str, folder: Path) -> str:
     """The pattern as a file in that folder has it."""
     return pattern if is_remote(pattern) else os.path.relpath(pattern, escape(str(folder)))
-
-
-def _write(output: Path, text: str) -> None:
-    unfinished = output.with_name(f".{output.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(output)
 
 
 def _say(console: Console, looked: str, suggestion: Suggestion, output: Path) -> None:

@@ -1,5 +1,6 @@
 """`hubline compile`: from a pipeline file to a package that Kubeflow Pipelines takes."""
 
+import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -7,6 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from components import storage
 from pipeline.config import AnyFile, InferFile
 from pipeline.kubeflow.config import STEPS
 from pipeline.kubeflow.tasks import task_name
@@ -49,13 +51,12 @@ def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bo
 
     spec, platform = package(file, image)
     check(spec, platform)
-    unfinished = output.with_name(f".{output.name}.unfinished")
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.representer.ignore_aliases = lambda _: True  # what is the same twice is written twice, to be read
-    with unfinished.open("w", encoding="utf-8") as text:
-        yaml.dump_all([spec, platform] if platform else [spec], text)
-    unfinished.rename(output)
+    text = io.StringIO()
+    yaml.dump_all([spec, platform] if platform else [spec], text)
+    storage.write_text(str(output), text.getvalue())
     return spec
 
 

@@ -7,7 +7,6 @@ is passed over.
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +15,8 @@ from tfx.types import Artifact
 from tfx.types.artifact import PropertyType
 from tfx.types.value_artifact import ValueArtifact
 from tfx.utils import import_utils
+
+from components import storage
 
 _MOUNTED = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
 """Where the launcher puts what is in object stores, and takes it from (`LocalPathForURI`): it downloads every input in
@@ -97,9 +98,9 @@ class Launched(_Message):
             }
             for name, made in (outputs or {}).items()
         }
-        file = Path(self.outputs.file)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({"artifacts": told, "parameterValues": dict(parameters or {})}))
+        storage.write_text(
+            self.outputs.file, json.dumps({"artifacts": told, "parameterValues": dict(parameters or {})})
+        )
 
 
 def local(uri: str) -> str:

@@ -218,7 +218,7 @@ def test_a_new_serving_version_is_compared_with(project: Path) -> None:
         ("components/data_gate/executor.py", {"DataGate"}),
         ("components/example_validator/checks.py", behind("ExampleValidator")),
         ("components/example_validator/drift.py", behind("ExampleValidator")),
-        ("components/example_validator/found.py", behind("ExampleValidator")),
+        ("components/example_validator/found.py", behind("ExampleValidator", "Transform")),
         ("components/parsing_schema/executor.py", behind("ParsingSchema")),
         ("components/statistics.py", behind("ExampleValidator")),
         ("components/vocabulary.py", behind("Transform")),

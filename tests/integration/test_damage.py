@@ -1,16 +1,21 @@
 """Whatever was kept and is damaged is dropped, made again and said; a user's own files are never touched."""
 
 import os
+import re
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from components.digest import file_digest
+from components.evaluator.predictions import write_predictions
 from pipeline.result import Result
 from pipeline.run import run
 from preprocessing.errors import UserError
 from tests import make
+from trainer.notes import Note
+from trainer.train import Job, train
 
 pytestmark = pytest.mark.slow
 
@@ -106,3 +111,33 @@ def test_a_damaged_metadata_database_is_told_and_started_afresh_by_one_command(l
     assert {path: file_digest(str(path)) for path in (life.parent / "data").iterdir()} == data
     assert set(serving) <= {path.name for path in (life.parent / "serving").iterdir()}
     assert [path.name for path in root.glob("artifacts-*")] and list(root.glob("earlier-*metadata.sqlite"))
+
+
+@pytest.mark.parametrize("step", ["Trainer", "Evaluator"])
+def test_rows_that_are_lost_while_a_run_goes_on_are_missed_and_made_again(
+    life: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    cut: list[Path] = []
+
+    def lose(path: Path) -> None:
+        if not cut:
+            make.write_tfrecord(path, make.read_tfrecord(path)[:-1])
+        cut.append(path)
+
+    def training(job: Job, notes: list[Note]) -> Any:
+        lose(Path(job.train.rows[0]))
+        return train(job, notes)
+
+    def predicting(**arguments: Any) -> Any:
+        lose(Path(arguments["split"].rows[0]))
+        return write_predictions(**arguments)
+
+    by_step = {"Trainer": ("train", training), "Evaluator": ("write_predictions", predicting)}
+    name, losing = by_step[step]
+    monkeypatch.setattr(f"components.{step.lower()}.executor.{name}", losing)
+    life.write_text(re.sub(r"epochs: \d+", f"epochs: {len(step)}", life.read_text()))
+    result, code = run(life, None, quiet=True)
+    assert code == 0, result.error
+    assert len(cut) == 2
+    assert f"{step} failed on what was damaged: " in Path(result.log).read_text()
+    assert {"Embedder", step} <= set(ran(result))

@@ -106,6 +106,7 @@ def shards(folder: Path, records: Sequence[bytes], count: int) -> list[Shard]:
         Shard(
             str(make.write_tfrecord(folder / f"{number}", records[number::count])),
             f"digest {count} {number}",
+            len(records[number::count]),
             config,
             schema,
             str(folder / "store"),

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from preprocessing.config import Features, ImageFeature
-from preprocessing.errors import DataError, RunError
+from preprocessing.errors import DamageError, DataError, RunError
 from tests import make, make_modules
 from trainer import embed
 from trainer.config import Hub
@@ -47,10 +47,10 @@ def test_a_record_that_is_lost_to_anything_else_stops_the_step(tmp_path: Path, m
 
 @pytest.mark.parametrize(
     ("count", "says"),
-    [(6, "6 records were written there, and 5 are left"), (4, "it holds more than the 4 records that were written")],
+    [(6, "6 records were written there, and it holds 5"), (4, "it holds more than the 4 records that were written")],
 )
 def test_a_file_of_another_number_of_records_is_refused(tmp_path: Path, count: int, says: str) -> None:
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(DamageError, match=says):
         embedded(tmp_path, PHOTOS, count)
 
 
@@ -58,7 +58,21 @@ def test_a_file_that_cannot_be_read_to_its_end_is_refused(tmp_path: Path) -> Non
     source = make.write_tfrecord(tmp_path / "records", [make.record(photo=photo) for photo in PHOTOS])
     source.write_bytes(source.read_bytes()[:-20])
     made = Embedder({}, {}, FEATURES, COLUMNS, report=lambda _: None)
-    with pytest.raises(DataError, match="records: it is damaged: truncated record"):
+    with pytest.raises(DamageError, match="records: it is damaged: truncated record"):
+        made.embed(str(source), 5, str(tmp_path / "rows"), 1, (), 0)
+
+
+def test_a_module_that_gives_nan_is_named_with_output_and_first_record(tmp_path: Path) -> None:
+    dark = make_modules.module(
+        tmp_path / "m",
+        tf.TensorSpec([None, 8, 8, 3], tf.float32),
+        lambda images: tf.math.log(tf.reduce_mean(images, [1, 2]) - 0.5),
+    )
+    grey = [make.image_bytes(make.np.full([8, 8, 3], level, "uint8")) for level in (250, 240, 20, 250, 10)]
+    source = make.write_tfrecord(tmp_path / "records", [make.record(photo=photo) for photo in grey])
+    made = Embedder(HUBS, {"m": str(dark)}, FEATURES, COLUMNS, report=lambda _: None)
+    says = r"records: record 2 \(counted from 0\): hubs\.m: the module's output '\w+' is nan in 3 of 3 numbers"
+    with pytest.raises(DataError, match=says):
         made.embed(str(source), 5, str(tmp_path / "rows"), 1, (), 0)
 
 

@@ -284,6 +284,7 @@ class FourWays:
         shard = Shard(
             str(make.write_tfrecord(folder / "training", self.records)),
             "digest",
+            len(self.records),
             config.to_property(),
             SCHEMA.SerializeToString(),
             str(folder / "store"),

@@ -19,6 +19,7 @@ from components.digest import file_digest
 from components.example_gen import ingest as ingesting
 from components.example_gen.blame import undecodable
 from components.example_gen.contract import Contract, Kind, are_sound, find_fault, kind_of
+from components.example_gen.executor import Result, _refuse_empty
 from components.example_gen.ingest import QUARANTINE, Ingested, Job, ingest, split_of
 from components.pin.pins import PinnedFile
 from components.quarantine import FILE, SetAside, read_set_aside
@@ -628,6 +629,45 @@ def test_gzip_files_one_behind_the_other_are_one_file(tmp_path: Path, plain: byt
         assert sorted(kept) == sorted(FEW) and not listed
 
 
+@pytest.mark.usefixtures("in_no_python")
+@pytest.mark.parametrize("sizes", [(700,), (100, 100, 300), (1, 2, 5000)])
+def test_gzip_files_one_behind_the_other_are_read_without_python(tmp_path: Path, plain: bytes, sizes) -> None:
+    ends = [0, *itertools.accumulate(sizes), len(plain)]
+    content = b"".join(gzip.compress(plain[begin:end]) for begin, end in itertools.pairwise(ends))
+    (tmp_path / "in").write_bytes(content)
+    ingested, written, _ = ingest_to(tmp_path / "out", job(tmp_path / "in", split=None))
+    assert written["train"] == FEW
+    assert ingested.compression == "GZIP"
+
+
+def test_members_that_tensorflow_does_not_see_are_read_all_the_same(tmp_path: Path, plain: bytes) -> None:
+    """It takes an empty member for the end."""
+    content = gzip.compress(plain[:700]) + gzip.compress(b"") + gzip.compress(plain[700:])
+    (tmp_path / "in").write_bytes(content)
+    _, written, _ = ingest_to(tmp_path / "out", job(tmp_path / "in", split=None))
+    assert written["train"] == FEW
+
+
+def test_each_record_is_handed_on_once_however_large_a_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known of the records before is not copied with each batch, which grows with the square of the file."""
+    monkeypatch.setattr(ingesting, "_BATCH", 4)
+    records = make.labelled(40)
+    path = make.write_tfrecord(tmp_path / "in", records)
+    graphs = ingesting._graphs(CONTRACT, Kind(label="int64"), HashSplit(), False)
+    handed: list[int] = []
+
+    def look(batch: tf.Tensor, look=graphs._look) -> tuple[tf.Tensor, ...]:
+        found = look(batch)
+        handed.append(sum(int(tf.size(part)) for part in found[:1]))
+        return found
+
+    monkeypatch.setattr(graphs, "_look", look)
+    places, counts, *_ = graphs.survey(str(path), "", 4)
+    assert handed == [4] * 10
+    assert sorted(places.numpy()) == sorted(split_of(records, HashSplit()).numpy())
+    assert counts.numpy().tolist() == np.bincount(places, minlength=4).tolist()
+
+
 def test_a_gzip_file_that_ends_between_records_is_noticed(tmp_path: Path, plain: bytes) -> None:
     # Flushed after each record, such a file can be cut without a trace in the records themselves.
     stream = zlib.compressobj(wbits=31)
@@ -639,6 +679,39 @@ def test_a_gzip_file_that_ends_between_records_is_noticed(tmp_path: Path, plain:
     assert [entry.record for entry in listed] == [7] and "the GZIP stream is cut short" in listed[0].reason
     with pytest.raises(DataError, match=r"record 7 \(counted from 0\) cannot be read.*the GZIP stream is cut short"):
         ingest_to(tmp_path / "out", job(tmp_path / "in"))
+
+
+@pytest.mark.parametrize(
+    ("records", "says"),
+    [
+        (make.labelled(2) * 3, "only 2 of the 6 records are distinct, and equal ones go to the same split"),
+        (make.labelled(2), "give more data or other shares in data.split"),
+    ],
+)
+def test_a_split_that_is_empty_says_whether_records_repeat_themselves(tmp_path: Path, records, says: str) -> None:
+    task = job(make.write_tfrecord(tmp_path / "in", records))
+    ingested, *_ = ingest_to(tmp_path / "out", task)
+    counts = {part.split: part.count for part in ingested.parts}
+    assert min(counts.values()) == 0
+    with pytest.raises(DataError, match=r"the split '\w+' is empty \(.*\): " + says):
+        _refuse_empty(counts, task.split, [Result("all", "0", str(tmp_path / "out"), ingested)])
+
+
+@pytest.mark.parametrize("policy", ["fail", "quarantine"])
+def test_a_zlib_file_is_named_with_what_to_do(tmp_path: Path, policy: str) -> None:
+    path = make.write_tfrecord(tmp_path / "in", make.labelled(5), "ZLIB")
+    with pytest.raises(DataError, match=r"in: its records are compressed with ZLIB.*write them again.*'GZIP'"):
+        ingest_to(tmp_path / "out", job(path, policy=policy))
+
+
+def test_a_plain_file_that_begins_like_zlib_is_plain(tmp_path: Path) -> None:
+    record = make.record(image=PNG, label="dark", more=bytes(0x9C78))
+    length = 0x9C78
+    record = make.record(image=PNG, label="dark", more=bytes(length - (len(record) - length)))
+    path = make.write_tfrecord(tmp_path / "in", [record])
+    assert path.read_bytes()[:2] == b"\x78\x9c"
+    _, written, _ = ingest_to(tmp_path / "out", job(path, split=None))
+    assert written["train"] == [record]
 
 
 def test_an_empty_file_has_no_records(tmp_path: Path) -> None:

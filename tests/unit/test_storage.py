@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,28 @@ def test_a_new_file_is_written_once_without_hard_links(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(os, "link", refuse)
     test_a_new_file_is_written_once(tmp_path)
+
+
+_ROOT = Path(storage.__file__).parents[1]
+_RAW = re.compile(r"""(?<!storage)\.write_(text|bytes)\(|(open|GFile)\(.*["'][wax][bt+]*["']|io_utils\.write_""")
+_ASIDE = {
+    "components/storage.py": "writes aside and renames",
+    "components/hub_module/web.py": "into a temporary folder",
+    "components/predictor/work.py": "line by line, into a folder that gets its name when it is whole",
+    "pipeline/output.py": "a log, which grows",
+    "pipeline/places.py": "the lock of a run",
+    "trainer/checkpoints.py": "aside, and renames",
+    "trainer/export.py": "beside what TensorFlow writes into the same folder",
+    "trainer/operations.py": "to nowhere",
+}
+
+
+def test_whatever_the_product_writes_goes_through_storage() -> None:
+    raw = {
+        str(path.relative_to(_ROOT)): path.read_text()[found.start() :].partition("\n")[0]
+        for package in ("components", "pipeline", "preprocessing", "trainer")
+        for path in sorted((_ROOT / package).rglob("*.py"))
+        for found in _RAW.finditer(path.read_text())
+    }
+    assert {path: line for path, line in raw.items() if path not in _ASIDE} == {}
+    assert set(_ASIDE) <= set(raw)  # and none is let through that writes nothing any more

@@ -1,0 +1,37 @@
+"""A path is a name and no pattern; what was set aside is in one list."""
+
+from pathlib import Path
+
+import pytest
+
+from components.embedder.manifest import Rows
+from components.example_gen.manifest import Manifest
+from components.quarantine import read_set_aside
+from pipeline.run import run
+from tests import make
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_run_in_a_folder_with_the_characters_of_patterns(tmp_path: Path) -> None:
+    folder = tmp_path / "a*b? {x}"
+    quarantine = "data:\n  bad_records: {policy: quarantine, max_fraction: 0.1}\n"
+    records = make.labelled(200)
+    records[10] = make.record(image=make.random_image(0))  # no label
+    records[21] = make.record(image=make.random_image(0)[:60], label=0)
+    path = make.project(folder, make.PIPELINE.replace("data:\n", quarantine), records)
+    result, code = run(path, None, quiet=True)
+    assert code == 0, result.error
+
+    manifest, rows = Manifest.read(str(result.artifacts.examples)), Rows.read(str(result.artifacts.rows))
+    assert sum(manifest.counts.values()) == 199
+    assert sum(map(rows.count, manifest.splits)) == 198
+    assert result.decision is not None
+    assert result.decision.slices[0].examples == rows.count("test")
+
+    # A line in the terminal, and each record once in the list that the line names, whichever step set it aside.
+    (said,) = (warning for warning in result.warnings if "set aside" in warning)
+    count, listed = said.split(" records were set aside: ")
+    found = [(Path(entry.file).name, entry.record) for entry in read_set_aside(listed)]
+    assert count == "2"
+    assert found == [("a.tfrecord", 5), ("b.tfrecord.gz", 10)]
