@@ -293,7 +293,7 @@ data:
   split: {train: train-*, validation: validation-*, test: test-*}
 features:
   photo: {kind: image, from: jpg, size: [8, 8], resize: area, value_range: [-1, 1]}
-  grey: {kind: image, from: jpg, size: [8, 8], channels: 1}
+  grey: {kind: image, from: jpg, size: [8, 8], channels: 1, standardize: per_image}
 label: {from: what, kind: class}
 hubs:
   both: {handle: module, inputs: {left: photo, right: grey}, signature: both, output: vector}
