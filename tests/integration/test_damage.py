@@ -82,8 +82,9 @@ def test_what_is_damaged_is_made_again(life: Path) -> None:
     # In the store nothing is whole any more, and all is looked for there.
     for mark in list(root.glob("store/*/complete"))[::2]:
         flip(mark)
-    for path in root.glob("store/*/*/*"):
-        path.write_bytes(b"")
+    for path in root.glob("store/*/*/**/*"):
+        if path.is_file():
+            path.write_bytes(b"")
     result, code = run(life, None, quiet=True, fresh_metadata=True)
     assert code == 0, result.error
     assert "what was kept here is dropped and made again" in Path(result.log).read_text()

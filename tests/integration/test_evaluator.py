@@ -81,10 +81,12 @@ def write_test_split(folder: Path, records: list[bytes], rows: list[bytes] | Non
     for split in ("train", "test"):
         make.write_tfrecord(folder / "rows" / f"Split-{split}" / "data-0", rows)
     largest = max(map(len, records))
-    shard = ShardFile(
-        split="test", name="data-0.gz", origins=(Origin(file="data", count=len(records)),), largest=largest, digest=""
-    )  # fmt: skip
-    Manifest(shards=(shard,), images=()).write(str(folder / "examples"))
+    origins = (Origin(file="data", count=len(records)),)
+    shards = tuple(
+        ShardFile(split=split, name="data-0.gz", origins=origins, largest=largest, digest="")
+        for split in ("train", "test")
+    )
+    Manifest(shards=shards, images=()).write(str(folder / "examples"))
     files = tuple(
         RowFile(split=split, name="data-0", records=len(records), count=len(rows), undecodable=undecodable)
         for split in ("train", "test")

@@ -97,7 +97,7 @@ def judged(tmp_path_factory) -> Path:
         ShardFile(
             split=split, name="data-0.gz", origins=(Origin(file="in/a", count=COUNT),), largest=largest, digest=""
         )
-        for split in ("test", "train", "validation")
+        for split in ("test", "train")
     ]
     Manifest(shards=tuple(shards), images=("image",), quarantined=0).write(str(folder / "examples"))
     (folder / "schema").mkdir()

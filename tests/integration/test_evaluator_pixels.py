@@ -92,10 +92,12 @@ def judged(tmp_path_factory) -> Path:
         make.write_tfrecord(folder / "examples" / f"Split-{split}" / "data-0.gz", records, "GZIP")
     kept = tf.constant([item for row, item in enumerate(records) if row != 2])  # which did not decode
     make.write_tfrecord(folder / "rows" / "Split-test" / "data-0", drop(kept, ["image", "mask"]).numpy())
-    shard = ShardFile(
-        split="test", name="data-0.gz", origins=(Origin(file="data", count=COUNT),), largest=9999, digest=""
+    origins = (Origin(file="data", count=COUNT),)
+    shards = tuple(
+        ShardFile(split=split, name="data-0.gz", origins=origins, largest=9999, digest="")
+        for split in ("train", "test")
     )
-    Manifest(shards=(shard,), images=("image",), masks=("mask",)).write(str(folder / "examples"))
+    Manifest(shards=shards, images=("image",), masks=("mask",)).write(str(folder / "examples"))
     files = tuple(
         RowFile(split=split, name="data-0", records=COUNT, count=COUNT - 1, undecodable=(2,))
         for split in ("train", "test")
