@@ -1,12 +1,15 @@
 """Training learns the same from vectors of any scale, stops where it should, and says where it came to nothing."""
 
 import dataclasses
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_transform as tft
 import tf_keras as keras
 
 from preprocessing.config import BinaryLabel, ClassLabel, Label, RegressionLabel
@@ -80,6 +83,11 @@ LABELS: dict[str, tuple[Label, str]] = {
 }
 
 
+@cache  # it depends on no scale
+def graph(label: Label) -> tft.TFTransformOutput:
+    return make_job.transform_graph(Path(mkdtemp()), RECORDS, make_boxes.features(), label, RAW)
+
+
 def job_of(
     folder: Path, label: Label, module: tf.Module, model: Model | None = None, size: int = SIZE, **settings: Any
 ) -> Job:
@@ -95,7 +103,7 @@ def job_of(
 
     return Job(
         features=features, label=label, hubs=hubs, model=model, training=training, schema=RAW,
-        transform=make_job.transform_graph(folder, RECORDS, features, label, RAW), module_paths=modules,
+        transform=graph(label), module_paths=modules,
         train=split("train", RECORDS[120:]), validation=split("validation", RECORDS[:120]),
         vectors=Vectors(sizes={"places": size}, recipe="a"), views=1,
         checkpoints=str(folder / "checkpoints"), logs=str(folder / "logs"), export=str(folder / "export"),
