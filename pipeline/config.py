@@ -1,5 +1,6 @@
 """The pipeline file as a whole, composed of the sections that the rooms own."""
 
+import shlex
 from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias
 
@@ -353,7 +354,8 @@ class InferFile(Section):
         if idle:
             return [
                 f"hubs.{idle[0]} has no inputs; say which feature feeds each. A generator takes a vector of numbers, "
-                f"and no feature: it is asked by hubline predict --hub {self.hubs[idle[0]].handle} --latent N"
+                f"and no feature: it is asked by "
+                f"hubline predict --hub {shlex.quote(self.hubs[idle[0]].handle)} --latent N"
             ]
         of_hub = self.predictions.model_fields_set & {"labels", "top", "min_score"}
         if self.model is not None and of_hub - ({"top"} if self.label else set()):

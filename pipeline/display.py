@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 import time
 from collections.abc import Sequence
 from datetime import date
@@ -201,7 +202,7 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
     say(f"Report: {page if page.exists() else f'{result.report} (without {PAGE}; the log says why)'}")
     say(f"Log:    {result.log}")
     if result.pushed_model and result.status == "succeeded":
-        say(f"Next:   hubline predict {result.pushed_model} {inputs}")
+        say(f"Next:   hubline predict {shlex.quote(result.pushed_model)} {inputs}")
     elif result.status == "interrupted":
         say("Next:   the same command goes on from the finished steps and the last checkpoint")
     elif result.status == "not_blessed":

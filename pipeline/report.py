@@ -1,5 +1,6 @@
 """The page of each run: writes it, and finds the newest."""
 
+import shlex
 import traceback
 from datetime import datetime
 from pathlib import Path
@@ -60,5 +61,6 @@ def newest_page(path: Path, root: Path | None) -> Path:
     runs = Places.of(path, file.name, root).runs
     pages = sorted(runs.glob(f"*/report/{PAGE}"))
     if not pages:
-        raise UserError(f"{runs}: no run of {path} has a report here; `hubline run {path}` makes one, or give --root")
+        command = f"hubline run {shlex.quote(str(path))}"
+        raise UserError(f"{runs}: no run of {path} has a report here; `{command}` makes one, or give --root")
     return pages[-1]

@@ -1,5 +1,6 @@
 """What a hub module is fed: which of its functions is called, and what each of its inputs is given."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -128,7 +129,8 @@ def call_with(module: Module, hub: Hub, features: Features) -> Call:
     if all(any(_is_vector(each, name) for name in _open_inputs(each, hub)) for each in functions):
         raise UserError(
             f"the module takes {listed(functions[0].inputs)}: a vector of numbers, as generators do, where task infer "
-            f"asks about images and texts; a generator is asked by hubline predict --hub {hub.handle} --latent N"
+            f"asks about images and texts; a generator is asked by "
+            f"hubline predict --hub {shlex.quote(hub.handle)} --latent N"
         )
     function = module.function(hub, features)
     if frames_each(function, hub, features) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -102,4 +103,4 @@ def _say(console: Console, looked: str, suggestion: Suggestion, output: Path) ->
         say(f"  {column}: left out, {reason}", "yellow")
     say(f"  the label: {as_yaml(suggestion.label.settings)}")
     say(f"Wrote {output}.", "green")
-    say(f"Next:   read it, then hubline run {output}")
+    say(f"Next:   read it, then hubline run {shlex.quote(str(output))}")

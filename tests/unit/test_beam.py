@@ -28,14 +28,14 @@ def test_an_engine_is_told_all_that_is_said() -> None:
         environment="EXTERNAL",
         environment_config="localhost:50000",
         workers=4,
-        options={"flink_version": "1.18", "experiments": "beam_fn_api", "no_thing": False},
+        options={"flink_version": "1.19", "experiments": "beam_fn_api", "no_thing": False},
     )
     portable = said.view_as(PortableOptions)
     assert (portable.job_endpoint, portable.environment_type) == ("flink:8099", "EXTERNAL")
     assert portable.environment_config == "localhost:50000"
     everything = said.get_all_options()
     assert (everything["runner"], everything["parallelism"]) == ("FlinkRunner", 4)
-    assert everything["flink_version"] == "1.18" and everything["experiments"] == ["beam_fn_api"]
+    assert everything["flink_version"] == "1.19" and everything["experiments"] == ["beam_fn_api"]
     assert "--no_thing" not in Beam(options={"no_thing": False}).arguments()
 
 
