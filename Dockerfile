@@ -37,9 +37,13 @@ COPY --from=stack /opt/hubline /opt/hubline
 COPY --from=code /code /
 # TensorFlow finds NVIDIA's libraries, which the gpu variant has.
 RUN find /opt/hubline/lib -path '*/nvidia/*/lib' -type d >/etc/ld.so.conf.d/hubline.conf && ldconfig
+# A pod's log is to hold our own words and errors: libraries say what is wrong, and not that all is well.
 ENV PATH=/opt/hubline/bin:$PATH \
     HOME=/home/hubline \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    GRPC_VERBOSITY=ERROR \
+    TF_CPP_MIN_LOG_LEVEL=2 \
+    PYTHONWARNINGS=ignore::FutureWarning,ignore::DeprecationWarning,ignore::UserWarning \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     TF_USE_LEGACY_KERAS=1

@@ -117,6 +117,8 @@ def check(
     pipeline, source = load(file)
     if files:
         preflight(pipeline, source)
+    if (alert := pipeline.kubeflow.alert) and alert.warning:
+        console_on(sys.stderr).print(alert.warning, style="yellow", soft_wrap=True)
     if as_json:
         print(json.dumps({"status": "succeeded", "name": pipeline.name}))
     else:
@@ -264,16 +266,26 @@ def compile_(
     from pipeline.output import NOWHERE, into_log
 
     pipeline, source = load(file)
-    with into_log(NOWHERE) as (stdout, _):
+    with into_log(NOWHERE) as (stdout, stderr):
         from pipeline.kubeflow.compile import compile_file
 
-        spec = compile_file(pipeline, source, image, allow_tag, output)
+        compiled = compile_file(pipeline, source, image, allow_tag, output)
+        spec = compiled.spec
         parameters = spec["root"]["inputDefinitions"]["parameters"]
         steps = [label.removeprefix("exec-") for label in spec["deploymentSpec"]["executors"]]
         if not as_json:
-            print(plain(f"{output}: {len(steps)} steps; a run's form offers {', '.join(parameters)}"), file=stdout)
+            print(plain(f"{output}: {len(steps)} pods; a run's form offers {', '.join(parameters)}"), file=stdout)
+            print(f"the workflow of a run comes to about {compiled.size}", file=stdout)
+        for warning in compiled.warnings:
+            print(plain(f"warning: {warning}"), file=stderr)
     if as_json:
-        told = {"status": "succeeded", "package": str(output), "steps": steps, "parameters": list(parameters)}
+        told: dict[str, object] = {
+            "status": "succeeded",
+            "package": str(output),
+            "steps": steps,
+            "parameters": list(parameters),
+        }
+        told |= {"workflow_bytes": compiled.size.total, "warnings": list(compiled.warnings)}
         print(json.dumps(told))
 
 

@@ -59,7 +59,8 @@ def _inferring(file: InferFile, pins: PinsToInfer, places: Places | OnCluster) -
         name: HubModule(name, hub, file.features, pins.modules[name], asked=True) for name, hub in file.hubs.items()
     }
     example_gen, *described = describing(file, pins.files, places)
-    example_gen.add_upstream_nodes(hub_modules.values())  # a module that does not fit is found before any data is read
+    if not isinstance(places, OnCluster):  # where steps run one after the other, a misfit is found before data is read
+        example_gen.add_upstream_nodes(hub_modules.values())
     predictor = Predictor(
         examples=example_gen.outputs["examples"],
         modules={name: module.outputs["model"] for name, module in hub_modules.items()},
@@ -87,8 +88,10 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
     modules = {name: module.outputs["model"] for name, module in (hub_modules | backbones).items()}
     in_pictures = needs_pictures(file.label, file.features)
     hubs = Kept.of(file.model, file.training, file.backbones, in_pictures).hubs(file.hubs)
+    on_cluster = isinstance(places, OnCluster)
     example_gen, statistics_gen, schema_gen = describing(file, pins.files, places)
-    example_gen.add_upstream_nodes(tried)  # what does not fit is found before any data is read
+    if not on_cluster:  # where steps run one after the other, a misfit is found before data is read
+        example_gen.add_upstream_nodes(tried)
     examples = example_gen.outputs["examples"]
     statistics = statistics_gen.outputs["statistics"]
     if file.data.data_schema and pins.data_schema:
@@ -97,10 +100,10 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
     validator = ExampleValidator(statistics, schema_gen.outputs["schema"], checks, file.data.baseline, pins.baseline)
     gate = DataGate(validator.outputs["anomalies"])
     parsing_schema = ParsingSchema(schema_gen.outputs["schema"])
-    parsing_schema.add_upstream_node(gate)  # and with it all that reads records
     schema = parsing_schema.outputs["parsing_schema"]
 
     transform_step = Transform(examples, schema, file.features, file.label, pins.vocabularies, str(places.store))
+    transform_step.add_upstream_node(gate)
 
     embedder = Embedder(
         examples=examples,
@@ -116,6 +119,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
         backbones=file.backbones,
         needs_pictures=in_pictures,
     )
+    embedder.add_upstream_node(gate)  # and with it all that trains
     rows = embedder.outputs["rows"]
 
     trainer = Trainer(
@@ -135,7 +139,6 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
     model = trainer.outputs["model"]
     evaluator = Evaluator(examples, rows, schema, model, file.evaluation, file.label, file.features, pins.serving)
     blessing = evaluator.outputs["blessing"]
-    on_cluster = isinstance(places, OnCluster)
     pusher = Pusher(model, blessing, file.serving, pins.serving, must_be_blessed=on_cluster)
 
     data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, parsing_schema]

@@ -54,6 +54,11 @@ class Source:
         except (YAMLError, ValueError, RecursionError) as error:
             raise self._not_yaml(str(error), 1) from None
 
+    @property
+    def folder(self) -> str:
+        """The folder of the file, from which relative paths in it count."""
+        return str(self.path.absolute().parent)
+
     def _refuse_what_expands_without_end(self) -> None:
         """Aliases of aliases make gigabytes of a few lines, and one that stands in itself never ends."""
         sizes: dict[int, int] = {}
@@ -148,7 +153,7 @@ def load(path: Path) -> tuple[AnyFile, Source]:
     if task not in FILES:
         raise PipelineFileError([source.mistake(("task",), f"{task!r} is not known here; {nearest(str(task), FILES)}")])
     try:
-        file = FILES[task].model_validate(source.values, context=_context(path, source.values))
+        file = FILES[task].model_validate(source.values, context=context(source.folder, source.values))
     except ValidationError as error:
         schema = json_schema_of(task)
         found = [_mistake(source, item, schema) for item in meant(error.errors(), source.values)]
@@ -177,13 +182,18 @@ def load_training(path: Path, command: str) -> tuple[PipelineFile, Source]:
     return file, source
 
 
-def _context(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What one section must know of another: given beside the values, so that every mistake is found in one pass."""
+def context(folder: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What one section must know of another: given beside the values, so that every mistake is found in one pass.
+
+    Args:
+        folder: That from which relative paths count.
+        values: The pipeline file.
+    """
     names = {
         section: [str(name) for name in found] if isinstance(found := values.get(section, absent), Mapping) else None
         for section, absent in (("features", None), ("hubs", {}), ("backbones", {}))
     }
-    return {"folder": str(path.absolute().parent), **names}
+    return {"folder": folder, **names}
 
 
 @cache

@@ -56,9 +56,11 @@ def _resolve_pattern(pattern: str, info: ValidationInfo) -> str:
     return pattern if is_remote(pattern) or not info.context else _join(escape(info.context["folder"]), pattern)
 
 
-FilePath = Annotated[str, AfterValidator(_resolve)]
+PATH_TYPES = (AfterValidator(_resolve), AfterValidator(_resolve_pattern))
+"""What the annotation of a field that is a path has besides `str`."""
+FilePath = Annotated[str, PATH_TYPES[0]]
 """A path or URL; in a file, a relative one counts from the folder of that file."""
-FilePattern = Annotated[str, AfterValidator(_resolve_pattern)]
+FilePattern = Annotated[str, PATH_TYPES[1]]
 """A path or URL with or without wildcards; in a file, a relative one counts from the folder of that file, whose own
 name is taken by its letters."""
 

@@ -5,6 +5,7 @@ The contract is tests/data/kfp_api_v2beta1.swagger.json. What it leaves open is 
 of a schedule begin crd/controller/scheduledworkflow, with https://pkg.go.dev/github.com/robfig/cron@v1.2.0.
 """
 
+import itertools
 import json
 import re
 import threading
@@ -24,6 +25,7 @@ from werkzeug.wrappers import Request, Response
 Json = dict[str, Any]
 
 CONTRACT = Path(__file__).parent / "data" / "kfp_api_v2beta1.swagger.json"
+WORKFLOW = "taxi-tips-7x2kq"
 START = datetime(2026, 7, 1, 12, 0, 0, tzinfo=timezone.utc)
 UNDER_WAY = ("PENDING", "RUNNING")
 
@@ -149,6 +151,8 @@ class KfpApi:
     """Runs that ended because their recurring run was deleted."""
     frames: dict[str, list[Json]] = field(default_factory=dict)
     """What the next askings for a run tell, by its id or `*`: its `state`, `tasks` by name, and `error`."""
+    older: bool = False
+    """Whether tasks tell the nodes of their pods, as before 2.17, and nothing else tells a workflow."""
     logs: dict[str, str] = field(default_factory=dict)
     """By pod, from the API server."""
     dashboard_logs: dict[str, str] = field(default_factory=dict)
@@ -216,6 +220,10 @@ class KfpApi:
         return None
 
     def _log(self, request: Request) -> Response | None:
+        if match := re.fullmatch(r"/apis/v1beta1/runs/([^/]+)", request.path):
+            return self._with_workflow(match[1])
+        if request.path.startswith("/apis/v1alpha1/") and not self.older:  # the dashboard passes no such path on
+            return Response("Not Found", 404, mimetype="text/plain")
         if match := re.fullmatch(r"/apis/v1alpha1/runs/([^/]+)/nodes/([^/]+)/log", request.path):
             if match[2] in self.logs:
                 return Response(self.logs[match[2]], 200, mimetype="text/plain")
@@ -226,6 +234,15 @@ class KfpApi:
             log = self.dashboard_logs.get(request.args["podname"])
             return Response(log or "pod not found", 200 if log else 404, mimetype="text/plain")
         return None
+
+    def _with_workflow(self, run_id: str) -> Response:
+        """A run as the older version of the API tells it: its workflow is a text of JSON there."""
+        frame = (self.frames.get(run_id) or self.frames.get("*") or [{}])[0]
+        if self.older or run_id not in self.runs:
+            return Response('{"code": 5, "message": "not found", "details": []}', 404, mimetype="application/json")
+        workflow = {"metadata": {"name": WORKFLOW}, "status": {"nodes": nodes_of(frame.get("tasks", {}))}}
+        told = {"run": {"id": run_id}, "pipeline_runtime": {"workflow_manifest": json.dumps(workflow)}}
+        return Response(json.dumps(told), 200, mimetype="application/json")
 
     def _carried_out(self, request: Request) -> Json:
         operation, path = self._contract.find(request.method, request.path)
@@ -295,7 +312,8 @@ class KfpApi:
         if frames:
             frame = frames.pop(0) if len(frames) > 1 else frames[0]
             run["state"] = frame["state"]
-            run["run_details"] = {"task_details": [_task(run, *each) for each in frame.get("tasks", {}).items()]}
+            tasks = [_tasks(run, *each, self.older) for each in frame.get("tasks", {}).items()]
+            run["run_details"] = {"task_details": [task for nested in tasks for task in nested]}
             if "error" in frame:
                 run["error"] = {"code": 2, "message": frame["error"], "details": []}
         return run
@@ -475,13 +493,61 @@ def _values(text: str, least: int, most: int) -> frozenset[int]:
     return frozenset(found)
 
 
-def _task(run: Json, name: str, said: str | Json) -> Json:
-    """A task as the API tells it: its state, or that with an error and the Argo nodes of its pods."""
+def _tasks(run: Json, name: str, said: str | Json, older: bool) -> list[Json]:
+    """A task as the API tells it: its state, or that with an error.
+
+    Before 2.17 the Argo nodes of its pods come with it; since then the tries do, as tasks of their own.
+    """
     told = {"state": said} if isinstance(said, str) else said
-    task = {"run_id": run["run_id"], "task_id": str(uuid.uuid4()), "display_name": name, "state": told["state"]}
+    shown = [name] if older else [name, f"{name}(0)", "executor", "executor(0)"]
+    tasks: list[Json] = [
+        {"run_id": run["run_id"], "task_id": str(uuid.uuid4()), "display_name": each, "state": told["state"]}
+        for each in shown
+    ]
     if "error" in told:
-        task["error"] = {"code": 2, "message": told["error"], "details": []}
-    return task | {"child_tasks": [{"pod_name": each} for each in told.get("nodes", ())]}
+        tasks[0]["error"] = {"code": 2, "message": told["error"], "details": []}
+    if older:
+        return [tasks[0] | {"child_tasks": [{"pod_name": each} for each in told.get("nodes", ())]}]
+    for parent, child in itertools.pairwise(tasks):
+        parent["child_tasks"] = [{"task_id": child["task_id"]}]
+    return tasks
+
+
+def nodes_of(tasks: Mapping[str, str | Json]) -> Json:
+    """The nodes of a workflow where every template is tried again: https://github.com/argoproj/argo-workflows.
+
+    Each task is Retry > DAG > Retry > Pod, and what comes after it hangs below it too.
+    """
+    nodes: Json = {}
+    for task, said in tasks.items():
+        state = said if isinstance(said, str) else said["state"]
+        phase = {"FAILED": "Failed", "SUCCEEDED": "Succeeded"}.get(state, "Running")
+        tries = 1 if isinstance(said, str) else said.get("tries", 1)
+        name = f"{WORKFLOW}.root(0).{task}"
+        pod_template = "system-container-driver" if task.endswith("-driver") else "system-container-impl"
+        levels = [(name, "Retry", "system-container-executor"), (f"{name}(0)", "DAG", "system-container-executor")]
+        levels += [(f"{name}(0).executor", "Retry", pod_template)]
+        levels += [(f"{name}(0).executor({each})", "Pod", pod_template) for each in range(tries)]
+        for number, (each, kind, template) in enumerate(levels):
+            id_ = f"{WORKFLOW}-{fnv32a(each)}"
+            shown = task if number == 0 else each.removeprefix(f"{WORKFLOW}.root(0).").rpartition(".")[2]
+            nodes[id_] = {"id": id_, "name": each, "displayName": shown, "type": kind, "templateName": template}
+            nodes[id_] |= {"phase": phase, "startedAt": f"2026-07-01T12:00:{number:02}Z", "children": list(nodes)[-1:]}
+    return nodes
+
+
+def pod_of(task: str, attempt: int = 0) -> str:
+    """The name of the pod of a task: `GeneratePodName` of workflow/util/pod_name.go."""
+    template = "system-container-driver" if task.endswith("-driver") else "system-container-impl"
+    return f"{WORKFLOW}-{template}-{fnv32a(f'{WORKFLOW}.root(0).{task}(0).executor({attempt})')}"
+
+
+def fnv32a(text: str) -> int:
+    """https://datatracker.ietf.org/doc/html/draft-eastlake-fnv"""
+    found = 0x811C9DC5
+    for byte in text.encode():
+        found = (found ^ byte) * 0x01000193 % 2**32
+    return found
 
 
 def _kind(body: str) -> str:

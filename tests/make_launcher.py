@@ -62,7 +62,7 @@ class Cluster:
 
     def _run_dag(self, spec: Json, holder: Json, parameters: Mapping[str, Any], only: Collection[str]) -> bool:
         tasks, failed = holder["dag"]["tasks"], set[str]()
-        waits_for = {name: task.get("dependentTasks", ()) for name, task in tasks.items()}
+        waits_for = {name: _waits_for(task) for name, task in tasks.items()}
         for name in TopologicalSorter(waits_for).static_order():
             task = tasks[name]
             in_any_case = task.get("triggerPolicy", {}).get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED"
@@ -159,6 +159,13 @@ class Cluster:
 
     def _bucket(self, uri: str) -> Path:
         return self.folder / "stored" / uri.removeprefix("minio://")
+
+
+def _waits_for(task: Json) -> set[str]:
+    """The tasks that a task says, and the producers of its inputs: `addImplicitDependencies` of the compiler."""
+    sources = [source for given in task.get("inputs", {}).values() for source in given.values()]
+    made = [source.get("taskOutputParameter") or source.get("taskOutputArtifact") for source in sources]
+    return {*task.get("dependentTasks", ()), *(output["producerTask"] for output in made if output)}
 
 
 def _copy_files(source: Path, target: Path) -> None:

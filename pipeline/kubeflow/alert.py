@@ -39,6 +39,8 @@ class About(Section):
 
     pipeline: str
     on: Literal["failure", "always"]
+    steps: dict[str, str] = {}
+    """The name of each step by that of its task."""
     link: str | None = None
     """The run's page, in which {run_id} stands for its ID."""
 
@@ -65,12 +67,18 @@ class Message(Section):
     """All of it in words, which is what Slack, Mattermost, Teams and Google Chat show."""
 
 
-def leave_word(launched: Launched, error: str) -> None:
-    """Says why a step failed, where an alert is asked for and the step knows of which run it is."""
+def leave_word(launched: Launched, error: str, step: str | None = None) -> None:
+    """Says why a step failed, where an alert is asked for and the step knows of which run it is.
+
+    Args:
+        launched: What the launcher handed the step.
+        error: Why.
+        step: The step's name, where it is another than that of its task.
+    """
     folder, place = os.environ.get(WORD), _place(launched)
     if folder and place:
         run_id, task = place
-        word = FailedStep(step=task, error=error[-_MOST:])
+        word = FailedStep(step=step or task, error=error[-_MOST:])
         storage.write_bytes(f"{folder}/{run_id}/failed-{task}.json", word.model_dump_json().encode())
 
 
@@ -98,6 +106,7 @@ def message(about: About, launched: Launched, now: datetime) -> Message:
     lines = [f"{about.pipeline}: the run {run_name} {'succeeded' if succeeded else 'failed'}"]
     # A step that failed and was tried again has left word too.
     failed = [] if succeeded else failed
+    failed = [each.model_copy(update={"step": about.steps.get(each.step, each.step)}) for each in failed]
     lines += [f"{each.step}: {each.error}" for each in failed]
     if not succeeded and not failed:
         lines.append("no step could say why: look at the log of the one that is red")

@@ -6,7 +6,8 @@ from typing import Any
 
 from pipeline.kubeflow.alert import RUN_ID, RUN_NAME, WEBHOOK, WORD, About
 from pipeline.kubeflow.config import Alert, FromKeys, Kubeflow, SecretKey
-from pipeline.kubeflow.tasks import Group, Input, Node, Task, of_the_run
+from pipeline.kubeflow.escaping import argument
+from pipeline.kubeflow.tasks import Group, Input, Node, Task, of_the_run, task_name
 
 _MODULE = "pipeline.kubeflow.alert"
 _STEPS, _DONE, _ALERT = "Steps", "Done", "Alert"
@@ -32,11 +33,12 @@ def alerted(pin: Task, steps: Sequence[Task], form: dict[str, Input], name: str,
         *steps,
         Task(_DONE, _MODULE, ["done", "{{$}}"], parameters=_RUN, after=last, cached=False),
     ]
-    about = About(pipeline=name, on=kubeflow.alert.on, link=_link(kubeflow))
+    names = {task_name(each.step): each.step for each in inside}
+    about = About(pipeline=name, on=kubeflow.alert.on, steps=names, link=_link(kubeflow))
     alert = Task(
         _ALERT,
         _MODULE,
-        ["tell", about.to_property(), "{{$}}"],
+        ["tell", argument(about.model_dump(mode="json", exclude_none=True)), "{{$}}"],
         parameters={**_RUN, **_NAME},
         after=[_STEPS],
         cached=False,

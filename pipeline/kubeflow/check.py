@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from pipeline.kubeflow.escaping import filled_in
 from preprocessing.errors import UserError
 
 Json = Mapping[str, Any]
@@ -48,6 +49,11 @@ def _faults(spec: Json, platform: Json) -> Iterator[str]:
         yield str(error)
         return
     yield from _faults_of_graph(spec)
+    yield from filled_in(spec, "", by_kubernetes=False)
+    yield from filled_in(platform, "", by_kubernetes=False)
+    fields = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    defaults = {name: each.get("defaultValue") for name, each in fields.items()}
+    yield from filled_in(defaults, "", by_kubernetes=True)
     labels = platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
     yield from (
         f"the platform spec places '{label}', which is no executor" for label in labels - deployment.executors.keys()
@@ -83,9 +89,16 @@ def _faults_of_dag(components: Json, holder: Json) -> Iterator[str]:
             continue
         yield from (f"the task {name}: {fault}" for fault in _faults_of_inputs(components, holder, task, component))
     try:
-        TopologicalSorter({name: task.get("dependentTasks", ()) for name, task in tasks.items()}).prepare()
+        TopologicalSorter({name: waits_for(task) for name, task in tasks.items()}).prepare()
     except CycleError as error:
         yield f"tasks wait for each other: {', '.join(error.args[1])}"
+
+
+def waits_for(task: Json) -> set[str]:
+    """The tasks that a task waits for: those it says, and the producers of its inputs, which the backend adds."""
+    inputs = [source for given in task.get("inputs", {}).values() for source in given.values()]
+    outputs = [source.get("taskOutputParameter") or source.get("taskOutputArtifact") for source in inputs]
+    return {*task.get("dependentTasks", ()), *(output["producerTask"] for output in outputs if output)}
 
 
 def _faults_of_inputs(components: Json, holder: Json, task: Json, component: Json) -> Iterator[str]:
@@ -96,11 +109,11 @@ def _faults_of_inputs(components: Json, holder: Json, task: Json, component: Jso
         yield from (f"nothing is given for the input {name}" for name in sorted(needed - given.keys()))
         yield from (f"there is no input {name}" for name in sorted(given.keys() - wanted.keys()))
         for name, source in given.items():
-            if fault := _fault_of_source(components, holder, task, sort, source):
+            if fault := _fault_of_source(components, holder, sort, source):
                 yield f"the input {name}: {fault}"
 
 
-def _fault_of_source(components: Json, holder: Json, task: Json, sort: str, source: Json) -> str | None:
+def _fault_of_source(components: Json, holder: Json, sort: str, source: Json) -> str | None:
     if parameter := source.get("componentInputParameter"):
         known = holder.get("inputDefinitions", {}).get(sort, {})
         return None if parameter in known else f"there is no parameter {parameter}"
@@ -110,7 +123,5 @@ def _fault_of_source(components: Json, holder: Json, task: Json, sort: str, sour
     key, producer = output.get("outputParameterKey") or output["outputArtifactKey"], output["producerTask"]
     if producer not in holder["dag"]["tasks"]:
         return f"there is no task {producer}"
-    if producer not in task.get("dependentTasks", ()):
-        return f"the task does not wait for {producer}"
     made = components.get(holder["dag"]["tasks"][producer]["componentRef"]["name"], {})
     return None if key in made.get("outputDefinitions", {}).get(sort, {}) else f"{producer} gives no {key}"

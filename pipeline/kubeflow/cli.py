@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -90,7 +90,7 @@ def submit(
     from pipeline.kubeflow import form
 
     given = form.read(pipeline, parameter or [])
-    form.check(pipeline, given, "--parameter")
+    given = form.check(pipeline, given, "--parameter", source.folder)
     address = _address(pipeline, host, namespace, token_file)
     with _quietly(as_json) as console, tempfile.TemporaryDirectory() as folder:
         with console.status("compiling"):
@@ -98,6 +98,7 @@ def submit(
             from pipeline.kubeflow import submit as submitting
 
             package = publish.pack(pipeline, source, image, allow_tag, Path(folder))
+            _warn(console, package.warnings)
             client = _connected(address)
             run = submitting.submit(client, pipeline, package, given, experiment, run_name)
         console.print(f"{run.name}  {run.link}", soft_wrap=True)
@@ -352,6 +353,11 @@ def _quietly(as_json: bool) -> Iterator[Console]:
         raise typer.Exit(1)
 
 
+def _warn(console: Console, warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        console.print(warning, style="yellow", soft_wrap=True)
+
+
 def _planned(
     file: AnyFile,
     source: Source,
@@ -368,9 +374,11 @@ def _planned(
     with console.status("compiling"):
         from pipeline.kubeflow import publish, schedule
 
-        form.check(file, schedule.of(file).parameters, f"{source.path}: kubeflow.schedule.parameters:")
+        said = schedule.of(file).parameters
+        every = form.check(file, said, f"{source.path}: kubeflow.schedule.parameters:", source.folder)
         package = publish.pack(file, source, image, allow_tag, folder)
-        return package, schedule.plan(file, package, experiment, now)
+        _warn(console, package.warnings)
+        return package, schedule.plan(file, package, experiment, now, {name: every[name] for name in said})
 
 
 def _show_applied(console: Console, name: str, applied: "Applied") -> None:
@@ -378,7 +386,12 @@ def _show_applied(console: Console, name: str, applied: "Applied") -> None:
     for each in applied.differences:
         console.print(f"  {each.key}: {each.now} -> {each.wanted}", soft_wrap=True)
     for old in applied.kept:
-        console.print(f"  a run of the schedule before is under way; it goes with the next apply: {old}")
+        console.print(
+            f"  the schedule before, {old}, is switched off and has a run under way, which deleting it would end: the "
+            "first apply after that run deletes it. max_concurrency does not count that run: one of the new schedule "
+            "may begin beside it.",
+            soft_wrap=True,
+        )
 
 
 def _show_times(console: Console, file: AnyFile, now: datetime) -> list[str]:

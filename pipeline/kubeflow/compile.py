@@ -2,30 +2,40 @@
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
-from typing import Any
-
-from ruamel.yaml import YAML
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from components import storage
 from pipeline.config import AnyFile, InferFile
-from pipeline.kubeflow.config import STEPS
+from pipeline.kubeflow.config import JOINABLE
+from pipeline.kubeflow.escaping import yaml
+from pipeline.kubeflow.reach import unreachable
 from pipeline.kubeflow.tasks import task_name
 from pipeline.load import Source
-from pipeline.mistakes import Location, Mistake, PipelineFileError
-from preprocessing.config import vocabulary_files
+from pipeline.mistakes import Mistake, PipelineFileError
 from preprocessing.errors import UserError
-from preprocessing.section import is_remote
 from trainer.backbones.config import NO_BACKBONES, Backbones
 
-_DOWNLOADED = ("s3://", "minio://")
-"""What KFP's launcher moves artifacts to and from, and no step reads by itself but the module that it fetches."""
+if TYPE_CHECKING:
+    from pipeline.kubeflow.workflow_size import WorkflowSize
 
 _BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 
-def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bool, output: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Compiled:
+    """A package that was written."""
+
+    spec: dict[str, Any]
+    """The pipeline spec."""
+    size: "WorkflowSize"
+    """Estimated, of a run's workflow."""
+    warnings: tuple[str, ...]
+
+
+def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bool, output: Path) -> Compiled:
     """Writes the package.
 
     Args:
@@ -34,9 +44,6 @@ def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bo
         image: The image of every step, in place of that in the file.
         allow_tag: Whether it may be named by a tag.
         output: The file to write.
-
-    Returns:
-        The pipeline spec.
 
     Raises:
         PipelineFileError: with all that cannot work on a cluster.
@@ -47,17 +54,18 @@ def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bo
         raise PipelineFileError(mistakes)
     # Imported here: it brings TFX, and mistakes are found without.
     from pipeline.kubeflow.check import check
-    from pipeline.kubeflow.package import package
+    from pipeline.kubeflow.package import package, pods
+    from pipeline.kubeflow.workflow_size import workflow_size
 
     spec, platform = package(file, image)
     check(spec, platform)
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.representer.ignore_aliases = lambda _: True  # what is the same twice is written twice, to be read
     text = io.StringIO()
-    yaml.dump_all([spec, platform] if platform else [spec], text)
+    yaml().dump_all([spec, platform] if platform else [spec], text)
     storage.write_text(str(output), text.getvalue())
-    return spec
+    size, alert = workflow_size(spec, platform), file.kubeflow.alert
+    joined = {step for steps in pods(file).values() for step in steps}
+    warnings = [alert.warning if alert else None, size.warning([step for step in JOINABLE if step not in joined])]
+    return Compiled(spec, size, tuple(filter(None, warnings)))
 
 
 def _checked(image: str | None, allow_tag: bool) -> str:
@@ -75,8 +83,6 @@ def _checked(image: str | None, allow_tag: bool) -> str:
 
 
 def _mistakes(file: AnyFile, source: Source) -> Iterator[Mistake]:
-    mounts = [mount for step in STEPS for mount in [_mounts(file, step)]]
-    everywhere = set.intersection(*map(set, mounts))
     if file.kubeflow.state is None:
         yield source.mistake(
             ("kubeflow", "state"),
@@ -94,20 +100,8 @@ def _mistakes(file: AnyFile, source: Source) -> Iterator[Mistake]:
             + (f", in place of {root}" if root else "")
             + ", or use DirectRunner",
         )
-    for location, path in _paths(file):
-        if path.startswith(_DOWNLOADED) and location[0] != "hubs":
-            yield source.mistake(
-                location,
-                f"{path}: TensorFlow reads gs:// and folders; mount the bucket as a volume, and name its folder",
-            )
-        if is_remote(path) or any(_is_below(path, mount) for mount in everywhere):
-            continue
-        where = f"the volumes that every step mounts: {', '.join(sorted(everywhere))}" if everywhere else "no volume"
-        yield source.mistake(
-            location,
-            f"{path}: on this machine, and not on the cluster; name a bucket, or mount a volume in kubeflow.every_step "
-            f"(now: {where})",
-        )
+    for location, fault in unreachable(file):
+        yield source.mistake(location, fault)
 
 
 def _backbones(file: AnyFile) -> Backbones:
@@ -123,38 +117,3 @@ def _alike(section: str, names: Iterable[str], source: Source) -> Iterator[Mista
                 (section, name),
                 f"on a cluster '{first}' and '{name}' are one name, {task_name(name)}; call one otherwise",
             )
-
-
-def _mounts(file: AnyFile, step: str) -> list[str]:
-    return [volume.path for volume in file.kubeflow.placement(step).volumes]
-
-
-def _is_below(path: str, mount: str) -> bool:
-    return PurePosixPath(path).is_relative_to(mount)
-
-
-def _paths(file: AnyFile) -> Iterator[tuple[Location, str]]:
-    """All that a file points at, and where."""
-    yield ("data", "examples"), file.data.examples
-    for name, hub in file.hubs.items():
-        yield ("hubs", name, "handle"), hub.handle
-    for name, vocabulary in vocabulary_files(file.features).items():
-        yield ("features", name, "vocabulary", "file"), vocabulary.file
-    if file.kubeflow.state:
-        yield ("kubeflow", "state"), file.kubeflow.state
-    optional: Mapping[Location, str | None]
-    if isinstance(file, InferFile):
-        yield ("predictions", "destination"), file.predictions.destination
-        optional = {
-            ("predictions", "labels"): file.predictions.labels,
-            ("model", "from"): file.model.folder if file.model else None,
-        }
-    else:
-        yield ("serving", "destination"), file.serving.destination
-        if file.serving.kserve:
-            yield ("serving", "kserve", "models"), file.serving.kserve.models
-        for name, backbone in file.backbones.items():
-            if backbone.weights_file:
-                yield ("backbones", name, "weights"), backbone.weights_file
-        optional = {("data", "schema"): file.data.data_schema, ("data", "baseline"): file.data.baseline}
-    yield from ((location, path) for location, path in optional.items() if path)

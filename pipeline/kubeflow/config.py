@@ -34,8 +34,8 @@ STEPS = (
 _ON_GPU = ("Embedder", "Trainer", "Evaluator", "Predictor")
 """Those that run a model, and can use a GPU."""
 
-
-_JOINABLE = tuple(step for step in STEPS if step not in ("Pin", "Alert", *_ON_GPU))
+JOINABLE = tuple(step for step in STEPS if step not in ("Pin", "Alert", *_ON_GPU))
+"""The steps that can share a pod."""
 
 
 def _known_step(name: str) -> str:
@@ -45,8 +45,8 @@ def _known_step(name: str) -> str:
 
 
 def _joinable(name: str) -> str:
-    if name in STEPS and name not in _JOINABLE:
-        raise ValueError(f"{name} has a pod of its own; steps that can share one are: {', '.join(_JOINABLE)}")
+    if name in STEPS and name not in JOINABLE:
+        raise ValueError(f"{name} has a pod of its own; steps that can share one are: {', '.join(JOINABLE)}")
     return _known_step(name)
 
 
@@ -258,6 +258,17 @@ class Alert(Section):
             raise ValueError(f"'{webhook}' is no URL that begins with http:// or https://")
         return webhook
 
+    @property
+    def warning(self) -> str | None:
+        """What is not well about it."""
+        if isinstance(self.webhook, SecretKey):
+            return None
+        return (
+            "kubeflow.alert.webhook: the URL stands in the package, where all who see the pipeline read it, and "
+            "whoever has it can post to it; keep it in a secret (kubectl create secret generic alerts "
+            "--from-literal=url=…) and write webhook: {secret: alerts, key: url}"
+        )
+
 
 _FACTORS = {"m": 1e-3} | {
     f"{unit}{suffix}": base**power
@@ -285,10 +296,11 @@ class Kubeflow(Section):
     )
     """What lives on from run to run: checkpoints of a run cut short, ingested shards, kept vectors. A folder in a
     volume that every step mounts, or in a bucket on gs://."""
-    join: dict[PodName, tuple[Annotated[str, AfterValidator(_joinable)], ...]] = Field(
-        default={}, examples=[{"CheckData": ["StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate"]}]
+    join: dict[PodName, tuple[Annotated[str, AfterValidator(_joinable)], ...]] | None = Field(
+        default=None, examples=[{"CheckData": ["StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate"]}]
     )
-    """Steps that share a pod, by a name for it, which spares the start of a pod for each; those that use no GPU."""
+    """Steps that share a pod, by a name for the pod; only steps that use no GPU. Where it is absent, steps that are
+    cached together anyway share one; with {}, none do."""
     steps: dict[str, Placement] = Field(default={}, examples=[{"Trainer": {"gpus": 1, "memory": "32Gi"}}])
     """What each step, or pod that steps share, is given by its name, and where it runs."""
     every_step: Placement = Placement()
@@ -310,7 +322,9 @@ class Kubeflow(Section):
 
     @field_validator("join")
     @classmethod
-    def _each_once(cls, join: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    def _each_once(cls, join: dict[str, tuple[str, ...]] | None) -> dict[str, tuple[str, ...]] | None:
+        if join is None:
+            return None
         members = [step for steps in join.values() for step in steps]
         if twice := sorted({step for step in members if members.count(step) > 1}):
             raise ValueError(f"{twice[0]} is in two pods")
@@ -322,7 +336,7 @@ class Kubeflow(Section):
     @field_validator("steps")
     @classmethod
     def _are_there(cls, steps: dict[str, Placement], info: ValidationInfo) -> dict[str, Placement]:
-        join: dict[str, tuple[str, ...]] = info.data.get("join", {})
+        join: dict[str, tuple[str, ...]] = info.data.get("join") or {}
         in_pods = {step: pod for pod, members in join.items() for step in members}
         for name in steps:
             if name in in_pods:

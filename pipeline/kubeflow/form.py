@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.config import AnyFile
-from pipeline.kubeflow.parameters import Parameter, dumped, offered, with_changes
+from pipeline.kubeflow.escaping import filled_in
+from pipeline.kubeflow.parameters import OVERRIDES, Parameter, dumped, offered, with_changes
 from pipeline.mistakes import nearest
 from preprocessing.errors import UserError
 
@@ -43,24 +44,48 @@ def _of_json(text: str) -> Any:
         return text
 
 
-def check(file: AnyFile, given: Mapping[str, Any], where: str) -> None:
+def check(file: AnyFile, given: Mapping[str, Any], where: str, folder: str) -> dict[str, Any]:
     """Holds parameters to the form of a pipeline file.
 
     Args:
         file: The pipeline file.
         given: Values by the names of parameters.
         where: What they were given with, for the message.
+        folder: The folder of the file, from which relative paths count.
+
+    Returns:
+        Every parameter of the form: what is given, its paths absolute, or else what the file says.
 
     Raises:
         UserError: with all that is wrong.
     """
     parameters = {parameter.name: parameter for parameter in offered(file)}
-    if mistakes := list(_mistakes(parameters, given)):
+    mistakes = [*_mistakes(parameters, given), *filled_in(given, "", by_kubernetes=True)]
+    if mistakes:
         raise UserError("\n".join(f"{where} {mistake}" for mistake in mistakes))
     try:
-        with_changes(dumped(file), given)
+        changed = with_changes(dumped(file), given, folder)
     except UserError as error:
         raise UserError("\n".join(f"{where} {line}" for line in str(error).splitlines())) from None
+    # The form has the fields of the file as it is: an override may add or remove what one changes.
+    said = {parameter.name: parameter.default for parameter in offered(changed)}
+    every = {name: said.get(name, parameter.default) for name, parameter in parameters.items()}
+    return every | {OVERRIDES: _absolute(given.get(OVERRIDES, {}), dumped(changed))}
+
+
+def _absolute(overrides: Mapping[str, Any], values: Any) -> dict[str, Any]:
+    """Overrides, with texts as the changed file has them: paths are absolute there."""
+
+    def at(key: str) -> Any:
+        found = values
+        for step in key.split("."):
+            found = found.get(step) if isinstance(found, Mapping) else None
+        return found
+
+    return {
+        key: found if isinstance(value, str) and isinstance(found := at(key), str) else value
+        for key, value in overrides.items()
+    }
 
 
 def _mistakes(parameters: Mapping[str, Parameter], given: Mapping[str, Any]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from tfx.types import Artifact
 
 from pipeline.kubeflow import logs
+from pipeline.kubeflow.escaping import argument
 from pipeline.kubeflow.launched import Inputs, Launched
 from pipeline.kubeflow.step import PROPERTIES, execute, explain
 from pipeline.kubeflow.tasks import Input, Json, Task, task_name
@@ -103,7 +104,7 @@ def _pod(pod: str, tasks: Sequence[Task]) -> Task:
     return Task(
         step=pod,
         module="pipeline.kubeflow.joined",
-        arguments=[_MEMBERS.dump_json(tuple(members)).decode(), "{{$}}"],
+        arguments=[argument(_MEMBERS.dump_python(tuple(members), mode="json")), "{{$}}"],
         parameters={_input_key(task.step, PROPERTIES): task.parameters[PROPERTIES] for task in tasks},
         artifacts=artifacts,
         outputs={"artifacts": outputs} if outputs else {},

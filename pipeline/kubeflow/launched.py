@@ -14,13 +14,17 @@ from tfx.dsl.io import fileio
 from tfx.types import Artifact
 from tfx.types.artifact import PropertyType
 from tfx.types.value_artifact import ValueArtifact
-from tfx.utils import import_utils
+from tfx.utils import import_utils, name_utils
 
 from components import storage
 
 _MOUNTED = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
 """Where the launcher puts what is in object stores, and takes it from (`LocalPathForURI`): it downloads every input in
 any case, and TensorFlow reads neither minio:// nor, without a package of its own, s3://."""
+
+
+_STANDARD = "tfx.types.standard_artifacts."
+"""The module of the classes that are named without one."""
 
 
 class _Message(BaseModel):
@@ -103,6 +107,11 @@ class Launched(_Message):
         )
 
 
+def type_name(artifact_type: type[Artifact]) -> str:
+    """The name of an artifact's class by which `Launched.artifacts` finds it: short, for it stands in the workflow."""
+    return name_utils.get_full_name(artifact_type).removeprefix(_STANDARD)
+
+
 def local(uri: str) -> str:
     """The path at which the launcher has what is in an object store; of a path itself."""
     for scheme, folder in _MOUNTED.items():
@@ -112,7 +121,7 @@ def local(uri: str) -> str:
 
 
 def _artifact(type_path: str, given: RuntimeArtifact, as_it_is: bool) -> Artifact:
-    artifact_type = import_utils.import_class_by_path(type_path)
+    artifact_type = import_utils.import_class_by_path(type_path if "." in type_path else _STANDARD + type_path)
     artifact = artifact_type()
     artifact.uri = given.uri if as_it_is else local(given.uri)
     for key, value in given.metadata.items():

@@ -6,21 +6,21 @@ form says, and hands each step its properties as one parameter. So spans, change
 laptop, and the backend's cache sees them before a pod is started.
 """
 
-import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from google.protobuf import json_format
 from tfx.dsl.components.base.base_node import BaseNode
-from tfx.orchestration.kubeflow.v2 import compiler_utils
 from tfx.types import Channel
 from tfx.utils import name_utils
 
 from components.pin.pins import AnyPins, Files, Pins, PinsToInfer, ServedVersion
-from pipeline.config import AnyFile, InferFile
+from pipeline.config import AnyFile, InferFile, PipelineFile
 from pipeline.graph import build
 from pipeline.kubeflow import tasks
 from pipeline.kubeflow.alerted import alerted, env, with_webhook
+from pipeline.kubeflow.escaping import argument
 from pipeline.kubeflow.joined import join
+from pipeline.kubeflow.launched import type_name
 from pipeline.kubeflow.parameters import dumped, offered
 from pipeline.kubeflow.step import PROPERTIES
 from pipeline.kubeflow.tasks import Input, Node, Task, from_form, task_name
@@ -30,6 +30,7 @@ Json = dict[str, Any]
 
 PIN = "Pin"
 SCHEMA_VERSION = "2.1.0"
+_PROPERTIES: Json = {"parameterType": "STRING"}
 
 
 def package(file: AnyFile, image: str) -> tuple[Json, Json]:
@@ -41,7 +42,7 @@ def package(file: AnyFile, image: str) -> tuple[Json, Json]:
     """
     nodes, parameters, kubeflow = _nodes(file), offered(file), with_webhook(file.kubeflow)
     spec = {
-        "pipelineInfo": {"name": file.name, "description": _about(file)},
+        "pipelineInfo": {"name": file.name, "description": _about(file).replace("{{", "{ {")},
         "schemaVersion": SCHEMA_VERSION,
         "sdkVersion": "hubline",
         "root": {
@@ -61,10 +62,29 @@ def package(file: AnyFile, image: str) -> tuple[Json, Json]:
 
 def _nodes(file: AnyFile) -> list[Node]:
     steps, form = graph(file, unpinned(file)), from_form(offered(file))
-    pin, others = _pin(file, steps, form), join(list(map(_step, steps)), file.kubeflow.join)
+    pin, others = _pin(file, steps, form), join(list(map(_step, steps)), pods(file))
     if file.kubeflow.alert:
         return alerted(pin, others, form, file.name, file.kubeflow)
     return [pin, *others]
+
+
+def pods(file: AnyFile) -> Mapping[str, Sequence[str]]:
+    """By the name of a pod, the steps that share it: those of the file, or else those that share one at no cost.
+
+    At no cost means that the backend's cache has them together or not at all anyway: each takes only what another one
+    of them makes. So an inferred schema goes with the data, and a curated one, which changes by itself, does not.
+    Steps that are placed stay alone, and so do all where Beam works outside the pod.
+    """
+    if file.kubeflow.join is not None:
+        return file.kubeflow.join
+    if not file.beam.in_step:
+        return {}
+    data, schema = ["ExampleGen", "StatisticsGen"], ["SchemaGen", "ParsingSchema"]
+    is_curated = isinstance(file, PipelineFile) and file.data.data_schema is not None
+    shared = {"Data": data, "Schema": schema} if is_curated else {"Data": data + schema}
+    shared["DataChecks"] = ["ExampleValidator", "DataGate"]
+    alone = {pod: [step for step in steps if step not in file.kubeflow.steps] for pod, steps in shared.items()}
+    return {pod: steps for pod, steps in alone.items() if len(steps) > 1}
 
 
 def graph(file: AnyFile, pins: AnyPins) -> list[BaseNode]:
@@ -105,25 +125,21 @@ def _pin(file: AnyFile, steps: list[BaseNode], form: dict[str, Input]) -> Task:
     return Task(
         step=PIN,
         module="pipeline.kubeflow.pin",
-        arguments=[json.dumps(dumped(file)), json.dumps(names), "{{$}}"],
+        arguments=[argument(dumped(file)), argument(names), "{{$}}"],
         parameters=form,
-        outputs={"parameters": {task_name(name): _properties(name) for name in names}},
+        outputs={"parameters": {task_name(name): _PROPERTIES for name in names}},
         cached=False,  # it is there to see what has changed
     )
 
 
-def _properties(step: str) -> Json:
-    return {"parameterType": "STRING", "description": f"What {step} is told: JSON, or a file of it."}
-
-
 def _step(step: BaseNode) -> Task:
     handed = {"producerTask": task_name(PIN), "outputParameterKey": task_name(step.id)}
-    outputs = {name: _output(channel) for name, channel in step.outputs.items()}
+    outputs = {name: _artifact_type(channel) for name, channel in step.outputs.items()}
     return Task(
         step=step.id,
         module="pipeline.kubeflow.step",
         arguments=[name_utils.get_full_name(step.executor_spec.executor_class), _types(step), "{{$}}"],
-        parameters={PROPERTIES: Input(_properties(step.id), {"taskOutputParameter": handed})},
+        parameters={PROPERTIES: Input(_PROPERTIES, {"taskOutputParameter": handed})},
         artifacts={name: _input(channel) for name, channel in step.inputs.items()},
         outputs={"artifacts": outputs} if outputs else {},
         after=[PIN, *(node.id for node in step.upstream_nodes)],
@@ -133,16 +149,16 @@ def _step(step: BaseNode) -> Task:
 def _types(step: BaseNode) -> str:
     """The class of each artifact that goes in or out, which the launcher does not tell."""
     channels = {**step.inputs, **step.outputs}
-    return json.dumps({name: name_utils.get_full_name(channel.type) for name, channel in channels.items()})
+    return argument({name: type_name(channel.type) for name, channel in channels.items()})
 
 
 def _input(channel: Channel) -> Input:
     produced = {"producerTask": task_name(channel.producer_component_id), "outputArtifactKey": channel.output_key}
-    definition = json_format.MessageToDict(compiler_utils.build_input_artifact_spec(channel))
-    return Input(definition, {"taskOutputArtifact": produced})
+    return Input(_artifact_type(channel), {"taskOutputArtifact": produced})
 
 
-def _output(channel: Channel) -> Json:
-    if channel.type_name.startswith("system."):  # a type of KFP's own, which the dashboard draws
-        return {"artifactType": {"schemaTitle": channel.type_name, "schemaVersion": "0.0.1"}}
-    return json_format.MessageToDict(compiler_utils.build_output_artifact_spec(channel))
+def _artifact_type(channel: Channel) -> Json:
+    """The type of an artifact by its title alone: its schema would stand in the workflow a dozen times, and the
+    backend reads no more of one than the title. Types of KFP's own, `system.…`, are those that the dashboard draws."""
+    title = channel.type_name if "." in channel.type_name else f"tfx.{channel.type_name}"
+    return {"artifactType": {"schemaTitle": title, "schemaVersion": "0.0.1"}}

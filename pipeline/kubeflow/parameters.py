@@ -9,9 +9,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from pipeline.config import FILES, AnyFile, InferFile
-from pipeline.load import json_schema_of
+from pipeline.kubeflow.reach import mounts, unreachable
+from pipeline.load import context, json_schema_of
 from pipeline.mistakes import explain, meant, place_of
 from preprocessing.errors import UserError
+from trainer.backbones.config import Builder
 
 Type = Literal["STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE", "BOOLEAN", "STRUCT"]
 
@@ -77,17 +79,29 @@ def _of(file: AnyFile, name: str, *key: str) -> Parameter:
 
 
 def dumped(file: AnyFile) -> dict[str, Any]:
-    """A pipeline file as JSON has it, with absolute paths; `with_changes` reads it."""
+    """A pipeline file as JSON has it, with absolute paths; `with_changes` reads it.
+
+    Of `kubeflow` it holds what steps are told and can reach. All else is in the package already, and would only make
+    the workflow longer and show a webhook's URL.
+    """
+    shared = mounts(file)
+    volumes = [each.model_dump() for each in file.kubeflow.placement("Pin").volumes if each.path in shared]
+    kubeflow = {"state": file.kubeflow.state, "every_step": {"volumes": volumes}}
     # What was written at its default stays: an empty `thresholds` and none at all are different things.
-    return json.loads(file.model_dump_json(by_alias=True, exclude_unset=True))
+    values = json.loads(file.model_dump_json(by_alias=True, exclude_unset=True)) | {"kubeflow": kubeflow}
+    for name, backbone in ({} if isinstance(file, InferFile) else file.backbones).items():
+        if isinstance(backbone, Builder):
+            values["backbones"][name]["folder"] = backbone.folder  # by default that of the file
+    return values
 
 
-def with_changes(values: Mapping[str, Any], given: Mapping[str, Any]) -> AnyFile:
-    """The pipeline file with what a run's form says.
+def with_changes(values: Mapping[str, Any], given: Mapping[str, Any], folder: str = "") -> AnyFile:
+    """The pipeline file with what a run's form says, held to the same rules as the file.
 
     Args:
         values: The file, `dumped`.
         given: The form, by the names of parameters.
+        folder: The folder of the file, from which relative paths count; empty where there is none, as on the cluster.
 
     Raises:
         UserError: with all that is wrong with what is given.
@@ -102,10 +116,12 @@ def with_changes(values: Mapping[str, Any], given: Mapping[str, Any]) -> AnyFile
         else:
             changes = {parameters[name].key: (name, value)}
         for key, (said, each) in changes.items():
+            if key[0] == "kubeflow":
+                raise UserError(f"{said}: is settled when the file is compiled; change it in the file instead")
             _set(changed, key, each, said)
             named[key] = said
     try:
-        return FILES[task].model_validate(changed)
+        file = FILES[task].model_validate(changed, context=context(folder, changed))
     except ValidationError as error:
         schema = json_schema_of(task)
         raise UserError(
@@ -114,6 +130,9 @@ def with_changes(values: Mapping[str, Any], given: Mapping[str, Any]) -> AnyFile
                 for item in meant(error.errors(), changed)
             )
         ) from None
+    if faults := [f"{_said(place, named)}: {fault}" for place, fault in unreachable(file)]:
+        raise UserError("\n".join(faults))
+    return file
 
 
 def _set(values: dict[str, Any], key: tuple[str, ...], value: Any, said: str) -> None:

@@ -13,28 +13,28 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.components.base.base_node import BaseNode
 
 from pipeline.kubeflow import logs
-from pipeline.kubeflow.alert import RUN_ID, leave_word
+from pipeline.kubeflow.alert import RUN_ID
 from pipeline.kubeflow.launched import Launched
 from pipeline.kubeflow.package import graph
 from pipeline.kubeflow.parameters import with_changes
 from pipeline.kubeflow.properties import handed
-from pipeline.kubeflow.step import BEAM, Beaming
+from pipeline.kubeflow.step import BEAM, Beaming, explain
 from pipeline.kubeflow.tasks import task_name
 from pipeline.pinning import pin
-from preprocessing.errors import RunError, UserError
+from preprocessing import interruption
+from preprocessing.errors import RunError
 
 
 def main(arguments: list[str]) -> int:
-    """Pins; 1 where something is wrong, which is said in the last lines."""
+    """Pins; 1 where something is wrong and 143 where SIGTERM stopped it, with what was wrong in the last lines."""
     values, steps, launched = (json.loads(argument) for argument in arguments)
     handed = Launched.model_validate(launched)
     form = {name: value for name, value in handed.inputs.parameters.items() if name != RUN_ID}
-    try:
-        handed.finish(parameters=properties(values, steps, form))
-    except UserError as error:
-        leave_word(handed, str(error))
-        print(error, file=sys.stderr)
-        return 1
+    with interruption.handled():
+        try:
+            handed.finish(parameters=properties(values, steps, form))
+        except Exception as fault:
+            return explain(fault, handed)
     return 0
 
 

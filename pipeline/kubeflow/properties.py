@@ -1,7 +1,8 @@
 """A step's properties on their way from `Pin` to the step: one parameter, a text.
 
-What is long, such as the fingerprints of thousands of files, goes by way of a file: the text is part of a command, of
-which Linux takes 128 KiB an argument, and of an Argo workflow, which Kubernetes keeps in 1.5 MiB as a whole.
+Most go by way of a file. The text is part of a command, of which Linux takes 128 KiB an argument; and it stands six
+times in the Argo workflow, quotes within quotes escaped each time, which may not be longer than 1 MiB as a whole
+(`workflow_size.py`).
 """
 
 import hashlib
@@ -10,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from components import storage
+from pipeline.kubeflow.escaping import argument
 from preprocessing.errors import RunError
 
-_MOST = 8192
+_MOST = 200
 """Characters of a text that is the properties themselves."""
 
 _FILE = "file:"
@@ -25,7 +27,7 @@ def handed(properties: Mapping[str, Any], state: str) -> str:
         properties: What goes over as JSON; those that are None are left out.
         state: The folder that every step sees.
     """
-    text = json.dumps({key: value for key, value in properties.items() if value is not None}, sort_keys=True)
+    text = argument({key: properties[key] for key in sorted(properties) if properties[key] is not None})
     if len(text) <= _MOST:
         return text
     path = f"{state}/properties/{hashlib.sha256(text.encode()).hexdigest()}.json"

@@ -23,6 +23,7 @@ class Package:
     """The pipeline spec."""
     version: str
     """The name of the pipeline's version that holds it; it tells the content."""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,9 @@ def pack(file: AnyFile, source: Source, image: str | None, allow_tag: bool, fold
     left = {"api": _told_in_alerts(file.kubeflow), "schedule": None, "experiment": None, "service_account": None}
     kubeflow = file.kubeflow.model_copy(update=left)
     path = folder / f"{file.name}.yaml"
-    spec = compile_file(file.model_copy(update={"kubeflow": kubeflow}), source, image, allow_tag, path)
-    return Package(path, spec, f"{file.name}-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}")
+    compiled = compile_file(file.model_copy(update={"kubeflow": kubeflow}), source, image, allow_tag, path)
+    version = f"{file.name}-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    return Package(path, compiled.spec, version, compiled.warnings)
 
 
 def _told_in_alerts(kubeflow: Kubeflow) -> Api:

@@ -89,7 +89,9 @@ class Applied:
     """Older ones that are switched off and have a run under way, which deleting would end; the next time they go."""
 
 
-def plan(file: AnyFile, package: Package, experiment: str | None, now: datetime) -> Plan:
+def plan(
+    file: AnyFile, package: Package, experiment: str | None, now: datetime, parameters: Mapping[str, Any] | None = None
+) -> Plan:
     """What a pipeline file says.
 
     Args:
@@ -97,6 +99,7 @@ def plan(file: AnyFile, package: Package, experiment: str | None, now: datetime)
         package: Made of it.
         experiment: The experiment, in place of that of the file.
         now: The moment; daylight saving is as it is when the next run is.
+        parameters: Those of the file, their paths absolute, as `form.check` has them.
 
     Raises:
         UserError: where there is no schedule, or KFP cannot have it.
@@ -109,7 +112,7 @@ def plan(file: AnyFile, package: Package, experiment: str | None, now: datetime)
         end=_to_second(schedule.ends),
         catch_up=schedule.catch_up,
         max_concurrency=schedule.max_concurrency,
-        parameters=schedule.parameters,
+        parameters=schedule.parameters if parameters is None else parameters,
         experiment=experiment or file.kubeflow.experiment or file.name,
         version=package.version,
         service_account=file.kubeflow.service_account,

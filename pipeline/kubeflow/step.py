@@ -63,14 +63,14 @@ def explain(fault: Exception, launched: Launched, step: str = "") -> int:
     """
     before = f"{step}: " if step else ""
     if number := interruption.ended_by():
-        error, code = f"{before}stopped by {number.name}", interruption.exit_code(number)
+        error, code = f"stopped by {number.name}", interruption.exit_code(number)
     elif isinstance(fault, UserError):
-        error, code = f"{before}{fault}", 1
+        error, code = str(fault), 1
     else:
-        leave_word(launched, f"{before}{type(fault).__name__}: {fault}")
+        leave_word(launched, f"{type(fault).__name__}: {fault}", step)
         raise fault
-    leave_word(launched, error)
-    print(error, file=sys.stderr)
+    leave_word(launched, error, step)
+    print(f"{before}{error}", file=sys.stderr)
     return code
 
 

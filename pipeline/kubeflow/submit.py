@@ -40,7 +40,7 @@ def submit(
         client: The API.
         file: The pipeline file.
         package: Made of it.
-        parameters: What differs from the file, as `form.check` has it.
+        parameters: Every one of the form, as `form.check` has it, so that the dashboard shows and compares them all.
         experiment: The experiment; by default the file's, or else one named as the pipeline.
         run_name: By default the pipeline's name and the time.
     """

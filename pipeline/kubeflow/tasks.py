@@ -3,8 +3,9 @@
 https://github.com/kubeflow/pipelines/blob/master/api/v2alpha1/pipeline_spec.proto
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from typing import Any
 
 from pipeline.kubeflow import placed
@@ -90,9 +91,41 @@ def of_the_run(what: str, description: str) -> Input:
     return Input(definition, {"runtimeValue": {"constant": f"{{{{$.{what}}}}}"}})
 
 
-def dag(nodes: Iterable[Node], kubeflow: Kubeflow) -> Json:
+def dag(nodes: Sequence[Node], kubeflow: Kubeflow) -> Json:
     """A DagSpec."""
-    return {"tasks": {task_name(node.step): _task(node, kubeflow) for node in nodes}}
+    waits = waits_for(nodes)
+    return {"tasks": {task_name(node.step): _task(node, kubeflow, waits[task_name(node.step)]) for node in nodes}}
+
+
+def waits_for(nodes: Iterable[Node]) -> dict[str, list[str]]:
+    """By task, the tasks that it waits for, without those that these wait for themselves.
+
+    The backend adds the producers of all inputs (`addImplicitDependencies` of its compiler), and KFP's local runner
+    orders tasks by nothing but this: what is left out here follows from the rest, and would be a further arrow of the
+    graph on the dashboard.
+    """
+    direct = {task_name(node.step): set(map(task_name, _after(node))) | set(_producers(node)) for node in nodes}
+    before: dict[str, set[str]] = {}
+    for task in TopologicalSorter(direct).static_order():
+        waits = direct.get(task, set())
+        before[task] = waits.union(*(before[each] for each in waits))
+    return {
+        task: sorted(each for each in waits if not any(each in before[other] for other in waits))
+        for task, waits in direct.items()
+    }
+
+
+def _after(node: Node) -> Iterable[str]:
+    return node.after if isinstance(node, Task) else ()
+
+
+def _producers(node: Node) -> Iterator[str]:
+    """The tasks whose outputs a node takes."""
+    inputs = [*node.parameters.values(), *(node.artifacts.values() if isinstance(node, Task) else ())]
+    for each in inputs:
+        made = each.source.get("taskOutputParameter") or each.source.get("taskOutputArtifact")
+        if made:
+            yield made["producerTask"]
 
 
 def components(nodes: Iterable[Node], kubeflow: Kubeflow) -> Json:
@@ -143,15 +176,20 @@ def _executor_name(task: Task) -> str:
 
 def _inputs(node: Node) -> Json:
     artifacts = node.artifacts if isinstance(node, Task) else {}
+    # What is said of a field of the form stands at the root, and here would only make the workflow longer.
+    left_out = {"description", "defaultValue"}
     said = {
-        kind: {name: each.definition for name, each in found.items()}
+        kind: {
+            name: {key: value for key, value in each.definition.items() if key not in left_out}
+            for name, each in found.items()
+        }
         for kind, found in (("parameters", node.parameters), ("artifacts", artifacts))
         if found
     }
     return {"inputDefinitions": said} if said else {}
 
 
-def _task(node: Node, kubeflow: Kubeflow) -> Json:
+def _task(node: Node, kubeflow: Kubeflow, after: Sequence[str]) -> Json:
     artifacts = node.artifacts if isinstance(node, Task) else {}
     said: Json = {
         "taskInfo": {"name": node.step},
@@ -165,8 +203,8 @@ def _task(node: Node, kubeflow: Kubeflow) -> Json:
     }
     if isinstance(node, Group):
         return said
-    if after := sorted(map(task_name, node.after)):
-        said["dependentTasks"] = after
+    if after:
+        said["dependentTasks"] = list(after)
     if node.cached:
         said["cachingOptions"] = {"enableCache": True}
     if node.in_any_case:

@@ -5,14 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import kfp_server_api
-import urllib3
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.kubeflow.api import Client, answered
+from pipeline.kubeflow.pod_logs import last_lines, workflow_nodes
 from preprocessing.errors import RunError
 
 Json = Mapping[str, Any]
@@ -27,7 +26,6 @@ _MARKS = {
     "starting": Text("○", "cyan"),
 }
 WAITING = "waiting"
-_LINES = 20
 _OUTAGES = 20
 """How often in a row a run may be asked for in vain, with all tries each time: some five minutes."""
 
@@ -130,53 +128,11 @@ def _error(said: Any) -> str:
 
 def _failed(client: Client, run: Any, steps: Mapping[str, str]) -> dict[str, Words]:
     names = dict(steps) | {f"{task}-driver": step for task, step in steps.items()}
+    failed = [task for task in _tasks(run) if task.state == "FAILED" and task.display_name in names]
+    nodes = workflow_nodes(client, run.run_id) if failed else {}
     return {
-        names[task.display_name]: Words(_error(task), last_lines(client, run.run_id, task))
-        for task in _tasks(run)
-        if task.state == "FAILED" and task.display_name in names
+        names[task.display_name]: Words(_error(task), last_lines(client, run.run_id, task, nodes)) for task in failed
     }
-
-
-def last_lines(client: Client, run_id: str, task: Any) -> tuple[str, ...]:
-    """The end of a step's log, where any of the places has it that versions and installations keep it in."""
-    for pod in _pods(task):
-        for ask in (_from_api, _from_dashboard):
-            if log := ask(client, run_id, pod):
-                return tuple(log.rstrip().splitlines()[-_LINES:])
-    return ()
-
-
-def _pods(task: Any) -> Iterator[str]:
-    """What the pod of a task may be called.
-
-    The API names nodes of Argo's workflow; since Argo 3.4 a pod's name has its template's in the midst.
-    """
-    nodes = [task.pod_name, *(child.pod_name for child in task.child_tasks or [])]
-    for node in filter(None, nodes):
-        workflow, _, number = node.rpartition("-")
-        yield node
-        for template in ("system-container-impl", "retry-system-container-impl"):
-            yield f"{workflow}-{template}-{number}"
-
-
-def _from_api(client: Client, run_id: str, pod: str) -> str | None:
-    path = "/apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log"  # of any version: there is no other
-    return _text(client, path, path_params={"run_id": run_id, "node_id": pod})
-
-
-def _from_dashboard(client: Client, run_id: str, pod: str) -> str | None:
-    query = {"podname": pod, "runid": run_id} | ({"podnamespace": client.namespace} if client.namespace else {})
-    host = (client.address.ui_host or client.address.host).rstrip("/")
-    return _text(client, "/k8s/pod/logs", query_params=query, _host=host)
-
-
-def _text(client: Client, path: str, **given: Any) -> str | None:
-    try:
-        text = client.call("GET", path, None, **given).data.decode(errors="replace")
-    except (kfp_server_api.ApiException, urllib3.exceptions.HTTPError):
-        return None
-    # The API server says 200 before it has looked, and then what went wrong.
-    return None if text.startswith('{"error_message"') else text
 
 
 class Display:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.kubeflow import alert, joined, launched, pin, step
+from pipeline.kubeflow.properties import taken
 from pipeline.run import run
 from tests import make
 from tests.make_launcher import Cluster, Version
@@ -23,7 +24,7 @@ IMAGE = "registry.example/hubline@sha256:" + "0" * 64
 ON_A_VOLUME = """\
 kubeflow:
   state: STATE
-  every_step: {volumes: [{claim: work, path: FOLDER}]}
+  every_step: {volumes: [{claim: work, path: FOLDER}, {claim: others, path: TMP}]}
   steps: {Trainer: {gpus: 1, retries: {count: 2}}}
 """
 MODULES = {
@@ -42,6 +43,7 @@ def project(tmp_path_factory) -> Path:
     """A pipeline file on a volume, which here is the folder it is in."""
     path = make.project(tmp_path_factory.mktemp("cluster"))
     section = ON_A_VOLUME.replace("STATE", f"{path.parent}/state").replace("FOLDER", str(path.parent))
+    section = section.replace("TMP", str(tmp_path_factory.getbasetemp()))
     path.write_text(path.read_text() + section)
     return path
 
@@ -153,47 +155,40 @@ def test_a_run_need_not_push(spec: dict[str, Any], ran: Cluster, tmp_path: Path)
     assert not (tmp_path / "serving").exists()
 
 
+DATA_STEPS = {"examplegen", "statisticsgen", "schemagen", "examplevalidator", "datagate", "parsingschema"}
+
+
+@pytest.fixture(scope="module")
+def alone(project: Path, cluster: Cluster) -> Cluster:
+    """After the data steps, each in a pod of its own, with the oldest launcher, which gives less."""
+    path = project.with_name("alone.yaml")
+    path.write_text(project.read_text() + "  join: {}\n")
+    older = replace(cluster, version=Version(), done={}, failed=[])
+    older.run(compiled(path), {}, only={"pin", *DATA_STEPS})
+    assert set(older.done) == {"pin", *DATA_STEPS} and not older.failed
+    return older
+
+
 @pytest.mark.slow
-def test_an_older_launcher_gives_less(spec: dict[str, Any], cluster: Cluster) -> None:
-    older = replace(cluster, version=Version(), done={})
-    data_steps = ["pin", "hubmodule-mean", "examplegen", "statisticsgen", "schemagen", "examplevalidator", "datagate"]
-    older.run(spec, {}, only=data_steps)
-    assert list(older.done) == data_steps and not older.failed
-
-
-JOINED = "  join: {DataChecks: [StatisticsGen, SchemaGen, ExampleValidator, DataGate, ParsingSchema]}\n"
-
-
-@pytest.mark.slow
-def test_steps_that_share_a_pod_make_what_they_make_alone(project: Path, spec: dict[str, Any], ran: Cluster) -> None:
-    path = project.with_name("joined.yaml")
-    path.write_text(project.read_text() + JOINED)
-    together = compiled(path)
-    assert len(together["root"]["dag"]["tasks"]) == len(spec["root"]["dag"]["tasks"]) - 4
-    cluster = replace(ran, done={})
-    cluster.run(together, {}, only=["pin", "hubmodule-mean", "examplegen", "datachecks", "transform"])
-    assert not cluster.failed and set(cluster.done) == {
-        "pin",
-        "hubmodule-mean",
-        "examplegen",
-        "datachecks",
-        "transform",
+def test_steps_that_share_a_pod_make_what_they_make_alone(ran: Cluster, alone: Cluster) -> None:
+    assert not DATA_STEPS & ran.done.keys()
+    made = {pod: ran.done[pod]["artifacts"] for pod in ("data", "datachecks")}
+    steps = {
+        (pod, name): each["artifacts"][0]["metadata"]["step"]
+        for pod, artifacts in made.items()
+        for name, each in artifacts.items()
+        if name != "executor-logs"
     }
-    made = cluster.done["datachecks"]["artifacts"]
-    assert {
-        name: each["artifacts"][0]["metadata"]["step"] for name, each in made.items() if name != "executor-logs"
-    } == {
-        "statisticsgen_statistics": "StatisticsGen",
-        "schemagen_schema": "SchemaGen",
-        "examplevalidator_anomalies": "ExampleValidator",
-        "parsingschema_parsing_schema": "ParsingSchema",
+    assert steps == {
+        ("data", "examplegen_examples"): "ExampleGen",
+        ("data", "statisticsgen_statistics"): "StatisticsGen",
+        ("data", "schemagen_schema"): "SchemaGen",
+        ("data", "parsingschema_parsing_schema"): "ParsingSchema",
+        ("datachecks", "examplevalidator_anomalies"): "ExampleValidator",
     }
-    for pod_output, (task, output) in {
-        "schemagen_schema": ("schemagen", "schema"),
-        "parsingschema_parsing_schema": ("parsingschema", "parsing_schema"),
-        "statisticsgen_statistics": ("statisticsgen", "statistics"),
-    }.items():
-        assert contents(cluster.stored("datachecks", pod_output)) == contents(ran.stored(task, output))
+    for pod, name in steps:
+        task, _, output = name.partition("_")
+        assert contents(ran.stored(pod, name)) == contents(alone.stored(task, output)), name
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -210,7 +205,7 @@ def test_the_form_changes_what_steps_are_told(project: Path, spec: dict[str, Any
     before = pin.properties(values, steps, {})
     after = pin.properties(values, steps, {"epochs": 3.0, "learning_rate": 0.5, "overrides": {"training.seed": 7.0}})
     assert {name for name in before if before[name] != after[name]} == {"trainer"}
-    told = json.loads(json.loads(after["trainer"])["training"])
+    told = json.loads(taken(after["trainer"])["training"])
     assert (told["epochs"], told["optimizer"]["learning_rate"], told["seed"]) == (3, 0.5, 7)
     assert before == pin.properties(values, steps, {}), "the backend's cache answers for what has not changed"
 
@@ -219,13 +214,27 @@ def test_the_form_changes_what_steps_are_told(project: Path, spec: dict[str, Any
     assert {name for name, each in pin.properties(values, steps, {}).items() if each != before[name]} == {"examplegen"}
 
 
-def test_a_mistake_in_the_form_is_named_and_the_step_fails(spec: dict[str, Any], tmp_path: Path, capsys) -> None:
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"epochs": 0.0, "overrides": {"training.sed": 1.0}},
+            ["epochs: ", "overrides.training.sed: unknown key; did you mean 'seed'?"],
+        ),
+        (
+            {"overrides": {"serving.destination": "elsewhere"}},
+            ["overrides.serving.destination: elsewhere: relative, and not on the cluster"],
+        ),
+        ({"data_examples": "/elsewhere/*"}, ["data_examples: /elsewhere/*: on this machine, and not on the cluster"]),
+        ({"overrides": {"hubs.mean.inputs": {"images": "picture"}}}, ["overrides.hubs.mean.inputs", "'picture'"]),
+    ],
+)
+def test_a_mistake_in_the_form_is_named_and_the_step_fails(
+    spec: dict[str, Any], tmp_path: Path, capsys, given: dict[str, Any], said: list[str]
+) -> None:
     values, steps = spec["deploymentSpec"]["executors"]["exec-pin"]["container"]["args"][:2]
-    handed = {
-        "inputs": {"parameterValues": {"epochs": 0.0, "overrides": {"training.sed": 1.0}}},
-        "outputs": {"outputFile": f"{tmp_path}/out.json"},
-    }
+    handed = {"inputs": {"parameterValues": given}, "outputs": {"outputFile": f"{tmp_path}/out.json"}}
     assert pin.main([values, steps, json.dumps(handed)]) == 1
-    said = capsys.readouterr().err
-    assert "epochs: " in said and "overrides.training.sed: unknown key; did you mean 'seed'?" in said
+    errors = capsys.readouterr().err
+    assert all(each in errors for each in said), errors
     assert not (tmp_path / "out.json").exists()

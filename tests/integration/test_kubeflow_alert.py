@@ -21,7 +21,7 @@ kubeflow:
   every_step: {volumes: [{claim: work, path: FOLDER}]}
   alert: {webhook: WEBHOOK, on: WHEN}
 """
-FIRST_STEPS = ["steps", "pin", "examplegen", "statisticsgen", "done", "alert"]
+FIRST_STEPS = ["steps", "pin", "data", "done", "alert"]
 
 
 class Webhook(BaseHTTPRequestHandler):
@@ -72,7 +72,7 @@ def alerted(
 def test_a_step_that_fails_is_told_of_with_its_reason(tmp_path: Path, webhook: HTTPServer, cluster: Cluster) -> None:
     spec = alerted(tmp_path, webhook, records=[*make.labelled(20), make.record(label=0)])
     cluster.run(spec, {}, only=FIRST_STEPS)
-    assert {"examplegen", "done", "steps"} < set(cluster.failed) and "alert" not in cluster.failed, "the run is red"
+    assert {"data", "done", "steps"} < set(cluster.failed) and "alert" not in cluster.failed, "the run is red"
     (heard,) = Webhook.heard
     assert (heard["pipeline"], heard["run_id"], heard["run_name"], heard["status"]) == (
         "tiny",
@@ -82,13 +82,30 @@ def test_a_step_that_fails_is_told_of_with_its_reason(tmp_path: Path, webhook: H
     )
     assert heard["link"] == f"https://kubeflow.example/#/runs/details/{RUN_ID}"
     (failed,) = heard["failed_steps"]
-    assert failed["step"] == "examplegen" and "image" in failed["error"] and failed["error"] in heard["text"]
+    assert failed["step"] == "ExampleGen" and "image" in failed["error"] and failed["error"] in heard["text"]
 
 
 def test_a_mistake_in_the_form_is_told_of(tmp_path: Path, webhook: HTTPServer, cluster: Cluster) -> None:
     cluster.run(alerted(tmp_path, webhook), {"epochs": 0}, only=FIRST_STEPS)
     (heard,) = Webhook.heard
-    assert [step["step"] for step in heard["failed_steps"]] == ["pin"] and "epochs: " in heard["text"]
+    assert [step["step"] for step in heard["failed_steps"]] == ["Pin"] and "Pin: epochs: " in heard["text"]
+
+
+def test_a_crash_is_told_of_with_its_words(tmp_path: Path, webhook: HTTPServer, cluster: Cluster, monkeypatch) -> None:
+    def crash(*_: Any) -> None:
+        raise KeyError("no such feature")
+
+    def in_a_container(command: list[str], arguments: list[str]) -> int:
+        try:
+            return in_this_process(command, arguments)
+        except KeyError:
+            return 1  # with which Python ends
+
+    cluster.run_container = in_a_container
+    monkeypatch.setattr("pipeline.kubeflow.pin.pin", crash)
+    cluster.run(alerted(tmp_path, webhook), {}, only=FIRST_STEPS)
+    (heard,) = Webhook.heard
+    assert heard["failed_steps"] == [{"step": "Pin", "error": "KeyError: 'no such feature'"}]
 
 
 @pytest.mark.parametrize(("when", "told"), [("failure", []), ("always", ["succeeded"])])
@@ -118,6 +135,7 @@ def test_the_url_of_a_webhook_may_be_a_secret(tmp_path: Path) -> None:
     from pipeline.kubeflow.config import Kubeflow
 
     kubeflow = with_webhook(Kubeflow.model_validate({"alert": {"webhook": {"secret": "alerts", "key": "url"}}}))
+    assert kubeflow.alert and kubeflow.alert.warning is None, "a URL in the file is warned of"
     (secret,) = kubeflow.placement("Alert").secrets
     assert (secret.name, secret.env) == ("alerts", {"HUBLINE_WEBHOOK": "url"})
     assert not kubeflow.placement("Trainer").secrets

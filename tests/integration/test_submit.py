@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from tests import make
-from tests.make_kfp_api import KfpApi
+from tests.make_kfp_api import KfpApi, pod_of
 
 IMAGE = "registry.example/hubline@sha256:" + "0" * 64
 SECTION = """\
@@ -78,18 +79,34 @@ def test_a_schedule_from_the_command_line(api: KfpApi, path: Path) -> None:
     assert hubline("schedule", "delete", str(path))[1]["status"] == "deleted" and not api.recurring
 
 
+def test_a_schedule_with_a_run_under_way_is_kept_and_what_follows_is_said(api: KfpApi, path: Path) -> None:
+    hubline("schedule", "apply", str(path))
+    (before,) = api.recurring
+    assert len(api.tick(api.now + timedelta(days=1))) == 1
+    changed = path.with_name("under_way.yaml")
+    changed.write_text(path.read_text().replace("0 3 * * *", "0 5 * * *"))
+    result = CliRunner().invoke(app, ["schedule", "apply", str(changed)])
+    assert f"{before}, is switched off and has a run under way" in result.output
+    assert "max_concurrency does not count that run" in result.output
+    for run in api.runs.values():
+        run["state"] = "SUCCEEDED"
+    assert hubline("schedule", "apply", str(changed))[1]["kept"] == [] and before not in api.recurring
+
+
 def test_a_failed_run_shows_the_last_lines_of_its_step(api: KfpApi, path: Path) -> None:
-    node = {"state": "FAILED", "nodes": ["x-123"]}
-    api.frames["*"] = [{"state": "FAILED", "tasks": {"pin": "SUCCEEDED", "trainer": node}}]
-    api.logs["x-123"] = "loading\nserving: there is no such bucket\n"
+    api.frames["*"] = [{"state": "FAILED", "tasks": {"pin": "SUCCEEDED", "trainer": "FAILED"}}]
+    api.dashboard_logs[pod_of("trainer")] = "loading\nserving: there is no such bucket\n"
     result = CliRunner().invoke(app, ["submit", str(path), "--wait", "-p", "epochs=3", "--run-name", "by hand"])
     assert result.exit_code == 1, result.output
     assert "Trainer failed" in result.output and "serving: there is no such bucket" in result.output
     (run,) = api.runs.values()
     assert f"{api.host}/#/runs/details/{run['run_id']}" in result.output
-    assert (run["display_name"], run["runtime_config"]["parameters"]) == ("by hand", {"epochs": 3})
+    sent = run["runtime_config"]["parameters"]
+    assert (run["display_name"], sent["epochs"], sent["batch_size"], sent["push"]) == ("by hand", 3, 16, True)
+    *_, version = api.versions.values()
+    assert sent.keys() == version["pipeline_spec"]["pipeline_spec"]["root"]["inputDefinitions"]["parameters"].keys()
     api.frames.clear()
-    api.logs.clear()
+    api.dashboard_logs.clear()
     result, told = hubline("submit", str(path))
     assert (result.exit_code, told["status"]) == (0, "submitted")
     assert "secret" not in result.output
@@ -99,6 +116,18 @@ def test_a_failed_run_shows_the_last_lines_of_its_step(api: KfpApi, path: Path) 
     ("arguments", "said", "code"),
     [
         (("submit", "FILE", "-p", "epoch=3"), "did you mean 'epochs'", 2),
+        (
+            ("submit", "FILE", "-p", 'overrides={"serving.destination": "../elsewhere"}'),
+            "elsewhere: on this machine, and not on the cluster",
+            2,
+        ),
+        (
+            ("submit", "FILE", "-p", 'overrides={"hubs.mean.inputs": {"images": "picture"}}'),
+            "overrides.hubs.mean.inputs: ",
+            2,
+        ),
+        (("submit", "FILE", "-p", 'overrides={"kubeflow.state": "/x"}'), "settled when the file is compiled", 2),
+        (("submit", "FILE", "-p", "data_examples=$(HOME)/a"), "Kubernetes fills in", 2),
         (("submit", "FILE", "--host", "kfp.example"), "begins with https://", 2),
         (("submit", "FILE", "--host", "http://127.0.0.1:9"), "no answer", 1),
         (("schedule", "pause", "FILE"), "there is no schedule of", 2),

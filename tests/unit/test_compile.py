@@ -39,6 +39,7 @@ def compile_(tmp_path: Path, monkeypatch, capsys) -> Callable[..., tuple[int, st
     def run(text: str, *options: str) -> tuple[int, str]:
         package = tmp_path / "package.yaml"
         arguments = ["hubline", "compile", str(written(tmp_path, text)), "-o", str(package), *options]
+        (tmp_path / "mine.py").write_text("def build(): ...\n")
         monkeypatch.setattr("sys.argv", arguments)
         with pytest.raises(SystemExit) as ended:
             main()
@@ -102,6 +103,19 @@ LOCAL = FILE.replace("gs://bucket/data", "data").replace("gs://bucket/serving", 
         ),
         (FILE + "kubeflow: {state: gs://b/s, alert: {webhook: alerts}}\n", ["'alerts' is no URL"]),
         (
+            FILE.replace("*.tfrecord", "").replace(
+                "data/}", "data/, split: {train: train-*, validation: 'gs://b/v/*', test: /data/test/*}}"
+            )
+            + KUBEFLOW,
+            ["data.split.test: /data/test/*: on this machine, and not on the cluster"],
+        ),
+        (
+            FILE.replace("{miles: {kind: numeric}}", "{t: {kind: text}}")
+            + "backbones: {b: {kind: builder, call: 'mine:build', inputs: {x: t}}}\n"
+            + KUBEFLOW,
+            ["backbones.b", ": on this machine, and not on the cluster"],
+        ),
+        (
             FILE.replace("serving}", "serving, kserve: {name: a, namespace: b, models: /mnt/m, storage_uri: pvc://m}}")
             + KUBEFLOW,
             ["serving.kserve.models: /mnt/m: on this machine, and not on the cluster"],
@@ -111,6 +125,18 @@ LOCAL = FILE.replace("gs://bucket/data", "data").replace("gs://bucket/serving", 
 def test_what_cannot_work_on_a_cluster_is_said_all_at_once(compile_: Callable, text: str, said: list[str]) -> None:
     code, output = compile_(text, "--image", IMAGE)
     assert code == 2 and all(each in output for each in said), output
+
+
+@pytest.mark.parametrize(
+    ("webhook", "warned"), [("https://hooks.example/T0", True), ("{secret: alerts, key: url}", False)]
+)
+def test_a_url_as_a_webhook_is_warned_of(tmp_path: Path, monkeypatch, capsys, webhook: str, warned: bool) -> None:
+    text = FILE + f"kubeflow: {{state: gs://b/s, alert: {{webhook: {webhook}}}}}\n"
+    monkeypatch.setattr("sys.argv", ["hubline", "check", str(written(tmp_path, text))])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = " ".join(capsys.readouterr().err.split())
+    assert ended.value.code in (0, None) and ("write webhook: {secret: alerts, key: url}" in said) == warned
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +170,6 @@ def steps(spec: dict[str, Any]) -> dict[str, Any]:
         (lambda spec: spec["deploymentSpec"]["executors"].pop("exec-trainer"), "has no executor exec-trainer"),
         (lambda spec: spec["components"].pop("comp-trainer"), "the task trainer has no component comp-trainer"),
         (lambda spec: steps(spec)["trainer"]["inputs"]["artifacts"].pop("rows"), "nothing is given for the input rows"),
-        (
-            lambda spec: steps(spec)["trainer"]["dependentTasks"].remove("embedder"),
-            "the task does not wait for embedder",
-        ),
         (lambda spec: steps(spec)["pin"].update(dependentTasks=["pusher"]), "tasks wait for each other"),
         (lambda spec: steps(spec).update(Pusher=steps(spec).pop("pusher")), "'Pusher' cannot be the name of a task"),
         (
@@ -168,6 +190,14 @@ def test_what_the_backend_would_refuse_is_found_here(
     with pytest.raises(UserError, match="would refuse the package") as caught:
         check(spec, platform)
     assert said in str(caught.value)
+
+
+def test_texts_that_argo_or_kubernetes_would_fill_in_are_refused(compile_: Callable) -> None:
+    env = "kubeflow: {state: gs://bucket/state, steps: {Trainer: {env: {WHO: '{{workflow.name}}'}}}}\n"
+    code, output = compile_(FILE + env, "--image", IMAGE)
+    assert code == 2 and "exec-trainer.container.env[0].value: Argo fills in what begins with {{" in output
+    code, output = compile_(FILE.replace("data/*", "$(HOME)/*") + KUBEFLOW, "--image", IMAGE)
+    assert code == 2 and "data_examples: Kubernetes fills in what begins with $(" in output
 
 
 def test_a_placement_of_what_is_not_there_is_found(compiled: tuple[dict, dict]) -> None:

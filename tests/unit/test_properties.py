@@ -13,9 +13,15 @@ NONE_TO_SAY = "/nowhere"
 LONG = {"files": "x" * 200_000, "seed": 3}
 
 
-@given(st.dictionaries(st.text(max_size=20), st.text(max_size=50) | st.integers(), max_size=5))
+@given(st.dictionaries(st.text(max_size=4), st.text("ab{$(}", max_size=9) | st.integers(), max_size=2))
 def test_short_ones_are_the_parameter_itself(properties: dict[str, str | int]) -> None:
     assert taken(handed(properties, NONE_TO_SAY)) == properties
+
+
+@pytest.mark.parametrize("text", ["{{workflow.name}}", "{{{", "$(HOME)", "$$", "a$"])
+def test_neither_argo_nor_kubernetes_finds_anything_to_fill_in(text: str) -> None:
+    crossed = handed({"pattern": text}, NONE_TO_SAY)
+    assert "{{" not in crossed and "$" not in crossed and taken(crossed) == {"pattern": text}
 
 
 def test_long_ones_go_by_way_of_a_file_and_fit_into_a_command(tmp_path: Path) -> None:
@@ -26,7 +32,7 @@ def test_long_ones_go_by_way_of_a_file_and_fit_into_a_command(tmp_path: Path) ->
 
 
 def test_what_is_not_said_is_not_handed_over() -> None:
-    assert handed({"a": None, "b": 1}, NONE_TO_SAY) == '{"b": 1}'
+    assert handed({"a": None, "b": 1}, NONE_TO_SAY) == '{"b":1}'
 
 
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from pipeline.config import AnyFile
 from pipeline.kubeflow import form, schedule, watch
 from pipeline.kubeflow.api import Address, Client, connect
+from pipeline.kubeflow.parameters import offered
 from pipeline.kubeflow.publish import Package
 from pipeline.kubeflow.submit import submit
 from pipeline.load import load
@@ -34,7 +35,9 @@ kubeflow:
 SPEC = """\
 pipelineInfo: {name: taxi-tips}
 root:
-  inputDefinitions: {parameters: {epochs: {parameterType: NUMBER_INTEGER}, overrides: {parameterType: STRUCT}}}
+  inputDefinitions:
+    parameters: {epochs: {}, batch_size: {}, learning_rate: {}, data_examples: {}, push: {}, overrides: {},
+      accuracy_no_worse_than_serving_by: {}}
   dag: {tasks: {pin: {taskInfo: {name: Pin}, componentRef: {name: comp}},
     trainer: {taskInfo: {name: Trainer}, componentRef: {name: comp}}}}
 components: {comp: {executorLabel: exec}}
@@ -333,12 +336,15 @@ def test_a_schedule_without_a_next_run_or_a_cron_that_shifts_badly_is_refused(ap
 def test_a_run_is_submitted_with_its_parameters(client: Client, api: KfpApi, folder: Path) -> None:
     file = file_of(folder)
     given = form.read(file, ["epochs=3", 'overrides={"training.seed": 7}'])
-    form.check(file, given, "--parameter")
+    given = form.check(file, given, "--parameter", str(folder))
     first = submit(client, file, package_of(folder), given, "trials", "the first")
     second = submit(client, file, package_of(folder), {})
     run = api.runs[first.id]
     assert (run["display_name"], api.experiments[run["experiment_id"]]["display_name"]) == ("the first", "trials")
-    assert run["runtime_config"]["parameters"] == {"epochs": 3, "overrides": {"training.seed": 7}}
+    assert run["runtime_config"]["parameters"] == {parameter.name: parameter.default for parameter in offered(file)} | {
+        "epochs": 3,
+        "overrides": {"training.seed": 7},
+    }
     assert first.link == f"{api.host}/#/runs/details/{first.id}"
     assert run["pipeline_version_reference"] == api.runs[second.id]["pipeline_version_reference"]
     assert [each["display_name"] for each in api.versions.values()] == ["taxi-tips", "taxi-tips-1"], "uploaded once"
@@ -361,7 +367,7 @@ def test_a_run_is_submitted_with_its_parameters(client: Client, api: KfpApi, fol
 def test_a_parameter_that_the_form_has_not_is_refused(folder: Path, text: str, why: str) -> None:
     file = file_of(folder)
     with pytest.raises(UserError, match=f"--parameter {why}" if "=" in text else why):
-        form.check(file, form.read(file, [text]), "--parameter")
+        form.check(file, form.read(file, [text]), "--parameter", str(folder))
 
 
 class Heard(watch.Display):
@@ -401,22 +407,6 @@ def test_waiting_tells_the_state_of_each_step(client: Client, api: KfpApi, folde
         ("done", "starting"),
         ("done", "done"),
     ]
-
-
-LOG = "\n".join(f"line {number}" for number in range(50)) + "\nserving: there is no such bucket\n"
-
-
-@pytest.mark.parametrize("place", ["logs", "dashboard_logs"])
-@pytest.mark.parametrize("pod", ["taxi-tips-x-123", "taxi-tips-x-system-container-impl-123"])
-def test_of_a_failed_step_the_last_lines_are_told(
-    client: Client, api: KfpApi, folder: Path, place: str, pod: str
-) -> None:
-    getattr(api, place)[pod] = LOG
-    trainer = {"state": "FAILED", "nodes": ["taxi-tips-x-123"]}
-    api.frames["*"] = [{"state": "FAILED", "tasks": {"root": "FAILED", "pin": "SUCCEEDED", "trainer": trainer}}]
-    outcome, _ = wait(client, api, folder)
-    assert outcome.state == "FAILED" and outcome.steps == {"Pin": "done", "Trainer": "failed"}
-    assert outcome.failed == {"Trainer": watch.Words("", tuple(LOG.splitlines()[-20:]))}
 
 
 def test_without_a_log_the_error_is_told(client: Client, api: KfpApi, folder: Path) -> None:

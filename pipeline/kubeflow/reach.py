@@ -1,0 +1,94 @@
+"""What a pipeline file points at, and whether the pods of a run reach it."""
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from pipeline.config import AnyFile, InferFile
+from pipeline.kubeflow.config import STEPS
+from pipeline.mistakes import Location
+from preprocessing.section import PATH_TYPES, is_remote, unescape
+from trainer.backbones.config import Builder
+
+_DOWNLOADED = ("s3://", "minio://")
+"""What KFP's launcher moves artifacts to and from, and no step reads by itself but the module that it fetches."""
+
+
+def unreachable(file: AnyFile) -> Iterator[tuple[Location, str]]:
+    """The paths in a pipeline file that are not there for the pods of a run: where each is, and what would be right."""
+    everywhere = mounts(file)
+    for location, path in _paths(file):
+        if path.startswith(_DOWNLOADED) and location[0] != "hubs":
+            yield (
+                location,
+                f"{path}: TensorFlow reads gs:// and folders; mount the bucket as a volume, and name its folder",
+            )
+        if is_remote(path) or any(PurePosixPath(path).is_relative_to(mount) for mount in everywhere):
+            continue
+        where = f"the volumes that every step mounts: {', '.join(sorted(everywhere))}" if everywhere else "no volume"
+        what = "on this machine, and not on the cluster" if path.startswith("/") else "relative, and not on the cluster"
+        yield location, f"{path}: {what}; name a bucket, or mount a volume in kubeflow.every_step (now: {where})"
+
+
+def mounts(file: AnyFile) -> set[str]:
+    """The folders that every step mounts."""
+    return set.intersection(*({each.path for each in file.kubeflow.placement(step).volumes} for step in STEPS))
+
+
+def _paths(file: AnyFile) -> Iterator[tuple[Location, str]]:
+    """All that a file points at, and where."""
+    for name in type(file).model_fields:
+        if name != "kubeflow":  # of which `api` is about this machine
+            yield from _paths_in(getattr(file, name), (name,))
+    if file.kubeflow.state:
+        yield ("kubeflow", "state"), file.kubeflow.state
+    if not isinstance(file, InferFile):
+        for split, pattern in file.data.patterns.items():
+            if pattern.startswith("/") and not pattern.startswith(file.data.examples.rstrip("/")):
+                yield ("data", "split", split), unescape(pattern)
+
+
+def _paths_in(value: Any, location: Location) -> Iterator[tuple[Location, str]]:
+    """The values of all fields that are paths, in a section and those that it is made of."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from _paths_in(each, (*location, name))
+    elif isinstance(value, tuple):
+        for place, each in enumerate(value):
+            yield from _paths_in(each, (*location, place))
+    elif isinstance(value, BaseModel) and not (isinstance(value, Builder) and not _is_here(value)):
+        for name, field in type(value).model_fields.items():
+            each, key = getattr(value, name), (*location, field.alias or name)
+            if (
+                isinstance(each, str)
+                and _is_path(field.annotation, field.metadata)
+                and each not in _words(field.annotation)
+            ):
+                yield key, unescape(each)
+            else:
+                yield from _paths_in(each, key)
+
+
+def _is_here(builder: Builder) -> bool:
+    """Whether the module of a function is in its folder on this machine; else it is one of the image's."""
+    module = builder.module.partition(".")[0]
+    return any(Path(builder.folder, name).exists() for name in (module, f"{module}.py"))
+
+
+def _is_path(annotation: Any, metadata: Any) -> bool:
+    """Whether a field's type is `FilePath` or `FilePattern`, or may be."""
+    if any(each in PATH_TYPES for each in metadata):
+        return True
+    return any(
+        _is_path(each, getattr(each, "__metadata__", ())) for each in get_args(annotation) if not isinstance(each, str)
+    )
+
+
+def _words(annotation: Any) -> set[str]:
+    """The words that a field's type takes literally."""
+    found: set[str] = set()
+    for each in get_args(annotation):
+        found |= {each} if isinstance(each, str) else _words(each)
+    return found
