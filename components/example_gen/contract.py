@@ -300,7 +300,7 @@ def _count_fault(columns: Mapping, name: str, what: str) -> str | None:
     if values:
         return f"its {what} '{name}' has {len(values)} values; it must have one"
     if name in columns:
-        return f"its {what} '{name}' is empty; it must have one value"
+        return f"its {what} '{name}' has no value"
     # Of a-b > 1, which names the columns a and b, the column a-b may be meant.
     parts = [column for column in sorted(columns) if name in re.split(r"\W+", column)]
     close = [*difflib.get_close_matches(name, columns, n=1, cutoff=0.7), *parts]

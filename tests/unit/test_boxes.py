@@ -171,7 +171,7 @@ _SIZE = {"units": "pixels", "height": "height", "width": "width"}
         (_record([0.1, 0.2, float("inf"), 0.4]), {}, "is not finite"),
         (_record([0.1, 0.2, 0.3]), {}, "its column 'boxes' has 3 numbers for 1 objects; it must have 4"),
         (_record([0.1, 0.2, 0.3, 0.4] * 2), {}, "its column 'boxes' has 8 numbers for 1 objects; it must have 4"),
-        (_record([]), {}, "it has no column 'boxes'"),
+        (_record([]), {}, "its column 'boxes' has no value"),
         (_record(boxes=[], labels=[]), {}, "its label 'box_labels' is empty: there is no object in the picture"),
         (_record([0.1, 0.2, 0.3, 0.4], ["blue"]), {}, "none of its 1 objects is of the classes red, green"),
         (_record(labels=[7]), {}, "its label 'box_labels' is 7, outside 0 to 1"),
