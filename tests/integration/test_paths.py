@@ -13,6 +13,7 @@ from tests import make
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.both_stacks
 def test_a_run_in_a_folder_with_the_characters_of_patterns(tmp_path: Path) -> None:
     folder = tmp_path / "a*b? {x}"
     quarantine = "data:\n  bad_records: {policy: quarantine, max_fraction: 0.1}\n"
