@@ -1,6 +1,7 @@
 """What every test may use."""
 
 import os
+import signal
 
 # Before TensorFlow is imported: Keras 2, as the packages themselves settle it, and no start-up messages.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -9,6 +10,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from pathlib import Path
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """A shell has its jobs in the background ignore SIGINT, and what is ignored at the start stays so."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
