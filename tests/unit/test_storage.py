@@ -107,6 +107,7 @@ _ROOT = Path(storage.__file__).parents[1]
 _RAW = re.compile(r"""(?<!storage)\.write_(text|bytes)\(|(open|GFile)\(.*["'][wax][bt+]*["']|io_utils\.write_""")
 _ASIDE = {
     "components/storage.py": "writes aside and renames",
+    "components/example_gen/small_files.py": "into a temporary folder",
     "components/hub_module/web.py": "into a temporary folder",
     "components/predictor/work.py": "line by line, into a folder that gets its name when it is whole",
     "pipeline/output.py": "a log, which grows",
