@@ -16,7 +16,8 @@ from pipeline.places import Places
 from tests import make
 
 CHECKS = ["ExampleValidator", "DataGate"]
-DATA_STEPS = ["ExampleGen", "StatisticsGen", "SchemaGen", *CHECKS, "ParsingSchema", "Embedder", "Transform"]
+DESCRIBING = ["ExampleGen", "StatisticsGen", "SchemaGen"]
+DATA_STEPS = [*DESCRIBING, "ExampleValidator", "ParsingSchema", "DataGate", "Embedder", "Transform"]
 STEPS = ["HubModule.mean", *DATA_STEPS, "Trainer", "Evaluator", "Pusher"]
 
 
