@@ -37,6 +37,8 @@ from components.statistics import (
     type_of,
 )
 from components.transform.unread import UnreadDates
+from trainer.notes import FILE as NOTES
+from trainer.notes import Notes
 
 _SHOWN_RECORDS = 100
 _SHOWN_REASONS = 20
@@ -74,8 +76,8 @@ def _json(path: str) -> Any:
 
 def _training_notes(model_run: str) -> list[str]:
     """What the Trainer noted; older ones noted nothing."""
-    path = f"{model_run}/training_notes.json"
-    return [note["text"] for note in _json(path)["notes"]] if storage.exists(path) else []
+    path = f"{model_run}/{NOTES}"
+    return [note.text for note in Notes.model_validate(_json(path)).notes] if storage.exists(path) else []
 
 
 def _counts(artifacts: Artifacts) -> dict[str, int]:
