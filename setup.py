@@ -11,12 +11,8 @@ setup(
     version="0.1.0",
     description="From TFRecords and a TensorFlow Hub module to a validated SavedModel in serving, on TFX",
     python_requires=">=3.10",
-    packages=find_packages(
-        include=[
-            f"{room}{rest}" for room in ("pipeline", "components", "preprocessing", "trainer") for rest in ("", ".*")
-        ]
-    ),
-    package_data={"pipeline": ["schema.json"], "components.report": ["page.*"], "pipeline.init": ["*.j2"]},
+    packages=find_packages(include=["hubline", "hubline.*"]),
+    package_data={"hubline.pipeline": ["schema.json"], "hubline.report": ["page.*"], "hubline.pipeline.init": ["*.j2"]},
     install_requires=["fsspec", "pydantic>=2.10", "rich>=13", "ruamel.yaml>=0.18", "tensorboard", "typer>=0.12"],
     extras_require={
         # Reads video files in `hubline convert video`, and nothing else; in no lock. Its wheels bring their own FFmpeg.
@@ -24,5 +20,5 @@ setup(
         # Operations that some hub modules of texts are made of; in no lock. It must be of the version of TensorFlow.
         "text": ["tensorflow-text"],
     },
-    entry_points={"console_scripts": ["hubline=pipeline.cli:main"]},
+    entry_points={"console_scripts": ["hubline=hubline.pipeline.cli:main"]},
 )

@@ -9,11 +9,11 @@ import tensorflow as tf
 import tensorflow_hub as hub
 
 from benchmarks.harness import newest
-from components.config import HashSplit
-from components.records import compression_of
-from pipeline.config import PipelineFile
-from pipeline.load import load
-from trainer.autograph import leave_libraries_alone
+from hubline.components.config import HashSplit
+from hubline.core.tfrecords import compression_of
+from hubline.pipeline.config import PipelineFile
+from hubline.pipeline.load import load
+from hubline.trainer.autograph import leave_libraries_alone
 
 
 def read(file: str, root: str) -> dict[str, Any]:

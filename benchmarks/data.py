@@ -12,8 +12,8 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 from rich.console import Console
 
-from pipeline.convert.convert import Options, convert
-from pipeline.convert.from_csv import CsvFile, Dialect
+from hubline.pipeline.convert.convert import Options, convert
+from hubline.pipeline.convert.from_csv import CsvFile, Dialect
 
 CLASSES = ("circle", "square", "triangle", "cross", "stripes")
 SITES = (b"north", b"east", b"south", b"west")
@@ -73,7 +73,9 @@ def photographs(source: str, folder: str) -> None:
     for part in ("train", "validation"):
         output = Path(folder, f"{part}.unfinished")
         convert_command = ["convert", "images", f"{source}/{part}", "--output", str(output), "--max-side", "256"]
-        subprocess.run([sys.executable, "-m", "pipeline.cli", *convert_command], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "hubline.pipeline.cli", *convert_command], check=True, capture_output=True
+        )
         for file in output.iterdir():
             file.rename(Path(folder, f"{part}-{file.name}"))
         output.rmdir()

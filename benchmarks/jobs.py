@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import ROOT, WORK, Bench
-from pipeline.load import load
+from hubline.pipeline.load import load
 
 DIGITS = ROOT / "examples" / "digits" / "pipeline.yaml"
 MODULE = WORK / "data" / "mobilenet"

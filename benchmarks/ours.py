@@ -6,11 +6,11 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.harness import StepWatch, newest
-from pipeline import run as hubline
-from pipeline.display import Display
-from pipeline.load import load
-from pipeline.result import Step
-from preprocessing.config import input_columns
+from hubline.pipeline import run as hubline
+from hubline.pipeline.display import Display
+from hubline.pipeline.load import load
+from hubline.pipeline.result import Step
+from hubline.preprocessing.config import input_columns
 
 
 def run(file: str, root: str, until: str | None = None) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def preprocess(file: str, root: str) -> dict[str, Any]:
     from tensorflow_metadata.proto.v0 import schema_pb2
     from tensorflow_transform.tf_metadata import schema_utils
 
-    from trainer import inputs
+    from hubline.trainer import inputs
 
     config, _ = load(Path(file))
     begin = time.monotonic()

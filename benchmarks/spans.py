@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks import jobs
 from benchmarks.harness import Bench, Sample, best, fresh
 from benchmarks.results import Bar, Row, at_most
-from components import storage
+from hubline.core import storage
 
 _SPANS = 11
 

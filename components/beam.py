@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from preprocessing.section import Section
+from hubline.core.config_base import Section
 
 # Naming an image, which none of these looks at, keeps TFX from packing itself up for workers that lack it: that is a
 # build in a process of its own, seconds long, in every step that uses Beam.

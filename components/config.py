@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from components.pin.pins import ALL
-from components.pin.spans import SpanPattern
-from preprocessing.section import FilePath, FilePattern, Section, has_wildcards, is_remote
+from hubline.artifacts.pins import ALL
+from hubline.components.pin.spans import SpanPattern
+from hubline.core.config_base import FilePath, FilePattern, Section, has_wildcards, is_remote
 
 SPLITS = ("train", "validation", "test")
 """Training reads the first; early stopping and checkpoints see the second; the blessing sees only the third."""

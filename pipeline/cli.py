@@ -10,12 +10,12 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from pipeline.convert.cli import app as convert
-from pipeline.kubeflow.cli import app as schedule
-from pipeline.kubeflow.cli import submit
-from pipeline.predict.cli import predict
-from pipeline.terminal import console_on, plain
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
+from hubline.pipeline.convert.cli import app as convert
+from hubline.pipeline.kubeflow.cli import app as schedule
+from hubline.pipeline.kubeflow.cli import submit
+from hubline.pipeline.predict.cli import predict
+from hubline.pipeline.terminal import console_on, plain
 
 app = typer.Typer(
     name="hubline",
@@ -89,10 +89,10 @@ def init(
 
     Example: hubline init 'data/*.tfrecord.gz' --label species
     """
-    from pipeline.output import NOWHERE, into_log
+    from hubline.pipeline.output import NOWHERE, into_log
 
     with into_log(NOWHERE) as (stdout, stderr):
-        from pipeline.init.command import init as init_file
+        from hubline.pipeline.init.command import init as init_file
 
         outcome = init_file(data, label, hub, output, overwrite, console_on(stderr if as_json else stdout))
     if as_json:
@@ -111,8 +111,8 @@ def check(
 
     Example: hubline check examples/digits/pipeline.yaml
     """
-    from pipeline.load import load
-    from pipeline.preflight import preflight
+    from hubline.pipeline.load import load
+    from hubline.pipeline.preflight import preflight
 
     pipeline, source = load(file)
     if files:
@@ -151,7 +151,7 @@ def run(
 
     Examples: hubline run examples/digits/pipeline.yaml; the same with --fresh-metadata
     """
-    from pipeline.run import run as run_file
+    from hubline.pipeline.run import run as run_file
 
     result, code = run_file(file, root, quiet=as_json, fresh_metadata=fresh_metadata)
     if as_json:
@@ -170,7 +170,7 @@ def report(
 
     Example: hubline report examples/digits/pipeline.yaml --open
     """
-    from pipeline.report import newest_page
+    from hubline.pipeline.report import newest_page
 
     page = newest_page(file, root)
     print(json.dumps({"status": "succeeded", "report": str(page)}) if as_json else plain(str(page)))
@@ -189,10 +189,10 @@ def inspect(
 
     Example: hubline inspect examples/digits/modules/digits
     """
-    from pipeline.output import NOWHERE, into_log
+    from hubline.pipeline.output import NOWHERE, into_log
 
     with into_log(NOWHERE) as (stdout, _):
-        from pipeline.inspect import inspect_handle, show_module
+        from hubline.pipeline.inspect import inspect_handle, show_module
 
         module, sha256 = inspect_handle(handle)
         if not as_json:
@@ -224,15 +224,15 @@ def schema(
 
     Example: hubline schema examples/digits/pipeline.yaml --freeze
     """
-    from pipeline.load import load_training
-    from pipeline.output import NOWHERE, into_log
+    from hubline.pipeline.load import load_training
+    from hubline.pipeline.output import NOWHERE, into_log
 
     if not freeze and (output or overwrite):
         raise UserError("--output and --overwrite go with --freeze")
     pipeline, _ = load_training(file, "hubline schema")
     with into_log(NOWHERE) as (stdout, stderr):
         with console_on(stderr).status("describing the data"):
-            from pipeline import schema as schemas
+            from hubline.pipeline import schema as schemas
 
             curated = pipeline.data.data_schema
             written = schemas.to_freeze(file, curated, output, overwrite) if freeze else {}
@@ -262,12 +262,12 @@ def compile_(
 
     Example: hubline compile pipeline.yaml -o package.yaml --image registry.example/hubline@sha256:…
     """
-    from pipeline.load import load
-    from pipeline.output import NOWHERE, into_log
+    from hubline.pipeline.load import load
+    from hubline.pipeline.output import NOWHERE, into_log
 
     pipeline, source = load(file)
     with into_log(NOWHERE) as (stdout, stderr):
-        from pipeline.kubeflow.compile import compile_file
+        from hubline.pipeline.kubeflow.compile import compile_file
 
         compiled = compile_file(pipeline, source, image, allow_tag, output)
         spec = compiled.spec
@@ -299,11 +299,11 @@ def reference(
 ) -> None:
     """Print what a pipeline file may hold: a JSON schema for editors, or a reference for people.
 
-    Example: hubline reference --output pipeline.schema.json
+    Example: hubline reference --output pipeline/schema.json
     """
-    from components import storage
-    from pipeline.load import json_schema
-    from pipeline.reference import reference as as_markdown
+    from hubline.core import storage
+    from hubline.pipeline.load import json_schema
+    from hubline.pipeline.reference import reference as as_markdown
 
     text = as_markdown() if form == "markdown" else json.dumps(json_schema(), indent=2) + "\n"
     if output is None:

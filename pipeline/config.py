@@ -7,20 +7,20 @@ from typing import Literal, TypeAlias
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
-from components.beam import Beam
-from components.config import Data, DataToInfer, Evaluation, Predictions, PushedModel, Serving
-from pipeline.kubeflow.config import Kubeflow
-from preprocessing.config import Feature, Features, FeaturesToInfer, Label, images
-from preprocessing.kinds.image import ImageFeature, Pictures
-from preprocessing.kinds.kind import Categories
-from preprocessing.kinds.text import TextFeature
-from preprocessing.labels.class_and_box import ClassAndBoxLabel
-from preprocessing.labels.classes import ClassLabel
-from preprocessing.labels.pixels import PixelsLabel
-from preprocessing.section import Section
-from trainer.backbones.config import AnyBackbone, Backbones, Builder
-from trainer.config import Augmentation, Hub, Hubs, Model, Training, augmenting_hubs, fed_hubs
-from trainer.phases import needs_pictures
+from hubline.components.beam import Beam
+from hubline.components.config import Data, DataToInfer, Evaluation, Predictions, PushedModel, Serving
+from hubline.core.config_base import Section
+from hubline.pipeline.kubeflow.config import Kubeflow
+from hubline.preprocessing.config import Feature, Features, FeaturesToInfer, Label, images
+from hubline.preprocessing.kinds.image import ImageFeature, Pictures
+from hubline.preprocessing.kinds.kind import Categories
+from hubline.preprocessing.kinds.text import TextFeature
+from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
+from hubline.preprocessing.labels.classes import ClassLabel
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.trainer.backbones.config import AnyBackbone, Backbones, Builder
+from hubline.trainer.config import Augmentation, Hub, Hubs, Model, Training, augmenting_hubs, fed_hubs
+from hubline.trainer.phases import needs_pictures
 
 
 class PipelineFile(Section):

@@ -15,13 +15,13 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from components.evaluator.decision import Decision
-from components.report.contents import PAGE
-from pipeline.config import PipelineFile
-from pipeline.result import Result, Step
-from preprocessing import interruption
-from preprocessing.config import clip_columns, image_columns, input_columns
-from preprocessing.progress import LOGGER
+from hubline.artifacts.decision import Decision
+from hubline.core import interruption
+from hubline.core.progress import LOGGER
+from hubline.pipeline.config import PipelineFile
+from hubline.pipeline.result import Result, Step
+from hubline.preprocessing.config import clip_columns, image_columns, input_columns
+from hubline.report.contents import PAGE
 
 _SHOWN_COLUMNS = 3
 

@@ -5,27 +5,27 @@ from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
-from components.backbone.component import Backbone
-from components.curated_schema.component import CuratedSchema
-from components.dashboard.component import Dashboard
-from components.data_gate.component import DataGate
-from components.embedder.component import Embedder
-from components.evaluator.component import Evaluator
-from components.example_gen.component import ExampleGen
-from components.example_validator.checks import Checks
-from components.example_validator.component import ExampleValidator
-from components.hub_module.component import HubModule
-from components.kserve.component import KServe
-from components.parsing_schema.component import ParsingSchema
-from components.pin.pins import AnyPins, Files, Pins, PinsToInfer
-from components.predictor.component import Predictor
-from components.pusher.component import Pusher
-from components.statistics_gen.component import StatisticsGen
-from components.trainer.component import Trainer
-from components.transform.component import Transform
-from pipeline.config import AnyFile, InferFile, PipelineFile
-from pipeline.places import OnCluster, Places
-from trainer.phases import Kept, needs_pictures
+from hubline.artifacts.pins import AnyPins, Files, Pins, PinsToInfer
+from hubline.components.backbone.component import Backbone
+from hubline.components.curated_schema.component import CuratedSchema
+from hubline.components.dashboard.component import Dashboard
+from hubline.components.data_gate.component import DataGate
+from hubline.components.embedder.component import Embedder
+from hubline.components.evaluator.component import Evaluator
+from hubline.components.example_gen.component import ExampleGen
+from hubline.components.example_validator.checks import Checks
+from hubline.components.example_validator.component import ExampleValidator
+from hubline.components.hub_module.component import HubModule
+from hubline.components.kserve.component import KServe
+from hubline.components.parsing_schema.component import ParsingSchema
+from hubline.components.predictor.component import Predictor
+from hubline.components.pusher.component import Pusher
+from hubline.components.statistics_gen.component import StatisticsGen
+from hubline.components.trainer.component import Trainer
+from hubline.components.transform.component import Transform
+from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
+from hubline.pipeline.paths import OnCluster, Places
+from hubline.trainer.phases import Kept, needs_pictures
 
 
 def build(file: AnyFile, pins: AnyPins, places: Places | OnCluster) -> Pipeline:

@@ -6,13 +6,13 @@ import tempfile
 from rich.console import Console
 from rich.table import Table
 
-from components.hub_module.fetch import fetch
-from components.hub_module.recognise import check_whole
-from preprocessing.errors import UserError
-from trainer.loading import read_saved_model
-from trainer.module import Function, Module
-from trainer.offer import offered
-from trainer.operations import check
+from hubline.components.hub_module.fetch import fetch
+from hubline.components.hub_module.recognise import check_whole
+from hubline.core.errors import UserError
+from hubline.trainer.hub_interface import offered
+from hubline.trainer.module import Function, Module
+from hubline.trainer.operations import check
+from hubline.trainer.saved_model_loader import read_saved_model
 
 
 def inspect_handle(handle: str) -> tuple[Module, str]:

@@ -13,9 +13,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from pipeline.config import FILES, AnyFile, PipelineFile
-from pipeline.mistakes import Location, Mistake, PipelineFileError, explain, meant, nearest, place_of
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
+from hubline.pipeline.config import FILES, AnyFile, PipelineFile
+from hubline.pipeline.diagnostics import Location, Mistake, PipelineFileError, explain, meant, nearest, place_of
 
 _MOST_BYTES = 4_000_000
 _MOST_VALUES = 200_000

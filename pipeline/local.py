@@ -14,22 +14,22 @@ from tfx.orchestration.local import local_dag_runner
 from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import launcher
 
-from components.artifacts import TRIED_FILE
-from components.evaluator.decision import DECISION, Decision
-from components.example_validator.found import Found
-from components.predictor.truth import EVALUATION, Evaluated
-from components.pusher.executor import DESTINATION, PUSHED
-from components.report.contents import Artifacts
-from components.store import Store
-from components.transform.unread import UnreadDates
-from pipeline import upkeep
-from pipeline.places import Places
-from pipeline.result import Step
-from preprocessing import interruption
-from preprocessing.errors import DamageError, UserError
-from trainer.notes import FILE as NOTES
-from trainer.notes import Notes
-from trainer.trial import Tried
+from hubline.artifacts.decision import DECISION, Decision
+from hubline.artifacts.findings import Found
+from hubline.artifacts.unread_dates import UnreadDates
+from hubline.components.input_artifacts import TRIED_FILE
+from hubline.components.predictor.evaluation import EVALUATION, Evaluated
+from hubline.components.pusher.executor import DESTINATION, PUSHED
+from hubline.core import interruption
+from hubline.core.errors import DamageError, UserError
+from hubline.core.shard_cache import Store
+from hubline.pipeline import upkeep
+from hubline.pipeline.paths import Places
+from hubline.pipeline.result import Step
+from hubline.report.contents import Artifacts
+from hubline.trainer.hub_trial import Tried
+from hubline.trainer.training_notes import FILE as NOTES
+from hubline.trainer.training_notes import Notes
 
 _HUB_MODULE = "HubModule."
 _LOGGER = logging.getLogger(__name__)

@@ -5,25 +5,25 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from components import storage
-from components.backbone.sources import fingerprint
-from components.digest import check_digest
-from components.example_gen.peek import columns_of_first_record
-from components.hub_module.handle import digest, look_for, mirrored, read_saved_model
-from components.hub_module.recognise import check_whole
-from components.pin.find import find
-from components.pin.pins import ALL
-from components.predictor.labels import read_labels
-from components.pusher.versions import version_in
-from components.vocabulary import read_vocabulary
-from pipeline.config import AnyFile, InferFile, PipelineFile
-from pipeline.load import Source
-from pipeline.mistakes import Location, Mistake, PipelineFileError, nearest
-from pipeline.places import Places
-from preprocessing.config import images, vocabulary_files
-from preprocessing.errors import UserError
-from preprocessing.section import is_remote, path_fault
-from trainer.config import Hub, Tuned
+from hubline.artifacts.pins import ALL
+from hubline.components.backbone.sources import fingerprint
+from hubline.components.example_gen.first_record import columns_of_first_record
+from hubline.components.hub_module.handle import digest, look_for, mirrored, read_saved_model
+from hubline.components.hub_module.recognise import check_whole
+from hubline.components.pin.find import find
+from hubline.components.predictor.labels import read_labels
+from hubline.components.pusher.versions import version_in
+from hubline.core import storage
+from hubline.core.config_base import is_remote, path_fault
+from hubline.core.digest import check_digest
+from hubline.core.errors import UserError
+from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
+from hubline.pipeline.diagnostics import Location, Mistake, PipelineFileError, nearest
+from hubline.pipeline.load import Source
+from hubline.pipeline.paths import Places
+from hubline.preprocessing.config import images, vocabulary_files
+from hubline.preprocessing.vocabulary_files import read_vocabulary
+from hubline.trainer.config import Hub, Tuned
 
 
 def preflight(file: AnyFile, source: Source, root: Path | None = None) -> None:
@@ -147,7 +147,7 @@ def _look_at_path(path: str) -> None:
 
 def _look_for_schema(path: str) -> None:
     # Imported here: few pipelines have a curated schema.
-    from components.curated_schema.read import read_curated
+    from hubline.components.curated_schema.read import read_curated
 
     read_curated(path)
 
@@ -178,8 +178,8 @@ def _look_for_module(hub: Hub) -> None:
 
 def _look_at_operations(hub: Hub) -> None:
     # Imported here, as below: not every pipeline has a module.
-    from trainer.operations import check
-    from trainer.saved_model import SavedModel
+    from hubline.trainer.operations import check
+    from hubline.trainer.saved_model import SavedModel
 
     if not _is_there(hub):
         return
@@ -194,7 +194,7 @@ def _look_at_operations(hub: Hub) -> None:
 
 
 def _look_at_variables(hub: Hub, tuned: Tuned) -> None:
-    from trainer.saved_model import SavedModel, to_train
+    from hubline.trainer.saved_model import SavedModel, to_train
 
     if not _is_there(hub):
         return

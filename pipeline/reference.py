@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.load import json_schema
+from hubline.pipeline.load import json_schema
 
 _HEAD = """\
 # The pipeline file

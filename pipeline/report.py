@@ -5,12 +5,12 @@ import traceback
 from datetime import datetime
 from pathlib import Path
 
-from components import storage
-from components.report.contents import PAGE, RunReport, StepTime
-from pipeline.load import load
-from pipeline.places import Places
-from pipeline.result import Result
-from preprocessing.errors import UserError
+from hubline.core import storage
+from hubline.core.errors import UserError
+from hubline.pipeline.load import load
+from hubline.pipeline.paths import Places
+from hubline.pipeline.result import Result
+from hubline.report.contents import PAGE, RunReport, StepTime
 
 
 def write_page(result: Result, name: str, path: Path, began: datetime) -> None:
@@ -39,7 +39,7 @@ def write_page(result: Result, name: str, path: Path, began: datetime) -> None:
     )
     try:
         # Imported here: no run waits for these libraries before it begins.
-        from components.report.page import render
+        from hubline.report.page import render
 
         page = render(report)
         storage.write_text(f"{result.report}/{PAGE}", page)

@@ -3,9 +3,9 @@
 from datetime import date
 from typing import Literal
 
-from components.evaluator.decision import Decision, Metrics
-from components.report.contents import Artifacts
-from preprocessing.section import Section
+from hubline.artifacts.decision import Decision, Metrics
+from hubline.core.config_base import Section
+from hubline.report.contents import Artifacts
 
 Status = Literal["succeeded", "not_blessed", "failed", "interrupted"]
 
@@ -45,7 +45,7 @@ class Result(Section):
     failed_step: str | None = None
     error: str | None = None
     artifacts: Artifacts = Artifacts()
-    """The folders of what the run made; `components.report.read.read` tells what is in them."""
+    """The folders of what the run made; `hubline.report.read_artifacts.read` tells what is in them."""
     report: str
     """The folder of `report.json` and of the page, `index.html`."""
     log: str

@@ -11,24 +11,23 @@ from pathlib import Path
 
 from rich.console import Console
 
-from components import storage
-from components.pin.pins import AnyPins, Pins
-from components.pin.spans import to_date
-from components.quarantine import FILE, all_set_aside, write_set_aside
-from components.report.contents import Artifacts
-from pipeline.config import AnyFile, PipelineFile
-from pipeline.display import Display, asked, show_result
-from pipeline.load import load
-from pipeline.output import into_log
-from pipeline.pinning import pin
-from pipeline.places import Places
-from pipeline.preflight import preflight
-from pipeline.report import write_page
-from pipeline.result import Result, Status, Step
-from pipeline.terminal import console_on
-from pipeline.upkeep import damaged_metadata, prepare
-from preprocessing import interruption
-from preprocessing.errors import RunError, UserError, tensorflow_reason
+from hubline.artifacts.pins import AnyPins, Pins
+from hubline.artifacts.quarantine import FILE, all_set_aside, write_set_aside
+from hubline.components.pin.spans import to_date
+from hubline.core import interruption, storage
+from hubline.core.errors import RunError, UserError, tensorflow_reason
+from hubline.pipeline.config import AnyFile, PipelineFile
+from hubline.pipeline.display import Display, asked, show_result
+from hubline.pipeline.load import load
+from hubline.pipeline.output import into_log
+from hubline.pipeline.paths import Places
+from hubline.pipeline.preflight import preflight
+from hubline.pipeline.report import write_page
+from hubline.pipeline.result import Result, Status, Step
+from hubline.pipeline.snapshot import pin
+from hubline.pipeline.terminal import console_on
+from hubline.pipeline.upkeep import damaged_metadata, prepare
+from hubline.report.contents import Artifacts
 
 
 def run(path: Path, root: Path | None, quiet: bool, fresh_metadata: bool = False) -> tuple[Result, int]:
@@ -94,8 +93,8 @@ def _run(file: AnyFile, path: Path, places: Places, folder: Path, console: Conso
             display.finished(Step(id="pin", seconds=round(time.monotonic() - begin, 3), cached=False))
             with _collecting_no_garbage():
                 # Imported here: TFX takes ten seconds, and mistakes are found without it.
-                from pipeline.graph import build
-                from pipeline.local import Run
+                from hubline.pipeline.graph import build
+                from hubline.pipeline.local import Run
             interruption.check()
             run = Run(build(file, pins, places), display, places)
             run.run()

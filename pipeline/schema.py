@@ -13,21 +13,21 @@ from rich.table import Table
 from rich.text import Text
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from components import storage
-from components.config import SPLITS
-from components.curated_schema.read import read_curated
-from components.pin.pin import pin_files
-from components.statistics import STATISTICS as SPLIT_STATISTICS
-from components.statistics import by_column, missing_share, shortened, top_values
-from pipeline.config import PipelineFile
-from pipeline.places import Places
-from preprocessing.config import refers_to_feature
-from preprocessing.digits import shown
-from preprocessing.errors import UserError
-from preprocessing.kinds.categorical import CategoricalFeature
-from preprocessing.kinds.crossed import CrossedFeature
-from preprocessing.labels.classes import ClassLabel
-from preprocessing.labels.multilabel import MultilabelLabel
+from hubline.artifacts.column_statistics import STATISTICS as SPLIT_STATISTICS
+from hubline.artifacts.column_statistics import by_column, missing_share, shortened, top_values
+from hubline.components.config import SPLITS
+from hubline.components.curated_schema.read import read_curated
+from hubline.components.pin.snapshot import pin_files
+from hubline.core import storage
+from hubline.core.errors import UserError
+from hubline.core.number_format import shown
+from hubline.pipeline.config import PipelineFile
+from hubline.pipeline.paths import Places
+from hubline.preprocessing.config import refers_to_feature
+from hubline.preprocessing.kinds.categorical import CategoricalFeature
+from hubline.preprocessing.kinds.crossed import CrossedFeature
+from hubline.preprocessing.labels.classes import ClassLabel
+from hubline.preprocessing.labels.multilabel import MultilabelLabel
 
 SCHEMA, BASELINE = "schema.pbtxt", "statistics.pb"
 """The names under which both are frozen."""
@@ -76,9 +76,9 @@ def describe(path: Path, file: PipelineFile, root: Path | None, read: bool) -> D
 def _infer(file: PipelineFile, places: Places) -> Described:
     files = pin_files(file.data)
     # Imported here: TFX takes ten seconds, and a curated schema is shown without it.
-    from components.artifacts import read_schema
-    from components.example_gen.manifest import Manifest
-    from pipeline.graph import describing
+    from hubline.artifacts.examples import Manifest
+    from hubline.components.input_artifacts import read_schema
+    from hubline.pipeline.graph import describing
 
     places.root.mkdir(parents=True, exist_ok=True)
     # Beside the store, to which the artifacts hold hard links.

@@ -16,12 +16,12 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from components import storage
-from components.seal import Seal
-from components.store import Store
-from pipeline.places import Places
-from preprocessing.errors import UserError
-from preprocessing.section import is_remote
+from hubline.core import storage
+from hubline.core.config_base import is_remote
+from hubline.core.errors import UserError
+from hubline.core.seal import Seal
+from hubline.core.shard_cache import Store
+from hubline.pipeline.paths import Places
 
 _LOGGER = logging.getLogger(__name__)
 

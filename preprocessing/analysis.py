@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from preprocessing.section import Section
+from hubline.core.config_base import Section
 
 QUANTILE_ERROR = 1e-4
 """How far, in ranks, a computed quantile may be off, as a share of all values."""

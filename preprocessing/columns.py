@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import schema_utils
 
-from preprocessing.errors import DataError
+from hubline.core.errors import DataError
 
 ParsingFeature: TypeAlias = tf.io.FixedLenFeature | tf.io.VarLenFeature
 ParsingSpec: TypeAlias = dict[str, ParsingFeature]

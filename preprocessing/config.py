@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from pydantic import AfterValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import InitErrorDetails
 
-from preprocessing.kinds.bucketized import BucketizedFeature
-from preprocessing.kinds.categorical import CategoricalFeature, VocabularyFile
-from preprocessing.kinds.crossed import CrossedFeature
-from preprocessing.kinds.image import ImageFeature, ImageToInfer, Pictures
-from preprocessing.kinds.kind import Categories
-from preprocessing.kinds.numeric import Numbers, NumericFeature
-from preprocessing.kinds.sequence import SequenceFeature
-from preprocessing.kinds.text import TextFeature
-from preprocessing.kinds.timestamp import TimestampFeature
-from preprocessing.kinds.video import VideoFeature
-from preprocessing.labels.binary import BinaryLabel
-from preprocessing.labels.class_and_box import ClassAndBoxLabel
-from preprocessing.labels.classes import ClassLabel
-from preprocessing.labels.multilabel import MultilabelLabel
-from preprocessing.labels.pixels import PixelsLabel
-from preprocessing.labels.regression import RegressionLabel
+from hubline.preprocessing.kinds.bucketized import BucketizedFeature
+from hubline.preprocessing.kinds.categorical import CategoricalFeature, VocabularyFile
+from hubline.preprocessing.kinds.crossed import CrossedFeature
+from hubline.preprocessing.kinds.image import ImageFeature, ImageToInfer, Pictures
+from hubline.preprocessing.kinds.kind import Categories
+from hubline.preprocessing.kinds.numeric import Numbers, NumericFeature
+from hubline.preprocessing.kinds.sequence import SequenceFeature
+from hubline.preprocessing.kinds.text import TextFeature
+from hubline.preprocessing.kinds.timestamp import TimestampFeature
+from hubline.preprocessing.kinds.video import VideoFeature
+from hubline.preprocessing.labels.binary import BinaryLabel
+from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
+from hubline.preprocessing.labels.classes import ClassLabel
+from hubline.preprocessing.labels.multilabel import MultilabelLabel
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.preprocessing.labels.regression import RegressionLabel
 
 _Other = (
     VideoFeature

@@ -8,10 +8,10 @@ import zlib
 
 import tensorflow as tf
 
-from preprocessing.errors import tensorflow_reason
-from preprocessing.kinds import image
-from preprocessing.kinds.image import Pictures
-from preprocessing.labels.pixels import PixelsLabel
+from hubline.core.errors import tensorflow_reason
+from hubline.preprocessing.kinds import image
+from hubline.preprocessing.kinds.image import Pictures
+from hubline.preprocessing.labels.pixels import PixelsLabel
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 """What a PNG begins with."""

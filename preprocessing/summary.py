@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from preprocessing import interruption
-from preprocessing.columns import ParsingSpec, present
-from preprocessing.config import Features, Label, refers_to_feature
-from preprocessing.kinds.kind import Categories, Values
-from preprocessing.labels.label import LABEL
-from preprocessing.section import Section
+from hubline.core import interruption
+from hubline.core.config_base import Section
+from hubline.preprocessing.columns import ParsingSpec, present
+from hubline.preprocessing.config import Features, Label, refers_to_feature
+from hubline.preprocessing.kinds.kind import Categories, Values
+from hubline.preprocessing.labels.label import LABEL
 
 _COUNTED = 10_000
 """Categories of a feature, or classes of a label, that are counted one by one; of more none is."""

@@ -6,11 +6,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from preprocessing.analysis import Analysis
-from preprocessing.columns import present
-from preprocessing.config import Features, Label, image_columns, input_columns, refers_to_feature
-from preprocessing.kinds.kind import Read, Values
-from preprocessing.section import Section
+from hubline.core.config_base import Section
+from hubline.preprocessing.analysis import Analysis
+from hubline.preprocessing.columns import present
+from hubline.preprocessing.config import Features, Label, image_columns, input_columns, refers_to_feature
+from hubline.preprocessing.kinds.kind import Read, Values
 
 
 class TransformConfig(Section):

@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-from preprocessing.kinds import image as image_kind
-from trainer.config import Augmentation, Window
+from hubline.preprocessing.kinds import image as image_kind
+from hubline.trainer.config import Augmentation, Window
 
 Change: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 """A change of pictures, float32 [..., height, width, channels] from 0 to 1, that leaves every pixel in its place."""

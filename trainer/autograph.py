@@ -2,7 +2,7 @@
 
 from tensorflow.python.autograph.core import config
 
-_LIBRARIES = ("tf_keras", "tensorflow_hub", "tensorflow_transform", "preprocessing", "trainer")
+_LIBRARIES = ("tf_keras", "tensorflow_hub", "tensorflow_transform", "hubline.preprocessing", "hubline.trainer")
 """TensorFlow 2.16 does not know `tf_keras` and converts all of Keras' source at the first step of a `fit`, which then
 takes 23 s instead of 1.3 s; newer versions have the rule. Neither the other libraries' graphs nor our own
 have Python control flow on tensors."""

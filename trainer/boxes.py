@@ -5,9 +5,9 @@ A box is top, left, bottom and right, in shares of a picture's height and width.
 
 import tensorflow as tf
 
-from preprocessing.encoded_images import shape_of
-from preprocessing.kinds import image
-from preprocessing.kinds.image import ImageFeature
+from hubline.preprocessing.encoded_images import shape_of
+from hubline.preprocessing.kinds import image
+from hubline.preprocessing.kinds.image import ImageFeature
 
 
 def area(boxes: tf.Tensor) -> tf.Tensor:

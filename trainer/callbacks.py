@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from preprocessing.progress import report
-from trainer.checkpoints import State, Stopping
-from trainer.config import EarlyStopping as Config
+from hubline.core.progress import report
+from hubline.trainer.checkpoints import State, Stopping
+from hubline.trainer.config import EarlyStopping as Config
 
 
 class Progress(tf.keras.callbacks.Callback):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer.model import TunedModel
-from trainer.randomness import generators
+from hubline.trainer.model import TunedModel
+from hubline.trainer.randomness import generators
 
 _LOGGER = logging.getLogger(__name__)
 

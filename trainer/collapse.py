@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from preprocessing.masks import LEFT_OUT
-from trainer.notes import Note
-from trainer.task import BOX, MASK, SCORES, VALUE, Task
+from hubline.preprocessing.masks import LEFT_OUT
+from hubline.trainer.task import BOX, MASK, SCORES, VALUE, Task
+from hubline.trainer.training_notes import Note
 
 _STILL, _EPOCHS = 0.005, 3
 """The share of its first value by which a loss has to fall, in that many epochs or more, to have moved."""

@@ -16,8 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from preprocessing.kinds.combiner import InOrder
-from preprocessing.section import FilePath, Section
+from hubline.core.config_base import FilePath, Section
+from hubline.preprocessing.kinds.combiner import InOrder
 
 
 def _known_feature(name: str, info: ValidationInfo) -> str:

@@ -6,9 +6,9 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from preprocessing.counts import hold
-from preprocessing.errors import DamageError, tensorflow_reason
-from trainer.inputs import read_file
+from hubline.core.counts import hold
+from hubline.core.errors import DamageError, tensorflow_reason
+from hubline.trainer.inputs import read_file
 
 
 class Counted(Protocol):

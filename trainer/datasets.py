@@ -4,22 +4,22 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from preprocessing.columns import parsing_spec, present
-from preprocessing.config import image_columns, images, input_columns
-from preprocessing.errors import DataError
-from preprocessing.labels.class_and_box import ClassAndBoxLabel
-from preprocessing.labels.pixels import PixelsLabel
-from trainer import inputs, randomness
-from trainer.changing import modules_by_feature
-from trainer.config import Training, fed_hubs
-from trainer.counts import complete
-from trainer.job import Job, Split
-from trainer.materialized import Materialized
-from trainer.model import feeding, taken_in
-from trainer.phases import Phase
-from trainer.randomness import Epoch
-from trainer.task import Task
-from trainer.vectors import column
+from hubline.core.errors import DataError
+from hubline.preprocessing.columns import parsing_spec, present
+from hubline.preprocessing.config import image_columns, images, input_columns
+from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.trainer import inputs, randomness
+from hubline.trainer.augment_hub import modules_by_feature
+from hubline.trainer.config import Training, fed_hubs
+from hubline.trainer.counts import complete
+from hubline.trainer.embeddings import column
+from hubline.trainer.job import Job, Split
+from hubline.trainer.materialized import Materialized
+from hubline.trainer.model import feeding, taken_in
+from hubline.trainer.phases import Phase
+from hubline.trainer.randomness import Epoch
+from hubline.trainer.task import Task
 
 _UNPACKED, _ROW_BYTES = (2, 10), 1024
 """Guesses at memory: the bytes of a row for one in a file, plain or GZIP, and its bytes beside pixels."""

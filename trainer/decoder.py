@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from preprocessing.errors import UserError
-from trainer.config import Head
+from hubline.core.errors import UserError
+from hubline.trainer.config import Head
 
 _LAST, _MOST = 32, 256
 """Channels where the pipeline file does not say: of the last step, and at most."""

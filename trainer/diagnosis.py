@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import tensorflow_transform as tft
 
-from preprocessing.config import Features, Label
-from preprocessing.kinds.categorical import CategoricalFeature
-from preprocessing.kinds.kind import Categories, Kind
-from preprocessing.labels.label import ClassesKind
-from preprocessing.labels.multilabel import MultilabelLabel
-from preprocessing.summary import Extremes, FeatureSummary, Summary, own_column
+from hubline.preprocessing.config import Features, Label
+from hubline.preprocessing.kinds.categorical import CategoricalFeature
+from hubline.preprocessing.kinds.kind import Categories, Kind
+from hubline.preprocessing.labels.label import ClassesKind
+from hubline.preprocessing.labels.multilabel import MultilabelLabel
+from hubline.preprocessing.summary import Extremes, FeatureSummary, Summary, own_column
 
 TRAIN, TEST = "train", "test"
 

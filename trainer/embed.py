@@ -6,34 +6,27 @@ from functools import cached_property, partial
 import numpy as np
 import tensorflow as tf
 
-from preprocessing import masks
-from preprocessing.analysis import InBeam
-from preprocessing.columns import ParsingSpec, one_each
-from preprocessing.config import Features, image_columns, images
-from preprocessing.counts import hold
-from preprocessing.encoded_images import shape_of
-from preprocessing.errors import DamageError, RunError, tensorflow_reason
-from preprocessing.examples import drop, encode
-from preprocessing.labels.pixels import PixelsLabel
-from preprocessing.section import Section
-from preprocessing.transform import transformed
-from trainer.augment import augmented
-from trainer.changing import modules_by_feature
-from trainer.config import Augmentation, Hubs, fed_hubs
-from trainer.finite import are_finite, not_finite
-from trainer.inputs import (
-    PARSED_AT_ONCE,
-    Tensors,
-    bytes_of_pixels,
-    encoded_images,
-    pixels_of_one,
-    read_file,
-)
-from trainer.loading import open_module
-from trainer.model import Backbone
-from trainer.module import output_name
-from trainer.sink import writing
-from trainer.vectors import column
+from hubline.core.config_base import Section
+from hubline.core.counts import hold
+from hubline.core.errors import DamageError, RunError, tensorflow_reason
+from hubline.preprocessing import masks
+from hubline.preprocessing.analysis import InBeam
+from hubline.preprocessing.columns import ParsingSpec, one_each
+from hubline.preprocessing.config import Features, image_columns, images
+from hubline.preprocessing.encoded_images import shape_of
+from hubline.preprocessing.examples import drop, encode
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.preprocessing.transform import transformed
+from hubline.trainer.augment import augmented
+from hubline.trainer.augment_hub import modules_by_feature
+from hubline.trainer.config import Augmentation, Hubs, fed_hubs
+from hubline.trainer.embeddings import column
+from hubline.trainer.inputs import PARSED_AT_ONCE, Tensors, bytes_of_pixels, encoded_images, pixels_of_one, read_file
+from hubline.trainer.model import Backbone
+from hubline.trainer.module import output_name
+from hubline.trainer.non_finite import are_finite, not_finite
+from hubline.trainer.saved_model_loader import open_module
+from hubline.trainer.tfrecord_writer import writing
 
 _BATCH_BYTES, _BATCH_BYTES_ON_GPU = 8 << 20, 64 << 20
 """Of pixels as the modules take them, float32. What a module holds between its layers is some tens of times that. A

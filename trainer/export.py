@@ -8,12 +8,12 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.trackable.resource import CapturableResource
 
-from preprocessing.columns import ParsingSpec, as_parsed
-from preprocessing.config import Features, image_columns, images, input_names
-from trainer.inputs import Tensors, encoded_images, pixels_of_batch
-from trainer.model import Parts
-from trainer.task import Task
-from trainer.vectors import Vectors
+from hubline.preprocessing.columns import ParsingSpec, as_parsed
+from hubline.preprocessing.config import Features, image_columns, images, input_names
+from hubline.trainer.embeddings import Vectors
+from hubline.trainer.inputs import Tensors, encoded_images, pixels_of_batch
+from hubline.trainer.model import Parts
+from hubline.trainer.task import Task
 
 SERVING = "serving_default"
 """The signature that takes serialized tf.Examples, `examples`: string of shape [batch]."""

@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterator, Mapping
 
 import tensorflow as tf
 
-from preprocessing.errors import DataError
-from trainer import inputs, standardize
-from trainer.callbacks import EarlyStopping, Progress, TensorBoard
-from trainer.checkpoints import Checkpoint, Checkpoints, State, Stopping
-from trainer.collapse import constant, stands_still
-from trainer.datasets import batches, kept_vectors
-from trainer.interrupt import StopWhenInterrupted
-from trainer.job import Job, Split
-from trainer.model import Parts, TunedModel, optimizer
-from trainer.notes import Note
-from trainer.phases import Phase
-from trainer.task import Task
-from trainer.trace import cause
+from hubline.core.errors import DataError
+from hubline.trainer import inputs, standardize
+from hubline.trainer.callbacks import EarlyStopping, Progress, TensorBoard
+from hubline.trainer.checkpoints import Checkpoint, Checkpoints, State, Stopping
+from hubline.trainer.collapse import constant, stands_still
+from hubline.trainer.datasets import batches, kept_vectors
+from hubline.trainer.interrupt import StopWhenInterrupted
+from hubline.trainer.job import Job, Split
+from hubline.trainer.model import Parts, TunedModel, optimizer
+from hubline.trainer.nan_trace import cause
+from hubline.trainer.phases import Phase
+from hubline.trainer.task import Task
+from hubline.trainer.training_notes import Note
 
 _LOGGER = logging.getLogger(__name__)
 

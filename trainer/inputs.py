@@ -9,16 +9,16 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-from preprocessing import masks
-from preprocessing.columns import ParsingSpec, one_each
-from preprocessing.config import Features, images
-from preprocessing.examples import drop
-from preprocessing.kinds import image
-from preprocessing.kinds.kind import Values
-from preprocessing.labels.label import LABEL
-from preprocessing.labels.pixels import PixelsLabel
-from trainer.boxes import fitted
-from trainer.machine import available_memory
+from hubline.core.memory import available_memory
+from hubline.preprocessing import masks
+from hubline.preprocessing.columns import ParsingSpec, one_each
+from hubline.preprocessing.config import Features, images
+from hubline.preprocessing.examples import drop
+from hubline.preprocessing.kinds import image
+from hubline.preprocessing.kinds.kind import Values
+from hubline.preprocessing.labels.label import LABEL
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.trainer.boxes import fitted
 
 Tensors: TypeAlias = dict[str, tf.Tensor]
 Parse: TypeAlias = Callable[[tf.Tensor], tuple[Tensors, tf.Tensor]]

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from preprocessing import interruption
+from hubline.core import interruption
 
 
 class StopWhenInterrupted(tf.keras.callbacks.Callback):

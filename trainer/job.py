@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from preprocessing.columns import ParsingSpec, parsing_spec
-from preprocessing.config import Features, Label
-from trainer.backbones.config import Backbones
-from trainer.config import Hubs, Model, Training
-from trainer.vectors import Vectors
+from hubline.preprocessing.columns import ParsingSpec, parsing_spec
+from hubline.preprocessing.config import Features, Label
+from hubline.trainer.backbones.config import Backbones
+from hubline.trainer.config import Hubs, Model, Training
+from hubline.trainer.embeddings import Vectors
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from preprocessing.columns import ParsingSpec
-from preprocessing.examples import assemble, piece
-from trainer.inputs import LABEL, Parse, Tensors
+from hubline.preprocessing.columns import ParsingSpec
+from hubline.preprocessing.examples import assemble, piece
+from hubline.trainer.inputs import LABEL, Parse, Tensors
 
 _TIMES = 3
 _CLEARLY = 0.8

@@ -8,20 +8,20 @@ import tensorflow as tf
 import tensorflow_hub as tf_hub
 import tensorflow_transform as tft
 
-from preprocessing.config import Features, images
-from preprocessing.errors import UserError, library_reason
-from preprocessing.in_order import combined
-from preprocessing.kinds.kind import Categories
-from trainer.autograph import leave_libraries_alone
-from trainer.backbones.built import Built, weights_in
-from trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
-from trainer.called import Called
-from trainer.config import Head, Hub, Hubs, Model, Optimizer, Tuned, fed_hubs
-from trainer.decoder import decode, levels, small
-from trainer.inputs import Tensors
-from trainer.loading import OpenModule, open_module
-from trainer.standardize import Standardized
-from trainer.vectors import column
+from hubline.core.errors import UserError, library_reason
+from hubline.preprocessing.config import Features, images
+from hubline.preprocessing.kinds.kind import Categories
+from hubline.preprocessing.sequence_layers import combined
+from hubline.trainer.autograph import leave_libraries_alone
+from hubline.trainer.backbones.backbone_layer import Built, weights_in
+from hubline.trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
+from hubline.trainer.config import Head, Hub, Hubs, Model, Optimizer, Tuned, fed_hubs
+from hubline.trainer.decoder import decode, levels, small
+from hubline.trainer.embeddings import column
+from hubline.trainer.hub_callable import Called
+from hubline.trainer.inputs import Tensors
+from hubline.trainer.saved_model_loader import OpenModule, open_module
+from hubline.trainer.standardize import Standardized
 
 # Before any of Keras is called: to try a module out, to train, in a test.
 leave_libraries_alone()

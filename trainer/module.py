@@ -8,13 +8,13 @@ from typing import Any, Literal
 import tensorflow as tf
 from pydantic import Field
 
-from preprocessing.config import Feature, Features
-from preprocessing.errors import UserError
-from preprocessing.kinds.image import Pictures
-from preprocessing.kinds.video import VideoFeature
-from preprocessing.section import Section
-from trainer.config import Hub
-from trainer.saved_model import Variable
+from hubline.core.config_base import Section
+from hubline.core.errors import UserError
+from hubline.preprocessing.config import Feature, Features
+from hubline.preprocessing.kinds.image import Pictures
+from hubline.preprocessing.kinds.video import VideoFeature
+from hubline.trainer.config import Hub
+from hubline.trainer.saved_model import Variable
 
 
 class Tensor(Section):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tensorboard.compat.proto import op_def_pb2
 
-from preprocessing.errors import UserError, library_reason
-from preprocessing.versions import install_command, version
+from hubline.core.errors import UserError, library_reason
+from hubline.core.package_versions import install_command, version
 
 _PACKAGES = {
     "tensorflow_text": r"TFText>.*|Sentencepiece.*|(Fast)?Wordpiece.*|(Whitespace|UnicodeScript|Phrase)Tokenize.*"

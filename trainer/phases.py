@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from preprocessing.config import Features, Label, images
-from preprocessing.labels.class_and_box import ClassAndBoxLabel
-from preprocessing.labels.pixels import PixelsLabel
-from preprocessing.section import Section
-from trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
-from trainer.config import Augmentation, Hubs, Model, Training, augmenting_hubs, fed_hubs
+from hubline.core.config_base import Section
+from hubline.preprocessing.config import Features, Label, images
+from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
+from hubline.trainer.config import Augmentation, Hubs, Model, Training, augmenting_hubs, fed_hubs
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from preprocessing.config import Features
-from preprocessing.errors import UserError
-from preprocessing.kinds.kind import Categories
-from preprocessing.kinds.text import TextFeature
-from trainer.config import Hub, Hubs
-from trainer.loading import open_module
-from trainer.model import Backbone
+from hubline.core.errors import UserError
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.kinds.kind import Categories
+from hubline.preprocessing.kinds.text import TextFeature
+from hubline.trainer.config import Hub, Hubs
+from hubline.trainer.model import Backbone
+from hubline.trainer.saved_model_loader import open_module
 
 WORDS: Features = {"words": TextFeature(kind="text")}
 """The one feature that a module takes which gives a vector for each word."""

@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-from preprocessing.labels.pixels import PixelsLabel
-from preprocessing.masks import LEFT_OUT
-from trainer.augment import Module, drawn
-from trainer.config import Augmentation
-from trainer.inputs import BOX, MASK, ROW, Boxes, Tensors, seen
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.preprocessing.masks import LEFT_OUT
+from hubline.trainer.augment import Module, drawn
+from hubline.trainer.config import Augmentation
+from hubline.trainer.inputs import BOX, MASK, ROW, Boxes, Tensors, seen
 
 Epoch: TypeAlias = tf.Variable | int
 """The number of the epoch, int64. A dataset reads a variable when an epoch begins."""

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from preprocessing.config import Features
-from preprocessing.errors import UserError
-from trainer.config import Hub
-from trainer.loading import OpenModule
-from trainer.model import Backbone, feeding
-from trainer.module import output_name
-from trainer.trial import TEXTS, Tried, numpy_of, pictures, try_outputs
+from hubline.core.errors import UserError
+from hubline.preprocessing.config import Features
+from hubline.trainer.config import Hub
+from hubline.trainer.hub_trial import TEXTS, Tried, numpy_of, pictures, try_outputs
+from hubline.trainer.model import Backbone, feeding
+from hubline.trainer.module import output_name
+from hubline.trainer.saved_model_loader import OpenModule
 
 
 def try_rows(hub: Hub, module: OpenModule, features: Features) -> Tried:

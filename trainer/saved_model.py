@@ -9,9 +9,9 @@ from typing import Any, Literal
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import meta_graph_pb2, types_pb2, variable_pb2
 
-from preprocessing.errors import UserError
-from preprocessing.section import Section
-from trainer.config import Tuned
+from hubline.core.config_base import Section
+from hubline.core.errors import UserError
+from hubline.trainer.config import Tuned
 
 _SHOWN = 40
 """Names of variables in a message."""

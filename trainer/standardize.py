@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from preprocessing.errors import DataError
+from hubline.core.errors import DataError
 
 Points: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 """From vectors or feature maps of a batch to the points that are standardized, float32 [points, n]."""

@@ -7,19 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from preprocessing.columns import ParsingSpec, as_parsed
-from preprocessing.config import Label
-from preprocessing.encode import Counted
-from preprocessing.errors import DataError
-from preprocessing.kinds.image import ImageFeature
-from preprocessing.kinds.kind import Values
-from preprocessing.labels.class_and_box import ClassAndBoxLabel, LossWeights
-from preprocessing.labels.multilabel import MultilabelLabel
-from preprocessing.labels.pixels import PixelsLabel
-from preprocessing.labels.regression import RegressionLabel
-from preprocessing.masks import LEFT_OUT
-from trainer import boxes
-from trainer.inputs import Tensors
+from hubline.core.errors import DataError
+from hubline.preprocessing.columns import ParsingSpec, as_parsed
+from hubline.preprocessing.config import Label
+from hubline.preprocessing.encoding_layers import Counted
+from hubline.preprocessing.kinds.image import ImageFeature
+from hubline.preprocessing.kinds.kind import Values
+from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel, LossWeights
+from hubline.preprocessing.labels.multilabel import MultilabelLabel
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.preprocessing.labels.regression import RegressionLabel
+from hubline.preprocessing.masks import LEFT_OUT
+from hubline.trainer import boxes
+from hubline.trainer.inputs import Tensors
 
 LABEL, SCORE, CLASSES, SCORES = "label", "score", "classes", "scores"
 """What a model answers that tells classes: the best one (string [batch]), its probability (float32 [batch]), and for

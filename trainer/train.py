@@ -5,19 +5,19 @@ from collections import defaultdict
 
 import tensorflow as tf
 
-from preprocessing.columns import may_have_several, parsing_spec
-from preprocessing.config import input_columns, takes_lists
-from trainer import randomness
-from trainer.config import fed_hubs
-from trainer.counts import holding
-from trainer.export import ServingModel
-from trainer.fit import Fit
-from trainer.job import Job, Split
-from trainer.model import build, feeding, taken_in
-from trainer.notes import Note
-from trainer.phases import needs_pictures, phases, stays_frozen
-from trainer.pretrained import begin_with_modules
-from trainer.task import task_of
+from hubline.preprocessing.columns import may_have_several, parsing_spec
+from hubline.preprocessing.config import input_columns, takes_lists
+from hubline.trainer import randomness
+from hubline.trainer.config import fed_hubs
+from hubline.trainer.counts import holding
+from hubline.trainer.export import ServingModel
+from hubline.trainer.fit import Fit
+from hubline.trainer.job import Job, Split
+from hubline.trainer.model import build, feeding, taken_in
+from hubline.trainer.phases import needs_pictures, phases, stays_frozen
+from hubline.trainer.pretrained import begin_with_modules
+from hubline.trainer.task import task_of
+from hubline.trainer.training_notes import Note
 
 __all__ = ["Job", "Split", "train"]
 

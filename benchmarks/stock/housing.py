@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from benchmarks.harness import newest
-from pipeline.load import load
+from hubline.pipeline.load import load
 
 
 def regress(file: str, trained: str) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import tensorflow as tf
 import tensorflow_hub as hub
 
 from benchmarks.harness import newest
-from pipeline.load import load
-from trainer.autograph import leave_libraries_alone
+from hubline.pipeline.load import load
+from hubline.trainer.autograph import leave_libraries_alone
 
 
 def train(file: str, trained: str) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 from tfx import v1 as tfx
 
-from components.config import HashSplit
-from pipeline.config import PipelineFile
-from preprocessing.config import image_columns
-from preprocessing.kinds.image import ImageFeature
-from preprocessing.labels.classes import ClassLabel
+from hubline.components.config import HashSplit
+from hubline.pipeline.config import PipelineFile
+from hubline.preprocessing.config import image_columns
+from hubline.preprocessing.kinds.image import ImageFeature
+from hubline.preprocessing.labels.classes import ClassLabel
 
 
 def create_pipeline(file: PipelineFile, root: Path, serving: Path, records: int) -> tfx.dsl.Pipeline:

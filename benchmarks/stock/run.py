@@ -11,7 +11,7 @@ from tfx.orchestration.portable import launcher
 
 from benchmarks.harness import StepWatch, newest
 from benchmarks.stock.pipeline import create_pipeline, evaluation_pipeline
-from pipeline.load import load
+from hubline.pipeline.load import load
 
 
 class _Enough(Exception):
@@ -29,7 +29,7 @@ def run(file: str, root: str, records: int, until: str | None = None, mended: bo
         mended: Whether AutoGraph leaves Keras alone, which TensorFlow 2.16 does not know to do and no template says.
     """
     if mended:
-        from trainer.autograph import leave_libraries_alone
+        from hubline.trainer.autograph import leave_libraries_alone
 
         leave_libraries_alone()
     config, _ = load(Path(file))

@@ -11,8 +11,8 @@ from tfx.examples.chicago_taxi_pipeline import taxi_utils_native_keras as module
 from benchmarks.harness import newest
 from benchmarks.stock.pipeline import pipeline
 from benchmarks.stock.run import run_pipeline
-from pipeline.load import load
-from preprocessing.columns import present
+from hubline.pipeline.load import load
+from hubline.preprocessing.columns import present
 
 _STEP = 40  # examples to a batch, as that module has it
 

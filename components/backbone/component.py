@@ -4,12 +4,12 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.backbone.executor import Executor
-from components.code import code_digest
-from preprocessing.config import Features
-from preprocessing.section import dump_sections
-from trainer.backbones.config import AnyBackbone
-from trainer.config import Tuned
+from hubline.components.backbone.executor import Executor
+from hubline.core.code_digest import code_digest
+from hubline.core.config_base import dump_sections
+from hubline.preprocessing.config import Features
+from hubline.trainer.backbones.config import AnyBackbone
+from hubline.trainer.config import Tuned
 
 
 class BackboneSpec(component_spec.ComponentSpec):
@@ -48,7 +48,7 @@ class Backbone(base_component.BaseComponent):
             features=dump_sections(Features, fed),
             tuned=tuned.to_property() if tuned else "",
             fingerprint=fingerprint,
-            code=code_digest("components.backbone.executor"),
+            code=code_digest("hubline.components.backbone.executor"),
             model=types.Channel(type=standard_artifacts.Model),
         )
         super().__init__(spec)

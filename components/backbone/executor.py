@@ -6,14 +6,14 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from components.artifacts import module_folder
-from components.backbone.sources import fingerprint
-from preprocessing.config import Features
-from preprocessing.errors import DataError, UserError
-from preprocessing.section import read_sections
-from trainer.backbones.built import try_out
-from trainer.backbones.config import AnyBackbone
-from trainer.config import Tuned
+from hubline.components.backbone.sources import fingerprint
+from hubline.components.input_artifacts import module_folder
+from hubline.core.config_base import read_sections
+from hubline.core.errors import DataError, UserError
+from hubline.preprocessing.config import Features
+from hubline.trainer.backbones.backbone_layer import try_out
+from hubline.trainer.backbones.config import AnyBackbone
+from hubline.trainer.config import Tuned
 
 
 class Executor(base_executor.BaseExecutor):

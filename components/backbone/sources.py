@@ -2,11 +2,11 @@
 
 import hashlib
 
-from components import storage
-from components.digest import check_digest, file_digest
-from preprocessing.errors import UserError
-from trainer.backbones.config import AnyBackbone, Backbones, Builder, KerasApplication
-from trainer.backbones.source import check_defines, sources
+from hubline.core import storage
+from hubline.core.digest import check_digest, file_digest
+from hubline.core.errors import UserError
+from hubline.trainer.backbones.config import AnyBackbone, Backbones, Builder, KerasApplication
+from hubline.trainer.backbones.user_source import check_defines, sources
 
 _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 

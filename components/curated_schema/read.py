@@ -3,8 +3,8 @@
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components import storage
-from preprocessing.errors import UserError
+from hubline.core import storage
+from hubline.core.errors import UserError
 
 
 def read_curated(path: str) -> schema_pb2.Schema:

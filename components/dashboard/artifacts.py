@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from tfx.types import artifact, value_artifact
 
-from components import storage
-from components.report.contents import Roc
+from hubline.core import storage
+from hubline.report.contents import Roc
 
 _POINTS = 200
 """Of a curve; more do not show, and the whole of it stands in one row of a database."""

@@ -6,9 +6,9 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.code import code_digest
-from components.dashboard.artifacts import ClassificationMetrics, Html, Markdown, Metrics
-from components.dashboard.executor import Executor
+from hubline.components.dashboard.artifacts import ClassificationMetrics, Html, Markdown, Metrics
+from hubline.components.dashboard.executor import Executor
+from hubline.core.code_digest import code_digest
 
 
 class DashboardSpec(component_spec.ComponentSpec):
@@ -49,7 +49,7 @@ class Dashboard(base_component.BaseComponent):
         spec = DashboardSpec(
             **inputs,
             name=name,
-            code=code_digest("components.dashboard.executor"),
+            code=code_digest("hubline.components.dashboard.executor"),
             metrics=types.Channel(type=Metrics),
             **({"classes": types.Channel(type=ClassificationMetrics)} if has_classes else {}),
             decision=types.Channel(type=Markdown),

@@ -6,8 +6,8 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components import storage
-from components.dashboard.artifacts import (
+from hubline.artifacts.decision import DECISION, Decision
+from hubline.components.dashboard.artifacts import (
     SHOWN_CLASSES,
     ClassificationMetrics,
     Metrics,
@@ -16,11 +16,11 @@ from components.dashboard.artifacts import (
     preview,
     show,
 )
-from components.dashboard.markdown import decision_text
-from components.evaluator.decision import DECISION, Decision
-from components.report.contents import Artifacts, ClassPredictions, Findings, PredictionsByClass, RunReport
-from components.report.page import render_findings
-from components.report.read import read
+from hubline.components.dashboard.markdown import decision_text
+from hubline.core import storage
+from hubline.report.contents import Artifacts, ClassPredictions, Findings, PredictionsByClass, RunReport
+from hubline.report.page import render_findings
+from hubline.report.read_artifacts import read
 
 
 class Executor(base_executor.BaseExecutor):

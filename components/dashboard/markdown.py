@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from components.evaluator.decision import Decision
+from hubline.artifacts.decision import Decision
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~])")
 

@@ -4,8 +4,8 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.code import code_digest
-from components.data_gate.executor import Executor
+from hubline.components.data_gate.executor import Executor
+from hubline.core.code_digest import code_digest
 
 
 class DataGateSpec(component_spec.ComponentSpec):
@@ -28,4 +28,4 @@ class DataGate(base_component.BaseComponent):
         Args:
             anomalies: From ExampleValidator.
         """
-        super().__init__(DataGateSpec(anomalies=anomalies, code=code_digest("components.data_gate.executor")))
+        super().__init__(DataGateSpec(anomalies=anomalies, code=code_digest("hubline.components.data_gate.executor")))

@@ -8,9 +8,9 @@ from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
-from components.artifacts import ANOMALIES_FILE
-from components.example_validator.found import Found
-from preprocessing.errors import DataError
+from hubline.artifacts.findings import Found
+from hubline.components.input_artifacts import ANOMALIES_FILE
+from hubline.core.errors import DataError
 
 
 class Executor(base_executor.BaseExecutor):

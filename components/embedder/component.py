@@ -6,16 +6,16 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.code import code_digest
-from components.config import BadRecords
-from components.embedder.executor import Executor
-from components.hub_module import channels
-from preprocessing.config import Features, Label
-from preprocessing.labels.pixels import PixelsLabel
-from preprocessing.section import dump_sections
-from trainer.backbones.config import Backbones
-from trainer.config import Hubs, Model, Training
-from trainer.phases import Kept
+from hubline.components.config import BadRecords
+from hubline.components.embedder.executor import Executor
+from hubline.components.hub_module import channels
+from hubline.core.code_digest import code_digest
+from hubline.core.config_base import dump_sections
+from hubline.preprocessing.config import Features, Label
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.trainer.backbones.config import Backbones
+from hubline.trainer.config import Hubs, Model, Training
+from hubline.trainer.phases import Kept
 
 
 class EmbedderSpec(component_spec.ComponentSpec):
@@ -79,7 +79,7 @@ class Embedder(base_component.BaseComponent):
             kept=Kept.of(model, training, backbones, needs_pictures).to_property(),
             bad_records=bad_records.to_property(),
             store=store,
-            code=code_digest("components.embedder.executor"),
+            code=code_digest("hubline.components.embedder.executor"),
             rows=types.Channel(type=standard_artifacts.Examples),
         )
         super().__init__(spec)

@@ -9,27 +9,28 @@ from tfx.dsl.components.base import base_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components import quarantine, storage
-from components.artifacts import read_schema
-from components.code import code_digest
-from components.config import SPLITS, BadRecords
-from components.embedder.manifest import RowFile, Rows
-from components.example_gen.blame import undecodable
-from components.example_gen.manifest import Manifest, ShardFile
-from components.hub_module import channels
-from components.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
-from components.store import Store, key
-from preprocessing.columns import parsing_spec
-from preprocessing.config import Features, input_columns
-from preprocessing.errors import DataError
-from preprocessing.labels.pixels import PixelsLabel
-from preprocessing.progress import report
-from preprocessing.section import read_sections
-from trainer import embed
-from trainer.config import Augmentation, Hubs, fed_hubs
-from trainer.embed import Embedded, Embedder
-from trainer.inputs import bytes_of_pixels
-from trainer.phases import Kept
+from hubline.artifacts import quarantine
+from hubline.artifacts.embedded_rows import RowFile, Rows
+from hubline.artifacts.examples import Manifest, ShardFile
+from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
+from hubline.components.config import SPLITS, BadRecords
+from hubline.components.example_gen.locate_bad_records import undecodable
+from hubline.components.hub_module import channels
+from hubline.components.input_artifacts import read_schema
+from hubline.core import storage
+from hubline.core.code_digest import code_digest
+from hubline.core.config_base import read_sections
+from hubline.core.errors import DataError
+from hubline.core.progress import report
+from hubline.core.shard_cache import Store, key
+from hubline.preprocessing.columns import parsing_spec
+from hubline.preprocessing.config import Features, input_columns
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.trainer import embed
+from hubline.trainer.config import Augmentation, Hubs, fed_hubs
+from hubline.trainer.embed import Embedded, Embedder
+from hubline.trainer.inputs import bytes_of_pixels
+from hubline.trainer.phases import Kept
 
 _ROWS, _EMBEDDED = "rows", "embedded.json"
 

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from components.config import Metric
-from components.evaluator.decision import OVERALL, Advantage, Baseline, Check, Metrics
-from components.evaluator.thresholds import apart
+from hubline.artifacts.decision import OVERALL, Advantage, Baseline, Check, Metrics
+from hubline.components.config import Metric
+from hubline.components.evaluator.thresholds import apart
 
 RULE = "better_than_baseline"
 

@@ -4,13 +4,13 @@ from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.code import code_digest
-from components.config import Evaluation
-from components.evaluator.executor import Executor
-from components.pin.pins import ServedVersion
-from preprocessing.config import Features, Label
-from preprocessing.labels.pixels import PixelsLabel
-from preprocessing.section import dump_sections
+from hubline.artifacts.pins import ServedVersion
+from hubline.components.config import Evaluation
+from hubline.components.evaluator.executor import Executor
+from hubline.core.code_digest import code_digest
+from hubline.core.config_base import dump_sections
+from hubline.preprocessing.config import Features, Label
+from hubline.preprocessing.labels.pixels import PixelsLabel
 
 
 class EvaluatorSpec(component_spec.ComponentSpec):
@@ -70,7 +70,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
             label=label.to_property(),
             features=dump_sections(Features, features if isinstance(label, PixelsLabel) else {}),
             serving=serving.to_property() if serving else "",
-            code=code_digest("components.evaluator.executor"),
+            code=code_digest("hubline.components.evaluator.executor"),
             evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
             blessing=types.Channel(type=standard_artifacts.ModelBlessing),
         )

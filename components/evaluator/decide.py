@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from components.config import Evaluation, Metric
-from components.evaluator.baseline import held_to
-from components.evaluator.decision import Decision, Estimates, SliceMetrics
-from components.evaluator.thresholds import checks_of, left_out
+from hubline.artifacts.decision import Decision, Estimates, SliceMetrics
+from hubline.components.config import Evaluation, Metric
+from hubline.components.evaluator.baseline import held_to
+from hubline.components.evaluator.thresholds import checks_of, left_out
 
 
 def decide(

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from components.config import LOWER_IS_BETTER, Metric
-from components.evaluator.auc import MOST_CLASSES, Areas
-from components.evaluator.bootstrap import Groups, interval, point
-from components.evaluator.constants import Constants
-from components.evaluator.decision import Advantage, Baseline, Estimates, Intervals, Metrics
-from components.evaluator.kept import CANDIDATE, LABEL, SERVING, Predicted
-from components.evaluator.sums import Sums, mean, sums_of
+from hubline.artifacts.decision import Advantage, Baseline, Estimates, Intervals, Metrics
+from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, Predicted
+from hubline.components.config import LOWER_IS_BETTER, Metric
+from hubline.components.evaluator.auc import MOST_CLASSES, Areas
+from hubline.components.evaluator.bootstrap import Groups, interval, point
+from hubline.components.evaluator.constant_baselines import Constants
+from hubline.components.evaluator.metric_sums import Sums, mean, sums_of
 
 _CHANCE = 0.5
 """The area under the ROC curve of any constant."""

@@ -10,28 +10,28 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import storage
-from components.artifacts import read_schema, split_files
-from components.config import Evaluation
-from components.embedder.manifest import Rows
-from components.evaluator.baseline import parts_of
-from components.evaluator.constants import TrainingSplit, fit
-from components.evaluator.decide import decide
-from components.evaluator.decision import DECISION, Decision
-from components.evaluator.estimates import estimate
-from components.evaluator.kept import CANDIDATE, SERVING
-from components.evaluator.metrics import analyse
-from components.evaluator.predictions import write_predictions
-from components.evaluator.reader import Reader
-from components.evaluator.served import ServingFault
-from components.evaluator.split import TestSplit
-from components.example_gen.manifest import Manifest
-from components.pin.pins import ServedVersion
-from preprocessing.columns import parsing_spec
-from preprocessing.config import Label
-from preprocessing.counts import hold
-from preprocessing.section import escape, read_sections
-from trainer.counts import holding
+from hubline.artifacts.decision import DECISION, Decision
+from hubline.artifacts.embedded_rows import Rows
+from hubline.artifacts.examples import Manifest
+from hubline.artifacts.pins import ServedVersion
+from hubline.artifacts.predictions import CANDIDATE, SERVING
+from hubline.components.config import Evaluation
+from hubline.components.evaluator.baseline import parts_of
+from hubline.components.evaluator.constant_baselines import TrainingSplit, fit
+from hubline.components.evaluator.decide import decide
+from hubline.components.evaluator.estimates import estimate
+from hubline.components.evaluator.exported_model import ServingFault
+from hubline.components.evaluator.label_reader import Reader
+from hubline.components.evaluator.metrics import analyse
+from hubline.components.evaluator.predictions import write_predictions
+from hubline.components.evaluator.test_split import TestSplit
+from hubline.components.input_artifacts import read_schema, split_files
+from hubline.core import storage
+from hubline.core.config_base import escape, read_sections
+from hubline.core.counts import hold
+from hubline.preprocessing.columns import parsing_spec
+from hubline.preprocessing.config import Label
+from hubline.trainer.counts import holding
 
 PREDICTIONS, CLASSES, LABEL = "predictions", "classes.json", "label.json"
 """In an evaluation, the folder that holds what the models said of each record, the file that names the classes, of

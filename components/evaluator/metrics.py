@@ -10,12 +10,15 @@ import tensorflow_model_analysis as tfma
 from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.config import Evaluation, Metric, Threshold
-from components.evaluator import boxes, differences, hits, pixels
-from components.evaluator.decision import OVERALL, SliceMetrics
-from components.evaluator.kept import CANDIDATE, LABEL, SERVING, Predicted
-from components.evaluator.macro_auc import MacroAUC
-from components.evaluator.r2 import R2
+from hubline.artifacts.decision import OVERALL, SliceMetrics
+from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, Predicted
+from hubline.components.config import Evaluation, Metric, Threshold
+from hubline.components.evaluator import box_metrics as boxes
+from hubline.components.evaluator import classification_metrics as hits
+from hubline.components.evaluator import pixel_metrics as pixels
+from hubline.components.evaluator import regression_metrics as differences
+from hubline.components.evaluator.macro_auc import MacroAUC
+from hubline.components.evaluator.r2 import R2
 
 _COUNT = "example_count"
 

@@ -5,18 +5,18 @@ from contextlib import nullcontext
 
 import tensorflow as tf
 
-from components.evaluator.kept import CANDIDATE, MASK, RECORD, encoded
-from components.evaluator.reader import Reader
-from components.evaluator.readers import reader_of
-from components.evaluator.served import ServedModel, faults_of_serving
-from components.evaluator.split import TestSplit
-from components.float64 import GREATEST
-from preprocessing.columns import ParsingSpec
-from preprocessing.config import Label
-from preprocessing.errors import RunError
-from preprocessing.examples import encode, keep
-from preprocessing.progress import report
-from trainer.sink import writing
+from hubline.artifacts.predictions import CANDIDATE, MASK, RECORD, encoded
+from hubline.components.evaluator.exported_model import ServedModel, faults_of_serving
+from hubline.components.evaluator.label_reader import Reader
+from hubline.components.evaluator.label_readers import reader_of
+from hubline.components.evaluator.test_split import TestSplit
+from hubline.core.errors import RunError
+from hubline.core.float64 import GREATEST
+from hubline.core.progress import report
+from hubline.preprocessing.columns import ParsingSpec
+from hubline.preprocessing.config import Label
+from hubline.preprocessing.examples import encode, keep
+from hubline.trainer.tfrecord_writer import writing
 
 
 def write_predictions(

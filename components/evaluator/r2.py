@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.float64 import from_parts
+from hubline.core.float64 import from_parts
 
 
 class R2(tf.keras.metrics.Metric):

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from components.config import LOWER_IS_BETTER, Metric, Threshold
-from components.evaluator.decision import OVERALL, Check, Metrics, SliceMetrics
+from hubline.artifacts.decision import OVERALL, Check, Metrics, SliceMetrics
+from hubline.components.config import LOWER_IS_BETTER, Metric, Threshold
 
 _ROUNDING = 1e-6
 """Two models that answer the same may differ by this share in a sum taken in another order."""

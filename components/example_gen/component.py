@@ -4,12 +4,12 @@ from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.code import code_digest
-from components.config import Data, DataToInfer, HashSplit
-from components.example_gen.contract import Contract
-from components.example_gen.executor import Executor
-from components.pin.pins import Files
-from preprocessing.config import Features, Label
+from hubline.artifacts.pins import Files
+from hubline.components.config import Data, DataToInfer, HashSplit
+from hubline.components.example_gen.contract import Contract
+from hubline.components.example_gen.executor import Executor
+from hubline.core.code_digest import code_digest
+from hubline.preprocessing.config import Features, Label
 
 
 class ExampleGenSpec(component_spec.ComponentSpec):
@@ -52,7 +52,7 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
             contract=Contract.of(features, label).to_property(),
             bad_records=data.bad_records.to_property(),
             store=store,
-            code=code_digest("components.example_gen.executor"),
+            code=code_digest("hubline.components.example_gen.executor"),
             examples=types.Channel(type=standard_artifacts.Examples),
         )
         super().__init__(spec)

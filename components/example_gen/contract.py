@@ -9,16 +9,16 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
-from preprocessing import masks
-from preprocessing.config import Features, Label, clip_columns, image_columns
-from preprocessing.encoded_images import are_readable, format_fault
-from preprocessing.errors import DataError
-from preprocessing.labels.class_and_box import ROUNDING, ClassAndBoxLabel
-from preprocessing.labels.classes import ClassLabel
-from preprocessing.labels.multilabel import MultilabelLabel
-from preprocessing.labels.pixels import PixelsLabel
-from preprocessing.labels.regression import RegressionLabel
-from preprocessing.section import Section
+from hubline.core.config_base import Section
+from hubline.core.errors import DataError
+from hubline.preprocessing import masks
+from hubline.preprocessing.config import Features, Label, clip_columns, image_columns
+from hubline.preprocessing.encoded_images import are_readable, format_fault
+from hubline.preprocessing.labels.class_and_box import ROUNDING, ClassAndBoxLabel
+from hubline.preprocessing.labels.classes import ClassLabel
+from hubline.preprocessing.labels.multilabel import MultilabelLabel
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.preprocessing.labels.regression import RegressionLabel
 
 _NO_COLUMN = "hubline.none"
 

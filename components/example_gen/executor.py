@@ -16,17 +16,18 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components import quarantine, storage
-from components.config import SPLITS, BadRecords, HashSplit
-from components.example_gen.contract import Contract
-from components.example_gen.ingest import QUARANTINE, Ingested, Job
-from components.example_gen.manifest import Manifest, ShardFile
-from components.example_gen.small_files import grouped, ingest_group
-from components.pin.pins import ALL, Files
-from components.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
-from components.store import Store, key
-from preprocessing.errors import DataError
-from preprocessing.progress import report
+from hubline.artifacts import quarantine
+from hubline.artifacts.examples import Manifest, ShardFile
+from hubline.artifacts.pins import ALL, Files
+from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
+from hubline.components.config import SPLITS, BadRecords, HashSplit
+from hubline.components.example_gen.contract import Contract
+from hubline.components.example_gen.ingest import QUARANTINE, Ingested, Job
+from hubline.components.example_gen.small_files import grouped, ingest_group
+from hubline.core import storage
+from hubline.core.errors import DataError
+from hubline.core.progress import report
+from hubline.core.shard_cache import Store, key
 
 _INGESTED = "ingested.json"
 _BY_FOLDER = TypeAdapter(dict[str, Ingested])

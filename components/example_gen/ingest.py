@@ -12,18 +12,18 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
-from components import storage
-from components.config import SPLITS, HashSplit
-from components.digest import file_digest
-from components.example_gen.contract import Contract, Kind, are_sound, find_fault, kind_of
-from components.example_gen.manifest import Origin
-from components.pin.pins import PinnedFile
-from components.quarantine import FILE, SetAside, write_set_aside
-from components.records import compression_of
-from components.salvage import Salvaged, inflated_size, salvage
-from preprocessing.errors import DataError, tensorflow_reason
-from preprocessing.examples import are_sequences, flattened
-from preprocessing.section import Section
+from hubline.artifacts.examples import Origin
+from hubline.artifacts.pins import PinnedFile
+from hubline.artifacts.quarantine import FILE, SetAside, write_set_aside
+from hubline.components.config import SPLITS, HashSplit
+from hubline.components.example_gen.contract import Contract, Kind, are_sound, find_fault, kind_of
+from hubline.core import storage
+from hubline.core.config_base import Section
+from hubline.core.digest import file_digest
+from hubline.core.errors import DataError, tensorflow_reason
+from hubline.core.tfrecord_recovery import Salvaged, inflated_size, salvage
+from hubline.core.tfrecords import compression_of
+from hubline.preprocessing.examples import are_sequences, flattened
 
 QUARANTINE = "quarantine"
 """The file of records that were set aside; each has a line in the list beside it, in the same order."""

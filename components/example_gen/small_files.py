@@ -13,12 +13,12 @@ from typing import IO
 import numpy as np
 import tensorflow as tf
 
-from components import storage
-from components.example_gen.ingest import FRAMING, Ingested, Job, Survey, ingest, refuse_changed, survey, write
-from components.example_gen.manifest import Origin
-from components.pin.pins import PinnedFile
-from components.records import compression_of, read_batches
-from preprocessing.errors import tensorflow_reason
+from hubline.artifacts.examples import Origin
+from hubline.artifacts.pins import PinnedFile
+from hubline.components.example_gen.ingest import FRAMING, Ingested, Job, Survey, ingest, refuse_changed, survey, write
+from hubline.core import storage
+from hubline.core.errors import tensorflow_reason
+from hubline.core.tfrecords import compression_of, read_batches
 
 _LOGGER = logging.getLogger(__name__)
 _FEW = 16

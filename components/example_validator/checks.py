@@ -4,14 +4,14 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from components.config import Data, Drift, Evaluation
-from components.example_validator.found import Finding
-from components.statistics import ColumnStatistics, not_text, present, records, top_values, type_of
-from components.statistics_gen.columns import NonFinite
-from preprocessing.config import Features, Label, image_columns, refers_to_feature
-from preprocessing.digits import shown
-from preprocessing.kinds.kind import ColumnType
-from preprocessing.section import Section
+from hubline.artifacts.column_statistics import ColumnStatistics, not_text, present, records, top_values, type_of
+from hubline.artifacts.findings import Finding
+from hubline.components.config import Data, Drift, Evaluation
+from hubline.components.statistics_gen.columns import NonFinite
+from hubline.core.config_base import Section
+from hubline.core.number_format import shown
+from hubline.preprocessing.config import Features, Label, image_columns, refers_to_feature
+from hubline.preprocessing.kinds.kind import ColumnType
 
 Statistics = Mapping[str, Mapping[str, ColumnStatistics]]
 """By split, the statistics of each column by name."""

@@ -4,9 +4,9 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.code import code_digest
-from components.example_validator.checks import Checks
-from components.example_validator.executor import Executor
+from hubline.components.example_validator.checks import Checks
+from hubline.components.example_validator.executor import Executor
+from hubline.core.code_digest import code_digest
 
 
 class ExampleValidatorSpec(component_spec.ComponentSpec):
@@ -51,7 +51,7 @@ class ExampleValidator(base_component.BaseComponent):
             checks=checks.to_property(),
             baseline=baseline or "",
             baseline_digest=digest or "",
-            code=code_digest("components.example_validator.executor"),
+            code=code_digest("hubline.components.example_validator.executor"),
             anomalies=types.Channel(type=standard_artifacts.ExampleAnomalies),
         )
         super().__init__(spec)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from components.example_validator.found import ColumnDrift
-from components.statistics import ColumnStatistics, common, missing_share, top_values, type_of
-from preprocessing.digits import shown
+from hubline.artifacts.column_statistics import ColumnStatistics, common, missing_share, top_values, type_of
+from hubline.artifacts.findings import ColumnDrift
+from hubline.core.number_format import shown
 
 _TYPES = {"int": schema_pb2.INT, "float": schema_pb2.FLOAT, "string": schema_pb2.BYTES}
 _MEASURES = {

@@ -7,14 +7,14 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx.components.example_validator import executor as example_validator
 from tfx.types import artifact_utils
 
-from components import storage
-from components.config import SPLITS
-from components.example_validator.checks import Checks, check
-from components.example_validator.drift import compare
-from components.example_validator.found import BASELINE, Found
-from components.statistics import STATISTICS, by_column, read_statistics
-from components.statistics_gen.columns import read_non_finite
-from preprocessing.errors import DataError
+from hubline.artifacts.column_statistics import STATISTICS, by_column, read_statistics
+from hubline.artifacts.findings import BASELINE, Found
+from hubline.components.config import SPLITS
+from hubline.components.example_validator.checks import Checks, check
+from hubline.components.example_validator.drift import compare
+from hubline.components.statistics_gen.columns import read_non_finite
+from hubline.core import storage
+from hubline.core.errors import DataError
 
 
 class Executor(example_validator.Executor):

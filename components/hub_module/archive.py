@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar")
 

@@ -6,7 +6,7 @@ from typing import Any
 from tfx import types
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
-from components.artifacts import module_folder
+from hubline.components.input_artifacts import module_folder
 
 _PREFIX = "hub_"
 

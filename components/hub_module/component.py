@@ -4,11 +4,11 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.code import code_digest
-from components.hub_module.executor import Executor
-from preprocessing.config import Features, FeaturesToInfer
-from preprocessing.section import dump_sections
-from trainer.config import Hub, Tuned
+from hubline.components.hub_module.executor import Executor
+from hubline.core.code_digest import code_digest
+from hubline.core.config_base import dump_sections
+from hubline.preprocessing.config import Features, FeaturesToInfer
+from hubline.trainer.config import Hub, Tuned
 
 
 class HubModuleSpec(component_spec.ComponentSpec):
@@ -60,7 +60,7 @@ class HubModule(base_component.BaseComponent):
             tuned=tuned.to_property() if tuned else "",
             asked="yes" if asked else "",
             fingerprint=fingerprint,
-            code=code_digest("components.hub_module.executor"),
+            code=code_digest("hubline.components.hub_module.executor"),
             model=types.Channel(type=standard_artifacts.Model),
         )
         super().__init__(spec)

@@ -8,23 +8,23 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from components import storage
-from components.artifacts import TRIED_FILE, module_folder
-from components.hub_module.fetch import fetch
-from components.hub_module.recognise import check_whole
-from components.predictor.feeds import call_with
-from components.predictor.hub_call import HubCall
-from preprocessing.config import Features, FeaturesToInfer
-from preprocessing.errors import UserError
-from preprocessing.section import read_sections
-from trainer.changing import try_out_changing
-from trainer.config import Hub, Tuned
-from trainer.loading import open_module, read_saved_model
-from trainer.model import try_out
-from trainer.module import check_fits
-from trainer.pretrained import WORDS, of_words
-from trainer.rows import try_rows
-from trainer.trial import Tried
+from hubline.components.hub_module.fetch import fetch
+from hubline.components.hub_module.recognise import check_whole
+from hubline.components.input_artifacts import TRIED_FILE, module_folder
+from hubline.components.predictor.hub_call import HubCall
+from hubline.components.predictor.input_binding import call_with
+from hubline.core import storage
+from hubline.core.config_base import read_sections
+from hubline.core.errors import UserError
+from hubline.preprocessing.config import Features, FeaturesToInfer
+from hubline.trainer.augment_hub import try_out_changing
+from hubline.trainer.config import Hub, Tuned
+from hubline.trainer.hub_trial import Tried
+from hubline.trainer.model import try_out
+from hubline.trainer.module import check_fits
+from hubline.trainer.pretrained import WORDS, of_words
+from hubline.trainer.rows import try_rows
+from hubline.trainer.saved_model_loader import open_module, read_saved_model
 
 
 class Executor(base_executor.BaseExecutor):

@@ -8,13 +8,13 @@ import tensorflow as tf
 import tensorflow_hub
 from tfx.dsl.io import fileio
 
-from components import storage
-from components.digest import check_digest
-from components.hub_module import web
-from components.hub_module.archive import ARCHIVES, unpack
-from components.hub_module.handle import WEB, cannot_be_had, digest, mirrored
-from preprocessing.errors import UserError
-from preprocessing.section import is_remote
+from hubline.components.hub_module import web
+from hubline.components.hub_module.archive import ARCHIVES, unpack
+from hubline.components.hub_module.handle import WEB, cannot_be_had, digest, mirrored
+from hubline.core import storage
+from hubline.core.config_base import is_remote
+from hubline.core.digest import check_digest
+from hubline.core.errors import UserError
 
 _UNREACHABLE = (OSError, ValueError, ImportError, tf.errors.OpError, fileio.NotFoundError)
 """What TensorFlow's and fsspec's file systems raise where something is not there, or a package for it is missing."""

@@ -4,11 +4,11 @@ import hashlib
 import os
 from pathlib import Path
 
-from components import storage
-from components.digest import file_digest, tree_digest
-from components.hub_module import archive, recognise, web
-from preprocessing.errors import UserError
-from preprocessing.section import is_remote
+from hubline.components.hub_module import archive, recognise, web
+from hubline.core import storage
+from hubline.core.config_base import is_remote
+from hubline.core.digest import file_digest, tree_digest
+from hubline.core.errors import UserError
 
 MIRROR = "HUBLINE_HUB_MIRROR"
 """Names a folder or URL that holds modules in place of the hubs: `https://tfhub.dev/google/x/1` is looked for there as
@@ -86,7 +86,7 @@ def fingerprint(handle: str, sha256: str | None = None) -> str:
     if not is_remote(place):
         return digest(place)
     # Imported here, for object stores only: it brings TensorFlow.
-    from components.hub_module.fetch import remote_facts
+    from hubline.components.hub_module.fetch import remote_facts
 
     return _digest_of(remote_facts(place))
 

@@ -4,8 +4,8 @@ import re
 import zipfile
 from pathlib import Path
 
-from components import storage
-from preprocessing.errors import UserError
+from hubline.core import storage
+from hubline.core.errors import UserError
 
 _FILE = "saved_model.pb"
 _SHARD = re.compile(r"variables\.data-\d{5}-of-(\d{5})")

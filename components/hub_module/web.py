@@ -9,7 +9,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from components.hub_module.archive import ARCHIVES
+from hubline.components.hub_module.archive import ARCHIVES
 
 _HUBS = ("tfhub.dev", "kaggle.com", "www.kaggle.com", "hub.tensorflow.google.cn")
 _SECONDS = 60.0

@@ -4,9 +4,9 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.code import code_digest
-from components.config import InferenceService
-from components.kserve.executor import Executor
+from hubline.components.config import InferenceService
+from hubline.components.kserve.executor import Executor
+from hubline.core.code_digest import code_digest
 
 
 class KServeSpec(component_spec.ComponentSpec):
@@ -33,7 +33,7 @@ class KServe(base_component.BaseComponent):
         spec = KServeSpec(
             pushed_model=pushed_model,
             service=service.to_property(),
-            code=code_digest("components.kserve.executor"),
+            code=code_digest("hubline.components.kserve.executor"),
             inference_service=types.Channel(type=standard_artifacts.PushedModel),
         )
         super().__init__(spec)

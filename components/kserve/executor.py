@@ -5,12 +5,12 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components.config import InferenceService
-from components.digest import tree_digest
-from components.kserve.inference_service import Ours, connect
-from components.kserve.roll_out import roll_out
-from components.pusher.executor import DESTINATION, VERSION
-from components.pusher.push import copy_once
+from hubline.components.config import InferenceService
+from hubline.components.kserve.inference_service import Ours, connect
+from hubline.components.kserve.roll_out import roll_out
+from hubline.components.pusher.executor import DESTINATION, VERSION
+from hubline.components.pusher.push import copy_once
+from hubline.core.digest import tree_digest
 
 URL, REVISION, STORAGE_URI, PERCENT = "url", "revision", "storage_uri", "percent"
 

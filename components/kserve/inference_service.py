@@ -16,9 +16,9 @@ from kubernetes import config as kubernetes_config
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
-from components.config import InferenceService as Config
-from preprocessing.errors import RunError, UserError
-from preprocessing.section import Section
+from hubline.components.config import InferenceService as Config
+from hubline.core.config_base import Section
+from hubline.core.errors import RunError, UserError
 
 Json = dict[str, Any]
 

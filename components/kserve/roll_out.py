@@ -15,13 +15,12 @@ from typing import TypeVar
 
 from kubernetes.client import V1Deployment
 
-from components import storage
-from components.kserve.inference_service import Conflict, InferenceService, InferenceServices, Ours, Unreachable
-from components.pusher.push import writing
-from preprocessing import interruption
-from preprocessing.errors import RunError
-from preprocessing.progress import report
-from preprocessing.section import Section
+from hubline.components.kserve.inference_service import Conflict, InferenceService, InferenceServices, Ours, Unreachable
+from hubline.components.pusher.push import writing
+from hubline.core import interruption, storage
+from hubline.core.config_base import Section
+from hubline.core.errors import RunError
+from hubline.core.progress import report
 
 _LOGGER = logging.getLogger(__name__)
 PAUSE_SECONDS = 2.0

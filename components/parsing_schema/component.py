@@ -4,8 +4,8 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.code import code_digest
-from components.parsing_schema.executor import Executor
+from hubline.components.parsing_schema.executor import Executor
+from hubline.core.code_digest import code_digest
 
 
 class ParsingSchemaSpec(component_spec.ComponentSpec):
@@ -34,7 +34,7 @@ class ParsingSchema(base_component.BaseComponent):
         """
         spec = ParsingSchemaSpec(
             schema=schema,
-            code=code_digest("components.parsing_schema.executor"),
+            code=code_digest("hubline.components.parsing_schema.executor"),
             parsing_schema=types.Channel(type=standard_artifacts.Schema),
         )
         super().__init__(spec)

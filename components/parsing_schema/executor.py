@@ -7,8 +7,8 @@ from google.protobuf import text_format
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components import storage
-from components.artifacts import SCHEMA_FILE, read_schema
+from hubline.components.input_artifacts import SCHEMA_FILE, read_schema
+from hubline.core import storage
 
 
 class Executor(base_executor.BaseExecutor):

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import NamedTuple
 
-from preprocessing.section import has_wildcards
+from hubline.core.config_base import has_wildcards
 
 _DATE = {"YYYY": 4, "MM": 2, "DD": 2}
 _KNOWN = ("SPAN", "VERSION", *_DATE)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
 
 _TOP = 5
 _SUM_TOLERANCE = 0.01  # of probabilities in 16 bits

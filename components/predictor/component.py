@@ -6,16 +6,16 @@ from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.code import code_digest
-from components.config import BadRecords, Predictions
-from components.dashboard.artifacts import Metrics
-from components.hub_module import channels
-from components.pin.pins import PinsToInfer
-from components.predictor.executor import Executor
-from preprocessing.config import Features, FeaturesToInfer
-from preprocessing.labels.classes import ClassLabel
-from preprocessing.section import dump_sections
-from trainer.config import Hubs
+from hubline.artifacts.pins import PinsToInfer
+from hubline.components.config import BadRecords, Predictions
+from hubline.components.dashboard.artifacts import Metrics
+from hubline.components.hub_module import channels
+from hubline.components.predictor.executor import Executor
+from hubline.core.code_digest import code_digest
+from hubline.core.config_base import dump_sections
+from hubline.preprocessing.config import Features, FeaturesToInfer
+from hubline.preprocessing.labels.classes import ClassLabel
+from hubline.trainer.config import Hubs
 
 
 class PredictorSpec(component_spec.ComponentSpec):
@@ -78,7 +78,7 @@ class Predictor(base_beam_component.BaseBeamComponent):
             bad_records=bad_records.to_property(),
             pushed=pins.pushed.to_property() if pins.pushed else "",
             store=store,
-            code=code_digest("components.predictor.executor"),
+            code=code_digest("hubline.components.predictor.executor"),
             predictions=types.Channel(type=standard_artifacts.InferenceResult),
             metrics=types.Channel(type=Metrics),
         )

@@ -9,33 +9,34 @@ from typing import Any
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
-from components import quarantine, storage
-from components.artifacts import TRIED_FILE
-from components.config import BadRecords, Predictions
-from components.dashboard.artifacts import preview, show
-from components.digest import tree_digest
-from components.example_gen.manifest import Manifest
-from components.hub_module import channels
-from components.pin.pins import ServedVersion
-from components.predictor.hub import AskedHub, Options
-from components.predictor.inputs import Piece, shards_of
-from components.predictor.labels import read_labels
-from components.predictor.model import Asked
-from components.predictor.predict import Bad
-from components.predictor.served import Served
-from components.predictor.truth import EVALUATION, Truth
-from components.predictor.work import BAD, Task, Work, assemble, predict_shards
-from components.pusher.executor import DESTINATION, PUSHED
-from components.pusher.push import push
-from components.pusher.versions import newest_numbered
-from components.quarantine import SetAside, read_set_aside, refuse_too_many
-from components.store import Store, key
-from preprocessing.config import FeaturesToInfer
-from preprocessing.errors import DataError
-from preprocessing.labels.classes import ClassLabel
-from preprocessing.section import read_sections
-from trainer.config import Hubs
-from trainer.trial import Tried
+from hubline.artifacts import quarantine
+from hubline.artifacts.examples import Manifest
+from hubline.artifacts.pins import ServedVersion
+from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_many
+from hubline.components.config import BadRecords, Predictions
+from hubline.components.dashboard.artifacts import preview, show
+from hubline.components.hub_module import channels
+from hubline.components.input_artifacts import TRIED_FILE
+from hubline.components.predictor.batch_predict import BAD, Task, Work, assemble, predict_shards
+from hubline.components.predictor.evaluation import EVALUATION, Truth
+from hubline.components.predictor.exported_model import Served
+from hubline.components.predictor.hub_model import AskedHub, Options
+from hubline.components.predictor.inputs import Piece, shards_of
+from hubline.components.predictor.labels import read_labels
+from hubline.components.predictor.model import Asked
+from hubline.components.predictor.predict import Bad
+from hubline.components.pusher.executor import DESTINATION, PUSHED
+from hubline.components.pusher.push import push
+from hubline.components.pusher.versions import newest_numbered
+from hubline.core import storage
+from hubline.core.config_base import read_sections
+from hubline.core.digest import tree_digest
+from hubline.core.errors import DataError
+from hubline.core.shard_cache import Store, key
+from hubline.preprocessing.config import FeaturesToInfer
+from hubline.preprocessing.labels.classes import ClassLabel
+from hubline.trainer.config import Hubs
+from hubline.trainer.hub_trial import Tried
 
 _TOP = 5
 _MIN_SCORE = 0.5

@@ -6,13 +6,13 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
-from components.predictor.feeds import Call, Feed
-from components.predictor.pictures import png
-from preprocessing.kinds.video import VideoFeature
-from trainer.config import Hub
-from trainer.loading import OpenModule
-from trainer.module import signature_name
-from trainer.trial import TEXTS, Takes, Tried, numpy_of, pictures, try_outputs
+from hubline.components.predictor.input_binding import Call, Feed
+from hubline.components.predictor.pictures import png
+from hubline.preprocessing.kinds.video import VideoFeature
+from hubline.trainer.config import Hub
+from hubline.trainer.hub_trial import TEXTS, Takes, Tried, numpy_of, pictures, try_outputs
+from hubline.trainer.module import signature_name
+from hubline.trainer.saved_model_loader import OpenModule
 
 _SMALL, _LARGE = (96, 128), (384, 512)
 """Height and width of the pictures that a module of any size is tried with."""

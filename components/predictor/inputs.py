@@ -13,14 +13,14 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from components import storage
-from components.image_files import BadFile, as_record, is_image
-from components.predictor.json_records import STANDARD_INPUT, is_json, read_json
-from components.records import GZIP_MAGIC, begins_record, compression_of
-from components.salvage import salvage
-from preprocessing.encoded_images import IMAGE_MAGIC
-from preprocessing.errors import UserError
-from preprocessing.section import has_wildcards, is_remote, unescape
+from hubline.components.predictor.json_records import STANDARD_INPUT, is_json, read_json
+from hubline.core import storage
+from hubline.core.config_base import has_wildcards, is_remote, unescape
+from hubline.core.errors import UserError
+from hubline.core.tfrecord_recovery import salvage
+from hubline.core.tfrecords import GZIP_MAGIC, begins_record, compression_of
+from hubline.preprocessing.encoded_images import IMAGE_MAGIC
+from hubline.preprocessing.image_files import BadFile, as_record, is_image
 
 Sort = Literal["image", "example", "json", "latent"]
 

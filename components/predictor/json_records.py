@@ -14,9 +14,9 @@ from typing import IO, Any
 
 import tensorflow as tf
 
-from components import storage
-from preprocessing.config import input_name
-from preprocessing.errors import UserError
+from hubline.core import storage
+from hubline.core.errors import UserError
+from hubline.preprocessing.config import input_name
 
 STANDARD_INPUT = "-"
 
@@ -195,7 +195,7 @@ def columns_of(
     """The columns of some records, each of shape [records], or [records, n] where the model takes lists.
 
     A column that a record lacks, or has as null, is missing there: an empty text, NaN or the smallest integer says so,
-    as `preprocessing.columns.as_parsed` has it, and also stands at the end of the shorter lists.
+    as `hubline.preprocessing.columns.as_parsed` has it, and also stands at the end of the shorter lists.
 
     Args:
         path: Where the records are from.

@@ -2,8 +2,8 @@
 
 import re
 
-from components import storage
-from preprocessing.errors import UserError
+from hubline.core import storage
+from hubline.core.errors import UserError
 
 
 def read_labels(path: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from components.predictor.inputs import Item, Sort
+from hubline.components.predictor.inputs import Item, Sort
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
-from components.palette import PALETTE
-from preprocessing.encoded_images import decode
+from hubline.preprocessing.encoded_images import decode
+from hubline.preprocessing.palette import PALETTE
 
 _COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#800000")
 _OPACITY = 140

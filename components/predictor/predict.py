@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from components.predictor.inputs import Item, Piece, Sort, batches
-from components.predictor.json_records import text_of
-from components.predictor.model import Answer, Model
-from preprocessing.errors import DataError, tensorflow_reason
-from preprocessing.examples import keep
-from preprocessing.section import Section
+from hubline.components.predictor.inputs import Item, Piece, Sort, batches
+from hubline.components.predictor.json_records import text_of
+from hubline.components.predictor.model import Answer, Model
+from hubline.core.config_base import Section
+from hubline.core.errors import DataError, tensorflow_reason
+from hubline.preprocessing.examples import keep
 
 BadPolicy = Literal["fail", "skip"]
 

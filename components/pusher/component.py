@@ -4,11 +4,11 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.code import code_digest
-from components.config import Serving
-from components.dashboard.artifacts import Markdown
-from components.pin.pins import ServedVersion
-from components.pusher.executor import Executor
+from hubline.artifacts.pins import ServedVersion
+from hubline.components.config import Serving
+from hubline.components.dashboard.artifacts import Markdown
+from hubline.components.pusher.executor import Executor
+from hubline.core.code_digest import code_digest
 
 
 class PusherSpec(component_spec.ComponentSpec):
@@ -57,7 +57,7 @@ class Pusher(base_component.BaseComponent):
             push=int(serving.push),
             must_be_blessed=int(must_be_blessed),
             serving=pinned.to_property() if pinned else "",
-            code=code_digest("components.pusher.executor"),
+            code=code_digest("hubline.components.pusher.executor"),
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),
             outcome=types.Channel(type=Markdown),
         )

@@ -6,16 +6,16 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import storage
-from components.artifacts import BLESSED
-from components.dashboard.artifacts import show
-from components.dashboard.markdown import pushed_text
-from components.digest import tree_digest
-from components.evaluator.decision import DECISION, Decision
-from components.pin.pins import ServedVersion
-from components.pusher.push import push
-from components.pusher.versions import newest_version
-from preprocessing.errors import RunError
+from hubline.artifacts.decision import DECISION, Decision
+from hubline.artifacts.pins import ServedVersion
+from hubline.components.dashboard.artifacts import show
+from hubline.components.dashboard.markdown import pushed_text
+from hubline.components.input_artifacts import BLESSED
+from hubline.components.pusher.push import push
+from hubline.components.pusher.versions import newest_version
+from hubline.core import storage
+from hubline.core.digest import tree_digest
+from hubline.core.errors import RunError
 
 # The properties by which TFX's own Pusher says where a model went.
 DESTINATION, VERSION, PUSHED = "pushed_destination", "pushed_version", "pushed"

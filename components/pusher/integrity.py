@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from components import storage
-from preprocessing.section import has_wildcards, is_remote
+from hubline.core import storage
+from hubline.core.config_base import has_wildcards, is_remote
 
 _GRAPH = "saved_model.pb"
 _VARIABLES = "variables/variables"

@@ -18,11 +18,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from components import storage
-from components.pusher.owner import Owner
-from preprocessing import interruption
-from preprocessing.errors import RunError
-from preprocessing.section import Section
+from hubline.components.pusher.owner import Owner
+from hubline.core import interruption, storage
+from hubline.core.config_base import Section
+from hubline.core.errors import RunError
 
 _LOGGER = logging.getLogger(__name__)
 CLAIMS = ".pushing"

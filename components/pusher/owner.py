@@ -4,7 +4,7 @@ import os
 import socket
 from pathlib import Path
 
-from preprocessing.section import Section
+from hubline.core.config_base import Section
 
 
 def _here() -> str:

@@ -8,14 +8,13 @@ from pathlib import Path
 import tensorflow as tf
 from tfx.utils import io_utils
 
-from components import storage
-from components.digest import file_digest
-from components.pusher.lease import leased
-from components.pusher.unfinished import clear_abandoned, publish, unfinished
-from components.pusher.versions import next_version
-from preprocessing import interruption
-from preprocessing.errors import UserError
-from preprocessing.section import is_remote
+from hubline.components.pusher.lease import leased
+from hubline.components.pusher.unfinished import clear_abandoned, publish, unfinished
+from hubline.components.pusher.versions import next_version
+from hubline.core import interruption, storage
+from hubline.core.config_base import is_remote
+from hubline.core.digest import file_digest
+from hubline.core.errors import UserError
 
 _LAST = "saved_model.pb"
 """Without this file no server loads a version, so it is written last where files appear one by one."""

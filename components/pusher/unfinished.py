@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components import storage
-from components.pusher.owner import Owner
+from hubline.components.pusher.owner import Owner
+from hubline.core import storage
 
 _PREFIX = ".incoming-"
 _ABANDONED_SECONDS = 24 * 3600

@@ -1,7 +1,7 @@
 """The versions in a serving folder, as TensorFlow Serving sees them: folders named by integers, the greatest serves."""
 
-from components import storage
-from preprocessing.errors import UserError
+from hubline.core import storage
+from hubline.core.errors import UserError
 
 _GREATEST = 2**63 - 1
 """TensorFlow Serving reads versions as int64."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from components import storage
-from preprocessing.errors import DataError
-from preprocessing.section import Section
+from hubline.core import storage
+from hubline.core.config_base import Section
+from hubline.core.errors import DataError
 
 _NON_FINITE = "non_finite.json"
 

@@ -4,8 +4,8 @@ from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.code import code_digest
-from components.statistics_gen.executor import Executor
+from hubline.components.statistics_gen.executor import Executor
+from hubline.core.code_digest import code_digest
 
 
 class StatisticsGenSpec(component_spec.ComponentSpec):
@@ -36,7 +36,7 @@ class StatisticsGen(base_beam_component.BaseBeamComponent):
         spec = StatisticsGenSpec(
             examples=examples,
             store=store,
-            code=code_digest("components.statistics_gen.executor"),
+            code=code_digest("hubline.components.statistics_gen.executor"),
             statistics=types.Channel(type=standard_artifacts.ExampleStatistics),
         )
         super().__init__(spec)

@@ -7,10 +7,10 @@ from tfx.components.statistics_gen import executor as statistics_gen
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
-from components import storage
-from components.example_gen.manifest import Manifest
-from components.statistics_gen.columns import Described, refuse_mixed_types, write_non_finite
-from components.statistics_gen.shard import Shard, accumulate, facts_of, merged
+from hubline.artifacts.examples import Manifest
+from hubline.components.statistics_gen.columns import Described, refuse_mixed_types, write_non_finite
+from hubline.components.statistics_gen.shard import Shard, accumulate, facts_of, merged
+from hubline.core import storage
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):

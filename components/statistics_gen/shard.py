@@ -22,11 +22,12 @@ from tensorflow_data_validation.utils import variance_util
 from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx_bsl.coders import example_coder
 
-from components import plain, storage
-from components.records import compression_of
-from components.statistics_gen.columns import ColumnFacts, FileFacts, are_mixed
-from components.store import Store, key
-from preprocessing.counts import hold
+from hubline.components.statistics_gen.columns import ColumnFacts, FileFacts, are_mixed
+from hubline.core import storage
+from hubline.core import typed_json as plain
+from hubline.core.counts import hold
+from hubline.core.shard_cache import Store, key
+from hubline.core.tfrecords import compression_of
 
 _ACCUMULATORS, _FACTS = "accumulators.json", "columns.json"
 _BY_FILE = TypeAdapter(list[FileFacts])

@@ -6,13 +6,13 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.code import code_digest
-from components.hub_module import channels
-from components.trainer.executor import Executor
-from preprocessing.config import Features, Label
-from preprocessing.section import dump_sections
-from trainer.backbones.config import Backbones
-from trainer.config import Hubs, Model, Training
+from hubline.components.hub_module import channels
+from hubline.components.trainer.executor import Executor
+from hubline.core.code_digest import code_digest
+from hubline.core.config_base import dump_sections
+from hubline.preprocessing.config import Features, Label
+from hubline.trainer.backbones.config import Backbones
+from hubline.trainer.config import Hubs, Model, Training
 
 
 class TrainerSpec(component_spec.ComponentSpec):
@@ -84,7 +84,7 @@ class Trainer(base_component.BaseComponent):
             model_config=model.to_property(),
             training=training.to_property(),
             checkpoints=checkpoints,
-            code=code_digest("components.trainer.executor"),
+            code=code_digest("hubline.components.trainer.executor"),
             model=types.Channel(type=standard_artifacts.Model),
             model_run=types.Channel(type=standard_artifacts.ModelRun),
         )

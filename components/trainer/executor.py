@@ -10,26 +10,25 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import storage
-from components.artifacts import read_schema, split_files
-from components.config import SPLITS
-from components.embedder.manifest import Rows
-from components.example_gen.manifest import Manifest
-from components.hub_module import channels
-from preprocessing import json_text
-from preprocessing.columns import parsing_spec
-from preprocessing.config import Features, Label
-from preprocessing.errors import DataError
-from preprocessing.section import read_sections
-from preprocessing.summary import Summarizer
-from preprocessing.transform import raw_columns
-from trainer.backbones.config import Backbones
-from trainer.config import Hubs, Model, Training
-from trainer.counts import complete, holding
-from trainer.diagnosis import Finding, diagnose
-from trainer.inputs import read_records
-from trainer.notes import FILE, Note, Notes
-from trainer.train import Job, Split, train
+from hubline.artifacts.embedded_rows import Rows
+from hubline.artifacts.examples import Manifest
+from hubline.components.config import SPLITS
+from hubline.components.hub_module import channels
+from hubline.components.input_artifacts import read_schema, split_files
+from hubline.core import json_text, storage
+from hubline.core.config_base import read_sections
+from hubline.core.errors import DataError
+from hubline.preprocessing.columns import parsing_spec
+from hubline.preprocessing.config import Features, Label
+from hubline.preprocessing.summary import Summarizer
+from hubline.preprocessing.transform import raw_columns
+from hubline.trainer.backbones.config import Backbones
+from hubline.trainer.config import Hubs, Model, Training
+from hubline.trainer.counts import complete, holding
+from hubline.trainer.diagnosis import Finding, diagnose
+from hubline.trainer.inputs import read_records
+from hubline.trainer.train import Job, Split, train
+from hubline.trainer.training_notes import FILE, Note, Notes
 
 _BATCH = 1024  # records to a batch where they are counted
 

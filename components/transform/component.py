@@ -7,10 +7,10 @@ from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components.code import code_digest
-from components.transform.executor import Executor
-from preprocessing.config import Features, Label
-from preprocessing.transform import TransformConfig
+from hubline.components.transform.executor import Executor
+from hubline.core.code_digest import code_digest
+from hubline.preprocessing.config import Features, Label
+from hubline.preprocessing.transform import TransformConfig
 
 
 class TransformSpec(component_spec.ComponentSpec):
@@ -53,7 +53,7 @@ class Transform(base_beam_component.BaseBeamComponent):
             vocabularies: The SHA-256 of each vocabulary that is a file, by the feature that has it, as `pin` found it.
             store: A folder outside the artifacts, where the statistics of each shard are kept for later runs.
         """
-        code = code_digest("components.transform.executor")
+        code = code_digest("hubline.components.transform.executor")
         spec = TransformSpec(
             examples=examples,
             schema=schema,

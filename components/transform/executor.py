@@ -14,17 +14,17 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx_bsl.public import tfxio
 
-from components import storage
-from components.artifacts import read_schema
-from components.example_gen.manifest import Manifest
-from components.transform.shard import Shard, accumulate, answers
-from components.transform.unread import UnreadDates
-from components.vocabulary import read_vocabulary
-from preprocessing.analysis import Answers, Known
-from preprocessing.config import Features, vocabulary_files
-from preprocessing.errors import DataError
-from preprocessing.kinds.categorical import vocabulary_name
-from preprocessing.transform import TransformConfig, preprocessing_fn, raw_columns
+from hubline.artifacts.examples import Manifest
+from hubline.artifacts.unread_dates import UnreadDates
+from hubline.components.input_artifacts import read_schema
+from hubline.components.transform.shard import Shard, accumulate, answers
+from hubline.core import storage
+from hubline.core.errors import DataError
+from hubline.preprocessing.analysis import Answers, Known
+from hubline.preprocessing.config import Features, vocabulary_files
+from hubline.preprocessing.kinds.categorical import vocabulary_name
+from hubline.preprocessing.transform import TransformConfig, preprocessing_fn, raw_columns
+from hubline.preprocessing.vocabulary_files import read_vocabulary
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):

@@ -7,9 +7,11 @@ from functools import cache
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components import plain, storage
-from components.store import Store, key
-from preprocessing.accumulate import (
+from hubline.core import storage
+from hubline.core import typed_json as plain
+from hubline.core.counts import hold
+from hubline.core.shard_cache import Store, key
+from hubline.preprocessing.accumulators import (
     ACCUMULATORS,
     Accumulator,
     Counts,
@@ -19,11 +21,19 @@ from preprocessing.accumulate import (
     Unreadable,
     accumulators,
 )
-from preprocessing.analysis import Answers, Asking, DocumentsOf, MomentsOf, QuantilesOf, Question, UnreadOf, WordsOf
-from preprocessing.columns import parsing_spec
-from preprocessing.counts import hold
-from preprocessing.transform import TransformConfig, preprocessing_fn, raw_columns
-from trainer.inputs import read_file
+from hubline.preprocessing.analysis import (
+    Answers,
+    Asking,
+    DocumentsOf,
+    MomentsOf,
+    QuantilesOf,
+    Question,
+    UnreadOf,
+    WordsOf,
+)
+from hubline.preprocessing.columns import parsing_spec
+from hubline.preprocessing.transform import TransformConfig, preprocessing_fn, raw_columns
+from hubline.trainer.inputs import read_file
 
 _FILE = "accumulators.json"
 _NO_WORD = b"49d0cd50-04bb-48c0-bc6f-5b575dce351a"

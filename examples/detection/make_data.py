@@ -205,7 +205,7 @@ def main() -> None:
         write_records(images[FOR_THE_MODULE:], digits.target[FOR_THE_MODULE:], unfinished)
         unfinished.rename(HERE / "data")
     if not (HERE / "modules" / "detector" / "saved_model.pb").exists():
-        from trainer.autograph import leave_libraries_alone
+        from hubline.trainer.autograph import leave_libraries_alone
 
         leave_libraries_alone()
         train_module(images[:FOR_THE_MODULE], digits.target[:FOR_THE_MODULE], HERE / "modules" / "detector")

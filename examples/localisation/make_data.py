@@ -137,7 +137,7 @@ def main() -> None:
     digits = load_digits()
     images = (digits.images * (255 / 16)).round().astype(np.uint8)
     if not (HERE / "modules" / "places" / "saved_model.pb").exists():
-        from trainer.autograph import leave_libraries_alone
+        from hubline.trainer.autograph import leave_libraries_alone
 
         leave_libraries_alone()
         train_module(images[:FOR_THE_MODULE], digits.target[:FOR_THE_MODULE], HERE / "modules" / "places")

@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 
-from trainer.autograph import leave_libraries_alone
+from hubline.trainer.autograph import leave_libraries_alone
 
 HERE = Path(__file__).parent
 SIZE = 64

@@ -136,7 +136,7 @@ def main() -> None:
     """Makes what is not there yet."""
     digits = (load_digits().images * (225 / 16)).round().astype(np.int64)
     if not (HERE / "modules" / "speed" / "saved_model.pb").exists():
-        from trainer.autograph import leave_libraries_alone
+        from hubline.trainer.autograph import leave_libraries_alone
 
         leave_libraries_alone()
         train_module(digits[:FOR_THE_MODULE], HERE / "modules" / "speed")

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.convert.collection import Bad
-from pipeline.convert.folders import check_folder, entries_of, inside, printable, unnamed
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
+from hubline.pipeline.convert.collection import Bad
+from hubline.pipeline.convert.folders import check_folder, entries_of, inside, printable, unnamed
 
 _ROUNDING = 0.5
 """By so many pixels a box may be larger than its image: where coordinates were rounded. It is cut there."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from pipeline.convert import text
-from pipeline.convert.kinds import Kind
+from hubline.pipeline.convert import text
+from hubline.pipeline.convert.kinds import Kind
 
 _NAMES = {
     Kind.INTEGER: "an integer of 64 bits",

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from pipeline.convert.kinds import Kind
-from pipeline.terminal import console_on
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
+from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.terminal import console_on
 
 if TYPE_CHECKING:
-    from pipeline.convert.convert import Conversion, Options
-    from pipeline.convert.output import Destination
+    from hubline.pipeline.convert.convert import Conversion, Options
+    from hubline.pipeline.convert.output import Destination
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
@@ -66,8 +66,8 @@ def _command(name: str) -> Callable[[Callable[..., "Conversion"]], None]:
             as_json: Json = False,
             **own: Any,
         ) -> None:
-            from pipeline.convert.output import Destination
-            from pipeline.output import NOWHERE, into_log
+            from hubline.pipeline.convert.output import Destination
+            from hubline.pipeline.output import NOWHERE, into_log
 
             with into_log(NOWHERE) as (stdout, stderr):
                 shown = stderr if as_json else stdout
@@ -89,7 +89,7 @@ def _command(name: str) -> Callable[[Callable[..., "Conversion"]], None]:
 
 
 def _show_end(console: Console, done: "Conversion") -> None:
-    from pipeline.convert.table import say
+    from hubline.pipeline.convert.table import say
 
     files = f"{len(done.shards)} file{'s' if len(done.shards) > 1 else ''}"
     say(console, [f"{done.rows:,} examples in {files} in {done.output}, {done.seconds:.1f} s"])
@@ -119,8 +119,8 @@ def from_csv(
 
     Example: hubline convert csv trips-*.csv --output data --missing NA,? --drop id --type zip=bytes
     """
-    from pipeline.convert.convert import convert
-    from pipeline.convert.from_csv import CsvFile, Dialect
+    from hubline.pipeline.convert.convert import convert
+    from hubline.pipeline.convert.from_csv import CsvFile, Dialect
 
     dialect = Dialect(_delimiter(delimiter or ","), header, _encoding(encoding), check_delimiter=delimiter is None)
     missing = ["", *(cell.strip() for cell in _split(missing))]
@@ -142,8 +142,8 @@ def from_parquet(
 
     Example: hubline convert parquet trips.parquet --output data --columns fare,tips --gzip
     """
-    from pipeline.convert.convert import convert
-    from pipeline.convert.from_parquet import ParquetFile
+    from hubline.pipeline.convert.convert import convert
+    from hubline.pipeline.convert.from_parquet import ParquetFile
 
     options = _options(to, columns, drop, types)
     _check_files(inputs)
@@ -182,9 +182,9 @@ def from_images(
 
     Example: hubline convert images photos --labels photos.csv --separator '|' --output data
     """
-    from pipeline.convert import from_images as source
-    from pipeline.convert.collect import collect
-    from pipeline.convert.labels import read_labels
+    from hubline.pipeline.convert import from_images as source
+    from hubline.pipeline.convert.collect import collect
+    from hubline.pipeline.convert.labels import read_labels
 
     if labels:
         table = read_labels(labels, file_column, label_column, separator)
@@ -218,8 +218,8 @@ def from_text(
 
     Example: hubline convert text reviews.txt --labels stars.txt --output data
     """
-    from pipeline.convert.collect import collect
-    from pipeline.convert.from_text import in_folders, in_lines
+    from hubline.pipeline.convert.collect import collect
+    from hubline.pipeline.convert.from_text import in_folders, in_lines
 
     if source.is_dir() and labels:
         raise UserError(f"--labels {labels}: goes with a file of lines; in {source} the folders are the labels")
@@ -256,8 +256,8 @@ def from_video(
 
     Example: hubline convert video clips --output data --frames-per-second 5 --max-frames 50 --size 112x112
     """
-    from pipeline.convert.collect import collect
-    from pipeline.convert.from_video import Frames, in_folders
+    from hubline.pipeline.convert.collect import collect
+    from hubline.pipeline.convert.from_video import Frames, in_folders
 
     frames = Frames(frames_per_second, max_frames, _size(size), quality)
     return collect(in_folders(folder, frames, sequence_examples), to, on_bad, console)
@@ -279,8 +279,8 @@ def from_boxes(
 
     Example: hubline convert boxes VOC/Annotations --images VOC/JPEGImages --output data
     """
-    from pipeline.convert.collect import collect
-    from pipeline.convert.from_boxes import in_annotations
+    from hubline.pipeline.convert.collect import collect
+    from hubline.pipeline.convert.from_boxes import in_annotations
 
     return collect(in_annotations(annotations, images), to, on_bad, console)
 
@@ -292,7 +292,7 @@ def _options(
     types: Sequence[str] | None,
     missing: Sequence[str] = ("",),
 ) -> "Options":
-    from pipeline.convert.convert import Options
+    from hubline.pipeline.convert.convert import Options
 
     return Options(
         **vars(to), columns=_split(columns), drop=_split(drop), types=_types(types), missing=frozenset(missing)

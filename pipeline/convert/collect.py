@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from rich.console import Console
 from rich.progress import Progress
 
-from pipeline.convert.collection import Collection, Item
-from pipeline.convert.columns import Tally
-from pipeline.convert.convert import Conversion
-from pipeline.convert.kinds import Kind
-from pipeline.convert.output import Destination, check_free, replacing
-from pipeline.convert.source import BATCH_BYTES
-from pipeline.convert.table import progress_of, say, show_classes, show_columns
-from preprocessing.errors import UserError, tensorflow_reason
+from hubline.core.errors import UserError, tensorflow_reason
+from hubline.pipeline.convert.collection import Collection, Item
+from hubline.pipeline.convert.columns import Tally
+from hubline.pipeline.convert.convert import Conversion
+from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.output import Destination, check_free, replacing
+from hubline.pipeline.convert.source import BATCH_BYTES
+from hubline.pipeline.convert.table import progress_of, say, show_classes, show_columns
 
 if TYPE_CHECKING:
-    from pipeline.convert.record import Record
+    from hubline.pipeline.convert.record import Record
 
 Result = TypeVar("Result")
 
@@ -118,8 +118,8 @@ def _write(
     # Imported here: it takes seconds, and mistakes are found without it.
     import tensorflow as tf
 
-    from pipeline.convert.record import record_of
-    from pipeline.convert.shards import write_shards
+    from hubline.pipeline.convert.record import record_of
+    from hubline.pipeline.convert.shards import write_shards
 
     def batches() -> Iterator[tf.Tensor]:
         progress.update(task, description="converting")
@@ -180,7 +180,7 @@ def _share_anew(folder: Path, shards: Sequence[str], rows: int, to: Destination)
     """Shards with equal parts of the rows, of those that counted on items that turned out to be bad."""
     import tensorflow as tf
 
-    from pipeline.convert.shards import write_shards
+    from hubline.pipeline.convert.shards import write_shards
 
     again = folder / "again"
     again.mkdir()

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from components.image_files import BadFile
-from pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import Kind
+from hubline.preprocessing.image_files import BadFile
 
 Item = TypeVar("Item")
 Values = Sequence[bytes | int | float]

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.convert import text
-from pipeline.convert.cells import Cells, Multiple
-from pipeline.convert.kinds import NUMBERS, Kind
-from preprocessing.section import Section
+from hubline.core.config_base import Section
+from hubline.pipeline.convert import text
+from hubline.pipeline.convert.cells import Cells, Multiple
+from hubline.pipeline.convert.kinds import NUMBERS, Kind
 
 _EXAMPLE = 60
 """Characters of an example; the rest is cut."""

@@ -9,16 +9,16 @@ from typing import Literal
 from rich.console import Console
 from rich.progress import Progress
 
-from pipeline.convert import cells
-from pipeline.convert.cells import Cells, Misfit
-from pipeline.convert.columns import Column, Tally
-from pipeline.convert.kinds import NUMBERS, Kind
-from pipeline.convert.output import Destination, check_free, replacing
-from pipeline.convert.source import Batch, Source
-from pipeline.convert.table import progress_of, show_columns
-from pipeline.mistakes import nearest
-from preprocessing.errors import UserError, tensorflow_reason
-from preprocessing.section import Section
+from hubline.core.config_base import Section
+from hubline.core.errors import UserError, tensorflow_reason
+from hubline.pipeline.convert import cells
+from hubline.pipeline.convert.cells import Cells, Misfit
+from hubline.pipeline.convert.columns import Column, Tally
+from hubline.pipeline.convert.kinds import NUMBERS, Kind
+from hubline.pipeline.convert.output import Destination, check_free, replacing
+from hubline.pipeline.convert.source import Batch, Source
+from hubline.pipeline.convert.table import progress_of, show_columns
+from hubline.pipeline.diagnostics import nearest
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,8 @@ def _write(
     # Imported here: it takes seconds, and mistakes are found without it.
     import tensorflow as tf
 
-    from pipeline.convert.encode import encode
-    from pipeline.convert.shards import write_shards
+    from hubline.pipeline.convert.encode import encode
+    from hubline.pipeline.convert.shards import write_shards
 
     kinds = {column.name: column.read_as for column in columns}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from pipeline.convert.cells import Cells, Multiple
-from preprocessing.examples import assemble, piece
+from hubline.pipeline.convert.cells import Cells, Multiple
+from hubline.preprocessing.examples import assemble, piece
 
 # Lists are padded to the longest of those that are encoded together, which come to no more values than this.
 _PADDED = 1 << 22

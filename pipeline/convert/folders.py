@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pipeline.convert.collection import Bad
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
+from hubline.pipeline.convert.collection import Bad
 
 _LITTER = {"Thumbs.db", "desktop.ini"}
 """What Windows leaves in folders of pictures; what macOS and Linux leave begins with a dot."""

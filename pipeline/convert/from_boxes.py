@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from components.image_files import orientation
-from pipeline.convert.annotations import Annotated, read_coco, read_voc
-from pipeline.convert.collection import Bad, Collection, Made, Row
-from pipeline.convert.folders import encoded, inside, printable
-from pipeline.convert.from_images import IMAGE
-from pipeline.convert.kinds import Kind
-from pipeline.convert.labels import FILE
-from pipeline.convert.picture import picture
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
+from hubline.pipeline.convert.annotations import Annotated, read_coco, read_voc
+from hubline.pipeline.convert.collection import Bad, Collection, Made, Row
+from hubline.pipeline.convert.folders import encoded, inside, printable
+from hubline.pipeline.convert.from_images import IMAGE
+from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.labels import FILE
+from hubline.pipeline.convert.picture import picture
+from hubline.preprocessing.image_files import orientation
 
 BOXES, BOX_LABELS = "boxes", "box_labels"
 

@@ -13,10 +13,10 @@ from typing import TextIO
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from pipeline.convert.encodings import wide_encoding
-from pipeline.convert.kinds import Kind
-from pipeline.convert.source import BATCH_BYTES, BATCH_ROWS, Batch
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
+from hubline.pipeline.convert.encodings import wide_encoding
+from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.source import BATCH_BYTES, BATCH_ROWS, Batch
 
 _BLOCK_BYTES = 2 << 20  # Arrow reads some thirty of these ahead
 _NAMED = 5  # faulty rows that an error names

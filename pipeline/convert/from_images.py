@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.convert.collection import Bad, Collection, Made
-from pipeline.convert.folders import by_class, check_folder, encoded, inside, printable, unnamed
-from pipeline.convert.kinds import Kind
-from pipeline.convert.labels import FILE, LABEL, Labels
-from pipeline.convert.picture import picture
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
+from hubline.pipeline.convert.collection import Bad, Collection, Made
+from hubline.pipeline.convert.folders import by_class, check_folder, encoded, inside, printable, unnamed
+from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.labels import FILE, LABEL, Labels
+from hubline.pipeline.convert.picture import picture
 
 IMAGE = "image"
 

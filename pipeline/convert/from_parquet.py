@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.convert.kinds import Kind
-from pipeline.convert.source import BATCH_BYTES, BATCH_ROWS, Batch
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
+from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.source import BATCH_BYTES, BATCH_ROWS, Batch
 
 _BUFFER_BYTES = 1 << 20
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}

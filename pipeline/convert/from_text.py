@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from pipeline.convert.collection import Bad, Collection, Made
-from pipeline.convert.encodings import wide_encoding
-from pipeline.convert.folders import by_class, encoded, printable
-from pipeline.convert.kinds import Kind
-from pipeline.convert.labels import FILE, LABEL, Typed, typed
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
+from hubline.pipeline.convert.collection import Bad, Collection, Made
+from hubline.pipeline.convert.encodings import wide_encoding
+from hubline.pipeline.convert.folders import by_class, encoded, printable
+from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.labels import FILE, LABEL, Typed, typed
 
 TEXT = "text"
 

@@ -8,15 +8,15 @@ from typing import Any
 
 from PIL import Image, ImageSequence
 
-from components.image_files import encoded as encode
-from components.image_files import opened, orientation, undecodable, upright
-from pipeline.convert.collection import Bad, Collection, Made
-from pipeline.convert.folders import by_class, encoded, entries_of, printable
-from pipeline.convert.kinds import Kind
-from pipeline.convert.labels import FILE, LABEL
-from pipeline.convert.picture import picture
-from preprocessing.errors import UserError
-from preprocessing.versions import install_command
+from hubline.core.errors import UserError
+from hubline.core.package_versions import install_command
+from hubline.pipeline.convert.collection import Bad, Collection, Made
+from hubline.pipeline.convert.folders import by_class, encoded, entries_of, printable
+from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.labels import FILE, LABEL
+from hubline.pipeline.convert.picture import picture
+from hubline.preprocessing.image_files import encoded as encode
+from hubline.preprocessing.image_files import opened, orientation, undecodable, upright
 
 FRAMES, RATE = "frames", "fps"
 

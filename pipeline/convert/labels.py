@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.convert import text
-from pipeline.convert.collection import Values
-from pipeline.convert.columns import Tally
-from pipeline.convert.folders import listed
-from pipeline.convert.from_csv import CsvFile, Dialect
-from pipeline.convert.kinds import Kind
-from pipeline.mistakes import nearest
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
+from hubline.pipeline.convert import text
+from hubline.pipeline.convert.collection import Values
+from hubline.pipeline.convert.columns import Tally
+from hubline.pipeline.convert.folders import listed
+from hubline.pipeline.convert.from_csv import CsvFile, Dialect
+from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.diagnostics import nearest
 
 LABEL, FILE = "label", "file"
 _MISSING = frozenset({""})

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
 
 _SHARD = re.compile(r"data-\d{5,}-of-\d{5,}\.tfrecord(\.gz)?")
 

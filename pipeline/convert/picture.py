@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from components.image_files import encoded, is_kept, opened, orientation, shape, undecodable, upright
+from hubline.preprocessing.image_files import encoded, is_kept, opened, orientation, shape, undecodable, upright
 
 SMALLER = "made smaller"
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from pipeline.convert.collection import Bad, Collection, Item, Row, Values
-from pipeline.convert.columns import shown
-from pipeline.convert.kinds import Kind
-from preprocessing.encoded_images import IMAGE_MAGIC
+from hubline.pipeline.convert.collection import Bad, Collection, Item, Row, Values
+from hubline.pipeline.convert.columns import shown
+from hubline.pipeline.convert.kinds import Kind
+from hubline.preprocessing.encoded_images import IMAGE_MAGIC
 
 _RECORD_BYTES = 2**31 - 2**16
 """What a record holds at most: protocol buffers end at 2 GiB."""

@@ -39,7 +39,7 @@ def write_shards(batches: Iterable[tf.Tensor], folder: Path, rows: int, shards: 
         paths.append(folder / f"{number}")
         with tf.io.TFRecordWriter(str(paths[-1]), "GZIP" if gzip else "") as writer:
             for _, records in part:
-                # Twice as fast as TensorFlow's own loop over them (`trainer.sink`), for records as small as these.
+                # Twice as fast as the loop in `trainer/tfrecord_writer.py`, for records as small as these.
                 for record in records.numpy():
                     writer.write(record)
     ending = "tfrecord.gz" if gzip else "tfrecord"

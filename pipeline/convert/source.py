@@ -5,7 +5,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import Kind
 
 BATCH_BYTES, BATCH_ROWS = 8 << 20, 1 << 16
 """What a batch of rows comes to at most."""

@@ -8,8 +8,8 @@ from rich.table import Column as TableColumn
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.convert.columns import Column
-from pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.columns import Column
+from hubline.pipeline.convert.kinds import Kind
 
 _READ_AS = {Kind.BOOLEAN: " (1 and 0)", Kind.TIMESTAMP: " (seconds since 1970)"}
 _EXAMPLE = 40

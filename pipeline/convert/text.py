@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.convert.kinds import NUMBERS, Kind
+from hubline.pipeline.convert.kinds import NUMBERS, Kind
 
 _NAN = r"[+-]?(?i:nan)"
 _WHOLE = r"[+-]?\d+"

@@ -9,12 +9,12 @@ from typing import Any
 
 from rich.console import Console
 
-from components import storage
-from pipeline.init.look import look
-from pipeline.init.suggest import Suggestion, suggest
-from pipeline.init.write import as_yaml, name_of, seen, text_of
-from preprocessing.errors import UserError
-from preprocessing.section import escape, is_remote
+from hubline.core import storage
+from hubline.core.config_base import escape, is_remote
+from hubline.core.errors import UserError
+from hubline.pipeline.init.profile import look
+from hubline.pipeline.init.suggest import Suggestion, suggest
+from hubline.pipeline.init.write import as_yaml, name_of, seen, text_of
 
 
 def init(
@@ -41,7 +41,7 @@ def init(
     module = None
     if hub is not None:
         # Imported here: it brings TensorFlow Hub and TFX, which take seconds.
-        from pipeline.init.module import look_at_module
+        from hubline.pipeline.init.module import look_at_module
 
         with console.status(f"looking at {hub}"):
             module = look_at_module(hub, hub if is_remote(hub) else os.path.relpath(hub, folder))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pipeline.init.seen import Column, Module
+from hubline.pipeline.init.column_profile import Column, Module
 
 Settings = dict[str, Any]
 """What a pipeline file says of a feature."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pipeline.init.seen import Module
-from pipeline.inspect import inspect_handle
-from preprocessing.errors import UserError
-from trainer import module as offered
-from trainer.config import Hub
+from hubline.core.errors import UserError
+from hubline.pipeline.init.column_profile import Module
+from hubline.pipeline.inspect import inspect_handle
+from hubline.trainer import module as offered
+from hubline.trainer.config import Hub
 
 
 def look_at_module(handle: str, written: str) -> Module:

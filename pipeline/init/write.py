@@ -14,9 +14,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import Node
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from pipeline.init.kinds import shown
-from pipeline.init.seen import Data
-from pipeline.init.suggest import Suggestion, described
+from hubline.pipeline.init.column_profile import Data
+from hubline.pipeline.init.kinds import shown
+from hubline.pipeline.init.suggest import Suggestion, described
 
 
 def text_of(suggestion: Suggestion, data: Data, examples: str, name: str) -> str:

@@ -14,7 +14,7 @@ import kfp_server_api
 import urllib3
 from kfp_server_api import rest
 
-from preprocessing.errors import RunError, UserError
+from hubline.core.errors import RunError, UserError
 
 _TIME_LIMITS = (10, 60)
 """Seconds for a connection and for an answer."""

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
-from pipeline.kubeflow.cron import parse
-from pipeline.mistakes import nearest
-from preprocessing.section import FilePath, Section
+from hubline.core.config_base import FilePath, Section
+from hubline.pipeline.diagnostics import nearest
+from hubline.pipeline.kubeflow.cron import parse
 
 
 def _known_zone(name: str) -> str:

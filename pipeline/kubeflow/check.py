@@ -8,8 +8,8 @@ from typing import Any
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline.kubeflow.escaping import filled_in
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
+from hubline.pipeline.kubeflow.escaping import filled_in
 
 Json = Mapping[str, Any]
 

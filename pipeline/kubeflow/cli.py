@@ -13,15 +13,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.config import AnyFile
-from pipeline.load import Source, load
-from pipeline.output import NOWHERE, into_log
-from pipeline.terminal import console_on
-from preprocessing.errors import RunError, UserError
+from hubline.core.errors import RunError, UserError
+from hubline.pipeline.config import AnyFile
+from hubline.pipeline.load import Source, load
+from hubline.pipeline.output import NOWHERE, into_log
+from hubline.pipeline.terminal import console_on
 
 if TYPE_CHECKING:
-    from pipeline.kubeflow.api import Address, Client
-    from pipeline.kubeflow.schedule import Applied, Plan
+    from hubline.pipeline.kubeflow.api import Address, Client
+    from hubline.pipeline.kubeflow.schedule import Applied, Plan
 
 _PLACE = "Kubeflow Pipelines"
 _TOKEN, _COOKIES = "HUBLINE_KFP_TOKEN", "HUBLINE_KFP_COOKIES"
@@ -87,15 +87,15 @@ def submit(
     Example: hubline submit pipeline.yaml --parameter epochs=3 --wait
     """
     pipeline, source = load(file)
-    from pipeline.kubeflow import form
+    from hubline.pipeline.kubeflow import run_parameters as form
 
     given = form.read(pipeline, parameter or [])
     given = form.check(pipeline, given, "--parameter", source.folder)
     address = _address(pipeline, host, namespace, token_file)
     with _quietly(as_json) as console, tempfile.TemporaryDirectory() as folder:
         with console.status("compiling"):
-            from pipeline.kubeflow import publish, watch
-            from pipeline.kubeflow import submit as submitting
+            from hubline.pipeline.kubeflow import publish, watch
+            from hubline.pipeline.kubeflow import submit as submitting
 
             package = publish.pack(pipeline, source, image, allow_tag, Path(folder))
             _warn(console, package.warnings)
@@ -136,7 +136,7 @@ def apply(
     address, now = _address(pipeline, host, namespace, token_file), _now()
     with _quietly(as_json) as console, tempfile.TemporaryDirectory() as folder:
         package, wanted = _planned(pipeline, source, experiment, image, allow_tag, now, Path(folder), console)
-        from pipeline.kubeflow import schedule
+        from hubline.pipeline.kubeflow import schedule
 
         applied = schedule.apply(_connected(address), pipeline, package, wanted, now)
         _show_applied(console, pipeline.name, applied)
@@ -164,7 +164,7 @@ def diff(
     address, now = _address(pipeline, host, namespace, token_file), _now()
     with _quietly(as_json) as console, tempfile.TemporaryDirectory() as folder:
         _, wanted = _planned(pipeline, source, experiment, image, allow_tag, now, Path(folder), console)
-        from pipeline.kubeflow import schedule
+        from hubline.pipeline.kubeflow import schedule
 
         found = schedule.would_change(_connected(address), pipeline, wanted)
         for each in found:
@@ -192,7 +192,7 @@ def list_(
     pipeline, _ = load(file)
     address, now = _address(pipeline, host, namespace, token_file), _now()
     with _quietly(as_json) as console:
-        from pipeline.kubeflow import schedule
+        from hubline.pipeline.kubeflow import schedule
 
         backend = pipeline.kubeflow.api.zone
         rows = [schedule.row(each, backend, now) for each in schedule.scheduled(_connected(address))]
@@ -220,7 +220,7 @@ def pause(
     pipeline, _ = load(file)
     address = _address(pipeline, host, namespace, token_file)
     with _quietly(as_json) as console:
-        from pipeline.kubeflow import schedule
+        from hubline.pipeline.kubeflow import schedule
 
         changed = schedule.pause(_connected(address), pipeline.name)
         console.print(f"{pipeline.name}: {'paused' if changed else 'was paused already'}")
@@ -251,7 +251,7 @@ def resume(
     pipeline, _ = load(file)
     address, now = _address(pipeline, host, namespace, token_file), _now()
     with _quietly(as_json) as console:
-        from pipeline.kubeflow import schedule
+        from hubline.pipeline.kubeflow import schedule
 
         applied = schedule.resume(_connected(address), pipeline, catch_up, now)
         _show_applied(console, pipeline.name, applied)
@@ -279,7 +279,7 @@ def delete(
     pipeline, _ = load(file)
     address = _address(pipeline, host, namespace, token_file)
     with _quietly(as_json) as console:
-        from pipeline.kubeflow import schedule
+        from hubline.pipeline.kubeflow import schedule
 
         kept = schedule.delete(_connected(address), pipeline.name)
         if kept:
@@ -318,7 +318,7 @@ def _address(file: AnyFile, host: str | None, namespace: str | None, token_file:
     token = token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get(_TOKEN, "").strip()
     if token_file and not token:
         raise UserError(f"{token_file}: holds no token")
-    from pipeline.kubeflow.api import Address
+    from hubline.pipeline.kubeflow.api import Address
 
     return Address(
         host=host.rstrip("/"),
@@ -331,7 +331,7 @@ def _address(file: AnyFile, host: str | None, namespace: str | None, token_file:
 
 
 def _connected(address: "Address") -> "Client":
-    from pipeline.kubeflow.api import connect
+    from hubline.pipeline.kubeflow.api import connect
 
     return connect(address)
 
@@ -369,10 +369,10 @@ def _planned(
     console: Console,
 ) -> tuple[Any, "Plan"]:
     """The package, and what the file says of when it runs."""
-    from pipeline.kubeflow import form
+    from hubline.pipeline.kubeflow import run_parameters as form
 
     with console.status("compiling"):
-        from pipeline.kubeflow import publish, schedule
+        from hubline.pipeline.kubeflow import publish, schedule
 
         said = schedule.of(file).parameters
         every = form.check(file, said, f"{source.path}: kubeflow.schedule.parameters:", source.folder)
@@ -396,7 +396,7 @@ def _show_applied(console: Console, name: str, applied: "Applied") -> None:
 
 def _show_times(console: Console, file: AnyFile, now: datetime) -> list[str]:
     """The next runs, and how they drift at daylight saving."""
-    from pipeline.kubeflow import schedule
+    from hubline.pipeline.kubeflow import schedule
 
     times = schedule.upcoming(schedule.of(file), now, 3)
     shown = ", ".join(f"{time:%a %Y-%m-%d %H:%M}" for time in times)

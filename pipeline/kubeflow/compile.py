@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components import storage
-from pipeline.config import AnyFile, InferFile
-from pipeline.kubeflow.config import JOINABLE
-from pipeline.kubeflow.escaping import yaml
-from pipeline.kubeflow.reach import unreachable
-from pipeline.kubeflow.tasks import task_name
-from pipeline.load import Source
-from pipeline.mistakes import Mistake, PipelineFileError
-from preprocessing.errors import UserError
-from trainer.backbones.config import NO_BACKBONES, Backbones
+from hubline.core import storage
+from hubline.core.errors import UserError
+from hubline.pipeline.config import AnyFile, InferFile
+from hubline.pipeline.diagnostics import Mistake, PipelineFileError
+from hubline.pipeline.kubeflow.config import JOINABLE
+from hubline.pipeline.kubeflow.escaping import yaml
+from hubline.pipeline.kubeflow.reach import unreachable
+from hubline.pipeline.kubeflow.tasks import task_name
+from hubline.pipeline.load import Source
+from hubline.trainer.backbones.config import NO_BACKBONES, Backbones
 
 if TYPE_CHECKING:
-    from pipeline.kubeflow.workflow_size import WorkflowSize
+    from hubline.pipeline.kubeflow.workflow_size import WorkflowSize
 
 _BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
@@ -53,9 +53,9 @@ def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bo
     if mistakes := list(_mistakes(file, source)):
         raise PipelineFileError(mistakes)
     # Imported here: it brings TFX, and mistakes are found without.
-    from pipeline.kubeflow.check import check
-    from pipeline.kubeflow.package import package, pods
-    from pipeline.kubeflow.workflow_size import workflow_size
+    from hubline.pipeline.kubeflow.check import check
+    from hubline.pipeline.kubeflow.pipeline_spec import package, pods
+    from hubline.pipeline.kubeflow.workflow_size import workflow_size
 
     spec, platform = package(file, image)
     check(spec, platform)

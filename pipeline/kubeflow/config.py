@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from pipeline.kubeflow.api_config import AnySchedule, Api
-from pipeline.mistakes import nearest
-from preprocessing.section import Section
+from hubline.core.config_base import Section
+from hubline.pipeline.diagnostics import nearest
+from hubline.pipeline.kubeflow.api_config import AnySchedule, Api
 
 STEPS = (
     "Pin",

@@ -4,7 +4,6 @@ import logging
 import sys
 import time
 
-_OURS = ("hubline", "pipeline", "components", "preprocessing", "trainer")
 _EVERY = 10.0
 """Seconds from one word of progress to the next."""
 
@@ -32,8 +31,7 @@ def to_pod() -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     handler.addFilter(_Seldom())
-    for name in _OURS:
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.INFO)
-        logger.addHandler(handler)
-        logger.propagate = False
+    logger = logging.getLogger("hubline")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    logger.propagate = False

@@ -1,4 +1,4 @@
-"""The first step of every run, in its container: `python -m pipeline.kubeflow.pin FILE STEPS EXECUTOR_INPUT`.
+"""The first step of every run, in its container: `python -m hubline.pipeline.kubeflow.pin FILE STEPS EXECUTOR_INPUT`.
 
 It looks at the data, modules and serving folder as they are now, as `hubline run` does first, and hands every step its
 properties.
@@ -12,17 +12,17 @@ from typing import Any
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.components.base.base_node import BaseNode
 
-from pipeline.kubeflow import logs
-from pipeline.kubeflow.alert import RUN_ID
-from pipeline.kubeflow.launched import Launched
-from pipeline.kubeflow.package import graph
-from pipeline.kubeflow.parameters import with_changes
-from pipeline.kubeflow.properties import handed
-from pipeline.kubeflow.step import BEAM, Beaming, explain
-from pipeline.kubeflow.tasks import task_name
-from pipeline.pinning import pin
-from preprocessing import interruption
-from preprocessing.errors import RunError
+from hubline.core import interruption
+from hubline.core.errors import RunError
+from hubline.pipeline.kubeflow import logs
+from hubline.pipeline.kubeflow.entrypoint import BEAM, Beaming, explain
+from hubline.pipeline.kubeflow.exec_properties import handed
+from hubline.pipeline.kubeflow.executor_io import Launched
+from hubline.pipeline.kubeflow.notify import RUN_ID
+from hubline.pipeline.kubeflow.parameter_definitions import with_changes
+from hubline.pipeline.kubeflow.pipeline_spec import graph
+from hubline.pipeline.kubeflow.tasks import task_name
+from hubline.pipeline.snapshot import pin
 
 
 def main(arguments: list[str]) -> int:

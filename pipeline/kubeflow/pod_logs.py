@@ -8,7 +8,7 @@ from typing import Any
 import kfp_server_api
 import urllib3
 
-from pipeline.kubeflow.api import Client
+from hubline.pipeline.kubeflow.api import Client
 
 Nodes = Mapping[str, Mapping[str, Any]]
 """The nodes of an Argo workflow by their ids."""

@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import AnyFile
-from pipeline.kubeflow.api import Client, answered, named, pages
-from pipeline.kubeflow.api_config import Api
-from pipeline.kubeflow.compile import compile_file
-from pipeline.kubeflow.config import Kubeflow
-from pipeline.load import Source
+from hubline.pipeline.config import AnyFile
+from hubline.pipeline.kubeflow.api import Client, answered, named, pages
+from hubline.pipeline.kubeflow.api_config import Api
+from hubline.pipeline.kubeflow.compile import compile_file
+from hubline.pipeline.kubeflow.config import Kubeflow
+from hubline.pipeline.load import Source
 
 
 @dataclass(frozen=True)

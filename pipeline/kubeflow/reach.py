@@ -6,11 +6,11 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from pipeline.config import AnyFile, InferFile
-from pipeline.kubeflow.config import STEPS
-from pipeline.mistakes import Location
-from preprocessing.section import PATH_TYPES, is_remote, unescape
-from trainer.backbones.config import Builder
+from hubline.core.config_base import PATH_TYPES, is_remote, unescape
+from hubline.pipeline.config import AnyFile, InferFile
+from hubline.pipeline.diagnostics import Location
+from hubline.pipeline.kubeflow.config import STEPS
+from hubline.trainer.backbones.config import Builder
 
 _DOWNLOADED = ("s3://", "minio://")
 """What KFP's launcher moves artifacts to and from, and no step reads by itself but the module that it fetches."""

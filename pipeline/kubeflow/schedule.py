@@ -23,12 +23,12 @@ from zoneinfo import ZoneInfo
 
 import kfp_server_api
 
-from pipeline.config import AnyFile
-from pipeline.kubeflow.api import Client, answered, named, pages
-from pipeline.kubeflow.api_config import Schedule
-from pipeline.kubeflow.cron import Cron, Drift, compiled, parse
-from pipeline.kubeflow.publish import Package, Version, experiment_id, publish
-from preprocessing.errors import RunError, UserError
+from hubline.core.errors import RunError, UserError
+from hubline.pipeline.config import AnyFile
+from hubline.pipeline.kubeflow.api import Client, answered, named, pages
+from hubline.pipeline.kubeflow.api_config import Schedule
+from hubline.pipeline.kubeflow.cron import Cron, Drift, compiled, parse
+from hubline.pipeline.kubeflow.publish import Package, Version, experiment_id, publish
 
 _MARK = "hubline schedule"
 """What the description of every recurring run of ours begins with."""

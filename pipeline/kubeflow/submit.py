@@ -7,10 +7,10 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.config import AnyFile
-from pipeline.kubeflow.api import Client, answered
-from pipeline.kubeflow.publish import Package, experiment_id, publish
-from pipeline.kubeflow.watch import Outcome
+from hubline.pipeline.config import AnyFile
+from hubline.pipeline.kubeflow.api import Client, answered
+from hubline.pipeline.kubeflow.publish import Package, experiment_id, publish
+from hubline.pipeline.kubeflow.watch import Outcome
 
 
 @dataclass(frozen=True)

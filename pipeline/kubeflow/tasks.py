@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any
 
-from pipeline.kubeflow import placed
-from pipeline.kubeflow.config import Kubeflow
-from pipeline.kubeflow.parameters import Parameter
+from hubline.pipeline.kubeflow import pod_spec as placed
+from hubline.pipeline.kubeflow.config import Kubeflow
+from hubline.pipeline.kubeflow.parameter_definitions import Parameter
 
 Json = dict[str, Any]
 

@@ -10,9 +10,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.kubeflow.api import Client, answered
-from pipeline.kubeflow.pod_logs import last_lines, workflow_nodes
-from preprocessing.errors import RunError
+from hubline.core.errors import RunError
+from hubline.pipeline.kubeflow.api import Client, answered
+from hubline.pipeline.kubeflow.pod_logs import last_lines, workflow_nodes
 
 Json = Mapping[str, Any]
 

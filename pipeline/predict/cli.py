@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
-from pipeline.terminal import console_on, plain
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
+from hubline.pipeline.terminal import console_on, plain
 
 if TYPE_CHECKING:
-    from components.predictor.model import Asked
-    from components.predictor.predict import Bad
-    from pipeline.predict.predict import Request
+    from hubline.components.predictor.model import Asked
+    from hubline.components.predictor.predict import Bad
+    from hubline.pipeline.predict.predict import Request
 
 _HUB = "With --hub"
 
@@ -115,7 +115,7 @@ def predict(
 
     Example: hubline predict --hub modules/detector photos --draw found
     """
-    from pipeline.output import NOWHERE, into_log
+    from hubline.pipeline.output import NOWHERE, into_log
 
     of_hub = {
         "--signature": signature, "--output-name": output_name or None, "--image-size": image_size,
@@ -134,17 +134,17 @@ def predict(
     if not black < white:
         raise UserError(f"--value-range {value_range}: the first is the smaller one, such as -1,1")
     with into_log(NOWHERE) as (stdout, stderr), tempfile.TemporaryDirectory() as scratch:
-        from pipeline.predict.predict import Request
+        from hubline.pipeline.predict.predict import Request
 
         request = Request(inputs, latent, output, form, shards, batch_size, key, bad, draw, sheet)
         if hub is None:
-            from components.predictor.served import Served
+            from hubline.components.predictor.exported_model import Served
 
             asked: Asked = Served.of(models[0], key)
         else:
-            from components.hub_module.fetch import fetch
-            from components.predictor.hub import AskedHub, Options
-            from components.predictor.labels import read_labels
+            from hubline.components.hub_module.fetch import fetch
+            from hubline.components.predictor.hub_model import AskedHub, Options
+            from hubline.components.predictor.labels import read_labels
 
             options = Options(
                 labels=read_labels(str(labels)) if labels else (),
@@ -178,7 +178,7 @@ def _pair(option: str, text: str, read: Callable[[str], Any], example: str) -> t
 
 def _answer_or_fail(asked: "Asked", request: "Request", as_json: bool, stdout: TextIO, stderr: TextIO) -> None:
     """As `_answer`; ends with 1 where nothing at all could be predicted on."""
-    from pipeline.predict.predict import NonePredictedError
+    from hubline.pipeline.predict.predict import NonePredictedError
 
     try:
         _answer(asked, request, as_json, stdout, stderr)
@@ -191,8 +191,8 @@ def _answer_or_fail(asked: "Asked", request: "Request", as_json: bool, stdout: T
 
 def _answer(asked: "Asked", request: "Request", as_json: bool, stdout: TextIO, stderr: TextIO) -> None:
     """Prints predictions as they come, or has them written and prints how many there are."""
-    from pipeline.predict.predict import check_free, keep_pictures, predict_one_by_one, predict_to_folder
-    from pipeline.predict.show import print_json, show_predictions
+    from hubline.pipeline.predict.predict import check_free, keep_pictures, predict_one_by_one, predict_to_folder
+    from hubline.pipeline.predict.show import print_json, show_predictions
 
     shown = stderr if as_json else stdout
     if request.output is not None:

@@ -14,19 +14,29 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from components import storage
-from components.beam import IN_ONE_PROCESS
-from components.predictor.inputs import Piece, counted, kept_standard_input, pieces_of, shards_of
-from components.predictor.model import Asked, Model, opened
-from components.predictor.pictures import sheet
-from components.predictor.predict import Bad, BadPolicy, predictions
-from components.predictor.served import Served
-from components.predictor.work import BAD, DRAWN, PICTURES, Format, Task, Work, assemble, predict_shards, write_pictures
-from components.store import Store
-from pipeline.convert.output import replacing
-from preprocessing.errors import DataError, UserError
-from preprocessing.progress import LOGGER
-from preprocessing.section import Section, is_remote
+from hubline.components.beam import IN_ONE_PROCESS
+from hubline.components.predictor.batch_predict import (
+    BAD,
+    DRAWN,
+    PICTURES,
+    Format,
+    Task,
+    Work,
+    assemble,
+    predict_shards,
+    write_pictures,
+)
+from hubline.components.predictor.exported_model import Served
+from hubline.components.predictor.inputs import Piece, counted, kept_standard_input, pieces_of, shards_of
+from hubline.components.predictor.model import Asked, Model, opened
+from hubline.components.predictor.pictures import sheet
+from hubline.components.predictor.predict import Bad, BadPolicy, predictions
+from hubline.core import storage
+from hubline.core.config_base import Section, is_remote
+from hubline.core.errors import DataError, UserError
+from hubline.core.progress import LOGGER
+from hubline.core.shard_cache import Store
+from hubline.pipeline.convert.output import replacing
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from preprocessing import json_text
-from preprocessing.digits import shown
+from hubline.core import json_text
+from hubline.core.number_format import shown
 
 _SHOWN_AT_ONCE = 64
 _SHOWN_NUMBERS = 4

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from preprocessing.kinds.kind import Categories, ColumnType, Read
-from preprocessing.lazy import tf, tft
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.kinds.kind import Categories, ColumnType, Read
 
 
 class BucketizedFeature(Categories):
@@ -39,7 +39,7 @@ class BucketizedFeature(Categories):
     def ids(self, name: str, read: Read) -> tf.SparseTensor:
         """The number of the bucket."""
         (column,) = self.reads(name)
-        from preprocessing import exact
+        from hubline.preprocessing import exact_arithmetic as exact
 
         values = tf.sparse.map_values(exact.wide, read(column))
         if self.boundaries is not None:
@@ -52,7 +52,7 @@ class BucketizedFeature(Categories):
 
     def _given(self, dtype: tf.DType) -> tf.Tensor:
         """The boundaries for whole numbers, as whole ones; for floats rounded as these are, which are float32."""
-        from preprocessing import exact
+        from hubline.preprocessing import exact_arithmetic as exact
 
         bounds = self.boundaries or ()
         if dtype.is_integer:

@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from preprocessing.kinds.kind import Categories, ColumnType, Read
-from preprocessing.lazy import tf, tft
-from preprocessing.section import FilePath, Section
+from hubline.core.config_base import FilePath, Section
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.kinds.kind import Categories, ColumnType, Read
 
 Count = Annotated[int, Field(ge=1, le=100_000_000)]
 
@@ -190,7 +190,7 @@ def computed_ids(
     words: tf.SparseTensor, name: str, limits: Computed, read: Read, oov_buckets: int = 0
 ) -> tf.SparseTensor:
     """The position of words, string [batch, values], in the vocabulary that is computed of them; -1 where unknown."""
-    from preprocessing.analysis import Words
+    from hubline.preprocessing.analysis import Words
 
     wanted = Words(top_k=limits.top_k, min_count=limits.min_count, oov_buckets=oov_buckets)
     return read.analysis.look_up(vocabulary_name(name), words, wanted)
@@ -198,7 +198,7 @@ def computed_ids(
 
 def _ids_by_file(words: tf.SparseTensor, name: str, file: str, read: Read, oov_buckets: int) -> tf.SparseTensor:
     """The number of the line that each word stands in; -1 where it stands in none."""
-    from preprocessing.analysis import Words
+    from hubline.preprocessing.analysis import Words
 
     return read.analysis.look_up(vocabulary_name(name), words, Words(file=file, oov_buckets=oov_buckets))
 

@@ -1,4 +1,4 @@
-"""Combiners that keep the order: what the pipeline file says of them. `preprocessing.in_order` has their layers."""
+"""Configuration of the combiners that keep the order; `preprocessing/sequence_layers.py` has their layers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from preprocessing.section import Section
+from hubline.core.config_base import Section
 
 Units = Annotated[int, Field(ge=1, le=65_536)]
 MaxLength = Annotated[int, Field(ge=1, le=100_000)]

@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from preprocessing.errors import DataError
-from preprocessing.kinds.kind import Categories, ColumnType, Read
-from preprocessing.lazy import tf, tft
+from hubline.core.errors import DataError
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.kinds.kind import Categories, ColumnType, Read
 
 
 class CrossedFeature(Categories):

@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from preprocessing import encoded_images
-from preprocessing.kinds.kind import ColumnType, Kind, Read, Values
-from preprocessing.lazy import tf
+from hubline.core.lazy_import import tf
+from hubline.preprocessing import encoded_images
+from hubline.preprocessing.kinds.kind import ColumnType, Kind, Read, Values
 
 _ENOUGH = 0.25
 """The share of a box that must be in the picture for it to count."""
@@ -95,7 +95,7 @@ class ImageFeature(Pictures):
 
     def encoded(self, column: Values) -> tf.Tensor:
         """The one value of each record, string [batch]."""
-        from preprocessing.columns import one_each
+        from hubline.preprocessing.columns import one_each
 
         return one_each(column)
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from preprocessing.kinds.combiner import InOrder
-from preprocessing.lazy import tf, tft
-from preprocessing.section import Section
+from hubline.core.config_base import Section
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.kinds.combiner import InOrder
 
 if TYPE_CHECKING:
-    from preprocessing.analysis import Analysis
+    from hubline.preprocessing.analysis import Analysis
 
 Values: TypeAlias = "tf.Tensor | tf.SparseTensor"
 Layer: TypeAlias = "Callable[[Mapping[str, Values]], tf.Tensor]"
@@ -180,7 +180,8 @@ class Categories(Kind):
         return lambda inputs: encoder(self.given(name, inputs))
 
     def _encoder(self, size: int, name: str) -> tf.keras.layers.Layer:
-        from preprocessing import encode, in_order
+        from hubline.preprocessing import encoding_layers as encode
+        from hubline.preprocessing import sequence_layers as in_order
 
         if not isinstance(self.encode, Embedding):
             return encode.Counted(size, at_most_once=self.encode == "multi_hot", name=name)
@@ -191,7 +192,7 @@ class Categories(Kind):
 
     def linear(self, name: str, transform: tft.TFTransformOutput, outputs: int) -> Layer:
         """A linear part over the categories: from `inputs` to float32 [batch, outputs]."""
-        from preprocessing import encode
+        from hubline.preprocessing import encoding_layers as encode
 
         layer = encode.Linear(self.size(name, transform), outputs, name)
         return lambda inputs: layer(self.given(name, inputs))

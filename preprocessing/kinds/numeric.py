@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from preprocessing.kinds.kind import ColumnType, Kind, Layer, Read, Values
-from preprocessing.lazy import tf, tft
-from preprocessing.section import Section
+from hubline.core.config_base import Section
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.kinds.kind import ColumnType, Kind, Layer, Read, Values
 
 if TYPE_CHECKING:
-    from preprocessing.analysis import Analysis, Moments
+    from hubline.preprocessing.analysis import Analysis, Moments
 
 
 class Scale(Section):
@@ -45,7 +45,7 @@ class Numbers(Kind):
             length: How many positions there are.
             analysis: Answers about the training split.
         """
-        from preprocessing import exact
+        from hubline.preprocessing import exact_arithmetic as exact
 
         values = tf.sparse.map_values(exact.wide, values)
         places = values.indices[:, 1]
@@ -58,7 +58,7 @@ class Numbers(Kind):
 
     def _scaled(self, filled: tf.Tensor, moments: Moments) -> tf.Tensor:
         """Numbers that count from the origin, normalised, float64."""
-        from preprocessing import exact
+        from hubline.preprocessing import exact_arithmetic as exact
 
         if isinstance(self.normalize, Scale):
             return (filled - exact.minus(exact.constant(self.normalize.mean), moments.origin)) / self.normalize.scale
@@ -71,8 +71,8 @@ class Numbers(Kind):
 
     def _moments(self, name: str, values: tf.SparseTensor, length: int, analysis: Analysis) -> Moments:
         """Those of the training split where they are needed; else what counts from a given mean, or from 0."""
-        from preprocessing import exact
-        from preprocessing.analysis import Moments
+        from hubline.preprocessing import exact_arithmetic as exact
+        from hubline.preprocessing.analysis import Moments
 
         if self.missing == "mean" or self.normalize in ("z_score", "min_max"):
             return analysis.moments(name, values, length)
@@ -83,7 +83,7 @@ class Numbers(Kind):
 
     def _filling(self, name: str, values: tf.SparseTensor, moments: Moments, analysis: Analysis) -> tf.Tensor:
         """What stands for a missing number at each position, counted from the origin, float64 [length]."""
-        from preprocessing import exact
+        from hubline.preprocessing import exact_arithmetic as exact
 
         if self.missing == "mean":
             return moments.mean
@@ -151,7 +151,7 @@ def _median(name: str, numbers: tf.Tensor, origin: tf.Tensor, analysis: Analysis
 
     Of an even count it is the mean of the two in the middle: a quantile is one of them, and of the negatives the other.
     """
-    from preprocessing import exact
+    from hubline.preprocessing import exact_arithmetic as exact
 
     negatives = -tf.maximum(numbers, -numbers.dtype.max)  # the least integer has no negative
     one, other = analysis.quantiles(name, numbers, 2), -analysis.quantiles(f"{name}.negative", negatives, 2)

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from preprocessing.kinds.combiner import InOrder
-from preprocessing.kinds.kind import Layer, Read, Values
-from preprocessing.kinds.numeric import Numbers
-from preprocessing.lazy import tf, tft
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.kinds.combiner import InOrder
+from hubline.preprocessing.kinds.kind import Layer, Read, Values
+from hubline.preprocessing.kinds.numeric import Numbers
 
 
 class SequenceFeature(Numbers):
@@ -46,7 +46,7 @@ class SequenceFeature(Numbers):
 
     def layer(self, name: str, transform: tft.TFTransformOutput) -> Layer:
         """As `combiner` says."""
-        from preprocessing import in_order
+        from hubline.preprocessing import sequence_layers as in_order
 
         layer = in_order.NumbersInOrder(self.width, self.combiner, name)
         return lambda inputs: layer(inputs[name])

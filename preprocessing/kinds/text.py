@@ -6,10 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from preprocessing.kinds.categorical import Computed, computed_ids, vocabulary_name
-from preprocessing.kinds.kind import Categories, ColumnType, Embedding, Encode, Read, Values
-from preprocessing.lazy import tf, tft
-from preprocessing.section import Section
+from hubline.core.config_base import Section
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.kinds.categorical import Computed, computed_ids, vocabulary_name
+from hubline.preprocessing.kinds.kind import Categories, ColumnType, Embedding, Encode, Read, Values
 
 
 class Bag(Section):

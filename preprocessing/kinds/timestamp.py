@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from preprocessing.kinds import dates
-from preprocessing.kinds.categorical import as_words
-from preprocessing.kinds.kind import Categories, ColumnType, Embedding, Layer, Read
-from preprocessing.lazy import tf, tft
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.kinds import dates
+from hubline.preprocessing.kinds.categorical import as_words
+from hubline.preprocessing.kinds.kind import Categories, ColumnType, Embedding, Layer, Read
 
 _PER_SECOND = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000}
 _SIZES = {"minute": 60, "hour": 24, "weekday": 7, "day": 31, "month": 12}
@@ -84,7 +84,7 @@ class TimestampFeature(Categories):
         """Sine and cosine of the part's share of the circle, 0 and 0 where it is missing; or as for every category."""
         if self.encode != "cyclic":
             return super().layer(name, transform)
-        from preprocessing import encode
+        from hubline.preprocessing import encoding_layers as encode
 
         turn = 2 * math.pi / _SIZES[self.part]
         table = [[math.sin(turn * place), math.cos(turn * place)] for place in range(_SIZES[self.part])]

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from preprocessing.kinds.image import Pictures, pixels
-from preprocessing.kinds.kind import Values
-from preprocessing.lazy import tf
+from hubline.core.lazy_import import tf
+from hubline.preprocessing.kinds.image import Pictures, pixels
+from hubline.preprocessing.kinds.kind import Values
 
 
 class VideoFeature(Pictures):
@@ -44,7 +44,7 @@ class VideoFeature(Pictures):
 
     def encoded(self, column: Values) -> tf.Tensor:
         """The frames that are taken, in their order, string [batch, frames]; empty strings behind those there are."""
-        from preprocessing.columns import present
+        from hubline.preprocessing.columns import present
 
         values = present(column)
         clips = tf.RaggedTensor.from_value_rowids(values.values, values.indices[:, 0], values.dense_shape[0])

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from preprocessing.expression import columns_in, evaluate
-from preprocessing.kinds.kind import Columns
-from preprocessing.labels.label import ClassesKind, values_of
-from preprocessing.lazy import tf, tft
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.expression import columns_in, evaluate
+from hubline.preprocessing.kinds.kind import Columns
+from hubline.preprocessing.labels.label import ClassesKind, values_of
 
 
 def _readable(expression: str) -> str:
@@ -50,7 +50,7 @@ class BinaryLabel(ClassesKind):
 
     def index(self, read: Columns) -> tf.Tensor:
         """1 where it holds, 0 elsewhere."""
-        from preprocessing import exact
+        from hubline.preprocessing import exact_arithmetic as exact
 
         if self.column:
             holds = exact.exceeds(values_of(read, self.column), 0.5 if self.threshold is None else self.threshold)

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from preprocessing.kinds.categorical import as_words
-from preprocessing.kinds.kind import Columns, Read, Values
-from preprocessing.labels.label import LABEL, VOCABULARY, ClassesKind, ClassNames, found_classes, position_of
-from preprocessing.lazy import tf, tft
-from preprocessing.section import Section
+from hubline.core.config_base import Section
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.kinds.categorical import as_words
+from hubline.preprocessing.kinds.kind import Columns, Read, Values
+from hubline.preprocessing.labels.label import LABEL, VOCABULARY, ClassesKind, ClassNames, found_classes, position_of
 
 ROUNDING = 0.01
 """By so much of the picture a box may reach beyond it, as of coordinates that were rounded or count from 1. It is cut
@@ -121,8 +121,8 @@ class ClassAndBoxLabel(ClassesKind):
         values = tf.gather(read(self.column).values, self._largest(read))
         if self.classes is not None:
             return position_of(values, self.classes)
-        from preprocessing.analysis import Words
-        from preprocessing.columns import present
+        from hubline.preprocessing.analysis import Words
+        from hubline.preprocessing.columns import present
 
         return read.analysis.look_up(VOCABULARY, present(as_words(values)), Words()).values
 

@@ -6,10 +6,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from preprocessing.kinds.categorical import as_words
-from preprocessing.kinds.kind import Columns, Read
-from preprocessing.labels.label import VOCABULARY, ClassesKind, ClassNames, found_classes, position_of, values_of
-from preprocessing.lazy import tf, tft
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.kinds.categorical import as_words
+from hubline.preprocessing.kinds.kind import Columns, Read
+from hubline.preprocessing.labels.label import (
+    VOCABULARY,
+    ClassesKind,
+    ClassNames,
+    found_classes,
+    position_of,
+    values_of,
+)
 
 
 class ClassLabel(ClassesKind):
@@ -39,7 +46,7 @@ class ClassLabel(ClassesKind):
         """
         if self.classes is not None:
             return position_of(values_of(read, self.column), self.classes)
-        from preprocessing.analysis import Words
+        from hubline.preprocessing.analysis import Words
 
         words = tf.sparse.map_values(as_words, read(self.column))
         return read.analysis.look_up(VOCABULARY, words, Words()).values

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from preprocessing.kinds.kind import Columns, Read, Values
-from preprocessing.lazy import tf, tft
-from preprocessing.section import Section
+from hubline.core.config_base import Section
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.kinds.kind import Columns, Read, Values
 
 LABEL = "label.target"
 """The name of the transformed label, which no feature can have."""

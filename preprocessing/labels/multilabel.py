@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from preprocessing.kinds.categorical import as_words
-from preprocessing.kinds.kind import Columns, Read
-from preprocessing.labels.label import (
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.kinds.categorical import as_words
+from hubline.preprocessing.kinds.kind import Columns, Read
+from hubline.preprocessing.labels.label import (
     LABEL,
     VOCABULARY,
     ClassNames,
@@ -17,7 +18,6 @@ from preprocessing.labels.label import (
     position_of,
     values_of,
 )
-from preprocessing.lazy import tf, tft
 
 
 def _named_once(columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ class MultilabelLabel(LabelKind):
         values, classes = read(self.columns[0]), self.classes
         if classes is not None:
             return tf.sparse.map_values(lambda of_all: position_of(of_all, classes), values)
-        from preprocessing.analysis import Words
+        from hubline.preprocessing.analysis import Words
 
         return read.analysis.look_up(VOCABULARY, tf.sparse.map_values(as_words, values), Words())
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from preprocessing.kinds.kind import Read, Values
-from preprocessing.labels.label import LABEL, ClassNames, LabelKind, values_of
+from hubline.preprocessing.kinds.kind import Read, Values
+from hubline.preprocessing.labels.label import LABEL, ClassNames, LabelKind, values_of
 
 MOST_CLASSES = 255
 """A mask has a byte for each pixel, and one number stands for what is of no class."""

@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from preprocessing.kinds.kind import Columns, Read
-from preprocessing.labels.label import LABEL, LabelKind, values_of
-from preprocessing.lazy import tf
+from hubline.core.lazy_import import tf
+from hubline.preprocessing.kinds.kind import Columns, Read
+from hubline.preprocessing.labels.label import LABEL, LabelKind, values_of
 
 _MEAN, _SCALE = f"{LABEL}.mean", f"{LABEL}.scale"
 _LOG_OF_MOST = 88.0
@@ -39,7 +39,7 @@ class RegressionLabel(LabelKind):
 
     def values(self, read: Columns) -> tf.Tensor:
         """The numbers as they are, int64 or float64 [batch]."""
-        from preprocessing import exact
+        from hubline.preprocessing import exact_arithmetic as exact
 
         return exact.wide(values_of(read, self.column))
 
@@ -53,8 +53,8 @@ class RegressionLabel(LabelKind):
 
         The mean is taken off whatever `normalize` says, before the numbers become float32.
         """
-        from preprocessing import exact
-        from preprocessing.columns import present
+        from hubline.preprocessing import exact_arithmetic as exact
+        from hubline.preprocessing.columns import present
 
         values = self.values(read)
         learned = tf.math.log(tf.cast(values, tf.float64)) if self.normalize == "log" else values

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 PROJECT = Path(__file__).parents[2]
 DIGITS = PROJECT / "examples" / "digits"
-HUBLINE = [sys.executable, "-m", "pipeline.cli"]
+HUBLINE = [sys.executable, "-m", "hubline.pipeline.cli"]
 ON_A_VOLUME = """
 kubeflow:
   state: {folder}/state

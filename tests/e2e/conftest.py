@@ -1,5 +1,5 @@
 """What holds in every whole run."""
 
-from tests.users_files import the_users_files_stay_as_they_are
+from tests.support.users_files import the_users_files_stay_as_they_are
 
 __all__ = ["the_users_files_stay_as_they_are"]

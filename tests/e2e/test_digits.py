@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.evaluator.kept import CANDIDATE, LABEL, RECORD
-from components.float64 import from_parts
-from tests import make
+from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD
+from hubline.core.float64 import from_parts
 from tests.e2e.test_runs import HUBLINE, PROJECT
+from tests.support import make
 
 COUNT = 610
 SECONDS = 1_600_000_000 + np.arange(COUNT) % 61

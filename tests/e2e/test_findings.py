@@ -4,8 +4,8 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests import make
 from tests.e2e.test_runs import HUBLINE, PROJECT
+from tests.support import make
 
 FILE = """\
 name: findings

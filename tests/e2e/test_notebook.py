@@ -12,7 +12,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
-from pipeline.result import Result
+from hubline.pipeline.result import Result
 
 pytestmark = pytest.mark.slow
 

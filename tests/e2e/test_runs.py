@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.embedder.manifest import Rows
-from components.evaluator.kept import LABEL
-from components.quarantine import FILE as QUARANTINE_LIST
-from components.quarantine import read_set_aside
-from pipeline.result import Result
-from pipeline.run import run
-from tests import make
-from trainer.notes import Notes
+from hubline.artifacts.embedded_rows import Rows
+from hubline.artifacts.predictions import LABEL
+from hubline.artifacts.quarantine import FILE as QUARANTINE_LIST
+from hubline.artifacts.quarantine import read_set_aside
+from hubline.pipeline.result import Result
+from hubline.pipeline.run import run
+from hubline.trainer.training_notes import Notes
+from tests.support import make
 
 pytestmark = pytest.mark.slow
 
-HUBLINE = [sys.executable, "-m", "pipeline.cli"]
+HUBLINE = [sys.executable, "-m", "hubline.pipeline.cli"]
 PROJECT = Path(__file__).parents[2]
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests import make
-from tests.make_signals import Sends
+from tests.support import make
+from tests.support.signals import Sends
 
 PROJECT = Path(__file__).parents[2]
 POOR = {name: value for name, value in os.environ.items() if name != "HOME"} | {
@@ -24,7 +24,7 @@ POOR = {name: value for name, value in os.environ.items() if name != "HOME"} | {
 def test_a_run_that_is_asked_to_end_while_it_starts(tmp_path: Path) -> None:
     path = make.project(tmp_path)
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", "run", str(path)],
+        [sys.executable, "-m", "hubline.pipeline.cli", "run", str(path)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=PROJECT, env=POOR,
     )  # fmt: skip
     assert process.stdout and process.stdout.readline()
@@ -52,8 +52,8 @@ def run_until(path: Path, point: str, number: signal.Signals) -> dict[str, Any]:
     """What comes of a run that gets a signal at a point."""
     from tfx.dsl.io import fileio
 
-    from pipeline import local
-    from pipeline.run import run
+    from hubline.pipeline import local
+    from hubline.pipeline.run import run
 
     copy, launch = fileio.copy, local.Run._launch
     sent: list[None] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.run import run
+from hubline.pipeline.run import run
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ def test_columns_become_a_model_that_tells_who_tips(tmp_path: Path) -> None:
     assert code == 0, result.error
     assert result.blessed and result.metrics["auc"] > 0.93
 
-    asked = [sys.executable, "-m", "pipeline.cli", "predict", f"{tmp_path}/serving", "-", "--json"]
+    asked = [sys.executable, "-m", "hubline.pipeline.cli", "predict", f"{tmp_path}/serving", "-", "--json"]
     done = subprocess.run(asked, input=json.dumps(TRIPS), check=True, capture_output=True, text=True)
     scores = [each["scores"]["generous"] for each in json.loads(done.stdout)["predictions"]]
     assert len(scores) == len(TRIPS) and all(0 < score < 1 for score in scores)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from pipeline.run import run
-from tests import make
+from hubline.pipeline.run import run
+from tests.support import make
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +46,17 @@ def test_clips_become_a_model_that_tells_which_way_things_move(tmp_path: Path) -
     assert code == 0, result.error
     assert result.blessed and result.metrics["accuracy"] > 0.9
 
-    asked = [sys.executable, "-m", "pipeline.cli", "predict", f"{tmp_path}/serving", shard, "--json", "--bad", "skip"]
+    asked = [
+        sys.executable,
+        "-m",
+        "hubline.pipeline.cli",
+        "predict",
+        f"{tmp_path}/serving",
+        shard,
+        "--json",
+        "--bad",
+        "skip",
+    ]
     done = subprocess.run(asked, check=True, capture_output=True, text=True)
     answers = json.loads(done.stdout)["predictions"]
     assert len(answers) == len(records)

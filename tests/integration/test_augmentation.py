@@ -8,25 +8,27 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing.config import ClassLabel, Features, ImageFeature
-from preprocessing.errors import UserError
-from preprocessing.kinds import image as image_kind
-from preprocessing.labels.multilabel import MultilabelLabel
-from tests import make, make_job, make_modules
-from trainer import datasets, inputs, randomness
-from trainer import train as training
-from trainer.augment import augmented
-from trainer.changing import changing, modules_by_feature, try_out_changing
-from trainer.config import Augmentation, FineTune, Head, Hub, Hubs, Model, Optimizer, Training
-from trainer.embed import Embedder
-from trainer.export import HEAD
-from trainer.loading import open_module
-from trainer.module import check_fits
-from trainer.phases import Kept
-from trainer.saved_model import SavedModel
-from trainer.task import AnyClasses, Classes, task_of
-from trainer.train import Job, train
-from trainer.vectors import Vectors, column
+from hubline.core.errors import UserError
+from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
+from hubline.preprocessing.kinds import image as image_kind
+from hubline.preprocessing.labels.multilabel import MultilabelLabel
+from hubline.trainer import datasets, inputs, randomness
+from hubline.trainer import train as training
+from hubline.trainer.augment import augmented
+from hubline.trainer.augment_hub import changing, modules_by_feature, try_out_changing
+from hubline.trainer.config import Augmentation, FineTune, Head, Hub, Hubs, Model, Optimizer, Training
+from hubline.trainer.embed import Embedder
+from hubline.trainer.embeddings import Vectors, column
+from hubline.trainer.export import HEAD
+from hubline.trainer.module import check_fits
+from hubline.trainer.phases import Kept
+from hubline.trainer.saved_model import SavedModel
+from hubline.trainer.saved_model_loader import open_module
+from hubline.trainer.task import AnyClasses, Classes, task_of
+from hubline.trainer.train import Job, train
+from tests.support import job as make_job
+from tests.support import make
+from tests.support import modules as make_modules
 
 PHOTO = ImageFeature(kind="image", size=(8, 8), **{"from": "image"})
 FEATURES: Features = {"photo": PHOTO}

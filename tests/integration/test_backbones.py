@@ -14,18 +14,19 @@ import tensorflow as tf
 from pydantic import TypeAdapter
 from sklearn.datasets import load_digits
 
-from components.pin.pin import pin
-from pipeline.graph import build
-from pipeline.load import load
-from pipeline.places import Places
-from pipeline.run import run
-from preprocessing.config import ClassLabel, Features, ImageFeature
-from preprocessing.errors import UserError
-from tests import make, make_job
-from trainer.backbones.config import AnyBackbone, Backbones
-from trainer.config import FineTune, Head, Hub, Hubs, Model, Optimizer, Training
-from trainer.train import Job, train
-from trainer.vectors import Vectors
+from hubline.components.pin.snapshot import pin
+from hubline.core.errors import UserError
+from hubline.pipeline.graph import build
+from hubline.pipeline.load import load
+from hubline.pipeline.paths import Places
+from hubline.pipeline.run import run
+from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
+from hubline.trainer.backbones.config import AnyBackbone, Backbones
+from hubline.trainer.config import FineTune, Head, Hub, Hubs, Model, Optimizer, Training
+from hubline.trainer.embeddings import Vectors
+from hubline.trainer.train import Job, train
+from tests.support import job as make_job
+from tests.support import make
 
 LABEL = ClassLabel(kind="class", **{"from": "label"}, classes=tuple(map(str, range(10))))
 DIGITS = load_digits()
@@ -203,7 +204,15 @@ def test_a_function_beside_the_file_is_run_from_data_to_a_served_model(project: 
     (project.parent / "helpers.py").unlink()
     picture = project.parent / "dark.png"
     picture.write_bytes(make.image_bytes(np.full([20, 20, 3], 60, np.uint8)))
-    asked = [sys.executable, "-m", "pipeline.cli", "predict", str(project.parent / "serving"), str(picture), "--json"]
+    asked = [
+        sys.executable,
+        "-m",
+        "hubline.pipeline.cli",
+        "predict",
+        str(project.parent / "serving"),
+        str(picture),
+        "--json",
+    ]
     said = subprocess.run(asked, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert said.returncode == 0, said.stderr
     assert "dark" in json.dumps(json.loads(said.stdout.splitlines()[-1]))

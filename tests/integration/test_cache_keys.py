@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from tfx.orchestration.pipeline import Pipeline
 
-import components
-from components import code
-from components.pin.pin import pin
-from pipeline.graph import build
-from pipeline.load import load
-from pipeline.places import Places
-from tests import make
+import hubline
+from hubline.components.pin.snapshot import pin
+from hubline.core import code_digest as code
+from hubline.pipeline.graph import build
+from hubline.pipeline.load import load
+from hubline.pipeline.paths import Places
+from tests.support import make
 
 CHECKS = ["ExampleValidator", "DataGate"]
 DESCRIBING = ["ExampleGen", "StatisticsGen", "SchemaGen"]
@@ -207,25 +207,25 @@ def test_a_new_serving_version_is_compared_with(project: Path) -> None:
         ("trainer/callbacks.py", behind("Trainer")),
         ("components/statistics_gen/shard.py", behind("StatisticsGen")),
         ("components/embedder/executor.py", behind("Embedder")),
-        ("components/quarantine.py", behind("ExampleGen")),
+        ("artifacts/quarantine.py", behind("ExampleGen")),
         ("trainer/export.py", behind("Trainer", "Evaluator")),
         ("preprocessing/transform.py", behind("Embedder", "Transform")),
         ("preprocessing/kinds/numeric.py", set(STEPS)),
         ("preprocessing/config.py", set(STEPS)),
         ("components/config.py", behind("ExampleGen")),
-        ("components/storage.py", behind("ExampleGen", "HubModule.mean")),
+        ("core/storage.py", behind("ExampleGen", "HubModule.mean")),
         ("components/example_gen/ingest.py", behind("ExampleGen")),
         ("components/hub_module/fetch.py", behind("HubModule.mean")),
         ("components/data_gate/executor.py", {"DataGate"}),
         ("components/example_validator/checks.py", behind("ExampleValidator")),
         ("components/example_validator/drift.py", behind("ExampleValidator")),
-        ("components/example_validator/found.py", behind("ExampleValidator", "Transform")),
+        ("artifacts/findings.py", behind("ExampleValidator", "Transform")),
         ("components/parsing_schema/executor.py", behind("ParsingSchema")),
-        ("components/statistics.py", behind("ExampleValidator")),
-        ("components/vocabulary.py", behind("Transform")),
+        ("artifacts/column_statistics.py", behind("ExampleValidator")),
+        ("preprocessing/vocabulary_files.py", behind("Transform")),
         ("components/pin/find.py", set()),
-        ("components/pin/pins.py", behind("ExampleGen")),
-        ("components/evaluator/decision.py", behind("Evaluator")),
+        ("artifacts/pins.py", behind("ExampleGen")),
+        ("artifacts/decision.py", behind("Evaluator")),
         ("components/pusher/push.py", behind("Pusher")),
         ("components/trainer/executor.py", behind("Trainer")),
     ],
@@ -234,7 +234,7 @@ def test_changed_code_runs_the_steps_that_use_it(
     project: Path, monkeypatch: pytest.MonkeyPatch, changed: str, stale: set[str]
 ) -> None:
     before = graph(project)
-    source = Path(components.__file__).parents[1] / changed
+    source = Path(hubline.__file__).parent / changed
     closure = code._closure
     # As if the file had other content: another file stands in for it.
     monkeypatch.setattr(

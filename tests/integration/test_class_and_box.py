@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing.columns import parsing_spec, present
-from preprocessing.kinds.kind import Read
-from tests import make, make_boxes, make_job
-from trainer import datasets, inputs
-from trainer.config import Head, Hub, Hubs, Model, Optimizer, Training
-from trainer.export import HEAD
-from trainer.phases import Kept, needs_pictures, phases
-from trainer.task import task_of
-from trainer.train import Job, train
-from trainer.vectors import Vectors
+from hubline.preprocessing.columns import parsing_spec, present
+from hubline.preprocessing.kinds.kind import Read
+from hubline.trainer import datasets, inputs
+from hubline.trainer.config import Head, Hub, Hubs, Model, Optimizer, Training
+from hubline.trainer.embeddings import Vectors
+from hubline.trainer.export import HEAD
+from hubline.trainer.phases import Kept, needs_pictures, phases
+from hubline.trainer.task import task_of
+from hubline.trainer.train import Job, train
+from tests.support import boxes as make_boxes
+from tests.support import job as make_job
+from tests.support import make
 
 HUBS: Hubs = {"places": Hub(handle="module", inputs={"images": "photo"})}
 RAW = make_job.schema(image="BYTES", boxes="FLOAT", box_labels="BYTES", turn="INT")

@@ -18,27 +18,30 @@ from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import Channel, standard_artifacts
 
-from components.artifacts import split_files
-from components.config import SPLITS, BadRecords, Data, HashSplit, PatternSplit
-from components.digest import file_digest, tree_digest
-from components.example_gen import small_files
-from components.example_gen.contract import Contract
-from components.example_gen.executor import Executor as ExampleGen
-from components.example_gen.manifest import Manifest
-from components.hub_module.executor import Executor as HubModule
-from components.pin.pin import pin_files, pin_vocabularies
-from components.quarantine import FILE as QUARANTINE_LIST
-from components.quarantine import read_set_aside
-from components.statistics_gen.executor import Executor as OurStatisticsGen
-from components.transform.component import Transform
-from preprocessing.config import ClassLabel, Features, ImageFeature
-from preprocessing.errors import DataError, UserError
-from preprocessing.section import dump_sections
-from tests import make, make_job, make_model, make_modules
-from tests import make_statistics as steps
-from trainer.config import Hub
-from trainer.inputs import read_records
-from trainer.model import keras_inputs
+from hubline.artifacts.examples import Manifest
+from hubline.artifacts.quarantine import FILE as QUARANTINE_LIST
+from hubline.artifacts.quarantine import read_set_aside
+from hubline.components.config import SPLITS, BadRecords, Data, HashSplit, PatternSplit
+from hubline.components.example_gen import small_files
+from hubline.components.example_gen.contract import Contract
+from hubline.components.example_gen.executor import Executor as ExampleGen
+from hubline.components.hub_module.executor import Executor as HubModule
+from hubline.components.input_artifacts import split_files
+from hubline.components.pin.snapshot import pin_files, pin_vocabularies
+from hubline.components.statistics_gen.executor import Executor as OurStatisticsGen
+from hubline.components.transform.component import Transform
+from hubline.core.config_base import dump_sections
+from hubline.core.digest import file_digest, tree_digest
+from hubline.core.errors import DataError, UserError
+from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
+from hubline.trainer.config import Hub
+from hubline.trainer.inputs import read_records
+from hubline.trainer.model import keras_inputs
+from tests.support import job as make_job
+from tests.support import make
+from tests.support import model as make_model
+from tests.support import modules as make_modules
+from tests.support import statistics as steps
 
 BEAM = ["--direct_running_mode=in_memory", "--direct_num_workers=1", "--sdk_container_image=none"]
 SEVERAL_WORKERS = ["--direct_running_mode=multi_processing", "--direct_num_workers=2", "--sdk_container_image=none"]

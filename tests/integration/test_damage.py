@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from components.digest import file_digest
-from components.evaluator.predictions import write_predictions
-from pipeline.result import Result
-from pipeline.run import run
-from preprocessing.errors import UserError
-from tests import make
-from trainer.notes import Note
-from trainer.train import Job, train
+from hubline.components.evaluator.predictions import write_predictions
+from hubline.core.digest import file_digest
+from hubline.core.errors import UserError
+from hubline.pipeline.result import Result
+from hubline.pipeline.run import run
+from hubline.trainer.train import Job, train
+from hubline.trainer.training_notes import Note
+from tests.support import make
 
 pytestmark = pytest.mark.slow
 

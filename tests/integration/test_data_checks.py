@@ -14,16 +14,16 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import schema_utils
 from tfx.types import standard_artifacts
 
-from components.artifacts import read_schema
-from components.config import SPLITS, Data, Drift, Evaluation
-from components.example_validator.checks import Checks, Statistics, Use, check
-from components.example_validator.found import Found
-from components.parsing_schema.executor import Executor as ParsingSchema
-from components.statistics import STATISTICS, missing_share, nan_count, present, read_statistics
-from preprocessing.config import Features, Label
-from preprocessing.errors import DataError
-from tests import make
-from tests import make_statistics as steps
+from hubline.artifacts.column_statistics import STATISTICS, missing_share, nan_count, present, read_statistics
+from hubline.artifacts.findings import Found
+from hubline.components.config import SPLITS, Data, Drift, Evaluation
+from hubline.components.example_validator.checks import Checks, Statistics, Use, check
+from hubline.components.input_artifacts import read_schema
+from hubline.components.parsing_schema.executor import Executor as ParsingSchema
+from hubline.core.errors import DataError
+from hubline.preprocessing.config import Features, Label
+from tests.support import make
+from tests.support import statistics as steps
 
 NAN, INFINITY = float("nan"), float("inf")
 

@@ -11,9 +11,9 @@ from time import monotonic, sleep
 
 import pytest
 
-from pipeline.load import load
-from pipeline.schema import describe
-from tests import make
+from hubline.pipeline.load import load
+from hubline.pipeline.schema import describe
+from tests.support import make
 
 FLINK = os.environ.get("HUBLINE_FLINK_JARS")
 SECTION = """\

@@ -21,22 +21,22 @@ from sklearn.metrics import (
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 
-from components.beam import IN_ONE_PROCESS
-from components.config import METRICS, Evaluation, Metric, Threshold
-from components.embedder.manifest import RowFile, Rows
-from components.evaluator.decision import OVERALL, Decision
-from components.evaluator.executor import Executor as Evaluator
-from components.evaluator.kept import CANDIDATE, LABEL, RECORD, SERVING
-from components.evaluator.split import TestSplit
-from components.example_gen.manifest import Manifest, Origin, ShardFile
-from components.pin.pins import ServedVersion
-from preprocessing.config import BinaryLabel, ClassLabel, Features, Label
-from preprocessing.errors import RunError
-from preprocessing.examples import drop
-from preprocessing.section import dump_sections
-from tests import make
-from trainer.export import HEAD
-from trainer.export import RECIPE as RECIPE_FILE
+from hubline.artifacts.decision import OVERALL, Decision
+from hubline.artifacts.embedded_rows import RowFile, Rows
+from hubline.artifacts.examples import Manifest, Origin, ShardFile
+from hubline.artifacts.pins import ServedVersion
+from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD, SERVING
+from hubline.components.beam import IN_ONE_PROCESS
+from hubline.components.config import METRICS, Evaluation, Metric, Threshold
+from hubline.components.evaluator.executor import Executor as Evaluator
+from hubline.components.evaluator.test_split import TestSplit
+from hubline.core.config_base import dump_sections
+from hubline.core.errors import RunError
+from hubline.preprocessing.config import BinaryLabel, ClassLabel, Features, Label
+from hubline.preprocessing.examples import drop
+from hubline.trainer.export import HEAD
+from hubline.trainer.export import RECIPE as RECIPE_FILE
+from tests.support import make
 
 BEAM = list(IN_ONE_PROCESS)
 

@@ -13,19 +13,20 @@ from PIL import Image
 from rich.console import Console
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
-from components.config import METRICS, Evaluation, Threshold
-from components.evaluator.decision import OVERALL, Decision
-from components.evaluator.kept import CANDIDATE, LABEL, OBJECTS
-from components.example_gen.manifest import Manifest, Origin, ShardFile
-from components.predictor.served import Served
-from components.report.contents import Artifacts, BoxPredictions, RunReport
-from components.report.drawing import PREDICTED, TRUE
-from components.report.page import render
-from components.report.predictions import summarize, with_pictures
-from pipeline.predict.predict import Request, predict_one_by_one, predict_to_folder
-from preprocessing.errors import RunError
-from tests import make, make_boxes
+from hubline.artifacts.decision import OVERALL, Decision
+from hubline.artifacts.examples import Manifest, Origin, ShardFile
+from hubline.artifacts.predictions import CANDIDATE, LABEL, OBJECTS
+from hubline.components.config import METRICS, Evaluation, Threshold
+from hubline.components.predictor.exported_model import Served
+from hubline.core.errors import RunError
+from hubline.pipeline.predict.predict import Request, predict_one_by_one, predict_to_folder
+from hubline.report.contents import Artifacts, BoxPredictions, RunReport
+from hubline.report.drawing import PREDICTED, TRUE
+from hubline.report.page import render
+from hubline.report.predictions import summarize, with_pictures
 from tests.integration.test_evaluator import columns, judge, save_oracle, write_test_split
+from tests.support import boxes as make_boxes
+from tests.support import make
 
 COUNT = 120
 CLASSES = make_boxes.CLASSES

@@ -11,16 +11,16 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_score, recall_score, roc_auc_score
 
-from components.config import METRICS, Evaluation, Threshold
-from components.evaluator.decision import OVERALL, Decision
-from components.evaluator.kept import CANDIDATE, LABEL, SERVING
-from components.report.contents import Artifacts, MultilabelPredictions, RunReport
-from components.report.page import render
-from components.report.predictions import summarize
-from preprocessing.labels.multilabel import MultilabelLabel
-from tests import make
+from hubline.artifacts.decision import OVERALL, Decision
+from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING
+from hubline.components.config import METRICS, Evaluation, Threshold
+from hubline.preprocessing.labels.multilabel import MultilabelLabel
+from hubline.report.contents import Artifacts, MultilabelPredictions, RunReport
+from hubline.report.page import render
+from hubline.report.predictions import summarize
 from tests.integration.test_evaluator import columns, save_oracle, write_test_split
 from tests.integration.test_evaluator import evaluate as evaluate_label
+from tests.support import make
 
 THRESHOLD = 0.4
 RECORDS = 300

@@ -13,18 +13,19 @@ import tensorflow as tf
 from PIL import Image
 from typer.testing import CliRunner
 
-from components.config import Evaluation, Threshold
-from components.embedder.manifest import RowFile, Rows
-from components.evaluator.decision import OVERALL, Decision
-from components.example_gen.manifest import Manifest, Origin, ShardFile
-from components.palette import PALETTE
-from components.report.contents import Findings, PixelPredictions, RunReport
-from components.report.page import render_findings
-from components.report.predictions import summarize, with_pictures
-from pipeline.cli import app
-from preprocessing.examples import drop
-from tests import make, make_pixels
+from hubline.artifacts.decision import OVERALL, Decision
+from hubline.artifacts.embedded_rows import RowFile, Rows
+from hubline.artifacts.examples import Manifest, Origin, ShardFile
+from hubline.components.config import Evaluation, Threshold
+from hubline.pipeline.cli import app
+from hubline.preprocessing.examples import drop
+from hubline.preprocessing.palette import PALETTE
+from hubline.report.contents import Findings, PixelPredictions, RunReport
+from hubline.report.page import render_findings
+from hubline.report.predictions import summarize, with_pictures
 from tests.integration.test_evaluator import judge
+from tests.support import make
+from tests.support import pixels as make_pixels
 
 SIZE = 16
 COUNT = 40

@@ -8,17 +8,17 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
-from components.config import Evaluation, Threshold
-from components.evaluator.decision import OVERALL, Decision
-from components.evaluator.kept import CANDIDATE, LABEL, RECORD, SERVING
-from components.evaluator.r2 import R2
-from components.float64 import from_parts, to_parts
-from components.report.contents import ValuePredictions
-from components.report.predictions import summarize
-from preprocessing.errors import RunError, UserError
-from preprocessing.labels.regression import RegressionLabel
-from tests import make
+from hubline.artifacts.decision import OVERALL, Decision
+from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD, SERVING
+from hubline.components.config import Evaluation, Threshold
+from hubline.components.evaluator.r2 import R2
+from hubline.core.errors import RunError, UserError
+from hubline.core.float64 import from_parts, to_parts
+from hubline.preprocessing.labels.regression import RegressionLabel
+from hubline.report.contents import ValuePredictions
+from hubline.report.predictions import summarize
 from tests.integration.test_evaluator import columns, judge, save_oracle, write_test_split
+from tests.support import make
 
 
 class Teller(tf.Module):

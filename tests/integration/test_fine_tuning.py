@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing.config import ClassLabel, Features, ImageFeature
-from preprocessing.kinds.combiner import Lstm
-from preprocessing.kinds.text import TextFeature
-from tests import make, make_job, make_modules
-from trainer.config import FineTune, Hub, Hubs, Model, Optimizer, Training
-from trainer.train import Job, train
-from trainer.vectors import Vectors, column
+from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
+from hubline.preprocessing.kinds.combiner import Lstm
+from hubline.preprocessing.kinds.text import TextFeature
+from hubline.trainer.config import FineTune, Hub, Hubs, Model, Optimizer, Training
+from hubline.trainer.embeddings import Vectors, column
+from hubline.trainer.train import Job, train
+from tests.support import job as make_job
+from tests.support import make
+from tests.support import modules as make_modules
 
 PHOTO = ImageFeature(kind="image", size=(8, 8))
 LABEL = ClassLabel(kind="class", **{"from": "label"}, classes=("dark", "light"))

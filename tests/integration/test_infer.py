@@ -8,14 +8,15 @@ import pytest
 import tensorflow as tf
 from typer.testing import CliRunner
 
-from pipeline.cli import app
-from pipeline.load import load
-from pipeline.mistakes import PipelineFileError
-from pipeline.preflight import preflight
-from pipeline.result import Result
-from pipeline.run import run
-from preprocessing.errors import UserError
-from tests import make, make_model
+from hubline.core.errors import UserError
+from hubline.pipeline.cli import app
+from hubline.pipeline.diagnostics import PipelineFileError
+from hubline.pipeline.load import load
+from hubline.pipeline.preflight import preflight
+from hubline.pipeline.result import Result
+from hubline.pipeline.run import run
+from tests.support import make
+from tests.support import model as make_model
 
 NAMES = ["red", "green", "blue"]
 CLASSIFY = """\

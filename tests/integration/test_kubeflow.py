@@ -13,12 +13,16 @@ import tensorflow as tf
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from pipeline.cli import app
-from pipeline.kubeflow import alert, joined, launched, pin, step
-from pipeline.kubeflow.properties import taken
-from pipeline.run import run
-from tests import make
-from tests.make_launcher import Cluster, Version
+from hubline.pipeline.cli import app
+from hubline.pipeline.kubeflow import entrypoint as step
+from hubline.pipeline.kubeflow import executor_io as launched
+from hubline.pipeline.kubeflow import fused_steps as joined
+from hubline.pipeline.kubeflow import notify as alert
+from hubline.pipeline.kubeflow import pin
+from hubline.pipeline.kubeflow.exec_properties import taken
+from hubline.pipeline.run import run
+from tests.support import make
+from tests.support.launcher import Cluster, Version
 
 IMAGE = "registry.example/hubline@sha256:" + "0" * 64
 ON_A_VOLUME = """\
@@ -28,7 +32,7 @@ kubeflow:
   steps: {Trainer: {gpus: 1, retries: {count: 2}}}
 """
 MODULES = {
-    f"pipeline.kubeflow.{name}": module.main
+    f"hubline.pipeline.kubeflow.{name}": module.main
     for name, module in (("pin", pin), ("step", step), ("joined", joined), ("alert", alert))
 }
 

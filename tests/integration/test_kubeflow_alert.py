@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.kubeflow import launched
-from tests import make
+from hubline.pipeline.kubeflow import executor_io as launched
 from tests.integration.test_kubeflow import compiled, in_this_process
-from tests.make_launcher import RUN_ID, Cluster, Version
+from tests.support import make
+from tests.support.launcher import RUN_ID, Cluster, Version
 
 SECTION = """\
 kubeflow:
@@ -102,7 +102,7 @@ def test_a_crash_is_told_of_with_its_words(tmp_path: Path, webhook: HTTPServer, 
             return 1  # with which Python ends
 
     cluster.run_container = in_a_container
-    monkeypatch.setattr("pipeline.kubeflow.pin.pin", crash)
+    monkeypatch.setattr("hubline.pipeline.kubeflow.pin.pin", crash)
     cluster.run(alerted(tmp_path, webhook), {}, only=FIRST_STEPS)
     (heard,) = Webhook.heard
     assert heard["failed_steps"] == [{"step": "Pin", "error": "KeyError: 'no such feature'"}]
@@ -131,8 +131,8 @@ def test_a_webhook_that_is_busy_is_asked_again_and_one_that_refuses_makes_the_al
 
 @pytest.mark.both_stacks
 def test_the_url_of_a_webhook_may_be_a_secret(tmp_path: Path) -> None:
-    from pipeline.kubeflow.alerted import with_webhook
-    from pipeline.kubeflow.config import Kubeflow
+    from hubline.pipeline.kubeflow.config import Kubeflow
+    from hubline.pipeline.kubeflow.exit_handler import with_webhook
 
     kubeflow = with_webhook(Kubeflow.model_validate({"alert": {"webhook": {"secret": "alerts", "key": "url"}}}))
     assert kubeflow.alert and kubeflow.alert.warning is None, "a URL in the file is warned of"

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.kubeflow import launched
-from pipeline.run import run
-from tests import make, make_model
+from hubline.pipeline.kubeflow import executor_io as launched
+from hubline.pipeline.run import run
 from tests.integration.test_infer import CLASSIFY, NAMES, colours, rows
 from tests.integration.test_kubeflow import compiled, in_this_process
-from tests.make_launcher import Cluster, Version
+from tests.support import make
+from tests.support import model as make_model
+from tests.support.launcher import Cluster, Version
 
 ON_A_VOLUME = "kubeflow: {state: FOLDER/state, every_step: {volumes: [{claim: work, path: FOLDER}]}}\n"
 

@@ -12,16 +12,19 @@ import tensorflow as tf
 import tensorflow_transform as tft
 import tf_keras as keras
 
-from preprocessing.config import BinaryLabel, ClassLabel, Label, RegressionLabel
-from preprocessing.errors import DataError
-from preprocessing.labels.multilabel import MultilabelLabel
-from tests import make, make_boxes, make_job, make_pixels
-from trainer.config import FineTune, Head, Hub, Model, Training
-from trainer.export import HEAD
-from trainer.notes import Note
-from trainer.phases import Kept, needs_pictures
-from trainer.train import Job, train
-from trainer.vectors import Vectors
+from hubline.core.errors import DataError
+from hubline.preprocessing.config import BinaryLabel, ClassLabel, Label, RegressionLabel
+from hubline.preprocessing.labels.multilabel import MultilabelLabel
+from hubline.trainer.config import FineTune, Head, Hub, Model, Training
+from hubline.trainer.embeddings import Vectors
+from hubline.trainer.export import HEAD
+from hubline.trainer.phases import Kept, needs_pictures
+from hubline.trainer.train import Job, train
+from hubline.trainer.training_notes import Note
+from tests.support import boxes as make_boxes
+from tests.support import job as make_job
+from tests.support import make
+from tests.support import pixels as make_pixels
 
 SCALES = (0.01, 1.0, 1000.0)
 SIZE = 192

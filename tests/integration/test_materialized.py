@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing.examples import assemble, piece
+from hubline.preprocessing.examples import assemble, piece
+from hubline.trainer import datasets, inputs, train
+from hubline.trainer.config import Head, Model
+from hubline.trainer.materialized import Materialized
+from hubline.trainer.train import Job
 from tests.integration.test_tabular import TABULAR, job_of
-from trainer import datasets, inputs, train
-from trainer.config import Head, Model
-from trainer.materialized import Materialized
-from trainer.train import Job
 
 
 @pytest.fixture(scope="module")

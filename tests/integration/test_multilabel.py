@@ -11,16 +11,17 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from sklearn.metrics import f1_score
 
-from pipeline.predict.predict import predict_inputs
-from pipeline.predict.show import show_predictions
-from preprocessing.config import Features
-from preprocessing.labels.label import LABEL
-from preprocessing.labels.multilabel import MultilabelLabel
-from tests import make, make_job
-from trainer.config import Hub, Hubs, Model, Optimizer, Training
-from trainer.task import task_of
-from trainer.train import Job, train
-from trainer.vectors import Vectors
+from hubline.pipeline.predict.predict import predict_inputs
+from hubline.pipeline.predict.show import show_predictions
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.labels.label import LABEL
+from hubline.preprocessing.labels.multilabel import MultilabelLabel
+from hubline.trainer.config import Hub, Hubs, Model, Optimizer, Training
+from hubline.trainer.embeddings import Vectors
+from hubline.trainer.task import task_of
+from hubline.trainer.train import Job, train
+from tests.support import job as make_job
+from tests.support import make
 
 FEATURES: Features = TypeAdapter(Features).validate_python(
     {"x": {"kind": "numeric"}, "y": {"kind": "numeric"}, "photo": {"kind": "image", "from": "image", "size": [8, 8]}}

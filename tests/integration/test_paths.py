@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from components.embedder.manifest import Rows
-from components.example_gen.manifest import Manifest
-from components.quarantine import read_set_aside
-from pipeline.run import run
-from tests import make
+from hubline.artifacts.embedded_rows import Rows
+from hubline.artifacts.examples import Manifest
+from hubline.artifacts.quarantine import read_set_aside
+from hubline.pipeline.run import run
+from tests.support import make
 
 pytestmark = pytest.mark.slow
 

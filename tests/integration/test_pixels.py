@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing.columns import parsing_spec
-from preprocessing.masks import LEFT_OUT
-from tests import make, make_job, make_pixels
-from trainer import datasets
-from trainer.config import Head, Hub, Hubs, Model, Optimizer, Training
-from trainer.embed import Embedder
-from trainer.export import HEAD
-from trainer.phases import Kept, phases
-from trainer.task import task_of
-from trainer.train import Job, train
-from trainer.vectors import Vectors
+from hubline.preprocessing.columns import parsing_spec
+from hubline.preprocessing.masks import LEFT_OUT
+from hubline.trainer import datasets
+from hubline.trainer.config import Head, Hub, Hubs, Model, Optimizer, Training
+from hubline.trainer.embed import Embedder
+from hubline.trainer.embeddings import Vectors
+from hubline.trainer.export import HEAD
+from hubline.trainer.phases import Kept, phases
+from hubline.trainer.task import task_of
+from hubline.trainer.train import Job, train
+from tests.support import job as make_job
+from tests.support import make
+from tests.support import pixels as make_pixels
 
 HUBS: Hubs = {"maps": Hub(handle="module", inputs={"images": "photo"}, outputs=("block1", "block2", "block3"))}
 RAW = make_job.schema(image="BYTES", mask="BYTES", turn="INT")

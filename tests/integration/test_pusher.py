@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from tfx.types import standard_artifacts
 
-from components.dashboard.artifacts import Markdown
-from components.pin.pin import pin_serving
-from components.pin.pins import ServedVersion
-from components.pusher.executor import DESTINATION, PUSHED, Executor
-from preprocessing.errors import RunError
+from hubline.artifacts.pins import ServedVersion
+from hubline.components.dashboard.artifacts import Markdown
+from hubline.components.pin.snapshot import pin_serving
+from hubline.components.pusher.executor import DESTINATION, PUSHED, Executor
+from hubline.core.errors import RunError
 
 
 def exported(folder: Path, *names: str) -> None:

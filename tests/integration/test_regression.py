@@ -10,15 +10,16 @@ from pydantic import TypeAdapter
 from sklearn.metrics import r2_score
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from preprocessing.columns import parsing_spec
-from preprocessing.config import Features
-from preprocessing.labels.label import LABEL
-from preprocessing.labels.regression import RegressionLabel
-from tests import make, make_job
-from trainer.config import Head, Model, Optimizer, Training
-from trainer.task import task_of
-from trainer.train import Job, train
-from trainer.vectors import Vectors
+from hubline.preprocessing.columns import parsing_spec
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.labels.label import LABEL
+from hubline.preprocessing.labels.regression import RegressionLabel
+from hubline.trainer.config import Head, Model, Optimizer, Training
+from hubline.trainer.embeddings import Vectors
+from hubline.trainer.task import task_of
+from hubline.trainer.train import Job, train
+from tests.support import job as make_job
+from tests.support import make
 
 FEATURES: Features = TypeAdapter(Features).validate_python({"x": {"kind": "numeric", "normalize": "z_score"}})
 RNG = np.random.default_rng(0)

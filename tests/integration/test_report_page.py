@@ -10,9 +10,9 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from components.report.page import render
-from components.report.read import read
-from tests import make_report
+from hubline.report.page import render
+from hubline.report.read_artifacts import read
+from tests.support import report as make_report
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

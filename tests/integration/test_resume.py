@@ -14,14 +14,15 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from preprocessing.config import ClassLabel, Features, ImageFeature
-from tests import make, make_job
-from trainer.callbacks import Progress
-from trainer.checkpoints import Checkpoints
-from trainer.config import FineTune, Head, Hub, Hubs, Model, Training
-from trainer.notes import Note
-from trainer.train import Job, train
-from trainer.vectors import Vectors
+from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
+from hubline.trainer.callbacks import Progress
+from hubline.trainer.checkpoints import Checkpoints
+from hubline.trainer.config import FineTune, Head, Hub, Hubs, Model, Training
+from hubline.trainer.embeddings import Vectors
+from hubline.trainer.train import Job, train
+from hubline.trainer.training_notes import Note
+from tests.support import job as make_job
+from tests.support import make
 
 FEATURES: Features = {"photo": ImageFeature(kind="image", size=(8, 8), **{"from": "image"})}
 LABEL = ClassLabel(kind="class", **{"from": "label"}, classes=("dark", "light"))
@@ -105,9 +106,9 @@ def test_a_run_interrupted_in_both_phases_is_the_undisturbed_run(
 
 KILL = """
 import os, pickle, signal, sys, preprocessing
-from trainer.callbacks import Progress
-from trainer.checkpoints import Checkpoints
-from trainer.train import train
+from hubline.trainer.callbacks import Progress
+from hubline.trainer.checkpoints import Checkpoints
+from hubline.trainer.train import train
 with open(sys.argv[1], "rb") as file:
     job = pickle.load(file)
 look, epoch = Progress.on_train_batch_end, int(sys.argv[2])

@@ -8,12 +8,12 @@ import pytest
 import tensorflow_data_validation as tfdv
 from typer.testing import CliRunner
 
-from components.statistics import by_column, present
-from pipeline import schema as schemas
-from pipeline.cli import app
-from pipeline.load import load
-from preprocessing.errors import DataError, UserError
-from tests import make
+from hubline.artifacts.column_statistics import by_column, present
+from hubline.core.errors import DataError, UserError
+from hubline.pipeline import schema as schemas
+from hubline.pipeline.cli import app
+from hubline.pipeline.load import load
+from tests.support import make
 
 COLOURS = ["red", "green", "blue", "black", "white", "grey", "brown"]
 

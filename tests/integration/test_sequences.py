@@ -9,11 +9,12 @@ import pytest
 import tensorflow as tf
 from pydantic import TypeAdapter
 
-from preprocessing.config import Features, Label
-from tests import make, make_job
-from trainer.config import Head, Model, Optimizer, Training
-from trainer.train import Job, train
-from trainer.vectors import Vectors
+from hubline.preprocessing.config import Features, Label
+from hubline.trainer.config import Head, Model, Optimizer, Training
+from hubline.trainer.embeddings import Vectors
+from hubline.trainer.train import Job, train
+from tests.support import job as make_job
+from tests.support import make
 
 LISTS = {"symbols": "BYTES", "strengths": "FLOAT", "readings": "FLOAT", "triple": "FLOAT", "codes": "INT"}
 NAN, NONE = float("nan"), np.iinfo(np.int64).min

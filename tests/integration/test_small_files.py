@@ -9,18 +9,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tfx.types import standard_artifacts
 
-from components.config import SPLITS, BadRecords, Data, PatternSplit
-from components.example_gen import small_files
-from components.example_gen.contract import Contract
-from components.example_gen.manifest import Manifest
-from components.example_gen.small_files import grouped
-from components.pin.pins import PinnedFile
-from components.quarantine import FILE, SetAside, read_set_aside
-from components.statistics_gen.columns import read_non_finite
-from components.statistics_gen.executor import Executor as StatisticsGen
-from preprocessing.errors import DataError
-from tests import make
+from hubline.artifacts.examples import Manifest
+from hubline.artifacts.pins import PinnedFile
+from hubline.artifacts.quarantine import FILE, SetAside, read_set_aside
+from hubline.components.config import SPLITS, BadRecords, Data, PatternSplit
+from hubline.components.example_gen import small_files
+from hubline.components.example_gen.contract import Contract
+from hubline.components.example_gen.small_files import grouped
+from hubline.components.statistics_gen.columns import read_non_finite
+from hubline.components.statistics_gen.executor import Executor as StatisticsGen
+from hubline.core.errors import DataError
 from tests.integration.test_components import artifact, beam_executor, ingest, read_split
+from tests.support import make
 
 CONTRACT = Contract(images=(), label="label", classes=("no", "yes"))
 QUARANTINE = BadRecords(policy="quarantine", max_fraction=1.0)

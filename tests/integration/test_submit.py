@@ -15,9 +15,9 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from pipeline.cli import app
-from tests import make
-from tests.make_kfp_api import KfpApi, pod_of
+from hubline.pipeline.cli import app
+from tests.support import make
+from tests.support.kfp_api import KfpApi, pod_of
 
 IMAGE = "registry.example/hubline@sha256:" + "0" * 64
 SECTION = """\
@@ -139,11 +139,11 @@ def test_mistakes_and_outages_have_their_exit_codes(
 ) -> None:
     token = path.with_name("token")
     token.write_text("old\n")
-    monkeypatch.setattr("pipeline.kubeflow.api._TRIES", 1)
+    monkeypatch.setattr("hubline.pipeline.kubeflow.api._TRIES", 1)
     monkeypatch.setattr(
         sys, "argv", ["hubline", *(each.replace("FILE", str(path)).replace("TOKEN", str(token)) for each in arguments)]
     )
-    from pipeline.cli import main
+    from hubline.pipeline.cli import main
 
     with pytest.raises(SystemExit) as ended:
         main()
@@ -153,7 +153,7 @@ def test_mistakes_and_outages_have_their_exit_codes(
 
 def test_ctrl_c_leaves_the_run_running(api: KfpApi, path: Path, tmp_path: Path) -> None:
     api.frames["*"] = [{"state": "RUNNING", "tasks": {"pin": "RUNNING"}}]
-    command = [sys.executable, "-m", "pipeline.cli", "submit", str(path), "--wait"]
+    command = [sys.executable, "-m", "hubline.pipeline.cli", "submit", str(path), "--wait"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not any(call.startswith("GET /apis/v2beta1/runs/") for call in api.calls):
         assert child.poll() is None, child.communicate()

@@ -13,17 +13,18 @@ import tensorflow as tf
 from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
-from pipeline.cli import app
-from pipeline.predict.predict import predict_inputs
-from preprocessing.config import Features, Label
-from preprocessing.errors import UserError
-from tests import make, make_job
-from trainer import train as training
-from trainer.config import Head, Hub, Hubs, Model, Optimizer, Training
-from trainer.export import HEAD, recipe_of
-from trainer.phases import phases
-from trainer.train import Job, train
-from trainer.vectors import Vectors
+from hubline.core.errors import UserError
+from hubline.pipeline.cli import app
+from hubline.pipeline.predict.predict import predict_inputs
+from hubline.preprocessing.config import Features, Label
+from hubline.trainer import train as training
+from hubline.trainer.config import Head, Hub, Hubs, Model, Optimizer, Training
+from hubline.trainer.embeddings import Vectors
+from hubline.trainer.export import HEAD, recipe_of
+from hubline.trainer.phases import phases
+from hubline.trainer.train import Job, train
+from tests.support import job as make_job
+from tests.support import make
 
 OPTIONAL = "value_count {min: 1 max: 1}"
 """As the pipeline's schema describes a column: one value, or none."""

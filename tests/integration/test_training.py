@@ -10,24 +10,25 @@ import pytest
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from preprocessing.columns import parsing_spec, present
-from preprocessing.config import ClassLabel, Features, ImageFeature
-from preprocessing.errors import DataError, RunError
-from preprocessing.labels.label import LABEL
-from tests import make, make_job
-from trainer import datasets
-from trainer import train as training
-from trainer.callbacks import Progress
-from trainer.checkpoints import Checkpoints
-from trainer.config import Augmentation, FineTune, Head, Hub, Hubs, Model, Optimizer, Training
-from trainer.embed import Embedder
-from trainer.export import HEAD, recipe_of
-from trainer.inputs import bytes_of_pixels, encoded_images
-from trainer.model import TunedModel
-from trainer.phases import Kept, phases
-from trainer.randomness import Epoch
-from trainer.train import Job, Split, train
-from trainer.vectors import Vectors, column
+from hubline.core.errors import DataError, RunError
+from hubline.preprocessing.columns import parsing_spec, present
+from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
+from hubline.preprocessing.labels.label import LABEL
+from hubline.trainer import datasets
+from hubline.trainer import train as training
+from hubline.trainer.callbacks import Progress
+from hubline.trainer.checkpoints import Checkpoints
+from hubline.trainer.config import Augmentation, FineTune, Head, Hub, Hubs, Model, Optimizer, Training
+from hubline.trainer.embed import Embedder
+from hubline.trainer.embeddings import Vectors, column
+from hubline.trainer.export import HEAD, recipe_of
+from hubline.trainer.inputs import bytes_of_pixels, encoded_images
+from hubline.trainer.model import TunedModel
+from hubline.trainer.phases import Kept, phases
+from hubline.trainer.randomness import Epoch
+from hubline.trainer.train import Job, Split, train
+from tests.support import job as make_job
+from tests.support import make
 
 FEATURES: Features = {"photo": ImageFeature(kind="image", size=(8, 8), **{"from": "image"})}
 
@@ -300,7 +301,7 @@ def examples_of(job: Job, on_vectors: bool, epochs: int) -> list[Counter]:
 @pytest.mark.parametrize("memory", [0, 1 << 40])
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_every_epoch_gives_every_image_once_with_its_own_label(fresh, monkeypatch, memory: int, epochs: int) -> None:
-    monkeypatch.setattr("trainer.inputs.available_memory", lambda: memory)
+    monkeypatch.setattr("hubline.trainer.inputs.available_memory", lambda: memory)
     expected = Counter()
     for item in RECORDS[0::3] + RECORDS[1::3]:
         columns = tf.train.Example.FromString(item).features.feature

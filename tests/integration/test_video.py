@@ -7,18 +7,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.predictor.served import Served
-from preprocessing.config import ClassLabel, Features, VideoFeature
-from preprocessing.errors import UserError
-from preprocessing.kinds.combiner import Lstm
-from tests import make, make_job, make_modules
-from trainer.autograph import leave_libraries_alone
-from trainer.config import Augmentation, FineTune, Head, Hub, Hubs, Model, Optimizer, Training
-from trainer.embed import Embedder
-from trainer.model import feeding
-from trainer.phases import Kept
-from trainer.train import Job, train
-from trainer.vectors import Vectors, column
+from hubline.components.predictor.exported_model import Served
+from hubline.core.errors import UserError
+from hubline.preprocessing.config import ClassLabel, Features, VideoFeature
+from hubline.preprocessing.kinds.combiner import Lstm
+from hubline.trainer.autograph import leave_libraries_alone
+from hubline.trainer.config import Augmentation, FineTune, Head, Hub, Hubs, Model, Optimizer, Training
+from hubline.trainer.embed import Embedder
+from hubline.trainer.embeddings import Vectors, column
+from hubline.trainer.model import feeding
+from hubline.trainer.phases import Kept
+from hubline.trainer.train import Job, train
+from tests.support import job as make_job
+from tests.support import make
+from tests.support import modules as make_modules
 
 CLASSES = ("left", "right", "still")
 FILM = VideoFeature(kind="video", frames=6, size=(12, 12), channels=1)

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow_transform.tf_metadata import schema_utils
 
-from components.transform.shard import Shard, accumulate, answers
-from preprocessing.accumulate import Counts, Having, Numbers, Ranks
-from preprocessing.analysis import Answers, Words
-from tests import make
+from hubline.components.transform.shard import Shard, accumulate, answers
+from hubline.preprocessing.accumulators import Counts, Having, Numbers, Ranks
+from hubline.preprocessing.analysis import Answers, Words
+from tests.support import make
 
 FLOATS = st.floats(-1e6, 1e6, width=32)
 PARTS = st.lists(st.lists(FLOATS, max_size=20), min_size=1, max_size=4)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from components.hub_module import archive as archives
-from components.hub_module.archive import read_saved_model, unpack
-from components.hub_module.handle import fingerprint
-from preprocessing.errors import UserError
+from hubline.components.hub_module import archive as archives
+from hubline.components.hub_module.archive import read_saved_model, unpack
+from hubline.components.hub_module.handle import fingerprint
+from hubline.core.errors import UserError
 
 PB = "saved_model.pb"
 

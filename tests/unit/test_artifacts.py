@@ -4,7 +4,7 @@ from tfx.components.evaluator import constants
 from tfx.components.example_validator import executor as example_validator
 from tfx.components.schema_gen import executor as schema_gen
 
-from components import artifacts
+from hubline.components import input_artifacts as artifacts
 
 
 def test_names_are_those_of_tfx() -> None:

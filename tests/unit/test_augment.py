@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from preprocessing.kinds import image as image_kind
-from trainer import randomness
-from trainer.augment import Drawn, augmented, drawn
-from trainer.config import Augmentation
+from hubline.preprocessing.kinds import image as image_kind
+from hubline.trainer import randomness
+from hubline.trainer.augment import Drawn, augmented, drawn
+from hubline.trainer.config import Augmentation
 
 HEIGHT, WIDTH = 48, 64
 RNG = np.random.default_rng(0)

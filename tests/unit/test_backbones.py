@@ -11,16 +11,16 @@ import pytest
 import tensorflow as tf
 from pydantic import TypeAdapter, ValidationError
 
-from components.backbone.sources import fingerprint
-from preprocessing.config import Features, ImageFeature
-from preprocessing.errors import UserError
-from preprocessing.kinds.text import TextFeature
-from preprocessing.section import dump_sections, read_sections
-from trainer.backbones.builder import built as built_by_user
-from trainer.backbones.built import Built, try_out
-from trainer.backbones.config import APPLICATIONS, AnyBackbone, Backbones, Builder, options_of
-from trainer.backbones.keras_application import preprocess
-from trainer.config import Tuned
+from hubline.components.backbone.sources import fingerprint
+from hubline.core.config_base import dump_sections, read_sections
+from hubline.core.errors import UserError
+from hubline.preprocessing.config import Features, ImageFeature
+from hubline.preprocessing.kinds.text import TextFeature
+from hubline.trainer.backbones.backbone_layer import Built, try_out
+from hubline.trainer.backbones.builder import built as built_by_user
+from hubline.trainer.backbones.config import APPLICATIONS, AnyBackbone, Backbones, Builder, options_of
+from hubline.trainer.backbones.keras_application import preprocess
+from hubline.trainer.config import Tuned
 
 
 def image(size: int, **options: Any) -> ImageFeature:
@@ -343,7 +343,7 @@ def changed(old: str, new: str) -> str:
         (SMALL, {"call": "my_models.small:built"}, "small.py: there is no function 'built' in it"),
         (SMALL, {"call": "my_models.smal:build"}, r"there is no module 'my_models.smal' in "),
         (SMALL, {"call": "my_modles.small:build"}, r"there is no module 'my_modles' in .*, nor on Python's own path"),
-        (SMALL, {"call": "trainer.model:build"}, "'trainer' is a package of Hubline's own"),
+        (SMALL, {"call": "hubline.trainer.model:build"}, "'hubline' is Hubline's own package"),
         (changed("tensorflow", "no_such_thing"), {}, "small.py:1: my_models.small cannot be imported: Mod"),
         ("def build(:", {}, "small.py:1: not Python: invalid syntax"),
         (changed("return tf", "return 3 #"), {}, "gives a builtins.int, and must give a layer or model of tf.keras"),

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.load import load
-from pipeline.mistakes import PipelineFileError
-from pipeline.preflight import preflight
-from trainer.phases import Kept, phases, stays_frozen
+from hubline.pipeline.diagnostics import PipelineFileError
+from hubline.pipeline.load import load
+from hubline.pipeline.preflight import preflight
+from hubline.trainer.phases import Kept, phases, stays_frozen
 
 TEXT = """\
 name: tiny

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, WorkerOptions
 
-from components.beam import IN_ONE_PROCESS, Beam
+from hubline.components.beam import IN_ONE_PROCESS, Beam
 
 
 def options(**section: Any) -> PipelineOptions:

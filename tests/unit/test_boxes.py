@@ -10,16 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from components.example_gen.contract import Contract, are_sound, find_fault, kind_of
-from pipeline.load import load
-from pipeline.mistakes import PipelineFileError
-from preprocessing.columns import parsing_spec, present
-from preprocessing.config import Label
-from preprocessing.kinds.kind import Read
-from preprocessing.labels.label import LABEL
-from tests import make, make_boxes, make_job
-from trainer import boxes
-from trainer.task import task_of
+from hubline.components.example_gen.contract import Contract, are_sound, find_fault, kind_of
+from hubline.pipeline.diagnostics import PipelineFileError
+from hubline.pipeline.load import load
+from hubline.preprocessing.columns import parsing_spec, present
+from hubline.preprocessing.config import Label
+from hubline.preprocessing.kinds.kind import Read
+from hubline.preprocessing.labels.label import LABEL
+from hubline.trainer import boxes
+from hubline.trainer.task import task_of
+from tests.support import boxes as make_boxes
+from tests.support import job as make_job
+from tests.support import make
 
 _SIDE = 24
 

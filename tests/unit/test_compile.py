@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.cli import main
-from pipeline.kubeflow.check import check
-from pipeline.kubeflow.package import package
-from pipeline.load import load
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
+from hubline.pipeline.cli import main
+from hubline.pipeline.kubeflow.check import check
+from hubline.pipeline.kubeflow.pipeline_spec import package
+from hubline.pipeline.load import load
 
 IMAGE = "registry.example/hubline@sha256:" + "0" * 64
 FILE = """\

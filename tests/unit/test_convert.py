@@ -24,16 +24,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from components.config import Data
-from components.pin.pin import pin_files
-from pipeline import cli
-from pipeline.convert import from_csv, shards, source
-from pipeline.convert.convert import Conversion, Options, convert
-from pipeline.convert.from_csv import CsvFile, Dialect
-from pipeline.convert.from_parquet import ParquetFile
-from pipeline.convert.kinds import Kind
-from preprocessing.errors import UserError
-from tests import make
+from hubline.components.config import Data
+from hubline.components.pin.snapshot import pin_files
+from hubline.core.errors import UserError
+from hubline.pipeline import cli
+from hubline.pipeline.convert import from_csv, shards, source
+from hubline.pipeline.convert.convert import Conversion, Options, convert
+from hubline.pipeline.convert.from_csv import CsvFile, Dialect
+from hubline.pipeline.convert.from_parquet import ParquetFile
+from hubline.pipeline.convert.kinds import Kind
+from tests.support import make
 
 Row = dict[str, list]
 
@@ -545,7 +545,7 @@ PARQUET = {
 
 @pytest.mark.parametrize("rows", [source.BATCH_ROWS, 2])
 def test_parquet_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    monkeypatch.setattr("pipeline.convert.from_parquet.BATCH_ROWS", rows)
+    monkeypatch.setattr("hubline.pipeline.convert.from_parquet.BATCH_ROWS", rows)
     done = from_tables(tmp_path, pa.table({name: array for name, (array, _) in PARQUET.items()}))
     found = rows_of(tmp_path / "out")
     for name, (array, values) in PARQUET.items():
@@ -556,7 +556,7 @@ def test_parquet_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: in
 
 
 def test_parquet_lists_of_very_different_lengths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.convert.encode._PADDED", 100)
+    monkeypatch.setattr("hubline.pipeline.convert.encode._PADDED", 100)
     rng = np.random.default_rng(0)
     lists = [rng.integers(0, 99, size).tolist() for size in [*rng.integers(0, 30, 60), 500, 0, 1]]
     from_tables(tmp_path, pa.table({"x": lists}))
@@ -756,7 +756,7 @@ def test_help_and_mistakes_need_no_tensorflow(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a,b\n1,2\n1\n")
     script = (
         "import sys\n"
-        "from pipeline.cli import main\n"
+        "from hubline.pipeline.cli import main\n"
         "for arguments in (['csv', '--help'], ['csv', sys.argv[1], '--output', 'out']):\n"
         "    sys.argv = ['hubline', 'convert', *arguments]\n"
         "    try:\n"

@@ -21,21 +21,22 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from rich.console import Console
 
-from pipeline.convert import collect as collecting
-from pipeline.convert import from_boxes, from_images, from_text, from_video
-from pipeline.convert.collect import Collected, collect
-from pipeline.convert.collection import Collection
-from pipeline.convert.from_video import Frames
-from pipeline.convert.labels import read_labels
-from pipeline.convert.output import Destination
-from pipeline.init.command import init
-from pipeline.load import load
-from preprocessing.encoded_images import decode
-from preprocessing.errors import UserError
-from preprocessing.examples import flattened
-from tests import make, make_modules
+from hubline.core.errors import UserError
+from hubline.pipeline.convert import collect as collecting
+from hubline.pipeline.convert import from_boxes, from_images, from_text, from_video
+from hubline.pipeline.convert.collect import Collected, collect
+from hubline.pipeline.convert.collection import Collection
+from hubline.pipeline.convert.from_video import Frames
+from hubline.pipeline.convert.labels import read_labels
+from hubline.pipeline.convert.output import Destination
+from hubline.pipeline.init.command import init
+from hubline.pipeline.load import load
+from hubline.preprocessing.encoded_images import decode
+from hubline.preprocessing.examples import flattened
+from hubline.trainer.inputs import encoded_images, pixels_of_batch
+from tests.support import make
+from tests.support import modules as make_modules
 from tests.unit.test_convert import rows_of, run, types_of
-from trainer.inputs import encoded_images, pixels_of_batch
 
 
 def converted(collection: Collection, folder: Path, on_bad: Any = "fail", workers: int = 2, **to: Any) -> Collected:
@@ -1056,7 +1057,7 @@ def test_help_and_mistakes_need_no_tensorflow(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     script = (
         "import sys\n"
-        "from pipeline.cli import main\n"
+        "from hubline.pipeline.cli import main\n"
         "commands = ['images', 'text', 'video', 'boxes']\n"
         "helps = [[name, '--help'] for name in commands]\n"
         "mistakes = [[name, sys.argv[1], *(['--images', '.'] if name == 'boxes' else []), '--output', 'out']\n"

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from components.embedder.manifest import RowFile, Rows
-from components.evaluator.split import TestSplit
-from components.example_gen.manifest import Manifest, Origin, ShardFile
-from components.statistics_gen import shard as statistics
-from components.transform import shard as analysis
-from preprocessing.errors import DamageError
-from tests import make
+from hubline.artifacts.embedded_rows import RowFile, Rows
+from hubline.artifacts.examples import Manifest, Origin, ShardFile
+from hubline.components.evaluator.test_split import TestSplit
+from hubline.components.statistics_gen import shard as statistics
+from hubline.components.transform import shard as analysis
+from hubline.core.errors import DamageError
+from hubline.trainer.counts import complete, holding
+from hubline.trainer.inputs import read_records
+from tests.support import make
 from tests.unit.test_analysis import shards
-from trainer.counts import complete, holding
-from trainer.inputs import read_records
 
 RECORDS = [make.record(number=number, label=number % 2) for number in range(10)]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from pipeline.kubeflow.cron import Drift, compiled, parse
-from tests.make_kfp_api import Six
+from hubline.pipeline.kubeflow.cron import Drift, compiled, parse
+from tests.support.kfp_api import Six
 
 UTC = ZoneInfo("UTC")
 JULY = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from components.dashboard.artifacts import SHOWN_CLASSES, confidence_metrics, confusion_matrix, preview
-from components.dashboard.markdown import decision_text, escaped
-from components.evaluator.decision import Check, Decision
-from components.report.scores import Scores
+from hubline.artifacts.decision import Check, Decision
+from hubline.components.dashboard.artifacts import SHOWN_CLASSES, confidence_metrics, confusion_matrix, preview
+from hubline.components.dashboard.markdown import decision_text, escaped
+from hubline.report.scores import Scores
 
 
 def counted(classes: int, records: int) -> tuple[Scores, np.ndarray, np.ndarray]:

@@ -11,13 +11,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from components.transform.unread import UnreadDates, guessed
-from preprocessing.accumulate import Unreadable
-from preprocessing.analysis import Asking, InBeam
-from preprocessing.errors import DataError
-from preprocessing.kinds import dates
-from preprocessing.kinds.timestamp import TimestampFeature
-from preprocessing.transform import transformed
+from hubline.artifacts.unread_dates import UnreadDates, guessed
+from hubline.core.errors import DataError
+from hubline.preprocessing.accumulators import Unreadable
+from hubline.preprocessing.analysis import Asking, InBeam
+from hubline.preprocessing.kinds import dates
+from hubline.preprocessing.kinds.timestamp import TimestampFeature
+from hubline.preprocessing.transform import transformed
 from tests.unit.test_kinds import features_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

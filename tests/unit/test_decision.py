@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from components.config import Evaluation, Metric, Threshold
-from components.evaluator.decide import decide as decide_all
-from components.evaluator.decision import OVERALL, Decision, SliceMetrics
+from hubline.artifacts.decision import OVERALL, Decision, SliceMetrics
+from hubline.components.config import Evaluation, Metric, Threshold
+from hubline.components.evaluator.decide import decide as decide_all
 
 
 def decide(

@@ -5,14 +5,14 @@ import pytest
 import tensorflow as tf
 from pydantic import ValidationError
 
-from pipeline.config import PipelineFile
-from preprocessing.errors import UserError
-from tests import make_pixels
-from trainer.config import Head, Hub, Tuned
-from trainer.decoder import channels_of, decode, levels
-from trainer.loading import open_module
-from trainer.model import Backbone, try_out
-from trainer.module import check_fits
+from hubline.core.errors import UserError
+from hubline.pipeline.config import PipelineFile
+from hubline.trainer.config import Head, Hub, Tuned
+from hubline.trainer.decoder import channels_of, decode, levels
+from hubline.trainer.model import Backbone, try_out
+from hubline.trainer.module import check_fits
+from hubline.trainer.saved_model_loader import open_module
+from tests.support import pixels as make_pixels
 
 
 def test_levels_say_how_often_a_map_doubles() -> None:

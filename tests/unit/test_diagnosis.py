@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from preprocessing.columns import parsing_spec
-from preprocessing.config import Features, Label
-from preprocessing.summary import Extremes, Summarizer
-from preprocessing.transform import raw_columns
-from tests import make, make_job
-from trainer.diagnosis import diagnose
+from hubline.preprocessing.columns import parsing_spec
+from hubline.preprocessing.config import Features, Label
+from hubline.preprocessing.summary import Extremes, Summarizer
+from hubline.preprocessing.transform import raw_columns
+from hubline.trainer.diagnosis import diagnose
+from tests.support import job as make_job
+from tests.support import make
 
 ROWS = 60
 FEATURES: dict[str, dict[str, Any]] = {

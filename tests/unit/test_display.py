@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.display import Display, asked, show_result
-from pipeline.load import load
-from pipeline.output import into_log
-from pipeline.result import Result, Step
-from pipeline.run import _failure
-from preprocessing.progress import report
+from hubline.core.progress import report
+from hubline.pipeline.display import Display, asked, show_result
+from hubline.pipeline.load import load
+from hubline.pipeline.output import into_log
+from hubline.pipeline.result import Result, Step
+from hubline.pipeline.run import _failure
 
 
 def test_a_terminal_shows_steps_with_state_time_and_progress() -> None:
@@ -50,7 +50,7 @@ def test_a_terminal_shows_steps_with_state_time_and_progress() -> None:
 )
 def test_the_time_left_follows_the_pace_and_not_the_start_of_a_step(monkeypatch, start_up, reports, left) -> None:
     now = [0.0]
-    monkeypatch.setattr("pipeline.display.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("hubline.pipeline.display.time.monotonic", lambda: now[0])
     display = Display(Console(file=io.StringIO(), width=80))
     display.planned(["Embedder"])
     display.started("Embedder")
@@ -175,7 +175,7 @@ def test_what_libraries_print_goes_into_the_log_even_from_other_processes(tmp_pa
     program = f"""
 import os, subprocess, sys
 from pathlib import Path
-from pipeline.output import into_log
+from hubline.pipeline.output import into_log
 with into_log(Path({str(tmp_path / "run.log")!r})) as (stdout, stderr):
     print("from python")
     os.write(2, b"from C\\n")
@@ -194,7 +194,7 @@ def test_a_notebook_s_own_streams_show_only_what_is_for_a_person(tmp_path: Path)
     program = f"""
 import io, json, logging, sys
 from pathlib import Path
-from pipeline.output import into_log
+from hubline.pipeline.output import into_log
 real, sys.stdout, sys.stderr = sys.stdout, io.StringIO(), io.StringIO()
 before, meanwhile = logging.getLogger("before"), logging.getLogger("meanwhile")
 before.addHandler(logging.StreamHandler(sys.stdout))
@@ -245,7 +245,7 @@ def hubline(program: str, **environment: str) -> subprocess.CompletedProcess:
 def test_a_terminal_that_lacks_characters_shows_others_and_the_log_has_all(tmp_path: Path) -> None:
     program = f"""
 from pathlib import Path
-from pipeline.output import into_log
+from hubline.pipeline.output import into_log
 with into_log(Path({str(tmp_path / "log")!r})) as (stdout, _):
     print("caf\\u00e9 \\u2026", file=stdout, flush=True)
     import logging
@@ -260,11 +260,11 @@ def test_json_is_whole_in_any_terminal() -> None:
     program = """
 import sys
 from pathlib import Path
-import pipeline.run
-from pipeline import cli
-from pipeline.result import Result
+import hubline.pipeline.run
+from hubline.pipeline import cli
+from hubline.pipeline.result import Result
 done = Result(status="failed", error="caf\\u00e9", seconds=1, report="r", log="l"), 1
-pipeline.run.run = lambda *_, **__: done
+hubline.pipeline.run.run = lambda *_, **__: done
 sys.argv = ["hubline", "run", "p.yaml", "--json"]
 cli.main()
 """
@@ -286,11 +286,11 @@ def test_an_unexpected_exception_of_a_step_is_one_line_with_step_file_and_log() 
 def test_an_unexpected_exception_of_a_command_is_one_line(tmp_path: Path) -> None:
     program = """
 import sys
-import pipeline.load
-from pipeline import cli
+import hubline.pipeline.load
+from hubline.pipeline import cli
 def load(_):
     raise KeyError("scores")
-pipeline.load.load = load
+hubline.pipeline.load.load = load
 sys.argv = ["hubline", "check", "p.yaml"]
 cli.main()
 """
@@ -308,7 +308,7 @@ def nobody(_):
     raise KeyError
 pwd.getpwuid = nobody
 del os.environ["HOME"]
-import preprocessing
+import hubline
 home = os.path.expanduser("~")
 print(home, oct(os.stat(home).st_mode & 0o777))
 """

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.config import InferFile, PipelineFile
+from hubline.pipeline.config import InferFile, PipelineFile
 
 ROOT = Path(__file__).parents[2]
 _FENCED = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from preprocessing.config import Features, ImageFeature
-from preprocessing.errors import DamageError, DataError, RunError
-from tests import make, make_modules
-from trainer import embed
-from trainer.config import Hub
-from trainer.embed import Embedded, Embedder
+from hubline.core.errors import DamageError, DataError, RunError
+from hubline.preprocessing.config import Features, ImageFeature
+from hubline.trainer import embed
+from hubline.trainer.config import Hub
+from hubline.trainer.embed import Embedded, Embedder
+from tests.support import make
+from tests.support import modules as make_modules
 
 FEATURES: Features = {"photo": ImageFeature(kind="image", size=(8, 8))}
 COLUMNS = {"photo": tf.io.FixedLenFeature([1], tf.string)}

@@ -13,23 +13,24 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 from pydantic import TypeAdapter
 
-from components.example_gen.contract import Contract, Kind, are_sound, find_fault
-from components.image_files import as_record
-from components.predictor.feeds import Feed
-from components.predictor.hub import AskedHub, Options
-from components.predictor.inputs import pieces_of
-from components.predictor.pictures import drawn
-from components.predictor.served import Served
-from pipeline.predict.predict import Request, predict_one_by_one
-from preprocessing import encoded_images
-from preprocessing.config import Features, input_names
-from preprocessing.kinds.image import ImageFeature, ImageToInfer
-from tests import make, make_modules
-from trainer.export import PREDICT, ServingModel, names_of
-from trainer.inputs import pixels_of_batch
-from trainer.model import Parts
-from trainer.module import Tensor
-from trainer.task import VALUE, Task
+from hubline.components.example_gen.contract import Contract, Kind, are_sound, find_fault
+from hubline.components.predictor.exported_model import Served
+from hubline.components.predictor.hub_model import AskedHub, Options
+from hubline.components.predictor.input_binding import Feed
+from hubline.components.predictor.inputs import pieces_of
+from hubline.components.predictor.pictures import drawn
+from hubline.pipeline.predict.predict import Request, predict_one_by_one
+from hubline.preprocessing import encoded_images
+from hubline.preprocessing.config import Features, input_names
+from hubline.preprocessing.image_files import as_record
+from hubline.preprocessing.kinds.image import ImageFeature, ImageToInfer
+from hubline.trainer.export import PREDICT, ServingModel, names_of
+from hubline.trainer.inputs import pixels_of_batch
+from hubline.trainer.model import Parts
+from hubline.trainer.module import Tensor
+from hubline.trainer.task import VALUE, Task
+from tests.support import make
+from tests.support import modules as make_modules
 
 ENDS = {"II": "<", "MM": ">"}
 

@@ -8,14 +8,14 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import accuracy_score, f1_score, log_loss, r2_score, roc_auc_score
 
-from components.evaluator.auc import Areas
-from components.evaluator.baseline import held_to, parts_of
-from components.evaluator.bootstrap import Groups, interval
-from components.evaluator.constants import Constants, _of_any_classes, _of_classes, _of_numbers
-from components.evaluator.decision import Estimates
-from components.evaluator.estimates import estimate
-from components.evaluator.kept import CANDIDATE, LABEL, Predicted, encoded
-from tests import make
+from hubline.artifacts.decision import Estimates
+from hubline.artifacts.predictions import CANDIDATE, LABEL, Predicted, encoded
+from hubline.components.evaluator.auc import Areas
+from hubline.components.evaluator.baseline import held_to, parts_of
+from hubline.components.evaluator.bootstrap import Groups, interval
+from hubline.components.evaluator.constant_baselines import Constants, _of_any_classes, _of_classes, _of_numbers
+from hubline.components.evaluator.estimates import estimate
+from tests.support import make
 
 COUNT = 400
 CLASSES = ["ant", "bee", "cat"]

@@ -9,8 +9,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preprocessing.examples import assemble, drop, encode, flattened, keep, piece
-from tests import make
+from hubline.preprocessing.examples import assemble, drop, encode, flattened, keep, piece
+from tests.support import make
 
 values = (
     st.lists(st.binary(max_size=5), min_size=1, max_size=3)

@@ -11,19 +11,20 @@ import fsspec
 import pytest
 import tensorflow as tf
 
-from components import code
-from components.code import code_digest
-from components.config import Data, PatternSplit
-from components.digest import file_digest, tree_digest
-from components.hub_module.fetch import fetch
-from components.hub_module.handle import MIRROR, fingerprint
-from components.pin.pin import pin_files, pin_serving, pin_vocabularies
-from components.pusher import push as pushing
-from components.pusher.push import push
-from components.pusher.versions import newest_version, versions
-from preprocessing.errors import UserError
-from preprocessing.kinds.categorical import CategoricalFeature
-from tests import make, make_model
+from hubline.components.config import Data, PatternSplit
+from hubline.components.hub_module.fetch import fetch
+from hubline.components.hub_module.handle import MIRROR, fingerprint
+from hubline.components.pin.snapshot import pin_files, pin_serving, pin_vocabularies
+from hubline.components.pusher import push as pushing
+from hubline.components.pusher.push import push
+from hubline.components.pusher.versions import newest_version, versions
+from hubline.core import code_digest as code
+from hubline.core.code_digest import code_digest
+from hubline.core.digest import file_digest, tree_digest
+from hubline.core.errors import UserError
+from hubline.preprocessing.kinds.categorical import CategoricalFeature
+from tests.support import make
+from tests.support import model as make_model
 from tests.unit.test_archives import Site, serving
 
 
@@ -65,7 +66,7 @@ def test_code_digest_follows_imports_of_ours_and_no_others(tmp_path: Path, monke
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(code, "ROOMS", ("probe",))
+    monkeypatch.setattr(code, "PACKAGE", "probe")
     before = code_digest("probe.step")
     for name, changes in {"near": True, "deep/far": True, "deep/__init__": True, "step": True, "other": False}.items():
         source = tmp_path / "probe" / f"{name}.py"
@@ -247,7 +248,7 @@ def test_a_hub_is_asked_once_and_then_its_cache(module: Path, tmp_path: Path, mo
             pass
 
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr("components.hub_module.web._HUBS", ("127.0.0.1",))
+    monkeypatch.setattr("hubline.components.hub_module.web._HUBS", ("127.0.0.1",))
     with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         handle = f"http://127.0.0.1:{server.server_port}/google/mean/1"

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
-from components.config import Metric
-from components.evaluator.constants import _of_numbers
-from components.evaluator.differences import MeanAbsoluteDifference, RootMeanSquaredDifference
-from components.evaluator.estimates import estimate
-from components.evaluator.kept import CANDIDATE, LABEL, Predicted, encoded
-from components.evaluator.r2 import R2
-from components.float64 import GREATEST, from_parts, to_parts
-from tests import make
+from hubline.artifacts.predictions import CANDIDATE, LABEL, Predicted, encoded
+from hubline.components.config import Metric
+from hubline.components.evaluator.constant_baselines import _of_numbers
+from hubline.components.evaluator.estimates import estimate
+from hubline.components.evaluator.r2 import R2
+from hubline.components.evaluator.regression_metrics import MeanAbsoluteDifference, RootMeanSquaredDifference
+from hubline.core.float64 import GREATEST, from_parts, to_parts
+from tests.support import make
 
 RNG = np.random.default_rng(11)
 TRUE = 1.6e9 + RNG.uniform(-60, 60, 500)

@@ -5,8 +5,8 @@ import pytest
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from pipeline.load import load
-from pipeline.schema import _categories, with_ranges
+from hubline.pipeline.load import load
+from hubline.pipeline.schema import _categories, with_ranges
 
 SEEN = pd.DataFrame(
     {

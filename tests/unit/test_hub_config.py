@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from preprocessing.kinds.combiner import Lstm
-from trainer.config import FineTune, Hub, Tuned
+from hubline.preprocessing.kinds.combiner import Lstm
+from hubline.trainer.config import FineTune, Hub, Tuned
 
 NAMES = ["a/kernel", "a/bias", "b/bn1/gamma", "b/bn1/beta", "c/kernel", "scale", "offset", "a/late"]
 

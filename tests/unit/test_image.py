@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from preprocessing.config import ImageFeature
-from preprocessing.kinds.image import boxes, clipped, decode, pixels
-from tests import make
+from hubline.preprocessing.config import ImageFeature
+from hubline.preprocessing.kinds.image import boxes, clipped, decode, pixels
+from tests.support import make
 
 
 def feature(**options) -> ImageFeature:

@@ -13,20 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from components import storage
-from components.config import SPLITS, HashSplit
-from components.digest import file_digest
-from components.example_gen import ingest as ingesting
-from components.example_gen.blame import undecodable
-from components.example_gen.contract import Contract, Kind, are_sound, find_fault, kind_of
-from components.example_gen.executor import Result, _refuse_empty
-from components.example_gen.ingest import QUARANTINE, Ingested, Job, ingest, split_of
-from components.pin.pins import PinnedFile
-from components.quarantine import FILE, SetAside, read_set_aside
-from components.salvage import salvage
-from preprocessing.config import Features, ImageFeature, Label
-from preprocessing.errors import DataError
-from tests import make
+from hubline.artifacts.pins import PinnedFile
+from hubline.artifacts.quarantine import FILE, SetAside, read_set_aside
+from hubline.components.config import SPLITS, HashSplit
+from hubline.components.example_gen import ingest as ingesting
+from hubline.components.example_gen.contract import Contract, Kind, are_sound, find_fault, kind_of
+from hubline.components.example_gen.executor import Result, _refuse_empty
+from hubline.components.example_gen.ingest import QUARANTINE, Ingested, Job, ingest, split_of
+from hubline.components.example_gen.locate_bad_records import undecodable
+from hubline.core import storage
+from hubline.core.digest import file_digest
+from hubline.core.errors import DataError
+from hubline.core.tfrecord_recovery import salvage
+from hubline.preprocessing.config import Features, ImageFeature, Label
+from tests.support import make
 
 CONTRACT = Contract(images=("image",), label="label", classes=("dark", "light"))
 FEATURES: Features = {"image": ImageFeature(kind="image", size=(8, 8))}

@@ -20,20 +20,20 @@ from sklearn.metrics import f1_score
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 from typer.testing import CliRunner
 
-from pipeline.cli import app
-from pipeline.config import PipelineFile
-from pipeline.init import look as looking
-from pipeline.init.command import init
-from pipeline.init.kinds import kinds
-from pipeline.init.label import label_column, suggest_label
-from pipeline.init.look import describe, look
-from pipeline.init.seen import Column, Data, Module, Numbers
-from pipeline.init.suggest import suggest
-from pipeline.init.write import as_yaml, text_of
-from pipeline.load import load
-from pipeline.preflight import preflight
-from preprocessing.errors import DataError, UserError
-from tests.make import feature, hub_module, labelled, random_image, record, sequence, write_tfrecord
+from hubline.core.errors import DataError, UserError
+from hubline.pipeline.cli import app
+from hubline.pipeline.config import PipelineFile
+from hubline.pipeline.init import profile as looking
+from hubline.pipeline.init.column_profile import Column, Data, Module, Numbers
+from hubline.pipeline.init.command import init
+from hubline.pipeline.init.kinds import kinds
+from hubline.pipeline.init.label import label_column, suggest_label
+from hubline.pipeline.init.profile import describe, look
+from hubline.pipeline.init.suggest import suggest
+from hubline.pipeline.init.write import as_yaml, text_of
+from hubline.pipeline.load import load
+from hubline.pipeline.preflight import preflight
+from tests.support.make import feature, hub_module, labelled, random_image, record, sequence, write_tfrecord
 
 SILENT = Console(file=io.StringIO())
 
@@ -647,5 +647,7 @@ def test_the_taxis_of_tfx(tmp_path: Path, label: str) -> None:
 
 
 def test_suggestions_need_no_tensorflow() -> None:
-    program = "import sys, pipeline.init.suggest, pipeline.init.write; assert 'tensorflow' not in sys.modules"
+    program = (
+        "import sys, hubline.pipeline.init.suggest, hubline.pipeline.init.write; assert 'tensorflow' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])

@@ -10,15 +10,16 @@ import psutil
 import pytest
 import tensorflow as tf
 
-from preprocessing.columns import as_parsed, one_each, present
-from preprocessing.config import Features, ImageFeature
-from preprocessing.labels.label import LABEL
-from tests import make
-from trainer import datasets, inputs, machine, randomness
-from trainer.augment import augmented
-from trainer.config import Augmentation, FineTune, Model, Training
-from trainer.phases import Kept, Phase, phases, stays_frozen
-from trainer.sink import writing
+from hubline.core import memory as machine
+from hubline.preprocessing.columns import as_parsed, one_each, present
+from hubline.preprocessing.config import Features, ImageFeature
+from hubline.preprocessing.labels.label import LABEL
+from hubline.trainer import datasets, inputs, randomness
+from hubline.trainer.augment import augmented
+from hubline.trainer.config import Augmentation, FineTune, Model, Training
+from hubline.trainer.phases import Kept, Phase, phases, stays_frozen
+from hubline.trainer.tfrecord_writer import writing
+from tests.support import make
 
 IMAGE = tf.constant(np.random.default_rng(0).integers(0, 256, [6, 9, 3], np.uint8))
 

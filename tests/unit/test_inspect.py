@@ -11,11 +11,13 @@ import pytest
 import tensorflow as tf
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import app
-from preprocessing.errors import UserError
-from tests import make, make_model, make_modules
-from trainer.loading import open_module
-from trainer.offer import inspect_module
+from hubline.core.errors import UserError
+from hubline.pipeline.cli import app
+from hubline.trainer.hub_interface import inspect_module
+from hubline.trainer.saved_model_loader import open_module
+from tests.support import make
+from tests.support import model as make_model
+from tests.support import modules as make_modules
 
 
 def inspect(*arguments: object) -> Result:

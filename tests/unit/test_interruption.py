@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing import interruption
-from preprocessing.interruption import Interrupted
-from preprocessing.progress import report
-from tests.make_signals import Sends
+from hubline.core import interruption
+from hubline.core.interruption import Interrupted
+from hubline.core.progress import report
+from tests.support.signals import Sends
 
 PROJECT = Path(__file__).parents[2]
 

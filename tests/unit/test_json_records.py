@@ -13,10 +13,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.predictor import json_records
-from components.predictor.json_records import Record, columns_of, is_json
-from preprocessing.config import input_name
-from preprocessing.errors import UserError
+from hubline.components.predictor import json_records
+from hubline.components.predictor.json_records import Record, columns_of, is_json
+from hubline.core.errors import UserError
+from hubline.preprocessing.config import input_name
 
 TAKES = {
     name: tf.TensorSpec([None], dtype, name=name)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preprocessing.json_text import dumps
+from hubline.core.json_text import dumps
 
 NUMBERS = st.floats() | st.integers(-(2**53), 2**53) | st.booleans() | st.none() | st.text()
 VALUES = st.recursive(NUMBERS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)

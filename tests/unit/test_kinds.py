@@ -15,11 +15,11 @@ import tensorflow_transform.beam as tft_beam
 from pydantic import TypeAdapter
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
-from preprocessing.analysis import InBeam
-from preprocessing.config import Features
-from preprocessing.errors import DataError
-from preprocessing.transform import transformed
-from trainer.model import keras_inputs, taken_in
+from hubline.core.errors import DataError
+from hubline.preprocessing.analysis import InBeam
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.transform import transformed
+from hubline.trainer.model import keras_inputs, taken_in
 
 FC = tf.feature_column
 warnings.filterwarnings("ignore", category=DeprecationWarning)

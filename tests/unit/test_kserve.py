@@ -12,20 +12,20 @@ import tensorflow as tf
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils, standard_artifacts
 
-from components.config import InferenceService
-from components.digest import tree_digest
-from components.kserve import roll_out as rolling
-from components.kserve.executor import Executor
-from components.kserve.inference_service import Ours, connect
-from components.kserve.roll_out import roll_out
-from components.pusher.executor import DESTINATION, VERSION
-from pipeline.kubeflow.check import check
-from pipeline.kubeflow.package import package
-from pipeline.load import load
-from pipeline.mistakes import PipelineFileError
-from preprocessing.errors import RunError, UserError
-from tests import make_model
-from tests.make_kubernetes_api import NAMESPACE, KubernetesApi, Refusal, kubeconfig
+from hubline.components.config import InferenceService
+from hubline.components.kserve import roll_out as rolling
+from hubline.components.kserve.executor import Executor
+from hubline.components.kserve.inference_service import Ours, connect
+from hubline.components.kserve.roll_out import roll_out
+from hubline.components.pusher.executor import DESTINATION, VERSION
+from hubline.core.digest import tree_digest
+from hubline.core.errors import RunError, UserError
+from hubline.pipeline.diagnostics import PipelineFileError
+from hubline.pipeline.kubeflow.check import check
+from hubline.pipeline.kubeflow.pipeline_spec import package
+from hubline.pipeline.load import load
+from tests.support import model as make_model
+from tests.support.kubernetes_api import NAMESPACE, KubernetesApi, Refusal, kubeconfig
 
 ONE, TWO, THREE = (f"gs://bucket/models/{version}" for version in (1, 2, 3))
 SERVERLESS = {"serving.kserve.io/deploymentMode": "Knative"}

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from sklearn.metrics import f1_score
 
-from components.example_gen.contract import Contract, find_fault
-from preprocessing.columns import present
-from preprocessing.config import Label
-from preprocessing.errors import DataError
-from preprocessing.expression import columns_in, evaluate
-from preprocessing.kinds.kind import Read
-from preprocessing.labels.label import LABEL
-from tests import make
-from trainer.task import AnyClasses, task_of
+from hubline.components.example_gen.contract import Contract, find_fault
+from hubline.core.errors import DataError
+from hubline.preprocessing.columns import present
+from hubline.preprocessing.config import Label
+from hubline.preprocessing.expression import columns_in, evaluate
+from hubline.preprocessing.kinds.kind import Read
+from hubline.preprocessing.labels.label import LABEL
+from hubline.trainer.task import AnyClasses, task_of
+from tests.support import make
 
 VALUES = {
     "tips": np.array([0.0, 2.5, 9.0, 3.0]),

@@ -11,19 +11,20 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from components.evaluator.pixels import MeanPixelIoU, PixelAccuracy, confusion
-from components.example_gen.blame import undecodable
-from components.example_gen.contract import Contract, are_sound, find_fault, kind_of
-from components.palette import PALETTE
-from components.predictor.pictures import overlaid, png
-from components.report.pixels import mean_iou
-from preprocessing import masks
-from preprocessing.encoded_images import shape_of
-from preprocessing.kinds import image
-from preprocessing.masks import LEFT_OUT
-from tests import make, make_pixels
-from trainer.boxes import covered
-from trainer.task import Pixels
+from hubline.components.evaluator.pixel_metrics import MeanPixelIoU, PixelAccuracy, confusion
+from hubline.components.example_gen.contract import Contract, are_sound, find_fault, kind_of
+from hubline.components.example_gen.locate_bad_records import undecodable
+from hubline.components.predictor.pictures import overlaid, png
+from hubline.preprocessing import masks
+from hubline.preprocessing.encoded_images import shape_of
+from hubline.preprocessing.kinds import image
+from hubline.preprocessing.masks import LEFT_OUT
+from hubline.preprocessing.palette import PALETTE
+from hubline.report.pixels import mean_iou
+from hubline.trainer.boxes import covered
+from hubline.trainer.task import Pixels
+from tests.support import make
+from tests.support import pixels as make_pixels
 
 
 def encoded(numbers: np.ndarray, mode: str = "L", **options) -> bytes:

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing.config import ImageFeature
-from preprocessing.errors import UserError
-from tests import make
-from trainer.autograph import leave_libraries_alone
-from trainer.config import Hub
-from trainer.loading import open_module
-from trainer.model import Backbone, try_out
-from trainer.module import Module, Tensor, check_fits
-from trainer.offer import inspect_module
-from trainer.saved_model import Variable
+from hubline.core.errors import UserError
+from hubline.preprocessing.config import ImageFeature
+from hubline.trainer.autograph import leave_libraries_alone
+from hubline.trainer.config import Hub
+from hubline.trainer.hub_interface import inspect_module
+from hubline.trainer.model import Backbone, try_out
+from hubline.trainer.module import Module, Tensor, check_fits
+from hubline.trainer.saved_model import Variable
+from hubline.trainer.saved_model_loader import open_module
+from tests.support import make
 
 
 def image(channels: int = 3, size: tuple[int, int] = (8, 8)) -> ImageFeature:

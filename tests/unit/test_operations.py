@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from pipeline.load import load
-from pipeline.mistakes import PipelineFileError
-from pipeline.preflight import preflight
-from preprocessing.errors import UserError
-from preprocessing.versions import install_command
-from tests import make, make_modules
-from trainer import operations
-from trainer.loading import open_module
-from trainer.saved_model import SavedModel
+from hubline.core.errors import UserError
+from hubline.core.package_versions import install_command
+from hubline.pipeline.diagnostics import PipelineFileError
+from hubline.pipeline.load import load
+from hubline.pipeline.preflight import preflight
+from hubline.trainer import operations
+from hubline.trainer.saved_model import SavedModel
+from hubline.trainer.saved_model_loader import open_module
+from tests.support import make
+from tests.support import modules as make_modules
 
 PROJECT = Path(__file__).parents[2]
 RENAMED = {
@@ -164,7 +165,7 @@ def test_check_finds_it_without_importing_tensorflow(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         f"sys.argv = ['hubline', 'check', {str(path)!r}, '--json']\n"
-        "from pipeline.cli import main\n"
+        "from hubline.pipeline.cli import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 2\n"
         "heavy = {'tensorflow', 'tfx', 'apache_beam', 'tf_keras', 'tensorflow_hub'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

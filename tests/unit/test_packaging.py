@@ -11,15 +11,16 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from preprocessing.versions import version
+from hubline.core.package_versions import version
 
 PROJECT = Path(__file__).parents[2]
-ROOMS = ("pipeline", "components", "preprocessing", "trainer")
+ROOMS = tuple(link.name for link in (PROJECT / "hubline").iterdir() if link.is_symlink())
 
 
 def test_the_wheel_holds_every_module_and_the_command(tmp_path: Path) -> None:
     for name in ("setup.py", "pyproject.toml", "README.md"):
         shutil.copy(PROJECT / name, tmp_path)
+    shutil.copytree(PROJECT / "hubline", tmp_path / "hubline", symlinks=True)
     for room in ROOMS:
         shutil.copytree(PROJECT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
     build = "from setuptools import build_meta; print(build_meta.build_wheel('dist'))"
@@ -27,10 +28,11 @@ def test_the_wheel_holds_every_module_and_the_command(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "dist" / built.stdout.splitlines()[-1]) as wheel:
         names = set(wheel.namelist())
         (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
-        assert "hubline = pipeline.cli:main" in wheel.read(entry_points).decode()
-    modules = {str(path.relative_to(PROJECT)) for room in ROOMS for path in (PROJECT / room).rglob("*.py")}
-    page = {f"components/report/page.{part}" for part in ("html.j2", "css", "js")}
-    assert modules | {"pipeline/schema.json", "pipeline/init/pipeline.yaml.j2"} | page <= names
+        assert "hubline = hubline.pipeline.cli:main" in wheel.read(entry_points).decode()
+    modules = {f"hubline/{path.relative_to(PROJECT)}" for room in ROOMS for path in (PROJECT / room).rglob("*.py")}
+    page = {f"hubline/report/page.{part}" for part in ("html.j2", "css", "js")}
+    assert modules | {"hubline/pipeline/schema.json", "hubline/pipeline/init/pipeline.yaml.j2"} | page <= names
+    assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"hubline"}
 
 
 def test_the_locks_name_no_address_and_hash_every_package() -> None:

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from pipeline.config import PipelineFile
-from pipeline.load import json_schema, load
-from pipeline.mistakes import PipelineFileError, nearest
-from pipeline.preflight import preflight
-from pipeline.reference import reference
-from preprocessing.config import input_columns
-from preprocessing.errors import UserError
+from hubline.core.errors import UserError
+from hubline.pipeline.config import PipelineFile
+from hubline.pipeline.diagnostics import PipelineFileError, nearest
+from hubline.pipeline.load import json_schema, load
+from hubline.pipeline.preflight import preflight
+from hubline.pipeline.reference import reference
+from hubline.preprocessing.config import input_columns
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 GOOD = """\
@@ -643,7 +643,7 @@ def test_help_and_check_import_neither_tensorflow_nor_tfx(tmp_path: Path, argume
     program = (
         "import sys\n"
         f"sys.argv = ['hubline', *{arguments!r}]\n"
-        "from pipeline.cli import main\n"
+        "from hubline.pipeline.cli import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
         "heavy = {'tensorflow', 'tfx', 'apache_beam', 'tf_keras', 'tensorflow_hub'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

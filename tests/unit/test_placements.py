@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.kubeflow import placed
-from pipeline.kubeflow.config import Kubeflow
+from hubline.pipeline.kubeflow import pod_spec as placed
+from hubline.pipeline.kubeflow.config import Kubeflow
 
 EXPECTED = json.loads(Path(__file__).parents[1].joinpath("data", "kfp_kubernetes.json").read_text())
-"""As `tests/make_kfp_kubernetes.py` has it."""
+"""As `tests/support/kfp_kubernetes.py` has it."""
 
 ALL = """\
 image_pull_secrets: [registry]

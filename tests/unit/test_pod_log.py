@@ -5,12 +5,12 @@ import sys
 
 PROGRAM = """\
 import logging
-from pipeline.kubeflow import logs
-from preprocessing.progress import report
+from hubline.pipeline.kubeflow import logs
+from hubline.core.progress import report
 
 logs.to_pod()
 logging.getLogger("tfx").info("a word of a library")
-logging.getLogger("components.kserve").info("waiting")
+logging.getLogger("hubline.components.kserve").info("waiting")
 for step in range(1, 1001):
     report(step, 1000, "steps", loss=1.0 / step)
 """

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from tfx.dsl.components.base import base_executor
 
-from pipeline.kubeflow import joined
-from preprocessing.progress import report
+from hubline.core.progress import report
+from hubline.pipeline.kubeflow import fused_steps as joined
 
 PROJECT = Path(__file__).parents[2]
 EXECUTOR = "tests.unit.test_pod_signals.Endless"
@@ -40,7 +40,7 @@ def test_a_pod_that_is_ended_says_so_and_tells_the_launcher_of_nothing(tmp_path:
         arguments, name = [json.dumps(members)], joined._input_key("Trainer", "properties")
     launched = {"inputs": {"parameterValues": {name: properties}}, "outputs": {"outputFile": str(output)}}
     process = subprocess.Popen(
-        [sys.executable, "-m", f"pipeline.kubeflow.{pod}", *arguments, json.dumps(launched)],
+        [sys.executable, "-m", f"hubline.pipeline.kubeflow.{pod}", *arguments, json.dumps(launched)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=PROJECT,
     )  # fmt: skip
     while not begun.exists():

@@ -15,12 +15,13 @@ import tensorflow as tf
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from components.predictor.inputs import batches, counted, pieces_of, shards_of
-from components.predictor.served import Served
-from pipeline.cli import app
-from pipeline.predict.predict import Request, predict_inputs, predict_to_folder
-from preprocessing.errors import DataError, UserError
-from tests import make, make_model
+from hubline.components.predictor.exported_model import Served
+from hubline.components.predictor.inputs import batches, counted, pieces_of, shards_of
+from hubline.core.errors import DataError, UserError
+from hubline.pipeline.cli import app
+from hubline.pipeline.predict.predict import Request, predict_inputs, predict_to_folder
+from tests.support import make
+from tests.support import model as make_model
 
 SEVERAL_WORKERS = ["--direct_running_mode=multi_processing", "--direct_num_workers=2", "--sdk_container_image=none"]
 X = np.linspace(-9, 9, 61).tolist()
@@ -339,7 +340,7 @@ def test_records_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
 
     make_model.served(tmp_path / "serving")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("components.predictor.json_records.sys.stdin", type("In", (), {"buffer": Pipe()}))
+        patch.setattr("hubline.components.predictor.json_records.sys.stdin", type("In", (), {"buffer": Pipe()}))
         rows = predict_inputs(str(tmp_path / "serving"), ["-"])
         first = [next(rows) for _ in range(200)]
     assert [said["record"] for said in first] == list(range(200))

@@ -11,9 +11,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.predictor.classes import probabilities
-from components.predictor.detections import detections
-from tests import make, make_model, make_modules
+from hubline.components.predictor.classes import probabilities
+from hubline.components.predictor.detections import detections
+from tests.support import make
+from tests.support import model as make_model
+from tests.support import modules as make_modules
 from tests.unit.test_predict import predict, read
 
 NAMES = ["red", "green", "blue"]

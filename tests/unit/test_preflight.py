@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from components.example_gen.peek import columns_of_first_record
-from pipeline.load import load
-from pipeline.mistakes import PipelineFileError
-from pipeline.preflight import preflight
-from tests import make
+from hubline.components.example_gen.first_record import columns_of_first_record
+from hubline.pipeline.diagnostics import PipelineFileError
+from hubline.pipeline.load import load
+from hubline.pipeline.preflight import preflight
+from tests.support import make
 
 PIPELINE = """\
 name: a
@@ -103,7 +103,7 @@ def test_a_file_whose_name_is_not_utf_8_is_named_without_a_fault(tmp_path: Path)
     path = write(tmp_path, make.record(image=PHOTO, y=1))
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/data/gr\xfc.tfrecord")).touch()
     ended = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", "check", str(path)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "hubline.pipeline.cli", "check", str(path)], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 2 and "Traceback" not in ended.stderr
     assert r"gr\udcfc.tfrecord: its name is not UTF-8" in ended.stderr

@@ -13,16 +13,15 @@ from pathlib import Path
 import pytest
 from tfx.dsl.io import fileio
 
-from components import storage
-from components.digest import tree_digest
-from components.pusher import lease
-from components.pusher.owner import Owner
-from components.pusher.push import copy_once, push
-from components.pusher.versions import newest_version, next_version, version_number, versions
-from preprocessing import interruption
-from preprocessing.errors import RunError, UserError
-from preprocessing.interruption import Interrupted
-from tests import make_object_store
+from hubline.components.pusher import lease
+from hubline.components.pusher.owner import Owner
+from hubline.components.pusher.push import copy_once, push
+from hubline.components.pusher.versions import newest_version, next_version, version_number, versions
+from hubline.core import interruption, storage
+from hubline.core.digest import tree_digest
+from hubline.core.errors import RunError, UserError
+from hubline.core.interruption import Interrupted
+from tests.support import object_store as make_object_store
 
 ROUNDS, PROCESSES = 100, 3
 FILES = ("assets/words.txt", "saved_model.pb", "variables/variables.data")

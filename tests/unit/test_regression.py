@@ -13,19 +13,21 @@ import tensorflow as tf
 from rich.console import Console
 from typer.testing import CliRunner
 
-from components.evaluator.kept import CANDIDATE, LABEL, RECORD
-from components.example_gen.contract import Contract, are_sound, find_fault, kind_of
-from components.float64 import from_parts, to_parts
-from components.report.contents import Findings, RunReport, ValuePredictions
-from components.report.page import render_findings
-from components.report.predictions import summarize, with_pictures
-from pipeline.cli import app
-from pipeline.load import load
-from pipeline.mistakes import PipelineFileError
-from pipeline.predict.predict import predict_inputs
-from pipeline.predict.show import show_predictions
-from preprocessing.labels.regression import RegressionLabel
-from tests import make, make_model, make_report
+from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD
+from hubline.components.example_gen.contract import Contract, are_sound, find_fault, kind_of
+from hubline.core.float64 import from_parts, to_parts
+from hubline.pipeline.cli import app
+from hubline.pipeline.diagnostics import PipelineFileError
+from hubline.pipeline.load import load
+from hubline.pipeline.predict.predict import predict_inputs
+from hubline.pipeline.predict.show import show_predictions
+from hubline.preprocessing.labels.regression import RegressionLabel
+from hubline.report.contents import Findings, RunReport, ValuePredictions
+from hubline.report.page import render_findings
+from hubline.report.predictions import summarize, with_pictures
+from tests.support import make
+from tests.support import model as make_model
+from tests.support import report as make_report
 from tests.unit.test_report import text_of
 
 FILE = """\

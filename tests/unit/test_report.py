@@ -16,14 +16,16 @@ from PIL import Image
 from sklearn import metrics
 from typer.testing import CliRunner
 
-from components.report.contents import PAGE, Artifacts, Findings, RunReport, StepTime
-from components.report.page import render
-from components.report.predictions import summarize, with_pictures
-from components.report.read import read
-from pipeline.cli import app
-from pipeline.report import write_page
-from pipeline.result import Result
-from tests import make, make_report, make_statistics
+from hubline.pipeline.cli import app
+from hubline.pipeline.report import write_page
+from hubline.pipeline.result import Result
+from hubline.report.contents import PAGE, Artifacts, Findings, RunReport, StepTime
+from hubline.report.page import render
+from hubline.report.predictions import summarize, with_pictures
+from hubline.report.read_artifacts import read
+from tests.support import make
+from tests.support import report as make_report
+from tests.support import statistics as make_statistics
 
 
 def predictions(folder: Path, labels: np.ndarray, candidate: np.ndarray, serving: np.ndarray | None = None):
@@ -91,7 +93,7 @@ def test_the_right_ones_are_the_first_of_each_class(known) -> None:
 
 def test_batches_change_nothing(known, tmp_path: Path, monkeypatch) -> None:
     labels, candidate, serving, _ = known
-    monkeypatch.setattr("components.report.scores._PER_BATCH", 28)
+    monkeypatch.setattr("hubline.report.scores._PER_BATCH", 28)
     pieces = predictions(tmp_path, labels[:300], candidate[:300], serving[:300])
     monkeypatch.undo()
     once = predictions(tmp_path, labels[:300], candidate[:300], serving[:300])
@@ -268,8 +270,8 @@ def test_a_run_that_failed_before_its_first_step_has_a_page_without_tensorflow()
     program = """
 import sys
 from datetime import datetime
-from components.report.contents import RunReport
-from components.report.page import render
+from hubline.report.contents import RunReport
+from hubline.report.page import render
 page = render(RunReport("x", "p.yaml", datetime.now(), 0.1, "failed", error="data/*: no such file"))
 assert "data/*: no such file" in page
 print("tensorflow" in sys.modules, len(page) < 100_000)

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.pin.pins import Pins, PinsToInfer
-from pipeline.config import FILES
-from pipeline.kubeflow.parameters import dumped
-from pipeline.load import load
-from preprocessing.section import Section
-from tests.make_sections import section_types, sections
-from trainer.config import Tuned
-from trainer.phases import Kept
+from hubline.artifacts.pins import Pins, PinsToInfer
+from hubline.core.config_base import Section
+from hubline.pipeline.config import FILES
+from hubline.pipeline.kubeflow.parameter_definitions import dumped
+from hubline.pipeline.load import load
+from hubline.trainer.config import Tuned
+from hubline.trainer.phases import Kept
+from tests.support.sections import section_types, sections
 
 OF_STEPS = (Pins, PinsToInfer, Kept, Tuned)
 """What steps are told beside sections of the file."""

@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipeline.config import AnyFile
-from pipeline.kubeflow import form, schedule, watch
-from pipeline.kubeflow.api import Address, Client, connect
-from pipeline.kubeflow.parameters import offered
-from pipeline.kubeflow.publish import Package
-from pipeline.kubeflow.submit import submit
-from pipeline.load import load
-from pipeline.mistakes import PipelineFileError
-from preprocessing.errors import RunError, UserError
-from tests.make_kfp_api import START, Fault, KfpApi
+from hubline.core.errors import RunError, UserError
+from hubline.pipeline.config import AnyFile
+from hubline.pipeline.diagnostics import PipelineFileError
+from hubline.pipeline.kubeflow import run_parameters as form
+from hubline.pipeline.kubeflow import schedule, watch
+from hubline.pipeline.kubeflow.api import Address, Client, connect
+from hubline.pipeline.kubeflow.parameter_definitions import offered
+from hubline.pipeline.kubeflow.publish import Package
+from hubline.pipeline.kubeflow.submit import submit
+from hubline.pipeline.load import load
+from tests.support.kfp_api import START, Fault, KfpApi
 
 FILE = """\
 name: taxi-tips
@@ -514,7 +515,7 @@ def test_an_address_where_nobody_answers_is_named() -> None:
 
 
 def test_an_api_that_hangs_is_given_up(api: KfpApi, monkeypatch) -> None:
-    monkeypatch.setattr("pipeline.kubeflow.api._TIME_LIMITS", (1, 0.2))
+    monkeypatch.setattr("hubline.pipeline.kubeflow.api._TIME_LIMITS", (1, 0.2))
     api.faults = [Fault("", 0)]
     with pytest.raises(RunError, match="no answer within"):
         connect(address(api))

@@ -9,13 +9,13 @@ import pytest
 import tensorflow as tf
 from pydantic import ValidationError
 
-from preprocessing.accumulate import accumulators
-from preprocessing.analysis import Analysis, Answers, Asking, InBeam, Known
-from preprocessing.config import Features
-from preprocessing.in_order import padded
-from preprocessing.transform import transformed
+from hubline.preprocessing.accumulators import accumulators
+from hubline.preprocessing.analysis import Analysis, Answers, Asking, InBeam, Known
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.sequence_layers import padded
+from hubline.preprocessing.transform import transformed
+from hubline.trainer.model import keras_inputs
 from tests.unit.test_kinds import FC, Analysed, columns, features_of
-from trainer.model import keras_inputs
 
 NAN = float("nan")
 LISTS: list[dict[str, Any]] = [

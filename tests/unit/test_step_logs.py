@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.kubeflow import pod_logs, watch
-from pipeline.kubeflow.api import connect
-from pipeline.kubeflow.submit import submit
-from tests.make_kfp_api import WORKFLOW, KfpApi, fnv32a, nodes_of, pod_of
+from hubline.pipeline.kubeflow import pod_logs, watch
+from hubline.pipeline.kubeflow.api import connect
+from hubline.pipeline.kubeflow.submit import submit
+from tests.support.kfp_api import WORKFLOW, KfpApi, fnv32a, nodes_of, pod_of
 from tests.unit.test_schedule import STEPS, Heard, address, file_of, package_of
 
 LOG = "\n".join(f"line {number}" for number in range(50)) + "\nserving: there is no such bucket\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components import storage
+from hubline.core import storage
 
 
 @pytest.fixture
@@ -106,12 +106,12 @@ def test_a_new_file_is_written_once_without_hard_links(tmp_path: Path, monkeypat
 _ROOT = Path(storage.__file__).parents[1]
 _RAW = re.compile(r"""(?<!storage)\.write_(text|bytes)\(|(open|GFile)\(.*["'][wax][bt+]*["']|io_utils\.write_""")
 _ASIDE = {
-    "components/storage.py": "writes aside and renames",
+    "core/storage.py": "writes aside and renames",
     "components/example_gen/small_files.py": "into a temporary folder",
     "components/hub_module/web.py": "into a temporary folder",
-    "components/predictor/work.py": "line by line, into a folder that gets its name when it is whole",
+    "components/predictor/batch_predict.py": "line by line, into a folder that gets its name when it is whole",
     "pipeline/output.py": "a log, which grows",
-    "pipeline/places.py": "the lock of a run",
+    "pipeline/paths.py": "the lock of a run",
     "trainer/checkpoints.py": "aside, and renames",
     "trainer/export.py": "beside what TensorFlow writes into the same folder",
     "trainer/operations.py": "to nowhere",
@@ -121,7 +121,7 @@ _ASIDE = {
 def test_whatever_the_product_writes_goes_through_storage() -> None:
     raw = {
         str(path.relative_to(_ROOT)): path.read_text()[found.start() :].partition("\n")[0]
-        for package in ("components", "pipeline", "preprocessing", "trainer")
+        for package in ("artifacts", "components", "core", "pipeline", "preprocessing", "report", "trainer")
         for path in sorted((_ROOT / package).rglob("*.py"))
         for found in _RAW.finditer(path.read_text())
     }

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
 
-from pipeline.terminal import console_on, plain
+from hubline.pipeline.terminal import console_on, plain
 
 TITLE = "\x1b]0;owned\x07"
 
@@ -68,7 +68,7 @@ def test_a_mistake_in_a_file_shows_what_stands_there_without_obeying_it(tmp_path
     file = tmp_path / "pipeline.yaml"
     file.write_text('name: "\\e]0;owned\\a"\n"[/x]\\e[2J": 1\n')
     ended = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", "check", str(file)],
+        [sys.executable, "-m", "hubline.pipeline.cli", "check", str(file)],
         capture_output=True,
         text=True,
         env={**os.environ, "FORCE_COLOR": ""},

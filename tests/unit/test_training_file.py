@@ -6,13 +6,13 @@ import pytest
 import tensorflow as tf
 from pydantic import ValidationError
 
-from pipeline.load import load
-from pipeline.mistakes import PipelineFileError
-from preprocessing.errors import library_reason
-from preprocessing.labels.class_and_box import LossWeights
-from trainer.config import TRAINING_METRICS, EarlyStopping, Optimizer, Training
-from trainer.model import optimizer
-from trainer.task import AnyClasses, ClassAndBox, Classes, Pixels, Regression, Task
+from hubline.core.errors import library_reason
+from hubline.pipeline.diagnostics import PipelineFileError
+from hubline.pipeline.load import load
+from hubline.preprocessing.labels.class_and_box import LossWeights
+from hubline.trainer.config import TRAINING_METRICS, EarlyStopping, Optimizer, Training
+from hubline.trainer.model import optimizer
+from hubline.trainer.task import AnyClasses, ClassAndBox, Classes, Pixels, Regression, Task
 
 FILE = """\
 name: tiny

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.load import load
-from pipeline.mistakes import PipelineFileError
+from hubline.pipeline.diagnostics import PipelineFileError
+from hubline.pipeline.load import load
 
 FILE = """\
 name: codes

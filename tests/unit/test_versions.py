@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from preprocessing import versions
+from hubline.core import package_versions as versions
 
 
 @pytest.mark.parametrize(("has_pip", "begins"), [(True, "-m pip install"), (False, ".uv/bin/uv pip install --python")])

@@ -10,23 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from components.example_gen.blame import undecodable
-from components.example_gen.contract import Contract, Kind, are_sound, find_fault
-from preprocessing.config import Features, ImageFeature, VideoFeature, input_columns
-from preprocessing.errors import UserError
-from preprocessing.examples import flattened
-from preprocessing.kinds.image import pixels
-from preprocessing.kinds.text import TextFeature
-from tests import make, make_modules
-from trainer.augment import augmented
-from trainer.config import Augmentation, Hub
-from trainer.embed import Embedder
-from trainer.inputs import bytes_of_pixels, encoded_images, pixels_of_batch, pixels_of_one
-from trainer.loading import open_module
-from trainer.model import Backbone, try_out
-from trainer.module import check_fits
-from trainer.offer import inspect_module
-from trainer.vectors import column
+from hubline.components.example_gen.contract import Contract, Kind, are_sound, find_fault
+from hubline.components.example_gen.locate_bad_records import undecodable
+from hubline.core.errors import UserError
+from hubline.preprocessing.config import Features, ImageFeature, VideoFeature, input_columns
+from hubline.preprocessing.examples import flattened
+from hubline.preprocessing.kinds.image import pixels
+from hubline.preprocessing.kinds.text import TextFeature
+from hubline.trainer.augment import augmented
+from hubline.trainer.config import Augmentation, Hub
+from hubline.trainer.embed import Embedder
+from hubline.trainer.embeddings import column
+from hubline.trainer.hub_interface import inspect_module
+from hubline.trainer.inputs import bytes_of_pixels, encoded_images, pixels_of_batch, pixels_of_one
+from hubline.trainer.model import Backbone, try_out
+from hubline.trainer.module import check_fits
+from hubline.trainer.saved_model_loader import open_module
+from tests.support import make
+from tests.support import modules as make_modules
 
 
 def video(**options) -> VideoFeature:

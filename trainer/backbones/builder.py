@@ -11,9 +11,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from preprocessing.errors import UserError, library_reason
-from trainer.backbones.config import Builder
-from trainer.backbones.source import root_of, sources
+from hubline.core.errors import UserError, library_reason
+from hubline.trainer.backbones.config import Builder
+from hubline.trainer.backbones.user_source import root_of, sources
 
 _imported: dict[Path, bytes] = {}
 """The sources that this process has imported so far, as they were then."""

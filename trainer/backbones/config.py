@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from preprocessing.section import FilePath, Section
-from trainer.config import Argument, FeatureName, Model
+from hubline.core.config_base import FilePath, Section
+from hubline.trainer.config import Argument, FeatureName, Model
 
 
 class Backbone(Section):

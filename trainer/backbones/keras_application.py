@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from preprocessing.errors import UserError, library_reason
-from trainer.backbones.config import KerasApplication
+from hubline.core.errors import UserError, library_reason
+from hubline.trainer.backbones.config import KerasApplication
 
 
 def keras_application(config: KerasApplication, height: int, width: int, weights: str | None) -> tf.keras.Model:

@@ -1,0 +1,61 @@
+"""The test split as Evaluator reads it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from hubline.trainer.counts import complete
+from hubline.trainer.inputs import read_decodable, read_records
+
+_BATCH_BYTES = 32 << 20
+_MOST, _MOST_IMAGES, _MOST_PIXELS = 1024, 64, 16 << 20
+"""Bounds of a batch. Decoded images take many times the bytes of a record, so there are fewer of those in one; the last
+is in bytes, and what counts for clips."""
+
+
+@dataclass(frozen=True)
+class TestSplit:
+    """The test split, as records and as rows."""
+
+    records: Sequence[str]
+    rows: Sequence[str]
+    count: int
+    """Rows."""
+    undecodable: Sequence[int]
+    """The numbers of the records without a row."""
+    recipe: str | None
+    """Which vectors the rows hold, if any."""
+    largest: int
+    """Bytes of the largest record."""
+    has_images: bool
+    """Whether the records hold images; the rows hold none."""
+    pixels: int = 0
+    """Bytes of the images of a record, as pixels."""
+
+    __test__ = False  # no test, whatever pytest makes of its name
+
+    def decodable(self) -> tf.data.Dataset:
+        """The records that have a row, in order."""
+        return complete(read_decodable(self.records, self.undecodable, in_order=True), self.count)
+
+    def both(self) -> tf.data.Dataset:
+        """Pairs of a record and its row."""
+        return tf.data.Dataset.zip((self.decodable(), self._rows()))
+
+    def batches(self, rows_only: bool) -> tf.data.Dataset:
+        """Batches of numbers and rows, beside the records that the rows are made from, or beside nothing."""
+        most = min(_MOST_IMAGES, _MOST_PIXELS // max(self.pixels, 1)) if self.has_images and not rows_only else _MOST
+        size = max(1, min(most, _BATCH_BYTES // max(self.largest, 1)))
+        beside = tf.data.Dataset.from_tensors("").repeat() if rows_only else self.decodable()
+        return tf.data.Dataset.zip((self._numbered(), beside)).batch(size).prefetch(tf.data.AUTOTUNE)
+
+    def _numbered(self) -> tf.data.Dataset:
+        """Pairs of a record's number and its row, in order."""
+        missing = tf.constant(list(self.undecodable), tf.int64)
+        numbers = tf.data.Dataset.range(self.count + len(self.undecodable))
+        numbers = numbers.filter(lambda number: tf.reduce_all(number != missing))
+        return tf.data.Dataset.zip((numbers, self._rows()))
+
+    def _rows(self) -> tf.data.Dataset:
+        return complete(read_records(self.rows, in_order=True), self.count)

@@ -1,0 +1,58 @@
+"""Finds the records behind what did not decode."""
+
+from collections.abc import Container, Iterator
+
+import tensorflow as tf
+
+from hubline.artifacts.quarantine import SetAside
+from hubline.components.example_gen.contract import columns_of
+from hubline.core.errors import DataError, tensorflow_reason
+from hubline.core.tfrecord_recovery import salvage
+from hubline.preprocessing.config import Features, images
+from hubline.preprocessing.encoded_images import shape_of
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.preprocessing.masks import fault as mask_fault
+
+
+def undecodable(
+    path: str, features: Features, mask: PixelsLabel | None = None, passed_over: Container[int] = ()
+) -> Iterator[SetAside]:
+    """The records of a data file with an image, or a frame that is taken of a clip, that does not decode, or with
+    a wrong mask, and why.
+
+    Reads the file record by record: for the way to a message only. Damaged records are passed over.
+
+    Args:
+        path: The file.
+        features: Those that are images say which columns hold them.
+        mask: The label whose masks are looked at, if there is one.
+        passed_over: Numbers of records that were set aside before, which may lack anything.
+    """
+    pictures = images(features)
+    # As a graph, since where an eager loop fails TensorFlow has more to say than what is wrong.
+    decode = {name: tf.function(feature.decoded) for name, feature in pictures.items()}
+
+    def fault(record: bytes) -> str | None:
+        try:
+            columns = columns_of(record)
+        except DataError:
+            return None
+        for name, feature in pictures.items():
+            column = feature.column or name
+            values = list(columns[column].bytes_list.value)
+            try:
+                if values:
+                    decode[name](feature.encoded(tf.sparse.from_dense([values]))[0])
+            except tf.errors.InvalidArgumentError as error:
+                what = "clip" if feature.kind == "video" else "image"
+                return f"its {what} '{column}' does not decode: {tensorflow_reason(error)}"
+        if mask is None:
+            return None
+        names = mask.column, pictures[mask.image].column or mask.image
+        (encoded,), (picture,) = (columns[name].bytes_list.value for name in names)
+        return mask_fault(mask, encoded, shape_of(tf.constant(picture)))
+
+    for number, record in enumerate(salvage(path)):
+        reason = None if record.fault or number in passed_over else fault(record.data)
+        if reason:
+            yield SetAside(file=path, record=number, reason=reason)

@@ -1,0 +1,34 @@
+"""What is in the artifacts that several steps read."""
+
+from typing import Any
+
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.types import artifact_utils
+from tfx.utils import io_utils
+
+from hubline.core import storage
+
+# What TFX's own components call these; to ask them takes the import of all of them, which is seconds of each pod.
+ANOMALIES_FILE = "SchemaDiff.pb"
+SCHEMA_FILE = "schema.pbtxt"
+BLESSED = "blessed"
+TRIED_FILE = "tried.json"
+"""In the Model artifact of a hub module, what trying it out has shown."""
+
+
+def read_schema(artifacts: list[Any]) -> schema_pb2.Schema:
+    """The schema in the one Schema artifact."""
+    return io_utils.parse_pbtxt_file(
+        io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(artifacts)), schema_pb2.Schema()
+    )
+
+
+def split_files(examples: list[Any], split: str) -> list[str]:
+    """The TFRecord files of a split in the one Examples artifact, sorted."""
+    folder = artifact_utils.get_split_uri(examples, split)
+    return [f"{folder}/{name}" for name in storage.names(folder)]
+
+
+def module_folder(artifacts: list[Any]) -> str:
+    """Where the SavedModel is in the one Model artifact that HubModule made."""
+    return f"{artifact_utils.get_single_uri(artifacts)}/module"

@@ -1,0 +1,105 @@
+"""Which files with which fingerprints, which modules and vocabularies, and which version serves now."""
+
+from hubline.artifacts.pins import Files, PinnedFile, Pins, PinsToInfer, ServedVersion
+from hubline.components.backbone.sources import fingerprints
+from hubline.components.config import Data, DataToInfer, Predictions, PushedModel
+from hubline.components.hub_module.handle import fingerprint
+from hubline.components.pin.find import find
+from hubline.components.pusher.versions import newest_numbered, newest_version, version_in
+from hubline.core import storage
+from hubline.core.digest import file_digest, tree_digest
+from hubline.core.errors import UserError
+from hubline.preprocessing.config import Features, vocabulary_files
+from hubline.preprocessing.vocabulary_files import read_vocabulary
+from hubline.trainer.backbones.config import NO_BACKBONES, Backbones
+from hubline.trainer.config import Hubs
+
+
+def pin(data: Data, features: Features, hubs: Hubs, destination: str, backbones: Backbones = NO_BACKBONES) -> Pins:
+    """Looks at data, vocabularies, hub modules, what backbones are made from, and the serving folder as they are now.
+
+    Raises:
+        UserError: where no file matches, a module is not there, or vocabularies or backbones have faults.
+    """
+    return Pins(
+        files=pin_files(data),
+        data_schema=file_digest(data.data_schema) if data.data_schema else None,
+        baseline=file_digest(data.baseline) if data.baseline else None,
+        vocabularies=pin_vocabularies(features),
+        modules={name: fingerprint(hub.handle, hub.sha256) for name, hub in hubs.items()},
+        serving=pin_serving(destination),
+        backbones=fingerprints(backbones),
+    )
+
+
+def pin_to_infer(data: DataToInfer, hubs: Hubs, model: PushedModel | None, predictions: Predictions) -> PinsToInfer:
+    """Looks at the data, the model and the predictions as they are now.
+
+    Raises:
+        UserError: where no file matches, or a model is not there.
+    """
+    asked = pin_model(model.folder) if model else None
+    newest = newest_numbered(predictions.destination)
+    return PinsToInfer(
+        files=pin_files(data),
+        modules={name: fingerprint(hub.handle, hub.sha256) for name, hub in hubs.items()},
+        model=asked,
+        labels=file_digest(predictions.labels) if predictions.labels else None,
+        pushed=ServedVersion(path=newest, digest=tree_digest(newest)) if newest else None,
+    )
+
+
+def pin_model(folder: str) -> ServedVersion:
+    """The version in a folder, or the newest in a serving folder.
+
+    Raises:
+        UserError: where there is none.
+    """
+    path = version_in(folder)
+    return ServedVersion(path=path, digest=tree_digest(path))
+
+
+def pin_files(data: Data | DataToInfer) -> Files:
+    """The files that match, by path; where the patterns have spans, those of the window, by span and path.
+
+    Raises:
+        UserError: where a pattern matches none, a split lacks a span, or a file is in two splits.
+    """
+    found = find(data.patterns, data.window)
+    by_split = {split: tuple(_pin_file(*file) for file in files.items()) for split, files in found.items()}
+    owner: dict[str, str] = {}
+    for split, files in by_split.items():
+        for file in files:
+            if owner.setdefault(file.path, split) != split:
+                raise UserError(
+                    f"{file.path}: matches data.split.{owner[file.path]} and data.split.{split}; a file is in one split"
+                )
+    return Files(by_split=by_split)
+
+
+def _pin_file(path: str, span: int | None) -> PinnedFile:
+    stat = storage.stat(path)
+    return PinnedFile(path=path, size=stat.size, modified=stat.modified, span=span)
+
+
+def pin_vocabularies(features: Features) -> dict[str, str]:
+    """The SHA-256 of each vocabulary that is a file, by the feature that has it.
+
+    Raises:
+        UserError: with all that is wrong with them.
+    """
+    found, faults = {}, []
+    for name, file in vocabulary_files(features).items():
+        try:
+            _, found[name] = read_vocabulary(file)
+        except UserError as error:
+            faults.append(f"features.{name}.vocabulary: {error}")
+    if faults:
+        raise UserError("\n".join(faults))
+    return found
+
+
+def pin_serving(destination: str) -> ServedVersion | None:
+    """The newest version in a serving folder."""
+    path = newest_version(destination)
+    return ServedVersion(path=path, digest=tree_digest(path)) if path else None

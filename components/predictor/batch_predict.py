@@ -1,0 +1,248 @@
+"""Predicts on shards, a Beam worker on each, and puts together what came of them."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+
+from hubline.components.predictor.evaluation import Truth
+from hubline.components.predictor.inputs import Piece
+from hubline.components.predictor.model import Answer, Asked, opened
+from hubline.components.predictor.pictures import drawn, overlaid, png
+from hubline.components.predictor.predict import Bad, BadPolicy, Prediction, predictions
+from hubline.core import json_text, storage
+from hubline.core.config_base import Section
+from hubline.core.errors import DataError, UserError
+from hubline.core.progress import report
+from hubline.core.shard_cache import Store
+from hubline.trainer.task import MASK
+
+Format = Literal["jsonl", "tfrecord"]
+
+BAD = "bad.jsonl"
+"""The list of the items that could not be predicted on, a JSON object a line; there where there are any."""
+PICTURES, DRAWN = "pictures", "drawn"
+"""The folders of the pictures that a model gave, and of those with boxes drawn into them."""
+_TELL_EVERY = 0.2  # seconds
+_PREDICTIONS, _MADE = "predictions", "made.json"
+
+
+class Made(Section):
+    """What came of a shard, or of all."""
+
+    predicted: int
+    bad: int
+    ranks: tuple[int, ...] = ()
+    """Where classes are known, how many records have theirs first, second, … among a model's best."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done with every shard."""
+
+    asked: Asked
+    form: Format = "jsonl"
+    batch_size: int = 64
+    key: str | None = None
+    bad: BadPolicy = "fail"
+    draw: bool = False
+    """Whether to draw what was found in images."""
+    truth: Truth | None = None
+    """Where records hold their class, if they do."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A shard, and under which key the store is to have what comes of it."""
+
+    shard: tuple[Piece, ...]
+    key: str
+
+    @property
+    def count(self) -> int:
+        """Its items."""
+        return sum(piece.count or 0 for piece in self.shard)
+
+
+def predict_shards(
+    work: Work, tasks: Sequence[Task], store: Store, complaints: str, pipeline: Callable[[], Any]
+) -> list[Made]:
+    """Puts the predictions on every shard into a store that does not hold them yet.
+
+    Args:
+        work: What to do.
+        tasks: The shards.
+        store: Where to keep what comes of each.
+        complaints: A folder for what workers have to say where they fail.
+        pipeline: Makes a Beam pipeline.
+
+    Raises:
+        DataError: where an item is bad and may not be.
+    """
+    missing = [task for task in tasks if store.find(task.key) is None]
+    if missing:
+        predict = _Predict(work, store, complaints, sum(task.count for task in missing))
+        try:
+            with pipeline() as steps:
+                (
+                    steps
+                    | "Shards" >> beam.Create(missing)
+                    | "Spread" >> beam.Reshuffle()
+                    | "Predict" >> beam.ParDo(predict)
+                )
+        except Exception as error:
+            # Beam's runners add words of their own to what is raised in a worker, and some hand on nothing else.
+            for name in storage.names(complaints):
+                raise DataError(_text(f"{complaints}/{name}")) from error
+            raise
+    return [Made.model_validate_json(_text(f"{store.find(task.key)}/{_MADE}")) for task in tasks]
+
+
+class _Predict(beam.DoFn):
+    """Puts what comes of a shard into the store."""
+
+    def __init__(self, work: Work, store: Store, complaints: str, total: int) -> None:
+        self._work = work
+        self._store = store
+        self._complaints = complaints
+        self._total = total
+        self._done, self._told = 0, 0.0
+
+    def process(self, task: Task) -> Iterator[str]:
+        try:
+            with self._store.making(task.key) as folder:
+                _predict(self._work, task.shard, folder, self._report)
+        except UserError as error:
+            storage.write_bytes(f"{self._complaints}/{task.key}", str(error).encode())
+            raise
+        yield task.key
+
+    def _report(self) -> None:
+        self._done += 1
+        now = time.monotonic()
+        if now - self._told > _TELL_EVERY:
+            self._told = now
+            report(self._done, self._total, "predictions")
+
+
+def _predict(work: Work, shard: Sequence[Piece], folder: str, done: Callable[[], None]) -> None:
+    bad: list[Bad] = []
+
+    def tell(one: Bad) -> None:
+        bad.append(one)
+        done()
+
+    predicted = 0
+    ranks = [0] * (work.truth.top if work.truth else 0)
+    with _writing(f"{folder}/{_PREDICTIONS}", work.form) as write:
+        for prediction in predictions(opened(work.asked), shard, work.batch_size, work.key, work.bad, tell):
+            write(prediction, write_pictures(work, prediction, folder))
+            predicted += 1
+            if work.truth and (rank := work.truth.rank(prediction)) is not None:
+                ranks[rank] += 1
+            done()
+    if bad:
+        storage.write_bytes(f"{folder}/{BAD}", "".join(f"{one.model_dump_json()}\n" for one in bad).encode())
+    made = Made(predicted=predicted, bad=len(bad), ranks=tuple(ranks))
+    storage.write_bytes(f"{folder}/{_MADE}", made.to_property().encode())
+
+
+def write_pictures(work: Work, prediction: Prediction, folder: str) -> dict[str, str]:
+    """Writes the pictures of a prediction; by output, the path of each in the folder of predictions."""
+    answer, paths = prediction.answer, {}
+    for output, pixels in answer.pictures.items():
+        more = f"-{output.replace('/', '_')}" if len(answer.pictures) > 1 else ""
+        paths[output] = f"{PICTURES}/{prediction.item.name}{more}.png"
+        storage.write_bytes(f"{folder}/{paths[output]}", png(pixels))
+    if work.draw and answer.image is not None:
+        storage.write_bytes(f"{folder}/{DRAWN}/{prediction.item.name}.png", _drawn(answer))
+    return paths
+
+
+def _drawn(answer: Answer) -> bytes:
+    """The image with what was found drawn into it, or laid over it."""
+    assert answer.image is not None
+    if answer.covers is not None:
+        return overlaid(answer.image, answer.pictures[MASK], answer.covers)
+    return drawn(answer.image, answer.found)
+
+
+@contextmanager
+def _writing(path: str, form: Format) -> Iterator[Callable[[Prediction, dict[str, str]], None]]:
+    """Opens a file of predictions; what is yielded takes one, and the paths of its pictures by output."""
+    if form == "tfrecord":
+        with tf.io.TFRecordWriter(path) as records:
+            yield lambda prediction, paths: records.write(as_example(prediction, paths))
+    else:
+        with tf.io.gfile.GFile(path, "w") as lines:
+            yield lambda prediction, paths: lines.write(f"{json_text.dumps(prediction.row | paths)}\n")
+
+
+def as_example(prediction: Prediction, paths: dict[str, str]) -> bytes:
+    """A prediction as a serialized tf.Example: `input`, `record`, `key`, and a column for each part of the answer."""
+    item = prediction.item
+    columns: dict[str, Any] = {"input": item.input, "record": item.record} | prediction.key
+    columns |= dict(prediction.answer.columns) | paths
+    features = {name: _feature(_flat(value)) for name, value in columns.items() if value is not None}
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def _flat(value: Any) -> np.ndarray:
+    if isinstance(value, np.ndarray) and value.dtype == object and any(isinstance(one, list) for one in value.flat):
+        value = tf.nest.flatten(value.tolist())  # of a ragged output
+    if isinstance(value, np.ndarray):
+        return value.reshape(-1)
+    values = value if isinstance(value, list) else [value]
+    are_numbers = all(isinstance(one, int | float) for one in values)
+    # Of texts as numpy has them, the zeros at the end would be lost.
+    return np.array(values) if are_numbers else np.array([_bytes_of(one) for one in values], object)
+
+
+def _bytes_of(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else (value if isinstance(value, str) else json_text.dumps(value)).encode()
+
+
+def _feature(values: np.ndarray) -> tf.train.Feature:
+    if values.dtype.kind == "f":
+        return tf.train.Feature(float_list=tf.train.FloatList(value=values.astype(np.float32)))
+    if values.dtype.kind in "iub":
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values.astype(np.int64)))
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=map(_bytes_of, values.tolist())))
+
+
+def assemble(tasks: Sequence[Task], made: Sequence[Made], store: Store, folder: str, form: Format) -> list[str]:
+    """Puts what came of all shards into a folder: a file of predictions for each shard that has any, the list of bad
+    items, pictures.
+
+    Returns:
+        The names of the files of predictions, which sorted are in the order of the items.
+    """
+    told = [task for task, one in zip(tasks, made, strict=True) if one.predicted]
+    names = {task: f"{_PREDICTIONS}-{number:05d}-of-{len(told):05d}.{form}" for number, task in enumerate(told)}
+    bad = b""
+    for task in tasks:
+        kept = store.find(task.key)
+        for path in storage.files_below(f"{kept}"):
+            if path == BAD:
+                bad += _bytes(f"{kept}/{path}")
+            elif path == _PREDICTIONS and task in names:
+                storage.link(f"{kept}/{path}", f"{folder}/{names[task]}")
+            elif "/" in path:
+                storage.link(f"{kept}/{path}", f"{folder}/{path}")
+    if bad:
+        storage.write_bytes(f"{folder}/{BAD}", bad)
+    return list(names.values())
+
+
+def _bytes(path: str) -> bytes:
+    with storage.open_binary(path) as file:
+        return file.read()
+
+
+def _text(path: str) -> str:
+    return _bytes(path).decode()

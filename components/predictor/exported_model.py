@@ -1,0 +1,203 @@
+"""Asks a pushed model."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from hubline.components.predictor.inputs import Item, Sort
+from hubline.components.predictor.json_records import columns_of
+from hubline.components.predictor.model import Answer, Asked, Model
+from hubline.components.pusher.integrity import find_faults
+from hubline.components.pusher.versions import version_in
+from hubline.core.errors import DataError, UserError
+from hubline.core.float64 import to_parts
+from hubline.preprocessing.config import input_name
+from hubline.preprocessing.encoded_images import IMAGE_MAGIC
+from hubline.preprocessing.examples import flattened
+from hubline.trainer.export import PREDICT, SERVING, names_of
+from hubline.trainer.saved_model_loader import load_exported
+from hubline.trainer.task import BOX, CHOSEN, CLASSES, COVERS, LABEL, MASK, SCORE, SCORES, VALUE
+
+SHARES = "shares"
+"""The share of each class in the pixels of a picture, in the order of `CLASSES`."""
+
+
+@dataclass(frozen=True)
+class Served(Asked):
+    """A pushed model."""
+
+    path: str
+    """A version's folder."""
+    key: str | None = None
+    """A column that JSON records may have for their key alone."""
+
+    @classmethod
+    def of(cls, model: str, key: str | None = None) -> "Served":
+        """The version in a folder, or the newest in a serving folder.
+
+        Raises:
+            UserError: where there is none.
+        """
+        return cls(version_in(model), key)
+
+    def open(self) -> Model:
+        """Loads it. Raises a UserError where it is no model of ours."""
+        return ServedModel(self)
+
+
+def _load(path: str) -> Any:
+    try:
+        return load_exported(path)
+    except Exception as error:  # TensorFlow raises many kinds for files that are cut short
+        if faults := find_faults(path):
+            raise UserError("\n".join(faults)) from error
+        raise
+
+
+class ServedModel(Model):
+    """A pushed model, loaded."""
+
+    def __init__(self, asked: Served) -> None:
+        self._path, self._key = asked.path, asked.key
+        self._loaded = _load(asked.path)  # its signatures do not keep its variables
+        signatures = self._loaded.signatures
+        if not {PREDICT, SERVING} <= signatures.keys():
+            offered = ", ".join(sorted(signatures)) or "none"
+            raise UserError(f"{asked.path}: not a model that hubline exported: its signatures are: {offered}")
+        self._names = names_of(asked.path)
+        self._predict, self._serve = signatures[PREDICT], signatures[SERVING]
+        self._takes: Mapping[str, tf.TensorSpec] = self._predict.structured_input_signature[1]
+        self.finds = bool({BOX, MASK} & self._predict.structured_outputs.keys())
+
+    def check(self, sort: Sort) -> None:
+        """Images alone are no records of a model with more columns."""
+        if sort == "image" and len(self._takes) != 1:
+            raise UserError(
+                f"this model takes {', '.join(sorted(self._takes))}; give it TFRecords or JSON with these columns"
+            )
+        if sort == "image" and any(spec.shape.rank != 1 for spec in self._takes.values()):
+            raise UserError(
+                f"this model takes clips, lists of frames, as {', '.join(self._takes)}; give it TFRecords or JSON with "
+                "that column"
+            )
+
+    def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
+        """A `value` for a regression, else `scores` by class with `label`, `score` and `box`, or with the classes that
+        are `chosen`, the highest score first. For pixels: the `shares` of the classes in the picture, what part of the
+        picture the mask `covers`, and the mask as a picture."""
+        data = [item.data for item in items]
+        texts: list[list[bytes]] = [[] for _ in items]  # of each item, those columns that may be images
+        if sort == "image":
+            answer = self._predict(**{next(iter(self._takes)): tf.constant(data)})
+            texts = [[encoded] for encoded in data]
+        elif sort == "json":
+            columns = self._columns(items)
+            answer = self._predict(**columns)
+            given = [values.numpy() for values in columns.values() if values.dtype == tf.string and values.ndim == 1]
+            texts = [list(row) for row in zip(*given, strict=True)] if given else texts
+        else:
+            answer = self._serve(examples=flattened(tf.constant(data)))
+            texts = [self._texts(record) for record in data] if self.finds else texts
+        arrays = {name: values.numpy() for name, values in answer.items()}
+        columns = arrays | {VALUE: to_parts(arrays[VALUE])} if VALUE in arrays else arrays
+        read = _reading(arrays)
+        return [
+            Answer(
+                said,
+                {name: values[row : row + 1] for name, values in columns.items()} | _share_column(said),
+                pictures={MASK: arrays[MASK][row]} if MASK in arrays else {},
+                image=next(filter(_is_image, texts[row]), None) if self.finds else None,
+                covers=arrays[COVERS][row].tolist() if COVERS in arrays else None,
+            )
+            for row, said in enumerate(read(arrays))
+        ]
+
+    def _texts(self, record: bytes) -> list[bytes]:
+        """The first value of each column of bytes that the model takes."""
+        columns = tf.train.Example.FromString(record).features.feature
+        return [
+            feature.bytes_list.value[0]
+            for name, feature in columns.items()
+            if self._input(name) in self._takes and feature.bytes_list.value
+        ]
+
+    def _columns(self, items: Sequence[Item]) -> dict[str, tf.Tensor]:
+        is_extra = self._key is not None and self._input(self._key) not in self._takes
+        records = [
+            {name: value for name, value in item.data.items() if not (is_extra and name == self._key)} for item in items
+        ]
+        try:
+            numbers = [item.record or 0 for item in items]
+            return columns_of(items[0].input, records, self._takes, numbers, self._names)
+        except UserError as error:
+            raise DataError(str(error)) from None
+
+    def _input(self, column: str) -> str:
+        """The name of the input that takes a column."""
+        return self._names.get(column) or input_name(column)
+
+
+def _is_image(text: bytes) -> bool:
+    return text.startswith(tuple(IMAGE_MAGIC.values()))
+
+
+def _reading(answer: Mapping[str, np.ndarray]) -> Callable[[Mapping[str, np.ndarray]], Iterator[dict[str, Any]]]:
+    """What reads such an answer as JSON has it."""
+    if MASK in answer:
+        return _shares
+    return _values if VALUE in answer else _chosen if CHOSEN in answer else _classes
+
+
+def _shares(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    for classes, mask, covers in zip(answer[CLASSES].tolist(), answer[MASK], answer[COVERS].tolist(), strict=True):
+        inside = _inside(mask, covers)
+        shares = np.bincount(inside.ravel(), minlength=len(classes)) / max(inside.size, 1)
+        yield {
+            SHARES: {name.decode(): share for name, share in zip(classes, shares.tolist(), strict=True)},
+            COVERS: covers,
+        }
+
+
+def _inside(mask: np.ndarray, covers: Sequence[float]) -> np.ndarray:
+    """The part of a mask that is of the picture itself, without what `fit: pad` laid around it.
+
+    Args:
+        mask: [height, width].
+        covers: Where the mask is: top, left, bottom and right in shares of the picture, below 0 and above 1 in padding.
+    """
+    top, left, bottom, right = covers
+    rows, columns = _centres(top, bottom, mask.shape[0]), _centres(left, right, mask.shape[1])
+    return mask[(rows > 0) & (rows < 1)][:, (columns > 0) & (columns < 1)]
+
+
+def _centres(begin: float, end: float, size: int) -> np.ndarray:
+    """Where the middles of `size` pixels between two places are."""
+    return begin + (end - begin) * (np.arange(size) + 0.5) / size
+
+
+def _share_column(said: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {SHARES: np.array([list(said[SHARES].values())], np.float32)} if SHARES in said else {}
+
+
+def _values(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    for value in answer[VALUE].tolist():
+        yield {"value": value}
+
+
+def _classes(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    rows = zip(*(answer[name].tolist() for name in (LABEL, SCORE, CLASSES, SCORES)), strict=True)
+    boxes = [{"box": box} for box in answer[BOX].tolist()] if BOX in answer else [{}] * len(answer[LABEL])
+    for (label, score, classes, scores), box in zip(rows, boxes, strict=True):
+        by_class = {name.decode(): value for name, value in zip(classes, scores, strict=True)}
+        yield {"label": label.decode(), "score": score, "scores": by_class} | box
+
+
+def _chosen(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    rows = zip(*(answer[name].tolist() for name in (CLASSES, SCORES, CHOSEN)), strict=True)
+    for classes, scores, chosen in rows:
+        by_class = {name.decode(): value for name, value in zip(classes, scores, strict=True)}
+        told = [name for name, is_told in zip(by_class, chosen, strict=True) if is_told]
+        yield {"chosen": sorted(told, key=lambda name: -by_class[name]), "scores": by_class}

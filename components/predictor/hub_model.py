@@ -1,0 +1,257 @@
+"""Asks a hub module: a classifier, a detector, a generator, or anything else that takes images, texts or a vector."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from hubline.components.predictor import classes, detections
+from hubline.components.predictor import input_binding as feeds
+from hubline.components.predictor.hub_call import HubCall
+from hubline.components.predictor.inputs import Item, Sort
+from hubline.components.predictor.json_records import columns_of, text_of
+from hubline.components.predictor.model import Answer, Asked, Model
+from hubline.core.config_base import dump_sections, read_sections
+from hubline.core.errors import DataError, UserError
+from hubline.preprocessing.config import Features, FeaturesToInfer, input_names
+from hubline.preprocessing.encoded_images import shape_of
+from hubline.preprocessing.examples import flattened
+from hubline.trainer.config import Hub
+from hubline.trainer.hub_trial import Tried
+from hubline.trainer.saved_model_loader import open_module
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is made of what a module gives."""
+
+    labels: tuple[str, ...] = ()
+    """The names of the classes, by their number; none where there are none."""
+    top: int | None = None
+    """How many classes are said of each item; five where it is absent and there are labels."""
+    min_score: float = 0.5
+    """What is found in an image with less than this score is left out."""
+    outputs: tuple[str, ...] = ()
+    """The outputs that are kept, a detector's too, as they are; all where this is empty."""
+    value_range: tuple[float, float] = (0.0, 1.0)
+    """What black and white are in pictures of floats, those that the module gives and, where no feature says it, those
+    that it is given."""
+    seed: int = 0
+    """Draws latent vectors."""
+
+
+@dataclass(frozen=True)
+class AskedHub(Asked):
+    """A module, what feeds it, and what is made of what it gives."""
+
+    path: str
+    """The folder of the SavedModel."""
+    hub: str
+    """Its entry in `hubs`, as JSON."""
+    features: str = ""
+    """What feeds it, as JSON; empty where nothing is known but the module."""
+    size: tuple[int, int] | None = None
+    """Without features, height and width of images, where it is not the module that says them."""
+    column: str | None = None
+    """Without features, the column of records that feeds it."""
+    options: Options = Options()
+    tried: str = ""
+    """What trying the module out has shown, as JSON; empty where that is still to be done."""
+
+    @classmethod
+    def of(cls, path: str, hub: Hub, features: Features, options: Options, tried: Tried | None = None) -> "AskedHub":
+        """A module that features feed, as in a pipeline file."""
+        known = tried.to_property() if tried else ""
+        return cls(path, hub.to_property(), dump_sections(FeaturesToInfer, features), options=options, tried=known)
+
+    @classmethod
+    def alone(
+        cls, path: str, signature: str | None, size: tuple[int, int] | None, column: str | None, options: Options
+    ) -> "AskedHub":
+        """A module of which nothing is known but itself."""
+        hub = Hub(handle=path, inputs={"any": "any"}, signature=signature)
+        return cls(path, hub.to_property(), "", size, column, options)
+
+    def open(self) -> Model:
+        """Loads the module. Raises a UserError where it cannot be called so."""
+        return HubModel(self)
+
+
+class HubModel(Model):
+    """A module, loaded."""
+
+    def __init__(self, asked: AskedHub) -> None:
+        self._options = asked.options
+        module, hub = open_module(asked.path), Hub.model_validate_json(asked.hub)
+        self._call = (
+            feeds.call_with(module.offer, hub, read_sections(FeaturesToInfer, asked.features))
+            if asked.features
+            else feeds.call_alone(module.offer, hub, asked.size, asked.column, asked.options.value_range)
+        )
+        self._ask = HubCall(module, hub, self._call)
+        self._tried = Tried.model_validate_json(asked.tried) if asked.tried else self._ask.tried()
+        self._specs = {feed.column: feed.column_spec for feed in self._call.feeds.values()}
+        outputs = self._call.function.outputs
+        for name in asked.options.outputs:
+            if outputs and name not in outputs:
+                raise UserError(f"the module has no output '{name}'; its outputs are: {', '.join(sorted(outputs))}")
+        self.finds = detections.is_detector(outputs) and not asked.options.outputs
+        asks_for_classes = bool(asked.options.labels or asked.options.top) and not self.finds
+        self._classifier = classes.Classifier(asked.options.labels, asked.options.top) if asks_for_classes else None
+        self._check_labels()
+        takes_one = any(feed.takes_one for feed in self._call.feeds.values())
+        self.one_at_a_time = takes_one or any(self._tried.kind(name) != "row" for name in filter(self._keeps, outputs))
+
+    def _check_labels(self) -> None:
+        """Finds labels that are too many or too few as soon as that can be known."""
+        kept = {name: tensor for name, tensor in self._call.function.outputs.items() if self._keeps(name)}
+        if self._classifier is None or not kept or any(tensor.shape is None for tensor in kept.values()):
+            return
+        name = self._classifier.output(
+            {name: len(tensor.shape or ()) - (self._tried.kind(name) != "loose") for name, tensor in kept.items()}
+        )
+        if size := (kept[name].shape or (None,))[-1]:
+            self._classifier.check(name, size)
+
+    def _keeps(self, output: str) -> bool:
+        return output in self._options.outputs or not self._options.outputs
+
+    def check(self, sort: Sort) -> None:
+        """Latent vectors are for a generator alone; an image is for a module that takes one."""
+        call = self._call
+        if sort != "latent" and call.latent is not None:
+            raise UserError(f"the module takes {call.takes}, a vector; ask it with --latent N and without files")
+        if sort == "latent" and call.latent is None:
+            raise UserError(f"--latent is for a module that takes a vector of numbers; this one takes {call.takes}")
+        columns = feeds.columns(call.feeds.values())
+        if sort == "image" and (len(columns) != 1 or any(feed.is_text or feed.is_clip for feed in call.feeds.values())):
+            raise UserError(
+                f"the module takes {call.takes}; give it TFRecords or JSON with the columns {', '.join(columns)}"
+            )
+
+    def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
+        """All outputs; in place of those of a detector `detections`, of the classes' one `label`, `score` and `top`."""
+        if self._call.latent is not None:
+            drawn = {self._call.latent.input: self._drawn(items)}
+            return [self._answer(row, None) for row in self._rows(drawn, len(items))]
+        given = self._given(sort, items)
+        # A detector may take image files, by name or as texts.
+        pictures = [feed.column for feed in self._call.feeds.values() if self.finds or feed.image]
+        images = given[pictures[0]].numpy().tolist() if pictures else [None] * len(items)
+        rows = self._rows(given, len(items))
+        return [self._answer(row, image) for row, image in zip(rows, images, strict=True)]
+
+    def _given(self, sort: Sort, items: Sequence[Item]) -> Mapping[str, tf.Tensor]:
+        """Encoded images and texts by column, string [batch], and frames, string [batch, n]."""
+        columns, data = feeds.columns(self._call.feeds.values()), [item.data for item in items]
+        if sort == "image":
+            return {columns[0]: tf.constant(data)}
+        if sort == "example":
+            return self._parsed(data)
+        for item in items:
+            missing = [column for column in columns if item.data.get(column) is None]
+            if missing:
+                raise DataError(
+                    f"{item.input}: record {item.record}: it has no column '{missing[0]}'; its columns are: "
+                    f"{', '.join(sorted(item.data)) or 'none'}"
+                )
+        names = input_names(columns)
+        takes = {names[column]: self._specs[column] for column in columns}
+        records = [{column: record[column] for column in columns} for record in data]
+        try:
+            found = columns_of(items[0].input, records, takes, [item.record or 0 for item in items], names)
+        except UserError as error:
+            raise DataError(str(error)) from None
+        return {column: found[names[column]] for column in columns}
+
+    def _parsed(self, records: Sequence[bytes]) -> Mapping[str, tf.Tensor]:
+        lists = {column for column, spec in self._specs.items() if spec.shape.rank == 2}
+        parsed = tf.io.parse_example(
+            flattened(tf.constant(records)),
+            {
+                column: tf.io.VarLenFeature(tf.string) if column in lists else tf.io.FixedLenFeature([], tf.string)
+                for column in self._specs
+            },
+        )
+        return parsed | {column: tf.sparse.to_dense(parsed[column], "") for column in lists}
+
+    def _drawn(self, items: Sequence[Item]) -> tf.Tensor:
+        """A vector for each item, which the seed and the item's number draw, and nothing else."""
+        latent = self._call.latent
+        assert latent is not None
+        rows = [tf.random.stateless_normal(latent.shape, [self._options.seed, item.data]) for item in items]
+        return tf.stack(rows)
+
+    def _rows(self, given: Mapping[str, tf.Tensor], count: int) -> list[dict[str, np.ndarray]]:
+        """What the module gives of each item, by output."""
+        outputs = {name: values for name, values in self._ask(given).items() if self._keeps(name)}
+        for name, values in outputs.items():
+            self._check_rows(name, values, count)
+        return [{name: self._of_one(name, values, row) for name, values in outputs.items()} for row in range(count)]
+
+    def _check_rows(self, name: str, values: np.ndarray, count: int) -> None:
+        if self._tried.kind(name) == "loose" and count == 1:
+            return
+        if self._tried.kind(name) == "loose" or values.shape[:1] != (count,):
+            others = ", ".join(sorted(self._call.function.outputs))
+            raise UserError(
+                f"the module gives '{name}' as {list(values.shape)} for {count} {'item' if count == 1 else 'items'}, "
+                f"where it gave a row for each when it was tried out ({self._tried.gave[name]}); so it is not known "
+                f"which item a row belongs to. Other outputs can be kept: {others}"
+            )
+
+    def _of_one(self, name: str, values: np.ndarray, row: int) -> np.ndarray:
+        """What an output says of one item; all of it where it has no dimension for the batch."""
+        if self._tried.kind(name) == "loose":
+            return values
+        return values[row : row + 1].reshape(values.shape[1:])  # an array also of one text
+
+    def _answer(self, row: dict[str, np.ndarray], image: bytes | None) -> Answer:
+        if self.finds:
+            found = detections.detections(row, self._size(image), self._options.labels, self._options.min_score)
+            return Answer({"detections": found}, detections.columns(found), image=image)
+        pictures = {
+            name: _pixels(values, self._options.value_range) for name, values in row.items() if _is_picture(values)
+        }
+        rest = {name: values for name, values in row.items() if name not in pictures}
+        said: dict[str, Any] = {}
+        columns: dict[str, np.ndarray] = {}
+        if self._classifier is not None:
+            name = self._classifier.output({name: values.ndim for name, values in rest.items()})
+            scores = rest.pop(name)
+            self._classifier.check(name, len(scores))
+            said = self._classifier.said(scores)
+            columns = classes.columns(said)
+        return Answer(said | {name: _plain(values) for name, values in rest.items()}, columns | rest, pictures)
+
+    def _size(self, image: bytes | None) -> tuple[int, int]:
+        """Height and width of an image as the module was given it."""
+        feature = next((feed.image for feed in self._call.feeds.values() if feed.image), None)
+        if feature is not None and feature.size is not None:
+            return feature.size
+        height, width, _ = shape_of(tf.constant(image or b"")).numpy().tolist()
+        return height, width
+
+
+def _is_picture(values: np.ndarray) -> bool:
+    is_of_pixels = values.dtype.kind == "f" or values.dtype == np.uint8
+    return is_of_pixels and values.ndim == 3 and values.shape[2] in (1, 3) and min(values.shape[:2]) > 1
+
+
+def _pixels(values: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+    if values.dtype == np.uint8:
+        return values
+    low, high = value_range
+    shares = np.nan_to_num((values.astype(np.float32) - low) / (high - low))
+    return np.round(np.clip(shares, 0, 1) * 255).astype(np.uint8)
+
+
+def _plain(values: np.ndarray) -> Any:
+    """An output as JSON has it: numbers and texts, in lists as the shape has them."""
+    return _texts(values.tolist()) if values.dtype.kind in "OS" else values.tolist()
+
+
+def _texts(values: Any) -> Any:
+    return [_texts(value) for value in values] if isinstance(values, list) else text_of(values)

@@ -1,0 +1,239 @@
+"""What a hub module is fed: which of its functions is called, and what each of its inputs is given."""
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import tensorflow as tf
+
+from hubline.core.errors import UserError
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.encoded_images import decode
+from hubline.preprocessing.kinds.image import ImageToInfer, scaled
+from hubline.preprocessing.kinds.video import VideoFeature
+from hubline.trainer.config import Hub
+from hubline.trainer.inputs import pixels_of_batch
+from hubline.trainer.module import Function, Module, Tensor, as_tensor, frames_each, is_number
+
+IMAGE, CLIP, TEXT = "image", "frames", "text"
+"""The columns that feed a module where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What one input of a module is fed: images, clips or texts of a column."""
+
+    takes: Tensor
+    column: str
+    image: ImageToInfer | VideoFeature | None = None
+    """How images and clips are decoded; None for texts."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it takes texts."""
+        return self.takes.dtype == "string"
+
+    @property
+    def is_clip(self) -> bool:
+        """Whether it takes clips, of which a record has a list of frames."""
+        return isinstance(self.image, VideoFeature)
+
+    @property
+    def column_spec(self) -> tf.TensorSpec:
+        """What `fed` takes: string [batch], or of clips [batch, n], the shorter ones padded with empty strings."""
+        return tf.TensorSpec([None, None] if self.is_clip else [None], tf.string)
+
+    @property
+    def has_batch(self) -> bool:
+        """Whether it takes items with a dimension for the batch."""
+        of_one = 0 if self.is_text else 4 if self.is_clip else 3
+        return self.takes.shape is None or len(self.takes.shape) != of_one
+
+    @property
+    def takes_one(self) -> bool:
+        """Whether it takes one item at a time, as no batch or a batch of one, or as images keep their own sizes."""
+        keeps_size = self.image is not None and self.image.size is None and not self.is_text
+        return keeps_size or not self.has_batch or self.is_batch_of_one
+
+    @property
+    def is_batch_of_one(self) -> bool:
+        """Whether its dimension for the batch is 1."""
+        return self.has_batch and (self.takes.shape or ())[:1] == (1,)
+
+    def fed(self, given: tf.Tensor) -> tf.Tensor:
+        """What the module takes, of encoded images, frames or texts as `column_spec` says.
+
+        Raises:
+            tf.errors.InvalidArgumentError: where an image does not decode.
+        """
+        values = given if self.image is None or self.is_text else self._pixels(self.image, given)
+        return values if self.has_batch else values[0]
+
+    def _pixels(self, image: ImageToInfer | VideoFeature, encoded: tf.Tensor) -> tf.Tensor:
+        if image.size is not None:
+            pixels = pixels_of_batch({IMAGE: image}, {IMAGE: image.encoded(encoded)})[IMAGE]
+        else:
+            pixels = tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8))
+            pixels = tf.image.rgb_to_grayscale(pixels) if image.channels == 1 else pixels
+        dtype = tf.as_dtype(self.takes.dtype)
+        return tf.cast(scaled(image, pixels) if dtype.is_floating else pixels, dtype)
+
+
+@dataclass(frozen=True)
+class Latent:
+    """A vector of random numbers, which a generator takes."""
+
+    takes: Tensor
+    input: str
+
+    @property
+    def is_batch_of_one(self) -> bool:
+        """Whether the module takes one vector at a time."""
+        return (self.takes.shape or ())[:1] == (1,)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one vector."""
+        return tuple(size for size in (self.takes.shape or ())[1:] if size is not None)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function of a module, and what each of its inputs is given."""
+
+    function: Function
+    feeds: Mapping[str, Feed]
+    """By input; none of a generator."""
+    given: Mapping[str, tf.Tensor] = field(default_factory=dict)
+    """What `arguments` say of other inputs."""
+    latent: Latent | None = None
+
+    @property
+    def takes(self) -> str:
+        """What it takes, in words."""
+        return listed(self.function.inputs)
+
+
+def listed(tensors: Mapping[str, Tensor]) -> str:
+    """Tensors in words."""
+    return ", ".join(f"{name} {tensor}" for name, tensor in sorted(tensors.items())) or "nothing"
+
+
+def call_with(module: Module, hub: Hub, features: Features) -> Call:
+    """How a module is called with features.
+
+    Raises:
+        UserError: where they do not fit it, or it is a generator.
+    """
+    functions = module.functions(hub)
+    if all(any(_is_vector(each, name) for name in _open_inputs(each, hub)) for each in functions):
+        raise UserError(
+            f"the module takes {listed(functions[0].inputs)}: a vector of numbers, as generators do, where task infer "
+            f"asks about images and texts; a generator is asked by "
+            f"hubline predict --hub {shlex.quote(hub.handle)} --latent N"
+        )
+    function = module.function(hub, features)
+    if frames_each(function, hub, features) is not None:
+        raise UserError(
+            f"the module takes {listed(function.inputs)}, single images; a clip is asked about as a whole, so feed it "
+            "images of kind: image"
+        )
+    feeds = {}
+    for name, feature_name in function.feeds(hub).items():
+        feature = features[feature_name]
+        column = feature.column or feature_name
+        takes = function.inputs[name]
+        image = feature if isinstance(feature, ImageToInfer | VideoFeature) else None
+        if image is not None and image.size is None:
+            image = image.model_copy(update={"size": _size(takes, "give the feature a size")})
+        feeds[name] = Feed(takes, column, image)
+    tensors = function.inputs.keys() & hub.arguments.keys()
+    return Call(function, feeds, {name: as_tensor(hub.arguments[name], function.inputs[name]) for name in tensors})
+
+
+def call_alone(
+    module: Module, hub: Hub, size: tuple[int, int] | None, column: str | None, value_range: tuple[float, float]
+) -> Call:
+    """How a module is called of which nothing is known but itself: by its one input.
+
+    Args:
+        module: What it offers.
+        hub: Says which signature is called, if any.
+        size: Height and width of images; those that the module says, or those of each image, where this is absent.
+        column: The column of records that feeds it; `IMAGE`, `CLIP` or `TEXT` where this is absent.
+        value_range: What black and white become for a module that takes floats.
+
+    Raises:
+        UserError: where it has several inputs, or takes neither images nor clips nor texts nor vectors.
+    """
+    functions = module.functions(hub)
+    single = [function for function in functions if len(_open_inputs(function, hub)) == 1]
+    if not single:
+        raise UserError(
+            f"the module takes {listed(functions[0].inputs)}; alone it is asked by one input, and several are named in "
+            "a pipeline file with task: infer"
+        )
+    function = single[0]
+    (name,) = _open_inputs(function, hub)
+    takes = function.inputs[name]
+    rank = None if takes.shape is None else len(takes.shape)
+    if takes.dtype == "string" and rank in (None, 0, 1):
+        return Call(function, {name: Feed(takes, column or TEXT)})
+    if is_number(takes.dtype) and rank in (None, 3, 4):
+        return Call(function, {name: Feed(takes, column or IMAGE, _image(takes, size, value_range))})
+    if is_number(takes.dtype) and rank == 5:
+        return Call(function, {name: Feed(takes, column or CLIP, _clip(takes, size, value_range))})
+    if _is_vector(function, name):
+        return Call(function, {}, latent=Latent(takes, name))
+    raise UserError(f"the module takes {listed(function.inputs)}, which is neither images, clips, texts nor a vector")
+
+
+def _open_inputs(function: Function, hub: Hub) -> set[str]:
+    """The inputs that must be given something."""
+    return function.inputs.keys() - function.arguments.keys() - hub.arguments.keys()
+
+
+def _is_vector(function: Function, name: str) -> bool:
+    """Whether an input is a vector of floats for each item, of a length that it says."""
+    takes = function.inputs[name]
+    has_length = takes.shape is not None and len(takes.shape) == 2 and takes.shape[1] is not None
+    return has_length and is_number(takes.dtype) and tf.as_dtype(takes.dtype).is_floating
+
+
+def _image(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float, float]) -> ImageToInfer:
+    shape = takes.shape or (None, None, None)
+    if size is not None and any(own not in (None, wanted) for own, wanted in zip(shape[-3:-1], size, strict=True)):
+        raise UserError(f"the module takes images {takes}, and the size given is {size[0]}, {size[1]}")
+    channels = 1 if shape[-1] == 1 else 3
+    size = size or _size(takes, "give a size, by --image-size H,W")
+    return ImageToInfer(kind="image", size=size, channels=channels, value_range=value_range)
+
+
+def _size(takes: Tensor, mend: str) -> tuple[int, int] | None:
+    """Height and width of the images that an input takes; None where both may vary.
+
+    Raises:
+        UserError: where one of them may; says what would be right.
+    """
+    height, width = (None, None) if takes.shape is None or len(takes.shape) < 3 else takes.shape[-3:-1]
+    if height is not None and width is not None:
+        return height, width
+    if height is not None or width is not None:
+        raise UserError(f"the module takes images {takes}, of which it says one of height and width alone; {mend}")
+    return None
+
+
+def _clip(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float, float]) -> VideoFeature:
+    """Clips of as many frames as the module says, and of the size that it says or that is given."""
+    image, frames = _image(takes, size, value_range), takes.shape[1] if takes.shape else None
+    if image.size is None or frames is None:
+        raise UserError(
+            f"the module takes clips {takes}, of which it does not say how many frames of what size; a pipeline file "
+            "with task: infer does"
+        )
+    return VideoFeature.model_validate(image.model_dump(by_alias=True) | {"kind": "video", "frames": frames})
+
+
+def columns(feeds: Iterable[Feed]) -> list[str]:
+    """The columns that feed a module, each once."""
+    return list(dict.fromkeys(feed.column for feed in feeds))

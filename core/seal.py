@@ -1,0 +1,49 @@
+"""What the files of a folder were when they were written, to tell later whether one was changed, cut or lost."""
+
+from hubline.core import storage
+from hubline.core.config_base import Section
+from hubline.core.digest import file_digest
+
+
+class SealedFile(Section):
+    """A file as it was written."""
+
+    size: int
+    """Bytes."""
+    modified: int
+    """When its content changed last, in nanoseconds since 1970."""
+    sha256: str
+
+
+class Seal(Section):
+    """The files below a folder, by their paths relative to it."""
+
+    files: dict[str, SealedFile]
+
+    @classmethod
+    def of(cls, folder: str) -> "Seal":
+        """Looks at every file below a folder."""
+        return cls(files={path: _look(f"{folder}/{path}") for path in storage.files_below(folder)})
+
+    def damage(self, folder: str, thoroughly: bool = False) -> str | None:
+        """What is wrong with the first file that isn't as it was; None where all are.
+
+        Args:
+            folder: Where the files are now.
+            thoroughly: Read every file. Otherwise those whose size and time are as they were are believed.
+        """
+        for path, sealed in self.files.items():
+            file = f"{folder}/{path}"
+            if not storage.exists(file):
+                return f"{file}: the file is missing"
+            now = storage.stat(file)
+            if now.size != sealed.size:
+                return f"{file}: it has {now.size:,} bytes, and {sealed.size:,} were written"
+            if (thoroughly or now.modified != sealed.modified) and file_digest(file) != sealed.sha256:
+                return f"{file}: it isn't what was written (another SHA-256)"
+        return None
+
+
+def _look(file: str) -> SealedFile:
+    stat = storage.stat(file)
+    return SealedFile(size=stat.size, modified=stat.modified, sha256=file_digest(file))

@@ -1,0 +1,198 @@
+"""Reads damaged TFRecord files as far as they go: slowly, in Python, where TensorFlow's reader stops at the damage.
+
+A record is its length (uint64), a checksum of the length, the data, and a checksum of the data, all little-endian; a
+checksum is a CRC32C, rotated by 15 bits with a constant added.
+"""
+
+import struct
+import zlib
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+from hubline.core import storage
+from hubline.core.tfrecords import HEADER, compression_of, masked_crc
+
+_CHUNK = 1 << 16  # decompressed, this is 64 MiB at most
+_FOOTER = struct.Struct("<I")
+_KEPT = 1 << 20
+_GZIP = 31  # zlib's wbits
+_TRAILER = 8
+
+
+@dataclass(frozen=True)
+class Salvaged:
+    """A record, or what is left of one."""
+
+    data: bytes
+    """The record. Where it cannot be read, what there is of it; of a long unreadable stretch, the first MiB."""
+    fault: str | None
+    """Why it cannot be read, and which bytes it is; None where it is whole."""
+
+
+def salvage(path: str) -> Iterator[Salvaged]:
+    """The records of a file in their order, the damaged ones too.
+
+    A record whose data don't match their checksum is one damaged record. Where a record's length is damaged, all bytes
+    up to the next whole record are one. A GZIP file is read as far as it can be decompressed; if anything is lost
+    behind that, it counts as one damaged record.
+    """
+    compressed = compression_of(path) == "GZIP"
+    with storage.open_binary(path) as file:
+        chunks = iter(lambda: file.read(_CHUNK), b"")
+        window = _Window(_inflated(chunks) if compressed else chunks, "decompressed bytes" if compressed else "bytes")
+        fault = None
+        while window.reaches(1):
+            record = _next(window)
+            fault = record.fault
+            yield record
+        if window.broken and not fault:
+            yield Salvaged(b"", window.fault("whatever came next is lost", window.start))
+
+
+def inflated_size(path: str) -> int | None:
+    """The bytes that a GZIP file of one member or several decompresses to; None where something of them is lost."""
+    with storage.open_binary(path) as file:
+        try:
+            return sum(map(len, _inflated(iter(lambda: file.read(_CHUNK), b""))))
+        except _BrokenError:
+            return None
+
+
+class _BrokenError(Exception):
+    """A GZIP stream that cannot be decompressed any further."""
+
+
+class _Window:
+    """The bytes of a stream from a place on, which moves towards the end."""
+
+    def __init__(self, chunks: Iterator[bytes], unit: str) -> None:
+        self._chunks = chunks
+        self._unit = unit
+        self.bytes = bytearray()
+        """What was read from `start` on."""
+        self.start = 0
+        self.broken = ""
+        """Why the stream ended before its time, if it did."""
+
+    def reaches(self, count: int) -> bool:
+        """Whether there are so many bytes; reads on until they are in `bytes`."""
+        while len(self.bytes) < count:
+            try:
+                self.bytes += next(self._chunks)
+            except StopIteration:
+                return False
+            except _BrokenError as error:
+                self.broken = str(error)
+                return False
+        return True
+
+    def take(self, count: int) -> bytes:
+        """The next bytes, as many as there are; moves on behind them."""
+        taken = bytes(self.bytes[:count])
+        del self.bytes[:count]
+        self.start += len(taken)
+        return taken
+
+    def fault(self, what: str, begin: int) -> str:
+        """A fault in words, with its place: from `begin` to where the window stands."""
+        why = f"; {self.broken}" if self.broken and not self.bytes else ""
+        return f"{what} ({self._unit} {begin} to {self.start}{why})"
+
+
+def _next(window: _Window) -> Salvaged:
+    """The record that begins where the window stands, which is not at the end."""
+    begin = window.start
+    length = _length(window)
+    if length is None:
+        return _unreadable(window)
+    whole = window.reaches(HEADER.size + length + _FOOTER.size)
+    sound = whole and _is_sound(window, length)
+    window.take(HEADER.size)
+    data = window.take(length)
+    window.take(_FOOTER.size)
+    if not whole:
+        return Salvaged(data, window.fault("the file ends in the middle of it", begin))
+    return Salvaged(data, None if sound else window.fault("its data do not match their checksum", begin))
+
+
+def _unreadable(window: _Window) -> Salvaged:
+    """What stands before the next whole record, or the end."""
+    begin = window.start
+    kept = bytearray()
+
+    def drop(count: int) -> None:
+        kept.extend(window.take(count)[: _KEPT - len(kept)])
+
+    while window.reaches(HEADER.size):
+        drop(1)
+        # No record is as long as 4 GiB, so the upper half of a length is four zeros; `find` looks for them in C.
+        zeros = window.bytes.find(bytes(4), 4)
+        drop(max(0, zeros - 4 if zeros >= 0 else len(window.bytes) - HEADER.size + 1))
+        length = _length(window)
+        if length is not None and window.reaches(HEADER.size + length + _FOOTER.size) and _is_sound(window, length):
+            return Salvaged(bytes(kept), window.fault("no whole record begins here", begin))
+    drop(len(window.bytes))
+    return Salvaged(bytes(kept), window.fault("no whole record begins here", begin))
+
+
+def _length(window: _Window) -> int | None:
+    """The length of the record that begins where the window stands; None where none does."""
+    if not window.reaches(HEADER.size):
+        return None
+    length, checksum = HEADER.unpack_from(window.bytes)
+    return length if masked_crc(bytes(window.bytes[:8])) == checksum else None
+
+
+def _is_sound(window: _Window, length: int) -> bool:
+    """Whether the data of the record where the window stands match their checksum."""
+    end = HEADER.size + length
+    return masked_crc(bytes(window.bytes[HEADER.size : end])) == _FOOTER.unpack_from(window.bytes, end)[0]
+
+
+def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The content of a GZIP stream, of one member or several.
+
+    Raises:
+        _BrokenError: after all that could be decompressed, where something is lost behind it.
+    """
+    member = zlib.decompressobj(_GZIP)
+    for chunk in chunks:
+        while chunk:
+            if member.eof:
+                if not chunk.strip(b"\0"):  # padding
+                    break
+                member = zlib.decompressobj(_GZIP)
+            before = member.copy()
+            try:
+                yield member.decompress(chunk)
+            except zlib.error as error:
+                left = yield from _up_to_the_damage(before, chunk)
+                if _is_of_the_trailer(error) and left <= _TRAILER and not next(chunks, b""):
+                    return
+                raise _BrokenError(f"the GZIP stream cannot be decompressed further: {error}") from error
+            chunk = member.unused_data
+    if not member.eof:
+        try:
+            member.decompress(b"\xff" * _TRAILER)
+        except zlib.error as error:
+            if _is_of_the_trailer(error):  # it alone was cut off: the bytes given in its place are not it
+                return
+        raise _BrokenError("the GZIP stream is cut short")
+
+
+def _up_to_the_damage(member: "zlib._Decompress", chunk: bytes) -> Generator[bytes, None, int]:
+    """What there is to get from a chunk in which decompressing fails; returns how many bytes are left of it."""
+    for position in range(len(chunk)):
+        try:
+            yield member.decompress(chunk[position : position + 1])
+        except zlib.error:
+            return len(chunk) - position
+    return 0
+
+
+def _is_of_the_trailer(error: zlib.error) -> bool:
+    """Whether a GZIP member was decompressed to its end, and only the checksum or length behind it is wrong.
+
+    Each record has checksums of its own, so nothing is lost.
+    """
+    return "incorrect data check" in str(error) or "incorrect length check" in str(error)

@@ -1,0 +1,90 @@
+"""Reads TFRecord files as users give them: GZIP or plain, and now and then damaged."""
+
+import struct
+import zlib
+from collections.abc import Iterable
+from typing import Literal
+
+import google_crc32c
+import tensorflow as tf
+
+from hubline.core import storage
+from hubline.core.errors import DataError, tensorflow_reason
+
+GZIP_MAGIC = b"\x1f\x8b\x08"
+"""What a GZIP file begins with, deflate being its method."""
+
+HEADER = struct.Struct("<QI")
+"""What a record begins with: the length of its data, and a checksum of that."""
+
+_HEAD = 1 << 12
+
+
+def read_batches(path: str, batch_size: int = 1024) -> Iterable[tuple[int, tf.Tensor]]:
+    """The records of one file in batches, each with the number of its first record, counted from 0.
+
+    Raises:
+        DataError: where the file ends in the middle of a record or is damaged; names the record.
+    """
+    first = 0
+    compression = compression_of(path)
+    dataset = tf.data.TFRecordDataset(path, compression_type=compression).batch(batch_size)
+    iterator = iter(dataset)
+    while True:
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return
+        except tf.errors.OpError as error:
+            raise DataError(_damage(path, error)) from error
+        yield first, batch
+        first += int(batch.shape[0])
+
+
+def _damage(path: str, error: tf.errors.OpError) -> str:
+    readable = 0
+    try:
+        for _ in tf.data.TFRecordDataset(path, compression_type=compression_of(path)):
+            readable += 1
+    except tf.errors.OpError as again:
+        error = again
+    return (
+        f"{path}: record {readable} (counted from 0) cannot be read: the file is truncated or corrupt, or is no "
+        f"TFRecord file ({tensorflow_reason(error)})"
+    )
+
+
+def compression_of(path: str) -> Literal["", "GZIP"]:
+    """Whether a file is GZIP, by its first bytes and not by its name.
+
+    Raises:
+        DataError: where it is ZLIB, which TFRecords may be as well.
+    """
+    with storage.open_binary(path) as file:
+        head = file.read(_HEAD)
+    if is_zlib(head):
+        raise DataError(
+            f"{path}: its records are compressed with ZLIB, and GZIP or plain ones are read; write them again, for "
+            f"example with tf.io.TFRecordWriter(path, 'GZIP') from tf.data.TFRecordDataset('{path}', 'ZLIB')"
+        )
+    # The third byte, deflate, tells it from a plain file whose first record happens to be of such a length.
+    return "GZIP" if head.startswith(GZIP_MAGIC) else ""
+
+
+def is_zlib(head: bytes) -> bool:
+    """Whether what a file begins with decompresses, by ZLIB, to the beginning of a record."""
+    try:
+        return begins_record(zlib.decompressobj().decompress(head, HEADER.size))
+    except zlib.error:
+        return False
+
+
+def begins_record(head: bytes) -> bool:
+    """Whether bytes begin with the length of a record and its checksum."""
+    return len(head) >= HEADER.size and HEADER.unpack_from(head)[1] == masked_crc(head[:8])
+
+
+def masked_crc(data: bytes) -> int:
+    """The masked CRC32C of TFRecords: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details"""
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

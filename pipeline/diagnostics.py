@@ -1,0 +1,196 @@
+"""Mistakes in a pipeline file: what each says and where it stands."""
+
+import difflib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hubline.core.errors import UserError
+
+Location = tuple[str | int, ...]
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake: the file, the line (from 1) and the key it stands at, and what was wrong and would be right."""
+
+    file: str
+    line: int
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        """One line, in the form `file:line: key: message` that editors and terminals make clickable."""
+        return ": ".join(part for part in (f"{self.file}:{self.line}", self.key, self.message) if part)
+
+
+class PipelineFileError(UserError):
+    """A pipeline file has mistakes; `mistakes` holds all of them, in the order of their lines."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(sorted(mistakes, key=lambda mistake: (mistake.line, mistake.key)))
+        super().__init__("\n".join(map(str, self.mistakes)))
+
+    @property
+    def as_dicts(self) -> list[dict[str, str | int]]:
+        """The mistakes for machines: `file`, `line`, `key`, `message`."""
+        return [asdict(mistake) for mistake in self.mistakes]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'?` with the nearest known name, and the known names."""
+    known = list(known)
+    folded = {each.casefold(): each for each in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+    meant = f"did you mean '{folded[close[0]]}'? " if close else ""
+    return f"{meant}known here: {', '.join(known)}"
+
+
+def meant(errors: Iterable[Mapping[str, Any]], values: Any, depth: int = 0) -> list[Mapping[str, Any]]:
+    """Of what several types say of a value that each of them might take, what the nearest of them says.
+
+    Args:
+        errors: `ValidationError.errors()`. Where a type was one of several, its name is a step of the location.
+        values: What was validated.
+        depth: How many steps of the locations have been gone, and their types chosen.
+    """
+    found: list[Mapping[str, Any]] = []
+    places: dict[Location, dict[str | int, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    for error in errors:
+        location, in_file = error["loc"], _in_file(error, values)
+        number = next((number for number in range(depth, len(location)) if not in_file[number]), None)
+        if number is None:
+            found.append(error)
+        else:
+            places[location[:number]][location[number]].append(error)
+    for place, by_type in places.items():
+        found += meant(_nearest_type(len(place) + 1, by_type.values()), values, len(place) + 1)
+    return found
+
+
+def _nearest_type(depth: int, by_type: Iterable[list[Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
+    """The fewest errors; those in the value, rather than that it is of another sort altogether."""
+
+    def is_of_another_sort(error: Mapping[str, Any]) -> bool:
+        return len(error["loc"]) == depth and error["type"] != "value_error"
+
+    return min(by_type, key=lambda errors: (any(map(is_of_another_sort, errors)), len(errors)))
+
+
+def place_of(error: Mapping[str, Any], values: Any) -> Location:
+    """Where in a file an error stands: its location without the names of types."""
+    steps = zip(error["loc"], _in_file(error, values), strict=True)
+    place = tuple(step for step, there in steps if there)
+    return (*place, "kind") if error["type"].startswith("union_tag") else place
+
+
+def _in_file(error: Mapping[str, Any], values: Any) -> list[bool]:
+    """Of each step of an error's location, whether it is one in the values; a missing key is where it belongs."""
+    found = []
+    for step in error["loc"]:
+        inside: Mapping[Any, Any] = dict(enumerate(values)) if isinstance(values, list) else {}
+        if isinstance(values, Mapping):
+            inside = {str(key): value for key, value in values.items()}
+        found.append(step in inside or step == "[key]")
+        values = inside.get(step, values)
+    if error["type"] == "missing":
+        found[-1] = True
+    return found
+
+
+def explain(error: Mapping[str, Any], schema: Schema) -> str:
+    """What was wrong and what would be right, for one of pydantic's errors.
+
+    Args:
+        error: An item of `ValidationError.errors()`.
+        schema: The JSON schema of the whole file, by alias; its descriptions and examples say what would be right.
+    """
+    location: Location = error["loc"]
+    at = _subschema(schema, location)
+    match error["type"]:
+        case "extra_forbidden":
+            parent = _subschema(schema, location[:-1])
+            return f"unknown key; {nearest(str(location[-1]), parent.get('properties', {}))}"
+        case "missing":
+            return f"missing{_right(at)}"
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case "union_tag_not_found":
+            return f"missing; known here: {', '.join(at['discriminator']['mapping'])}"
+        case "union_tag_invalid":
+            tag = error["ctx"]["tag"]
+            return f"{tag!r} is not known here; {nearest(tag, at['discriminator']['mapping'])}"
+        case "none_required":
+            return f"leave it out{_right(at)}"
+        case "literal_error":
+            expected = [choice.strip("'") for choice in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+            return f"{error['input']!r} is not known here; {nearest(str(error['input']), expected)}"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            keys = ", ".join(at.get("properties", {}))
+            wanted = f"a mapping with the keys {keys}" if keys else "a mapping of names"
+            if "discriminator" in at:
+                wanted = f"a mapping with a kind: {', '.join(at['discriminator']['mapping'])}"
+            return f"must be {wanted}; got {_shown(error['input'])}"
+        case "string_pattern_mismatch":
+            return f"{error['input']!r} does not have the form {error['ctx']['pattern']}{_right(at)}"
+        case _:
+            got = "" if isinstance(error["input"], dict) else f"; got {_shown(error['input'])}"
+            # In YAML's words, not Python's.
+            said = _lower(error["msg"]).replace("tuple", "list").replace("dictionary", "mapping")
+            return f"{said}{got}{_right(at)}"
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else repr(value)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _right(schema: Schema) -> str:
+    """The description and an example of what belongs at a place."""
+    description = str(schema.get("description", "")).replace("\n", " ").rstrip(".")
+    examples = schema.get("examples", ())
+    parts = ([_lower(description)] if description else []) + [f"such as {example}" for example in examples[:1]]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _subschema(schema: Schema, location: Location) -> Schema:
+    """The part of a JSON schema that describes a place; empty where the schema does not say."""
+    at: Schema = schema
+    for step in location:
+        candidates = [_named(at, step), *(_follow(branch, step, schema) for branch in _branches(at, schema))]
+        at = next((candidate for candidate in candidates if candidate), at)
+    merged = dict(at)
+    for branch in _branches(at, schema):
+        merged = {**branch, **merged}
+    return merged
+
+
+def _branches(at: Schema, root: Schema) -> list[Schema]:
+    """A schema with its references followed, and the alternatives it offers."""
+    if "$ref" in at:
+        return _branches(root["$defs"][at["$ref"].rpartition("/")[2]], root)
+    alternatives = [branch for key in ("anyOf", "oneOf", "allOf") for branch in at.get(key, ())]
+    return [found for branch in alternatives for found in _branches(branch, root)] or [at]
+
+
+def _named(at: Schema, name: str | int) -> Schema:
+    """The one of several types that a step of a location names: by its tag, or by its own name."""
+    tagged = at.get("discriminator", {}).get("mapping", {}).get(name)
+    types = [{"$ref": tagged}] if tagged else [*at.get("anyOf", ())]
+    return next((one for one in types if tagged or one.get("$ref", "").endswith(f"/{name}")), {})
+
+
+def _follow(branch: Schema, step: str | int, root: Schema) -> Schema:
+    if isinstance(step, int):
+        prefix = branch.get("prefixItems", ())
+        return prefix[step] if step < len(prefix) else branch.get("items", {})
+    if step in branch.get("properties", {}):
+        return branch["properties"][step]
+    if isinstance(branch.get("additionalProperties"), dict):
+        return branch["additionalProperties"]
+    return next(iter(branch.get("patternProperties", {}).values()), {})

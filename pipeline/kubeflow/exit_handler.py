@@ -1,0 +1,69 @@
+"""A package whose runs end in an alert: KFP calls it an exit handler."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from hubline.pipeline.kubeflow.config import Alert, FromKeys, Kubeflow, SecretKey
+from hubline.pipeline.kubeflow.escaping import argument
+from hubline.pipeline.kubeflow.notify import RUN_ID, RUN_NAME, WEBHOOK, WORD, About
+from hubline.pipeline.kubeflow.tasks import Group, Input, Node, Task, of_the_run, task_name
+
+_MODULE = "hubline.pipeline.kubeflow.notify"
+_STEPS, _DONE, _ALERT = "Steps", "Done", "Alert"
+_RUN = {RUN_ID: of_the_run("pipeline_job_uuid", "The run's ID.")}
+_NAME = {RUN_NAME: of_the_run("pipeline_job_name", "The run's name.")}
+
+
+def alerted(pin: Task, steps: Sequence[Task], form: dict[str, Input], name: str, kubeflow: Kubeflow) -> list[Node]:
+    """All steps as a group, and the alert, which waits for it and runs however it ends.
+
+    Args:
+        pin: The first step, which is told of which run it is.
+        steps: The others.
+        form: The fields of the run's form, as inputs.
+        name: The pipeline's.
+        kubeflow: Says what alerts there are.
+    """
+    assert kubeflow.alert is not None
+    waited_for = {each for step in steps for each in step.after}
+    last = [step.step for step in steps if step.step not in waited_for]
+    inside = [
+        replace(pin, parameters={**pin.parameters, **_RUN}),
+        *steps,
+        Task(_DONE, _MODULE, ["done", "{{$}}"], parameters=_RUN, after=last, cached=False),
+    ]
+    names = {task_name(each.step): each.step for each in inside}
+    about = About(pipeline=name, on=kubeflow.alert.on, steps=names, link=_link(kubeflow))
+    alert = Task(
+        _ALERT,
+        _MODULE,
+        ["tell", argument(about.model_dump(mode="json", exclude_none=True)), "{{$}}"],
+        parameters={**_RUN, **_NAME},
+        after=[_STEPS],
+        cached=False,
+        in_any_case=True,
+    )
+    return [Group(_STEPS, inside, form), alert]
+
+
+def with_webhook(kubeflow: Kubeflow) -> Kubeflow:
+    """The same where the pod of the alert is given the webhook's URL."""
+    if kubeflow.alert is None:
+        return kubeflow
+    placement, webhook = kubeflow.placement(_ALERT), kubeflow.alert.webhook
+    if isinstance(webhook, SecretKey):
+        secret = FromKeys(name=webhook.secret, env={WEBHOOK: webhook.key})
+        given: dict[str, Any] = {"secrets": (*placement.secrets, secret)}
+    else:
+        given = {"env": {**placement.env, WEBHOOK: webhook}}
+    return kubeflow.model_copy(update={"steps": {**kubeflow.steps, _ALERT: placement.model_copy(update=given)}})
+
+
+def env(alert: Alert | None, state: str) -> dict[str, str]:
+    """The environment variable by which steps know where to leave word."""
+    return {WORD: f"{state}/word"} if alert else {}
+
+
+def _link(kubeflow: Kubeflow) -> str | None:
+    return kubeflow.api.page("runs/details/{run_id}")

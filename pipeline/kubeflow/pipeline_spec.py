@@ -1,0 +1,164 @@
+"""The package that Kubeflow Pipelines takes: the graph as its pipeline spec, schema 2.1.
+
+Of a step the package holds how it is started, what goes in and out, and where it runs. What a step is told, its
+properties, it gets at run time: the first step, `Pin`, builds the same graph from the pipeline file with what the run's
+form says, and hands each step its properties as one parameter. So spans, changed files and the form act as they do on a
+laptop, and the backend's cache sees them before a pod is started.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.types import Channel
+from tfx.utils import name_utils
+
+from hubline.artifacts.pins import AnyPins, Files, Pins, PinsToInfer, ServedVersion
+from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
+from hubline.pipeline.graph import build
+from hubline.pipeline.kubeflow import tasks
+from hubline.pipeline.kubeflow.entrypoint import PROPERTIES
+from hubline.pipeline.kubeflow.escaping import argument
+from hubline.pipeline.kubeflow.executor_io import type_name
+from hubline.pipeline.kubeflow.exit_handler import alerted, env, with_webhook
+from hubline.pipeline.kubeflow.fused_steps import join
+from hubline.pipeline.kubeflow.parameter_definitions import dumped, offered
+from hubline.pipeline.kubeflow.tasks import Input, Node, Task, from_form, task_name
+from hubline.pipeline.paths import OnCluster
+
+Json = dict[str, Any]
+
+PIN = "Pin"
+SCHEMA_VERSION = "2.1.0"
+_PROPERTIES: Json = {"parameterType": "STRING"}
+
+
+def package(file: AnyFile, image: str) -> tuple[Json, Json]:
+    """The pipeline spec, and the platform spec; the latter is empty where nothing is said of Kubernetes.
+
+    Args:
+        file: The pipeline file, with absolute paths.
+        image: The image of every step.
+    """
+    nodes, parameters, kubeflow = _nodes(file), offered(file), with_webhook(file.kubeflow)
+    spec = {
+        "pipelineInfo": {"name": file.name, "description": _about(file).replace("{{", "{ {")},
+        "schemaVersion": SCHEMA_VERSION,
+        "sdkVersion": "hubline",
+        "root": {
+            "inputDefinitions": {"parameters": tasks.form_fields(parameters)},
+            "dag": tasks.dag(nodes, kubeflow),
+        },
+        "components": tasks.components(nodes, kubeflow),
+        "deploymentSpec": {
+            "executors": tasks.executors(nodes, kubeflow, image, env(kubeflow.alert, kubeflow.state or ""))
+        },
+    }
+    if kubeflow.pipeline_root:
+        spec["defaultPipelineRoot"] = kubeflow.pipeline_root
+    executors = tasks.on_kubernetes(nodes, kubeflow)
+    return spec, {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}} if executors else {}
+
+
+def _nodes(file: AnyFile) -> list[Node]:
+    steps, form = graph(file, unpinned(file)), from_form(offered(file))
+    pin, others = _pin(file, steps, form), join(list(map(_step, steps)), pods(file))
+    if file.kubeflow.alert:
+        return alerted(pin, others, form, file.name, file.kubeflow)
+    return [pin, *others]
+
+
+def pods(file: AnyFile) -> Mapping[str, Sequence[str]]:
+    """By the name of a pod, the steps that share it: those of the file, or else those that share one at no cost.
+
+    At no cost means that the backend's cache has them together or not at all anyway: each takes only what another one
+    of them makes. So an inferred schema goes with the data, and a curated one, which changes by itself, does not.
+    Steps that are placed stay alone, and so do all where Beam works outside the pod.
+    """
+    if file.kubeflow.join is not None:
+        return file.kubeflow.join
+    if not file.beam.in_step:
+        return {}
+    data, schema = ["ExampleGen", "StatisticsGen"], ["SchemaGen", "ParsingSchema"]
+    is_curated = isinstance(file, PipelineFile) and file.data.data_schema is not None
+    shared = {"Data": data, "Schema": schema} if is_curated else {"Data": data + schema}
+    shared["DataChecks"] = ["ExampleValidator", "DataGate"]
+    alone = {pod: [step for step in steps if step not in file.kubeflow.steps] for pod, steps in shared.items()}
+    return {pod: steps for pod, steps in alone.items() if len(steps) > 1}
+
+
+def graph(file: AnyFile, pins: AnyPins) -> list[BaseNode]:
+    """The steps of a pipeline file on a cluster, but for the first."""
+    return build(file, pins, OnCluster(file.kubeflow.state or "")).components
+
+
+def unpinned(file: AnyFile) -> AnyPins:
+    """In place of what `Pin` finds at run time: enough to know which steps there are."""
+    files, modules = Files(by_split={}), dict.fromkeys(file.hubs, "")
+    if isinstance(file, InferFile):
+        return PinsToInfer(files=files, modules=modules, model=_asked(file), labels=None, pushed=None)
+    return Pins(
+        files=files,
+        data_schema="?" if file.data.data_schema else None,
+        baseline=None,
+        vocabularies={},
+        modules=modules,
+        backbones=dict.fromkeys(file.backbones, ""),
+        serving=None,
+    )
+
+
+def _asked(file: InferFile) -> ServedVersion | None:
+    return ServedVersion(path="", digest="") if file.model else None
+
+
+def _about(file: AnyFile) -> str:
+    if isinstance(file, InferFile):
+        return f"Predictions about the records in {file.data.examples}."
+    return (
+        f"Trains a model on {file.data.examples} and pushes it to {file.serving.destination} where it is good enough."
+    )
+
+
+def _pin(file: AnyFile, steps: list[BaseNode], form: dict[str, Input]) -> Task:
+    names = [step.id for step in steps]
+    return Task(
+        step=PIN,
+        module="hubline.pipeline.kubeflow.pin",
+        arguments=[argument(dumped(file)), argument(names), "{{$}}"],
+        parameters=form,
+        outputs={"parameters": {task_name(name): _PROPERTIES for name in names}},
+        cached=False,  # it is there to see what has changed
+    )
+
+
+def _step(step: BaseNode) -> Task:
+    handed = {"producerTask": task_name(PIN), "outputParameterKey": task_name(step.id)}
+    outputs = {name: _artifact_type(channel) for name, channel in step.outputs.items()}
+    return Task(
+        step=step.id,
+        module="hubline.pipeline.kubeflow.entrypoint",
+        arguments=[name_utils.get_full_name(step.executor_spec.executor_class), _types(step), "{{$}}"],
+        parameters={PROPERTIES: Input(_PROPERTIES, {"taskOutputParameter": handed})},
+        artifacts={name: _input(channel) for name, channel in step.inputs.items()},
+        outputs={"artifacts": outputs} if outputs else {},
+        after=[PIN, *(node.id for node in step.upstream_nodes)],
+    )
+
+
+def _types(step: BaseNode) -> str:
+    """The class of each artifact that goes in or out, which the launcher does not tell."""
+    channels = {**step.inputs, **step.outputs}
+    return argument({name: type_name(channel.type) for name, channel in channels.items()})
+
+
+def _input(channel: Channel) -> Input:
+    produced = {"producerTask": task_name(channel.producer_component_id), "outputArtifactKey": channel.output_key}
+    return Input(_artifact_type(channel), {"taskOutputArtifact": produced})
+
+
+def _artifact_type(channel: Channel) -> Json:
+    """The type of an artifact by its title alone: its schema would stand in the workflow a dozen times, and the
+    backend reads no more of one than the title. Types of KFP's own, `system.…`, are those that the dashboard draws."""
+    title = channel.type_name if "." in channel.type_name else f"tfx.{channel.type_name}"
+    return {"artifactType": {"schemaTitle": title, "schemaVersion": "0.0.1"}}

@@ -1,0 +1,221 @@
+"""The charts of the report, as Plotly figures. What names come from users is escaped: Plotly reads them as HTML.
+
+Lines of text and grid get their colours from the page's style sheet, which knows whether it is dark.
+"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+
+from hubline.artifacts.pins import ALL
+from hubline.components.config import SPLITS
+from hubline.report.contents import (
+    BoxPredictions,
+    ClassPredictions,
+    Column,
+    PixelPredictions,
+    PredictionsByClass,
+    ValuePredictions,
+)
+
+_COLOURS = (
+    "#3b82f6",
+    "#f59e0b",
+    "#10b981",
+    "#ef4444",
+    "#8b5cf6",
+    "#06b6d4",
+    "#ec4899",
+    "#84cc16",
+    "#f97316",
+    "#64748b",
+)
+_SPLIT_COLOURS = dict(zip((*SPLITS, ALL), _COLOURS, strict=False)) | {"baseline": "#94a3b8"}
+_CELLS_WITH_NUMBERS = 20
+"""A confusion matrix of more classes has no room for numbers in its cells."""
+_RESIDUAL_BINS = 50
+_NAME = 40
+"""Characters of a name that a chart has room for."""
+
+
+def _figure(traces: Sequence[go.Scatter | go.Bar | go.Heatmap], height: int, **layout: object) -> go.Figure:
+    figure = go.Figure(traces)
+    axes = {"zeroline": False, "showline": False, "ticks": "", "automargin": True}
+    figure.update_layout(
+        template="none",
+        height=height,
+        margin={"l": 16, "r": 16, "t": 16, "b": 16},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        colorway=_COLOURS,
+        font={"family": "system-ui, sans-serif", "size": 12},
+        legend={"bgcolor": "rgba(0,0,0,0)"},
+        xaxis=axes,
+        yaxis=axes,
+    )
+    return figure.update_layout(**layout)
+
+
+def _name(text: str) -> str:
+    # Plotly reads `<b>` and `&lt;`, but takes quotes as they are.
+    return escape(text if len(text) <= _NAME else f"{text[: _NAME - 1]}…", quote=False)
+
+
+def curve(metric: str, curves: Mapping[str, Sequence[float]]) -> go.Figure:
+    """A metric over the epochs, in training and, where it is there, in validation."""
+    lines = [("train", curves[metric]), ("validation", curves.get(f"val_{metric}", []))]
+    return _figure(
+        [
+            go.Scatter(
+                x=list(range(1, len(values) + 1)), y=list(values), name=split, mode="lines+markers",
+                line={"color": _SPLIT_COLOURS[split], "width": 2}, marker={"size": 5},
+            )
+            for split, values in lines
+            if values
+        ],
+        height=280, hovermode="x unified", showlegend=True,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        xaxis={"title": "epoch", "tick0": 1, "dtick": -(-len(curves[metric]) // 12)}, yaxis={"title": _name(metric)},
+    )  # fmt: skip
+
+
+def confusion(predictions: ClassPredictions, shown: Sequence[int]) -> go.Figure:
+    """A confusion matrix: a row for each true class, a column for each predicted one.
+
+    Args:
+        predictions: With a confusion matrix.
+        shown: The indices of the classes to show.
+    """
+    assert predictions.confusion is not None
+    names = [_name(predictions.classes[index]) for index in shown]
+    records = predictions.confusion[np.ix_(shown, shown)]
+    of_class = predictions.confusion[shown].sum(axis=1, keepdims=True)
+    share = records / np.maximum(of_class, 1)
+    places = list(range(len(shown)))
+    what = "pixels" if isinstance(predictions, PixelPredictions) else "records"
+    axis = {"tickvals": places, "ticktext": names, "showgrid": False}
+    return _figure(
+        [
+            go.Heatmap(
+                # The root lets the few errors be seen beside the many that are right.
+                x=places, y=places, z=np.sqrt(share).round(4), zmin=0, zmax=1, showscale=False, xgap=2, ygap=2,
+                colorscale=[[0, "rgba(100,116,139,0.08)"], [1, "rgba(59,130,246,0.75)"]],
+                text=[[f"{cell:,}" if cell else "" for cell in row] for row in records.tolist()],
+                texttemplate="%{text}" if len(shown) <= _CELLS_WITH_NUMBERS else None,
+                customdata=np.stack([records, share], axis=-1),
+                hovertemplate=f"true %{{y}}, predicted %{{x}}<br>%{{customdata[0]:,}} {what}, "
+                "%{customdata[1]:.1%} of the class<extra></extra>",
+            )
+        ],
+        height=max(320, min(900, 120 + 34 * len(shown))),
+        xaxis=axis | {"title": "predicted"}, yaxis=axis | {"title": "true", "autorange": "reversed"},
+    )  # fmt: skip
+
+
+def roc(predictions: PredictionsByClass, shown: Sequence[int]) -> go.Figure:
+    """ROC curves, each of one class against the rest, with the areas below them in the legend."""
+    chance = go.Scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dot", "color": "#94a3b8", "width": 1},
+        name="chance", hoverinfo="skip", showlegend=False,
+    )  # fmt: skip
+    lines = [
+        go.Scatter(
+            x=curve.false_positives, y=curve.true_positives, mode="lines", line={"width": 2},
+            name=f"{_name(predictions.classes[index])} (AUC {curve.auc:.4f})",
+            hovertemplate="%{y:.3f} of the class at %{x:.3f} of the rest",
+        )
+        for index, curve in predictions.roc.items()
+        if index in shown
+    ]  # fmt: skip
+    return _figure(
+        [*lines, chance], height=420 + 10 * len(lines), legend={"orientation": "h", "y": -0.2, "yanchor": "top"},
+        xaxis={"title": "false positive rate", "range": [-0.01, 1.01]},
+        yaxis={"title": "true positive rate", "range": [-0.01, 1.01]},
+    )  # fmt: skip
+
+
+def values(predictions: ValuePredictions) -> go.Figure:
+    """Each number that is predicted, against what is true; on the line they are the same."""
+    both = np.concatenate([predictions.true, predictions.predicted])
+    ends = [float(both.min()), float(both.max())]
+    same = go.Scatter(
+        x=ends, y=ends, mode="lines", line={"dash": "dot", "color": "#94a3b8", "width": 1}, hoverinfo="skip",
+    )  # fmt: skip
+    points = go.Scatter(
+        x=predictions.true, y=predictions.predicted, mode="markers",
+        # So that where many lie upon each other it is darker.
+        marker={"size": 5, "opacity": 0.35, "line": {"width": 0}, "color": _SPLIT_COLOURS["test"]},
+        hovertemplate="true %{x:.10~g}, predicted %{y:.10~g}<extra></extra>",
+    )  # fmt: skip
+    return _figure([same, points], height=480, showlegend=False, xaxis={"title": "true"}, yaxis={"title": "predicted"})
+
+
+def residuals(predictions: ValuePredictions) -> go.Figure:
+    """How often a prediction is how far above what is true, or below."""
+    off = predictions.predicted - predictions.true
+    counts, edges = np.histogram(off, bins=_RESIDUAL_BINS)
+    bars = go.Bar(
+        x=(edges[:-1] + edges[1:]) / 2, y=counts, width=np.diff(edges), marker={"color": _SPLIT_COLOURS["test"]},
+        customdata=np.stack([edges[:-1], edges[1:]], axis=1),
+        hovertemplate="from %{customdata[0]:.4g} to %{customdata[1]:.4g}: %{y:,} records<extra></extra>",
+    )  # fmt: skip
+    return _figure(
+        [bars], height=300, showlegend=False, bargap=0.02,
+        xaxis={"title": "predicted less true"}, yaxis={"title": "records"},
+    )  # fmt: skip
+
+
+def overlap(predictions: BoxPredictions) -> go.Figure:
+    """How often the IoU of the predicted box and the true one is how large."""
+    edges = np.linspace(0.0, 1.0, len(predictions.iou) + 1)
+    bars = go.Bar(
+        x=(edges[:-1] + edges[1:]) / 2, y=predictions.iou, width=np.diff(edges),
+        marker={"color": _SPLIT_COLOURS["test"]}, customdata=np.stack([edges[:-1], edges[1:]], axis=1),
+        hovertemplate="from %{customdata[0]:.2f} to %{customdata[1]:.2f}: %{y:,} records<extra></extra>",
+    )  # fmt: skip
+    return _figure(
+        [bars], height=300, showlegend=False, bargap=0.02,
+        xaxis={"title": "IoU", "range": [0, 1]}, yaxis={"title": "records"},
+    )  # fmt: skip
+
+
+def column(data: Column) -> go.Figure | None:
+    """How the values of a column are distributed, by split; None where its statistics don't say."""
+    lines = [_density(split.split, split.buckets) for split in data.splits if _width(split.buckets)]
+    if lines:
+        axis = {"showgrid": False, "showticklabels": False, "rangemode": "tozero"}
+        return _figure(lines, height=190, yaxis=axis, showlegend=False)
+    values = list(dict.fromkeys(value for split in data.splits for value, _ in split.top))[:10]
+    if not values:
+        return None
+    places = list(range(len(values)))
+    bars = [
+        go.Bar(
+            x=[dict(split.top).get(value, 0) / max(split.count, 1) for value in values], y=places, orientation="h",
+            name=split.split, marker={"color": _SPLIT_COLOURS[split.split]}, hovertemplate="%{y}: %{x:.1%}",
+        )
+        for split in data.splits
+    ]  # fmt: skip
+    axis = {"tickvals": places, "ticktext": [_name(value) for value in values], "autorange": "reversed"}
+    return _figure(
+        bars, height=60 + 30 * len(values), yaxis=axis, xaxis={"tickformat": ".0%"}, showlegend=False, bargap=0.3
+    )
+
+
+def _width(buckets: Sequence[tuple[float, float, float]]) -> float:
+    return buckets[-1][1] - buckets[0][0] if buckets else 0.0
+
+
+def _density(split: str, buckets: Sequence[tuple[float, float, float]]) -> go.Scatter:
+    """A histogram's outline. Splits differ in size and in the bounds of their buckets, and densities compare."""
+    total = sum(count for _, _, count in buckets) or 1.0
+    wide = [bucket for bucket in buckets if bucket[1] > bucket[0]]
+    heights = [count / total / (high - low) for low, high, count in wide]
+    return go.Scatter(
+        x=[wide[0][0], *(low for low, _, _ in wide), wide[-1][1]], y=[0, *heights, 0], name=split,
+        line={"shape": "hv", "width": 2, "color": _SPLIT_COLOURS[split]},
+        mode="lines",
+        hovertemplate="from %{x:.4g}: density %{y:.3g}",
+    )  # fmt: skip

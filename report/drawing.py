@@ -1,0 +1,52 @@
+"""Boxes in the pictures of samples, and masks beside them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from hubline.preprocessing.palette import PALETTE
+
+TRUE, PREDICTED = "#10b981", "#f59e0b"
+"""The colours of the true box and the predicted one; the page's legend names them."""
+_PIXELS = 224
+"""Width or height of pictures with boxes: small ones are enlarged, or lines would cover what is in them."""
+_BESIDE, _GAP = 112, 4
+"""Width or height of pictures with masks beside them, and what is between them."""
+
+
+def with_boxes(image: Image.Image, boxes: Sequence[Sequence[float]]) -> Image.Image:
+    """A picture of a fixed size with the true box and the predicted one.
+
+    Args:
+        image: In RGB.
+        boxes: The two, each top, left, bottom and right in shares of the picture.
+    """
+    scale = _PIXELS / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    drawn = image.resize((width, height), Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS)
+    draw = ImageDraw.Draw(drawn)
+    for (top, left, bottom, right), colour in zip(boxes, (TRUE, PREDICTED), strict=True):
+        corners = (left * (width - 1), top * (height - 1), right * (width - 1), bottom * (height - 1))
+        draw.rectangle(tuple(map(round, corners)), outline=colour, width=2)
+    return drawn
+
+
+def side_by_side(picture: np.ndarray, *masks: np.ndarray) -> Image.Image:
+    """A picture and masks of it, each of the same width or height.
+
+    Args:
+        picture: uint8 [height, width, 3].
+        masks: uint8 [height, width], of any size; each class has its own colour.
+    """
+    parts = [Image.fromarray(picture)]
+    for mask in masks:
+        parts.append(Image.fromarray(mask, "P"))
+        parts[-1].putpalette(PALETTE)
+    scale = _BESIDE / max(parts[0].size)
+    width, height = (max(1, round(side * scale)) for side in parts[0].size)
+    whole = Image.new("RGB", (len(parts) * (width + _GAP) - _GAP, height), "white")
+    for number, part in enumerate(parts):
+        how = Image.Resampling.LANCZOS if number == 0 and scale < 1 else Image.Resampling.NEAREST
+        whole.paste(part.resize((width, height), how).convert("RGB"), (number * (width + _GAP), 0))
+    return whole

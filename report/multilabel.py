@@ -1,0 +1,98 @@
+"""From kept predictions of any number of classes to figures of each class and samples, in one pass."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD, SERVING
+from hubline.core.tfrecords import read_batches
+from hubline.report.contents import ClassCounts, MultilabelPredictions, Sample
+from hubline.report.scores import MOST_CLASSES, Scores, batch_size
+
+_NAMED = 8
+"""At most so many classes of a record are named."""
+_SURE = 1e-7
+"""As near to 0 and 1 as a score comes in the cross-entropy, as it would be infinite of a class that is not known."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A batch of predictions: `record` int64 of [batch], what is true and chosen bool and scores float32, all of
+    [batch, classes]."""
+
+    record: np.ndarray
+    true: np.ndarray
+    chosen: np.ndarray
+    candidate: np.ndarray
+    serving: np.ndarray | None
+
+
+def summarize(files: Sequence[str], classes: Sequence[str], samples: int) -> MultilabelPredictions:
+    """What the predictions in some files come to, the samples without their pictures.
+
+    Args:
+        files: TFRecord files of predictions.
+        classes: Their names, by index.
+        samples: How many of the worst to keep.
+    """
+    counts = np.zeros([3, len(classes)], np.int64)
+    curves = (Scores(len(classes)), Scores(len(classes))) if len(classes) <= MOST_CLASSES else ()
+    wrong: list[Sample] = []
+    for batch in _batches(files, len(classes)):
+        told = batch.chosen
+        counts += [batch.true.sum(axis=0), told.sum(axis=0), (batch.true & told).sum(axis=0)]
+        for scores, said in zip(curves, (batch.candidate, batch.serving), strict=False):
+            if said is not None:
+                scores.count(np.nonzero(batch.true), said)
+        found = _worst(batch, classes, samples)
+        wrong = sorted([*wrong, *found], key=lambda sample: (-sample.score, sample.record))[:samples]
+    return MultilabelPredictions(
+        classes=classes,
+        counts=ClassCounts(*counts),
+        roc=curves[0].curves() if curves else {},
+        overall=curves[0].overall() if curves else None,
+        serving_auc=curves[1].areas() if curves else {},
+        right=(),
+        wrong=wrong,
+    )
+
+
+def _batches(files: Sequence[str], classes: int) -> Iterator[_Batch]:
+    spec = {
+        RECORD: tf.io.FixedLenFeature([], tf.int64),
+        LABEL: tf.io.FixedLenFeature([classes], tf.int64),
+        CANDIDATE: tf.io.FixedLenFeature([2 * classes], tf.float32),
+        # Rows of zeros stand where no version serves.
+        SERVING: tf.io.FixedLenFeature([2 * classes], tf.float32, [0.0] * 2 * classes),
+    }
+    for path in files:
+        for _, examples in read_batches(path, batch_size(classes)):
+            rows = {name: column.numpy() for name, column in tf.io.parse_example(examples, spec).items()}
+            serving = rows[SERVING][:, :classes] if rows[SERVING].any() else None
+            scores, chosen = np.split(rows[CANDIDATE], 2, axis=1)
+            yield _Batch(rows[RECORD], rows[LABEL] > 0, chosen > 0.5, scores, serving)
+
+
+def _worst(batch: _Batch, classes: Sequence[str], most: int) -> list[Sample]:
+    """The records with a class told wrongly that have the greatest cross-entropy."""
+    scores = np.clip(batch.candidate.astype(np.float64), _SURE, 1 - _SURE)
+    loss = -np.log(np.where(batch.true, scores, 1 - scores)).mean(axis=1)
+    told = batch.chosen
+    rows = np.flatnonzero((told != batch.true).any(axis=1))
+    return [
+        Sample(
+            record=int(batch.record[row]),
+            label=_named(batch.true[row], classes),
+            predicted=_named(told[row], classes),
+            score=float(loss[row]),
+        )
+        for row in rows[np.argsort(-loss[rows], kind="stable")[:most]]
+    ]
+
+
+def _named(which: np.ndarray, classes: Sequence[str]) -> str:
+    names = [classes[index] for index in np.flatnonzero(which)]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more or "none"

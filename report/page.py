@@ -1,0 +1,178 @@
+"""From a run to its page."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import jinja2
+import numpy as np
+import plotly.graph_objects as go
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from hubline.components.config import LOWER_IS_BETTER
+from hubline.preprocessing.palette import colour
+from hubline.report import charts, drawing
+from hubline.report.contents import (
+    Artifacts,
+    BoxPredictions,
+    ClassCounts,
+    ClassPredictions,
+    Findings,
+    MultilabelPredictions,
+    PixelPredictions,
+    Predictions,
+    PredictionsByClass,
+    RunReport,
+    ValuePredictions,
+)
+
+_SHOWN_CLASSES = 25
+"""A chart of more classes cannot be read; the ones with the most errors are shown."""
+
+
+def render(report: RunReport) -> str:
+    """The HTML page of a run, with all that it needs inside it.
+
+    Raises:
+        OSError, KeyError, ValueError: where an artifact is not what its step writes.
+    """
+    return render_findings(report, _findings(report.artifacts))
+
+
+def _findings(artifacts: Artifacts) -> Findings:
+    if artifacts == Artifacts():
+        return Findings()
+    # Imported here: the page of a run that failed before its first step needs no TensorFlow.
+    from hubline.report.read_artifacts import read
+
+    return read(artifacts)
+
+
+def render_findings(report: RunReport, findings: Findings, scheme: Literal["light", "any"] = "any") -> str:
+    """The HTML page of a run, from what its artifacts hold. Reads nothing but its own template.
+
+    Args:
+        report: The run.
+        findings: What its artifacts hold.
+        scheme: `light` where the page around it is light, whatever the reader's system prefers.
+    """
+    of_classes = findings.predictions if isinstance(findings.predictions, PredictionsByClass) else None
+    counts = _counts(of_classes)
+    shown = _most_mistaken(counts) if counts else []
+    figures = _figures(findings, shown)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("page.html.j2").render(
+        run=report,
+        scheme=scheme,
+        findings=findings,
+        sections=_sections(report, findings),
+        classes=_classes(of_classes, counts, shown) if of_classes and counts else [],
+        left_out=len(counts.true) - len(shown) if counts else 0,
+        lower_is_better=LOWER_IS_BETTER,
+        of_pixels=isinstance(findings.predictions, PixelPredictions),
+        colours=(drawing.TRUE, drawing.PREDICTED),
+        longest_step=max((step.seconds for step in report.steps), default=0.0),
+        figures={name: json.loads(figure.to_json()) for name, figure in figures.items()},
+        plotly=Markup(get_plotlyjs()) if figures else "",
+    )
+
+
+def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
+    """The titles of the sections that there is something to show in, by the names that links know them by."""
+    decision, predictions = report.decision, findings.predictions
+    there = {
+        "decision": ("Decision", decision),
+        "metrics": ("Metrics", decision),
+        "slices": ("Slices", decision and decision.slices),
+        "classes": ("Classes", _counts(predictions)),
+        "boxes": ("Boxes", isinstance(predictions, BoxPredictions)),
+        "values": ("Values", isinstance(predictions, ValuePredictions)),
+        "samples": ("Samples", predictions),
+        "training": ("Training", findings.curves or findings.training_notes),
+        "data": ("Data", findings.counts or findings.columns),
+        "drift": ("Drift", findings.drift is not None),
+        "anomalies": ("Anomalies", findings.anomalies is not None),
+        "quarantine": ("Quarantine", findings.counts or findings.quarantine.total),
+        "steps": ("Steps", report.steps or report.failed_step),
+    }
+    return {name: title for name, (title, something) in there.items() if something}
+
+
+def _figures(findings: Findings, shown: Sequence[int]) -> dict[str, go.Figure]:
+    """The charts by the names that the template gives their places."""
+    figures = {
+        f"curve-{metric}": charts.curve(metric, findings.curves)
+        for metric in findings.curves
+        if not metric.startswith("val_")
+    }
+    predictions = findings.predictions
+    if isinstance(predictions, ClassPredictions) and predictions.confusion is not None:
+        figures["confusion"] = charts.confusion(predictions, shown)
+    if isinstance(predictions, PredictionsByClass) and predictions.roc:
+        figures["roc"] = charts.roc(predictions, shown)
+    if isinstance(predictions, ValuePredictions):
+        figures["values"] = charts.values(predictions)
+        figures["residuals"] = charts.residuals(predictions)
+    if isinstance(predictions, BoxPredictions):
+        figures["overlap"] = charts.overlap(predictions)
+    columns = {f"column-{number}": column for number, column in enumerate(findings.columns)}
+    columns |= {f"drift-{number}": drifted.column for number, drifted in enumerate(findings.drift or ())}
+    for place, column in columns.items():
+        if figure := charts.column(column):
+            figures[place] = figure
+    return figures
+
+
+def _counts(predictions: Predictions | None) -> ClassCounts | None:
+    """Records by class; None where no classes are told, or too many to show."""
+    if isinstance(predictions, MultilabelPredictions):
+        return predictions.counts
+    if isinstance(predictions, ClassPredictions) and predictions.confusion is not None:
+        matrix = predictions.confusion
+        return ClassCounts(true=matrix.sum(axis=1), told=matrix.sum(axis=0), hits=matrix.diagonal())
+    return None
+
+
+def _most_mistaken(counts: ClassCounts) -> list[int]:
+    """The classes that most often are missed, or told where they are not true, in their own order."""
+    mistakes = counts.told + counts.true - 2 * counts.hits
+    return sorted(np.argsort(-mistakes, kind="stable")[:_SHOWN_CLASSES].tolist())
+
+
+def _classes(predictions: PredictionsByClass, counts: ClassCounts, shown: Sequence[int]) -> list[dict]:
+    """A row for each class that is shown; None for what is not defined."""
+    rows = []
+    for index in shown:
+        true, told, hits = (int(of_class[index]) for of_class in (counts.true, counts.told, counts.hits))
+        roc = predictions.roc.get(index)
+        rows.append(
+            {
+                "name": predictions.classes[index],
+                "records": true,
+                "recall": hits / true if true else None,
+                "precision": hits / told if told else None,
+                "f1": 2 * hits / (true + told) if true + told else None,
+                "auc": roc.auc if roc else None,
+                "serving_auc": predictions.serving_auc.get(index),
+                "mean_iou": _iou(predictions, index),
+                "colour": "#{:02x}{:02x}{:02x}".format(*colour(index)),
+            }
+        )
+    return rows
+
+
+def _iou(predictions: PredictionsByClass, index: int) -> float | None:
+    """Of boxes the mean IoU of those of a class, of pixels the class's own."""
+    if isinstance(predictions, BoxPredictions):
+        return predictions.mean_iou.get(index)
+    if isinstance(predictions, PixelPredictions) and not np.isnan(predictions.iou[index]):
+        return float(predictions.iou[index])
+    return None

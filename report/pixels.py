@@ -1,0 +1,106 @@
+"""From kept predictions of pixels to one confusion matrix and samples, in one pass and bounded memory."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import tensorflow as tf
+
+from hubline.artifacts.predictions import CANDIDATE, LABEL, MASK, RECORD
+from hubline.core.tfrecords import read_batches
+from hubline.preprocessing.kinds.image import Pictures
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.report.contents import PixelPredictions, Sample
+from hubline.report.scores import MOST_CLASSES, batch_size
+
+
+def summarize(
+    files: Sequence[str],
+    masks: Sequence[str],
+    classes: Sequence[str],
+    samples: int,
+    label: PixelsLabel,
+    feature: Pictures,
+) -> PixelPredictions:
+    """What the predictions in some files come to, the samples without their pictures.
+
+    Args:
+        files: TFRecord files of predictions.
+        masks: Those of the predicted masks, in the same order.
+        classes: Their names, by index.
+        samples: How many of the worst to keep.
+        label: What is true.
+        feature: How pictures are made to fit.
+    """
+    total = np.zeros([len(classes)] * 2, np.int64)
+    worst: list[tuple[int, Sample]] = []  # with their places in the files
+    first = 0
+    for records, matrices in _batches(files, len(classes)):
+        total += matrices.sum(axis=0)
+        of_each = mean_iou(matrices)
+        lowest = np.argsort(np.where(matrices.any(axis=(1, 2)), of_each, np.inf), kind="stable")[:samples]
+        found = [
+            (first + row, Sample(record=int(records[row]), label="", predicted="", score=float(of_each[row])))
+            for row in map(int, lowest)
+            if matrices[row].any()
+        ]
+        worst = sorted([*worst, *found], key=lambda each: (each[1].score, each[1].record))[:samples]
+        first += len(records)
+    pngs = _masks(masks, {place for place, _ in worst})
+    return PixelPredictions(
+        classes=classes,
+        confusion=total if len(classes) <= MOST_CLASSES else None,
+        roc={},
+        serving_auc={},
+        right=[],
+        wrong=[replace(sample, mask=pngs[place]) for place, sample in worst],
+        iou=_iou(total),
+        label=label,
+        feature=feature,
+    )
+
+
+def mean_iou(matrices: np.ndarray) -> np.ndarray:
+    """The mean IoU of the classes that there are in confusion matrices, [..., classes, classes]; of none 0."""
+    of_each, there = _iou(matrices), _union(matrices) > 0
+    return np.nansum(of_each, axis=-1) / np.maximum(there.sum(axis=-1), 1)
+
+
+def _iou(matrices: np.ndarray) -> np.ndarray:
+    """The IoU of each class, float64 [..., classes]; NaN of one that no pixel is of or is told to be of."""
+    hits, union = np.diagonal(matrices, axis1=-2, axis2=-1), _union(matrices)
+    return np.where(union > 0, hits / np.maximum(union, 1), np.nan)
+
+
+def _union(matrices: np.ndarray) -> np.ndarray:
+    hits = np.diagonal(matrices, axis1=-2, axis2=-1)
+    return matrices.sum(axis=-1) + matrices.sum(axis=-2) - hits
+
+
+def _batches(files: Sequence[str], classes: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The numbers of records, int64 [batch], and their confusion matrices, int64 [batch, classes, classes]."""
+    spec = {
+        RECORD: tf.io.FixedLenFeature([], tf.int64),
+        LABEL: tf.io.FixedLenFeature([], tf.int64),
+        CANDIDATE: tf.io.FixedLenFeature([classes, classes], tf.int64),
+    }
+    for path in files:
+        for _, examples in read_batches(path, batch_size(classes * classes)):
+            rows = {name: column.numpy() for name, column in tf.io.parse_example(examples, spec).items()}
+            yield rows[RECORD], rows[CANDIDATE]
+
+
+def _masks(files: Sequence[str], wanted: set[int]) -> dict[int, bytes]:
+    """Some of the masks, as PNGs, by their places; the others don't leave TensorFlow's C++."""
+    found: dict[int, bytes] = {}
+    spec = {MASK: tf.io.FixedLenFeature([], tf.string)}
+    before = 0
+    for path in files:
+        last = before
+        for first, batch in read_batches(path, 256):
+            here = [place for place in wanted if before + first <= place < before + first + len(batch)]
+            for place in here:
+                found[place] = tf.io.parse_single_example(batch[place - before - first], spec)[MASK].numpy()
+            last = before + first + len(batch)
+        before = last
+    return found

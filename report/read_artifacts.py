@@ -1,0 +1,193 @@
+"""Reads what the artifacts of a run hold for its report."""
+
+import json
+from collections import Counter
+from itertools import chain, islice
+from math import isfinite
+from typing import Any
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
+
+from hubline.artifacts import quarantine
+from hubline.artifacts.column_statistics import (
+    STATISTICS,
+    ColumnStatistics,
+    nan_count,
+    present,
+    read_statistics,
+    records,
+    top_values,
+    type_of,
+)
+from hubline.artifacts.embedded_rows import Rows
+from hubline.artifacts.examples import Manifest
+from hubline.artifacts.findings import BASELINE, Found
+from hubline.artifacts.pins import ALL
+from hubline.artifacts.quarantine import read_set_aside
+from hubline.artifacts.unread_dates import UnreadDates
+from hubline.components.config import SPLITS
+from hubline.components.input_artifacts import ANOMALIES_FILE
+from hubline.core import storage
+from hubline.report.contents import Anomaly, Artifacts, Column, Drifted, Findings, Quarantine, SplitStatistics
+from hubline.report.predictions import summarize, with_pictures
+from hubline.trainer.training_notes import FILE as NOTES
+from hubline.trainer.training_notes import Notes
+
+_SHOWN_RECORDS = 100
+_SHOWN_REASONS = 20
+_SHOWN_VALUES = 10
+_SHOWN_LENGTH = 200
+"""Characters of a text value."""
+
+
+def read(artifacts: Artifacts) -> Findings:
+    """What the artifacts hold; of those that are not there, nothing."""
+    curves = f"{artifacts.model_run}/curves.json"
+    predictions = summarize(artifacts.evaluation) if artifacts.evaluation else None
+    if predictions and artifacts.examples:
+        predictions = with_pictures(predictions, artifacts.examples)
+    found = Found.read(artifacts.anomalies) if artifacts.anomalies else Found()
+    graph = artifacts.transform_graph
+    statistics = _statistics(artifacts.statistics) if artifacts.statistics else {}
+    return Findings(
+        counts=_counts(artifacts) if artifacts.examples else {},
+        quarantine=_quarantine(artifacts),
+        columns=_columns(statistics),
+        anomalies=_anomalies(artifacts.anomalies) if artifacts.anomalies else None,
+        findings=(*found.findings, *(UnreadDates.read(graph).findings if graph else ())),
+        drift=_drift(found, str(artifacts.anomalies), statistics),
+        curves=_json(curves) if artifacts.model_run and storage.exists(curves) else {},
+        training_notes=_training_notes(artifacts.model_run) if artifacts.model_run else (),
+        predictions=predictions,
+    )
+
+
+def _json(path: str) -> Any:
+    with storage.open_binary(path) as file:
+        return json.load(file)
+
+
+def _training_notes(model_run: str) -> list[str]:
+    """What the Trainer noted; older ones noted nothing."""
+    path = f"{model_run}/{NOTES}"
+    return [note.text for note in Notes.model_validate(_json(path)).notes] if storage.exists(path) else []
+
+
+def _counts(artifacts: Artifacts) -> dict[str, int]:
+    """Records by split, and those that were set aside: each that came in counts once."""
+    manifest = Manifest.read(str(artifacts.examples))
+    counts, set_aside = manifest.counts, manifest.quarantined
+    if artifacts.rows:
+        rows = Rows.read(artifacts.rows)
+        undecodable = {split: len(rows.undecodable(split)) for split in SPLITS}
+        counts = {split: count - undecodable[split] for split, count in counts.items()}
+        set_aside += sum(undecodable.values())
+    return counts | ({"quarantine": set_aside} if set_aside else {})
+
+
+def _quarantine(artifacts: Artifacts) -> Quarantine:
+    at_ingestion = f"{artifacts.examples}/{quarantine.FILE}"
+    at_decoding = f"{artifacts.rows}/{quarantine.FILE}"
+    reasons: Counter[str] = Counter(record.reason for record in read_set_aside(at_ingestion))
+    ingested = reasons.total()
+    reasons.update(record.reason for record in read_set_aside(at_decoding))
+    return Quarantine(
+        total=reasons.total(),
+        undecodable=reasons.total() - ingested,
+        reasons=reasons.most_common(_SHOWN_REASONS),
+        first=list(islice(chain(read_set_aside(at_ingestion), read_set_aside(at_decoding)), _SHOWN_RECORDS)),
+    )
+
+
+def _anomalies(uri: str) -> list[Anomaly]:
+    found = []
+    for split in SPLITS:
+        path = f"{uri}/Split-{split}/{ANOMALIES_FILE}"
+        if not storage.exists(path):
+            continue
+        with storage.open_binary(path) as file:
+            anomalies = anomalies_pb2.Anomalies.FromString(file.read())
+        for column, info in sorted(anomalies.anomaly_info.items()):
+            found.append(Anomaly(split, column, info.description))
+        if anomalies.HasField("dataset_anomaly_info"):
+            found.append(Anomaly(split, "", anomalies.dataset_anomaly_info.description))
+    return found
+
+
+Statistics = dict[str, dict[str, ColumnStatistics]]
+"""By column and split."""
+
+
+def _statistics(uri: str) -> Statistics:
+    found: Statistics = {}
+    for split in (*SPLITS, ALL):
+        path = f"{uri}/Split-{split}/{STATISTICS}"
+        for name, column in (read_statistics(path) if storage.exists(path) else {}).items():
+            found.setdefault(name, {})[split] = column
+    return dict(sorted(found.items()))
+
+
+def _columns(statistics: Statistics) -> list[Column]:
+    return [_column(name, by_split) for name, by_split in statistics.items()]
+
+
+def _drift(found: Found, anomalies: str, statistics: Statistics) -> list[Drifted] | None:
+    """What has drifted most comes first."""
+    if found.drift is None:
+        return None
+    baseline = read_statistics(f"{anomalies}/{BASELINE}")
+    drifted = []
+    for drift in sorted(found.drift, key=lambda drift: (not drift.drifted, -(drift.distance or 0.0))):
+        by_split = {"train": statistics[drift.column]["train"]}
+        if drift.missing:
+            by_split = {"baseline": baseline[drift.column]} | by_split
+        drifted.append(Drifted(drift, _column(drift.column, by_split)))
+    return drifted
+
+
+def _column(name: str, by_split: dict[str, ColumnStatistics]) -> Column:
+    *_, type_now = map(type_of, by_split.values())
+    return Column(name, type_now, [_split_statistics(split, column) for split, column in by_split.items()])
+
+
+def _split_statistics(split: str, column: ColumnStatistics) -> SplitStatistics:
+    return SplitStatistics(
+        split=split,
+        count=present(column),
+        missing=records(column) - present(column),
+        figures=_figures(column),
+        buckets=[
+            (bucket.low_value, bucket.high_value, bucket.sample_count)
+            for histogram in column.num_stats.histograms
+            if histogram.type == statistics_pb2.Histogram.STANDARD
+            for bucket in histogram.buckets
+            if isfinite(bucket.low_value) and isfinite(bucket.high_value)
+        ],
+        top=top_values(column, _SHOWN_VALUES, _SHOWN_LENGTH),
+    )
+
+
+def _figures(column: ColumnStatistics) -> dict[str, float]:
+    match column.WhichOneof("stats"):
+        case "num_stats":
+            numbers = column.num_stats
+            return {
+                "min": numbers.min,
+                "mean": numbers.mean,
+                "median": numbers.median,
+                "max": numbers.max,
+                "std": numbers.std_dev,
+                "zeros": numbers.num_zeros,
+            } | ({"NaN": nan_count(column)} if type_of(column) == "float" else {})
+        case "string_stats":
+            strings = column.string_stats
+            return {"unique": strings.unique, "mean length": strings.avg_length}
+        case "bytes_stats":
+            sizes = column.bytes_stats
+            return {
+                "unique": sizes.unique,
+                "min bytes": sizes.min_num_bytes,
+                "mean bytes": sizes.avg_num_bytes,
+                "max bytes": sizes.max_num_bytes,
+            }
+    return {}

@@ -1,0 +1,114 @@
+"""Makes pictures of shapes with their masks, and a module that gives feature maps."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageDraw
+
+from hubline.preprocessing.config import Features, ImageFeature
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from tests.support import make
+
+CLASSES = ("background", "disc", "box")
+
+
+def label(**settings: Any) -> PixelsLabel:
+    """The label of `record`."""
+    said = {"kind": "pixels", "from": "mask", "image": "photo", "classes": CLASSES}
+    return PixelsLabel.model_validate(said | settings)
+
+
+def features(size: tuple[int, int] = (32, 32), **settings: Any) -> Features:
+    """The picture."""
+    return {"photo": ImageFeature.model_validate({"kind": "image", "from": "image", "size": size} | settings)}
+
+
+def shapes(rng: np.random.Generator, height: int = 32, width: int = 32) -> tuple[np.ndarray, np.ndarray]:
+    """A black picture with a bright disc and a bright box, uint8 [height, width, 3], and its mask [height, width].
+
+    The two are alike but for their form: red is the disc, and so is some red of a box's border.
+    """
+    mask = Image.new("L", (width, height))
+    draw = ImageDraw.Draw(mask)
+    for number in (1, 2):
+        tall = int(rng.integers(min(height, width) // 4, min(height, width) // 2))
+        top, left = int(rng.integers(0, height - tall)), int(rng.integers(0, width - tall))
+        (draw.ellipse if number == 1 else draw.rectangle)((left, top, left + tall, top + tall), fill=number)
+    numbers = np.array(mask)
+    pixels = np.zeros([height, width, 3], np.uint8)
+    pixels[numbers == 1, 0] = 255
+    pixels[numbers == 2, 1] = 255
+    return pixels, numbers
+
+
+def mask_bytes(numbers: np.ndarray, palette: bool = False) -> bytes:
+    """A mask, uint8 [height, width], as a grey PNG, or as one with a palette."""
+    if not palette:
+        return make.image_bytes(numbers)
+    image = Image.fromarray(numbers, "P")
+    image.putpalette([value for number in range(256) for value in (number * 37 % 256, 255 - number, number * 91 % 256)])
+    return _png(image)
+
+
+def _png(image: Image.Image) -> bytes:
+    import io
+
+    out = io.BytesIO()
+    image.save(out, format="PNG")
+    return out.getvalue()
+
+
+def record(pixels: np.ndarray, numbers: np.ndarray, **more: Any) -> bytes:
+    """A picture with its mask."""
+    return make.record(image=make.image_bytes(pixels), mask=mask_bytes(numbers), **more)
+
+
+def records(count: int, seed: int = 0) -> list[bytes]:
+    """Records of `shapes`, half of which have `turn` 1."""
+    rng = np.random.default_rng(seed)
+    return [record(*shapes(rng), turn=number % 2) for number in range(count)]
+
+
+class Maps(tf.Module):
+    """Images float32 [batch, height, width, 3] to feature maps of a half, a quarter and an eighth of the size, and a
+    vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = tf.Variable(tf.ones([3]), name="scale")
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 32, 32, 3], tf.float32, name="images")])
+    def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.outputs(images)
+
+    def outputs(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The maps by name."""
+        images = images * self.scale
+        maps = {f"block{n}": tf.nn.avg_pool2d(images, 2**n, 2**n, "VALID") for n in (1, 2, 3)}
+        return maps | {"vector": tf.reduce_mean(images, [1, 2])}
+
+
+class MapsOfAnySize(Maps):
+    """The same, of pictures of any size."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")])
+    def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.outputs(images)
+
+
+def module(path: Path, of: type[Maps] = Maps) -> Path:
+    """A hub module of these."""
+    tf.saved_model.save(of(), str(path))
+    return path
+
+
+def mean_iou(true: np.ndarray, told: np.ndarray, classes: int) -> float:
+    """The mean IoU over all pixels of the classes that are true or told of any, in NumPy."""
+    found = []
+    for number in range(classes):
+        union = ((true == number) | (told == number)).sum()
+        if union:
+            found.append(((true == number) & (told == number)).sum() / union)
+    return float(np.mean(found))

@@ -1,0 +1,134 @@
+"""What is kept by its content: there whole or not at all."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hubline.core import storage
+from hubline.core.shard_cache import Store, key
+
+
+@pytest.fixture(params=["local", "remote"])
+def store(request, tmp_path: Path) -> Store:
+    return Store(str(tmp_path) if request.param == "local" else f"ram://{tmp_path.name}")
+
+
+def test_an_entry_is_found_by_its_key_once_it_is_made(store: Store) -> None:
+    assert store.find("one") is None
+    with store.making("one") as folder:
+        storage.write_bytes(f"{folder}/file", b"content")
+        assert store.find("one") is None
+    found = store.find("one")
+    assert found is not None
+    with storage.open_binary(f"{found}/file") as file:
+        assert file.read() == b"content"
+    assert store.find("two") is None
+
+
+def test_an_entry_whose_making_was_cut_short_is_not_there_and_can_be_made(store: Store) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        with store.making("one") as folder:
+            storage.write_bytes(f"{folder}/file", b"half")
+            raise KeyboardInterrupt
+    assert store.find("one") is None
+    with store.making("one") as folder:
+        storage.write_bytes(f"{folder}/file", b"whole")
+    with storage.open_binary(f"{store.find('one')}/file") as file:
+        assert file.read() == b"whole"
+
+
+def test_of_two_that_make_the_same_at_once_the_first_that_is_done_stays(store: Store) -> None:
+    with store.making("one") as slow:
+        storage.write_bytes(f"{slow}/file", b"second")
+        with store.making("one") as quick:
+            storage.write_bytes(f"{quick}/file", b"first")
+        found = store.find("one")
+    assert found == store.find("one") == quick
+    assert not storage.exists(slow)
+    with storage.open_binary(f"{found}/file") as file:
+        assert file.read() == b"first"
+
+
+_MAKE_MANY = """
+import sys
+from pathlib import Path
+from hubline.core.shard_cache import Store
+
+store = Store(sys.argv[1])
+for number in range(30):
+    key = f"entry-{number}"
+    if store.find(key) is None:
+        with store.making(key) as folder:
+            for name in "abc":
+                Path(folder, name).write_text(f"{number} {name}")
+    found = store.find(key)
+    assert found, key
+    assert [Path(found, name).read_text() for name in "abc"] == [f"{number} {name}" for name in "abc"], key
+"""
+
+
+def test_many_processes_make_the_same_entries_at_once(tmp_path: Path) -> None:
+    made = [subprocess.Popen([sys.executable, "-c", _MAKE_MANY, str(tmp_path)]) for _ in range(8)]
+    assert [process.wait() for process in made] == [0] * 8
+    for number in range(30):
+        names = [path.name for path in (tmp_path / f"entry-{number}").iterdir()]
+        assert "complete" in names and len(names) == 2
+
+
+@pytest.mark.parametrize("name", ["file", "complete"])
+@pytest.mark.parametrize("how", ["emptied", "cut", "flipped", "removed"])
+def test_a_damaged_entry_is_dropped_with_a_line_in_the_log_and_made_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, how: str
+) -> None:
+    store = Store(str(tmp_path))
+    with store.making("one") as folder:
+        storage.write_bytes(f"{folder}/file", b"content")
+    path = Path(folder, "file") if name == "file" else tmp_path / "one/complete"
+    content = path.read_bytes()
+    if how == "removed":
+        path.unlink()
+    else:
+        changed = {"emptied": b"", "cut": content[:-1], "flipped": bytes([content[0] ^ 1]) + content[1:]}[how]
+        path.write_bytes(changed)
+    with caplog.at_level(logging.WARNING):
+        assert store.find("one") is None
+    if (name, how) != ("complete", "removed"):
+        assert f"{path}: " in caplog.text and "dropped and made again" in caplog.text
+    with store.making("one") as folder:
+        storage.write_bytes(f"{folder}/file", b"content")
+    assert store.find("one") == folder
+
+
+def test_a_file_with_another_time_is_read_and_one_with_the_same_time_only_thoroughly(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    with store.making("one") as folder:
+        storage.write_bytes(f"{folder}/file", b"content")
+    file = Path(folder, "file")
+    before = file.stat()
+    os.utime(file, ns=(0, 0))
+    assert store.find("one") == folder
+    file.write_bytes(b"CONTENT")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert store.find("one") == folder
+    assert store.find("one", thoroughly=True) is None
+
+
+def test_what_killed_runs_left_is_swept_and_entries_stay(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    with store.making("one") as folder:
+        storage.write_bytes(f"{folder}/file", b"content")
+    (tmp_path / "one/killed").mkdir()
+    (tmp_path / "two/killed").mkdir(parents=True)
+    store.sweep()
+    assert store.find("one") == folder
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == sorted(["complete", Path(folder).name])
+    assert not (tmp_path / "two").exists()
+
+
+def test_a_key_depends_on_every_part_and_not_on_the_order_of_names() -> None:
+    assert key("a", {"x": 1, "y": 2}) == key("a", {"y": 2, "x": 1})
+    assert len({key("a", 1), key("a", 2), key("b", 1), key("a", "1"), key("a", [1])}) == 5

@@ -1,0 +1,121 @@
+"""Hub modules that change training images: https://www.tensorflow.org/hub/common_signatures/images."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from hubline.core.errors import UserError, library_reason
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.kinds.image import ImageFeature
+from hubline.trainer.augment import Module
+from hubline.trainer.config import Hub, Hubs, augmenting_hubs
+from hubline.trainer.module import Tensor, as_tensor, output_name, signature_name, way
+from hubline.trainer.saved_model_loader import OpenModule, open_module
+
+_SEED = "seed"
+"""The input of a module that draws the same changes for the same two integers."""
+
+_GREATEST = 1.5
+"""What white cannot become, even where a module sharpens; what gives more has pixels up to 255."""
+
+
+def modules_by_feature(hubs: Hubs, module_paths: Mapping[str, str], features: Features) -> dict[str, dict[str, Module]]:
+    """Opens the modules with `role: augment`.
+
+    Args:
+        hubs: The modules that there are.
+        module_paths: The folder of each.
+        features: What they change.
+
+    Returns:
+        For each feature that some of them change, what these make of a picture, by their names in `hubs`.
+    """
+    found: dict[str, dict[str, Module]] = {}
+    for name, hub in augmenting_hubs(hubs).items():
+        (feature,) = hub.inputs.values()
+        found.setdefault(feature, {})[name] = changing(hub, open_module(module_paths[name]), features)
+    return found
+
+
+def changing(hub: Hub, module: OpenModule, features: Features) -> Module:
+    """What a module makes of a picture, float32 [height, width, channels] from 0 to 1, and a seed, int64 [2].
+
+    Raises:
+        UserError: where the module does not take such pictures, or gives something else.
+    """
+    given, shape = _given(hub, module, features), _shape(hub, features)
+    return lambda image, seed: tf.ensure_shape(given(image, seed), shape)
+
+
+def _given(hub: Hub, module: OpenModule, features: Features) -> Module:
+    """The same, of whatever size the module gives."""
+    (name,) = hub.inputs.values()
+    feature = _from_0_to_1(features, name)
+    functions = module.offer.functions(hub)
+    if any(_SEED in function.inputs for function in functions) and _SEED not in hub.arguments:
+        hub = hub.model_copy(update={"arguments": {**hub.arguments, _SEED: (0, 0)}})
+    function = module.offer.function(hub, {name: feature})
+    ((taken, _),) = function.feeds(hub).items()
+    wanted, output = function.inputs[taken], output_name(function, hub)
+    if not _is_of_floats(wanted) and wanted.dtype != "string":
+        raise UserError(
+            f"the module's input '{taken}' is {wanted}; one that augments takes floats from 0 to 1, or files"
+        )
+    if not _is_of_floats(function.outputs[output]):
+        raise UserError(f"the module's output '{output}' is {function.outputs[output]}, and not images: floats, 0 to 1")
+    tensors = {each: as_tensor(hub.arguments[each], function.inputs[each]) for each in function.inputs if each != taken}
+    signature, training = signature_name(module.offer, hub), True if module.can_train else None
+
+    def change(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        given = _file(image) if wanted.dtype == "string" else tf.cast(image, wanted.dtype)
+        fed = tensors | {taken: given if way(wanted, feature) == "single" else given[tf.newaxis]}
+        if _SEED in tensors:
+            fed[_SEED] = tf.cast(seed, tensors[_SEED].dtype)
+        changed = tf.cast(module.run(signature, function, fed, training)[output], tf.float32)
+        return changed if changed.shape.rank == 3 else changed[0]
+
+    return change
+
+
+def try_out_changing(hub: Hub, module: OpenModule, features: Features) -> None:
+    """Changes a picture.
+
+    Raises:
+        UserError: where that fails, or what comes of it is not such a picture.
+    """
+    change, shape = _given(hub, module, features), _shape(hub, features)
+    picture = tf.random.stateless_uniform(shape, [0, 0])
+    try:
+        changed = tf.function(change)(picture, tf.zeros([2], tf.int64))
+    except Exception as error:  # whatever the module's own functions raise
+        reason = library_reason(error)
+        raise UserError(f"the module cannot change images of shape {shape}: {reason}") from error
+    if changed.shape.as_list() != shape:
+        raise UserError(
+            f"the module makes images of shape {changed.shape.as_list()} of images of shape {shape}; one that augments "
+            "leaves the size as it is"
+        )
+    least, greatest = float(tf.reduce_min(changed)), float(tf.reduce_max(changed))
+    if least < 1 - _GREATEST or greatest > _GREATEST:
+        raise UserError(f"the module gives images from {least:g} to {greatest:g}; one that augments gives 0 to 1")
+
+
+def _shape(hub: Hub, features: Features) -> list[int]:
+    """The shape of the images that a module changes."""
+    (name,) = hub.inputs.values()
+    feature = _from_0_to_1(features, name)
+    return [*feature.size, feature.channels]
+
+
+def _from_0_to_1(features: Features, name: str) -> ImageFeature:
+    feature = features[name]
+    assert isinstance(feature, ImageFeature)  # which the pipeline file was held to
+    return feature.model_copy(update={"value_range": (0.0, 1.0), "standardize": None})
+
+
+def _is_of_floats(tensor: Tensor) -> bool:
+    return "float" in tensor.dtype
+
+
+def _file(image: tf.Tensor) -> tf.Tensor:
+    return tf.io.encode_png(tf.saturate_cast(tf.round(image * 255.0), tf.uint8))

@@ -1,0 +1,160 @@
+"""A backbone that is no hub module, as a layer of the model."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from hubline.preprocessing.config import Feature, Features
+from hubline.preprocessing.kinds import image
+from hubline.preprocessing.kinds.image import ImageFeature, Pictures
+from hubline.trainer.autograph import leave_libraries_alone
+from hubline.trainer.backbones.alexnet import alexnet
+from hubline.trainer.backbones.builder import built
+from hubline.trainer.backbones.config import AlexNet, AnyBackbone, Builder, KerasApplication, LeNet5
+from hubline.trainer.backbones.keras_application import keras_application, preprocess
+from hubline.trainer.backbones.lenet5 import lenet5
+from hubline.trainer.backbones.resnet34 import resnet34
+from hubline.trainer.config import Tuned
+from hubline.trainer.inputs import Tensors
+from hubline.trainer.saved_model import Variable, to_train
+
+# Before any of Keras is called, as by a step that tries a backbone out.
+leave_libraries_alone()
+
+
+class Built(tf.keras.layers.Layer):
+    """A backbone made here, fed from the features by name, giving float32 vectors of shape [batch, n]."""
+
+    def __init__(
+        self,
+        config: AnyBackbone,
+        features: Features,
+        name: str,
+        weights: str | None = None,
+        tuned: Tuned | None = None,
+    ) -> None:
+        """Makes the network.
+
+        Args:
+            config: Which one, and what it is fed.
+            features: The features that feed it.
+            name: Its name in `backbones`.
+            weights: The file of its weights, where it begins with any.
+            tuned: Which of its variables may be trained; None for all. Whether they are at a time, `trainable` says.
+
+        Raises:
+            UserError: where it cannot be made, does not fit the features, or there are no such variables.
+        """
+        super().__init__(name=f"backbone_{name}")
+        self._config = config
+        self._fed = {given: (fed, features[fed]) for given, fed in config.inputs.items()}
+        self.network = _network(config, {given: feature for given, (_, feature) in self._fed.items()}, weights)
+        own = self.network.trainable_weights
+        names = to_train("TF2", _variables(own, self.network.non_trainable_weights), tuned) if tuned else None
+        self._to_train = frozenset(one.ref() for one in own if names is None or _name(one) in names)
+        # Where some of it is trained, the rest stays as it is: in training it would keep up averages.
+        self._is_partial = tuned is not None and tuned.is_partial
+
+    @property
+    def module(self) -> tf.keras.Model:
+        """What holds its variables and tables."""
+        return self.network
+
+    @property
+    def trainable(self) -> bool:
+        """Whether it is trained now. Layers inside that are never to be trained, as their maker says, stay so."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = value
+
+    @property
+    def trainable_weights(self) -> list[tf.Variable]:
+        """Those that are trained now."""
+        return [one for one in self.network.weights if self._trainable and one.ref() in self._to_train]
+
+    @property
+    def non_trainable_weights(self) -> list[tf.Variable]:
+        """The others."""
+        return [one for one in self.network.weights if not self._trainable or one.ref() not in self._to_train]
+
+    def in_order(self, name: str, standardized: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
+        """What the head takes of the vectors: standardized, if they are."""
+        return standardized
+
+    def points(self, given: tf.Tensor) -> tf.Tensor:
+        """What is standardized of vectors: each of them."""
+        return given
+
+    def call(self, inputs: Tensors, training: bool | None = None) -> tf.Tensor:
+        """Runs the network: in inference mode, unless all of it is trained now."""
+        given = {name: self._prepared(feature, inputs[fed]) for name, (fed, feature) in self._fed.items()}
+        told = bool(training) and self._trainable and not self._is_partial
+        return tf.cast(self.network(given, training=told), tf.float32)
+
+    def _prepared(self, feature: Feature, values: tf.Tensor) -> tf.Tensor:
+        """Pixels as the network takes them; texts as they are."""
+        if not isinstance(feature, Pictures):
+            return values
+        if isinstance(self._config, KerasApplication) and not self._config.takes_range:
+            return preprocess(self._config, values)
+        return image.scaled(feature, values)
+
+
+def weights_in(folder: str) -> str:
+    """The file of weights in the folder that keeps one; its name ends as the one that was named."""
+    (name,) = tf.io.gfile.listdir(folder)
+    return f"{folder}/{name}"
+
+
+def try_out(
+    config: AnyBackbone, features: Features, weights: str | None = None, tuned: Tuned | None = None
+) -> tuple[int, int]:
+    """Makes a backbone and puts it behind a symbolic batch of features, as training will.
+
+    Returns:
+        How many numbers it gives for each example, and how many weights it has.
+
+    Raises:
+        UserError: as `Built` does.
+    """
+    backbone = Built(config, features, "tried", weights, tuned)
+    return backbone.network.output_shape[-1], backbone.network.count_params()
+
+
+def _network(config: AnyBackbone, features: dict[str, Feature], weights: str | None) -> tf.keras.Model:
+    """From inputs by name, float32 pixels and texts, to [batch, n]."""
+    inputs = {name: _input(name, feature) for name, feature in features.items()}
+    if isinstance(config, Builder):
+        return tf.keras.Model(inputs, built(config, inputs))
+    (feature,) = features.values()
+    assert isinstance(feature, ImageFeature)  # which the pipeline file made sure of
+    (height, width), channels = feature.size, feature.channels
+    if isinstance(config, KerasApplication):
+        network = keras_application(config, height, width, weights)
+    elif isinstance(config, LeNet5):
+        network = lenet5(height, width, channels)
+    elif isinstance(config, AlexNet):
+        network = alexnet(height, width, channels, config.dropout)
+    else:
+        network = resnet34(height, width, channels, config.squeeze_and_excitation)
+    return tf.keras.Model(inputs, network(inputs["pixels"]))
+
+
+def _input(name: str, feature: Feature) -> tf.Tensor:
+    (spec,) = feature.inputs(name).values()
+    dtype = tf.float32 if isinstance(feature, Pictures) else spec.dtype
+    return tf.keras.Input(spec.shape[1:], dtype=dtype, name=name)
+
+
+def _variables(trainable: list[tf.Variable], others: list[tf.Variable]) -> tuple[Variable, ...]:
+    return tuple(
+        Variable(name=_name(one), dtype=one.dtype.name, shape=tuple(one.shape), trainable=is_trainable)
+        for some, is_trainable in ((trainable, True), (others, False))
+        for one in some
+    )
+
+
+def _name(variable: tf.Variable) -> str:
+    return variable.name.partition(":")[0]

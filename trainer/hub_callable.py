@@ -1,0 +1,174 @@
+"""A hub module behind one interface, however it is to be called: that of a reusable SavedModel."""
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import tensorflow as tf
+
+from hubline.core.errors import UserError
+from hubline.preprocessing.config import Feature, Features
+from hubline.preprocessing.kinds import image
+from hubline.preprocessing.kinds.image import Pictures
+from hubline.trainer.config import Hub, Tuned
+from hubline.trainer.module import (
+    Tensor,
+    as_tensor,
+    frames_each,
+    maps_of,
+    output_name,
+    shape_of_one,
+    signature_name,
+    takes_one,
+    way,
+)
+from hubline.trainer.saved_model import to_train
+from hubline.trainer.saved_model_loader import OpenModule
+
+
+class Called(tf.__internal__.tracking.AutoTrackable):
+    """Takes features by name and gives float32 vectors of shape [batch, n]; or where `hub` has `outputs`, feature maps
+    by their names, float32 [batch, height, width, channels].
+
+    It has what https://www.tensorflow.org/hub/reusable_saved_models asks for, so that `tf_hub.KerasLayer` trains it.
+    """
+
+    def __init__(self, hub: Hub, module: OpenModule, features: Features, tuned: Tuned | None) -> None:
+        """Settles how the module is called.
+
+        Args:
+            hub: What it is fed and handed, and which of its outputs is used.
+            module: The module.
+            features: The features that feed it.
+            tuned: Which variables are trained; None where none is.
+
+        Raises:
+            UserError: where it does not fit the features, or there are no such variables.
+        """
+        super().__init__()
+        offer, function = module.offer, module.offer.function(hub, features)
+        self.module = module.loaded  # whose variables are tracked
+        self._run = partial(module.run, signature_name(offer, hub), function)
+        self._feeds = {name: (function.inputs[name], features[fed], fed) for name, fed in function.feeds(hub).items()}
+        # What is no tensor was said by the choice of the trace.
+        tensors = function.inputs.keys() & hub.arguments.keys()
+        self._given = {name: as_tensor(hub.arguments[name], function.inputs[name]) for name in sorted(tensors)}
+        self._takes_one = takes_one(function, hub, features)
+        self._frames = frames_each(function, hub, features)
+        self._outputs = hub.outputs or (output_name(function, hub),)
+        self._pool = hub.pool
+        self.shape = None if hub.outputs else shape_of_one(function, hub, features)
+        self.maps = self._sizes(maps_of(function, hub, features)) if hub.outputs else {}
+        self.combiner = None if isinstance(hub.pool, str) else hub.pool
+
+        self.variables, trainable = _variables(module.loaded)
+        names = () if tuned is None else to_train(offer.format, offer.variables, tuned)
+        self.trainable_variables = [one for one in trainable if one.name.partition(":")[0] in names]
+        # Where some of it is trained, the rest of the module stays as it is: in training it would keep up averages.
+        self._trains = tuned is not None and not tuned.is_partial and module.can_train
+        self.regularization_losses = list(getattr(module.loaded, "regularization_losses", ())) if tuned else []
+
+    def __call__(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor | Mapping[str, tf.Tensor]:
+        """Runs the module: in inference mode, unless all of it is trained now.
+
+        Args:
+            inputs: By feature: pixels, uint8 of shape [batch, height, width, channels], or of clips [batch, frames,
+                height, width, channels], and texts, string [batch].
+            training: Whether it is trained now.
+        """
+        told = True if training and self._trains else None
+        values = {name: _fed(feature, wanted, inputs[fed]) for name, (wanted, feature, fed) in self._feeds.items()}
+        if self.maps:
+            given = self._outputs_of(values, told)
+            return {
+                name: tf.ensure_shape(tf.cast(given[name], tf.float32), [None, *size])
+                for name, size in self.maps.items()
+            }
+        if self._frames is not None:
+            return self._vectors(self._by_frame(values, self._frames, told))
+        if not self._takes_one:
+            return self._vectors(self._output_of(values, told))
+        shape = tf.TensorSpec(None if self.shape is None else [math.prod(self.shape)], tf.float32)
+        return tf.map_fn(lambda one: self._vector(one, told), values, fn_output_signature=shape)
+
+    def _by_frame(self, clips: Mapping[str, tf.Tensor], frames: int, training: bool | None) -> tf.Tensor:
+        """What the module gives for each frame by itself, [batch, frames, ...]."""
+        fed = {name: tf.reshape(clip, [-1, *clip.shape[2:]]) for name, clip in clips.items()}
+        given = self._output_of(fed, training)
+        return tf.reshape(given, tf.concat([[-1, frames], tf.shape(given)[1:]], axis=0))
+
+    def _vector(self, values: Mapping[str, tf.Tensor], training: bool | None) -> tf.Tensor:
+        """What the module gives for one example, float32 [n]."""
+        fed = {
+            name: values[name] if way(wanted, feature) == "single" else values[name][tf.newaxis]
+            for name, (wanted, feature, _) in self._feeds.items()
+        }
+        given = self._output_of(fed, training)
+        if self._pool is not None:
+            return self._vectors(given[tf.newaxis])[0]
+        return tf.reshape(tf.cast(given, tf.float32), [-1] if self.shape is None else self.shape)
+
+    def _vectors(self, given: tf.Tensor) -> tf.Tensor:
+        """What the module gives for a batch, as float32 [batch, n]."""
+        given = tf.cast(given, tf.float32)
+        if self._pool is None:
+            return given[:, tf.newaxis] if given.shape.rank == 1 else given
+        steps = tf.reshape(given, [tf.shape(given)[0], tf.reduce_prod(tf.shape(given)[1:-1]), given.shape[-1]])
+        if isinstance(self._pool, str):
+            return _pooled(steps, self._pool)
+        assert self.shape is not None  # or there was nothing to pool
+        most, numbers = self.shape
+        cut = steps[:, :most]
+        padded = tf.pad(cut, [[0, 0], [0, most - tf.shape(cut)[1]], [0, 0]])
+        return tf.reshape(padded, [-1, most * numbers])
+
+    def _output_of(self, fed: Mapping[str, tf.Tensor], training: bool | None) -> tf.Tensor:
+        return self._outputs_of(fed, training)[self._outputs[0]]
+
+    def _outputs_of(self, fed: Mapping[str, tf.Tensor], training: bool | None) -> Mapping[str, tf.Tensor]:
+        return self._run({**self._given, **fed}, training)
+
+    def _sizes(self, maps: Mapping[str, tuple[int | None, ...]]) -> dict[str, tuple[int, ...]]:
+        """Height, width and channels of feature maps. What the module does not say, a black picture tells."""
+        if not any(None in size for size in maps.values()):
+            return dict(maps)  # type: ignore[arg-type]
+        black = {
+            name: _fed(feature, wanted, tf.zeros([1, *feature.size, feature.channels], tf.uint8))
+            for name, (wanted, feature, _) in self._feeds.items()
+            if isinstance(feature, Pictures)
+        }
+        given = self._outputs_of(black, None)
+        shapes = {name: given[name].shape for name in maps}
+        for name, shape in shapes.items():
+            if shape.rank != 4:
+                raise UserError(
+                    f"the module's output '{name}' is {shape}, but a label of pixels needs feature maps, [?, height, "
+                    "width, channels]"
+                )
+        return {name: tuple(shape[1:]) for name, shape in shapes.items()}
+
+
+def _variables(loaded: Any) -> tuple[list[tf.Variable], list[tf.Variable]]:
+    """All variables of a module, and those of them that can be trained: of one that does not say, by themselves."""
+    found = [part for part in tf.train.TrackableView(loaded).descendants() if isinstance(part, tf.Variable)]
+    listed = getattr(loaded, "trainable_variables", None)
+    return found, [variable for variable in found if variable.trainable] if listed is None else list(listed)
+
+
+def _fed(feature: Feature, wanted: Tensor, values: tf.Tensor) -> tf.Tensor:
+    """Pixels as the module takes them: scaled floats, bytes, or an image file; texts as they are."""
+    if not isinstance(feature, Pictures):
+        return values
+    if wanted.dtype == "string":
+        return tf.io.encode_png(values)
+    dtype = tf.as_dtype(wanted.dtype)
+    return tf.cast(image.scaled(feature, values) if dtype.is_floating else values, dtype)
+
+
+def _pooled(steps: tf.Tensor, pool: str) -> tf.Tensor:
+    """Vectors, [batch, steps, n], brought together; where there are none, zeros."""
+    count = tf.shape(steps)[1]
+    if pool == "mean":
+        return tf.math.divide_no_nan(tf.reduce_sum(steps, axis=1), tf.cast(count, tf.float32))
+    return tf.where(count > 0, tf.reduce_max(steps, axis=1), 0.0)

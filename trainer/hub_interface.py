@@ -1,0 +1,103 @@
+"""What a SavedModel offers, read from its protos: nothing of it is loaded, so nothing of it runs.
+
+TensorFlow's own decoders of structures and of functions' signatures are private; they are used here alone.
+"""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_object_graph_pb2, struct_pb2
+from tensorflow.python.saved_model import nested_structure_coder
+
+from hubline.trainer.module import Function, Module, Tensor
+from hubline.trainer.saved_model import SavedModel
+from hubline.trainer.saved_model_loader import Trace, ordered, read_saved_model, tensor_of
+
+
+@dataclass(frozen=True)
+class _Concrete:
+    structured_input_signature: Any
+    structured_outputs: Any
+
+
+def inspect_module(path: str) -> Module:
+    """What the module in a folder offers.
+
+    Raises:
+        UserError: where the folder holds no SavedModel.
+    """
+    return offered(read_saved_model(path))
+
+
+def offered(saved: SavedModel) -> Module:
+    """What a module offers, as `open_module` finds it by loading it."""
+    traces = tuple(_traces(saved.graph.object_graph_def)) if saved.format == "TF2" else ()
+    return Module(
+        format=saved.format,
+        tags=saved.tags if saved.format == "TF1" else None,
+        calls=tuple(trace.function for trace in ordered(traces)),
+        signatures={
+            name: _signature(signature)
+            for name, signature in saved.graph.signature_def.items()
+            if not name.startswith("__")
+        },
+        variables=saved.variables,
+    )
+
+
+def _traces(graph: Any) -> Iterator[Trace]:
+    """Those of the module itself."""
+    numbers = [child.node_id for child in graph.nodes[0].children if child.local_name == "__call__"]
+    for node in (graph.nodes[number] for number in numbers):
+        if node.WhichOneof("kind") != "function":
+            continue
+        signature = _parameters(node.function.function_spec)
+        for name in node.function.concrete_functions:
+            concrete = graph.concrete_functions[name]
+            inputs, outputs = _decoded(concrete.canonicalized_input_signature), _decoded(concrete.output_signature)
+            yield Trace(_Concrete(inputs, outputs), signature)
+
+
+def _parameters(spec: Any) -> inspect.Signature:
+    """The parameters of a function, without `self`."""
+    own = saved_object_graph_pb2.FunctionSpec.FromString(spec.SerializeToString())
+    args = _decoded(own.fullargspec)
+    defaults = dict(zip(reversed(args.args), reversed(args.defaults or ()), strict=False)) | (args.kwonlydefaults or {})
+    sort = inspect.Parameter
+    names: list[tuple[str, Any]] = [(name, sort.POSITIONAL_OR_KEYWORD) for name in args.args[own.is_method :]]
+    names += [(args.varargs, sort.VAR_POSITIONAL)] if args.varargs else []
+    names += [(name, sort.KEYWORD_ONLY) for name in args.kwonlyargs]
+    names += [(args.varkw, sort.VAR_KEYWORD)] if args.varkw else []
+    parameters = [sort(name, each, default=defaults.get(name, sort.empty)) for name, each in names]
+    return inspect.Signature(parameters, __validate_parameters__=False)
+
+
+def _decoded(value: Any) -> Any:
+    """A structure, of TensorBoard's copy of the message."""
+    return nested_structure_coder.decode_proto(struct_pb2.StructuredValue.FromString(value.SerializeToString()))
+
+
+def _signature(signature: Any) -> Function:
+    return Function(inputs=_tensors(signature.inputs), outputs=_tensors(signature.outputs))
+
+
+def _tensors(infos: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {name: tensor_of(_spec(info)) for name, info in infos.items()}
+
+
+def _spec(info: Any) -> tf.TypeSpec:
+    """What a TensorInfo describes."""
+    if info.WhichOneof("encoding") == "composite_tensor":  # a ragged one, for example
+        value = struct_pb2.StructuredValue()
+        value.type_spec_value.ParseFromString(info.composite_tensor.type_spec.SerializeToString())
+        return nested_structure_coder.decode_proto(value)
+    dims = (
+        None
+        if info.tensor_shape.unknown_rank
+        else [None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim]
+    )
+    dtype = tf.as_dtype(info.dtype).base_dtype
+    return (tf.SparseTensorSpec if info.WhichOneof("encoding") == "coo_sparse" else tf.TensorSpec)(dims, dtype)

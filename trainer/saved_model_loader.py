@@ -1,0 +1,244 @@
+"""Hub modules as TensorFlow loads them, and how they are called."""
+
+import inspect as python_inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from hubline.core.errors import UserError
+from hubline.trainer.module import Function, Module, Tensor, plain
+from hubline.trainer.operations import provide
+from hubline.trainer.saved_model import SavedModel
+
+TRAINING = "training"
+"""The argument of a module that tells whether it is trained, by the convention of reusable SavedModels."""
+
+
+class Trace:
+    """One way in which a module itself was traced."""
+
+    def __init__(self, concrete: Any, signature: python_inspect.Signature) -> None:
+        """A concrete function of a module whose call has some signature."""
+        positional, named = self._structure = concrete.structured_input_signature
+        parameters = signature.parameters.values()
+        names = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+        names += [f"argument_{number}" for number in range(len(names), len(positional))]
+        self._arguments = dict(zip(names, positional, strict=False)) | named
+        self._defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
+        self._outputs = concrete.structured_outputs
+        needed = [key for key, value in self._arguments.items() if _has_tensors(value) and not self._has_default(key)]
+        # A single input has the name that its tensor was given; of several each has that of its argument.
+        label = {key: (getattr(self._arguments[key], "name", None) or "inputs") for key in needed if len(needed) == 1}
+        by_argument = {key: names_of(value, label.get(key, key)) for key, value in self._arguments.items()}
+        structure = [by_argument[key] for key in names[: len(positional)]], {key: by_argument[key] for key in named}
+        self._leaves = list(zip(tf.nest.flatten(structure), tf.nest.flatten(self._structure), strict=True))
+
+    @property
+    def is_for_training(self) -> bool:
+        """Whether it is what the module does in training and nowhere else."""
+        return self._arguments.get(TRAINING) is True
+
+    @property
+    def can_be_told(self) -> bool:
+        """Whether a tensor tells it that the module is trained."""
+        return _has_tensors(self._arguments.get(TRAINING))
+
+    @property
+    def unusual(self) -> int:
+        """How many arguments have other values than their defaults."""
+        return sum(
+            plain(value) != plain(self._defaults.get(key))
+            for key, value in self._arguments.items()
+            if key != TRAINING and not _has_tensors(value)
+        )
+
+    @property
+    def function(self) -> Function:
+        """What it offers."""
+        told = {key: value for key, value in self._arguments.items() if key != TRAINING}
+        inputs = {name: leaf for name, leaf in self._leaves if isinstance(leaf, tf.TypeSpec) and name != TRAINING}
+        literals = {key: value for key, value in told.items() if value is not None and not _has_tensors(value)}
+        defaults = {key: self._defaults[key] for key, value in told.items() if key in inputs and self._has_default(key)}
+        return Function(
+            inputs=_tensors(inputs),
+            outputs=_tensors(by_name(self._outputs, "default")),
+            arguments={key: plain(value) for key, value in (literals | defaults).items()},
+        )
+
+    def call(self, module: Any, tensors: Mapping[str, Any], training: bool | None) -> Any:
+        """Calls the module as it was traced.
+
+        Args:
+            module: What was traced.
+            tensors: By the names of inputs; those that are not there have their defaults.
+            training: What the module is told; None for what it was traced with.
+        """
+        given = {**self._defaults, **tensors}
+        if self.can_be_told:
+            given[TRAINING] = bool(training)
+        flat = [given[name] if isinstance(leaf, tf.TypeSpec) else leaf for name, leaf in self._leaves]
+        if training is not None:
+            flat = [training if name == TRAINING else leaf for (name, _), leaf in zip(self._leaves, flat, strict=True)]
+        positional, named = tf.nest.pack_sequence_as(self._structure, flat)
+        return module(*positional, **named)
+
+    def _has_default(self, key: str) -> bool:
+        return isinstance(self._defaults.get(key), bool | int | float | str | list | tuple)
+
+
+@dataclass(frozen=True)
+class OpenModule:
+    """A module that has been read, and need not be read again to be called."""
+
+    path: str
+    offer: Module
+    loaded: Any
+    """What TensorFlow made of it."""
+    traces: tuple[Trace, ...] = ()
+    """Those of `offer.calls`, in their order."""
+    can_train: bool = False
+    """Whether the module itself can be told that it is trained."""
+
+    def run(
+        self, signature: str | None, function: Function, tensors: Mapping[str, Any], training: bool | None = None
+    ) -> dict[str, Any]:
+        """Calls the module.
+
+        Args:
+            signature: The one that is called; None for the module itself.
+            function: What of it is called, of its offer.
+            tensors: By the names of the function's inputs.
+            training: What the module itself is told; None for what it was traced with.
+
+        Returns:
+            Its outputs, under the names that the offer has.
+        """
+        if signature is not None:
+            return by_name(self.loaded.signatures[signature](**tensors), "default")
+        trace = self.traces[self.offer.calls.index(function)]
+        return by_name(trace.call(self.loaded, tensors, training), "default")
+
+
+def open_module(path: str) -> OpenModule:
+    """Reads a module.
+
+    Args:
+        path: A folder with a SavedModel: a TF2 one, or a TF1 hub module.
+
+    Raises:
+        UserError: where the folder holds no SavedModel that TensorFlow can load.
+    """
+    saved = read_saved_model(path)
+    tags = saved.tags if saved.format == "TF1" else None
+    try:
+        provide(saved.operations)
+        loaded = tf.saved_model.load(path, tags=None if tags is None else list(tags))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except (tf.errors.OpError, OSError, ValueError, RuntimeError, KeyError) as error:
+        raise UserError(f"{path}: TensorFlow cannot load this SavedModel: {error}") from error
+    traces = _traces(loaded) if saved.format == "TF2" else ()
+    inference = ordered(traces)
+    offer = Module(
+        format=saved.format,
+        tags=tags,
+        calls=tuple(trace.function for trace in inference),
+        signatures={
+            name: _signature(function) for name, function in loaded.signatures.items() if not name.startswith("__")
+        },
+        variables=saved.variables,
+    )
+    return OpenModule(path, offer, loaded, inference, any(one.is_for_training or one.can_be_told for one in traces))
+
+
+def ordered(traces: tuple[Trace, ...]) -> tuple[Trace, ...]:
+    """The traces that a module is called by, those with the defaults of its arguments first.
+
+    Where it was traced for training too, the traces for inference say what serving will see.
+    """
+    inference = [one for one in traces if not one.is_for_training] or traces
+    return tuple(sorted(inference, key=lambda one: one.unusual))
+
+
+def read_saved_model(path: str) -> SavedModel:
+    """What the `saved_model.pb` in a folder says.
+
+    Raises:
+        UserError: where there is none.
+    """
+    file = f"{path}/saved_model.pb"
+    if not tf.io.gfile.exists(file):
+        raise UserError(f"{path}: not a SavedModel: there is no saved_model.pb in it")
+    with tf.io.gfile.GFile(file, "rb") as content:
+        return SavedModel.parse(content.read(), file)
+
+
+def load_exported(path: str) -> Any:
+    """A model of ours as TensorFlow loads it, with the operations that its modules are made of.
+
+    Raises:
+        UserError: where there is none, or it is made of operations that TensorFlow here does not have.
+    """
+    saved = read_saved_model(path)
+    try:
+        provide(saved.operations)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    return tf.saved_model.load(path)
+
+
+def _traces(loaded: Any) -> tuple[Trace, ...]:
+    if not callable(loaded):
+        return ()
+    signature = python_inspect.signature(loaded.__call__)
+    return tuple(Trace(concrete, signature) for concrete in getattr(loaded.__call__, "concrete_functions", ()))
+
+
+def _signature(function: Any) -> Function:
+    return Function(
+        inputs=_tensors(by_name(function.structured_input_signature[1], "inputs")),
+        outputs=_tensors(by_name(function.structured_outputs, "default")),
+    )
+
+
+def _has_tensors(value: Any) -> bool:
+    return any(isinstance(leaf, tf.TypeSpec) for leaf in tf.nest.flatten(value))
+
+
+def _tensors(specs: Mapping[str, Any]) -> dict[str, Tensor]:
+    # Of a TF1 graph the outputs themselves are known.
+    return {
+        name: tensor_of(spec) for name, spec in specs.items() if isinstance(spec, tf.TypeSpec) or tf.is_tensor(spec)
+    }
+
+
+def tensor_of(spec: Any) -> Tensor:
+    """Of what is no dense tensor, such as a RaggedTensorSpec, the name stands for the dtype."""
+    dtype = spec.dtype.name if isinstance(spec, tf.TensorSpec | tf.Tensor) else type(spec).__name__.removesuffix("Spec")
+    shape = tf.TensorShape(getattr(spec, "shape", None))
+    return Tensor(dtype=dtype, shape=None if shape.rank is None else tuple(shape.as_list()))
+
+
+def by_name(structure: Any, name: str) -> dict[str, Any]:
+    """The tensors of what a module takes or gives, each under the name that inspection shows and `output` names.
+
+    Args:
+        structure: A tensor, a mapping or a list, nested or not.
+        name: What a single tensor is called; those of a list are numbered after it, those of a mapping have their keys,
+            joined by `/` where it is nested.
+    """
+    return dict(zip(tf.nest.flatten(names_of(structure, name)), tf.nest.flatten(structure), strict=True))
+
+
+def names_of(structure: Any, name: str, nested: bool = False) -> Any:
+    """The same structure, with the names that `by_name` gives in place of what is in it."""
+    if isinstance(structure, Mapping):
+        return {
+            key: names_of(value, f"{name}/{key}" if nested else str(key), nested=True)
+            for key, value in structure.items()
+        }
+    flat = tf.nest.flatten(structure)
+    names = [name] if len(flat) == 1 else [f"{name}_{number}" for number in range(len(flat))]
+    return tf.nest.pack_sequence_as(structure, names)
