@@ -4,8 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
-from hubline.artifacts.pins import ALL
-from hubline.components.config import SPLITS
+from hubline.artifacts.splits import ALL, SPLITS
 from hubline.core import storage
 from hubline.core.config_base import Section
 

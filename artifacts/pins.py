@@ -4,9 +4,6 @@ from typing import TypeAlias
 
 from hubline.core.config_base import Section
 
-ALL = "all"
-"""The name that files go under where records, not files, are split."""
-
 
 class PinnedFile(Section):
     """A file as it was when the run began."""

@@ -1,4 +1,4 @@
-"""What is in the artifacts that several steps read."""
+"""Reads the input artifacts of a step."""
 
 from typing import Any
 
@@ -7,13 +7,6 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 from hubline.core import storage
-
-# What TFX's own components call these; to ask them takes the import of all of them, which is seconds of each pod.
-ANOMALIES_FILE = "SchemaDiff.pb"
-SCHEMA_FILE = "schema.pbtxt"
-BLESSED = "blessed"
-TRIED_FILE = "tried.json"
-"""In the Model artifact of a hub module, what trying it out has shown."""
 
 
 def read_schema(artifacts: list[Any]) -> schema_pb2.Schema:

@@ -5,8 +5,11 @@ of the three in float64 is the number itself, to the last bit where its size is 
 are off by less than 1e-37.
 """
 
+from __future__ import annotations
+
 import numpy as np
-import tensorflow as tf
+
+from hubline.core.lazy_import import tf
 
 PARTS = 3
 """Floats for each number: 53 bits take three times the 24 bits of a float32."""

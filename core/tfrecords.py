@@ -1,15 +1,17 @@
 """Reads TFRecord files as users give them: GZIP or plain, and now and then damaged."""
 
+from __future__ import annotations
+
 import struct
 import zlib
 from collections.abc import Iterable
 from typing import Literal
 
 import google_crc32c
-import tensorflow as tf
 
 from hubline.core import storage
 from hubline.core.errors import DataError, tensorflow_reason
+from hubline.core.lazy_import import tf
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
 """What a GZIP file begins with, deflate being its method."""

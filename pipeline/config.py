@@ -8,7 +8,10 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_core import InitErrorDetails
 
 from hubline.components.beam import Beam
-from hubline.components.config import Data, DataToInfer, Evaluation, Predictions, PushedModel, Serving
+from hubline.components.config.data import Data, DataToInfer
+from hubline.components.config.evaluation import Evaluation
+from hubline.components.config.predictions import Predictions, PushedModel
+from hubline.components.config.serving import Serving
 from hubline.core.config_base import Section
 from hubline.pipeline.kubeflow.config import Kubeflow
 from hubline.preprocessing.config import Feature, Features, FeaturesToInfer, Label, images
@@ -19,7 +22,10 @@ from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
 from hubline.preprocessing.labels.classes import ClassLabel
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.trainer.backbones.config import AnyBackbone, Backbones, Builder
-from hubline.trainer.config import Augmentation, Hub, Hubs, Model, Training, augmenting_hubs, fed_hubs
+from hubline.trainer.config.augmentation import Augmentation
+from hubline.trainer.config.hubs import Hub, Hubs, augmenting_hubs, fed_hubs
+from hubline.trainer.config.model import Model
+from hubline.trainer.config.training import Training
 from hubline.trainer.phases import needs_pictures
 
 

@@ -16,8 +16,8 @@ from tfx.orchestration.portable import launcher
 
 from hubline.artifacts.decision import DECISION, Decision
 from hubline.artifacts.findings import Found
+from hubline.artifacts.names import TRIED_FILE
 from hubline.artifacts.unread_dates import UnreadDates
-from hubline.components.input_artifacts import TRIED_FILE
 from hubline.components.predictor.evaluation import EVALUATION, Evaluated
 from hubline.components.pusher.executor import DESTINATION, PUSHED
 from hubline.core import interruption

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from hubline.artifacts.pins import ALL
+from hubline.artifacts.splits import ALL
 from hubline.components.backbone.sources import fingerprint
 from hubline.components.example_gen.first_record import columns_of_first_record
 from hubline.components.hub_module.handle import digest, look_for, mirrored, read_saved_model
@@ -23,7 +23,8 @@ from hubline.pipeline.load import Source
 from hubline.pipeline.paths import Places
 from hubline.preprocessing.config import images, vocabulary_files
 from hubline.preprocessing.vocabulary_files import read_vocabulary
-from hubline.trainer.config import Hub, Tuned
+from hubline.trainer.config.hubs import Hub
+from hubline.trainer.config.model import Tuned
 
 
 def preflight(file: AnyFile, source: Source, root: Path | None = None) -> None:

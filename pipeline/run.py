@@ -13,9 +13,9 @@ from rich.console import Console
 
 from hubline.artifacts.pins import AnyPins, Pins
 from hubline.artifacts.quarantine import FILE, all_set_aside, write_set_aside
-from hubline.components.pin.spans import to_date
 from hubline.core import interruption, storage
 from hubline.core.errors import RunError, UserError, tensorflow_reason
+from hubline.core.spans import to_date
 from hubline.pipeline.config import AnyFile, PipelineFile
 from hubline.pipeline.display import Display, asked, show_result
 from hubline.pipeline.load import load

@@ -15,7 +15,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from hubline.artifacts.column_statistics import STATISTICS as SPLIT_STATISTICS
 from hubline.artifacts.column_statistics import by_column, missing_share, shortened, top_values
-from hubline.components.config import SPLITS
+from hubline.artifacts.splits import SPLITS
 from hubline.components.curated_schema.read import read_curated
 from hubline.components.pin.snapshot import pin_files
 from hubline.core import storage

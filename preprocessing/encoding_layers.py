@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from hubline.preprocessing.kinds.kind import Embedding
+from hubline.preprocessing.kinds.embedding import Embedding
 
 
 class Counted(tf.keras.layers.Layer):

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from hubline.preprocessing.encoding_layers import initializer
 from hubline.preprocessing.kinds.combiner import Attention, InOrder, Lstm
-from hubline.preprocessing.kinds.kind import Embedding
+from hubline.preprocessing.kinds.embedding import Embedding
 
 
 class EmbeddedInOrder(tf.keras.layers.Layer):

@@ -9,8 +9,7 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
-from hubline.artifacts.pins import ALL
-from hubline.components.config import SPLITS
+from hubline.artifacts.splits import ALL, SPLITS
 from hubline.report.contents import (
     BoxPredictions,
     ClassPredictions,

@@ -11,7 +11,6 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from hubline.components.config import LOWER_IS_BETTER
 from hubline.preprocessing.palette import colour
 from hubline.report import charts, drawing
 from hubline.report.contents import (
@@ -27,6 +26,7 @@ from hubline.report.contents import (
     RunReport,
     ValuePredictions,
 )
+from hubline.trainer.metric_names import LOWER_IS_BETTER
 
 _SHOWN_CLASSES = 25
 """A chart of more classes cannot be read; the ones with the most errors are shown."""

@@ -22,11 +22,10 @@ from hubline.artifacts.column_statistics import (
 from hubline.artifacts.embedded_rows import Rows
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.findings import BASELINE, Found
-from hubline.artifacts.pins import ALL
+from hubline.artifacts.names import ANOMALIES_FILE
 from hubline.artifacts.quarantine import read_set_aside
+from hubline.artifacts.splits import ALL, SPLITS
 from hubline.artifacts.unread_dates import UnreadDates
-from hubline.components.config import SPLITS
-from hubline.components.input_artifacts import ANOMALIES_FILE
 from hubline.core import storage
 from hubline.report.contents import Anomaly, Artifacts, Column, Drifted, Findings, Quarantine, SplitStatistics
 from hubline.report.predictions import summarize, with_pictures

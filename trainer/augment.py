@@ -13,7 +13,7 @@ from typing import TypeAlias
 import tensorflow as tf
 
 from hubline.preprocessing.kinds import image as image_kind
-from hubline.trainer.config import Augmentation, Window
+from hubline.trainer.config.augmentation import Augmentation, Window
 
 Change: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 """A change of pictures, float32 [..., height, width, channels] from 0 to 1, that leaves every pixel in its place."""

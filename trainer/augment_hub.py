@@ -8,7 +8,7 @@ from hubline.core.errors import UserError, library_reason
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.kinds.image import ImageFeature
 from hubline.trainer.augment import Module
-from hubline.trainer.config import Hub, Hubs, augmenting_hubs
+from hubline.trainer.config.hubs import Hub, Hubs, augmenting_hubs
 from hubline.trainer.module import Tensor, as_tensor, output_name, signature_name, way
 from hubline.trainer.saved_model_loader import OpenModule, open_module
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from hubline.core.progress import report
 from hubline.trainer.checkpoints import State, Stopping
-from hubline.trainer.config import EarlyStopping as Config
+from hubline.trainer.config.training import EarlyStopping as Config
 
 
 class Progress(tf.keras.callbacks.Callback):

@@ -11,7 +11,8 @@ from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.trainer import inputs, randomness
 from hubline.trainer.augment_hub import modules_by_feature
-from hubline.trainer.config import Training, fed_hubs
+from hubline.trainer.config.hubs import fed_hubs
+from hubline.trainer.config.training import Training
 from hubline.trainer.counts import complete
 from hubline.trainer.embeddings import column
 from hubline.trainer.job import Job, Split

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from hubline.core.errors import UserError
-from hubline.trainer.config import Head
+from hubline.trainer.config.model import Head
 
 _LAST, _MOST = 32, 256
 """Channels where the pipeline file does not say: of the last step, and at most."""

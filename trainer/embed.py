@@ -19,7 +19,8 @@ from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.preprocessing.transform import transformed
 from hubline.trainer.augment import augmented
 from hubline.trainer.augment_hub import modules_by_feature
-from hubline.trainer.config import Augmentation, Hubs, fed_hubs
+from hubline.trainer.config.augmentation import Augmentation
+from hubline.trainer.config.hubs import Hubs, fed_hubs
 from hubline.trainer.embeddings import column
 from hubline.trainer.inputs import PARSED_AT_ONCE, Tensors, bytes_of_pixels, encoded_images, pixels_of_one, read_file
 from hubline.trainer.model import Backbone

@@ -11,7 +11,8 @@ from hubline.core.errors import UserError
 from hubline.preprocessing.config import Feature, Features
 from hubline.preprocessing.kinds import image
 from hubline.preprocessing.kinds.image import Pictures
-from hubline.trainer.config import Hub, Tuned
+from hubline.trainer.config.hubs import Hub
+from hubline.trainer.config.model import Tuned
 from hubline.trainer.module import (
     Tensor,
     as_tensor,

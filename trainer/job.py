@@ -9,7 +9,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from hubline.preprocessing.columns import ParsingSpec, parsing_spec
 from hubline.preprocessing.config import Features, Label
 from hubline.trainer.backbones.config import Backbones
-from hubline.trainer.config import Hubs, Model, Training
+from hubline.trainer.config.hubs import Hubs
+from hubline.trainer.config.model import Model
+from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors
 
 

@@ -15,7 +15,9 @@ from hubline.preprocessing.sequence_layers import combined
 from hubline.trainer.autograph import leave_libraries_alone
 from hubline.trainer.backbones.backbone_layer import Built, weights_in
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
-from hubline.trainer.config import Head, Hub, Hubs, Model, Optimizer, Tuned, fed_hubs
+from hubline.trainer.config.hubs import Hub, Hubs, fed_hubs
+from hubline.trainer.config.model import Head, Model, Tuned
+from hubline.trainer.config.training import Optimizer
 from hubline.trainer.decoder import decode, levels, small
 from hubline.trainer.embeddings import column
 from hubline.trainer.hub_callable import Called

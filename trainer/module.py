@@ -13,7 +13,7 @@ from hubline.core.errors import UserError
 from hubline.preprocessing.config import Feature, Features
 from hubline.preprocessing.kinds.image import Pictures
 from hubline.preprocessing.kinds.video import VideoFeature
-from hubline.trainer.config import Hub
+from hubline.trainer.config.hubs import Hub
 from hubline.trainer.saved_model import Variable
 
 

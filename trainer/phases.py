@@ -8,7 +8,10 @@ from hubline.preprocessing.config import Features, Label, images
 from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
-from hubline.trainer.config import Augmentation, Hubs, Model, Training, augmenting_hubs, fed_hubs
+from hubline.trainer.config.augmentation import Augmentation
+from hubline.trainer.config.hubs import Hubs, augmenting_hubs, fed_hubs
+from hubline.trainer.config.model import Model
+from hubline.trainer.config.training import Training
 
 
 @dataclass(frozen=True)

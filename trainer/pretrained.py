@@ -9,7 +9,7 @@ from hubline.core.errors import UserError
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.kinds.kind import Categories
 from hubline.preprocessing.kinds.text import TextFeature
-from hubline.trainer.config import Hub, Hubs
+from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.model import Backbone
 from hubline.trainer.saved_model_loader import open_module
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.preprocessing.masks import LEFT_OUT
 from hubline.trainer.augment import Module, drawn
-from hubline.trainer.config import Augmentation
+from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.inputs import BOX, MASK, ROW, Boxes, Tensors, seen
 
 Epoch: TypeAlias = tf.Variable | int

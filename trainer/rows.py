@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from hubline.core.errors import UserError
 from hubline.preprocessing.config import Features
-from hubline.trainer.config import Hub
+from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_trial import TEXTS, Tried, numpy_of, pictures, try_outputs
 from hubline.trainer.model import Backbone, feeding
 from hubline.trainer.module import output_name

@@ -11,7 +11,7 @@ from tensorboard.compat.proto import meta_graph_pb2, types_pb2, variable_pb2
 
 from hubline.core.config_base import Section
 from hubline.core.errors import UserError
-from hubline.trainer.config import Tuned
+from hubline.trainer.config.model import Tuned
 
 _SHOWN = 40
 """Names of variables in a message."""

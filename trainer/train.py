@@ -8,7 +8,7 @@ import tensorflow as tf
 from hubline.preprocessing.columns import may_have_several, parsing_spec
 from hubline.preprocessing.config import input_columns, takes_lists
 from hubline.trainer import randomness
-from hubline.trainer.config import fed_hubs
+from hubline.trainer.config.hubs import fed_hubs
 from hubline.trainer.counts import holding
 from hubline.trainer.export import ServingModel
 from hubline.trainer.fit import Fit

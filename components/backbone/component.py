@@ -9,7 +9,7 @@ from hubline.core.code_digest import code_digest
 from hubline.core.config_base import dump_sections
 from hubline.preprocessing.config import Features
 from hubline.trainer.backbones.config import AnyBackbone
-from hubline.trainer.config import Tuned
+from hubline.trainer.config.model import Tuned
 
 
 class BackboneSpec(component_spec.ComponentSpec):

@@ -13,7 +13,7 @@ from hubline.core.errors import DataError, UserError
 from hubline.preprocessing.config import Features
 from hubline.trainer.backbones.backbone_layer import try_out
 from hubline.trainer.backbones.config import AnyBackbone
-from hubline.trainer.config import Tuned
+from hubline.trainer.config.model import Tuned
 
 
 class Executor(base_executor.BaseExecutor):

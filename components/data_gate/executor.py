@@ -9,7 +9,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
 from hubline.artifacts.findings import Found
-from hubline.components.input_artifacts import ANOMALIES_FILE
+from hubline.artifacts.names import ANOMALIES_FILE
 from hubline.core.errors import DataError
 
 

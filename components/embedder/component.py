@@ -6,15 +6,17 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from hubline.components.config import BadRecords
+from hubline.components import module_channels as channels
+from hubline.components.config.data import BadRecords
 from hubline.components.embedder.executor import Executor
-from hubline.components.hub_module import channels
 from hubline.core.code_digest import code_digest
 from hubline.core.config_base import dump_sections
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.trainer.backbones.config import Backbones
-from hubline.trainer.config import Hubs, Model, Training
+from hubline.trainer.config.hubs import Hubs
+from hubline.trainer.config.model import Model
+from hubline.trainer.config.training import Training
 from hubline.trainer.phases import Kept
 
 

@@ -13,9 +13,10 @@ from hubline.artifacts import quarantine
 from hubline.artifacts.embedded_rows import RowFile, Rows
 from hubline.artifacts.examples import Manifest, ShardFile
 from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
-from hubline.components.config import SPLITS, BadRecords
+from hubline.artifacts.splits import SPLITS
+from hubline.components import module_channels as channels
+from hubline.components.config.data import BadRecords
 from hubline.components.example_gen.locate_bad_records import undecodable
-from hubline.components.hub_module import channels
 from hubline.components.input_artifacts import read_schema
 from hubline.core import storage
 from hubline.core.code_digest import code_digest
@@ -27,7 +28,8 @@ from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.config import Features, input_columns
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.trainer import embed
-from hubline.trainer.config import Augmentation, Hubs, fed_hubs
+from hubline.trainer.config.augmentation import Augmentation
+from hubline.trainer.config.hubs import Hubs, fed_hubs
 from hubline.trainer.embed import Embedded, Embedder
 from hubline.trainer.inputs import bytes_of_pixels
 from hubline.trainer.phases import Kept

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from hubline.artifacts.decision import OVERALL, Advantage, Baseline, Check, Metrics
-from hubline.components.config import Metric
 from hubline.components.evaluator.thresholds import apart
+from hubline.trainer.metric_names import Metric
 
 RULE = "better_than_baseline"
 

@@ -5,7 +5,7 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
 from hubline.artifacts.pins import ServedVersion
-from hubline.components.config import Evaluation
+from hubline.components.config.evaluation import Evaluation
 from hubline.components.evaluator.executor import Executor
 from hubline.core.code_digest import code_digest
 from hubline.core.config_base import dump_sections

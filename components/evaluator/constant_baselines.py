@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from hubline.artifacts.predictions import Predicted
-from hubline.components.config import Metric
 from hubline.components.evaluator.label_reader import Reader
 from hubline.core.number_format import shown
 from hubline.preprocessing import masks
@@ -16,6 +15,7 @@ from hubline.preprocessing.columns import one_each
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.trainer.counts import complete
 from hubline.trainer.inputs import read_decodable, read_records
+from hubline.trainer.metric_names import Metric
 
 _ROWS_AT_ONCE = 1024
 _MOST_PICTURES = 2000

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from hubline.artifacts.decision import Decision, Estimates, SliceMetrics
-from hubline.components.config import Evaluation, Metric
+from hubline.components.config.evaluation import Evaluation
 from hubline.components.evaluator.baseline import held_to
 from hubline.components.evaluator.thresholds import checks_of, left_out
+from hubline.trainer.metric_names import Metric
 
 
 def decide(

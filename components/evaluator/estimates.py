@@ -6,11 +6,11 @@ import numpy as np
 
 from hubline.artifacts.decision import Advantage, Baseline, Estimates, Intervals, Metrics
 from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, Predicted
-from hubline.components.config import LOWER_IS_BETTER, Metric
 from hubline.components.evaluator.auc import MOST_CLASSES, Areas
 from hubline.components.evaluator.bootstrap import Groups, interval, point
 from hubline.components.evaluator.constant_baselines import Constants
 from hubline.components.evaluator.metric_sums import Sums, mean, sums_of
+from hubline.trainer.metric_names import LOWER_IS_BETTER, Metric
 
 _CHANCE = 0.5
 """The area under the ROC curve of any constant."""

@@ -15,7 +15,7 @@ from hubline.artifacts.embedded_rows import Rows
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.predictions import CANDIDATE, SERVING
-from hubline.components.config import Evaluation
+from hubline.components.config.evaluation import Evaluation
 from hubline.components.evaluator.baseline import parts_of
 from hubline.components.evaluator.constant_baselines import TrainingSplit, fit
 from hubline.components.evaluator.decide import decide

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hubline.artifacts.predictions import Predicted
-from hubline.components.config import Metric
 from hubline.trainer.boxes import iou
+from hubline.trainer.metric_names import Metric
 
 _TOP = 3
 _LEAST = 1e-7

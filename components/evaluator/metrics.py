@@ -12,13 +12,14 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from hubline.artifacts.decision import OVERALL, SliceMetrics
 from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, Predicted
-from hubline.components.config import Evaluation, Metric, Threshold
+from hubline.components.config.evaluation import Evaluation, Threshold
 from hubline.components.evaluator import box_metrics as boxes
 from hubline.components.evaluator import classification_metrics as hits
 from hubline.components.evaluator import pixel_metrics as pixels
 from hubline.components.evaluator import regression_metrics as differences
 from hubline.components.evaluator.macro_auc import MacroAUC
 from hubline.components.evaluator.r2 import R2
+from hubline.trainer.metric_names import Metric
 
 _COUNT = "example_count"
 

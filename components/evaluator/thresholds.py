@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from hubline.artifacts.decision import OVERALL, Check, Metrics, SliceMetrics
-from hubline.components.config import LOWER_IS_BETTER, Metric, Threshold
+from hubline.components.config.evaluation import Threshold
+from hubline.trainer.metric_names import LOWER_IS_BETTER, Metric
 
 _ROUNDING = 1e-6
 """Two models that answer the same may differ by this share in a sum taken in another order."""

@@ -5,7 +5,7 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
 from hubline.artifacts.pins import Files
-from hubline.components.config import Data, DataToInfer, HashSplit
+from hubline.components.config.data import Data, DataToInfer, HashSplit
 from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.executor import Executor
 from hubline.core.code_digest import code_digest

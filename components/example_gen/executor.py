@@ -18,9 +18,10 @@ from tfx.types import artifact_utils
 
 from hubline.artifacts import quarantine
 from hubline.artifacts.examples import Manifest, ShardFile
-from hubline.artifacts.pins import ALL, Files
+from hubline.artifacts.pins import Files
 from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
-from hubline.components.config import SPLITS, BadRecords, HashSplit
+from hubline.artifacts.splits import ALL, SPLITS
+from hubline.components.config.data import BadRecords, HashSplit
 from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.ingest import QUARANTINE, Ingested, Job
 from hubline.components.example_gen.small_files import grouped, ingest_group

@@ -15,7 +15,8 @@ import tensorflow as tf
 from hubline.artifacts.examples import Origin
 from hubline.artifacts.pins import PinnedFile
 from hubline.artifacts.quarantine import FILE, SetAside, write_set_aside
-from hubline.components.config import SPLITS, HashSplit
+from hubline.artifacts.splits import SPLITS
+from hubline.components.config.data import HashSplit
 from hubline.components.example_gen.contract import Contract, Kind, are_sound, find_fault, kind_of
 from hubline.core import storage
 from hubline.core.config_base import Section

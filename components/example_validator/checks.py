@@ -6,7 +6,8 @@ from itertools import groupby
 
 from hubline.artifacts.column_statistics import ColumnStatistics, not_text, present, records, top_values, type_of
 from hubline.artifacts.findings import Finding
-from hubline.components.config import Data, Drift, Evaluation
+from hubline.components.config.data import Data, Drift
+from hubline.components.config.evaluation import Evaluation
 from hubline.components.statistics_gen.columns import NonFinite
 from hubline.core.config_base import Section
 from hubline.core.number_format import shown

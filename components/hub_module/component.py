@@ -8,7 +8,8 @@ from hubline.components.hub_module.executor import Executor
 from hubline.core.code_digest import code_digest
 from hubline.core.config_base import dump_sections
 from hubline.preprocessing.config import Features, FeaturesToInfer
-from hubline.trainer.config import Hub, Tuned
+from hubline.trainer.config.hubs import Hub
+from hubline.trainer.config.model import Tuned
 
 
 class HubModuleSpec(component_spec.ComponentSpec):

@@ -8,9 +8,10 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
+from hubline.artifacts.names import TRIED_FILE
 from hubline.components.hub_module.fetch import fetch
 from hubline.components.hub_module.recognise import check_whole
-from hubline.components.input_artifacts import TRIED_FILE, module_folder
+from hubline.components.input_artifacts import module_folder
 from hubline.components.predictor.hub_call import HubCall
 from hubline.components.predictor.input_binding import call_with
 from hubline.core import storage
@@ -18,7 +19,8 @@ from hubline.core.config_base import read_sections
 from hubline.core.errors import UserError
 from hubline.preprocessing.config import Features, FeaturesToInfer
 from hubline.trainer.augment_hub import try_out_changing
-from hubline.trainer.config import Hub, Tuned
+from hubline.trainer.config.hubs import Hub
+from hubline.trainer.config.model import Tuned
 from hubline.trainer.hub_trial import Tried
 from hubline.trainer.model import try_out
 from hubline.trainer.module import check_fits

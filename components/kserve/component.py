@@ -4,7 +4,7 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from hubline.components.config import InferenceService
+from hubline.components.config.serving import InferenceService
 from hubline.components.kserve.executor import Executor
 from hubline.core.code_digest import code_digest
 

@@ -5,7 +5,7 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from hubline.components.config import InferenceService
+from hubline.components.config.serving import InferenceService
 from hubline.components.kserve.inference_service import Ours, connect
 from hubline.components.kserve.roll_out import roll_out
 from hubline.components.pusher.executor import DESTINATION, VERSION

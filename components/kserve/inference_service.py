@@ -16,7 +16,7 @@ from kubernetes import config as kubernetes_config
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
-from hubline.components.config import InferenceService as Config
+from hubline.components.config.serving import InferenceService as Config
 from hubline.core.config_base import Section
 from hubline.core.errors import RunError, UserError
 

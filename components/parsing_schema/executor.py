@@ -7,7 +7,8 @@ from google.protobuf import text_format
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from hubline.components.input_artifacts import SCHEMA_FILE, read_schema
+from hubline.artifacts.names import SCHEMA_FILE
+from hubline.components.input_artifacts import read_schema
 from hubline.core import storage
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from hubline.components.pin.spans import Place, SpanPattern
 from hubline.core import storage
 from hubline.core.config_base import is_remote, path_fault, unescape
 from hubline.core.errors import UserError
+from hubline.core.spans import Place, SpanPattern
 
 Found = dict[str, int | None]
 """The spans of files by path; None for files of a pattern without spans."""

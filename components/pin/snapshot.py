@@ -2,8 +2,9 @@
 
 from hubline.artifacts.pins import Files, PinnedFile, Pins, PinsToInfer, ServedVersion
 from hubline.components.backbone.sources import fingerprints
-from hubline.components.config import Data, DataToInfer, Predictions, PushedModel
-from hubline.components.hub_module.handle import fingerprint
+from hubline.components.config.data import Data, DataToInfer
+from hubline.components.config.predictions import Predictions, PushedModel
+from hubline.components.hub_module.fingerprint import fingerprint
 from hubline.components.pin.find import find
 from hubline.components.pusher.versions import newest_numbered, newest_version, version_in
 from hubline.core import storage
@@ -12,7 +13,7 @@ from hubline.core.errors import UserError
 from hubline.preprocessing.config import Features, vocabulary_files
 from hubline.preprocessing.vocabulary_files import read_vocabulary
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones
-from hubline.trainer.config import Hubs
+from hubline.trainer.config.hubs import Hubs
 
 
 def pin(data: Data, features: Features, hubs: Hubs, destination: str, backbones: Backbones = NO_BACKBONES) -> Pins:

@@ -7,15 +7,16 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
 from hubline.artifacts.pins import PinsToInfer
-from hubline.components.config import BadRecords, Predictions
+from hubline.components import module_channels as channels
+from hubline.components.config.data import BadRecords
+from hubline.components.config.predictions import Predictions
 from hubline.components.dashboard.artifacts import Metrics
-from hubline.components.hub_module import channels
 from hubline.components.predictor.executor import Executor
 from hubline.core.code_digest import code_digest
 from hubline.core.config_base import dump_sections
 from hubline.preprocessing.config import Features, FeaturesToInfer
 from hubline.preprocessing.labels.classes import ClassLabel
-from hubline.trainer.config import Hubs
+from hubline.trainer.config.hubs import Hubs
 
 
 class PredictorSpec(component_spec.ComponentSpec):

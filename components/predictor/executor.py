@@ -11,12 +11,13 @@ from tfx.types import artifact_utils
 
 from hubline.artifacts import quarantine
 from hubline.artifacts.examples import Manifest
+from hubline.artifacts.names import TRIED_FILE
 from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_many
-from hubline.components.config import BadRecords, Predictions
+from hubline.components import module_channels as channels
+from hubline.components.config.data import BadRecords
+from hubline.components.config.predictions import Predictions
 from hubline.components.dashboard.artifacts import preview, show
-from hubline.components.hub_module import channels
-from hubline.components.input_artifacts import TRIED_FILE
 from hubline.components.predictor.batch_predict import BAD, Task, Work, assemble, predict_shards
 from hubline.components.predictor.evaluation import EVALUATION, Truth
 from hubline.components.predictor.exported_model import Served
@@ -35,7 +36,7 @@ from hubline.core.errors import DataError
 from hubline.core.shard_cache import Store, key
 from hubline.preprocessing.config import FeaturesToInfer
 from hubline.preprocessing.labels.classes import ClassLabel
-from hubline.trainer.config import Hubs
+from hubline.trainer.config.hubs import Hubs
 from hubline.trainer.hub_trial import Tried
 
 _TOP = 5

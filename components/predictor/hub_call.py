@@ -9,7 +9,7 @@ import tensorflow as tf
 from hubline.components.predictor.input_binding import Call, Feed
 from hubline.components.predictor.pictures import png
 from hubline.preprocessing.kinds.video import VideoFeature
-from hubline.trainer.config import Hub
+from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_trial import TEXTS, Takes, Tried, numpy_of, pictures, try_outputs
 from hubline.trainer.module import signature_name
 from hubline.trainer.saved_model_loader import OpenModule

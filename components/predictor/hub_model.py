@@ -18,7 +18,7 @@ from hubline.core.errors import DataError, UserError
 from hubline.preprocessing.config import Features, FeaturesToInfer, input_names
 from hubline.preprocessing.encoded_images import shape_of
 from hubline.preprocessing.examples import flattened
-from hubline.trainer.config import Hub
+from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_trial import Tried
 from hubline.trainer.saved_model_loader import open_module
 

@@ -11,7 +11,7 @@ from hubline.preprocessing.config import Features
 from hubline.preprocessing.encoded_images import decode
 from hubline.preprocessing.kinds.image import ImageToInfer, scaled
 from hubline.preprocessing.kinds.video import VideoFeature
-from hubline.trainer.config import Hub
+from hubline.trainer.config.hubs import Hub
 from hubline.trainer.inputs import pixels_of_batch
 from hubline.trainer.module import Function, Module, Tensor, as_tensor, frames_each, is_number
 

@@ -5,7 +5,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
 from hubline.artifacts.pins import ServedVersion
-from hubline.components.config import Serving
+from hubline.components.config.serving import Serving
 from hubline.components.dashboard.artifacts import Markdown
 from hubline.components.pusher.executor import Executor
 from hubline.core.code_digest import code_digest

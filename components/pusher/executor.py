@@ -7,10 +7,10 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from hubline.artifacts.decision import DECISION, Decision
+from hubline.artifacts.names import BLESSED
 from hubline.artifacts.pins import ServedVersion
 from hubline.components.dashboard.artifacts import show
 from hubline.components.dashboard.markdown import pushed_text
-from hubline.components.input_artifacts import BLESSED
 from hubline.components.pusher.push import push
 from hubline.components.pusher.versions import newest_version
 from hubline.core import storage

@@ -6,13 +6,15 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from hubline.components.hub_module import channels
+from hubline.components import module_channels as channels
 from hubline.components.trainer.executor import Executor
 from hubline.core.code_digest import code_digest
 from hubline.core.config_base import dump_sections
 from hubline.preprocessing.config import Features, Label
 from hubline.trainer.backbones.config import Backbones
-from hubline.trainer.config import Hubs, Model, Training
+from hubline.trainer.config.hubs import Hubs
+from hubline.trainer.config.model import Model
+from hubline.trainer.config.training import Training
 
 
 class TrainerSpec(component_spec.ComponentSpec):

@@ -12,8 +12,8 @@ from tfx.utils import path_utils
 
 from hubline.artifacts.embedded_rows import Rows
 from hubline.artifacts.examples import Manifest
-from hubline.components.config import SPLITS
-from hubline.components.hub_module import channels
+from hubline.artifacts.splits import SPLITS
+from hubline.components import module_channels as channels
 from hubline.components.input_artifacts import read_schema, split_files
 from hubline.core import json_text, storage
 from hubline.core.config_base import read_sections
@@ -23,7 +23,9 @@ from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.summary import Summarizer
 from hubline.preprocessing.transform import raw_columns
 from hubline.trainer.backbones.config import Backbones
-from hubline.trainer.config import Hubs, Model, Training
+from hubline.trainer.config.hubs import Hubs
+from hubline.trainer.config.model import Model
+from hubline.trainer.config.training import Training
 from hubline.trainer.counts import complete, holding
 from hubline.trainer.diagnosis import Finding, diagnose
 from hubline.trainer.inputs import read_records

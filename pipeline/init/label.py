@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hubline.components.config import METRICS
 from hubline.core.errors import UserError
 from hubline.pipeline.init.column_profile import Column
 from hubline.pipeline.init.kinds import SKEWED, Settings, shown
+from hubline.trainer.metric_names import METRICS
 
 LABELS = ("label", "target", "class", "y")
 """The names by which a label is known, in either case."""

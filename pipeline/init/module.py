@@ -6,7 +6,7 @@ from hubline.core.errors import UserError
 from hubline.pipeline.init.column_profile import Module
 from hubline.pipeline.inspect import inspect_handle
 from hubline.trainer import module as offered
-from hubline.trainer.config import Hub
+from hubline.trainer.config.hubs import Hub
 
 
 def look_at_module(handle: str, written: str) -> Module:

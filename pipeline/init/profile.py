@@ -17,7 +17,7 @@ from tensorflow_data_validation.statistics.generators import basic_stats_generat
 from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx_bsl.coders import example_coder
 
-from hubline.artifacts.pins import ALL
+from hubline.artifacts.splits import ALL
 from hubline.components.pin.find import find
 from hubline.core import storage
 from hubline.core.errors import DataError, tensorflow_reason

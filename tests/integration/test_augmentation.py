@@ -16,7 +16,10 @@ from hubline.trainer import datasets, inputs, randomness
 from hubline.trainer import train as training
 from hubline.trainer.augment import augmented
 from hubline.trainer.augment_hub import changing, modules_by_feature, try_out_changing
-from hubline.trainer.config import Augmentation, FineTune, Head, Hub, Hubs, Model, Optimizer, Training
+from hubline.trainer.config.augmentation import Augmentation
+from hubline.trainer.config.hubs import Hub, Hubs
+from hubline.trainer.config.model import FineTune, Head, Model
+from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import Vectors, column
 from hubline.trainer.export import HEAD

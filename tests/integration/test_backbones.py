@@ -22,7 +22,9 @@ from hubline.pipeline.paths import Places
 from hubline.pipeline.run import run
 from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
 from hubline.trainer.backbones.config import AnyBackbone, Backbones
-from hubline.trainer.config import FineTune, Head, Hub, Hubs, Model, Optimizer, Training
+from hubline.trainer.config.hubs import Hub, Hubs
+from hubline.trainer.config.model import FineTune, Head, Model
+from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.train import Job, train
 from tests.support import job as make_job

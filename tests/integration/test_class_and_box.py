@@ -10,7 +10,9 @@ import tensorflow as tf
 from hubline.preprocessing.columns import parsing_spec, present
 from hubline.preprocessing.kinds.kind import Read
 from hubline.trainer import datasets, inputs
-from hubline.trainer.config import Head, Hub, Hubs, Model, Optimizer, Training
+from hubline.trainer.config.hubs import Hub, Hubs
+from hubline.trainer.config.model import Head, Model
+from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.export import HEAD
 from hubline.trainer.phases import Kept, needs_pictures, phases

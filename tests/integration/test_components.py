@@ -21,7 +21,8 @@ from tfx.types import Channel, standard_artifacts
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.quarantine import FILE as QUARANTINE_LIST
 from hubline.artifacts.quarantine import read_set_aside
-from hubline.components.config import SPLITS, BadRecords, Data, HashSplit, PatternSplit
+from hubline.artifacts.splits import SPLITS
+from hubline.components.config.data import BadRecords, Data, HashSplit, PatternSplit
 from hubline.components.example_gen import small_files
 from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.executor import Executor as ExampleGen
@@ -34,7 +35,7 @@ from hubline.core.config_base import dump_sections
 from hubline.core.digest import file_digest, tree_digest
 from hubline.core.errors import DataError, UserError
 from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
-from hubline.trainer.config import Hub
+from hubline.trainer.config.hubs import Hub
 from hubline.trainer.inputs import read_records
 from hubline.trainer.model import keras_inputs
 from tests.support import job as make_job

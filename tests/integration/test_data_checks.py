@@ -16,7 +16,9 @@ from tfx.types import standard_artifacts
 
 from hubline.artifacts.column_statistics import STATISTICS, missing_share, nan_count, present, read_statistics
 from hubline.artifacts.findings import Found
-from hubline.components.config import SPLITS, Data, Drift, Evaluation
+from hubline.artifacts.splits import SPLITS
+from hubline.components.config.data import Data, Drift
+from hubline.components.config.evaluation import Evaluation
 from hubline.components.example_validator.checks import Checks, Statistics, Use, check
 from hubline.components.input_artifacts import read_schema
 from hubline.components.parsing_schema.executor import Executor as ParsingSchema

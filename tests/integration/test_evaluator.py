@@ -27,7 +27,7 @@ from hubline.artifacts.examples import Manifest, Origin, ShardFile
 from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from hubline.components.beam import IN_ONE_PROCESS
-from hubline.components.config import METRICS, Evaluation, Metric, Threshold
+from hubline.components.config.evaluation import Evaluation, Threshold
 from hubline.components.evaluator.executor import Executor as Evaluator
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.core.config_base import dump_sections
@@ -36,6 +36,7 @@ from hubline.preprocessing.config import BinaryLabel, ClassLabel, Features, Labe
 from hubline.preprocessing.examples import drop
 from hubline.trainer.export import HEAD
 from hubline.trainer.export import RECIPE as RECIPE_FILE
+from hubline.trainer.metric_names import METRICS, Metric
 from tests.support import make
 
 BEAM = list(IN_ONE_PROCESS)

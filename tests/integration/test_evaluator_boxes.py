@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from hubline.artifacts.decision import OVERALL, Decision
 from hubline.artifacts.examples import Manifest, Origin, ShardFile
 from hubline.artifacts.predictions import CANDIDATE, LABEL, OBJECTS
-from hubline.components.config import METRICS, Evaluation, Threshold
+from hubline.components.config.evaluation import Evaluation, Threshold
 from hubline.components.predictor.exported_model import Served
 from hubline.core.errors import RunError
 from hubline.pipeline.predict.predict import Request, predict_one_by_one, predict_to_folder
@@ -24,6 +24,7 @@ from hubline.report.contents import Artifacts, BoxPredictions, RunReport
 from hubline.report.drawing import PREDICTED, TRUE
 from hubline.report.page import render
 from hubline.report.predictions import summarize, with_pictures
+from hubline.trainer.metric_names import METRICS
 from tests.integration.test_evaluator import columns, judge, save_oracle, write_test_split
 from tests.support import boxes as make_boxes
 from tests.support import make

@@ -13,11 +13,12 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_score,
 
 from hubline.artifacts.decision import OVERALL, Decision
 from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING
-from hubline.components.config import METRICS, Evaluation, Threshold
+from hubline.components.config.evaluation import Evaluation, Threshold
 from hubline.preprocessing.labels.multilabel import MultilabelLabel
 from hubline.report.contents import Artifacts, MultilabelPredictions, RunReport
 from hubline.report.page import render
 from hubline.report.predictions import summarize
+from hubline.trainer.metric_names import METRICS
 from tests.integration.test_evaluator import columns, save_oracle, write_test_split
 from tests.integration.test_evaluator import evaluate as evaluate_label
 from tests.support import make

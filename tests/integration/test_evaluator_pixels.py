@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from hubline.artifacts.decision import OVERALL, Decision
 from hubline.artifacts.embedded_rows import RowFile, Rows
 from hubline.artifacts.examples import Manifest, Origin, ShardFile
-from hubline.components.config import Evaluation, Threshold
+from hubline.components.config.evaluation import Evaluation, Threshold
 from hubline.pipeline.cli import app
 from hubline.preprocessing.examples import drop
 from hubline.preprocessing.palette import PALETTE

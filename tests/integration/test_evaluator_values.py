@@ -10,7 +10,7 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from hubline.artifacts.decision import OVERALL, Decision
 from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD, SERVING
-from hubline.components.config import Evaluation, Threshold
+from hubline.components.config.evaluation import Evaluation, Threshold
 from hubline.components.evaluator.r2 import R2
 from hubline.core.errors import RunError, UserError
 from hubline.core.float64 import from_parts, to_parts

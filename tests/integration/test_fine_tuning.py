@@ -13,7 +13,9 @@ import tensorflow as tf
 from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
 from hubline.preprocessing.kinds.combiner import Lstm
 from hubline.preprocessing.kinds.text import TextFeature
-from hubline.trainer.config import FineTune, Hub, Hubs, Model, Optimizer, Training
+from hubline.trainer.config.hubs import Hub, Hubs
+from hubline.trainer.config.model import FineTune, Model
+from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embeddings import Vectors, column
 from hubline.trainer.train import Job, train
 from tests.support import job as make_job

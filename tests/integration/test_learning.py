@@ -15,7 +15,9 @@ import tf_keras as keras
 from hubline.core.errors import DataError
 from hubline.preprocessing.config import BinaryLabel, ClassLabel, Label, RegressionLabel
 from hubline.preprocessing.labels.multilabel import MultilabelLabel
-from hubline.trainer.config import FineTune, Head, Hub, Model, Training
+from hubline.trainer.config.hubs import Hub
+from hubline.trainer.config.model import FineTune, Head, Model
+from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.export import HEAD
 from hubline.trainer.phases import Kept, needs_pictures

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from hubline.preprocessing.examples import assemble, piece
 from hubline.trainer import datasets, inputs, train
-from hubline.trainer.config import Head, Model
+from hubline.trainer.config.model import Head, Model
 from hubline.trainer.materialized import Materialized
 from hubline.trainer.train import Job
 from tests.integration.test_tabular import TABULAR, job_of

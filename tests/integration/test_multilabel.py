@@ -16,7 +16,9 @@ from hubline.pipeline.predict.show import show_predictions
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.labels.label import LABEL
 from hubline.preprocessing.labels.multilabel import MultilabelLabel
-from hubline.trainer.config import Hub, Hubs, Model, Optimizer, Training
+from hubline.trainer.config.hubs import Hub, Hubs
+from hubline.trainer.config.model import Model
+from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.task import task_of
 from hubline.trainer.train import Job, train

@@ -14,7 +14,8 @@ from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.labels.label import LABEL
 from hubline.preprocessing.labels.regression import RegressionLabel
-from hubline.trainer.config import Head, Model, Optimizer, Training
+from hubline.trainer.config.model import Head, Model
+from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.task import task_of
 from hubline.trainer.train import Job, train

@@ -17,7 +17,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
 from hubline.trainer.callbacks import Progress
 from hubline.trainer.checkpoints import Checkpoints
-from hubline.trainer.config import FineTune, Head, Hub, Hubs, Model, Training
+from hubline.trainer.config.hubs import Hub, Hubs
+from hubline.trainer.config.model import FineTune, Head, Model
+from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.train import Job, train
 from hubline.trainer.training_notes import Note

@@ -10,7 +10,8 @@ import tensorflow as tf
 from pydantic import TypeAdapter
 
 from hubline.preprocessing.config import Features, Label
-from hubline.trainer.config import Head, Model, Optimizer, Training
+from hubline.trainer.config.model import Head, Model
+from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.train import Job, train
 from tests.support import job as make_job

@@ -12,7 +12,8 @@ from tfx.types import standard_artifacts
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.pins import PinnedFile
 from hubline.artifacts.quarantine import FILE, SetAside, read_set_aside
-from hubline.components.config import SPLITS, BadRecords, Data, PatternSplit
+from hubline.artifacts.splits import SPLITS
+from hubline.components.config.data import BadRecords, Data, PatternSplit
 from hubline.components.example_gen import small_files
 from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.small_files import grouped

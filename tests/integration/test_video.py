@@ -12,7 +12,10 @@ from hubline.core.errors import UserError
 from hubline.preprocessing.config import ClassLabel, Features, VideoFeature
 from hubline.preprocessing.kinds.combiner import Lstm
 from hubline.trainer.autograph import leave_libraries_alone
-from hubline.trainer.config import Augmentation, FineTune, Head, Hub, Hubs, Model, Optimizer, Training
+from hubline.trainer.config.augmentation import Augmentation
+from hubline.trainer.config.hubs import Hub, Hubs
+from hubline.trainer.config.model import FineTune, Head, Model
+from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import Vectors, column
 from hubline.trainer.model import feeding

@@ -14,7 +14,7 @@ from hubline.preprocessing.analysis import InBeam
 from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.config import Features, Label, input_columns
 from hubline.preprocessing.transform import preprocessing_fn
-from hubline.trainer.config import Hubs
+from hubline.trainer.config.hubs import Hubs
 from hubline.trainer.embed import Embedder
 from hubline.trainer.model import feeding
 from hubline.trainer.phases import Kept

@@ -14,8 +14,8 @@ from tfx.types import artifact_utils, standard_artifacts
 from hubline.artifacts.column_statistics import ColumnStatistics, read_statistics
 from hubline.artifacts.examples import Manifest, Origin, ShardFile
 from hubline.artifacts.findings import Found
+from hubline.artifacts.splits import SPLITS
 from hubline.components.beam import IN_ONE_PROCESS
-from hubline.components.config import SPLITS
 from hubline.components.data_gate.executor import Executor as DataGate
 from hubline.components.example_validator.checks import Checks
 from hubline.components.example_validator.executor import Executor as ExampleValidator

@@ -12,7 +12,7 @@ import pytest
 
 from hubline.components.hub_module import archive as archives
 from hubline.components.hub_module.archive import read_saved_model, unpack
-from hubline.components.hub_module.handle import fingerprint
+from hubline.components.hub_module.fingerprint import fingerprint
 from hubline.core.errors import UserError
 
 PB = "saved_model.pb"

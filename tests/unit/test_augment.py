@@ -12,7 +12,7 @@ from PIL import Image
 from hubline.preprocessing.kinds import image as image_kind
 from hubline.trainer import randomness
 from hubline.trainer.augment import Drawn, augmented, drawn
-from hubline.trainer.config import Augmentation
+from hubline.trainer.config.augmentation import Augmentation
 
 HEIGHT, WIDTH = 48, 64
 RNG = np.random.default_rng(0)

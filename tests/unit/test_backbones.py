@@ -20,7 +20,7 @@ from hubline.trainer.backbones.backbone_layer import Built, try_out
 from hubline.trainer.backbones.builder import built as built_by_user
 from hubline.trainer.backbones.config import APPLICATIONS, AnyBackbone, Backbones, Builder, options_of
 from hubline.trainer.backbones.keras_application import preprocess
-from hubline.trainer.config import Tuned
+from hubline.trainer.config.model import Tuned
 
 
 def image(size: int, **options: Any) -> ImageFeature:

@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from hubline.components.config import Data
+from hubline.components.config.data import Data
 from hubline.components.pin.snapshot import pin_files
 from hubline.core.errors import UserError
 from hubline.pipeline import cli

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from hubline.artifacts.decision import OVERALL, Decision, SliceMetrics
-from hubline.components.config import Evaluation, Metric, Threshold
+from hubline.components.config.evaluation import Evaluation, Threshold
 from hubline.components.evaluator.decide import decide as decide_all
+from hubline.trainer.metric_names import Metric
 
 
 def decide(

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from hubline.core.errors import UserError
 from hubline.pipeline.config import PipelineFile
-from hubline.trainer.config import Head, Hub, Tuned
+from hubline.trainer.config.hubs import Hub
+from hubline.trainer.config.model import Head, Tuned
 from hubline.trainer.decoder import channels_of, decode, levels
 from hubline.trainer.model import Backbone, try_out
 from hubline.trainer.module import check_fits

@@ -9,7 +9,7 @@ import tensorflow as tf
 from hubline.core.errors import DamageError, DataError, RunError
 from hubline.preprocessing.config import Features, ImageFeature
 from hubline.trainer import embed
-from hubline.trainer.config import Hub
+from hubline.trainer.config.hubs import Hub
 from hubline.trainer.embed import Embedded, Embedder
 from tests.support import make
 from tests.support import modules as make_modules

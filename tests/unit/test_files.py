@@ -11,9 +11,10 @@ import fsspec
 import pytest
 import tensorflow as tf
 
-from hubline.components.config import Data, PatternSplit
+from hubline.components.config.data import Data, PatternSplit
 from hubline.components.hub_module.fetch import fetch
-from hubline.components.hub_module.handle import MIRROR, fingerprint
+from hubline.components.hub_module.fingerprint import fingerprint
+from hubline.components.hub_module.handle import MIRROR
 from hubline.components.pin.snapshot import pin_files, pin_serving, pin_vocabularies
 from hubline.components.pusher import push as pushing
 from hubline.components.pusher.push import push

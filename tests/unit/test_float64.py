@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from hubline.artifacts.predictions import CANDIDATE, LABEL, Predicted, encoded
-from hubline.components.config import Metric
 from hubline.components.evaluator.constant_baselines import _of_numbers
 from hubline.components.evaluator.estimates import estimate
 from hubline.components.evaluator.r2 import R2
 from hubline.components.evaluator.regression_metrics import MeanAbsoluteDifference, RootMeanSquaredDifference
 from hubline.core.float64 import GREATEST, from_parts, to_parts
+from hubline.trainer.metric_names import Metric
 from tests.support import make
 
 RNG = np.random.default_rng(11)

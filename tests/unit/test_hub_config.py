@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from hubline.preprocessing.kinds.combiner import Lstm
-from hubline.trainer.config import FineTune, Hub, Tuned
+from hubline.trainer.config.hubs import Hub
+from hubline.trainer.config.model import FineTune, Tuned
 
 NAMES = ["a/kernel", "a/bias", "b/bn1/gamma", "b/bn1/beta", "c/kernel", "scale", "offset", "a/late"]
 

@@ -10,7 +10,8 @@ import tensorflow as tf
 from hubline.core.errors import UserError
 from hubline.preprocessing.config import Feature, ImageFeature
 from hubline.preprocessing.kinds.text import TextFeature
-from hubline.trainer.config import Hub, Tuned
+from hubline.trainer.config.hubs import Hub
+from hubline.trainer.config.model import Tuned
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import column
 from hubline.trainer.hub_interface import inspect_module

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hubline.core.errors import UserError
 from hubline.preprocessing.config import Features, ImageFeature
 from hubline.preprocessing.kinds.text import TextFeature
-from hubline.trainer.config import Hub
+from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_trial import Tried, pictures, try_outputs
 from hubline.trainer.rows import try_rows
 from hubline.trainer.saved_model_loader import open_module

@@ -15,7 +15,8 @@ from pydantic import TypeAdapter
 
 from hubline.artifacts.pins import PinnedFile
 from hubline.artifacts.quarantine import FILE, SetAside, read_set_aside
-from hubline.components.config import SPLITS, HashSplit
+from hubline.artifacts.splits import SPLITS
+from hubline.components.config.data import HashSplit
 from hubline.components.example_gen import ingest as ingesting
 from hubline.components.example_gen.contract import Contract, Kind, are_sound, find_fault, kind_of
 from hubline.components.example_gen.executor import Result, _refuse_empty

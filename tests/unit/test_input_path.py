@@ -16,7 +16,9 @@ from hubline.preprocessing.config import Features, ImageFeature
 from hubline.preprocessing.labels.label import LABEL
 from hubline.trainer import datasets, inputs, randomness
 from hubline.trainer.augment import augmented
-from hubline.trainer.config import Augmentation, FineTune, Model, Training
+from hubline.trainer.config.augmentation import Augmentation
+from hubline.trainer.config.model import FineTune, Model
+from hubline.trainer.config.training import Training
 from hubline.trainer.phases import Kept, Phase, phases, stays_frozen
 from hubline.trainer.tfrecord_writer import writing
 from tests.support import make

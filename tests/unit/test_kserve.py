@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils, standard_artifacts
 
-from hubline.components.config import InferenceService
+from hubline.components.config.serving import InferenceService
 from hubline.components.kserve import roll_out as rolling
 from hubline.components.kserve.executor import Executor
 from hubline.components.kserve.inference_service import Ours, connect

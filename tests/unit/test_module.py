@@ -9,7 +9,7 @@ import tensorflow as tf
 from hubline.core.errors import UserError
 from hubline.preprocessing.config import ImageFeature
 from hubline.trainer.autograph import leave_libraries_alone
-from hubline.trainer.config import Hub
+from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_interface import inspect_module
 from hubline.trainer.model import Backbone, try_out
 from hubline.trainer.module import Module, Tensor, check_fits

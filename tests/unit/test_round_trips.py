@@ -11,7 +11,7 @@ from hubline.core.config_base import Section
 from hubline.pipeline.config import FILES
 from hubline.pipeline.kubeflow.parameter_definitions import dumped
 from hubline.pipeline.load import load
-from hubline.trainer.config import Tuned
+from hubline.trainer.config.model import Tuned
 from hubline.trainer.phases import Kept
 from tests.support.sections import section_types, sections
 

@@ -13,11 +13,11 @@ from tfx.components.example_gen import utils
 from tfx.proto import example_gen_pb2
 
 from hubline.artifacts.pins import Files
-from hubline.components.config import Data, HashSplit, PatternSplit
+from hubline.components.config.data import Data, HashSplit, PatternSplit
 from hubline.components.pin.snapshot import pin_files
-from hubline.components.pin.spans import SpanPattern, to_date
 from hubline.core.config_base import escape, has_wildcards, unescape
 from hubline.core.errors import UserError
+from hubline.core.spans import SpanPattern, to_date
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.pipeline.preflight import preflight
@@ -327,7 +327,7 @@ def test_spans_are_found_without_tensorflow(tmp_path: Path) -> None:
     write(tmp_path, "1/a")
     program = (
         "import sys\n"
-        "from hubline.components.config import Data\n"
+        "from hubline.components.config.data import Data\n"
         "from hubline.components.pin.snapshot import pin_files\n"
         f"assert pin_files(Data(examples={str(tmp_path)!r} + '/{{SPAN}}')).spans == (1,)\n"
         "assert not {'tensorflow', 'tfx', 'apache_beam'} & set(sys.modules)\n"

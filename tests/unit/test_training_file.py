@@ -10,7 +10,7 @@ from hubline.core.errors import library_reason
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.preprocessing.labels.class_and_box import LossWeights
-from hubline.trainer.config import TRAINING_METRICS, EarlyStopping, Optimizer, Training
+from hubline.trainer.config.training import TRAINING_METRICS, EarlyStopping, Optimizer, Training
 from hubline.trainer.model import optimizer
 from hubline.trainer.task import AnyClasses, ClassAndBox, Classes, Pixels, Regression, Task
 

@@ -18,7 +18,8 @@ from hubline.preprocessing.examples import flattened
 from hubline.preprocessing.kinds.image import pixels
 from hubline.preprocessing.kinds.text import TextFeature
 from hubline.trainer.augment import augmented
-from hubline.trainer.config import Augmentation, Hub
+from hubline.trainer.config.augmentation import Augmentation
+from hubline.trainer.config.hubs import Hub
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import column
 from hubline.trainer.hub_interface import inspect_module

@@ -14,7 +14,7 @@ from hubline.trainer.backbones.config import AlexNet, AnyBackbone, Builder, Kera
 from hubline.trainer.backbones.keras_application import keras_application, preprocess
 from hubline.trainer.backbones.lenet5 import lenet5
 from hubline.trainer.backbones.resnet34 import resnet34
-from hubline.trainer.config import Tuned
+from hubline.trainer.config.model import Tuned
 from hubline.trainer.inputs import Tensors
 from hubline.trainer.saved_model import Variable, to_train
 

@@ -6,7 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from hubline.core.config_base import FilePath, Section
-from hubline.trainer.config import Argument, FeatureName, Model
+from hubline.trainer.config.hubs import Argument
+from hubline.trainer.config.model import Model
+from hubline.trainer.config.names import FeatureName
 
 
 class Backbone(Section):

@@ -1,0 +1,1 @@
+"""The types of the sections of the pipeline file that steps own."""

@@ -1,0 +1,33 @@
+"""The metrics that a model can be judged by, by name."""
+
+import math
+from typing import Literal
+
+Metric = Literal[
+    "accuracy", "cross_entropy", "auc", "top_3_accuracy", "precision", "recall", "f1", "macro_f1", "exact_match",
+    "rmse", "mae", "r2", "mean_iou", "iou_50", "pixel_accuracy",
+]  # fmt: skip
+
+
+_RANGES: dict[Metric, tuple[float, float]] = {
+    "cross_entropy": (0.0, math.inf),
+    "rmse": (0.0, math.inf),
+    "mae": (0.0, math.inf),
+    "r2": (-math.inf, 1.0),
+}
+"""The values that a metric can have, where it is no share from 0 to 1."""
+
+
+LOWER_IS_BETTER: frozenset[Metric] = frozenset({"cross_entropy", "rmse", "mae"})
+
+
+METRICS: dict[str, tuple[Metric, ...]] = {
+    "class": ("accuracy", "cross_entropy", "auc", "top_3_accuracy"),
+    "binary": ("accuracy", "cross_entropy", "auc", "precision", "recall", "f1"),
+    "multilabel": ("f1", "macro_f1", "precision", "recall", "auc", "cross_entropy", "exact_match"),
+    "regression": ("rmse", "mae", "r2"),
+    "pixels": ("mean_iou", "pixel_accuracy"),
+    "class_and_box": ("mean_iou", "accuracy", "iou_50", "cross_entropy", "auc", "top_3_accuracy"),
+}
+"""By kind of label, the metrics that it can be judged by. The first two are computed, and a model is held to the first,
+where the pipeline file does not say."""
