@@ -1,6 +1,5 @@
 """The log of a step that failed: by which names its pod is looked for, and which lines of it count."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from hubline.pipeline.kubeflow import pod_logs, watch
 from hubline.pipeline.kubeflow.api import connect
 from hubline.pipeline.kubeflow.submit import submit
 from tests.support.kfp_api import WORKFLOW, KfpApi, fnv32a, nodes_of, pod_of
-from tests.unit.test_schedule import STEPS, Heard, address, file_of, package_of
+from tests.support.kfp_client import STEPS, Heard, address, file_of, package_of
 
 LOG = "\n".join(f"line {number}" for number in range(50)) + "\nserving: there is no such bucket\n"
 NOISE = """\
@@ -27,14 +26,6 @@ time="2026-11-29T10:11:12.123Z" level=info msg="sub-process exited" argo=true
 """
 
 
-@pytest.fixture
-def server(monkeypatch) -> Iterator[KfpApi]:
-    monkeypatch.setattr("kfp.Client._LOCAL_KFP_CONTEXT", os.devnull + "/none")
-    with KfpApi().serving() as server:
-        yield server
-        assert server.violations == []
-
-
 def failed(api: KfpApi, folder: Path, trainer: Any) -> dict[str, watch.Words]:
     """What is told of a run whose Trainer has failed."""
     client = connect(address(api))
@@ -43,29 +34,29 @@ def failed(api: KfpApi, folder: Path, trainer: Any) -> dict[str, watch.Words]:
     return dict(watch.wait(client, run.id, STEPS, Heard(), pause=0.001).failed)
 
 
-def test_the_workflow_tells_the_pod(server: KfpApi, tmp_path: Path) -> None:
-    server.dashboard_logs[pod_of("trainer")] = LOG
-    assert failed(server, tmp_path, "FAILED") == {"Trainer": watch.Words("", tuple(LOG.splitlines()[-20:]))}
+def test_the_workflow_tells_the_pod(api: KfpApi, tmp_path: Path) -> None:
+    api.dashboard_logs[pod_of("trainer")] = LOG
+    assert failed(api, tmp_path, "FAILED") == {"Trainer": watch.Words("", tuple(LOG.splitlines()[-20:]))}
 
 
-def test_the_last_of_several_tries_is_shown(server: KfpApi, tmp_path: Path) -> None:
-    server.dashboard_logs |= {pod_of("trainer", 0): "the first\n", pod_of("trainer", 2): "the last\n"}
+def test_the_last_of_several_tries_is_shown(api: KfpApi, tmp_path: Path) -> None:
+    api.dashboard_logs |= {pod_of("trainer", 0): "the first\n", pod_of("trainer", 2): "the last\n"}
     trainer = {"state": "FAILED", "tries": 3}
-    assert failed(server, tmp_path, trainer)["Trainer"].lines == ("the last",)
+    assert failed(api, tmp_path, trainer)["Trainer"].lines == ("the last",)
 
 
 @pytest.mark.parametrize("place", ["logs", "dashboard_logs"])
 @pytest.mark.parametrize("pod", ["taxi-tips-x-123", "taxi-tips-x-system-container-impl-123"])
 def test_older_versions_tell_the_pod_with_the_task(
-    server: KfpApi,
+    api: KfpApi,
     tmp_path: Path,
     place: str,
     pod: str,
 ) -> None:
-    server.older = True
-    getattr(server, place)[pod] = LOG
+    api.older = True
+    getattr(api, place)[pod] = LOG
     trainer = {"state": "FAILED", "nodes": ["taxi-tips-x-123"]}
-    assert failed(server, tmp_path, trainer)["Trainer"].lines == tuple(LOG.splitlines()[-20:])
+    assert failed(api, tmp_path, trainer)["Trainer"].lines == tuple(LOG.splitlines()[-20:])
 
 
 def test_a_pod_is_one_of_its_task_alone() -> None:

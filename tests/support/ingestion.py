@@ -1,0 +1,50 @@
+"""Ingests one file as the step ExampleGen does, and reads what came of the file."""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from hubline.artifacts.pins import PinnedFile
+from hubline.artifacts.quarantine import FILE, SetAside, read_set_aside
+from hubline.artifacts.splits import SPLITS
+from hubline.components.config.data import HashSplit
+from hubline.components.example_gen.contract import Contract
+from hubline.components.example_gen.ingest import QUARANTINE, Ingested, Job, ingest
+from hubline.core import storage
+from hubline.core.digest import file_digest
+from hubline.preprocessing.config import Features, ImageFeature
+from tests.support import make
+
+CONTRACT = Contract(images=("image",), label="label", classes=("dark", "light"))
+
+
+FEATURES: Features = {"image": ImageFeature(kind="image", size=(8, 8))}
+PNG = make.random_image(0)
+
+
+def job(path: Path, split: HashSplit | None = HashSplit(), policy: str = "fail") -> Job:  # noqa: B008 - frozen
+    stat = storage.stat(str(path))
+    file = PinnedFile(path=str(path), size=stat.size, modified=stat.modified)
+    return Job(file=file, group="all" if split else "train", split=split, contract=CONTRACT, policy=policy)
+
+
+def ingest_to(folder: Path, task: Job) -> tuple[Ingested, dict[str, list[bytes]], list[SetAside]]:
+    """What came of a file, the records of each file that was written, and the list of what was set aside."""
+    folder.mkdir(exist_ok=True)
+    ingested = ingest(task, str(folder))
+    names = [name for name in (*SPLITS, QUARANTINE) if (folder / name).exists()]
+    written = {name: make.read_tfrecord(folder / name, ingested.compression) for name in names}
+    assert ingested.set_aside == len(written.get(QUARANTINE, []))
+    for part in ingested.parts:
+        assert part.count == len(written[part.split])
+        assert part.largest == max(map(len, written[part.split]), default=0)
+        assert part.digest == file_digest(f"{folder}/{part.split}")
+    return ingested, written, list(read_set_aside(f"{folder}/{FILE}"))
+
+
+def columns_in(record: bytes) -> dict[str, list]:
+    return {name: contract_values(of) for name, of in tf.train.Example.FromString(record).features.feature.items()}
+
+
+def contract_values(feature: tf.train.Feature) -> list:
+    return list(getattr(feature, feature.WhichOneof("kind")).value)

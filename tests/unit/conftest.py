@@ -1,0 +1,40 @@
+"""Fixtures that several files of unit tests use; each imports what it needs only when a test asks for it."""
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from hubline.pipeline.kubeflow.api import Client
+    from tests.support.kfp_api import KfpApi
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator["KfpApi"]:
+    """A Kubeflow Pipelines server. Whatever a test does, calls and answers must keep to the API's contract."""
+    from tests.support.kfp_api import KfpApi
+
+    monkeypatch.setattr("kfp.Client._LOCAL_KFP_CONTEXT", os.devnull + "/none")
+    with KfpApi().serving() as api:
+        yield api
+        assert api.violations == []
+        assert api.most_enabled <= 1, "two schedules of one pipeline were on at once"
+
+
+@pytest.fixture
+def client(api: "KfpApi") -> "Client":
+    """kfp's client, connected to that server."""
+    from hubline.pipeline.kubeflow.api import connect
+    from tests.support.kfp_client import address
+
+    return connect(address(api))
+
+
+@pytest.fixture
+def in_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes away the slow path of ingestion, which reads a file in Python."""
+    from hubline.components.example_gen import ingest
+
+    monkeypatch.setattr(ingest, "_thoroughly", None)
