@@ -15,7 +15,7 @@ class Section(BaseModel):
         extra="forbid",
         frozen=True,
         validate_by_name=False,
-        use_attribute_docstrings=True,
+        defer_build=True,
         coerce_numbers_to_str=True,
         allow_inf_nan=False,
     )

@@ -13,6 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
+from hubline.core.descriptions import DescribedJsonSchema
 from hubline.core.errors import UserError
 from hubline.pipeline.config import FILES, AnyFile, PipelineFile
 from hubline.pipeline.diagnostics import Location, Mistake, PipelineFileError, explain, meant, nearest, place_of
@@ -199,7 +200,7 @@ def context(folder: str, values: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def json_schema_of(task: str) -> dict[str, Any]:
     """The JSON schema of the file with a task, by alias."""
-    return FILES[task].model_json_schema(by_alias=True)
+    return FILES[task].model_json_schema(by_alias=True, schema_generator=DescribedJsonSchema)
 
 
 @cache

@@ -14,14 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from hubline.core.errors import RunError, UserError
-from hubline.pipeline.config import AnyFile
-from hubline.pipeline.load import Source, load
 from hubline.pipeline.output import NOWHERE, into_log
 from hubline.pipeline.terminal import console_on
 
 if TYPE_CHECKING:
+    from hubline.pipeline.config import AnyFile
     from hubline.pipeline.kubeflow.api import Address, Client
     from hubline.pipeline.kubeflow.schedule import Applied, Plan
+    from hubline.pipeline.load import Source
 
 _PLACE = "Kubeflow Pipelines"
 _TOKEN, _COOKIES = "HUBLINE_KFP_TOKEN", "HUBLINE_KFP_COOKIES"
@@ -86,6 +86,8 @@ def submit(
 
     Example: hubline submit pipeline.yaml --parameter epochs=3 --wait
     """
+    from hubline.pipeline.load import load
+
     pipeline, source = load(file)
     from hubline.pipeline.kubeflow import run_parameters as form
 
@@ -132,6 +134,8 @@ def apply(
 
     Example: hubline schedule apply pipeline.yaml
     """
+    from hubline.pipeline.load import load
+
     pipeline, source = load(file)
     address, now = _address(pipeline, host, namespace, token_file), _now()
     with _quietly(as_json) as console, tempfile.TemporaryDirectory() as folder:
@@ -160,6 +164,8 @@ def diff(
 
     Example: hubline schedule diff pipeline.yaml
     """
+    from hubline.pipeline.load import load
+
     pipeline, source = load(file)
     address, now = _address(pipeline, host, namespace, token_file), _now()
     with _quietly(as_json) as console, tempfile.TemporaryDirectory() as folder:
@@ -189,6 +195,8 @@ def list_(
 
     Example: hubline schedule list pipeline.yaml
     """
+    from hubline.pipeline.load import load
+
     pipeline, _ = load(file)
     address, now = _address(pipeline, host, namespace, token_file), _now()
     with _quietly(as_json) as console:
@@ -217,6 +225,8 @@ def pause(
 
     Example: hubline schedule pause pipeline.yaml
     """
+    from hubline.pipeline.load import load
+
     pipeline, _ = load(file)
     address = _address(pipeline, host, namespace, token_file)
     with _quietly(as_json) as console:
@@ -248,6 +258,8 @@ def resume(
 
     Example: hubline schedule resume pipeline.yaml
     """
+    from hubline.pipeline.load import load
+
     pipeline, _ = load(file)
     address, now = _address(pipeline, host, namespace, token_file), _now()
     with _quietly(as_json) as console:
@@ -276,6 +288,8 @@ def delete(
 
     Example: hubline schedule delete pipeline.yaml
     """
+    from hubline.pipeline.load import load
+
     pipeline, _ = load(file)
     address = _address(pipeline, host, namespace, token_file)
     with _quietly(as_json) as console:
@@ -301,7 +315,7 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def _address(file: AnyFile, host: str | None, namespace: str | None, token_file: Path | None) -> "Address":
+def _address(file: "AnyFile", host: str | None, namespace: str | None, token_file: Path | None) -> "Address":
     """Where the API is, and what it is called with: options, then the environment, then the file.
 
     Raises:
@@ -359,8 +373,8 @@ def _warn(console: Console, warnings: Sequence[str]) -> None:
 
 
 def _planned(
-    file: AnyFile,
-    source: Source,
+    file: "AnyFile",
+    source: "Source",
     experiment: str | None,
     image: str | None,
     allow_tag: bool,
@@ -394,7 +408,7 @@ def _show_applied(console: Console, name: str, applied: "Applied") -> None:
         )
 
 
-def _show_times(console: Console, file: AnyFile, now: datetime) -> list[str]:
+def _show_times(console: Console, file: "AnyFile", now: datetime) -> list[str]:
     """The next runs, and how they drift at daylight saving."""
     from hubline.pipeline.kubeflow import schedule
 

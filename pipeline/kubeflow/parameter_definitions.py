@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
+from hubline.core.descriptions import descriptions
 from hubline.core.errors import UserError
 from hubline.pipeline.config import FILES, AnyFile, InferFile
 from hubline.pipeline.diagnostics import explain, meant, place_of
@@ -74,7 +75,7 @@ def _of(file: AnyFile, name: str, *key: str) -> Parameter:
         type_ = "NUMBER_INTEGER"
     elif isinstance(default, int | float):
         type_ = "NUMBER_DOUBLE"
-    description = f"{'.'.join(key)}: {(field.description or '').replace(chr(10), ' ')}"
+    description = f"{'.'.join(key)}: {descriptions(type(holder)).get(key[-1], '').replace(chr(10), ' ')}"
     return Parameter(name, key, type_, default, description)
 
 
