@@ -151,11 +151,13 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
             "rows": rows,
             "statistics": statistics,
             "anomalies": validator.outputs["anomalies"],
+            "transform_graph": transform_step.outputs["transform_graph"],
             "model_run": trainer.outputs["model_run"],
             "evaluation": evaluator.outputs["evaluation"],
             "blessing": blessing,
         }
-        model_steps.append(Dashboard(file.name, shown, file.label.has_classes))
+        tried_out = {name: module.outputs["model"] for name, module in hub_modules.items()}
+        model_steps.append(Dashboard(file.name, shown, tried_out, file.label.has_classes))
     return [*tried, *data_steps, *model_steps]
 
 

@@ -16,7 +16,6 @@ from tfx.orchestration.portable import launcher
 
 from hubline.artifacts.decision import DECISION, Decision
 from hubline.artifacts.findings import Found
-from hubline.artifacts.names import TRIED_FILE
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.components.predictor.evaluation import EVALUATION, Evaluated
 from hubline.components.pusher.executor import DESTINATION, PUSHED
@@ -27,7 +26,7 @@ from hubline.pipeline import upkeep
 from hubline.pipeline.paths import Places
 from hubline.pipeline.result import Step
 from hubline.report.contents import Artifacts
-from hubline.trainer.hub_trial import Tried
+from hubline.report.read_artifacts import module_warnings
 from hubline.trainer.training_notes import FILE as NOTES
 from hubline.trainer.training_notes import Notes
 
@@ -93,10 +92,7 @@ class Run:
         """What was found about the data, the hub modules and the training that stops nothing, a line each."""
         anomalies = self._output("ExampleValidator", "anomalies")
         found = list(Found.read(anomalies.uri).warnings) if anomalies else []
-        for step in self._executions:
-            if step.startswith(_HUB_MODULE) and (model := self._output(step, "model")):
-                tried = Tried.model_validate_json(Path(model.uri, TRIED_FILE).read_text("utf-8"))
-                found += [f"hubs.{step.removeprefix(_HUB_MODULE)}: {warning}" for warning in tried.warnings]
+        found += module_warnings(self._modules())
         if graph := self._output("Transform", "transform_graph"):
             found += [str(finding) for finding in UnreadDates.read(graph.uri).findings]
         trained = self._output("Trainer", "model_run")
@@ -141,7 +137,13 @@ class Run:
             transform_graph=uri("Transform", "transform_graph"),
             model_run=uri("Trainer", "model_run"),
             evaluation=uri("Evaluator", "evaluation"),
+            modules=self._modules(),
         )
+
+    def _modules(self) -> dict[str, str]:
+        """The artifact of each hub module, by the module's name."""
+        made = {step: self._output(step, "model") for step in self._executions if step.startswith(_HUB_MODULE)}
+        return {step.removeprefix(_HUB_MODULE): model.uri for step, model in made.items() if model}
 
     def _launch(self, step: str, launch: Any) -> Any:
         interruption.check()

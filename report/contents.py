@@ -30,6 +30,8 @@ class Artifacts:
     transform_graph: str | None = None
     model_run: str | None = None
     evaluation: str | None = None
+    modules: Mapping[str, str] = field(default_factory=dict)
+    """The artifact of each hub module, by the module's name."""
 
 
 @dataclass(frozen=True)
@@ -265,6 +267,8 @@ class Findings:
     """None where there is no baseline."""
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """By metric (validation's begin with `val_`), a value for each epoch."""
+    module_warnings: Sequence[str] = ()
+    """Problems that appeared when the hub modules were tried out, one line each."""
     training_notes: Sequence[str] = ()
     """What is worth knowing of the training, such as a loss that has not moved, a sentence each."""
     predictions: Predictions | None = None

@@ -96,7 +96,7 @@ def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
         "boxes": ("Boxes", isinstance(predictions, BoxPredictions)),
         "values": ("Values", isinstance(predictions, ValuePredictions)),
         "samples": ("Samples", predictions),
-        "training": ("Training", findings.curves or findings.training_notes),
+        "training": ("Training", findings.curves or findings.module_warnings or findings.training_notes),
         "data": ("Data", findings.counts or findings.columns),
         "drift": ("Drift", findings.drift is not None),
         "anomalies": ("Anomalies", findings.anomalies is not None),

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from itertools import chain, islice
 from math import isfinite
 from typing import Any
@@ -22,13 +23,14 @@ from hubline.artifacts.column_statistics import (
 from hubline.artifacts.embedded_rows import Rows
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.findings import BASELINE, Found
-from hubline.artifacts.names import ANOMALIES_FILE
+from hubline.artifacts.names import ANOMALIES_FILE, TRIED_FILE
 from hubline.artifacts.quarantine import read_set_aside
 from hubline.artifacts.splits import ALL, SPLITS
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.core import storage
 from hubline.report.contents import Anomaly, Artifacts, Column, Drifted, Findings, Quarantine, SplitStatistics
 from hubline.report.predictions import summarize, with_pictures
+from hubline.trainer.hub_trial import Tried
 from hubline.trainer.training_notes import FILE as NOTES
 from hubline.trainer.training_notes import Notes
 
@@ -56,9 +58,20 @@ def read(artifacts: Artifacts) -> Findings:
         findings=(*found.findings, *(UnreadDates.read(graph).findings if graph else ())),
         drift=_drift(found, str(artifacts.anomalies), statistics),
         curves=_json(curves) if artifacts.model_run and storage.exists(curves) else {},
+        module_warnings=module_warnings(artifacts.modules),
         training_notes=_training_notes(artifacts.model_run) if artifacts.model_run else (),
         predictions=predictions,
     )
+
+
+def module_warnings(modules: Mapping[str, str]) -> list[str]:
+    """Problems that appeared when the hub modules were tried out, one line each.
+
+    Args:
+        modules: The artifact of each module, by the module's name.
+    """
+    tried = {name: Tried.model_validate(_json(f"{uri}/{TRIED_FILE}")) for name, uri in modules.items()}
+    return [f"hubs.{name}: {warning}" for name, each in tried.items() for warning in each.warnings]
 
 
 def _json(path: str) -> Any:

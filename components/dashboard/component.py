@@ -6,6 +6,7 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
+from hubline.components import module_channels as channels
 from hubline.components.dashboard.artifacts import ClassificationMetrics, Html, Markdown, Metrics
 from hubline.components.dashboard.executor import Executor
 from hubline.core.code_digest import code_digest
@@ -20,6 +21,7 @@ class DashboardSpec(component_spec.ComponentSpec):
         "rows": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
         "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+        "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
         "model_run": component_spec.ChannelParameter(type=standard_artifacts.ModelRun),
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
@@ -38,16 +40,20 @@ class Dashboard(base_component.BaseComponent):
     SPEC_CLASS = DashboardSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, name: str, inputs: Mapping[str, types.BaseChannel], has_classes: bool) -> None:
+    def __init__(
+        self, name: str, inputs: Mapping[str, types.BaseChannel], modules: Mapping[str, types.BaseChannel], has_classes: bool
+    ) -> None:
         """The step `Dashboard`.
 
         Args:
             name: The pipeline's.
             inputs: What the steps made, by its name in the specification.
+            modules: From the HubModules, by name.
             has_classes: Whether the label has classes, of which there is a confusion matrix or a curve.
         """
-        spec = DashboardSpec(
+        spec = channels.spec_with(DashboardSpec, modules)(
             **inputs,
+            **channels.inputs(modules),
             name=name,
             code=code_digest("hubline.components.dashboard.executor"),
             metrics=types.Channel(type=Metrics),

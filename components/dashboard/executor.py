@@ -7,6 +7,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from hubline.artifacts.decision import DECISION, Decision
+from hubline.components import module_channels as channels
 from hubline.components.dashboard.artifacts import (
     SHOWN_CLASSES,
     ClassificationMetrics,
@@ -29,10 +30,12 @@ class Executor(base_executor.BaseExecutor):
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         """Metrics, confusion matrix and ROC curve are properties of their artifacts; the decision and the report are
         files. Each artifact has a text to preview, and says in its name what is shown of which split."""
-        folders = {name: artifact_utils.get_single_uri(artifacts) for name, artifacts in input_dict.items()}
+        modules = {name: artifact.uri for name, artifact in channels.artifacts(input_dict).items()}
+        others = (name for name in input_dict if name not in channels.inputs(modules))
+        folders = {name: artifact_utils.get_single_uri(input_dict[name]) for name in others}
         with storage.open_binary(f"{folders.pop('blessing')}/{DECISION}") as file:
             decision = Decision.model_validate_json(file.read())
-        artifacts = Artifacts(**folders)
+        artifacts = Artifacts(**folders, modules=modules)
         findings = read(artifacts)
 
         outputs = {name: artifact_utils.get_single_instance(made) for name, made in output_dict.items()}

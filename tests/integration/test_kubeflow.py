@@ -14,11 +14,8 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from hubline.pipeline.cli import app
-from hubline.pipeline.kubeflow import entrypoint as step
+from hubline.pipeline.kubeflow import entrypoint, fused_steps, notify, pin
 from hubline.pipeline.kubeflow import executor_io as launched
-from hubline.pipeline.kubeflow import fused_steps as joined
-from hubline.pipeline.kubeflow import notify as alert
-from hubline.pipeline.kubeflow import pin
 from hubline.pipeline.kubeflow.exec_properties import taken
 from hubline.pipeline.run import run
 from tests.support import make
@@ -31,10 +28,7 @@ kubeflow:
   every_step: {volumes: [{claim: work, path: FOLDER}, {claim: others, path: TMP}]}
   steps: {Trainer: {gpus: 1, retries: {count: 2}}}
 """
-MODULES = {
-    f"hubline.pipeline.kubeflow.{name}": module.main
-    for name, module in (("pin", pin), ("step", step), ("joined", joined), ("alert", alert))
-}
+MODULES = {module.__name__: module.main for module in (pin, entrypoint, fused_steps, notify)}
 
 
 def in_this_process(command: list[str], arguments: list[str]) -> int:

@@ -156,6 +156,12 @@ def report(folder: Path) -> RunReport:
     model_run.mkdir()
     note = {"kind": "stands_still", "text": f"the loss has not moved {HOSTILE}"}
     (model_run / "training_notes.json").write_text(json.dumps({"notes": [note]}))
+    module, transform_graph = folder / "module", folder / "transform_graph"
+    module.mkdir()
+    (module / "tried.json").write_text(json.dumps({"warnings": [f"the output '{HOSTILE}' is -inf in 3 of 3 numbers"]}))
+    transform_graph.mkdir()
+    unread = {"values": 9, "unread": 2, "such_as": [HOSTILE]}
+    (transform_graph / "unread.json").write_text(json.dumps({"features": {"day": unread}, "columns": {"day": "at"}}))
     curves = {"loss": [1.0, 0.5, 0.25], "accuracy": [0.3, 0.6, 0.8]}
     curves |= {"val_loss": [1.1, 0.7, 0.6], "val_accuracy": [0.3, 0.5, 0.7]}
     (model_run / "curves.json").write_text(json.dumps(curves))
@@ -175,7 +181,9 @@ def report(folder: Path) -> RunReport:
             rows=str(rows),
             statistics=str(statistics(folder / "statistics")),
             anomalies=str(anomalies(folder / "anomalies", folder / "statistics")),
+            transform_graph=str(transform_graph),
             model_run=str(model_run),
+            modules={"photos": str(module)},
             evaluation=str(evaluation(folder / "evaluation", labels, candidate, serving, CLASSES)),
         ),
     )

@@ -1,13 +1,21 @@
 """What the dashboard of Kubeflow Pipelines draws, beside what scikit-learn makes of the same scores."""
 
+import html
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
+from tfx.types import standard_artifacts
 
-from hubline.artifacts.decision import Check, Decision
+from hubline.artifacts.decision import DECISION, Check, Decision
 from hubline.components.dashboard.artifacts import SHOWN_CLASSES, confidence_metrics, confusion_matrix, preview
+from hubline.components.dashboard.component import DashboardSpec
+from hubline.components.dashboard.executor import Executor
 from hubline.components.dashboard.markdown import decision_text, escaped
 from hubline.report.scores import Scores
+from tests.support import report as make_report
 
 
 def counted(classes: int, records: int) -> tuple[Scores, np.ndarray, np.ndarray]:
@@ -116,3 +124,28 @@ def test_a_decision_in_markdown_has_its_reasons_and_every_metric() -> None:
         "| auc | 0.8000 | 0.7500 to 0.8500 | 0.8500 |  |",
         "| recall |  |  | 0.5000 |  |",
     ]
+
+
+def artifact_at(type_: type, folder: Path | str):
+    made = type_()
+    made.uri = str(folder)
+    return [made]
+
+
+def test_the_report_on_the_dashboard_warns_of_modules_dates_and_the_training(tmp_path: Path) -> None:
+    run = make_report.report(tmp_path)
+    blessing = tmp_path / "blessing"
+    blessing.mkdir()
+    (blessing / DECISION).write_text(run.decision.model_dump_json())
+    made = asdict(run.artifacts) | {"blessing": str(blessing)}
+    modules = made.pop("modules")
+    types = {name: channel.type for name, channel in DashboardSpec.INPUTS.items()}
+    assert types.keys() == made.keys(), "every artifact that the report reads is an input"
+    inputs = {name: artifact_at(types[name], uri) for name, uri in made.items()}
+    inputs |= {f"hub_{name}": artifact_at(standard_artifacts.Model, uri) for name, uri in modules.items()}
+    outputs = {name: artifact_at(each.type, tmp_path / f"{name}.out") for name, each in DashboardSpec.OUTPUTS.items()}
+    Executor().Do(inputs, outputs, {"name": "pets"})
+    page = html.unescape((tmp_path / "report.out").read_text())
+    assert f"hubs.photos: the output '{make_report.HOSTILE}' is -inf in 3 of 3 numbers" in page
+    assert "2 of 9 values are not dates that features.day can read" in page
+    assert f"the loss has not moved {make_report.HOSTILE}" in page
