@@ -41,7 +41,11 @@ class Dashboard(base_component.BaseComponent):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
     def __init__(
-        self, name: str, inputs: Mapping[str, types.BaseChannel], modules: Mapping[str, types.BaseChannel], has_classes: bool
+        self,
+        name: str,
+        inputs: Mapping[str, types.BaseChannel],
+        modules: Mapping[str, types.BaseChannel],
+        has_classes: bool,
     ) -> None:
         """The step `Dashboard`.
 

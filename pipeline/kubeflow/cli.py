@@ -104,6 +104,8 @@ def submit(
             client = _connected(address)
             run = submitting.submit(client, pipeline, package, given, experiment, run_name)
         console.print(f"{run.name}  {run.link}", soft_wrap=True)
+        if run.report:
+            console.print(f"report: {run.report}, once that step is done", soft_wrap=True)
         outcome = None
         if wait:
             steps = watch.steps_of(package.spec)

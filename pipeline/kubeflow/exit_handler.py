@@ -7,6 +7,7 @@ from typing import Any
 from hubline.pipeline.kubeflow.config import Alert, FromKeys, Kubeflow, SecretKey
 from hubline.pipeline.kubeflow.escaping import argument
 from hubline.pipeline.kubeflow.notify import RUN_ID, RUN_NAME, WEBHOOK, WORD, About
+from hubline.pipeline.kubeflow.report_place import ReportPlace
 from hubline.pipeline.kubeflow.tasks import Group, Input, Node, Task, of_the_run, task_name
 
 _MODULE = "hubline.pipeline.kubeflow.notify"
@@ -34,7 +35,8 @@ def alerted(pin: Task, steps: Sequence[Task], form: dict[str, Input], name: str,
         Task(_DONE, _MODULE, ["done", "{{$}}"], parameters=_RUN, after=last, cached=False),
     ]
     names = {task_name(each.step): each.step for each in inside}
-    about = About(pipeline=name, on=kubeflow.alert.on, steps=names, link=_link(kubeflow))
+    report = ReportPlace.find((step.step, step.outputs) for step in steps)
+    about = About(pipeline=name, on=kubeflow.alert.on, steps=names, link=_link(kubeflow), report=report)
     alert = Task(
         _ALERT,
         _MODULE,

@@ -17,6 +17,7 @@ from hubline.core import storage
 from hubline.core.config_base import Section
 from hubline.core.errors import RunError, UserError
 from hubline.pipeline.kubeflow.executor_io import Launched
+from hubline.pipeline.kubeflow.report_place import ReportPlace
 
 WORD = "HUBLINE_WORD"
 """The environment variable that names the folder in which the steps of all runs leave word; none do without."""
@@ -43,6 +44,8 @@ class About(Section):
     """The name of each step by that of its task."""
     link: str | None = None
     """The run's page, in which {run_id} stands for its ID."""
+    report: ReportPlace | None = None
+    """Where the report is; None where no step makes one."""
 
 
 class FailedStep(Section):
@@ -62,6 +65,8 @@ class Message(Section):
     failed_steps: tuple[FailedStep, ...]
     """Those that left word; one that was stopped by the cluster, such as for its memory, could not."""
     link: str | None
+    report: ReportPlace | None
+    """Where the report is, if the run got as far as the step that makes it."""
     at: datetime
     text: str
     """All of it in words, which is what Slack, Mattermost, Teams and Google Chat show."""
@@ -110,6 +115,10 @@ def message(about: About, launched: Launched, now: datetime) -> Message:
     lines += [f"{each.step}: {each.error}" for each in failed]
     if not succeeded and not failed:
         lines.append("no step could say why: look at the log of the one that is red")
+    if link:
+        lines.append(link)
+    if about.report:
+        lines.append(f"report{'' if succeeded else ', if the run got that far'}: {about.report}")
     return Message(
         pipeline=about.pipeline,
         run_id=run_id,
@@ -117,8 +126,9 @@ def message(about: About, launched: Launched, now: datetime) -> Message:
         status="succeeded" if succeeded else "failed",
         failed_steps=tuple(failed),
         link=link,
+        report=about.report.at(link) if about.report else None,
         at=now,
-        text="\n".join([*lines, link] if link else lines),
+        text="\n".join(lines),
     )
 
 

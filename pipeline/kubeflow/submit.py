@@ -10,7 +10,8 @@ from rich.console import Console
 from hubline.pipeline.config import AnyFile
 from hubline.pipeline.kubeflow.api import Client, answered
 from hubline.pipeline.kubeflow.publish import Package, experiment_id, publish
-from hubline.pipeline.kubeflow.watch import Outcome
+from hubline.pipeline.kubeflow.report_place import ReportPlace
+from hubline.pipeline.kubeflow.watch import DONE, Outcome, outputs_of
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Run:
     """The version of the pipeline."""
     link: str
     """Its page on the dashboard."""
+    report: ReportPlace | None
+    """Where the dashboard shows its report; None where the pipeline makes none."""
 
 
 def submit(
@@ -57,11 +60,14 @@ def submit(
             version_id=version.version_id,
             service_account=file.kubeflow.service_account,
         )
-    return Run(run.run_id, run_name, experiment, package.version, client.link(f"runs/details/{run.run_id}"))
+    link = client.link(f"runs/details/{run.run_id}")
+    report = ReportPlace.find(outputs_of(package.spec))
+    return Run(run.run_id, run_name, experiment, package.version, link, report.at(link) if report else None)
 
 
 def as_json(run: Run, outcome: Outcome | None) -> dict[str, Any]:
-    """For machines: what was submitted, and with an outcome what it came to."""
+    """For machines: what was submitted and, with an outcome, how it ended. `report` is then null where the run did not
+    get as far as the step that makes the report."""
     told: dict[str, Any] = {
         "status": "submitted",
         "run_id": run.id,
@@ -69,9 +75,11 @@ def as_json(run: Run, outcome: Outcome | None) -> dict[str, Any]:
         "experiment": run.experiment,
         "version": run.version,
         "link": run.link,
+        "report": run.report.model_dump() if run.report else None,
     }
     if outcome:
         told["status"] = outcome.state.lower()
+        told["report"] = told["report"] if _has_report(run, outcome) else None
         told["steps"] = dict(outcome.steps)
         told["error"] = outcome.error
         told["failed"] = {
@@ -80,9 +88,15 @@ def as_json(run: Run, outcome: Outcome | None) -> dict[str, Any]:
     return told
 
 
+def _has_report(run: Run, outcome: Outcome) -> bool:
+    return run.report is not None and outcome.steps.get(run.report.step) == DONE
+
+
 def show_outcome(console: Console, client: Client, run: Run, outcome: Outcome) -> None:
     """What a run came to; of steps that failed, the last lines of their logs or where they are."""
     console.print(f"{run.name}: {outcome.state.lower()}", style="bold")
+    if _has_report(run, outcome):
+        console.print(f"report: {run.link}  {run.report}", soft_wrap=True)
     if outcome.error:
         console.print(outcome.error, soft_wrap=True)
     for step, words in outcome.failed.items():

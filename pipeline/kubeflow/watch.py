@@ -16,11 +16,13 @@ from hubline.pipeline.kubeflow.pod_logs import last_lines, workflow_nodes
 
 Json = Mapping[str, Any]
 
+DONE = "done"
+"""The state of a step that has succeeded."""
 _ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
-_STATES = {"PENDING": "starting", "RUNNING": "running", "SUCCEEDED": "done", "SKIPPED": "skipped", "FAILED": "failed",
+_STATES = {"PENDING": "starting", "RUNNING": "running", "SUCCEEDED": DONE, "SKIPPED": "skipped", "FAILED": "failed",
            "CANCELING": "canceling", "CANCELED": "canceled", "PAUSED": "paused"}  # fmt: skip
 _MARKS = {
-    "done": Text("✓", "green"),
+    DONE: Text("✓", "green"),
     "failed": Text("✗", "red"),
     "running": Text("●", "cyan"),
     "starting": Text("○", "cyan"),
@@ -56,16 +58,23 @@ class Words:
 
 def steps_of(spec: Json) -> dict[str, str]:
     """The steps of a pipeline spec by the names of their tasks, those of nested graphs too, in their order."""
-    return dict(_steps(spec, spec["root"]))
+    return {task: step for task, step, _ in _tasks_of(spec, spec["root"])}
 
 
-def _steps(spec: Json, component: Json) -> Iterator[tuple[str, str]]:
-    for task, said in component["dag"]["tasks"].items():
-        inner = spec["components"][said["componentRef"]["name"]]
-        if "dag" in inner:
-            yield from _steps(spec, inner)
+def outputs_of(spec: Json) -> Iterator[tuple[str, Json]]:
+    """The steps of a pipeline spec, each with the definitions of its outputs."""
+    for _, step, component in _tasks_of(spec, spec["root"]):
+        yield step, component.get("outputDefinitions", {})
+
+
+def _tasks_of(spec: Json, holder: Json) -> Iterator[tuple[str, str, Json]]:
+    """The name of each task, its step and its component, those of nested graphs too."""
+    for task, said in holder["dag"]["tasks"].items():
+        component = spec["components"][said["componentRef"]["name"]]
+        if "dag" in component:
+            yield from _tasks_of(spec, component)
         else:
-            yield task, said.get("taskInfo", {}).get("name", task)
+            yield task, said.get("taskInfo", {}).get("name", task), component
 
 
 def states(run: Any, steps: Mapping[str, str]) -> dict[str, str]:
@@ -79,7 +88,7 @@ def states(run: Any, steps: Mapping[str, str]) -> dict[str, str]:
         state = _STATES.get(told.get(task) or "", WAITING)
         driver = _STATES.get(told.get(f"{task}-driver") or "", WAITING)
         if state == WAITING and driver != WAITING:
-            state = "starting" if driver == "done" or driver == "running" else driver
+            state = "starting" if driver == DONE or driver == "running" else driver
         found[step] = state
     return found
 

@@ -80,7 +80,9 @@ def test_a_step_that_fails_is_told_of_with_its_reason(tmp_path: Path, webhook: H
         "nightly",
         "failed",
     )
-    assert heard["link"] == f"https://kubeflow.example/#/runs/details/{RUN_ID}"
+    assert heard["link"] == (link := f"https://kubeflow.example/#/runs/details/{RUN_ID}")
+    assert heard["report"] == {"step": "Dashboard", "output": "report", "link": link}
+    assert heard["text"].endswith(f"\n{link}\nreport, if the run got that far: step Dashboard, output report")
     (failed,) = heard["failed_steps"]
     assert failed["step"] == "ExampleGen" and "image" in failed["error"] and failed["error"] in heard["text"]
 
@@ -114,6 +116,7 @@ def test_a_run_that_succeeds_is_told_of_where_that_is_asked_for(
 ) -> None:
     cluster.run(alerted(tmp_path, webhook, when), {}, only=["steps", "pin", "done", "alert"])
     assert not cluster.failed and [heard["status"] for heard in Webhook.heard] == told
+    assert all(heard["text"].endswith("\nreport: step Dashboard, output report") for heard in Webhook.heard)
     assert not [path for path in (tmp_path / "state" / "word").rglob("*") if path.is_file()], "nothing is left behind"
 
 

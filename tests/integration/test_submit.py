@@ -101,6 +101,7 @@ def test_a_failed_run_shows_the_last_lines_of_its_step(api: KfpApi, path: Path) 
     assert "Trainer failed" in result.output and "serving: there is no such bucket" in result.output
     (run,) = api.runs.values()
     assert f"{api.host}/#/runs/details/{run['run_id']}" in result.output
+    assert result.output.count("report: ") == 1, "this run has none"
     sent = run["runtime_config"]["parameters"]
     assert (run["display_name"], sent["epochs"], sent["batch_size"], sent["push"]) == ("by hand", 3, 16, True)
     *_, version = api.versions.values()
@@ -110,6 +111,21 @@ def test_a_failed_run_shows_the_last_lines_of_its_step(api: KfpApi, path: Path) 
     result, told = hubline("submit", str(path))
     assert (result.exit_code, told["status"]) == (0, "submitted")
     assert "secret" not in result.output
+    assert told["report"] == {"step": "Dashboard", "output": "report", "link": told["link"]}
+    assert "report: step Dashboard, output report, once that step is done" in result.output
+
+
+@pytest.mark.parametrize(("state", "is_there"), [("SUCCEEDED", True), ("FAILED", False)])
+def test_a_run_that_ends_tells_where_its_report_is(api: KfpApi, path: Path, state: str, is_there: bool) -> None:
+    fused = path.with_name("fused.yaml")
+    fused.write_text(path.read_text() + "  join: {Last: [Pusher, Dashboard]}\n")
+    api.frames["*"] = [{"state": state, "tasks": {"pin": "SUCCEEDED", "last": state}}]
+    result, told = hubline("submit", str(fused), "--wait")
+    (run,) = api.runs.values()
+    link = f"{api.host}/#/runs/details/{run['run_id']}"
+    expected = {"step": "Last", "output": "dashboard_report", "link": link}
+    assert (told["link"], told["report"]) == (link, expected if is_there else None)
+    assert (f"report: {link}  step Last, output dashboard_report" in result.output) == is_there
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from hubline.pipeline.config import AnyFile
 from hubline.pipeline.kubeflow import schedule, watch
 from hubline.pipeline.kubeflow.api import Address, Client
@@ -49,7 +51,7 @@ def file_of(folder: Path, said: str = DAILY) -> AnyFile:
 def package_of(folder: Path, version: str = "taxi-tips-1") -> Package:
     path = folder / "package.yaml"
     path.write_text(SPEC)
-    return Package(path, {}, version)
+    return Package(path, YAML(typ="safe", pure=True).load(SPEC), version)
 
 
 def apply(
