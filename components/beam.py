@@ -1,4 +1,4 @@
-"""The type of `beam` in the pipeline file: where the steps that read data in parallel run."""
+"""The type of the `beam` section: where Beam steps run."""
 
 from typing import Any, Literal
 
@@ -6,34 +6,35 @@ from pydantic import Field, model_validator
 
 from hubline.core.config_base import Section
 
-# Naming an image, which none of these looks at, keeps TFX from packing itself up for workers that lack it: that is a
-# build in a process of its own, seconds long, in every step that uses Beam.
+# Naming any image keeps TFX from building a package of itself for workers, which takes seconds in every Beam step. None
+# of these runners reads the image.
 _NO_IMAGE = "--sdk_container_image=none"
 
 IN_ONE_PROCESS = ("--direct_running_mode=in_memory", "--direct_num_workers=1", _NO_IMAGE)
-"""The arguments of pipelines that run in the step's own process."""
+"""Beam arguments of pipelines that run in the step's own process."""
 
 Value = str | int | float | bool
 
 
 class Beam(Section):
-    """Where the steps that use Beam run: in their own process, or on an engine.
+    """Where steps that use Beam run: in their own process or on a cluster.
 
-    What the options mean: https://beam.apache.org/documentation/runtime/sdk-harness-config/
+    See https://beam.apache.org/documentation/runtime/sdk-harness-config/ for the worker options.
     """
 
     runner: Literal["DirectRunner", "PortableRunner", "FlinkRunner", "SparkRunner", "DataflowRunner"] = "DirectRunner"
-    """What runs them; `DirectRunner` is the step's own process."""
+    """The Beam runner. `DirectRunner` runs in the step's own process."""
     job_endpoint: str | None = Field(default=None, pattern=r"^[^\s/]+:\d+$", examples=["flink-jobserver:8099"])
-    """Host and port of the engine's job server."""
+    """Host and port of the runner's job server."""
     environment: Literal["DOCKER", "PROCESS", "EXTERNAL", "LOOPBACK"] | None = None
-    """How the engine starts workers: in an image, by a command, by asking a service, or as the step's own process."""
+    """How workers start: DOCKER in a container image, PROCESS by a command, EXTERNAL by a worker service, LOOPBACK in
+    the step's own process."""
     environment_config: str | None = Field(default=None, examples=["registry.example/hubline-worker@sha256:…"])
-    """The image, command or address for that."""
+    """The image, command or address that `environment` needs."""
     workers: int | None = Field(default=None, ge=1)
-    """How many work at once; of `DirectRunner` that many processes."""
+    """Number of parallel workers. With `DirectRunner`, number of processes."""
     options: dict[str, Value] = Field(default={}, examples=[{"region": "europe-west4"}])
-    """Any other options of the runner, by name without dashes."""
+    """Further options of the runner, by name without leading dashes."""
 
     @model_validator(mode="after")
     def _fits_the_runner(self) -> "Beam":
@@ -52,11 +53,11 @@ class Beam(Section):
 
     @property
     def in_step(self) -> bool:
-        """Whether workers see the files that the step sees."""
+        """Whether workers see the step's local files."""
         return self.runner == "DirectRunner" or self.environment == "LOOPBACK"
 
     def arguments(self) -> list[str]:
-        """The arguments of Beam's pipelines."""
+        """Command-line arguments for Beam pipelines."""
         if self.runner == "DirectRunner":
             return [*self._direct(), *self._others()]
         said: dict[str, Any] = {
@@ -66,7 +67,7 @@ class Beam(Section):
             "environment_config": self.environment_config,
             _PARALLEL.get(self.runner, "sdk_worker_parallelism"): self.workers,
         }
-        # Beam's own 60 seconds also bound how long a job may take.
+        # Beam's default of 60 seconds also limits how long a job may take.
         timeout = [] if "job_server_timeout" in self.options else ["--job_server_timeout=604800"]
         flags = [*(f"--{name}={value}" for name, value in said.items() if value is not None), *timeout]
         brings_image = self.environment in (None, "DOCKER")
@@ -90,7 +91,7 @@ _OWN = {
     "direct_num_workers": "workers",
     "sdk_worker_parallelism": "workers",
 }
-"""Options of Beam that have keys of their own."""
+"""Beam options that have a key of their own."""
 
 _PARALLEL = {"FlinkRunner": "parallelism", "DataflowRunner": "num_workers"}
-"""What runners call the number of workers."""
+"""The runners' names for the number of workers."""

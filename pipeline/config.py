@@ -30,34 +30,35 @@ from hubline.trainer.phases import needs_pictures
 
 
 class PipelineFile(Section):
-    """From TFRecords and TensorFlow Hub modules to a validated SavedModel in serving."""
+    """Trains on TFRecords and TensorFlow Hub modules and pushes a validated SavedModel to serving."""
 
     task: Literal["train"] = "train"
-    """What is done: `train`, or `infer`, which has a file of its own sort."""
+    """`train` trains a model. `infer` predicts with an existing one; its file has different keys."""
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63, examples=["taxi-tips"])
-    """Names the pipeline; lower-case letters, digits and dashes."""
+    """Name of the pipeline: lower-case letters, digits and dashes."""
     data: Data
-    """Where the records are."""
+    """Training data: where it is and how it is split."""
     features: Features = Field(min_length=1)
-    """What the model sees of a record, by name."""
+    """Inputs of the model, by name."""
     label: Label
-    """What the model learns to tell."""
+    """What the model predicts."""
     hubs: Hubs = {}
-    """The TensorFlow Hub modules, by name, where there are any."""
+    """TensorFlow Hub modules, by name."""
     backbones: Backbones = {}
-    """Other networks that give a vector to the head, by name: of keras.applications, from scratch, or of your own."""
+    """Networks other than hub modules that embed an input, by name: from keras.applications, trained from scratch, or
+    your own."""
     model: Model = Model()
-    """What stands on the features, the modules and the backbones."""
+    """Layers on top of the features, hub modules and backbones."""
     training: Training
-    """How the model is trained."""
+    """Epochs, batch size, optimizer and the rest of training."""
     evaluation: Evaluation = Field(default=Evaluation(), validate_default=True)
-    """How a trained model is judged."""
+    """Metrics and thresholds that decide whether a model is blessed."""
     serving: Serving
-    """Where blessed models go."""
+    """Where a blessed model is pushed."""
     beam: Beam = Beam()
-    """Where the steps that read data in parallel run."""
+    """Where steps that process data in parallel run."""
     kubeflow: Kubeflow = Kubeflow()
-    """How it runs on Kubeflow Pipelines; `hubline compile` reads it."""
+    """Deployment on Kubeflow Pipelines, as `hubline compile` reads it."""
 
     @field_validator("label")
     @classmethod
@@ -311,35 +312,35 @@ def _moves_a_label(name: str, label: Label, hubs: Hubs) -> str | None:
 
 
 class InferFile(Section):
-    """From TFRecords and a TensorFlow Hub module, or a pushed model, to predictions."""
+    """Predicts on TFRecords with a TensorFlow Hub module or a pushed model."""
 
     task: Literal["infer"]
-    """What is done: a model is asked about records, and none is trained."""
+    """`infer` runs a model over records; nothing is trained."""
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63, examples=["photos-found"])
-    """Names the pipeline; lower-case letters, digits and dashes."""
+    """Name of the pipeline: lower-case letters, digits and dashes."""
     data: DataToInfer
-    """Where the records are."""
+    """Records to predict on."""
     features: FeaturesToInfer = {}
-    """What feeds the hub module: images, clips, and texts without a bag. Of a pushed model none need be given: it knows
-    its own."""
+    """Inputs of the hub module, by name: images, clips, and texts without a bag. Leave this out for a pushed model,
+    which has its own features."""
     hubs: Hubs = {}
-    """The one TensorFlow Hub module that is asked, by a name."""
+    """The TensorFlow Hub module to predict with, under a name of your choice."""
     model: PushedModel | None = None
-    """The pushed model that is asked instead."""
+    """The pushed model to predict with, instead of a hub module."""
     label: ClassLabel | None = None
-    """The class of each record, where it is known: predictions are then held to it."""
+    """The true class of each record, if known. Predictions are evaluated against it."""
     predictions: Predictions
-    """Where predictions go, and what is in them."""
+    """Where to write predictions, and in what form."""
     beam: Beam = Beam()
-    """Where the steps that read data in parallel run."""
+    """Where steps that process data in parallel run."""
     kubeflow: Kubeflow = Kubeflow()
-    """How it runs on Kubeflow Pipelines; `hubline compile` reads it."""
+    """Deployment on Kubeflow Pipelines, as `hubline compile` reads it."""
     training: None = Field(default=None, exclude=True)
-    """Task infer trains nothing."""
+    """Not used: `infer` trains nothing."""
     evaluation: None = Field(default=None, exclude=True)
-    """Task infer blesses nothing; with a label, predictions are held to it."""
+    """Not used: `infer` blesses nothing. With a label, predictions are evaluated."""
     serving: None = Field(default=None, exclude=True)
-    """Task infer pushes no model; predictions.destination takes what it makes."""
+    """Not used: `infer` pushes no model. Predictions go to `predictions.destination`."""
 
     @model_validator(mode="after")
     def _asks_one_model(self) -> "InferFile":
@@ -378,7 +379,7 @@ class InferFile(Section):
 
 
 AnyFile: TypeAlias = PipelineFile | InferFile
-"""A pipeline file of any task."""
+"""A pipeline file of either task."""
 
 FILES: dict[str, type[PipelineFile] | type[InferFile]] = {"train": PipelineFile, "infer": InferFile}
-"""The types of the file by its `task`; without one, it trains."""
+"""Types of pipeline file by `task`. The default task is `train`."""

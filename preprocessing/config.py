@@ -1,4 +1,4 @@
-"""The types of `features` and `label` in the pipeline file. To add a kind, write its module and add it to the union."""
+"""Types of the `features` and `label` sections. To add a kind, write its module and add its type to the union."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -37,32 +37,32 @@ _Other = (
 )
 
 Feature = Annotated[ImageFeature | _Other, Field(discriminator="kind")]
-"""The union of the kinds, told apart by `kind`."""
+"""Any kind of feature, discriminated by `kind`."""
 
 FeatureToInfer = Annotated[ImageToInfer | _Other, Field(discriminator="kind")]
-"""The same where no model is trained: images may keep their size."""
+"""The same for `task: infer`, where images may keep their own size."""
 
 Label = Annotated[
     ClassLabel | BinaryLabel | MultilabelLabel | RegressionLabel | ClassAndBoxLabel | PixelsLabel,
     Field(discriminator="kind"),
 ]
-"""The union of the kinds of label, told apart by `kind`."""
+"""Any kind of label, discriminated by `kind`."""
 
 
 def input_name(column: str) -> str:
-    """The name by which a served model takes a raw column: signatures of TensorFlow take identifiers alone.
+    """The input name of a raw column in the serving signature. TensorFlow signatures accept identifiers only.
 
-    Every other character becomes `_`, and a name that does not begin with a letter gets `column_` before it.
+    Every other character becomes `_`. A name that doesn't start with a letter is prefixed with `column_`.
     """
     name = re.sub(r"\W", "_", column, flags=re.ASCII)
     return name if name[:1].isalpha() else f"column_{name}"
 
 
 def input_names(columns: Iterable[str]) -> dict[str, str]:
-    """By raw column, the name by which a served model takes it: its `input_name`, and never that of another one.
+    """The input name of each raw column in the serving signature, unique among all columns.
 
-    Where several columns come to one name, the column that is called so keeps it, or else the first in the alphabet;
-    the others get `_2`, `_3`, … behind it, in the order of the alphabet.
+    If several columns map to one name, the column that already has that name keeps it, or else the first in
+    alphabetical order. The others get the suffixes `_2`, `_3`, … in alphabetical order.
     """
     ordered = sorted(set(columns), key=lambda column: (column != input_name(column), column))
     taken: set[str] = {input_name(column) for column in ordered}
@@ -77,16 +77,17 @@ def input_names(columns: Iterable[str]) -> dict[str, str]:
 
 
 def refers_to_feature(name: str, features: dict[str, Feature]) -> bool:
-    """Whether what a feature is made from is another feature, by its categories, rather than the column of that name.
+    """Whether `name` refers to a feature (by its categories) rather than to the raw column of that name.
 
-    It is where that feature is not made from the column of its own name, or says more than its words or numbers do.
+    It does if the feature isn't made from the column of its own name, or if its categories differ from the column's
+    values.
     """
     feature = features.get(name)
     return feature is not None and (feature.is_derived or name not in feature.reads(name))
 
 
 def columns_of(name: str, features: dict[str, Feature]) -> list[str]:
-    """The raw columns that the feature `name` is made from in the end, each once."""
+    """The distinct raw columns that the feature `name` is made from, directly or through other features."""
     found: list[str] = []
     for read in features[name].reads(name):
         found += columns_of(read, features) if read != name and refers_to_feature(read, features) else [read]
@@ -94,33 +95,33 @@ def columns_of(name: str, features: dict[str, Feature]) -> list[str]:
 
 
 def input_columns(features: dict[str, Feature], only: Iterable[str] | None = None) -> list[str]:
-    """The raw columns that the features, or `only` some of them, are made from, each once."""
+    """The distinct raw columns that the features, or `only` some of them, are made from."""
     names = features if only is None else only
     return list(dict.fromkeys(column for name in names for column in columns_of(name, features)))
 
 
 def takes_lists(column: str, features: dict[str, Feature]) -> bool:
-    """Whether some feature uses more than the first value that a record has of a raw column."""
+    """Whether any feature uses more than the first value of a raw column."""
     return any(feature.takes_lists for name, feature in features.items() if column in columns_of(name, features))
 
 
 def images(features: dict[str, Feature]) -> dict[str, Pictures]:
-    """The features that are images, or clips of them."""
+    """The features that are images or clips."""
     return {name: feature for name, feature in features.items() if isinstance(feature, Pictures)}
 
 
 def image_columns(features: dict[str, Feature]) -> list[str]:
-    """The raw columns that hold encoded images, also the frames of clips, each once."""
+    """The distinct raw columns of encoded images, including the frames of clips."""
     return input_columns(features, images(features))
 
 
 def clip_columns(features: dict[str, Feature]) -> list[str]:
-    """The raw columns that hold the frames of clips, each once."""
+    """The distinct raw columns of clip frames."""
     return input_columns(features, [name for name, feature in features.items() if isinstance(feature, VideoFeature)])
 
 
 def vocabulary_files(features: dict[str, Feature]) -> dict[str, VocabularyFile]:
-    """The vocabularies that are files, by the feature that has them."""
+    """Vocabulary files by feature."""
     return {
         name: feature.vocabulary
         for name, feature in features.items()
@@ -136,7 +137,7 @@ def _made_of_what_there_is(features: dict[str, Feature]) -> dict[str, Feature]:
 
 
 def _fault(name: str, features: dict[str, Feature]) -> str | None:
-    """What is wrong with what a feature is made from."""
+    """What is wrong with the inputs of a feature, or None."""
     feature = features[name]
     for read in feature.reads(name):
         if read == name or not refers_to_feature(read, features):
@@ -153,7 +154,7 @@ def _fault(name: str, features: dict[str, Feature]) -> str | None:
 
 
 def _column_fault(name: str, column: str, features: dict[str, Feature]) -> str | None:
-    """What is wrong with a feature that is made from a raw column."""
+    """What is wrong with a feature that is made from a raw column, or None."""
     if isinstance(features[name], CrossedFeature) and isinstance(features.get(column), Numbers):
         return f"'{name}' crosses the number '{column}'; cross a bucketized feature that is made from it"
     kinds = {feature.kind for image, feature in images(features).items() if column == (feature.column or image)}
@@ -169,7 +170,7 @@ def _comes_back(at: str, to: str, features: dict[str, Feature], seen: frozenset[
 
 
 def _with_all_mistakes(values: Any, read: ValidatorFunctionWrapHandler) -> dict[str, Feature]:
-    """The features. Where some are wrong in themselves, what is wrong among the others is said with it."""
+    """Validates the features. If some are invalid by themselves, errors among the others are reported too."""
     try:
         return read(values)
     except ValidationError as error:
@@ -192,7 +193,7 @@ Features = Annotated[
     WrapValidator(_with_all_mistakes),
 ]
 FeaturesToInfer: TypeAlias = Features
-if not TYPE_CHECKING:  # which would take a dict of the one union for no dict of the other
+if not TYPE_CHECKING:  # mypy would not accept a dict of one union as a dict of the other
     FeaturesToInfer = Annotated[
         dict[FeatureKey, FeatureToInfer],
         AfterValidator(_made_of_what_there_is),

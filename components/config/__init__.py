@@ -1,1 +1,1 @@
-"""The types of the sections of the pipeline file that steps own."""
+"""Types of the pipeline file sections that steps own."""

@@ -1,4 +1,4 @@
-"""The types of `data` in the pipeline file."""
+"""Types of the `data` section."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal
@@ -11,29 +11,31 @@ from hubline.core.spans import SpanPattern
 
 
 class HashSplit(Section):
-    """Shares of the records, by a hash of each record, so a record stays in its split in every run."""
+    """Relative sizes of the splits. Records are assigned by a hash of their content, so each record stays in its split
+    from run to run."""
 
     train: int = Field(default=8, ge=1, le=1_000_000)
-    """What the model learns from."""
+    """Relative size of the training split."""
     validation: int = Field(default=1, ge=1, le=1_000_000)
-    """What training is watched on."""
+    """Relative size of the validation split, which training monitors."""
     test: int = Field(default=1, ge=1, le=1_000_000)
-    """What the blessing rests on."""
+    """Relative size of the test split, which decides the blessing."""
 
     def patterns(self, examples: str) -> dict[str, str]:
-        """The one pattern of all files, under `ALL`."""
+        """The one pattern of all files, under the key `ALL`."""
         return {ALL: examples}
 
 
 class PatternSplit(Section):
-    """A file pattern for each split, counted from the `examples` folder; each may have spans, of the same sort."""
+    """One file pattern per split, relative to the `examples` folder. Patterns may contain spans; all splits use the
+    same placeholders or none."""
 
     train: str = Field(min_length=1, examples=["train-*.tfrecord.gz"])
     validation: str = Field(min_length=1)
     test: str = Field(min_length=1)
 
     def patterns(self, examples: str) -> dict[str, str]:
-        """The pattern of each split; a relative one counts from the folder `examples`."""
+        """The pattern of each split; a relative pattern is resolved against the folder `examples`."""
         given = {split: getattr(self, split) for split in SPLITS}
         absolute = {split: pattern.startswith("/") or is_remote(pattern) for split, pattern in given.items()}
         return {
@@ -42,50 +44,52 @@ class PatternSplit(Section):
 
 
 class BadRecords(Section):
-    """What becomes of records that cannot be read, break the contract of features and label, or do not decode."""
+    """How to treat records that cannot be read, violate the feature or label contract, or fail to decode."""
 
     policy: Literal["fail", "quarantine"] = "fail"
-    """Stop at the first one, or set them aside with their reasons and go on."""
+    """`fail` stops the run at the first bad record; `quarantine` sets bad records aside with the reason for each and
+    continues."""
     max_fraction: float = Field(default=0.01, ge=0.0, le=1.0)
-    """With quarantine, the greatest share of all records that may be set aside; the run stops above it."""
+    """With `quarantine`, the largest fraction of all records that may be bad. The run stops when more are."""
 
 
 class Drift(Section):
-    """How far the training split may be from the baseline."""
+    """How far the training split may drift from the baseline."""
 
     policy: Literal["report", "fail"] = "report"
-    """Show in the report which columns have drifted, or stop the run before it trains, too."""
+    """`report` lists drifted columns in the report; `fail` also stops the run before training."""
     max_distance: float = Field(default=0.1, ge=0.0, le=1.0)
-    """The limit of each column's distance: from 0 for the same distribution to 1 for values that have nothing in
-    common. It holds for the change of the share of missing values, too."""
+    """Largest allowed distance per column, from 0 (same distribution) to 1 (no values in common). The same limit
+    applies to the change in the fraction of missing values."""
     columns: dict[str, Annotated[float, Field(ge=0.0, le=1.0)]] = Field(default={}, examples=[{"age": 0.2}])
-    """Columns with a limit of their own. Those that neither features nor label read are compared where they stand
-    here."""
+    """Limits for individual columns, in place of `max_distance`. A column that no feature or label reads is compared
+    only if it is listed here."""
 
 
 class Data(Section):
-    """Where the TFRecords are, how they are split, and what they are held to."""
+    """Where the TFRecords are, how they are split, and what they are validated against."""
 
     examples: FilePattern = Field(
         min_length=1, examples=["data/*.tfrecord.gz", "data/span-{SPAN}/*", "data/{YYYY}-{MM}-{DD}/v{VERSION}/*"]
     )
-    """A folder, or a glob of TFRecord files of tf.Examples, GZIP or plain; with a pattern for each split, the folder
-    that they count from. Data that comes in spans has {SPAN} in its path, a number, or the date {YYYY}, {MM} and {DD};
-    and {VERSION} where a span may be written anew: the newest is taken. {SPAN:3} is a number of three digits."""
+    """A folder or a glob of TFRecord files of tf.Examples, GZIP-compressed or plain. With a file pattern per split, the
+    folder that those patterns are relative to. For data in spans, the path contains {SPAN} (a number) or the date
+    {YYYY}, {MM} and {DD}; {SPAN:3} is a number of three digits. {VERSION} stands for a version of a span; the newest
+    version is read."""
     split: HashSplit | PatternSplit = HashSplit()
-    """Shares such as {train: 8, validation: 1, test: 1}, or one file pattern for each split."""
+    """Relative sizes such as {train: 8, validation: 1, test: 1}, or one file pattern per split."""
     window: int | None = Field(default=None, ge=1, examples=[7])
-    """How many spans are taken, the newest that are there. Where it is absent, all."""
+    """Number of most recent spans to read. Default: all spans."""
     bad_records: BadRecords = BadRecords()
-    """Whether bad records stop the run or are set aside."""
+    """Whether bad records stop the run or are quarantined."""
     data_schema: FilePath | None = Field(default=None, alias="schema")
-    """A curated schema (schema.pbtxt of TensorFlow Metadata), such as `hubline schema FILE --freeze` writes. Where it
-    is absent, the schema is inferred."""
+    """A curated schema (schema.pbtxt of TensorFlow Metadata), as `hubline schema FILE --freeze` writes it. Default: the
+    schema is inferred."""
     baseline: FilePath | None = None
-    """Statistics (statistics.pb of TensorFlow Data Validation) that the training split is compared with, as `hubline
-    schema FILE --freeze` writes them beside the schema."""
+    """Statistics (statistics.pb of TensorFlow Data Validation) to compare the training split with. `hubline schema FILE
+    --freeze` writes them beside the schema."""
     drift: Drift | None = None
-    """How far the training split may be from the baseline."""
+    """Drift check of the training split against the baseline."""
 
     @field_validator("examples")
     @classmethod
@@ -96,7 +100,7 @@ class Data(Section):
     @field_validator("split", mode="wrap")
     @classmethod
     def _one_sort(cls, value, _):
-        # Told apart here, so that a mistake is reported for the sort that was meant and not for both.
+        # Validate against one type of split only, so that errors name the type that was meant rather than both.
         if isinstance(value, PatternSplit):
             return value
         texts = isinstance(value, dict) and bool(value) and all(isinstance(share, str) for share in value.values())
@@ -128,23 +132,23 @@ class Data(Section):
 
     @property
     def patterns(self) -> dict[str, str]:
-        """The pattern of each split, or of all files under `ALL`."""
+        """The file pattern of each split, or the pattern of all files under `ALL`."""
         return self.split.patterns(self.examples)
 
     @property
     def dated(self) -> bool:
-        """Whether the data comes in spans that are dates."""
+        """Whether spans are dates."""
         return _are_dated(self.patterns.values())
 
 
 class DataToInfer(Section):
-    """Where the TFRecords are that a model is asked about: all of them, without splits."""
+    """Where the TFRecords to predict on are. All records are read; there are no splits."""
 
     examples: FilePattern = Field(min_length=1, examples=["data/*.tfrecord.gz", "data/{YYYY}-{MM}-{DD}/*"])
-    """A folder, or a glob of TFRecord files of tf.Examples, GZIP or plain, with or without spans, as a pipeline that
-    trains has it."""
+    """A folder or a glob of TFRecord files of tf.Examples, GZIP-compressed or plain, with or without spans, as in a
+    training pipeline."""
     window: int | None = Field(default=None, ge=1, examples=[1])
-    """How many spans are taken, the newest that are there. Where it is absent, all."""
+    """Number of most recent spans to read. Default: all spans."""
     bad_records: BadRecords = BadRecords()
     """Whether records that cannot be predicted on stop the run or are listed."""
 
@@ -163,12 +167,12 @@ class DataToInfer(Section):
 
     @property
     def patterns(self) -> dict[str, str]:
-        """The one pattern of all files, under `ALL`."""
+        """The one pattern of all files, under the key `ALL`."""
         return {ALL: self.examples}
 
     @property
     def dated(self) -> bool:
-        """Whether the data comes in spans that are dates."""
+        """Whether spans are dates."""
         return _are_dated(self.patterns.values())
 
 

@@ -1,4 +1,4 @@
-"""The types of `evaluation` in the pipeline file."""
+"""Types of the `evaluation` section."""
 
 import math
 from typing import Annotated, Literal
@@ -10,16 +10,16 @@ from hubline.trainer.metric_names import _RANGES, METRICS, Metric
 
 
 class Threshold(Section):
-    """What a metric on the test split must reach for the model to be blessed."""
+    """Requirements on a metric of the test split that a model must meet to be blessed."""
 
     at_least: float | None = None
-    """The smallest value that passes."""
+    """Lowest value that passes."""
     at_most: float | None = None
-    """The greatest value that passes."""
+    """Highest value that passes."""
     no_worse_than_serving_by: float | None = Field(default=None, ge=0.0)
-    """How much worse than the version that now serves it may be. Not applied while nothing serves."""
+    """How much worse the metric may be than that of the version in serving. Ignored while nothing is in serving."""
     every_slice: bool = False
-    """Whether each slice of `evaluation.slices` is held to it too."""
+    """Whether every slice of `evaluation.slices` must meet the threshold too."""
 
     @model_validator(mode="after")
     def _says_something(self) -> "Threshold":
@@ -31,40 +31,38 @@ class Threshold(Section):
 
 
 class Evaluation(Section):
-    """How a trained model is judged, on the test split alone."""
+    """How a trained model is evaluated. Only the test split is used."""
 
     metrics: tuple[Metric, ...] = Field(default=(), examples=[["accuracy", "cross_entropy"]])
-    """What is computed and shown; what `thresholds` names is computed besides. A class can have accuracy,
-    cross_entropy, auc and top_3_accuracy; a binary label the first three, and precision, recall and f1 of its second
-    class; a multilabel f1, precision and recall over all classes together, macro_f1 and auc by class in the mean,
-    cross_entropy, and exact_match, the share of records of which every class is right; a regression rmse, mae and r2. A
-    class and a box can have what a class has, and mean_iou, the area that true and predicted box have in common by that
-    which they cover together, in the mean over records; and iou_50, the share of records of which it is a half or more.
-    Pixels can have mean_iou, the pixels that are of a class and told to be by those that are one of the two, over all
-    records, in the mean of the classes; and pixel_accuracy. Where this is absent, it is accuracy and cross_entropy, of
-    a multilabel f1 and macro_f1, of a regression rmse and mae, of a class and a box mean_iou and accuracy, of pixels
-    both of theirs."""
+    """Metrics to compute and report; metrics named in `thresholds` are computed as well. Metrics by kind of label.
+    `class`: accuracy, cross_entropy, auc, top_3_accuracy. `binary`: accuracy, cross_entropy, auc, and precision, recall
+    and f1 of the second class. `multilabel`: f1, precision and recall over all classes together (micro-averaged);
+    macro_f1 and auc, averaged over classes; cross_entropy; exact_match, the fraction of records with every class right.
+    `regression`: rmse, mae, r2. `class_and_box`: the metrics of `class`; mean_iou, the intersection over union of the
+    true and the predicted box, averaged over records; iou_50, the fraction of records with an IoU of at least 0.5.
+    `pixels`: mean_iou, the IoU of each class over the pixels of all records, averaged over classes; pixel_accuracy.
+    Default: accuracy and cross_entropy; for `multilabel` f1 and macro_f1; for `regression` rmse and mae; for
+    `class_and_box` mean_iou and accuracy; for `pixels` mean_iou and pixel_accuracy."""
     thresholds: dict[Metric, Threshold] = Field(default={}, examples=[{"accuracy": {"at_least": 0.9}}])
-    """By metric. Where this is absent, the first metric of the label may not be worse than that of the version that
-    serves; where it is empty, every model is blessed."""
+    """Thresholds by metric. Default: the label's first metric may be no worse than that of the version in serving. An
+    empty mapping sets no thresholds."""
     slices: tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...] = Field(default=(), examples=[[["hour"]]])
-    """Columns of the records, alone or several together, by whose values the metrics are taken apart."""
+    """Slices to report metrics for, each a list of one or more columns whose values define the slices."""
     slice_min_examples: int = Field(default=1, ge=1)
-    """Slices with fewer records are shown, and held to no threshold."""
+    """Slices with fewer examples are reported, but no threshold applies to them."""
     baseline: Literal["beat", "ignore"] = "beat"
-    """Whether a model must be better, beyond chance, than the best answer that is always the same: the shares of the
-    training split's classes or the most frequent one, the mean or median, the median box, the most frequent class of a
-    pixel. What that comes to is shown in any case."""
+    """`beat` requires the model to be better, by more than chance, than the best constant prediction: the class
+    distribution or most frequent class of the training split, the mean or median, the median box, or the most frequent
+    class of a pixel. The comparison is reported either way."""
 
     def of_label(self, kind: str) -> "Evaluation":
-        """The same with what is absent as it is for a kind of label."""
+        """A copy with the defaults of a label kind in place of the keys that the file leaves out."""
         first, second, *_ = METRICS[kind]
         absent = {"metrics": (first, second), "thresholds": {first: Threshold(no_worse_than_serving_by=0.0)}}
         return self.model_copy(update={key: absent[key] for key in absent.keys() - self.model_fields_set})
 
     def misfits(self, kind: str) -> dict[tuple[str | int, ...], str]:
-        """The metrics that do not fit a kind of label, and bounds outside a metric's range: where each stands, and what
-        would be right."""
+        """Errors by key path: metrics that the label kind doesn't have, and bounds outside a metric's range."""
         places: dict[tuple[str | int, ...], Metric] = {("metrics", n): metric for n, metric in enumerate(self.metrics)}
         places |= {("thresholds", metric): metric for metric in self.thresholds}
         fit = METRICS[kind]
@@ -76,7 +74,7 @@ class Evaluation(Section):
         return strangers | self._out_of_range()
 
     def _out_of_range(self) -> dict[tuple[str | int, ...], str]:
-        """Bounds that no value of their metric reaches, or none can miss."""
+        """Errors about bounds that no value of the metric can reach, or that every value meets."""
         mistakes: dict[tuple[str | int, ...], str] = {}
         for metric, threshold in self.thresholds.items():
             low, high = _RANGES.get(metric, (0.0, 1.0))
@@ -95,5 +93,5 @@ class Evaluation(Section):
 
     @property
     def sliced_by(self) -> list[str]:
-        """The columns that `slices` names, each once."""
+        """The distinct columns of `slices`, sorted."""
         return sorted({column for columns in self.slices for column in columns})

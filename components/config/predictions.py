@@ -1,4 +1,4 @@
-"""The types of `predict` and `predictions` in a pipeline file that infers."""
+"""Types of the `model` and `predictions` sections of a pipeline file with `task: infer`."""
 
 from typing import Literal
 
@@ -11,24 +11,24 @@ class PushedModel(Section):
     """A model that a pipeline pushed."""
 
     folder: FilePath = Field(alias="from", min_length=1, examples=["serving"])
-    """The serving folder, whose newest version is asked, or a version's own."""
+    """A serving folder, whose newest version is used, or the folder of one version."""
 
 
 class Predictions(Section):
-    """Where predictions go, and what is in them."""
+    """Where predictions are written, and in what form."""
 
     destination: FilePath = Field(min_length=1, examples=["predictions"])
-    """The folder that takes them; each new version is a folder in it, named by an integer."""
+    """Folder for the predictions; each run writes a new version, a subfolder named by an integer."""
     format: Literal["jsonl", "tfrecord"] = "jsonl"
-    """JSON lines, or TFRecords of tf.Examples."""
+    """`jsonl` writes JSON lines, `tfrecord` TFRecords of tf.Examples."""
     labels: FilePath | None = Field(default=None, examples=["labels.txt"])
-    """Of a hub module, a file with the names of its classes, one to a line; of a detector the first is that of class
-    1."""
+    """For hub modules: a file with the class names, one per line. For a detector, the first line is class 1."""
     top: int | None = Field(default=None, ge=1)
-    """Of a hub module that gives classes, how many of each record are written; 5 where there are labels."""
+    """For hub modules that return class scores: number of top classes to write per record. Default: 5 if `labels` or a
+    `label` is given."""
     min_score: float | None = Field(default=None, ge=0.0, le=1.0)
-    """Of a hub module that finds things in images, what has less is left out; 0.5 where this is absent."""
+    """For object detectors: lowest score to write. Default: 0.5."""
     key: str | None = Field(default=None, min_length=1, examples=["id"])
-    """A column to copy as the key of each record."""
+    """Column to copy into each prediction as its key."""
     batch_size: int = Field(default=64, ge=1)
-    """How many records the model is asked about at once."""
+    """Records per call of the model."""

@@ -1,4 +1,4 @@
-"""The types of `serving` in the pipeline file."""
+"""Types of the `serving` section."""
 
 from typing import Literal
 
@@ -8,30 +8,30 @@ from hubline.core.config_base import FilePath, Section, is_remote
 
 
 class InferenceService(Section):
-    """The InferenceService of KServe that is made, or changed, to serve each version that is pushed."""
+    """The KServe InferenceService to create or update for each pushed version."""
 
     name: str = Field(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=63, examples=["taxi-tips"])
-    """Its name, by which clients ask the model, too."""
+    """Name of the InferenceService, and of the model in requests."""
     namespace: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63, examples=["models"])
-    """Its namespace."""
+    """Kubernetes namespace of the InferenceService."""
     models: FilePath = Field(min_length=1, examples=["gs://bucket/kserve/taxi-tips"])
-    """The folder that takes a copy of each version in a folder of its own, from which KServe reads it; of this service
-    alone."""
+    """Folder that each version is copied into, as a subfolder that KServe loads. No other InferenceService may use this
+    folder."""
     storage_uri: str | None = Field(
         default=None, validate_default=True, pattern=r"^[a-z0-9]+://", examples=["pvc://models/taxi-tips"]
     )
-    """What KServe calls the folder `models`, where that is on a volume."""
+    """URI by which KServe reaches the folder `models`. Required if that folder is on a volume."""
     mode: Literal["serverless", "raw"] = "serverless"
-    """How KServe deploys it: as a service of Knative (Serverless, or Knative), or as a deployment of Kubernetes
-    (RawDeployment, or Standard)."""
+    """How KServe deploys the model: `serverless` uses Knative (KServe's Serverless, or Knative); `raw` uses a
+    Kubernetes Deployment (RawDeployment, or Standard)."""
     canary_percent: int | None = Field(default=None, ge=1, le=99, examples=[10])
-    """The share of the requests, in percent, that a new version answers, while the last one that had all of them
-    answers the others; serverless alone. Where it is absent, all."""
+    """Percentage of requests that a new version answers; the last version that received all traffic answers the rest.
+    `serverless` only. Default: the new version answers all requests."""
     service_account: str | None = Field(default=None, min_length=1, examples=["model-reader"])
-    """The service account of its pods, with which KServe reads `models`; that which it has, or the namespace's, where
-    this is absent."""
+    """Service account of the pods, with which KServe reads `models`. Default: the one that the InferenceService already
+    has, or else the namespace's."""
     timeout_seconds: int = Field(default=600, ge=1, le=86_400)
-    """For how many seconds a version may be under way until it is ready; what served before is put back then."""
+    """Seconds until a new version must be ready. After that, the previous version is restored."""
 
     @field_validator("storage_uri")
     @classmethod
@@ -55,11 +55,11 @@ class InferenceService(Section):
 
 
 class Serving(Section):
-    """Where blessed models go."""
+    """Where blessed models are pushed."""
 
     destination: FilePath = Field(min_length=1, examples=["gs://bucket/serving/model"])
-    """The folder a model server watches; each version is a folder in it, named by an integer."""
+    """The folder that a model server watches; each version is a subfolder named by an integer."""
     push: bool = True
-    """Whether a blessed model is pushed; without, it stays among the artifacts of its run."""
+    """Whether to push a blessed model. With `false`, the model stays among the artifacts of its run."""
     kserve: InferenceService | None = None
-    """The InferenceService that serves what is pushed, where there is one."""
+    """The KServe InferenceService that serves pushed versions."""

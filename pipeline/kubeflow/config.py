@@ -1,4 +1,4 @@
-"""The type of `kubeflow` in the pipeline file."""
+"""The type of the `kubeflow` section."""
 
 import re
 from typing import Annotated, Literal
@@ -72,29 +72,29 @@ def _quantity(value: str) -> str:
 
 
 Quantity = Annotated[str, AfterValidator(_quantity)]
-"""A quantity as Kubernetes has them."""
+"""A Kubernetes quantity."""
 
 Key = Annotated[str, Field(min_length=1)]
 
 Mount = Annotated[str, Field(pattern=r"^/[^:]*$", examples=["/mnt/data"])]
-"""An absolute path in the container."""
+"""Absolute path in the container."""
 
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class Toleration(Section):
-    """A taint that pods of the step put up with, as Kubernetes has them."""
+    """A Kubernetes toleration: lets the step's pods run on nodes with a matching taint."""
 
     key: str | None = None
-    """The taint's key; all where it is absent, with the operator Exists."""
+    """Key of the taint. With the operator Exists, leave this out to match all keys."""
     operator: Literal["Equal", "Exists"] = "Equal"
-    """Whether the value counts."""
+    """`Equal` compares key and value; `Exists` ignores the value."""
     value: str | None = None
-    """The taint's value."""
+    """Value of the taint."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """The taint's effect; all where it is absent."""
+    """Effect of the taint. Default: all effects match."""
     toleration_seconds: int | None = Field(default=None, ge=0)
-    """For how many seconds a taint with the effect NoExecute is put up with."""
+    """With the effect NoExecute: seconds that a pod may stay on a tainted node."""
 
     @model_validator(mode="after")
     def _as_kubernetes_takes_it(self) -> "Toleration":
@@ -108,14 +108,14 @@ class Toleration(Section):
 
 
 class Expression(Section):
-    """What a label of a node must be."""
+    """A requirement on a node label."""
 
     key: Key
-    """The label."""
+    """Name of the label."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] = "In"
-    """How it is compared with `values`."""
+    """Comparison of the label with `values`."""
     values: tuple[str, ...] = ()
-    """What it is compared with."""
+    """Values to compare with; none for Exists and DoesNotExist."""
 
     @model_validator(mode="after")
     def _values(self) -> "Expression":
@@ -126,36 +126,36 @@ class Expression(Section):
 
 
 class Affinity(Section):
-    """Nodes that pods of the step go to."""
+    """Node affinity of the step's pods."""
 
     match: tuple[Expression, ...] = Field(min_length=1)
-    """What a node's labels must be, all of them."""
+    """Requirements on node labels; a node must meet all of them."""
     weight: int | None = Field(default=None, ge=1, le=100)
-    """Where it is there, such nodes are only preferred, by so much."""
+    """Weight of the preference. Default: the affinity is required rather than preferred."""
 
 
 class Volume(Section):
-    """A persistent volume claim, mounted in the step's container."""
+    """A persistent volume claim mounted in the step's container."""
 
     claim: Key
-    """The claim's name; it is there already, in the namespace of the runs."""
+    """Name of the claim. It must exist in the namespace of the runs."""
     path: Mount
-    """Where it is mounted."""
+    """Mount path."""
     sub_path: str | None = None
-    """A folder in the volume that is mounted, rather than all of it."""
+    """Folder within the volume to mount. Default: the whole volume."""
 
 
 class FromKeys(Section):
-    """A secret or config map."""
+    """A Secret or ConfigMap."""
 
     name: Key
-    """Its name."""
+    """Name of the Secret or ConfigMap."""
     env: dict[EnvName, Key] = Field(default={}, examples=[{"AWS_ACCESS_KEY_ID": "key"}])
-    """Environment variables, and the key of which each takes the value."""
+    """Environment variables, each with the key that holds its value."""
     path: Mount | None = None
-    """Where it is mounted, with a file for each key."""
+    """Mount path; each key becomes a file."""
     optional: bool = False
-    """Whether the step begins without it, where it is not there."""
+    """Whether the step may start if the Secret or ConfigMap does not exist."""
 
     @model_validator(mode="after")
     def _is_used(self) -> "FromKeys":
@@ -165,57 +165,57 @@ class FromKeys(Section):
 
 
 class Retries(Section):
-    """How often a step that failed is tried again."""
+    """Retries of a failed step."""
 
     count: int = Field(ge=1, le=100)
-    """At most."""
+    """Maximum number of retries."""
     backoff_seconds: int = Field(default=60, ge=0, le=86_400)
-    """The seconds before the first."""
+    """Seconds before the first retry."""
     backoff_factor: float = Field(default=2.0, ge=1.0, le=100.0)
-    """How many times as long each wait is as the one before."""
+    """Factor by which the wait grows with each retry."""
     max_seconds: int = Field(default=3600, ge=1, le=86_400)
-    """The longest wait."""
+    """Longest wait, in seconds."""
 
 
 class Placement(Section):
-    """What the pod of a step is given, and where it runs."""
+    """Resources of a step's pod, and where the pod runs."""
 
     cpu: Quantity | None = Field(default=None, examples=["4", "500m"])
-    """Its limit of processors."""
+    """CPU limit."""
     memory: Quantity | None = Field(default=None, examples=["32Gi"])
-    """Its limit of memory."""
+    """Memory limit."""
     cpu_request: Quantity | None = None
-    """What a node must have free."""
+    """CPU request: what a node must have free."""
     memory_request: Quantity | None = None
-    """What a node must have free."""
+    """Memory request: what a node must have free."""
     ephemeral_storage: Quantity | None = Field(default=None, examples=["100Gi"])
-    """A volume of its own for as long as the step runs, mounted at `/tmp`."""
+    """Size of an ephemeral volume mounted at `/tmp` while the step runs."""
     gpus: int = Field(default=0, ge=0, le=64)
-    """How many GPUs it gets; for steps that run a model."""
+    """Number of GPUs; for steps that run a model."""
     gpu_type: Key = "nvidia.com/gpu"
-    """The resource that GPUs are, as the cluster calls them."""
+    """Resource name of the GPUs in the cluster."""
     node_selector: dict[Key, str] = Field(default={}, examples=[{"cloud.google.com/gke-accelerator": "nvidia-l4"}])
     """Labels that a node must have."""
     tolerations: tuple[Toleration, ...] = ()
-    """Taints that it puts up with."""
+    """Taints that the pod tolerates."""
     affinity: tuple[Affinity, ...] = ()
-    """Nodes that it must or should go to."""
+    """Nodes that the pod requires or prefers."""
     volumes: tuple[Volume, ...] = ()
-    """Persistent volume claims that are mounted."""
+    """Persistent volume claims to mount."""
     secrets: tuple[FromKeys, ...] = ()
-    """Secrets, as environment variables or files."""
+    """Secrets as environment variables or files."""
     config_maps: tuple[FromKeys, ...] = ()
-    """Config maps, as environment variables or files."""
+    """ConfigMaps as environment variables or files."""
     shared_memory: Quantity | None = Field(default=None, examples=["8Gi"])
-    """The size of `/dev/shm`."""
+    """Size of `/dev/shm`."""
     env: dict[EnvName, str] = Field(default={}, examples=[{"TF_GPU_ALLOCATOR": "cuda_malloc_async"}])
     """Environment variables."""
     retries: Retries | None = None
-    """Whether it is tried again where it fails; a Trainer then goes on from its last checkpoint."""
+    """Retries after a failure. Default: none. A retried Trainer resumes from its last checkpoint."""
     timeout_seconds: int | None = Field(default=None, ge=1, le=31_536_000)
-    """After how many seconds it is stopped, and has failed."""
+    """Seconds after which the step is stopped and counts as failed."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
-    """When the image is pulled."""
+    """When Kubernetes pulls the image."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Placement":
@@ -233,23 +233,23 @@ class Placement(Section):
 
 
 class SecretKey(Section):
-    """A key of a secret."""
+    """A key of a Secret."""
 
     secret: Key
-    """The secret's name; it is there already, in the namespace of the runs."""
+    """Name of the Secret. It must exist in the namespace of the runs."""
     key: Key
-    """The key."""
+    """Key within the Secret."""
 
 
 class Alert(Section):
-    """A webhook that is told how runs end."""
+    """A webhook that is called when a run ends."""
 
     webhook: str | SecretKey = Field(
         examples=["https://alerts.example/hubline", {"secret": "alerts", "key": "url"}], union_mode="left_to_right"
     )
-    """Its URL, or the key of a secret that holds it."""
+    """URL of the webhook, or the key of a Secret that contains the URL."""
     on: Literal["failure", "always"] = "failure"
-    """Whether it hears of runs that fail, or of all."""
+    """Which runs to report: those that fail, or all."""
 
     @field_validator("webhook")
     @classmethod
@@ -285,40 +285,41 @@ def amount(quantity: str) -> float:
 
 
 class Kubeflow(Section):
-    """How the pipeline runs on Kubeflow Pipelines."""
+    """Deployment of the pipeline on Kubeflow Pipelines."""
 
     image: str | None = Field(default=None, min_length=1, examples=["registry.example/hubline@sha256:…"])
-    """The image of every step, as `make image` builds it, by its digest; `hubline compile --image` gives another."""
+    """Container image of every step, as built by `make image`, with its digest. `hubline compile --image` overrides
+    it."""
     pipeline_root: Annotated[str, AfterValidator(_root)] | None = Field(default=None, examples=["gs://bucket/runs"])
-    """Where artifacts go; that of the installation where it is absent."""
+    """Where artifacts are stored. Default: the pipeline root of the installation."""
     state: str | None = Field(
         default=None, pattern=r"^(gs://|/)", examples=["gs://bucket/state/taxi-tips", "/mnt/state"]
     )
-    """What lives on from run to run: checkpoints of a run cut short, ingested shards, kept vectors. A folder in a
-    volume that every step mounts, or in a bucket on gs://."""
+    """Storage that persists between runs: checkpoints of interrupted runs, ingested shards and cached embeddings. A
+    folder in a volume that every step mounts, or in a gs:// bucket."""
     join: dict[PodName, tuple[Annotated[str, AfterValidator(_joinable)], ...]] | None = Field(
         default=None, examples=[{"CheckData": ["StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate"]}]
     )
-    """Steps that share a pod, by a name for the pod; only steps that use no GPU. Where it is absent, steps that are
-    cached together anyway share one; with {}, none do."""
+    """Groups of steps that share a pod, by pod name. Steps that use a GPU cannot share one. Default: steps that are
+    cached together share a pod. With {}, no steps do."""
     steps: dict[str, Placement] = Field(default={}, examples=[{"Trainer": {"gpus": 1, "memory": "32Gi"}}])
-    """What each step, or pod that steps share, is given by its name, and where it runs."""
+    """Resources and placement by step, or by pod name for steps that share a pod."""
     every_step: Placement = Placement()
-    """The same for every step; what a step says itself goes before it, key by key."""
+    """Defaults for every step. A step's own settings override them key by key."""
     image_pull_secrets: tuple[Key, ...] = ()
-    """The secrets that the image is pulled with."""
+    """Secrets for pulling the image."""
     api: Api = Api()
-    """Where `hubline submit` and `hubline schedule` find Kubeflow Pipelines."""
+    """Connection to Kubeflow Pipelines for `hubline submit` and `hubline schedule`."""
     service_account: Key | None = Field(default=None, examples=["pipeline-runner"])
-    """The Kubernetes service account of the runs' pods; that of the installation where it is absent."""
+    """Kubernetes service account of the pods. Default: that of the installation."""
     experiment: str | None = Field(default=None, min_length=1)
-    """The experiment that runs belong to; one named as the pipeline where it is absent."""
+    """Experiment that the runs belong to. Default: the pipeline's name."""
     schedule: AnySchedule | None = Field(
         default=None, examples=["0 3 * * *", {"cron": "0 3 * * *", "time_zone": "Europe/Berlin"}]
     )
-    """When runs begin of themselves, once `hubline schedule apply` has said so: cron in UTC, or a mapping."""
+    """Schedule of recurring runs, created by `hubline schedule apply`: a cron expression in UTC, or a mapping."""
     alert: Alert | None = None
-    """Who is told of runs that fail."""
+    """Where to report the end of runs."""
 
     @field_validator("join")
     @classmethod

@@ -1,1 +1,1 @@
-"""The kinds of feature, one module each: what the pipeline file says of it, and what becomes of it."""
+"""The kinds of feature, one module each: a kind's keys in the pipeline file, its transformation and its input layer."""

@@ -1,4 +1,4 @@
-"""Kind `bucketized`: the bucket that a number falls into."""
+"""Feature kind `bucketized`: the bucket of a number."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from hubline.preprocessing.kinds.kind import Categories, ColumnType, Read
 
 
 class BucketizedFeature(Categories):
-    """Numbers as categories: bucket k holds what is at least boundary k - 1 and below boundary k."""
+    """A number as a category. Bucket k holds values from boundary k - 1 (inclusive) to boundary k (exclusive)."""
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("int", "float")
 
     kind: Literal["bucketized"]
     boundaries: tuple[int | float, ...] | None = Field(default=None, min_length=1, examples=[[18, 35, 65]])
-    """Where one bucket ends and the next begins, ascending."""
+    """Bucket boundaries, ascending."""
     buckets: Annotated[int, Field(ge=2, le=100_000)] | None = Field(default=None, examples=[10])
-    """Instead of boundaries, how many buckets of the training split's quantiles."""
+    """In place of `boundaries`: number of buckets, bounded by quantiles of the training split."""
 
     @model_validator(mode="after")
     def _one_way(self) -> BucketizedFeature:
@@ -33,11 +33,10 @@ class BucketizedFeature(Categories):
 
     @property
     def is_derived(self) -> bool:
-        """A number itself cannot be crossed."""
+        """True, because a number itself cannot be crossed."""
         return True
 
     def ids(self, name: str, read: Read) -> tf.SparseTensor:
-        """The number of the bucket."""
         (column,) = self.reads(name)
         from hubline.preprocessing import exact_arithmetic as exact
 
@@ -51,7 +50,7 @@ class BucketizedFeature(Categories):
         )
 
     def _given(self, dtype: tf.DType) -> tf.Tensor:
-        """The boundaries for whole numbers, as whole ones; for floats rounded as these are, which are float32."""
+        """The boundaries in the values' dtype: rounded up to integers, or to float32, which the column's floats are."""
         from hubline.preprocessing import exact_arithmetic as exact
 
         bounds = self.boundaries or ()
@@ -60,5 +59,4 @@ class BucketizedFeature(Categories):
         return tf.cast(tf.constant(bounds, tf.float32), dtype)
 
     def size(self, name: str, transform: tft.TFTransformOutput) -> int:
-        """One more than there are boundaries."""
         return self.buckets or len(self.boundaries or ()) + 1

@@ -1,4 +1,4 @@
-"""Kind `categorical`: words or whole numbers that stand for categories."""
+"""Feature kind `categorical`: strings or integers that stand for categories."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ Count = Annotated[int, Field(ge=1, le=100_000_000)]
 
 
 class VocabularyFile(Section):
-    """A vocabulary in a text file: a word to a line, the first one being category 0."""
+    """A vocabulary in a text file: one word per line, the first line being category 0."""
 
     file: FilePath = Field(min_length=1)
-    """The file, UTF-8."""
+    """Path of the file, in UTF-8."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-    """What the file must be, as `sha256sum` prints it."""
+    """Expected SHA-256 of the file, as `sha256sum` prints it."""
 
 
 class Computed(Section):
-    """The words of the training split, the most frequent first; of equally frequent ones the last in order first."""
+    """The words of the training split, most frequent first; equally frequent words are in reverse alphabetical
+    order."""
 
     top_k: Count | None = None
-    """At most so many."""
+    """Maximum number of words."""
     min_count: Count | None = None
-    """None that is rarer."""
+    """Minimum number of occurrences of a word."""
 
 
 class CategoricalFeature(Categories):
-    """Words or whole numbers, any number of them in a record. Give `vocabulary`, `hash_buckets` or `identity`."""
+    """Strings or integers, any number of values per record. Set at most one of `vocabulary`, `hash_buckets` and
+    `identity`. Default: a vocabulary computed from the training split."""
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("int", "bytes")
 
@@ -41,18 +43,18 @@ class CategoricalFeature(Categories):
     vocabulary: Literal["computed"] | Computed | VocabularyFile | tuple[str, ...] | None = Field(
         default=None, examples=["computed", ["red", "green"], {"top_k": 1000}, {"file": "words.txt"}]
     )
-    """The words that are told apart: those of the training split, a list, or a file."""
+    """The known words: computed from the training split, a list, or a file."""
     oov_buckets: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """With a vocabulary, how many categories behind it share the other words, by their hash."""
+    """With a vocabulary: number of extra categories that unknown words are hashed into."""
     default: str | int | None = None
-    """With a vocabulary, the word that stands for all others; with `identity`, the number. Without it and without
-    oov_buckets, a word that is not known counts as missing."""
+    """With a listed vocabulary: the word that replaces unknown words. With `identity`: the number that replaces numbers
+    out of range. Without `default` and `oov_buckets`, unknown values count as missing."""
     hash_buckets: Annotated[int, Field(ge=2, le=1_000_000_000)] | None = None
-    """Instead of a vocabulary, among how many categories words are spread by their hash."""
+    """In place of a vocabulary: number of categories that words are hashed into."""
     identity: Count | None = Field(default=None, examples=[24])
-    """Instead of a vocabulary, how many categories there are where the column holds their numbers, from 0."""
+    """In place of a vocabulary: number of categories, for a column that contains category numbers from 0."""
     weights: str | None = Field(default=None, min_length=1)
-    """A column with a number for each word, by which it counts."""
+    """Column with one weight per word."""
 
     @model_validator(mode="before")
     @classmethod
@@ -91,21 +93,19 @@ class CategoricalFeature(Categories):
             raise ValueError(f"default is '{self.default}', which is none of the words: {', '.join(self.vocabulary)}")
 
     def reads(self, name: str) -> tuple[str, ...]:
-        """The column, and the one with the weights."""
         return (self.column or name, *([self.weights] if self.weights else []))
 
     def accepts(self, name: str) -> dict[str, tuple[ColumnType, ...]]:
-        """Words or whole numbers, and numbers that they weigh."""
         weights: dict[str, tuple[ColumnType, ...]] = {self.weights: ("int", "float")} if self.weights else {}
         return super().accepts(name) | weights
 
     def ids(self, name: str, read: Read) -> tf.SparseTensor:
-        """The position of each word in the vocabulary, or its hash; what is not known is left out."""
+        """The position of each word in the vocabulary, or its hash bucket. Unknown words are dropped."""
         ids = self._all_ids(name, read)
         return tf.sparse.retain(ids, ids.values >= 0)
 
     def size(self, name: str, transform: tft.TFTransformOutput) -> int:
-        """The words and the buckets behind them."""
+        """Number of words and out-of-vocabulary buckets."""
         if isinstance(self.vocabulary, tuple):
             return len(self.vocabulary) + self.oov_buckets
         if self.vocabulary is not None:
@@ -113,32 +113,29 @@ class CategoricalFeature(Categories):
         return self.hash_buckets or self.identity or 0
 
     def known_size(self, name: str, transform: tft.TFTransformOutput) -> int:
-        """The words alone."""
+        """Number of words, without out-of-vocabulary buckets."""
         return self.size(name, transform) - self.oov_buckets
 
     @property
     def is_chosen(self) -> bool:
-        """Whether the file, rather than the data, says which categories there are."""
+        """Whether the pipeline file, rather than the data, determines the categories."""
         return self.identity is not None or isinstance(self.vocabulary, tuple | VocabularyFile)
 
     @property
     def has_words(self) -> bool:
-        """With a vocabulary."""
         return self.vocabulary is not None
 
     def words(self, name: str, transform: tft.TFTransformOutput) -> list[bytes]:
-        """Those that are listed, in the file, or found."""
         if isinstance(self.vocabulary, tuple):
             return [word.encode() for word in self.vocabulary]
         return transform.vocabulary_by_name(vocabulary_name(name))
 
     @property
     def is_weighted(self) -> bool:
-        """Where a column has weights."""
         return self.weights is not None
 
     def weighted(self, name: str, read: Read) -> tuple[tf.SparseTensor, tf.SparseTensor]:
-        """Besides, the weight in the same place; 1 where there is none."""
+        """Category ids and the weight of each; a missing weight is 1."""
         ids, weights = self._all_ids(name, read), tf.cast(read(self.weights or ""), tf.float32)
         width = tf.maximum(ids.dense_shape[1], weights.dense_shape[1])
         wide = tf.sparse.reset_shape(weights, tf.stack([ids.dense_shape[0], width]))
@@ -148,7 +145,7 @@ class CategoricalFeature(Categories):
         return tf.sparse.retain(both[0], known), tf.sparse.retain(both[1], known)
 
     def _all_ids(self, name: str, read: Read) -> tf.SparseTensor:
-        """The categories, -1 for what is not known."""
+        """Category ids of all values; -1 for unknown ones."""
         values = read(self.reads(name)[0])
         if self.identity is not None:
             return tf.sparse.map_values(self._identity, values)
@@ -163,7 +160,7 @@ class CategoricalFeature(Categories):
         return tf.sparse.map_values(self._look_up, words)
 
     def _identity(self, values: tf.Tensor) -> tf.Tensor:
-        if values.dtype == tf.string:  # digits, such as 07; other texts are no category
+        if values.dtype == tf.string:  # digits such as 07 are numbers; any other text is unknown
             digits = tf.strings.regex_full_match(values, r"[0-9]{1,18}")
             values = tf.strings.to_number(tf.where(digits, values, "-1"), tf.int64)
         known = (values >= 0) & (values < self.identity)
@@ -182,14 +179,14 @@ class CategoricalFeature(Categories):
 
 
 def vocabulary_name(feature: str) -> str:
-    """The name of the file in the transform graph's assets that holds a feature's vocabulary, computed or given."""
+    """Name of a feature's vocabulary among the assets of the transform graph, whether computed or given."""
     return f"feature_{feature}"
 
 
 def computed_ids(
     words: tf.SparseTensor, name: str, limits: Computed, read: Read, oov_buckets: int = 0
 ) -> tf.SparseTensor:
-    """The position of words, string [batch, values], in the vocabulary that is computed of them; -1 where unknown."""
+    """Positions of words, string [batch, values], in the vocabulary computed from them; -1 if unknown."""
     from hubline.preprocessing.analysis import Words
 
     wanted = Words(top_k=limits.top_k, min_count=limits.min_count, oov_buckets=oov_buckets)
@@ -197,12 +194,12 @@ def computed_ids(
 
 
 def _ids_by_file(words: tf.SparseTensor, name: str, file: str, read: Read, oov_buckets: int) -> tf.SparseTensor:
-    """The number of the line that each word stands in; -1 where it stands in none."""
+    """The line number of each word in the file, from 0; -1 if it isn't there."""
     from hubline.preprocessing.analysis import Words
 
     return read.analysis.look_up(vocabulary_name(name), words, Words(file=file, oov_buckets=oov_buckets))
 
 
 def as_words(values: tf.Tensor) -> tf.Tensor:
-    """Whole numbers as their digits; strings as they are."""
+    """Integers as decimal strings; strings unchanged."""
     return values if values.dtype == tf.string else tf.strings.as_string(values)

@@ -1,4 +1,4 @@
-"""Configuration of the combiners that keep the order; `preprocessing/sequence_layers.py` has their layers."""
+"""Configuration of sequence layers; `preprocessing/sequence_layers.py` builds them."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ MaxLength = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class Lstm(Section):
-    """A recurrent layer that reads the steps from the first to the last: its last state."""
+    """An LSTM over the steps, first to last; its output is the last state."""
 
     lstm: Units
-    """Numbers in its state."""
+    """Size of the state."""
     bidirectional: bool = False
-    """Whether a second one reads from the last step to the first, its state beside the other's."""
+    """Whether a second LSTM reads from last to first; the two states are concatenated."""
     max_length: MaxLength = 256
-    """How many steps are taken at most; what comes behind them is cut off."""
+    """Maximum number of steps; later steps are cut off."""
 
 
 class Gru(Section):
-    """A recurrent layer that is smaller than an LSTM: its last state."""
+    """A GRU over the steps, first to last, with fewer weights than an LSTM; its output is the last state."""
 
     gru: Units
-    """Numbers in its state."""
+    """Size of the state."""
     bidirectional: bool = False
-    """Whether a second one reads from the last step to the first, its state beside the other's."""
+    """Whether a second GRU reads from last to first; the two states are concatenated."""
     max_length: MaxLength = 256
-    """How many steps are taken at most; what comes behind them is cut off."""
+    """Maximum number of steps; later steps are cut off."""
 
 
 class Attention(Section):
-    """Steps with their position learned, each of which looks at all others (self-attention): the mean of all."""
+    """Multi-head self-attention over the steps, with learned position embeddings; its output is the mean over the
+    steps."""
 
     attention: Annotated[int, Field(ge=1, le=64)]
-    """Heads, each of which looks in its own way."""
+    """Number of attention heads."""
     units: Units = 64
-    """Numbers that each step is brought to before, and that the mean has."""
+    """Size of each step within the layer, and of its output."""
     max_length: MaxLength = 256
-    """How many steps are taken at most; what comes behind them is cut off."""
+    """Maximum number of steps; later steps are cut off."""
 
 
 InOrder: TypeAlias = Lstm | Gru | Attention

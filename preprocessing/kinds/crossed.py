@@ -1,4 +1,4 @@
-"""Kind `crossed`: combinations of categories."""
+"""Feature kind `crossed`: combinations of categories."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from hubline.preprocessing.kinds.kind import Categories, ColumnType, Read
 
 
 class CrossedFeature(Categories):
-    """Every combination of the values of some columns or features, spread over categories by its hash.
+    """Every combination of values of several columns or features, hashed into categories.
 
-    The hash is the one of `tf.feature_column.crossed_column`.
+    The hash is that of `tf.feature_column.crossed_column`.
     """
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("int", "bytes")
 
     kind: Literal["crossed"]
     column: None = Field(default=None, alias="from", exclude=True)
-    """A cross is made `of` several."""
+    """Not used: `of` names the inputs of a cross."""
     of: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=2, examples=[["area", "hour_bucket"]])
-    """Columns of words or whole numbers, or features that give categories, such as bucketized ones."""
+    """Inputs of the cross: string or integer columns, or categorical features such as bucketized ones."""
     hash_buckets: Annotated[int, Field(ge=2, le=1_000_000_000)]
-    """Among how many categories the combinations are spread."""
+    """Number of categories that combinations are hashed into."""
 
     @field_validator("of")
     @classmethod
@@ -36,19 +36,18 @@ class CrossedFeature(Categories):
         return value
 
     def reads(self, name: str) -> tuple[str, ...]:
-        """What is crossed."""
         return self.of
 
     @property
     def is_derived(self) -> bool:
-        """No column holds it."""
+        """True: no column holds the combinations."""
         return True
 
     def ids(self, name: str, read: Read) -> tf.SparseTensor:
-        """The hash of each combination; none where one of them is missing.
+        """The hash bucket of each combination; none if one of the inputs is missing.
 
         Raises:
-            DataError: where a column holds floats.
+            DataError: if a column contains floats.
         """
         crossed = {each: read(each) for each in self.of}
         floats = [each for each, values in crossed.items() if values.dtype.is_floating]
@@ -59,5 +58,4 @@ class CrossedFeature(Categories):
         return tf.sparse.cross_hashed(list(crossed.values()), self.hash_buckets)
 
     def size(self, name: str, transform: tft.TFTransformOutput) -> int:
-        """`hash_buckets`."""
         return self.hash_buckets

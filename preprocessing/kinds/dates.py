@@ -1,8 +1,8 @@
-"""How dates and times are written, and the TensorFlow operations that read them.
+"""Formats of dates and times, and TensorFlow operations that parse them.
 
-Without a format, a text is a date of ISO 8601, or a date and time: the extended form `2024-05-31T04:05:06.789+02:00` or
-the basic one `20240531T040506Z`, with `T` or a space between. A time may end behind its hours or minutes. Dates by week
-(`2024-W22-5`) or by day of the year (`2024-152`) are not read. Without an offset a time is in UTC.
+Without a format, texts are ISO 8601 dates or dates and times, in the extended form `2024-05-31T04:05:06.789+02:00` or
+the basic form `20240531T040506Z`, with `T` or a space as separator. Minutes and seconds may be omitted. Week dates
+(`2024-W22-5`) and ordinal dates (`2024-152`) are not supported. Times without an offset are in UTC.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _DAYS_OF_MONTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 @dataclass(frozen=True)
 class Form:
-    """A way to write a point in time."""
+    """A format of dates and times."""
 
     pattern: str
-    """A regular expression of RE2 that all of a text matches."""
+    """RE2 regular expression that matches the whole text."""
     extracting: str
-    """The same, or one that is more lenient, with a group for each of `fields`."""
+    """The same expression, or a more lenient one, with one group per item of `fields`."""
     fields: tuple[str, ...]
-    """Of `year`, `short_year`, `month`, `named_month`, `day`, `hour`, `half_day`, `minute`, `second`, `offset`."""
+    """Any of `year`, `short_year`, `month`, `named_month`, `day`, `hour`, `half_day`, `minute`, `second`, `offset`."""
 
 
 _OFFSET = r"Z|[+-]\d{2}(?::?\d{2})?"
@@ -42,7 +42,7 @@ ISO = Form(
     fields=("year", "month", "day", "hour", "minute", "second", "offset"),
 )
 
-# As Python's `strptime` reads them.
+# The same ranges as Python's `strptime`.
 _DIRECTIVES = {
     "Y": ("year", r"\d{4}"),
     "y": ("short_year", r"\d{2}"),
@@ -61,10 +61,10 @@ _SKIPPED = {"f": r"\d{1,6}", "a": "mon|tue|wed|thu|fri|sat|sun", "A": _WEEKDAYS,
 
 
 def form_of(text: str) -> Form:
-    """The form that a format such as `%m/%d/%Y %H:%M` describes, in terms of Python's `strptime`.
+    """Parses a `strptime` format such as `%m/%d/%Y %H:%M`.
 
     Raises:
-        ValueError: where it says something that is not known, or one thing twice.
+        ValueError: if a directive is unknown or appears twice.
     """
     pattern, fields = "", []
     for part in re.findall(r"%.?|\s+|[^%\s]+", text, re.DOTALL):
@@ -91,14 +91,14 @@ def form_of(text: str) -> Form:
 
 
 def seconds_of(texts: tf.Tensor, form: Form) -> tuple[tf.Tensor, tf.Tensor]:
-    """Reads points in time.
+    """Parses dates and times.
 
     Args:
         texts: String of shape [n].
-        form: How they are written.
+        form: The format of all texts.
 
     Returns:
-        Seconds since 1970 began, int64 [n], and which of them are of a text that is a point in time, bool [n].
+        Seconds since 1970-01-01 UTC, int64 [n], and whether each text is a valid date and time, bool [n].
     """
     is_written = tf.strings.regex_full_match(texts, form.pattern)
     fields = {
@@ -112,11 +112,11 @@ def seconds_of(texts: tf.Tensor, form: Form) -> tuple[tf.Tensor, tf.Tensor]:
             return tf.fill(tf.shape(texts), tf.constant(default, tf.int64))
         return tf.strings.to_number(tf.strings.join(["0", fields[name]]), tf.int64)
 
-    # Without a year, the 29th of February is a day.
+    # 2000 is a leap year, so that 29 February is valid without a year.
     year, month, day = number("year", 2000), number("month", 1), number("day", 1)
     if "short_year" in fields:
         short = number("short_year")
-        year = short + tf.where(short < 69, tf.constant(2000, tf.int64), 1900)  # as POSIX says
+        year = short + tf.where(short < 69, tf.constant(2000, tf.int64), 1900)  # as in POSIX
     if "named_month" in fields:
         month = _numbered(fields["named_month"])
     hour, minute, second = number("hour"), number("minute"), number("second")
@@ -131,14 +131,15 @@ def seconds_of(texts: tf.Tensor, form: Form) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _numbered(months: tf.Tensor) -> tf.Tensor:
-    """Names of months, by their first three letters, as numbers from 1; 0 for others."""
+    """Month names, recognized by their first three letters, as numbers from 1; 0 for other texts."""
     letters = tf.strings.lower(tf.strings.substr(tf.strings.join([months, "   "]), 0, 3))
     is_named = letters[:, tf.newaxis] == tf.constant(_MONTHS)
     return tf.reduce_sum(tf.cast(is_named, tf.int64) * tf.range(1, 13, dtype=tf.int64), axis=1)
 
 
 def _offset(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Seconds before UTC of `Z`, `+02`, `+0200`, `-02:00` or nothing, and whether they are less than a day."""
+    """Seconds east of UTC for `Z`, `+02`, `+0200`, `-02:00` or an empty text, and whether the offset is less than a
+    day."""
     digits = tf.strings.join([tf.strings.regex_replace(texts, r"[^0-9]", ""), "0000"])
     hours, minutes = (tf.strings.to_number(tf.strings.substr(digits, place, 2), tf.int64) for place in (0, 2))
     sign = tf.where(tf.strings.regex_full_match(texts, r"-.*"), tf.constant(-1, tf.int64), 1)
@@ -152,9 +153,9 @@ def _days_of_month(year: tf.Tensor, month: tf.Tensor) -> tf.Tensor:
 
 
 def civil_of(days: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Month and day of the month, from 0, of days since 1970 began.
+    """Month and day of the month, both from 0, of days since 1970-01-01.
 
-    Years that begin in March have their leap day at the end:
+    Years start in March here, which puts the leap day at the end:
     https://howardhinnant.github.io/date_algorithms.html#civil_from_days
     """
     of_era = (days + 719_468) % 146_097
@@ -165,7 +166,7 @@ def civil_of(days: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def days_of(year: tf.Tensor, month: tf.Tensor, day: tf.Tensor) -> tf.Tensor:
-    """Days since 1970 began; `civil_of` the other way round, month and day from 1."""
+    """Days since 1970-01-01. Inverse of `civil_of`, but month and day count from 1."""
     shifted = year - tf.cast(month <= 2, tf.int64)
     of_era = shifted % 400
     of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1

@@ -1,4 +1,4 @@
-"""Configuration of embeddings, and of how categories enter the model."""
+"""Configuration of embeddings and of how categories are encoded."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from hubline.preprocessing.kinds.combiner import InOrder
 
 
 class Embedding(Section):
-    """A vector of trained numbers for each category."""
+    """A trained vector for each category."""
 
     embedding: Annotated[int, Field(ge=1, le=65_536)]
-    """Numbers in a vector."""
+    """Size of the vectors."""
     combiner: Literal["mean", "sum", "sqrtn"] | InOrder = Field(
         default="mean", examples=[{"gru": 64, "max_length": 100}]
     )
-    """What becomes of several values in a record: their mean, their sum, or the sum by the square root of their count;
-    with weights, of the weights' squares. Or what a recurrent or attention layer makes of them in their order; with
-    weights, of the vectors times these."""
+    """How to combine the vectors of a record: `mean`, `sum` or `sqrtn` (the sum over the square root of the count; with
+    weights, over the square root of the sum of squared weights), or a sequence layer over the vectors in order, each
+    multiplied by its weight."""
     initializer: Literal["truncated_normal", "uniform", "glorot_uniform", "zeros"] = "truncated_normal"
-    """How the vectors begin; `truncated_normal` has the deviation 1 by the square root of `embedding`."""
+    """Initializer of the vectors. `truncated_normal` has a standard deviation of 1 / sqrt(`embedding`)."""
     pretrained: str | None = Field(default=None, min_length=1, examples=["words"])
-    """Instead, a hub module of texts, by its name in `hubs`, where it has no inputs: what it gives for each word of the
-    vocabulary is how that word's vector begins. It gives as many numbers as `embedding` says."""
+    """In place of `initializer`: name in `hubs` of a text module without inputs. Each word's vector starts as the
+    module's output for that word. The module's outputs must have the size `embedding`."""
 
 
 Encode: TypeAlias = Literal["one_hot", "multi_hot", "none"] | Embedding

@@ -1,4 +1,4 @@
-"""Kind `image`: from encoded bytes to pixels, and from pixels to the tensor that a module takes."""
+"""Feature kind `image`: decodes images to pixels, and scales pixels for a module."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from hubline.preprocessing import encoded_images
 from hubline.preprocessing.kinds.kind import ColumnType, Kind, Read, Values
 
 _ENOUGH = 0.25
-"""The share of a box that must be in the picture for it to count."""
+"""Minimum fraction of a box that must lie in the image for the box to count."""
 
 
 class Pictures(Kind):
-    """A kind of encoded images in a bytes column, decoded only where the model needs pixels."""
+    """Base of kinds with encoded images in a bytes column, decoded only where the model needs pixels."""
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("bytes",)
 
     size: tuple[Annotated[int, Field(ge=1, le=8192)], Annotated[int, Field(ge=1, le=8192)]] = Field(
         examples=[[224, 224]]
     )
-    """Height and width in pixels that the image is resized to."""
+    """Height and width in pixels that images are resized to."""
     channels: Literal[1, 3] = 3
-    """3 for RGB, 1 for grey; an image of the other sort is converted."""
+    """3 for RGB, 1 for greyscale. Other images are converted."""
     fit: Literal["stretch", "crop", "pad", "crop_or_pad"] = "stretch"
-    """How an image of another size comes to fit: `stretch` resizes it whatever its proportions; `crop` cuts it to the
-    middle that has those of `size`, and resizes that; `pad` resizes it as a whole, and what is left over is black;
-    `crop_or_pad` does not resize: what is too much is cut off around the middle, and what lacks is black."""
+    """How to fit images to `size`: `stretch` resizes without keeping the aspect ratio; `crop` resizes the largest
+    centred window with the aspect ratio of `size`; `pad` resizes the whole image and fills the rest with black;
+    `crop_or_pad` does not resize but crops around the centre or pads with black."""
     resize: Literal["bilinear", "nearest", "bicubic", "area"] = "bilinear"
-    """How pixels are interpolated."""
+    """Interpolation method."""
     value_range: tuple[float, float] = (0.0, 1.0)
-    """What black and white become. Image modules of TensorFlow Hub take [0, 1] by convention."""
+    """Values of black and white pixels. Image modules of TensorFlow Hub expect [0, 1] by convention."""
     standardize: Literal["per_image"] | None = None
-    """In place of `value_range`: the pixels of each image less their mean, by their deviation."""
+    """In place of `value_range`: `per_image` subtracts each image's mean and divides by its standard deviation."""
 
     @field_validator("value_range")
     @classmethod
@@ -54,85 +54,81 @@ class Pictures(Kind):
 
     @property
     def is_taken_in(self) -> bool:
-        """A hub module takes it."""
+        """False: only hub modules and backbones take images."""
         return False
 
     def transform(self, name: str, read: Read) -> dict[str, Values]:
-        """Nothing: images pass the transform graph by, so that none is copied there."""
+        """Returns nothing; images bypass the transform graph so that they are not copied."""
         return {}
 
     def inputs(self, name: str) -> dict[str, tf.TypeSpec]:
-        """Its pixels."""
         return {name: tf.TensorSpec([None, *self.shape], tf.uint8)}
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the pixels of one example."""
+        """Shape of one example's pixels."""
         raise NotImplementedError
 
     def encoded(self, column: Values) -> tf.Tensor:
-        """Of its column as parsed, what is decoded of each example: string [batch] or [batch, n]."""
+        """Encoded images to decode, string [batch] or [batch, n], from the parsed column."""
         raise NotImplementedError
 
     def decoded(self, encoded: tf.Tensor) -> tf.Tensor:
-        """What `encoded` gives of one example as its pixels, uint8 of `shape`.
+        """Decodes one example's row of `encoded`: uint8 pixels of `shape`.
 
         Raises:
-            tf.errors.InvalidArgumentError: where it does not decode.
+            tf.errors.InvalidArgumentError: if an image cannot be decoded.
         """
         raise NotImplementedError
 
 
 class ImageFeature(Pictures):
-    """An image kept encoded (JPEG, PNG, GIF or BMP) in one bytes column, decoded only where the model needs pixels."""
+    """An encoded image (JPEG, PNG, GIF or BMP) in a bytes column, decoded only where the model needs pixels."""
 
     kind: Literal["image"]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Height, width and channels."""
         return (*self.size, self.channels)
 
     def encoded(self, column: Values) -> tf.Tensor:
-        """The one value of each record, string [batch]."""
         from hubline.preprocessing.columns import one_each
 
         return one_each(column)
 
     def decoded(self, encoded: tf.Tensor) -> tf.Tensor:
-        """Its `pixels`."""
         return pixels(self, encoded)
 
 
 class ImageToInfer(ImageFeature):
-    """An image that a hub module is asked about as it is. It may keep its own size, which in training, where images
-    come in batches, it may not."""
+    """An encoded image for inference. It may keep its own size, which is not possible in training because batches need
+    one size."""
 
     size: tuple[Annotated[int, Field(ge=1, le=8192)], Annotated[int, Field(ge=1, le=8192)]] | None = Field(  # type: ignore[assignment]
         default=None, examples=[[224, 224]]
     )
-    """Height and width in pixels that the image is resized to. Where this is absent, those that the module says; where
-    it says none, each image keeps its own, and the module is asked about one at a time."""
+    """Height and width in pixels that images are resized to. Default: the module's input size. If the module accepts
+    any size, each image keeps its own and is predicted on alone."""
 
     @property
     def shape(self) -> tuple[int | None, ...]:  # type: ignore[override]
-        """Height and width, None where they may vary, and channels."""
+        """Height, width and channels; height and width are None if they vary."""
         return (*(self.size or (None, None)), self.channels)
 
 
 def pixels(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes one image, turns it upright as its EXIF says, and resizes it.
+    """Decodes one image, rotates it upright by its EXIF orientation, and resizes it.
 
     Args:
         feature: Size, channels, fit and interpolation.
-        encoded: A scalar string, in a format that `encoded_images.decode` reads.
+        encoded: A scalar string in a format that `encoded_images.decode` supports.
 
     Returns:
-        A uint8 tensor of shape [height, width, channels]. It is rounded, as other image libraries do, so that what is
-        kept between epochs takes a quarter of the memory and is the same as what a served model sees.
+        uint8 of shape [height, width, channels]. Rounding, as in other image libraries, cuts the memory of pixels kept
+        between epochs to a quarter and makes them equal to those of a served model.
 
     Raises:
-        tf.errors.InvalidArgumentError: where the bytes are not such an image.
+        tf.errors.InvalidArgumentError: if the bytes are not such an image.
     """
     if feature.fit in ("crop", "crop_or_pad"):
         decoded = encoded_images.decode_window(encoded, partial(_window, feature))
@@ -143,7 +139,7 @@ def pixels(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
     top, left, *inner = tf.unstack(_placed(feature, tf.shape(decoded)))
     if feature.fit != "crop_or_pad":
         decoded = tf.image.resize(decoded, inner, method=feature.resize)
-    if feature.resize == "bicubic":  # which overshoots the range of its input
+    if feature.resize == "bicubic":  # bicubic overshoots its input range
         decoded = tf.clip_by_value(decoded, 0, 255)
     if feature.fit in ("pad", "crop_or_pad"):
         decoded = tf.image.pad_to_bounding_box(decoded, top, left, *feature.size)
@@ -152,8 +148,8 @@ def pixels(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
 
 
 def scaled(feature: Pictures, images: tf.Tensor) -> tf.Tensor:
-    """Pixels, uint8 [..., height, width, channels], as float32: black at `value_range[0]`, white at `value_range[1]`,
-    or each image standardized."""
+    """Pixels, uint8 [..., height, width, channels], as float32: scaled from black at `value_range[0]` to white at
+    `value_range[1]`, or standardized per image."""
     if feature.standardize:
         return tf.image.per_image_standardization(images)
     low, high = feature.value_range
@@ -161,20 +157,20 @@ def scaled(feature: Pictures, images: tf.Tensor) -> tf.Tensor:
 
 
 def decode(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
-    """One image as the tensor that a module takes: `pixels`, `scaled`."""
+    """Decodes and scales one image for a module."""
     return scaled(feature, pixels(feature, encoded))
 
 
 def boxes(feature: Pictures, shape: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
-    """Boxes in an image, as boxes in what the model sees of it.
+    """Maps boxes from an image to the model's input image.
 
     Args:
         feature: Size and fit.
-        shape: That of the upright image, int32 [height, width, ...].
-        boxes: float32 [n, 4]: top, left, bottom and right, in shares of the image's height and width.
+        shape: Shape of the upright image, int32 [height, width, ...].
+        boxes: float32 [n, 4]: top, left, bottom and right, as fractions of the image's height and width.
 
     Returns:
-        The same in shares of `size`; what is cut off is below 0 or above 1, as `clipped` takes it.
+        The boxes as fractions of `size`. Cropped parts lie below 0 or above 1; `clipped` cuts them off.
     """
     size = tf.cast(shape[:2], tf.float32)
     if feature.fit == "stretch":
@@ -188,15 +184,15 @@ def boxes(feature: Pictures, shape: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
 
 
 def mask(feature: Pictures, numbers: tf.Tensor, outside: int) -> tf.Tensor:
-    """The mask of an image, as the mask of what the model sees of it: each pixel is of the class of the nearest one.
+    """Maps a mask from an image to the model's input image by nearest-neighbour interpolation.
 
     Args:
         feature: Size and fit.
-        numbers: uint8 [height, width, 1], of the image's size.
-        outside: What is where there is no image.
+        numbers: Class numbers, uint8 [height, width, 1], of the image's size.
+        outside: Value of padding.
 
     Returns:
-        uint8 of shape [height, width, 1], of the feature's size.
+        uint8 [height, width, 1] of the feature's size.
     """
     if feature.fit in ("crop", "crop_or_pad"):
         top, left, height, width = tf.unstack(_window(feature, tf.shape(numbers)))
@@ -211,13 +207,13 @@ def mask(feature: Pictures, numbers: tf.Tensor, outside: int) -> tf.Tensor:
 
 
 def clipped(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Boxes cut off at the edges of the picture.
+    """Clips boxes to the image.
 
     Args:
-        boxes: float32 [n, 4]: top, left, bottom and right, in shares of the picture.
+        boxes: float32 [n, 4]: top, left, bottom and right, as fractions of the image.
 
     Returns:
-        The same from 0 to 1, and whether a quarter of the box or more is in the picture, bool [n].
+        The boxes clipped to [0, 1], and whether at least a quarter of each box lies in the image, bool [n].
     """
     inside = tf.clip_by_value(boxes, 0.0, 1.0)
 
@@ -228,34 +224,34 @@ def clipped(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _window(feature: Pictures, shape: tf.Tensor) -> tf.Tensor:
-    """What is decoded of an image that is cut: top, left, height and width, around the middle, in pixels.
+    """The centred window to decode of a cropped image: top, left, height and width, in pixels.
 
-    With `fit: crop` the largest window with the proportions of `size`, else one that is not larger than `size`.
+    With `fit: crop`, the largest window with the aspect ratio of `size`; otherwise a window no larger than `size`.
 
     Args:
         feature: Size and fit.
-        shape: That of the image, int32 [height, width, ...].
+        shape: Shape of the image, int32 [height, width, ...].
     """
     height, width = feature.size
-    if feature.fit == "crop":  # in integers: floats of an exact fit can come out a pixel short
+    if feature.fit == "crop":  # in integers: with floats an exact fit can come out one pixel short
         height, width = shape[1] * height // width, shape[0] * width // height
     height, width = (tf.clip_by_value(most, 1, here) for most, here in ((height, shape[0]), (width, shape[1])))
     return tf.stack([(shape[0] - height) // 2, (shape[1] - width) // 2, height, width])
 
 
 def _placed(feature: Pictures, shape: tf.Tensor) -> tf.Tensor:
-    """Where what was decoded is in what the model sees: top, left, height and width, in pixels.
+    """The position of the decoded image in the model's input image: top, left, height and width, in pixels.
 
     Args:
         feature: Size and fit.
-        shape: That of what was decoded, int32 [height, width, ...].
+        shape: Shape of the decoded image, int32 [height, width, ...].
     """
     height, width = feature.size
     if feature.fit == "crop_or_pad":
         return tf.stack([(height - shape[0]) // 2, (width - shape[1]) // 2, shape[0], shape[1]])
     if feature.fit != "pad":
         return tf.constant([0, 0, height, width])
-    # As tf.image.resize_with_pad, in integers.
+    # Like tf.image.resize_with_pad, but in integers.
     top = tf.maximum((height * shape[1] - width * shape[0]) // (2 * shape[1]), 0)
     left = tf.maximum((width * shape[0] - height * shape[1]) // (2 * shape[0]), 0)
     inner = tf.stack([shape[0] * width // shape[1], shape[1] * height // shape[0]])

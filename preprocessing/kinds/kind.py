@@ -1,4 +1,4 @@
-"""What every kind of feature has, and every kind that gives categories."""
+"""Base classes of all kinds of feature and of those that yield categories."""
 
 from __future__ import annotations
 
@@ -18,125 +18,127 @@ if TYPE_CHECKING:
 Values: TypeAlias = "tf.Tensor | tf.SparseTensor"
 Layer: TypeAlias = "Callable[[Mapping[str, Values]], tf.Tensor]"
 Columns: TypeAlias = "Callable[[str], tf.SparseTensor]"
-"""By name, the values of a raw column or the categories of a feature, [batch, values]; what is missing is not there."""
+"""Returns the values of a raw column or the category ids of a feature, sparse [batch, values], by name. Missing values
+have no entry."""
 
 
 ColumnType: TypeAlias = Literal["int", "float", "bytes"]
-"""What the values of a raw column are: int64, float32, or bytes, as texts and images are."""
+"""Type of a raw column: int64, float32, or bytes (texts and encoded images)."""
 
 
 @dataclass(frozen=True)
 class Read:
-    """What a feature can know: of the batch at hand, and of the whole training split."""
+    """What a feature's transformation has access to: the current batch, and statistics of the whole training split."""
 
     columns: Columns
     analysis: Analysis
 
     def __call__(self, name: str) -> tf.SparseTensor:
-        """The values of a column, or the categories of a feature."""
+        """Returns the values of a column or the category ids of a feature."""
         return self.columns(name)
 
 
 class Kind(Section):
-    """A kind of feature. What it does not say otherwise holds for every kind."""
+    """Base of all kinds of feature, with the defaults that they share."""
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("int", "float", "bytes")
-    """What the values of the columns that it is made from may be."""
+    """Types of raw column that the kind accepts."""
 
     kind: str
     column: str | None = Field(default=None, alias="from", min_length=1)
-    """The column that it is made from; the feature's own name where this is absent."""
+    """Column that the feature is made from. Default: the feature's own name."""
 
     def reads(self, name: str) -> tuple[str, ...]:
-        """What the feature `name` is made from: columns, or other features."""
+        """Names of the columns or features that the feature `name` is made from."""
         return (self.column or name,)
 
     def accepts(self, name: str) -> dict[str, tuple[ColumnType, ...]]:
-        """By what `reads` names, what the values may be where it is a raw column."""
+        """Accepted column types for each name in `reads` that is a raw column."""
         return dict.fromkeys(self.reads(name), self.takes)
 
     @property
     def is_derived(self) -> bool:
-        """Whether another feature that names this one means its categories, even where a column has that name too."""
+        """Whether other features that name this one mean its categories, even if a column has the same name."""
         return False
 
     @property
     def is_taken_in(self) -> bool:
-        """Whether the model itself takes it in, by its `layer`, rather than a hub module or only other features."""
+        """Whether the model reads the feature through its `layer`, rather than through a hub module or other features
+        only."""
         return True
 
     @property
     def takes_lists(self) -> bool:
-        """Whether it uses more than the first value that a record has of a column."""
+        """Whether the feature uses more than the first value of a column."""
         return False
 
     def transform(self, name: str, read: Read) -> dict[str, Values]:
-        """What is computed over the whole data set, and what is done to a batch with it: a part of `preprocessing_fn`.
+        """The feature's part of the TF Transform `preprocessing_fn`: statistics over the training split, and the
+        transformation of a batch.
 
         Args:
-            name: The feature's.
-            read: Gives what `reads` names.
+            name: Name of the feature.
+            read: Returns the values of each name in `reads`.
 
         Returns:
-            Tensors by name: `inputs` says which.
+            Tensors by name, with the specs in `inputs`.
         """
         raise NotImplementedError
 
     def inputs(self, name: str) -> dict[str, tf.TypeSpec]:
-        """What the model is given of the feature, by name: what `transform` gives, and for images their pixels."""
+        """Specs of the model's inputs for the feature, by name: the outputs of `transform`, or pixels for images."""
         raise NotImplementedError
 
     def layer(self, name: str, transform: tft.TFTransformOutput) -> Layer:
-        """How the model takes it in, where it does: from `inputs` to float32 [batch, n]."""
+        """The input layer of the feature: from `inputs` to float32 [batch, n]."""
         raise NotImplementedError
 
 
 class Categories(Kind):
-    """A kind that gives categories: whole numbers from 0, any number of them in a record."""
+    """Base of kinds that yield categories: any number of integers from 0 per record."""
 
     encode: Encode = "one_hot"
-    """How the model takes it in: `one_hot` counts each category, `multi_hot` tells whether it is there, {embedding: 16}
-    learns a vector for each; `none` where only other features are made from it."""
+    """How the model encodes the categories: `one_hot` counts each category, `multi_hot` marks each category that is
+    present, {embedding: 16} learns a vector per category, and `none` keeps them from the model, for features that only
+    others are made from."""
 
     def ids(self, name: str, read: Read) -> tf.SparseTensor:
-        """The categories, int64 [batch, values], each from 0 to below `size`."""
+        """Category ids, int64 [batch, values], from 0 to below `size`."""
         raise NotImplementedError
 
     def size(self, name: str, transform: tft.TFTransformOutput) -> int:
-        """How many categories there are."""
+        """Number of categories."""
         raise NotImplementedError
 
     def known_size(self, name: str, transform: tft.TFTransformOutput) -> int:
-        """How many of them stand for something of their own: the first ones, before those that share what is rare."""
+        """Number of categories with a meaning of their own. They come first; the rest are shared buckets."""
         return self.size(name, transform)
 
     @property
     def is_weighted(self) -> bool:
-        """Whether there are weights."""
+        """Whether categories have weights."""
         return False
 
     def weighted(self, name: str, read: Read) -> tuple[tf.SparseTensor, tf.SparseTensor]:
-        """Of a kind that `is_weighted`, `ids` and the weight of each, float32 of the same shape."""
+        """For a kind that `is_weighted`: `ids`, and float32 weights of the same shape."""
         raise NotImplementedError
 
     def transform(self, name: str, read: Read) -> dict[str, Values]:
-        """`ids`, and their weights, those of each record next to each other: TF Transform writes no others."""
+        """`ids` and their weights, with the values of each record packed to the left, because TF Transform writes no
+        others."""
         outputs = self.weighted(name, read) if self.is_weighted else [self.ids(name, read)]
         return dict(zip(self.inputs(name), map(_without_gaps, outputs), strict=True))
 
     def inputs(self, name: str) -> dict[str, tf.TypeSpec]:
-        """The same."""
         ids = {name: tf.SparseTensorSpec([None, None], tf.int64)}
         return ids | ({_weights(name): tf.SparseTensorSpec([None, None], tf.float32)} if self.is_weighted else {})
 
     @property
     def is_taken_in(self) -> bool:
-        """Unless it is for other features alone."""
         return self.encode != "none"
 
     @property
     def takes_lists(self) -> bool:
-        """All values."""
         return True
 
     @property
@@ -145,16 +147,15 @@ class Categories(Kind):
         return False
 
     def words(self, name: str, transform: tft.TFTransformOutput) -> list[bytes]:
-        """Of a kind that `has_words`, these by category, without the buckets behind them."""
+        """For a kind that `has_words`: the words by category, without out-of-vocabulary buckets."""
         raise NotImplementedError
 
     @property
     def pretrained(self) -> str | None:
-        """The hub module, by its name in `hubs`, that the embedding begins with."""
+        """Name in `hubs` of the module that initializes the embedding, or None."""
         return self.encode.pretrained if isinstance(self.encode, Embedding) else None
 
     def layer(self, name: str, transform: tft.TFTransformOutput) -> Layer:
-        """As `encode` says."""
         encoder = self._encoder(self.size(name, transform), name)
         return lambda inputs: encoder(self.given(name, inputs))
 
@@ -170,20 +171,20 @@ class Categories(Kind):
         return in_order.EmbeddedInOrder(size, self.encode, combiner, name)
 
     def linear(self, name: str, transform: tft.TFTransformOutput, outputs: int) -> Layer:
-        """A linear part over the categories: from `inputs` to float32 [batch, outputs]."""
+        """Linear layer over the categories: from `inputs` to float32 [batch, outputs]."""
         from hubline.preprocessing import encoding_layers as encode
 
         layer = encode.Linear(self.size(name, transform), outputs, name)
         return lambda inputs: layer(self.given(name, inputs))
 
     def given(self, name: str, inputs: Mapping[str, Values]) -> list[tf.SparseTensor]:
-        """Of all inputs of the model, those of this feature."""
+        """This feature's tensors among all inputs of the model."""
         return [inputs[own] for own in self.inputs(name)]
 
 
 def _without_gaps(values: tf.SparseTensor) -> tf.SparseTensor:
     rows = values.indices[:, 0]
-    # Of RaggedTensor, which can do it too, there would be ten times as many operations in the graph.
+    # A RaggedTensor would do the same with ten times as many operations in the graph.
     (starts,) = tf.unstack(tf.raw_ops.LowerBound(sorted_inputs=[rows], values=[rows], out_type=tf.int64), num=1)
     places = tf.range(tf.size(rows, tf.int64)) - starts
     return tf.SparseTensor(tf.stack([rows, places], axis=1), values.values, values.dense_shape)

@@ -1,4 +1,4 @@
-"""Kind `numeric`: one number, or a list of a fixed length."""
+"""Feature kind `numeric`: one number, or a list of fixed length."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ if TYPE_CHECKING:
 
 
 class Scale(Section):
-    """A given normalisation: the value less `mean`, by `scale`."""
+    """Normalization with given constants: (value - `mean`) / `scale`."""
 
     mean: int | float = 0.0
-    """What is taken away."""
+    """Subtracted from each value."""
     scale: float = Field(default=1.0, gt=0.0)
-    """What the rest is divided by."""
+    """Divisor of the difference."""
 
 
 class Numbers(Kind):
-    """A kind of numbers that are normalised, each position by itself."""
+    """Base of numeric kinds. Each position is normalized separately."""
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("int", "float")
 
     normalize: Literal["z_score", "min_max", "log1p", "none"] | Scale = "none"
-    """`z_score` takes the mean away and divides by the standard deviation, `min_max` brings the least value to 0 and
-    the greatest to 1, `log1p` is the natural logarithm of 1 more, {mean: 3, scale: 2} uses what is given. Mean,
-    deviation, least and greatest are those of the training split."""
+    """`z_score` subtracts the mean and divides by the standard deviation; `min_max` maps the minimum to 0 and the
+    maximum to 1; `log1p` takes log(1 + x); {mean: 3, scale: 2} uses given constants. All statistics are those of the
+    training split."""
     missing: Literal["mean", "median"] | int | float = "mean"
-    """What stands for a number that is missing or not finite, before it is normalised: that of the training split, or a
-    given number."""
+    """Replacement for missing and non-finite numbers, before normalization: the mean or median of the training split,
+    or a constant."""
 
     def normalized(self, name: str, values: tf.SparseTensor, length: int, analysis: Analysis) -> tf.Tensor:
-        """Filled and normalised, float32 [n, length].
+        """Fills in missing numbers and normalizes: float32 [n, length].
 
         Args:
-            name: The feature's.
-            values: Numbers by position, int64 or float32 [n, length], those that are there.
-            length: How many positions there are.
-            analysis: Answers about the training split.
+            name: Name of the feature.
+            values: Sparse int64 or float32 [n, length].
+            length: Number of positions.
+            analysis: Statistics of the training split.
         """
         from hubline.preprocessing import exact_arithmetic as exact
 
         values = tf.sparse.map_values(exact.wide, values)
         places = values.indices[:, 1]
         moments = self._moments(name, values, length, analysis)
-        # All that follows counts from the origin, so that numbers that lie close together stay apart.
+        # All that follows is relative to the origin, so that large numbers close to each other keep their precision.
         there = exact.minus(values.values, tf.gather(moments.origin, places))
         distances = tf.sparse.to_dense(tf.SparseTensor(values.indices, there, values.dense_shape))
         filled = distances + tf.cast(_missing(values), tf.float64) * self._filling(name, values, moments, analysis)
         return tf.cast(self._scaled(filled, moments), tf.float32)
 
     def _scaled(self, filled: tf.Tensor, moments: Moments) -> tf.Tensor:
-        """Numbers that count from the origin, normalised, float64."""
+        """Normalizes numbers that are relative to the origin; float64."""
         from hubline.preprocessing import exact_arithmetic as exact
 
         if isinstance(self.normalize, Scale):
@@ -70,7 +70,7 @@ class Numbers(Kind):
         return tf.math.log1p(tf.maximum(whole, -1.0 + 1e-6)) if self.normalize == "log1p" else whole
 
     def _moments(self, name: str, values: tf.SparseTensor, length: int, analysis: Analysis) -> Moments:
-        """Those of the training split where they are needed; else what counts from a given mean, or from 0."""
+        """Moments of the training split if they are needed; otherwise only an origin, the given mean or 0."""
         from hubline.preprocessing import exact_arithmetic as exact
         from hubline.preprocessing.analysis import Moments
 
@@ -82,7 +82,7 @@ class Numbers(Kind):
         return Moments(tf.fill([length], tf.constant(given, values.dtype)), zeros, zeros, zeros, zeros)
 
     def _filling(self, name: str, values: tf.SparseTensor, moments: Moments, analysis: Analysis) -> tf.Tensor:
-        """What stands for a missing number at each position, counted from the origin, float64 [length]."""
+        """The replacement for missing numbers at each position, relative to the origin, float64 [length]."""
         from hubline.preprocessing import exact_arithmetic as exact
 
         if self.missing == "mean":
@@ -96,49 +96,46 @@ class Numbers(Kind):
 
 
 class NumericFeature(Numbers):
-    """Numbers, whole or not."""
+    """Numbers, integer or float."""
 
     kind: Literal["numeric"]
     length: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    """How many numbers a record has; each position is normalised by itself."""
+    """Numbers per record. Each position is normalized separately."""
     missing_indicator: bool = False
-    """Whether the model is also told, by a 1 for each missing number and a 0 for the others, what was missing."""
+    """Whether to add an input per number that is 1 if the number was missing and 0 otherwise."""
 
     def transform(self, name: str, read: Read) -> dict[str, Values]:
-        """Filled and normalised, and then the indicators: float32 [batch, length] or [batch, 2 * length]."""
+        """Normalized numbers, followed by the missing indicators: float32 [batch, length] or [batch, 2 * length]."""
         (column,) = self.reads(name)
         values = _cut(read(column), self.length)
         normalized = self.normalized(name, values, self.length, read.analysis)
         return {name: tf.concat([normalized, _missing(values)], axis=1) if self.missing_indicator else normalized}
 
     def inputs(self, name: str) -> dict[str, tf.TypeSpec]:
-        """The same."""
         return {name: tf.TensorSpec([None, self.length * (1 + self.missing_indicator)], tf.float32)}
 
     @property
     def takes_lists(self) -> bool:
-        """Those of its length."""
         return self.length > 1
 
     def layer(self, name: str, transform: tft.TFTransformOutput) -> Layer:
-        """As it is."""
         return lambda inputs: inputs[name]
 
 
 def _cut(values: tf.SparseTensor, length: int) -> tf.SparseTensor:
-    """The same with just so many values a record."""
+    """Truncates or extends the dense shape to `length` values per record."""
     shape = tf.stack([values.dense_shape[0], length])
     cut = tf.sparse.slice(values, [0, 0], shape)
     return tf.SparseTensor(cut.indices, cut.values, shape)
 
 
 def _missing(values: tf.SparseTensor) -> tf.Tensor:
-    """1 where there is no value, and 0 where there is one; dense, float32."""
+    """Dense float32 indicators: 1 for a missing value, 0 for a present one."""
     return 1.0 - tf.sparse.to_dense(tf.sparse.map_values(lambda numbers: tf.ones_like(numbers, tf.float32), values))
 
 
 def _not_zero(scale: tf.Tensor) -> tf.Tensor:
-    """What is the same everywhere is not scaled."""
+    """Replaces a zero scale with 1, so that constant values are left unscaled."""
     return tf.where(scale > 0, scale, tf.ones_like(scale))
 
 
@@ -147,12 +144,13 @@ def _of_place(values: tf.SparseTensor, place: int) -> tf.Tensor:
 
 
 def _median(name: str, numbers: tf.Tensor, origin: tf.Tensor, analysis: Analysis) -> tf.Tensor:
-    """The median of numbers, [n], counted from an origin, float64 [1].
+    """Median of numbers, [n], relative to the origin; float64 [1].
 
-    Of an even count it is the mean of the two in the middle: a quantile is one of them, and of the negatives the other.
+    With an even count, the median is the mean of the two middle values. A quantile yields one of them, and the quantile
+    of the negated numbers the other.
     """
     from hubline.preprocessing import exact_arithmetic as exact
 
-    negatives = -tf.maximum(numbers, -numbers.dtype.max)  # the least integer has no negative
+    negatives = -tf.maximum(numbers, -numbers.dtype.max)  # the smallest integer has no negative
     one, other = analysis.quantiles(name, numbers, 2), -analysis.quantiles(f"{name}.negative", negatives, 2)
     return (exact.minus(one, origin) + exact.minus(other, origin)) / 2.0

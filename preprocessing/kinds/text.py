@@ -1,4 +1,4 @@
-"""Kind `text`: a text as it is, for a hub module, or as a bag of its words."""
+"""Feature kind `text`: a text for a hub module, or a bag of n-grams."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ class Bag(Section):
     """Texts as bags of n-grams."""
 
     ngrams: tuple[Annotated[int, Field(ge=1, le=10)], Annotated[int, Field(ge=1, le=10)]] = (1, 1)
-    """The fewest and the most words in a row that are taken together."""
+    """Minimum and maximum number of words in an n-gram."""
     lower: bool = True
-    """Whether words that differ in case only are the same."""
+    """Whether to lower-case texts."""
     vocabulary: Computed = Computed(top_k=10_000)
-    """Which n-grams are known."""
+    """Limits of the vocabulary of n-grams."""
     tf_idf: bool = False
-    """Whether an n-gram weighs what it tells: its share of the text, by the logarithm of how few texts have it."""
+    """Whether to weight n-grams by tf-idf: the n-gram's share of the text times the logarithm of its inverse document
+    frequency."""
 
     @field_validator("ngrams")
     @classmethod
@@ -46,9 +47,9 @@ class TextFeature(Categories):
 
     kind: Literal["text"]
     bag: Bag | None = None
-    """How it is taken apart into words. Where this is absent, a hub module takes the text as it is."""
+    """Splits texts into n-grams. Default: texts go to a hub module unchanged."""
     encode: Encode = "multi_hot"
-    """How the model takes in the bag, as for every category."""
+    """How the model encodes the bag, as for any categorical feature."""
 
     @model_validator(mode="after")
     def _keeps_order(self) -> TextFeature:
@@ -61,39 +62,36 @@ class TextFeature(Categories):
 
     @property
     def takes_lists(self) -> bool:
-        """The first text alone."""
+        """False: only the first text is used."""
         return False
 
     def transform(self, name: str, read: Read) -> dict[str, Values]:
-        """The text, string [batch], empty where it is missing; or the bag's n-grams and weights."""
+        """The text, string [batch], empty if missing; or the n-grams of the bag and their weights."""
         return super().transform(name, read) if self.bag else {name: self._text(name, read)}
 
     def inputs(self, name: str) -> dict[str, tf.TypeSpec]:
-        """The same."""
         return super().inputs(name) if self.bag else {name: tf.TensorSpec([None], tf.string)}
 
     @property
     def is_taken_in(self) -> bool:
-        """The bag is."""
         return self.bag is not None and super().is_taken_in
 
     def ids(self, name: str, read: Read) -> tf.SparseTensor:
-        """The positions of the n-grams in the vocabulary; what is not known is left out."""
+        """Positions of the n-grams in the vocabulary. Unknown n-grams are dropped."""
         ids = computed_ids(self._ngrams(name, read), name, (self.bag or Bag()).vocabulary, read)
         return tf.sparse.retain(ids, ids.values >= 0)
 
     @property
     def is_weighted(self) -> bool:
-        """With tf-idf."""
         return self.bag is not None and self.bag.tf_idf
 
     def weighted(self, name: str, read: Read) -> tuple[tf.SparseTensor, tf.SparseTensor]:
-        """Each n-gram once, and its share of the text's by 1 + ln((1 + texts) / (1 + those that have it)).
+        """Distinct n-grams, each with its share of the text times 1 + ln((1 + texts) / (1 + texts with the n-gram)).
 
-        It is `tft.tfidf`, whose counts would take passes of their own.
+        The formula is that of `tft.tfidf`, which would need further passes over the data for its counts.
         """
         ids, most = self.ids(name, read), (self.bag or Bag()).vocabulary.top_k
-        assert most is not None  # tf_idf has it said
+        assert most is not None  # `_bounded` requires it with tf_idf
         documents = read.analysis.documents(vocabulary_name(name), self._ngrams(name, read), most)
         rarity = 1.0 + tf.math.log((1.0 + documents.count) / (1.0 + documents.having))
         batch, size = ids.dense_shape[0], tf.size(rarity, tf.int64)
@@ -106,15 +104,12 @@ class TextFeature(Categories):
 
     @property
     def has_words(self) -> bool:
-        """N-grams."""
         return True
 
     def words(self, name: str, transform: tft.TFTransformOutput) -> list[bytes]:
-        """The n-grams that are known."""
         return transform.vocabulary_by_name(vocabulary_name(name))
 
     def size(self, name: str, transform: tft.TFTransformOutput) -> int:
-        """The n-grams that are known."""
         return transform.vocabulary_size_by_name(vocabulary_name(name))
 
     def _ngrams(self, name: str, read: Read) -> tf.SparseTensor:

@@ -1,4 +1,4 @@
-"""Kind `timestamp`: a part of a date and time."""
+"""Feature kind `timestamp`: a part of a date and time."""
 
 from __future__ import annotations
 
@@ -22,28 +22,29 @@ _NEEDED = {
     "day": ("day",),
     "month": ("month",),
 }
-"""By part, what must be written for it to be known."""
+"""By part, the fields that a format must contain."""
 _DAY = 86_400
 
 
 class TimestampFeature(Categories):
-    """A part of a point in time, in UTC."""
+    """Part of a date and time, in UTC."""
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("int", "bytes")
 
     kind: Literal["timestamp"]
     part: Literal["minute", "hour", "weekday", "day", "month"]
-    """Which: minute 0 to 59, hour 0 to 23, weekday 0 (Monday) to 6, day of the month 0 to 30, month 0 to 11."""
+    """The part to extract: minute 0 to 59, hour 0 to 23, weekday 0 (Monday) to 6, day of the month 0 to 30, month 0 to
+    11."""
     unit: Literal["seconds", "milliseconds", "microseconds"] = "seconds"
-    """What a whole number counts, since 1970 began."""
+    """Unit of integer timestamps, which count from 1970-01-01 00:00 UTC."""
     format: str | None = Field(default=None, min_length=1, examples=["%m/%d/%Y %H:%M"])
-    """How texts, or whole numbers such as 20240531, are written, in the terms of Python's `strptime`: %Y %y %m %b %B %d
-    %H %I %p %M %S %f %z %a %A. Where this is absent, texts are dates of ISO 8601, or dates and times, such as
-    2024-02-29, 20240229T2359Z or 2024-02-29 23:59:00.5+01:00. What is not written so, or is no day, counts as missing;
-    the run says how many there are."""
+    """Format of texts, or of integers such as 20240531, in the directives of Python's `strptime`: %Y %y %m %b %B %d %H
+    %I %p %M %S %f %z %a %A. Default: ISO 8601 dates, or dates and times, such as 2024-02-29, 20240229T2359Z or
+    2024-02-29 23:59:00.5+01:00. Texts in another format and impossible dates count as missing; the run reports their
+    number."""
     encode: Literal["cyclic", "one_hot", "multi_hot", "none"] | Embedding = "cyclic"  # type: ignore[assignment]
-    """How the model takes it in: `cyclic` as sine and cosine, so that the last hour is next to the first; or as for
-    every category."""
+    """How the model encodes the part: `cyclic` as sine and cosine, which places the last hour next to the first, or as
+    for any categorical feature."""
 
     @model_validator(mode="after")
     def _can_be_read(self) -> TimestampFeature:
@@ -61,11 +62,10 @@ class TimestampFeature(Categories):
 
     @property
     def is_derived(self) -> bool:
-        """The column holds points in time."""
+        """True: the column holds timestamps, not the part."""
         return True
 
     def ids(self, name: str, read: Read) -> tf.SparseTensor:
-        """The number of the part."""
         (column,) = self.reads(name)
         times = read(column)
         if times.dtype != tf.string and self.format is None:
@@ -78,11 +78,11 @@ class TimestampFeature(Categories):
         return tf.sparse.retain(tf.SparseTensor(times.indices, self._part(numbers), times.dense_shape), are_times)
 
     def size(self, name: str, transform: tft.TFTransformOutput) -> int:
-        """How many there are of the part."""
         return _SIZES[self.part]
 
     def layer(self, name: str, transform: tft.TFTransformOutput) -> Layer:
-        """Sine and cosine of the part's share of the circle, 0 and 0 where it is missing; or as for every category."""
+        """Sine and cosine of the part's position on the circle (zeros if missing), or the encoding of any categorical
+        feature."""
         if self.encode != "cyclic":
             return super().layer(name, transform)
         from hubline.preprocessing import encoding_layers as encode
@@ -99,6 +99,6 @@ class TimestampFeature(Categories):
         if self.part == "hour":
             return seconds % _DAY // 3600
         if self.part == "weekday":
-            return (days + 3) % 7  # 1970 began on a Thursday
+            return (days + 3) % 7  # 1970-01-01 was a Thursday
         month, day = dates.civil_of(days)
         return month if self.part == "month" else day

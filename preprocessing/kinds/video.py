@@ -1,4 +1,4 @@
-"""Kind `video`: from the encoded frames of a clip to a fixed number of them as pixels."""
+"""Feature kind `video`: decodes a fixed number of frames from a clip."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from hubline.preprocessing.kinds.kind import Values
 
 
 class VideoFeature(Pictures):
-    """A clip: a list of encoded images (JPEG, PNG, GIF or BMP) in one bytes column, one after the other."""
+    """A clip: a list of encoded images (JPEG, PNG, GIF or BMP) in one bytes column, in order."""
 
     kind: Literal["video"]
     frames: Annotated[int, Field(ge=1, le=4096)] = Field(examples=[16])
-    """How many frames the model sees."""
+    """Number of frames that the model sees."""
     sample: Literal["spread", "middle", "first"] = "spread"
-    """Which those are of a longer clip: `spread` evenly over it, those in its `middle`, or the `first`. The others are
-    never decoded."""
+    """Frames to take from a longer clip: `spread` evenly over it, from its `middle`, or the `first`. No other frames
+    are decoded."""
     stride: Annotated[int, Field(ge=1, le=4096)] = 1
-    """With `middle` and `first`, every how manyth frame is taken."""
+    """With `middle` and `first`: keep every n-th frame."""
     pad: Literal["repeat", "loop", "black"] = "repeat"
-    """What follows where a clip is shorter: its last frame again, the clip from its beginning, or black frames."""
+    """How to fill up a shorter clip: `repeat` the last frame, `loop` from the first frame, or append `black` frames."""
 
     @model_validator(mode="after")
     def _strides_along(self) -> VideoFeature:
@@ -34,35 +34,36 @@ class VideoFeature(Pictures):
 
     @property
     def takes_lists(self) -> bool:
-        """All frames."""
         return True
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Frames, height, width and channels."""
         return (self.frames, *self.size, self.channels)
 
     def encoded(self, column: Values) -> tf.Tensor:
-        """The frames that are taken, in their order, string [batch, frames]; empty strings behind those there are."""
+        """The sampled frames in order, string [batch, frames], padded with empty strings."""
         from hubline.preprocessing.columns import present
 
         values = present(column)
         clips = tf.RaggedTensor.from_value_rowids(values.values, values.indices[:, 0], values.dense_shape[0])
         places = self.places(clips.row_lengths())
-        # The string added at the end is what stands where there is no frame.
+        # The extra string at the end stands for absent frames.
         frames = tf.concat([clips.flat_values, [""]], axis=0)
         there = tf.where(places >= 0, clips.row_starts()[:, tf.newaxis] + places, tf.size(clips.flat_values, tf.int64))
         return tf.ensure_shape(tf.gather(frames, there), [None, self.frames])
 
     def places(self, counts: tf.Tensor) -> tf.Tensor:
-        """The places in clips of so many frames, int64 [clips], of those that are taken.
+        """Indices of the frames to sample from clips of given lengths.
+
+        Args:
+            counts: Frames in each clip, int64 [clips].
 
         Returns:
-            int64 of shape [clips, frames], ascending; -1 behind the last where a clip is too short.
+            int64 of shape [clips, frames], ascending; -1 after the last frame of a clip that is too short.
         """
         counts, numbers = counts[:, tf.newaxis], tf.range(self.frames, dtype=tf.int64)[tf.newaxis]
         if self.sample == "spread":
-            # The middles of equal parts.
+            # The middle of each of `frames` equal parts.
             spread = (2 * numbers + 1) * counts // (2 * self.frames)
             places = tf.where(counts > self.frames, spread, numbers)
         else:
@@ -72,13 +73,13 @@ class VideoFeature(Pictures):
         return tf.where(places < counts, places, -1)
 
     def decoded(self, encoded: tf.Tensor) -> tf.Tensor:
-        """The pixels of all frames, those that a shorter clip lacks as `pad` says.
+        """Decodes the frames of one clip and fills it up as `pad` says.
 
         Raises:
-            tf.errors.InvalidArgumentError: where a frame does not decode, or there is none.
+            tf.errors.InvalidArgumentError: if a frame cannot be decoded, or there are no frames.
         """
         count = tf.math.count_nonzero(encoded != "", dtype=tf.int32)
-        # Of a clip without frames an empty string is decoded, and that raises what is to be raised.
+        # For a clip without frames, decoding one empty string raises the documented error.
         count = tf.maximum(count, 1)
         one = tf.TensorSpec([*self.size, self.channels], tf.uint8)
         frames = tf.map_fn(partial(pixels, self), encoded[:count], fn_output_signature=one)

@@ -1,4 +1,4 @@
-"""Label `binary`: whether something holds."""
+"""Label kind `binary`: one of two classes."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def _readable(expression: str) -> str:
 
 
 class BinaryLabel(ClassesKind):
-    """One of two classes, by a number or by a comparison of several."""
+    """One of two classes, from a number or from a comparison of columns."""
 
     kind: Literal["binary"]
     column: str | None = Field(default=None, alias="from", min_length=1, examples=["clicked"])
-    """The column that holds a number."""
+    """The numeric column."""
     threshold: int | float | None = None
-    """The number above which a record is of the second class; 0.5 where this is absent."""
+    """Values above the threshold belong to the second class. Default: 0.5."""
     where: Annotated[str, AfterValidator(_readable)] | None = Field(default=None, examples=["tips > 0.2 * fare"])
-    """Instead of a column, a comparison of columns that holds for the second class: numbers, names of columns, + - * /
-    and brackets on both sides of <, <=, >, >=, == or !=. A name that is not a plain word stands in double quotes, such
-    as '"fare amount" > 3'. Whole numbers are added, subtracted, multiplied and compared exactly as far as 64 bits
-    reach; all else is calculated in 64-bit floats."""
+    """In place of `from`: a comparison that is true for the second class. Both sides of <, <=, >, >=, == or != consist
+    of numbers, column names, + - * / and parentheses. Double quotes enclose a column name that is not a plain word:
+    '"fare amount" > 3'. Integers are added, subtracted, multiplied and compared exactly within 64 bits; everything else
+    is computed in 64-bit floats."""
     classes: tuple[str, str] = ("no", "yes")
-    """The names of the two classes; the second is the one that the score is of."""
+    """Names of the two classes. The score is the probability of the second."""
 
     @model_validator(mode="after")
     def _one_way(self) -> BinaryLabel:

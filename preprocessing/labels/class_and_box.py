@@ -1,4 +1,4 @@
-"""Label `class_and_box`: what is in a picture, and where."""
+"""Label kind `class_and_box`: the class and the bounding box of one object."""
 
 from __future__ import annotations
 
@@ -20,51 +20,50 @@ ColumnName = Annotated[str, Field(min_length=1)]
 
 
 class Sides(Section):
-    """A column for each side of the boxes."""
+    """One column per side of the boxes."""
 
     top: ColumnName = Field(examples=["image/object/bbox/ymin"])
-    """The upper edges, in the order of the objects."""
+    """Column of the top edges, one per object."""
     left: ColumnName = Field(examples=["image/object/bbox/xmin"])
-    """Their left edges."""
+    """Column of the left edges."""
     bottom: ColumnName = Field(examples=["image/object/bbox/ymax"])
-    """Their lower edges."""
+    """Column of the bottom edges."""
     right: ColumnName = Field(examples=["image/object/bbox/xmax"])
-    """Their right edges."""
+    """Column of the right edges."""
 
 
 class LossWeights(Section):
-    """How much each part of the loss counts."""
+    """Weight of each term of the loss."""
 
     of_class: float = Field(default=1.0, gt=0.0, alias="class")
-    """The cross-entropy of the class."""
+    """Weight of the cross-entropy of the class."""
     box: float = Field(default=1.0, gt=0.0)
-    """1 - GIoU of the box, which is from 0 to 2."""
+    """Weight of the box loss, 1 - GIoU, which ranges from 0 to 2."""
 
 
 class ClassAndBoxLabel(ClassesKind):
-    """One object in a picture: its class, and the box around it."""
+    """One object in an image: its class and its bounding box."""
 
     kind: Literal["class_and_box"]
     column: str = Field(alias="from", min_length=1, examples=["box_labels"])
-    """The column that holds the class of each object in the picture: strings or integers. Where there are several
-    objects, the one with the largest box counts."""
+    """Column with the class of each object in the image, strings or integers. If there are several objects, the one
+    with the largest box counts."""
     box: ColumnName | Sides = Field(examples=["boxes"])
-    """The column that holds top, left, bottom and right of each object's box, four numbers an object, as `hubline
-    convert boxes` writes them; or a column for each side."""
+    """Column with the top, left, bottom and right of each object's box, four numbers per object, as `hubline convert
+    boxes` writes it; or one column per side."""
     image: str = Field(min_length=1, examples=["photo"])
-    """The feature whose picture the box is in."""
+    """The image feature that the boxes belong to."""
     classes: ClassNames | None = Field(default=None, min_length=1, examples=[["WBC", "Platelets"]])
-    """The names of the classes. A column of strings holds names: objects with other ones are passed over. One of
-    integers holds positions, from 0. Where this is absent, the classes are the values found in the training split, most
-    frequent first."""
+    """Names of the classes. A string column contains names, and objects of other classes are ignored; an integer column
+    contains positions, from 0. Default: the values of the training split, most frequent first."""
     units: Literal["shares", "pixels"] = "shares"
-    """Whether coordinates are shares of the picture's height and width, from 0 to 1, or pixels."""
+    """Units of the coordinates: `shares` of the image's height and width, from 0 to 1, or `pixels`."""
     height: str | None = Field(default=None, min_length=1, examples=["height"])
-    """With `units: pixels`, the column that holds the picture's height in pixels."""
+    """With `units: pixels`, the column with the image's height in pixels."""
     width: str | None = Field(default=None, min_length=1, examples=["width"])
-    """Likewise that of its width."""
+    """With `units: pixels`, the column with the image's width in pixels."""
     loss_weights: LossWeights = LossWeights()
-    """How much class and box count in what training makes small."""
+    """Weights of the class and the box in the training loss."""
 
     @field_validator("box", mode="wrap")
     @classmethod

@@ -1,4 +1,4 @@
-"""Label `class`: one of some classes."""
+"""Label kind `class`: one of several classes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from hubline.preprocessing.labels.label import (
 
 
 class ClassLabel(ClassesKind):
-    """One class per record: an integer or a string."""
+    """One class per record, an integer or a string."""
 
     kind: Literal["class"]
     column: str = Field(alias="from", min_length=1, examples=["label"])
-    """The column that holds the label."""
+    """The column of the label."""
     classes: ClassNames | None = Field(default=None, min_length=2, examples=[["cat", "dog"]])
-    """The names of the classes. A string column holds these names, an integer column their positions, from 0. Where
-    this is absent, the classes are the values found in the training split, most frequent first."""
+    """Names of the classes. A string column contains these names, an integer column their positions, from 0. Default:
+    the values of the training split, most frequent first."""
 
     @property
     def columns(self) -> tuple[str, ...]:

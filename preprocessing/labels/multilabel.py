@@ -1,4 +1,4 @@
-"""Label `multilabel`: any number of classes."""
+"""Label kind `multilabel`: any number of classes."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def _named_once(columns: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class MultilabelLabel(LabelKind):
-    """Any number of classes per record, none too."""
+    """Any number of classes per record, including none."""
 
     kind: Literal["multilabel"]
     column: str | None = Field(default=None, alias="from", min_length=1, examples=["tags"])
-    """The column that holds the classes of a record, a list of strings or of integers. It may be empty or missing."""
+    """Column with the list of classes of a record, strings or integers. The list may be empty or missing."""
     indicators: Annotated[tuple[str, ...], AfterValidator(_named_once)] | None = Field(
         default=None, alias="columns", min_length=2, examples=[["beach", "city"]]
     )
-    """Instead of one column, one for each class: a number that is 1 where the record is of the class, and else 0."""
+    """In place of `from`: one column per class, with 1 if the record has the class and 0 if not."""
     classes: ClassNames | None = Field(default=None, min_length=2, examples=[["beach", "city"]])
-    """The names of the classes. A column of strings holds these names, one of integers their positions, from 0; of
-    several columns they are the names, in the same order. Where this is absent, the classes are the values found in the
-    training split, most frequent first, or the columns' names."""
+    """Names of the classes. A string column contains these names, an integer column their positions, from 0; with
+    `columns`, they name the columns in order. Default: the values of the training split, most frequent first, or the
+    names of the `columns`."""
     threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
-    """The score from which a class counts as told."""
+    """A class is predicted if its score is at least this high."""
 
     @model_validator(mode="after")
     def _one_way(self) -> MultilabelLabel:

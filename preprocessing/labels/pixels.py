@@ -1,4 +1,4 @@
-"""Label `pixels`: what each pixel of a picture is of."""
+"""Label kind `pixels`: semantic segmentation."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ MOST_CLASSES = 255
 
 
 class PixelsLabel(LabelKind):
-    """The class of each pixel of a picture, as a mask of its size."""
+    """The class of each pixel of an image, as a mask of the image's size."""
 
     kind: Literal["pixels"]
     column: str = Field(alias="from", min_length=1, examples=["mask"])
-    """The column that holds the mask: a PNG of the picture's height and width with the number of a class for each
-    pixel, from 0. It is grey or has a palette, of which the indices are taken, with 8 bits a pixel or fewer."""
+    """Column with the mask: a PNG of the image's height and width whose pixels are class numbers, from 0. Grey or
+    palette, at most 8 bits per pixel; of a palette, the indices are read."""
     image: str = Field(min_length=1, examples=["photo"])
-    """The feature whose picture the mask is of."""
+    """The image feature that the mask belongs to."""
     classes: ClassNames = Field(min_length=2, max_length=MOST_CLASSES, examples=[["background", "cat", "dog"]])
-    """The names of the classes, by their number in the mask."""
+    """Names of the classes, by class number."""
     ignore: int | None = Field(default=None, ge=0, le=255, examples=[255])
-    """The number of pixels that are of no class, such as borders: they are neither learned nor judged."""
+    """Number in the mask for pixels without a class, such as borders. They are excluded from training and
+    evaluation."""
 
     @model_validator(mode="after")
     def _ignores_no_class(self) -> PixelsLabel:

@@ -1,4 +1,4 @@
-"""Label `regression`: a number."""
+"""Label kind `regression`: a number."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _LOG_OF_MOST = 88.0
 
 
 class RegressionLabel(LabelKind):
-    """A number. What the model answers, and all that it is judged by, is in the units of the column."""
+    """A number. Predictions and metrics are in the units of the column."""
 
     kind: Literal["regression"]
     column: str = Field(alias="from", min_length=1, examples=["median_house_value"])
-    """The column that holds the number, whole or not."""
+    """The column of the number, integer or float."""
     normalize: Literal["z_score", "log", "none"] = "z_score"
-    """What is learned in the number's place, and undone in the exported model: `z_score` divides by the standard
-    deviation of the training split, `log` takes the natural logarithm of numbers that are all above 0, `none` neither.
-    The mean over the training split is then taken away."""
+    """Transformation of the target for training; the exported model inverts it. `z_score` divides by the standard
+    deviation of the training split; `log` takes the natural logarithm and requires positive numbers; `none` does
+    neither. The mean of the training split is subtracted in every case."""
 
     @property
     def columns(self) -> tuple[str, ...]:

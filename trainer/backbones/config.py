@@ -1,4 +1,4 @@
-"""The types of `backbones` in the pipeline file. To add a kind, write its network and add it to the union."""
+"""Types of the `backbones` section. To add a kind, write its network and add its type to the union."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -12,37 +12,37 @@ from hubline.trainer.config.names import FeatureName
 
 
 class Backbone(Section):
-    """A kind of backbone. What it does not say otherwise holds for every kind.
+    """Base of all kinds of backbone, with the defaults that they share.
 
-    Each has `inputs`: by the name of each of its inputs, the feature that feeds it.
+    Each kind has `inputs`, the feature that feeds each input by input name.
     """
 
     least: ClassVar[int] = 1
-    """The least height and width of an image that it takes, where it says so itself."""
+    """Smallest height and width of an input image."""
     channels: ClassVar[tuple[int, ...]] = (1, 3)
-    """How many channels an image that it takes may have."""
+    """Numbers of channels that an input image may have."""
 
     kind: str
     trainable: bool = True
-    """Whether all of it is trained with the head, from the first epoch on. One that `model.fine_tune` names is trained
-    as that says instead."""
+    """Whether the whole backbone is trained with the head from the first epoch on. A backbone that `model.fine_tune`
+    lists is trained as described there instead."""
 
     @property
     def takes_range(self) -> bool:
-        """Whether images come in their feature's `value_range`, rather than as the backbone itself has them."""
+        """Whether images arrive in their feature's `value_range`, rather than scaled by the backbone itself."""
         return True
 
     @property
     def weights_file(self) -> str | None:
-        """The file that its weights begin with, if there is one."""
+        """The file with the initial weights, or None."""
         return None
 
 
 class FromScratch(Backbone):
-    """A kind whose weights begin at random, and that takes one image."""
+    """Base of kinds that take one image and start from random weights."""
 
     input: FeatureName
-    """The feature that feeds it, an image."""
+    """The image feature to embed."""
 
     @field_validator("trainable")
     @classmethod
@@ -53,12 +53,11 @@ class FromScratch(Backbone):
 
     @property
     def inputs(self) -> Mapping[str, str]:
-        """The one image."""
         return {"pixels": self.input}
 
 
 class LeNet5(FromScratch):
-    """LeNet-5 (LeCun et al. 1998) with tanh: 84 numbers for an image, of 32 x 32 in the paper."""
+    """LeNet-5 (LeCun et al. 1998) with tanh activations: 84 numbers per image. The paper uses 32 x 32 images."""
 
     least: ClassVar[int] = 16
 
@@ -66,21 +65,22 @@ class LeNet5(FromScratch):
 
 
 class AlexNet(FromScratch):
-    """AlexNet (Krizhevsky et al. 2012) in one tower: 4096 numbers for an image, of 224 x 224 in the paper."""
+    """AlexNet (Krizhevsky et al. 2012) in a single tower: 4096 numbers per image. The paper uses 224 x 224 images."""
 
     least: ClassVar[int] = 63
 
     kind: Literal["alexnet"]
     dropout: float = Field(default=0.5, ge=0.0, lt=1.0)
-    """The share of units dropped before each of its two dense layers in training."""
+    """Dropout rate before each of the two dense layers."""
 
 
 class ResNet34(FromScratch):
-    """ResNet-34 (He et al. 2015), with squeeze and excitation or without: 512 numbers for an image of any size."""
+    """ResNet-34 (He et al. 2015), with or without squeeze and excitation: 512 numbers per image, of any size."""
 
     kind: Literal["resnet34"]
     squeeze_and_excitation: bool = False
-    """Whether each block weighs its channels by what all of the image shows (Hu et al. 2017)."""
+    """Whether each block reweights its channels from a global average of the image (squeeze and excitation, Hu et al.
+    2017)."""
 
 
 Application = Literal[
@@ -95,7 +95,7 @@ Application = Literal[
     "ResNet101V2", "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "ResNetRS101", "ResNetRS152", "ResNetRS200",
     "ResNetRS270", "ResNetRS350", "ResNetRS420", "ResNetRS50", "VGG16", "VGG19", "Xception",
 ]  # fmt: skip
-"""The functions of keras.applications; `hubline check` knows them without importing it."""
+"""The functions of keras.applications, listed here so that `hubline check` need not import Keras."""
 
 APPLICATIONS: tuple[str, ...] = get_args(Application)
 
@@ -105,16 +105,16 @@ _OPTIONS = {
     "minimalistic": ("MobileNetV3",),
     "include_preprocessing": ("ConvNeXt", "EfficientNetV2", "MobileNetV3", "RegNet", "ResNetRS"),
 }
-"""By option, how the names of the functions begin that take it."""
+"""For each option, the prefixes of the function names that accept it."""
 
 WEIGHTS = (".h5", ".hdf5", ".keras")
-"""How the names of files of weights end."""
+"""File extensions of weights."""
 
 
 def options_of(application: str) -> tuple[str, ...]:
-    """The options that a function of keras.applications takes besides what all of them do."""
+    """The options that a function of keras.applications accepts beyond the common ones."""
     taken = tuple(option for option, names in _OPTIONS.items() if application.startswith(names))
-    # Which has V2 and V3 after it, and these no multiplier.
+    # The prefix MobileNet also matches V2 and V3, which take no depth multiplier.
     return tuple(option for option in taken if option != "depth_multiplier" or application == "MobileNet")
 
 
@@ -127,34 +127,33 @@ def _of_weights(value: Any) -> Any:
 
 
 class KerasApplication(Backbone):
-    """An architecture of keras.applications, without its top: a vector for each image."""
+    """An architecture of keras.applications without its top: one vector per image."""
 
     channels: ClassVar[tuple[int, ...]] = (3,)
 
     kind: Literal["keras_application"]
     name: Application = Field(examples=["MobileNetV2"])
-    """Its function in keras.applications."""
+    """Name of the function in keras.applications."""
     weights: Annotated[Literal["none"] | FilePath, BeforeValidator(_of_weights)] = Field(
         examples=["weights/mobilenet_v2_no_top.h5"]
     )
-    """A file with the weights that it begins with, as Keras writes them: .weights.h5, .h5 or .keras; without the top.
-    Or `none`, to begin at random. Nothing is downloaded."""
+    """File with the initial weights without the top, as Keras writes it: .weights.h5, .h5 or .keras. `none` starts from
+    random weights. Nothing is downloaded."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-    """What the file must be, as `sha256sum` prints it."""
+    """Expected SHA-256 of the file, as `sha256sum` prints it."""
     input: FeatureName
-    """The feature that feeds it, an image of three channels. Its pixels come as the function's own `preprocess_input`
-    makes them."""
+    """The image feature to embed, with three channels. Pixels are scaled by the function's own `preprocess_input`."""
     pooling: Literal["avg", "max"] = "avg"
-    """What becomes of the last layer's places: their mean, or the greatest number in each position."""
+    """Pooling over the positions of the last layer: their average, or their elementwise maximum."""
     alpha: float | None = Field(default=None, gt=0.0)
-    """Of a MobileNet, the width of its layers; 1 where this is absent."""
+    """MobileNet, V1 only: width multiplier. Default: 1."""
     depth_multiplier: int | None = Field(default=None, ge=1)
-    """Of the first MobileNet, how many filters there are for a channel; 1 where this is absent."""
+    """MobileNet, V1 only: number of depthwise filters per channel. Default: 1."""
     minimalistic: bool | None = None
-    """Of a MobileNetV3, whether it is the variant without what special hardware is slow at."""
+    """MobileNetV3: whether to build the variant without operations that are slow on some hardware."""
     include_preprocessing: bool | None = None
-    """Of a ConvNeXt, EfficientNetV2, MobileNetV3, RegNet or ResNetRS, whether its first layers scale the pixels. Where
-    this is false, pixels come in the feature's `value_range`."""
+    """ConvNeXt, EfficientNetV2, MobileNetV3, RegNet and ResNetRS: whether the first layers scale the pixels. With
+    `false`, pixels arrive in the feature's `value_range`."""
 
     @model_validator(mode="after")
     def _says_what_the_function_takes(self) -> "KerasApplication":
@@ -173,62 +172,59 @@ class KerasApplication(Backbone):
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the function is given besides, as it is said."""
+        """The optional arguments that are set, for the function of keras.applications."""
         given = {option: getattr(self, option) for option in _OPTIONS}
         return {option: value for option, value in given.items() if value is not None}
 
     @property
     def inputs(self) -> Mapping[str, str]:
-        """The one image."""
         return {"pixels": self.input}
 
     @property
     def takes_range(self) -> bool:
-        """Only where the user leaves out what would scale them."""
+        """Only if `include_preprocessing` is off: nothing in the model scales the pixels then."""
         return self.include_preprocessing is False
 
     @property
     def weights_file(self) -> str | None:
-        """That of `weights`."""
         return None if self.weights == "none" else self.weights
 
 
 class Builder(Backbone):
-    """A function of your own that gives a Keras layer or model."""
+    """Your own function that returns a Keras layer or model."""
 
     kind: Literal["builder"]
     call: str = Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", examples=["my_models.small:build"])
-    """The function, as `module:name`. It is handed `arguments`, and gives a Keras layer or model."""
+    """The function, as `module:name`. It is called with `arguments` and returns a Keras layer or model."""
     folder: FilePath = Field(default=".", min_length=1, validate_default=True)
-    """The folder that the module is looked for in, before Python's own path: that of the pipeline file."""
+    """Folder to import the module from; it comes before Python's own path. Default: the folder of the pipeline file."""
     arguments: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Argument] = Field(
         default={}, examples=[{"units": 64, "rate": 0.1}]
     )
-    """What the function is handed, by name: numbers, texts, true or false, and lists of these."""
+    """Keyword arguments of the function: numbers, strings, booleans, and lists of these."""
     inputs: dict[str, FeatureName] = Field(min_length=1, examples=[{"pixels": "photo"}])
-    """The features that feed the layer: images and clips as float32 pixels in their `value_range`, texts as they are.
-    It is given the one tensor, or of several a mapping by these names; and gives [batch, n]."""
+    """The feature that feeds each input. Images and clips arrive as float32 pixels in their `value_range`, texts as
+    strings. The layer is called with the one tensor, or with a mapping of these names to tensors if there are several,
+    and returns [batch, n]."""
 
     @property
     def module(self) -> str:
-        """The module that the function is in."""
         return self.call.partition(":")[0]
 
     @property
     def function(self) -> str:
-        """The name of the function in it."""
         return self.call.partition(":")[2]
 
 
 AnyBackbone = Annotated[KerasApplication | LeNet5 | AlexNet | ResNet34 | Builder, Field(discriminator="kind")]
-"""The union of the kinds, told apart by `kind`."""
+"""Any kind of backbone, discriminated by `kind`."""
 
 Backbones = dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], AnyBackbone]
 
 NO_BACKBONES: Backbones = {}
-"""Where there is nothing but hub modules."""
+"""For a model whose only modules are hub modules."""
 
 
 def trained_from_the_start(backbones: Backbones, model: Model) -> frozenset[str]:
-    """The backbones that are trained with the head from the first epoch on, by name."""
+    """Names of the backbones that are trained with the head from the first epoch on."""
     return frozenset(name for name, backbone in backbones.items() if backbone.trainable and name not in model.fine_tune)

@@ -1,1 +1,1 @@
-"""The types of the sections of the pipeline file that training owns."""
+"""Types of the pipeline file sections that training owns."""

@@ -1,4 +1,4 @@
-"""The types of `training.augment` in the pipeline file."""
+"""Types of `training.augment`."""
 
 from typing import Annotated, Any, Literal
 
@@ -25,43 +25,44 @@ def _from_to(value: tuple[float, float]) -> tuple[float, float]:
 
 
 class Window(Section):
-    """A window of the image, as `tf.image.sample_distorted_bounding_box` draws it."""
+    """A random window of the image, drawn by `tf.image.sample_distorted_bounding_box`."""
 
     area: Annotated[tuple[_Area, _Area], AfterValidator(_from_to)] = (0.08, 1.0)
-    """The least and the greatest share of the image's area that it has."""
+    """Minimum and maximum area, as fractions of the image's area."""
     aspect_ratio: Annotated[tuple[_Ratio, _Ratio], AfterValidator(_from_to)] = (0.75, 4 / 3)
-    """The least and the greatest of its width by its height, in pixels."""
+    """Minimum and maximum ratio of width to height, in pixels."""
 
 
 class Augmentation(Section):
-    """One random change of the training images, drawn anew for each image and epoch. Give exactly one."""
+    """One random change to the training images, drawn anew for each image and epoch. Set exactly one key."""
 
     flip_left_right: Literal[True] | None = None
-    """Mirror half of the images; the name alone says the same."""
+    """Mirror each image with probability one half. The bare name `flip_left_right` means the same."""
     flip_up_down: Literal[True] | None = None
-    """Turn half of the images upside down."""
+    """Flip each image upside down with probability one half. The bare name `flip_up_down` means the same."""
     rotate: float | None = Field(default=None, gt=0.0, le=180.0, examples=[15])
-    """Turn by up to so many degrees, either way, about the middle; corners that nothing comes to are black."""
+    """Maximum angle in degrees; images are rotated either way about their centre. Uncovered corners are black."""
     crop: Annotated[float, Field(gt=0.0, lt=1.0)] | Window | None = Field(
         default=None, examples=[0.2, {"area": [0.3, 1.0], "aspect_ratio": [0.75, 1.33]}]
     )
-    """Cut off up to this share of the height and width, and enlarge what is left; or cut a window of some area and
-    proportions, and stretch it to the image's size."""
+    """Maximum fraction of height and width to cut off before enlarging the rest to the image's size; or the area and
+    aspect ratio of a window that is stretched to that size."""
     brightness: float | None = Field(default=None, gt=0.0, le=1.0)
-    """Add up to this share of white, or take it away."""
+    """Maximum brightness to add or subtract, as a fraction of white."""
     contrast: float | None = Field(default=None, gt=0.0, lt=1.0)
-    """Raise or lower the contrast by up to this share."""
+    """Maximum relative change of contrast, up or down."""
     saturation: float | None = Field(default=None, gt=0.0, le=1.0)
-    """Raise or lower the saturation of colours by up to this share; 1 takes some to grey."""
+    """Maximum relative change of colour saturation, up or down. With 1, some images become grey."""
     hue: float | None = Field(default=None, gt=0.0, le=0.5)
-    """Turn the hue by up to this share of the circle of colours, either way."""
+    """Maximum shift of the hue in either direction, as a fraction of the colour circle."""
     cutout: float | None = Field(default=None, gt=0.0, le=1.0)
-    """Cover a square with grey, somewhere in the image; its side is up to this share of the image's shorter one."""
+    """Maximum side of a grey square that covers a random part of the image, as a fraction of the image's shorter
+    side."""
     mixup: float | None = Field(default=None, gt=0.0, le=100.0, examples=[0.2])
-    """Lay each image over another of its batch, and its label over that one's: the share of the other is drawn from a
-    Beta distribution with this number for both parameters, and is at most a half."""
+    """Blend each image and its label with another of the batch (mixup). The share of the other image is drawn from
+    Beta(mixup, mixup) and is at most one half."""
     hub: HubName | None = None
-    """What a hub module with `role: augment` makes of the images, by its name in `hubs`."""
+    """Apply a hub module that has `role: augment`, by its name in `hubs`."""
 
     @model_validator(mode="after")
     def _one(self) -> "Augmentation":
@@ -71,12 +72,12 @@ class Augmentation(Section):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The changes that have a value: one, once the section is valid."""
+        """The keys that are set; a valid section has exactly one."""
         return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
 
     @property
     def moves(self) -> bool:
-        """Whether pixels, and with them boxes and masks, come to other places."""
+        """Whether pixels move, and with them boxes and masks."""
         return any((self.flip_left_right, self.flip_up_down, self.rotate, self.crop))
 
 
@@ -93,4 +94,4 @@ Augment = Annotated[
     Augmentation,
     BeforeValidator(_by_name, json_schema_input_type=Literal["flip_left_right", "flip_up_down"] | Augmentation),
 ]
-"""An augmentation, or the name of one that has no strength."""
+"""An augmentation, or the bare name of one that takes no strength."""

@@ -1,4 +1,4 @@
-"""The types of `hubs` in the pipeline file."""
+"""Types of the `hubs` section."""
 
 from typing import Annotated, Any, Literal
 
@@ -26,46 +26,47 @@ def _argument(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
 
 
 Argument = Annotated[Scalar | tuple[Scalar, ...] | tuple[tuple[Scalar, ...], ...], WrapValidator(_argument)]
-"""What a module can be handed beside features."""
+"""A constant that is passed to a module beside its features."""
 
 
 class Hub(Section):
-    """A TensorFlow Hub module and what it is fed."""
+    """A TensorFlow Hub module and its inputs."""
 
     role: Literal["backbone", "augment"] = "backbone"
-    """What it is there for: a head stands on what a `backbone` gives; one that shall `augment` changes the images of a
-    feature in training, and nowhere else, where `training.augment` names it."""
+    """`backbone`: the head is trained on the module's output. `augment`: the module changes the images of one feature,
+    in training only, where `training.augment` names it."""
     handle: FilePath = Field(
         min_length=1, examples=["https://tfhub.dev/google/imagenet/mobilenet_v2_035_96/feature_vector/5"]
     )
-    """A folder, a .tar.gz archive, gs:// or s3://, or a tfhub.dev or Kaggle address."""
+    """Where the module is: a folder, a .tar.gz archive, a gs:// or s3:// path, or a tfhub.dev or Kaggle address."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-    """What the module must be: the archive's SHA-256, or for a folder the digest that `hubline inspect` prints."""
+    """Expected SHA-256 of the archive, or for a folder the digest that `hubline inspect` prints. Another module is
+    refused."""
     inputs: dict[str, FeatureName] = Field(default={}, examples=[{"images": "photo"}])
-    """The module's input names and the feature that feeds each. A module that takes one tensor takes any name. One that
-    has no inputs is there for the `pretrained` embedding of a feature."""
+    """The feature that feeds each input of the module, by input name. For a module with a single input, any name will
+    do. A module without inputs serves as the `pretrained` embedding of a feature."""
     signature: str | None = Field(default=None, min_length=1)
-    """A named signature to call, instead of the module itself."""
+    """Named signature to call. Default: the module itself is called."""
     arguments: dict[str, Argument] = Field(default={}, examples=[{"image_size": [224, 224], "return_endpoints": True}])
-    """What the module, or its signature, is handed besides: numbers, texts, true or false, and lists of these."""
+    """Constant arguments of the module or signature: numbers, strings, booleans, and lists of these."""
     output: str = Field(default="default", min_length=1)
-    """The name of the output to use where there are several."""
+    """Name of the output to use, if the module has several."""
     outputs: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         default=(), examples=[["block1", "block2", "block3"]]
     )
-    """In place of `output`, for a label of pixels: the names of feature maps, [?, height, width, channels]. The
-    smallest is what the head begins with; the others are laid beside it where it has come to their size."""
+    """For a `pixels` label, in place of `output`: names of feature maps, each [batch, height, width, channels]. The
+    head starts from the smallest map and upsamples it, concatenating each larger map at its own size."""
     pool: Literal["mean", "max"] | InOrder | None = Field(default=None, examples=["mean", {"lstm": 64}])
-    """Where the output has several vectors for each example, for the places of an image, words or frames, what becomes
-    of them: their `mean`, the greatest number in each position (`max`), or what a layer that is trained with the head
-    makes of them in their order."""
+    """How to combine several vectors per example (one per image position, word or frame): their `mean`, their
+    elementwise maximum (`max`), or a sequence layer that is trained with the head."""
     moves_pixels: bool | None = None
-    """With `role: augment`, whether the module moves anything to another place in the image. Say `false` of a module
-    that changes colours alone: a label with boxes or masks takes no other, as these would no longer fit the image."""
+    """With `role: augment`, whether the module moves anything within the image. Set `false` for a module that only
+    changes colours: labels with boxes or masks accept no other module, because boxes and masks would no longer match
+    the image."""
 
     @model_validator(mode="after")
     def _vector_or_maps(self) -> "Hub":
-        # Not what was said: a section that was written down says its defaults too.
+        # Compare values rather than `model_fields_set`: a section that is written out sets its defaults too.
         beside = ["output"] * (self.output != "default") + ["pool"] * (self.pool is not None)
         if self.outputs and beside:
             raise ValueError(f"outputs names feature maps, and {' and '.join(beside)} is of one vector; leave one out")
@@ -87,10 +88,10 @@ Hubs = dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Hub]
 
 
 def fed_hubs(hubs: Hubs) -> Hubs:
-    """The backbones that features feed; others are there to augment, or for the embeddings that begin with them."""
+    """The backbones that features feed. Other modules augment images or initialize embeddings."""
     return {name: hub for name, hub in hubs.items() if hub.inputs and hub.role == "backbone"}
 
 
 def augmenting_hubs(hubs: Hubs) -> Hubs:
-    """The modules that change training images."""
+    """The modules that augment training images."""
     return {name: hub for name, hub in hubs.items() if hub.role == "augment"}

@@ -1,4 +1,4 @@
-"""The types of `model` in the pipeline file."""
+"""Types of the `model` section."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -16,19 +16,20 @@ from hubline.trainer.config.names import FeatureName, ModuleName
 
 
 class Head(Section):
-    """The layers between what hub modules and backbones give and the predictions."""
+    """Layers between the outputs of hub modules and backbones and the predictions."""
 
     hidden: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field(default=(), examples=[[128]])
-    """Units of each hidden layer (ReLU), first to last."""
+    """Number of units in each hidden layer, first to last (ReLU)."""
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """The share of units dropped before each dense layer in training; of a label of pixels, of channels before each
+    """Dropout rate before each dense layer; for a `pixels` label, fraction of channels dropped before each upsampling
     step."""
     standardize: bool = True
-    """Whether the output of a hub module is standardized with the mean and standard deviation of the training split
-    before the head sees it. The exported model holds these numbers."""
+    """Whether to standardize the output of hub modules with the mean and standard deviation of the training split
+    before the head. The exported model contains both."""
     channels: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(default=(), examples=[[128, 64, 32]])
-    """Of a label of pixels, the channels of each step that doubles height and width, from the smallest feature map to
-    the picture's size. Where this is absent, the last has 32, and each one before it twice as many, up to 256."""
+    """For a `pixels` label: number of channels of each upsampling step, from the smallest feature map to the image's
+    size. Each step doubles height and width. Default: the last step has 32 channels, each earlier step twice as many as
+    the next, up to 256."""
 
 
 def _pattern(pattern: str) -> str:
@@ -40,16 +41,16 @@ def _pattern(pattern: str) -> str:
 
 
 class Tuned(Section):
-    """Which of a module's variables are trained."""
+    """Selects the variables of a module to train."""
 
     variables: tuple[Annotated[str, Field(min_length=1), AfterValidator(_pattern)], ...] | None = Field(
         default=None, examples=[["block4", r"bn\d+/gamma"]]
     )
-    """Regular expressions: what has one of them in its name is trained, and nothing else of the module changes. Without
-    these and `last`, all that can be trained is, and moving averages are kept up."""
+    """Regular expressions. Variables whose name matches any of them are trained; the rest of the module stays
+    unchanged. Without `variables` and `last`, all trainable variables are trained and moving averages are updated."""
     last: int | None = Field(default=None, ge=1, le=1_000_000, examples=[3])
-    """In place of `variables`, how many layers are trained, from the last: variables with a common prefix, up to the
-    last `/` in their names, are one layer."""
+    """In place of `variables`: number of layers to train, counted from the last. Variables whose names share the prefix
+    before the last `/` form a layer."""
 
     @model_validator(mode="after")
     def _one_way(self) -> "Tuned":
@@ -61,24 +62,24 @@ class Tuned(Section):
 
     @property
     def is_partial(self) -> bool:
-        """Whether something of the module stays as it is."""
+        """Whether some variables of the module stay unchanged."""
         return self.variables is not None or self.last is not None
 
     def matches_none(self, names: Iterable[str]) -> list[str]:
-        """The expressions that are found in none of some names."""
+        """The expressions that match none of the names."""
         names = list(names)
         return [pattern for pattern in self.variables or () if not any(re.search(pattern, name) for name in names)]
 
     @staticmethod
     def layers(names: Iterable[str]) -> dict[str, list[str]]:
-        """Names by their prefix, in their order; a name without a prefix is a layer of its own."""
+        """Groups names by prefix, in order of appearance. A name without a prefix is a layer of its own."""
         found: dict[str, list[str]] = {}
         for name in names:
             found.setdefault(name.rpartition("/")[0] or name, []).append(name)
         return found
 
     def chosen(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Of the names of variables that can be trained, those that are."""
+        """The names of variables to train, out of those of all trainable variables."""
         if self.variables is not None:
             return tuple(name for name in names if any(re.search(pattern, name) for pattern in self.variables))
         layers = list(self.layers(names).values())
@@ -86,29 +87,29 @@ class Tuned(Section):
 
 
 class FineTune(Tuned):
-    """How a module is trained further, after the head alone has been."""
+    """How a module is fine-tuned after the head has been trained alone."""
 
     after_epochs: int = Field(default=1, ge=0, le=1_000_000)
-    """Epochs in which the module stays as it is, before it is trained with the head."""
+    """Epochs in which only the head is trained, before the module is trained with it."""
     learning_rate: float = Field(default=1e-5, gt=0.0)
-    """The size of a step for the module's variables; the head keeps the rate of `training.optimizer`."""
+    """Learning rate of the module's variables. The head keeps the rate of `training.optimizer`."""
 
 
 class Model(Section):
-    """What stands on the features, hub modules and backbones: a deep part, a wide part, or both."""
+    """Layers on top of features, hub modules and backbones: a deep part, a wide part, or both."""
 
     head: Head = Head()
-    """The layers between the deep part and the predictions. The deep part is what hub modules and backbones give, and
-    every feature that is not in the wide part, side by side."""
+    """Layers of the deep part. Its input is the concatenation of all outputs of hub modules and backbones and of every
+    feature that is not in `wide`."""
     wide: tuple[FeatureName, ...] = Field(default=(), examples=[["area_by_hour"]])
-    """The features of categories that go straight to the predictions, by a weight for each category, as in a linear
-    model: crosses above all."""
+    """Categorical features that go straight to the predictions with one weight per category, as in a linear model.
+    Crosses are typical."""
     fine_tune: dict[ModuleName, FineTune] = Field(default={}, examples=[{"photos": {"after_epochs": 2}}])
-    """By hub module or backbone, how it is trained further. A module that is absent here stays as it is; a backbone is
-    as its `trainable` says."""
+    """Fine-tuning by hub module or backbone. A hub module that is not listed stays frozen; a backbone that is not
+    listed follows its `trainable`."""
 
     def tuned(self, name: str) -> Tuned | None:
-        """What of a hub module or backbone is trained, if anything, without how."""
+        """The variables of a hub module or backbone to train, without the schedule. None if it is not fine-tuned."""
         tune = self.fine_tune.get(name)
         return Tuned(variables=tune.variables, last=tune.last) if tune else None
 

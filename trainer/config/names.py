@@ -1,4 +1,4 @@
-"""Names in the pipeline file that refer to other sections, and what a module can be handed."""
+"""Names that refer to other sections of the pipeline file."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The types of `training` in the pipeline file."""
+"""Types of the `training` section."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,25 +13,25 @@ from hubline.trainer.config.augmentation import Augment, Augmentation
 
 
 def _off(value: Any) -> Any:
-    """Null as false: a section that is written down for a step leaves out what is null."""
+    """Reads null as false, because step properties leave out null values."""
     return False if value is None else value
 
 
 class Optimizer(Section):
-    """How the weights are updated."""
+    """The optimizer and its settings."""
 
     name: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     """The Keras optimizer."""
     learning_rate: float = Field(default=1e-3, gt=0.0)
-    """The size of a step; the same from the first to the last."""
+    """Learning rate, constant throughout training."""
     momentum: float | None = Field(default=None, ge=0.0, lt=1.0)
-    """For sgd and rmsprop only."""
+    """Momentum; `sgd` and `rmsprop` only."""
     global_clipnorm: Annotated[
         Annotated[float, Field(gt=0.0)] | Literal[False],
         BeforeValidator(_off, json_schema_input_type=Annotated[float, Field(gt=0.0)] | Literal[False] | None),
     ] = 1.0
-    """The gradients of a step are scaled down together where their norm exceeds this; null, or false, leaves them as
-    they are. The variables of a module with a learning rate of its own have a norm of their own."""
+    """Scales the gradients of a step down if their global norm exceeds this value; null or false turns clipping off.
+    The variables of a module with its own learning rate are clipped by their own norm."""
 
     @model_validator(mode="after")
     def _knows_momentum(self) -> "Optimizer":
@@ -48,29 +48,29 @@ TRAINING_METRICS: dict[str, tuple[str, ...]] = {
     "class_and_box": ("loss", "accuracy", "mean_iou"),
     "pixels": ("loss", "pixel_accuracy", "mean_iou"),
 }
-"""What training computes in each epoch, by the kind of the label."""
+"""Metrics of each epoch, by kind of label."""
 
 
 _LESS_IS_BETTER = ("loss", "rmse", "mae")
 
 
 class EarlyStopping(Section):
-    """Training stops when the validation split shows no improvement. The best epoch is kept."""
+    """Stops training once the validation split no longer improves, and keeps the best epoch."""
 
     patience: int = Field(default=3, ge=1, le=1_000_000)
-    """Epochs without an improvement after which training stops."""
+    """Epochs without improvement before training stops."""
     monitor: str = Field(default="val_loss", pattern=r"^val_[a-z0-9_]+$", examples=["val_accuracy"])
-    """The metric of the validation split that is watched: `val_loss`, or `val_` and a metric of the label."""
+    """Metric of the validation split to monitor: `val_loss`, or `val_` and a metric of the label."""
     min_delta: float = Field(default=0.0, ge=0.0)
-    """A smaller change of the metric is no improvement."""
+    """Smallest change of the metric that counts as an improvement."""
 
     @property
     def mode(self) -> Literal["min", "max"]:
-        """Whether a smaller or a greater value is better."""
+        """Whether a lower or a higher value is better."""
         return "min" if self.monitor.removeprefix("val_") in _LESS_IS_BETTER else "max"
 
     def misfit(self, label_kind: str) -> str | None:
-        """Why a label of this kind can't be watched so, if it can't."""
+        """Why a label of this kind has no such metric, or None."""
         known = [f"val_{name}" for name in TRAINING_METRICS[label_kind]]
         if self.monitor in known:
             return None
@@ -85,31 +85,32 @@ class Training(Section):
     """How the model is trained."""
 
     epochs: int = Field(ge=1, le=1_000_000, examples=[10])
-    """Passes over the training split."""
+    """Number of passes over the training split. With `early_stopping`, the maximum."""
     batch_size: int = Field(default=32, ge=1, le=1_000_000)
     """Examples per step."""
     optimizer: Optimizer = Optimizer()
-    """How the weights are updated."""
+    """The optimizer and its settings."""
     early_stopping: Annotated[
         EarlyStopping | None, BeforeValidator(_patience, json_schema_input_type=int | EarlyStopping | None)
     ] = Field(default=None, examples=[3, {"patience": 5, "monitor": "val_accuracy"}])
-    """When training stops before its last epoch; a number alone is the patience. `epochs` is then the most there are.
-    Without this, training takes all epochs and keeps the last."""
+    """When to stop before the last epoch; a bare number is the patience. Default: all epochs are run and the last one
+    is kept."""
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
-    """Seeds the initial weights, dropout, the order of the examples and their random changes. Each epoch draws anew."""
+    """Seed of the initial weights, dropout, the order of examples and augmentation. Each epoch draws new random
+    values."""
     augment: tuple[Augment, ...] = Field(default=(), examples=[["flip_left_right", {"brightness": 0.2}]])
-    """Random changes of the training images, in this order; evaluation and serving see images as they are."""
+    """Random changes to the training images, in order. Evaluation and serving see unchanged images."""
     cache_views: int | None = Field(default=None, ge=1, le=1000)
-    """With `augment`, how many changed views of each image to keep a module's output of; every epoch draws one of them
-    for each example. Where this is absent, a module sees every image changed anew in every epoch, which is slow."""
+    """With `augment`: number of augmented views of each image whose module outputs are cached. Each epoch draws one
+    view per example. Default: every image is augmented and embedded anew in every epoch, which is slow."""
     materialize: bool | Literal["auto"] = "auto"
-    """Whether what is kept of rows without images between epochs is what the transform graph made of them, rather than
-    the rows themselves; `auto` tries out which of the two is read faster."""
+    """Whether rows without images are cached between epochs after the transform graph rather than before it. `auto`
+    measures which of the two reads faster."""
     shuffle_buffer: int = Field(default=10_000, ge=1, le=1_000_000_000)
-    """The most examples, images still encoded, that are held in memory to shuffle among."""
+    """Maximum number of examples in the shuffle buffer. Images stay encoded there."""
     shuffle_bytes: int = Field(default=256 << 20, ge=1, le=1 << 50)
-    """The most bytes that these take; large examples are shuffled among fewer. The order of the examples depends on
-    this and not on the memory that happens to be free."""
+    """Maximum size of the shuffle buffer in bytes. Large examples are shuffled among fewer. The order of examples
+    depends on this setting, not on the memory that happens to be free."""
 
     @model_validator(mode="after")
     def _views_of_something(self) -> "Training":
@@ -130,10 +131,10 @@ class Training(Section):
 
     @property
     def changes(self) -> tuple[Augmentation, ...]:
-        """What of `augment` is done to each image by itself."""
+        """The augmentations that change each image by itself."""
         return tuple(change for change in self.augment if change.mixup is None)
 
     @property
     def mixup(self) -> float | None:
-        """The parameter of mixup, where images are mixed."""
+        """The parameter of mixup, or None."""
         return next((change.mixup for change in self.augment if change.mixup is not None), None)
