@@ -12,12 +12,12 @@ from datetime import datetime, timezone
 from typing import Any, Literal
 
 import urllib3
-from hubline.pipeline.kubeflow.report_place import ReportPlace
 
 from hubline.core import storage
 from hubline.core.config_base import Section
 from hubline.core.errors import RunError, UserError
 from hubline.pipeline.kubeflow.executor_io import Launched
+from hubline.pipeline.kubeflow.report_place import ReportPlace
 
 WORD = "HUBLINE_WORD"
 """The environment variable that names the folder in which the steps of all runs leave word; none do without."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from hubline.pipeline.kubeflow.report_place import ReportPlace
 from rich.console import Console
 
 from hubline.pipeline.config import AnyFile
 from hubline.pipeline.kubeflow.api import Client, answered
 from hubline.pipeline.kubeflow.publish import Package, experiment_id, publish
+from hubline.pipeline.kubeflow.report_place import ReportPlace
 from hubline.pipeline.kubeflow.watch import DONE, Outcome, outputs_of
 
 
