@@ -1,1 +1,1 @@
-"""Model features to a trained and exported model, with TensorFlow only."""
+"""Trains a model on transformed features and exports it, with TensorFlow only."""

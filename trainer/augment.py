@@ -1,7 +1,7 @@
-"""Random changes of training images, and of the boxes and masks that belong to them.
+"""Random augmentation of training images, together with their boxes and masks.
 
-Where each pixel comes from is one matrix, however many changes there are: a picture is interpolated once. Changes of
-colour come after it, in their order.
+All geometric changes are composed into one matrix, so each image is interpolated only once. Colour changes follow, in
+order.
 """
 
 import math
@@ -16,37 +16,37 @@ from hubline.preprocessing.kinds import image as image_kind
 from hubline.trainer.config.augmentation import Augmentation, Window
 
 Change: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
-"""A change of pictures, float32 [..., height, width, channels] from 0 to 1, that leaves every pixel in its place."""
+"""A change to images, float32 [..., height, width, channels] in [0, 1], that moves no pixels."""
 
 Module: TypeAlias = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-"""What a hub module makes of one picture, float32 [height, width, channels] from 0 to 1, and a seed, int64 [2]: another
-of the same sort. What it moves, boxes and masks do not follow."""
+"""An augmenting hub module: maps one image, float32 [height, width, channels] in [0, 1], and a seed, int64 [2], to an
+image of the same shape. If the module moves pixels, boxes and masks don't follow."""
 
 _GREY = 0.5
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The changes that were drawn for one picture: the same ones for its pixels, its boxes and its mask."""
+    """The changes drawn for one image, to be applied to its pixels, its boxes and its mask alike."""
 
     height: int
     width: int
     matrix: tf.Tensor | None
-    """From where a point is to where it comes from, float32 [3, 3], by (x, y, 1) in pixels from the upper left corner
-    of the picture. None where no change moves anything."""
+    """Maps each point of the changed image to the point it comes from; float32 [3, 3] over (x, y, 1), in pixels from
+    the upper left corner. None if no change moves pixels."""
     colours: tuple[Change, ...] = ()
-    """What happens after it, in this order."""
+    """Colour changes to apply afterwards, in order."""
     mirrors: bool = False
-    """Whether the matrix does nothing but mirror, so that nothing need be interpolated."""
+    """Whether the matrix only mirrors, so that nothing needs to be interpolated."""
     stays_inside: bool = False
-    """Whether every place comes from one in the picture."""
+    """Whether every point comes from within the image."""
 
     def image(self, pixels: tf.Tensor) -> tf.Tensor:
-        """The picture, changed. Nothing comes to some places: they are black.
+        """Changes an image. Uncovered places become black.
 
         Args:
-            pixels: uint8 of shape [height, width, channels]; of several that are changed alike, such as the frames of
-                a clip, [..., height, width, channels].
+            pixels: uint8 of shape [height, width, channels]. [..., height, width, channels] for several images that are
+                changed alike, such as the frames of a clip.
 
         Returns:
             uint8 of the same shape.
@@ -62,8 +62,8 @@ class Drawn:
         return tf.ensure_shape(tf.saturate_cast(tf.round(unit * 255.0), tf.uint8), pixels.shape)
 
     def _interpolated(self, pixels: tf.Tensor) -> tf.Tensor:
-        """The pixels where the matrix puts them, from 0 to 255. What is half a pixel beyond the edge is as what is at
-        the edge: black would darken it."""
+        """Pixels after the matrix, from 0 to 255. Up to half a pixel beyond the edge, the edge is repeated, because
+        interpolation with black would darken it."""
         if self.matrix is None or self.mirrors:
             return pixels
         if self.stays_inside:
@@ -72,7 +72,7 @@ class Drawn:
         return self._moved(tf.cast(pixels, tf.float32), "BILINEAR", "NEAREST") * there
 
     def _stretched(self, pixels: tf.Tensor) -> tf.Tensor:
-        """The same of a matrix that turns nothing, several times as fast."""
+        """A faster implementation for matrices without rotation."""
         assert self.matrix is not None
         pictures = tf.reshape(pixels, [-1, *pixels.shape[-3:]])
         framed = tf.concat([pictures[:, :1], pictures, pictures[:, -1:]], axis=1)
@@ -80,7 +80,8 @@ class Drawn:
         size = tf.constant([self.height, self.width], tf.float32)
         scale = tf.stack([self.matrix[1, 1], self.matrix[0, 0]])
         begin = tf.stack([self.matrix[1, 2], self.matrix[0, 2]])
-        # From the middle of the first pixel to that of the last, in the frame, in shares of the way between its own.
+        # From the centre of the first pixel to that of the last, within the padded image, in the normalized coordinates
+        # of crop_and_resize.
         first, last = (begin + scale * at + 0.5 for at in (0.5, size - 0.5))
         box = tf.concat([first, last], axis=0) / tf.tile(size + 1.0, [2])
         count = tf.shape(pictures)[0]
@@ -89,13 +90,14 @@ class Drawn:
         return tf.reshape(stretched, tf.shape(pixels))
 
     def boxes(self, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Where boxes are in the changed picture: around where their corners are, cut off at its edges.
+        """The bounding boxes of the transformed corners, clipped to the image.
 
         Args:
-            boxes: float32 of shape [n, 4]: top, left, bottom and right in shares of the height and width.
+            boxes: float32 of shape [n, 4]: top, left, bottom and right as fractions of height and width.
 
         Returns:
-            The same of the changed picture, from 0 to 1, and whether a quarter of the box or more is in it, bool [n].
+            The boxes in the changed image, in [0, 1], and whether at least a quarter of each box lies within it, bool
+            [n].
         """
         if self.matrix is not None:
             size = tf.constant([self.width, self.height], tf.float32)
@@ -109,11 +111,11 @@ class Drawn:
         return image_kind.clipped(boxes)
 
     def mask(self, mask: tf.Tensor, fill: int = 0) -> tf.Tensor:
-        """The classes of the changed picture's pixels: those of the nearest pixels of the picture as it was.
+        """Transforms a mask by nearest-neighbour interpolation.
 
         Args:
             mask: uint8 of shape [height, width, 1].
-            fill: What is where nothing comes to.
+            fill: Value of uncovered places.
 
         Returns:
             uint8 of the same shape.
@@ -121,7 +123,7 @@ class Drawn:
         return mask if self.matrix is None else self._moved(mask, "NEAREST", "CONSTANT", fill)
 
     def _moved(self, pixels: tf.Tensor, interpolation: str, fill_mode: str, fill: float = 0.0) -> tf.Tensor:
-        # TensorFlow counts from the middle of the first pixel.
+        # TensorFlow's coordinates start at the centre of the first pixel.
         middle = tf.constant([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
         corner = tf.constant([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
         moved = tf.raw_ops.ImageProjectiveTransformV3(
@@ -142,24 +144,24 @@ def drawn(
     seed: tf.Tensor,
     modules: Mapping[str, Module] | None = None,
 ) -> Drawn:
-    """Draws the changes of one picture.
+    """Draws the changes for one image.
 
     Args:
-        augment: What to do. Mixup is passed over: it is of batches.
-        height: The picture's, in pixels.
-        width: The same.
-        seed: Two integers, int64 of shape [2]: the same ones give the same changes.
-        modules: The hub modules that change this picture, by their name in `hubs`; others are passed over.
+        augment: The augmentations. Mixup is skipped because it works on batches.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        seed: int64 of shape [2]. The same seed gives the same changes.
+        modules: The hub modules that augment this image, by name in `hubs`. Others in `augment` are skipped.
 
     Returns:
-        The changes, for the picture, its boxes and its mask.
+        The changes, for the image, its boxes and its mask.
     """
     matrix: tf.Tensor | None = None
     colours: list[Change] = []
     for number, change in enumerate(augment):
         if change.moves:
             moved = _moved(change, height, width, seed + number)
-            # What is done last is where a point is looked up first.
+            # The matrix maps points backwards, so the last change comes first.
             matrix = moved if matrix is None else matrix @ moved
         elif change.hub is not None:
             if modules and change.hub in modules:
@@ -183,13 +185,13 @@ def augmented(
     seed: tf.Tensor,
     modules: Mapping[str, Module] | None = None,
 ) -> tf.Tensor:
-    """One image, changed; of a clip each frame in the same way.
+    """Augments one image. All frames of a clip are changed alike.
 
     Args:
-        augment: What to do, in order.
+        augment: The augmentations, in order.
         image: uint8 of shape [..., height, width, channels].
-        seed: Two integers, int64 of shape [2]: the same ones give the same picture.
-        modules: As `drawn` takes them.
+        seed: int64 of shape [2]. The same seed gives the same image.
+        modules: As in `drawn`.
 
     Returns:
         uint8 of the same shape.
@@ -199,7 +201,7 @@ def augmented(
 
 
 def _moved(change: Augmentation, height: int, width: int, seed: tf.Tensor) -> tf.Tensor:
-    """The matrix of a change that moves pixels."""
+    """The matrix of a geometric change."""
     if change.flip_left_right or change.flip_up_down:
         sign = tf.where(tf.random.stateless_uniform([], seed) < 0.5, -1.0, 1.0)
         return _about_the_middle(height, width, [[sign, 0], [0, 1]] if change.flip_left_right else [[1, 0], [0, sign]])
@@ -217,20 +219,20 @@ def _moved(change: Augmentation, height: int, width: int, seed: tf.Tensor) -> tf
 
 
 def _about_the_middle(height: int, width: int, linear: Sequence[Sequence]) -> tf.Tensor:
-    """A matrix [2, 2] of (x, y), as one that leaves the middle of the picture where it is."""
+    """Extends a linear map [2, 2] of (x, y) to a matrix that keeps the centre of the image in place."""
     middle = tf.constant([[width / 2], [height / 2]])
     linear = tf.convert_to_tensor([[tf.cast(value, tf.float32) for value in row] for row in linear])
     return tf.concat([tf.concat([linear, middle - linear @ middle], axis=1), [[0.0, 0.0, 1.0]]], axis=0)
 
 
 def _window(begin: tf.Tensor, size: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """The matrix that stretches a window, given as (top, left) and (height, width) in pixels, to the whole picture."""
+    """The matrix that stretches a window, given as (top, left) and (height, width) in pixels, over the whole image."""
     down, across = tf.unstack(size / tf.constant([height, width], tf.float32))
     return tf.convert_to_tensor([[across, 0.0, begin[1]], [0.0, down, begin[0]], [0.0, 0.0, 1.0]])
 
 
 def _sampled(window: Window, height: int, width: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Top and left, and height and width, of a window, in pixels; of the whole picture where none was found."""
+    """A random window as (top, left) and (height, width) in pixels. The whole image if no window was found."""
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
         [height, width, 1],
         tf.zeros([1, 0, 4]),
@@ -246,7 +248,7 @@ def _sampled(window: Window, height: int, width: int, seed: tf.Tensor) -> tuple[
 
 
 def _coloured(change: Augmentation, height: int, width: int, seed: tf.Tensor) -> Change:
-    """A change that leaves pixels where they are."""
+    """A change that moves no pixels."""
     if change.brightness is not None:
         by = tf.random.stateless_uniform([], seed, -change.brightness, change.brightness)
         return lambda images: tf.image.adjust_brightness(images, by)
@@ -269,12 +271,12 @@ def _seeded(module: Module, seed: tf.Tensor) -> Change:
 
 
 def _of_colours(change: Change) -> Change:
-    """The change of pictures in colour; grey ones have neither hue nor saturation."""
+    """Skips greyscale images, which have neither hue nor saturation."""
     return lambda images: change(images) if images.shape[-1] == 3 else images
 
 
 def _square(most: float, height: int, width: int, seed: tf.Tensor) -> tf.Tensor:
-    """Where a square is, wholly in the picture, bool [height, width, 1]."""
+    """The area of a random square within the image, bool [height, width, 1]."""
     share, top, left = tf.unstack(tf.random.stateless_uniform([3], seed))
     side = tf.round(most * share * min(height, width))
     top, left = tf.round(top * (height - side)), tf.round(left * (width - side))

@@ -1,4 +1,4 @@
-"""Hub modules that change training images: https://www.tensorflow.org/hub/common_signatures/images."""
+"""Hub modules that augment training images: https://www.tensorflow.org/hub/common_signatures/images."""
 
 from collections.abc import Mapping
 
@@ -13,22 +13,23 @@ from hubline.trainer.module import Tensor, as_tensor, output_name, signature_nam
 from hubline.trainer.saved_model_loader import OpenModule, open_module
 
 _SEED = "seed"
-"""The input of a module that draws the same changes for the same two integers."""
+"""Input of a module that takes a seed of two integers."""
 
 _GREATEST = 1.5
-"""What white cannot become, even where a module sharpens; what gives more has pixels up to 255."""
+"""Highest accepted value of a pixel. A sharpening module may exceed 1; a module that exceeds this limit returns pixels
+up to 255."""
 
 
 def modules_by_feature(hubs: Hubs, module_paths: Mapping[str, str], features: Features) -> dict[str, dict[str, Module]]:
     """Opens the modules with `role: augment`.
 
     Args:
-        hubs: The modules that there are.
-        module_paths: The folder of each.
-        features: What they change.
+        hubs: All modules of the pipeline file.
+        module_paths: The folder of each module.
+        features: The features that the modules may augment.
 
     Returns:
-        For each feature that some of them change, what these make of a picture, by their names in `hubs`.
+        For each augmented feature, its modules by name in `hubs`.
     """
     found: dict[str, dict[str, Module]] = {}
     for name, hub in augmenting_hubs(hubs).items():
@@ -38,17 +39,17 @@ def modules_by_feature(hubs: Hubs, module_paths: Mapping[str, str], features: Fe
 
 
 def changing(hub: Hub, module: OpenModule, features: Features) -> Module:
-    """What a module makes of a picture, float32 [height, width, channels] from 0 to 1, and a seed, int64 [2].
+    """Wraps a module as a function of one image, float32 [height, width, channels] in [0, 1], and a seed, int64 [2].
 
     Raises:
-        UserError: where the module does not take such pictures, or gives something else.
+        UserError: if the module doesn't accept such images or returns something else.
     """
     given, shape = _given(hub, module, features), _shape(hub, features)
     return lambda image, seed: tf.ensure_shape(given(image, seed), shape)
 
 
 def _given(hub: Hub, module: OpenModule, features: Features) -> Module:
-    """The same, of whatever size the module gives."""
+    """The same, without a check of the size of the module's output."""
     (name,) = hub.inputs.values()
     feature = _from_0_to_1(features, name)
     functions = module.offer.functions(hub)
@@ -78,16 +79,16 @@ def _given(hub: Hub, module: OpenModule, features: Features) -> Module:
 
 
 def try_out_changing(hub: Hub, module: OpenModule, features: Features) -> None:
-    """Changes a picture.
+    """Runs the module on one image.
 
     Raises:
-        UserError: where that fails, or what comes of it is not such a picture.
+        UserError: if the call fails, or the result is not an image of the same shape with values in [0, 1].
     """
     change, shape = _given(hub, module, features), _shape(hub, features)
     picture = tf.random.stateless_uniform(shape, [0, 0])
     try:
         changed = tf.function(change)(picture, tf.zeros([2], tf.int64))
-    except Exception as error:  # whatever the module's own functions raise
+    except Exception as error:  # the module's own functions may raise anything
         reason = library_reason(error)
         raise UserError(f"the module cannot change images of shape {shape}: {reason}") from error
     if changed.shape.as_list() != shape:
@@ -101,7 +102,7 @@ def try_out_changing(hub: Hub, module: OpenModule, features: Features) -> None:
 
 
 def _shape(hub: Hub, features: Features) -> list[int]:
-    """The shape of the images that a module changes."""
+    """Shape of the images that a module augments."""
     (name,) = hub.inputs.values()
     feature = _from_0_to_1(features, name)
     return [*feature.size, feature.channels]
@@ -109,7 +110,7 @@ def _shape(hub: Hub, features: Features) -> list[int]:
 
 def _from_0_to_1(features: Features, name: str) -> ImageFeature:
     feature = features[name]
-    assert isinstance(feature, ImageFeature)  # which the pipeline file was held to
+    assert isinstance(feature, ImageFeature)  # the pipeline file's validation ensures this
     return feature.model_copy(update={"value_range": (0.0, 1.0), "standardize": None})
 
 

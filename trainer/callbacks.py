@@ -1,4 +1,4 @@
-"""What goes along with a training: progress, early stopping, the logs of TensorBoard."""
+"""Keras callbacks of training: progress, early stopping and TensorBoard logs."""
 
 import math
 import time
@@ -12,9 +12,9 @@ from hubline.trainer.config.training import EarlyStopping as Config
 
 
 class Progress(tf.keras.callbacks.Callback):
-    """Reports examples trained, of those in all epochs, and stops at a loss that is not a number."""
+    """Reports progress in examples over all epochs, and stops training if a loss is not finite."""
 
-    _SECONDS = 0.5  # between two reports, so that a log of a long training stays readable
+    _SECONDS = 0.5  # between two reports, to keep the log of a long training readable
 
     def __init__(
         self,
@@ -24,14 +24,14 @@ class Progress(tf.keras.callbacks.Callback):
         waited: tf.Variable,
         not_finite: Callable[[str, float, int], Exception],
     ) -> None:
-        """Begins to count.
+        """Starts counting.
 
         Args:
-            per_epoch: Examples in an epoch.
+            per_epoch: Examples per epoch.
             epochs: Epochs of the whole training.
-            batch_size: Examples in a step.
-            waited: The seconds that steps have waited for their input so far, as `inputs.timed` adds them up.
-            not_finite: What to raise where a metric, by its name, has a value that is not finite in an epoch.
+            batch_size: Examples per step.
+            waited: Total seconds that steps have waited for input, as `inputs.timed` adds them up.
+            not_finite: Returns the exception to raise if a metric, by name, has a value that is not finite in an epoch.
         """
         super().__init__()
         self._per_epoch = per_epoch
@@ -44,7 +44,7 @@ class Progress(tf.keras.callbacks.Callback):
         self._validation_began: float | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Begins to count anew: what lies between two epochs is not training."""
+        """Restarts the clock; time between epochs isn't training time."""
         self._epoch, self._validation_began = epoch, None
         self._epoch_began, self._waited_before = time.monotonic(), float(self._waited)
 
@@ -53,7 +53,6 @@ class Progress(tf.keras.callbacks.Callback):
         self._validation_began = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Looks at the loss, and reports now and then."""
         loss = (logs or {})["loss"]
         self._refuse_not_finite({"loss": loss})
         if time.monotonic() - self._reported >= self._SECONDS:
@@ -61,7 +60,6 @@ class Progress(tf.keras.callbacks.Callback):
             self._report(min((batch + 1) * self._batch_size, self._per_epoch), loss)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Looks at the losses, and reports."""
         self._refuse_not_finite({name: value for name, value in (logs or {}).items() if name in ("loss", "val_loss")})
         self._report(self._per_epoch, (logs or {})["loss"])
 
@@ -84,22 +82,22 @@ class Progress(tf.keras.callbacks.Callback):
 
 
 class EarlyStopping(tf.keras.callbacks.EarlyStopping):
-    """Keras' early stopping, that goes on from where an interrupted phase was."""
+    """Keras' early stopping, able to resume an interrupted phase."""
 
     def __init__(self, config: Config, state: State) -> None:
-        """Goes on from `state`, and keeps it up."""
+        """Resumes from `state` and keeps it up to date."""
         super().__init__(config.monitor, config.min_delta, config.patience, mode=config.mode, restore_best_weights=True)
         self._state = state
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Takes up what is known of epochs before."""
+        """Restores the best epoch so far."""
         super().on_train_begin(logs)
         if (known := self._state.stopping) is not None:
             self.best, self.best_epoch, self.wait = known.best, known.best_epoch, known.wait
             self.best_weights = list(known.weights)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Compares the epoch with the best one so far."""
+        """Compares the epoch with the best one so far and records the result."""
         super().on_epoch_end(epoch, logs)
         self._state.stopping = Stopping(
             best=float(self.best),
@@ -111,28 +109,29 @@ class EarlyStopping(tf.keras.callbacks.EarlyStopping):
 
 
 class TensorBoard(tf.keras.callbacks.TensorBoard):
-    """Keras' logs for TensorBoard, counted over the whole training."""
+    """TensorBoard logs with steps and epochs counted over the whole training."""
 
     def __init__(self, folder: str, first: int, history: Sequence[dict[str, float]], steps_before: int) -> None:
-        """Logs a phase.
+        """Logs one phase.
 
         Args:
-            folder: The folder to write.
-            first: The first epoch of the phase.
-            history: The metrics of its epochs that an interrupted run had finished; they are logged again.
-            steps_before: Steps of all the phases before.
+            folder: The folder to write to.
+            first: First epoch of the phase.
+            history: Metrics of the epochs that an interrupted run finished; they are logged again.
+            steps_before: Number of steps in all earlier phases.
         """
         super().__init__(folder, write_graph=False)
         self._first, self._history, self._steps_before = first, tuple(history), steps_before
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Logs what an interrupted run had finished."""
+        """Logs the epochs that an interrupted run finished."""
         super().on_train_begin(logs)
         for number, metrics in enumerate(self._history):
             super().on_epoch_end(self._first + number, metrics)
 
     def on_test_end(self, logs: dict[str, float] | None = None) -> None:
-        """Logs the validation by the steps of all phases: the optimizer, by which Keras counts, is new in each."""
+        """Logs validation at the step counted over all phases: Keras counts by the optimizer, which is new in each
+        phase."""
         steps = self._steps_before + int(self.model.optimizer.iterations)
         with self._val_writer.as_default():
             for name, value in (logs or {}).items():

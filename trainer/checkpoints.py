@@ -1,4 +1,4 @@
-"""What an interrupted training goes on from: all that the next step depends on."""
+"""Checkpoints for resuming an interrupted training: everything that the next step depends on."""
 
 import io
 import json
@@ -21,30 +21,30 @@ _NAME, _LATEST = "checkpoint", "latest"
 
 @dataclass
 class Stopping:
-    """What early stopping knows at the end of an epoch."""
+    """State of early stopping at the end of an epoch."""
 
     best: float
     best_epoch: int
     wait: int
-    """Epochs since then."""
+    """Epochs since the best one."""
     weights: Sequence[np.ndarray]
-    """Those of the best epoch."""
+    """Weights of the best epoch."""
     stopped: bool
-    """Whether there is no epoch to follow."""
+    """Whether training has stopped."""
 
 
 @dataclass
 class State(tf.train.experimental.PythonState):
-    """How far a phase has come, as a part of its checkpoint."""
+    """Progress of a phase, saved within its checkpoint."""
 
     history: list[dict[str, float]] = field(default_factory=list)
-    """The metrics of each of its epochs."""
+    """Metrics of each finished epoch."""
     stopping: Stopping | None = None
     finished: bool = False
-    """Whether the phase is over, and the weights those that the next phase begins with."""
+    """Whether the phase is over and the weights are those that the next phase starts from."""
 
     def serialize(self) -> bytes:
-        """As NPZ, which holds numbers and text and no code."""
+        """Serializes to NPZ, which can contain numbers and text but no code."""
         told: dict[str, Any] = {"history": self.history, "finished": self.finished}
         weights: Sequence[np.ndarray] = ()
         if self.stopping is not None:
@@ -57,7 +57,6 @@ class State(tf.train.experimental.PythonState):
         return file.getvalue()
 
     def deserialize(self, string_value: bytes) -> None:
-        """From the same."""
         with np.load(io.BytesIO(string_value), allow_pickle=False) as arrays:
             told = json.loads(str(arrays["told"]))
             weights = [arrays[f"arr_{number}"] for number in range(len(arrays.files) - 1)]
@@ -69,16 +68,16 @@ class Checkpoint:
     """The checkpoint of a phase, in a folder that survives a failed or killed run."""
 
     def __init__(self, folder: str, scratch: str, model: TunedModel, state: State) -> None:
-        """The checkpoint of a compiled model.
+        """A checkpoint of a compiled model.
 
         Args:
-            folder: Where it is kept, and nothing else.
+            folder: Folder for this checkpoint only.
             scratch: A folder on a local disk.
-            model: Its variables, its optimizers and the generators of its layers are kept.
-            state: How far its training has come.
+            model: Its variables, its optimizers and the random generators of its layers are saved.
+            state: Progress of the phase.
         """
         self._folder, self._scratch = folder, scratch
-        # Not the model itself: of the metrics that it tracks, none is carried from one epoch into the next.
+        # The model itself is left out because it tracks metrics, whose state must not carry over to the next epoch.
         self._parts = tf.train.Checkpoint(
             variables=list(model.variables),
             optimizers=[model.optimizer, *model.layer_optimizers.values()],
@@ -87,7 +86,7 @@ class Checkpoint:
         )
 
     def save(self) -> None:
-        """Puts a new checkpoint in the place of the one before it. One that is cut short is never named."""
+        """Replaces the previous checkpoint. The pointer changes last, so an interrupted save is never used."""
         before = self._latest()
         number = (before or 0) + 1
         if tf.io.gfile.exists(f"{self._folder}/{number}"):
@@ -101,11 +100,11 @@ class Checkpoint:
             tf.io.gfile.rmtree(f"{self._folder}/{before}")
 
     def restore(self) -> bool:
-        """Takes up what the folder holds, if it holds anything that can be read."""
+        """Restores from the folder, and returns whether it held a readable checkpoint."""
         number = self._latest()
         if number is None:
             return False
-        # Under a name of our own: TensorFlow's reader takes brackets in a path for a pattern.
+        # Copied to a path of our own: TensorFlow's reader takes brackets in a path for a glob pattern.
         local = f"{self._scratch}/restored"
         tf.io.gfile.makedirs(local)
         for name in tf.io.gfile.listdir(f"{self._folder}/{number}"):
@@ -113,8 +112,8 @@ class Checkpoint:
         try:
             reader = tf.train.load_checkpoint(f"{local}/{_NAME}")
             for name in reader.get_variable_to_shape_map():
-                reader.get_tensor(name)  # which compares the sums that were written with it
-        except Exception as error:  # the reader of what is damaged raises IndexError, ValueError and others besides
+                reader.get_tensor(name)  # verifies the checksums
+        except Exception as error:  # the reader raises IndexError, ValueError and others if the file is damaged
             _LOGGER.warning("the checkpoint in %s can't be read; training begins anew: %s", self._folder, error)
             tf.io.gfile.rmtree(self._folder)
             return False
@@ -123,7 +122,7 @@ class Checkpoint:
         return True
 
     def _latest(self) -> int | None:
-        """The number of the newest whole checkpoint."""
+        """Number of the newest complete checkpoint."""
         path = f"{self._folder}/{_LATEST}"
         if not tf.io.gfile.exists(path):
             return None
@@ -133,7 +132,7 @@ class Checkpoint:
 
 
 class Checkpoints(tf.keras.callbacks.Callback):
-    """Keeps the history of a phase and its checkpoint, and that not after every one of many short epochs."""
+    """Records the history of a phase and saves its checkpoint, though not after every one of many short epochs."""
 
     _SECONDS = 10.0  # of work that a killed run may lose
 
@@ -143,7 +142,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
         self._saved = float("-inf")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Notes the epoch, and saves if it is time to."""
+        """Records the epoch, and saves if enough time has passed."""
         self._state.history.append({name: float(value) for name, value in (logs or {}).items()})
         if time.monotonic() - self._saved >= self._SECONDS:
             self._checkpoint.save()

@@ -1,4 +1,4 @@
-"""Signs of a training that came to nothing: a loss that stands still, and predictions that are always the same."""
+"""Detects a training that learned nothing: a constant loss, or constant predictions."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,15 +10,15 @@ from hubline.trainer.task import BOX, MASK, SCORES, VALUE, Task
 from hubline.trainer.training_notes import Note
 
 _STILL, _EPOCHS = 0.005, 3
-"""The share of its first value by which a loss has to fall, in that many epochs or more, to have moved."""
+"""Minimum relative decrease of the loss, after at least this many epochs, for it to count as having moved."""
 
 _CONSTANT = 1e-3
-"""Scores and shares of a picture that differ by less are the same; likewise predicted numbers that differ by less than
-this share of what true ones do."""
+"""Scores and fractions of an image that differ by less count as equal; so do predicted numbers that differ by less than
+this fraction of the range of the true ones."""
 
 
 def stands_still(losses: Sequence[float]) -> Note | None:
-    """A note where a loss has not moved since the first epoch."""
+    """A note if the loss has not moved since the first epoch."""
     if len(losses) < _EPOCHS or losses[0] - min(losses) > _STILL * abs(losses[0]):
         return None
     text = (
@@ -32,11 +32,11 @@ def stands_still(losses: Sequence[float]) -> Note | None:
 def constant(
     task: Task, model: tf.keras.Model, batches: Iterable[tuple[dict[str, tf.Tensor], tf.Tensor]]
 ) -> list[Note]:
-    """Notes where a model answers the same for every record, although what is true differs.
+    """Notes if the model predicts the same for every record although the true values differ.
 
     Args:
-        task: What the model was to learn.
-        model: From inputs to raw outputs.
+        task: The model's task.
+        model: Maps inputs to raw outputs.
         batches: Inputs and targets.
     """
     spreads: dict[str, _Spread] = {}
@@ -52,9 +52,9 @@ def constant(
         for name, values in told.items():
             spreads.setdefault(name, _Spread(by_pixel=name == MASK)).add(values)
         if VALUE not in told and all(spread.widest > _CONSTANT for spread in spreads.values()):
-            return []  # none is constant, whatever follows
+            return []  # some output varies, whatever follows
     if not true.widest:
-        return []  # and so is what is true
+        return []  # the true values are constant too
     if VALUE in spreads:
         return [_same(VALUE)] if spreads[VALUE].widest < _CONSTANT * true.widest else []
     one_class = SCORES in spreads and spreads[SCORES].size == 1
@@ -74,7 +74,7 @@ def _same(name: str) -> Note:
 
 
 class _Spread:
-    """How far values are apart over all records, at most; NaN doesn't count."""
+    """Range of values over all records; NaN is ignored."""
 
     def __init__(self, by_pixel: bool = False) -> None:
         self._least: np.ndarray | None = None
@@ -91,10 +91,10 @@ class _Spread:
 
     @property
     def size(self) -> int:
-        """How many values a record has."""
+        """Values per record."""
         return 0 if self._least is None else len(self._least)
 
     @property
     def widest(self) -> float:
-        """The greatest difference at one place."""
+        """The largest range of any value."""
         return 0.0 if self._least is None else float(np.nanmax([*(self._greatest - self._least), 0.0]))

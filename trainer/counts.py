@@ -1,4 +1,4 @@
-"""Counts that are held to each other: a split is read to its last record, or the step stops."""
+"""Record counts that are checked while reading: a split is read to its last record, or the step stops."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,35 +16,35 @@ class Counted(Protocol):
 
     @property
     def records(self) -> Sequence[str]:
-        """Its TFRecord files."""
+        """TFRecord files of its records."""
 
     @property
     def rows(self) -> Sequence[str]:
-        """The files of its rows."""
+        """TFRecord files of its rows."""
 
     @property
     def count(self) -> int:
-        """Rows."""
+        """Number of rows."""
 
     @property
     def undecodable(self) -> Sequence[int]:
-        """The numbers of the records without a row."""
+        """Indices of the records without a row."""
 
 
 def complete(records: tf.data.Dataset, count: int) -> tf.data.Dataset:
-    """Records, with an error behind the last one where there are not as many as they should be; see `holding`."""
+    """Makes reading fail at the end unless there are `count` records; see `holding`."""
     return records.apply(tf.data.experimental.assert_cardinality(count))
 
 
 @contextmanager
 def holding(splits: Mapping[str, Counted]) -> Iterator[None]:
-    """Says which split has lost records where reading it fails.
+    """Explains which split has lost records if reading it fails.
 
     Args:
-        splits: Those that are read inside, each as `complete`, by name.
+        splits: Splits that are read in the context, each through `complete`, by name.
 
     Raises:
-        DamageError: where reading failed, and a split doesn't hold what was written.
+        DamageError: if reading failed and a split doesn't contain all that was written.
     """
     try:
         yield
@@ -56,10 +56,10 @@ def holding(splits: Mapping[str, Counted]) -> Iterator[None]:
 
 
 def _count(files: Sequence[str]) -> int:
-    """The records in some files.
+    """Number of records in the files.
 
     Raises:
-        DamageError: where one is cut or corrupt.
+        DamageError: if a file is truncated or corrupt.
     """
     found = 0
     for file in files:

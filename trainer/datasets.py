@@ -1,4 +1,4 @@
-"""The datasets of a training run: what the model is given of each split, phase by phase."""
+"""The datasets of a training run: the model's inputs and targets for each split and phase."""
 
 from collections.abc import Callable, Iterator
 
@@ -23,35 +23,34 @@ from hubline.trainer.randomness import Epoch
 from hubline.trainer.task import Task
 
 _UNPACKED, _ROW_BYTES = (2, 10), 1024
-"""Guesses at memory: the bytes of a row for one in a file, plain or GZIP, and its bytes beside pixels."""
+"""Estimates of memory: bytes of an unpacked row per byte in a file, plain or GZIP, and bytes of a row beside pixels."""
 
 _ROWS_AT_ONCE = 1024
 """Rows without images that are parsed and transformed together."""
 
 _WORTH_A_TRIAL = 100_000
-"""Rows that are read in all epochs together, from which on it pays to try out how they are read faster."""
+"""Rows read over all epochs from which it pays to measure which way of reading is faster."""
 
 _VECTOR_BYTES = 16 << 20
-"""Of kept vectors that are looked at together."""
+"""Size of the vectors that are processed together."""
 
 _MIXED = 16
-"""Batches of kept images among which each epoch shuffles anew what was kept in an order shuffled already."""
+"""Batches of cached images that each epoch shuffles among. The images were cached in shuffled order already."""
 
 
 def batches(
     job: Job, task: Task, transform: Callable, split: Split, scratch: str, phase: Phase, epoch: Epoch | None = 0
 ) -> tf.data.Dataset:
-    """What the model takes of a split, in batches, and what it is to learn.
+    """Batches of a split: the model's inputs and targets.
 
     Args:
         job: The training run.
-        task: What is to be learned.
+        task: The model's task.
         transform: The transform graph.
-        split: The training split, which is shuffled and changed at random, or the validation split.
-        scratch: A folder on a local disk for examples that memory does not hold.
-        phase: Whose epochs read it.
-        epoch: The number of the epoch that reads it; None for a single pass in the order of the files, with nothing
-            changed.
+        split: The training split, which is shuffled and augmented, or the validation split.
+        scratch: A folder on a local disk for examples that don't fit in memory.
+        phase: The phase whose epochs read the dataset.
+        epoch: Number of the epoch that reads it; None for a single pass in file order without augmentation.
     """
     parse, columns = parse_of(job, task, transform, split, phase)
     views = job.views if split is job.train else 1
@@ -73,7 +72,7 @@ def batches(
 def parse_of(
     job: Job, task: Task, transform: Callable, split: Split, phase: Phase
 ) -> tuple[tf.types.experimental.PolymorphicFunction, list[str]]:
-    """What parses rows of a split, and the columns of kept vectors among what it gives, [batch, views, n]."""
+    """The function that parses rows of a split, and the columns of cached vectors in its result, [batch, views, n]."""
     taken = taken_in(job.features) | ({} if phase.on_vectors else feeding(job.hubs, job.features, job.backbones))
     tabular = {name: feature for name, feature in taken.items() if name not in images(job.features)}
     features = [given for name, feature in tabular.items() for given in feature.inputs(name)]
@@ -85,7 +84,7 @@ def parse_of(
 
 
 def kept_vectors(job: Job) -> Iterator[dict[str, tf.Tensor]]:
-    """The kept vectors of the training split by hub module, [examples, n], a few MB at a time."""
+    """The cached vectors of the training split by hub module, [examples, n], a few MB at a time."""
     spec = job.vectors.spec(job.views)
     at_once = max(1, _VECTOR_BYTES // (4 * job.views * max(job.vectors.sizes.values(), default=1)))
     for rows in complete(inputs.read_records(job.train.rows), job.train.count).batch(at_once).prefetch(1):
@@ -94,20 +93,20 @@ def kept_vectors(job: Job) -> Iterator[dict[str, tf.Tensor]]:
 
 
 def held(training: Training, each: int) -> int:
-    """How many examples are held in memory to shuffle among, of so many bytes each."""
+    """Capacity of the shuffle buffer for examples of `each` bytes."""
     return max(1, min(training.shuffle_buffer, training.shuffle_bytes // max(each, 1)))
 
 
 def _rows(
     job: Job, transform: Callable, split: Split, scratch: str, phase: Phase, parse: inputs.Parse, epoch: Epoch | None
 ) -> tuple[tf.data.Dataset, inputs.Parse]:
-    """The rows of a split, one by one, as they are or as `parse` makes them, and what parses them then."""
+    """The rows of a split one by one, either unchanged or already transformed, and the function that parses them."""
     records = complete(inputs.read_records(split.rows, in_order=epoch is None), split.count)
     rows = _known(job, transform, split, records)
     if epoch is None:
         return rows.map(lambda row: {inputs.ROW: row}), parse
     size = sum(tf.io.gfile.stat(file).length * _UNPACKED[file.endswith(".gz")] for file in split.rows)
-    # Of the rows as they are: how they are kept is tried out by the clock, and must not decide about the order.
+    # Sized by the untransformed rows: which form is cached depends on a measurement, which must not decide the order.
     in_buffer = held(job.training, size // max(split.count, 1))
     together = rows.batch(_ROWS_AT_ONCE)
     kept = _materialized(job.training, split.count * (phase.end - phase.first), together, parse)
@@ -123,7 +122,7 @@ def _rows(
 def _materialized(
     training: Training, reads: int, together: tf.data.Dataset, parse: inputs.Parse
 ) -> Materialized | None:
-    """What keeps rows as `parse` makes them, where the pipeline file or a trial says so."""
+    """Caches transformed rows, if the pipeline file or a measurement says so."""
     if not training.materialize or (training.materialize == "auto" and reads < _WORTH_A_TRIAL):
         return None
     kept = Materialized(parse)
@@ -133,7 +132,7 @@ def _materialized(
 def _pictures(
     job: Job, transform: Callable, split: Split, scratch: str, phase: Phase, epoch: Epoch | None
 ) -> tf.data.Dataset:
-    """The examples of a split as their rows and the pixels of their images, one by one."""
+    """The examples of a split one by one, as rows and image pixels."""
     decodable = inputs.read_decodable(split.records, split.undecodable, in_order=epoch is None)
     records = _known(job, transform, split, complete(decodable, split.count))
     boxes, mask = _boxes(job), job.label if isinstance(job.label, PixelsLabel) else None
@@ -142,10 +141,10 @@ def _pictures(
     seed, shuffle = job.training.seed, split is job.train and epoch is not None
     is_kept = phase.end - phase.first > 1 and epoch is not None
     if shuffle:
-        # While they are encoded: the first batch would else wait until a whole buffer of images has been decoded.
+        # Shuffled while still encoded; otherwise the first batch would wait until a whole buffer of images is decoded.
         size = sum(tf.io.gfile.stat(file).length for file in split.records)
         in_buffer = held(job.training, size // max(split.count, 1))
-        # What is kept is kept in one order, however often the training is resumed.
+        # Cached examples are cached in the same order however often training is resumed.
         examples = randomness.shuffled(examples, in_buffer, seed, None if is_kept else epoch)
     examples = inputs.decoded(examples, job.features, boxes, mask)
     each = inputs.bytes_of_pixels(job.features, mask) + _ROW_BYTES
@@ -161,7 +160,7 @@ def _pictures(
 
 
 def _boxes(job: Job) -> inputs.Boxes | None:
-    """The boxes of a label that has any."""
+    """The boxes of the label, if it has any."""
     label, spec = job.label, job.label_spec
     if not isinstance(label, ClassAndBoxLabel):
         return None
@@ -174,14 +173,14 @@ def _boxes(job: Job) -> inputs.Boxes | None:
 
 
 def _known(job: Job, transform: Callable, split: Split, records: tf.data.Dataset) -> tf.data.Dataset:
-    """The records with a class that the training split has too."""
+    """Drops records whose class the training split doesn't have."""
     if split is job.train or job.label.are_known:
         return records
     return inputs.with_known_class(records, inputs.parsing(job.label_spec, transform))
 
 
 def _count_known(job: Job, transform: Callable, split: Split) -> int:
-    """How many there are of those."""
+    """Number of records that `_known` keeps."""
     if split is job.train or job.label.are_known:
         return split.count
     rows = _known(job, transform, split, complete(inputs.read_records(split.rows), split.count))

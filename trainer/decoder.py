@@ -1,4 +1,4 @@
-"""From the feature maps of a module to what is said of each pixel: the decoder of U-Net.
+"""The U-Net decoder: from a module's feature maps to per-pixel outputs.
 
 Ronneberger et al., U-Net: Convolutional Networks for Biomedical Image Segmentation, 2015
 (https://arxiv.org/abs/1505.04597).
@@ -12,20 +12,20 @@ from hubline.core.errors import UserError
 from hubline.trainer.config.model import Head
 
 _LAST, _MOST = 32, 256
-"""Channels where the pipeline file does not say: of the last step, and at most."""
+"""Default channels: of the last step, and at most."""
 
 Size = tuple[int, ...]
 
 
 def levels(maps: Mapping[str, Size], size: Size) -> dict[str, int]:
-    """How often the height and width of each feature map double until they are those of the picture.
+    """How often each feature map must be doubled in height and width to reach the image's size.
 
     Args:
-        maps: By output, height, width and channels.
-        size: The picture's height and width.
+        maps: Height, width and channels by output.
+        size: Height and width of the image.
 
     Raises:
-        UserError: where doubling does not come to them, or two maps are of one size.
+        UserError: if doubling doesn't reach the image's size, or two maps have the same size.
     """
     found: dict[str, int] = {}
     for name, (height, width, _) in maps.items():
@@ -46,10 +46,10 @@ def levels(maps: Mapping[str, Size], size: Size) -> dict[str, int]:
 
 
 def channels_of(config: Head, steps: int) -> tuple[int, ...]:
-    """The channels of each step.
+    """Number of channels of each step.
 
     Raises:
-        UserError: where `config` says those of more steps, or of fewer.
+        UserError: if `config` lists another number of steps.
     """
     if config.channels and len(config.channels) != steps:
         raise UserError(
@@ -60,22 +60,22 @@ def channels_of(config: Head, steps: int) -> tuple[int, ...]:
 
 
 def decode(config: Head, maps: Mapping[str, tf.Tensor], size: Size, outputs: int) -> tf.Tensor:
-    """Feature maps to raw outputs.
+    """Decodes feature maps to raw outputs.
 
-    Each step doubles height and width by a transposed convolution, lays the feature map of the new size beside it where
-    there is one, and convolves both twice.
+    Each step doubles height and width by a transposed convolution, concatenates the feature map of the new size if
+    there is one, and applies two convolutions.
 
     Args:
-        config: The steps' channels and dropout.
-        maps: Symbolic, by output, float32 [batch, height, width, channels].
-        size: The picture's height and width.
-        outputs: How many numbers to give for each pixel.
+        config: Channels and dropout of the steps.
+        maps: Symbolic feature maps by output, float32 [batch, height, width, channels].
+        size: Height and width of the image.
+        outputs: Number of outputs per pixel.
 
     Returns:
-        Symbolic, float32 [batch, height, width, outputs] of the picture's size.
+        Symbolic float32 [batch, height, width, outputs] of the image's size.
 
     Raises:
-        UserError: as `levels` and `channels_of`.
+        UserError: as `levels` and `channels_of` do.
     """
     layers = tf.keras.layers
     at = levels({name: tuple(values.shape[1:]) for name, values in maps.items()}, size)
@@ -99,5 +99,5 @@ def decode(config: Head, maps: Mapping[str, tf.Tensor], size: Size, outputs: int
 
 
 def small() -> tf.keras.initializers.Initializer:
-    """How the weights of a last layer begin: Glorot's way, a tenth as large."""
+    """Initializer of a last layer: Glorot uniform, scaled down by ten."""
     return tf.keras.initializers.VarianceScaling(scale=0.01, mode="fan_avg", distribution="uniform")

@@ -1,4 +1,4 @@
-"""What is wrong with the transformed data, or worth knowing of them, before a model is trained on them."""
+"""Diagnoses the transformed data before a model is trained on it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,31 +15,31 @@ from hubline.preprocessing.summary import Extremes, FeatureSummary, Summary, own
 TRAIN, TEST = "train", "test"
 
 _UNKNOWN = 0.01
-"""The share of unknown values from which on it is said, of categories that the file names."""
+"""Fraction of unknown values above which they are reported, for categories that the pipeline file lists."""
 _RARE = 0.5
-"""The same of categories that are computed, where what is rare is meant to be unknown."""
+"""The same for computed categories, where rare values are meant to be unknown."""
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a feature or the label."""
+    """A problem with a feature or the label."""
 
     text: str
     stops: bool = False
-    """Whether there is nothing to learn."""
+    """Whether training is pointless."""
 
 
 def diagnose(
     features: Features, label: Label, transform: tft.TFTransformOutput, summaries: Mapping[str, Summary]
 ) -> list[Finding]:
-    """What the splits come to, against what features and label are for.
+    """Checks the transformed splits against the purpose of features and label.
 
     Args:
-        features: Of the pipeline file.
-        label: What the model learns.
+        features: Features of the pipeline file.
+        label: Label of the pipeline file.
         transform: The transform graph.
-        summaries: Of each split.
+        summaries: Summary of each split.
     """
     train = summaries[TRAIN]
     found = list(_of_label(label, transform, summaries))
@@ -64,7 +64,7 @@ def diagnose(
 
 
 def _answer_among(features: Features, label: Label) -> list[str]:
-    """The columns of the label, where a feature is made from each of them."""
+    """The label's columns, if features are made from all of them."""
     read = {own_column(name, features) for name in features}
     columns = [column for column in label.columns if column not in label.masks]
     return columns if columns and read.issuperset(columns) else []
@@ -126,7 +126,7 @@ def _is_chosen(feature: Kind) -> bool:
 
 
 def _remedy(name: str, feature: Kind, transform: tft.TFTransformOutput, unknown: Sequence[str]) -> str:
-    """What would be right for values that are not known."""
+    """Advice about unknown values."""
     if isinstance(feature, CategoricalFeature) and feature.identity is not None:
         return f"; `identity: {feature.identity}` takes the numbers from 0 to {feature.identity - 1}"
     if isinstance(feature, Categories) and feature.has_words and _is_chosen(feature):
@@ -141,7 +141,7 @@ def _remedy(name: str, feature: Kind, transform: tft.TFTransformOutput, unknown:
 
 
 def _of_range(name: str, features: Features, train: Summary) -> Iterator[Finding]:
-    """A feature of which every record comes to one category, though its column varies."""
+    """Reports a feature whose records all fall into one category although its column varies."""
     summary = train.features[name]
     if not summary.categories or len(summary.categories) > 1 or summary.known < 2:
         return
@@ -155,10 +155,10 @@ def _of_range(name: str, features: Features, train: Summary) -> Iterator[Finding
 
 
 def _stand_in(extremes: Extremes) -> tuple[float, int, float] | None:
-    """A value that is likely to stand for no data, how often it is there, and the nearest other value.
+    """A value that probably stands for missing data, its count, and the nearest other value.
 
-    It is there several times at one end, and the gap to the nearest value is wider than the range of all others. Where
-    all others are one value, as in a column of two values, there is no telling.
+    Such a value occurs several times at one end of the range, and its distance to the nearest value exceeds the range
+    of all others. If all others are equal, as in a column of two values, nothing can be inferred.
     """
     if len(extremes.least) < 2:
         return None

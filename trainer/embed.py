@@ -1,4 +1,4 @@
-"""Runs frozen hub modules over examples once, and keeps what they give."""
+"""Runs frozen hub modules over examples once and stores their outputs."""
 
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
@@ -30,25 +30,25 @@ from hubline.trainer.saved_model_loader import open_module
 from hubline.trainer.tfrecord_writer import writing
 
 _BATCH_BYTES, _BATCH_BYTES_ON_GPU = 8 << 20, 64 << 20
-"""Of pixels as the modules take them, float32. What a module holds between its layers is some tens of times that. A
-processor gains nothing by more; a GPU has memory of its own, and much to do at once."""
+"""Bytes of float32 pixels per batch. A module's activations take some tens of times as much. Larger batches gain
+nothing on a CPU; a GPU has its own memory and needs much parallel work."""
 
-_MOST = 1024  # examples to a batch
+_MOST = 1024  # examples per batch
 
 
 class Embedded(Section):
-    """What came of one file of records."""
+    """Result of embedding one file of records."""
 
     count: int
     """Rows written."""
     undecodable: tuple[int, ...]
-    """The records that do not decode, by their number in the file, from 0; they have no row."""
+    """Indices in the file, from 0, of records that cannot be decoded. They have no row."""
     sizes: dict[str, int]
-    """How many numbers each module gave for an example, by its name in `hubs`."""
+    """Size of each module's vectors, by name in `hubs`."""
 
 
 def _one_each(hub: str, vectors: tf.Tensor, examples: tf.Tensor) -> tf.Tensor:
-    """Vectors of a module, after making sure that there is one for each example."""
+    """Asserts that a module returned one vector per example."""
     said = f"hubs.{hub}: the module gives {{}} vectors for {{}} examples; it must give one for each"
     given = tf.shape(vectors)[0]
     is_right = tf.debugging.Assert(tf.equal(given, examples), [tf.strings.format(said, [given, examples])])
@@ -71,14 +71,14 @@ class Embedder:
         """Loads the modules.
 
         Args:
-            hubs: What each is fed. Without any, images are decoded and nothing else: for the rows without payload, and
-                to learn which do not decode. Those with `role: augment` change the images where `embed` is told so.
-            module_paths: The folder of each.
-            features: What feeds them.
-            spec: How the columns of the features, and of the mask, are parsed.
-            report: Hears how many records more are done.
-            mask: A label of pixels, if there is one. Its masks are no part of the rows either, and records with wrong
-                ones are as those that do not decode.
+            hubs: The modules and their inputs. Without any, images are only decoded, to find those that cannot be, and
+                rows are written without images. Modules with `role: augment` change the images where `embed` says so.
+            module_paths: The folder of each module.
+            features: The features that feed the modules.
+            spec: Parsing spec of the columns of the features and the mask.
+            report: Called with the number of further records that are done.
+            mask: The `pixels` label, if any. Rows contain no masks, and records with invalid masks are treated like
+                those that cannot be decoded.
         """
         self._mask = mask
         self._features = features
@@ -90,7 +90,7 @@ class Embedder:
             for name, module in opened.items()
         }
         self._modules = modules_by_feature(hubs, module_paths, features)
-        # The graph is made once, and reads whatever file the variable names.
+        # Traced once; reads the file that the variable names.
         self._file = tf.Variable("", dtype=tf.string, trainable=False)
         self._spec = spec
         self._batches = self._read()
@@ -99,20 +99,20 @@ class Embedder:
     def embed(
         self, path: str, count: int, output: str, views: int, augment: tuple[Augmentation, ...], seed: int
     ) -> Embedded:
-        """Writes a row for each record of a file, in their order: the record, less its images, plus the vectors.
+        """Writes one row per record of a file, in order: the record without its images, plus the vectors.
 
         Args:
             path: A TFRecord file of serialized tf.Examples.
-            count: Its records.
+            count: Number of records in the file.
             output: The TFRecord file to write.
-            views: How many changed views of each image to run the modules on.
-            augment: How they are changed; not at all where this is empty.
-            seed: Draws the changes.
+            views: Augmented views of each image to run the modules on.
+            augment: Augmentations; empty for unchanged images.
+            seed: Seed of the augmentations.
 
         Raises:
-            DamageError: where the file holds more records, or fewer, or is damaged.
-            DataError: where a module gives what is not finite; names module, output and record.
-            RunError: where a record that decodes has no row, or a module doesn't give one vector for each example.
+            DamageError: if the file has more or fewer records, or is damaged.
+            DataError: if a module's output is not finite; names the module, output and record.
+            RunError: if a decodable record has no row, or a module doesn't return one vector per example.
         """
         rows = self._function(views, augment)
         missing = np.ones([count], bool)
@@ -141,12 +141,12 @@ class Embedder:
             raise RunError(f"{path}: records {first} to {last}: {reason}") from error
 
     def _refuse_not_finite(self, path: str, numbers: tf.Tensor, vectors: Tensors) -> None:
-        """Makes sure that all numbers that the modules gave for a batch are finite.
+        """Raises a DataError if a module's output for a batch is not finite.
 
         Args:
             path: The file that was read.
-            numbers: Those of the records in it, int64 [batch].
-            vectors: What each module gave, float32 [batch, n].
+            numbers: Indices of the records in the file, int64 [batch].
+            vectors: Output of each module, float32 [batch, n].
         """
         for name, given in vectors.items():
             wrong = np.flatnonzero(~are_finite(given).numpy())
@@ -155,14 +155,14 @@ class Embedder:
                 raise not_finite(name, self._outputs[name], given[wrong[0]].numpy(), where)
 
     def _refuse_lost(self, path: str, missing: np.ndarray) -> None:
-        """Makes sure that each record that gave no row is there and doesn't decode.
+        """Checks that each record without a row exists and cannot be decoded.
 
-        The input pipeline passes over whatever fails in it, which may also be a disk or object store that is away for
-        a moment, or memory that runs out; no record may be lost to that.
+        The input pipeline skips whatever fails in it, which may also be a disk or object store that is briefly
+        unavailable, or a lack of memory. No record may be lost to that.
 
         Args:
             path: The file that was read.
-            missing: For each of its records, whether it gave no row.
+            missing: Whether each of its records has no row.
         """
         if not missing.any():
             return
@@ -177,7 +177,7 @@ class Embedder:
         for number, record in records.batch(1).map(lambda number, record: (number[0], self._parse(record))):
             try:
                 prepare(number, tf.nest.map_structure(lambda values: values[0], record))
-            except tf.errors.InvalidArgumentError:  # it doesn't decode
+            except tf.errors.InvalidArgumentError:  # cannot be decoded
                 continue
             raise RunError(
                 f"{path}: record {number.numpy()} (counted from 0) decodes, and gave no row: reading failed for a "
@@ -185,7 +185,7 @@ class Embedder:
             )
 
     def _parse(self, serialized: tf.Tensor) -> Tensors:
-        """`row`, `inputs` by feature and, where there is one, `mask` of serialized records, [batch]."""
+        """Parses serialized records, [batch], into `row`, `inputs` by feature and, if there is one, `mask`."""
         payload = [*image_columns(self._features), *(self._mask.masks if self._mask else ())]
         texts = {name: feature for name, feature in self._features.items() if name not in images(self._features)}
         parsed = tf.io.parse_example(serialized, self._spec)
@@ -194,10 +194,10 @@ class Embedder:
         return {"row": drop(serialized, payload), "inputs": inputs, **masks_of}
 
     def _prepare(self, number: tf.Tensor, record: Tensors) -> Tensors:
-        """A record with its images decoded.
+        """Decodes the images of a record.
 
         Raises:
-            tf.errors.InvalidArgumentError: where one doesn't decode, or the mask is wrong.
+            tf.errors.InvalidArgumentError: if an image cannot be decoded, or the mask is invalid.
         """
         pixels = pixels_of_one(self._features, record["inputs"])
         if self._mask is not None:
@@ -206,7 +206,7 @@ class Embedder:
         return {"number": number, "row": record["row"], "inputs": record["inputs"] | pixels}
 
     def _read(self) -> tf.data.Dataset:
-        """Batches of `number` (int64), `row` (string), and `inputs` by feature, of the records that decode."""
+        """Batches of `number` (int64), `row` (string) and `inputs` by feature, of the decodable records."""
         floats = max(bytes_of_pixels(self._features), 1)
         most_bytes = _BATCH_BYTES_ON_GPU if tf.config.list_logical_devices("GPU") else _BATCH_BYTES
         return (
@@ -217,13 +217,13 @@ class Embedder:
             .unbatch()
             .enumerate()
             .map(self._prepare, num_parallel_calls=tf.data.AUTOTUNE)
-            .ignore_errors()  # `_refuse_lost` looks at what is missing
+            .ignore_errors()  # `_refuse_lost` checks the records that are missing
             .batch(max(1, min(_MOST, most_bytes // (4 * floats))))
             .prefetch(1)
         )
 
     def _function(self, views: int, augment: tuple[Augmentation, ...]) -> Callable:
-        """A batch and a seed to serialized rows, and the vectors in them by module, as one graph."""
+        """The graph from a batch and a seed to serialized rows and the vectors in them by module."""
         if (views, augment) not in self._functions:
             signature = [self._batches.element_spec, tf.TensorSpec([], tf.int64)]
             call = partial(self._rows, views=views, augment=augment)
@@ -251,7 +251,7 @@ class Embedder:
         return {name: vectors.shape[1] for name, vectors in given.structured_outputs.items()}
 
     def _changed(self, batch: Tensors, augment: tuple[Augmentation, ...], seed: tf.Tensor) -> Tensors:
-        """The inputs of a batch, each image changed in its own way."""
+        """The inputs of a batch, with each image augmented separately."""
         inputs = batch["inputs"]
         pixels = {name: values for name, values in inputs.items() if values.dtype == tf.uint8}
         if not augment or not pixels:

@@ -1,4 +1,4 @@
-"""The SavedModel that is served: the whole preprocessing, the model, and names for what it answers."""
+"""The served SavedModel: preprocessing, model and named outputs."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -16,23 +16,23 @@ from hubline.trainer.model import Parts
 from hubline.trainer.task import Task
 
 SERVING = "serving_default"
-"""The signature that takes serialized tf.Examples, `examples`: string of shape [batch]."""
+"""Signature over serialized tf.Examples, `examples`: string of shape [batch]."""
 
 PREDICT = "predict"
-"""The signature that takes raw columns by their `input_names`, such as encoded images: string of shape [batch].
-Lists are of shape [batch, n], the shorter ones padded at their end with what stands for a missing value, as `as_parsed`
-says. Both answer what the `Task` says."""
+"""Signature over raw columns by their `input_names`, for example encoded images: string of shape [batch]. Lists have
+the shape [batch, n]; shorter lists are padded at the end with the value that stands for a missing one (see
+`as_parsed`). The outputs of both signatures are those of the `Task`."""
 
 COLUMNS = "assets.extra/columns.json"
-"""In the folder of a SavedModel that TensorFlow leaves to others: the name of each raw column in `PREDICT`."""
+"""File in the SavedModel folder, in the subfolder reserved for others: the name of each raw column in `PREDICT`."""
 
 HEAD, RECIPE = "assets.extra/head", "assets.extra/vectors.sha256"
-"""Likewise: a SavedModel that answers rows with kept vectors, by
-its signature `SERVING`, and a file that names those vectors."""
+"""In the same subfolder: a SavedModel that predicts from rows with cached vectors, through its signature `SERVING`, and
+a file that identifies those vectors."""
 
 
 class ServingModel(tf.Module):
-    """A trained model with its preprocessing, ready to be exported."""
+    """A trained model with its preprocessing, ready to export."""
 
     def __init__(
         self,
@@ -43,19 +43,20 @@ class ServingModel(tf.Module):
         features: Features,
         task: Task,
     ) -> None:
-        """Puts the pieces together.
+        """Assembles the model.
 
         Args:
             parts: The trained model.
-            transform: The transform graph as a layer; columns it does not get (the label) leave out what needs them.
-            parsing_spec: The raw columns that the features read.
-            lists: Those of which a record can have several values that are used.
-            features: What the model, or a hub module, takes.
-            task: What the model answers.
+            transform: The transform graph as a layer; it leaves out what depends on columns that it doesn't get (the
+                label).
+            parsing_spec: Spec of the raw columns that the features read.
+            lists: Raw columns of which several values per record are used.
+            features: Features that the model or a hub module takes.
+            task: Defines the model's outputs.
         """
         super().__init__()
-        # What is an attribute is saved. Of the model and the transform graph these are the variables, tables and files
-        # alone: with the functions of every layer and module, saving and loading would take three times as long.
+        # TensorFlow saves all attributes. Of the model and the transform graph, only variables, tables and files are
+        # kept: with the functions of every layer and module, saving and loading would take three times as long.
         owners = [transform, *(backbone.module for backbone in parts.backbones.values())]
         self._state = [*parts.whole.variables, *(state for owner in owners for state in _state_of(owner))]
         self._parts = _Untracked(parts)
@@ -66,20 +67,19 @@ class ServingModel(tf.Module):
         self._task = _Untracked(task)
 
     def answer(self, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
-        """Raw columns, as parsed, to named outputs."""
+        """Named outputs for parsed raw columns."""
         encoded = encoded_images(self._features, parsed)
         pixels = pixels_of_batch(self._features, encoded)
         answer = self._named(self._parts.value.whole, pixels | self._transformed(parsed))
         return self._task.value.placed(answer, images(self._features), encoded)
 
     def _transformed(self, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
-        """What the transform graph makes of raw columns."""
         pictures = image_columns(self._features)
         tabular = {column: values for column, values in parsed.items() if column not in pictures}
         return self._transform.value(tabular) if tabular else {}
 
     def _named(self, model: tf.keras.Model, inputs: Tensors) -> Tensors:
-        """What a model says of its inputs, among which there may be more than it takes."""
+        """Named outputs of a Keras model, which uses those of the inputs that it needs."""
         outputs = model({name: inputs[name] for name in model.input}, training=False)
         return self._task.value.answer(outputs)
 
@@ -88,8 +88,8 @@ class ServingModel(tf.Module):
 
         Args:
             path: The folder to write.
-            vectors: Where the modules are as they were when these were kept. Beside the model there is then a small one
-                of its head, which takes the rows that hold them, and a file that says which they are.
+            vectors: The cached vectors, if the modules have not changed since. The export then also contains a small
+                SavedModel of the head, which takes rows with these vectors, and a file that identifies them.
         """
         examples = tf.TensorSpec([None], tf.string, name="examples")
         names = {name: column for column, name in input_names(self._spec).items()}
@@ -115,7 +115,7 @@ class ServingModel(tf.Module):
 
     def _save_head(self, path: str, vectors: Vectors) -> None:
         on_vectors = self._parts.value.on_vectors
-        assert on_vectors is not None  # or there were no vectors to keep
+        assert on_vectors is not None  # without one there would be no vectors to keep
         tabular = {column: spec for column, spec in self._spec.items() if column not in image_columns(self._features)}
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
@@ -132,20 +132,20 @@ class ServingModel(tf.Module):
 
 @dataclass(frozen=True)
 class _Untracked:
-    """Keeps something from what TensorFlow saves of an object's attributes."""
+    """Hides a value from TensorFlow's tracking of attributes."""
 
     value: Any
 
 
 def _state_of(owner: Any) -> list[Any]:
-    """What functions of a loaded SavedModel may read: its variables, its tables, and the files they are filled from."""
-    # The resources are tables, and what fills those of a TF1 module.
+    """What the functions of a loaded SavedModel may read: variables, tables, and the files that fill the tables."""
+    # CapturableResource covers tables and, in TF1 modules, their initializers.
     kinds = tf.Variable, CapturableResource, tf.saved_model.Asset
     return [found for found in tf.train.TrackableView(owner).descendants() if isinstance(found, kinds)]
 
 
 def names_of(path: str) -> dict[str, str]:
-    """By raw column, its name in the signature `PREDICT` of an exported model; empty of an older one."""
+    """Name of each raw column in the signature `PREDICT` of an exported model; empty for an older export."""
     if not tf.io.gfile.exists(f"{path}/{COLUMNS}"):
         return {}
     with tf.io.gfile.GFile(f"{path}/{COLUMNS}") as text:
@@ -153,7 +153,7 @@ def names_of(path: str) -> dict[str, str]:
 
 
 def recipe_of(path: str) -> str | None:
-    """Which kept vectors an exported model can answer from; None where it knows images only."""
+    """Digest of the cached vectors that an exported model can predict from; None if it takes images only."""
     file = f"{path}/{RECIPE}"
     if not tf.io.gfile.exists(file):
         return None

@@ -23,39 +23,40 @@ from hubline.trainer.training_notes import Note
 _LOGGER = logging.getLogger(__name__)
 
 _STEPS_ON_VECTORS = 32
-"""Steps to a call of TensorFlow: one step on vectors takes less time than Python takes to call it."""
+"""Steps per call of TensorFlow. One step on vectors takes less time than the Python call."""
 
 _SAMPLE = 1024
-"""Examples of the training split whose vectors are standardized by where none are kept."""
+"""Examples of the training split used for standardization if no vectors are cached."""
 
 
 class Fit:
-    """The training of a model. Epochs are counted from 0 over all phases, those that were trained."""
+    """The training of a model. Epochs are counted from 0 over all phases, excluding those that were not trained."""
 
     def __init__(
         self, job: Job, task: Task, parts: Parts, transform: Callable, scratch: str, notes: list[Note]
     ) -> None:
-        """Begins before the first epoch.
+        """Prepares the training.
 
         Args:
             job: The training run.
-            task: What is learned.
+            task: The model's task.
             parts: The model.
             transform: The transform graph.
             scratch: A folder on a local disk.
-            notes: What is worth knowing is added to these.
+            notes: Receives notes about the training.
         """
         self.history: list[dict[str, float]] = []
-        """The metrics of each epoch."""
+        """Metrics of each epoch."""
         self._job, self._task, self._parts, self._transform = job, task, parts, transform
         self._scratch, self._notes = scratch, notes
         self._penalty = 0.0
 
     def standardize(self, first: Phase) -> None:
-        """Brings what the modules give to a scale, by the kept vectors of the training split, or by a sample of it.
+        """Adapts the standardization of module outputs to the cached vectors of the training split, or to a sample of
+        it.
 
         Args:
-            first: The first phase: no module has changed before.
+            first: The first phase, in which no module has changed yet.
         """
         layers = self._parts.standardized
         if layers:
@@ -68,7 +69,7 @@ class Fit:
                 raise self._cause(first, self._job.train, str(error)) from None
 
     def _sample(self, phase: Phase) -> Iterator[Mapping[str, tf.Tensor]]:
-        """What the modules give for examples drawn from the training split by its seed, as they are."""
+        """Module outputs for a seeded random sample of the training split, without augmentation."""
         unchanged = self._job.training.model_copy(update={"augment": (), "cache_views": None})
         job = dataclasses.replace(self._job, training=unchanged)
         once = dataclasses.replace(phase, first=0, end=1)
@@ -85,11 +86,11 @@ class Fit:
             yield run(given)
 
     def train(self, phase: Phase, checkpoints: str) -> None:
-        """Trains what a phase trains, or what is left of it.
+        """Trains a phase, or the rest of it.
 
         Args:
             phase: The phase.
-            checkpoints: The folder of its checkpoint, which survives an interrupted run.
+            checkpoints: Folder of its checkpoint, which survives an interrupted run.
         """
         first = len(self.history)
         model, state = self._compiled(phase), State()
@@ -105,7 +106,7 @@ class Fit:
             self._note_stop(state.stopping, first + len(state.history))
 
     def judge(self, last: Phase) -> None:
-        """Notes a model that learned nothing.
+        """Adds notes if the model learned nothing.
 
         Args:
             last: The last phase.
@@ -142,13 +143,13 @@ class Fit:
             epochs=done if stopped else end,
             verbose=0,
             callbacks=[
-                # First, so that a loss that is not a number is never checkpointed.
+                # First, so that no checkpoint is saved with a loss that is not finite.
                 Progress(job.train.count, total, job.training.batch_size, waited, not_finite),
                 *([EarlyStopping(stopping, state)] if stopping is not None else []),
                 TensorBoard(job.logs, first, state.history, first * steps),
                 Checkpoints(checkpoint, state),
                 StopWhenInterrupted(),
-                # A dataset reads which epoch it is when the epoch begins.
+                # A dataset reads the epoch's number when the epoch starts.
                 tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda at, logs: epoch.assign(at + 1)),
             ],
         )
@@ -158,11 +159,11 @@ class Fit:
 
     def _model(self, phase: Phase) -> TunedModel:
         model = self._parts.on_vectors if phase.on_vectors else self._parts.whole
-        assert model is not None  # a label that needs pictures has no phase on vectors
+        assert model is not None  # a label that needs images has no phase on vectors
         return model
 
     def _compiled(self, phase: Phase) -> TunedModel:
-        """The model that a phase trains, with optimizers that have not moved yet."""
+        """The model that a phase trains, with new optimizers."""
         job, model = self._job, self._model(phase)
         for name, backbone in self._parts.backbones.items():
             backbone.trainable = name in phase.tuned
@@ -184,13 +185,13 @@ class Fit:
         return batches(job, self._task, self._transform, split, f"{self._scratch}/{phase.first}-{name}", phase, epoch)
 
     def _before(self, model: TunedModel, data: tf.data.Dataset, monitor: str, first: int) -> Stopping:
-        """The model as a later phase finds it, which it has to improve on."""
+        """The model as a later phase finds it; the phase has to improve on it."""
         metrics = model.evaluate(data, verbose=0, return_dict=True)
         best = float(metrics[monitor.removeprefix("val_")])
         return Stopping(best=best, best_epoch=first - 1, wait=0, weights=model.get_weights(), stopped=False)
 
     def _note_penalty(self, model: TunedModel, first: int) -> None:
-        """Notes where a module's own regularization begins to count."""
+        """Adds a note if a module's own regularization starts to count."""
         penalty = float(sum(float(loss) for loss in model.losses))
         if penalty and not self._penalty and first:
             text = (

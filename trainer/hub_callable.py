@@ -1,4 +1,4 @@
-"""A hub module behind one interface, however it is to be called: that of a reusable SavedModel."""
+"""A hub module behind one interface, that of a reusable SavedModel, however the module itself is called."""
 
 import math
 from collections.abc import Mapping
@@ -29,30 +29,30 @@ from hubline.trainer.saved_model_loader import OpenModule
 
 
 class Called(tf.__internal__.tracking.AutoTrackable):
-    """Takes features by name and gives float32 vectors of shape [batch, n]; or where `hub` has `outputs`, feature maps
-    by their names, float32 [batch, height, width, channels].
+    """Takes features by name and returns float32 vectors [batch, n]; with `outputs` in `hub`, feature maps by name,
+    float32 [batch, height, width, channels].
 
-    It has what https://www.tensorflow.org/hub/reusable_saved_models asks for, so that `tf_hub.KerasLayer` trains it.
+    It implements https://www.tensorflow.org/hub/reusable_saved_models, so that `tf_hub.KerasLayer` can train it.
     """
 
     def __init__(self, hub: Hub, module: OpenModule, features: Features, tuned: Tuned | None) -> None:
-        """Settles how the module is called.
+        """Determines how the module is called.
 
         Args:
-            hub: What it is fed and handed, and which of its outputs is used.
-            module: The module.
+            hub: Inputs, arguments and outputs.
+            module: The loaded module.
             features: The features that feed it.
-            tuned: Which variables are trained; None where none is.
+            tuned: Variables to train; None to train none.
 
         Raises:
-            UserError: where it does not fit the features, or there are no such variables.
+            UserError: if the module doesn't fit the features, or has none of the variables in `tuned`.
         """
         super().__init__()
         offer, function = module.offer, module.offer.function(hub, features)
-        self.module = module.loaded  # whose variables are tracked
+        self.module = module.loaded  # tracks its variables
         self._run = partial(module.run, signature_name(offer, hub), function)
         self._feeds = {name: (function.inputs[name], features[fed], fed) for name, fed in function.feeds(hub).items()}
-        # What is no tensor was said by the choice of the trace.
+        # Arguments that aren't tensors were settled by the choice of the trace.
         tensors = function.inputs.keys() & hub.arguments.keys()
         self._given = {name: as_tensor(hub.arguments[name], function.inputs[name]) for name in sorted(tensors)}
         self._takes_one = takes_one(function, hub, features)
@@ -66,17 +66,18 @@ class Called(tf.__internal__.tracking.AutoTrackable):
         self.variables, trainable = _variables(module.loaded)
         names = () if tuned is None else to_train(offer.format, offer.variables, tuned)
         self.trainable_variables = [one for one in trainable if one.name.partition(":")[0] in names]
-        # Where some of it is trained, the rest of the module stays as it is: in training it would keep up averages.
+        # If only part of it is trained, the rest runs in inference mode: in training mode it would update moving
+        # averages.
         self._trains = tuned is not None and not tuned.is_partial and module.can_train
         self.regularization_losses = list(getattr(module.loaded, "regularization_losses", ())) if tuned else []
 
     def __call__(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor | Mapping[str, tf.Tensor]:
-        """Runs the module: in inference mode, unless all of it is trained now.
+        """Runs the module, in inference mode unless all of it is being trained.
 
         Args:
-            inputs: By feature: pixels, uint8 of shape [batch, height, width, channels], or of clips [batch, frames,
-                height, width, channels], and texts, string [batch].
-            training: Whether it is trained now.
+            inputs: By feature: images as uint8 [batch, height, width, channels], clips as uint8 [batch, frames, height,
+                width, channels], texts as string [batch].
+            training: Whether the module is being trained.
         """
         told = True if training and self._trains else None
         values = {name: _fed(feature, wanted, inputs[fed]) for name, (wanted, feature, fed) in self._feeds.items()}
@@ -94,13 +95,13 @@ class Called(tf.__internal__.tracking.AutoTrackable):
         return tf.map_fn(lambda one: self._vector(one, told), values, fn_output_signature=shape)
 
     def _by_frame(self, clips: Mapping[str, tf.Tensor], frames: int, training: bool | None) -> tf.Tensor:
-        """What the module gives for each frame by itself, [batch, frames, ...]."""
+        """Runs the module on each frame separately: [batch, frames, ...]."""
         fed = {name: tf.reshape(clip, [-1, *clip.shape[2:]]) for name, clip in clips.items()}
         given = self._output_of(fed, training)
         return tf.reshape(given, tf.concat([[-1, frames], tf.shape(given)[1:]], axis=0))
 
     def _vector(self, values: Mapping[str, tf.Tensor], training: bool | None) -> tf.Tensor:
-        """What the module gives for one example, float32 [n]."""
+        """Output for one example, float32 [n]."""
         fed = {
             name: values[name] if way(wanted, feature) == "single" else values[name][tf.newaxis]
             for name, (wanted, feature, _) in self._feeds.items()
@@ -111,14 +112,14 @@ class Called(tf.__internal__.tracking.AutoTrackable):
         return tf.reshape(tf.cast(given, tf.float32), [-1] if self.shape is None else self.shape)
 
     def _vectors(self, given: tf.Tensor) -> tf.Tensor:
-        """What the module gives for a batch, as float32 [batch, n]."""
+        """Output for a batch, float32 [batch, n]."""
         given = tf.cast(given, tf.float32)
         if self._pool is None:
             return given[:, tf.newaxis] if given.shape.rank == 1 else given
         steps = tf.reshape(given, [tf.shape(given)[0], tf.reduce_prod(tf.shape(given)[1:-1]), given.shape[-1]])
         if isinstance(self._pool, str):
             return _pooled(steps, self._pool)
-        assert self.shape is not None  # or there was nothing to pool
+        assert self.shape is not None  # otherwise there would be nothing to pool
         most, numbers = self.shape
         cut = steps[:, :most]
         padded = tf.pad(cut, [[0, 0], [0, most - tf.shape(cut)[1]], [0, 0]])
@@ -131,7 +132,8 @@ class Called(tf.__internal__.tracking.AutoTrackable):
         return self._run({**self._given, **fed}, training)
 
     def _sizes(self, maps: Mapping[str, tuple[int | None, ...]]) -> dict[str, tuple[int, ...]]:
-        """Height, width and channels of feature maps. What the module does not say, a black picture tells."""
+        """Height, width and channels of feature maps. Unknown sizes are found by running the module on a black
+        image."""
         if not any(None in size for size in maps.values()):
             return dict(maps)  # type: ignore[arg-type]
         black = {
@@ -151,14 +153,14 @@ class Called(tf.__internal__.tracking.AutoTrackable):
 
 
 def _variables(loaded: Any) -> tuple[list[tf.Variable], list[tf.Variable]]:
-    """All variables of a module, and those of them that can be trained: of one that does not say, by themselves."""
+    """All variables of a module and its trainable ones. Without a list of its own, each variable's flag decides."""
     found = [part for part in tf.train.TrackableView(loaded).descendants() if isinstance(part, tf.Variable)]
     listed = getattr(loaded, "trainable_variables", None)
     return found, [variable for variable in found if variable.trainable] if listed is None else list(listed)
 
 
 def _fed(feature: Feature, wanted: Tensor, values: tf.Tensor) -> tf.Tensor:
-    """Pixels as the module takes them: scaled floats, bytes, or an image file; texts as they are."""
+    """Converts pixels for the module: scaled floats, integers, or an encoded image file. Texts are unchanged."""
     if not isinstance(feature, Pictures):
         return values
     if wanted.dtype == "string":
@@ -168,7 +170,7 @@ def _fed(feature: Feature, wanted: Tensor, values: tf.Tensor) -> tf.Tensor:
 
 
 def _pooled(steps: tf.Tensor, pool: str) -> tf.Tensor:
-    """Vectors, [batch, steps, n], brought together; where there are none, zeros."""
+    """Pools vectors, [batch, steps, n], over the steps; zeros if there are none."""
     count = tf.shape(steps)[1]
     if pool == "mean":
         return tf.math.divide_no_nan(tf.reduce_sum(steps, axis=1), tf.cast(count, tf.float32))

@@ -1,6 +1,6 @@
-"""What a SavedModel offers, read from its protos: nothing of it is loaded, so nothing of it runs.
+"""The interface of a SavedModel, read from its protos. Nothing is loaded, so none of its code runs.
 
-TensorFlow's own decoders of structures and of functions' signatures are private; they are used here alone.
+TensorFlow's decoders of structures and function signatures are private; this module alone uses them.
 """
 
 import inspect
@@ -24,16 +24,16 @@ class _Concrete:
 
 
 def inspect_module(path: str) -> Module:
-    """What the module in a folder offers.
+    """The interface of the module in a folder.
 
     Raises:
-        UserError: where the folder holds no SavedModel.
+        UserError: if the folder contains no SavedModel.
     """
     return offered(read_saved_model(path))
 
 
 def offered(saved: SavedModel) -> Module:
-    """What a module offers, as `open_module` finds it by loading it."""
+    """The interface of a module, equal to the one that `open_module` finds by loading it."""
     traces = tuple(_traces(saved.graph.object_graph_def)) if saved.format == "TF2" else ()
     return Module(
         format=saved.format,
@@ -49,7 +49,7 @@ def offered(saved: SavedModel) -> Module:
 
 
 def _traces(graph: Any) -> Iterator[Trace]:
-    """Those of the module itself."""
+    """Traces of the module's own `__call__`."""
     numbers = [child.node_id for child in graph.nodes[0].children if child.local_name == "__call__"]
     for node in (graph.nodes[number] for number in numbers):
         if node.WhichOneof("kind") != "function":
@@ -76,7 +76,7 @@ def _parameters(spec: Any) -> inspect.Signature:
 
 
 def _decoded(value: Any) -> Any:
-    """A structure, of TensorBoard's copy of the message."""
+    """Decodes a structure from TensorBoard's copy of the message."""
     return nested_structure_coder.decode_proto(struct_pb2.StructuredValue.FromString(value.SerializeToString()))
 
 
@@ -89,8 +89,8 @@ def _tensors(infos: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def _spec(info: Any) -> tf.TypeSpec:
-    """What a TensorInfo describes."""
-    if info.WhichOneof("encoding") == "composite_tensor":  # a ragged one, for example
+    """The type spec of a TensorInfo."""
+    if info.WhichOneof("encoding") == "composite_tensor":  # for example a ragged tensor
         value = struct_pb2.StructuredValue()
         value.type_spec_value.ParseFromString(info.composite_tensor.type_spec.SerializeToString())
         return nested_structure_coder.decode_proto(value)

@@ -1,6 +1,6 @@
-"""Tries a hub module out: whether each output has a row for every item of a batch is learned by asking.
+"""Runs a hub module on probes, to find out which outputs have one row per item of a batch.
 
-Shapes alone do not tell: `[?, 6]` is a row for each item, or a row for each thing that was found in all of them.
+Shapes alone don't tell: `[?, 6]` may be one row per item, or one row per object detected in all items.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,48 +13,47 @@ from hubline.core.config_base import Section
 from hubline.trainer.non_finite import described
 
 Kind = Literal["row", "dependent", "single", "loose"]
-"""How an output belongs to the items of a batch.
+"""How an output relates to the items of a batch.
 
-- `row`: a row for each item, the same whatever items are beside it.
-- `dependent`: a row for each, which depends on the others, as where texts are padded to the longest.
-- `single`: one row, whatever is asked; the module takes one item at a time.
-- `loose`: no dimension for the batch: what was found in all items, one after the other, or a number for all of them.
+- `row`: one row per item, independent of the other items.
+- `dependent`: one row per item, which depends on the other items, for example if texts are padded to the longest.
+- `single`: one row whatever the batch; the module takes one item at a time.
+- `loose`: no batch dimension: detections of all items in one list, or one number for all of them.
 """
 
 Takes = Literal["batches", "one", "bare"]
-"""What a module takes at once: batches of any size, a batch of one item, or an item without a dimension for a batch."""
+"""What a module accepts: batches of any size, batches of one item, or an item without a batch dimension."""
 
 Ask = Callable[[Sequence[int]], Mapping[str, np.ndarray]]
-"""What a module gives for a batch of probes, which are named by their numbers, by output."""
+"""Runs the module on a batch of probes, given by their indices; returns outputs by name."""
 
 TEXTS = ("The quick brown fox jumps over the lazy dog. Twice, in 2024!", "", "word", "Zwölf Boxkämpfer\njagen Eva")
-"""Texts of several words, sentences and lines, and of none."""
+"""Texts of several words, sentences and lines, and an empty one."""
 
 _TOLERANCE = 0.01
-"""Of the largest number of an output: what may differ with the size of a batch, also in 16 bits."""
+"""Tolerated difference between batch sizes, relative to the largest number of an output; wide enough for 16 bits."""
 
 
 class Tried(Section):
-    """What trying a module out has shown."""
+    """Findings about a module's outputs."""
 
     outputs: dict[str, Kind] = {}
-    """By output; those that are not here count as `loose`."""
+    """Kinds by output; outputs that are not listed count as `loose`."""
     gave: dict[str, str] = {}
-    """By output, the shapes that were seen, in words."""
+    """Observed shapes by output, in words."""
     warnings: tuple[str, ...] = ()
 
     def kind(self, output: str) -> Kind:
-        """How an output belongs to the items of a batch."""
         return self.outputs.get(output, "loose")
 
 
 def try_outputs(ask: Ask, probes: int, takes: Takes) -> Tried:
-    """Asks about each probe alone, about one twice at once, and about several that differ.
+    """Runs each probe alone, one probe twice in a batch, and batches of different probes.
 
     Args:
-        ask: Calls the module. What it raises counts as no answer, as not every module takes every probe.
-        probes: How many there are.
-        takes: What the module takes at once.
+        ask: Calls the module. An exception counts as no answer, because not every module accepts every probe.
+        probes: Number of probes.
+        takes: What the module accepts.
     """
     alone = {number: given for number in range(probes) if (given := _given(ask, [number])) is not None}
     if not alone:
@@ -74,7 +73,7 @@ def try_outputs(ask: Ask, probes: int, takes: Takes) -> Tried:
 def _given(ask: Ask, numbers: Sequence[int]) -> Mapping[str, np.ndarray] | None:
     try:
         return ask(numbers)
-    except Exception:  # whatever a module raises of items that are not made for it
+    except Exception:  # a module may raise anything for unsuitable items
         return None
 
 
@@ -133,14 +132,14 @@ def _not_finite(alone: Mapping[int, Mapping[str, np.ndarray]]) -> list[str]:
 
 
 def pictures(shape: Sequence[int]) -> list[np.ndarray]:
-    """Pictures that differ in what may be found in them: noise, nothing, all white, one thing, and two.
+    """Images that differ in what may be detected: noise, black, white, one square, two squares.
 
     Args:
-        shape: [height, width, channels], or of clips [frames, height, width, channels].
+        shape: [height, width, channels]; for clips [frames, height, width, channels].
     """
     noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     black = np.zeros(shape, np.uint8)
-    if len(shape) > 3:  # which are slow to run
+    if len(shape) > 3:  # clips are slow to run
         return [noise, black]
     height, width = shape[:2]
     one, two = black.copy(), black.copy()
@@ -152,7 +151,7 @@ def pictures(shape: Sequence[int]) -> list[np.ndarray]:
 
 
 def numpy_of(values: tf.Tensor | tf.RaggedTensor) -> np.ndarray:
-    """An output as NumPy has it, which has no bfloat16; of a ragged one, an array of objects, a list for each row."""
+    """An output in NumPy, which has no bfloat16. A ragged output becomes an object array with one list per row."""
     if isinstance(values, tf.RaggedTensor):
         rows = np.empty(int(values.nrows()), object)
         rows[:] = values.to_list()

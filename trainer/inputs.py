@@ -1,4 +1,4 @@
-"""The input path: TFRecords to batches of what the model takes, in TensorFlow's C++ from end to end."""
+"""The input pipeline: from TFRecords to batches for the model, entirely in TensorFlow's C++."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,30 +22,28 @@ from hubline.trainer.boxes import fitted
 
 Tensors: TypeAlias = dict[str, tf.Tensor]
 Parse: TypeAlias = Callable[[tf.Tensor], tuple[Tensors, tf.Tensor]]
-"""A batch of serialized rows to what the model takes of them, and what it is to learn."""
+"""Parses a batch of serialized rows into the model's inputs and targets."""
 
 ROW = "hubline.row"
-"""Under what an example has its serialized record, less its images, beside their pixels."""
+"""Key of an example's serialized record, without its images."""
 
 BOX = "hubline.box"
-"""Under what an example has the box of its label beside the pixels, float32 [1, 4]: top, left, bottom and right in
-shares of the picture."""
+"""Key of the box of an example's label, float32 [1, 4]: top, left, bottom and right as fractions of the image."""
 
 MASK = "hubline.mask"
-"""Under what an example has its label's mask beside the pixels, uint8 [height, width, 1], and before it is decoded a
-string."""
+"""Key of the mask of an example's label: uint8 [height, width, 1], before decoding a string."""
 
 PARSED_AT_ONCE = 64
-"""Records to a batch where they are parsed: parsing one by one is ten times slower, and images must fit."""
+"""Records that are parsed together: parsing one by one is ten times slower, and images must fit in memory."""
 
 
 def read_records(files: Sequence[str], in_order: bool = False) -> tf.data.Dataset:
-    """The serialized records of some TFRecord files, those named `.gz` as GZIP.
+    """The serialized records of TFRecord files; files named `.gz` are GZIP-compressed.
 
     Args:
         files: Paths.
-        in_order: One file after the other. Otherwise several are read at once, which is faster, in an order that is the
-            same every time.
+        in_order: Whether to read one file after the other. Otherwise several files are read in parallel, which is
+            faster; the order is deterministic either way.
     """
     return tf.data.Dataset.from_tensor_slices(list(files)).interleave(
         read_file, cycle_length=1 if in_order else min(len(files), 16), num_parallel_calls=tf.data.AUTOTUNE
@@ -53,13 +51,13 @@ def read_records(files: Sequence[str], in_order: bool = False) -> tf.data.Datase
 
 
 def read_file(file: tf.Tensor) -> tf.data.Dataset:
-    """The serialized records of one TFRecord file, in order; GZIP where its name, a scalar string, ends in `.gz`."""
+    """The serialized records of one TFRecord file, in order; GZIP if its name, a scalar string, ends in `.gz`."""
     compression = tf.where(tf.strings.regex_full_match(file, r"(?s).*\.gz"), "GZIP", "")
     return tf.data.TFRecordDataset(file, compression_type=compression)
 
 
 def read_decodable(files: Sequence[str], undecodable: Sequence[int], in_order: bool = False) -> tf.data.Dataset:
-    """The records of some files, but for those with numbers that are named, counted over all files from 0."""
+    """The records of some files except those with the given indices, counted from 0 over all files."""
     if not undecodable:
         return read_records(files, in_order)
     missing = tf.constant(list(undecodable), tf.int64)
@@ -78,14 +76,14 @@ def parsing(
     columns: Iterable[str] = (),
     target: Callable[[Values], tf.Tensor] = tf.identity,
 ) -> Parse:
-    """Parses raw columns and applies the transform graph.
+    """Builds the function that parses raw columns and applies the transform graph.
 
     Args:
-        spec: The columns to parse.
+        spec: Parsing spec of the columns.
         transform: The transform graph: raw columns to transformed features, in batches.
-        features: Transformed features to hand on.
-        columns: Columns to hand on as they are, of which the graph knows nothing: kept vectors.
-        target: What the model is to learn, of the transformed label: dense, [batch] or [batch, n].
+        features: Transformed features to return.
+        columns: Columns to return unchanged, which the transform graph doesn't know: cached vectors.
+        target: Computes the training target from the transformed label: dense, [batch] or [batch, n].
     """
     features, columns = list(features), list(columns)
 
@@ -100,11 +98,11 @@ def parsing(
 
 
 def with_known_class(rows: tf.data.Dataset, parse: Parse) -> tf.data.Dataset:
-    """The serialized rows whose class was learned: of one that only the validation split has, no loss can be taken."""
+    """Drops serialized rows whose class is not in the training split, because they have no loss."""
 
     def known(serialized: tf.Tensor) -> tf.Tensor:
         _, label = parse(serialized)
-        classes = tf.reshape(label, [tf.size(serialized), -1])[:, 0]  # behind which a box may stand
+        classes = tf.reshape(label, [tf.size(serialized), -1])[:, 0]  # a box may follow the class
         return tf.boolean_mask(serialized, classes >= 0)
 
     return rows.batch(PARSED_AT_ONCE).map(known, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
@@ -112,12 +110,12 @@ def with_known_class(rows: tf.data.Dataset, parse: Parse) -> tf.data.Dataset:
 
 @dataclass(frozen=True)
 class Boxes:
-    """The boxes of a label, one to a record: where the picture is moved, they go with it."""
+    """The boxes of a label, one per record, which move with their image."""
 
     image: str
-    """The feature whose picture they are in."""
+    """The image feature that the boxes belong to."""
     of: Callable[[tf.Tensor], tf.Tensor]
-    """Serialized records, string [batch], to the boxes in their pictures as these are, float32 [batch, 4]."""
+    """Maps serialized records, string [batch], to boxes in their original images, float32 [batch, 4]."""
 
 
 def pictures(
@@ -127,14 +125,14 @@ def pictures(
     boxes: Boxes | None = None,
     mask: PixelsLabel | None = None,
 ) -> tf.data.Dataset:
-    """Serialized records as their encoded images by feature, and what is left of each as `ROW`; one by one.
+    """Splits serialized records into encoded images by feature and the rest of each record as `ROW`; one by one.
 
     Args:
         records: Serialized tf.Examples.
-        features: Those that are images are read, and no other.
-        spec: How the columns of images and of the mask are parsed.
-        boxes: What to give as `BOX`, if anything.
-        mask: The label whose mask to give as `MASK`, if any.
+        features: Only image features are read.
+        spec: Parsing spec of the columns of images and mask.
+        boxes: Boxes to return as `BOX`, if any.
+        mask: Label whose mask to return as `MASK`, if any.
     """
 
     def read(serialized: tf.Tensor) -> Tensors:
@@ -147,16 +145,16 @@ def pictures(
 
 
 def encoded_images(features: Features, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
-    """Of columns as parsed, the encoded images of each feature that is one, string [batch]; or of clips the frames that
-    are taken, string [batch, frames]."""
+    """The encoded images of each image feature, string [batch], from parsed columns; for clips the sampled frames,
+    string [batch, frames]."""
     return {name: feature.encoded(parsed[feature.column or name]) for name, feature in images(features).items()}
 
 
 def decoded(
     examples: tf.data.Dataset, features: Features, boxes: Boxes | None = None, mask: PixelsLabel | None = None
 ) -> tf.data.Dataset:
-    """`pictures` with their pixels; decoding goes image by image, on all cores. A box is where these show it, cut off
-    at the edges; one that they do not show is all zeros. A mask is made to fit as its image is."""
+    """Adds pixels to `pictures`; images are decoded one by one on all cores. Boxes are mapped to the fitted image and
+    clipped; boxes outside the image become zeros. Masks are fitted like their image."""
 
     def decode(inputs: Tensors) -> Tensors:
         pixels = pixels_of_one(features, inputs)
@@ -172,18 +170,19 @@ def decoded(
 
 
 def seen(clipped: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-    """Boxes, [n, 4], of which those that do not count are all zeros; whether they count is beside them, [n]."""
+    """Replaces boxes, [n, 4], that don't count by zeros; the second item says which do, [n]."""
     inside, count = clipped
     return tf.where(count[:, tf.newaxis], inside, 0.0)
 
 
 def kept_between_epochs(examples: tf.data.Dataset, size: int, scratch: str) -> tf.data.Dataset:
-    """Examples that the first epoch keeps for those that follow: in memory where half of what is free holds them.
+    """Caches examples in the first epoch for later ones: in memory if they fit into half of what is free, otherwise on
+    disk.
 
     Args:
         examples: One by one.
-        size: How many bytes they take, all together.
-        scratch: A folder on a local disk, for those that memory does not hold.
+        size: Bytes of all examples together.
+        scratch: A folder on a local disk.
     """
     if size <= available_memory() / 2:
         return examples.cache()
@@ -194,24 +193,24 @@ def kept_between_epochs(examples: tf.data.Dataset, size: int, scratch: str) -> t
 def batches(
     examples: tf.data.Dataset, batch_size: int, parse: Parse, count: int | None = None, parsed_at_once: int = 1
 ) -> tf.data.Dataset:
-    """Batches of what the model takes, and what it is to learn, made ahead of their use; the last one may be smaller.
+    """Batches of inputs and targets, prefetched; the last batch may be smaller.
 
     Args:
         examples: One by one: `ROW`, and the pixels of images.
-        batch_size: Examples in a batch.
-        parse: What is made of the rows of a batch.
-        count: How many examples there are, where it is known: Keras can then run several steps in one call.
-        parsed_at_once: Where it is more than a batch, about how many rows are parsed and transformed together before
-            batches are made of them: a transform graph has many operations, which take their time for one row as well.
+        batch_size: Examples per batch.
+        parse: Parses the rows of a batch.
+        count: Number of examples, if known; Keras can then run several steps per call.
+        parsed_at_once: If larger than a batch, the approximate number of rows to parse and transform together before
+            they are split into batches: a transform graph has many operations, whose overhead is the same for one row.
     """
 
     def finish(together: Tensors) -> tuple[Tensors, tf.Tensor]:
         row = together.pop(ROW)
-        if MASK in together:  # which is all there is to learn, of pictures alone
+        if MASK in together:  # the mask is the whole target, and images are the only inputs
             label = together.pop(MASK)
             return together, label
         inputs, label = parse(row)
-        if BOX in together:  # where it is now
+        if BOX in together:  # the box in the fitted image
             label = tf.concat([label[:, :1], together.pop(BOX)[:, 0]], axis=1)
         return together | inputs, label
 
@@ -225,7 +224,7 @@ def batches(
 
 
 def _in_batches(size: int, inputs: Tensors, label: tf.Tensor) -> tf.data.Dataset:
-    """Batches of several batches."""
+    """Splits a large batch into batches."""
 
     def rows_from(start: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
         return tf.nest.map_structure(lambda values: _rows(values, start, size), (inputs, label))
@@ -240,13 +239,13 @@ def _rows(values: tf.Tensor | tf.SparseTensor, start: tf.Tensor, count: int) -> 
 
 
 def timed(dataset: tf.data.Dataset, waited: tf.Variable) -> tf.data.Dataset:
-    """The same dataset, which adds up the seconds that its reader has waited for it.
+    """The same dataset, which adds up the seconds that its reader waits for it.
 
     Args:
-        dataset: What is read.
-        waited: A float64 scalar that the seconds are added to.
+        dataset: The dataset.
+        waited: A float64 scalar variable to add the seconds to.
     """
-    # Zip asks its datasets in turn: for the time first, then for the element.
+    # Zip pulls from its datasets in order: first the time, then the element.
     asked = tf.data.Dataset.counter().map(lambda _: tf.timestamp())
 
     def account(since: tf.Tensor, element: tuple) -> tuple:
@@ -261,12 +260,12 @@ def timed(dataset: tf.data.Dataset, waited: tf.Variable) -> tf.data.Dataset:
 
 
 def pixels_of_one(features: Features, encoded: Mapping[str, tf.Tensor]) -> Tensors:
-    """The encoded images of one example as the tensors that the model takes, without a batch dimension."""
+    """Decodes the images of one example into model inputs without a batch dimension."""
     return {name: feature.decoded(encoded[name]) for name, feature in images(features).items()}
 
 
 def pixels_of_batch(features: Features, encoded: Mapping[str, tf.Tensor]) -> Tensors:
-    """The encoded images of a batch as the tensors that the model takes, shape [batch, ...]."""
+    """Decodes the images of a batch into model inputs of shape [batch, ...]."""
     return {
         name: tf.map_fn(feature.decoded, encoded[name], fn_output_signature=tf.TensorSpec(feature.shape, tf.uint8))
         for name, feature in images(features).items()
@@ -274,6 +273,6 @@ def pixels_of_batch(features: Features, encoded: Mapping[str, tf.Tensor]) -> Ten
 
 
 def bytes_of_pixels(features: Features, mask: PixelsLabel | None = None) -> int:
-    """The bytes of the images of one example, as pixels, and of its mask."""
+    """Bytes of one example's image pixels and mask."""
     of_mask = math.prod(images(features)[mask.image].size) if mask else 0
     return of_mask + sum(math.prod(feature.shape) for feature in images(features).values())

@@ -1,4 +1,4 @@
-"""Ends a training that the process was asked to end."""
+"""Stops training when the process was asked to stop."""
 
 from typing import Any
 
@@ -8,20 +8,16 @@ from hubline.core import interruption
 
 
 class StopWhenInterrupted(tf.keras.callbacks.Callback):
-    """Raises Interrupted before the next batch of training or validation, or the next epoch."""
+    """Raises Interrupted before the next batch of training or validation, the next epoch, or the export."""
 
     def on_epoch_begin(self, *_: Any, **__: Any) -> None:
-        """Looks before an epoch."""
         interruption.check()
 
     def on_train_batch_begin(self, *_: Any, **__: Any) -> None:
-        """Looks before a batch of training."""
         interruption.check()
 
     def on_test_batch_begin(self, *_: Any, **__: Any) -> None:
-        """Looks before a batch of validation."""
         interruption.check()
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
-        """Looks before the model is exported."""
         interruption.check()

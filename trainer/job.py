@@ -1,4 +1,4 @@
-"""All that a training run is made of."""
+"""The inputs and outputs of a training run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,16 +22,16 @@ class Split:
     records: Sequence[str]
     """TFRecord files of whole records."""
     rows: Sequence[str]
-    """TFRecord files of the same records in the same order, less their images, plus the kept vectors."""
+    """TFRecord files of the same records in the same order, without images but with cached vectors."""
     count: int
-    """How many rows there are."""
+    """Number of rows."""
     undecodable: Sequence[int] = ()
-    """The records that have no row, by their number over all files, one after the other."""
+    """Indices of the records without a row, counted over all files."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that a training run is made of."""
+    """The inputs and outputs of a training run."""
 
     features: Features
     label: Label
@@ -41,23 +41,23 @@ class Job:
     schema: schema_pb2.Schema
     transform: tft.TFTransformOutput
     module_paths: Mapping[str, str]
-    """The folder of each hub module, by its name, and of each backbone that has files."""
+    """The folder of each hub module by name, and of each backbone that has files."""
     train: Split
     validation: Split
     vectors: Vectors
-    """What the rows hold."""
+    """The cached vectors in the rows."""
     views: int
-    """How many views of each example the rows of the training split hold."""
+    """Views of each example in the rows of the training split."""
     checkpoints: str
-    """A folder that survives a failed or killed run; the next run with the same job goes on from what it holds."""
+    """A folder that survives a failed or killed run; the next run of the same job resumes from it."""
     logs: str
-    """The folder that TensorBoard reads."""
+    """Folder for TensorBoard logs."""
     export: str
-    """The folder that the SavedModel is written to."""
+    """Folder for the SavedModel."""
     backbones: Backbones = field(default_factory=dict)
-    """Those that are no hub modules."""
+    """Backbones other than hub modules."""
 
     @property
     def label_spec(self) -> ParsingSpec:
-        """How the columns of the label are parsed."""
+        """Parsing spec of the label's columns."""
         return parsing_spec(self.schema, self.label.columns)

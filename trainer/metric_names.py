@@ -1,4 +1,4 @@
-"""The metrics that a model can be judged by, by name."""
+"""Names of the evaluation metrics."""
 
 import math
 from typing import Literal
@@ -15,7 +15,7 @@ _RANGES: dict[Metric, tuple[float, float]] = {
     "mae": (0.0, math.inf),
     "r2": (-math.inf, 1.0),
 }
-"""The values that a metric can have, where it is no share from 0 to 1."""
+"""Ranges of metrics that are not fractions from 0 to 1."""
 
 
 LOWER_IS_BETTER: frozenset[Metric] = frozenset({"cross_entropy", "rmse", "mae"})
@@ -29,5 +29,4 @@ METRICS: dict[str, tuple[Metric, ...]] = {
     "pixels": ("mean_iou", "pixel_accuracy"),
     "class_and_box": ("mean_iou", "accuracy", "iou_50", "cross_entropy", "auc", "top_3_accuracy"),
 }
-"""By kind of label, the metrics that it can be judged by. The first two are computed, and a model is held to the first,
-where the pipeline file does not say."""
+"""Metrics by kind of label. By default, the first two are computed and the first must not get worse."""

@@ -1,4 +1,4 @@
-"""The model: hub modules and other backbones, and a head on what they give."""
+"""The model: hub modules and other backbones, and a head on their outputs."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,27 +25,27 @@ from hubline.trainer.inputs import Tensors
 from hubline.trainer.saved_model_loader import OpenModule, open_module
 from hubline.trainer.standardize import Standardized
 
-# Before any of Keras is called: to try a module out, to train, in a test.
+# Must run before any Keras call: to try out a module, to train, in a test.
 leave_libraries_alone()
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The three named pieces of the model, put together in two ways that share their weights.
+    """The parts of the model, assembled in two ways that share their weights.
 
-    Both take the features that the model takes in itself, by the names of their `inputs`, and give the raw outputs of
-    the `Task`, float32 [batch, outputs], or of each pixel [batch, height, width, outputs].
+    Both models take the inputs of the model's own features by name, and return the raw outputs of the `Task`, float32
+    [batch, outputs], or per pixel [batch, height, width, outputs].
     """
 
     backbones: Mapping[str, "Backbone | Built"]
-    """The hub modules and the other backbones, by name."""
+    """Hub modules and other backbones, by name."""
     whole: "TunedModel"
-    """Takes what feeds them besides: pixels, uint8 [batch, height, width, channels], and texts [batch]."""
+    """Also takes the backbones' inputs: pixels, uint8 [batch, height, width, channels], and texts, string [batch]."""
     on_vectors: "TunedModel | None"
-    """Takes what they gave besides, under the `column` of each, float32 [batch, n]. None where they give feature maps,
-    which are not kept."""
+    """Also takes the backbones' outputs by `column`, float32 [batch, n]. None if they are feature maps, which are not
+    cached."""
     standardized: Mapping[str, Standardized] = field(default_factory=dict)
-    """By hub module or backbone, or by output of one that gives feature maps, what brings its numbers to a scale."""
+    """The standardization layer by hub module or backbone, or by output if the outputs are feature maps."""
 
 
 def build(
@@ -57,16 +57,16 @@ def build(
     outputs: int,
     backbones: Backbones = NO_BACKBONES,
 ) -> Parts:
-    """Backbones and head.
+    """Builds the backbones and the head.
 
     Args:
-        model: The head, what is wide, and which modules are to be trained.
-        hubs: What each hub module is fed.
+        model: The head, the wide features, and the modules to fine-tune.
+        hubs: Hub modules and their inputs.
         module_paths: The folder of each hub module, and of each backbone that has files.
-        features: What the model sees.
-        transform: Knows the vocabularies.
-        outputs: How many numbers the model gives for each record.
-        backbones: Those that are no hub modules, and what each is fed.
+        features: The model's inputs.
+        transform: Provides the vocabularies.
+        outputs: Raw outputs per record.
+        backbones: Backbones other than hub modules.
     """
     if any(hub.outputs for hub in hubs.values()):
         return _of_pixels(model, fed_hubs(hubs), module_paths, features, outputs)
@@ -105,14 +105,14 @@ def build(
 
 
 def _of_unknown_scale(model: Model, layers: Iterable[str], backbones: Backbones) -> list[str]:
-    """The hub modules and backbones whose vectors are standardized: all but those that are trained from the first
-    epoch on with weights that begin here, whose scale is no given thing."""
+    """The hub modules and backbones whose vectors are standardized. Backbones that are trained from the first epoch on
+    are excluded, because their scale changes as they learn."""
     finding = trained_from_the_start(backbones, model)
     return [name for name in layers if name not in finding] if model.head.standardize else []
 
 
 def _of_pixels(model: Model, hubs: Hubs, module_paths: Mapping[str, str], features: Features, outputs: int) -> Parts:
-    """A module of which some outputs are feature maps, and a decoder on them."""
+    """A hub module whose outputs are feature maps, and a decoder on top."""
     ((name, hub),) = hubs.items()
     ((_, pictures),) = images(feeding(hubs, features)).items()
     fed = keras_inputs(feeding(hubs, features))
@@ -125,18 +125,18 @@ def _of_pixels(model: Model, hubs: Hubs, module_paths: Mapping[str, str], featur
 
 
 def taken_in(features: Features) -> Features:
-    """The features that the model takes in itself."""
+    """The features that the model reads through layers of its own."""
     return {name: feature for name, feature in features.items() if feature.is_taken_in}
 
 
 def feeding(hubs: Hubs, features: Features, backbones: Backbones = NO_BACKBONES) -> Features:
-    """The features that hub modules and backbones take."""
+    """The features that hub modules and backbones read."""
     taken = {name for taker in (*hubs.values(), *backbones.values()) for name in taker.inputs.values()}
     return {name: features[name] for name in sorted(taken)}
 
 
 def categories(name: str, features: Features) -> Categories:
-    """A feature that is known to have categories."""
+    """Returns a feature that is known to be categorical."""
     feature = features[name]
     assert isinstance(feature, Categories)
     return feature
@@ -147,7 +147,7 @@ def _concatenated(vectors: Sequence[tf.Tensor]) -> tf.Tensor:
 
 
 def keras_inputs(features: Features) -> Tensors:
-    """A symbolic batch of the `inputs` of each feature, by name."""
+    """Symbolic inputs of the features, by name."""
     return {
         name: tf.keras.Input(type_spec=spec, name=f"feature_{name}")
         for feature_name, feature in features.items()
@@ -156,22 +156,23 @@ def keras_inputs(features: Features) -> Tensors:
 
 
 class TunedModel(tf.keras.Model):
-    """A Keras model in which some layers have an optimizer of their own."""
+    """A Keras model in which some layers have their own optimizer."""
 
     layer_optimizers: Mapping[str, tf.keras.optimizers.Optimizer] = {}
 
     def tune(self, optimizers: Mapping[str, tf.keras.optimizers.Optimizer]) -> None:
-        """Says which layers, by name, have which optimizer; `compile`'s has the rest. Call it before `compile`."""
+        """Assigns optimizers to layers by name; the optimizer of `compile` handles the rest. Call this before
+        `compile`."""
         self.layer_optimizers = dict(optimizers)
 
     def compile(self, **options: Any) -> None:
-        """As Keras does, and makes the optimizers' variables: made in the first step, they have it traced twice."""
+        """Also creates the optimizers' variables: created in the first step, they would cause a second tracing."""
         super().compile(**options)
         for each, variables in self._shares():
             each.build(variables)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One step, as Keras takes it, but that each variable goes by the optimizer that it belongs to."""
+        """A training step that updates each variable with the optimizer it belongs to."""
         inputs, labels = data
         with tf.GradientTape() as tape:
             predictions = self(inputs, training=True)
@@ -183,7 +184,7 @@ class TunedModel(tf.keras.Model):
         return self.compute_metrics(inputs, labels, predictions, None)
 
     def _shares(self) -> list[tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]]:
-        """Each optimizer, and the variables that belong to it."""
+        """Each optimizer with its variables."""
         owned = [(each, self.get_layer(name).trainable_variables) for name, each in self.layer_optimizers.items()]
         taken = {variable.ref() for _, variables in owned for variable in variables}
         rest = [variable for variable in self.trainable_variables if variable.ref() not in taken]
@@ -191,22 +192,22 @@ class TunedModel(tf.keras.Model):
 
 
 class Backbone(tf.keras.layers.Layer):
-    """A hub module, fed from the features by name, giving float32 vectors of shape [batch, n], or feature maps by
-    output, float32 [batch, height, width, channels]."""
+    """A hub module, fed from the features by name; returns float32 vectors [batch, n], or feature maps by output,
+    float32 [batch, height, width, channels]."""
 
     def __init__(self, hub: Hub, module: OpenModule, features: Features, name: str, tuned: Tuned | None = None) -> None:
-        """Makes a layer of a module.
+        """Wraps a module in a layer.
 
         Args:
-            hub: What it is fed, and which of its outputs is used.
-            module: The module.
+            hub: Inputs and outputs.
+            module: The loaded module.
             features: The features that feed it.
-            name: Its name in `hubs`.
-            tuned: Which of its variables may be trained; whether they are at a time, `trainable` of the layer says.
-                None where it stays as it is.
+            name: Name in `hubs`.
+            tuned: The variables that may be trained; the layer's `trainable` says whether they are at the moment. None
+                if the module stays frozen.
 
         Raises:
-            UserError: where it does not fit the features, or there are no such variables.
+            UserError: if the module doesn't fit the features, or has none of the variables in `tuned`.
         """
         super().__init__(name=f"hub_{name}", trainable=tuned is not None)
         self._features = sorted(set(hub.inputs.values()))
@@ -214,27 +215,27 @@ class Backbone(tf.keras.layers.Layer):
 
     @property
     def module(self) -> Any:
-        """What TensorFlow made of the module, with its variables, tables and assets."""
+        """The object that TensorFlow loaded, with its variables, tables and assets."""
         return self._layer.resolved_object.module
 
     def in_order(self, name: str, standardized: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
-        """What the head takes of the vectors: standardized, or what a layer makes of those that have an order.
+        """The vectors as the head takes them: standardized, or combined by a sequence layer if they have an order.
 
         Args:
-            name: That of the layer.
-            standardized: A layer, or what leaves numbers as they are.
+            name: Name of the layer.
+            standardized: The standardization layer, or the identity.
         """
         called = self._layer.resolved_object
         if called.combiner is None:
             return standardized
-        # Steps that there are not are zeros.
+        # Steps beyond the end are zeros.
         layers = [tf.keras.layers.Reshape(called.shape), tf.keras.layers.Masking()]
         layers += [standardized] if isinstance(standardized, Standardized) else []
         return tf.keras.Sequential([*layers, combined(called.combiner)], name=name)
 
     def points(self, given: tf.Tensor) -> tf.Tensor:
-        """What is standardized of vectors or of a feature map, float32 [points, n]: each vector, each of the steps
-        that there are of an order, or each place of a map."""
+        """The points to standardize, float32 [points, n]: each vector, each actual step of a sequence, or each position
+        of a feature map."""
         called = self._layer.resolved_object
         if called.combiner is None:
             return tf.reshape(given, [-1, given.shape[-1]])
@@ -242,16 +243,16 @@ class Backbone(tf.keras.layers.Layer):
         return tf.boolean_mask(steps, tf.reduce_any(steps != 0, axis=1))
 
     def call(self, inputs: Tensors) -> tf.Tensor | Tensors:
-        """Runs the module: in inference mode, unless all of it is trained now."""
+        """Runs the module, in inference mode unless all of it is being trained."""
         return self._layer({name: inputs[name] for name in self._features})
 
 
 def try_out(hub: Hub, module: OpenModule, features: Features, tuned: Tuned | None = None) -> None:
-    """Puts a module behind a symbolic batch of features, as training will.
+    """Applies a module to a symbolic batch of features, as training will.
 
     Raises:
-        UserError: where it cannot be called so, does not give a vector for each example, or is to be trained and cannot
-            be.
+        UserError: if the module cannot be called with the features, doesn't return one vector per example, or is to be
+            trained but cannot be.
     """
     inputs = feeding({"tried": hub}, features)
     specs = {name: spec for feature, kind in inputs.items() for name, spec in kind.inputs(feature).items()}
@@ -270,7 +271,7 @@ def try_out(hub: Hub, module: OpenModule, features: Features, tuned: Tuned | Non
         given = run.get_concrete_function().structured_outputs
     except UserError:
         raise
-    except Exception as error:  # whatever the module's own functions and tensorflow_hub raise
+    except Exception as error:  # the module's own functions and tensorflow_hub may raise anything
         reason = library_reason(error)
         raise UserError(f"the module cannot be called with the features given: {reason}") from error
     if hub.outputs:
@@ -288,7 +289,7 @@ def _refuse_no_vector(shape: tf.TensorShape) -> None:
 
 
 def _refuse_unreached(tuned: Tuned, variables: Sequence[tf.Variable], reached: Sequence[bool]) -> None:
-    """Raises a UserError where what is to be trained does not act on the output that is used."""
+    """Raises a UserError if the used output doesn't depend on the variables to train."""
     idle = [variable.name for variable, there in zip(variables, reached, strict=True) if not there]
     if idle and (tuned.is_partial or not any(reached)):
         raise UserError(
@@ -298,9 +299,9 @@ def _refuse_unreached(tuned: Tuned, variables: Sequence[tf.Variable], reached: S
 
 
 def head(config: Head, outputs: int) -> tf.keras.Sequential:
-    """Dense layers from vectors, float32 of shape [batch, n], to raw outputs, float32 of shape [batch, outputs].
+    """Dense layers from vectors, float32 [batch, n], to raw outputs, float32 [batch, outputs].
 
-    The last weights begin small, so that no output begins where it saturates.
+    The last layer's weights are initialized small, so that no output starts out saturated.
     """
     layers: list[tf.keras.layers.Layer] = []
     for units in config.hidden:
@@ -311,7 +312,7 @@ def head(config: Head, outputs: int) -> tf.keras.Sequential:
 
 
 def optimizer(config: Optimizer, learning_rate: float | None = None) -> tf.keras.optimizers.Optimizer:
-    """The Keras optimizer that a section describes, or the same with another learning rate."""
+    """The Keras optimizer of the section, optionally with another learning rate."""
     classes = {
         "adam": tf.keras.optimizers.Adam,
         "adamw": tf.keras.optimizers.AdamW,

@@ -1,4 +1,4 @@
-"""What a TensorFlow Hub module offers, and whether it fits what feeds it."""
+"""The interface of a TensorFlow Hub module, and whether the module fits its inputs."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from hubline.trainer.saved_model import Variable
 
 
 class Tensor(Section):
-    """A tensor's dtype and shape; None stands for a dimension that may vary, no shape for an unknown rank."""
+    """Dtype and shape of a tensor. None is a dimension of any size; no shape at all means unknown rank."""
 
     dtype: str
     shape: tuple[int | None, ...] | None
@@ -31,15 +31,15 @@ class Tensor(Section):
 
 
 class Function(Section):
-    """Something of a module that can be called: its inputs and outputs by name."""
+    """A callable of a module, with inputs and outputs by name."""
 
     inputs: dict[str, Tensor]
     outputs: dict[str, Tensor]
     arguments: dict[str, Any] = {}
-    """What it is called with where nothing else is said: values that it was traced with, defaults of inputs."""
+    """Default arguments: the values it was traced with, and defaults of inputs."""
 
     def feeds(self, hub: Hub) -> dict[str, str]:
-        """The feature that feeds each input, as `hub` says; a single input has any name."""
+        """The feature that feeds each input, according to `hub`. A single input may have any name there."""
         open_ = self.inputs.keys() - self.arguments.keys() - hub.arguments.keys()
         if len(hub.inputs) == len(open_) == 1:
             return dict(zip(open_, hub.inputs.values(), strict=True))
@@ -47,22 +47,22 @@ class Function(Section):
 
 
 class Module(Section):
-    """What a module offers."""
+    """The interface of a module."""
 
     format: Literal["TF1", "TF2"]
     tags: tuple[str, ...] | None = None
-    """The tags of the meta graph to load; None for a TF2 SavedModel, which has one."""
+    """Tags of the meta graph to load; None for a TF2 SavedModel, which has one."""
     calls: tuple[Function, ...] = ()
-    """The module itself, where it can be called (a TF2 reusable SavedModel): one for each way in which it was traced,
-    those with the defaults of its arguments first."""
+    """Traces of the module itself, if it is callable (a TF2 reusable SavedModel). Traces with default arguments come
+    first."""
     signatures: dict[str, Function] = Field(default_factory=dict)
     variables: tuple[Variable, ...] = ()
 
     def functions(self, hub: Hub) -> tuple[Function, ...]:
-        """What `hub` calls: the named signature, the module itself, or the one signature there is.
+        """The callables that `hub` selects: the named signature, the module itself, or the only signature.
 
         Raises:
-            UserError: where the module has no such thing.
+            UserError: if the module has no such callable.
         """
         name = signature_name(self, hub)
         if name is None and self.calls:
@@ -74,10 +74,10 @@ class Module(Section):
         return (self.signatures[name],)
 
     def function(self, hub: Hub, features: Features) -> Function:
-        """What `hub` calls, of several traces the first that fits, one that has the output before others.
+        """The callable that `hub` selects. Of several traces, the first that fits, preferring one that has the output.
 
         Raises:
-            UserError: where none fits; says why the nearest does not.
+            UserError: if none fits, with the reasons for the closest one.
         """
         functions = self.functions(hub)
         faults = {number: _faults(function, hub, features) for number, function in enumerate(functions)}
@@ -91,7 +91,7 @@ class Module(Section):
 
 
 def signature_name(module: Module, hub: Hub) -> str | None:
-    """The signature that `hub` calls; None for the module itself."""
+    """The signature that `hub` selects; None for the module itself."""
     if hub.signature or module.calls:
         return hub.signature
     for usual in ("default", "serving_default"):
@@ -101,10 +101,10 @@ def signature_name(module: Module, hub: Hub) -> str | None:
 
 
 def output_name(function: Function, hub: Hub) -> str:
-    """The name of the output that `hub` uses.
+    """The name of the output that `hub` selects.
 
     Raises:
-        UserError: where the function has no such output.
+        UserError: if the function has no such output.
     """
     if not _has_output(function, hub):
         outputs = ", ".join(sorted(function.outputs))
@@ -119,10 +119,10 @@ def _has_output(function: Function, hub: Hub) -> bool:
 
 
 def check_fits(module: Module, hub: Hub, features: Features) -> None:
-    """Makes sure that a module can be fed from the features and that a head can stand on its output.
+    """Checks that a module can be fed from the features and that its output suits a head.
 
     Raises:
-        UserError: where a signature, an input or an output is missing, or a shape or dtype does not fit.
+        UserError: if a signature, input or output is missing, or a shape or dtype doesn't fit.
     """
     function = module.function(hub, features)
     if hub.outputs:
@@ -132,10 +132,10 @@ def check_fits(module: Module, hub: Hub, features: Features) -> None:
 
 
 def maps_of(function: Function, hub: Hub, features: Features) -> dict[str, tuple[int | None, ...]]:
-    """What a head gets of each of the `outputs` for a picture: height, width and channels, where they are known.
+    """Height, width and channels of each feature map in `outputs`, as far as they are known.
 
     Raises:
-        UserError: where one is no feature map.
+        UserError: if an output is not a feature map.
     """
     missing = [name for name in hub.outputs if name not in function.outputs]
     if missing:
@@ -155,12 +155,12 @@ def maps_of(function: Function, hub: Hub, features: Features) -> dict[str, tuple
 
 
 def shape_of_one(function: Function, hub: Hub, features: Features) -> tuple[int, ...] | None:
-    """What a head gets of a function for each example: [n]; of steps in their order [steps, n]; None if it isn't known.
+    """Shape of a function's output per example: [n], or [steps, n] for a sequence layer; None if unknown.
 
-    A function that takes a clip frame by frame gives what it gives for each of them, one after the other.
+    If the function runs on each frame of a clip separately, the frames are the steps.
 
     Raises:
-        UserError: where it gives something else.
+        UserError: if the output has another shape.
     """
     name = output_name(function, hub)
     output = function.outputs[name]
@@ -191,7 +191,7 @@ def shape_of_one(function: Function, hub: Hub, features: Features) -> tuple[int,
     if len(inner) < 2 and hub.pool is not None:
         raise UserError(f"the module's output '{name}' is {output}: there is nothing to pool; leave `pool` out")
     numbers = 1 if not inner else inner[-1]
-    assert numbers is not None  # which was looked at above
+    assert numbers is not None  # checked above
     if hub.pool is None or isinstance(hub.pool, str):
         return (numbers,)
     steps = math.prod(inner[:-1]) if None not in inner else hub.pool.max_length  # type: ignore[arg-type]
@@ -199,16 +199,16 @@ def shape_of_one(function: Function, hub: Hub, features: Features) -> tuple[int,
 
 
 def _of_one(shape: tuple[int | None, ...], takes_one: bool, is_pooled: bool) -> tuple[int | None, ...] | None:
-    """The shape of what there is for one example, of an output's; None where examples are not told apart."""
+    """The shape of one example within an output's shape; None if examples cannot be told apart."""
     if not takes_one:
         return shape[1:] if shape else None
-    # A first dimension that may vary can be a batch, or as many as were found in an image.
+    # A first dimension of any size may be the batch, or the number of objects detected in an image.
     has_batch = len(shape) > 1 and shape[0] in (1, None)
     return shape[1:] if has_batch and not is_pooled else shape
 
 
 def takes_one(function: Function, hub: Hub, features: Features) -> bool:
-    """Whether a function takes one example at a time, as a batch of one or without a batch at all."""
+    """Whether a function takes one example at a time, as a batch of one or without a batch dimension."""
     return any(
         way(function.inputs[name], features[feature]) in ("batch of one", "single")
         for name, feature in function.feeds(hub).items()
@@ -216,7 +216,7 @@ def takes_one(function: Function, hub: Hub, features: Features) -> bool:
 
 
 def frames_each(function: Function, hub: Hub, features: Features) -> int | None:
-    """Of how many frames a clip is where a function takes each by itself; None where it does not."""
+    """Frames per clip if the function runs on each frame separately; otherwise None."""
     for name, fed in function.feeds(hub).items():
         feature = features[fed]
         if isinstance(feature, VideoFeature) and way(function.inputs[name], feature) == "frames":
@@ -228,8 +228,8 @@ Way = Literal["batch", "batch of one", "single", "frames"]
 
 
 def way(wanted: Tensor, feature: Feature) -> Way | None:
-    """How an input takes what a feature gives: in batches of any size, of one, or without; of a clip each frame by
-    itself, in batches of any size; None where it does not."""
+    """How an input takes a feature: in batches of any size, in batches of one, or without a batch dimension; for a
+    clip, possibly frame by frame in batches of any size. None if it doesn't fit."""
     given = _given(feature, wanted.dtype)
     if isinstance(feature, VideoFeature) and _takes_frames(wanted, given):
         return "frames"
@@ -240,7 +240,7 @@ def way(wanted: Tensor, feature: Feature) -> Way | None:
     shape, single = tf.TensorShape(wanted.shape), tf.TensorShape(given.shape)[1:]
     if shape.is_compatible_with(single):
         return "single"
-    # A fixed batch is compatible with an unknown one in TensorFlow's eyes, but batches here are of any size.
+    # TensorFlow considers a fixed batch size compatible with an unknown one, but batches here have any size.
     if not shape or shape[0] not in (None, 1) or not shape[1:].is_compatible_with(single):
         return None
     return "batch" if shape[0] is None else "batch of one"
@@ -255,7 +255,7 @@ def _takes_frames(wanted: Tensor, given: Tensor) -> bool:
 
 
 def _faults(function: Function, hub: Hub, features: Features) -> list[str]:
-    """Why a function cannot be called as `hub` says, where it cannot."""
+    """Why a function cannot be called as `hub` says; empty if it can."""
     feeds = function.feeds(hub)
     said = feeds.keys() | hub.arguments.keys()
     unknown = sorted(feeds.keys() - function.inputs)
@@ -271,7 +271,7 @@ def _faults(function: Function, hub: Hub, features: Features) -> list[str]:
 
 
 def _frames_faults(function: Function, feeds: Mapping[str, str], features: Features) -> list[str]:
-    """What keeps inputs from being run on each frame of clips, where one of them must."""
+    """What prevents inputs from running frame by frame, if one of them must."""
     ways = {name: way(function.inputs[name], features[fed]) for name, fed in feeds.items()}
     counts = {clip.frames for fed in feeds.values() if isinstance(clip := features[fed], VideoFeature)}
     alone = next((name for name in feeds if ways[name] == "frames"), None)
@@ -284,7 +284,7 @@ def _frames_faults(function: Function, feeds: Mapping[str, str], features: Featu
 
 
 def _input_fault(name: str, wanted: Tensor, feature_name: str, feature: Feature) -> str | None:
-    """Why an input cannot be fed a feature."""
+    """Why a feature cannot feed an input, or None."""
     if way(wanted, feature) is None:
         given = _given(feature, wanted.dtype)
         return (
@@ -300,7 +300,7 @@ def _input_fault(name: str, wanted: Tensor, feature_name: str, feature: Feature)
 
 
 def _argument_fault(function: Function, name: str, value: Any, feeds: Mapping[str, str]) -> str | None:
-    """What is wrong with something that the module is to be handed."""
+    """What is wrong with an argument, or None."""
     if name in feeds:
         return f"the module's input '{name}' is fed a feature and given in `arguments`; leave one out"
     if name in function.inputs:
@@ -320,16 +320,16 @@ def _argument_fault(function: Function, name: str, value: Any, feeds: Mapping[st
 
 
 def as_tensor(value: Any, wanted: Tensor) -> tf.Tensor:
-    """An argument as a tensor of the dtype that an input takes.
+    """An argument as a tensor with the dtype of the input.
 
     Raises:
-        TypeError, ValueError: where it is of another sort.
+        TypeError, ValueError: if the value has another type.
     """
     return tf.constant(value, tf.as_dtype(wanted.dtype))
 
 
 def _given(feature: Feature, wanted: str) -> Tensor:
-    """What a feature gives an input: images pixels of the dtype that is wanted, or their files; clips those of each
+    """What a feature provides to an input: images as pixels of the wanted dtype or as files, clips likewise per
     frame."""
     if not isinstance(feature, Pictures):
         return Tensor(dtype="string", shape=(None,))
@@ -340,16 +340,16 @@ def _given(feature: Feature, wanted: str) -> Tensor:
 
 
 def is_number(dtype: str) -> bool:
-    """Whether it is a numeric dtype, bool among them, of a dense tensor."""
+    """Whether this is a numeric dtype, including bool, of a dense tensor."""
     try:
         known = tf.as_dtype(dtype)
-    except TypeError:  # such as a ragged tensor's
+    except TypeError:  # such as the type of a ragged tensor
         return False
     return known.is_floating or known.is_integer or known.is_bool
 
 
 def _better_size(wanted: Tensor, feature: Feature) -> str:
-    """What an image or clip would have to be for an input, as far as that can be told."""
+    """Suggests the size of image or clip that an input needs, as far as its shape tells."""
     shape, is_clip = wanted.shape, isinstance(feature, VideoFeature)
     if not isinstance(feature, Pictures) or not is_number(wanted.dtype) or not shape or shape[-1] not in (1, 3):
         return ""
@@ -374,7 +374,7 @@ def _listed(tensors: Mapping[str, Tensor]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """An argument as JSON has it, so that lists and tuples are the same."""
+    """An argument in JSON types, so that lists and tuples compare equal."""
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)

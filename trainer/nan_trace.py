@@ -1,4 +1,4 @@
-"""Where a loss that is not a finite number comes from."""
+"""Finds the cause of a loss that is not finite."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -19,16 +19,17 @@ from hubline.trainer.task import Task
 
 
 def cause(job: Job, task: Task, parts: Parts, transform: Callable, phase: Phase, split: Split, what: str) -> RunError:
-    """What to raise where something that is computed is not finite: the first record that explains it, if one does.
+    """The exception to raise if a computed value is not finite. It names the first record that explains the value, if
+    there is one.
 
     Args:
         job: The training run.
-        task: What it learns.
-        parts: The model as it is then.
+        task: The model's task.
+        parts: The model at that time.
         transform: The transform graph.
-        phase: The phase of the training.
-        split: The split that it was computed from.
-        what: What is not finite.
+        phase: The phase of training.
+        split: The split that the value was computed from.
+        what: The value that is not finite, for the message.
     """
     of = "training" if split is job.train else "validation"
     greatest = (0.0, "")
@@ -55,8 +56,8 @@ def _described(job: Job, record: str, given: str, values: np.ndarray) -> str:
 def _given(
     job: Job, task: Task, parts: Parts, transform: Callable, phase: Phase, split: Split
 ) -> Iterator[tuple[Callable[[int], str], str, tf.Tensor]]:
-    """What the model is given of a split, in order: for each batch and each of its tensors of floats what names the
-    record at a place, what it is, and the values, [batch, ...]."""
+    """All float tensors computed from a split, in order: a function that names the record at an index of the batch, the
+    name of the tensor, and its values, [batch, ...]."""
     if not isinstance(job.label, PixelsLabel):
         yield from _of_rows(job, task, transform, phase, split)
     if not phase.on_vectors:

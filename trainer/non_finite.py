@@ -1,4 +1,4 @@
-"""Numbers that are not finite, traced to the hub module, output and record that they come from."""
+"""Traces numbers that are not finite to their hub module, output and record."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +10,7 @@ def are_finite(values: tf.Tensor) -> tf.Tensor:
     """Whether all numbers of each example are finite.
 
     Args:
-        values: Floats [batch, ...]; numbers of other dtypes always are.
+        values: [batch, ...]. Other dtypes than floats are always finite.
 
     Returns:
         bool [batch].
@@ -22,19 +22,19 @@ def are_finite(values: tf.Tensor) -> tf.Tensor:
 
 
 def not_finite(hub: str, output: str, values: np.ndarray, where: str) -> DataError:
-    """The error of a module that gives NaN or infinity for a record.
+    """The error about a module that returns NaN or infinity for a record.
 
     Args:
-        hub: The module's name in `hubs`.
-        output: The output that is used.
-        values: What the module gave for the record, of any shape.
+        hub: Name of the module in `hubs`.
+        output: Name of the output.
+        values: The module's output for the record, of any shape.
         where: The record, for example `data.tfrecord: record 3 (counted from 0)`.
     """
     return DataError(f"{where}: hubs.{hub}: {described(output, values)}")
 
 
 def described(output: str, values: np.ndarray) -> str:
-    """What is wrong with an output that is not finite, and what to look at."""
+    """Describes an output that is not finite, with advice."""
     bad = values[~np.isfinite(values)]
     return (
         f"the module's output '{output}' is {bad.ravel()[0]} in {bad.size:,} of {values.size:,} numbers; are "

@@ -1,4 +1,4 @@
-"""The operations that a SavedModel is made of, and whether TensorFlow here has them; asked without importing it."""
+"""The operations in a SavedModel, and whether the installed TensorFlow has them; found without importing TensorFlow."""
 
 import ctypes
 import importlib.util
@@ -24,34 +24,34 @@ _PACKAGES = {
     "tensorflow_decision_forests": r"SimpleML.*",
     "tensorflow_recommenders_addons": r"TFRA>.*",
 }
-"""By what is imported, the operations that importing it registers."""
+"""By package, the operations that importing it registers."""
 
 _LIBRARY = "libtensorflow_cc.so.2"
 
 
 def provide(operations: Iterable[str]) -> None:
-    """Sees to it that TensorFlow has some operations: imports the packages that bring what it lacks.
+    """Makes operations available by importing the packages that register the missing ones.
 
     Raises:
-        UserError: with all that are missing still, and what brings them.
+        UserError: listing the operations that are still missing and the packages that provide them.
     """
     absent = missing(operations)
     for package in sorted({package for name in absent if (package := package_of(name)) and _is_installed(package)}):
         try:
             import_module(package)
-        except Exception as error:  # of a package for another TensorFlow its own, and TensorFlow's
+        except Exception as error:  # a package for another TensorFlow version raises errors of its own or of TensorFlow
             reason = library_reason(error)
             raise UserError(f"{_distribution(package)} is installed, but cannot be imported: {reason}") from error
     refuse(missing(absent) if absent else [])
 
 
 def check(operations: Iterable[str]) -> None:
-    """As `provide`, but takes it that a package which is installed brings its operations."""
+    """Like `provide`, but assumes that an installed package registers its operations."""
     refuse([name for name in missing(operations) if not ((package := package_of(name)) and _is_installed(package))])
 
 
 def refuse(absent: list[str]) -> None:
-    """Raises a UserError with the operations that are missing, where there are any, and what brings them."""
+    """Raises a UserError listing the missing operations, if any, and the packages that provide them."""
     if not absent:
         return
     by_package: dict[str | None, list[str]] = {}
@@ -65,20 +65,21 @@ def refuse(absent: list[str]) -> None:
 
 
 def missing(operations: Iterable[str]) -> list[str]:
-    """Those that TensorFlow here has not registered, sorted; none where there is no TensorFlow to ask."""
+    """The operations that TensorFlow has not registered, sorted; none if TensorFlow is not installed."""
     known = registered()
     return sorted(set(operations) - known) if known else []
 
 
 def package_of(operation: str) -> str | None:
-    """What is imported to have an operation, where that is known."""
+    """The package that registers an operation, if known."""
     return next((package for package, names in _PACKAGES.items() if re.fullmatch(names, operation)), None)
 
 
 def registered() -> frozenset[str]:
-    """The operations of the TensorFlow that is installed, and of what else this process has loaded; none without it.
+    """The operations of the installed TensorFlow and of libraries that this process has loaded; empty without
+    TensorFlow.
 
-    TensorFlow's C library is asked, which loads in a tenth of the time that its Python takes.
+    TensorFlow's C library answers this in a tenth of the time that importing its Python package takes.
     """
     found = importlib.util.find_spec("tensorflow")
     places = found.submodule_search_locations or [] if found else []
@@ -98,7 +99,7 @@ def registered() -> frozenset[str]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keeps from standard error what libraries write there while they load."""
+    """Silences what libraries write to standard error while they load."""
     sys.stderr.flush()
     kept = os.dup(2)
     try:

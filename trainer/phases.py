@@ -1,4 +1,4 @@
-"""Which epochs train what, and on what they are fed."""
+"""Training phases: which epochs train what, and from which inputs."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,21 +16,21 @@ from hubline.trainer.config.training import Training
 
 @dataclass(frozen=True)
 class Phase:
-    """Some epochs in a row in which the same parts of the model are trained."""
+    """Consecutive epochs that train the same parts of the model."""
 
     first: int
-    """The first of its epochs, counted from 0 over the whole training."""
+    """First epoch, counted from 0 over the whole training."""
     end: int
-    """The epoch after its last."""
+    """The epoch after the last one."""
     tuned: frozenset[str]
-    """The hub modules and backbones that are trained with the head."""
+    """Hub modules and backbones that are trained with the head."""
     on_vectors: bool
-    """Whether the head is fed what the modules gave once and for all, so that the modules need not run."""
+    """Whether the head is fed cached vectors, so that the modules need not run."""
 
 
 def needs_pictures(label: Label, features: Features) -> bool:
-    """Whether what is true of a picture, or said of it, depends on what is cut off of it, or laid around it, to make it
-    fit: the rows beside kept vectors do not know what that is. What is said of each pixel depends on it anyway."""
+    """Whether targets or predictions depend on how an image is cropped or padded to fit, which the rows with cached
+    vectors don't record. Per-pixel labels always do."""
     if isinstance(label, PixelsLabel):
         return True
     return isinstance(label, ClassAndBoxLabel) and images(features)[label.image].fit != "stretch"
@@ -39,11 +39,11 @@ def needs_pictures(label: Label, features: Features) -> bool:
 def phases(
     model: Model, training: Training, backbones: Backbones = NO_BACKBONES, needs_pictures: bool = False
 ) -> list[Phase]:
-    """The phases of a training, in their order.
+    """The phases of a training, in order.
 
-    The head is trained alone until the first module's `after_epochs`. As long as no module changes, and the images are
-    not changed anew in each epoch, it is fed kept vectors; unless the label `needs_pictures`. What backbones give is
-    not kept: they run in every epoch.
+    The head is trained alone until the first module's `after_epochs`. As long as no module changes and images are not
+    augmented anew in each epoch, the head is fed cached vectors, unless the label `needs_pictures`. Backbone outputs
+    are not cached: backbones run in every epoch.
     """
     from_the_start = trained_from_the_start(backbones, model)
     starts = {min(tune.after_epochs, training.epochs) for tune in model.fine_tune.values()}
@@ -56,7 +56,7 @@ def phases(
 
 
 def stays_frozen(model: Model, training: Training, backbones: Backbones = NO_BACKBONES) -> bool:
-    """Whether the model is a head on modules that the training does not change, so that it can be fed kept vectors."""
+    """Whether training changes none of the modules, so that the model can predict from cached vectors."""
     return not backbones and not any(phase.tuned for phase in phases(model, training))
 
 
@@ -65,22 +65,22 @@ def _tuned(model: Model, epoch: int) -> frozenset[str]:
 
 
 class Kept(Section):
-    """Of which splits the modules' output is needed, so that it is worth keeping."""
+    """The splits and views whose module outputs are worth caching."""
 
     views: int
-    """How many views of each example of the training split; 0 where the modules see them anew in every epoch."""
+    """Views of each example of the training split; 0 if modules see new views in every epoch."""
     splits: tuple[str, ...]
-    """The splits that vectors are kept of."""
+    """Splits whose vectors are cached."""
     augment: tuple[Augmentation, ...] = ()
-    """How the views are changed."""
+    """Augmentations of the views."""
     seed: int = 0
-    """What draws the changes."""
+    """Seed of the augmentations."""
 
     @classmethod
     def of(
         cls, model: Model, training: Training, backbones: Backbones = NO_BACKBONES, needs_pictures: bool = False
     ) -> "Kept":
-        """What a training, and the evaluation behind it, can use."""
+        """The vectors that a training and its evaluation can use."""
         on_vectors = any(phase.on_vectors for phase in phases(model, training, backbones, needs_pictures))
         test = stays_frozen(model, training, backbones) and not needs_pictures
         used = {"train": on_vectors, "validation": on_vectors, "test": test}
@@ -90,6 +90,6 @@ class Kept(Section):
         return cls(views=training.cache_views, splits=splits, augment=training.changes, seed=training.seed)
 
     def hubs(self, hubs: Hubs) -> Hubs:
-        """The modules that are run for it: those that give vectors, and those that change the views."""
+        """The modules to run: those that produce vectors, and those that augment the views."""
         named = {change.hub for change in self.augment}
         return fed_hubs(hubs) | {name: hub for name, hub in augmenting_hubs(hubs).items() if name in named}

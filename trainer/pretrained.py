@@ -1,4 +1,4 @@
-"""Embeddings that begin with what a hub module of texts gives for each word."""
+"""Initializes embeddings with a text module's vectors of the words."""
 
 from collections.abc import Mapping
 
@@ -14,13 +14,13 @@ from hubline.trainer.model import Backbone
 from hubline.trainer.saved_model_loader import open_module
 
 WORDS: Features = {"words": TextFeature(kind="text")}
-"""The one feature that a module takes which gives a vector for each word."""
+"""The single feature that feeds a word-embedding module."""
 
 _AT_ONCE = 1024  # words
 
 
 def of_words(hub: Hub) -> Hub:
-    """The module as one that takes `WORDS`."""
+    """Rewires the module to take `WORDS`."""
     return hub.model_copy(update={"inputs": {"words": "words"}})
 
 
@@ -31,17 +31,17 @@ def begin_with_modules(
     module_paths: Mapping[str, str],
     transform: tft.TFTransformOutput,
 ) -> None:
-    """Sets the embeddings of a model that has not been trained; buckets behind a vocabulary stay as they are.
+    """Initializes the embeddings of an untrained model. Out-of-vocabulary buckets keep their values.
 
     Args:
         model: Has the layers of the features.
-        features: Those with a `pretrained` embedding are looked at.
+        features: Features; those with a `pretrained` embedding are initialized.
         hubs: The modules that they name.
-        module_paths: The folder of each.
-        transform: Knows the vocabularies.
+        module_paths: The folder of each module.
+        transform: Provides the vocabularies.
 
     Raises:
-        UserError: where a module does not give as many numbers for a word as the embedding has.
+        UserError: if a module's vectors differ in size from the embedding.
     """
     for name, feature in features.items():
         if not isinstance(feature, Categories) or feature.pretrained is None:

@@ -1,7 +1,7 @@
-"""Whatever training draws at random: drawn from the seed, the epoch and the place in the epoch, and nothing else.
+"""All random draws of training, determined by the seed, the epoch and the position in the epoch alone.
 
-An epoch is counted from 0 over the whole training, over all phases and resumed runs. So each epoch draws anew, and a
-run that goes on after an interruption draws what the undisturbed run would have drawn.
+Epochs are counted from 0 over the whole training, including all phases and resumed runs. Each epoch draws anew, and a
+resumed run draws what the uninterrupted run would have drawn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,28 +16,28 @@ from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.inputs import BOX, MASK, ROW, Boxes, Tensors, seen
 
 Epoch: TypeAlias = tf.Variable | int
-"""The number of the epoch, int64. A dataset reads a variable when an epoch begins."""
+"""Number of the epoch, int64. A dataset reads a variable when an epoch starts."""
 
 _SHUFFLED, _CHANGED, _MIXED, _VIEWS = range(4)
-"""What a seed is for: two uses in one epoch draw different numbers."""
+"""Purposes of a seed: different uses within an epoch draw different numbers."""
 
 
 def enable_generators() -> None:
-    """Makes Keras draw (for dropout) from `tf.random.Generator`s, whose state can be saved. Call this before any layer
-    is made."""
+    """Makes Keras draw (for dropout) from `tf.random.Generator`s, whose state can be saved. Call this before creating
+    any layer."""
     tf.keras.backend.experimental.enable_tf_random_generator()
 
 
 def generators(model: tf.keras.Model) -> list[tf.random.Generator]:
-    """The generators of a model's layers. Keras leaves them out of `layer.weights` and of checkpoints."""
+    """The random generators of a model's layers, which Keras leaves out of `layer.weights` and checkpoints."""
     owners = [getattr(module, "_random_generator", None) for module in model.submodules]
     found = [getattr(owner, "_generator", None) for owner in owners]
     return [generator for generator in found if generator is not None]
 
 
 def seed_of(seed: int, use: int, epoch: tf.Tensor, place: tf.Tensor | int = 0) -> tf.Tensor:
-    """Two integers, int64 [2], that seed stateless draws at a place in an epoch."""
-    # Folding hashes what was there, and lays the new number beside it as it is.
+    """Seed for stateless draws at a position in an epoch, int64 [2]."""
+    # Folding hashes only the previous state; the new number is appended unchanged. The final draw mixes both.
     fold = tf.random.experimental.stateless_fold_in
     folded = fold(tf.constant([seed, use], tf.int64), tf.cast(epoch, tf.int64))
     folded = fold(folded, tf.cast(place, tf.int64))
@@ -45,24 +45,26 @@ def seed_of(seed: int, use: int, epoch: tf.Tensor, place: tf.Tensor | int = 0) -
 
 
 def shuffled(examples: tf.data.Dataset, held: int, seed: int, epoch: Epoch | None = None) -> tf.data.Dataset:
-    """Examples in another order in every epoch.
+    """Shuffles examples, in a new order for every epoch.
 
     Args:
         examples: One by one.
-        held: How many to hold in memory to draw from.
-        seed: Draws the orders.
-        epoch: The epoch that draws the order; None for one order in all epochs.
+        held: Size of the shuffle buffer.
+        seed: Seed of the order.
+        epoch: The epoch that determines the order; None for the same order in all epochs.
     """
     if epoch is None:
         return examples.shuffle(held, seed=seed, reshuffle_each_iteration=False)
 
     def in_order_of(epoch: tf.Tensor) -> tf.data.Dataset:
-        # Of this function alone: beside a seed of 0, TensorFlow takes no tensor for the other one.
+        # Applies to this function graph only: TensorFlow rejects a tensor as operation seed unless a global seed is
+        # set.
         tf.random.set_seed(1)
         drawn_by = seed_of(seed, _SHUFFLED, epoch)[0]
         return examples.shuffle(held, seed=drawn_by, reshuffle_each_iteration=False)
 
-    # A seed of `shuffle` is read once. Inside a function it is read when an iterator is made, at the begin of an epoch.
+    # `shuffle` reads its seed once. Within a function it reads the seed when an iterator is created, at the start of an
+    # epoch.
     begin = tf.data.Dataset.from_tensors(0).map(lambda _: tf.identity(epoch))
     return begin.flat_map(in_order_of)
 
@@ -76,16 +78,16 @@ def changed(
     boxes: Boxes | None = None,
     mask: PixelsLabel | None = None,
 ) -> tf.data.Dataset:
-    """Examples of `ROW` and pixels with their images changed at random, otherwise in every epoch.
+    """Augments the images of examples with `ROW` and pixels, differently in every epoch.
 
     Args:
         examples: One by one.
-        augment: How they are changed, each by itself.
-        seed: Draws the changes.
-        epoch: Likewise.
-        modules: By feature, the hub modules that change it.
-        boxes: Those that `BOX` has, if any: they go with their image, as `inputs.decoded` has them.
-        mask: The label whose mask `MASK` has, if any: it goes with its image.
+        augment: The augmentations.
+        seed: Seed of the augmentations.
+        epoch: The epoch that determines the augmentations.
+        modules: Augmenting hub modules by feature.
+        boxes: Boxes in `BOX` that move with their image, if any; see `inputs.decoded`.
+        mask: Label whose mask in `MASK` moves with its image, if any.
     """
     if not augment:
         return examples
@@ -109,14 +111,14 @@ def changed(
 
 
 def mixed(data: tf.data.Dataset, alpha: float, seed: int, epoch: Epoch) -> tf.data.Dataset:
-    """Batches in which each example is laid over another of its batch, otherwise in every epoch.
+    """Blends each example of a batch with another one (mixup), differently in every epoch.
 
     Args:
         data: Batches of pixels, uint8 [batch, ...], by feature, and targets, float32 [batch] or [batch, n].
-        alpha: The share of the other is drawn from a Beta distribution with this for both parameters, for each example
-            by itself; it is at most a half, so that an example stays nearer to itself than to the other.
-        seed: Draws the shares, and which the others are.
-        epoch: Likewise.
+        alpha: The share of the other example is drawn per example from Beta(alpha, alpha) and is at most one half, so
+            that each example dominates its own blend.
+        seed: Seed of the shares and of the pairing.
+        epoch: The epoch that determines both.
     """
 
     def mix(place: tf.Tensor, batch: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
@@ -124,7 +126,7 @@ def mixed(data: tf.data.Dataset, alpha: float, seed: int, epoch: Epoch) -> tf.da
         count = tf.shape(target)[0]
         one, two, order = tf.unstack(tf.random.split(seed_of(seed, _MIXED, epoch, place), 3))
         gammas = [tf.random.stateless_gamma(count[tf.newaxis], drawn_by, alpha) for drawn_by in (one, two)]
-        share = tf.math.divide_no_nan(tf.minimum(*gammas), tf.add_n(gammas))  # of a small alpha both can be 0
+        share = tf.math.divide_no_nan(tf.minimum(*gammas), tf.add_n(gammas))  # with a small alpha both can be 0
         others = tf.random.experimental.stateless_shuffle(tf.range(count), order)
         pixels = {name: tf.cast(values, tf.float32) for name, values in inputs.items()}
         over = {name: _laid_over(values, others, share) for name, values in pixels.items()}
@@ -141,7 +143,7 @@ def _laid_over(values: tf.Tensor, others: tf.Tensor, share: tf.Tensor) -> tf.Ten
 
 
 def views_drawn(data: tf.data.Dataset, names: Sequence[str], views: int, seed: int, epoch: Epoch) -> tf.data.Dataset:
-    """Batches with, of the kept views of each example, [batch, views, n], one at random, [batch, n]."""
+    """Picks one random cached view per example: [batch, views, n] to [batch, n]."""
 
     def draw(place: tf.Tensor, batch: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
         inputs, label = batch

@@ -1,4 +1,4 @@
-"""Makes sure that a hub module gives one row for each example."""
+"""Checks that a hub module returns one row per example."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,10 +15,10 @@ from hubline.trainer.saved_model_loader import OpenModule
 
 
 def try_rows(hub: Hub, module: OpenModule, features: Features) -> Tried:
-    """Runs a module, as the steps that use it will, on examples of ours alone and together.
+    """Runs a module on probes, alone and in batches, in the way that later steps will.
 
     Raises:
-        UserError: where an output that is used has not one row for each example.
+        UserError: if a used output doesn't have one row per example.
     """
     backbone = Backbone(hub, module, features, "tried")
     names = hub.outputs or (output_name(module.offer.function(hub, features), hub),)
@@ -53,5 +53,5 @@ def _dependent(tried: Tried) -> list[str]:
 
 
 def _probes(spec: tf.TensorSpec) -> Sequence[np.ndarray] | Sequence[str]:
-    """Pixels, or texts."""
+    """Images or texts, depending on the input."""
     return TEXTS if spec.dtype == tf.string else pictures(spec.shape[1:].as_list())

@@ -1,11 +1,11 @@
-"""What a SavedModel's `saved_model.pb` says of it, read without TensorFlow: `hubline check` must not import that."""
+"""Reads `saved_model.pb` without TensorFlow, which `hubline check` must not import."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-# TensorBoard's copies of TensorFlow's messages need nothing but protobuf.
+# TensorBoard's copies of TensorFlow's messages need only protobuf.
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import meta_graph_pb2, types_pb2, variable_pb2
 
@@ -14,12 +14,10 @@ from hubline.core.errors import UserError
 from hubline.trainer.config.model import Tuned
 
 _SHOWN = 40
-"""Names of variables in a message."""
+"""Variable names in a message."""
 
 
 class Variable(Section):
-    """A variable of a module."""
-
     name: str
     dtype: str
     shape: tuple[int | None, ...] | None
@@ -28,17 +26,17 @@ class Variable(Section):
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A SavedModel, by its meta graph."""
+    """A SavedModel, represented by its meta graph."""
 
     graph: Any
-    """The MetaGraphDef that is loaded: of several the one for inference."""
+    """The MetaGraphDef to load; of several, the one for inference."""
 
     @classmethod
     def parse(cls, content: bytes, path: str) -> "SavedModel":
-        """Reads the content of a `saved_model.pb`.
+        """Parses the content of a `saved_model.pb`.
 
         Raises:
-            UserError: where it is none; says `path`.
+            UserError: if it is not a SavedModel; the message contains `path`.
         """
         try:
             graphs = [meta_graph_pb2.MetaGraphDef.FromString(graph) for graph in _graphs(content)]
@@ -50,30 +48,30 @@ class SavedModel:
 
     @property
     def format(self) -> Literal["TF1", "TF2"]:
-        """Whether there are objects and functions in it, or a graph alone."""
+        """TF2 if it contains objects and functions, TF1 if it is a graph alone."""
         return "TF2" if self.graph.HasField("object_graph_def") else "TF1"
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Those of its meta graph."""
+        """Tags of the meta graph."""
         return tuple(self.graph.meta_info_def.tags)
 
     @cached_property
     def variables(self) -> tuple[Variable, ...]:
-        """The variables, those that can be trained first, in the order in which the module has them."""
+        """The variables in the module's order, trainable ones first."""
         found = self._of_objects() if self.format == "TF2" else self._of_collections()
         return tuple(sorted(found, key=lambda variable: not variable.trainable))
 
     @property
     def operations(self) -> frozenset[str]:
-        """What its graph and functions are made of, but for functions of its own."""
+        """The operations in its graph and functions, excluding its own functions."""
         graph = self.graph.graph_def
         nodes = [graph.node, *(function.node_def for function in graph.library.function)]
         own = {function.signature.name for function in graph.library.function}
         return frozenset(node.op for some in nodes for node in some) - own
 
     def _of_objects(self) -> list[Variable]:
-        """The variables that a module says it has, as reusable SavedModels do, or else all that it holds."""
+        """The variables that a reusable SavedModel lists, or else all that the module contains."""
         nodes = self.graph.object_graph_def.nodes
         listed, trainable = self._listed("variables"), self._listed("trainable_variables")
         everything = [number for number, node in enumerate(nodes) if node.WhichOneof("kind") == "variable"]
@@ -89,7 +87,7 @@ class SavedModel:
         ]
 
     def _listed(self, name: str) -> list[int] | None:
-        """The numbers of the variables in a list that is an attribute of the module; None where there is none."""
+        """Node ids of the variables in a list attribute of the module; None if there is no such attribute."""
         nodes = self.graph.object_graph_def.nodes
         found = [child.node_id for child in nodes[0].children if child.local_name == name]
         if not found:
@@ -122,10 +120,10 @@ class SavedModel:
 
 
 def to_train(format_: str, variables: tuple[Variable, ...], tuned: Tuned) -> tuple[str, ...]:
-    """The names of the variables of a module that are to be trained.
+    """Names of the variables to train.
 
     Raises:
-        UserError: where it cannot be trained, or what `tuned` names is not there.
+        UserError: if the module cannot be trained, or `tuned` selects variables that don't exist.
     """
     if format_ == "TF1":
         raise UserError(
@@ -137,7 +135,7 @@ def to_train(format_: str, variables: tuple[Variable, ...], tuned: Tuned) -> tup
         raise UserError("the module cannot be trained: it has no trainable variables")
     absent = tuned.matches_none(names)
     if absent:
-        # Moving averages and the like: named as it seems right, but gradients don't reach them.
+        # Moving averages and the like have plausible names, but gradients don't reach them.
         fixed = tuned.matches_none([variable.name for variable in variables])
         sort = "trainable variable" if set(absent) - set(fixed) else "variable"
         raise UserError(
@@ -153,12 +151,12 @@ def to_train(format_: str, variables: tuple[Variable, ...], tuned: Tuned) -> tup
 
 
 def _order(tags: frozenset[str]) -> tuple[bool, ...]:
-    """Hub modules keep their inference graph under the empty set of tags, other SavedModels theirs under "serve"."""
+    """Hub modules store their inference graph under the empty tag set, other SavedModels under "serve"."""
     return bool(tags), tags != {"serve"}, "train" in tags, "serve" not in tags, "tpu" in tags, "gpu" in tags
 
 
 def _graphs(content: bytes) -> Iterator[bytes]:
-    """The serialized meta graphs: of the message SavedModel they are field 2, and a number is field 1."""
+    """The serialized meta graphs. In the message SavedModel they are field 2; field 1 is a number."""
     view, at = memoryview(content), 0
     while at < len(view):
         key, at = _varint(view, at)
@@ -187,7 +185,7 @@ def _name(name: str) -> str:
 
 
 def _dtype(number: int) -> str:
-    """For example `float32`, of DT_FLOAT."""
+    """For example `float32` for DT_FLOAT."""
     name = types_pb2.DataType.Name(number).removeprefix("DT_").removesuffix("_REF").lower()
     return {"float": "float32", "double": "float64", "half": "float16"}.get(name, name)
 

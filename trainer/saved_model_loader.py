@@ -1,4 +1,4 @@
-"""Hub modules as TensorFlow loads them, and how they are called."""
+"""Loads and calls hub modules."""
 
 import inspect as python_inspect
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from hubline.trainer.operations import provide
 from hubline.trainer.saved_model import SavedModel
 
 TRAINING = "training"
-"""The argument of a module that tells whether it is trained, by the convention of reusable SavedModels."""
+"""Argument that tells a module whether it is being trained, by the convention of reusable SavedModels."""
 
 
 class Trace:
-    """One way in which a module itself was traced."""
+    """One of the ways in which a module's `__call__` was traced."""
 
     def __init__(self, concrete: Any, signature: python_inspect.Signature) -> None:
-        """A concrete function of a module whose call has some signature."""
+        """Reads a concrete function of a module with the given call signature."""
         positional, named = self._structure = concrete.structured_input_signature
         parameters = signature.parameters.values()
         names = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
@@ -29,7 +29,7 @@ class Trace:
         self._defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
         self._outputs = concrete.structured_outputs
         needed = [key for key, value in self._arguments.items() if _has_tensors(value) and not self._has_default(key)]
-        # A single input has the name that its tensor was given; of several each has that of its argument.
+        # A single input is named after its tensor; several inputs are named after their arguments.
         label = {key: (getattr(self._arguments[key], "name", None) or "inputs") for key in needed if len(needed) == 1}
         by_argument = {key: names_of(value, label.get(key, key)) for key, value in self._arguments.items()}
         structure = [by_argument[key] for key in names[: len(positional)]], {key: by_argument[key] for key in named}
@@ -37,17 +37,17 @@ class Trace:
 
     @property
     def is_for_training(self) -> bool:
-        """Whether it is what the module does in training and nowhere else."""
+        """Whether the trace is for training only."""
         return self._arguments.get(TRAINING) is True
 
     @property
     def can_be_told(self) -> bool:
-        """Whether a tensor tells it that the module is trained."""
+        """Whether the training argument is a tensor, to be set at each call."""
         return _has_tensors(self._arguments.get(TRAINING))
 
     @property
     def unusual(self) -> int:
-        """How many arguments have other values than their defaults."""
+        """Number of arguments with values other than their defaults."""
         return sum(
             plain(value) != plain(self._defaults.get(key))
             for key, value in self._arguments.items()
@@ -56,7 +56,7 @@ class Trace:
 
     @property
     def function(self) -> Function:
-        """What it offers."""
+        """The interface of the trace."""
         told = {key: value for key, value in self._arguments.items() if key != TRAINING}
         inputs = {name: leaf for name, leaf in self._leaves if isinstance(leaf, tf.TypeSpec) and name != TRAINING}
         literals = {key: value for key, value in told.items() if value is not None and not _has_tensors(value)}
@@ -68,12 +68,12 @@ class Trace:
         )
 
     def call(self, module: Any, tensors: Mapping[str, Any], training: bool | None) -> Any:
-        """Calls the module as it was traced.
+        """Calls the module with the arguments of the trace.
 
         Args:
-            module: What was traced.
-            tensors: By the names of inputs; those that are not there have their defaults.
-            training: What the module is told; None for what it was traced with.
+            module: The traced module.
+            tensors: Inputs by name; missing ones take their defaults.
+            training: Value of the training argument; None for the traced value.
         """
         given = {**self._defaults, **tensors}
         if self.can_be_told:
@@ -90,16 +90,16 @@ class Trace:
 
 @dataclass(frozen=True)
 class OpenModule:
-    """A module that has been read, and need not be read again to be called."""
+    """A loaded module, ready to be called."""
 
     path: str
     offer: Module
     loaded: Any
-    """What TensorFlow made of it."""
+    """The object that TensorFlow loaded."""
     traces: tuple[Trace, ...] = ()
-    """Those of `offer.calls`, in their order."""
+    """The traces of `offer.calls`, in the same order."""
     can_train: bool = False
-    """Whether the module itself can be told that it is trained."""
+    """Whether the module can be called in training mode."""
 
     def run(
         self, signature: str | None, function: Function, tensors: Mapping[str, Any], training: bool | None = None
@@ -107,13 +107,13 @@ class OpenModule:
         """Calls the module.
 
         Args:
-            signature: The one that is called; None for the module itself.
-            function: What of it is called, of its offer.
-            tensors: By the names of the function's inputs.
-            training: What the module itself is told; None for what it was traced with.
+            signature: The signature to call; None for the module itself.
+            function: The callable, from `offer`.
+            tensors: Inputs by name.
+            training: Whether the module itself runs in training mode; None for the traced mode.
 
         Returns:
-            Its outputs, under the names that the offer has.
+            Outputs by their names in `offer`.
         """
         if signature is not None:
             return by_name(self.loaded.signatures[signature](**tensors), "default")
@@ -122,13 +122,13 @@ class OpenModule:
 
 
 def open_module(path: str) -> OpenModule:
-    """Reads a module.
+    """Loads a module.
 
     Args:
-        path: A folder with a SavedModel: a TF2 one, or a TF1 hub module.
+        path: A folder with a SavedModel: TF2, or a TF1 hub module.
 
     Raises:
-        UserError: where the folder holds no SavedModel that TensorFlow can load.
+        UserError: if the folder contains no SavedModel that TensorFlow can load.
     """
     saved = read_saved_model(path)
     tags = saved.tags if saved.format == "TF1" else None
@@ -154,19 +154,19 @@ def open_module(path: str) -> OpenModule:
 
 
 def ordered(traces: tuple[Trace, ...]) -> tuple[Trace, ...]:
-    """The traces that a module is called by, those with the defaults of its arguments first.
+    """The traces to call, those with default arguments first.
 
-    Where it was traced for training too, the traces for inference say what serving will see.
+    If the module was also traced for training, only the inference traces count: they are what serving sees.
     """
     inference = [one for one in traces if not one.is_for_training] or traces
     return tuple(sorted(inference, key=lambda one: one.unusual))
 
 
 def read_saved_model(path: str) -> SavedModel:
-    """What the `saved_model.pb` in a folder says.
+    """Reads the `saved_model.pb` in a folder.
 
     Raises:
-        UserError: where there is none.
+        UserError: if there is none.
     """
     file = f"{path}/saved_model.pb"
     if not tf.io.gfile.exists(file):
@@ -176,10 +176,10 @@ def read_saved_model(path: str) -> SavedModel:
 
 
 def load_exported(path: str) -> Any:
-    """A model of ours as TensorFlow loads it, with the operations that its modules are made of.
+    """Loads an exported model with the operations that its modules need.
 
     Raises:
-        UserError: where there is none, or it is made of operations that TensorFlow here does not have.
+        UserError: if there is no model, or the installed TensorFlow lacks operations.
     """
     saved = read_saved_model(path)
     try:
@@ -208,32 +208,32 @@ def _has_tensors(value: Any) -> bool:
 
 
 def _tensors(specs: Mapping[str, Any]) -> dict[str, Tensor]:
-    # Of a TF1 graph the outputs themselves are known.
+    # In a TF1 graph, outputs are tensors rather than specs.
     return {
         name: tensor_of(spec) for name, spec in specs.items() if isinstance(spec, tf.TypeSpec) or tf.is_tensor(spec)
     }
 
 
 def tensor_of(spec: Any) -> Tensor:
-    """Of what is no dense tensor, such as a RaggedTensorSpec, the name stands for the dtype."""
+    """For other than dense tensors, such as a RaggedTensorSpec, the type name stands in for the dtype."""
     dtype = spec.dtype.name if isinstance(spec, tf.TensorSpec | tf.Tensor) else type(spec).__name__.removesuffix("Spec")
     shape = tf.TensorShape(getattr(spec, "shape", None))
     return Tensor(dtype=dtype, shape=None if shape.rank is None else tuple(shape.as_list()))
 
 
 def by_name(structure: Any, name: str) -> dict[str, Any]:
-    """The tensors of what a module takes or gives, each under the name that inspection shows and `output` names.
+    """The tensors of a module's inputs or outputs, by the names that inspection shows and `output` refers to.
 
     Args:
-        structure: A tensor, a mapping or a list, nested or not.
-        name: What a single tensor is called; those of a list are numbered after it, those of a mapping have their keys,
-            joined by `/` where it is nested.
+        structure: A tensor, a mapping or a list, possibly nested.
+        name: Name of a single tensor. Items of a list are numbered after it; items of a mapping keep their keys, joined
+            by `/` if nested.
     """
     return dict(zip(tf.nest.flatten(names_of(structure, name)), tf.nest.flatten(structure), strict=True))
 
 
 def names_of(structure: Any, name: str, nested: bool = False) -> Any:
-    """The same structure, with the names that `by_name` gives in place of what is in it."""
+    """The same structure with the names of `by_name` in place of its tensors."""
     if isinstance(structure, Mapping):
         return {
             key: names_of(value, f"{name}/{key}" if nested else str(key), nested=True)

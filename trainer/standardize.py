@@ -1,8 +1,8 @@
-"""What a hub module gives, brought to a scale that a head can learn from.
+"""Scales the outputs of a hub module for a head to learn from.
 
-Vectors of a module have any scale, and learning depends on it. Adam moves each weight by about the learning rate, so a
-step moves an output by the rate times the sum of the magnitudes that the output is made from: on a flattened feature
-map of 62,720 numbers the default rate moves a logit by 50 in one step, and outputs saturate before anything is learned.
+Module outputs come in any scale, and learning depends on it. Adam moves each weight by about the learning rate, so a
+step moves an output by the rate times the sum of its inputs' magnitudes. On a flattened feature map of 62,720 numbers,
+the default rate moves a logit by 50 in one step, and outputs saturate before anything is learned.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,22 +14,22 @@ import tensorflow as tf
 from hubline.core.errors import DataError
 
 Points: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
-"""From vectors or feature maps of a batch to the points that are standardized, float32 [points, n]."""
+"""Extracts the points to standardize, float32 [points, n], from a batch of vectors or feature maps."""
 
 _LEAST_SHARE = 0.1
-"""The least standard deviation that a dimension counts with, in shares of the root mean square over all dimensions: a
-dimension that hardly varies in the training split must not outweigh the others when it varies elsewhere."""
+"""Lower bound of a dimension's standard deviation, relative to the root mean square over all dimensions: a dimension
+that hardly varies in the training split must not outweigh the others when it varies elsewhere."""
 
 _ROUNDING = 1e-6
-"""What varies by a smaller share of its own size is constant: float32 has no more digits."""
+"""Relative variation below which a dimension counts as constant: float32 has no more digits."""
 
 _NUMBERS = 1024
-"""Up to so many dimensions each has the standard deviation 1; more are scaled down, so that the sum of their magnitudes
-stays that of so many."""
+"""Up to this many dimensions, each gets a standard deviation of 1. More dimensions are scaled down, so that the sum of
+their magnitudes stays that of this many."""
 
 
 class Standardized(tf.keras.layers.Layer):
-    """Float32 [..., n], less a mean and times a factor, each [n]. Masks pass through."""
+    """(x - mean) * factor over float32 [..., n], with mean and factor of shape [n]. Masks pass through."""
 
     def __init__(self, name: str) -> None:
         """A layer that changes nothing until it is adapted."""
@@ -37,24 +37,23 @@ class Standardized(tf.keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, shape: tf.TensorShape) -> None:
-        """Makes mean and factor, which no optimizer changes."""
+        """Creates mean and factor as non-trainable weights."""
         size = [shape[-1]]
         self.mean = self.add_weight("mean", size, initializer="zeros", trainable=False)
         self.factor = self.add_weight("factor", size, initializer="ones", trainable=False)
         super().build(shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Standardizes."""
         return (inputs - self.mean) * self.factor
 
     def adapt(self, moments: "Moments") -> None:
-        """Takes mean and factor from moments."""
+        """Sets mean and factor from moments."""
         self.mean.assign(moments.mean)
         self.factor.assign(factor(moments))
 
 
 class Moments:
-    """Mean and variance of points, float64 [n], in one pass."""
+    """Single-pass mean and variance of points, float64 [n]."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -75,13 +74,11 @@ class Moments:
 
     @property
     def mean(self) -> np.ndarray:
-        """The mean of each dimension."""
         assert self._origin is not None
         return self._origin + self._sum / self.count
 
     @property
     def variance(self) -> np.ndarray:
-        """The variance of each dimension."""
         return np.maximum(self._squares / self.count - (self._sum / self.count) ** 2, 0.0)
 
 
@@ -92,7 +89,8 @@ def _sums(points: tf.Tensor, origin: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def factor(moments: Moments) -> np.ndarray:
-    """What dimensions less their mean are multiplied by, float64 [n]; the scale of the numbers has no part in it."""
+    """Factor for each dimension after its mean is subtracted, float64 [n]. It is independent of the scale of the
+    points."""
     deviation = np.sqrt(moments.variance)
     overall = np.sqrt(np.mean(np.square(deviation)))
     size = np.sqrt(np.mean(np.square(moments.mean)) + overall**2)
@@ -104,15 +102,15 @@ def factor(moments: Moments) -> np.ndarray:
 def adapt(
     layers: Mapping[str, Standardized], points: Mapping[str, Points], batches: Iterable[Mapping[str, tf.Tensor]]
 ) -> None:
-    """Adapts layers to what a training split has.
+    """Adapts layers to the training split.
 
     Args:
-        layers: By what is standardized.
-        points: By the same, what takes the points out of a batch.
-        batches: By the same, vectors or feature maps.
+        layers: Layers by name.
+        points: Functions that extract the points from a batch, by the same names.
+        batches: Vectors or feature maps by the same names.
 
     Raises:
-        DataError: where something is not a finite number.
+        DataError: if a number is not finite.
     """
     moments = {name: Moments() for name in layers}
     for batch in batches:

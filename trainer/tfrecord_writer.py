@@ -1,4 +1,4 @@
-"""Writes records that a Python loop makes batch by batch, none of which becomes a Python object."""
+"""Writes records that a Python loop produces in batches, without turning each record into a Python object."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,23 +12,24 @@ class Write(Protocol):
     """Takes serialized records, string of shape [batch]."""
 
     def __call__(self, records: tf.Tensor) -> None:
-        """Appends them to the file."""
+        """Appends the records to the file."""
 
 
 @contextmanager
 def writing(path: str) -> Iterator[Write]:
-    """Opens a TFRecord file to write batches to; TensorFlow's own writer takes them from a queue.
+    """Opens a TFRecord file for writing batches; TensorFlow's own writer takes them from a queue.
 
-    What a model gives outside of a `tf.data` graph, as it must on a GPU, has no other way into a file but one record
-    after the other through Python.
+    Model outputs computed outside a `tf.data` graph, as they must be on a GPU, could otherwise be written only record
+    by record through Python.
 
     Raises:
-        tf.errors.OpError: where the file cannot be written; when the block ends, or when it writes the next batch.
+        tf.errors.OpError: if the file cannot be written; raised at the end of the block or when the next batch is
+            written.
     """
     with tf.device("CPU"):
         queue = tf.queue.FIFOQueue(2, [tf.string])
         batches = tf.data.Dataset.counter().map(lambda _: tf.ensure_shape(queue.dequeue(), [None]))
-    # An empty batch says that there are no more.
+    # An empty batch marks the end.
     records = batches.take_while(lambda batch: tf.size(batch) > 0).unbatch()
     with ThreadPoolExecutor(1) as executor:
         writer = executor.submit(_write, path, records, queue)
@@ -48,7 +49,7 @@ def _enqueue(queue: tf.queue.QueueBase, records: tf.Tensor, writer: Future) -> N
     try:
         queue.enqueue(records)
     except tf.errors.CancelledError:
-        writer.result()  # raises what made the writer give up
+        writer.result()  # raises the writer's own error
         raise
 
 

@@ -1,4 +1,4 @@
-"""The story of a training run: read, build, fit, export."""
+"""A training run from start to end: read, build, fit, export."""
 
 import tempfile
 from collections import defaultdict
@@ -26,18 +26,18 @@ def train(job: Job, notes: list[Note] | None = None) -> dict[str, list[float]]:
     """Trains a model and exports it.
 
     Args:
-        job: All that it is made of.
-        notes: What is worth knowing of the training is added to these.
+        job: Inputs and outputs of the run.
+        notes: Receives notes about the training.
 
     Returns:
-        The training curves: by metric (`loss` and the task's own, and each with `val_` before it), a value for each
-        epoch, those of interrupted runs that this one goes on from among them.
+        Training curves: one value per epoch for each metric (`loss` and the task's own, and the same with the prefix
+        `val_`), including epochs of interrupted runs that this run resumes.
 
     Raises:
-        RunError: where the loss stops being a number.
-        DataError: where there are too few classes, or no class in common to the training and validation splits, or a
-            number in the data that is not finite.
-        DamageError: where a split has fewer rows or records than were written.
+        RunError: if the loss is no longer finite.
+        DataError: if there are too few classes, the training and validation splits share no class, or a number in the
+            data is not finite.
+        DamageError: if a split has fewer rows or records than were written.
     """
     notes = [] if notes is None else notes
     randomness.enable_generators()
@@ -67,5 +67,5 @@ def train(job: Job, notes: list[Note] | None = None) -> dict[str, list[float]]:
     serving = ServingModel(parts, transform, spec, lists, taken, task)
     from_vectors = fed_hubs(job.hubs) and stays_frozen(job.model, job.training, job.backbones)
     serving.save(job.export, job.vectors if from_vectors and not in_pictures else None)
-    tf.io.gfile.rmtree(job.checkpoints)  # not before: a run cut short while it exports goes on from here
+    tf.io.gfile.rmtree(job.checkpoints)  # only now: a run that is interrupted during export resumes from here
     return dict(curves)

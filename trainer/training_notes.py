@@ -1,15 +1,15 @@
-"""What is worth knowing of a training and stops nothing."""
+"""Notes about a training, which never stop a run."""
 
 from typing import Literal
 
 from hubline.core.config_base import Section
 
 FILE = "training_notes.json"
-"""The file of `Notes` beside the curves."""
+"""File of `Notes` beside the curves."""
 
 
 class Note(Section):
-    """Something worth knowing."""
+    """A note about a training."""
 
     kind: Literal["data", "stands_still", "constant", "stopped_early", "regularization"]
     text: str
@@ -18,11 +18,10 @@ class Note(Section):
 
     @property
     def is_warning(self) -> bool:
-        """Whether the model is probably of less use than it could be."""
+        """Whether the model is probably worse than it could be."""
         return self.kind in ("data", "stands_still", "constant")
 
     def __str__(self) -> str:
-        """One line."""
         return self.text if self.kind == "data" else f"training: {self.text}"
 
 
@@ -33,5 +32,5 @@ class Notes(Section):
 
     @property
     def warnings(self) -> list[str]:
-        """The notes that are warnings, a line each."""
+        """The warnings, one line each."""
         return [str(note) for note in self.notes if note.is_warning]

@@ -1,1 +1,1 @@
-"""Backbones that are no hub modules: what the pipeline file says of them, and the networks in Keras, a module each."""
+"""Backbones other than hub modules: their configuration, and the Keras networks, one module each."""

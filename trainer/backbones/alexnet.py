@@ -10,9 +10,10 @@ import tensorflow as tf
 def alexnet(height: int, width: int, channels: int, dropout: float) -> tf.keras.Model:
     """The five convolutions and the first two dense layers: float32 [batch, height, width, channels] to [batch, 4096].
 
-    In one tower: a convolution sees all maps before it, which the paper spread over two GPUs. Images of 224 pixels are
-    padded by two on each side, which the paper's numbers need. Weights begin as in the paper: of a normal distribution
-    with the deviation 0.01, the biases of the second, fourth and fifth convolution and of the dense layers at 1.
+    The network has a single tower: each convolution sees all feature maps, which the paper split over two GPUs. Images
+    of 224 pixels are padded by two pixels on each side, as the paper's layer sizes require. Weights are initialized as
+    in the paper: from a normal distribution with standard deviation 0.01; biases of the second, fourth and fifth
+    convolution and of the dense layers are 1.
     """
     layers = tf.keras.layers
 
@@ -58,10 +59,10 @@ def alexnet(height: int, width: int, channels: int, dropout: float) -> tf.keras.
 
 
 def _normalized(maps: tf.Tensor) -> tf.Tensor:
-    """Each number divided by what its neighbours in the same place come to (section 3.3)."""
+    """Local response normalization across channels (section 3.3)."""
     return tf.nn.local_response_normalization(maps, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)
 
 
 def _weights() -> tf.keras.initializers.Initializer:
-    """One for each layer: Keras' give the same numbers whenever they are asked."""
+    """A new initializer for each layer, because a Keras initializer returns the same values each time it is called."""
     return tf.keras.initializers.RandomNormal(stddev=0.01)

@@ -1,4 +1,4 @@
-"""A backbone that is no hub module, as a layer of the model."""
+"""A backbone other than a hub module, as a layer of the model."""
 
 from collections.abc import Callable
 
@@ -18,12 +18,12 @@ from hubline.trainer.config.model import Tuned
 from hubline.trainer.inputs import Tensors
 from hubline.trainer.saved_model import Variable, to_train
 
-# Before any of Keras is called, as by a step that tries a backbone out.
+# Must run before any Keras call, including in steps that only try out a backbone.
 leave_libraries_alone()
 
 
 class Built(tf.keras.layers.Layer):
-    """A backbone made here, fed from the features by name, giving float32 vectors of shape [batch, n]."""
+    """A Keras backbone, fed from the features by name; returns float32 vectors of shape [batch, n]."""
 
     def __init__(
         self,
@@ -33,17 +33,19 @@ class Built(tf.keras.layers.Layer):
         weights: str | None = None,
         tuned: Tuned | None = None,
     ) -> None:
-        """Makes the network.
+        """Builds the network.
 
         Args:
-            config: Which one, and what it is fed.
+            config: Configuration of the backbone.
             features: The features that feed it.
-            name: Its name in `backbones`.
-            weights: The file of its weights, where it begins with any.
-            tuned: Which of its variables may be trained; None for all. Whether they are at a time, `trainable` says.
+            name: Name in `backbones`.
+            weights: File with the initial weights, if any.
+            tuned: The variables that may be trained; None for all. `trainable` says whether they are trained at the
+                moment.
 
         Raises:
-            UserError: where it cannot be made, does not fit the features, or there are no such variables.
+            UserError: if the network cannot be built, doesn't fit the features, or has none of the variables in
+                `tuned`.
         """
         super().__init__(name=f"backbone_{name}")
         self._config = config
@@ -52,17 +54,18 @@ class Built(tf.keras.layers.Layer):
         own = self.network.trainable_weights
         names = to_train("TF2", _variables(own, self.network.non_trainable_weights), tuned) if tuned else None
         self._to_train = frozenset(one.ref() for one in own if names is None or _name(one) in names)
-        # Where some of it is trained, the rest stays as it is: in training it would keep up averages.
+        # If only part of it is trained, the rest runs in inference mode: in training mode it would update moving
+        # averages.
         self._is_partial = tuned is not None and tuned.is_partial
 
     @property
     def module(self) -> tf.keras.Model:
-        """What holds its variables and tables."""
+        """The object that holds the variables and tables."""
         return self.network
 
     @property
     def trainable(self) -> bool:
-        """Whether it is trained now. Layers inside that are never to be trained, as their maker says, stay so."""
+        """Whether the backbone is trained at the moment. Inner layers that are never trainable stay so."""
         return self._trainable
 
     @trainable.setter
@@ -71,30 +74,28 @@ class Built(tf.keras.layers.Layer):
 
     @property
     def trainable_weights(self) -> list[tf.Variable]:
-        """Those that are trained now."""
         return [one for one in self.network.weights if self._trainable and one.ref() in self._to_train]
 
     @property
     def non_trainable_weights(self) -> list[tf.Variable]:
-        """The others."""
         return [one for one in self.network.weights if not self._trainable or one.ref() not in self._to_train]
 
     def in_order(self, name: str, standardized: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
-        """What the head takes of the vectors: standardized, if they are."""
+        """The vectors as the head takes them: standardized, if they are to be."""
         return standardized
 
     def points(self, given: tf.Tensor) -> tf.Tensor:
-        """What is standardized of vectors: each of them."""
+        """The points to standardize: each vector is one."""
         return given
 
     def call(self, inputs: Tensors, training: bool | None = None) -> tf.Tensor:
-        """Runs the network: in inference mode, unless all of it is trained now."""
+        """Runs the network, in inference mode unless all of it is being trained."""
         given = {name: self._prepared(feature, inputs[fed]) for name, (fed, feature) in self._fed.items()}
         told = bool(training) and self._trainable and not self._is_partial
         return tf.cast(self.network(given, training=told), tf.float32)
 
     def _prepared(self, feature: Feature, values: tf.Tensor) -> tf.Tensor:
-        """Pixels as the network takes them; texts as they are."""
+        """Scales pixels for the network; texts are unchanged."""
         if not isinstance(feature, Pictures):
             return values
         if isinstance(self._config, KerasApplication) and not self._config.takes_range:
@@ -103,7 +104,7 @@ class Built(tf.keras.layers.Layer):
 
 
 def weights_in(folder: str) -> str:
-    """The file of weights in the folder that keeps one; its name ends as the one that was named."""
+    """The file of weights in the folder of a weights artifact. It keeps the extension of the original file."""
     (name,) = tf.io.gfile.listdir(folder)
     return f"{folder}/{name}"
 
@@ -111,10 +112,10 @@ def weights_in(folder: str) -> str:
 def try_out(
     config: AnyBackbone, features: Features, weights: str | None = None, tuned: Tuned | None = None
 ) -> tuple[int, int]:
-    """Makes a backbone and puts it behind a symbolic batch of features, as training will.
+    """Builds a backbone and applies it to a symbolic batch of features, as training will.
 
     Returns:
-        How many numbers it gives for each example, and how many weights it has.
+        The size of its vectors, and its number of weights.
 
     Raises:
         UserError: as `Built` does.
@@ -124,12 +125,12 @@ def try_out(
 
 
 def _network(config: AnyBackbone, features: dict[str, Feature], weights: str | None) -> tf.keras.Model:
-    """From inputs by name, float32 pixels and texts, to [batch, n]."""
+    """A network from inputs by name, float32 pixels and strings, to [batch, n]."""
     inputs = {name: _input(name, feature) for name, feature in features.items()}
     if isinstance(config, Builder):
         return tf.keras.Model(inputs, built(config, inputs))
     (feature,) = features.values()
-    assert isinstance(feature, ImageFeature)  # which the pipeline file made sure of
+    assert isinstance(feature, ImageFeature)  # the pipeline file's validation ensures this
     (height, width), channels = feature.size, feature.channels
     if isinstance(config, KerasApplication):
         network = keras_application(config, height, width, weights)

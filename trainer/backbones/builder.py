@@ -1,4 +1,4 @@
-"""A user's own function: found, imported and called."""
+"""Imports and calls a user's own builder function."""
 
 import importlib
 import inspect
@@ -16,19 +16,19 @@ from hubline.trainer.backbones.config import Builder
 from hubline.trainer.backbones.user_source import root_of, sources
 
 _imported: dict[Path, bytes] = {}
-"""The sources that this process has imported so far, as they were then."""
+"""Sources that this process has imported so far, with their content at that time."""
 
 
 def built(config: Builder, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """What a user's layer gives for symbolic inputs of Keras.
+    """The output of the user's layer for symbolic Keras inputs.
 
     Args:
-        config: The function, and what it is handed.
-        inputs: By their names. The layer is given the one that there is, or of several the mapping.
+        config: The function and its arguments.
+        inputs: Inputs by name. The layer is called with the single input, or with the mapping if there are several.
 
     Raises:
-        UserError: where the function cannot be imported, takes other arguments, fails, or gives no Keras layer; or that
-            layer fails, or gives something else than numbers [batch, n].
+        UserError: if the function cannot be imported, rejects its arguments, fails, or doesn't return a Keras layer; or
+            if that layer fails, or doesn't return numbers of shape [batch, n].
     """
     with _importable(config):
         function = _function(config)
@@ -37,7 +37,7 @@ def built(config: Builder, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
             signature.bind(**config.arguments)
         except (TypeError, ValueError) as error:
             raise UserError(f"{config.call} takes {_shown(function)}, and `arguments` do not fit: {error}") from None
-        tf.keras.backend.reset_uids()  # so that layers without a name have the same one in every process
+        tf.keras.backend.reset_uids()  # so that unnamed layers get the same name in every process
         layer = _of_user(f"{config.call} failed", config, lambda: function(**config.arguments))
         if not isinstance(layer, tf.keras.layers.Layer):
             raise UserError(
@@ -65,7 +65,7 @@ def _function(config: Builder) -> Callable[..., Any]:
 
 @contextmanager
 def _importable(config: Builder) -> Iterator[None]:
-    """Has Python find the module, as its source is now; for what is imported in functions, too."""
+    """Makes the user's module importable, with its current source, including imports inside functions."""
     root, files = root_of(config.module, config.folder), sources(config.module, config.folder)
     _refuse_other_modules(files)
     if root == Path(config.folder):
@@ -76,7 +76,7 @@ def _importable(config: Builder) -> Iterator[None]:
         _imported.update(contents)
     importlib.invalidate_caches()
     sys.path.insert(0, str(root))
-    # Python takes two sources of the same length and second for the same.
+    # Python's bytecode cache takes two sources of the same length and modification second for the same.
     written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
@@ -86,9 +86,9 @@ def _importable(config: Builder) -> Iterator[None]:
 
 
 def _refuse_other_modules(files: Mapping[str, Path]) -> None:
-    """Raises a UserError where this process knows a module of another place by the name of one of the user's.
+    """Raises a UserError if this process has already imported another module under one of the user's module names.
 
-    Those that another pipeline's function brought are forgotten.
+    Modules that the function of another pipeline imported are removed from `sys.modules` instead.
     """
     folders = {folder for path in _imported for folder in path.parents}
     packages = {name.rsplit(".", depth)[0] for name in files for depth in range(1, name.count(".") + 1)}
@@ -96,7 +96,7 @@ def _refuse_other_modules(files: Mapping[str, Path]) -> None:
         module = sys.modules.get(name)
         there = getattr(module, "__file__", None)
         if there is None:
-            # A folder without __init__.py, which would go on to stand for that of another pipeline.
+            # A namespace package, which would otherwise stand for the folder of another pipeline.
             if module is not None and all(Path(folder) in folders for folder in module.__path__):
                 sys.modules.pop(name)
             continue
@@ -108,7 +108,7 @@ def _refuse_other_modules(files: Mapping[str, Path]) -> None:
 
 
 def _of_user(says: str, config: Builder, run: Callable[[], Any]) -> Any:
-    """What the user's code gives; what it raises becomes a UserError with the line of their source."""
+    """Runs user code. Exceptions become a UserError with the line in the user's source."""
     try:
         return run()
     except Exception as error:

@@ -11,21 +11,21 @@ from hubline.trainer.backbones.config import KerasApplication
 
 
 def keras_application(config: KerasApplication, height: int, width: int, weights: str | None) -> tf.keras.Model:
-    """The network without its top: float32 [batch, height, width, 3], as `preprocess` makes them, to [batch, n].
+    """The network without its top: float32 [batch, height, width, 3], as `preprocess` returns it, to [batch, n].
 
     Args:
-        config: Which one, and its options.
-        height: Of the images, in pixels.
-        width: Likewise.
-        weights: A file of weights to begin with; None to begin at random.
+        config: The architecture and its options.
+        height: Height of the images in pixels.
+        width: Width of the images in pixels.
+        weights: File with the initial weights; None for random weights.
 
     Raises:
-        UserError: where images are too small for it, or the file is damaged or holds the weights of something else.
+        UserError: if the images are too small for the architecture, or the file is damaged or contains other weights.
     """
     try:
         network = _function(config)(
             include_top=False,
-            weights=None,  # which would be downloaded
+            weights=None,  # anything else would be downloaded
             input_shape=(height, width, 3),
             pooling=config.pooling,
             **config.options,
@@ -38,7 +38,7 @@ def keras_application(config: KerasApplication, height: int, width: int, weights
 
 
 def preprocess(config: KerasApplication, pixels: tf.Tensor) -> tf.Tensor:
-    """What the function's own `preprocess_input` makes of RGB pixels, uint8 [batch, height, width, 3]: float32."""
+    """Applies the architecture's own `preprocess_input` to RGB pixels, uint8 [batch, height, width, 3]; float32."""
     return sys.modules[_function(config).__module__].preprocess_input(tf.cast(pixels, tf.float32))
 
 
@@ -49,7 +49,7 @@ def _function(config: KerasApplication) -> Callable[..., tf.keras.Model]:
 def _load(network: tf.keras.Model, weights: str, config: KerasApplication) -> None:
     try:
         network.load_weights(weights)
-    # Of Keras, h5py and zipfile, each has its own: a layer more or less, another shape, what is no such file.
+    # Keras, h5py and zipfile each raise their own: a missing layer, another shape, or no weights file at all.
     except Exception as error:
         raise UserError(
             f"{config.weights}: not the weights of {config.name}{_with(config.options)} without its top, as Keras "

@@ -10,9 +10,9 @@ import tensorflow as tf
 def lenet5(height: int, width: int, channels: int) -> tf.keras.Model:
     """The layers C1 to F6: float32 [batch, height, width, channels] to [batch, 84].
 
-    As in the paper, a hyperbolic tangent follows each of them. Unlike there, as is usual since: the means of S2 and S4
-    have no weights, each map of C3 sees all of S2, and the tangent is not scaled. C5, a convolution over all that S4
-    gives of 32 x 32 pixels, is dense, so that other sizes from 16 x 16 on can be had.
+    As in the paper, a hyperbolic tangent follows each layer. The usual simplifications differ from the paper: S2 and S4
+    have no weights, each map of C3 sees all of S2, and the tangent is not scaled. C5, in the paper a convolution over
+    the whole 5 x 5 output of S4, is dense, which allows other image sizes from 16 x 16 on.
     """
     layers = tf.keras.layers
     return tf.keras.Sequential(

@@ -1,4 +1,4 @@
-"""ResNet-34, with squeeze and excitation or without.
+"""ResNet-34, with or without squeeze and excitation.
 
 K. He, X. Zhang, S. Ren, J. Sun: Deep Residual Learning for Image Recognition. arXiv:1512.03385, 2015.
 J. Hu, L. Shen, G. Sun: Squeeze-and-Excitation Networks. arXiv:1709.01507, 2017.
@@ -7,23 +7,23 @@ J. Hu, L. Shen, G. Sun: Squeeze-and-Excitation Networks. arXiv:1709.01507, 2017.
 import tensorflow as tf
 
 _STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
-"""The filters of each stage, and its blocks (table 1 of He et al.)."""
+"""Number of filters and of blocks in each stage (table 1 of He et al.)."""
 
 _REDUCTION = 16
-"""By how much the squeezed channels are fewer than the channels (Hu et al.)."""
+"""Reduction ratio of the squeezed channels (Hu et al.)."""
 
 
 def resnet34(height: int, width: int, channels: int, squeeze_and_excitation: bool) -> tf.keras.Model:
-    """All but the classifier: float32 [batch, height, width, channels] to [batch, 512].
+    """All layers but the classifier: float32 [batch, height, width, channels] to [batch, 512].
 
-    Batch normalisation follows each convolution, before the rectifier, and convolutions have no bias. Where a stage
-    begins, the shortcut is a convolution of one pixel (option B). Strided layers are padded alike on all sides.
+    Batch normalization follows each convolution, before the ReLU; convolutions have no bias. The shortcut at the start
+    of a stage is a 1 x 1 convolution (option B). Strided layers are padded equally on all sides.
     """
     layers = tf.keras.layers
     pixels = layers.Input([height, width, channels])
     values = _convolution(pixels, 64, 7, strides=2, name="conv1")
     values = layers.ReLU(name="conv1_relu")(values)
-    values = layers.ZeroPadding2D(1, name="pool1_pad")(values)  # of what is not negative
+    values = layers.ZeroPadding2D(1, name="pool1_pad")(values)  # zeros are neutral: the ReLU's output isn't negative
     values = layers.MaxPooling2D(3, 2, name="pool1")(values)
     for stage, (filters, blocks) in enumerate(_STAGES, start=2):
         for block in range(1, blocks + 1):
@@ -33,7 +33,7 @@ def resnet34(height: int, width: int, channels: int, squeeze_and_excitation: boo
 
 
 def _block(values: tf.Tensor, filters: int, strides: int, excited: bool, name: str) -> tf.Tensor:
-    """Two convolutions and what they are added to."""
+    """Two convolutions with a shortcut."""
     layers = tf.keras.layers
     shortcut = values if strides == 1 else _convolution(values, filters, 1, strides, name=f"{name}_shortcut")
     values = layers.ReLU(name=f"{name}_relu1")(_convolution(values, filters, 3, strides, name=f"{name}_a"))
@@ -44,7 +44,7 @@ def _block(values: tf.Tensor, filters: int, strides: int, excited: bool, name: s
 
 
 def _excitation(values: tf.Tensor, filters: int, name: str) -> tf.Tensor:
-    """How much each channel counts, [batch, 1, 1, filters]; without biases, as in equation 3 of Hu et al."""
+    """The weight of each channel, [batch, 1, 1, filters]; without biases, as in equation 3 of Hu et al."""
     layers = tf.keras.layers
     squeezed = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(values)
     reduced = layers.Dense(filters // _REDUCTION, "relu", use_bias=False, name=f"{name}_reduce")(squeezed)

@@ -1,4 +1,4 @@
-"""Where the source of a user's own function is, and what it imports; asked without importing any of it."""
+"""Finds the source of a user's own function and of its imports, without importing any of it."""
 
 import ast
 import importlib.util
@@ -9,12 +9,13 @@ from hubline.core.source_imports import imports, parse, with_packages
 
 
 def sources(module: str, folder: str) -> dict[str, Path]:
-    """The file of a module, and of each that it imports, directly or not, by the modules' names.
+    """The source file of a module and of all that it imports, directly or indirectly, by module name.
 
-    Of a module in `folder` these are all in that folder; of one on Python's own path those of the same package.
+    For a module in `folder`, only imports from that folder are followed; for a module on Python's own path, only those
+    from the same package.
 
     Raises:
-        UserError: where there is no such module, or a source is not Python.
+        UserError: if there is no such module, or a source is not valid Python.
     """
     root = root_of(module, folder)
     top = module.partition(".")[0]
@@ -32,10 +33,10 @@ def sources(module: str, folder: str) -> dict[str, Path]:
 
 
 def root_of(module: str, folder: str) -> Path:
-    """The folder that a module's outermost package is in: `folder`, or one on Python's own path.
+    """The folder of a module's outermost package: `folder`, or one on Python's own path.
 
     Raises:
-        UserError: where there is none.
+        UserError: if there is none.
     """
     top = module.partition(".")[0]
     if top == "hubline":
@@ -44,7 +45,7 @@ def root_of(module: str, folder: str) -> Path:
         return Path(folder)
     try:
         spec = importlib.util.find_spec(top)
-    except ValueError:  # of what has no specification, such as __main__
+    except ValueError:  # the module has no spec, like __main__
         spec = None
     places = list(spec.submodule_search_locations or ()) if spec else []
     if spec is None or not (places or spec.has_location):
@@ -53,10 +54,10 @@ def root_of(module: str, folder: str) -> Path:
 
 
 def check_defines(path: Path, name: str) -> None:
-    """Makes sure that a source file has something of a name.
+    """Checks that a source file defines a name.
 
     Raises:
-        UserError: where it has not.
+        UserError: if it doesn't.
     """
     defined: set[str] = set()
     for node in ast.walk(parse(path)):
