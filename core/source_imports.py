@@ -3,19 +3,24 @@
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from hubline.core.errors import UserError
 
+_BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
+"""The fields of statements that hold other statements."""
 
-def imports(source: Path, module: str) -> Iterator[str]:
-    """The modules that a source file names in its imports, inside functions too, and the packages they are in.
+
+def imports(tree: ast.Module, source: Path, module: str) -> Iterator[str]:
+    """The modules that a source file imports when it runs, inside functions too, and the packages they are in.
 
     Args:
+        tree: The file's syntax tree.
         source: The file.
         module: Its name as a module, from which relative imports count.
     """
     package = module if source.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(parse(source)):
+    for node in _statements(tree.body):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -24,6 +29,15 @@ def imports(source: Path, module: str) -> Iterator[str]:
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)] if base else []
         for name in names:
             yield from with_packages(name)
+
+
+def _statements(body: list[Any]) -> Iterator[ast.AST]:
+    """All statements that run, also within others; not those that only a type checker sees."""
+    for node in body:
+        yield node
+        is_for_types = isinstance(node, ast.If) and ast.unparse(node.test).rpartition(".")[2] == "TYPE_CHECKING"
+        for blocks in ("orelse",) if is_for_types else _BLOCKS:
+            yield from _statements(getattr(node, blocks, []))
 
 
 def _base(node: ast.ImportFrom, package: str) -> str:

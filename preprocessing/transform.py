@@ -18,8 +18,6 @@ class TransformConfig(Section):
 
     features: Features
     label: Label
-    code: str = ""
-    """A digest of the code, so that a change of it is a change of the graph."""
 
 
 def raw_columns(features: Features, label: Label) -> list[str]:

@@ -19,7 +19,7 @@ from hubline.components.config.data import BadRecords
 from hubline.components.example_gen.locate_bad_records import undecodable
 from hubline.components.input_artifacts import read_schema
 from hubline.core import storage
-from hubline.core.code_digest import code_digest
+from hubline.core.code_digest import content_digest
 from hubline.core.config_base import read_sections
 from hubline.core.errors import DataError
 from hubline.core.progress import report
@@ -98,7 +98,7 @@ class _Work:
         columns = [*input_columns(self.features), *(self.mask.masks if self.mask else ())]
         self._spec = parsing_spec(read_schema(input_dict["schema"]), columns)
         self._store = Store(exec_properties["store"])
-        self._code = code_digest(embed.__name__)
+        self._code = content_digest(embed.__name__, "tensorflow")
         called = {name: hub.model_dump(exclude={"handle", "sha256"}) for name, hub in self._hubs.items()}
         self._modules = {name: [called[name], digest] for name, digest in channels.digests(input_dict).items()}
         backbones = [self._modules[name] for name in sorted(fed_hubs(self._hubs))]

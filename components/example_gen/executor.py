@@ -22,10 +22,12 @@ from hubline.artifacts.pins import Files
 from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
 from hubline.artifacts.splits import ALL, SPLITS
 from hubline.components.config.data import BadRecords, HashSplit
+from hubline.components.example_gen import small_files
 from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.ingest import QUARANTINE, Ingested, Job
 from hubline.components.example_gen.small_files import grouped, ingest_group
 from hubline.core import storage
+from hubline.core.code_digest import content_digest
 from hubline.core.errors import DataError
 from hubline.core.progress import report
 from hubline.core.shard_cache import Store, key
@@ -146,6 +148,7 @@ def _tasks(exec_properties: dict[str, Any], bad_records: BadRecords) -> Iterator
     files = Files.model_validate_json(exec_properties["files"])
     split = HashSplit.model_validate_json(exec_properties["split"]) if exec_properties["split"] else None
     contract = Contract.model_validate_json(exec_properties["contract"])
+    code = content_digest(small_files.__name__, "tensorflow")
     for group, pinned in files.by_split.items():
         for together in grouped(pinned):
             jobs = tuple(
@@ -153,7 +156,7 @@ def _tasks(exec_properties: dict[str, Any], bad_records: BadRecords) -> Iterator
                 for file in together
             )
             dumped = [job.model_dump(mode="json") for job in jobs]
-            yield Task(jobs, key("ingested", dumped, exec_properties["code"]))
+            yield Task(jobs, key("ingested", dumped, code))
 
 
 def _are_not_split(tasks: Sequence[Task]) -> bool:

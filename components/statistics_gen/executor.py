@@ -8,9 +8,11 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from hubline.artifacts.examples import Manifest
+from hubline.components.statistics_gen import shard as statistics_of_shard
 from hubline.components.statistics_gen.columns import Described, refuse_mixed_types, write_non_finite
 from hubline.components.statistics_gen.shard import Shard, accumulate, facts_of, merged
 from hubline.core import storage
+from hubline.core.code_digest import content_digest
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -25,6 +27,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         manifest = Manifest.read(examples.uri)
         files = [file for split in manifest.splits for file in manifest.of(split) if file.count]
+        code = content_digest(statistics_of_shard.__name__, "tensorflow-data-validation", "tfx-bsl")
         shards = [
             Shard(
                 path=f"{artifact_utils.get_split_uri([examples], file.split)}/{file.name}",
@@ -32,7 +35,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 counts=tuple(origin.count for origin in file.origins),
                 opaque=(*manifest.images, *manifest.masks),
                 store=exec_properties["store"],
-                code=exec_properties["code"],
+                code=code,
             )
             for file in files
         ]

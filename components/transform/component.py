@@ -16,7 +16,9 @@ from hubline.preprocessing.transform import TransformConfig
 class TransformSpec(component_spec.ComponentSpec):
     """Examples and their schema in; the graph of TF Transform out."""
 
-    PARAMETERS = {name: component_spec.ExecutionParameter(type=str) for name in ("config", "vocabularies", "store")}
+    PARAMETERS = {
+        name: component_spec.ExecutionParameter(type=str) for name in ("config", "vocabularies", "store", "code")
+    }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
@@ -53,13 +55,13 @@ class Transform(base_beam_component.BaseBeamComponent):
             vocabularies: The SHA-256 of each vocabulary that is a file, by the feature that has it, as `pin` found it.
             store: A folder outside the artifacts, where the statistics of each shard are kept for later runs.
         """
-        code = code_digest("hubline.components.transform.executor")
         spec = TransformSpec(
             examples=examples,
             schema=schema,
-            config=TransformConfig(features=features, label=label, code=code).to_property(),
+            config=TransformConfig(features=features, label=label).to_property(),
             vocabularies=json.dumps(dict(vocabularies), sort_keys=True),
             store=store,
+            code=code_digest("hubline.components.transform.executor"),
             transform_graph=types.Channel(type=standard_artifacts.TransformGraph),
         )
         super().__init__(spec)

@@ -17,8 +17,10 @@ from tfx_bsl.public import tfxio
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.components.input_artifacts import read_schema
+from hubline.components.transform import shard as answers_of_shard
 from hubline.components.transform.shard import Shard, accumulate, answers
 from hubline.core import storage
+from hubline.core.code_digest import content_digest
 from hubline.core.errors import DataError
 from hubline.preprocessing.analysis import Answers, Known
 from hubline.preprocessing.config import Features, vocabulary_files
@@ -45,6 +47,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         schema = _only(read_schema(input_dict["schema"]), raw_columns(config.features, config.label))
         folder = artifact_utils.get_split_uri([examples], "train")
+        code = content_digest(answers_of_shard.__name__, "tensorflow", "tensorflow-transform")
         shards = [
             Shard(
                 path=f"{folder}/{file.name}",
@@ -53,6 +56,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 config=exec_properties["config"],
                 schema=schema.SerializeToString(deterministic=True),
                 store=exec_properties["store"],
+                code=code,
             )
             for file in Manifest.read(examples.uri).of("train")
             if file.count

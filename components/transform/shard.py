@@ -54,11 +54,13 @@ class Shard:
     schema: bytes
     """Of the raw columns, serialized."""
     store: str
+    code: str
+    """A digest of the code that computes the answers."""
 
     @property
     def key(self) -> str:
         """Names the answers in the store."""
-        return key("analysed", self.digest, self.config, self.schema.hex())
+        return key("analysed", self.digest, self.config, self.schema.hex(), self.code)
 
     @property
     def is_done(self) -> bool:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from tfx.orchestration.pipeline import Pipeline
 
-import hubline
 from hubline.components.pin.snapshot import pin
 from hubline.core import code_digest as code
 from hubline.pipeline.graph import build
 from hubline.pipeline.load import load
 from hubline.pipeline.paths import Places
 from tests.support import make
+from tests.support.code import changing
 
 CHECKS = ["ExampleValidator", "DataGate"]
 DESCRIBING = ["ExampleGen", "StatisticsGen", "SchemaGen"]
@@ -212,7 +212,7 @@ def test_a_new_serving_version_is_compared_with(project: Path) -> None:
         ("preprocessing/transform.py", behind("Embedder", "Transform")),
         ("preprocessing/kinds/numeric.py", set(STEPS)),
         ("preprocessing/config.py", set(STEPS)),
-        ("components/config.py", behind("ExampleGen")),
+        ("components/config/data.py", behind("ExampleGen")),
         ("core/storage.py", behind("ExampleGen", "HubModule.mean")),
         ("components/example_gen/ingest.py", behind("ExampleGen")),
         ("components/hub_module/fetch.py", behind("HubModule.mean")),
@@ -234,18 +234,11 @@ def test_changed_code_runs_the_steps_that_use_it(
     project: Path, monkeypatch: pytest.MonkeyPatch, changed: str, stale: set[str]
 ) -> None:
     before = graph(project)
-    source = Path(hubline.__file__).parent / changed
-    closure = code._closure
-    # As if the file had other content: another file stands in for it.
-    monkeypatch.setattr(
-        code,
-        "_closure",
-        lambda module: {name: project if path == source else path for name, path in closure(module).items()},
-    )
+    changing([changed], monkeypatch)
     assert run_again(before, graph(project)) == stale
 
 
 def test_another_stack_runs_every_step_of_ours(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = graph(project)
-    monkeypatch.setattr(code, "_stack", lambda: "tfx==0")
+    monkeypatch.setattr(code, "STACK", ("tfx",))
     assert run_again(before, graph(project)) == set(STEPS)

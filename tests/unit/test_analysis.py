@@ -98,7 +98,7 @@ FEATURES = {
 
 
 def shards(folder: Path, records: Sequence[bytes], count: int) -> list[Shard]:
-    config = json.dumps({"features": FEATURES, "label": {"kind": "class", "from": "y"}, "code": ""})
+    config = json.dumps({"features": FEATURES, "label": {"kind": "class", "from": "y"}})
     dtypes = {"x": tf.float32, "word": tf.string, "y": tf.int64}
     spec = {name: tf.io.VarLenFeature(dtype) for name, dtype in dtypes.items()}
     schema = schema_utils.schema_from_feature_spec(spec).SerializeToString()
@@ -110,6 +110,7 @@ def shards(folder: Path, records: Sequence[bytes], count: int) -> list[Shard]:
             config,
             schema,
             str(folder / "store"),
+            "code",
         )
         for number in range(count)
     ]

@@ -288,6 +288,7 @@ class FourWays:
             config.to_property(),
             SCHEMA.SerializeToString(),
             str(folder / "store"),
+            "code",
         )
         accumulate(shard)
         self.answers = answers([shard], str(folder / "vocabularies"))

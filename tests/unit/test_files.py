@@ -19,8 +19,6 @@ from hubline.components.pin.snapshot import pin_files, pin_serving, pin_vocabula
 from hubline.components.pusher import push as pushing
 from hubline.components.pusher.push import push
 from hubline.components.pusher.versions import newest_version, versions
-from hubline.core import code_digest as code
-from hubline.core.code_digest import code_digest
 from hubline.core.digest import file_digest, tree_digest
 from hubline.core.errors import UserError
 from hubline.preprocessing.kinds.categorical import CategoricalFeature
@@ -51,31 +49,6 @@ def test_a_tree_digest_sees_names_and_contents_but_not_times(tmp_path: Path) -> 
     assert tree_digest(str(tree(tmp_path / "same", b="2", a="1"))) == one
     assert tree_digest(str(tree(tmp_path / "renamed", a="1", c="2"))) != one
     assert tree_digest(str(tree(tmp_path / "changed", a="1", b="3"))) != one
-
-
-def test_code_digest_follows_imports_of_ours_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sources = {
-        "__init__": "",
-        "step": "import json\nfrom probe import near\ndef f():\n    from probe.deep.far import x",
-        "near": "",
-        "other": "",
-        "deep/__init__": "",
-        "deep/far": "x = 1",
-    }
-    for name, text in sources.items():
-        path = tmp_path / "probe" / f"{name}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(code, "PACKAGE", "probe")
-    before = code_digest("probe.step")
-    for name, changes in {"near": True, "deep/far": True, "deep/__init__": True, "step": True, "other": False}.items():
-        source = tmp_path / "probe" / f"{name}.py"
-        text = source.read_text()
-        source.write_text(text + "\n# changed")
-        assert (code_digest("probe.step") != before) == changes, name
-        source.write_text(text)
-    assert code_digest("probe.step") == before
 
 
 def test_versions_are_integers_that_are_whole(tmp_path: Path) -> None:

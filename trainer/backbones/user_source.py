@@ -26,7 +26,7 @@ def sources(module: str, folder: str) -> dict[str, Path]:
         path = None if name in found else _file(root, name)
         if path and (root == Path(folder) or name.partition(".")[0] == top):
             found[name] = path
-            waiting += imports(path, name)
+            waiting += imports(parse(path), path, name)
     if module not in found:
         raise UserError(f"there is no module '{module}' in {root}")
     return found

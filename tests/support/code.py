@@ -1,0 +1,27 @@
+"""Code of ours that is another, as far as digests of the code can tell."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import hubline
+from hubline.core import code_digest as code
+
+
+def changing(files: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the code in some of our files were another: other bytecode stands in for theirs.
+
+    Args:
+        files: By their paths from the root of the repository.
+        monkeypatch: Takes it back.
+    """
+    for file in files:
+        assert (Path(hubline.__file__).parent / file).is_file(), file
+    changed = {f"hubline.{file.removesuffix('.py').replace('/', '.')}" for file in files}
+    digests = code.module_digests
+    monkeypatch.setattr(
+        code,
+        "module_digests",
+        lambda *given: {name: "changed" if name in changed else bytecode for name, bytecode in digests(*given).items()},
+    )
