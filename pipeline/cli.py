@@ -11,6 +11,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from hubline.core.errors import UserError
+from hubline.core.garbage import collect_none_at_exit
 from hubline.pipeline.convert.cli import app as convert
 from hubline.pipeline.kubeflow.cli import app as schedule
 from hubline.pipeline.kubeflow.cli import submit
@@ -36,6 +37,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the
 def main() -> None:
     """The entry point: a mistake in what the user gave ends with its message and exit code 2, a fault of ours with one
     line and exit code 1."""
+    collect_none_at_exit()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows another one

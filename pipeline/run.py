@@ -1,11 +1,8 @@
 """`hubline run`: from a pipeline file to a served model, on this machine."""
 
-import gc
 import signal
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from hubline.artifacts.pins import AnyPins, Pins
 from hubline.artifacts.quarantine import FILE, all_set_aside, write_set_aside
 from hubline.core import interruption, storage
 from hubline.core.errors import RunError, UserError, tensorflow_reason
+from hubline.core.garbage import collecting_none
 from hubline.core.spans import to_date
 from hubline.pipeline.config import AnyFile, PipelineFile
 from hubline.pipeline.display import Display, asked, show_result
@@ -69,16 +67,6 @@ def _run_file(path: Path, root: Path | None, quiet: bool, fresh_metadata: bool) 
     return result, code
 
 
-@contextmanager
-def _collecting_no_garbage() -> Iterator[None]:
-    """Imports make a million objects and no garbage: looking for it takes a tenth of their time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
 def _run(file: AnyFile, path: Path, places: Places, folder: Path, console: Console) -> tuple[Result, int]:
     begin = time.monotonic()
     run = None
@@ -91,7 +79,7 @@ def _run(file: AnyFile, path: Path, places: Places, folder: Path, console: Conso
             display.started("pin")
             pins = pin(file)
             display.finished(Step(id="pin", seconds=round(time.monotonic() - begin, 3), cached=False))
-            with _collecting_no_garbage():
+            with collecting_none():
                 # Imported here: TFX takes ten seconds, and mistakes are found without it.
                 from hubline.pipeline.graph import build
                 from hubline.pipeline.local import Run

@@ -18,6 +18,7 @@ from tfx.utils import import_utils
 from hubline.core import interruption, storage
 from hubline.core.config_base import Section
 from hubline.core.errors import UserError
+from hubline.core.garbage import collect_none_at_exit
 from hubline.pipeline.kubeflow import logs
 from hubline.pipeline.kubeflow.exec_properties import taken
 from hubline.pipeline.kubeflow.executor_io import Launched
@@ -124,4 +125,5 @@ def _context(folder: str, beam: Beaming | None) -> base_executor.BaseExecutor.Co
 
 if __name__ == "__main__":
     logs.to_pod()
+    collect_none_at_exit()
     sys.exit(main(sys.argv[1:]))

@@ -16,6 +16,7 @@ from tfx.types import Artifact
 
 from hubline.core import interruption
 from hubline.core.config_base import Section
+from hubline.core.garbage import collect_none_at_exit
 from hubline.pipeline.kubeflow import logs
 from hubline.pipeline.kubeflow.entrypoint import PROPERTIES, execute, explain
 from hubline.pipeline.kubeflow.escaping import argument
@@ -149,4 +150,5 @@ def _run(member: Member, launched: Launched, made: Mapping[str, list[Artifact]])
 
 if __name__ == "__main__":
     logs.to_pod()
+    collect_none_at_exit()
     sys.exit(main(sys.argv[1:]))

@@ -14,6 +14,7 @@ from tfx.dsl.components.base.base_node import BaseNode
 
 from hubline.core import interruption
 from hubline.core.errors import RunError
+from hubline.core.garbage import collect_none_at_exit
 from hubline.pipeline.kubeflow import logs
 from hubline.pipeline.kubeflow.entrypoint import BEAM, Beaming, explain
 from hubline.pipeline.kubeflow.exec_properties import handed
@@ -72,4 +73,5 @@ def _uses_beam(node: BaseNode) -> bool:
 
 if __name__ == "__main__":
     logs.to_pod()
+    collect_none_at_exit()
     sys.exit(main(sys.argv[1:]))

@@ -68,7 +68,7 @@ def test_elsewhere_than_in_the_main_thread_nothing_changes() -> None:
 
 
 def started(program: str, prepare: Callable[[], object] | None = None) -> subprocess.Popen:
-    lines = f"import time\nfrom preprocessing import interruption\nwith interruption.handled():\n{program}"
+    lines = f"import time\nfrom hubline.core import interruption\nwith interruption.handled():\n{program}"
     process = subprocess.Popen(
         [sys.executable, "-c", lines], stdout=subprocess.PIPE, text=True, cwd=PROJECT, preexec_fn=prepare
     )

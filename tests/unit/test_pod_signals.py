@@ -29,11 +29,11 @@ class Endless(base_executor.BaseExecutor):
             time.sleep(0.1)
 
 
-@pytest.mark.parametrize("pod", ["step", "joined"])
+@pytest.mark.parametrize("pod", ["entrypoint", "fused_steps"])
 def test_a_pod_that_is_ended_says_so_and_tells_the_launcher_of_nothing(tmp_path: Path, pod: str) -> None:
     begun, output = tmp_path / "begun", tmp_path / "output.json"
     properties = json.dumps({"begun": str(begun)})
-    if pod == "step":
+    if pod == "entrypoint":
         arguments, name = [EXECUTOR, "{}"], "properties"
     else:
         members = [{"step": step, "executor": EXECUTOR, "types": {}, "inside": {}} for step in ("Trainer", "Pusher")]
@@ -49,5 +49,5 @@ def test_a_pod_that_is_ended_says_so_and_tells_the_launcher_of_nothing(tmp_path:
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 143, said
-    assert said.splitlines()[-1] == ("stopped by SIGTERM" if pod == "step" else "Trainer: stopped by SIGTERM")
+    assert said.splitlines()[-1] == ("stopped by SIGTERM" if pod == "entrypoint" else "Trainer: stopped by SIGTERM")
     assert not output.exists()
