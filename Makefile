@@ -9,57 +9,57 @@ STACK :=
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup:  ## Make .venv for the stack this machine can run (HUBLINE_STACK=tfx-1.16 or tfx-1.21 overrides)
+setup:  ## Create .venv for the newest stack that this machine supports (HUBLINE_STACK=tfx-1.16 or tfx-1.21 overrides)
 	@scripts/setup
 
-run: setup  ## Run the digits example, from data to a pushed model, and ask that model
+run: setup  ## Run the digits example from data to a pushed model, and predict with that model
 	@$(BIN)/python $(EXAMPLE)/make_data.py
 	@$(BIN)/hubline run $(EXAMPLE)/pipeline.yaml
 	@$(BIN)/hubline predict $(EXAMPLE)/serving $(EXAMPLE)/data/sample-*.png
 
 test: setup  ## Run the linters and all tests
 	@$(MAKE) --no-print-directory lint
-	@# The longest first, so that all workers are at work until the end; one more than there are processors, as steps
-	@# often wait for processes of their own.
+	@# The longest tests start first, so that all workers stay busy until the end. There is one more worker than there are
+	@# processors, because steps often wait for their own subprocesses.
 	@$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/unit
 
 test-fast: setup  ## Run the tests that take seconds
 	@$(BIN)/python -m pytest tests/unit
 
-test-both-stacks: setup  ## Run the unit tests, a digits run and a test of each integration file, as CI does on the second stack
+test-both-stacks: setup  ## Run the tests that CI runs on the second stack: unit tests, a digits run, one test per integration file
 	@$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder -m both_stacks tests/e2e tests/integration tests/unit
 
-test-debian13:  ## Run all tests on the tfx-1.21 stack in a Debian 13 root made with debootstrap (as root)
+test-debian13:  ## Run all tests on the tfx-1.21 stack in a Debian 13 chroot made with debootstrap (as root)
 	@scripts/test-debian13
 
-test-flink: setup  ## Run the tests of Beam's engines on a real Flink too (Java 17, Maven)
+test-flink: setup  ## Run the Beam runner tests on a real Flink as well (needs Java 17 and Maven)
 	@scripts/test-flink
 
-test-containers: setup  ## Run the digits example in containers with KFP's local runner, and compare (installs docker as root)
+test-containers: setup  ## Run the digits example in containers with KFP's local runner and compare with a local run (as root, installs docker)
 	@scripts/test-containers
 
-image:  ## Build the image of a run's steps (NAME=registry/hubline VARIANT=cpu or gpu STACK=tfx-1.16 or tfx-1.21)
+image:  ## Build the container image of the steps (NAME=registry/hubline VARIANT=cpu or gpu STACK=tfx-1.16 or tfx-1.21)
 	@NAME=$(NAME) VARIANT=$(VARIANT) STACK=$(STACK) scripts/image
 
-bench: setup  ## Measure against the stock way and bare loops, in one run (benchmarks/RESULTS.md)
+bench: setup  ## Benchmark Hubline against stock TFX and plain TensorFlow code (benchmarks/RESULTS.md)
 	@$(BIN)/python $(EXAMPLE)/make_data.py
 	@$(BIN)/python -m benchmarks
 
-lint: setup  ## Check style and types
+lint: setup  ## Check formatting, style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-format: setup  ## Mend what the formatter and linter can mend
+format: setup  ## Apply the formatter and the linter's automatic fixes
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-lock:  ## Resolve the locks in requirements/ again
+lock:  ## Resolve the lock files in requirements/ again
 	@scripts/lock
 
-reference: setup  ## Write the JSON schema and the reference of the pipeline file again
+reference: setup  ## Regenerate the JSON schema and the reference of the pipeline file
 	@$(BIN)/hubline reference --output pipeline/schema.json
 	@$(BIN)/hubline reference --form markdown --output docs/pipeline-file.md
 
-clean:  ## Remove what the example made
+clean:  ## Remove everything that the digits example created
 	rm -rf $(EXAMPLE)/data $(EXAMPLE)/modules $(EXAMPLE)/serving $(EXAMPLE)/.hubline

@@ -1,7 +1,7 @@
-# Sourced from the project's folder: sets UV to the pinned uv, installing it into .uv when it is not there yet.
+# Sourced from the project's folder: sets UV to the pinned uv, and installs it into .uv first if necessary.
 UV=.uv/bin/uv
 
-# Installs Debian or Ubuntu packages where that is ours to do (as root, such as in a container); else says what to call.
+# Installs Debian or Ubuntu packages as root, such as in a container; otherwise prints the command and exits.
 need_packages() { # why packages...
     why=$1
     shift
@@ -17,8 +17,8 @@ need_packages() { # why packages...
 
 uv_pin=$(sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements/uv.in)
 if [ "$("$UV" --version 2>/dev/null | cut -d' ' -f2)" != "$uv_pin" ]; then
-    # Debian and Ubuntu ship ensurepip, which a new environment's pip comes from, apart from python3.
-    python3 -c 'import ensurepip' 2>/dev/null || need_packages "python3 cannot make an environment with pip" python3-venv
+    # Debian and Ubuntu package ensurepip, which provides the pip of a new environment, separately from python3.
+    python3 -c 'import ensurepip' 2>/dev/null || need_packages "python3 cannot create an environment with pip" python3-venv
     python3 -m venv --clear .uv
     .uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 fi

@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[2]
 FILES = ("notebooks/quickstart.ipynb", "examples/digits/make_data.py", "examples/digits/pipeline.yaml")
 ASK = """\
 logged = "INFO" in Path(first.log).read_text()
-for value in (first.model_dump_json(), second.model_dump_json(), said, logged):
+for value in (first.model_dump_json(), second.model_dump_json(), predicted, logged):
     print(value)
 """
 
@@ -52,13 +52,13 @@ def test_the_quickstart_runs_and_what_it_shows_is_so(tmp_path: Path) -> None:
     notebook.cells.append(new_code_cell(ASK))
     execute(notebook, project / "notebooks", scratch)
 
-    *results, said, logged = text_of(notebook.cells[-1]).splitlines()
+    *results, predicted, logged = text_of(notebook.cells[-1]).splitlines()
     first, second = map(Result.model_validate_json, results)
     assert first.blessed and first.newly_pushed and first.metrics["accuracy"] >= 0.95
     assert not any(step.cached for step in first.steps)
     assert [step.id for step in second.steps if not step.cached] == ["Trainer", "Evaluator", "Pusher"]
     assert second.decision is not None and second.decision.compared_with == first.pushed_model
-    assert said == "four"  # as the name of the first sample says
+    assert predicted == "four"  # the name of the first sample
 
     # Of a run there are the project's own lines to see, without a terminal's codes; the libraries' are in the log.
     runs = [text_of(cell) for cell in notebook.cells if "= run(" in cell.source]
