@@ -1,13 +1,13 @@
 """Hubline's side: a pipeline file, run as `hubline run` runs it, with its steps taken down."""
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from benchmarks.harness import StepWatch, newest
+from hubline.core.progress import LOGGER
 from hubline.pipeline import run as hubline
-from hubline.pipeline.display import Display
 from hubline.pipeline.load import load
 from hubline.pipeline.result import Step
 from hubline.preprocessing.config import input_columns
@@ -26,48 +26,58 @@ def run(file: str, root: str, until: str | None = None) -> dict[str, Any]:
     """
     steps = StepWatch()
 
-    class Watched(Display):
+    class Watch:
+        def planned(self, steps: list[str]) -> None:
+            """Nothing is measured before the first step."""
+
         def started(self, step: str) -> None:
-            super().started(step)
             steps.started()
 
         def finished(self, step: Step) -> None:
-            super().finished(step)
             steps.finished(step.id, step.cached)
             if step.id == until:
                 raise KeyboardInterrupt
 
-    with mock.patch.object(hubline, "Display", Watched):
-        result, _ = hubline.run(Path(file), Path(root), quiet=True)
+    result, _ = hubline.run(Path(file), Path(root), quiet=True, listener=Watch())
     if result.status not in ("succeeded", "interrupted" if until else "succeeded"):
         raise RuntimeError(f"{result.status}: {result.error}; {result.log}")
     return {"steps": steps.steps, "figures": dict(result.metrics)}
 
 
 def train(file: str, root: str) -> dict[str, Any]:
-    """Runs a pipeline file of one epoch until its Trainer is done, and listens to the batches that go by.
+    """Runs a pipeline file of one epoch until its Trainer is done, and listens to the progress that it reports.
 
     Returns:
         Beside the steps the figure `rate`: examples a second.
     """
-    import tensorflow as tf
-
-    from benchmarks.bare import rate
-
-    ends: list[float] = []
-
-    class Clock(tf.keras.callbacks.Callback):
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            ends.append(time.monotonic())
-
-    fit = tf.keras.Model.fit
-
-    def timed(self: tf.keras.Model, *args: Any, callbacks: Any = (), **options: Any) -> Any:
-        return fit(self, *args, callbacks=[*callbacks, Clock()], **options)
-
-    with mock.patch.object(tf.keras.Model, "fit", timed):
+    progress = _Progress()
+    LOGGER.addHandler(progress)
+    try:
         answer = run(file, root, until="Trainer")
-    return answer | {"figures": {"rate": rate(ends, load(Path(file))[0].training.batch_size)}}
+    finally:
+        LOGGER.removeHandler(progress)
+    return answer | {"figures": {"rate": progress.rate}}
+
+
+class _Progress(logging.Handler):
+    """Takes down when a training reports how many examples of its epoch it has trained on."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self._reports: list[tuple[float, float]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        progress = getattr(record, "progress", {})
+        # The last report comes after the validation split.
+        if "loss" in progress.get("values", {}) and progress["done"] < progress["total"]:
+            self._reports.append((time.monotonic(), progress["done"]))
+
+    @property
+    def rate(self) -> float:
+        """Examples a second; the first quarter of the reports does not count, as in `bare.rate`."""
+        counted = self._reports[len(self._reports) // 4 :]
+        (begin, first), (end, last) = counted[0], counted[-1]
+        return (last - first) / (end - begin)
 
 
 def preprocess(file: str, root: str) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from tfx_bsl import sketches
 
-_SKETCHES = {kind.__name__: kind for kind in (sketches.QuantilesSketch, sketches.KmvSketch, sketches.MisraGriesSketch)}
+from hubline.core.adapters.tfx_bsl import SKETCHES
+
+_SKETCHES = {kind.__name__: kind for kind in SKETCHES}
 _AS_THEY_ARE = (str, int, float, bool, type(None))
 
 

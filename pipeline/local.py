@@ -2,17 +2,13 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
-from unittest import mock
+from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
-from tfx.orchestration.local import local_dag_runner
 from tfx.orchestration.pipeline import Pipeline
-from tfx.orchestration.portable import launcher
 
 from hubline.artifacts.decision import DECISION, Decision
 from hubline.artifacts.findings import Found
@@ -23,6 +19,8 @@ from hubline.core import interruption
 from hubline.core.errors import DamageError, UserError
 from hubline.core.shard_cache import Store
 from hubline.pipeline import upkeep
+from hubline.pipeline.adapters.tfx import run_locally
+from hubline.pipeline.listener import Listener
 from hubline.pipeline.paths import Places
 from hubline.pipeline.result import Step
 from hubline.report.contents import Artifacts
@@ -34,28 +32,15 @@ _HUB_MODULE = "HubModule."
 _LOGGER = logging.getLogger(__name__)
 
 
-class Listener(Protocol):
-    """Hears of each step."""
-
-    def planned(self, steps: list[str]) -> None:
-        """The steps of the run, in their order."""
-
-    def started(self, step: str) -> None:
-        """A step begins."""
-
-    def finished(self, step: Step) -> None:
-        """A step is done, or its earlier result was taken."""
-
-
 class Run:
     """One run of a pipeline, and what it has come to so far."""
 
-    def __init__(self, pipeline: Pipeline, listener: Listener, places: Places) -> None:
+    def __init__(self, pipeline: Pipeline, listeners: Sequence[Listener], places: Places) -> None:
         self._pipeline = pipeline
         self._places = places
         self._seals = upkeep.Seals(places.seals)
         self._artifacts: set[str] = set()
-        self._listener = listener
+        self._listeners = listeners
         self._executions: dict[str, int] = {}
         self.current: str | None = None
         """The step that is running, or that failed."""
@@ -79,9 +64,9 @@ class Run:
 
     def _run_once(self) -> None:
         self.steps.clear()
-        self._listener.planned([component.id for component in self._pipeline.components])
-        with _hearing_of_steps(self._launch), _keeping_what_is_whole(self._seals):
-            local_dag_runner.LocalDagRunner().run(self._pipeline)
+        for listener in self._listeners:
+            listener.planned([component.id for component in self._pipeline.components])
+        run_locally(self._pipeline, self._launch, self._seals.are_whole, upkeep.empty_folders)
 
     def decision(self) -> Decision | None:
         """The Evaluator's decision, where the run came so far."""
@@ -148,7 +133,8 @@ class Run:
     def _launch(self, step: str, launch: Any) -> Any:
         interruption.check()
         self.current = step
-        self._listener.started(step)
+        for listener in self._listeners:
+            listener.started(step)
         begin = time.monotonic()
         execution = launch()
         seconds = time.monotonic() - begin
@@ -159,7 +145,8 @@ class Run:
         self._artifacts |= set(self._output_uris(execution.execution_id))
         self.current = None
         self.steps.append(Step(id=step, seconds=round(seconds, 3), cached=cached))
-        self._listener.finished(self.steps[-1])
+        for listener in self._listeners:
+            listener.finished(self.steps[-1])
         return execution
 
     def _state(self, execution: int) -> int:
@@ -180,26 +167,3 @@ class Run:
             outputs = (event for event in events if event.type == metadata_store_pb2.Event.OUTPUT)
             ids = [event.artifact_id for event in outputs if event.path.steps[0].key == key]
             return store.store.get_artifacts_by_id(ids)[0] if ids else None
-
-
-@contextmanager
-def _hearing_of_steps(launch: Any) -> Iterator[None]:
-    """Has the local runner launch each step through `launch(step, do_it)`; it has no hook of its own for that."""
-
-    class Launcher(launcher.Launcher):
-        def launch(self) -> Any:
-            return launch(self._pipeline_node.node_info.id, super().launch)
-
-    with mock.patch.object(local_dag_runner.launcher, "Launcher", Launcher):
-        yield
-
-
-@contextmanager
-def _keeping_what_is_whole(seals: upkeep.Seals) -> Iterator[None]:
-    """Has the local runner take no earlier result that is damaged, and write into no folder that isn't empty."""
-    cache, outputs = launcher.cache_utils, launcher.outputs_utils
-    with (
-        mock.patch.object(cache, "get_cached_outputs", upkeep.cached_if_whole(cache.get_cached_outputs, seals)),
-        mock.patch.object(outputs, "make_output_dirs", upkeep.made_empty(outputs.make_output_dirs)),
-    ):
-        yield

@@ -16,6 +16,7 @@ from hubline.core.garbage import collecting_none
 from hubline.core.spans import to_date
 from hubline.pipeline.config import AnyFile, PipelineFile
 from hubline.pipeline.display import Display, asked, show_result
+from hubline.pipeline.listener import Listener
 from hubline.pipeline.load import load
 from hubline.pipeline.output import into_log
 from hubline.pipeline.paths import Places
@@ -28,7 +29,9 @@ from hubline.pipeline.upkeep import damaged_metadata, prepare
 from hubline.report.contents import Artifacts
 
 
-def run(path: Path, root: Path | None, quiet: bool, fresh_metadata: bool = False) -> tuple[Result, int]:
+def run(
+    path: Path, root: Path | None, quiet: bool, fresh_metadata: bool = False, listener: Listener | None = None
+) -> tuple[Result, int]:
     """Runs a pipeline file and shows how it goes.
 
     Args:
@@ -36,6 +39,7 @@ def run(path: Path, root: Path | None, quiet: bool, fresh_metadata: bool = False
         root: Where the pipeline keeps what it makes; None for `.hubline/<name>` beside the file.
         quiet: Show nothing on standard output, which is then free for JSON.
         fresh_metadata: Start a new metadata database; the old one stays beside it.
+        listener: Hears of the steps, as the terminal does.
 
     Returns:
         What it came to, and the exit code: 0 done, 1 failed or not blessed, 2 a mistake in what the user gave, 130 or
@@ -45,10 +49,12 @@ def run(path: Path, root: Path | None, quiet: bool, fresh_metadata: bool = False
         UserError: where the file, or something it points at, is found wrong before the run begins.
     """
     with interruption.handled():
-        return _run_file(path, root, quiet, fresh_metadata)
+        return _run_file(path, root, quiet, fresh_metadata, listener)
 
 
-def _run_file(path: Path, root: Path | None, quiet: bool, fresh_metadata: bool) -> tuple[Result, int]:
+def _run_file(
+    path: Path, root: Path | None, quiet: bool, fresh_metadata: bool, listener: Listener | None
+) -> tuple[Result, int]:
     file, source = load(path)
     preflight(file, source, root)
     places = Places.of(path, file.name, root)
@@ -60,14 +66,16 @@ def _run_file(path: Path, root: Path | None, quiet: bool, fresh_metadata: bool) 
         shown = stderr if quiet else stdout
         console = console_on(shown)
         console.print(f"{file.name}  {path}", style="bold", soft_wrap=True)
-        result, code = _run(file, path, places, folder, console)
+        result, code = _run(file, path, places, folder, console, listener)
         storage.write_text(f"{folder}/report/report.json", result.model_dump_json(indent=2))
         write_page(result, file.name, path, began)
         show_result(console, result, path, asked(file) if isinstance(file, PipelineFile) else "")
     return result, code
 
 
-def _run(file: AnyFile, path: Path, places: Places, folder: Path, console: Console) -> tuple[Result, int]:
+def _run(
+    file: AnyFile, path: Path, places: Places, folder: Path, console: Console, listener: Listener | None
+) -> tuple[Result, int]:
     begin = time.monotonic()
     run = None
     status: Status
@@ -75,16 +83,20 @@ def _run(file: AnyFile, path: Path, places: Places, folder: Path, console: Conso
     pins: AnyPins | None = None
     try:
         with Display(console) as display:
+            listeners: list[Listener] = [display, *([listener] if listener else [])]
             interruption.check()
-            display.started("pin")
+            for each in listeners:
+                each.started("pin")
             pins = pin(file)
-            display.finished(Step(id="pin", seconds=round(time.monotonic() - begin, 3), cached=False))
+            pinned = Step(id="pin", seconds=round(time.monotonic() - begin, 3), cached=False)
+            for each in listeners:
+                each.finished(pinned)
             with collecting_none():
                 # Imported here: TFX takes ten seconds, and mistakes are found without it.
                 from hubline.pipeline.graph import build
                 from hubline.pipeline.local import Run
             interruption.check()
-            run = Run(build(file, pins, places), display, places)
+            run = Run(build(file, pins, places), listeners, places)
             run.run()
         status, code = "succeeded", 0
     except KeyboardInterrupt:  # outside the main thread, where Python lets nobody handle signals

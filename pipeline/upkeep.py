@@ -7,7 +7,7 @@ import hashlib
 import logging
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -91,6 +91,14 @@ class Seals:
         except ValidationError:
             return f"{path}: it can't be read"
 
+    def are_whole(self, outputs: Mapping[str, Any]) -> bool:
+        """Whether the artifacts of a step, by key, are undamaged; warns of one that is damaged."""
+        for uri in uris(outputs):
+            if damage := self.damage(uri):
+                _LOGGER.warning("%s; the step that made it runs again", damage)
+                return False
+        return True
+
     def drop(self, uri: str) -> None:
         """Has an artifact taken for damaged from now on."""
         storage.write_bytes(str(self._path(uri)), b"")
@@ -99,31 +107,12 @@ class Seals:
         return self._folder / f"{hashlib.sha256(uri.encode()).hexdigest()}.json"
 
 
-def cached_if_whole(find: Callable[..., Any], seals: Seals) -> Callable[..., Any]:
-    """TFX's `get_cached_outputs`, but for outputs that are damaged: those are made again."""
-
-    def found(*args: Any, **kwargs: Any) -> Any:
-        outputs = find(*args, **kwargs)
-        for uri in uris(outputs or {}):
-            if damage := seals.damage(uri):
-                _LOGGER.warning("%s; the step that made it runs again", damage)
-                return None
-        return outputs
-
-    return found
-
-
-def made_empty(make: Callable[[Any], None]) -> Callable[[Any], None]:
-    """TFX's `make_output_dirs`, which takes folders that are there already: here they are emptied before."""
-
-    def made(outputs: Any) -> None:
-        for uri in uris(outputs):
-            if Path(uri).is_dir() and any(Path(uri).iterdir()):
-                _LOGGER.warning("%s: a folder of an earlier life is emptied", uri)
-                shutil.rmtree(uri)
-        make(outputs)
-
-    return made
+def empty_folders(outputs: Mapping[str, Any]) -> None:
+    """Empties the folders of outputs that an earlier run with the same execution numbers filled."""
+    for uri in uris(outputs):
+        if Path(uri).is_dir() and any(Path(uri).iterdir()):
+            _LOGGER.warning("%s: a folder of an earlier life is emptied", uri)
+            shutil.rmtree(uri)
 
 
 def drop_damaged(seals: Seals, artifacts: Iterable[str], store: Store) -> list[str]:
@@ -136,7 +125,7 @@ def drop_damaged(seals: Seals, artifacts: Iterable[str], store: Store) -> list[s
     return found
 
 
-def uris(outputs: Any) -> Iterator[str]:
+def uris(outputs: Mapping[str, Any]) -> Iterator[str]:
     """The local folders of TFX's artifacts by key."""
     for artifacts in outputs.values():
         yield from (artifact.uri for artifact in artifacts if artifact.uri and not is_remote(artifact.uri))

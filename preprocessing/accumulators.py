@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
-from tfx_bsl import sketches
 
+from hubline.core.adapters.tfx_bsl import QuantilesSketch, quantiles_sketch
 from hubline.preprocessing.analysis import (
     QUANTILE_ERROR,
     DocumentsOf,
@@ -118,7 +118,7 @@ class Ranks:
 
     def __init__(self) -> None:
         """Nothing is known yet."""
-        self._sketches: dict[int, sketches.QuantilesSketch] = {}
+        self._sketches: dict[int, QuantilesSketch] = {}
         self._counts: Counter[int] = Counter()
         self._are_whole = False
 
@@ -156,7 +156,7 @@ class Ranks:
         boundaries = _quantiles(self._together() if others else self._sketches[first], buckets)[1:-1]
         return tuple(first * _CELL + round(each) for each in boundaries) if self._are_whole else tuple(boundaries)
 
-    def _together(self) -> sketches.QuantilesSketch:
+    def _together(self) -> QuantilesSketch:
         """One sketch of all cells, counted from the middle of the first."""
         together, points = _sketch(), round(1 / QUANTILE_ERROR)
         for cell, sketch in self._sketches.items():
@@ -166,11 +166,11 @@ class Ranks:
         return together
 
 
-def _sketch() -> sketches.QuantilesSketch:
-    return sketches.QuantilesSketch(QUANTILE_ERROR, 1 << 32, 1)
+def _sketch() -> QuantilesSketch:
+    return quantiles_sketch(QUANTILE_ERROR, 1 << 32)
 
 
-def _quantiles(sketch: sketches.QuantilesSketch, buckets: int) -> list[float]:
+def _quantiles(sketch: QuantilesSketch, buckets: int) -> list[float]:
     return sketch.GetQuantiles(buckets).to_pylist()[0]
 
 

@@ -1,6 +1,6 @@
 """Keeps AutoGraph off code that needs no conversion."""
 
-from tensorflow.python.autograph.core import config
+from hubline.trainer.adapters.tensorflow import exclude_from_autograph
 
 _LIBRARIES = ("tf_keras", "tensorflow_hub", "tensorflow_transform", "hubline.preprocessing", "hubline.trainer")
 """TensorFlow 2.16 does not know `tf_keras` and converts all of Keras' source at the first step of a `fit`, which then
@@ -10,5 +10,4 @@ have Python control flow on tensors."""
 
 def leave_libraries_alone() -> None:
     """Tells AutoGraph that Keras and the rooms that make graphs are not to be converted."""
-    new = [name for name in _LIBRARIES if not any(rule.matches(name) for rule in config.CONVERSION_RULES)]
-    config.CONVERSION_RULES = (*map(config.DoNotConvert, new), *config.CONVERSION_RULES)
+    exclude_from_autograph(_LIBRARIES)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from hubline.core.progress import report
+from hubline.trainer.adapters.keras import validation_writer
 from hubline.trainer.checkpoints import State, Stopping
 from hubline.trainer.config.training import EarlyStopping as Config
 
@@ -133,7 +134,7 @@ class TensorBoard(tf.keras.callbacks.TensorBoard):
         """Logs validation at the step counted over all phases: Keras counts by the optimizer, which is new in each
         phase."""
         steps = self._steps_before + int(self.model.optimizer.iterations)
-        with self._val_writer.as_default():
+        with validation_writer(self).as_default():
             for name, value in (logs or {}).items():
                 tf.summary.scalar(f"evaluation_{name}_vs_iterations", value, step=steps)
         super().on_test_end({})

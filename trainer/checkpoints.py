@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from hubline.trainer.adapters.keras import random_generators
 from hubline.trainer.model import TunedModel
-from hubline.trainer.randomness import generators
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Checkpoint:
         self._parts = tf.train.Checkpoint(
             variables=list(model.variables),
             optimizers=[model.optimizer, *model.layer_optimizers.values()],
-            generators=generators(model),
+            generators=random_generators(model),
             state=state,
         )
 

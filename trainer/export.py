@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.trackable.resource import CapturableResource
 
 from hubline.preprocessing.columns import ParsingSpec, as_parsed
 from hubline.preprocessing.config import Features, image_columns, images, input_names
+from hubline.trainer.adapters.tensorflow import is_resource
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.inputs import Tensors, encoded_images, pixels_of_batch
 from hubline.trainer.model import Parts
@@ -139,9 +139,9 @@ class _Untracked:
 
 def _state_of(owner: Any) -> list[Any]:
     """What the functions of a loaded SavedModel may read: variables, tables, and the files that fill the tables."""
-    # CapturableResource covers tables and, in TF1 modules, their initializers.
-    kinds = tf.Variable, CapturableResource, tf.saved_model.Asset
-    return [found for found in tf.train.TrackableView(owner).descendants() if isinstance(found, kinds)]
+    # Resources are tables and, in TF1 modules, their initializers.
+    parts = tf.train.TrackableView(owner).descendants()
+    return [part for part in parts if isinstance(part, tf.Variable | tf.saved_model.Asset) or is_resource(part)]
 
 
 def names_of(path: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from hubline.core.errors import UserError
 from hubline.preprocessing.config import Feature, Features
 from hubline.preprocessing.kinds import image
 from hubline.preprocessing.kinds.image import Pictures
+from hubline.trainer.adapters.tensorflow import AutoTrackable
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.model import Tuned
 from hubline.trainer.module import (
@@ -28,7 +29,7 @@ from hubline.trainer.saved_model import to_train
 from hubline.trainer.saved_model_loader import OpenModule
 
 
-class Called(tf.__internal__.tracking.AutoTrackable):
+class Called(AutoTrackable):
     """Takes features by name and returns float32 vectors [batch, n]; with `outputs` in `hub`, feature maps by name,
     float32 [batch, height, width, channels].
 

@@ -1,7 +1,4 @@
-"""The interface of a SavedModel, read from its protos. Nothing is loaded, so none of its code runs.
-
-TensorFlow's decoders of structures and function signatures are private; this module alone uses them.
-"""
+"""The interface of a SavedModel, read from its protos. Nothing is loaded, so none of its code runs."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -9,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_object_graph_pb2, struct_pb2
-from tensorflow.python.saved_model import nested_structure_coder
 
+from hubline.trainer.adapters.tensorflow import decode_function_spec, decode_structure, decode_type_spec
 from hubline.trainer.module import Function, Module, Tensor
 from hubline.trainer.saved_model import SavedModel
 from hubline.trainer.saved_model_loader import Trace, ordered, read_saved_model, tensor_of
@@ -63,11 +59,10 @@ def _traces(graph: Any) -> Iterator[Trace]:
 
 def _parameters(spec: Any) -> inspect.Signature:
     """The parameters of a function, without `self`."""
-    own = saved_object_graph_pb2.FunctionSpec.FromString(spec.SerializeToString())
-    args = _decoded(own.fullargspec)
+    args, is_method = decode_function_spec(spec.SerializeToString())
     defaults = dict(zip(reversed(args.args), reversed(args.defaults or ()), strict=False)) | (args.kwonlydefaults or {})
     sort = inspect.Parameter
-    names: list[tuple[str, Any]] = [(name, sort.POSITIONAL_OR_KEYWORD) for name in args.args[own.is_method :]]
+    names: list[tuple[str, Any]] = [(name, sort.POSITIONAL_OR_KEYWORD) for name in args.args[is_method:]]
     names += [(args.varargs, sort.VAR_POSITIONAL)] if args.varargs else []
     names += [(name, sort.KEYWORD_ONLY) for name in args.kwonlyargs]
     names += [(args.varkw, sort.VAR_KEYWORD)] if args.varkw else []
@@ -77,7 +72,7 @@ def _parameters(spec: Any) -> inspect.Signature:
 
 def _decoded(value: Any) -> Any:
     """Decodes a structure from TensorBoard's copy of the message."""
-    return nested_structure_coder.decode_proto(struct_pb2.StructuredValue.FromString(value.SerializeToString()))
+    return decode_structure(value.SerializeToString())
 
 
 def _signature(signature: Any) -> Function:
@@ -91,9 +86,7 @@ def _tensors(infos: Mapping[str, Any]) -> dict[str, Tensor]:
 def _spec(info: Any) -> tf.TypeSpec:
     """The type spec of a TensorInfo."""
     if info.WhichOneof("encoding") == "composite_tensor":  # for example a ragged tensor
-        value = struct_pb2.StructuredValue()
-        value.type_spec_value.ParseFromString(info.composite_tensor.type_spec.SerializeToString())
-        return nested_structure_coder.decode_proto(value)
+        return decode_type_spec(info.composite_tensor.type_spec.SerializeToString())
     dims = (
         None
         if info.tensor_shape.unknown_rank

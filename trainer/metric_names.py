@@ -9,7 +9,7 @@ Metric = Literal[
 ]  # fmt: skip
 
 
-_RANGES: dict[Metric, tuple[float, float]] = {
+RANGES: dict[Metric, tuple[float, float]] = {
     "cross_entropy": (0.0, math.inf),
     "rmse": (0.0, math.inf),
     "mae": (0.0, math.inf),

@@ -1,19 +1,13 @@
 """The operations in a SavedModel, and whether the installed TensorFlow has them; found without importing TensorFlow."""
 
-import ctypes
 import importlib.util
-import os
 import re
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from importlib import import_module
-from pathlib import Path
-
-from tensorboard.compat.proto import op_def_pb2
 
 from hubline.core.errors import UserError, library_reason
 from hubline.core.package_versions import install_command, version
+from hubline.trainer.adapters.tensorflow_library import registered_operations
 
 _PACKAGES = {
     "tensorflow_text": r"TFText>.*|Sentencepiece.*|(Fast)?Wordpiece.*|(Whitespace|UnicodeScript|Phrase)Tokenize.*"
@@ -25,8 +19,6 @@ _PACKAGES = {
     "tensorflow_recommenders_addons": r"TFRA>.*",
 }
 """By package, the operations that importing it registers."""
-
-_LIBRARY = "libtensorflow_cc.so.2"
 
 
 def provide(operations: Iterable[str]) -> None:
@@ -66,55 +58,13 @@ def refuse(absent: list[str]) -> None:
 
 def missing(operations: Iterable[str]) -> list[str]:
     """The operations that TensorFlow has not registered, sorted; none if TensorFlow is not installed."""
-    known = registered()
+    known = registered_operations()
     return sorted(set(operations) - known) if known else []
 
 
 def package_of(operation: str) -> str | None:
     """The package that registers an operation, if known."""
     return next((package for package, names in _PACKAGES.items() if re.fullmatch(names, operation)), None)
-
-
-def registered() -> frozenset[str]:
-    """The operations of the installed TensorFlow and of libraries that this process has loaded; empty without
-    TensorFlow.
-
-    TensorFlow's C library answers this in a tenth of the time that importing its Python package takes.
-    """
-    found = importlib.util.find_spec("tensorflow")
-    places = found.submodule_search_locations or [] if found else []
-    libraries = [library for place in places if (library := Path(place, _LIBRARY)).exists()]
-    if not libraries:
-        return frozenset()
-    with _silence():
-        tensorflow = ctypes.CDLL(str(libraries[0]))
-    tensorflow.TF_GetAllOpList.restype = ctypes.POINTER(_Buffer)
-    listed = tensorflow.TF_GetAllOpList()
-    try:
-        operations = op_def_pb2.OpList.FromString(ctypes.string_at(listed.contents.data, listed.contents.length))
-    finally:
-        tensorflow.TF_DeleteBuffer(listed)
-    return frozenset(operation.name for operation in operations.op)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Silences what libraries write to standard error while they load."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-class _Buffer(ctypes.Structure):
-    """TF_Buffer of TensorFlow's C API."""
-
-    _fields_ = [("data", ctypes.c_void_p), ("length", ctypes.c_size_t), ("deallocate", ctypes.c_void_p)]
 
 
 def _is_installed(package: str) -> bool:

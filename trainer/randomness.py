@@ -28,13 +28,6 @@ def enable_generators() -> None:
     tf.keras.backend.experimental.enable_tf_random_generator()
 
 
-def generators(model: tf.keras.Model) -> list[tf.random.Generator]:
-    """The random generators of a model's layers, which Keras leaves out of `layer.weights` and checkpoints."""
-    owners = [getattr(module, "_random_generator", None) for module in model.submodules]
-    found = [getattr(owner, "_generator", None) for owner in owners]
-    return [generator for generator in found if generator is not None]
-
-
 def seed_of(seed: int, use: int, epoch: tf.Tensor, place: tf.Tensor | int = 0) -> tf.Tensor:
     """Seed for stateless draws at a position in an epoch, int64 [2]."""
     # Folding hashes only the previous state; the new number is appended unchanged. The final draw mixes both.

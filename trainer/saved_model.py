@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-# TensorBoard's copies of TensorFlow's messages need only protobuf.
 from google.protobuf.message import DecodeError
-from tensorboard.compat.proto import meta_graph_pb2, types_pb2, variable_pb2
 
 from hubline.core.config_base import Section
 from hubline.core.errors import UserError
+from hubline.trainer.adapters.tensorboard import meta_graph_pb2, types_pb2, variable_pb2
 from hubline.trainer.config.model import Tuned
 
 _SHOWN = 40

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from hubline.core.errors import UserError
+from hubline.trainer.adapters.tensorflow import concrete_functions
 from hubline.trainer.module import Function, Module, Tensor, plain
 from hubline.trainer.operations import provide
 from hubline.trainer.saved_model import SavedModel
@@ -193,7 +194,7 @@ def _traces(loaded: Any) -> tuple[Trace, ...]:
     if not callable(loaded):
         return ()
     signature = python_inspect.signature(loaded.__call__)
-    return tuple(Trace(concrete, signature) for concrete in getattr(loaded.__call__, "concrete_functions", ()))
+    return tuple(Trace(concrete, signature) for concrete in concrete_functions(loaded))
 
 
 def _signature(function: Any) -> Function:

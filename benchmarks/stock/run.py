@@ -1,16 +1,17 @@
 """Runs the stock pipeline by TFX's LocalDagRunner and takes down its steps."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx import v1 as tfx
-from tfx.orchestration.portable import launcher
+from tfx.orchestration import metadata
 
 from benchmarks.harness import StepWatch, newest
 from benchmarks.stock.pipeline import create_pipeline, evaluation_pipeline
+from hubline.pipeline.adapters.tfx import run_locally
 from hubline.pipeline.load import load
 
 
@@ -46,23 +47,20 @@ def evaluate(file: str, root: str, trained: str) -> dict[str, Any]:
 def run_pipeline(pipeline: tfx.dsl.Pipeline, until: str | None = None) -> dict[str, Any]:
     """Runs a pipeline, or as far as the step `until`, and takes down its steps."""
     steps = StepWatch()
-    do = launcher.Launcher.launch
 
-    def launch(self: launcher.Launcher) -> Any:
+    def around_step(name: str, launch: Callable[[], Any]) -> Any:
         steps.started()
-        execution = do(self)
-        name = self._pipeline_node.node_info.id
-        steps.finished(name, cached=_state(self, execution) == metadata_store_pb2.Execution.CACHED)
+        execution = launch()
+        steps.finished(name, cached=_state(pipeline, execution) == metadata_store_pb2.Execution.CACHED)
         if name == until:
             raise _Enough
         return execution
 
-    with mock.patch.object(launcher.Launcher, "launch", launch):
-        with suppress(_Enough):
-            tfx.orchestration.LocalDagRunner().run(pipeline)
+    with suppress(_Enough):
+        run_locally(pipeline, around_step)
     return {"steps": steps.steps}
 
 
-def _state(step: launcher.Launcher, execution: Any) -> int:
-    with step._mlmd_connection as connection:
+def _state(pipeline: tfx.dsl.Pipeline, execution: Any) -> int:
+    with metadata.Metadata(pipeline.metadata_connection_config) as connection:
         return connection.store.get_executions_by_id([execution.execution_id])[0].last_known_state

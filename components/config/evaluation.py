@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from hubline.core.config_base import Section
-from hubline.trainer.metric_names import _RANGES, METRICS, Metric
+from hubline.trainer.metric_names import METRICS, RANGES, Metric
 
 
 class Threshold(Section):
@@ -77,7 +77,7 @@ class Evaluation(Section):
         """Errors about bounds that no value of the metric can reach, or that every value meets."""
         mistakes: dict[tuple[str | int, ...], str] = {}
         for metric, threshold in self.thresholds.items():
-            low, high = _RANGES.get(metric, (0.0, 1.0))
+            low, high = RANGES.get(metric, (0.0, 1.0))
             reach = "at least 0" if high == math.inf else "at most 1" if low == -math.inf else "from 0 to 1"
             for key in ("at_least", "at_most"):
                 bound = getattr(threshold, key)

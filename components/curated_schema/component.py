@@ -1,9 +1,10 @@
 """The specification of CuratedSchema."""
 
 from tfx import types
-from tfx.components.schema_gen.import_schema_gen.executor import Executor
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
+
+from hubline.components.adapters.tfx import ImportSchemaGenExecutor
 
 
 class CuratedSchemaSpec(component_spec.ComponentSpec):
@@ -21,7 +22,7 @@ class CuratedSchema(base_component.BaseComponent):
     """TFX's ImportSchemaGen, which caches on the path alone, with the file's content in its key."""
 
     SPEC_CLASS = CuratedSchemaSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(ImportSchemaGenExecutor)
 
     def __init__(self, schema_file: str, digest: str) -> None:
         """The step `SchemaGen`.

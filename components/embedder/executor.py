@@ -4,9 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_executor
-from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from hubline.artifacts import quarantine
@@ -15,6 +13,7 @@ from hubline.artifacts.examples import Manifest, ShardFile
 from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
 from hubline.artifacts.splits import SPLITS
 from hubline.components import module_channels as channels
+from hubline.components.adapters.tfx import mark_as_tf_examples
 from hubline.components.config.data import BadRecords
 from hubline.components.example_gen.locate_bad_records import undecodable
 from hubline.components.input_artifacts import read_schema
@@ -50,7 +49,7 @@ class Executor(base_executor.BaseExecutor):
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         artifact = artifact_utils.get_single_instance(output_dict["rows"])
         artifact.split_names = artifact_utils.encode_split_names(list(SPLITS))
-        examples_utils.set_payload_format(artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
+        mark_as_tf_examples(artifact)
 
         manifest = Manifest.read(examples.uri)
         work = _Work(input_dict, exec_properties, sum(manifest.counts.values()))

@@ -4,7 +4,6 @@ import json
 from itertools import chain
 from typing import Any
 
-from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
@@ -15,6 +14,7 @@ from hubline.artifacts.embedded_rows import Rows
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.predictions import CANDIDATE, SERVING
+from hubline.components.adapters.tfx import bless
 from hubline.components.config.evaluation import Evaluation
 from hubline.components.evaluator.baseline import parts_of
 from hubline.components.evaluator.constant_baselines import TrainingSplit, fit
@@ -132,7 +132,6 @@ def _training_split(input_dict: dict) -> TrainingSplit:
 
 def _bless(artifact: Any, decision: Decision) -> None:
     """Writes the decision, and the marker and property that TFX's own components know a blessing by."""
-    marker = constants.BLESSED_FILE_NAME if decision.blessed else constants.NOT_BLESSED_FILE_NAME
+    marker = bless(artifact, decision.blessed)
     storage.write_text(f"{artifact.uri}/{marker}", "")
     storage.write_text(f"{artifact.uri}/{DECISION}", decision.model_dump_json(indent=2))
-    artifact.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(decision.blessed))

@@ -11,9 +11,7 @@ from typing import Any
 import apache_beam as beam
 import tensorflow as tf
 from pydantic import TypeAdapter
-from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
-from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from hubline.artifacts import quarantine
@@ -21,6 +19,7 @@ from hubline.artifacts.examples import Manifest, ShardFile
 from hubline.artifacts.pins import Files
 from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
 from hubline.artifacts.splits import ALL, SPLITS
+from hubline.components.adapters.tfx import mark_as_tf_examples
 from hubline.components.config.data import BadRecords, HashSplit
 from hubline.components.example_gen import small_files
 from hubline.components.example_gen.contract import Contract
@@ -93,7 +92,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         _refuse_empty(manifest.counts, split, results)
         _link_quarantine(results, artifact)
         # No file format is set: TFX knows no name for a plain file's, and its readers tell GZIP by the suffix `.gz`.
-        examples_utils.set_payload_format(artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
+        mark_as_tf_examples(artifact)
         manifest.write(artifact.uri)
 
     def _ingest(self, store: Store, tasks: Sequence[Task]) -> list[Result]:

@@ -4,12 +4,12 @@ import hashlib
 from typing import Any
 
 from tensorflow_metadata.proto.v0 import statistics_pb2
-from tfx.components.example_validator import executor as example_validator
 from tfx.types import artifact_utils
 
 from hubline.artifacts.column_statistics import STATISTICS, by_column, read_statistics
 from hubline.artifacts.findings import BASELINE, Found
 from hubline.artifacts.splits import SPLITS
+from hubline.components.adapters.tfx import ExampleValidatorExecutor
 from hubline.components.example_validator.checks import Checks, check
 from hubline.components.example_validator.drift import compare
 from hubline.components.statistics_gen.columns import read_non_finite
@@ -17,7 +17,7 @@ from hubline.core import storage
 from hubline.core.errors import DataError
 
 
-class Executor(example_validator.Executor):
+class Executor(ExampleValidatorExecutor):
     """TFX's own, which compares each split with the schema; and what the pipeline file asks beside that."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> Any:

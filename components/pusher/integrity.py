@@ -25,7 +25,8 @@ def find_faults(version: str) -> list[str]:
 def _faults_of_graph(version: str) -> Iterator[str]:
     # Imported here: TensorFlow takes seconds, and this package is used without it.
     from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf import saved_model_pb2
+
+    from hubline.trainer.adapters.tensorflow import parse_saved_model
 
     if not storage.exists(f"{version}/{_GRAPH}"):
         yield f"{_GRAPH}: there is no such file"
@@ -33,7 +34,7 @@ def _faults_of_graph(version: str) -> Iterator[str]:
     with storage.open_binary(f"{version}/{_GRAPH}") as file:
         content = file.read()
     try:
-        graph = saved_model_pb2.SavedModel.FromString(content)
+        graph = parse_saved_model(content)
     except DecodeError:
         yield f"{_GRAPH}: it is cut short or damaged"
         return

@@ -3,10 +3,10 @@
 from typing import Any
 
 import apache_beam as beam
-from tfx.components.statistics_gen import executor as statistics_gen
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
+from hubline.artifacts.column_statistics import STATISTICS
 from hubline.artifacts.examples import Manifest
 from hubline.components.statistics_gen import shard as statistics_of_shard
 from hubline.components.statistics_gen.columns import Described, refuse_mixed_types, write_non_finite
@@ -58,4 +58,4 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             folder = artifact_utils.get_split_uri([statistics], split)
             of_split = [shard for file, shard in pairs if file.split == split]
             content = merged(of_split).SerializeToString(deterministic=True)
-            storage.write_bytes(f"{folder}/{statistics_gen.DEFAULT_FILE_NAME}", content)
+            storage.write_bytes(f"{folder}/{STATISTICS}", content)

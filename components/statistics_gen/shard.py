@@ -1,6 +1,5 @@
 """The statistics of one shard, in a form that can be kept and merged."""
 
-import inspect
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -9,35 +8,21 @@ from typing import Any
 
 import pyarrow
 import tensorflow as tf
-import tensorflow_data_validation as tfdv
 from pyarrow import compute
 from pydantic import TypeAdapter
-from tensorflow_data_validation.statistics import stats_impl
-from tensorflow_data_validation.statistics.generators import (
-    basic_stats_generator,
-    top_k_uniques_sketch_stats_generator,
-)
-from tensorflow_data_validation.utils import path as feature_path
-from tensorflow_data_validation.utils import variance_util
 from tensorflow_metadata.proto.v0 import statistics_pb2
-from tfx_bsl.coders import example_coder
 
+from hubline.components.adapters import tfdv
 from hubline.components.statistics_gen.columns import ColumnFacts, FileFacts, are_mixed
 from hubline.core import storage
 from hubline.core import typed_json as plain
+from hubline.core.adapters.tfx_bsl import ExampleDecoder
 from hubline.core.counts import hold
 from hubline.core.shard_cache import Store, key
 from hubline.core.tfrecords import compression_of
 
 _ACCUMULATORS, _FACTS = "accumulators.json", "columns.json"
 _BY_FILE = TypeAdapter(list[FileFacts])
-_CLASSES = tuple(
-    kind
-    for module in (basic_stats_generator, top_k_uniques_sketch_stats_generator, variance_util, feature_path)
-    for _, kind in inspect.getmembers(module, inspect.isclass)
-    if kind.__module__ == module.__name__
-)
-"""What TFDV's accumulators are made of."""
 _BATCH = 256  # records to a batch: few enough that images of some megabytes fit
 _KINDS = {"int64_list": "int64", "float_list": "float", "bytes_list": "bytes"}
 _KIND_OF_ARROW = {
@@ -90,7 +75,7 @@ def accumulate(shard: Shard) -> None:
     with Store(shard.store).making(shard.key) as folder:
         storage.write_bytes(f"{folder}/{_FACTS}", _BY_FILE.dump_json(facts))
         if accumulators is not None:
-            storage.write_bytes(f"{folder}/{_ACCUMULATORS}", plain.dump(accumulators, _CLASSES))
+            storage.write_bytes(f"{folder}/{_ACCUMULATORS}", plain.dump(accumulators, tfdv.ACCUMULATOR_CLASSES))
 
 
 def facts_of(shard: Shard) -> list[FileFacts]:
@@ -100,13 +85,13 @@ def facts_of(shard: Shard) -> list[FileFacts]:
 
 def merged(shards: Sequence[Shard]) -> statistics_pb2.DatasetFeatureStatisticsList:
     """The statistics of some shards together, all accumulated. Each column has one type in all of them."""
-    generators = _generators()
-    by_shard = [plain.load(_load(shard, _ACCUMULATORS), _CLASSES) for shard in shards]
+    generators = tfdv.generators()
+    by_shard = [plain.load(_load(shard, _ACCUMULATORS), tfdv.ACCUMULATOR_CLASSES) for shard in shards]
     accumulators = [
         generator.merge_accumulators([loaded[index] for loaded in by_shard])
         for index, generator in enumerate(generators)
     ]
-    return stats_impl.extract_statistics_output(accumulators, generators)
+    return tfdv.extract(accumulators, generators)
 
 
 def _load(shard: Shard, name: str) -> bytes:
@@ -115,21 +100,21 @@ def _load(shard: Shard, name: str) -> bytes:
 
 
 def _described(shard: Shard) -> tuple[list[Any], list[FileFacts]]:
-    generators = _generators()
+    generators = tfdv.generators()
     accumulators = [generator.create_accumulator() for generator in generators]
     columns = [_Columns() for _ in shard.counts]
     first = 0
-    decoder = example_coder.ExamplesToRecordBatchDecoder()
+    decoder = ExampleDecoder()
     # Not by TFXIO, which takes the path for a pattern.
     for records in _read(shard).batch(_BATCH).prefetch(1):
-        batch = decoder.DecodeBatch(records.numpy().tolist())
+        batch = decoder.decode(records.numpy().tolist())
         for number, part in _ranges(shard.counts, first, batch.num_rows):
             columns[number].add(batch.slice(part.start, len(part)))
         first += len(records)
         legible = _without(batch, shard.opaque)
         for index, generator in enumerate(generators):
-            counts_values = not isinstance(generator, basic_stats_generator.BasicStatsGenerator)
-            accumulators[index] = generator.add_input(accumulators[index], legible if counts_values else batch)
+            seen = legible if tfdv.counts_values(generator) else batch
+            accumulators[index] = generator.add_input(accumulators[index], seen)
     hold(shard.path, first, sum(shard.counts))
     compacted = [
         generator.compact(accumulator) for generator, accumulator in zip(generators, accumulators, strict=True)
@@ -204,11 +189,6 @@ def _kinds_record_by_record(shard: Shard) -> list[FileFacts]:
         first += len(records)
     hold(shard.path, first, sum(shard.counts))
     return [each.facts() for each in columns]
-
-
-def _generators() -> list[Any]:
-    """TFDV's generators that work by accumulators: basic statistics, and sketches of frequent and distinct values."""
-    return stats_impl.get_generators(tfdv.StatsOptions(), in_memory=True)
 
 
 def _without(batch: pyarrow.RecordBatch, columns: Sequence[str]) -> pyarrow.RecordBatch:

@@ -12,14 +12,13 @@ import pyarrow.compute as pc
 import tensorflow as tf
 from rich.console import Console
 from rich.progress import Progress
-from tensorflow_data_validation.statistics import stats_impl
-from tensorflow_data_validation.statistics.generators import basic_stats_generator
 from tensorflow_metadata.proto.v0 import statistics_pb2
-from tfx_bsl.coders import example_coder
 
 from hubline.artifacts.splits import ALL
+from hubline.components.adapters.tfdv import basic_statistics
 from hubline.components.pin.find import find
 from hubline.core import storage
+from hubline.core.adapters.tfx_bsl import ExampleDecoder
 from hubline.core.errors import DataError, tensorflow_reason
 from hubline.core.tfrecords import read_batches
 from hubline.pipeline.init.column_profile import Column, Data, Numbers, Type
@@ -108,10 +107,10 @@ def _read_file(path: str, sample: _Sample, most_records: int, most_bytes: int) -
 
 
 def _decode(sample: _Sample) -> pa.RecordBatch:
-    decoder = example_coder.ExamplesToRecordBatchDecoder()
+    decoder = ExampleDecoder()
 
     def decode(records: list[bytes]) -> pa.RecordBatch:
-        return decoder.DecodeBatch(flattened(tf.constant(records)).numpy().tolist())
+        return decoder.decode(flattened(tf.constant(records)).numpy().tolist())
 
     def fault(count: int) -> str:
         try:
@@ -167,10 +166,7 @@ def _present(column: pa.Array) -> pa.Array:
 def _statistics(batch: pa.RecordBatch) -> dict[str, statistics_pb2.FeatureNameStatistics]:
     """TFDV's basic statistics. Distinct values are counted elsewhere: TFDV's sketches of them are some percent off, and
     whether each value comes once is what tells an identifier."""
-    generator = basic_stats_generator.BasicStatsGenerator()
-    accumulator = generator.compact(generator.add_input(generator.create_accumulator(), batch))
-    (dataset,) = stats_impl.extract_statistics_output([accumulator], [generator]).datasets
-    return {feature.path.step[0]: feature for feature in dataset.features}
+    return {feature.path.step[0]: feature for feature in basic_statistics(batch).features}
 
 
 def _column(

@@ -4,7 +4,7 @@ import functools
 import http
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +12,9 @@ from typing import Any
 import kfp
 import kfp_server_api
 import urllib3
-from kfp_server_api import rest
 
 from hubline.core.errors import RunError, UserError
+from hubline.pipeline.adapters.kfp import RestClient, call, headers, use_rest_client
 
 _TIME_LIMITS = (10, 60)
 """Seconds for a connection and for an answer."""
@@ -62,9 +62,7 @@ class Client(kfp.Client):
         return self.health
 
     def _be_patient(self) -> None:
-        api_client = self._healthz_api.api_client
-        if not isinstance(api_client.rest_client, _Patient):
-            api_client.rest_client = _Patient(api_client.configuration, self.address.first_wait)
+        use_rest_client(self, lambda configuration: _Patient(configuration, self.address.first_wait))
 
     def call(self, method: str, path: str, answers: str | None, **given: Any) -> Any:
         """Calls what kfp's client has no function for.
@@ -75,16 +73,7 @@ class Client(kfp.Client):
             answers: The type of the answer in `kfp_server_api`; None for the response as it is.
             given: `path_params`, `query_params`, `body` or `_host`.
         """
-        return self._healthz_api.api_client.call_api(
-            path,
-            method,
-            header_params={"Accept": "*/*", "Content-Type": "application/json"},
-            response_type=answers,
-            auth_settings=["Bearer"],
-            _return_http_data_only=True,
-            _preload_content=answers is not None,
-            **given,
-        )
+        return call(self, method, path, answers, **given)
 
     @property
     def namespace(self) -> str | None:
@@ -96,31 +85,25 @@ class Client(kfp.Client):
         return f"{(self.address.ui_host or self.address.host).rstrip('/')}/#/{place}"
 
 
-class _Patient(rest.RESTClientObject):
-    """HTTP as `kfp_server_api` has it, with time limits, no redirects, and further tries."""
+class _Patient(RestClient):
+    """HTTP with time limits, no redirects, and further tries."""
 
     def __init__(self, configuration: kfp_server_api.Configuration, first_wait: float) -> None:
-        super().__init__(configuration)
-        self._first_wait = first_wait
         # urllib3 would follow a redirect to a log-in page, and take its HTML for the answer.
         never = urllib3.Retry(connect=0, read=0, status=0, other=0, redirect=0, raise_on_redirect=False)
-        self.pool_manager.request = functools.partial(self.pool_manager.request, retries=never)
+        super().__init__(configuration, _TIME_LIMITS, never)
+        self._first_wait = first_wait
 
     def request(self, method: str, url: str, **given: Any) -> Any:
-        given["_request_timeout"] = given.get("_request_timeout") or _TIME_LIMITS
         once = functools.partial(super().request, method, url, **given)
         # Switching on what is on changes nothing either.
         changes_nothing_twice = method in ("GET", "DELETE") or url.endswith((":enable", ":disable"))
         response = _with_tries(once, self._first_wait) if changes_nothing_twice else once()
-        if "html" in (_headers(response).get("content-type") or ""):
+        if "html" in (headers(response).get("content-type") or ""):
             page = kfp_server_api.ApiException(status=_A_PAGE, reason="a web page")
             page.body = b""  # which kfp_server_api decodes
             raise page
         return response
-
-
-def _headers(response: Any) -> Mapping[str, str]:
-    return getattr(response, "urllib3_response", response).headers
 
 
 def _with_tries(once: Callable[[], Any], wait: float) -> Any:

@@ -16,6 +16,7 @@ from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.pipeline.preflight import preflight
 from hubline.trainer import operations
+from hubline.trainer.adapters.tensorflow_library import registered_operations
 from hubline.trainer.saved_model import SavedModel
 from hubline.trainer.saved_model_loader import open_module
 from tests.support import make
@@ -38,7 +39,7 @@ def foreign(tmp_path: Path) -> Path:
 def test_what_is_registered_is_what_tensorflow_knows() -> None:
     from tensorflow.python.framework import op_def_registry
 
-    known = operations.registered()
+    known = registered_operations()
     assert {"MatMul", "LookupTableFindV2", "VarHandleOp"} <= known
     assert all(op_def_registry.get(name) is not None for name in known)
     assert operations.missing(["MatMul", "Absent", "Another"]) == ["Absent", "Another"]
@@ -66,10 +67,10 @@ def fake_package(folder: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> 
 
 def test_a_package_that_brings_operations_is_imported_where_they_are_missing(tmp_path: Path, monkeypatch) -> None:
     fake_package(tmp_path, monkeypatch, "")
-    own = operations.registered()
+    own = registered_operations()
     brought = {"SentencepieceOp"}
     monkeypatch.setattr(
-        operations, "registered", lambda: own | (brought if "tensorflow_text" in sys.modules else set())
+        operations, "registered_operations", lambda: own | (brought if "tensorflow_text" in sys.modules else set())
     )
     operations.provide(["MatMul"])
     assert "tensorflow_text" not in sys.modules

@@ -1,12 +1,12 @@
 """The architectures of keras.applications."""
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from hubline.core.errors import UserError, library_reason
+from hubline.trainer.adapters.keras import preprocess_input
 from hubline.trainer.backbones.config import KerasApplication
 
 
@@ -39,7 +39,7 @@ def keras_application(config: KerasApplication, height: int, width: int, weights
 
 def preprocess(config: KerasApplication, pixels: tf.Tensor) -> tf.Tensor:
     """Applies the architecture's own `preprocess_input` to RGB pixels, uint8 [batch, height, width, 3]; float32."""
-    return sys.modules[_function(config).__module__].preprocess_input(tf.cast(pixels, tf.float32))
+    return preprocess_input(_function(config))(tf.cast(pixels, tf.float32))
 
 
 def _function(config: KerasApplication) -> Callable[..., tf.keras.Model]:

@@ -1,0 +1,1 @@
+"""Private parts of the libraries that every room uses, one module for each library."""

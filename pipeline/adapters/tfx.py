@@ -1,0 +1,66 @@
+"""Private parts of TFX's local runner, which has no hooks. Nothing else imports `tfx.orchestration` below its top."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from tfx.orchestration.local import local_dag_runner
+from tfx.orchestration.pipeline import Pipeline
+from tfx.orchestration.portable import launcher
+
+Outputs = Mapping[str, Any]
+"""The output artifacts of a step, by key."""
+
+
+def run_locally(
+    pipeline: Pipeline,
+    around_step: Callable[[str, Callable[[], Any]], Any],
+    reusable: Callable[[Outputs], bool] | None = None,
+    before_outputs: Callable[[Outputs], None] | None = None,
+) -> None:
+    """Runs a pipeline by TFX's LocalDagRunner, with hooks.
+
+    Private: the launcher that the runner makes for each step, and the functions by which a launcher finds cached
+    outputs and makes output folders. The public runner tells nobody of its steps, reuses outputs whose files are
+    damaged, and writes into folders that hold files already.
+
+    Args:
+        pipeline: The pipeline.
+        around_step: Called for each step with its id and a function that launches the step; returns what that returns,
+            TFX's `ExecutionInfo`.
+        reusable: Whether cached outputs may be used; otherwise the step runs.
+        before_outputs: Called with the outputs of a step before their folders are made.
+    """
+
+    class Launcher(launcher.Launcher):
+        def launch(self) -> Any:
+            return around_step(self._pipeline_node.node_info.id, super().launch)
+
+    cache, folders = launcher.cache_utils, launcher.outputs_utils
+    find, make = cache.get_cached_outputs, folders.make_output_dirs
+
+    def get_cached_outputs(*args: Any, **options: Any) -> Any:
+        outputs = find(*args, **options)
+        return outputs if outputs is None or reusable is None or reusable(outputs) else None
+
+    def make_output_dirs(outputs: Outputs) -> Any:
+        if before_outputs is not None:
+            before_outputs(outputs)
+        return make(outputs)
+
+    with ExitStack() as patches:
+        patches.enter_context(_replaced(launcher, "Launcher", Launcher))
+        patches.enter_context(_replaced(cache, "get_cached_outputs", get_cached_outputs))
+        patches.enter_context(_replaced(folders, "make_output_dirs", make_output_dirs))
+        local_dag_runner.LocalDagRunner().run(pipeline)
+
+
+@contextmanager
+def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
+    """Replaces a name of a module, and puts it back; raises AttributeError where the module has no such name."""
+    original = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, original)
