@@ -135,7 +135,7 @@ def test_rows_that_are_lost_while_a_run_goes_on_are_missed_and_made_again(
 
     by_step = {"Trainer": ("train", training), "Evaluator": ("write_predictions", predicting)}
     name, losing = by_step[step]
-    monkeypatch.setattr(f"components.{step.lower()}.executor.{name}", losing)
+    monkeypatch.setattr(f"hubline.components.{step.lower()}.executor.{name}", losing)
     life.write_text(re.sub(r"epochs: \d+", f"epochs: {len(step)}", life.read_text()))
     result, code = run(life, None, quiet=True)
     assert code == 0, result.error
