@@ -24,8 +24,8 @@ PRIVATE = {
 PROTECTED = {"_make_beam_pipeline", "_get_tmp_dir", "_beam_pipeline_args"}
 """Methods and fields of TFX's executors that TFX has for subclasses."""
 
-PUBLIC = {"_replace", "_asdict", "_fields", "_exit"}
-"""Public in spite of the underscore: methods of named tuples, and `os._exit`."""
+PUBLIC = {"_replace", "_asdict", "_fields", "_attributes", "_exit"}
+"""Public in spite of the underscore: methods of named tuples, fields of `ast` nodes, and `os._exit`."""
 
 _INSIDE = {"__internal__", "python", "src"}
 
