@@ -11,7 +11,8 @@ import tensorflow as tf
 from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD
 from hubline.core.float64 import from_parts
 from tests.e2e.test_runs import HUBLINE, PROJECT
-from tests.support import make
+from tests.support import example_data
+from tests.support.project import make_project
 
 COUNT = 610
 SECONDS = 1_600_000_000 + np.arange(COUNT) % 61
@@ -39,10 +40,10 @@ EVERY_RUN = pytest.mark.parametrize(
 
 def project(folder: Path, label: str, evaluation: str, dates: list[str]) -> Path:
     records = [
-        make.record(t=int(t), written=dates[n % len(dates)], **{"start time": int(t)}, row=n)
+        example_data.record(t=int(t), written=dates[n % len(dates)], **{"start time": int(t)}, row=n)
         for n, t in enumerate(SECONDS)
     ]
-    return make.project(folder, FILE % (label, evaluation), records)
+    return make_project(folder, FILE % (label, evaluation), records)
 
 
 def run(path: Path) -> tuple[int, dict]:
@@ -66,7 +67,7 @@ def test_numbers_that_lie_close_together_are_learned_and_judged(tmp_path: Path, 
         assert answer["value"].dtype == tf.float64
         assert np.abs(answer["value"].numpy() - SECONDS[:61]).mean() < 5 and said["metrics"]["r2"] > 0.9
     (kept,) = tmp_path.glob(".hubline/*/artifacts/Evaluator/evaluation/*/predictions/*.tfrecord")
-    truth = [tf.train.Example.FromString(item).features.feature for item in make.read_tfrecord(kept)]
+    truth = [tf.train.Example.FromString(item).features.feature for item in example_data.read_tfrecord(kept)]
     if "where" in label:
         late = [each[LABEL].int64_list.value[0] for each in truth]
         assert 0.3 < np.mean(late) < 0.7 and len(truth) == len({each[RECORD].int64_list.value[0] for each in truth})

@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 from tests.e2e.test_runs import HUBLINE, PROJECT
-from tests.support import make
+from tests.support import example_data
+from tests.support.project import make_project
 
 FILE = """\
 name: findings
@@ -21,12 +22,12 @@ serving: {destination: serving}
 
 def test_one_class_stops_the_run_before_training_and_unknown_words_are_a_warning(tmp_path: Path) -> None:
     records = [
-        make.record(
+        example_data.record(
             x=float(number % 100), y=1 + (number % 100 > 50), colour="RED" if number % 4 else "green", row=number
         )
         for number in range(400)
     ]
-    path = make.project(tmp_path, FILE.replace("THRESHOLD", "0.5"), records)
+    path = make_project(tmp_path, FILE.replace("THRESHOLD", "0.5"), records)
 
     def run() -> tuple[int, dict]:
         done = subprocess.run([*HUBLINE, "run", str(path), "--json"], capture_output=True, text=True, cwd=PROJECT)

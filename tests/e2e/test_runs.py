@@ -20,7 +20,8 @@ from hubline.artifacts.quarantine import read_set_aside
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
 from hubline.trainer.training_notes import Notes
-from tests.support import make
+from tests.support import example_data, hub_modules
+from tests.support.project import PIPELINE, make_project
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,7 @@ def rewrite(path: Path, old: str, new: str) -> None:
 @pytest.fixture(scope="module")
 def life(tmp_path_factory) -> tuple[Path, Result]:
     """A pipeline after its first run."""
-    path = make.project(tmp_path_factory.mktemp("life"))
+    path = make_project(tmp_path_factory.mktemp("life"))
     result, code = run(path, None, quiet=True)
     assert code == 0, result.error
     return path, result
@@ -63,7 +64,7 @@ def test_a_first_run_pushes_a_version(life) -> None:
 def test_a_model_stands_beside_always_the_same_answer(life) -> None:
     _, result = life
     (file,) = Path(result.artifacts.evaluation, "predictions").iterdir()
-    kept = [tf.train.Example.FromString(record).features.feature for record in make.read_tfrecord(file)]
+    kept = [tf.train.Example.FromString(record).features.feature for record in example_data.read_tfrecord(file)]
     labels = np.array([columns[LABEL].int64_list.value[0] for columns in kept])
     decision = result.decision
     always = ["always 'dark'", "always 'light'"].index(decision.baseline.answers["accuracy"])
@@ -93,7 +94,7 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
     assert (code, ran(other_head)) == (0, ["Trainer", "Evaluator", "Pusher"])
     assert other_head.newly_pushed and other_head.pushed_model == f"{serving}/2"
 
-    make.write_tfrecord(path.parent / "data" / "a.tfrecord", make.labelled(160))
+    example_data.write_tfrecord(path.parent / "data" / "a.tfrecord", example_data.labelled(160))
     other_data, code = run(path, None, quiet=True)
     assert (code, [step.id for step in other_data.steps if step.cached]) == (0, ["HubModule.mean"])
 
@@ -108,9 +109,9 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
 
 
 def test_a_record_that_does_not_decode_is_named_and_nothing_is_pushed(tmp_path: Path) -> None:
-    records = make.labelled(100)
-    records[30] = make.record(image=make.random_image(0)[:80], label=0)
-    path = make.project(tmp_path, records=records)
+    records = example_data.labelled(100)
+    records[30] = example_data.record(image=example_data.random_image(0)[:80], label=0)
+    path = make_project(tmp_path, records=records)
     result, code = run(path, None, quiet=True)
     assert (code, result.status, result.failed_step) == (1, "failed", "Embedder")
     assert f"{tmp_path}/data/a.tfrecord: record 15 (counted from 0): its image 'image' does not decode" in str(
@@ -120,8 +121,8 @@ def test_a_record_that_does_not_decode_is_named_and_nothing_is_pushed(tmp_path: 
 
 
 def test_a_schema_that_the_data_does_not_fit_stops_the_run(tmp_path: Path) -> None:
-    rewritten = make.PIPELINE.replace("examples: data", "examples: data\n  schema: schema.pbtxt")
-    path = make.project(tmp_path, rewritten)
+    rewritten = PIPELINE.replace("examples: data", "examples: data\n  schema: schema.pbtxt")
+    path = make_project(tmp_path, rewritten)
     (tmp_path / "schema.pbtxt").write_text("""
         feature {name: "image" type: BYTES presence {min_fraction: 1} shape {dim {size: 1}}}
         feature {name: "label" type: INT presence {min_fraction: 1} shape {dim {size: 1}} int_domain {min: 5 max: 9}}
@@ -136,16 +137,19 @@ def test_a_schema_that_the_data_does_not_fit_stops_the_run(tmp_path: Path) -> No
 def test_data_that_has_drifted_from_its_baseline_stops_the_run_or_is_reported(tmp_path: Path) -> None:
     def with_miles(mean: float) -> list[bytes]:
         miles = np.random.default_rng(0).normal(mean, 3, 120).tolist()
-        return [item + make.record(miles=value) for item, value in zip(make.labelled(120), miles, strict=True)]
+        return [
+            item + example_data.record(miles=value)
+            for item, value in zip(example_data.labelled(120), miles, strict=True)
+        ]
 
-    path = make.project(tmp_path, records=with_miles(10))
+    path = make_project(tmp_path, records=with_miles(10))
     frozen = subprocess.run(
         [*HUBLINE, "schema", str(path), "--freeze"], capture_output=True, text=True, check=True, cwd=PROJECT
     )
     lines = "".join(f"\n{line}" for line in frozen.stdout.splitlines() if line.startswith("  "))
     assert lines == "\n  schema: schema.pbtxt\n  baseline: statistics.pb"
     rewrite(path, "examples: data", f"examples: data{lines}\n  drift: {{policy: fail, columns: {{miles: 0.3}}}}")
-    make.project(tmp_path, path.read_text(), records=with_miles(20))
+    make_project(tmp_path, path.read_text(), records=with_miles(20))
 
     stopped, code = run(path, None, quiet=True)
     assert (code, stopped.status, stopped.failed_step) == (1, "failed", "DataGate")
@@ -166,18 +170,18 @@ def test_data_that_has_drifted_from_its_baseline_stops_the_run_or_is_reported(tm
 
 
 def in_span(folder: Path, span: int, records: list[bytes], name: str = "a") -> Path:
-    return make.write_tfrecord(folder / "data" / f"span-{span}" / f"{name}.tfrecord", records)
+    return example_data.write_tfrecord(folder / "data" / f"span-{span}" / f"{name}.tfrecord", records)
 
 
 def test_a_nightly_run_on_one_more_span_computes_what_is_new_and_counts_every_record(tmp_path: Path) -> None:
-    text = make.PIPELINE.replace(
+    text = PIPELINE.replace(
         "examples: data",
         "examples: data/span-{SPAN}/*\n  window: 2\n  bad_records: {policy: quarantine, max_fraction: 0.1}",
     ).replace("evaluation: {", "evaluation: {slices: [[hour]], ")
-    path = make.project(tmp_path, text)
-    records = [item + make.record(hour=number % 2) for number, item in enumerate(make.labelled(360))]
-    records[32] = make.record(image=make.random_image(5)[:60], label=0, hour=1)  # does not decode
-    records[6] = make.record(image=make.random_image(6), hour=0)  # has no label
+    path = make_project(tmp_path, text)
+    records = [item + example_data.record(hour=number % 2) for number, item in enumerate(example_data.labelled(360))]
+    records[32] = example_data.record(image=example_data.random_image(5)[:60], label=0, hour=1)  # does not decode
+    records[6] = example_data.record(image=example_data.random_image(6), hour=0)  # has no label
     for number in range(19):  # small ones, which are read together
         in_span(tmp_path, 1, records[6 * number : 6 * number + 6], f"{number:02d}")
     damaged = in_span(tmp_path, 1, records[114:120], "19")
@@ -223,9 +227,9 @@ def test_two_phases_with_kept_views_and_then_the_module_itself(tmp_path: Path) -
     tuned = "model: {head: {standardize: false}, fine_tune: {mean: {after_epochs: 3, learning_rate: 0.001}}}\n"
     stopping = "early_stopping: {patience: 2, monitor: val_loss, min_delta: 0.05}, shuffle_bytes: 50000, "
     views = "training: {augment: [{brightness: 0.1}], cache_views: 2, "
-    rewritten = make.PIPELINE.replace("training: {", tuned + views + stopping)
+    rewritten = PIPELINE.replace("training: {", tuned + views + stopping)
     rewritten = rewritten.replace("epochs: 5", "epochs: 60").replace("rate: 0.1}", "rate: 0.1, global_clipnorm: null}")
-    path = make.project(tmp_path, rewritten)
+    path = make_project(tmp_path, rewritten)
     result, code = run(path, None, quiet=True)
     assert code == 0, result.error
     assert result.metrics["accuracy"] >= 0.9
@@ -257,7 +261,7 @@ def wait_until(condition: Callable[[], object], process: subprocess.Popen, secon
 
 @pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_cut_short_goes_on_where_it_was(tmp_path: Path, with_signal: signal.Signals) -> None:
-    path = make.project(tmp_path, make.PIPELINE.replace("epochs: 5", "epochs: 150"))
+    path = make_project(tmp_path, PIPELINE.replace("epochs: 5", "epochs: 150"))
     process = start(path, "--json")
     checkpoints = tmp_path / ".hubline" / "tiny" / "checkpoints"
     wait_until(lambda: list(checkpoints.rglob("*.index")), process)
@@ -280,11 +284,11 @@ def test_photographs_with_named_labels_and_a_module_of_signatures_only(tmp_path:
     photographs = sorted((shared_data / "clothing" / "train").glob("*/*.jpg"))[::4]
     for number, split in enumerate(("train", "validation", "test")):
         records = [
-            make.record(jpg=photo.read_bytes(), what=photo.parent.name, name=photo.name)
+            example_data.record(jpg=photo.read_bytes(), what=photo.parent.name, name=photo.name)
             for photo in photographs[number::3]
         ]
-        make.write_tfrecord(tmp_path / "data" / f"{split}-0.tfrecord", records)
-    make.signature_module(tmp_path / "module")
+        example_data.write_tfrecord(tmp_path / "data" / f"{split}-0.tfrecord", records)
+    hub_modules.two_inputs(tmp_path / "module")
     path = tmp_path / "pipeline.yaml"
     path.write_text("""\
 name: clothing

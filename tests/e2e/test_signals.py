@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests.support import make
+from tests.support.project import make_project
 from tests.support.signals import Sends
 
 PROJECT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ POOR = {name: value for name, value in os.environ.items() if name != "HOME"} | {
 
 
 def test_a_run_that_is_asked_to_end_while_it_starts(tmp_path: Path) -> None:
-    path = make.project(tmp_path)
+    path = make_project(tmp_path)
     process = subprocess.Popen(
         [sys.executable, "-m", "hubline.pipeline.cli", "run", str(path)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=PROJECT, env=POOR,
@@ -86,7 +86,7 @@ def run_until(path: Path, point: str, number: signal.Signals) -> dict[str, Any]:
 
 
 def test_nothing_is_pushed_after_a_signal_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    path, output = make.project(tmp_path), tmp_path / "told.json"
+    path, output = make_project(tmp_path), tmp_path / "told.json"
     call = f"story(Path({str(path)!r}), Path({str(output)!r}))"
     program = f"from pathlib import Path; from tests.e2e.test_signals import story; {call}"
     subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=True, timeout=500, env=POOR)

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from hubline.pipeline.run import run
-from tests.support import make
+from tests.support import example_data
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ def in_steps(record: bytes) -> bytes:
     message = tf.train.SequenceExample()
     message.context.feature["label"].CopyFrom(columns["label"])
     for frame in columns["frames"].bytes_list.value:
-        message.feature_lists.feature_list["frames"].feature.add().CopyFrom(make.feature(frame))
+        message.feature_lists.feature_list["frames"].feature.add().CopyFrom(example_data.feature(frame))
     return message.SerializeToString()
 
 
@@ -31,11 +31,11 @@ def test_clips_become_a_model_that_tells_which_way_things_move(tmp_path: Path) -
     shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("data", "serving", ".hubline"))
     subprocess.run([sys.executable, tmp_path / "make_data.py"], check=True)
     shard = sorted((tmp_path / "data").iterdir())[0]
-    records = make.read_tfrecord(shard, "GZIP")
+    records = example_data.read_tfrecord(shard, "GZIP")
     cut = tf.train.Example.FromString(records[0])
     cut.features.feature["frames"].bytes_list.value[0] = cut.features.feature["frames"].bytes_list.value[0][:60]
-    broken = [make.record(label="left"), cut.SerializeToString()]
-    make.write_tfrecord(shard, [*map(in_steps, records), *broken], "GZIP")
+    broken = [example_data.record(label="left"), cut.SerializeToString()]
+    example_data.write_tfrecord(shard, [*map(in_steps, records), *broken], "GZIP")
     path = tmp_path / "pipeline.yaml"
     text = path.read_text().replace("epochs: 12", "epochs: 6").replace("after_epochs: 5", "after_epochs: 2")
     # The first frame is one that is taken.

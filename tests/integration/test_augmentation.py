@@ -29,13 +29,12 @@ from hubline.trainer.saved_model import SavedModel
 from hubline.trainer.saved_model_loader import open_module
 from hubline.trainer.task import AnyClasses, Classes, task_of
 from hubline.trainer.train import Job, train
+from tests.support import augmenting_modules, example_data, hub_modules, tf1_hub_modules
 from tests.support import job as make_job
-from tests.support import make
-from tests.support import modules as make_modules
 
 PHOTO = ImageFeature(kind="image", size=(8, 8), **{"from": "image"})
 FEATURES: Features = {"photo": PHOTO}
-RECORDS = make.labelled(60)
+RECORDS = example_data.labelled(60)
 LABEL = ClassLabel(kind="class", **{"from": "label"}, classes=("dark", "light"))
 BACKBONE = Hub(handle="module", inputs={"images": "photo"})
 INVERTING = Hub(handle="inverting", inputs={"images": "photo"}, role="augment")
@@ -48,7 +47,7 @@ def seed(number: int) -> tf.Tensor:
 
 @pytest.mark.both_stacks
 def test_a_module_changes_pictures_as_its_seed_says(tmp_path: Path) -> None:
-    change = changing(INVERTING, open_module(str(make_modules.inverting(tmp_path / "m"))), FEATURES)
+    change = changing(INVERTING, open_module(str(augmenting_modules.inverting(tmp_path / "m"))), FEATURES)
     got = [change(tf.constant(PICTURE), seed(number)).numpy() for number in range(20)]
     inverted = [np.allclose(one, 1 - PICTURE) for one in got]
     assert all(is_so or np.allclose(one, PICTURE) for one, is_so in zip(got, inverted, strict=True))
@@ -57,7 +56,7 @@ def test_a_module_changes_pictures_as_its_seed_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "make_module", [make_modules.keras_augmenting, lambda path: make_modules.inverting(path, False)]
+    "make_module", [augmenting_modules.keras_layers, lambda path: augmenting_modules.inverting(path, False)]
 )
 def test_a_module_that_takes_no_seed_draws_by_itself(tmp_path: Path, make_module: Callable) -> None:
     change = tf.function(changing(INVERTING, open_module(str(make_module(tmp_path / "m"))), FEATURES))
@@ -69,7 +68,7 @@ def test_a_module_that_takes_no_seed_draws_by_itself(tmp_path: Path, make_module
 def test_a_tf1_module_takes_files_and_arguments(tmp_path: Path, wanted: bool) -> None:
     arguments = {"image_size": (8, 8), "augmentation": wanted}
     hub = Hub(handle="m", role="augment", inputs={"encoded_images": "photo"}, arguments=arguments)
-    opened = open_module(str(make_modules.tf1_augmenting(tmp_path / "m")))
+    opened = open_module(str(tf1_hub_modules.augmenting(tmp_path / "m")))
     try_out_changing(hub, opened, FEATURES)
     got = changing(hub, opened, FEATURES)(tf.constant(PICTURE), seed(0))
     np.testing.assert_allclose(got, 1 - PICTURE if wanted else PICTURE, atol=0.51 / 255)
@@ -77,8 +76,8 @@ def test_a_tf1_module_takes_files_and_arguments(tmp_path: Path, wanted: bool) ->
 
 def test_a_module_sees_0_to_1_whatever_the_range_of_the_feature(tmp_path: Path) -> None:
     wide: Features = {"photo": PHOTO.model_copy(update={"value_range": (-1.0, 1.0)})}
-    spec = make_modules.IMAGES
-    path = make_modules.module(tmp_path / "m", spec, lambda images: tf.ones_like(images) * tf.reduce_max(images))
+    spec = hub_modules.IMAGES
+    path = hub_modules.module(tmp_path / "m", spec, lambda images: tf.ones_like(images) * tf.reduce_max(images))
     opened = open_module(str(path))
     np.testing.assert_allclose(changing(INVERTING, opened, wide)(tf.ones([8, 8, 3]), seed(0)), 1)
     np.testing.assert_allclose(changing(INVERTING, opened, wide)(tf.zeros([8, 8, 3]), seed(0)), 0)
@@ -94,13 +93,13 @@ def test_a_module_sees_0_to_1_whatever_the_range_of_the_feature(tmp_path: Path) 
     ],
 )
 def test_what_gives_no_pictures_does_not_augment(tmp_path: Path, function: Callable, says: str) -> None:
-    path = make_modules.module(tmp_path / "m", make_modules.IMAGES, function)
+    path = hub_modules.module(tmp_path / "m", hub_modules.IMAGES, function)
     with pytest.raises(UserError, match=says):
         try_out_changing(INVERTING, open_module(str(path)), FEATURES)
 
 
 def test_a_module_of_another_size_says_what_would_fit(tmp_path: Path) -> None:
-    path = make_modules.inverting(tmp_path / "m", shape=[16, 16, 3])
+    path = augmenting_modules.inverting(tmp_path / "m", shape=[16, 16, 3])
     with pytest.raises(UserError, match=r"takes float32\[\?, 16, 16, 3\].*give the feature size: \[16, 16\]"):
         try_out_changing(INVERTING, open_module(str(path)), FEATURES)
 
@@ -130,8 +129,8 @@ def job(tmp_path_factory) -> Job:
     folder = tmp_path_factory.mktemp("job")
     raw = make_job.schema("presence {min_fraction: 1} shape {dim {size: 1}}", image="BYTES", label="INT")
     paths = {
-        "mean": str(make.hub_module(folder / "module")),
-        "inverting": str(make_modules.inverting(folder / "inverting")),
+        "mean": str(hub_modules.mean_colour(folder / "module")),
+        "inverting": str(augmenting_modules.inverting(folder / "inverting")),
     }
     hubs: Hubs = {"mean": BACKBONE}
 
@@ -219,10 +218,12 @@ def test_kept_views_are_of_the_pictures_that_training_would_see(job: Job, tmp_pa
     assert set(Kept(views=1, splits=()).hubs(job.hubs)) == {"mean"}
     spec = {"image": tf.io.FixedLenFeature([1], tf.string)}
     embedder = Embedder(job.hubs, job.module_paths, FEATURES, spec, report=lambda more: None)
-    path = make.write_tfrecord(tmp_path / "records", RECORDS[:6])
+    path = example_data.write_tfrecord(tmp_path / "records", RECORDS[:6])
     made = embedder.embed(str(path), 6, str(tmp_path / "rows"), 3, augment, 5)
     assert made.sizes == {"mean": 6}  # and of what augments, none
-    rows = tf.io.parse_example(make.read_tfrecord(tmp_path / "rows"), job.vectors.spec(3))[column("mean")].numpy()
+    rows = tf.io.parse_example(example_data.read_tfrecord(tmp_path / "rows"), job.vectors.spec(3))[
+        column("mean")
+    ].numpy()
     modules = modules_by_feature(job.hubs, job.module_paths, FEATURES)["photo"]
     for number, record in enumerate(RECORDS[:6]):
         encoded = tf.train.Example.FromString(record).features.feature["image"].bytes_list.value[0]
@@ -237,19 +238,21 @@ def test_kept_views_are_of_the_pictures_that_training_would_see(job: Job, tmp_pa
 @pytest.mark.parametrize(("fit", "form"), [("pad", "PNG"), ("crop_or_pad", "JPEG")])
 def test_kept_vectors_and_the_exported_model_see_images_alike(job: Job, tmp_path: Path, fit: str, form: str) -> None:
     features: Features = {"photo": PHOTO.model_copy(update={"fit": fit, "standardize": "per_image"})}
-    pictures = [make.random_image(number, 6 + number % 7, 14 - number % 9, form) for number in range(24)]
-    records = [make.record(image=picture, label=number % 2) for number, picture in enumerate(pictures)]
+    pictures = [example_data.random_image(number, 6 + number % 7, 14 - number % 9, form) for number in range(24)]
+    records = [example_data.record(image=picture, label=number % 2) for number, picture in enumerate(pictures)]
     rows = make_job.split(tmp_path, [records], features, {"mean": BACKBONE}, job.module_paths, job.schema)
     one = dataclasses.replace(with_augment(job, tmp_path), features=features, train=rows, validation=rows)
     train(one)
-    kept = tf.io.parse_example(make.read_tfrecord(rows.rows[0]), job.vectors.spec(1))[column("mean")].numpy()
+    kept = tf.io.parse_example(example_data.read_tfrecord(rows.rows[0]), job.vectors.spec(1))[column("mean")].numpy()
     for vectors, picture in zip(kept.reshape(24, 6), pictures, strict=True):
         seen = image_kind.pixels(features["photo"], tf.constant(picture)).numpy().astype(float)  # eagerly
         seen = (seen - seen.mean()) / seen.std()
         np.testing.assert_allclose(vectors, [*seen.mean(axis=(0, 1)), *seen.std(axis=(0, 1))], atol=1e-4)
     model, head = tf.saved_model.load(one.export), tf.saved_model.load(f"{one.export}/{HEAD}")
     by_record = model.signatures["serving_default"](examples=tf.constant(records))["scores"]
-    by_row = head.signatures["serving_default"](examples=tf.constant(make.read_tfrecord(rows.rows[0])))["scores"]
+    by_row = head.signatures["serving_default"](examples=tf.constant(example_data.read_tfrecord(rows.rows[0])))[
+        "scores"
+    ]
     np.testing.assert_allclose(by_record, by_row, atol=1e-5)
 
 
@@ -265,7 +268,7 @@ def test_kept_vectors_and_the_exported_model_see_images_alike(job: Job, tmp_path
 )
 def test_what_takes_no_floats_takes_no_standardized_images(tmp_path: Path, spec: tf.TensorSpec, says: str) -> None:
     features: Features = {"photo": PHOTO.model_copy(update={"standardize": "per_image"})}
-    path = make_modules.module(tmp_path / "m", spec, lambda given: tf.zeros([tf.shape(given)[0], 2]))
+    path = hub_modules.module(tmp_path / "m", spec, lambda given: tf.zeros([tf.shape(given)[0], 2]))
     with pytest.raises(UserError, match=says):
         check_fits(open_module(str(path)).offer, BACKBONE, features)
 

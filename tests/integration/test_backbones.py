@@ -27,14 +27,15 @@ from hubline.trainer.config.model import FineTune, Head, Model
 from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.train import Job, train
+from tests.support import example_data, hub_modules
 from tests.support import job as make_job
-from tests.support import make
+from tests.support.project import make_project
 
 LABEL = ClassLabel(kind="class", **{"from": "label"}, classes=tuple(map(str, range(10))))
 DIGITS = load_digits()
 PIXELS = (DIGITS.images[:300] * (255 / 16)).round().astype(np.uint8)
 RECORDS = [
-    make.record(image=make.image_bytes(image), label=int(label))
+    example_data.record(image=example_data.image_bytes(image), label=int(label))
     for image, label in zip(PIXELS, DIGITS.target, strict=False)
 ]
 
@@ -151,7 +152,7 @@ def test_a_backbone_stands_beside_a_hub_module(tmp_path: Path) -> None:
     features: Features = {"image": ImageFeature(kind="image", size=(8, 8)), "big": GREY["image"].model_copy()}
     features["big"] = features["big"].model_copy(update={"column": "image"})
     hubs: Hubs = {"mean": Hub(handle="module", inputs={"images": "image"})}
-    modules = {"mean": str(make.hub_module(tmp_path / "module"))}
+    modules = {"mean": str(hub_modules.mean_colour(tmp_path / "module"))}
     said = {"lenet": backbone(kind="lenet5", input="big")}
     model = Model(head=Head(hidden=(8,)), fine_tune={"mean": FineTune(after_epochs=1, learning_rate=0.1)})
     job = job_of(tmp_path, features, said, model, Training(epochs=2), hubs=hubs, module_paths=modules)
@@ -185,7 +186,7 @@ def build(units):
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    path = make.project(tmp_path / "project", PIPELINE)
+    path = make_project(tmp_path / "project", PIPELINE)
     shutil.rmtree(path.parent / "module")
     (path.parent / "my_models").mkdir()
     (path.parent / "my_models" / "small.py").write_text(SMALL)
@@ -205,7 +206,7 @@ def test_a_function_beside_the_file_is_run_from_data_to_a_served_model(project: 
     shutil.rmtree(project.parent / "my_models")
     (project.parent / "helpers.py").unlink()
     picture = project.parent / "dark.png"
-    picture.write_bytes(make.image_bytes(np.full([20, 20, 3], 60, np.uint8)))
+    picture.write_bytes(example_data.image_bytes(np.full([20, 20, 3], 60, np.uint8)))
     asked = [
         sys.executable,
         "-m",

@@ -12,8 +12,9 @@ from hubline.core import code_digest as code
 from hubline.pipeline.graph import build
 from hubline.pipeline.load import load
 from hubline.pipeline.paths import Places
-from tests.support import make
+from tests.support import example_data
 from tests.support.code import changing
+from tests.support.project import make_project
 
 CHECKS = ["ExampleValidator", "DataGate"]
 DESCRIBING = ["ExampleGen", "StatisticsGen", "SchemaGen"]
@@ -23,7 +24,7 @@ STEPS = ["HubModule.mean", *DATA_STEPS, "Trainer", "Evaluator", "Pusher"]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    return make.project(tmp_path / "project", records=make.labelled(20))
+    return make_project(tmp_path / "project", records=example_data.labelled(20))
 
 
 def graph(path: Path) -> Pipeline:
@@ -119,14 +120,14 @@ def test_a_change_of_the_file_runs_what_reads_that_section(project: Path, change
 
 def test_a_changed_file_under_the_same_path_runs_all_that_reads_data(project: Path) -> None:
     before = graph(project)
-    make.write_tfrecord(project.parent / "data" / "a.tfrecord", make.labelled(12))
+    example_data.write_tfrecord(project.parent / "data" / "a.tfrecord", example_data.labelled(12))
     assert run_again(before, graph(project)) == behind("ExampleGen")
 
 
 def test_spans_run_what_reads_data_exactly_when_the_window_holds_others(project: Path) -> None:
     data = project.parent / "data"
     for span in (1, 2, 3):
-        make.write_tfrecord(data / f"{span}" / "v1" / "a", make.labelled(2))
+        example_data.write_tfrecord(data / f"{span}" / "v1" / "a", example_data.labelled(2))
     replace("examples: data", "examples: data/{SPAN}/v{VERSION}/*\n  window: 3")(project)
     stale = behind("ExampleGen")
     before = graph(project)
@@ -137,11 +138,21 @@ def test_spans_run_what_reads_data_exactly_when_the_window_holds_others(project:
         return run_again(earlier, before)
 
     assert after(None) == set()
-    assert after(make.write_tfrecord(data / "2" / "v1" / "a", make.labelled(4))) == stale, "a file written anew"
-    assert after(make.write_tfrecord(data / "1" / "v2" / "a", make.labelled(2))) == stale, "a new version"
-    assert after(make.write_tfrecord(data / "1" / "v1" / "b", make.labelled(2))) == set(), "an old version"
-    assert after(make.write_tfrecord(data / "4" / "v1" / "a", make.labelled(2))) == stale, "the first falls out"
-    assert after(make.write_tfrecord(data / "1" / "v3" / "a", make.labelled(2))) == set(), "out of the window"
+    assert after(example_data.write_tfrecord(data / "2" / "v1" / "a", example_data.labelled(4))) == stale, (
+        "a file written anew"
+    )
+    assert after(example_data.write_tfrecord(data / "1" / "v2" / "a", example_data.labelled(2))) == stale, (
+        "a new version"
+    )
+    assert after(example_data.write_tfrecord(data / "1" / "v1" / "b", example_data.labelled(2))) == set(), (
+        "an old version"
+    )
+    assert after(example_data.write_tfrecord(data / "4" / "v1" / "a", example_data.labelled(2))) == stale, (
+        "the first falls out"
+    )
+    assert after(example_data.write_tfrecord(data / "1" / "v3" / "a", example_data.labelled(2))) == set(), (
+        "out of the window"
+    )
     assert after(shutil.rmtree(data / "4")) == stale, "a span removed, and the first is in the window again"
     assert after((data / "5" / "v1").mkdir(parents=True)) == set(), "a folder without files"
     replace("window: 3", "window: 4")(project)

@@ -19,8 +19,8 @@ from hubline.trainer.phases import Kept, needs_pictures, phases
 from hubline.trainer.task import task_of
 from hubline.trainer.train import Job, train
 from tests.support import boxes as make_boxes
+from tests.support import example_data
 from tests.support import job as make_job
-from tests.support import make
 
 HUBS: Hubs = {"places": Hub(handle="module", inputs={"images": "photo"})}
 RAW = make_job.schema(image="BYTES", boxes="FLOAT", box_labels="BYTES", turn="INT")
@@ -159,7 +159,7 @@ def test_the_exported_model_answers_with_a_box_in_each_way(trained) -> None:
     images = [tf.train.Example.FromString(record).features.feature["image"].bytes_list.value[0] for record in RECORDS]
     asked = loaded.signatures["predict"](image=tf.constant(images[:500]))
     on_vectors = tf.saved_model.load(f"{job.export}/{HEAD}").signatures["serving_default"]
-    rows = make.read_tfrecord(job.validation.rows[0])
+    rows = example_data.read_tfrecord(job.validation.rows[0])
     for said in (asked, on_vectors(tf.constant(rows))):
         np.testing.assert_allclose(said["box"], served["box"], atol=1e-4)
     box = served["box"].numpy()
@@ -186,12 +186,12 @@ def test_the_answer_is_in_the_picture_as_it_was_given(tmp_path: Path, module: Pa
     loaded = tf.saved_model.load(job.export)
     # Of a picture of the model's own size nothing is cut; the same in the middle of a wider or higher one is the same.
     pixels = rng.integers(0, 256, [32, 32, 3], np.uint8)
-    same = loaded.signatures["predict"](image=tf.constant([make.image_bytes(pixels)]))["box"].numpy()[0]
+    same = loaded.signatures["predict"](image=tf.constant([example_data.image_bytes(pixels)]))["box"].numpy()[0]
     for down, across in ((0, 8), (5, 0)):
         if fit == "pad":  # which shows the larger picture as a whole
             wide = np.pad(pixels, ((down, down), (across, across), (0, 0)))
             small = tf.image.resize_with_pad(wide, 32, 32).numpy().round().astype(np.uint8)
-            seen = loaded.signatures["predict"](image=tf.constant([make.image_bytes(small)]))["box"].numpy()[0]
+            seen = loaded.signatures["predict"](image=tf.constant([example_data.image_bytes(small)]))["box"].numpy()[0]
             side = max(wide.shape)
             size = np.array([wide.shape[0], wide.shape[1]] * 2)
             offset = np.array([(side - wide.shape[0]) / 2, (side - wide.shape[1]) / 2] * 2)
@@ -200,22 +200,22 @@ def test_the_answer_is_in_the_picture_as_it_was_given(tmp_path: Path, module: Pa
             wide = np.pad(pixels, ((down, down), (across, across), (0, 0)))
             size = np.array([32 + 2 * down, 32 + 2 * across] * 2)
             expected = (same * 32 + np.array([down, across] * 2)) / size
-        found = loaded.signatures["predict"](image=tf.constant([make.image_bytes(wide)]))["box"].numpy()[0]
+        found = loaded.signatures["predict"](image=tf.constant([example_data.image_bytes(wide)]))["box"].numpy()[0]
         np.testing.assert_allclose(found, expected, atol=2.5 / 32 if fit == "pad" else 1e-5)
 
 
 def test_classes_that_are_not_given_are_those_of_the_objects_that_count(tmp_path: Path) -> None:
     small, large = [0.0, 0.0, 0.25, 0.25], [0.25, 0.25, 1.0, 1.0]
-    several = {"boxes": make.feature(*small, *large), "image": make.random_image(0)}
+    several = {"boxes": example_data.feature(*small, *large), "image": example_data.random_image(0)}
     records = [
-        make.record(box_labels=make.feature("never", "dog"), **several),
-        make.record(box_labels=make.feature("cat", "dog"), **several),
-        make.record(box_labels=make.feature("dog", "cat"), **several),
+        example_data.record(box_labels=example_data.feature("never", "dog"), **several),
+        example_data.record(box_labels=example_data.feature("cat", "dog"), **several),
+        example_data.record(box_labels=example_data.feature("dog", "cat"), **several),
     ]
     label = make_boxes.label(classes=None)
     graph = make_job.transform_graph(tmp_path, records, make_boxes.features(), label, RAW)
     assert label.class_names(graph) == ["dog", "cat"]
-    unknown = make.record(box_labels=make.feature("dog", "never"), **several)
+    unknown = example_data.record(box_labels=example_data.feature("dog", "never"), **several)
     parse = inputs.parsing(parsing_spec(RAW, label.columns), graph.transform_features_layer())
     _, target = parse(tf.constant([*records, unknown]))
     assert target.numpy().tolist() == [[index, *large] for index in (0, 0, 1, -1)]

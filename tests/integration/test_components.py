@@ -38,10 +38,9 @@ from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.inputs import read_records
 from hubline.trainer.model import keras_inputs
+from tests.support import example_data, hub_modules, tf1_hub_modules
 from tests.support import job as make_job
-from tests.support import make
 from tests.support import model as make_model
-from tests.support import modules as make_modules
 from tests.support import statistics as steps
 
 BEAM = ["--direct_running_mode=in_memory", "--direct_num_workers=1", "--sdk_container_image=none"]
@@ -120,7 +119,9 @@ def analysed(folder: Path, features: Features, columns: Mapping[str, Sequence], 
 def test_a_label_that_does_not_fit_is_named_with_its_record_and_counted_where_it_is_set_aside(
     tmp_path: Path, label, contract: Contract, says: str
 ) -> None:
-    path = make.write_tfrecord(tmp_path / "data" / "a", [make.record(label=label, x=number) for number in range(30)])
+    path = example_data.write_tfrecord(
+        tmp_path / "data" / "a", [example_data.record(label=label, x=number) for number in range(30)]
+    )
     with pytest.raises(DataError) as error:
         ingest(tmp_path, Data(examples=str(tmp_path / "data")), contract=contract)
     assert str(error.value).startswith(f"{path}: record 0 (counted from 0): ") and says in str(error.value)
@@ -138,8 +139,8 @@ def test_a_column_that_is_whole_in_one_file_and_not_in_another_is_named_with_bot
 ) -> None:
     values: dict[str, Sequence] = {"a": range(40), "b": [number / 2 for number in range(40)], "c": range(40, 80)}
     for name, of_file in values.items():
-        records = [make.record(label=number % 2, x=value, y=0.5) for number, value in enumerate(of_file)]
-        make.write_tfrecord(tmp_path / "data" / name, records, compression)
+        records = [example_data.record(label=number % 2, x=value, y=0.5) for number, value in enumerate(of_file)]
+        example_data.write_tfrecord(tmp_path / "data" / name, records, compression)
     examples = ingest(
         tmp_path, Data(examples=str(tmp_path / "data")), contract=Contract(images=(), label="label", classes=("a", "b"))
     )
@@ -206,14 +207,14 @@ def read_split(examples, split: str) -> list[bytes]:
     folder = Path(examples.uri, f"Split-{split}")
     files = sorted(folder.iterdir())
     assert [file.name for file in files] == [shard.name for shard in Manifest.read(examples.uri).of(split)]
-    return [item for file in files for item in make.read_tfrecord(file, "GZIP" if file.suffix == ".gz" else "")]
+    return [item for file in files for item in example_data.read_tfrecord(file, "GZIP" if file.suffix == ".gz" else "")]
 
 
 @pytest.mark.both_stacks
 def test_example_gen_puts_every_record_of_plain_and_gzip_files_in_one_split(tmp_path: Path) -> None:
-    records = make.labelled(120)
-    make.write_tfrecord(tmp_path / "data" / "a", records[:70])
-    make.write_tfrecord(tmp_path / "data" / "b.gz", records[70:], "GZIP")
+    records = example_data.labelled(120)
+    example_data.write_tfrecord(tmp_path / "data" / "a", records[:70])
+    example_data.write_tfrecord(tmp_path / "data" / "b.gz", records[70:], "GZIP")
     examples = ingest(tmp_path, Data(examples=str(tmp_path / "data"), split=HashSplit(train=2, validation=1, test=1)))
     splits = {split: read_split(examples, split) for split in ("train", "validation", "test")}
     assert sorted(item for items in splits.values() for item in items) == sorted(records)
@@ -227,7 +228,9 @@ def test_example_gen_puts_every_record_of_plain_and_gzip_files_in_one_split(tmp_
 
 def test_example_gen_writes_the_same_bytes_whatever_runs_it(tmp_path: Path) -> None:
     for number in range(5):
-        make.write_tfrecord(tmp_path / "data" / f"{number}", make.labelled(40 * (number + 1))[40 * number :])
+        example_data.write_tfrecord(
+            tmp_path / "data" / f"{number}", example_data.labelled(40 * (number + 1))[40 * number :]
+        )
     data = Data(examples=str(tmp_path / "data"))
     one, again, spread = (
         tree_digest(ingest(tmp_path / name, data, beam).uri)
@@ -237,8 +240,10 @@ def test_example_gen_writes_the_same_bytes_whatever_runs_it(tmp_path: Path) -> N
 
 
 def test_example_gen_says_what_is_wrong_whatever_runs_it(tmp_path: Path) -> None:
-    make.write_tfrecord(tmp_path / "data" / "a", make.labelled(9))
-    make.write_tfrecord(tmp_path / "data" / "b", [*make.labelled(9), make.record(image=make.random_image(0))])
+    example_data.write_tfrecord(tmp_path / "data" / "a", example_data.labelled(9))
+    example_data.write_tfrecord(
+        tmp_path / "data" / "b", [*example_data.labelled(9), example_data.record(image=example_data.random_image(0))]
+    )
     for number, beam in enumerate((BEAM, SEVERAL_WORKERS)):
         with pytest.raises(DataError, match=r"/data/b: record 9 \(counted from 0\): it has no label 'label'.*: image$"):
             ingest(tmp_path / str(number), Data(examples=str(tmp_path / "data")), beam)
@@ -246,10 +251,10 @@ def test_example_gen_says_what_is_wrong_whatever_runs_it(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("compression", ["", "GZIP"])
 def test_example_gen_copies_files_that_are_split_as_they_are(tmp_path: Path, compression: str) -> None:
-    records = make.labelled(30)
+    records = example_data.labelled(30)
     names = ("train-a", "val-a", "test-a")
     for number, name in enumerate(names):
-        make.write_tfrecord(tmp_path / "elsewhere" / name, records[number::3], compression)
+        example_data.write_tfrecord(tmp_path / "elsewhere" / name, records[number::3], compression)
     # As where data are mounted or fetched: what is named is a link.
     (tmp_path / "data").mkdir()
     for name in names:
@@ -271,8 +276,8 @@ def test_example_gen_copies_files_that_are_split_as_they_are(tmp_path: Path, com
 
 
 def test_example_gen_writes_into_a_folder_of_an_earlier_life_and_not_into_the_users_files(tmp_path: Path) -> None:
-    records = make.labelled(30)
-    files = {name: make.write_tfrecord(tmp_path / "data" / name, records[n::3]) for n, name in enumerate("abc")}
+    records = example_data.labelled(30)
+    files = {name: example_data.write_tfrecord(tmp_path / "data" / name, records[n::3]) for n, name in enumerate("abc")}
     split = PatternSplit(train="a", validation="b", test="c")
     quarantine = BadRecords(policy="quarantine", max_fraction=0.9)
     data = Data(examples=str(tmp_path / "data"), split=split, bad_records=quarantine)
@@ -292,16 +297,16 @@ def test_example_gen_reads_only_files_that_are_new(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(small_files, "ingest", lambda job, folder: read.append(job) or do_ingest(job, folder))
     folder = tmp_path / "data"
     data = Data(examples=str(folder))
-    make.write_tfrecord(folder / "a", make.labelled(40))
-    make.write_tfrecord(folder / "b", make.labelled(90)[40:])
+    example_data.write_tfrecord(folder / "a", example_data.labelled(40))
+    example_data.write_tfrecord(folder / "b", example_data.labelled(90)[40:])
     ingest(tmp_path / "1", data, store=tmp_path / "store")
     assert len(read) == 2
-    make.write_tfrecord(folder / "c", make.labelled(130)[90:])
+    example_data.write_tfrecord(folder / "c", example_data.labelled(130)[90:])
     second = ingest(tmp_path / "2", data, store=tmp_path / "store")
     assert [Path(job.file.path).name for job in read[2:]] == ["c"]
     assert tree_digest(second.uri) == tree_digest(ingest(tmp_path / "fresh", data).uri)
     read.clear()
-    make.write_tfrecord(folder / "a", make.labelled(41))
+    example_data.write_tfrecord(folder / "a", example_data.labelled(41))
     ingest(tmp_path / "3", data, store=tmp_path / "store")
     assert [Path(job.file.path).name for job in read] == ["a"]
     read.clear()
@@ -310,10 +315,12 @@ def test_example_gen_reads_only_files_that_are_new(tmp_path: Path, monkeypatch: 
 
 
 def test_example_gen_sets_bad_records_aside(tmp_path: Path) -> None:
-    records = make.labelled(230)
-    make.write_tfrecord(tmp_path / "data" / "fine", records[:100])
-    make.write_tfrecord(tmp_path / "data" / "broken", [*records[100:200], make.record(image=make.random_image(0))])
-    cut = make.write_tfrecord(tmp_path / "data" / "cut", records[200:])
+    records = example_data.labelled(230)
+    example_data.write_tfrecord(tmp_path / "data" / "fine", records[:100])
+    example_data.write_tfrecord(
+        tmp_path / "data" / "broken", [*records[100:200], example_data.record(image=example_data.random_image(0))]
+    )
+    cut = example_data.write_tfrecord(tmp_path / "data" / "cut", records[200:])
     cut.write_bytes(cut.read_bytes()[:-10])
     policy = BadRecords(policy="quarantine", max_fraction=0.02)
     examples = ingest(tmp_path, Data(examples=str(tmp_path / "data"), bad_records=policy))
@@ -324,7 +331,7 @@ def test_example_gen_sets_bad_records_aside(tmp_path: Path) -> None:
     assert "it has no label 'label'" in listed[0].reason and "the file ends in the middle of it" in listed[1].reason
     assert Manifest.read(examples.uri).quarantined == 2
     (broken, _) = sorted(Path(examples.uri, "quarantine").iterdir())
-    assert make.read_tfrecord(broken) == [make.record(image=make.random_image(0))]
+    assert example_data.read_tfrecord(broken) == [example_data.record(image=example_data.random_image(0))]
     strict = Data(examples=str(tmp_path / "data"), bad_records=BadRecords(policy="quarantine", max_fraction=0.005))
     with pytest.raises(
         DataError,
@@ -335,9 +342,9 @@ def test_example_gen_sets_bad_records_aside(tmp_path: Path) -> None:
 
 
 def test_tfx_reads_plain_and_gzip_files_of_one_split(tmp_path: Path) -> None:
-    records = make.labelled(60)
+    records = example_data.labelled(60)
     for number, name in enumerate(("train-a", "val-a", "test-a", "train-b", "val-b", "test-b")):
-        make.write_tfrecord(tmp_path / "data" / name, records[number::6], "GZIP" if name.endswith("b") else "")
+        example_data.write_tfrecord(tmp_path / "data" / name, records[number::6], "GZIP" if name.endswith("b") else "")
     split = PatternSplit(train="train-*", validation="val-*", test="test-*")
     examples = ingest(tmp_path, Data(examples=str(tmp_path / "data"), split=split))
     statistics = artifact(standard_artifacts.ExampleStatistics, tmp_path / "statistics")
@@ -351,9 +358,9 @@ def test_tfx_reads_plain_and_gzip_files_of_one_split(tmp_path: Path) -> None:
 
 
 def test_example_gen_makes_examples_of_sequence_examples(tmp_path: Path) -> None:
-    records = make.labelled(80)
-    make.write_tfrecord(tmp_path / "data" / "a", [make.sequence(record) for record in records[:40]])
-    make.write_tfrecord(tmp_path / "data" / "b", records[40:])
+    records = example_data.labelled(80)
+    example_data.write_tfrecord(tmp_path / "data" / "a", [example_data.sequence(record) for record in records[:40]])
+    example_data.write_tfrecord(tmp_path / "data" / "b", records[40:])
     examples = ingest(tmp_path, Data(examples=str(tmp_path / "data")))
     assert examples_utils.get_payload_format(examples) == example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE
     kept = [
@@ -367,33 +374,39 @@ def test_example_gen_makes_examples_of_sequence_examples(tmp_path: Path) -> None
 
 
 def test_example_gen_refuses_an_empty_split(tmp_path: Path) -> None:
-    make.write_tfrecord(tmp_path / "data" / "a", make.labelled(1))
+    example_data.write_tfrecord(tmp_path / "data" / "a", example_data.labelled(1))
     with pytest.raises(DataError, match=r"is empty \(train 1, .*\): give more data"):
         ingest(tmp_path, Data(examples=str(tmp_path / "data")))
 
 
 def test_example_gen_refuses_integers_in_one_file_and_strings_in_another(tmp_path: Path) -> None:
-    make.write_tfrecord(tmp_path / "data" / "a", make.labelled(20))
-    make.write_tfrecord(tmp_path / "data" / "b", make.labelled(20, ["dark", "light"]))
+    example_data.write_tfrecord(tmp_path / "data" / "a", example_data.labelled(20))
+    example_data.write_tfrecord(tmp_path / "data" / "b", example_data.labelled(20, ["dark", "light"]))
     with pytest.raises(DataError, match=r"the labels are integers in .*/data/a, and strings in .*/data/b"):
         ingest(tmp_path, Data(examples=str(tmp_path / "data")))
 
 
 def test_example_gen_takes_files_without_any_of_several_labels_beside_others(tmp_path: Path) -> None:
     contract = Contract(images=(), label="tags", several=True)
-    make.write_tfrecord(tmp_path / "data" / "a", [make.record(x=number) for number in range(40)])
-    make.write_tfrecord(tmp_path / "data" / "b", [make.record(x=number, tags="sea") for number in range(40)])
+    example_data.write_tfrecord(tmp_path / "data" / "a", [example_data.record(x=number) for number in range(40)])
+    example_data.write_tfrecord(
+        tmp_path / "data" / "b", [example_data.record(x=number, tags="sea") for number in range(40)]
+    )
     data = Data(examples=str(tmp_path / "data"))
     assert sum(Manifest.read(ingest(tmp_path, data, contract=contract).uri).counts.values()) == 80
-    make.write_tfrecord(tmp_path / "data" / "c", [make.record(x=number, tags=number) for number in range(40)])
+    example_data.write_tfrecord(
+        tmp_path / "data" / "c", [example_data.record(x=number, tags=number) for number in range(40)]
+    )
     with pytest.raises(DataError, match=r"the labels are integers in .*/data/c, and strings in .*/data/b"):
         ingest(tmp_path / "mixed", data, contract=contract)
 
 
 def test_example_gen_refuses_whole_numbers_in_one_file_and_floats_in_another(tmp_path: Path) -> None:
     contract = Contract(images=(), numbers=("tips", "fare"))
-    make.write_tfrecord(tmp_path / "data" / "a", [make.record(tips=n / 2, fare=n) for n in range(20)])
-    make.write_tfrecord(tmp_path / "data" / "b", [make.record(tips=n / 2, fare=n / 2) for n in range(20)])
+    example_data.write_tfrecord(tmp_path / "data" / "a", [example_data.record(tips=n / 2, fare=n) for n in range(20)])
+    example_data.write_tfrecord(
+        tmp_path / "data" / "b", [example_data.record(tips=n / 2, fare=n / 2) for n in range(20)]
+    )
     with pytest.raises(DataError, match=r"float32, int64 in .*/data/a; float32, float32 in .*/data/b"):
         ingest(tmp_path, Data(examples=str(tmp_path / "data")), contract=contract)
 
@@ -416,7 +429,7 @@ def run_hub_module(folder: Path, tuned: str = "", **hub):
 
 
 def test_hub_module_stores_the_module_and_what_is_known_of_it(tmp_path: Path) -> None:
-    source = make.hub_module(tmp_path / "mean")
+    source = hub_modules.mean_colour(tmp_path / "mean")
     model = run_hub_module(tmp_path, handle=str(source), sha256=tree_digest(str(source)))
     assert tree_digest(f"{model.uri}/module") == tree_digest(str(source))
     assert model.get_string_custom_property("handle") == str(source)
@@ -430,8 +443,8 @@ def test_hub_module_refuses_what_has_not_a_row_for_each_and_warns_of_what_is_not
     says = r"hubs.mean: .*/faces: the module's output 'faces' has not one row for each example: it gave \[[0-9]+, 6\]"
     with pytest.raises(UserError, match=says):
         run_hub_module(tmp_path / "flattened", handle=str(faces), output="faces")
-    logs = make_modules.module(
-        tmp_path / "logs", make_modules.IMAGES, lambda images: tf.math.log(tf.reduce_mean(images, [1, 2]))
+    logs = hub_modules.module(
+        tmp_path / "logs", hub_modules.IMAGES, lambda images: tf.math.log(tf.reduce_mean(images, [1, 2]))
     )
     model = run_hub_module(tmp_path / "not finite", handle=str(logs))
     assert "hubs.mean: tried on ordinary input, the module's output 'default' is -inf in 3 of 3" in caplog.text
@@ -439,14 +452,14 @@ def test_hub_module_refuses_what_has_not_a_row_for_each_and_warns_of_what_is_not
 
 
 def test_a_module_that_is_to_be_trained_must_have_something_to_train(tmp_path: Path) -> None:
-    source = make.hub_module(tmp_path / "mean")
+    source = hub_modules.mean_colour(tmp_path / "mean")
     run_hub_module(tmp_path / "can", tuned="{}", handle=str(source))
-    fixed = make.tf1_hub_module(tmp_path / "fixed")
+    fixed = tf1_hub_modules.images(tmp_path / "fixed")
     with pytest.raises(UserError, match=r"fixed: the module cannot be trained: it is a TF1 module"):
         run_hub_module(tmp_path / "cannot", tuned="{}", handle=str(fixed))
 
 
 def test_hub_module_says_which_entry_does_not_fit(tmp_path: Path) -> None:
-    source = make.hub_module(tmp_path / "mean")
+    source = hub_modules.mean_colour(tmp_path / "mean")
     with pytest.raises(UserError, match=r"hubs.mean: .*/mean: the module has no signature 'absent'"):
         run_hub_module(tmp_path, handle=str(source), signature="absent")

@@ -15,13 +15,14 @@ from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
 from hubline.trainer.train import Job, train
 from hubline.trainer.training_notes import Note
-from tests.support import make
+from tests.support import example_data
+from tests.support.project import PIPELINE, make_project
 
 pytestmark = pytest.mark.slow
 
 # Plain files split by pattern, and a module whose vectors are kept.
 SPLIT = "  split: {train: train, validation: validation, test: test}\n"
-PIPELINE = make.PIPELINE.replace("  split: {train: 6, validation: 2, test: 2}\n", SPLIT)
+PIPELINE = PIPELINE.replace("  split: {train: 6, validation: 2, test: 2}\n", SPLIT)
 
 
 def flip(path: Path, keep_time: bool = False) -> None:
@@ -45,10 +46,10 @@ def rows(root: Path, file: str = "Split-train/data-*") -> Path:
 @pytest.fixture(scope="module")
 def life(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("damage")
-    path = make.project(folder, PIPELINE)
-    records = make.labelled(120)
+    path = make_project(folder, PIPELINE)
+    records = example_data.labelled(120)
     for name, begin, end in (("train", 0, 80), ("validation", 80, 100), ("test", 100, 120)):
-        make.write_tfrecord(folder / "data" / name, records[begin:end])
+        example_data.write_tfrecord(folder / "data" / name, records[begin:end])
     result, code = run(path, None, quiet=True)
     assert code == 0, result.error
     again, code = run(path, None, quiet=True)
@@ -122,7 +123,7 @@ def test_rows_that_are_lost_while_a_run_goes_on_are_missed_and_made_again(
 
     def lose(path: Path) -> None:
         if not cut:
-            make.write_tfrecord(path, make.read_tfrecord(path)[:-1])
+            example_data.write_tfrecord(path, example_data.read_tfrecord(path)[:-1])
         cut.append(path)
 
     def training(job: Job, notes: list[Note]) -> Any:

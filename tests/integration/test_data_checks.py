@@ -24,7 +24,7 @@ from hubline.components.input_artifacts import read_schema
 from hubline.components.parsing_schema.executor import Executor as ParsingSchema
 from hubline.core.errors import DataError
 from hubline.preprocessing.config import Features, Label
-from tests.support import make
+from tests.support import example_data
 from tests.support import statistics as steps
 
 NAN, INFINITY = float("nan"), float("inf")
@@ -62,7 +62,7 @@ def test_a_column_to_slice_by_that_is_no_text_stops_before_training(tmp_path: Pa
 
 def test_all_faults_are_reported_together_with_column_split_file_and_numbers(tmp_path: Path) -> None:
     count = 100
-    image = [make.random_image(0)] * count
+    image = [example_data.random_image(0)] * count
     broken = {
         "empty": [NAN] * 60 + [None] * 40,
         "one": [3] * count,
@@ -282,8 +282,8 @@ def test_a_fixed_shape_is_validated_and_then_not_asked_of_records(tmp_path: Path
     good = steps.statistics(tmp_path / "good", {"train": [ages()]})
     _, anomalies = steps.validate(tmp_path / "good", good, checks("age"), schema=curated)
     steps.gate(tmp_path, anomalies)
-    twice = make.record(age=make.feature(1.0, 2.0), colour="red")
-    bad = steps.statistics(tmp_path / "bad", {"train": [[*ages(), twice, make.record(colour="red")]]})
+    twice = example_data.record(age=example_data.feature(1.0, 2.0), colour="red")
+    bad = steps.statistics(tmp_path / "bad", {"train": [[*ages(), twice, example_data.record(colour="red")]]})
     _, anomalies = steps.validate(tmp_path / "bad", bad, checks("age"), schema=curated)
     with pytest.raises(DataError, match="train: column 'age'"):
         steps.gate(tmp_path, anomalies)
@@ -400,7 +400,7 @@ def penguins(shared_data: Path) -> dict[str, list[bytes]]:
     def read(folder: str) -> list[bytes]:
         with (shared_data / "penguin" / folder / "penguins_processed.csv").open() as file:
             return [
-                make.record(**{
+                example_data.record(**{
                     name: int(value) if name == "species" else float(value) for name, value in row.items()
                 })
                 for row in csv.DictReader(file)

@@ -13,7 +13,7 @@ import pytest
 
 from hubline.pipeline.load import load
 from hubline.pipeline.schema import describe
-from tests.support import make
+from tests.support.project import make_project
 
 FLINK = os.environ.get("HUBLINE_FLINK_JARS")
 SECTION = """\
@@ -86,7 +86,7 @@ needs_flink = pytest.mark.skipif(FLINK is None, reason="`make test-flink` brings
 def test_an_engine_ingests_and_describes_as_the_step_itself_does(
     tmp_path: Path, runner: str, server: Callable[[int], list[str]]
 ) -> None:
-    path = make.project(tmp_path)
+    path = make_project(tmp_path)
     file, _ = load(path)
     here = describe(path, file, tmp_path / "here", read=True)
     jobs, workers = free_port(), free_port()

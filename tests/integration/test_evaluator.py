@@ -37,7 +37,7 @@ from hubline.preprocessing.examples import drop
 from hubline.trainer.export import HEAD
 from hubline.trainer.export import RECIPE as RECIPE_FILE
 from hubline.trainer.metric_names import METRICS, Metric
-from tests.support import make
+from tests.support import example_data, hub_modules
 
 BEAM = list(IN_ONE_PROCESS)
 
@@ -77,10 +77,10 @@ def save_oracle(path: Path, classes: Sequence[str], column: str, recipe: str | N
 def write_test_split(folder: Path, records: list[bytes], rows: list[bytes] | None = None, undecodable=()) -> None:
     """Examples and rows with what ExampleGen and Embedder note beside them."""
     for split in ("train", "test"):  # constants are fitted on the very records
-        make.write_tfrecord(folder / "examples" / f"Split-{split}" / "data-0.gz", records, "GZIP")
+        example_data.write_tfrecord(folder / "examples" / f"Split-{split}" / "data-0.gz", records, "GZIP")
     rows = [item for n, item in enumerate(records) if n not in undecodable] if rows is None else rows
     for split in ("train", "test"):
-        make.write_tfrecord(folder / "rows" / f"Split-{split}" / "data-0", rows)
+        example_data.write_tfrecord(folder / "rows" / f"Split-{split}" / "data-0", rows)
     largest = max(map(len, records))
     origins = (Origin(file="data", count=len(records)),)
     shards = tuple(
@@ -100,7 +100,7 @@ def write_test_split(folder: Path, records: list[bytes], rows: list[bytes] | Non
     [(True, False, [64, 64, 64, 8]), (True, True, [200]), (False, False, [200])],
 )
 def test_only_images_make_batches_small(tmp_path: Path, has_images: bool, rows_only: bool, sizes: list[int]) -> None:
-    write_test_split(tmp_path, [make.record(x=number) for number in range(200)])
+    write_test_split(tmp_path, [example_data.record(x=number) for number in range(200)])
     split = TestSplit(
         records=[str(tmp_path / "examples" / "Split-test" / "data-0.gz")],
         rows=[str(tmp_path / "rows" / "Split-test" / "data-0")],
@@ -129,10 +129,10 @@ def judged(tmp_path_factory):
     # `poor` keeps its classes in another order.
     order = [2, 0, 3, 1]
     records = [
-        make.record(
+        example_data.record(
             label=NAMES[label],
-            good=make.feature(*map(float, scores["good"][row])),
-            poor=make.feature(*map(float, scores["poor"][row][order])),
+            good=example_data.feature(*map(float, scores["good"][row])),
+            poor=example_data.feature(*map(float, scores["poor"][row][order])),
             hour=row % 2,
         )
         for row, label in enumerate(labels)
@@ -250,7 +250,7 @@ def test_a_model_that_is_no_better_than_a_constant_is_not_blessed_unless_the_fil
     rng = np.random.default_rng(2)
     random = rng.dirichlet(np.ones(4), 200)
     records = [
-        make.record(label=NAMES[label], random=make.feature(*map(float, random[row])), hour=row % 2)
+        example_data.record(label=NAMES[label], random=example_data.feature(*map(float, random[row])), hour=row % 2)
         for row, label in enumerate(labels)
     ]
     write_test_split(tmp_path, records)
@@ -284,7 +284,8 @@ def test_a_class_that_the_model_does_not_know_counts_against_it(tmp_path: Path, 
     for name in ("schema", "good"):
         (tmp_path / name).symlink_to(judged[0] / name)
     records = [
-        make.record(label="zebra" if row % 2 else "ant", good=make.feature(0.7, 0.1, 0.1, 0.1)) for row in range(40)
+        example_data.record(label="zebra" if row % 2 else "ant", good=example_data.feature(0.7, 0.1, 0.1, 0.1))
+        for row in range(40)
     ]
     write_test_split(tmp_path, records)
     decision = evaluate(tmp_path, tmp_path, "good", None)
@@ -295,7 +296,9 @@ def test_a_class_that_the_test_split_lacks_does_not_count_in_the_area_under_the_
     for name in ("schema", "good"):
         (tmp_path / name).symlink_to(judged[0] / name)
     right = {"ant": (0.7, 0.1, 0.1, 0.1), "bee": (0.1, 0.7, 0.1, 0.1)}
-    records = [make.record(label=name, good=make.feature(*scores)) for name, scores in right.items()] * 20
+    records = [
+        example_data.record(label=name, good=example_data.feature(*scores)) for name, scores in right.items()
+    ] * 20
     write_test_split(tmp_path, records)
     assert evaluate(tmp_path, tmp_path, "good", None).metrics["auc"] == pytest.approx(1.0, abs=1e-3)
 
@@ -329,7 +332,7 @@ def test_a_damaged_version_in_serving_is_named_and_the_candidate_judged_alone(
 
 def test_a_model_of_another_make_in_serving_is_not_compared_with(tmp_path: Path, judged) -> None:
     folder, labels, scores = judged
-    make.signature_module(tmp_path / "foreign" / "Format-Serving")
+    hub_modules.two_inputs(tmp_path / "foreign" / "Format-Serving")
     for name in ("schema", "good", "examples", "rows"):
         (tmp_path / name).symlink_to(folder / name)
     decision = evaluate(tmp_path, tmp_path, "good", "foreign", **NO_WORSE)
@@ -380,7 +383,9 @@ def test_predictions_are_kept_as_examples_beside_what_is_true(tmp_path: Path, ju
     evaluate(tmp_path, folder, "good", "poor", slices=[["hour"]])
     kept = tmp_path / "evaluation" / "predictions"
     assert json.loads((tmp_path / "evaluation" / "classes.json").read_text()) == NAMES
-    predictions = [columns(item) for file in sorted(kept.glob("*.tfrecord")) for item in make.read_tfrecord(file)]
+    predictions = [
+        columns(item) for file in sorted(kept.glob("*.tfrecord")) for item in example_data.read_tfrecord(file)
+    ]
     assert [item[RECORD] for item in predictions] == [[number] for number in range(200)]
     assert [item[LABEL] for item in predictions] == [[label] for label in labels]
     assert [item["hour"] for item in predictions] == [[number % 2] for number in range(200)]
@@ -426,9 +431,9 @@ def test_tfma_keeps_the_difference_from_the_version_that_serves(tmp_path: Path, 
 def embedded(tmp_path: Path, judged) -> Path:
     """The same records, of which a model can answer from kept rows."""
     folder, _, scores = judged
-    records = make.read_tfrecord(folder / "examples" / "Split-test" / "data-0.gz", "GZIP")
+    records = example_data.read_tfrecord(folder / "examples" / "Split-test" / "data-0.gz", "GZIP")
     rows = drop(tf.constant(records), ["good", "poor"]).numpy()
-    vectors = [make.record(vector=make.feature(*map(float, row))) for row in scores["good"]]
+    vectors = [example_data.record(vector=example_data.feature(*map(float, row))) for row in scores["good"]]
     broken = (3, 150)
     kept = [row + vector for n, (row, vector) in enumerate(zip(rows, vectors, strict=True)) if n not in broken]
     write_test_split(tmp_path, records, kept, broken)
@@ -447,7 +452,7 @@ def test_kept_vectors_are_used_where_the_model_knows_them_and_records_that_have_
     there = np.setdiff1d(np.arange(200), [3, 150])
     assert decision.metrics == pytest.approx(reference(labels[there], scores["good"][there]), abs=5e-3)
     assert decision.serving_metrics == pytest.approx(decision.metrics, abs=1e-6)
-    kept = make.read_tfrecord(embedded / "evaluation" / "predictions" / "predictions.tfrecord")
+    kept = example_data.read_tfrecord(embedded / "evaluation" / "predictions" / "predictions.tfrecord")
     assert [columns(item)[RECORD][0] for item in kept] == there.tolist()
 
 
@@ -499,7 +504,9 @@ def test_a_binary_label_has_the_precision_recall_and_f1_of_its_second_class(tmp_
     slices[:3], yes[:3] = 7, 0.1  # a slice in which nothing is predicted
     scores = np.stack([1 - yes, yes], axis=1)
     records = [
-        make.record(ratio=float(ratio[row]), good=make.feature(*map(float, scores[row])), hour=int(slices[row]))
+        example_data.record(
+            ratio=float(ratio[row]), good=example_data.feature(*map(float, scores[row])), hour=int(slices[row])
+        )
         for row in range(150)
     ]
     write_test_split(tmp_path, records)

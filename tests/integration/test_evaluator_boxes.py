@@ -27,7 +27,7 @@ from hubline.report.predictions import summarize, with_pictures
 from hubline.trainer.metric_names import METRICS
 from tests.integration.test_evaluator import columns, judge, save_oracle, write_test_split
 from tests.support import boxes as make_boxes
-from tests.support import make
+from tests.support import example_data
 
 COUNT = 120
 CLASSES = make_boxes.CLASSES
@@ -86,12 +86,14 @@ def judged(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("boxes")
     records = []
     for row, (pixels, box, name) in enumerate(DRAWN):
-        said = {column: make.feature(*values[row].tolist()) for column, values in SAID.items()}
+        said = {column: example_data.feature(*values[row].tolist()) for column, values in SAID.items()}
         smaller = [box[0], box[1], (box[0] + box[2]) / 2, (box[1] + box[3]) / 2]
-        boxes = make.feature(*(smaller + box if row % 4 == 0 else box))
-        labels = make.feature(*([CLASSES[0], name] if row % 4 == 0 else [name]))
+        boxes = example_data.feature(*(smaller + box if row % 4 == 0 else box))
+        labels = example_data.feature(*([CLASSES[0], name] if row % 4 == 0 else [name]))
         records.append(
-            make.record(image=make.image_bytes(pixels), boxes=boxes, box_labels=labels, town=row % 3, **said)
+            example_data.record(
+                image=example_data.image_bytes(pixels), boxes=boxes, box_labels=labels, town=row % 3, **said
+            )
         )
     write_test_split(folder, records)
     largest = max(map(len, records))
@@ -155,7 +157,8 @@ def test_metrics_are_those_of_numpy_over_all_records_and_each_slice(decided) -> 
 def test_class_and_box_are_kept_and_the_largest_of_several_objects_is_true(decided) -> None:
     folder, _ = decided
     kept = [
-        columns(item) for item in make.read_tfrecord(folder / "evaluation" / "predictions" / "predictions.tfrecord")
+        columns(item)
+        for item in example_data.read_tfrecord(folder / "evaluation" / "predictions" / "predictions.tfrecord")
     ]
     np.testing.assert_allclose([item[LABEL] for item in kept], np.column_stack([TRUE_CLASS, TRUE_BOX]), rtol=1e-6)
     np.testing.assert_allclose([item[CANDIDATE] for item in kept], SAID["good"], rtol=1e-6)
@@ -222,9 +225,9 @@ def test_a_version_without_boxes_cannot_be_compared_with(tmp_path: Path, judged:
 def test_predictions_have_the_box_as_json_as_example_and_drawn(tmp_path: Path, judged: Path) -> None:
     asked = Served(str(judged / "good" / "Format-Serving"))
     picture = tmp_path / "dark.png"
-    picture.write_bytes(make.image_bytes(np.zeros([40, 80, 3], np.uint8)))
-    records = make.write_tfrecord(
-        tmp_path / "records", make.read_tfrecord(judged / "rows" / "Split-test" / "data-0")[:3]
+    picture.write_bytes(example_data.image_bytes(np.zeros([40, 80, 3], np.uint8)))
+    records = example_data.write_tfrecord(
+        tmp_path / "records", example_data.read_tfrecord(judged / "rows" / "Split-test" / "data-0")[:3]
     )
     fail = lambda bad: pytest.fail(str(bad))  # noqa: E731
     (one,) = predict_one_by_one(asked, Request([str(picture)]), fail)

@@ -21,7 +21,7 @@ from hubline.report.predictions import summarize
 from hubline.trainer.metric_names import METRICS
 from tests.integration.test_evaluator import columns, save_oracle, write_test_split
 from tests.integration.test_evaluator import evaluate as evaluate_label
-from tests.support import make
+from tests.support import example_data
 
 THRESHOLD = 0.4
 RECORDS = 300
@@ -74,10 +74,12 @@ def judged(tmp_path_factory) -> Path:
     records = []
     for row in range(RECORDS):
         tags = [name for name, true in zip(ALL, TRUE[row], strict=True) if true]
-        said: dict[str, Any] = {name: make.feature(*map(float, SAID[name][row][order[name]])) for name in SAID}
+        said: dict[str, Any] = {name: example_data.feature(*map(float, SAID[name][row][order[name]])) for name in SAID}
         # Neither order nor repetition matters.
         records.append(
-            make.record(town=int(TOWN[row]), **said, **({"tags": make.feature(*tags[::-1], tags[0])} if tags else {}))
+            example_data.record(
+                town=int(TOWN[row]), **said, **({"tags": example_data.feature(*tags[::-1], tags[0])} if tags else {})
+            )
         )
     write_test_split(folder, records)
     (folder / "schema").mkdir()
@@ -151,7 +153,8 @@ def test_predictions_are_kept_by_all_classes_that_models_or_records_know(decided
     assert sorted(names) == ALL
     order = [ALL.index(name) for name in names]
     kept = [
-        columns(item) for item in make.read_tfrecord(folder / "evaluation" / "predictions" / "predictions.tfrecord")
+        columns(item)
+        for item in example_data.read_tfrecord(folder / "evaluation" / "predictions" / "predictions.tfrecord")
     ]
     np.testing.assert_array_equal([item[LABEL] for item in kept], TRUE[:, order])
     for column, values in ((CANDIDATE, SAID["good"]), (SERVING, SAID["poor"])):
@@ -175,10 +178,12 @@ def test_a_version_that_tells_one_class_cannot_be_compared_with(tmp_path: Path, 
 def test_where_there_is_one_class_and_where_no_record_has_any_there_are_metrics(tmp_path: Path) -> None:
     scores, true = np.float32([0.1, 0.9, 0.6, 0.3, 0.8]), np.array([0, 1, 0, 1, 1], bool)
     records = [
-        make.record(one=make.feature(float(score)), part=int(row > 2), **({"tags": "ant"} if of else {}))
+        example_data.record(
+            one=example_data.feature(float(score)), part=int(row > 2), **({"tags": "ant"} if of else {})
+        )
         for row, (score, of) in enumerate(zip(scores, true, strict=True))
     ]
-    records.append(make.record(one=make.feature(0.1), part=7))
+    records.append(example_data.record(one=example_data.feature(0.1), part=7))
     write_test_split(tmp_path, records)
     (tmp_path / "schema").mkdir()
     (tmp_path / "schema" / "schema.pbtxt").write_text('feature {name: "tags" type: BYTES}')

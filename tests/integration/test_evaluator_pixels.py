@@ -24,7 +24,7 @@ from hubline.report.contents import Findings, PixelPredictions, RunReport
 from hubline.report.page import render_findings
 from hubline.report.predictions import summarize, with_pictures
 from tests.integration.test_evaluator import judge
-from tests.support import make
+from tests.support import example_data
 from tests.support import pixels as make_pixels
 
 SIZE = 16
@@ -83,16 +83,16 @@ def save(teller: Teller, path: Path) -> None:
 def judged(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("pixels")
     records = [
-        make.record(
-            image=make.random_image(row, SIZE, SIZE), mask=make.image_bytes(TRUE[row]), town=row % 3,
-            **{name: make.image_bytes(said[row]) for name, said in SAID.items()},
+        example_data.record(
+            image=example_data.random_image(row, SIZE, SIZE), mask=example_data.image_bytes(TRUE[row]), town=row % 3,
+            **{name: example_data.image_bytes(said[row]) for name, said in SAID.items()},
         )
         for row in range(COUNT)
     ]  # fmt: skip
     for split in ("train", "test"):
-        make.write_tfrecord(folder / "examples" / f"Split-{split}" / "data-0.gz", records, "GZIP")
+        example_data.write_tfrecord(folder / "examples" / f"Split-{split}" / "data-0.gz", records, "GZIP")
     kept = tf.constant([item for row, item in enumerate(records) if row != 2])  # which did not decode
-    make.write_tfrecord(folder / "rows" / "Split-test" / "data-0", drop(kept, ["image", "mask"]).numpy())
+    example_data.write_tfrecord(folder / "rows" / "Split-test" / "data-0", drop(kept, ["image", "mask"]).numpy())
     origins = (Origin(file="data", count=COUNT),)
     shards = tuple(
         ShardFile(split=split, name="data-0.gz", origins=origins, largest=9999, digest="")
@@ -160,11 +160,14 @@ def test_each_model_is_judged_on_the_part_of_the_picture_that_it_says_it_covers(
     middle = slice(SIZE // 4, SIZE - SIZE // 4)
     for name in ("schema", "good", "poor"):
         (tmp_path / name).symlink_to(judged / name)
-    pictures = make.read_tfrecord(judged / "examples" / "Split-test" / "data-0.gz", "GZIP")
+    pictures = example_data.read_tfrecord(judged / "examples" / "Split-test" / "data-0.gz", "GZIP")
     enlarged = np.where(TRUE == 9, 0, TRUE)[:, middle, middle].repeat(2, axis=1).repeat(2, axis=2)
-    records = [record + make.record(middle=make.image_bytes(enlarged[row])) for row, record in enumerate(pictures)]
+    records = [
+        record + example_data.record(middle=example_data.image_bytes(enlarged[row]))
+        for row, record in enumerate(pictures)
+    ]
     for split in ("train", "test"):
-        make.write_tfrecord(tmp_path / "examples" / f"Split-{split}" / "data-0.gz", records, "GZIP")
+        example_data.write_tfrecord(tmp_path / "examples" / f"Split-{split}" / "data-0.gz", records, "GZIP")
     (tmp_path / "examples" / "manifest.json").write_bytes((judged / "examples" / "manifest.json").read_bytes())
     (tmp_path / "rows").symlink_to(judged / "rows")
     save(Teller("middle", covers=(0.25, 0.25, 0.75, 0.75)), tmp_path / "middle" / "Format-Serving")
@@ -239,7 +242,7 @@ def test_predict_writes_masks_and_draws_them(tmp_path: Path, judged: Path) -> No
     pictures = tmp_path / "in"
     pictures.mkdir()
     for row in range(3):  # the model says what it is shown
-        (pictures / f"{row}.png").write_bytes(make.image_bytes(SAID["good"][row]))
+        (pictures / f"{row}.png").write_bytes(example_data.image_bytes(SAID["good"][row]))
     model = str(judged / "good" / "Format-Serving")
     arguments = ["predict", model, str(pictures), "--output", str(tmp_path / "out"), "--draw", str(tmp_path / "drawn")]
     result = CliRunner().invoke(app, arguments)

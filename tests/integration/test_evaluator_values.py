@@ -18,7 +18,7 @@ from hubline.preprocessing.labels.regression import RegressionLabel
 from hubline.report.contents import ValuePredictions
 from hubline.report.predictions import summarize
 from tests.integration.test_evaluator import columns, judge, save_oracle, write_test_split
-from tests.support import make
+from tests.support import example_data
 
 
 class Teller(tf.Module):
@@ -47,10 +47,14 @@ SAID = {
 def judged(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("values")
     records = [
-        make.record(price=float(TRUE[row]), town=row % 3, **{name: float(said[row]) for name, said in SAID.items()})
+        example_data.record(
+            price=float(TRUE[row]), town=row % 3, **{name: float(said[row]) for name, said in SAID.items()}
+        )
         for row in range(300)
     ]
-    records[2] = make.record(price=float(TRUE[2]), town=9, **{name: float(said[2]) for name, said in SAID.items()})
+    records[2] = example_data.record(
+        price=float(TRUE[2]), town=9, **{name: float(said[2]) for name, said in SAID.items()}
+    )
     write_test_split(folder, records)
     (folder / "schema").mkdir()
     (folder / "schema" / "schema.pbtxt").write_text(
@@ -87,7 +91,9 @@ def timed(tmp_path_factory) -> Path:
     write_test_split(
         folder,
         [
-            make.record(time=int(TIMES[row]), town=row % 3, **{name: float(off[row]) for name, off in OFF.items()})
+            example_data.record(
+                time=int(TIMES[row]), town=row % 3, **{name: float(off[row]) for name, off in OFF.items()}
+            )
             for row in range(300)
         ],
     )
@@ -183,7 +189,8 @@ def test_of_errors_less_is_better(decided) -> None:
 def test_predictions_are_kept_in_the_units_of_the_label(decided) -> None:
     folder, _ = decided
     kept = [
-        columns(item) for item in make.read_tfrecord(folder / "evaluation" / "predictions" / "predictions.tfrecord")
+        columns(item)
+        for item in example_data.read_tfrecord(folder / "evaluation" / "predictions" / "predictions.tfrecord")
     ]
     assert [item[RECORD] for item in kept] == [[number] for number in range(300)]
     for name, values in ((LABEL, TRUE), (CANDIDATE, SAID["good"]), (SERVING, SAID["poor"])):

@@ -18,20 +18,19 @@ from hubline.trainer.config.model import FineTune, Model
 from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embeddings import Vectors, column
 from hubline.trainer.train import Job, train
+from tests.support import example_data, hub_modules, tf1_hub_modules
 from tests.support import job as make_job
-from tests.support import make
-from tests.support import modules as make_modules
 
 PHOTO = ImageFeature(kind="image", size=(8, 8))
 LABEL = ClassLabel(kind="class", **{"from": "label"}, classes=("dark", "light"))
 NOTES = ("good", "bad", "ugly")
 RECORDS = [
-    make.record(
+    example_data.record(
         photo=tf.train.Example.FromString(record).features.feature["image"],
         label=number % 2,
         note=NOTES[number % 3],
     )
-    for number, record in enumerate(make.labelled(32))
+    for number, record in enumerate(example_data.labelled(32))
 ]
 
 
@@ -54,9 +53,9 @@ def variables_of(path: str) -> dict[str, np.ndarray]:
 
 
 MODULES = {
-    "endpoints": make_modules.endpoints,
-    "keras": lambda path: make_modules.keras(path, "save"),
-    "keras_export": lambda path: make_modules.keras(path, "export"),
+    "endpoints": hub_modules.endpoints,
+    "keras": lambda path: hub_modules.keras(path, "save"),
+    "keras_export": lambda path: hub_modules.keras(path, "export"),
 }
 SIZES = {"endpoints": 5, "keras": 4, "keras_export": 4}
 
@@ -103,9 +102,9 @@ def test_exactly_what_is_named_changes(
 
 
 ASK = """
-import sys, preprocessing, numpy as np, tensorflow as tf
-from tests import make
-model, records = tf.saved_model.load(sys.argv[1]), make.read_tfrecord(sys.argv[2])
+import sys, hubline, numpy as np, tensorflow as tf
+from tests.support import example_data
+model, records = tf.saved_model.load(sys.argv[1]), example_data.read_tfrecord(sys.argv[2])
 np.save(sys.argv[3], model.signatures["serving_default"](examples=tf.constant(records))["scores"].numpy())
 """
 
@@ -133,7 +132,7 @@ def test_texts_alone_feed_a_module_that_is_trained(tmp_path: Path) -> None:
     train(dataclasses.replace(job, training=job.training.model_copy(update={"epochs": 2})))
     before, after = variables_of(modules["words"]), variables_of(job.export)
     assert {name for name, value in before.items() if not np.array_equal(value, after[name])} == {"scale"}
-    rows = make.read_tfrecord(job.train.rows[0])
+    rows = example_data.read_tfrecord(job.train.rows[0])
     kept = tf.io.parse_example(rows, {column("words"): tf.io.FixedLenFeature([2], tf.float32)})[column("words")]
     np.testing.assert_array_equal(kept[:3], tf.saved_model.load(modules["words"])(tf.constant(NOTES)))
     answer = tf.saved_model.load(job.export).signatures["predict"](note=tf.constant(["good", "what"]))
@@ -144,9 +143,9 @@ def test_a_photo_a_text_and_a_face_in_one_model_that_is_served_elsewhere(tmp_pat
     features: Features = {"photo": PHOTO, "note": TextFeature(kind="text")}
     faces = tf.TensorSpec([1, None, None, 3], tf.uint8)
     modules = {
-        "net": str(make_modules.endpoints(tmp_path / "net")),
-        "words": str(make_modules.tf1_texts(tmp_path / "words", tmp_path)),
-        "faces": str(make_modules.module(tmp_path / "faces", faces, lambda x: tf.reshape(x, [1, -1, 3]))),
+        "net": str(hub_modules.endpoints(tmp_path / "net")),
+        "words": str(tf1_hub_modules.texts(tmp_path / "words", tmp_path)),
+        "faces": str(hub_modules.module(tmp_path / "faces", faces, lambda x: tf.reshape(x, [1, -1, 3]))),
     }
     (tmp_path / "words.txt").unlink()
     hubs = {
@@ -162,6 +161,6 @@ def test_a_photo_a_text_and_a_face_in_one_model_that_is_served_elsewhere(tmp_pat
     # In another process there is nothing of the modules but what was exported.
     for name in modules:
         (tmp_path / name).rename(tmp_path / f"{name}-gone")
-    places = [job.export, str(make.write_tfrecord(tmp_path / "asked", RECORDS)), str(tmp_path / "scores.npy")]
+    places = [job.export, str(example_data.write_tfrecord(tmp_path / "asked", RECORDS)), str(tmp_path / "scores.npy")]
     subprocess.run([sys.executable, "-c", ASK, *places], check=True, capture_output=True, cwd=Path(__file__).parents[2])
     np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), here, rtol=1e-5)

@@ -15,7 +15,7 @@ from hubline.pipeline.load import load
 from hubline.pipeline.preflight import preflight
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
-from tests.support import make
+from tests.support import example_data
 from tests.support import model as make_model
 
 NAMES = ["red", "green", "blue"]
@@ -46,7 +46,7 @@ def colours(count: int) -> tuple[list[bytes], np.ndarray]:
     means = images.mean((1, 2)) / 255
     classes = np.where(rng.random(count) < 0.6, means.argmax(1), rng.integers(0, 3, count))
     records = [
-        make.record(image=make.image_bytes(image), id=f"id-{number}", **{"class": NAMES[name]})
+        example_data.record(image=example_data.image_bytes(image), id=f"id-{number}", **{"class": NAMES[name]})
         for number, (image, name) in enumerate(zip(images, classes, strict=True))
     ]
     return records, means
@@ -55,11 +55,11 @@ def colours(count: int) -> tuple[list[bytes], np.ndarray]:
 @pytest.mark.slow
 def test_a_classifier_is_held_to_known_classes_and_asked_again_about_new_files_alone(tmp_path: Path, capsys) -> None:
     records, means = colours(60)
-    undecodable = make.record(image=make.random_image(0)[:60], id="bad", **{"class": "red"})
-    no_class = make.record(image=make.random_image(0), id="none")
+    undecodable = example_data.record(image=example_data.random_image(0)[:60], id="bad", **{"class": "red"})
+    no_class = example_data.record(image=example_data.random_image(0), id="none")
     first = [*records[:5], no_class, *records[5:20], undecodable, *records[20:30]]
-    make.write_tfrecord(tmp_path / "data" / "a.tfrecord", first)
-    make.write_tfrecord(tmp_path / "data" / "b.tfrecord.gz", records[30:50], "GZIP")
+    example_data.write_tfrecord(tmp_path / "data" / "a.tfrecord", first)
+    example_data.write_tfrecord(tmp_path / "data" / "b.tfrecord.gz", records[30:50], "GZIP")
     make_model.saved(tmp_path / "module", make_model.Classifier())
     (tmp_path / "labels.txt").write_text("\n".join(NAMES))
     path = tmp_path / "infer.yaml"
@@ -96,7 +96,7 @@ def test_a_classifier_is_held_to_known_classes_and_asked_again_about_new_files_a
     assert (code, ran(third), third.predictions) == (0, [], result.predictions)
 
     entries = set((tmp_path / ".hubline" / "colours" / "store").iterdir())
-    make.write_tfrecord(tmp_path / "data" / "c.tfrecord", records[50:])
+    example_data.write_tfrecord(tmp_path / "data" / "c.tfrecord", records[50:])
     more, code = run(path, None, quiet=True)
     assert (code, more.predictions, more.newly_predicted) == (0, f"{tmp_path}/predictions/2", True)
     assert [one["key"] for one in rows(str(more.predictions))] == [f"id-{number}" for number in range(60)]
@@ -109,7 +109,7 @@ def test_a_classifier_is_held_to_known_classes_and_asked_again_about_new_files_a
 @pytest.mark.slow
 def test_a_pushed_model_is_asked_and_answers_as_it_does_itself(tmp_path: Path) -> None:
     numbers = np.linspace(-5, 5, 40)
-    make.write_tfrecord(tmp_path / "data" / "x", [make.record(x=x, word="") for x in numbers.tolist()])
+    example_data.write_tfrecord(tmp_path / "data" / "x", [example_data.record(x=x, word="") for x in numbers.tolist()])
     make_model.served(tmp_path / "serving")
     path = tmp_path / "infer.yaml"
     path.write_text(
@@ -120,11 +120,11 @@ def test_a_pushed_model_is_asked_and_answers_as_it_does_itself(tmp_path: Path) -
     assert code == 0, result.error
     (file,) = Path(str(result.predictions)).iterdir()
     spec = {"record": tf.io.FixedLenFeature([], tf.int64), "scores": tf.io.FixedLenFeature([2], tf.float32)}
-    parsed = tf.io.parse_example(make.read_tfrecord(file), spec)
+    parsed = tf.io.parse_example(example_data.read_tfrecord(file), spec)
     assert parsed["record"].numpy().tolist() == list(range(40))
     np.testing.assert_allclose(parsed["scores"][:, 1], 1 / (1 + np.exp(-numbers)), atol=1e-6)
 
-    make.write_tfrecord(tmp_path / "data" / "y", [make.record(word="no x")])
+    example_data.write_tfrecord(tmp_path / "data" / "y", [example_data.record(word="no x")])
     failed, code = run(path, None, quiet=True)
     assert (code, failed.failed_step) == (1, "Predictor")
     assert f"{tmp_path}/data/y: record 0 (counted from 0): it cannot be predicted on: " in str(failed.error)
@@ -134,8 +134,8 @@ def test_a_pushed_model_is_asked_and_answers_as_it_does_itself(tmp_path: Path) -
 @pytest.mark.slow
 def test_a_detector_is_asked_about_pictures_in_their_own_size(tmp_path: Path) -> None:
     boxes = {"wide": (20, 40, 5, 10, 15, 30), "high": (64, 16, 16, 4, 48, 8), "wide again": (20, 40, 0, 20, 10, 40)}
-    records = [make.record(photo=make_model.white_box(*box), name=name) for name, box in boxes.items()]
-    make.write_tfrecord(tmp_path / "data" / "a.tfrecord", records)
+    records = [example_data.record(photo=make_model.white_box(*box), name=name) for name, box in boxes.items()]
+    example_data.write_tfrecord(tmp_path / "data" / "a.tfrecord", records)
     make_model.saved(tmp_path / "module", make_model.Detector(in_pixels=True))
     (tmp_path / "labels.txt").write_text("one\ntwo\n")
     path = tmp_path / "infer.yaml"
@@ -156,9 +156,9 @@ def test_a_detector_is_asked_about_pictures_in_their_own_size(tmp_path: Path) ->
 @pytest.mark.slow
 def test_what_is_found_in_a_batch_stays_with_its_record(tmp_path: Path) -> None:
     faces = {"two": [(1, 2), (5, 6)], "none": [], "one": [(3, 3)]}
-    records = [make.record(photo=make_model.with_faces(*places), name=name) for name, places in faces.items()]
-    make.write_tfrecord(tmp_path / "data" / "a.tfrecord", records[:2])  # as many records as faces
-    make.write_tfrecord(tmp_path / "data" / "b.tfrecord", records[2:])
+    records = [example_data.record(photo=make_model.with_faces(*places), name=name) for name, places in faces.items()]
+    example_data.write_tfrecord(tmp_path / "data" / "a.tfrecord", records[:2])  # as many records as faces
+    example_data.write_tfrecord(tmp_path / "data" / "b.tfrecord", records[2:])
     make_model.saved(tmp_path / "module", make_model.Faces())
     path = tmp_path / "infer.yaml"
     path.write_text(
@@ -244,14 +244,18 @@ def test_commands_that_are_for_training_say_so(tmp_path: Path) -> None:
 def test_small_files_are_asked_about_together_and_named_each(tmp_path: Path) -> None:
     records, means = colours(60)
     wrong = {
-        4: [make.record(image=make.random_image(0), id="none"), records[12]],
-        9: [records[27], make.record(image=make.random_image(0)[:60], id="bad", **{"class": "red"}), records[28]],
+        4: [example_data.record(image=example_data.random_image(0), id="none"), records[12]],
+        9: [
+            records[27],
+            example_data.record(image=example_data.random_image(0)[:60], id="bad", **{"class": "red"}),
+            records[28],
+        ],
     }
     expected = []
     for number in range(20):
         path = tmp_path / "data" / f"{number:02d}.tfrecord"
         given = wrong.get(number, records[3 * number : 3 * number + 3])
-        make.write_tfrecord(path, given, "" if number % 2 else "GZIP")
+        example_data.write_tfrecord(path, given, "" if number % 2 else "GZIP")
         sound = [n for n, record in enumerate(given) if record in records]
         expected += [(str(path), n, records.index(given[n])) for n in sound]
     make_model.saved(tmp_path / "module", make_model.Classifier())

@@ -11,8 +11,9 @@ from hubline.core import code_digest as code
 from hubline.pipeline.graph import build
 from hubline.pipeline.load import load
 from hubline.pipeline.paths import Places
-from tests.support import make
+from tests.support import example_data
 from tests.support.code import changing
+from tests.support.project import make_project
 
 KEEPING = ["ExampleGen", "StatisticsGen", "Transform", "Embedder"]
 STEPS = ["HubModule.mean", "ExampleGen", "StatisticsGen", "SchemaGen", "ParsingSchema", "Transform", "Embedder"]
@@ -22,7 +23,7 @@ class Runs:
     """Runs of the steps that keep something, with one store."""
 
     def __init__(self, folder: Path) -> None:
-        self._file, _ = load(make.project(folder / "project", records=make.labelled(20)))
+        self._file, _ = load(make_project(folder / "project", records=example_data.labelled(20)))
         self._folder = folder
         self._number = 0
         self.run()

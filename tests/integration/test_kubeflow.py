@@ -18,8 +18,9 @@ from hubline.pipeline.kubeflow import entrypoint, fused_steps, notify, pin
 from hubline.pipeline.kubeflow import executor_io as launched
 from hubline.pipeline.kubeflow.exec_properties import taken
 from hubline.pipeline.run import run
-from tests.support import make
+from tests.support import example_data
 from tests.support.launcher import Cluster, Version
+from tests.support.project import make_project
 
 IMAGE = "registry.example/hubline@sha256:" + "0" * 64
 ON_A_VOLUME = """\
@@ -39,7 +40,7 @@ def in_this_process(command: list[str], arguments: list[str]) -> int:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
     """A pipeline file on a volume, which here is the folder it is in."""
-    path = make.project(tmp_path_factory.mktemp("cluster"))
+    path = make_project(tmp_path_factory.mktemp("cluster"))
     section = ON_A_VOLUME.replace("STATE", f"{path.parent}/state").replace("FOLDER", str(path.parent))
     section = section.replace("TMP", str(tmp_path_factory.getbasetemp()))
     path.write_text(path.read_text() + section)
@@ -57,7 +58,7 @@ def compiled(path: Path) -> dict[str, Any]:
 
 def answers(model: str, folder: Path) -> list[float]:
     """What a model says about every record of the data."""
-    records = make.read_tfrecord(folder / "data" / "a.tfrecord")
+    records = example_data.read_tfrecord(folder / "data" / "a.tfrecord")
     answer = tf.saved_model.load(model).signatures["serving_default"](examples=tf.constant(records))
     return answer["scores"].numpy().ravel().tolist()
 

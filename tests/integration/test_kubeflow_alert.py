@@ -11,8 +11,9 @@ import pytest
 
 from hubline.pipeline.kubeflow import executor_io as launched
 from tests.integration.test_kubeflow import compiled, in_this_process
-from tests.support import make
+from tests.support import example_data
 from tests.support.launcher import RUN_ID, Cluster, Version
+from tests.support.project import make_project
 
 SECTION = """\
 kubeflow:
@@ -63,14 +64,14 @@ def alerted(
     folder: Path, server: HTTPServer, when: str = "failure", records: list[bytes] | None = None
 ) -> dict[str, Any]:
     """The package of a pipeline that tells a server how it went."""
-    path = make.project(folder, records=records)
+    path = make_project(folder, records=records)
     section = SECTION.replace("FOLDER", str(folder)).replace("WHEN", when)
     path.write_text(path.read_text() + section.replace("WEBHOOK", f"http://127.0.0.1:{server.server_port}/"))
     return compiled(path)
 
 
 def test_a_step_that_fails_is_told_of_with_its_reason(tmp_path: Path, webhook: HTTPServer, cluster: Cluster) -> None:
-    spec = alerted(tmp_path, webhook, records=[*make.labelled(20), make.record(label=0)])
+    spec = alerted(tmp_path, webhook, records=[*example_data.labelled(20), example_data.record(label=0)])
     cluster.run(spec, {}, only=FIRST_STEPS)
     assert {"data", "done", "steps"} < set(cluster.failed) and "alert" not in cluster.failed, "the run is red"
     (heard,) = Webhook.heard

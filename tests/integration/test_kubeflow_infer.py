@@ -8,7 +8,7 @@ from hubline.pipeline.kubeflow import executor_io as launched
 from hubline.pipeline.run import run
 from tests.integration.test_infer import CLASSIFY, NAMES, colours, rows
 from tests.integration.test_kubeflow import compiled, in_this_process
-from tests.support import make
+from tests.support import example_data
 from tests.support import model as make_model
 from tests.support.launcher import Cluster, Version
 
@@ -20,7 +20,7 @@ ON_A_VOLUME = "kubeflow: {state: FOLDER/state, every_step: {volumes: [{claim: wo
 def test_predictions_on_a_cluster_are_those_of_a_run_here(tmp_path: Path, monkeypatch) -> None:
     records, _ = colours(30)
     for name, some in {"a": records[:20], "b": records[20:]}.items():
-        make.write_tfrecord(tmp_path / "data" / f"{name}.tfrecord", some)
+        example_data.write_tfrecord(tmp_path / "data" / f"{name}.tfrecord", some)
     make_model.saved(tmp_path / "module", make_model.Classifier())
     (tmp_path / "labels.txt").write_text("\n".join(NAMES))
     path = tmp_path / "infer.yaml"

@@ -24,8 +24,8 @@ from hubline.trainer.phases import Kept, needs_pictures
 from hubline.trainer.train import Job, train
 from hubline.trainer.training_notes import Note
 from tests.support import boxes as make_boxes
+from tests.support import example_data
 from tests.support import job as make_job
-from tests.support import make
 from tests.support import pixels as make_pixels
 
 SCALES = (0.01, 1.0, 1000.0)
@@ -124,7 +124,7 @@ def test_a_head_learns_the_same_from_vectors_of_any_scale(tmp_path: Path, kind: 
         curves = train(job)
         found.append([curves["val_loss"], curves[f"val_{metric}"]])
         # What is served has the same numbers in it: the whole model, and the head for rows.
-        rows = make.read_tfrecord(job.validation.rows[0])
+        rows = example_data.read_tfrecord(job.validation.rows[0])
         whole, head = (tf.saved_model.load(path) for path in (job.export, f"{job.export}/{HEAD}"))
         said = [
             one.signatures["serving_default"](examples=tf.constant(some))

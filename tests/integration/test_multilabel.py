@@ -22,8 +22,8 @@ from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.task import task_of
 from hubline.trainer.train import Job, train
+from tests.support import example_data, hub_modules
 from tests.support import job as make_job
-from tests.support import make
 
 FEATURES: Features = TypeAdapter(Features).validate_python(
     {"x": {"kind": "numeric"}, "y": {"kind": "numeric"}, "photo": {"kind": "image", "from": "image", "size": [8, 8]}}
@@ -33,7 +33,7 @@ COUNT = 240
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=[2, COUNT])
 GREY = RNG.integers(0, 2, COUNT) * 120 + 60
-IMAGES = [make.image_bytes(np.full([8, 8, 3], grey, np.uint8)) for grey in GREY]
+IMAGES = [example_data.image_bytes(np.full([8, 8, 3], grey, np.uint8)) for grey in GREY]
 TAGS = {"right": X > 0, "up": Y > 0.5, "both": (X > 0) & (Y > 0.5), "light": GREY > 100}
 """The last one only a picture tells; some records have none."""
 THRESHOLD = 0.4
@@ -45,12 +45,12 @@ def records() -> list[bytes]:
         tags = [name for name, holds in TAGS.items() if holds[row]]
         tags += ["never seen in training"] if row == 170 else []
         columns: dict[str, Any] = {"x": float(X[row]), "y": float(Y[row]), "image": IMAGES[row]}
-        found.append(make.record(**columns, **({"tags": make.feature(*tags)} if tags else {})))
+        found.append(example_data.record(**columns, **({"tags": example_data.feature(*tags)} if tags else {})))
     return found
 
 
 def job_of(folder: Path, data: list[bytes]) -> Job:
-    modules = {"mean": str(make.hub_module(folder / "module"))}
+    modules = {"mean": str(hub_modules.mean_colour(folder / "module"))}
     label = MultilabelLabel.model_validate({"kind": "multilabel", "from": "tags", "threshold": THRESHOLD})
     raw = make_job.schema("", x="FLOAT", y="FLOAT", tags="BYTES", image="BYTES")
     splits = {
@@ -90,7 +90,7 @@ def test_the_exported_model_tells_any_number_of_classes(tmp_path: Path) -> None:
     np.testing.assert_allclose(by_columns["scores"], scores, atol=1e-6)
     np.testing.assert_array_equal(by_columns["classes"], answer["classes"])
 
-    asked = make.write_tfrecord(tmp_path / "asked", data[200:])
+    asked = example_data.write_tfrecord(tmp_path / "asked", data[200:])
     predictions = list(predict_inputs(job.export, [str(asked)]))
     ranked = [sorted(zip(row.tolist(), names, strict=True), reverse=True) for row in scores]
     for said, row in zip(predictions, ranked, strict=True):
@@ -109,7 +109,7 @@ def test_the_label_of_integers_is_learned_by_their_frequency(tmp_path: Path) -> 
     label = MultilabelLabel.model_validate({"kind": "multilabel", "from": "tags"})
     raw = make_job.schema("", x="FLOAT", tags="INT")
     rows: list[list[int]] = [[7, -3], [], [7], [12, 7, -3]]
-    data = [make.record(x=1.0, **({"tags": make.feature(*row)} if row else {})) for row in rows]
+    data = [example_data.record(x=1.0, **({"tags": example_data.feature(*row)} if row else {})) for row in rows]
     graph = make_job.transform_graph(tmp_path, data, {"x": FEATURES["x"]}, label, raw)
     assert label.class_names(graph) == ["7", "-3", "12"]
     spec = {"tags": tf.io.VarLenFeature(tf.int64)}

@@ -8,7 +8,8 @@ from hubline.artifacts.embedded_rows import Rows
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.quarantine import read_set_aside
 from hubline.pipeline.run import run
-from tests.support import make
+from tests.support import example_data
+from tests.support.project import PIPELINE, make_project
 
 pytestmark = pytest.mark.slow
 
@@ -17,10 +18,10 @@ pytestmark = pytest.mark.slow
 def test_a_run_in_a_folder_with_the_characters_of_patterns(tmp_path: Path) -> None:
     folder = tmp_path / "a*b? {x}"
     quarantine = "data:\n  bad_records: {policy: quarantine, max_fraction: 0.1}\n"
-    records = make.labelled(200)
-    records[10] = make.record(image=make.random_image(0))  # no label
-    records[21] = make.record(image=make.random_image(0)[:60], label=0)
-    path = make.project(folder, make.PIPELINE.replace("data:\n", quarantine), records)
+    records = example_data.labelled(200)
+    records[10] = example_data.record(image=example_data.random_image(0))  # no label
+    records[21] = example_data.record(image=example_data.random_image(0)[:60], label=0)
+    path = make_project(folder, PIPELINE.replace("data:\n", quarantine), records)
     result, code = run(path, None, quiet=True)
     assert code == 0, result.error
 

@@ -19,8 +19,8 @@ from hubline.trainer.export import HEAD
 from hubline.trainer.phases import Kept, phases
 from hubline.trainer.task import task_of
 from hubline.trainer.train import Job, train
+from tests.support import example_data
 from tests.support import job as make_job
-from tests.support import make
 from tests.support import pixels as make_pixels
 
 HUBS: Hubs = {"maps": Hub(handle="module", inputs={"images": "photo"}, outputs=("block1", "block2", "block3"))}
@@ -168,10 +168,10 @@ def test_a_record_with_a_wrong_mask_has_no_row_and_rows_hold_no_masks(tmp_path: 
         make_pixels.record(pixels, np.where(numbers == 2, 7, numbers).astype(np.uint8), turn=2),
         make_pixels.record(pixels, numbers, turn=3),
     ]
-    source = make.write_tfrecord(tmp_path / "records", records)
+    source = example_data.write_tfrecord(tmp_path / "records", records)
     spec = parsing_spec(RAW, ["image", "mask"])
     embedder = Embedder({}, {}, make_pixels.features(), spec, lambda more: None, make_pixels.label())
     embedded = embedder.embed(str(source), 4, str(tmp_path / "rows"), 1, (), 0)
     assert (embedded.count, embedded.undecodable) == (2, (1, 2))
-    rows = [tf.train.Example.FromString(row).features.feature for row in make.read_tfrecord(tmp_path / "rows")]
+    rows = [tf.train.Example.FromString(row).features.feature for row in example_data.read_tfrecord(tmp_path / "rows")]
     assert [(list(row), row["turn"].int64_list.value[0]) for row in rows] == [(["turn"], 0), (["turn"], 3)]

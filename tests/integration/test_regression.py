@@ -19,8 +19,8 @@ from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.task import task_of
 from hubline.trainer.train import Job, train
+from tests.support import example_data
 from tests.support import job as make_job
-from tests.support import make
 
 FEATURES: Features = TypeAdapter(Features).validate_python({"x": {"kind": "numeric", "normalize": "z_score"}})
 RNG = np.random.default_rng(0)
@@ -41,7 +41,7 @@ def schema(kind: str, optional: bool = False) -> schema_pb2.Schema:
 
 def records(kind: str) -> list[bytes]:
     number: Any = {"INT": int, "FLOAT": float}[kind]
-    return [make.record(x=float(x), price=number(price)) for x, price in zip(X, PRICES, strict=True)]
+    return [example_data.record(x=float(x), price=number(price)) for x, price in zip(X, PRICES, strict=True)]
 
 
 NORMALIZED = {
@@ -80,7 +80,7 @@ def test_what_is_learned_is_normalised_and_what_is_answered_is_not(tmp_path, nor
 def test_large_numbers_that_lie_close_together_keep_their_digits(tmp_path: Path, normalize: str) -> None:
     label, raw = label_of(normalize), schema("INT")
     whole = 1_600_000_000_000 + np.arange(121) - 60
-    data = [make.record(x=float(n), price=int(price)) for n, price in enumerate(whole)]
+    data = [example_data.record(x=float(n), price=int(price)) for n, price in enumerate(whole)]
     graph = make_job.transform_graph(tmp_path, data, FEATURES, label, raw)
     spec = parsing_spec(raw, ["price"])
     target = graph.transform_features_layer()(tf.io.parse_example(data, spec))[LABEL]
@@ -92,7 +92,7 @@ def test_large_numbers_that_lie_close_together_keep_their_digits(tmp_path: Path,
 
 def test_a_label_that_is_the_same_everywhere_is_not_scaled(tmp_path: Path) -> None:
     label, raw = label_of("z_score"), schema("FLOAT")
-    same = [make.record(x=float(n), price=7.5) for n in range(5)]
+    same = [example_data.record(x=float(n), price=7.5) for n in range(5)]
     graph = make_job.transform_graph(tmp_path, same, FEATURES, label, raw)
     value = task_of(label, graph, parsing_spec(raw, ["price"])).answer(tf.constant([[0.0], [1.0]]))["value"]
     np.testing.assert_allclose(value, [7.5, 8.5])

@@ -23,13 +23,13 @@ from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.train import Job, train
 from hubline.trainer.training_notes import Note
+from tests.support import example_data, hub_modules
 from tests.support import job as make_job
-from tests.support import make
 
 FEATURES: Features = {"photo": ImageFeature(kind="image", size=(8, 8), **{"from": "image"})}
 LABEL = ClassLabel(kind="class", **{"from": "label"}, classes=("dark", "light"))
 HUBS: Hubs = {"mean": Hub(handle="module", inputs={"images": "photo"})}
-RECORDS = make.labelled(96)
+RECORDS = example_data.labelled(96)
 EPOCHS, FROZEN = 7, 3
 
 
@@ -37,7 +37,7 @@ EPOCHS, FROZEN = 7, 3
 def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     folder = tmp_path_factory.mktemp("resume")
     raw = make_job.schema("presence {min_fraction: 1} shape {dim {size: 1}}", image="BYTES", label="INT")
-    modules = {"mean": str(make.hub_module(folder / "module"))}
+    modules = {"mean": str(hub_modules.mean_colour(folder / "module"))}
 
     def split(name: str, *files: list[bytes]):
         return make_job.split(folder / name, files, FEATURES, HUBS, modules, raw)

@@ -13,7 +13,8 @@ from hubline.core.errors import DataError, UserError
 from hubline.pipeline import schema as schemas
 from hubline.pipeline.cli import app
 from hubline.pipeline.load import load
-from tests.support import make
+from tests.support import example_data
+from tests.support.project import make_project
 
 COLOURS = ["red", "green", "blue", "black", "white", "grey", "brown"]
 
@@ -23,12 +24,12 @@ def project(tmp_path_factory) -> Path:
     """A pipeline file whose data has columns of every type, one of them optional, and one of several values."""
     rng = np.random.default_rng(0)
     records = []
-    for number, item in enumerate(make.labelled(120)):
+    for number, item in enumerate(example_data.labelled(120)):
         columns = {"age": float(rng.normal(40, 9)), "colour": COLOURS[number % 7]}
         columns |= {"seat": number} if number % 3 else {}
-        columns["scores"] = make.feature(*range(1 + number % 4))
-        records.append(item + make.record(**columns))
-    return make.project(tmp_path_factory.mktemp("project"), records=records)
+        columns["scores"] = example_data.feature(*range(1 + number % 4))
+        records.append(item + example_data.record(**columns))
+    return make_project(tmp_path_factory.mktemp("project"), records=records)
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +126,10 @@ def test_a_curated_schema_is_shown_without_reading_data_and_keeps_its_text(proje
 
 
 def test_data_that_would_stop_a_run_says_why(tmp_path: Path) -> None:
-    mixed = [item + make.record(x=1 if number % 2 else 0.5) for number, item in enumerate(make.labelled(60))]
-    path = make.project(tmp_path, records=mixed)
+    mixed = [
+        item + example_data.record(x=1 if number % 2 else 0.5) for number, item in enumerate(example_data.labelled(60))
+    ]
+    path = make_project(tmp_path, records=mixed)
     file, _ = load(path)
     with pytest.raises(DataError, match=r"column 'x': float in 30 records \(.*/data/a.tfrecord\), int64 in 30 records"):
         schemas.describe(path, file, None, read=False)

@@ -14,8 +14,8 @@ from hubline.trainer.config.model import Head, Model
 from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.train import Job, train
+from tests.support import example_data
 from tests.support import job as make_job
-from tests.support import make
 
 LISTS = {"symbols": "BYTES", "strengths": "FLOAT", "readings": "FLOAT", "triple": "FLOAT", "codes": "INT"}
 NAN, NONE = float("nan"), np.iinfo(np.int64).min
@@ -46,7 +46,10 @@ ROWS = rows(240)
 
 
 def records_of(some: Sequence[Row]) -> list[bytes]:
-    return [make.record(**{name: make.feature(*values) for name, values in row.items() if values}) for row in some]
+    return [
+        example_data.record(**{name: example_data.feature(*values) for name, values in row.items() if values})
+        for row in some
+    ]
 
 
 def trained(folder: Path, epochs: int, **features: Mapping[str, Any]) -> tuple[dict[str, list[float]], Any]:

@@ -21,21 +21,23 @@ from hubline.components.statistics_gen.columns import read_non_finite
 from hubline.components.statistics_gen.executor import Executor as StatisticsGen
 from hubline.core.errors import DataError
 from tests.integration.test_components import artifact, beam_executor, ingest, read_split
-from tests.support import make
+from tests.support import example_data
 
 CONTRACT = Contract(images=(), label="label", classes=("no", "yes"))
 QUARANTINE = BadRecords(policy="quarantine", max_fraction=1.0)
 
 
 def record(number: int, **columns) -> bytes:
-    return make.record(label=number % 2, x=columns.pop("x", float(number)), name=f"{number}", **columns)
+    return example_data.record(label=number % 2, x=columns.pop("x", float(number)), name=f"{number}", **columns)
 
 
 def write_files(folder: Path, sizes: Sequence[int]) -> list[Path]:
     """Files of so many records, numbered through; every third one is GZIP."""
     first = list(itertools.accumulate(sizes, initial=0))
     return [
-        make.write_tfrecord(folder / f"{n:04d}", [record(first[n] + i) for i in range(size)], "" if n % 3 else "GZIP")
+        example_data.write_tfrecord(
+            folder / f"{n:04d}", [record(first[n] + i) for i in range(size)], "" if n % 3 else "GZIP"
+        )
         for n, size in enumerate(sizes)
     ]
 
@@ -48,7 +50,7 @@ def outcome(folder: Path, data: Data) -> tuple[dict, dict, list[SetAside], dict]
     files: dict[str, list[str]] = {}
     for shard in (shard for split in manifest.splits for shard in manifest.of(split)):
         files.setdefault(shard.split, []).extend(shard.files_of(range(shard.count)))
-    kept = [make.read_tfrecord(path) for path in sorted(Path(examples.uri).glob("quarantine/*"))]
+    kept = [example_data.read_tfrecord(path) for path in sorted(Path(examples.uri).glob("quarantine/*"))]
     set_aside = list(read_set_aside(f"{examples.uri}/{FILE}"))
     return (
         records,
@@ -98,13 +100,13 @@ def test_what_is_wrong_in_a_small_file_is_named_and_set_aside_as_in_one_alone(tm
     content[20] ^= 1
     paths[7].write_bytes(content)
     paths[9].write_bytes(paths[9].read_bytes()[:-12])  # a GZIP stream without its end
-    make.write_tfrecord(paths[13], [record(0), make.record(label=7, x=0.0), record(1)])
-    make.write_tfrecord(paths[16], [make.record(label="yes", x=0.0), record(2)])
+    example_data.write_tfrecord(paths[13], [record(0), example_data.record(label=7, x=0.0), record(1)])
+    example_data.write_tfrecord(paths[16], [example_data.record(label="yes", x=0.0), record(2)])
     paths[20].write_bytes(b"no TFRecords at all")
     data = Data(examples=str(tmp_path / "data"), bad_records=QUARANTINE)
     with pytest.raises(DataError, match=r"the labels are integers in .*, and strings in .*/0016"):
         ingest(tmp_path / "types", data, contract=CONTRACT)
-    make.write_tfrecord(paths[16], [record(1), record(2)])
+    example_data.write_tfrecord(paths[16], [record(1), record(2)])
     together, alone = both_ways(tmp_path, data, monkeypatch)
     assert together == alone
     bad = {(Path(entry.file).name, entry.record) for entry in together[2]}
@@ -119,7 +121,10 @@ def test_what_is_wrong_in_a_small_file_is_named_and_set_aside_as_in_one_alone(tm
 
 def test_a_file_that_ends_within_a_record_is_not_mended_by_the_next(tmp_path: Path, monkeypatch) -> None:
     paths = write_files(tmp_path / "data", [4] * 20)
-    one, other = make.write_tfrecord(tmp_path / "one", [record(1)]), make.write_tfrecord(tmp_path / "two", [record(2)])
+    one, other = (
+        example_data.write_tfrecord(tmp_path / "one", [record(1)]),
+        example_data.write_tfrecord(tmp_path / "two", [record(2)]),
+    )
     whole = one.read_bytes() + other.read_bytes()
     paths[1].write_bytes(whole[:-9])
     paths[2].write_bytes(whole[-9:])
@@ -132,7 +137,9 @@ def test_a_file_that_ends_within_a_record_is_not_mended_by_the_next(tmp_path: Pa
 @pytest.mark.both_stacks
 def test_statistics_name_the_file_of_what_is_no_number_or_of_another_type(tmp_path: Path) -> None:
     paths = write_files(tmp_path / "data", [30] * 20)
-    make.write_tfrecord(paths[5], [record(number, x=float("nan") if number < 20 else 0.5) for number in range(300)])
+    example_data.write_tfrecord(
+        paths[5], [record(number, x=float("nan") if number < 20 else 0.5) for number in range(300)]
+    )
     examples = ingest(tmp_path, Data(examples=str(tmp_path / "data")), contract=CONTRACT)
 
     def describe(name: str, examples) -> str:
@@ -145,7 +152,7 @@ def test_statistics_name_the_file_of_what_is_no_number_or_of_another_type(tmp_pa
     found = read_non_finite(describe("statistics", examples))
     assert {(entry.file, entry.column) for entry in found} == {(str(paths[5]), "x")}
     assert sum(entry.nan for entry in found) == 20
-    make.write_tfrecord(paths[7], [record(number, x=number) for number in range(40)])
+    example_data.write_tfrecord(paths[7], [record(number, x=number) for number in range(40)])
     mixed = ingest(tmp_path / "mixed", Data(examples=str(tmp_path / "data")), contract=CONTRACT)
     with pytest.raises(DataError) as error:
         describe("mixed-statistics", mixed)
@@ -185,8 +192,8 @@ def test_an_added_file_or_span_leaves_the_other_groups_as_they_were() -> None:
 def test_a_thousand_files_are_read_as_some_tens_and_give_what_one_gives(tmp_path: Path, monkeypatch) -> None:
     records = [record(number) for number in range(1000)]
     for number, one in enumerate(records):
-        make.write_tfrecord(tmp_path / "many" / f"{number:04d}", [one], "GZIP" if number % 2 else "")
-    make.write_tfrecord(tmp_path / "single" / "all", records)
+        example_data.write_tfrecord(tmp_path / "many" / f"{number:04d}", [one], "GZIP" if number % 2 else "")
+    example_data.write_tfrecord(tmp_path / "single" / "all", records)
     read: list[str] = []
     survey = small_files.survey
     monkeypatch.setattr(small_files, "survey", lambda job: read.append(job.file.path) or survey(job))

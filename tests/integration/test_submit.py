@@ -16,8 +16,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from hubline.pipeline.cli import app
-from tests.support import make
 from tests.support.kfp_api import KfpApi, pod_of
+from tests.support.project import make_project
 
 IMAGE = "registry.example/hubline@sha256:" + "0" * 64
 SECTION = """\
@@ -41,7 +41,7 @@ def api(monkeypatch) -> Iterator[KfpApi]:
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory) -> Path:
-    path = make.project(tmp_path_factory.mktemp("project"))
+    path = make_project(tmp_path_factory.mktemp("project"))
     path.write_text(path.read_text() + SECTION.replace("IMAGE", IMAGE).replace("FOLDER", str(path.parent)))
     return path
 

@@ -25,8 +25,8 @@ from hubline.trainer.embeddings import Vectors
 from hubline.trainer.export import HEAD, recipe_of
 from hubline.trainer.phases import phases
 from hubline.trainer.train import Job, train
+from tests.support import example_data, hub_modules
 from tests.support import job as make_job
-from tests.support import make
 
 OPTIONAL = "value_count {min: 1 max: 1}"
 """As the pipeline's schema describes a column: one value, or none."""
@@ -79,7 +79,7 @@ def rows(count: int) -> list[Row]:
             "tip": tip,
             "note": "é" * (number % 3),
         }
-        found.append(row | {"image": make.random_image(number)})
+        found.append(row | {"image": example_data.random_image(number)})
     return found
 
 
@@ -87,7 +87,7 @@ ROWS = rows(150)
 
 
 def records_of(some: Sequence[Row], *columns: str) -> list[bytes]:
-    return [make.record(**{name: row[name] for name in columns if name in row}) for row in some]
+    return [example_data.record(**{name: row[name] for name in columns if name in row}) for row in some]
 
 
 def job_of(folder: Path, features: Features, hubs: Hubs, modules: Mapping[str, str], model: Model) -> Job:
@@ -134,7 +134,7 @@ def tabular(tmp_path_factory: pytest.TempPathFactory) -> Job:
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Job:
     folder = tmp_path_factory.mktemp("mixed")
     tf.saved_model.save(Lengths(), str(folder / "words"))
-    modules = {"mean": str(make.hub_module(folder / "mean")), "words": str(folder / "words")}
+    modules = {"mean": str(hub_modules.mean_colour(folder / "mean")), "words": str(folder / "words")}
     job = job_of(folder, MIXED, HUBS, modules, Model(head=Head(hidden=(8,))))
     return dataclasses.replace(job, training=job.training.model_copy(update={"epochs": 4}))
 
@@ -260,7 +260,7 @@ def as_json(value: Any) -> Any:
 
 def test_whatever_is_missing_or_new_is_answered_alike_in_every_way_and_as_in_training(answers, tabular: Job) -> None:
     _, model = answers["tabular"]
-    examples = tf.constant([make.record(**absent) for absent, _ in STRANGE.values()])
+    examples = tf.constant([example_data.record(**absent) for absent, _ in STRANGE.values()])
     by_column = [present for _, present in STRANGE.values()]
     made = TRAINED[tabular.export]
     trained, transform = made["parts"].whole, tabular.transform.transform_features_layer()
@@ -346,8 +346,8 @@ def test_training_on_kept_vectors_and_columns_is_training_on_images_and_columns(
 
 def test_the_head_answers_rows_with_columns_and_vectors(answers, mixed: Job) -> None:
     _, model = answers["mixed"]
-    records = tf.constant(make.read_tfrecord(mixed.validation.records[0], "GZIP"))
-    kept = tf.constant(make.read_tfrecord(mixed.validation.rows[0]))
+    records = tf.constant(example_data.read_tfrecord(mixed.validation.records[0], "GZIP"))
+    kept = tf.constant(example_data.read_tfrecord(mixed.validation.rows[0]))
     head = tf.saved_model.load(f"{mixed.export}/{HEAD}")
     by_row, by_record = (one.signatures["serving_default"](examples=of) for one, of in ((head, kept), (model, records)))
     np.testing.assert_allclose(by_row["scores"], by_record["scores"], atol=1e-5)
@@ -355,7 +355,9 @@ def test_the_head_answers_rows_with_columns_and_vectors(answers, mixed: Job) -> 
 
 
 def test_rows_hold_what_each_module_gave_and_every_column_but_images(mixed: Job) -> None:
-    kept = [tf.train.Example.FromString(row).features.feature for row in make.read_tfrecord(mixed.train.rows[0])]
+    kept = [
+        tf.train.Example.FromString(row).features.feature for row in example_data.read_tfrecord(mixed.train.rows[0])
+    ]
     for columns, row in zip(kept, ROWS, strict=False):
         assert set(columns) == {*COLUMNS, "tip", "note", "hubline.vector.mean", "hubline.vector.words"}
         letters = len(row["note"])

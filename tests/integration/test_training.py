@@ -30,8 +30,8 @@ from hubline.trainer.model import TunedModel
 from hubline.trainer.phases import Kept, phases
 from hubline.trainer.randomness import Epoch
 from hubline.trainer.train import Job, Split, train
+from tests.support import example_data, hub_modules
 from tests.support import job as make_job
-from tests.support import make
 
 FEATURES: Features = {"photo": ImageFeature(kind="image", size=(8, 8), **{"from": "image"})}
 
@@ -60,7 +60,7 @@ def transform_graph(folder: Path, records: Sequence[bytes], label: ClassLabel, r
 @pytest.mark.parametrize("shape", [ONE, AT_MOST_ONE])
 def test_labels_become_class_indices(tmp_path, classes, label_type, values, names, indices, shape) -> None:
     label = ClassLabel(kind="class", **{"from": "label"}, classes=classes)
-    records = [make.record(image=make.random_image(n), label=value) for n, value in enumerate(values)]
+    records = [example_data.record(image=example_data.random_image(n), label=value) for n, value in enumerate(values)]
     raw = schema(label_type, shape)
     graph = transform_graph(tmp_path, records, label, raw)
     assert label.class_names(graph) == names
@@ -72,10 +72,10 @@ def test_labels_become_class_indices(tmp_path, classes, label_type, values, name
         names[index].encode() for index in indices
     ]
     encoded = encoded_images(FEATURES, parsed)
-    assert encoded["photo"].numpy().tolist() == [make.random_image(n) for n in range(len(values))]
+    assert encoded["photo"].numpy().tolist() == [example_data.random_image(n) for n in range(len(values))]
 
 
-RECORDS = make.labelled(120)
+RECORDS = example_data.labelled(120)
 HUBS: Hubs = {"mean": Hub(handle="module", inputs={"images": "photo"})}
 VECTORS = Vectors(sizes={"mean": 6}, recipe="the recipe")
 
@@ -89,7 +89,7 @@ def job(tmp_path_factory) -> Job:
     folder = tmp_path_factory.mktemp("job")
     label = ClassLabel(kind="class", **{"from": "label"}, classes=("dark", "light"))
     raw = schema("INT")
-    module = make.hub_module(folder / "module")
+    module = hub_modules.mean_colour(folder / "module")
     return Job(
         features=FEATURES,
         label=label,
@@ -162,7 +162,7 @@ def test_both_signatures_answer_the_same_and_name_what_they_say(exported) -> Non
 
 def test_the_exported_model_needs_no_label_and_takes_any_image(exported) -> None:
     _, model = exported
-    without_label = [make.record(image=make.random_image(1, 30, 20, form="JPEG"))]
+    without_label = [example_data.record(image=example_data.random_image(1, 30, 20, form="JPEG"))]
     answer = model.signatures["serving_default"](examples=tf.constant(without_label))
     assert answer["scores"].shape == (1, 2)
 
@@ -219,8 +219,8 @@ def test_progress_counts_every_example_of_every_epoch(fresh: Job, caplog: pytest
 
 def test_a_class_that_only_the_validation_split_has_is_passed_over(fresh: Job, tmp_path: Path) -> None:
     label = ClassLabel(kind="class", **{"from": "label"})
-    seen = [make.record(image=make.random_image(n), label="ab"[n % 2]) for n in range(20)]
-    unseen = [make.record(image=make.random_image(n), label="c") for n in range(5)]
+    seen = [example_data.record(image=example_data.random_image(n), label="ab"[n % 2]) for n in range(20)]
+    unseen = [example_data.record(image=example_data.random_image(n), label="c") for n in range(5)]
     raw = schema("BYTES")
     job = dataclasses.replace(
         fresh,
@@ -236,7 +236,7 @@ def test_a_class_that_only_the_validation_split_has_is_passed_over(fresh: Job, t
 
 def test_one_class_alone_is_refused(fresh: Job, tmp_path: Path) -> None:
     label = ClassLabel(kind="class", **{"from": "label"})
-    same = [make.record(image=make.random_image(n), label="a") for n in range(4)]
+    same = [example_data.record(image=example_data.random_image(n), label="a") for n in range(4)]
     graph = transform_graph(tmp_path, same, label, schema("BYTES"))
     with pytest.raises(DataError, match="has one class only, 'a'"):
         train(dataclasses.replace(fresh, label=label, transform=graph))
@@ -259,7 +259,7 @@ def test_a_run_cut_short_while_it_exports_does_not_train_again(fresh: Job, monke
 def test_columns_and_features_of_any_name_can_be_served(fresh: Job, tmp_path: Path) -> None:
     column, names = "image/encoded (é)", ("label", "head", "hub_mean")
     features = {name: FEATURES["photo"].model_copy(update={"column": column}) for name in names}
-    records = [make.record(**{column: make.random_image(n)}, label=n % 2) for n in range(10)]
+    records = [example_data.record(**{column: example_data.random_image(n)}, label=n % 2) for n in range(10)]
     raw = make_job.schema(ONE, **{column: "BYTES", "label": "INT"})
     graph = make_job.transform_graph(tmp_path, records, features, fresh.label, raw)
     hubs = {name: Hub(handle="module", inputs={"images": name}) for name in names}
@@ -272,7 +272,7 @@ def test_columns_and_features_of_any_name_can_be_served(fresh: Job, tmp_path: Pa
     )  # fmt: skip
     train(job)
     model = tf.saved_model.load(job.export)
-    answer = model.signatures["predict"](image_encoded____=tf.constant([make.random_image(0)]))
+    answer = model.signatures["predict"](image_encoded____=tf.constant([example_data.random_image(0)]))
     by_example = model.signatures["serving_default"](examples=tf.constant(records[:1]))
     np.testing.assert_array_equal(answer["scores"], by_example["scores"])
 
@@ -348,8 +348,8 @@ def test_a_model_trained_on_kept_vectors_answers_as_one_trained_without(fresh: J
 
 def test_an_exported_model_answers_rows_as_it_answers_records(exported, job: Job) -> None:
     _, model = exported
-    records = tf.constant(make.read_tfrecord(job.validation.records[0], "GZIP"))
-    rows = tf.constant(make.read_tfrecord(job.validation.rows[0]))
+    records = tf.constant(example_data.read_tfrecord(job.validation.records[0], "GZIP"))
+    rows = tf.constant(example_data.read_tfrecord(job.validation.rows[0]))
     head = tf.saved_model.load(f"{job.export}/{HEAD}")
     by_row, by_record = (one.signatures["serving_default"](examples=of) for one, of in ((head, rows), (model, records)))
     np.testing.assert_allclose(by_row["scores"], by_record["scores"], atol=1e-5)
@@ -381,10 +381,12 @@ def test_every_epoch_draws_one_of_the_kept_views(fresh: Job, tmp_path: Path) -> 
     kept = Kept(views=4, splits=("train",), augment=augment, seed=3)
     records = RECORDS[:8]
     seen = split(tmp_path / "views", [records], fresh.module_paths["mean"], kept)
-    views = tf.io.parse_example(make.read_tfrecord(seen.rows[0]), VECTORS.spec(4))["hubline.vector.mean"].numpy()
+    views = tf.io.parse_example(example_data.read_tfrecord(seen.rows[0]), VECTORS.spec(4))[
+        "hubline.vector.mean"
+    ].numpy()
     assert all(len({tuple(view) for view in of_one}) > 1 for of_one in views)
     again = split(tmp_path / "again", [records], fresh.module_paths["mean"], kept)
-    assert make.read_tfrecord(seen.rows[0]) == make.read_tfrecord(again.rows[0])
+    assert example_data.read_tfrecord(seen.rows[0]) == example_data.read_tfrecord(again.rows[0])
 
     in_order = Training(epochs=30, batch_size=3, augment=augment, cache_views=4, shuffle_buffer=1)
     job = dataclasses.replace(fresh, train=seen, views=4, training=in_order)
@@ -408,13 +410,13 @@ def test_every_epoch_draws_one_of_the_kept_views(fresh: Job, tmp_path: Path) -> 
 def test_records_that_do_not_decode_have_no_row_and_are_passed_over(fresh: Job, tmp_path: Path) -> None:
     records = list(RECORDS[:30])
     for number in (0, 7, 29):
-        records[number] = make.record(image=make.random_image(number)[:60], label=0)
-    path = make.write_tfrecord(tmp_path / "records", records)
+        records[number] = example_data.record(image=example_data.random_image(number)[:60], label=0)
+    path = example_data.write_tfrecord(tmp_path / "records", records)
     spec = {"image": tf.io.FixedLenFeature([1], tf.string)}
     embedder = Embedder(HUBS, fresh.module_paths, FEATURES, spec, report=lambda more: None)
     made = embedder.embed(str(path), 30, str(tmp_path / "rows"), 1, (), 0)
     assert (made.count, made.undecodable, made.sizes) == (27, (0, 7, 29), {"mean": 6})
-    assert len(make.read_tfrecord(tmp_path / "rows")) == 27
+    assert len(example_data.read_tfrecord(tmp_path / "rows")) == 27
     some = Split(records=[str(path)], rows=[str(tmp_path / "rows")], count=27, undecodable=made.undecodable)
     job = dataclasses.replace(fresh, train=some, validation=some)
     for on_vectors in (True, False):
@@ -422,8 +424,10 @@ def test_records_that_do_not_decode_have_no_row_and_are_passed_over(fresh: Job, 
 
 
 def test_rows_hold_every_column_but_the_images(fresh: Job, tmp_path: Path) -> None:
-    records = [make.record(image=make.random_image(n), label=n % 2, name=f"n{n}", odd=n / 2) for n in range(5)]
-    rows = make.read_tfrecord(split(tmp_path / "all", [records], fresh.module_paths["mean"]).rows[0])
+    records = [
+        example_data.record(image=example_data.random_image(n), label=n % 2, name=f"n{n}", odd=n / 2) for n in range(5)
+    ]
+    rows = example_data.read_tfrecord(split(tmp_path / "all", [records], fresh.module_paths["mean"]).rows[0])
     for number, row in enumerate(rows):
         columns = tf.train.Example.FromString(row).features.feature
         assert set(columns) == {"label", "name", "odd", "hubline.vector.mean"}

@@ -21,9 +21,8 @@ from hubline.trainer.embeddings import Vectors, column
 from hubline.trainer.model import feeding
 from hubline.trainer.phases import Kept
 from hubline.trainer.train import Job, train
+from tests.support import example_data, hub_modules
 from tests.support import job as make_job
-from tests.support import make
-from tests.support import modules as make_modules
 
 CLASSES = ("left", "right", "still")
 FILM = VideoFeature(kind="video", frames=6, size=(12, 12), channels=1)
@@ -41,12 +40,12 @@ def moving(number: int) -> list[bytes]:
         pixels = rng.integers(0, 40, [12, 12]).astype(np.uint8)
         left = int(np.clip(start + step * time * 5 // (frames - 1), 0, 9))
         pixels[row : row + 3, left : left + 3] = 230
-        clip.append(make.image_bytes(pixels))
+        clip.append(example_data.image_bytes(pixels))
     return clip
 
 
 CLIPS = [moving(number) for number in range(96)]
-RECORDS = [make.record(film=make.feature(*clip), label=number % 3) for number, clip in enumerate(CLIPS)]
+RECORDS = [example_data.record(film=example_data.feature(*clip), label=number % 3) for number, clip in enumerate(CLIPS)]
 
 
 def keras_video(path: Path, how: str) -> Path:
@@ -101,9 +100,9 @@ ALONE = Model(head=Head(hidden=(16,)))
         (lambda path: keras_video(path, "save"), {}, 8, CONV, ADAM),
         (lambda path: keras_video(path, "export"), {}, 8, CONV,
          ADAM | {"augment": ({"brightness": 0.1},), "epochs": 14}),
-        (lambda path: make_modules.module(path, tf.TensorSpec([None, 12, 12, 1], tf.float32), places),
+        (lambda path: hub_modules.module(path, tf.TensorSpec([None, 12, 12, 1], tf.float32), places),
          {"pool": Lstm(lstm=16)}, 72, ALONE, ADAM | {"epochs": 20}),
-        (lambda path: make_modules.module(path, tf.TensorSpec([None, 12, 12, 1], tf.float32), places),
+        (lambda path: hub_modules.module(path, tf.TensorSpec([None, 12, 12, 1], tf.float32), places),
          {"pool": Lstm(lstm=16)}, 72, ALONE,
          ADAM | {"epochs": 20, "augment": (Augmentation(brightness=0.1),), "cache_views": 2}),
     ],
@@ -133,14 +132,14 @@ def test_which_way_things_move_is_learned_and_served(
 
 @pytest.mark.both_stacks
 def test_rows_of_the_embedder_are_what_the_module_gives(tmp_path: Path) -> None:
-    path = make_modules.module(tmp_path / "m", tf.TensorSpec([None, 12, 12, 1], tf.float32), places)
+    path = hub_modules.module(tmp_path / "m", tf.TensorSpec([None, 12, 12, 1], tf.float32), places)
     hubs: Hubs = {"m": Hub(handle="m", inputs={"x": "film"}, pool=Lstm(lstm=2))}
     embedder = Embedder(hubs, {"m": str(path)}, feeding(hubs, {"film": FILM}), SPEC, report=lambda more: None)
-    source = make.write_tfrecord(tmp_path / "data", RECORDS[:5])
+    source = example_data.write_tfrecord(tmp_path / "data", RECORDS[:5])
     made = embedder.embed(str(source), 5, str(tmp_path / "rows"), 1, (), 0)
     assert made.sizes == {"m": 72}
     rows = tf.io.parse_example(
-        make.read_tfrecord(tmp_path / "rows"), {column("m"): tf.io.FixedLenFeature([6, 12], tf.float32)}
+        example_data.read_tfrecord(tmp_path / "rows"), {column("m"): tf.io.FixedLenFeature([6, 12], tf.float32)}
     )
     pixels = [[tf.io.decode_png(frame, 1).numpy() / 255 for frame in clip] for clip in CLIPS[:5]]
     chosen = [[clip[(2 * part + 1) * len(clip) // 12] for part in range(6)] for clip in pixels]

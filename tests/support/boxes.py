@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from hubline.preprocessing.config import Features, ImageFeature
 from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
-from tests.support import make
+from tests.support import example_data
 
 CLASSES = ("red", "green")
 
@@ -38,8 +38,10 @@ def rectangle(rng: np.random.Generator, height: int = 32, width: int = 32) -> tu
 
 def record(pixels: np.ndarray, box: list[float], name: str, **more: Any) -> bytes:
     """One of the records of `rectangles`."""
-    image = make.image_bytes(pixels)
-    return make.record(image=image, boxes=make.feature(*box), box_labels=make.feature(name), **more)
+    image = example_data.image_bytes(pixels)
+    return example_data.record(
+        image=image, boxes=example_data.feature(*box), box_labels=example_data.feature(name), **more
+    )
 
 
 def rectangles(count: int, seed: int = 0) -> list[bytes]:

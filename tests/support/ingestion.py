@@ -13,13 +13,13 @@ from hubline.components.example_gen.ingest import QUARANTINE, Ingested, Job, ing
 from hubline.core import storage
 from hubline.core.digest import file_digest
 from hubline.preprocessing.config import Features, ImageFeature
-from tests.support import make
+from tests.support import example_data
 
 CONTRACT = Contract(images=("image",), label="label", classes=("dark", "light"))
 
 
 FEATURES: Features = {"image": ImageFeature(kind="image", size=(8, 8))}
-PNG = make.random_image(0)
+PNG = example_data.random_image(0)
 
 
 def job(path: Path, split: HashSplit | None = HashSplit(), policy: str = "fail") -> Job:  # noqa: B008 - frozen
@@ -33,7 +33,7 @@ def ingest_to(folder: Path, task: Job) -> tuple[Ingested, dict[str, list[bytes]]
     folder.mkdir(exist_ok=True)
     ingested = ingest(task, str(folder))
     names = [name for name in (*SPLITS, QUARANTINE) if (folder / name).exists()]
-    written = {name: make.read_tfrecord(folder / name, ingested.compression) for name in names}
+    written = {name: example_data.read_tfrecord(folder / name, ingested.compression) for name in names}
     assert ingested.set_aside == len(written.get(QUARANTINE, []))
     for part in ingested.parts:
         assert part.count == len(written[part.split])

@@ -19,7 +19,7 @@ from hubline.trainer.embed import Embedder
 from hubline.trainer.model import feeding
 from hubline.trainer.phases import Kept
 from hubline.trainer.train import Split
-from tests.support import make
+from tests.support import example_data
 
 
 def schema(shape: str = "", **types: str) -> schema_pb2.Schema:
@@ -32,7 +32,7 @@ def transform_graph(
     folder: Path, records: Sequence[bytes], features: Features, label: Label, raw: schema_pb2.Schema
 ) -> tft.TFTransformOutput:
     """Runs `preprocessing_fn` through TF Transform's own Beam stages."""
-    source = make.write_tfrecord(folder / "analysed", records)
+    source = example_data.write_tfrecord(folder / "analysed", records)
     reader = tfxio.TFExampleRecord(str(source), schema=raw)
 
     with beam.Pipeline() as pipeline, tft_beam.Context(temp_dir=str(folder / "tmp")):
@@ -55,7 +55,7 @@ def split(
 ) -> Split:
     """Records in files, and their rows as the step Embedder writes them: without modules, the records themselves."""
     kept = kept or Kept(views=1, splits=())
-    written = [make.write_tfrecord(folder / f"{n}.gz", records, "GZIP") for n, records in enumerate(files)]
+    written = [example_data.write_tfrecord(folder / f"{n}.gz", records, "GZIP") for n, records in enumerate(files)]
     if not hubs:
         same = [str(path) for path in written]
         return Split(records=same, rows=same, count=sum(map(len, files)))

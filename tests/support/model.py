@@ -8,7 +8,7 @@ import tensorflow as tf
 from hubline.preprocessing.kinds.image import ImageFeature
 from hubline.trainer import boxes
 from hubline.trainer.inputs import pixels_of_batch
-from tests.support import make
+from tests.support import example_data
 
 
 class Parity(tf.Module):
@@ -101,7 +101,7 @@ def served_as(folder: Path, model: tf.Module) -> Path:
 def damaged(path: Path, record: int) -> Path:
     """A plain TFRecord file of which one record, of those of equal length, has a byte changed."""
     content = bytearray(path.read_bytes())
-    length = len(content) // len(make.read_tfrecord(path))
+    length = len(content) // len(example_data.read_tfrecord(path))
     content[record * length + 14] ^= 0xFF
     path.write_bytes(content)
     return path
@@ -210,7 +210,7 @@ def with_faces(*places: tuple[int, int]) -> bytes:
     pixels = np.full([8, 8, 3], 40, np.uint8)
     for row, column in places:
         pixels[row, column] = 255
-    return make.image_bytes(pixels)
+    return example_data.image_bytes(pixels)
 
 
 def saved(path: Path, module: tf.Module, **signatures: str) -> Path:
@@ -224,4 +224,4 @@ def white_box(height: int, width: int, top: int, left: int, bottom: int, right: 
     """An encoded image, black but for a white rectangle."""
     pixels = np.zeros([height, width, 3], np.uint8)
     pixels[top:bottom, left:right] = 255
-    return make.image_bytes(pixels)
+    return example_data.image_bytes(pixels)

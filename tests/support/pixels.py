@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from hubline.preprocessing.config import Features, ImageFeature
 from hubline.preprocessing.labels.pixels import PixelsLabel
-from tests.support import make
+from tests.support import example_data
 
 CLASSES = ("background", "disc", "box")
 
@@ -46,7 +46,7 @@ def shapes(rng: np.random.Generator, height: int = 32, width: int = 32) -> tuple
 def mask_bytes(numbers: np.ndarray, palette: bool = False) -> bytes:
     """A mask, uint8 [height, width], as a grey PNG, or as one with a palette."""
     if not palette:
-        return make.image_bytes(numbers)
+        return example_data.image_bytes(numbers)
     image = Image.fromarray(numbers, "P")
     image.putpalette([value for number in range(256) for value in (number * 37 % 256, 255 - number, number * 91 % 256)])
     return _png(image)
@@ -62,7 +62,7 @@ def _png(image: Image.Image) -> bytes:
 
 def record(pixels: np.ndarray, numbers: np.ndarray, **more: Any) -> bytes:
     """A picture with its mask."""
-    return make.record(image=make.image_bytes(pixels), mask=mask_bytes(numbers), **more)
+    return example_data.record(image=example_data.image_bytes(pixels), mask=mask_bytes(numbers), **more)
 
 
 def records(count: int, seed: int = 0) -> list[bytes]:

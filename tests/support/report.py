@@ -15,7 +15,7 @@ from hubline.artifacts.examples import Manifest, Origin, ShardFile
 from hubline.artifacts.findings import BASELINE, ColumnDrift, Finding, Found
 from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from hubline.report.contents import Artifacts, RunReport, StepTime
-from tests.support import make
+from tests.support import example_data
 
 HOSTILE = "<script>alert('boo')</script>"
 CLASSES = ["cat", HOSTILE, "dog & \"cow\""]  # fmt: skip
@@ -36,13 +36,13 @@ def evaluation(
     """An Evaluation artifact whose predictions are in two files."""
     rows = []
     for number, label in enumerate(labels.tolist()):
-        columns = {RECORD: number, LABEL: label, CANDIDATE: make.feature(*candidate[number].tolist())}
+        columns = {RECORD: number, LABEL: label, CANDIDATE: example_data.feature(*candidate[number].tolist())}
         if serving is not None:
-            columns[SERVING] = make.feature(*serving[number].tolist())
-        rows.append(make.record(**columns))
+            columns[SERVING] = example_data.feature(*serving[number].tolist())
+        rows.append(example_data.record(**columns))
     half = len(rows) // 2
-    make.write_tfrecord(folder / "predictions" / "data-00000-of-00002", rows[:half])
-    make.write_tfrecord(folder / "predictions" / "data-00001-of-00002", rows[half:])
+    example_data.write_tfrecord(folder / "predictions" / "data-00000-of-00002", rows[:half])
+    example_data.write_tfrecord(folder / "predictions" / "data-00001-of-00002", rows[half:])
     (folder / "classes.json").write_text(json.dumps(classes))
     (folder / "label.json").write_text('{"kind": "class", "from": "label"}')
     return folder
@@ -51,11 +51,11 @@ def evaluation(
 def examples(folder: Path, labels: np.ndarray) -> Path:
     """An Examples artifact whose test split is in two files, one of them GZIP; record i's picture has the grey i."""
     records = [
-        make.record(photo=make.image_bytes(np.full([8, 8, 3], number, np.uint8)), label=int(label))
+        example_data.record(photo=example_data.image_bytes(np.full([8, 8, 3], number, np.uint8)), label=int(label))
         for number, label in enumerate(labels)
     ]
-    make.write_tfrecord(folder / "Split-test" / "data-00000-of-00002.gz", records[:25], "GZIP")
-    make.write_tfrecord(folder / "Split-test" / "data-00001-of-00002", records[25:])
+    example_data.write_tfrecord(folder / "Split-test" / "data-00000-of-00002.gz", records[:25], "GZIP")
+    example_data.write_tfrecord(folder / "Split-test" / "data-00001-of-00002", records[25:])
     test = [("data-00000-of-00002.gz", "in/a.gz", 25), ("data-00001-of-00002", f"in/{HOSTILE}", len(records) - 25)]
     shards = [ShardFile(split="test", name=name, origins=(Origin(file=source, count=count),), largest=0, digest="")
               for name, source, count in test]  # fmt: skip

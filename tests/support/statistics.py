@@ -22,7 +22,7 @@ from hubline.components.example_validator.executor import Executor as ExampleVal
 from hubline.components.input_artifacts import read_schema
 from hubline.components.statistics_gen.executor import Executor as StatisticsGen
 from hubline.core.digest import file_digest
-from tests.support import make
+from tests.support import example_data
 
 
 def artifact(kind: Any, folder: Path) -> Any:
@@ -39,7 +39,7 @@ def executor(kind: Any, folder: Path) -> Any:
 def rows(count: int, **columns: Sequence[Any]) -> list[bytes]:
     """Records with the values of columns; None is missing."""
     return [
-        make.record(**{
+        example_data.record(**{
             name: value.item() if isinstance(value, np.generic) else value
             for name, values in columns.items()
             if (value := values[number]) is not None
@@ -55,7 +55,7 @@ def examples(folder: Path, files: Mapping[str, Sequence[Sequence[bytes]]], image
     shards = []
     for split, of_split in files.items():
         for number, records in enumerate(of_split):
-            path = make.write_tfrecord(folder / "examples" / f"Split-{split}" / f"data-{number}", records)
+            path = example_data.write_tfrecord(folder / "examples" / f"Split-{split}" / f"data-{number}", records)
             origins = (Origin(file=f"in/{split}-{number}", count=len(records)),)
             digest = file_digest(str(path))
             shards.append(ShardFile(split=split, name=path.name, origins=origins, largest=0, digest=digest))

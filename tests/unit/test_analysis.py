@@ -16,7 +16,7 @@ from tensorflow_transform.tf_metadata import schema_utils
 from hubline.components.transform.shard import Shard, accumulate, answers
 from hubline.preprocessing.accumulators import Counts, Having, Numbers, Ranks
 from hubline.preprocessing.analysis import Answers, Words
-from tests.support import make
+from tests.support import example_data
 
 FLOATS = st.floats(-1e6, 1e6, width=32)
 PARTS = st.lists(st.lists(FLOATS, max_size=20), min_size=1, max_size=4)
@@ -104,7 +104,7 @@ def shards(folder: Path, records: Sequence[bytes], count: int) -> list[Shard]:
     schema = schema_utils.schema_from_feature_spec(spec).SerializeToString()
     return [
         Shard(
-            str(make.write_tfrecord(folder / f"{number}", records[number::count])),
+            str(example_data.write_tfrecord(folder / f"{number}", records[number::count])),
             f"digest {count} {number}",
             len(records[number::count]),
             config,
@@ -130,9 +130,9 @@ def test_all_questions_are_answered_in_one_pass_however_many_shards_there_are(tm
     x, y = rng.normal(3, 2, 300).astype(np.float32), rng.integers(0, 3, 300)
     words = rng.choice(["a", "b", "c", "d"], 300, p=[0.1, 0.2, 0.3, 0.4])
     records = [
-        make.record(x=float(number), word=str(word), y=int(label))
+        example_data.record(x=float(number), word=str(word), y=int(label))
         for number, word, label in zip(x, words, y, strict=True)
-    ] + [make.record(y=0)]
+    ] + [example_data.record(y=0)]
     one, words_of_one = found(tmp_path / "one", shards(tmp_path / "one", records, 1))
     three, words_of_three = found(tmp_path / "three", shards(tmp_path / "three", records, 3))
     for answered in (one, three):

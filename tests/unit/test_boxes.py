@@ -20,8 +20,8 @@ from hubline.preprocessing.labels.label import LABEL
 from hubline.trainer import boxes
 from hubline.trainer.task import task_of
 from tests.support import boxes as make_boxes
+from tests.support import example_data
 from tests.support import job as make_job
-from tests.support import make
 
 _SIDE = 24
 
@@ -123,8 +123,8 @@ def test_of_several_objects_the_largest_of_the_classes_counts(separate: bool, pi
         if pixels:
             numbers *= [200, 100, 200, 100]
         columns = dict(zip(SIDES.values(), numbers.T.tolist(), strict=True)) if separate else {"boxes": numbers.ravel()}
-        made = {name: make.feature(*map(float, values)) for name, values in columns.items()}
-        records.append(make.record(box_labels=make.feature(*names), height=200, width=100, **made))
+        made = {name: example_data.feature(*map(float, values)) for name, values in columns.items()}
+        records.append(example_data.record(box_labels=example_data.feature(*names), height=200, width=100, **made))
     said: dict[str, Any] = {"box": SIDES} if separate else {}
     said |= {"units": "pixels", "height": "height", "width": "width"} if pixels else {}
     types = {"box_labels": "BYTES", "height": "INT", "width": "INT"}
@@ -137,7 +137,9 @@ def test_of_several_objects_the_largest_of_the_classes_counts(separate: bool, pi
 
 
 def test_numbers_are_positions_among_the_classes() -> None:
-    record = make.record(box_labels=make.feature(0, 1), boxes=make.feature(0.0, 0.0, 0.5, 0.5, 0.0, 0.0, 1.0, 1.0))
+    record = example_data.record(
+        box_labels=example_data.feature(0, 1), boxes=example_data.feature(0.0, 0.0, 0.5, 0.5, 0.0, 0.0, 1.0, 1.0)
+    )
     target, names, _ = _read([record], make_boxes.label(), box_labels="INT", boxes="FLOAT")
     assert target.tolist() == [[1, 0, 0, 1, 1]]
     assert names == ["green"]
@@ -147,8 +149,10 @@ def _record(boxes: list[float] | None = None, labels: list[Any] | None = None, *
     boxes = [0.1, 0.2, 0.3, 0.4] if boxes is None else boxes
     labels = ["red"] if labels is None else labels
     as_list = tf.train.Feature(float_list=tf.train.FloatList(value=boxes))
-    names = make.feature(*labels) if labels else tf.train.Feature(bytes_list=tf.train.BytesList())
-    return make.record(**({"image": make.random_image(0), "boxes": as_list, "box_labels": names} | more))
+    names = example_data.feature(*labels) if labels else tf.train.Feature(bytes_list=tf.train.BytesList())
+    return example_data.record(
+        **({"image": example_data.random_image(0), "boxes": as_list, "box_labels": names} | more)
+    )
 
 
 _SIZE = {"units": "pixels", "height": "height", "width": "width"}

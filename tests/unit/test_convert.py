@@ -33,7 +33,7 @@ from hubline.pipeline.convert.convert import Conversion, Options, convert
 from hubline.pipeline.convert.from_csv import CsvFile, Dialect
 from hubline.pipeline.convert.from_parquet import ParquetFile
 from hubline.pipeline.convert.kinds import Kind
-from tests.support import make
+from tests.support import example_data
 
 Row = dict[str, list]
 
@@ -61,7 +61,7 @@ def rows_of(folder: Path) -> list[Row]:
     """The records in all shards, in their order: the values by column, of the columns that a record has."""
     found = []
     for path in sorted(folder.iterdir()):
-        for record in make.read_tfrecord(path, "GZIP" if path.suffix == ".gz" else ""):
+        for record in example_data.read_tfrecord(path, "GZIP" if path.suffix == ".gz" else ""):
             features = tf.train.Example.FromString(record).features.feature
             found.append({name: list(getattr(f, f.WhichOneof("kind")).value) for name, f in features.items()})
     return found
@@ -423,7 +423,7 @@ def test_shards_share_the_rows_in_order(
     names = [f"data-{number:05}-of-{len(sizes):05}.{ending}" for number in range(len(sizes))]
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == names == list(done.shards)
     compression = "GZIP" if compressed else ""
-    assert [len(make.read_tfrecord(tmp_path / "out" / name, compression)) for name in names] == sizes
+    assert [len(example_data.read_tfrecord(tmp_path / "out" / name, compression)) for name in names] == sizes
     assert [row["a"] for row in rows_of(tmp_path / "out")] == [[n] for n in range(10)]
 
 
@@ -437,7 +437,7 @@ def test_shards_are_bounded_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     files = sorted((tmp_path / "out").iterdir())
     sizes = [path.stat().st_size for path in files]
     assert sum(size > 5000 for size in sizes) == 1
-    records = [make.read_tfrecord(path) for path in files]
+    records = [example_data.read_tfrecord(path) for path in files]
     assert [len(found) for found, size in zip(records, sizes, strict=True) if size > 5000] == [1]
     # None could take the first record of the next, too.
     for size, later in zip(sizes, records[1:], strict=False):

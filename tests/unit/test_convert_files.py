@@ -34,8 +34,7 @@ from hubline.pipeline.load import load
 from hubline.preprocessing.encoded_images import decode
 from hubline.preprocessing.examples import flattened
 from hubline.trainer.inputs import encoded_images, pixels_of_batch
-from tests.support import make
-from tests.support import modules as make_modules
+from tests.support import example_data, hub_modules
 from tests.unit.test_convert import rows_of, run, types_of
 
 
@@ -225,7 +224,9 @@ BROKEN = {
 
 
 def test_bad_images_are_all_named_and_nothing_is_written(photos: Path, tmp_path: Path) -> None:
-    write(photos, **{f"cat__{name}": data for name, (data, _) in BROKEN.items()}, stray_png=make.random_image(0))
+    write(
+        photos, **{f"cat__{name}": data for name, (data, _) in BROKEN.items()}, stray_png=example_data.random_image(0)
+    )
     (photos / "dog" / "gone.png").symlink_to(tmp_path / "nowhere")
     (photos / "dog" / ".DS_Store").write_bytes(b"x")
     (photos / "dog" / "Thumbs.db").write_bytes(b"x")
@@ -243,7 +244,7 @@ def test_bad_images_are_all_named_and_nothing_is_written(photos: Path, tmp_path:
 
     done = converted(from_images.in_folders(photos), tmp_path, "skip", shards=4)
     assert sorted(done.bad) == sorted(lines) and done.rows == 12
-    assert [len(make.read_tfrecord(path)) for path in sorted((tmp_path / "out").iterdir())] == [3, 3, 3, 3]
+    assert [len(example_data.read_tfrecord(path)) for path in sorted((tmp_path / "out").iterdir())] == [3, 3, 3, 3]
     assert all((photos / file).read_bytes() == row["image"][0] for file, row in by_file(tmp_path / "out").items())
 
 
@@ -251,7 +252,7 @@ def test_where_all_is_bad_or_shards_are_too_many_nothing_is_written(tmp_path: Pa
     write(tmp_path / "in", a__x_jpg=b"x", a__y_jpg=b"y")
     with pytest.raises(UserError, match="2 bad, 0 good; nothing is left"):
         converted(from_images.in_folders(tmp_path / "in"), tmp_path, "skip")
-    write(tmp_path / "in", a__z_png=make.random_image(0))
+    write(tmp_path / "in", a__z_png=example_data.random_image(0))
     with pytest.raises(UserError, match="--shards 2: there are 1 examples"):
         converted(from_images.in_folders(tmp_path / "in"), tmp_path, "skip", shards=2)
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
@@ -281,13 +282,13 @@ def test_empty_classes_are_noted_and_nothing_but_these_is_an_error(tmp_path: Pat
     (tmp_path / "in" / "none").mkdir(parents=True)
     with pytest.raises(UserError, match=r"in: there are no images in its folders \(none\)"):
         from_images.in_folders(tmp_path / "in")
-    write(tmp_path / "in", a__x_png=make.random_image(0))
+    write(tmp_path / "in", a__x_png=example_data.random_image(0))
     assert converted(from_images.in_folders(tmp_path / "in"), tmp_path).notes == ("none: holds no images",)
 
 
 def test_a_name_that_is_not_utf8_is_bad(tmp_path: Path) -> None:
-    write(tmp_path / "in", a__x_png=make.random_image(0))
-    Path(os.fsdecode(os.fsencode(tmp_path / "in" / "a") + b"/\xff.png")).write_bytes(make.random_image(1))
+    write(tmp_path / "in", a__x_png=example_data.random_image(0))
+    Path(os.fsdecode(os.fsencode(tmp_path / "in" / "a") + b"/\xff.png")).write_bytes(example_data.random_image(1))
     done = converted(from_images.in_folders(tmp_path / "in"), tmp_path, "skip")
     assert done.bad == ("a/\ufffd.png: its name is not UTF-8",) and done.rows == 1
 
@@ -304,7 +305,7 @@ def table(folder: Path, text: str, name: str = "labels.csv") -> Path:
 def pictures(tmp_path: Path) -> Path:
     """Four images in a folder and one deeper."""
     names = ("1_png", "2_png", "3_png", "deeper__4_png")
-    return write(tmp_path / "pictures", **{name: make.random_image(k) for k, name in enumerate(names)})
+    return write(tmp_path / "pictures", **{name: example_data.random_image(k) for k, name in enumerate(names)})
 
 
 def labelled(pictures: Path, text: str, separator: str | None = None, **columns: str) -> Collection:
@@ -555,7 +556,7 @@ def test_sequence_examples_have_a_step_for_each_frame(tmp_path: Path) -> None:
     write(tmp_path / "in", a__clip_gif=animation("GIF", 3), b__clip__1_png=saved(grey(50), "PNG"))
     converted(from_video.in_folders(tmp_path / "in", Frames(), sequence_examples=True), tmp_path)
     (path,) = (tmp_path / "out").iterdir()
-    for record in make.read_tfrecord(path):
+    for record in example_data.read_tfrecord(path):
         context, lists = tf.io.parse_single_sequence_example(
             record,
             {"label": tf.io.FixedLenFeature([], tf.string), "fps": tf.io.FixedLenFeature([], tf.float32, -1.0)},
@@ -671,7 +672,7 @@ def boxed_images(folder: Path, boxes: Boxes = BOXES) -> Path:
     """Images of 30 by 40 pixels."""
     for number, file in enumerate(boxes):
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_bytes(make.random_image(number, 30, 40))
+        (folder / file).write_bytes(example_data.random_image(number, 30, 40))
     return folder
 
 
@@ -746,7 +747,7 @@ def test_boxes_are_shares_of_height_and_width(tmp_path: Path, annotate: Callable
 def test_boxes_lie_where_tensorflow_draws_them(tmp_path: Path) -> None:
     image = np.zeros([30, 40, 3], np.uint8)
     image[4:11, 20:37] = 255
-    write(tmp_path / "images", a_png=make.image_bytes(image))
+    write(tmp_path / "images", a_png=example_data.image_bytes(image))
     annotations = voc(tmp_path / "annotations", {"a.png": [("cat", 20, 4, 36, 10)]})
     converted(from_boxes.in_annotations(annotations, tmp_path / "images"), tmp_path)
     (row,) = rows_of(tmp_path / "out")
@@ -1046,7 +1047,7 @@ def test_mistakes_end_with_exit_code_2(
     said: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write(Path("in"), a__1_png=make.random_image(0))
+    write(Path("in"), a__1_png=example_data.random_image(0))
     command, *rest = arguments
     assert run(monkeypatch, command, "--output", "out", *rest) == 2
     assert capfd.readouterr().err.replace(f"{tmp_path}/", "").startswith(said)
@@ -1081,7 +1082,7 @@ def test_help_and_mistakes_need_no_tensorflow(tmp_path: Path) -> None:
 def test_init_makes_a_file_of_converted_images(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     converted(from_images.in_folders(photos), tmp_path)
-    make.hub_module(Path("module"))
+    hub_modules.mean_colour(Path("module"))
     outcome = init("out", None, "module", Path("pipeline.yaml"), False, Console(quiet=True))
     assert outcome["features"] == {"image": {"kind": "image", "size": [8, 8]}}
     assert outcome["label"] == {"from": "label", "kind": "class", "classes": ["cat", "dog"]}
@@ -1096,16 +1097,16 @@ def test_init_makes_a_file_of_converted_clips(tmp_path: Path, monkeypatch: pytes
     for number in range(8):
         for frame in range(2 + number):
             label = ("jump", "walk")[number % 2]
-            write(Path("in"), **{f"{label}__{number}__{frame}_png": make.random_image(10 * number + frame)})
+            write(Path("in"), **{f"{label}__{number}__{frame}_png": example_data.random_image(10 * number + frame)})
     converted(from_video.in_folders(Path("in"), Frames(), sequence_examples=in_steps), tmp_path)
     takes = tf.TensorSpec([None, 4, 8, 8, 3], tf.float32)
-    make_modules.module(Path("module"), takes, lambda clips: tf.reduce_mean(clips, [2, 3, 4]))
+    hub_modules.module(Path("module"), takes, lambda clips: tf.reduce_mean(clips, [2, 3, 4]))
     outcome = init("out", None, "module", Path("pipeline.yaml"), False, Console(quiet=True))
     assert outcome["features"] == {"frames": {"kind": "video", "frames": 4, "size": [8, 8]}}
     assert outcome["label"] == {"from": "label", "kind": "class", "classes": ["jump", "walk"]}
     pipeline, _ = load(Path("pipeline.yaml"))
     # What was written is what the feature reads.
-    records = flattened(tf.constant(make.read_tfrecord(next(Path("out").iterdir()))))
+    records = flattened(tf.constant(example_data.read_tfrecord(next(Path("out").iterdir()))))
     parsed = tf.io.parse_example(records, {"frames": tf.io.VarLenFeature(tf.string)})
     clips = pixels_of_batch(pipeline.features, encoded_images(pipeline.features, parsed))["frames"]
     assert clips.shape == (8, 4, 8, 8, 3) and len({clip.numpy().tobytes() for clip in clips}) == 8

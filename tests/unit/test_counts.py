@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -14,10 +15,10 @@ from hubline.components.transform import shard as analysis
 from hubline.core.errors import DamageError
 from hubline.trainer.counts import complete, holding
 from hubline.trainer.inputs import read_records
-from tests.support import make
+from tests.support import example_data
 from tests.unit.test_analysis import shards
 
-RECORDS = [make.record(number=number, label=number % 2) for number in range(10)]
+RECORDS = [example_data.record(number=number, label=number % 2) for number in range(10)]
 
 
 @dataclass
@@ -30,13 +31,13 @@ class Split:
 
 def cut(path: Path, records: int) -> str:
     """Takes the last records of a file, whole ones."""
-    content = make.read_tfrecord(path)
-    return str(make.write_tfrecord(path, content[: len(content) - records]))
+    content = example_data.read_tfrecord(path)
+    return str(example_data.write_tfrecord(path, content[: len(content) - records]))
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> str:
-    return str(make.write_tfrecord(tmp_path / "records", RECORDS))
+    return str(example_data.write_tfrecord(tmp_path / "records", RECORDS))
 
 
 def test_a_whole_split_is_read_and_one_that_lost_records_is_named(file: str) -> None:
@@ -68,19 +69,19 @@ def test_statistics_of_a_shard_that_lost_records_are_not_kept(tmp_path: Path, fi
     with pytest.raises(DamageError, match=f"records: 10 records were written there, and it holds {10 - records}"):
         statistics.accumulate(shard)
     assert not shard.is_done
-    make.write_tfrecord(Path(file), RECORDS)
+    example_data.write_tfrecord(Path(file), RECORDS)
     statistics.accumulate(shard)
     assert len(statistics.facts_of(shard)) == 2
 
 
 def test_statistics_are_of_the_file_that_is_named_and_the_same_every_time(tmp_path: Path) -> None:
     """A name is no pattern, and the values of a sketch depend on the order of the records."""
-    numbers = make.np.random.default_rng(0).normal(size=3000)
+    numbers = np.random.default_rng(0).normal(size=3000)
     made = []
     for folder, shift in (("axb1 {x}", 1000.0), ("a*b? {x}", 0.0)):
         (tmp_path / folder).mkdir()
-        records = [make.record(x=float(number + shift)) for number in numbers]
-        path = make.write_tfrecord(tmp_path / folder / "data", records)
+        records = [example_data.record(x=float(number + shift)) for number in numbers]
+        path = example_data.write_tfrecord(tmp_path / folder / "data", records)
         for life in ("first", "second"):
             shard = statistics.Shard(str(path), "digest", (3000,), (), str(tmp_path / folder / life), "code")
             statistics.accumulate(shard)
@@ -90,11 +91,11 @@ def test_statistics_are_of_the_file_that_is_named_and_the_same_every_time(tmp_pa
     (column,) = first.datasets[0].features
     assert column.num_stats.common_stats.num_non_missing == 3000
     assert column.num_stats.mean == pytest.approx(numbers.mean(), abs=1e-5)
-    assert column.num_stats.median == pytest.approx(make.np.median(numbers), abs=0.05)
+    assert column.num_stats.median == pytest.approx(np.median(numbers), abs=0.05)
 
 
 def test_answers_of_a_shard_that_lost_records_are_not_kept(tmp_path: Path) -> None:
-    records = [make.record(x=1.0, word=b"a", y=number % 2) for number in range(10)]
+    records = [example_data.record(x=1.0, word=b"a", y=number % 2) for number in range(10)]
     (shard,) = shards(tmp_path, records, 1)
     cut(Path(shard.path), 2)
     with pytest.raises(DamageError, match="10 records were written there, and it holds 8"):
@@ -104,7 +105,7 @@ def test_answers_of_a_shard_that_lost_records_are_not_kept(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("lost", ["records", "rows"])
 def test_the_test_split_is_read_to_its_end(tmp_path: Path, lost: str) -> None:
-    files = {name: make.write_tfrecord(tmp_path / name, RECORDS) for name in ("records", "rows")}
+    files = {name: example_data.write_tfrecord(tmp_path / name, RECORDS) for name in ("records", "rows")}
     cut(files[lost], 3)
     split = TestSplit([str(files["records"])], [str(files["rows"])], 10, [], None, 100, has_images=False)
     says = f"the {lost} of the split 'test': 10 records were written there, and it holds 7"

@@ -15,8 +15,8 @@ from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.summary import Extremes, Summarizer
 from hubline.preprocessing.transform import raw_columns
 from hubline.trainer.diagnosis import diagnose
+from tests.support import example_data
 from tests.support import job as make_job
-from tests.support import make
 
 ROWS = 60
 FEATURES: dict[str, dict[str, Any]] = {
@@ -39,7 +39,7 @@ def values(number: int) -> dict[str, Any]:
         "stars": number % 10 + 1,
         "word": "often" if number % 2 else f"rare{number}",
         "amount": -999.0 if number % 20 == 0 else float(number % 7),
-        "tags": make.feature(1.0, 2.0) if number % 4 == 0 else 1.5,
+        "tags": example_data.feature(1.0, 2.0) if number % 4 == 0 else 1.5,
         "plain": float(number),
         "y": 1 + number % 2,
     }
@@ -62,8 +62,8 @@ def summarized(folder: Path, label: dict[str, Any], splits: dict[str, list[bytes
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory):
-    train = [make.record(**values(number)) for number in range(ROWS)]
-    test = [make.record(**values(number) | {"y": 7}) for number in range(10)]
+    train = [example_data.record(**values(number)) for number in range(ROWS)]
+    test = [example_data.record(**values(number) | {"y": 7}) for number in range(10)]
     label = {"kind": "class", "from": "y"}
     return summarized(tmp_path_factory.mktemp("counted"), label, {"train": train, "validation": train, "test": test})
 
@@ -117,7 +117,7 @@ def test_what_is_found_is_said_once_with_its_share_and_what_would_be_right(count
     ],
 )
 def test_a_label_of_one_class_and_one_that_features_tell(tmp_path: Path, label: dict, says: str, stops: bool) -> None:
-    train = [make.record(**values(number)) for number in range(ROWS)]
+    train = [example_data.record(**values(number)) for number in range(ROWS)]
     found, _ = summarized(tmp_path, label, {"train": train, "validation": train, "test": train})
     assert [finding.stops for finding in found if finding.text.startswith(says)] == [stops]
 

@@ -29,8 +29,7 @@ from hubline.trainer.inputs import pixels_of_batch
 from hubline.trainer.model import Parts
 from hubline.trainer.module import Tensor
 from hubline.trainer.task import VALUE, Task
-from tests.support import make
-from tests.support import modules as make_modules
+from tests.support import example_data, hub_modules
 
 ENDS = {"II": "<", "MM": ">"}
 
@@ -177,7 +176,7 @@ def sums(images: tf.Tensor) -> dict[str, tf.Tensor]:
 @pytest.fixture(scope="module")
 def module(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("module") / "sums"
-    make_modules.module(path, tf.TensorSpec([None, None, None, 3], tf.uint8), sums)
+    hub_modules.module(path, tf.TensorSpec([None, None, None, 3], tf.uint8), sums)
     return str(path)
 
 
@@ -204,7 +203,7 @@ def test_every_door_decodes_alike(tmp_path: Path, module: str, name: str) -> Non
     (tmp_path / "a-file").write_bytes(data)
     (tmp_path / name).write_bytes(data)
     (tmp_path / "a.json").write_text(json.dumps({"image": {"b64": base64.b64encode(stored).decode()}}))
-    make.write_tfrecord(tmp_path / "records", [make.record(image=stored)])
+    example_data.write_tfrecord(tmp_path / "records", [example_data.record(image=stored)])
     for path in ("a-file", name, "a.json", "records"):
         (answer,) = asked(module, tmp_path / path)
         np.testing.assert_array_equal(answer["rows"], expected.astype(int).sum(1))
@@ -214,7 +213,7 @@ def test_every_door_decodes_alike(tmp_path: Path, module: str, name: str) -> Non
 @pytest.mark.parametrize("name", IMAGES)
 def test_a_record_holds_what_models_decode(name: str) -> None:
     data, _ = IMAGES[name]
-    record = make.record(image=data)
+    record = example_data.record(image=data)
     is_sound = bool(are_sound(tf.constant([record]), RECORD, Kind())[0])
     assert is_sound == (name not in FOR_FILES_ALONE)
     fault = find_fault(record, RECORD)
@@ -227,7 +226,9 @@ def test_a_record_holds_what_models_decode(name: str) -> None:
 
 
 def test_a_file_is_what_its_bytes_say(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(make.write_tfrecord(tmp_path / "r", [make.record(x=1)]).read_bytes())
+    (tmp_path / "a.png").write_bytes(
+        example_data.write_tfrecord(tmp_path / "r", [example_data.record(x=1)]).read_bytes()
+    )
     (tmp_path / "b.tfrecord").write_bytes(IMAGES["lossless.webp"][0])
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "empty.tfrecord").write_bytes(b"")
@@ -308,7 +309,7 @@ def test_an_exported_model_answers_alike_by_every_door(tmp_path: Path, exported:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "one.jpg").write_bytes(one)
     assert as_record(one) == one  # as convert stores it
-    make.write_tfrecord(tmp_path / "records", [make.record(**{"a.b": one, "a-b": two})])
+    example_data.write_tfrecord(tmp_path / "records", [example_data.record(**{"a.b": one, "a-b": two})])
     text = {name: {"b64": base64.b64encode(data).decode()} for name, data in (("one", one), ("two", two))}
     by_column = {"a.b": text["one"], "a-b": text["two"]}
     by_signature = {"a_b_2": text["one"], "a_b": text["two"]}

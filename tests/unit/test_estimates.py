@@ -15,7 +15,7 @@ from hubline.components.evaluator.baseline import held_to, parts_of
 from hubline.components.evaluator.bootstrap import Groups, interval
 from hubline.components.evaluator.constant_baselines import Constants, _of_any_classes, _of_classes, _of_numbers
 from hubline.components.evaluator.estimates import estimate
-from tests.support import make
+from tests.support import example_data
 
 COUNT = 400
 CLASSES = ["ant", "bee", "cat"]
@@ -34,7 +34,7 @@ def estimated(
 ) -> Estimates:
     """What comes of predictions that are kept in a file."""
     columns = {LABEL: tf.constant(true), CANDIDATE: tf.constant(told)}
-    file = make.write_tfrecord(folder / "predictions", encoded(columns).numpy())
+    file = example_data.write_tfrecord(folder / "predictions", encoded(columns).numpy())
     return estimate([str(file)], len(true), predicted, [CANDIDATE], metrics, constants)
 
 

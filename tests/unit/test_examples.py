@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubline.preprocessing.examples import assemble, drop, encode, flattened, keep, piece
-from tests.support import make
+from tests.support import example_data
 
 values = (
     st.lists(st.binary(max_size=5), min_size=1, max_size=3)
@@ -30,7 +30,9 @@ def columns(record: bytes) -> dict[str, list]:
 @given(records, st.sets(st.sampled_from(["image", "é", "", "absent"]), min_size=1))
 @settings(deadline=None, max_examples=60)
 def test_some_columns_stay_and_the_others_go(rows: list[dict], names: set[str]) -> None:
-    serialized = [make.record(**{name: make.feature(*of_one) for name, of_one in row.items()}) for row in rows]
+    serialized = [
+        example_data.record(**{name: example_data.feature(*of_one) for name, of_one in row.items()}) for row in rows
+    ]
     batch = tf.constant(serialized)
     for kept, dropped, row in zip(keep(batch, names).numpy(), drop(batch, names).numpy(), rows, strict=True):
         assert columns(kept) == {name: of_one for name, of_one in row.items() if name in names}
@@ -38,20 +40,26 @@ def test_some_columns_stay_and_the_others_go(rows: list[dict], names: set[str]) 
 
 
 def test_records_that_were_put_together_are_taken_apart_as_one() -> None:
-    merged = tf.constant([make.record(a=1, b="two") + make.record(c=3.0) + make.record(d=4), make.record(c=5.0), b""])
+    merged = tf.constant(
+        [
+            example_data.record(a=1, b="two") + example_data.record(c=3.0) + example_data.record(d=4),
+            example_data.record(c=5.0),
+            b"",
+        ]
+    )
     assert [columns(item) for item in keep(merged, ["a", "c"]).numpy()] == [{"a": [1], "c": [3.0]}, {"c": [5.0]}, {}]
     assert [columns(item) for item in drop(merged, ["b", "c"]).numpy()] == [{"a": [1], "d": [4]}, {}, {}]
 
 
 def test_no_column_to_drop_leaves_all() -> None:
-    record = make.record(a=1, b="two")
+    record = example_data.record(a=1, b="two")
     assert columns(drop(tf.constant([record]), []).numpy()[0]) == {"a": [1], "b": [b"two"]}
 
 
 def test_tensors_become_columns_and_are_merged_with_those_that_are_there() -> None:
     vectors = np.random.default_rng(0).normal(size=[3, 4]).astype(np.float32)
     more = encode({"vector": vectors_tensor(vectors), "n": tf.constant([[1], [2], [3]], tf.int64), "s": letters()})
-    merged = tf.strings.join([tf.constant([make.record(a=number, s="old") for number in range(3)]), more])
+    merged = tf.strings.join([tf.constant([example_data.record(a=number, s="old") for number in range(3)]), more])
     for number, record in enumerate(merged.numpy()):
         found = columns(record)
         assert found == {
@@ -100,10 +108,10 @@ sequences = st.fixed_dictionaries(
 def sequence(context: Mapping[str, list], lists: Mapping[str, list[list]]) -> bytes:
     message = tf.train.SequenceExample()
     for name, of_one in context.items():
-        message.context.feature[name].CopyFrom(make.feature(*of_one))
+        message.context.feature[name].CopyFrom(example_data.feature(*of_one))
     for name, of_steps in lists.items():
         message.feature_lists.feature_list[name].feature.extend(
-            make.feature(*of_step) if of_step else tf.train.Feature() for of_step in of_steps
+            example_data.feature(*of_step) if of_step else tf.train.Feature() for of_step in of_steps
         )
     return message.SerializeToString()
 
@@ -128,7 +136,7 @@ def test_steps_come_one_after_the_other(rows: list[dict]) -> None:
 
 
 def test_examples_stay_as_they_are_also_among_sequences() -> None:
-    record = make.record(a=1, b="two") + make.record(c=3.0)
+    record = example_data.record(a=1, b="two") + example_data.record(c=3.0)
     assert flattened(tf.constant([record, b""])).numpy().tolist() == [record, b""]
     some = flattened(tf.constant([record, sequence({}, {"x": [[1], [2]]}), b"", sequence({}, {"x": []})])).numpy()
     assert [columns(item) for item in some] == [{"a": [1], "b": [b"two"], "c": [3.0]}, {"x": [1, 2]}, {}, {}]

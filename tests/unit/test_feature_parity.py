@@ -31,7 +31,7 @@ from hubline.trainer.export import SERVING, ServingModel
 from hubline.trainer.inputs import Tensors
 from hubline.trainer.model import Parts, TunedModel, keras_inputs, taken_in
 from hubline.trainer.task import Task
-from tests.support import make
+from tests.support import example_data
 
 FC = tf.feature_column
 DTYPES = {"x": tf.float32, "v": tf.float32, "n": tf.int64, "word": tf.string, "words": tf.string, "w": tf.float32}
@@ -94,7 +94,9 @@ def new_rows(draw: st.DrawFn) -> list[Row]:
 
 def record(row: Row, **more: int) -> bytes:
     """The row as a record, without the columns of which nothing is there."""
-    return make.record(**{name: make.feature(*values) for name, values in row.items() if values}, **more)
+    return example_data.record(
+        **{name: example_data.feature(*values) for name, values in row.items() if values}, **more
+    )
 
 
 def columns(rows: Sequence[Row]) -> dict[str, tf.SparseTensor]:
@@ -282,7 +284,7 @@ class FourWays:
         label = {"kind": "class", "from": "y", "classes": ["no", "yes"]}
         config = TransformConfig.model_validate({"features": features, "label": label})
         shard = Shard(
-            str(make.write_tfrecord(folder / "training", self.records)),
+            str(example_data.write_tfrecord(folder / "training", self.records)),
             "digest",
             len(self.records),
             config.to_property(),

@@ -22,7 +22,7 @@ from hubline.components.pusher.versions import newest_version, versions
 from hubline.core.digest import file_digest, tree_digest
 from hubline.core.errors import UserError
 from hubline.preprocessing.kinds.categorical import CategoricalFeature
-from tests.support import make
+from tests.support import hub_modules
 from tests.support import model as make_model
 from tests.unit.test_archives import Site, serving
 
@@ -166,7 +166,7 @@ def test_an_unwritable_serving_folder_is_named(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make.hub_module(tmp_path_factory.mktemp("module") / "mean")
+    return hub_modules.mean_colour(tmp_path_factory.mktemp("module") / "mean")
 
 
 def archive(module: Path, path: Path, inside: str) -> Path:

@@ -16,7 +16,7 @@ from hubline.components.evaluator.r2 import R2
 from hubline.components.evaluator.regression_metrics import MeanAbsoluteDifference, RootMeanSquaredDifference
 from hubline.core.float64 import GREATEST, from_parts, to_parts
 from hubline.trainer.metric_names import Metric
-from tests.support import make
+from tests.support import example_data
 
 RNG = np.random.default_rng(11)
 TRUE = 1.6e9 + RNG.uniform(-60, 60, 500)
@@ -58,7 +58,7 @@ def test_metrics_of_numbers_far_greater_than_their_spread_are_those_of_float64()
 
 def test_baseline_and_intervals_are_those_of_float64(tmp_path: Path) -> None:
     columns = {LABEL: tf.constant(TRUE[:, np.newaxis]), CANDIDATE: tf.constant(TOLD[:, np.newaxis])}
-    file = str(make.write_tfrecord(tmp_path / "predictions", encoded(columns).numpy()))
+    file = str(example_data.write_tfrecord(tmp_path / "predictions", encoded(columns).numpy()))
     predicted = Predicted("regression", centre=CENTRE)
     (rows,) = predicted.read([file], [CANDIDATE])
     np.testing.assert_array_equal(rows[LABEL][:, 0], TRUE)

@@ -18,9 +18,8 @@ from hubline.trainer.hub_interface import inspect_module
 from hubline.trainer.model import Backbone, try_out
 from hubline.trainer.module import check_fits
 from hubline.trainer.saved_model_loader import open_module
-from tests.support import make
-from tests.support import modules as make_modules
-from tests.support.modules import IMAGES
+from tests.support import example_data, hub_modules, tf1_hub_modules
+from tests.support.hub_modules import IMAGES
 
 PHOTO: Feature = ImageFeature(kind="image", size=(8, 8))
 WIDE: Feature = ImageFeature(kind="image", size=(8, 8), value_range=(-1, 1))
@@ -129,13 +128,13 @@ GRID = SCALED[:, ::2, ::2]
     ],
 )  # fmt: skip
 def test_what_a_module_takes_and_gives(tmp_path: Path, takes, function: Callable, options: dict, expected) -> None:
-    path = make_modules.module(tmp_path, takes, function)
+    path = hub_modules.module(tmp_path, takes, function)
     np.testing.assert_allclose(given(path, hub(**options)), expected, rtol=2e-2 if takes.dtype == tf.float16 else 1e-4)
 
 
 def test_a_generator_with_nothing_but_a_signature(tmp_path: Path) -> None:
     takes = {"input_0": spec(tf.float32, None, None, None, 3)}
-    made = make_modules.signature(tmp_path, takes, lambda input_0: {"output_0": tf.repeat(1 - input_0, 2, axis=1)})
+    made = hub_modules.signature(tmp_path, takes, lambda input_0: {"output_0": tf.repeat(1 - input_0, 2, axis=1)})
     with pytest.raises(UserError, match=r"'output_0' is float32\[\?, \?, \?, 3\]: .* say `pool: mean` or `pool: max`"):
         check_fits(inspect_module(str(made)), hub(), FEATURES)
     np.testing.assert_allclose(given(made, hub(pool="mean")), 1 - MEAN, rtol=1e-4)
@@ -147,7 +146,7 @@ def test_a_detector_as_a_signature_takes_one_image_at_a_time(tmp_path: Path) -> 
     def detect(image, most, gain):
         return {"boxes": tf.reshape(image, [1, 64, 3])[:, :most] * gain[1], "score": tf.reduce_max(image, [1, 2, 3])}
 
-    made = make_modules.signature(tmp_path, takes, detect)
+    made = hub_modules.signature(tmp_path, takes, detect)
     options = {"arguments": {"most": 3, "gain": [0, 10]}, "inputs": {"image": "photo"}}
     np.testing.assert_allclose(given(made, hub(output="score", **options)), SCALED.max(axis=(1, 2, 3))[:, np.newaxis])
     first = SCALED.reshape(5, 64, 3)[:, :3]
@@ -158,7 +157,7 @@ def test_a_detector_as_a_signature_takes_one_image_at_a_time(tmp_path: Path) -> 
 
 @pytest.fixture(scope="module")
 def endpoints(tmp_path_factory) -> Path:
-    return make_modules.endpoints(tmp_path_factory.mktemp("m") / "endpoints")
+    return hub_modules.endpoints(tmp_path_factory.mktemp("m") / "endpoints")
 
 
 def test_the_usual_arguments_are_taken_and_others_where_they_are_said(endpoints: Path) -> None:
@@ -222,7 +221,7 @@ def test_a_text_embedding_of_float64_without_signatures(tmp_path: Path) -> None:
         ids = tf.strings.to_hash_bucket_fast(words.flat_values, 10)
         return tf.reduce_sum(words.with_flat_values(tf.gather(tf.constant(table), ids)), axis=1)
 
-    path = make_modules.module(tmp_path, spec(tf.string, None), embed)
+    path = hub_modules.module(tmp_path, spec(tf.string, None), embed)
     assert inspect_module(str(path)).calls[0].outputs["default"].dtype == "float64"
     expected = [
         sum((table[int(tf.strings.to_hash_bucket_fast(word, 10))] for word in text.split()), np.zeros(2))
@@ -233,19 +232,19 @@ def test_a_text_embedding_of_float64_without_signatures(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["save", "export"])
 def test_a_keras_model_as_keras_writes_it(tmp_path: Path, how: str) -> None:
-    path = make_modules.keras(tmp_path / how, how)
+    path = hub_modules.keras(tmp_path / how, how)
     expected = tf.saved_model.load(str(path)).signatures["serving_default"](tf.constant(SCALED))
     np.testing.assert_allclose(given(path, hub()), next(iter(expected.values())), rtol=1e-4, atol=1e-6)
 
 
 def test_a_module_that_takes_a_list(tmp_path: Path) -> None:
-    path = make_modules.module(tmp_path, [IMAGES, IMAGES], lambda both: mean(both[0]) - mean(both[1]))
+    path = hub_modules.module(tmp_path, [IMAGES, IMAGES], lambda both: mean(both[0]) - mean(both[1]))
     wanted = hub(inputs={"inputs_0": "photo", "inputs_1": "wide"})
     np.testing.assert_allclose(given(path, wanted), MEAN - (2 * MEAN - 1), rtol=1e-4, atol=1e-6)
 
 
 def test_a_tf1_module_of_texts_with_tables(tmp_path: Path) -> None:
-    path = make_modules.tf1_texts(tmp_path / "texts", tmp_path)
+    path = tf1_hub_modules.texts(tmp_path / "texts", tmp_path)
     (tmp_path / "words.txt").unlink()  # the module has its own
     assert inspect_module(str(path)).tags == ()
     texts = {"note": tf.constant(["bad", "good", "ugly"])}
@@ -272,7 +271,7 @@ def test_a_tf1_module_of_texts_with_tables(tmp_path: Path) -> None:
     ],
 )
 def test_of_several_graphs_the_one_for_inference_is_loaded(tmp_path: Path, tag_sets, loaded) -> None:
-    path = make.tf1_hub_module(tmp_path / "module", *tag_sets)
+    path = tf1_hub_modules.images(tmp_path / "module", *tag_sets)
     assert set(inspect_module(str(path)).tags) == set(loaded)
     # Each graph multiplies by its place in the list, from 1.
     place = [set(tags) for tags in tag_sets].index(set(loaded)) + 1
@@ -292,22 +291,22 @@ def test_of_several_graphs_the_one_for_inference_is_loaded(tmp_path: Path, tag_s
     ],
 )  # fmt: skip
 def test_what_cannot_be_fed(tmp_path: Path, takes: tf.TypeSpec, options: dict, says: str) -> None:
-    path = make_modules.module(tmp_path, takes, lambda x: tf.zeros([1, 3]))
+    path = hub_modules.module(tmp_path, takes, lambda x: tf.zeros([1, 3]))
     with pytest.raises(UserError, match=says):
         check_fits(inspect_module(str(path)), hub(**options), FEATURES)
 
 
 def test_the_embedder_keeps_what_modules_that_take_one_at_a_time_give(tmp_path: Path) -> None:
-    detector = make_modules.module(tmp_path / "m", spec(tf.uint8, 1, 8, 8, 3), lambda x: tf.reshape(x, [1, 64, 3]))
-    records = [make.record(photo=make.image_bytes(pixels)) for pixels in PIXELS]
-    source = make.write_tfrecord(tmp_path / "records", records)
+    detector = hub_modules.module(tmp_path / "m", spec(tf.uint8, 1, 8, 8, 3), lambda x: tf.reshape(x, [1, 64, 3]))
+    records = [example_data.record(photo=example_data.image_bytes(pixels)) for pixels in PIXELS]
+    source = example_data.write_tfrecord(tmp_path / "records", records)
     columns = {"photo": tf.io.FixedLenFeature([1], tf.string)}
     features = {"photo": PHOTO}
     embedder = Embedder({"m": hub(pool="max")}, {"m": str(detector)}, features, columns, report=lambda more: None)
     made = embedder.embed(str(source), 5, str(tmp_path / "rows"), 1, (), 0)
     assert made.sizes == {"m": 3}
     rows = tf.io.parse_example(
-        make.read_tfrecord(tmp_path / "rows"), {column("m"): tf.io.FixedLenFeature([3], tf.float32)}
+        example_data.read_tfrecord(tmp_path / "rows"), {column("m"): tf.io.FixedLenFeature([3], tf.float32)}
     )
     np.testing.assert_array_equal(rows[column("m")], PIXELS.max(axis=(1, 2)))
 
@@ -341,6 +340,6 @@ def test_an_output_of_whole_numbers_cannot_be_learned_through(tmp_path: Path) ->
 
 
 def test_a_tf1_module_is_not_trained(tmp_path: Path) -> None:
-    path = make.tf1_hub_module(tmp_path / "module")
+    path = tf1_hub_modules.images(tmp_path / "module")
     with pytest.raises(UserError, match=r"cannot be trained: it is a TF1 module, .* for inference only"):
         try_out(hub(), open_module(str(path)), FEATURES, Tuned())

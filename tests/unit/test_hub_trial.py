@@ -18,9 +18,8 @@ from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_trial import Tried, pictures, try_outputs
 from hubline.trainer.rows import try_rows
 from hubline.trainer.saved_model_loader import open_module
-from tests.support import make
+from tests.support import example_data, hub_modules
 from tests.support import model as make_model
-from tests.support import modules as make_modules
 from tests.unit.test_predict import predict, read
 from tests.unit.test_predict_hub import rows
 
@@ -150,7 +149,7 @@ def test_words_stay_with_their_text(modules: Path, tmp_path: Path, module: str) 
     assert [said["default"] for said in found] == [text.split() for text in TEXTS]
     output = tmp_path / "out"
     predict("--hub", modules / module, tmp_path / "a.jsonl", "--output", output, "--format", "tfrecord")
-    records = make.read_tfrecord(output / "predictions-00000-of-00001.tfrecord")
+    records = example_data.read_tfrecord(output / "predictions-00000-of-00001.tfrecord")
     columns = [tf.train.Example.FromString(record).features.feature for record in records]
     words = [[word.decode() for word in column["default"].bytes_list.value] for column in columns]
     assert words == [text.split() for text in TEXTS]
@@ -169,7 +168,7 @@ def test_a_row_too_many_is_refused_and_not_dealt_out(tmp_path: Path) -> None:
         lengths = tf.strings.length(texts)
         return tf.repeat(lengths, 1 + tf.cast(tf.strings.regex_full_match(texts, "rare"), tf.int32))
 
-    module = make_modules.module(tmp_path / "m", tf.TensorSpec([None], tf.string), function)
+    module = hub_modules.module(tmp_path / "m", tf.TensorSpec([None], tf.string), function)
     (tmp_path / "a.jsonl").write_text('{"text": "usual"}\n{"text": "rare"}\n')
     result = predict("--hub", module, tmp_path / "a.jsonl", code=2)
     assert "the module gives 'default' as [3] for 2 items, where it gave a row for each when it was tried out" in str(
@@ -182,8 +181,8 @@ def test_a_module_that_takes_no_small_pictures_is_tried_with_larger_ones(tmp_pat
         with tf.control_dependencies([tf.debugging.assert_greater_equal(tf.shape(images)[1], 300)]):
             return {"negative": 1.0 - images, "mean": tf.reduce_mean(images, [1, 2])}
 
-    module = make_modules.module(tmp_path / "m", tf.TensorSpec([None, None, None, 3], tf.float32), function)
-    (tmp_path / "a.png").write_bytes(make.image_bytes(np.full([300, 4, 3], 51, np.uint8)))
+    module = hub_modules.module(tmp_path / "m", tf.TensorSpec([None, None, None, 3], tf.float32), function)
+    (tmp_path / "a.png").write_bytes(example_data.image_bytes(np.full([300, 4, 3], 51, np.uint8)))
     predict("--hub", module, tmp_path / "a.png", "--output", tmp_path / "out")
     (said,) = read(tmp_path / "out")
     assert said["mean"] == pytest.approx([0.2] * 3, abs=1e-4) and said["negative"] == "pictures/000000-a.png"
@@ -204,23 +203,23 @@ def test_a_frozen_module_without_a_row_for_each_example_is_refused(modules: Path
     with pytest.raises(UserError, match=r"'faces' has not one row for each example: it gave .*\[0, 6\]"):
         try_rows(hub("photo", output="faces"), faces, FED)
     assert try_rows(hub("photo", output="mean"), faces, FED).outputs == {"mean": "row"}
-    mixed = make_modules.module(
-        tmp_path / "mixed", make_modules.IMAGES, lambda images: tf.reduce_mean(images, [0, 1, 2])[tf.newaxis]
+    mixed = hub_modules.module(
+        tmp_path / "mixed", hub_modules.IMAGES, lambda images: tf.reduce_mean(images, [0, 1, 2])[tf.newaxis]
     )
     with pytest.raises(UserError, match=r"it gave \[1, 3\] for one item, \[1, 3\] for 2, .* A head needs"):
         try_rows(hub("photo"), open_module(str(mixed)), FED)
 
 
 def test_a_module_that_mixes_examples_or_is_not_finite_is_warned_of(modules: Path, tmp_path: Path) -> None:
-    normal = make_modules.module(
+    normal = hub_modules.module(
         tmp_path / "normal",
-        make_modules.IMAGES,
+        hub_modules.IMAGES,
         lambda images: tf.reduce_mean(images, [1, 2]) - tf.reduce_mean(images, [0, 1, 2]),
     )
     tried = try_rows(hub("photo"), open_module(str(normal)), FED)
     assert tried.outputs == {"default": "dependent"} and "depends on the examples beside it" in tried.warnings[0]
-    logs = make_modules.module(
-        tmp_path / "logs", make_modules.IMAGES, lambda images: tf.math.log(tf.reduce_mean(images, [1, 2]))
+    logs = hub_modules.module(
+        tmp_path / "logs", hub_modules.IMAGES, lambda images: tf.math.log(tf.reduce_mean(images, [1, 2]))
     )
     (warning,) = try_rows(hub("photo"), open_module(str(logs)), FED).warnings
     assert "output 'default' is -inf in 3 of 3 numbers" in warning

@@ -12,7 +12,7 @@ from PIL import Image
 
 from hubline.preprocessing.config import ImageFeature
 from hubline.preprocessing.kinds.image import boxes, clipped, decode, pixels
-from tests.support import make
+from tests.support import example_data
 
 
 def feature(**options) -> ImageFeature:
@@ -43,7 +43,7 @@ def test_every_format_in_grey_and_colour_is_what_pillow_decodes(
     smooth = np.add.outer(np.arange(8), np.arange(8)).astype(np.uint8) * 15
     pixels = np.stack([smooth, smooth[::-1], smooth.T[:, ::-1]], axis=-1)
     picture = Image.fromarray(pixels).convert(mode)
-    encoded = make.image_bytes(np.array(picture), form)
+    encoded = example_data.image_bytes(np.array(picture), form)
     path = tmp_path / "image"
     path.write_bytes(encoded)
     reference = Image.open(path).convert("RGB")
@@ -61,7 +61,7 @@ def test_every_format_in_grey_and_colour_is_what_pillow_decodes(
 def test_a_flat_image_becomes_its_value_in_the_range_at_any_size(
     grey: int, size: tuple[int, int], low: int, span: int
 ) -> None:
-    encoded = make.image_bytes(np.full([5, 7, 3], grey, np.uint8))
+    encoded = example_data.image_bytes(np.full([5, 7, 3], grey, np.uint8))
     for resize in ("bilinear", "nearest", "bicubic", "area"):
         got = decode(feature(size=size, resize=resize, value_range=(low, low + span)), tf.constant(encoded)).numpy()
         assert got.shape == (*size, 3) and got.dtype == np.float32
@@ -70,7 +70,7 @@ def test_a_flat_image_becomes_its_value_in_the_range_at_any_size(
 
 def test_nearest_and_area_are_what_numpy_says(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, [8, 12, 3], np.uint8)
-    encoded = make.image_bytes(pixels)
+    encoded = example_data.image_bytes(pixels)
     area = pixels.reshape(4, 2, 4, 3, 3).mean(axis=(1, 3)) / 255
     for got in every_way(feature(size=(4, 4), resize="area"), encoded, tmp_path / "area"):
         np.testing.assert_allclose(got, area, atol=0.51 / 255)
@@ -83,7 +83,7 @@ def test_nearest_and_area_are_what_numpy_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("shape", "box"), [((8, 14), (3, 0, 11, 8)), ((15, 8), (0, 3, 8, 11)), ((9, 9), (0, 0, 9, 9))])
 def test_a_crop_is_the_middle_with_nothing_stretched(tmp_path: Path, form: str, shape, box) -> None:
     smooth = np.add.outer(np.arange(shape[0]) * 9, np.arange(shape[1]) * 5).astype(np.uint8)
-    encoded = make.image_bytes(np.stack([smooth] * 3, axis=-1), form)
+    encoded = example_data.image_bytes(np.stack([smooth] * 3, axis=-1), form)
     path = tmp_path / "image"
     path.write_bytes(encoded)
     expected = np.asarray(Image.open(path).convert("RGB").crop(box), np.float32) / 255
@@ -99,7 +99,7 @@ SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 @settings(deadline=None, max_examples=60)
 def test_pad_is_tensorflow_s_resize_with_pad(shape: tuple, size: tuple, resize: str) -> None:
     picture = np.random.default_rng(0).integers(1, 256, [*shape, 3], np.uint8)
-    got = pixels(feature(size=size, fit="pad", resize=resize), tf.constant(make.image_bytes(picture))).numpy()
+    got = pixels(feature(size=size, fit="pad", resize=resize), tf.constant(example_data.image_bytes(picture))).numpy()
     ratio = max(Fraction(shape[0], size[0]), Fraction(shape[1], size[1]))
     exact = [side / ratio for side in shape]
     # TensorFlow counts in floats, by which an exact fit can come out a pixel short, and less than a pixel is none.
@@ -115,7 +115,7 @@ def test_pad_is_tensorflow_s_resize_with_pad(shape: tuple, size: tuple, resize: 
 @settings(deadline=None, max_examples=40)
 def test_crop_or_pad_is_tensorflow_s_resize_with_crop_or_pad(shape: tuple, size: tuple) -> None:
     picture = np.random.default_rng(0).integers(0, 256, [*shape, 3], np.uint8)
-    got = pixels(feature(size=size, fit="crop_or_pad"), tf.constant(make.image_bytes(picture)))
+    got = pixels(feature(size=size, fit="crop_or_pad"), tf.constant(example_data.image_bytes(picture)))
     np.testing.assert_array_equal(got, tf.image.resize_with_crop_or_pad(picture, *size))
 
 
@@ -124,7 +124,7 @@ def test_crop_or_pad_is_tensorflow_s_resize_with_crop_or_pad(shape: tuple, size:
 @pytest.mark.parametrize("shape", [(12, 30), (30, 10), (6, 7)])
 def test_every_way_pads_and_crops_the_same(tmp_path: Path, fit: str, form: str, shape: tuple) -> None:
     smooth = np.add.outer(np.arange(shape[0]) * 5, np.arange(shape[1]) * 2).astype(np.uint8) + 40
-    encoded = make.image_bytes(np.stack([smooth] * 3, axis=-1), form)
+    encoded = example_data.image_bytes(np.stack([smooth] * 3, axis=-1), form)
     size = (8, 16)
     whole = tf.io.decode_image(encoded, expand_animations=False)
     do = tf.image.resize_with_pad if fit == "pad" else tf.image.resize_with_crop_or_pad
@@ -136,7 +136,7 @@ def test_every_way_pads_and_crops_the_same(tmp_path: Path, fit: str, form: str, 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_standardized_images_have_mean_zero_and_deviation_one(tmp_path: Path, channels: int) -> None:
     picture = np.random.default_rng(0).integers(100, 156, [8, 8, 3], np.uint8)
-    encoded = make.image_bytes(picture)
+    encoded = example_data.image_bytes(picture)
     seen = pixels(feature(channels=channels), tf.constant(encoded)).numpy().astype(float)
     for got in every_way(feature(channels=channels, standardize="per_image"), encoded, tmp_path / "model"):
         np.testing.assert_allclose(got, (seen - seen.mean()) / seen.std(), atol=1e-4)
@@ -144,7 +144,7 @@ def test_standardized_images_have_mean_zero_and_deviation_one(tmp_path: Path, ch
 
 
 def test_a_flat_image_is_standardized_to_zeros() -> None:
-    flat = make.image_bytes(np.full([5, 7, 3], 90, np.uint8))
+    flat = example_data.image_bytes(np.full([5, 7, 3], 90, np.uint8))
     assert not decode(feature(standardize="per_image"), tf.constant(flat)).numpy().any()
 
 
@@ -166,7 +166,7 @@ def test_boxes_of_the_image_are_where_what_they_hold_is_seen(fit: str, shape: tu
     picture = np.zeros([*shape, 3], np.uint8)
     picture[top:bottom, left:right] = 255
     image = feature(size=size, fit=fit)
-    got = pixels(image, tf.constant(make.image_bytes(picture))).numpy()[..., 0] > 127
+    got = pixels(image, tf.constant(example_data.image_bytes(picture))).numpy()[..., 0] > 127
     box = tf.constant([[top / shape[0], left / shape[1], bottom / shape[0], right / shape[1]]])
     moved = boxes(image, tf.constant([*shape, 3]), box)
     expected = clipped(moved)[0].numpy()[0] * [*size, *size]
@@ -179,11 +179,11 @@ def test_boxes_of_the_image_are_where_what_they_hold_is_seen(fit: str, shape: tu
 
 def test_bicubic_stays_in_the_range() -> None:
     edges = np.kron(np.eye(4), np.full([2, 2], 255)).astype(np.uint8)
-    got = decode(feature(size=(31, 31), resize="bicubic"), tf.constant(make.image_bytes(edges))).numpy()
+    got = decode(feature(size=(31, 31), resize="bicubic"), tf.constant(example_data.image_bytes(edges))).numpy()
     assert got.min() >= 0 and got.max() <= 1
 
 
-@pytest.mark.parametrize("encoded", [b"", b"nonsense", make.random_image(0)[:60]])
+@pytest.mark.parametrize("encoded", [b"", b"nonsense", example_data.random_image(0)[:60]])
 def test_what_is_no_image_is_an_error(encoded: bytes) -> None:
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode(feature(), tf.constant(encoded))

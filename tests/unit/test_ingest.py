@@ -19,15 +19,15 @@ from hubline.components.example_gen.ingest import split_of
 from hubline.components.example_gen.locate_bad_records import undecodable
 from hubline.core.digest import file_digest
 from hubline.core.errors import DataError
-from tests.support import make
+from tests.support import example_data
 from tests.support.ingestion import CONTRACT, FEATURES, PNG, ingest_to, job
 
 
 @pytest.mark.parametrize("compression", ["", "GZIP"])
 @pytest.mark.usefixtures("in_no_python")
 def test_every_record_is_in_one_split_in_its_order(tmp_path: Path, compression: str) -> None:
-    records = make.labelled(300)
-    path = make.write_tfrecord(tmp_path / "in", records, compression)
+    records = example_data.labelled(300)
+    path = example_data.write_tfrecord(tmp_path / "in", records, compression)
     _, written, _ = ingest_to(tmp_path / "out", job(path))
     assert Counter(item for items in written.values() for item in items) == Counter(records)
     assert set(written) == set(SPLITS)
@@ -37,7 +37,7 @@ def test_every_record_is_in_one_split_in_its_order(tmp_path: Path, compression: 
 
 
 def test_a_record_stays_in_its_split_whatever_is_around_it(tmp_path: Path) -> None:
-    records = make.labelled(100)
+    records = example_data.labelled(100)
     alone = [int(split_of([item], HashSplit())[0]) for item in records]
     assert split_of(records, HashSplit()).numpy().tolist() == alone
     assert split_of(records[::-1], HashSplit()).numpy().tolist() == alone[::-1]
@@ -74,8 +74,8 @@ def test_shares_are_kept(shares: tuple[int, int, int]) -> None:
 @pytest.mark.parametrize("compression", ["", "GZIP"])
 @pytest.mark.usefixtures("in_no_python")
 def test_a_clean_file_of_one_split_is_copied(tmp_path: Path, compression: str) -> None:
-    records = make.labelled(20)
-    path = make.write_tfrecord(tmp_path / "in", records, compression)
+    records = example_data.labelled(20)
+    path = example_data.write_tfrecord(tmp_path / "in", records, compression)
     ingested, written, _ = ingest_to(tmp_path / "out", job(path, split=None))
     assert ingested.compression == compression and written == {"train": records}
     (part,) = ingested.parts
@@ -86,8 +86,8 @@ def test_a_clean_file_of_one_split_is_copied(tmp_path: Path, compression: str) -
 
 
 def test_a_file_that_changed_since_it_was_pinned_is_refused(tmp_path: Path) -> None:
-    task = job(make.write_tfrecord(tmp_path / "in", make.labelled(20)))
-    make.write_tfrecord(tmp_path / "in", make.labelled(21))
+    task = job(example_data.write_tfrecord(tmp_path / "in", example_data.labelled(20)))
+    example_data.write_tfrecord(tmp_path / "in", example_data.labelled(21))
     with pytest.raises(DataError, match="in: the file has changed since the run began"):
         ingest_to(tmp_path / "out", task)
 
@@ -95,8 +95,8 @@ def test_a_file_that_changed_since_it_was_pinned_is_refused(tmp_path: Path) -> N
 def test_each_record_is_handed_on_once_however_large_a_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is known of the records before is not copied with each batch, which grows with the square of the file."""
     monkeypatch.setattr(ingesting, "_BATCH", 4)
-    records = make.labelled(40)
-    path = make.write_tfrecord(tmp_path / "in", records)
+    records = example_data.labelled(40)
+    path = example_data.write_tfrecord(tmp_path / "in", records)
     graphs = ingesting._graphs(CONTRACT, Kind(label="int64"), HashSplit(), False)
     handed: list[int] = []
 
@@ -115,12 +115,12 @@ def test_each_record_is_handed_on_once_however_large_a_file_is(tmp_path: Path, m
 @pytest.mark.parametrize(
     ("records", "says"),
     [
-        (make.labelled(2) * 3, "only 2 of the 6 records are distinct, and equal ones go to the same split"),
-        (make.labelled(2), "give more data or other shares in data.split"),
+        (example_data.labelled(2) * 3, "only 2 of the 6 records are distinct, and equal ones go to the same split"),
+        (example_data.labelled(2), "give more data or other shares in data.split"),
     ],
 )
 def test_a_split_that_is_empty_says_whether_records_repeat_themselves(tmp_path: Path, records, says: str) -> None:
-    task = job(make.write_tfrecord(tmp_path / "in", records))
+    task = job(example_data.write_tfrecord(tmp_path / "in", records))
     ingested, *_ = ingest_to(tmp_path / "out", task)
     counts = {part.split: part.count for part in ingested.parts}
     assert min(counts.values()) == 0
@@ -130,16 +130,16 @@ def test_a_split_that_is_empty_says_whether_records_repeat_themselves(tmp_path: 
 
 @pytest.mark.parametrize("policy", ["fail", "quarantine"])
 def test_a_zlib_file_is_named_with_what_to_do(tmp_path: Path, policy: str) -> None:
-    path = make.write_tfrecord(tmp_path / "in", make.labelled(5), "ZLIB")
+    path = example_data.write_tfrecord(tmp_path / "in", example_data.labelled(5), "ZLIB")
     with pytest.raises(DataError, match=r"in: its records are compressed with ZLIB.*write them again.*'GZIP'"):
         ingest_to(tmp_path / "out", job(path, policy=policy))
 
 
 def test_a_plain_file_that_begins_like_zlib_is_plain(tmp_path: Path) -> None:
-    record = make.record(image=PNG, label="dark", more=bytes(0x9C78))
+    record = example_data.record(image=PNG, label="dark", more=bytes(0x9C78))
     length = 0x9C78
-    record = make.record(image=PNG, label="dark", more=bytes(length - (len(record) - length)))
-    path = make.write_tfrecord(tmp_path / "in", [record])
+    record = example_data.record(image=PNG, label="dark", more=bytes(length - (len(record) - length)))
+    path = example_data.write_tfrecord(tmp_path / "in", [record])
     assert path.read_bytes()[:2] == b"\x78\x9c"
     _, written, _ = ingest_to(tmp_path / "out", job(path, split=None))
     assert written["train"] == [record]
@@ -152,10 +152,10 @@ def test_what_is_no_tfrecord_file_says_so(tmp_path: Path) -> None:
 
 
 def test_an_image_that_does_not_decode_is_found_in_its_file(tmp_path: Path) -> None:
-    records = make.labelled(12)
-    fine = make.write_tfrecord(tmp_path / "fine", records)
-    records[7] = make.record(image=PNG[:60], label=0)
-    bad = make.write_tfrecord(tmp_path / "bad", records, "GZIP")
+    records = example_data.labelled(12)
+    fine = example_data.write_tfrecord(tmp_path / "fine", records)
+    records[7] = example_data.record(image=PNG[:60], label=0)
+    bad = example_data.write_tfrecord(tmp_path / "bad", records, "GZIP")
 
     (found,) = undecodable(str(bad), FEATURES)
     assert str(found).startswith(f"{bad}: record 7 (counted from 0): its image 'image' does not decode")

@@ -33,7 +33,8 @@ from hubline.pipeline.init.suggest import suggest
 from hubline.pipeline.init.write import as_yaml, text_of
 from hubline.pipeline.load import load
 from hubline.pipeline.preflight import preflight
-from tests.support.make import feature, hub_module, labelled, random_image, record, sequence, write_tfrecord
+from tests.support.example_data import feature, labelled, random_image, record, sequence, write_tfrecord
+from tests.support.hub_modules import mean_colour
 
 SILENT = Console(file=io.StringIO())
 
@@ -538,7 +539,7 @@ def test_a_quantity_is_learned_as_a_number(tmp_path: Path) -> None:
 
 def test_init_with_a_module(tmp_path: Path) -> None:
     write_tfrecord(tmp_path / "data" / "a", labelled(40))
-    hub_module(tmp_path / "module")
+    mean_colour(tmp_path / "module")
     output = tmp_path / "pipeline.yaml"
     init(str(tmp_path / "data"), None, str(tmp_path / "module"), output, False, SILENT)
     file = passes_check(output)
@@ -562,7 +563,7 @@ def boxed(count: int, several: bool = False) -> list[bytes]:
 
 def test_a_box_in_each_picture_is_told_with_its_class(tmp_path: Path) -> None:
     write_tfrecord(tmp_path / "data" / "a", boxed(40))
-    hub_module(tmp_path / "module")
+    mean_colour(tmp_path / "module")
     output = tmp_path / "pipeline.yaml"
     init(str(tmp_path / "data"), None, str(tmp_path / "module"), output, False, SILENT)
     file = passes_check(output)
@@ -575,7 +576,7 @@ def test_a_box_in_each_picture_is_told_with_its_class(tmp_path: Path) -> None:
 
 def test_of_several_boxes_in_a_picture_the_label_must_be_named(tmp_path: Path) -> None:
     write_tfrecord(tmp_path / "data" / "a", boxed(40, several=True))
-    hub_module(tmp_path / "module")
+    mean_colour(tmp_path / "module")
     with pytest.raises(UserError, match="say --label COLUMN"):
         init(str(tmp_path / "data"), None, str(tmp_path / "module"), tmp_path / "pipeline.yaml", False, SILENT)
 

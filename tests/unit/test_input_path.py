@@ -21,7 +21,7 @@ from hubline.trainer.config.model import FineTune, Model
 from hubline.trainer.config.training import Training
 from hubline.trainer.phases import Kept, Phase, phases, stays_frozen
 from hubline.trainer.tfrecord_writer import writing
-from tests.support import make
+from tests.support import example_data
 
 IMAGE = tf.constant(np.random.default_rng(0).integers(0, 256, [6, 9, 3], np.uint8))
 
@@ -223,7 +223,7 @@ def test_records_are_written_in_the_order_of_their_batches(tmp_path: Path) -> No
         for batch in range(30):
             write(tf.constant([b"%d" % (batch * 10 + place) for place in range(batch % 4)], tf.string))
     expected = [b"%d" % (batch * 10 + place) for batch in range(30) for place in range(batch % 4)]
-    assert make.read_tfrecord(tmp_path / "out") == expected
+    assert example_data.read_tfrecord(tmp_path / "out") == expected
 
 
 def test_a_file_that_cannot_be_written_is_an_error_and_nothing_hangs(tmp_path: Path) -> None:
@@ -285,8 +285,8 @@ def transform(columns: dict) -> dict:
 SPEC = {"word": tf.io.FixedLenFeature([1], tf.string), "label": tf.io.FixedLenFeature([1], tf.int64)}
 PHOTO: Features = {"photo": ImageFeature(kind="image", size=(8, 8), **{"from": "image"})}
 IMAGE_SPEC = {"image": tf.io.FixedLenFeature([1], tf.string)}
-IMAGES = [make.random_image(number) for number in range(3)]
-RECORDS = [make.record(image=image, word="abc"[number], label=number) for number, image in enumerate(IMAGES)]
+IMAGES = [example_data.random_image(number) for number in range(3)]
+RECORDS = [example_data.record(image=image, word="abc"[number], label=number) for number, image in enumerate(IMAGES)]
 
 
 def test_a_feature_named_as_its_column_is_the_transformed_one() -> None:
@@ -297,7 +297,7 @@ def test_a_feature_named_as_its_column_is_the_transformed_one() -> None:
 
 def test_kept_columns_are_handed_on_as_they_are_and_the_graph_never_sees_them() -> None:
     vectors = [tf.train.Feature(float_list=tf.train.FloatList(value=[number, 0.5])) for number in range(2)]
-    kept = tf.constant([make.record(vector=vector, label=number) for number, vector in enumerate(vectors)])
+    kept = tf.constant([example_data.record(vector=vector, label=number) for number, vector in enumerate(vectors)])
     spec = {"vector": tf.io.FixedLenFeature([1, 2], tf.float32), "label": SPEC["label"]}
     found, label = inputs.parsing(spec, transform, columns=["vector"])(kept)
     assert found["vector"].numpy().tolist() == [[[0.0, 0.5]], [[1.0, 0.5]]]

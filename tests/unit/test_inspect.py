@@ -15,9 +15,8 @@ from hubline.core.errors import UserError
 from hubline.pipeline.cli import app
 from hubline.trainer.hub_interface import inspect_module
 from hubline.trainer.saved_model_loader import open_module
-from tests.support import make
+from tests.support import augmenting_modules, hub_modules, tf1_hub_modules
 from tests.support import model as make_model
-from tests.support import modules as make_modules
 
 
 def inspect(*arguments: object) -> Result:
@@ -48,7 +47,7 @@ class Options(tf.Module):
 
 def options(path: Path) -> Path:
     module = Options()
-    spec = {"image": make_modules.IMAGES, "note": tf.TensorSpec([None], tf.string)}
+    spec = {"image": hub_modules.IMAGES, "note": tf.TensorSpec([None], tf.string)}
     for training in (True, False):
         for size in ((4, 4), (8, 8)):
             module.__call__.get_concrete_function(spec, size, training, factor=tf.TensorSpec([], tf.float32))
@@ -60,18 +59,18 @@ def options(path: Path) -> Path:
 @pytest.mark.parametrize(
     "make_one",
     [
-        make.hub_module,
-        make.signature_module,
-        make.tf1_hub_module,
-        make_modules.endpoints,
-        make_modules.tf1_detector,
-        make_modules.tf1_augmenting,
-        make_modules.inverting,
-        make_modules.keras_augmenting,
+        hub_modules.mean_colour,
+        hub_modules.two_inputs,
+        tf1_hub_modules.images,
+        hub_modules.endpoints,
+        tf1_hub_modules.detector,
+        tf1_hub_modules.augmenting,
+        augmenting_modules.inverting,
+        augmenting_modules.keras_layers,
         options,
-        lambda path: make_modules.keras(path, "save"),
-        lambda path: make_modules.keras(path, "export"),
-        lambda path: make_modules.module(path, tf.TensorSpec(None, tf.float32), lambda values: values),
+        lambda path: hub_modules.keras(path, "save"),
+        lambda path: hub_modules.keras(path, "export"),
+        lambda path: hub_modules.module(path, tf.TensorSpec(None, tf.float32), lambda values: values),
         lambda path: make_model.saved(path, make_model.RaggedWords()),
         lambda path: make_model.saved(path, make_model.Negative(), serving_default="negative", other="negative"),
         lambda path: make_model.served(path) / "1",
@@ -122,7 +121,7 @@ def test_what_is_no_module_is_named_with_what_to_do(tmp_path: Path) -> None:
     shutil.copytree(serving / "1", serving / "12")
     assert f"a folder of versions (1, 12), not a module; give one of them, such as {serving}/12" in refused(serving)
 
-    whole = make.hub_module(tmp_path / "whole")
+    whole = hub_modules.mean_colour(tmp_path / "whole")
     for name in ("variables.index", "variables.data-00000-of-00001"):
         cut = shutil.copytree(whole, tmp_path / f"without {name}")
         (cut / "variables" / name).unlink()
@@ -146,7 +145,7 @@ def test_what_is_no_module_is_named_with_what_to_do(tmp_path: Path) -> None:
 
 
 def test_our_own_export_with_its_head_is_inspected_from_an_archive(tmp_path: Path) -> None:
-    whole = make.hub_module(tmp_path / "whole")
+    whole = hub_modules.mean_colour(tmp_path / "whole")
     make_model.saved(whole / "assets.extra" / "head", make_model.Lengths())
     with tarfile.open(tmp_path / "m.tar.gz", "w:gz") as tar:
         tar.add(whole, "model")

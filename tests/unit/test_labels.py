@@ -20,7 +20,7 @@ from hubline.preprocessing.expression import columns_in, evaluate
 from hubline.preprocessing.kinds.kind import Read
 from hubline.preprocessing.labels.label import LABEL
 from hubline.trainer.task import AnyClasses, task_of
-from tests.support import make
+from tests.support import example_data
 
 VALUES = {
     "tips": np.array([0.0, 2.5, 9.0, 3.0]),
@@ -338,15 +338,16 @@ def test_what_calculates_like_numbers_can_be_compared(function: Callable) -> Non
 
 def test_a_column_that_is_not_there_may_be_one_whose_name_is_to_be_quoted() -> None:
     held = Contract.of({}, label_of(kind="binary", where="trip-miles > 3"))
-    fault = find_fault(make.record(**{"trip-miles": 2.0, "x": 1}), held) or ""
+    fault = find_fault(example_data.record(**{"trip-miles": 2.0, "x": 1}), held) or ""
     assert "it has no column 'trip'; did you mean 'trip-miles' (where: takes such a name in double quotes)?" in fault
     near = Contract.of({}, label_of(kind="binary", where="tisp > 3"))
     assert "it has no column 'tisp'; did you mean 'tips'? Its columns" in (
-        find_fault(make.record(tips=2.0), near) or ""
+        find_fault(example_data.record(tips=2.0), near) or ""
     )
     assert (
         find_fault(
-            make.record(**{"trip-miles": 2.0}), Contract.of({}, label_of(kind="binary", where='"trip-miles" > 3'))
+            example_data.record(**{"trip-miles": 2.0}),
+            Contract.of({}, label_of(kind="binary", where='"trip-miles" > 3')),
         )
         is None
     )

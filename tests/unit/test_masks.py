@@ -23,7 +23,7 @@ from hubline.preprocessing.palette import PALETTE
 from hubline.report.pixels import mean_iou
 from hubline.trainer.boxes import covered
 from hubline.trainer.task import Pixels
-from tests.support import make
+from tests.support import example_data
 from tests.support import pixels as make_pixels
 
 
@@ -68,8 +68,8 @@ def test_a_mask_is_made_to_fit_as_its_picture_is(fit: str, size: tuple[int, int]
     feature = make_pixels.features(fit=fit, resize="nearest")["photo"]
     label = make_pixels.label(classes=tuple(map(str, range(200))))
     numbers = np.random.default_rng(0).integers(1, 200, size, np.uint8)
-    picture = image.pixels(feature, tf.constant(make.image_bytes(numbers))).numpy()[..., 0]
-    mask = masks.fitted(label, feature, tf.constant(make.image_bytes(numbers))).numpy()[..., 0]
+    picture = image.pixels(feature, tf.constant(example_data.image_bytes(numbers))).numpy()[..., 0]
+    mask = masks.fitted(label, feature, tf.constant(example_data.image_bytes(numbers))).numpy()[..., 0]
     np.testing.assert_array_equal(mask, np.where(picture == 0, LEFT_OUT, picture))
     assert (picture == 0).any() == (
         fit in ("pad", "crop_or_pad") and size != (32, 32) and not (fit == "crop_or_pad" and min(size) >= 32)
@@ -79,7 +79,7 @@ def test_a_mask_is_made_to_fit_as_its_picture_is(fit: str, size: tuple[int, int]
 def test_ignored_numbers_are_left_out() -> None:
     numbers = np.array([[0, 1, 2], [7, 2, 7]], np.uint8)
     feature = make_pixels.features(size=(2, 3))["photo"]
-    found = masks.fitted(make_pixels.label(ignore=7), feature, tf.constant(make.image_bytes(numbers))).numpy()
+    found = masks.fitted(make_pixels.label(ignore=7), feature, tf.constant(example_data.image_bytes(numbers))).numpy()
     np.testing.assert_array_equal(found[..., 0], [[0, 1, 2], [LEFT_OUT, 2, LEFT_OUT]])
 
 
@@ -107,12 +107,14 @@ SMALL = np.zeros([6, 8], np.uint8)
 )  # fmt: skip
 def test_a_wrong_mask_is_told(tmp_path, mask: np.ndarray, label: dict, fault: str | None) -> None:
     made = make_pixels.label(**label)
-    picture = make.random_image(0, 6, 8, "JPEG")
+    picture = example_data.random_image(0, 6, 8, "JPEG")
     shape = shape_of(tf.constant(picture))
-    record = make.record(image=picture, mask=make.image_bytes(mask))
-    file = make.write_tfrecord(tmp_path / "a", [make.record(image=picture, mask=make.image_bytes(SMALL)), record])
+    record = example_data.record(image=picture, mask=example_data.image_bytes(mask))
+    file = example_data.write_tfrecord(
+        tmp_path / "a", [example_data.record(image=picture, mask=example_data.image_bytes(SMALL)), record]
+    )
     found = list(undecodable(str(file), make_pixels.features(), made))
-    assert bool(masks.is_right(made, tf.constant(make.image_bytes(mask)), shape)) == (fault is None)
+    assert bool(masks.is_right(made, tf.constant(example_data.image_bytes(mask)), shape)) == (fault is None)
     if fault is None:
         assert found == []
     else:
@@ -121,15 +123,18 @@ def test_a_wrong_mask_is_told(tmp_path, mask: np.ndarray, label: dict, fault: st
 
 
 def test_records_that_were_set_aside_before_are_passed_over(tmp_path) -> None:
-    picture = make.random_image(0, 6, 8)
-    without_mask, without_picture = make.record(image=picture), make.record(mask=make.image_bytes(SMALL))
-    wrong = make.record(image=picture, mask=make.image_bytes(np.zeros([4, 4], np.uint8)))
-    file = make.write_tfrecord(tmp_path / "a", [without_mask, without_picture, wrong])
+    picture = example_data.random_image(0, 6, 8)
+    without_mask, without_picture = (
+        example_data.record(image=picture),
+        example_data.record(mask=example_data.image_bytes(SMALL)),
+    )
+    wrong = example_data.record(image=picture, mask=example_data.image_bytes(np.zeros([4, 4], np.uint8)))
+    file = example_data.write_tfrecord(tmp_path / "a", [without_mask, without_picture, wrong])
     found = list(undecodable(str(file), make_pixels.features(), make_pixels.label(), passed_over={0, 1}))
     assert [one.record for one in found] == [2] and "its mask 'mask' is 4x4 pixels" in found[0].reason
 
 
-RGB = make.random_image(0, 6, 8)
+RGB = example_data.random_image(0, 6, 8)
 SIXTEEN = io.BytesIO()
 Image.fromarray(np.zeros([6, 8], np.uint16)).save(SIXTEEN, "PNG")
 
@@ -139,7 +144,9 @@ Image.fromarray(np.zeros([6, 8], np.uint16)).save(SIXTEEN, "PNG")
 def test_what_a_model_says_it_covers_finds_the_mask_that_it_was_trained_on(fit: str, shape: tuple[int, int]) -> None:
     numbers = np.random.default_rng(0).integers(0, 3, shape, np.uint8)
     features = make_pixels.features((24, 32), fit=fit)
-    picture, mask = (tf.constant(make.image_bytes(pixels)) for pixels in (np.stack([numbers] * 3, axis=2), numbers))
+    picture, mask = (
+        tf.constant(example_data.image_bytes(pixels)) for pixels in (np.stack([numbers] * 3, axis=2), numbers)
+    )
     (covers,) = covered(features["photo"], picture[tf.newaxis])
     label = make_pixels.label()
     found = masks.seen(label, mask, covers, (24, 32)).numpy()
@@ -159,21 +166,21 @@ def test_pixels_are_counted_beyond_what_float32_can() -> None:
 @pytest.mark.parametrize(
     ("mask", "fault"),
     [
-        (make.image_bytes(SMALL), None),
+        (example_data.image_bytes(SMALL), None),
         (encoded(SMALL, "P"), None),
         (RGB, "its mask 'mask' is a PNG of 8 bits a sample, RGB; it must be a PNG that is grey or has a palette"),
         (SIXTEEN.getvalue(), "16 bits a sample, grey"),
-        (make.random_image(0, 6, 8, "JPEG"), "is no PNG"),
-        (make.image_bytes(SMALL)[:20], "is no PNG"),
+        (example_data.random_image(0, 6, 8, "JPEG"), "is no PNG"),
+        (example_data.image_bytes(SMALL)[:20], "is no PNG"),
         (b"", "is no PNG"),
         (7, "is a number"),
-        (make.feature(b"a", b"b"), "its mask 'mask' has 2 values"),
+        (example_data.feature(b"a", b"b"), "its mask 'mask' has 2 values"),
     ],
 )
 def test_ingestion_holds_each_record_to_have_a_mask(mask, fault: str | None) -> None:
     contract = Contract.of(make_pixels.features(), make_pixels.label())
-    good = make.record(image=RGB, mask=make.image_bytes(SMALL))
-    record = make.record(image=RGB, mask=mask)
+    good = example_data.record(image=RGB, mask=example_data.image_bytes(SMALL))
+    record = example_data.record(image=RGB, mask=mask)
     kind = kind_of(good, contract)
     found = find_fault(record, contract, kind)
     assert found is None if fault is None else fault in found
@@ -183,7 +190,7 @@ def test_ingestion_holds_each_record_to_have_a_mask(mask, fault: str | None) -> 
 
 def test_a_missing_mask_is_told_with_what_it_may_be_called() -> None:
     contract = Contract.of(make_pixels.features(), make_pixels.label())
-    record = make.record(image=RGB, masks=make.image_bytes(SMALL))
+    record = example_data.record(image=RGB, masks=example_data.image_bytes(SMALL))
     assert "it has no mask 'mask'; did you mean 'masks'?" in find_fault(record, contract)
     assert not are_sound(tf.constant([record]), contract, kind_of(record, contract)).numpy().any()
 
@@ -238,7 +245,7 @@ def test_a_mask_that_is_laid_over_its_picture_lies_on_what_it_is_of(fit: str) ->
     numbers = np.zeros([40, 60], np.uint8)
     numbers[14:30, 20:44] = 2
     feature = make_pixels.features(fit=fit)["photo"]
-    data = make.image_bytes(numbers)
+    data = example_data.image_bytes(numbers)
     mask = masks.fitted(make_pixels.label(), feature, tf.constant(data)).numpy()[..., 0]
     told = np.where(mask == LEFT_OUT, 0, mask).astype(np.uint8)
     covers = covered(feature, tf.constant([data])).numpy()[0]

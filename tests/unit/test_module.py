@@ -15,7 +15,7 @@ from hubline.trainer.model import Backbone, try_out
 from hubline.trainer.module import Module, Tensor, check_fits
 from hubline.trainer.saved_model import Variable
 from hubline.trainer.saved_model_loader import open_module
-from tests.support import make
+from tests.support import hub_modules, tf1_hub_modules
 
 
 def image(channels: int = 3, size: tuple[int, int] = (8, 8)) -> ImageFeature:
@@ -28,17 +28,17 @@ def hub(**options) -> Hub:
 
 @pytest.fixture(scope="module")
 def reusable(tmp_path_factory) -> Path:
-    return make.hub_module(tmp_path_factory.mktemp("m") / "mean")
+    return hub_modules.mean_colour(tmp_path_factory.mktemp("m") / "mean")
 
 
 @pytest.fixture(scope="module")
 def signatures(tmp_path_factory) -> Path:
-    return make.signature_module(tmp_path_factory.mktemp("m") / "both")
+    return hub_modules.two_inputs(tmp_path_factory.mktemp("m") / "both")
 
 
 @pytest.fixture(scope="module")
 def tf1(tmp_path_factory) -> Path:
-    return make.tf1_hub_module(tmp_path_factory.mktemp("m") / "tf1")
+    return tf1_hub_modules.images(tmp_path_factory.mktemp("m") / "tf1")
 
 
 def test_a_reusable_saved_model(reusable: Path) -> None:
@@ -251,6 +251,6 @@ def test_what_cannot_work_is_found_before_any_training(tmp_path: Path, signature
 
 
 def test_a_tf1_saved_model_for_serving_is_loaded_by_its_own_tags(tmp_path: Path) -> None:
-    path = make.tf1_hub_module(tmp_path / "serve", ["serve"])
+    path = tf1_hub_modules.images(tmp_path / "serve", ["serve"])
     (path / "tfhub_module.pb").unlink()
     try_out(hub(), open_module(str(path)), FED)

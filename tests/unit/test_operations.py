@@ -19,8 +19,8 @@ from hubline.trainer import operations
 from hubline.trainer.adapters.tensorflow_library import registered_operations
 from hubline.trainer.saved_model import SavedModel
 from hubline.trainer.saved_model_loader import open_module
-from tests.support import make
-from tests.support import modules as make_modules
+from tests.support import hub_modules, tf1_hub_modules
+from tests.support.project import PIPELINE, make_project
 
 PROJECT = Path(__file__).parents[2]
 RENAMED = {
@@ -33,7 +33,7 @@ RENAMED = {
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
-    return make_modules.with_operation(make.hub_module(tmp_path / "foreign"), **RENAMED)
+    return hub_modules.with_operation(hub_modules.mean_colour(tmp_path / "foreign"), **RENAMED)
 
 
 def test_what_is_registered_is_what_tensorflow_knows() -> None:
@@ -91,9 +91,9 @@ def test_a_package_that_cannot_be_imported_is_named(tmp_path: Path, monkeypatch)
 @pytest.mark.parametrize("how", ["reusable", "keras", "tf1"])
 def test_variables_are_read_as_tensorflow_loads_them(tmp_path: Path, how: str) -> None:
     path = {
-        "reusable": make_modules.endpoints,
-        "keras": lambda path: make_modules.keras(path, "save"),
-        "tf1": make.tf1_hub_module,
+        "reusable": hub_modules.endpoints,
+        "keras": lambda path: hub_modules.keras(path, "save"),
+        "tf1": tf1_hub_modules.images,
     }[how](tmp_path / "module")
     loaded = tf.saved_model.load(str(path), tags=[] if how == "tf1" else None)
     read = SavedModel.parse((path / "saved_model.pb").read_bytes(), "")
@@ -107,7 +107,7 @@ def test_variables_are_read_as_tensorflow_loads_them(tmp_path: Path, how: str) -
 
 @pytest.mark.parametrize("cut", [0, 1, 100, -1])
 def test_a_saved_model_that_is_cut_off_is_none(tmp_path: Path, cut: int) -> None:
-    content = (make.hub_module(tmp_path / "module") / "saved_model.pb").read_bytes()
+    content = (hub_modules.mean_colour(tmp_path / "module") / "saved_model.pb").read_bytes()
     with pytest.raises(UserError, match=r"here: not a SavedModel"):
         SavedModel.parse(content[:cut], "here")
 
@@ -120,7 +120,7 @@ def packed(folder: Path) -> str:
 
 
 def tf1(folder: Path) -> str:
-    make.tf1_hub_module(folder / "tf1")
+    tf1_hub_modules.images(folder / "tf1")
     return "tf1"
 
 
@@ -131,7 +131,7 @@ def not_whole(folder: Path) -> str:
 
 
 def of_others(folder: Path) -> str:
-    make_modules.with_operation(folder / "module", Mean="SentencepieceOp")
+    hub_modules.with_operation(folder / "module", Mean="SentencepieceOp")
     return "module"
 
 
@@ -151,7 +151,7 @@ TUNED = "model: {fine_tune: {mean: {%s}}}\ntraining:"
 )
 def test_check_finds_it(tmp_path: Path, monkeypatch, change: Callable | None, tune: str, key: str, says: str) -> None:
     monkeypatch.setattr(operations, "_is_installed", lambda package: False)
-    path = make.project(tmp_path, make.PIPELINE.replace("training:", TUNED % tune))
+    path = make_project(tmp_path, PIPELINE.replace("training:", TUNED % tune))
     if change:
         path.write_text(path.read_text().replace("handle: module", f"handle: {change(tmp_path)}"))
     with pytest.raises(PipelineFileError) as error:
@@ -161,8 +161,8 @@ def test_check_finds_it(tmp_path: Path, monkeypatch, change: Callable | None, tu
 
 
 def test_check_finds_it_without_importing_tensorflow(tmp_path: Path) -> None:
-    path = make.project(tmp_path, make.PIPELINE.replace("training:", TUNED % "variables: [absent]"))
-    make_modules.with_operation(tmp_path / "module", Mean="Own>Mean")
+    path = make_project(tmp_path, PIPELINE.replace("training:", TUNED % "variables: [absent]"))
+    hub_modules.with_operation(tmp_path / "module", Mean="Own>Mean")
     program = (
         "import sys\n"
         f"sys.argv = ['hubline', 'check', {str(path)!r}, '--json']\n"

@@ -20,7 +20,7 @@ from hubline.components.predictor.inputs import batches, counted, pieces_of, sha
 from hubline.core.errors import DataError, UserError
 from hubline.pipeline.cli import app
 from hubline.pipeline.predict.predict import Request, predict_inputs, predict_to_folder
-from tests.support import make
+from tests.support import example_data
 from tests.support import model as make_model
 
 SEVERAL_WORKERS = ["--direct_running_mode=multi_processing", "--direct_num_workers=2", "--sdk_container_image=none"]
@@ -40,9 +40,9 @@ def project(tmp_path_factory) -> Path:
     """A model, and rows 0 to 60 in three files of three sorts."""
     folder = tmp_path_factory.mktemp("project")
     make_model.served(folder / "serving")
-    records = [make.record(**row(number)) for number in range(61)]
-    make.write_tfrecord(folder / "in" / "a.tfrecord", records[:25])
-    make.write_tfrecord(folder / "in" / "b.tfrecord.gz", records[25:40], "GZIP")
+    records = [example_data.record(**row(number)) for number in range(61)]
+    example_data.write_tfrecord(folder / "in" / "a.tfrecord", records[:25])
+    example_data.write_tfrecord(folder / "in" / "b.tfrecord.gz", records[25:40], "GZIP")
     lines = "".join(f"{json.dumps(row(number))}\n" for number in range(40, 61))
     (folder / "in" / "c.jsonl").write_text(lines)
     return folder
@@ -122,7 +122,7 @@ def test_tfrecords_hold_the_answers_and_the_keys(project: Path, tmp_path: Path) 
         "classes": tf.io.FixedLenFeature([2], tf.string),
         "scores": tf.io.FixedLenFeature([2], tf.float32),
     }
-    records = [record for path in files for record in make.read_tfrecord(path)]
+    records = [record for path in files for record in example_data.read_tfrecord(path)]
     assert {name for name in tf.train.Example.FromString(records[0]).features.feature} == set(spec)
     parsed = tf.io.parse_example(records, spec)
     names = [Path(name.decode()).name for name in parsed["input"].numpy()]
@@ -138,7 +138,7 @@ def test_images_of_a_folder_are_batched_and_need_no_names_of_their_own(tmp_path:
     for number, grey in enumerate(greys):
         path = tmp_path / "photos" / f"{number % 2}" / f"{number:02}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(make.image_bytes(np.full([4, 3 + number, 3], grey, np.uint8)))
+        path.write_bytes(example_data.image_bytes(np.full([4, 3 + number, 3], grey, np.uint8)))
     (tmp_path / "photos" / ".hidden").write_bytes(b"x")
     predict(tmp_path / "serving", tmp_path / "photos", "--output", tmp_path / "out", "--shards", 3)
     rows = read(tmp_path / "out")
@@ -162,10 +162,10 @@ def mixed(tmp_path: Path) -> Path:
     """Inputs in which some records cannot be predicted on: in a.tfrecord 7, no column `x`, and 30, no tf.Example; in
     b.tfrecord 11, a damaged one; in c.jsonl 1, of a wrong type, 3, no JSON, and 5, with another column."""
     folder = tmp_path / "mixed"
-    records = [make.record(x=float(number)) for number in range(40)]
-    wrong = {7: make.record(word="x"), 30: b"\xff\xff\xff"}
-    make.write_tfrecord(folder / "a.tfrecord", [wrong.get(n, record) for n, record in enumerate(records)])
-    make_model.damaged(make.write_tfrecord(folder / "b.tfrecord", records), 11)
+    records = [example_data.record(x=float(number)) for number in range(40)]
+    wrong = {7: example_data.record(word="x"), 30: b"\xff\xff\xff"}
+    example_data.write_tfrecord(folder / "a.tfrecord", [wrong.get(n, record) for n, record in enumerate(records)])
+    make_model.damaged(example_data.write_tfrecord(folder / "b.tfrecord", records), 11)
     lines = ['{"x": 1}', '{"x": "1"}', '{"x": 2}', '{"x": }', '{"x": 3}', '{"x": 4, "y": 1}', '{"x": 5}']
     (folder / "c.jsonl").write_text("\n".join(lines))
     return folder
@@ -226,7 +226,7 @@ def test_the_first_bad_record_stops_it_and_nothing_is_left(
 
 
 def test_where_nothing_can_be_predicted_on_nothing_is_written(project: Path, tmp_path: Path) -> None:
-    path = make.write_tfrecord(tmp_path / "x", [make.record(word="a")] * 3)
+    path = example_data.write_tfrecord(tmp_path / "x", [example_data.record(word="a")] * 3)
     said = f"none of 3 could be predicted on; the first: {path}: record 0 (counted from 0): it cannot be predicted on: "
     for options in (["--output", tmp_path / "out"], []):
         result = predict(project / "serving", path, "--bad", "skip", *options, code=1)
@@ -238,9 +238,9 @@ def test_where_nothing_can_be_predicted_on_nothing_is_written(project: Path, tmp
 
 
 def test_files_are_those_with_predictions_in_them(project: Path, tmp_path: Path) -> None:
-    good, bad = [make.record(x=1.0)] * 3, [make.record(word="a")] * 2
+    good, bad = [example_data.record(x=1.0)] * 3, [example_data.record(word="a")] * 2
     for name, records in {"a": good, "b": [], "c": bad, "d": good}.items():
-        make.write_tfrecord(tmp_path / "in" / name, records)
+        example_data.write_tfrecord(tmp_path / "in" / name, records)
     output = tmp_path / "out"
     result = predict(project / "serving", tmp_path / "in", "--output", output, "--bad", "skip", "--json")
     summary = json.loads(result.stdout)
@@ -258,12 +258,12 @@ def test_shares_of_pixels_are_of_the_picture_and_not_of_its_padding(tmp_path: Pa
     pixels = np.full([height, width, 3], 255, np.uint8)
     pixels[:, : width // 4] = 0  # a quarter is road, as all padding seems to be
     picture = tmp_path / "a.png"
-    picture.write_bytes(make.image_bytes(pixels))
+    picture.write_bytes(example_data.image_bytes(pixels))
     result = predict(tmp_path / "serving", picture, "--json")
     (said,) = json.loads(result.stdout.splitlines()[-1])["predictions"]
     assert said["shares"] == {"other": 0.75, "road": 0.25}
     predict(tmp_path / "serving", picture, "--output", tmp_path / "out", "--format", "tfrecord")
-    (record,) = make.read_tfrecord(tmp_path / "out" / "predictions-00000-of-00001.tfrecord")
+    (record,) = example_data.read_tfrecord(tmp_path / "out" / "predictions-00000-of-00001.tfrecord")
     columns = tf.train.Example.FromString(record).features.feature
     assert dict(zip(columns["classes"].bytes_list.value, columns["shares"].float_list.value, strict=True)) == {
         b"other": 0.75,
@@ -282,7 +282,9 @@ def test_numbers_that_are_none_are_null_in_json(project: Path, tmp_path: Path) -
 @pytest.mark.parametrize("cut", [1, 9, 20])
 @pytest.mark.parametrize("compression", ["", "GZIP"])
 def test_a_file_that_is_cut_is_answered_as_far_as_it_goes(project: Path, tmp_path: Path, cut: int, compression) -> None:
-    path = make.write_tfrecord(tmp_path / "x", [make.record(x=float(n)) for n in range(30)], compression)
+    path = example_data.write_tfrecord(
+        tmp_path / "x", [example_data.record(x=float(n)) for n in range(30)], compression
+    )
     path.write_bytes(path.read_bytes()[:-cut])
     result = predict(project / "serving", path, "--bad", "skip", "--output", tmp_path / "out", "--shards", 2, "--json")
     summary = json.loads(result.stdout)
@@ -317,7 +319,7 @@ def test_mistakes_say_what_would_be_right(
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     (tmp_path / "empty").mkdir()
-    (tmp_path / "picture.png").write_bytes(make.random_image(0))
+    (tmp_path / "picture.png").write_bytes(example_data.random_image(0))
     places = {"SERVING": str(project / "serving"), "IN": str(project / "in")}
     result = predict(*(places.get(argument, argument) for argument in arguments), code=2)
     assert says in str(result.exception)

@@ -13,9 +13,8 @@ from PIL import Image
 
 from hubline.components.predictor.classes import probabilities
 from hubline.components.predictor.detections import detections
-from tests.support import make
+from tests.support import example_data, hub_modules, tf1_hub_modules
 from tests.support import model as make_model
-from tests.support import modules as make_modules
 from tests.unit.test_predict import predict, read
 
 NAMES = ["red", "green", "blue"]
@@ -30,8 +29,8 @@ def modules(tmp_path_factory) -> Path:
     make_model.saved(folder / "generator", make_model.Generator())
     make_model.saved(folder / "negative", make_model.Negative(), serving_default="negative", other="negative")
     make_model.saved(folder / "lengths", make_model.Lengths())
-    make.tf1_hub_module(folder / "tf1")
-    make.signature_module(folder / "two")
+    tf1_hub_modules.images(folder / "tf1")
+    hub_modules.two_inputs(folder / "two")
     return folder
 
 
@@ -40,14 +39,14 @@ def photos(tmp_path_factory) -> Path:
     """Five images of other sizes, two of them in a TFRecord file."""
     folder = tmp_path_factory.mktemp("photos")
     for number in range(3):
-        (folder / f"{number}.png").write_bytes(make.random_image(number, 8 + number, 12))
-    records = [make.record(image=make.random_image(number, 9, 9), id=number) for number in (3, 4)]
-    make.write_tfrecord(folder / "more.tfrecord", records)
+        (folder / f"{number}.png").write_bytes(example_data.random_image(number, 8 + number, 12))
+    records = [example_data.record(image=example_data.random_image(number, 9, 9), id=number) for number in (3, 4)]
+    example_data.write_tfrecord(folder / "more.tfrecord", records)
     return folder
 
 
 def encoded(photos: Path) -> list[bytes]:
-    records = make.read_tfrecord(photos / "more.tfrecord")
+    records = example_data.read_tfrecord(photos / "more.tfrecord")
     columns = [tf.train.Example.FromString(record).features.feature for record in records]
     of_records = [column["image"].bytes_list.value[0] for column in columns]
     return [(photos / f"{number}.png").read_bytes() for number in range(3)] + of_records
@@ -86,7 +85,7 @@ def test_a_classifier_names_its_best_classes(modules: Path, photos: Path, tmp_pa
         assert (said["label"], said["score"]) == (said["top"][0]["label"], said["top"][0]["score"])
         assert "default" not in said
     predict(*options, "--output", tmp_path / "out", "--format", "tfrecord", "--shards", 2)
-    records = [r for path in sorted((tmp_path / "out").iterdir()) for r in make.read_tfrecord(path)]
+    records = [r for path in sorted((tmp_path / "out").iterdir()) for r in example_data.read_tfrecord(path)]
     columns = [tf.train.Example.FromString(record).features.feature for record in records]
     for said, column in zip(found, columns, strict=True):
         assert [name.decode() for name in column["top_labels"].bytes_list.value] == [o["label"] for o in said["top"]]
@@ -211,7 +210,7 @@ def test_an_image_becomes_another_by_a_signature_alone(modules: Path, photos: Pa
 def test_texts_come_from_a_column(modules: Path, tmp_path: Path) -> None:
     texts = ["a", "four", ""]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps({"title": text, "n": 1}) + "\n" for text in texts))
-    make.write_tfrecord(tmp_path / "b.tfrecord", [make.record(title=text) for text in texts])
+    example_data.write_tfrecord(tmp_path / "b.tfrecord", [example_data.record(title=text) for text in texts])
     found = rows("--hub", modules / "lengths", tmp_path / "a.jsonl", tmp_path / "b.tfrecord", "--column", "title")
     assert [said["default"] for said in found] == [[len(text), len(text) ** 2] for text in texts] * 2
 
@@ -226,7 +225,7 @@ def test_images_in_json_are_in_base_64(modules: Path, photos: Path, tmp_path: Pa
 
 def test_an_image_that_does_not_decode_is_bad_and_the_others_are_answered(modules: Path, tmp_path: Path) -> None:
     for number in range(6):
-        content = make.random_image(number)
+        content = example_data.random_image(number)
         (tmp_path / f"{number}.png").write_bytes({2: content[:60], 4: b""}.get(number, content))
     options = ["--hub", modules / "classifier", *sorted(tmp_path.glob("*.png"))]
     predict(*options, "--output", tmp_path / "out", "--bad", "skip")
@@ -281,9 +280,13 @@ def test_latent_vectors_are_for_generators(modules: Path) -> None:
 
 def test_a_module_of_clips_takes_records_with_lists_of_frames(tmp_path: Path) -> None:
     takes = tf.TensorSpec([None, 3, 8, 8, 3], tf.float32)
-    module = make_modules.module(tmp_path / "m", takes, lambda clips: tf.reduce_mean(clips, [2, 3, 4]))
-    clips = [[make.random_image(10 * number + frame, 9, 7) for frame in range(3 + number)] for number in range(2)]
-    make.write_tfrecord(tmp_path / "a.tfrecord", [make.record(frames=make.feature(*clip)) for clip in clips])
+    module = hub_modules.module(tmp_path / "m", takes, lambda clips: tf.reduce_mean(clips, [2, 3, 4]))
+    clips = [
+        [example_data.random_image(10 * number + frame, 9, 7) for frame in range(3 + number)] for number in range(2)
+    ]
+    example_data.write_tfrecord(
+        tmp_path / "a.tfrecord", [example_data.record(frames=example_data.feature(*clip)) for clip in clips]
+    )
     lines = [{"frames": [{"b64": base64.b64encode(frame).decode()} for frame in clip]} for clip in clips]
     (tmp_path / "b.jsonl").write_text("\n".join(map(json.dumps, lines)))
     found = rows("--hub", module, tmp_path / "a.tfrecord", tmp_path / "b.jsonl")

@@ -20,9 +20,9 @@ from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.pipeline.preflight import preflight
 from hubline.trainer import operations
-from tests.support import make
+from tests.support import example_data, hub_modules, tf1_hub_modules
 from tests.support import model as make_model
-from tests.support import modules as make_modules
+from tests.support.project import PIPELINE, make_project
 from tests.unit.test_predict import predict
 
 SIZES = [(8, 8), (9, 12), (20, 6)]
@@ -35,8 +35,10 @@ NOTHING = Options()
 def folder(tmp_path_factory) -> Path:
     """Records with an image each, of other sizes, and a text."""
     path = tmp_path_factory.mktemp("asked")
-    records = [make.record(photo=make.image_bytes(pixels), note="a" * n) for n, pixels in enumerate(PIXELS)]
-    make.write_tfrecord(path / "data" / "all", records)
+    records = [
+        example_data.record(photo=example_data.image_bytes(pixels), note="a" * n) for n, pixels in enumerate(PIXELS)
+    ]
+    example_data.write_tfrecord(path / "data" / "all", records)
     return path
 
 
@@ -100,7 +102,7 @@ OWN, FIXED = means([pixels / 255 for pixels in PIXELS]), means(list(map(resized,
 def test_images_of_any_size(folder: Path, tmp_path: Path, takes, function: Callable, expected: np.ndarray) -> None:
     takes = takes or tf.TensorSpec(None, tf.float32, name="images")
     tolerance = {"float32": 1e-5, "uint8": 1e-3, "float16": 2e-3, "bfloat16": 2e-2}[takes.dtype.name]
-    module = make_modules.module(tmp_path / "module", takes, function)
+    module = hub_modules.module(tmp_path / "module", takes, function)
     found = [one["default"] for one in asked_alone(folder, module)]
     np.testing.assert_allclose(np.reshape(found, [3, 3]), expected, atol=tolerance)
     of_file = [answer.said["default"] for answer in infer(folder, module)]
@@ -109,12 +111,12 @@ def test_images_of_any_size(folder: Path, tmp_path: Path, takes, function: Calla
 
 
 def test_a_size_in_the_file_is_used_and_grey_where_it_says_so(folder: Path, tmp_path: Path) -> None:
-    module = make_modules.module(tmp_path / "module", spec(*ANY), mean)
+    module = hub_modules.module(tmp_path / "module", spec(*ANY), mean)
     sized = [answer.said["default"] for answer in infer(folder, module, ", size: [4, 6]")]
     np.testing.assert_allclose(sized, means([resized(pixels, 4, 6) for pixels in PIXELS]), atol=1e-5)
     wide = [answer.said["default"] for answer in infer(folder, module, ", value_range: [-1, 1]")]
     np.testing.assert_allclose(wide, 2 * OWN - 1, atol=1e-5)
-    grey = make_modules.module(tmp_path / "grey", spec(None, None, None, 1), mean)
+    grey = hub_modules.module(tmp_path / "grey", spec(None, None, None, 1), mean)
     expected = [tf.image.rgb_to_grayscale(pixels).numpy().mean() / 255 for pixels in PIXELS]
     found = [answer.said["default"] for answer in infer(folder, grey, ", channels: 1")]
     np.testing.assert_allclose(np.reshape(found, [3]), expected, atol=1e-5)
@@ -123,7 +125,7 @@ def test_a_size_in_the_file_is_used_and_grey_where_it_says_so(folder: Path, tmp_
 
 @pytest.mark.parametrize("size", ["", ", size: [8, 8]"])
 def test_a_tf1_classifier_names_classes(folder: Path, tmp_path: Path, size: str) -> None:
-    module = make.tf1_hub_module(tmp_path / "module")
+    module = tf1_hub_modules.images(tmp_path / "module")
     (tmp_path / "labels.txt").write_text("a\nb\nc\nd\ne\n")
     found = asked_alone(folder, module, "--labels", tmp_path / "labels.txt", "--top", 2)
     # All five numbers are the same, so the first classes are the best.
@@ -135,7 +137,7 @@ def test_a_tf1_classifier_names_classes(folder: Path, tmp_path: Path, size: str)
 
 
 def test_a_tf1_detector_finds(folder: Path, tmp_path: Path) -> None:
-    module = make_modules.tf1_detector(tmp_path / "module")
+    module = tf1_hub_modules.detector(tmp_path / "module")
     found = asked_alone(folder, module, "--min-score", 0)
     for said, red in zip(found, OWN[:, 0], strict=True):
         (one,) = said["detections"]
@@ -150,7 +152,7 @@ def test_a_detector_of_image_files_in_pixels(folder: Path, tmp_path: Path) -> No
         box = tf.concat([[0.0, 0.0], size / 2], 0)
         return {"detection_boxes": box[tf.newaxis, tf.newaxis], "detection_scores": tf.constant([[0.9]])}
 
-    module = make_modules.module(tmp_path / "module", tf.TensorSpec([1], tf.string), find)
+    module = hub_modules.module(tmp_path / "module", tf.TensorSpec([1], tf.string), find)
     of_file = infer(folder, module)
     (one,) = of_file[1].said["detections"]
     assert one["box"] == pytest.approx([0, 0, 0.5, 0.5])
@@ -171,7 +173,7 @@ def test_an_image_to_image_module_with_only_a_signature(folder: Path, tmp_path: 
 
 
 def test_outputs_in_a_dictionary_and_one_of_them(folder: Path, tmp_path: Path) -> None:
-    module = make_modules.module(
+    module = hub_modules.module(
         tmp_path / "module",
         spec(*ANY),
         lambda x: {"mean": mean(x), "inner": {"most": tf.reduce_max(x, [1, 2])}, "name": tf.constant(["one"])},
@@ -185,7 +187,7 @@ def test_outputs_in_a_dictionary_and_one_of_them(folder: Path, tmp_path: Path) -
 
 
 def test_several_inputs_of_images_and_texts(folder: Path, tmp_path: Path) -> None:
-    module = make_modules.signature(
+    module = hub_modules.signature(
         tmp_path / "module",
         {"left": spec(*ANY), "right": spec(None, 4, 4, 1), "text": tf.TensorSpec([None], tf.string)},
         lambda left, right, text: {
@@ -203,8 +205,8 @@ def test_several_inputs_of_images_and_texts(folder: Path, tmp_path: Path) -> Non
 
 
 def test_an_operation_that_is_not_installed_is_named(folder: Path, tmp_path: Path, monkeypatch) -> None:
-    module = make_modules.module(tmp_path / "module", spec(*ANY), mean)
-    make_modules.with_operation(module, Mean="SentencepieceOp")
+    module = hub_modules.module(tmp_path / "module", spec(*ANY), mean)
+    hub_modules.with_operation(module, Mean="SentencepieceOp")
     monkeypatch.setattr(operations, "_is_installed", lambda package: False)
     result = predict("--hub", module, folder / "data", "--column", "photo", code=2)
     assert f"{module}: it is made of operations that TensorFlow here does not have: Sent" in str(result.exception)
@@ -225,7 +227,7 @@ def test_a_generator_is_not_asked_by_a_file(folder: Path, tmp_path: Path) -> Non
 
 
 def test_a_module_that_says_one_of_height_and_width(folder: Path, tmp_path: Path) -> None:
-    module = make_modules.module(tmp_path / "module", spec(None, 8, None, 3), mean)
+    module = hub_modules.module(tmp_path / "module", spec(None, 8, None, 3), mean)
     with pytest.raises(UserError, match=r"float32\[\?, 8, \?, 3\], of which it says one .*; give the feature a size"):
         infer(folder, module)
     result = predict("--hub", module, folder / "data", code=2)
@@ -235,7 +237,7 @@ def test_a_module_that_says_one_of_height_and_width(folder: Path, tmp_path: Path
 
 
 def test_images_are_sized_in_training(tmp_path: Path) -> None:
-    path = make.project(tmp_path, make.PIPELINE.replace(", size: [8, 8]", ""))
+    path = make_project(tmp_path, PIPELINE.replace(", size: [8, 8]", ""))
     with pytest.raises(PipelineFileError) as caught:
         load(path)
     (mistake,) = caught.value.mistakes
@@ -254,7 +256,7 @@ def test_images_are_sized_in_training(tmp_path: Path) -> None:
     ],
 )
 def test_labels_that_are_one_off(folder: Path, tmp_path: Path, count: int, says: str) -> None:
-    module = make.tf1_hub_module(tmp_path / "module")
+    module = tf1_hub_modules.images(tmp_path / "module")
     (tmp_path / "labels.txt").write_text("".join(f"name-{number}\n" for number in range(count)))
     options = Options(labels=read_labels(str(tmp_path / "labels.txt")))
     with pytest.raises(UserError, match=says) as caught:

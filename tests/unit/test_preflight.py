@@ -12,7 +12,7 @@ from hubline.components.example_gen.first_record import columns_of_first_record
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.pipeline.preflight import preflight
-from tests.support import make
+from tests.support import example_data
 
 PIPELINE = """\
 name: a
@@ -26,7 +26,7 @@ serving: {destination: serving}
 
 
 def write(folder: Path, *records: bytes, more: str = "", compression: str = "") -> Path:
-    make.write_tfrecord(folder / "data" / "a.tfrecord", records, compression)
+    example_data.write_tfrecord(folder / "data" / "a.tfrecord", records, compression)
     path = folder / "pipeline.yaml"
     path.write_text(PIPELINE % more)
     return path
@@ -40,7 +40,7 @@ def messages(path: Path) -> dict[str, str]:
     return {}
 
 
-PHOTO = make.random_image(0)
+PHOTO = example_data.random_image(0)
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ PHOTO = make.random_image(0)
     ],
 )
 @pytest.mark.parametrize("compression", ["", "GZIP"])
-@pytest.mark.parametrize("form", [lambda record: record, make.sequence], ids=["Example", "SequenceExample"])
+@pytest.mark.parametrize("form", [lambda record: record, example_data.sequence], ids=["Example", "SequenceExample"])
 def test_what_every_record_must_have_is_looked_for_in_the_first(
     tmp_path: Path, columns: dict, key: str | None, says: str, compression: str, form
 ) -> None:
-    found = messages(write(tmp_path, form(make.record(**columns)), compression=compression))
+    found = messages(write(tmp_path, form(example_data.record(**columns)), compression=compression))
     if key is None:
         assert found == {}
     else:
@@ -73,14 +73,14 @@ def test_what_every_record_must_have_is_looked_for_in_the_first(
 
 
 def test_records_that_may_be_quarantined_are_not_judged_by_the_first(tmp_path: Path) -> None:
-    assert messages(write(tmp_path, make.record(x=1), more=", bad_records: {policy: quarantine}")) == {}
+    assert messages(write(tmp_path, example_data.record(x=1), more=", bad_records: {policy: quarantine}")) == {}
 
 
 def test_the_columns_of_a_record_are_those_that_tensorflow_reads(tmp_path: Path) -> None:
-    record = make.record(a=make.feature(1, 2, 3), b="text", c=0.5, d=tf.train.Feature())
-    path = make.write_tfrecord(tmp_path / "x", [record, make.record(e=1)])
+    record = example_data.record(a=example_data.feature(1, 2, 3), b="text", c=0.5, d=tf.train.Feature())
+    path = example_data.write_tfrecord(tmp_path / "x", [record, example_data.record(e=1)])
     assert columns_of_first_record(str(path)) == {"a": 3, "b": 1, "c": 1, "d": 0}
-    steps = make.write_tfrecord(tmp_path / "s", [make.sequence(record, steps=4)])
+    steps = example_data.write_tfrecord(tmp_path / "s", [example_data.sequence(record, steps=4)])
     assert columns_of_first_record(str(steps)) == {"a": 3, "b": 1, "c": 1, "d": 0, "steps": 4}
 
 
@@ -91,7 +91,7 @@ def test_what_is_no_tfrecord_file_is_left_to_ingestion(tmp_path: Path, content: 
 
 
 def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path, make.record(image=PHOTO, y=1))
+    path = write(tmp_path, example_data.record(image=PHOTO, y=1))
     (tmp_path / "data" / "b.tfrecord").symlink_to(tmp_path / "gone")
     assert messages(path) == {
         "data.examples": f"{tmp_path}/data/b.tfrecord: a link to {tmp_path}/gone, where there is nothing; remove the "
@@ -100,7 +100,7 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_whose_name_is_not_utf_8_is_named_without_a_fault(tmp_path: Path) -> None:
-    path = write(tmp_path, make.record(image=PHOTO, y=1))
+    path = write(tmp_path, example_data.record(image=PHOTO, y=1))
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/data/gr\xfc.tfrecord")).touch()
     ended = subprocess.run(
         [sys.executable, "-m", "hubline.pipeline.cli", "check", str(path)], capture_output=True, text=True, check=False
@@ -111,7 +111,7 @@ def test_a_file_whose_name_is_not_utf_8_is_named_without_a_fault(tmp_path: Path)
 
 @pytest.mark.parametrize(("name", "is_fine"), [("exp[1]", False), ("a\\b", False), ("a*b?", True), ("{x} y", True)])
 def test_folders_in_which_tensorflow_finds_no_model_are_refused(tmp_path: Path, name: str, is_fine: bool) -> None:
-    found = messages(write(tmp_path / name, make.record(image=PHOTO, y=1)))
+    found = messages(write(tmp_path / name, example_data.record(image=PHOTO, y=1)))
     assert found.keys() == (set() if is_fine else {"", "serving.destination"})
     assert all("TensorFlow's checkpoint reader takes the" in message for message in found.values())
     # Which of them TensorFlow reads a model from:

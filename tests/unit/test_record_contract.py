@@ -16,36 +16,36 @@ from hubline.components.example_gen.ingest import QUARANTINE, split_of
 from hubline.components.example_gen.locate_bad_records import undecodable
 from hubline.core.errors import DataError
 from hubline.preprocessing.config import Features, Label
-from tests.support import make
+from tests.support import example_data
 from tests.support.ingestion import CONTRACT, FEATURES, PNG, columns_in, ingest_to, job
 
 
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
-        (make.record(image=PNG), "it has no label 'label'; its columns are: image"),
-        (make.record(label=1), "it has no image 'image'; its columns are: label"),
-        (make.record(image=PNG, label=2), "its label 'label' is 2, outside 0 to 1"),
-        (make.record(image=PNG, label=-1), "its label 'label' is -1, outside 0 to 1"),
-        (make.record(image=PNG, label=0.5), "its label 'label' is the float 0.5"),
-        (make.record(image=PNG, label="dark"), "of another type than the labels before it"),
-        (make.record(image=PNG, label=make.feature(0, 1)), "its label 'label' has 2 values"),
-        (make.record(image=make.feature(PNG, PNG), label=0), "its image 'image' has 2 values"),
-        (make.record(image=7, label=0), "its image 'image' is a number"),
+        (example_data.record(image=PNG), "it has no label 'label'; its columns are: image"),
+        (example_data.record(label=1), "it has no image 'image'; its columns are: label"),
+        (example_data.record(image=PNG, label=2), "its label 'label' is 2, outside 0 to 1"),
+        (example_data.record(image=PNG, label=-1), "its label 'label' is -1, outside 0 to 1"),
+        (example_data.record(image=PNG, label=0.5), "its label 'label' is the float 0.5"),
+        (example_data.record(image=PNG, label="dark"), "of another type than the labels before it"),
+        (example_data.record(image=PNG, label=example_data.feature(0, 1)), "its label 'label' has 2 values"),
+        (example_data.record(image=example_data.feature(PNG, PNG), label=0), "its image 'image' has 2 values"),
+        (example_data.record(image=7, label=0), "its image 'image' is a number"),
         (
-            make.record(image=b"nonsense", label=0),
+            example_data.record(image=b"nonsense", label=0),
             "a pixel without compression: it begins with b'nonsense'",
         ),
-        (make.record(image=b"", label=0), "is not a JPEG, PNG, GIF, or BMP of 8, 24 or 32 bits"),
+        (example_data.record(image=b"", label=0), "is not a JPEG, PNG, GIF, or BMP of 8, 24 or 32 bits"),
         (b"\xff\xff\xff", "not a tf.Example"),
         (b"", "it has no image 'image'; its columns are: none"),
     ],
 )
 @pytest.mark.parametrize("position", [1, 40])
 def test_a_record_that_breaks_the_contract_is_named(tmp_path: Path, bad: bytes, says: str, position: int) -> None:
-    records = make.labelled(50)
+    records = example_data.labelled(50)
     records[position] = bad
-    path = make.write_tfrecord(tmp_path / "in", records)
+    path = example_data.write_tfrecord(tmp_path / "in", records)
     with pytest.raises(DataError) as caught:
         ingest_to(tmp_path / "out", job(path))
     assert f"{path}: record {position} (counted from 0): " in str(caught.value)
@@ -53,11 +53,15 @@ def test_a_record_that_breaks_the_contract_is_named(tmp_path: Path, bad: bytes, 
 
 
 def test_bad_records_are_set_aside_with_their_bytes_and_reasons(tmp_path: Path) -> None:
-    records = make.labelled(200)
-    bad = {3: make.record(image=PNG), 70: make.record(image=PNG, label=2), 199: make.record(image=b"x", label=0)}
+    records = example_data.labelled(200)
+    bad = {
+        3: example_data.record(image=PNG),
+        70: example_data.record(image=PNG, label=2),
+        199: example_data.record(image=b"x", label=0),
+    }
     for number, record in bad.items():
         records[number] = record
-    path = make.write_tfrecord(tmp_path / "in", records)
+    path = example_data.write_tfrecord(tmp_path / "in", records)
     for split in (HashSplit(), None):
         _, written, listed = ingest_to(tmp_path / f"out {split}", job(path, split, "quarantine"))
         assert written.pop(QUARANTINE) == list(bad.values())
@@ -70,19 +74,21 @@ def test_bad_records_are_set_aside_with_their_bytes_and_reasons(tmp_path: Path) 
 
 @pytest.mark.usefixtures("in_no_python")
 def test_records_that_only_break_the_contract_are_found_without_python(tmp_path: Path) -> None:
-    records = [*make.labelled(100), make.record(image=PNG, label=2), make.record(label=1)]
-    path = make.write_tfrecord(tmp_path / "in", records)
+    records = [*example_data.labelled(100), example_data.record(image=PNG, label=2), example_data.record(label=1)]
+    path = example_data.write_tfrecord(tmp_path / "in", records)
     assert ingest_to(tmp_path / "out", job(path, policy="quarantine"))[0].set_aside == 2
 
 
-@pytest.mark.parametrize("bad", [b"\xff\xff\xff", make.record(image=PNG, label="dark"), make.record(image=7, label=0)])
+@pytest.mark.parametrize(
+    "bad", [b"\xff\xff\xff", example_data.record(image=PNG, label="dark"), example_data.record(image=7, label=0)]
+)
 @pytest.mark.parametrize("position", [0, 33])
 def test_what_tensorflow_cannot_parse_is_set_aside_alone(tmp_path: Path, bad: bytes, position: int) -> None:
-    records = make.labelled(100)
+    records = example_data.labelled(100)
     records.insert(position, bad)
     if position == 0:  # else the first record settles that labels are strings
         records.insert(0, b"\xff")
-    path = make.write_tfrecord(tmp_path / "in", records)
+    path = example_data.write_tfrecord(tmp_path / "in", records)
     _, written, listed = ingest_to(tmp_path / "out", job(path, policy="quarantine"))
     aside = written.pop(QUARANTINE)
     assert bad in aside or find_fault(bad, CONTRACT) is None
@@ -93,11 +99,11 @@ def test_what_tensorflow_cannot_parse_is_set_aside_alone(tmp_path: Path, bad: by
 @pytest.mark.parametrize("split", [None, HashSplit()])
 @pytest.mark.parametrize("damaged", [False, True])
 def test_sequence_examples_are_written_as_examples(tmp_path: Path, split: HashSplit | None, damaged: bool) -> None:
-    examples = make.labelled(100)
-    examples[50:55] = [b"", make.record(image=PNG), *examples[52:55]]
-    records = [make.sequence(record) for record in examples]
+    examples = example_data.labelled(100)
+    examples[50:55] = [b"", example_data.record(image=PNG), *examples[52:55]]
+    records = [example_data.sequence(record) for record in examples]
     records[:10] = examples[:10]  # some are no SequenceExamples
-    path = make.write_tfrecord(tmp_path / "in", records)
+    path = example_data.write_tfrecord(tmp_path / "in", records)
     if damaged:  # read record by record
         path.write_bytes(path.read_bytes() + b"cut")
     _, written, listed = ingest_to(tmp_path / "out", job(path, split, "quarantine"))
@@ -114,20 +120,20 @@ def test_sequence_examples_are_written_as_examples(tmp_path: Path, split: HashSp
 @pytest.mark.usefixtures("in_no_python")
 def test_the_contract_is_kept_by_context_and_feature_lists(tmp_path: Path) -> None:
     """A picture that is the one step of a list is one."""
-    in_lists = tf.train.SequenceExample(context=tf.train.Features(feature={"label": make.feature(1)}))
-    in_lists.feature_lists.feature_list["image"].feature.append(make.feature(PNG))
-    records = [*map(make.sequence, make.labelled(20)), in_lists.SerializeToString()]
-    path = make.write_tfrecord(tmp_path / "in", records)
+    in_lists = tf.train.SequenceExample(context=tf.train.Features(feature={"label": example_data.feature(1)}))
+    in_lists.feature_lists.feature_list["image"].feature.append(example_data.feature(PNG))
+    records = [*map(example_data.sequence, example_data.labelled(20)), in_lists.SerializeToString()]
+    path = example_data.write_tfrecord(tmp_path / "in", records)
     _, written, listed = ingest_to(tmp_path / "out", job(path, split=None))
     assert not listed and columns_in(written["train"][-1]) == {"image": [PNG], "label": [1]}
-    in_lists.feature_lists.feature_list["image"].feature.append(make.feature(PNG))
-    make.write_tfrecord(path, [*records, in_lists.SerializeToString()])
+    in_lists.feature_lists.feature_list["image"].feature.append(example_data.feature(PNG))
+    example_data.write_tfrecord(path, [*records, in_lists.SerializeToString()])
     with pytest.raises(DataError, match=r"record 21 .*: its image 'image' has 2 values"):
         ingest_to(tmp_path / "out", job(path))
 
 
 def sequence_with(**lists: list[tf.train.Feature]) -> bytes:
-    message = tf.train.SequenceExample.FromString(make.sequence(make.labelled(1)[0]))
+    message = tf.train.SequenceExample.FromString(example_data.sequence(example_data.labelled(1)[0]))
     for name, steps in lists.items():
         message.feature_lists.feature_list[name].feature.extend(steps)
     return message.SerializeToString()
@@ -136,18 +142,21 @@ def sequence_with(**lists: list[tf.train.Feature]) -> bytes:
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
-        (sequence_with(label=[make.feature(1)]), "its column 'label' is both in its context and among its feature l"),
+        (
+            sequence_with(label=[example_data.feature(1)]),
+            "its column 'label' is both in its context and among its feature l",
+        ),
         (sequence_with(label=[]), "its column 'label' is both in its context and among its feature lists; rename one"),
         (
-            sequence_with(x=[make.feature(1), make.feature(0.5)]),
+            sequence_with(x=[example_data.feature(1), example_data.feature(0.5)]),
             "the steps of its feature list 'x' are of several types: float_list, int64_list",
         ),
     ],
 )
 def test_a_sequence_example_that_cannot_be_flattened_is_named(tmp_path: Path, bad: bytes, says: str) -> None:
-    records = [make.sequence(record) for record in make.labelled(50)]
+    records = [example_data.sequence(record) for record in example_data.labelled(50)]
     records[33] = bad
-    path = make.write_tfrecord(tmp_path / "in", records)
+    path = example_data.write_tfrecord(tmp_path / "in", records)
     with pytest.raises(DataError) as caught:
         ingest_to(tmp_path / "out", job(path))
     assert f"{path}: record 33 (counted from 0): {says}" in str(caught.value)
@@ -158,9 +167,9 @@ def test_a_sequence_example_that_cannot_be_flattened_is_named(tmp_path: Path, ba
 
 def test_the_picture_of_a_sequence_example_that_does_not_decode_is_found(tmp_path: Path) -> None:
     bad = tf.train.SequenceExample()
-    bad.feature_lists.feature_list["image"].feature.append(make.feature(PNG[:60]))
-    records = [make.sequence(make.labelled(1)[0]), bad.SerializeToString(), sequence_with(label=[])]
-    path = make.write_tfrecord(tmp_path / "in", records)
+    bad.feature_lists.feature_list["image"].feature.append(example_data.feature(PNG[:60]))
+    records = [example_data.sequence(example_data.labelled(1)[0]), bad.SerializeToString(), sequence_with(label=[])]
+    path = example_data.write_tfrecord(tmp_path / "in", records)
     assert [entry.record for entry in undecodable(str(path), FEATURES)] == [1]
 
 
@@ -168,7 +177,7 @@ columns = st.fixed_dictionaries(
     {},
     optional={
         "image": st.lists(
-            st.sampled_from([PNG, make.random_image(1, form="JPEG"), b"", b"BMx", b"GIF", b"x"]), max_size=2
+            st.sampled_from([PNG, example_data.random_image(1, form="JPEG"), b"", b"BMx", b"GIF", b"x"]), max_size=2
         ),
         "label": st.lists(st.integers(-1, 3), max_size=2)
         | st.lists(st.sampled_from(["dark", "light", "x", "", "two\nlines", b"caf\xe9"]), max_size=2),
@@ -187,7 +196,7 @@ def test_the_fast_check_and_the_one_that_names_agree(
     contract = Contract(images=("image",), label="label", classes=classes)
     # The first record settles the labels' dtype.
     rows = [{"image": [PNG], "label": [first_label]}, *rows]
-    records = [make.record(**{k: make.feature(*v) for k, v in row.items() if v}) for row in rows]
+    records = [example_data.record(**{k: example_data.feature(*v) for k, v in row.items() if v}) for row in rows]
     kind = kind_of(records[0], contract)
     sound = [find_fault(record, contract, kind) is None for record in records]
     try:
@@ -203,26 +212,26 @@ COMPARED = Contract(images=(), numbers=("tips", "fare"))
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
-        (make.record(tips=1.0), "it has no column 'fare'; its columns are: tips; the label is made from it"),
-        (make.record(), "it has no column 'tips'; its columns are: none; the label is made from it"),
+        (example_data.record(tips=1.0), "it has no column 'fare'; its columns are: tips; the label is made from it"),
+        (example_data.record(), "it has no column 'tips'; its columns are: none; the label is made from it"),
         (
-            make.record(tips=make.feature(1.0, 2.0), fare=1),
+            example_data.record(tips=example_data.feature(1.0, 2.0), fare=1),
             "its column 'tips' has 2 values; it must have one; the label",
         ),
         (
-            make.record(tips="much", fare=1),
+            example_data.record(tips="much", fare=1),
             "its column 'tips', which the label is made from, is b'much'; it must be a n",
         ),
-        (make.record(tips=1.0, fare=1.0), "its column 'fare' is 1.0, of another type than those before it"),
-        (make.record(tips=1, fare=1), "its column 'tips' is 1, of another type than those before it"),
-        (make.record(tips=float("nan"), fare=1), "its column 'tips', which the label is made from, is nan"),
-        (make.record(tips=float("-inf"), fare=1), "its column 'tips', which the label is made from, is -inf"),
+        (example_data.record(tips=1.0, fare=1.0), "its column 'fare' is 1.0, of another type than those before it"),
+        (example_data.record(tips=1, fare=1), "its column 'tips' is 1, of another type than those before it"),
+        (example_data.record(tips=float("nan"), fare=1), "its column 'tips', which the label is made from, is nan"),
+        (example_data.record(tips=float("-inf"), fare=1), "its column 'tips', which the label is made from, is -inf"),
     ],
 )
 def test_a_record_without_the_numbers_of_its_label_is_named(tmp_path: Path, bad: bytes, says: str) -> None:
-    records = [make.record(tips=number / 2, fare=number) for number in range(50)]
+    records = [example_data.record(tips=number / 2, fare=number) for number in range(50)]
     records[30] = bad
-    path = make.write_tfrecord(tmp_path / "in", records)
+    path = example_data.write_tfrecord(tmp_path / "in", records)
     task = job(path).model_copy(update={"contract": COMPARED})
     with pytest.raises(DataError) as caught:
         ingest_to(tmp_path / "out", task)
@@ -249,7 +258,9 @@ def test_the_contract_of_a_label_is_what_it_is_made_from(tmp_path: Path) -> None
     assert Contract.of({}, tags) == TAGGED
     by_column = labels.validate_python({"kind": "multilabel", "columns": ["sea", "sky"]})
     assert Contract.of({}, by_column) == Contract(images=(), numbers=("sea", "sky"), indicators=True)
-    path = make.write_tfrecord(tmp_path / "in", [make.record(tips=number / 2, fare=number) for number in range(99)])
+    path = example_data.write_tfrecord(
+        tmp_path / "in", [example_data.record(tips=number / 2, fare=number) for number in range(99)]
+    )
     ingested, _, listed = ingest_to(tmp_path / "out", job(path).model_copy(update={"contract": COMPARED}))
     assert ingested.kind == Kind(numbers=("float32", "int64")) and not listed
 
@@ -266,20 +277,46 @@ EMPTY = {
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
-        (make.record(tags=make.feature("dark", "red")), "its label 'tags' is 'red', none of the classes dark, light"),
-        (make.record(tags=make.feature("dark", "")), "is b''; a class name is a line of UTF-8 text, and not empty"),
-        (make.record(tags=make.feature(b"light", b"caf\xe9")), "is b'caf\\xe9'; a class name is a line of UTF-8 text"),
-        (make.record(tags=make.feature(1, 0)), "its label 'tags' is 1, of another type than the labels before it"),
-        (make.record(tags=EMPTY["int64"]), "its label 'tags' is an empty list of type int64, of another type than the"),
-        (make.record(tags=make.feature(0.5, 1.0)), "its label 'tags' is the float 0.5; a class is an integer or a st"),
-        (make.record(tags=EMPTY["float"]), "its label 'tags' is an empty list of floats; a class is an integer or a"),
+        (
+            example_data.record(tags=example_data.feature("dark", "red")),
+            "its label 'tags' is 'red', none of the classes dark, light",
+        ),
+        (
+            example_data.record(tags=example_data.feature("dark", "")),
+            "is b''; a class name is a line of UTF-8 text, and not empty",
+        ),
+        (
+            example_data.record(tags=example_data.feature(b"light", b"caf\xe9")),
+            "is b'caf\\xe9'; a class name is a line of UTF-8 text",
+        ),
+        (
+            example_data.record(tags=example_data.feature(1, 0)),
+            "its label 'tags' is 1, of another type than the labels before it",
+        ),
+        (
+            example_data.record(tags=EMPTY["int64"]),
+            "its label 'tags' is an empty list of type int64, of another type than the",
+        ),
+        (
+            example_data.record(tags=example_data.feature(0.5, 1.0)),
+            "its label 'tags' is the float 0.5; a class is an integer or a st",
+        ),
+        (
+            example_data.record(tags=EMPTY["float"]),
+            "its label 'tags' is an empty list of floats; a class is an integer or a",
+        ),
     ],
 )
 def test_a_record_with_another_class_or_type_among_several_is_named(tmp_path: Path, bad: bytes, says: str) -> None:
-    several = [make.feature("dark"), make.feature("light", "dark"), make.feature("dark", "dark"), EMPTY["string"]]
-    records = [make.record(id=number, tags=several[number % 4]) for number in range(50)]
+    several = [
+        example_data.feature("dark"),
+        example_data.feature("light", "dark"),
+        example_data.feature("dark", "dark"),
+        EMPTY["string"],
+    ]
+    records = [example_data.record(id=number, tags=several[number % 4]) for number in range(50)]
     records[30] = bad
-    path = make.write_tfrecord(tmp_path / "in", records)
+    path = example_data.write_tfrecord(tmp_path / "in", records)
     task = job(path).model_copy(update={"contract": TAGGED})
     with pytest.raises(DataError) as caught:
         ingest_to(tmp_path / "out", task)
@@ -291,12 +328,15 @@ def test_a_record_with_another_class_or_type_among_several_is_named(tmp_path: Pa
 
 @pytest.mark.usefixtures("in_no_python")
 @pytest.mark.parametrize(
-    ("first", "kind"), [(make.feature("dark"), "string"), (make.feature(1, 0), "int64"), (EMPTY["nothing"], "")]
+    ("first", "kind"),
+    [(example_data.feature("dark"), "string"), (example_data.feature(1, 0), "int64"), (EMPTY["nothing"], "")],
 )
 def test_the_first_records_with_any_class_tell_the_type_of_several(tmp_path: Path, first, kind: str) -> None:
-    records = [make.record(id=number, **({} if number % 2 else {"tags": EMPTY["nothing"]})) for number in range(40)]
-    records += [make.record(id=number, tags=first) for number in range(40, 99)]
-    path = make.write_tfrecord(tmp_path / "in", records)
+    records = [
+        example_data.record(id=number, **({} if number % 2 else {"tags": EMPTY["nothing"]})) for number in range(40)
+    ]
+    records += [example_data.record(id=number, tags=first) for number in range(40, 99)]
+    path = example_data.write_tfrecord(tmp_path / "in", records)
     ingested, written, listed = ingest_to(tmp_path / "out", job(path).model_copy(update={"contract": TAGGED}))
     assert ingested.kind == Kind(label=kind) and not listed
     assert sorted(itertools.chain.from_iterable(written.values())) == sorted(records)
@@ -312,8 +352,8 @@ several = (
 
 def tagged(values: list | str) -> bytes:
     if isinstance(values, str):
-        return make.record(tags=EMPTY[values])
-    return make.record(tags=make.feature(*values)) if values else make.record(other=1)
+        return example_data.record(tags=EMPTY[values])
+    return example_data.record(tags=example_data.feature(*values)) if values else example_data.record(other=1)
 
 
 @given(
@@ -348,7 +388,7 @@ def test_the_fast_check_of_several_classes_and_the_one_that_names_agree(rows: li
 def test_a_column_of_each_class_is_0_or_1(value: int, fault: str, number: type) -> None:
     label = TypeAdapter(Label).validate_python({"kind": "multilabel", "columns": ["sea", "sky"]})
     contract = Contract.of({}, label)
-    sound, item = (make.record(sea=number(each), sky=1) for each in (0, value))
+    sound, item = (example_data.record(sea=number(each), sky=1) for each in (0, value))
     found = find_fault(item, contract, kind_of(sound, contract))
     assert (found is None) == (not fault) and fault in (found or "")
     checked = are_sound(tf.constant([sound, item]), contract, kind_of(sound, contract))
@@ -367,7 +407,7 @@ compared = st.fixed_dictionaries(
 @settings(deadline=None)
 def test_the_fast_check_of_numbers_and_the_one_that_names_agree(rows: list[dict], tips: float, fare: float) -> None:
     rows = [{"tips": [tips], "fare": [fare]}, *rows]  # the first record settles the dtypes
-    records = [make.record(**{k: make.feature(*v) for k, v in row.items() if v}) for row in rows]
+    records = [example_data.record(**{k: example_data.feature(*v) for k, v in row.items() if v}) for row in rows]
     kind = kind_of(records[0], COMPARED)
     sound = [find_fault(record, COMPARED, kind) is None for record in records]
     assert sound[0]

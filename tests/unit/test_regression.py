@@ -25,7 +25,7 @@ from hubline.preprocessing.labels.regression import RegressionLabel
 from hubline.report.contents import Findings, RunReport, ValuePredictions
 from hubline.report.page import render_findings
 from hubline.report.predictions import summarize, with_pictures
-from tests.support import make
+from tests.support import example_data
 from tests.support import model as make_model
 from tests.support import report as make_report
 from tests.unit.test_report import text_of
@@ -97,25 +97,25 @@ def contract(normalize: str) -> Contract:
 def test_a_record_has_one_finite_number_and_above_0_where_its_logarithm_is_learned(normalize, values, fault) -> None:
     fault = fault if normalize == "log" or "logarithm" not in fault else ""
     held = contract(normalize)
-    item = make.record(price=make.feature(*values)) if values else make.record(other=1)
+    item = example_data.record(price=example_data.feature(*values)) if values else example_data.record(other=1)
     found = find_fault(item, held)
     assert (found is None) == (not fault) and fault in (found or "")
     if values and not isinstance(values[0], str):
-        sound = are_sound(tf.constant([item]), held, kind_of(make.record(price=values[0]), held))
+        sound = are_sound(tf.constant([item]), held, kind_of(example_data.record(price=values[0]), held))
         assert sound.numpy().tolist() == [not fault]
 
 
 def numbers(value: float) -> tf.train.Feature:
-    return make.feature(*to_parts(np.array(value)).tolist())
+    return example_data.feature(*to_parts(np.array(value)).tolist())
 
 
 def predictions(folder: Path, true: np.ndarray, predicted: np.ndarray) -> ValuePredictions:
     rows = [
-        make.record(**{RECORD: number, LABEL: numbers(true[number]), CANDIDATE: numbers(predicted[number])})
+        example_data.record(**{RECORD: number, LABEL: numbers(true[number]), CANDIDATE: numbers(predicted[number])})
         for number in range(len(true))
     ]
     for part, at in enumerate(range(0, len(rows), 5000)):
-        make.write_tfrecord(folder / "predictions" / f"data-{part}", rows[at : at + 5000])
+        example_data.write_tfrecord(folder / "predictions" / f"data-{part}", rows[at : at + 5000])
     (folder / "label.json").write_text('{"kind": "regression", "from": "price"}')
     found = summarize(str(folder))
     assert isinstance(found, ValuePredictions)
@@ -169,7 +169,9 @@ def test_predict_gives_and_shows_values(tmp_path: Path) -> None:
     signatures = {"serving_default": model.serving_default, "predict": model.predict}
     tf.saved_model.save(model, str(tmp_path / "1"), signatures=signatures)
     numbers: Sequence[float] = [0.25, 172_300.5]
-    path = str(make.write_tfrecord(tmp_path / "x.tfrecord", [make.record(x=number) for number in numbers]))
+    path = str(
+        example_data.write_tfrecord(tmp_path / "x.tfrecord", [example_data.record(x=number) for number in numbers])
+    )
     said = list(predict_inputs(str(tmp_path), [path]))
     assert said == [{"input": path, "record": n, "value": 2 * number} for n, number in enumerate(numbers)]
     console = Console(file=io.StringIO(), width=300)
@@ -188,13 +190,15 @@ class Seconds(Doubles):
 
 def test_tfrecords_of_predictions_hold_all_digits_of_a_value(tmp_path: Path) -> None:
     make_model.served_as(tmp_path / "serving", Seconds())
-    path = make.write_tfrecord(tmp_path / "x.tfrecord", [make.record(x=number) for number in (0.25, 30.0, 31.0)])
+    path = example_data.write_tfrecord(
+        tmp_path / "x.tfrecord", [example_data.record(x=number) for number in (0.25, 30.0, 31.0)]
+    )
     arguments = ["predict", str(tmp_path / "serving"), str(path), "--output", str(tmp_path / "out")]
     done = CliRunner().invoke(app, [*arguments, "--format", "tfrecord"])
     assert done.exit_code == 0, done.output
     (file,) = (tmp_path / "out").iterdir()
     spec = {"record": tf.io.FixedLenFeature([], tf.int64), "value": tf.io.FixedLenFeature([3], tf.float32)}
-    parsed = tf.io.parse_example(list(make.read_tfrecord(file)), spec)
+    parsed = tf.io.parse_example(list(example_data.read_tfrecord(file)), spec)
     assert parsed["record"].numpy().tolist() == [0, 1, 2]
     assert from_parts(parsed["value"]).numpy().tolist() == [1_600_000_000.25, 1_600_000_030, 1_600_000_031]
     np.testing.assert_array_equal(parsed["value"][:, 0], np.float32([1_600_000_000] * 3))

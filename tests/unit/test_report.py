@@ -23,9 +23,10 @@ from hubline.report.contents import PAGE, Artifacts, Findings, RunReport, StepTi
 from hubline.report.page import render
 from hubline.report.predictions import summarize, with_pictures
 from hubline.report.read_artifacts import read
-from tests.support import make
+from tests.support import example_data
 from tests.support import report as make_report
 from tests.support import statistics as make_statistics
+from tests.support.project import make_project
 
 
 def predictions(folder: Path, labels: np.ndarray, candidate: np.ndarray, serving: np.ndarray | None = None):
@@ -125,9 +126,9 @@ def test_each_sample_has_the_picture_and_origin_of_its_own_record(tmp_path: Path
 def test_large_pictures_become_small_ones_and_broken_ones_none(tmp_path: Path) -> None:
     labels = np.zeros(make_report.RECORDS, int)
     folder = make_report.examples(tmp_path, labels)
-    records = [make.record(photo=make.random_image(0, 600, 1200, "JPEG"), label=0)]
-    records += [make.record(photo=make.random_image(0)[:60], label=0)] * 24
-    make.write_tfrecord(folder / "Split-test" / "data-00000-of-00002.gz", records, "GZIP")
+    records = [example_data.record(photo=example_data.random_image(0, 600, 1200, "JPEG"), label=0)]
+    records += [example_data.record(photo=example_data.random_image(0)[:60], label=0)] * 24
+    example_data.write_tfrecord(folder / "Split-test" / "data-00000-of-00002.gz", records, "GZIP")
     scores = np.tile(np.float32([0.9, 0.1]), [make_report.RECORDS, 1])
     scores[1] = [0.2, 0.8]
     found = with_pictures(predictions(tmp_path / "evaluation", labels, scores), str(folder))
@@ -294,7 +295,7 @@ def test_a_page_that_cannot_be_made_fails_no_run(tmp_path: Path, capfd) -> None:
 
 
 def test_the_command_names_the_newest_page(tmp_path: Path) -> None:
-    file = make.project(tmp_path)
+    file = make_project(tmp_path)
     none = CliRunner().invoke(app, ["report", str(file)])
     assert "no run of" in str(none.exception)
     runs = tmp_path / ".hubline" / "tiny" / "runs"

@@ -21,7 +21,8 @@ from hubline.core.spans import SpanPattern, to_date
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.pipeline.preflight import preflight
-from tests.support import make
+from tests.support import example_data
+from tests.support.project import PIPELINE, make_project
 
 
 def write(folder: Path, *names: str) -> Path:
@@ -254,7 +255,7 @@ def test_any_text_is_a_pattern_or_a_mistake(text: str) -> None:
 
 
 def mistakes(path: Path, data: str) -> dict[str, str]:
-    path.write_text(make.PIPELINE.replace("  examples: data\n  split: {train: 6, validation: 2, test: 2}\n", data))
+    path.write_text(PIPELINE.replace("  examples: data\n  split: {train: 6, validation: 2, test: 2}\n", data))
     with pytest.raises(PipelineFileError) as caught:
         preflight(*load(path))
     return {mistake.key: mistake.message for mistake in caught.value.mistakes}
@@ -284,7 +285,7 @@ def test_a_pattern_for_each_split_counts_from_a_folder(tmp_path: Path) -> None:
 
 
 def test_check_names_the_pattern_and_what_was_looked_for(tmp_path: Path) -> None:
-    path = make.project(tmp_path, records=make.labelled(2))
+    path = make_project(tmp_path, records=example_data.labelled(2))
     found = mistakes(path, "  examples: data/{YYYY}/{MM}-{DD}/*.gz\n")
     assert found == {
         "data.examples": f"{tmp_path}/data/{{YYYY}}/{{MM}}-{{DD}}/*.gz: no files matched; looked for paths such as "
@@ -301,7 +302,7 @@ def test_check_names_the_pattern_and_what_was_looked_for(tmp_path: Path) -> None
 def test_the_folder_of_the_pipeline_file_may_be_named_anything(tmp_path: Path, name: str, examples: str) -> None:
     path = write(tmp_path / name, "data/7.gz", "pipeline.yaml") / "pipeline.yaml"
     write(tmp_path / "b", "data/8.gz")  # what `*` as a wildcard would find
-    path.write_text(make.PIPELINE.replace("examples: data", f"examples: {examples}"))
+    path.write_text(PIPELINE.replace("examples: data", f"examples: {examples}"))
     files = pin_files(load(path)[0].data).by_split["all"]
     assert [file.path for file in files] == [str(tmp_path / name / "data" / "7.gz")]
 
@@ -311,7 +312,7 @@ def test_patterns_for_splits_too_count_from_a_folder_named_anything(tmp_path: Pa
         write(tmp_path / "a[b]*{SPAN}", "data/1/train", "data/1/val", "data/1/test", "pipeline.yaml") / "pipeline.yaml"
     )
     split = "split: {train: train*, validation: val*, test: test*}"
-    text = make.PIPELINE.replace("examples: data", "examples: data/{SPAN}")
+    text = PIPELINE.replace("examples: data", "examples: data/{SPAN}")
     path.write_text(text.replace("split: {train: 6, validation: 2, test: 2}", split))
     assert pin_files(load(path)[0].data).spans == (1,)
 

@@ -14,7 +14,7 @@ from hubline.artifacts.quarantine import FILE, SetAside
 from hubline.components.example_gen.ingest import QUARANTINE
 from hubline.core.errors import DataError
 from hubline.core.tfrecord_recovery import salvage
-from tests.support import make
+from tests.support import example_data
 from tests.support.ingestion import ingest_to, job
 
 FRAMING = 16  # a length (8), its checksum (4), the data, its checksum (4)
@@ -22,7 +22,7 @@ FRAMING = 16  # a length (8), its checksum (4), the data, its checksum (4)
 
 @pytest.mark.parametrize("compression", ["", "GZIP"])
 def test_a_file_that_ends_too_early_is_named_with_its_record(tmp_path: Path, compression: str) -> None:
-    path = make.write_tfrecord(tmp_path / "in", make.labelled(60), compression)
+    path = example_data.write_tfrecord(tmp_path / "in", example_data.labelled(60), compression)
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(DataError, match=r"in: record \d+ \(counted from 0\) cannot be read: the file is truncated"):
         ingest_to(tmp_path / "out", job(path))
@@ -34,8 +34,8 @@ def starts_of(records: list[bytes]) -> list[int]:
 
 
 def test_a_flipped_byte_is_named_with_its_record(tmp_path: Path) -> None:
-    records = make.labelled(60)
-    path = make.write_tfrecord(tmp_path / "in", records)
+    records = example_data.labelled(60)
+    path = example_data.write_tfrecord(tmp_path / "in", records)
     content = bytearray(path.read_bytes())
     content[starts_of(records)[30] + 20] ^= 0xFF
     path.write_bytes(content)
@@ -43,13 +43,13 @@ def test_a_flipped_byte_is_named_with_its_record(tmp_path: Path) -> None:
         ingest_to(tmp_path / "out", job(path))
 
 
-FEW = make.labelled(12)
+FEW = example_data.labelled(12)
 STARTS = starts_of(FEW)
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return make.write_tfrecord(tmp_path_factory.mktemp("plain") / "in", FEW).read_bytes()
+    return example_data.write_tfrecord(tmp_path_factory.mktemp("plain") / "in", FEW).read_bytes()
 
 
 def ingest_damaged(folder: Path, content: bytes) -> tuple[list[bytes], list[SetAside]]:
@@ -117,8 +117,8 @@ def test_lost_bytes_in_the_middle_cost_no_whole_record_but_what_they_touch(tmp_p
 @pytest.mark.parametrize("where", [0.0, 0.02, 0.3, 0.5, 0.7, 0.99])
 @pytest.mark.parametrize("how", ["cut", "flip"])
 def test_a_damaged_gzip_file_is_read_as_far_as_it_goes(tmp_path: Path, where: float, how: str) -> None:
-    records = make.labelled(150)
-    content = bytearray(make.write_tfrecord(tmp_path / "whole", records, "GZIP").read_bytes())
+    records = example_data.labelled(150)
+    content = bytearray(example_data.write_tfrecord(tmp_path / "whole", records, "GZIP").read_bytes())
     at = max(3, int(where * len(content)))
     content[at] ^= 0xFF
     if how == "cut":

@@ -27,8 +27,7 @@ from hubline.trainer.inputs import bytes_of_pixels, encoded_images, pixels_of_ba
 from hubline.trainer.model import Backbone, try_out
 from hubline.trainer.module import check_fits
 from hubline.trainer.saved_model_loader import open_module
-from tests.support import make
-from tests.support import modules as make_modules
+from tests.support import example_data, hub_modules
 
 
 def video(**options) -> VideoFeature:
@@ -55,7 +54,7 @@ def taken(feature: VideoFeature, count: int) -> list[int | None]:
     return [*chosen, *more[feature.pad]]
 
 
-GREYS = [make.image_bytes(np.full([2, 3, 3], grey, np.uint8)) for grey in range(1, 61)]
+GREYS = [example_data.image_bytes(np.full([2, 3, 3], grey, np.uint8)) for grey in range(1, 61)]
 """Frames that are told apart by their grey, from 1."""
 
 
@@ -95,7 +94,7 @@ def test_a_stride_over_the_whole_clip_is_a_mistake() -> None:
 
 
 def clip(seed: int, count: int, form: str = "PNG", height: int = 10, width: int = 12) -> list[bytes]:
-    return [make.random_image(100 * seed + number, height, width, form) for number in range(count)]
+    return [example_data.random_image(100 * seed + number, height, width, form) for number in range(count)]
 
 
 def test_each_frame_is_decoded_as_an_image_is() -> None:
@@ -112,9 +111,9 @@ def parse(records: list[bytes]) -> dict:
 
 def in_steps(frames: list[bytes], **context) -> bytes:
     """A clip as a tf.SequenceExample."""
-    message = tf.train.SequenceExample(context=tf.train.Example.FromString(make.record(**context)).features)
+    message = tf.train.SequenceExample(context=tf.train.Example.FromString(example_data.record(**context)).features)
     for frame in frames:
-        message.feature_lists.feature_list["clip"].feature.add().CopyFrom(make.feature(frame))
+        message.feature_lists.feature_list["clip"].feature.add().CopyFrom(example_data.feature(frame))
     return message.SerializeToString()
 
 
@@ -123,7 +122,7 @@ CLIPS = [clip(0, 1), clip(1, 4), clip(2, 3, "JPEG"), clip(3, 9)]
 
 def test_examples_and_sequence_examples_give_the_same_in_every_way(tmp_path: Path) -> None:
     features: Features = {"clip": video(pad="loop")}
-    records = [make.record(clip=make.feature(*frames)) for frames in CLIPS]
+    records = [example_data.record(clip=example_data.feature(*frames)) for frames in CLIPS]
     whole = pixels_of_batch(features, encoded_images(features, parse(records)))["clip"].numpy()
     assert len({row.tobytes() for row in whole}) == len(CLIPS)
 
@@ -152,9 +151,12 @@ BAD = [clip(5, 2)[0][:60]]
 
 def test_frames_that_are_not_taken_are_never_decoded(tmp_path: Path) -> None:
     features: Features = {"clip": video(frames=1, sample="middle")}
-    records = [make.record(clip=make.feature(*frames)) for frames in ([*BAD, *clip(0, 1), *BAD], [*clip(0, 2), *BAD])]
+    records = [
+        example_data.record(clip=example_data.feature(*frames))
+        for frames in ([*BAD, *clip(0, 1), *BAD], [*clip(0, 2), *BAD])
+    ]
     pixels_of_batch(features, encoded_images(features, parse(records)))
-    source = make.write_tfrecord(tmp_path / "data", records)
+    source = example_data.write_tfrecord(tmp_path / "data", records)
     assert list(undecodable(str(source), features)) == []
 
 
@@ -167,11 +169,13 @@ def test_a_clip_without_frames_or_with_one_that_does_not_decode_is_an_error(fram
 
 
 def test_the_embedder_leaves_out_clips_that_do_not_decode_and_they_are_named(tmp_path: Path) -> None:
-    module = make_modules.module(
+    module = hub_modules.module(
         tmp_path / "m", spec(tf.uint8, None, 4, 8, 8, 3), lambda x: tf.cast(x[:, :, 0, 0, 0], tf.float32)
     )
     frames = [clip(0, 5), [*clip(1, 1), *BAD], clip(2, 2)]
-    source = make.write_tfrecord(tmp_path / "data", [make.record(clip=make.feature(*each), n=1) for each in frames])
+    source = example_data.write_tfrecord(
+        tmp_path / "data", [example_data.record(clip=example_data.feature(*each), n=1) for each in frames]
+    )
     features: Features = {"clip": video()}
     embedder = Embedder(
         {"m": hub(inputs={"x": "clip"})}, {"m": str(module)}, features, {"clip": tf.io.VarLenFeature(tf.string)}, print
@@ -181,11 +185,11 @@ def test_the_embedder_leaves_out_clips_that_do_not_decode_and_they_are_named(tmp
     (found,) = undecodable(str(source), features)
     assert found.record == 1 and found.reason.startswith("its clip 'clip' does not decode: ")
     rows = tf.io.parse_example(
-        make.read_tfrecord(tmp_path / "rows"),
+        example_data.read_tfrecord(tmp_path / "rows"),
         {column("m"): tf.io.FixedLenFeature([4], tf.float32), "clip": tf.io.VarLenFeature(tf.string)},
     )
     assert rows["clip"].dense_shape[1] == 0
-    kept = pixels_of_batch(features, encoded_images(features, parse(make.read_tfrecord(source)[::2])))["clip"]
+    kept = pixels_of_batch(features, encoded_images(features, parse(example_data.read_tfrecord(source)[::2])))["clip"]
     np.testing.assert_array_equal(rows[column("m")], kept[:, :, 0, 0, 0])
 
 
@@ -195,13 +199,16 @@ CONTRACT = Contract(images=("clip",), clips=("clip",))
 @pytest.mark.parametrize(
     ("record", "says"),
     [
-        (make.record(clip=make.feature(*clip(0, 3))), None),
-        (make.record(clip=make.feature(*clip(0, 1))), None),
+        (example_data.record(clip=example_data.feature(*clip(0, 3))), None),
+        (example_data.record(clip=example_data.feature(*clip(0, 1))), None),
         (in_steps(clip(0, 2), x=1), None),
-        (make.record(clip=tf.train.Feature(bytes_list=tf.train.BytesList())), "its clip 'clip' has no frames"),
-        (make.record(clips=make.feature(*clip(0, 2))), "it has no clip 'clip'; did you mean 'clips'?"),
-        (make.record(clip=make.feature(*clip(0, 2), b"text")), "frame 2 of its clip 'clip' is not a JPEG, PNG"),
-        (make.record(clip=make.feature(1, 2)), "frame 0 of its clip 'clip' is a number"),
+        (example_data.record(clip=tf.train.Feature(bytes_list=tf.train.BytesList())), "its clip 'clip' has no frames"),
+        (example_data.record(clips=example_data.feature(*clip(0, 2))), "it has no clip 'clip'; did you mean 'clips'?"),
+        (
+            example_data.record(clip=example_data.feature(*clip(0, 2), b"text")),
+            "frame 2 of its clip 'clip' is not a JPEG, PNG",
+        ),
+        (example_data.record(clip=example_data.feature(1, 2)), "frame 0 of its clip 'clip' is a number"),
     ],
 )  # fmt: skip
 def test_every_record_has_a_clip_of_images(record: bytes, says: str | None) -> None:
@@ -335,7 +342,7 @@ def frame_means(images: tf.Tensor) -> tf.Tensor:
     ],
 )  # fmt: skip
 def test_what_modules_make_of_clips(tmp_path: Path, takes, function: Callable, options: dict, expected) -> None:
-    path = make_modules.module(tmp_path, takes, function)
+    path = hub_modules.module(tmp_path, takes, function)
     np.testing.assert_allclose(gives(path, hub(**options)), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -363,6 +370,6 @@ def decoded(encoded: tf.Tensor) -> tf.Tensor:
     ],
 )  # fmt: skip
 def test_what_does_not_fit_says_what_would(tmp_path: Path, takes, options: dict, says: str) -> None:
-    path = make_modules.module(tmp_path, takes, lambda x: tf.zeros([tf.shape(tf.nest.flatten(x)[0])[0], 3]))
+    path = hub_modules.module(tmp_path, takes, lambda x: tf.zeros([tf.shape(tf.nest.flatten(x)[0])[0], 3]))
     with pytest.raises(UserError, match=says):
         check_fits(inspect_module(str(path)), hub(**options), FEATURES)
