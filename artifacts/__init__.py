@@ -1,1 +1,1 @@
-"""The files that steps leave in their artifacts for other steps and for the report: their names and formats."""
+"""Names and formats of the files that steps leave in their artifacts, for other steps and for the report."""

@@ -5,35 +5,35 @@ from dataclasses import dataclass, field
 from hubline.core.config_base import Section
 
 DECISION = "decision.json"
-"""The file in a blessing artifact that holds the whole `Decision`."""
+"""File of the `Decision` in a blessing artifact."""
 
 OVERALL = "overall"
-"""The name of the slice that is all records."""
+"""Name of the slice that contains all examples."""
 
 Metrics = dict[str, float | None]
-"""Values by metric; None where a metric is not defined, as an AUC of records that are all of one class."""
+"""Values by metric. None if a metric is undefined, such as the AUC of examples that are all of one class."""
 
 
 class SliceMetrics(Section):
-    """Metrics over some of the records of the test split."""
+    """Metrics over some examples of the test split."""
 
     slice: str
-    """`OVERALL`, or columns and their values, such as `hour=3`."""
+    """`OVERALL`, or columns with their values, such as `hour=3`."""
     examples: int
     metrics: Metrics
     serving_metrics: Metrics | None
-    """Those of the version that serves, on the same records."""
+    """Metrics of the version in serving, on the same examples."""
 
 
 class Check(Section):
-    """One bound on one metric of one slice, and how it came out. `rule` is a key of the threshold, or
+    """One bound on one metric of one slice, with its result. `rule` is a key of the threshold, or
     `better_than_baseline`."""
 
     slice: str
     metric: str
     rule: str
     bound: float | None
-    """The threshold, or what the constant comes to."""
+    """The threshold, or the metric of the constant prediction."""
     value: float | None
     serving: float | None
     passed: bool
@@ -41,59 +41,60 @@ class Check(Section):
 
 
 Intervals = dict[str, tuple[float, float] | None]
-"""By metric the bounds of the 95 % interval of its value, by drawing the test split's examples again; None where the
-metric is not defined, or too costly to draw again."""
+"""95 % bootstrap interval of each metric, from resampling the test examples. None if the metric is undefined or too
+costly to resample."""
 
 
 class Advantage(Section):
-    """By how much a model is better than a constant: above 0 is better, whichever way the metric counts."""
+    """How much better a model is than a constant prediction. Positive is better, whichever direction of the metric
+    is."""
 
     difference: float
     low: float
     high: float
-    """The bounds of the 95 % interval, over the same examples for both."""
+    """Bounds of the 95 % interval; both predictions are resampled on the same examples."""
 
 
 class Baseline(Section):
-    """What the best constant answers come to, which were fitted on the training split, on the test split."""
+    """Test metrics of the best constant predictions, which are fitted on the training split."""
 
     answers: dict[str, str]
-    """By metric, what is answered always."""
+    """The constant prediction by metric."""
     metrics: Metrics
     intervals: Intervals
     better_by: dict[str, Advantage | None]
-    """By metric, by how much the model is better; None where it is not defined."""
+    """How much better the model is, by metric; None if the metric is undefined."""
 
 
 class Decision(Section):
-    """The blessing, with all that it rests on."""
+    """The blessing, with everything it is based on."""
 
     blessed: bool
     compared_with: str | None
-    """The version that serves; None on a first run, and where it cannot be compared with, when only fixed bounds
+    """The version in serving. None on a first run, or if that version cannot be compared with; then only fixed bounds
     apply."""
     metrics: Metrics
     serving_metrics: Metrics | None
     slices: tuple[SliceMetrics, ...]
-    """The values of every slice, also of those that no threshold is held to; all records come first."""
+    """Metrics of every slice, including those without thresholds. The slice of all examples comes first."""
     checks: tuple[Check, ...]
     intervals: Intervals = {}
-    """Of `metrics`."""
+    """Intervals of `metrics`."""
     serving_intervals: Intervals | None = None
-    """Of `serving_metrics`."""
+    """Intervals of `serving_metrics`."""
     baseline: Baseline | None = None
-    """What the model must be better than."""
+    """The constant predictions that the model has to beat."""
     notes: tuple[str, ...] = ()
-    """What must be known to read the values, a sentence each: what could not be compared, and which slices were held to
-    no threshold."""
+    """Notes for reading the metrics, one sentence each: comparisons that were not possible, and slices without
+    thresholds."""
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """How sure the metrics of a test split are, and what constants come to."""
+    """Uncertainty of the test metrics, and the constant predictions."""
 
     values: Metrics = field(default_factory=dict)
-    """The model's, of all metrics that it is compared with constants by."""
+    """The model's value of every metric that is compared with constant predictions."""
     intervals: Intervals = field(default_factory=dict)
     serving_intervals: Intervals | None = None
     baseline: Baseline | None = None

@@ -1,4 +1,4 @@
-"""What ExampleGen notes beside the splits it writes."""
+"""Manifest of the splits that ExampleGen writes."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
@@ -12,12 +12,12 @@ _FILE = "manifest.json"
 
 
 class Origin(Section):
-    """What a shard has from one data file."""
+    """The part of a shard that comes from one data file."""
 
     file: str
     """The data file."""
     count: int
-    """Records that came from it."""
+    """Number of records from it."""
 
 
 class ShardFile(Section):
@@ -25,27 +25,27 @@ class ShardFile(Section):
 
     split: str
     name: str
-    """The file in `Split-<split>/`. Its name ends in `.gz` where it is GZIP."""
+    """Name of the file in `Split-<split>/`; ends in `.gz` if the file is GZIP-compressed."""
     origins: tuple[Origin, ...]
-    """The data files that its records came from, in the order of the records."""
+    """Data files of its records, in the order of the records."""
     largest: int
-    """Bytes of the largest record; 0 where there is none."""
+    """Size of the largest record in bytes; 0 if there are no records."""
     digest: str
-    """The SHA-256 of the file."""
+    """SHA-256 of the file."""
 
     @property
     def count(self) -> int:
-        """Records in it."""
+        """Number of records."""
         return sum(origin.count for origin in self.origins)
 
     def files_of(self, numbers: Iterable[int]) -> Iterator[str]:
-        """The data file that each of some records came from, by their numbers in the shard, from 0."""
+        """The data file of each record, given by its index in the shard."""
         ends = list(accumulate(origin.count for origin in self.origins))
         return (self.origins[bisect_right(ends, number)].file for number in numbers)
 
 
 class Manifest(Section):
-    """The files of an Examples artifact, where their records came from, and what holds images in them."""
+    """The files of an Examples artifact, the origins of their records, and the columns that contain images."""
 
     shards: tuple[ShardFile, ...]
     images: tuple[str, ...]
@@ -53,7 +53,7 @@ class Manifest(Section):
     masks: tuple[str, ...] = ()
     """Columns of encoded masks."""
     quarantined: int = 0
-    """Records that were set aside."""
+    """Number of quarantined records."""
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -62,24 +62,23 @@ class Manifest(Section):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Records by split."""
+        """Number of records by split."""
         return {split: sum(shard.count for shard in self.of(split)) for split in self.splits}
 
     @property
     def sources(self) -> list[str]:
-        """The data files, each once."""
+        """The distinct data files."""
         return list(dict.fromkeys(origin.file for shard in self.shards for origin in shard.origins))
 
     def of(self, split: str) -> list[ShardFile]:
-        """The files of one split, in the order of their names."""
+        """The files of one split, in order of their names."""
         return [shard for shard in self.shards if shard.split == split]
 
     def write(self, uri: str) -> None:
-        """Writes the manifest into an Examples artifact."""
         storage.write_text(f"{uri}/{_FILE}", self.model_dump_json(indent=2))
 
     @classmethod
     def read(cls, uri: str) -> "Manifest":
-        """The manifest of an Examples artifact that our ExampleGen wrote."""
+        """Reads the manifest of an Examples artifact that Hubline's ExampleGen wrote."""
         with storage.open_binary(f"{uri}/{_FILE}") as file:
             return cls.model_validate_json(file.read())

@@ -1,10 +1,11 @@
-"""The names of files in artifacts.
+"""Names of files in artifacts.
 
-TFX's own components call the first two so; to ask them would import all of them, which takes seconds of each pod.
+The first two are those of TFX's own components. Reading the names from there would import all components, which takes
+seconds in each pod.
 """
 
 ANOMALIES_FILE = "SchemaDiff.pb"
 SCHEMA_FILE = "schema.pbtxt"
 BLESSED = "blessed"
 TRIED_FILE = "tried.json"
-"""What trying out a hub module has shown, in its Model artifact."""
+"""Result of trying out a hub module, in its Model artifact."""

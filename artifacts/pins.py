@@ -1,4 +1,4 @@
-"""What a run pins, as the properties of its steps carry it."""
+"""Inputs that a run pins, as carried by the properties of its steps."""
 
 from typing import TypeAlias
 
@@ -6,24 +6,24 @@ from hubline.core.config_base import Section
 
 
 class PinnedFile(Section):
-    """A file as it was when the run began."""
+    """A file as it was at the start of the run."""
 
     path: str
     size: int
     modified: int
-    """When its content changed last, in nanoseconds since 1970."""
+    """Time of the last modification, in nanoseconds since 1970."""
     span: int | None = None
-    """The number of the span it stands in: of a date, days since 1970-01-01. None where the pattern has no spans."""
+    """Number of the file's span; for dates, days since 1970-01-01. None if the pattern has no spans."""
 
 
 class Files(Section):
-    """The data files of a run, by split, or all under `ALL`."""
+    """The data files of a run by split, or all under `ALL`."""
 
     by_split: dict[str, tuple[PinnedFile, ...]]
 
     @property
     def spans(self) -> tuple[int, ...] | None:
-        """The spans that were taken, in order; None where the patterns have none."""
+        """The spans that are read, in order; None if the patterns have no spans."""
         return (
             tuple(sorted({file.span for files in self.by_split.values() for file in files if file.span is not None}))
             or None
@@ -31,42 +31,42 @@ class Files(Section):
 
 
 class ServedVersion(Section):
-    """The version that serves when the run begins."""
+    """The version in serving at the start of the run."""
 
     path: str
     digest: str
 
 
 class PinsToInfer(Section):
-    """All that a run with `task: infer` pins."""
+    """Inputs pinned by a run with `task: infer`."""
 
     files: Files
     modules: dict[str, str]
-    """A fingerprint of each hub module, by name."""
+    """Fingerprint of each hub module, by name."""
     model: ServedVersion | None
-    """The version that is asked, where it is no hub module."""
+    """The pushed model to predict with; None for a hub module."""
     labels: str | None
-    """The SHA-256 of the file of labels, if there is one."""
+    """SHA-256 of the labels file, if there is one."""
     pushed: ServedVersion | None
     """The newest version of the predictions, if any."""
 
 
 class Pins(Section):
-    """All that a run pins."""
+    """Inputs pinned by a training run."""
 
     files: Files
     data_schema: str | None
-    """The SHA-256 of the curated schema, if there is one."""
+    """SHA-256 of the curated schema, if there is one."""
     baseline: str | None
-    """The SHA-256 of the statistics that the data is compared with, if there are any."""
+    """SHA-256 of the baseline statistics, if there are any."""
     vocabularies: dict[str, str]
-    """The SHA-256 of each vocabulary that is a file, by the feature that has it."""
+    """SHA-256 of each vocabulary file, by feature."""
     modules: dict[str, str]
-    """A fingerprint of each hub module, by name."""
+    """Fingerprint of each hub module, by name."""
     serving: ServedVersion | None
     backbones: dict[str, str] = {}
-    """The SHA-256 of what each backbone is made from beside the pipeline file, by name; empty where that is nothing."""
+    """SHA-256 of each backbone's files, by name; empty if a backbone has none beside the pipeline file."""
 
 
 AnyPins: TypeAlias = Pins | PinsToInfer
-"""All that a run of any task pins."""
+"""Pinned inputs of a run with any task."""

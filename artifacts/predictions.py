@@ -1,4 +1,4 @@
-"""What is kept of each record of the test split: the columns of predictions, and how they are read back."""
+"""Stored predictions for the test split: their columns, and how to read them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,33 +13,33 @@ from hubline.preprocessing.columns import ParsingSpec
 from hubline.preprocessing.examples import encode
 
 RECORD = "hubline.record"
-"""The column with the number of the record, counted over the files of the split from 0."""
+"""Column with the index of the record, counted from 0 over the files of the split."""
 
 LABEL = "hubline.label"
-"""The column with what is true: the index of the class, with the four numbers of the box behind it where there is one;
-of any number of classes a 1 for each and else a 0; of pixels how many there are; or a regression's number, as
-`hubline.core.float64` writes it."""
+"""Column with the true label. The class index, followed by the four numbers of the box for `class_and_box`; a 0 or 1
+per class for `multilabel`; the number of labelled pixels for `pixels`; the number for `regression`, encoded by
+`hubline.core.float64`."""
 
 CANDIDATE, SERVING = "hubline.candidate", "hubline.serving"
-"""The names of the two models, and of the columns with what they predict: scores by class, of a class and a box with
-the four numbers of the box behind them; of any number of classes the scores, and behind them a 1 for each class that
-the model itself chooses and else a 0; of pixels the `confusion` matrix of the picture; or a regression's number, as it
-stands in `LABEL`."""
+"""Names of the two models and of the columns with their predictions. The score of each class, followed by the four
+numbers of the box for `class_and_box`; the score of each class followed by a 0 or 1 per class for whether the model
+predicts it, for `multilabel`; the `confusion` matrix of the image for `pixels`; the number for `regression`, encoded as
+in `LABEL`."""
 
 OBJECTS = "hubline.objects"
-"""Of a class and a box, the column with how many objects the label could be of."""
+"""Column with the number of ground-truth objects in the image (`class_and_box` labels only)."""
 
 MASK = "hubline.mask"
-"""Of pixels, what the candidate says of each, as a PNG: a column in a file of its own, which only samples are taken
-from."""
+"""Column with the candidate's predicted mask as a PNG (`pixels` labels only). It has files of its own, which are read
+for samples only."""
 
 Rows: TypeAlias = dict[str, np.ndarray]
 
 
 def encoded(columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """Columns as they are kept: tensors of shape [batch, n] as serialized tf.Examples, string of shape [batch].
+    """Serializes columns, [batch, n], to tf.Examples, string of shape [batch].
 
-    What is float64 has `PARTS` floats for each number.
+    Each float64 becomes `PARTS` floats.
     """
     return encode({name: _floats(values) if values.dtype == tf.float64 else values for name, values in columns.items()})
 
@@ -50,17 +50,17 @@ def _floats(values: tf.Tensor) -> tf.Tensor:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What predictions are of."""
+    """The label kind and classes of stored predictions."""
 
     kind: str
-    """The label's kind."""
+    """Kind of the label."""
     classes: Sequence[str] = ()
-    """By index: those that the models know, and those that the records have; of a regression none."""
+    """Class names by index: those that the models know, and those in the records. Empty for a regression."""
     centre: float = 0.0
-    """Of a regression, a number amid those that are true, from which `r2` counts."""
+    """For a regression: a number in the middle of the true ones, the origin for computing `r2`."""
 
     def spec(self, models: Sequence[str]) -> ParsingSpec:
-        """How the columns of some models, and what is true, are parsed."""
+        """Parsing spec of the models' columns and the true label."""
         count = len(self.classes)
         label, dtype, width, told = {
             "multilabel": (count, tf.int64, 2 * count, tf.float32),
@@ -73,7 +73,7 @@ class Predicted:
         }
 
     def read(self, files: Sequence[str], models: Sequence[str]) -> Iterator[Rows]:
-        """Batches of what is kept in some files: by column [batch, n]; of a regression float64 [batch, 1]."""
+        """Reads files in batches: by column [batch, n]; for a regression float64 [batch, 1]."""
         widest = max(len(self.classes) ** (2 if self.kind == "pixels" else 1), 1)
         for file in files:
             for _, examples in read_batches(file, max(1, min(4096, _NUMBERS_AT_ONCE // widest))):

@@ -1,4 +1,4 @@
-"""The list of records that were set aside, with their reasons."""
+"""The list of quarantined records and their reasons."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -8,31 +8,30 @@ from hubline.core.config_base import Section
 from hubline.core.errors import DataError
 
 FILE = "quarantine.jsonl"
-"""The list in an artifact's folder: a JSON object a line."""
+"""The list in an artifact's folder: one JSON object per line."""
 
 
 class SetAside(Section):
-    """One record that was set aside."""
+    """A quarantined record."""
 
     file: str
-    """The data file that it came in."""
+    """The data file that contained it."""
     record: int
-    """Its number in that file, counted from 0. A stretch that holds no readable record counts as one."""
+    """Index of the record in the file, from 0. A section without a readable record counts as one record."""
     reason: str
-    """What is wrong with it, or with the bytes where it should be."""
+    """What is wrong with the record, or with the bytes in its place."""
 
     def __str__(self) -> str:
-        """One line that names file, record and reason."""
+        """One line with file, record and reason."""
         return f"{self.file}: record {self.record} (counted from 0): {self.reason}"
 
 
 def write_set_aside(path: str, entries: Iterable[SetAside]) -> None:
-    """Writes a list of records that were set aside."""
     storage.write_bytes(path, "".join(f"{entry.to_property()}\n" for entry in entries).encode())
 
 
 def read_set_aside(path: str) -> Iterator[SetAside]:
-    """The entries of a list, one at a time; none where there is no such file."""
+    """Entries of a list, one at a time; none if there is no such file."""
     if storage.exists(path):
         with storage.open_binary(path) as file:
             for line in file:
@@ -40,28 +39,28 @@ def read_set_aside(path: str) -> Iterator[SetAside]:
 
 
 def all_set_aside(examples: str, rows: str | None) -> Iterator[SetAside]:
-    """The records that all steps of a run set aside.
+    """The records that all steps of a run quarantined.
 
     Args:
-        examples: The artifact of ExampleGen.
-        rows: That of Embedder, if there is one.
+        examples: Artifact of ExampleGen.
+        rows: Artifact of Embedder, if there is one.
     """
     for artifact in filter(None, (examples, rows)):
         yield from read_set_aside(f"{artifact}/{FILE}")
 
 
 def refuse_too_many(bad: int, total: int, max_fraction: float, entries: Iterable[SetAside], shown: int = 3) -> None:
-    """Stops a run that has set too much aside.
+    """Stops the run if too many records are quarantined.
 
     Args:
-        bad: Records set aside so far, in all steps.
+        bad: Records quarantined so far, in all steps.
         total: All records.
-        max_fraction: The greatest share that `data.bad_records` allows.
-        entries: Of those set aside, some to show.
-        shown: How many of them.
+        max_fraction: Limit from `data.bad_records`.
+        entries: Some quarantined records, for the message.
+        shown: Number of entries in the message.
 
     Raises:
-        DataError: where it is too much.
+        DataError: if the limit is exceeded.
     """
     if bad > max_fraction * total:
         listed = "\n".join(f"  {entry}" for entry in islice(entries, shown))

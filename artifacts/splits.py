@@ -1,7 +1,7 @@
-"""The splits of the data."""
+"""Names of the splits."""
 
 SPLITS = ("train", "validation", "test")
-"""Training reads the first; early stopping and checkpoints see the second; the blessing sees only the third."""
+"""Training reads the first. Early stopping and checkpoints see the second. Only the blessing sees the third."""
 
 ALL = "all"
-"""The name that files go under where records, not files, are split."""
+"""Key for files if records, rather than files, are split."""

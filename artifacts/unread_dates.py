@@ -1,4 +1,4 @@
-"""Which dates of the training split could not be read, kept beside the transform graph."""
+"""Dates of the training split that could not be parsed, stored beside the transform graph."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,18 +22,18 @@ _SHOWN_GUESSES, _ANY = 2, "%m/%d/%Y %H:%M"
 
 
 class UnreadDates(Section):
-    """How many dates could not be read, and some of them, by feature."""
+    """Number of dates that could not be parsed, with examples, by feature."""
 
     features: dict[str, Unread] = {}
     columns: dict[str, str] = {}
-    """The column that each of these features is made from."""
+    """Column of each of these features."""
 
     @classmethod
     def of(cls, features: Features, unread: Mapping[str, Unread]) -> "UnreadDates":
-        """What was counted over the training split.
+        """Builds the record from the counts over the training split.
 
         Raises:
-            DataError: where no date of a column could be read.
+            DataError: if no date of a column could be parsed.
         """
         columns = {name: features[name].reads(name)[0] for name in unread}
         for name, found in unread.items():
@@ -43,7 +43,7 @@ class UnreadDates(Section):
 
     @property
     def findings(self) -> list[Finding]:
-        """What is worth knowing of each column."""
+        """One finding per column."""
         return [
             Finding(split="train", column=self.columns[name], what=_some(name, found), stops=False)
             for name, found in self.features.items()
@@ -51,12 +51,10 @@ class UnreadDates(Section):
         ]
 
     def write(self, uri: str) -> None:
-        """Writes this into a TransformGraph artifact."""
         storage.write_bytes(f"{uri}/{_FILE}", self.to_property().encode())
 
     @classmethod
     def read(cls, uri: str) -> "UnreadDates":
-        """What a TransformGraph artifact of ours holds."""
         with storage.open_binary(f"{uri}/{_FILE}") as file:
             return cls.model_validate_json(file.read())
 
@@ -81,7 +79,7 @@ def _none(name: str, column: str, feature: Kind, found: Unread) -> str:
 
 
 def guessed(texts: tuple[str, ...]) -> list[str]:
-    """The common formats that all of some texts are written in."""
+    """Common formats that match all of the texts."""
     formats = [f"{date}{time}" for date in _DATES for time in _TIMES]
     formats += ["%d/%b/%Y:%H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %z", "%Y%m%d%H%M%S", "%Y-%m", "%H:%M", "%H:%M:%S"]
     return [each for each in formats if all(_is_written(text, each) for text in texts)]

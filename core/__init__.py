@@ -1,1 +1,1 @@
-"""What every room uses: configuration, errors, storage, TFRecords. Nothing here imports TFX or Beam."""
+"""Shared by all rooms: configuration, errors, storage, TFRecords. Nothing here imports TFX or Beam."""

@@ -1,4 +1,4 @@
-"""What every section of the pipeline file is made of."""
+"""Base of all sections of the pipeline file."""
 
 import glob
 import os
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, Validat
 
 
 class Section(BaseModel):
-    """A frozen piece of the pipeline file that refuses unknown keys."""
+    """An immutable section of the pipeline file that rejects unknown keys."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -21,26 +21,26 @@ class Section(BaseModel):
     )
 
     def to_property(self) -> str:
-        """The section as canonical JSON, to be a step's property; `model_validate_json` reads an equal one back.
+        """Canonical JSON of the section for a step's property; `model_validate_json` reads back an equal section.
 
-        Values that are the default are left out, so a default that a person wrote down changes no cache key, and rules
-        about which keys may stand together find only keys that say something.
+        Default values are left out. A default that the file states explicitly therefore changes no cache key, and rules
+        about keys that exclude each other see only keys with a meaning.
         """
         return self.model_dump_json(by_alias=True, exclude_defaults=True)
 
 
 def dump_sections(section_type: Any, sections: Any) -> str:
-    """Sections of a type that is not one class, such as `Features`, as canonical JSON to be a step's property."""
+    """Canonical JSON, for a step's property, of sections whose type is not a single class, such as `Features`."""
     return TypeAdapter(section_type).dump_json(sections, by_alias=True, exclude_defaults=True).decode()
 
 
 def read_sections(section_type: Any, text: str) -> Any:
-    """The sections that `dump_sections` wrote."""
+    """Reads what `dump_sections` wrote."""
     return TypeAdapter(section_type).validate_json(text)
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path is a URL such as `gs://bucket/x`, rather than a place on this machine."""
+    """Whether a path is a URL such as `gs://bucket/x` rather than a local path."""
     return "://" in path
 
 
@@ -57,21 +57,21 @@ def _resolve_pattern(pattern: str, info: ValidationInfo) -> str:
 
 
 PATH_TYPES = (AfterValidator(_resolve), AfterValidator(_resolve_pattern))
-"""What the annotation of a field that is a path has besides `str`."""
+"""Validators in the annotation of a path field."""
 FilePath = Annotated[str, PATH_TYPES[0]]
-"""A path or URL; in a file, a relative one counts from the folder of that file."""
+"""A path or URL. In a pipeline file, a relative path is resolved against the folder of the file."""
 FilePattern = Annotated[str, PATH_TYPES[1]]
-"""A path or URL with or without wildcards; in a file, a relative one counts from the folder of that file, whose own
-name is taken by its letters."""
+"""A path or URL with or without wildcards. In a pipeline file, a relative pattern is resolved against the folder of the
+file, whose own name is taken literally."""
 
 
 def escape(path: str) -> str:
-    """A pattern that stands for a path and nothing else, whatever characters are in it."""
+    """A pattern that matches only the given path, whatever characters it contains."""
     return glob.escape(path).replace("{", "[{]")
 
 
 def unescape(pattern: str) -> str:
-    """A pattern without the brackets that `escape` puts around single characters."""
+    """Removes the brackets that `escape` puts around single characters."""
     return re.sub(r"\[([*?\[{])\]", r"\1", pattern)
 
 
@@ -79,9 +79,10 @@ def path_fault(path: str, holds_models: bool = False) -> str | None:
     """Why TensorFlow cannot use a local path, or None.
 
     Args:
-        path: Of a file or folder, there or not.
-        holds_models: Whether a SavedModel or a checkpoint lies at it. TensorFlow's checkpoint reader takes a path for a
-            pattern (`TensorSliceReader` calls `GetMatchingPaths`), so a bracket in it stands for something else.
+        path: A file or folder, existing or not.
+        holds_models: Whether the path holds a SavedModel or a checkpoint. TensorFlow's checkpoint reader takes the path
+            for a glob pattern (`TensorSliceReader` calls `GetMatchingPaths`), so a bracket in it matches something
+            else.
     """
     try:
         path.encode()
@@ -94,5 +95,5 @@ def path_fault(path: str, holds_models: bool = False) -> str | None:
 
 
 def has_wildcards(pattern: str) -> bool:
-    """Whether a pattern may stand for several paths; what is escaped in it doesn't count."""
+    """Whether a pattern may match several paths; escaped wildcards don't count."""
     return re.search(r"[*?\[]", re.sub(r"\[[*?\[{]\]", "", pattern)) is not None

@@ -1,4 +1,4 @@
-"""Counts of the same records, held to each other."""
+"""Comparison of two counts of the same records."""
 
 from hubline.core.errors import DamageError
 
@@ -7,12 +7,12 @@ def hold(what: str, found: int, written: int) -> None:
     """Compares two counts of the same records.
 
     Args:
-        what: The file or split.
-        found: How many were read.
-        written: How many an earlier step wrote.
+        what: The file or split, for the message.
+        found: Number of records read.
+        written: Number of records that an earlier step wrote.
 
     Raises:
-        DamageError: where the two differ.
+        DamageError: if the counts differ.
     """
     if found != written:
         raise DamageError(f"{what}: {written:,} records were written there, and it holds {found:,}")

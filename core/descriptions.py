@@ -1,7 +1,7 @@
-"""Descriptions of the keys of a section: the strings below its attributes in the source.
+"""Descriptions of a section's keys: the docstrings below its attributes.
 
-pydantic can take them (`use_attribute_docstrings`), but then reads the source of every class on import, which costs
-each process more than a second. Only a schema, a reference page and an error message need them.
+pydantic could collect them (`use_attribute_docstrings`), but then reads the source of every class on import, which
+costs each process more than a second. Only the schema, the reference page and error messages need them.
 """
 
 import ast
@@ -16,7 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 @cache
 def descriptions(section: type[BaseModel]) -> dict[str, str]:
-    """The description of each field of a class that has one, those of its base classes included."""
+    """Descriptions of the fields of a class, including those of its base classes."""
     inherited = [descriptions(base) for base in section.__bases__ if issubclass(base, BaseModel) and base != BaseModel]
     own = _attribute_docstrings(section)
     return {name: text for found in (*reversed(inherited), own) for name, text in found.items()}
@@ -37,7 +37,6 @@ class DescribedJsonSchema(GenerateJsonSchema):
     """Generates a JSON schema in which every key has its description."""
 
     def model_schema(self, schema: Any) -> dict[str, Any]:
-        """The schema of one class."""
         generated = super().model_schema(schema)
         section = schema["cls"]
         for name, text in descriptions(section).items():

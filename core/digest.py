@@ -9,7 +9,7 @@ _CHUNK = 1 << 20
 
 
 def file_digest(path: str) -> str:
-    """The SHA-256 of a file's content, as `sha256sum` prints it."""
+    """SHA-256 of a file's content, as `sha256sum` prints it."""
     digest = hashlib.sha256()
     with storage.open_binary(path) as file:
         while chunk := file.read(_CHUNK):
@@ -18,19 +18,19 @@ def file_digest(path: str) -> str:
 
 
 def tree_digest(folder: str) -> str:
-    """The SHA-256 of a folder's files and their paths, whatever their order, times and owners.
+    """SHA-256 of a folder's files and their paths, independent of order, times and owners.
 
-    In the folder, this prints it: `find . -type f | sed 's,^./,,' | LC_ALL=C sort | xargs sha256sum | sha256sum`.
+    The same digest on a command line: `find . -type f | sed 's,^./,,' | LC_ALL=C sort | xargs sha256sum | sha256sum`.
     """
     lines = (f"{file_digest(f'{folder}/{path}')}  {path}\n" for path in storage.files_below(folder))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def check_digest(path: str, found: str, sha256: str | None) -> None:
-    """Makes sure that a module or file is what the pipeline file says.
+    """Checks the digest of a module or file against the pipeline file.
 
     Raises:
-        UserError: where its digest is another one.
+        UserError: if the digests differ.
     """
     if sha256 is not None and found != sha256:
         raise UserError(f"{path}: its sha256 is {found}, but the pipeline file says {sha256}")

@@ -1,10 +1,11 @@
-"""SIGINT and SIGTERM as a flag that long work looks at.
+"""SIGINT and SIGTERM as a flag that long-running code checks.
 
-An exception raised by a signal handler lands wherever Python happens to be, and Python prints and drops one that lands
-in a destructor. A flag is seen by the next `check`: between steps, batches and shards, and before anything is pushed.
+An exception from a signal handler lands wherever Python happens to be; in a destructor, Python prints and drops it. The
+flag is seen by the next `check`: between steps, batches and shards, and before anything is pushed.
 
-Where nobody looks for `_PATIENCE_SECONDS`, as while the main thread waits for workers of Beam that Ctrl-C has ended,
-Interrupted is raised wherever the main thread is, again and again. The flag stays, so one that is lost does no harm.
+If no code checks the flag for `_PATIENCE_SECONDS`, for example while the main thread waits for Beam workers that Ctrl-C
+has ended, Interrupted is raised wherever the main thread is, repeatedly. The flag stays set, so a lost exception does
+no harm.
 """
 
 import os
@@ -22,16 +23,16 @@ _received: signal.Signals | None = None
 
 
 class Interrupted(Exception):
-    """The process was asked to end. Not a `KeyboardInterrupt`: Beam's workers hang on those."""
+    """The process was asked to end. Not a `KeyboardInterrupt`, on which Beam's workers hang."""
 
 
 def received() -> signal.Signals | None:
-    """The signal that asked this process to end, if any did."""
+    """The signal that asked this process to end, or None."""
     return _received
 
 
 def check() -> None:
-    """Raises Interrupted where the process was asked to end."""
+    """Raises Interrupted if the process was asked to end."""
     if _received:
         if threading.current_thread() is threading.main_thread():
             _be_patient()
@@ -39,19 +40,20 @@ def check() -> None:
 
 
 def ended_by() -> signal.Signals | None:
-    """The signal that asked this process to end, if any did; whoever ends it is not interrupted any more."""
+    """The signal that asked this process to end, or None. Also stops further interruptions, for code that ends the
+    process."""
     _be_patient()
     return _received
 
 
 def exit_code(number: signal.Signals) -> int:
-    """The exit code that shells give a process ended by a signal: 130 for SIGINT, 143 for SIGTERM."""
+    """The shell's exit code for a process ended by a signal: 130 for SIGINT, 143 for SIGTERM."""
     return 128 + number
 
 
 @contextmanager
 def handled() -> Iterator[None]:
-    """Has SIGINT and SIGTERM set the flag; a second signal ends the process at once.
+    """Makes SIGINT and SIGTERM set the flag; a second signal ends the process at once.
 
     A signal that the process was started to ignore stays ignored, as `nohup` and background jobs of shells expect.
     Outside the main thread, where Python allows no handlers, nothing changes.
@@ -94,6 +96,6 @@ def _be_patient() -> None:
 
 
 def _end_at_once(number: signal.Signals) -> NoReturn:
-    with suppress(OSError):  # the live table hides the cursor of a terminal
+    with suppress(OSError):  # the live table has hidden the terminal's cursor
         os.write(os.open("/dev/tty", os.O_WRONLY | os.O_NOCTTY), _SHOW_CURSOR)
     os._exit(exit_code(number))

@@ -1,11 +1,11 @@
-"""TensorFlow and TF Transform, imported at their first use: a pipeline file is read and checked without them."""
+"""TensorFlow and TF Transform, imported on first use: a pipeline file is read and checked without them."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 
 class _Module:
-    """Stands for a module until something of it is asked for."""
+    """Stands in for a module until one of its attributes is used."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-"""The memory of the machine, or of the container."""
+"""Available memory of the machine or container."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +8,13 @@ import psutil
 
 @dataclass(frozen=True)
 class _Cgroup:
-    """Where a version of control groups says what a container may take, and what it has taken."""
+    """Files in which a version of control groups reports a container's memory."""
 
     limit: str
     used: str
     statistics: str
     inactive: str
-    """The line of `statistics` with the bytes of files that the kernel drops as soon as memory is asked for."""
+    """Key in `statistics` for the bytes of file cache that the kernel drops as soon as memory is needed."""
 
 
 _CGROUPS = (
@@ -31,9 +31,9 @@ _CGROUPS = (
 
 
 def available_memory() -> int:
-    """Bytes of memory that can be taken now: of the machine, or of the container where that is allowed less.
+    """Bytes of memory that are available now, on the machine or, if less, in the container.
 
-    Where data is kept may depend on this, and no result may.
+    Where data is kept may depend on this value; results may not.
     """
     left = [psutil.virtual_memory().available]
     for cgroup in _CGROUPS:
@@ -43,7 +43,7 @@ def available_memory() -> int:
 
 
 def _in_use(cgroup: _Cgroup) -> int:
-    """Bytes in use as Kubernetes counts them (the working set): without the page cache of files not read of late."""
+    """Bytes in use as Kubernetes counts them (the working set): without inactive file cache."""
     used = int(Path(cgroup.used).read_text())
     if not Path(cgroup.statistics).exists():
         return used

@@ -1,4 +1,4 @@
-"""The versions of what is installed."""
+"""Versions of installed packages."""
 
 import importlib.metadata
 import shlex
@@ -7,10 +7,10 @@ from importlib.util import find_spec
 
 
 def version(distribution: str) -> str:
-    """The version of an installed distribution; of `tensorflow` also where it is `tensorflow-cpu`, as in images.
+    """Version of an installed distribution. For `tensorflow`, `tensorflow-cpu` will do too, as in container images.
 
     Raises:
-        importlib.metadata.PackageNotFoundError: where it is not installed.
+        importlib.metadata.PackageNotFoundError: if it is not installed.
     """
     try:
         return importlib.metadata.version(distribution)
@@ -21,7 +21,7 @@ def version(distribution: str) -> str:
 
 
 def install_command(requirement: str) -> str:
-    """The command that installs a package beside this one: with pip, or with the uv that `make setup` brings."""
+    """The command that installs a package beside this one: with pip, or with the uv that `make setup` provides."""
     python = shlex.quote(sys.executable)
     installer = f"{python} -m pip install" if find_spec("pip") else f".uv/bin/uv pip install --python {python}"
     return f"{installer} {shlex.quote(requirement)}"

@@ -1,4 +1,4 @@
-"""How far long work has come, said through `logging`: a terminal, a log file or nobody may listen."""
+"""Progress of long-running work, reported through `logging` to a terminal, a log file or nobody."""
 
 import logging
 
@@ -8,16 +8,16 @@ LOGGER = logging.getLogger("hubline.progress")
 
 
 def report(done: float, total: float, unit: str, **values: float) -> None:
-    """Says that `done` of `total` units of the step that is running are done, and ends where the process was asked to.
+    """Reports progress of the running step, and stops if the process was asked to end.
 
     Args:
         done: Units finished so far.
         total: Units in all.
-        unit: What is counted, in the plural.
-        **values: Figures worth showing beside it, such as a loss.
+        unit: Name of the unit, in the plural.
+        **values: Figures to show beside the progress, such as a loss.
 
     Raises:
-        Interrupted: where the process was asked to end.
+        Interrupted: if the process was asked to end.
     """
     interruption.check()
     shown = "".join(f" {name}={value:.4g}" for name, value in values.items())

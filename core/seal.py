@@ -1,4 +1,4 @@
-"""What the files of a folder were when they were written, to tell later whether one was changed, cut or lost."""
+"""Records of a folder's files, to detect later whether any was changed, truncated or lost."""
 
 from hubline.core import storage
 from hubline.core.config_base import Section
@@ -9,28 +9,28 @@ class SealedFile(Section):
     """A file as it was written."""
 
     size: int
-    """Bytes."""
+    """Size in bytes."""
     modified: int
-    """When its content changed last, in nanoseconds since 1970."""
+    """Time of the last modification, in nanoseconds since 1970."""
     sha256: str
 
 
 class Seal(Section):
-    """The files below a folder, by their paths relative to it."""
+    """The files below a folder, by relative path."""
 
     files: dict[str, SealedFile]
 
     @classmethod
     def of(cls, folder: str) -> "Seal":
-        """Looks at every file below a folder."""
+        """Seals every file below a folder."""
         return cls(files={path: _look(f"{folder}/{path}") for path in storage.files_below(folder)})
 
     def damage(self, folder: str, thoroughly: bool = False) -> str | None:
-        """What is wrong with the first file that isn't as it was; None where all are.
+        """What is wrong with the first file that has changed; None if none has.
 
         Args:
             folder: Where the files are now.
-            thoroughly: Read every file. Otherwise those whose size and time are as they were are believed.
+            thoroughly: Whether to read every file. Otherwise files with an unchanged size and time are trusted.
         """
         for path, sealed in self.files.items():
             file = f"{folder}/{path}"

@@ -1,4 +1,4 @@
-"""What is kept outside the artifacts by what it was made from: made once, and taken again by every later run."""
+"""Cache outside of the artifacts, keyed by inputs: an entry is made once and reused by every later run."""
 
 import hashlib
 import json
@@ -20,37 +20,38 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class _Mark(Section):
-    """What makes an entry out of the files in a folder."""
+    """Turns the files in a folder into an entry."""
 
     folder: str
-    """Where the files are, beside the mark."""
+    """Name of the folder beside the mark."""
     seal: Seal
 
 
 def key(*parts: Any) -> str:
-    """The SHA-256 of what an entry is made from, anything that JSON can hold."""
+    """SHA-256 key of an entry's inputs, which may be anything that JSON can represent."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 class Store:
-    """Folders of files by key. An entry is there whole or not at all, whoever makes it and whenever that is cut short.
+    """Folders of files by key. An entry exists completely or not at all, however many processes write it and whenever
+    one of them is killed.
 
-    `<key>/<attempt>/` holds the files, and `<key>/complete`, which is written last, names the attempt that counts with
-    the digests of its files.
+    `<key>/<attempt>/` contains the files. `<key>/complete` is written last; it names the valid attempt and the digests
+    of its files.
     """
 
     def __init__(self, folder: str) -> None:
-        """A store in a folder or under a URL; made where it is not there."""
+        """A cache in a folder or under a URL, which is created if necessary."""
         self._folder = folder
 
     def find(self, key: str, thoroughly: bool = False) -> str | None:
-        """The folder of an entry; None where there is none.
+        """The folder of an entry; None if there is none.
 
-        An entry that isn't what was put there is dropped, with a line in the log: it is to be made again.
+        A damaged entry is dropped with a log message, to be made again.
 
         Args:
-            key: Names the entry.
-            thoroughly: Read every file. Otherwise those whose size and time are as they were are believed.
+            key: Key of the entry.
+            thoroughly: Whether to read every file. Otherwise files with an unchanged size and time are trusted.
         """
         entry = f"{self._folder}/{key}"
         content = _read(f"{entry}/{_MARK}")
@@ -69,9 +70,9 @@ class Store:
 
     @contextmanager
     def making(self, key: str) -> Iterator[str]:
-        """A folder to fill, which becomes the entry when the block ends without an exception.
+        """Yields a folder to fill, which becomes the entry if the block ends without an exception.
 
-        Of several that make the same entry at once, the one that is done first stays, and the others are dropped.
+        If several processes make the same entry, the first to finish wins and the others' files are removed.
         """
         entry, attempt = f"{self._folder}/{key}", uuid.uuid4().hex
         folder = f"{entry}/{attempt}"
@@ -88,7 +89,7 @@ class Store:
                 storage.remove_tree(folder)
 
     def sweep(self) -> None:
-        """Removes what was left by those who were killed while they made an entry. For when nobody is making one."""
+        """Removes the files of killed processes. Call this only when nobody is making an entry."""
         for key in storage.names(self._folder):
             entry = f"{self._folder}/{key}"
             content = _read(f"{entry}/{_MARK}") or b""
@@ -99,16 +100,16 @@ class Store:
                     storage.remove_tree(f"{entry}/{name}")
 
     def drop_damaged(self) -> Iterator[str]:
-        """Reads all entries and drops those that aren't what was put there; names their folders."""
+        """Verifies all entries, drops the damaged ones and yields their folders."""
         for key in storage.names(self._folder):
             if storage.exists(f"{self._folder}/{key}/{_MARK}") and self.find(key, thoroughly=True) is None:
                 yield f"{self._folder}/{key}"
 
     @staticmethod
     def _drop(entry: str, mark: bytes, folder: str | None, damage: str) -> None:
-        """Removes a damaged entry; somebody else may be making it anew already."""
+        """Removes a damaged entry, which another process may already be making again."""
         _LOGGER.warning("%s; what was kept here is dropped and made again", damage)
-        # The mark goes first: whoever looks now finds no entry rather than half of one.
+        # The mark goes first, so that other processes find no entry rather than half of one.
         if _read(f"{entry}/{_MARK}") == mark:
             storage.remove(f"{entry}/{_MARK}")
         if folder:
@@ -116,18 +117,18 @@ class Store:
 
 
 def _read(path: str) -> bytes | None:
-    """The content of a file; None where there is none."""
+    """Content of a file; None if it doesn't exist."""
     if not storage.exists(path):
         return None
     try:
         with storage.open_binary(path) as file:
             return file.read()
-    except FileNotFoundError:  # somebody has just dropped it
+    except FileNotFoundError:  # another process has just dropped it
         return None
 
 
 def _sync(folder: str) -> None:
-    """Has all that is in a local folder written to the disk."""
+    """Flushes a local folder to disk."""
     if not is_remote(folder):
         for path in storage.files_below(folder):
             storage.sync(f"{folder}/{path}")

@@ -1,4 +1,4 @@
-"""What Python source imports, read without running it."""
+"""Imports of Python source files, read without running them."""
 
 import ast
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ _BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
 
 
 def imports(tree: ast.Module, source: Path, module: str) -> Iterator[str]:
-    """The modules that a source file imports when it runs, inside functions too, and the packages they are in.
+    """Modules that a source file imports when it runs, also inside functions, and their packages.
 
     Args:
         tree: The file's syntax tree.
         source: The file.
-        module: Its name as a module, from which relative imports count.
+        module: Its module name, which relative imports are resolved against.
     """
     package = module if source.name == "__init__.py" else module.rpartition(".")[0]
     for node in _statements(tree.body):
@@ -32,7 +32,7 @@ def imports(tree: ast.Module, source: Path, module: str) -> Iterator[str]:
 
 
 def _statements(body: list[Any]) -> Iterator[ast.AST]:
-    """All statements that run, also within others; not those that only a type checker sees."""
+    """All statements that run, including nested ones but not those for type checkers only."""
     for node in body:
         yield node
         is_for_types = isinstance(node, ast.If) and ast.unparse(node.test).rpartition(".")[2] == "TYPE_CHECKING"
@@ -41,7 +41,7 @@ def _statements(body: list[Any]) -> Iterator[ast.AST]:
 
 
 def _base(node: ast.ImportFrom, package: str) -> str:
-    """The module that names are imported from; empty where there is none so far up."""
+    """The module that names are imported from; empty if the relative import goes beyond the top."""
     if not node.level:
         return node.module or ""
     above = package.split(".")[: len(package.split(".")) - node.level + 1]
@@ -49,7 +49,7 @@ def _base(node: ast.ImportFrom, package: str) -> str:
 
 
 def with_packages(name: str) -> Iterator[str]:
-    """A module's name, after those of the packages that it is in."""
+    """A module's name, preceded by those of its packages."""
     parts = name.split(".")
     yield from (".".join(parts[:length]) for length in range(1, len(parts) + 1))
 
@@ -58,10 +58,10 @@ def parse(source: Path) -> ast.Module:
     """The syntax tree of a source file.
 
     Raises:
-        UserError: where the file is not Python.
+        UserError: if the file is not valid Python.
     """
     try:
         return ast.parse(source.read_bytes())
-    except (SyntaxError, ValueError) as error:  # ValueError where there are null bytes
+    except (SyntaxError, ValueError) as error:  # ValueError for null bytes
         line = getattr(error, "lineno", None)
         raise UserError(f"{source}{f':{line}' if line else ''}: not Python: {getattr(error, 'msg', error)}") from None

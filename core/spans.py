@@ -1,4 +1,4 @@
-"""Patterns of data that comes in spans: numbered or dated portions, with versions where they are written anew."""
+"""Patterns for data in spans: numbered or dated portions, with versions for spans that are written again."""
 
 import fnmatch
 import re
@@ -18,30 +18,30 @@ _EPOCH = date(1970, 1, 1)
 
 
 class Place(NamedTuple):
-    """Where a file stands. Places are in the order of their age."""
+    """Span and version of a file. Sorting orders files by age."""
 
     span: int
-    """The number that `{SPAN}` stands for, or that of a date: days since 1970-01-01, as TFX counts them."""
+    """Number in place of `{SPAN}`; for a date, days since 1970-01-01, as TFX counts them."""
     version: int
-    """The number that `{VERSION}` stands for; 0 where the pattern has none."""
+    """Number in place of `{VERSION}`; 0 if the pattern has none."""
 
 
 @dataclass(frozen=True)
 class SpanPattern:
-    """A glob with `{SPAN}`, or `{YYYY}`, `{MM}` and `{DD}`; and `{VERSION}` where the same span may come anew.
+    """A glob with `{SPAN}`, or with `{YYYY}`, `{MM}` and `{DD}`; and with `{VERSION}` if spans may be written again.
 
-    `{SPAN}` and `{VERSION}` stand for decimal digits, as many as there are, or with a width, as in `{SPAN:3}`, for so
-    many. So `span-1` and `span-01` are both span 1 of `span-{SPAN}`, and only `001` is span 1 of `{SPAN:3}`.
+    `{SPAN}` and `{VERSION}` match any number of decimal digits, or with a width, as in `{SPAN:3}`, exactly that many.
+    So `span-1` and `span-01` are both span 1 of `span-{SPAN}`, and only `001` is span 1 of `{SPAN:3}`.
     """
 
     text: str
 
     @classmethod
     def parse(cls, pattern: str) -> "SpanPattern | None":
-        """The pattern, or None for a glob without placeholders.
+        """Parses a pattern; None for a glob without placeholders.
 
         Raises:
-            ValueError: with all that is wrong with its placeholders.
+            ValueError: listing all errors in the placeholders.
         """
         placeholders = list(_PLACEHOLDER.finditer(pattern))
         if mistakes := list(_mistakes(placeholders)):
@@ -50,31 +50,31 @@ class SpanPattern:
 
     @property
     def placeholders(self) -> frozenset[str]:
-        """The names of its placeholders."""
+        """Names of the placeholders in the pattern."""
         return frozenset(found["name"] for found in _PLACEHOLDER.finditer(self.text))
 
     @property
     def dated(self) -> bool:
-        """Whether its spans are dates."""
+        """Whether spans are dates."""
         return "YYYY" in self.placeholders
 
     @property
     def names_folders(self) -> bool:
-        """Whether it may name folders, as `data/{SPAN}` does, whose files are meant."""
+        """Whether the pattern may match folders, as `data/{SPAN}` does; their files are read then."""
         return not has_wildcards(self.text.rpartition("/")[2])
 
     @property
     def glob(self) -> str:
-        """A glob that everything in a span matches, and perhaps more."""
+        """A glob that matches everything in a span, and possibly more."""
         return _PLACEHOLDER.sub(lambda found: "[0-9]" * _width(found) or "[0-9]*", self.text)
 
     @property
     def example(self) -> str:
-        """The glob of some span, to show a person."""
+        """The glob of an example span, for messages."""
         return self.fill(Place(span=20_000 if self.dated else 7, version=1))
 
     def fill(self, place: Place) -> str:
-        """The glob of one place."""
+        """The glob of one span and version."""
         values = {"SPAN": place.span, "VERSION": place.version}
         if self.dated:
             day = to_date(place.span)
@@ -82,7 +82,7 @@ class SpanPattern:
         return _PLACEHOLDER.sub(lambda found: str(values[found["name"]]).zfill(_width(found)), self.text)
 
     def place(self, path: str) -> Place | None:
-        """The span and version of a path that matches `glob`; None where there are none, such as for 2024-13-40."""
+        """Span and version of a path that matches `glob`; None if it has none, as for the date 2024-13-40."""
         found = self._regex.fullmatch(path)
         if found is None:
             return None
@@ -99,7 +99,7 @@ class SpanPattern:
 
 
 def to_date(span: int) -> date:
-    """The day that a span of a dated pattern is."""
+    """The date of a span of a dated pattern."""
     return _EPOCH + timedelta(days=span)
 
 
@@ -122,14 +122,14 @@ def _mistakes(placeholders: list[re.Match[str]]) -> Iterator[str]:
 
 
 def _width(placeholder: re.Match[str]) -> int:
-    """How many digits a placeholder stands for; 0 for any number of them."""
+    """Number of digits that a placeholder matches; 0 for any number."""
     return _DATE.get(placeholder["name"]) or int(placeholder["width"] or 0)
 
 
 def _regex(token: re.Match[str]) -> str:
-    """A piece of a pattern as a regular expression.
+    """One token of a pattern as a regular expression.
 
-    Wildcards take as little as they can, so that the placeholder after one gets all its digits.
+    Wildcards are lazy, so that a placeholder after one gets all its digits.
     """
     text = token.group()
     if token["name"]:

@@ -1,7 +1,7 @@
-"""Reads damaged TFRecord files as far as they go: slowly, in Python, where TensorFlow's reader stops at the damage.
+"""Reads damaged TFRecord files as far as possible: slowly, in Python, where TensorFlow's reader would stop.
 
-A record is its length (uint64), a checksum of the length, the data, and a checksum of the data, all little-endian; a
-checksum is a CRC32C, rotated by 15 bits with a constant added.
+A record consists of its length (uint64), a checksum of the length, the data, and a checksum of the data, all
+little-endian. A checksum is a CRC32C, rotated by 15 bits, plus a constant.
 """
 
 import struct
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hubline.core import storage
 from hubline.core.tfrecords import HEADER, compression_of, masked_crc
 
-_CHUNK = 1 << 16  # decompressed, this is 64 MiB at most
+_CHUNK = 1 << 16  # decompressed, at most 64 MiB
 _FOOTER = struct.Struct("<I")
 _KEPT = 1 << 20
 _GZIP = 31  # zlib's wbits
@@ -21,20 +21,20 @@ _TRAILER = 8
 
 @dataclass(frozen=True)
 class Salvaged:
-    """A record, or what is left of one."""
+    """A record, or the remains of one."""
 
     data: bytes
-    """The record. Where it cannot be read, what there is of it; of a long unreadable stretch, the first MiB."""
+    """The record. If it cannot be read, what is left of it; of a long unreadable section, the first MiB."""
     fault: str | None
-    """Why it cannot be read, and which bytes it is; None where it is whole."""
+    """Why it cannot be read, and at which bytes; None if it is intact."""
 
 
 def salvage(path: str) -> Iterator[Salvaged]:
-    """The records of a file in their order, the damaged ones too.
+    """All records of a file in order, including damaged ones.
 
-    A record whose data don't match their checksum is one damaged record. Where a record's length is damaged, all bytes
-    up to the next whole record are one. A GZIP file is read as far as it can be decompressed; if anything is lost
-    behind that, it counts as one damaged record.
+    A record whose data don't match their checksum is one damaged record. After a damaged length, all bytes up to the
+    next intact record form one damaged record. A GZIP file is read as far as it can be decompressed; anything lost
+    after that counts as one damaged record.
     """
     compressed = compression_of(path) == "GZIP"
     with storage.open_binary(path) as file:
@@ -50,7 +50,7 @@ def salvage(path: str) -> Iterator[Salvaged]:
 
 
 def inflated_size(path: str) -> int | None:
-    """The bytes that a GZIP file of one member or several decompresses to; None where something of them is lost."""
+    """Decompressed size of a GZIP file with one or several members; None if some of it is lost."""
     with storage.open_binary(path) as file:
         try:
             return sum(map(len, _inflated(iter(lambda: file.read(_CHUNK), b""))))
@@ -59,23 +59,23 @@ def inflated_size(path: str) -> int | None:
 
 
 class _BrokenError(Exception):
-    """A GZIP stream that cannot be decompressed any further."""
+    """The GZIP stream cannot be decompressed any further."""
 
 
 class _Window:
-    """The bytes of a stream from a place on, which moves towards the end."""
+    """A window onto a byte stream that moves towards the end."""
 
     def __init__(self, chunks: Iterator[bytes], unit: str) -> None:
         self._chunks = chunks
         self._unit = unit
         self.bytes = bytearray()
-        """What was read from `start` on."""
+        """Bytes read from `start` on."""
         self.start = 0
         self.broken = ""
-        """Why the stream ended before its time, if it did."""
+        """Why the stream ended early, if it did."""
 
     def reaches(self, count: int) -> bool:
-        """Whether there are so many bytes; reads on until they are in `bytes`."""
+        """Reads until the window has `count` bytes; returns whether there are so many."""
         while len(self.bytes) < count:
             try:
                 self.bytes += next(self._chunks)
@@ -87,20 +87,20 @@ class _Window:
         return True
 
     def take(self, count: int) -> bytes:
-        """The next bytes, as many as there are; moves on behind them."""
+        """Returns up to `count` bytes and moves past them."""
         taken = bytes(self.bytes[:count])
         del self.bytes[:count]
         self.start += len(taken)
         return taken
 
     def fault(self, what: str, begin: int) -> str:
-        """A fault in words, with its place: from `begin` to where the window stands."""
+        """Describes a fault from byte `begin` to the position of the window."""
         why = f"; {self.broken}" if self.broken and not self.bytes else ""
         return f"{what} ({self._unit} {begin} to {self.start}{why})"
 
 
 def _next(window: _Window) -> Salvaged:
-    """The record that begins where the window stands, which is not at the end."""
+    """The record at the position of the window, which must not be at the end."""
     begin = window.start
     length = _length(window)
     if length is None:
@@ -116,7 +116,7 @@ def _next(window: _Window) -> Salvaged:
 
 
 def _unreadable(window: _Window) -> Salvaged:
-    """What stands before the next whole record, or the end."""
+    """The bytes up to the next intact record or the end."""
     begin = window.start
     kept = bytearray()
 
@@ -125,7 +125,7 @@ def _unreadable(window: _Window) -> Salvaged:
 
     while window.reaches(HEADER.size):
         drop(1)
-        # No record is as long as 4 GiB, so the upper half of a length is four zeros; `find` looks for them in C.
+        # No record reaches 4 GiB, so the upper half of a length is four zeros; `find` searches for them in C.
         zeros = window.bytes.find(bytes(4), 4)
         drop(max(0, zeros - 4 if zeros >= 0 else len(window.bytes) - HEADER.size + 1))
         length = _length(window)
@@ -136,7 +136,7 @@ def _unreadable(window: _Window) -> Salvaged:
 
 
 def _length(window: _Window) -> int | None:
-    """The length of the record that begins where the window stands; None where none does."""
+    """Length of the record at the position of the window; None if no record starts there."""
     if not window.reaches(HEADER.size):
         return None
     length, checksum = HEADER.unpack_from(window.bytes)
@@ -144,16 +144,16 @@ def _length(window: _Window) -> int | None:
 
 
 def _is_sound(window: _Window, length: int) -> bool:
-    """Whether the data of the record where the window stands match their checksum."""
+    """Whether the data of the record at the position of the window match their checksum."""
     end = HEADER.size + length
     return masked_crc(bytes(window.bytes[HEADER.size : end])) == _FOOTER.unpack_from(window.bytes, end)[0]
 
 
 def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The content of a GZIP stream, of one member or several.
+    """Decompresses a GZIP stream of one or several members.
 
     Raises:
-        _BrokenError: after all that could be decompressed, where something is lost behind it.
+        _BrokenError: after everything that could be decompressed, if anything is lost.
     """
     member = zlib.decompressobj(_GZIP)
     for chunk in chunks:
@@ -175,13 +175,13 @@ def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
         try:
             member.decompress(b"\xff" * _TRAILER)
         except zlib.error as error:
-            if _is_of_the_trailer(error):  # it alone was cut off: the bytes given in its place are not it
+            if _is_of_the_trailer(error):  # only the trailer is missing: the bytes given in its place don't match
                 return
         raise _BrokenError("the GZIP stream is cut short")
 
 
 def _up_to_the_damage(member: "zlib._Decompress", chunk: bytes) -> Generator[bytes, None, int]:
-    """What there is to get from a chunk in which decompressing fails; returns how many bytes are left of it."""
+    """Yields what can be decompressed of a damaged chunk; returns the number of bytes left."""
     for position in range(len(chunk)):
         try:
             yield member.decompress(chunk[position : position + 1])
@@ -191,8 +191,8 @@ def _up_to_the_damage(member: "zlib._Decompress", chunk: bytes) -> Generator[byt
 
 
 def _is_of_the_trailer(error: zlib.error) -> bool:
-    """Whether a GZIP member was decompressed to its end, and only the checksum or length behind it is wrong.
+    """Whether a GZIP member was decompressed completely and only its trailing checksum or length is wrong.
 
-    Each record has checksums of its own, so nothing is lost.
+    Nothing is lost then, because each record has its own checksums.
     """
     return "incorrect data check" in str(error) or "incorrect length check" in str(error)

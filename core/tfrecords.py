@@ -1,4 +1,4 @@
-"""Reads TFRecord files as users give them: GZIP or plain, and now and then damaged."""
+"""Reads users' TFRecord files: GZIP or plain, and sometimes damaged."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from hubline.core.errors import DataError, tensorflow_reason
 from hubline.core.lazy_import import tf
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
-"""What a GZIP file begins with, deflate being its method."""
+"""First bytes of a GZIP file with deflate compression."""
 
 HEADER = struct.Struct("<QI")
-"""What a record begins with: the length of its data, and a checksum of that."""
+"""Start of a record: the length of its data and a checksum of the length."""
 
 _HEAD = 1 << 12
 
 
 def read_batches(path: str, batch_size: int = 1024) -> Iterable[tuple[int, tf.Tensor]]:
-    """The records of one file in batches, each with the number of its first record, counted from 0.
+    """The records of a file in batches, each with the index of its first record.
 
     Raises:
-        DataError: where the file ends in the middle of a record or is damaged; names the record.
+        DataError: if the file ends within a record or is damaged; names the record.
     """
     first = 0
     compression = compression_of(path)
@@ -57,10 +57,10 @@ def _damage(path: str, error: tf.errors.OpError) -> str:
 
 
 def compression_of(path: str) -> Literal["", "GZIP"]:
-    """Whether a file is GZIP, by its first bytes and not by its name.
+    """Whether a file is GZIP-compressed, judged by its first bytes rather than its name.
 
     Raises:
-        DataError: where it is ZLIB, which TFRecords may be as well.
+        DataError: if it is compressed with ZLIB, which TFRecord files may be.
     """
     with storage.open_binary(path) as file:
         head = file.read(_HEAD)
@@ -69,12 +69,12 @@ def compression_of(path: str) -> Literal["", "GZIP"]:
             f"{path}: its records are compressed with ZLIB, and GZIP or plain ones are read; write them again, for "
             f"example with tf.io.TFRecordWriter(path, 'GZIP') from tf.data.TFRecordDataset('{path}', 'ZLIB')"
         )
-    # The third byte, deflate, tells it from a plain file whose first record happens to be of such a length.
+    # The third byte (deflate) rules out a plain file whose first record has such a length.
     return "GZIP" if head.startswith(GZIP_MAGIC) else ""
 
 
 def is_zlib(head: bytes) -> bool:
-    """Whether what a file begins with decompresses, by ZLIB, to the beginning of a record."""
+    """Whether the first bytes of a file decompress, with ZLIB, to the start of a record."""
     try:
         return begins_record(zlib.decompressobj().decompress(head, HEADER.size))
     except zlib.error:
@@ -82,11 +82,11 @@ def is_zlib(head: bytes) -> bool:
 
 
 def begins_record(head: bytes) -> bool:
-    """Whether bytes begin with the length of a record and its checksum."""
+    """Whether bytes start with the length of a record and a matching checksum."""
     return len(head) >= HEADER.size and HEADER.unpack_from(head)[1] == masked_crc(head[:8])
 
 
 def masked_crc(data: bytes) -> int:
-    """The masked CRC32C of TFRecords: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details"""
+    """Masked CRC32C of TFRecords: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details"""
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

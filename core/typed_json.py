@@ -1,6 +1,6 @@
-"""Objects of known classes as JSON, which carries data alone: reading it runs nothing that was put there.
+"""Objects of known classes as JSON, which contains data only: reading it runs no code.
 
-A pickle would run whatever stands in it; what is kept in a store may come from somebody else.
+A pickle would run whatever code it contains, and cached files may come from somebody else.
 """
 
 import base64
@@ -18,23 +18,23 @@ _AS_THEY_ARE = (str, int, float, bool, type(None))
 
 
 def dump(value: Any, classes: Iterable[type]) -> bytes:
-    """A value as JSON.
+    """Serializes a value to JSON.
 
     Args:
-        value: Of numbers, texts, bytes, lists, tuples, dictionaries, arrays, tfx_bsl's sketches and `classes`.
-        classes: What else may be in it; of an object of one of these, its fields are kept.
+        value: Numbers, strings, bytes, lists, tuples, dictionaries, arrays, tfx_bsl sketches and `classes`.
+        classes: Further classes; their objects are stored by their fields.
 
     Raises:
-        TypeError: where there is anything else in it.
+        TypeError: if the value contains anything else.
     """
     return json.dumps(_encoded(value, {kind: _name(kind) for kind in classes})).encode()
 
 
 def load(content: bytes, classes: Iterable[type]) -> Any:
-    """What `dump` was given.
+    """Inverse of `dump`.
 
     Raises:
-        ValueError: where this is something else.
+        ValueError: if the content has another format.
     """
     try:
         return _decoded(json.loads(content), {_name(kind): kind for kind in classes})
@@ -97,7 +97,7 @@ def _decoded(value: Any, kinds: Mapping[str, type]) -> Any:
 
 
 def _fields(kind: type, value: Any) -> set[str]:
-    """The names of an object's fields."""
+    """Names of an object's fields."""
     slots = {name for base in kind.__mro__ for name in getattr(base, "__slots__", ())}
     return slots | set(getattr(value, "__dict__", ()))
 

@@ -1,1 +1,1 @@
-"""Raw examples to model features, with TensorFlow and TF Transform only."""
+"""From raw examples to model features, with TensorFlow and TF Transform only."""

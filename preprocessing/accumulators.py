@@ -1,4 +1,4 @@
-"""Computes the answers to the questions of an analysis: part by part, in a form that can be kept and merged."""
+"""Computes the statistics of an analysis in partial results that can be stored and merged."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ Positions: TypeAlias = tuple[int | float, ...]
 
 
 class Accumulator(Protocol):
-    """What is known so far; its fields are all that it is."""
+    """A partial result, completely described by its fields."""
 
     def add(self, values: Any) -> None:
-        """Takes in the values of a batch: a tensor, sparse or not."""
+        """Adds the values of a batch: a tensor, sparse or dense."""
 
     def merge(self, other: Any) -> None:
-        """Takes in what another one of the same class knows."""
+        """Merges another partial result of the same class."""
 
 
 def accumulators(questions: Mapping[str, Question]) -> dict[str, Accumulator]:
-    """An empty one for each question."""
+    """An empty accumulator for each question."""
     return {name: _accumulator(question) for name, question in questions.items()}
 
 
@@ -52,13 +52,12 @@ def _accumulator(question: Question) -> Accumulator:
 
 
 class Numbers:
-    """Count, mean, sum of squared deviations, least and greatest, each by position.
+    """Count, mean, sum of squared deviations, minimum and maximum at each position.
 
-    Mean, least and greatest are counted from an origin, the first number: what all have in common rounds nothing away.
+    Mean, minimum and maximum are relative to an origin, the first number: a large common offset costs no precision.
     """
 
     def __init__(self, length: int) -> None:
-        """Nothing is known yet."""
         self.count: np.ndarray = np.zeros(length)
         self.origin: np.ndarray = np.zeros(length)
         self.mean: np.ndarray = np.zeros(length)
@@ -66,7 +65,7 @@ class Numbers:
         self.least, self.greatest = np.full(length, np.inf), np.full(length, -np.inf)
 
     def add(self, values: tf.SparseTensor) -> None:
-        """Takes in int64 or float64 [batch, length]."""
+        """Adds int64 or float64 [batch, length]."""
         places, whole = values.indices[:, 1].numpy(), values.values.numpy()
         batch = Numbers(len(self.count))
         batch.origin = np.zeros(len(self.count), whole.dtype)
@@ -94,7 +93,7 @@ class Numbers:
         self.greatest = np.maximum(self.greatest, other.greatest + moved)
 
     def answer(self) -> tuple[Positions, Positions, Positions, Positions, Positions]:
-        """Origin, mean, standard deviation, least and greatest by position; 0 where there was no number."""
+        """Origin, mean, standard deviation, minimum and maximum at each position; 0 without numbers."""
         there = self.count > 0
         deviation = np.sqrt(self.squares / np.maximum(self.count, 1))
         mean, deviation, least, greatest = (
@@ -104,32 +103,32 @@ class Numbers:
 
 
 _SUCH_AS, _SHOWN_LENGTH = 5, 60
-"""How many texts that cannot be read are kept, and how many of their characters are shown."""
+"""Unparsable texts that are kept as examples, and the number of characters shown of each."""
 _CELL = 1 << 53
-"""How many whole numbers in a row float64 tells apart."""
+"""Number of consecutive integers that float64 can distinguish."""
 
 
 class Ranks:
-    """Sketches of the order of numbers, such as TF Transform takes its quantiles from.
+    """Quantile sketches, of the kind that TF Transform computes quantiles from.
 
-    They take float64. Whole numbers are therefore counted from the middle of their cell of 2^53 numbers, and each cell
-    has a sketch of its own; nearly always there is one cell.
+    Sketches work in float64. Integers are therefore divided into cells of 2^53 numbers and measured from the centre of
+    their cell, and each cell has its own sketch. Nearly always there is one cell.
     """
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
         self._sketches: dict[int, QuantilesSketch] = {}
         self._counts: Counter[int] = Counter()
         self._are_whole = False
 
     def add(self, values: tf.Tensor) -> None:
-        """Takes in int64 or float64 [n]."""
+        """Adds int64 or float64 [n]."""
         numbers = values.numpy()
         self._are_whole = bool(np.issubdtype(numbers.dtype, np.integer))
         if not self._are_whole:
             self._add(0, numbers)
             return
-        # Half a cell more may be beyond int64: it wraps around, and what remains below a cell is right all the same.
+        # Adding half a cell may overflow int64; it wraps around, and the remainder within a cell is correct
+        # nevertheless.
         from_middle = ((numbers + _CELL // 2) & (_CELL - 1)) - _CELL // 2
         cells = ((numbers >> 52) + 1) >> 1
         for cell in np.unique(cells).tolist():
@@ -141,23 +140,23 @@ class Ranks:
             self._counts[cell] += len(numbers)
 
     def merge(self, other: Ranks) -> None:
-        """Combines the sketches of each cell."""
+        """Merges the sketches of each cell."""
         for cell, sketch in other._sketches.items():
             self._sketches.setdefault(cell, _sketch()).Merge(sketch)
         self._counts.update(other._counts)
         self._are_whole |= other._are_whole
 
     def answer(self, buckets: int) -> Positions:
-        """The boundaries between so many buckets; all 0 where there was no number."""
+        """Boundaries between `buckets` buckets; zeros without numbers."""
         if not self._sketches:
             return (0.0,) * (buckets - 1)
         first, *others = sorted(self._sketches)
-        # From the least number to the greatest one, both included.
+        # The sketch returns quantiles from the minimum to the maximum, inclusive.
         boundaries = _quantiles(self._together() if others else self._sketches[first], buckets)[1:-1]
         return tuple(first * _CELL + round(each) for each in boundaries) if self._are_whole else tuple(boundaries)
 
     def _together(self) -> QuantilesSketch:
-        """One sketch of all cells, counted from the middle of the first."""
+        """One sketch of all cells, relative to the centre of the first."""
         together, points = _sketch(), round(1 / QUANTILE_ERROR)
         for cell, sketch in self._sketches.items():
             numbers = np.array(_quantiles(sketch, points)[1:]) + float((cell - min(self._sketches)) * _CELL)
@@ -175,25 +174,23 @@ def _quantiles(sketch: QuantilesSketch, buckets: int) -> list[float]:
 
 
 class Counts:
-    """How often each word occurs."""
+    """Occurrences of each word."""
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
         self.counts: Counter[bytes] = Counter()
 
     def add(self, values: tf.Tensor) -> None:
-        """Takes in strings, [n]."""
+        """Adds strings, [n]."""
         words, _, counts = tf.unique_with_counts(values)
         self.counts.update(dict(zip(words.numpy().tolist(), counts.numpy().tolist(), strict=True)))
 
     def merge(self, other: Counts) -> None:
-        """Adds the counts up."""
         self.counts.update(other.counts)
 
     def answer(self, limits: Words) -> list[bytes]:
-        """The words, most frequent first; of equally frequent ones the last in order first.
+        """Words, most frequent first; equally frequent words in reverse alphabetical order.
 
-        Words that are empty or have a line break are left out, as they cannot stand in a file of words.
+        Empty words and words with line breaks are left out because a vocabulary file cannot contain them.
         """
         fit = (
             (count, word)
@@ -204,20 +201,18 @@ class Counts:
 
 
 class Unreadable:
-    """How many texts cannot be read, and some of them."""
+    """Number of texts that cannot be parsed, with examples."""
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
         self.values = self.unread = 0
         self.such_as: list[bytes] = []
 
     def add(self, texts: tf.Tensor) -> None:
-        """Takes in strings, [n]: those that can be read are empty."""
+        """Adds strings, [n], with an empty string for each text that can be parsed."""
         unread = [text for text in texts.numpy().tolist() if text]
         self._add(len(texts), len(unread), unread)
 
     def merge(self, other: Unreadable) -> None:
-        """Adds the counts up."""
         self._add(other.values, other.unread, other.such_as)
 
     def _add(self, values: int, unread: int, such_as: Sequence[bytes]) -> None:
@@ -226,34 +221,32 @@ class Unreadable:
         self.such_as = list(dict.fromkeys([*self.such_as, *such_as]))[:_SUCH_AS]
 
     def answer(self) -> Unread:
-        """The counts, and some of the texts, shortened."""
+        """The counts, and examples of the texts, shortened."""
         shown = (text.decode(errors="replace")[:_SHOWN_LENGTH] for text in self.such_as)
         return Unread(values=self.values, unread=self.unread, such_as=tuple(shown))
 
 
 class Having:
-    """In how many records each word is."""
+    """Number of records that contain each word (document frequency)."""
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
         self.count = 0
         self.counts: Counter[bytes] = Counter()
 
     def add(self, values: tf.SparseTensor) -> None:
-        """Takes in strings, [batch, values]."""
+        """Adds strings, [batch, values]."""
         words, numbers = np.unique(values.values.numpy(), return_inverse=True)
-        pairs = np.unique(np.stack([values.indices[:, 0].numpy(), numbers]), axis=1)  # each word once a record
+        pairs = np.unique(np.stack([values.indices[:, 0].numpy(), numbers]), axis=1)  # each word once per record
         having = np.bincount(pairs[1], minlength=len(words))
         self.counts.update(dict(zip(words.tolist(), having.tolist(), strict=True)))
         self.count += int(values.dense_shape[0])
 
     def merge(self, other: Having) -> None:
-        """Adds the counts up."""
         self.count += other.count
         self.counts.update(other.counts)
 
     def answer(self, vocabulary: Sequence[bytes]) -> tuple[int, tuple[int, ...]]:
-        """All records, and those that have each word."""
+        """Number of all records, and of those with each word."""
         return self.count, tuple(self.counts[word] for word in vocabulary)
 
 

@@ -1,4 +1,4 @@
-"""The raw columns of a record: which are read, and how they are parsed."""
+"""Raw columns of a record: which are read, and how they are parsed."""
 
 import math
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ ParsingSpec: TypeAlias = dict[str, ParsingFeature]
 
 
 def parsing_spec(schema: schema_pb2.Schema, columns: Iterable[str]) -> ParsingSpec:
-    """What `tf.io.parse_example` needs to read some columns, and no others, as TF Transform does.
+    """Parsing spec for `tf.io.parse_example` that reads the given columns only, as TF Transform does.
 
     Args:
-        schema: Tells the columns' dtypes and shapes.
+        schema: Dtypes and shapes of the columns.
         columns: The columns to read.
 
     Raises:
-        DataError: where the schema has no such column.
+        DataError: if the schema has no such column.
     """
     known = schema_utils.schema_as_feature_spec(schema).feature_spec
     missing = [column for column in columns if column not in known]
@@ -32,7 +32,7 @@ def parsing_spec(schema: schema_pb2.Schema, columns: Iterable[str]) -> ParsingSp
 
 
 def may_have_several(column: str, schema: schema_pb2.Schema) -> bool:
-    """Whether a record can have several values of a column, for all that the schema says."""
+    """Whether the schema allows a record several values of a column."""
     (feature,) = (feature for feature in schema.feature if feature.name == column)
     if feature.HasField("shape"):
         return math.prod(dim.size for dim in feature.shape.dim) != 1
@@ -40,7 +40,8 @@ def may_have_several(column: str, schema: schema_pb2.Schema) -> bool:
 
 
 def present(values: tf.Tensor | tf.SparseTensor) -> tf.SparseTensor:
-    """A column as parsed, as what is there of it, [batch, values]. Empty strings and what is not finite are not."""
+    """The values that are present in a parsed column, sparse [batch, values]. Empty strings and non-finite numbers
+    count as missing."""
     if not isinstance(values, tf.SparseTensor):
         values = _all_of(values)
     if values.dtype == tf.string:
@@ -51,7 +52,7 @@ def present(values: tf.Tensor | tf.SparseTensor) -> tf.SparseTensor:
 
 
 def _all_of(dense: tf.Tensor) -> tf.SparseTensor:
-    """Every value of a dense tensor, [batch] or [batch, ...]; `tf.sparse.from_dense` would leave out the zeros."""
+    """Every value of a dense tensor, [batch] or [batch, ...]; `tf.sparse.from_dense` would drop zeros."""
     rows = tf.shape(dense, tf.int64)[0]
     flat = tf.reshape(dense, tf.stack([rows, -1])) if dense.shape.rank != 1 else dense[:, tf.newaxis]
     shape = tf.shape(flat, tf.int64)
@@ -61,10 +62,10 @@ def _all_of(dense: tf.Tensor) -> tf.SparseTensor:
 
 
 def as_parsed(feature: ParsingFeature, values: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
-    """One value a record, shape [batch], or several, [batch, n], in the form in which parsing would have given them.
+    """Converts one value per record, [batch], or several, [batch, n], to the form that parsing yields.
 
-    The smallest integer stands for one that is missing, as NaN does among floats and an empty string among texts. Lists
-    that are shorter than others have these at their end.
+    Missing values are represented by the smallest integer, NaN or an empty string. Shorter lists are padded with these
+    at the end.
     """
     if isinstance(feature, tf.io.VarLenFeature):
         sparse = _all_of(values)
@@ -73,7 +74,7 @@ def as_parsed(feature: ParsingFeature, values: tf.Tensor) -> tf.Tensor | tf.Spar
 
 
 def one_each(values: tf.Tensor | tf.SparseTensor) -> tf.Tensor:
-    """A column that has one value in each record, as parsed, as a tensor of shape [batch]."""
-    if isinstance(values, tf.SparseTensor):  # an optional column, of which ingestion made sure that each record has one
+    """A parsed column with exactly one value per record, as a tensor of shape [batch]."""
+    if isinstance(values, tf.SparseTensor):  # an optional column; ingestion has ensured a value in each record
         return values.values
     return tf.reshape(values, [-1])

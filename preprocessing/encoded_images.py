@@ -1,10 +1,10 @@
-"""Encoded images: the formats that are read, and their pixels, turned upright as EXIF says.
+"""Encoded images: supported formats, and decoding to upright pixels.
 
-Training, the Embedder, `predict`, `infer` and exported models all decode by these functions, and everything here is a
+Training, Embedder, `predict`, `infer` and exported models all decode with these functions, and everything here is a
 TensorFlow operation: a client that sends the bytes of a file gets the pixels that the model was trained on.
 
-Sources: the segments of a JPEG, ITU T.81, annex B; EXIF in them, CIPA DC-008, section 4.7.2; the header of a BMP,
-`BITMAPINFOHEADER` of the Windows API; EXIF in PNG, https://www.w3.org/TR/png-3/#eXIf; its fields, TIFF 6.0, section 2.
+Sources: JPEG segments, ITU T.81, annex B; EXIF in JPEG, CIPA DC-008, section 4.7.2; the BMP header, `BITMAPINFOHEADER`
+of the Windows API; EXIF in PNG, https://www.w3.org/TR/png-3/#eXIf; TIFF fields, TIFF 6.0, section 2.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ from collections.abc import Callable
 from hubline.core.lazy_import import tf
 
 IMAGE_MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GIF8", "BMP": b"BM"}
-"""What an encoded image begins with, by its format."""
+"""First bytes of an encoded image, by format."""
 FORMATS = "a JPEG, PNG, GIF, or BMP of 8, 24 or 32 bits a pixel without compression"
-"""The formats that `decode` reads, in words."""
+"""The formats that `decode` supports, in words."""
 
-# The size of the header, 12 bytes not used here, and then one plane, the bits of a pixel, and no compression.
+# Header size, 12 bytes not used here, one plane, bits per pixel, and no compression.
 _BMP_HEADER, _PALETTE_BITS = 54, 8
 _BMP = r"BM\C{12}[\x28\x34\x38\x6c\x7c]\x00{3}\C{8}\x01\x00[\x08\x18\x20]\x00\x00{4}\C*"
 _MARK, _APP1, _START_OF_SCAN, _END = 0xFF, 0xE1, 0xDA, 0xD9
-"""The first byte of a JPEG's markers, and the second of some."""
+"""First byte of JPEG markers, and second bytes of some markers."""
 _SEARCHED = 1 << 20
-"""Bytes of a file in which EXIF is looked for; it stands in front, in a segment of 64 KiB at most."""
+"""Bytes of a file that are searched for EXIF, which comes near the start in a segment of at most 64 KiB."""
 _ORIENTATION, _SHORT, _LONG = 0x0112, 3, 4
-"""A tag of TIFF, and two of its types."""
+"""A TIFF tag, and two TIFF types."""
 _SEGMENT_HEAD, _CHUNK_HEAD, _CHUNK_CHECKSUM, _TIFF_HEAD, _FIELD = 10, 8, 4, 8, 12
-"""Bytes: a JPEG's marker, length and `Exif\\0\\0`; a PNG chunk's length and type; TIFF's header; one of its fields."""
+r"""Sizes in bytes: a JPEG marker with length and `Exif\0\0`; length and type of a PNG chunk; checksum of a chunk; TIFF
+header; TIFF field."""
 
 
 def are_readable(encoded: tf.Tensor) -> tf.Tensor:
-    """Whether images are of the formats that `decode` reads, by their headers.
+    """Whether images are in formats that `decode` supports, judged by their headers.
 
     Args:
         encoded: Strings of any shape.
@@ -45,7 +46,7 @@ def are_readable(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def format_fault(encoded: bytes) -> str | None:
-    """Why `decode` does not read an image of this format, in words; None where the format is right."""
+    """Why `decode` doesn't support the format of an image; None if it does."""
     if bool(are_readable(tf.constant(encoded))):
         return None
     found = "is a BMP of another kind" if encoded.startswith(b"BM") else f"begins with {encoded[:8]!r}"
@@ -53,7 +54,7 @@ def format_fault(encoded: bytes) -> str | None:
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
-    """The upright pixels of an image: of a GIF the first frame, of 16 bits a sample the upper 8, without alpha.
+    """Upright pixels of an image: the first frame of a GIF, the upper 8 of 16 bits per sample, without alpha.
 
     Args:
         encoded: A scalar string.
@@ -62,9 +63,9 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
         RGB, uint8 [height, width, 3].
 
     Raises:
-        tf.errors.InvalidArgumentError: where the bytes are not such an image.
+        tf.errors.InvalidArgumentError: if the bytes are not such an image.
     """
-    # Always as RGB: TensorFlow turns only JPEG and PNG to grey by itself.
+    # Always as RGB, because TensorFlow converts only JPEG and PNG to greyscale.
     return tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: upright(tf.io.decode_jpeg(encoded, channels=3), orientation(encoded)),
@@ -77,11 +78,11 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def decode_window(encoded: tf.Tensor, window: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-    """A window of `decode`; of a JPEG nothing else is decoded.
+    """A window of the decoded image; of a JPEG, only the window is decoded.
 
     Args:
         encoded: A scalar string.
-        window: From the shape of the upright image, int32 [height, width, ...], to top, left, height and width, int32.
+        window: Maps the shape of the upright image, int32 [height, width, ...], to top, left, height and width, int32.
     """
 
     def of_jpeg() -> tf.Tensor:
@@ -100,7 +101,7 @@ def decode_window(encoded: tf.Tensor, window: Callable[[tf.Tensor], tf.Tensor]) 
 
 
 def shape_of(encoded: tf.Tensor) -> tf.Tensor:
-    """Height and width of the upright image, and its channels, int32 [3]; a JPEG is not decoded for it."""
+    """Height, width and channels of the upright image, int32 [3]; a JPEG is not decoded."""
     return tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: _upright_shape(tf.io.extract_jpeg_shape(encoded), orientation(encoded)),
@@ -109,7 +110,7 @@ def shape_of(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def upright(image: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
-    """An image [height, width, channels], turned by one of EXIF's orientations, a scalar int32."""
+    """Rotates and mirrors an image [height, width, channels] by an EXIF orientation, a scalar int32."""
 
     def turned() -> tf.Tensor:
         swaps, down, across = _turns(turn)
@@ -121,10 +122,10 @@ def upright(image: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
 
 
 def orientation(encoded: tf.Tensor) -> tf.Tensor:
-    """EXIF's orientation of an image, from 1 to 8, a scalar int32; 1 where EXIF is missing, damaged or says another.
+    """EXIF orientation of an image from 1 to 8, a scalar int32; 1 if EXIF is missing, damaged or has another value.
 
     Args:
-        encoded: A scalar string: a JPEG, or a PNG with EXIF before its pixels. Other formats lie as they are.
+        encoded: A scalar string: a JPEG, or a PNG with EXIF before its pixels. Other formats have no orientation.
     """
     exif = tf.cond(
         tf.io.is_jpeg(encoded),
@@ -141,16 +142,16 @@ def _begins_as(encoded: tf.Tensor, form: str) -> tf.Tensor:
 
 
 def _decode_another(encoded: tf.Tensor) -> tf.Tensor:
-    """A GIF or BMP, and nothing else that some version of TensorFlow reads."""
+    """Decodes a GIF or BMP, but nothing else that some version of TensorFlow supports."""
     with tf.control_dependencies([tf.debugging.Assert(are_readable(encoded), [f"the image is not {FORMATS}"])]):
         pixels = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     has_palette = _begins_as(encoded, "BMP") & (_bytes_at(encoded, 0, _BMP_HEADER)[28] == _PALETTE_BITS)
-    # TensorFlow gives the indices of a BMP's palette for greys.
+    # TensorFlow returns palette indices of a BMP as grey values.
     return tf.cond(has_palette, lambda: _coloured(pixels[..., 0], encoded), lambda: pixels)
 
 
 def _coloured(indices: tf.Tensor, bmp: tf.Tensor) -> tf.Tensor:
-    """The colours, uint8 [height, width, 3], of indices into a BMP's palette."""
+    """Colours, uint8 [height, width, 3], for indices into a BMP's palette."""
     header = _bytes_at(bmp, 0, _BMP_HEADER)
     start, pixels = 14 + header[14], _number(header[13:9:-1])
     stored = tf.strings.substr(bmp, start, tf.clip_by_value(pixels - start, 0, 4 * 256))
@@ -159,10 +160,10 @@ def _coloured(indices: tf.Tensor, bmp: tf.Tensor) -> tf.Tensor:
 
 
 def _found(encoded: tf.Tensor, pattern: str, exif: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-    """What `exif` finds in an image that holds a pattern somewhere; empty where it does not.
+    """Result of `exif` for an image that contains a pattern; empty if it doesn't.
 
-    Most images have no EXIF. To look for a few letters takes microseconds, and to go from segment to segment tenths of
-    a millisecond. Replacing is the operation of TensorFlow's that looks for a fixed text fastest.
+    Most images have no EXIF. Searching for a few letters takes microseconds; going from segment to segment takes tenths
+    of a millisecond. Replacement is TensorFlow's fastest operation that searches for a fixed text.
     """
     head = tf.strings.substr(encoded, 0, _SEARCHED)
     rest = tf.strings.regex_replace(head, pattern, "", replace_global=False)
@@ -171,7 +172,7 @@ def _found(encoded: tf.Tensor, pattern: str, exif: Callable[[tf.Tensor], tf.Tens
 
 
 def _exif_of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-    """The TIFF structure in the first EXIF segment before the pixels of a JPEG; empty where there is none."""
+    """TIFF structure in the first EXIF segment before a JPEG's pixels; empty if there is none."""
     size = tf.strings.length(encoded)
     signature = tf.constant([_MARK, _APP1, *b"Exif\0\0"])
 
@@ -180,7 +181,7 @@ def _exif_of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
         mark, length = head[1], 256 * head[2] + head[3]
         is_exif = tf.reduce_all(tf.concat([head[:2], head[4:]], axis=0) == signature)
         ends = (head[0] != _MARK) | (mark == _START_OF_SCAN) | (mark == _END) | is_exif
-        following = tf.where(mark == _MARK, place + 1, place + 2 + length)  # before a marker there may be fill bytes
+        following = tf.where(mark == _MARK, place + 1, place + 2 + length)  # a marker may be preceded by fill bytes
         start, count = tf.minimum(place + _SEGMENT_HEAD, size), tf.maximum(length - 8, 0)
         exif = tf.strings.substr(encoded, start, tf.where(is_exif, count, 0))
         return tf.where(ends, size, following), exif
@@ -189,7 +190,7 @@ def _exif_of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _exif_of_png(encoded: tf.Tensor) -> tf.Tensor:
-    """The TIFF structure in the chunk eXIf before the pixels of a PNG; empty where there is none."""
+    """TIFF structure in the eXIf chunk before a PNG's pixels; empty if there is none."""
     size = tf.strings.length(encoded)
 
     def look(place: tf.Tensor, exif: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -207,7 +208,7 @@ def _exif_of_png(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _orientation_in(tiff: tf.Tensor) -> tf.Tensor:
-    """The orientation that the first directory of a TIFF structure says; 1 where it says none."""
+    """Orientation in the first directory of a TIFF structure; 1 if there is none."""
     order = tf.strings.substr(tiff, 0, 4)
     is_little, is_big = order == b"II*\0", order == b"MM\0*"
     size = tf.strings.length(tiff)
@@ -229,17 +230,17 @@ def _orientation_in(tiff: tf.Tensor) -> tf.Tensor:
 
 
 def _bytes_at(encoded: tf.Tensor, place: tf.Tensor | int, count: int) -> tf.Tensor:
-    """Bytes from a place on as int32 [count]; zeros behind the end."""
+    """Bytes from a position on, int32 [count]; zeros beyond the end."""
     return tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, place, count), tf.uint8, fixed_length=count), tf.int32)
 
 
 def _number(raw: tf.Tensor) -> tf.Tensor:
-    """Bytes, int32 [..., n] with the most significant first, as int32 [...]; from 2**31 on it is negative."""
+    """Big-endian bytes, int32 [..., n], as int32 [...]; negative from 2**31 on."""
     return tf.reduce_sum(raw * [256**power for power in reversed(range(raw.shape[-1]))], axis=-1)
 
 
 def _turns(turn: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Whether an orientation swaps height and width, and whether it then mirrors top to bottom, and left to right."""
+    """Whether an orientation swaps height and width, and then mirrors vertically and horizontally."""
     return turn >= 5, _is_one_of(turn, (3, 4, 7, 8)), _is_one_of(turn, (2, 3, 6, 7))
 
 
@@ -252,7 +253,7 @@ def _upright_shape(lying: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
 
 
 def _lying_window(window: tf.Tensor, shape: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
-    """A window of the upright image, of that shape, as the window of the image as it lies."""
+    """Maps a window of the upright image, which has the given shape, to the stored image."""
     top, left, height, width = tf.unstack(window)
     swaps, down, across = _turns(turn)
     top = tf.where(down, shape[0] - top - height, top)

@@ -1,4 +1,4 @@
-"""Arithmetic that loses nothing before its last step: whole numbers stay int64, and all others are float64."""
+"""Arithmetic without loss of precision before the last step: integers stay int64, all other numbers are float64."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ Constant: TypeAlias = int | float
 
 _HALF = 1 << 32
 _SAFE = float(2**63 - 2**13)
-"""What float64 takes for less than this is less than 2^63: sums and products are off by less than 2^12 there."""
+"""If float64 computes less than this, the exact result is below 2^63: sums and products are off by less than 2^12
+here."""
 
 
 def wide(values: tf.Tensor) -> tf.Tensor:
-    """The same numbers as int64 or float64."""
+    """The numbers as int64 or float64."""
     return tf.cast(values, tf.int64 if values.dtype.is_integer else tf.float64)
 
 
 def minus(values: tf.Tensor | np.ndarray, origin: tf.Tensor | np.ndarray) -> Any:
-    """How far numbers are from an origin, float64.
+    """Differences between numbers and an origin, float64.
+
+    int64 is subtracted in upper and lower halves, so that nothing overflows and results below 2^53 are exact.
 
     Args:
-        values: Of NumPy or TensorFlow, int64 or float64, as `origin` is, of a shape that goes with its shape.
-
-    Of int64, the upper and the lower halves are taken from each other, so that nothing overflows, and what is below
-    2^53 is exact.
+        values: NumPy or TensorFlow, int64 or float64, as `origin` is; broadcastable with its shape.
+        origin: The subtrahend.
     """
     if not _is_whole(values) or not _is_whole(origin):
         return _float64(values) - _float64(origin)
@@ -47,18 +48,18 @@ def _float64(values: tf.Tensor | np.ndarray) -> Any:
 
 
 def constant(value: Constant) -> tf.Tensor:
-    """A number as int64 where it is whole and fits, and else as float64."""
+    """A number as int64 if it is an integer that fits, otherwise as float64."""
     whole = _whole(value)
     return tf.constant(float(value), tf.float64) if whole is None else tf.constant(whole, tf.int64)
 
 
 def least_whole(bound: Constant) -> int:
-    """The least int64 that is at least `bound`; the greatest one where none is."""
+    """The smallest int64 that is at least `bound`; the largest int64 if there is none."""
     return min(max(math.ceil(bound), tf.int64.min), tf.int64.max)
 
 
 def exceeds(values: tf.Tensor, bound: Constant) -> tf.Tensor:
-    """Which numbers, int64 or float32, are above a bound; that of floats is rounded as they were when written."""
+    """Which numbers, int64 or float32, exceed a bound. For floats the bound is rounded to float32 too."""
     return Numbers.of(values) > bound
 
 
@@ -69,25 +70,25 @@ def _whole(value: Constant) -> int | None:
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """A column of numbers to calculate and compare with.
+    """A column of numbers for calculations and comparisons.
 
-    Sums, differences and products of whole numbers are exact as far as int64 reaches, and float64 where they go beyond
-    it: nothing wraps around. Quotients, and all that has a fraction in it, are float64.
+    Sums, differences and products of integers are exact within int64 and float64 beyond it; nothing wraps around.
+    Quotients and everything with a fraction are float64.
     """
 
     near: tf.Tensor
     """The numbers as float64."""
     whole: tf.Tensor | None = None
-    """The same as int64, where all are whole."""
+    """The same as int64, if all are integers."""
     fits: tf.Tensor | bool = True
     """Where `whole` has not overflowed."""
     is_short: bool = False
-    """Whether they are float32 as the data has them. What they are compared with is rounded to float32 too, so that
-    what was written as 0.1 is 0.1."""
+    """Whether the column is float32. Numbers that it is compared with are rounded to float32 too, so that a 0.1 in the
+    data equals 0.1."""
 
     @classmethod
     def of(cls, values: tf.Tensor) -> Numbers:
-        """A column, int64 or float32."""
+        """Wraps a column, int64 or float32."""
         is_whole = values.dtype.is_integer
         return cls(tf.cast(values, tf.float64), tf.cast(values, tf.int64) if is_whole else None, is_short=not is_whole)
 
@@ -158,7 +159,7 @@ class Numbers:
 def _numbers(given: Numbers | Constant, is_short: bool = False) -> Numbers:
     if isinstance(given, Numbers):
         return given
-    with np.errstate(over="ignore"):  # what is beyond float32 is infinite there
+    with np.errstate(over="ignore"):  # numbers beyond float32 become infinite
         near = float(np.float32(given) if is_short else given)
     whole = _whole(given)
     return Numbers(tf.constant(near, tf.float64), None if whole is None else tf.constant(whole, tf.int64))

@@ -1,7 +1,7 @@
-"""Serialized tf.Examples taken apart and put together in batches, by TensorFlow's own operations and not by Python.
+"""Splits and assembles batches of serialized tf.Examples with TensorFlow operations, without Python per record.
 
-Protocol buffers that are written one after the other are read as one, merged: where two serialized tf.Examples have
-different columns, `tf.strings.join` of them is the tf.Example with the columns of both
+Proto buffers written one after the other are read as one, merged: if two serialized tf.Examples have different columns,
+their `tf.strings.join` is the tf.Example with the columns of both
 (https://protobuf.dev/programming-guides/encoding/#last-one-wins).
 """
 
@@ -16,17 +16,17 @@ _LISTS = {
 }
 
 _END_STEP = b"\x7a\x00"
-"""A tensorflow.Feature with nothing but a field that it does not know, so that it is no step of any data."""
+"""A tensorflow.Feature with only an unknown field, which no step in real data consists of."""
 _END = b"\n\x02" + _END_STEP
-"""The same as the one step of a tensorflow.FeatureList."""
+"""The same as the single step of a tensorflow.FeatureList."""
 
 
 def keep(records: tf.Tensor, columns: Iterable[str]) -> tf.Tensor:
-    """The records with some of their columns, and no others.
+    """Keeps only the given columns of records.
 
     Args:
         records: Serialized tf.Examples, string of shape [batch].
-        columns: The columns that stay; a record need not have them.
+        columns: Columns to keep; a record need not have them.
 
     Returns:
         Serialized tf.Examples, string of shape [batch].
@@ -35,44 +35,45 @@ def keep(records: tf.Tensor, columns: Iterable[str]) -> tf.Tensor:
 
 
 def drop(records: tf.Tensor, columns: Iterable[str]) -> tf.Tensor:
-    """The records without some of their columns; shapes as for `keep`."""
+    """Removes the given columns from records; shapes as in `keep`."""
     columns = list(columns)
     return _select(records, columns, stay=False) if columns else records
 
 
 def are_sequences(records: tf.Tensor) -> tf.Tensor:
-    """Which of some serialized tf.Examples and tf.SequenceExamples, [batch], have feature lists; bool of shape [batch].
+    """Which serialized tf.Examples or tf.SequenceExamples, [batch], have feature lists; bool of shape [batch].
 
     Raises:
-        tf.errors.DataLossError: where one is neither.
+        tf.errors.DataLossError: if a record is neither.
     """
     sizes, _ = _decode(records, "tensorflow.SequenceExample", "feature_lists")
     return sizes[:, 0] > 0
 
 
 def flattened(records: tf.Tensor) -> tf.Tensor:
-    """tf.SequenceExamples as tf.Examples: each feature list as a column that has the values of all its steps in a row.
+    """Converts tf.SequenceExamples to tf.Examples: each feature list becomes a column with the values of all its steps
+    in a row.
 
     Args:
-        records: Serialized, string of shape [batch]. tf.Examples among them stay what they are.
+        records: Serialized, string of shape [batch]. tf.Examples stay unchanged.
 
     Returns:
-        Serialized tf.Examples, string of shape [batch], with the context's columns as they are. A list without any
-        value is no column.
+        Serialized tf.Examples, string of shape [batch], with the context's columns unchanged. A list without values
+        becomes no column.
 
     Raises:
-        tf.errors.InvalidArgumentError: where a name stands both in a context and among its feature lists, or the steps
-            of a list are of several types.
-        tf.errors.DataLossError: where a record is neither.
+        tf.errors.InvalidArgumentError: if a name occurs both in a context and among its feature lists, or the steps of
+            a list have different types.
+        tf.errors.DataLossError: if a record is neither.
     """
     return tf.cond(tf.reduce_any(are_sequences(records)), lambda: _flattened(records), lambda: records)
 
 
 def encode(columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """Tensors as serialized tf.Examples.
+    """Serializes tensors to tf.Examples.
 
     Args:
-        columns: By name, the values of each record: float32, int64 or string of shape [batch, values].
+        columns: Values of each record by column: float32, int64 or string of shape [batch, values].
 
     Returns:
         String of shape [batch].
@@ -81,15 +82,15 @@ def encode(columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
 
 
 def piece(name: str | tf.Tensor, values: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
-    """One column of each record, for `assemble` to put together with others.
+    """Serializes one column of each record, for `assemble`.
 
     Args:
-        name: The column's name.
-        values: Its values: float32, int64 or string of shape [batch, values]; ragged, a record without values does not
-            have the column.
+        name: Name of the column.
+        values: float32, int64 or string of shape [batch, values]. If ragged, a record without values doesn't have the
+            column.
 
     Returns:
-        Serialized tensorflow.Features with one entry, or the empty string; of shape [batch].
+        Serialized tensorflow.Features with one entry, or an empty string; of shape [batch].
     """
     if isinstance(values, tf.RaggedTensor):
         counts = tf.cast(values.row_lengths(), tf.int32)
@@ -101,11 +102,10 @@ def piece(name: str | tf.Tensor, values: tf.Tensor | tf.RaggedTensor) -> tf.Tens
 
 
 def assemble(pieces: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Columns put together to records.
+    """Assembles columns to records.
 
     Args:
-        pieces: What `piece` gives of each column, string of shape [batch]; the empty string where a record does not
-            have it.
+        pieces: Results of `piece` for each column, string of shape [batch]; empty if a record doesn't have the column.
 
     Returns:
         Serialized tf.Examples, string of shape [batch].
@@ -115,14 +115,14 @@ def assemble(pieces: Sequence[tf.Tensor]) -> tf.Tensor:
 
 def _select(records: tf.Tensor, columns: Iterable[str], stay: bool) -> tf.Tensor:
     entries, there, keys = _entries(_columns(records))
-    # Of `==` it would not be known in a graph what shape it has, where there are several columns.
+    # `==` would lose the static shape in a graph with several columns.
     named = tf.reduce_any(tf.equal(keys, tf.constant(list(columns), tf.string)), axis=2)
     kept = tf.ragged.boolean_mask(entries, there & (named if stay else ~named))
     return _example(_features(kept.to_tensor(), tf.cast(kept.row_lengths(), tf.int32)))
 
 
 def _decode(messages: tf.Tensor, message: str, *fields: str) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    """`tf.io.decode_proto` of fields as strings; it refuses an empty tensor, and this gives empty ones for it."""
+    """`tf.io.decode_proto` with string fields, extended to empty tensors, which it rejects."""
 
     def some() -> tuple[tf.Tensor, list[tf.Tensor]]:
         sizes, values = tf.io.decode_proto(messages, message, list(fields), [tf.string] * len(fields))
@@ -137,15 +137,15 @@ def _decode(messages: tf.Tensor, message: str, *fields: str) -> tuple[tf.Tensor,
 
 
 def _columns(records: tf.Tensor) -> tf.Tensor:
-    """The columns of records, or those of a context, as serialized tensorflow.Features; of shape [batch]."""
-    # Features has a repeated field of the number that Example's one field has: read so, a record that was put together
-    # from several gives the features of each, and one without any column gives none.
+    """The columns of records, or of a context, as serialized tensorflow.Features; of shape [batch]."""
+    # The repeated field of Features has the same number as the single field of Example. Decoded as Features, a record
+    # assembled from several parts yields the features of each part, and a record without columns yields none.
     _, (features,) = _decode(records, "tensorflow.Features", "feature")
     return tf.strings.reduce_join(features, axis=1)
 
 
 def _entries(features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The entries of tensorflow.Features, [batch, most], which of them there are, and their keys, [batch, most, 1]."""
+    """Entries of tensorflow.Features, [batch, most], a mask of the actual ones, and their keys, [batch, most, 1]."""
     sizes, (entries,) = _decode(features, "tensorflow.Features", "feature")
     _, (keys,) = _decode(entries, "tensorflow.Features.FeatureEntry", "key")
     return entries, tf.sequence_mask(sizes[:, 0], tf.shape(entries)[1]), keys
@@ -177,7 +177,7 @@ def _flattened(records: tf.Tensor) -> tf.Tensor:
 
 
 def _feature_lists(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Of each feature list of SequenceExamples the record's number, its name, and its steps, serialized."""
+    """The record's index, the name and the serialized steps of each feature list in SequenceExamples."""
     _, (maps,) = _decode(records, "tensorflow.SequenceExample", "feature_lists")
     sizes, (entries,) = _decode(tf.strings.reduce_join(maps, axis=1), "tensorflow.FeatureLists", "feature_list")
     there = tf.sequence_mask(sizes[:, 0], tf.shape(entries)[1])
@@ -187,8 +187,9 @@ def _feature_lists(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 def _steps(lists: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The steps of all lists, serialized tensorflow.Features, and the number of the list that each is of."""
-    # Decoded as one list, with a mark behind each: apart, each would take the room of the longest.
+    """The steps of all lists, serialized tensorflow.Features, and the index of each step's list."""
+    # Decoded as one list with an end mark after each part: decoded separately, each list would take the space of the
+    # longest.
     together = tf.strings.reduce_join(tf.strings.join([lists, _END]))[tf.newaxis]
     _, (steps,) = _decode(together, "tensorflow.FeatureList", "feature")
     is_end = steps[0] == _END_STEP
@@ -197,20 +198,20 @@ def _steps(lists: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _joined(steps: tf.Tensor, dtype: tf.DType, owners: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Lists of values, serialized, those of one owner as one; the empty string where it has none; of shape [count]."""
+    """Joins serialized lists of values by owner; an empty string for an owner without values; of shape [count]."""
     if dtype == tf.string:
         return tf.strings.unsorted_segment_join(steps, owners, count)
     return _one_run(tf.strings.unsorted_segment_join(_run(steps, dtype), owners, count))
 
 
 def _run(lists: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """The values of FloatLists or Int64Lists, [n], as a packed run has them, without its tag and length.
+    """Values of FloatLists or Int64Lists, [n], as a packed run without tag and length.
 
-    All is joined to one run since one is all that TensorFlow's parser of tf.Examples reads of a list.
+    Everything is joined to a single run, because TensorFlow's parser of tf.Examples reads only one run per list.
     """
 
     def run(packed: tf.Tensor) -> tf.Tensor:
-        # A run of packed numbers is, in bytes, what a field of bytes is.
+        # A packed run of numbers has the same bytes as a bytes field.
         _, (runs,) = _decode(packed, "tensorflow.BytesList", "value")
         return tf.strings.reduce_join(runs, axis=1)
 
@@ -225,13 +226,13 @@ def _run(lists: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
 
 
 def _one_run(runs: tf.Tensor) -> tf.Tensor:
-    """FloatLists or Int64Lists, serialized, of a packed run each."""
+    """Serialized FloatLists or Int64Lists with one packed run each."""
     counts = tf.cast(tf.strings.length(runs) > 0, tf.int32)
     return tf.io.encode_proto(counts[:, tf.newaxis], [runs[:, tf.newaxis]], ["value"], "tensorflow.BytesList")
 
 
 def _feature(values: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
-    """So many of the values of each record as a serialized tensorflow.Feature."""
+    """Serializes the first `counts` values of each record to a tensorflow.Feature."""
     kind, message = _LISTS[values.dtype]
     lists = tf.io.encode_proto(counts[:, tf.newaxis], [values], ["value"], message)
     one = tf.ones([tf.size(lists), 1], tf.int32)
@@ -239,7 +240,7 @@ def _feature(values: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
 
 
 def _entry(name: str | tf.Tensor, features: tf.Tensor) -> tf.Tensor:
-    """Serialized tensorflow.Features, [n], as entries of the map of columns under a name, or each under its own."""
+    """Serialized tensorflow.Features, [n], as map entries, under one name or each under its own."""
     names = tf.broadcast_to(name, [tf.size(features)])
     return tf.io.encode_proto(
         tf.ones([tf.size(features), 2], tf.int32),
@@ -250,11 +251,11 @@ def _entry(name: str | tf.Tensor, features: tf.Tensor) -> tf.Tensor:
 
 
 def _features(entries: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
-    """Entries, [batch, most], of which each record has `counts`, as serialized tensorflow.Features."""
+    """Serialized tensorflow.Features from entries, [batch, most], of which each record has `counts`."""
     return tf.io.encode_proto(counts[:, tf.newaxis], [entries], ["feature"], "tensorflow.Features")
 
 
 def _example(features: tf.Tensor) -> tf.Tensor:
-    """Serialized tensorflow.Features, [batch], as serialized tf.Examples."""
+    """Serialized tf.Examples from serialized tensorflow.Features, [batch]."""
     one = tf.ones([tf.shape(features)[0], 1], tf.int32)
     return tf.io.encode_proto(one, [features[:, tf.newaxis]], ["features"], "tensorflow.Example")

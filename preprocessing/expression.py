@@ -1,4 +1,4 @@
-"""Comparisons of columns, such as `tips > 0.2 * fare`, read with Python's own grammar."""
+"""Comparisons of columns, such as `tips > 0.2 * fare`, parsed with Python's grammar."""
 
 import ast
 import math
@@ -23,16 +23,16 @@ _QUOTED = 'a column whose name is not a plain word stands in double quotes, such
 
 
 def columns_in(comparison: str) -> list[str]:
-    """The columns that a comparison names, in their order.
+    """The columns in a comparison, in order.
 
     Raises:
-        ValueError: where it is not one: says what is wrong with it, and where.
+        ValueError: if it is not a valid comparison; says what is wrong, and where.
     """
     found: list[str] = []
 
     def note(column: str) -> float:
         found.append(column)
-        return math.nan  # which nothing makes zero, to divide by
+        return math.nan  # NaN never causes a division by zero
 
     try:
         evaluate(comparison, note)
@@ -46,15 +46,15 @@ def columns_in(comparison: str) -> list[str]:
 
 
 def evaluate(comparison: str, column: Callable[[str], Any]) -> Any:
-    """What a comparison comes to.
+    """Evaluates a comparison.
 
     Args:
-        comparison: Two sides of <, <=, >, >=, == or !=, each of numbers, names of columns, + - * / and brackets. Names
-            that are not plain words stand in double quotes.
-        column: The values of a column, numbers or anything that calculates like them, such as `exact.Numbers`.
+        comparison: Two sides of <, <=, >, >=, == or !=, each made of numbers, column names, + - * / and parentheses.
+            Names that are not plain words are in double quotes.
+        column: Returns the values of a column: numbers, or objects with arithmetic such as `exact.Numbers`.
 
     Raises:
-        ValueError: where it is anything else.
+        ValueError: if it is anything else.
     """
     return _Comparison(" ".join(comparison.split("\n")).strip(), column).value()
 
@@ -70,7 +70,7 @@ class _Comparison:
         except SyntaxError as error:
             place = min(error.offset - 1, len(self._text)) if error.offset else len(self._text)
             raise self._fault("is not a comparison such as tips > 0.2 * fare", place, _QUOTED) from None
-        except ValueError:  # of a null character
+        except ValueError:  # for a null character
             place = max(self._text.find("\0"), 0)
             raise self._fault("is not a comparison such as tips > 0.2 * fare", place) from None
         if not isinstance(tree, ast.Compare) or len(tree.ops) != 1:
@@ -84,7 +84,7 @@ class _Comparison:
                 raise OverflowError
             return node.value
         if isinstance(node, ast.Name):
-            return self._column(self._source(node))  # as written: Python normalizes names
+            return self._column(self._source(node))  # as written, because Python normalizes names
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
             if not self._source(node).startswith('"'):
                 raise self._fault("compares a text, and only numbers can be", self._place(node.col_offset), _QUOTED)
@@ -106,7 +106,7 @@ class _Comparison:
         return self._text[self._place(node.col_offset) : self._place(node.end_col_offset or 0)]
 
     def _place(self, byte: int) -> int:
-        """The position of a character by that of its first byte in UTF-8."""
+        """Index of a character, from that of its first byte in UTF-8."""
         return len(self._text.encode()[:byte].decode())
 
     def _fault(self, what: str, place: int, right: str = "") -> ValueError:

@@ -1,4 +1,4 @@
-"""Image files as records hold them: the one rule by which `convert` and `predict` read files."""
+"""Image files as stored in records: the rules by which `convert` and `predict` read files."""
 
 import io
 from typing import IO
@@ -10,7 +10,7 @@ from hubline.core.lazy_import import tf
 from hubline.preprocessing import encoded_images
 
 _OF_PNG = ("1", "L", "LA", "P", "I;16", "I;16B", "RGB", "RGBA")
-"""The modes that PNG has."""
+"""Pillow modes that PNG supports."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -20,7 +20,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns an image upright, by EXIF's orientation."""
+"""Pillow transposition for each EXIF orientation."""
 
 
 class BadFile(Exception):
@@ -28,40 +28,41 @@ class BadFile(Exception):
 
 
 def as_record(data: bytes) -> bytes:
-    """An image file as a record holds it: byte by byte where models decode it, otherwise as an upright PNG.
+    """An image file as stored in a record: unchanged if models can decode it, otherwise as an upright PNG.
 
     Raises:
-        BadFile: where Pillow does not read it either.
+        BadFile: if Pillow cannot read it either.
     """
     return data if is_kept(data) else encoded(upright(opened(data), orientation(data)), "PNG")
 
 
 def is_kept(data: bytes) -> bool:
-    """Whether records hold this file byte by byte."""
+    """Whether records contain this file unchanged."""
     return bool(encoded_images.are_readable(tf.constant(data)))
 
 
 def orientation(data: bytes) -> int:
-    """EXIF's orientation of an image file, 1 to 8; of a file that is kept, as `encoded_images.decode` sees it."""
+    """EXIF orientation of an image file, 1 to 8; for a file that is kept unchanged, as `encoded_images.decode` sees
+    it."""
     if is_kept(data):
         return int(encoded_images.orientation(tf.constant(data)))
     try:
         return opened(data).getexif().get(ExifTags.Base.Orientation, 1)
     except BadFile:
         raise
-    except Exception:  # whatever is wrong with its EXIF, there is an image
+    except Exception:  # an image with unreadable EXIF is still an image
         return 1
 
 
 def shape(data: bytes) -> tuple[int, int]:
-    """Height and width of an image file that is kept, upright.
+    """Height and width of an image file that is kept unchanged, upright.
 
     Raises:
-        BadFile: where it does not decode.
+        BadFile: if it cannot be decoded.
     """
     try:
         if data.startswith(encoded_images.IMAGE_MAGIC["GIF"]):
-            opened(data).load()  # TensorFlow fills up with black what is cut off
+            opened(data).load()  # TensorFlow fills the missing part of a truncated GIF with black
         height, width, _ = encoded_images.decode(tf.constant(data)).shape
     except BadFile:
         raise
@@ -73,10 +74,10 @@ def shape(data: bytes) -> tuple[int, int]:
 
 
 def upright(image: Image.Image, turn: int) -> Image.Image:
-    """An image turned by one of EXIF's orientations.
+    """Rotates and mirrors an image by an EXIF orientation.
 
     Raises:
-        BadFile: where it does not decode.
+        BadFile: if it cannot be decoded.
     """
     try:
         return image.transpose(_TURNS[turn]) if turn in _TURNS else image
@@ -85,19 +86,19 @@ def upright(image: Image.Image, turn: int) -> Image.Image:
 
 
 def is_image(file: IO[bytes]) -> bool:
-    """Whether Pillow finds an image in a file, by its header."""
+    """Whether Pillow recognizes an image in a file, judged by its header."""
     try:
         with Image.open(file):
             return True
-    except Exception:  # whatever its decoders raise
+    except Exception:  # decoders raise anything
         return False
 
 
 def opened(data: bytes) -> Image.Image:
-    """An image of which no pixel is decoded yet.
+    """Opens an image without decoding its pixels.
 
     Raises:
-        BadFile: where it is none.
+        BadFile: if it is not an image.
     """
     if not data:
         raise BadFile("the file is empty")
@@ -110,10 +111,10 @@ def opened(data: bytes) -> Image.Image:
 
 
 def encoded(image: Image.Image, form: str, quality: int = 95, subsampling: str = "4:4:4") -> bytes:
-    """An image as PNG or as JPEG with that quality and subsampling of colours.
+    """Encodes an image as PNG, or as JPEG with the given quality and chroma subsampling.
 
     Raises:
-        BadFile: where it does not decode, or its pixels have more bits than a PNG holds.
+        BadFile: if it cannot be decoded, or its pixels have more bits than PNG supports.
     """
     out = io.BytesIO()
     try:
@@ -132,5 +133,5 @@ def encoded(image: Image.Image, form: str, quality: int = 95, subsampling: str =
 
 
 def undecodable(error: Exception) -> BadFile:
-    """What to say of an image that Pillow does not decode: of broken data, its decoders raise what they like."""
+    """The error for an image that Pillow cannot decode; for broken data, its decoders raise anything."""
     return BadFile(f"does not decode: {error}")

@@ -1,7 +1,6 @@
-"""Masks: PNGs that have the number of a class for each pixel.
+"""Masks: PNGs whose pixels are class numbers.
 
-The header of a PNG is 33 bytes long: https://www.w3.org/TR/png-3/#11IHDR. Everything here is done by TensorFlow's
-operations.
+A PNG header is 33 bytes long: https://www.w3.org/TR/png-3/#11IHDR. Everything here consists of TensorFlow operations.
 """
 
 import zlib
@@ -14,21 +13,21 @@ from hubline.preprocessing.kinds.image import Pictures
 from hubline.preprocessing.labels.pixels import PixelsLabel
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
-"""What a PNG begins with."""
+"""First bytes of a PNG."""
 DEPTH, COLOUR, HEADER = 24, 25, 33
-"""Where a PNG says how many bits a sample has, what its samples are, and where the header ends."""
+"""Offsets of the bits per sample and of the colour type, and the end of the header."""
 GREY, PALETTE = 0, 3
-"""The samples that can be numbers."""
+"""Colour types whose samples can be class numbers."""
 DEPTHS = (1, 2, 4, 8)
-"""Their bits."""
+"""Supported bits per sample."""
 LEFT_OUT = 255
-"""The number, in decoded masks, of pixels that are neither learned nor judged: no class has it."""
+"""Number in decoded masks for pixels that training and evaluation ignore; no class has it."""
 
 _GREY_FOR_PALETTE = zlib.crc32(b"IHDR" + bytes(13)) ^ zlib.crc32(b"IHDR" + bytes(9) + bytes([PALETTE]) + bytes(3))
-"""A checksum is linear: it changes by the same bits when one byte of a header of this length does."""
+"""A checksum is linear: changing one byte of a header of this length changes the same bits of the checksum."""
 _SHOWN = 5
 _LIFT = 1e-3
-"""In pixels: above the rounding of float32 shares of pictures of up to some 8,000 pixels."""
+"""In pixels: above the rounding error of float32 coordinates for images of up to some 8,000 pixels."""
 _BYTES = [bytes([number]) for number in range(256)]
 
 
@@ -36,26 +35,26 @@ def numbers(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes one mask.
 
     Args:
-        encoded: A scalar string: a PNG that is grey or has a palette, of 8 bits a sample or fewer.
+        encoded: A scalar string: a PNG, grey or with a palette, of at most 8 bits per sample.
 
     Returns:
-        uint8 of shape [height, width, 1]: the samples as they stand in it, of a palette the indices.
+        uint8 of shape [height, width, 1]: the samples as stored; for a palette, the indices.
 
     Raises:
-        tf.errors.InvalidArgumentError: where the bytes are no such PNG.
+        tf.errors.InvalidArgumentError: if the bytes are not such a PNG.
     """
     header = tf.io.decode_raw(tf.strings.substr(encoded, 0, HEADER), tf.uint8)
     is_palette = header[COLOUR] == PALETTE
-    # TensorFlow has grey of fewer bits reach to 255 too.
+    # TensorFlow stretches grey of fewer bits to the range up to 255.
     unit = 255 // (tf.bitwise.left_shift(1, tf.cast(header[DEPTH], tf.int32)) - 1)
     samples = tf.io.decode_png(tf.where(is_palette, _as_grey(encoded, header), encoded), channels=1)
     return samples // tf.cast(unit, tf.uint8)
 
 
 def _as_grey(encoded: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
-    """A PNG with a palette as the grey one whose samples are the indices: TensorFlow gives colours for these.
+    """Turns a PNG with a palette into a grey one with the indices as samples, because TensorFlow would decode colours.
 
-    All that differs is a byte of the header with the checksum, and that there is no palette before the pixels.
+    The two differ in one byte of the header, its checksum, and the palette before the pixels.
     """
     difference = [0] * COLOUR + [PALETTE] + [0] * 3 + list(_GREY_FOR_PALETTE.to_bytes(4, "big"))
     changed = tf.bitwise.bitwise_xor(header, tf.constant(difference, tf.uint8))
@@ -67,36 +66,36 @@ def _as_grey(encoded: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
 
 
 def fitted(label: PixelsLabel, feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
-    """One mask, as that of what the model sees of its picture.
+    """One mask, mapped to the model's input image.
 
     Args:
-        label: Its classes.
-        feature: How the picture is made to fit.
+        label: The label, for its classes.
+        feature: How the image is fitted.
         encoded: A scalar string.
 
     Returns:
-        uint8 of the feature's size, [height, width, 1]: the numbers of classes, and `LEFT_OUT`.
+        uint8 of the feature's size, [height, width, 1]: class numbers and `LEFT_OUT`.
     """
     return image.mask(feature, _of_classes(label, numbers(encoded)), LEFT_OUT)
 
 
 def counts(label: PixelsLabel, encoded: tf.Tensor) -> tf.Tensor:
-    """How many pixels of one mask, a scalar string, are of each class, int64 [classes]."""
+    """Pixels of each class in one mask, a scalar string; int64 [classes]."""
     numbered = tf.cast(tf.reshape(_of_classes(label, numbers(encoded)), [-1]), tf.int32)
     return tf.math.bincount(numbered, minlength=256, maxlength=256, dtype=tf.int64)[: len(label.classes)]
 
 
 def seen(label: PixelsLabel, encoded: tf.Tensor, covers: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """One mask, as that of the part of its picture that a model answers for.
+    """One mask, mapped to the part of its image that a model's output covers.
 
     Args:
-        label: Its classes.
+        label: The label, for its classes.
         encoded: A scalar string.
-        covers: That part, float32 [4]: top, left, bottom and right in shares of the picture, which may lie outside it.
-        size: Height and width of the model's answer.
+        covers: That part, float32 [4]: top, left, bottom and right as fractions of the image; may extend beyond it.
+        size: Height and width of the model's output.
 
     Returns:
-        uint8 [height, width, 1]: the class of the nearest pixel, and `LEFT_OUT` where there is none.
+        uint8 [height, width, 1]: the class of the nearest pixel, and `LEFT_OUT` outside the image.
     """
     numbered = _of_classes(label, numbers(encoded))
     covers = tf.cast(covers, tf.float64)
@@ -108,31 +107,31 @@ def seen(label: PixelsLabel, encoded: tf.Tensor, covers: tf.Tensor, size: tuple[
 
 
 def _nearest(begin: tf.Tensor, end: tf.Tensor, count: int, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The pixels of one axis of a picture that the centres of an answer's pixels fall into, int32 [count], and which of
-    these are in the picture; `begin` and `end` in shares of its `length`."""
+    """Pixels of an image, along one axis, that the centres of the output's pixels fall into, int32 [count], and which
+    of these lie within the image. `begin` and `end` are fractions of `length`."""
     centres = begin + (tf.range(count, dtype=tf.float64) + 0.5) / count * (end - begin)
-    # Shares are float32: what falls between two pixels is lifted into the second, as TensorFlow's resizing has it.
+    # Coordinates are float32: a centre between two pixels is lifted into the second, as in TensorFlow's resizing.
     pixel = tf.cast(tf.floor(centres * tf.cast(length, tf.float64) + _LIFT), tf.int32)
     return tf.clip_by_value(pixel, 0, length - 1), (pixel >= 0) & (pixel < length)
 
 
 def is_right(label: PixelsLabel, encoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
-    """Whether a mask is of its picture's size and has the numbers of classes alone; `fault` says the same in words.
+    """Whether a mask has its image's size and contains only class numbers; `fault` says the same in words.
 
     Args:
-        label: Its classes.
+        label: The label, for its classes.
         encoded: A scalar string.
-        shape: That of its picture, int32 [height, width, ...].
+        shape: Shape of the image, int32 [height, width, ...].
 
     Raises:
-        tf.errors.InvalidArgumentError: where it does not decode.
+        tf.errors.InvalidArgumentError: if the mask cannot be decoded.
     """
     mask = numbers(encoded)
     return tf.reduce_all(tf.shape(mask)[:2] == shape[:2]) & ~tf.reduce_any(_of_no_class(label, mask))
 
 
 def fault(label: PixelsLabel, encoded: bytes, shape: tf.Tensor) -> str | None:
-    """What is wrong with a mask, in words; None where nothing is. Arguments as for `is_right`, eagerly."""
+    """What is wrong with a mask, in words, or None. Arguments as in `is_right`; eager only."""
     try:
         mask = numbers(encoded)
     except tf.errors.InvalidArgumentError as error:
@@ -158,5 +157,5 @@ def _of_no_class(label: PixelsLabel, mask: tf.Tensor) -> tf.Tensor:
 
 
 def _of_classes(label: PixelsLabel, mask: tf.Tensor) -> tf.Tensor:
-    """Numbers with `LEFT_OUT` for what is of no class."""
+    """Replaces the number for pixels without a class with `LEFT_OUT`."""
     return mask if label.ignore is None else tf.where(mask == label.ignore, tf.constant(LEFT_OUT, tf.uint8), mask)

@@ -1,8 +1,8 @@
-"""The colours that classes have in masks: those of the PASCAL Visual Object Classes challenge."""
+"""Colours of classes in masks: those of the PASCAL Visual Object Classes challenge."""
 
 
 def colour(number: int) -> tuple[int, int, int]:
-    """Red, green and blue of a class, by its number: its bits, dealt out to the highest bits of the three in turn."""
+    """Red, green and blue of a class number: its bits are dealt in turn to the highest bits of the three channels."""
     shares = [0, 0, 0]
     for place in range(8):
         for channel in range(3):
@@ -11,4 +11,4 @@ def colour(number: int) -> tuple[int, int, int]:
 
 
 PALETTE = bytes(share for number in range(256) for share in colour(number))
-"""The colours of the classes from 0 to 255, one after the other."""
+"""The colours of the classes 0 to 255, concatenated."""

@@ -1,7 +1,7 @@
-"""Layers that take lists in their order, of any length: from sparse [batch, values] to float32 [batch, n].
+"""Layers over lists of any length, in order: from sparse [batch, values] to float32 [batch, n].
 
-Lists are padded at their ends, and masks say so: what a list gives does not depend on the lists around it. An empty
-list gives zeros.
+Lists are padded at the end and masked, so the output for a list doesn't depend on the other lists of the batch. An
+empty list yields zeros.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,17 @@ from hubline.preprocessing.kinds.embedding import Embedding
 
 
 class EmbeddedInOrder(tf.keras.layers.Layer):
-    """The embedding of categories, combined in their order; weights multiply it."""
+    """An embedding of categories, combined in order; weights multiply the vectors."""
 
     def __init__(self, size: int, config: Embedding, combiner: InOrder, name: str) -> None:
         """A table for categories from 0 to below `size`."""
         super().__init__(name=f"embedded_{name}")
-        shape = [max(size, 1), config.embedding]  # an empty vocabulary has no categories at all
+        shape = [max(size, 1), config.embedding]  # for an empty vocabulary
         self.table = self.add_weight("table", shape, initializer=initializer(config))
         self._most = combiner.max_length
         self._combine = combined(combiner)
 
     def call(self, inputs: Sequence[tf.SparseTensor]) -> tf.Tensor:
-        """Looks up and combines."""
         ids, there = padded(inputs[0], 1, self._most)
         vectors = tf.gather(self.table, ids[:, :, 0])
         if len(inputs) > 1:
@@ -34,7 +33,7 @@ class EmbeddedInOrder(tf.keras.layers.Layer):
 
 
 class NumbersInOrder(tf.keras.layers.Layer):
-    """Steps of some numbers each, one step after the other, combined in their order."""
+    """Steps of several numbers each, combined in order."""
 
     def __init__(self, width: int, combiner: InOrder, name: str) -> None:
         """A layer for steps of `width` numbers."""
@@ -44,22 +43,21 @@ class NumbersInOrder(tf.keras.layers.Layer):
         self._combine = combined(combiner)
 
     def call(self, inputs: tf.SparseTensor) -> tf.Tensor:
-        """Combines."""
         steps, there = padded(inputs, self._width, self._most)
         return self._combine(steps, mask=there)
 
 
 def padded(lists: tf.SparseTensor, width: int, most: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Lists as steps.
+    """Splits lists into steps.
 
     Args:
-        lists: The values of each, [batch, values], those that there are one after the other.
-        width: How many make a step.
-        most: Steps that are taken at most, from the first.
+        lists: Values of each list, [batch, values], packed to the left.
+        width: Values per step.
+        most: Maximum number of steps; later ones are cut off.
 
     Returns:
-        Values by step, [batch, steps, width], where there are none zeros; and which steps there are, bool [batch,
-        steps]. There is one step at least.
+        Values by step, [batch, steps, width], padded with zeros; and a mask of the actual steps, bool [batch, steps].
+        There is at least one step.
     """
     rows = tf.RaggedTensor.from_value_rowids(
         lists.values, lists.indices[:, 0], nrows=lists.dense_shape[0], validate=False
@@ -74,7 +72,7 @@ def padded(lists: tf.SparseTensor, width: int, most: int) -> tuple[tf.Tensor, tf
 
 
 def combined(config: InOrder) -> tf.keras.layers.Layer:
-    """A layer that takes steps, float32 [batch, steps, n], and their mask, and gives float32 [batch, m]."""
+    """A layer from steps, float32 [batch, steps, n], and their mask to float32 [batch, m]."""
     if isinstance(config, Attention):
         return SelfAttention(config)
     layer = tf.keras.layers.LSTM(config.lstm) if isinstance(config, Lstm) else tf.keras.layers.GRU(config.gru)
@@ -82,17 +80,15 @@ def combined(config: InOrder) -> tf.keras.layers.Layer:
 
 
 class SelfAttention(tf.keras.layers.Layer):
-    """Steps and their positions, each of which is added what it finds in all; the mean over the steps."""
+    """Multi-head self-attention with learned positions and a residual connection, averaged over the steps."""
 
     def __init__(self, config: Attention) -> None:
-        """Takes how many heads, and sizes."""
         super().__init__()
         self.positions = self.add_weight("positions", [config.max_length, config.units], initializer="uniform")
         self._bring = tf.keras.layers.Dense(config.units)
         self._attend = tf.keras.layers.MultiHeadAttention(config.attention, -(-config.units // config.attention))
 
     def call(self, inputs: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        """Attends, and takes the mean of the steps that there are."""
         steps = self._bring(inputs) + self.positions[: tf.shape(inputs)[1]]
         steps += self._attend(steps, steps, attention_mask=mask[:, tf.newaxis])
         there = tf.cast(mask, tf.float32)[:, :, tf.newaxis]

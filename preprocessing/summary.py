@@ -1,4 +1,4 @@
-"""What features and label come to, counted over records: a batch in the graph, and batches together."""
+"""Summaries of transformed features and labels: of a batch in the graph, and merged over batches."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from hubline.preprocessing.kinds.kind import Categories, Values
 from hubline.preprocessing.labels.label import LABEL
 
 _COUNTED = 10_000
-"""Categories of a feature, or classes of a label, that are counted one by one; of more none is."""
+"""Maximum number of categories of a feature, or classes of a label, that are counted individually; with more, none
+is."""
 _SAMPLE = 20
-"""Unknown values that are kept of a feature."""
+"""Unknown values of a feature that are kept as examples."""
 
 
 class Extremes(Section):
-    """The two smallest and the two greatest distinct values of a column, with the number of values equal to each."""
+    """The two smallest and the two largest distinct values of a column, with the number of values equal to each."""
 
     least: tuple[tuple[float, int], ...] = ()
     """Ascending."""
@@ -32,13 +33,13 @@ class Extremes(Section):
 
     @classmethod
     def of(cls, values: np.ndarray) -> Extremes:
-        """Those of some numbers, [n]."""
+        """Extremes of numbers, [n]."""
         distinct, counts = np.unique(values, return_counts=True)
         pairs = tuple(zip(distinct.tolist(), counts.tolist(), strict=True))
         return cls(least=pairs[:2], greatest=pairs[::-1][:2])
 
     def merged(self, other: Extremes) -> Extremes:
-        """With those of other numbers: a value that is extreme among all is extreme among either."""
+        """Merges two sets of extremes: an extreme value of the union is extreme in one of the sets."""
         least = Counter(dict(self.least)) + Counter(dict(other.least))
         greatest = Counter(dict(self.greatest)) + Counter(dict(other.greatest))
         return Extremes(
@@ -47,21 +48,20 @@ class Extremes(Section):
 
 
 class FeatureSummary(Section):
-    """What the records of a split come to in one feature."""
+    """Summary of one feature over the records of a split."""
 
     given: int = 0
-    """Records with a value in the column that the feature is made from."""
+    """Records with a value in the feature's column."""
     known: int = 0
-    """Those of them of which the feature knows a value."""
+    """Records with a value that the feature knows."""
     several: int = 0
-    """Records with more than one value in that column."""
+    """Records with more than one value in the column."""
     categories: dict[int, int] | None = None
-    """How many values are of each category that occurs; None where there are too many categories, or none."""
+    """Number of values of each category that occurs; None if there are too many categories, or none."""
     unknown: tuple[str, ...] = ()
-    """Some values of records of which no value is known."""
+    """Examples of values from records without a known value."""
 
     def merged(self, other: FeatureSummary) -> FeatureSummary:
-        """With that of other records."""
         both = None if self.categories is None else Counter(self.categories) + Counter(other.categories or {})
         return FeatureSummary(
             given=self.given + other.given,
@@ -73,20 +73,20 @@ class FeatureSummary(Section):
 
 
 class Summary(Section):
-    """What the records of a split come to."""
+    """Summary of the records of a split."""
 
     records: int = 0
     features: dict[str, FeatureSummary] = {}
-    """By feature that has a raw column of its own which is no picture."""
+    """By feature with a raw column of its own that contains no images."""
     columns: dict[str, Extremes] = {}
-    """By raw column of numbers."""
+    """By numeric raw column."""
     classes: dict[int, int] | None = None
-    """How many records have each class, by its number, -1 for one that is not known; None where the label has none."""
+    """Records of each class number, -1 for unknown classes; None if the label has no classes."""
     targets: Extremes = Extremes()
-    """Of a label that is a number."""
+    """For a numeric label."""
 
     def merged(self, other: Summary) -> Summary:
-        """With that of other records of the same features."""
+        """Merges the summaries of two sets of records with the same features."""
         if not self.records:
             return other
         classes = None if self.classes is None else dict(Counter(self.classes) + Counter(other.classes or {}))
@@ -100,16 +100,16 @@ class Summary(Section):
 
 
 class Summarizer:
-    """Counts what serialized records come to, a batch at a time; traced once."""
+    """Summarizes serialized records, a batch at a time; traced once."""
 
     def __init__(self, features: Features, label: Label, transform: tft.TFTransformOutput, spec: ParsingSpec) -> None:
-        """For the records of one schema.
+        """Prepares for records of one schema.
 
         Args:
-            features: What is made of them.
-            label: What the model learns.
+            features: The features.
+            label: The label.
             transform: The transform graph.
-            spec: How the raw columns that the graph takes are parsed.
+            spec: Parsing spec of the raw columns that the graph reads.
         """
         self._features = {name: each for name, each in features.items() if own_column(name, features) in spec}
         self._columns = {name: own_column(name, features) or "" for name in self._features}
@@ -129,7 +129,7 @@ class Summarizer:
         )
 
     def summarize(self, batches: Iterable[tf.Tensor]) -> Summary:
-        """The summary of serialized records in batches, each string [batch]."""
+        """Summary of batches of serialized records, each string [batch]."""
         summary = Summary()
         for serialized in batches:
             interruption.check()
@@ -137,7 +137,7 @@ class Summarizer:
         return summary
 
     def add(self, summary: Summary, serialized: tf.Tensor) -> Summary:
-        """The summary with a batch of serialized records, string [batch]."""
+        """Adds a batch of serialized records, string [batch], to a summary."""
         found = {name: value.numpy() for name, value in self._counts(serialized).items()}
         batch = Summary(
             records=int(serialized.shape[0]),
@@ -185,18 +185,18 @@ class Summarizer:
 
 
 def own_column(name: str, features: Features) -> str | None:
-    """The raw column that a feature is made from; None where it is made from other features."""
+    """The raw column that a feature is made from; None if it is made from other features."""
     column = features[name].reads(name)[0]
     return column if column == name or not refers_to_feature(column, features) else None
 
 
 def _first(label: tf.Tensor) -> tf.Tensor:
-    """Behind the class of a class and a box stands the box."""
+    """In a class-and-box target, the box follows the class."""
     return label if label.shape.rank == 1 else label[:, 0]
 
 
 def _per_record(values: tf.SparseTensor) -> tf.Tensor:
-    """How many values each record has, int64 [batch]."""
+    """Number of values of each record, int64 [batch]."""
     ones = tf.ones_like(values.indices[:, 0])
     return tf.math.unsorted_segment_sum(ones, values.indices[:, 0], values.dense_shape[0])
 

@@ -1,4 +1,4 @@
-"""The door that TF Transform calls: what is computed over the whole data set, and what it does to a batch."""
+"""The `preprocessing_fn` for TF Transform: statistics over the training split, and the transformation of a batch."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -14,14 +14,14 @@ from hubline.preprocessing.kinds.kind import Read, Values
 
 
 class TransformConfig(Section):
-    """What the transform graph depends on."""
+    """Everything that the transform graph depends on."""
 
     features: Features
     label: Label
 
 
 def raw_columns(features: Features, label: Label) -> list[str]:
-    """The columns that `preprocessing_fn` takes, each once: all that features and label read, but for images."""
+    """The distinct columns that `preprocessing_fn` reads: all columns of features and label except images."""
     columns = dict.fromkeys([*input_columns(features), *label.columns])
     return [column for column in columns if column not in image_columns(features)]
 
@@ -29,23 +29,23 @@ def raw_columns(features: Features, label: Label) -> list[str]:
 def preprocessing_fn(
     inputs: Mapping[str, Any], features: Features, label: Label, analysis: Analysis
 ) -> dict[str, Values]:
-    """Raw columns to transformed features; bound to all but `inputs`, it is what TF Transform calls.
+    """Transforms raw columns to features and label. TF Transform calls it with all arguments bound except `inputs`.
 
     Args:
         inputs: By column, a dense tensor, [batch] or [batch, n], or a sparse one, [batch, values].
-        features: What is made of them.
-        label: What the model learns.
-        analysis: Answers what is asked of the whole training split.
+        features: The features to make.
+        label: The label to make.
+        analysis: Statistics of the training split.
 
     Returns:
-        By name, what each feature's `transform` gives, and the label's.
+        The results of each feature's `transform` and of the label's, by name.
     """
     read = Read(lambda column: present(inputs[column]), analysis)
     return transformed(features, inputs, analysis) | label.transform(read)
 
 
 def transformed(features: Features, inputs: Mapping[str, Any], analysis: Analysis) -> dict[str, Values]:
-    """By name, what each feature's `transform` gives; inputs as for `preprocessing_fn`."""
+    """The results of each feature's `transform` by name; inputs as in `preprocessing_fn`."""
     outputs: dict[str, Values] = {}
 
     @cache  # a feature that several others are made from is made once

@@ -1,4 +1,4 @@
-"""Vocabularies in files: what is right with one, and its digest."""
+"""Reads and validates vocabulary files."""
 
 import hashlib
 from collections import defaultdict
@@ -14,11 +14,11 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def read_vocabulary(file: VocabularyFile) -> tuple[list[bytes], str]:
-    """The words of a vocabulary in their order, and the SHA-256 of the file as `sha256sum` prints it.
+    """The words of a vocabulary in order, and the SHA-256 of the file as `sha256sum` prints it.
 
     Raises:
-        UserError: with all that is wrong with it: there is no such file, its digest is another one, it has no word, or
-            lines that are empty, no UTF-8, or there twice.
+        UserError: listing all problems: the file doesn't exist, has another digest, or contains no words, or lines that
+            are empty, repeated or not UTF-8.
     """
     if not storage.exists(file.file) or storage.is_folder(file.file):
         raise UserError(f"{file.file}: there is no such file; a vocabulary is a text file in UTF-8, a word to a line")
@@ -34,7 +34,7 @@ def read_vocabulary(file: VocabularyFile) -> tuple[list[bytes], str]:
 
 
 def _faults(words: Sequence[bytes]) -> Iterator[str]:
-    """What is wrong with the lines of a vocabulary, which count from 1."""
+    """Problems with the lines of a vocabulary, numbered from 1."""
     if not any(words):
         yield "it is empty"
         return

@@ -1,1 +1,1 @@
-"""The report of a run: one HTML file that needs nothing else."""
+"""The report of a run: a single self-contained HTML file."""

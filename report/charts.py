@@ -1,6 +1,6 @@
-"""The charts of the report, as Plotly figures. What names come from users is escaped: Plotly reads them as HTML.
+"""Charts of the report, as Plotly figures. Names from users are escaped because Plotly renders them as HTML.
 
-Lines of text and grid get their colours from the page's style sheet, which knows whether it is dark.
+Text and grid lines take their colours from the page's style sheet, which adapts to dark mode.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,10 +33,10 @@ _COLOURS = (
 )
 _SPLIT_COLOURS = dict(zip((*SPLITS, ALL), _COLOURS, strict=False)) | {"baseline": "#94a3b8"}
 _CELLS_WITH_NUMBERS = 20
-"""A confusion matrix of more classes has no room for numbers in its cells."""
+"""Maximum number of classes of a confusion matrix with numbers in its cells."""
 _RESIDUAL_BINS = 50
 _NAME = 40
-"""Characters of a name that a chart has room for."""
+"""Maximum length of a name in a chart."""
 
 
 def _figure(traces: Sequence[go.Scatter | go.Bar | go.Heatmap], height: int, **layout: object) -> go.Figure:
@@ -58,12 +58,12 @@ def _figure(traces: Sequence[go.Scatter | go.Bar | go.Heatmap], height: int, **l
 
 
 def _name(text: str) -> str:
-    # Plotly reads `<b>` and `&lt;`, but takes quotes as they are.
+    # Plotly interprets `<b>` and `&lt;`, but shows quotes literally.
     return escape(text if len(text) <= _NAME else f"{text[: _NAME - 1]}…", quote=False)
 
 
 def curve(metric: str, curves: Mapping[str, Sequence[float]]) -> go.Figure:
-    """A metric over the epochs, in training and, where it is there, in validation."""
+    """A metric over the epochs: training and, if available, validation."""
     lines = [("train", curves[metric]), ("validation", curves.get(f"val_{metric}", []))]
     return _figure(
         [
@@ -81,11 +81,11 @@ def curve(metric: str, curves: Mapping[str, Sequence[float]]) -> go.Figure:
 
 
 def confusion(predictions: ClassPredictions, shown: Sequence[int]) -> go.Figure:
-    """A confusion matrix: a row for each true class, a column for each predicted one.
+    """A confusion matrix with true classes as rows and predicted classes as columns.
 
     Args:
-        predictions: With a confusion matrix.
-        shown: The indices of the classes to show.
+        predictions: Predictions with a confusion matrix.
+        shown: Indices of the classes to show.
     """
     assert predictions.confusion is not None
     names = [_name(predictions.classes[index]) for index in shown]
@@ -98,7 +98,7 @@ def confusion(predictions: ClassPredictions, shown: Sequence[int]) -> go.Figure:
     return _figure(
         [
             go.Heatmap(
-                # The root lets the few errors be seen beside the many that are right.
+                # The square root makes the few errors visible beside the many correct ones.
                 x=places, y=places, z=np.sqrt(share).round(4), zmin=0, zmax=1, showscale=False, xgap=2, ygap=2,
                 colorscale=[[0, "rgba(100,116,139,0.08)"], [1, "rgba(59,130,246,0.75)"]],
                 text=[[f"{cell:,}" if cell else "" for cell in row] for row in records.tolist()],
@@ -114,7 +114,7 @@ def confusion(predictions: ClassPredictions, shown: Sequence[int]) -> go.Figure:
 
 
 def roc(predictions: PredictionsByClass, shown: Sequence[int]) -> go.Figure:
-    """ROC curves, each of one class against the rest, with the areas below them in the legend."""
+    """One-vs-rest ROC curves, with their AUC in the legend."""
     chance = go.Scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dot", "color": "#94a3b8", "width": 1},
         name="chance", hoverinfo="skip", showlegend=False,
@@ -136,7 +136,7 @@ def roc(predictions: PredictionsByClass, shown: Sequence[int]) -> go.Figure:
 
 
 def values(predictions: ValuePredictions) -> go.Figure:
-    """Each number that is predicted, against what is true; on the line they are the same."""
+    """Predicted against true values, with the diagonal of correct predictions."""
     both = np.concatenate([predictions.true, predictions.predicted])
     ends = [float(both.min()), float(both.max())]
     same = go.Scatter(
@@ -144,7 +144,7 @@ def values(predictions: ValuePredictions) -> go.Figure:
     )  # fmt: skip
     points = go.Scatter(
         x=predictions.true, y=predictions.predicted, mode="markers",
-        # So that where many lie upon each other it is darker.
+        # Transparent, so that overlapping points appear darker.
         marker={"size": 5, "opacity": 0.35, "line": {"width": 0}, "color": _SPLIT_COLOURS["test"]},
         hovertemplate="true %{x:.10~g}, predicted %{y:.10~g}<extra></extra>",
     )  # fmt: skip
@@ -152,7 +152,7 @@ def values(predictions: ValuePredictions) -> go.Figure:
 
 
 def residuals(predictions: ValuePredictions) -> go.Figure:
-    """How often a prediction is how far above what is true, or below."""
+    """Histogram of the residuals."""
     off = predictions.predicted - predictions.true
     counts, edges = np.histogram(off, bins=_RESIDUAL_BINS)
     bars = go.Bar(
@@ -167,7 +167,7 @@ def residuals(predictions: ValuePredictions) -> go.Figure:
 
 
 def overlap(predictions: BoxPredictions) -> go.Figure:
-    """How often the IoU of the predicted box and the true one is how large."""
+    """Histogram of the IoU between predicted and true boxes."""
     edges = np.linspace(0.0, 1.0, len(predictions.iou) + 1)
     bars = go.Bar(
         x=(edges[:-1] + edges[1:]) / 2, y=predictions.iou, width=np.diff(edges),
@@ -181,7 +181,7 @@ def overlap(predictions: BoxPredictions) -> go.Figure:
 
 
 def column(data: Column) -> go.Figure | None:
-    """How the values of a column are distributed, by split; None where its statistics don't say."""
+    """Distribution of a column's values by split; None if its statistics don't contain it."""
     lines = [_density(split.split, split.buckets) for split in data.splits if _width(split.buckets)]
     if lines:
         axis = {"showgrid": False, "showticklabels": False, "rangemode": "tozero"}
@@ -208,7 +208,7 @@ def _width(buckets: Sequence[tuple[float, float, float]]) -> float:
 
 
 def _density(split: str, buckets: Sequence[tuple[float, float, float]]) -> go.Scatter:
-    """A histogram's outline. Splits differ in size and in the bounds of their buckets, and densities compare."""
+    """Outline of a histogram as density. Splits differ in size and bucket boundaries; densities are comparable."""
     total = sum(count for _, _, count in buckets) or 1.0
     wide = [bucket for bucket in buckets if bucket[1] > bucket[0]]
     heights = [count / total / (high - low) for low, high, count in wide]

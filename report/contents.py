@@ -1,4 +1,4 @@
-"""What the report of a run shows, in plain values. Nothing here imports a library that takes time."""
+"""Contents of the report as plain values. Nothing here imports a slow library."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,19 +9,19 @@ from hubline.artifacts.decision import Decision
 from hubline.artifacts.findings import ColumnDrift, Finding
 from hubline.artifacts.quarantine import SetAside
 
-if TYPE_CHECKING:  # a run's start waits for this module
+if TYPE_CHECKING:  # a run starts only after this import
     import numpy as np
 
     from hubline.preprocessing.kinds.image import Pictures
     from hubline.preprocessing.labels.pixels import PixelsLabel
 
 PAGE = "index.html"
-"""The name of the report's file."""
+"""Name of the report's file."""
 
 
 @dataclass(frozen=True)
 class Artifacts:
-    """The folders of the artifacts that the report reads; None where the run did not come so far."""
+    """Folders of the artifacts that the report reads; None if the run did not get that far."""
 
     examples: str | None = None
     rows: str | None = None
@@ -31,12 +31,12 @@ class Artifacts:
     model_run: str | None = None
     evaluation: str | None = None
     modules: Mapping[str, str] = field(default_factory=dict)
-    """The artifact of each hub module, by the module's name."""
+    """Artifact of each hub module, by module name."""
 
 
 @dataclass(frozen=True)
 class StepTime:
-    """How long a step took, or that its earlier result was taken."""
+    """Duration of a step, or that its cached result was reused."""
 
     id: str
     seconds: float
@@ -45,16 +45,16 @@ class StepTime:
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run, as far as it came."""
+    """A run, finished or not."""
 
     name: str
-    """The pipeline's."""
+    """Name of the pipeline."""
     file: str | None
-    """The path of the pipeline file."""
+    """Path of the pipeline file."""
     began: datetime
     seconds: float | None
     status: str
-    """`succeeded`, `blessed` (before it is pushed), `not_blessed`, `failed` or `interrupted`."""
+    """`succeeded`, `blessed` (before the push), `not_blessed`, `failed` or `interrupted`."""
     steps: Sequence[StepTime] = ()
     failed_step: str | None = None
     error: str | None = None
@@ -67,19 +67,19 @@ class RunReport:
 
 @dataclass(frozen=True)
 class SplitStatistics:
-    """What TFDV found in a column of one split."""
+    """TFDV's statistics of a column in one split."""
 
     split: str
     count: int
-    """Records that have a value in the column."""
+    """Records with a value in the column."""
     missing: int
-    """Records that have none; NaN is none."""
+    """Records without a value; NaN counts as missing."""
     figures: Mapping[str, float]
-    """What is known of the values, by its name; which figures there are depends on the column's type."""
+    """Statistics by name; which ones exist depends on the column's type."""
     buckets: Sequence[tuple[float, float, float]] = ()
-    """The histogram of a column of numbers: the bounds of each bucket, and how many values are in it."""
+    """Histogram of a numeric column: lower bound, upper bound and number of values of each bucket."""
     top: Sequence[tuple[str, float]] = ()
-    """The most frequent values of a column of strings, and how often each is there."""
+    """Most frequent values of a string column, with their counts."""
 
 
 @dataclass(frozen=True)
@@ -93,182 +93,182 @@ class Column:
 
 @dataclass(frozen=True)
 class Anomaly:
-    """One way in which a split does not fit the schema."""
+    """A violation of the schema in a split."""
 
     split: str
     column: str
-    """Empty where it is the split as a whole."""
+    """Empty if the split as a whole is meant."""
     description: str
 
 
 @dataclass(frozen=True)
 class Drifted:
-    """How far a column of the training split is from the baseline."""
+    """Drift of a column of the training split from the baseline."""
 
     drift: ColumnDrift
     column: Column
-    """Its statistics, as splits: `baseline`, where it has the column, and `train`."""
+    """Statistics of the column, as splits: `baseline`, if the baseline has the column, and `train`."""
 
 
 @dataclass(frozen=True)
 class Quarantine:
-    """The records that were set aside."""
+    """Quarantined records."""
 
     total: int = 0
     undecodable: int = 0
-    """Those of them that ingestion had put into a split, and that were found bad when they were first decoded."""
+    """Number of those that ingestion had accepted and that were found bad when first decoded."""
     reasons: Sequence[tuple[str, int]] = ()
-    """The most frequent reasons, and how many records each set aside."""
+    """Most frequent reasons, with the number of records."""
     first: Sequence[SetAside] = ()
-    """The first of them."""
+    """The first records."""
 
 
 @dataclass(frozen=True)
 class Roc:
-    """A receiver operating characteristic of one class against the rest."""
+    """A one-vs-rest ROC curve of a class."""
 
     false_positives: "np.ndarray"
-    """Their rates, float32 of shape [thresholds], ascending."""
+    """False positive rates, float32 of shape [thresholds], ascending."""
     true_positives: "np.ndarray"
-    """Their rates, likewise."""
+    """True positive rates, of the same shape."""
     thresholds: "np.ndarray"
-    """The scores from which a record counts as of the class, likewise, descending."""
+    """Score thresholds, of the same shape, descending."""
     auc: float
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A record of the test split, and what the model says of it."""
+    """A test example with its prediction."""
 
     record: int
-    """Its number in the test split, from 0."""
+    """Index of the record in the test split, from 0."""
     label: str
-    """What is true."""
+    """The true label."""
     predicted: str
     score: float
-    """Of the predicted class; of a number, how far it is from what is true; of any number of classes, the binary
-    cross-entropy of the record; of a class and a box, the IoU of the box; of pixels, the mean IoU of the picture."""
+    """Score of the predicted class. For a regression the absolute error; for `multilabel` the binary cross-entropy of
+    the record; for `class_and_box` the IoU of the box; for `pixels` the mean IoU of the image."""
     label_score: float | None = None
-    """Of the true class; of a number, of any number of classes, and of a class and a box there is none."""
+    """Score of the true class; None for a regression, `multilabel` and `class_and_box`."""
     origin: str = ""
     """The data file it came from."""
     picture: str | None = None
     """A data URI."""
     boxes: Sequence[Sequence[float]] = ()
-    """Of a class and a box, the true box and the predicted one, which are drawn into the picture: top, left, bottom and
-    right in shares."""
+    """For `class_and_box`: the true and the predicted box, drawn into the picture; top, left, bottom and right as
+    fractions."""
     mask: bytes | None = None
-    """Of pixels, the predicted mask as a PNG, which stands beside the picture and the true one."""
+    """For `pixels`: the predicted mask as a PNG, shown beside the picture and the true mask."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the predictions on the test split come to."""
+    """Summary of the predictions on the test split."""
 
     right: Sequence[Sample]
-    """Some that are right: the first of each class. Of numbers and of any number of classes, none."""
+    """Some correct predictions: the first of each class. Empty for a regression and `multilabel`."""
     wrong: Sequence[Sample]
-    """The worst ones, the worst first: those with the highest scores for a wrong class, or furthest from what is true,
-    or of any number of classes those with a wrong one that have the greatest cross-entropy."""
+    """The worst predictions, worst first: the highest scores for a wrong class, the largest errors, or, for
+    `multilabel`, the largest cross-entropies among records with a wrong class."""
 
 
 @dataclass(frozen=True)
 class PredictionsByClass(Predictions):
-    """Those that tell classes."""
+    """Predictions of classes."""
 
     classes: Sequence[str]
     roc: Mapping[int, Roc]
-    """By class; there is none for a class that all records have, or none."""
+    """By class; classes that all records have, or none, are left out."""
     serving_auc: Mapping[int, float]
-    """Of the version that serves, likewise; empty where none does."""
+    """The same for the version in serving; empty if there is none."""
     overall: Roc | None = field(default=None, kw_only=True)
-    """One for all: of two classes that of the second, of more that of every class and record together, which is called
-    the micro-average."""
+    """One curve for all: of two classes, that of the second; of more, the micro-average over all classes and
+    records."""
 
 
 @dataclass(frozen=True)
 class ClassPredictions(PredictionsByClass):
-    """Those of one class for each record."""
+    """Predictions of one class per record."""
 
     confusion: "np.ndarray | None"
-    """Records, int64 of shape [true class, predicted class]; None where there are too many classes to show."""
+    """Number of records, int64 of shape [true class, predicted class]; None if there are too many classes to show."""
 
 
 @dataclass(frozen=True)
 class BoxPredictions(ClassPredictions):
-    """Those of one class and a box for each record."""
+    """Predictions of one class and one box per record."""
 
     count: int
-    """How many there are."""
+    """Number of predictions."""
     several: int
-    """How many of them have several objects that the label could be of."""
+    """Number of records with several ground-truth objects."""
     iou: "np.ndarray"
-    """How many records have an IoU in each of equally wide bins from 0 to 1, int64 of shape [bins]."""
+    """Number of records per IoU bin, int64 of shape [bins]; bins are equally wide from 0 to 1."""
     mean_iou: Mapping[int, float]
-    """By the true class; none of a class that no record has."""
+    """By true class; classes without records are left out."""
 
 
 @dataclass(frozen=True)
 class PixelPredictions(ClassPredictions):
-    """Those of a class for each pixel: what is counted by classes are pixels."""
+    """Predictions of one class per pixel; counts by class are counts of pixels."""
 
     iou: "np.ndarray"
-    """By class, float64 of shape [classes]; NaN of one that no pixel is of, or is told to be of."""
+    """By class, float64 of shape [classes]; NaN for a class that is neither true nor predicted anywhere."""
     label: "PixelsLabel"
-    """What is true."""
+    """The label."""
     feature: "Pictures"
-    """How pictures are made to fit."""
+    """How images are fitted."""
 
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """Records by class, int64 of shape [classes]."""
+    """Counts of records by class, int64 of shape [classes]."""
 
     true: "np.ndarray"
-    """Those that are of it,"""
+    """Positives."""
     told: "np.ndarray"
-    """those that are predicted to be,"""
+    """Predicted positives."""
     hits: "np.ndarray"
-    """and those that are both."""
+    """True positives."""
 
 
 @dataclass(frozen=True)
 class MultilabelPredictions(PredictionsByClass):
-    """Those of any number of classes for each record."""
+    """Predictions of any number of classes per record."""
 
     counts: ClassCounts
 
 
 @dataclass(frozen=True)
 class ValuePredictions(Predictions):
-    """Those of numbers, in the units of the label."""
+    """Predictions of numbers, in the units of the label."""
 
     count: int
-    """How many there are."""
+    """Number of predictions."""
     true: "np.ndarray"
-    """What is true of some of them, spread evenly over the split: float64 of shape [records]."""
+    """True values of some records, spread evenly over the split: float64 of shape [records]."""
     predicted: "np.ndarray"
-    """What is predicted of the same, likewise."""
+    """Predicted values of the same records."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the artifacts of a run hold."""
+    """Everything that the report reads from a run's artifacts."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Records by split, and under `quarantine` those that came into none."""
+    """Records by split, with quarantined records under `quarantine`."""
     quarantine: Quarantine = Quarantine()
     columns: Sequence[Column] = ()
     anomalies: Sequence[Anomaly] | None = None
-    """None where they were not looked for."""
+    """None if anomalies were not checked."""
     findings: Sequence[Finding] = ()
-    """What else was found about the columns."""
+    """Further findings about columns."""
     drift: Sequence[Drifted] | None = None
-    """None where there is no baseline."""
+    """None without a baseline."""
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    """By metric (validation's begin with `val_`), a value for each epoch."""
+    """Value of each epoch by metric; those of validation start with `val_`."""
     module_warnings: Sequence[str] = ()
-    """Problems that appeared when the hub modules were tried out, one line each."""
+    """Problems found when hub modules were tried out, one line each."""
     training_notes: Sequence[str] = ()
-    """What is worth knowing of the training, such as a loss that has not moved, a sentence each."""
+    """Notes about the training, such as a loss that has not moved; one sentence each."""
     predictions: Predictions | None = None

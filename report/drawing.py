@@ -1,4 +1,4 @@
-"""Boxes in the pictures of samples, and masks beside them."""
+"""Draws boxes into pictures of samples, and masks beside them."""
 
 from collections.abc import Sequence
 
@@ -8,19 +8,19 @@ from PIL import Image, ImageDraw
 from hubline.preprocessing.palette import PALETTE
 
 TRUE, PREDICTED = "#10b981", "#f59e0b"
-"""The colours of the true box and the predicted one; the page's legend names them."""
+"""Colours of the true and the predicted box; the page's legend shows them."""
 _PIXELS = 224
-"""Width or height of pictures with boxes: small ones are enlarged, or lines would cover what is in them."""
+"""Longer side of pictures with boxes. Small pictures are enlarged, otherwise lines would cover their content."""
 _BESIDE, _GAP = 112, 4
-"""Width or height of pictures with masks beside them, and what is between them."""
+"""Longer side of pictures with masks beside them, and the gap between."""
 
 
 def with_boxes(image: Image.Image, boxes: Sequence[Sequence[float]]) -> Image.Image:
-    """A picture of a fixed size with the true box and the predicted one.
+    """A picture of fixed size with the true and the predicted box.
 
     Args:
         image: In RGB.
-        boxes: The two, each top, left, bottom and right in shares of the picture.
+        boxes: The two boxes, each top, left, bottom and right as fractions of the picture.
     """
     scale = _PIXELS / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
@@ -33,11 +33,11 @@ def with_boxes(image: Image.Image, boxes: Sequence[Sequence[float]]) -> Image.Im
 
 
 def side_by_side(picture: np.ndarray, *masks: np.ndarray) -> Image.Image:
-    """A picture and masks of it, each of the same width or height.
+    """A picture with masks beside it, all of the same size.
 
     Args:
         picture: uint8 [height, width, 3].
-        masks: uint8 [height, width], of any size; each class has its own colour.
+        masks: uint8 [height, width] of any size; each class has its own colour.
     """
     parts = [Image.fromarray(picture)]
     for mask in masks:

@@ -1,4 +1,4 @@
-"""From a run to its page."""
+"""Renders the report's page."""
 
 import json
 from collections.abc import Sequence
@@ -29,14 +29,14 @@ from hubline.report.contents import (
 from hubline.trainer.metric_names import LOWER_IS_BETTER
 
 _SHOWN_CLASSES = 25
-"""A chart of more classes cannot be read; the ones with the most errors are shown."""
+"""Maximum number of classes in a chart; those with the most errors are shown."""
 
 
 def render(report: RunReport) -> str:
-    """The HTML page of a run, with all that it needs inside it.
+    """The self-contained HTML page of a run.
 
     Raises:
-        OSError, KeyError, ValueError: where an artifact is not what its step writes.
+        OSError, KeyError, ValueError: if an artifact is not what its step writes.
     """
     return render_findings(report, _findings(report.artifacts))
 
@@ -44,19 +44,19 @@ def render(report: RunReport) -> str:
 def _findings(artifacts: Artifacts) -> Findings:
     if artifacts == Artifacts():
         return Findings()
-    # Imported here: the page of a run that failed before its first step needs no TensorFlow.
+    # Imported here because the page of a run that failed before its first step needs no TensorFlow.
     from hubline.report.read_artifacts import read
 
     return read(artifacts)
 
 
 def render_findings(report: RunReport, findings: Findings, scheme: Literal["light", "any"] = "any") -> str:
-    """The HTML page of a run, from what its artifacts hold. Reads nothing but its own template.
+    """The HTML page of a run from the contents of its artifacts. Reads only its own template.
 
     Args:
         report: The run.
-        findings: What its artifacts hold.
-        scheme: `light` where the page around it is light, whatever the reader's system prefers.
+        findings: Contents of its artifacts.
+        scheme: `light` if the surrounding page is light, whatever the reader's system prefers.
     """
     of_classes = findings.predictions if isinstance(findings.predictions, PredictionsByClass) else None
     counts = _counts(of_classes)
@@ -86,7 +86,7 @@ def render_findings(report: RunReport, findings: Findings, scheme: Literal["ligh
 
 
 def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
-    """The titles of the sections that there is something to show in, by the names that links know them by."""
+    """Titles of the sections with contents, by their anchors."""
     decision, predictions = report.decision, findings.predictions
     there = {
         "decision": ("Decision", decision),
@@ -107,7 +107,7 @@ def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
 
 
 def _figures(findings: Findings, shown: Sequence[int]) -> dict[str, go.Figure]:
-    """The charts by the names that the template gives their places."""
+    """The charts by their names in the template."""
     figures = {
         f"curve-{metric}": charts.curve(metric, findings.curves)
         for metric in findings.curves
@@ -132,7 +132,7 @@ def _figures(findings: Findings, shown: Sequence[int]) -> dict[str, go.Figure]:
 
 
 def _counts(predictions: Predictions | None) -> ClassCounts | None:
-    """Records by class; None where no classes are told, or too many to show."""
+    """Counts by class; None if the predictions have no classes, or too many to show."""
     if isinstance(predictions, MultilabelPredictions):
         return predictions.counts
     if isinstance(predictions, ClassPredictions) and predictions.confusion is not None:
@@ -142,13 +142,13 @@ def _counts(predictions: Predictions | None) -> ClassCounts | None:
 
 
 def _most_mistaken(counts: ClassCounts) -> list[int]:
-    """The classes that most often are missed, or told where they are not true, in their own order."""
+    """The classes with the most false positives and false negatives, in class order."""
     mistakes = counts.told + counts.true - 2 * counts.hits
     return sorted(np.argsort(-mistakes, kind="stable")[:_SHOWN_CLASSES].tolist())
 
 
 def _classes(predictions: PredictionsByClass, counts: ClassCounts, shown: Sequence[int]) -> list[dict]:
-    """A row for each class that is shown; None for what is not defined."""
+    """One row per shown class; None for undefined values."""
     rows = []
     for index in shown:
         true, told, hits = (int(of_class[index]) for of_class in (counts.true, counts.told, counts.hits))
@@ -170,7 +170,7 @@ def _classes(predictions: PredictionsByClass, counts: ClassCounts, shown: Sequen
 
 
 def _iou(predictions: PredictionsByClass, index: int) -> float | None:
-    """Of boxes the mean IoU of those of a class, of pixels the class's own."""
+    """The class's IoU: the mean over boxes, or over pixels."""
     if isinstance(predictions, BoxPredictions):
         return predictions.mean_iou.get(index)
     if isinstance(predictions, PixelPredictions) and not np.isnan(predictions.iou[index]):

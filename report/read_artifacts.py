@@ -1,4 +1,4 @@
-"""Reads what the artifacts of a run hold for its report."""
+"""Reads the artifacts of a run for its report."""
 
 import json
 from collections import Counter
@@ -38,11 +38,11 @@ _SHOWN_RECORDS = 100
 _SHOWN_REASONS = 20
 _SHOWN_VALUES = 10
 _SHOWN_LENGTH = 200
-"""Characters of a text value."""
+"""Maximum length of a text value."""
 
 
 def read(artifacts: Artifacts) -> Findings:
-    """What the artifacts hold; of those that are not there, nothing."""
+    """Contents of the artifacts that exist."""
     curves = f"{artifacts.model_run}/curves.json"
     predictions = summarize(artifacts.evaluation) if artifacts.evaluation else None
     if predictions and artifacts.examples:
@@ -65,10 +65,10 @@ def read(artifacts: Artifacts) -> Findings:
 
 
 def module_warnings(modules: Mapping[str, str]) -> list[str]:
-    """Problems that appeared when the hub modules were tried out, one line each.
+    """Problems found when hub modules were tried out, one line each.
 
     Args:
-        modules: The artifact of each module, by the module's name.
+        modules: Artifact of each module, by module name.
     """
     tried = {name: Tried.model_validate(_json(f"{uri}/{TRIED_FILE}")) for name, uri in modules.items()}
     return [f"hubs.{name}: {warning}" for name, each in tried.items() for warning in each.warnings]
@@ -80,13 +80,13 @@ def _json(path: str) -> Any:
 
 
 def _training_notes(model_run: str) -> list[str]:
-    """What the Trainer noted; older ones noted nothing."""
+    """The Trainer's notes; artifacts of older versions have none."""
     path = f"{model_run}/{NOTES}"
     return [note.text for note in Notes.model_validate(_json(path)).notes] if storage.exists(path) else []
 
 
 def _counts(artifacts: Artifacts) -> dict[str, int]:
-    """Records by split, and those that were set aside: each that came in counts once."""
+    """Records by split and quarantined records; each ingested record counts once."""
     manifest = Manifest.read(str(artifacts.examples))
     counts, set_aside = manifest.counts, manifest.quarantined
     if artifacts.rows:
@@ -144,7 +144,7 @@ def _columns(statistics: Statistics) -> list[Column]:
 
 
 def _drift(found: Found, anomalies: str, statistics: Statistics) -> list[Drifted] | None:
-    """What has drifted most comes first."""
+    """Drift by column, the strongest first."""
     if found.drift is None:
         return None
     baseline = read_statistics(f"{anomalies}/{BASELINE}")

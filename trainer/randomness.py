@@ -50,8 +50,7 @@ def shuffled(examples: tf.data.Dataset, held: int, seed: int, epoch: Epoch | Non
         return examples.shuffle(held, seed=seed, reshuffle_each_iteration=False)
 
     def in_order_of(epoch: tf.Tensor) -> tf.data.Dataset:
-        # Applies to this function graph only: TensorFlow rejects a tensor as operation seed unless a global seed is
-        # set.
+        # Affects this function graph only. TensorFlow rejects a tensor as operation seed if the graph seed is 0.
         tf.random.set_seed(1)
         drawn_by = seed_of(seed, _SHUFFLED, epoch)[0]
         return examples.shuffle(held, seed=drawn_by, reshuffle_each_iteration=False)
