@@ -188,6 +188,8 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
     }[result.status]
     where = f" in {result.failed_step}" if result.failed_step else ""
     say(f"{headline}{where} after {result.seconds:.1f} s.", style)
+    if result.nothing_to_do:
+        say("Nothing to do: file, data, modules, code and serving model are as in the last run.")
     if result.error:
         say(result.error, "red")
     if result.predictions:

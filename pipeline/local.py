@@ -39,8 +39,9 @@ class Run:
         self._pipeline = pipeline
         self._places = places
         self._seals = upkeep.Seals(places.seals)
-        self._artifacts: set[str] = set()
         self._listeners = listeners
+        self.outputs: set[str] = set()
+        """The folders of the artifacts that steps have made, or taken from the cache."""
         self._executions: dict[str, int] = {}
         self.current: str | None = None
         """The step that is running, or that failed."""
@@ -56,7 +57,7 @@ class Run:
             told = isinstance(error, UserError) and not isinstance(error, DamageError)
             if told or interruption.received():
                 raise
-            damaged = upkeep.drop_damaged(self._seals, self._artifacts, Store(str(self._places.store)))
+            damaged = upkeep.drop_damaged(self._seals, self.outputs, Store(str(self._places.store)))
             if not damaged:
                 raise
             _LOGGER.warning("%s failed on what was damaged: %s; it is made again", self.current, "; ".join(damaged))
@@ -142,7 +143,7 @@ class Run:
         cached = self._state(execution.execution_id) == metadata_store_pb2.Execution.CACHED
         if not cached:
             self._seals.seal(upkeep.uris(execution.output_dict))
-        self._artifacts |= set(self._output_uris(execution.execution_id))
+        self.outputs |= set(self._output_uris(execution.execution_id))
         self.current = None
         self.steps.append(Step(id=step, seconds=round(seconds, 3), cached=cached))
         for listener in self._listeners:

@@ -39,6 +39,8 @@ class Result(Section):
     metrics: Metrics = {}
     """Of the candidate on the test split; with `task: infer` and a label, of the predictions."""
     decision: Decision | None = None
+    nothing_to_do: bool = False
+    """Whether everything was as in the last run that succeeded; `report` is then the folder of that run."""
     steps: tuple[Step, ...] = ()
     """The steps of the graph, in the order they ran; `pin` runs before it, and is never cached."""
     seconds: float

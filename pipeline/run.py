@@ -3,6 +3,7 @@
 import signal
 import time
 import traceback
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from hubline.pipeline.report import write_page
 from hubline.pipeline.result import Result, Status, Step
 from hubline.pipeline.snapshot import pin
 from hubline.pipeline.terminal import console_on
+from hubline.pipeline.unchanged import earlier_result, keep, run_key
 from hubline.pipeline.upkeep import damaged_metadata, prepare
 from hubline.report.contents import Artifacts
 
@@ -68,7 +70,8 @@ def _run_file(
         console.print(f"{file.name}  {path}", style="bold", soft_wrap=True)
         result, code = _run(file, path, places, folder, console, listener)
         storage.write_text(f"{folder}/report/report.json", result.model_dump_json(indent=2))
-        write_page(result, file.name, path, began)
+        if not result.nothing_to_do:
+            write_page(result, file.name, path, began)
         show_result(console, result, path, asked(file) if isinstance(file, PipelineFile) else "")
     return result, code
 
@@ -91,6 +94,11 @@ def _run(
             pinned = Step(id="pin", seconds=round(time.monotonic() - begin, 3), cached=False)
             for each in listeners:
                 each.finished(pinned)
+            key = run_key(file, pins)
+            if earlier := earlier_result(places, key):
+                _show_cached(earlier.steps, listeners)
+                seconds = round(time.monotonic() - begin, 3)
+                return earlier.model_copy(update={"seconds": seconds, "log": str(folder / "run.log")}), 0
             with collecting_none():
                 # Imported here: TFX takes ten seconds, and mistakes are found without it.
                 from hubline.pipeline.graph import build
@@ -136,7 +144,16 @@ def _run(
         report=str(folder / "report"),
         log=str(folder / "run.log"),
     )
+    if run and status == "succeeded":
+        keep(places, key, run.outputs, result)
     return result, code
+
+
+def _show_cached(steps: Sequence[Step], listeners: Sequence[Listener]) -> None:
+    for each in listeners:
+        each.planned([step.id for step in steps])
+        for step in steps:
+            each.finished(step)
 
 
 def _set_aside(artifacts: Artifacts, folder: Path) -> list[str]:

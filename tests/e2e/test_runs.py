@@ -27,6 +27,13 @@ pytestmark = pytest.mark.slow
 
 HUBLINE = [sys.executable, "-m", "hubline.pipeline.cli"]
 PROJECT = Path(__file__).parents[2]
+NOTHING = """
+import sys
+from pathlib import Path
+from hubline.pipeline.run import run
+print(run(Path(sys.argv[1]), None, quiet=True)[0].model_dump_json())
+assert not {"tensorflow", "tfx", "apache_beam"} & set(sys.modules)
+"""
 
 
 def ran(result: Result) -> list[str]:
@@ -85,9 +92,16 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
     assert not second.newly_pushed and second.pushed_model == first.pushed_model
     assert second.decision is not None and second.decision.compared_with == first.pushed_model
 
-    third, code = run(path, None, quiet=True)
-    assert (code, ran(third)) == (0, [])
-    assert third.pushed_model == first.pushed_model and third.metrics == second.metrics
+    third = json.loads(
+        subprocess.run([sys.executable, "-c", NOTHING, str(path)], check=True, capture_output=True, text=True).stdout
+    )
+    assert third["nothing_to_do"] and third["report"] == second.report
+    assert third["pushed_model"] == first.pushed_model and third["metrics"] == second.metrics
+
+    (path.parent / ".hubline" / "tiny" / "last-run.json").unlink()
+    fourth, code = run(path, None, quiet=True)  # TFX's cache comes to the same
+    assert (code, ran(fourth), fourth.nothing_to_do) == (0, [], False)
+    assert fourth.pushed_model == first.pushed_model and fourth.metrics == second.metrics
 
     rewrite(path, "training:", "model: {head: {hidden: [16]}}\ntraining:")
     other_head, code = run(path, None, quiet=True)

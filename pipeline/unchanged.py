@@ -1,0 +1,79 @@
+"""Recognises a run with nothing to do, without TensorFlow or TFX.
+
+TFX's own cache comes to the same answer step by step, but only after ten seconds of imports. Nothing is to be done when
+the pipeline file, everything that `pin` looks at, the code and the stack are as in the last run that succeeded, and all
+outputs of that run are there and undamaged.
+"""
+
+import hashlib
+import platform
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+import hubline
+from hubline.artifacts.pins import AnyPins
+from hubline.core import storage
+from hubline.core.code_digest import STACK
+from hubline.core.config_base import Section
+from hubline.core.package_versions import version
+from hubline.pipeline.config import AnyFile
+from hubline.pipeline.paths import Places
+from hubline.pipeline.result import Result
+from hubline.pipeline.upkeep import Seals
+from hubline.report.contents import PAGE
+
+_FILE = "last-run.json"
+
+
+class _LastRun(Section):
+    """The last run that succeeded."""
+
+    key: str
+    outputs: tuple[str, ...]
+    """The folders of all artifacts that its steps made or took from the cache."""
+    result: Result
+
+
+def run_key(file: AnyFile, pins: AnyPins) -> str:
+    """The SHA-256 of everything that the result of a run follows from."""
+    digest = hashlib.sha256()
+    for part in (file.to_property(), pins.to_property(), platform.python_version(), *map(version, STACK)):
+        digest.update(f"{part}\0".encode())
+    for source in _sources():
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources() -> Iterator[Path]:
+    package = Path(hubline.__file__).parent
+    for room in sorted(package.iterdir()):  # links, which rglob does not follow
+        yield from sorted(room.rglob("*.py")) if room.is_dir() else [room]
+
+
+def keep(places: Places, key: str, outputs: Iterable[str], result: Result) -> None:
+    """Remembers a run that succeeded."""
+    last = _LastRun(key=key, outputs=tuple(sorted(outputs)), result=result)
+    storage.write_text(str(places.root / _FILE), last.to_property())
+
+
+def earlier_result(places: Places, key: str) -> Result | None:
+    """The result of the last run that succeeded, if a run with this key would come to the same; otherwise None."""
+    path = places.root / _FILE
+    try:
+        last = _LastRun.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+    seals = Seals(places.seals)
+    there = Path(last.result.report, PAGE).is_file() and all(
+        Path(output).exists() and not seals.damage(output) for output in last.outputs
+    )
+    return _nothing_new(last.result) if there and last.key == key else None
+
+
+def _nothing_new(result: Result) -> Result:
+    steps = tuple(step.model_copy(update={"seconds": 0.0, "cached": True}) for step in result.steps)
+    return result.model_copy(
+        update={"newly_pushed": False, "newly_predicted": False, "steps": steps, "nothing_to_do": True}
+    )

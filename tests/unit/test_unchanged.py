@@ -1,0 +1,96 @@
+"""A run with nothing to do is recognised, and everything that a result follows from makes another run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hubline.artifacts.pins import Pins
+from hubline.core import code_digest
+from hubline.pipeline import unchanged
+from hubline.pipeline.config import AnyFile
+from hubline.pipeline.load import load
+from hubline.pipeline.paths import Places
+from hubline.pipeline.result import Result, Step
+from hubline.pipeline.snapshot import pin
+from hubline.pipeline.unchanged import earlier_result, keep, run_key
+from hubline.pipeline.upkeep import Seals
+from tests.support import example_data, hub_modules
+from tests.support.project import make_project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> tuple[Path, Places]:
+    """A pipeline file whose last run succeeded, with one artifact and a report."""
+    path = make_project(tmp_path)
+    places = Places.of(path, "tiny", None)
+    output, report = places.artifacts / "Trainer" / "1", places.runs / "1" / "report"
+    for file in (output / "weights", report / "index.html"):
+        file.parent.mkdir(parents=True)
+        file.write_text("content")
+    Seals(places.seals).seal([str(output)])
+    steps = (Step(id="Trainer", seconds=3.0, cached=False),)
+    result = Result(
+        status="succeeded", newly_pushed=True, steps=steps, seconds=9.0, report=str(report), log=f"{report}/log"
+    )
+    file, pins = seen(path)
+    keep(places, run_key(file, pins), [str(output)], result)
+    return path, places
+
+
+def seen(path: Path) -> tuple[AnyFile, Pins]:
+    file, _ = load(path)
+    return file, pin(file)
+
+
+def test_the_same_again_has_nothing_to_do(project: tuple[Path, Places]) -> None:
+    path, places = project
+    result = earlier_result(places, run_key(*seen(path)))
+    assert result is not None and result.nothing_to_do and not result.newly_pushed
+    assert [(step.id, step.seconds, step.cached) for step in result.steps] == [("Trainer", 0.0, True)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.write_text(path.read_text().replace("epochs: ", "epochs: 1")),
+        lambda path: example_data.write_tfrecord(path.parent / "data" / "b.tfrecord", example_data.labelled(3)),
+        lambda path: (path.parent / "module" / "saved_model.pb").write_bytes(b"another"),
+        lambda path: hub_modules.mean_colour(path.parent / "serving" / "7"),
+    ],
+    ids=["pipeline file", "data", "module", "serving version"],
+)
+def test_what_pin_and_the_file_say_counts(project: tuple[Path, Places], change: Callable[[Path], None]) -> None:
+    path, places = project
+    change(path)
+    assert earlier_result(places, run_key(*seen(path))) is None
+
+
+def test_the_code_and_the_stack_count(project: tuple[Path, Places], monkeypatch: pytest.MonkeyPatch) -> None:
+    path, _ = project
+    before = run_key(*seen(path))
+    monkeypatch.setattr(unchanged, "version", lambda name: "0")
+    assert run_key(*seen(path)) != before
+    monkeypatch.undo()
+    assert run_key(*seen(path)) == before
+    source = Path(code_digest.__file__)
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda self, read=Path.read_bytes: b"other" if self.samefile(source) else read(self)
+    )
+    assert run_key(*seen(path)) != before
+
+
+@pytest.mark.parametrize("lost", ["artifacts/Trainer/1/weights", "runs/1/report/index.html", "last-run.json"])
+def test_outputs_must_be_there(project: tuple[Path, Places], lost: str) -> None:
+    path, places = project
+    (places.root / lost).unlink()
+    assert earlier_result(places, run_key(*seen(path))) is None
+
+
+def test_damaged_outputs_and_records_are_made_again(project: tuple[Path, Places]) -> None:
+    path, places = project
+    key = run_key(*seen(path))
+    (places.artifacts / "Trainer" / "1" / "weights").write_text("cut")
+    assert earlier_result(places, key) is None
+    (places.root / "last-run.json").write_text("{")
+    assert earlier_result(places, key) is None
