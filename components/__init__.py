@@ -1,1 +1,5 @@
 """The steps: TFX components of our own, one folder each."""
+
+from hubline.core.adapters.tfx_components import load_on_demand
+
+load_on_demand()
