@@ -1,15 +1,13 @@
 """Stored predictions for the test split: their columns, and how to read them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
-from hubline.core.float64 import PARTS, from_parts, to_parts
-from hubline.core.tfrecords import read_batches
-from hubline.preprocessing.columns import ParsingSpec
+from hubline.core.float64 import to_parts
 from hubline.preprocessing.examples import encode
 
 RECORD = "hubline.record"
@@ -58,29 +56,3 @@ class Predicted:
     """Class names by index: those that the models know, and those in the records. Empty for a regression."""
     centre: float = 0.0
     """For a regression: a number in the middle of the true ones, the origin for computing `r2`."""
-
-    def spec(self, models: Sequence[str]) -> ParsingSpec:
-        """Parsing spec of the models' columns and the true label."""
-        count = len(self.classes)
-        label, dtype, width, told = {
-            "multilabel": (count, tf.int64, 2 * count, tf.float32),
-            "regression": (PARTS, tf.float32, PARTS, tf.float32),
-            "class_and_box": (5, tf.float32, count + 4, tf.float32),
-            "pixels": (1, tf.int64, count * count, tf.int64),
-        }.get(self.kind, (1, tf.int64, count, tf.float32))
-        return {LABEL: tf.io.FixedLenFeature([label], dtype)} | {
-            model: tf.io.FixedLenFeature([width], told) for model in models
-        }
-
-    def read(self, files: Sequence[str], models: Sequence[str]) -> Iterator[Rows]:
-        """Reads files in batches: by column [batch, n]; for a regression float64 [batch, 1]."""
-        widest = max(len(self.classes) ** (2 if self.kind == "pixels" else 1), 1)
-        for file in files:
-            for _, examples in read_batches(file, max(1, min(4096, _NUMBERS_AT_ONCE // widest))):
-                parsed = tf.io.parse_example(examples, self.spec(models))
-                if self.kind == "regression":
-                    parsed = {name: from_parts(column)[:, tf.newaxis] for name, column in parsed.items()}
-                yield {name: column.numpy() for name, column in parsed.items()}
-
-
-_NUMBERS_AT_ONCE = 1 << 20

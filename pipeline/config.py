@@ -1,7 +1,7 @@
 """The pipeline file as a whole, composed of the sections that the rooms own."""
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -14,19 +14,17 @@ from hubline.components.config.predictions import Predictions, PushedModel
 from hubline.components.config.serving import Serving
 from hubline.core.config_base import Section
 from hubline.pipeline.kubeflow.config import Kubeflow
+from hubline.pipeline.labels.parts import RULES
 from hubline.preprocessing.config import Feature, Features, FeaturesToInfer, Label, images
 from hubline.preprocessing.kinds.image import ImageFeature, Pictures
 from hubline.preprocessing.kinds.kind import Categories
 from hubline.preprocessing.kinds.text import TextFeature
-from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
 from hubline.preprocessing.labels.classes import ClassLabel
-from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.trainer.backbones.config import AnyBackbone, Backbones, Builder
 from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.hubs import Hub, Hubs, augmenting_hubs, fed_hubs
 from hubline.trainer.config.model import Model
 from hubline.trainer.config.training import Training
-from hubline.trainer.phases import needs_pictures
 
 
 class PipelineFile(Section):
@@ -63,36 +61,22 @@ class PipelineFile(Section):
     @field_validator("label")
     @classmethod
     def _is_in_a_picture(cls, label: Label, info: ValidationInfo) -> Label:
-        if isinstance(label, ClassAndBoxLabel | PixelsLabel) and "features" in info.data:
+        if label.picture is not None and "features" in info.data:
             pictures = [name for name, each in info.data["features"].items() if isinstance(each, ImageFeature)]
-            if label.image not in pictures:
+            if label.picture not in pictures:
                 known = ", ".join(sorted(pictures)) or "none"
                 raise ValueError(
-                    f"image names the feature '{label.image}', and the features of kind image are: {known}"
+                    f"image names the feature '{label.picture}', and the features of kind image are: {known}"
                 )
         return label
 
     @field_validator("training")
     @classmethod
-    def _keeps_boxes_right(cls, training: Training, info: ValidationInfo) -> Training:
-        label: Label | None = info.data.get("label")
-        if isinstance(label, PixelsLabel) and training.cache_views is not None:
-            raise ValueError(
-                "cache_views keeps vectors, and a label of pixels is learned from feature maps; leave it out"
-            )
-        if not isinstance(label, ClassAndBoxLabel) or "features" not in info.data:
-            return training
-        moving = [name for change in training.augment if change.moves for name in change.names]
-        if training.cache_views is not None and moving:
-            raise ValueError(
-                f"cache_views keeps no boxes, and {', '.join(moving)} moves them; leave cache_views out, or what moves"
-            )
-        if training.cache_views is not None and needs_pictures(label, info.data["features"]):
-            fit = images(info.data["features"])[label.image].fit
-            raise ValueError(
-                f"cache_views keeps no boxes, and fit: {fit} of '{label.image}' moves them; leave cache_views out, or "
-                "let the image be stretched"
-            )
+    def _suits_the_label(cls, training: Training, info: ValidationInfo) -> Training:
+        if {"features", "label"} <= info.data.keys():  # else they have mistakes of their own
+            label: Label = info.data["label"]
+            if mistake := RULES.of(label.kind).training_mistake(label, training, info.data["features"]):
+                raise ValueError(mistake)
         return training
 
     @field_validator("evaluation")
@@ -147,7 +131,7 @@ class PipelineFile(Section):
         mistakes = [mistake for name, feature in self.features.items() if (mistake := self._misuse(name, feature))]
         mistakes += [mistake for name in self.hubs if (mistake := self._idle(name))]
         mistakes += [mistake for name in self.backbones if (mistake := self._misfit(name))]
-        mistakes += self._misfits_of_pixels() if isinstance(self.label, PixelsLabel) else self._pixels_of_none()
+        mistakes += RULES.of(self.label.kind).mistakes(self)
         if not self.hubs and not self.backbones and not any(each.is_taken_in for each in self.features.values()):
             mistakes.append(
                 "the model sees nothing: there are neither hubs nor backbones, and it takes in no column by itself"
@@ -159,32 +143,6 @@ class PipelineFile(Section):
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
-
-    def _misfits_of_pixels(self) -> Iterator[str]:
-        """What does not go with a label of pixels."""
-        assert isinstance(self.label, PixelsLabel)
-        image = self.label.image
-        if self.backbones:
-            yield f"a label of pixels takes a hub module, and no backbones; leave out {', '.join(self.backbones)}"
-        others = [name for name in self.features if name != image]
-        if others:
-            yield f"a label of pixels is told from its picture '{image}' alone; leave out {', '.join(others)}"
-        fed = fed_hubs(self.hubs)
-        if len(fed) != 1:
-            yield f"a label of pixels takes the feature maps of one hub module, and features feed {len(fed) or 'none'}"
-        for name, hub in fed.items():
-            if not hub.outputs:
-                example = "such as [block1, block2]"
-                yield f"hubs.{name}.outputs names the feature maps that a label of pixels is told from, {example}"
-        if self.model.head.hidden:
-            yield "model.head.hidden is of dense layers; a label of pixels has `channels`"
-
-    def _pixels_of_none(self) -> Iterator[str]:
-        """What goes with a label of pixels alone."""
-        for name in (name for name, hub in self.hubs.items() if hub.outputs):
-            yield f"hubs.{name}.outputs is for a label of pixels; for one of {self.label.kind}, `output` names one"
-        if self.model.head.channels:
-            yield f"model.head.channels is for a label of pixels; one of {self.label.kind} has `hidden`"
 
     def _idle(self, hub: str) -> str | None:
         if self.hubs[hub].role == "augment":
@@ -299,14 +257,12 @@ def _augment_mistake(change: Augmentation, features: Features, label: Label, hub
 def _moves_a_label(name: str, label: Label, hubs: Hubs) -> str | None:
     """Why an augmenting module can't be used with a label of places in the image."""
     hub = hubs[name]
-    if not isinstance(label, ClassAndBoxLabel | PixelsLabel) or hub.moves_pixels is False:
+    if label.picture not in hub.inputs.values() or hub.moves_pixels is False:
         return None
-    if label.image not in hub.inputs.values():
-        return None
-    what = "masks" if isinstance(label, PixelsLabel) else "boxes"
+    targets = RULES.of(label.kind).targets
     says = "moves pixels" if hub.moves_pixels else "may move pixels"
     return (
-        f"hubs.{name} {says} of '{label.image}', and the label's {what} would stay where they are; if the module "
+        f"hubs.{name} {says} of '{label.picture}', and the label's {targets} would stay where they are; if the module "
         f"moves nothing, say so with hubs.{name}.moves_pixels: false"
     )
 

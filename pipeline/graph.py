@@ -25,7 +25,8 @@ from hubline.components.trainer.component import Trainer
 from hubline.components.transform.component import Transform
 from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
 from hubline.pipeline.paths import OnCluster, Places
-from hubline.trainer.phases import Kept, needs_pictures
+from hubline.trainer.labels.parts import needs_pictures
+from hubline.trainer.phases import Kept
 
 
 def build(file: AnyFile, pins: AnyPins, places: Places | OnCluster) -> Pipeline:

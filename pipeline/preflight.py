@@ -11,7 +11,7 @@ from hubline.components.example_gen.first_record import columns_of_first_record
 from hubline.components.hub_module.handle import digest, look_for, mirrored, read_saved_model
 from hubline.components.hub_module.recognise import check_whole
 from hubline.components.pin.find import find
-from hubline.components.predictor.labels import read_labels
+from hubline.components.predictor.label_file import read_labels
 from hubline.components.pusher.versions import version_in
 from hubline.core import storage
 from hubline.core.config_base import is_remote, path_fault

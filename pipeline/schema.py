@@ -26,8 +26,6 @@ from hubline.pipeline.paths import Places
 from hubline.preprocessing.config import refers_to_feature
 from hubline.preprocessing.kinds.categorical import CategoricalFeature
 from hubline.preprocessing.kinds.crossed import CrossedFeature
-from hubline.preprocessing.labels.classes import ClassLabel
-from hubline.preprocessing.labels.multilabel import MultilabelLabel
 
 SCHEMA, BASELINE = "schema.pbtxt", "statistics.pb"
 """The names under which both are frozen."""
@@ -107,8 +105,7 @@ def _categories(file: PipelineFile) -> set[str]:
         for read in feature.reads(name)
         if read == name or not refers_to_feature(read, file.features)
     }
-    is_class = isinstance(file.label, ClassLabel) or (isinstance(file.label, MultilabelLabel) and file.label.column)
-    return columns | (set(file.label.columns) if is_class else set())
+    return columns | (set(file.label.columns) if file.label.are_categories else set())
 
 
 def with_ranges(

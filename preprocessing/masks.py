@@ -3,11 +3,12 @@
 A PNG header is 33 bytes long: https://www.w3.org/TR/png-3/#11IHDR. Everything here consists of TensorFlow operations.
 """
 
+from __future__ import annotations
+
 import zlib
 
-import tensorflow as tf
-
 from hubline.core.errors import tensorflow_reason
+from hubline.core.lazy_import import tf
 from hubline.preprocessing.kinds import image
 from hubline.preprocessing.kinds.image import Pictures
 from hubline.preprocessing.labels.pixels import PixelsLabel

@@ -3,8 +3,9 @@
 A box is top, left, bottom and right, as fractions of an image's height and width.
 """
 
-import tensorflow as tf
+from __future__ import annotations
 
+from hubline.core.lazy_import import tf
 from hubline.preprocessing.encoded_images import shape_of
 from hubline.preprocessing.kinds import image
 from hubline.preprocessing.kinds.image import ImageFeature

@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 
 from hubline.core.errors import DataError
-from hubline.preprocessing.columns import parsing_spec, present
+from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.config import image_columns, images, input_columns
-from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
-from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.trainer import inputs, randomness
 from hubline.trainer.augment_hub import modules_by_feature
 from hubline.trainer.config.hubs import fed_hubs
@@ -16,6 +14,7 @@ from hubline.trainer.config.training import Training
 from hubline.trainer.counts import complete
 from hubline.trainer.embeddings import column
 from hubline.trainer.job import Job, Split
+from hubline.trainer.labels.parts import TRAINING
 from hubline.trainer.materialized import Materialized
 from hubline.trainer.model import feeding, taken_in
 from hubline.trainer.phases import Phase
@@ -135,7 +134,8 @@ def _pictures(
     """The examples of a split one by one, as rows and image pixels."""
     decodable = inputs.read_decodable(split.records, split.undecodable, in_order=epoch is None)
     records = _known(job, transform, split, complete(decodable, split.count))
-    boxes, mask = _boxes(job), job.label if isinstance(job.label, PixelsLabel) else None
+    part = TRAINING.of(job.label.kind)
+    boxes, mask = part.boxes(job.label, job.label_spec), part.mask(job.label, job.label_spec)
     spec = parsing_spec(job.schema, [*image_columns(job.features), *job.label.masks])
     examples = inputs.pictures(records, job.features, spec, boxes, mask)
     seed, shuffle = job.training.seed, split is job.train and epoch is not None
@@ -157,19 +157,6 @@ def _pictures(
         return examples
     modules = modules_by_feature(job.hubs, job.module_paths, job.features)
     return randomness.changed(examples, job.training.changes, seed, epoch, modules, boxes, mask)
-
-
-def _boxes(job: Job) -> inputs.Boxes | None:
-    """The boxes of the label, if it has any."""
-    label, spec = job.label, job.label_spec
-    if not isinstance(label, ClassAndBoxLabel):
-        return None
-
-    def of(serialized: tf.Tensor) -> tf.Tensor:
-        parsed = tf.io.parse_example(serialized, spec)
-        return label.boxes(lambda column: present(parsed[column]))
-
-    return inputs.Boxes(label.image, of)
 
 
 def _known(job: Job, transform: Callable, split: Split, records: tf.data.Dataset) -> tf.data.Dataset:

@@ -8,8 +8,6 @@ import tensorflow_transform as tft
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.kinds.categorical import CategoricalFeature
 from hubline.preprocessing.kinds.kind import Categories, Kind
-from hubline.preprocessing.labels.label import ClassesKind
-from hubline.preprocessing.labels.multilabel import MultilabelLabel
 from hubline.preprocessing.summary import Extremes, FeatureSummary, Summary, own_column
 
 TRAIN, TEST = "train", "test"
@@ -72,8 +70,8 @@ def _answer_among(features: Features, label: Label) -> list[str]:
 
 def _of_label(label: Label, transform: tft.TFTransformOutput, summaries: Mapping[str, Summary]) -> Iterator[Finding]:
     train = summaries[TRAIN]
-    if isinstance(label, ClassesKind | MultilabelLabel):
-        yield from _of_classes(isinstance(label, ClassesKind), label.class_names(transform), summaries)
+    if label.has_classes:
+        yield from _of_classes(label.has_one_class, label.class_names(transform), summaries)
     elif len(train.targets.least) == 1 and train.records > 1:
         ((value, _),) = train.targets.least
         yield Finding(f"label: it is {value:g} in all {train.records:,} records of the training split", stops=True)

@@ -19,14 +19,3 @@ RANGES: dict[Metric, tuple[float, float]] = {
 
 
 LOWER_IS_BETTER: frozenset[Metric] = frozenset({"cross_entropy", "rmse", "mae"})
-
-
-METRICS: dict[str, tuple[Metric, ...]] = {
-    "class": ("accuracy", "cross_entropy", "auc", "top_3_accuracy"),
-    "binary": ("accuracy", "cross_entropy", "auc", "precision", "recall", "f1"),
-    "multilabel": ("f1", "macro_f1", "precision", "recall", "auc", "cross_entropy", "exact_match"),
-    "regression": ("rmse", "mae", "r2"),
-    "pixels": ("mean_iou", "pixel_accuracy"),
-    "class_and_box": ("mean_iou", "accuracy", "iou_50", "cross_entropy", "auc", "top_3_accuracy"),
-}
-"""Metrics by kind of label. By default, the first two are computed and the first must not get worse."""

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from hubline.core.errors import DataError, RunError
 from hubline.preprocessing.labels.label import LABEL
-from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.trainer import inputs
 from hubline.trainer.datasets import batches, parse_of
 from hubline.trainer.embeddings import column
@@ -58,7 +57,7 @@ def _given(
 ) -> Iterator[tuple[Callable[[int], str], str, tf.Tensor]]:
     """All float tensors computed from a split, in order: a function that names the record at an index of the batch, the
     name of the tensor, and its values, [batch, ...]."""
-    if not isinstance(job.label, PixelsLabel):
+    if not job.label.masks:  # rows hold no masks
         yield from _of_rows(job, task, transform, phase, split)
     if not phase.on_vectors:
         yield from _of_modules(job, task, parts, transform, phase, split)

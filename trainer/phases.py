@@ -4,9 +4,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from hubline.core.config_base import Section
-from hubline.preprocessing.config import Features, Label, images
-from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
-from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
 from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.hubs import Hubs, augmenting_hubs, fed_hubs
@@ -26,14 +23,6 @@ class Phase:
     """Hub modules and backbones that are trained with the head."""
     on_vectors: bool
     """Whether the head is fed cached vectors, so that the modules need not run."""
-
-
-def needs_pictures(label: Label, features: Features) -> bool:
-    """Whether targets or predictions depend on how an image is cropped or padded to fit, which the rows with cached
-    vectors don't record. Per-pixel labels always do."""
-    if isinstance(label, PixelsLabel):
-        return True
-    return isinstance(label, ClassAndBoxLabel) and images(features)[label.image].fit != "stretch"
 
 
 def phases(

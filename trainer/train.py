@@ -13,10 +13,10 @@ from hubline.trainer.counts import holding
 from hubline.trainer.export import ServingModel
 from hubline.trainer.fit import Fit
 from hubline.trainer.job import Job, Split
+from hubline.trainer.labels.parts import needs_pictures, task_of
 from hubline.trainer.model import build, feeding, taken_in
-from hubline.trainer.phases import needs_pictures, phases, stays_frozen
+from hubline.trainer.phases import phases, stays_frozen
 from hubline.trainer.pretrained import begin_with_modules
-from hubline.trainer.task import task_of
 from hubline.trainer.training_notes import Note
 
 __all__ = ["Job", "Split", "train"]

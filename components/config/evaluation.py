@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from hubline.core.config_base import Section
-from hubline.trainer.metric_names import METRICS, RANGES, Metric
+from hubline.trainer.labels.parts import TRAINING
+from hubline.trainer.metric_names import RANGES, Metric
 
 
 class Threshold(Section):
@@ -57,7 +58,7 @@ class Evaluation(Section):
 
     def of_label(self, kind: str) -> "Evaluation":
         """A copy with the defaults of a label kind in place of the keys that the file leaves out."""
-        first, second, *_ = METRICS[kind]
+        first, second, *_ = TRAINING.of(kind).metrics
         absent = {"metrics": (first, second), "thresholds": {first: Threshold(no_worse_than_serving_by=0.0)}}
         return self.model_copy(update={key: absent[key] for key in absent.keys() - self.model_fields_set})
 
@@ -65,7 +66,7 @@ class Evaluation(Section):
         """Errors by key path: metrics that the label kind doesn't have, and bounds outside a metric's range."""
         places: dict[tuple[str | int, ...], Metric] = {("metrics", n): metric for n, metric in enumerate(self.metrics)}
         places |= {("thresholds", metric): metric for metric in self.thresholds}
-        fit = METRICS[kind]
+        fit = TRAINING.of(kind).metrics
         strangers = {
             place: f"{metric} does not fit a label of kind {kind}; these do: {', '.join(fit)}"
             for place, metric in places.items()

@@ -12,7 +12,6 @@ from hubline.components.embedder.executor import Executor
 from hubline.core.code_digest import code_digest
 from hubline.core.config_base import dump_sections
 from hubline.preprocessing.config import Features, Label
-from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.trainer.backbones.config import Backbones
 from hubline.trainer.config.hubs import Hubs
 from hubline.trainer.config.model import Model
@@ -76,7 +75,7 @@ class Embedder(base_component.BaseComponent):
             schema=schema,
             **channels.inputs(modules),
             features=dump_sections(Features, features),
-            label=label.to_property() if isinstance(label, PixelsLabel) else "",
+            label=label.to_property() if label.masks else "",
             hubs=dump_sections(Hubs, hubs),
             kept=Kept.of(model, training, backbones, needs_pictures).to_property(),
             bad_records=bad_records.to_property(),

@@ -4,21 +4,12 @@ import math
 from collections.abc import Iterator, Sequence
 
 from hubline.artifacts.decision import OVERALL, Advantage, Baseline, Check, Metrics
+from hubline.components.evaluator.labels.parts import EVALUATION
 from hubline.components.evaluator.thresholds import apart
 from hubline.trainer.metric_names import Metric
 
 RULE = "better_than_baseline"
 
-_PARTS: dict[str, tuple[tuple[Metric, ...], ...]] = {
-    "class": (("cross_entropy", "accuracy"),),
-    "binary": (("cross_entropy", "accuracy"),),
-    "multilabel": (("cross_entropy", "f1"),),
-    "regression": (("rmse", "mae"),),
-    "class_and_box": (("mean_iou",), ("cross_entropy", "accuracy")),
-    "pixels": (("pixel_accuracy",),),
-}
-"""By kind of label, the parts of an answer, each with the metrics of which one must be better. For each of them no
-answer that knows nothing of the record, drawn at random or not, is better than the constant."""
 _FEWEST = 6
 """Of fewer examples no result is beyond chance: that all of five go one way has a chance of 1 in 32, which is above
 2.5 %."""
@@ -26,7 +17,8 @@ _FEWEST = 6
 
 def parts_of(kind: str, classes: int) -> Sequence[tuple[Metric, ...]]:
     """The parts that a model of a kind of label is held to; of boxes that are all of one class, the box alone."""
-    return _PARTS[kind][:1] if classes == 1 else _PARTS[kind]
+    metrics = EVALUATION.of(kind).baseline_metrics
+    return metrics[:1] if classes == 1 else metrics
 
 
 def held_to(

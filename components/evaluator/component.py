@@ -10,7 +10,6 @@ from hubline.components.evaluator.executor import Executor
 from hubline.core.code_digest import code_digest
 from hubline.core.config_base import dump_sections
 from hubline.preprocessing.config import Features, Label
-from hubline.preprocessing.labels.pixels import PixelsLabel
 
 
 class EvaluatorSpec(component_spec.ComponentSpec):
@@ -68,7 +67,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
             model=model,
             evaluation_config=evaluation.to_property(),
             label=label.to_property(),
-            features=dump_sections(Features, features if isinstance(label, PixelsLabel) else {}),
+            features=dump_sections(Features, features if label.masks else {}),
             serving=serving.to_property() if serving else "",
             code=code_digest("hubline.components.evaluator.executor"),
             evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),

@@ -8,8 +8,10 @@ from hubline.artifacts.decision import Advantage, Baseline, Estimates, Intervals
 from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, Predicted
 from hubline.components.evaluator.auc import MOST_CLASSES, Areas
 from hubline.components.evaluator.bootstrap import Groups, interval, point
-from hubline.components.evaluator.constant_baselines import Constants
-from hubline.components.evaluator.metric_sums import Sums, mean, sums_of
+from hubline.components.evaluator.constants import Constants
+from hubline.components.evaluator.labels.parts import EVALUATION
+from hubline.components.evaluator.metric_sums import Sums, mean
+from hubline.components.evaluator.read_predictions import read_predictions
 from hubline.trainer.metric_names import LOWER_IS_BETTER, Metric
 
 _CHANCE = 0.5
@@ -34,7 +36,8 @@ def estimate(
         metrics: Which to take.
         constants: The best constant answers.
     """
-    common = {metric: sums for metric, sums in sums_of(predicted).items() if metric in metrics}
+    of_kind = EVALUATION.of(predicted.kind).sums(predicted)
+    common = {metric: sums for metric, sums in of_kind.items() if metric in metrics}
     of_models = {(model, metric): sums for model in models for metric, sums in common.items()}
     if "auc" in metrics and len(predicted.classes) <= MOST_CLASSES:
         of_models |= {(model, "auc"): sums for model, sums in _areas(files, predicted, models).items()}
@@ -43,7 +46,7 @@ def estimate(
     def add(name: str, metric: str, values: np.ndarray) -> None:
         groups.setdefault((name, metric), Groups(examples, values.shape[1])).add(values)
 
-    for rows in predicted.read(files, models):
+    for rows in read_predictions(files, predicted, models):
         for (model, metric), sums in of_models.items():
             add(model, metric, sums.of_each(rows[LABEL], rows[model]))
         for metric, sums in common.items():
@@ -96,14 +99,14 @@ def _areas(files: Sequence[str], predicted: Predicted, models: Sequence[str]) ->
     classes = len(predicted.classes)
     areas = {model: Areas(classes) for model in models}
 
-    def is_of(true: np.ndarray) -> np.ndarray:
-        return true > 0 if predicted.kind == "multilabel" else true[:, :1].astype(np.int64) == np.arange(classes)
+    is_of = EVALUATION.of(predicted.kind).is_of_class
+    assert is_of is not None  # as the label has an AUC
 
-    for rows in predicted.read(files, models):
+    for rows in read_predictions(files, predicted, models):
         for model, area in areas.items():
-            area.count(is_of(rows[LABEL]), rows[model][:, :classes])
+            area.count(is_of(rows[LABEL], classes), rows[model][:, :classes])
 
     def components(area: Areas) -> Sums:
-        return mean(lambda true, told: area.components(is_of(true), told[:, :classes]))
+        return mean(lambda true, told: area.components(is_of(true, classes), told[:, :classes]))
 
     return {model: components(area) for model, area in areas.items()}

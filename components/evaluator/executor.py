@@ -17,11 +17,12 @@ from hubline.artifacts.predictions import CANDIDATE, SERVING
 from hubline.components.adapters.tfx import bless
 from hubline.components.config.evaluation import Evaluation
 from hubline.components.evaluator.baseline import parts_of
-from hubline.components.evaluator.constant_baselines import TrainingSplit, fit
+from hubline.components.evaluator.constants import TrainingSplit
 from hubline.components.evaluator.decide import decide
 from hubline.components.evaluator.estimates import estimate
 from hubline.components.evaluator.exported_model import ServingFault
-from hubline.components.evaluator.label_reader import Reader
+from hubline.components.evaluator.labels.parts import EVALUATION
+from hubline.components.evaluator.labels.reader import Reader
 from hubline.components.evaluator.metrics import analyse
 from hubline.components.evaluator.predictions import write_predictions
 from hubline.components.evaluator.test_split import TestSplit
@@ -80,7 +81,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 del paths[SERVING]
                 reader = predict()
                 notes = [f"the version that serves cannot be compared with, and this model is judged alone: {fault}"]
-            constants = fit(reader, training)
+            constants = EVALUATION.of(label.kind).constants(reader, training)
         predicted = reader.predicted
         storage.write_bytes(f"{evaluation_uri}/{CLASSES}", json.dumps(predicted.classes).encode())
         storage.write_bytes(f"{evaluation_uri}/{LABEL}", label.to_property().encode())

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -13,72 +12,10 @@ from tensorflow_model_analysis.proto import config_pb2
 from hubline.artifacts.decision import OVERALL, SliceMetrics
 from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, Predicted
 from hubline.components.config.evaluation import Evaluation, Threshold
-from hubline.components.evaluator import box_metrics as boxes
-from hubline.components.evaluator import classification_metrics as hits
-from hubline.components.evaluator import pixel_metrics as pixels
-from hubline.components.evaluator import regression_metrics as differences
-from hubline.components.evaluator.macro_auc import MacroAUC
-from hubline.components.evaluator.r2 import R2
+from hubline.components.evaluator.labels.parts import EVALUATION
 from hubline.trainer.metric_names import Metric
 
 _COUNT = "example_count"
-
-
-@dataclass(frozen=True)
-class _Definition:
-    class_name: str
-    config: dict[str, Any]
-    module: str = ""
-    """Where the class is, if not in TFMA or Keras."""
-    by_class: bool = False
-    """Whether it must know how many classes there are."""
-    from_centre: bool = False
-    """Whether it must know a number amid those that are true."""
-
-
-_COUNTED = {"dtype": "float64"}
-"""Of Keras' metrics: their default counts in float32, which stops at 2^24."""
-
-_DEFINITIONS: dict[Metric, _Definition] = {
-    "accuracy": _Definition("SparseCategoricalAccuracy", _COUNTED),
-    "cross_entropy": _Definition("SparseCategoricalCrossentropy", _COUNTED),
-    "top_3_accuracy": _Definition(hits.TopAccuracy.__name__, {"k": 3}, hits.__name__),
-    "auc": _Definition(MacroAUC.__name__, {}, MacroAUC.__module__, by_class=True),
-    "precision": _Definition(hits.MicroPrecision.__name__, {}, hits.__name__),
-    "recall": _Definition(hits.MicroRecall.__name__, {}, hits.__name__),
-    "f1": _Definition(hits.MicroF1.__name__, {}, hits.__name__),
-    "rmse": _Definition(differences.RootMeanSquaredDifference.__name__, {}, differences.__name__),
-    "mae": _Definition(differences.MeanAbsoluteDifference.__name__, {}, differences.__name__),
-    "r2": _Definition(R2.__name__, {}, R2.__module__, from_centre=True),
-}
-
-_SEVERAL = {"several": True}
-_OF_SEVERAL: dict[Metric, _Definition] = {
-    "f1": _Definition(hits.MicroF1.__name__, _SEVERAL, hits.__name__, by_class=True),
-    "macro_f1": _Definition(hits.MacroF1.__name__, _SEVERAL, hits.__name__, by_class=True),
-    "precision": _Definition(hits.MicroPrecision.__name__, _SEVERAL, hits.__name__, by_class=True),
-    "recall": _Definition(hits.MicroRecall.__name__, _SEVERAL, hits.__name__, by_class=True),
-    "auc": _Definition(MacroAUC.__name__, _SEVERAL, MacroAUC.__module__, by_class=True),
-    "cross_entropy": _Definition(hits.MeanBinaryCrossEntropy.__name__, _COUNTED, hits.__name__),
-    "exact_match": _Definition(hits.AllRight.__name__, {}, hits.__name__, by_class=True),
-}
-"""Where a record has any number of classes."""
-
-_OF_BOXES: dict[Metric, _Definition] = {
-    "mean_iou": _Definition(boxes.MeanBoxIoU.__name__, {}, boxes.__name__),
-    "iou_50": _Definition(boxes.MeanBoxIoU.__name__, {"at_least": 0.5}, boxes.__name__),
-    "accuracy": _Definition(boxes.AccuracyBesideBox.__name__, _COUNTED, boxes.__name__),
-    "cross_entropy": _Definition(boxes.CrossEntropyBesideBox.__name__, _COUNTED, boxes.__name__),
-    "auc": _Definition(boxes.MacroAUCBesideBox.__name__, {}, boxes.__name__, by_class=True),
-    "top_3_accuracy": _Definition(boxes.TopAccuracyBesideBox.__name__, {"k": 3}, boxes.__name__),
-}
-"""Where a record has a class and a box."""
-
-_OF_PIXELS: dict[Metric, _Definition] = {
-    "mean_iou": _Definition(pixels.MeanPixelIoU.__name__, {}, pixels.__name__, by_class=True),
-    "pixel_accuracy": _Definition(pixels.PixelAccuracy.__name__, {}, pixels.__name__, by_class=True),
-}
-"""Where each pixel of a picture has a class."""
 
 
 def analyse(
@@ -138,7 +75,7 @@ def _metric_config(
     threshold: Threshold | None,
     slices: Sequence[config_pb2.SlicingSpec],
 ) -> config_pb2.MetricConfig:
-    definition = _definitions(predicted)[metric]
+    definition = EVALUATION.of(predicted.kind).metrics[metric]
     told: dict[str, Any] = {"classes": len(predicted.classes)} if definition.by_class else {}
     if definition.from_centre:
         told["centre"] = predicted.centre
@@ -154,11 +91,6 @@ def _metric_config(
             of_slices = config_pb2.PerSliceMetricThreshold(slicing_specs=slices, threshold=bounds)
             config.per_slice_thresholds.append(of_slices)
     return config
-
-
-def _definitions(predicted: Predicted) -> dict[Metric, _Definition]:
-    of_kind = {"class_and_box": _OF_BOXES, "pixels": _OF_PIXELS, "multilabel": _OF_SEVERAL}
-    return of_kind.get(predicted.kind, _DEFINITIONS)
 
 
 def _bounds(threshold: Threshold) -> config_pb2.MetricThreshold:

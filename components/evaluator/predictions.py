@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from hubline.artifacts.predictions import CANDIDATE, MASK, RECORD, encoded
 from hubline.components.evaluator.exported_model import ServedModel, faults_of_serving
-from hubline.components.evaluator.label_reader import Reader
-from hubline.components.evaluator.label_readers import reader_of
+from hubline.components.evaluator.labels.parts import EVALUATION
+from hubline.components.evaluator.labels.reader import Reader
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.core.errors import RunError
 from hubline.core.float64 import GREATEST
@@ -49,7 +49,7 @@ def write_predictions(
         UserError: where it does not answer as the label asks.
         ServingFault: where the version that serves cannot be compared with.
     """
-    reader_type = reader_of(label)
+    reader_type = EVALUATION.of(label.kind).reader
     models = {}
     for name, path in paths.items():
         with faults_of_serving(name):

@@ -23,7 +23,7 @@ from hubline.components.predictor.evaluation import EVALUATION, Truth
 from hubline.components.predictor.exported_model import Served
 from hubline.components.predictor.hub_model import AskedHub, Options
 from hubline.components.predictor.inputs import Piece, shards_of
-from hubline.components.predictor.labels import read_labels
+from hubline.components.predictor.label_file import read_labels
 from hubline.components.predictor.model import Asked
 from hubline.components.predictor.predict import Bad
 from hubline.components.pusher.executor import DESTINATION, PUSHED

@@ -9,7 +9,7 @@ from typing import Any
 from hubline.core.errors import UserError
 from hubline.pipeline.init.column_profile import Column
 from hubline.pipeline.init.kinds import SKEWED, Settings, shown
-from hubline.trainer.metric_names import METRICS
+from hubline.trainer.labels import class_and_box, regression
 
 LABELS = ("label", "target", "class", "y")
 """The names by which a label is known, in either case."""
@@ -78,7 +78,7 @@ def suggest_box(column: Column, boxes: Column, image: str, is_whole: bool) -> La
         {"from": column.name, "kind": "class_and_box", "box": boxes.name, "image": image, **settings},
         f"one object in each picture; {comment}",
         f"always saying {shown(value)}, the most frequent class, is right in {share}",
-        METRICS["class_and_box"][:3],
+        class_and_box.TRAINING.metrics[:3],
         {"mean_iou": {"no_worse_than_serving_by": 0.01}},
     )
 
@@ -170,6 +170,6 @@ def _number(column: Column) -> Label:
         if is_skewed
         else "a quantity, learned in standard deviations from its mean",
         baseline=f"always saying the mean, {numbers.mean:.4g}, is off by an rmse of {numbers.deviation:.4g}",
-        metrics=METRICS["regression"],
+        metrics=regression.TRAINING.metrics,
         thresholds={"rmse": {"no_worse_than_serving_by": float(f"{0.01 * numbers.deviation:.2g}")}},
     )

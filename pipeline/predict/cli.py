@@ -144,7 +144,7 @@ def predict(
         else:
             from hubline.components.hub_module.fetch import fetch
             from hubline.components.predictor.hub_model import AskedHub, Options
-            from hubline.components.predictor.labels import read_labels
+            from hubline.components.predictor.label_file import read_labels
 
             options = Options(
                 labels=read_labels(str(labels)) if labels else (),

@@ -101,6 +101,11 @@ class ClassAndBoxLabel(ClassesKind):
         return (self.column, *self.sides, *self.size)
 
     @property
+    def picture(self) -> str:
+        """The feature `image`."""
+        return self.image
+
+    @property
     def can_be_mixed(self) -> bool:
         """Two pictures have two boxes."""
         return False

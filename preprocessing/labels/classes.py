@@ -35,6 +35,11 @@ class ClassLabel(ClassesKind):
         return (self.column,)
 
     @property
+    def are_categories(self) -> bool:
+        """Always."""
+        return True
+
+    @property
     def are_known(self) -> bool:
         """Where they are given: ingestion has held every record to them."""
         return self.classes is not None

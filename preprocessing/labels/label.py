@@ -55,6 +55,25 @@ class LabelKind(Section):
         return False
 
     @property
+    def has_one_class(self) -> bool:
+        """Whether each record has exactly one class."""
+        return False
+
+    @property
+    def picture(self) -> str | None:
+        """The feature whose picture the label is in, if it is in one."""
+        return None
+
+    @property
+    def are_categories(self) -> bool:
+        """Whether a schema holds the integers of the label's columns to their range, as it does for categories."""
+        return False
+
+    def class_names(self, transform: tft.TFTransformOutput) -> list[str]:
+        """The names of the classes, by their number, where `has_classes`."""
+        raise NotImplementedError
+
+    @property
     def can_be_mixed(self) -> bool:
         """Whether a target may lie between those of two records."""
         return False
@@ -87,6 +106,11 @@ class ClassesKind(LabelKind):
         """Always."""
         return True
 
+    @property
+    def has_one_class(self) -> bool:
+        """Always."""
+        return True
+
     def transform(self, read: Read) -> dict[str, Values]:
         """The class of each record by its number."""
         return {LABEL: self.index(read)}
@@ -102,10 +126,6 @@ class ClassesKind(LabelKind):
 
     def names(self, read: Columns) -> tf.Tensor:
         """The class of each record by its name, string [batch]."""
-        raise NotImplementedError
-
-    def class_names(self, transform: tft.TFTransformOutput) -> list[str]:
-        """The names of the classes, by their number."""
         raise NotImplementedError
 
 

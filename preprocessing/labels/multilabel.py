@@ -73,6 +73,11 @@ class MultilabelLabel(LabelKind):
         return True
 
     @property
+    def are_categories(self) -> bool:
+        """Whether one column holds the classes."""
+        return self.column is not None
+
+    @property
     def can_be_mixed(self) -> bool:
         """As a share of each class."""
         return True

@@ -43,6 +43,11 @@ class PixelsLabel(LabelKind):
         return (self.column,)
 
     @property
+    def picture(self) -> str:
+        """The feature `image`."""
+        return self.image
+
+    @property
     def masks(self) -> tuple[str, ...]:
         """The same."""
         return (self.column,)

@@ -23,11 +23,13 @@ from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import Vectors, column
 from hubline.trainer.export import HEAD
+from hubline.trainer.labels.classes import Classes
+from hubline.trainer.labels.multilabel import Multilabel
+from hubline.trainer.labels.parts import task_of
 from hubline.trainer.module import check_fits
 from hubline.trainer.phases import Kept
 from hubline.trainer.saved_model import SavedModel
 from hubline.trainer.saved_model_loader import open_module
-from hubline.trainer.task import AnyClasses, Classes, task_of
 from hubline.trainer.train import Job, train
 from tests.support import augmenting_modules, example_data, hub_modules, tf1_hub_modules
 from tests.support import job as make_job
@@ -297,7 +299,7 @@ def test_classes_are_mixed_by_hand() -> None:
 
 def test_metrics_of_mixed_sets_of_classes_are_of_the_greater_part() -> None:
     assert MultilabelLabel(kind="multilabel", **{"from": "tags"}).can_be_mixed
-    task = AnyClasses(["a", "b", "c", "d"], threshold=0.5)
+    task = Multilabel(["a", "b", "c", "d"], threshold=0.5)
     mixture = np.array([[1.0, 0.7, 0.3, 0.0]], np.float32)  # of {a, b} for 0.7 and {a, c} for 0.3
     logits = np.array([[3.0, 2.0, -2.0, 1.0]], np.float32)
     accuracy, f1 = task.metrics()

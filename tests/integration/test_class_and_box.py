@@ -15,8 +15,8 @@ from hubline.trainer.config.model import Head, Model
 from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.export import HEAD
-from hubline.trainer.phases import Kept, needs_pictures, phases
-from hubline.trainer.task import task_of
+from hubline.trainer.labels.parts import needs_pictures, task_of
+from hubline.trainer.phases import Kept, phases
 from hubline.trainer.train import Job, train
 from tests.support import boxes as make_boxes
 from tests.support import example_data

@@ -36,7 +36,8 @@ from hubline.preprocessing.config import BinaryLabel, ClassLabel, Features, Labe
 from hubline.preprocessing.examples import drop
 from hubline.trainer.export import HEAD
 from hubline.trainer.export import RECIPE as RECIPE_FILE
-from hubline.trainer.metric_names import METRICS, Metric
+from hubline.trainer.labels.parts import TRAINING
+from hubline.trainer.metric_names import Metric
 from tests.support import example_data, hub_modules
 
 BEAM = list(IN_ONE_PROCESS)
@@ -516,7 +517,9 @@ def test_a_binary_label_has_the_precision_recall_and_f1_of_its_second_class(tmp_
         'feature {name: "ratio" type: FLOAT presence {min_fraction: 1} shape {dim {size: 1}}}'
     )
     label = BinaryLabel.model_validate({"kind": "binary", "from": "ratio", "threshold": 0.7})
-    decision = evaluate(tmp_path, tmp_path, "good", None, slices=[["hour"]], label=label, metrics=METRICS["binary"])
+    decision = evaluate(
+        tmp_path, tmp_path, "good", None, slices=[["hour"]], label=label, metrics=TRAINING.of("binary").metrics
+    )
     said = yes > 0.5
     for found in decision.slices:
         rows = slices == int(found.slice.removeprefix("hour=")) if found.slice != OVERALL else slices >= 0

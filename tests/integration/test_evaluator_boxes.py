@@ -24,7 +24,7 @@ from hubline.report.contents import Artifacts, BoxPredictions, RunReport
 from hubline.report.drawing import PREDICTED, TRUE
 from hubline.report.page import render
 from hubline.report.predictions import summarize, with_pictures
-from hubline.trainer.metric_names import METRICS
+from hubline.trainer.labels.parts import TRAINING
 from tests.integration.test_evaluator import columns, judge, save_oracle, write_test_split
 from tests.support import boxes as make_boxes
 from tests.support import example_data
@@ -138,7 +138,7 @@ def reference(said: np.ndarray, rows: np.ndarray) -> dict[str, float]:
 def decided(judged: Path, tmp_path_factory) -> tuple[Path, Decision]:
     folder = tmp_path_factory.mktemp("decided")
     thresholds = {"mean_iou": Threshold(at_least=0.5), "iou_50": Threshold(at_least=1.0)}
-    config = {"metrics": METRICS["class_and_box"], "thresholds": thresholds, "slices": [["town"]]}
+    config = {"metrics": TRAINING.of("class_and_box").metrics, "thresholds": thresholds, "slices": [["town"]]}
     return folder, evaluate(folder, judged, "good", "poor", **config)
 
 
@@ -196,7 +196,7 @@ def test_the_report_counts_and_shows_both_boxes_in_the_picture(decided, judged: 
 
 
 def test_the_median_box_and_the_most_frequent_class_stand_beside(tmp_path: Path, judged: Path) -> None:
-    decision = evaluate(tmp_path, judged, "good", None, baseline="beat", metrics=METRICS["class_and_box"])
+    decision = evaluate(tmp_path, judged, "good", None, baseline="beat", metrics=TRAINING.of("class_and_box").metrics)
     box = np.median(TRUE_BOX.astype(np.float32), axis=0)
     overlap = make_boxes.iou(np.tile(box, [COUNT, 1]), TRUE_BOX)
     shares = np.bincount(TRUE_CLASS) / COUNT

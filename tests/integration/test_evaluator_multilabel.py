@@ -18,7 +18,7 @@ from hubline.preprocessing.labels.multilabel import MultilabelLabel
 from hubline.report.contents import Artifacts, MultilabelPredictions, RunReport
 from hubline.report.page import render
 from hubline.report.predictions import summarize
-from hubline.trainer.metric_names import METRICS
+from hubline.trainer.labels.parts import TRAINING
 from tests.integration.test_evaluator import columns, save_oracle, write_test_split
 from tests.integration.test_evaluator import evaluate as evaluate_label
 from tests.support import example_data
@@ -92,7 +92,7 @@ def judged(tmp_path_factory) -> Path:
 
 def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **options: Any) -> Decision:
     label = MultilabelLabel.model_validate({"kind": "multilabel", "from": "tags", "threshold": THRESHOLD})
-    options = {"metrics": METRICS["multilabel"], "label": label} | options
+    options = {"metrics": TRAINING.of("multilabel").metrics, "label": label} | options
     return evaluate_label(folder, judged, candidate, serving, **options)
 
 

@@ -20,7 +20,8 @@ from hubline.trainer.config.model import FineTune, Head, Model
 from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.export import HEAD
-from hubline.trainer.phases import Kept, needs_pictures
+from hubline.trainer.labels.parts import needs_pictures
+from hubline.trainer.phases import Kept
 from hubline.trainer.train import Job, train
 from hubline.trainer.training_notes import Note
 from tests.support import boxes as make_boxes

@@ -20,7 +20,7 @@ from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import Model
 from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embeddings import Vectors
-from hubline.trainer.task import task_of
+from hubline.trainer.labels.parts import task_of
 from hubline.trainer.train import Job, train
 from tests.support import example_data, hub_modules
 from tests.support import job as make_job

@@ -16,8 +16,8 @@ from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.export import HEAD
+from hubline.trainer.labels.parts import task_of
 from hubline.trainer.phases import Kept, phases
-from hubline.trainer.task import task_of
 from hubline.trainer.train import Job, train
 from tests.support import example_data
 from tests.support import job as make_job

@@ -17,7 +17,7 @@ from hubline.preprocessing.labels.regression import RegressionLabel
 from hubline.trainer.config.model import Head, Model
 from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embeddings import Vectors
-from hubline.trainer.task import task_of
+from hubline.trainer.labels.parts import task_of
 from hubline.trainer.train import Job, train
 from tests.support import example_data
 from tests.support import job as make_job

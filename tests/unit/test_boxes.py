@@ -18,7 +18,7 @@ from hubline.preprocessing.config import Label
 from hubline.preprocessing.kinds.kind import Read
 from hubline.preprocessing.labels.label import LABEL
 from hubline.trainer import boxes
-from hubline.trainer.task import task_of
+from hubline.trainer.labels.parts import task_of
 from tests.support import boxes as make_boxes
 from tests.support import example_data
 from tests.support import job as make_job

@@ -13,8 +13,9 @@ from hubline.artifacts.predictions import CANDIDATE, LABEL, Predicted, encoded
 from hubline.components.evaluator.auc import Areas
 from hubline.components.evaluator.baseline import held_to, parts_of
 from hubline.components.evaluator.bootstrap import Groups, interval
-from hubline.components.evaluator.constant_baselines import Constants, _of_any_classes, _of_classes, _of_numbers
+from hubline.components.evaluator.constants import Constants
 from hubline.components.evaluator.estimates import estimate
+from hubline.components.evaluator.labels import classes, multilabel, regression
 from tests.support import example_data
 
 COUNT = 400
@@ -50,7 +51,7 @@ def of_classes(tmp_path_factory) -> tuple[np.ndarray, Estimates]:
     scores = scores_of(2.0, np.random.default_rng(1))
     predicted = Predicted("class", CLASSES)
     metrics = ("accuracy", "cross_entropy", "auc", "top_3_accuracy")
-    constants = _of_classes(SHARES, predicted)
+    constants = classes.constants_of(SHARES, predicted)
     folder = tmp_path_factory.mktemp("classes")
     return scores, estimated(folder, predicted, TRUE[:, np.newaxis], scores, constants, *metrics)
 
@@ -103,7 +104,7 @@ def verdicts(folder: Path, skill: float, seed: int, count: int = COUNT, kind: st
     true = rng.choice(3, count, p=SHARES)
     predicted = Predicted(kind, CLASSES)
     found = estimated(
-        folder, predicted, true[:, np.newaxis], scores_of(skill, rng, true), _of_classes(SHARES, predicted),
+        folder, predicted, true[:, np.newaxis], scores_of(skill, rng, true), classes.constants_of(SHARES, predicted),
         "cross_entropy", "accuracy",
     )  # fmt: skip
     return list(held_to(found.baseline, found.values, parts_of(kind, 3), count))
@@ -133,7 +134,7 @@ def test_of_several_classes_the_constant_of_each_metric_is_the_best_one(tmp_path
     true = rng.random([COUNT, 4]) < [0.7, 0.5, 0.2, 0.05]
     sets, counts = np.unique(true, axis=0, return_counts=True)
     predicted = Predicted("multilabel", ["a", "b", "c", "d"])
-    constants = _of_any_classes(sets, counts, predicted)
+    constants = multilabel.constants_of(sets, counts, predicted)
     told = np.concatenate([np.full([COUNT, 4], 0.5), np.zeros([COUNT, 4])], axis=1).astype(np.float32)
     metrics = ("f1", "macro_f1", "precision", "recall", "cross_entropy", "exact_match", "auc")
     found = estimated(tmp_path, predicted, true.astype(np.int64), told, constants, *metrics)
@@ -156,7 +157,7 @@ def test_of_numbers_it_is_the_mean_and_of_the_absolute_error_the_median(tmp_path
     true = rng.lognormal(3, 1, COUNT).astype(np.float32)
     told = (true * rng.normal(1, 0.2, COUNT)).astype(np.float32)
     metrics = ("rmse", "mae", "r2")
-    constants = _of_numbers(true.astype(np.float64))
+    constants = regression.constants_of(true.astype(np.float64))
     columns = true[:, np.newaxis].astype(np.float64), told[:, np.newaxis].astype(np.float64)
     found = estimated(tmp_path, Predicted("regression"), *columns, constants, *metrics)
     wide = true.astype(np.float64)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from hubline.artifacts.predictions import CANDIDATE, LABEL, Predicted, encoded
-from hubline.components.evaluator.constant_baselines import _of_numbers
 from hubline.components.evaluator.estimates import estimate
+from hubline.components.evaluator.labels.regression import constants_of
 from hubline.components.evaluator.r2 import R2
+from hubline.components.evaluator.read_predictions import read_predictions
 from hubline.components.evaluator.regression_metrics import MeanAbsoluteDifference, RootMeanSquaredDifference
 from hubline.core.float64 import GREATEST, from_parts, to_parts
 from hubline.trainer.metric_names import Metric
@@ -60,10 +61,10 @@ def test_baseline_and_intervals_are_those_of_float64(tmp_path: Path) -> None:
     columns = {LABEL: tf.constant(TRUE[:, np.newaxis]), CANDIDATE: tf.constant(TOLD[:, np.newaxis])}
     file = str(example_data.write_tfrecord(tmp_path / "predictions", encoded(columns).numpy()))
     predicted = Predicted("regression", centre=CENTRE)
-    (rows,) = predicted.read([file], [CANDIDATE])
+    (rows,) = read_predictions([file], predicted, [CANDIDATE])
     np.testing.assert_array_equal(rows[LABEL][:, 0], TRUE)
     np.testing.assert_array_equal(rows[CANDIDATE][:, 0], TOLD)
-    constants = _of_numbers(TRUE)
+    constants = constants_of(TRUE)
     found = estimate([file], 500, predicted, [CANDIDATE], METRICS, constants)
     assert found.values == pytest.approx(EXPECTED, rel=1e-9)
     deviation, distance = TRUE.std(), np.abs(TRUE - np.median(TRUE)).mean()

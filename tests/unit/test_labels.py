@@ -19,7 +19,8 @@ from hubline.preprocessing.config import Label
 from hubline.preprocessing.expression import columns_in, evaluate
 from hubline.preprocessing.kinds.kind import Read
 from hubline.preprocessing.labels.label import LABEL
-from hubline.trainer.task import AnyClasses, task_of
+from hubline.trainer.labels.multilabel import Multilabel
+from hubline.trainer.labels.parts import task_of
 from tests.support import example_data
 
 VALUES = {
@@ -294,14 +295,14 @@ def test_classes_that_training_has_not_found_are_left_out(values: tf.SparseTenso
     label = label_of(kind="multilabel", **{"from": "tags"})
     assert label.are_known  # what is left has a target, if of no class
     positions = label.transform(Read(reading({"tags": values}), Found(*words)))[LABEL]  # type: ignore[arg-type]
-    np.testing.assert_array_equal(AnyClasses(["x", "y"], 0.5).target(positions), multi_hot([[0, 1], [], []], 2))
+    np.testing.assert_array_equal(Multilabel(["x", "y"], 0.5).target(positions), multi_hot([[0, 1], [], []], 2))
     as_texts = [text if isinstance(text, bytes) else b"%d" % text for text in values.values.numpy()]
     assert label.names(reading({"tags": values})).values.numpy().tolist() == as_texts
 
 
 def test_scores_of_any_number_of_classes_are_probabilities_of_their_own() -> None:
     outputs = np.random.default_rng(0).normal(0, 3, [7, 3]).astype(np.float32)
-    task = AnyClasses(NAMES, 0.3)
+    task = Multilabel(NAMES, 0.3)
     answer = task.answer(tf.constant(outputs))
     scores = 1 / (1 + np.exp(-outputs.astype(np.float64)))
     np.testing.assert_allclose(answer["scores"], scores, rtol=1e-5)
@@ -322,7 +323,7 @@ def test_scores_of_any_number_of_classes_are_probabilities_of_their_own() -> Non
 
 def test_without_any_class_there_is_nothing_to_learn() -> None:
     with pytest.raises(DataError, match="no record of the training split has a class"):
-        AnyClasses([], 0.5)
+        Multilabel([], 0.5)
 
 
 def test_a_comparison_is_read_with_the_pipeline_file() -> None:

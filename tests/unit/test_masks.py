@@ -22,7 +22,7 @@ from hubline.preprocessing.masks import LEFT_OUT
 from hubline.preprocessing.palette import PALETTE
 from hubline.report.pixels import mean_iou
 from hubline.trainer.boxes import covered
-from hubline.trainer.task import Pixels
+from hubline.trainer.labels.pixels import Pixels
 from tests.support import example_data
 from tests.support import pixels as make_pixels
 

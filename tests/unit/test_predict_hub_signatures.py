@@ -13,7 +13,7 @@ from PIL import Image
 
 from hubline.components.predictor.hub_model import AskedHub, Options
 from hubline.components.predictor.inputs import pieces_of
-from hubline.components.predictor.labels import read_labels
+from hubline.components.predictor.label_file import read_labels
 from hubline.components.predictor.predict import predictions
 from hubline.core.errors import UserError
 from hubline.pipeline.diagnostics import PipelineFileError

@@ -1,5 +1,6 @@
 """The section `training` of the pipeline file, and what it has to do with label and hub modules."""
 
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,15 @@ from hubline.core.errors import library_reason
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.preprocessing.labels.class_and_box import LossWeights
-from hubline.trainer.config.training import TRAINING_METRICS, EarlyStopping, Optimizer, Training
+from hubline.trainer.config.training import EarlyStopping, Optimizer, Training
+from hubline.trainer.labels.class_and_box import ClassAndBox
+from hubline.trainer.labels.classes import Classes
+from hubline.trainer.labels.multilabel import Multilabel
+from hubline.trainer.labels.parts import TRAINING
+from hubline.trainer.labels.pixels import Pixels
+from hubline.trainer.labels.regression import Regression
 from hubline.trainer.model import optimizer
-from hubline.trainer.task import AnyClasses, ClassAndBox, Classes, Pixels, Regression, Task
+from hubline.trainer.task import Task
 
 FILE = """\
 name: tiny
@@ -75,15 +82,15 @@ def test_metrics_that_can_be_watched_are_those_of_the_task() -> None:
     tasks: dict[str, Task] = {
         "class": Classes(["a", "b"]),
         "binary": Classes(["no", "yes"]),
-        "multilabel": AnyClasses(["a"], 0.5),
+        "multilabel": Multilabel(["a"], 0.5),
         "regression": Regression(tf.identity),
         "class_and_box": ClassAndBox(["a"], LossWeights(), "photo"),
         "pixels": Pixels(["a", "b"], "photo"),
     }
-    found = {kind: ("loss", *(metric.name for metric in task.metrics())) for kind, task in tasks.items()}
-    assert found == TRAINING_METRICS
-    less = {name for names in TRAINING_METRICS.values() for name in names if name in ("loss", "rmse", "mae")}
-    for name in {name for names in TRAINING_METRICS.values() for name in names}:
+    watched = {kind: part.training_metrics for kind, part in TRAINING.by_kind.items()}
+    assert {kind: tuple(metric.name for metric in task.metrics()) for kind, task in tasks.items()} == watched
+    less = {"loss", "rmse", "mae"}
+    for name in {"loss", *chain(*watched.values())}:
         assert EarlyStopping(monitor=f"val_{name}").mode == ("min" if name in less else "max")
 
 

@@ -10,6 +10,7 @@ from pydantic import (
 
 from hubline.core.config_base import Section
 from hubline.trainer.config.augmentation import Augment, Augmentation
+from hubline.trainer.labels.parts import TRAINING
 
 
 def _off(value: Any) -> Any:
@@ -40,17 +41,6 @@ class Optimizer(Section):
         return self
 
 
-TRAINING_METRICS: dict[str, tuple[str, ...]] = {
-    "class": ("loss", "accuracy"),
-    "binary": ("loss", "accuracy"),
-    "multilabel": ("loss", "binary_accuracy", "f1"),
-    "regression": ("loss", "rmse", "mae"),
-    "class_and_box": ("loss", "accuracy", "mean_iou"),
-    "pixels": ("loss", "pixel_accuracy", "mean_iou"),
-}
-"""Metrics of each epoch, by kind of label."""
-
-
 _LESS_IS_BETTER = ("loss", "rmse", "mae")
 
 
@@ -71,7 +61,7 @@ class EarlyStopping(Section):
 
     def misfit(self, label_kind: str) -> str | None:
         """Why a label of this kind has no such metric, or None."""
-        known = [f"val_{name}" for name in TRAINING_METRICS[label_kind]]
+        known = [f"val_{name}" for name in ("loss", *TRAINING.of(label_kind).training_metrics)]
         if self.monitor in known:
             return None
         return f"a label of kind {label_kind} has no {self.monitor}; it has {', '.join(known)}"

@@ -13,6 +13,9 @@ from hubline.preprocessing.kinds.kind import Columns
 from hubline.preprocessing.labels.label import LabelKind
 from hubline.trainer.inputs import Tensors
 
+ROWS_AT_ONCE = 1024
+"""Rows that are read together."""
+
 
 class Reader(ABC):
     """Reads what is true of records, and what models predict, as columns of predictions."""

@@ -1,0 +1,187 @@
+"""Evaluation of label `class`: one class for each record."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+
+import numpy as np
+import tensorflow as tf
+
+from hubline.artifacts.predictions import CANDIDATE, SERVING, Predicted
+from hubline.components.evaluator import classification_metrics as hits
+from hubline.components.evaluator.constants import Constants, TrainingSplit, truths
+from hubline.components.evaluator.exported_model import ServedModel, ServingFault
+from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
+from hubline.components.evaluator.labels.reader import ROWS_AT_ONCE, Reader
+from hubline.components.evaluator.macro_auc import MacroAUC
+from hubline.components.evaluator.metric_definition import COUNTED, Definition
+from hubline.components.evaluator.metric_sums import LEAST, Sums, mean
+from hubline.components.evaluator.test_split import TestSplit
+from hubline.preprocessing.columns import ParsingSpec
+from hubline.preprocessing.labels.label import ClassesKind, LabelKind
+from hubline.preprocessing.labels.multilabel import MultilabelLabel
+from hubline.trainer.inputs import Tensors, read_records
+from hubline.trainer.metric_names import Metric
+from hubline.trainer.task import CLASSES, SCORES
+
+_SHOWN_CLASSES = 10
+_TOP = 3
+
+
+class ClassReader(Reader):
+    """Reads class indices, and scores by class."""
+
+    answers: Sequence[str] = (CLASSES, SCORES)
+    kept: Sequence[str] = (SCORES,)
+    label: ClassesKind | MultilabelLabel
+
+    def __init__(
+        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
+    ) -> None:
+        super().__init__(label, spec, split, models)
+        self._known = known_classes(split, models)
+        classes = list(dict.fromkeys([*chain(*self._known.values()), *self._names(split)]))
+        self.predicted = Predicted(label.kind, classes)
+        self._order = {name: _order(of_model, classes) for name, of_model in self._known.items()}
+        self.table = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(classes, tf.range(len(classes), dtype=tf.int64)), -1
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        """How the classes of the two models differ."""
+        return class_notes(self._known)
+
+    def truth(self, records: tf.Tensor) -> tf.Tensor:
+        """Class indices, int64 [batch, 1]."""
+        return self.table.lookup(self.names(records))[:, tf.newaxis]
+
+    def names(self, records: tf.Tensor) -> tf.Tensor:
+        """All class names that serialized records have, one after the other."""
+        return self.label.names(self.read(records))
+
+    def told(self, model: str, answer: Tensors) -> tf.Tensor:
+        """Scores in the order of all classes, float32 [batch, classes]."""
+        return self.arranged(model, answer[SCORES])
+
+    def arranged(self, model: str, scores: tf.Tensor) -> tf.Tensor:
+        """A model's scores in the order of all classes; 0 for one that the model does not know."""
+        return tf.gather(tf.pad(scores, [[0, 0], [0, 1]]), self._order[model], axis=1)
+
+    def _names(self, split: TestSplit) -> list[str]:
+        """The class names that the records of a split have, sorted."""
+        rows = read_records(split.rows).batch(ROWS_AT_ONCE)
+        names = rows.map(self.names, num_parallel_calls=tf.data.AUTOTUNE)
+        return sorted(name.decode() for name in names.unbatch().unique().as_numpy_iterator())
+
+
+def known_classes(split: TestSplit, models: Mapping[str, ServedModel]) -> dict[str, list[str]]:
+    """The classes that each model knows, by their numbers.
+
+    Raises:
+        ServingFault: if the two models have no class in common.
+    """
+    record, row = next(iter(split.both().batch(1)))
+    asked = {name: model.answer(row if model.answers_rows else record) for name, model in models.items()}
+    known = {name: [text.decode() for text in told[CLASSES][0].numpy()] for name, told in asked.items()}
+    if SERVING in known and not set(known[SERVING]) & set(known[CANDIDATE]):
+        raise ServingFault(
+            f"{models[SERVING].path}: its classes ({_shown(known[SERVING])}) have nothing in common with those of "
+            f"this model ({_shown(known[CANDIDATE])})"
+        )
+    return known
+
+
+def class_notes(known: Mapping[str, Sequence[str]]) -> list[str]:
+    """How the classes that the two models know differ, a sentence each."""
+    if SERVING not in known:
+        return []
+    new = [name for name in known[CANDIDATE] if name not in known[SERVING]]
+    gone = [name for name in known[SERVING] if name not in known[CANDIDATE]]
+    notes = []
+    if new:
+        notes.append(f"the version that serves does not know the classes {_shown(new)}: these count against it")
+    if gone:
+        notes.append(f"the version that serves knows classes that this model does not: {_shown(gone)}")
+    return notes
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN_CLASSES} more" if len(names) > _SHOWN_CLASSES else ""
+    return ", ".join(names[:_SHOWN_CLASSES]) + more
+
+
+def _order(known: Sequence[str], classes: Sequence[str]) -> tf.Tensor:
+    """For each class its position among those that a model knows; one past the last if the model doesn't know it."""
+    positions = {name: position for position, name in enumerate(known)}
+    return tf.constant([positions.get(name, len(known)) for name in classes])
+
+
+def sums(predicted: Predicted) -> dict[Metric, Sums]:
+    """The metrics of one class but `auc`, from sums. The truth begins with the class index, predictions with the
+    scores."""
+    classes = len(predicted.classes)
+
+    def index(true: np.ndarray) -> np.ndarray:
+        return true[:, 0].astype(np.int64)
+
+    def hit(true: np.ndarray, told: np.ndarray) -> np.ndarray:
+        return told[:, :classes].argmax(axis=1) == index(true)
+
+    def among_best(true: np.ndarray, told: np.ndarray) -> np.ndarray:
+        scores = told[:, :classes]
+        return (scores > np.take_along_axis(scores, index(true)[:, np.newaxis], axis=1)).sum(axis=1) < _TOP
+
+    def loss(true: np.ndarray, told: np.ndarray) -> np.ndarray:
+        scores = np.clip(told[:, :classes].astype(np.float64), LEAST, 1 - LEAST)
+        own = np.take_along_axis(scores, index(true)[:, np.newaxis], axis=1)[:, 0]
+        return np.log(scores.sum(axis=1)) - np.log(own)
+
+    return {"accuracy": mean(hit), "top_3_accuracy": mean(among_best), "cross_entropy": mean(loss)}
+
+
+def class_shares(truth: np.ndarray, predicted: Predicted) -> np.ndarray:
+    """The share of each class, [classes], in kept truth, [records, n]."""
+    index = truth[:, 0].astype(np.int64)
+    return np.bincount(index[index >= 0], minlength=len(predicted.classes)) / max((index >= 0).sum(), 1)
+
+
+def constants_of(shares: np.ndarray, predicted: Predicted) -> Constants:
+    """The best constants for classes with these shares of the records, [classes]."""
+    best = [predicted.classes[place] for place in np.argsort(-shares, kind="stable")[:_TOP]]
+    return Constants(
+        usual=shares,
+        usual_is="the shares of the classes",
+        words={"accuracy": f"always '{best[0]}'", "top_3_accuracy": f"always {', '.join(map(repr, best))}"},
+    )
+
+
+def _constants(reader: Reader, split: TrainingSplit) -> Constants:
+    truth = np.concatenate(list(truths(reader, split)))
+    return constants_of(class_shares(truth, reader.predicted), reader.predicted)
+
+
+def _columns(classes: int) -> KeptColumns:
+    return KeptColumns(
+        truth=tf.io.FixedLenFeature([1], tf.int64), prediction=tf.io.FixedLenFeature([classes], tf.float32)
+    )
+
+
+def is_of_class(true: np.ndarray, classes: int) -> np.ndarray:
+    """As `LabelEvaluation.is_of_class`, from truth that begins with the class index."""
+    return true[:, :1].astype(np.int64) == np.arange(classes)
+
+
+EVALUATION = LabelEvaluation(
+    reader=ClassReader,
+    columns=_columns,
+    metrics={
+        "accuracy": Definition("SparseCategoricalAccuracy", COUNTED),
+        "cross_entropy": Definition("SparseCategoricalCrossentropy", COUNTED),
+        "top_3_accuracy": Definition.of(hits.TopAccuracy, k=_TOP),
+        "auc": Definition.of(MacroAUC, by_class=True),
+    },
+    sums=sums,
+    constants=_constants,
+    baseline_metrics=(("cross_entropy", "accuracy"),),
+    is_of_class=is_of_class,
+)

@@ -1,0 +1,162 @@
+"""Evaluation of label `multilabel`: any number of classes for each record."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from hubline.artifacts.predictions import Predicted
+from hubline.components.evaluator import classification_metrics as hits
+from hubline.components.evaluator.constants import Constants, TrainingSplit, truths
+from hubline.components.evaluator.exported_model import ServedModel
+from hubline.components.evaluator.labels.classes import ClassReader
+from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
+from hubline.components.evaluator.labels.reader import Reader
+from hubline.components.evaluator.macro_auc import MacroAUC
+from hubline.components.evaluator.metric_definition import COUNTED, Definition
+from hubline.components.evaluator.metric_sums import (
+    LEAST,
+    Sums,
+    counts_of,
+    f1_of,
+    mean,
+    mean_of_defined,
+    precision_of,
+    recall_of,
+)
+from hubline.components.evaluator.test_split import TestSplit
+from hubline.preprocessing.columns import ParsingSpec
+from hubline.preprocessing.encoding_layers import Counted
+from hubline.preprocessing.labels.label import LabelKind
+from hubline.preprocessing.labels.multilabel import MultilabelLabel
+from hubline.trainer.inputs import Tensors
+from hubline.trainer.metric_names import Metric
+from hubline.trainer.task import CHOSEN, CLASSES, SCORES
+
+_SHOWN = 5
+
+
+class _MultilabelReader(ClassReader):
+    """Reads for each class whether a record is of it, its score, and whether the model chooses it, by its own
+    threshold."""
+
+    answers = (CLASSES, CHOSEN, SCORES)
+    label: MultilabelLabel
+
+    def __init__(
+        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
+    ) -> None:
+        super().__init__(label, spec, split, models)
+        self._multi_hot = Counted(len(self.predicted.classes), at_most_once=True, name="label")
+
+    def truth(self, records: tf.Tensor) -> tf.Tensor:
+        indices = tf.sparse.map_values(self.table.lookup, self.label.names(self.read(records)))
+        known = tf.sparse.retain(indices, indices.values >= 0)
+        return tf.cast(self._multi_hot([known]), tf.int64)
+
+    def names(self, records: tf.Tensor) -> tf.Tensor:
+        return self.label.names(self.read(records)).values
+
+    def told(self, model: str, answer: Tensors) -> tf.Tensor:
+        chosen = tf.cast(answer[CHOSEN], tf.float32)
+        return tf.concat([super().told(model, answer), self.arranged(model, chosen)], axis=1)
+
+
+def sums(predicted: Predicted) -> dict[Metric, Sums]:
+    """The metrics of any number of classes but `auc`, from sums."""
+    classes = len(predicted.classes)
+
+    def chosen(told: np.ndarray) -> np.ndarray:
+        return told[:, classes:] > 0.5
+
+    def loss(true: np.ndarray, told: np.ndarray) -> np.ndarray:
+        scores = np.clip(told[:, :classes].astype(np.float64), LEAST, 1 - LEAST)
+        of_each = np.where(true > 0, np.log(scores + LEAST), np.log(1 - scores + LEAST))
+        return -of_each.mean(axis=1)
+
+    def counts(true: np.ndarray, told: np.ndarray) -> np.ndarray:
+        return counts_of(true > 0, chosen(told)).reshape(len(true), 3, classes).sum(axis=2)
+
+    def counts_by_class(true: np.ndarray, told: np.ndarray) -> np.ndarray:
+        return counts_of(true > 0, chosen(told))
+
+    def macro_f1(of_counts: np.ndarray) -> np.ndarray:
+        of_each = f1_of(np.moveaxis(of_counts.reshape(*of_counts.shape[:-1], 3, classes), -2, -1))
+        return mean_of_defined(of_each)
+
+    return {
+        "cross_entropy": mean(loss),
+        "exact_match": mean(lambda true, told: ((true > 0) == chosen(told)).all(axis=1)),
+        "precision": Sums(counts, precision_of),
+        "recall": Sums(counts, recall_of),
+        "f1": Sums(counts, f1_of),
+        "macro_f1": Sums(counts_by_class, macro_f1),
+    }
+
+
+def constants_of(sets: np.ndarray, counts: np.ndarray, predicted: Predicted) -> Constants:
+    """The best constants for the sets of classes that records have, bool [sets, classes], and the number of records
+    with each, [sets]."""
+    shares = counts @ sets / counts.sum()
+    # No set has a higher F1 over all classes together than one of the most frequent classes.
+    order = np.argsort(-shares, kind="stable")
+    sizes = np.arange(1, len(shares) + 1)
+    f1 = 2 * np.cumsum(shares[order]) / (sizes + shares.sum())
+    best = np.isin(np.arange(len(shares)), order[: int(f1.argmax()) + 1])
+    all_classes, commonest = np.ones(len(shares), bool), sets[int(counts.argmax())]
+
+    def answer(chosen: np.ndarray) -> tuple[np.ndarray, str]:
+        names = [name for name, is_chosen in zip(predicted.classes, chosen, strict=True) if is_chosen]
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        return np.concatenate([shares, chosen]), f"always {', '.join(map(repr, names[:_SHOWN])) or 'none'}{more}"
+
+    return Constants(
+        usual=np.concatenate([shares, best]),
+        usual_is="the shares of the classes",
+        special={
+            "f1": answer(best),
+            "precision": answer(best),
+            "recall": answer(best),
+            "macro_f1": answer(all_classes),
+            "exact_match": answer(commonest),
+        },
+    )
+
+
+def _constants(reader: Reader, split: TrainingSplit) -> Constants:
+    counts: Counter[bytes] = Counter()
+    for batch in truths(reader, split):
+        counts.update(row.tobytes() for row in (batch > 0))
+    sets = np.array([np.frombuffer(one, bool) for one in counts])
+    return constants_of(sets, np.array(list(counts.values())), reader.predicted)
+
+
+def _columns(classes: int) -> KeptColumns:
+    return KeptColumns(
+        truth=tf.io.FixedLenFeature([classes], tf.int64),
+        prediction=tf.io.FixedLenFeature([2 * classes], tf.float32),
+    )
+
+
+def _is_of_class(true: np.ndarray, classes: int) -> np.ndarray:
+    return true > 0
+
+
+EVALUATION = LabelEvaluation(
+    reader=_MultilabelReader,
+    columns=_columns,
+    metrics={
+        "f1": Definition.of(hits.MicroF1, by_class=True, several=True),
+        "macro_f1": Definition.of(hits.MacroF1, by_class=True, several=True),
+        "precision": Definition.of(hits.MicroPrecision, by_class=True, several=True),
+        "recall": Definition.of(hits.MicroRecall, by_class=True, several=True),
+        "auc": Definition.of(MacroAUC, by_class=True, several=True),
+        "cross_entropy": Definition.of(hits.MeanBinaryCrossEntropy, **COUNTED),
+        "exact_match": Definition.of(hits.AllRight, by_class=True),
+    },
+    sums=sums,
+    constants=_constants,
+    baseline_metrics=(("cross_entropy", "f1"),),
+    is_of_class=_is_of_class,
+)

@@ -1,0 +1,160 @@
+"""Evaluation of label `pixels`: the confusion matrix of the pixels of each picture."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import cast
+
+import numpy as np
+import tensorflow as tf
+
+from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, Predicted
+from hubline.components.evaluator import pixel_metrics
+from hubline.components.evaluator.constants import Constants, TrainingSplit
+from hubline.components.evaluator.exported_model import ServedModel
+from hubline.components.evaluator.labels.classes import class_notes, known_classes
+from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
+from hubline.components.evaluator.labels.reader import Reader
+from hubline.components.evaluator.metric_definition import Definition
+from hubline.components.evaluator.metric_sums import Sums, divide, mean_of_defined
+from hubline.components.evaluator.test_split import TestSplit
+from hubline.preprocessing import masks
+from hubline.preprocessing.columns import ParsingSpec, one_each
+from hubline.preprocessing.labels.label import LabelKind
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.trainer.inputs import Tensors, read_decodable
+from hubline.trainer.metric_names import Metric
+from hubline.trainer.task import CLASSES, COVERS, MASK
+
+_CLEARLY = 0.01
+_MOST_PICTURES = 2000
+
+
+class _PixelReader(Reader):
+    """Reads confusion matrices of the pixels of each picture, as each model sees it."""
+
+    answers: Sequence[str] = (CLASSES, MASK, COVERS)
+    kept: Sequence[str] = ()
+    label: PixelsLabel
+
+    def __init__(
+        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
+    ) -> None:
+        super().__init__(label, spec, split, models)
+        self._known = known_classes(split, models)
+        # True masks have the label's own numbers.
+        classes = list(dict.fromkeys([*self.label.classes, *chain(*self._known.values())]))
+        self.predicted = Predicted(label.kind, classes)
+        self._order = {name: tf.constant(list(map(classes.index, known))) for name, known in self._known.items()}
+        self._covered = dict.fromkeys(models, 0.0)
+        self._count = 0
+
+    @property
+    def notes(self) -> list[str]:
+        shares = {name: covered / max(self._count, 1) for name, covered in self._covered.items()}
+        if SERVING in shares and abs(shares[SERVING] - shares[CANDIDATE]) > _CLEARLY:
+            seen = (
+                f"the version that serves sees {shares[SERVING]:.0%} of a picture on average, and this model "
+                f"{shares[CANDIDATE]:.0%}; each is judged on the part that it sees"
+            )
+            return [*class_notes(self._known), seen]
+        return class_notes(self._known)
+
+    def truth(self, records: tf.Tensor) -> tf.Tensor:
+        raise NotImplementedError  # it depends on the size and the part of the picture that a model predicts
+
+    def told(self, model: str, answer: Tensors) -> tf.Tensor:
+        raise NotImplementedError  # only the comparison with the truth is kept
+
+    def compared(self, records: tf.Tensor, rows: tf.Tensor, asked: Mapping[str, Tensors]) -> Tensors:
+        encoded = one_each(tf.io.parse_example(records, self.spec)[self.label.column])
+        found = {name: self._confusion(name, encoded, answer) for name, answer in asked.items()}
+        for name, answer in asked.items():
+            self._covered[name] += float(tf.reduce_sum(_area(answer[COVERS])))
+        self._count += len(encoded)
+        return {LABEL: tf.reduce_sum(found[CANDIDATE], axis=1, keepdims=True)} | found
+
+    def _confusion(self, model: str, encoded: tf.Tensor, answer: Tensors) -> tf.Tensor:
+        told = tf.gather(self._order[model], tf.cast(answer[MASK], tf.int32))
+        size = tuple(told.shape[1:])
+        true = tf.map_fn(
+            lambda one: masks.seen(self.label, one[0], one[1], size),
+            (encoded, answer[COVERS]),
+            fn_output_signature=tf.TensorSpec([*size, 1], tf.uint8),
+        )
+        return pixel_metrics.confusion(tf.cast(true[..., 0], tf.int32), told, len(self.predicted.classes))
+
+    def masks(self, asked: Mapping[str, Tensors]) -> tf.Tensor:
+        told = tf.cast(tf.gather(self._order[CANDIDATE], tf.cast(asked[CANDIDATE][MASK], tf.int32)), tf.uint8)
+        return tf.map_fn(tf.io.encode_png, told[..., tf.newaxis], fn_output_signature=tf.string)
+
+
+def _area(covers: tf.Tensor) -> tf.Tensor:
+    """The shares of pictures that boxes in them, [batch, 4], cover."""
+    inside = tf.clip_by_value(covers, 0.0, 1.0)
+    return (inside[:, 2] - inside[:, 0]) * (inside[:, 3] - inside[:, 1])
+
+
+def sums(predicted: Predicted) -> dict[Metric, Sums]:
+    """The metrics of pixels, from sums of confusion matrices."""
+    classes = len(predicted.classes)
+
+    def matrices(told: np.ndarray) -> np.ndarray:
+        return told.reshape(-1, classes, classes).astype(np.float64)
+
+    def overlaps(_: np.ndarray, told: np.ndarray) -> np.ndarray:
+        of_each = matrices(told)
+        hits = np.diagonal(of_each, axis1=1, axis2=2)
+        return np.concatenate([hits, of_each.sum(axis=1) + of_each.sum(axis=2) - hits], axis=1)
+
+    def right(_: np.ndarray, told: np.ndarray) -> np.ndarray:
+        of_each = matrices(told)
+        return np.stack([np.trace(of_each, axis1=1, axis2=2), of_each.sum(axis=(1, 2))], axis=1)
+
+    return {
+        "mean_iou": Sums(overlaps, lambda found: mean_of_defined(divide(found[..., :classes], found[..., classes:]))),
+        "pixel_accuracy": Sums(right, lambda found: divide(found[..., 0], found[..., 1])),
+    }
+
+
+def _constants(reader: Reader, split: TrainingSplit) -> Constants:
+    """The most frequent class, counted in 2,000 records at most, spread evenly over the split."""
+    label = cast(PixelsLabel, reader.label)
+
+    def counted(record: tf.Tensor) -> tf.Tensor:
+        encoded = one_each(tf.io.parse_example(record[tf.newaxis], reader.spec)[label.column])
+        return masks.counts(label, encoded[0])
+
+    every = -(-split.count // _MOST_PICTURES)
+    pictures = read_decodable(split.records, split.undecodable, in_order=True).shard(every, 0)
+    total = sum(pictures.map(counted, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator())
+    most = label.classes[int(np.argmax(total))]
+    return _PixelConstants(usual=np.array(reader.predicted.classes.index(most)), usual_is=f"always '{most}'")
+
+
+class _PixelConstants(Constants):
+    """One class for all pixels, as its index, []."""
+
+    def told(self, metric: Metric, candidate: np.ndarray) -> np.ndarray:
+        classes = round(candidate.shape[1] ** 0.5)
+        true = candidate.reshape(-1, classes, classes).sum(axis=2, keepdims=True)
+        return (true * (np.arange(classes) == self.usual)).reshape(candidate.shape)
+
+
+def _columns(classes: int) -> KeptColumns:
+    return KeptColumns(
+        truth=tf.io.FixedLenFeature([1], tf.int64),
+        prediction=tf.io.FixedLenFeature([classes * classes], tf.int64),
+    )
+
+
+EVALUATION = LabelEvaluation(
+    reader=_PixelReader,
+    columns=_columns,
+    metrics={
+        "mean_iou": Definition.of(pixel_metrics.MeanPixelIoU, by_class=True),
+        "pixel_accuracy": Definition.of(pixel_metrics.PixelAccuracy, by_class=True),
+    },
+    sums=sums,
+    constants=_constants,
+    baseline_metrics=(("pixel_accuracy",),),
+)

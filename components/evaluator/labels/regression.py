@@ -1,0 +1,104 @@
+"""Evaluation of label `regression`: numbers, float64 in the units of the label."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from hubline.artifacts.predictions import Predicted
+from hubline.components.evaluator import regression_metrics as differences
+from hubline.components.evaluator.constants import Constants, TrainingSplit, truths
+from hubline.components.evaluator.exported_model import ServedModel
+from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
+from hubline.components.evaluator.labels.reader import ROWS_AT_ONCE, Reader
+from hubline.components.evaluator.metric_definition import Definition
+from hubline.components.evaluator.metric_sums import Sums, divide, mean
+from hubline.components.evaluator.r2 import R2
+from hubline.components.evaluator.test_split import TestSplit
+from hubline.core.float64 import PARTS
+from hubline.core.number_format import shown
+from hubline.preprocessing.columns import ParsingSpec
+from hubline.preprocessing.labels.label import LabelKind
+from hubline.preprocessing.labels.regression import RegressionLabel
+from hubline.trainer.inputs import Tensors, read_records
+from hubline.trainer.metric_names import Metric
+from hubline.trainer.task import VALUE
+
+_ROUNDING = 1e-13
+"""Less than this share of a sum of squares is nothing but rounding."""
+
+
+class _ValueReader(Reader):
+    """Reads numbers, float64 in the units of the label."""
+
+    answers = kept = (VALUE,)
+    label: RegressionLabel
+
+    def __init__(
+        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
+    ) -> None:
+        super().__init__(label, spec, split, models)
+        some = self.truth(next(iter(read_records(split.rows, in_order=True).batch(ROWS_AT_ONCE))))
+        self.predicted = Predicted(label.kind, centre=float(np.median(some)))
+
+    def truth(self, records: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self.label.values(self.read(records)), tf.float64)[:, tf.newaxis]
+
+    def told(self, model: str, answer: Tensors) -> tf.Tensor:
+        return tf.cast(answer[VALUE], tf.float64)[:, tf.newaxis]
+
+
+def sums(predicted: Predicted) -> dict[Metric, Sums]:
+    """The metrics of numbers, from sums."""
+
+    def off(true: np.ndarray, told: np.ndarray) -> np.ndarray:
+        return told[:, 0] - true[:, 0]
+
+    def moments(true: np.ndarray, told: np.ndarray) -> np.ndarray:
+        values = true[:, 0] - predicted.centre
+        return np.stack([np.ones_like(values), values, values**2, off(true, told) ** 2], axis=1)
+
+    def explained(of_moments: np.ndarray) -> np.ndarray:
+        count, total, squares, residual = np.moveaxis(of_moments, -1, 0)
+        variance = squares - total**2 / count
+        return 1 - divide(residual, np.where(variance > _ROUNDING * squares, variance, 0.0))
+
+    squared = mean(lambda true, told: off(true, told) ** 2)
+    return {
+        "rmse": Sums(squared.of_each, lambda of_squares: np.sqrt(squared.value(of_squares))),
+        "mae": mean(lambda true, told: np.abs(off(true, told))),
+        "r2": Sums(moments, explained),
+    }
+
+
+def constants_of(values: np.ndarray) -> Constants:
+    """The best constants for true numbers, float64 [records]."""
+    average, median = values.mean(), np.median(values)
+    return Constants(
+        usual=np.array([average]),
+        usual_is=f"the mean {shown(average)}",
+        special={"mae": (np.array([median]), f"the median {shown(median)}")},
+    )
+
+
+def _constants(reader: Reader, split: TrainingSplit) -> Constants:
+    return constants_of(np.concatenate([batch[:, 0] for batch in truths(reader, split)]))
+
+
+def _columns(classes: int) -> KeptColumns:
+    number = tf.io.FixedLenFeature([PARTS], tf.float32)
+    return KeptColumns(truth=number, prediction=number, are_float64=True)
+
+
+EVALUATION = LabelEvaluation(
+    reader=_ValueReader,
+    columns=_columns,
+    metrics={
+        "rmse": Definition.of(differences.RootMeanSquaredDifference),
+        "mae": Definition.of(differences.MeanAbsoluteDifference),
+        "r2": Definition.of(R2, from_centre=True),
+    },
+    sums=sums,
+    constants=_constants,
+    baseline_metrics=(("rmse", "mae"),),
+)

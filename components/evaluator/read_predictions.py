@@ -1,0 +1,36 @@
+"""Reads kept predictions back."""
+
+from collections.abc import Iterator, Sequence
+from math import prod
+
+import tensorflow as tf
+
+from hubline.artifacts.predictions import LABEL, Predicted, Rows
+from hubline.components.evaluator.labels.parts import EVALUATION
+from hubline.core.float64 import from_parts
+from hubline.core.tfrecords import read_batches
+
+_NUMBERS_AT_ONCE = 1 << 20
+_MOST_AT_ONCE = 4096
+
+
+def read_predictions(files: Sequence[str], predicted: Predicted, models: Sequence[str]) -> Iterator[Rows]:
+    """Batches of truth and predictions.
+
+    Args:
+        files: TFRecord files of kept predictions.
+        predicted: The label's kind and the classes.
+        models: The columns of predictions to read.
+
+    Yields:
+        By column, the numbers of each record, [batch, n]; of a regression float64 [batch, 1].
+    """
+    columns = EVALUATION.of(predicted.kind).columns(len(predicted.classes))
+    spec = {LABEL: columns.truth} | dict.fromkeys(models, columns.prediction)
+    at_once = max(1, min(_MOST_AT_ONCE, _NUMBERS_AT_ONCE // max(1, prod(columns.prediction.shape))))
+    for file in files:
+        for _, examples in read_batches(file, at_once):
+            parsed = tf.io.parse_example(examples, spec)
+            if columns.are_float64:
+                parsed = {name: from_parts(column)[:, tf.newaxis] for name, column in parsed.items()}
+            yield {name: column.numpy() for name, column in parsed.items()}

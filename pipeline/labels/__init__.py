@@ -1,0 +1,1 @@
+"""What the pipeline file as a whole must obey for each kind of label."""

@@ -1,0 +1,10 @@
+"""Label `binary`: two classes, learned as any classes are."""
+
+from hubline.trainer.labels.classes import task
+from hubline.trainer.labels.label import LabelTraining
+
+TRAINING = LabelTraining(
+    metrics=("accuracy", "cross_entropy", "auc", "precision", "recall", "f1"),
+    training_metrics=("accuracy",),
+    task=task,
+)

@@ -1,0 +1,105 @@
+"""Label `class_and_box`: the class of one object in a picture, and the box around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.config import Features, images
+from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel, LossWeights
+from hubline.trainer import boxes
+from hubline.trainer.labels.classes import class_outputs
+from hubline.trainer.labels.label import LabelTraining
+from hubline.trainer.task import BOX, Task
+
+if TYPE_CHECKING:
+    from hubline.preprocessing.columns import ParsingSpec
+    from hubline.preprocessing.kinds.image import ImageFeature
+    from hubline.trainer.inputs import Boxes, Tensors
+
+
+class ClassAndBox(Task):
+    """Predicts one of some classes, and a box in the picture.
+
+    The target is the class index, followed by the box in the picture as the model sees it. An object that was cropped
+    away has a box without an area, and contributes no loss. The raw outputs are a logit for each class, followed by the
+    four numbers of `boxes.of_raw`.
+    """
+
+    def __init__(self, names: Sequence[str], weights: LossWeights, image: str) -> None:
+        """The task with the names of the classes, by index, the weights of class and box in the loss, and the feature
+        that the box is in. There may be one class: then only the box is learned."""
+        self.outputs = len(names) + 4
+        self._names = tf.constant(list(names))
+        self._weights = weights
+        self._image = image
+
+    def loss(self) -> tf.keras.losses.Loss:
+        """The cross-entropy of the class and 1 - GIoU of the box, each by its weight.
+
+        GIoU is what the box is evaluated by. It counts small boxes as much as large ones and has a gradient where boxes
+        don't overlap; a distance of coordinates, such as Huber's, weighs large boxes more.
+        """
+        from hubline.trainer.keras_metrics import MeanLoss
+
+        def of_both(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+            of_class = tf.nn.sparse_softmax_cross_entropy_with_logits(_index(target), outputs[:, :-4])
+            of_box = 1.0 - boxes.giou(target[:, 1:], boxes.of_raw(outputs[:, -4:]))
+            is_seen = tf.cast(boxes.area(target[:, 1:]) > 0, tf.float32)
+            return is_seen * (self._weights.of_class * of_class + self._weights.box * of_box)
+
+        return MeanLoss(of_both)
+
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """The accuracy of the class, and the mean IoU of the box."""
+
+        def is_right(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+            return tf.argmax(outputs[:, :-4], axis=1, output_type=tf.int32) == _index(target)
+
+        def iou(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+            return boxes.iou(target[:, 1:], self.answer(outputs)[BOX])
+
+        mean = tf.keras.metrics.MeanMetricWrapper
+        return [mean(is_right, "accuracy"), mean(iou, "mean_iou")]
+
+    def answer(self, outputs: tf.Tensor) -> Tensors:
+        """`LABEL`, `SCORE`, `CLASSES`, `SCORES`, and `BOX` in the picture as the model saw it."""
+        of_class = class_outputs(self._names, outputs[:, :-4])
+        return of_class | {BOX: tf.clip_by_value(boxes.of_raw(outputs[:, -4:]), 0.0, 1.0)}
+
+    def placed(self, answer: Tensors, features: Mapping[str, ImageFeature], encoded: Tensors) -> Tensors:
+        """The answer with `BOX` in the original picture."""
+        return answer | {BOX: boxes.unfitted(features[self._image], encoded[self._image], answer[BOX])}
+
+
+def _index(target: tf.Tensor) -> tf.Tensor:
+    return tf.cast(target[:, 0], tf.int32)
+
+
+def _task(label: ClassAndBoxLabel, transform: tft.TFTransformOutput, spec: ParsingSpec) -> Task:
+    return ClassAndBox(label.class_names(transform), label.loss_weights, label.image)
+
+
+def _needs_pictures(label: ClassAndBoxLabel, features: Features) -> bool:
+    return images(features)[label.image].fit != "stretch"
+
+
+def _boxes(label: ClassAndBoxLabel, spec: ParsingSpec) -> Boxes:
+    from hubline.preprocessing.columns import present
+    from hubline.trainer.inputs import Boxes
+
+    def of(serialized: tf.Tensor) -> tf.Tensor:
+        parsed = tf.io.parse_example(serialized, spec)
+        return label.boxes(lambda column: present(parsed[column]))
+
+    return Boxes(label.image, of)
+
+
+TRAINING = LabelTraining(
+    metrics=("mean_iou", "accuracy", "iou_50", "cross_entropy", "auc", "top_3_accuracy"),
+    training_metrics=("accuracy", "mean_iou"),
+    task=_task,
+    needs_pictures=_needs_pictures,
+    boxes=_boxes,
+)

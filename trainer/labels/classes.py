@@ -1,0 +1,81 @@
+"""Label `class`: which of some classes a record is of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hubline.core.errors import DataError
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.labels.label import ClassesKind
+from hubline.trainer.labels.label import LabelTraining
+from hubline.trainer.task import CLASSES, LABEL, SCORE, SCORES, Task
+
+if TYPE_CHECKING:
+    from hubline.preprocessing.columns import ParsingSpec
+    from hubline.preprocessing.kinds.kind import Values
+    from hubline.trainer.inputs import Tensors
+
+
+class Classes(Task):
+    """Predicts one of some classes."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """The task with the names of the classes, by index.
+
+        Raises:
+            DataError: if there is only one.
+        """
+        if len(names) < 2:
+            raise DataError(f"the training split has one class only, '{names[0]}'; there is nothing to tell apart")
+        self.outputs = len(names)
+        self._names = tf.constant(list(names))
+
+    def loss(self) -> tf.keras.losses.Loss:
+        """Cross-entropy."""
+        return tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """Accuracy."""
+        return [tf.keras.metrics.SparseCategoricalAccuracy("accuracy")]
+
+    def mixable(self) -> Task:
+        """The task with one-hot targets."""
+        return _MixableClasses([name.decode() for name in self._names.numpy()])
+
+    def answer(self, outputs: tf.Tensor) -> Tensors:
+        """`LABEL`, `SCORE`, `CLASSES` and `SCORES`."""
+        return class_outputs(self._names, outputs)
+
+
+class _MixableClasses(Classes):
+    def target(self, label: Values) -> tf.Tensor:
+        return tf.one_hot(label, self.outputs)
+
+    def loss(self) -> tf.keras.losses.Loss:
+        return tf.keras.losses.CategoricalCrossentropy(from_logits=True)
+
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        return [tf.keras.metrics.CategoricalAccuracy("accuracy")]
+
+
+def class_outputs(names: tf.Tensor, logits: tf.Tensor) -> Tensors:
+    """The outputs for classes with these names, string [classes], from their logits, float32 [batch, classes]."""
+    scores = tf.nn.softmax(logits)
+    best = tf.argmax(scores, axis=1)
+    return {
+        LABEL: tf.gather(names, best),
+        SCORE: tf.reduce_max(scores, axis=1),
+        CLASSES: tf.tile(names[tf.newaxis], [tf.shape(scores)[0], 1]),
+        SCORES: scores,
+    }
+
+
+def task(label: ClassesKind, transform: tft.TFTransformOutput, spec: ParsingSpec) -> Task:
+    """As `LabelTraining.task`."""
+    return Classes(label.class_names(transform))
+
+
+TRAINING = LabelTraining(
+    metrics=("accuracy", "cross_entropy", "auc", "top_3_accuracy"), training_metrics=("accuracy",), task=task
+)

@@ -1,0 +1,72 @@
+"""Label `multilabel`: for each of some classes, whether a record is of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hubline.core.errors import DataError
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.labels.multilabel import MultilabelLabel
+from hubline.trainer.labels.label import LabelTraining
+from hubline.trainer.task import CHOSEN, CLASSES, SCORES, Task
+
+if TYPE_CHECKING:
+    from hubline.preprocessing.columns import ParsingSpec
+    from hubline.preprocessing.kinds.kind import Values
+    from hubline.trainer.inputs import Tensors
+
+
+class Multilabel(Task):
+    """Predicts for each of some classes whether a record is of it."""
+
+    def __init__(self, names: Sequence[str], threshold: float) -> None:
+        """The task with the names of the classes, by index, and the score from which a class is predicted.
+
+        Raises:
+            DataError: if there is no class.
+        """
+        from hubline.preprocessing.encoding_layers import Counted
+
+        if not names:
+            raise DataError("no record of the training split has a class; there is nothing to learn")
+        self.outputs = len(names)
+        self._names = tf.constant(list(names))
+        self._threshold = threshold
+        self._multi_hot = Counted(len(names), at_most_once=True, name="label")
+
+    def target(self, label: Values) -> tf.Tensor:
+        """1 for each class of a record and 0 for the others, float32 [batch, classes]."""
+        return self._multi_hot([label])
+
+    def loss(self) -> tf.keras.losses.Loss:
+        """Binary cross-entropy, the mean over classes."""
+        return tf.keras.losses.BinaryCrossentropy(from_logits=True)
+
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """The accuracy over all classes, and F1 over all classes together."""
+        from hubline.trainer.keras_metrics import F1OfLogits, HardBinaryAccuracy
+
+        logit = math.log(self._threshold / (1 - self._threshold))
+        return [HardBinaryAccuracy("binary_accuracy", threshold=logit), F1OfLogits(self._threshold)]
+
+    def answer(self, outputs: tf.Tensor) -> Tensors:
+        """`CLASSES`, `SCORES` and `CHOSEN`."""
+        scores = tf.sigmoid(outputs)
+        return {
+            CLASSES: tf.tile(self._names[tf.newaxis], [tf.shape(scores)[0], 1]),
+            SCORES: scores,
+            CHOSEN: scores >= self._threshold,
+        }
+
+
+def _task(label: MultilabelLabel, transform: tft.TFTransformOutput, spec: ParsingSpec) -> Task:
+    return Multilabel(label.class_names(transform), label.threshold)
+
+
+TRAINING = LabelTraining(
+    metrics=("f1", "macro_f1", "precision", "recall", "auc", "cross_entropy", "exact_match"),
+    training_metrics=("binary_accuracy", "f1"),
+    task=_task,
+)

@@ -1,0 +1,103 @@
+"""Label `pixels`: the class of each pixel of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.preprocessing.masks import LEFT_OUT
+from hubline.trainer import boxes
+from hubline.trainer.labels.label import LabelTraining
+from hubline.trainer.task import CLASSES, COVERS, MASK, Task
+
+if TYPE_CHECKING:
+    from hubline.preprocessing.columns import ParsingSpec
+    from hubline.preprocessing.kinds.image import ImageFeature
+    from hubline.trainer.inputs import Tensors
+
+_PIXELS = "float64"
+"""The dtype that pixels are counted in: float32 stops at 2^24, which is 256 pictures of 256 x 256."""
+
+
+class Pixels(Task):
+    """Predicts one of some classes for each pixel of a picture.
+
+    The target is a mask, uint8 [batch, height, width, 1], as `masks.fitted` returns it.
+    """
+
+    def __init__(self, names: Sequence[str], image: str) -> None:
+        """The task with the names of the classes, by their number in masks, and the feature that is the picture."""
+        self.outputs = len(names)
+        self._names = tf.constant(list(names))
+        self._image = image
+
+    def loss(self) -> tf.keras.losses.Loss:
+        """The cross-entropy, the mean over the pixels of a batch that are not left out."""
+        from hubline.trainer.keras_metrics import MeanLoss
+
+        def of_each(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+            number, counts = _numbers(target), _counted(target)
+            each = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(counts, number, 0), outputs)
+            share = tf.reduce_mean(tf.cast(counts, tf.float32))
+            return tf.math.divide_no_nan(tf.where(counts, each, 0.0), share)
+
+        return MeanLoss(of_each)
+
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """The share of right pixels, and the mean over classes of the IoU over all pixels."""
+
+        def is_right(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+            right = tf.argmax(outputs, axis=-1, output_type=tf.int32) == _numbers(target)
+            return tf.boolean_mask(right, _counted(target))
+
+        mean_iou = tf.keras.metrics.MeanIoU(
+            self.outputs, "mean_iou", _PIXELS, ignore_class=LEFT_OUT, sparse_y_true=True, sparse_y_pred=False
+        )
+        return [tf.keras.metrics.MeanMetricWrapper(is_right, "pixel_accuracy", _PIXELS), mean_iou]
+
+    def answer(self, outputs: tf.Tensor) -> Tensors:
+        """`MASK`, `CLASSES` and `COVERS`, the latter for pictures that are seen whole."""
+        batch = tf.shape(outputs)[0]
+        return {
+            MASK: tf.cast(tf.argmax(outputs, axis=-1, output_type=tf.int32), tf.uint8),
+            CLASSES: tf.tile(self._names[tf.newaxis], [batch, 1]),
+            COVERS: tf.tile([[0.0, 0.0, 1.0, 1.0]], [batch, 1]),
+        }
+
+    def placed(self, answer: Tensors, features: Mapping[str, ImageFeature], encoded: Tensors) -> Tensors:
+        """The answer with `COVERS` in the original picture."""
+        return answer | {COVERS: boxes.covered(features[self._image], encoded[self._image])}
+
+
+def _numbers(target: tf.Tensor) -> tf.Tensor:
+    """The class indices of masks, uint8 [batch, height, width, 1], as int32 [batch, height, width]."""
+    return tf.cast(target[..., 0], tf.int32)
+
+
+def _counted(target: tf.Tensor) -> tf.Tensor:
+    """Which pixels of such masks are not left out, bool [batch, height, width]."""
+    return _numbers(target) != LEFT_OUT
+
+
+def _task(label: PixelsLabel, transform: tft.TFTransformOutput, spec: ParsingSpec) -> Task:
+    return Pixels(label.classes, label.image)
+
+
+def _needs_pictures(label: PixelsLabel, features: Features) -> bool:
+    return True
+
+
+def _mask(label: PixelsLabel, spec: ParsingSpec) -> PixelsLabel:
+    return label
+
+
+TRAINING = LabelTraining(
+    metrics=("mean_iou", "pixel_accuracy"),
+    training_metrics=("pixel_accuracy", "mean_iou"),
+    task=_task,
+    needs_pictures=_needs_pictures,
+    mask=_mask,
+)
