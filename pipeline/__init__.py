@@ -1,4 +1,4 @@
-"""What runs, and where: the pipeline file, the graph, the runners, the command line."""
+"""The pipeline file, the graph of steps, the runners and the command line."""
 
 from hubline.core.adapters.tfx_components import load_on_demand
 

@@ -35,15 +35,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the
 
 
 def main() -> None:
-    """The entry point: a mistake in what the user gave ends with its message and exit code 2, a fault of ours with one
+    """Entry point. An error in what the user provided ends with its message and exit code 2, a bug of ours with one
     line and exit code 1."""
     collect_none_at_exit()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows another one
+            stream.reconfigure(errors="replace")  # characters that the terminal cannot show are replaced
     try:
         app()
-    except OSError as error:  # a file or folder that was named on the command line
+    except OSError as error:  # a file or folder named on the command line
         _end_with_mistake(UserError(f"{error.filename}: {error.strerror}" if error.filename else str(error)))
     except UserError as error:
         _end_with_mistake(error)

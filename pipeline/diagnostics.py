@@ -1,4 +1,4 @@
-"""Mistakes in a pipeline file: what each says and where it stands."""
+"""Errors in a pipeline file: their messages and positions."""
 
 import difflib
 from collections import defaultdict
@@ -14,7 +14,7 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake: the file, the line (from 1) and the key it stands at, and what was wrong and would be right."""
+    """One error: its file, line (from 1) and key, what is wrong and what would be right."""
 
     file: str
     line: int
@@ -22,12 +22,12 @@ class Mistake:
     message: str
 
     def __str__(self) -> str:
-        """One line, in the form `file:line: key: message` that editors and terminals make clickable."""
+        """One line in the form `file:line: key: message`, which editors and terminals make clickable."""
         return ": ".join(part for part in (f"{self.file}:{self.line}", self.key, self.message) if part)
 
 
 class PipelineFileError(UserError):
-    """A pipeline file has mistakes; `mistakes` holds all of them, in the order of their lines."""
+    """A pipeline file has errors; `mistakes` contains all of them, in line order."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = tuple(sorted(mistakes, key=lambda mistake: (mistake.line, mistake.key)))
@@ -35,12 +35,12 @@ class PipelineFileError(UserError):
 
     @property
     def as_dicts(self) -> list[dict[str, str | int]]:
-        """The mistakes for machines: `file`, `line`, `key`, `message`."""
+        """The errors in machine-readable form: `file`, `line`, `key`, `message`."""
         return [asdict(mistake) for mistake in self.mistakes]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`did you mean 'x'?` with the nearest known name, and the known names."""
+    """`did you mean 'x'?` with the closest known name, and all known names."""
     known = list(known)
     folded = {each.casefold(): each for each in known}
     close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
@@ -49,12 +49,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def meant(errors: Iterable[Mapping[str, Any]], values: Any, depth: int = 0) -> list[Mapping[str, Any]]:
-    """Of what several types say of a value that each of them might take, what the nearest of them says.
+    """For values that several types could take, keeps only the errors of the closest type.
 
     Args:
-        errors: `ValidationError.errors()`. Where a type was one of several, its name is a step of the location.
-        values: What was validated.
-        depth: How many steps of the locations have been gone, and their types chosen.
+        errors: `ValidationError.errors()`. If a type was one of several, its name is a step of the location.
+        values: The validated values.
+        depth: Number of leading steps in the locations whose types are already chosen.
     """
     found: list[Mapping[str, Any]] = []
     places: dict[Location, dict[str | int, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
@@ -71,7 +71,7 @@ def meant(errors: Iterable[Mapping[str, Any]], values: Any, depth: int = 0) -> l
 
 
 def _nearest_type(depth: int, by_type: Iterable[list[Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
-    """The fewest errors; those in the value, rather than that it is of another sort altogether."""
+    """The fewest errors, preferring errors within the value to an error about its type as a whole."""
 
     def is_of_another_sort(error: Mapping[str, Any]) -> bool:
         return len(error["loc"]) == depth and error["type"] != "value_error"
@@ -80,14 +80,14 @@ def _nearest_type(depth: int, by_type: Iterable[list[Mapping[str, Any]]]) -> lis
 
 
 def place_of(error: Mapping[str, Any], values: Any) -> Location:
-    """Where in a file an error stands: its location without the names of types."""
+    """Position of an error in the file: its location without the names of types."""
     steps = zip(error["loc"], _in_file(error, values), strict=True)
     place = tuple(step for step, there in steps if there)
     return (*place, "kind") if error["type"].startswith("union_tag") else place
 
 
 def _in_file(error: Mapping[str, Any], values: Any) -> list[bool]:
-    """Of each step of an error's location, whether it is one in the values; a missing key is where it belongs."""
+    """Which steps of an error's location exist in the values. A missing key counts as existing."""
     found = []
     for step in error["loc"]:
         inside: Mapping[Any, Any] = dict(enumerate(values)) if isinstance(values, list) else {}
@@ -101,11 +101,11 @@ def _in_file(error: Mapping[str, Any], values: Any) -> list[bool]:
 
 
 def explain(error: Mapping[str, Any], schema: Schema) -> str:
-    """What was wrong and what would be right, for one of pydantic's errors.
+    """What is wrong and what would be right, for one pydantic error.
 
     Args:
         error: An item of `ValidationError.errors()`.
-        schema: The JSON schema of the whole file, by alias; its descriptions and examples say what would be right.
+        schema: JSON schema of the whole file, by alias; its descriptions and examples say what would be right.
     """
     location: Location = error["loc"]
     at = _subschema(schema, location)
@@ -137,7 +137,7 @@ def explain(error: Mapping[str, Any], schema: Schema) -> str:
             return f"{error['input']!r} does not have the form {error['ctx']['pattern']}{_right(at)}"
         case _:
             got = "" if isinstance(error["input"], dict) else f"; got {_shown(error['input'])}"
-            # In YAML's words, not Python's.
+            # In YAML's terms rather than Python's.
             said = _lower(error["msg"]).replace("tuple", "list").replace("dictionary", "mapping")
             return f"{said}{got}{_right(at)}"
 
@@ -151,7 +151,7 @@ def _lower(text: str) -> str:
 
 
 def _right(schema: Schema) -> str:
-    """The description and an example of what belongs at a place."""
+    """Description and example of the expected value."""
     description = str(schema.get("description", "")).replace("\n", " ").rstrip(".")
     examples = schema.get("examples", ())
     parts = ([_lower(description)] if description else []) + [f"such as {example}" for example in examples[:1]]
@@ -159,7 +159,7 @@ def _right(schema: Schema) -> str:
 
 
 def _subschema(schema: Schema, location: Location) -> Schema:
-    """The part of a JSON schema that describes a place; empty where the schema does not say."""
+    """The part of a JSON schema that describes a location; empty if there is none."""
     at: Schema = schema
     for step in location:
         candidates = [_named(at, step), *(_follow(branch, step, schema) for branch in _branches(at, schema))]
@@ -171,7 +171,7 @@ def _subschema(schema: Schema, location: Location) -> Schema:
 
 
 def _branches(at: Schema, root: Schema) -> list[Schema]:
-    """A schema with its references followed, and the alternatives it offers."""
+    """A schema with its references resolved, and its alternatives."""
     if "$ref" in at:
         return _branches(root["$defs"][at["$ref"].rpartition("/")[2]], root)
     alternatives = [branch for key in ("anyOf", "oneOf", "allOf") for branch in at.get(key, ())]
@@ -179,7 +179,7 @@ def _branches(at: Schema, root: Schema) -> list[Schema]:
 
 
 def _named(at: Schema, name: str | int) -> Schema:
-    """The one of several types that a step of a location names: by its tag, or by its own name."""
+    """The alternative that a step of a location names: by its tag, or by its own name."""
     tagged = at.get("discriminator", {}).get("mapping", {}).get(name)
     types = [{"$ref": tagged}] if tagged else [*at.get("anyOf", ())]
     return next((one for one in types if tagged or one.get("$ref", "").endswith(f"/{name}")), {})

@@ -1,4 +1,4 @@
-"""What a run shows a person while it works, and at its end."""
+"""Terminal output of a run, live and at the end."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ _SHOWN_COLUMNS = 3
 
 
 class Display(logging.Handler):
-    """A live table of steps on a terminal, a line for each step elsewhere; hears of progress through `logging`."""
+    """A live table of steps on a terminal, one line per step elsewhere; receives progress through `logging`."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(logging.INFO)
@@ -39,7 +39,7 @@ class Display(logging.Handler):
         self._started = 0.0
         self._progress: dict = {}
         self._pace = _Pace()
-        # What is printed meanwhile belongs in the log, not above the table.
+        # Other output belongs in the log rather than above the table.
         self._live = Live(
             get_renderable=self._render,
             console=console,
@@ -59,23 +59,20 @@ class Display(logging.Handler):
     def __exit__(self, *exception: object) -> None:
         LOGGER.removeHandler(self)
         if self._console.is_terminal:
-            # The live table is wiped; what stays is the state that each step came to.
+            # The live table is replaced by the final state of each step.
             self._live.stop()
             self._console.print(self._table())
 
     def planned(self, steps: list[str]) -> None:
-        """The steps of the run, in their order."""
         self._steps += steps
         self._starting = False
 
     def started(self, step: str) -> None:
-        """A step begins."""
         self._current, self._started, self._progress, self._pace = step, time.monotonic(), {}, _Pace()
         if not self._console.is_terminal:
             self._console.print(f"{step} …")
 
     def finished(self, step: Step) -> None:
-        """A step is done."""
         self._done[step.id] = step
         self._current = None
         if not self._console.is_terminal:
@@ -83,7 +80,7 @@ class Display(logging.Handler):
             self._console.print(f"{step.id} {state}")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Takes up progress that a step reported."""
+        """Records progress that a step reports."""
         self._progress = getattr(record, "progress", {})
         if self._progress:
             self._pace.heard(self._progress)
@@ -118,21 +115,21 @@ class Display(logging.Handler):
 
 
 class _Pace:
-    """How fast a step gets on, from its first report on: imports, loading and tracing come before and say nothing."""
+    """Speed of a step from its first report on: imports, loading and tracing come before and report nothing."""
 
-    _SECONDS = 600.0  # of reports that the pace is the mean of
+    _SECONDS = 600.0  # of reports that the speed is averaged over
 
     def __init__(self) -> None:
         self._progress = Progress(disable=True, speed_estimate_period=self._SECONDS, get_time=time.monotonic)
         self._task = self._progress.add_task("")
 
     def heard(self, progress: dict) -> None:
-        """Takes up a report."""
+        """Records a report."""
         self._progress.update(self._task, completed=progress["done"], total=progress["total"])
 
     @property
     def seconds_left(self) -> float | None:
-        """None until two reports tell."""
+        """None before the second report."""
         return self._progress.tasks[0].time_remaining
 
 
@@ -152,19 +149,19 @@ def _value_text(name: str, value: float, unit: str) -> str:
     if name == "per_second":
         return f"{value:,.0f} {unit} a second"
     if name == "waiting_for_input":
-        # The rest of the time it computes.
+        # The rest of the time is computation.
         return f"waiting for input {value:.0%} of the time"
     return f"{name} {value:.4g}"
 
 
 def show_result(console: Console, result: Result, path: Path, inputs: str) -> None:
-    """What a run came to, and what to do next.
+    """Prints the result of a run, and what to do next.
 
     Args:
-        console: Where to show it.
-        result: What it came to.
+        console: Where to print.
+        result: The result.
         path: The pipeline file.
-        inputs: What `hubline predict` may be given, as `asked` has it.
+        inputs: Example arguments for `hubline predict`, from `asked`.
     """
 
     def say(text: str, style: str | None = None) -> None:
@@ -212,7 +209,7 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
 
 
 def asked(file: PipelineFile) -> str:
-    """What `hubline predict` can ask the model about that a file trains: images alone, or records of columns."""
+    """Example arguments for `hubline predict` with the file's model: images alone, or records."""
     taken = [name for name, feature in file.features.items() if feature.is_taken_in or name in file.fed_features]
     columns = input_columns(file.features, taken)
     clips = clip_columns(file.features)
@@ -224,7 +221,7 @@ def asked(file: PipelineFile) -> str:
 
 
 def _spans_text(spans: Sequence[int], dates: Sequence[date] | None) -> str:
-    """For example `8-10`, `1-9, 5 in all` where some are missing, or `20775-20777 (2026-11-18 to 2026-11-20)`."""
+    """For example `8-10`, `1-9, 5 in all` if some are missing, or `20775-20777 (2026-11-18 to 2026-11-20)`."""
     first, last = spans[0], spans[-1]
     if first == last:
         return f"{first} ({dates[0]})" if dates else f"{first}"
@@ -233,7 +230,8 @@ def _spans_text(spans: Sequence[int], dates: Sequence[date] | None) -> str:
 
 
 def _metrics_table(decision: Decision) -> Table:
-    """The model's metrics with their 95 % intervals, beside the best constant and the version that serves."""
+    """The model's metrics with 95 % intervals, beside those of the best constant prediction and of the version in
+    serving."""
     baseline = decision.baseline.metrics if decision.baseline else {}
     titles = ["metric", "this model", "95 % interval", *(["always the same"] if baseline else []), "serving"]
     table = Table(*titles, box=None, pad_edge=False)

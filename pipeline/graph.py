@@ -1,4 +1,4 @@
-"""The graph, wired in one place: nothing else makes components."""
+"""Builds the graph of steps; no other module creates components."""
 
 from tfx.components.schema_gen.component import SchemaGen
 from tfx.dsl.components.base.base_node import BaseNode
@@ -30,12 +30,12 @@ from hubline.trainer.phases import Kept
 
 
 def build(file: AnyFile, pins: AnyPins, places: Places | OnCluster) -> Pipeline:
-    """The TFX pipeline that a pipeline file describes.
+    """The TFX pipeline of a pipeline file.
 
     Args:
         file: The pipeline file.
-        pins: What `pin` settled; it goes into the properties that each step is cached on.
-        places: Where artifacts, metadata and checkpoints go.
+        pins: Pinned inputs, which become part of the steps' cache keys.
+        places: Where artifacts, metadata and checkpoints are stored.
     """
     if isinstance(file, InferFile):
         assert isinstance(pins, PinsToInfer)
@@ -60,7 +60,7 @@ def _inferring(file: InferFile, pins: PinsToInfer, places: Places | OnCluster) -
         name: HubModule(name, hub, file.features, pins.modules[name], asked=True) for name, hub in file.hubs.items()
     }
     example_gen, *described = describing(file, pins.files, places)
-    if not isinstance(places, OnCluster):  # where steps run one after the other, a misfit is found before data is read
+    if not isinstance(places, OnCluster):  # in sequence here, so a misfit is found before data is read
         example_gen.add_upstream_nodes(hub_modules.values())
     predictor = Predictor(
         examples=example_gen.outputs["examples"],
@@ -91,7 +91,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
     hubs = Kept.of(file.model, file.training, file.backbones, in_pictures).hubs(file.hubs)
     on_cluster = isinstance(places, OnCluster)
     example_gen, statistics_gen, schema_gen = describing(file, pins.files, places)
-    if not on_cluster:  # where steps run one after the other, a misfit is found before data is read
+    if not on_cluster:  # in sequence here, so a misfit is found before data is read
         example_gen.add_upstream_nodes(tried)
     examples = example_gen.outputs["examples"]
     statistics = statistics_gen.outputs["statistics"]
@@ -110,7 +110,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
         examples=examples,
         schema=schema,
         modules={name: modules[name] for name in hubs},
-        features=file.fed_features,  # a change of another one leaves the vectors as they are
+        features=file.fed_features,  # changes of other features leave the vectors valid
         label=file.label,
         hubs=hubs,
         model=file.model,
@@ -120,7 +120,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
         backbones=file.backbones,
         needs_pictures=in_pictures,
     )
-    embedder.add_upstream_node(gate)  # and with it all that trains
+    embedder.add_upstream_node(gate)  # holds back all training steps as well
     rows = embedder.outputs["rows"]
 
     trainer = Trainer(

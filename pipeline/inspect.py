@@ -1,4 +1,4 @@
-"""`hubline inspect`: what a hub module offers."""
+"""`hubline inspect`: shows the interface of a hub module."""
 
 import json
 import tempfile
@@ -16,14 +16,14 @@ from hubline.trainer.saved_model_loader import read_saved_model
 
 
 def inspect_handle(handle: str) -> tuple[Module, str]:
-    """Fetches a module and reads what it offers. It is not loaded, so nothing in it runs.
+    """Fetches a module and reads its interface. The module is not loaded, so none of its code runs.
 
     Returns:
-        What it offers, and its digest, as `sha256:` in a pipeline file takes it.
+        The interface, and the digest for `sha256:` in a pipeline file.
 
     Raises:
-        UserError: where it cannot be had, is not a SavedModel, lacks its variables, or is made of operations that
-            TensorFlow here does not have.
+        UserError: if the module cannot be fetched, is not a SavedModel, lacks its variables, or needs operations that
+            the installed TensorFlow lacks.
     """
     with tempfile.TemporaryDirectory() as folder:
         path, sha256 = fetch(handle, None, folder)
@@ -37,7 +37,7 @@ def inspect_handle(handle: str) -> tuple[Module, str]:
 
 
 def show_module(console: Console, handle: str, sha256: str, module: Module) -> None:
-    """Prints a module as tables, on a console that takes names for text and not for markup."""
+    """Prints a module as tables, on a console that doesn't interpret markup."""
     trainable = sum(variable.trainable for variable in module.variables)
     console.print(f"{handle}\nsha256: {sha256}", soft_wrap=True)
     console.print(f"format: {module.format}, {len(module.variables)} variables, {trainable} trainable")

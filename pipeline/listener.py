@@ -1,4 +1,4 @@
-"""Who hears of the steps of a run, such as the terminal."""
+"""The interface for observers of a run's steps, such as the terminal."""
 
 from typing import Protocol
 
@@ -6,13 +6,13 @@ from hubline.pipeline.result import Step
 
 
 class Listener(Protocol):
-    """Hears of each step. What it raises ends the run."""
+    """Observes steps. An exception ends the run."""
 
     def planned(self, steps: list[str]) -> None:
-        """The steps of the run, in their order."""
+        """Called once with the ids of all steps, in order."""
 
     def started(self, step: str) -> None:
-        """A step begins."""
+        """Called when a step starts."""
 
     def finished(self, step: Step) -> None:
-        """A step is done, or its earlier result was taken."""
+        """Called when a step is done or its cached result was reused."""

@@ -1,4 +1,4 @@
-"""Reads a pipeline file into its typed form, or says everything that is wrong with it."""
+"""Reads a pipeline file into its types, or reports all errors in it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,11 +20,11 @@ from hubline.pipeline.diagnostics import Location, Mistake, PipelineFileError, e
 
 _MOST_BYTES = 4_000_000
 _MOST_VALUES = 200_000
-"""In a file with its aliases expanded: far more than any pipeline has, and few enough to look through."""
+"""Maximum number of values after aliases are expanded: far more than any pipeline has, and few enough to check."""
 
 
 class Source:
-    """A pipeline file's text, which knows the line of each key."""
+    """Text of a pipeline file, with the line of each key."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -57,11 +57,12 @@ class Source:
 
     @property
     def folder(self) -> str:
-        """The folder of the file, from which relative paths in it count."""
+        """Folder of the file, which relative paths are resolved against."""
         return str(self.path.absolute().parent)
 
     def _refuse_what_expands_without_end(self) -> None:
-        """Aliases of aliases make gigabytes of a few lines, and one that stands in itself never ends."""
+        """Rejects aliases of aliases, which turn a few lines into gigabytes, and aliases of themselves, which never
+        end."""
         sizes: dict[int, int] = {}
 
         def size(node: Node, above: frozenset[int]) -> int:
@@ -83,22 +84,22 @@ class Source:
         return PipelineFileError([Mistake(str(self.path), line, "", f"not YAML: {problem}")])
 
     def mistake(self, location: Location, message: str) -> Mistake:
-        """A mistake at a place in the file; where the place itself is absent, at what encloses it."""
+        """An error at a location in the file; if the location doesn't exist, at the enclosing key."""
         line, shown, _ = self._find(location)
         return Mistake(str(self.path), line, shown, message)
 
     def text(self, location: Location) -> str | None:
-        """How the scalar at a place is written; None where there is none, or it is quoted."""
+        """How the scalar at a location is written; None if there is none or it is quoted."""
         node = self._find(location)[2]
         return node.value if isinstance(node, ScalarNode) and node.style is None else None
 
     def unquoted(self, read: Any, values: Any = None, place: Location = ()) -> Iterator[Mistake]:
-        """Texts that YAML takes for numbers, and that would come out as others: `01` as 1, `1.10` as 1.1.
+        """Finds strings that YAML reads as numbers with another text: `01` as 1, `1.10` as 1.1.
 
         Args:
-            read: What the file was read as, in the form of the file.
-            values: What it holds.
-            place: Where.
+            read: Validated contents of the file, in the form of the file.
+            values: Raw contents of the file.
+            place: The location.
         """
         values = self.values if not place else values
         if isinstance(values, Mapping) and isinstance(read, Mapping):
@@ -114,7 +115,7 @@ class Source:
             yield from self.unquoted(made, value, (*place, step))
 
     def _find(self, location: Location) -> tuple[int, str, Node | None]:
-        """The line of a place, how it is called, and what stands there, if anything."""
+        """Line and name of a location, and the node there, if any."""
         node, line = self._root, (self._root.start_mark.line if self._root else 0)
         shown = ""
         for step in location:
@@ -131,19 +132,19 @@ class Source:
 
 
 def quote(text: str | None, value: Any) -> str:
-    """Says that YAML takes a text for something else."""
+    """The message about a string that YAML reads as something else."""
     others = {bool: "a truth value", type(None): "nothing", date: "a date", datetime: "a time"}
     return f"YAML reads {text} as {others.get(type(value), value)}, and this is a text; quote it: '{text}'"
 
 
 def load(path: Path) -> tuple[AnyFile, Source]:
-    """The pipeline file at `path`, and its text for placing later mistakes in.
+    """Reads the pipeline file at `path`; also returns its text, for locating later errors.
 
-    Relative paths in it count from its folder and come out absolute.
+    Relative paths are resolved against its folder and become absolute.
 
     Raises:
-        PipelineFileError: with every mistake in the file.
-        UserError: where there is no readable file.
+        PipelineFileError: with all errors in the file.
+        UserError: if there is no readable file.
     """
     source = Source(path)
     if not isinstance(source.values, Mapping):
@@ -172,10 +173,10 @@ def _mistake(source: Source, error: Mapping[str, Any], schema: Mapping[str, Any]
 
 
 def load_training(path: Path, command: str) -> tuple[PipelineFile, Source]:
-    """The same of a file that trains a model.
+    """Reads a pipeline file that trains a model.
 
     Raises:
-        UserError: besides, where it does not; names the command that takes no other.
+        UserError: also if the file has another task; names the command.
     """
     file, source = load(path)
     if not isinstance(file, PipelineFile):
@@ -184,10 +185,10 @@ def load_training(path: Path, command: str) -> tuple[PipelineFile, Source]:
 
 
 def context(folder: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What one section must know of another: given beside the values, so that every mistake is found in one pass.
+    """Validation context: what sections need to know of each other, so that all errors are found in one pass.
 
     Args:
-        folder: That from which relative paths count.
+        folder: Folder that relative paths are resolved against.
         values: The pipeline file.
     """
     names = {
@@ -199,13 +200,13 @@ def context(folder: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def json_schema_of(task: str) -> dict[str, Any]:
-    """The JSON schema of the file with a task, by alias."""
+    """JSON schema of a file with the given task, by alias."""
     return FILES[task].model_json_schema(by_alias=True, schema_generator=DescribedJsonSchema)
 
 
 @cache
 def json_schema() -> dict[str, Any]:
-    """The JSON schema of the pipeline file, for editors: `then` is that of a file with `task: infer`."""
+    """JSON schema of the pipeline file, for editors; `then` is the schema for `task: infer`."""
     train, infer = ({**json_schema_of(task)} for task in ("train", "infer"))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -1,4 +1,4 @@
-"""Runs a pipeline on this machine, by TFX's local runner."""
+"""Runs a pipeline on this machine with TFX's local runner."""
 
 import logging
 import time
@@ -33,7 +33,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Run:
-    """One run of a pipeline, and what it has come to so far."""
+    """One run of a pipeline and its results so far."""
 
     def __init__(self, pipeline: Pipeline, listeners: Sequence[Listener], places: Places) -> None:
         self._pipeline = pipeline
@@ -44,11 +44,11 @@ class Run:
         """The folders of the artifacts that steps have made, or taken from the cache."""
         self._executions: dict[str, int] = {}
         self.current: str | None = None
-        """The step that is running, or that failed."""
+        """The step that is running or failed."""
         self.steps: list[Step] = []
 
     def run(self) -> None:
-        """Runs every step that its cache does not answer for. Raises what the step that failed raised."""
+        """Runs every step that isn't cached. Raises the exception of a failed step."""
         with metadata.Metadata(self._pipeline.metadata_connection_config) as store:
             upkeep.clear_unfinished(store.store, self._places.artifacts)
         try:
@@ -70,12 +70,12 @@ class Run:
         run_locally(self._pipeline, self._launch, self._seals.are_whole, upkeep.empty_folders)
 
     def decision(self) -> Decision | None:
-        """The Evaluator's decision, where the run came so far."""
+        """The Evaluator's decision, if the run got that far."""
         blessing = self._output("Evaluator", "blessing")
         return Decision.model_validate_json(Path(blessing.uri, DECISION).read_text("utf-8")) if blessing else None
 
     def warnings(self) -> list[str]:
-        """What was found about the data, the hub modules and the training that stops nothing, a line each."""
+        """Warnings about the data, the hub modules and the training, one line each."""
         anomalies = self._output("ExampleValidator", "anomalies")
         found = list(Found.read(anomalies.uri).warnings) if anomalies else []
         found += module_warnings(self._modules())
@@ -87,7 +87,7 @@ class Run:
         return found
 
     def pushed(self) -> tuple[str | None, bool]:
-        """The version that serves after the Pusher, and whether this run pushed it."""
+        """The version in serving after the Pusher, and whether this run pushed it."""
         return self._version("Pusher", "pushed_model")
 
     def predictions(self) -> tuple[str | None, bool]:
@@ -95,7 +95,7 @@ class Run:
         return self._version("Predictor", "predictions")
 
     def evaluated(self) -> Evaluated | None:
-        """How good the predictions are, where classes are known."""
+        """Metrics of the predictions, if classes are known."""
         predictions = self._output("Predictor", "predictions")
         path = Path(predictions.uri, EVALUATION) if predictions else None
         return Evaluated.model_validate_json(path.read_text("utf-8")) if path and path.exists() else None
@@ -109,7 +109,7 @@ class Run:
         return properties[DESTINATION].string_value or None, properties[PUSHED].int_value == 1 and not cached
 
     def artifacts(self) -> Artifacts:
-        """Where what the report shows is, as far as the run came."""
+        """Folders of the artifacts for the report, as far as the run got."""
 
         def uri(step: str, key: str) -> str | None:
             artifact = self._output(step, key)
@@ -127,7 +127,7 @@ class Run:
         )
 
     def _modules(self) -> dict[str, str]:
-        """The artifact of each hub module, by the module's name."""
+        """Artifact of each hub module, by module name."""
         made = {step: self._output(step, "model") for step in self._executions if step.startswith(_HUB_MODULE)}
         return {step.removeprefix(_HUB_MODULE): model.uri for step, model in made.items() if model}
 

@@ -1,4 +1,4 @@
-"""Keeps a run's own words apart from the thousands of lines that the libraries below it print."""
+"""Separates Hubline's output from the thousands of lines that libraries print."""
 
 import logging
 import os
@@ -15,13 +15,13 @@ NOWHERE = Path(os.devnull)
 
 @contextmanager
 def into_log(path: Path) -> Iterator[tuple[TextIO, TextIO]]:
-    """Sends standard output and error into a file, those of C++ and of child processes too, and a notebook's.
+    """Redirects standard output and error to a file, including those of C++ code, child processes and notebooks.
 
     Args:
-        path: The log file; what is there is kept. `NOWHERE` keeps nothing.
+        path: The log file, which is appended to. `NOWHERE` discards everything.
 
     Yields:
-        The real standard output and standard error, for what a person is to see.
+        The original standard output and standard error, for the user.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
@@ -39,7 +39,7 @@ def into_log(path: Path) -> Iterator[tuple[TextIO, TextIO]]:
         levels = root.level, absl.logging.get_verbosity()
         root.addHandler(handler)
         root.setLevel(logging.INFO)
-        absl.logging.set_verbosity(absl.logging.INFO)  # TFX's own words
+        absl.logging.set_verbosity(absl.logging.INFO)  # TFX logs through absl
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         try:
@@ -56,17 +56,17 @@ def into_log(path: Path) -> Iterator[tuple[TextIO, TextIO]]:
 
 
 def _for_a_person(stream: TextIO, original: TextIO | None, descriptor: int) -> AbstractContextManager[TextIO]:
-    """What shows text while the log takes the rest: the stream itself where it is a notebook's own, else what the
-    descriptor was."""
+    """The stream for the user: the stream itself if it is a notebook's own, otherwise a copy of the original
+    descriptor."""
     if stream is not original:
         return nullcontext(stream)
-    # A terminal that lacks a character shows another one; a run doesn't fail for what it shows.
+    # Characters that the terminal cannot show are replaced, so that a run doesn't fail because of its output.
     return os.fdopen(os.dup(descriptor), "w", encoding=stream.encoding, errors="replace")
 
 
 @contextmanager
 def _through_descriptors() -> Iterator[None]:
-    """Has Python's prints and log handlers write to the descriptors where they do not, as in a notebook."""
+    """Makes prints and log handlers write to the descriptors if they don't already, as in a notebook."""
     originals = ((sys.stdout, sys.__stdout__), (sys.stderr, sys.__stderr__))
     replaced = {stream: original for stream, original in originals if stream is not original}
     loggers = [logging.getLogger(), *logging.root.manager.loggerDict.values()]
@@ -74,7 +74,7 @@ def _through_descriptors() -> Iterator[None]:
     moved = [
         (handler, handler.stream)
         for handler in handlers
-        # One that looks up `sys.stderr` each time it writes holds no stream, and needs none.
+        # Handlers that look up `sys.stderr` at each write store no stream and need no change.
         if isinstance(handler, logging.StreamHandler) and vars(handler).get("stream") in replaced
     ]
     for handler, stream in moved:

@@ -1,4 +1,4 @@
-"""Where a pipeline keeps what it makes."""
+"""Locations of a pipeline's files."""
 
 import fcntl
 from collections.abc import Iterator
@@ -11,39 +11,39 @@ from hubline.core.errors import UserError
 
 @dataclass(frozen=True)
 class OnCluster:
-    """Where a pipeline on a cluster keeps what its backend does not keep for it."""
+    """Locations of files that the backend of a cluster doesn't manage."""
 
     state: str
-    """A folder that every step sees: on a volume, or a URL."""
+    """A folder that every step can access: on a volume, or a URL."""
 
     @property
     def checkpoints(self) -> str:
-        """As of `Places`."""
+        """As in `Places`."""
         return f"{self.state}/checkpoints"
 
     @property
     def store(self) -> str:
-        """As of `Places`."""
+        """As in `Places`."""
         return f"{self.state}/store"
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where a pipeline keeps what it makes, apart from the models it serves."""
+    """Locations of a pipeline's files, except the models it serves."""
 
     root: Path
 
     @classmethod
     def of(cls, path: Path, name: str, root: Path | None) -> "Places":
-        """The places of the pipeline `name` in the file `path`: in `root`, or in `.hubline/<name>` beside the file."""
+        """Locations of the pipeline `name` in the file `path`: in `root`, or in `.hubline/<name>` beside the file."""
         return cls((root or path.parent / ".hubline" / name).absolute())
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
-        """Keeps a second run out while one is at work here; the system lets go when the process ends, however it does.
+        """Holds a lock against other runs; the system releases it when the process ends in any way.
 
         Raises:
-            UserError: where another run is at work.
+            UserError: if another run holds the lock.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / "lock").open("w") as lock:
@@ -62,7 +62,7 @@ class Places:
 
     @property
     def seals(self) -> Path:
-        """What the files of each artifact were when they were written."""
+        """Digests of the artifacts' files at the time of writing."""
         return self.artifacts / ".seals"
 
     @property
@@ -72,15 +72,15 @@ class Places:
 
     @property
     def checkpoints(self) -> Path:
-        """Outside the artifacts: TFX deletes a step's when it fails."""
+        """Outside of the artifacts, because TFX deletes those of a failed step."""
         return self.root / "checkpoints"
 
     @property
     def store(self) -> Path:
-        """What is kept by its content for later runs: ingested shards, their statistics, vectors. Safe to delete."""
+        """Cache for later runs, keyed by content: ingested shards, their statistics, vectors. Safe to delete."""
         return self.root / "store"
 
     @property
     def runs(self) -> Path:
-        """A folder for each run, with its log and report."""
+        """One folder per run, with its log and report."""
         return self.root / "runs"

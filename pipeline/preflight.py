@@ -1,4 +1,4 @@
-"""What can be seen to be wrong with the things a pipeline file points at, before anything expensive starts."""
+"""Checks everything that a pipeline file refers to before anything expensive starts."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -28,18 +28,18 @@ from hubline.trainer.config.model import Tuned
 
 
 def preflight(file: AnyFile, source: Source, root: Path | None = None) -> None:
-    """Looks for the data files, schema and baseline, vocabularies, local hub modules, the weights and functions of
-    backbones, labels, and the folder that takes models or predictions.
+    """Checks data files, schema and baseline, vocabularies, local hub modules, weights and functions of backbones,
+    labels, and the destination of models or predictions.
 
-    What is remote is not asked for.
+    Remote paths are not checked.
 
     Args:
-        file: What was read.
+        file: The pipeline file.
         source: Its text.
-        root: As `Places.of` takes it.
+        root: As in `Places.of`.
 
     Raises:
-        PipelineFileError: with all that is missing, each at its line.
+        PipelineFileError: with all problems, each at its line.
     """
     mistakes = [mistake for location, look in _looks(file) for mistake in _try(source, location, look)]
     if fault := path_fault(place := str(Places.of(source.path, file.name, root).root), holds_models=True):
@@ -49,11 +49,11 @@ def preflight(file: AnyFile, source: Source, root: Path | None = None) -> None:
 
 
 def _look_at_first_record(file: AnyFile, wanted: Mapping[str, str]) -> None:
-    """Looks for what every record must have, in the first record there is.
+    """Checks the first record for the columns that every record must have.
 
     Args:
-        file: Its data may be missing, which was said before.
-        wanted: What each column is to the file.
+        file: The pipeline file; missing data is ignored, because it has its own error.
+        wanted: Purpose of each column.
     """
     try:
         found = find(file.data.patterns, window=1)
@@ -136,7 +136,7 @@ def _try(source: Source, location: Location, look: Callable[[], object]) -> list
         look()
     except UserError as error:
         return [source.mistake(location, str(error))]
-    except OSError as error:  # a folder that may not be looked into, a name that is too long
+    except OSError as error:  # a folder without permission, or a name that is too long
         return [source.mistake(location, f"{error.filename}: {error.strerror}")]
     return []
 
@@ -147,7 +147,7 @@ def _look_at_path(path: str) -> None:
 
 
 def _look_for_schema(path: str) -> None:
-    # Imported here: few pipelines have a curated schema.
+    # Imported here because few pipelines have a curated schema.
     from hubline.components.curated_schema.read import read_curated
 
     read_curated(path)
@@ -158,7 +158,7 @@ def _look_for_baseline(path: str) -> None:
         raise UserError(
             f"{path}: there is no such file; a baseline is a statistics.pb, as `hubline schema FILE --freeze` writes it"
         )
-    # Imported here: few pipelines have a baseline.
+    # Imported here because few pipelines have a baseline.
     from google.protobuf.message import DecodeError
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
@@ -178,7 +178,7 @@ def _look_for_module(hub: Hub) -> None:
 
 
 def _look_at_operations(hub: Hub) -> None:
-    # Imported here, as below: not every pipeline has a module.
+    # Imported here, as below, because not every pipeline has a module.
     from hubline.trainer.operations import check
     from hubline.trainer.saved_model import SavedModel
 
@@ -201,13 +201,13 @@ def _look_at_variables(hub: Hub, tuned: Tuned) -> None:
         return
     try:
         saved = SavedModel.parse(read_saved_model(mirrored(hub.handle)), hub.handle)
-    except UserError:  # which was said of its handle
+    except UserError:  # reported for its handle
         return
     to_train(saved.format, saved.variables, tuned)
 
 
 def _is_there(hub: Hub) -> bool:
-    """Whether there is something to look into; that there is not was said before."""
+    """Whether the module exists; if not, that has its own error."""
     try:
         look_for(mirrored(hub.handle))
     except UserError:
@@ -216,7 +216,7 @@ def _is_there(hub: Hub) -> bool:
 
 
 def _look_at_destination(destination: Path, what: str) -> None:
-    """Writes for a moment into a folder, or where it is not there yet into what will hold it."""
+    """Writes temporarily into a folder or, if it doesn't exist yet, into its closest existing parent."""
     ancestor = next(path for path in (destination, *destination.parents) if path.exists())
     try:
         tempfile.TemporaryFile(dir=ancestor).close()

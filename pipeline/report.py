@@ -1,4 +1,4 @@
-"""The page of each run: writes it, and finds the newest."""
+"""Writes the report page of each run, and finds the newest."""
 
 import shlex
 import traceback
@@ -14,13 +14,13 @@ from hubline.report.contents import PAGE, RunReport, StepTime
 
 
 def write_page(result: Result, name: str, path: Path, began: datetime) -> None:
-    """Writes the page of a run beside its `report.json`. A failure of that goes into the log, and fails no run.
+    """Writes the page of a run beside its `report.json`. A failure is logged and doesn't fail the run.
 
     Args:
-        result: What the run came to.
-        name: The pipeline's name.
+        result: Result of the run.
+        name: Name of the pipeline.
         path: The pipeline file.
-        began: When the run began.
+        began: Start of the run.
     """
     report = RunReport(
         name=name,
@@ -38,7 +38,7 @@ def write_page(result: Result, name: str, path: Path, began: datetime) -> None:
         artifacts=result.artifacts,
     )
     try:
-        # Imported here: no run waits for these libraries before it begins.
+        # Imported here so that runs start without these libraries.
         from hubline.report.page import render
 
         page = render(report)
@@ -48,14 +48,14 @@ def write_page(result: Result, name: str, path: Path, began: datetime) -> None:
 
 
 def newest_page(path: Path, root: Path | None) -> Path:
-    """The page of a pipeline's newest run that has one.
+    """The report page of a pipeline's newest run that has one.
 
     Args:
         path: The pipeline file.
-        root: Where the pipeline keeps what it makes, as `hubline run` takes it.
+        root: Folder of the pipeline's files, as in `hubline run`.
 
     Raises:
-        UserError: where there is none, or the file is wrong.
+        UserError: if there is none, or the file has errors.
     """
     file, _ = load(path)
     runs = Places.of(path, file.name, root).runs

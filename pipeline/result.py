@@ -1,4 +1,4 @@
-"""What a run came to: what `--json` prints and `report.json` holds."""
+"""Result of a run, as printed by `--json` and stored in `report.json`."""
 
 from datetime import date
 from typing import Literal
@@ -11,7 +11,7 @@ Status = Literal["succeeded", "not_blessed", "failed", "interrupted"]
 
 
 class Step(Section):
-    """How a step went."""
+    """Outcome of a step."""
 
     id: str
     seconds: float
@@ -19,36 +19,36 @@ class Step(Section):
 
 
 class Result(Section):
-    """How a run went."""
+    """Outcome of a run."""
 
     status: Status
     pushed_model: str | None = None
-    """The version that serves, also where nothing new was pushed."""
+    """The version in serving, whether newly pushed or not."""
     newly_pushed: bool = False
     predictions: str | None = None
-    """With `task: infer`, the newest version of the predictions, also where nothing new was written."""
+    """With `task: infer`, the newest version of the predictions, whether newly written or not."""
     newly_predicted: bool = False
     blessed: bool | None = None
-    """None where the run did not come to a blessing."""
+    """None if the run did not reach the blessing."""
     spans: tuple[int, ...] | None = None
-    """The spans of the data that was taken, in order; None where it has none."""
+    """Spans that were read, in order; None if the data has none."""
     dates: tuple[date, ...] | None = None
-    """Their dates, where they are dates."""
+    """Dates of the spans, if they are dates."""
     warnings: tuple[str, ...] = ()
-    """What was found about the data that is worth knowing and stopped nothing, a line each."""
+    """Findings about the data that did not stop the run, one line each."""
     metrics: Metrics = {}
-    """Of the candidate on the test split; with `task: infer` and a label, of the predictions."""
+    """Test metrics of the candidate; with `task: infer` and a label, metrics of the predictions."""
     decision: Decision | None = None
     nothing_to_do: bool = False
     """Whether everything was as in the last run that succeeded; `report` is then the folder of that run."""
     steps: tuple[Step, ...] = ()
-    """The steps of the graph, in the order they ran; `pin` runs before it, and is never cached."""
+    """Steps in the order they ran. `pin` runs before the graph and is never cached."""
     seconds: float
     failed_step: str | None = None
     error: str | None = None
     artifacts: Artifacts = Artifacts()
-    """The folders of what the run made; `hubline.report.read_artifacts.read` tells what is in them."""
+    """Folders of the artifacts; `hubline.report.read_artifacts.read` reads their contents."""
     report: str
-    """The folder of `report.json` and of the page, `index.html`."""
+    """Folder of `report.json` and of the page, `index.html`."""
     log: str
-    """The file with the whole log."""
+    """The complete log."""

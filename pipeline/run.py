@@ -34,21 +34,21 @@ from hubline.report.contents import Artifacts
 def run(
     path: Path, root: Path | None, quiet: bool, fresh_metadata: bool = False, listener: Listener | None = None
 ) -> tuple[Result, int]:
-    """Runs a pipeline file and shows how it goes.
+    """Runs a pipeline file and shows the progress.
 
     Args:
         path: The pipeline file.
-        root: Where the pipeline keeps what it makes; None for `.hubline/<name>` beside the file.
-        quiet: Show nothing on standard output, which is then free for JSON.
-        fresh_metadata: Start a new metadata database; the old one stays beside it.
-        listener: Hears of the steps, as the terminal does.
+        root: Folder of the pipeline's files; None for `.hubline/<name>` beside the file.
+        quiet: Whether to leave standard output free for JSON.
+        fresh_metadata: Whether to start a new metadata database; the old one is kept beside it.
+        listener: Observes the steps, like the terminal.
 
     Returns:
-        What it came to, and the exit code: 0 done, 1 failed or not blessed, 2 a mistake in what the user gave, 130 or
-        143 stopped by SIGINT or SIGTERM.
+        The result, and the exit code: 0 done, 1 failed or not blessed, 2 an error in what the user provided, 130 or 143
+        stopped by SIGINT or SIGTERM.
 
     Raises:
-        UserError: where the file, or something it points at, is found wrong before the run begins.
+        UserError: if the file, or something it refers to, has an error that is found before the run starts.
     """
     with interruption.handled():
         return _run_file(path, root, quiet, fresh_metadata, listener)
@@ -100,14 +100,14 @@ def _run(
                 seconds = round(time.monotonic() - begin, 3)
                 return earlier.model_copy(update={"seconds": seconds, "log": str(folder / "run.log")}), 0
             with collecting_none():
-                # Imported here: TFX takes ten seconds, and mistakes are found without it.
+                # Imported here because TFX takes ten seconds, and errors are found without it.
                 from hubline.pipeline.graph import build
                 from hubline.pipeline.local import Run
             interruption.check()
             run = Run(build(file, pins, places), listeners, places)
             run.run()
         status, code = "succeeded", 0
-    except KeyboardInterrupt:  # outside the main thread, where Python lets nobody handle signals
+    except KeyboardInterrupt:  # outside the main thread, where Python allows no signal handlers
         status, error, code = "interrupted", signal.SIGINT.name, interruption.exit_code(signal.SIGINT)
     except Exception as fault:
         traceback.print_exc()
@@ -157,7 +157,7 @@ def _show_cached(steps: Sequence[Step], listeners: Sequence[Listener]) -> None:
 
 
 def _set_aside(artifacts: Artifacts, folder: Path) -> list[str]:
-    """Lists the records that were set aside, whichever step did so, in one file, and says so in one line."""
+    """Lists the quarantined records of all steps in one file; returns a warning, if there are any."""
     entries = list(all_set_aside(artifacts.examples, artifacts.rows)) if artifacts.examples else []
     if not entries:
         return []
@@ -166,7 +166,7 @@ def _set_aside(artifacts: Artifacts, folder: Path) -> list[str]:
 
 
 def _failure(fault: Exception, step: str | None, path: Path, log: Path) -> tuple[Status, str, int]:
-    """The status, error and exit code of a run that an exception ended, which may be what a signal led to."""
+    """Status, error and exit code of a run that ended with an exception, possibly because of a signal."""
     if number := interruption.ended_by():
         return "interrupted", number.name, interruption.exit_code(number)
     if isinstance(fault, UserError):

@@ -1,4 +1,4 @@
-"""`hubline schema`: the schema of the data, and the statistics that it comes from."""
+"""`hubline schema`: the schema of the data, and its statistics."""
 
 import os
 import tempfile
@@ -28,40 +28,39 @@ from hubline.preprocessing.kinds.categorical import CategoricalFeature
 from hubline.preprocessing.kinds.crossed import CrossedFeature
 
 SCHEMA, BASELINE = "schema.pbtxt", "statistics.pb"
-"""The names under which both are frozen."""
+"""Names of the frozen files."""
 
 _FEW = 100
-"""How many categories a column may have for a schema to list them; as TFDV's `infer_schema` has it for texts."""
+"""Maximum number of categories that a schema lists, as in TFDV's `infer_schema` for strings."""
 _SHOWN_VALUES = 5
 _SHOWN_LENGTH = 20
 
 
 @dataclass(frozen=True)
 class Described:
-    """The data of a pipeline file."""
+    """Schema and statistics of a pipeline file's data."""
 
     schema: schema_pb2.Schema
     curated: str | None
-    """The file that the schema is from; None where it was inferred."""
+    """File of the curated schema; None if the schema was inferred."""
     statistics: statistics_pb2.DatasetFeatureStatisticsList | None
-    """Those of the training split; None where the data was not read."""
+    """Statistics of the training split; None if the data was not read."""
     counts: Mapping[str, int]
-    """Records by split; empty where the data was not read."""
+    """Records by split; empty if the data was not read."""
 
 
 def describe(path: Path, file: PipelineFile, root: Path | None, read: bool) -> Described:
-    """The curated schema, or the one that the first steps of a run infer from the data as it is now.
+    """The curated schema, or the one that the first steps of a run infer from the current data.
 
     Args:
         path: The pipeline file.
-        file: What is in it.
-        root: Where the pipeline keeps what it makes: what came of a file before is taken from there, and what comes of
-            one now is kept there for the next run.
-        read: Whether to read the data in any case, for its statistics.
+        file: Its contents.
+        root: Folder of the pipeline's files; its cache is used and extended.
+        read: Whether to read the data even with a curated schema, for its statistics.
 
     Raises:
-        UserError: where there is no such schema or data.
-        DataError: where the data would stop a run.
+        UserError: if there is no such schema or data.
+        DataError: if the data would stop a run.
     """
     curated = file.data.data_schema
     schema = read_curated(curated) if curated else None
@@ -73,13 +72,13 @@ def describe(path: Path, file: PipelineFile, root: Path | None, read: bool) -> D
 
 def _infer(file: PipelineFile, places: Places) -> Described:
     files = pin_files(file.data)
-    # Imported here: TFX takes ten seconds, and a curated schema is shown without it.
+    # Imported here because TFX takes ten seconds, and a curated schema is shown without it.
     from hubline.artifacts.examples import Manifest
     from hubline.components.input_artifacts import read_schema
     from hubline.pipeline.graph import describing
 
     places.root.mkdir(parents=True, exist_ok=True)
-    # Beside the store, to which the artifacts hold hard links.
+    # Beside the store, whose files the artifacts hard-link.
     with tempfile.TemporaryDirectory(prefix="schema-", dir=places.root) as folder:
         made = _run(describing(file, files, places), folder, file.beam.arguments())
         statistics = {
@@ -97,7 +96,7 @@ def _infer(file: PipelineFile, places: Places) -> Described:
 
 
 def _categories(file: PipelineFile) -> set[str]:
-    """The columns whose values are categories or classes."""
+    """Columns whose values are categories or classes."""
     columns = {
         read
         for name, feature in file.features.items()
@@ -113,10 +112,10 @@ def with_ranges(
     columns: Collection[str],
     splits: Sequence[statistics_pb2.DatasetFeatureStatisticsList],
 ) -> schema_pb2.Schema:
-    """A schema that holds whole numbers to their range where they are categories of which there are few.
+    """Restricts integer columns with few categories to their observed range.
 
-    TFDV infers a domain of texts of which there are at most 100, and none of integers: a new category would be noticed
-    or not by how it happens to be written.
+    TFDV infers a domain for strings with at most 100 values but none for integers, so whether a new category is
+    detected would depend on its type.
     """
     held = schema_pb2.Schema.FromString(schema.SerializeToString())
     of_splits = [by_column(statistics) for statistics in splits]
@@ -134,7 +133,7 @@ def with_ranges(
 
 
 def _run(steps: Iterable[Any], folder: str, beam_arguments: Sequence[str]) -> dict[str, list[Any]]:
-    """Runs steps one after the other without a record of it in ML Metadata, and gives their artifacts by key."""
+    """Runs steps in sequence without ML Metadata and returns their artifacts by key."""
     from tfx.dsl.components.base import base_beam_executor
 
     made: dict[str, list[Any]] = {}
@@ -156,7 +155,7 @@ def _run(steps: Iterable[Any], folder: str, beam_arguments: Sequence[str]) -> di
 
 
 def columns(described: Described) -> list[dict[str, str]]:
-    """What a person sees of each column, by what it is called."""
+    """Table rows, one per column, by heading."""
     found = by_column(described.statistics) if described.statistics else {}
     return [
         {
@@ -172,7 +171,6 @@ def columns(described: Described) -> list[dict[str, str]]:
 
 
 def show_schema(console: Console, described: Described, name: str) -> None:
-    """Prints a schema as a table."""
     counts = ", ".join(f"{split} {count:,}" for split, count in described.counts.items())
     source = described.curated or f"inferred from {sum(described.counts.values()):,} records"
     console.print(f"{name}: {source}{f' ({counts})' if counts else ''}", soft_wrap=True)
@@ -190,7 +188,7 @@ def _presence(feature: schema_pb2.Feature) -> str:
 
 
 def _valency(feature: schema_pb2.Feature) -> str:
-    """How many values a record has where it has the column."""
+    """Number of values in a record that has the column."""
     if feature.HasField("shape"):
         return " x ".join(str(dim.size) for dim in feature.shape.dim) or "1"
     low, high = feature.value_count.min, feature.value_count.max
@@ -200,7 +198,7 @@ def _valency(feature: schema_pb2.Feature) -> str:
 
 
 def _domain(feature: schema_pb2.Feature, schema: schema_pb2.Schema) -> str:
-    """What the values may be."""
+    """Allowed values."""
     match feature.WhichOneof("domain_info"):
         case "domain":
             named = {domain.name: domain.value for domain in schema.string_domain}
@@ -246,16 +244,18 @@ def _figures(column: statistics_pb2.FeatureNameStatistics) -> str:
 
 
 def to_freeze(path: Path, curated: str | None, output: Path | None, overwrite: bool) -> dict[str, Path]:
-    """Where schema and baseline are frozen, by their keys under `data`: before the data is read, which may take long.
+    """Where schema and baseline will be frozen, by their keys under `data`. Checked before the data is read, which may
+    take long.
 
     Args:
         path: The pipeline file.
         curated: Its curated schema, if it has one.
-        output: Where the schema goes; `schema.pbtxt` beside the pipeline file by default. The baseline goes beside it.
-        overwrite: Whether files that are there are written anew.
+        output: File for the schema; default: `schema.pbtxt` beside the pipeline file. The baseline is written beside
+            it.
+        overwrite: Whether existing files may be overwritten.
 
     Raises:
-        UserError: where a file is there that may not be overwritten, or `output` is no name for a schema.
+        UserError: if a file exists that may not be overwritten, or `output` has the wrong extension.
     """
     schema = output or path.parent / SCHEMA
     if schema.suffix != ".pbtxt":
@@ -268,18 +268,18 @@ def to_freeze(path: Path, curated: str | None, output: Path | None, overwrite: b
 
 
 def freeze(described: Described, files: Mapping[str, Path]) -> None:
-    """Writes the schema, and the statistics of the training split as a baseline.
+    """Writes the schema, and the statistics of the training split as baseline.
 
     Args:
-        described: With statistics.
-        files: From `to_freeze`. A curated schema that is there already stays as it is.
+        described: Includes statistics.
+        files: From `to_freeze`. An existing curated schema stays unchanged.
     """
     assert described.statistics is not None
     storage.write_bytes(str(files["baseline"]), described.statistics.SerializeToString(deterministic=True))
     if described.curated is None:
         storage.write_bytes(str(files["schema"]), text_format.MessageToString(described.schema).encode())
     elif not _is_file(described.curated, files["schema"]):
-        with storage.open_binary(described.curated) as curated:  # its text, which has comments
+        with storage.open_binary(described.curated) as curated:  # its text, including comments
             storage.write_bytes(str(files["schema"]), curated.read())
 
 
@@ -288,5 +288,5 @@ def _is_file(curated: str | None, file: Path) -> bool:
 
 
 def lines_for(files: Mapping[str, Path], path: Path) -> list[str]:
-    """What to put under `data` in the pipeline file, where relative paths count from its folder."""
+    """Lines for `data` in the pipeline file, with paths relative to its folder."""
     return [f"{key}: {os.path.relpath(file, path.absolute().parent)}" for key, file in files.items()]

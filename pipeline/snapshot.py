@@ -1,4 +1,4 @@
-"""What a run of any task settles first."""
+"""Pins the inputs of a run."""
 
 from hubline.artifacts.pins import AnyPins
 from hubline.components.pin.snapshot import pin as pin_to_train
@@ -7,10 +7,10 @@ from hubline.pipeline.config import AnyFile, InferFile
 
 
 def pin(file: AnyFile) -> AnyPins:
-    """Looks at all that a pipeline file points at, as it is now.
+    """Records the current state of everything that a pipeline file refers to.
 
     Raises:
-        UserError: where something is not there, or has faults.
+        UserError: if something is missing or invalid.
     """
     if isinstance(file, InferFile):
         return pin_to_infer(file.data, file.hubs, file.model, file.predictions)

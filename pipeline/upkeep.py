@@ -1,6 +1,6 @@
-"""What earlier runs left: unfinished things are cleared away, and what is damaged is dropped, to be made again.
+"""Cleans up after earlier runs: unfinished files are removed, and damaged ones are dropped to be made again.
 
-Nothing here imports TensorFlow or TFX but what looks into metadata.
+Only what reads ML Metadata imports TFX here; nothing imports TensorFlow.
 """
 
 import hashlib
@@ -27,14 +27,15 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def prepare(places: Places, fresh_metadata: bool) -> None:
-    """Readies the places of a pipeline for a run; the caller holds their lock, so whatever is unfinished is dead.
+    """Prepares a pipeline's folders for a run. The caller holds their lock, so no process is working on unfinished
+    files.
 
     Args:
-        places: Where the pipeline keeps what it makes.
-        fresh_metadata: Start a new metadata database. The old one stays beside it.
+        places: Locations of the pipeline's files.
+        fresh_metadata: Whether to start a new metadata database; the old one is kept beside it.
 
     Raises:
-        UserError: where the metadata database is damaged.
+        UserError: if the metadata database is damaged.
     """
     now = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     if fresh_metadata and places.metadata.exists():
@@ -42,7 +43,7 @@ def prepare(places: Places, fresh_metadata: bool) -> None:
             path.rename(path.with_name(f"earlier-{now}-{path.name}"))
     _refuse_damaged(places.metadata)
     if not places.metadata.exists() and places.artifacts.exists():
-        # Executions are numbered from 1 again, so their folders would be those of an earlier life.
+        # Execution ids start at 1 again and would collide with the folders of the previous database.
         kept = places.artifacts.with_name(f"artifacts-{now}")
         places.artifacts.rename(kept)
         _LOGGER.warning("there is no metadata of earlier runs; their artifacts are in %s now, safe to delete", kept)
@@ -62,7 +63,7 @@ def _refuse_damaged(metadata: Path) -> None:
 
 
 def damaged_metadata(metadata: Path, reason: str) -> str:
-    """What to say where the metadata database can't be used."""
+    """The message about a damaged metadata database."""
     return (
         f"{metadata}: the metadata database is damaged ({reason}). Start a new one: hubline run FILE --fresh-metadata. "
         "Data, served models, checkpoints and the store stay as they are; steps run again, mostly from the store"
@@ -70,19 +71,19 @@ def damaged_metadata(metadata: Path, reason: str) -> str:
 
 
 class Seals:
-    """The seals of artifacts: what their files were when their step ended."""
+    """Digests of artifacts' files at the end of their step."""
 
     def __init__(self, folder: Path) -> None:
-        """Seals in a folder, which is made where it isn't there."""
+        """Seals in a folder, which is created if necessary."""
         self._folder = folder
 
     def seal(self, uris: Iterable[str]) -> None:
-        """Seals artifacts that were just made."""
+        """Seals new artifacts."""
         for uri in uris:
             storage.write_bytes(str(self._path(uri)), Seal.of(uri).to_property().encode())
 
     def damage(self, uri: str, thoroughly: bool = False) -> str | None:
-        """What is wrong with an artifact; None where nothing is, or where it has no seal."""
+        """What is wrong with an artifact; None if nothing is, or if it has no seal."""
         path = self._path(uri)
         if not path.exists():
             return None
@@ -92,7 +93,7 @@ class Seals:
             return f"{path}: it can't be read"
 
     def are_whole(self, outputs: Mapping[str, Any]) -> bool:
-        """Whether the artifacts of a step, by key, are undamaged; warns of one that is damaged."""
+        """Whether a step's artifacts, by key, are undamaged; logs a warning if not."""
         for uri in uris(outputs):
             if damage := self.damage(uri):
                 _LOGGER.warning("%s; the step that made it runs again", damage)
@@ -100,7 +101,7 @@ class Seals:
         return True
 
     def drop(self, uri: str) -> None:
-        """Has an artifact taken for damaged from now on."""
+        """Marks an artifact as damaged."""
         storage.write_bytes(str(self._path(uri)), b"")
 
     def _path(self, uri: str) -> Path:
@@ -108,7 +109,7 @@ class Seals:
 
 
 def empty_folders(outputs: Mapping[str, Any]) -> None:
-    """Empties the folders of outputs that an earlier run with the same execution numbers filled."""
+    """Empties output folders that an earlier run with the same execution ids filled."""
     for uri in uris(outputs):
         if Path(uri).is_dir() and any(Path(uri).iterdir()):
             _LOGGER.warning("%s: a folder of an earlier life is emptied", uri)
@@ -116,7 +117,7 @@ def empty_folders(outputs: Mapping[str, Any]) -> None:
 
 
 def drop_damaged(seals: Seals, artifacts: Iterable[str], store: Store) -> list[str]:
-    """Reads artifacts, and all that is in the store, and drops what is damaged; says what that was."""
+    """Verifies artifacts and the whole store and drops what is damaged; returns descriptions of it."""
     found = list(store.drop_damaged())
     for uri in artifacts:
         if damage := seals.damage(uri, thoroughly=True):
@@ -126,13 +127,13 @@ def drop_damaged(seals: Seals, artifacts: Iterable[str], store: Store) -> list[s
 
 
 def uris(outputs: Mapping[str, Any]) -> Iterator[str]:
-    """The local folders of TFX's artifacts by key."""
+    """Local folders of TFX artifacts, which are given by key."""
     for artifacts in outputs.values():
         yield from (artifact.uri for artifact in artifacts if artifact.uri and not is_remote(artifact.uri))
 
 
 def clear_unfinished(store: Any, artifacts: Path) -> None:
-    """Removes what steps left that were killed, and notes in the metadata (an MLMD store) that they failed."""
+    """Removes the files of killed steps, and marks their executions as failed in ML Metadata."""
     from ml_metadata.proto import metadata_store_pb2
 
     running = [

@@ -1,1 +1,1 @@
-"""Private parts of the libraries that run a pipeline, one module for each library."""
+"""Private APIs of the libraries that run a pipeline, one module per library."""

@@ -1,4 +1,4 @@
-"""Private parts of kfp's client, and of the generated client of its API below that."""
+"""Private APIs of kfp's client and of the generated client underneath."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -9,14 +9,14 @@ import urllib3
 from kfp_server_api import Configuration, rest
 
 Seconds = tuple[float, float]
-"""For a connection, and for an answer."""
+"""Time limits in seconds: for connecting, and for an answer."""
 
 
 class RestClient(rest.RESTClientObject):
-    """HTTP as the generated client makes it, with time limits and with our rules for redirects and retries.
+    """HTTP client of the generated client, with time limits and our rules for redirects and retries.
 
     Private: the class, its `pool_manager`, and `_request_timeout`. kfp's client sets no time limit and follows
-    redirects to log-in pages; it has no option for either.
+    redirects to log-in pages, with no option for either.
     """
 
     def __init__(self, configuration: Configuration, time_limits: Seconds, retries: urllib3.Retry) -> None:
@@ -25,15 +25,15 @@ class RestClient(rest.RESTClientObject):
         self.pool_manager.request = functools.partial(self.pool_manager.request, retries=retries)
 
     def request(self, method: str, url: str, **given: Any) -> Any:
-        """Sends a request; the generated client calls this."""
+        """Sends a request; called by the generated client."""
         given["_request_timeout"] = given.get("_request_timeout") or self._time_limits
         return super().request(method, url, **given)
 
 
 def use_rest_client(client: kfp.Client, make: Callable[[Configuration], RestClient]) -> None:
-    """Has a client send all requests through a REST client of ours.
+    """Routes all requests of a client through our REST client.
 
-    Private: `_healthz_api`, by which kfp's client reaches the generated client that all of its APIs share.
+    Private: `_healthz_api`, which leads to the generated client that all of kfp's APIs share.
     """
     api_client = client._healthz_api.api_client
     if not isinstance(api_client.rest_client, RestClient):
@@ -43,13 +43,13 @@ def use_rest_client(client: kfp.Client, make: Callable[[Configuration], RestClie
 def call(client: kfp.Client, method: str, path: str, response_type: str | None, **given: Any) -> Any:
     """Calls a path of the API that kfp's client has no function for.
 
-    Private: as `use_rest_client`, and the generated client's arguments with underscores.
+    Private: as in `use_rest_client`, and the underscored arguments of the generated client.
 
     Args:
         client: The client.
-        method: Such as GET.
-        path: Of the API, with the names of `path_params` in braces.
-        response_type: The type of the answer in `kfp_server_api`; None for the response as it is.
+        method: HTTP method, such as GET.
+        path: Path in the API, with the names of `path_params` in braces.
+        response_type: Type of the answer in `kfp_server_api`; None for the raw response.
         given: `path_params`, `query_params`, `body` or `_host`.
     """
     return client._healthz_api.api_client.call_api(
@@ -65,7 +65,7 @@ def call(client: kfp.Client, method: str, path: str, response_type: str | None, 
 
 
 def headers(response: Any) -> Mapping[str, str]:
-    """The headers of a response of `RestClient`.
+    """Headers of a response of `RestClient`.
 
     Private: `urllib3_response`. The public `getheaders` fails with urllib3 2.
     """

@@ -1,4 +1,4 @@
-"""Private parts of TFX's local runner, which has no hooks. Nothing else imports `tfx.orchestration` below its top."""
+"""Private APIs of TFX's local runner, which has no hooks. No other module imports `tfx.orchestration` below its top."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -9,7 +9,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import launcher
 
 Outputs = Mapping[str, Any]
-"""The output artifacts of a step, by key."""
+"""Output artifacts of a step, by key."""
 
 
 def run_locally(
@@ -18,18 +18,18 @@ def run_locally(
     reusable: Callable[[Outputs], bool] | None = None,
     before_outputs: Callable[[Outputs], None] | None = None,
 ) -> None:
-    """Runs a pipeline by TFX's LocalDagRunner, with hooks.
+    """Runs a pipeline with TFX's LocalDagRunner, with hooks.
 
-    Private: the launcher that the runner makes for each step, and the functions by which a launcher finds cached
-    outputs and makes output folders. The public runner tells nobody of its steps, reuses outputs whose files are
-    damaged, and writes into folders that hold files already.
+    Private: the launcher that the runner creates for each step, and the functions with which a launcher finds cached
+    outputs and creates output folders. The public runner reports nothing about its steps, reuses outputs with damaged
+    files, and writes into folders that already contain files.
 
     Args:
         pipeline: The pipeline.
-        around_step: Called for each step with its id and a function that launches the step; returns what that returns,
-            TFX's `ExecutionInfo`.
-        reusable: Whether cached outputs may be used; otherwise the step runs.
-        before_outputs: Called with the outputs of a step before their folders are made.
+        around_step: Called for each step with its id and a function that launches the step; returns the function's
+            result, TFX's `ExecutionInfo`.
+        reusable: Whether cached outputs may be reused; otherwise the step runs.
+        before_outputs: Called with the outputs of a step before their folders are created.
     """
 
     class Launcher(launcher.Launcher):
@@ -57,7 +57,7 @@ def run_locally(
 
 @contextmanager
 def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
-    """Replaces a name of a module, and puts it back; raises AttributeError where the module has no such name."""
+    """Temporarily replaces an attribute of a module; raises AttributeError if the module doesn't have it."""
     original = getattr(module, name)
     setattr(module, name, value)
     try:

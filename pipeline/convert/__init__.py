@@ -1,1 +1,1 @@
-"""`hubline convert`: tables, images, texts, videos and boxes to TFRecords of tf.Examples."""
+"""`hubline convert`: tables, images, texts, videos and bounding boxes to TFRecords of tf.Examples."""

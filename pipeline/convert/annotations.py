@@ -1,4 +1,4 @@
-"""Boxes around things in images, as Pascal VOC and COCO write them down."""
+"""Reads bounding boxes from Pascal VOC and COCO annotations."""
 
 import codecs
 import math
@@ -15,13 +15,13 @@ from hubline.pipeline.convert.collection import Bad
 from hubline.pipeline.convert.folders import check_folder, entries_of, inside, printable, unnamed
 
 _ROUNDING = 0.5
-"""By so many pixels a box may be larger than its image: where coordinates were rounded. It is cut there."""
+"""Pixels by which a box may extend beyond its image, for rounded coordinates. The box is clipped."""
 _NAMED = 5
 
 
 @dataclass(frozen=True)
 class Box:
-    """A box in pixels, and what is in it."""
+    """A bounding box in pixels, and its class."""
 
     label: str
     y_min: float
@@ -30,7 +30,7 @@ class Box:
     x_max: float
 
     def fault(self, height: int, width: int) -> str | None:
-        """What is wrong with it in an image of that size, in words; None where nothing is."""
+        """What is wrong with the box in an image of this size, or None."""
         where = f"y {self.y_min:g} to {self.y_max:g}, x {self.x_min:g} to {self.x_max:g}"
         if not all(map(math.isfinite, (self.y_min, self.x_min, self.y_max, self.x_max))):
             return f"is not finite: {where}"
@@ -47,12 +47,12 @@ class Box:
         return None
 
     def turned(self, turn: int, height: int, width: int) -> "Box":
-        """A box in an image as it lies, as the box in the upright one.
+        """Maps the box from the stored image to the upright one.
 
         Args:
-            turn: EXIF's orientation.
-            height: Of the upright image, in pixels.
-            width: Likewise.
+            turn: EXIF orientation.
+            height: Height of the upright image in pixels.
+            width: Width of the upright image in pixels.
         """
         y, x = (self.y_min, self.y_max), (self.x_min, self.x_max)
         if turn >= 5:
@@ -64,40 +64,40 @@ class Box:
         return Box(self.label, y[0], x[0], y[1], x[1])
 
     def shares(self, height: int, width: int) -> list[float]:
-        """y_min, x_min, y_max and x_max as shares of height and width, from 0 to 1."""
+        """y_min, x_min, y_max and x_max as fractions of height and width, clipped to [0, 1]."""
         shares = (self.y_min / height, self.x_min / width, self.y_max / height, self.x_max / width)
         return [min(max(share, 0.0), 1.0) for share in shares]
 
 
 @dataclass(frozen=True)
 class Annotated:
-    """An image and the boxes in it."""
+    """An image with its boxes."""
 
     place: str
-    """Where this is written, as an error says it."""
+    """Where the annotation is, for error messages."""
     file: str
-    """The image's path in the folder of the images."""
+    """Path of the image in the folder of images."""
     size: tuple[int, int] | None
-    """Width and height of the image; None where it is not written."""
+    """Annotated width and height; None if absent."""
     boxes: Sequence[Box]
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """What is written of some images."""
+    """All annotations."""
 
     images: Sequence[Annotated]
     bad: Sequence[str]
-    """What cannot be used, and why."""
+    """Annotations that cannot be used, with reasons."""
     notes: Sequence[str]
 
 
 def read_voc(folder: Path, images: Path) -> Annotations:
-    """Reads a folder of Pascal VOC's XML files, one for each image. The image is the one that `filename` says, or where
-    there is none the one of the XML file's own name.
+    """Reads a folder of Pascal VOC XML files, one per image. The image is the one in `filename`, or else the one with
+    the XML file's own name.
 
     Raises:
-        UserError: where there is no such folder, or no XML file in it.
+        UserError: if there is no such folder, or it contains no XML files.
     """
     check_folder(folder)
     check_folder(images)
@@ -122,7 +122,7 @@ def _is_xml(name: str) -> bool:
 
 
 class _Tree(ElementTree.TreeBuilder):
-    """Refuses what a document type can do: entities that grow to gigabytes, or that name other files."""
+    """Rejects document types, which can define entities that expand to gigabytes or refer to other files."""
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         raise Bad("declares a document type, which annotations do not need and which is not read, for safety")
@@ -131,7 +131,7 @@ class _Tree(ElementTree.TreeBuilder):
 def _read_xml(path: Path, images: Path, by_stem: dict[str, str]) -> Annotated:
     try:
         root = ElementTree.fromstring(path.read_bytes(), ElementTree.XMLParser(target=_Tree()))
-    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two of its encoding
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # LookupError and ValueError for its encoding
         raise Bad(f"is no XML: {error}") from error
     except OSError as error:
         raise Bad(f"cannot be read: {error.strerror}") from error
@@ -146,7 +146,7 @@ def _read_xml(path: Path, images: Path, by_stem: dict[str, str]) -> Annotated:
 
 
 def _read_size(root: ElementTree.Element) -> tuple[int, int] | None:
-    """Some tools write 0 where they do not know."""
+    """Annotated width and height; some tools write 0 for unknown."""
     if root.find("size") is None:
         return None
     width, height = (int(_number(root, f"size/{side}", "the image")) for side in ("width", "height"))
@@ -191,7 +191,7 @@ class _Category(BaseModel):
 
 
 class _Coco(BaseModel):
-    """What is read of a file of COCO's instances; the rest, such as outlines, is not kept."""
+    """The parts of a COCO instances file that are read; the rest, such as outlines, is ignored."""
 
     images: list[_Image]
     annotations: list[_Annotation]
@@ -199,11 +199,10 @@ class _Coco(BaseModel):
 
 
 def read_coco(path: Path, images: Path) -> Annotations:
-    """Reads a JSON file of COCO's instances. Boxes around crowds are left out.
+    """Reads a COCO instances file. Boxes around crowds are left out.
 
     Raises:
-        UserError: where there is no such file, or it is no JSON, or has not what it must have; where two images have
-            one id, or one file.
+        UserError: if there is no such file, it is not JSON or lacks required keys, or two images share an id or a file.
     """
     check_folder(images)
     try:
@@ -254,7 +253,7 @@ def read_coco(path: Path, images: Path) -> Annotations:
 
 
 def _faults(path: Path, error: ValidationError) -> Iterator[str]:
-    """What is wrong with a JSON file, as one line for each of the first mistakes."""
+    """Problems of a JSON file, one line for each of the first."""
     for each in error.errors()[:_NAMED]:
         place = ".".join(map(str, each["loc"]))
         yield f"{path}: {place}: {each['msg']}" if place else f"{path}: {each['msg']}"

@@ -1,4 +1,4 @@
-"""The cells of a column in a batch of rows, as they are written: int64, float or bytes, or missing."""
+"""Cells of a column in a batch of rows, as they are written: int64, float, bytes or missing."""
 
 from collections.abc import Set
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _ARROW = {"int64": pa.int64(), "float": pa.float64(), "bytes": pa.binary()}
 
 
 class Misfit(Exception):
-    """A cell that cannot be written."""
+    """A cell that cannot be converted."""
 
     def __init__(self, row: int, fault: str) -> None:
         self.row = row
@@ -29,31 +29,31 @@ class Misfit(Exception):
 
 @dataclass(frozen=True)
 class Single:
-    """At most one value a row. Data repeat themselves: each distinct value is held, and later encoded, once."""
+    """At most one value per row. Each distinct value is stored, and later encoded, once."""
 
     values: pa.Array
     """The distinct values: int64, float64 or binary, without nulls."""
     codes: np.ndarray
-    """For each row the place of its value, integers of shape [rows]; `len(values)` where it is missing."""
+    """For each row, the index of its value, [rows]; `len(values)` if missing."""
 
     @property
     def missing(self) -> int:
-        """Rows without a value."""
+        """Number of rows without a value."""
         return int((self.codes == len(self.values)).sum())
 
 
 @dataclass(frozen=True)
 class Multiple:
-    """Any number of values a row."""
+    """Any number of values per row."""
 
     values: pa.Array
-    """The values of all rows, one row after the other: int64, float64 or binary, without nulls."""
+    """The values of all rows, concatenated: int64, float64 or binary, without nulls."""
     lengths: np.ndarray
-    """How many each row has, int64 of shape [rows]; 0 where it is missing."""
+    """Number of values in each row, int64 [rows]; 0 if missing."""
 
     @property
     def missing(self) -> int:
-        """Rows without a value."""
+        """Number of rows without a value."""
         return int((self.lengths == 0).sum())
 
 
@@ -61,15 +61,15 @@ Cells = Single | Multiple
 
 
 def read(array: pa.Array, kind: Kind, missing: Set[str]) -> Cells:
-    """The cells of a column.
+    """Reads the cells of a column.
 
     Args:
-        array: Text as string; else int64, float64 or binary, or lists of these.
-        kind: How they are read.
-        missing: What stands for a missing cell in text.
+        array: Text as string; otherwise int64, float64 or binary, or lists of these.
+        kind: How to read the cells.
+        missing: Texts that mark a missing cell.
 
     Raises:
-        Misfit: where a cell cannot be read so.
+        Misfit: if a cell cannot be read as this kind.
     """
     if pa.types.is_list(array.type):
         return _lists(array, kind)
@@ -84,9 +84,9 @@ def read(array: pa.Array, kind: Kind, missing: Set[str]) -> Cells:
 
 
 def _values(distinct: pa.Array, codes: np.ndarray, kind: Kind, missing: Set[str]) -> pa.Array:
-    """The values of distinct cells, null where they are missing."""
+    """Values of distinct cells; null if missing."""
     if not pa.types.is_string(distinct.type):
-        return distinct.cast(_ARROW[kind.stored], safe=False)  # integers that float64 rounds, too
+        return distinct.cast(_ARROW[kind.stored], safe=False)  # also integers that float64 rounds
     values, misfits = text.read(distinct, kind, missing)
     if misfits.any():
         row = int(np.flatnonzero(np.append(misfits, False)[codes])[0])

@@ -54,8 +54,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the
 
 
 def _command(name: str) -> Callable[[Callable[..., "Conversion"]], None]:
-    """Makes a conversion a command with the options that all have, which it gets as `to` and `console`; and shows the
-    end of it."""
+    """Turns a conversion into a command with the common options, which it receives as `to` and `console`, and prints
+    the outcome."""
 
     def add(conversion: Callable[..., "Conversion"]) -> None:
         def command(
@@ -310,7 +310,7 @@ def _check_files(inputs: Sequence[Path]) -> None:
 
 
 def _split(values: Sequence[str] | None) -> list[str]:
-    """Names in options such as `--drop a,b --drop '"c,d"'`, by the rules of CSV."""
+    """Names in options such as `--drop a,b --drop '"c,d"'`, split by the rules of CSV."""
     return [name for row in csv.reader(values or ()) for name in row]
 
 

@@ -1,4 +1,4 @@
-"""The story of converting files that give an example each: make the examples on all cores, write and show them."""
+"""Converts collections of one file per example: makes examples on all cores, writes them and shows the result."""
 
 import os
 import time
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _NAMED = 100
-"""At most so many bad files are listed where a person reads."""
+"""Maximum number of bad files listed on a terminal."""
 
 
 class Collected(Conversion):
-    """What the conversion of a collection came to."""
+    """Result of converting a collection."""
 
     classes: dict[str, int]
-    """How often each value of the label comes."""
+    """Number of examples by label value."""
     notes: tuple[str, ...]
     bad: tuple[str, ...]
-    """What was left out, and why."""
+    """Items that were left out, with reasons."""
 
 
 @dataclass
 class _Met:
-    """What was met in the examples that were made."""
+    """Counts over the examples made so far."""
 
     tallies: dict[str, Tally]
     classes: Counter[str] = field(default_factory=Counter)
@@ -66,19 +66,18 @@ def collect(
     console: Console,
     workers: int | None = None,
 ) -> Collected:
-    """Converts a collection and shows how it goes.
+    """Converts a collection and shows its progress.
 
     Args:
-        collection: What is converted.
-        to: Where to.
-        on_bad: Whether bad items end the conversion, once all are known, or are left out and listed.
+        collection: The collection.
+        to: Where to write.
+        on_bad: Whether bad items stop the conversion, once all are known, or are left out and listed.
         console: Shows progress on a terminal, then the columns and classes.
-        workers: How many threads make examples; as many as there are cores where this is None. What is written does
-            not depend on it.
+        workers: Number of threads that make examples; None for the number of cores. The output doesn't depend on it.
 
     Raises:
-        UserError: where items are bad and `on_bad` is `fail`; where no item is left; where the output cannot be
-            written. Nothing is written then.
+        UserError: if items are bad and `on_bad` is `fail`, no item is left, or the output cannot be written. Nothing is
+            written then.
     """
     began = time.monotonic()
     output = to.output.resolve()
@@ -113,9 +112,9 @@ def _write(
     met: _Met,
     progress: Progress,
 ) -> list[str]:
-    """Writes the examples and gives the names of the shards; with a bad item, where these end it, it only looks on."""
+    """Writes the examples and returns the names of the shards. After a bad item with `fail`, only checks the rest."""
     task = progress.add_task("starting TensorFlow", total=collection.count)
-    # Imported here: it takes seconds, and mistakes are found without it.
+    # Imported here because it takes seconds, and errors are found without it.
     import tensorflow as tf
 
     from hubline.pipeline.convert.record import record_of
@@ -148,7 +147,7 @@ def _write(
 
 
 def _in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Result]]:
-    """What work makes of each item, by several threads. Two results for each of them lie ready at most."""
+    """Applies `work` to each item in several threads, keeping the order. At most two results per thread are waiting."""
     if workers == 1:
         yield from ((item, work(item)) for item in items)
         return
@@ -166,7 +165,7 @@ def _in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: in
 
 
 def _refuse(met: _Met, on_bad: Literal["fail", "skip"], shards: int | None) -> None:
-    """Ends the conversion where there is nothing that it may write."""
+    """Stops the conversion if its result must not be written."""
     if met.bad and (on_bad == "fail" or not met.rows):
         ending = (
             "mend them, or say --bad skip to leave them out" if met.rows else "nothing is left that could be converted"
@@ -177,7 +176,7 @@ def _refuse(met: _Met, on_bad: Literal["fail", "skip"], shards: int | None) -> N
 
 
 def _share_anew(folder: Path, shards: Sequence[str], rows: int, to: Destination) -> list[str]:
-    """Shards with equal parts of the rows, of those that counted on items that turned out to be bad."""
+    """Redistributes rows evenly over shards whose sizes counted items that turned out to be bad."""
     import tensorflow as tf
 
     from hubline.pipeline.convert.shards import write_shards

@@ -1,4 +1,4 @@
-"""What is converted where files give an example each: the items, and how their examples are made."""
+"""Collections of one file per example: the items, and how their examples are made."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from hubline.preprocessing.image_files import BadFile
 Item = TypeVar("Item")
 Values = Sequence[bytes | int | float]
 Row = Mapping[str, Values]
-"""The values of an example by column; none of a column that it does not have."""
+"""Values of an example by column; columns without values are absent."""
 
 
 Bad = BadFile
-"""Raised where no example can be made of a file; the message says why."""
+"""Raised if no example can be made of a file; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -23,30 +23,30 @@ class Made:
 
     row: Row
     changes: tuple[str, ...] = ()
-    """What was done to what the file holds, in words that are counted and shown."""
+    """Changes to the file's content, in words that are counted and shown."""
 
 
 @dataclass(frozen=True)
 class Collection(Generic[Item]):
-    """What is converted: items that give an example each."""
+    """Items to convert, one example each."""
 
     items: Iterable[Item]
     """In the order of the examples."""
     count: int
-    """How many there are."""
+    """Number of items."""
     place: Callable[[Item], str]
-    """Where an item stands, as an error says it."""
+    """Where an item is, for error messages."""
     make: Callable[[Item], Made]
-    """Makes its example; raises `Bad` where it cannot. Several threads call it at once."""
+    """Makes the example; raises `Bad` if that is impossible. Called from several threads."""
     columns: Mapping[str, Kind]
-    """The columns of the examples, and what they hold."""
+    """Columns of the examples and their kinds."""
     label: str
-    """The column whose values are counted."""
+    """Column whose values are counted."""
     steps: frozenset[str] = frozenset()
-    """Columns that become a feature list, with a step for each value; with any, records are tf.SequenceExamples."""
+    """Columns that become feature lists, one step per value. If there are any, records are tf.SequenceExamples."""
     bad: Sequence[str] = ()
-    """What was found to be bad when the items were listed."""
+    """Items that were found bad while listing."""
     notes: Sequence[str] = ()
-    """What the user may not expect."""
+    """Notes for the user."""
     in_threads: bool = True
-    """Whether threads make the examples faster: decoding and reading files let go of Python meanwhile."""
+    """Whether threads speed up making examples, because decoding and reading release the GIL."""

@@ -1,4 +1,4 @@
-"""The columns of the files: what their cells turn out to be over all rows, and as what they are written."""
+"""Columns of the input files: what their cells turn out to be over all rows, and the type they are written as."""
 
 from collections import Counter
 from collections.abc import Iterator, Set
@@ -15,29 +15,29 @@ from hubline.pipeline.convert.cells import Cells, Multiple
 from hubline.pipeline.convert.kinds import NUMBERS, Kind
 
 _EXAMPLE = 60
-"""Characters of an example; the rest is cut."""
+"""Maximum length of an example value; the rest is cut off."""
 
 
 class Column(Section):
-    """A column of the files, and as what it is written."""
+    """A column, and the type it is written as."""
 
     name: str
     type: Literal["int64", "float", "bytes"]
-    """What it is in the tf.Examples."""
+    """Type in the tf.Examples."""
     read_as: Kind
     multiple: bool
     """Whether a row may have several values."""
     missing: int
-    """Rows without a value."""
+    """Number of rows without a value."""
     example: str | None
-    """The first value; None where there is none."""
+    """The first value; None if there is none."""
     notes: tuple[str, ...]
-    """What the user may not expect."""
+    """Notes for the user."""
 
 
 @dataclass
 class Tally:
-    """What was met in a column."""
+    """Counts over the cells of a column."""
 
     rows: int = 0
     missing: int = 0
@@ -45,9 +45,9 @@ class Tally:
     too_long: int = 0
     padded: int = 0
     rounded: int = 0
-    """Whole numbers that float rounds, though int64 would hold them."""
+    """Integers that float rounds although int64 can hold them."""
     infinite: int = 0
-    """Numbers that are not infinite until they are a float."""
+    """Finite numbers that become infinite as float."""
     multiple: bool = False
     kinds: Counter[Kind] = field(default_factory=Counter)
     examples: dict[Kind, str] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Tally:
     """The first cell."""
 
     def add_texts(self, cells: pa.Array, missing: Set[str]) -> None:
-        """Counts what cells, strings without nulls, look like."""
+        """Counts the apparent kinds of cells, strings without nulls."""
         counted = pc.value_counts(cells)
         texts, counts = counted.field("values"), counted.field("counts").to_numpy()
         found = text.survey(texts, missing)
@@ -75,7 +75,7 @@ class Tally:
             self.example = shown(texts[int(found.missing.argmin())].as_py())
 
     def add_cells(self, cells: Cells, kind: Kind) -> None:
-        """Counts cells that are read as what they were declared to be."""
+        """Counts cells that are read as their declared kind."""
         self.missing += cells.missing
         if self.example is None and len(cells.values):
             self.example = shown(cells.values[0].as_py())
@@ -88,18 +88,18 @@ class Tally:
             self._add_floats(cells.values, np.bincount(cells.codes, minlength=len(cells.values) + 1)[:-1])
 
     def add_row(self, count: int, example: str | None) -> None:
-        """Counts a row with so many values, of which the first is shown like this."""
+        """Counts a row with `count` values, the first shown as `example`."""
         self.rows += 1
         self.missing += not count
         self.multiple |= count > 1
         self.example = self.example or example
 
     def settle(self, name: str, declared: Kind | None) -> Column:
-        """The column that was met.
+        """Determines the column's type.
 
         Args:
-            name: Its name.
-            declared: How it is read; None to go by what was met.
+            name: Name of the column.
+            declared: Declared kind; None to use the observed kind.
         """
         kind = declared or self._kind()
         missing = self.missing + (self.nan if kind in NUMBERS else 0)
@@ -114,17 +114,17 @@ class Tally:
         )
 
     def _add_floats(self, values: pa.Array, counts: np.ndarray) -> None:
-        """Counts what becomes of float64 values in 32 bits."""
+        """Counts what 32-bit floats do to float64 values."""
         numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
         with np.errstate(over="ignore"):
             floats = numbers.astype(np.float32)
         whole = (np.trunc(numbers) == numbers) & (np.abs(numbers) < 2**63)
-        # From 2**53 on, not even float64 tells.
+        # Beyond 2**53, not even float64 is exact.
         self.rounded += int(counts[whole & ((floats != numbers) | (np.abs(numbers) > 2**53))].sum())
         self.infinite += int(counts[np.isinf(floats) & np.isfinite(numbers)].sum())
 
     def _kind(self) -> Kind:
-        """What all the cells can be read as."""
+        """The kind that fits all cells."""
         kinds = set(self.kinds)
         if kinds - set(NUMBERS):
             return kinds.pop() if len(kinds) == 1 and not self.nan and not self.too_long else Kind.BYTES
@@ -147,7 +147,7 @@ class Tally:
             yield f"{self.infinite:,} numbers are too large for a float and become infinite"
 
     def _mixture(self) -> Iterator[str]:
-        """Why a column is text, where part of it is something else."""
+        """Explains why a column is text although part of it isn't."""
         numbers = sum(self.kinds[kind] for kind in NUMBERS) + self.too_long
         for family, count, said in (
             (NUMBERS, numbers and numbers + self.nan, "are not numbers"),
@@ -165,6 +165,6 @@ class Tally:
 
 
 def shown(cell: str | bytes | int | float) -> str:
-    """A cell in a line of text."""
+    """A cell, shortened for one line of text."""
     shown = cell[: 4 * _EXAMPLE].decode(errors="replace") if isinstance(cell, bytes) else str(cell)
     return shown if len(shown) <= _EXAMPLE else f"{shown[:_EXAMPLE]}…"

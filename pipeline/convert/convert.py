@@ -1,4 +1,4 @@
-"""The story of a conversion: settle what the columns are, show them, write the rows."""
+"""Converts tables: determines the columns' types, shows them and writes the rows."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -23,41 +23,41 @@ from hubline.pipeline.diagnostics import nearest
 
 @dataclass(frozen=True)
 class Options(Destination):
-    """What is converted of some files, and to what."""
+    """Options of a conversion."""
 
     columns: Sequence[str] = ()
-    """The columns to take; all where this is empty."""
+    """Columns to convert; empty for all."""
     drop: Sequence[str] = ()
     """Columns to leave out."""
     types: Mapping[str, Kind] = field(default_factory=dict)
-    """How columns are read, where it is not what they seem to be."""
+    """Declared kinds of columns."""
     missing: Set[str] = frozenset({""})
-    """What stands for a missing cell in text."""
+    """Texts that mark a missing cell."""
 
 
 class Conversion(Section):
-    """What a conversion came to."""
+    """Result of a conversion."""
 
     status: Literal["succeeded"] = "succeeded"
     output: str
-    """The folder."""
+    """The output folder."""
     shards: tuple[str, ...]
-    """The files in it."""
+    """Names of the files in it."""
     rows: int
     columns: tuple[Column, ...]
     seconds: float
 
 
 def convert(sources: Sequence[Source], options: Options, console: Console) -> Conversion:
-    """Converts files and shows how it goes.
+    """Converts files and shows the progress.
 
     Args:
-        sources: The files, whose rows are written one file after the other.
-        options: What to do.
+        sources: Files, whose rows are written in order.
+        options: Options of the conversion.
         console: Shows the columns before any row is written, and progress on a terminal.
 
     Raises:
-        UserError: where the files, or what is asked of them, cannot be converted; nothing is written then.
+        UserError: if the files or options don't allow a conversion; nothing is written then.
     """
     began = time.monotonic()
     output = options.output.resolve()
@@ -79,7 +79,7 @@ def convert(sources: Sequence[Source], options: Options, console: Console) -> Co
 
 
 def _chosen(sources: Sequence[Source], options: Options) -> list[str]:
-    """The columns to convert, in the order of the first file."""
+    """Columns to convert, in the order of the first file."""
     first, *others = sources
     faults = []
     for other in others:
@@ -100,7 +100,7 @@ def _chosen(sources: Sequence[Source], options: Options) -> list[str]:
 
 
 def _declared(sources: Sequence[Source], names: Sequence[str], types: Mapping[str, Kind]) -> dict[str, Kind]:
-    """How the columns are read of which the user or the files say it."""
+    """Kinds of columns that are declared by the user or by the files."""
     declared, faults = {}, []
     for name in names:
         kinds = {source.declared[name]: source.path for source in sources if name in source.declared}
@@ -121,7 +121,7 @@ def _declared(sources: Sequence[Source], names: Sequence[str], types: Mapping[st
 def _survey(
     sources: Sequence[Source], names: Sequence[str], declared: Mapping[str, Kind], missing: Set[str], progress: Progress
 ) -> tuple[list[Column], int]:
-    """Reads all rows to settle what the columns are; says also how many rows there are."""
+    """Reads all rows to determine the columns' types; also returns the number of rows."""
     tallies = {name: Tally() for name in names}
     known = [source.rows for source in sources]
     task = progress.add_task("reading", total=None if None in known else sum(rows or 0 for rows in known))
@@ -143,9 +143,9 @@ def _survey(
 def _write(
     sources: Sequence[Source], columns: Sequence[Column], rows: int, options: Options, folder: Path, progress: Progress
 ) -> list[str]:
-    """Writes all rows, and gives the names of the shards."""
+    """Writes all rows and returns the names of the shards."""
     task = progress.add_task("starting TensorFlow", total=rows)
-    # Imported here: it takes seconds, and mistakes are found without it.
+    # Imported here because it takes seconds, and errors are found without it.
     import tensorflow as tf
 
     from hubline.pipeline.convert.encode import encode
@@ -166,7 +166,7 @@ def _write(
 
 
 def _batches(sources: Sequence[Source], names: Sequence[str]) -> Iterator[tuple[Source, int, Batch]]:
-    """The batches of all files, each with its file and the number of its first row there."""
+    """Batches of all files, each with its file and the index of its first row."""
     for source in sources:
         first = 0
         for batch in source.batches(names):
@@ -179,7 +179,7 @@ def _length(batch: Batch) -> int:
 
 
 def _read(source: Source, first: int, batch: Batch, kinds: Mapping[str, Kind], missing: Set[str]) -> dict[str, Cells]:
-    """The cells of a batch; all columns that have one that does not fit are told at once."""
+    """Reads the cells of a batch; all columns with a misfit are reported at once."""
     columns, faults = {}, []
     for name, array in batch.items():
         try:
@@ -192,6 +192,6 @@ def _read(source: Source, first: int, batch: Batch, kinds: Mapping[str, Kind], m
 
 
 def _stamps(sources: Sequence[Source]) -> list[tuple[int, int]]:
-    """What tells whether a file has changed."""
+    """Sizes and modification times, to detect changes."""
     stats = [Path(source.path).stat() for source in sources]
     return [(stat.st_size, stat.st_mtime_ns) for stat in stats]

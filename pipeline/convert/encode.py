@@ -1,4 +1,4 @@
-"""Cells to serialized tf.Examples, by TensorFlow's C++."""
+"""Encodes cells as serialized tf.Examples, in TensorFlow's C++."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -10,15 +10,15 @@ import tensorflow as tf
 from hubline.pipeline.convert.cells import Cells, Multiple
 from hubline.preprocessing.examples import assemble, piece
 
-# Lists are padded to the longest of those that are encoded together, which come to no more values than this.
+# Lists that are encoded together are padded to the longest; this limits the padded size.
 _PADDED = 1 << 22
 
 
 def encode(columns: Mapping[str, Cells]) -> tf.Tensor:
-    """Rows as serialized tf.Examples; one that misses a value does not have that column.
+    """Serializes rows to tf.Examples; a missing value means that the example lacks the column.
 
     Args:
-        columns: By name, the cells of the same rows.
+        columns: Cells of the same rows, by name.
 
     Returns:
         String of shape [rows].
@@ -35,8 +35,8 @@ def _pieces(name: str, cells: Cells) -> tf.Tensor:
 
 @cache
 def _distinct(dtype: tf.DType) -> Callable[[str, tf.Tensor], tf.Tensor]:
-    """Pieces of a column's distinct values, and the empty one behind them, as a graph: for so few of them, TensorFlow
-    would take longer to find the operations than to do them."""
+    """Pieces for a column's distinct values, with an empty piece at the end, as a graph: for so few values, TensorFlow
+    would take longer to dispatch the operations than to run them."""
 
     def pieces(name: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
         return tf.concat([piece(name, values[:, tf.newaxis]), [""]], axis=0)
@@ -54,6 +54,6 @@ def _tensor(values: pa.Array) -> tf.Tensor:
     if pa.types.is_binary(values.type):
         return tf.constant(values.to_pylist(), tf.string)
     numbers = values.to_numpy()
-    # What is beyond float32 becomes infinite, as everywhere.
+    # Numbers beyond float32 become infinite.
     with np.errstate(over="ignore"):
         return tf.constant(numbers.astype(np.float32) if pa.types.is_floating(values.type) else numbers)

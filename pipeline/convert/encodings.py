@@ -1,18 +1,19 @@
-"""Encodings of text: what the first bytes of a file tell."""
+"""Detects text encodings from the first bytes of a file."""
 
 import codecs
 
 _MARKS = {
-    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),  # before UTF-16, whose mark theirs begins with
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),  # before UTF-16, whose mark is a prefix of this one
     "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
 }
 
 
 def wide_encoding(head: bytes) -> str | None:
-    """The encoding of a text that takes two bytes or more for a letter; None where none is seen.
+    """Encoding of a text with two or more bytes per character; None if there are no signs of one.
 
     Args:
-        head: Its first bytes. Without a byte order mark, zeros as every other byte tell, as plain letters have them.
+        head: First bytes of the text. Without a byte order mark, zeros in every other byte are the sign, as in ASCII
+            text.
     """
     for encoding, marks in _MARKS.items():
         if head.startswith(marks):

@@ -1,4 +1,4 @@
-"""Folders with a folder for each class."""
+"""Folders with one subfolder per class."""
 
 import hashlib
 import os
@@ -11,35 +11,35 @@ from hubline.core.errors import UserError
 from hubline.pipeline.convert.collection import Bad
 
 _LITTER = {"Thumbs.db", "desktop.ini"}
-"""What Windows leaves in folders of pictures; what macOS and Linux leave begins with a dot."""
+"""Files that Windows leaves in folders of images; those of macOS and Linux start with a dot."""
 _TABLES = {".csv", ".tsv", ".json", ".xml"}
-"""What tables and annotations are written in, which may lie beside the images."""
+"""Extensions of tables and annotations, which may be beside the images."""
 _SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What lies in the folders of the classes."""
+    """Contents of the class folders."""
 
     entries: Sequence[tuple[str, str]]
-    """Each entry as its path within the folder, with `/`, and its class. They are in the order of a hash of the path:
-    the classes are mixed in every file that is written, and stay so where a class is added."""
+    """Relative path, with `/`, and class of each entry, in the order of a hash of the path: classes are mixed in every
+    output file, and stay so when a class is added."""
     bad: Sequence[str]
-    """What has no class."""
+    """Entries without a class."""
     notes: Sequence[str]
 
 
 def by_class(folder: Path, of: str, folders_too: bool = False) -> Listing:
-    """What lies in the folder of each class.
+    """Lists the folder of each class.
 
     Args:
-        folder: Holds a folder for each class.
-        of: What these hold, in the plural.
-        folders_too: Whether it may be folders, too.
+        folder: Contains one folder per class.
+        of: Name of the contents, in the plural.
+        folders_too: Whether the contents may be folders.
 
     Raises:
-        UserError: where there is no such folder, no class, or nothing in any; or where a class holds folders and may
-            not.
+        UserError: if there is no such folder, it contains no classes or nothing in them, or a class contains folders
+            although it may not.
     """
     check_folder(folder)
     classes: list[str] = []
@@ -66,27 +66,27 @@ def by_class(folder: Path, of: str, folders_too: bool = False) -> Listing:
 
 
 def check_folder(folder: Path) -> None:
-    """Makes sure that a folder is there.
+    """Checks that a folder exists.
 
     Raises:
-        UserError: where it is not.
+        UserError: if it doesn't.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: {'is a file; it takes a folder' if folder.exists() else 'there is no such folder'}")
 
 
 def entries_of(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """What a folder holds, by name, numbers in names by their size: `frame9` before `frame10`; but nothing hidden."""
+    """Visible contents of a folder in natural order: `frame9` before `frame10`."""
     with os.scandir(folder) as entries:
         seen = [entry for entry in entries if not entry.name.startswith(".") and entry.name not in _LITTER]
     return iter(sorted(seen, key=lambda entry: _natural(entry.name)))
 
 
 def inside(file: str) -> str:
-    """A path that someone wrote down, if it stays within its folder.
+    """Checks that a path stays within its folder, and returns it.
 
     Raises:
-        Bad: where it does not.
+        Bad: if it doesn't.
     """
     if not _is_inside(PurePosixPath(file)):
         raise Bad(f"the path {printable(file)!r} leads out of the folder of the images")
@@ -94,12 +94,12 @@ def inside(file: str) -> str:
 
 
 def unnamed(folder: Path, files: Iterable[str], table: Path) -> Iterator[str]:
-    """A note on the files that a table leaves out.
+    """A note about files that a table doesn't mention.
 
     Args:
-        folder: The files' paths count from here.
-        files: Those that the table names; what lies beside them is looked at, and nothing else.
-        table: The table, as the note calls it.
+        folder: The files' paths are relative to it.
+        files: Files in the table; only their folders are searched.
+        table: The table, for the note.
     """
     named = {PurePosixPath(file) for file in files}
     parents = sorted({file.parent for file in named if _is_inside(file)})
@@ -115,10 +115,10 @@ def unnamed(folder: Path, files: Iterable[str], table: Path) -> Iterator[str]:
 
 
 def encoded(name: str) -> bytes:
-    """A path or name as UTF-8.
+    """A path or name in UTF-8.
 
     Raises:
-        Bad: where it is none.
+        Bad: if it is not UTF-8.
     """
     try:
         return name.encode()
@@ -127,12 +127,12 @@ def encoded(name: str) -> bytes:
 
 
 def printable(name: str) -> str:
-    """A path or name, with a sign in place of what is not UTF-8."""
+    """A path or name with replacement characters for what is not UTF-8."""
     return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first of some names."""
+    """The first few names."""
     return printable(", ".join(names[:_SHOWN])) + (", …" if len(names) > _SHOWN else "")
 
 
@@ -145,7 +145,7 @@ def _mixed(entry: tuple[str, str]) -> bytes:
 
 
 def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
-    """A key to sort by; the name itself tells `01` from `1`."""
+    """Sort key in natural order; the name itself distinguishes `01` from `1`."""
     return [(int(part or 0), "") if number else (0, part) for number, part in _parts(name)], name
 
 

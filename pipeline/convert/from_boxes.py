@@ -1,4 +1,4 @@
-"""Images with boxes around the things in them."""
+"""Converts images with bounding boxes."""
 
 from pathlib import Path
 
@@ -16,18 +16,18 @@ BOXES, BOX_LABELS = "boxes", "box_labels"
 
 _NAMED = 5
 _TURNING = range(5, 9)
-"""The orientations of EXIF that turn an image on its side."""
+"""EXIF orientations that swap height and width."""
 
 
 def in_annotations(annotations: Path, images: Path) -> Collection[Annotated]:
     """Annotated images, in the order of the annotations.
 
     Args:
-        annotations: A folder of Pascal VOC's XML files, or a JSON file of COCO's.
+        annotations: A folder of Pascal VOC XML files, or a COCO JSON file.
         images: The folder of the images.
 
     Raises:
-        UserError: where these cannot be read.
+        UserError: if they cannot be read.
     """
     if not annotations.exists():
         raise UserError(f"{annotations}: there is no such file or folder")
@@ -81,16 +81,16 @@ def in_annotations(annotations: Path, images: Path) -> Collection[Annotated]:
 
 
 def _is_of_upright(size: tuple[int, int] | None, turn: int, height: int, width: int) -> bool:
-    """Whether boxes count in the image as its EXIF turns it, and not in its pixels as they lie, by the annotated size.
+    """Whether boxes refer to the upright image rather than to the stored pixels, judged by the annotated size.
 
     Args:
-        size: The annotated width and height.
-        turn: EXIF's orientation, 2 or more.
-        height: Of the upright image, and so the width.
-        width: Likewise.
+        size: Annotated width and height.
+        turn: EXIF orientation, 2 or more.
+        height: Height of the upright image.
+        width: Width of the upright image.
 
     Raises:
-        Bad: where that does not tell.
+        Bad: if the size leaves it open.
     """
     if size is None or turn not in _TURNING or width == height:
         raise Bad("its EXIF turns the image, and whether the boxes are turned, too, is not said; store it upright")

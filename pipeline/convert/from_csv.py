@@ -19,27 +19,28 @@ from hubline.pipeline.convert.kinds import Kind
 from hubline.pipeline.convert.source import BATCH_BYTES, BATCH_ROWS, Batch
 
 _BLOCK_BYTES = 2 << 20  # Arrow reads some thirty of these ahead
-_NAMED = 5  # faulty rows that an error names
+_NAMED = 5  # faulty rows that an error lists
 _SEEN = 1000
-"""Bytes that tell an encoding."""
+"""Bytes that are read to detect the encoding."""
 _OTHERS = {"';'": ";", "tab": "\t", "'|'": "|"}
-"""Other delimiters, as a shell takes them."""
+"""Other delimiters, as quoted for a shell."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How CSV files are written."""
+    """Format of CSV files."""
 
     delimiter: str = ","
     header: bool = True
-    """Whether the first row has the names of the columns, which else are column_1, column_2, …"""
+    """Whether the first row contains the column names; otherwise they are column_1, column_2, …"""
     encoding: str = "utf-8"
     check_delimiter: bool = False
-    """Whether nobody said what the delimiter is, so that another one that seems right is an error."""
+    """Whether the delimiter is the default, so that signs of another one are an error."""
 
 
 class CsvFile:
-    """A CSV file, compressed where its name says so. Cells may hold line breaks in quotes; blank lines are no rows."""
+    """A CSV file, compressed if its extension says so. Quoted cells may contain line breaks; blank lines are
+    ignored."""
 
     names: Sequence[str]
     declared: Mapping[str, Kind] = {}
@@ -49,16 +50,16 @@ class CsvFile:
         """Reads the first row.
 
         Raises:
-            UserError: where there is none, or it names two columns alike.
+            UserError: if there is none, or two columns have the same name.
         """
         self.path = path
         self._dialect = replace(dialect, encoding=self._without_mark(dialect.encoding))
-        csv.field_size_limit(sys.maxsize)  # or Python refuses cells of more than 128 KiB
+        csv.field_size_limit(sys.maxsize)  # otherwise Python rejects cells of more than 128 KiB
         try:
             if self._dialect.encoding == "utf-8" and self._wide():
                 raise self._undecodable()
             line, cells = next(self._rows(), (0, []))
-            "".join(cells).encode()  # fails where bytes of the first row could not be decoded
+            "".join(cells).encode()  # fails if bytes of the first row could not be decoded
         except UnicodeError as error:
             raise self._undecodable() from error
         except (csv.Error, OSError) as error:
@@ -70,14 +71,14 @@ class CsvFile:
         numbered = [f"column_{number}" for number in range(1, len(cells) + 1)]
         named = [cell.strip() or number for cell, number in zip(cells, numbered, strict=True)]
         self.names = named if dialect.header else numbered
-        # Arrow counts blank lines here, as nowhere else.
+        # Only here does Arrow count blank lines.
         self._skipped = line if dialect.header else 0
         twice = [name for name, count in Counter(self.names).items() if count > 1]
         if twice:
             raise UserError(f"{path}:{line}: more than one column is named {', '.join(map(repr, twice))}")
 
     def batches(self, names: Sequence[str]) -> Iterator[Batch]:
-        """All cells are given as text. See `Source`."""
+        """Returns all cells as text. See `Source`."""
         last: Batch = {}
         try:
             reader = self._open(names)
@@ -97,7 +98,7 @@ class CsvFile:
                 if number == row:
                     return f"{self.path}:{line}"
         except (csv.Error, UnicodeError):
-            pass  # Arrow is less strict; then the number of the row has to do
+            pass  # Arrow is more lenient; the row number must do
         return f"{self.path}: row {row + 1}"
 
     def _open(self, names: Sequence[str]) -> arrow_csv.CSVStreamingReader:
@@ -119,14 +120,14 @@ class CsvFile:
 
     @contextmanager
     def _text(self) -> Iterator[TextIO]:
-        """The text as Python reads it: to find places. Bytes that cannot be decoded are lone surrogates in it."""
-        # A byte order mark is no part of the first name.
+        """The text as Python reads it, for finding lines. Undecodable bytes become lone surrogates."""
+        # A byte order mark is not part of the first name.
         encoding = "utf-8-sig" if self._dialect.encoding == "utf-8" else self._dialect.encoding
         with pa.input_stream(self.path) as stream:
             yield io.TextIOWrapper(stream, encoding, "surrogateescape", newline="")
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """The rows by Python's csv module, which is slow and knows lines: where each begins, and its cells."""
+        """Rows with their first line, read by Python's csv module, which is slow but knows lines."""
         with self._text() as text:
             reader = csv.reader(text, delimiter=self._dialect.delimiter)
             line = 1
@@ -136,7 +137,7 @@ class CsvFile:
                 line = reader.line_num + 1
 
     def _explained(self, error: Exception) -> UserError:
-        """What Arrow says of a file, made clear."""
+        """Translates an Arrow error."""
         said = str(error)
         if isinstance(error, UnicodeError) or "invalid UTF8" in said:
             return self._undecodable()
@@ -147,7 +148,7 @@ class CsvFile:
         return (self._ragged() if "Expected" in said else None) or UserError(f"{self.path}: {said}")
 
     def _ragged(self) -> UserError | None:
-        """The rows that have more or fewer cells than there are columns."""
+        """Lists the rows with more or fewer cells than columns."""
         expected, count, faults = len(self.names), 0, []
         try:
             for line, cells in self._rows():
@@ -162,7 +163,7 @@ class CsvFile:
         return UserError("\n".join(faults)) if faults else None
 
     def _undecodable(self) -> UserError:
-        """The first line that is not in the encoding."""
+        """Names the first line that is not in the encoding."""
         encoding = self._dialect.encoding
         if encoding == "utf-8" and (wide := self._wide()):
             return UserError(f"{self.path}: is {wide.upper()}, not utf-8; say so: --encoding {wide}")
@@ -174,12 +175,12 @@ class CsvFile:
                     strange = [ord(letter) & 0xFF for letter in line if "\udc80" <= letter <= "\udcff"]
                     if strange:
                         return UserError(f"{self.path}:{number}: byte 0x{strange[0]:02x} is not {encoding}; {hint}")
-        except UnicodeError:  # lone surrogates are not for every encoding
+        except UnicodeError:  # not every encoding supports lone surrogates
             pass
         return UserError(f"{self.path}: is not {encoding}; {hint}")
 
     def _without_mark(self, encoding: str) -> str:
-        """The same encoding, by the name under which a byte order mark is no part of the text."""
+        """The name of the encoding that strips a byte order mark."""
         family = encoding.rpartition("-")[0]
         if encoding in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be") and wide_encoding(self._head()) == family:
             return family
@@ -193,11 +194,11 @@ class CsvFile:
             raise UserError(f"{self.path}: {error}") from error
 
     def _wide(self) -> str | None:
-        """The encoding, of two bytes or more a letter, in which the file begins."""
+        """The encoding of the file if it uses two or more bytes per character."""
         return wide_encoding(self._head())
 
     def _check_delimiter(self) -> None:
-        """One column whose name and first cell hold the same other delimiter is a table that was read wrongly."""
+        """If the only column's name and first cell contain another delimiter, the table was probably misread."""
         rows = [cells[0] for _, cells in islice(self._rows(), 2) if len(cells) == 1]
         for name, delimiter in _OTHERS.items():
             if rows and all(delimiter in row for row in rows):
@@ -207,7 +208,7 @@ class CsvFile:
                 )
 
     def _check_closed(self) -> None:
-        """Arrow takes all that follows a quote that is never closed for one cell, and so would lose rows in silence."""
+        """Arrow reads everything after an unclosed quote as one cell, which would silently lose rows."""
         line = 1
         try:
             with self._text() as text:

@@ -1,4 +1,4 @@
-"""Image files, with their labels from folders or a table."""
+"""Converts image files, with labels from folders or a table."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,14 +14,14 @@ IMAGE = "image"
 
 
 def in_folders(folder: Path, max_side: int | None = None) -> Collection[tuple[str, str]]:
-    """The images in a folder for each class.
+    """Images in one folder per class.
 
     Args:
-        folder: Holds the folders.
-        max_side: As of `picture`.
+        folder: Contains the class folders.
+        max_side: As in `picture`.
 
     Raises:
-        UserError: as `by_class`.
+        UserError: as `by_class` does.
     """
     listing = by_class(folder, "images")
 
@@ -42,16 +42,16 @@ def in_folders(folder: Path, max_side: int | None = None) -> Collection[tuple[st
 
 
 def with_labels(folder: Path, labels: Labels, several: bool, max_side: int | None = None) -> Collection[int]:
-    """The images that a table names, in the order of its rows.
+    """Images listed in a table, in the order of its rows.
 
     Args:
-        folder: The images' paths count from here.
+        folder: The images' paths are relative to it.
         labels: The table.
-        several: Whether an image may have any number of labels, none too.
-        max_side: As of `picture`.
+        several: Whether an image may have any number of labels, including none.
+        max_side: As in `picture`.
 
     Raises:
-        UserError: where there is no such folder, or a column has the name of one that is made.
+        UserError: if there is no such folder, or a column has the name of a generated one.
     """
     check_folder(folder)
     taken = [name for name in (IMAGE, FILE) if name in labels.columns]

@@ -17,21 +17,21 @@ _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 class ParquetFile:
-    """A Parquet file; its lists become several values of one column."""
+    """A Parquet file; lists become several values of one column."""
 
     def __init__(self, path: str, types: Mapping[str, Kind]) -> None:
         """Reads the schema.
 
         Args:
             path: The file.
-            types: How columns are read that are not to be read as what they are.
+            types: Declared kinds of columns that are not to be read as their own type.
 
         Raises:
-            UserError: where it is no Parquet file, or has two columns of one name.
+            UserError: if it is not a Parquet file, or has two columns of the same name.
         """
         self.path = path
         try:
-            # With a buffer, a column chunk is read piece by piece and not as a whole.
+            # With a buffer, column chunks are read in pieces.
             self._file = pq.ParquetFile(path, buffer_size=_BUFFER_BYTES)
         except (pa.ArrowInvalid, OSError) as error:
             raise UserError(f"{path}: cannot be read as a Parquet file: {error}") from error
@@ -46,7 +46,7 @@ class ParquetFile:
         self._as_text = {name for name, kind in types.items() if name in self.names and kind != kinds[name]}
 
     def batches(self, names: Sequence[str]) -> Iterator[Batch]:
-        """Columns of other kinds than those they are to be read as are given as text. See `Source`."""
+        """Returns columns with another declared kind as text. See `Source`."""
         self._check(names)
         metadata = self._file.metadata
         groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
@@ -63,7 +63,7 @@ class ParquetFile:
         return f"{self.path}: row {row} (counted from 0)"
 
     def _check(self, names: Sequence[str]) -> None:
-        """Makes sure that a tf.Example can hold the columns."""
+        """Checks that a tf.Example can contain the columns."""
         kinds = {name: self._schema.field(name).type for name in names}
         faults = [
             f"{self.path}: column {name!r} is {kind}, which a tf.Example cannot hold; leave it out: --drop {name}"
@@ -95,7 +95,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _inner(kind: pa.DataType) -> pa.DataType:
-    """The type of the values."""
+    """Type of the values within lists and dictionaries."""
     values = kind.value_type if _is_list(kind) else kind
     return values.value_type if pa.types.is_dictionary(values) else values
 
@@ -105,7 +105,7 @@ def _decoded(array: pa.Array) -> pa.Array:
 
 
 def _kind_of(kind: pa.DataType) -> Kind | None:
-    """How such values are read; None where they cannot be."""
+    """How values of a type are read; None if they cannot be."""
     types = pa.types
     if types.is_boolean(kind):
         return Kind.BOOLEAN
@@ -126,7 +126,7 @@ def _text(array: pa.Array) -> pa.Array:
     array = _decoded(array)
     if not pa.types.is_floating(array.type) and not pa.types.is_decimal(array.type):
         return array.cast(pa.string())
-    # Arrow writes large numbers with an exponent, which an integer has not.
+    # Arrow writes large numbers with an exponent, which integers must not have.
     floats = array.cast(pa.float64())
     whole = floats.cast(pa.int64(), safe=False)
     is_whole = pc.equal(whole.cast(pa.float64(), safe=False), floats)
@@ -144,7 +144,7 @@ def _values(array: pa.Array, kind: Kind) -> pa.Array:
 
 
 def _seconds(array: pa.Array) -> pa.Array:
-    """Dates and timestamps as whole seconds since 1970, those before it too."""
+    """Dates and timestamps as integer seconds since 1970, also before it."""
     if pa.types.is_date(array.type):
         array = array.cast(pa.timestamp("ms"))
     counts = array.cast(pa.int64())

@@ -1,4 +1,4 @@
-"""Texts: files in a folder for each class, or the lines of one file."""
+"""Converts texts: one file per text in class folders, or one line per text."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,10 +25,10 @@ class _Line(NamedTuple):
 
 
 def in_folders(folder: Path) -> Collection[tuple[str, str]]:
-    """The text files, by whatever name, in a folder for each class.
+    """Text files, of any name, in one folder per class.
 
     Raises:
-        UserError: as `by_class`.
+        UserError: as `by_class` does.
     """
     listing = by_class(folder, "texts")
 
@@ -50,14 +50,15 @@ def in_folders(folder: Path) -> Collection[tuple[str, str]]:
 
 
 def in_lines(path: Path, labels: Path | None = None) -> Collection[_Line]:
-    """The lines of a file, in their order; without labels, blank ones are skipped.
+    """Lines of a file, in order. Without labels, blank lines are skipped.
 
     Args:
         path: The file.
-        labels: A file with the label of each line in the line of the same number.
+        labels: A file with the label of each line on the line of the same number.
 
     Raises:
-        UserError: where there is no such file, or it is a table, or has no lines, or not as many as there are labels.
+        UserError: if there is no such file, it is a table or contains no lines, or the numbers of lines and labels
+            differ.
     """
     faults = [f"{file}: there is no such file" for file in (path, labels) if file and not file.is_file()]
     if faults:
@@ -90,7 +91,7 @@ def in_lines(path: Path, labels: Path | None = None) -> Collection[_Line]:
 
 
 def _lines(path: Path, blank: bool) -> Iterator[_Line]:
-    """The lines without their ends; the blank ones at the end of the file are none."""
+    """Lines without line endings; blank lines at the end of the file are ignored."""
     skipped: list[_Line] = []
     with path.open("rb") as file:
         for number, read in enumerate(file):
@@ -104,7 +105,7 @@ def _lines(path: Path, blank: bool) -> Iterator[_Line]:
 
 
 def _labels(path: Path, texts: Path, count: int) -> Typed:
-    """The labels of so many lines."""
+    """Labels of `count` lines."""
     lines = [line.text for line in _lines(path, blank=True)]
     if len(lines) != count:
         raise UserError(f"{path}: {len(lines):,} labels for the {count:,} lines of {texts}")
@@ -117,7 +118,7 @@ def _labels(path: Path, texts: Path, count: int) -> Typed:
 
 
 def _checked(text: bytes) -> bytes:
-    """A text that is UTF-8 and not empty."""
+    """Checks that a text is UTF-8 and not empty."""
     if not text.strip():
         raise Bad("there is no text")
     try:

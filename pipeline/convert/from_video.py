@@ -1,4 +1,4 @@
-"""Clips in a folder for each class: folders of frames, animations, and video files."""
+"""Converts clips in one folder per class: folders of frames, animations and video files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ from hubline.preprocessing.image_files import opened, orientation, undecodable, 
 FRAMES, RATE = "frames", "fps"
 
 _ANIMATIONS = {".gif", ".webp", ".png", ".apng"}
-"""What Pillow reads."""
+"""Read by Pillow."""
 _VIDEOS = {".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm", ".wmv"}
-"""What PyAV reads."""
+"""Read by PyAV."""
 _EARLY = 1e-3
-"""By such a part of the time from one taken frame to the next, a frame may come too early: times are rounded."""
+"""Fraction of the sampling interval by which a frame may be early, because times are rounded."""
 
 
 @dataclass(frozen=True)
@@ -33,34 +33,34 @@ class Frames:
     """Which frames of a clip are taken, and how they are stored."""
 
     per_second: float | None = None
-    """How many of each second; None for all."""
+    """Frames per second; None for all."""
     most: int | None = None
-    """How many at most, from the beginning on."""
+    """Maximum number of frames, from the start."""
     size: tuple[int, int] | None = None
-    """Height and width; None for those they have."""
+    """Height and width; None for those of the frames."""
     quality: int = 90
-    """Of the JPEGs that are made."""
+    """Quality of the JPEGs."""
 
 
 @dataclass(frozen=True)
 class _Clip:
     rate: float | None
-    """Frames in a second, in the mean; None where it does not say."""
+    """Average frames per second; None if unknown."""
     frames: Iterator[tuple[float, Image.Image]]
-    """Each with its time in seconds."""
+    """Frames with their times in seconds."""
 
 
 def in_folders(folder: Path, wanted: Frames, sequence_examples: bool = False) -> Collection[tuple[str, str]]:
-    """The clips in a folder for each class. A clip is a folder of frames, in the order of their names with numbers by
-    their size, or an animation, or a video file.
+    """Clips in one folder per class. A clip is a folder of frames in natural order of their names, an animation, or a
+    video file.
 
     Args:
-        folder: Holds the folders.
-        wanted: Which frames, and how.
-        sequence_examples: Whether records are tf.SequenceExamples with a step for each frame.
+        folder: Contains the class folders.
+        wanted: Which frames to take, and how to store them.
+        sequence_examples: Whether to write tf.SequenceExamples with one step per frame.
 
     Raises:
-        UserError: as `by_class`; and where there are video files and PyAV is not installed.
+        UserError: as `by_class` does, or if there are video files and PyAV is not installed.
     """
     listing = by_class(folder, "clips", folders_too=True)
     videos = [file for file, _ in listing.entries if _is_video(file)]
@@ -89,7 +89,7 @@ def in_folders(folder: Path, wanted: Frames, sequence_examples: bool = False) ->
 
 
 def _of_folder(folder: Path, wanted: Frames) -> list[bytes]:
-    """The frames in a folder: JPEG and PNG as they are, unless a size is wanted."""
+    """Frames in a folder. JPEG and PNG stay unchanged unless a size is requested."""
     if wanted.per_second:
         raise Bad("--frames-per-second: a folder of frames does not say how many a second has")
     frames = []
@@ -110,7 +110,7 @@ def _of_folder(folder: Path, wanted: Frames) -> list[bytes]:
 
 
 def _of_file(path: Path, wanted: Frames) -> tuple[list[bytes], float | None]:
-    """The frames of an animation or video file, and how many there are to a second."""
+    """Frames of an animation or video file, and its frames per second."""
     if _is_video(path.name):
         clip = _video(path)
     elif path.suffix.lower() in _ANIMATIONS:
@@ -126,7 +126,7 @@ def _of_file(path: Path, wanted: Frames) -> tuple[list[bytes], float | None]:
 
 
 def _sampled(clip: _Clip, per_second: float | None) -> Iterator[Image.Image]:
-    """Of the frames that fall into the same part of a second, the first."""
+    """The first frame in each interval of 1 / `per_second` seconds."""
     last = -1
     for time, image in clip.frames:
         part = int(time * per_second + _EARLY) if per_second else last + 1
@@ -155,8 +155,8 @@ def _animation(path: Path) -> _Clip:
 
 
 def _seconds(frame: Image.Image) -> float:
-    """How long a frame is shown."""
-    frame.load()  # of WebP, it is known then only
+    """Duration of a frame in seconds."""
+    frame.load()  # WebP reports it only then
     return frame.info.get("duration", 0) / 1000
 
 
@@ -168,7 +168,7 @@ def _video(path: Path) -> _Clip:
         try:
             for frame in container.decode(stream):
                 image = frame.to_image()
-                # Phones write down how they were held, as cameras do in EXIF.
+                # Phones record their orientation, as cameras do in EXIF.
                 yield frame.time or 0.0, image.rotate(frame.rotation, expand=True) if frame.rotation else image
         except av.FFmpegError as error:
             raise Bad(f"does not decode: {error.strerror}") from error
@@ -183,12 +183,12 @@ def _video(path: Path) -> _Clip:
         container.close()
         raise Bad("holds no video")
     stream = container.streams.video[0]
-    stream.codec_context.thread_count = 1  # there is a clip for each core already
+    stream.codec_context.thread_count = 1  # each core has its own clip already
     return _Clip(float(stream.average_rate) if stream.average_rate else None, frames(stream))
 
 
 def _encoded(image: Image.Image, wanted: Frames) -> bytes:
-    """A frame as JPEG, in the size that is wanted."""
+    """A frame as JPEG, in the requested size."""
     try:
         image = image.convert("RGB")
         if wanted.size:

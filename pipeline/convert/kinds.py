@@ -5,7 +5,7 @@ from typing import Literal
 
 
 class Kind(str, Enum):
-    """How the cells of a column are read, by the names that `--type` takes."""
+    """How the cells of a column are read; values are those of `--type`."""
 
     INTEGER = "int64"
     FLOAT = "float"
@@ -15,7 +15,7 @@ class Kind(str, Enum):
 
     @property
     def stored(self) -> Literal["int64", "float", "bytes"]:
-        """What such cells become in a tf.Example."""
+        """Type of such cells in a tf.Example."""
         match self:
             case Kind.FLOAT:
                 return "float"

@@ -1,4 +1,4 @@
-"""Tables that give files or lines their labels, and other columns."""
+"""Tables with labels, and other columns, for files or lines."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,16 +24,16 @@ _MISSING = frozenset({""})
 
 @dataclass(frozen=True)
 class Typed:
-    """A column of text as what all of its cells can be read as."""
+    """A text column, converted to the kind that fits all of its cells."""
 
     kind: Kind
     rows: pa.Array
-    """For each row int64, float64 or binary, or a list of these; null where it is missing."""
+    """Each row as int64, float64 or binary, or a list of these; null if missing."""
     notes: Sequence[str]
-    """What the user may not expect."""
+    """Notes for the user."""
 
     def __getitem__(self, row: int) -> Values:
-        """The values in a row, counted from 0; none where it is missing."""
+        """Values in a row; none if missing."""
         value = self.rows[row].as_py()
         if value is None:
             return []
@@ -42,16 +42,16 @@ class Typed:
 
 @dataclass(frozen=True)
 class Labels:
-    """A table with a row for each file."""
+    """A table with one row per file."""
 
     path: Path
     files: Sequence[str]
     columns: Mapping[str, Typed]
-    """The label, and what else the table has; not the files."""
+    """The label and the table's other columns, without the file names."""
 
 
 def typed(name: str, texts: pa.Array) -> Typed:
-    """A column of cells, strings without nulls, by the rules of `hubline convert csv`."""
+    """Converts a column of cells, strings without nulls, by the rules of `hubline convert csv`."""
     tally = Tally()
     tally.add_texts(texts, _MISSING)
     column = tally.settle(name, None)
@@ -60,7 +60,7 @@ def typed(name: str, texts: pa.Array) -> Typed:
 
 
 def split(name: str, texts: pa.Array, separator: str) -> Typed:
-    """A column of cells that hold any number of values, as lists."""
+    """Converts a column of cells with any number of values to lists."""
     parts = pc.split_pattern(texts, separator)
     each = typed(name, pc.utf8_trim_whitespace(parts.flatten()))
     there = each.rows.is_valid().to_numpy(zero_copy_only=False)
@@ -70,16 +70,16 @@ def split(name: str, texts: pa.Array, separator: str) -> Typed:
 
 
 def read_labels(path: Path, file_column: str, label_column: str, separator: str | None) -> Labels:
-    """Reads a CSV file, or of the name .tsv one with tabs.
+    """Reads a CSV file, or a .tsv file with tabs.
 
     Args:
         path: The file.
-        file_column: Which column names the files.
-        label_column: Which holds the labels; it is called `label` from here on.
-        separator: What stands between several labels in a cell; None where there is one.
+        file_column: Column with the file names.
+        label_column: Column with the labels; renamed to `label`.
+        separator: Separator of several labels in a cell; None for one label.
 
     Raises:
-        UserError: where it cannot be read, or lacks a column; where a file is not named, or twice.
+        UserError: if the file cannot be read or lacks a column, or a file name is missing or repeated.
     """
     if not path.is_file():
         raise UserError(f"{path}: there is no such file")
@@ -100,7 +100,7 @@ def read_labels(path: Path, file_column: str, label_column: str, separator: str 
 
 
 def _cells(table: CsvFile) -> dict[str, pa.Array]:
-    """All cells by column. They are held in memory: they are little beside the files that they name."""
+    """All cells by column, in memory: they are small compared with the files that they name."""
     batches = list(table.batches(table.names))
     if not batches:
         raise UserError(f"{table.path}: there are no rows")

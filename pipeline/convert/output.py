@@ -1,4 +1,4 @@
-"""The folder that takes the shards."""
+"""The output folder of a conversion."""
 
 import re
 import tempfile
@@ -14,27 +14,27 @@ _SHARD = re.compile(r"data-\d{5,}-of-\d{5,}\.tfrecord(\.gz)?")
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a conversion writes, and in what files."""
+    """Where and how a conversion writes."""
 
     output: Path
     """The folder."""
     shards: int | None = None
-    """How many files get equal parts of the rows; None for files of about 100 MB."""
+    """Number of files with equal numbers of rows; None for files of about 100 MB."""
     gzip: bool = False
-    """Whether the files are compressed."""
+    """Whether to compress the files."""
     overwrite: bool = False
-    """Whether `output` may hold the shards of an earlier conversion."""
+    """Whether `output` may contain the shards of an earlier conversion."""
 
 
 def check_free(output: Path, overwrite: bool) -> None:
-    """Makes sure that a folder can take shards.
+    """Checks that shards can be written to a folder.
 
     Args:
         output: The folder.
-        overwrite: Whether it may hold those of an earlier conversion; nothing else is ever removed.
+        overwrite: Whether it may contain shards of an earlier conversion. Other files are never removed.
 
     Raises:
-        UserError: where it holds something that has to stay.
+        UserError: if it contains anything that has to stay.
     """
     if not output.exists():
         return
@@ -51,7 +51,8 @@ def check_free(output: Path, overwrite: bool) -> None:
 
 @contextmanager
 def replacing(output: Path) -> Iterator[Path]:
-    """A new folder to fill beside `output`, which takes its place when the block ends, or vanishes when it fails."""
+    """Yields a new folder beside `output`, which replaces `output` when the block ends, or is removed if the block
+    fails."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as temporary:
         new, old = Path(temporary, "new"), Path(temporary, "old")

@@ -1,4 +1,4 @@
-"""An encoded image as it is stored: as it is wherever models decode it, otherwise as a PNG."""
+"""Image files as stored in records: unchanged if models can decode them, otherwise as PNG."""
 
 from dataclasses import dataclass
 
@@ -9,31 +9,31 @@ from hubline.preprocessing.image_files import encoded, is_kept, opened, orientat
 SMALLER = "made smaller"
 
 _JPEG = ("JPEG", "MPO")
-"""MPO is a JPEG with more pictures behind it, as some cameras write them."""
+"""MPO, which some cameras write, is a JPEG followed by more pictures."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as it is stored."""
+    """An image as stored in a record."""
 
     encoded: bytes
-    """What `encoded_images.decode` reads."""
+    """In a format that `encoded_images.decode` supports."""
     height: int
     width: int
     """In pixels, of the upright image."""
     changes: tuple[str, ...] = ()
-    """What was done to it; empty where it is as it was."""
+    """Changes to the image; empty if there are none."""
 
 
 def picture(data: bytes, max_side: int | None = None) -> Picture:
-    """An image as it is stored. What EXIF turns keeps its bytes: it is turned where it is decoded.
+    """An image as stored in a record. An EXIF orientation changes no bytes: it is applied when decoding.
 
     Args:
         data: The image, in any format that Pillow reads.
-        max_side: How many pixels its longer side has at most; a larger image is made smaller, and stored upright.
+        max_side: Maximum length of the longer side in pixels. Larger images are scaled down and stored upright.
 
     Raises:
-        Bad: where it does not decode.
+        Bad: if it cannot be decoded.
     """
     image, kept = opened(data), is_kept(data)
     large = max_side is not None and max(image.size) > max_side
@@ -59,7 +59,7 @@ def _smaller(image: Image.Image, max_side: int) -> Image.Image:
 
 
 def _colours(image: Image.Image) -> Image.Image:
-    """Such that pixels can be mixed: of a palette, or of black and white, Pillow would pick some and drop the rest."""
+    """Converts to a mode whose pixels can be interpolated: with a palette or 1-bit pixels, Pillow would drop pixels."""
     if image.mode == "1":
         return image.convert("L")
     return image.convert("RGBA" if image.has_transparency_data else "RGB") if image.mode == "P" else image

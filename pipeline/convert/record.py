@@ -1,4 +1,4 @@
-"""An item's record: its example as it is written, made in one of many threads."""
+"""Serializes an item's example, in one of many threads."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from hubline.pipeline.convert.kinds import Kind
 from hubline.preprocessing.encoded_images import IMAGE_MAGIC
 
 _RECORD_BYTES = 2**31 - 2**16
-"""What a record holds at most: protocol buffers end at 2 GiB."""
+"""Maximum size of a record: protocol buffers are limited to 2 GiB."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """An example as it is written, and what is shown of it."""
+    """A serialized example, with what is shown of it."""
 
     serialized: bytes
     seen: Mapping[str, tuple[int, str | None]]
-    """How many values each column has, and what the first looks like."""
+    """Number of values and the first value, in words, by column."""
     classes: Sequence[str]
     changes: Sequence[str]
 
@@ -45,7 +45,7 @@ def record_of(collection: Collection[Item], item: Item) -> Record | str:
 
 
 def _glance(values: Values) -> tuple[int, str | None]:
-    """How many values there are, and the first in a few words."""
+    """Number of values, and the first in a few words."""
     if not values:
         return 0, None
     first = values[0]
@@ -57,11 +57,11 @@ def _glance(values: Values) -> tuple[int, str | None]:
 
 
 def _serialized(row: Row, columns: Mapping[str, Kind], steps: frozenset[str]) -> bytes:
-    """A row as a tf.Example, or with steps as a tf.SequenceExample; columns stand in it sorted by name."""
+    """A row as tf.Example, or as tf.SequenceExample if there are steps; columns are sorted by name."""
     if sum(len(value) for values in row.values() for value in values if isinstance(value, bytes)) > _RECORD_BYTES:
         raise Bad("comes to more than the 2 GiB that a record holds")
 
-    # Filled in place: given to constructors, images would be copied from message to message.
+    # Filled in place: constructors would copy images from message to message.
     record = tf.train.SequenceExample() if steps else tf.train.Example()
     context = record.context if steps else record.features
     for name, values in row.items():

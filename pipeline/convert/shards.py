@@ -8,27 +8,27 @@ import numpy as np
 import tensorflow as tf
 
 SHARD_BYTES = 100_000_000
-"""What a shard holds at most, before compression, where nobody says how many there are to be."""
+"""Default size of a shard, before compression."""
 
 # A record's length with its checksum, and the checksum of its data.
 _FRAMING = 16
 
 
 def write_shards(batches: Iterable[tf.Tensor], folder: Path, rows: int, shards: int | None, gzip: bool) -> list[str]:
-    """Writes records, in their order, to files `data-00000-of-00004.tfrecord`.
+    """Writes records in order to files `data-00000-of-00004.tfrecord`.
 
     Args:
         batches: Serialized records, string of shape [batch].
-        folder: Where to.
-        rows: How many records there are.
-        shards: How many files get equal parts of them; None for files of `SHARD_BYTES`.
-        gzip: Whether they are compressed.
+        folder: The output folder.
+        rows: Number of records.
+        shards: Number of files with equal numbers of records; None for files of `SHARD_BYTES`.
+        gzip: Whether to compress the files.
 
     Returns:
-        The files' names.
+        The names of the files.
 
     Raises:
-        tf.errors.OpError: where a file cannot be written.
+        tf.errors.OpError: if a file cannot be written.
     """
     parts = _cut(batches, _bytes, repeat(SHARD_BYTES))
     if shards:
@@ -39,7 +39,7 @@ def write_shards(batches: Iterable[tf.Tensor], folder: Path, rows: int, shards: 
         paths.append(folder / f"{number}")
         with tf.io.TFRecordWriter(str(paths[-1]), "GZIP" if gzip else "") as writer:
             for _, records in part:
-                # Twice as fast as the loop in `trainer/tfrecord_writer.py`, for records as small as these.
+                # Twice as fast as `trainer/tfrecord_writer.py` for records this small.
                 for record in records.numpy():
                     writer.write(record)
     ending = "tfrecord.gz" if gzip else "tfrecord"
@@ -52,8 +52,8 @@ def write_shards(batches: Iterable[tf.Tensor], folder: Path, rows: int, shards: 
 def _cut(
     batches: Iterable[tf.Tensor], weigh: Callable[[tf.Tensor], np.ndarray], limits: Iterator[int]
 ) -> Iterator[tuple[int, tf.Tensor]]:
-    """Pieces of the batches, each with the number of the shard it is for; a shard weighs no more than its limit, or
-    holds one record."""
+    """Pieces of the batches, each with the number of its shard. A shard weighs no more than its limit, or contains one
+    record."""
     number, room, empty = 0, next(limits), True
     for batch in batches:
         ends = np.cumsum(weigh(batch))

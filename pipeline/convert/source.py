@@ -1,4 +1,4 @@
-"""What is converted: files that give their rows in batches."""
+"""The interface of input files that return their rows in batches."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
@@ -8,10 +8,10 @@ import pyarrow as pa
 from hubline.pipeline.convert.kinds import Kind
 
 BATCH_BYTES, BATCH_ROWS = 8 << 20, 1 << 16
-"""What a batch of rows comes to at most."""
+"""Maximum size of a batch of rows."""
 
 Batch = dict[str, pa.Array]
-"""Some rows by column: string is text that is still to be read; else int64, float64 or binary, or lists of these."""
+"""Rows by column: strings are unparsed text; otherwise int64, float64 or binary, or lists of these."""
 
 
 class Source(Protocol):
@@ -19,18 +19,18 @@ class Source(Protocol):
 
     path: str
     names: Sequence[str]
-    """Its columns, in their order."""
+    """Columns of the file, in order."""
     declared: Mapping[str, Kind]
-    """Those whose kind the file itself tells."""
+    """Kinds of the columns that the file itself declares."""
     rows: int | None
-    """How many it has; None where it does not tell."""
+    """Number of rows; None if unknown."""
 
     def batches(self, names: Sequence[str]) -> Iterator[Batch]:
-        """Some of its columns, in batches of rows, which are bounded by bytes.
+        """Some columns in batches of rows of limited size.
 
         Raises:
-            UserError: where the file cannot be read.
+            UserError: if the file cannot be read.
         """
 
     def place(self, row: int) -> str:
-        """Where a row stands, counted from 0, as an error says it."""
+        """Where a row is, for error messages."""

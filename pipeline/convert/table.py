@@ -1,4 +1,4 @@
-"""What a conversion shows."""
+"""Terminal output of a conversion."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,13 +13,13 @@ from hubline.pipeline.convert.kinds import Kind
 
 _READ_AS = {Kind.BOOLEAN: " (1 and 0)", Kind.TIMESTAMP: " (seconds since 1970)"}
 _EXAMPLE = 40
-"""Characters of an example, such that a table goes into 80 columns."""
+"""Length of an example, so that the table fits into 80 columns."""
 _CLASSES = 20
-"""At most so many classes are shown."""
+"""Maximum number of classes shown."""
 
 
 def show_columns(console: Console, columns: Sequence[Column], rows: int) -> None:
-    """Prints a row for each column, and the notes below."""
+    """Prints one row per column, and the notes below."""
     table = Table(
         "column",
         "type",
@@ -40,7 +40,7 @@ def show_columns(console: Console, columns: Sequence[Column], rows: int) -> None
 
 
 def show_classes(console: Console, label: str, counts: Mapping[str, int]) -> None:
-    """Prints how often each class comes, the most frequent first."""
+    """Prints the number of examples per class, most frequent first."""
     total = sum(counts.values())
     table = Table(
         label,
@@ -58,13 +58,13 @@ def show_classes(console: Console, label: str, counts: Mapping[str, int]) -> Non
 
 
 def say(console: Console, lines: Sequence[str], style: str | None = None) -> None:
-    """Prints lines as they are."""
+    """Prints lines without wrapping."""
     for line in lines:
         console.print(line, style=style, soft_wrap=True)
 
 
 def progress_of(console: Console, unit: str) -> Progress:
-    """A bar, on a terminal, that tells how many of a unit are done."""
+    """A progress bar, on a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""What cells of text are, and their values: for many cells at a time, by Arrow's C++."""
+"""Recognizes and parses cells of text, many at a time in Arrow's C++."""
 
 from collections.abc import Callable, Set
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ def _to_booleans(texts: pa.Array) -> pa.Array:
 
 
 def _to_seconds(texts: pa.Array) -> pa.Array:
-    # Arrow takes one form at a time: here, that with a time and a zone, and without fractions.
+    # Arrow parses one format at a time: here, the one with time and zone but without fractions.
     texts = pc.replace_substring_regex(texts, r"\.\d+", "")
     texts = pc.replace_substring_regex(texts, r"^(.{10})$", r"\1 00:00")
     texts = pc.replace_substring_regex(texts, rf"^(.{{11}}{_CLOCK})$", r"\1Z")
@@ -41,14 +41,14 @@ def _to_seconds(texts: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True)
 class _Form:
-    """How cells of a kind look."""
+    """Format of cells of a kind."""
 
     looks: str
-    """What makes a cell one of this kind, where nobody says what it is."""
+    """Cells that are recognized as this kind."""
     accepted: str
-    """What can be read as this kind."""
+    """Cells that can be read as this kind."""
     convert: Converter
-    """Cells to their values; raises `pa.ArrowInvalid` where one has none, however right it looks."""
+    """Converts cells to values; raises `pa.ArrowInvalid` for a cell that has none despite its format."""
 
 
 _FORMS = {
@@ -61,24 +61,24 @@ _FORMS = {
 
 @dataclass(frozen=True)
 class Survey:
-    """What each of some texts is, as masks: bool of shape [texts]."""
+    """Masks that classify texts: bool of shape [texts]."""
 
     missing: np.ndarray
     nan: np.ndarray
     """NaN: a missing cell among numbers, a word among words."""
     too_long: np.ndarray
-    """Whole numbers that 64 bits do not hold."""
+    """Integers beyond 64 bits."""
     padded: np.ndarray
-    """Integers that begin with a 0, as postcodes do."""
+    """Integers with leading zeros, such as postcodes."""
     kinds: dict[Kind, np.ndarray]
 
 
 def survey(texts: pa.Array, missing: Set[str]) -> Survey:
-    """Tells what texts look like.
+    """Classifies texts.
 
     Args:
         texts: Strings without nulls.
-        missing: What stands for a missing cell. Spaces around a cell do not count, here and below.
+        missing: Texts that mark a missing cell. Surrounding spaces don't count, here and below.
     """
     trimmed = pc.utf8_trim_whitespace(texts)
     gone = _is_in(trimmed, missing)
@@ -97,16 +97,16 @@ def survey(texts: pa.Array, missing: Set[str]) -> Survey:
 
 
 def read(texts: pa.Array, kind: Kind, missing: Set[str]) -> tuple[pa.Array, np.ndarray]:
-    """The values of texts.
+    """Parses texts.
 
     Args:
         texts: Strings without nulls.
         kind: What to read them as.
-        missing: What stands for a missing cell; among numbers, NaN does too.
+        missing: Texts that mark a missing cell; among numbers, NaN does too.
 
     Returns:
-        The values, int64, float64 or binary, null where a cell is missing or does not fit; and which do not fit, bool
-        of shape [texts].
+        The values, int64, float64 or binary, null for cells that are missing or don't fit; and a mask of those that
+        don't fit, bool of shape [texts].
     """
     trimmed = pc.utf8_trim_whitespace(texts)
     there = ~_is_in(trimmed, missing)
@@ -128,14 +128,14 @@ def _is_in(texts: pa.Array, some: Set[str]) -> np.ndarray:
 
 
 def _matching(texts: pa.Array, mask: np.ndarray, pattern: str) -> np.ndarray:
-    """The mask without those of its texts that do not match a pattern as a whole."""
+    """Restricts a mask to texts that match a pattern completely."""
     if not mask.any():
         return mask
     return mask & pc.match_substring_regex(texts, rf"^(?:{pattern})$").to_numpy(zero_copy_only=False)
 
 
 def _convertible(texts: pa.Array, mask: np.ndarray, convert: Converter) -> np.ndarray:
-    """The mask without those of its texts that have no value, such as the 30th of February."""
+    """Restricts a mask to texts that have a value, which 30 February doesn't."""
     places = np.flatnonzero(mask)
     found = mask.copy()
     found[places[_refused(texts.take(pa.array(places)), convert)]] = False
@@ -143,7 +143,7 @@ def _convertible(texts: pa.Array, mask: np.ndarray, convert: Converter) -> np.nd
 
 
 def _refused(texts: pa.Array, convert: Converter) -> list[int]:
-    """The places of the texts that cannot be converted, by halves: Arrow names one of them at most."""
+    """Indices of texts that cannot be converted, found by bisection: Arrow names at most one of them."""
     try:
         convert(texts)
         return []

@@ -1,1 +1,1 @@
-"""`hubline init`: looks at data and writes a pipeline file for it."""
+"""`hubline init`: profiles data and writes a pipeline file for it."""

@@ -1,4 +1,4 @@
-"""What was seen of the data: what suggestions are made from."""
+"""Profile of the data, from which suggestions are made."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ Type = Literal["integer", "float", "text", "image", "bytes", "nothing"]
 
 @dataclass(frozen=True)
 class Numbers:
-    """Statistics of numbers that are finite."""
+    """Statistics of finite numbers."""
 
     minimum: float
     mean: float
     median: float
     maximum: float
     deviation: float
-    """The standard deviation."""
+    """Standard deviation."""
     skewness: float = 0.0
-    """The third standardised moment: 0 where numbers lie evenly about their mean, 2 for an exponential distribution."""
+    """Third standardized moment: 0 for a symmetric distribution, 2 for an exponential one."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the records that were looked at. Empty strings and numbers that are not finite count as missing."""
+    """Profile of a column. Empty strings and non-finite numbers count as missing."""
 
     name: str
     type: Type
-    """`bytes` are neither UTF-8 nor an image; `nothing` is a column that no record has a value of."""
+    """`bytes` are neither UTF-8 nor an image; `nothing` is a column without values."""
     records: int
-    """How many records were looked at."""
+    """Number of records read."""
     present: int
-    """How many of them have a value."""
+    """Number of records with a value."""
     values: int
-    """How many values these have together."""
+    """Total number of values."""
     distinct: int
-    """How many values are different."""
+    """Number of distinct values."""
     frequent: tuple[tuple[int | float | str, int], ...] = ()
-    """The most frequent values and how often each comes; none for images and bytes."""
+    """Most frequent values with their counts; empty for images and bytes."""
     fewest: int = 1
-    """The fewest values in a record that has any."""
+    """Minimum number of values in a record that has any."""
     most: int = 1
-    """The most values in a record."""
+    """Maximum number of values in a record."""
     numbers: Numbers | None = None
-    """Of numbers."""
+    """For numeric columns."""
     words: float = 0.0
-    """Of texts, how many words one has in the mean."""
+    """For texts, average number of words."""
 
     @property
     def missing(self) -> float:
-        """The share of the records that have no value."""
+        """Fraction of records without a value."""
         return 1.0 - self.present / self.records
 
     @property
@@ -61,33 +61,33 @@ class Column:
 
 @dataclass(frozen=True)
 class Data:
-    """The data that was looked at."""
+    """Profile of the data."""
 
     columns: tuple[Column, ...]
     files: int
-    """How many files there are."""
+    """Number of files."""
     records: int
-    """How many records were looked at."""
+    """Number of records read."""
     total: int
-    """How many records there are: counted where all were looked at, else guessed by the size of the files."""
+    """Number of records: exact if all were read, otherwise estimated from file sizes."""
     is_whole: bool
-    """Whether all were looked at."""
+    """Whether all records were read."""
 
 
 @dataclass(frozen=True)
 class Module:
-    """A hub module, as far as a pipeline file says it."""
+    """Inputs and outputs of a hub module, as needed for a pipeline file."""
 
     handle: str
-    """As the pipeline file is to have it."""
+    """As written in the pipeline file."""
     input: str
-    """The name of the one tensor it takes."""
+    """Name of its single input."""
     takes: Literal["image", "video", "text"]
     size: tuple[int, int] = (224, 224)
-    """Height and width of the images or clips it takes."""
+    """Height and width of its images or clips."""
     channels: int = 3
-    """Of the images it takes."""
+    """Channels of its images."""
     output: str | None = None
-    """The output to use, where there are several and none is called `default`."""
+    """Output to use, if there are several and none is named `default`."""
     frames: int | None = None
-    """Of the clips it takes, where it says so."""
+    """Frames of its clips, if fixed."""

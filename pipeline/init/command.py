@@ -20,27 +20,27 @@ from hubline.pipeline.init.write import as_yaml, name_of, seen, text_of
 def init(
     examples: str, label: str | None, hub: str | None, output: Path, overwrite: bool, console: Console
 ) -> dict[str, Any]:
-    """Looks at data and writes a pipeline file for it.
+    """Profiles data and writes a pipeline file for it.
 
     Args:
-        examples: A file, folder, glob or pattern of spans.
-        label: The column that is the label; None to find it by its name.
-        hub: The handle of a module that takes the images, clips or texts, if any.
+        examples: A file, folder, glob or span pattern.
+        label: Label column; None to find it by name.
+        hub: Handle of a module for the images, clips or texts, if any.
         output: The file to write.
-        overwrite: Whether it may be there already.
-        console: Where progress and the outcome are shown.
+        overwrite: Whether it may exist.
+        console: Shows progress and the outcome.
 
     Returns:
-        The outcome for machines.
+        The outcome in machine-readable form.
 
     Raises:
-        UserError: where the file is there already, the data cannot be read or learnt from, or the module does not fit.
+        UserError: if the file exists, the data cannot be read or learned from, or the module doesn't fit.
     """
     _refuse_output(output, overwrite, examples)
     folder = output.absolute().parent
     module = None
     if hub is not None:
-        # Imported here: it brings TensorFlow Hub and TFX, which take seconds.
+        # Imported here because TensorFlow Hub and TFX take seconds to import.
         from hubline.pipeline.init.module import look_at_module
 
         with console.status(f"looking at {hub}"):
@@ -76,7 +76,7 @@ def _refuse_output(output: Path, overwrite: bool, examples: str) -> None:
 
 
 def _absolute(examples: str) -> str:
-    """A pattern that counts from the root; what is there by that very name is no pattern."""
+    """An absolute pattern. The path of an existing file or folder is taken literally."""
     if is_remote(examples):
         return examples
     given = Path(examples).expanduser()
@@ -86,7 +86,7 @@ def _absolute(examples: str) -> str:
 
 
 def _relative(pattern: str, folder: Path) -> str:
-    """The pattern as a file in that folder has it."""
+    """The pattern relative to a folder, for a pipeline file in it."""
     return pattern if is_remote(pattern) else os.path.relpath(pattern, escape(str(folder)))
 
 

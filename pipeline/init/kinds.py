@@ -1,4 +1,4 @@
-"""Which kind of feature suits a column: rules on what was seen of it, and nothing else."""
+"""Rules that choose feature kinds for a column, based on its profile alone."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from typing import Any
 from hubline.pipeline.init.column_profile import Column, Module
 
 Settings = dict[str, Any]
-"""What a pipeline file says of a feature."""
+"""A feature's section in a pipeline file."""
 
 FEW = 100
-"""At most so many distinct values are told apart one by one,"""
+"""Maximum number of distinct values that are treated as categories."""
 PER_VALUE = 10
-"""and where there are more than ten of them, each comes so often in the mean."""
+"""Minimum average count per distinct value, if there are more than ten."""
 SPARSE = 20
-"""At most so many whole numbers are categories where they lie far apart, as durations in minutes do."""
+"""Maximum number of distinct integers that are treated as categories if they are far apart, such as durations in
+minutes."""
 SKEWED = 2.0
-"""Skewness above which numbers are taken by their logarithm: that of an exponential distribution."""
+"""Skewness above which logarithms are taken: that of an exponential distribution."""
 SPREAD = 10.0
-"""The greatest number is at least that, or the logarithm would bring it no nearer to the others."""
+"""Lower bound of the maximum; below it, logarithms would not reduce the range."""
 MISSING = 0.01
-"""The share of missing values above which the model is told which were missing."""
+"""Fraction of missing values above which missing indicators are added."""
 IDENTIFIER = 0.95
-"""The share of distinct values among all from which texts are names of the records."""
+"""Fraction of distinct values above which texts are identifiers."""
 FRAMES = 16
-"""At most so many frames of a clip are taken where no module says how many."""
+"""Maximum number of frames, unless a module fixes it."""
 WORDS = 4.0
-"""So many words in the mean have texts that are taken apart into words."""
+"""Minimum average number of words in texts that become bags of words."""
 CODES = 2**24
-"""From here on whole numbers that come again and again are codes rather than amounts."""
+"""Repeated integers from here on are codes rather than quantities."""
 TOP_WORDS = 10_000
 
 _TIMES = {"seconds": 1e9, "milliseconds": 1e12, "microseconds": 1e15}
-"""From which number, up to twice that, whole numbers are points in time: from 2001 to 2033."""
+"""By unit, integers from this number to twice this number are timestamps: 2001 to 2033."""
 _NAMES_RECORDS = re.compile(r"(^|_)(id|key|uuid|guid|file|filename|path)$|[a-z]I[dD]$", re.ASCII)
 
 
 def kinds(column: Column, module: Module | None = None) -> dict[str, Settings] | str:
-    """The features to make from a column.
+    """Features to make from a column.
 
     Args:
-        column: What was seen of it.
-        module: The hub module that takes images, clips or texts, if any.
+        column: Profile of the column.
+        module: Hub module for images, clips or texts, if any.
 
     Returns:
-        By what is put behind the column's name to name the feature, what the pipeline file says of it; or why there is
-        none.
+        Sections by suffix, which is appended to the column's name to name the feature; or why there is no feature.
     """
     if not column.name:
         return "its name is empty"
@@ -64,20 +64,20 @@ def kinds(column: Column, module: Module | None = None) -> dict[str, Settings] |
 
 
 def is_few(column: Column) -> bool:
-    """Whether the values of a column are few enough, and come often enough, to be told apart one by one."""
+    """Whether a column has few enough distinct values, and often enough, to be categorical."""
     often = column.values >= PER_VALUE * column.distinct or column.distinct <= 10
     return column.distinct <= FEW and often and column.values >= 2 * column.distinct
 
 
 def shown(value: int | float | str) -> str:
-    """A value in a comment: short, on one line, and without characters that YAML refuses."""
+    """A value in a comment: short, on one line, and without characters that YAML forbids."""
     if isinstance(value, str):
         return repr(value if len(value) <= 30 else f"{value[:29]}…")
     return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
 def _image(column: Column, module: Module | None) -> dict[str, Settings] | str:
-    """An image, or where a record has several, the frames of a clip."""
+    """An image, or a clip if records have several."""
     of_module = module if module and module.takes != "text" else None
     size, channels = (of_module.size, of_module.channels) if of_module else ((224, 224), 3)
     settings: Settings = {"kind": "image", "size": list(size)}
@@ -105,7 +105,8 @@ def _integer(column: Column) -> dict[str, Settings] | str:
 
 
 def _names_records(column: Column) -> bool:
-    """Whether numbers that all differ are named like an identifier, count on, or are too great to be an amount."""
+    """Whether distinct integers are identifiers: by their name, because they are consecutive, or because they are too
+    large for a quantity."""
     numbers = column.numbers
     assert numbers is not None
     counts_on = numbers.maximum - numbers.minimum < 2 * column.distinct
@@ -135,7 +136,7 @@ def _text(column: Column, module: Module | None) -> dict[str, Settings] | str:
         return {"": _vocabulary(column)}
     names_records = column.distinct >= IDENTIFIER * column.values
     reason = f"like an identifier: {column.distinct:,} different texts among {column.values:,}"
-    if names_records and _NAMES_RECORDS.search(column.name):  # whose words may tell the label: cats/my cat.jpg
+    if names_records and _NAMES_RECORDS.search(column.name):  # their words may contain the label: cats/my cat.jpg
         return reason
     if column.words >= WORDS and column.is_single:
         if module and module.takes == "text":
@@ -155,7 +156,8 @@ def _counted(column: Column) -> str:
 
 
 def _hashed(column: Column) -> Settings:
-    """Twice as many buckets as values or more, so that few share one; vectors of the fourth root of the values."""
+    """Buckets: at least twice the number of values, so that few collide. Embedding size: the fourth root of the number
+    of values."""
     buckets = min(1 << (2 * column.distinct - 1).bit_length(), 1 << 20)
     return {
         "kind": "categorical",

@@ -1,4 +1,4 @@
-"""Which column is the label, and of which kind."""
+"""Finds the label column and chooses its kind."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from hubline.pipeline.init.kinds import SKEWED, Settings, shown
 from hubline.trainer.labels import class_and_box, regression
 
 LABELS = ("label", "target", "class", "y")
-"""The names by which a label is known, in either case."""
+"""Usual names of a label column, in any case."""
 BOXES, BOX_LABELS, SIZE = "boxes", "box_labels", ("height", "width")
-"""The columns of boxes, of what is in them, and of the picture's size, as `hubline convert boxes` writes them."""
+"""Columns of boxes, of their classes and of the image's size, as `hubline convert boxes` writes them."""
 MOST_CLASSES = 100
-"""Whole numbers with more distinct values are quantities, and no classes."""
+"""Integers with more distinct values are quantities rather than classes."""
 LISTED = 20
-"""At most so many classes are listed."""
+"""Maximum number of classes that are listed."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """The label, and what was seen of it."""
+    """The label's section, with comments."""
 
     settings: Settings
     comment: str
     baseline: str | None
-    """What a model reaches that has learnt nothing, where it is known."""
+    """Result of a constant prediction, if known."""
     metrics: tuple[str, ...] = ("accuracy", "cross_entropy", "auc")
     thresholds: Mapping[str, Any] = field(default_factory=lambda: {"accuracy": {"no_worse_than_serving_by": 0.01}})
 
 
 def label_column(columns: Sequence[Column], name: str | None) -> Column:
-    """The column of that name, or without one the column that has the name of a label.
+    """The column of that name, or else the one with a usual label name.
 
     Raises:
-        UserError: where there is none, or several could be meant; lists the columns.
+        UserError: if there is none, or several are possible; lists the columns.
     """
     if name is None and box_column(columns) is not None:
         name = BOX_LABELS
@@ -53,7 +53,7 @@ def label_column(columns: Sequence[Column], name: str | None) -> Column:
 
 
 def box_column(columns: Sequence[Column]) -> Column | None:
-    """The column of boxes, in shares of a picture, where each record has exactly one, and what is in it."""
+    """The column of boxes, if each record has exactly one box, in fractions of the image, with a class."""
     by_name = {column.name: column for column in columns}
     boxes, labels = by_name.get(BOXES), by_name.get(BOX_LABELS)
     if boxes is None or labels is None or labels.type != "text" or not labels.is_single or boxes.numbers is None:
@@ -63,13 +63,13 @@ def box_column(columns: Sequence[Column]) -> Column | None:
 
 
 def suggest_box(column: Column, boxes: Column, image: str, is_whole: bool) -> Label:
-    """One object in a picture, by its class and the box around it.
+    """A label for one object per image, with class and box.
 
     Args:
-        column: What was seen of the classes.
-        boxes: The column of boxes.
-        image: The feature that is the picture.
-        is_whole: Whether all records were looked at.
+        column: Profile of the class column.
+        boxes: Column of boxes.
+        image: Image feature.
+        is_whole: Whether all records were read.
     """
     settings, comment = _named(column, is_whole)
     value, count = column.frequent[0]
@@ -84,14 +84,14 @@ def suggest_box(column: Column, boxes: Column, image: str, is_whole: bool) -> La
 
 
 def suggest_label(column: Column, is_whole: bool) -> Label:
-    """A kind for the label: `binary`, `class`, `multilabel` for several values in a record, or `regression`.
+    """A kind for the label: `binary`, `class`, `multilabel` for several values per record, or `regression`.
 
     Args:
-        column: What was seen of it.
-        is_whole: Whether all records were looked at, so that there are no other classes.
+        column: Profile of the label column.
+        is_whole: Whether all records were read, so that there are no other classes.
 
     Raises:
-        UserError: where it is nothing that a model can learn.
+        UserError: if a model cannot learn the column.
     """
     if column.type not in ("integer", "float", "text"):
         raise UserError(f"the label '{column.name}' has {_WRONG[column.type]}; a label is a text or a number")
@@ -118,7 +118,7 @@ _WRONG = {"image": "images", "bytes": "bytes that are no text", "nothing": "no v
 
 
 def _named(column: Column, is_whole: bool) -> tuple[Settings, str]:
-    """The names of the classes, where they are few and known, and a comment on them."""
+    """Class names, if few and known, and a comment."""
     if column.distinct == column.values:
         raise UserError(f"each value of the label '{column.name}' comes once; there is nothing to learn from that")
     if column.distinct > LISTED:
@@ -133,7 +133,7 @@ def _named(column: Column, is_whole: bool) -> tuple[Settings, str]:
 
 
 def _several(column: Column, is_whole: bool) -> Label:
-    """Any number of classes, none too."""
+    """Any number of classes, including none."""
     if column.type == "integer" and column.fewest == column.most and {value for value, _ in column.frequent} == {0, 1}:
         raise UserError(
             f"the label '{column.name}' has {column.most} zeros and ones in each record; for any number of classes, a "
@@ -160,7 +160,7 @@ def _classes(column: Column, settings: Settings, comment: str) -> Label:
 
 
 def _number(column: Column) -> Label:
-    """A quantity, learned by its logarithm where that brings its greatest values nearer to the others."""
+    """A quantity; its logarithm is learned if that reduces the skewness."""
     numbers = column.numbers
     assert numbers is not None
     is_skewed = numbers.minimum > 0 and numbers.skewness > SKEWED

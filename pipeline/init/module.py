@@ -1,4 +1,4 @@
-"""What a hub module takes, as far as a pipeline file says it."""
+"""Finds the input that a hub module takes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hubline.trainer.config.hubs import Hub
 
 
 def look_at_module(handle: str, written: str) -> Module:
-    """Fetches a module and reads what it takes.
+    """Fetches a module and determines its input.
 
     Args:
-        handle: Where it is.
-        written: The handle as the pipeline file is to have it.
+        handle: Where the module is.
+        written: The handle as written in the pipeline file.
 
     Raises:
-        UserError: where it cannot be had, or takes something else than images, clips or texts alone.
+        UserError: if the module cannot be fetched, or takes anything but images, clips or texts.
     """
     offer, _ = inspect_handle(handle)
     hub = Hub.model_validate({"handle": handle, "inputs": {"inputs": "any"}})
@@ -43,6 +43,6 @@ def look_at_module(handle: str, written: str) -> Module:
 
 
 def _vector(function: offered.Function) -> str | None:
-    """The first output that is a vector for each example."""
+    """The first output with one vector per example."""
     vectors = (name for name, tensor in function.outputs.items() if tensor.shape and len(tensor.shape) == 2)
     return next(vectors, None)

@@ -1,4 +1,4 @@
-"""Looks at data: reads a sample of its records, and describes each column."""
+"""Reads a sample of the data and profiles each column."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from hubline.preprocessing.encoded_images import IMAGE_MAGIC
 from hubline.preprocessing.examples import flattened
 
 FILES, RECORDS, BYTES = 64, 100_000, 256 << 20
-"""At most so many files, records and bytes of records are read."""
+"""Maximum numbers of files, records and bytes that are read."""
 _FREQUENT = 100
 _BATCH = 256
 _FRAMING = 16  # bytes that a TFRecord file adds to a record
@@ -38,13 +38,13 @@ class _Sample:
 
     records: list[bytes] = field(default_factory=list)
     places: list[tuple[str, int]] = field(default_factory=list)
-    """For each file that was read, its path and the number of its first record among `records`."""
+    """Path of each file that was read, with the index of its first record in `records`."""
     whole: dict[str, int] = field(default_factory=dict)
-    """How many records a file has that was read to its end."""
+    """Number of records in each file that was read to the end."""
 
     def count(self, paths: Sequence[str]) -> int:
-        """How many records all files have: by the sizes of those that were read to their end; where none was, by the
-        size of a record, which of compressed files is rather too few."""
+        """Estimated number of records in all files: from the sizes of files that were read to the end or, if there are
+        none, from the size of a record, which underestimates compressed files."""
         if len(self.whole) == len(paths):
             return len(self.records)
         size = sum(storage.stat(path).size for path in self.whole)
@@ -56,15 +56,15 @@ class _Sample:
 
 
 def look(pattern: str, console: Console) -> Data:
-    """Describes the columns of the records that a pattern stands for.
+    """Profiles the columns of the records that match a pattern.
 
     Args:
-        pattern: As `data.examples` has it, absolute.
-        console: Where progress is shown.
+        pattern: As in `data.examples`, absolute.
+        console: Shows progress.
 
     Raises:
-        UserError: where it matches no file.
-        DataError: where a file is damaged or a record is no `tf.Example`; or where there are no records.
+        UserError: if it matches no file.
+        DataError: if a file is damaged, a record is not a `tf.Example`, or there are no records.
     """
     paths = list(find({ALL: pattern})[ALL])
     sample = _read(paths, console)
@@ -82,7 +82,7 @@ def look(pattern: str, console: Console) -> Data:
 
 
 def _read(paths: Sequence[str], console: Console) -> _Sample:
-    """The first records of files that lie evenly among all, of each at most its share."""
+    """The first records of files that are spread evenly over all files."""
     chosen = [paths[number * len(paths) // FILES] for number in range(FILES)] if len(paths) > FILES else paths
     sample = _Sample()
     with Progress(console=console, transient=True) as progress:
@@ -94,7 +94,7 @@ def _read(paths: Sequence[str], console: Console) -> _Sample:
 def _read_file(path: str, sample: _Sample, most_records: int, most_bytes: int) -> None:
     sample.places.append((path, len(sample.records)))
     count = size = 0
-    # One more than are taken tells whether there are more.
+    # One more than taken, to detect whether there are more.
     for _, batch in read_batches(path, min(_BATCH, most_records + 1)):
         if count == most_records or size >= most_bytes:
             return
@@ -134,7 +134,7 @@ def _decode(sample: _Sample) -> pa.RecordBatch:
 
 
 def describe(batch: pa.RecordBatch) -> tuple[Column, ...]:
-    """What is seen of each column of a batch of records, a list of values for each record, sorted by name."""
+    """Profiles each column of a batch of records, which contains a list of values per record; sorted by name."""
     columns = {name: _present(batch.column(index)) for index, name in enumerate(batch.schema.names)}
     statistics = _statistics(pa.RecordBatch.from_arrays(list(columns.values()), list(columns)))
     lengths = {name: pc.list_value_length(batch.column(name)) for name in columns if not _is_empty(columns[name])}
@@ -146,7 +146,8 @@ def _is_empty(column: pa.Array) -> bool:
 
 
 def _present(column: pa.Array) -> pa.Array:
-    """A column without what counts as missing to `preprocessing.columns.present`; null where a record has none."""
+    """A column without the values that `preprocessing.columns.present` treats as missing; null for a record without
+    values."""
     if pa.types.is_null(column.type):
         return column
     values = column.flatten()
@@ -164,8 +165,8 @@ def _present(column: pa.Array) -> pa.Array:
 
 
 def _statistics(batch: pa.RecordBatch) -> dict[str, statistics_pb2.FeatureNameStatistics]:
-    """TFDV's basic statistics. Distinct values are counted elsewhere: TFDV's sketches of them are some percent off, and
-    whether each value comes once is what tells an identifier."""
+    """TFDV's basic statistics. Distinct values are counted elsewhere: TFDV's sketches are off by some percent, and
+    whether all values are distinct is what identifies an identifier."""
     return {feature.path.step[0]: feature for feature in basic_statistics(batch).features}
 
 
@@ -206,7 +207,7 @@ def _type(values: pa.Array) -> Type:
 
 
 def _texts(values: pa.Array) -> pa.Array | None:
-    """Bytes as texts; None where one is none: no UTF-8, or with a zero byte, as every image has."""
+    """Bytes as texts; None if any is not UTF-8 or contains a zero byte, as every image does."""
     try:
         texts = values.cast(pa.large_string())
     except pa.ArrowInvalid:

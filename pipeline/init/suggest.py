@@ -1,4 +1,4 @@
-"""From what was seen of the data to what a pipeline file may say of it: functions of statistics, and nothing else."""
+"""Suggests the contents of a pipeline file from a profile of the data alone."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hubline.preprocessing.config import input_name, input_names
 
 _SHOWN = {"image": "images", "video": "clips", "text": "texts"}
 SLICES = 3
-"""At most so many slices are suggested,"""
+"""Maximum number of slices."""
 SLICED = 20
-"""by columns of at most so many values."""
+"""Maximum number of values of a column that defines slices."""
 _PLACE = re.compile(
     r"(?P<before>.*?)(?<![a-z])((?P<latitude>lat(itude)?)|lon(g|gitude)?|lng)(?![a-z])(?P<after>.*)", re.IGNORECASE
 )
@@ -29,12 +29,12 @@ _SIZES: tuple[tuple[float, int, int, list[int]], ...] = (
     (1_000_000, 10, 512, [128, 64]),
     (math.inf, 3, 2048, [256, 128]),
 )
-"""Below how many records, how many epochs, in what batches, and the units of the hidden layers."""
+"""Upper bound of the number of records, epochs, batch size, and units of the hidden layers."""
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature, and what was seen of the column that it is made from."""
+    """A feature, with the profile of its column as a comment."""
 
     name: str
     settings: Settings
@@ -42,7 +42,7 @@ class Feature:
 
     @property
     def needs_module(self) -> bool:
-        """Whether a hub module takes it, and not the model itself."""
+        """Whether a hub module takes the feature, rather than the model itself."""
         return self.settings["kind"] in ("image", "video") or (
             self.settings["kind"] == "text" and "bag" not in self.settings
         )
@@ -50,13 +50,13 @@ class Feature:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What a pipeline file may say."""
+    """Contents of a pipeline file."""
 
     features: list[Feature]
     homeless: list[Feature]
-    """Images and clips that no module takes."""
+    """Images and clips without a module."""
     left_out: dict[str, str]
-    """The columns that no feature is made from, each with the reason."""
+    """Columns without a feature, with reasons."""
     label: Label
     hubs: dict[str, Settings]
     wide: list[str]
@@ -68,16 +68,16 @@ class Suggestion:
 
 
 def suggest(data: Data, label: str | None = None, module: Module | None = None) -> Suggestion:
-    """Suggests a kind for each column, and what goes with them.
+    """Suggests a kind for each column, and the other sections.
 
     Args:
-        data: What was seen.
-        label: The column that is the label; None to find it by its name.
-        module: The hub module that takes the images or texts, if any.
+        data: Profile of the data.
+        label: Label column; None to find it by name.
+        module: Hub module for the images or texts, if any.
 
     Raises:
-        UserError: where there is no such label, or nothing in it to learn; where no column is left to learn from; or
-            where the module takes none.
+        UserError: if there is no such label or nothing to learn in it, no column is left to learn from, or the module
+            takes none of the columns.
     """
     target = label_column(data.columns, label)
     boxes = box_column(data.columns) if module and target.name == BOX_LABELS else None
@@ -92,7 +92,7 @@ def suggest(data: Data, label: str | None = None, module: Module | None = None) 
     features = [feature for feature in made if feature not in homeless]
     _refuse_nothing(features, fed, homeless, left_out, module)
     images = {feature.settings.get("from", feature.name) for feature in fed if feature.settings["kind"] != "text"}
-    required = [target] if target.is_single else []  # of several classes, a record may have none
+    required = [target] if target.is_single else []  # with any number of classes, a record may have none
     required += [column for column in columns if column.name in images]
     picture = next((feature.name for feature in fed if feature.settings["kind"] == "image"), None)
     _, epochs, batch_size, hidden = next(size for size in _SIZES if data.total < size[0])
@@ -115,7 +115,8 @@ def suggest(data: Data, label: str | None = None, module: Module | None = None) 
 def _features(
     columns: Sequence[Column], data: Data, module: Module | None, left_out: dict[str, str]
 ) -> tuple[list[Feature], list[str]]:
-    """The features, and the names of those for the wide part; why a column gives none is put into `left_out`."""
+    """The features, and the names of those in the wide part. Reasons for columns without a feature are added to
+    `left_out`."""
     names = input_names(column.name for column in data.columns)
     taken = set(names.values())
     pairs = _places(columns)
@@ -137,7 +138,7 @@ def _features(
 
 
 def described(column: Column) -> str:
-    """What was seen of a column, for a comment."""
+    """Profile of a column in words, for a comment."""
     parts = [
         column.type if column.is_single else f"{column.fewest} to {column.most} values of {column.type} in a record"
     ]
@@ -145,7 +146,7 @@ def described(column: Column) -> str:
         numbers = column.numbers
         least, greatest = (shown(int(n) if column.type == "integer" else n) for n in (numbers.minimum, numbers.maximum))
         parts += [f"{least} to {greatest}, mean {numbers.mean:,.4g}, median {numbers.median:,.4g}"]
-        parts += [f"skewness {round(numbers.skewness, 1) + 0.0:.1f}"]  # no -0.0
+        parts += [f"skewness {round(numbers.skewness, 1) + 0.0:.1f}"]  # avoids -0.0
     parts += [f"{column.distinct:,} distinct"]
     parts += [f"{max(column.missing, 0.001):.1%} missing" if column.missing else "none missing"]
     if column.frequent and (column.type == "text" or is_few(column)):
@@ -159,7 +160,7 @@ def _feature(column: Column, name: str, settings: Settings) -> Feature:
 
 
 def _free_name(wanted: str, taken: set[str]) -> str:
-    """A name for a feature that no column and no other feature has; it is taken from now on."""
+    """A feature name that no column and no other feature has; it is reserved."""
     name = input_name(wanted)
     free = next(each for each in chain([name], (f"{name}_{number}" for number in count(2))) if each not in taken)
     taken.add(free)
@@ -167,7 +168,7 @@ def _free_name(wanted: str, taken: set[str]) -> str:
 
 
 def _places(columns: Sequence[Column]) -> dict[str, Column]:
-    """The column of a longitude by the name of the column of its latitude."""
+    """Longitude columns by the name of their latitude column."""
     found: dict[str, dict[tuple[str, str], Column]] = {"latitude": {}, "longitude": {}}
     for column in columns:
         match = _PLACE.fullmatch(column.name)
@@ -184,7 +185,7 @@ def _places(columns: Sequence[Column]) -> dict[str, Column]:
 
 
 def _place_features(latitude: Column, longitude: Column, records: int, taken: set[str]) -> list[Feature]:
-    """Latitude and longitude in buckets, and the cross of them: a grid in which each cell has some records."""
+    """Bucketized latitude and longitude and their cross: a grid whose cells contain several records each."""
     cells = 10 if records < 10_000 else 20
     bucketized = {"kind": "bucketized", "buckets": cells, "encode": "none"}
     buckets = [
@@ -201,7 +202,7 @@ def _is_deep(feature: Feature, wide: Sequence[str]) -> bool:
 
 
 def _takes(module: Module, feature: Feature) -> bool:
-    """Whether a module takes a feature; of clips a module of images takes each frame."""
+    """Whether a module takes a feature; an image module takes each frame of a clip."""
     kind = feature.settings["kind"]
     return kind == module.takes or (kind == "video" and module.takes == "image")
 
@@ -213,7 +214,7 @@ def _hub(feature: Feature, module: Module) -> Settings:
 
 
 def _bad_records(missing: float) -> Settings | None:
-    """Where labels or images are missing, which every record must have, half as many again may be set aside."""
+    """Quarantines records without a label or image, with a margin of half as many again."""
     return {"policy": "quarantine", "max_fraction": min(1.0, math.ceil(150 * missing) / 100)} if missing > 0 else None
 
 
@@ -228,10 +229,10 @@ def _refuse_nothing(
     left_out: dict[str, str],
     module: Module | None,
 ) -> None:
-    """Makes sure that there is something to learn from, and for a module something to take.
+    """Checks that there is something to learn from, and something for the module to take.
 
     Raises:
-        UserError: where there is not.
+        UserError: if not.
     """
     if module and not fed:
         raise UserError(f"{module.handle}: this module takes {_SHOWN[module.takes]}, and no column holds any")

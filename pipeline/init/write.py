@@ -1,4 +1,4 @@
-"""Writes what was suggested as a pipeline file for people to read."""
+"""Writes a suggestion as a commented pipeline file."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from hubline.pipeline.init.suggest import Suggestion, described
 
 
 def text_of(suggestion: Suggestion, data: Data, examples: str, name: str) -> str:
-    """The pipeline file.
+    """The text of the pipeline file.
 
     Args:
-        suggestion: What it says.
-        data: What was seen.
-        examples: `data.examples`.
-        name: `name`.
+        suggestion: Contents of the file.
+        data: Profile of the data.
+        examples: Value of `data.examples`.
+        name: Value of `name`.
     """
     column = next(column for column in data.columns if column.name == suggestion.label.settings["from"])
     return _template().render(
@@ -51,7 +51,7 @@ def _template() -> jinja2.Template:
 
 
 def seen(data: Data) -> str:
-    """How much was looked at, in words."""
+    """How much was read, in words."""
     files = f"{data.files:,} file{'s' if data.files > 1 else ''}"
     if data.is_whole:
         return f"all {data.records:,} records of {files}"
@@ -59,18 +59,18 @@ def seen(data: Data) -> str:
 
 
 def name_of(folder: Path) -> str:
-    """A name for a pipeline by its folder's."""
+    """A pipeline name from the folder's name."""
     return re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")[:63] or "pipeline"
 
 
 def _wrapped(comment: str, prefix: str) -> str:
-    """A comment in lines of at most 120 characters, each but the first with a prefix."""
+    """Wraps a comment at 120 characters; all lines but the first get the prefix."""
     lines = textwrap.wrap(comment, 120 - len(prefix), break_long_words=False, break_on_hyphens=False)
     return f"\n{prefix}".join(lines)
 
 
 class _Representer(RoundTripRepresenter):
-    """Quotes texts that ruamel would write in a way that it does not read: with line breaks, or signs at the front."""
+    """Quotes strings that ruamel would write but not read: with line breaks, or leading punctuation."""
 
 
 def _text(representer: _Representer, text: str) -> Node:
@@ -82,12 +82,12 @@ _Representer.add_representer(str, _text)
 
 
 def as_yaml(value: Any) -> str:
-    """A value as YAML in one line."""
+    """A value as one line of YAML."""
     yaml = YAML()
     yaml.Representer = _Representer
     yaml.default_flow_style = True
     yaml.width = 1 << 20
     out = io.StringIO()
-    # In a mapping: a word alone would come with the mark of a document's end, a pair in a list without its braces.
+    # In a mapping: a bare word would get a document end mark, a pair in a list would lose its braces.
     yaml.dump({"value": value}, out)
     return out.getvalue().strip().removeprefix("{value: ").removesuffix("}")

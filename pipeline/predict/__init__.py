@@ -1,1 +1,1 @@
-"""The command `hubline predict`: asks a pushed model or a hub module."""
+"""The command `hubline predict`: predictions of a pushed model or a hub module."""

@@ -177,7 +177,7 @@ def _pair(option: str, text: str, read: Callable[[str], Any], example: str) -> t
 
 
 def _answer_or_fail(asked: "Asked", request: "Request", as_json: bool, stdout: TextIO, stderr: TextIO) -> None:
-    """As `_answer`; ends with 1 where nothing at all could be predicted on."""
+    """Like `_answer`, with exit code 1 if nothing could be predicted on."""
     from hubline.pipeline.predict.predict import NonePredictedError
 
     try:
@@ -190,7 +190,7 @@ def _answer_or_fail(asked: "Asked", request: "Request", as_json: bool, stdout: T
 
 
 def _answer(asked: "Asked", request: "Request", as_json: bool, stdout: TextIO, stderr: TextIO) -> None:
-    """Prints predictions as they come, or has them written and prints how many there are."""
+    """Prints predictions as they are made, or writes them and prints their number."""
     from hubline.pipeline.predict.predict import check_free, keep_pictures, predict_one_by_one, predict_to_folder
     from hubline.pipeline.predict.show import print_json, show_predictions
 

@@ -41,51 +41,51 @@ from hubline.pipeline.convert.output import replacing
 
 @dataclass(frozen=True)
 class Request:
-    """What to ask about, and what becomes of the answers."""
+    """Inputs to predict on, and where to write the predictions."""
 
     inputs: Sequence[str] = ()
     """Files, folders, globs, or `-` for JSON on standard input."""
     latent: int | None = None
-    """How many random vectors to ask about instead."""
+    """In place of inputs, number of random vectors."""
     output: Path | None = None
-    """The folder for the answers; None to print them."""
+    """Folder for the predictions; None to print them."""
     form: Format = "jsonl"
     shards: int | None = None
     batch_size: int = 64
     key: str | None = None
     bad: BadPolicy = "fail"
     draw: Path | None = None
-    """The folder for images with boxes drawn into them."""
+    """Folder for images with boxes."""
     sheet: Path | None = None
-    """The file for a sheet of all pictures."""
+    """File for a contact sheet of all pictures."""
 
     def work(self, asked: Asked) -> Work:
-        """What is done with every shard."""
+        """Options that apply to every shard."""
         return Work(asked, self.form, self.batch_size, self.key, self.bad, draw=self.draw is not None)
 
 
 class NonePredictedError(DataError):
-    """Every item was bad, and there is nothing to give out."""
+    """Every item was bad, so there are no predictions."""
 
     def __init__(self, bad: int, first: Bad) -> None:
         super().__init__(f"none of {bad:,} could be predicted on; the first: {first}")
 
 
 class Predicted(Section):
-    """What came of predictions into a folder."""
+    """Result of predictions into a folder."""
 
     status: Literal["succeeded"] = "succeeded"
     output: str
     """The folder."""
     files: tuple[str, ...]
-    """Those with predictions; in this order they are in that of the inputs."""
+    """Files with predictions, in the order of the inputs."""
     predicted: int
     bad: int
-    """Items that could not be predicted on; bad.jsonl lists them."""
+    """Number of items that could not be predicted on; bad.jsonl lists them."""
     pictures: int = 0
-    """The files in the folder of pictures."""
+    """Number of files in the folder of pictures."""
     seconds: float
-    """Without the time that loading the model took."""
+    """Excludes loading the model."""
 
     def __str__(self) -> str:
         """One line."""
@@ -101,19 +101,19 @@ def _counted(number: int, of: str) -> str:
 
 
 def predict_inputs(model: str, inputs: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """What a pushed model says of images and records, in the order given, one at a time.
+    """Predicts on images and records with a pushed model, in order, one at a time.
 
     Args:
-        model: A version's folder, or a serving folder, whose newest version answers.
-        inputs: As `Request` has them.
+        model: A version's folder, or a serving folder, whose newest version is used.
+        inputs: As in `Request`.
 
     Yields:
-        For each image or record: `input`, `record` (its number from 0; None for an image), and of a regression `value`,
-        else `scores` by class, and `label` and `score`, with a `box` where the model tells one; or of any number of
-        classes `chosen`, the highest score first.
+        For each image or record: `input`; `record`, its index (None for an image); for a regression `value`; otherwise
+        `scores` by class, `label` and `score`, and `box` if the model predicts one; for any number of classes `chosen`,
+        highest score first.
 
     Raises:
-        UserError: where a file or the model is missing, or an input cannot be predicted on.
+        UserError: if a file or the model is missing, or an input cannot be predicted on.
     """
     yield from predict_one_by_one(Served.of(model), Request(inputs), _never)
 
@@ -125,17 +125,17 @@ def _never(bad: Bad) -> None:
 def predict_one_by_one(
     asked: Asked, request: Request, tell: Callable[[Bad], None], pictures: str | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Predictions as JSON has them, in order; nothing is held but a batch.
+    """Predictions in JSON form, in order; only one batch is held in memory.
 
     Args:
-        asked: What to ask.
-        request: About what.
-        tell: Hears of bad items, where they may be.
-        pictures: A folder for pictures.
+        asked: The model.
+        request: The inputs.
+        tell: Called with bad items, if they are allowed.
+        pictures: Folder for pictures.
 
     Raises:
-        UserError: where what is asked does not fit the model, an input is missing, or a bad item may not be.
-        NonePredictedError: where all items are bad.
+        UserError: if the inputs don't fit the model, an input is missing, or an item is bad and may not be.
+        NonePredictedError: if all items are bad.
     """
     pieces = _pieces(request)
     model = opened(asked)
@@ -150,7 +150,7 @@ def predict_one_by_one(
 
     for prediction in predictions(model, pieces, request.batch_size, request.key, request.bad, hear):
         is_one_told = True
-        # Of a pushed model they are beside the answer; of a hub module they are what it gives.
+        # For a pushed model, pictures are an extra; for a hub module, they are the output.
         if prediction.answer.pictures and not isinstance(asked, Served) and pictures is None:
             named = ", ".join(prediction.answer.pictures)
             raise UserError(f"the module gives pictures ({named}); --output FOLDER takes them, or --sheet FILE.png")
@@ -162,17 +162,17 @@ def predict_one_by_one(
 def predict_to_folder(
     asked: Asked, request: Request, console: Console, beam: Sequence[str] = IN_ONE_PROCESS
 ) -> Predicted:
-    """Writes predictions to a folder, a file for each shard; at the end it is there whole, or not at all.
+    """Writes predictions to a folder, one file per shard. The folder appears complete at the end, or not at all.
 
     Args:
-        asked: What to ask.
-        request: About what, and where to.
+        asked: The model.
+        request: The inputs and the folder.
         console: Shows progress on a terminal.
-        beam: The arguments of Beam's pipeline.
+        beam: Beam pipeline arguments.
 
     Raises:
-        UserError: as `predict_one_by_one`, and where the folder holds anything.
-        NonePredictedError: where all items are bad; nothing is written.
+        UserError: as `predict_one_by_one` does, or if the folder isn't empty.
+        NonePredictedError: if all items are bad; nothing is written.
     """
     assert request.output is not None
     output = request.output.resolve()
@@ -202,10 +202,10 @@ def predict_to_folder(
 
 
 def check_free(request: Request) -> None:
-    """Makes sure that what is to be written takes the place of nothing.
+    """Checks that nothing would be overwritten.
 
     Raises:
-        UserError: where a folder holds something, or is not on this machine.
+        UserError: if a folder isn't empty, or isn't on this machine.
     """
     for option, folder in (("--output", request.output), ("--draw", request.draw)):
         if folder is None:
@@ -219,10 +219,10 @@ def check_free(request: Request) -> None:
 
 
 def keep_pictures(request: Request, folder: Path) -> None:
-    """Puts the pictures in a folder where they were asked for: drawn ones into theirs, and all on one sheet.
+    """Moves the pictures in a folder to their destinations: drawn ones to their folder, and all onto one sheet.
 
     Raises:
-        UserError: where there is none for a sheet.
+        UserError: if a sheet is requested and there are no pictures.
     """
     if request.sheet is not None:
         found = sorted((folder / PICTURES).glob("*")) or sorted((folder / DRAWN).glob("*"))
@@ -248,7 +248,7 @@ def _pieces(request: Request) -> list[Piece]:
 
 
 def _check(model: Model, pieces: Sequence[Piece], request: Request) -> None:
-    """Raises a UserError that names a file of each sort that the model does not take."""
+    """Raises a UserError that names one file of each type that the model doesn't take."""
     first_of_sort = {piece.sort: piece.input for piece in reversed(pieces)}
     faults = []
     if request.draw is not None and not model.finds:
@@ -267,14 +267,14 @@ def _check(model: Model, pieces: Sequence[Piece], request: Request) -> None:
 
 @contextmanager
 def _scratch(output: Path) -> Iterator[str]:
-    """A hidden folder beside the output, on the same disk: what is made there is linked and not copied."""
+    """A hidden folder beside the output, on the same disk, so that files can be linked rather than copied."""
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as folder:
         yield folder
 
 
 @contextmanager
 def _progress(console: Console) -> Iterator[None]:
-    """Shows on a terminal what is reported."""
+    """Shows reported progress on a terminal."""
     columns = (
         TextColumn("{task.completed:,.0f} of {task.total:,.0f} predictions"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""Predictions as they are printed, some at a time."""
+"""Prints predictions in blocks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
@@ -16,9 +16,10 @@ _SHOWN_NUMBERS = 4
 
 
 def print_json(out: TextIO, predictions: Iterable[Mapping[str, Any]]) -> None:
-    """Prints predictions as one JSON object on one line, each as it comes; `status` is last, when all are there.
+    """Prints predictions as one JSON object on one line, each as it is made; `status` comes last.
 
-    Where one fails, the object is closed too, with `status: failed`, so that each line of the output is whole JSON.
+    If a prediction fails, the object is closed with `status: failed`, so that every line of the output is complete
+    JSON.
     """
     out.write('{"predictions": [')
     status = "failed"
@@ -31,9 +32,9 @@ def print_json(out: TextIO, predictions: Iterable[Mapping[str, Any]]) -> None:
 
 
 def show_predictions(console: Console, predictions: Iterable[Mapping[str, Any]]) -> None:
-    """Prints a row for each prediction: the number, the classes that are chosen, or the best one; and the next two.
+    """Prints one row per prediction: the number, the predicted classes, or the best class; and the next two classes.
 
-    Rows are printed some at a time, as they come; columns grow where later ones are wider.
+    Rows are printed in blocks as they are made; columns grow if later ones are wider.
     """
     coming = iter(predictions)
     widths: dict[str, int] = {}
@@ -58,7 +59,7 @@ def show_predictions(console: Console, predictions: Iterable[Mapping[str, Any]])
 
 
 def _row(prediction: Mapping[str, Any]) -> dict[str, str]:
-    """By the heading of its column, what is shown."""
+    """Cells by column heading."""
     record = "" if prediction["record"] is None else str(prediction["record"])
     key = {"key": str(prediction["key"])} if "key" in prediction else {}
     return {"input": prediction["input"], "record": record} | key | _shown(prediction)
@@ -92,7 +93,7 @@ def _listed(scores: Sequence[tuple[str, float]]) -> str:
 
 
 def _short(value: Any) -> str:
-    """A number, a text, or the beginning of a list and its length."""
+    """A number, a string, or the start of a list with its length."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if not isinstance(value, list):
