@@ -1,8 +1,9 @@
-"""What the kinds of feature ask of the whole training split, and three that answer.
+"""The interface through which feature kinds request statistics of the training split, with three implementations.
 
-A kind asks while its graph is made, and goes on with the answer. It is asked twice: once by `Asking`, which takes down
-what is to be computed of which values, so that all of it is computed in one pass; and then with `Known` answers, which
-become constants and tables of the transform graph. `InBeam` leaves the computing to TF Transform's own analyzers.
+A kind requests statistics while its graph is built, and continues with the result. This happens twice: first with
+`Asking`, which records what to compute of which values, so that everything is computed in one pass; then with `Known`
+results, which become constants and tables of the transform graph. `InBeam` leaves the computation to TF Transform's own
+analyzers.
 """
 
 from dataclasses import dataclass
@@ -14,34 +15,34 @@ import tensorflow_transform as tft
 from hubline.core.config_base import Section
 
 QUANTILE_ERROR = 1e-4
-"""How far, in ranks, a computed quantile may be off, as a share of all values."""
+"""Maximum rank error of a computed quantile, as a fraction of all values."""
 
 
 class Words(Section):
-    """What makes a vocabulary."""
+    """Definition of a vocabulary."""
 
     top_k: int | None = None
-    """The most frequent ones alone, so many."""
+    """Maximum number of words; the most frequent are kept."""
     min_count: int | None = None
-    """None that is rarer."""
+    """Minimum number of occurrences of a word."""
     file: str | None = None
-    """Instead of all that, the words in a file, one to a line."""
+    """In place of the above, a file with one word per line."""
     oov_buckets: int = 0
-    """Categories behind the vocabulary that share the other words, by their hash."""
+    """Number of extra categories that unknown words are hashed into."""
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Statistics of numbers by position, each [length].
+    """Statistics of numbers at each position, each of shape [length].
 
-    All but the origin are distances from it, so that none is lost to rounding where numbers lie close together and far
-    from 0, as points in time do.
+    All but the origin are relative to the origin, so that numbers close to each other and far from 0, such as
+    timestamps, keep their precision.
     """
 
     origin: tf.Tensor
-    """A number near the others: int64 of whole numbers, and else float64."""
+    """A number near the others: int64 for integers, otherwise float64."""
     mean: tf.Tensor
-    """This and the following are float64."""
+    """float64, like the following."""
     deviation: tf.Tensor
     least: tf.Tensor
     greatest: tf.Tensor
@@ -49,58 +50,56 @@ class Moments:
 
 @dataclass(frozen=True)
 class Documents:
-    """In how many records words are."""
+    """Document frequencies of words."""
 
     count: tf.Tensor
-    """All records, float32 []."""
+    """Number of all records, float32 []."""
     having: tf.Tensor
-    """Those that have a word, float32 [words], by its position in the vocabulary."""
+    """Number of records with each word, float32 [words], in vocabulary order."""
 
 
 class Analysis(Protocol):
-    """Answers about the training split. Each question has a name of its own."""
+    """Statistics of the training split. Each question has a unique name."""
 
     def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
-        """Of int64 or float64 [batch, length]; of what is not there nothing counts, and all is 0 where nothing is."""
+        """Moments of int64 or float64 [batch, length]. Missing values don't count; without any values, all moments are
+        0."""
 
     def quantiles(self, name: str, values: tf.Tensor, buckets: int) -> tf.Tensor:
-        """The boundaries, [buckets - 1], between buckets of equally many of some numbers, [n]: int64 or float64."""
+        """Boundaries, [buckets - 1], between buckets with equally many of the numbers, [n]: int64 or float64."""
 
     def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
-        """The position of words, string [batch, values], among the most frequent ones, int64; -1 where unknown.
+        """Positions of words, string [batch, values], in the vocabulary, int64; -1 if unknown.
 
-        Of equally frequent words the last in order comes first, as in `tft.vocabulary`. Where they are those of a file,
-        the position is the number of the line, from 0.
+        Equally frequent words are in reverse alphabetical order, as in `tft.vocabulary`. With a file, the position is
+        the line number, from 0.
         """
 
     def documents(self, name: str, words: tf.SparseTensor, most: int) -> Documents:
-        """In how many records the words are of a vocabulary of at most so many, asked for before by its name."""
+        """Document frequencies of the words in a vocabulary of at most `most` words, which was requested before under
+        `name`."""
 
     def unread(self, name: str, texts: tf.Tensor) -> None:
-        """Counts the texts, string [n], that cannot be read; those that can be are empty here. Nothing is answered."""
+        """Counts the texts, string [n], that cannot be parsed; parsed ones are empty here. Returns nothing."""
 
 
 class InBeam:
-    """Has TF Transform compute the answers."""
+    """Computes statistics with TF Transform's analyzers."""
 
     def __init__(self) -> None:
-        """Nothing is asked yet."""
         self._ids: dict[str, tf.SparseTensor] = {}
 
     def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
-        """As asked."""
         numbers = tf.SparseTensor(values.indices, tf.cast(values.values, tf.float64), values.dense_shape)
         analyzers = tft.mean, tft.var, tft.min, tft.max
         mean, variance, least, greatest = (_finite(each(numbers, reduce_instance_dims=False)) for each in analyzers)
         return Moments(tf.zeros([length], values.dtype), mean, tf.sqrt(variance), least, greatest)
 
     def quantiles(self, name: str, values: tf.Tensor, buckets: int) -> tf.Tensor:
-        """As asked."""
         found = tft.quantiles(tf.cast(values, tf.float64), buckets, epsilon=QUANTILE_ERROR)[0]
         return tf.cast(found, values.dtype)
 
     def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
-        """As asked."""
         if limits.file is not None:
             return _look_up_in(limits.file, name, words, limits.oov_buckets)
         vocabulary = tft.vocabulary(
@@ -111,7 +110,7 @@ class InBeam:
         return ids
 
     def documents(self, name: str, words: tf.SparseTensor, most: int) -> Documents:
-        """As asked, by a table of records and words."""
+        """Computed from a table of records by words."""
         ids, count = tf.sparse.retain(self._ids[name], self._ids[name].values >= 0), words.dense_shape[0]
         cells = tf.stack([ids.indices[:, 0], ids.values], axis=1)
         times = tf.scatter_nd(cells, tf.ones_like(ids.values, tf.float32), [count, most])
@@ -123,50 +122,50 @@ class InBeam:
 
 
 def _look_up_in(file: str, name: str, words: tf.SparseTensor, oov_buckets: int) -> tf.SparseTensor:
-    """By a table that comes with the graph, and is known by the name of the question there."""
+    """Looks words up in a table that is part of the graph, where it has the name of the question."""
     tft.annotate_asset(name, file.rpartition("/")[2])
     with tf.init_scope():
-        path = tf.constant(file)  # beside vocabularies that it computes, TF Transform takes no path but a tensor
+        path = tf.constant(file)  # beside computed vocabularies, TF Transform accepts a path only as a tensor
     return tft.apply_vocabulary(words, path, default_value=-1, num_oov_buckets=oov_buckets)
 
 
 def _finite(statistic: tf.Tensor) -> tf.Tensor:
-    # TF Transform may say of one position that it is none.
+    # TF Transform may drop the dimension of a single position.
     return tf.reshape(tf.where(tf.math.is_finite(statistic), statistic, tf.zeros_like(statistic)), [-1])
 
 
 @dataclass(frozen=True)
 class MomentsOf:
-    """A question for moments."""
+    """A request for moments."""
 
     length: int
 
 
 @dataclass(frozen=True)
 class QuantilesOf:
-    """A question for quantiles."""
+    """A request for quantiles."""
 
     buckets: int
 
 
 @dataclass(frozen=True)
 class WordsOf:
-    """A question for a vocabulary."""
+    """A request for a vocabulary."""
 
     limits: Words
 
 
 @dataclass(frozen=True)
 class DocumentsOf:
-    """A question for documents."""
+    """A request for document frequencies."""
 
     vocabulary: str
-    """The question for words whose answer it is about."""
+    """Name of the request for the vocabulary."""
 
 
 @dataclass(frozen=True)
 class UnreadOf:
-    """A question for what cannot be read."""
+    """A request to count unparsable texts."""
 
     feature: str
 
@@ -175,13 +174,12 @@ Question = MomentsOf | QuantilesOf | WordsOf | DocumentsOf | UnreadOf
 
 
 class Asking:
-    """Takes down the questions, and gives answers that are of use for nothing but their shapes."""
+    """Records requests; its results are placeholders of the right shape."""
 
     def __init__(self) -> None:
-        """Nothing is asked yet."""
         self.questions: dict[str, Question] = {}
         self.values: dict[str, tf.Tensor | tf.SparseTensor] = {}
-        """What each question is about, of the batch at hand."""
+        """The values of each request in the current batch."""
 
     def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
         """Zeros."""
@@ -195,18 +193,17 @@ class Asking:
         return tf.zeros([buckets - 1], values.dtype)
 
     def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
-        """Zeros. What is in a file is not asked for."""
+        """Zeros. Vocabulary files need no request."""
         if limits.file is None:
             self._ask(name, WordsOf(limits), words.values)
         return tf.sparse.map_values(lambda texts: tf.zeros_like(texts, tf.int64), words)
 
     def documents(self, name: str, words: tf.SparseTensor, most: int) -> Documents:
-        """Of nothing."""
+        """Zeros."""
         self._ask(f"{name}.documents", DocumentsOf(name), words)
         return Documents(tf.constant(0.0), tf.zeros([most]))
 
     def unread(self, name: str, texts: tf.Tensor) -> None:
-        """Asked."""
         self._ask(f"{name}.unread", UnreadOf(name), texts)
 
     def _ask(self, name: str, question: Question, values: tf.Tensor | tf.SparseTensor) -> None:
@@ -218,58 +215,53 @@ Numbers: TypeAlias = tuple[int | float, ...]
 
 
 class Unread(Section):
-    """How much of a column cannot be read."""
+    """Unparsable texts of a column."""
 
     values: int
-    """Those that are there, read or not."""
+    """Number of values, parsable or not."""
     unread: int
     such_as: tuple[str, ...] = ()
-    """Some of them."""
+    """Examples."""
 
 
 class Answers(Section):
-    """What was computed, by the names of the questions."""
+    """Computed statistics by the names of the requests."""
 
     moments: dict[str, tuple[Numbers, Numbers, Numbers, Numbers, Numbers]]
-    """By position, what `Moments` has."""
+    """The fields of `Moments`, at each position."""
     quantiles: dict[str, Numbers]
     vocabularies: dict[str, str]
-    """The file that holds each, a word to a line, computed or given."""
+    """File of each vocabulary, one word per line, computed or given."""
     documents: dict[str, tuple[int, tuple[int, ...]]] = {}
-    """By vocabulary, the records, and those that have each word."""
+    """By vocabulary, the number of all records and of those with each word."""
     unread: dict[str, Unread] = {}
-    """By feature, what of its column cannot be read."""
+    """Unparsable texts by feature."""
 
 
 class Known:
-    """Gives answers that are known."""
+    """Returns statistics that are known already."""
 
     def __init__(self, answers: Answers) -> None:
-        """Takes the answers."""
         self._answers = answers
 
     def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
-        """As constants."""
         origin, *distances = self._answers.moments[name]
         return Moments(_constant(origin, values.dtype), *(tf.constant(each, tf.float64) for each in distances))
 
     def quantiles(self, name: str, values: tf.Tensor, buckets: int) -> tf.Tensor:
-        """As a constant."""
         return _constant(self._answers.quantiles[name], values.dtype)
 
     def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
-        """By a table that comes with the graph."""
         return _look_up_in(self._answers.vocabularies[name], name, words, limits.oov_buckets)
 
     def documents(self, name: str, words: tf.SparseTensor, most: int) -> Documents:
-        """As constants."""
         count, having = self._answers.documents[name]
         return Documents(tf.constant(count, tf.float32), tf.constant(having, tf.float32))
 
     def unread(self, name: str, texts: tf.Tensor) -> None:
-        """Counted before."""
+        """Nothing to do: counted before."""
 
 
 def _constant(numbers: Numbers, dtype: tf.DType) -> tf.Tensor:
-    """Numbers of a type; where there were none to compute them from, they are zeros of any."""
+    """Numbers as a tensor of a dtype; zeros, if there were no numbers, fit any dtype."""
     return tf.constant([int(each) if dtype.is_integer else float(each) for each in numbers], dtype)

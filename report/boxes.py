@@ -1,4 +1,4 @@
-"""From kept predictions of a class and a box to figures of both and samples, in one pass and bounded memory."""
+"""Summarizes stored class-and-box predictions, with samples, in one pass and bounded memory."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,18 +12,18 @@ from hubline.report.scores import MOST_CLASSES, Batch, Tally, batch_size
 from hubline.trainer.boxes import iou
 
 BINS = 20
-"""Of the IoU."""
+"""Bins of the IoU histogram."""
 _RIGHT = 0.5
-"""The IoU from which a box counts as right."""
+"""Lowest IoU at which a box counts as correct."""
 
 
 def summarize(files: Sequence[str], classes: Sequence[str], samples: int) -> BoxPredictions:
-    """What the predictions in some files come to, the samples without their pictures.
+    """Summarizes the predictions in files; samples have no pictures yet.
 
     Args:
         files: TFRecord files of predictions.
-        classes: Their names, by index.
-        samples: How many of the worst to keep, and of the right ones.
+        classes: Class names by index.
+        samples: Maximum number of worst samples, and of correct ones.
     """
     tally = Tally(len(classes)) if len(classes) <= MOST_CLASSES else None
     histogram = np.zeros(BINS, np.int64)
@@ -35,7 +35,7 @@ def summarize(files: Sequence[str], classes: Sequence[str], samples: int) -> Box
         predicted = batch.candidate.argmax(axis=1)
         if tally:
             tally.take(batch, predicted)
-        overlap = np.minimum(iou(pairs[:, 0], pairs[:, 1]).numpy(), 1.0)  # above which rounding may lift it
+        overlap = np.minimum(iou(pairs[:, 0], pairs[:, 1]).numpy(), 1.0)  # rounding may lift it above 1
         histogram += np.histogram(overlap, bins=BINS, range=(0.0, 1.0))[0]
         np.add.at(sums, batch.label, np.stack([overlap, np.ones_like(overlap)], axis=1))
         several += int((objects > 1).sum())
@@ -72,15 +72,15 @@ def summarize(files: Sequence[str], classes: Sequence[str], samples: int) -> Box
 
 
 def _batches(files: Sequence[str], classes: int) -> Iterator[tuple[Batch, np.ndarray, np.ndarray]]:
-    """What is said of classes; the true and the predicted box, float32 of [batch, 2, 4]; and how many objects there
-    are, int64 of [batch]."""
+    """The class predictions; true and predicted box, float32 [batch, 2, 4]; and the number of objects, int64
+    [batch]."""
     width = classes + 4
     spec = {
         RECORD: tf.io.FixedLenFeature([], tf.int64),
         LABEL: tf.io.FixedLenFeature([5], tf.float32),
         OBJECTS: tf.io.FixedLenFeature([], tf.int64),
         CANDIDATE: tf.io.FixedLenFeature([width], tf.float32),
-        # Rows of zeros stand where no version serves.
+        # Zeros mean that no version is in serving.
         SERVING: tf.io.FixedLenFeature([width], tf.float32, [0.0] * width),
     }
     for path in files:

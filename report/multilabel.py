@@ -1,4 +1,4 @@
-"""From kept predictions of any number of classes to figures of each class and samples, in one pass."""
+"""Summarizes stored multilabel predictions, with samples, in one pass."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,16 @@ from hubline.report.contents import ClassCounts, MultilabelPredictions, Sample
 from hubline.report.scores import MOST_CLASSES, Scores, batch_size
 
 _NAMED = 8
-"""At most so many classes of a record are named."""
+"""Maximum number of classes named for a record."""
 _SURE = 1e-7
-"""As near to 0 and 1 as a score comes in the cross-entropy, as it would be infinite of a class that is not known."""
+"""Scores are clipped to this distance from 0 and 1 for the cross-entropy, which would be infinite for an unknown
+class."""
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """A batch of predictions: `record` int64 of [batch], what is true and chosen bool and scores float32, all of
-    [batch, classes]."""
+    """A batch of predictions: `record` int64 [batch]; true and predicted classes bool and scores float32, all [batch,
+    classes]."""
 
     record: np.ndarray
     true: np.ndarray
@@ -30,12 +31,12 @@ class _Batch:
 
 
 def summarize(files: Sequence[str], classes: Sequence[str], samples: int) -> MultilabelPredictions:
-    """What the predictions in some files come to, the samples without their pictures.
+    """Summarizes the predictions in files; samples have no pictures yet.
 
     Args:
         files: TFRecord files of predictions.
-        classes: Their names, by index.
-        samples: How many of the worst to keep.
+        classes: Class names by index.
+        samples: Maximum number of worst samples.
     """
     counts = np.zeros([3, len(classes)], np.int64)
     curves = (Scores(len(classes)), Scores(len(classes))) if len(classes) <= MOST_CLASSES else ()
@@ -64,7 +65,7 @@ def _batches(files: Sequence[str], classes: int) -> Iterator[_Batch]:
         RECORD: tf.io.FixedLenFeature([], tf.int64),
         LABEL: tf.io.FixedLenFeature([classes], tf.int64),
         CANDIDATE: tf.io.FixedLenFeature([2 * classes], tf.float32),
-        # Rows of zeros stand where no version serves.
+        # Zeros mean that no version is in serving.
         SERVING: tf.io.FixedLenFeature([2 * classes], tf.float32, [0.0] * 2 * classes),
     }
     for path in files:
@@ -76,7 +77,7 @@ def _batches(files: Sequence[str], classes: int) -> Iterator[_Batch]:
 
 
 def _worst(batch: _Batch, classes: Sequence[str], most: int) -> list[Sample]:
-    """The records with a class told wrongly that have the greatest cross-entropy."""
+    """The records with the largest cross-entropy among those with a wrong class."""
     scores = np.clip(batch.candidate.astype(np.float64), _SURE, 1 - _SURE)
     loss = -np.log(np.where(batch.true, scores, 1 - scores)).mean(axis=1)
     told = batch.chosen

@@ -1,4 +1,4 @@
-"""From kept predictions of pixels to one confusion matrix and samples, in one pass and bounded memory."""
+"""Summarizes stored pixel predictions as one confusion matrix, with samples, in one pass and bounded memory."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,18 +22,18 @@ def summarize(
     label: PixelsLabel,
     feature: Pictures,
 ) -> PixelPredictions:
-    """What the predictions in some files come to, the samples without their pictures.
+    """Summarizes the predictions in files; samples have no pictures yet.
 
     Args:
         files: TFRecord files of predictions.
-        masks: Those of the predicted masks, in the same order.
-        classes: Their names, by index.
-        samples: How many of the worst to keep.
-        label: What is true.
-        feature: How pictures are made to fit.
+        masks: TFRecord files of the predicted masks, in the same order.
+        classes: Class names by index.
+        samples: Maximum number of worst samples.
+        label: The label.
+        feature: How images are fitted.
     """
     total = np.zeros([len(classes)] * 2, np.int64)
-    worst: list[tuple[int, Sample]] = []  # with their places in the files
+    worst: list[tuple[int, Sample]] = []  # with their positions in the files
     first = 0
     for records, matrices in _batches(files, len(classes)):
         total += matrices.sum(axis=0)
@@ -61,13 +61,13 @@ def summarize(
 
 
 def mean_iou(matrices: np.ndarray) -> np.ndarray:
-    """The mean IoU of the classes that there are in confusion matrices, [..., classes, classes]; of none 0."""
+    """Mean IoU over the classes that occur in confusion matrices, [..., classes, classes]; 0 if none occurs."""
     of_each, there = _iou(matrices), _union(matrices) > 0
     return np.nansum(of_each, axis=-1) / np.maximum(there.sum(axis=-1), 1)
 
 
 def _iou(matrices: np.ndarray) -> np.ndarray:
-    """The IoU of each class, float64 [..., classes]; NaN of one that no pixel is of or is told to be of."""
+    """IoU of each class, float64 [..., classes]; NaN for a class that is neither true nor predicted."""
     hits, union = np.diagonal(matrices, axis1=-2, axis2=-1), _union(matrices)
     return np.where(union > 0, hits / np.maximum(union, 1), np.nan)
 
@@ -78,7 +78,7 @@ def _union(matrices: np.ndarray) -> np.ndarray:
 
 
 def _batches(files: Sequence[str], classes: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The numbers of records, int64 [batch], and their confusion matrices, int64 [batch, classes, classes]."""
+    """Indices of records, int64 [batch], and their confusion matrices, int64 [batch, classes, classes]."""
     spec = {
         RECORD: tf.io.FixedLenFeature([], tf.int64),
         LABEL: tf.io.FixedLenFeature([], tf.int64),
@@ -91,7 +91,7 @@ def _batches(files: Sequence[str], classes: int) -> Iterator[tuple[np.ndarray, n
 
 
 def _masks(files: Sequence[str], wanted: set[int]) -> dict[int, bytes]:
-    """Some of the masks, as PNGs, by their places; the others don't leave TensorFlow's C++."""
+    """The masks at the given positions, as PNGs; the others stay within TensorFlow's C++."""
     found: dict[int, bytes] = {}
     spec = {MASK: tf.io.FixedLenFeature([], tf.string)}
     before = 0

@@ -1,4 +1,4 @@
-"""From kept predictions to a confusion matrix, ROC curves and samples, in one pass and bounded memory."""
+"""Summarizes stored predictions as a confusion matrix, ROC curves and samples, in one pass and bounded memory."""
 
 import base64
 import io
@@ -32,7 +32,7 @@ from hubline.report.scores import MOST_CLASSES, Batch, Tally, batch_size
 
 _SAMPLES = 24
 _PIXELS = 112
-"""Width and height that the pictures of samples fit into."""
+"""Longer side of the pictures of samples."""
 _RECORDS_PER_BATCH = 64
 
 
@@ -40,7 +40,7 @@ def summarize(evaluation: str) -> Predictions | None:
     """Reads the predictions of an evaluation artifact.
 
     Returns:
-        What they come to, the samples without their pictures; None where the artifact has none.
+        The summary, with samples that have no pictures yet; None if the artifact contains no predictions.
     """
     files = [f"{evaluation}/predictions/{name}" for name in storage.names(f"{evaluation}/predictions")]
     if not files:
@@ -91,7 +91,7 @@ def _batches(files: list[str], classes: int) -> Iterator[Batch]:
         RECORD: tf.io.FixedLenFeature([], tf.int64),
         LABEL: tf.io.FixedLenFeature([], tf.int64),
         CANDIDATE: tf.io.FixedLenFeature([classes], tf.float32),
-        # Rows of zeros stand where no version serves.
+        # Zeros mean that no version is in serving.
         SERVING: tf.io.FixedLenFeature([classes], tf.float32, [0.0] * classes),
     }
     for path in files:
@@ -103,7 +103,7 @@ def _batches(files: list[str], classes: int) -> Iterator[Batch]:
 
 @dataclass
 class _Samples:
-    """The first right prediction of each class, and the worst wrong ones seen so far."""
+    """The first correct prediction of each class, and the worst wrong ones so far."""
 
     classes: list[str]
     right: dict[int, Sample] = field(default_factory=dict)
@@ -136,11 +136,11 @@ PredictionsT = TypeVar("PredictionsT", bound=Predictions)
 
 
 def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
-    """The same with the origin of each sample and its picture, where the records have images.
+    """Adds the origin and, if the records have images, the picture of each sample.
 
     Args:
-        predictions: What `summarize` gave.
-        examples: The Examples artifact that they were made on.
+        predictions: Result of `summarize`.
+        examples: The Examples artifact that the predictions were made on.
     """
     manifest = Manifest.read(examples)
     samples = {sample.record: sample for sample in (*predictions.right, *predictions.wrong)}
@@ -154,7 +154,7 @@ def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
             if isinstance(predictions, PixelPredictions) and sample.mask is not None:
                 picture = _with_masks(record, predictions, sample.mask)
             else:
-                # Of several images it is not known which one the boxes are in.
+                # With several images, it is unknown which one the boxes belong to.
                 boxes = sample.boxes if len(manifest.images) == 1 else ()
                 picture = _picture(record, manifest, boxes) if manifest.images else None
             (origin,) = shard.files_of([number])
@@ -168,7 +168,7 @@ def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
 
 
 def _records(path: str, wanted: Collection[int]) -> dict[int, bytes]:
-    """Some records of a file by their number; the others don't leave TensorFlow's C++."""
+    """The records of a file at the given indices; the others stay within TensorFlow's C++."""
     found: dict[int, bytes] = {}
     batches = iter(read_batches(path, _RECORDS_PER_BATCH))
     while len(found) < len(wanted):
@@ -178,14 +178,14 @@ def _records(path: str, wanted: Collection[int]) -> dict[int, bytes]:
 
 
 def _picture(record: bytes, manifest: Manifest, boxes: Sequence[Sequence[float]]) -> str | None:
-    """The record's first image, or the middle frame of its clip, as a data URI, made smaller where it is large, with
-    boxes drawn into it if there are any; None where it cannot be had."""
+    """The record's first image, or the middle frame of its clip, as a data URI: scaled down if large, with boxes if
+    there are any. None if it cannot be decoded."""
     encoded = tf.train.Example.FromString(record).features.feature[manifest.images[0]].bytes_list.value
     try:
         image = Image.fromarray(decode(tf.constant(encoded[len(encoded) // 2])).numpy())
-    except tf.errors.OpError:  # a picture that does not decode is not worth a failure
+    except tf.errors.OpError:  # not worth failing for
         return None
-    # Small pictures are kept as they are; of photographs, JPEGs take a tenth of the space.
+    # Small pictures are kept as PNG; for photographs, JPEG takes a tenth of the space.
     form = "PNG" if max(image.size) <= _PIXELS else "JPEG"
     if boxes:
         image = with_boxes(image, boxes)
@@ -195,7 +195,7 @@ def _picture(record: bytes, manifest: Manifest, boxes: Sequence[Sequence[float]]
 
 
 def _with_masks(record: bytes, predictions: PixelPredictions, told: bytes) -> str:
-    """The record's picture as the model sees it, the true mask and the predicted one, side by side, as a data URI."""
+    """The record's image as the model sees it, the true mask and the predicted mask side by side, as a data URI."""
     columns = tf.train.Example.FromString(record).features.feature
     label, feature = predictions.label, predictions.feature
     image, mask = (columns[name].bytes_list.value[0] for name in (feature.column or label.image, label.column))

@@ -1,4 +1,5 @@
-"""From kept predictions of numbers to samples and an even choice of them all, in one pass and bounded memory."""
+"""Summarizes stored numeric predictions, with samples and an even selection of points, in one pass and bounded
+memory."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,22 +13,22 @@ from hubline.core.tfrecords import read_batches
 from hubline.report.contents import Sample, ValuePredictions
 
 _MOST_POINTS = 4000
-"""What a chart draws at once and can still be read."""
+"""Maximum number of points in a readable chart."""
 _PER_BATCH = 4096
 
 
 def summarize(files: Sequence[str], samples: int) -> ValuePredictions:
-    """What the predictions in some files come to, the samples without their pictures.
+    """Summarizes the predictions in files; samples have no pictures yet.
 
     Args:
         files: TFRecord files of predictions.
-        samples: How many of the worst to keep.
+        samples: Maximum number of worst samples.
     """
     points = np.zeros([0, 2])
     count, step = 0, 1
     wrong: list[Sample] = []
     for record, true, predicted in _batches(files):
-        # The records whose number is a multiple of `step`; it doubles where there are too many of them.
+        # Every `step`-th record; `step` doubles when there are too many points.
         points = np.concatenate([points, np.stack([true, predicted], axis=1)[-count % step :: step]])
         count += len(record)
         while len(points) > _MOST_POINTS:
@@ -40,7 +41,7 @@ def summarize(files: Sequence[str], samples: int) -> ValuePredictions:
 
 
 def _batches(files: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Numbers of records, int64 of shape [batch], and what is true and what is predicted, float64 of shape [batch]."""
+    """Indices of records, int64 [batch], and true and predicted values, float64 [batch]."""
     spec = {
         RECORD: tf.io.FixedLenFeature([], tf.int64),
         LABEL: tf.io.FixedLenFeature([PARTS], tf.float32),

@@ -45,11 +45,11 @@ class BinaryLabel(ClassesKind):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The column, or those that are compared."""
+        """The column, or the columns that are compared."""
         return (self.column,) if self.column else tuple(columns_in(self.where or ""))
 
     def index(self, read: Columns) -> tf.Tensor:
-        """1 where it holds, 0 elsewhere."""
+        """1 for the second class, 0 for the first; int64 [batch]."""
         from hubline.preprocessing import exact_arithmetic as exact
 
         if self.column:
@@ -59,9 +59,7 @@ class BinaryLabel(ClassesKind):
         return tf.cast(holds, tf.int64)
 
     def names(self, read: Columns) -> tf.Tensor:
-        """The class that it is."""
         return tf.gather(tf.constant(list(self.classes)), self.index(read))
 
     def class_names(self, transform: tft.TFTransformOutput) -> list[str]:
-        """The two."""
         return list(self.classes)

@@ -13,8 +13,8 @@ from hubline.preprocessing.kinds.kind import Columns, Read, Values
 from hubline.preprocessing.labels.label import LABEL, VOCABULARY, ClassesKind, ClassNames, found_classes, position_of
 
 ROUNDING = 0.01
-"""By so much of the picture a box may reach beyond it, as of coordinates that were rounded or count from 1. It is cut
-there."""
+"""Fraction of the image by which a box may extend beyond it, for coordinates that were rounded or count from 1. The box
+is clipped."""
 
 ColumnName = Annotated[str, Field(min_length=1)]
 
@@ -68,7 +68,7 @@ class ClassAndBoxLabel(ClassesKind):
     @field_validator("box", mode="wrap")
     @classmethod
     def _one_sort(cls, value, read, info: ValidationInfo):
-        # Told apart here, so that a mistake is reported for the sort that was meant and not for both.
+        # Validate against one type of box only, so that errors name the type that was meant rather than both.
         return Sides.model_validate(value, context=info.context) if isinstance(value, dict) else read(value)
 
     @model_validator(mode="after")
@@ -92,12 +92,12 @@ class ClassAndBoxLabel(ClassesKind):
 
     @property
     def size(self) -> tuple[str, ...]:
-        """With pixels, the columns of height and width."""
+        """With `units: pixels`, the columns of height and width; otherwise none."""
         return (self.height, self.width) if self.height and self.width else ()
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """That of the classes, those of the boxes, and those of the size."""
+        """The columns of the classes, the boxes and the size."""
         return (self.column, *self.sides, *self.size)
 
     @property
@@ -107,21 +107,21 @@ class ClassAndBoxLabel(ClassesKind):
 
     @property
     def can_be_mixed(self) -> bool:
-        """Two pictures have two boxes."""
+        """False: two blended images have two boxes."""
         return False
 
     @property
     def are_known(self) -> bool:
-        """Where the classes are given: ingestion has held every record to them."""
+        """True if classes are listed: ingestion validates every record against them."""
         return self.classes is not None
 
     def transform(self, read: Read) -> dict[str, Values]:
-        """The number of the class and behind it the box, as `boxes` gives it, float32 [batch, 5]."""
+        """The class index followed by the box, as `boxes` returns it; float32 [batch, 5]."""
         index = tf.cast(self.index(read), tf.float32)
         return {LABEL: tf.concat([index[:, tf.newaxis], self.boxes(read)], axis=1)}
 
     def index(self, read: Read) -> tf.Tensor:
-        """The position of the class; -1 where it is not known."""
+        """Index of the class; -1 if unknown."""
         values = tf.gather(read(self.column).values, self._largest(read))
         if self.classes is not None:
             return position_of(values, self.classes)
@@ -131,30 +131,29 @@ class ClassAndBoxLabel(ClassesKind):
         return read.analysis.look_up(VOCABULARY, present(as_words(values)), Words()).values
 
     def names(self, read: Columns) -> tf.Tensor:
-        """The class of the object that counts."""
+        """The class of the largest object."""
         values = tf.gather(read(self.column).values, self._largest(read))
         if values.dtype != tf.string and self.classes:
             return tf.gather(tf.constant(list(self.classes)), values)
         return as_words(values)
 
     def class_names(self, transform: tft.TFTransformOutput) -> list[str]:
-        """Those that are given, or those that were found."""
         return list(self.classes) if self.classes is not None else found_classes(transform)
 
     def boxes(self, read: Columns) -> tf.Tensor:
-        """The box of the object that counts, float32 [batch, 4]: top, left, bottom and right in shares of the picture's
-        height and width, from 0 to 1."""
+        """The box of the largest object, float32 [batch, 4]: top, left, bottom and right as fractions of the image's
+        height and width, in [0, 1]."""
         return tf.clip_by_value(tf.gather(self._of_objects(read), self._largest(read)), 0.0, 1.0)
 
     def objects(self, read: Columns) -> tf.Tensor:
-        """How many objects of the classes are in each picture, int64 [batch]."""
+        """Number of objects of the label's classes in each image, int64 [batch]."""
         objects = read(self.column)
         counted = tf.cast(self._count(objects.values), tf.int64)
         return tf.math.unsorted_segment_sum(counted, objects.indices[:, 0], objects.dense_shape[0])
 
     def _of_objects(self, read: Columns) -> tf.Tensor:
-        """The boxes of all objects of a batch in shares, float32 [objects, 4]; ingestion has made sure that each object
-        has one."""
+        """Boxes of all objects in a batch, as fractions of the image; float32 [objects, 4]. Ingestion ensures one box
+        per object."""
         columns = [tf.cast(read(column).values, tf.float32) for column in self.sides]
         boxes = tf.reshape(columns[0], [-1, 4]) if len(columns) == 1 else tf.stack(columns, axis=1)
         if not self.size:
@@ -163,14 +162,14 @@ class ClassAndBoxLabel(ClassesKind):
         return boxes / tf.tile(tf.gather(size, read(self.column).indices[:, 0]), [1, 2])
 
     def _count(self, values: tf.Tensor) -> tf.Tensor:
-        """Whether objects count, by their classes: bool [objects]."""
+        """Whether each object has one of the label's classes: bool [objects]."""
         if self.classes is None or values.dtype != tf.string:
             return tf.ones_like(values, tf.bool)
         return tf.reduce_any(values[:, tf.newaxis] == tf.constant(list(self.classes)), axis=1)
 
     def _largest(self, read: Columns) -> tf.Tensor:
-        """Of each picture the number of the object that counts among all of the batch, int64 [batch]: of equally large
-        ones the first."""
+        """Index, among all objects of the batch, of each image's largest object; the first of equally large ones. int64
+        [batch]."""
         objects = read(self.column)
         picture, batch = objects.indices[:, 0], objects.dense_shape[0]
         top, left, bottom, right = tf.unstack(self._of_objects(read), axis=1)

@@ -31,7 +31,6 @@ class ClassLabel(ClassesKind):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The one column."""
         return (self.column,)
 
     @property
@@ -41,13 +40,13 @@ class ClassLabel(ClassesKind):
 
     @property
     def are_known(self) -> bool:
-        """Where they are given: ingestion has held every record to them."""
+        """True if classes are listed: ingestion validates every record against them."""
         return self.classes is not None
 
     def index(self, read: Read) -> tf.Tensor:
-        """The position of the class; -1 where it is not known.
+        """Index of the class; -1 if unknown.
 
-        Without `classes`, it is the rank of the value by frequency over the training split.
+        Without `classes`, classes are ranked by frequency in the training split.
         """
         if self.classes is not None:
             return position_of(values_of(read, self.column), self.classes)
@@ -57,12 +56,11 @@ class ClassLabel(ClassesKind):
         return read.analysis.look_up(VOCABULARY, words, Words()).values
 
     def names(self, read: Columns) -> tf.Tensor:
-        """The class, or the value where `classes` does not name it."""
+        """The class name, or the value itself if `classes` doesn't list it."""
         values = values_of(read, self.column)
         if values.dtype != tf.string and self.classes:
             return tf.gather(tf.constant(list(self.classes)), values)
         return as_words(values)
 
     def class_names(self, transform: tft.TFTransformOutput) -> list[str]:
-        """Those that are given, or those that were found."""
         return list(self.classes) if self.classes is not None else found_classes(transform)

@@ -1,4 +1,4 @@
-"""What every kind of label has, and every kind whose values are classes."""
+"""Base classes of all kinds of label and of those with one class per record."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hubline.core.lazy_import import tf, tft
 from hubline.preprocessing.kinds.kind import Columns, Read, Values
 
 LABEL = "label.target"
-"""The name of the transformed label, which no feature can have."""
+"""Name of the transformed label; no feature can have it."""
 
 VOCABULARY = "label"
-"""The name of the vocabulary that the classes are kept in where they are computed."""
+"""Name of the vocabulary of computed classes."""
 
 
 def _distinct(classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -26,32 +26,32 @@ def _distinct(classes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 ClassNames = Annotated[tuple[str, ...], AfterValidator(_distinct)]
-"""The names of classes, by their number."""
+"""Class names by index."""
 
 
 class LabelKind(Section):
-    """A kind of label. What it does not say otherwise holds for every kind."""
+    """Base of all kinds of label, with the defaults that they share."""
 
     kind: str
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The raw columns that it is made from."""
+        """The raw columns that the label is made from."""
         raise NotImplementedError
 
     @property
     def required(self) -> tuple[str, ...]:
-        """Those of them that every record must have a value of."""
+        """Columns in which every record must have a value."""
         return self.columns
 
     @property
     def masks(self) -> tuple[str, ...]:
-        """Those of them that hold encoded masks, which go with images."""
+        """Columns of encoded masks, which are treated like images."""
         return ()
 
     @property
     def has_classes(self) -> bool:
-        """Whether its transformed values are the numbers of classes, -1 for one that is not known."""
+        """Whether transformed values are class indices, with -1 for unknown classes."""
         return False
 
     @property
@@ -75,35 +75,34 @@ class LabelKind(Section):
 
     @property
     def can_be_mixed(self) -> bool:
-        """Whether a target may lie between those of two records."""
+        """Whether the targets of two records can be blended."""
         return False
 
     @property
     def are_known(self) -> bool:
-        """Whether every record, whatever its split, has a target that can be learned."""
+        """Whether every record of any split has a target that can be learned."""
         return True
 
     def transform(self, read: Read) -> dict[str, Values]:
-        """What is computed over the whole data set, and what is done to a batch with it: a part of `preprocessing_fn`.
+        """The label's part of the TF Transform `preprocessing_fn`: statistics over the training split, and the
+        transformation of a batch.
 
         Args:
-            read: Gives the raw columns.
+            read: Returns the raw columns.
 
         Returns:
-            Under `LABEL`, what the model is to learn of each record: of a class int64 [batch], of any number of classes
-            int64 [batch, values], sparse, of a regression float32 [batch], of a class and a box float32 [batch, 5],
-            of pixels string [batch].
-            Whatever else the model's answer takes may stand beside it, shape [batch].
+            The target of each record under `LABEL`: int64 [batch] for one class, sparse int64 [batch, values] for any
+            number of classes, float32 [batch] for a regression, float32 [batch, 5] for a class and a box, string
+            [batch] for pixels. Further values that the exported model needs may be added, each of shape [batch].
         """
         raise NotImplementedError
 
 
 class ClassesKind(LabelKind):
-    """A kind of label of which each record has one of several classes."""
+    """Base of kinds of label with one of several classes per record."""
 
     @property
     def has_classes(self) -> bool:
-        """Always."""
         return True
 
     @property
@@ -112,31 +111,30 @@ class ClassesKind(LabelKind):
         return True
 
     def transform(self, read: Read) -> dict[str, Values]:
-        """The class of each record by its number."""
+        """The class index of each record."""
         return {LABEL: self.index(read)}
 
     @property
     def can_be_mixed(self) -> bool:
-        """As a share of each class."""
         return True
 
     def index(self, read: Read) -> tf.Tensor:
-        """The class of each record by its number, int64 [batch]; -1 where it is not known."""
+        """The class index of each record, int64 [batch]; -1 if unknown."""
         raise NotImplementedError
 
     def names(self, read: Columns) -> tf.Tensor:
-        """The class of each record by its name, string [batch]."""
+        """The class name of each record, string [batch]."""
         raise NotImplementedError
 
 
 def values_of(read: Columns, column: str) -> tf.Tensor:
-    """The one value of each record, shape [batch]; ingestion has made sure that there is one."""
+    """The single value of each record, shape [batch]; ingestion ensures that there is one."""
     return read(column).values
 
 
 def position_of(values: tf.Tensor, classes: Sequence[str]) -> tf.Tensor:
-    """The position of values, of any shape, among the names of classes, int64: -1 where a string is none of them.
-    Integers are positions already."""
+    """Indices of values, of any shape, in the class names, int64; -1 for a string that is not a class. Integers are
+    indices already."""
     if values.dtype != tf.string:
         return tf.cast(values, tf.int64)
     positions = tf.range(len(classes), dtype=tf.int64)
@@ -145,5 +143,5 @@ def position_of(values: tf.Tensor, classes: Sequence[str]) -> tf.Tensor:
 
 
 def found_classes(transform: tft.TFTransformOutput) -> list[str]:
-    """The names of the classes that were found in the training split, by their number."""
+    """Names of the classes found in the training split, by index."""
     return [name.decode() for name in transform.vocabulary_by_name(VOCABULARY)]

@@ -59,17 +59,16 @@ class MultilabelLabel(LabelKind):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The one column, or that of each class."""
+        """The single column, or one per class."""
         return (self.column,) if self.column else self.indicators or ()
 
     @property
     def required(self) -> tuple[str, ...]:
-        """Not the list of classes, which may be empty."""
+        """The list of classes may be empty, so its column is not required."""
         return self.indicators or ()
 
     @property
     def has_classes(self) -> bool:
-        """Always."""
         return True
 
     @property
@@ -79,22 +78,21 @@ class MultilabelLabel(LabelKind):
 
     @property
     def can_be_mixed(self) -> bool:
-        """As a share of each class."""
         return True
 
     @property
     def given(self) -> tuple[str, ...] | None:
-        """The names of the classes, where the data need not be asked for them."""
+        """Class names from the pipeline file; None if they come from the data."""
         return self.classes or self.indicators
 
     def transform(self, read: Read) -> dict[str, tf.SparseTensor]:
-        """The classes of each record by their numbers, int64 [batch, values]; those that are not known are left out."""
+        """Class indices of each record, sparse int64 [batch, values]; unknown classes are dropped."""
         positions = self._positions(read)
         return {LABEL: tf.sparse.retain(positions, positions.values >= 0)}
 
     def names(self, read: Columns) -> tf.SparseTensor:
-        """The classes of each record by their names, string [batch, values]; a value that `classes` does not name is
-        its own name."""
+        """Class names of each record, sparse string [batch, values]. A value that `classes` doesn't list is its own
+        name."""
         given = self.given
         values = self._told(read) if self.indicators else read(self.columns[0])
         if given and values.dtype != tf.string:
@@ -102,11 +100,10 @@ class MultilabelLabel(LabelKind):
         return tf.sparse.map_values(as_words, values)
 
     def class_names(self, transform: tft.TFTransformOutput) -> list[str]:
-        """Those that are given, or those that were found."""
         return list(self.given) if self.given else found_classes(transform)
 
     def _positions(self, read: Read) -> tf.SparseTensor:
-        """The number of each class; -1 where it is not known."""
+        """Index of each class; -1 if unknown."""
         if self.indicators:
             return self._told(read)
         values, classes = read(self.columns[0]), self.classes
@@ -117,7 +114,7 @@ class MultilabelLabel(LabelKind):
         return read.analysis.look_up(VOCABULARY, tf.sparse.map_values(as_words, values), Words())
 
     def _told(self, read: Columns) -> tf.SparseTensor:
-        """The number of each class whose column says that a record is of it."""
+        """Indices of the classes whose column is 1."""
         columns = [tf.cast(values_of(read, column), tf.float32) for column in self.columns]
         are_of = tf.stack(columns, axis=1) > 0.5
         cells = tf.where(are_of)

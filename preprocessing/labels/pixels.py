@@ -10,7 +10,7 @@ from hubline.preprocessing.kinds.kind import Read, Values
 from hubline.preprocessing.labels.label import LABEL, ClassNames, LabelKind, values_of
 
 MOST_CLASSES = 255
-"""A mask has a byte for each pixel, and one number stands for what is of no class."""
+"""A mask has one byte per pixel, and one value is reserved for pixels without a class."""
 
 
 class PixelsLabel(LabelKind):
@@ -39,7 +39,6 @@ class PixelsLabel(LabelKind):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The one column."""
         return (self.column,)
 
     @property
@@ -49,9 +48,9 @@ class PixelsLabel(LabelKind):
 
     @property
     def masks(self) -> tuple[str, ...]:
-        """The same."""
         return (self.column,)
 
     def transform(self, read: Read) -> dict[str, Values]:
-        """The masks, encoded. TF Transform makes no graph of nothing; masks pass it by all the same, as images do."""
+        """The encoded masks. TF Transform builds no graph without outputs; masks bypass the graph nevertheless, as
+        images do."""
         return {LABEL: values_of(read, self.column)}

@@ -13,7 +13,7 @@ from hubline.preprocessing.labels.label import LABEL, LabelKind, values_of
 
 _MEAN, _SCALE = f"{LABEL}.mean", f"{LABEL}.scale"
 _LOG_OF_MOST = 88.0
-"""The logarithm of about the greatest float32: a wild answer is a large number, and not infinite."""
+"""Logarithm of about the largest float32: an extreme prediction is a large number rather than infinite."""
 
 
 class RegressionLabel(LabelKind):
@@ -29,29 +29,27 @@ class RegressionLabel(LabelKind):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The one column."""
         return (self.column,)
 
     @property
     def is_positive(self) -> bool:
-        """Whether every number must be above 0."""
+        """Whether every number must be positive."""
         return self.normalize == "log"
 
     def values(self, read: Columns) -> tf.Tensor:
-        """The numbers as they are, int64 or float64 [batch]."""
+        """The numbers unchanged, int64 or float64 [batch]."""
         from hubline.preprocessing import exact_arithmetic as exact
 
         return exact.wide(values_of(read, self.column))
 
     @property
     def can_be_mixed(self) -> bool:
-        """As the number that lies between, as it is learned."""
         return True
 
     def transform(self, read: Read) -> dict[str, tf.Tensor]:
-        """The numbers normalised, and with each the statistics of the training split.
+        """The normalized numbers, and with each the statistics of the training split.
 
-        The mean is taken off whatever `normalize` says, before the numbers become float32.
+        The mean is always subtracted, whatever `normalize` says, before the numbers become float32.
         """
         from hubline.preprocessing import exact_arithmetic as exact
         from hubline.preprocessing.columns import present
@@ -60,18 +58,18 @@ class RegressionLabel(LabelKind):
         learned = tf.math.log(tf.cast(values, tf.float64)) if self.normalize == "log" else values
         moments = read.analysis.moments(LABEL, present(learned), 1)
         origin, mean, deviation = moments.origin[0], moments.mean[0], moments.deviation[0]
-        # What is the same everywhere is not scaled.
+        # A constant is not scaled.
         scale = tf.where((deviation > 0) & (self.normalize == "z_score"), deviation, tf.ones_like(deviation))
         statistics = {_MEAN: tf.cast(origin, tf.float64) + mean, _SCALE: scale}
-        # TF Transform gives no float64: what stands for it has the same bits.
+        # TF Transform cannot output float64, so its bits are output as int64.
         each = {name: tf.fill(tf.shape(values), tf.bitcast(value, tf.int64)) for name, value in statistics.items()}
         return {LABEL: tf.cast((exact.minus(learned, origin) - mean) / scale, tf.float32)} | each
 
     def undone(self, transformed: Mapping[str, tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
-        """What takes normalised numbers, of any shape, back into the units of the column, as float64.
+        """Returns a function that maps normalized numbers, of any shape, back to the units of the column, as float64.
 
         Args:
-            transformed: What `transform` gave of any record.
+            transformed: Outputs of `transform` for any record.
         """
         mean, scale = (float(tf.bitcast(transformed[name][0], tf.float64)) for name in (_MEAN, _SCALE))
 
