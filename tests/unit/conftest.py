@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,3 +39,11 @@ def in_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
     from hubline.components.example_gen import ingest
 
     monkeypatch.setattr(ingest, "_thoroughly", None)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with six images in each of two folders, `cat` and `dog`."""
+    from tests.support.files_to_convert import write_photos
+
+    return write_photos(tmp_path / "photos")
