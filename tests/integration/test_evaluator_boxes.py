@@ -25,9 +25,9 @@ from hubline.report.drawing import PREDICTED, TRUE
 from hubline.report.page import render
 from hubline.report.predictions import summarize, with_pictures
 from hubline.trainer.labels.parts import TRAINING
-from tests.integration.test_evaluator import columns, judge, save_oracle, write_test_split
 from tests.support import boxes as make_boxes
 from tests.support import example_data
+from tests.support.evaluation import columns, judge, save_oracle, write_test_split
 
 COUNT = 120
 CLASSES = make_boxes.CLASSES

@@ -19,9 +19,9 @@ from hubline.report.contents import Artifacts, MultilabelPredictions, RunReport
 from hubline.report.page import render
 from hubline.report.predictions import summarize
 from hubline.trainer.labels.parts import TRAINING
-from tests.integration.test_evaluator import columns, save_oracle, write_test_split
-from tests.integration.test_evaluator import evaluate as evaluate_label
 from tests.support import example_data
+from tests.support.evaluation import columns, save_oracle, write_test_split
+from tests.support.evaluation import evaluate as evaluate_label
 
 THRESHOLD = 0.4
 RECORDS = 300

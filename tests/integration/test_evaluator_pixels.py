@@ -23,9 +23,9 @@ from hubline.preprocessing.palette import PALETTE
 from hubline.report.contents import Findings, PixelPredictions, RunReport
 from hubline.report.page import render_findings
 from hubline.report.predictions import summarize, with_pictures
-from tests.integration.test_evaluator import judge
 from tests.support import example_data
 from tests.support import pixels as make_pixels
+from tests.support.evaluation import judge
 
 SIZE = 16
 COUNT = 40

@@ -17,8 +17,8 @@ from hubline.core.float64 import from_parts, to_parts
 from hubline.preprocessing.labels.regression import RegressionLabel
 from hubline.report.contents import ValuePredictions
 from hubline.report.predictions import summarize
-from tests.integration.test_evaluator import columns, judge, save_oracle, write_test_split
 from tests.support import example_data
+from tests.support.evaluation import columns, judge, save_oracle, write_test_split
 
 
 class Teller(tf.Module):

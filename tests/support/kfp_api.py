@@ -10,104 +10,22 @@ import json
 import re
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
+from datetime import datetime, timezone
 from typing import Any
 
-import jsonschema
 from ruamel.yaml import YAML
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
-Json = dict[str, Any]
+from tests.support.kfp_contract import Contract, Json, Refusal
+from tests.support.kfp_cron import Six
 
-CONTRACT = Path(__file__).parents[1] / "data" / "kfp_api_v2beta1.swagger.json"
 WORKFLOW = "taxi-tips-7x2kq"
 START = datetime(2026, 7, 1, 12, 0, 0, tzinfo=timezone.utc)
 UNDER_WAY = ("PENDING", "RUNNING")
-
-
-class Refusal(Exception):
-    """What the API refuses, as https://grpc.github.io/grpc/core/md_doc_statuscodes.html has it."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.message = status, message
-
-
-class Contract:
-    """The published contract, with which calls and answers are compared."""
-
-    def __init__(self) -> None:
-        self._swagger = json.loads(CONTRACT.read_text())
-        self._formats = jsonschema.FormatChecker(formats=())
-        self._formats.checks("date-time", raises=ValueError)(_is_moment)
-        self._strict = {
-            asking: {"definitions": _strict(self._swagger["definitions"], asking)} for asking in (True, False)
-        }
-        self._paths = [
-            (re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/:]+)", re.escape(path)) + "$"), method.upper(), operation)
-            for path, operations in self._swagger["paths"].items()
-            for method, operation in operations.items()
-        ]
-
-    def find(self, method: str, path: str) -> tuple[Json, Json]:
-        """The operation, and what is in its path."""
-        for pattern, its_method, operation in self._paths:
-            if its_method == method and (match := pattern.match(path)):
-                return operation, match.groupdict()
-        raise Refusal(404, f"Not Found: {method} {path}")
-
-    def faults_of_call(
-        self, operation: Json, query: Mapping[str, str], body: Any, files: Sequence[str]
-    ) -> Iterator[str]:
-        """What a call has that the contract does not."""
-        known = {each["name"]: each for each in operation.get("parameters", ())}
-        for name, value in query.items():
-            if known.get(name, {}).get("in") != "query":
-                yield f"{operation['operationId']}: there is no query parameter {name}"
-            elif known[name]["type"] == "integer" and not value.isdecimal():
-                yield f"{operation['operationId']}: {name}={value} is no integer"
-        expected = [each["name"] for each in known.values() if each["in"] == "formData" and each.get("required")]
-        if sorted(files) != sorted(expected):
-            yield f"{operation['operationId']}: has the files {files}, and takes {expected}"
-        schema = next((each["schema"] for each in known.values() if each["in"] == "body"), None)
-        if (schema is None) != (body is None):
-            yield f"{operation['operationId']}: {'takes a body' if schema else 'takes no body'}"
-        if schema is not None and body is not None:
-            yield from self._faults(schema, body, asking=True)
-
-    def faults_of_answer(self, operation: Json, answer: Any) -> Iterator[str]:
-        """What an answer has that the contract does not."""
-        yield from self._faults(operation["responses"]["200"]["schema"], answer, asking=False)
-
-    def _faults(self, schema: Json, value: Any, asking: bool) -> Iterator[str]:
-        validator = jsonschema.Draft4Validator({**schema, **self._strict[asking]}, format_checker=self._formats)
-        for error in validator.iter_errors(value):
-            yield f"{'call' if asking else 'answer'}: {'.'.join(map(str, error.absolute_path))}: {error.message}"
-
-
-def _strict(value: Any, asking: bool) -> Any:
-    """The same with unknown fields refused, as grpc-gateway does; and int64 as proto3's JSON takes it, a number too."""
-    if isinstance(value, list):
-        return [_strict(each, asking) for each in value]
-    if not isinstance(value, dict):
-        return value
-    strict = {key: _strict(each, asking) for key, each in value.items()}
-    if "properties" in value and value.get("type") == "object" and "@type" not in value["properties"]:
-        strict.setdefault("additionalProperties", False)
-    if asking and value.get("type") == "string" and value.get("format") == "int64":
-        strict["type"] = ["string", "integer"]
-    return strict
-
-
-def _is_moment(value: object) -> bool:
-    if not isinstance(value, str):
-        return True
-    return datetime.fromisoformat(value.replace("Z", "+00:00")).tzinfo is not None
 
 
 @dataclass
@@ -447,50 +365,6 @@ class KfpApi:
         """All runs are done."""
         for run in self.runs.values():
             run["state"] = "SUCCEEDED"
-
-
-@dataclass(frozen=True)
-class Six:
-    """Six fields as robfig/cron v1.2.0 reads them."""
-
-    fields: tuple[frozenset[int], ...]
-    stars: tuple[bool, ...]
-
-    @classmethod
-    def of(cls, text: str) -> "Six":
-        parts = text.split()
-        if not 5 <= len(parts) <= 6:
-            raise ValueError(f"Expected 5 to 6 fields, found {len(parts)}: {text}")
-        parts += ["*"] * (6 - len(parts))
-        bounds = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
-        found = [_values(part, *bound) for part, bound in zip(parts, bounds, strict=True)]
-        return cls(tuple(found), tuple(any(each[:1] in "*?" for each in part.split(",")) for part in parts))
-
-    def next(self, after: datetime) -> datetime:
-        second, minute, hour, day, month, weekday = self.fields
-        date = after.date()
-        for _ in range(366 * 5):
-            of_month, of_week = date.day in day, date.isoweekday() % 7 in weekday
-            matches = (of_month and of_week) if self.stars[3] or self.stars[5] else (of_month or of_week)
-            if date.month in month and matches:
-                for clock in ((h, m, s) for h in sorted(hour) for m in sorted(minute) for s in sorted(second)):
-                    moment = datetime(date.year, date.month, date.day, *clock, tzinfo=timezone.utc)
-                    if moment > after:
-                        return moment
-            date += timedelta(days=1)
-        return datetime.max.replace(tzinfo=timezone.utc)
-
-
-def _values(text: str, least: int, most: int) -> frozenset[int]:
-    found: set[int] = set()
-    for part in text.split(","):
-        span, _, step = part.partition("/")
-        first, _, last = span.partition("-")
-        low, high = (least, most) if first in ("*", "?") else (int(first), int(last or (most if step else first)))
-        if not least <= low <= high <= most:
-            raise ValueError(f"out of bounds: {text}")
-        found.update(range(low, high + 1, int(step or 1)))
-    return frozenset(found)
 
 
 def _tasks(run: Json, name: str, said: str | Json, older: bool) -> list[Json]:

@@ -10,6 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from hubline.pipeline.kubeflow.api import Client
     from tests.support.kfp_api import KfpApi
+    from tests.support.kubernetes_api import KubernetesApi
 
 
 @pytest.fixture
@@ -47,3 +48,23 @@ def photos(tmp_path: Path) -> Path:
     from tests.support.files_to_convert import write_photos
 
     return write_photos(tmp_path / "photos")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["KubernetesApi"]:
+    """A Kubernetes API server with KServe, to which KUBECONFIG leads."""
+    from hubline.components.kserve import roll_out
+    from tests.support.kubernetes_api import KubernetesApi
+
+    monkeypatch.setattr(roll_out, "PAUSE_SECONDS", 0.001)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    api = KubernetesApi()
+    with api.serving(tmp_path) as path:
+        monkeypatch.setenv("KUBECONFIG", str(path))
+        yield api
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> str:
+    """Where a roll-out notes what it is about to do."""
+    return f"{tmp_path}/state.json"

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from hubline.pipeline.kubeflow.cron import Drift, compiled, parse
-from tests.support.kfp_api import Six
+from tests.support.kfp_cron import Six
 
 UTC = ZoneInfo("UTC")
 JULY = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)

@@ -1,0 +1,309 @@
+"""What `hubline init` suggests for the columns that it has profiled."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from hubline.core.errors import UserError
+from hubline.pipeline.config import PipelineFile
+from hubline.pipeline.init.column_profile import Column, Module
+from hubline.pipeline.init.kinds import kinds
+from hubline.pipeline.init.label import label_column, suggest_label
+from hubline.pipeline.init.suggest import suggest
+from hubline.pipeline.init.write import as_yaml, text_of
+from tests.support.column_profiles import column, data, numbers
+
+
+def hashed(buckets: int, embedding: int) -> dict[str, Any]:
+    return {"kind": "categorical", "hash_buckets": buckets, "encode": {"embedding": embedding}}
+
+
+def parts(unit: str) -> dict[str, Any]:
+    return {f"_{part}": {"kind": "timestamp", "part": part, "unit": unit} for part in ("hour", "weekday")}
+
+
+COMPUTED = {"kind": "categorical", "vocabulary": "computed", "encode": "one_hot"}
+Z_SCORE = {"kind": "numeric", "normalize": "z_score"}
+LOG = {"kind": "numeric", "normalize": "log1p"}
+BAG = {"kind": "text", "bag": {"vocabulary": {"top_k": 10_000}}, "encode": "multi_hot"}
+TOLD = {"missing_indicator": True}
+LABEL = column("integer", "label", distinct=2, frequent=((0, 700), (1, 300)), numbers=numbers(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (column(), {"": Z_SCORE}),
+        (column(distinct=2), {"": Z_SCORE}),
+        (column(numbers=numbers(0, 100, skewness=2.1)), {"": LOG}),
+        (column(numbers=numbers(0, 100, skewness=1.9)), {"": Z_SCORE}),
+        (column(numbers=numbers(-0.1, 100, skewness=5)), {"": Z_SCORE}),
+        (column(numbers=numbers(0, 9, skewness=5)), {"": Z_SCORE}),
+        (column(present=995), {"": Z_SCORE | {"missing": "mean"}}),
+        (column(present=900), {"": Z_SCORE | {"missing": "mean"} | TOLD}),
+        (column(present=900, numbers=numbers(0, 100, skewness=9)), {"": LOG | {"missing": "median"} | TOLD}),
+        (column(fewest=4, most=4), {"": Z_SCORE | {"length": 4}}),
+        (
+            column("integer", distinct=24, numbers=numbers(0, 23)),
+            {"": {"kind": "categorical", "identity": 24, "encode": "one_hot"}},
+        ),
+        (column("integer", distinct=23, numbers=numbers(0, 23)), {"": COMPUTED}),
+        (column("integer", distinct=12, numbers=numbers(1, 12)), {"": COMPUTED}),
+        (column("integer", distinct=100, numbers=numbers(1, 200)), {"": COMPUTED}),
+        (column("integer", distinct=100, numbers=numbers(1, 201)), {"": Z_SCORE}),
+        (column("integer", distinct=20, numbers=numbers(1, 50_000)), {"": COMPUTED}),
+        (column("integer", distinct=101, numbers=numbers(1, 150)), {"": Z_SCORE}),
+        (column("integer", distinct=91, present=900), {"": Z_SCORE | {"missing": "mean"} | TOLD}),
+        (column("integer", distinct=300, numbers=numbers(0, 5000, skewness=3)), {"": LOG}),
+        (column("integer", distinct=300, numbers=numbers(2**24, 2**25)), {"": hashed(1024, 4)}),
+        (column("integer", distinct=300, numbers=numbers(1, 999), fewest=1, most=3), {"": hashed(1024, 4)}),
+        (column("integer", distinct=1000, numbers=numbers(0, 90_000)), {"": Z_SCORE}),
+        (column("integer", distinct=999, numbers=numbers(1e9, 2e9)), parts("seconds")),
+        (column("integer", distinct=999, numbers=numbers(1.7e12, 1.8e12)), parts("milliseconds")),
+        (column("integer", distinct=999, numbers=numbers(1.7e15, 1.8e15)), parts("microseconds")),
+        (column("integer", distinct=300, numbers=numbers(1e9 - 1, 2e9)), {"": hashed(1024, 4)}),
+        (column("text", distinct=3), {"": COMPUTED}),
+        (column("text", distinct=3, most=5), {"": COMPUTED | {"encode": "multi_hot"}}),
+        (column("text", distinct=101), {"": hashed(256, 3)}),
+        (column("text", distinct=513), {"": hashed(2048, 5)}),
+        (column("text", distinct=1000, words=4.0), {"": BAG}),
+        (column("text", distinct=500, words=3.9), {"": hashed(1024, 5)}),
+        (column("image", distinct=1000, frequent=()), {"": {"kind": "image", "size": [224, 224]}}),
+        (column("image", fewest=3, most=9), {"": {"kind": "video", "frames": 9, "size": [224, 224]}}),
+        (column("image", most=300), {"": {"kind": "video", "frames": 16, "size": [224, 224]}}),
+    ],
+)  # fmt: skip
+def test_a_kind_for_a_column(seen: Column, expected: dict[str, Any]) -> None:
+    assert kinds(seen) == expected
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason"),
+    [
+        (column("nothing", present=0, distinct=0), "no record has a value"),
+        (column("bytes"), "neither text nor a JPEG"),
+        (column("text", distinct=1), "constant: 'a'"),
+        (column(distinct=1, present=10), "constant: 1, or missing"),
+        (column("text", distinct=950, words=1.0), "like an identifier: 950 different texts among 1,000"),
+        (column("integer", distinct=1000, numbers=numbers(5, 1500)), "like an identifier"),
+        (column("integer", "trip_id", distinct=1000, numbers=numbers(0, 90_000)), "like an identifier"),
+        (column("integer", "tripId", distinct=1000, numbers=numbers(0, 90_000)), "like an identifier"),
+        (column("integer", distinct=1000, numbers=numbers(3e9, 9e18)), "like an identifier"),
+        (column(fewest=1, most=7), "from 1 to 7 numbers in a record"),
+        (column(name=""), "its name is empty"),
+    ],
+)
+def test_why_a_column_is_left_out(seen: Column, reason: str) -> None:
+    said = kinds(seen)
+    assert isinstance(said, str) and reason in said
+
+
+@pytest.mark.parametrize(
+    ("seen", "is_whole", "expected"),
+    [
+        (LABEL, True, {"kind": "binary"}),
+        (column(distinct=2, frequent=((1.0, 600), (0.0, 400))), True, {"kind": "binary"}),
+        (column("text", distinct=2), True, {"kind": "class", "classes": ["a", "b"]}),
+        (column("text", distinct=2), False, {"kind": "class"}),
+        (column("text", distinct=21), True, {"kind": "class"}),
+        (
+            column("integer", distinct=3, frequent=((2, 500), (0, 300), (1, 200))),
+            True,
+            {"kind": "class", "classes": ["0", "1", "2"]},
+        ),
+        (column("integer", distinct=3, frequent=((1, 500), (2, 300), (3, 200))), True, {"kind": "class"}),
+        (
+            column("integer", distinct=101, numbers=numbers(0, 300)),
+            True,
+            {"kind": "regression", "normalize": "z_score"},
+        ),
+        (column(numbers=numbers(0, 8.1)), True, {"kind": "regression", "normalize": "z_score"}),
+        (column(numbers=numbers(0, 8.1, skewness=9)), True, {"kind": "regression", "normalize": "z_score"}),
+        (column(numbers=numbers(0.1, 8.1, skewness=1.9)), False, {"kind": "regression", "normalize": "z_score"}),
+        (column(numbers=numbers(0.1, 8.1, skewness=2.1)), False, {"kind": "regression", "normalize": "log"}),
+        (
+            column("integer", distinct=1000, numbers=numbers(1, 9e5, skewness=9)),
+            True,
+            {"kind": "regression", "normalize": "log"},
+        ),
+        (column("text", distinct=2, most=2), True, {"kind": "multilabel", "classes": ["a", "b"]}),
+        (column("text", distinct=2, most=2), False, {"kind": "multilabel"}),
+        (column("integer", distinct=300, most=9), True, {"kind": "multilabel"}),
+        (
+            column("integer", distinct=2, most=2, frequent=((0, 9), (1, 4))),
+            True,
+            {"kind": "multilabel", "classes": ["0", "1"]},
+        ),
+    ],
+)
+def test_a_kind_for_the_label(seen: Column, is_whole: bool, expected: dict[str, Any]) -> None:
+    assert suggest_label(seen, is_whole).settings == {"from": seen.name, **expected}
+
+
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        (column("image"), "has images"),
+        (column("bytes"), "bytes that are no text"),
+        (column("nothing", present=0), "no value in any record"),
+        (column(most=2), "up to 2 numbers in a record; a label has one, or several texts or whole numbers"),
+        (column("text", distinct=1000, most=2), "comes once"),
+        (column("integer", distinct=2, fewest=5, most=5, frequent=((0, 9), (1, 4))), "5 zeros and ones in each record"),
+        (column("text", distinct=1), "'a' everywhere"),
+        (column("text", distinct=1000), "comes once"),
+    ],
+)
+def test_what_is_no_label_is_refused(seen: Column, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        suggest_label(seen, is_whole=True)
+
+
+def test_the_label_is_known_by_its_name() -> None:
+    columns = [column(name=name) for name in ("a", "Target", "b")]
+    assert label_column(columns, None).name == "Target"
+    assert label_column(columns, "b").name == "b"
+    with pytest.raises(UserError, match="no column 'c'; the columns are: a, Target, b"):
+        label_column(columns, "c")
+    with pytest.raises(UserError, match="say --label COLUMN; the columns are: a, b"):
+        label_column([columns[0], columns[2]], None)
+    with pytest.raises(UserError, match="Target and y could be the label"):
+        label_column([*columns, column(name="y")], None)
+
+
+def test_the_most_frequent_class_is_what_a_model_is_compared_with() -> None:
+    assert "always saying 0" in suggest_label(LABEL, True).baseline and "70.0%" in suggest_label(LABEL, True).baseline
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "place"),
+    [
+        ("latitude", "longitude", "place"),
+        ("pickup_lat", "pickup_lon", "pickup_place"),
+        ("LAT_start", "LNG_start", "place_start"),
+    ],
+)
+def test_latitude_and_longitude_are_crossed(latitude: str, longitude: str, place: str) -> None:
+    found = suggest(data(column(name=latitude), column(name=longitude), LABEL))
+    by_name = {each.name: each.settings for each in found.features}
+    buckets = [f"{latitude}_bucket", f"{longitude}_bucket"]
+    for source, bucket in zip((latitude, longitude), buckets, strict=True):
+        assert by_name[bucket] == {"kind": "bucketized", "from": source, "buckets": 10, "encode": "none"}
+    assert by_name[place] == {"kind": "crossed", "of": buckets, "hash_buckets": 200}
+    assert found.wide == [place] and len(by_name) == 3
+    assert not found.hidden  # nothing is left for a deep part
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (column(name="pickup_lat"), column(name="dropoff_lon")),
+        (column(name="flat"), column(name="flon")),
+        (column(name="lat", numbers=numbers(0, 300)), column(name="lon")),
+        (column("integer", name="lat"), column(name="lon")),
+    ],
+)
+def test_what_is_no_place_is_not_crossed(first: Column, second: Column) -> None:
+    assert not suggest(data(first, second, LABEL)).wide
+
+
+def test_each_feature_has_a_name_that_means_only_its_own_column() -> None:
+    time = column("integer", "ts", distinct=900, numbers=numbers(1e9, 2e9))
+    found = suggest(data(time, column(name="ts_hour"), column(name="2nd try"), LABEL))
+    assert {each.name: each.settings.get("from") for each in found.features} == {
+        "ts_hour_2": "ts",
+        "ts_weekday": "ts",
+        "ts_hour": None,
+        "column_2nd_try": "2nd try",
+    }
+    twins = suggest(data(column(name="a-b"), column(name="a_b"), LABEL))
+    assert sorted(each.settings.get("from") or each.name for each in twins.features) == ["a-b", "a_b"]
+    assert len({each.name for each in twins.features}) == 2
+
+
+def test_a_module_is_fed_and_without_one_images_wait() -> None:
+    photo, title = column("image", "photo", frequent=(), present=990), column("text", "title", distinct=1000, words=9.0)
+    module = Module("net", input="pixels", takes="image", size=(96, 64), channels=1)
+    with_module = suggest(data(photo, title, LABEL), module=module)
+    assert with_module.hubs == {"photo_module": {"handle": "net", "inputs": {"pixels": "photo"}}}
+    assert with_module.features[0].settings == {"kind": "image", "size": [96, 64], "channels": 1}
+    assert with_module.bad_records == {"policy": "quarantine", "max_fraction": 0.02}  # 1 % of the images are missing
+    without = suggest(data(photo, title, LABEL))
+    assert [each.name for each in without.homeless] == ["photo"] and not without.hubs and without.bad_records is None
+    texts = suggest(data(photo, title, LABEL), module=replace(module, takes="text", output="vector"))
+    assert texts.hubs == {"title_module": {"handle": "net", "inputs": {"pixels": "title"}, "output": "vector"}}
+    assert [each.settings for each in texts.features] == [{"kind": "text"}]
+    with pytest.raises(UserError, match="takes images, and no column holds any"):
+        suggest(data(title, LABEL), module=module)
+    with pytest.raises(UserError, match=r"only images \(photo\).*--hub HANDLE"):
+        suggest(data(photo, LABEL))
+    with pytest.raises(UserError, match="left to learn from\n  it: constant: 1"):
+        suggest(data(column(distinct=1), LABEL))
+
+
+def test_clips_feed_a_module_of_clips_or_of_images() -> None:
+    film = column("image", "film", frequent=(), fewest=5, most=40)
+    clips = Module("net", input="x", takes="video", size=(96, 64), channels=1, frames=8)
+    of_clips = suggest(data(film, LABEL), module=clips)
+    assert of_clips.features[0].settings == {"kind": "video", "frames": 8, "size": [96, 64], "channels": 1}
+    assert of_clips.hubs == {"film_module": {"handle": "net", "inputs": {"x": "film"}}}
+    of_images = suggest(data(film, LABEL), module=replace(clips, takes="image", frames=None))
+    assert of_images.features[0].settings == {"kind": "video", "frames": 16, "size": [96, 64], "channels": 1}
+    assert of_images.hubs == {"film_module": {"handle": "net", "inputs": {"x": "film"}, "pool": "mean"}}
+    with pytest.raises(UserError, match=r"only images and clips \(film, photo\).*--hub HANDLE"):
+        suggest(data(film, column("image", "photo", frequent=()), LABEL))
+    with pytest.raises(UserError, match="takes clips, and no column holds any"):
+        suggest(data(column("image", "photo", frequent=()), LABEL), module=clips)
+
+
+def test_missing_labels_are_set_aside() -> None:
+    found = suggest(data(column(), replace(LABEL, present=800)))
+    assert found.bad_records == {"policy": "quarantine", "max_fraction": 0.3}
+    several = column("text", "label", distinct=2, most=3, present=800)
+    assert suggest(data(column(), several)).bad_records is None  # a record may have none of them
+
+
+def test_training_goes_by_the_number_of_records() -> None:
+    sizes = [suggest(data(column(), LABEL, total=total)).training for total in (100, 5_000, 50_000, 500_000, 10**8)]
+    assert [size["batch_size"] for size in sizes] == [16, 32, 128, 512, 2048]
+    assert [size["epochs"] for size in sizes] == sorted((size["epochs"] for size in sizes), reverse=True)
+    assert [size["early_stopping"] for size in sizes] == [8, 5, 3, 2, 2]
+
+
+WORD = st.text(min_size=1, max_size=50) | st.sampled_from(["null", "True", "no", "1e3", "- a", "a: b", "# c", "{SPAN}"])
+ANY_COLUMN = st.builds(
+    column,
+    st.sampled_from(["integer", "float", "text", "image", "bytes", "nothing"]),
+    name=WORD,
+    distinct=st.sampled_from([1, 2, 50, 500, 1000]),
+    most=st.sampled_from([1, 3]),
+    words=st.sampled_from([1.0, 9.0]),
+    frequent=st.tuples(st.tuples(WORD, st.just(9)), st.tuples(WORD, st.just(5))),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    columns=st.lists(ANY_COLUMN, max_size=5, unique_by=lambda each: each.name),
+    label=st.text(min_size=1, max_size=20),
+    classes=st.lists(WORD, min_size=2, max_size=5, unique=True),
+    examples=WORD,
+    is_whole=st.booleans(),
+)
+def test_whatever_the_names_and_values_the_file_says_what_was_suggested(
+    columns: list[Column], label: str, classes: list[str], examples: str, is_whole: bool
+) -> None:
+    target = column("text", label, distinct=len(classes), frequent=tuple((each, 100) for each in classes))
+    others = [each for each in columns if each.name != label]
+    seen = data(*others, column(name="plain") if label != "plain" else column(name="other"), target, is_whole=is_whole)
+    seen = replace(seen, columns=tuple({each.name: each for each in seen.columns}.values()))
+    found = suggest(seen, label=label)
+    values = YAML(typ="safe", pure=True).load(text_of(found, seen, examples="data", name="some"))
+    file = PipelineFile.model_validate(values)
+    assert values["features"] == {each.name: each.settings for each in found.features}
+    assert values["label"] == found.label.settings
+    assert file.model.wide == tuple(found.wide)
+    assert YAML(typ="safe", pure=True).load(as_yaml(examples)) == examples
