@@ -20,7 +20,7 @@ from hubline.core.adapters.tfx_bsl import SKETCHES, ExampleDecoder, quantiles_sk
 from hubline.trainer.adapters import keras, tensorflow
 from hubline.trainer.adapters.tensorboard import meta_graph_pb2
 from hubline.trainer.adapters.tensorflow_library import registered_operations
-from tests.support.make import record
+from tests.support.example_data import record
 
 BRANCHING = "def absolute(x):\n    if x < 0:\n        return -x\n    return x\n"
 
