@@ -1,51 +1,20 @@
-"""Available memory of the machine or container."""
+"""The memory of the machine, or of the container."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-
-@dataclass(frozen=True)
-class _Cgroup:
-    """Files in which a version of control groups reports a container's memory."""
-
-    limit: str
-    used: str
-    statistics: str
-    inactive: str
-    """Key in `statistics` for the bytes of file cache that the kernel drops as soon as memory is needed."""
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""The files with the memory limit of a container, in version 2 and version 1 of control groups."""
 
 
-_CGROUPS = (
-    _Cgroup(
-        "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat", "inactive_file"
-    ),
-    _Cgroup(
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-        "/sys/fs/cgroup/memory/memory.stat",
-        "total_inactive_file",
-    ),
-)
+def memory_size() -> int:
+    """Bytes of memory that the machine has, or the container's limit if that is lower.
 
-
-def available_memory() -> int:
-    """Bytes of memory that are available now, on the machine or, if less, in the container.
-
-    Where data is kept may depend on this value; results may not.
+    Unlike free memory, it doesn't depend on what else runs, so decisions that follow it can be repeated.
     """
-    left = [psutil.virtual_memory().available]
-    for cgroup in _CGROUPS:
-        if Path(cgroup.limit).exists() and (limit := Path(cgroup.limit).read_text().strip()).isdecimal():
-            left.append(int(limit) - _in_use(cgroup))
-    return max(min(left), 0)
-
-
-def _in_use(cgroup: _Cgroup) -> int:
-    """Bytes in use as Kubernetes counts them (the working set): without inactive file cache."""
-    used = int(Path(cgroup.used).read_text())
-    if not Path(cgroup.statistics).exists():
-        return used
-    statistics = dict(line.split(maxsplit=1) for line in Path(cgroup.statistics).read_text().splitlines())
-    return max(used - int(statistics.get(cgroup.inactive, 0)), 0)
+    sizes = [psutil.virtual_memory().total]
+    for path in map(Path, _LIMITS):
+        if path.exists() and (limit := path.read_text().strip()).isdecimal():  # `max` means no limit
+            sizes.append(int(limit))
+    return min(sizes)

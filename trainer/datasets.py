@@ -1,14 +1,16 @@
 """The datasets of a training run: the model's inputs and targets for each split and phase."""
 
 from collections.abc import Callable, Iterator
+from typing import Literal, TypeAlias
 
 import tensorflow as tf
 
 from hubline.core.errors import DataError
 from hubline.preprocessing.columns import parsing_spec
-from hubline.preprocessing.config import image_columns, images, input_columns
+from hubline.preprocessing.config import Features, image_columns, images, input_columns
 from hubline.trainer import inputs, randomness
 from hubline.trainer.augment_hub import modules_by_feature
+from hubline.trainer.caches import Cache, place_of, transforms_once
 from hubline.trainer.config.hubs import fed_hubs
 from hubline.trainer.config.training import Training
 from hubline.trainer.counts import complete
@@ -27,9 +29,6 @@ _UNPACKED, _ROW_BYTES = (2, 10), 1024
 _ROWS_AT_ONCE = 1024
 """Rows without images that are parsed and transformed together."""
 
-_WORTH_A_TRIAL = 100_000
-"""Rows read over all epochs from which it pays to measure which way of reading is faster."""
-
 _VECTOR_BYTES = 16 << 20
 """Size of the vectors that are processed together."""
 
@@ -37,8 +36,18 @@ _MIXED = 16
 """Batches of cached images that each epoch shuffles among. The images were cached in shuffled order already."""
 
 
+Record: TypeAlias = Callable[[Cache], None]
+
+
 def batches(
-    job: Job, task: Task, transform: Callable, split: Split, scratch: str, phase: Phase, epoch: Epoch | None = 0
+    job: Job,
+    task: Task,
+    transform: Callable,
+    split: Split,
+    scratch: str,
+    phase: Phase,
+    epoch: Epoch | None = 0,
+    record: Record = lambda cache: None,
 ) -> tf.data.Dataset:
     """Batches of a split: the model's inputs and targets.
 
@@ -50,13 +59,14 @@ def batches(
         scratch: A folder on a local disk for examples that don't fit in memory.
         phase: The phase whose epochs read the dataset.
         epoch: Number of the epoch that reads it; None for a single pass in file order without augmentation.
+        record: Called with how the examples are cached, if they are.
     """
     parse, columns = parse_of(job, task, transform, split, phase)
     views = job.views if split is job.train else 1
     if phase.on_vectors:
-        examples, parse = _rows(job, transform, split, scratch, phase, parse, epoch)
+        examples, parse = _rows(job, transform, split, scratch, phase, parse, epoch, record)
     else:
-        examples = _pictures(job, transform, split, scratch, phase, epoch)
+        examples = _pictures(job, transform, split, scratch, phase, epoch, record)
     count = _count_known(job, transform, split)
     data = inputs.batches(examples, job.training.batch_size, parse, count, _ROWS_AT_ONCE if phase.on_vectors else 1)
     if split is job.train and job.training.mixup is not None and epoch is not None:
@@ -72,14 +82,19 @@ def parse_of(
     job: Job, task: Task, transform: Callable, split: Split, phase: Phase
 ) -> tuple[tf.types.experimental.PolymorphicFunction, list[str]]:
     """The function that parses rows of a split, and the columns of cached vectors in its result, [batch, views, n]."""
-    taken = taken_in(job.features) | ({} if phase.on_vectors else feeding(job.hubs, job.features, job.backbones))
-    tabular = {name: feature for name, feature in taken.items() if name not in images(job.features)}
+    tabular = _tabular(job, phase)
     features = [given for name, feature in tabular.items() for given in feature.inputs(name)]
     spec = job.label_spec | parsing_spec(job.schema, input_columns(job.features, tabular))
     columns = [column(hub) for hub in fed_hubs(job.hubs)] if phase.on_vectors else []
     if columns:
         spec |= job.vectors.spec(job.views if split is job.train else 1)
     return inputs.parsing(spec, transform, features, columns, task.target), columns
+
+
+def _tabular(job: Job, phase: Phase) -> Features:
+    """The features without images that the model or its modules read in a phase."""
+    taken = taken_in(job.features) | ({} if phase.on_vectors else feeding(job.hubs, job.features, job.backbones))
+    return {name: feature for name, feature in taken.items() if name not in images(job.features)}
 
 
 def kept_vectors(job: Job) -> Iterator[dict[str, tf.Tensor]]:
@@ -97,7 +112,14 @@ def held(training: Training, each: int) -> int:
 
 
 def _rows(
-    job: Job, transform: Callable, split: Split, scratch: str, phase: Phase, parse: inputs.Parse, epoch: Epoch | None
+    job: Job,
+    transform: Callable,
+    split: Split,
+    scratch: str,
+    phase: Phase,
+    parse: tf.types.experimental.PolymorphicFunction,
+    epoch: Epoch | None,
+    record: Record,
 ) -> tuple[tf.data.Dataset, inputs.Parse]:
     """The rows of a split one by one, either unchanged or already transformed, and the function that parses them."""
     records = complete(inputs.read_records(split.rows, in_order=epoch is None), split.count)
@@ -105,31 +127,43 @@ def _rows(
     if epoch is None:
         return rows.map(lambda row: {inputs.ROW: row}), parse
     size = sum(tf.io.gfile.stat(file).length * _UNPACKED[file.endswith(".gz")] for file in split.rows)
-    # Sized by the untransformed rows: which form is cached depends on a measurement, which must not decide the order.
+    # Sized by the untransformed rows: the form that is cached must not decide the order.
     in_buffer = held(job.training, size // max(split.count, 1))
-    together = rows.batch(_ROWS_AT_ONCE)
-    kept = _materialized(job.training, split.count * (phase.end - phase.first), together, parse)
-    if kept is not None:
-        rows, parse = together.map(kept.encode, num_parallel_calls=tf.data.AUTOTUNE).unbatch(), kept.parse
+    given: inputs.Parse = parse
+    transformed = transforms_once(job.training, _tabular(job, phase), split.count * (phase.end - phase.first))
+    if transformed:
+        kept, together = Materialized(parse), rows.batch(_ROWS_AT_ONCE)
+        rows, given = together.map(kept.encode, num_parallel_calls=tf.data.AUTOTUNE).unbatch(), kept.parse
         size = split.count * kept.bytes_of_row(next(iter(together)))
-    rows = inputs.kept_between_epochs(rows, size, scratch)
+    cache = _cache(job, split, phase, "transformed_rows" if transformed else "rows", size)
+    record(cache)
+    rows = inputs.cached(rows, cache.place, scratch)
     if split is job.train:
         rows = randomness.shuffled(rows, in_buffer, job.training.seed, epoch)
-    return rows.map(lambda row: {inputs.ROW: row}), parse
+    return rows.map(lambda row: {inputs.ROW: row}), given
 
 
-def _materialized(
-    training: Training, reads: int, together: tf.data.Dataset, parse: inputs.Parse
-) -> Materialized | None:
-    """Caches transformed rows, if the pipeline file or a measurement says so."""
-    if not training.materialize or (training.materialize == "auto" and reads < _WORTH_A_TRIAL):
-        return None
-    kept = Materialized(parse)
-    return kept if training.materialize is True or kept.is_faster(next(iter(together))) else None
+def _cache(
+    job: Job, split: Split, phase: Phase, form: Literal["rows", "transformed_rows", "images"], size: int
+) -> Cache:
+    return Cache(
+        split="train" if split is job.train else "validation",
+        first_epoch=phase.first + 1,
+        last_epoch=phase.end,
+        form=form,
+        size=size,
+        place=place_of(job.training, size),
+    )
 
 
 def _pictures(
-    job: Job, transform: Callable, split: Split, scratch: str, phase: Phase, epoch: Epoch | None
+    job: Job,
+    transform: Callable,
+    split: Split,
+    scratch: str,
+    phase: Phase,
+    epoch: Epoch | None,
+    record: Record,
 ) -> tf.data.Dataset:
     """The examples of a split one by one, as rows and image pixels."""
     decodable = inputs.read_decodable(split.records, split.undecodable, in_order=epoch is None)
@@ -149,7 +183,9 @@ def _pictures(
     examples = inputs.decoded(examples, job.features, boxes, mask)
     each = inputs.bytes_of_pixels(job.features, mask) + _ROW_BYTES
     if is_kept:
-        examples = inputs.kept_between_epochs(examples, split.count * each, scratch)
+        cache = _cache(job, split, phase, "images", split.count * each)
+        record(cache)
+        examples = inputs.cached(examples, cache.place, scratch)
         if shuffle:
             in_buffer = min(held(job.training, each), _MIXED * job.training.batch_size)
             examples = randomness.shuffled(examples, in_buffer, seed, epoch)

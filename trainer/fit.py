@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from hubline.core.errors import DataError
 from hubline.trainer import inputs, standardize
+from hubline.trainer.caches import Cache
 from hubline.trainer.callbacks import EarlyStopping, Progress, TensorBoard
 from hubline.trainer.checkpoints import Checkpoint, Checkpoints, State, Stopping
 from hubline.trainer.collapse import constant, stands_still
@@ -33,7 +34,14 @@ class Fit:
     """The training of a model. Epochs are counted from 0 over all phases, excluding those that were not trained."""
 
     def __init__(
-        self, job: Job, task: Task, parts: Parts, transform: Callable, scratch: str, notes: list[Note]
+        self,
+        job: Job,
+        task: Task,
+        parts: Parts,
+        transform: Callable,
+        scratch: str,
+        notes: list[Note],
+        caches: list[Cache],
     ) -> None:
         """Prepares the training.
 
@@ -44,11 +52,12 @@ class Fit:
             transform: The transform graph.
             scratch: A folder on a local disk.
             notes: Receives notes about the training.
+            caches: Receives how the examples of each phase are cached.
         """
         self.history: list[dict[str, float]] = []
         """Metrics of each epoch."""
         self._job, self._task, self._parts, self._transform = job, task, parts, transform
-        self._scratch, self._notes = scratch, notes
+        self._scratch, self._notes, self._caches = scratch, notes, caches
         self._penalty = 0.0
 
     def standardize(self, first: Phase) -> None:
@@ -182,7 +191,12 @@ class Fit:
     def _data(self, phase: Phase, epoch: tf.Variable | int = 0, validation: bool = False) -> tf.data.Dataset:
         job = self._job
         split, name = (job.validation, "validation") if validation else (job.train, "train")
-        return batches(job, self._task, self._transform, split, f"{self._scratch}/{phase.first}-{name}", phase, epoch)
+        scratch = f"{self._scratch}/{phase.first}-{name}"
+        return batches(job, self._task, self._transform, split, scratch, phase, epoch, self._record)
+
+    def _record(self, cache: Cache) -> None:
+        self._caches.append(cache)
+        _LOGGER.info("%s", cache)
 
     def _before(self, model: TunedModel, data: tf.data.Dataset, monitor: str, first: int) -> Stopping:
         """The model as a later phase finds it; the phase has to improve on it."""

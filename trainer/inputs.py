@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import tensorflow as tf
 
-from hubline.core.memory import available_memory
 from hubline.preprocessing import masks
 from hubline.preprocessing.columns import ParsingSpec, one_each
 from hubline.preprocessing.config import Features, images
@@ -175,16 +174,15 @@ def seen(clipped: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
     return tf.where(count[:, tf.newaxis], inside, 0.0)
 
 
-def kept_between_epochs(examples: tf.data.Dataset, size: int, scratch: str) -> tf.data.Dataset:
-    """Caches examples in the first epoch for later ones: in memory if they fit into half of what is free, otherwise on
-    disk.
+def cached(examples: tf.data.Dataset, place: Literal["memory", "disk"], scratch: str) -> tf.data.Dataset:
+    """Caches examples in the first epoch for later ones.
 
     Args:
         examples: One by one.
-        size: Bytes of all examples together.
+        place: Where they are cached.
         scratch: A folder on a local disk.
     """
-    if size <= available_memory() / 2:
+    if place == "memory":
         return examples.cache()
     Path(scratch).mkdir(parents=True, exist_ok=True)
     return examples.cache(f"{scratch}/examples")

@@ -1,17 +1,10 @@
 """Rows kept as the transform graph made them, so that later epochs read them instead of transforming them again."""
 
-import time
-from collections.abc import Callable
-
 import tensorflow as tf
 
 from hubline.preprocessing.columns import ParsingSpec
 from hubline.preprocessing.examples import assemble, piece
 from hubline.trainer.inputs import LABEL, Parse, Tensors
-
-_TIMES = 3
-_CLEARLY = 0.8
-"""What share of the time reading back must take at most, for it to be worth the memory."""
 
 
 class Materialized:
@@ -26,10 +19,6 @@ class Materialized:
         """The same of what `encode` gave."""
         self.encode = tf.function(self._written, [tf.TensorSpec([None], tf.string)])
         """Serialized rows to serialized transformed ones, string of shape [batch]."""
-
-    def is_faster(self, rows: tf.Tensor) -> bool:
-        """Whether reading some rows back takes clearly less time than transforming them, tried out."""
-        return _seconds(self.parse, self.encode(rows)) < _CLEARLY * _seconds(self._transform, rows)
 
     def bytes_of_row(self, rows: tf.Tensor) -> int:
         """About the bytes that one of some rows takes."""
@@ -54,14 +43,3 @@ def _lists(values: tf.Tensor | tf.SparseTensor) -> tf.Tensor | tf.RaggedTensor:
     if isinstance(values, tf.SparseTensor):
         return tf.RaggedTensor.from_sparse(values)
     return tf.reshape(values, [tf.shape(values)[0], values.shape[1:].num_elements()])
-
-
-def _seconds(call: Callable[[tf.Tensor], object], rows: tf.Tensor) -> float:
-    """The least of several calls, after one that makes all ready."""
-    call(rows)
-    taken = []
-    for _ in range(_TIMES):
-        begin = time.perf_counter()
-        call(rows)
-        taken.append(time.perf_counter() - begin)
-    return min(taken)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from hubline.preprocessing.columns import may_have_several, parsing_spec
 from hubline.preprocessing.config import input_columns, takes_lists
 from hubline.trainer import randomness
+from hubline.trainer.caches import Cache
 from hubline.trainer.config.hubs import fed_hubs
 from hubline.trainer.counts import holding
 from hubline.trainer.export import ServingModel
@@ -22,12 +23,13 @@ from hubline.trainer.training_notes import Note
 __all__ = ["Job", "Split", "train"]
 
 
-def train(job: Job, notes: list[Note] | None = None) -> dict[str, list[float]]:
+def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None = None) -> dict[str, list[float]]:
     """Trains a model and exports it.
 
     Args:
         job: Inputs and outputs of the run.
         notes: Receives notes about the training.
+        caches: Receives how the examples of each phase are cached.
 
     Returns:
         Training curves: one value per epoch for each metric (`loss` and the task's own, and the same with the prefix
@@ -52,7 +54,7 @@ def train(job: Job, notes: list[Note] | None = None) -> dict[str, list[float]]:
     transform = job.transform.transform_features_layer()
     curves: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch, holding({"train": job.train, "validation": job.validation}):
-        fit = Fit(job, task, parts, transform, scratch, notes)
+        fit = Fit(job, task, parts, transform, scratch, notes, [] if caches is None else caches)
         planned = phases(job.model, job.training, job.backbones, in_pictures)
         fit.standardize(planned[0])
         for number, phase in enumerate(planned):

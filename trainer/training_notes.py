@@ -3,6 +3,7 @@
 from typing import Literal
 
 from hubline.core.config_base import Section
+from hubline.trainer.caches import Cache
 
 FILE = "training_notes.json"
 """File of `Notes` beside the curves."""
@@ -29,6 +30,8 @@ class Notes(Section):
     """The notes of a training."""
 
     notes: tuple[Note, ...] = ()
+    caches: tuple[Cache, ...] = ()
+    """How the examples of each phase were cached; phases that an interrupted run had finished are left out."""
 
     @property
     def warnings(self) -> list[str]:

@@ -23,6 +23,7 @@ from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.summary import Summarizer
 from hubline.preprocessing.transform import raw_columns
 from hubline.trainer.backbones.config import Backbones
+from hubline.trainer.caches import Cache
 from hubline.trainer.config.hubs import Hubs
 from hubline.trainer.config.model import Model
 from hubline.trainer.config.training import Training
@@ -73,9 +74,11 @@ class Executor(base_executor.BaseExecutor):
         notes = [
             Note(kind="data", text=finding.text) for finding in _diagnosed(job, {name: split(name) for name in SPLITS})
         ]
-        curves = train(job, notes)
+        caches: list[Cache] = []
+        curves = train(job, notes, caches)
         storage.write_text(f"{model_run}/curves.json", json_text.dumps(curves))
-        storage.write_text(f"{model_run}/{FILE}", Notes(notes=tuple(notes)).model_dump_json(indent=2))
+        recorded = Notes(notes=tuple(notes), caches=tuple(caches))
+        storage.write_text(f"{model_run}/{FILE}", recorded.model_dump_json(indent=2))
 
 
 def _diagnosed(job: Job, splits: Mapping[str, Split]) -> list[Finding]:

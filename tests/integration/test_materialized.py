@@ -1,13 +1,15 @@
 """Rows that are kept transformed are the rows that are transformed each time."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from hubline.preprocessing.examples import assemble, piece
-from hubline.trainer import datasets, inputs, train
+from hubline.trainer import caches, inputs, train
+from hubline.trainer.caches import Cache
 from hubline.trainer.config.model import Head, Model
 from hubline.trainer.materialized import Materialized
 from hubline.trainer.train import Job
@@ -20,29 +22,27 @@ def tabular(tmp_path_factory: pytest.TempPathFactory) -> Job:
     return job_of(tmp_path_factory.mktemp("materialized"), TABULAR, {}, {}, model)
 
 
-def trained(job: Job, materialize: bool | str, folder: str) -> dict[str, list[float]]:
+def trained(job: Job, materialize: bool | str, folder: str) -> tuple[dict[str, list[float]], list[Cache]]:
     training = job.training.model_copy(update={"materialize": materialize, "epochs": 3})
-    return train.train(dataclasses.replace(job, training=training, export=f"{folder}/{materialize}"))
+    cached: list[Cache] = []
+    curves = train.train(dataclasses.replace(job, training=training, export=f"{folder}/{materialize}"), caches=cached)
+    return curves, cached
 
 
-def test_training_is_the_same(tabular: Job, tmp_path, monkeypatch) -> None:
-    again = trained(tabular, False, str(tmp_path))
-    kept = trained(tabular, True, str(tmp_path))
-    for name, values in again.items():
-        assert kept[name] == pytest.approx(values, rel=1e-4), name
-
-    tried: list[bool] = []
-
-    def is_faster(self: Materialized, rows: tf.Tensor) -> bool:
-        tried.append(True)
-        return len(rows) > 0
-
-    monkeypatch.setattr(Materialized, "is_faster", is_faster)
-    assert trained(tabular, "auto", str(tmp_path))["loss"] == pytest.approx(again["loss"], rel=1e-4)
-    assert not tried  # few rows are not worth a trial
-    monkeypatch.setattr(datasets, "_WORTH_A_TRIAL", 100)
-    assert trained(tabular, "auto", str(tmp_path))["loss"] == pytest.approx(again["loss"], rel=1e-4)
-    assert len(tried) == 2
+def test_training_is_the_same(tabular: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, as_rows = trained(tabular, False, str(tmp_path))
+    size = sum(Path(path).stat().st_size for path in tabular.train.rows)
+    assert [(each.split, each.form, each.place) for each in as_rows] == [
+        ("train", "rows", "memory"),
+        ("validation", "rows", "memory"),
+    ]
+    assert (as_rows[0].first_epoch, as_rows[0].last_epoch) == (1, 3) and as_rows[0].size == 10 * size  # GZIP
+    monkeypatch.setattr(caches, "_MANY_ROWS", 100)  # below the rows of each split in three epochs
+    for materialize in (True, "auto"):
+        curves, transformed = trained(tabular, materialize, str(tmp_path))
+        assert {each.form for each in transformed} == {"transformed_rows"}
+        for name, values in expected.items():
+            assert curves[name] == pytest.approx(values, rel=1e-4), name
 
 
 @pytest.mark.both_stacks
@@ -61,5 +61,4 @@ def test_what_is_read_back_is_what_was_transformed() -> None:
     given, label = kept.parse(kept.encode(rows))
     np.testing.assert_array_equal(tf.sparse.to_dense(given["doubled"]), [[6, 0], [0, 0], [10, 14]])
     np.testing.assert_allclose(label, tensors["y"] + 1.0)
-    assert isinstance(kept.is_faster(rows), bool)
     assert kept.bytes_of_row(rows) > 0

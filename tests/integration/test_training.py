@@ -303,8 +303,8 @@ def examples_of(job: Job, on_vectors: bool, epochs: int) -> list[Counter]:
 
 @pytest.mark.parametrize("memory", [0, 1 << 40])
 @pytest.mark.parametrize("epochs", [1, 2])
-def test_every_epoch_gives_every_image_once_with_its_own_label(fresh, monkeypatch, memory: int, epochs: int) -> None:
-    monkeypatch.setattr("hubline.trainer.inputs.available_memory", lambda: memory)
+def test_every_epoch_gives_every_image_once_with_its_own_label(fresh, memory: int, epochs: int) -> None:
+    fresh = dataclasses.replace(fresh, training=fresh.training.model_copy(update={"cache_bytes": memory}))
     expected = Counter()
     for item in RECORDS[0::3] + RECORDS[1::3]:
         columns = tf.train.Example.FromString(item).features.feature

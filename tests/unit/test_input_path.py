@@ -9,13 +9,15 @@ import numpy as np
 import psutil
 import pytest
 import tensorflow as tf
+from pydantic import TypeAdapter
 
-from hubline.core import memory as machine
+from hubline.core import memory
 from hubline.preprocessing.columns import as_parsed, one_each, present
-from hubline.preprocessing.config import Features, ImageFeature
+from hubline.preprocessing.config import Feature, Features, ImageFeature
 from hubline.preprocessing.labels.label import LABEL
-from hubline.trainer import datasets, inputs, randomness
+from hubline.trainer import caches, datasets, inputs, randomness
 from hubline.trainer.augment import augmented
+from hubline.trainer.caches import place_of, transforms_once
 from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.model import FineTune, Model
 from hubline.trainer.config.training import Training
@@ -199,23 +201,45 @@ def test_an_order_is_of_its_epoch_and_what_was_read_is_kept() -> None:
     assert [int(value) for value in once] == [int(value) for value in once]
 
 
-V1 = {"limit": "limit_in_bytes", "used": "usage_in_bytes", "inactive": "total_inactive_file"}
-V2 = {"limit": "max", "used": "current", "inactive": "inactive_file"}
+def test_memory_is_that_of_the_machine_or_the_containers_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = [tmp_path / "memory.max", tmp_path / "memory.limit_in_bytes"]
+    monkeypatch.setattr(memory, "_LIMITS", tuple(map(str, limits)))
+    total = psutil.virtual_memory().total
+    assert memory.memory_size() == total
+    for limit in limits:
+        limit.write_text("5000\n")
+        assert memory.memory_size() == 5000
+        limit.write_text("max\n")
+        assert memory.memory_size() == total
+    limits[1].write_text(f"{2**63 - 4096}\n")  # version 1 without a limit
+    assert memory.memory_size() == total
 
 
-@pytest.mark.parametrize("names", [V1, V2])
-def test_memory_is_what_the_container_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: dict) -> None:
-    files = {name: tmp_path / names[name] for name in ("limit", "used")} | {"statistics": tmp_path / "memory.stat"}
-    cgroup = machine._Cgroup(**{name: str(path) for name, path in files.items()}, inactive=names["inactive"])
-    monkeypatch.setattr(machine, "_CGROUPS", (cgroup,))
-    files["limit"].write_text("5000\n")
-    files["used"].write_text("4900\n")
-    assert machine.available_memory() == 100
-    # The page cache counts as used, although the kernel drops it when memory is asked for.
-    files["statistics"].write_text(f"anon 400\nactive_file 500\n{names['inactive']} 4000\nslab 7\n")
-    assert machine.available_memory() == 4100
-    files["limit"].write_text("max\n")  # no limit
-    assert 0 < machine.available_memory() <= psutil.virtual_memory().total
+TABULAR = {"kind": "numeric"}, {"kind": "bucketized", "boundaries": [1.0]}, {"kind": "categorical"}
+NUMERIC, BUCKETIZED, CATEGORICAL = TypeAdapter(list[Feature]).validate_python(TABULAR)
+
+
+@pytest.mark.parametrize(
+    ("materialize", "features", "reads", "expected"),
+    [
+        ("auto", {"a": CATEGORICAL, "b": NUMERIC}, 100_000, True),
+        ("auto", {"a": BUCKETIZED}, 100_000, True),
+        ("auto", {"a": CATEGORICAL, "b": NUMERIC}, 99_999, False),
+        ("auto", {"a": CATEGORICAL, "b": NUMERIC, "c": NUMERIC}, 100_000, False),
+        ("auto", {}, 100_000, False),
+        (True, {}, 1, True),
+        (False, {"a": CATEGORICAL}, 100_000, False),
+    ],
+)
+def test_rows_with_many_categories_are_transformed_once(materialize, features, reads: int, expected: bool) -> None:
+    assert transforms_once(Training(epochs=1, materialize=materialize), features, reads) is expected
+
+
+def test_examples_are_cached_in_memory_up_to_cache_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caches, "memory_size", lambda: 4000)
+    assert [place_of(Training(epochs=1), size) for size in (1000, 1001)] == ["memory", "disk"]
+    fixed = Training(epochs=1, cache_bytes=5000)
+    assert [place_of(fixed, size) for size in (5000, 5001)] == ["memory", "disk"]
 
 
 def test_records_are_written_in_the_order_of_their_batches(tmp_path: Path) -> None:

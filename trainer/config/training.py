@@ -94,8 +94,11 @@ class Training(Section):
     """With `augment`: number of augmented views of each image whose module outputs are cached. Each epoch draws one
     view per example. Default: every image is augmented and embedded anew in every epoch, which is slow."""
     materialize: bool | Literal["auto"] = "auto"
-    """Whether rows without images are cached between epochs after the transform graph rather than before it. `auto`
-    measures which of the two reads faster."""
+    """Whether rows without images are cached between epochs after the transform graph rather than before it. `auto`: if
+    at least half of the features are categories and 100,000 rows or more are read over all epochs."""
+    cache_bytes: int | None = Field(default=None, ge=0, le=1 << 50, examples=[8589934592])
+    """Maximum size in bytes of a split that is cached in memory between epochs; larger ones are cached on the local
+    disk. Default: a quarter of the memory of the machine, or of the container's limit."""
     shuffle_buffer: int = Field(default=10_000, ge=1, le=1_000_000_000)
     """Maximum number of examples in the shuffle buffer. Images stay encoded there."""
     shuffle_bytes: int = Field(default=256 << 20, ge=1, le=1 << 50)

@@ -1,0 +1,61 @@
+"""Where and in which form the examples of an epoch are cached for later epochs.
+
+Known facts decide: the settings in `training`, the sizes of files, the kinds of features and the machine's memory. No
+choice depends on the clock or on free memory, so a run with the same settings on the same machine repeats it.
+"""
+
+from typing import Literal
+
+from hubline.core.config_base import Section
+from hubline.core.memory import memory_size
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.kinds.kind import Categories
+from hubline.trainer.config.training import Training
+
+_MANY_ROWS = 100_000
+"""Rows read over all epochs from which transforming them once pays."""
+
+_SHARE_OF_MEMORY = 4
+"""The default of `cache_bytes` is one part in so many: there are two splits, and TensorFlow and the model need room."""
+
+
+class Cache(Section):
+    """How the examples of a split are cached."""
+
+    split: Literal["train", "validation"]
+    first_epoch: int
+    """Counted from 1."""
+    last_epoch: int
+    form: Literal["rows", "transformed_rows", "images"]
+    """Rows as Embedder wrote them, rows after the transform graph, or decoded images with their rows."""
+    size: int
+    """Bytes of all examples, estimated."""
+    place: Literal["memory", "disk"]
+
+    def __str__(self) -> str:
+        return (
+            f"epochs {self.first_epoch} to {self.last_epoch} cache {self.form} of the {self.split} split, "
+            f"about {self.size:,} bytes, {'in memory' if self.place == 'memory' else 'on disk'}"
+        )
+
+
+def transforms_once(training: Training, features: Features, reads: int) -> bool:
+    """Whether rows are cached after the transform graph, so that later epochs only parse them.
+
+    Looking up categories takes longer than reading their ids back; scaling numbers doesn't.
+
+    Args:
+        training: Its `materialize` decides unless it is `auto`.
+        features: The features that the transform graph computes for the model.
+        reads: Rows read over all epochs.
+    """
+    if training.materialize != "auto":
+        return training.materialize
+    categories = sum(isinstance(feature, Categories) for feature in features.values())
+    return reads >= _MANY_ROWS and 0 < len(features) <= 2 * categories
+
+
+def place_of(training: Training, size: int) -> Literal["memory", "disk"]:
+    """Where examples of `size` bytes are cached."""
+    limit = memory_size() // _SHARE_OF_MEMORY if training.cache_bytes is None else training.cache_bytes
+    return "memory" if size <= limit else "disk"
