@@ -1,4 +1,4 @@
-"""`python -m benchmarks [MEASURE…]`: measures, prints the table, writes it down."""
+"""`python -m benchmarks [MEASURE…]`: runs benchmarks, prints their table and writes the results."""
 
 import sys
 import time
@@ -24,24 +24,27 @@ MEASURES = {
 def main(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MEASURE]...", help=f"Of {', '.join(MEASURES)}; all by default.", show_default=False),
+        typer.Argument(
+            metavar="[MEASURE]...", help=f"Any of {', '.join(MEASURES)}; by default all.", show_default=False
+        ),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each contestant takes its turn.")] = 2,
-    quick: Annotated[bool, typer.Option("--quick", help="Use a tenth of the data, to try the measures out.")] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of runs of each contestant.")] = 2,
+    quick: Annotated[bool, typer.Option("--quick", help="Use a tenth of the data, to try out the benchmarks.")] = False,
     output: Annotated[
         Path | None,
         typer.Option(
-            help="The folder for RESULTS.md and results.json: benchmarks/ where all was measured, else its .work/."
+            help="Folder for RESULTS.md and results.json; by default benchmarks/ for a full run, otherwise "
+            "benchmarks/.work/."
         ),
     ] = None,
 ) -> None:
-    """Measure Hubline beside the stock way and beside bare loops. Exit code 1 where a measure failed.
+    """Benchmark Hubline against stock TFX and plain TensorFlow code. Exits with code 1 if a benchmark failed.
 
     Example: python -m benchmarks ingestion evaluation --quick
     """
     unknown = sorted(set(names or ()) - MEASURES.keys())
     if unknown:
-        raise typer.BadParameter(f"there is no measure '{unknown[0]}'; there are {', '.join(MEASURES)}")
+        raise typer.BadParameter(f"unknown benchmark '{unknown[0]}'; known: {', '.join(MEASURES)}")
     console = Console()
     folder = output or (WORK if names or quick else WORK.parent)
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,7 +52,7 @@ def main(
     measured: list[Measured] = []
     for name in names or MEASURES:
         measured.append(_measure(name, rounds, quick, console))
-        # Each time, so that a long run that is cut short leaves what it has measured.
+        # After each benchmark, so that an interrupted run leaves its results.
         (folder / "RESULTS.md").write_text(as_markdown(measured, where))
         (folder / "results.json").write_text(as_json(measured, where))
     console.print(f"{folder / 'RESULTS.md'}", soft_wrap=True, highlight=False)
@@ -67,7 +70,7 @@ def _measure(name: str, rounds: int, quick: bool, console: Console) -> Measured:
         measure: Callable[[Bench], Iterator[Row]] = module.measure
         try:
             rows.extend(measure(bench))
-        except Failed as error:  # the other measures are worth having all the same
+        except Failed as error:  # the other benchmarks still run
             failure = str(error)
     seconds = time.monotonic() - begin
     _show(console, name, rows, failure, seconds)

@@ -20,7 +20,7 @@ from hubline.pipeline.terminal import console_on, plain
 
 app = typer.Typer(
     name="hubline",
-    help="From TFRecords and a TensorFlow Hub module to a validated SavedModel in serving.",
+    help="Train, validate and serve models from TFRecords and TensorFlow Hub modules, described by one pipeline file.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,7 +30,7 @@ app = typer.Typer(
 app.add_typer(convert, name="convert")
 app.add_typer(schedule, name="schedule")
 
-File = Annotated[Path, typer.Argument(help="The pipeline file (YAML).", show_default=False)]
+File = Annotated[Path, typer.Argument(help="Pipeline file (YAML).", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
 
 
@@ -74,20 +74,18 @@ def init(
     data: Annotated[
         str,
         typer.Argument(
-            help="TFRecords: a file, a folder, or a pattern in quotes, as data.examples takes it.", show_default=False
+            help="TFRecords: a file, a folder, or a quoted pattern, as for data.examples.", show_default=False
         ),
     ],
     label: Annotated[
-        str | None, typer.Option(help="The column to learn; by default the one named label, target, class or y.")
+        str | None, typer.Option(help="Column to predict; by default the column named label, target, class or y.")
     ] = None,
-    hub: Annotated[
-        str | None, typer.Option(help="The handle of a hub module that takes the images, clips or texts.")
-    ] = None,
-    output: Annotated[Path, typer.Option(help="The file to write.")] = Path("pipeline.yaml"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write it even if it is there already.")] = False,
+    hub: Annotated[str | None, typer.Option(help="Handle of a hub module for the images, clips or texts.")] = None,
+    output: Annotated[Path, typer.Option(help="Pipeline file to write.")] = Path("pipeline.yaml"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Look at data and write a commented pipeline file for it, with a kind for each column.
+    """Profile data and write a commented pipeline file for it.
 
     Example: hubline init 'data/*.tfrecord.gz' --label species
     """
@@ -105,11 +103,11 @@ def init(
 def check(
     file: File,
     files: Annotated[
-        bool, typer.Option(help="Look for the local data, modules and serving folder it names, too.")
+        bool, typer.Option(help="Also check that local data, modules and the serving folder exist.")
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Find every mistake in a pipeline file, in a second and without TensorFlow.
+    """Report every error in a pipeline file, in about a second and without TensorFlow.
 
     Example: hubline check examples/digits/pipeline.yaml
     """
@@ -124,7 +122,7 @@ def check(
     if as_json:
         print(json.dumps({"status": "succeeded", "name": pipeline.name}))
     else:
-        console_on(sys.stdout).print(f"{file}: no mistakes", soft_wrap=True)
+        console_on(sys.stdout).print(f"{file}: no errors", soft_wrap=True)
 
 
 @app.command()
@@ -133,25 +131,28 @@ def run(
     root: Annotated[
         Path | None,
         typer.Option(
-            help="Where artifacts, metadata, checkpoints and logs go; .hubline/NAME beside the file by default."
+            help="Folder for artifacts, metadata, checkpoints and logs; by default .hubline/NAME next to the file."
         ),
     ] = None,
     fresh_metadata: Annotated[
         bool,
         typer.Option(
             "--fresh-metadata",
-            help="Start a new metadata database, where the old one is damaged. Data, served models, checkpoints and "
-            "the store stay as they are.",
+            help="Start a new metadata database, for example if the old one is damaged. Data, served models, "
+            "checkpoints "
+            "and the store are kept.",
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Run a pipeline file on this machine: ingest, train, evaluate, push; with task: infer, ingest and predict.
+    """Run a pipeline on this machine: ingest, train, evaluate, push; with task: infer, ingest and predict.
 
-    What has not changed since the last run is not done again. Exit code: 0 done, 1 failed or not blessed, 2 a mistake
-    in what was given, 130 or 143 stopped by SIGINT (Ctrl-C) or SIGTERM; a second signal ends the run at once.
+    Unchanged steps are cached. Exit codes: 0 success; 1 the run failed or the model is not blessed; 2 an error in the
+    file or options; 130 or 143 stopped by SIGINT (Ctrl-C) or SIGTERM. A second signal ends the run immediately.
 
-    Examples: hubline run examples/digits/pipeline.yaml; the same with --fresh-metadata
+    Example: hubline run examples/digits/pipeline.yaml
+
+    Example: hubline run examples/digits/pipeline.yaml --fresh-metadata
     """
     from hubline.pipeline.run import run as run_file
 
@@ -164,11 +165,11 @@ def run(
 @app.command()
 def report(
     file: File,
-    root: Annotated[Path | None, typer.Option(help="As for hubline run.")] = None,
-    show: Annotated[bool, typer.Option("--open", help="Open it in a browser, too.")] = False,
+    root: Annotated[Path | None, typer.Option(help="Same as for hubline run.")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Also open the report in a browser.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print the path of the newest run's report, an HTML page.
+    """Print the path of the latest run's HTML report.
 
     Example: hubline report examples/digits/pipeline.yaml --open
     """
@@ -183,11 +184,14 @@ def report(
 @app.command()
 def inspect(
     handle: Annotated[
-        str, typer.Argument(help="A folder, .tar.gz, gs://, s3://, tfhub.dev or Kaggle handle.", show_default=False)
+        str,
+        typer.Argument(
+            help="Module handle: a folder, a .tar.gz archive, gs://, s3://, tfhub.dev or Kaggle.", show_default=False
+        ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Show what a hub module offers: signatures, inputs and outputs, variables, digest.
+    """Show a hub module's signatures, inputs, outputs, variables and digest.
 
     Example: hubline inspect examples/digits/modules/digits
     """
@@ -210,19 +214,20 @@ app.command()(predict)
 def schema(
     file: File,
     freeze: Annotated[
-        bool, typer.Option("--freeze", help="Write it beside the pipeline file, with statistics as a baseline.")
+        bool,
+        typer.Option("--freeze", help="Write the schema, and statistics as a baseline, next to the pipeline file."),
     ] = False,
     output: Annotated[
-        Path | None, typer.Option(help="With --freeze, the file to write; schema.pbtxt by default.")
+        Path | None, typer.Option(help="With --freeze: the file to write; by default schema.pbtxt.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="With --freeze, write anew what is there.")] = False,
-    root: Annotated[Path | None, typer.Option(help="As for hubline run.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="With --freeze: replace existing files.")] = False,
+    root: Annotated[Path | None, typer.Option(help="Same as for hubline run.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the schema of the data: the curated one, or the one that a run would infer.
+    """Show the schema of the data: the curated schema, or the one that a run would infer.
 
-    Frozen, it can be edited and kept as data.schema, and the statistics of the training split as data.baseline, from
-    which later data may drift.
+    --freeze writes the schema for data.schema, where you can edit it, and the statistics of the training split for
+    data.baseline, with which later runs compare their data.
 
     Example: hubline schema examples/digits/pipeline.yaml --freeze
     """
@@ -230,7 +235,7 @@ def schema(
     from hubline.pipeline.output import NOWHERE, into_log
 
     if not freeze and (output or overwrite):
-        raise UserError("--output and --overwrite go with --freeze")
+        raise UserError("--output and --overwrite require --freeze")
     pipeline, _ = load_training(file, "hubline schema")
     with into_log(NOWHERE) as (stdout, stderr):
         with console_on(stderr).status("describing the data"):
@@ -245,7 +250,7 @@ def schema(
         if not as_json:
             schemas.show_schema(console_on(stdout), described, pipeline.name)
             if written:
-                print(plain("\n  ".join([f"Frozen. Under data: in {file}", *lines])), file=stdout)
+                print(plain("\n  ".join([f"Frozen. Add under data: in {file}", *lines])), file=stdout)
     if as_json:
         print(json.dumps({"status": "succeeded", "columns": schemas.columns(described), "data": lines}))
 
@@ -253,14 +258,14 @@ def schema(
 @app.command("compile")
 def compile_(
     file: File,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The package to write.")] = Path("package.yaml"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Package to write.")] = Path("package.yaml"),
     image: Annotated[
-        str | None, typer.Option(help="The image of every step, NAME@sha256:…; that of the file by default.")
+        str | None, typer.Option(help="Image of all steps, NAME@sha256:…; by default kubeflow.image of the file.")
     ] = None,
-    allow_tag: Annotated[bool, typer.Option("--allow-tag", help="Take an image by a tag, which can move.")] = False,
+    allow_tag: Annotated[bool, typer.Option("--allow-tag", help="Accept an image by tag. Tags can move.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Compile a pipeline file to a package for Kubeflow Pipelines 2, and check that its backend will take it.
+    """Compile a pipeline file to a package for Kubeflow Pipelines 2, and validate it against the backend's rules.
 
     Example: hubline compile pipeline.yaml -o package.yaml --image registry.example/hubline@sha256:…
     """
@@ -276,19 +281,19 @@ def compile_(
         parameters = spec["root"]["inputDefinitions"]["parameters"]
         steps = [label.removeprefix("exec-") for label in spec["deploymentSpec"]["executors"]]
         if not as_json:
-            print(plain(f"{output}: {len(steps)} pods; a run's form offers {', '.join(parameters)}"), file=stdout)
-            print(f"the workflow of a run comes to about {compiled.size}", file=stdout)
+            print(plain(f"{output}: {len(steps)} pods; run parameters: {', '.join(parameters)}"), file=stdout)
+            print(f"estimated size of a run's workflow: {compiled.size}", file=stdout)
         for warning in compiled.warnings:
             print(plain(f"warning: {warning}"), file=stderr)
     if as_json:
-        told: dict[str, object] = {
+        result: dict[str, object] = {
             "status": "succeeded",
             "package": str(output),
             "steps": steps,
             "parameters": list(parameters),
         }
-        told |= {"workflow_bytes": compiled.size.total, "warnings": list(compiled.warnings)}
-        print(json.dumps(told))
+        result |= {"workflow_bytes": compiled.size.total, "warnings": list(compiled.warnings)}
+        print(json.dumps(result))
 
 
 app.command()(submit)
@@ -296,10 +301,12 @@ app.command()(submit)
 
 @app.command()
 def reference(
-    output: Annotated[Path | None, typer.Option(help="The file to write; standard output by default.")] = None,
-    form: Annotated[Literal["json", "markdown"], typer.Option(help="A JSON schema, or a reference to read.")] = "json",
+    output: Annotated[Path | None, typer.Option(help="File to write; by default standard output.")] = None,
+    form: Annotated[
+        Literal["json", "markdown"], typer.Option(help="Format: a JSON schema or a Markdown reference.")
+    ] = "json",
 ) -> None:
-    """Print what a pipeline file may hold: a JSON schema for editors, or a reference for people.
+    """Print the format of pipeline files: a JSON schema for editors, or a Markdown reference.
 
     Example: hubline reference --output pipeline/schema.json
     """

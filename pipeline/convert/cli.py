@@ -25,29 +25,29 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
 @app.callback()
 def about() -> None:
-    """Turn tables, images, texts, videos or boxes into TFRecords of tf.Examples.
+    """Convert tables, images, texts, videos or annotated boxes to TFRecords of tf.Examples.
 
     Example: hubline convert csv trips.csv --output data
     """
 
 
-Inputs = Annotated[list[Path], typer.Argument(help="The files, in the order of their rows.", show_default=False)]
-Columns = Annotated[list[str] | None, typer.Option(metavar="A,B", help="The columns to take; all by default.")]
-Drop = Annotated[list[str] | None, typer.Option(metavar="A,B", help="Columns to leave out.")]
+Inputs = Annotated[list[Path], typer.Argument(help="Files to convert, in this order.", show_default=False)]
+Columns = Annotated[list[str] | None, typer.Option(metavar="A,B", help="Columns to keep; by default all.")]
+Drop = Annotated[list[str] | None, typer.Option(metavar="A,B", help="Columns to drop.")]
 Types = Annotated[
     list[str] | None,
     typer.Option(
         "--type",
         metavar="NAME=TYPE",
-        help=f"Read a column as {', '.join(kind.value for kind in Kind)}; once for each column.",
+        help=f"Read a column as {', '.join(kind.value for kind in Kind)}; repeatable.",
     ),
 ]
 OnBad = Annotated[
     Literal["fail", "skip"],
-    typer.Option("--bad", help="Whether bad files end the conversion, all of them listed, or are listed and left out."),
+    typer.Option("--bad", help="Whether bad files stop the conversion or are skipped; both list all of them."),
 ]
-Output = Annotated[Path, typer.Option(help="The folder for the TFRecords.", show_default=False)]
-Shards = Annotated[int | None, typer.Option(min=1, help="How many files to write; by default, one for each 100 MB.")]
+Output = Annotated[Path, typer.Option(help="Folder for the TFRecords.", show_default=False)]
+Shards = Annotated[int | None, typer.Option(min=1, help="Number of files to write; by default one per 100 MB.")]
 Gzip = Annotated[bool, typer.Option("--gzip", help="Compress the files.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the files of an earlier conversion.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
@@ -105,17 +105,16 @@ def from_csv(
     drop: Drop = None,
     types: Types = None,
     missing: Annotated[
-        list[str] | None, typer.Option(metavar="NA,?", help="What stands for a missing cell, beside the empty one.")
+        list[str] | None,
+        typer.Option(metavar="NA,?", help="Cell values that mean missing, in addition to empty cells."),
     ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option(help="What stands between cells, such as ; or tab; a comma by default.")
-    ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Delimiter, such as ; or tab; by default a comma.")] = None,
     header: Annotated[
-        bool, typer.Option(help="Whether the first row has the columns' names; else they are column_1, column_2, …")
+        bool, typer.Option(help="Whether the first row contains column names; otherwise they are column_1, column_2, …")
     ] = True,
-    encoding: Annotated[str, typer.Option(help="How the files are encoded.")] = "utf-8",
+    encoding: Annotated[str, typer.Option(help="Encoding of the files.")] = "utf-8",
 ) -> "Conversion":
-    """Convert CSV files. All of them are read once to settle what the columns are, and once to write them.
+    """Convert CSV files. They are read twice: to determine the column types, and to write the records.
 
     Example: hubline convert csv trips-*.csv --output data --missing NA,? --drop id --type zip=bytes
     """
@@ -138,7 +137,7 @@ def from_parquet(
     drop: Drop = None,
     types: Types = None,
 ) -> "Conversion":
-    """Convert Parquet files. Lists become several values of one column.
+    """Convert Parquet files. Lists become columns with several values.
 
     Example: hubline convert parquet trips.parquet --output data --columns fare,tips --gzip
     """
@@ -156,27 +155,30 @@ def from_images(
     console: Console,
     folder: Annotated[
         Path,
-        typer.Argument(help="Holds a folder of images for each class; or with --labels, images.", show_default=False),
+        typer.Argument(
+            help="Folder with one subfolder of images per class; with --labels, a folder of images.", show_default=False
+        ),
     ],
     labels: Annotated[
-        Path | None, typer.Option(help="A CSV file (.tsv: with tabs) with a row for each image, and other columns.")
+        Path | None, typer.Option(help="CSV or TSV file with one row per image; additional columns are kept.")
     ] = None,
     file_column: Annotated[
-        str, typer.Option(help="With --labels, the column with the images' paths, which count from FOLDER.")
+        str, typer.Option(help="With --labels: column of image paths, relative to FOLDER.")
     ] = "file",
-    label_column: Annotated[str, typer.Option(help="With --labels, the column with the label.")] = "label",
+    label_column: Annotated[str, typer.Option(help="With --labels: column of labels.")] = "label",
     separator: Annotated[
-        str | None, typer.Option(metavar="'|'", help="With --labels, what stands between several labels in a cell.")
+        str | None, typer.Option(metavar="'|'", help="With --labels: separator of several labels in a cell.")
     ] = None,
     max_side: Annotated[
-        int | None, typer.Option(min=1, help="Make images smaller whose longer side has more pixels.")
+        int | None,
+        typer.Option(min=1, help="Maximum length of the longer side in pixels; larger images are downscaled."),
     ] = None,
     on_bad: OnBad = "fail",
 ) -> "Conversion":
-    """Convert images: to columns image, label and file.
+    """Convert images to the columns image, label and file.
 
-    JPEG, PNG, GIF and BMP stay as they are, and models turn them upright as their EXIF says. What else Pillow reads,
-    such as WebP and TIFF, is stored as PNG.
+    JPEG, PNG, GIF and BMP are stored unchanged; models apply their EXIF orientation. Other formats that Pillow reads,
+    such as WebP and TIFF, are stored as PNG.
 
     Example: hubline convert images photos --output data
 
@@ -190,7 +192,7 @@ def from_images(
         table = read_labels(labels, file_column, label_column, separator)
         return collect(source.with_labels(folder, table, bool(separator), max_side), to, on_bad, console)
     if separator or (file_column, label_column) != ("file", "label"):
-        raise UserError("--separator, --file-column and --label-column go with --labels")
+        raise UserError("--separator, --file-column and --label-column require --labels")
     return collect(source.in_folders(folder, max_side), to, on_bad, console)
 
 
@@ -201,18 +203,18 @@ def from_text(
     source: Annotated[
         Path,
         typer.Argument(
-            help="A folder with a folder of text files for each class; or a file with a text on each line.",
+            help="Folder with one subfolder of text files per class, or a file with one text per line.",
             show_default=False,
         ),
     ],
     labels: Annotated[
-        Path | None, typer.Option(help="Of a file of lines, the file with the label of each line.")
+        Path | None, typer.Option(help="For a file with one text per line: the file with the label of each line.")
     ] = None,
     on_bad: OnBad = "fail",
 ) -> "Conversion":
-    """Convert texts in UTF-8: to columns text, label and file.
+    """Convert UTF-8 texts to the columns text, label and file.
 
-    For texts in a CSV or TSV file there is hubline convert csv.
+    For texts in a CSV or TSV file, use hubline convert csv.
 
     Example: hubline convert text reviews --output data
 
@@ -222,7 +224,10 @@ def from_text(
     from hubline.pipeline.convert.from_text import in_folders, in_lines
 
     if source.is_dir() and labels:
-        raise UserError(f"--labels {labels}: goes with a file of lines; in {source} the folders are the labels")
+        raise UserError(
+            f"--labels {labels}: requires a file with one text per line; in {source}, a folder, the subfolders are "
+            "the labels"
+        )
     return collect(in_folders(source) if source.is_dir() else in_lines(source, labels), to, on_bad, console)
 
 
@@ -233,26 +238,27 @@ def from_video(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="Holds a folder for each class, and in it clips: folders of frames, animations or video files.",
+            help="Folder with one subfolder of clips per class. A clip is a folder of frames, an animation or a "
+            "video file.",
             show_default=False,
         ),
     ],
     frames_per_second: Annotated[
-        float | None, typer.Option(min=0.001, help="How many frames of each second to take; all by default.")
+        float | None, typer.Option(min=0.001, help="Frames to keep per second; by default all.")
     ] = None,
-    max_frames: Annotated[int | None, typer.Option(min=1, help="How many to take of a clip at most.")] = None,
+    max_frames: Annotated[int | None, typer.Option(min=1, help="Maximum number of frames per clip.")] = None,
     size: Annotated[
-        str | None, typer.Option(metavar="HEIGHTxWIDTH", help="The pixels of all frames; those they have by default.")
+        str | None, typer.Option(metavar="HEIGHTxWIDTH", help="Size of all frames in pixels; by default unchanged.")
     ] = None,
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEGs that are made.")] = 90,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Quality of encoded JPEGs.")] = 90,
     sequence_examples: Annotated[
-        bool, typer.Option("--sequence-examples", help="Write tf.SequenceExamples, with a step for each frame.")
+        bool, typer.Option("--sequence-examples", help="Write tf.SequenceExamples with one step per frame.")
     ] = False,
     on_bad: OnBad = "fail",
 ) -> "Conversion":
-    """Convert video clips: to columns frames (a list of encoded images), label, file and fps.
+    """Convert video clips to the columns frames (a list of encoded images), label, file and fps.
 
-    Folders of frames, GIF and WebP are read without more; video files such as MP4 and AVI take PyAV.
+    Video files such as MP4 and AVI require PyAV; folders of frames, GIF and WebP don't.
 
     Example: hubline convert video clips --output data --frames-per-second 5 --max-frames 50 --size 112x112
     """
@@ -268,14 +274,14 @@ def from_boxes(
     to: "Destination",
     console: Console,
     annotations: Annotated[
-        Path, typer.Argument(help="A folder of Pascal VOC's XML files; or a COCO JSON file.", show_default=False)
+        Path, typer.Argument(help="Folder of Pascal VOC XML files, or a COCO JSON file.", show_default=False)
     ],
-    images: Annotated[Path, typer.Option(help="The folder of the images.", show_default=False)],
+    images: Annotated[Path, typer.Option(help="Folder of the images.", show_default=False)],
     on_bad: OnBad = "fail",
 ) -> "Conversion":
-    """Convert images with boxes: to columns image, boxes, box_labels, file, height and width.
+    """Convert annotated images to the columns image, boxes, box_labels, file, height and width.
 
-    A box is four floats: y_min, x_min, y_max and x_max, as shares of height and width.
+    A box is four floats: y_min, x_min, y_max and x_max as fractions of height and width.
 
     Example: hubline convert boxes VOC/Annotations --images VOC/JPEGImages --output data
     """
@@ -301,7 +307,7 @@ def _options(
 
 def _check_files(inputs: Sequence[Path]) -> None:
     faults = [
-        f"{path}: {'is a folder; name the files in it' if path.is_dir() else 'there is no such file'}"
+        f"{path}: {'is a folder; pass the files in it' if path.is_dir() else 'there is no such file'}"
         for path in inputs
         if not path.is_file()
     ]
@@ -320,7 +326,7 @@ def _types(values: Sequence[str] | None) -> Mapping[str, Kind]:
         name, _, kind = value.rpartition("=")
         if not name or kind not in {known.value for known in Kind}:
             known = ", ".join(known.value for known in Kind)
-            raise UserError(f"--type {value}: takes NAME=TYPE, where TYPE is one of {known}")
+            raise UserError(f"--type {value}: must be NAME=TYPE, where TYPE is one of {known}")
         types[name] = Kind(kind)
     return types
 
@@ -328,7 +334,7 @@ def _types(values: Sequence[str] | None) -> Mapping[str, Kind]:
 def _delimiter(value: str) -> str:
     delimiter = {"tab": "\t", "\\t": "\t"}.get(value, value)
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
-        raise UserError(f"--delimiter {value}: takes one character, such as , or ; or tab")
+        raise UserError(f"--delimiter {value}: must be a single character, such as , or ; or the word tab")
     return delimiter
 
 
@@ -336,7 +342,7 @@ def _encoding(value: str) -> str:
     try:
         return codecs.lookup(value).name
     except LookupError:
-        raise UserError(f"--encoding {value}: there is no such encoding; such as utf-8, latin-1 or utf-16") from None
+        raise UserError(f"--encoding {value}: unknown encoding; use for example utf-8, latin-1 or utf-16") from None
 
 
 def _size(value: str | None) -> tuple[int, int] | None:
@@ -344,5 +350,5 @@ def _size(value: str | None) -> tuple[int, int] | None:
         return None
     match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", value)
     if not match:
-        raise UserError(f"--size {value}: takes HEIGHTxWIDTH in pixels, such as 112x112")
+        raise UserError(f"--size {value}: must be HEIGHTxWIDTH in pixels, such as 112x112")
     return int(match[1]), int(match[2])

@@ -26,18 +26,20 @@ if TYPE_CHECKING:
 _PLACE = "Kubeflow Pipelines"
 _TOKEN, _COOKIES = "HUBLINE_KFP_TOKEN", "HUBLINE_KFP_COOKIES"
 
-File = Annotated[Path, typer.Argument(help="The pipeline file (YAML).", show_default=False)]
+File = Annotated[Path, typer.Argument(help="Pipeline file (YAML).", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
-Image = Annotated[str | None, typer.Option(help="The image of every step, NAME@sha256:…; that of the file by default.")]
-AllowTag = Annotated[bool, typer.Option("--allow-tag", help="Take an image by a tag, which can move.")]
+Image = Annotated[
+    str | None, typer.Option(help="Image of all steps, NAME@sha256:…; by default kubeflow.image of the file.")
+]
+AllowTag = Annotated[bool, typer.Option("--allow-tag", help="Accept an image by tag. Tags can move.")]
 Experiment = Annotated[
-    str | None, typer.Option(help="The experiment; by default that of the file, or one named as the pipeline.")
+    str | None, typer.Option(help="Experiment; by default kubeflow.experiment of the file, or the pipeline's name.")
 ]
 Host = Annotated[
     str | None,
     typer.Option(
         envvar="HUBLINE_KFP_HOST",
-        help="The address of the API or the dashboard; by default kubeflow.api.host of the file.",
+        help="Address of the API or the dashboard; by default kubeflow.api.host of the file.",
         rich_help_panel=_PLACE,
     ),
 ]
@@ -45,34 +47,32 @@ Namespace = Annotated[
     str | None,
     typer.Option(
         envvar="HUBLINE_KFP_NAMESPACE",
-        help="Your namespace, where there are several users; by default kubeflow.api.namespace of the file.",
+        help="Namespace in a multi-user installation; by default kubeflow.api.namespace of the file.",
         rich_help_panel=_PLACE,
     ),
 ]
 TokenFile = Annotated[
     Path | None,
     typer.Option(
-        help=f"A file that holds a token; {_TOKEN} may hold one, too, and {_COOKIES} the cookies of a session.",
+        help=f"File with an access token. Alternatives: a token in {_TOKEN}, session cookies in {_COOKIES}.",
         rich_help_panel=_PLACE,
     ),
 ]
 
-app = typer.Typer(
-    no_args_is_help=True, help="Have a pipeline file run on Kubeflow Pipelines by the clock, as it says itself."
-)
+app = typer.Typer(no_args_is_help=True, help="Manage the recurring run of a pipeline file on Kubeflow Pipelines.")
 
 
 def submit(
     file: File,
     parameter: Annotated[
         list[str] | None,
-        typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="What differs from the file; several times."),
+        typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Override a run parameter; repeatable."),
     ] = None,
     run_name: Annotated[
-        str | None, typer.Option(help="The run's name; by default the pipeline's and the time.")
+        str | None, typer.Option(help="Name of the run; by default the pipeline's name and the time.")
     ] = None,
     experiment: Experiment = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Show the steps until the run is done.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Show the steps until the run ends.")] = False,
     image: Image = None,
     allow_tag: AllowTag = False,
     host: Host = None,
@@ -82,7 +82,7 @@ def submit(
 ) -> None:
     """Compile a pipeline file and run it on Kubeflow Pipelines 2.
 
-    Exit code: 0 submitted, or with --wait succeeded; 1 the run failed; 2 a mistake in what was given.
+    Exit codes: 0 submitted, or with --wait succeeded; 1 the run failed; 2 an error in the file or options.
 
     Example: hubline submit pipeline.yaml --parameter epochs=3 --wait
     """
@@ -113,11 +113,11 @@ def submit(
                 with watch.Display(console, steps) as shown:
                     outcome = watch.wait(client, run.id, steps, shown)
             except KeyboardInterrupt:
-                raise RunError(f"no longer waiting; the run goes on: {run.link}") from None
+                raise RunError(f"stopped waiting; the run continues: {run.link}") from None
             submitting.show_outcome(console, client, run, outcome)
-        told = submitting.as_json(run, outcome)
+        result = submitting.as_json(run, outcome)
     if as_json:
-        print(json.dumps(told))
+        print(json.dumps(result))
     raise typer.Exit(0 if outcome is None or outcome.state in ("SUCCEEDED", "SKIPPED") else 1)
 
 
@@ -132,7 +132,7 @@ def apply(
     token_file: TokenFile = None,
     as_json: Json = False,
 ) -> None:
-    """Make the schedule what the file says; applied twice, nothing changes.
+    """Create or update the schedule to match the file. Applying it again changes nothing.
 
     Example: hubline schedule apply pipeline.yaml
     """
@@ -148,7 +148,7 @@ def apply(
         _show_applied(console, pipeline.name, applied)
         times = _show_times(console, pipeline, now) if applied.enabled else []
     if as_json:
-        print(json.dumps(_told(applied) | {"next": times}))
+        print(json.dumps(_as_json(applied) | {"next": times}))
 
 
 @app.command()
@@ -162,7 +162,7 @@ def diff(
     token_file: TokenFile = None,
     as_json: Json = False,
 ) -> None:
-    """Show what applying the file would change. Exit code: 0 nothing, 1 something.
+    """Show the changes that apply would make. Exit codes: 0 none, 1 some.
 
     Example: hubline schedule diff pipeline.yaml
     """
@@ -178,7 +178,7 @@ def diff(
         for each in found:
             console.print(f"{each.key}: {each.now} -> {each.wanted}", soft_wrap=True)
         if not found:
-            console.print(f"{pipeline.name}: scheduled as the file says")
+            console.print(f"{pipeline.name}: the schedule matches the file")
     if as_json:
         differences = [{"key": each.key, "scheduled": each.now, "file": each.wanted} for each in found]
         print(json.dumps({"status": "differs" if found else "same", "differences": differences}))
@@ -193,7 +193,7 @@ def list_(
     token_file: TokenFile = None,
     as_json: Json = False,
 ) -> None:
-    """Show what is scheduled, of all pipelines; the file says where.
+    """List the schedules of all pipelines in the file's installation and namespace.
 
     Example: hubline schedule list pipeline.yaml
     """
@@ -208,9 +208,9 @@ def list_(
         rows = [schedule.row(each, backend, now) for each in schedule.scheduled(_connected(address))]
         table = Table("pipeline", "schedule", "state", "next run", "parameters", "version", box=None, pad_edge=False)
         for row in rows:
-            said = json.dumps(row["parameters"]) if row["parameters"] else ""
-            table.add_row(row["name"], row["schedule"], row["state"], row["next"] or "none", said, row["version"])
-        console.print(table if rows else "nothing is scheduled")
+            parameters = json.dumps(row["parameters"]) if row["parameters"] else ""
+            table.add_row(row["name"], row["schedule"], row["state"], row["next"] or "none", parameters, row["version"])
+        console.print(table if rows else "no schedules")
     if as_json:
         print(json.dumps({"status": "succeeded", "schedules": rows}))
 
@@ -223,7 +223,7 @@ def pause(
     token_file: TokenFile = None,
     as_json: Json = False,
 ) -> None:
-    """Have no more runs begin; one that is under way goes on.
+    """Pause the schedule. An active run continues.
 
     Example: hubline schedule pause pipeline.yaml
     """
@@ -235,7 +235,7 @@ def pause(
         from hubline.pipeline.kubeflow import schedule
 
         changed = schedule.pause(_connected(address), pipeline.name)
-        console.print(f"{pipeline.name}: {'paused' if changed else 'was paused already'}")
+        console.print(f"{pipeline.name}: {'paused' if changed else 'already paused'}")
     if as_json:
         print(json.dumps({"status": "paused" if changed else "unchanged", "enabled": False}))
 
@@ -247,7 +247,7 @@ def resume(
         bool | None,
         typer.Option(
             "--catch-up/--no-catch-up",
-            help="Make up for every run that was missed, one after another; by default as catch_up was applied.",
+            help="Replay all missed runs in order, or skip them; by default as applied from the file's catch_up.",
             show_default=False,
         ),
     ] = None,
@@ -256,7 +256,7 @@ def resume(
     token_file: TokenFile = None,
     as_json: Json = False,
 ) -> None:
-    """Go on with a paused schedule; what was missed is not made up for, unless catch_up says so.
+    """Resume a paused schedule. Missed runs are skipped unless catch_up is set.
 
     Example: hubline schedule resume pipeline.yaml
     """
@@ -271,11 +271,11 @@ def resume(
         _show_applied(console, pipeline.name, applied)
         if catch_up and pipeline.kubeflow.schedule and not pipeline.kubeflow.schedule.catch_up:
             console.print(
-                "It catches up from now on, which the file does not say; once it has, apply the file again.",
+                "The schedule now catches up, unlike in the file. Apply the file again when it has caught up.",
                 highlight=False,
             )
     if as_json:
-        print(json.dumps(_told(applied)))
+        print(json.dumps(_as_json(applied)))
 
 
 @app.command()
@@ -286,7 +286,7 @@ def delete(
     token_file: TokenFile = None,
     as_json: Json = False,
 ) -> None:
-    """Delete the schedule; its runs stay, and the pipeline does.
+    """Delete the schedule. Its runs and the pipeline are kept.
 
     Example: hubline schedule delete pipeline.yaml
     """
@@ -300,7 +300,8 @@ def delete(
         kept = schedule.delete(_connected(address), pipeline.name)
         if kept:
             console.print(
-                f"{pipeline.name}: switched off; a run of it is under way, which deleting would end: delete it later",
+                f"{pipeline.name}: disabled, not deleted: deleting it would end its active run; delete it after that "
+                "run",
                 highlight=False,
             )
         else:
@@ -310,7 +311,7 @@ def delete(
     raise typer.Exit(1 if kept else 0)
 
 
-# What the commands share
+# Shared by the commands
 
 
 def _now() -> datetime:
@@ -318,31 +319,32 @@ def _now() -> datetime:
 
 
 def _address(file: "AnyFile", host: str | None, namespace: str | None, token_file: Path | None) -> "Address":
-    """Where the API is, and what it is called with: options, then the environment, then the file.
+    """The API's address and credentials: from the options, then the environment, then the file.
 
     Raises:
-        UserError: where no address is given, or the file with the token holds none.
+        UserError: If there is no address, or the token file is empty.
     """
-    said = file.kubeflow.api
-    if not (host := host or said.host):
+    api = file.kubeflow.api
+    if not (host := host or api.host):
         raise UserError(
-            "where is Kubeflow Pipelines? Name the address of its API or dashboard with --host, with HUBLINE_KFP_HOST "
+            "no address of Kubeflow Pipelines. Set the address of its API or dashboard with --host, with "
+            "HUBLINE_KFP_HOST "
             "or in the file: kubeflow: {api: {host: https://kubeflow.example/pipeline}}"
         )
     if not host.startswith(("http://", "https://")):
-        raise UserError(f"{host}: an address begins with https:// or http://")
+        raise UserError(f"{host}: the address must start with https:// or http://")
     token = token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get(_TOKEN, "").strip()
     if token_file and not token:
-        raise UserError(f"{token_file}: holds no token")
+        raise UserError(f"{token_file}: the file is empty; expected a token")
     from hubline.pipeline.kubeflow.api import Address
 
     return Address(
         host=host.rstrip("/"),
-        ui_host=said.ui_host,
-        namespace=namespace or said.namespace,
+        ui_host=api.ui_host,
+        namespace=namespace or api.namespace,
         token=token or None,
         cookies=os.environ.get(_COOKIES) or None,
-        ca_file=said.ca_file,
+        ca_file=api.ca_file,
     )
 
 
@@ -354,7 +356,7 @@ def _connected(address: "Address") -> "Client":
 
 @contextmanager
 def _quietly(as_json: bool) -> Iterator[Console]:
-    """Keeps what kfp and TFX print to itself; where the installation is out of order, ends with exit code 1."""
+    """Hides the output of kfp and TFX; exits with code 1 on a failure of the installation."""
     ended: RunError | None = None
     with into_log(NOWHERE) as (stdout, stderr):
         shown = stderr if as_json else stdout
@@ -384,17 +386,17 @@ def _planned(
     folder: Path,
     console: Console,
 ) -> tuple[Any, "Plan"]:
-    """The package, and what the file says of when it runs."""
+    """The compiled package, and the schedule that the file describes."""
     from hubline.pipeline.kubeflow import run_parameters as form
 
     with console.status("compiling"):
         from hubline.pipeline.kubeflow import publish, schedule
 
-        said = schedule.of(file).parameters
-        every = form.check(file, said, f"{source.path}: kubeflow.schedule.parameters:", source.folder)
+        parameters = schedule.of(file).parameters
+        every = form.check(file, parameters, f"{source.path}: kubeflow.schedule.parameters:", source.folder)
         package = publish.pack(file, source, image, allow_tag, folder)
         _warn(console, package.warnings)
-        return package, schedule.plan(file, package, experiment, now, {name: every[name] for name in said})
+        return package, schedule.plan(file, package, experiment, now, {name: every[name] for name in parameters})
 
 
 def _show_applied(console: Console, name: str, applied: "Applied") -> None:
@@ -403,26 +405,27 @@ def _show_applied(console: Console, name: str, applied: "Applied") -> None:
         console.print(f"  {each.key}: {each.now} -> {each.wanted}", soft_wrap=True)
     for old in applied.kept:
         console.print(
-            f"  the schedule before, {old}, is switched off and has a run under way, which deleting it would end: the "
-            "first apply after that run deletes it. max_concurrency does not count that run: one of the new schedule "
-            "may begin beside it.",
+            f"  the previous schedule, {old}, is disabled. Deleting it would end its active run, so the first apply "
+            "after "
+            "that run deletes it. max_concurrency doesn't count that run: the new schedule may start another one "
+            "next to it.",
             soft_wrap=True,
         )
 
 
 def _show_times(console: Console, file: "AnyFile", now: datetime) -> list[str]:
-    """The next runs, and how they drift at daylight saving."""
+    """Prints the next runs and their drift at daylight saving changes; returns the times."""
     from hubline.pipeline.kubeflow import schedule
 
     times = schedule.upcoming(schedule.of(file), now, 3)
     shown = ", ".join(f"{time:%a %Y-%m-%d %H:%M}" for time in times)
-    console.print(f"next in {schedule.of(file).time_zone}: {shown}", soft_wrap=True)
+    console.print(f"next runs ({schedule.of(file).time_zone}): {shown}", soft_wrap=True)
     if drift := schedule.drift(file, now):
         console.print(f"{drift}", style="yellow", soft_wrap=True)
     return [time.isoformat() for time in times]
 
 
-def _told(applied: "Applied") -> dict[str, Any]:
+def _as_json(applied: "Applied") -> dict[str, Any]:
     differences = [{"key": each.key, "scheduled": each.now, "file": each.wanted} for each in applied.differences]
     return {
         "status": applied.action,

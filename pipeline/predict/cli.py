@@ -1,4 +1,4 @@
-"""The options of `hubline predict`. Nothing here imports TensorFlow before it is needed."""
+"""The command `hubline predict`. Imports TensorFlow only when it runs a model."""
 
 import json
 import tempfile
@@ -24,88 +24,97 @@ def predict(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL] INPUT...",
-            help="MODEL is a version's folder, or a serving folder (its newest version); there is none with --hub. An "
-            "INPUT is an image; a TFRecord file of tf.Examples; a .json or .jsonl file of records by the names of "
-            "their columns, of which some may be missing; a folder of these, or a glob in quotes; or - for such JSON "
-            "on standard input.",
+            help="MODEL is a version folder, or a serving folder, whose newest version is used; omit it with --hub. "
+            "An INPUT "
+            "is an image, a TFRecord file of tf.Examples, a .json or .jsonl file of records by column name, a folder "
+            "of these, a quoted glob, or - for JSON on standard input.",
             show_default=False,
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Write predictions there, a file for each shard, and print none."),
-    ] = None,
-    form: Annotated[Literal["jsonl", "tfrecord"], typer.Option("--format", help="What is written.")] = "jsonl",
-    shards: Annotated[
-        int | None,
         typer.Option(
-            min=1, help="How many files to write; by default one for each file of records, or for 1,024 images."
+            metavar="FOLDER", help="Write predictions to this folder, one file per shard, instead of printing them."
         ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="How many to ask about at once.")] = 64,
-    key: Annotated[str | None, typer.Option(metavar="COLUMN", help="Copy a column of each record as its key.")] = None,
+    form: Annotated[
+        Literal["jsonl", "tfrecord"], typer.Option("--format", help="Format of the files in --output.")
+    ] = "jsonl",
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of files to write; by default one per file of records or per 1,024 images."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Number of inputs per batch.")] = 64,
+    key: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column to copy into each prediction as its key.")
+    ] = None,
     bad: Annotated[
         Literal["fail", "skip"],
-        typer.Option(help="Stop at the first that cannot be predicted on, or list those and go on."),
+        typer.Option(help="Whether to stop at the first bad input, or to list bad inputs and continue."),
     ] = "fail",
     hub: Annotated[
-        str | None, typer.Option(metavar="HANDLE", help="Ask a hub module in place of a pushed model.")
+        str | None, typer.Option(metavar="HANDLE", help="Run a hub module instead of a pushed model.")
     ] = None,
-    signature: Annotated[str | None, typer.Option(help="The signature to call.", rich_help_panel=_HUB)] = None,
+    signature: Annotated[str | None, typer.Option(help="Signature to call.", rich_help_panel=_HUB)] = None,
     output_name: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Keep this output only; once for each.", rich_help_panel=_HUB),
+        typer.Option(metavar="NAME", help="Output to keep, by default all; repeatable.", rich_help_panel=_HUB),
     ] = None,
     image_size: Annotated[
         str | None,
         typer.Option(
-            metavar="H,W", help="The size of images; by default the module's, or their own.", rich_help_panel=_HUB
+            metavar="H,W",
+            help="Size of input images; by default the module's, otherwise the image's own.",
+            rich_help_panel=_HUB,
         ),
     ] = None,
     value_range: Annotated[
         str | None,
-        typer.Option(
-            metavar="LOW,HIGH", help="What black and white are where they are floats; 0,1.", rich_help_panel=_HUB
-        ),
+        typer.Option(metavar="LOW,HIGH", help="Float values of black and white; by default 0,1.", rich_help_panel=_HUB),
     ] = None,
     column: Annotated[
         str | None,
         typer.Option(
-            help="The column with the image, the frames or the text; image, frames or text by default.",
+            help="Column of the image, the frames or the text; by default image, frames or text.",
             rich_help_panel=_HUB,
         ),
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The names of the classes, one to a line.", rich_help_panel=_HUB),
+        typer.Option(metavar="FILE", help="File of class names, one per line.", rich_help_panel=_HUB),
     ] = None,
     top: Annotated[
-        int | None, typer.Option(metavar="K", min=1, help="How many classes to tell; 5.", rich_help_panel=_HUB)
+        int | None,
+        typer.Option(metavar="K", min=1, help="Number of top classes to return; by default 5.", rich_help_panel=_HUB),
     ] = None,
     min_score: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="Leave out what a detector finds with less; 0.5.", rich_help_panel=_HUB),
+        typer.Option(
+            min=0.0, max=1.0, help="Minimum score of a detector's boxes; by default 0.5.", rich_help_panel=_HUB
+        ),
     ] = None,
     draw: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Write images there with the boxes that were told in them."),
+        typer.Option(metavar="FOLDER", help="Write the input images with predicted boxes or masks to this folder."),
     ] = None,
     sheet: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Write the first 100 pictures on one sheet."),
+        typer.Option(metavar="FILE.png", help="Write the first 100 output images as one contact sheet."),
     ] = None,
     latent: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, help="Ask a generator about N random vectors, and no INPUT.", rich_help_panel=_HUB
+            metavar="N", min=1, help="Run a generator on N random vectors instead of inputs.", rich_help_panel=_HUB
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Draws the vectors; 0.", rich_help_panel=_HUB)] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Random seed of the vectors; by default 0.", rich_help_panel=_HUB)
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
     ] = False,
 ) -> None:
-    """Ask a pushed model, or a hub module, about images, TFRecords or records in JSON.
+    """Predict on images, TFRecords or JSON records with a pushed model or a hub module.
 
     Example: hubline predict examples/digits/serving photo.png
 
@@ -122,17 +131,17 @@ def predict(
         "--value-range": value_range, "--column": column, "--labels": labels, "--top": top, "--min-score": min_score,
         "--latent": latent, "--seed": seed,
     }  # fmt: skip
-    said = [name for name, value in of_hub.items() if value is not None]
-    if hub is None and said:
-        raise UserError(f"{', '.join(said)}: for a hub module, which --hub HANDLE names")
+    given_of_hub = [name for name, value in of_hub.items() if value is not None]
+    if hub is None and given_of_hub:
+        raise UserError(f"{', '.join(given_of_hub)}: requires --hub HANDLE")
     models, inputs = ([hub], given or []) if hub is not None else ((given or [])[:1], (given or [])[1:])
     _check_given(models, inputs, hub, latent)
     size = None if image_size is None else _pair("--image-size", image_size, int, "224,224")
     if size is not None and min(size) < 1:
-        raise UserError(f"--image-size {image_size}: is height and width in pixels, such as 224,224")
+        raise UserError(f"--image-size {image_size}: must be height and width in pixels, such as 224,224")
     black, white = (0.0, 1.0) if value_range is None else _pair("--value-range", value_range, float, "-1,1")
     if not black < white:
-        raise UserError(f"--value-range {value_range}: the first is the smaller one, such as -1,1")
+        raise UserError(f"--value-range {value_range}: the first number must be the smaller one, such as -1,1")
     with into_log(NOWHERE) as (stdout, stderr), tempfile.TemporaryDirectory() as scratch:
         from hubline.pipeline.predict.predict import Request
 
@@ -161,18 +170,18 @@ def predict(
 
 def _check_given(models: Sequence[str], inputs: Sequence[str], hub: str | None, latent: int | None) -> None:
     if not models:
-        raise UserError("name a model and what to ask it about; or --hub HANDLE; hubline predict --help shows how")
+        raise UserError("no model: pass a model and its inputs, or --hub HANDLE; see hubline predict --help")
     if latent is not None and inputs:
-        raise UserError(f"{inputs[0]}: --latent asks about random vectors, and takes no files")
+        raise UserError(f"{inputs[0]}: --latent uses random vectors and takes no input files")
     if latent is None and not inputs:
-        raise UserError(f"{models[0]}: name what to ask it about: images, TFRecords, JSON or folders")
+        raise UserError(f"{models[0]}: no inputs: pass images, TFRecords, JSON files or folders")
 
 
 def _pair(option: str, text: str, read: Callable[[str], Any], example: str) -> tuple[Any, Any]:
     try:
         first, second = map(read, text.split(","))
     except ValueError:
-        raise UserError(f"{option} {text}: takes two numbers, such as {example}") from None
+        raise UserError(f"{option} {text}: must be two numbers, such as {example}") from None
     return first, second
 
 
@@ -206,13 +215,13 @@ def _answer(asked: "Asked", request: "Request", as_json: bool, stdout: TextIO, s
     listed: list[Bad] = []
     check_free(request)
 
-    def tell(one: "Bad") -> None:
+    def report(one: "Bad") -> None:
         listed.append(one)
         print(plain(str(one)), file=stderr)
 
     with tempfile.TemporaryDirectory() as pictures:
         wants_pictures = request.draw is not None or request.sheet is not None
-        predictions = predict_one_by_one(asked, request, tell, pictures if wants_pictures else None)
+        predictions = predict_one_by_one(asked, request, report, pictures if wants_pictures else None)
         if as_json:
             print_json(stdout, predictions)
         else:
@@ -220,4 +229,4 @@ def _answer(asked: "Asked", request: "Request", as_json: bool, stdout: TextIO, s
         if wants_pictures:
             keep_pictures(request, Path(pictures))
     if listed:
-        print(f"{len(listed):,} could not be predicted on", file=stderr)
+        print(f"{len(listed):,} inputs could not be predicted", file=stderr)

@@ -97,7 +97,7 @@ def test_files_are_overwritten_only_when_told_and_before_the_data_is_read(projec
     assert "is there already" in str(refused.exception) and (tmp_path / "statistics.pb").read_text() == "precious"
     with pytest.raises(UserError, match=r"pipeline.yaml: the name of a frozen schema ends in .pbtxt"):
         schemas.to_freeze(project, None, project, overwrite=True)
-    with pytest.raises(UserError, match="go with --freeze"):
+    with pytest.raises(UserError, match="require --freeze"):
         raise CliRunner().invoke(app, ["schema", str(gone), "--overwrite"]).exception  # type: ignore[misc]
 
 

@@ -86,7 +86,7 @@ def test_a_schedule_with_a_run_under_way_is_kept_and_what_follows_is_said(api: K
     changed = path.with_name("under_way.yaml")
     changed.write_text(path.read_text().replace("0 3 * * *", "0 5 * * *"))
     result = CliRunner().invoke(app, ["schedule", "apply", str(changed)])
-    assert f"{before}, is switched off and has a run under way" in result.output
+    assert f"{before}, is disabled. Deleting it would end its active run" in result.output
     assert "max_concurrency does not count that run" in result.output
     for run in api.runs.values():
         run["state"] = "SUCCEEDED"

@@ -297,11 +297,11 @@ def test_a_file_that_is_cut_is_answered_as_far_as_it_goes(project: Path, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "name a model"),
-        (["SERVING"], "name what to ask it about"),
+        ([], "no model: pass a model"),
+        (["SERVING"], "no inputs: pass images"),
         (["SERVING", "absent", "no*ne"], "absent: there is no such file\nno*ne: no file matches"),
         (["empty", "IN"], "empty: neither a SavedModel nor a serving folder with a version in it"),
-        (["SERVING", "IN", "--top", "3", "--seed", "1"], "--top, --seed: for a hub module, which --hub HANDLE"),
+        (["SERVING", "IN", "--top", "3", "--seed", "1"], "--top, --seed: requires --hub HANDLE"),
         (["SERVING", "IN", "--draw", "d"], "--draw: there is nothing to draw"),
         (["SERVING", "IN", "--output", "full"], "full: holds files already; give another folder"),
         (
