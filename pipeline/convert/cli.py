@@ -225,7 +225,7 @@ def from_text(
 
     if source.is_dir() and labels:
         raise UserError(
-            f"--labels {labels}: requires a file with one text per line; in {source}, a folder, the subfolders are "
+            f"--labels {labels}: requires a file with one text per line; {source} is a folder, whose subfolders are "
             "the labels"
         )
     return collect(in_folders(source) if source.is_dir() else in_lines(source, labels), to, on_bad, console)
