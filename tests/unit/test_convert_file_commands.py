@@ -73,7 +73,10 @@ def test_the_commands_print_json(
         (["images", "nowhere"], "nowhere: there is no such folder\n"),
         (["images", "in", "--labels", "nowhere.csv"], "nowhere.csv: there is no such file\n"),
         (["images", "in", "--separator", "|"], "--separator, --file-column and --label-column require --labels\n"),
-        (["text", "in", "--labels", "x"], "--labels x: requires a file with one text per line; in is a folder, whose subfolders are the labels\n"),
+        (
+            ["text", "in", "--labels", "x"],
+            "--labels x: requires a file with one text per line; in is a folder, whose subfolders are the labels\n",
+        ),
         (["text", "nowhere.txt"], "nowhere.txt: there is no such file\n"),
         (["video", "in", "--size", "12"], "--size 12: must be HEIGHTxWIDTH in pixels, such as 112x112\n"),
         (["video", "in", "--size", "0x12"], "--size 0x12: must be HEIGHTxWIDTH"),
