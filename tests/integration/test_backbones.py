@@ -30,6 +30,7 @@ from hubline.trainer.train import Job, train
 from tests.support import example_data, hub_modules
 from tests.support import job as make_job
 from tests.support.project import make_project
+from tests.support.saved_variables import variables_of
 
 LABEL = ClassLabel(kind="class", **{"from": "label"}, classes=tuple(map(str, range(10))))
 DIGITS = load_digits()
@@ -57,12 +58,6 @@ def job_of(
         checkpoints=str(folder / "checkpoints"), logs=str(folder / "logs"), export=str(folder / "export"),
     )  # fmt: skip
     return dataclasses.replace(job, **more)
-
-
-def variables_of(path: str) -> dict[str, np.ndarray]:
-    loaded = tf.saved_model.load(path)  # which the view does not hold
-    parts = tf.train.TrackableView(loaded).descendants()
-    return {part.name.partition(":")[0]: part.numpy() for part in parts if isinstance(part, tf.Variable)}
 
 
 GREY: Features = {"image": ImageFeature(kind="image", size=(16, 16), channels=1)}

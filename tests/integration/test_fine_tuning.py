@@ -20,6 +20,7 @@ from hubline.trainer.embeddings import Vectors, column
 from hubline.trainer.train import Job, train
 from tests.support import example_data, hub_modules, tf1_hub_modules
 from tests.support import job as make_job
+from tests.support.saved_variables import variables_of
 
 PHOTO = ImageFeature(kind="image", size=(8, 8))
 LABEL = ClassLabel(kind="class", **{"from": "label"}, classes=("dark", "light"))
@@ -44,12 +45,6 @@ def job_of(folder: Path, features: Features, hubs: Hubs, modules: dict[str, str]
         module_paths=modules, train=split, validation=split, vectors=Vectors(sizes=sizes, recipe="a"), views=1,
         checkpoints=str(folder / "checkpoints"), logs=str(folder / "logs"), export=str(folder / "export"),
     )  # fmt: skip
-
-
-def variables_of(path: str) -> dict[str, np.ndarray]:
-    loaded = tf.saved_model.load(path)
-    parts = tf.train.TrackableView(loaded).descendants()
-    return {part.name.partition(":")[0]: part.numpy() for part in parts if isinstance(part, tf.Variable)}
 
 
 MODULES = {
