@@ -19,7 +19,7 @@ from hubline.preprocessing.analysis import (
     Question,
     Unread,
     UnreadOf,
-    Words,
+    VocabularyLimits,
 )
 from hubline.preprocessing.exact_arithmetic import minus
 
@@ -45,7 +45,7 @@ def _accumulator(question: Question) -> Accumulator:
     if isinstance(question, MomentsOf):
         return Numbers(question.length)
     if isinstance(question, DocumentsOf):
-        return Having()
+        return DocumentFrequency()
     if isinstance(question, UnreadOf):
         return Unreadable()
     return Ranks() if isinstance(question, QuantilesOf) else Counts()
@@ -187,7 +187,7 @@ class Counts:
     def merge(self, other: Counts) -> None:
         self.counts.update(other.counts)
 
-    def answer(self, limits: Words) -> list[bytes]:
+    def answer(self, limits: VocabularyLimits) -> list[bytes]:
         """Words, most frequent first; equally frequent words in reverse alphabetical order.
 
         Empty words and words with line breaks are left out because a vocabulary file cannot contain them.
@@ -226,7 +226,7 @@ class Unreadable:
         return Unread(values=self.values, unread=self.unread, such_as=tuple(shown))
 
 
-class Having:
+class DocumentFrequency:
     """Number of records that contain each word (document frequency)."""
 
     def __init__(self) -> None:
@@ -241,7 +241,7 @@ class Having:
         self.counts.update(dict(zip(words.tolist(), having.tolist(), strict=True)))
         self.count += int(values.dense_shape[0])
 
-    def merge(self, other: Having) -> None:
+    def merge(self, other: DocumentFrequency) -> None:
         self.count += other.count
         self.counts.update(other.counts)
 
@@ -250,4 +250,4 @@ class Having:
         return self.count, tuple(self.counts[word] for word in vocabulary)
 
 
-ACCUMULATORS: tuple[type[Accumulator], ...] = (Numbers, Ranks, Counts, Having, Unreadable)
+ACCUMULATORS: tuple[type[Accumulator], ...] = (Numbers, Ranks, Counts, DocumentFrequency, Unreadable)

@@ -1,9 +1,9 @@
 """The interface through which feature kinds request statistics of the training split, with three implementations.
 
 A kind requests statistics while its graph is built, and continues with the result. This happens twice: first with
-`Asking`, which records what to compute of which values, so that everything is computed in one pass; then with `Known`
-results, which become constants and tables of the transform graph. `InBeam` leaves the computation to TF Transform's own
-analyzers.
+`RecordingAnalyzer`, which records what to compute of which values, so that everything is computed in one pass; then
+with `FixedAnalyzer` and the results, which become constants and tables of the transform graph. `BeamAnalyzer` leaves
+the computation to TF Transform's own analyzers.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ QUANTILE_ERROR = 1e-4
 """Maximum rank error of a computed quantile, as a fraction of all values."""
 
 
-class Words(Section):
+class VocabularyLimits(Section):
     """Definition of a vocabulary."""
 
     top_k: int | None = None
@@ -68,7 +68,7 @@ class Analysis(Protocol):
     def quantiles(self, name: str, values: tf.Tensor, buckets: int) -> tf.Tensor:
         """Boundaries, [buckets - 1], between buckets with equally many of the numbers, [n]: int64 or float64."""
 
-    def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
+    def look_up(self, name: str, words: tf.SparseTensor, limits: VocabularyLimits) -> tf.SparseTensor:
         """Positions of words, string [batch, values], in the vocabulary, int64; -1 if unknown.
 
         Equally frequent words are in reverse alphabetical order, as in `tft.vocabulary`. With a file, the position is
@@ -83,7 +83,7 @@ class Analysis(Protocol):
         """Counts the texts, string [n], that cannot be parsed; parsed ones are empty here. Returns nothing."""
 
 
-class InBeam:
+class BeamAnalyzer:
     """Computes statistics with TF Transform's analyzers."""
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class InBeam:
         found = tft.quantiles(tf.cast(values, tf.float64), buckets, epsilon=QUANTILE_ERROR)[0]
         return tf.cast(found, values.dtype)
 
-    def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
+    def look_up(self, name: str, words: tf.SparseTensor, limits: VocabularyLimits) -> tf.SparseTensor:
         if limits.file is not None:
             return _look_up_in(limits.file, name, words, limits.oov_buckets)
         vocabulary = tft.vocabulary(
@@ -152,7 +152,7 @@ class QuantilesOf:
 class WordsOf:
     """A request for a vocabulary."""
 
-    limits: Words
+    limits: VocabularyLimits
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class UnreadOf:
 Question = MomentsOf | QuantilesOf | WordsOf | DocumentsOf | UnreadOf
 
 
-class Asking:
+class RecordingAnalyzer:
     """Records requests; its results are placeholders of the right shape."""
 
     def __init__(self) -> None:
@@ -192,7 +192,7 @@ class Asking:
         self._ask(name, QuantilesOf(buckets), values)
         return tf.zeros([buckets - 1], values.dtype)
 
-    def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
+    def look_up(self, name: str, words: tf.SparseTensor, limits: VocabularyLimits) -> tf.SparseTensor:
         """Zeros. Vocabulary files need no request."""
         if limits.file is None:
             self._ask(name, WordsOf(limits), words.values)
@@ -238,7 +238,7 @@ class Answers(Section):
     """Unparsable texts by feature."""
 
 
-class Known:
+class FixedAnalyzer:
     """Returns statistics that are known already."""
 
     def __init__(self, answers: Answers) -> None:
@@ -251,7 +251,7 @@ class Known:
     def quantiles(self, name: str, values: tf.Tensor, buckets: int) -> tf.Tensor:
         return _constant(self._answers.quantiles[name], values.dtype)
 
-    def look_up(self, name: str, words: tf.SparseTensor, limits: Words) -> tf.SparseTensor:
+    def look_up(self, name: str, words: tf.SparseTensor, limits: VocabularyLimits) -> tf.SparseTensor:
         return _look_up_in(self._answers.vocabularies[name], name, words, limits.oov_buckets)
 
     def documents(self, name: str, words: tf.SparseTensor, most: int) -> Documents:

@@ -10,7 +10,7 @@ from hubline.core.config_base import Section
 from hubline.core.counts import hold
 from hubline.core.errors import DamageError, RunError, tensorflow_reason
 from hubline.preprocessing import masks
-from hubline.preprocessing.analysis import InBeam
+from hubline.preprocessing.analysis import BeamAnalyzer
 from hubline.preprocessing.columns import ParsingSpec, one_each
 from hubline.preprocessing.config import Features, image_columns, images
 from hubline.preprocessing.encoded_images import shape_of
@@ -189,7 +189,7 @@ class Embedder:
         payload = [*image_columns(self._features), *(self._mask.masks if self._mask else ())]
         texts = {name: feature for name, feature in self._features.items() if name not in images(self._features)}
         parsed = tf.io.parse_example(serialized, self._spec)
-        inputs = encoded_images(self._features, parsed) | transformed(texts, parsed, InBeam())
+        inputs = encoded_images(self._features, parsed) | transformed(texts, parsed, BeamAnalyzer())
         masks_of = {"mask": one_each(parsed[self._mask.column])} if self._mask else {}
         return {"row": drop(serialized, payload), "inputs": inputs, **masks_of}
 

@@ -22,7 +22,7 @@ from hubline.components.transform.shard import Shard, accumulate, answers
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
 from hubline.core.errors import DataError
-from hubline.preprocessing.analysis import Answers, Known
+from hubline.preprocessing.analysis import Answers, FixedAnalyzer
 from hubline.preprocessing.config import Features, vocabulary_files
 from hubline.preprocessing.kinds.categorical import vocabulary_name
 from hubline.preprocessing.transform import TransformConfig, preprocessing_fn, raw_columns
@@ -74,7 +74,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
     def _write_graph(self, config: TransformConfig, known: Answers, schema: schema_pb2.Schema, folder: str) -> None:
         """Has TF Transform make the graph; it is not shown a record, as it has nothing to find out."""
-        transform = partial(preprocessing_fn, features=config.features, label=config.label, analysis=Known(known))
+        transform = partial(
+            preprocessing_fn, features=config.features, label=config.label, analysis=FixedAnalyzer(known)
+        )
         columns = tfxio.TFExampleRecord("", schema=schema).TensorAdapterConfig()
         with self._make_beam_pipeline() as pipeline, tft_beam.Context(temp_dir=self._get_tmp_dir()):
             no_records = pipeline | beam.Create([]), columns

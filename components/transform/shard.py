@@ -15,7 +15,7 @@ from hubline.preprocessing.accumulators import (
     ACCUMULATORS,
     Accumulator,
     Counts,
-    Having,
+    DocumentFrequency,
     Numbers,
     Ranks,
     Unreadable,
@@ -23,11 +23,11 @@ from hubline.preprocessing.accumulators import (
 )
 from hubline.preprocessing.analysis import (
     Answers,
-    Asking,
     DocumentsOf,
     MomentsOf,
     QuantilesOf,
     Question,
+    RecordingAnalyzer,
     UnreadOf,
     WordsOf,
 )
@@ -75,15 +75,15 @@ class _Pass:
         self._config = TransformConfig.model_validate_json(config)
         columns = raw_columns(self._config.features, self._config.label)
         self._spec = parsing_spec(schema_pb2.Schema.FromString(schema), columns)
-        self._asking = Asking()
+        self._recorder = RecordingAnalyzer()
         traced = tf.function(self._values, [tf.TensorSpec([None], tf.string)], autograph=False)
         self.values = traced.get_concrete_function()
-        self.questions: dict[str, Question] = self._asking.questions
+        self.questions: dict[str, Question] = self._recorder.questions
 
     def _values(self, serialized: tf.Tensor) -> dict[str, tf.Tensor | tf.SparseTensor]:
         parsed = tf.io.parse_example(serialized, self._spec)
-        preprocessing_fn(parsed, self._config.features, self._config.label, self._asking)
-        return self._asking.values
+        preprocessing_fn(parsed, self._config.features, self._config.label, self._recorder)
+        return self._recorder.values
 
 
 @cache
@@ -135,7 +135,8 @@ def answers(shards: Sequence[Shard], folder: str) -> Answers:
             words[name] = accumulator.answer(question.limits) or [_NO_WORD]
             found.vocabularies[name] = f"{folder}/{name}"
             storage.write_bytes(f"{folder}/{name}", b"".join(b"%b\n" % word for word in words[name]))
-        elif isinstance(question, DocumentsOf) and isinstance(accumulator, Having):  # asked behind its vocabulary
+        elif isinstance(question, DocumentsOf) and isinstance(accumulator, DocumentFrequency):
+            # Its vocabulary comes before it.
             found.documents[question.vocabulary] = accumulator.answer(words[question.vocabulary])
         elif isinstance(question, UnreadOf) and isinstance(accumulator, Unreadable):
             found.unread[question.feature] = accumulator.answer()

@@ -42,12 +42,12 @@ class Outcome:
     """The state of each step."""
     error: str = ""
     """What the API says of the run's failure."""
-    failed: Mapping[str, "Words"] = field(default_factory=dict)
+    failed: Mapping[str, "StepFailure"] = field(default_factory=dict)
     """By step, the last words of those that failed."""
 
 
 @dataclass(frozen=True)
-class Words:
+class StepFailure:
     """What is known of why a step failed."""
 
     error: str
@@ -135,12 +135,13 @@ def _error(said: Any) -> str:
     return next((error.message for error in errors if error and error.message), "")
 
 
-def _failed(client: Client, run: Any, steps: Mapping[str, str]) -> dict[str, Words]:
+def _failed(client: Client, run: Any, steps: Mapping[str, str]) -> dict[str, StepFailure]:
     names = dict(steps) | {f"{task}-driver": step for task, step in steps.items()}
     failed = [task for task in _tasks(run) if task.state == "FAILED" and task.display_name in names]
     nodes = workflow_nodes(client, run.run_id) if failed else {}
     return {
-        names[task.display_name]: Words(_error(task), last_lines(client, run.run_id, task, nodes)) for task in failed
+        names[task.display_name]: StepFailure(_error(task), last_lines(client, run.run_id, task, nodes))
+        for task in failed
     }
 
 

@@ -187,17 +187,17 @@ def computed_ids(
     words: tf.SparseTensor, name: str, limits: Computed, read: Read, oov_buckets: int = 0
 ) -> tf.SparseTensor:
     """Positions of words, string [batch, values], in the vocabulary computed from them; -1 if unknown."""
-    from hubline.preprocessing.analysis import Words
+    from hubline.preprocessing.analysis import VocabularyLimits
 
-    wanted = Words(top_k=limits.top_k, min_count=limits.min_count, oov_buckets=oov_buckets)
+    wanted = VocabularyLimits(top_k=limits.top_k, min_count=limits.min_count, oov_buckets=oov_buckets)
     return read.analysis.look_up(vocabulary_name(name), words, wanted)
 
 
 def _ids_by_file(words: tf.SparseTensor, name: str, file: str, read: Read, oov_buckets: int) -> tf.SparseTensor:
     """The line number of each word in the file, from 0; -1 if it isn't there."""
-    from hubline.preprocessing.analysis import Words
+    from hubline.preprocessing.analysis import VocabularyLimits
 
-    return read.analysis.look_up(vocabulary_name(name), words, Words(file=file, oov_buckets=oov_buckets))
+    return read.analysis.look_up(vocabulary_name(name), words, VocabularyLimits(file=file, oov_buckets=oov_buckets))
 
 
 def as_words(values: tf.Tensor) -> tf.Tensor:

@@ -125,10 +125,10 @@ class ClassAndBoxLabel(ClassesKind):
         values = tf.gather(read(self.column).values, self._largest(read))
         if self.classes is not None:
             return position_of(values, self.classes)
-        from hubline.preprocessing.analysis import Words
+        from hubline.preprocessing.analysis import VocabularyLimits
         from hubline.preprocessing.columns import present
 
-        return read.analysis.look_up(VOCABULARY, present(as_words(values)), Words()).values
+        return read.analysis.look_up(VOCABULARY, present(as_words(values)), VocabularyLimits()).values
 
     def names(self, read: Columns) -> tf.Tensor:
         """The class of the largest object."""

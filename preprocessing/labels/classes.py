@@ -50,10 +50,10 @@ class ClassLabel(ClassesKind):
         """
         if self.classes is not None:
             return position_of(values_of(read, self.column), self.classes)
-        from hubline.preprocessing.analysis import Words
+        from hubline.preprocessing.analysis import VocabularyLimits
 
         words = tf.sparse.map_values(as_words, read(self.column))
-        return read.analysis.look_up(VOCABULARY, words, Words()).values
+        return read.analysis.look_up(VOCABULARY, words, VocabularyLimits()).values
 
     def names(self, read: Columns) -> tf.Tensor:
         """The class name, or the value itself if `classes` doesn't list it."""

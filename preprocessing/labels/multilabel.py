@@ -109,9 +109,9 @@ class MultilabelLabel(LabelKind):
         values, classes = read(self.columns[0]), self.classes
         if classes is not None:
             return tf.sparse.map_values(lambda of_all: position_of(of_all, classes), values)
-        from hubline.preprocessing.analysis import Words
+        from hubline.preprocessing.analysis import VocabularyLimits
 
-        return read.analysis.look_up(VOCABULARY, tf.sparse.map_values(as_words, values), Words())
+        return read.analysis.look_up(VOCABULARY, tf.sparse.map_values(as_words, values), VocabularyLimits())
 
     def _told(self, read: Columns) -> tf.SparseTensor:
         """Indices of the classes whose column is 1."""

@@ -10,7 +10,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.public import tfxio
 
-from hubline.preprocessing.analysis import InBeam
+from hubline.preprocessing.analysis import BeamAnalyzer
 from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.config import Features, Label, input_columns
 from hubline.preprocessing.transform import preprocessing_fn
@@ -38,7 +38,7 @@ def transform_graph(
     with beam.Pipeline() as pipeline, tft_beam.Context(temp_dir=str(folder / "tmp")):
         data = pipeline | reader.BeamSource(), reader.TensorAdapterConfig()
         transform_fn = data | tft_beam.AnalyzeDataset(
-            lambda inputs: preprocessing_fn(inputs, features, label, InBeam())
+            lambda inputs: preprocessing_fn(inputs, features, label, BeamAnalyzer())
         )
         _ = transform_fn | tft_beam.WriteTransformFn(str(folder / "graph"))
     return tft.TFTransformOutput(str(folder / "graph"))

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tensorflow_transform.tf_metadata import schema_utils
 
 from hubline.components.transform.shard import Shard, accumulate, answers
-from hubline.preprocessing.accumulators import Counts, Having, Numbers, Ranks
-from hubline.preprocessing.analysis import Answers, Words
+from hubline.preprocessing.accumulators import Counts, DocumentFrequency, Numbers, Ranks
+from hubline.preprocessing.analysis import Answers, VocabularyLimits
 from tests.support import example_data
 
 FLOATS = st.floats(-1e6, 1e6, width=32)
@@ -67,13 +67,13 @@ def test_words_of_parts_are_counted_together(parts: list[list[str]], top_k: int 
     counted = Counter(word.encode() for part in parts for word in part if word)
     ordered = sorted(counted, key=lambda word: (counted[word], word), reverse=True)
     expected = [word for word in ordered if counted[word] >= (min_count or 0)][:top_k]
-    assert known.answer(Words(top_k=top_k, min_count=min_count)) == expected
+    assert known.answer(VocabularyLimits(top_k=top_k, min_count=min_count)) == expected
 
 
 def test_words_that_cannot_stand_in_a_file_are_left_out() -> None:
     known = Counts()
     known.add(tf.constant(["a", "", "two\nlines", "b\r", "a"]))
-    assert known.answer(Words()) == [b"a"]
+    assert known.answer(VocabularyLimits()) == [b"a"]
 
 
 @pytest.mark.parametrize("buckets", [2, 4, 10])
@@ -148,9 +148,9 @@ def test_all_questions_are_answered_in_one_pass_however_many_shards_there_are(tm
 
 @given(st.lists(st.lists(st.lists(st.sampled_from("abc"), max_size=4), min_size=1, max_size=4), max_size=3))
 def test_records_with_a_word_are_counted_once_over_all_parts(parts: list[list[list[str]]]) -> None:
-    known = Having()
+    known = DocumentFrequency()
     for part in parts:
-        one = Having()
+        one = DocumentFrequency()
         one.add(tf.ragged.constant(part, tf.string, ragged_rank=1).to_sparse())
         known.merge(pickle.loads(pickle.dumps(one)))
     records = [set(record) for part in parts for record in part]

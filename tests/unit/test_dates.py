@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from hubline.artifacts.unread_dates import UnreadDates, guessed
 from hubline.core.errors import DataError
 from hubline.preprocessing.accumulators import Unreadable
-from hubline.preprocessing.analysis import Asking, InBeam
+from hubline.preprocessing.analysis import BeamAnalyzer, RecordingAnalyzer
 from hubline.preprocessing.kinds import dates
 from hubline.preprocessing.kinds.timestamp import TimestampFeature
 from hubline.preprocessing.transform import transformed
@@ -175,7 +175,7 @@ def test_a_format_that_cannot_be_read_is_refused(settings: dict, says: str) -> N
 
 def test_whole_numbers_have_a_format_too() -> None:
     features = features_of(t={"kind": "timestamp", "part": "month", "format": "%Y%m%d"})
-    got = transformed(features, {"t": tf.constant([20240531, 20241301, 20231201], tf.int64)}, InBeam())["t"]
+    got = transformed(features, {"t": tf.constant([20240531, 20241301, 20231201], tf.int64)}, BeamAnalyzer())["t"]
     assert got.values.numpy().tolist() == [4, 11] and got.indices.numpy()[:, 0].tolist() == [0, 2]
 
 
@@ -185,10 +185,10 @@ WRITTEN = ["2024-05-31", "31.5.2024", "", "2024-13-01", "2024-05-31T04:05Z", "31
 def counted(parts: list[list[str]]) -> Unreadable:
     features, found = features_of(t={"kind": "timestamp", "part": "day"}), Unreadable()
     for part in parts:
-        asking = Asking()
-        transformed(features, {"t": tf.constant(part)}, asking)
+        recorder = RecordingAnalyzer()
+        transformed(features, {"t": tf.constant(part)}, recorder)
         one = Unreadable()
-        one.add(asking.values["t.unread"])
+        one.add(recorder.values["t.unread"])
         found.merge(one)
     return found
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hubline.preprocessing import exact_arithmetic as exact
 from hubline.preprocessing.accumulators import Numbers, Ranks, accumulators
-from hubline.preprocessing.analysis import Answers, Asking, Known, MomentsOf, QuantilesOf
+from hubline.preprocessing.analysis import Answers, FixedAnalyzer, MomentsOf, QuantilesOf, RecordingAnalyzer
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.expression import evaluate
 from hubline.preprocessing.labels.binary import BinaryLabel
@@ -45,7 +45,7 @@ def computed(features: Features, parts: Sequence[Mapping[str, Any]]) -> dict[str
     """What features come to of the last part, by answers over all of them."""
     found, questions = None, {}
     for part in parts:
-        asking = Asking()
+        asking = RecordingAnalyzer()
         transformed(features, part, asking)
         found, questions = found or accumulators(asking.questions), asking.questions
         for name, values in asking.values.items():
@@ -55,7 +55,7 @@ def computed(features: Features, parts: Sequence[Mapping[str, Any]]) -> dict[str
     quantiles = {
         name: found[name].answer(asked.buckets) for name, asked in questions.items() if isinstance(asked, QuantilesOf)
     }
-    known = Known(Answers(moments=moments, quantiles=quantiles, vocabularies={}))
+    known = FixedAnalyzer(Answers(moments=moments, quantiles=quantiles, vocabularies={}))
     made = tf.function(lambda columns: transformed(features, columns, known), autograph=False)(dict(parts[-1]))
     return {name: (each.values if isinstance(each, tf.SparseTensor) else each).numpy() for name, each in made.items()}
 

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from hubline.components.transform.shard import Shard, accumulate, answers
-from hubline.preprocessing.analysis import Known
+from hubline.preprocessing.analysis import FixedAnalyzer
 from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.config import Features, input_columns
 from hubline.preprocessing.transform import TransformConfig, preprocessing_fn, transformed
@@ -295,7 +295,7 @@ class FourWays:
         accumulate(shard)
         self.answers = answers([shard], str(folder / "vocabularies"))
         self.metadata = dataset_metadata.DatasetMetadata(SCHEMA)
-        known = Known(self.answers)
+        known = FixedAnalyzer(self.answers)
         with tft_beam.Context(temp_dir=str(folder / "tmp")):
             self.transform_fn = ([{**row, "y": [0]} for row in TRAINING], self.metadata) | tft_beam.AnalyzeDataset(
                 lambda inputs: preprocessing_fn(inputs, features, config.label, known)
@@ -321,7 +321,7 @@ class FourWays:
         return self.model({name: transformed[name] for name in self.model.input}).numpy()
 
     def eagerly(self, rows: Sequence[Row]) -> np.ndarray:
-        found = self.given(transformed(self.features, columns(rows), Known(self.answers)))
+        found = self.given(transformed(self.features, columns(rows), FixedAnalyzer(self.answers)))
         tf.compat.v1.reset_default_graph()  # in which TF Transform notes the tables that it makes, even eagerly
         return found
 

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from hubline.core.errors import DataError
-from hubline.preprocessing.analysis import InBeam
+from hubline.preprocessing.analysis import BeamAnalyzer
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.transform import transformed
 from hubline.trainer.model import keras_inputs, taken_in
@@ -54,7 +54,7 @@ class Analysed:
         metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
         with tft_beam.Context(temp_dir=str(folder / "tmp")):
             (self.materialized, _), transform_fn = (list(rows), metadata) | tft_beam.AnalyzeAndTransformDataset(
-                lambda inputs: transformed(features, inputs, InBeam())
+                lambda inputs: transformed(features, inputs, BeamAnalyzer())
             )
             transform_fn | tft_beam.WriteTransformFn(str(folder / "transform"))
         self.output = tft.TFTransformOutput(str(folder / "transform"))
@@ -210,7 +210,7 @@ def test_crosses_take_features_that_have_categories(analyse) -> None:
 def test_a_column_of_floats_cannot_be_crossed() -> None:
     features = features_of(cross={"kind": "crossed", "of": ["word", "x"], "hash_buckets": 40})
     with pytest.raises(DataError, match=r"features\.cross crosses 'x', which holds floats; cross a bucketized feature"):
-        transformed(features, columns(ROWS), InBeam())
+        transformed(features, columns(ROWS), BeamAnalyzer())
 
 
 def test_a_computed_vocabulary_is_by_frequency(analyse) -> None:
@@ -260,7 +260,7 @@ def test_parts_of_a_time_are_those_of_pandas(part: str, written: bool) -> None:
     features = features_of(t={"kind": "timestamp", "part": part})
     seconds = TIMES.to_numpy().astype("datetime64[s]").astype("int64")
     values = tf.constant(TIMES.strftime("%Y-%m-%dT%H:%M:%S") if written else seconds)
-    got = transformed(features, {"t": values}, InBeam())["t"].values.numpy()
+    got = transformed(features, {"t": values}, BeamAnalyzer())["t"].values.numpy()
     of_pandas = getattr(TIMES, part).to_numpy()
     np.testing.assert_array_equal(got, of_pandas - 1 if part in ("day", "month") else of_pandas)
 

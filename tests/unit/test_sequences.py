@@ -10,7 +10,7 @@ import tensorflow as tf
 from pydantic import ValidationError
 
 from hubline.preprocessing.accumulators import accumulators
-from hubline.preprocessing.analysis import Analysis, Answers, Asking, InBeam, Known
+from hubline.preprocessing.analysis import Analysis, Answers, BeamAnalyzer, FixedAnalyzer, RecordingAnalyzer
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.sequence_layers import padded
 from hubline.preprocessing.transform import transformed
@@ -51,7 +51,7 @@ def model_of(features: Features, seed: int = 0) -> tf.keras.Model:
 
 def answered(features: Features, model: tf.keras.Model, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """What the layers give of each row, side by side."""
-    answers = model(transformed(features, given_of(rows), InBeam()))
+    answers = model(transformed(features, given_of(rows), BeamAnalyzer()))
     return np.concatenate([answers[name] for name in features], axis=1)
 
 
@@ -111,7 +111,7 @@ def test_numbers_in_order_are_those_of_feature_columns(name: str) -> None:
     column = FC.sequence_numeric_column("w", shape=(3,))
     steps, lengths = tf.keras.experimental.SequenceFeatures([column])({"w": given_of(LISTS)["w"]})
     assert lengths.numpy().tolist() == [2, 1, 0, 4]
-    got_steps, there = padded(transformed(features, given_of(LISTS), InBeam())["x"], 3, 100)
+    got_steps, there = padded(transformed(features, given_of(LISTS), BeamAnalyzer())["x"], 3, 100)
     np.testing.assert_array_equal(got_steps, steps)
     np.testing.assert_array_equal(there, tf.sequence_mask(lengths))
     lists = [of_row[:length] for of_row, length in zip(steps.numpy(), lengths.numpy(), strict=True)]
@@ -164,14 +164,14 @@ def test_what_is_not_known_is_no_step() -> None:
 
 def known(features: Features, given: Mapping[str, Any]) -> Analysis:
     """The answers as they are computed in a run."""
-    asking = Asking()
-    transformed(features, given, asking)
-    found = accumulators(asking.questions)
-    for name, values in asking.values.items():
+    recorder = RecordingAnalyzer()
+    transformed(features, given, recorder)
+    found = accumulators(recorder.questions)
+    for name, values in recorder.values.items():
         found[name].add(values)
-    moments = {name: found[name].answer() for name in asking.questions if "median" not in name}
-    quantiles = {name: found[name].answer(2) for name in asking.questions if "median" in name}
-    return Known(Answers(moments=moments, quantiles=quantiles, vocabularies={}))
+    moments = {name: found[name].answer() for name in recorder.questions if "median" not in name}
+    quantiles = {name: found[name].answer(2) for name in recorder.questions if "median" in name}
+    return FixedAnalyzer(Answers(moments=moments, quantiles=quantiles, vocabularies={}))
 
 
 HOLED = [

@@ -26,7 +26,7 @@ time="2026-11-29T10:11:12.123Z" level=info msg="sub-process exited" argo=true
 """
 
 
-def failed(api: KfpApi, folder: Path, trainer: Any) -> dict[str, watch.Words]:
+def failed(api: KfpApi, folder: Path, trainer: Any) -> dict[str, watch.StepFailure]:
     """What is told of a run whose Trainer has failed."""
     client = connect(address(api))
     api.frames["*"] = [{"state": "FAILED", "tasks": {"root": "FAILED", "pin": "SUCCEEDED", "trainer": trainer}}]
@@ -36,7 +36,7 @@ def failed(api: KfpApi, folder: Path, trainer: Any) -> dict[str, watch.Words]:
 
 def test_the_workflow_tells_the_pod(api: KfpApi, tmp_path: Path) -> None:
     api.dashboard_logs[pod_of("trainer")] = LOG
-    assert failed(api, tmp_path, "FAILED") == {"Trainer": watch.Words("", tuple(LOG.splitlines()[-20:]))}
+    assert failed(api, tmp_path, "FAILED") == {"Trainer": watch.StepFailure("", tuple(LOG.splitlines()[-20:]))}
 
 
 def test_the_last_of_several_tries_is_shown(api: KfpApi, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_without_a_log_the_error_is_told(client: Client, api: KfpApi, tmp_path: 
     api.frames["*"] = [{"state": "FAILED", "error": "the pipeline failed", "tasks": {"trainer-driver": driver}}]
     outcome, _ = wait(client, api, tmp_path)
     assert outcome.error == "the pipeline failed"
-    assert outcome.failed == {"Trainer": watch.Words("ImagePullBackOff", ())}
+    assert outcome.failed == {"Trainer": watch.StepFailure("ImagePullBackOff", ())}
 
 
 def test_an_outage_while_waiting_is_sat_out(client: Client, api: KfpApi, tmp_path: Path) -> None:
