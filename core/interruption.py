@@ -3,7 +3,7 @@
 An exception from a signal handler lands wherever Python happens to be; in a destructor, Python prints and drops it. The
 flag is seen by the next `check`: between steps, batches and shards, and before anything is pushed.
 
-If no code checks the flag for `_PATIENCE_SECONDS`, for example while the main thread waits for Beam workers that Ctrl-C
+If no code checks the flag for `PATIENCE_SECONDS`, for example while the main thread waits for Beam workers that Ctrl-C
 has ended, Interrupted is raised wherever the main thread is, repeatedly. The flag stays set, so a lost exception does
 no harm.
 """
@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 10.0
 _SHOW_CURSOR = b"\x1b[?25h\n"
 
 _received: signal.Signals | None = None
@@ -82,7 +82,7 @@ def _handle(number: int, _: Any) -> None:
         _end_at_once(signal.Signals(number))
     _received = signal.Signals(number)
     signal.signal(signal.SIGALRM, _press)
-    signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS, _PATIENCE_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS, PATIENCE_SECONDS)
 
 
 def _press(_number: int, _frame: Any) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import psutil
 
-_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 """The files with the memory limit of a container, in version 2 and version 1 of control groups."""
 
 
@@ -14,7 +14,7 @@ def memory_size() -> int:
     Unlike free memory, it doesn't depend on what else runs, so decisions that follow it can be repeated.
     """
     sizes = [psutil.virtual_memory().total]
-    for path in map(Path, _LIMITS):
+    for path in map(Path, LIMITS):
         if path.exists() and (limit := path.read_text().strip()).isdecimal():  # `max` means no limit
             sizes.append(int(limit))
     return min(sizes)

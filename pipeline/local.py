@@ -67,7 +67,7 @@ class Run:
         self.steps.clear()
         for listener in self._listeners:
             listener.planned([component.id for component in self._pipeline.components])
-        run_locally(self._pipeline, self._launch, self._seals.are_whole, upkeep.empty_folders)
+        run_locally(self._pipeline, self.launch, self._seals.are_whole, upkeep.empty_folders)
 
     def decision(self) -> Decision | None:
         """The Evaluator's decision, if the run got that far."""
@@ -131,7 +131,7 @@ class Run:
         made = {step: self._output(step, "model") for step in self._executions if step.startswith(_HUB_MODULE)}
         return {step.removeprefix(_HUB_MODULE): model.uri for step, model in made.items() if model}
 
-    def _launch(self, step: str, launch: Any) -> Any:
+    def launch(self, step: str, launch: Any) -> Any:
         interruption.check()
         self.current = step
         for listener in self._listeners:

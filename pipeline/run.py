@@ -68,7 +68,7 @@ def _run_file(
         shown = stderr if quiet else stdout
         console = console_on(shown)
         console.print(f"{file.name}  {path}", style="bold", soft_wrap=True)
-        result, code = _run(file, path, places, folder, console, listener)
+        result, code = execute(file, path, places, folder, console, listener)
         storage.write_text(f"{folder}/report/report.json", result.model_dump_json(indent=2))
         if not result.nothing_to_do:
             write_page(result, file.name, path, began)
@@ -76,7 +76,7 @@ def _run_file(
     return result, code
 
 
-def _run(
+def execute(
     file: AnyFile, path: Path, places: Places, folder: Path, console: Console, listener: Listener | None
 ) -> tuple[Result, int]:
     begin = time.monotonic()
@@ -111,7 +111,7 @@ def _run(
         status, error, code = "interrupted", signal.SIGINT.name, interruption.exit_code(signal.SIGINT)
     except Exception as fault:
         traceback.print_exc()
-        status, error, code = _failure(fault, run.current if run else "pin", path, folder / "run.log")
+        status, error, code = failure(fault, run.current if run else "pin", path, folder / "run.log")
         if type(fault).__module__.startswith("ml_metadata"):
             error = damaged_metadata(places.metadata, f"{type(fault).__name__}: {fault}")
     spans = pins.files.spans if pins else None
@@ -165,7 +165,7 @@ def _set_aside(artifacts: Artifacts, folder: Path) -> list[str]:
     return [f"{len(entries):,} record{'s were' if len(entries) > 1 else ' was'} set aside: {folder}/{FILE}"]
 
 
-def _failure(fault: Exception, step: str | None, path: Path, log: Path) -> tuple[Status, str, int]:
+def failure(fault: Exception, step: str | None, path: Path, log: Path) -> tuple[Status, str, int]:
     """Status, error and exit code of a run that ended with an exception, possibly because of a signal."""
     if number := interruption.ended_by():
         return "interrupted", number.name, interruption.exit_code(number)

@@ -88,14 +88,14 @@ def _infer(file: PipelineFile, places: Places) -> Described:
             for split in SPLITS
         }
         return Described(
-            schema=with_ranges(read_schema(made["schema"]), _categories(file), list(statistics.values())),
+            schema=with_ranges(read_schema(made["schema"]), categories(file), list(statistics.values())),
             curated=None,
             statistics=statistics["train"],
             counts=Manifest.read(made["examples"][0].uri).counts,
         )
 
 
-def _categories(file: PipelineFile) -> set[str]:
+def categories(file: PipelineFile) -> set[str]:
     """Columns whose values are categories or classes."""
     columns = {
         read

@@ -9,7 +9,7 @@ from hubline.report.contents import Roc
 
 MOST_CLASSES = 1000
 """With more classes, there is neither a confusion matrix nor ROC curves: nobody could read them."""
-_PER_BATCH = 1 << 19
+PER_BATCH = 1 << 19
 
 # Bins are evenly spaced in log-odds, because the scores of a confident model crowd at 0 and 1.
 _EDGES = (1 / (1 + np.exp(-np.linspace(-24, 17, 4000)))).astype(np.float32)
@@ -20,7 +20,7 @@ _LEAST = np.concatenate([[0.0], _EDGES, [1.0]]).astype(np.float32)
 
 def batch_size(classes: int) -> int:
     """Number of predictions per batch."""
-    return max(1, min(4096, _PER_BATCH // classes))
+    return max(1, min(4096, PER_BATCH // classes))
 
 
 class Scores:

@@ -12,7 +12,7 @@ from hubline.preprocessing.config import Features
 from hubline.preprocessing.kinds.kind import Categories
 from hubline.trainer.config.training import Training
 
-_MANY_ROWS = 100_000
+MANY_ROWS = 100_000
 """Rows read over all epochs from which transforming them once pays."""
 
 _SHARE_OF_MEMORY = 4
@@ -52,7 +52,7 @@ def transforms_once(training: Training, features: Features, reads: int) -> bool:
     if training.materialize != "auto":
         return training.materialize
     categories = sum(isinstance(feature, Categories) for feature in features.values())
-    return reads >= _MANY_ROWS and 0 < len(features) <= 2 * categories
+    return reads >= MANY_ROWS and 0 < len(features) <= 2 * categories
 
 
 def place_of(training: Training, size: int) -> Literal["memory", "disk"]:

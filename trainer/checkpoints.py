@@ -134,7 +134,7 @@ class Checkpoint:
 class Checkpoints(tf.keras.callbacks.Callback):
     """Records the history of a phase and saves its checkpoint, though not after every one of many short epochs."""
 
-    _SECONDS = 10.0  # of work that a killed run may lose
+    SECONDS = 10.0  # of work that a killed run may lose
 
     def __init__(self, checkpoint: Checkpoint, state: State) -> None:
         super().__init__()
@@ -144,6 +144,6 @@ class Checkpoints(tf.keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Records the epoch, and saves if enough time has passed."""
         self._state.history.append({name: float(value) for name, value in (logs or {}).items()})
-        if time.monotonic() - self._saved >= self._SECONDS:
+        if time.monotonic() - self._saved >= self.SECONDS:
             self._checkpoint.save()
             self._saved = time.monotonic()

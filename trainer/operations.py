@@ -28,7 +28,7 @@ def provide(operations: Iterable[str]) -> None:
         UserError: listing the operations that are still missing and the packages that provide them.
     """
     absent = missing(operations)
-    for package in sorted({package for name in absent if (package := package_of(name)) and _is_installed(package)}):
+    for package in sorted({package for name in absent if (package := package_of(name)) and is_installed(package)}):
         try:
             import_module(package)
         except Exception as error:  # a package for another TensorFlow version raises errors of its own or of TensorFlow
@@ -39,7 +39,7 @@ def provide(operations: Iterable[str]) -> None:
 
 def check(operations: Iterable[str]) -> None:
     """Like `provide`, but assumes that an installed package registers its operations."""
-    refuse([name for name in missing(operations) if not ((package := package_of(name)) and _is_installed(package))])
+    refuse([name for name in missing(operations) if not ((package := package_of(name)) and is_installed(package))])
 
 
 def refuse(absent: list[str]) -> None:
@@ -67,7 +67,7 @@ def package_of(operation: str) -> str | None:
     return next((package for package, names in _PACKAGES.items() if re.fullmatch(names, operation)), None)
 
 
-def _is_installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 

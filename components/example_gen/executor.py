@@ -89,7 +89,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             masks=contract.masks,
             quarantined=set_aside,
         )
-        _refuse_empty(manifest.counts, split, results)
+        refuse_empty(manifest.counts, split, results)
         _link_quarantine(results, artifact)
         # No file format is set: TFX knows no name for a plain file's, and its readers tell GZIP by the suffix `.gz`.
         mark_as_tf_examples(artifact)
@@ -219,7 +219,7 @@ def _refuse_several_types(results: Sequence[Result]) -> None:
         raise DataError(f"the columns that the label is made from are of one type in all files, and here: {said}")
 
 
-def _refuse_empty(counts: dict[str, int], split: HashSplit | None, results: Sequence[Result]) -> None:
+def refuse_empty(counts: dict[str, int], split: HashSplit | None, results: Sequence[Result]) -> None:
     empty = [name for name in counts if not counts[name]]
     if empty == [ALL]:
         raise DataError("the data is empty: its files hold no record")

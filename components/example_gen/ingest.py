@@ -33,7 +33,7 @@ _LOGGER = logging.getLogger(__name__)
 # Fixed for ever: with another key every record would land in another split.
 _HASH_KEY = [0x48B1_1E5E, 0x7EC0_DE5A]
 # Batches are of so many records, or fewer, where they would have more bytes than this.
-_BATCH = 4096
+BATCH = 4096
 _BATCH_BYTES = 1 << 23
 _READ_BYTES = 1 << 20
 # Records that are looked at together where a file is read in Python.
@@ -103,7 +103,7 @@ def ingest(job: Job, folder: str) -> Ingested:
         DataError: where the file is not the one that was pinned; and, unless bad records are set aside, at the first
             one that cannot be read or breaks the contract, which it names.
     """
-    ingested = _swiftly(job, folder) or _thoroughly(job, folder)
+    ingested = _swiftly(job, folder) or ingest_exactly(job, folder)
     refuse_changed(job.file)
     return ingested
 
@@ -328,7 +328,7 @@ def _lengths(records: tf.Tensor) -> tf.Tensor:
 
 def _batch_size(record_bytes: int) -> int:
     """How many records of such a size make a batch."""
-    return max(1, min(_BATCH, _BATCH_BYTES // max(1, record_bytes)))
+    return max(1, min(BATCH, _BATCH_BYTES // max(1, record_bytes)))
 
 
 def _is_all(path: str, compression: str, size: int) -> bool:
@@ -345,7 +345,7 @@ def _is_all(path: str, compression: str, size: int) -> bool:
     return inflated_size(path) == size  # the end tells the size of the last of several members alone
 
 
-def _thoroughly(job: Job, folder: str) -> Ingested:
+def ingest_exactly(job: Job, folder: str) -> Ingested:
     """Ingests a file in Python, record by record, around whatever is damaged or broken in it."""
     with ExitStack() as stack:
         outputs = {name: stack.enter_context(_Output(f"{folder}/{name}")) for name in (*job.splits, QUARANTINE)}

@@ -21,7 +21,7 @@ from hubline.core.errors import tensorflow_reason
 from hubline.core.tfrecords import compression_of, read_batches
 
 _LOGGER = logging.getLogger(__name__)
-_FEW = 16
+FEW = 16
 """As many files are never grouped."""
 _SMALL = 1 << 20
 """Bytes of the largest file that goes into a group."""
@@ -40,7 +40,7 @@ def grouped(files: Sequence[PinnedFile]) -> list[tuple[PinnedFile, ...]]:
     """
     groups: list[list[PinnedFile]] = []
     for file in files:
-        if groups and len(files) > _FEW and _goes_with(groups[-1], file):
+        if groups and len(files) > FEW and _goes_with(groups[-1], file):
             groups[-1].append(file)
         else:
             groups.append([file])

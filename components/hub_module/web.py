@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 from hubline.components.hub_module.archive import ARCHIVES
 
-_HUBS = ("tfhub.dev", "kaggle.com", "www.kaggle.com", "hub.tensorflow.google.cn")
+HUBS = ("tfhub.dev", "kaggle.com", "www.kaggle.com", "hub.tensorflow.google.cn")
 _SECONDS = 60.0
 _CHUNK = 1 << 20
 _VALIDATORS = ("ETag", "Last-Modified")
@@ -25,7 +25,7 @@ UNREACHABLE = (OSError, HTTPException, ValueError)
 def names_a_version(url: str) -> bool:
     """Whether an address is that of a version on a hub, which never changes."""
     parts = urlsplit(url)
-    return parts.hostname in _HUBS and parts.path.rstrip("/").rpartition("/")[2].isdecimal()
+    return parts.hostname in HUBS and parts.path.rstrip("/").rpartition("/")[2].isdecimal()
 
 
 def facts(url: str) -> list[str]:

@@ -68,16 +68,16 @@ def roll_out(services: InferenceServices, wanted: Ours, state: str, timeout_seco
     current = _persistently(lambda: _begin(services, wanted, state))
     deadline = time.monotonic() + timeout_seconds
     try:
-        service = _wait(services, current, deadline)
+        service = wait(services, current, deadline)
         if service.ours.percent < wanted.percent:
             _persistently(lambda: _give_share(services, wanted))
-            service = _wait(services, current, deadline)
+            service = wait(services, current, deadline)
     except NotReady as error:
         raise RunError(
             f"{services.name}: {wanted.storage_uri} is not ready after {timeout_seconds:g} seconds: {error}\n"
             + _back_again(services, current)
         ) from None
-    _write(state, current.model_copy(update={"ready": True}))
+    write_state(state, current.model_copy(update={"ready": True}))
     return service
 
 
@@ -97,7 +97,7 @@ def _begin(services: InferenceServices, wanted: Ours, state: str) -> RollOut:
     interruption.check()
     if service is None:
         current = RollOut(storage_uri=wanted.storage_uri)
-        _write(state, current)
+        write_state(state, current)
         services.create(wanted)
         return current
     _check(services, service)
@@ -106,12 +106,12 @@ def _begin(services: InferenceServices, wanted: Ours, state: str) -> RollOut:
         if last and not last.ready and last.storage_uri == wanted.storage_uri:
             return last  # of a step that was killed
         current = RollOut(storage_uri=wanted.storage_uri, before=has)
-        _write(state, current)
+        write_state(state, current)
         return current
     was_unready = last and not last.ready and last.storage_uri == has.storage_uri
     before = last.before if last and was_unready else has  # the last that was ready
     current = RollOut(storage_uri=wanted.storage_uri, before=before, revision=service.created_revision)
-    _write(state, current)
+    write_state(state, current)
     # Until a revision is ready the one before gets its share. Where that is a canary, more than it has now would not
     # only be too much: with all of it KServe would take the canary for the last good one, and lose that.
     services.change(service, _with_account(wanted.at(min(wanted.percent, has.percent)), has))
@@ -144,7 +144,7 @@ def _check(services: InferenceServices, service: InferenceService) -> None:
         )
 
 
-def _wait(services: InferenceServices, current: RollOut, deadline: float) -> InferenceService:
+def wait(services: InferenceServices, current: RollOut, deadline: float) -> InferenceService:
     """The service, once it serves the model with the share that its spec says.
 
     Raises:
@@ -213,12 +213,12 @@ def _is_rolled_out(deployment: V1Deployment) -> bool:
 def _back_again(services: InferenceServices, current: RollOut) -> str:
     """Puts back what was there before, and says so."""
     try:
-        return _persistently(lambda: _put_back(services, current))
+        return _persistently(lambda: put_back(services, current))
     except RunError as error:
         return f"It stays so, for what was before cannot be put back: {error}"
 
 
-def _put_back(services: InferenceServices, current: RollOut) -> str:
+def put_back(services: InferenceServices, current: RollOut) -> str:
     service = services.get()
     if service is None or service.ours.storage_uri != current.storage_uri:
         return "Somebody else has changed it meanwhile, and it stays so."
@@ -250,6 +250,6 @@ def _read(state: str) -> RollOut | None:
         return RollOut.model_validate_json(file.read())
 
 
-def _write(state: str, roll_out: RollOut) -> None:
+def write_state(state: str, roll_out: RollOut) -> None:
     with writing(state, "state of the service"):
         storage.write_bytes(state, roll_out.to_property().encode())

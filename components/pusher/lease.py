@@ -28,7 +28,7 @@ CLAIMS = ".pushing"
 """The folder of claims; TensorFlow Serving looks at folders named by integers alone."""
 SECONDS = 600.0
 _RENEWALS = 10
-_LONGEST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 2.0
 
 
 class Claim(Section):
@@ -120,10 +120,10 @@ def leased(destination: str) -> Iterator[Lease]:
     while not lease.try_to_take():
         _LOGGER.info("%s: waiting for another push", destination)
         time.sleep(random.uniform(0, pause))
-        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         interruption.check()
     ended = threading.Event()
-    thread = threading.Thread(target=_keep_renewing, args=(lease, ended), daemon=True)
+    thread = threading.Thread(target=keep_renewing, args=(lease, ended), daemon=True)
     thread.start()
     try:
         lease.clear()
@@ -133,7 +133,7 @@ def leased(destination: str) -> Iterator[Lease]:
         lease.release()
 
 
-def _keep_renewing(lease: Lease, ended: threading.Event) -> None:
+def keep_renewing(lease: Lease, ended: threading.Event) -> None:
     while not ended.wait(SECONDS / _RENEWALS):
         try:
             lease.renew()

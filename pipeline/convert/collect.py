@@ -124,7 +124,7 @@ def _write(
         progress.update(task, description="converting")
         batch, size = [], 0
         threads = workers if collection.in_threads else 1
-        for item, result in _in_order(partial(record_of, collection), collection.items, threads):
+        for item, result in in_order(partial(record_of, collection), collection.items, threads):
             progress.advance(task)
             if isinstance(result, str):
                 met.bad.append(f"{collection.place(item)}: {result}")
@@ -146,7 +146,7 @@ def _write(
         raise UserError(f"{to.output}: cannot be written: {tensorflow_reason(error)}") from error
 
 
-def _in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Result]]:
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Result]]:
     """Applies `work` to each item in several threads, keeping the order. At most two results per thread are waiting."""
     if workers == 1:
         yield from ((item, work(item)) for item in items)

@@ -11,7 +11,7 @@ from hubline.pipeline.convert.cells import Cells, Multiple
 from hubline.preprocessing.examples import assemble, piece
 
 # Lists that are encoded together are padded to the longest; this limits the padded size.
-_PADDED = 1 << 22
+PADDED = 1 << 22
 
 
 def encode(columns: Mapping[str, Cells]) -> tf.Tensor:
@@ -46,7 +46,7 @@ def _distinct(dtype: tf.DType) -> Callable[[str, tf.Tensor], tf.Tensor]:
 
 def _of_lists(name: str, values: tf.Tensor, lengths: np.ndarray) -> tf.Tensor:
     rows = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
-    step = max(1, _PADDED // max(1, lengths.max(initial=0)))
+    step = max(1, PADDED // max(1, lengths.max(initial=0)))
     return tf.concat([piece(name, rows[start : start + step]) for start in range(0, len(lengths), step)], axis=0)
 
 

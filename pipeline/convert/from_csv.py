@@ -18,7 +18,7 @@ from hubline.pipeline.convert.encodings import wide_encoding
 from hubline.pipeline.convert.kinds import Kind
 from hubline.pipeline.convert.source import BATCH_BYTES, BATCH_ROWS, Batch
 
-_BLOCK_BYTES = 2 << 20  # Arrow reads some thirty of these ahead
+BLOCK_BYTES = 2 << 20  # Arrow reads some thirty of these ahead
 _NAMED = 5  # faulty rows that an error lists
 _SEEN = 1000
 """Bytes that are read to detect the encoding."""
@@ -82,7 +82,7 @@ class CsvFile:
         last: Batch = {}
         try:
             reader = self._open(names)
-            while blocks := list(islice(reader, BATCH_BYTES // _BLOCK_BYTES)):
+            while blocks := list(islice(reader, BATCH_BYTES // BLOCK_BYTES)):
                 for batch in pa.Table.from_batches(blocks).combine_chunks().to_batches(BATCH_ROWS):
                     last = dict(zip(names, batch.columns, strict=True))
                     yield last
@@ -105,7 +105,7 @@ class CsvFile:
         return arrow_csv.open_csv(
             self.path,
             arrow_csv.ReadOptions(
-                block_size=_BLOCK_BYTES,
+                block_size=BLOCK_BYTES,
                 column_names=self.names,
                 skip_rows_after_names=self._skipped,
                 encoding=self._dialect.encoding,
@@ -143,7 +143,7 @@ class CsvFile:
             return self._undecodable()
         if "straddling" in said:
             return UserError(
-                f"{self.path}: a row is longer than {_BLOCK_BYTES >> 20} MiB; perhaps a quote is opened and not closed"
+                f"{self.path}: a row is longer than {BLOCK_BYTES >> 20} MiB; perhaps a quote is opened and not closed"
             )
         return (self._ragged() if "Expected" in said else None) or UserError(f"{self.path}: {said}")
 

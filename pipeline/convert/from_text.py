@@ -15,7 +15,7 @@ from hubline.pipeline.convert.labels import FILE, LABEL, Typed, typed
 
 TEXT = "text"
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
 
 class _Line(NamedTuple):
@@ -34,7 +34,7 @@ def in_folders(folder: Path) -> Collection[tuple[str, str]]:
 
     def make(entry: tuple[str, str]) -> Made:
         file, label = entry
-        text = _checked((folder / file).read_bytes().removeprefix(_BOM))
+        text = _checked((folder / file).read_bytes().removeprefix(BOM))
         return Made({TEXT: [text], LABEL: [encoded(label)], FILE: [encoded(file)]})
 
     return Collection(
@@ -95,7 +95,7 @@ def _lines(path: Path, blank: bool) -> Iterator[_Line]:
     skipped: list[_Line] = []
     with path.open("rb") as file:
         for number, read in enumerate(file):
-            line = _Line(number, (read.removeprefix(_BOM) if number == 0 else read).rstrip(b"\r\n"))
+            line = _Line(number, (read.removeprefix(BOM) if number == 0 else read).rstrip(b"\r\n"))
             if not line.text.strip():
                 skipped += [line] if blank else []
                 continue

@@ -16,9 +16,9 @@ import urllib3
 from hubline.core.errors import RunError, UserError
 from hubline.pipeline.adapters.kfp import RestClient, call, headers, use_rest_client
 
-_TIME_LIMITS = (10, 60)
+TIME_LIMITS = (10, 60)
 """Seconds for a connection and for an answer."""
-_TRIES = 5
+TRIES = 5
 _A_PAGE = 200
 """What stands for an answer that is a web page, so none of the API."""
 _PASSING = (429, 502, 503, 504)
@@ -91,7 +91,7 @@ class _Patient(RestClient):
     def __init__(self, configuration: kfp_server_api.Configuration, first_wait: float) -> None:
         # urllib3 would follow a redirect to a log-in page, and take its HTML for the answer.
         never = urllib3.Retry(connect=0, read=0, status=0, other=0, redirect=0, raise_on_redirect=False)
-        super().__init__(configuration, _TIME_LIMITS, never)
+        super().__init__(configuration, TIME_LIMITS, never)
         self._first_wait = first_wait
 
     def request(self, method: str, url: str, **given: Any) -> Any:
@@ -107,7 +107,7 @@ class _Patient(RestClient):
 
 
 def _with_tries(once: Callable[[], Any], wait: float) -> Any:
-    for _ in range(_TRIES - 1):
+    for _ in range(TRIES - 1):
         try:
             return once()
         except kfp_server_api.ApiException as error:
@@ -219,7 +219,7 @@ def _no_answer(error: urllib3.exceptions.HTTPError) -> str:
     if isinstance(reason, urllib3.exceptions.SSLError):
         return f"its certificate does not hold: {reason}; kubeflow.api.ca_file names the authority's"
     if isinstance(reason, urllib3.exceptions.ReadTimeoutError):
-        return f"no answer within {_TIME_LIMITS[1]} seconds"
+        return f"no answer within {TIME_LIMITS[1]} seconds"
     said = str(reason).partition(": ")[2] or str(reason)
     return f"no answer: {said}; is the address right, and the port forwarded or the VPN up?"
 

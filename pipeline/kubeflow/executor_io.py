@@ -18,7 +18,7 @@ from tfx.utils import import_utils, name_utils
 
 from hubline.core import storage
 
-_MOUNTED = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
+MOUNTED = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
 """Where the launcher puts what is in object stores, and takes it from (`LocalPathForURI`): it downloads every input in
 any case, and TensorFlow reads neither minio:// nor, without a package of its own, s3://."""
 
@@ -114,7 +114,7 @@ def type_name(artifact_type: type[Artifact]) -> str:
 
 def local(uri: str) -> str:
     """The path at which the launcher has what is in an object store; of a path itself."""
-    for scheme, folder in _MOUNTED.items():
+    for scheme, folder in MOUNTED.items():
         if uri.startswith(scheme):
             return folder + uri[len(scheme) :]
     return uri

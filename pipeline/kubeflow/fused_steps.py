@@ -63,7 +63,7 @@ def _output_key(step: str, key: str) -> str:
     return f"{task_name(step)}_{key}"
 
 
-def _input_key(step: str, key: str) -> str:
+def input_key(step: str, key: str) -> str:
     return f"{task_name(step)}_takes_{key}"
 
 
@@ -98,7 +98,7 @@ def _pod(pod: str, tasks: Sequence[Task]) -> Task:
             if made["producerTask"] == task_name(pod):
                 inside[name] = made["outputArtifactKey"]
             else:
-                artifacts[_input_key(task.step, name)] = given
+                artifacts[input_key(task.step, name)] = given
         members.append(Member(step=task.step, executor=executor, types=json.loads(types), inside=inside))
         made = task.outputs.get("artifacts", {})
         outputs |= {_output_key(task.step, key): definition for key, definition in made.items()}
@@ -106,7 +106,7 @@ def _pod(pod: str, tasks: Sequence[Task]) -> Task:
         step=pod,
         module="hubline.pipeline.kubeflow.fused_steps",
         arguments=[argument(_MEMBERS.dump_python(tuple(members), mode="json")), "{{$}}"],
-        parameters={_input_key(task.step, PROPERTIES): task.parameters[PROPERTIES] for task in tasks},
+        parameters={input_key(task.step, PROPERTIES): task.parameters[PROPERTIES] for task in tasks},
         artifacts=artifacts,
         outputs={"artifacts": outputs} if outputs else {},
         after=sorted({step for task in tasks for step in task.after} - {pod}),
@@ -137,8 +137,8 @@ def _run(member: Member, launched: Launched, made: Mapping[str, list[Artifact]])
 
     handed = Launched(
         inputs=Inputs(
-            parameterValues={PROPERTIES: launched.inputs.parameters[_input_key(member.step, PROPERTIES)]},
-            artifacts=own(launched.inputs.artifacts, _input_key),
+            parameterValues={PROPERTIES: launched.inputs.parameters[input_key(member.step, PROPERTIES)]},
+            artifacts=own(launched.inputs.artifacts, input_key),
         ),
         outputs=launched.outputs.model_copy(update={"artifacts": own(launched.outputs.artifacts, _output_key)}),
     )

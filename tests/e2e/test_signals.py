@@ -55,7 +55,7 @@ def run_until(path: Path, point: str, number: signal.Signals) -> dict[str, Any]:
     from hubline.pipeline import local
     from hubline.pipeline.run import run
 
-    copy, launch = fileio.copy, local.Run._launch
+    copy, launch = fileio.copy, local.Run.launch
     sent: list[None] = []
 
     def launched(self: Any, step: str, do: Callable) -> Any:
@@ -72,7 +72,7 @@ def run_until(path: Path, point: str, number: signal.Signals) -> dict[str, Any]:
         if point == "copying" and "Format-Serving" in str(given[0]) and not sent:
             sent.append(os.kill(os.getpid(), number))
 
-    with mock.patch.object(local.Run, "_launch", launched), mock.patch.object(fileio, "copy", copied):
+    with mock.patch.object(local.Run, "launch", launched), mock.patch.object(fileio, "copy", copied):
         result, code = run(path, None, quiet=True)
     return {
         "status": result.status,

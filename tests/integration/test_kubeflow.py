@@ -69,7 +69,7 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("kfp")
     cluster = Cluster(folder, Version(executor_logs=True, custom_path=True), in_this_process)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launched, "_MOUNTED", {"minio://": f"{cluster.mounted}/"})
+        patch.setattr(launched, "MOUNTED", {"minio://": f"{cluster.mounted}/"})
         yield cluster
 
 

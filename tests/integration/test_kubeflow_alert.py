@@ -56,7 +56,7 @@ def webhook() -> Iterator[HTTPServer]:
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch) -> Cluster:
     cluster = Cluster(tmp_path / "kfp", Version(executor_logs=True), in_this_process)
-    monkeypatch.setattr(launched, "_MOUNTED", {"minio://": f"{cluster.mounted}/"})
+    monkeypatch.setattr(launched, "MOUNTED", {"minio://": f"{cluster.mounted}/"})
     return cluster
 
 

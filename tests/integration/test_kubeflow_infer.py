@@ -29,7 +29,7 @@ def test_predictions_on_a_cluster_are_those_of_a_run_here(tmp_path: Path, monkey
     spec = compiled(path)
     assert {"hub_colours", "data_examples", "overrides"} == spec["root"]["inputDefinitions"]["parameters"].keys()
     cluster = Cluster(tmp_path / "kfp", Version(executor_logs=True), in_this_process)
-    monkeypatch.setattr(launched, "_MOUNTED", {"minio://": f"{cluster.mounted}/"})
+    monkeypatch.setattr(launched, "MOUNTED", {"minio://": f"{cluster.mounted}/"})
     cluster.run(spec, {})
     assert not cluster.failed
     destination = cluster.metadata("predictor", "predictions")["pushed_destination"]

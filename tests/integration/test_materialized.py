@@ -37,7 +37,7 @@ def test_training_is_the_same(tabular: Job, tmp_path: Path, monkeypatch: pytest.
         ("validation", "rows", "memory"),
     ]
     assert (as_rows[0].first_epoch, as_rows[0].last_epoch) == (1, 3) and as_rows[0].size == 10 * size  # GZIP
-    monkeypatch.setattr(caches, "_MANY_ROWS", 100)  # below the rows of each split in three epochs
+    monkeypatch.setattr(caches, "MANY_ROWS", 100)  # below the rows of each split in three epochs
     for materialize in (True, "auto"):
         curves, transformed = trained(tabular, materialize, str(tmp_path))
         assert {each.form for each in transformed} == {"transformed_rows"}

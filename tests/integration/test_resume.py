@@ -82,7 +82,7 @@ def interrupted(job: Job, monkeypatch: pytest.MonkeyPatch, epoch: int, batch: in
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "_SECONDS", 0.0)
+        patch.setattr(Checkpoints, "SECONDS", 0.0)
         patch.setattr(Progress, "on_train_batch_end", interrupt)
         with pytest.raises(KeyboardInterrupt):
             train(job)
@@ -118,7 +118,7 @@ def kill(self, batch, logs=None):
     look(self, batch, logs)
     if self._epoch == epoch:
         os.kill(os.getpid(), signal.SIGKILL)
-Progress.on_train_batch_end, Checkpoints._SECONDS = kill, 0.0
+Progress.on_train_batch_end, Checkpoints.SECONDS = kill, 0.0
 train(job)
 """
 

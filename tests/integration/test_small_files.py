@@ -64,7 +64,7 @@ def both_ways(folder: Path, data: Data, monkeypatch: pytest.MonkeyPatch) -> tupl
     """The outcome with files in groups, and one by one."""
     together = outcome(folder / "together", data)
     with monkeypatch.context() as patch:
-        patch.setattr(small_files, "_FEW", 10**9)
+        patch.setattr(small_files, "FEW", 10**9)
         return together, outcome(folder / "alone", data)
 
 

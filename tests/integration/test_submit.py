@@ -155,7 +155,7 @@ def test_mistakes_and_outages_have_their_exit_codes(
 ) -> None:
     token = path.with_name("token")
     token.write_text("old\n")
-    monkeypatch.setattr("hubline.pipeline.kubeflow.api._TRIES", 1)
+    monkeypatch.setattr("hubline.pipeline.kubeflow.api.TRIES", 1)
     monkeypatch.setattr(
         sys, "argv", ["hubline", *(each.replace("FILE", str(path)).replace("TOKEN", str(token)) for each in arguments)]
     )

@@ -183,7 +183,7 @@ def test_an_interrupted_run_goes_on_from_its_last_epoch(fresh: Job, monkeypatch:
             raise KeyboardInterrupt
         begin(self, epoch, logs)
 
-    monkeypatch.setattr(Checkpoints, "_SECONDS", 0.0)
+    monkeypatch.setattr(Checkpoints, "SECONDS", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(Progress, "on_epoch_begin", interrupt)
         with pytest.raises(KeyboardInterrupt):

@@ -21,7 +21,7 @@ def _digests(data) -> dict[str, str]:
 @pytest.fixture(scope="session", autouse=True)
 def the_users_files_stay_as_they_are() -> Iterator[None]:
     """Takes the digests of the data files before and after every whole run of the suite, and compares them."""
-    run = running._run
+    run = running.execute
 
     def watched(file, *rest):
         before = _digests(file.data)
@@ -30,5 +30,5 @@ def the_users_files_stay_as_they_are() -> Iterator[None]:
         return result
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "_run", watched)
+        patch.setattr(running, "execute", watched)
         yield

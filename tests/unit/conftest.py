@@ -39,7 +39,7 @@ def in_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes away the slow path of ingestion, which reads a file in Python."""
     from hubline.components.example_gen import ingest
 
-    monkeypatch.setattr(ingest, "_thoroughly", None)
+    monkeypatch.setattr(ingest, "ingest_exactly", None)
 
 
 @pytest.fixture

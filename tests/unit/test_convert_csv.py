@@ -119,7 +119,7 @@ def test_types_are_inferred(tmp_path: Path, cells: str, kind: str, values: list)
 def test_types_hold_for_the_whole_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, early: str, late: str, kind: str, first: object
 ) -> None:
-    monkeypatch.setattr(from_csv, "_BLOCK_BYTES", 1000)
+    monkeypatch.setattr(from_csv, "BLOCK_BYTES", 1000)
     monkeypatch.setattr(from_csv, "BATCH_BYTES", 2000)
     text = "n,x\n" + f"1,{early}\n" * 2000 + f"1,{late}\n"
     assert len(list(CsvFile(written(tmp_path, text), Dialect()).batches(["x"]))) > 3
@@ -326,7 +326,7 @@ def test_what_is_not_in_the_encoding_is_named(tmp_path: Path, encoding: str) -> 
 
 
 def test_a_row_that_no_block_holds_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(from_csv, "_BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr(from_csv, "BLOCK_BYTES", 1 << 20)
     with pytest.raises(UserError, match=r"a\.csv: a row is longer than 1 MiB; perhaps a quote"):
         from_text(tmp_path, 'a,b\n1,"x\n' + "2,y\n" * 1_000_000)
 

@@ -57,7 +57,7 @@ def test_what_is_written_does_not_depend_on_the_number_of_threads(
 def test_no_more_is_made_than_is_soon_written(workers: int) -> None:
     begun: list[int] = []
     for done, (item, made) in enumerate(
-        collecting._in_order(lambda item: begun.append(item) or -item, iter(range(100)), workers), start=1
+        collecting.in_order(lambda item: begun.append(item) or -item, iter(range(100)), workers), start=1
     ):
         assert made == -item == -(done - 1)
         assert len(begun) <= done + 2 * workers

@@ -69,7 +69,7 @@ def test_parquet_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: in
 
 
 def test_parquet_lists_of_very_different_lengths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubline.pipeline.convert.encode._PADDED", 100)
+    monkeypatch.setattr("hubline.pipeline.convert.encode.PADDED", 100)
     rng = np.random.default_rng(0)
     lists = [rng.integers(0, 99, size).tolist() for size in [*rng.integers(0, 30, 60), 500, 0, 1]]
     from_tables(tmp_path, pa.table({"x": lists}))

@@ -18,7 +18,7 @@ from hubline.pipeline.display import Display, asked, show_result
 from hubline.pipeline.load import load
 from hubline.pipeline.output import into_log
 from hubline.pipeline.result import Result, Step
-from hubline.pipeline.run import _failure
+from hubline.pipeline.run import failure
 
 
 def test_a_terminal_shows_steps_with_state_time_and_progress() -> None:
@@ -273,12 +273,12 @@ cli.main()
 
 
 def test_an_unexpected_exception_of_a_step_is_one_line_with_step_file_and_log() -> None:
-    status, error, code = _failure(KeyError("scores\nand more"), "Evaluator", Path("p.yaml"), Path("runs/1/run.log"))
+    status, error, code = failure(KeyError("scores\nand more"), "Evaluator", Path("p.yaml"), Path("runs/1/run.log"))
     assert (status, code) == ("failed", 1)
     assert error == (
         r"Evaluator of p.yaml: unexpected KeyError: 'scores\nand more'; the whole log is in runs/1/run.log"
     )
-    assert _failure(AssertionError(), None, Path("p.yaml"), Path("l"))[1] == (
+    assert failure(AssertionError(), None, Path("p.yaml"), Path("l"))[1] == (
         "p.yaml: unexpected AssertionError; the whole log is in l"
     )
 

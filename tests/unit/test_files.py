@@ -222,7 +222,7 @@ def test_a_hub_is_asked_once_and_then_its_cache(module: Path, tmp_path: Path, mo
             pass
 
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr("hubline.components.hub_module.web._HUBS", ("127.0.0.1",))
+    monkeypatch.setattr("hubline.components.hub_module.web.HUBS", ("127.0.0.1",))
     with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         handle = f"http://127.0.0.1:{server.server_port}/google/mean/1"

@@ -6,7 +6,7 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from hubline.pipeline.load import load
-from hubline.pipeline.schema import _categories, with_ranges
+from hubline.pipeline.schema import categories, with_ranges
 
 SEEN = pd.DataFrame(
     {
@@ -42,7 +42,7 @@ def statistics(frame: pd.DataFrame):
 def frozen(tmp_path_factory) -> schema_pb2.Schema:
     path = tmp_path_factory.mktemp("frozen") / "pipeline.yaml"
     path.write_text(FILE)
-    columns = _categories(load(path)[0])
+    columns = categories(load(path)[0])
     assert columns == {"colour", "area", "user", "level", "kind"}
     splits = [statistics(part) for part in (SEEN.iloc[:30], SEEN.iloc[30:45], SEEN.iloc[45:])]
     return with_ranges(tfdv.infer_schema(statistics(SEEN)), columns, splits)

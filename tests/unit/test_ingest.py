@@ -14,7 +14,7 @@ from hubline.artifacts.splits import SPLITS
 from hubline.components.config.data import HashSplit
 from hubline.components.example_gen import ingest as ingesting
 from hubline.components.example_gen.contract import Kind
-from hubline.components.example_gen.executor import Result, _refuse_empty
+from hubline.components.example_gen.executor import Result, refuse_empty
 from hubline.components.example_gen.ingest import split_of
 from hubline.components.example_gen.locate_bad_records import undecodable
 from hubline.core.digest import file_digest
@@ -94,7 +94,7 @@ def test_a_file_that_changed_since_it_was_pinned_is_refused(tmp_path: Path) -> N
 
 def test_each_record_is_handed_on_once_however_large_a_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is known of the records before is not copied with each batch, which grows with the square of the file."""
-    monkeypatch.setattr(ingesting, "_BATCH", 4)
+    monkeypatch.setattr(ingesting, "BATCH", 4)
     records = example_data.labelled(40)
     path = example_data.write_tfrecord(tmp_path / "in", records)
     graphs = ingesting._graphs(CONTRACT, Kind(label="int64"), HashSplit(), False)
@@ -125,7 +125,7 @@ def test_a_split_that_is_empty_says_whether_records_repeat_themselves(tmp_path: 
     counts = {part.split: part.count for part in ingested.parts}
     assert min(counts.values()) == 0
     with pytest.raises(DataError, match=r"the split '\w+' is empty \(.*\): " + says):
-        _refuse_empty(counts, task.split, [Result("all", "0", str(tmp_path / "out"), ingested)])
+        refuse_empty(counts, task.split, [Result("all", "0", str(tmp_path / "out"), ingested)])
 
 
 @pytest.mark.parametrize("policy", ["fail", "quarantine"])

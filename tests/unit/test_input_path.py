@@ -203,7 +203,7 @@ def test_an_order_is_of_its_epoch_and_what_was_read_is_kept() -> None:
 
 def test_memory_is_that_of_the_machine_or_the_containers_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = [tmp_path / "memory.max", tmp_path / "memory.limit_in_bytes"]
-    monkeypatch.setattr(memory, "_LIMITS", tuple(map(str, limits)))
+    monkeypatch.setattr(memory, "LIMITS", tuple(map(str, limits)))
     total = psutil.virtual_memory().total
     assert memory.memory_size() == total
     for limit in limits:

@@ -43,7 +43,7 @@ def test_a_signal_in_a_destructor_is_not_lost(number: signal.Signals) -> None:
 
 
 def test_where_nobody_looks_the_main_thread_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interruption, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(interruption, "PATIENCE_SECONDS", 0.1)
     with interruption.handled():
         os.kill(os.getpid(), signal.SIGTERM)
         for _ in range(2):  # the first one may have been lost

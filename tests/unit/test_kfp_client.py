@@ -56,7 +56,7 @@ def test_an_address_where_nobody_answers_is_named() -> None:
 
 
 def test_an_api_that_hangs_is_given_up(api: KfpApi, monkeypatch) -> None:
-    monkeypatch.setattr("hubline.pipeline.kubeflow.api._TIME_LIMITS", (1, 0.2))
+    monkeypatch.setattr("hubline.pipeline.kubeflow.api.TIME_LIMITS", (1, 0.2))
     api.faults = [Fault("", 0)]
     with pytest.raises(RunError, match="no answer within"):
         connect(address(api))

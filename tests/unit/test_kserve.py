@@ -202,7 +202,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, place: str, state: str, uri: str,
             serve(state, uri, timeout_seconds=0.1, **values)
 
 
-KILLED_AT = ["_wait", "_give_share"]
+KILLED_AT = ["wait", "_give_share"]
 
 
 @pytest.mark.parametrize("broken", [False, True])
@@ -216,7 +216,7 @@ def test_a_step_that_was_killed_goes_on(
     if not broken:
         serve(state, THREE)
         assert cluster.shares[-1] == {THREE: 100}
-    elif place == "_wait":
+    elif place == "wait":
         cluster.broken = THREE
         assert f"put back: {TWO}, with 10 % of the requests" in fails(state, THREE, "not ready")
         cluster.act("taxi", 5)
@@ -227,7 +227,7 @@ def test_a_service_whose_maker_was_killed_is_deleted_where_it_fails(
     cluster: KubernetesApi, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster.broken = ONE
-    killed_at(monkeypatch, "_wait", state, ONE)
+    killed_at(monkeypatch, "wait", state, ONE)
     assert "taxi" in cluster.services
     assert "deleted again" in fails(state, ONE, "not ready")
 
@@ -237,14 +237,14 @@ def test_a_killed_steps_version_is_not_what_is_put_back(
 ) -> None:
     serve(state, ONE)
     cluster.broken = "models"
-    killed_at(monkeypatch, "_wait", state, TWO)
+    killed_at(monkeypatch, "wait", state, TWO)
     assert f"put back: {ONE}" in fails(state, THREE, "not ready")
     assert predictor(cluster)["model"]["storageUri"] == ONE
 
 
 def test_a_step_that_was_killed_before_it_changed_anything_begins_anew(cluster: KubernetesApi, state: str) -> None:
     serve(state, ONE)
-    rolling._write(state, rolling.RollOut(storage_uri=TWO, before=Ours(storage_uri="gs://long/gone")))
+    rolling.write_state(state, rolling.RollOut(storage_uri=TWO, before=Ours(storage_uri="gs://long/gone")))
     cluster.broken = TWO
     assert f"put back: {ONE}" in fails(state, TWO, "not ready")
 
@@ -263,14 +263,14 @@ def test_a_conflict_while_it_is_put_back_is_met_too(cluster: KubernetesApi, stat
     serve(state, ONE)
     cluster.broken = TWO
     with pytest.MonkeyPatch.context() as patch:
-        put_back = rolling._put_back
+        put_back = rolling.put_back
 
         def with_conflict(*given: Any) -> str:
             cluster.conflicts, patched = 1, put_back
-            patch.setattr(rolling, "_put_back", patched)
+            patch.setattr(rolling, "put_back", patched)
             return put_back(*given)
 
-        patch.setattr(rolling, "_put_back", with_conflict)
+        patch.setattr(rolling, "put_back", with_conflict)
         assert f"put back: {ONE}" in fails(state, TWO, "not ready")
     assert cluster.services["taxi"]["metadata"]["labels"]
 
@@ -287,13 +287,13 @@ def test_a_change_whose_answer_is_lost_is_known_again(cluster: KubernetesApi, st
 def test_an_api_that_does_not_answer_for_a_while_is_waited_for(cluster: KubernetesApi, state: str) -> None:
     serve(state, ONE)
     with pytest.MonkeyPatch.context() as patch:
-        wait = rolling._wait
+        wait = rolling.wait
 
         def with_failures(*given: Any):
             cluster.failures = 3
             return wait(*given)
 
-        patch.setattr(rolling, "_wait", with_failures)
+        patch.setattr(rolling, "wait", with_failures)
         serve(state, TWO)
     assert cluster.shares[-1] == {TWO: 100}
 
@@ -308,13 +308,13 @@ def test_an_api_that_does_not_answer_for_a_while_is_waited_for(cluster: Kubernet
 def test_what_others_do_meanwhile_stays(cluster: KubernetesApi, state: str, change: Any, message: str) -> None:
     serve(state, ONE)
     with pytest.MonkeyPatch.context() as patch:
-        wait = rolling._wait
+        wait = rolling.wait
 
         def after_others(*given: Any):
             change(cluster)
             return wait(*given)
 
-        patch.setattr(rolling, "_wait", after_others)
+        patch.setattr(rolling, "wait", after_others)
         fails(state, TWO, message)
     assert "taxi" not in cluster.services or predictor(cluster)["model"]["storageUri"] == THREE
 
@@ -366,12 +366,12 @@ def test_what_others_do_at_the_last_moment_stays(cluster: KubernetesApi, state: 
     serve(state, ONE)
     cluster.broken = TWO
     with pytest.MonkeyPatch.context() as patch:
-        put_back = rolling._put_back
+        put_back = rolling.put_back
 
         def after_others(*given: Any) -> str:
             cluster.set("taxi", model={"storageUri": THREE})
             return put_back(*given)
 
-        patch.setattr(rolling, "_put_back", after_others)
+        patch.setattr(rolling, "put_back", after_others)
         assert "Somebody else has changed it meanwhile" in fails(state, TWO, "not ready")
     assert predictor(cluster)["model"]["storageUri"] == THREE

@@ -46,7 +46,7 @@ def test_what_is_registered_is_what_tensorflow_knows() -> None:
 
 
 def test_all_operations_that_are_missing_are_named_with_what_brings_them(foreign: Path, monkeypatch) -> None:
-    monkeypatch.setattr(operations, "_is_installed", lambda package: False)
+    monkeypatch.setattr(operations, "is_installed", lambda package: False)
     with pytest.raises(UserError) as error:
         open_module(str(foreign))
     said = str(error.value)
@@ -150,7 +150,7 @@ TUNED = "model: {fine_tune: {mean: {%s}}}\ntraining:"
     ],
 )
 def test_check_finds_it(tmp_path: Path, monkeypatch, change: Callable | None, tune: str, key: str, says: str) -> None:
-    monkeypatch.setattr(operations, "_is_installed", lambda package: False)
+    monkeypatch.setattr(operations, "is_installed", lambda package: False)
     path = make_project(tmp_path, PIPELINE.replace("training:", TUNED % tune))
     if change:
         path.write_text(path.read_text().replace("handle: module", f"handle: {change(tmp_path)}"))

@@ -207,7 +207,7 @@ def test_several_inputs_of_images_and_texts(folder: Path, tmp_path: Path) -> Non
 def test_an_operation_that_is_not_installed_is_named(folder: Path, tmp_path: Path, monkeypatch) -> None:
     module = hub_modules.module(tmp_path / "module", spec(*ANY), mean)
     hub_modules.with_operation(module, Mean="SentencepieceOp")
-    monkeypatch.setattr(operations, "_is_installed", lambda package: False)
+    monkeypatch.setattr(operations, "is_installed", lambda package: False)
     result = predict("--hub", module, folder / "data", "--column", "photo", code=2)
     assert f"{module}: it is made of operations that TensorFlow here does not have: Sent" in str(result.exception)
     with pytest.raises(PipelineFileError) as caught:

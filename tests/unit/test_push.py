@@ -50,7 +50,7 @@ def race(number: int, model: str, destination: str, barrier, results) -> None:
     """What one of the processes does in each round."""
     if destination.startswith("store://"):
         make_object_store.mount()
-        lease._LONGEST_PAUSE_SECONDS = 0.1
+        lease.LONGEST_PAUSE_SECONDS = 0.1
     for turn in range(ROUNDS):
         barrier.wait()
         compared = newest_version(destination)
@@ -185,7 +185,7 @@ def test_a_push_that_was_held_up_pushes_nothing_and_the_next_one_clears_up(
     model, copy = model_of(tmp_path / "model", "x"), fileio.copy
     with monkeypatch.context() as held_up:
         held_up.setattr(lease, "SECONDS", 0.2)
-        held_up.setattr(lease, "_keep_renewing", lambda *_: None)
+        held_up.setattr(lease, "keep_renewing", lambda *_: None)
         held_up.setattr(fileio, "copy", lambda *arguments, **how: (time.sleep(0.2), copy(*arguments, **how)))
         with pytest.raises(RunError, match="held up for too long, and nothing was pushed"):
             push(model, destination)

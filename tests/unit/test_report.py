@@ -94,7 +94,7 @@ def test_the_right_ones_are_the_first_of_each_class(known) -> None:
 
 def test_batches_change_nothing(known, tmp_path: Path, monkeypatch) -> None:
     labels, candidate, serving, _ = known
-    monkeypatch.setattr("hubline.report.scores._PER_BATCH", 28)
+    monkeypatch.setattr("hubline.report.scores.PER_BATCH", 28)
     pieces = predictions(tmp_path, labels[:300], candidate[:300], serving[:300])
     monkeypatch.undo()
     once = predictions(tmp_path, labels[:300], candidate[:300], serving[:300])
