@@ -255,6 +255,7 @@ def two_steps(tmp_path: Path) -> Callable[[], Any]:
     return make
 
 
+@pytest.mark.slow
 def test_tfx_launches_each_step_through_our_hooks(two_steps: Callable[[], Any], tmp_path: Path) -> None:
     from hubline.pipeline.adapters.tfx import run_locally
 

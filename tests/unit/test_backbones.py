@@ -73,6 +73,7 @@ SE = 2 * sum(blocks * filters**2 for filters, blocks in ((64, 3), (128, 4), (256
         ({"kind": "resnet34", "input": "large", "squeeze_and_excitation": True}, 512, 21_284_672 + SE, 2 * 8_512),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_networks_are_of_their_published_sizes(said: dict, outputs: int, trained: int, kept: int) -> None:
     built = Built(backbone(**said), FEATURES, "b")
     assert counts(built) == (trained, kept)
@@ -113,6 +114,7 @@ def test_lenet_is_that_of_the_paper_layer_by_layer() -> None:
     )
 
 
+@pytest.mark.slow
 def test_excitation_weighs_channels_by_what_all_of_the_image_shows() -> None:
     network = Built(backbone(kind="resnet34", input="small", squeeze_and_excitation=True), FEATURES, "b").network
     inner = network.get_layer("resnet34")
@@ -148,6 +150,7 @@ def saved(folder: Path, name: str, form: str, **options: Any) -> tuple[Path, tf.
 @pytest.mark.parametrize(
     ("form", "options"), [(".h5", {}), (".weights.h5", {"pooling": "max"}), (".keras", {"alpha": 0.35})]
 )
+@pytest.mark.slow
 def test_an_application_gives_what_keras_gives_by_hand(tmp_path: Path, form: str, options: dict) -> None:
     options = {"alpha": 0.5} | options
     path, network = saved(tmp_path, "MobileNetV2", form, **options)
@@ -186,6 +189,7 @@ def test_without_its_own_preprocessing_an_application_takes_the_range_of_the_fea
 
 
 @pytest.mark.parametrize("form", [".h5", ".weights.h5", ".keras"])
+@pytest.mark.slow
 def test_weights_of_another_architecture_are_refused(tmp_path: Path, form: str) -> None:
     path, _ = saved(tmp_path, "MobileNetV2", form, alpha=0.5)
     config = application(weights=str(path), alpha=0.35)

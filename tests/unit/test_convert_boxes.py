@@ -314,6 +314,7 @@ def test_annotations_that_are_not_there(
 # Real data
 
 
+@pytest.mark.slow
 def test_real_blood_cells(shared_data: Path, tmp_path: Path) -> None:
     folder = shared_data / "blood_cells"
     done = converted(from_boxes.in_annotations(folder / "Annotations", folder / "JPEGImages"), tmp_path, "skip")

@@ -42,6 +42,7 @@ tables = st.dictionaries(
 
 @given(tables, st.sampled_from([",", ";", "\t"]), st.booleans())
 @settings(deadline=None, max_examples=60)
+@pytest.mark.slow
 def test_what_is_written_to_csv_is_in_the_records(
     table: dict[str, tuple[str, list]], delimiter: str, compressed: bool
 ) -> None:

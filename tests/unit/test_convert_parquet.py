@@ -147,6 +147,7 @@ def test_what_is_no_parquet_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["california_housing/housing.csv", "chicago_taxi/data.csv"])
+@pytest.mark.slow
 def test_real_data_are_what_pandas_and_pyarrow_read(shared_data: Path, tmp_path: Path, name: str) -> None:
     path = shared_data / name
     done = convert([CsvFile(str(path), Dialect())], Options(output=tmp_path / "csv"), Console(quiet=True))

@@ -122,6 +122,7 @@ FORMATS = [
     st.sampled_from(FORMATS),
 )
 @unhurried
+@pytest.mark.slow
 def test_a_format_is_read_as_by_strptime(when: datetime, minutes: int, form: str) -> None:
     text = when.replace(tzinfo=timezone(timedelta(minutes=minutes))).strftime(form)
     expected = datetime.strptime(text, form)

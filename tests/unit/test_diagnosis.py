@@ -68,6 +68,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory):
     return summarized(tmp_path_factory.mktemp("counted"), label, {"train": train, "validation": train, "test": test})
 
 
+@pytest.mark.slow
 def test_counts_are_those_of_a_loop_over_the_records(counted) -> None:
     train = counted[1]["train"]
     rows = [values(number) for number in range(ROWS)]
@@ -116,6 +117,7 @@ def test_what_is_found_is_said_once_with_its_share_and_what_would_be_right(count
         ({"kind": "binary", "where": "plain > 30"}, "the label is made from 'plain', and so are features", False),
     ],
 )
+@pytest.mark.slow
 def test_a_label_of_one_class_and_one_that_features_tell(tmp_path: Path, label: dict, says: str, stops: bool) -> None:
     train = [example_data.record(**values(number)) for number in range(ROWS)]
     found, _ = summarized(tmp_path, label, {"train": train, "validation": train, "test": train})

@@ -27,12 +27,14 @@ def embedded(folder: Path, photos: list[bytes], count: int, report: Callable[[],
     return made.embed(str(source), count, str(folder / "rows"), 1, (), 0)
 
 
+@pytest.mark.slow
 def test_a_record_that_does_not_decode_has_no_row(tmp_path: Path) -> None:
     photos = [*PHOTOS[:2], PHOTOS[2][:60], *PHOTOS[3:]]
     assert embedded(tmp_path, photos, 5) == Embedded(count=4, undecodable=(2,), sizes={})
     assert len(example_data.read_tfrecord(tmp_path / "rows")) == 4
 
 
+@pytest.mark.slow
 def test_a_record_that_is_lost_to_anything_else_stops_the_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failing = tf.Variable(True)
     decode = embed.pixels_of_one
@@ -50,6 +52,7 @@ def test_a_record_that_is_lost_to_anything_else_stops_the_step(tmp_path: Path, m
     ("count", "says"),
     [(6, "6 records were written there, and it holds 5"), (4, "it holds more than the 4 records that were written")],
 )
+@pytest.mark.slow
 def test_a_file_of_another_number_of_records_is_refused(tmp_path: Path, count: int, says: str) -> None:
     with pytest.raises(DamageError, match=says):
         embedded(tmp_path, PHOTOS, count)

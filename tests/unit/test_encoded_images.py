@@ -128,6 +128,7 @@ def test_a_png_is_turned_by_exif_before_its_pixels(orientation: int) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad", "crop_or_pad"])
+@pytest.mark.slow
 def test_every_fit_sees_the_upright_picture(orientation: int, fit: str) -> None:
     feature = ImageFeature(kind="image", size=(13, 8), fit=fit)
     data = with_segments(exif("MM", orientation))
@@ -301,6 +302,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.slow
 def test_an_exported_model_answers_alike_by_every_door(tmp_path: Path, exported: str, orientation: int) -> None:
     plain = saved(noise(24, 24), "JPEG", quality=95, subsampling=0)
     one = plain[:2] + exif("MM", orientation) + plain[2:]

@@ -110,6 +110,7 @@ def verdicts(folder: Path, skill: float, seed: int, count: int = COUNT, kind: st
     return list(held_to(found.baseline, found.values, parts_of(kind, 3), count))
 
 
+@pytest.mark.slow
 def test_a_model_without_skill_is_not_blessed_and_one_with_some_is(tmp_path: Path) -> None:
     # Two metrics, each with a chance of 2.5 % or less.
     assert sum(verdicts(tmp_path, 0.0, seed)[0].passed for seed in range(60)) <= 4

@@ -79,6 +79,7 @@ def standard(numbers: Sequence[int | float]) -> np.ndarray:
 @given(st.lists(MANY, min_size=1, max_size=3) | st.lists(FLOATS, min_size=1, max_size=3))
 @example([SECONDS.tolist()])
 @unhurried
+@pytest.mark.slow
 def test_z_scores_and_shares_are_those_of_exact_fractions(parts: list[list[Any]]) -> None:
     features = features_of(
         z={"kind": "numeric", "from": "t", "normalize": "z_score"},
@@ -129,6 +130,7 @@ def test_a_given_scale_a_logarithm_and_steps_take_all_digits() -> None:
 
 @given(st.lists(MANY, min_size=1, max_size=3), st.lists(WHOLE | st.floats(-1e15, 1e15), min_size=1, unique=True))
 @unhurried
+@pytest.mark.slow
 def test_whole_numbers_fall_into_the_buckets_that_python_finds(parts: list[list[int]], bounds: list[Any]) -> None:
     bounds = sorted({Fraction(bound): bound for bound in bounds}.values())
     features = features_of(t={"kind": "bucketized", "boundaries": bounds})
@@ -190,6 +192,7 @@ def held(comparison: str, **columns: Any) -> list[bool]:
 @example(2**62, 2**62, 2**62, ">")
 @example(-(2**62), 3, 2**62, "==")
 @unhurried
+@pytest.mark.slow
 def test_whole_numbers_are_compared_as_by_python_and_never_wrap_around(a: int, b: int, limit: int, sign: str) -> None:
     compare = COMPARED[sign]
     assert held(f"a {sign} {limit}", a=[a]) == [compare(a, limit)]
@@ -209,6 +212,7 @@ def test_whole_numbers_are_compared_as_by_python_and_never_wrap_around(a: int, b
     st.sampled_from(list(COMPARED)),
 )
 @unhurried
+@pytest.mark.slow
 def test_floats_are_calculated_as_by_numpy_in_float64(whole: int, short: float, other: float, sign: str) -> None:
     names = {"w": np.array([whole], np.float64), "x": np.array([short], np.float64)}
     for comparison in (f"x * {other} {sign} w", f"w / 3 {sign} x + {other}", f"{other} - w / 7 {sign} 0.1 * x"):

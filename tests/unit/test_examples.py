@@ -124,6 +124,7 @@ def by_parser(record: bytes, name: str, dtype: tf.DType) -> list:
 
 @given(st.lists(sequences, min_size=1, max_size=4))
 @settings(deadline=None, max_examples=100)
+@pytest.mark.slow
 def test_steps_come_one_after_the_other(rows: list[dict]) -> None:
     batch = tf.constant([sequence(**row) for row in rows])
     for row, record, in_graph in zip(rows, flattened(batch).numpy(), FLATTENED(batch).numpy(), strict=True):

@@ -103,6 +103,7 @@ def test_workers_elsewhere_get_the_uris_themselves(tmp_path: Path) -> None:
     assert inputs["examples"][0].uri == "minio://b/x"
 
 
+@pytest.mark.slow
 def test_a_pod_imports_what_its_step_needs() -> None:
     program = (
         "import sys, hubline.pipeline.kubeflow.entrypoint\n"

@@ -356,11 +356,13 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> FourWays:
 
 
 @pytest.mark.parametrize("way", ["eagerly", "in_a_dataset", "through_transform", "as_exported"])
+@pytest.mark.slow
 def test_rows_of_training_are_what_the_reference_says(way: str, ways: FourWays) -> None:
     ways.check(getattr(ways, way), TRAINING)
 
 
 @pytest.mark.parametrize(("way", "times"), [("eagerly", 10), ("in_a_dataset", 3), ("as_exported", 30)])
+@pytest.mark.slow
 def test_rows_never_seen_are_what_the_reference_says(way: str, times: int, ways: FourWays) -> None:
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
     phases = [Phase.explicit, Phase.generate, Phase.shrink]

@@ -127,6 +127,7 @@ GRID = SCALED[:, ::2, ::2]
         ),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_what_a_module_takes_and_gives(tmp_path: Path, takes, function: Callable, options: dict, expected) -> None:
     path = hub_modules.module(tmp_path, takes, function)
     np.testing.assert_allclose(given(path, hub(**options)), expected, rtol=2e-2 if takes.dtype == tf.float16 else 1e-4)

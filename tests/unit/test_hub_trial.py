@@ -127,6 +127,7 @@ def test_an_output_that_is_not_finite_is_named() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 64])
+@pytest.mark.slow
 def test_what_is_found_stays_with_its_picture_in_one_structure(modules: Path, tmp_path: Path, size: int) -> None:
     for number, places in enumerate(FACES.values()):
         (tmp_path / f"{number}.png").write_bytes(make_model.with_faces(*places))

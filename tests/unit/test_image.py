@@ -37,6 +37,7 @@ def every_way(image: ImageFeature, encoded: bytes, folder: Path) -> list[np.ndar
 @pytest.mark.parametrize("form", ["PNG", "BMP", "GIF", "JPEG"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 @pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.slow
 def test_every_format_in_grey_and_colour_is_what_pillow_decodes(
     tmp_path: Path, form: str, mode: str, channels: int
 ) -> None:
@@ -68,6 +69,7 @@ def test_a_flat_image_becomes_its_value_in_the_range_at_any_size(
         np.testing.assert_allclose(got, low + span * grey / 255, atol=1e-4 * span)  # a whole step: nothing to round
 
 
+@pytest.mark.slow
 def test_nearest_and_area_are_what_numpy_says(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, [8, 12, 3], np.uint8)
     encoded = example_data.image_bytes(pixels)
@@ -81,6 +83,7 @@ def test_nearest_and_area_are_what_numpy_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
 @pytest.mark.parametrize(("shape", "box"), [((8, 14), (3, 0, 11, 8)), ((15, 8), (0, 3, 8, 11)), ((9, 9), (0, 0, 9, 9))])
+@pytest.mark.slow
 def test_a_crop_is_the_middle_with_nothing_stretched(tmp_path: Path, form: str, shape, box) -> None:
     smooth = np.add.outer(np.arange(shape[0]) * 9, np.arange(shape[1]) * 5).astype(np.uint8)
     encoded = example_data.image_bytes(np.stack([smooth] * 3, axis=-1), form)
@@ -122,6 +125,7 @@ def test_crop_or_pad_is_tensorflow_s_resize_with_crop_or_pad(shape: tuple, size:
 @pytest.mark.parametrize("fit", ["pad", "crop_or_pad"])
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF"])
 @pytest.mark.parametrize("shape", [(12, 30), (30, 10), (6, 7)])
+@pytest.mark.slow
 def test_every_way_pads_and_crops_the_same(tmp_path: Path, fit: str, form: str, shape: tuple) -> None:
     smooth = np.add.outer(np.arange(shape[0]) * 5, np.arange(shape[1]) * 2).astype(np.uint8) + 40
     encoded = example_data.image_bytes(np.stack([smooth] * 3, axis=-1), form)
@@ -134,6 +138,7 @@ def test_every_way_pads_and_crops_the_same(tmp_path: Path, fit: str, form: str, 
 
 
 @pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.slow
 def test_standardized_images_have_mean_zero_and_deviation_one(tmp_path: Path, channels: int) -> None:
     picture = np.random.default_rng(0).integers(100, 156, [8, 8, 3], np.uint8)
     encoded = example_data.image_bytes(picture)

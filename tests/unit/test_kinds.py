@@ -76,6 +76,7 @@ def dense_features(column: Any, given: Mapping[str, Any]) -> np.ndarray:
     return layer(dict(given)).numpy()
 
 
+@pytest.mark.slow
 def test_numbers_are_filled_and_normalised_like_pandas(analyse) -> None:
     analysed = analyse(
         z={"kind": "numeric", "from": "x", "normalize": "z_score"},
@@ -136,6 +137,7 @@ CATEGORIES = {
 
 
 @pytest.mark.parametrize("name", CATEGORIES)
+@pytest.mark.slow
 def test_categories_are_those_of_feature_columns(name: str, analyse) -> None:
     described, column = CATEGORIES[name]
     analysed = analyse(one=described, vector=described | {"encode": {"embedding": 3, "combiner": "sqrtn"}})
@@ -148,6 +150,7 @@ def test_categories_are_those_of_feature_columns(name: str, analyse) -> None:
     np.testing.assert_allclose(got["vector"], dense_features(expected, given), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_categories_by_a_file_are_those_of_feature_columns(analyse, tmp_path: Path) -> None:
     file = tmp_path / "words"
     file.write_text("red\nmauve\nblue\n")
@@ -176,6 +179,7 @@ def test_numbers_of_categories_may_be_written_as_digits(analyse) -> None:
     np.testing.assert_array_equal(got["other"], [*known, *np.eye(8)[[0, 0, 0, 0]]])
 
 
+@pytest.mark.slow
 def test_buckets_are_those_of_feature_columns_and_of_pandas(analyse) -> None:
     rng = np.random.default_rng(0)
     rows = [ROWS[0] | {"x": [float(value)]} for value in rng.normal(size=1000)]
@@ -213,6 +217,7 @@ def test_a_column_of_floats_cannot_be_crossed() -> None:
         transformed(features, columns(ROWS), BeamAnalyzer())
 
 
+@pytest.mark.slow
 def test_a_computed_vocabulary_is_by_frequency(analyse) -> None:
     analysed = analyse(
         one={"kind": "categorical", "from": "words", "vocabulary": {"top_k": 2}, "oov_buckets": 1},
@@ -224,6 +229,7 @@ def test_a_computed_vocabulary_is_by_frequency(analyse) -> None:
     assert got["many"].shape == [6, 4] and np.max(got["many"]) == 1.0
 
 
+@pytest.mark.slow
 def test_text_is_a_bag_of_ngrams_weighed_by_tf_idf(analyse) -> None:
     analysed = analyse(
         bag={"kind": "text", "from": "text", "bag": {"ngrams": [1, 2]}, "encode": "one_hot"},
@@ -275,6 +281,7 @@ def test_a_part_of_a_time_goes_round(analyse) -> None:
     np.testing.assert_array_equal(got[3], [0, 0])
 
 
+@pytest.mark.slow
 def test_it_is_the_same_in_tf_data_and_when_beam_writes_it(analyse) -> None:
     analysed = analyse(
         z={"kind": "numeric", "from": "x", "normalize": "z_score"},

@@ -93,6 +93,7 @@ def test_a_classifier_names_its_best_classes(modules: Path, photos: Path, tmp_pa
         assert ("record" in column) == (said["record"] is not None)
 
 
+@pytest.mark.slow
 def test_without_labels_the_outputs_are_written_as_they_are(modules: Path, photos: Path) -> None:
     images = np.stack([resized(image, 8, 8) for image in encoded(photos)])
     found = rows("--hub", modules / "classifier", photos)
