@@ -1,1 +1,1 @@
-"""Backbone: the step that tries a backbone out which is no hub module, and keeps its weights."""
+"""Backbone: builds a backbone that is not a hub module once as a trial, and stores its weights."""

@@ -1,4 +1,4 @@
-"""What Backbone does when it runs."""
+"""Backbone's executor."""
 
 from typing import Any
 
@@ -17,14 +17,14 @@ from hubline.trainer.config.model import Tuned
 
 
 class Executor(base_executor.BaseExecutor):
-    """Tries one backbone out, and keeps its weights."""
+    """Builds one backbone as a trial, and stores its weights."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills the `model` artifact: `module/` with the file of weights, where there is one.
+        """Fills the `model` artifact: `module/` holds the weights file, if there is one.
 
         Raises:
-            UserError: where the backbone cannot be made.
-            DataError: where what it is made from is not what was pinned.
+            UserError: if the backbone cannot be built.
+            DataError: if its source is not the one that was pinned.
         """
         backbone = read_sections(AnyBackbone, exec_properties["backbone"])
         features = read_sections(Features, exec_properties["features"])

@@ -1,4 +1,4 @@
-"""What a backbone is made from besides the pipeline file: a file of weights, or the source of a user's own function."""
+"""Source of a backbone besides the pipeline file: a weights file, or the code of a user's function."""
 
 import hashlib
 
@@ -12,10 +12,10 @@ _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 
 
 def fingerprint(backbone: AnyBackbone) -> str:
-    """The SHA-256 of what a backbone is made from; empty where that is nothing.
+    """SHA-256 of a backbone's source; empty if it has none.
 
     Raises:
-        UserError: where there is no such file or function, or a file is not what its name or the pipeline file says.
+        UserError: if the file or function doesn't exist, or the file has another format or digest than stated.
     """
     if isinstance(backbone, Builder):
         return source_digest(backbone)
@@ -25,10 +25,10 @@ def fingerprint(backbone: AnyBackbone) -> str:
 
 
 def fingerprints(backbones: Backbones) -> dict[str, str]:
-    """That of each backbone, by name.
+    """Fingerprint of each backbone, by name.
 
     Raises:
-        UserError: with all that is wrong.
+        UserError: with every fault found.
     """
     found, faults = {}, []
     for name, backbone in backbones.items():
@@ -42,10 +42,14 @@ def fingerprints(backbones: Backbones) -> dict[str, str]:
 
 
 def weights_digest(file: str, sha256: str | None) -> str:
-    """The SHA-256 of a file of weights, which is looked at; `sha256` is what it must be, if that is said.
+    """SHA-256 of a weights file, after a check of its format.
+
+    Args:
+        file: Path of the weights.
+        sha256: Expected digest, if any.
 
     Raises:
-        UserError: where there is none, or it is something else.
+        UserError: if there is no such file, or its format or digest is wrong.
     """
     if not storage.exists(file) or storage.is_folder(file):
         raise UserError(f"{file}: there is no such file; weights are a file that Keras wrote, or none")
@@ -60,10 +64,10 @@ def weights_digest(file: str, sha256: str | None) -> str:
 
 
 def source_digest(builder: Builder) -> str:
-    """The SHA-256 of the module of a user's function and of those of theirs that it imports, directly or not.
+    """SHA-256 of the module of a user's function and of all the user's modules that it imports, directly or indirectly.
 
     Raises:
-        UserError: where there is no such module or function.
+        UserError: if the module or function doesn't exist.
     """
     found = sources(builder.module, builder.folder)
     check_defines(found[builder.module], builder.function)

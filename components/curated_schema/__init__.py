@@ -1,1 +1,1 @@
-"""CuratedSchema: a schema that people keep, in place of an inferred one."""
+"""CuratedSchema: uses a schema maintained by hand instead of an inferred one."""

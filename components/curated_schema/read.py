@@ -1,5 +1,3 @@
-"""Reads a curated schema."""
-
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
@@ -8,10 +6,10 @@ from hubline.core.errors import UserError
 
 
 def read_curated(path: str) -> schema_pb2.Schema:
-    """The schema in a schema.pbtxt.
+    """Reads a schema.pbtxt.
 
     Raises:
-        UserError: where there is none.
+        UserError: if there is no such file, or it is not a schema.
     """
     if not storage.exists(path) or storage.is_folder(path):
         raise UserError(

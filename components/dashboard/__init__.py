@@ -1,1 +1,1 @@
-"""Dashboard: what a run came to, as the artifacts that the dashboard of Kubeflow Pipelines draws."""
+"""Dashboard: publishes a run's results as artifacts that the Kubeflow Pipelines dashboard renders."""

@@ -1,6 +1,6 @@
-"""Kubeflow Pipelines' own types of artifacts, which its dashboard draws.
+"""Artifact types of Kubeflow Pipelines that its dashboard renders.
 
-What each of them holds: https://github.com/kubeflow/pipelines/blob/master/sdk/python/kfp/dsl/types/artifact_types.py
+Their contents: https://github.com/kubeflow/pipelines/blob/master/sdk/python/kfp/dsl/types/artifact_types.py
 """
 
 from collections.abc import Iterable
@@ -14,62 +14,56 @@ from hubline.core import storage
 from hubline.report.contents import Roc
 
 _POINTS = 200
-"""Of a curve; more do not show, and the whole of it stands in one row of a database."""
+"""Maximum points of a curve. More would not be visible, and a curve is stored in one database row."""
 
 SHOWN_CLASSES = 40
-"""Of a confusion matrix. The dashboard makes a table cell of each count and draws the table anew every ten seconds: 100
-classes took it 5.7 s, 300 took 24.6 s and 10.5 MiB of metadata (KFP 2.17 in Chromium)."""
+"""Maximum classes of a confusion matrix. The dashboard renders each count as a table cell and redraws the table every
+ten seconds: 100 classes took 5.7 s, 300 took 24.6 s and 10.5 MiB of metadata (KFP 2.17 in Chromium)."""
 
 _PREVIEW_BYTES, _PREVIEW_LINES, _PREVIEW_COLUMNS = 255, 20, 42
 
 
 class _Text(value_artifact.ValueArtifact):
-    """A text in UTF-8: the one file at its `uri`."""
+    """A UTF-8 text in the single file at the artifact's `uri`."""
 
     def encode(self, value: str) -> bytes:
-        """The text as UTF-8."""
         return value.encode()
 
     def decode(self, serialized_value: bytes) -> str:
-        """The text of UTF-8."""
         return serialized_value.decode()
 
 
 class Metrics(_Text):
-    """Named numbers, which are its custom properties; its text is what the dashboard previews."""
+    """Scalar metrics, stored as custom properties. The file's text is the dashboard's preview."""
 
     TYPE_NAME = "system.Metrics"
 
 
 class ClassificationMetrics(_Text):
-    """A confusion matrix and a ROC curve, which are its custom properties; its text is what the dashboard previews."""
+    """A confusion matrix and a ROC curve, stored as custom properties. The file's text is the dashboard's preview."""
 
     TYPE_NAME = "system.ClassificationMetrics"
 
 
 class Html(_Text):
-    """A page."""
-
     TYPE_NAME = "system.HTML"
 
 
 class Markdown(_Text):
-    """A text in Markdown."""
-
     TYPE_NAME = "system.Markdown"
 
 
 def show(made: artifact.Artifact, name: str, text: str) -> None:
-    """Writes the text of an artifact, and gives it the name that the dashboard shows in place of the output's key."""
+    """Writes an artifact's text, and sets the display name that the dashboard shows instead of the output's key."""
     made.set_string_custom_property("display_name", name)
-    # Not by `write`, whose property `__is_null__` the dashboard would show among the metrics.
+    # Not with `write`, which adds a property `__is_null__` that the dashboard would list as a metric.
     storage.write_text(made.uri, text)
 
 
 def preview(lines: Iterable[str]) -> str:
-    """The first lines of a text, as much of it as the dashboard's preview shows.
+    """The first lines of a text, cut to the size of the dashboard's preview.
 
-    The frontend reads 255 bytes (`PREVIEW_DATA_MAXLEN`) and shows 20 lines of some 42 columns:
+    The frontend reads 255 bytes (`PREVIEW_DATA_MAXLEN`) and shows 20 lines of about 42 columns:
     https://github.com/kubeflow/pipelines/blob/master/frontend/src/components/ArtifactPreview.tsx
     """
     text = ""
@@ -82,10 +76,10 @@ def preview(lines: Iterable[str]) -> str:
 
 
 def confusion_matrix(classes: list[str], counts: np.ndarray) -> dict[str, Any]:
-    """A confusion matrix as the dashboard takes it: of many classes, those that are confused most, in their order.
+    """A confusion matrix in the dashboard's format, limited to the most confused classes, in their original order.
 
     Args:
-        classes: Their names.
+        classes: Class names.
         counts: int64 of shape [true class, predicted class].
     """
     confused = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
@@ -97,7 +91,7 @@ def confusion_matrix(classes: list[str], counts: np.ndarray) -> dict[str, Any]:
 
 
 def confidence_metrics(roc: Roc) -> list[dict[str, float]]:
-    """A ROC curve as the dashboard takes it, in ascending order of false positives, thinned out where it is long."""
+    """A ROC curve in the dashboard's format, by ascending false positive rate; long curves are thinned."""
     places = np.unique(np.linspace(0, len(roc.thresholds) - 1, _POINTS).round().astype(int))
     columns = {
         "confidenceThreshold": roc.thresholds,

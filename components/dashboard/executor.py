@@ -1,4 +1,4 @@
-"""What Dashboard does when it runs."""
+"""Dashboard's executor."""
 
 from datetime import datetime
 from typing import Any
@@ -25,11 +25,12 @@ from hubline.report.read_artifacts import read
 
 
 class Executor(base_executor.BaseExecutor):
-    """Reads what the steps before made, and writes what the dashboard shows of it."""
-
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Metrics, confusion matrix and ROC curve are properties of their artifacts; the decision and the report are
-        files. Each artifact has a text to preview, and says in its name what is shown of which split."""
+        """Writes metrics, confusion matrix and ROC curve as artifact properties, and the decision and the report as
+        files.
+
+        Every artifact has a preview text, and a display name that states what it shows and of which split.
+        """
         modules = {name: artifact.uri for name, artifact in channels.artifacts(input_dict).items()}
         others = (name for name in input_dict if name not in channels.inputs(modules))
         folders = {name: artifact_utils.get_single_uri(input_dict[name]) for name in others}
@@ -54,8 +55,7 @@ def _show_metrics(artifact: Metrics, decision: Decision) -> None:
 
 
 def _numbers(decision: Decision) -> dict[str, float]:
-    """Each metric that is defined, those of the version which serves and of the best constant, and 1 or 0 under
-    `blessed`."""
+    """All defined metrics of the candidate, the serving version and the best constant, and `blessed` as 1 or 0."""
     serving = {f"{name}_of_serving": value for name, value in (decision.serving_metrics or {}).items()}
     constants = decision.baseline.metrics if decision.baseline else {}
     baseline = {f"{name}_of_baseline": constants.get(name) for name in decision.metrics}
@@ -81,12 +81,12 @@ def _show_classes(artifact: ClassificationMetrics, predictions: Any) -> None:
 
 
 def _curve_of(predictions: PredictionsByClass) -> str:
-    """The class or average that the one curve of all scores is of."""
+    """The class or average that the single ROC curve refers to."""
     return f"class {predictions.classes[1]}" if len(predictions.classes) == 2 else "micro-average"
 
 
 def _page(name: str, decision: Decision, artifacts: Artifacts, findings: Findings) -> str:
-    # The model is yet to be pushed, so the run has not succeeded; and the page around it knows no dark.
+    # The model is not pushed yet, so the run has not succeeded. The dashboard has no dark mode.
     status = "blessed" if decision.blessed else "not_blessed"
     run = RunReport(
         name=name,

@@ -1,4 +1,4 @@
-"""What a watcher looks for first, as Markdown: the dashboard shows it by itself and beside that of other runs."""
+"""A run's decision as Markdown, which the dashboard shows on its own and side by side with that of other runs."""
 
 import re
 from collections.abc import Iterator
@@ -9,17 +9,17 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~])")
 
 
 def decision_text(decision: Decision) -> str:
-    """The decision, its reasons, and each metric beside that of the version that serves and of the best constant."""
+    """The decision, its reasons, and each metric next to that of the serving version and of the best constant."""
     return "\n".join(_lines(decision)) + "\n"
 
 
 def pushed_text(pushed: str | None, serving: str | None, destination: str) -> str:
-    """Where a model went, and what serves now.
+    """Where the model was pushed, and which version serves now.
 
     Args:
-        pushed: The version that this run pushed, if it did.
-        serving: The version that serves now, if any.
-        destination: The folder of versions.
+        pushed: Path of the version that this run pushed, if any.
+        serving: Path of the version that serves now, if any.
+        destination: The serving folder.
     """
     done = f"**Pushed** as version {_version(pushed)}: `{pushed}`" if pushed else "**Nothing was pushed.**"
     now = f"Version {_version(serving)} serves: `{serving}`" if serving else f"No version serves in `{destination}`."
@@ -46,7 +46,7 @@ def _lines(decision: Decision) -> Iterator[str]:
 
 
 def escaped(text: str) -> str:
-    """A text that Markdown shows as it is."""
+    """Escapes Markdown's special characters."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 

@@ -1,1 +1,1 @@
-"""DataGate: stops the run for what ExampleValidator found, which by itself stops nothing."""
+"""DataGate: stops the run if ExampleValidator found anomalies, because ExampleValidator itself never fails."""

@@ -1,4 +1,4 @@
-"""What DataGate does when it runs."""
+"""DataGate's executor."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,13 +14,11 @@ from hubline.core.errors import DataError
 
 
 class Executor(base_executor.BaseExecutor):
-    """Reads what was found in every split."""
-
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Lets the run go on, or does not.
+        """Fails on anomalies in any split.
 
         Raises:
-            DataError: lists all that it cannot go on with, each with its split and column.
+            DataError: lists every anomaly with its split and column.
         """
         artifact = artifact_utils.get_single_instance(input_dict["anomalies"])
         splits = artifact_utils.decode_split_names(artifact.split_names)
@@ -31,7 +29,7 @@ class Executor(base_executor.BaseExecutor):
 
 
 def _anomalies(artifact: Any, split: str) -> Iterator[str]:
-    """What does not fit the schema in a split."""
+    """Schema anomalies of a split, one line each."""
     path = f"{artifact_utils.get_split_uri([artifact], split)}/{ANOMALIES_FILE}"
     with fileio.open(path, "rb") as file:
         anomalies = anomalies_pb2.Anomalies.FromString(file.read())

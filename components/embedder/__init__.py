@@ -1,1 +1,1 @@
-"""Embedder: runs frozen hub modules over every example once, and keeps what they give."""
+"""Embedder: runs frozen hub modules over every example once, and stores their outputs."""

@@ -1,4 +1,4 @@
-"""What Embedder does when it runs."""
+"""Embedder's executor."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -37,14 +37,14 @@ _ROWS, _EMBEDDED = "rows", "embedded.json"
 
 
 class Executor(base_executor.BaseExecutor):
-    """Embeds each shard that the store does not hold yet."""
+    """Embeds every shard that is not in the shard cache yet."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills `rows`: TFRecords in `Split-<name>/`, named as the shards are, `rows.json`, and the list of what
-        does not decode.
+        """Fills `rows` with TFRecords in `Split-<name>/`, named like the shards, with `rows.json`, and with the list of
+        undecodable records.
 
         Raises:
-            DataError: where images do not decode, and more of them than `bad_records` allows.
+            DataError: if more images fail to decode than `bad_records` allows.
         """
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         artifact = artifact_utils.get_single_instance(output_dict["rows"])
@@ -84,7 +84,7 @@ class Executor(base_executor.BaseExecutor):
 
 
 class _Work:
-    """Makes the rows of shards, or takes them from the store. Modules are loaded when the first shard needs them."""
+    """Computes the rows of shards, or takes them from the cache. Loads modules when the first shard needs them."""
 
     def __init__(self, input_dict: dict, exec_properties: dict[str, Any], total: int) -> None:
         self.kept = Kept.model_validate_json(exec_properties["kept"])
@@ -106,11 +106,11 @@ class _Work:
         self._done, self._total = 0, total
 
     def name(self, shard: ShardFile) -> str:
-        """The name of the file of a shard's rows: rows that are made are plain."""
+        """File name of a shard's rows. Computed rows are not compressed."""
         return shard.name.removesuffix(".gz") if self.features else shard.name
 
     def rows(self, shard: ShardFile, source: str, target: str) -> Embedded:
-        """Puts the rows of a shard at `target`: where nothing feeds a module, the records as they are."""
+        """Puts the rows of a shard at `target`. The records are linked unchanged if no module has inputs."""
         if not self.features:
             storage.link(source, target)
             return Embedded(count=shard.count, undecodable=(), sizes={})
@@ -131,7 +131,7 @@ class _Work:
             return Embedded.model_validate_json(file.read())
 
     def _views(self, split: str) -> tuple[int, tuple[Augmentation, ...], int]:
-        """How many views of each example of a split to keep, how they are changed, and what draws the changes."""
+        """How many augmented views of each example to store, with which augmentations and seed."""
         if split == "train":
             return self.kept.views, self.kept.augment, self.kept.seed
         return int(split in self.kept.splits), (), 0
@@ -152,10 +152,10 @@ class _Work:
 def _set_aside(
     examples: str, manifest: Manifest, rows: Rows, features: Features, mask: PixelsLabel | None
 ) -> Iterator[SetAside]:
-    """The records that have no row, with what is wrong with each.
+    """The records without a row, each with its fault.
 
     Raises:
-        DataError: where a data file is not as it was when its records were taken from it.
+        DataError: if a data file has changed since its records were read.
     """
     without_row: Counter[str] = Counter()
     for shard, file in zip(manifest.shards, rows.files, strict=True):

@@ -1,1 +1,1 @@
-"""HubModule: brings a TensorFlow Hub module into the run, verified and inspected."""
+"""HubModule: fetches, verifies and inspects a TensorFlow Hub module."""

@@ -1,4 +1,4 @@
-"""Archives of hub modules: the SavedModel that is meant, found the same way by `hubline check` and by HubModule."""
+"""Archives of hub modules. `hubline check` and HubModule locate the SavedModel in an archive by the same rule."""
 
 import shutil
 import tarfile
@@ -17,19 +17,19 @@ MOST_FILES = 20_000
 MOST_FOLDERS_DEEP = 32
 MOST_BYTES = 64 << 30
 MOST_GROWTH = 20
-"""How many times its own size an archive may be when it is unpacked: weights hardly shrink, graphs to a tenth."""
+"""Maximum ratio of unpacked to packed size. Weights hardly compress; graphs compress to about a tenth."""
 FREE_BYTES = 256 << 20
-"""What a small archive may hold beside that."""
+"""Allowance on top of that, for small archives."""
 
 
 def read_saved_model(archive: str) -> bytes:
-    """The `saved_model.pb` that is meant; nothing is unpacked.
+    """The `saved_model.pb` of an archive's SavedModel; nothing is unpacked.
 
     Raises:
-        UserError: where there is none, it is not known which, or the archive is not to be unpacked.
+        UserError: if there is none, several are candidates, or the archive is unsafe to unpack.
     """
     content, found = b"", []
-    with _opened(archive, "r|*") as tar:  # read as it comes, once
+    with _opened(archive, "r|*") as tar:  # streamed, in one pass
         for member in _checked(tar, archive):
             if not _is_saved_model(member):
                 continue
@@ -37,7 +37,7 @@ def read_saved_model(archive: str) -> bytes:
             file = tar.extractfile(member) if _depth(member.name) == min(map(_depth, found)) else None
             content = file.read() if file else content
             if _depth(member.name) == 1:
-                break  # none can lie higher, and a file is there once
+                break  # none can be higher up, and each file occurs once
     _home(archive, found)
     return content
 
@@ -46,10 +46,10 @@ def unpack(archive: str, folder: str) -> str:
     """Unpacks an archive.
 
     Returns:
-        The folder of the SavedModel that is meant.
+        The folder of the archive's SavedModel.
 
     Raises:
-        UserError: as for `read_saved_model`; then nothing is left in `folder`.
+        UserError: as `read_saved_model`; `folder` is removed.
     """
     found = []
     try:
@@ -75,11 +75,11 @@ def _opened(archive: str, mode: str) -> Iterator[tarfile.TarFile]:
 
 
 def _checked(tar: tarfile.TarFile, archive: str) -> Iterator[tarfile.TarInfo]:
-    """The members, each looked at before it is read or unpacked.
+    """The members, each checked before it is read or unpacked.
 
     Raises:
-        tarfile.FilterError: where one, or what it links to, lies outside of the archive, or is no file.
-        UserError: where they are too many, too deep or too large.
+        tarfile.FilterError: if a member or its link target is outside the archive, or is not a regular file.
+        UserError: if there are too many members, or they are too deep or too large.
     """
     size = Path(archive).stat().st_size
     most = min(FREE_BYTES + MOST_GROWTH * size, MOST_BYTES)
@@ -110,10 +110,11 @@ def _depth(name: str) -> int:
 
 
 def _home(archive: str, found: list[str]) -> str:
-    """The folder in an archive of the SavedModel that lies highest: others belong to it, as ours have one of the head.
+    """Folder of the topmost SavedModel in an archive. Deeper ones belong to it; a model pushed by Hubline contains one
+    of its head.
 
     Raises:
-        UserError: where there is none, or several lie equally high.
+        UserError: if there is none, or several are equally high.
     """
     homes = sorted(
         {str(PurePosixPath(name.lstrip("/")).parent) for name in found}, key=lambda home: (_depth(home), home)

@@ -1,4 +1,4 @@
-"""What HubModule does when it runs."""
+"""HubModule's executor."""
 
 import logging
 import tempfile
@@ -33,8 +33,8 @@ class Executor(base_executor.BaseExecutor):
     """Fetches, verifies, inspects and stores one module."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills the `model` artifact: the SavedModel in `module/`, what it offers in `inspection.json`, and in
-        `tried.json` how its outputs belong to the examples of a batch."""
+        """Fills the `model` artifact: the SavedModel in `module/`, its signatures in `inspection.json`, and in
+        `tried.json` how its outputs map to the examples of a batch."""
         hub = Hub.model_validate_json(exec_properties["hub"])
         features = read_sections(FeaturesToInfer if exec_properties["asked"] else Features, exec_properties["features"])
         if not hub.inputs:

@@ -1,4 +1,4 @@
-"""From a handle to a local folder with the module in it."""
+"""Fetches the module behind a handle into a local folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,22 +17,22 @@ from hubline.core.digest import check_digest
 from hubline.core.errors import UserError
 
 _UNREACHABLE = (OSError, ValueError, ImportError, tf.errors.OpError, fileio.NotFoundError)
-"""What TensorFlow's and fsspec's file systems raise where something is not there, or a package for it is missing."""
+"""Raised by TensorFlow's and fsspec's file systems if a path doesn't exist or a package for it is missing."""
 
 
 def fetch(handle: str, sha256: str | None, folder: str) -> tuple[str, str]:
-    """Brings a module into a folder.
+    """Fetches a module.
 
     Args:
-        handle: A local folder or archive, an object store's, or a hub's address.
-        sha256: What its digest must be, if anything.
-        folder: A local folder to put what is fetched into.
+        handle: A local folder or archive, an object store URL, or a hub's address.
+        sha256: Expected digest, if any.
+        folder: Local folder for downloaded files.
 
     Returns:
-        The path of the SavedModel's folder (which is the handle itself where that is a local folder), and the digest.
+        Path of the SavedModel's folder (the handle itself if it is a local folder), and the digest.
 
     Raises:
-        UserError: where the handle cannot be had, or is not what `sha256` says.
+        UserError: if the handle cannot be fetched, or its digest is not `sha256`.
     """
     place = mirrored(handle)
     got = _download(handle, place, folder) if is_remote(place) else place
@@ -44,7 +44,7 @@ def fetch(handle: str, sha256: str | None, folder: str) -> tuple[str, str]:
 
 @contextmanager
 def _named(handle: str, path: str) -> Iterator[None]:
-    """Has a mistake name the handle in place of where its content lies for the moment."""
+    """Replaces a temporary path in error messages by the handle."""
     try:
         yield
     except UserError as error:
@@ -52,10 +52,10 @@ def _named(handle: str, path: str) -> Iterator[None]:
 
 
 def remote_facts(url: str) -> list[str]:
-    """The paths, sizes and times of a module's files in an object store.
+    """Paths, sizes and modification times of a module's files in an object store.
 
     Raises:
-        UserError: where there are none, or the store cannot be reached.
+        UserError: if there are no files, or the store cannot be reached.
     """
     try:
         if _tensorflow_reads(url):
@@ -76,7 +76,7 @@ def _download(handle: str, place: str, folder: str) -> str:
     try:
         if place.startswith(WEB) and web.names_a_version(place):
             return tensorflow_hub.resolve(place)
-        if place.startswith(WEB):  # TensorFlow Hub would keep what it had from there once for ever
+        if place.startswith(WEB):  # TensorFlow Hub would cache the first download for ever
             archive = f"{folder}/downloaded.tar.gz"
             web.download(place, archive)
             with _named(handle, archive):
@@ -88,13 +88,13 @@ def _download(handle: str, place: str, folder: str) -> str:
             filesystem.get(path, target, recursive=not place.endswith(ARCHIVES))
     except UserError:
         raise
-    except Exception as error:  # besides _UNREACHABLE, whatever the hub resolver's HTTP and Kaggle clients raise
+    except Exception as error:  # besides _UNREACHABLE, anything that the hub resolver's HTTP and Kaggle clients raise
         raise cannot_be_had(handle, error) from error
     return target
 
 
 def _tensorflow_reads(url: str) -> bool:
-    """Whether TensorFlow itself reads such URLs (gs:// and more); fsspec is asked for the others."""
+    """Whether TensorFlow itself reads URLs of this scheme (such as gs://); fsspec reads the others."""
     return url.partition("://")[0] in tf.io.gfile.get_registered_schemes()
 
 

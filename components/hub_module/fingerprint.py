@@ -1,4 +1,4 @@
-"""Fingerprints of hub modules: they tell whether the module behind a handle has changed, without fetching it."""
+"""Fingerprints of hub modules, which change with the module behind a handle, without a download."""
 
 import hashlib
 
@@ -8,25 +8,25 @@ from hubline.core.config_base import is_remote
 
 
 def fingerprint(handle: str, sha256: str | None = None) -> str:
-    """What tells whether the module behind a handle has changed, without fetching it.
+    """Fingerprint of the module behind a handle, without a download.
 
-    For a local module its digest; for object stores the sizes and times of the files. The address of a version on a hub
-    never changes, so the address itself will do, and so will any web address with a digest; of others the server is
-    asked.
+    A local module's fingerprint is its digest; in an object store, the sizes and modification times of its files. The
+    address of a version on a hub never changes, so the address is its own fingerprint, as is any web address with a
+    `sha256`. Other web servers are asked.
 
     Args:
         handle: Where the module is.
-        sha256: The digest that the pipeline file holds it to, if any.
+        sha256: Digest required by the pipeline file, if any.
 
     Raises:
-        UserError: where there is no such module.
+        UserError: if there is no such module.
     """
     place = mirrored(handle)
     if place.startswith(WEB):
         return place if sha256 or web.names_a_version(place) else _web_fingerprint(handle, place)
     if not is_remote(place):
         return digest(place)
-    # Imported here, for object stores only: it brings TensorFlow.
+    # Imported here, for object stores only, because it imports TensorFlow.
     from hubline.components.hub_module.fetch import remote_facts
 
     return _digest_of(remote_facts(place))

@@ -1,4 +1,4 @@
-"""Handles of hub modules: where each points."""
+"""Handles of hub modules, and the places that they refer to."""
 
 import os
 from pathlib import Path
@@ -10,14 +10,14 @@ from hubline.core.digest import file_digest, tree_digest
 from hubline.core.errors import UserError
 
 MIRROR = "HUBLINE_HUB_MIRROR"
-"""Names a folder or URL that holds modules in place of the hubs: `https://tfhub.dev/google/x/1` is looked for there as
+"""Environment variable with a folder or URL that mirrors the hubs: `https://tfhub.dev/google/x/1` is looked up there as
 `google/x/1` or `google/x/1.tar.gz`."""
 
 WEB = ("http://", "https://")
 
 
 def mirrored(handle: str) -> str:
-    """The handle, or where a mirror is configured and the handle is a hub's, the place in the mirror."""
+    """The mirror's copy of a hub's address if a mirror is configured; otherwise the handle."""
     mirror = os.environ.get(MIRROR)
     if not mirror or not handle.startswith(WEB):
         return handle
@@ -26,20 +26,20 @@ def mirrored(handle: str) -> str:
 
 
 def digest(path: str) -> str:
-    """The SHA-256 that `sha256:` in the pipeline file is compared to: of an archive's bytes, or of a folder's tree.
+    """SHA-256 that a pipeline file's `sha256:` is compared with: of an archive's bytes, or of a folder's tree.
 
     Raises:
-        UserError: where a local path has no module.
+        UserError: if there is no module at the path.
     """
     look_for(path)
     return tree_digest(path) if storage.is_folder(path) else file_digest(path)
 
 
 def look_for(path: str) -> None:
-    """Makes sure that there is something like a module at a local path.
+    """Checks that a local path looks like a module.
 
     Raises:
-        UserError: where there is not; says what is there instead.
+        UserError: if it doesn't; the message says what is there instead.
     """
     if not storage.exists(path):
         raise UserError(
@@ -52,13 +52,13 @@ def read_saved_model(path: str) -> bytes:
     """The `saved_model.pb` of a module in a local folder or archive.
 
     Raises:
-        UserError: where there is none, or it is not known which of an archive's is meant.
+        UserError: if there is none, or several in an archive are candidates.
     """
     return Path(path, "saved_model.pb").read_bytes() if storage.is_folder(path) else archive.read_saved_model(path)
 
 
 def cannot_be_had(handle: str, error: Exception) -> UserError:
-    """What is said of a handle behind which nothing can be reached."""
+    """The error for a handle that cannot be reached."""
     return UserError(
         f"{handle}: the hub module cannot be had: {error}. Is the address right, and can it be reached from here? A "
         f"copy can be given as a folder or .tar.gz, or {MIRROR} can name a mirror"

@@ -1,4 +1,4 @@
-"""Says what is at a path that holds no SavedModel, and what to do about it."""
+"""Recognizes what is at a path that holds no SavedModel, and suggests a fix."""
 
 import re
 import zipfile
@@ -24,8 +24,7 @@ _OTHERS = {
 
 
 def refuse(path: str) -> None:
-    """Raises a UserError where a local file is known to be something else than an archive of a SavedModel, or a folder
-    is none."""
+    """Raises a UserError if a file is known not to be an archive of a SavedModel, or a folder is not a SavedModel."""
     found = _folder(path) if storage.is_folder(path) else _file(path)
     if found:
         raise UserError(f"{path}: {found}")
@@ -72,15 +71,15 @@ def _listed(names: list[str]) -> str:
 
 
 def check_whole(handle: str, folder: str, has_variables: bool) -> None:
-    """Makes sure that the files of a SavedModel's variables are there.
+    """Checks that the variable files of a SavedModel are complete.
 
     Args:
-        handle: What the module is called in a message.
-        folder: The folder of the SavedModel.
-        has_variables: Whether it has any.
+        handle: The module's name in error messages.
+        folder: Folder of the SavedModel.
+        has_variables: Whether the graph has variables.
 
     Raises:
-        UserError: where some are missing.
+        UserError: if files are missing.
     """
     if not has_variables:
         return

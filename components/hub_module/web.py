@@ -1,4 +1,4 @@
-"""Modules behind web addresses that are no hub's: what is there may change, so the server is asked."""
+"""Modules at web addresses outside the hubs. Their content may change, so the server is asked each time."""
 
 import hashlib
 import shutil
@@ -16,10 +16,10 @@ _SECONDS = 60.0
 _CHUNK = 1 << 20
 _VALIDATORS = ("ETag", "Last-Modified")
 _NO_HEAD = (403, 405, 501)
-"""What servers answer that do not let HEAD through, as those of signed addresses."""
+"""Status codes of servers that reject HEAD, as those behind signed URLs do."""
 
 UNREACHABLE = (OSError, HTTPException, ValueError)
-"""What is raised where an address cannot be had."""
+"""Raised if an address cannot be fetched."""
 
 
 def names_a_version(url: str) -> bool:
@@ -29,9 +29,9 @@ def names_a_version(url: str) -> bool:
 
 
 def facts(url: str) -> list[str]:
-    """What tells whether the module at an address has changed: ETag, time and size as the server says them.
+    """What identifies the current module at an address: ETag, Last-Modified and size from the server.
 
-    Where the server says neither of the first two, the SHA-256 of all that is there.
+    If the server sends neither ETag nor Last-Modified, the SHA-256 of the content.
     """
     with _asked(url, "HEAD") as answer:
         said = _said(answer)
@@ -46,16 +46,16 @@ def facts(url: str) -> list[str]:
 
 def _said(answer: HTTPResponse) -> list[str]:
     found = {name: answer.headers.get(name) for name in (*_VALIDATORS, "Content-Length")}
-    if answer.status == 206:  # a part, whose own length says nothing
+    if answer.status == 206:  # a partial response, whose own length is meaningless
         found["Content-Length"] = (answer.headers.get("Content-Range") or "").rpartition("/")[2] or None
     return [f"{name}: {value}" for name, value in found.items() if value]
 
 
 def download(url: str, path: str) -> None:
-    """Writes what is at an address into a file.
+    """Downloads an address into a file.
 
     Raises:
-        OSError: where it cannot be had, or ends too early.
+        OSError: if the address cannot be fetched, or the response ends early.
     """
     with _asked(url, "GET") as answer, open(path, "wb") as file:  # noqa: PTH123
         shutil.copyfileobj(answer, file, _CHUNK)
@@ -78,7 +78,7 @@ def _asked(url: str, method: str) -> Iterator[HTTPResponse]:
 
 
 def _address(url: str) -> str:
-    """Where the archive is: https://www.tensorflow.org/hub/hosting says how it is asked for by another address."""
+    """Address of the archive; a query parameter asks a hub for it, see https://www.tensorflow.org/hub/hosting."""
     parts = urlsplit(url)
     if parts.path.endswith(ARCHIVES):
         return url

@@ -1,1 +1,1 @@
-"""ParsingSchema: the schema by which records are parsed, once the data has been held to its own."""
+"""ParsingSchema: the schema used for parsing records, once the data has been validated against its own schema."""

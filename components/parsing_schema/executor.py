@@ -1,4 +1,4 @@
-"""What ParsingSchema does when it runs."""
+"""ParsingSchema's executor."""
 
 import math
 from typing import Any
@@ -13,16 +13,16 @@ from hubline.core import storage
 
 
 class Executor(base_executor.BaseExecutor):
-    """Clears what makes parsing ask for a fixed number of values."""
+    """Clears the shapes that make parsing require a fixed number of values."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills `parsing_schema` with the schema, its columns without `shape`: they are parsed as sparse tensors.
+        """Fills `parsing_schema` with the schema without `shape`s, so that columns are parsed as sparse tensors.
 
-        How many values a record has at most is said by `value_count` then.
+        `value_count` then states the maximum number of values per record.
         """
         schema = read_schema(input_dict["schema"])
         for feature in schema.feature:
             if feature.HasField("shape"):
-                feature.value_count.max = math.prod(dim.size for dim in feature.shape.dim)  # clears the shape
+                feature.value_count.max = math.prod(dim.size for dim in feature.shape.dim)  # clears `shape`
         uri = artifact_utils.get_single_uri(output_dict["parsing_schema"])
         storage.write_text(f"{uri}/{SCHEMA_FILE}", text_format.MessageToString(schema))

@@ -1,1 +1,2 @@
-"""Settles the facts that only a run can know, before any step: they become properties that every cache sees."""
+"""Pins facts known only at run time before any step runs: they become execution properties, so that caching sees
+them."""

@@ -1,4 +1,4 @@
-"""Finds the data files of patterns, with the spans that they stand in."""
+"""Finds the data files that patterns match, with their spans."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,27 +9,27 @@ from hubline.core.errors import UserError
 from hubline.core.spans import Place, SpanPattern
 
 Found = dict[str, int | None]
-"""The spans of files by path; None for files of a pattern without spans."""
+"""Span of each file by path; None for files of a pattern without spans."""
 
 
 def find(patterns: Mapping[str, str], window: int | None = None) -> dict[str, Found]:
-    """The data files of each split: without spans sorted by path, with spans by span and path.
+    """Data files of each split, sorted by path, or by span and path if the pattern has spans.
 
-    A pattern without spans is a folder or a glob. Where patterns have spans, these are what is taken:
+    A pattern without spans is a folder or a glob. For patterns with spans:
 
-    - A span is there where a pattern has a file in it: an empty folder, or one that holds only names that begin with
-      `.` or `_`, is no span. Neither is what doesn't fit the placeholders: other letters, no date (2024-13-40), no
-      folder of a version where the pattern has `{VERSION}`.
-    - Of each span the newest version is taken, of all spans the newest that `window` counts.
-    - Splits have the same spans in the same versions. One that lacks what another has is an error, lest a model learn
-      from a day that it isn't judged on. A split whose pattern has no span is as it is in every window.
+    - A span exists if a pattern has a file in it. Empty folders, and folders that hold only names starting with `.` or
+      `_`, are not spans; nor is anything that doesn't fit the placeholders, such as letters, an invalid date
+      (2024-13-40), or a span without a version folder if the pattern contains `{VERSION}`.
+    - Each span is read in its newest version; `window` limits the number of spans, newest first.
+    - All splits have the same spans in the same versions. A span missing from one split is an error, so that a model
+      never trains on a day that it isn't evaluated on. A split whose pattern has no span is the same in every window.
 
     Args:
-        patterns: The pattern of each split.
-        window: How many spans; None for all.
+        patterns: Pattern of each split.
+        window: Number of spans; None for all.
 
     Raises:
-        UserError: where a pattern matches no file, or a split has no file in a span of another.
+        UserError: if a pattern matches no file, or a split lacks a span that another split has.
     """
     spanned = {split: parsed for split, pattern in patterns.items() if (parsed := SpanPattern.parse(pattern))}
     found = _newest(spanned, window) if spanned else {}
@@ -37,7 +37,7 @@ def find(patterns: Mapping[str, str], window: int | None = None) -> dict[str, Fo
 
 
 def _matches(pattern: str) -> list[str]:
-    """The data files in a folder, or that match a glob, sorted."""
+    """The data files in a folder or matching a glob, sorted."""
     folder = unescape(pattern).rstrip("/")
     is_folder = storage.is_folder(folder)
     found = _files([folder] if is_folder else storage.glob(pattern), is_folder)
@@ -50,7 +50,7 @@ def _newest(patterns: Mapping[str, SpanPattern], window: int | None) -> dict[str
     there = {split: _places(pattern) for split, pattern in patterns.items()}
     found: dict[Place, dict[str, list[str]]] = {}
     spans: set[int] = set()
-    # From the newest on: what is older than the window is not looked into.
+    # Newest first, so that spans older than the window are not listed.
     for place in sorted(set().union(*there.values()), reverse=True):
         if len(spans) == window:
             break
@@ -81,7 +81,7 @@ def _refuse_gaps(split: str, pattern: SpanPattern, found: Mapping[Place, Mapping
 
 
 def _places(pattern: SpanPattern) -> dict[Place, list[str]]:
-    """The paths that match, by where they stand."""
+    """Matching paths by span and version."""
     places: dict[Place, list[str]] = {}
     for path in storage.glob(pattern.glob):
         if place := pattern.place(path):
@@ -90,7 +90,8 @@ def _places(pattern: SpanPattern) -> dict[Place, list[str]]:
 
 
 def _files(paths: Iterable[str], enter: bool) -> list[str]:
-    """The files among paths, but for those whose names begin with `.` or `_`; of folders none, or those in them."""
+    """Filters out names that begin with `.` or `_`. Folders are replaced by the files in them, or dropped unless
+    `enter`."""
     found: list[str] = []
     for path in paths:
         inside = enter and storage.is_folder(path)

@@ -1,4 +1,4 @@
-"""Which files with which fingerprints, which modules and vocabularies, and which version serves now."""
+"""Snapshot of a run's inputs: files and their fingerprints, modules, vocabularies, and the serving version."""
 
 from hubline.artifacts.pins import Files, PinnedFile, Pins, PinsToInfer, ServedVersion
 from hubline.components.backbone.sources import fingerprints
@@ -17,10 +17,10 @@ from hubline.trainer.config.hubs import Hubs
 
 
 def pin(data: Data, features: Features, hubs: Hubs, destination: str, backbones: Backbones = NO_BACKBONES) -> Pins:
-    """Looks at data, vocabularies, hub modules, what backbones are made from, and the serving folder as they are now.
+    """Pins data files, vocabularies, hub modules, backbone sources and the serving version.
 
     Raises:
-        UserError: where no file matches, a module is not there, or vocabularies or backbones have faults.
+        UserError: if a pattern matches no file, a module is missing, or a vocabulary or backbone is invalid.
     """
     return Pins(
         files=pin_files(data),
@@ -34,10 +34,10 @@ def pin(data: Data, features: Features, hubs: Hubs, destination: str, backbones:
 
 
 def pin_to_infer(data: DataToInfer, hubs: Hubs, model: PushedModel | None, predictions: Predictions) -> PinsToInfer:
-    """Looks at the data, the model and the predictions as they are now.
+    """Pins data files, hub modules, the model and the newest predictions.
 
     Raises:
-        UserError: where no file matches, or a model is not there.
+        UserError: if a pattern matches no file, or a model is missing.
     """
     asked = pin_model(model.folder) if model else None
     newest = newest_numbered(predictions.destination)
@@ -51,20 +51,20 @@ def pin_to_infer(data: DataToInfer, hubs: Hubs, model: PushedModel | None, predi
 
 
 def pin_model(folder: str) -> ServedVersion:
-    """The version in a folder, or the newest in a serving folder.
+    """Pins the version in a folder, or the newest version in a serving folder.
 
     Raises:
-        UserError: where there is none.
+        UserError: if there is none.
     """
     path = version_in(folder)
     return ServedVersion(path=path, digest=tree_digest(path))
 
 
 def pin_files(data: Data | DataToInfer) -> Files:
-    """The files that match, by path; where the patterns have spans, those of the window, by span and path.
+    """Pins the matching files by path, or the files of the window by span and path if the patterns have spans.
 
     Raises:
-        UserError: where a pattern matches none, a split lacks a span, or a file is in two splits.
+        UserError: if a pattern matches no file, a split lacks a span, or a file is in two splits.
     """
     found = find(data.patterns, data.window)
     by_split = {split: tuple(_pin_file(*file) for file in files.items()) for split, files in found.items()}
@@ -84,10 +84,10 @@ def _pin_file(path: str, span: int | None) -> PinnedFile:
 
 
 def pin_vocabularies(features: Features) -> dict[str, str]:
-    """The SHA-256 of each vocabulary that is a file, by the feature that has it.
+    """SHA-256 of each vocabulary file, by feature.
 
     Raises:
-        UserError: with all that is wrong with them.
+        UserError: with every fault found.
     """
     found, faults = {}, []
     for name, file in vocabulary_files(features).items():
@@ -101,6 +101,6 @@ def pin_vocabularies(features: Features) -> dict[str, str]:
 
 
 def pin_serving(destination: str) -> ServedVersion | None:
-    """The newest version in a serving folder."""
+    """Pins the newest version in a serving folder."""
     path = newest_version(destination)
     return ServedVersion(path=path, digest=tree_digest(path)) if path else None

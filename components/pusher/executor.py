@@ -1,4 +1,4 @@
-"""What Pusher does when it runs."""
+"""Pusher's executor."""
 
 from typing import Any
 
@@ -17,20 +17,21 @@ from hubline.core import storage
 from hubline.core.digest import tree_digest
 from hubline.core.errors import RunError
 
-# The properties by which TFX's own Pusher says where a model went.
+# Custom properties in which TFX's own Pusher records where a model went.
 DESTINATION, VERSION, PUSHED = "pushed_destination", "pushed_version", "pushed"
 
 _RUN_AGAIN = "; nothing was pushed. Run again: the model is then compared with what serves"
 
 
 class Executor(base_executor.BaseExecutor):
-    """Pushes a model, unless it was not blessed or already serves, or nothing is to be pushed."""
+    """Pushes a model if it is blessed, `serving.push` is set and the serving version differs from it."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Says on the `pushed_model` artifact which version serves, and whether this run pushed it; in `outcome` too.
+        """Records the serving version, and whether this run pushed it, on `pushed_model` and in `outcome`.
 
         Raises:
-            RunError: where the model must be blessed and is not, or another version serves than it was compared with.
+            RunError: if a blessing is required and missing, or if the serving version is not the one that the model was
+                compared with.
         """
         model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
         blessing = artifact_utils.get_single_instance(input_dict["blessing"])

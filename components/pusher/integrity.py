@@ -1,4 +1,4 @@
-"""Whether the files of a served version are whole. A model cut short can load, and answer from what is left of it."""
+"""Integrity check of a served version. A truncated SavedModel can load, and predict from what is left of it."""
 
 import tempfile
 from collections.abc import Iterator
@@ -14,16 +14,16 @@ _VARIABLES = "variables/variables"
 
 
 def find_faults(version: str) -> list[str]:
-    """What is wrong with the files of a SavedModel, a line each; empty where they are whole.
+    """Lists the faults in a SavedModel's files, one line each; empty if there are none.
 
-    Every variable is read once, one at a time, and its checksum compared, which takes about as long as `tree_digest`.
-    Nothing in the model is run.
+    Reads every variable once, one at a time, and verifies its checksum; takes about as long as `tree_digest`. Runs
+    nothing in the model.
     """
     return [f"{version}/{fault}" for fault in (*_faults_of_graph(version), *_faults_of_variables(version))]
 
 
 def _faults_of_graph(version: str) -> Iterator[str]:
-    # Imported here: TensorFlow takes seconds, and this package is used without it.
+    # Imported here because TensorFlow takes seconds to import, and most uses of this package don't need it.
     from google.protobuf.message import DecodeError
 
     from hubline.trainer.adapters.tensorflow import parse_saved_model
@@ -75,7 +75,8 @@ def _faults_of_variables(version: str) -> Iterator[str]:
 
 @contextmanager
 def _without_wildcards(folder: str) -> Iterator[str]:
-    """The folder by a path that TensorFlow's checkpoint reader, which takes paths for patterns, finds."""
+    """Yields a path to the folder without wildcard characters, because TensorFlow's checkpoint reader treats paths as
+    patterns."""
     if is_remote(folder) or not has_wildcards(folder):
         yield folder
         return
@@ -88,7 +89,7 @@ def _without_wildcards(folder: str) -> Iterator[str]:
 def _errors() -> tuple[type[Exception], ...]:
     import tensorflow as tf
 
-    # The checkpoint reader's own binding raises these for some codes of TensorFlow.
+    # For some status codes the checkpoint reader's binding raises these instead of OpError.
     return (tf.errors.OpError, RuntimeError, ValueError, IndexError)
 
 

@@ -1,13 +1,13 @@
-"""A lease on a serving folder in an object store, where no rename is atomic.
+"""A lease on a serving folder in an object store, which has no atomic rename.
 
-Who wants the lease writes a claim and then lists all claims. Alone, the claimant holds the lease; otherwise it
-withdraws and tries again later. Of two claimants, the one that lists last sees both claims, so two never hold the
-lease. This needs listings that show all that was written before, as those of Google Cloud Storage and S3 do, but no
-conditional writes, which TensorFlow's file systems lack.
+A process that wants the lease writes a claim and then lists all claims. If its claim is the only one, it holds the
+lease; otherwise it withdraws the claim and retries later. Of two claimants, the one that lists last sees both claims,
+so two never hold the lease at once. This requires strongly consistent listings, which Google Cloud Storage and S3
+provide, but no conditional writes, which TensorFlow's file systems lack.
 
-Claims of processes that have ended, and claims that were not renewed for `SECONDS`, count for nothing. Ages are
-differences between the store's own times, so the clocks of machines may differ. A holder that was held up for half of
-`SECONDS` gives up by itself.
+Claims of processes that have ended, and claims not renewed for `SECONDS`, are ignored. Ages are differences between
+timestamps of the store, so the clocks of the machines may differ. A holder that is held up for half of `SECONDS` gives
+up the lease by itself.
 """
 
 import logging
@@ -25,22 +25,20 @@ from hubline.core.errors import RunError
 
 _LOGGER = logging.getLogger(__name__)
 CLAIMS = ".pushing"
-"""The folder of claims; TensorFlow Serving looks at folders named by integers alone."""
+"""Folder of claims. TensorFlow Serving ignores it, because its name is not an integer."""
 SECONDS = 600.0
 _RENEWALS = 10
 LONGEST_PAUSE_SECONDS = 2.0
 
 
 class Claim(Section):
-    """What a claim says of its owner."""
-
     owner: Owner
     version: str | None = None
-    """The path that is being written."""
+    """Path of the version that the owner is writing."""
 
 
 class Lease:
-    """The right to write into a serving folder."""
+    """The exclusive right to write into a serving folder."""
 
     def __init__(self, destination: str) -> None:
         self._claims = f"{destination.rstrip('/')}/{CLAIMS}"
@@ -50,7 +48,7 @@ class Lease:
         self._lock = threading.RLock()
 
     def try_to_take(self) -> bool:
-        """Takes the lease, unless another process has a claim."""
+        """Takes the lease; returns False if another process has a claim."""
         self._write()
         if any(not self._is_abandoned(path) for path in self._others()):
             storage.remove(self._path)
@@ -58,7 +56,7 @@ class Lease:
         return True
 
     def clear(self) -> None:
-        """Removes the claims of dead processes, and the unfinished versions that they name."""
+        """Removes the claims of dead processes, and the unfinished versions that the claims name."""
         for path in self._others():
             if self._is_abandoned(path):
                 claim = _read(path)
@@ -67,7 +65,7 @@ class Lease:
                 storage.remove(path)
 
     def announce(self, version: str) -> None:
-        """Says in the claim which version is being written."""
+        """Records in the claim which version is being written."""
         self._claim = Claim(owner=self._claim.owner, version=version)
         self._write()
 
@@ -75,7 +73,7 @@ class Lease:
         """Renews the claim.
 
         Raises:
-            RunError: where it is too old to be trusted.
+            RunError: if the claim is so old that another process may have taken the lease.
         """
         with self._lock:
             if not self.is_ours:
@@ -84,12 +82,12 @@ class Lease:
 
     @property
     def is_ours(self) -> bool:
-        """Whether the claim is there, and was renewed lately enough that nobody takes it for abandoned."""
+        """Whether the claim exists and was renewed recently enough that no other process treats it as abandoned."""
         return time.monotonic() - self._renewed < SECONDS / 2 and storage.exists(self._path)
 
     def release(self) -> None:
-        """Lets others in. A claim that is too old stays, and says to the next holder what to clear away."""
-        with self._lock, suppress(Exception):  # a claim that cannot be removed ends by its age
+        """Releases the lease. A claim that is too old stays, so that the next holder knows what to clean up."""
+        with self._lock, suppress(Exception):  # a claim that cannot be removed expires
             if self.is_ours:
                 storage.remove(self._path)
             self._renewed = float("-inf")
@@ -109,13 +107,13 @@ class Lease:
             return True
         try:
             return storage.stat(self._path).modified - storage.stat(path).modified > SECONDS * 1e9
-        except Exception:  # withdrawn meanwhile, for which each file system raises its own; the next try finds it gone
+        except Exception:  # withdrawn meanwhile; the error depends on the file system
             return False
 
 
 @contextmanager
 def leased(destination: str) -> Iterator[Lease]:
-    """Waits for the lease on a serving folder, and keeps it until the block ends."""
+    """Waits for the lease on a serving folder, and holds it until the block ends."""
     lease, pause = Lease(destination), 0.05
     while not lease.try_to_take():
         _LOGGER.info("%s: waiting for another push", destination)
@@ -137,7 +135,7 @@ def keep_renewing(lease: Lease, ended: threading.Event) -> None:
     while not ended.wait(SECONDS / _RENEWALS):
         try:
             lease.renew()
-        except Exception as error:  # too old is for good; an object store may be there again the next time
+        except Exception as error:  # a store that can't be reached now may be back at the next renewal
             _LOGGER.warning("the lease was not renewed: %s", error)
 
 
@@ -145,5 +143,5 @@ def _read(path: str) -> Claim | None:
     try:
         with storage.open_binary(path) as file:
             return Claim.model_validate_json(file.read())
-    except Exception:  # withdrawn meanwhile, or not written whole
+    except Exception:  # withdrawn meanwhile, or only partly written
         return None

@@ -1,4 +1,4 @@
-"""Who is writing, so that another process can tell whether the writer is still alive."""
+"""Identity of the writing process, from which another process can tell whether the writer is still alive."""
 
 import os
 import socket
@@ -8,29 +8,27 @@ from hubline.core.config_base import Section
 
 
 def _here() -> str:
-    # Containers that share a host's name have process numbers of their own.
+    # The PID namespace tells containers with the same host name apart.
     try:
         namespace = "".join(filter(str.isdecimal, Path("/proc/self/ns/pid").readlink().name))
-    except OSError:  # not on Linux
+    except OSError:  # not Linux
         namespace = "0"
     return f"{namespace}-{socket.gethostname()}"
 
 
 class Owner(Section):
-    """A process."""
-
     process: int
     where: str
-    """The host, and the container on it."""
+    """Host name and PID namespace."""
 
     @classmethod
     def me(cls) -> "Owner":
-        """This process."""
+        """The current process."""
         return cls(process=os.getpid(), where=_here())
 
     @classmethod
     def parse(cls, text: str) -> "Owner | None":
-        """The owner that was written as a text; None for any other text."""
+        """Parses the text form of an owner; None for any other text."""
         process, _, where = text.partition("-")
         return cls(process=int(process), where=where) if process.isdecimal() and where else None
 
@@ -39,7 +37,7 @@ class Owner(Section):
 
     @property
     def is_dead(self) -> bool:
-        """Whether it is known to have ended; of a process on another machine nothing is known."""
+        """Whether the process is known to have ended. Always False for a process on another machine."""
         if self.where != _here():
             return False
         try:

@@ -1,4 +1,4 @@
-"""Writes a version into a serving folder so that a polling server never sees half of one."""
+"""Writes a version into a serving folder so that a polling server never loads a partial one."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +17,11 @@ from hubline.core.digest import file_digest
 from hubline.core.errors import UserError
 
 _LAST = "saved_model.pb"
-"""Without this file no server loads a version, so it is written last where files appear one by one."""
+"""No server loads a version without this file, so it is written last where a folder can't appear all at once."""
 
 
 _PAUSE_SECONDS = 0.1
-"""After another push was faster. NFS may need a moment to list the new version."""
+"""Wait after losing the race for a version number. NFS may need a moment to list the new version."""
 
 
 def _allow() -> None:
@@ -29,24 +29,24 @@ def _allow() -> None:
 
 
 def push(model: str, destination: str, what: str = "serving folder", check: Callable[[], None] = _allow) -> str:
-    """Copies a SavedModel into a serving folder as its next version, or predictions into theirs.
+    """Copies a SavedModel, or predictions, into a folder of versions as the next version.
 
-    On a disk the version is copied under a hidden name and then renamed, which is atomic, on NFS too. Object stores
-    have no such rename: there pushes wait for each other, and `saved_model.pb` is copied last.
+    On a disk, the version is copied under a hidden name and then renamed, which is atomic, also on NFS. Object stores
+    have no atomic rename; there, pushes wait for each other and `saved_model.pb` is copied last.
 
     Args:
         model: The SavedModel's folder.
-        destination: The serving folder; made where it is not there.
-        what: What messages call it.
-        check: Raises where the push must not be: it is asked before the copy, and again before the version is seen. No
-            other push comes between the second time and the version.
+        destination: The serving folder; created if missing.
+        what: What error messages call the destination.
+        check: Raises if the push must not happen. Called before the copy and again before the version becomes visible;
+            no other push can come between the second call and the version.
 
     Returns:
-        The new version's path.
+        Path of the new version.
 
     Raises:
-        UserError: where the serving folder cannot be written.
-        Interrupted: where the process was asked to end; then nothing is pushed.
+        UserError: if the serving folder cannot be written.
+        Interrupted: if the process was asked to stop; nothing is pushed.
     """
     with writing(destination, what):
         interruption.check()
@@ -57,13 +57,13 @@ def push(model: str, destination: str, what: str = "serving folder", check: Call
 
 
 def copy_once(model: str, version: str) -> None:
-    """Copies a SavedModel to a path that only this model has, unless it is there already; one cut short is made whole.
+    """Copies a SavedModel to a path reserved for this model, unless it is there already; completes a partial copy.
 
-    Several may do so at once: on a disk the first one's rename counts, and what they write is the same.
+    Several processes may copy at once: on a disk, the first rename wins, and all copies are identical.
 
     Raises:
-        UserError: where it cannot be written.
-        Interrupted: where the process was asked to end.
+        UserError: if the path cannot be written.
+        Interrupted: if the process was asked to stop.
     """
     with writing(version, "model"):
         if not is_remote(version) and not Path(version).exists():
@@ -80,14 +80,14 @@ def copy_once(model: str, version: str) -> None:
 
 @contextmanager
 def writing(path: str, what: str) -> Iterator[None]:
-    """Makes an error of a file system or object store one of the user's.
+    """Turns file system and object store errors into a UserError.
 
     Args:
         path: What is written.
-        what: What messages call it.
+        what: What error messages call it.
 
     Raises:
-        UserError: where it cannot be written.
+        UserError: if the path cannot be written.
     """
     try:
         yield
@@ -102,7 +102,8 @@ def _push_to_disk(model: str, destination: Path, check: Callable[[], None]) -> s
     with unfinished(destination) as copy:
         io_utils.copy_dir(model, str(copy))
         while True:
-            # The number is settled before the check: a push that comes after the check takes the same one, and fails.
+            # The number is fixed before the check, so a push that follows the check competes for the same number and
+            # fails.
             version = next_version(str(destination))
             check()
             interruption.check()
@@ -125,14 +126,14 @@ def _push_to_store(model: str, destination: str, check: Callable[[], None]) -> s
             interruption.check()
             io_utils.copy_file(f"{model}/{last}", f"{version}/{last}", overwrite=True)
         except BaseException:
-            if lease.is_ours:  # else the number may be another push's by now
+            if lease.is_ours:  # otherwise another push may have taken the number
                 storage.remove_files_below(version)
             raise
         return version
 
 
 def _complete(model: str, version: str) -> None:
-    """Copies what is missing or differs, each file whole, and `saved_model.pb` last."""
+    """Copies missing and differing files, each atomically, and `saved_model.pb` last."""
     for path in _files(model):
         source, target = f"{model}/{path}", f"{version}/{path}"
         if not storage.exists(target) or file_digest(target) != file_digest(source):

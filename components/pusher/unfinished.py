@@ -1,4 +1,4 @@
-"""Folders on a disk that become visible under their name only when they are whole."""
+"""Folders on a disk that appear under their final name only once they are complete."""
 
 import errno
 import os
@@ -14,15 +14,15 @@ from hubline.core import storage
 
 _PREFIX = ".incoming-"
 _ABANDONED_SECONDS = 24 * 3600
-"""How long nothing in a folder has changed whose owner cannot be asked."""
+"""Age after which a folder is abandoned if it is unknown whether its owner is alive."""
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 @contextmanager
 def unfinished(parent: Path) -> Iterator[Path]:
-    """A hidden path in a folder, to be filled and published; removed where it was not published.
+    """Yields a hidden path in a folder, to be filled and published; removes it afterwards unless published.
 
-    Its name says which process fills it, so that another one can tell whether that process is alive.
+    The name contains the writing process, so that other processes can tell whether the writer is alive.
     """
     folder = parent / f"{_PREFIX}{uuid.uuid4().hex}-{Owner.me()}"
     try:
@@ -32,9 +32,10 @@ def unfinished(parent: Path) -> Iterator[Path]:
 
 
 def publish(folder: Path, version: Path) -> bool:
-    """Gives a folder its name; False where the name is taken already.
+    """Renames a folder to its final name; False if the name is taken.
 
-    Renaming a folder onto one with files in it fails on every file system, NFS too, so of several only one succeeds.
+    Renaming a folder onto a non-empty one fails on every file system, including NFS, so only one of several processes
+    succeeds.
     """
     _sync(folder)
     try:
@@ -48,7 +49,7 @@ def publish(folder: Path, version: Path) -> bool:
 
 
 def clear_abandoned(parent: Path) -> None:
-    """Removes what killed processes left unfinished, and nothing that a live one may be filling."""
+    """Removes what killed processes left behind, and nothing that a live process may be filling."""
     for folder in parent.glob(f"{_PREFIX}*"):
         if _is_abandoned(folder):
             shutil.rmtree(folder, ignore_errors=True)

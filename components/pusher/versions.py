@@ -1,36 +1,37 @@
-"""The versions in a serving folder, as TensorFlow Serving sees them: folders named by integers, the greatest serves."""
+"""Versions in a serving folder as TensorFlow Serving sees them: folders named by integers, of which it serves the
+largest."""
 
 from hubline.core import storage
 from hubline.core.errors import UserError
 
 _GREATEST = 2**63 - 1
-"""TensorFlow Serving reads versions as int64."""
+"""TensorFlow Serving parses versions as int64."""
 
 
 def version_number(name: str) -> int | None:
-    """The version that a folder's name stands for; None for a name that TensorFlow Serving passes over.
+    """The version number of a folder name; None for a name that TensorFlow Serving ignores.
 
-    Leading zeros count for nothing: `007` is version 7. Digits of other scripts are no digits to TensorFlow Serving.
+    Leading zeros are ignored: `007` is version 7. Digits of other scripts don't count.
     """
     return number if name.isascii() and name.isdecimal() and (number := int(name)) <= _GREATEST else None
 
 
 def versions(destination: str) -> list[str]:
-    """The names of the versions in a serving folder, ascending; one without its `saved_model.pb` is none."""
+    """Names of the versions in a serving folder, ascending. A folder without `saved_model.pb` is not a version."""
     return [name for name in _numbered(destination) if _is_whole(f"{_folder(destination)}/{name}")]
 
 
 def newest_version(destination: str) -> str | None:
-    """The path of the version that serves, if any."""
+    """Path of the serving version, or None."""
     paths = (f"{_folder(destination)}/{name}" for name in reversed(_numbered(destination)))
     return next(filter(_is_whole, paths), None)
 
 
 def version_in(folder: str) -> str:
-    """The folder itself where it is a version, or the version that serves in it.
+    """The folder itself if it is a version, otherwise the newest version in it.
 
     Raises:
-        UserError: where it is neither.
+        UserError: if it is neither a version nor a folder of versions.
     """
     path = folder if _is_whole(folder) else newest_version(folder)
     if path is None:
@@ -39,16 +40,16 @@ def version_in(folder: str) -> str:
 
 
 def newest_numbered(destination: str) -> str | None:
-    """The path of the newest folder that is named by an integer, whatever is in it."""
+    """Path of the highest-numbered folder, whatever it contains."""
     found = _numbered(destination)
     return f"{_folder(destination)}/{found[-1]}" if found else None
 
 
 def next_version(destination: str) -> str:
-    """The path that the next version goes to; an unfinished version has used up its number.
+    """Path for the next version. The number of an unfinished version is not reused.
 
     Raises:
-        UserError: where the numbers have come to their end.
+        UserError: if there is no larger int64.
     """
     found = _numbered(destination)
     number = int(found[-1]) + 1 if found else 1
