@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfx import types
-from tfx.types import artifact_utils, component_spec, standard_artifacts
+from tfx.types import artifact_utils
 
 from hubline.components.input_artifacts import module_folder
 
@@ -14,12 +14,6 @@ _PREFIX = "hub_"
 def inputs(modules: Mapping[str, types.BaseChannel]) -> dict[str, types.BaseChannel]:
     """The modules, each under the key of its input."""
     return {f"{_PREFIX}{name}": channel for name, channel in modules.items()}
-
-
-def spec_with(spec: type[component_spec.ComponentSpec], modules: Mapping[str, Any]) -> type[Any]:
-    """A specification with an input for each module."""
-    added = {key: component_spec.ChannelParameter(type=standard_artifacts.Model) for key in inputs(modules)}
-    return type(spec.__name__, (spec,), {"INPUTS": spec.INPUTS | added})
 
 
 def artifacts(input_dict: Mapping[str, list[Any]]) -> dict[str, Any]:

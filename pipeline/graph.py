@@ -1,30 +1,21 @@
 """Builds the graph of steps; no other module creates components."""
 
-from tfx.components.schema_gen.component import SchemaGen
+from collections.abc import Mapping
+
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
 from hubline.artifacts.pins import AnyPins, Files, Pins, PinsToInfer
-from hubline.components.backbone.component import Backbone
-from hubline.components.curated_schema.component import CuratedSchema
-from hubline.components.dashboard.component import Dashboard
-from hubline.components.data_gate.component import DataGate
-from hubline.components.embedder.component import Embedder
-from hubline.components.evaluator.component import Evaluator
-from hubline.components.example_gen.component import ExampleGen
+from hubline.components import steps
+from hubline.components.component import component
+from hubline.components.config.data import HashSplit
+from hubline.components.example_gen.contract import Contract
 from hubline.components.example_validator.checks import Checks
-from hubline.components.example_validator.component import ExampleValidator
-from hubline.components.hub_module.component import HubModule
-from hubline.components.kserve.component import KServe
-from hubline.components.parsing_schema.component import ParsingSchema
-from hubline.components.predictor.component import Predictor
-from hubline.components.pusher.component import Pusher
-from hubline.components.statistics_gen.component import StatisticsGen
-from hubline.components.trainer.component import Trainer
-from hubline.components.transform.component import Transform
 from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
 from hubline.pipeline.paths import OnCluster, Places
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.transform import TransformConfig
 from hubline.trainer.labels.parts import needs_pictures
 from hubline.trainer.phases import Kept
 
@@ -39,131 +30,206 @@ def build(file: AnyFile, pins: AnyPins, places: Places | OnCluster) -> Pipeline:
     """
     if isinstance(file, InferFile):
         assert isinstance(pins, PinsToInfer)
-        steps = _inferring(file, pins, places)
+        nodes = _inferring(file, pins, places)
     else:
         assert isinstance(pins, Pins)
-        steps = _training(file, pins, places)
+        nodes = _training(file, pins, places)
     if isinstance(places, OnCluster):
-        return Pipeline(pipeline_name=file.name, components=steps, enable_cache=True)
+        return Pipeline(pipeline_name=file.name, components=nodes, enable_cache=True)
     return Pipeline(
         pipeline_name=file.name,
         pipeline_root=str(places.artifacts),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(places.metadata)),
-        components=steps,
+        components=nodes,
         enable_cache=True,
         beam_pipeline_args=file.beam.arguments(),
     )
 
 
 def _inferring(file: InferFile, pins: PinsToInfer, places: Places | OnCluster) -> list[BaseNode]:
-    hub_modules = {
-        name: HubModule(name, hub, file.features, pins.modules[name], asked=True) for name, hub in file.hubs.items()
-    }
+    hub_modules = {name: _hub_module(name, file, pins) for name in file.hubs}
     example_gen, *described = describing(file, pins.files, places)
     if not isinstance(places, OnCluster):  # in sequence here, so a misfit is found before data is read
         example_gen.add_upstream_nodes(hub_modules.values())
-    predictor = Predictor(
+    predictor = component(
+        steps.PREDICTOR,
         examples=example_gen.outputs["examples"],
         modules={name: module.outputs["model"] for name, module in hub_modules.items()},
         features=file.features,
         hubs=file.hubs,
+        model=pins.model,
         label=file.label,
-        predictions=file.predictions,
+        written=file.predictions,
+        labels=pins.labels,
         bad_records=file.data.bad_records,
-        pins=pins,
+        pushed=pins.pushed,
         store=str(places.store),
     )
     return [*hub_modules.values(), example_gen, *described, predictor]
 
 
 def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> list[BaseNode]:
-    hub_modules = {
-        name: HubModule(name, hub, file.fed_features, pins.modules[name], file.model.tuned(name))
-        for name, hub in file.hubs.items()
-    }
-    backbones = {
-        name: Backbone(name, backbone, file.features, pins.backbones[name], file.model.tuned(name))
-        for name, backbone in file.backbones.items()
-    }
+    on_cluster, store = isinstance(places, OnCluster), str(places.store)
+    hub_modules = {name: _hub_module(name, file, pins) for name in file.hubs}
+    backbones = {name: _backbone(name, file, pins) for name in file.backbones}
     tried = [*hub_modules.values(), *backbones.values()]
     modules = {name: module.outputs["model"] for name, module in (hub_modules | backbones).items()}
-    in_pictures = needs_pictures(file.label, file.features)
-    hubs = Kept.of(file.model, file.training, file.backbones, in_pictures).hubs(file.hubs)
-    on_cluster = isinstance(places, OnCluster)
+
     example_gen, statistics_gen, schema_gen = describing(file, pins.files, places)
     if not on_cluster:  # in sequence here, so a misfit is found before data is read
         example_gen.add_upstream_nodes(tried)
     examples = example_gen.outputs["examples"]
     statistics = statistics_gen.outputs["statistics"]
     if file.data.data_schema and pins.data_schema:
-        schema_gen = CuratedSchema(file.data.data_schema, pins.data_schema)
-    checks = Checks.of(file.features, file.label, file.evaluation, file.data)
-    validator = ExampleValidator(statistics, schema_gen.outputs["schema"], checks, file.data.baseline, pins.baseline)
-    gate = DataGate(validator.outputs["anomalies"])
-    parsing_schema = ParsingSchema(schema_gen.outputs["schema"])
+        schema_gen = component(steps.CURATED_SCHEMA, schema_file=file.data.data_schema, digest=pins.data_schema)
+    validator = component(
+        steps.EXAMPLE_VALIDATOR,
+        statistics=statistics,
+        schema=schema_gen.outputs["schema"],
+        checks=Checks.of(file.features, file.label, file.evaluation, file.data),
+        baseline=file.data.baseline,
+        baseline_digest=pins.baseline,
+    )
+    gate = component(steps.DATA_GATE, anomalies=validator.outputs["anomalies"])
+    parsing_schema = component(steps.PARSING_SCHEMA, schema=schema_gen.outputs["schema"])
     schema = parsing_schema.outputs["parsing_schema"]
 
-    transform_step = Transform(examples, schema, file.features, file.label, pins.vocabularies, str(places.store))
-    transform_step.add_upstream_node(gate)
+    transform = component(
+        steps.TRANSFORM,
+        examples=examples,
+        schema=schema,
+        config=TransformConfig(features=file.features, label=file.label),
+        vocabularies=pins.vocabularies,
+        store=store,
+    )
+    transform.add_upstream_node(gate)
 
-    embedder = Embedder(
+    kept = Kept.of(file.model, file.training, file.backbones, needs_pictures(file.label, file.features))
+    hubs = kept.hubs(file.hubs)
+    embedder = component(
+        steps.EMBEDDER,
         examples=examples,
         schema=schema,
         modules={name: modules[name] for name in hubs},
         features=file.fed_features,  # changes of other features leave the vectors valid
-        label=file.label,
+        label=file.label if file.label.masks else None,
         hubs=hubs,
-        model=file.model,
-        training=file.training,
+        kept=kept,
         bad_records=file.data.bad_records,
-        store=str(places.store),
-        backbones=file.backbones,
-        needs_pictures=in_pictures,
+        store=store,
     )
     embedder.add_upstream_node(gate)  # holds back all training steps as well
     rows = embedder.outputs["rows"]
 
-    trainer = Trainer(
+    trainer = component(
+        steps.TRAINER,
         examples=examples,
         rows=rows,
         schema=schema,
-        transform_graph=transform_step.outputs["transform_graph"],
+        transform_graph=transform.outputs["transform_graph"],
         modules=modules,
         features=file.features,
         label=file.label,
         hubs=file.hubs,
         backbones=file.backbones,
-        model=file.model,
+        model_config=file.model,
         training=file.training,
         checkpoints=str(places.checkpoints),
     )
     model = trainer.outputs["model"]
-    evaluator = Evaluator(examples, rows, schema, model, file.evaluation, file.label, file.features, pins.serving)
+    evaluator = component(
+        steps.EVALUATOR,
+        examples=examples,
+        rows=rows,
+        schema=schema,
+        model=model,
+        evaluation_config=file.evaluation,
+        label=file.label,
+        features=file.features if file.label.masks else {},
+        serving=pins.serving,
+    )
     blessing = evaluator.outputs["blessing"]
-    pusher = Pusher(model, blessing, file.serving, pins.serving, must_be_blessed=on_cluster)
+    pusher = component(
+        steps.PUSHER,
+        model=model,
+        blessing=blessing,
+        destination=file.serving.destination,
+        push=int(file.serving.push),
+        must_be_blessed=int(on_cluster),
+        serving=pins.serving,
+    )
 
     data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, parsing_schema]
-    model_steps: list[BaseNode] = [transform_step, embedder, trainer, evaluator, pusher]
+    model_steps: list[BaseNode] = [transform, embedder, trainer, evaluator, pusher]
     if file.serving.kserve:
-        model_steps.append(KServe(pusher.outputs["pushed_model"], file.serving.kserve))
+        service = file.serving.kserve
+        model_steps.append(component(steps.KSERVE, pushed_model=pusher.outputs["pushed_model"], service=service))
     if on_cluster:
-        shown = {
-            "examples": examples,
-            "rows": rows,
-            "statistics": statistics,
-            "anomalies": validator.outputs["anomalies"],
-            "transform_graph": transform_step.outputs["transform_graph"],
-            "model_run": trainer.outputs["model_run"],
-            "evaluation": evaluator.outputs["evaluation"],
-            "blessing": blessing,
-        }
-        tried_out = {name: module.outputs["model"] for name, module in hub_modules.items()}
-        model_steps.append(Dashboard(file.name, shown, tried_out, file.label.has_classes))
+        dashboard = component(
+            steps.DASHBOARD,
+            name=file.name,
+            examples=examples,
+            rows=rows,
+            statistics=statistics,
+            anomalies=validator.outputs["anomalies"],
+            transform_graph=transform.outputs["transform_graph"],
+            model_run=trainer.outputs["model_run"],
+            evaluation=evaluator.outputs["evaluation"],
+            blessing=blessing,
+            modules={name: module.outputs["model"] for name, module in hub_modules.items()},
+            without=() if file.label.has_classes else ("classes",),
+        )
+        model_steps.append(dashboard)
     return [*tried, *data_steps, *model_steps]
+
+
+def _hub_module(name: str, file: AnyFile, pins: AnyPins) -> BaseNode:
+    """HubModule for an entry of `hubs`; it gets the features that feed the module, and no others."""
+    features, tuned = (
+        (file.features, None) if isinstance(file, InferFile) else (file.fed_features, file.model.tuned(name))
+    )
+    return component(
+        steps.HUB_MODULE,
+        instance=name,
+        name=name,
+        hub=file.hubs[name],
+        features=_feeding(file.hubs[name].inputs, features),
+        tuned=tuned,
+        asked="yes" if isinstance(file, InferFile) else "",
+        fingerprint=pins.modules[name],
+    )
+
+
+def _backbone(name: str, file: PipelineFile, pins: Pins) -> BaseNode:
+    """Backbone for an entry of `backbones`; it gets the features that feed the backbone, and no others."""
+    return component(
+        steps.BACKBONE,
+        instance=name,
+        name=name,
+        backbone=file.backbones[name],
+        features=_feeding(file.backbones[name].inputs, file.features),
+        tuned=file.model.tuned(name),
+        fingerprint=pins.backbones[name],
+    )
+
+
+def _feeding(inputs: Mapping[str, str], features: Features) -> Features:
+    return {feature: features[feature] for feature in inputs.values()}
 
 
 def describing(file: AnyFile, files: Files, places: Places | OnCluster) -> tuple[BaseNode, BaseNode, BaseNode]:
     """The first steps, which read the data and infer its schema: ExampleGen, StatisticsGen and SchemaGen."""
-    example_gen = ExampleGen(files, file.data, file.features, file.label, str(places.store))
-    statistics_gen = StatisticsGen(example_gen.outputs["examples"], str(places.store))
-    return example_gen, statistics_gen, SchemaGen(statistics=statistics_gen.outputs["statistics"])
+    store = str(places.store)
+    split = None if isinstance(file, InferFile) else file.data.split
+    example_gen = component(
+        steps.EXAMPLE_GEN,
+        files=files,
+        split=split if isinstance(split, HashSplit) else None,
+        contract=Contract.of(file.features, file.label),
+        bad_records=file.data.bad_records,
+        store=store,
+    )
+    statistics_gen = component(steps.STATISTICS_GEN, examples=example_gen.outputs["examples"], store=store)
+    statistics = statistics_gen.outputs["statistics"]
+    schema_gen = component(steps.SCHEMA_GEN, statistics=statistics, infer_feature_shape=1, exclude_splits="[]")
+    return example_gen, statistics_gen, schema_gen

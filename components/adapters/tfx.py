@@ -1,18 +1,17 @@
-"""Private parts of TFX that steps use. Nothing else imports them.
+"""Names that TFX's own components know artifacts by, which it has in private modules. Nothing else uses them.
 
 TFX's public API is `tfx.v1`; its tutorials on custom components also use `tfx.dsl`, `tfx.proto`, `tfx.types` and
 `tfx.utils`, which count as public here.
+
+The names are written down here, and a test compares them with TFX's: importing them would import the whole of
+`tfx.components`, with Beam and TensorFlow Model Analysis, in pods that need neither.
 """
 
-from tfx.components.evaluator import constants
-from tfx.components.example_validator.executor import Executor as ExampleValidatorExecutor
-from tfx.components.schema_gen.import_schema_gen.executor import Executor as ImportSchemaGenExecutor
-from tfx.components.util import examples_utils
 from tfx.proto import example_gen_pb2
 from tfx.types import Artifact
 
-__all__ = ["ExampleValidatorExecutor", "ImportSchemaGenExecutor", "bless", "mark_as_tf_examples"]
-# Private: the executors. TFX exports their components, whose inputs and cache keys are not those of our steps.
+_BLESSED, _PAYLOAD_FORMAT = "blessed", "payload_format"
+_MARKERS = {True: "BLESSED", False: "NOT_BLESSED"}
 
 
 def bless(blessing: Artifact, blessed: bool) -> str:
@@ -20,8 +19,8 @@ def bless(blessing: Artifact, blessed: bool) -> str:
 
     Private: the names. TFX's Evaluator is the only public way to set them.
     """
-    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))
-    return constants.BLESSED_FILE_NAME if blessed else constants.NOT_BLESSED_FILE_NAME
+    blessing.set_int_custom_property(_BLESSED, int(blessed))
+    return _MARKERS[blessed]
 
 
 def mark_as_tf_examples(examples: Artifact) -> None:
@@ -29,4 +28,5 @@ def mark_as_tf_examples(examples: Artifact) -> None:
 
     Private: the property's name. Only TFX's own ExampleGens set it.
     """
-    examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
+    tf_example = example_gen_pb2.PayloadFormat.Name(example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
+    examples.set_string_custom_property(_PAYLOAD_FORMAT, tf_example)

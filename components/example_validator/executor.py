@@ -9,7 +9,7 @@ from tfx.types import artifact_utils
 from hubline.artifacts.column_statistics import STATISTICS, by_column, read_statistics
 from hubline.artifacts.findings import BASELINE, Found
 from hubline.artifacts.splits import SPLITS
-from hubline.components.adapters.tfx import ExampleValidatorExecutor
+from hubline.components.adapters.tfx_executors import ExampleValidatorExecutor
 from hubline.components.example_validator.checks import Checks, check
 from hubline.components.example_validator.drift import compare
 from hubline.components.statistics_gen.columns import read_non_finite

@@ -16,7 +16,11 @@ from hubline.core.code_digest import content_digest
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """A worker describes a shard; the descriptions are merged here."""
+    """A worker computes TFDV's statistics of a shard, once; the statistics of all shards are merged here.
+
+    TFX's StatisticsGen computes them over all data every time, in some fifty Beam stages, and counts the bytes of
+    images as if they were words.
+    """
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         """Fills `statistics` with a DatasetFeatureStatisticsList for each split, where TFX's own tools look for it.

@@ -32,7 +32,8 @@ from hubline.preprocessing.vocabulary_files import read_vocabulary
 class Executor(base_beam_executor.BaseBeamExecutor):
     """Answers what the features ask of the training split; TF Transform makes the graph, with nothing left to compute.
 
-    TFX's own executor, asked for such a graph, calls `preprocessing_fn` nine times instead of two.
+    TFX's Transform has a chain of Beam stages for each statistic, and computes all of them over all data every time.
+    Its executor, asked for a graph with nothing left to compute, calls `preprocessing_fn` nine times instead of two.
     """
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:

@@ -5,37 +5,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from hubline.components.steps import NAMES, ON_GPU
 from hubline.core.config_base import Section
 from hubline.pipeline.diagnostics import nearest
 from hubline.pipeline.kubeflow.api_config import AnySchedule, Api
 
-STEPS = (
-    "Pin",
-    "HubModule",
-    "Backbone",
-    "ExampleGen",
-    "StatisticsGen",
-    "SchemaGen",
-    "ExampleValidator",
-    "DataGate",
-    "ParsingSchema",
-    "Transform",
-    "Embedder",
-    "Trainer",
-    "Evaluator",
-    "Pusher",
-    "KServe",
-    "Dashboard",
-    "Predictor",
-    "Alert",
-)
+STEPS = ("Pin", *NAMES, "Alert")
 """The steps that can be placed; `HubModule` and `Backbone` stand for those of each module and backbone."""
 
-_ON_GPU = ("Embedder", "Trainer", "Evaluator", "Predictor")
-"""Those that run a model, and can use a GPU."""
-
-JOINABLE = tuple(step for step in STEPS if step not in ("Pin", "Alert", *_ON_GPU))
-"""The steps that can share a pod."""
+JOINABLE = tuple(name for name in NAMES if name not in ON_GPU)
+"""The steps that can share a pod: those that have no use for a GPU."""
 
 
 def _known_step(name: str) -> str:
@@ -348,11 +327,11 @@ class Kubeflow(Section):
 
     @model_validator(mode="after")
     def _gpus_are_used(self) -> "Kubeflow":
-        idle = [name for name, step in self.steps.items() if step.gpus and name not in _ON_GPU]
+        idle = [name for name, step in self.steps.items() if step.gpus and name not in ON_GPU]
         if idle or self.every_step.gpus:
             where = f"steps.{idle[0]}" if idle else "every_step"
             raise ValueError(
-                f"{where}: gpus are for steps that run a model: {', '.join(_ON_GPU)}; leave them out, for a GPU that "
+                f"{where}: gpus are for steps that run a model: {', '.join(ON_GPU)}; leave them out, for a GPU that "
                 "stands idle is one that another run waits for"
             )
         return self

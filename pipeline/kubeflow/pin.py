@@ -9,9 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfx.dsl.components.base import base_beam_executor
-from tfx.dsl.components.base.base_node import BaseNode
-
+from hubline.components.steps import ON_BEAM
 from hubline.core import interruption
 from hubline.core.errors import RunError
 from hubline.core.garbage import collect_none_at_exit
@@ -22,7 +20,7 @@ from hubline.pipeline.kubeflow.executor_io import Launched
 from hubline.pipeline.kubeflow.notify import RUN_ID
 from hubline.pipeline.kubeflow.parameter_definitions import with_changes
 from hubline.pipeline.kubeflow.pipeline_spec import graph
-from hubline.pipeline.kubeflow.tasks import task_name
+from hubline.pipeline.kubeflow.tasks import kind_of, task_name
 from hubline.pipeline.snapshot import pin
 
 
@@ -62,13 +60,9 @@ def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[s
     scratch = None if file.beam.in_step else f"{state}/scratch"
     beam = {BEAM: Beaming(arguments=tuple(file.beam.arguments()), scratch=scratch).model_dump(mode="json")}
     return {
-        task_name(name): handed(node.exec_properties | (beam if _uses_beam(node) else {}), state)
+        task_name(name): handed(node.exec_properties | (beam if kind_of(name) in ON_BEAM else {}), state)
         for name, node in nodes.items()
     }
-
-
-def _uses_beam(node: BaseNode) -> bool:
-    return issubclass(node.executor_spec.executor_class, base_beam_executor.BaseBeamExecutor)
 
 
 if __name__ == "__main__":

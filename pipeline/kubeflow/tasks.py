@@ -15,6 +15,11 @@ from hubline.pipeline.kubeflow.parameter_definitions import Parameter
 Json = dict[str, Any]
 
 
+def kind_of(step: str) -> str:
+    """The name by which a step is declared and placed: of `HubModule.photos`, `HubModule`."""
+    return step.partition(".")[0]
+
+
 def task_name(step: str) -> str:
     """A step's name as Argo's tasks have them, such as `hubmodule-photos` of `HubModule.photos`."""
     return step.lower().replace(".", "-").replace("_", "-")
@@ -50,8 +55,8 @@ class Task:
 
     @property
     def kind(self) -> str:
-        """The name by which it is placed: that of the step, without what is after a dot."""
-        return self.step.partition(".")[0]
+        """The name by which it is placed."""
+        return kind_of(self.step)
 
 
 @dataclass(frozen=True)

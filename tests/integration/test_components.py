@@ -22,6 +22,8 @@ from hubline.artifacts.examples import Manifest
 from hubline.artifacts.quarantine import FILE as QUARANTINE_LIST
 from hubline.artifacts.quarantine import read_set_aside
 from hubline.artifacts.splits import SPLITS
+from hubline.components import steps as declared
+from hubline.components.component import component
 from hubline.components.config.data import BadRecords, Data, HashSplit, PatternSplit
 from hubline.components.example_gen import small_files
 from hubline.components.example_gen.contract import Contract
@@ -30,11 +32,11 @@ from hubline.components.hub_module.executor import Executor as HubModule
 from hubline.components.input_artifacts import split_files
 from hubline.components.pin.snapshot import pin_files, pin_vocabularies
 from hubline.components.statistics_gen.executor import Executor as OurStatisticsGen
-from hubline.components.transform.component import Transform
 from hubline.core.config_base import dump_sections
 from hubline.core.digest import file_digest, tree_digest
 from hubline.core.errors import DataError, UserError
 from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
+from hubline.preprocessing.transform import TransformConfig
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.inputs import read_records
 from hubline.trainer.model import keras_inputs
@@ -94,8 +96,14 @@ def analysed(folder: Path, features: Features, columns: Mapping[str, Sequence], 
     schema = artifact(standard_artifacts.Schema, folder / "schema")
     Path(schema.uri, "schema.pbtxt").write_text(text_format.MessageToString(make_job.schema(label="INT", **types)))
     label = ClassLabel.model_validate({"kind": "class", "from": "label"})
-    channels = (Channel(type=kind) for kind in (standard_artifacts.Examples, standard_artifacts.Schema))
-    step = Transform(*channels, features, label, pin_vocabularies(features), str(folder / "store"))
+    step = component(
+        declared.TRANSFORM,
+        examples=Channel(type=standard_artifacts.Examples),
+        schema=Channel(type=standard_artifacts.Schema),
+        config=TransformConfig(features=features, label=label),
+        vocabularies=pin_vocabularies(features),
+        store=str(folder / "store"),
+    )
 
     def run() -> tft.TFTransformOutput:
         outputs = {key: [artifact(channel.type, folder / "out" / key)] for key, channel in step.outputs.items()}

@@ -86,6 +86,7 @@ def test_kept_shards_are_found_again_unless_the_code_that_computes_them_changed(
         assert sorted(runs.run(), key=KEEPING.index) == made_anew
 
 
+@pytest.mark.both_stacks
 def test_another_version_of_what_does_not_compute_a_shard_leaves_it_be(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

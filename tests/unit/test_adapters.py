@@ -219,7 +219,8 @@ def test_tfdvs_basic_statistics_are_those_of_its_public_function() -> None:
         assert getattr(own.num_stats, name) == pytest.approx(getattr(public.num_stats, name)), name
 
 
-def test_tfx_marks_artifacts_by_these_properties() -> None:
+def test_tfx_marks_artifacts_by_these_properties_and_files() -> None:
+    from tfx.components.evaluator import constants
     from tfx.components.util import examples_utils
     from tfx.proto import example_gen_pb2
     from tfx.types import standard_artifacts
@@ -229,8 +230,11 @@ def test_tfx_marks_artifacts_by_these_properties() -> None:
     examples, blessing = standard_artifacts.Examples(), standard_artifacts.ModelBlessing()
     tfx.mark_as_tf_examples(examples)
     assert examples_utils.get_payload_format(examples) == example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE
-    assert [tfx.bless(blessing, blessed) for blessed in (False, True)] == ["NOT_BLESSED", "BLESSED"]
-    assert blessing.get_int_custom_property("blessed") == 1
+    assert [tfx.bless(blessing, blessed) for blessed in (False, True)] == [
+        constants.NOT_BLESSED_FILE_NAME,
+        constants.BLESSED_FILE_NAME,
+    ]
+    assert blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY) == constants.BLESSED_VALUE
 
 
 @pytest.fixture

@@ -1,0 +1,11 @@
+"""Private executors of TFX that our steps use. Nothing else imports them.
+
+TFX exports their components, whose inputs and cache keys are not those of our steps. Importing one imports the whole of
+`tfx.components`, with Beam and TensorFlow Model Analysis, which takes seconds.
+"""
+
+from tfx.components.example_validator.executor import Executor as ExampleValidatorExecutor
+from tfx.components.schema_gen.executor import Executor as SchemaGenExecutor
+from tfx.components.schema_gen.import_schema_gen.executor import Executor as ImportSchemaGenExecutor
+
+__all__ = ["ExampleValidatorExecutor", "ImportSchemaGenExecutor", "SchemaGenExecutor"]

@@ -1,0 +1,266 @@
+"""The steps, each declared once. `pipeline/graph.py` connects them; docs/add-a-step.md says how to add one."""
+
+from hubline.components.step import Step
+
+_STORE = "the folder of kept shards"
+_SERVING = "the serving version and its digest"
+_TFX_COMPONENTS = (
+    "apache_beam",
+    "tensorflow_data_validation",
+    "tensorflow_model_analysis",
+    "tensorflow_transform",
+    "tfx.components",
+)
+_DASHBOARD = "hubline.components.dashboard.artifacts"
+
+HUB_MODULE = Step(
+    name="HubModule",
+    executor="hubline.components.hub_module.executor.Executor",
+    outputs={"model": "Model"},
+    properties={
+        "name": "its name",
+        "hub": "its entry in `hubs`",
+        "features": "the `features` that feed it",
+        "tuned": "the variables that `model.fine_tune` selects",
+        "asked": "`task`",
+        "fingerprint": "the module's fingerprint",
+    },
+    pod_imports=("tensorflow_transform",),
+)
+BACKBONE = Step(
+    name="Backbone",
+    executor="hubline.components.backbone.executor.Executor",
+    outputs={"model": "Model"},
+    properties={
+        "name": "its name",
+        "backbone": "its entry in `backbones`",
+        "features": "the `features` that feed it",
+        "tuned": "the variables that `model.fine_tune` selects",
+        "fingerprint": "the SHA-256 of its weights or of your function's source",
+    },
+    pod_imports=("tensorflow_transform",),
+)
+EXAMPLE_GEN = Step(
+    name="ExampleGen",
+    executor="hubline.components.example_gen.executor.Executor",
+    outputs={"examples": "Examples"},
+    properties={
+        "files": "the data files with sizes and modification times",
+        "split": "the shares of `data.split`",
+        "contract": "the columns and classes that records must have (`features`, `label`)",
+        "bad_records": "`data.bad_records`",
+        "store": _STORE,
+    },
+    uses_beam=True,
+    pod_imports=("apache_beam",),
+)
+STATISTICS_GEN = Step(
+    name="StatisticsGen",
+    executor="hubline.components.statistics_gen.executor.Executor",
+    inputs={"examples": "Examples"},
+    outputs={"statistics": "ExampleStatistics"},
+    properties={"store": _STORE},
+    uses_beam=True,
+    pod_imports=("apache_beam", "tensorflow_data_validation"),
+)
+SCHEMA_GEN = Step(
+    name="SchemaGen",
+    executor="hubline.components.adapters.tfx_executors.SchemaGenExecutor",
+    inputs={"statistics": "ExampleStatistics"},
+    outputs={"schema": "Schema"},
+    properties={"infer_feature_shape": "TFX's defaults", "exclude_splits": "TFX's defaults"},
+    integers=("infer_feature_shape",),
+    is_cached_on_code=False,
+    pod_imports=_TFX_COMPONENTS,
+)
+CURATED_SCHEMA = Step(  # TFX's ImportSchemaGen, which is cached on the path alone, with the file's content in its key
+    name="SchemaGen",
+    executor="hubline.components.adapters.tfx_executors.ImportSchemaGenExecutor",
+    outputs={"schema": "Schema"},
+    properties={"schema_file": "`data.schema`", "digest": "the SHA-256 of its content"},
+    is_cached_on_code=False,
+    pod_imports=_TFX_COMPONENTS,
+)
+EXAMPLE_VALIDATOR = Step(
+    name="ExampleValidator",
+    executor="hubline.components.example_validator.executor.Executor",
+    inputs={"statistics": "ExampleStatistics", "schema": "Schema"},
+    outputs={"anomalies": "ExampleAnomalies"},
+    properties={
+        "checks": "the source columns of `features` and `label` with the types they accept, image columns, the columns "
+        "of `evaluation.slices`, `data.drift`",
+        "baseline": "`data.baseline`",
+        "baseline_digest": "the SHA-256 of its content",
+    },
+    pod_imports=_TFX_COMPONENTS,
+)
+DATA_GATE = Step(
+    name="DataGate",
+    executor="hubline.components.data_gate.executor.Executor",
+    inputs={"anomalies": "ExampleAnomalies"},
+    outputs={},
+)
+PARSING_SCHEMA = Step(  # of its own, so that training is cached on the schema and not on all that DataGate is cached on
+    name="ParsingSchema",
+    executor="hubline.components.parsing_schema.executor.Executor",
+    inputs={"schema": "Schema"},
+    outputs={"parsing_schema": "Schema"},
+)
+TRANSFORM = Step(
+    name="Transform",
+    executor="hubline.components.transform.executor.Executor",
+    inputs={"examples": "Examples", "schema": "Schema"},
+    outputs={"transform_graph": "TransformGraph"},
+    properties={
+        "config": "`features`, `label`",
+        "vocabularies": "the SHA-256 of vocabulary files",
+        "store": _STORE,
+    },
+    uses_beam=True,
+    pod_imports=("apache_beam", "tensorflow_transform"),
+)
+EMBEDDER = Step(
+    name="Embedder",
+    executor="hubline.components.embedder.executor.Executor",
+    inputs={"examples": "Examples", "schema": "Schema"},
+    takes_modules=True,
+    outputs={"rows": "Examples"},
+    properties={
+        "features": "the `features` that feed modules",
+        "label": "a `label` with masks",
+        "hubs": "the `hubs` that stay frozen or augment",
+        "kept": "the cached views (`training.cache_views`, `training.augment`)",
+        "bad_records": "`data.bad_records`",
+        "store": _STORE,
+    },
+    uses_gpu=True,
+    pod_imports=("tensorflow_transform",),
+)
+TRAINER = Step(
+    name="Trainer",
+    executor="hubline.components.trainer.executor.Executor",
+    inputs={"examples": "Examples", "rows": "Examples", "schema": "Schema", "transform_graph": "TransformGraph"},
+    takes_modules=True,
+    outputs={"model": "Model", "model_run": "ModelRun"},
+    properties={
+        "features": "`features`",
+        "label": "`label`",
+        "hubs": "`hubs`",
+        "backbones": "`backbones`",
+        "model_config": "`model`",
+        "training": "`training`",
+        "checkpoints": "the folder of checkpoints",
+    },
+    uses_gpu=True,
+    pod_imports=("tensorflow_transform",),
+)
+EVALUATOR = Step(
+    name="Evaluator",
+    executor="hubline.components.evaluator.executor.Executor",
+    inputs={"examples": "Examples", "rows": "Examples", "schema": "Schema", "model": "Model"},
+    outputs={"evaluation": "ModelEvaluation", "blessing": "ModelBlessing"},
+    properties={
+        "evaluation_config": "`evaluation`",
+        "label": "`label`",
+        "features": "for a `label` with masks, `features`",
+        "serving": _SERVING,
+    },
+    uses_beam=True,
+    uses_gpu=True,
+    pod_imports=("apache_beam", "tensorflow_model_analysis", "tensorflow_transform"),
+)
+PUSHER = Step(
+    name="Pusher",
+    executor="hubline.components.pusher.executor.Executor",
+    inputs={"model": "Model", "blessing": "ModelBlessing"},
+    outputs={"pushed_model": "PushedModel", "outcome": f"{_DASHBOARD}.Markdown"},
+    properties={
+        "destination": "`serving.destination`",
+        "push": "`serving.push`",
+        "must_be_blessed": "whether the run is on a cluster",
+        "serving": _SERVING,
+    },
+    integers=("push", "must_be_blessed"),
+)
+KSERVE = Step(
+    name="KServe",
+    executor="hubline.components.kserve.executor.Executor",
+    inputs={"pushed_model": "PushedModel"},
+    outputs={"inference_service": "PushedModel"},
+    properties={"service": "`serving.kserve`"},
+)
+DASHBOARD = Step(
+    name="Dashboard",
+    executor="hubline.components.dashboard.executor.Executor",
+    inputs={
+        "examples": "Examples",
+        "rows": "Examples",
+        "statistics": "ExampleStatistics",
+        "anomalies": "ExampleAnomalies",
+        "transform_graph": "TransformGraph",
+        "model_run": "ModelRun",
+        "evaluation": "ModelEvaluation",
+        "blessing": "ModelBlessing",
+    },
+    takes_modules=True,
+    outputs={
+        "metrics": f"{_DASHBOARD}.Metrics",
+        "classes": f"{_DASHBOARD}.ClassificationMetrics",
+        "decision": f"{_DASHBOARD}.Markdown",
+        "report": f"{_DASHBOARD}.Html",
+    },
+    optional_outputs=("classes",),
+    properties={"name": "`name`"},
+    pod_imports=("tensorflow_transform",),
+)
+PREDICTOR = Step(
+    name="Predictor",
+    executor="hubline.components.predictor.executor.Executor",
+    inputs={"examples": "Examples"},
+    takes_modules=True,
+    outputs={"predictions": "InferenceResult", "metrics": f"{_DASHBOARD}.Metrics"},
+    properties={
+        "features": "`features`",
+        "hubs": "`hubs`",
+        "model": "the pushed model of `model` and its digest",
+        "label": "`label`",
+        "written": "`predictions`",
+        "labels": "the SHA-256 of the labels file",
+        "bad_records": "`data.bad_records`",
+        "pushed": "the newest version of the predictions and its digest",
+        "store": _STORE,
+    },
+    uses_beam=True,
+    uses_gpu=True,
+    pod_imports=("apache_beam", "tensorflow_transform"),
+)
+
+STEPS = (
+    HUB_MODULE,
+    BACKBONE,
+    EXAMPLE_GEN,
+    STATISTICS_GEN,
+    SCHEMA_GEN,
+    CURATED_SCHEMA,
+    EXAMPLE_VALIDATOR,
+    DATA_GATE,
+    PARSING_SCHEMA,
+    TRANSFORM,
+    EMBEDDER,
+    TRAINER,
+    EVALUATOR,
+    PUSHER,
+    KSERVE,
+    DASHBOARD,
+    PREDICTOR,
+)
+"""All steps, in the order of the graph."""
+
+NAMES = tuple(dict.fromkeys(step.name for step in STEPS))
+"""The names of the steps; that of HubModule and Backbone stands for one step for each module and backbone."""
+
+ON_GPU = tuple(step.name for step in STEPS if step.uses_gpu)
+"""The names of the steps that have a use for a GPU."""
+
+ON_BEAM = tuple(step.name for step in STEPS if step.uses_beam)
+"""The names of the steps that run Beam pipelines."""
