@@ -4,13 +4,7 @@ from hubline.components.step import Step
 
 _STORE = "the folder of kept shards"
 _SERVING = "the serving version and its digest"
-_TFX_COMPONENTS = (
-    "apache_beam",
-    "tensorflow_data_validation",
-    "tensorflow_model_analysis",
-    "tensorflow_transform",
-    "tfx.components",
-)
+_TFX_EXECUTORS = ("apache_beam", "tensorflow_data_validation", "tensorflow_model_analysis")
 _DASHBOARD = "hubline.components.dashboard.artifacts"
 
 HUB_MODULE = Step(
@@ -71,7 +65,7 @@ SCHEMA_GEN = Step(
     properties={"infer_feature_shape": "TFX's defaults", "exclude_splits": "TFX's defaults"},
     integers=("infer_feature_shape",),
     is_cached_on_code=False,
-    pod_imports=_TFX_COMPONENTS,
+    pod_imports=_TFX_EXECUTORS,
 )
 CURATED_SCHEMA = Step(  # TFX's ImportSchemaGen, which is cached on the path alone, with the file's content in its key
     name="SchemaGen",
@@ -79,7 +73,7 @@ CURATED_SCHEMA = Step(  # TFX's ImportSchemaGen, which is cached on the path alo
     outputs={"schema": "Schema"},
     properties={"schema_file": "`data.schema`", "digest": "the SHA-256 of its content"},
     is_cached_on_code=False,
-    pod_imports=_TFX_COMPONENTS,
+    pod_imports=_TFX_EXECUTORS,
 )
 EXAMPLE_VALIDATOR = Step(
     name="ExampleValidator",
@@ -92,7 +86,7 @@ EXAMPLE_VALIDATOR = Step(
         "baseline": "`data.baseline`",
         "baseline_digest": "the SHA-256 of its content",
     },
-    pod_imports=_TFX_COMPONENTS,
+    pod_imports=_TFX_EXECUTORS,
 )
 DATA_GATE = Step(
     name="DataGate",

@@ -3,8 +3,8 @@
 TFX's public API is `tfx.v1`; its tutorials on custom components also use `tfx.dsl`, `tfx.proto`, `tfx.types` and
 `tfx.utils`, which count as public here.
 
-The names are written down here, and a test compares them with TFX's: importing them would import the whole of
-`tfx.components`, with Beam and TensorFlow Model Analysis, in pods that need neither.
+The names are repeated here, and a test compares them with TFX's: importing TFX's modules would import Beam and
+TensorFlow Model Analysis in pods that need neither.
 """
 
 from tfx.proto import example_gen_pb2
