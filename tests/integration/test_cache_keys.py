@@ -232,7 +232,7 @@ def test_a_new_serving_version_is_compared_with(project: Path) -> None:
         ("components/example_validator/drift.py", behind("ExampleValidator")),
         ("artifacts/findings.py", behind("ExampleValidator", "Transform")),
         ("components/parsing_schema/executor.py", behind("ParsingSchema")),
-        ("artifacts/column_statistics.py", behind("ExampleValidator")),
+        ("artifacts/column_statistics.py", behind("StatisticsGen")),
         ("preprocessing/vocabulary_files.py", behind("Transform")),
         ("components/pin/find.py", set()),
         ("artifacts/pins.py", behind("ExampleGen")),
