@@ -44,6 +44,7 @@ for step, module in json.loads(sys.argv[1]):
 """
 
 
+@pytest.mark.slow
 def test_a_pod_imports_what_its_step_declares() -> None:
     modules = json.dumps([(step.name, step.module) for step in STEPS])
     done = subprocess.run([sys.executable, "-c", _MEASURE, modules], capture_output=True, text=True)
@@ -58,6 +59,7 @@ def test_the_declarations_are_read_without_tfx_or_tensorflow() -> None:
 
 
 @pytest.mark.both_stacks
+@pytest.mark.slow
 def test_executors_are_there_and_run_beam_where_they_declare_it() -> None:
     for step in STEPS:
         executor = getattr(import_module(step.module), step.executor.rpartition(".")[2])
