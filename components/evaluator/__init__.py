@@ -1,1 +1,2 @@
-"""Evaluator: judges a model on the test split, beside the version that serves, and writes down why."""
+"""Evaluator: evaluates a model on the test split next to the serving version, and records the decision and its
+reasons."""

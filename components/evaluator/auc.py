@@ -1,9 +1,9 @@
-"""How the area under the ROC curve, in the mean of the classes, varies with the examples.
+"""Sampling variance of the macro-averaged area under the ROC curve.
 
-The area is no metric of sums. Its structural components are, of each example the share of the examples of the other
-side that it is ranked rightly against: DeLong, DeLong and Clarke-Pearson, Comparing the areas under two or more
-correlated receiver operating characteristic curves (1988). With these in place of examples, the bootstrap of a mean
-gives its interval. Scores are counted in bins, evenly spaced in log-odds, so that memory is bounded.
+The AUC is not a function of sums over examples. Its structural components are, for each example, the fraction of
+examples of the other side that are ranked correctly relative to it: DeLong, DeLong and Clarke-Pearson, Comparing the
+areas under two or more correlated receiver operating characteristic curves (1988). Bootstrapping the mean of these
+components gives the interval. Scores are counted in bins evenly spaced in log-odds, which bounds memory.
 """
 
 import numpy as np
@@ -11,19 +11,23 @@ import numpy as np
 _EDGES = 1 / (1 + np.exp(-np.linspace(-24, 17, 4000)))
 _BINS = len(_EDGES) + 1
 MOST_CLASSES = 1000
-"""With more there are no intervals of the area, which would take too much memory."""
+"""No AUC interval is computed for more classes; it would take too much memory."""
 
 
 class Areas:
-    """The scores of all examples by class, counted in a first pass; their components in a second."""
+    """Counts the scores of all examples by class in a first pass, and computes the components in a second."""
 
     def __init__(self, classes: int) -> None:
-        """Nothing is counted yet."""
         self._own = np.zeros([classes, _BINS])
         self._rest = np.zeros([classes, _BINS])
 
     def count(self, true: np.ndarray, scores: np.ndarray) -> None:
-        """Counts examples: whether they are of each class, bool, and their scores, both [batch, classes]."""
+        """Counts a batch of examples.
+
+        Args:
+            true: Class membership, bool [batch, classes].
+            scores: [batch, classes].
+        """
         cells = (np.arange(len(self._own)) * _BINS + self._bins(scores)).ravel()
         own, rest = (
             np.bincount(cells, weights=which.ravel(), minlength=self._own.size).reshape(self._own.shape)
@@ -33,8 +37,10 @@ class Areas:
         self._rest += rest
 
     def components(self, true: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """What examples contribute, float64 [batch]: the area is the mean over all examples. NaN where no class has
-        both examples that are of it and examples that are not. Arguments as for `count`."""
+        """Structural components of a batch, float64 [batch]; their mean over all examples is the AUC.
+
+        NaN if no class has both positive and negative examples. Arguments as `count`.
+        """
         own, rest = self._own.sum(axis=1), self._rest.sum(axis=1)
         defined = np.flatnonzero((own > 0) & (rest > 0))
         if not len(defined):

@@ -1,4 +1,4 @@
-"""Whether a model is better than the best constant answers beyond chance."""
+"""Checks whether a model is significantly better than the best constant predictions."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,12 +11,11 @@ from hubline.trainer.metric_names import Metric
 RULE = "better_than_baseline"
 
 _FEWEST = 6
-"""Of fewer examples no result is beyond chance: that all of five go one way has a chance of 1 in 32, which is above
-2.5 %."""
+"""Fewer examples are never significant: five out of five by chance has probability 1/32, which exceeds 2.5 %."""
 
 
 def parts_of(kind: str, classes: int) -> Sequence[tuple[Metric, ...]]:
-    """The parts that a model of a kind of label is held to; of boxes that are all of one class, the box alone."""
+    """The parts of the prediction that must each beat the constants. If all boxes have one class, the box alone."""
     metrics = EVALUATION.of(kind).baseline_metrics
     return metrics[:1] if classes == 1 else metrics
 
@@ -24,13 +23,13 @@ def parts_of(kind: str, classes: int) -> Sequence[tuple[Metric, ...]]:
 def held_to(
     baseline: Baseline, metrics: Metrics, parts: Sequence[tuple[Metric, ...]], examples: int
 ) -> Iterator[Check]:
-    """A check for each part of the answer.
+    """One check for each part of the prediction.
 
     Args:
-        baseline: What constants come to.
-        metrics: The model's, with those that `parts` names.
-        parts: What `parts_of` gave.
-        examples: How many the test split has.
+        baseline: Metrics of the constants.
+        metrics: The model's metrics, including those in `parts`.
+        parts: As `parts_of` returns.
+        examples: Size of the test split.
     """
     for part in parts:
         best = next((metric for metric in part if _is_better(baseline.better_by[metric], examples)), None)
@@ -77,7 +76,7 @@ def _compared(metric: Metric, baseline: Baseline, metrics: Metrics) -> str:
 
 
 def _what_would_tell(part: tuple[Metric, ...], baseline: Baseline, examples: int) -> str:
-    """Where it may be the test split that is too small, that it is, and how many records would tell."""
+    """If the test split may be too small: a sentence that says so, with the number of records that would suffice."""
     undecided = [
         advantage
         for advantage in (baseline.better_by[metric] for metric in part)
@@ -85,7 +84,7 @@ def _what_would_tell(part: tuple[Metric, ...], baseline: Baseline, examples: int
     ]
     if not undecided:
         return f"The test split has {examples} records, too few to tell anything. " if examples < _FEWEST else ""
-    # The interval is as wide as the root of the number of records is small.
+    # The width of the interval is proportional to 1 / sqrt(records).
     needed = min(
         math.ceil(examples * ((advantage.difference - advantage.low) / advantage.difference) ** 2)
         for advantage in undecided

@@ -1,4 +1,4 @@
-"""Predictions that ignore the record: the best constant for each metric, fitted on the training split."""
+"""Baseline predictions that ignore the record: the best constant for each metric, fitted on the training split."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,40 +14,40 @@ from hubline.trainer.metric_names import Metric
 
 @dataclass(frozen=True)
 class TrainingSplit:
-    """The training split, as records and as rows."""
+    """Files of the training split: records and rows."""
 
     records: Sequence[str]
     rows: Sequence[str]
     count: int
-    """Rows."""
+    """Number of rows."""
     undecodable: Sequence[int]
-    """The numbers of the records without a row."""
+    """Numbers of the records without a row."""
 
 
 @dataclass(frozen=True)
 class Constants:
-    """The best constant answers."""
+    """The best constant predictions."""
 
     usual: np.ndarray
-    """For every metric that `special` does not name, as a model's answer is kept, [n]."""
+    """Optimal for every metric not in `special`; in the format of stored predictions, [n]."""
     usual_is: str
-    """What it is, in words."""
+    """Description of `usual`."""
     special: dict[Metric, tuple[np.ndarray, str]] = field(default_factory=dict)
-    """For a metric another, and what it is."""
+    """Constants for metrics with a different optimum, with their descriptions."""
     words: dict[Metric, str] = field(default_factory=dict)
-    """Where the usual answer comes to something that has other words."""
+    """Descriptions of `usual` for metrics for which it amounts to something else."""
 
     def answer(self, metric: Metric) -> str:
-        """What is answered always, in words."""
+        """Describes the constant for a metric."""
         return self.special[metric][1] if metric in self.special else self.words.get(metric, self.usual_is)
 
     def told(self, metric: Metric, candidate: np.ndarray) -> np.ndarray:
-        """The constant beside each answer of a model, as these are kept, [batch, n]."""
+        """The constant for a metric, broadcast to a batch of predictions, [batch, n]."""
         constant = self.special[metric][0] if metric in self.special else self.usual
         return np.broadcast_to(constant, (len(candidate), len(constant)))
 
 
 def truths(reader: Reader, split: TrainingSplit) -> Iterator[np.ndarray]:
-    """The truth of the rows of the training split in batches, [batch, n], as it is kept."""
+    """Labels of the training split's rows, in batches [batch, n] in their stored format."""
     rows = complete(read_records(split.rows), split.count).batch(ROWS_AT_ONCE)
     yield from rows.map(reader.truth, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator()

@@ -1,5 +1,3 @@
-"""From metrics to a decision."""
-
 from collections.abc import Sequence
 
 from hubline.artifacts.decision import Decision, Estimates, SliceMetrics
@@ -17,16 +15,16 @@ def decide(
     parts: Sequence[tuple[Metric, ...]] = (),
     notes: Sequence[str] = (),
 ) -> Decision:
-    """Holds a model's metrics to the thresholds and to the best constants.
+    """Checks a model's metrics against the thresholds and the baseline.
 
     Args:
-        evaluation: The thresholds, and whether the constants count.
-        slices: The model's values on the test split, all records first. Where nothing serves, bounds against what
-            serves are not applied.
-        serving: The path of the version that it is compared with.
-        estimates: How sure the values are, and what constants come to.
-        parts: What the model must be better by than constants, as `parts_of` gives it.
-        notes: What is known already that must be said.
+        evaluation: The thresholds, and whether the baseline must be beaten.
+        slices: Metrics on the test split, overall first. Bounds relative to the serving version are skipped if there is
+            none.
+        serving: Path of the serving version that the model is compared with.
+        estimates: Confidence intervals and the baseline's metrics.
+        parts: The parts of the prediction that must beat the baseline, as `parts_of` returns.
+        notes: Notes to include in the decision.
     """
     estimates = estimates or Estimates()
     overall = slices[0]

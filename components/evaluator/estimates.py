@@ -1,4 +1,4 @@
-"""Metrics of the models and of the best constants with their intervals, from kept predictions."""
+"""Metrics of the models and of the baseline with confidence intervals, from stored predictions."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from hubline.components.evaluator.read_predictions import read_predictions
 from hubline.trainer.metric_names import LOWER_IS_BETTER, Metric
 
 _CHANCE = 0.5
-"""The area under the ROC curve of any constant."""
+"""AUC of any constant."""
 
 
 def estimate(
@@ -26,15 +26,15 @@ def estimate(
     metrics: Sequence[Metric],
     constants: Constants,
 ) -> Estimates:
-    """Reads the predictions of models and compares the candidate with constants.
+    """Computes metrics from stored predictions, and compares the candidate with the baseline.
 
     Args:
         files: TFRecord files of predictions.
-        examples: How many there are.
-        predicted: What they are of.
-        models: `CANDIDATE`, and `SERVING` where it answered too.
-        metrics: Which to take.
-        constants: The best constant answers.
+        examples: Number of examples.
+        predicted: Kind of label and classes.
+        models: `CANDIDATE`, and `SERVING` if its predictions are included.
+        metrics: The metrics to compute.
+        constants: The baseline.
     """
     of_kind = EVALUATION.of(predicted.kind).sums(predicted)
     common = {metric: sums for metric, sums in of_kind.items() if metric in metrics}
@@ -90,17 +90,17 @@ def _advantage(metric: str, own: float | None, constant: float | None, differenc
 
 
 def _within(metric: str, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
-    """An area is from 0 to 1, also where its components in a sample say otherwise."""
+    """Clips AUC intervals to [0, 1], which a bootstrap of the components can exceed."""
     return (max(bounds[0], 0.0), min(bounds[1], 1.0)) if bounds and metric == "auc" else bounds
 
 
 def _areas(files: Sequence[str], predicted: Predicted, models: Sequence[str]) -> dict[str, Sums]:
-    """The area under the ROC curve of each model, as the mean of its components."""
+    """AUC of each model, as the mean of its structural components."""
     classes = len(predicted.classes)
     areas = {model: Areas(classes) for model in models}
 
     is_of = EVALUATION.of(predicted.kind).is_of_class
-    assert is_of is not None  # as the label has an AUC
+    assert is_of is not None  # labels with an AUC define it
 
     for rows in read_predictions(files, predicted, models):
         for model, area in areas.items():

@@ -1,4 +1,4 @@
-"""What Evaluator does when it runs."""
+"""Evaluator's executor."""
 
 import json
 from itertools import chain
@@ -35,19 +35,19 @@ from hubline.preprocessing.config import Label
 from hubline.trainer.counts import holding
 
 PREDICTIONS, CLASSES, LABEL = "predictions", "classes.json", "label.json"
-"""In an evaluation, the folder that holds what the models said of each record, the file that names the classes, of
-which a regression has none, and the file with the label as the pipeline file describes it."""
+"""Names in an evaluation: the folder of predictions, the file with the class names (none for regression), and the file
+with the label section of the pipeline file."""
 
 MASKS, FEATURES = "masks", "features.json"
-"""Of a label of pixels, the folder with what the candidate says of each, in the order of the predictions, and the file
-that says how pictures are made to fit."""
+"""For segmentation: the folder with the candidate's masks, in the order of the predictions, and the file with the
+features, which determine how images are resized."""
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Predicts, has TFMA compute the metrics, decides."""
+    """Predicts, computes metrics with TFMA, and decides."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills `evaluation` with predictions and TFMA's results, `blessing` with the decision."""
+        """Fills `evaluation` with predictions and TFMA's results, and `blessing` with the decision."""
         config = Evaluation.model_validate_json(exec_properties["evaluation_config"])
         label = read_sections(Label, exec_properties["label"])
         serving = ServedVersion.model_validate_json(exec_properties["serving"]) if exec_properties["serving"] else None
@@ -132,7 +132,7 @@ def _training_split(input_dict: dict) -> TrainingSplit:
 
 
 def _bless(artifact: Any, decision: Decision) -> None:
-    """Writes the decision, and the marker and property that TFX's own components know a blessing by."""
+    """Writes the decision, and the marker file and property by which TFX's components recognize a blessing."""
     marker = bless(artifact, decision.blessed)
     storage.write_text(f"{artifact.uri}/{marker}", "")
     storage.write_text(f"{artifact.uri}/{DECISION}", decision.model_dump_json(indent=2))

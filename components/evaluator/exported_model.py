@@ -1,4 +1,4 @@
-"""Exported models as Evaluator asks them: the candidate, and the version that serves."""
+"""Runs exported models for evaluation: the candidate and the serving version."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from hubline.trainer import export
 from hubline.trainer.inputs import Tensors
 from hubline.trainer.saved_model_loader import load_exported
 
-_TRIED = 16  # records that a model is asked about twice, to see that its head answers as the whole does
+_TRIED = 16  # records used to verify that head and whole model agree
 _TOLERANCE = 1e-3
 _BROKEN = (
     UserError,
@@ -29,16 +29,16 @@ _BROKEN = (
     tf.errors.OutOfRangeError,
     tf.errors.UnimplementedError,
 )
-"""What is wrong with a model itself. A storage that is away, or memory that runs out, is not among them."""
+"""Errors caused by a model itself. Storage that can't be reached and exhausted memory are not among them."""
 
 
 class ServingFault(Exception):
-    """The version that serves cannot be compared with: it is broken, or answers something else. Says why."""
+    """The serving version is broken or has other outputs, so the candidate cannot be compared with it."""
 
 
 @contextmanager
 def faults_of_serving(name: str) -> Iterator[None]:
-    """Raises a ServingFault for whatever is wrong with a model, where it is the one that serves."""
+    """Raises a ServingFault for any error caused by the model, if it is the serving version."""
     try:
         yield
     except _BROKEN as error:
@@ -49,25 +49,26 @@ def faults_of_serving(name: str) -> Iterator[None]:
 
 
 class ServedModel:
-    """An exported model, answering serialized tf.Examples, and rows where it knows the vectors in them."""
+    """An exported model that predicts on serialized tf.Examples, or on rows if their cached vectors match its
+    modules."""
 
     def __init__(self, path: str, split: TestSplit, answers: Sequence[str], kept: Sequence[str], is_candidate: bool):
-        """Loads the whole model, as a server does, and asks it about some records.
+        """Loads the model as a server does, and predicts on a few records.
 
         Args:
-            path: The folder of the SavedModel.
-            split: Whose records and rows it is to answer.
-            answers: What it must answer, by name.
-            kept: Those of them that are numbers, and the same of a record and of its row.
-            is_candidate: Whether its head must answer as the whole model does. A version that serves is asked whole
-                where its head does not.
+            path: Folder of the SavedModel.
+            split: The records and rows to predict on.
+            answers: Names of the required outputs.
+            kept: The float outputs, which must be the same for a record and its row.
+            is_candidate: Whether a head that disagrees with the whole model is an error. Otherwise the whole model is
+                used.
 
         Raises:
-            UserError: where its files are damaged, or it does not load, or does not answer all of this.
-            RunError: where the head of a candidate gives other answers.
+            UserError: if the model's files are damaged, it does not load, or an output is missing.
+            RunError: if the candidate's head disagrees with its whole model.
         """
         self.path = path
-        if not is_candidate and (faults := find_faults(path)):  # cut short, it may load and answer all the same
+        if not is_candidate and (faults := find_faults(path)):  # a truncated model may load and predict nonetheless
             raise UserError("; ".join(faults))
         self._answer = _load(path)
         if not set(answers) <= self._answer.structured_outputs.keys():
@@ -82,7 +83,7 @@ class ServedModel:
             self._use_head(rows, {name: whole[name] for name in kept}, is_candidate)
 
     def answer(self, records: tf.Tensor) -> Tensors:
-        """What it answers, by name, of serialized records or rows, string of shape [batch]."""
+        """Predicts on serialized records or rows, string [batch]; returns the outputs by name."""
         return self._answer(examples=records)
 
     def _use_head(self, rows: tf.Tensor, whole: Tensors, is_candidate: bool) -> None:
@@ -106,13 +107,13 @@ class ServedModel:
 
 
 def _difference(whole: tf.Tensor, head: tf.Tensor) -> float | None:
-    """By how much two answers differ; None where that is rounding."""
+    """Largest difference between two outputs; None if it is rounding."""
     difference = float(tf.reduce_max(tf.abs(whole - head)))
     return None if difference <= _TOLERANCE * max(1.0, float(tf.reduce_max(tf.abs(whole)))) else difference
 
 
 def _load(path: str) -> Any:
-    """The signature of a SavedModel that answers examples."""
+    """Loads the serving signature of a SavedModel."""
     try:
         answer = load_exported(path).signatures.get(export.SERVING)
     except (UserError, OSError, ValueError, *_BROKEN) as error:

@@ -1,10 +1,10 @@
-"""How TFMA is asked for a metric."""
+"""How a metric is configured in TFMA."""
 
 from dataclasses import dataclass
 from typing import Any
 
 COUNTED: dict[str, Any] = {"dtype": "float64"}
-"""The configuration of Keras' own metrics: by default they count in float32, which stops at 2^24."""
+"""Configuration of Keras' own metrics. Their default is float32, which stops counting at 2^24."""
 
 
 @dataclass(frozen=True)
@@ -14,13 +14,13 @@ class Definition:
     class_name: str
     config: dict[str, Any]
     module: str = ""
-    """The module of the class, if it is not TFMA's or Keras'."""
+    """Module of the class, unless it is TFMA's or Keras'."""
     by_class: bool = False
-    """Whether the class takes the number of classes as `classes`."""
+    """Whether the class has an argument `classes`, the number of classes."""
     from_centre: bool = False
-    """Whether the class takes a number amid the true ones as `centre`."""
+    """Whether the class has an argument `centre`, a typical value of the labels."""
 
     @classmethod
     def of(cls, metric: type, *, by_class: bool = False, from_centre: bool = False, **config: Any) -> "Definition":
-        """The definition of one of our own metrics, with the arguments that it always gets."""
+        """Defines one of our own metrics with fixed arguments."""
         return cls(metric.__name__, config, metric.__module__, by_class, from_centre)

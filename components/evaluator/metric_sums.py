@@ -1,5 +1,7 @@
-"""What each metric is made of: numbers of each example, and the metric of their sums, so that samples of examples can
-be drawn again and again. The values are those that TFMA gives; `auc` is no such metric, and has a file of its own."""
+"""Metrics as functions of sums over examples, which makes resampling cheap.
+
+The values equal TFMA's. `auc` is not a function of sums; it has its own module.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,21 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 
 LEAST = 1e-7
-"""As near to 0 and 1 as a probability comes in Keras' cross-entropies."""
+"""Probabilities are clipped to this distance from 0 and 1, as in Keras' cross-entropies."""
 
 
 @dataclass(frozen=True)
 class Sums:
-    """A metric by its sums."""
+    """A metric as a function of sums."""
 
     of_each: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    """Of what is true and what is predicted, as they are kept, [batch, n]: float64 of shape [batch, k]."""
+    """Maps labels and predictions in their stored format, [batch, n], to float64 [batch, k]."""
     value: Callable[[np.ndarray], np.ndarray]
-    """Of sums, [..., k]: the metric, [...]; NaN where it is not defined."""
+    """Maps sums, [..., k], to the metric, [...]; NaN if undefined."""
 
 
 def mean(measure: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Sums:
-    """The mean of what a function gives of each example."""
+    """The mean of a per-example measure."""
 
     def of_each(true: np.ndarray, told: np.ndarray) -> np.ndarray:
         values = measure(true, told).astype(np.float64)
@@ -31,7 +33,8 @@ def mean(measure: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Sums:
 
 
 def counts_of(true: np.ndarray, told: np.ndarray) -> np.ndarray:
-    """True and false positives and false negatives, [batch, 3 x classes], of bool [batch] or [batch, classes]."""
+    """True positives, false positives and false negatives, [batch, 3 x classes], from bool [batch] or [batch,
+    classes]."""
     found = [counted.reshape(len(true), -1) for counted in (true & told, ~true & told, true & ~told)]
     return np.concatenate(found, axis=1).astype(np.float64)
 
@@ -42,21 +45,21 @@ def precision_of(sums: np.ndarray) -> np.ndarray:
 
 
 def recall_of(sums: np.ndarray) -> np.ndarray:
-    """Recall, likewise."""
+    """Recall from sums of `counts_of`, [..., 3]."""
     return divide(sums[..., 0], sums[..., 0] + sums[..., 2])
 
 
 def f1_of(sums: np.ndarray) -> np.ndarray:
-    """F1, likewise."""
+    """F1 from sums of `counts_of`, [..., 3]."""
     return divide(2 * sums[..., 0], 2 * sums[..., 0] + sums[..., 1] + sums[..., 2])
 
 
 def divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """NaN where the whole is 0."""
+    """Divides; NaN if the denominator is 0."""
     return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole != 0)
 
 
 def mean_of_defined(values: np.ndarray) -> np.ndarray:
-    """The mean over the last axis of what is not NaN."""
+    """Mean over the last axis, ignoring NaN."""
     there = ~np.isnan(values)
     return divide(np.where(there, values, 0.0).sum(axis=-1), there.sum(axis=-1).astype(np.float64))

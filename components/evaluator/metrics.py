@@ -1,4 +1,4 @@
-"""The metrics that thresholds can name, computed by TensorFlow Model Analysis from kept predictions."""
+"""Metrics of the thresholds, computed by TensorFlow Model Analysis from stored predictions."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -26,18 +26,18 @@ def analyse(
     output: str,
     beam_args: Sequence[str],
 ) -> list[SliceMetrics]:
-    """Has TFMA compute metrics, and leaves its results where its own tools can read them.
+    """Computes metrics with TFMA, and leaves its results where its own tools can read them.
 
     Args:
-        predictions: The TFRecord files of predictions, a glob.
-        models: `CANDIDATE`, and `SERVING` where what it says is there too.
-        evaluation: What to compute, over which slices, and the thresholds.
-        predicted: The classes, and from which score each counts.
-        output: The folder for TFMA's results.
-        beam_args: Beam's arguments.
+        predictions: Glob of the TFRecord files of predictions.
+        models: `CANDIDATE`, and `SERVING` if its predictions are included.
+        evaluation: The metrics, slices and thresholds.
+        predicted: Kind of label and classes.
+        output: Folder for TFMA's results.
+        beam_args: Beam pipeline arguments.
 
     Returns:
-        The values over all records, and then over each slice, by its name.
+        Metrics over all records, followed by those of each slice, sorted by name.
     """
     tfma.run_model_analysis(
         eval_config=eval_config(models, evaluation, predicted),
@@ -50,7 +50,7 @@ def analyse(
 
 
 def eval_config(models: Sequence[str], evaluation: Evaluation, predicted: Predicted) -> config_pb2.EvalConfig:
-    """What TFMA is asked for."""
+    """TFMA's configuration."""
     wanted = sorted({*evaluation.metrics, *evaluation.thresholds})
     slices = [config_pb2.SlicingSpec(feature_keys=columns) for columns in evaluation.slices]
     configs = [_metric_config(metric, predicted, evaluation.thresholds.get(metric), slices) for metric in wanted]
@@ -94,9 +94,9 @@ def _metric_config(
 
 
 def _bounds(threshold: Threshold) -> config_pb2.MetricThreshold:
-    """The fixed bounds of a threshold in TFMA's terms, so that its own tools show how they came out.
+    """A threshold's absolute bounds in TFMA's format, so that its tools show the results.
 
-    TFMA takes bounds against a baseline only where it runs the models itself; it computes the differences all the same.
+    TFMA accepts bounds relative to a baseline only if it runs the models itself; it computes the differences anyway.
     """
     bounds = config_pb2.MetricThreshold()
     if threshold.at_least is not None:
@@ -110,8 +110,8 @@ def _read(output: str, models: Sequence[str]) -> Iterator[SliceMetrics]:
     for of_slice in tfma.load_metrics(output):
         values: dict[str, dict[str, float | None]] = {model: {} for model in models}
         for item in of_slice.metric_keys_and_values:
-            if not item.key.is_diff:  # a difference, which the decision takes for itself
-                # TFMA leaves the name out where there is one model.
+            if not item.key.is_diff:  # the decision computes differences itself
+                # TFMA omits the model name if there is only one model.
                 value = item.value.double_value.value
                 values[item.key.model_name or models[0]][item.key.name] = value if isfinite(value) else None
         count = values[CANDIDATE].pop(_COUNT) or 0.0

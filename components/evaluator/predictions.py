@@ -1,4 +1,4 @@
-"""What the models say of each record of the test split, kept as Examples."""
+"""Predictions of the candidate and the serving model for every test example, stored as tf.Examples."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
@@ -28,26 +28,26 @@ def write_predictions(
     output: str,
     samples: str | None = None,
 ) -> Reader:
-    """Runs models over a split and writes what they say beside what is true, as tf.Examples in a TFRecord file.
+    """Predicts on a split, and writes predictions next to labels as tf.Examples to a TFRecord file.
 
-    A model is asked about the rows where it can answer from the vectors in them, and else about the records.
+    A model predicts on rows if its head can use their cached vectors, otherwise on records.
 
     Args:
         split: The records.
-        paths: The exported models, by the name of the column that is to hold what a model says.
-        label: What is true of a record.
-        label_spec: How the label's columns are parsed.
-        columns: Columns of the records to keep beside it, to slice by.
+        paths: The exported models by the column for their predictions.
+        label: The label.
+        label_spec: Parsing spec of the label's columns.
+        columns: Columns to copy from the records, for slicing.
         output: The file to write.
-        samples: Of a label of pixels, the file for the masks that the candidate gives, in the order of the predictions.
+        samples: For segmentation, the file for the candidate's masks, in the order of the predictions.
 
     Returns:
-        What read the records, which knows what the predictions are of.
+        The reader of the records, which knows the kind of label and the classes.
 
     Raises:
-        RunError: where the candidate says something else of the rows than of the records, or what is not finite.
-        UserError: where it does not answer as the label asks.
-        ServingFault: where the version that serves cannot be compared with.
+        RunError: if the candidate's predictions on rows and on records differ, or are not finite.
+        UserError: if the candidate lacks an output that the label requires.
+        ServingFault: if the serving version cannot be compared with.
     """
     reader_type = EVALUATION.of(label.kind).reader
     models = {}
@@ -57,7 +57,7 @@ def write_predictions(
     reader = reader_type(label, label_spec, split, models)
     columns, done = list(columns), 0
     rows_only = all(model.answers_rows for model in models.values())
-    # Two that write from queues would wait for each other, where TensorFlow has two threads.
+    # Masks are written without a queue: with two TensorFlow threads, two queued writers would deadlock.
     with writing(output) as write, tf.io.TFRecordWriter(samples) if samples else nullcontext() as masks_file:
         for (numbers, rows), records in split.batches(rows_only):
             asked = {}

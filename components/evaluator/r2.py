@@ -1,4 +1,4 @@
-"""The coefficient of determination, as a Keras metric."""
+"""Coefficient of determination, as a Keras metric."""
 
 import math
 from typing import Any
@@ -9,20 +9,18 @@ from hubline.core.float64 import from_parts
 
 
 class R2(tf.keras.metrics.Metric):
-    """The share of the variance of what is true that predictions explain.
+    """Fraction of the labels' variance that the predictions explain.
 
-    Keras has one of its own, which TFMA cannot put together from parts: its state has no shape before the first batch.
-    The state here is sums alone, in double precision. They are counted from a centre: the variance is a small
-    difference of large sums, of which nothing is left where the numbers are far greater than their spread.
+    Keras has its own, but TFMA cannot merge its partial results: its state has no shape before the first batch. The
+    state here consists of sums in double precision, of distances from a centre: variance is a small difference of large
+    sums, and cancels out if the values are far larger than their spread.
     """
 
     def __init__(self, name: str = "r2", centre: float = 0.0, dtype: str = "float64") -> None:
-        """The metric with nothing counted.
-
-        Args:
-            name: The metric's.
-            centre: A number amid those that are true; the same for all parts that are put together.
-            dtype: That of the sums.
+        """Args:
+        name: The metric's name.
+        centre: A typical value of the labels; must be the same for all partial results that are merged.
+        dtype: Of the sums.
         """
         super().__init__(name=name, dtype=dtype)
         self._centre = centre
@@ -31,7 +29,7 @@ class R2(tf.keras.metrics.Metric):
         )
 
     def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
-        """Counts examples: what is true and what is predicted, both as `float64.to_parts` has them, [batch, PARTS]."""
+        """Counts labels and predictions, both in the format of `float64.to_parts`, [batch, PARTS]."""
         true, predicted = (from_parts(values) for values in (y_true, y_pred))
         weights = tf.ones_like(true) if sample_weight is None else tf.cast(tf.reshape(sample_weight, [-1]), self.dtype)
         apart = true - self._centre
@@ -41,15 +39,14 @@ class R2(tf.keras.metrics.Metric):
         self._residual.assign_add(tf.reduce_sum(weights * (true - predicted) ** 2))
 
     def result(self) -> tf.Tensor:
-        """The share; NaN where all that is true is the same, as there is no variance to explain."""
+        """R²; NaN if all labels are equal, as there is no variance to explain."""
         variance = self._squares - tf.math.divide_no_nan(self._sum**2, self._count)
         constant = variance <= _ROUNDING * self._squares
         return tf.where(constant, tf.constant(math.nan, self.dtype), 1 - self._residual / variance)
 
     def get_config(self) -> dict[str, Any]:
-        """What `__init__` takes."""
         return {"name": self.name, "centre": self._centre, "dtype": self.dtype}
 
 
 _ROUNDING = 1e-13
-"""What is less than this share of a sum of squares is nothing but rounding."""
+"""Variance below this fraction of the sum of squares is rounding error."""

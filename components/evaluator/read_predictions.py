@@ -1,4 +1,4 @@
-"""Reads kept predictions back."""
+"""Reads stored predictions."""
 
 from collections.abc import Iterator, Sequence
 from math import prod
@@ -15,15 +15,15 @@ _MOST_AT_ONCE = 4096
 
 
 def read_predictions(files: Sequence[str], predicted: Predicted, models: Sequence[str]) -> Iterator[Rows]:
-    """Batches of truth and predictions.
+    """Batches of labels and predictions.
 
     Args:
-        files: TFRecord files of kept predictions.
-        predicted: The label's kind and the classes.
-        models: The columns of predictions to read.
+        files: TFRecord files of predictions.
+        predicted: Kind of label and classes.
+        models: Prediction columns to read.
 
     Yields:
-        By column, the numbers of each record, [batch, n]; of a regression float64 [batch, 1].
+        By column, numbers of shape [batch, n]; float64 [batch, 1] for regression.
     """
     columns = EVALUATION.of(predicted.kind).columns(len(predicted.classes))
     spec = {LABEL: columns.truth} | dict.fromkeys(models, columns.prediction)

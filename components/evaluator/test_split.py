@@ -1,4 +1,4 @@
-"""The test split as Evaluator reads it."""
+"""Reads the test split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,30 +10,30 @@ from hubline.trainer.inputs import read_decodable, read_records
 
 _BATCH_BYTES = 32 << 20
 _MOST, _MOST_IMAGES, _MOST_PIXELS = 1024, 64, 16 << 20
-"""Bounds of a batch. Decoded images take many times the bytes of a record, so there are fewer of those in one; the last
-is in bytes, and what counts for clips."""
+"""Limits of a batch. Decoded images are many times larger than the records, hence the lower limit for them; the last
+limit is in bytes, and takes effect for clips."""
 
 
 @dataclass(frozen=True)
 class TestSplit:
-    """The test split, as records and as rows."""
+    """Files of the test split: records and rows."""
 
     records: Sequence[str]
     rows: Sequence[str]
     count: int
-    """Rows."""
+    """Number of rows."""
     undecodable: Sequence[int]
-    """The numbers of the records without a row."""
+    """Numbers of the records without a row."""
     recipe: str | None
-    """Which vectors the rows hold, if any."""
+    """Identifies the cached vectors in the rows; None if they contain none."""
     largest: int
-    """Bytes of the largest record."""
+    """Size of the largest record in bytes."""
     has_images: bool
-    """Whether the records hold images; the rows hold none."""
+    """Whether the records contain images. Rows never do."""
     pixels: int = 0
-    """Bytes of the images of a record, as pixels."""
+    """Bytes of a record's images after decoding."""
 
-    __test__ = False  # no test, whatever pytest makes of its name
+    __test__ = False  # not a test class, in spite of its name
 
     def decodable(self) -> tf.data.Dataset:
         """The records that have a row, in order."""
@@ -44,7 +44,7 @@ class TestSplit:
         return tf.data.Dataset.zip((self.decodable(), self._rows()))
 
     def batches(self, rows_only: bool) -> tf.data.Dataset:
-        """Batches of numbers and rows, beside the records that the rows are made from, or beside nothing."""
+        """Batches of ((number, row), record); the record is empty with `rows_only`."""
         most = min(_MOST_IMAGES, _MOST_PIXELS // max(self.pixels, 1)) if self.has_images and not rows_only else _MOST
         size = max(1, min(most, _BATCH_BYTES // max(self.largest, 1)))
         beside = tf.data.Dataset.from_tensors("").repeat() if rows_only else self.decodable()

@@ -1,4 +1,4 @@
-"""Whether metrics keep to the thresholds of the pipeline file."""
+"""Checks metrics against the thresholds of the pipeline file."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,16 +8,16 @@ from hubline.components.config.evaluation import Threshold
 from hubline.trainer.metric_names import LOWER_IS_BETTER, Metric
 
 _ROUNDING = 1e-6
-"""Two models that answer the same may differ by this share in a sum taken in another order."""
+"""Relative difference that summation in another order can cause between identical models."""
 _DIGITS, _MOST_DIGITS = 4, 12
-"""After the point, in reasons: as many as tell two values apart."""
+"""Decimal places in reasons: as many as distinguish two values, within these limits."""
 _SHOWN_SLICES = 20
 
 
 def checks_of(
     thresholds: Mapping[Metric, Threshold], slices: Sequence[SliceMetrics], min_examples: int
 ) -> Iterator[Check]:
-    """How each bound came out, over all records, which come first, and in the slices that it is held to."""
+    """The result of every bound, overall (the first of `slices`) and in the slices that it applies to."""
     overall, *parts = slices
     large = [part for part in parts if part.examples >= min_examples]
     for metric, threshold in thresholds.items():
@@ -26,7 +26,7 @@ def checks_of(
 
 
 def apart(value: float, other: float) -> int:
-    """How many digits after the point tell two values apart; where they are the same, as many as are usual."""
+    """Number of decimal places that distinguish two values; the default if they are equal."""
     difference = abs(value - other)
     if difference == 0 or not math.isfinite(difference):
         return _DIGITS
@@ -38,14 +38,14 @@ def apart(value: float, other: float) -> int:
 
 
 def _judged(metric: Metric, threshold: Threshold, parts: Sequence[SliceMetrics]) -> list[SliceMetrics]:
-    """The slices that a threshold is held to: those in which the metric is defined."""
+    """The slices in which a threshold is checked: those for which the metric is defined."""
     return [part for part in parts if part.metrics[metric] is not None] if threshold.every_slice else []
 
 
 def left_out(
     thresholds: Mapping[Metric, Threshold], slices: Sequence[SliceMetrics], min_examples: int
 ) -> Iterator[str]:
-    """Which slices a threshold on every slice is not held to, and why, a sentence each."""
+    """Sentences that name the slices excluded from `every_slice` thresholds, and why."""
     _, *parts = slices
     held = [metric for metric, threshold in thresholds.items() if threshold.every_slice]
     small = [part.slice for part in parts if part.examples < min_examples]
@@ -99,7 +99,8 @@ def _digits(value: float | None, bound: float) -> int:
 def _no_worse(
     metric: Metric, value: float | None, serving_metrics: Metrics | None, allowed: float
 ) -> tuple[bool, str, int]:
-    """Whether a value is no worse than what serves, the reason, and the digits that tell the two apart."""
+    """Whether a value is no worse than the serving version's; the reason; and the decimal places that distinguish the
+    two."""
     if serving_metrics is None:
         return True, "compared with nothing: no version serves yet, or none that can be compared with", _DIGITS
     serving = serving_metrics[metric]

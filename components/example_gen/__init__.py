@@ -1,1 +1,1 @@
-"""ExampleGen: TFRecord files in, three splits out."""
+"""ExampleGen: reads TFRecord files and divides their records into three splits."""

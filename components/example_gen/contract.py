@@ -1,4 +1,4 @@
-"""What every record must hold, and which record does not."""
+"""Requirements that every record must meet, and validation of records."""
 
 import difflib
 import math
@@ -27,47 +27,47 @@ _SIDES = ("top", "left", "bottom", "right")
 
 
 class Boxes(Section):
-    """Columns of boxes, one for each value of the label."""
+    """Columns of boxes, one box for each value of the label."""
 
     sides: tuple[str, ...]
-    """The column of all four numbers, or those of top, left, bottom and right."""
+    """One column with all four numbers, or one column each for top, left, bottom and right."""
     size: tuple[str, ...] = ()
-    """The columns of the picture's height and width where boxes are in pixels; else they are in shares of these."""
+    """Columns with the image's height and width if boxes are in pixels; empty if they are in fractions of the image."""
 
 
 class Contract(Section):
-    """The columns that each record must have, once each unless it says otherwise, and what may stand in them."""
+    """Required columns, each with one value unless stated otherwise, and their valid values."""
 
     images: tuple[str, ...]
     """Columns of encoded images."""
     clips: tuple[str, ...] = ()
-    """Those of them that hold the frames of a clip: any number, but one at least."""
+    """The image columns that hold the frames of a clip; at least one frame each."""
     masks: tuple[str, ...] = ()
     """Columns of encoded masks."""
     label: str | None = None
-    """The column of a label that is a class, or any number of classes."""
+    """Column of a class or multi-label label."""
     several: bool = False
-    """Whether a record may have any number of them, none too."""
+    """Whether a record may have any number of classes, including none."""
     classes: tuple[str, ...] | None = None
-    """The classes: a string label is one of them, an integer one is the position of one. Any value where absent."""
+    """Class names: a string label is one of them, an integer label is an index. None if any value is valid."""
     numbers: tuple[str, ...] = ()
-    """Columns of numbers that the label is made from."""
+    """Numeric columns from which the label is computed."""
     positive: bool = False
-    """Whether these must all be above 0."""
+    """Whether these must be above 0."""
     indicators: bool = False
-    """Whether these must all be 0 or 1."""
+    """Whether these must be 0 or 1."""
     boxes: Boxes | None = None
-    """Where the label has a box for each of its values, of which there is one or more: a string label may then be none
-    of the classes, as long as another one is."""
+    """Box columns, if the label has one box per value and at least one value. A string label may then contain other
+    classes besides the listed ones."""
 
     @property
     def typed(self) -> tuple[str, ...]:
-        """The columns of numbers, whose dtypes a file's `Kind` tells."""
+        """Numeric columns, whose dtypes `Kind` records."""
         return (*self.numbers, *self.boxes.sides, *self.boxes.size) if self.boxes else self.numbers
 
     @classmethod
     def of(cls, features: Features, label: Label | None) -> "Contract":
-        """The contract that features make, and the label if there is one."""
+        """The contract for features and, if given, a label."""
         images, clips = tuple(sorted(image_columns(features))), tuple(sorted(clip_columns(features)))
         if label is None:
             return cls(images=images, clips=clips)
@@ -87,21 +87,21 @@ class Contract(Section):
 
 
 class Kind(Section):
-    """What sort of records a file holds."""
+    """The dtypes of a file's records."""
 
     label: Literal["string", "int64", ""] = "int64"
-    """The dtype of labels that are classes; empty where no record has told it yet, as of several there may be none."""
+    """Dtype of class labels; empty while unknown, because all records so far have empty labels."""
     numbers: tuple[Literal["int64", "float32"], ...] = ()
-    """The dtypes of the contract's `typed` columns."""
+    """Dtypes of the contract's `typed` columns."""
 
 
 def kind_of(record: bytes, contract: Contract, before: Kind | None = None) -> Kind:
-    """The kind of the records of a file so far.
+    """Determines the dtypes of a file's records.
 
     Args:
-        record: One that keeps the contract, serialized.
-        contract: What it must hold.
-        before: What the records before it are, if any; what that leaves open, this one may tell.
+        record: A serialized record that meets the contract.
+        contract: The contract.
+        before: Dtypes known from earlier records, if any; this record may complete them.
     """
     if before is not None and before.label:
         return before
@@ -113,22 +113,22 @@ def kind_of(record: bytes, contract: Contract, before: Kind | None = None) -> Ki
 
 
 def _label_type(columns: Mapping, name: str) -> Literal["string", "int64", ""]:
-    """By the type of its list, which may be empty."""
+    """Dtype of a list, which may be empty."""
     if name in columns and columns[name].HasField("bytes_list"):
         return "string"
     return "int64" if name in columns and columns[name].HasField("int64_list") else ""
 
 
 def columns_of(record: bytes) -> Mapping[str, tf.train.Feature]:
-    """The columns of a serialized record, flattened if it is a SequenceExample, as by `examples.flattened`.
+    """Parses a serialized record; flattens SequenceExamples as `examples.flattened` does.
 
     Raises:
-        DataError: where it is no record, or cannot be flattened.
+        DataError: if it is not a record, or cannot be flattened.
     """
     try:
-        # A context is, in bytes, what the features of an Example are: the same field, of the same type.
+        # An Example's features and a SequenceExample's context are the same field, of the same type, on the wire.
         sequence = tf.train.SequenceExample.FromString(record)
-    except Exception as error:  # the protobuf versions of the two stacks raise different types
+    except Exception as error:  # the exception type depends on the protobuf version
         raise DataError(f"not a tf.Example ({error})") from error
     columns, lists = sequence.context.feature, sequence.feature_lists.feature_list
     twice = sorted(set(columns) & set(lists))
@@ -149,25 +149,26 @@ def _number_type(feature: tf.train.Feature) -> Literal["int64", "float32"]:
 
 
 def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
-    """Which records keep the contract, in TensorFlow's C++; `find_fault` says the same of one, with the reason.
+    """Validates a batch of records in TensorFlow's C++. Agrees with `find_fault`, which validates one record and gives
+    the reason.
 
     Args:
-        records: Serialized `tf.Example`s, string of shape [batch].
-        contract: What they must hold.
-        kind: What the records of this file are.
+        records: Serialized `tf.Example`s, string [batch].
+        contract: The contract.
+        kind: Dtypes of the file's records.
 
     Returns:
-        Booleans of shape [batch].
+        bool [batch].
 
     Raises:
-        tf.errors.InvalidArgumentError: where one is no `tf.Example`, or a column of it is of another type.
+        tf.errors.InvalidArgumentError: if an item is not a `tf.Example`, or a column has another dtype.
     """
     dtypes = {name: tf.string for name in (*contract.images, *contract.masks)}
     dtypes |= {name: tf.as_dtype(dtype) for name, dtype in zip(contract.typed, kind.numbers, strict=True)}
     if contract.label:
-        dtypes[contract.label] = tf.as_dtype(kind.label or "string")  # where no record has any, one is as good
+        dtypes[contract.label] = tf.as_dtype(kind.label or "string")  # any dtype will do while all are empty
     spec = {name: tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64) for name, dtype in dtypes.items()}
-    if not spec:  # what is no tf.Example is found all the same
+    if not spec:  # still detects what is not a tf.Example
         return tf.io.parse_example(records, {_NO_COLUMN: tf.io.RaggedFeature(tf.int64)})[_NO_COLUMN].row_lengths() >= 0
     parsed = tf.io.parse_example(records, spec)
     sound = tf.ones_like(records, tf.bool)
@@ -199,19 +200,19 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
 
 
 def _single(column: tf.RaggedTensor, fit: tf.Tensor) -> tf.Tensor:
-    """Which rows have one value, and a fit one. `fit` is for the values of all rows, one after the other."""
-    # The first value of an empty row at the end is none; the one added stands for it.
+    """Rows with exactly one value, which must be valid. `fit` covers the values of all rows, concatenated."""
+    # An empty last row starts behind the last value; the appended False stands in for it.
     first = tf.gather(tf.concat([fit, [False]], axis=0), column.row_starts())
     return (column.row_lengths() == 1) & first
 
 
 def _all(column: tf.RaggedTensor, fit: tf.Tensor) -> tf.Tensor:
-    """Which rows have fit values alone, or none."""
+    """Rows in which every value is valid, including empty rows."""
     return tf.reduce_all(column.with_values(fit), axis=1)
 
 
 def _have_boxes(labels: tf.RaggedTensor, parsed: Mapping[str, tf.RaggedTensor], boxes: Boxes) -> tf.Tensor:
-    """Which rows have a box for each label, and none that is not in the picture."""
+    """Rows with one box for each label, all inside the image."""
     per_object = 4 // len(boxes.sides)
     lengths = [parsed[name].row_lengths() == per_object * labels.row_lengths() for name in boxes.sides]
     sizes = [tf.cast(parsed[name].values, tf.float32) for name in boxes.size]
@@ -219,7 +220,7 @@ def _have_boxes(labels: tf.RaggedTensor, parsed: Mapping[str, tf.RaggedTensor], 
     lengths += [_single(parsed[name], each) for name, each in zip(boxes.size, fit, strict=True)]
     even = tf.reduce_all(tf.stack(lengths), axis=0)
 
-    rows = tf.where(even)[:, 0]  # of the others it cannot be said which numbers are of which box
+    rows = tf.where(even)[:, 0]  # in the other rows, numbers can't be assigned to boxes
     numbers = {name: tf.cast(tf.gather(parsed[name], rows).values, tf.float32) for name in (*boxes.sides, *boxes.size)}
     flat = [numbers[name] for name in boxes.sides]
     shares = tf.reshape(flat[0], [-1, 4]) if len(flat) == 1 else tf.stack(flat, axis=1)
@@ -227,7 +228,7 @@ def _have_boxes(labels: tf.RaggedTensor, parsed: Mapping[str, tf.RaggedTensor], 
     if boxes.size:
         size = tf.stack([numbers[name] for name in boxes.size], axis=1)
         shares /= tf.tile(tf.gather(size, objects.value_rowids()), [1, 2])
-    inside = tf.reduce_all((shares >= -ROUNDING) & (shares <= 1 + ROUNDING), axis=1)  # which NaN is not
+    inside = tf.reduce_all((shares >= -ROUNDING) & (shares <= 1 + ROUNDING), axis=1)  # False for NaN
     cut = tf.clip_by_value(shares, 0.0, 1.0)
     are_boxes = inside & (cut[:, 0] < cut[:, 2]) & (cut[:, 1] < cut[:, 3])
     of_rows = tf.reduce_all(objects.with_values(are_boxes), axis=1)
@@ -237,7 +238,7 @@ def _have_boxes(labels: tf.RaggedTensor, parsed: Mapping[str, tf.RaggedTensor], 
 def _are_labels(labels: tf.Tensor, classes: tuple[str, ...] | None) -> tf.Tensor:
     if labels.dtype != tf.string:
         return (labels >= 0) & (labels < len(classes)) if classes is not None else tf.ones_like(labels, tf.bool)
-    # Not empty, no line breaks, and valid UTF-8: transcoding it changes nothing.
+    # Valid names are non-empty UTF-8 without line breaks; transcoding doesn't change valid UTF-8.
     same = tf.strings.unicode_transcode(labels, "UTF-8", "UTF-8") == labels
     fit = same & tf.strings.regex_full_match(labels, r"[^\r\n]+")
     if classes is not None:
@@ -247,7 +248,7 @@ def _are_labels(labels: tf.Tensor, classes: tuple[str, ...] | None) -> tf.Tensor
 
 def _are_masks(encoded: tf.Tensor) -> tf.Tensor:
     headers = tf.strings.substr(encoded, 0, masks.HEADER)
-    samples = tf.strings.substr(headers + b"\0" * masks.HEADER, masks.DEPTH, 2)  # of none, zeros
+    samples = tf.strings.substr(headers + b"\0" * masks.HEADER, masks.DEPTH, 2)  # zeros if too short
     of_numbers = [bytes([depth, colour]) for depth in masks.DEPTHS for colour in (masks.GREY, masks.PALETTE)]
     are_pngs = tf.strings.substr(headers, 0, len(masks.MAGIC)) == masks.MAGIC
     long_enough = tf.strings.length(encoded) > masks.HEADER
@@ -255,12 +256,12 @@ def _are_masks(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> str | None:
-    """What is wrong with one serialized record, in words; None where nothing is.
+    """Describes the fault of a serialized record; None if it has none.
 
     Args:
-        record: The record's bytes.
-        contract: What it must hold.
-        kind: What the records before it in the file are, if any.
+        record: The serialized record.
+        contract: The contract.
+        kind: Dtypes of earlier records of the file, if any.
     """
     try:
         columns = columns_of(record)
@@ -301,7 +302,7 @@ def _count_fault(columns: Mapping, name: str, what: str) -> str | None:
         return f"its {what} '{name}' has {len(values)} values; it must have one"
     if name in columns:
         return f"its {what} '{name}' has no value"
-    # Of a-b > 1, which names the columns a and b, the column a-b may be meant.
+    # A condition such as a-b > 1 refers to columns a and b, but the column a-b may have been meant.
     parts = [column for column in sorted(columns) if name in re.split(r"\W+", column)]
     close = [*difflib.get_close_matches(name, columns, n=1, cutoff=0.7), *parts]
     quoted = "" if not close or close[0].isidentifier() else " (where: takes such a name in double quotes)"
@@ -333,7 +334,7 @@ def _encoded_fault(value: bytes | float, what: str) -> str | None:
 
 
 _SAMPLES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
-"""The sorts of PNGs, by their number."""
+"""Colour types of PNGs, by their code."""
 
 
 def _mask_fault(columns: Mapping, name: str) -> str | None:
@@ -416,7 +417,7 @@ def _coordinates_fault(columns: Mapping, name: str, count: int, objects: int, dt
 
 
 def _place_fault(box: list[float], size: list[float]) -> str | None:
-    """What is wrong with a box in pixels of a picture of some height and width, or in shares where there is no size."""
+    """Describes the fault of a box, in pixels of an image of the given size, or in fractions if `size` is empty."""
     if not all(map(math.isfinite, box)):
         return "is not finite"
     shares = [_float32(value / side) for value, side in zip(box, 2 * size, strict=True)] if size else box
@@ -432,7 +433,7 @@ def _place_fault(box: list[float], size: list[float]) -> str | None:
 
 
 def _float32(value: float) -> float:
-    """As TensorFlow reckons."""
+    """Rounds as TensorFlow does."""
     return float(np.float32(value))
 
 
@@ -447,7 +448,7 @@ def _label_fault(columns: Mapping, name: str, contract: Contract, kind: Kind | N
     if kind is not None and kind.label and dtype not in (kind.label, ""):
         shown = repr(values[0]) if values else f"an empty list of type {dtype}"
         return f"its label '{name}' is {shown}, of another type than the labels before it"
-    # Among several objects may be some of other classes, which `_box_fault` knows.
+    # If there are several objects, some may belong to other classes; `_box_fault` handles that.
     classes = None if contract.boxes and dtype == "string" else contract.classes
     return next((fault for value in values if (fault := _class_fault(name, value, classes))), None)
 

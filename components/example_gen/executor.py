@@ -1,4 +1,4 @@
-"""What ExampleGen does when it runs."""
+"""ExampleGen's executor."""
 
 import os
 from collections import Counter, defaultdict
@@ -34,14 +34,14 @@ from hubline.core.shard_cache import Store, key
 _INGESTED = "ingested.json"
 _BY_FOLDER = TypeAdapter(dict[str, Ingested])
 _DISTINCT = 1000
-"""As many distinct records are counted where a split is empty."""
+"""Limit on the distinct records to count if a split is empty."""
 _AT_ONCE = min(8, os.cpu_count() or 1)
-"""Tasks that one worker has at the same time: TensorFlow reads a file on one core, and holds some MB of each."""
+"""Files that a worker ingests concurrently: TensorFlow reads a file on a single core, and buffers some MB of each."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One file, or some small ones, to ingest, and where in the store the results go."""
+    """A file, or several small ones, to ingest, and the cache key of the result."""
 
     jobs: tuple[Job, ...]
     key: str
@@ -49,29 +49,29 @@ class Task:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one file, or of several that were taken as one, and where it is."""
+    """The result for one file, or for several small files taken together."""
 
     group: str
-    """The split that the files are of, where files are split, and not records."""
+    """The files' split, if files rather than records are split."""
     name: str
-    """Its number among the results, as the names of the files in the artifact have it."""
+    """Sequence number in the artifact's file names."""
     folder: str
     ingested: Ingested
 
     @property
     def first(self) -> str:
-        """The first of the files."""
+        """Path of the first file."""
         return self.ingested.parts[0].origins[0].file
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Ingests the files that the store has not yet, and makes the artifact of what the store has."""
+    """Ingests the files whose result is not cached, and assembles the artifact from the cache."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills the `examples` artifact.
+        """Fills `examples` with TFRecords in `Split-<name>/`, uncompressed or copied as they are, and with
+        `manifest.json`.
 
-        TFRecords in `Split-<name>/`, plain or as they came, `manifest.json`, and where records were set aside, their
-        bytes in `quarantine/` and their list beside it.
+        Quarantined records go to `quarantine/`, with a list of them beside it.
         """
         artifact = artifact_utils.get_single_instance(output_dict["examples"])
         bad_records = BadRecords.model_validate_json(exec_properties["bad_records"])
@@ -91,7 +91,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
         refuse_empty(manifest.counts, split, results)
         _link_quarantine(results, artifact)
-        # No file format is set: TFX knows no name for a plain file's, and its readers tell GZIP by the suffix `.gz`.
+        # No file format is set: TFX has none for uncompressed TFRecords, and its readers detect GZIP by the suffix
+        # `.gz`.
         mark_as_tf_examples(artifact)
         manifest.write(artifact.uri)
 
@@ -109,7 +110,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                         | "Ingest" >> beam.ParDo(_Ingest(store, complaints, sum(len(task.jobs) for task in missing)))
                     )
             except Exception as error:
-                # Beam's runners add words of their own to what is raised in a worker, and some hand on nothing else.
+                # Beam runners wrap exceptions of workers, and some pass on nothing but their own text.
                 for name in storage.names(complaints):
                     raise DataError(_text(f"{complaints}/{name}")) from error
                 raise
@@ -117,7 +118,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 
 class _Ingest(beam.DoFn):
-    """Puts what comes of some files, which are read at the same time, into the store."""
+    """Ingests a batch of tasks concurrently, and caches the results."""
 
     def __init__(self, store: Store, complaints: str, total: int) -> None:
         self._store = store
@@ -185,7 +186,7 @@ def _text(path: str) -> str:
 
 
 def _link(result: Result, artifact: Any) -> Iterator[ShardFile]:
-    """Puts the files of a result into the artifact."""
+    """Links a result's files into the artifact."""
     ingested = result.ingested
     for part in ingested.parts:
         folder = artifact_utils.get_split_uri([artifact], part.split)
@@ -230,7 +231,7 @@ def refuse_empty(counts: dict[str, int], split: HashSplit | None, results: Seque
 
 
 def _mend(count: int, results: Sequence[Result]) -> str:
-    """What to do about an empty split of records that are split by their content."""
+    """Advice for an empty split, if records are split by their hash."""
     files = [f"{result.folder}/{part.split}" for result in results for part in result.ingested.parts if part.count]
     distinct = int(tf.data.TFRecordDataset(files).unique().take(_DISTINCT + 1).reduce(0, lambda found, _: found + 1))
     if distinct < min(count, _DISTINCT + 1):

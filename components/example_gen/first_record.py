@@ -1,4 +1,4 @@
-"""The first record of a file, read without TensorFlow: `hubline check` must not import that."""
+"""Reads the first record of a file without TensorFlow, which `hubline check` must not import."""
 
 import gzip
 import struct
@@ -15,11 +15,11 @@ _MOST_BYTES = 256 << 20
 
 
 def columns_of_first_record(path: str) -> dict[str, int] | None:
-    """How many values the first record of a local TFRecord file has of each column.
+    """Number of values in each column of the first record of a local TFRecord file.
 
     Returns:
-        By column; of a tf.SequenceExample, those of its context and its lists. None where the file has no readable
-        first record, of which ingestion tells more.
+        Counts by column; for a tf.SequenceExample, of context and feature lists. None if the first record is
+        unreadable, which ingestion reports in detail.
     """
     record = _first(path)
     try:
@@ -37,7 +37,7 @@ def _first(path: str) -> bytes | None:
         with Path(path).open("rb") as plain:
             opened: Any = gzip.open if plain.read(3) == _GZIP else open
         with opened(path, "rb") as file:
-            # A record is its length, that number's checksum, its bytes and their checksum:
+            # A record is its length, the length's checksum, its data and the data's checksum:
             # https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
             header = file.read(12)
             if len(header) < 12:
@@ -56,11 +56,11 @@ def _count(feature: Any) -> int:
 
 @cache
 def _message_type() -> Any:
-    """The type of a tf.Example and of a tf.SequenceExample: what one lacks of the other is empty."""
+    """A message type that parses both tf.Example and tf.SequenceExample; fields of the other type stay empty."""
     pool = descriptor_pool.DescriptorPool()
     pool.Add(text_format.Parse(_TYPES, descriptor_pb2.FileDescriptorProto()))
     found = pool.FindMessageTypeByName("hubline.Example")
-    # protobuf 3 has no GetMessageClass, and protobuf 5 no GetPrototype.
+    # protobuf 3 lacks GetMessageClass, and protobuf 5 lacks GetPrototype.
     if hasattr(message_factory, "GetMessageClass"):
         return message_factory.GetMessageClass(found)
     return message_factory.MessageFactory(pool).GetPrototype(found)
@@ -89,4 +89,4 @@ message_type { name: "FeatureLists" nested_type { name: "FeatureListEntry" optio
 message_type { name: "Example"
     field { name: "features" number: 1 type: TYPE_MESSAGE type_name: ".hubline.Features" }
     field { name: "feature_lists" number: 2 type: TYPE_MESSAGE type_name: ".hubline.FeatureLists" } }"""
-"""tensorflow/core/example/{feature,example}.proto, whose own Python classes come with TensorFlow."""
+"""tensorflow/core/example/{feature,example}.proto, whose Python classes come with TensorFlow."""

@@ -1,1 +1,1 @@
-"""Predictor: asks a model about images, records and texts, many at a time, and keeps what it says."""
+"""Predictor: predicts on images, records and texts in batches, and stores the predictions."""

@@ -1,4 +1,4 @@
-"""Predicts on shards, a Beam worker on each, and puts together what came of them."""
+"""Predicts on shards in parallel with Beam, and assembles the results."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,25 +25,25 @@ from hubline.trainer.task import MASK
 Format = Literal["jsonl", "tfrecord"]
 
 BAD = "bad.jsonl"
-"""The list of the items that could not be predicted on, a JSON object a line; there where there are any."""
+"""Items that could not be predicted on, one JSON object per line; written only if there are any."""
 PICTURES, DRAWN = "pictures", "drawn"
-"""The folders of the pictures that a model gave, and of those with boxes drawn into them."""
+"""Folders of image outputs, and of input images with the detected boxes drawn."""
 _TELL_EVERY = 0.2  # seconds
 _PREDICTIONS, _MADE = "predictions", "made.json"
 
 
 class Made(Section):
-    """What came of a shard, or of all."""
+    """Summary of the predictions on one shard, or on all."""
 
     predicted: int
     bad: int
     ranks: tuple[int, ...] = ()
-    """Where classes are known, how many records have theirs first, second, … among a model's best."""
+    """If labels are known: number of records whose class ranks first, second, … among the predicted classes."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is done with every shard."""
+    """How to predict on a shard; the same for every shard."""
 
     asked: Asked
     form: Format = "jsonl"
@@ -51,38 +51,38 @@ class Work:
     key: str | None = None
     bad: BadPolicy = "fail"
     draw: bool = False
-    """Whether to draw what was found in images."""
+    """Whether to draw detections into the images."""
     truth: Truth | None = None
-    """Where records hold their class, if they do."""
+    """Column with the known class, if records have one."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A shard, and under which key the store is to have what comes of it."""
+    """A shard, and the key of its result in the cache."""
 
     shard: tuple[Piece, ...]
     key: str
 
     @property
     def count(self) -> int:
-        """Its items."""
+        """Number of items."""
         return sum(piece.count or 0 for piece in self.shard)
 
 
 def predict_shards(
     work: Work, tasks: Sequence[Task], store: Store, complaints: str, pipeline: Callable[[], Any]
 ) -> list[Made]:
-    """Puts the predictions on every shard into a store that does not hold them yet.
+    """Predicts on every shard whose result is not cached yet.
 
     Args:
-        work: What to do.
+        work: How to predict.
         tasks: The shards.
-        store: Where to keep what comes of each.
-        complaints: A folder for what workers have to say where they fail.
-        pipeline: Makes a Beam pipeline.
+        store: Cache for the results.
+        complaints: Folder in which failing workers leave their error messages.
+        pipeline: Creates a Beam pipeline.
 
     Raises:
-        DataError: where an item is bad and may not be.
+        DataError: if an item is bad and `work.bad` is "fail".
     """
     missing = [task for task in tasks if store.find(task.key) is None]
     if missing:
@@ -96,7 +96,7 @@ def predict_shards(
                     | "Predict" >> beam.ParDo(predict)
                 )
         except Exception as error:
-            # Beam's runners add words of their own to what is raised in a worker, and some hand on nothing else.
+            # Beam runners wrap exceptions of workers, and some pass on nothing but their own text.
             for name in storage.names(complaints):
                 raise DataError(_text(f"{complaints}/{name}")) from error
             raise
@@ -104,7 +104,7 @@ def predict_shards(
 
 
 class _Predict(beam.DoFn):
-    """Puts what comes of a shard into the store."""
+    """Predicts on one shard and caches the result."""
 
     def __init__(self, work: Work, store: Store, complaints: str, total: int) -> None:
         self._work = work
@@ -153,7 +153,8 @@ def _predict(work: Work, shard: Sequence[Piece], folder: str, done: Callable[[],
 
 
 def write_pictures(work: Work, prediction: Prediction, folder: str) -> dict[str, str]:
-    """Writes the pictures of a prediction; by output, the path of each in the folder of predictions."""
+    """Writes a prediction's image outputs; returns the path of each, relative to the folder of predictions, by
+    output."""
     answer, paths = prediction.answer, {}
     for output, pixels in answer.pictures.items():
         more = f"-{output.replace('/', '_')}" if len(answer.pictures) > 1 else ""
@@ -165,7 +166,7 @@ def write_pictures(work: Work, prediction: Prediction, folder: str) -> dict[str,
 
 
 def _drawn(answer: Answer) -> bytes:
-    """The image with what was found drawn into it, or laid over it."""
+    """The image with its detections drawn, or its mask overlaid."""
     assert answer.image is not None
     if answer.covers is not None:
         return overlaid(answer.image, answer.pictures[MASK], answer.covers)
@@ -174,7 +175,7 @@ def _drawn(answer: Answer) -> bytes:
 
 @contextmanager
 def _writing(path: str, form: Format) -> Iterator[Callable[[Prediction, dict[str, str]], None]]:
-    """Opens a file of predictions; what is yielded takes one, and the paths of its pictures by output."""
+    """Opens a file of predictions; yields a function that writes one prediction and its image paths by output."""
     if form == "tfrecord":
         with tf.io.TFRecordWriter(path) as records:
             yield lambda prediction, paths: records.write(as_example(prediction, paths))
@@ -184,7 +185,7 @@ def _writing(path: str, form: Format) -> Iterator[Callable[[Prediction, dict[str
 
 
 def as_example(prediction: Prediction, paths: dict[str, str]) -> bytes:
-    """A prediction as a serialized tf.Example: `input`, `record`, `key`, and a column for each part of the answer."""
+    """Serializes a prediction as tf.Example: `input`, `record`, `key`, and one column per output."""
     item = prediction.item
     columns: dict[str, Any] = {"input": item.input, "record": item.record} | prediction.key
     columns |= dict(prediction.answer.columns) | paths
@@ -194,12 +195,12 @@ def as_example(prediction: Prediction, paths: dict[str, str]) -> bytes:
 
 def _flat(value: Any) -> np.ndarray:
     if isinstance(value, np.ndarray) and value.dtype == object and any(isinstance(one, list) for one in value.flat):
-        value = tf.nest.flatten(value.tolist())  # of a ragged output
+        value = tf.nest.flatten(value.tolist())  # a ragged output
     if isinstance(value, np.ndarray):
         return value.reshape(-1)
     values = value if isinstance(value, list) else [value]
     are_numbers = all(isinstance(one, int | float) for one in values)
-    # Of texts as numpy has them, the zeros at the end would be lost.
+    # A numpy string array would drop trailing zero bytes.
     return np.array(values) if are_numbers else np.array([_bytes_of(one) for one in values], object)
 
 
@@ -216,11 +217,10 @@ def _feature(values: np.ndarray) -> tf.train.Feature:
 
 
 def assemble(tasks: Sequence[Task], made: Sequence[Made], store: Store, folder: str, form: Format) -> list[str]:
-    """Puts what came of all shards into a folder: a file of predictions for each shard that has any, the list of bad
-    items, pictures.
+    """Puts the results of all shards into a folder: predictions (one file per shard that has any), bad items, images.
 
     Returns:
-        The names of the files of predictions, which sorted are in the order of the items.
+        Names of the prediction files; sorted, they follow the order of the items.
     """
     told = [task for task, one in zip(tasks, made, strict=True) if one.predicted]
     names = {task: f"{_PREDICTIONS}-{number:05d}-of-{len(told):05d}.{form}" for number, task in enumerate(told)}

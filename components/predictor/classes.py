@@ -1,4 +1,4 @@
-"""What a classifier gives, as its best classes by name."""
+"""The top classes of a classifier, by name."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,11 +8,12 @@ import numpy as np
 from hubline.core.errors import UserError
 
 _TOP = 5
-_SUM_TOLERANCE = 0.01  # of probabilities in 16 bits
+_SUM_TOLERANCE = 0.01  # for 16-bit probabilities
 
 
 def probabilities(scores: np.ndarray) -> np.ndarray:
-    """Scores of all classes, [classes], as float32 probabilities: their softmax, where they do not sum to 1 already."""
+    """Converts class scores, shape [classes], to float32 probabilities: with a softmax, unless they sum to 1
+    already."""
     scores = scores.astype(np.float64)
     if (scores >= 0).all() and abs(scores.sum() - 1) < _SUM_TOLERANCE:
         return scores.astype(np.float32)
@@ -21,18 +22,24 @@ def probabilities(scores: np.ndarray) -> np.ndarray:
 
 
 class Classifier:
-    """Reads the output that has a number for each class."""
+    """Interprets the output that has one score per class."""
 
     def __init__(self, labels: Sequence[str], top: int | None) -> None:
-        """A reader with the names of the classes, if there are any, and how many are to be said."""
+        """Args:
+        labels: Class names; may be empty.
+        top: Number of top classes to return; None for the default.
+        """
         self._labels = labels
         self._top = top or _TOP
 
     def output(self, ranks: Mapping[str, int]) -> str:
-        """Which output it reads, by the rank of each for one item.
+        """Name of the output with the class scores.
+
+        Args:
+            ranks: Rank of each output for a single item.
 
         Raises:
-            UserError: where there is none, or several.
+            UserError: if no output has rank 1, or several have.
         """
         vectors = [name for name, rank in ranks.items() if rank == 1]
         if len(vectors) != 1:
@@ -41,7 +48,7 @@ class Classifier:
         return vectors[0]
 
     def check(self, name: str, classes: int) -> None:
-        """Raises a UserError where there is not one label for each class that an output has."""
+        """Raises a UserError if the number of labels differs from the number of classes."""
         if self._labels and len(self._labels) != classes:
             raise UserError(
                 f"there are {len(self._labels)} labels, and the module's output '{name}' has {classes} numbers; "
@@ -49,7 +56,7 @@ class Classifier:
             )
 
     def _mended(self, classes: int) -> str:
-        """What is likely to be wrong with the labels, and what would be right."""
+        """Likely cause of a wrong number of labels, and the fix."""
         first, last = self._labels[0], self._labels[-1]
         if len(self._labels) == classes - 1:
             return (
@@ -64,7 +71,7 @@ class Classifier:
         return "give a label for each, in the same order, with the background too where the module counts it"
 
     def said(self, scores: np.ndarray) -> dict[str, Any]:
-        """`label` and `score` of the best class, and the best ones in `top`; by the numbers of one item."""
+        """`label` and `score` of the best class, and the best classes in `top`, from one item's scores."""
         shares = probabilities(scores)
         best = np.argsort(-shares, kind="stable")[: self._top].tolist()
         top = [{"label": self._name(index), "index": index, "score": float(shares[index])} for index in best]
@@ -75,7 +82,7 @@ class Classifier:
 
 
 def columns(said: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """What a `Classifier` says, as the columns of a tf.Example."""
+    """Converts a `Classifier`'s result to the columns of a tf.Example."""
     top = said["top"]
     return {
         "label": np.array([said["label"].encode()], object),

@@ -1,4 +1,4 @@
-"""What a detector gives by the convention of TensorFlow Hub, as a list of what was found.
+"""Reads detections in TensorFlow Hub's format for object detectors.
 
 https://www.tensorflow.org/hub/common_signatures/images#object_detection
 """
@@ -12,28 +12,29 @@ BOXES, SCORES, COUNT = "detection_boxes", "detection_scores", "num_detections"
 _CLASSES = ("detection_classes", "detection_class_labels")
 _NAMES = ("detection_class_entities", "detection_class_names")
 _GREATEST_SHARE = 2.0
-"""Coordinates above it are pixels: boxes may reach beyond the image, but not so far."""
+"""Larger coordinates are in pixels. Boxes may extend beyond the image, but not this far."""
 
 
 def is_detector(outputs: Mapping[str, Any]) -> bool:
-    """Whether outputs, by name, are those of a detector."""
+    """Whether the outputs, by name, are those of an object detector."""
     return {BOXES, SCORES} <= outputs.keys()
 
 
 def detections(
     outputs: Mapping[str, np.ndarray], size: tuple[int, int], labels: Sequence[str], min_score: float
 ) -> list[dict[str, Any]]:
-    """What was found in one image, the highest score first.
+    """Detections in one image, by descending score.
 
     Args:
-        outputs: By name; boxes [n, 4], with or without a dimension for the batch.
-        size: Height and width of the image that the module was given.
-        labels: Names for modules that give numbers alone: they count classes from 1, so the first is that of class 1.
-        min_score: What has less is left out.
+        outputs: By name; boxes [n, 4], with or without a batch dimension.
+        size: Height and width of the module's input image.
+        labels: Class names for modules that return class numbers only. Detectors count classes from 1, so the first
+            label names class 1.
+        min_score: Minimum score of a detection.
 
     Returns:
-        `box`: [top, left, bottom, right] as shares of height and width; `score`; `class`, a number, and `name`, each
-        None where it is not known.
+        Dicts with `box`: [top, left, bottom, right] as fractions of height and width; `score`; `class`, a number; and
+        `name`. The latter two are None if unknown.
     """
     boxes, scores = outputs[BOXES].reshape(-1, 4).astype(np.float64), outputs[SCORES].reshape(-1)
     count = min(len(boxes), int(outputs[COUNT].reshape(-1)[0])) if COUNT in outputs else len(boxes)
@@ -54,7 +55,7 @@ def detections(
 
 
 def columns(found: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """The same as the columns of a tf.Example: the values of all that was found, one after the other."""
+    """Detections as tf.Example columns: the values of all detections, concatenated."""
     given = {
         BOXES: np.array([one["box"] for one in found], np.float32).reshape(-1),
         SCORES: np.array([one["score"] for one in found], np.float32),

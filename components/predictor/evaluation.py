@@ -1,4 +1,4 @@
-"""What is known of records beside what a model says of them."""
+"""Compares predictions with known labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from hubline.core.config_base import Section
 from hubline.core.errors import UserError
 
 EVALUATION = "evaluation.json"
-"""The file beside predictions that says how good they are."""
+"""File with the metrics, next to the predictions."""
 
 
 class Evaluated(Section):
-    """How often the known class of a record is the one that a model tells, or is among its best."""
+    """Accuracy and top-k accuracy of predictions on labelled records."""
 
     label: str
-    """The column of the known class."""
+    """Column of the known class."""
     records: int
     accuracy: float
     top: int
-    """How many of the best count for the next."""
+    """The k of `top_accuracy`."""
     top_accuracy: float
 
     @property
     def metrics(self) -> dict[str, float]:
-        """By the names that people know them by."""
+        """The metrics under their usual names."""
         return {"accuracy": self.accuracy, f"top_{self.top}_accuracy": self.top_accuracy}
 
 
@@ -37,15 +37,15 @@ class Truth:
 
     column: str
     classes: tuple[str, ...]
-    """The names that integers stand for; empty where they are names themselves."""
+    """Class names that integer labels index; empty if labels are names."""
     top: int
-    """How many of a model's best classes are looked at."""
+    """Number of top predicted classes to consider."""
 
     def rank(self, prediction: Prediction) -> int | None:
-        """The place of the known class among a model's best, from 0; None where it is none of these.
+        """Rank of the known class among the top predicted classes, from 0; None if it is not among them.
 
         Raises:
-            UserError: where the model tells no class.
+            UserError: if the model predicts no class.
         """
         name = self._name(prediction.item.data)
         best = _best(prediction.answer.said)[: self.top]
@@ -61,11 +61,11 @@ class Truth:
         return self.classes[number] if 0 <= number < len(self.classes) else None
 
     def evaluated(self, ranks: Sequence[int], records: int) -> Evaluated:
-        """The shares of all records.
+        """Accuracies over all records.
 
         Args:
-            ranks: By rank, how many records had it.
-            records: How many there are.
+            ranks: Number of records by rank of their class.
+            records: Number of all records.
         """
         return Evaluated(
             label=self.column,
@@ -77,7 +77,7 @@ class Truth:
 
 
 def _best(said: Any) -> list[str]:
-    """The classes that an answer tells, the best first."""
+    """Predicted classes, best first."""
     if "top" in said:
         return [one["label"] for one in said["top"]]
     if isinstance(said.get("scores"), dict) and "label" in said:

@@ -1,4 +1,4 @@
-"""What Predictor does when it runs."""
+"""Predictor's executor."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -46,15 +46,15 @@ _MADE_BY = ("features", "hubs", "label", "labels", "bad_records", "code")
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Asks about each shard that the store does not hold yet."""
+    """Predicts on every shard that is not in the shard cache yet."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills `predictions`: a file for each shard, the list of what could not be predicted on, pictures, and where
-        classes are known `evaluation.json`; then writes the same as the next version of the destination, unless the
-        newest is that already.
+        """Fills `predictions` with one file per shard, the list of bad items, image outputs and, if labels are known,
+        `evaluation.json`. Then writes them to the destination as its next version, unless its newest version is
+        identical.
 
         Raises:
-            DataError: where records cannot be predicted on, and more of them than `bad_records` allows.
+            DataError: if more records cannot be predicted on than `bad_records` allows.
         """
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         artifact = artifact_utils.get_single_instance(output_dict["predictions"])
@@ -79,7 +79,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         predicted = sum(one.predicted for one in made)
         bad = manifest.quarantined + sum(one.bad for one in made)
         refuse_too_many(bad, bad + predicted, bad_records.max_fraction, _bad_ones(examples.uri, artifact.uri))
-        if bad and not predicted:  # which max_fraction: 1.0 allows
+        if bad and not predicted:  # `max_fraction: 1.0` allows this
             first = next(_bad_ones(examples.uri, artifact.uri))
             raise DataError(f"none of {bad:,} records could be predicted on; the first: {first}")
         metrics = {"predicted": float(predicted), "bad": float(bad)}
@@ -96,7 +96,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 
 def _asked(input_dict: dict, exec_properties: dict[str, Any], written: Predictions) -> tuple[Asked, str]:
-    """What is asked, and what tells it from any other."""
+    """The model to predict with, and a digest that identifies it."""
     if exec_properties["model"]:
         version = ServedVersion.model_validate_json(exec_properties["model"])
         return Served(version.path, written.key), version.digest
@@ -113,7 +113,7 @@ def _asked(input_dict: dict, exec_properties: dict[str, Any], written: Predictio
 
 
 def _tried(input_dict: dict, name: str) -> Tried:
-    """What HubModule has learned by trying the module out."""
+    """What HubModule's trial call of the module found out."""
     with storage.open_binary(f"{channels.artifacts(input_dict)[name].uri}/{TRIED_FILE}") as file:
         return Tried.model_validate_json(file.read())
 
@@ -122,14 +122,14 @@ def _truth(exec_properties: dict[str, Any], asked: Asked, written: Predictions) 
     if not exec_properties["label"]:
         return None
     label = ClassLabel.model_validate_json(exec_properties["label"])
-    # Without names of their own, the integers of a label are positions among those that the model tells.
+    # If the label lists no class names, its integers index the module's own labels.
     names = asked.options.labels if isinstance(asked, AskedHub) else ()
     return Truth(label.column, label.classes or names, written.top or _TOP)
 
 
 def _tasks(examples: Any, manifest: Manifest, depends_on: list[Any]) -> Iterator[Task]:
-    """The shards, and the key of each: of its records and what they are called, and of all else that what is said
-    depends on."""
+    """The shards with their cache keys, which cover the records, their names in messages, and everything else that
+    predictions depend on."""
     set_aside = defaultdict(list)
     for entry in read_set_aside(f"{examples.uri}/{quarantine.FILE}"):
         set_aside[entry.file].append(entry.record)
@@ -158,7 +158,7 @@ def _pieces(examples: Any, manifest: Manifest, set_aside: Mapping[str, list[int]
 
 
 def _told_of(piece: Piece) -> list[Any]:
-    """All that what is said of a piece's records depends on, beside the records."""
+    """Everything but the records that the predictions on a piece depend on."""
     joined = [_told_of(each) for each in piece.joined]
     return [piece.input, piece.file, piece.first, piece.count, piece.set_aside, joined]
 

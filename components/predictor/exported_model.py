@@ -1,4 +1,4 @@
-"""Asks a pushed model."""
+"""Predicts with a pushed model."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,47 +22,47 @@ from hubline.trainer.saved_model_loader import load_exported
 from hubline.trainer.task import BOX, CHOSEN, CLASSES, COVERS, LABEL, MASK, SCORE, SCORES, VALUE
 
 SHARES = "shares"
-"""The share of each class in the pixels of a picture, in the order of `CLASSES`."""
+"""Fraction of the image's pixels in each class, in the order of `CLASSES`."""
 
 
 @dataclass(frozen=True)
 class Served(Asked):
-    """A pushed model."""
+    """A reference to a pushed model."""
 
     path: str
-    """A version's folder."""
+    """Folder of the version."""
     key: str | None = None
-    """A column that JSON records may have for their key alone."""
+    """A column that JSON records may contain as their key only, without being an input."""
 
     @classmethod
     def of(cls, model: str, key: str | None = None) -> "Served":
-        """The version in a folder, or the newest in a serving folder.
+        """Refers to the version in a folder, or to the newest version in a serving folder.
 
         Raises:
-            UserError: where there is none.
+            UserError: if there is none.
         """
         return cls(version_in(model), key)
 
     def open(self) -> Model:
-        """Loads it. Raises a UserError where it is no model of ours."""
+        """Loads the model. Raises a UserError if Hubline did not export it."""
         return ServedModel(self)
 
 
 def _load(path: str) -> Any:
     try:
         return load_exported(path)
-    except Exception as error:  # TensorFlow raises many kinds for files that are cut short
+    except Exception as error:  # TensorFlow raises many error types for truncated files
         if faults := find_faults(path):
             raise UserError("\n".join(faults)) from error
         raise
 
 
 class ServedModel(Model):
-    """A pushed model, loaded."""
+    """A loaded pushed model."""
 
     def __init__(self, asked: Served) -> None:
         self._path, self._key = asked.path, asked.key
-        self._loaded = _load(asked.path)  # its signatures do not keep its variables
+        self._loaded = _load(asked.path)  # kept referenced: its signatures don't keep its variables alive
         signatures = self._loaded.signatures
         if not {PREDICT, SERVING} <= signatures.keys():
             offered = ", ".join(sorted(signatures)) or "none"
@@ -73,7 +73,7 @@ class ServedModel(Model):
         self.finds = bool({BOX, MASK} & self._predict.structured_outputs.keys())
 
     def check(self, sort: Sort) -> None:
-        """Images alone are no records of a model with more columns."""
+        """Rejects bare images if the model has other or more inputs."""
         if sort == "image" and len(self._takes) != 1:
             raise UserError(
                 f"this model takes {', '.join(sorted(self._takes))}; give it TFRecords or JSON with these columns"
@@ -85,11 +85,14 @@ class ServedModel(Model):
             )
 
     def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
-        """A `value` for a regression, else `scores` by class with `label`, `score` and `box`, or with the classes that
-        are `chosen`, the highest score first. For pixels: the `shares` of the classes in the picture, what part of the
-        picture the mask `covers`, and the mask as a picture."""
+        """Predicts on items.
+
+        Regression: `value`. Single-label classification: `label`, `score`, `scores` by class and, for objects, `box`.
+        Multi-label: `chosen` classes by descending score, and `scores`. Segmentation: the `shares` of the classes in
+        the image, the part of the image that the mask `covers`, and the mask as an image.
+        """
         data = [item.data for item in items]
-        texts: list[list[bytes]] = [[] for _ in items]  # of each item, those columns that may be images
+        texts: list[list[bytes]] = [[] for _ in items]  # for each item, columns that may contain an image
         if sort == "image":
             answer = self._predict(**{next(iter(self._takes)): tf.constant(data)})
             texts = [[encoded] for encoded in data]
@@ -116,7 +119,7 @@ class ServedModel(Model):
         ]
 
     def _texts(self, record: bytes) -> list[bytes]:
-        """The first value of each column of bytes that the model takes."""
+        """First value of each bytes column that is an input of the model."""
         columns = tf.train.Example.FromString(record).features.feature
         return [
             feature.bytes_list.value[0]
@@ -136,7 +139,7 @@ class ServedModel(Model):
             raise DataError(str(error)) from None
 
     def _input(self, column: str) -> str:
-        """The name of the input that takes a column."""
+        """Name of the input for a column."""
         return self._names.get(column) or input_name(column)
 
 
@@ -145,7 +148,7 @@ def _is_image(text: bytes) -> bool:
 
 
 def _reading(answer: Mapping[str, np.ndarray]) -> Callable[[Mapping[str, np.ndarray]], Iterator[dict[str, Any]]]:
-    """What reads such an answer as JSON has it."""
+    """The function that converts such an output to JSON values."""
     if MASK in answer:
         return _shares
     return _values if VALUE in answer else _chosen if CHOSEN in answer else _classes
@@ -162,11 +165,12 @@ def _shares(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
 
 
 def _inside(mask: np.ndarray, covers: Sequence[float]) -> np.ndarray:
-    """The part of a mask that is of the picture itself, without what `fit: pad` laid around it.
+    """The part of a mask inside the image, without the padding of `fit: pad`.
 
     Args:
         mask: [height, width].
-        covers: Where the mask is: top, left, bottom and right in shares of the picture, below 0 and above 1 in padding.
+        covers: Extent of the mask as [top, left, bottom, right] in fractions of the image; below 0 and above 1 is
+            padding.
     """
     top, left, bottom, right = covers
     rows, columns = _centres(top, bottom, mask.shape[0]), _centres(left, right, mask.shape[1])
@@ -174,7 +178,7 @@ def _inside(mask: np.ndarray, covers: Sequence[float]) -> np.ndarray:
 
 
 def _centres(begin: float, end: float, size: int) -> np.ndarray:
-    """Where the middles of `size` pixels between two places are."""
+    """Centres of `size` pixels that evenly divide an interval."""
     return begin + (end - begin) * (np.arange(size) + 0.5) / size
 
 

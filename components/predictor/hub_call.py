@@ -1,4 +1,4 @@
-"""A hub module as it is called, and how its outputs belong to what it was asked about."""
+"""Calls a hub module, and finds out how its outputs map to the items of a batch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -15,20 +15,18 @@ from hubline.trainer.module import signature_name
 from hubline.trainer.saved_model_loader import OpenModule
 
 _SMALL, _LARGE = (96, 128), (384, 512)
-"""Height and width of the pictures that a module of any size is tried with."""
+"""Height and width of trial images for modules without a fixed input size."""
 _VECTORS = 3
 
 
 class HubCall:
-    """A module and what feeds it."""
+    """A module with its input bindings."""
 
     def __init__(self, module: OpenModule, hub: Hub, call: Call) -> None:
-        """Settles how the module is called.
-
-        Args:
-            module: The module.
-            hub: Which signature is called.
-            call: What each input is given.
+        """Args:
+        module: The module.
+        hub: Determines the signature.
+        call: What each input receives.
         """
         self._call = call
         self._run = partial(module.run, signature_name(module.offer, hub), call.function)
@@ -40,8 +38,8 @@ class HubCall:
         """The outputs for a batch.
 
         Args:
-            given: By column, encoded images and texts, string [batch], and frames, string [batch, n]; of a generator
-                its vectors, by input.
+            given: By column, encoded images and texts, string [batch], or frames, string [batch, n]; for a generator,
+                latent vectors by input.
         """
         fed = {name: fed(given[self._call.feeds[name].column]) for name, fed in self._fed.items()}
         latent = self._call.latent
@@ -50,9 +48,9 @@ class HubCall:
         return {name: numpy_of(values) for name, values in outputs.items()}
 
     def tried(self) -> Tried:
-        """Tries the module out with texts, pictures and vectors of ours."""
+        """Calls the module with sample texts, images or vectors."""
         tried = Tried()
-        # What takes strings may take texts, or the files of images; and some take no small pictures.
+        # A string input may expect texts or encoded images, and some modules reject small images.
         for are_texts, size in ((True, _SMALL), (False, _SMALL), (False, _LARGE)):
             tried = self._try(are_texts, size)
             if tried.outputs:
@@ -80,12 +78,12 @@ class HubCall:
 
 
 def _probes(feed: Feed, are_texts: bool, size: tuple[int, int]) -> list:
-    """What to try a feed with, as its column has it.
+    """Sample values for a feed's column.
 
     Args:
-        feed: What takes it.
-        are_texts: Whether strings of which nothing is known are texts, and not the files of images.
-        size: Of pictures that may have any.
+        feed: The input binding.
+        are_texts: Whether a string input of unknown meaning gets texts rather than encoded images.
+        size: Height and width of images for inputs without a fixed size.
     """
     image = feed.image
     if isinstance(image, VideoFeature):

@@ -1,4 +1,5 @@
-"""Asks a hub module: a classifier, a detector, a generator, or anything else that takes images, texts or a vector."""
+"""Predicts with a hub module: a classifier, a detector, a generator, or anything that takes images, texts or a
+vector."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,44 +26,43 @@ from hubline.trainer.saved_model_loader import open_module
 
 @dataclass(frozen=True)
 class Options:
-    """What is made of what a module gives."""
+    """How to interpret a module's outputs."""
 
     labels: tuple[str, ...] = ()
-    """The names of the classes, by their number; none where there are none."""
+    """Class names by class number; may be empty."""
     top: int | None = None
-    """How many classes are said of each item; five where it is absent and there are labels."""
+    """Number of top classes to return. None: five if there are labels, otherwise raw outputs."""
     min_score: float = 0.5
-    """What is found in an image with less than this score is left out."""
+    """Detections with a lower score are dropped."""
     outputs: tuple[str, ...] = ()
-    """The outputs that are kept, a detector's too, as they are; all where this is empty."""
+    """Outputs to return unchanged, also those of a detector; empty for all."""
     value_range: tuple[float, float] = (0.0, 1.0)
-    """What black and white are in pictures of floats, those that the module gives and, where no feature says it, those
-    that it is given."""
+    """Values of black and white in float images: in image outputs and, if no feature states them, in the input."""
     seed: int = 0
-    """Draws latent vectors."""
+    """Seed for latent vectors."""
 
 
 @dataclass(frozen=True)
 class AskedHub(Asked):
-    """A module, what feeds it, and what is made of what it gives."""
+    """A reference to a module, its inputs and the interpretation of its outputs."""
 
     path: str
-    """The folder of the SavedModel."""
+    """Folder of the SavedModel."""
     hub: str
-    """Its entry in `hubs`, as JSON."""
+    """The entry in `hubs`, as JSON."""
     features: str = ""
-    """What feeds it, as JSON; empty where nothing is known but the module."""
+    """The features, as JSON; empty if there is no pipeline file."""
     size: tuple[int, int] | None = None
-    """Without features, height and width of images, where it is not the module that says them."""
+    """Height and width of images, if there are no features and the module doesn't fix them."""
     column: str | None = None
-    """Without features, the column of records that feeds it."""
+    """Column of records to use as input, if there are no features."""
     options: Options = Options()
     tried: str = ""
-    """What trying the module out has shown, as JSON; empty where that is still to be done."""
+    """Result of the trial call, as JSON; empty if not tried yet."""
 
     @classmethod
     def of(cls, path: str, hub: Hub, features: Features, options: Options, tried: Tried | None = None) -> "AskedHub":
-        """A module that features feed, as in a pipeline file."""
+        """A module whose inputs are features, as in a pipeline file."""
         known = tried.to_property() if tried else ""
         return cls(path, hub.to_property(), dump_sections(FeaturesToInfer, features), options=options, tried=known)
 
@@ -70,17 +70,17 @@ class AskedHub(Asked):
     def alone(
         cls, path: str, signature: str | None, size: tuple[int, int] | None, column: str | None, options: Options
     ) -> "AskedHub":
-        """A module of which nothing is known but itself."""
+        """A module without a pipeline file."""
         hub = Hub(handle=path, inputs={"any": "any"}, signature=signature)
         return cls(path, hub.to_property(), "", size, column, options)
 
     def open(self) -> Model:
-        """Loads the module. Raises a UserError where it cannot be called so."""
+        """Loads the module. Raises a UserError if it can't be called this way."""
         return HubModel(self)
 
 
 class HubModel(Model):
-    """A module, loaded."""
+    """A loaded module."""
 
     def __init__(self, asked: AskedHub) -> None:
         self._options = asked.options
@@ -105,7 +105,7 @@ class HubModel(Model):
         self.one_at_a_time = takes_one or any(self._tried.kind(name) != "row" for name in filter(self._keeps, outputs))
 
     def _check_labels(self) -> None:
-        """Finds labels that are too many or too few as soon as that can be known."""
+        """Detects a wrong number of labels as early as possible."""
         kept = {name: tensor for name, tensor in self._call.function.outputs.items() if self._keeps(name)}
         if self._classifier is None or not kept or any(tensor.shape is None for tensor in kept.values()):
             return
@@ -119,7 +119,7 @@ class HubModel(Model):
         return output in self._options.outputs or not self._options.outputs
 
     def check(self, sort: Sort) -> None:
-        """Latent vectors are for a generator alone; an image is for a module that takes one."""
+        """Latent vectors are for generators only, and bare images for modules with one image input."""
         call = self._call
         if sort != "latent" and call.latent is not None:
             raise UserError(f"the module takes {call.takes}, a vector; ask it with --latent N and without files")
@@ -132,19 +132,20 @@ class HubModel(Model):
             )
 
     def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
-        """All outputs; in place of those of a detector `detections`, of the classes' one `label`, `score` and `top`."""
+        """Returns all outputs, but `detections` in place of a detector's outputs, and `label`, `score` and `top` in
+        place of class scores."""
         if self._call.latent is not None:
             drawn = {self._call.latent.input: self._drawn(items)}
             return [self._answer(row, None) for row in self._rows(drawn, len(items))]
         given = self._given(sort, items)
-        # A detector may take image files, by name or as texts.
+        # A detector's string input may be an encoded image, by name or declared as text.
         pictures = [feed.column for feed in self._call.feeds.values() if self.finds or feed.image]
         images = given[pictures[0]].numpy().tolist() if pictures else [None] * len(items)
         rows = self._rows(given, len(items))
         return [self._answer(row, image) for row, image in zip(rows, images, strict=True)]
 
     def _given(self, sort: Sort, items: Sequence[Item]) -> Mapping[str, tf.Tensor]:
-        """Encoded images and texts by column, string [batch], and frames, string [batch, n]."""
+        """Encoded images and texts by column, string [batch], or frames, string [batch, n]."""
         columns, data = feeds.columns(self._call.feeds.values()), [item.data for item in items]
         if sort == "image":
             return {columns[0]: tf.constant(data)}
@@ -178,14 +179,14 @@ class HubModel(Model):
         return parsed | {column: tf.sparse.to_dense(parsed[column], "") for column in lists}
 
     def _drawn(self, items: Sequence[Item]) -> tf.Tensor:
-        """A vector for each item, which the seed and the item's number draw, and nothing else."""
+        """A latent vector for each item, determined by the seed and the item's number alone."""
         latent = self._call.latent
         assert latent is not None
         rows = [tf.random.stateless_normal(latent.shape, [self._options.seed, item.data]) for item in items]
         return tf.stack(rows)
 
     def _rows(self, given: Mapping[str, tf.Tensor], count: int) -> list[dict[str, np.ndarray]]:
-        """What the module gives of each item, by output."""
+        """The module's outputs for each item, by output."""
         outputs = {name: values for name, values in self._ask(given).items() if self._keeps(name)}
         for name, values in outputs.items():
             self._check_rows(name, values, count)
@@ -203,10 +204,12 @@ class HubModel(Model):
             )
 
     def _of_one(self, name: str, values: np.ndarray, row: int) -> np.ndarray:
-        """What an output says of one item; all of it where it has no dimension for the batch."""
+        """An output's values for one item; all values if the output has no batch dimension."""
         if self._tried.kind(name) == "loose":
             return values
-        return values[row : row + 1].reshape(values.shape[1:])  # an array also of one text
+        return values[row : row + 1].reshape(
+            values.shape[1:]
+        )  # reshape, because indexing a single string would return no array
 
     def _answer(self, row: dict[str, np.ndarray], image: bytes | None) -> Answer:
         if self.finds:
@@ -227,7 +230,7 @@ class HubModel(Model):
         return Answer(said | {name: _plain(values) for name, values in rest.items()}, columns | rest, pictures)
 
     def _size(self, image: bytes | None) -> tuple[int, int]:
-        """Height and width of an image as the module was given it."""
+        """Height and width of an image as the module received it."""
         feature = next((feed.image for feed in self._call.feeds.values() if feed.image), None)
         if feature is not None and feature.size is not None:
             return feature.size
@@ -249,7 +252,7 @@ def _pixels(values: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
 
 
 def _plain(values: np.ndarray) -> Any:
-    """An output as JSON has it: numbers and texts, in lists as the shape has them."""
+    """An output as JSON: numbers and texts, nested by shape."""
     return _texts(values.tolist()) if values.dtype.kind in "OS" else values.tolist()
 
 

@@ -1,4 +1,4 @@
-"""What a hub module is fed: which of its functions is called, and what each of its inputs is given."""
+"""Binds columns to a hub module's inputs: which function is called, and what each of its inputs receives."""
 
 import shlex
 from collections.abc import Iterable, Mapping
@@ -16,55 +16,59 @@ from hubline.trainer.inputs import pixels_of_batch
 from hubline.trainer.module import Function, Module, Tensor, as_tensor, frames_each, is_number
 
 IMAGE, CLIP, TEXT = "image", "frames", "text"
-"""The columns that feed a module where nothing else is said."""
+"""Default columns of a module used without a pipeline file."""
 
 
 @dataclass(frozen=True)
 class Feed:
-    """What one input of a module is fed: images, clips or texts of a column."""
+    """Binds a column of images, clips or texts to an input."""
 
     takes: Tensor
     column: str
     image: ImageToInfer | VideoFeature | None = None
-    """How images and clips are decoded; None for texts."""
+    """How to decode images and clips; None for texts."""
 
     @property
     def is_text(self) -> bool:
-        """Whether it takes texts."""
         return self.takes.dtype == "string"
 
     @property
     def is_clip(self) -> bool:
-        """Whether it takes clips, of which a record has a list of frames."""
+        """Whether the column holds clips, each a list of frames."""
         return isinstance(self.image, VideoFeature)
 
     @property
     def column_spec(self) -> tf.TensorSpec:
-        """What `fed` takes: string [batch], or of clips [batch, n], the shorter ones padded with empty strings."""
+        """Spec of `fed`'s argument: string [batch], or [batch, n] for clips, with shorter ones padded with empty
+        strings."""
         return tf.TensorSpec([None, None] if self.is_clip else [None], tf.string)
 
     @property
     def has_batch(self) -> bool:
-        """Whether it takes items with a dimension for the batch."""
+        """Whether the input has a batch dimension."""
         of_one = 0 if self.is_text else 4 if self.is_clip else 3
         return self.takes.shape is None or len(self.takes.shape) != of_one
 
     @property
     def takes_one(self) -> bool:
-        """Whether it takes one item at a time, as no batch or a batch of one, or as images keep their own sizes."""
+        """Whether items are passed one at a time: without a batch dimension, in batches of one, or as images of
+        different sizes."""
         keeps_size = self.image is not None and self.image.size is None and not self.is_text
         return keeps_size or not self.has_batch or self.is_batch_of_one
 
     @property
     def is_batch_of_one(self) -> bool:
-        """Whether its dimension for the batch is 1."""
+        """Whether the batch dimension is fixed to 1."""
         return self.has_batch and (self.takes.shape or ())[:1] == (1,)
 
     def fed(self, given: tf.Tensor) -> tf.Tensor:
-        """What the module takes, of encoded images, frames or texts as `column_spec` says.
+        """Converts encoded images, frames or texts to the module's input.
+
+        Args:
+            given: As `column_spec`.
 
         Raises:
-            tf.errors.InvalidArgumentError: where an image does not decode.
+            tf.errors.InvalidArgumentError: if an image does not decode.
         """
         values = given if self.image is None or self.is_text else self._pixels(self.image, given)
         return values if self.has_batch else values[0]
@@ -81,7 +85,7 @@ class Feed:
 
 @dataclass(frozen=True)
 class Latent:
-    """A vector of random numbers, which a generator takes."""
+    """A generator's input: a random vector."""
 
     takes: Tensor
     input: str
@@ -93,37 +97,37 @@ class Latent:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one vector."""
+        """Shape of one vector."""
         return tuple(size for size in (self.takes.shape or ())[1:] if size is not None)
 
 
 @dataclass(frozen=True)
 class Call:
-    """A function of a module, and what each of its inputs is given."""
+    """A module's function, and what each of its inputs receives."""
 
     function: Function
     feeds: Mapping[str, Feed]
-    """By input; none of a generator."""
+    """By input; empty for a generator."""
     given: Mapping[str, tf.Tensor] = field(default_factory=dict)
-    """What `arguments` say of other inputs."""
+    """Values of other inputs, from `arguments`."""
     latent: Latent | None = None
 
     @property
     def takes(self) -> str:
-        """What it takes, in words."""
+        """The inputs, in words."""
         return listed(self.function.inputs)
 
 
 def listed(tensors: Mapping[str, Tensor]) -> str:
-    """Tensors in words."""
+    """Formats tensors for a message."""
     return ", ".join(f"{name} {tensor}" for name, tensor in sorted(tensors.items())) or "nothing"
 
 
 def call_with(module: Module, hub: Hub, features: Features) -> Call:
-    """How a module is called with features.
+    """Binds features to a module's inputs.
 
     Raises:
-        UserError: where they do not fit it, or it is a generator.
+        UserError: if the features don't fit, or the module is a generator.
     """
     functions = module.functions(hub)
     if all(any(_is_vector(each, name) for name in _open_inputs(each, hub)) for each in functions):
@@ -154,17 +158,17 @@ def call_with(module: Module, hub: Hub, features: Features) -> Call:
 def call_alone(
     module: Module, hub: Hub, size: tuple[int, int] | None, column: str | None, value_range: tuple[float, float]
 ) -> Call:
-    """How a module is called of which nothing is known but itself: by its one input.
+    """Binds the single input of a module that is used without a pipeline file.
 
     Args:
-        module: What it offers.
-        hub: Says which signature is called, if any.
-        size: Height and width of images; those that the module says, or those of each image, where this is absent.
-        column: The column of records that feeds it; `IMAGE`, `CLIP` or `TEXT` where this is absent.
-        value_range: What black and white become for a module that takes floats.
+        module: The module's signatures.
+        hub: Names the signature to call, if any.
+        size: Height and width of images; None for those that the module requires, or else each image's own.
+        column: The column to use; None for `IMAGE`, `CLIP` or `TEXT`.
+        value_range: Values of black and white for a module that takes floats.
 
     Raises:
-        UserError: where it has several inputs, or takes neither images nor clips nor texts nor vectors.
+        UserError: if the module has several inputs, or its input is neither image, clip, text nor vector.
     """
     functions = module.functions(hub)
     single = [function for function in functions if len(_open_inputs(function, hub)) == 1]
@@ -189,12 +193,12 @@ def call_alone(
 
 
 def _open_inputs(function: Function, hub: Hub) -> set[str]:
-    """The inputs that must be given something."""
+    """Inputs that have no default and no argument."""
     return function.inputs.keys() - function.arguments.keys() - hub.arguments.keys()
 
 
 def _is_vector(function: Function, name: str) -> bool:
-    """Whether an input is a vector of floats for each item, of a length that it says."""
+    """Whether an input is one float vector of fixed length per item."""
     takes = function.inputs[name]
     has_length = takes.shape is not None and len(takes.shape) == 2 and takes.shape[1] is not None
     return has_length and is_number(takes.dtype) and tf.as_dtype(takes.dtype).is_floating
@@ -210,10 +214,10 @@ def _image(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float
 
 
 def _size(takes: Tensor, mend: str) -> tuple[int, int] | None:
-    """Height and width of the images that an input takes; None where both may vary.
+    """Height and width that an input requires; None if both may vary.
 
     Raises:
-        UserError: where one of them may; says what would be right.
+        UserError: if only one of them is fixed; the message suggests a fix.
     """
     height, width = (None, None) if takes.shape is None or len(takes.shape) < 3 else takes.shape[-3:-1]
     if height is not None and width is not None:
@@ -224,7 +228,7 @@ def _size(takes: Tensor, mend: str) -> tuple[int, int] | None:
 
 
 def _clip(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float, float]) -> VideoFeature:
-    """Clips of as many frames as the module says, and of the size that it says or that is given."""
+    """Clips with the number of frames that the module requires, and with its size or the given one."""
     image, frames = _image(takes, size, value_range), takes.shape[1] if takes.shape else None
     if image.size is None or frames is None:
         raise UserError(
@@ -235,5 +239,5 @@ def _clip(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float,
 
 
 def columns(feeds: Iterable[Feed]) -> list[str]:
-    """The columns that feed a module, each once."""
+    """The columns bound to inputs, without duplicates."""
     return list(dict.fromkeys(feed.column for feed in feeds))

@@ -1,4 +1,4 @@
-"""What is predicted on: files of every sort as numbered items, and their division into shards."""
+"""Inputs for prediction: files of all types as numbered items, and their division into shards."""
 
 import mmap
 import shutil
@@ -25,34 +25,34 @@ from hubline.preprocessing.image_files import BadFile, as_record, is_image
 Sort = Literal["image", "example", "json", "latent"]
 
 _HEAD = 16
-"""Bytes that tell TFRecords and most images."""
+"""Bytes that identify TFRecords and most image formats."""
 _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 _LARGE = 128 << 20
-"""Bytes of a TFRecord file of which several shards are made."""
-_IMAGES = 1024  # to a shard
+"""Size in bytes per shard of a TFRecord file."""
+_IMAGES = 1024  # per shard
 _ENDLESS = 1 << 62
 _LENGTH = struct.Struct("<Q")
-_FRAMING = 16  # a record's length with its checksum, and the checksum of its data
+_FRAMING = 16  # a record's length and its checksum, and the checksum of its data
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to be predicted on."""
+    """One thing to predict on."""
 
     input: str
-    """The file, as it was named."""
+    """Name of the file, as given."""
     record: int | None
-    """Its number in the file, from 0; None for an image, which is a file of its own."""
+    """Number of the record in the file, from 0; None for an image file."""
     file: int
-    """The number of the file among all, from 0."""
+    """Number of the file, from 0."""
     data: Any
-    """An encoded image or a serialized tf.Example, bytes; a JSON record, by column; of a latent vector its number."""
+    """Bytes of an encoded image or a serialized tf.Example; a dict by column for JSON; a number for a latent vector."""
     fault: str | None = None
-    """Why it cannot be read; None where it can."""
+    """Why the item cannot be read; None if it can."""
 
     @property
     def name(self) -> str:
-        """What files that are made of it are called: in the order of the items, and never twice."""
+        """Base name for files made from the item. Unique; sorted names follow the order of the items."""
         stem = Path(self.input).name.partition(".")[0] or "image"
         return f"{self.file:06d}-{stem}" + ("" if self.record is None else f"-{self.record:08d}")
 
@@ -63,21 +63,21 @@ class Piece:
 
     sort: Sort
     input: str
-    """What it is called where it is named."""
+    """Name in messages and predictions."""
     path: str
     file: int
-    """Its number among all files."""
+    """Number of the file, from 0."""
     first: int = 0
-    """The number of its first record."""
+    """Number of the first record."""
     count: int | None = None
-    """How many records; None for all that come."""
+    """Number of records; None for all."""
     set_aside: tuple[int, ...] = ()
-    """Ascending, the numbers of records that `input` has and the file at `path` has no more."""
+    """Numbers, ascending, of the records of `input` that are missing from the file at `path`."""
     joined: tuple["Piece", ...] = ()
-    """Where the file at `path` holds the records of several inputs, what it has of each, one behind the other."""
+    """If the file at `path` contains the records of several inputs, its parts, in order."""
 
     def origins(self) -> Iterator[tuple[str, int, int]]:
-        """Of each of its records the input, the number in it, and the number of the file."""
+        """For each record: its input, its number in the input, and the number of the file."""
         if self.joined:
             of_all = chain.from_iterable(islice(each.origins(), each.count) for each in self.joined)
             return islice(of_all, self.first, None)
@@ -86,15 +86,15 @@ class Piece:
         return ((self.input, number, self.file) for number in islice(there, self.first, None))
 
     def cut(self, begin: int, end: int) -> "Piece":
-        """The records from one to before another, counted from the piece's own first."""
+        """The records from `begin` to before `end`, relative to the piece's first."""
         return replace(self, first=self.first + begin, count=end - begin)
 
 
 def pieces_of(inputs: Iterable[str]) -> list[Piece]:
-    """What inputs stand for: files, the files in folders (sorted by path), those that match globs (sorted too), `-`.
+    """Expands inputs: files, folders and globs (both sorted by path), and `-` for standard input.
 
     Raises:
-        UserError: with all that are not there.
+        UserError: lists all inputs that match no file.
     """
     faults, paths = [], []
     for given in inputs:
@@ -108,7 +108,7 @@ def pieces_of(inputs: Iterable[str]) -> list[Piece]:
 
 
 def _files(given: str) -> list[str]:
-    """The files that an input stands for."""
+    """The files of one input."""
     if given == STANDARD_INPUT:
         return [given]
     if storage.is_folder(given):
@@ -138,12 +138,12 @@ def _sort_of(path: str) -> Sort:
         file.seek(0)
         if head and is_image(file):
             return "image"
-    # Nothing but its name tells of an image that lost its bytes, for no TFRecord file without records is one.
+    # A damaged image has no magic bytes, and an empty TFRecord file has none either; the extension decides.
     return "image" if path.lower().endswith(_IMAGE_ENDINGS) else "example"
 
 
 def counted(piece: Piece) -> Piece:
-    """A whole file with the number of its records, those that cannot be read among them."""
+    """A piece with its number of records, unreadable ones included."""
     if piece.count is not None:
         return piece
     if piece.sort == "image":
@@ -160,7 +160,8 @@ def _count(path: str) -> int:
 
 
 def _count_lengths(path: str) -> int | None:
-    """The records of a plain local file, of which the lengths alone are read; None where they do not add up."""
+    """Counts records of an uncompressed local file by their length fields; None if the lengths don't add up to its
+    size."""
     size = Path(path).stat().st_size
     if not size:
         return 0
@@ -173,7 +174,7 @@ def _count_lengths(path: str) -> int | None:
 
 
 def _count_by_tensorflow(path: str, compression: str) -> int | None:
-    """The records of a file; None where TensorFlow does not see them all."""
+    """Counts records with TensorFlow; None if it doesn't read the file to the end."""
     batches = tf.data.TFRecordDataset(path, compression).batch(1024).prefetch(2)
     number = size = 0
     try:
@@ -190,12 +191,12 @@ def _count_by_tensorflow(path: str, compression: str) -> int | None:
 
 
 def shards_of(pieces: Sequence[Piece], shards: int | None = None) -> list[tuple[Piece, ...]]:
-    """Divides items into shards, which one after the other hold them in their order.
+    """Divides items into shards; concatenated, the shards preserve the order.
 
     Args:
-        pieces: All `counted`.
-        shards: How many, of equal numbers of items; fewer, where there are fewer items. Where this is absent, a file of
-            records is a shard, a large TFRecord file several, and so are a thousand images.
+        pieces: Pieces with known counts.
+        shards: Number of shards of equal size; at most the number of items. If None: one shard per file of records,
+            several for a large TFRecord file, and one per thousand images.
     """
     if shards is None:
         return [shard for sort, of_sort in groupby(pieces, _sort) for shard in _usual(sort, list(of_sort))]
@@ -226,7 +227,7 @@ def _between(pieces: Sequence[Piece], ends: Sequence[int], begin: int, end: int)
 
 
 def batches(pieces: Iterable[Piece], size: int) -> Iterator[tuple[Sort, list[Item]]]:
-    """The items of pieces in order, in batches that hold at most so many: images, or records of one file."""
+    """Items in order, in batches of at most `size`: either images, or records of one file."""
     for (sort, _), together in groupby(pieces, lambda piece: (piece.sort, piece.sort != "image" and piece)):
         items = (item for piece in together for item in _items(piece, size))
         while batch := list(islice(items, size)):
@@ -261,7 +262,7 @@ def _image(piece: Piece) -> Item:
 
 
 def _examples(piece: Piece, size: int) -> Iterator[bytes | UserError]:
-    """The records of a piece: by TensorFlow as far as it goes, then one by one around what is damaged."""
+    """Records of a piece: read by TensorFlow up to the first damaged one, then one by one."""
     wanted = _count(piece.path) - piece.first if piece.count is None else piece.count
     dataset = tf.data.TFRecordDataset(piece.path, compression_of(piece.path)).skip(piece.first).take(wanted)
     done = 0
@@ -277,7 +278,7 @@ def _examples(piece: Piece, size: int) -> Iterator[bytes | UserError]:
 
 
 def kept_standard_input(pieces: Sequence[Piece], folder: str) -> list[Piece]:
-    """The same, with what comes on standard input in a file, so that it can be read more than once."""
+    """Replaces standard input by a file with its content, so that it can be read more than once."""
 
     def kept(piece: Piece) -> Piece:
         if piece.path != STANDARD_INPUT:

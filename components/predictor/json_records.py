@@ -1,4 +1,4 @@
-"""Records written as JSON, by the names of their columns, as what a served model takes."""
+"""Converts JSON records, keyed by column name, to the inputs of a pushed model."""
 
 import base64
 import codecs
@@ -28,26 +28,26 @@ _CHUNK = 1 << 16
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 _LONGEST_WORD = 16
-"""Of a value that was cut short, an error is nearer to the end than this: at `-Infinity`, or `\\u12ab`."""
+r"""An error in an incomplete value is at most this far from the end of the text, as in `-Infinity` or `\u12ab`."""
 
 
 def is_json(path: str) -> bool:
-    """Whether a path names JSON: standard input, or a file by its ending."""
+    """Whether a path is JSON: standard input, or a file by its extension."""
     return path == STANDARD_INPUT or path.endswith((".json", ".jsonl"))
 
 
 def read_json(path: str, name: str | None = None) -> Iterator[Record | UserError]:
-    """The records in a file or on standard input: objects one after the other, as in JSON lines, or in lists.
+    """Reads JSON objects from a file or standard input: JSON Lines, concatenated objects, or lists of objects.
 
-    Text is read as it is needed, so a file of any size takes the memory of its largest record.
+    The text is streamed, so that memory is bounded by the largest record.
 
     Args:
         path: The file, or `-`.
-        name: What messages call it; the path where this is absent.
+        name: Name in messages. Default: the path.
 
     Yields:
-        Records. Where one should be and is none, the mistake, with its line; reading goes on with the next line, or in
-        a list ends.
+        Records, or a UserError with the line number for a malformed record. Reading continues on the next line, except
+        inside a list, where it stops.
     """
     name = name or path
     found = False
@@ -80,7 +80,7 @@ def _values(text: "_Text", name: str) -> Iterator[Record | UserError]:
             yield UserError(f"{name}:{text.line_of(error.pos)}: not JSON: {error.msg}")
         except (ValueError, RecursionError):
             yield UserError(f"{name}:{text.line}: not JSON of records: a number too long, or nested too deep")
-        if is_in_list:  # where its next record begins, nothing tells
+        if is_in_list:  # the start of the next record can't be located
             return
         text.skip_line()
 
@@ -93,10 +93,10 @@ def _record(text: "_Text", name: str) -> Record | UserError:
 
 
 class _Text:
-    """The text of a stream from a place on, which moves towards the end."""
+    """A cursor over the text of a stream."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        # Of a pipe this gives what is there, rather than wait for a chunk to be full.
+        # On a pipe, read1 returns what is available instead of waiting for a full chunk.
         self._read: Callable[[int], bytes] = getattr(file, "read1", None) or file.read
         self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
         self._bytes = 0
@@ -105,19 +105,19 @@ class _Text:
         self._broken: UnicodeDecodeError | None = None
         self._text = ""
         self.position = 0
-        """Where it stands in what was read."""
+        """Offset of the cursor in the text held."""
 
     @property
     def line(self) -> int:
-        """The line where it stands, from 1."""
+        """Line of the cursor, from 1."""
         return self.line_of(self.position)
 
     def line_of(self, position: int) -> int:
-        """The line of a position in what was read."""
+        """Line of an offset in the text held."""
         return self._lines + self._text.count("\n", 0, position)
 
     def next(self) -> str:
-        """The next character that is no space, and stands there; empty at the end."""
+        """Skips white space; returns the character at the cursor, or an empty string at the end."""
         while True:
             self.position = _SPACE.match(self._text, self.position).end()  # type: ignore[union-attr]
             if self.position < len(self._text):
@@ -126,21 +126,21 @@ class _Text:
                 return ""
 
     def take(self, character: str) -> bool:
-        """Moves on behind a character, if it is the next one."""
+        """Skips a character if it is next; returns whether it was."""
         is_next = self.next() == character
         self.position += is_next
         return is_next
 
     def expect(self, character: str) -> None:
-        """Moves on behind a character. Raises a JSONDecodeError where it is not the next one."""
+        """Skips a character. Raises a JSONDecodeError if another one is next."""
         if not self.take(character):
             raise json.JSONDecodeError(f"Expecting '{character}' delimiter", self._text, self.position)
 
     def value(self) -> Any:
-        """The value that begins where it stands; moves on behind it.
+        """Parses the value at the cursor and moves behind it.
 
         Raises:
-            ValueError: where there is none.
+            ValueError: if there is no valid value.
         """
         while True:
             try:
@@ -150,13 +150,13 @@ class _Text:
                 if is_cut and self._more():
                     continue
                 raise
-            # Of a number that ends where the text does, more may be to come.
+            # A number at the end of the text may continue in the next chunk.
             if end < len(self._text) or not isinstance(value, int | float) or not self._more():
                 self.position = end
                 return value
 
     def skip_line(self) -> None:
-        """Moves to the end of the line."""
+        """Moves the cursor to the end of the line."""
         while (end := self._text.find("\n", self.position)) < 0:
             self.position = len(self._text)
             if not self._more():
@@ -164,7 +164,7 @@ class _Text:
         self.position = end
 
     def _more(self) -> bool:
-        """Reads as much again as is held, and lets go of what it stands behind; False at the end."""
+        """Reads as much text again as is held, and drops the text before the cursor; returns False at the end."""
         if self._broken:
             raise self._broken
         if self._ended:
@@ -178,7 +178,7 @@ class _Text:
             self._text = held + self._decode(chunk, not chunk)
         except UnicodeDecodeError as error:
             self._text = held + error.object[: error.start].decode()
-            # What it has is what an earlier chunk left, and this one.
+            # The decoder's buffer consists of the rest of an earlier chunk and this chunk.
             error.start += self._bytes + len(chunk) - len(error.object)
             self._broken = error
         self._bytes += len(chunk)
@@ -192,20 +192,20 @@ def columns_of(
     numbers: Iterable[int] | None = None,
     names: Mapping[str, str] | None = None,
 ) -> dict[str, tf.Tensor]:
-    """The columns of some records, each of shape [records], or [records, n] where the model takes lists.
+    """Columns of a batch of records, of shape [records], or [records, n] for inputs that are lists.
 
-    A column that a record lacks, or has as null, is missing there: an empty text, NaN or the smallest integer says so,
-    as `hubline.preprocessing.columns.as_parsed` has it, and also stands at the end of the shorter lists.
+    A column that a record lacks, or that is null, gets the value for a missing one: an empty string, NaN or the
+    smallest integer, as in `hubline.preprocessing.columns.as_parsed`. The same value pads shorter lists.
 
     Args:
-        path: Where the records are from.
-        records: By the names of their columns, or those of the model's inputs.
-        takes: What the model takes, by the names of its inputs.
-        numbers: The number of each record in the file, for messages; counted from 0 where this is absent.
-        names: By column, the name of the model's input; the `input_name` of those that are not in it.
+        path: Source of the records, for messages.
+        records: Values by column name or by input name.
+        takes: Specs of the model's inputs, by name.
+        numbers: Record numbers for messages. Default: counted from 0.
+        names: Input name by column. Columns not listed use `input_name`.
 
     Raises:
-        UserError: names each record with a column that the model does not take, or of another type.
+        UserError: lists the records with unknown columns or with values of the wrong type.
     """
     columns: dict[str, list[Any]] = {name: [] for name in takes}
     mistakes: list[str] = []
@@ -240,7 +240,7 @@ def _column(spec: tf.TensorSpec, values: list[Any]) -> tf.Tensor:
 
 
 def _value_or_list(spec: tf.TensorSpec, value: Any) -> Any:
-    """A value in the type of a column, or where it takes lists a list of them."""
+    """Converts a value to an input's type; for list inputs, to a list."""
     if spec.shape.rank == 1:
         return _value(spec.dtype, value)
     values = value if isinstance(value, list) else [] if value is None else [value]
@@ -248,7 +248,7 @@ def _value_or_list(spec: tf.TensorSpec, value: Any) -> Any:
 
 
 def _value(dtype: tf.DType, value: Any) -> Any:
-    """A value in the type of a column. Raises a ValueError that says what it must be."""
+    """Converts a value to a dtype. Raises a ValueError that names the expected type."""
     missing, read = _TYPES[dtype]
     is_missing = value is None or (isinstance(value, float) and math.isnan(value))
     return missing if is_missing else read(value)
@@ -258,7 +258,7 @@ def _float(value: Any) -> float:
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
-    except OverflowError:  # an integer beyond all floats
+    except OverflowError:  # an integer outside the float range
         pass
     raise ValueError("a number")
 
@@ -273,19 +273,19 @@ def _integer(value: Any) -> int:
 
 
 def _bytes(value: Any) -> bytes:
-    """A text, or what TensorFlow Serving takes for other bytes: {"b64": …}."""
+    """A string, or bytes in TensorFlow Serving's notation {"b64": …}."""
     try:
         if isinstance(value, str):
             return value.encode()
         if isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str):
             return base64.b64decode(value["b64"], validate=True)
-    except ValueError:  # letters that are no UTF-8, or no base64
+    except ValueError:  # not valid Unicode, or not valid Base64
         pass
     raise ValueError('a text, or bytes such as {"b64": "…"}')
 
 
 def text_of(value: bytes) -> Any:
-    """Bytes as JSON has them, and `columns_of` takes them: a text, or {"b64": …}."""
+    """Bytes as JSON, in the form that `columns_of` accepts: a string, or {"b64": …}."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -297,7 +297,7 @@ _TYPES: dict[tf.DType, tuple[Any, Callable[[Any], Any]]] = {
     tf.int64: (_INT64[0], _integer),
     tf.string: (b"", _bytes),
 }
-"""For each type of column, what says that a value is missing, and what reads one."""
+"""For each dtype, the value for a missing one, and the conversion function."""
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Files of labels: the names of a module's classes."""
+"""Label files: the names of a module's classes."""
 
 import re
 
@@ -7,10 +7,10 @@ from hubline.core.errors import UserError
 
 
 def read_labels(path: str) -> tuple[str, ...]:
-    """The names in a file of labels, one to a line.
+    """Reads a label file with one name per line.
 
     Raises:
-        UserError: where it is no text.
+        UserError: if there is no such file, it is not UTF-8, has no label, or its lines are numbered.
     """
     if not storage.exists(path) or storage.is_folder(path):
         raise UserError(f"{path}: there is no such file of labels")
@@ -31,7 +31,7 @@ def read_labels(path: str) -> tuple[str, ...]:
 
 
 def _is_numbered(lines: list[str]) -> bool:
-    """Whether each line has its number and a separator before its name, from 0 or 1."""
+    """Whether every line starts with its number, from 0 or 1, and a separator."""
     found = [re.match(r"\s*(\d+)\s*[\t,;|]", line) for line in lines]
     numbers = [int(one[1]) for one in found if one]
     return len(lines) > 1 and any(numbers == list(range(first, first + len(lines))) for first in (0, 1))

@@ -1,4 +1,4 @@
-"""What can be asked, and what it answers."""
+"""Interface of models to predict with, and their output."""
 
 import gc
 from abc import ABC, abstractmethod
@@ -14,62 +14,60 @@ from hubline.components.predictor.inputs import Item, Sort
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says of one item."""
+    """A model's output for one item."""
 
     said: Mapping[str, Any]
-    """As JSON has it."""
+    """As JSON values."""
     columns: Mapping[str, np.ndarray]
-    """As a tf.Example has it: under each name numbers, booleans or bytes, of any shape."""
+    """As tf.Example columns: arrays of numbers, booleans or bytes, of any shape."""
     pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Outputs that are pictures, uint8 [height, width, 1 or 3]; or masks of class numbers, uint8 [height, width]."""
+    """Image outputs, uint8 [height, width, 1 or 3], or masks of class numbers, uint8 [height, width]."""
     image: bytes | None = None
-    """The encoded image that it was asked about, where it found things in it."""
+    """The encoded input image, if objects were detected in it."""
     covers: Sequence[float] | None = None
-    """Where in that image the mask is that `pictures` has: top, left, bottom and right in its shares."""
+    """Extent of the mask in that image: top, left, bottom and right as fractions of the image."""
 
     @property
     def found(self) -> list[Mapping[str, Any]]:
-        """The things that were found, as `pictures.drawn` takes them: those of a detector, or the one that is told."""
+        """The detected objects in the format of `pictures.drawn`: a detector's, or the single predicted box."""
         if "detections" in self.said:
             return self.said["detections"]
         return [{"box": self.said["box"], "name": self.said["label"], "class": None, "score": self.said["score"]}]
 
 
 class Model(ABC):
-    """A model that answers."""
-
     one_at_a_time: bool = False
-    """Whether it takes batches of one item only."""
+    """Whether the batch size is limited to 1."""
     finds: bool = False
-    """Whether it finds things in images, which can be drawn."""
+    """Whether it detects objects in images, which can be drawn."""
 
     @abstractmethod
     def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
-        """What it says of each of some items.
+        """Predicts on items.
 
         Raises:
-            tf.errors.InvalidArgumentError: where it does not take one of them.
-            DataError: the same; names each.
+            tf.errors.InvalidArgumentError: if the model rejects an item.
+            DataError: likewise, with the names of the items.
         """
 
     @abstractmethod
     def check(self, sort: Sort) -> None:
-        """Raises a UserError where it can be asked about no item of a sort."""
+        """Raises a UserError if the model cannot predict on items of a type."""
 
 
 class Asked(ABC):
-    """Which model is asked and how: small enough to be sent to workers, and hashable."""
+    """A reference to a model and its options: hashable, and small enough to send to workers."""
 
     @abstractmethod
     def open(self) -> Model:
-        """Loads the model. Raises a UserError where it cannot be asked so."""
+        """Loads the model. Raises a UserError if it can't be used this way."""
 
 
 @lru_cache(maxsize=1)
 def opened(asked: Asked) -> Model:
-    """The model, loaded once in a process."""
+    """Loads the model once per process."""
     model = asked.open()
-    # The million objects that libraries and models are made of stay, and each search for garbage among the predictions
-    # would go through them: that takes as long as the predictions.
+    # Exempts the million objects of libraries and the model from garbage collection; scanning them during prediction
+    # would take as long as the predictions.
     gc.freeze()
     return model

@@ -1,4 +1,4 @@
-"""Pictures: as PNGs, with boxes drawn into them, and many on one sheet."""
+"""Images as PNG, with boxes or masks drawn, and contact sheets."""
 
 import io
 import math
@@ -20,18 +20,18 @@ _MOST = 100
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """Pixels, uint8 [height, width, 1 or 3], as a PNG; or a mask, [height, width], with a palette."""
+    """Encodes pixels, uint8 [height, width, 1 or 3], or a mask, [height, width], as PNG; masks get a palette."""
     if pixels.ndim == 2:
         return _encoded(_coloured(pixels))
     return _encoded(Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
 
 
 def drawn(encoded: bytes, detections: Sequence[Mapping[str, Any]]) -> bytes:
-    """An encoded image as a PNG with boxes, names and scores drawn into it.
+    """Draws boxes, names and scores into an image; returns a PNG.
 
     Args:
-        encoded: An image as the model was given it.
-        detections: As the `Detector` gives them; boxes are [top, left, bottom, right], as shares of height and width.
+        encoded: The model's encoded input image.
+        detections: As `detections` returns them; boxes are [top, left, bottom, right] as fractions of height and width.
     """
     picture = _opened(encoded)
     draw = ImageDraw.Draw(picture)
@@ -46,7 +46,7 @@ def drawn(encoded: bytes, detections: Sequence[Mapping[str, Any]]) -> bytes:
         draw.rectangle((left, top, right, bottom), outline=colour, width=line)
         name = found["name"] if found["name"] is not None else found["class"]
         text = f"{'' if name is None else name} {found['score']:.2f}".strip()
-        shown = text.encode("latin-1", "replace").decode("latin-1")  # the letters that every Pillow has
+        shown = text.encode("latin-1", "replace").decode("latin-1")  # the characters in Pillow's built-in font
         box = draw.textbbox((left, top), shown)
         draw.rectangle(box, fill=colour)
         draw.text((left, top), shown, fill="white")
@@ -54,12 +54,12 @@ def drawn(encoded: bytes, detections: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def overlaid(encoded: bytes, mask: np.ndarray, covers: Sequence[float]) -> bytes:
-    """An encoded image as a PNG with a mask laid over it, half transparent; class 0 is not shown.
+    """Overlays a half-transparent mask on an image; returns a PNG. Class 0 is transparent.
 
     Args:
-        encoded: An image as the model was given it.
-        mask: The numbers of classes, uint8 [height, width].
-        covers: Where the mask is: top, left, bottom and right in shares of the image, also below 0 and above 1.
+        encoded: The model's encoded input image.
+        mask: Class numbers, uint8 [height, width].
+        covers: Extent of the mask: top, left, bottom and right as fractions of the image; may be below 0 or above 1.
     """
     picture = _opened(encoded)
     top, left, bottom, right = covers
@@ -80,7 +80,7 @@ def overlaid(encoded: bytes, mask: np.ndarray, covers: Sequence[float]) -> bytes
 
 
 def _opened(encoded: bytes) -> Image.Image:
-    """The image as models see it: upright, as places in it are said."""
+    """Decodes an image as models do, upright, so that coordinates match."""
     return Image.fromarray(decode(tf.constant(encoded)).numpy())
 
 
@@ -91,7 +91,7 @@ def _coloured(mask: np.ndarray) -> Image.Image:
 
 
 def sheet(paths: Sequence[str]) -> bytes:
-    """The first hundred pictures of some files, side by side, as a PNG."""
+    """Contact sheet of the first hundred image files, as PNG."""
     shown = paths[:_MOST]
     columns = math.ceil(math.sqrt(len(shown)))
     step = _THUMBNAIL + _GAP

@@ -1,4 +1,4 @@
-"""Items to predictions, one batch after the other, around those that cannot be predicted on."""
+"""Predicts on items in batches, and isolates the ones that fail."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from hubline.preprocessing.examples import keep
 BadPolicy = Literal["fail", "skip"]
 
 _NOT_TAKEN = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, UnicodeDecodeError)
-"""What TensorFlow raises of an image that does not decode, a record without a column, or bytes that are no record; the
-last where its message quotes them."""
+"""Raised by TensorFlow for undecodable images, records without a column, and bytes that are not a record; the last one
+if the message quotes such bytes."""
 
 
 class Bad(Section):
@@ -26,28 +26,27 @@ class Bad(Section):
     input: str
     """Its file."""
     record: int | None
-    """Its number in the file, from 0; None for an image."""
+    """Number of the record in the file, from 0; None for an image."""
     reason: str
-    """Why."""
 
     def __str__(self) -> str:
-        """One line that names file, record and reason."""
+        """One line with file, record and reason."""
         where = self.input if self.record is None else f"{self.input}: record {self.record} (counted from 0)"
         return f"{where}: {self.reason}"
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was said of an item."""
+    """The prediction on an item."""
 
     item: Item
     key: dict[str, Any]
-    """Its own key under `key`, where one was asked for."""
+    """The item's key under `key`, if a key column was requested."""
     answer: Answer
 
     @property
     def row(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """As a JSON object."""
         return {"input": self.item.input, "record": self.item.record, **self.key, **self.answer.said}
 
 
@@ -59,18 +58,18 @@ def predictions(
     policy: BadPolicy,
     tell: Callable[[Bad], None],
 ) -> Iterator[Prediction]:
-    """Asks a model about every item, in order.
+    """Predicts on all items, in order.
 
     Args:
         model: The model.
         pieces: The items.
-        batch_size: How many to ask about at once, at most.
-        key: The column of records to copy as their key.
-        policy: Whether an item that cannot be predicted on is an error, or `tell` hears of it.
-        tell: Hears of bad items.
+        batch_size: Maximum number of items per batch.
+        key: Column to copy into the predictions as their key.
+        policy: Whether an item that cannot be predicted on is an error, or is passed to `tell`.
+        tell: Receives bad items.
 
     Raises:
-        DataError: where an item is bad and may not be; names it.
+        DataError: if an item is bad and `policy` is "fail"; names the item.
     """
 
     def ask(sort: Sort, items: Sequence[Item]) -> Iterator[Prediction]:
@@ -80,7 +79,7 @@ def predictions(
         except (*_NOT_TAKEN, DataError) as error:
             if isinstance(error, DataError) and policy == "fail":
                 raise
-            if len(items) > 1:  # which of them it is, the halves tell
+            if len(items) > 1:  # bisects the batch to find the bad item
                 yield from ask(sort, items[: len(items) // 2])
                 yield from ask(sort, items[len(items) // 2 :])
                 return
