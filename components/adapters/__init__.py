@@ -1,1 +1,1 @@
-"""Private parts of the libraries that steps use, one module for each library."""
+"""Private APIs of the libraries that steps use, one module per library."""

@@ -1,7 +1,7 @@
-"""Private parts of TensorFlow Data Validation, whose public API is the top of its package.
+"""Private APIs of TensorFlow Data Validation; its public API is the package's top level.
 
-TFDV computes statistics in Beam, of all data at once. Hubline keeps the accumulators of each shard and merges them when
-files are added; accumulators are reached through TFDV's internal generators only.
+TFDV computes statistics over all data at once, in Beam. Hubline caches the accumulators of each shard and merges them
+when files are added; accumulators are accessible only through TFDV's internal generators.
 """
 
 import inspect
@@ -25,22 +25,22 @@ ACCUMULATOR_CLASSES = tuple(
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if kind.__module__ == module.__name__
 )
-"""The classes of the objects that accumulators are made of, which are written down field by field.
+"""Classes that accumulators consist of; they are serialized field by field.
 
-Private: these classes, and that their fields are all of their state.
+Private: these classes, and that their fields are their entire state.
 """
 
 
 def generators() -> list[Any]:
-    """The generators that work by accumulators: basic statistics, and sketches of frequent and distinct values.
+    """Generators that work with accumulators: basic statistics, and sketches of frequent and distinct values.
 
-    Private: which generators TFDV uses for its default options.
+    Private: the choice of generators for TFDV's default options.
     """
     return stats_impl.get_generators(tfdv.StatsOptions(), in_memory=True)
 
 
 def counts_values(generator: Any) -> bool:
-    """Whether a generator sketches the values of a column, which is no use where these are encoded images.
+    """Whether a generator sketches a column's values, which is pointless for encoded images.
 
     Private: the class of the one generator that doesn't.
     """
@@ -48,9 +48,13 @@ def counts_values(generator: Any) -> bool:
 
 
 def extract(accumulators: Sequence[Any], by: Sequence[Any]) -> statistics_pb2.DatasetFeatureStatisticsList:
-    """The statistics that accumulators stand for, each of its generator in `by`.
+    """Statistics from accumulators.
 
-    Private: the function that TFDV does this with.
+    Private: the function with which TFDV does this.
+
+    Args:
+        accumulators: The accumulators.
+        by: The generator of each.
     """
     return stats_impl.extract_statistics_output(list(accumulators), list(by))
 

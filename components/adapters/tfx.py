@@ -15,7 +15,7 @@ _MARKERS = {True: "BLESSED", False: "NOT_BLESSED"}
 
 
 def bless(blessing: Artifact, blessed: bool) -> str:
-    """Sets the property that TFX's own components know a blessing by, and gives the name of the marker file.
+    """Sets the property by which TFX's components recognize a blessing; returns the name of the marker file.
 
     Private: the names. TFX's Evaluator is the only public way to set them.
     """

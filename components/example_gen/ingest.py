@@ -1,4 +1,4 @@
-"""One data file in, one file of each split out."""
+"""Reads one data file, and writes one file for each split."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,81 +27,81 @@ from hubline.core.tfrecords import compression_of
 from hubline.preprocessing.examples import are_sequences, flattened
 
 QUARANTINE = "quarantine"
-"""The file of records that were set aside; each has a line in the list beside it, in the same order."""
+"""File of quarantined records. The list beside it has one line per record, in the same order."""
 
 _LOGGER = logging.getLogger(__name__)
 # Fixed for ever: with another key every record would land in another split.
 _HASH_KEY = [0x48B1_1E5E, 0x7EC0_DE5A]
-# Batches are of so many records, or fewer, where they would have more bytes than this.
+# Limits of a batch: number of records, and bytes.
 BATCH = 4096
 _BATCH_BYTES = 1 << 23
 _READ_BYTES = 1 << 20
-# Records that are looked at together where a file is read in Python.
+# Records per batch if a file is read in Python.
 _SIEVED = 32
 _UNPARSED = "it cannot be parsed as a tf.Example"
-# A record's length with its checksum, and the checksum of its data.
+# A record's length and its checksum, and the checksum of its data.
 FRAMING = 16
-"""Bytes of a TFRecord beside its data: its length and two checksums."""
+"""Overhead of a TFRecord in bytes: its length and two checksums."""
 
 
 class Job(Section):
-    """One data file to ingest, with all that the result depends on."""
+    """A data file to ingest, with everything that the result depends on."""
 
     file: PinnedFile
     group: str
-    """The split that the file is of, where files are split, and not records."""
+    """The file's split, if files rather than records are split."""
     split: HashSplit | None
-    """How its records are split; None where all are of the split `group`."""
+    """How to split the records; None if all belong to the split `group`."""
     contract: Contract
     policy: Literal["fail", "quarantine"]
-    """Whether bad records stop the run or are set aside."""
+    """Whether bad records stop the run or are quarantined."""
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that records of this file may go to."""
+        """The splits that the file's records may belong to."""
         return SPLITS if self.split else (self.group,)
 
 
 class Part(Section):
-    """What one split got from a file."""
+    """A file's records in one split."""
 
     split: str
     origins: tuple[Origin, ...]
-    """The data files, each with the number of its records that went to the split, in the order of the records."""
+    """The data files in order, each with its number of records in the split."""
     largest: int
-    """Bytes of the largest record; 0 where there is none."""
+    """Size of the largest record in bytes; 0 if there is none."""
     digest: str
-    """The SHA-256 of the file that holds it."""
+    """SHA-256 of the file with the records."""
 
     @property
     def count(self) -> int:
-        """Records in it."""
+        """Number of records."""
         return sum(origin.count for origin in self.origins)
 
 
 class Ingested(Section):
-    """What came of one file, or of several small ones that were taken as one."""
+    """The result for one file, or for several small files taken together."""
 
     parts: tuple[Part, ...]
-    """For each split, in a file named like it."""
+    """One per split, in a file named after it."""
     compression: Literal["", "GZIP"] = ""
-    """Of the parts: that of the data file, where a copy of it is the one part."""
+    """Compression of the parts; not empty only if the data file was copied as a whole."""
     kind: Kind | None = None
-    """What its records are; None where it has none that is sound."""
+    """Dtypes of the records; None without valid records."""
     set_aside: int = 0
-    """Records that were set aside."""
+    """Number of quarantined records."""
 
 
 def ingest(job: Job, folder: str) -> Ingested:
-    """Reads, checks, splits and writes one file, in order.
+    """Reads, validates, splits and writes one file, preserving the order.
 
     Args:
-        job: What to do.
-        folder: Where to write: a plain TFRecord file for each split, and what was set aside.
+        job: The file and its options.
+        folder: Target folder for an uncompressed TFRecord file per split, and for quarantined records.
 
     Raises:
-        DataError: where the file is not the one that was pinned; and, unless bad records are set aside, at the first
-            one that cannot be read or breaks the contract, which it names.
+        DataError: if the file has changed since it was pinned; or, unless bad records are quarantined, at the first
+            unreadable or invalid record, which it names.
     """
     ingested = _swiftly(job, folder) or ingest_exactly(job, folder)
     refuse_changed(job.file)
@@ -109,10 +109,10 @@ def ingest(job: Job, folder: str) -> Ingested:
 
 
 def refuse_changed(file: PinnedFile) -> None:
-    """Makes sure that a file is the one that was pinned.
+    """Checks that a file is still the one that was pinned.
 
     Raises:
-        DataError: where its size or time is another one.
+        DataError: if its size or modification time differs.
     """
     stat = storage.stat(file.path)
     if (stat.size, stat.modified) != (file.size, file.modified):
@@ -120,16 +120,16 @@ def refuse_changed(file: PinnedFile) -> None:
 
 
 def split_of(records: tf.Tensor | Sequence[bytes], split: HashSplit) -> tf.Tensor:
-    """The position in `SPLITS` of the split that each record belongs to.
+    """Index in `SPLITS` of each record's split.
 
-    The records' keyed SipHash (`tf.strings.to_hash_bucket_strong`) is taken modulo the sum of the shares.
+    The keyed SipHash of the record (`tf.strings.to_hash_bucket_strong`) modulo the sum of the shares decides.
 
     Args:
-        records: Serialized records, string of shape [batch].
+        records: Serialized records, string [batch].
         split: The shares.
 
     Returns:
-        Integers of shape [batch], int64.
+        int64 [batch].
     """
     shares = tf.constant([getattr(split, name) for name in SPLITS], tf.int64)
     buckets = tf.strings.to_hash_bucket_strong(records, split.train + split.validation + split.test, _HASH_KEY)
@@ -137,43 +137,44 @@ def split_of(records: tf.Tensor | Sequence[bytes], split: HashSplit) -> tf.Tenso
 
 
 def _swiftly(job: Job, folder: str) -> Ingested | None:
-    """Ingests a file in TensorFlow's C++; None where that does not get to the end of it."""
+    """Ingests a file in TensorFlow's C++; None if TensorFlow doesn't reach its end."""
     try:
         seen = survey(job)
         return write(job, seen, folder) if seen else None
-    except (tf.errors.OpError, UnicodeDecodeError) as error:  # the latter where TensorFlow's message quotes a record
+    except (
+        tf.errors.OpError,
+        UnicodeDecodeError,
+    ) as error:  # UnicodeDecodeError if TensorFlow's message quotes a record
         _LOGGER.info("%s: is read record by record: %s", job.file.path, tensorflow_reason(error))
         return None
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What there is to write."""
+    """A file's records, validated and assigned to splits."""
 
     graphs: "_Graphs"
     kind: Kind
     compression: Literal["", "GZIP"]
     places: tf.Tensor
-    """Where each record belongs, uint8 of shape [records]: the position of a split, or one behind, where the record
-    breaks the contract."""
+    """Target of each record, uint8 [records]: the index of a split, or one past the last for an invalid record."""
     counts: Sequence[int]
-    """Records by place."""
+    """Number of records by target."""
     largest: Sequence[int]
-    """Bytes of the largest one as it is written, by place."""
+    """Size in bytes, as written, of the largest record, by target."""
     flattens: bool
-    """Whether there are SequenceExamples, which are written as Examples."""
+    """Whether the file contains SequenceExamples, which are written as Examples."""
 
     @property
     def unsound(self) -> list[int]:
-        """The numbers of the records that break the contract, ascending."""
+        """Numbers of the invalid records, ascending."""
         return tf.where(self.places == len(self.counts) - 1)[:, 0].numpy().tolist()
 
 
 def survey(job: Job, flatten: bool = False) -> Survey | None:
-    """Checks and counts the records of a file; None where the first is not sound, or TensorFlow cannot see them all.
+    """Validates and counts the records of a file; None if the first is invalid, or TensorFlow cannot read all of them.
 
-    That there are SequenceExamples is found out on the way: most files have none, and are checked without a thought of
-    them.
+    SequenceExamples are noticed along the way. Most files have none, and are validated without the extra work.
     """
     path, compression = job.file.path, compression_of(job.file.path)
     told = _told_by_first(path, job.contract)
@@ -192,7 +193,8 @@ def survey(job: Job, flatten: bool = False) -> Survey | None:
 
 
 def _told_by_first(path: str, contract: Contract) -> tuple[Kind, bytes] | None:
-    """What the records of a file are, and the first one that tells; None where one up to it is not sound."""
+    """The dtypes of a file's records, and the first record that determines them; None if a record up to it is
+    invalid."""
     kind, last = None, b""
     for record in salvage(path):
         if record.fault or find_fault(record.data, contract, kind):
@@ -204,7 +206,7 @@ def _told_by_first(path: str, contract: Contract) -> tuple[Kind, bytes] | None:
 
 
 def write(job: Job, seen: Survey, folder: str) -> Ingested:
-    """Writes the records where they belong; copies the file where all belong together."""
+    """Writes the records to their targets; copies the file if all of them share one."""
     path, unsound = job.file.path, seen.unsound
     if unsound and job.policy == "fail":
         record = next(iter(tf.data.TFRecordDataset(path, seen.compression).skip(unsound[0])))
@@ -241,7 +243,7 @@ def write(job: Job, seen: Survey, folder: str) -> Ingested:
 
 
 class _Graphs:
-    """The work on a file, traced once for all files of a kind; `Survey` says what a place is."""
+    """Validates and writes records; traced once for all files of the same kind. `Survey` explains targets."""
 
     def __init__(self, contract: Contract, kind: Kind, split: HashSplit | None, flatten: bool) -> None:
         self._contract = contract
@@ -256,10 +258,14 @@ class _Graphs:
         self.write_unsound = tf.function(partial(self._write, [self._places]), written, autograph=False)
 
     def survey(self, path: str, compression: str, size: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, int, bool]:
-        """The place of each record, counts and largest records by place, bytes of the file uncompressed, and whether
-        there are SequenceExamples."""
+        """Validates a file.
+
+        Returns:
+            The target of each record; counts and largest records by target; uncompressed size in bytes; and whether
+            there are SequenceExamples.
+        """
         places, largest, total, sequences = [], np.zeros(self._places + 1, np.int64), 0, False
-        # Not a reduction inside a graph: what is known of each record would be copied with every batch.
+        # A dataset reduction would copy the accumulated targets with every batch.
         for records in _batches(path, compression, size).prefetch(1):
             looked = self._look(records)
             places.append(looked[0].numpy())
@@ -271,7 +277,7 @@ class _Graphs:
         return tf.constant(all_places), tf.constant(counts), tf.constant(largest), total, sequences
 
     def _look_at(self, records: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Of a batch, the place of each record, the largest ones by place, the bytes, and whether some are
+        """The target of each record of a batch, the largest records by target, the bytes, and whether there are
         SequenceExamples."""
         examples = self._as_examples(records)
         sound = are_sound(examples, self._contract, self._kind)
@@ -294,7 +300,7 @@ class _Graphs:
         places_of: tf.Tensor,
         targets: tf.Tensor,
     ) -> None:
-        """Writes the records of some places, each place's to a target of its own; those of splits as tf.Examples."""
+        """Writes the records of each target to its own file; those of splits as tf.Examples."""
 
         def of_place(place: int, batch: tf.Tensor, records: tf.Tensor) -> tf.Tensor:
             chosen = tf.boolean_mask(records, places_of[batch * size : (batch + 1) * size] == place)
@@ -316,7 +322,7 @@ def _graphs(contract: Contract, kind: Kind, split: HashSplit | None, flatten: bo
 
 def _batches(path: tf.Tensor, compression: tf.Tensor, size: tf.Tensor) -> tf.data.Dataset:
     options = tf.data.Options()
-    # Neither finds anything to gain here, and both take their time: for each file, and for each record.
+    # Autotuning and graph optimizations gain nothing here, and cost time for each file and each record.
     options.autotune.enabled = False
     options.experimental_optimization.apply_default_optimizations = False
     return tf.data.TFRecordDataset(path, compression, buffer_size=_READ_BYTES).batch(size).with_options(options)
@@ -327,14 +333,14 @@ def _lengths(records: tf.Tensor) -> tf.Tensor:
 
 
 def _batch_size(record_bytes: int) -> int:
-    """How many records of such a size make a batch."""
+    """Number of records of a given size in a batch."""
     return max(1, min(BATCH, _BATCH_BYTES // max(1, record_bytes)))
 
 
 def _is_all(path: str, compression: str, size: int) -> bool:
-    """Whether the records that TensorFlow read, of so many bytes with their framing, are all that is in a file.
+    """Whether the records that TensorFlow read, `size` bytes with framing, are the whole file.
 
-    Its reader takes some cut files for whole ones that end before.
+    Its reader takes some truncated files for complete shorter ones.
     """
     if not compression:
         return storage.stat(path).size == size
@@ -342,11 +348,11 @@ def _is_all(path: str, compression: str, size: int) -> bool:
         file.seek(max(0, storage.stat(path).size - 4))
         if int.from_bytes(file.read(4), "little") == size % 2**32:
             return True
-    return inflated_size(path) == size  # the end tells the size of the last of several members alone
+    return inflated_size(path) == size  # the trailer has the size of the last gzip member only
 
 
 def ingest_exactly(job: Job, folder: str) -> Ingested:
-    """Ingests a file in Python, record by record, around whatever is damaged or broken in it."""
+    """Ingests a file in Python, record by record, skipping whatever is damaged or invalid."""
     with ExitStack() as stack:
         outputs = {name: stack.enter_context(_Output(f"{folder}/{name}")) for name in (*job.splits, QUARANTINE)}
         sieve = _Sieve(job, outputs)
@@ -365,7 +371,7 @@ def ingest_exactly(job: Job, folder: str) -> Ingested:
 
 
 class _Output:
-    """A plain TFRecord file that is being written."""
+    """An uncompressed TFRecord file being written."""
 
     def __init__(self, path: str) -> None:
         self._writer = tf.io.TFRecordWriter(path)
@@ -385,7 +391,7 @@ class _Output:
 
 
 class _Sieve:
-    """Parts the sound records of a file from the others."""
+    """Separates a file's valid records from its bad ones."""
 
     def __init__(self, job: Job, outputs: Mapping[str, _Output]) -> None:
         self._job = job
@@ -393,7 +399,7 @@ class _Sieve:
         self.kind: Kind | None = None
 
     def bad_ones(self) -> Iterator[SetAside]:
-        """The records that are set aside; on the way to each, the sound ones before it are written."""
+        """Yields the bad records; before each, writes the valid records that precede it."""
         records = enumerate(salvage(self._job.file.path))
         while batch := list(islice(records, _SIEVED)):
             sound = []
@@ -427,7 +433,7 @@ class _Sieve:
             self._outputs[job.splits[place]].write(example)
 
     def _parses(self, records: list[bytes]) -> bool:
-        """Whether TensorFlow, too, finds the records sound; all that comes after reads them with it."""
+        """Whether TensorFlow, which later steps read the records with, agrees that they are valid."""
         if not self.kind or not records:
             return True
         try:

@@ -1,5 +1,3 @@
-"""Finds the records behind what did not decode."""
-
 from collections.abc import Container, Iterator
 
 import tensorflow as tf
@@ -17,19 +15,18 @@ from hubline.preprocessing.masks import fault as mask_fault
 def undecodable(
     path: str, features: Features, mask: PixelsLabel | None = None, passed_over: Container[int] = ()
 ) -> Iterator[SetAside]:
-    """The records of a data file with an image, or a frame that is taken of a clip, that does not decode, or with
-    a wrong mask, and why.
+    """Finds records with undecodable images or frames, or invalid masks, and the reasons.
 
-    Reads the file record by record: for the way to a message only. Damaged records are passed over.
+    Reads the file record by record, as it is used for error messages only. Skips damaged records.
 
     Args:
         path: The file.
-        features: Those that are images say which columns hold them.
-        mask: The label whose masks are looked at, if there is one.
-        passed_over: Numbers of records that were set aside before, which may lack anything.
+        features: Determine the image columns.
+        mask: The label whose masks to check, if any.
+        passed_over: Numbers of records already quarantined, which may lack any column.
     """
     pictures = images(features)
-    # As a graph, since where an eager loop fails TensorFlow has more to say than what is wrong.
+    # As a graph function, because errors in eager loops contain more than the cause.
     decode = {name: tf.function(feature.decoded) for name, feature in pictures.items()}
 
     def fault(record: bytes) -> str | None:

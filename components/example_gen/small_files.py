@@ -1,4 +1,4 @@
-"""Ingests many small files as one: most of what a small file costs is opening it, and together they are opened once."""
+"""Ingests many small files as one, because opening a file dominates its cost."""
 
 import gzip
 import logging
@@ -22,21 +22,21 @@ from hubline.core.tfrecords import compression_of, read_batches
 
 _LOGGER = logging.getLogger(__name__)
 FEW = 16
-"""As many files are never grouped."""
+"""Up to this number of files, none are grouped."""
 _SMALL = 1 << 20
-"""Bytes of the largest file that goes into a group."""
+"""Maximum size in bytes of a file in a group."""
 _GROUP_BYTES = 1 << 24
 _GROUP_FILES = 256
 _CUT_AT = 128
-"""One path in so many ends a group, so that the groups behind an added file stay as they were."""
+"""One in this many paths ends a group, so that an added file doesn't shift all following groups."""
 _JOINED_BYTES = 1 << 28
-"""Decompressed bytes that are joined at most."""
+"""Maximum size in bytes of the joined files, uncompressed."""
 
 
 def grouped(files: Sequence[PinnedFile]) -> list[tuple[PinnedFile, ...]]:
-    """Consecutive files that are ingested as one, by their paths and sizes alone.
+    """Groups consecutive files by their paths and sizes alone.
 
-    A group never spans two spans of the data, so a new span leaves the groups of the others as they are.
+    A group stays within one span of the data, so a new span doesn't change the groups of earlier ones.
     """
     groups: list[list[PinnedFile]] = []
     for file in files:
@@ -59,20 +59,20 @@ def _goes_with(group: Sequence[PinnedFile], file: PinnedFile) -> bool:
 
 
 def ingest_group(jobs: Sequence[Job], folder: str, first: int = 0) -> dict[str, Ingested]:
-    """Ingests files that differ in nothing but their paths, as one where nothing is wrong in them.
+    """Ingests files that differ in their paths only; as one if all their records are valid.
 
-    Where something is, each half is ingested in the same way, down to a single file, which `ingest` takes.
+    Otherwise each half is ingested likewise, down to a single file, which `ingest` handles.
 
     Args:
         jobs: The files, in order.
-        folder: Where to make a folder for each of the results.
-        first: The number of the first file.
+        folder: Folder in which each result gets a folder.
+        first: Number of the first file.
 
     Returns:
-        The results by the names of their folders, in the order of the files.
+        The results by folder name, in the order of the files.
 
     Raises:
-        DataError: as `ingest` raises.
+        DataError: as `ingest`.
     """
     name = f"{first:05d}"
     tf.io.gfile.makedirs(f"{folder}/{name}")
@@ -86,7 +86,7 @@ def ingest_group(jobs: Sequence[Job], folder: str, first: int = 0) -> dict[str, 
 
 
 def _ingest_as_one(jobs: Sequence[Job], folder: str) -> Ingested | None:
-    """Ingests the files one behind the other; None where anything is wrong in one of them."""
+    """Ingests the concatenated files; None if anything is wrong with one of them."""
     with tempfile.TemporaryDirectory() as temporary:
         path = f"{temporary}/joined"
         try:
@@ -110,10 +110,10 @@ def _ingest_as_one(jobs: Sequence[Job], folder: str) -> Ingested | None:
 
 
 def _join(paths: Sequence[str], target: str) -> list[int] | None:
-    """Writes the content of files, decompressed, one behind the other.
+    """Concatenates files, decompressed.
 
     Returns:
-        Where each ends, in bytes; None where one cannot be decompressed, or they are too much.
+        Offset of the end of each in bytes; None if one cannot be decompressed, or they are too large.
     """
     ends = []
     with Path(target).open("wb") as out:
@@ -139,8 +139,10 @@ def _append(path: str, out: IO[bytes]) -> None:
 
 
 def _counts(path: str, ends: Sequence[int], seen: Survey) -> np.ndarray | None:
-    """How many records each file has in each split, int64 of shape [files, splits]; None where a file ends within a
-    record: the start of the next one must not mend it."""
+    """Number of records of each file in each split, int64 [files, splits].
+
+    None if a file ends within a record, which the start of the next file could complete by accident.
+    """
     lengths = np.concatenate([tf.strings.length(batch).numpy() for _, batch in read_batches(path)])
     record_ends = np.cumsum(lengths.astype(np.int64) + FRAMING)
     if not np.isin(ends, [0, *record_ends]).all():

@@ -1,1 +1,1 @@
-"""ExampleValidator: finds what is wrong with the data, against its schema, the pipeline file and a baseline."""
+"""ExampleValidator: validates the data against its schema, the pipeline file and a baseline."""

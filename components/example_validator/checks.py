@@ -1,4 +1,4 @@
-"""What the pipeline file asks of the columns, checked on their statistics."""
+"""Checks column statistics against the requirements of the pipeline file."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,14 +15,14 @@ from hubline.preprocessing.config import Features, Label, image_columns, refers_
 from hubline.preprocessing.kinds.kind import ColumnType
 
 Statistics = Mapping[str, Mapping[str, ColumnStatistics]]
-"""By split, the statistics of each column by name."""
+"""Statistics of each column, by split and column name."""
 
 _SHOWN_FILES = 3
 _SHOWN_COLUMNS = 30
 _SHOWN_LENGTH = 60
 
 _TYPES: dict[str, ColumnType] = {"int": "int", "float": "float", "string": "bytes", "bytes": "bytes"}
-"""The types of columns by what TFDV calls them."""
+"""Column types by TFDV's names."""
 
 _WORDS: dict[ColumnType, str] = {"int": "whole numbers", "float": "floats", "bytes": "texts"}
 
@@ -31,35 +31,35 @@ _FIT: dict[ColumnType, str] = {
     "float": "floats are for kind: numeric or bucketized, and what is bucketized can be crossed",
     "bytes": "texts are for kind: categorical, text or timestamp",
 }
-"""What would be right for each of them."""
+"""For each type, the kinds of feature that accept it."""
 
 
 class Use(Section):
-    """Something that is made from a column."""
+    """A feature or label that uses a column."""
 
     key: str
-    """Where it stands in the pipeline file, such as `features.age`."""
+    """Key in the pipeline file, such as `features.age`."""
     kind: str
     column: str
     types: tuple[ColumnType, ...]
-    """What the values may be."""
+    """Accepted types."""
 
 
 class Checks(Section):
-    """What the pipeline file asks of the columns."""
+    """Requirements of the pipeline file on columns."""
 
     uses: tuple[Use, ...]
-    """What features and label are made from."""
+    """Columns of features and label."""
     images: tuple[str, ...]
-    """Those of them that hold encoded images and masks."""
+    """The columns that hold encoded images or masks."""
     sliced: tuple[str, ...]
-    """The columns that the evaluation is sliced by."""
+    """Columns used for slices."""
     drift: Drift | None = None
-    """How far from the baseline the columns may be; None where there is no baseline."""
+    """Limits for the distance to the baseline; None without a baseline."""
 
     @classmethod
     def of(cls, features: Features, label: Label, evaluation: Evaluation, data: Data) -> "Checks":
-        """What the sections of a pipeline file ask."""
+        """Collects the requirements from the sections of a pipeline file."""
         return cls(
             uses=(*_uses(features), *_uses_of_label(label)),
             images=tuple(sorted({*image_columns(features), *label.masks})),
@@ -69,16 +69,16 @@ class Checks(Section):
 
     @property
     def read(self) -> tuple[str, ...]:
-        """The columns that features and label are made from, each once."""
+        """Columns used by features and label, without duplicates."""
         return tuple(dict.fromkeys(use.column for use in self.uses))
 
     def uses_of(self, column: str) -> list[Use]:
-        """What is made from a column."""
+        """Features and label that use a column."""
         return [use for use in self.uses if use.column == column]
 
     @property
     def limits(self) -> dict[str, float]:
-        """The columns that are compared with the baseline, and how far each may be from it."""
+        """Columns compared with the baseline, with the maximum distance of each."""
         if self.drift is None:
             return {}
         read = {column: self.drift.max_distance for column in self.read if column not in self.images}
@@ -86,7 +86,7 @@ class Checks(Section):
 
 
 def _uses(features: Features) -> Iterator[Use]:
-    """The raw columns of each feature; what other features it is made from stands for itself."""
+    """Raw columns of each feature. Features made from other features have none of their own."""
     for name, feature in features.items():
         for column, types in feature.accepts(name).items():
             if column == name or not refers_to_feature(column, features):
@@ -94,18 +94,18 @@ def _uses(features: Features) -> Iterator[Use]:
 
 
 def _uses_of_label(label: Label) -> Iterator[Use]:
-    """Of any type: ingestion has held each record to what the label takes."""
+    """Any type is accepted, because ingestion has validated the label."""
     for column in label.columns:
         yield Use(key="label", kind=label.kind, column=column, types=("int", "float", "bytes"))
 
 
 def check(checks: Checks, statistics: Statistics, non_finite: Sequence[NonFinite]) -> Iterator[Finding]:
-    """All that is wrong with the columns, and what is worth knowing of them.
+    """Yields problems and warnings.
 
     Args:
-        checks: What is asked of them.
-        statistics: Of train, validation and test.
-        non_finite: The values that are no finite numbers.
+        checks: The requirements.
+        statistics: For train, validation and test.
+        non_finite: Infinite and NaN values.
     """
     known = sorted({column for split in statistics.values() for column in split})
     yield from _not_there(checks, known)
@@ -137,7 +137,7 @@ def _not_there(checks: Checks, known: Sequence[str]) -> Iterator[Finding]:
 
 
 def _of_slices(column: str, statistics: Statistics) -> Iterator[Finding]:
-    """A column to slice by that holds bytes and no text: the names of slices are texts."""
+    """Slice columns with bytes that are not text; slice names must be text."""
     for split, columns in statistics.items():
         found = columns.get(column)
         count = 0 if found is None else not_text(found)
@@ -173,14 +173,14 @@ def _of_training(column: str, uses: Sequence[Use], train: Mapping[str, ColumnSta
 
 
 def _has_values(column: ColumnStatistics) -> bool:
-    """Whether a record has a value; an empty string is none."""
+    """Whether any record has a value. Empty strings count as missing."""
     return present(column) > 0 and not (_is_counted(column) and top_values(column, 2, 1) == [("", present(column))])
 
 
 def _constant(column: ColumnStatistics) -> tuple[str, int] | None:
-    """The one value of a column that has some, and how many records have it; empty strings are missing.
+    """The value of a constant column, and how many records have it; empty strings count as missing.
 
-    None where it has several, or they are not counted, as those of images.
+    None if there are several values, or they are not counted, as for images.
     """
     if column.WhichOneof("stats") == "num_stats" and column.num_stats.min == column.num_stats.max:
         return shown(column.num_stats.min), present(column)
@@ -197,7 +197,7 @@ def _is_counted(column: ColumnStatistics) -> bool:
 
 
 def _of_types(column: str, uses: Sequence[Use], statistics: Statistics) -> Iterator[Finding]:
-    """The uses for which the values are of the wrong type, which is the same in all splits."""
+    """Uses that don't accept the column's type, which is the same in all splits."""
     splits = [(split, columns[column]) for split, columns in statistics.items() if column in columns]
     split, found = next((each for each in splits if _has_values(each[1])), splits[0])
     found_type = _TYPES.get(type_of(found))
@@ -215,7 +215,7 @@ def _of_types(column: str, uses: Sequence[Use], statistics: Statistics) -> Itera
 
 
 def _such_as(column: ColumnStatistics) -> str:
-    """For example `, such as 'thirty'`; nothing where values are not counted."""
+    """For example `, such as 'thirty'`; empty if values are not counted."""
     if column.WhichOneof("stats") == "num_stats":
         return f", such as {shown(column.num_stats.max)}"
     return next((f", such as {word!r}" for word, _ in top_values(column, 2, _SHOWN_LENGTH) if word), "")

@@ -1,4 +1,4 @@
-"""How far the training split is from a baseline, by TFDV's distances."""
+"""Drift between a baseline and the training split, by TFDV's distances."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -20,12 +20,12 @@ _SHOWN_VALUES, _SHOWN_LENGTH = 3, 30
 def compare(
     baseline: Mapping[str, ColumnStatistics], train: Mapping[str, ColumnStatistics], limits: Mapping[str, float]
 ) -> Iterator[ColumnDrift]:
-    """The drift of some columns.
+    """Drift of columns.
 
     Args:
-        baseline: The statistics that the training split is compared with, by column.
-        train: Those of the training split.
-        limits: How far each column may be from the baseline. Columns that the training split has not are left out.
+        baseline: Statistics of the baseline, by column.
+        train: Statistics of the training split.
+        limits: Maximum distance by column. Columns missing from the training split are skipped.
     """
     pairs = {name: (baseline[name], train[name]) for name in limits if name in train and name in baseline}
     alike = {name: pair for name, pair in pairs.items() if type_of(pair[0]) == type_of(pair[1])}
@@ -44,13 +44,13 @@ def compare(
 def _measure(
     pairs: Mapping[str, tuple[ColumnStatistics, ColumnStatistics]],
 ) -> dict[str, anomalies_pb2.DriftSkewInfo.Measurement]:
-    """TFDV's distance of each column; there is none for a column without any value, then or now."""
+    """TFDV's distance for each column; missing for columns without values in either."""
     schema = schema_pb2.Schema()
     for name, (column, _) in pairs.items():
         if type_of(column) in _TYPES:
             feature = schema.feature.add(name=name, type=_TYPES[type_of(column)])
             comparator = feature.drift_comparator
-            # TFDV measures only what has a threshold; whether it is kept is for the caller to say.
+            # TFDV measures only columns with a threshold; the caller decides whether the distance is too large.
             text = type_of(column) == "string"
             (comparator.infinity_norm if text else comparator.jensen_shannon_divergence).threshold = 1.0
     if not schema.feature:

@@ -1,4 +1,4 @@
-"""What ExampleValidator does when it runs."""
+"""ExampleValidator's executor."""
 
 import hashlib
 from typing import Any
@@ -18,14 +18,14 @@ from hubline.core.errors import DataError
 
 
 class Executor(ExampleValidatorExecutor):
-    """TFX's own, which compares each split with the schema; and what the pipeline file asks beside that."""
+    """TFX's executor, which compares each split with the schema, plus the checks of the pipeline file."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> Any:
-        """Fills `anomalies`: TFDV's Anomalies of each split, `found.json`, and a copy of the baseline where there is
-        one. Stops nothing.
+        """Fills `anomalies` with TFDV's Anomalies of each split, `found.json` and, if there is a baseline, a copy of
+        it. Anomalies don't fail this step.
 
         Raises:
-            DataError: where the baseline is not the one that was pinned.
+            DataError: if the baseline has changed since it was pinned.
         """
         output = super().Do(input_dict, output_dict, exec_properties)
         uri = artifact_utils.get_single_uri(output_dict["anomalies"])

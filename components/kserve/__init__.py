@@ -1,1 +1,1 @@
-"""KServe: has an InferenceService serve the version that Pusher pushed, or what served before."""
+"""KServe: makes an InferenceService serve the version that Pusher pushed, and rolls back if it doesn't become ready."""

@@ -1,4 +1,4 @@
-"""What KServe does when it runs."""
+"""KServe's executor."""
 
 from typing import Any
 
@@ -16,22 +16,22 @@ URL, REVISION, STORAGE_URI, PERCENT = "url", "revision", "storage_uri", "percent
 
 
 class Executor(base_executor.BaseExecutor):
-    """Has an InferenceService serve the version that was pushed; nothing where there is none."""
+    """Rolls out the pushed version to an InferenceService; does nothing if no version serves."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Says on the `inference_service` artifact which model is served, at which URL, to how many percent.
+        """Records on `inference_service` the served model, its URL and its traffic percentage.
 
         Raises:
-            RunError: where the service does not become ready, and what was there before is there again; or where the
-                cluster cannot be asked, or refuses.
-            UserError: where the model cannot be copied, or there is no cluster.
+            RunError: if the service does not become ready, after rolling back; or if the cluster can't be reached, or
+                refuses.
+            UserError: if the model can't be copied, or there is no cluster.
         """
         pushed = artifact_utils.get_single_instance(input_dict["pushed_model"])
         model, version = (pushed.get_string_custom_property(name) for name in (DESTINATION, VERSION))
         if not model:
             return
         config = InferenceService.model_validate_json(exec_properties["service"])
-        # The digest, since a serving folder that is made anew begins with version 1 again: a new model needs a new URI.
+        # The digest, because a recreated serving folder starts with version 1 again, and a new model needs a new URI.
         folder = f"{version}-{tree_digest(model)[:12]}"
         copy_once(model, f"{config.models}/{folder}/{version}")
 

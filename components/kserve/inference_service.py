@@ -1,4 +1,4 @@
-"""An InferenceService as Kubernetes keeps it, and what it says of itself.
+"""Client for an InferenceService, its spec and its status.
 
 https://kserve.github.io/website/docs/reference/crd-api; the status is written by
 https://github.com/kserve/kserve/blob/master/pkg/apis/serving/v1beta1/inference_service_status.go.
@@ -26,21 +26,21 @@ _GROUP, _VERSION, _PLURAL = "serving.kserve.io", "v1beta1", "inferenceservices"
 _MODE = f"{_GROUP}/deploymentMode"
 _MODES = {"Serverless": "serverless", "Knative": "serverless", "RawDeployment": "raw", "Standard": "raw"}
 _WRITTEN_MODES = {"serverless": "Serverless", "raw": "RawDeployment"}
-"""By the names that every version of KServe knows; newer ones make their own of them."""
+"""The names that every version of KServe accepts; newer versions convert them."""
 _SECONDS = 30
-"""That a call may take."""
+"""Timeout of a request."""
 
 
 class Conflict(RunError):
-    """Somebody else was first; what is there now decides what is to be done."""
+    """Someone else changed the service first; the change must be reconsidered."""
 
 
 class Unreachable(RunError):
-    """The cluster does not answer, and may later on."""
+    """The cluster does not answer at the moment."""
 
 
 class Ours(Section):
-    """What we say of an InferenceService; all else in it is other people's."""
+    """The fields of an InferenceService that Hubline owns; it leaves all others alone."""
 
     storage_uri: str
     canary_percent: int | None = None
@@ -48,15 +48,15 @@ class Ours(Section):
 
     @property
     def percent(self) -> int:
-        """The share of the requests that the newest model answers."""
+        """Percentage of the requests that go to the newest model."""
         return 100 if self.canary_percent is None else self.canary_percent
 
     def at(self, percent: int) -> "Ours":
-        """The same with another share."""
+        """A copy with another percentage."""
         return self.model_copy(update={"canary_percent": None if percent == 100 else percent})
 
     def spec(self) -> Json:
-        """As a merge patch has it, in which null takes a key away."""
+        """As a merge patch, in which null removes a key."""
         return {
             "predictor": {
                 "canaryTrafficPercent": self.canary_percent,
@@ -68,13 +68,13 @@ class Ours(Section):
 
 @dataclass(frozen=True)
 class InferenceService:
-    """One as it was when it was asked for."""
+    """Snapshot of an InferenceService."""
 
     content: Json
 
     @property
     def ours(self) -> Ours:
-        """What we say of such a service, as it is in this one."""
+        """The current values of the fields that Hubline owns."""
         predictor = self.content["spec"]["predictor"]
         return Ours(
             storage_uri=predictor.get("model", {}).get("storageUri", ""),
@@ -84,51 +84,49 @@ class InferenceService:
 
     @property
     def model_format(self) -> str:
-        """The format of the models that it serves; empty where it is made otherwise."""
+        """Model format of the predictor; empty if it is a custom one."""
         return self.content["spec"]["predictor"].get("model", {}).get("modelFormat", {}).get("name", "")
 
     @property
     def metadata(self) -> Json:
-        """Names and the like."""
         return self.content["metadata"]
 
     @property
     def status(self) -> Json:
-        """What KServe says of it."""
         return self.content.get("status", {})
 
     @property
     def mode(self) -> str | None:
-        """How it is deployed, where that is known yet."""
+        """Deployment mode; None if not known yet."""
         said = self.status.get("deploymentMode") or self.metadata.get("annotations", {}).get(_MODE)
         return _MODES.get(said)
 
     @property
     def mode_as_accepted(self) -> Json:
-        """The metadata with which KServe 0.16 accepts a change: its status has the mode by the new name, and where the
-        annotation has the old one it takes that for a change of the mode."""
+        """Metadata with which KServe 0.16 accepts a change: its status uses the mode's new name, and it mistakes the
+        old name in the annotation for a change of mode."""
         has, told = self.metadata.get("annotations", {}).get(_MODE), self.status.get("deploymentMode")
         is_renamed = has and told and has != told and _MODES.get(has) == _MODES.get(told)
         return {"annotations": {_MODE: told}} if is_renamed else {}
 
     @property
     def url(self) -> str:
-        """Where it is asked; empty where that is not known yet."""
+        """URL for requests; empty if not known yet."""
         return self.status.get("url", "")
 
     @property
     def created_revision(self) -> str:
-        """The newest of Knative's revisions; empty where there is none."""
+        """The newest Knative revision; empty if there is none."""
         return self._predictor.get("latestCreatedRevision", "")
 
     @property
     def ready_revision(self) -> str:
-        """The newest of Knative's revisions that has been ready; empty where there is none."""
+        """The newest Knative revision that has become ready; empty if there is none."""
         return self._predictor.get("latestReadyRevision", "")
 
     @property
     def traffic(self) -> int | None:
-        """The percentage of the requests that Knative has go to the newest revision, where it says so."""
+        """Percentage of requests that Knative routes to the newest revision; None if not reported."""
         routes = self._predictor.get("traffic", [])
         return sum(route.get("percent", 0) for route in routes if route.get("latestRevision")) if routes else None
 
@@ -138,13 +136,13 @@ class InferenceService:
 
     @property
     def complaints(self) -> list[str]:
-        """What keeps it from being ready, a line each; none where it is."""
+        """The reasons why the service is not ready, one line each; empty if it is."""
         conditions = {each["type"]: each for each in self.status.get("conditions", [])}
         if conditions.get("Ready", {}).get("status") == "True":
             return []
         if not conditions:
             return ["KServe has said nothing of it yet"]
-        # `Stopped` and other conditions are good where they are not true.
+        # `Stopped` and other conditions are not supposed to be true.
         lacking = [each for each in conditions.values() if each["type"].endswith("Ready") and each["status"] != "True"]
         said = [": ".join(filter(None, (each["type"], each.get("reason"), each.get("message")))) for each in lacking]
         failure = self.status.get("modelStatus", {}).get("lastFailureInfo", {})
@@ -152,7 +150,7 @@ class InferenceService:
 
 
 class InferenceServices:
-    """The InferenceService of a name in a cluster, whether it is there or not."""
+    """Reads and writes one InferenceService, by name."""
 
     def __init__(self, api: kubernetes.ApiClient, config: Config) -> None:
         self._objects = kubernetes.CustomObjectsApi(api)
@@ -162,15 +160,15 @@ class InferenceServices:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Name in messages."""
         return f"InferenceService {self.config.namespace}/{self.config.name}"
 
     def get(self) -> InferenceService | None:
-        """The service as it is; None where there is none.
+        """The service; None if it doesn't exist.
 
         Raises:
-            Unreachable: where the cluster does not answer.
-            RunError: where it refuses, or KServe is not installed.
+            Unreachable: if the cluster does not answer.
+            RunError: if the cluster refuses, or KServe is not installed.
         """
         with self._asking("get"):
             try:
@@ -185,11 +183,11 @@ class InferenceServices:
                 raise
 
     def create(self, ours: Ours) -> None:
-        """Makes it. All of the requests go to its first version, so no share is said.
+        """Creates the service, without a canary percentage, as the first version gets all requests.
 
         Raises:
-            Conflict: where it is there by now.
-            RunError: as of `get`.
+            Conflict: if it exists already.
+            RunError: as `get`.
         """
         body = {
             "apiVersion": f"{_GROUP}/{_VERSION}",
@@ -205,11 +203,11 @@ class InferenceServices:
             self._objects.create_namespaced_custom_object(**self._kind, body=body, _request_timeout=_SECONDS)
 
     def change(self, service: InferenceService, ours: Ours) -> None:
-        """Makes what is ours in it as it is said, and leaves everything else.
+        """Sets the fields that Hubline owns.
 
         Raises:
-            Conflict: where it is not as it was any more.
-            RunError: as of `get`.
+            Conflict: if the service has changed since `service` was read.
+            RunError: as `get`.
         """
         metadata = {"resourceVersion": service.metadata["resourceVersion"], **service.mode_as_accepted}
         body = {"metadata": metadata, "spec": ours.spec()}
@@ -219,11 +217,11 @@ class InferenceServices:
             )
 
     def delete(self, service: InferenceService) -> None:
-        """Takes it away.
+        """Deletes the service.
 
         Raises:
-            Conflict: where it is another one by now.
-            RunError: as of `get`.
+            Conflict: if it has been replaced by another one.
+            RunError: as `get`.
         """
         same = kubernetes.V1Preconditions(uid=service.metadata["uid"])
         with self._asking("delete"):
@@ -235,10 +233,10 @@ class InferenceServices:
             )
 
     def deployments(self) -> list[kubernetes.V1Deployment]:
-        """The deployments that KServe made for it in the mode raw.
+        """The deployments that KServe created for it in raw mode.
 
         Raises:
-            RunError: as of `get`.
+            RunError: as `get`.
         """
         with self._asking("list deployments of"):
             return self._deployments.list_namespaced_deployment(
@@ -281,10 +279,10 @@ class InferenceServices:
 
 @contextmanager
 def connect(config: Config) -> Iterator[InferenceServices]:
-    """Speaks to the cluster that the step is in, or else to that of the kubeconfig.
+    """Connects to the cluster that the step runs in, otherwise to that of the kubeconfig.
 
     Raises:
-        UserError: where there is neither.
+        UserError: if there is neither.
     """
     settings = kubernetes.Configuration()
     try:
@@ -301,7 +299,7 @@ def connect(config: Config) -> Iterator[InferenceServices]:
 
 
 def _status(error: ApiException) -> Json:
-    """The Status that Kubernetes answers with; empty where the answer is none, as of a path that it doesn't know."""
+    """The Status in Kubernetes' response; empty if the response is none, as for an unknown path."""
     try:
         status = json.loads(error.body)
     except (TypeError, ValueError):

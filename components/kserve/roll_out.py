@@ -1,11 +1,11 @@
-"""From one model of an InferenceService to the next, or back.
+"""Rolls out a model to an InferenceService, and rolls back on failure.
 
-What is to be put back where a model does not become ready is kept in a file, before anything is changed, so a step that
-was killed goes on from where it was, and a model that once was ready is left to those who may have taken it back.
+The state to restore on failure is saved to a file before any change. A restarted step therefore continues an
+interrupted roll-out, and leaves alone a model that was ready once, which someone may have rolled back on purpose.
 
-That the service is ready is not enough: for a while it says so of the model before. Nor is its `observedGeneration`,
-which is that of the Knative service or the deployment behind it. So Knative's newest revision must be another one than
-before, and the deployment must have the model in its template and all of its pods on it.
+A ready service is not enough: for a while, the condition refers to the previous model. `observedGeneration` doesn't
+help either; it belongs to the underlying Knative service or deployment. Hence Knative's newest revision must differ
+from the previous one, and a deployment must have the model in its template and all of its pods updated.
 """
 
 import logging
@@ -24,43 +24,43 @@ from hubline.core.progress import report
 
 _LOGGER = logging.getLogger(__name__)
 PAUSE_SECONDS = 2.0
-"""Between looks at the service, and before another try."""
+"""Interval between polls, and before a retry."""
 _TRIES = 10
 
 Result = TypeVar("Result")
 
 
 class NotReady(Exception):
-    """A model that is not served in time, and why."""
+    """The model isn't served in time; contains the reason."""
 
 
 class RollOut(Section):
-    """What was done last, as it is kept."""
+    """State of the last roll-out, saved to a file."""
 
     storage_uri: str
-    """Of the model."""
+    """URI of the model."""
     before: Ours | None = None
-    """What is put back; None where there was no service."""
+    """The state to restore; None if there was no service."""
     revision: str = ""
-    """Knative's newest revision before, which is not that of the model; empty where no new one comes."""
+    """Knative's newest revision before the change; empty if no new revision is expected."""
     ready: bool = False
-    """Whether it has come to its end, and well."""
+    """Whether the roll-out succeeded."""
 
 
 def roll_out(services: InferenceServices, wanted: Ours, state: str, timeout_seconds: float) -> InferenceService:
-    """Has the service serve a model, and waits until it does.
+    """Makes the service serve a model, and waits until it does.
 
     Args:
         services: The service.
-        wanted: The model, and the share of the requests that it is to answer.
-        state: The file that is kept.
-        timeout_seconds: How long it may take.
+        wanted: The model, and its percentage of the requests.
+        state: Path of the state file.
+        timeout_seconds: Time limit.
 
     Returns:
-        The service; as it was found where people have changed it since the model was ready.
+        The service; unchanged if someone has changed it since the model was ready.
 
     Raises:
-        RunError: where it does not become ready; what was there before is there again.
+        RunError: if the model does not become ready; the service is rolled back.
     """
     service, last = services.get(), _read(state)
     if service and last and last.ready and last.storage_uri == wanted.storage_uri and _is_left(service, wanted):
@@ -82,8 +82,8 @@ def roll_out(services: InferenceServices, wanted: Ours, state: str, timeout_seco
 
 
 def _is_left(service: InferenceService, wanted: Ours) -> bool:
-    """Whether a service stays as it is whose model was ready once: where people have gone back to another model, or
-    taken all requests from it, or where its share would only become smaller."""
+    """Whether to leave alone a service whose model was ready before: if it was rolled back to another model, gets no
+    more requests, or would only lose some."""
     has = service.ours
     if has.storage_uri != wanted.storage_uri:
         _LOGGER.info("%s: it was ready, and since then %s was put in its place", wanted.storage_uri, has.storage_uri)
@@ -92,7 +92,7 @@ def _is_left(service: InferenceService, wanted: Ours) -> bool:
 
 
 def _begin(services: InferenceServices, wanted: Ours, state: str) -> RollOut:
-    """Makes or changes the service, unless it has the model."""
+    """Creates or changes the service, unless it has the model already."""
     service, last = services.get(), _read(state)
     interruption.check()
     if service is None:
@@ -104,16 +104,16 @@ def _begin(services: InferenceServices, wanted: Ours, state: str) -> RollOut:
     has = service.ours
     if has.storage_uri == wanted.storage_uri:
         if last and not last.ready and last.storage_uri == wanted.storage_uri:
-            return last  # of a step that was killed
+            return last  # a step that was killed
         current = RollOut(storage_uri=wanted.storage_uri, before=has)
         write_state(state, current)
         return current
     was_unready = last and not last.ready and last.storage_uri == has.storage_uri
-    before = last.before if last and was_unready else has  # the last that was ready
+    before = last.before if last and was_unready else has  # the last one that was ready
     current = RollOut(storage_uri=wanted.storage_uri, before=before, revision=service.created_revision)
     write_state(state, current)
-    # Until a revision is ready the one before gets its share. Where that is a canary, more than it has now would not
-    # only be too much: with all of it KServe would take the canary for the last good one, and lose that.
+    # Until the new revision is ready, the previous one gets its percentage. If the previous one is a canary, raising
+    # its percentage would be wrong; at 100 %, KServe would promote the canary and forget the last good revision.
     services.change(service, _with_account(wanted.at(min(wanted.percent, has.percent)), has))
     return current
 
@@ -130,7 +130,7 @@ def _with_account(ours: Ours, has: Ours) -> Ours:
 
 
 def _check(services: InferenceServices, service: InferenceService) -> None:
-    """Raises RunError where the service is one that we cannot change."""
+    """Raises a RunError if the service can't be changed."""
     mode = services.config.mode
     if service.mode not in (None, mode):
         raise RunError(
@@ -145,11 +145,11 @@ def _check(services: InferenceServices, service: InferenceService) -> None:
 
 
 def wait(services: InferenceServices, current: RollOut, deadline: float) -> InferenceService:
-    """The service, once it serves the model with the share that its spec says.
+    """Waits until the service serves the model with the percentage in its spec.
 
     Raises:
-        NotReady: where the deadline comes first.
-        RunError: where somebody else changes or deletes it.
+        NotReady: at the deadline.
+        RunError: if someone else changes or deletes the service.
     """
     begin, told = time.monotonic(), None
     while True:
@@ -174,7 +174,7 @@ def wait(services: InferenceServices, current: RollOut, deadline: float) -> Infe
 
 
 def _missing(services: InferenceServices, service: InferenceService, current: RollOut) -> list[str]:
-    """What must come before the service can be ready with the model."""
+    """What the service lacks before it can be ready with the model."""
     if services.config.mode == "raw":
         having = [each for each in services.deployments() if _has_model(each, current.storage_uri)]
         if not having:
@@ -200,7 +200,7 @@ def _has_model(deployment: V1Deployment, storage_uri: str) -> bool:
 
 
 def _is_rolled_out(deployment: V1Deployment) -> bool:
-    """As `kubectl rollout status` has it: an old pod that still answers would make the service ready, too."""
+    """As `kubectl rollout status` decides it: a remaining old pod would make the service ready, too."""
     status = deployment.status
     updated = status.updated_replicas or 0
     return (
@@ -211,7 +211,7 @@ def _is_rolled_out(deployment: V1Deployment) -> bool:
 
 
 def _back_again(services: InferenceServices, current: RollOut) -> str:
-    """Puts back what was there before, and says so."""
+    """Rolls back; returns a sentence about the result."""
     try:
         return _persistently(lambda: put_back(services, current))
     except RunError as error:
@@ -233,7 +233,7 @@ def put_back(services: InferenceServices, current: RollOut) -> str:
 
 
 def _persistently(change: Callable[[], Result]) -> Result:
-    """Tries a change that looks at the service first, until nobody else is faster and the cluster answers."""
+    """Retries a change that starts by reading the service, on conflicts and while the cluster doesn't answer."""
     for _ in range(_TRIES - 1):
         try:
             return change()

@@ -15,7 +15,7 @@ from hubline.trainer.metric_names import Metric
 
 
 def sums(predicted: Predicted) -> dict[Metric, Sums]:
-    """The metrics of two classes but `auc`, from sums."""
+    """Metrics for two classes as functions of sums; without `auc`."""
 
     def counts(true: np.ndarray, told: np.ndarray) -> np.ndarray:
         return counts_of(true[:, 0].astype(np.int64) == 1, told[:, : len(predicted.classes)].argmax(axis=1) == 1)
@@ -29,8 +29,8 @@ def sums(predicted: Predicted) -> dict[Metric, Sums]:
 
 
 def constants_of(shares: np.ndarray, predicted: Predicted) -> Constants:
-    """The best constants for classes with these shares of the records, [classes]."""
-    # For precision, recall and F1 of the second class, no constant is better than that class.
+    """The best constants for given class shares, [classes]."""
+    # For precision, recall and F1 of the second class, predicting that class is optimal.
     second = np.array([0.0, 1.0]), f"always '{predicted.classes[1]}'"
     classes = of_classes.constants_of(shares, predicted)
     return replace(classes, special={"precision": second, "recall": second, "f1": second})

@@ -20,7 +20,7 @@ from hubline.trainer.task import BOX, CLASSES, SCORES
 
 
 class _ClassAndBoxReader(ClassReader):
-    """Reads class indices, and scores by class, followed by the box."""
+    """Reads class indices followed by boxes, and scores by class followed by boxes."""
 
     answers = (CLASSES, SCORES, BOX)
     kept = (SCORES, BOX)
@@ -38,7 +38,7 @@ class _ClassAndBoxReader(ClassReader):
 
 
 def sums(predicted: Predicted) -> dict[Metric, Sums]:
-    """The metrics of class and box but `auc`, from sums."""
+    """Metrics for a class and a box as functions of sums; without `auc`."""
 
     def overlap(true: np.ndarray, told: np.ndarray) -> np.ndarray:
         return iou(true[:, 1:].astype(np.float32), told[:, -4:].astype(np.float32)).numpy()

@@ -56,7 +56,7 @@ class ClassReader(Reader):
         return self.table.lookup(self.names(records))[:, tf.newaxis]
 
     def names(self, records: tf.Tensor) -> tf.Tensor:
-        """All class names that serialized records have, one after the other."""
+        """All class names in serialized records, concatenated."""
         return self.label.names(self.read(records))
 
     def told(self, model: str, answer: Tensors) -> tf.Tensor:
@@ -64,18 +64,18 @@ class ClassReader(Reader):
         return self.arranged(model, answer[SCORES])
 
     def arranged(self, model: str, scores: tf.Tensor) -> tf.Tensor:
-        """A model's scores in the order of all classes; 0 for one that the model does not know."""
+        """Reorders a model's scores to the order of all classes; 0 for classes that the model does not know."""
         return tf.gather(tf.pad(scores, [[0, 0], [0, 1]]), self._order[model], axis=1)
 
     def _names(self, split: TestSplit) -> list[str]:
-        """The class names that the records of a split have, sorted."""
+        """Class names that occur in a split, sorted."""
         rows = read_records(split.rows).batch(ROWS_AT_ONCE)
         names = rows.map(self.names, num_parallel_calls=tf.data.AUTOTUNE)
         return sorted(name.decode() for name in names.unbatch().unique().as_numpy_iterator())
 
 
 def known_classes(split: TestSplit, models: Mapping[str, ServedModel]) -> dict[str, list[str]]:
-    """The classes that each model knows, by their numbers.
+    """The classes of each model, in the order of its scores.
 
     Raises:
         ServingFault: if the two models have no class in common.
@@ -92,7 +92,7 @@ def known_classes(split: TestSplit, models: Mapping[str, ServedModel]) -> dict[s
 
 
 def class_notes(known: Mapping[str, Sequence[str]]) -> list[str]:
-    """How the classes that the two models know differ, a sentence each."""
+    """Sentences on the differences between the two models' classes."""
     if SERVING not in known:
         return []
     new = [name for name in known[CANDIDATE] if name not in known[SERVING]]
@@ -111,14 +111,14 @@ def _shown(names: Sequence[str]) -> str:
 
 
 def _order(known: Sequence[str], classes: Sequence[str]) -> tf.Tensor:
-    """For each class its position among those that a model knows; one past the last if the model doesn't know it."""
+    """Position of each class in a model's own order; one past the last for a class that the model does not know."""
     positions = {name: position for position, name in enumerate(known)}
     return tf.constant([positions.get(name, len(known)) for name in classes])
 
 
 def sums(predicted: Predicted) -> dict[Metric, Sums]:
-    """The metrics of one class but `auc`, from sums. The truth begins with the class index, predictions with the
-    scores."""
+    """Metrics for one class as functions of sums; without `auc`. Labels begin with the class index, predictions with
+    the scores."""
     classes = len(predicted.classes)
 
     def index(true: np.ndarray) -> np.ndarray:
@@ -140,13 +140,13 @@ def sums(predicted: Predicted) -> dict[Metric, Sums]:
 
 
 def class_shares(truth: np.ndarray, predicted: Predicted) -> np.ndarray:
-    """The share of each class, [classes], in kept truth, [records, n]."""
+    """Share of each class, [classes], in stored labels, [records, n]."""
     index = truth[:, 0].astype(np.int64)
     return np.bincount(index[index >= 0], minlength=len(predicted.classes)) / max((index >= 0).sum(), 1)
 
 
 def constants_of(shares: np.ndarray, predicted: Predicted) -> Constants:
-    """The best constants for classes with these shares of the records, [classes]."""
+    """The best constants for given class shares, [classes]."""
     best = [predicted.classes[place] for place in np.argsort(-shares, kind="stable")[:_TOP]]
     return Constants(
         usual=shares,
@@ -167,7 +167,7 @@ def _columns(classes: int) -> KeptColumns:
 
 
 def is_of_class(true: np.ndarray, classes: int) -> np.ndarray:
-    """As `LabelEvaluation.is_of_class`, from truth that begins with the class index."""
+    """As `LabelEvaluation.is_of_class`, for labels that begin with the class index."""
     return true[:, :1].astype(np.int64) == np.arange(classes)
 
 

@@ -1,4 +1,4 @@
-"""What the Evaluator must know of a kind of label."""
+"""Interface between the Evaluator and a kind of label."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,31 +16,31 @@ from hubline.trainer.metric_names import Metric
 
 @dataclass(frozen=True)
 class KeptColumns:
-    """How truth and predictions are kept in tf.Examples."""
+    """Storage format of labels and predictions in tf.Examples."""
 
     truth: tf.io.FixedLenFeature
     prediction: tf.io.FixedLenFeature
     are_float64: bool = False
-    """Whether both hold float64 numbers as `hubline.core.float64` writes them."""
+    """Whether both hold float64 numbers in the format of `hubline.core.float64`."""
 
 
 @dataclass(frozen=True)
 class LabelEvaluation:
-    """What the Evaluator knows of a kind of label."""
+    """The evaluation of a kind of label."""
 
     reader: type[Reader]
-    """Reads the truth of records, and what models predict."""
+    """Reads labels and predictions."""
     columns: Callable[[int], KeptColumns]
-    """How both are kept, by the number of classes."""
+    """Storage format of both, by number of classes."""
     metrics: Mapping[Metric, Definition]
-    """How TFMA computes each metric of `LabelTraining.metrics`."""
+    """TFMA's definition of each metric of `LabelTraining.metrics`."""
     sums: Callable[[Predicted], Mapping[Metric, Sums]]
-    """How the same metrics, but for `auc`, are computed from sums over examples, which the bootstrap resamples."""
+    """The same metrics, except `auc`, as functions of sums over examples, which the bootstrap resamples."""
     constants: Callable[[Reader, TrainingSplit], Constants]
     """Fits the best constant predictions on the training split."""
     baseline_metrics: tuple[tuple[Metric, ...], ...]
-    """The parts of a prediction, each with the metrics of which one must be better than a constant's. For each metric
-    here no prediction that ignores the record, random or not, is better than the best constant."""
+    """The parts of a prediction, each with the metrics of which one must beat the baseline. For these metrics, no
+    prediction that ignores the record, random or not, beats the best constant."""
     is_of_class: Callable[[np.ndarray, int], np.ndarray] | None = None
-    """From kept truth, [batch, n], and the number of classes: which classes each record is of, bool [batch, classes].
-    The AUC needs it."""
+    """Maps stored labels, [batch, n], and the number of classes to class membership, bool [batch, classes]. Required
+    for the AUC."""

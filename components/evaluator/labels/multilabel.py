@@ -38,8 +38,7 @@ _SHOWN = 5
 
 
 class _MultilabelReader(ClassReader):
-    """Reads for each class whether a record is of it, its score, and whether the model chooses it, by its own
-    threshold."""
+    """Reads class membership, scores, and the classes that the model chooses with its own thresholds."""
 
     answers = (CLASSES, CHOSEN, SCORES)
     label: MultilabelLabel
@@ -64,7 +63,7 @@ class _MultilabelReader(ClassReader):
 
 
 def sums(predicted: Predicted) -> dict[Metric, Sums]:
-    """The metrics of any number of classes but `auc`, from sums."""
+    """Metrics for multi-label classification as functions of sums; without `auc`."""
     classes = len(predicted.classes)
 
     def chosen(told: np.ndarray) -> np.ndarray:
@@ -96,10 +95,15 @@ def sums(predicted: Predicted) -> dict[Metric, Sums]:
 
 
 def constants_of(sets: np.ndarray, counts: np.ndarray, predicted: Predicted) -> Constants:
-    """The best constants for the sets of classes that records have, bool [sets, classes], and the number of records
-    with each, [sets]."""
+    """The best constants for the given label sets.
+
+    Args:
+        sets: Distinct sets of classes, bool [sets, classes].
+        counts: Number of records with each set, [sets].
+        predicted: Kind of label and classes.
+    """
     shares = counts @ sets / counts.sum()
-    # No set has a higher F1 over all classes together than one of the most frequent classes.
+    # The set with the best micro F1 consists of the most frequent classes.
     order = np.argsort(-shares, kind="stable")
     sizes = np.arange(1, len(shares) + 1)
     f1 = 2 * np.cumsum(shares[order]) / (sizes + shares.sum())

@@ -1,4 +1,4 @@
-"""What the Evaluator knows of each kind of label, by the kind's name."""
+"""The evaluation of each kind of label, by the kind's name."""
 
 from hubline.components.evaluator.labels import binary, class_and_box, classes, multilabel, pixels, regression
 from hubline.components.evaluator.labels.label import LabelEvaluation

@@ -1,4 +1,4 @@
-"""Evaluation of label `pixels`: the confusion matrix of the pixels of each picture."""
+"""Evaluation of label `pixels`: a confusion matrix of the pixels of each image."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -30,7 +30,7 @@ _MOST_PICTURES = 2000
 
 
 class _PixelReader(Reader):
-    """Reads confusion matrices of the pixels of each picture, as each model sees it."""
+    """Computes the confusion matrix of each image, in the size and part of the image that each model predicts."""
 
     answers: Sequence[str] = (CLASSES, MASK, COVERS)
     kept: Sequence[str] = ()
@@ -41,7 +41,7 @@ class _PixelReader(Reader):
     ) -> None:
         super().__init__(label, spec, split, models)
         self._known = known_classes(split, models)
-        # True masks have the label's own numbers.
+        # True masks contain the label's own class numbers.
         classes = list(dict.fromkeys([*self.label.classes, *chain(*self._known.values())]))
         self.predicted = Predicted(label.kind, classes)
         self._order = {name: tf.constant(list(map(classes.index, known))) for name, known in self._known.items()}
@@ -60,10 +60,10 @@ class _PixelReader(Reader):
         return class_notes(self._known)
 
     def truth(self, records: tf.Tensor) -> tf.Tensor:
-        raise NotImplementedError  # it depends on the size and the part of the picture that a model predicts
+        raise NotImplementedError  # labels depend on the size and the part of the image that a model predicts
 
     def told(self, model: str, answer: Tensors) -> tf.Tensor:
-        raise NotImplementedError  # only the comparison with the truth is kept
+        raise NotImplementedError  # only the comparison with the labels is stored
 
     def compared(self, records: tf.Tensor, rows: tf.Tensor, asked: Mapping[str, Tensors]) -> Tensors:
         encoded = one_each(tf.io.parse_example(records, self.spec)[self.label.column])
@@ -89,13 +89,13 @@ class _PixelReader(Reader):
 
 
 def _area(covers: tf.Tensor) -> tf.Tensor:
-    """The shares of pictures that boxes in them, [batch, 4], cover."""
+    """Fraction of each image covered by boxes, [batch, 4]."""
     inside = tf.clip_by_value(covers, 0.0, 1.0)
     return (inside[:, 2] - inside[:, 0]) * (inside[:, 3] - inside[:, 1])
 
 
 def sums(predicted: Predicted) -> dict[Metric, Sums]:
-    """The metrics of pixels, from sums of confusion matrices."""
+    """Metrics for pixels as functions of summed confusion matrices."""
     classes = len(predicted.classes)
 
     def matrices(told: np.ndarray) -> np.ndarray:
@@ -117,7 +117,7 @@ def sums(predicted: Predicted) -> dict[Metric, Sums]:
 
 
 def _constants(reader: Reader, split: TrainingSplit) -> Constants:
-    """The most frequent class, counted in 2,000 records at most, spread evenly over the split."""
+    """The most frequent class, counted in at most 2,000 records spread evenly over the split."""
     label = cast(PixelsLabel, reader.label)
 
     def counted(record: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""What every kind of label has for Evaluator: how its truth and what models predict become columns."""
+"""Interface that every kind of label implements for the Evaluator: converts labels and predictions to columns."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,31 +14,31 @@ from hubline.preprocessing.labels.label import LabelKind
 from hubline.trainer.inputs import Tensors
 
 ROWS_AT_ONCE = 1024
-"""Rows that are read together."""
+"""Batch size for reading rows."""
 
 
 class Reader(ABC):
-    """Reads what is true of records, and what models predict, as columns of predictions."""
+    """Converts labels of records, and predictions of models, to the columns of stored predictions."""
 
     label: LabelKind
     answers: Sequence[str]
-    """What a model must answer, by name."""
+    """Names of the required model outputs."""
     kept: Sequence[str]
-    """The numbers among them, which a model gives of a record and of its row alike."""
+    """The float outputs, which are the same for a record and its row."""
 
     def __init__(
         self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
     ) -> None:
-        """Finds out what must be known of all records and models beforehand.
+        """Determines what depends on all records and models.
 
         Args:
-            label: What is true of a record.
-            spec: How the label's columns are parsed.
+            label: The label.
+            spec: Parsing spec of the label's columns.
             split: The records.
-            models: By name; each answers what `answers` names.
+            models: By name; each has the outputs `answers`.
 
         Raises:
-            ServingFault: where what serves cannot be compared with.
+            ServingFault: if the serving version cannot be compared with.
         """
         self.label = label
         self.spec = spec
@@ -46,37 +46,37 @@ class Reader(ABC):
 
     @property
     def notes(self) -> list[str]:
-        """How the two models differ in what they can be compared by, a sentence each."""
+        """Sentences on differences between the two models that affect the comparison."""
         return []
 
     @abstractmethod
     def truth(self, records: tf.Tensor) -> tf.Tensor:
-        """Of serialized records or rows, string of shape [batch], what is true, shape [batch, n]."""
+        """Labels of serialized records or rows, string [batch]; shape [batch, n]."""
 
     @abstractmethod
     def told(self, model: str, answer: Tensors) -> tf.Tensor:
-        """What is kept of a model's answer, shape [batch, n]."""
+        """The part of a model's output to store, shape [batch, n]."""
 
     def compared(self, records: tf.Tensor, rows: tf.Tensor, asked: Mapping[str, Tensors]) -> Tensors:
-        """What is kept of some records beside their numbers, by the name of its column.
+        """The columns to store besides the record numbers, by name.
 
         Args:
-            records: Serialized, string of shape [batch]; nothing of them where all models answer from rows.
-            rows: Their rows, likewise.
-            asked: What each model answered.
+            records: Serialized records, string [batch]; empty if all models predict on rows.
+            rows: The records' rows, string [batch].
+            asked: Outputs of each model.
         """
         told = {name: self.told(name, answer) for name, answer in asked.items()}
         return {LABEL: self.truth(rows)} | self.beside(rows) | told
 
     def masks(self, asked: Mapping[str, Tensors]) -> tf.Tensor | None:
-        """What the candidate says of each pixel, as PNGs, string of shape [batch]; None of other labels."""
+        """The candidate's masks as PNGs, string [batch]; None for other labels."""
         return None
 
     def beside(self, records: tf.Tensor) -> Tensors:
-        """What else is kept of serialized records, by the name of its column, each of shape [batch, n]."""
+        """Further columns to store, by name, each of shape [batch, n]."""
         return {}
 
     def read(self, records: tf.Tensor) -> Columns:
-        """The columns of the label in serialized records."""
+        """Parses the label's columns."""
         parsed = tf.io.parse_example(records, self.spec)
         return lambda column: present(parsed[column])

@@ -1,4 +1,4 @@
-"""Evaluation of label `regression`: numbers, float64 in the units of the label."""
+"""Evaluation of label `regression`: numbers, float64 in the label's unit."""
 
 from collections.abc import Mapping
 
@@ -25,11 +25,11 @@ from hubline.trainer.metric_names import Metric
 from hubline.trainer.task import VALUE
 
 _ROUNDING = 1e-13
-"""Less than this share of a sum of squares is nothing but rounding."""
+"""Variance below this fraction of the sum of squares is rounding error."""
 
 
 class _ValueReader(Reader):
-    """Reads numbers, float64 in the units of the label."""
+    """Reads numbers, float64 in the label's unit."""
 
     answers = kept = (VALUE,)
     label: RegressionLabel
@@ -49,7 +49,7 @@ class _ValueReader(Reader):
 
 
 def sums(predicted: Predicted) -> dict[Metric, Sums]:
-    """The metrics of numbers, from sums."""
+    """Metrics for regression as functions of sums."""
 
     def off(true: np.ndarray, told: np.ndarray) -> np.ndarray:
         return told[:, 0] - true[:, 0]
@@ -72,7 +72,7 @@ def sums(predicted: Predicted) -> dict[Metric, Sums]:
 
 
 def constants_of(values: np.ndarray) -> Constants:
-    """The best constants for true numbers, float64 [records]."""
+    """The best constants for given labels, float64 [records]."""
     average, median = values.mean(), np.median(values)
     return Constants(
         usual=np.array([average]),
