@@ -1,4 +1,4 @@
-"""The steps: TFX components of our own, one folder each."""
+"""The steps of a pipeline, one folder each."""
 
 from hubline.core.adapters.tfx_components import load_on_demand
 

@@ -1,4 +1,4 @@
-"""Makes TFX components of the declarations in `steps.py`."""
+"""Creates TFX components from the declarations in `steps.py`."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -29,18 +29,18 @@ def component(
     without: Collection[str] = (),
     **given: Any,
 ) -> base_component.BaseComponent:
-    """The TFX component of a step.
+    """Creates a step's TFX component.
 
     Args:
         step: The declaration.
-        instance: What the step is made for, where there are several of its kind: the id is then `<step>.<instance>`.
-        modules: The outputs of the hub modules and backbones, by name; for steps that take them.
-        without: The optional outputs that the pipeline goes without.
-        given: A channel for each input, and a value for each property: a string or number, a section or a mapping of
-            sections, a JSON-like mapping, or None, which is the empty string.
+        instance: Suffix of the id, `<step>.<instance>`, if the pipeline has several steps of this kind.
+        modules: Output channels of hub modules and backbones by name, for steps with `takes_modules`.
+        without: Optional outputs to omit.
+        given: A channel for each input, and a value for each property: a string or integer, a section or a mapping of
+            sections, a JSON-like mapping, or None, which becomes the empty string.
 
     Raises:
-        TypeError: where what is given is not what the step declares.
+        TypeError: if arguments and declaration don't match.
     """
     _check(step, modules, without, given)
     channels = module_channels.inputs(modules)
@@ -67,7 +67,7 @@ def _check(step: Step, modules: Mapping[str, Any], without: Collection[str], giv
 
 
 def _component_class(step: Step, module_inputs: tuple[str, ...]) -> type[Any]:
-    """The TFX class of a step, with an input for each module: on Kubeflow one input can't hold several."""
+    """TFX class of a step, with one input per module: on Kubeflow, an input can't hold several artifacts."""
     base = base_beam_component.BaseBeamComponent if step.uses_beam else base_component.BaseComponent
     executor = executor_spec.BeamExecutorSpec if step.uses_beam else executor_spec.ExecutorClassSpec
     inputs = dict(step.inputs) | dict.fromkeys(module_inputs, "Model")
@@ -89,7 +89,7 @@ def _component_class(step: Step, module_inputs: tuple[str, ...]) -> type[Any]:
     members = {
         "SPEC_CLASS": spec,
         "EXECUTOR_SPEC": executor(import_utils.import_class_by_path(step.executor)),
-        "__module__": __name__,  # with the name, the type by which ML Metadata knows the step's executions
+        "__module__": __name__,  # together with the name, the execution type in ML Metadata
     }
     return type(step.name, (base,), members)
 
@@ -100,7 +100,8 @@ def _artifact_type(name: str) -> type[types.Artifact]:
 
 
 def _as_property(value: Any) -> str | int:
-    """A value as an execution property: sections as canonical JSON, the same text for equal ones."""
+    """Converts a value to an execution property. Sections become canonical JSON, so that equal ones have the same
+    text."""
     if isinstance(value, str | int):
         return value
     if value is None:

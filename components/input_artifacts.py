@@ -10,18 +10,18 @@ from hubline.core import storage
 
 
 def read_schema(artifacts: list[Any]) -> schema_pb2.Schema:
-    """The schema in the one Schema artifact."""
+    """Reads the schema from a single Schema artifact."""
     return io_utils.parse_pbtxt_file(
         io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(artifacts)), schema_pb2.Schema()
     )
 
 
 def split_files(examples: list[Any], split: str) -> list[str]:
-    """The TFRecord files of a split in the one Examples artifact, sorted."""
+    """TFRecord files of a split in a single Examples artifact, sorted."""
     folder = artifact_utils.get_split_uri(examples, split)
     return [f"{folder}/{name}" for name in storage.names(folder)]
 
 
 def module_folder(artifacts: list[Any]) -> str:
-    """Where the SavedModel is in the one Model artifact that HubModule made."""
+    """Folder of the SavedModel in a single Model artifact from HubModule."""
     return f"{artifact_utils.get_single_uri(artifacts)}/module"

@@ -1,4 +1,4 @@
-"""How hub modules come into the steps that use them: an input for each, which one input cannot hold on Kubeflow."""
+"""Passes hub modules to steps, one input per module, because an input can't hold several artifacts on Kubeflow."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,12 +12,12 @@ _PREFIX = "hub_"
 
 
 def inputs(modules: Mapping[str, types.BaseChannel]) -> dict[str, types.BaseChannel]:
-    """The modules, each under the key of its input."""
+    """Channels of the modules, by input key."""
     return {f"{_PREFIX}{name}": channel for name, channel in modules.items()}
 
 
 def artifacts(input_dict: Mapping[str, list[Any]]) -> dict[str, Any]:
-    """Of a step's inputs, the Model artifact of each module, by name."""
+    """Model artifact of each module among a step's inputs, by module name."""
     return {
         key.removeprefix(_PREFIX): artifact_utils.get_single_instance(found)
         for key, found in input_dict.items()
@@ -26,10 +26,10 @@ def artifacts(input_dict: Mapping[str, list[Any]]) -> dict[str, Any]:
 
 
 def folders(input_dict: Mapping[str, list[Any]]) -> dict[str, str]:
-    """Of a step's inputs, the folder of each module's SavedModel, by name."""
+    """Folder of each module's SavedModel, by module name."""
     return {name: module_folder([artifact]) for name, artifact in artifacts(input_dict).items()}
 
 
 def digests(input_dict: Mapping[str, list[Any]]) -> dict[str, str]:
-    """Of a step's inputs, the SHA-256 of each module, by name."""
+    """SHA-256 of each module, by module name."""
     return {name: artifact.get_string_custom_property("sha256") for name, artifact in artifacts(input_dict).items()}

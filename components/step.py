@@ -1,4 +1,4 @@
-"""What a step is, as far as it can be said without TFX."""
+"""Declaration of a step, without TFX."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,36 +6,36 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Step:
-    """The declaration of a step, from which its TFX component, its row in docs/caching.md and its checks follow."""
+    """A step's declaration, from which its TFX component, its row in docs/caching.md and its checks are derived."""
 
     name: str
-    """The step's name in a run, in `kubeflow.steps` and in the docs."""
+    """Name in runs, in `kubeflow.steps` and in the docs."""
     executor: str
-    """The import path of the executor class."""
+    """Import path of the executor class."""
     outputs: Mapping[str, str]
-    """By key, the artifact type: a name of `tfx.types.standard_artifacts`, or an import path."""
+    """Artifact type by key: a name in `tfx.types.standard_artifacts`, or an import path."""
     inputs: Mapping[str, str] = field(default_factory=dict)
-    """By key, the artifact type, as for `outputs`."""
+    """Artifact type by key, as for `outputs`."""
     takes_modules: bool = False
-    """Whether there is also an input for each hub module and backbone (`module_channels`)."""
+    """Whether the step also has an input for each hub module and backbone (`module_channels`)."""
     properties: Mapping[str, str] = field(default_factory=dict)
-    """By execution property, its source in words for the docs; keys of the pipeline file stand in backquotes."""
+    """Source of each execution property in words, for the docs; keys of the pipeline file are in backquotes."""
     integers: tuple[str, ...] = ()
-    """The properties that are integers; the others are strings."""
+    """Properties that are integers; the others are strings."""
     optional_outputs: tuple[str, ...] = ()
-    """The outputs that some pipelines go without."""
+    """Outputs that some pipelines omit."""
     is_cached_on_code: bool = True
-    """Whether the property `code`, a digest of the executor's code, is in the cache key."""
+    """Whether the cache key includes the property `code`, a digest of the executor's code."""
     uses_beam: bool = False
     """Whether the executor runs Beam pipelines."""
     uses_gpu: bool = False
-    """Whether the executor runs a model, so that it has a use for a GPU and a pod of its own."""
+    """Whether the executor runs a model, so that it benefits from a GPU and from a pod of its own."""
     pod_imports: tuple[str, ...] = ()
-    """The packages of `SLOW_IMPORTS` that a pod of the step imports."""
+    """Packages of `SLOW_IMPORTS` that the step's pod imports."""
 
     @property
     def module(self) -> str:
-        """The module of the executor class."""
+        """Module of the executor class."""
         return self.executor.rpartition(".")[0]
 
 
@@ -46,4 +46,5 @@ SLOW_IMPORTS = (
     "tensorflow_model_analysis",
     "tensorflow_transform",
 )
-"""Packages that take a second or more to import. Every pod imports TensorFlow; of these only what its step declares."""
+"""Packages that take a second or more to import. Every pod imports TensorFlow, but only those of these that its step
+declares."""

@@ -1,4 +1,4 @@
-"""The steps, each declared once. `pipeline/graph.py` connects them; docs/add-a-step.md says how to add one."""
+"""Declarations of all steps. `pipeline/graph.py` connects them; docs/add-a-step.md explains how to add one."""
 
 from hubline.components.step import Step
 
@@ -67,7 +67,7 @@ SCHEMA_GEN = Step(
     is_cached_on_code=False,
     pod_imports=_TFX_EXECUTORS,
 )
-CURATED_SCHEMA = Step(  # TFX's ImportSchemaGen, which is cached on the path alone, with the file's content in its key
+CURATED_SCHEMA = Step(  # TFX's ImportSchemaGen caches on the path alone, so the file's digest is added
     name="SchemaGen",
     executor="hubline.components.adapters.tfx_executors.ImportSchemaGenExecutor",
     outputs={"schema": "Schema"},
@@ -94,11 +94,13 @@ DATA_GATE = Step(
     inputs={"anomalies": "ExampleAnomalies"},
     outputs={},
 )
-PARSING_SCHEMA = Step(  # of its own, so that training is cached on the schema and not on all that DataGate is cached on
-    name="ParsingSchema",
-    executor="hubline.components.parsing_schema.executor.Executor",
-    inputs={"schema": "Schema"},
-    outputs={"parsing_schema": "Schema"},
+PARSING_SCHEMA = (
+    Step(  # a separate step, so that training is cached on the schema only, and not on everything DataGate depends on
+        name="ParsingSchema",
+        executor="hubline.components.parsing_schema.executor.Executor",
+        inputs={"schema": "Schema"},
+        outputs={"parsing_schema": "Schema"},
+    )
 )
 TRANSFORM = Step(
     name="Transform",
@@ -251,10 +253,10 @@ STEPS = (
 """All steps, in the order of the graph."""
 
 NAMES = tuple(dict.fromkeys(step.name for step in STEPS))
-"""The names of the steps; that of HubModule and Backbone stands for one step for each module and backbone."""
+"""Names of the steps. HubModule and Backbone occur once for each module and backbone."""
 
 ON_GPU = tuple(step.name for step in STEPS if step.uses_gpu)
-"""The names of the steps that have a use for a GPU."""
+"""Names of the steps that benefit from a GPU."""
 
 ON_BEAM = tuple(step.name for step in STEPS if step.uses_beam)
-"""The names of the steps that run Beam pipelines."""
+"""Names of the steps that run Beam pipelines."""

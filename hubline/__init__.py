@@ -1,11 +1,11 @@
 """Hubline: from TFRecords and a TensorFlow Hub module to a validated SavedModel in serving.
 
-The rooms of the package are folders at the root of the repository; this folder links to them, so that they have one
-import name.
+The subpackages are folders at the root of the repository; this folder links to them, so that they share one import
+name.
 
-Importing the package settles two things for the whole program. `tf.keras` is Keras 2: TensorFlow reads the variable
-when it is first imported, and TFX, TF Transform and TensorFlow Hub all expect Keras 2. And there is a home folder: an
-account without one, as in pods of OpenShift, makes Keras write into a folder `~` of the working directory.
+Importing the package has two effects on the process. `tf.keras` is Keras 2: TensorFlow reads the environment variable
+on its first import, and TFX, TF Transform and TensorFlow Hub all expect Keras 2. And there is a home folder: for
+accounts without one, as in OpenShift pods, Keras would create a folder named `~` in the working directory.
 """
 
 import atexit

@@ -1,8 +1,8 @@
-"""Recognises a run with nothing to do, without TensorFlow or TFX.
+"""Detects a run with nothing to do, without importing TensorFlow or TFX.
 
-TFX's own cache comes to the same answer step by step, but only after ten seconds of imports. Nothing is to be done when
-the pipeline file, everything that `pin` looks at, the code and the stack are as in the last run that succeeded, and all
-outputs of that run are there and undamaged.
+TFX's cache would reach the same conclusion step by step, but only after ten seconds of imports. Nothing is to be done
+if the pipeline file, everything that `pin` covers, the code and the package versions are the same as in the last
+successful run, and all of its outputs exist undamaged.
 """
 
 import hashlib
@@ -28,16 +28,16 @@ _FILE = "last-run.json"
 
 
 class _LastRun(Section):
-    """The last run that succeeded."""
+    """The last successful run."""
 
     key: str
     outputs: tuple[str, ...]
-    """The folders of all artifacts that its steps made or took from the cache."""
+    """Folders of all artifacts that its steps produced or took from the cache."""
     result: Result
 
 
 def run_key(file: AnyFile, pins: AnyPins) -> str:
-    """The SHA-256 of everything that the result of a run follows from."""
+    """SHA-256 of everything that determines a run's result."""
     digest = hashlib.sha256()
     for part in (file.to_property(), pins.to_property(), platform.python_version(), *map(version, STACK)):
         digest.update(f"{part}\0".encode())
@@ -53,13 +53,13 @@ def _sources() -> Iterator[Path]:
 
 
 def keep(places: Places, key: str, outputs: Iterable[str], result: Result) -> None:
-    """Remembers a run that succeeded."""
+    """Records a successful run."""
     last = _LastRun(key=key, outputs=tuple(sorted(outputs)), result=result)
     storage.write_text(str(places.root / _FILE), last.to_property())
 
 
 def earlier_result(places: Places, key: str) -> Result | None:
-    """The result of the last run that succeeded, if a run with this key would come to the same; otherwise None."""
+    """Result of the last successful run if a run with this key would produce the same; otherwise None."""
     path = places.root / _FILE
     try:
         last = _LastRun.model_validate_json(path.read_bytes())

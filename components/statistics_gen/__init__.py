@@ -1,1 +1,1 @@
-"""StatisticsGen: describes each split of the data, shard by shard."""
+"""StatisticsGen: computes statistics of each split, shard by shard."""

@@ -1,4 +1,4 @@
-"""What is known of the columns of each file beside its statistics: their types, and the values that are no numbers."""
+"""Facts about the columns of each data file that statistics lack: types, and non-finite values."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -14,24 +14,24 @@ _NON_FINITE = "non_finite.json"
 
 
 class ColumnFacts(Section):
-    """A column in one file of a split."""
+    """Facts about a column in one data file of a split."""
 
     kinds: dict[str, int]
-    """Records that have the column, by the type of its values: `int64`, `float` or `bytes`."""
+    """Number of records with the column, by type: `int64`, `float` or `bytes`."""
     nan: int = 0
-    """Values that are NaN."""
+    """Number of NaN values."""
     infinite: int = 0
-    """Values that are infinite."""
+    """Number of infinite values."""
 
 
 class FileFacts(Section):
-    """The columns of one data file in a split, by name."""
+    """Facts about the columns of one data file in a split, by name."""
 
     columns: dict[str, ColumnFacts] = {}
 
 
 def are_mixed(files: Iterable[FileFacts]) -> bool:
-    """Whether a column has values of several types."""
+    """Whether any column has values of several types."""
     kinds: dict[str, set[str]] = defaultdict(set)
     for file in files:
         for name, column in file.columns.items():
@@ -41,30 +41,30 @@ def are_mixed(files: Iterable[FileFacts]) -> bool:
 
 @dataclass(frozen=True)
 class Described:
-    """What a split has of one data file, and what is known of that."""
+    """The facts about one data file's records in a split."""
 
     split: str
     source: str
-    """The data file that its records came from."""
+    """The data file that the records came from."""
     facts: FileFacts
 
 
 class NonFinite(Section):
-    """Values of a column, in one file of a split, that are no finite numbers."""
+    """Non-finite values of a column in one data file of a split."""
 
     split: str
     column: str
     file: str
-    """The data file that they came in."""
+    """The data file that the values came from."""
     nan: int
     infinite: int
 
 
 def refuse_mixed_types(files: Iterable[Described]) -> None:
-    """Makes sure that each column has one type.
+    """Checks that each column has a single type.
 
     Raises:
-        DataError: names each column that has several, with a file of each type.
+        DataError: lists the columns with several types, with a file for each type.
     """
     kinds: dict[str, dict[str, Counter[tuple[str, str]]]] = defaultdict(lambda: defaultdict(Counter))
     for file in files:
@@ -89,12 +89,12 @@ def _places(counts: Counter[tuple[str, str]]) -> str:
 
 
 def write_non_finite(uri: str, files: Iterable[Described]) -> None:
-    """Writes into a statistics artifact which files have values that are no finite numbers."""
+    """Writes the non-finite values of each file into a statistics artifact."""
     storage.write_bytes(f"{uri}/{_NON_FINITE}", TypeAdapter(list[NonFinite]).dump_json(list(_non_finite(files))))
 
 
 def read_non_finite(uri: str) -> list[NonFinite]:
-    """The values that are no finite numbers, from a statistics artifact."""
+    """Reads the non-finite values from a statistics artifact."""
     with storage.open_binary(f"{uri}/{_NON_FINITE}") as file:
         return TypeAdapter(list[NonFinite]).validate_json(file.read())
 

@@ -1,4 +1,4 @@
-"""What StatisticsGen does when it runs."""
+"""StatisticsGen's executor."""
 
 from typing import Any
 
@@ -16,17 +16,17 @@ from hubline.core.code_digest import content_digest
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """A worker computes TFDV's statistics of a shard, once; the statistics of all shards are merged here.
+    """Computes TFDV's statistics once per shard, in Beam workers, and merges them.
 
-    TFX's StatisticsGen computes them over all data every time, in some fifty Beam stages, and counts the bytes of
+    TFX's StatisticsGen recomputes them over all data in every run, in about fifty Beam stages, and counts the bytes of
     images as if they were words.
     """
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills `statistics` with a DatasetFeatureStatisticsList for each split, where TFX's own tools look for it.
+        """Fills `statistics` with a DatasetFeatureStatisticsList per split, where TFX's own tools expect it.
 
         Raises:
-            DataError: where a column has values of several types; names a file of each.
+            DataError: if a column has values of several types; names a file for each.
         """
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         manifest = Manifest.read(examples.uri)

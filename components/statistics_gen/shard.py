@@ -1,4 +1,4 @@
-"""The statistics of one shard, in a form that can be kept and merged."""
+"""Statistics of one shard, in a form that can be cached and merged."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -23,7 +23,7 @@ from hubline.core.tfrecords import compression_of
 
 _ACCUMULATORS, _FACTS = "accumulators.json", "columns.json"
 _BY_FILE = TypeAdapter(list[FileFacts])
-_BATCH = 256  # records to a batch: few enough that images of some megabytes fit
+_BATCH = 256  # records per batch; small enough for images of some megabytes
 _KINDS = {"int64_list": "int64", "float_list": "float", "bytes_list": "bytes"}
 _KIND_OF_ARROW = {
     pyarrow.int64(): "int64",
@@ -35,40 +35,40 @@ _KIND_OF_ARROW = {
 
 @dataclass(frozen=True)
 class Shard:
-    """A file of records to describe, and where its description is kept."""
+    """A file of records, and where its statistics are cached."""
 
     path: str
     digest: str
     counts: tuple[int, ...]
-    """How many of its records came from each data file, in the order of the records."""
+    """Number of records from each data file, in the order of the records."""
     opaque: tuple[str, ...]
-    """Columns whose values are not words or numbers, such as encoded images: their values are not counted."""
+    """Columns with values that are neither words nor numbers, such as encoded images; their values are not counted."""
     store: str
     code: str
 
     @property
     def key(self) -> str:
-        """Names its description in the store."""
+        """Cache key of the statistics."""
         return key("statistics", self.digest, self.counts, self.opaque, self.code)
 
     @property
     def is_done(self) -> bool:
-        """Whether its description is there already."""
+        """Whether the statistics are cached."""
         return Store(self.store).find(self.key) is not None
 
 
 def accumulate(shard: Shard) -> None:
-    """Runs TFDV's generators over a shard, and keeps what they have accumulated and what is known of its columns.
+    """Runs TFDV's generators over a shard, and caches their accumulators and the facts about columns.
 
-    Of a shard in which a column has values of several types, which they don't take, only the latter is kept.
+    If a column has values of several types, which TFDV rejects, only the facts are cached.
 
     Raises:
-        DamageError: where the shard doesn't hold the records that were written there.
+        DamageError: if the shard lacks records that were written to it.
     """
     accumulators: list[Any] | None = None
     try:
         accumulators, facts = _described(shard)
-    except (RuntimeError, TypeError):  # tfx_bsl's decoder, or TFDV where the other type is in another batch
+    except (RuntimeError, TypeError):  # from tfx_bsl's decoder, or from TFDV if the types differ between batches
         facts = _kinds_record_by_record(shard)
         if not are_mixed(facts):
             raise
@@ -79,12 +79,12 @@ def accumulate(shard: Shard) -> None:
 
 
 def facts_of(shard: Shard) -> list[FileFacts]:
-    """What is known of the columns of each file that a shard's records came from; the shard has been accumulated."""
+    """Facts about the columns of each data file in an accumulated shard."""
     return _BY_FILE.validate_json(_load(shard, _FACTS))
 
 
 def merged(shards: Sequence[Shard]) -> statistics_pb2.DatasetFeatureStatisticsList:
-    """The statistics of some shards together, all accumulated. Each column has one type in all of them."""
+    """Merged statistics of accumulated shards. Each column must have a single type."""
     generators = tfdv.generators()
     by_shard = [plain.load(_load(shard, _ACCUMULATORS), tfdv.ACCUMULATOR_CLASSES) for shard in shards]
     accumulators = [
@@ -105,7 +105,7 @@ def _described(shard: Shard) -> tuple[list[Any], list[FileFacts]]:
     columns = [_Columns() for _ in shard.counts]
     first = 0
     decoder = ExampleDecoder()
-    # Not by TFXIO, which takes the path for a pattern.
+    # Not TFXIO, which treats the path as a pattern.
     for records in _read(shard).batch(_BATCH).prefetch(1):
         batch = decoder.decode(records.numpy().tolist())
         for number, part in _ranges(shard.counts, first, batch.num_rows):
@@ -123,12 +123,15 @@ def _described(shard: Shard) -> tuple[list[Any], list[FileFacts]]:
 
 
 def _ranges(counts: Sequence[int], first: int, size: int) -> Iterator[tuple[int, range]]:
-    """The files that some records in a row came from, each with which of these records are its own.
+    """Maps consecutive records to the data files that they came from.
 
     Args:
-        counts: Records of each file in the shard.
-        first: The number in the shard of the first of the records.
-        size: How many they are.
+        counts: Number of records of each file in the shard.
+        first: Number in the shard of the first record.
+        size: Number of records.
+
+    Yields:
+        The number of a file, and the range of the given records that came from it.
     """
     for number, (count, end) in enumerate(zip(counts, itertools.accumulate(counts), strict=True)):
         own = range(max(end - count - first, 0), min(end - first, size))
@@ -142,7 +145,7 @@ def _read(shard: Shard) -> tf.data.Dataset:
 
 
 class _Columns:
-    """Counts what is known of the columns of the records of a file."""
+    """Collects the facts about columns over a file's records."""
 
     def __init__(self) -> None:
         self.kinds: dict[str, Counter[str]] = defaultdict(Counter)
@@ -150,9 +153,8 @@ class _Columns:
         self._infinite: Counter[str] = Counter()
 
     def add(self, batch: pyarrow.RecordBatch) -> None:
-        """Counts a batch."""
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            # A column that no record of the batch has is of no type.
+            # A column that no record of the batch has gets Arrow's null type.
             kind = _KIND_OF_ARROW.get(column.type.value_type) if _is_list(column.type) else None
             if kind and len(column) > column.null_count:
                 self.kinds[name][kind] += len(column) - column.null_count
@@ -162,7 +164,6 @@ class _Columns:
                 self._infinite[name] += compute.sum(compute.is_inf(values)).as_py() or 0
 
     def facts(self) -> FileFacts:
-        """What has been counted."""
         return FileFacts(
             columns={
                 name: ColumnFacts(kinds=dict(kinds), nan=self._nan[name], infinite=self._infinite[name])
@@ -176,7 +177,7 @@ def _is_list(kind: pyarrow.DataType) -> bool:
 
 
 def _kinds_record_by_record(shard: Shard) -> list[FileFacts]:
-    """The types of the columns in a shard that cannot be read in batches, by data file."""
+    """Column types by data file, for a shard that cannot be read in batches."""
     columns = [_Columns() for _ in shard.counts]
     first = 0
     for batch in _read(shard).batch(_BATCH):

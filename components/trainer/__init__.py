@@ -1,1 +1,1 @@
-"""Trainer: the step that trains and exports the model."""
+"""Trainer: trains and exports the model."""

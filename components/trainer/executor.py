@@ -1,4 +1,4 @@
-"""What Trainer does when it runs."""
+"""Trainer's executor."""
 
 import hashlib
 import json
@@ -33,14 +33,14 @@ from hubline.trainer.inputs import read_records
 from hubline.trainer.train import Job, Split, train
 from hubline.trainer.training_notes import FILE, Note, Notes
 
-_BATCH = 1024  # records to a batch where they are counted
+_BATCH = 1024  # records per batch for diagnostics
 
 
 class Executor(base_executor.BaseExecutor):
-    """Puts artifacts and properties together into a training job and runs it."""
+    """Creates a training job from artifacts and execution properties, and runs it."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills `model` with the SavedModel, and `model_run` with TensorBoard's logs, the curves and the notes."""
+        """Fills `model` with the SavedModel, and `model_run` with TensorBoard logs, learning curves and notes."""
         rows = Rows.read(artifact_utils.get_single_uri(input_dict["rows"]))
         rows.hold_to(Manifest.read(artifact_utils.get_single_uri(input_dict["examples"])))
         model_run = artifact_utils.get_single_uri(output_dict["model_run"])
@@ -82,12 +82,12 @@ class Executor(base_executor.BaseExecutor):
 
 
 def _diagnosed(job: Job, splits: Mapping[str, Split]) -> list[Finding]:
-    """What the rows of all splits come to.
+    """Diagnoses the rows of all splits.
 
     Raises:
-        DataError: where there is nothing to learn; says all that was found.
+        DataError: if there is nothing to learn; lists all findings.
     """
-    if job.label.masks:  # which stand beside a picture alone, and in no row
+    if job.label.masks:  # masks are stored next to the images, not in rows
         return []
     spec = parsing_spec(job.schema, raw_columns(job.features, job.label))
     summarizer = Summarizer(job.features, job.label, job.transform, spec)
@@ -103,7 +103,7 @@ def _diagnosed(job: Job, splits: Mapping[str, Split]) -> list[Finding]:
 
 
 def _job_key(input_dict: dict, exec_properties: dict[str, Any]) -> str:
-    """Names the checkpoints of a job: the same inputs and properties find them again, any other start afresh."""
+    """Key of a job's checkpoints: the same inputs and properties resume from them, and others start afresh."""
     inputs = {key: [artifact.uri for artifact in artifacts] for key, artifacts in input_dict.items()}
     text = json.dumps([inputs, exec_properties], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

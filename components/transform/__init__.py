@@ -1,1 +1,2 @@
-"""Transform: the step that computes what depends on the whole training split, and makes the transform graph."""
+"""Transform: computes the statistics that features need from the whole training split, and builds the transform
+graph."""

@@ -1,4 +1,4 @@
-"""What Transform does when it runs."""
+"""Transform's executor."""
 
 import json
 from collections.abc import Mapping
@@ -30,17 +30,18 @@ from hubline.preprocessing.vocabulary_files import read_vocabulary
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Answers what the features ask of the training split; TF Transform makes the graph, with nothing left to compute.
+    """Answers the analyzers' questions shard by shard, and has TF Transform build a graph in which nothing is left to
+    analyze.
 
-    TFX's Transform has a chain of Beam stages for each statistic, and computes all of them over all data every time.
-    Its executor, asked for a graph with nothing left to compute, calls `preprocessing_fn` nine times instead of two.
+    TFX's Transform has a chain of Beam stages for each analyzer, and recomputes all of them over all data in every run.
+    For a graph without analyzers, its executor calls `preprocessing_fn` nine times instead of twice.
     """
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Fills `transform_graph`, as `tft.TFTransformOutput` reads it, with `UnreadDates` beside it.
+        """Fills `transform_graph` in the format of `tft.TFTransformOutput`, plus `UnreadDates`.
 
         Raises:
-            DataError: where a vocabulary is not the one that was pinned, or no date of a column can be read.
+            DataError: if a vocabulary file has changed since it was pinned, or no date in a column can be parsed.
         """
         config = TransformConfig.model_validate_json(exec_properties["config"])
         vocabularies = f"{self._get_tmp_dir()}/vocabularies"
@@ -74,7 +75,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         unread.write(folder)
 
     def _write_graph(self, config: TransformConfig, known: Answers, schema: schema_pb2.Schema, folder: str) -> None:
-        """Has TF Transform make the graph; it is not shown a record, as it has nothing to find out."""
+        """Has TF Transform build the graph. It reads no records, as nothing is left to analyze."""
         transform = partial(
             preprocessing_fn, features=config.features, label=config.label, analysis=FixedAnalyzer(known)
         )
@@ -87,15 +88,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 
 def _only(schema: schema_pb2.Schema, columns: list[str]) -> schema_pb2.Schema:
-    """The schema of some columns."""
     return schema_pb2.Schema(feature=[feature for feature in schema.feature if feature.name in columns])
 
 
 def _copied(features: Features, digests: Mapping[str, str], folder: str) -> dict[str, str]:
-    """Copies of the vocabularies that are files, each with a name that is its own in the graph's assets, by that name.
+    """Copies vocabulary files under names that are unique in the graph's assets; returns the paths by name.
 
     Raises:
-        DataError: where one is not the one that was pinned.
+        DataError: if a file has changed since it was pinned.
     """
     copies = {}
     for feature, file in vocabulary_files(features).items():

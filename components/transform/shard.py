@@ -1,4 +1,4 @@
-"""What the features ask of the whole training split, computed for one shard in a form that can be kept and merged."""
+"""Analyzer results for one shard of the training split, in a form that can be cached and merged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,39 +37,39 @@ from hubline.trainer.inputs import read_file
 
 _FILE = "accumulators.json"
 _NO_WORD = b"49d0cd50-04bb-48c0-bc6f-5b575dce351a"
-"""What TF Transform writes into a vocabulary without words: TensorFlow makes no table of an empty file."""
-_BATCH = 1024  # records to a batch: few enough that images of some hundred kilobytes fit
+"""TF Transform's placeholder for an empty vocabulary: TensorFlow cannot make a table from an empty file."""
+_BATCH = 1024  # records per batch; small enough for images of some hundred kilobytes
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A file of the training split, and what is asked of it."""
+    """A file of the training split, and what to compute from it."""
 
     path: str
     digest: str
     count: int
-    """Its records."""
+    """Number of records."""
     config: str
-    """`TransformConfig`, as JSON."""
+    """`TransformConfig` as JSON."""
     schema: bytes
-    """Of the raw columns, serialized."""
+    """Serialized schema of the raw columns."""
     store: str
     code: str
-    """A digest of the code that computes the answers."""
+    """Digest of the code that computes the results."""
 
     @property
     def key(self) -> str:
-        """Names the answers in the store."""
+        """Cache key of the results."""
         return key("analysed", self.digest, self.config, self.schema.hex(), self.code)
 
     @property
     def is_done(self) -> bool:
-        """Whether they are there already."""
+        """Whether the results are cached."""
         return Store(self.store).find(self.key) is not None
 
 
 class _Pass:
-    """What is done to each batch: traced once for all shards."""
+    """The computation for each batch, traced once for all shards."""
 
     def __init__(self, config: str, schema: bytes) -> None:
         self._config = TransformConfig.model_validate_json(config)
@@ -92,16 +92,16 @@ def _pass(config: str, schema: bytes) -> _Pass:
 
 
 def accumulate(shard: Shard) -> None:
-    """Takes in the records of a shard, all questions in one pass, and keeps what is known then.
+    """Reads a shard once for all analyzers, and caches their accumulators.
 
     Raises:
-        DamageError: where the shard doesn't hold the records that were written there.
+        DamageError: if the shard lacks records that were written to it.
     """
     asked = _pass(shard.config, shard.schema)
     found = accumulators(asked.questions)
     if found:
         read = 0
-        # Not a map of the dataset: that would be traced, and its graph optimized, anew for each shard.
+        # Not Dataset.map, which would be traced and optimized anew for each shard.
         for serialized in read_file(tf.constant(shard.path)).batch(_BATCH).prefetch(1):
             read += len(serialized)
             for name, values in asked.values(serialized).items():
@@ -112,11 +112,11 @@ def accumulate(shard: Shard) -> None:
 
 
 def answers(shards: Sequence[Shard], folder: str) -> Answers:
-    """The answers over some shards, each of which has been accumulated.
+    """Merges the results of accumulated shards.
 
     Args:
-        shards: All of the training split.
-        folder: Where to write the vocabularies, each in a file named like its question.
+        shards: The whole training split.
+        folder: Folder for the vocabularies, each in a file named after its question.
     """
     questions = _pass(shards[0].config, shards[0].schema).questions
     known = accumulators(questions)
@@ -136,7 +136,7 @@ def answers(shards: Sequence[Shard], folder: str) -> Answers:
             found.vocabularies[name] = f"{folder}/{name}"
             storage.write_bytes(f"{folder}/{name}", b"".join(b"%b\n" % word for word in words[name]))
         elif isinstance(question, DocumentsOf) and isinstance(accumulator, DocumentFrequency):
-            # Its vocabulary comes before it.
+            # Questions are in order: the vocabulary has been computed before.
             found.documents[question.vocabulary] = accumulator.answer(words[question.vocabulary])
         elif isinstance(question, UnreadOf) and isinstance(accumulator, Unreadable):
             found.unread[question.feature] = accumulator.answer()

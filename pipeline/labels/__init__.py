@@ -1,1 +1,1 @@
-"""What the pipeline file as a whole must obey for each kind of label."""
+"""Rules for the pipeline file as a whole, for each kind of label."""

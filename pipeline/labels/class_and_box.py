@@ -1,4 +1,4 @@
-"""Label `class_and_box`: kept vectors must not lose where the box is."""
+"""Rules for label `class_and_box`: cached vectors would be inconsistent with moved boxes."""
 
 from hubline.pipeline.labels.label import LabelRules
 from hubline.preprocessing.config import Features, images

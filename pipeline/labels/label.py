@@ -1,4 +1,4 @@
-"""What a kind of label asks of the rest of the pipeline file."""
+"""Rules that a kind of label imposes on the rest of the pipeline file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _no_mistake(label: Any, training: Training, features: Features) -> str | Non
 
 
 def no_feature_maps(file: PipelineFile) -> Iterable[str]:
-    """The settings that only a label of pixels has a use for, as mistakes."""
+    """Errors for settings that are only valid for segmentation."""
     for name in (name for name, hub in file.hubs.items() if hub.outputs):
         yield f"hubs.{name}.outputs is for a label of pixels; for one of {file.label.kind}, `output` names one"
     if file.model.head.channels:
@@ -27,11 +27,11 @@ def no_feature_maps(file: PipelineFile) -> Iterable[str]:
 
 @dataclass(frozen=True)
 class LabelRules:
-    """What a kind of label asks of the rest of the pipeline file. `Any` stands for the label's own type."""
+    """Rules that a kind of label imposes on the rest of the pipeline file. `Any` stands for the label's own type."""
 
     training_mistake: Callable[[Any, Training, Features], str | None] = _no_mistake
-    """What is wrong with `training` for the label, if anything."""
+    """Returns the error in `training` for the label, if any."""
     mistakes: Callable[[PipelineFile], Iterable[str]] = no_feature_maps
-    """What is wrong with hubs, backbones, features and head for the label."""
+    """Yields errors in hubs, backbones, features and head for the label."""
     targets: str = "targets"
-    """What the label has in a picture, such as `boxes`, for messages."""
+    """What the label marks in an image, such as `boxes`, for messages."""

@@ -1,4 +1,4 @@
-"""What each kind of label asks of the rest of the pipeline file, by the kind's name."""
+"""The rules of each kind of label, by the kind's name."""
 
 from hubline.pipeline.labels import class_and_box, pixels
 from hubline.pipeline.labels.label import LabelRules

@@ -1,4 +1,4 @@
-"""Label `pixels`: it is learned from one picture and the feature maps of one hub module."""
+"""Rules for label `pixels`: the model has one image and the feature maps of one hub module as inputs."""
 
 from __future__ import annotations
 
