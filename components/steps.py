@@ -94,13 +94,11 @@ DATA_GATE = Step(
     inputs={"anomalies": "ExampleAnomalies"},
     outputs={},
 )
-PARSING_SCHEMA = (
-    Step(  # a separate step, so that training is cached on the schema only, and not on everything DataGate depends on
-        name="ParsingSchema",
-        executor="hubline.components.parsing_schema.executor.Executor",
-        inputs={"schema": "Schema"},
-        outputs={"parsing_schema": "Schema"},
-    )
+PARSING_SCHEMA = Step(  # separate, so that training is cached on the schema only, and not on DataGate's other inputs
+    name="ParsingSchema",
+    executor="hubline.components.parsing_schema.executor.Executor",
+    inputs={"schema": "Schema"},
+    outputs={"parsing_schema": "Schema"},
 )
 TRANSFORM = Step(
     name="Transform",

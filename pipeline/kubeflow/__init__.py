@@ -1,1 +1,1 @@
-"""The same pipeline file on open-source Kubeflow Pipelines v2."""
+"""Runs pipeline files on open-source Kubeflow Pipelines v2."""

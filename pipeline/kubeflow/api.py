@@ -1,4 +1,4 @@
-"""The API of Kubeflow Pipelines through kfp's client, with time limits, retries and errors that say what to do."""
+"""Client for the API of Kubeflow Pipelines: kfp's client with timeouts, retries and errors that suggest a fix."""
 
 import functools
 import http
@@ -17,17 +17,17 @@ from hubline.core.errors import RunError, UserError
 from hubline.pipeline.adapters.kfp import RestClient, call, headers, use_rest_client
 
 TIME_LIMITS = (10, 60)
-"""Seconds for a connection and for an answer."""
+"""Connect timeout and read timeout in seconds."""
 TRIES = 5
 _A_PAGE = 200
-"""What stands for an answer that is a web page, so none of the API."""
+"""Stands in for the status of a response that is a web page rather than the API's."""
 _PASSING = (429, 502, 503, 504)
-"""What an installation answers while it starts anew."""
+"""Statuses of an installation that is restarting."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """An installation, and what it is called with."""
+    """Address of an installation, and credentials."""
 
     host: str
     ui_host: str | None = None
@@ -36,11 +36,11 @@ class Address:
     cookies: str | None = None
     ca_file: str | None = None
     first_wait: float = 1.0
-    """Seconds before what may pass is tried again; each wait after is twice as long."""
+    """Seconds before the first retry; doubled for each further one."""
 
 
 class Client(kfp.Client):
-    """kfp's client. What it asks for is asked again where that changes nothing and the trouble may pass."""
+    """kfp's client, which retries idempotent requests on transient errors."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -48,7 +48,7 @@ class Client(kfp.Client):
         super().__init__(
             host=address.host,
             ui_host=address.ui_host or address.host,
-            namespace=address.namespace or "kubeflow",  # kfp's word for none
+            namespace=address.namespace or "kubeflow",  # kfp's default
             existing_token=address.token,
             cookies=address.cookies,
             ssl_ca_cert=address.ca_file,
@@ -56,7 +56,7 @@ class Client(kfp.Client):
         self._be_patient()
 
     def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:
-        """As kfp's, which asks in its constructor: without its silent 25 seconds where an answer is a no."""
+        """As kfp's, which its constructor calls; without kfp's silent retries for 25 seconds on errors."""
         self._be_patient()
         self.health = self.call("GET", "/apis/v2beta1/healthz", "V2beta1GetHealthzResponse")
         return self.health
@@ -65,43 +65,43 @@ class Client(kfp.Client):
         use_rest_client(self, lambda configuration: _Patient(configuration, self.address.first_wait))
 
     def call(self, method: str, path: str, answers: str | None, **given: Any) -> Any:
-        """Calls what kfp's client has no function for.
+        """Makes a request for which kfp's client has no method.
 
         Args:
             method: Such as GET.
-            path: Of the API, with the names of `path_params` in braces.
-            answers: The type of the answer in `kfp_server_api`; None for the response as it is.
+            path: Path of the API, with the names of `path_params` in braces.
+            answers: Response type in `kfp_server_api`; None for the raw response.
             given: `path_params`, `query_params`, `body` or `_host`.
         """
         return call(self, method, path, answers, **given)
 
     @property
     def namespace(self) -> str | None:
-        """The namespace of the runs, where the installation has several users."""
+        """Namespace of the runs, in a multi-user installation."""
         return self.address.namespace or self.get_user_namespace() or None
 
     def link(self, place: str) -> str:
-        """The address of a page of the dashboard, such as `runs/details/ID`."""
+        """URL of a dashboard page, such as `runs/details/ID`."""
         return f"{(self.address.ui_host or self.address.host).rstrip('/')}/#/{place}"
 
 
 class _Patient(RestClient):
-    """HTTP with time limits, no redirects, and further tries."""
+    """HTTP client with timeouts and retries, and without redirects."""
 
     def __init__(self, configuration: kfp_server_api.Configuration, first_wait: float) -> None:
-        # urllib3 would follow a redirect to a log-in page, and take its HTML for the answer.
+        # urllib3 would follow a redirect to a log-in page and return its HTML.
         never = urllib3.Retry(connect=0, read=0, status=0, other=0, redirect=0, raise_on_redirect=False)
         super().__init__(configuration, TIME_LIMITS, never)
         self._first_wait = first_wait
 
     def request(self, method: str, url: str, **given: Any) -> Any:
         once = functools.partial(super().request, method, url, **given)
-        # Switching on what is on changes nothing either.
+        # Enabling and disabling are idempotent too.
         changes_nothing_twice = method in ("GET", "DELETE") or url.endswith((":enable", ":disable"))
         response = _with_tries(once, self._first_wait) if changes_nothing_twice else once()
         if "html" in (headers(response).get("content-type") or ""):
             page = kfp_server_api.ApiException(status=_A_PAGE, reason="a web page")
-            page.body = b""  # which kfp_server_api decodes
+            page.body = b""  # kfp_server_api decodes the body
             raise page
         return response
 
@@ -114,7 +114,7 @@ def _with_tries(once: Callable[[], Any], wait: float) -> Any:
             if error.status not in _PASSING:
                 raise
         except urllib3.exceptions.ReadTimeoutError:
-            raise  # a minute has gone already
+            raise  # a minute has passed already
         except urllib3.exceptions.HTTPError as error:
             if isinstance(
                 getattr(error, "reason", None), urllib3.exceptions.SSLError | urllib3.exceptions.ReadTimeoutError
@@ -126,11 +126,11 @@ def _with_tries(once: Callable[[], Any], wait: float) -> Any:
 
 
 def connect(address: Address) -> Client:
-    """The installation's API.
+    """Connects to the installation's API.
 
     Raises:
-        UserError: where it does not let us in, or has several users and no namespace is given.
-        RunError: where it does not answer, or is out of order.
+        UserError: if the credentials are rejected, or a multi-user installation requires a namespace and none is given.
+        RunError: if the installation does not answer, or is out of order.
     """
     with answered(address):
         client = Client(address)
@@ -144,11 +144,11 @@ def connect(address: Address) -> Client:
 
 @contextmanager
 def answered(address: Address, doing: str = "") -> Iterator[None]:
-    """Has errors of the API say what is wrong and what would be right.
+    """Turns API errors into messages with the cause and a fix.
 
     Args:
-        address: Of the API that is called.
-        doing: What is done, for the message.
+        address: Address of the API.
+        doing: The current operation, for the message.
     """
     where = f"{address.host}{f' ({doing})' if doing else ''}"
     try:
@@ -202,7 +202,7 @@ def _ended(said: str) -> str:
 
 
 def _message(error: kfp_server_api.ApiException) -> str:
-    """What the API says of an error, without what it was wrapped in; nothing of a page of HTML."""
+    """The API's error message, unwrapped; empty if the body is HTML."""
     body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or "")
     try:
         said = json.loads(body)
@@ -225,11 +225,11 @@ def _no_answer(error: urllib3.exceptions.HTTPError) -> str:
 
 
 def pages(ask: Callable[..., Any], items: str) -> Iterator[Any]:
-    """All items of a list that comes in pages.
+    """All items of a paginated list.
 
     Args:
-        ask: Takes `page_token` and `page_size`.
-        items: The answer's attribute that holds them.
+        ask: Called with `page_token` and `page_size`.
+        items: Attribute of the response with the items.
     """
     token = ""
     while True:
@@ -241,6 +241,6 @@ def pages(ask: Callable[..., Any], items: str) -> Iterator[Any]:
 
 
 def named(name: str) -> str:
-    """The filter of lists for what has a name."""
+    """List filter for items with a name."""
     equals = 1  # https://github.com/kubeflow/pipelines/blob/master/backend/api/v2beta1/filter.proto
     return json.dumps({"predicates": [{"operation": equals, "key": "display_name", "stringValue": name}]})

@@ -1,4 +1,4 @@
-"""What the backend of Kubeflow Pipelines asks of a package, asked before it is sent there."""
+"""Validates a package by the rules of the Kubeflow Pipelines backend before it is uploaded."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,8 @@ from hubline.pipeline.kubeflow.escaping import filled_in
 
 Json = Mapping[str, Any]
 
-# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names, which Argo's tasks keep to
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names, which applies to the names
+# of Argo's tasks
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 _LATER = frozenset(
@@ -26,14 +27,14 @@ _LATER = frozenset(
         "resourceCount",
     }
 )
-"""Keys that the pipeline spec has since KFP 2.4; older ones of the package take no notice of them."""
+"""Keys added to the pipeline spec in KFP 2.4; older versions of its package don't know them."""
 
 
 def check(spec: Json, platform: Json) -> None:
-    """Holds a package to KFP's pipeline spec, field by field, and to the rules of its compiler.
+    """Validates a package against KFP's pipeline spec and the rules of its compiler.
 
     Raises:
-        UserError: with all that would be refused.
+        UserError: lists everything that the backend would reject.
     """
     faults = list(_faults(spec, platform))
     if faults:
@@ -61,7 +62,7 @@ def _faults(spec: Json, platform: Json) -> Iterator[str]:
 
 
 def _known(value: Any) -> Any:
-    """The same without keys that the pipeline spec here does not know yet."""
+    """Removes keys that the installed version of the pipeline spec does not know."""
     if isinstance(value, Mapping):
         known = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec.DESCRIPTOR
         later = _LATER if "resource_cpu_limit" not in known.fields_by_name else ()
@@ -95,7 +96,7 @@ def _faults_of_dag(components: Json, holder: Json) -> Iterator[str]:
 
 
 def waits_for(task: Json) -> set[str]:
-    """The tasks that a task waits for: those it says, and the producers of its inputs, which the backend adds."""
+    """The tasks that a task depends on: explicit dependencies, and producers of its inputs, which the backend adds."""
     inputs = [source for given in task.get("inputs", {}).values() for source in given.values()]
     outputs = [source.get("taskOutputParameter") or source.get("taskOutputArtifact") for source in inputs]
     return {*task.get("dependentTasks", ()), *(output["producerTask"] for output in outputs if output)}

@@ -1,4 +1,4 @@
-"""`hubline compile`: from a pipeline file to a package that Kubeflow Pipelines takes."""
+"""`hubline compile`: compiles a pipeline file to a package for Kubeflow Pipelines."""
 
 import io
 import re
@@ -26,33 +26,33 @@ _BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Compiled:
-    """A package that was written."""
+    """A compiled package."""
 
     spec: dict[str, Any]
     """The pipeline spec."""
     size: "WorkflowSize"
-    """Estimated, of a run's workflow."""
+    """Estimated size of a run's workflow."""
     warnings: tuple[str, ...]
 
 
 def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bool, output: Path) -> Compiled:
-    """Writes the package.
+    """Compiles a pipeline file and writes the package.
 
     Args:
         file: The pipeline file.
-        source: Its text.
-        image: The image of every step, in place of that in the file.
-        allow_tag: Whether it may be named by a tag.
+        source: The file's text, for error messages.
+        image: Image of every step; overrides the file's.
+        allow_tag: Whether the image may be referred to by tag.
         output: The file to write.
 
     Raises:
-        PipelineFileError: with all that cannot work on a cluster.
-        UserError: where the image will not do, or Kubeflow Pipelines would refuse the package.
+        PipelineFileError: lists everything that cannot work on a cluster.
+        UserError: if the image is missing or has no digest, or Kubeflow Pipelines would reject the package.
     """
     image = _checked(image or file.kubeflow.image, allow_tag)
     if mistakes := list(_mistakes(file, source)):
         raise PipelineFileError(mistakes)
-    # Imported here: it brings TFX, and mistakes are found without.
+    # Imported here because it imports TFX, which is not needed to find errors.
     from hubline.pipeline.kubeflow.check import check
     from hubline.pipeline.kubeflow.pipeline_spec import package, pods
     from hubline.pipeline.kubeflow.workflow_size import workflow_size

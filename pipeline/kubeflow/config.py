@@ -11,10 +11,10 @@ from hubline.pipeline.diagnostics import nearest
 from hubline.pipeline.kubeflow.api_config import AnySchedule, Api
 
 STEPS = ("Pin", *NAMES, "Alert")
-"""The steps that can be placed; `HubModule` and `Backbone` stand for those of each module and backbone."""
+"""Steps that can be configured. `HubModule` and `Backbone` stand for the steps of all modules and backbones."""
 
 JOINABLE = tuple(name for name in NAMES if name not in ON_GPU)
-"""The steps that can share a pod: those that have no use for a GPU."""
+"""Steps that can share a pod: those that don't benefit from a GPU."""
 
 
 def _known_step(name: str) -> str:
@@ -30,7 +30,7 @@ def _joinable(name: str) -> str:
 
 
 PodName = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=40)]
-"""The name of a pod that steps share."""
+"""Name of a pod that several steps share."""
 
 
 def _root(url: str) -> str:
@@ -239,7 +239,7 @@ class Alert(Section):
 
     @property
     def warning(self) -> str | None:
-        """What is not well about it."""
+        """A warning about the webhook, if any."""
         if isinstance(self.webhook, SecretKey):
             return None
         return (
@@ -257,7 +257,7 @@ _FACTORS = {"m": 1e-3} | {
 
 
 def amount(quantity: str) -> float:
-    """A quantity of Kubernetes as a number: processors, or bytes."""
+    """Converts a Kubernetes quantity to a number of processors or bytes."""
     number = quantity.rstrip("mkKMGTPEi")
     unit = quantity[len(number) :]
     return float(number) * (_FACTORS[unit.replace("k", "K")] if unit else 1.0)
@@ -337,7 +337,7 @@ class Kubeflow(Section):
         return self
 
     def placement(self, step: str) -> Placement:
-        """What a step is given, by its name without what is after a dot."""
+        """Placement of a step. `step` is its name without the part after the dot."""
         own = self.steps.get(step)
         said = {key: getattr(own, key) for key in own.model_fields_set} if own else {}
         return self.every_step.model_copy(update=said)

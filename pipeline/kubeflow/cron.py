@@ -1,9 +1,9 @@
-"""Cron in a named time zone, and the same in the zone of Kubeflow Pipelines' backend.
+"""Cron expressions in a named time zone, and their translation to the time zone of the Kubeflow Pipelines backend.
 
-The backend reads six fields with https://pkg.go.dev/github.com/robfig/cron@v1.2.0, which has seconds first and no
-time zone: a prefix such as `CRON_TZ=` is refused. All schedules are in the zone of its controller, UTC unless
-CRON_SCHEDULE_TIMEZONE says another. So a schedule is compiled with the difference of the two zones, and where that
-difference changes, at daylight saving, it drifts until it is compiled again.
+The backend parses six fields with https://pkg.go.dev/github.com/robfig/cron@v1.2.0, which starts with seconds and has
+no time zones: a prefix such as `CRON_TZ=` is rejected. All schedules are evaluated in the time zone of its controller,
+UTC unless CRON_SCHEDULE_TIMEZONE is set. A schedule is therefore compiled with the current offset between the two
+zones. When the offset changes, at daylight saving, the schedule drifts until it is compiled again.
 """
 
 import re
@@ -15,12 +15,12 @@ from zoneinfo import ZoneInfo
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _YEARS = 5
-"""A schedule that has no time in so many years never has one; KFP's backend looks as far."""
+"""A schedule without a time in this many years never has one; KFP's backend searches as far."""
 
 
 @dataclass(frozen=True)
 class Cron:
-    """The five fields; None stands for a field of days or months that says `*`."""
+    """The five fields; None for days or months given as `*`."""
 
     minutes: frozenset[int]
     hours: frozenset[int]
@@ -30,7 +30,8 @@ class Cron:
     """0 is Sunday."""
 
     def runs_on(self, day: date) -> bool:
-        """Whether there is a run on a day; of two kinds of days that are given either will do, as in cron."""
+        """Whether there are runs on a day. If days of the month and days of the week are given, either suffices, as in
+        cron."""
         if self.months is not None and day.month not in self.months:
             return False
         given = [
@@ -41,7 +42,7 @@ class Cron:
         return any(given) or not given
 
     def times(self, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
-        """The times after a moment, in the zone; one that a change of the clock skips is left out."""
+        """The times after a moment, in the zone. Times skipped by a clock change are left out."""
         first = after.astimezone(zone).date() - timedelta(days=1)
         for day in (first + timedelta(days=count) for count in range(366 * _YEARS)):
             if not self.runs_on(day):
@@ -54,10 +55,10 @@ class Cron:
 
 
 def parse(text: str) -> Cron:
-    """Reads five fields: minute, hour, day of month, month, day of week.
+    """Parses five fields: minute, hour, day of month, month, day of week.
 
     Raises:
-        ValueError: saying what is wrong.
+        ValueError: if the expression is invalid; the message says why.
     """
     fields = text.split()
     if len(fields) != 5:
@@ -112,12 +113,12 @@ def compiled(cron: Cron, zone: ZoneInfo, backend: ZoneInfo, at: datetime) -> str
 
     Args:
         cron: The schedule.
-        zone: The zone that it is in.
-        backend: The zone that the backend reads it in.
-        at: A moment; the difference of the zones is that of then.
+        zone: Time zone of the schedule.
+        backend: Time zone in which the backend evaluates it.
+        at: Moment whose offset between the zones is used.
 
     Raises:
-        ValueError: where six fields cannot say it, with why.
+        ValueError: if six fields cannot express the schedule; the message says why.
     """
     moved = _moved(cron, difference(zone, backend, at))
     fields = [_text(moved.minutes, 60), _text(moved.hours, 24)]
@@ -126,17 +127,17 @@ def compiled(cron: Cron, zone: ZoneInfo, backend: ZoneInfo, at: datetime) -> str
 
 
 def difference(zone: ZoneInfo, backend: ZoneInfo, at: datetime) -> timedelta:
-    """What is added to a time in the zone for that in the backend's."""
+    """Offset to add to a time in `zone` to get the time in `backend`."""
     here, there = at.astimezone(zone).utcoffset(), at.astimezone(backend).utcoffset()
     assert here is not None and there is not None
     return there - here
 
 
 def _moved(cron: Cron, by: timedelta) -> Cron:
-    """The same schedule on a clock that is ahead by so much.
+    """The same schedule on a clock that is ahead by `by`.
 
     Raises:
-        ValueError: where cron cannot say it.
+        ValueError: if cron cannot express it.
     """
     times = [timedelta(hours=hour, minutes=minute) + by for hour in cron.hours for minute in cron.minutes]
     shifts = {each.days for each in times}
@@ -178,7 +179,7 @@ def _said(by: timedelta) -> str:
 
 
 def _text(numbers: frozenset[int], all_of: int | None = None) -> str:
-    """Numbers as a field, with ranges of three and more."""
+    """Formats numbers as a cron field; three or more in a row become a range."""
     if len(numbers) == all_of:
         return "*"
     runs: list[list[int]] = []
@@ -192,16 +193,16 @@ def _text(numbers: frozenset[int], all_of: int | None = None) -> str:
 
 @dataclass(frozen=True)
 class Drift:
-    """A change of the clock, after which a schedule that is not compiled again runs at another time."""
+    """A clock change after which a schedule runs at another time unless it is compiled again."""
 
     since: datetime
-    """In the schedule's zone."""
+    """In the schedule's time zone."""
     later: timedelta
-    """How much later on the clock, or earlier where it is negative."""
+    """How much later the runs start; negative for earlier."""
 
     @classmethod
     def of(cls, cron: Cron, zone: ZoneInfo, backend: ZoneInfo, at: datetime) -> "Drift | None":
-        """The first within a year of a moment, to the hour; None where the schedule minds none."""
+        """The first drift within a year of a moment, rounded to the hour; None if there is none."""
         compiled_with = difference(zone, backend, at)
         days = (at + timedelta(days=count) for count in range(1, 367))
         changed = next((day for day in days if difference(zone, backend, day) != compiled_with), None)

@@ -1,6 +1,6 @@
 """Runs one step in its container: `python -m hubline.pipeline.kubeflow.entrypoint EXECUTOR TYPES EXECUTOR_INPUT`.
 
-The executor is TFX's own way to run a step. Nothing is imported that it does not import, so that a pod is at work soon.
+Runs the TFX executor, and imports nothing else, so that pods start quickly.
 """
 
 import json
@@ -25,24 +25,24 @@ from hubline.pipeline.kubeflow.executor_io import Launched
 from hubline.pipeline.kubeflow.notify import leave_word
 
 PROPERTIES = "properties"
-"""The parameter by which a step gets its properties, as JSON."""
+"""Parameter with a step's execution properties, as JSON."""
 BEAM = "beam"
-"""The one of them that says how Beam runs, in a step that uses it, and is not the executor's."""
+"""Property that configures Beam, in steps that use it; it is not passed to the executor."""
 
 NOTHING: Mapping[str, list[Artifact]] = MappingProxyType({})
 
 
 class Beaming(Section):
-    """How Beam runs in a step."""
+    """Beam configuration of a step."""
 
     arguments: tuple[str, ...] = ()
-    """Those of its pipelines."""
+    """Beam pipeline arguments."""
     scratch: str | None = None
-    """Where workers that are not in the pod see what is put there for the time being; None where they are."""
+    """Folder for temporary files that workers outside the pod can see; None if the workers are in the pod."""
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the step; 1 where it failed, 143 where SIGTERM stopped it, with what was wrong as the last line."""
+    """Runs the step; returns 1 on failure and 143 after SIGTERM, with the error in the last line of the log."""
     executor, types, launched = arguments
     handed = Launched.model_validate_json(launched)
     with interruption.handled():
@@ -54,12 +54,15 @@ def main(arguments: list[str]) -> int:
 
 
 def explain(fault: Exception, launched: Launched, step: str = "") -> int:
-    """Says why a step failed, in the log and to the alert, and gives the exit code; raises what nobody expected.
+    """Reports why a step failed, in the log and for the notification; re-raises unexpected errors.
 
     Args:
-        fault: What ended the step.
-        launched: What the launcher handed the pod.
-        step: The step, where the pod has several.
+        fault: The exception that ended the step.
+        launched: The launcher's input.
+        step: Name of the step, if several share the pod.
+
+    Returns:
+        The exit code.
     """
     before = f"{step}: " if step else ""
     if number := interruption.ended_by():
@@ -77,16 +80,16 @@ def explain(fault: Exception, launched: Launched, step: str = "") -> int:
 def execute(
     executor_path: str, types: Mapping[str, str], launched: Launched, given: Mapping[str, list[Artifact]] = NOTHING
 ) -> dict[str, list[Artifact]]:
-    """Runs an executor on what the launcher hands it.
+    """Runs an executor.
 
     Args:
-        executor_path: The class of the executor.
-        types: The class of each artifact that goes in or out, by name.
-        launched: What the launcher hands it, with the step's properties as one parameter.
-        given: Inputs that the launcher does not hand it.
+        executor_path: Import path of the executor class.
+        types: Class of each input and output artifact, by name.
+        launched: The launcher's input, with the step's properties as one parameter.
+        given: Inputs that don't come from the launcher.
 
     Returns:
-        What it has made.
+        The output artifacts.
     """
     properties = taken(launched.inputs.parameters[PROPERTIES])
     beam = Beaming.model_validate(properties.pop(BEAM)) if BEAM in properties else None
@@ -100,7 +103,7 @@ def execute(
 
 @contextmanager
 def _scratch(shared: str | None) -> Iterator[str]:
-    """A folder for what is gone after the step: on this machine, or in a folder that other machines see."""
+    """A temporary folder: on this machine, or in a folder that other machines see."""
     if shared is None:
         with tempfile.TemporaryDirectory() as folder:
             yield folder
@@ -115,7 +118,7 @@ def _scratch(shared: str | None) -> Iterator[str]:
 def _context(folder: str, beam: Beaming | None) -> base_executor.BaseExecutor.Context:
     if beam is None:
         return base_executor.BaseExecutor.Context(tmp_dir=folder, unique_id="step")
-    # Imported here: Beam takes six seconds, and half of the steps do without.
+    # Imported here because Beam takes six seconds to import, and half of the steps don't use it.
     from tfx.dsl.components.base import base_beam_executor
 
     return base_beam_executor.BaseBeamExecutor.Context(

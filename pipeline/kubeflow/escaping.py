@@ -1,4 +1,4 @@
-"""Text that crosses from a package into other languages: Argo's templates, Kubernetes' variables, YAML 1.1."""
+"""Escapes text for the languages it passes through: Argo's templates, Kubernetes' variables, YAML 1.1."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import SafeRepresenter
 
 _OF_KFP = frozenset({"{{$}}", "{{$.pipeline_job_uuid}}", "{{$.pipeline_job_name}}"})
-"""What Kubeflow Pipelines itself fills in."""
+"""Placeholders of Kubeflow Pipelines itself."""
 
 # https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
 _FILLED_IN = {
@@ -18,7 +18,7 @@ _FILLED_IN = {
     "$(": "Kubernetes fills in what begins with $(",
     "$$": "Kubernetes makes one $ of two",
 }
-"""What texts must not contain that go to a cluster as they are, and why."""
+"""Sequences that must not occur in unescaped texts, and why."""
 
 _YAML_1_1 = re.compile(
     r"""(?xi)
@@ -30,24 +30,27 @@ _YAML_1_1 = re.compile(
     | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*                                 # a date
     """
 )
-"""Texts that a reader of YAML 1.1 takes for something else (https://yaml.org/type/), whatever our own would do."""
+"""Plain texts that a YAML 1.1 parser reads as another type (https://yaml.org/type/), regardless of our own parser."""
 
 
 def argument(value: Any) -> str:
-    """A value as JSON that a container is started with, which neither Argo nor Kubernetes changes on its way there.
+    """Encodes a value as JSON for a container argument that neither Argo nor Kubernetes changes.
 
-    Inside a text of JSON each character may be written as its code, and `{{` and `$` stand nowhere else in JSON.
+    JSON strings may contain any character as an escape, and `{{` and `$` occur nowhere else in JSON.
     """
     return json.dumps(value, separators=(",", ":")).replace("{{", "{\\u007b").replace("$", "\\u0024")
 
 
 def filled_in(value: Any, where: str, by_kubernetes: bool) -> Iterator[str]:
-    """The texts in a value that would not arrive in a container as they are: where each is, and why.
+    """Finds texts that would not arrive in a container unchanged.
 
     Args:
-        value: A text, or mappings and lists of them.
-        where: Where it is, for the answer.
-        by_kubernetes: Whether it becomes part of a command, which Kubernetes changes too.
+        value: A text, or nested mappings and lists of texts.
+        where: Location of the value, for messages.
+        by_kubernetes: Whether the value becomes part of a command, which Kubernetes expands too.
+
+    Yields:
+        The location of each text, and why it would change.
     """
     if isinstance(value, Mapping):
         for key, each in value.items():
@@ -62,10 +65,10 @@ def filled_in(value: Any, where: str, by_kubernetes: bool) -> Iterator[str]:
 
 
 class _Representer(SafeRepresenter):
-    """Plain YAML that a reader of YAML 1.1 and one of 1.2 read alike."""
+    """Writes plain YAML that YAML 1.1 and 1.2 parsers read alike."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """What is the same twice is written twice, to be read."""
+        """Writes repeated values out instead of using aliases, for readability."""
         return True
 
 
@@ -78,7 +81,7 @@ def _number(representer: SafeRepresenter, value: float) -> ScalarNode:
     text = repr(value)
     mantissa, e, exponent = text.partition("e")
     if e and "." not in mantissa:
-        text = f"{mantissa}.0e{exponent}"  # YAML 1.1 has no number without a point and with an exponent
+        text = f"{mantissa}.0e{exponent}"  # YAML 1.1 floats with an exponent need a decimal point
     return representer.represent_scalar("tag:yaml.org,2002:float", text)
 
 
@@ -87,7 +90,7 @@ _Representer.add_representer(float, _number)
 
 
 def yaml() -> YAML:
-    """Writes what every reader of YAML reads alike."""
+    """A YAML writer whose output all YAML parsers read alike."""
     writer = YAML(typ="safe", pure=True)
     writer.Representer = _Representer
     writer.default_flow_style = False

@@ -1,7 +1,7 @@
-"""A step's properties on their way from `Pin` to the step: one parameter, a text.
+"""Passes a step's execution properties from `Pin` to the step in a single text parameter.
 
-Most go by way of a file. The text is part of a command, of which Linux takes 128 KiB an argument; and it stands six
-times in the Argo workflow, quotes within quotes escaped each time, which may not be longer than 1 MiB as a whole
+Most are passed in a file. The text is part of a command, and Linux limits an argument to 128 KiB; and it occurs six
+times in the Argo workflow, with nested quotes escaped each time, and the workflow is limited to 1 MiB
 (`workflow_size.py`).
 """
 
@@ -15,17 +15,20 @@ from hubline.core.errors import RunError
 from hubline.pipeline.kubeflow.escaping import argument
 
 _MOST = 200
-"""Characters of a text that is the properties themselves."""
+"""Maximum length of properties passed inline, in characters."""
 
 _FILE = "file:"
 
 
 def handed(properties: Mapping[str, Any], state: str) -> str:
-    """The text of some properties, the same for the same ones: as JSON, or the path of a file that holds it.
+    """Serializes properties; deterministic.
 
     Args:
-        properties: What goes over as JSON; those that are None are left out.
-        state: The folder that every step sees.
+        properties: JSON-compatible values; None values are dropped.
+        state: Folder that every step can access.
+
+    Returns:
+        The properties as JSON, or the path of a file that contains the JSON.
     """
     text = argument({key: properties[key] for key in sorted(properties) if properties[key] is not None})
     if len(text) <= _MOST:
@@ -36,10 +39,10 @@ def handed(properties: Mapping[str, Any], state: str) -> str:
 
 
 def taken(text: str) -> dict[str, Any]:
-    """The properties that `handed` made a text of.
+    """Reads the properties from the text that `handed` returned.
 
     Raises:
-        RunError: where the file is gone.
+        RunError: if the file is missing.
     """
     if text.startswith(_FILE):
         path = text.removeprefix(_FILE)

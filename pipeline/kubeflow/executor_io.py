@@ -1,8 +1,8 @@
-"""What KFP's launcher hands a container, and what it reads when the container is done.
+"""Input of a container from KFP's launcher, and the output file that the launcher reads afterwards.
 
-Both are JSON: an `ExecutorInput` and an `ExecutorOutput` of KFP's pipeline spec
-(https://github.com/kubeflow/pipelines/blob/master/api/v2alpha1/pipeline_spec.proto). What a version of KFP adds to them
-is passed over.
+Both are JSON: `ExecutorInput` and `ExecutorOutput` of KFP's pipeline spec
+(https://github.com/kubeflow/pipelines/blob/master/api/v2alpha1/pipeline_spec.proto). Fields added by other versions of
+KFP are ignored.
 """
 
 import json
@@ -19,12 +19,12 @@ from tfx.utils import import_utils, name_utils
 from hubline.core import storage
 
 MOUNTED = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
-"""Where the launcher puts what is in object stores, and takes it from (`LocalPathForURI`): it downloads every input in
-any case, and TensorFlow reads neither minio:// nor, without a package of its own, s3://."""
+"""Local folders to which the launcher downloads artifacts and from which it uploads them (`LocalPathForURI`). It
+downloads every input anyway, and TensorFlow reads neither minio:// nor, without an extra package, s3://."""
 
 
 _STANDARD = "tfx.types.standard_artifacts."
-"""The module of the classes that are named without one."""
+"""Default module of artifact classes."""
 
 
 class _Message(BaseModel):
@@ -32,35 +32,29 @@ class _Message(BaseModel):
 
 
 class RuntimeArtifact(_Message):
-    """One artifact."""
-
     name: str = ""
     uri: str = ""
     metadata: dict[str, Any] = {}
 
 
 class ArtifactList(_Message):
-    """The artifacts of an input or output, of which TFX has one."""
+    """The artifacts of an input or output; TFX uses a single one."""
 
     artifacts: list[RuntimeArtifact] = []
 
 
 class Inputs(_Message):
-    """What goes in."""
-
     parameters: dict[str, Any] = Field(default={}, alias="parameterValues")
     artifacts: dict[str, ArtifactList] = {}
 
 
 class Outputs(_Message):
-    """Where what comes out goes."""
-
     artifacts: dict[str, ArtifactList] = {}
     file: str = Field(alias="outputFile")
 
 
 class Launched(_Message):
-    """An `ExecutorInput`."""
+    """KFP's `ExecutorInput`."""
 
     inputs: Inputs = Inputs()
     outputs: Outputs
@@ -68,13 +62,13 @@ class Launched(_Message):
     def artifacts(
         self, types: Mapping[str, str], as_they_are: bool = False
     ) -> tuple[dict[str, list[Artifact]], dict[str, list[Artifact]]]:
-        """The inputs and outputs as TFX has them; the folders of outputs are made.
+        """Converts inputs and outputs to TFX artifacts, and creates the folders of outputs.
 
         Args:
-            types: The class of each, by name. What has none, such as the `executor-logs` of KFP since 2.5, is the
-                launcher's own.
-            as_they_are: Whether they are read and written where their URIs say, for workers that are not in the pod;
-                without, at the paths to which the launcher downloads them, and from which it uploads.
+            types: Class of each artifact, by name. Artifacts without one, such as `executor-logs` since KFP 2.5, belong
+                to the launcher.
+            as_they_are: Whether to use the artifacts' URIs, for workers outside the pod, rather than the launcher's
+                local copies.
         """
         inputs, outputs = (
             {
@@ -85,14 +79,14 @@ class Launched(_Message):
             for by_name in (self.inputs.artifacts, self.outputs.artifacts)
         )
         for (artifact,) in outputs.values():
-            if not isinstance(artifact, ValueArtifact):  # of which the folder that it is in is there
+            if not isinstance(artifact, ValueArtifact):  # whose parent folder exists
                 fileio.makedirs(artifact.uri)
         return inputs, outputs
 
     def finish(
         self, outputs: Mapping[str, list[Artifact]] | None = None, parameters: Mapping[str, str] | None = None
     ) -> None:
-        """Tells the launcher what came out: what is known of artifacts, and the values of parameters."""
+        """Writes the output file: metadata of artifacts, and values of parameters."""
         told = {
             name: {
                 "artifacts": [
@@ -108,12 +102,12 @@ class Launched(_Message):
 
 
 def type_name(artifact_type: type[Artifact]) -> str:
-    """The name of an artifact's class by which `Launched.artifacts` finds it: short, for it stands in the workflow."""
+    """Short name of an artifact class for `Launched.artifacts`; short because it is part of the workflow."""
     return name_utils.get_full_name(artifact_type).removeprefix(_STANDARD)
 
 
 def local(uri: str) -> str:
-    """The path at which the launcher has what is in an object store; of a path itself."""
+    """The launcher's local path for a URI in an object store; other paths are returned unchanged."""
     for scheme, folder in MOUNTED.items():
         if uri.startswith(scheme):
             return folder + uri[len(scheme) :]
@@ -126,7 +120,7 @@ def _artifact(type_path: str, given: RuntimeArtifact, as_it_is: bool) -> Artifac
     artifact.uri = given.uri if as_it_is else local(given.uri)
     for key, value in given.metadata.items():
         known = (artifact_type.PROPERTIES or {}).get(key)
-        # A number in JSON is a float, whatever it was a number of.
+        # JSON has a single number type, and the backend returns all numbers as floats.
         is_whole = isinstance(value, float) and value.is_integer()
         if known is not None:
             setattr(artifact, key, _property(known.type, value))
@@ -146,10 +140,10 @@ def _property(kind: PropertyType, value: Any) -> Any:
 
 
 def _metadata(artifact: Artifact) -> dict[str, Any]:
-    """Properties and custom properties that have a value.
+    """Properties and custom properties that are set.
 
-    A property of the type that is JSON goes as text, which comes back as it went: of a struct, the backend makes one in
-    another. A custom one goes as it is, for the dashboard, and to no step.
+    JSON properties are passed as text, so that they arrive unchanged; the backend alters structs. JSON custom
+    properties are passed as structs, for the dashboard only; no step reads them.
     """
     own, custom = artifact.mlmd_artifact.properties, artifact.mlmd_artifact.custom_properties
     told = {key: value for key in own if (value := getattr(artifact, key)) is not None}

@@ -1,4 +1,4 @@
-"""A package whose runs end in an alert: KFP calls it an exit handler."""
+"""Adds a notification to a package as the exit handler of its runs."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,14 +17,14 @@ _NAME = {RUN_NAME: of_the_run("pipeline_job_name", "The run's name.")}
 
 
 def alerted(pin: Task, steps: Sequence[Task], form: dict[str, Input], name: str, kubeflow: Kubeflow) -> list[Node]:
-    """All steps as a group, and the alert, which waits for it and runs however it ends.
+    """Puts all steps into a group, followed by a notification that runs however the group ends.
 
     Args:
-        pin: The first step, which is told of which run it is.
-        steps: The others.
-        form: The fields of the run's form, as inputs.
-        name: The pipeline's.
-        kubeflow: Says what alerts there are.
+        pin: The first step; receives the run's ID.
+        steps: All other steps.
+        form: The run parameters as inputs.
+        name: Name of the pipeline.
+        kubeflow: Contains the alert.
     """
     assert kubeflow.alert is not None
     waited_for = {each for step in steps for each in step.after}
@@ -50,7 +50,7 @@ def alerted(pin: Task, steps: Sequence[Task], form: dict[str, Input], name: str,
 
 
 def with_webhook(kubeflow: Kubeflow) -> Kubeflow:
-    """The same where the pod of the alert is given the webhook's URL."""
+    """Adds the webhook's URL to the environment of the notification's pod."""
     if kubeflow.alert is None:
         return kubeflow
     placement, webhook = kubeflow.placement(_ALERT), kubeflow.alert.webhook
@@ -63,7 +63,7 @@ def with_webhook(kubeflow: Kubeflow) -> Kubeflow:
 
 
 def env(alert: Alert | None, state: str) -> dict[str, str]:
-    """The environment variable by which steps know where to leave word."""
+    """The environment variable that tells steps where to leave error messages."""
     return {WORD: f"{state}/word"} if alert else {}
 
 

@@ -1,8 +1,8 @@
-"""Steps that share a pod: how a package says them, and how they run there.
+"""Steps that share a pod: their representation in a package, and their execution.
 
-In the pod: `python -m hubline.pipeline.kubeflow.fused_steps MEMBERS EXECUTOR_INPUT`. The steps run one after the
-other; the inputs and outputs of each are artifacts of their own, in the bucket, on the dashboard and in the lineage,
-where `step` names the step that made them.
+In the pod: `python -m hubline.pipeline.kubeflow.fused_steps MEMBERS EXECUTOR_INPUT`. The steps run one after another.
+Each keeps its own input and output artifacts in storage, on the dashboard and in the lineage; their property `step`
+names the step that produced them.
 """
 
 import json
@@ -31,22 +31,22 @@ class Member(Section):
 
     step: str
     executor: str
-    """The class of its executor."""
+    """Import path of its executor class."""
     types: dict[str, str]
-    """The class of each artifact that goes in or out, by name."""
+    """Class of each input and output artifact, by name."""
     inside: dict[str, str]
-    """Of its inputs that come from a step in the same pod, that output's key."""
+    """For inputs produced in the same pod, the key of the output."""
 
 
 _MEMBERS = TypeAdapter(tuple[Member, ...])
 
 
 def join(tasks: Sequence[Task], joined: Mapping[str, Sequence[str]]) -> list[Task]:
-    """The same tasks, of which some share a pod.
+    """Merges tasks that share a pod.
 
     Args:
-        tasks: Those of steps, in an order in which they can run.
-        joined: By the name of a pod, the steps that share it.
+        tasks: Tasks of the steps, in an order in which they can run.
+        joined: Steps that share a pod, by the pod's name.
     """
     pods = {task.step: pod for pod, kinds in joined.items() for task in tasks if task.kind in kinds}
     done: list[Task] = []
@@ -68,7 +68,7 @@ def input_key(step: str, key: str) -> str:
 
 
 def _rewired(task: Task, pods: Mapping[str, str]) -> Task:
-    """The same, where it takes what comes from pods from there."""
+    """Redirects inputs that come from fused steps to their pod's task."""
     by_task = {task_name(step): (step, pod) for step, pod in pods.items()}
 
     def source(given: Input) -> Input:
@@ -114,7 +114,7 @@ def _pod(pod: str, tasks: Sequence[Task]) -> Task:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the steps; 1 where one failed, 143 where SIGTERM stopped it, with what was wrong as the last line."""
+    """Runs the steps; returns 1 if one fails and 143 after SIGTERM, with the error in the last line of the log."""
     members, launched = _MEMBERS.validate_json(arguments[0]), Launched.model_validate_json(arguments[1])
     made: dict[str, list[Artifact]] = {}
     with interruption.handled():
@@ -129,7 +129,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(member: Member, launched: Launched, made: Mapping[str, list[Artifact]]) -> dict[str, list[Artifact]]:
-    """What a step makes, by the keys of the pod."""
+    """Runs one step; returns its outputs under the pod's keys."""
 
     def own(given: Mapping[str, Any], key: Any) -> dict[str, Any]:
         keys = {name: key(member.step, name) for name in member.types}

@@ -1,15 +1,15 @@
-"""What a pod's log shows: our own words, and the warnings of the libraries below."""
+"""Logging in a pod: Hubline's own messages, and warnings of the libraries."""
 
 import logging
 import sys
 import time
 
 _EVERY = 10.0
-"""Seconds from one word of progress to the next."""
+"""Minimum interval between progress messages, in seconds."""
 
 
 class _Seldom(logging.Filter):
-    """Lets progress through now and then, and at its end."""
+    """Rate-limits progress messages; the last one always passes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class _Seldom(logging.Filter):
 
 
 def to_pod() -> None:
-    """Sends our own words to standard output, which the cluster keeps as the pod's log."""
+    """Sends Hubline's messages to standard output, which the cluster stores as the pod's log."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     handler.addFilter(_Seldom())

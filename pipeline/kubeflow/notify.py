@@ -1,8 +1,8 @@
-"""Tells a webhook how a run ended: `python -m hubline.pipeline.kubeflow.notify done|tell [ABOUT] EXECUTOR_INPUT`.
+"""Reports the end of a run to a webhook: `python -m hubline.pipeline.kubeflow.notify done|tell [ABOUT] EXECUTOR_INPUT`.
 
-No version of Kubeflow Pipelines before 2.14 tells an exit handler how the run went, and none tells why. So a step that
-fails leaves word in a folder of the run, and after the last step `done` leaves word there too: where that is missing,
-the run has failed.
+Before 2.14, Kubeflow Pipelines does not tell an exit handler how the run ended, and no version tells it why. So failing
+steps leave their error in a folder of the run, and `done` leaves a marker there after the last step; without the
+marker, the run has failed.
 """
 
 import os
@@ -20,65 +20,65 @@ from hubline.pipeline.kubeflow.executor_io import Launched
 from hubline.pipeline.kubeflow.report_place import ReportPlace
 
 WORD = "HUBLINE_WORD"
-"""The environment variable that names the folder in which the steps of all runs leave word; none do without."""
+"""Environment variable with the folder in which the steps of all runs leave errors; not set without an alert."""
 WEBHOOK = "HUBLINE_WEBHOOK"
-"""The environment variable with the webhook's URL."""
+"""Environment variable with the webhook's URL."""
 RUN_ID, RUN_NAME = "run_id", "run_name"
-"""The parameters with what the backend calls the run, and what people do."""
+"""Parameters with the run's ID and display name."""
 
 _DONE = "done.json"
 _MOST = 4000
-"""Characters of a message; the last ones count."""
+"""Maximum length of an error message; its end is kept."""
 
 # https://github.com/kubeflow/pipelines/blob/master/backend/src/v2/driver/driver.go: the pipeline root of a run ends in
-# its ID, and the name of the task follows.
+# its ID, followed by the task's name.
 _OUTPUT = re.compile(r"/(?P<run>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?P<task>[^/]+)/")
 
 
 class About(Section):
-    """What an alert is about, and when there is one."""
+    """Subject and condition of a notification."""
 
     pipeline: str
     on: Literal["failure", "always"]
     steps: dict[str, str] = {}
-    """The name of each step by that of its task."""
+    """Step names by task name."""
     link: str | None = None
-    """The run's page, in which {run_id} stands for its ID."""
+    """URL of the run's page, with {run_id} as placeholder."""
     report: ReportPlace | None = None
-    """Where the report is; None where no step makes one."""
+    """Where the report is; None if the pipeline has none."""
 
 
 class FailedStep(Section):
-    """A step that failed, and what it said last."""
+    """A failed step and its error."""
 
     step: str
     error: str
 
 
 class Message(Section):
-    """What is sent, as JSON."""
+    """The JSON body of the notification."""
 
     pipeline: str
     run_id: str
     run_name: str
     status: Literal["succeeded", "failed"]
     failed_steps: tuple[FailedStep, ...]
-    """Those that left word; one that was stopped by the cluster, such as for its memory, could not."""
+    """Steps that left an error. A step killed by the cluster, for example because of its memory, could not."""
     link: str | None
     report: ReportPlace | None
-    """Where the report is, if the run got as far as the step that makes it."""
+    """Where the report is, if the run reached the step that writes it."""
     at: datetime
     text: str
-    """All of it in words, which is what Slack, Mattermost, Teams and Google Chat show."""
+    """Summary as text, which Slack, Mattermost, Teams and Google Chat display."""
 
 
 def leave_word(launched: Launched, error: str, step: str | None = None) -> None:
-    """Says why a step failed, where an alert is asked for and the step knows of which run it is.
+    """Records why a step failed, if notifications are enabled and the step can determine its run.
 
     Args:
-        launched: What the launcher handed the step.
-        error: Why.
-        step: The step's name, where it is another than that of its task.
+        launched: The launcher's input.
+        error: The error message.
+        step: Name of the step, if it differs from the task's.
     """
     folder, place = os.environ.get(WORD), _place(launched)
     if folder and place:
@@ -97,19 +97,19 @@ def _place(launched: Launched) -> tuple[str, str] | None:
 
 
 def done(launched: Launched) -> None:
-    """Says that every step has succeeded."""
+    """Records that every step has succeeded."""
     storage.write_bytes(f"{os.environ[WORD]}/{launched.inputs.parameters[RUN_ID]}/{_DONE}", b"{}")
 
 
 def message(about: About, launched: Launched, now: datetime) -> Message:
-    """What is to be said of a run that has ended, and of which `done` and `leave_word` have left word."""
+    """Creates the notification for an ended run from what `done` and `leave_word` recorded."""
     run_id, run_name = (str(launched.inputs.parameters[name]) for name in (RUN_ID, RUN_NAME))
     folder = f"{os.environ[WORD]}/{run_id}"
     failed = [_read(f"{folder}/{name}") for name in storage.names(folder) if name.startswith("failed-")]
     succeeded = storage.exists(f"{folder}/{_DONE}")
     link = about.link.format(run_id=run_id) if about.link else None
     lines = [f"{about.pipeline}: the run {run_name} {'succeeded' if succeeded else 'failed'}"]
-    # A step that failed and was tried again has left word too.
+    # A step that failed and was retried has left an error too.
     failed = [] if succeeded else failed
     failed = [each.model_copy(update={"step": about.steps.get(each.step, each.step)}) for each in failed]
     lines += [f"{each.step}: {each.error}" for each in failed]
@@ -138,10 +138,10 @@ def _read(path: str) -> FailedStep:
 
 
 def tell(about: About, launched: Launched) -> None:
-    """Sends the message where one is asked for, and tidies up.
+    """Sends the notification if the run's outcome calls for one, and removes the records.
 
     Raises:
-        RunError: where the webhook does not take it.
+        RunError: if the webhook does not accept it.
     """
     said = message(about, launched, datetime.now(timezone.utc))
     if about.on == "always" or said.status == "failed":
@@ -151,7 +151,7 @@ def tell(about: About, launched: Launched) -> None:
 
 
 def _post(url: str, said: Message) -> None:
-    # A POST is tried again too: an alert that comes twice does less harm than one that does not come.
+    # POST requests are retried too: a duplicate notification does less harm than a missing one.
     retries = urllib3.Retry(total=4, backoff_factor=2, status_forcelist=[429, 500, 502, 503, 504], allowed_methods=None)
     try:
         answer = urllib3.PoolManager(timeout=30.0).request(
@@ -168,7 +168,7 @@ def _post(url: str, said: Message) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """1 where the webhook does not take the message."""
+    """Returns 1 if the webhook does not accept the notification."""
     what, *about, launched = arguments
     handed: Any = Launched.model_validate_json(launched)
     try:

@@ -1,4 +1,4 @@
-"""What a run's form on the dashboard offers to change, and the pipeline file with such changes."""
+"""Parameters that a run offers on the dashboard, and their application to the pipeline file."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -19,24 +19,24 @@ from hubline.trainer.backbones.config import Builder
 Type = Literal["STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE", "BOOLEAN", "STRUCT"]
 
 OVERRIDES = "overrides"
-"""The parameter that changes anything else, by dotted keys of the pipeline file."""
+"""Parameter for all other settings, by dotted keys of the pipeline file."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A field of the form."""
+    """A run parameter."""
 
     name: str
     key: tuple[str, ...]
-    """The key of the pipeline file that it changes."""
+    """Key of the pipeline file that it sets."""
     type: Type
     default: Any
-    """What the file says."""
+    """Value in the file."""
     description: str
 
 
 def offered(file: AnyFile) -> list[Parameter]:
-    """The fields of the form, in the order of the file; `OVERRIDES` comes last."""
+    """The run parameters, in the order of the file, followed by `OVERRIDES`."""
     return [*_offered(file), Parameter(OVERRIDES, (), "STRUCT", {}, _OVERRIDES)]
 
 
@@ -80,32 +80,32 @@ def _of(file: AnyFile, name: str, *key: str) -> Parameter:
 
 
 def dumped(file: AnyFile) -> dict[str, Any]:
-    """A pipeline file as JSON has it, with absolute paths; `with_changes` reads it.
+    """Serializes a pipeline file as JSON with absolute paths, for `with_changes`.
 
-    Of `kubeflow` it holds what steps are told and can reach. All else is in the package already, and would only make
-    the workflow longer and show a webhook's URL.
+    Of `kubeflow`, it contains only what steps need. The rest is in the package already; it would enlarge the workflow
+    and expose a webhook's URL.
     """
     shared = mounts(file)
     volumes = [each.model_dump() for each in file.kubeflow.placement("Pin").volumes if each.path in shared]
     kubeflow = {"state": file.kubeflow.state, "every_step": {"volumes": volumes}}
-    # What was written at its default stays: an empty `thresholds` and none at all are different things.
+    # Values set to their default are kept: an empty `thresholds` and a missing one differ.
     values = json.loads(file.model_dump_json(by_alias=True, exclude_unset=True)) | {"kubeflow": kubeflow}
     for name, backbone in ({} if isinstance(file, InferFile) else file.backbones).items():
         if isinstance(backbone, Builder):
-            values["backbones"][name]["folder"] = backbone.folder  # by default that of the file
+            values["backbones"][name]["folder"] = backbone.folder  # defaults to the pipeline file's folder
     return values
 
 
 def with_changes(values: Mapping[str, Any], given: Mapping[str, Any], folder: str = "") -> AnyFile:
-    """The pipeline file with what a run's form says, held to the same rules as the file.
+    """Applies run parameters to a pipeline file, and validates the result.
 
     Args:
-        values: The file, `dumped`.
-        given: The form, by the names of parameters.
-        folder: The folder of the file, from which relative paths count; empty where there is none, as on the cluster.
+        values: The file, as `dumped` returns it.
+        given: Run parameters, by name.
+        folder: Folder of the file, for relative paths; empty if there is none, as on the cluster.
 
     Raises:
-        UserError: with all that is wrong with what is given.
+        UserError: lists all errors in the parameters.
     """
     task = values.get("task", "train")
     parameters = {parameter.name: parameter for parameter in offered(FILES[task].model_validate(values))}
@@ -141,11 +141,11 @@ def _set(values: dict[str, Any], key: tuple[str, ...], value: Any, said: str) ->
         values = values.setdefault(step, {})
         if not isinstance(values, dict):
             raise UserError(f"{said}: {'.'.join(key[:depth])} is {values!r}, in which there are no keys")
-    # A number of a run's form is a float, whatever it is a number of.
+    # The backend passes every number as a float.
     values[key[-1]] = int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _said(place: tuple[str | int, ...], named: Mapping[tuple[str, ...], str]) -> str:
-    """The parameter that a mistake is of, or else the key of the file."""
+    """The parameter that an error refers to, or the key of the file."""
     steps = tuple(map(str, place))
     return next((name for key, name in named.items() if steps[: len(key)] == key), ".".join(steps))

@@ -1,7 +1,7 @@
-"""The first step of every run, in its container: `python -m hubline.pipeline.kubeflow.pin FILE STEPS EXECUTOR_INPUT`.
+"""First step of every run, in its container: `python -m hubline.pipeline.kubeflow.pin FILE STEPS EXECUTOR_INPUT`.
 
-It looks at the data, modules and serving folder as they are now, as `hubline run` does first, and hands every step its
-properties.
+Pins data, modules and serving version as they are now, as `hubline run` does at its start, and passes each step its
+execution properties.
 """
 
 import json
@@ -25,7 +25,7 @@ from hubline.pipeline.snapshot import pin
 
 
 def main(arguments: list[str]) -> int:
-    """Pins; 1 where something is wrong and 143 where SIGTERM stopped it, with what was wrong in the last lines."""
+    """Pins; returns 1 on failure and 143 after SIGTERM, with the errors in the last lines of the log."""
     values, steps, launched = (json.loads(argument) for argument in arguments)
     handed = Launched.model_validate(launched)
     form = {name: value for name, value in handed.inputs.parameters.items() if name != RUN_ID}
@@ -38,16 +38,16 @@ def main(arguments: list[str]) -> int:
 
 
 def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[str, Any]) -> dict[str, str]:
-    """The properties of each step as the text that it is handed, by the name of its task.
+    """Serialized execution properties of each step, by task name.
 
     Args:
-        values: The pipeline file, as `dumped`.
-        steps: The steps that the package has.
-        given: What the run's form says.
+        values: The pipeline file, as `dumped` returns it.
+        steps: Steps of the package.
+        given: Run parameters.
 
     Raises:
-        UserError: where the form has mistakes, or what the file points at is not there.
-        RunError: where the image makes other steps of the file than the package has.
+        UserError: if parameters are invalid, or something that the file refers to is missing.
+        RunError: if the image's version of Hubline creates other steps than the package has.
     """
     file = with_changes(values, given)
     nodes = {node.id: node for node in graph(file, pin(file))}

@@ -1,9 +1,9 @@
-"""The package that Kubeflow Pipelines takes: the graph as its pipeline spec, schema 2.1.
+"""Builds the package for Kubeflow Pipelines: the graph as a pipeline spec, schema 2.1.
 
-Of a step the package holds how it is started, what goes in and out, and where it runs. What a step is told, its
-properties, it gets at run time: the first step, `Pin`, builds the same graph from the pipeline file with what the run's
-form says, and hands each step its properties as one parameter. So spans, changed files and the form act as they do on a
-laptop, and the backend's cache sees them before a pod is started.
+For each step, the package contains its command, inputs, outputs and placement. Execution properties follow at run time:
+the first step, `Pin`, builds the same graph from the pipeline file and the run parameters, and passes each step its
+properties as one parameter. So spans, changed files and run parameters have the same effect as on a laptop, and the
+backend's cache sees them before it starts a pod.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,11 +34,11 @@ _PROPERTIES: Json = {"parameterType": "STRING"}
 
 
 def package(file: AnyFile, image: str) -> tuple[Json, Json]:
-    """The pipeline spec, and the platform spec; the latter is empty where nothing is said of Kubernetes.
+    """Builds the pipeline spec and the platform spec; the latter is empty without Kubernetes settings.
 
     Args:
         file: The pipeline file, with absolute paths.
-        image: The image of every step.
+        image: Image of every step.
     """
     nodes, parameters, kubeflow = _nodes(file), offered(file), with_webhook(file.kubeflow)
     spec = {
@@ -69,11 +69,12 @@ def _nodes(file: AnyFile) -> list[Node]:
 
 
 def pods(file: AnyFile) -> Mapping[str, Sequence[str]]:
-    """By the name of a pod, the steps that share it: those of the file, or else those that share one at no cost.
+    """The steps that share a pod, by the pod's name: as in the file, or by default those that can share one at no cost.
 
-    At no cost means that the backend's cache has them together or not at all anyway: each takes only what another one
-    of them makes. So an inferred schema goes with the data, and a curated one, which changes by itself, does not.
-    Steps that are placed stay alone, and so do all where Beam works outside the pod.
+    Sharing costs nothing if the backend's cache has either all of the steps or none: each one's inputs come only from
+    others among them. An inferred schema thus belongs with the data, but a curated one, which changes independently,
+    does not. Steps with settings of their own keep their own pod, and so do all steps if Beam workers run outside the
+    pod.
     """
     if file.kubeflow.join is not None:
         return file.kubeflow.join
@@ -88,12 +89,12 @@ def pods(file: AnyFile) -> Mapping[str, Sequence[str]]:
 
 
 def graph(file: AnyFile, pins: AnyPins) -> list[BaseNode]:
-    """The steps of a pipeline file on a cluster, but for the first."""
+    """The steps of a pipeline file on a cluster, without `Pin`."""
     return build(file, pins, OnCluster(file.kubeflow.state or "")).components
 
 
 def unpinned(file: AnyFile) -> AnyPins:
-    """In place of what `Pin` finds at run time: enough to know which steps there are."""
+    """Placeholder for what `Pin` finds at run time; sufficient to determine the steps."""
     files, modules = Files(by_split={}), dict.fromkeys(file.hubs, "")
     if isinstance(file, InferFile):
         return PinsToInfer(files=files, modules=modules, model=_asked(file), labels=None, pushed=None)
@@ -128,7 +129,7 @@ def _pin(file: AnyFile, steps: list[BaseNode], form: dict[str, Input]) -> Task:
         arguments=[argument(dumped(file)), argument(names), "{{$}}"],
         parameters=form,
         outputs={"parameters": {task_name(name): _PROPERTIES for name in names}},
-        cached=False,  # it is there to see what has changed
+        cached=False,  # its purpose is to notice changes
     )
 
 
@@ -147,7 +148,7 @@ def _step(step: BaseNode) -> Task:
 
 
 def _types(step: BaseNode) -> str:
-    """The class of each artifact that goes in or out, which the launcher does not tell."""
+    """Class of each input and output artifact, which the launcher doesn't pass."""
     channels = {**step.inputs, **step.outputs}
     return argument({name: type_name(channel.type) for name, channel in channels.items()})
 
@@ -158,7 +159,7 @@ def _input(channel: Channel) -> Input:
 
 
 def _artifact_type(channel: Channel) -> Json:
-    """The type of an artifact by its title alone: its schema would stand in the workflow a dozen times, and the
-    backend reads no more of one than the title. Types of KFP's own, `system.…`, are those that the dashboard draws."""
+    """Artifact type with its title only: its schema would occur a dozen times in the workflow, and the backend reads
+    nothing but the title. The dashboard renders KFP's own types, `system.…`."""
     title = channel.type_name if "." in channel.type_name else f"tfx.{channel.type_name}"
     return {"artifactType": {"schemaTitle": title, "schemaVersion": "0.0.1"}}

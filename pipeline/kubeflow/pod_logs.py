@@ -1,4 +1,4 @@
-"""The last words of a step on Kubeflow Pipelines: which pod it ran in, and what of that pod's log is about the step."""
+"""Finds the pod in which a step ran on Kubeflow Pipelines, and the relevant lines at the end of its log."""
 
 import json
 import re
@@ -11,11 +11,11 @@ import urllib3
 from hubline.pipeline.kubeflow.api import Client
 
 Nodes = Mapping[str, Mapping[str, Any]]
-"""The nodes of an Argo workflow by their ids."""
+"""Nodes of an Argo workflow, by ID."""
 
 _LINES = 20
 _PREFIX = 242
-"""Characters of a pod's name before its hash."""
+"""Maximum length of a pod's name before its hash."""
 
 _NOT_OURS = re.compile(
     r"""(?x)
@@ -31,11 +31,11 @@ _NOT_OURS = re.compile(
     | \s+warnings\.warn\(
     """
 )
-"""Lines of the launcher and of libraries below us, which say nothing about why a step failed."""
+"""Lines of the launcher and of libraries that don't explain a failure."""
 
 
 def workflow_nodes(client: Client, run_id: str) -> Nodes:
-    """The nodes of a run's workflow, which only the older version of the API tells; none where it doesn't."""
+    """Nodes of a run's workflow, which only the API's v1beta1 returns; empty if it doesn't."""
     text = _text(client, "/apis/v1beta1/runs/{run_id}", path_params={"run_id": run_id})
     try:
         manifest = json.loads(json.loads(text or "{}")["pipeline_runtime"]["workflow_manifest"])
@@ -45,13 +45,13 @@ def workflow_nodes(client: Client, run_id: str) -> Nodes:
 
 
 def last_lines(client: Client, run_id: str, task: Any, nodes: Nodes) -> tuple[str, ...]:
-    """The end of a step's log, where any of the places has it that versions and installations keep it in.
+    """End of a step's log, from whichever place the version and installation keep it in.
 
     Args:
         client: The API.
-        run_id: The run.
-        task: The step's task, as the API tells it.
-        nodes: Those of the run's workflow.
+        run_id: ID of the run.
+        task: The step's task, as returned by the API.
+        nodes: Nodes of the run's workflow.
     """
     for pod in dict.fromkeys((*pods_of(task.display_name, nodes), *_pods_by_guess(task))):
         for ask in (_from_dashboard, _from_api):
@@ -61,16 +61,16 @@ def last_lines(client: Client, run_id: str, task: Any, nodes: Nodes) -> tuple[st
 
 
 def own_lines(log: str) -> tuple[str, ...]:
-    """The last lines of a log without those of the launcher and of libraries; all of them where nothing else is."""
+    """The last lines of a log, without those of the launcher and libraries unless there are no others."""
     lines = log.rstrip().splitlines()
     return tuple(([line for line in lines if not _NOT_OURS.match(line)] or lines)[-_LINES:])
 
 
 def pods_of(task: str, nodes: Nodes) -> list[str]:
-    """The pods of a task, those that failed first, and of these the last.
+    """Pods of a task: failed ones first, then the latest.
 
-    A task's node is a template of Argo's, and so are those below it, each inside another one that tries it again where
-    that is the cluster's default. The names of all begin with the task's, as in `digits-x.root.pin(0).executor(0)`.
+    A task's node is an Argo template, as are its descendants, each nested in a retry node if the cluster retries by
+    default. Their names all start with the task's, as in `digits-x.root.pin(0).executor(0)`.
     """
     found = []
     for node in nodes.values():
@@ -83,9 +83,9 @@ def pods_of(task: str, nodes: Nodes) -> list[str]:
 
 
 def pod_name(node: Mapping[str, Any]) -> str:
-    """The name of a node's pod: `GeneratePodName` of Argo's workflow/util/pod_name.go since 3.4.
+    """Name of a node's pod: `GeneratePodName` in Argo's workflow/util/pod_name.go since 3.4.
 
-    The node's id is WORKFLOW-HASH, and the hash that of the pod's name.
+    A node's ID is WORKFLOW-HASH; the pod's name ends in the same hash.
     """
     workflow, _, number = node["id"].rpartition("-")
     template = node.get("templateName") or node.get("templateRef", {}).get("template")
@@ -95,9 +95,9 @@ def pod_name(node: Mapping[str, Any]) -> str:
 
 
 def _pods_by_guess(task: Any) -> Iterator[str]:
-    """What the pod of a task may be called where the API tells pods with tasks, as before 2.17.
+    """Possible pod names of a task, for versions before 2.17, whose API lists pods with tasks.
 
-    It names nodes of Argo's workflow; since Argo 3.4 a pod's name has its template's in the midst.
+    It returns names of Argo nodes. Since Argo 3.4, a pod's name contains its template's name.
     """
     nodes: Sequence[str | None] = [task.pod_name, *(child.pod_name for child in task.child_tasks or [])]
     for node in filter(None, nodes):
@@ -108,7 +108,7 @@ def _pods_by_guess(task: Any) -> Iterator[str]:
 
 
 def _from_api(client: Client, run_id: str, pod: str) -> str | None:
-    path = "/apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log"  # of any version: there is no other
+    path = "/apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log"  # same path in all versions
     return _text(client, path, path_params={"run_id": run_id, "node_id": pod})
 
 
@@ -123,5 +123,5 @@ def _text(client: Client, path: str, **given: Any) -> str | None:
         text = client.call("GET", path, None, **given).data.decode(errors="replace")
     except (kfp_server_api.ApiException, urllib3.exceptions.HTTPError):
         return None
-    # The API server says 200 before it has looked, and then what went wrong.
+    # The API server sends status 200 before it looks for the log, and any error in the body.
     return None if text.startswith('{"error_message"') else text

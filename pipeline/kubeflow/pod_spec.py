@@ -1,4 +1,4 @@
-"""Placements in the words of a package's two documents: KFP's container spec, and kfp-kubernetes' configuration."""
+"""Converts placements to KFP's container spec and to kfp-kubernetes' configuration."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,9 +11,9 @@ _GB = 1e9
 
 
 def container(placement: Placement) -> Json:
-    """What a PipelineContainerSpec says of resources and environment variables.
+    """Resources and environment variables of a PipelineContainerSpec.
 
-    Backends since 2.4 read texts, older ones numbers (of memory in GB, 10^9 bytes): both are there.
+    Backends since 2.4 read strings, older ones numbers (memory in GB, 10^9 bytes); both are included.
     """
     said: Json = {}
     if resources := _resources(placement):
@@ -37,7 +37,7 @@ def _resources(placement: Placement) -> Json:
     if placement.gpus:
         resources["accelerator"] = {
             "type": placement.gpu_type,
-            "count": str(placement.gpus),  # int64, which is a text in JSON
+            "count": str(placement.gpus),  # int64 is a string in JSON
             "resourceType": placement.gpu_type,
             "resourceCount": str(placement.gpus),
         }
@@ -45,7 +45,7 @@ def _resources(placement: Placement) -> Json:
 
 
 def retry_policy(placement: Placement) -> Json:
-    """What a PipelineTaskSpec says of trying again."""
+    """Retry settings of a PipelineTaskSpec."""
     retries = placement.retries
     if retries is None:
         return {}
@@ -60,7 +60,7 @@ def retry_policy(placement: Placement) -> Json:
 
 
 def on_kubernetes(placement: Placement, image_pull_secrets: Sequence[str]) -> Json:
-    """A KubernetesExecutorConfig; names stand in it in both spellings, that of backends since 2.5 and the older one."""
+    """KubernetesExecutorConfig. Names occur in two forms, for backends since 2.5 and for older ones."""
     said: Json = {}
     if placement.volumes:
         said["pvcMount"] = [
@@ -103,7 +103,7 @@ def _named(what: str, name: str) -> Json:
 
 
 def _from_keys(kind: str, found: Sequence[FromKeys]) -> Json:
-    """Secrets or config maps as environment variables, and as volumes."""
+    """Secrets or ConfigMaps as environment variables and volumes."""
     as_env = [
         {
             f"{kind}Name": each.name,

@@ -1,4 +1,4 @@
-"""Packages on Kubeflow Pipelines: a version of the pipeline for each content, uploaded once."""
+"""Uploads packages to Kubeflow Pipelines: one pipeline version per distinct content."""
 
 import hashlib
 from dataclasses import dataclass
@@ -22,21 +22,21 @@ class Package:
     spec: dict[str, Any]
     """The pipeline spec."""
     version: str
-    """The name of the pipeline's version that holds it; it tells the content."""
+    """Name of the pipeline version; contains a digest of the content."""
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a pipeline, by its ids."""
+    """IDs of a pipeline version."""
 
     pipeline_id: str
     version_id: str
 
 
 def pack(file: AnyFile, source: Source, image: str | None, allow_tag: bool, folder: Path) -> Package:
-    """Compiles a pipeline file; arguments and errors are those of `compile_file`."""
-    # When and where it runs is no part of the package, so that another schedule is no other version.
+    """Compiles a pipeline file; arguments and errors as for `compile_file`."""
+    # Schedule and destination are left out of the package, so that changing them doesn't create a new version.
     left = {"api": _told_in_alerts(file.kubeflow), "schedule": None, "experiment": None, "service_account": None}
     kubeflow = file.kubeflow.model_copy(update=left)
     path = folder / f"{file.name}.yaml"
@@ -46,12 +46,12 @@ def pack(file: AnyFile, source: Source, image: str | None, allow_tag: bool, fold
 
 
 def _told_in_alerts(kubeflow: Kubeflow) -> Api:
-    """Of where Kubeflow Pipelines is, what a package has to know."""
+    """The part of the API settings that notifications need."""
     return Api(ui_host=kubeflow.api.ui_host or kubeflow.api.host) if kubeflow.alert else Api()
 
 
 def find(client: Client, name: str, version: str) -> tuple[str | None, str | None]:
-    """The ids of a pipeline and of its version, where they are there."""
+    """IDs of a pipeline and of its version, if they exist."""
     with answered(client.address, "looking for the pipeline"):
         pipelines = partial(client.list_pipelines, namespace=client.namespace, filter=named(name))
         pipeline_id = next((each.pipeline_id for each in pages(pipelines, "pipelines")), None)
@@ -63,11 +63,11 @@ def find(client: Client, name: str, version: str) -> tuple[str | None, str | Non
 
 
 def publish(client: Client, name: str, package: Package) -> Version:
-    """Uploads a package, unless the same is there already."""
+    """Uploads a package, unless it has been uploaded before."""
     pipeline_id, version_id = find(client, name, package.version)
     with answered(client.address, "uploading the package"):
         if pipeline_id is None:
-            # Its first version gets the pipeline's name, whatever one says.
+            # The first version always gets the pipeline's name.
             uploaded = client.upload_pipeline(str(package.path), name, namespace=client.namespace)
             pipeline_id = uploaded.pipeline_id
         if version_id is None:
@@ -78,6 +78,6 @@ def publish(client: Client, name: str, package: Package) -> Version:
 
 
 def experiment_id(client: Client, name: str) -> str:
-    """The id of an experiment, which is made where it is not there."""
+    """ID of an experiment, which is created if it doesn't exist."""
     with answered(client.address, "looking for the experiment"):
         return client.create_experiment(name, namespace=client.namespace).experiment_id

@@ -1,4 +1,4 @@
-"""What a pipeline file points at, and whether the pods of a run reach it."""
+"""Checks whether the pods of a run can access the paths in a pipeline file."""
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -13,11 +13,11 @@ from hubline.pipeline.kubeflow.config import STEPS
 from hubline.trainer.backbones.config import Builder
 
 _DOWNLOADED = ("s3://", "minio://")
-"""What KFP's launcher moves artifacts to and from, and no step reads by itself but the module that it fetches."""
+"""Schemes that only KFP's launcher handles, for artifacts. Steps cannot read them, except to fetch modules."""
 
 
 def unreachable(file: AnyFile) -> Iterator[tuple[Location, str]]:
-    """The paths in a pipeline file that are not there for the pods of a run: where each is, and what would be right."""
+    """Paths that the pods of a run cannot access: the location of each in the file, and a fix."""
     everywhere = mounts(file)
     for location, path in _paths(file):
         if path.startswith(_DOWNLOADED) and location[0] != "hubs":
@@ -33,14 +33,14 @@ def unreachable(file: AnyFile) -> Iterator[tuple[Location, str]]:
 
 
 def mounts(file: AnyFile) -> set[str]:
-    """The folders that every step mounts."""
+    """Folders that every step mounts."""
     return set.intersection(*({each.path for each in file.kubeflow.placement(step).volumes} for step in STEPS))
 
 
 def _paths(file: AnyFile) -> Iterator[tuple[Location, str]]:
-    """All that a file points at, and where."""
+    """All paths in a pipeline file, with their locations."""
     for name in type(file).model_fields:
-        if name != "kubeflow":  # of which `api` is about this machine
+        if name != "kubeflow":  # `api` refers to this machine
             yield from _paths_in(getattr(file, name), (name,))
     if file.kubeflow.state:
         yield ("kubeflow", "state"), file.kubeflow.state
@@ -51,7 +51,7 @@ def _paths(file: AnyFile) -> Iterator[tuple[Location, str]]:
 
 
 def _paths_in(value: Any, location: Location) -> Iterator[tuple[Location, str]]:
-    """The values of all fields that are paths, in a section and those that it is made of."""
+    """Values of all path fields in a section and its nested sections."""
     if isinstance(value, dict):
         for name, each in value.items():
             yield from _paths_in(each, (*location, name))
@@ -72,13 +72,13 @@ def _paths_in(value: Any, location: Location) -> Iterator[tuple[Location, str]]:
 
 
 def _is_here(builder: Builder) -> bool:
-    """Whether the module of a function is in its folder on this machine; else it is one of the image's."""
+    """Whether a function's module is in its folder on this machine, rather than in the image."""
     module = builder.module.partition(".")[0]
     return any(Path(builder.folder, name).exists() for name in (module, f"{module}.py"))
 
 
 def _is_path(annotation: Any, metadata: Any) -> bool:
-    """Whether a field's type is `FilePath` or `FilePattern`, or may be."""
+    """Whether a field's type is or includes `FilePath` or `FilePattern`."""
     if any(each in PATH_TYPES for each in metadata):
         return True
     return any(
@@ -87,7 +87,7 @@ def _is_path(annotation: Any, metadata: Any) -> bool:
 
 
 def _words(annotation: Any) -> set[str]:
-    """The words that a field's type takes literally."""
+    """Literal values that a field's type accepts."""
     found: set[str] = set()
     for each in get_args(annotation):
         found |= {each} if isinstance(each, str) else _words(each)

@@ -1,7 +1,7 @@
-"""Where the dashboard of Kubeflow Pipelines shows the report of a run.
+"""Where the Kubeflow Pipelines dashboard shows a run's report.
 
-The address of the page itself is known only once the step has run: the backend adds a random part to it, and the
-dashboard asks its own server for it. So the link is that of the run, with the step and the output to open there.
+The URL of the page itself is not known before the step has run: the backend adds a random part, which the dashboard
+requests from its own server. So the link is to the run, along with the step and output to open there.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,20 +13,20 @@ _HTML = "system.HTML"
 
 
 class ReportPlace(Section):
-    """The output that holds the report, and the page of the run that shows it."""
+    """Output that contains the report, and the run's page."""
 
     step: str
-    """The step, or the pod that several steps share."""
+    """Name of the step, or of the pod that several steps share."""
     output: str
     link: str | None = None
-    """The page of the run; None where the address of the dashboard is unknown."""
+    """URL of the run's page; None if the dashboard's URL is unknown."""
 
     @classmethod
     def find(cls, outputs: Iterable[tuple[str, Mapping[str, Any]]]) -> "ReportPlace | None":
-        """The place of the report, or None where no step of the pipeline makes one.
+        """Finds the report among the outputs; None if no step creates one.
 
         Args:
-            outputs: Each step with its outputs, as `outputDefinitions` of a pipeline spec has them.
+            outputs: Each step with its `outputDefinitions` from the pipeline spec.
         """
         for step, definitions in outputs:
             for output, definition in definitions.get("artifacts", {}).items():
@@ -35,9 +35,9 @@ class ReportPlace(Section):
         return None
 
     def at(self, link: str | None) -> "ReportPlace":
-        """The same place on the page of a run."""
+        """A copy with the page of a run."""
         return self.model_copy(update={"link": link})
 
     def __str__(self) -> str:
-        """For people who have the link already."""
+        """For readers who have the link already."""
         return f"step {self.step}, output {self.output}"

@@ -1,4 +1,4 @@
-"""What a run is given in place of what the pipeline file says: read, and held to what a run's form offers."""
+"""Reads and validates run parameters, which override the pipeline file."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,10 +20,10 @@ _TYPES: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
 
 
 def read(file: AnyFile, texts: Sequence[str]) -> dict[str, Any]:
-    """Parameters from a command line, `name=value` each; values other than texts are in JSON.
+    """Parses `name=value` options. Values of parameters that are not strings are JSON.
 
     Raises:
-        UserError: where one is not of the form, or is given twice.
+        UserError: if an option is malformed or a parameter is given twice.
     """
     types = {parameter.name: parameter.type for parameter in offered(file)}
     given: dict[str, Any] = {}
@@ -45,19 +45,19 @@ def _of_json(text: str) -> Any:
 
 
 def check(file: AnyFile, given: Mapping[str, Any], where: str, folder: str) -> dict[str, Any]:
-    """Holds parameters to the form of a pipeline file.
+    """Validates run parameters.
 
     Args:
         file: The pipeline file.
-        given: Values by the names of parameters.
-        where: What they were given with, for the message.
-        folder: The folder of the file, from which relative paths count.
+        given: Values by parameter name.
+        where: Where the parameters come from, for messages.
+        folder: Folder of the file, for relative paths.
 
     Returns:
-        Every parameter of the form: what is given, its paths absolute, or else what the file says.
+        All run parameters: the given values, with absolute paths, or else those of the file.
 
     Raises:
-        UserError: with all that is wrong.
+        UserError: lists all errors.
     """
     parameters = {parameter.name: parameter for parameter in offered(file)}
     mistakes = [*_mistakes(parameters, given), *filled_in(given, "", by_kubernetes=True)]
@@ -67,14 +67,14 @@ def check(file: AnyFile, given: Mapping[str, Any], where: str, folder: str) -> d
         changed = with_changes(dumped(file), given, folder)
     except UserError as error:
         raise UserError("\n".join(f"{where} {line}" for line in str(error).splitlines())) from None
-    # The form has the fields of the file as it is: an override may add or remove what one changes.
+    # Overrides may add or remove fields that have a parameter, so the parameters of the original file are kept.
     said = {parameter.name: parameter.default for parameter in offered(changed)}
     every = {name: said.get(name, parameter.default) for name, parameter in parameters.items()}
     return every | {OVERRIDES: _absolute(given.get(OVERRIDES, {}), dumped(changed))}
 
 
 def _absolute(overrides: Mapping[str, Any], values: Any) -> dict[str, Any]:
-    """Overrides, with texts as the changed file has them: paths are absolute there."""
+    """Overrides with texts as in the changed file, in which paths are absolute."""
 
     def at(key: str) -> Any:
         found = values

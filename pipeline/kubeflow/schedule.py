@@ -1,15 +1,14 @@
-"""`hubline schedule`: what the pipeline file says of when it runs, made so on Kubeflow Pipelines.
+"""`hubline schedule`: applies the schedule of a pipeline file to Kubeflow Pipelines.
 
-A schedule is a *recurring run* there. The API cannot change one: it can switch one on and off, and make and delete
-others. Three things follow from how the backend works
+A schedule is a *recurring run* in KFP. The API cannot change one; it can only enable, disable, create and delete them.
+The backend's behaviour has three consequences
 (https://github.com/kubeflow/pipelines/tree/master/backend/src/crd/controller/scheduledworkflow):
 
-- A recurring run that is switched on again makes up for what it missed: for all of it, one after another, where it
-  catches up, and else for the last. One that is new misses nothing. So to resume without a replay is to make it anew.
-- One whose start is past makes up for what was since then, as soon as it is made. So a start that is past is left out,
-  unless it is to catch up.
-- One that is deleted takes its runs along that are still under way. So it is switched off first, and deleted when it
-  has none.
+- A recurring run that is enabled again makes up for missed runs: for all of them, one after another, if it catches up,
+  otherwise for the last. A new one has missed nothing. So resuming without a replay means creating it anew.
+- A new recurring run with a start in the past immediately makes up for the runs since then. So a past start is omitted,
+  unless the schedule should catch up.
+- Deleting a recurring run also deletes its active runs. So it is disabled first, and deleted once it has none.
 """
 
 import json
@@ -31,17 +30,17 @@ from hubline.pipeline.kubeflow.cron import Cron, Drift, compiled, parse
 from hubline.pipeline.kubeflow.publish import Package, Version, experiment_id, publish
 
 _MARK = "hubline schedule"
-"""What the description of every recurring run of ours begins with."""
+"""Prefix of the description of every recurring run created by Hubline."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is scheduled, or is to be."""
+    """An existing or planned schedule."""
 
     cron: str
-    """Six fields, in the backend's zone."""
+    """Six fields, in the backend's time zone."""
     said: str
-    """The same as the file says it, with its zone."""
+    """The schedule as in the file, with its time zone."""
     start: datetime | None
     end: datetime | None
     catch_up: bool
@@ -49,14 +48,14 @@ class Plan:
     parameters: Mapping[str, Any]
     experiment: str
     version: str
-    """The name of the pipeline's version."""
+    """Name of the pipeline version."""
     service_account: str | None
-    """None for that of the installation."""
+    """None for the installation's default."""
 
 
 @dataclass(frozen=True)
 class Scheduled:
-    """A recurring run of ours, as the API has it."""
+    """A recurring run created by Hubline, as returned by the API."""
 
     id: str
     name: str
@@ -69,7 +68,7 @@ class Scheduled:
 
 @dataclass(frozen=True)
 class Difference:
-    """Of one key, what is scheduled and what the file says."""
+    """A setting's current value, and its value in the file."""
 
     key: str
     now: str
@@ -78,7 +77,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Applied:
-    """What applying a file has done."""
+    """The result of applying a file."""
 
     action: str
     """created, replaced, unchanged, resumed or paused."""
@@ -86,23 +85,24 @@ class Applied:
     id: str
     differences: tuple[Difference, ...] = ()
     kept: tuple[str, ...] = ()
-    """Older ones that are switched off and have a run under way, which deleting would end; the next time they go."""
+    """Older recurring runs that are disabled, but have an active run that deletion would end; the next `apply` deletes
+    them."""
 
 
 def plan(
     file: AnyFile, package: Package, experiment: str | None, now: datetime, parameters: Mapping[str, Any] | None = None
 ) -> Plan:
-    """What a pipeline file says.
+    """The schedule that a pipeline file describes.
 
     Args:
         file: The pipeline file.
-        package: Made of it.
-        experiment: The experiment, in place of that of the file.
-        now: The moment; daylight saving is as it is when the next run is.
-        parameters: Those of the file, their paths absolute, as `form.check` has them.
+        package: The compiled file.
+        experiment: Overrides the file's experiment.
+        now: Current time. The offset between time zones is taken at the next run.
+        parameters: The schedule's parameters with absolute paths, as returned by `form.check`.
 
     Raises:
-        UserError: where there is no schedule, or KFP cannot have it.
+        UserError: if the file has no schedule, or KFP cannot express it.
     """
     schedule = of(file)
     return Plan(
@@ -123,7 +123,7 @@ def of(file: AnyFile) -> Schedule:
     """The schedule of a pipeline file.
 
     Raises:
-        UserError: where it has none.
+        UserError: if it has none.
     """
     if file.kubeflow.schedule is None:
         raise UserError(
@@ -137,10 +137,10 @@ def _backend(file: AnyFile) -> ZoneInfo:
 
 
 def to_backend(schedule: Schedule, backend: ZoneInfo, now: datetime) -> str:
-    """Six fields in the backend's zone, with the difference of the zones at the next run.
+    """Six fields in the backend's time zone, with the offset between the zones at the next run.
 
     Raises:
-        UserError: where six fields cannot say it, or there is no next run.
+        UserError: if six fields cannot express the schedule, or there is no next run.
     """
     coming = upcoming(schedule, now, 1)
     if not coming:
@@ -158,14 +158,14 @@ def to_backend(schedule: Schedule, backend: ZoneInfo, now: datetime) -> str:
 
 
 def upcoming(schedule: Schedule, now: datetime, count: int) -> list[datetime]:
-    """The next runs, in the schedule's zone."""
+    """The next runs, in the schedule's time zone."""
     since = max(filter(None, (now, schedule.starts)))
     times = parse(schedule.cron).times(schedule.zone, since)
     return [time for time in islice(times, count) if schedule.ends is None or time <= schedule.ends]
 
 
 def drift(file: AnyFile, now: datetime) -> Drift | None:
-    """How the schedule moves at the next change of the clock, where it does before its end."""
+    """How the schedule drifts at the next clock change, if that is before its end."""
     schedule = of(file)
     found = Drift.of(parse(schedule.cron), schedule.zone, _backend(file), upcoming(schedule, now, 1)[0])
     return None if found and schedule.ends and found.since > schedule.ends else found
@@ -175,21 +175,21 @@ def _to_second(moment: datetime | None) -> datetime | None:
     return moment.astimezone(timezone.utc).replace(microsecond=0) if moment else None
 
 
-# What is scheduled
+# Reading
 
 
 def scheduled(client: Client, name: str | None = None) -> list[Scheduled]:
-    """The recurring runs that Hubline made, the newest first.
+    """Recurring runs created by Hubline, newest first.
 
     Args:
         client: The API.
-        name: Of the pipeline; None for those of all.
+        name: Name of the pipeline; None for all pipelines.
     """
     with answered(client.address, "looking for schedules"):
         ask = partial(client.list_recurring_runs, namespace=client.namespace, filter=named(name) if name else None)
         ours = [each for each in pages(ask, "recurring_runs") if (each.description or "").startswith(_MARK)]
         found = [_scheduled(client, each) for each in ours if each.trigger and each.trigger.cron_schedule]
-    # The backend tells seconds.
+    # The backend's times have a resolution of seconds.
     return sorted(found, key=lambda each: (each.created, each.enabled), reverse=True)
 
 
@@ -218,7 +218,7 @@ def _scheduled(client: Client, told: Any) -> Scheduled:
 
 
 def _name(ask: Callable[[], Any]) -> str:
-    """The name of a thing, which somebody may have deleted."""
+    """Display name of a resource, which may have been deleted."""
     try:
         return ask().display_name
     except kfp_server_api.ApiException as error:
@@ -228,10 +228,10 @@ def _name(ask: Callable[[], Any]) -> str:
 
 
 def differences(existing: Scheduled, wanted: Plan) -> list[Difference]:
-    """What is scheduled otherwise than the file says."""
+    """Settings that differ between a schedule and the file."""
     now, then = _ahead(existing.plan, existing.created), _ahead(wanted, existing.created)
     keys = ["cron", "start", "end", "catch_up", "max_concurrency", "parameters", "experiment", "version"]
-    if wanted.service_account:  # where the file says none, the backend may tell the one it has taken
+    if wanted.service_account:  # without one in the file, the backend may report its default
         keys.append("service_account")
     return [
         Difference(key, before, after)
@@ -242,7 +242,7 @@ def differences(existing: Scheduled, wanted: Plan) -> list[Difference]:
 
 
 def _ahead(plan: Plan, made: datetime) -> Plan:
-    """A start that was past when a schedule was made has no say any more."""
+    """Start times in the past are ignored."""
     return replace(plan, start=None) if plan.start and plan.start <= made else plan
 
 
@@ -258,7 +258,7 @@ def _shown(plan: Plan, key: str) -> str:
 
 
 def _whole(value: Any) -> Any:
-    """The same, with whole numbers as integers: the API has numbers of one sort."""
+    """Converts whole floats to int; the KFP API returns every number as a float."""
     if isinstance(value, Mapping):
         return {key: _whole(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -267,7 +267,7 @@ def _whole(value: Any) -> Any:
 
 
 def row(each: Scheduled, backend: ZoneInfo, now: datetime) -> dict[str, Any]:
-    """A schedule as `hubline schedule list` tells it, with the next run as the backend will have it."""
+    """A schedule for `hubline schedule list`, with the next run as the backend will start it."""
     cron, _, zone = each.plan.said.rpartition(" ")
     since = max(filter(None, (now, each.plan.start)))
     coming = next(_fields(each.plan).times(backend, since), None)
@@ -293,10 +293,10 @@ def row(each: Scheduled, backend: ZoneInfo, now: datetime) -> dict[str, Any]:
 
 
 def apply(client: Client, file: AnyFile, package: Package, wanted: Plan, now: datetime) -> Applied:
-    """Makes the schedule what the file says. Where it is so already nothing is changed.
+    """Makes the schedule match the file; does nothing if it already does.
 
-    The new recurring run is there before the old one is switched off, so no run is lost; the old one is off before the
-    new one is switched on, so there are never two.
+    The new recurring run is created before the old one is disabled, so that no run is lost; the old one is disabled
+    before the new one is enabled, so that two are never active.
     """
     ours = scheduled(client, file.name)
     newest, said = (ours[0] if ours else None), of(file).enabled
@@ -317,7 +317,7 @@ def apply(client: Client, file: AnyFile, package: Package, wanted: Plan, now: da
 
 
 def would_change(client: Client, file: AnyFile, wanted: Plan) -> list[Difference]:
-    """What applying the file would change."""
+    """The changes that `apply` would make."""
     ours = scheduled(client, file.name)
     if not ours:
         return [Difference("schedule", "none", wanted.said)]
@@ -327,7 +327,7 @@ def would_change(client: Client, file: AnyFile, wanted: Plan) -> list[Difference
 
 
 def _begun(client: Client, wanted: Plan, before: Scheduled | None, backend: ZoneInfo, now: datetime) -> Plan:
-    """The plan with the start that has the backend make up for what it should, and for no more."""
+    """The plan with a start that makes the backend catch up on the runs that it should, and no others."""
     if wanted.start and wanted.start > now:
         return wanted
     if not wanted.catch_up:
@@ -336,7 +336,8 @@ def _begun(client: Client, wanted: Plan, before: Scheduled | None, backend: Zone
 
 
 def _behind_since(client: Client, before: Scheduled, backend: ZoneInfo, now: datetime) -> datetime | None:
-    """When a schedule's last run was due, or before its first when it began; None where none is missing since then."""
+    """Time from which to catch up: when the last run was due, or the schedule's start if there was none; None if no run
+    has been missed since."""
     due = [run.scheduled_at for run in _runs(client, before) if run.scheduled_at and run.scheduled_at.year > 1970]
     last = max(due, default=before.plan.start or before.created)
     missed = next(_fields(before.plan).times(backend, last), None)
@@ -344,7 +345,7 @@ def _behind_since(client: Client, before: Scheduled, backend: ZoneInfo, now: dat
 
 
 def _fields(plan: Plan) -> Cron:
-    """The schedule on the backend's clock."""
+    """The schedule in the backend's time zone."""
     return parse(plan.cron.partition(" ")[2])
 
 
@@ -379,7 +380,7 @@ def _text(moment: datetime | None) -> str | None:
 
 
 def _switch(client: Client, chosen: Scheduled, others: Sequence[Scheduled], on: bool) -> bool:
-    """Has the others off, and then the chosen one on, or off; whether that changed anything."""
+    """Disables every other recurring run, then enables or disables the chosen one; returns whether anything changed."""
     wrong = [each for each in others if each.enabled]
     with answered(client.address, "switching the schedule"):
         for each in wrong:
@@ -390,7 +391,7 @@ def _switch(client: Client, chosen: Scheduled, others: Sequence[Scheduled], on: 
 
 
 def _back(client: Client, made: Scheduled, before: Sequence[Scheduled]) -> None:
-    """Puts back what was, after a change that failed halfway."""
+    """Rolls back a change that failed halfway."""
     try:
         with answered(client.address, "putting back the schedule that was"):
             client.disable_recurring_run(made.id)
@@ -406,7 +407,7 @@ def _back(client: Client, made: Scheduled, before: Sequence[Scheduled]) -> None:
 
 
 def _clear(client: Client, old: Sequence[Scheduled]) -> tuple[str, ...]:
-    """Deletes recurring runs that are switched off, but those with a run under way; the ids of these."""
+    """Deletes disabled recurring runs, except those with an active run; returns the IDs of these."""
     kept = []
     for each in old:
         if any(run.state in _UNDER_WAY for run in _runs(client, each)):
@@ -416,7 +417,7 @@ def _clear(client: Client, old: Sequence[Scheduled]) -> tuple[str, ...]:
             try:
                 client.delete_recurring_run(each.id)
             except kfp_server_api.ApiException as error:
-                if error.status != 404:  # a further try, after an answer that was lost
+                if error.status != 404:  # deleted by an earlier try whose response was lost
                     raise
     return tuple(kept)
 
@@ -432,19 +433,19 @@ def _current(client: Client, name: str) -> tuple[Scheduled, list[Scheduled]]:
 
 
 def pause(client: Client, name: str) -> bool:
-    """Switches a schedule off; whether it was on."""
+    """Disables a schedule; returns whether it was enabled."""
     current, others = _current(client, name)
     return _switch(client, current, others, on=False)
 
 
 def resume(client: Client, file: AnyFile, catch_up: bool | None, now: datetime) -> Applied:
-    """Switches a schedule on again.
+    """Enables a paused schedule.
 
     Args:
         client: The API.
-        file: The pipeline file; what it says of the schedule has no say in this.
-        catch_up: Whether all that was missed is made up for, one run after another; None for what was applied.
-        now: The moment.
+        file: The pipeline file; its schedule is not used.
+        catch_up: Whether to make up for all missed runs, one after another; None to keep the applied setting.
+        now: Current time.
     """
     current, others = _current(client, file.name)
     if any(each.enabled for each in (current, *others)):
@@ -453,7 +454,7 @@ def resume(client: Client, file: AnyFile, catch_up: bool | None, now: datetime) 
     if catch_up and current.plan.catch_up:
         _switch(client, current, (), on=True)
         return Applied("resumed", True, current.id)
-    # Catching up once makes a schedule that catches up; without, what it is stays.
+    # A one-time catch-up needs a schedule with catch_up; otherwise the setting is kept.
     plan = _begun(client, replace(current.plan, catch_up=catch_up), current, _backend(file), now)
     plan = replace(plan, catch_up=catch_up or current.plan.catch_up)
     made = _make(client, file.name, plan, current.experiment_id, current.at, enabled=True)
@@ -461,7 +462,7 @@ def resume(client: Client, file: AnyFile, catch_up: bool | None, now: datetime) 
 
 
 def delete(client: Client, name: str) -> tuple[str, ...]:
-    """Deletes a schedule; the ids of recurring runs that are only switched off, for a run of theirs is under way."""
+    """Deletes a schedule; returns the IDs of recurring runs that are only disabled because they have an active run."""
     current, others = _current(client, name)
     _switch(client, current, others, on=False)
     return _clear(client, [current, *others])

@@ -1,4 +1,4 @@
-"""`hubline submit`: a pipeline file runs on Kubeflow Pipelines, once."""
+"""`hubline submit`: runs a pipeline file once on Kubeflow Pipelines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from hubline.pipeline.kubeflow.watch import DONE, Outcome, outputs_of
 
 @dataclass(frozen=True)
 class Run:
-    """A run that was submitted."""
+    """A submitted run."""
 
     id: str
     name: str
     experiment: str
     version: str
-    """The version of the pipeline."""
+    """Name of the pipeline version."""
     link: str
-    """Its page on the dashboard."""
+    """URL of its dashboard page."""
     report: ReportPlace | None
-    """Where the dashboard shows its report; None where the pipeline makes none."""
+    """Where the dashboard shows its report; None if the pipeline has none."""
 
 
 def submit(
@@ -37,15 +37,15 @@ def submit(
     experiment: str | None = None,
     run_name: str | None = None,
 ) -> Run:
-    """Uploads the package, unless it is there, and begins a run of it.
+    """Uploads the package, unless it has been uploaded before, and starts a run.
 
     Args:
         client: The API.
         file: The pipeline file.
-        package: Made of it.
-        parameters: Every one of the form, as `form.check` has it, so that the dashboard shows and compares them all.
-        experiment: The experiment; by default the file's, or else one named as the pipeline.
-        run_name: By default the pipeline's name and the time.
+        package: The compiled file.
+        parameters: All run parameters, as returned by `form.check`, so that the dashboard shows and compares them.
+        experiment: Default: the file's, or one named after the pipeline.
+        run_name: Default: the pipeline's name and the time.
     """
     experiment = experiment or file.kubeflow.experiment or file.name
     run_name = run_name or f"{file.name} {datetime.now():%Y-%m-%d %H:%M:%S}"
@@ -66,8 +66,8 @@ def submit(
 
 
 def as_json(run: Run, outcome: Outcome | None) -> dict[str, Any]:
-    """For machines: what was submitted and, with an outcome, how it ended. `report` is then null where the run did not
-    get as far as the step that makes the report."""
+    """Result as JSON: the submitted run and, with an outcome, how it ended. `report` is null if the run did not reach
+    the step that writes it."""
     told: dict[str, Any] = {
         "status": "submitted",
         "run_id": run.id,
@@ -93,7 +93,7 @@ def _has_report(run: Run, outcome: Outcome) -> bool:
 
 
 def show_outcome(console: Console, client: Client, run: Run, outcome: Outcome) -> None:
-    """What a run came to; of steps that failed, the last lines of their logs or where they are."""
+    """Prints the outcome of a run; for failed steps, the last lines of their logs or where to find them."""
     console.print(f"{run.name}: {outcome.state.lower()}", style="bold")
     if _has_report(run, outcome):
         console.print(f"report: {run.link}  {run.report}", soft_wrap=True)

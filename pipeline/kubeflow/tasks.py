@@ -1,4 +1,4 @@
-"""The tasks of a package, and how its pipeline spec says them.
+"""Tasks of a package, and their representation in the pipeline spec.
 
 https://github.com/kubeflow/pipelines/blob/master/api/v2alpha1/pipeline_spec.proto
 """
@@ -16,52 +16,50 @@ Json = dict[str, Any]
 
 
 def kind_of(step: str) -> str:
-    """The name by which a step is declared and placed: of `HubModule.photos`, `HubModule`."""
+    """Name under which a step is declared and placed: `HubModule` for `HubModule.photos`."""
     return step.partition(".")[0]
 
 
 def task_name(step: str) -> str:
-    """A step's name as Argo's tasks have them, such as `hubmodule-photos` of `HubModule.photos`."""
+    """Argo task name of a step, such as `hubmodule-photos` for `HubModule.photos`."""
     return step.lower().replace(".", "-").replace("_", "-")
 
 
 @dataclass(frozen=True)
 class Input:
-    """An input of a task."""
-
     definition: Json
-    """What its component says of it."""
+    """Its input definition in the component."""
     source: Json
-    """Where it comes from."""
+    """Its source in the task."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A container, and what goes in and out of it."""
+    """A container with inputs and outputs."""
 
     step: str
-    """The step's name, which the dashboard shows."""
+    """Name of the step, as shown on the dashboard."""
     module: str
-    """What Python runs in it."""
+    """Python module that it runs."""
     arguments: Sequence[str]
     parameters: Mapping[str, Input] = field(default_factory=dict)
     artifacts: Mapping[str, Input] = field(default_factory=dict)
     outputs: Json = field(default_factory=dict)
     after: Iterable[str] = ()
-    """The steps that it waits for."""
+    """Steps that must end before it starts."""
     cached: bool = True
     in_any_case: bool = False
-    """Whether it also runs where those that it waits for have failed."""
+    """Whether it runs even if those steps fail."""
 
     @property
     def kind(self) -> str:
-        """The name by which it is placed."""
+        """Name under which it is placed."""
         return kind_of(self.step)
 
 
 @dataclass(frozen=True)
 class Group:
-    """Tasks that another one waits for as a whole."""
+    """Tasks that another task waits for as a whole."""
 
     step: str
     tasks: Sequence[Task]
@@ -72,13 +70,13 @@ Node = Task | Group
 
 
 def from_form(parameters: Iterable[Parameter]) -> dict[str, Input]:
-    """The fields of the run's form as inputs."""
+    """The run parameters as inputs."""
     fields = form_fields(parameters)
     return {name: Input(definition, {"componentInputParameter": name}) for name, definition in fields.items()}
 
 
 def form_fields(parameters: Iterable[Parameter]) -> Json:
-    """The definitions of the fields of the run's form."""
+    """Definitions of the run parameters."""
     return {
         each.name: {
             "parameterType": each.type,
@@ -91,23 +89,22 @@ def form_fields(parameters: Iterable[Parameter]) -> Json:
 
 
 def of_the_run(what: str, description: str) -> Input:
-    """What only the backend knows of a run, such as its ID."""
+    """An input for a property of the run that only the backend knows, such as its ID."""
     definition = {"parameterType": "STRING", "description": description}
     return Input(definition, {"runtimeValue": {"constant": f"{{{{$.{what}}}}}"}})
 
 
 def dag(nodes: Sequence[Node], kubeflow: Kubeflow) -> Json:
-    """A DagSpec."""
+    """Builds a DagSpec."""
     waits = waits_for(nodes)
     return {"tasks": {task_name(node.step): _task(node, kubeflow, waits[task_name(node.step)]) for node in nodes}}
 
 
 def waits_for(nodes: Iterable[Node]) -> dict[str, list[str]]:
-    """By task, the tasks that it waits for, without those that these wait for themselves.
+    """Direct dependencies of each task, without those that follow transitively.
 
-    The backend adds the producers of all inputs (`addImplicitDependencies` of its compiler), and KFP's local runner
-    orders tasks by nothing but this: what is left out here follows from the rest, and would be a further arrow of the
-    graph on the dashboard.
+    The backend adds the producers of all inputs (`addImplicitDependencies` of its compiler), but KFP's local runner
+    orders tasks by explicit dependencies only. Transitive ones would merely add arrows to the graph on the dashboard.
     """
     direct = {task_name(node.step): set(map(task_name, _after(node))) | set(_producers(node)) for node in nodes}
     before: dict[str, set[str]] = {}
@@ -125,7 +122,7 @@ def _after(node: Node) -> Iterable[str]:
 
 
 def _producers(node: Node) -> Iterator[str]:
-    """The tasks whose outputs a node takes."""
+    """Tasks whose outputs a node consumes."""
     inputs = [*node.parameters.values(), *(node.artifacts.values() if isinstance(node, Task) else ())]
     for each in inputs:
         made = each.source.get("taskOutputParameter") or each.source.get("taskOutputArtifact")
@@ -134,7 +131,7 @@ def _producers(node: Node) -> Iterator[str]:
 
 
 def components(nodes: Iterable[Node], kubeflow: Kubeflow) -> Json:
-    """The ComponentSpec of each task and group."""
+    """ComponentSpec of each task and group."""
     found: Json = {}
     for node in nodes:
         if isinstance(node, Group):
@@ -147,19 +144,19 @@ def components(nodes: Iterable[Node], kubeflow: Kubeflow) -> Json:
 
 
 def executors(nodes: Iterable[Node], kubeflow: Kubeflow, image: str, env: Mapping[str, str]) -> Json:
-    """The PipelineContainerSpec of each task.
+    """PipelineContainerSpec of each task.
 
     Args:
         nodes: Tasks and groups.
-        kubeflow: Says where they run.
-        image: The image of all.
-        env: Environment variables of all.
+        kubeflow: Determines placement.
+        image: Image of all tasks.
+        env: Environment variables of all tasks.
     """
     return {_executor_name(task): {"container": _container(task, kubeflow, image, env)} for task in _tasks(nodes)}
 
 
 def on_kubernetes(nodes: Iterable[Node], kubeflow: Kubeflow) -> Json:
-    """The KubernetesExecutorConfig of each task of which there is something to say."""
+    """KubernetesExecutorConfig of each task that has one."""
     said = {
         _executor_name(task): placed.on_kubernetes(kubeflow.placement(task.kind), kubeflow.image_pull_secrets)
         for task in _tasks(nodes)
@@ -181,7 +178,7 @@ def _executor_name(task: Task) -> str:
 
 def _inputs(node: Node) -> Json:
     artifacts = node.artifacts if isinstance(node, Task) else {}
-    # What is said of a field of the form stands at the root, and here would only make the workflow longer.
+    # Descriptions and defaults of run parameters are defined at the root; here they would only enlarge the workflow.
     left_out = {"description", "defaultValue"}
     said = {
         kind: {

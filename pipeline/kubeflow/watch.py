@@ -1,4 +1,4 @@
-"""A run on Kubeflow Pipelines as it goes on: the state of each step, and the last words of one that failed."""
+"""Follows a run on Kubeflow Pipelines: the state of each step, and the end of the log of failed ones."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from hubline.pipeline.kubeflow.pod_logs import last_lines, workflow_nodes
 Json = Mapping[str, Any]
 
 DONE = "done"
-"""The state of a step that has succeeded."""
+"""State of a successful step."""
 _ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
 _STATES = {"PENDING": "starting", "RUNNING": "running", "SUCCEEDED": DONE, "SKIPPED": "skipped", "FAILED": "failed",
            "CANCELING": "canceling", "CANCELED": "canceled", "PAUSED": "paused"}  # fmt: skip
@@ -29,46 +29,46 @@ _MARKS = {
 }
 WAITING = "waiting"
 _OUTAGES = 20
-"""How often in a row a run may be asked for in vain, with all tries each time: some five minutes."""
+"""Consecutive failed polls before giving up, each with all retries: about five minutes."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to."""
+    """Outcome of a run."""
 
     state: str
-    """As the API says it: SUCCEEDED, FAILED, CANCELED or SKIPPED."""
+    """As in the API: SUCCEEDED, FAILED, CANCELED or SKIPPED."""
     steps: Mapping[str, str]
-    """The state of each step."""
+    """State of each step."""
     error: str = ""
-    """What the API says of the run's failure."""
+    """The API's error message for the run."""
     failed: Mapping[str, "StepFailure"] = field(default_factory=dict)
-    """By step, the last words of those that failed."""
+    """The failure of each failed step, by name."""
 
 
 @dataclass(frozen=True)
 class StepFailure:
-    """What is known of why a step failed."""
+    """Why a step failed."""
 
     error: str
-    """What the API says."""
+    """The API's error message."""
     lines: tuple[str, ...]
-    """The last lines of its log, where it is to be had."""
+    """Last lines of its log, if available."""
 
 
 def steps_of(spec: Json) -> dict[str, str]:
-    """The steps of a pipeline spec by the names of their tasks, those of nested graphs too, in their order."""
+    """Steps of a pipeline spec by task name, in order, including nested graphs."""
     return {task: step for task, step, _ in _tasks_of(spec, spec["root"])}
 
 
 def outputs_of(spec: Json) -> Iterator[tuple[str, Json]]:
-    """The steps of a pipeline spec, each with the definitions of its outputs."""
+    """Steps of a pipeline spec, with their output definitions."""
     for _, step, component in _tasks_of(spec, spec["root"]):
         yield step, component.get("outputDefinitions", {})
 
 
 def _tasks_of(spec: Json, holder: Json) -> Iterator[tuple[str, str, Json]]:
-    """The name of each task, its step and its component, those of nested graphs too."""
+    """Name of each task, its step and its component, including nested graphs."""
     for task, said in holder["dag"]["tasks"].items():
         component = spec["components"][said["componentRef"]["name"]]
         if "dag" in component:
@@ -78,9 +78,9 @@ def _tasks_of(spec: Json, holder: Json) -> Iterator[tuple[str, str, Json]]:
 
 
 def states(run: Any, steps: Mapping[str, str]) -> dict[str, str]:
-    """The state of each step: waiting, starting, running, done, skipped, failed, canceled.
+    """State of each step: waiting, starting, running, done, skipped, failed, canceled.
 
-    A step's task comes once its driver is through, which is a task of its own with `-driver` at the end.
+    A step's task appears only after its driver has finished, which is a separate task with the suffix `-driver`.
     """
     told = {task.display_name: task.state for task in _tasks(run)}
     found = {}
@@ -102,13 +102,13 @@ def wait(client: Client, run_id: str, steps: Mapping[str, str], shown: "Display"
 
     Args:
         client: The API.
-        run_id: The run.
-        steps: Its steps by task.
-        shown: Is told of the states whenever they were asked for.
-        pause: Seconds between two askings.
+        run_id: ID of the run.
+        steps: Steps by task name.
+        shown: Receives the states after each poll.
+        pause: Seconds between polls.
 
     Raises:
-        RunError: where the API does not answer for minutes; the run may go on.
+        RunError: if the API does not answer for minutes; the run may continue.
     """
     outages = 0
     while True:
@@ -130,7 +130,7 @@ def wait(client: Client, run_id: str, steps: Mapping[str, str], shown: "Display"
 
 
 def _error(said: Any) -> str:
-    """What a run or task says is wrong; the newest of its states tells where it does not."""
+    """Error message of a run or task, or else that of its latest state with one."""
     errors = [said.error, *(state.error for state in reversed(said.state_history or []))]
     return next((error.message for error in errors if error and error.message), "")
 
@@ -146,7 +146,7 @@ def _failed(client: Client, run: Any, steps: Mapping[str, str]) -> dict[str, Ste
 
 
 class Display:
-    """A live table of steps on a terminal, a line for each change elsewhere."""
+    """A live table of steps in a terminal; otherwise one line per change."""
 
     def __init__(self, console: Console, steps: Mapping[str, str]) -> None:
         self._console = console
@@ -167,7 +167,7 @@ class Display:
             self._live.stop()
 
     def show(self, now: Mapping[str, str]) -> None:
-        """Takes the states of the steps."""
+        """Updates the states of the steps."""
         changed = {step: state for step, state in now.items() if self._now.get(step) != state}
         self._now, self._note = dict(now), ""
         if not self._console.is_terminal:
@@ -175,7 +175,7 @@ class Display:
                 self._console.print(f"{step} {state}")
 
     def note(self, text: str) -> None:
-        """Says what is in the way meanwhile."""
+        """Shows a temporary problem."""
         if not self._console.is_terminal and text != self._note:
             self._console.print(text, soft_wrap=True)
         self._note = text

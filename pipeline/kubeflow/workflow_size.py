@@ -1,15 +1,15 @@
-"""How large the Argo workflow of a run becomes, estimated from the package before it is sent.
+"""Estimates the size of a run's Argo workflow from the package.
 
-Argo keeps a workflow as one Kubernetes object: what is to run, and a node for each thing that ran. Once that is longer
-than 1 MiB, Argo compresses its nodes (https://github.com/argoproj/argo-workflows/blob/main/workflow/packer/packer.go),
-which Kubeflow Pipelines does not decompress: its tasks stay RUNNING for ever, and logs are out of reach.
+Argo stores a workflow as one Kubernetes object: what to run, and a node for everything that ran. Beyond 1 MiB, Argo
+compresses the nodes (https://github.com/argoproj/argo-workflows/blob/main/workflow/packer/packer.go), which Kubeflow
+Pipelines does not decompress: tasks then stay RUNNING for ever, and logs can't be reached.
 
 The estimate follows https://github.com/kubeflow/pipelines/tree/master/backend/src/v2 of 2.17, whose installation has a
-default retry strategy. So each template becomes two nodes, the retries and the try, and each holds its inputs and
-outputs:
+default retry strategy. Each template therefore becomes two nodes, one for the retries and one for the try, and each
+node contains its inputs and outputs:
 
-- the driver of a step takes its component, task, container and placement, and gives the patch of its pod: twice;
-- the step takes that patch, and so does the template that it is in: four times.
+- A step's driver receives component, task, container and placement, and returns the pod's patch: twice.
+- The step receives the patch, as does the template around it: four times.
 """
 
 import json
@@ -20,43 +20,43 @@ from typing import Any
 Json = Mapping[str, Any]
 
 LIMIT = 1024 * 1024
-"""Bytes beyond which Argo compresses (`MAX_WORKFLOW_SIZE`)."""
+"""Size in bytes above which Argo compresses (`MAX_WORKFLOW_SIZE`)."""
 WARN_ABOVE = 700_000
-"""Bytes from which on a package is warned of: names, hosts and messages of nodes differ from cluster to cluster."""
+"""Size in bytes above which to warn; lower, as names, hosts and messages in nodes differ between clusters."""
 
 _PATCHES = 6
 _DRIVER_INPUTS = 2
 _NODES = 6
 _NODE_BYTES = 1_750
-"""Of a node without inputs and outputs: names, times, states, host, where its log is kept. With it the estimate is
-what the digits example came to on a cluster (851 kB, before arguments were shortened)."""
+"""Size of a node without inputs and outputs: names, times, states, host, location of its log. With this value, the
+estimate equals the measured size of the digits example on a cluster (851 kB, before arguments were shortened)."""
 _BASE_BYTES = 40_000
 """Templates, metadata, and the nodes of the run itself."""
 _TEXT = "x"
 _URI = _TEXT * 140
-"""An artifact's: the root, pipeline, run, task, a salt and the artifact's name."""
+"""URI of an artifact: root, pipeline, run, task, a random part and the artifact's name."""
 _METADATA = _TEXT * 120
 _PROPERTIES = _TEXT * 160
-"""What a step is told: the path of a file, mostly (`properties.py`)."""
+"""Execution properties of a step: mostly the path of a file (`exec_properties.py`)."""
 _LAUNCHER = _TEXT * 900
-"""What is the same in every patch: the launcher's command, with the addresses of the installation."""
+"""Constant part of every patch: the launcher's command, with addresses of the installation."""
 
 
 @dataclass(frozen=True)
 class WorkflowSize:
-    """Bytes of a workflow as JSON."""
+    """Size of a workflow in bytes of JSON."""
 
     total: int
     placed: bool
-    """Whether the package says where steps run."""
+    """Whether the package contains placements."""
     by_step: Mapping[str, int]
-    """Of each step, by its name."""
+    """By step name."""
 
     def warning(self, joinable: Iterable[str]) -> str | None:
-        """What to do where the workflow comes near the limit.
+        """Advice if the size approaches the limit; None otherwise.
 
         Args:
-            joinable: The steps that could share a pod and don't, by their names without what is after a dot.
+            joinable: Steps that could share a pod but don't, by name without the part after the dot.
         """
         if self.total <= WARN_ABOVE:
             return None
@@ -76,11 +76,11 @@ class WorkflowSize:
 
 
 def workflow_size(spec: Json, platform: Json) -> WorkflowSize:
-    """The estimated size of the workflow of a run.
+    """Estimates the size of a run's workflow.
 
     Args:
         spec: The pipeline spec.
-        platform: The platform spec; empty where nothing is said of Kubernetes.
+        platform: The platform spec; empty without Kubernetes settings.
     """
     placed = platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
     executors = spec["deploymentSpec"]["executors"]
@@ -119,12 +119,12 @@ def _text(value: Any) -> str:
 
 
 def _escaped(value: Any) -> int:
-    """The length of a value as JSON in a text of the workflow's own JSON."""
+    """Length of a value as JSON inside a JSON string of the workflow."""
     return len(json.dumps(_text(value)))
 
 
 def _patch(component: Json, container: Json, placed: Json) -> Json:
-    """What the driver makes of a step: `initPodSpecPatch` of driver/driver.go."""
+    """The pod patch that a step's driver creates: `initPodSpecPatch` in driver/driver.go."""
     inputs, outputs = component.get("inputDefinitions", {}), component.get("outputDefinitions", {})
     executor_input = {
         "inputs": {
