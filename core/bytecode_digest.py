@@ -1,7 +1,7 @@
-"""A digest of what Python source does: comments, docstrings, formatting and the names of local variables don't count.
+"""Digest of what Python source code does, regardless of comments, docstrings, formatting and names of local variables.
 
-The source is compiled, and the digest covers the bytecode, the names of globals and attributes, the constants and the
-parameters of every function, class and comprehension. Statements such as `assert` are code like any other.
+The source is compiled. The digest covers bytecode, names of globals and attributes, constants and parameters of every
+function, class and comprehension. Statements such as `assert` are code like any other.
 """
 
 import ast
@@ -25,19 +25,19 @@ _NAME_FIELDS: dict[type[ast.AST], str] = {
     ast.MatchStar: "name",
     ast.MatchMapping: "rest",
 }
-"""The field of each syntax node that names a variable."""
+"""Field of each syntax node that names a variable."""
 _MARK = "\N{LATIN LETTER RETROFLEX CLICK}"
-"""Stands around the numbers of names: a letter, so that names stay names, that no source has."""
+"""Delimits the numbers of names: a letter, so that names stay valid, and one that no source contains."""
 _NUMBER = re.compile(rf"{_MARK}\d{{6}}{_MARK}")
-# The compiler itself knows these names: double underscores are mangled in classes, and `super` implies `__class__`.
+# Names known to the compiler itself: it mangles double underscores in classes, and `super` implies `__class__`.
 _FIXED = re.compile(r"super|__.*")
 
 
 def bytecode_digest(tree: ast.Module) -> str:
-    """The SHA-256 of a module's bytecode; the same in every process of one Python version.
+    """SHA-256 of a module's bytecode; the same in every process of one Python version.
 
     Args:
-        tree: The module's syntax tree, which is changed.
+        tree: The module's syntax tree, which is modified.
     """
     _Normalizer().visit(tree)
     code = compile(tree, "<source>", "exec", dont_inherit=True, optimize=0)
@@ -47,9 +47,9 @@ def bytecode_digest(tree: ast.Module) -> str:
 class _Normalizer:
     """Rewrites a syntax tree so that equivalent sources compile to the same bytecode.
 
-    - Bare strings, such as docstrings, go.
-    - Every node gets the same location: CPython keeps or drops jumps and NOPs depending on the lines of the source.
-    - Inside functions, names get a number in the order of their appearance: CPython orders captured variables by name.
+    - Bare strings, such as docstrings, are removed.
+    - All nodes get the same location: CPython keeps or drops jumps and NOPs depending on source lines.
+    - Names in functions get a number in the order of appearance: CPython orders captured variables by name.
     """
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class _Normalizer:
 
 
 def _without_strings(body: list[Any]) -> Iterator[ast.stmt]:
-    """The statements of a block but for bare strings; `pass` where nothing else is left."""
+    """The statements of a block without bare strings; `pass` if nothing is left."""
     kept = [node for node in body if not _is_bare_string(node)]
     yield from kept or [ast.Pass(**_LOCATION)]
 
@@ -105,7 +105,7 @@ def _is_bare_string(node: ast.stmt) -> bool:
 
 
 def _described(code: CodeType) -> tuple[Any, ...]:
-    """What counts of a code object: all but the names of its variables, other than its parameters, and its lines."""
+    """What matters of a code object: everything but line numbers and the names of variables other than parameters."""
     parameters = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
     return (
         _plain(code.co_name),
@@ -124,7 +124,7 @@ def _plain(name: str) -> str:
 
 
 def _constant(value: Any) -> Any:
-    """A constant in a form whose `repr` says its type and doesn't depend on the hash seed."""
+    """A constant in a form whose `repr` includes its type and doesn't depend on the hash seed."""
     if isinstance(value, CodeType):
         return _described(value)
     if isinstance(value, str):  # qualified names, and names of parameters with annotations or defaults

@@ -1,4 +1,4 @@
-"""A digest of the code that a step runs, which is part of the step's cache key."""
+"""Digest of the code that a step runs; part of the step's cache key."""
 
 import hashlib
 import importlib.util
@@ -24,7 +24,7 @@ STACK = (
     "tensorflow-model-analysis",
     "apache-beam",
 )
-"""The distributions whose versions count as code."""
+"""Distributions whose versions count as code."""
 
 
 PLUMBING = frozenset(
@@ -43,13 +43,13 @@ PLUMBING = frozenset(
         "storage",
     )
 )
-"""Modules that read settings, move files and report to people: none of them changes the content of a shard."""
+"""Modules that read settings, move files and report to the user; they don't affect the content of a shard."""
 
 
 def code_digest(module: str) -> str:
-    """The SHA-256 of a module's bytecode, that of each of our modules that it imports, and the versions of the stack.
+    """SHA-256 of a module's bytecode, that of all our modules that it imports, and the versions of the stack.
 
-    Imports that only a type checker sees don't count.
+    Imports for type checkers only are ignored.
 
     Args:
         module: Such as `hubline.components.pusher.executor`.
@@ -58,17 +58,17 @@ def code_digest(module: str) -> str:
 
 
 def content_digest(module: str, *stack: str) -> str:
-    """The digest of the code that computes what is kept for each shard, so that kept shards outlive other changes.
+    """Digest of the code that computes what is cached for each shard, so that cached shards survive other changes.
 
     Args:
-        module: The module that computes a shard; imports of `PLUMBING` are left out.
-        stack: The distributions that compute, such as `tensorflow`.
+        module: The module that computes a shard; imports of `PLUMBING` are ignored.
+        stack: Distributions that take part in the computation, such as `tensorflow`.
     """
     return _digest(module_digests(module, PLUMBING), stack)
 
 
 def forget() -> None:
-    """Has sources and versions read again; without, each is read once in a process, as Python itself does."""
+    """Clears the caches of sources and versions, which are otherwise read once per process, as Python itself does."""
     _module.cache_clear()
     _versions.cache_clear()
 
@@ -87,16 +87,15 @@ def _versions(stack: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class _Module:
-    """What is known of one of our modules."""
+    """Digest and imports of one of our modules."""
 
     bytecode: str
-    """Its digest."""
     imports: tuple[str, ...]
-    """The names that it imports from our package, of modules and of what is in them."""
+    """Names that it imports from our package: modules and their members."""
 
 
 def module_digests(module: str, without: frozenset[str]) -> dict[str, str]:
-    """The digest of a module's bytecode, and of each of our modules that it imports, directly or not; by name."""
+    """Bytecode digests of a module and of all our modules that it imports, directly or indirectly, by name."""
     found: dict[str, str] = {}
     waiting = [module]
     while waiting:
@@ -112,7 +111,7 @@ def module_digests(module: str, without: frozenset[str]) -> dict[str, str]:
 
 @cache
 def _module(name: str) -> _Module | None:
-    """What is known of a module; None where the name is that of a function or class."""
+    """Reads a module; None if the name is that of a function or class."""
     source = _source(name)
     if source is None:
         return None
@@ -122,7 +121,7 @@ def _module(name: str) -> _Module | None:
 
 
 def _source(module: str) -> Path | None:
-    """The file of a module, found without importing its package."""
+    """Source file of a module, located without importing its package."""
     package, *parts = module.split(".")
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:

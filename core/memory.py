@@ -1,17 +1,17 @@
-"""The memory of the machine, or of the container."""
+"""Memory of the machine or container."""
 
 from pathlib import Path
 
 import psutil
 
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""The files with the memory limit of a container, in version 2 and version 1 of control groups."""
+"""Files with a container's memory limit, for cgroups v2 and v1."""
 
 
 def memory_size() -> int:
-    """Bytes of memory that the machine has, or the container's limit if that is lower.
+    """The machine's memory in bytes, or the container's limit if it is lower.
 
-    Unlike free memory, it doesn't depend on what else runs, so decisions that follow it can be repeated.
+    Unlike free memory, it doesn't depend on what else runs, so decisions based on it are reproducible.
     """
     sizes = [psutil.virtual_memory().total]
     for path in map(Path, LIMITS):

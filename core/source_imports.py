@@ -8,11 +8,11 @@ from typing import Any
 from hubline.core.errors import UserError
 
 _BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
-"""The fields of statements that hold other statements."""
+"""Fields of statements that contain other statements."""
 
 
 def imports(tree: ast.Module, source: Path, module: str) -> Iterator[str]:
-    """Modules that a source file imports when it runs, also inside functions, and their packages.
+    """Modules that a source file imports when it runs, including in functions, and their packages.
 
     Args:
         tree: The file's syntax tree.
@@ -32,7 +32,7 @@ def imports(tree: ast.Module, source: Path, module: str) -> Iterator[str]:
 
 
 def _statements(body: list[Any]) -> Iterator[ast.AST]:
-    """All statements that run, including nested ones but not those for type checkers only."""
+    """All statements that run, including nested ones, but without those for type checkers only."""
     for node in body:
         yield node
         is_for_types = isinstance(node, ast.If) and ast.unparse(node.test).rpartition(".")[2] == "TYPE_CHECKING"

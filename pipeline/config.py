@@ -73,7 +73,7 @@ class PipelineFile(Section):
     @field_validator("training")
     @classmethod
     def _suits_the_label(cls, training: Training, info: ValidationInfo) -> Training:
-        if {"features", "label"} <= info.data.keys():  # else they have mistakes of their own
+        if {"features", "label"} <= info.data.keys():  # otherwise features or label have their own errors
             label: Label = info.data["label"]
             if mistake := RULES.of(label.kind).training_mistake(label, training, info.data["features"]):
                 raise ValueError(mistake)
@@ -83,7 +83,7 @@ class PipelineFile(Section):
     @classmethod
     def _judges_the_label(cls, evaluation: Evaluation, info: ValidationInfo) -> Evaluation:
         label: Label | None = info.data.get("label")
-        if label is None:  # it has mistakes of its own
+        if label is None:  # the label has its own errors
             return evaluation
         mistakes = [
             InitErrorDetails(type="value_error", loc=place, input=None, ctx={"error": ValueError(mistake)})
@@ -96,7 +96,7 @@ class PipelineFile(Section):
     @field_validator("training")
     @classmethod
     def _augments_what_there_is(cls, training: Training, info: ValidationInfo) -> Training:
-        if not {"features", "label", "hubs"} <= info.data.keys():  # they have mistakes of their own
+        if not {"features", "label", "hubs"} <= info.data.keys():  # these sections have their own errors
             return training
         found = augment_mistakes(training, info.data["features"], info.data["label"], info.data["hubs"])
         mistakes = [
@@ -166,7 +166,7 @@ class PipelineFile(Section):
         return None
 
     def _misfit(self, name: str) -> str | None:
-        """Why a backbone cannot have its name, or be fed what it is."""
+        """The error in a backbone's name or inputs, if any."""
         backbone = self.backbones[name]
         if name in self.hubs:
             return f"'{name}' is a hub module and a backbone; call one of them something else"
@@ -184,7 +184,7 @@ class PipelineFile(Section):
         return None
 
     def _takers(self, feature: str) -> dict[str, Hub | AnyBackbone]:
-        """The hub modules and backbones that a feature feeds, by what they are called."""
+        """The hub modules and backbones that use a feature, by their description."""
         hubs = {f"the hub module '{name}'": hub for name, hub in fed_hubs(self.hubs).items()}
         backbones = {f"the backbone '{name}'": backbone for name, backbone in self.backbones.items()}
         return {name: taker for name, taker in (hubs | backbones).items() if feature in taker.inputs.values()}
@@ -219,17 +219,17 @@ class PipelineFile(Section):
 
     @property
     def fed_features(self) -> Features:
-        """The features that hub modules and backbones take."""
+        """Features that are inputs of hub modules or backbones."""
         return {name: feature for name, feature in self.features.items() if self._takers(name)}
 
 
 def _in_range(takers: Iterable[Hub | AnyBackbone]) -> bool:
-    """Whether any takes images in their feature's `value_range`, or standardized."""
+    """Whether any of them requires images in their feature's `value_range`, or standardized."""
     return any(isinstance(taker, Hub) or taker.takes_range for taker in takers)
 
 
 def augment_mistakes(training: Training, features: Features, label: Label, hubs: Hubs) -> dict[int, str]:
-    """By place in `training.augment`, what cannot be done there."""
+    """Errors by index in `training.augment`."""
     found = {place: _augment_mistake(change, features, label, hubs) for place, change in enumerate(training.augment)}
     return {place: mistake for place, mistake in found.items() if mistake}
 
@@ -255,7 +255,7 @@ def _augment_mistake(change: Augmentation, features: Features, label: Label, hub
 
 
 def _moves_a_label(name: str, label: Label, hubs: Hubs) -> str | None:
-    """Why an augmenting module can't be used with a label of places in the image."""
+    """Why an augmenting module can't be used with a label that refers to positions in the image."""
     hub = hubs[name]
     if label.picture not in hub.inputs.values() or hub.moves_pixels is False:
         return None

@@ -1,7 +1,8 @@
-"""Where and in which form the examples of an epoch are cached for later epochs.
+"""Decides where and in which form the examples of an epoch are cached for later epochs.
 
-Known facts decide: the settings in `training`, the sizes of files, the kinds of features and the machine's memory. No
-choice depends on the clock or on free memory, so a run with the same settings on the same machine repeats it.
+The decisions depend only on known facts: the settings in `training`, file sizes, kinds of features and the machine's
+memory. As neither time measurements nor free memory matter, they are the same in every run with the same settings on
+the same machine.
 """
 
 from typing import Literal
@@ -13,10 +14,10 @@ from hubline.preprocessing.kinds.kind import Categories
 from hubline.trainer.config.training import Training
 
 MANY_ROWS = 100_000
-"""Rows read over all epochs from which transforming them once pays."""
+"""Number of rows, over all epochs, above which transforming them once pays off."""
 
 _SHARE_OF_MEMORY = 4
-"""The default of `cache_bytes` is one part in so many: there are two splits, and TensorFlow and the model need room."""
+"""By default, `cache_bytes` is memory divided by this: there are two splits, and TensorFlow and the model need room."""
 
 
 class Cache(Section):
@@ -29,7 +30,7 @@ class Cache(Section):
     form: Literal["rows", "transformed_rows", "images"]
     """Rows as Embedder wrote them, rows after the transform graph, or decoded images with their rows."""
     size: int
-    """Bytes of all examples, estimated."""
+    """Estimated size of all examples in bytes."""
     place: Literal["memory", "disk"]
 
     def __str__(self) -> str:
@@ -42,12 +43,12 @@ class Cache(Section):
 def transforms_once(training: Training, features: Features, reads: int) -> bool:
     """Whether rows are cached after the transform graph, so that later epochs only parse them.
 
-    Looking up categories takes longer than reading their ids back; scaling numbers doesn't.
+    Looking up categories takes longer than reading their indices; scaling numbers doesn't.
 
     Args:
-        training: Its `materialize` decides unless it is `auto`.
+        training: Its `materialize` decides, unless it is `auto`.
         features: The features that the transform graph computes for the model.
-        reads: Rows read over all epochs.
+        reads: Number of rows read over all epochs.
     """
     if training.materialize != "auto":
         return training.materialize
@@ -56,6 +57,6 @@ def transforms_once(training: Training, features: Features, reads: int) -> bool:
 
 
 def place_of(training: Training, size: int) -> Literal["memory", "disk"]:
-    """Where examples of `size` bytes are cached."""
+    """Where to cache examples of `size` bytes."""
     limit = memory_size() // _SHARE_OF_MEMORY if training.cache_bytes is None else training.cache_bytes
     return "memory" if size <= limit else "disk"

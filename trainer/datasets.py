@@ -92,7 +92,7 @@ def parse_of(
 
 
 def _tabular(job: Job, phase: Phase) -> Features:
-    """The features without images that the model or its modules read in a phase."""
+    """The features that the model or its modules read in a phase, without images."""
     taken = taken_in(job.features) | ({} if phase.on_vectors else feeding(job.hubs, job.features, job.backbones))
     return {name: feature for name, feature in taken.items() if name not in images(job.features)}
 
@@ -127,7 +127,7 @@ def _rows(
     if epoch is None:
         return rows.map(lambda row: {inputs.ROW: row}), parse
     size = sum(tf.io.gfile.stat(file).length * _UNPACKED[file.endswith(".gz")] for file in split.rows)
-    # Sized by the untransformed rows: the form that is cached must not decide the order.
+    # Sized by the untransformed rows, so that the order doesn't depend on the form that is cached.
     in_buffer = held(job.training, size // max(split.count, 1))
     given: inputs.Parse = parse
     transformed = transforms_once(job.training, _tabular(job, phase), split.count * (phase.end - phase.first))

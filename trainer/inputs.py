@@ -178,8 +178,8 @@ def cached(examples: tf.data.Dataset, place: Literal["memory", "disk"], scratch:
     """Caches examples in the first epoch for later ones.
 
     Args:
-        examples: One by one.
-        place: Where they are cached.
+        examples: Single examples, not batches.
+        place: Where to cache them.
         scratch: A folder on a local disk.
     """
     if place == "memory":

@@ -1,4 +1,4 @@
-"""Rows kept as the transform graph made them, so that later epochs read them instead of transforming them again."""
+"""Rows stored after the transform graph, so that later epochs need not transform them again."""
 
 import tensorflow as tf
 
@@ -8,20 +8,22 @@ from hubline.trainer.inputs import LABEL, Parse, Tensors
 
 
 class Materialized:
-    """What is parsed of rows, as tf.Examples of their own: by the name of each input, and the label."""
+    """Stores parsed and transformed rows as tf.Examples, with a column for each input and for the label."""
 
     def __init__(self, parse: tf.types.experimental.PolymorphicFunction) -> None:
-        """Takes what parses and transforms serialized rows, a `tf.function` of string [batch]."""
+        """Args:
+        parse: Parses and transforms serialized rows; a `tf.function` of string [batch].
+        """
         inputs, label = parse.get_concrete_function().structured_outputs
         self._spec: ParsingSpec = {name: _feature(values) for name, values in (inputs | {LABEL: label}).items()}
         self._transform = parse
         self.parse: Parse = tf.function(self._read, [tf.TensorSpec([None], tf.string)])
-        """The same of what `encode` gave."""
+        """Same result as `parse`, from the output of `encode`."""
         self.encode = tf.function(self._written, [tf.TensorSpec([None], tf.string)])
-        """Serialized rows to serialized transformed ones, string of shape [batch]."""
+        """Converts serialized rows to serialized transformed ones, string [batch]."""
 
     def bytes_of_row(self, rows: tf.Tensor) -> int:
-        """About the bytes that one of some rows takes."""
+        """Average size of the transformed rows in bytes."""
         return int(tf.reduce_mean(tf.strings.length(self.encode(rows))))
 
     def _written(self, rows: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Names that TFX's own components know artifacts by, which it has in private modules. Nothing else uses them.
+"""Names by which TFX's own components recognize artifacts, which TFX keeps in private modules. Nothing else uses them.
 
 TFX's public API is `tfx.v1`; its tutorials on custom components also use `tfx.dsl`, `tfx.proto`, `tfx.types` and
 `tfx.utils`, which count as public here.

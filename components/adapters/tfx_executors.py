@@ -1,7 +1,7 @@
 """Private executors of TFX that our steps use. Nothing else imports them.
 
-TFX exports their components, whose inputs and cache keys are not those of our steps. Importing them imports Beam,
-TensorFlow Data Validation and TensorFlow Model Analysis, which takes seconds.
+TFX exports only their components, whose inputs and cache keys differ from those of our steps. Importing this module
+imports Beam, TensorFlow Data Validation and TensorFlow Model Analysis, which takes seconds.
 """
 
 from tfx.components.example_validator.executor import Executor as ExampleValidatorExecutor

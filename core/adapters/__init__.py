@@ -1,1 +1,1 @@
-"""Private parts of the libraries that every room uses, one module for each library."""
+"""Private APIs of libraries that every subpackage uses, one module per library."""

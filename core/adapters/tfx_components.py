@@ -1,9 +1,9 @@
-"""Keeps the package `tfx.components` from importing every component of TFX.
+"""Keeps the package `tfx.components` from importing every TFX component.
 
-TFX's launcher imports one of its modules, and Python then runs the package's `__init__`, which imports all components
-with BigQuery, TFMA, Kubernetes and Docker: over two seconds of each process that runs a step. The package is made
-without running `__init__`; its modules can be imported one by one, and `__init__` runs when one of its names is asked
-for, as in `from tfx.components import Trainer`.
+TFX's launcher imports one of its modules, so Python runs the package's `__init__`, which imports all components along
+with BigQuery, TFMA, Kubernetes and Docker: over two seconds for each process that runs a step. Here, the package is
+created without running `__init__`. Its modules can be imported individually, and `__init__` runs when one of its names
+is accessed, as in `from tfx.components import Trainer`.
 """
 
 import sys
@@ -17,9 +17,9 @@ PACKAGE = "tfx.components"
 
 
 def load_on_demand() -> None:
-    """Has `tfx.components` loaded when one of its names is asked for. Without effect where it is imported already.
+    """Defers loading `tfx.components` until one of its names is accessed. No effect if it is imported already.
 
-    Private: that the launcher needs nothing of the package `tfx.components` but single modules.
+    Private: that the launcher needs only single modules of `tfx.components`.
     """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())

@@ -102,7 +102,6 @@ class ClassAndBoxLabel(ClassesKind):
 
     @property
     def picture(self) -> str:
-        """The feature `image`."""
         return self.image
 
     @property

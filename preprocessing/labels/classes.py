@@ -35,7 +35,6 @@ class ClassLabel(ClassesKind):
 
     @property
     def are_categories(self) -> bool:
-        """Always."""
         return True
 
     @property

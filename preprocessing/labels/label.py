@@ -61,16 +61,16 @@ class LabelKind(Section):
 
     @property
     def picture(self) -> str | None:
-        """The feature whose picture the label is in, if it is in one."""
+        """The image feature that the label refers to, if any."""
         return None
 
     @property
     def are_categories(self) -> bool:
-        """Whether a schema holds the integers of the label's columns to their range, as it does for categories."""
+        """Whether a schema restricts the label's integers to their range, as it does for categorical features."""
         return False
 
     def class_names(self, transform: tft.TFTransformOutput) -> list[str]:
-        """The names of the classes, by their number, where `has_classes`."""
+        """Class names in the order of their indices, if `has_classes`."""
         raise NotImplementedError
 
     @property
@@ -107,7 +107,6 @@ class ClassesKind(LabelKind):
 
     @property
     def has_one_class(self) -> bool:
-        """Always."""
         return True
 
     def transform(self, read: Read) -> dict[str, Values]:

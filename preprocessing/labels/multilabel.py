@@ -73,7 +73,7 @@ class MultilabelLabel(LabelKind):
 
     @property
     def are_categories(self) -> bool:
-        """Whether one column holds the classes."""
+        """Whether a single column holds the classes."""
         return self.column is not None
 
     @property

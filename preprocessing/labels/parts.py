@@ -1,4 +1,4 @@
-"""How each room finds what it knows of a kind of label: by the kind's name, in one table."""
+"""Tables in which each subpackage looks up its part of a kind of label by the kind's name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True)
 class LabelParts(Generic[Part]):
-    """What one room knows of every kind of label."""
+    """One subpackage's part of every kind of label."""
 
     name: str
-    """The name of the part and the folder of its modules, for messages."""
+    """Name of the part and the folder of its modules, for messages."""
     by_kind: Mapping[str, Part]
 
     def of(self, kind: str) -> Part:
-        """The part of the label kind `kind`.
+        """The part for a kind of label.
 
         Raises:
             NotImplementedError: if the kind has no such part.

@@ -43,7 +43,6 @@ class PixelsLabel(LabelKind):
 
     @property
     def picture(self) -> str:
-        """The feature `image`."""
         return self.image
 
     @property

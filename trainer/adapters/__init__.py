@@ -1,1 +1,1 @@
-"""Private parts of the libraries that training uses, one module for each library."""
+"""Private APIs of the libraries that training uses, one module per library."""

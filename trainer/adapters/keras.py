@@ -1,4 +1,4 @@
-"""Private parts of Keras. Each says what is private and why it is needed; nothing else uses them."""
+"""Private APIs of Keras. Each function states what is private and why it is needed; nothing else uses them."""
 
 import sys
 from collections.abc import Callable
@@ -8,10 +8,10 @@ import tensorflow as tf
 
 
 def random_generators(model: tf.keras.Model) -> list[tf.random.Generator]:
-    """The generators that a model's layers draw from, for dropout for example.
+    """Random generators of a model's layers, such as dropout.
 
-    Private: `_random_generator` of a layer and `_generator` of that. Keras has them neither in `layer.weights` nor in
-    checkpoints, and training that goes on from a checkpoint must draw what it would have drawn.
+    Private: a layer's `_random_generator` and its `_generator`. Keras includes them neither in `layer.weights` nor in
+    checkpoints, and training resumed from a checkpoint must draw the same numbers as an uninterrupted one.
     """
     owners = [getattr(module, "_random_generator", None) for module in model.submodules]
     found = [getattr(owner, "_generator", None) for owner in owners]
@@ -19,17 +19,17 @@ def random_generators(model: tf.keras.Model) -> list[tf.random.Generator]:
 
 
 def validation_writer(callback: tf.keras.callbacks.TensorBoard) -> Any:
-    """The writer of TensorBoard's logs of the validation split.
+    """TensorBoard's writer for the validation split.
 
-    Private: `_val_writer`. A writer of our own in the same folder would make a second event file for each phase.
+    Private: `_val_writer`. A separate writer in the same folder would create a second event file in each phase.
     """
     return callback._val_writer
 
 
 def preprocess_input(application: Callable[..., tf.keras.Model]) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The `preprocess_input` that goes with a function of `tf.keras.applications`.
+    """The `preprocess_input` that belongs to a function in `tf.keras.applications`.
 
-    Private: that both stand in one module. The public modules don't tell which of them belongs to a function such as
+    Private: that both are in the same module. The public modules don't tell which one belongs to a function such as
     `MobileNetV3Small`.
     """
     return sys.modules[application.__module__].preprocess_input

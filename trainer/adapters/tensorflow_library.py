@@ -1,6 +1,6 @@
-"""TensorFlow's C library, asked without importing TensorFlow's Python.
+"""Calls TensorFlow's C library without importing TensorFlow in Python.
 
-Private: the file's name, and that its functions can be called without an initialization. The C API itself is public.
+Private: the file name, and that the functions can be called without initialization. The C API itself is public.
 """
 
 import ctypes
@@ -17,9 +17,10 @@ _LIBRARY = "libtensorflow_cc.so.2"
 
 
 def registered_operations() -> frozenset[str]:
-    """The operations of the TensorFlow that is installed, and of what else this process has loaded; none without it.
+    """Operations registered in the installed TensorFlow, and in libraries loaded by this process; empty without
+    TensorFlow.
 
-    The C library loads in a tenth of the time that `import tensorflow` takes.
+    The C library loads in a tenth of the time of `import tensorflow`.
     """
     found = importlib.util.find_spec("tensorflow")
     folders = found.submodule_search_locations or [] if found else []
@@ -39,7 +40,7 @@ def registered_operations() -> frozenset[str]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keeps from standard error what libraries write there while they load."""
+    """Suppresses what libraries write to standard error while they load."""
     sys.stderr.flush()
     kept = os.dup(2)
     try:

@@ -1,1 +1,1 @@
-"""What training knows of each kind of label."""
+"""The training part of each kind of label."""

@@ -1,4 +1,4 @@
-"""Label `binary`: two classes, learned as any classes are."""
+"""Training on label `binary`: two classes, learned like any classes."""
 
 from hubline.trainer.labels.classes import task
 from hubline.trainer.labels.label import LabelTraining

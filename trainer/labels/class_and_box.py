@@ -1,4 +1,4 @@
-"""Label `class_and_box`: the class of one object in a picture, and the box around it."""
+"""Training on label `class_and_box`: the class of one object in an image, and its bounding box."""
 
 from __future__ import annotations
 
@@ -20,26 +20,29 @@ if TYPE_CHECKING:
 
 
 class ClassAndBox(Task):
-    """Predicts one of some classes, and a box in the picture.
+    """Predicts one of several classes, and a box in the image.
 
-    The target is the class index, followed by the box in the picture as the model sees it. An object that was cropped
-    away has a box without an area, and contributes no loss. The raw outputs are a logit for each class, followed by the
-    four numbers of `boxes.of_raw`.
+    The target is the class index followed by the box in the model's input image. An object that was cropped away has a
+    box without area, and contributes no loss. The raw outputs are a logit for each class followed by the four numbers
+    of `boxes.of_raw`.
     """
 
     def __init__(self, names: Sequence[str], weights: LossWeights, image: str) -> None:
-        """The task with the names of the classes, by index, the weights of class and box in the loss, and the feature
-        that the box is in. There may be one class: then only the box is learned."""
+        """Args:
+        names: Class names, by index. With a single class, only the box is learned.
+        weights: Weights of class and box in the loss.
+        image: The feature that the box refers to.
+        """
         self.outputs = len(names) + 4
         self._names = tf.constant(list(names))
         self._weights = weights
         self._image = image
 
     def loss(self) -> tf.keras.losses.Loss:
-        """The cross-entropy of the class and 1 - GIoU of the box, each by its weight.
+        """Weighted sum of the class's cross-entropy and 1 - GIoU of the box.
 
-        GIoU is what the box is evaluated by. It counts small boxes as much as large ones and has a gradient where boxes
-        don't overlap; a distance of coordinates, such as Huber's, weighs large boxes more.
+        The evaluation uses IoU, too. GIoU weighs small and large boxes equally and has a gradient even if boxes don't
+        overlap; a distance between coordinates, such as Huber's, gives large boxes more weight.
         """
         from hubline.trainer.keras_metrics import MeanLoss
 
@@ -52,7 +55,7 @@ class ClassAndBox(Task):
         return MeanLoss(of_both)
 
     def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """The accuracy of the class, and the mean IoU of the box."""
+        """Accuracy of the class, and mean IoU of the box."""
 
         def is_right(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
             return tf.argmax(outputs[:, :-4], axis=1, output_type=tf.int32) == _index(target)
@@ -64,12 +67,12 @@ class ClassAndBox(Task):
         return [mean(is_right, "accuracy"), mean(iou, "mean_iou")]
 
     def answer(self, outputs: tf.Tensor) -> Tensors:
-        """`LABEL`, `SCORE`, `CLASSES`, `SCORES`, and `BOX` in the picture as the model saw it."""
+        """`LABEL`, `SCORE`, `CLASSES`, `SCORES`, and `BOX` in the model's input image."""
         of_class = class_outputs(self._names, outputs[:, :-4])
         return of_class | {BOX: tf.clip_by_value(boxes.of_raw(outputs[:, -4:]), 0.0, 1.0)}
 
     def placed(self, answer: Tensors, features: Mapping[str, ImageFeature], encoded: Tensors) -> Tensors:
-        """The answer with `BOX` in the original picture."""
+        """Maps `BOX` to the original image."""
         return answer | {BOX: boxes.unfitted(features[self._image], encoded[self._image], answer[BOX])}
 
 

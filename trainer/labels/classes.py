@@ -1,4 +1,4 @@
-"""Label `class`: which of some classes a record is of."""
+"""Training on label `class`: one of several classes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 
 class Classes(Task):
-    """Predicts one of some classes."""
+    """Predicts one of several classes."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        """The task with the names of the classes, by index.
+        """Args:
+            names: Class names, by index.
 
         Raises:
-            DataError: if there is only one.
+            DataError: if there is only one class.
         """
         if len(names) < 2:
             raise DataError(f"the training split has one class only, '{names[0]}'; there is nothing to tell apart")
@@ -32,11 +33,9 @@ class Classes(Task):
         self._names = tf.constant(list(names))
 
     def loss(self) -> tf.keras.losses.Loss:
-        """Cross-entropy."""
         return tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """Accuracy."""
         return [tf.keras.metrics.SparseCategoricalAccuracy("accuracy")]
 
     def mixable(self) -> Task:
@@ -60,7 +59,12 @@ class _MixableClasses(Classes):
 
 
 def class_outputs(names: tf.Tensor, logits: tf.Tensor) -> Tensors:
-    """The outputs for classes with these names, string [classes], from their logits, float32 [batch, classes]."""
+    """The model outputs for classes.
+
+    Args:
+        names: Class names, string [classes].
+        logits: float32 [batch, classes].
+    """
     scores = tf.nn.softmax(logits)
     best = tf.argmax(scores, axis=1)
     return {

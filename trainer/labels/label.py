@@ -1,4 +1,4 @@
-"""What training must know of a kind of label."""
+"""Interface between training and a kind of label."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ def _none(label: Any, spec: ParsingSpec) -> None:
 
 @dataclass(frozen=True)
 class LabelTraining:
-    """What training knows of a kind of label. Modules that define one import no TensorFlow at the top: `hubline check`
-    reads the names of the metrics. `Any` stands for the label's own type."""
+    """The training part of a kind of label. Modules that define one don't import TensorFlow at the top, because
+    `hubline check` reads the names of the metrics. `Any` stands for the label's own type."""
 
     metrics: tuple[Metric, ...]
-    """The metrics that a model can be evaluated by. The first two are the default of `evaluation.metrics`, and the
-    first is the default threshold."""
+    """Metrics available for evaluation. The first two are the default of `evaluation.metrics`, and the first is the
+    default threshold."""
     training_metrics: tuple[str, ...]
-    """What training computes in each epoch beside the loss: the names of `Task.metrics`."""
+    """Metrics computed in each epoch besides the loss: the names of `Task.metrics`."""
     task: Callable[[Any, tft.TFTransformOutput, ParsingSpec], Task]
-    """The task of a label, from the transform graph, which knows classes and statistics, and the parsing spec of the
-    label's columns.
+    """Creates the task for a label, from the transform graph, which contains classes and statistics, and the parsing
+    spec of the label's columns.
 
     Raises:
         DataError: if there are too few classes to learn.
     """
     needs_pictures: Callable[[Any, Features], bool] = _no
-    """Whether the target depends on how a picture is cropped or padded. The rows beside kept vectors don't know that,
+    """Whether the target depends on how an image is cropped or padded. The rows with cached vectors don't contain that,
     so a head can't be trained on vectors alone."""
     boxes: Callable[[Any, ParsingSpec], Boxes | None] = _none
-    """The boxes that move with the label's picture."""
+    """Boxes that move with the label's image."""
     mask: Callable[[Any, ParsingSpec], PixelsLabel | None] = _none
-    """The label itself, if its masks move with its picture."""
+    """The label itself, if its masks move with its image."""

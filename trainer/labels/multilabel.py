@@ -1,4 +1,4 @@
-"""Label `multilabel`: for each of some classes, whether a record is of it."""
+"""Training on label `multilabel`: any number of several classes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 
 class Multilabel(Task):
-    """Predicts for each of some classes whether a record is of it."""
+    """Predicts for each class whether a record belongs to it."""
 
     def __init__(self, names: Sequence[str], threshold: float) -> None:
-        """The task with the names of the classes, by index, and the score from which a class is predicted.
+        """Args:
+            names: Class names, by index.
+            threshold: Score from which a class is predicted.
 
         Raises:
             DataError: if there is no class.
@@ -37,15 +39,15 @@ class Multilabel(Task):
         self._multi_hot = Counted(len(names), at_most_once=True, name="label")
 
     def target(self, label: Values) -> tf.Tensor:
-        """1 for each class of a record and 0 for the others, float32 [batch, classes]."""
+        """Multi-hot targets, float32 [batch, classes]."""
         return self._multi_hot([label])
 
     def loss(self) -> tf.keras.losses.Loss:
-        """Binary cross-entropy, the mean over classes."""
+        """Binary cross-entropy, averaged over the classes."""
         return tf.keras.losses.BinaryCrossentropy(from_logits=True)
 
     def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """The accuracy over all classes, and F1 over all classes together."""
+        """Accuracy over all classes, and micro-averaged F1."""
         from hubline.trainer.keras_metrics import F1OfLogits, HardBinaryAccuracy
 
         logit = math.log(self._threshold / (1 - self._threshold))

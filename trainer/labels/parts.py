@@ -1,4 +1,4 @@
-"""What training knows of each kind of label, by the kind's name."""
+"""The training part of each kind of label, by the kind's name."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ TRAINING = LabelParts[LabelTraining](
 
 
 def task_of(label: Label, transform: tft.TFTransformOutput, spec: ParsingSpec) -> Task:
-    """The task that a label sets; arguments and errors as for `LabelTraining.task`."""
+    """The task for a label; arguments and errors as for `LabelTraining.task`."""
     return TRAINING.of(label.kind).task(label, transform, spec)
 
 
 def needs_pictures(label: Label, features: Features) -> bool:
-    """Whether a head can't be trained on kept vectors alone; see `LabelTraining.needs_pictures`."""
+    """Whether a head can't be trained on cached vectors alone; see `LabelTraining.needs_pictures`."""
     return TRAINING.of(label.kind).needs_pictures(label, features)

@@ -1,4 +1,4 @@
-"""Label `pixels`: the class of each pixel of a picture."""
+"""Training on label `pixels`: the class of each pixel of an image."""
 
 from __future__ import annotations
 
@@ -19,23 +19,26 @@ if TYPE_CHECKING:
     from hubline.trainer.inputs import Tensors
 
 _PIXELS = "float64"
-"""The dtype that pixels are counted in: float32 stops at 2^24, which is 256 pictures of 256 x 256."""
+"""Dtype for counting pixels: float32 stops counting at 2^24, which is 256 images of 256 x 256."""
 
 
 class Pixels(Task):
-    """Predicts one of some classes for each pixel of a picture.
+    """Predicts one of several classes for each pixel of an image.
 
     The target is a mask, uint8 [batch, height, width, 1], as `masks.fitted` returns it.
     """
 
     def __init__(self, names: Sequence[str], image: str) -> None:
-        """The task with the names of the classes, by their number in masks, and the feature that is the picture."""
+        """Args:
+        names: Class names, by their number in masks.
+        image: The image feature.
+        """
         self.outputs = len(names)
         self._names = tf.constant(list(names))
         self._image = image
 
     def loss(self) -> tf.keras.losses.Loss:
-        """The cross-entropy, the mean over the pixels of a batch that are not left out."""
+        """Cross-entropy, averaged over the pixels of a batch that are not ignored."""
         from hubline.trainer.keras_metrics import MeanLoss
 
         def of_each(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
@@ -47,7 +50,7 @@ class Pixels(Task):
         return MeanLoss(of_each)
 
     def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """The share of right pixels, and the mean over classes of the IoU over all pixels."""
+        """Pixel accuracy, and mean IoU over classes from all pixels together."""
 
         def is_right(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
             right = tf.argmax(outputs, axis=-1, output_type=tf.int32) == _numbers(target)
@@ -59,7 +62,7 @@ class Pixels(Task):
         return [tf.keras.metrics.MeanMetricWrapper(is_right, "pixel_accuracy", _PIXELS), mean_iou]
 
     def answer(self, outputs: tf.Tensor) -> Tensors:
-        """`MASK`, `CLASSES` and `COVERS`, the latter for pictures that are seen whole."""
+        """`MASK`, `CLASSES` and `COVERS`; the latter for images without cropping or padding."""
         batch = tf.shape(outputs)[0]
         return {
             MASK: tf.cast(tf.argmax(outputs, axis=-1, output_type=tf.int32), tf.uint8),
@@ -68,17 +71,17 @@ class Pixels(Task):
         }
 
     def placed(self, answer: Tensors, features: Mapping[str, ImageFeature], encoded: Tensors) -> Tensors:
-        """The answer with `COVERS` in the original picture."""
+        """Maps `COVERS` to the original image."""
         return answer | {COVERS: boxes.covered(features[self._image], encoded[self._image])}
 
 
 def _numbers(target: tf.Tensor) -> tf.Tensor:
-    """The class indices of masks, uint8 [batch, height, width, 1], as int32 [batch, height, width]."""
+    """Class indices of masks, uint8 [batch, height, width, 1], as int32 [batch, height, width]."""
     return tf.cast(target[..., 0], tf.int32)
 
 
 def _counted(target: tf.Tensor) -> tf.Tensor:
-    """Which pixels of such masks are not left out, bool [batch, height, width]."""
+    """Which pixels of the masks are not ignored, bool [batch, height, width]."""
     return _numbers(target) != LEFT_OUT
 
 

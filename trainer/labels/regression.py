@@ -1,4 +1,4 @@
-"""Label `regression`: a number."""
+"""Training on label `regression`: a number."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 class Regression(Task):
-    """Predicts a number. Loss and metrics are those of the normalised number."""
+    """Predicts a number. Loss and metrics refer to the normalized number."""
 
     outputs = 1
 
     def __init__(self, undone: Callable[[tf.Tensor], tf.Tensor]) -> None:
-        """The task with the function from normalised numbers to numbers in the label's units."""
+        """Args:
+        undone: Converts normalized numbers to the label's unit.
+        """
         self._undone = undone
 
     def loss(self) -> tf.keras.losses.Loss:
-        """The mean squared error."""
         return tf.keras.losses.MeanSquaredError()
 
     def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """The root mean squared error and the mean absolute error."""
         return [tf.keras.metrics.RootMeanSquaredError(name="rmse"), tf.keras.metrics.MeanAbsoluteError(name="mae")]
 
     def answer(self, outputs: tf.Tensor) -> Tensors:
