@@ -147,7 +147,7 @@ def _progress_text(progress: dict, seconds_left: float | None) -> str:
 
 def _value_text(name: str, value: float, unit: str) -> str:
     if name == "per_second":
-        return f"{value:,.0f} {unit} a second"
+        return f"{value:,.0f} {unit} per second"
     if name == "waiting_for_input":
         # The rest of the time is computation.
         return f"waiting for input {value:.0%} of the time"
@@ -179,33 +179,33 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
         say(f"Warning: {warning}", "yellow")
     headline, style = {
         "succeeded": ("Done", "green"),
-        "not_blessed": ("Not blessed, and nothing was pushed;", "red"),
+        "not_blessed": ("Not blessed (nothing was pushed)", "red"),
         "failed": ("Failed", "red"),
         "interrupted": ("Interrupted", "yellow"),
     }[result.status]
     where = f" in {result.failed_step}" if result.failed_step else ""
     say(f"{headline}{where} after {result.seconds:.1f} s.", style)
     if result.nothing_to_do:
-        say("Nothing to do: file, data, modules, code and serving model are as in the last run.")
+        say("Nothing to do: file, data, modules, code and serving model are unchanged since the last run.")
     if result.error:
         say(result.error, "red")
     if result.predictions:
-        say(f"{'Predicted' if result.newly_predicted else 'Predictions, unchanged'}: {result.predictions}")
+        say(f"{'Predicted' if result.newly_predicted else 'Predictions (unchanged)'}: {result.predictions}")
         for name, value in result.metrics.items():
             say(f"  {name} {value:.4f}")
     if result.pushed_model:
-        say(f"{'Pushed' if result.newly_pushed else 'Serving, unchanged'}: {result.pushed_model}")
+        say(f"{'Pushed' if result.newly_pushed else 'Serving (unchanged)'}: {result.pushed_model}")
     if result.spans:
         say(f"Spans:  {_spans_text(result.spans, result.dates)}")
     page = Path(result.report, PAGE)
-    say(f"Report: {page if page.exists() else f'{result.report} (without {PAGE}; the log says why)'}")
+    say(f"Report: {page if page.exists() else f'{result.report} ({PAGE} is missing; see the log)'}")
     say(f"Log:    {result.log}")
     if result.pushed_model and result.status == "succeeded":
         say(f"Next:   hubline predict {shlex.quote(result.pushed_model)} {inputs}")
     elif result.status == "interrupted":
-        say("Next:   the same command goes on from the finished steps and the last checkpoint")
+        say("Next:   run the same command again to resume from the finished steps and the last checkpoint")
     elif result.status == "not_blessed":
-        say(f"Next:   train longer or another head, or mend evaluation in {path}")
+        say(f"Next:   train longer, try another head, or adjust evaluation in {path}")
 
 
 def asked(file: PipelineFile) -> str:
@@ -221,11 +221,11 @@ def asked(file: PipelineFile) -> str:
 
 
 def _spans_text(spans: Sequence[int], dates: Sequence[date] | None) -> str:
-    """For example `8-10`, `1-9, 5 in all` if some are missing, or `20775-20777 (2026-11-18 to 2026-11-20)`."""
+    """For example `8-10`, `1-9, 5 in total` if some are missing, or `20775-20777 (2026-11-18 to 2026-11-20)`."""
     first, last = spans[0], spans[-1]
     if first == last:
         return f"{first} ({dates[0]})" if dates else f"{first}"
-    missing = "" if len(spans) == last - first + 1 else f", {len(spans)} in all"
+    missing = "" if len(spans) == last - first + 1 else f", {len(spans)} in total"
     return f"{first}-{last}{missing}" + (f" ({dates[0]} to {dates[-1]})" if dates else "")
 
 
@@ -233,7 +233,7 @@ def _metrics_table(decision: Decision) -> Table:
     """The model's metrics with 95 % intervals, beside those of the best constant prediction and of the version in
     serving."""
     baseline = decision.baseline.metrics if decision.baseline else {}
-    titles = ["metric", "this model", "95 % interval", *(["always the same"] if baseline else []), "serving"]
+    titles = ["metric", "this model", "95 % interval", *(["best constant"] if baseline else []), "serving"]
     table = Table(*titles, box=None, pad_edge=False)
     for metric, value in decision.metrics.items():
         bounds = decision.intervals.get(metric)

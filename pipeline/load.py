@@ -32,7 +32,7 @@ class Source:
         text = ""
         try:
             if (size := path.stat().st_size) > _MOST_BYTES:
-                raise UserError(f"{path}: {size:,} bytes, and a pipeline file has at most {_MOST_BYTES:,}")
+                raise UserError(f"{path}: {size:,} bytes; the limit for a pipeline file is {_MOST_BYTES:,}")
             text = path.read_text(encoding="utf-8-sig")
             self._root: Node | None = yaml.compose(text)
             self._refuse_what_expands_without_end()
@@ -40,9 +40,9 @@ class Source:
         except FileNotFoundError:
             raise UserError(f"{path}: there is no such file") from None
         except IsADirectoryError:
-            raise UserError(f"{path}: this is a folder; name the pipeline file in it") from None
+            raise UserError(f"{path}: this is a folder; pass the pipeline file in it") from None
         except UnicodeDecodeError as error:
-            raise UserError(f"{path}: not a text file in UTF-8 (byte {error.start})") from None
+            raise UserError(f"{path}: not valid UTF-8 (byte {error.start})") from None
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             problem = " ".join(filter(None, (error.context, error.problem)))
@@ -67,7 +67,7 @@ class Source:
 
         def size(node: Node, above: frozenset[int]) -> int:
             if id(node) in above:
-                raise self._not_yaml("an alias stands within what it is an alias of", node.start_mark.line + 1)
+                raise self._not_yaml("an alias refers to a node that contains it", node.start_mark.line + 1)
             if id(node) not in sizes:
                 pairs = node.value if isinstance(node, MappingNode | SequenceNode) else ()
                 inside = [each for pair in pairs for each in (pair if isinstance(pair, tuple) else (pair,))]
@@ -153,7 +153,7 @@ def load(path: Path) -> tuple[AnyFile, Source]:
         )
     task = source.values.get("task", "train")
     if task not in FILES:
-        raise PipelineFileError([source.mistake(("task",), f"{task!r} is not known here; {nearest(str(task), FILES)}")])
+        raise PipelineFileError([source.mistake(("task",), f"unknown task {task!r}; {nearest(str(task), FILES)}")])
     try:
         file = FILES[task].model_validate(source.values, context=context(source.folder, source.values))
     except ValidationError as error:
@@ -180,7 +180,7 @@ def load_training(path: Path, command: str) -> tuple[PipelineFile, Source]:
     """
     file, source = load(path)
     if not isinstance(file, PipelineFile):
-        raise UserError(f"{path}: has task: {file.task}; {command} is for files that train a model")
+        raise UserError(f"{path}: has task: {file.task}; {command} needs a file that trains a model")
     return file, source
 
 

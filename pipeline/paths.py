@@ -51,7 +51,7 @@ class Places:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UserError(
-                    f"{self.root}: another run of this pipeline is at work; wait for it, or give --root"
+                    f"{self.root}: another run of this pipeline is active; wait for it, or use another --root"
                 ) from None
             yield
 

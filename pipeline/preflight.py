@@ -65,9 +65,9 @@ def _look_at_first_record(file: AnyFile, wanted: Mapping[str, str]) -> None:
         return
     for column, what in wanted.items():
         if column not in columns:
-            raise UserError(f"{first}: its first record has no {what} '{column}'; {nearest(column, sorted(columns))}")
+            raise UserError(f"{first}: the first record has no {what} '{column}'; {nearest(column, sorted(columns))}")
         if not columns[column]:
-            raise UserError(f"{first}: in its first record the {what} '{column}' is empty; every record must have it")
+            raise UserError(f"{first}: the {what} '{column}' of the first record is empty; every record needs a value")
 
 
 Looks = Iterator[tuple[Location, Callable[[], object]]]
@@ -156,7 +156,7 @@ def _look_for_schema(path: str) -> None:
 def _look_for_baseline(path: str) -> None:
     if not storage.exists(path) or storage.is_folder(path):
         raise UserError(
-            f"{path}: there is no such file; a baseline is a statistics.pb, as `hubline schema FILE --freeze` writes it"
+            f"{path}: there is no such file; create a baseline, statistics.pb, with `hubline schema FILE --freeze`"
         )
     # Imported here because few pipelines have a baseline.
     from google.protobuf.message import DecodeError
@@ -167,7 +167,7 @@ def _look_for_baseline(path: str) -> None:
     except DecodeError:
         statistics = statistics_pb2.DatasetFeatureStatisticsList()
     if not statistics.datasets:
-        raise UserError(f"{path}: not a statistics.pb, a DatasetFeatureStatisticsList of TensorFlow Data Validation")
+        raise UserError(f"{path}: not a statistics.pb (a DatasetFeatureStatisticsList of TensorFlow Data Validation)")
 
 
 def _look_for_module(hub: Hub) -> None:
@@ -221,4 +221,4 @@ def _look_at_destination(destination: Path, what: str) -> None:
     try:
         tempfile.TemporaryFile(dir=ancestor).close()
     except OSError as error:
-        raise UserError(f"{destination}: the {what} cannot be written: {error.strerror}") from None
+        raise UserError(f"{destination}: the {what} is not writable: {error.strerror}") from None

@@ -62,5 +62,5 @@ def newest_page(path: Path, root: Path | None) -> Path:
     pages = sorted(runs.glob(f"*/report/{PAGE}"))
     if not pages:
         command = f"hubline run {shlex.quote(str(path))}"
-        raise UserError(f"{runs}: no run of {path} has a report here; `{command}` makes one, or give --root")
+        raise UserError(f"{runs}: no report of {path} here; create one with `{command}`, or set --root")
     return pages[-1]

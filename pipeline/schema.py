@@ -184,7 +184,7 @@ def show_schema(console: Console, described: Described, name: str) -> None:
 
 def _presence(feature: schema_pb2.Feature) -> str:
     fraction = feature.presence.min_fraction
-    return "always" if fraction == 1 else f"in {fraction:.0%} or more" if fraction else "optional"
+    return "always" if fraction == 1 else f"in at least {fraction:.0%}" if fraction else "optional"
 
 
 def _valency(feature: schema_pb2.Feature) -> str:
@@ -259,11 +259,11 @@ def to_freeze(path: Path, curated: str | None, output: Path | None, overwrite: b
     """
     schema = output or path.parent / SCHEMA
     if schema.suffix != ".pbtxt":
-        raise UserError(f"{schema}: the name of a frozen schema ends in .pbtxt, such as {SCHEMA}")
+        raise UserError(f"{schema}: the name of a frozen schema must end in .pbtxt, such as {SCHEMA}")
     files = {"schema": schema, "baseline": schema.with_name(BASELINE)}
     written = [file for file in files.values() if not _is_file(curated, file)]
     if not overwrite and (there := [file for file in written if file.exists()]):
-        raise UserError("\n".join(f"{file}: is there already; --overwrite writes it anew" for file in there))
+        raise UserError("\n".join(f"{file}: already exists; pass --overwrite to replace it" for file in there))
     return files
 
 

@@ -123,7 +123,7 @@ def roc(predictions: PredictionsByClass, shown: Sequence[int]) -> go.Figure:
         go.Scatter(
             x=curve.false_positives, y=curve.true_positives, mode="lines", line={"width": 2},
             name=f"{_name(predictions.classes[index])} (AUC {curve.auc:.4f})",
-            hovertemplate="%{y:.3f} of the class at %{x:.3f} of the rest",
+            hovertemplate="true positive rate %{y:.3f}, false positive rate %{x:.3f}",
         )
         for index, curve in predictions.roc.items()
         if index in shown
@@ -162,7 +162,7 @@ def residuals(predictions: ValuePredictions) -> go.Figure:
     )  # fmt: skip
     return _figure(
         [bars], height=300, showlegend=False, bargap=0.02,
-        xaxis={"title": "predicted less true"}, yaxis={"title": "records"},
+        xaxis={"title": "predicted minus true"}, yaxis={"title": "records"},
     )  # fmt: skip
 
 

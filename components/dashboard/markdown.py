@@ -30,7 +30,7 @@ def _lines(decision: Decision) -> Iterator[str]:
     yield f"## {'Blessed' if decision.blessed else 'Not blessed'}"
     yield ""
     compared = decision.compared_with
-    yield f"Compared with `{compared}`." if compared else "Compared with nothing: no version serves yet."
+    yield f"Compared with `{compared}`." if compared else "Not compared: no version serves yet."
     yield ""
     yield from (f"- {escaped(check.reason)}" for check in decision.checks)
     yield from (f"- {escaped(note)}" for note in decision.notes)

@@ -57,20 +57,20 @@ def _passed(metric: Metric, baseline: Baseline, metrics: Metrics) -> str:
 def _failed(part: tuple[Metric, ...], baseline: Baseline, metrics: Metrics, examples: int) -> str:
     compared = "; ".join(_compared(metric, baseline, metrics) for metric in part)
     return (
-        f"failed: the model is not better beyond chance than answering the same always: {compared}. "
-        f"{_what_would_tell(part, baseline, examples)}evaluation.baseline: ignore blesses it all the same"
+        f"failed: the model is not significantly better than the best constant prediction: {compared}. "
+        f"{_what_would_tell(part, baseline, examples)}evaluation.baseline: ignore turns this check off"
     )
 
 
 def _compared(metric: Metric, baseline: Baseline, metrics: Metrics) -> str:
     value, constant, advantage = metrics[metric], baseline.metrics[metric], baseline.better_by[metric]
     if value is None or constant is None or advantage is None:
-        return f"{metric} is not defined"
+        return f"{metric} is undefined"
     digits = apart(value, constant)
     better = advantage.difference
     how = f"{'better' if better > 0 else 'worse'} by {abs(better):.{digits}f}" if better else "the same"
     return (
-        f"{metric} {value:.{digits}f}, {constant:.{digits}f} by {baseline.answers[metric]}: {how} "
+        f"{metric} {value:.{digits}f}, best constant {constant:.{digits}f} ({baseline.answers[metric]}): {how} "
         f"(95 % interval of the difference {advantage.low:+.{digits}f} to {advantage.high:+.{digits}f})"
     )
 
@@ -83,13 +83,13 @@ def _what_would_tell(part: tuple[Metric, ...], baseline: Baseline, examples: int
         if advantage and advantage.difference > 0 and (advantage.low <= 0 or examples < _FEWEST)
     ]
     if not undecided:
-        return f"The test split has {examples} records, too few to tell anything. " if examples < _FEWEST else ""
+        return f"The test split has {examples} records, too few for a significant difference. " if examples < _FEWEST else ""
     # The width of the interval is proportional to 1 / sqrt(records).
     needed = min(
         math.ceil(examples * ((advantage.difference - advantage.low) / advantage.difference) ** 2)
         for advantage in undecided
     )
     return (
-        f"The test split is too small to tell: it has {examples:,} records, and with what they show so far it takes "
-        f"about {max(needed, examples + 1, _FEWEST):,}. "
+        f"The test split is too small to decide: it has {examples:,} records; about "
+        f"{max(needed, examples + 1, _FEWEST):,} would be needed. "
     )

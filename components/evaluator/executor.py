@@ -80,7 +80,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             except ServingFault as fault:
                 del paths[SERVING]
                 reader = predict()
-                notes = [f"the version that serves cannot be compared with, and this model is judged alone: {fault}"]
+                notes = [f"the serving version cannot be compared, so this model is evaluated alone: {fault}"]
             constants = EVALUATION.of(label.kind).constants(reader, training)
         predicted = reader.predicted
         storage.write_bytes(f"{evaluation_uri}/{CLASSES}", json.dumps(predicted.classes).encode())

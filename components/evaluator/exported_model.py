@@ -73,7 +73,7 @@ class ServedModel:
         self._answer = _load(path)
         if not set(answers) <= self._answer.structured_outputs.keys():
             raise UserError(
-                f"{path}: this model does not answer {' and '.join(map(repr, answers))} in its signature "
+                f"{path}: the model has no output {' and '.join(map(repr, answers))} in its signature "
                 f"'{export.SERVING}'"
             )
         records, rows = next(iter(split.both().batch(_TRIED)))
@@ -101,7 +101,7 @@ class ServedModel:
         elif is_candidate:
             name, difference = next(iter(wrong.items()))
             raise RunError(
-                f"{self.path}: of the same records, this model gives {name} that differ by {difference:g} from those "
+                f"{self.path}: for the same records, the model's {name} differ by {difference:g} from those "
                 "that it gives of their kept vectors; remove the folder `store` beside the artifacts, and run again"
             )
 
@@ -118,7 +118,7 @@ def _load(path: str) -> Any:
         answer = load_exported(path).signatures.get(export.SERVING)
     except (UserError, OSError, ValueError, *_BROKEN) as error:
         reason = tensorflow_reason(error) if isinstance(error, tf.errors.OpError) else str(error)
-        raise UserError(f"{path}: TensorFlow cannot load this version: {reason}") from error
+        raise UserError(f"{path}: TensorFlow can't load this version: {reason}") from error
     if answer is None:
-        raise UserError(f"{path}: this model does not answer in a signature '{export.SERVING}'")
+        raise UserError(f"{path}: the model has no signature '{export.SERVING}'")
     return answer

@@ -84,6 +84,6 @@ def _check_finite(model: ServedModel, told: tf.Tensor, numbers: tf.Tensor) -> No
     wrong = ~tf.reduce_all(tf.abs(told) <= GREATEST, axis=1)
     if tf.reduce_any(wrong):
         raise RunError(
-            f"{model.path}: of record {int(numbers[wrong][0])} of the test split, counted from 0, this model says what "
-            f"is not a finite number, or beyond {GREATEST:.2g}; where features have very large values, normalize them"
+            f"{model.path}: the prediction for record {int(numbers[wrong][0])} of the test split (starting at 0) "
+            f"is not finite, or exceeds {GREATEST:.2g}; normalize features with very large values"
         )

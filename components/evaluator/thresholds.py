@@ -50,11 +50,11 @@ def left_out(
     held = [metric for metric, threshold in thresholds.items() if threshold.every_slice]
     small = [part.slice for part in parts if part.examples < min_examples]
     if held and small:
-        yield f"held to no threshold, with fewer than {min_examples} records: {_shown(small)}"
+        yield f"no thresholds applied to slices with fewer than {min_examples} records: {_shown(small)}"
     for metric in held:
         undefined = [part.slice for part in parts if part.examples >= min_examples and part.metrics[metric] is None]
         if undefined:
-            yield f"{metric} is not defined, and held to no threshold, where {_shown(undefined)}"
+            yield f"no threshold applied to {metric} in slices where it is undefined: {_shown(undefined)}"
 
 
 def _shown(slices: Sequence[str]) -> str:
@@ -68,7 +68,7 @@ def _checks(metric: Metric, threshold: Threshold, of_slice: SliceMetrics) -> Ite
     where = "" if of_slice.slice == OVERALL else f" where {of_slice.slice}"
 
     def check(rule: str, bound: float, passed: bool, reason: str, digits: int = _DIGITS) -> Check:
-        shown = f"{metric} is not defined" if value is None else f"{metric} {value:.{digits}f}"
+        shown = f"{metric} is undefined" if value is None else f"{metric} {value:.{digits}f}"
         return Check(
             slice=of_slice.slice,
             metric=metric,
@@ -102,17 +102,17 @@ def _no_worse(
     """Whether a value is no worse than the serving version's; the reason; and the decimal places that distinguish the
     two."""
     if serving_metrics is None:
-        return True, "compared with nothing: no version serves yet, or none that can be compared with", _DIGITS
+        return True, "not compared: no version serves yet, or none that can be compared", _DIGITS
     serving = serving_metrics[metric]
     if value is None:
-        return False, "so that it cannot be compared with what serves", _DIGITS
+        return False, "so it cannot be compared with the serving version", _DIGITS
     if serving is None:
-        return True, "compared with nothing: it is not defined for what serves", _DIGITS
+        return True, "not compared: it is undefined for the serving version", _DIGITS
     worse = value - serving if metric in LOWER_IS_BETTER else serving - value
     rounding = _ROUNDING * max(abs(value), abs(serving))
     digits = apart(value, serving)
     if abs(worse) <= rounding:
-        how = "the same" if worse == 0 else "the same but for rounding"
+        how = "the same" if worse == 0 else "the same up to rounding"
     else:
         how = f"{'worse' if worse > 0 else 'better'} by {abs(worse):.{digits}f}"
-    return worse <= allowed + rounding, f"{serving:.{digits}f} now serving: {how}, and {allowed} is allowed", digits
+    return worse <= allowed + rounding, f"serving {serving:.{digits}f}: {how}, allowed {allowed}", digits

@@ -72,7 +72,7 @@ def check_folder(folder: Path) -> None:
         UserError: if it doesn't.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: {'is a file; it takes a folder' if folder.exists() else 'there is no such folder'}")
+        raise UserError(f"{folder}: {'is a file; pass a folder' if folder.exists() else 'there is no such folder'}")
 
 
 def entries_of(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -63,16 +63,17 @@ def init(
 
 def _refuse_output(output: Path, overwrite: bool, examples: str) -> None:
     if output.is_dir():
-        raise UserError(f"{output}: this is a folder; name the file to write in it, such as {output / 'pipeline.yaml'}")
+        raise UserError(f"{output}: this is a folder; pass a file, such as {output / 'pipeline.yaml'}")
     if not output.absolute().parent.is_dir():
         raise UserError(f"{output.parent}: there is no such folder")
     if Path(examples).is_dir() and Path(examples).samefile(output.parent):
         raise UserError(
-            f"{output}: every file in {examples} counts as data; name a place outside with --output, or give a pattern "
+            f"{output}: every file in {examples} would be data; choose a file elsewhere with --output, or use a "
+            "pattern "
             f"such as '{Path(examples) / '*.tfrecord'}'"
         )
     if output.exists() and not overwrite:
-        raise UserError(f"{output}: it is there already; name another with --output, or say --overwrite")
+        raise UserError(f"{output}: already exists; choose another file with --output, or pass --overwrite")
 
 
 def _absolute(examples: str) -> str:

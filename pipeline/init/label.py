@@ -48,8 +48,8 @@ def label_column(columns: Sequence[Column], name: str | None) -> Column:
     if name is not None:
         raise UserError(f"there is no column '{name}'; {listed}")
     if wanted:
-        raise UserError(f"{' and '.join(column.name for column in wanted)} could be the label; say --label COLUMN")
-    raise UserError(f"no column is named {', '.join(LABELS[:-1])} or {LABELS[-1]}; say --label COLUMN; {listed}")
+        raise UserError(f"{' and '.join(column.name for column in wanted)} could be the label; pass --label COLUMN")
+    raise UserError(f"no column is named {', '.join(LABELS[:-1])} or {LABELS[-1]}; pass --label COLUMN; {listed}")
 
 
 def box_column(columns: Sequence[Column]) -> Column | None:
@@ -94,15 +94,16 @@ def suggest_label(column: Column, is_whole: bool) -> Label:
         UserError: if a model cannot learn the column.
     """
     if column.type not in ("integer", "float", "text"):
-        raise UserError(f"the label '{column.name}' has {_WRONG[column.type]}; a label is a text or a number")
+        raise UserError(f"the label '{column.name}' has {_WRONG[column.type]}; a label must be text or a number")
     if not column.is_single and column.type == "float":
         raise UserError(
-            f"the label '{column.name}' has up to {column.most} numbers in a record; a label has one, or several texts "
-            "or whole numbers that are classes"
+            f"the label '{column.name}' has up to {column.most} numbers in a record; a label has one number, or "
+            "several strings "
+            "or integers that are classes"
         )
     if column.distinct < 2:
         raise UserError(
-            f"the label '{column.name}' is {shown(column.frequent[0][0])} everywhere; there is nothing to learn"
+            f"the label '{column.name}' is {shown(column.frequent[0][0])} in every record; there is nothing to learn"
         )
     if not column.is_single:
         return _several(column, is_whole)
@@ -120,7 +121,7 @@ _WRONG = {"image": "images", "bytes": "bytes that are no text", "nothing": "no v
 def _named(column: Column, is_whole: bool) -> tuple[Settings, str]:
     """Class names, if few and known, and a comment."""
     if column.distinct == column.values:
-        raise UserError(f"each value of the label '{column.name}' comes once; there is nothing to learn from that")
+        raise UserError(f"each value of the label '{column.name}' occurs only once; there is nothing to learn")
     if column.distinct > LISTED:
         return {}, "the classes are those of the training split"
     names = sorted((value for value, _ in column.frequent), key=lambda value: (str(type(value)), value))
@@ -136,8 +137,8 @@ def _several(column: Column, is_whole: bool) -> Label:
     """Any number of classes, including none."""
     if column.type == "integer" and column.fewest == column.most and {value for value, _ in column.frequent} == {0, 1}:
         raise UserError(
-            f"the label '{column.name}' has {column.most} zeros and ones in each record; for any number of classes, a "
-            "record has the numbers of those that are 1, or a column for each"
+            f"the label '{column.name}' has {column.most} zeros and ones in each record; for a multilabel, a "
+            "record must hold the numbers of its classes, or one column per class"
         )
     settings, comment = _named(column, is_whole)
     value, count = column.frequent[0]

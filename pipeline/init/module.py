@@ -38,7 +38,7 @@ def look_at_module(handle: str, written: str) -> Module:
         ", ".join(f"{name} {tensor}" for name, tensor in function.inputs.items()) for function in functions
     )
     raise UserError(
-        f"{handle}: init feeds modules that take images, clips or texts and nothing else; this takes {inputs}"
+        f"{handle}: init supports modules whose only input is images, clips or texts; this module takes {inputs}"
     )
 
 

@@ -69,7 +69,7 @@ def look(pattern: str, console: Console) -> Data:
     paths = list(find({ALL: pattern})[ALL])
     sample = _read(paths, console)
     if not sample.records:
-        raise DataError(f"{pattern}: no records in {len(paths)} files; there is nothing to look at")
+        raise DataError(f"{pattern}: no records in {len(paths)} files")
     with console.status(f"describing {len(sample.records):,} records"):
         columns = describe(_decode(sample))
     return Data(

@@ -235,13 +235,14 @@ def _refuse_nothing(
         UserError: if not.
     """
     if module and not fed:
-        raise UserError(f"{module.handle}: this module takes {_SHOWN[module.takes]}, and no column holds any")
+        raise UserError(f"{module.handle}: this module takes {_SHOWN[module.takes]}, but no column holds any")
     if homeless and not features:
         what = " and ".join(sorted({_SHOWN[feature.settings["kind"]] for feature in homeless}, reverse=True))
         raise UserError(
-            f"besides the label there are only {what} ({', '.join(feature.name for feature in homeless)}), which a hub "
-            "module takes; say which with --hub HANDLE"
+            f"the only columns besides the label are {what} ({', '.join(feature.name for feature in homeless)}), "
+            "which need a hub "
+            "module; pass --hub HANDLE"
         )
     if not features:
         reasons = "".join(f"\n  {name}: {reason}" for name, reason in left_out.items())
-        raise UserError(f"no column besides the label is left to learn from{reasons}")
+        raise UserError(f"there is no column to learn from besides the label{reasons}")

@@ -136,8 +136,8 @@ def connect(address: Address) -> Client:
         client = Client(address)
         if client.health and client.health.multi_user and client.namespace is None:
             raise UserError(
-                f"{address.host} has several users: say which namespace is yours with --namespace, with "
-                "HUBLINE_KFP_NAMESPACE or as kubeflow.api.namespace in the file"
+                f"{address.host} is a multi-user installation: set your namespace with --namespace, "
+                "HUBLINE_KFP_NAMESPACE or kubeflow.api.namespace in the file"
             )
     return client
 

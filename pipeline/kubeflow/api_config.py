@@ -15,7 +15,7 @@ def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # not found, not a relative path, or a folder
-        raise ValueError(f"there is no time zone '{name}'; {nearest(name, _near(name))}") from None
+        raise ValueError(f"unknown time zone '{name}'; {nearest(name, _near(name))}") from None
     return name
 
 

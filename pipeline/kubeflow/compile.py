@@ -71,13 +71,13 @@ def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bo
 def _checked(image: str | None, allow_tag: bool) -> str:
     if image is None:
         raise UserError(
-            "no image: `make image` builds one; name it by its digest, in the file (kubeflow: {image: NAME@sha256:…}) "
+            "no image: build one with `make image`, and set its digest in the file (kubeflow: {image: NAME@sha256:…}) "
             "or with --image"
         )
     if not allow_tag and not _BY_DIGEST.fullmatch(image):
         raise UserError(
-            f"{image}: not by its digest, NAME@sha256:…: when a tag moves, steps of the old image are still taken from "
-            "the backend's cache, and pods of one run can have different code; --allow-tag takes it nevertheless"
+            f"{image}: not a digest, NAME@sha256:…. When a tag moves, the backend still reuses cached steps of the old "
+            "image, and pods of one run can have different code. --allow-tag accepts the tag"
         )
     return image
 

@@ -19,13 +19,13 @@ JOINABLE = tuple(name for name in NAMES if name not in ON_GPU)
 
 def _known_step(name: str) -> str:
     if name not in STEPS:
-        raise ValueError(f"there is no step '{name}'; {nearest(name, STEPS)}")
+        raise ValueError(f"unknown step '{name}'; {nearest(name, STEPS)}")
     return name
 
 
 def _joinable(name: str) -> str:
     if name in STEPS and name not in JOINABLE:
-        raise ValueError(f"{name} has a pod of its own; steps that can share one are: {', '.join(JOINABLE)}")
+        raise ValueError(f"{name} needs its own pod; steps that can share a pod: {', '.join(JOINABLE)}")
     return _known_step(name)
 
 
@@ -36,8 +36,8 @@ PodName = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=40)]
 def _root(url: str) -> str:
     if not url.startswith(("gs://", "s3://", "minio://")):
         raise ValueError(
-            f"'{url}' is not on gs://, s3:// or minio://, and Kubeflow Pipelines moves artifacts to and from these "
-            "alone; what the steps keep themselves, in `state`, may be on a volume"
+            f"'{url}' must be on gs://, s3:// or minio://, because Kubeflow Pipelines supports no other artifact "
+            "stores; only `state` may be on a volume"
         )
     return url
 
@@ -46,7 +46,7 @@ def _quantity(value: str) -> str:
     # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(m|[kMGTPE]|[KMGTPE]i)?", value)
     if not match or float(match[1]) == 0:
-        raise ValueError(f"'{value}' is no quantity above 0 as Kubernetes has them, such as 500m, 2, 512Mi or 32Gi")
+        raise ValueError(f"'{value}' is not a positive Kubernetes quantity, such as 500m, 2, 512Mi or 32Gi")
     return value
 
 
@@ -82,7 +82,7 @@ class Toleration(Section):
         if self.operator == "Equal" and self.key is None:
             raise ValueError("the operator Equal needs a key, such as nvidia.com/gpu")
         if self.toleration_seconds is not None and self.effect != "NoExecute":
-            raise ValueError("toleration_seconds goes with the effect NoExecute")
+            raise ValueError("toleration_seconds requires the effect NoExecute")
         return self
 
 
@@ -139,7 +139,7 @@ class FromKeys(Section):
     @model_validator(mode="after")
     def _is_used(self) -> "FromKeys":
         if not self.env and self.path is None:
-            raise ValueError("give `env`, environment variables and their keys, or `path`, where it is mounted")
+            raise ValueError("set `env` (environment variables and their keys) or `path` (where it is mounted)")
         return self
 
 
@@ -201,13 +201,13 @@ class Placement(Section):
         for what in ("cpu", "memory"):
             limit, request = getattr(self, what), getattr(self, f"{what}_request")
             if limit and request and amount(request) > amount(limit):
-                raise ValueError(f"{what}_request {request} is more than the limit, {what}: {limit}")
+                raise ValueError(f"{what}_request {request} exceeds the limit, {what}: {limit}")
         paths = [volume.path for volume in self.volumes]
         paths += [each.path for each in (*self.secrets, *self.config_maps) if each.path]
         paths += ["/dev/shm"] if self.shared_memory else []
         paths += ["/tmp"] if self.ephemeral_storage else []
         if twice := sorted({path for path in paths if paths.count(path) > 1}):
-            raise ValueError(f"two things are mounted at {twice[0]}")
+            raise ValueError(f"two volumes are mounted at {twice[0]}")
         return self
 
 
@@ -234,7 +234,7 @@ class Alert(Section):
     @classmethod
     def _is_a_url(cls, webhook: str | SecretKey) -> str | SecretKey:
         if isinstance(webhook, str) and not webhook.startswith(("http://", "https://")):
-            raise ValueError(f"'{webhook}' is no URL that begins with http:// or https://")
+            raise ValueError(f"'{webhook}' is not a URL that starts with http:// or https://")
         return webhook
 
     @property
@@ -310,7 +310,7 @@ class Kubeflow(Section):
             raise ValueError(f"{twice[0]} is in two pods")
         steps = {step.lower(): step for step in (*STEPS, "Steps", "Done")}
         if clash := sorted(name for name in join if name.lower() in steps):
-            raise ValueError(f"{steps[clash[0].lower()]} is the name of a step; call the pod something else")
+            raise ValueError(f"{steps[clash[0].lower()]} is the name of a step; rename the pod")
         return join
 
     @field_validator("steps")
@@ -320,7 +320,7 @@ class Kubeflow(Section):
         in_pods = {step: pod for pod, members in join.items() for step in members}
         for name in steps:
             if name in in_pods:
-                raise ValueError(f"{name} shares the pod {in_pods[name]}; place that")
+                raise ValueError(f"{name} shares the pod {in_pods[name]}; configure that pod instead")
             if name not in join:
                 _known_step(name)
         return steps
@@ -331,8 +331,8 @@ class Kubeflow(Section):
         if idle or self.every_step.gpus:
             where = f"steps.{idle[0]}" if idle else "every_step"
             raise ValueError(
-                f"{where}: gpus are for steps that run a model: {', '.join(ON_GPU)}; leave them out, for a GPU that "
-                "stands idle is one that another run waits for"
+                f"{where}: only steps that run a model can use gpus: {', '.join(ON_GPU)}; remove them, because an idle "
+                "GPU is not available to other runs"
             )
         return self
 

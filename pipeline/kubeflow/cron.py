@@ -64,14 +64,13 @@ def parse(text: str) -> Cron:
     if len(fields) != 5:
         hint = "; the seconds that Kubeflow Pipelines has are added" if len(fields) == 6 else ""
         raise ValueError(
-            f"'{text}' has {len(fields)} fields, and cron five: minute, hour, day of month, month and day of week, "
+            f"'{text}' has {len(fields)} fields; cron needs five: minute, hour, day of month, month and day of week, "
             f"such as 0 3 * * *{hint}"
         )
     minutes, hours, days, months, weekdays = fields
     if days.startswith("*/") and weekdays != "*":
         raise ValueError(
-            f"the day of month {days} with the day of week {weekdays} means one thing to some and another to others; "
-            "list the days of the month"
+            f"the day of month {days} with the day of week {weekdays} is ambiguous in cron; list the days of the month"
         )
     cron = Cron(
         _field(minutes, "minute", 0, 59),
@@ -81,7 +80,7 @@ def parse(text: str) -> Cron:
         None if weekdays == "*" else frozenset(day % 7 for day in _field(weekdays, "day of week", 0, 7, _WEEKDAYS)),
     )
     if not any(cron.runs_on(date(2024, 1, 1) + timedelta(days=count)) for count in range(366 * _YEARS)):
-        raise ValueError(f"'{text}' has no day: none of the months has such a day")
+        raise ValueError(f"'{text}' never occurs: none of the months has such a day")
     return cron
 
 
@@ -91,7 +90,7 @@ def _field(text: str, what: str, least: int, most: int, names: tuple[str, ...] =
             return names.index(said.lower()) + least
         if not said.isdecimal() or not least <= int(said) <= most:
             known = f", or {names[0]} to {names[-1]}" if names else ""
-            raise ValueError(f"the {what} '{said}' is none of {least} to {most}{known}")
+            raise ValueError(f"the {what} '{said}' is not in the range {least} to {most}{known}")
         return int(said)
 
     found: set[int] = set()
@@ -99,11 +98,11 @@ def _field(text: str, what: str, least: int, most: int, names: tuple[str, ...] =
         match = re.fullmatch(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?", part)
         if match is None or (match[4] and not match[1] and not match[3]) or match[4] == "0":
             raise ValueError(
-                f"the {what} '{part}' is not of cron's forms: *, 5, 1-5, */15, 1-30/2, or several by commas"
+                f"the {what} '{part}' is not valid cron: use *, 5, 1-5, */15, 1-30/2, or a comma-separated list"
             )
         first, last = (least, most) if match[1] else (number(match[2]), number(match[3] or match[2]))
         if first > last:
-            raise ValueError(f"the {what} '{part}' ends before it begins")
+            raise ValueError(f"the {what} '{part}' ends before it starts")
         found.update(range(first, last + 1, int(match[4] or 1)))
     return frozenset(found)
 

@@ -47,7 +47,9 @@ def taken(text: str) -> dict[str, Any]:
     if text.startswith(_FILE):
         path = text.removeprefix(_FILE)
         if not storage.exists(path):
-            raise RunError(f"{path}: gone, and it holds what this step is told; run the pipeline again from its start")
+            raise RunError(
+                f"{path}: the file with this step's properties is missing; run the pipeline again from the start"
+            )
         with storage.open_binary(path) as file:
             text = file.read().decode()
     return json.loads(text)

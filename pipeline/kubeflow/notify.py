@@ -114,11 +114,11 @@ def message(about: About, launched: Launched, now: datetime) -> Message:
     failed = [each.model_copy(update={"step": about.steps.get(each.step, each.step)}) for each in failed]
     lines += [f"{each.step}: {each.error}" for each in failed]
     if not succeeded and not failed:
-        lines.append("no step could say why: look at the log of the one that is red")
+        lines.append("no step recorded an error: see the log of the failed step")
     if link:
         lines.append(link)
     if about.report:
-        lines.append(f"report{'' if succeeded else ', if the run got that far'}: {about.report}")
+        lines.append(f"report{'' if succeeded else ' (if the run got that far)'}: {about.report}")
     return Message(
         pipeline=about.pipeline,
         run_id=run_id,
@@ -162,9 +162,9 @@ def _post(url: str, said: Message) -> None:
             retries=retries,
         )
     except urllib3.exceptions.HTTPError as error:
-        raise RunError(f"the webhook does not answer: {type(error).__name__}") from error  # its URL is a secret
+        raise RunError(f"the webhook doesn't answer: {type(error).__name__}") from error  # its URL is a secret
     if answer.status >= 300:
-        raise RunError(f"the webhook answers {answer.status} {answer.reason}")
+        raise RunError(f"the webhook responded {answer.status} {answer.reason}")
 
 
 def main(arguments: list[str]) -> int:

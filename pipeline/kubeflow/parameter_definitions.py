@@ -118,7 +118,7 @@ def with_changes(values: Mapping[str, Any], given: Mapping[str, Any], folder: st
             changes = {parameters[name].key: (name, value)}
         for key, (said, each) in changes.items():
             if key[0] == "kubeflow":
-                raise UserError(f"{said}: is settled when the file is compiled; change it in the file instead")
+                raise UserError(f"{said}: is fixed when the file is compiled; change it in the file instead")
             _set(changed, key, each, said)
             named[key] = said
     try:
@@ -140,7 +140,7 @@ def _set(values: dict[str, Any], key: tuple[str, ...], value: Any, said: str) ->
     for depth, step in enumerate(key[:-1], 1):
         values = values.setdefault(step, {})
         if not isinstance(values, dict):
-            raise UserError(f"{said}: {'.'.join(key[:depth])} is {values!r}, in which there are no keys")
+            raise UserError(f"{said}: {'.'.join(key[:depth])} is {values!r}, which has no keys")
     # The backend passes every number as a float.
     values[key[-1]] = int(value) if isinstance(value, float) and value.is_integer() else value
 

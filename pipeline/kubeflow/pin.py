@@ -53,8 +53,8 @@ def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[s
     nodes = {node.id: node for node in graph(file, pin(file))}
     if list(nodes) != list(steps):
         raise RunError(
-            f"the package has the steps {', '.join(steps)}, and this image makes {', '.join(nodes)} of the file; "
-            "compile with the Hubline that is in the image"
+            f"the package has the steps {', '.join(steps)}, but this image builds {', '.join(nodes)} from the file; "
+            "compile with the Hubline version of the image"
         )
     state = file.kubeflow.state or ""
     scratch = None if file.beam.in_step else f"{state}/scratch"

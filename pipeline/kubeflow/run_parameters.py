@@ -23,16 +23,16 @@ def read(file: AnyFile, texts: Sequence[str]) -> dict[str, Any]:
     """Parses `name=value` options. Values of parameters that are not strings are JSON.
 
     Raises:
-        UserError: if an option is malformed or a parameter is given twice.
+        UserError: if an option is malformed or a parameter is set twice.
     """
     types = {parameter.name: parameter.type for parameter in offered(file)}
     given: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise UserError(f"--parameter {text}: is name=value, such as epochs=3")
+            raise UserError(f"--parameter {text}: must be NAME=VALUE, such as epochs=3")
         if name in given:
-            raise UserError(f"--parameter {name}: is given twice")
+            raise UserError(f"--parameter {name}: is set twice")
         given[name] = value if types.get(name) == "STRING" else _of_json(value)
     return given
 

@@ -127,7 +127,7 @@ def of(file: AnyFile) -> Schedule:
     """
     if file.kubeflow.schedule is None:
         raise UserError(
-            'the file says of no schedule: kubeflow: {schedule: {cron: "0 3 * * *", time_zone: Europe/Berlin}}'
+            'the file has no schedule; set kubeflow: {schedule: {cron: "0 3 * * *", time_zone: Europe/Berlin}}'
         )
     return file.kubeflow.schedule
 
@@ -145,15 +145,16 @@ def to_backend(schedule: Schedule, backend: ZoneInfo, now: datetime) -> str:
     coming = upcoming(schedule, now, 1)
     if not coming:
         raise UserError(
-            f"kubeflow.schedule: no run is left before its end, {schedule.end}; move the end, or leave it out"
+            f"kubeflow.schedule: there are no more runs before its end, {schedule.end}; move or remove the end"
         )
     try:
         return compiled(parse(schedule.cron), schedule.zone, backend, coming[0])
     except ValueError as error:
         raise UserError(
-            f"kubeflow.schedule.cron: '{schedule.cron}' of {schedule.time_zone} cannot be said in {backend}, the zone "
-            f"that the backend reads it in: {error}; choose other times, or have the backend read schedules in "
-            f"{schedule.time_zone} (CRON_SCHEDULE_TIMEZONE), and say so in kubeflow.api.time_zone"
+            f"kubeflow.schedule.cron: '{schedule.cron}' in {schedule.time_zone} has no equivalent in {backend}, the "
+            "time zone "
+            f"of the backend: {error}; choose other times, or run the backend in "
+            f"{schedule.time_zone} (CRON_SCHEDULE_TIMEZONE) and set kubeflow.api.time_zone"
         ) from None
 
 
@@ -401,8 +402,8 @@ def _back(client: Client, made: Scheduled, before: Sequence[Scheduled]) -> None:
     except UserError as error:
         names = ", ".join(each.id for each in before) or "none"
         raise RunError(
-            f"{error}\nthe schedule is halfway changed and may be switched off, which `hubline schedule list` tells; "
-            f"what was on before: {names}; the new one: {made.id}"
+            f"{error}\nthe schedule is only partly changed and may be disabled; check `hubline schedule list`. "
+            f"Previously enabled: {names}; new: {made.id}"
         ) from None
 
 
@@ -428,7 +429,7 @@ _UNDER_WAY = (None, "", "RUNTIME_STATE_UNSPECIFIED", "PENDING", "RUNNING", "CANC
 def _current(client: Client, name: str) -> tuple[Scheduled, list[Scheduled]]:
     ours = scheduled(client, name)
     if not ours:
-        raise UserError(f"{client.address.host}: there is no schedule of {name}; `hubline schedule apply` makes it")
+        raise UserError(f"{client.address.host}: there is no schedule of {name}; `hubline schedule apply` creates it")
     return ours[0], ours[1:]
 
 

@@ -153,7 +153,7 @@ def predict_one_by_one(
         # For a pushed model, pictures are an extra; for a hub module, they are the output.
         if prediction.answer.pictures and not isinstance(asked, Served) and pictures is None:
             named = ", ".join(prediction.answer.pictures)
-            raise UserError(f"the module gives pictures ({named}); --output FOLDER takes them, or --sheet FILE.png")
+            raise UserError(f"the module's outputs are images ({named}); pass --output FOLDER or --sheet FILE.png")
         yield prediction.row | (write_pictures(work, prediction, pictures) if pictures else {})
     if bad and not is_one_told:
         raise NonePredictedError(len(bad), bad[0])
@@ -211,11 +211,11 @@ def check_free(request: Request) -> None:
         if folder is None:
             continue
         if is_remote(str(folder)) or str(folder).startswith(("gs:/", "s3:/")):
-            raise UserError(f"{option} {folder}: takes a folder on this machine")
+            raise UserError(f"{option} {folder}: must be a folder on this machine")
         if folder.exists() and not folder.is_dir():
-            raise UserError(f"{option} {folder}: is a file; it takes a folder")
+            raise UserError(f"{option} {folder}: is a file; pass a folder")
         if folder.exists() and any(folder.iterdir()):
-            raise UserError(f"{option} {folder}: holds files already; give another folder")
+            raise UserError(f"{option} {folder}: is not empty; use another folder")
 
 
 def keep_pictures(request: Request, folder: Path) -> None:
@@ -228,7 +228,7 @@ def keep_pictures(request: Request, folder: Path) -> None:
         found = sorted((folder / PICTURES).glob("*")) or sorted((folder / DRAWN).glob("*"))
         if not found:
             raise UserError(
-                "--sheet: there are no pictures; the module gives none, and --draw makes them of what tells boxes"
+                "--sheet: there are no images; the module returns none, and --draw needs a model that predicts boxes"
             )
         unfinished = request.sheet.with_name(f".{request.sheet.name}")
         storage.write_bytes(str(unfinished), sheet(list(map(str, found))))

@@ -280,7 +280,7 @@ def test_a_run_that_is_cut_short_goes_on_where_it_was(tmp_path: Path, with_signa
     checkpoints = tmp_path / ".hubline" / "tiny" / "checkpoints"
     wait_until(lambda: list(checkpoints.rglob("*.index")), process)
     again = subprocess.run([*HUBLINE, "run", str(path)], capture_output=True, text=True, cwd=PROJECT)
-    assert again.returncode == 2 and "another run of this pipeline is at work" in again.stderr
+    assert again.returncode == 2 and "another run of this pipeline is active" in again.stderr
     process.send_signal(with_signal)
     stdout, _ = process.communicate(timeout=60)
     if with_signal is signal.SIGINT:

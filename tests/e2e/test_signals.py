@@ -31,7 +31,7 @@ def test_a_run_that_is_asked_to_end_while_it_starts(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 143, said
-    assert "Interrupted" in said and "SIGTERM" in said and "goes on from the finished steps" in said
+    assert "Interrupted" in said and "SIGTERM" in said and "resume from the finished steps" in said
     (report,) = (tmp_path / ".hubline" / "tiny" / "runs").glob("*/report")
     assert json.loads((report / "report.json").read_text())["status"] == "interrupted"
     assert (report / "index.html").exists() and not (tmp_path / "serving").exists()

@@ -141,7 +141,7 @@ def test_a_model_that_is_no_better_than_a_constant_is_not_blessed_unless_the_fil
     decision = evaluate(tmp_path / "out", tmp_path, "random", None, baseline="beat")
     (check,) = decision.checks
     assert not decision.blessed and check.rule == "better_than_baseline"
-    assert "not better beyond chance than answering the same always" in check.reason
+    assert "not significantly better than the best constant prediction" in check.reason
     shares = np.bincount(labels) / 200
     assert decision.baseline.metrics == {
         "accuracy": pytest.approx(shares.max()),
@@ -190,7 +190,7 @@ def judged_alone(decision: Decision, labels: np.ndarray, scores: np.ndarray) -> 
     assert decision.compared_with is None and decision.serving_metrics is None
     assert decision.metrics == pytest.approx(reference(labels, scores), abs=5e-3)
     (note,) = decision.notes
-    assert note.startswith("the version that serves cannot be compared with, and this model is judged alone: ")
+    assert note.startswith("the serving version cannot be compared, so this model is evaluated alone: ")
     return note
 
 
@@ -218,7 +218,7 @@ def test_a_model_of_another_make_in_serving_is_not_compared_with(tmp_path: Path,
     for name in ("schema", "good", "examples", "rows"):
         (tmp_path / name).symlink_to(folder / name)
     decision = evaluate(tmp_path, tmp_path, "good", "foreign", **NO_WORSE)
-    assert "foreign/Format-Serving: this model does not answer" in judged_alone(decision, labels, scores["good"])
+    assert "foreign/Format-Serving: the model has no signature" in judged_alone(decision, labels, scores["good"])
 
 
 def test_a_version_of_wholly_other_classes_is_not_compared_with(tmp_path: Path, judged) -> None:
@@ -368,7 +368,7 @@ def test_a_version_whose_head_says_something_else_is_asked_whole(embedded: Path,
 
 
 def test_a_model_that_says_something_else_of_kept_rows_than_of_records_is_not_trusted(embedded: Path) -> None:
-    with pytest.raises(RunError, match=r"poor/Format-Serving: of the same records, .* scores that differ"):
+    with pytest.raises(RunError, match=r"poor/Format-Serving: for the same records, the model's scores differ"):
         evaluate(embedded, embedded, "poor", None)
 
 

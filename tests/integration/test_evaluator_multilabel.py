@@ -172,7 +172,7 @@ def test_without_thresholds_of_its_own_a_challenger_may_not_have_the_lower_f1(tm
 
 def test_a_version_that_tells_one_class_cannot_be_compared_with(tmp_path: Path, judged: Path) -> None:
     decision = evaluate(tmp_path, judged, "good", "classes")
-    assert decision.compared_with is None and "does not answer 'classes' and 'chosen'" in decision.notes[0]
+    assert decision.compared_with is None and "has no output 'classes' and 'chosen'" in decision.notes[0]
 
 
 def test_where_there_is_one_class_and_where_no_record_has_any_there_are_metrics(tmp_path: Path) -> None:
@@ -238,4 +238,4 @@ def test_the_page_has_a_row_for_each_class(decided) -> None:
         row = page[page.index(f'<th class="long">{name}</th>') :].partition("</tr>")[0]
         assert f">{TRUE[:, index].sum()}<" in row and row.index(recall) and precision in row and f1 in row
     assert 'data-figure="roc"' in page and 'data-figure="confusion"' not in page
-    assert "cross-entropy" in page and "surest of a wrong class" not in page
+    assert "cross-entropy" in page and "wrong classes with the highest scores" not in page

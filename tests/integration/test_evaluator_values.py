@@ -231,7 +231,7 @@ def test_what_is_not_a_finite_number_is_refused_with_its_record(tmp_path: Path, 
 def test_a_version_that_answers_classes_cannot_be_compared_with(tmp_path: Path, judged: Path) -> None:
     decision = evaluate(tmp_path, judged, "good", "classes")
     assert decision.compared_with is None
-    assert "classes/Format-Serving: this model does not answer 'value'" in decision.notes[0]
+    assert "classes/Format-Serving: the model has no output 'value'" in decision.notes[0]
     with pytest.raises(UserError, match="does not answer 'value'"):
         evaluate(tmp_path, judged, "classes", None)
 

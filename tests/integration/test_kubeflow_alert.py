@@ -83,7 +83,7 @@ def test_a_step_that_fails_is_told_of_with_its_reason(tmp_path: Path, webhook: H
     )
     assert heard["link"] == (link := f"https://kubeflow.example/#/runs/details/{RUN_ID}")
     assert heard["report"] == {"step": "Dashboard", "output": "report", "link": link}
-    assert heard["text"].endswith(f"\n{link}\nreport, if the run got that far: step Dashboard, output report")
+    assert heard["text"].endswith(f"\n{link}\nreport (if the run got that far): step Dashboard, output report")
     (failed,) = heard["failed_steps"]
     assert failed["step"] == "ExampleGen" and "image" in failed["error"] and failed["error"] in heard["text"]
 
@@ -130,7 +130,7 @@ def test_a_webhook_that_is_busy_is_asked_again_and_one_that_refuses_makes_the_al
     assert [heard["status"] for heard in Webhook.heard] == ["succeeded"]
     Webhook.refusals = [404]
     cluster.run(spec, {}, only=["steps", "pin", "done", "alert"])
-    assert cluster.failed == ["alert"] and "the webhook answers 404" in capsys.readouterr().err
+    assert cluster.failed == ["alert"] and "the webhook responded 404" in capsys.readouterr().err
 
 
 @pytest.mark.both_stacks

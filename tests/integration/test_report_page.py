@@ -102,7 +102,7 @@ def test_charts_are_drawn_and_tables_filled_with_nothing_from_elsewhere(browser,
     ]  # fmt: skip
     assert rows(browser, "#distances") == [
         ["miles", "drifted", "0.0625", "0.05", "10.0 %", "10.0 %", "Jensen-Shannon divergence"],
-        ["company", "alike", "0.0300", "0.05", "0.0 %", "0.0 %", "L-infinity distance"],
+        ["company", "similar", "0.0300", "0.05", "0.0 %", "0.0 %", "L-infinity distance"],
     ]
     assert rows(browser, "#anomalies-found")[1] == [
         "train", "hour", "warning", "every value is 3, in 400 of 400 records",

@@ -90,12 +90,12 @@ def test_files_are_overwritten_only_when_told_and_before_the_data_is_read(projec
     (tmp_path / "statistics.pb").write_text("precious")
     gone = tmp_path / "gone.yaml"
     gone.write_text(project.read_text())
-    with pytest.raises(UserError, match=r"statistics.pb: is there already; --overwrite writes it anew$"):
+    with pytest.raises(UserError, match=r"statistics.pb: already exists; pass --overwrite to replace it$"):
         schemas.to_freeze(gone, None, None, overwrite=False)
     assert set(schemas.to_freeze(gone, None, None, overwrite=True)) == {"schema", "baseline"}
     refused = CliRunner().invoke(app, ["schema", str(gone), "--freeze"])
-    assert "is there already" in str(refused.exception) and (tmp_path / "statistics.pb").read_text() == "precious"
-    with pytest.raises(UserError, match=r"pipeline.yaml: the name of a frozen schema ends in .pbtxt"):
+    assert "already exists" in str(refused.exception) and (tmp_path / "statistics.pb").read_text() == "precious"
+    with pytest.raises(UserError, match=r"pipeline.yaml: the name of a frozen schema must end in .pbtxt"):
         schemas.to_freeze(project, None, project, overwrite=True)
     with pytest.raises(UserError, match="require --freeze"):
         raise CliRunner().invoke(app, ["schema", str(gone), "--overwrite"]).exception  # type: ignore[misc]
@@ -113,7 +113,7 @@ def test_a_curated_schema_is_shown_without_reading_data_and_keeps_its_text(proje
     file, _ = load(path)
     shown = schemas.describe(path, file, None, read=False)
     assert [tuple(row.values()) for row in schemas.columns(shown)] == [
-        ("age", "float", "in 90% or more", "1 to 3", "0 or more"),
+        ("age", "float", "in at least 90%", "1 to 3", "0 or more"),
         ("grade", "int", "always", "1", "1 to 6"),
     ]
     with_data = schemas.Described(shown.schema, shown.curated, described.statistics, described.counts)

@@ -135,7 +135,7 @@ def decision() -> Decision:
         blessed=False, compared_with="serving/3", metrics=overall, serving_metrics=serving, checks=(check, worse),
         intervals={"accuracy": (0.7123, 0.9012), "cross_entropy": (0.4, 0.5)},
         serving_intervals={"accuracy": (0.65, 0.85), "cross_entropy": None}, baseline=baseline,
-        notes=(f"auc is not defined, and held to no threshold, where company={HOSTILE}",),
+        notes=(f"no threshold applied to auc in slices where it is undefined: company={HOSTILE}",),
         slices=(
             SliceMetrics(slice=OVERALL, examples=60, metrics=overall, serving_metrics=serving),
             SliceMetrics(slice=f"company={HOSTILE}", examples=8, metrics={"accuracy": 0.5, "cross_entropy": 0.9},

@@ -52,9 +52,9 @@ def compile_(tmp_path: Path, monkeypatch, capsys) -> Callable[..., tuple[int, st
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ([], "no image: `make image` builds one"),
-        (["--image", "registry.example/hubline:latest"], "when a tag moves"),
-        (["--image", "registry.example/hubline"], "--allow-tag takes it nevertheless"),
+        ([], "no image: build one with `make image`"),
+        (["--image", "registry.example/hubline:latest"], "When a tag moves"),
+        (["--image", "registry.example/hubline"], "--allow-tag accepts the tag"),
     ],
 )
 def test_an_image_is_named_by_its_digest(compile_: Callable, options: list[str], said: str) -> None:
@@ -86,13 +86,13 @@ LOCAL = FILE.replace("gs://bucket/data", "data").replace("gs://bucket/serving", 
         ),
         (
             FILE + "kubeflow: {state: gs://b/s, join: {Data: [SchemaGen], More: [SchemaGen, Trainer]}}\n",
-            ["Trainer has a pod of its own"],
+            ["Trainer needs its own pod"],
         ),
         (FILE + "kubeflow: {state: gs://b/s, join: {A: [SchemaGen], B: [SchemaGen]}}\n", ["SchemaGen is in two pods"]),
         (FILE + "kubeflow: {state: gs://b/s, join: {Pusher: [SchemaGen]}}\n", ["Pusher is the name of a step"]),
         (
             FILE + "kubeflow: {state: gs://b/s, join: {A: [SchemaGen]}, steps: {SchemaGen: {cpu: '1'}}}\n",
-            ["SchemaGen shares the pod A; place that"],
+            ["SchemaGen shares the pod A; configure that pod instead"],
         ),
         (
             "hubs:\n  photos: {handle: 'gs://b/m', inputs: {x: photo}}\n"
@@ -101,7 +101,7 @@ LOCAL = FILE.replace("gs://bucket/data", "data").replace("gs://bucket/serving", 
             + KUBEFLOW,
             ["on a cluster 'photos' and 'Photos' are one name, photos"],
         ),
-        (FILE + "kubeflow: {state: gs://b/s, alert: {webhook: alerts}}\n", ["'alerts' is no URL"]),
+        (FILE + "kubeflow: {state: gs://b/s, alert: {webhook: alerts}}\n", ["'alerts' is not a URL"]),
         (
             FILE.replace("*.tfrecord", "").replace(
                 "data/}", "data/, split: {train: train-*, validation: 'gs://b/v/*', test: /data/test/*}}"

@@ -100,11 +100,11 @@ def test_a_reason_names_its_slice() -> None:
 @pytest.mark.parametrize(
     ("value", "serving", "said"),
     [
-        (0.95, 0.93, "accuracy 0.9500, 0.9300 now serving: better by 0.0200, and 0.0 is allowed"),
-        (0.93, 0.93, "accuracy 0.9300, 0.9300 now serving: the same, and 0.0 is allowed"),
-        (0.93, 0.95, "accuracy 0.9300, 0.9500 now serving: worse by 0.0200, and 0.0 is allowed"),
-        (0.90002, 0.90004, "accuracy 0.90002, 0.90004 now serving: worse by 0.00002, and 0.0 is allowed"),
-        (0.900004, 0.900002, "accuracy 0.900004, 0.900002 now serving: better by 0.000002, and 0.0 is allowed"),
+        (0.95, 0.93, "accuracy 0.9500, serving 0.9300: better by 0.0200, allowed 0.0"),
+        (0.93, 0.93, "accuracy 0.9300, serving 0.9300: the same, allowed 0.0"),
+        (0.93, 0.95, "accuracy 0.9300, serving 0.9500: worse by 0.0200, allowed 0.0"),
+        (0.90002, 0.90004, "accuracy 0.90002, serving 0.90004: worse by 0.00002, allowed 0.0"),
+        (0.900004, 0.900002, "accuracy 0.900004, serving 0.900002: better by 0.000002, allowed 0.0"),
     ],
 )
 def test_a_reason_says_better_or_worse_with_digits_that_tell_the_two_apart(value, serving, said) -> None:
@@ -134,15 +134,15 @@ def test_slices_in_which_a_metric_is_not_defined_are_held_to_no_threshold_and_na
     decision = decide({"auc": threshold}, slices, "serving/3", 3)
     assert decision.blessed
     assert [check.slice for check in decision.checks] == [OVERALL] * 2 + ["hour=2"] * 2
-    assert "it is not defined for what serves" in decision.checks[-1].reason
+    assert "it is undefined for the serving version" in decision.checks[-1].reason
     assert decision.notes == (
-        "held to no threshold, with fewer than 3 records: hour=3",
-        "auc is not defined, and held to no threshold, where hour=1",
+        "no thresholds applied to slices with fewer than 3 records: hour=3",
+        "no threshold applied to auc in slices where it is undefined: hour=1",
     )
 
 
 def test_a_threshold_on_a_metric_that_is_not_defined_is_not_met() -> None:
     decision = decide({"auc": Threshold(at_least=0.7)}, [of_slice({"auc": None})], None)
     assert not decision.blessed
-    assert decision.checks[0].reason == "failed: auc is not defined, and must be at least 0.7"
+    assert decision.checks[0].reason == "failed: auc is undefined, and must be at least 0.7"
     assert '"auc":null' in decision.model_dump_json()

@@ -94,8 +94,8 @@ def test_the_end_of_a_run_says_what_was_found_in_the_data() -> None:
     [
         ((8, 9, 10), None, "Spans:  8-10"),
         ((8,), None, "Spans:  8"),
-        ((1, 3, 9), None, "Spans:  1-9, 3 in all"),
-        ((20775, 20777), (18, 20), "Spans:  20775-20777, 2 in all (2026-11-18 to 2026-11-20)"),
+        ((1, 3, 9), None, "Spans:  1-9, 3 in total"),
+        ((20775, 20777), (18, 20), "Spans:  20775-20777, 2 in total (2026-11-18 to 2026-11-20)"),
         ((20775,), (18,), "Spans:  20775 (2026-11-18)"),
         (None, None, None),
     ],
@@ -166,7 +166,7 @@ def test_the_end_of_a_run_names_the_page_or_says_that_there_is_none(tmp_path: Pa
         )
         return console.file.getvalue()  # type: ignore[attr-defined]
 
-    assert f"Report: {tmp_path} (without index.html; the log says why)\n" in shown()
+    assert f"Report: {tmp_path} (index.html is missing; see the log)\n" in shown()
     (tmp_path / "index.html").touch()
     assert f"Report: {tmp_path}/index.html\n" in shown()
 

@@ -119,13 +119,13 @@ def test_a_model_without_skill_is_not_blessed_and_one_with_some_is(tmp_path: Pat
 
 def test_a_test_split_that_is_too_small_to_tell_is_said_with_the_number_that_would(tmp_path: Path) -> None:
     undecided = [check for seed in range(20) for check in verdicts(tmp_path, 0.8, seed, 25) if not check.passed]
-    said = [check.reason for check in undecided if "too small to tell: it has 25 records" in check.reason]
-    assert said and all("it takes about " in reason for reason in said)
+    said = [check.reason for check in undecided if "too small to decide: it has 25 records" in check.reason]
+    assert said and all(" would be needed" in reason for reason in said)
 
 
 def test_of_five_records_nothing_can_be_told(tmp_path: Path) -> None:
     (check,) = verdicts(tmp_path, 30.0, 0, 5)
-    assert not check.passed and "too small to tell: it has 5 records" in check.reason
+    assert not check.passed and "too small to decide: it has 5 records" in check.reason
     assert "evaluation.baseline: ignore" in check.reason
     assert verdicts(tmp_path, 30.0, 0, 12)[0].passed
 

@@ -163,7 +163,7 @@ def test_a_box_in_each_picture_is_told_with_its_class(tmp_path: Path) -> None:
 def test_of_several_boxes_in_a_picture_the_label_must_be_named(tmp_path: Path) -> None:
     write_tfrecord(tmp_path / "data" / "a", boxed(40, several=True))
     mean_colour(tmp_path / "module")
-    with pytest.raises(UserError, match="say --label COLUMN"):
+    with pytest.raises(UserError, match="pass --label COLUMN"):
         init(str(tmp_path / "data"), None, str(tmp_path / "module"), tmp_path / "pipeline.yaml", False, SILENT)
 
 
@@ -183,7 +183,7 @@ def test_init_overwrites_nothing_unless_told(tmp_path: Path) -> None:
     output = tmp_path / "pipeline.yaml"
     output.write_text("mine")
     arguments = str(tmp_path / "data"), None, None, output
-    with pytest.raises(UserError, match=r"it is there already.*--overwrite"):
+    with pytest.raises(UserError, match=r"already exists.*--overwrite"):
         init(*arguments, False, SILENT)
     assert output.read_text() == "mine"
     init(*arguments, True, SILENT)
@@ -195,7 +195,7 @@ def test_init_overwrites_nothing_unless_told(tmp_path: Path) -> None:
     [
         (".", "this is a folder"),
         ("nowhere/p.yaml", "no such folder"),
-        ("data/p.yaml", "every file in .* counts as data"),
+        ("data/p.yaml", "every file in .* would be data"),
     ],
 )
 def test_init_refuses_a_place_it_cannot_write(

@@ -150,11 +150,11 @@ def test_a_kind_for_the_label(seen: Column, is_whole: bool, expected: dict[str, 
         (column("image"), "has images"),
         (column("bytes"), "bytes that are no text"),
         (column("nothing", present=0), "no value in any record"),
-        (column(most=2), "up to 2 numbers in a record; a label has one, or several texts or whole numbers"),
-        (column("text", distinct=1000, most=2), "comes once"),
+        (column(most=2), "up to 2 numbers in a record; a label has one number, or several strings or integers"),
+        (column("text", distinct=1000, most=2), "occurs only once"),
         (column("integer", distinct=2, fewest=5, most=5, frequent=((0, 9), (1, 4))), "5 zeros and ones in each record"),
-        (column("text", distinct=1), "'a' everywhere"),
-        (column("text", distinct=1000), "comes once"),
+        (column("text", distinct=1), "'a' in every record"),
+        (column("text", distinct=1000), "occurs only once"),
     ],
 )
 def test_what_is_no_label_is_refused(seen: Column, says: str) -> None:
@@ -168,7 +168,7 @@ def test_the_label_is_known_by_its_name() -> None:
     assert label_column(columns, "b").name == "b"
     with pytest.raises(UserError, match="no column 'c'; the columns are: a, Target, b"):
         label_column(columns, "c")
-    with pytest.raises(UserError, match="say --label COLUMN; the columns are: a, b"):
+    with pytest.raises(UserError, match="pass --label COLUMN; the columns are: a, b"):
         label_column([columns[0], columns[2]], None)
     with pytest.raises(UserError, match="Target and y could be the label"):
         label_column([*columns, column(name="y")], None)
@@ -236,11 +236,11 @@ def test_a_module_is_fed_and_without_one_images_wait() -> None:
     texts = suggest(data(photo, title, LABEL), module=replace(module, takes="text", output="vector"))
     assert texts.hubs == {"title_module": {"handle": "net", "inputs": {"pixels": "title"}, "output": "vector"}}
     assert [each.settings for each in texts.features] == [{"kind": "text"}]
-    with pytest.raises(UserError, match="takes images, and no column holds any"):
+    with pytest.raises(UserError, match="takes images, but no column holds any"):
         suggest(data(title, LABEL), module=module)
-    with pytest.raises(UserError, match=r"only images \(photo\).*--hub HANDLE"):
+    with pytest.raises(UserError, match=r"are images \(photo\).*--hub HANDLE"):
         suggest(data(photo, LABEL))
-    with pytest.raises(UserError, match="left to learn from\n  it: constant: 1"):
+    with pytest.raises(UserError, match="to learn from besides the label\n  it: constant: 1"):
         suggest(data(column(distinct=1), LABEL))
 
 
@@ -253,9 +253,9 @@ def test_clips_feed_a_module_of_clips_or_of_images() -> None:
     of_images = suggest(data(film, LABEL), module=replace(clips, takes="image", frames=None))
     assert of_images.features[0].settings == {"kind": "video", "frames": 16, "size": [96, 64], "channels": 1}
     assert of_images.hubs == {"film_module": {"handle": "net", "inputs": {"x": "film"}, "pool": "mean"}}
-    with pytest.raises(UserError, match=r"only images and clips \(film, photo\).*--hub HANDLE"):
+    with pytest.raises(UserError, match=r"are images and clips \(film, photo\).*--hub HANDLE"):
         suggest(data(film, column("image", "photo", frequent=()), LABEL))
-    with pytest.raises(UserError, match="takes clips, and no column holds any"):
+    with pytest.raises(UserError, match="takes clips, but no column holds any"):
         suggest(data(column("image", "photo", frequent=()), LABEL), module=clips)
 
 

@@ -22,7 +22,7 @@ def test_a_token_a_cookie_and_a_namespace(api: KfpApi, tmp_path: Path) -> None:
     assert apply(client, api, tmp_path).action == "created" and apply(client, api, tmp_path).action == "unchanged"
     (experiment,), (pipeline,) = api.experiments.values(), api.pipelines.values()
     assert experiment["namespace"] == pipeline["namespace"] == "team-a"
-    with pytest.raises(UserError, match="has several users: say which namespace"):
+    with pytest.raises(UserError, match="is a multi-user installation: set your namespace"):
         connect(replace(known, namespace=None))
 
 

@@ -140,7 +140,7 @@ def test_of_a_choice_within_a_choice_the_nearest_is_meant(tmp_path: Path, combin
             17,
             "aliases",
         ),
-        ("name: x\ndata: &d {again: *d}\n", 2, "an alias stands within what it is an alias of"),
+        ("name: x\ndata: &d {again: *d}\n", 2, "an alias refers to a node that contains it"),
         ("a: " + "[" * 2000 + "]" * 2000 + "\n", 1, "not YAML"),
     ],
 )
@@ -164,7 +164,7 @@ def test_no_such_file_and_not_text(tmp_path: Path) -> None:
         load(tmp_path)
     with (tmp_path / "huge.yaml").open("wb") as file:
         file.truncate(3 << 30)
-    with pytest.raises(UserError, match="3,221,225,472 bytes, and a pipeline file has at most"):
+    with pytest.raises(UserError, match="3,221,225,472 bytes; the limit for a pipeline file is"):
         load(tmp_path / "huge.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="UTF-8"):
@@ -331,7 +331,7 @@ def test_nearest_names_the_closest_or_only_what_is_known() -> None:
         ("schema", None, "there is no such file; a curated schema is a schema.pbtxt"),
         ("schema", b"feature {nam: 1}", "not a schema.pbtxt of TensorFlow Metadata: "),
         ("schema", b"\xff\xfe", "not a schema.pbtxt of TensorFlow Metadata: "),
-        ("baseline", None, "there is no such file; a baseline is a statistics.pb"),
+        ("baseline", None, "there is no such file; create a baseline, statistics.pb"),
         ("baseline", b"feature {}", "not a statistics.pb"),
         ("baseline", b"", "not a statistics.pb"),
     ],

@@ -79,21 +79,21 @@ def mistake(section: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ({"steps": {"Trianer": {}}}, "there is no step 'Trianer'; did you mean 'Trainer'?"),
-        ({"steps": {"Pusher": {"gpus": 1}}}, "gpus are for steps that run a model: Embedder, Trainer"),
-        ({"every_step": {"gpus": 1}}, "every_step: gpus are for steps that run a model"),
+        ({"steps": {"Trianer": {}}}, "unknown step 'Trianer'; did you mean 'Trainer'?"),
+        ({"steps": {"Pusher": {"gpus": 1}}}, "only steps that run a model can use gpus: Embedder, Trainer"),
+        ({"every_step": {"gpus": 1}}, "every_step: only steps that run a model can use gpus"),
         ({"steps": {"Trainer": {"memory": "32 GB"}}}, "such as 500m, 2, 512Mi or 32Gi"),
-        ({"steps": {"Trainer": {"cpu": "0"}}}, "is no quantity above 0"),
-        ({"steps": {"Trainer": {"cpu": "1", "cpu_request": "1500m"}}}, "cpu_request 1500m is more than the limit"),
+        ({"steps": {"Trainer": {"cpu": "0"}}}, "is not a positive Kubernetes quantity"),
+        ({"steps": {"Trainer": {"cpu": "1", "cpu_request": "1500m"}}}, "cpu_request 1500m exceeds the limit"),
         ({"steps": {"Trainer": {"retries": {"count": 0}}}}, "greater than or equal to 1"),
-        ({"steps": {"Trainer": {"secrets": [{"name": "s3"}]}}}, "give `env`"),
+        ({"steps": {"Trainer": {"secrets": [{"name": "s3"}]}}}, "set `env`"),
         (
             {"steps": {"Trainer": {"shared_memory": "1Gi", "volumes": [{"claim": "a", "path": "/dev/shm"}]}}},
-            "two things are mounted at /dev/shm",
+            "two volumes are mounted at /dev/shm",
         ),
         ({"steps": {"Trainer": {"tolerations": [{"operator": "Exists", "value": "a"}]}}}, "takes no value"),
         ({"steps": {"Trainer": {"affinity": [{"match": [{"key": "zone"}]}]}}}, "the operator In takes values"),
-        ({"pipeline_root": "/mnt/runs"}, "'/mnt/runs' is not on gs://, s3:// or minio://"),
+        ({"pipeline_root": "/mnt/runs"}, "'/mnt/runs' must be on gs://, s3:// or minio://"),
     ],
 )
 def test_an_impossible_placement_is_said_to_be(section: dict[str, Any], said: str) -> None:

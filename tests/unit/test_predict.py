@@ -303,13 +303,13 @@ def test_a_file_that_is_cut_is_answered_as_far_as_it_goes(project: Path, tmp_pat
         (["empty", "IN"], "empty: neither a SavedModel nor a serving folder with a version in it"),
         (["SERVING", "IN", "--top", "3", "--seed", "1"], "--top, --seed: requires --hub HANDLE"),
         (["SERVING", "IN", "--draw", "d"], "--draw: there is nothing to draw"),
-        (["SERVING", "IN", "--output", "full"], "full: holds files already; give another folder"),
+        (["SERVING", "IN", "--output", "full"], "full: is not empty; use another folder"),
         (
             ["SERVING", "IN", "--key", "nr"],
             "record 0: it has no column 'nr' to be its key; its columns are: id, wo",
         ),
         (["SERVING", "picture.png"], "picture.png: this model takes word, x; give it TFRecords or JSON"),
-        (["SERVING", "IN", "--output", "gs://bucket/x"], "takes a folder on this machine"),
+        (["SERVING", "IN", "--output", "gs://bucket/x"], "must be a folder on this machine"),
     ],
 )
 def test_mistakes_say_what_would_be_right(

@@ -49,9 +49,9 @@ PHOTO = example_data.random_image(0)
         (
             {"image": PHOTO, "Y": 1},
             "label",
-            "its first record has no label 'y'; did you mean 'Y'?",
+            "the first record has no label 'y'; did you mean 'Y'?",
         ),
-        ({"image": PHOTO, "y": tf.train.Feature()}, "label", "the label 'y' is empty; every record must have it"),
+        ({"image": PHOTO, "y": tf.train.Feature()}, "label", "the label 'y' of the first record is empty"),
         (
             {"images": PHOTO, "y": 1},
             "features.photo",

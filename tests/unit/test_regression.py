@@ -143,7 +143,7 @@ def test_the_page_has_charts_of_values_and_the_worst_with_their_pictures(tmp_pat
     page = render_findings(report, Findings(predictions=shown))
     assert set(re.findall(r'data-figure="([\w-]+)"', page)) == {"values", "residuals"}
     assert set(re.findall(r'<section id="(\w+)"', page)) == {"values", "samples"}
-    assert "750,000 true: 500,000 off by 250,000 record 59" in text_of(page)
+    assert "750,000 true: 500,000 error 250,000 record 59" in text_of(page)
     some = render_findings(report, Findings(predictions=replace(shown, count=1234)))
     assert "60 of 1,234 records" in text_of(some) and "60 of" not in text_of(page)
 

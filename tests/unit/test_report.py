@@ -215,8 +215,8 @@ def text_of(page: str) -> str:
 def test_the_page_says_what_was_noted_of_training_and_how_sure_metrics_are(whole) -> None:
     _, _, page = whole
     assert page.count("the loss has not moved &lt;") == 2  # beside the decision, and with the curves
-    assert "0.7123 to 0.9012" in page and "+0.4125" in page and "always the same 0.4000" in page
-    assert "auc is not defined, and held to no threshold" in page
+    assert "0.7123 to 0.9012" in page and "+0.4125" in page and "best constant 0.4000" in page
+    assert "no threshold applied to auc" in page
 
 
 def test_the_page_says_what_was_decided_and_why(whole) -> None:
@@ -297,7 +297,7 @@ def test_a_page_that_cannot_be_made_fails_no_run(tmp_path: Path, capfd) -> None:
 def test_the_command_names_the_newest_page(tmp_path: Path) -> None:
     file = make_project(tmp_path)
     none = CliRunner().invoke(app, ["report", str(file)])
-    assert "no run of" in str(none.exception)
+    assert "no report of" in str(none.exception)
     runs = tmp_path / ".hubline" / "tiny" / "runs"
     for name in ("20260101-000000-000000", "20260102-000000-000000"):
         (runs / name / "report").mkdir(parents=True)

@@ -234,8 +234,8 @@ def test_whenever_the_api_is_out_of_order_no_schedule_is_lost(
 def test_a_schedule_without_a_next_run_or_a_cron_that_shifts_badly_is_refused(api: KfpApi, tmp_path: Path) -> None:
     package = package_of(tmp_path)
     for said, why in (
-        ("{cron: 0 3 * * *, end: 2026-06-01}", "no run is left before its end"),
-        ("{cron: 0 1 1 * *, time_zone: Europe/Berlin}", "cannot be said in UTC.*CRON_SCHEDULE_TIMEZONE"),
+        ("{cron: 0 3 * * *, end: 2026-06-01}", "there are no more runs before its end"),
+        ("{cron: 0 1 1 * *, time_zone: Europe/Berlin}", "has no equivalent in UTC.*CRON_SCHEDULE_TIMEZONE"),
     ):
         with pytest.raises(UserError, match=why):
             schedule.plan(file_of(tmp_path, said), package, None, api.now)
@@ -244,13 +244,13 @@ def test_a_schedule_without_a_next_run_or_a_cron_that_shifts_badly_is_refused(ap
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ("{cron: 0 25 * * *}", "cron: the hour '25' is none of 0 to 23"),
+        ("{cron: 0 25 * * *}", "cron: the hour '25' is not in the range 0 to 23"),
         ("0 3 * *", "'0 3 \\* \\*' has 4 fields"),
         (
             "{cron: 0 3 * * *, time_zone: Berlin}",
-            "time_zone: there is no time zone 'Berlin'; did you mean 'Europe/Berlin'",
+            "time_zone: unknown time zone 'Berlin'; did you mean 'Europe/Berlin'",
         ),
-        ("{cron: 0 3 * * *, time_zone: Europe}", "there is no time zone 'Europe'"),
+        ("{cron: 0 3 * * *, time_zone: Europe}", "unknown time zone 'Europe'"),
         ("{cron: 0 3 * * *, start: 2026-11-02, end: 2026-11-01T23:00:00Z}", "end: .* is not after start"),
         ("{cron: 0 3 * * *, max_concurrency: 11}", "max_concurrency: .* 10; got 11"),
         ("{cron: 0 3 * * *, token: x}", "token: unknown key"),
