@@ -83,7 +83,11 @@ def _what_would_tell(part: tuple[Metric, ...], baseline: Baseline, examples: int
         if advantage and advantage.difference > 0 and (advantage.low <= 0 or examples < _FEWEST)
     ]
     if not undecided:
-        return f"The test split has {examples} records, too few for a significant difference. " if examples < _FEWEST else ""
+        return (
+            f"The test split has {examples} records, too few for a significant difference. "
+            if examples < _FEWEST
+            else ""
+        )
     # The width of the interval is proportional to 1 / sqrt(records).
     needed = min(
         math.ceil(examples * ((advantage.difference - advantage.low) / advantage.difference) ** 2)
