@@ -65,7 +65,7 @@ class Pins(Section):
     """Fingerprint of each hub module, by name."""
     serving: ServedVersion | None
     backbones: dict[str, str] = {}
-    """SHA-256 of each backbone's files, by name; empty if a backbone has none beside the pipeline file."""
+    """SHA-256 of each backbone's files, by name; empty if a backbone has none besides the pipeline file."""
 
 
 AnyPins: TypeAlias = Pins | PinsToInfer

@@ -1,4 +1,4 @@
-"""Dates of the training split that could not be parsed, stored beside the transform graph."""
+"""Dates of the training split that could not be parsed, stored next to the transform graph."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,1 +1,1 @@
-"""Shared by all rooms: configuration, errors, storage, TFRecords. Nothing here imports TFX or Beam."""
+"""Shared by all subpackages: configuration, errors, storage, TFRecords. Nothing here imports TFX or Beam."""

@@ -21,7 +21,7 @@ def version(distribution: str) -> str:
 
 
 def install_command(requirement: str) -> str:
-    """The command that installs a package beside this one: with pip, or with the uv that `make setup` provides."""
+    """The command that installs a package alongside this one: with pip, or with the uv that `make setup` provides."""
     python = shlex.quote(sys.executable)
     installer = f"{python} -m pip install" if find_spec("pip") else f".uv/bin/uv pip install --python {python}"
     return f"{installer} {shlex.quote(requirement)}"

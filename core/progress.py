@@ -14,7 +14,7 @@ def report(done: float, total: float, unit: str, **values: float) -> None:
         done: Units finished so far.
         total: Units in all.
         unit: Name of the unit, in the plural.
-        **values: Figures to show beside the progress, such as a loss.
+        **values: Figures to show next to the progress, such as a loss.
 
     Raises:
         Interrupted: if the process was asked to end.

@@ -23,7 +23,7 @@ class _Mark(Section):
     """Turns the files in a folder into an entry."""
 
     folder: str
-    """Name of the folder beside the mark."""
+    """Name of the folder next to the mark."""
     seal: Seal
 
 

@@ -1,6 +1,6 @@
 """Objects of known classes as JSON, which contains data only: reading it runs no code.
 
-A pickle would run whatever code it contains, and cached files may come from somebody else.
+A pickle would run whatever code it contains, and cached files may come from someone else.
 """
 
 import base64

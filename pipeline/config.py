@@ -1,4 +1,4 @@
-"""The pipeline file as a whole, composed of the sections that the rooms own."""
+"""The pipeline file as a whole, composed of the sections that the subpackages own."""
 
 import shlex
 from collections.abc import Iterable

@@ -230,8 +230,9 @@ def _spans_text(spans: Sequence[int], dates: Sequence[date] | None) -> str:
 
 
 def _metrics_table(decision: Decision) -> Table:
-    """The model's metrics with 95 % intervals, beside those of the best constant prediction and of the version in
-    serving."""
+    """The model's metrics with 95 % intervals, next to those of the best constant prediction and of the version in
+    serving.
+    """
     baseline = decision.baseline.metrics if decision.baseline else {}
     titles = ["metric", "this model", "95 % interval", *(["best constant"] if baseline else []), "serving"]
     table = Table(*titles, box=None, pad_edge=False)

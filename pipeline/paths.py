@@ -35,7 +35,7 @@ class Places:
 
     @classmethod
     def of(cls, path: Path, name: str, root: Path | None) -> "Places":
-        """Locations of the pipeline `name` in the file `path`: in `root`, or in `.hubline/<name>` beside the file."""
+        """Locations of the pipeline `name` in the file `path`: in `root`, or in `.hubline/<name>` next to the file."""
         return cls((root or path.parent / ".hubline" / name).absolute())
 
     @contextmanager

@@ -14,7 +14,7 @@ from hubline.report.contents import PAGE, RunReport, StepTime
 
 
 def write_page(result: Result, name: str, path: Path, began: datetime) -> None:
-    """Writes the page of a run beside its `report.json`. A failure is logged and doesn't fail the run.
+    """Writes the page of a run next to its `report.json`. A failure is logged and doesn't fail the run.
 
     Args:
         result: Result of the run.

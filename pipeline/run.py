@@ -38,9 +38,9 @@ def run(
 
     Args:
         path: The pipeline file.
-        root: Folder of the pipeline's files; None for `.hubline/<name>` beside the file.
+        root: Folder of the pipeline's files; None for `.hubline/<name>` next to the file.
         quiet: Whether to leave standard output free for JSON.
-        fresh_metadata: Whether to start a new metadata database; the old one is kept beside it.
+        fresh_metadata: Whether to start a new metadata database; the old one is kept next to it.
         listener: Observes the steps, like the terminal.
 
     Returns:

@@ -250,7 +250,7 @@ def to_freeze(path: Path, curated: str | None, output: Path | None, overwrite: b
     Args:
         path: The pipeline file.
         curated: Its curated schema, if it has one.
-        output: File for the schema; default: `schema.pbtxt` beside the pipeline file. The baseline is written beside
+        output: File for the schema; default: `schema.pbtxt` next to the pipeline file. The baseline is written next to
             it.
         overwrite: Whether existing files may be overwritten.
 

@@ -32,7 +32,7 @@ def prepare(places: Places, fresh_metadata: bool) -> None:
 
     Args:
         places: Locations of the pipeline's files.
-        fresh_metadata: Whether to start a new metadata database; the old one is kept beside it.
+        fresh_metadata: Whether to start a new metadata database; the old one is kept next to it.
 
     Raises:
         UserError: if the metadata database is damaged.

@@ -125,7 +125,7 @@ def _look_up_in(file: str, name: str, words: tf.SparseTensor, oov_buckets: int) 
     """Looks words up in a table that is part of the graph, where it has the name of the question."""
     tft.annotate_asset(name, file.rpartition("/")[2])
     with tf.init_scope():
-        path = tf.constant(file)  # beside computed vocabularies, TF Transform accepts a path only as a tensor
+        path = tf.constant(file)  # with computed vocabularies as well, TF Transform accepts a path only as a tensor
     return tft.apply_vocabulary(words, path, default_value=-1, num_oov_buckets=oov_buckets)
 
 

@@ -18,7 +18,7 @@ _RIGHT = 0.5
 
 
 def summarize(files: Sequence[str], classes: Sequence[str], samples: int) -> BoxPredictions:
-    """Summarizes the predictions in files; samples have no pictures yet.
+    """Summarizes the predictions in files; samples have no images yet.
 
     Args:
         files: TFRecord files of predictions.

@@ -98,7 +98,7 @@ def confusion(predictions: ClassPredictions, shown: Sequence[int]) -> go.Figure:
     return _figure(
         [
             go.Heatmap(
-                # The square root makes the few errors visible beside the many correct ones.
+                # The square root makes the few errors visible next to the many correct ones.
                 x=places, y=places, z=np.sqrt(share).round(4), zmin=0, zmax=1, showscale=False, xgap=2, ygap=2,
                 colorscale=[[0, "rgba(100,116,139,0.08)"], [1, "rgba(59,130,246,0.75)"]],
                 text=[[f"{cell:,}" if cell else "" for cell in row] for row in records.tolist()],

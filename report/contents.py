@@ -155,10 +155,11 @@ class Sample:
     picture: str | None = None
     """A data URI."""
     boxes: Sequence[Sequence[float]] = ()
-    """For `class_and_box`: the true and the predicted box, drawn into the picture; top, left, bottom and right as
-    fractions."""
+    """For `class_and_box`: the true and the predicted box, drawn into the image; top, left, bottom and right as
+    fractions.
+    """
     mask: bytes | None = None
-    """For `pixels`: the predicted mask as a PNG, shown beside the picture and the true mask."""
+    """For `pixels`: the predicted mask as a PNG, shown next to the image and the true mask."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Draws boxes into pictures of samples, and masks beside them."""
+"""Draws boxes into images of samples, and masks next to them."""
 
 from collections.abc import Sequence
 
@@ -10,17 +10,17 @@ from hubline.preprocessing.palette import PALETTE
 TRUE, PREDICTED = "#10b981", "#f59e0b"
 """Colours of the true and the predicted box; the page's legend shows them."""
 _PIXELS = 224
-"""Longer side of pictures with boxes. Small pictures are enlarged, otherwise lines would cover their content."""
+"""Longer side of images with boxes. Small images are enlarged, otherwise lines would cover their content."""
 _BESIDE, _GAP = 112, 4
-"""Longer side of pictures with masks beside them, and the gap between."""
+"""Longer side of images with masks next to them, and the gap between."""
 
 
 def with_boxes(image: Image.Image, boxes: Sequence[Sequence[float]]) -> Image.Image:
-    """A picture of fixed size with the true and the predicted box.
+    """An image of fixed size with the true and the predicted box.
 
     Args:
         image: In RGB.
-        boxes: The two boxes, each top, left, bottom and right as fractions of the picture.
+        boxes: The two boxes, each top, left, bottom and right as fractions of the image.
     """
     scale = _PIXELS / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
@@ -33,7 +33,7 @@ def with_boxes(image: Image.Image, boxes: Sequence[Sequence[float]]) -> Image.Im
 
 
 def side_by_side(picture: np.ndarray, *masks: np.ndarray) -> Image.Image:
-    """A picture with masks beside it, all of the same size.
+    """An image with masks next to it, all of the same size.
 
     Args:
         picture: uint8 [height, width, 3].

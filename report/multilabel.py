@@ -31,7 +31,7 @@ class _Batch:
 
 
 def summarize(files: Sequence[str], classes: Sequence[str], samples: int) -> MultilabelPredictions:
-    """Summarizes the predictions in files; samples have no pictures yet.
+    """Summarizes the predictions in files; samples have no images yet.
 
     Args:
         files: TFRecord files of predictions.

@@ -22,7 +22,7 @@ def summarize(
     label: PixelsLabel,
     feature: Pictures,
 ) -> PixelPredictions:
-    """Summarizes the predictions in files; samples have no pictures yet.
+    """Summarizes the predictions in files; samples have no images yet.
 
     Args:
         files: TFRecord files of predictions.

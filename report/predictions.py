@@ -32,7 +32,7 @@ from hubline.report.scores import MOST_CLASSES, Batch, Tally, batch_size
 
 _SAMPLES = 24
 _PIXELS = 112
-"""Longer side of the pictures of samples."""
+"""Longer side of the images of samples."""
 _RECORDS_PER_BATCH = 64
 
 
@@ -40,7 +40,7 @@ def summarize(evaluation: str) -> Predictions | None:
     """Reads the predictions of an evaluation artifact.
 
     Returns:
-        The summary, with samples that have no pictures yet; None if the artifact contains no predictions.
+        The summary, with samples that have no images yet; None if the artifact contains no predictions.
     """
     files = [f"{evaluation}/predictions/{name}" for name in storage.names(f"{evaluation}/predictions")]
     if not files:
@@ -136,7 +136,7 @@ PredictionsT = TypeVar("PredictionsT", bound=Predictions)
 
 
 def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
-    """Adds the origin and, if the records have images, the picture of each sample.
+    """Adds the origin and, if the records have images, the image of each sample.
 
     Args:
         predictions: Result of `summarize`.
@@ -185,7 +185,7 @@ def _picture(record: bytes, manifest: Manifest, boxes: Sequence[Sequence[float]]
         image = Image.fromarray(decode(tf.constant(encoded[len(encoded) // 2])).numpy())
     except tf.errors.OpError:  # not worth failing for
         return None
-    # Small pictures are kept as PNG; for photographs, JPEG takes a tenth of the space.
+    # Small images are kept as PNG; for photographs, JPEG takes a tenth of the space.
     form = "PNG" if max(image.size) <= _PIXELS else "JPEG"
     if boxes:
         image = with_boxes(image, boxes)

@@ -18,7 +18,7 @@ _PER_BATCH = 4096
 
 
 def summarize(files: Sequence[str], samples: int) -> ValuePredictions:
-    """Summarizes the predictions in files; samples have no pictures yet.
+    """Summarizes the predictions in files; samples have no images yet.
 
     Args:
         files: TFRecord files of predictions.

@@ -24,7 +24,8 @@ from hubline.trainer.randomness import Epoch
 from hubline.trainer.task import Task
 
 _UNPACKED, _ROW_BYTES = (2, 10), 1024
-"""Estimates of memory: bytes of an unpacked row per byte in a file, plain or GZIP, and bytes of a row beside pixels."""
+"""Estimates of memory: bytes of an unpacked row per byte in a file, plain or GZIP, and bytes of a row besides
+pixels."""
 
 _ROWS_AT_ONCE = 1024
 """Rows without images that are parsed and transformed together."""

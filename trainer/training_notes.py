@@ -6,7 +6,7 @@ from hubline.core.config_base import Section
 from hubline.trainer.caches import Cache
 
 FILE = "training_notes.json"
-"""File of `Notes` beside the curves."""
+"""File of `Notes` next to the curves."""
 
 
 class Note(Section):

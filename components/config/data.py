@@ -87,7 +87,8 @@ class Data(Section):
     schema is inferred."""
     baseline: FilePath | None = None
     """Statistics (statistics.pb of TensorFlow Data Validation) to compare the training split with. `hubline schema FILE
-    --freeze` writes them beside the schema."""
+    --freeze` writes them next to the schema.
+    """
     drift: Drift | None = None
     """Drift check of the training split against the baseline."""
 

@@ -71,7 +71,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Fills `examples` with TFRecords in `Split-<name>/`, uncompressed or copied as they are, and with
         `manifest.json`.
 
-        Quarantined records go to `quarantine/`, with a list of them beside it.
+        Quarantined records go to `quarantine/`, with a list of them next to it.
         """
         artifact = artifact_utils.get_single_instance(output_dict["examples"])
         bad_records = BadRecords.model_validate_json(exec_properties["bad_records"])

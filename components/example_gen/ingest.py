@@ -27,7 +27,7 @@ from hubline.core.tfrecords import compression_of
 from hubline.preprocessing.examples import are_sequences, flattened
 
 QUARANTINE = "quarantine"
-"""File of quarantined records. The list beside it has one line per record, in the same order."""
+"""File of quarantined records. The list next to it has one line per record, in the same order."""
 
 _LOGGER = logging.getLogger(__name__)
 # Fixed for ever: with another key every record would land in another split.

@@ -13,7 +13,7 @@ from hubline.pipeline.convert.collection import Bad
 _LITTER = {"Thumbs.db", "desktop.ini"}
 """Files that Windows leaves in folders of images; those of macOS and Linux start with a dot."""
 _TABLES = {".csv", ".tsv", ".json", ".xml"}
-"""Extensions of tables and annotations, which may be beside the images."""
+"""Extensions of tables and annotations, which may be next to the images."""
 _SHOWN = 3
 
 

@@ -51,8 +51,9 @@ def check_free(output: Path, overwrite: bool) -> None:
 
 @contextmanager
 def replacing(output: Path) -> Iterator[Path]:
-    """Yields a new folder beside `output`, which replaces `output` when the block ends, or is removed if the block
-    fails."""
+    """Yields a new folder next to `output`, which replaces `output` when the block ends, or is removed if the block
+    fails.
+    """
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as temporary:
         new, old = Path(temporary, "new"), Path(temporary, "old")

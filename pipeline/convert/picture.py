@@ -9,7 +9,7 @@ from hubline.preprocessing.image_files import encoded, is_kept, opened, orientat
 SMALLER = "made smaller"
 
 _JPEG = ("JPEG", "MPO")
-"""MPO, which some cameras write, is a JPEG followed by more pictures."""
+"""MPO, which some cameras write, is a JPEG followed by more images."""
 
 
 @dataclass(frozen=True)

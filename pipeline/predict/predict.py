@@ -57,7 +57,7 @@ class Request:
     draw: Path | None = None
     """Folder for images with boxes."""
     sheet: Path | None = None
-    """File for a contact sheet of all pictures."""
+    """File for a contact sheet of all images."""
 
     def work(self, asked: Asked) -> Work:
         """Options that apply to every shard."""
@@ -83,7 +83,7 @@ class Predicted(Section):
     bad: int
     """Number of items that could not be predicted on; bad.jsonl lists them."""
     pictures: int = 0
-    """Number of files in the folder of pictures."""
+    """Number of files in the folder of images."""
     seconds: float
     """Excludes loading the model."""
 
@@ -131,7 +131,7 @@ def predict_one_by_one(
         asked: The model.
         request: The inputs.
         tell: Called with bad items, if they are allowed.
-        pictures: Folder for pictures.
+        pictures: Folder for images.
 
     Raises:
         UserError: if the inputs don't fit the model, an input is missing, or an item is bad and may not be.
@@ -150,7 +150,7 @@ def predict_one_by_one(
 
     for prediction in predictions(model, pieces, request.batch_size, request.key, request.bad, hear):
         is_one_told = True
-        # For a pushed model, pictures are an extra; for a hub module, they are the output.
+        # For a pushed model, images are an extra; for a hub module, they are the output.
         if prediction.answer.pictures and not isinstance(asked, Served) and pictures is None:
             named = ", ".join(prediction.answer.pictures)
             raise UserError(f"the module's outputs are images ({named}); pass --output FOLDER or --sheet FILE.png")
@@ -219,10 +219,10 @@ def check_free(request: Request) -> None:
 
 
 def keep_pictures(request: Request, folder: Path) -> None:
-    """Moves the pictures in a folder to their destinations: drawn ones to their folder, and all onto one sheet.
+    """Moves the images in a folder to their destinations: drawn ones to their folder, and all onto one sheet.
 
     Raises:
-        UserError: if a sheet is requested and there are no pictures.
+        UserError: if a sheet is requested and there are no images.
     """
     if request.sheet is not None:
         found = sorted((folder / PICTURES).glob("*")) or sorted((folder / DRAWN).glob("*"))
@@ -267,7 +267,7 @@ def _check(model: Model, pieces: Sequence[Piece], request: Request) -> None:
 
 @contextmanager
 def _scratch(output: Path) -> Iterator[str]:
-    """A hidden folder beside the output, on the same disk, so that files can be linked rather than copied."""
+    """A hidden folder next to the output, on the same disk, so that files can be linked rather than copied."""
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as folder:
         yield folder
 

@@ -26,7 +26,7 @@ def _argument(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
 
 
 Argument = Annotated[Scalar | tuple[Scalar, ...] | tuple[tuple[Scalar, ...], ...], WrapValidator(_argument)]
-"""A constant that is passed to a module beside its features."""
+"""A constant that is passed to a module in addition to its features."""
 
 
 class Hub(Section):
