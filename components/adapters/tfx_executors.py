@@ -1,7 +1,8 @@
-"""Private executors of TFX that our steps use. Nothing else imports them.
+"""TFX's own executors that our steps use. Nothing else imports them.
 
-TFX exports only their components, whose inputs and cache keys differ from those of our steps. Importing this module
-imports Beam, TensorFlow Data Validation and TensorFlow Model Analysis, which takes seconds.
+Private: the executors. TFX exports only their components, whose inputs and cache keys differ from those of our steps.
+
+Importing this module imports Beam, TensorFlow Data Validation and TensorFlow Model Analysis, which takes seconds.
 """
 
 from tfx.components.example_validator.executor import Executor as ExampleValidatorExecutor
