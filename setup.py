@@ -1,7 +1,7 @@
-"""Packaging: `pip install .` gives the `hubline` command; the wheel can be handed to Beam workers.
+"""Packaging: `pip install .` provides the `hubline` command; the wheel can be passed to Beam workers.
 
-TFX's own pins exclude the versions it works with, so no installer can resolve it from here: the training stack comes
-from a lock in requirements/ (`make setup`), and only what `hubline check` needs is a dependency of the wheel.
+TFX's own pins exclude the versions that it works with, so no installer can resolve them here. The training stack is
+therefore installed from a lock in requirements/ (`make setup`); the wheel depends only on what `hubline check` needs.
 """
 
 from setuptools import find_packages, setup
@@ -15,9 +15,9 @@ setup(
     package_data={"hubline.pipeline": ["schema.json"], "hubline.report": ["page.*"], "hubline.pipeline.init": ["*.j2"]},
     install_requires=["fsspec", "pydantic>=2.10", "rich>=13", "ruamel.yaml>=0.18", "tensorboard", "typer>=0.12"],
     extras_require={
-        # Reads video files in `hubline convert video`, and nothing else; in no lock. Its wheels bring their own FFmpeg.
+        # Reads video files in `hubline convert video` only; not in any lock. Its wheels include FFmpeg.
         "video": ["av>=14"],
-        # Operations that some hub modules of texts are made of; in no lock. It must be of the version of TensorFlow.
+        # Operations of some text hub modules; not in any lock. Must match the version of TensorFlow.
         "text": ["tensorflow-text"],
     },
     entry_points={"console_scripts": ["hubline=hubline.pipeline.cli:main"]},

@@ -1,8 +1,8 @@
-"""Makes the augmentation example's data and hub modules, from scikit-learn's handwritten digits.
+"""Creates the data and hub modules of the augmentation example from scikit-learn's handwritten digits.
 
-The 1,797 digits are 8x8 grey pixels, from the UCI Optical Recognition set, which scikit-learn ships. The first 300 are
-learned from as they are. Those that the model is judged by, written by other people, are turned by up to 30 degrees and
-shifted: as if photographed by hand. One module is a small network that has not learned anything, one changes images.
+The 1,797 digits are 8x8 grey pixels, from the UCI Optical Recognition set, which scikit-learn ships. The model is
+trained on the first 300, unchanged. The digits for evaluation, written by other people, are rotated by up to 30 degrees
+and shifted, as if photographed by hand. One module is a small untrained network; the other augments images.
 
     python examples/augmentation/make_data.py
 """
@@ -26,7 +26,7 @@ DEGREES, PIXELS = 30, 3
 
 
 def by_hand(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """An image turned and shifted at random."""
+    """Rotates and shifts an image at random."""
     moved = tuple(rng.integers(-PIXELS, PIXELS + 1, 2).tolist())
     return image.rotate(rng.uniform(-DEGREES, DEGREES), Image.Resampling.BILINEAR, translate=moved)
 
@@ -57,9 +57,9 @@ def write_data(folder: Path) -> None:
 
 
 def write_network(folder: Path) -> None:
-    """Saves a small convolutional network with the weights that it begins with.
+    """Saves a small convolutional network with its initial weights.
 
-    It takes float32 of shape [batch, 32, 32, 3] in [0, 1], and gives vectors of shape [batch, 64].
+    Its input is float32 [batch, 32, 32, 3] in [0, 1]; its output is [batch, 64].
     """
     tf.keras.utils.set_random_seed(0)
     layers = tf.keras.layers
@@ -79,10 +79,10 @@ def write_network(folder: Path) -> None:
 
 
 class Shifting(tf.Module):
-    """Shifts each image by up to some pixels down or up, and to the right or left; what is left over is black.
+    """Shifts each image by some pixels at most, vertically and horizontally; the uncovered area is black.
 
-    It is a module of image augmentation: images, float32 of shape [batch, height, width, 3] in [0, 1], to the same.
-    A module that takes a `seed` draws the same for the same two integers.
+    An image augmentation module: input and output are images, float32 [batch, height, width, 3] in [0, 1]. The seed,
+    two integers, determines the shifts.
     """
 
     @tf.function(
@@ -92,7 +92,6 @@ class Shifting(tf.Module):
         ]
     )
     def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Shifts images as a seed says."""
         shape = tf.shape(images)
         padded = tf.pad(images, [[0, 0], [PIXELS, PIXELS], [PIXELS, PIXELS], [0, 0]])
         places = tf.random.stateless_uniform([shape[0], 2], seed, 0, 2 * PIXELS + 1, tf.int32)
@@ -105,7 +104,7 @@ class Shifting(tf.Module):
 
 
 def main() -> None:
-    """Makes what is not there yet."""
+    """Creates missing files."""
     modules = HERE / "modules"
     if not (modules / "network" / "saved_model.pb").exists():
         write_network(modules / "network")

@@ -1,9 +1,9 @@
-"""Makes the detection example's pictures and its detector, from scikit-learn's handwritten digits.
+"""Creates the images and the detector of the detection example from scikit-learn's handwritten digits.
 
-The first 897 digits, enlarged and put on dark pictures at random, train a small one-stage detector: for each cell of
-8 x 8 pixels it tells whether the middle of a digit is there, where its box begins and ends, and which digit it is. It
-is saved as detectors on TensorFlow Hub are, and takes one picture of any size. The other 900 digits, written by other
-people, are in the pictures that it is asked about.
+The first 897 digits, enlarged and placed at random on dark images, train a small one-stage detector. For each cell of 8
+x 8 pixels, it predicts whether the cell contains the centre of a digit, the extent of the digit's box, and the class.
+It is saved in the format of detectors on TensorFlow Hub, and takes one image of any size. The other 900 digits, written
+by other people, are in the images to predict on.
 
     python examples/detection/make_data.py
 """
@@ -28,24 +28,24 @@ CELL = 8  # pixels
 PICTURES, SHARDS, SAMPLES = 200, 2, 4
 TRAINING_PICTURES, TRAINING_SIZE = 3000, 96
 EPOCHS = 15
-MOST = 50  # found in a picture
-AT_LEAST = 0.05  # of the scores of what is given
+MOST = 50  # detections per image
+AT_LEAST = 0.05  # minimum score of a detection
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture with digits."""
+    """An image with digits."""
 
     pixels: np.ndarray
     """uint8 [height, width]."""
     boxes: np.ndarray
-    """float32 [n, 4]: top, left, bottom and right of each digit, as shares of height and width."""
+    """float32 [n, 4]: top, left, bottom and right of each digit, as fractions of height and width."""
     digits: np.ndarray
     """int64 [n], 0 to 9."""
 
 
 def picture(rng: np.random.Generator, images: np.ndarray, labels: np.ndarray, height: int, width: int) -> Picture:
-    """Puts up to six digits, uint8 [n, 8, 8], where they do not lie over each other, on noise."""
+    """Places up to six digits, uint8 [n, 8, 8], without overlaps on noise."""
     pixels = rng.integers(0, 40, [height, width]).astype(np.uint8)
     boxes: list[tuple[tuple[int, int], tuple[int, int]]] = []
     digits = []
@@ -67,7 +67,7 @@ def picture(rng: np.random.Generator, images: np.ndarray, labels: np.ndarray, he
 
 
 def write_records(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
-    """Writes pictures of various sizes into TFRecord files, with what is in them, and some as PNGs."""
+    """Writes images of various sizes with their labels to TFRecord files, and some of them as PNGs."""
     rng = np.random.default_rng(1)
     folder.mkdir(parents=True)
     for shard in range(SHARDS):
@@ -82,14 +82,14 @@ def write_records(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """Pixels, uint8 [height, width], as a PNG."""
+    """Encodes pixels, uint8 [height, width], as PNG."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, format="PNG")
     return out.getvalue()
 
 
 def example(name: str, made: Picture) -> bytes:
-    """A serialized tf.Example: `id`, `image`, a PNG, and what is in it: `boxes`, four numbers each, and `digits`."""
+    """A serialized tf.Example: `id`, `image`, a PNG, and the labels: `boxes`, four numbers each, and `digits`."""
     features = {
         "id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[name.encode()])),
         "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[png(made.pixels)])),
@@ -100,9 +100,9 @@ def example(name: str, made: Picture) -> bytes:
 
 
 def network() -> tf.keras.Model:
-    """From pictures in [0, 1], [batch, height, width, 3], to 15 numbers for each cell: a logit of whether a digit's
-    middle is in it, the logarithms of how far the box reaches up, left, down and right of the cell's middle, in cells,
-    and a logit for each of ten digits."""
+    """Maps images in [0, 1], [batch, height, width, 3], to 15 numbers per cell: the logit of a digit's centre being in
+    the cell, the logarithms of the box's extent up, left, down and right of the cell's centre, in cells, and a logit
+    for each of ten digits."""
     layers = tf.keras.layers
 
     def convolution(filters: int, strides: int) -> list[tf.keras.layers.Layer]:
@@ -118,8 +118,8 @@ def network() -> tf.keras.Model:
 
 
 def targets(made: Picture) -> np.ndarray:
-    """What the network is to give of a picture: for each cell 1 where it has a digit's middle, how far the box reaches
-    up, left, down and right of the cell's own, in cells, and the digit; float32 [rows, columns, 6]."""
+    """Targets for an image, float32 [rows, columns, 6]: for each cell, 1 if it contains a digit's centre, the box's
+    extent up, left, down and right of the cell's centre, in cells, and the digit."""
     rows, columns = (side // CELL for side in made.pixels.shape)
     wanted = np.zeros([rows, columns, 6], np.float32)
     for box, digit in zip(made.boxes * np.tile([rows, columns], 2), made.digits, strict=True):
@@ -130,7 +130,7 @@ def targets(made: Picture) -> np.ndarray:
 
 
 def loss(wanted: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
-    """Whether there is a digit, in all cells; the overlap of its box and which it is, where there is one."""
+    """Loss of the digit's presence in all cells; in cells with a digit, also of the box's overlap and of the class."""
     there, reach, digit = wanted[..., 0], wanted[..., 1:5], tf.cast(wanted[..., 5], tf.int32)
     finds = tf.nn.weighted_cross_entropy_with_logits(there, given[..., 0], pos_weight=2.0)
     reaches = tf.exp(given[..., 1:5])
@@ -144,17 +144,19 @@ def loss(wanted: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
 
 
 class Detector(tf.Module):
-    """One picture, uint8 [1, height, width, 3] of any size, to what is found in it, by the convention of
+    """Detects digits in one image, uint8 [1, height, width, 3] of any size, with outputs as in
     https://www.tensorflow.org/hub/common_signatures/images#object_detection."""
 
     def __init__(self, model: tf.keras.Model) -> None:
-        """A detector with a trained `network`."""
+        """Args:
+        model: A trained `network`.
+        """
         super().__init__()
         self.model = model
 
     @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8, name="images")])
     def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Boxes are shares of height and width, and classes count from 1."""
+        """Boxes are fractions of height and width, and classes count from 1."""
         size = tf.shape(images)[1:3]
         more = -size % CELL
         padded = tf.pad(tf.cast(images, tf.float32) / 255.0, [[0, 0], [0, more[0]], [0, more[1]], [0, 0]])
@@ -166,7 +168,7 @@ class Detector(tf.Module):
         boxes = tf.reshape(corners * CELL / tf.cast(tf.tile(size, [2]), tf.float32), [-1, 4])
         scores = tf.reshape(tf.sigmoid(cells[..., :1]) * tf.nn.softmax(cells[..., 5:]), [-1, len(CLASSES)])
         best = tf.reduce_max(scores, axis=1)
-        # Of boxes that lie over each other the best one stays, whichever digits they are.
+        # Of overlapping boxes only the best is kept, regardless of the class.
         kept = tf.image.non_max_suppression(boxes, best, MOST, iou_threshold=0.4, score_threshold=AT_LEAST)
         return {
             "detection_boxes": tf.clip_by_value(tf.gather(boxes, kept), 0.0, 1.0)[tf.newaxis],
@@ -177,7 +179,7 @@ class Detector(tf.Module):
 
 
 def train_module(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
-    """Trains a detector and saves it, with the names of its classes beside it."""
+    """Trains and saves a detector, with its class names next to it."""
     tf.keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     made = [picture(rng, images, labels, TRAINING_SIZE, TRAINING_SIZE) for _ in range(TRAINING_PICTURES)]
@@ -197,7 +199,7 @@ def train_module(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
 
 
 def main() -> None:
-    """Makes what is not there yet."""
+    """Creates missing files."""
     digits = load_digits()
     images = (digits.images * (255 / 16)).round().astype(np.uint8)
     if not (HERE / "data").exists():

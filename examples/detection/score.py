@@ -1,5 +1,5 @@
-"""Prints how many of the digits in the pictures the detector found: those of which a box of the same class overlaps by
-half (IoU 0.5), each box counting for one digit.
+"""Prints how many digits in the images the detector found: those that overlap by half (IoU 0.5) with a detected box of
+the same class. Each box counts for one digit.
 
     python examples/detection/score.py
 """
@@ -23,17 +23,17 @@ COLUMNS = {
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """The intersection over union of two boxes, [top, left, bottom, right]."""
+    """Intersection over union of two boxes, [top, left, bottom, right]."""
     sides = np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0)
     areas = [np.prod(box[2:] - box[:2]) for box in (one, other)]
     return float(sides.prod() / (sum(areas) - sides.prod()))
 
 
 def found(boxes: np.ndarray, digits: np.ndarray, detections: list[dict]) -> tuple[int, int]:
-    """How many of a picture's digits were found, and of how many the box alone."""
+    """Number of an image's digits that were found, and number whose box was found."""
     right = boxed = 0
     free = set(range(len(digits)))
-    for one in detections:  # the highest score first
+    for one in detections:  # highest score first
         best = max(free, key=lambda number: overlap(boxes[number], np.array(one["box"])), default=None)
         if best is not None and overlap(boxes[best], np.array(one["box"])) >= IOU:
             free.remove(best)
@@ -43,7 +43,7 @@ def found(boxes: np.ndarray, digits: np.ndarray, detections: list[dict]) -> tupl
 
 
 def main() -> None:
-    """Compares the newest predictions with what is in the pictures."""
+    """Compares the newest predictions with the labels."""
     newest = max((HERE / "predictions").iterdir(), key=lambda version: int(version.name))
     lines = [line for path in sorted(newest.glob("*.jsonl")) for line in path.read_text().splitlines()]
     said = {row["key"]: row["detections"] for row in map(json.loads, lines)}

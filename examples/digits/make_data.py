@@ -1,8 +1,8 @@
-"""Makes the digits example's data and hub module, from scikit-learn's handwritten digits.
+"""Creates the data and hub module of the digits example from scikit-learn's handwritten digits.
 
-The 1,797 digits (8x8 grey, from the UCI Optical Recognition set, which scikit-learn ships) are cut in two. The first
-897 train a small network, saved as a TF2 reusable SavedModel as on TensorFlow Hub. The other 900, written by other
-people, become the example's own records, so the module has never seen what it is used on.
+The 1,797 digits (8x8 grey, from the UCI Optical Recognition set, which scikit-learn ships) are divided in two. The
+first 897 train a small network, which is saved as a TF2 reusable SavedModel, as on TensorFlow Hub. The other 900,
+written by other people, become the records of the example, so the module has never seen the data it is used on.
 
     python examples/digits/make_data.py
 """
@@ -28,7 +28,7 @@ SAMPLES = 3
 
 
 def write_records(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
-    """Writes images, uint8 of shape [n, 8, 8], as PNGs with their labels into GZIP TFRecord shards."""
+    """Writes images, uint8 [n, 8, 8], as PNGs with their labels to GZIP TFRecord shards."""
     folder.mkdir(parents=True, exist_ok=True)
     for shard in range(SHARDS):
         path = folder / f"digits-{shard:05d}-of-{SHARDS:05d}.tfrecord.gz"
@@ -54,8 +54,8 @@ def example(image: np.ndarray, label: int) -> tf.train.Example:
 def train_module(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
     """Trains a small convolutional network and saves all but its last layer as a hub module.
 
-    The module takes float32 of shape [batch, 32, 32, 3] in [0, 1], as image modules of TensorFlow Hub do, and gives
-    vectors of shape [batch, 64].
+    Its input is float32 [batch, 32, 32, 3] in [0, 1], as for image modules on TensorFlow Hub; its output is [batch,
+    64].
     """
     tf.keras.utils.set_random_seed(0)
     pixels = tf.image.grayscale_to_rgb(tf.image.resize(images[..., np.newaxis], [SIZE, SIZE])) / 255.0
@@ -88,7 +88,7 @@ def train_module(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
 
 
 def main() -> None:
-    """Makes what is not there yet."""
+    """Creates missing files."""
     digits = load_digits()
     images = (digits.images * (255 / 16)).round().astype(np.uint8)
     if not (HERE / "modules" / "digits" / "saved_model.pb").exists():

@@ -1,9 +1,9 @@
-"""Makes the generation example's two modules and its noisy pictures, from scikit-learn's handwritten digits.
+"""Creates the two modules and the noisy images of the generation example from scikit-learn's handwritten digits.
 
-The first 897 digits, 8 x 8 pixels enlarged to 16 x 16, train both. The decoder of a variational autoencoder draws a
-digit for each vector of 16 normal random numbers. A denoiser takes pictures of any size, and gives each without its
-noise; it has nothing but a signature. The other 900 digits, written by other people, are what it is asked about, with
-noise that it has not met, and beside it what they were.
+The first 897 digits, 8 x 8 pixels enlarged to 16 x 16, train both modules. The decoder of a variational autoencoder
+generates a digit from a vector of 16 normally distributed numbers. A denoiser removes the noise from images of any
+size; it has a signature only. The other 900 digits, written by other people, are in the images to denoise, with new
+noise, and next to them the originals.
 
     python examples/generation/make_data.py
 """
@@ -24,26 +24,26 @@ HERE = Path(__file__).parent
 FOR_THE_MODULES = 897
 SIZE = 16
 LATENT = 16
-NOISE = 0.25  # the deviation, where white is 1
+NOISE = 0.25  # standard deviation, where white is 1
 PICTURES = 300
 SAMPLES = 3
 
 
 def enlarged(digits: np.ndarray) -> np.ndarray:
-    """Digits from 0 to 16, [n, 8, 8], as pixels in [0, 1], float32 [n, 16, 16, 1]."""
+    """Scales digits from [0, 16], [n, 8, 8], to pixels in [0, 1], float32 [n, 16, 16, 1]."""
     resized = tf.image.resize(digits[..., np.newaxis] / 16.0, [SIZE, SIZE])
     return np.clip(resized.numpy(), 0.0, 1.0)
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """Pixels in [0, 1], [height, width, 1], as a PNG."""
+    """Encodes pixels in [0, 1], [height, width, 1], as PNG."""
     out = io.BytesIO()
     Image.fromarray(np.round(255 * np.clip(pixels[..., 0], 0, 1)).astype(np.uint8)).save(out, format="PNG")
     return out.getvalue()
 
 
 def write_records(images: np.ndarray, folder: Path) -> None:
-    """Writes pictures of up to four digits side by side, with noise in `image` and without in `clean`, both PNGs."""
+    """Writes images of up to four digits side by side as PNGs: `image` with noise, and `clean` without."""
     rng = np.random.default_rng(1)
     folder.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(folder / "noisy.tfrecord.gz"), "GZIP") as writer:
@@ -60,16 +60,17 @@ def write_records(images: np.ndarray, folder: Path) -> None:
 
 
 class Generator(tf.Module):
-    """Vectors of 16 random numbers, float32 [batch, 16], to pictures in [0, 1], float32 [batch, 16, 16, 1]."""
+    """Maps vectors of 16 random numbers, float32 [batch, 16], to images in [0, 1], float32 [batch, 16, 16, 1]."""
 
     def __init__(self, decoder: tf.keras.Model) -> None:
-        """A generator with a trained decoder, which gives logits."""
+        """Args:
+        decoder: A trained decoder that returns logits.
+        """
         super().__init__()
         self.decoder = decoder
 
     @tf.function(input_signature=[tf.TensorSpec([None, LATENT], tf.float32, name="latent")])
     def __call__(self, latent: tf.Tensor) -> tf.Tensor:
-        """As the class says."""
         return tf.sigmoid(self.decoder(latent, training=False))
 
 
@@ -113,21 +114,22 @@ def train_generator(images: np.ndarray, folder: Path) -> None:
 
 
 class Denoiser(tf.Module):
-    """Pictures in [0, 1] of any size, float32 [batch, height, width, 1], to the same without noise."""
+    """Removes the noise from images of any size, float32 [batch, height, width, 1] in [0, 1]."""
 
     def __init__(self, model: tf.keras.Model) -> None:
-        """A denoiser with a trained network, which tells the noise."""
+        """Args:
+        model: A trained network that predicts the noise.
+        """
         super().__init__()
         self.model = model
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 1], tf.float32, name="noisy")])
     def denoised(self, noisy: tf.Tensor) -> dict[str, tf.Tensor]:
-        """As the class says."""
         return {"denoised": tf.clip_by_value(noisy - self.model(noisy, training=False), 0.0, 1.0)}
 
 
 def train_denoiser(images: np.ndarray, folder: Path) -> None:
-    """Trains a convolutional network that tells the noise in a picture, and saves it with a signature alone."""
+    """Trains a convolutional network that predicts the noise in an image, and saves it with a signature only."""
     tf.keras.utils.set_random_seed(0)
     layers = tf.keras.layers
     hidden = [layers.Conv2D(32, 3, padding="same", activation="relu") for _ in range(4)]
@@ -143,13 +145,13 @@ def train_denoiser(images: np.ndarray, folder: Path) -> None:
     error = history.history["loss"][-1] ** 0.5
     print(f"The denoiser was trained on {len(images)} digits; its error came to {error:.3f}")
     denoiser = Denoiser(model)
-    holder = tf.Module()  # which cannot be called
+    holder = tf.Module()  # not callable
     holder.model = model
     tf.saved_model.save(holder, str(folder), signatures={"serving_default": denoiser.denoised})
 
 
 def main() -> None:
-    """Makes what is not there yet."""
+    """Creates missing files."""
     images = enlarged(load_digits().images)
     if not (HERE / "data").exists():
         unfinished = HERE / "data.unfinished"

@@ -1,4 +1,4 @@
-"""Prints how much of the noise the denoiser took away, and how many of the generator's digits look like digits.
+"""Prints how much of the noise the denoiser removed, and how many of the generator's digits look like digits.
 
 python examples/generation/score.py
 """
@@ -26,12 +26,12 @@ def rows(folder: Path) -> list[dict]:
 
 
 def pixels(path: Path) -> np.ndarray:
-    """A grey picture in [0, 1], [height, width]."""
+    """A grey image in [0, 1], [height, width]."""
     return np.asarray(Image.open(path)) / 255
 
 
 def denoised(predictions: Path) -> None:
-    """Compares the newest predictions of the pipeline with the pictures as they were."""
+    """Compares the pipeline's newest predictions with the original images."""
     newest = max(predictions.iterdir(), key=lambda version: int(version.name))
     made = {row["key"]: pixels(newest / row["denoised"]) for row in rows(newest)}
     columns = {name: tf.io.FixedLenFeature([], tf.string) for name in ("id", "image", "clean")}
@@ -46,7 +46,7 @@ def denoised(predictions: Path) -> None:
 
 
 def generated(folder: Path) -> None:
-    """Has a support vector machine look at generated digits, and at real ones that it has not met."""
+    """Classifies generated digits, and real ones not seen in training, with a support vector machine."""
     digits = load_digits()
     images = enlarged(digits.images).reshape(len(digits.target), -1)
     machine = SVC(probability=True, random_state=0)
@@ -60,7 +60,7 @@ def generated(folder: Path) -> None:
 
 
 def main() -> None:
-    """Looks at both."""
+    """Scores both modules."""
     denoised(HERE / "predictions")
     generated(HERE / "generated")
 

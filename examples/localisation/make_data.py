@@ -1,9 +1,9 @@
-"""Makes the localisation example's data and hub module: handwritten digits somewhere in a noisy picture.
+"""Creates the data and hub module of the localisation example: a handwritten digit somewhere in a noisy image.
 
-Scikit-learn's 1,797 digits (8x8 grey, from the UCI Optical Recognition set) are cut out of their margins, enlarged to
-a random size and laid on a random place of a dark 64x64 picture with noise. The first 897 train a small network that
-tells which digit it is and nothing else, saved as a TF2 reusable SavedModel as on TensorFlow Hub. The other 900,
-written by other people, become the example's own records, none of them in two splits.
+Scikit-learn's 1,797 digits (8x8 grey, from the UCI Optical Recognition set) are cropped to their strokes, enlarged to a
+random size and placed at random on a dark 64x64 image with noise. The first 897 train a small network to classify
+digits, not to locate them; it is saved as a TF2 reusable SavedModel, as on TensorFlow Hub. The other 900, written by
+other people, become the records of the example; no digit is in two splits.
 
     python examples/localisation/make_data.py
 """
@@ -23,16 +23,16 @@ from sklearn.datasets import load_digits
 HERE = Path(__file__).parent
 FOR_THE_MODULE = 897
 SPLITS = {"train": (897, 1497, 6), "validation": (1497, 1597, 4), "test": (1597, 1797, 4)}
-"""The first digit and the one behind the last, and in how many pictures each of them is."""
+"""First digit, end (exclusive), and number of images of each digit."""
 SIDE = 64
 SMALLEST, LARGEST = 14, 40
-"""The height of a digit in the picture."""
+"""Height of a digit in the image."""
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SAMPLES = 3
 
 
 def placed(digit: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, list[float]]:
-    """A picture, uint8 [64, 64, 3], with a digit, and the box around it: top, left, bottom and right in shares."""
+    """An image, uint8 [64, 64, 3], with a digit, and the box around it: top, left, bottom and right as fractions."""
     rows, columns = np.nonzero(digit)
     ink = Image.fromarray(digit[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1])
     height = int(rng.integers(SMALLEST, LARGEST + 1))
@@ -57,14 +57,14 @@ def example(png: bytes, box: list[float], label: int) -> tf.train.Example:
 
 
 def encoded(picture: np.ndarray) -> bytes:
-    """A picture as PNG."""
+    """Encodes an image as PNG."""
     out = io.BytesIO()
     Image.fromarray(picture).save(out, format="PNG")
     return out.getvalue()
 
 
 def write_records(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
-    """Writes a GZIP TFRecord file for each split, and some pictures of the test split to ask about."""
+    """Writes a GZIP TFRecord file for each split, and some images of the test split to predict on."""
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
     boxes: dict[str, list[list[float]]] = {}
@@ -86,8 +86,7 @@ def write_records(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
 
 
 def best_constant(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, float]:
-    """The box in the middle that has the greatest mean IoU with those of the training split, and that with those of
-    the test split."""
+    """The centred box with the greatest mean IoU on the training split, and its mean IoU on the test split."""
     sizes = np.arange(0.1, 1.01, 0.02)
     tried = np.array([[(1 - h) / 2, (1 - w) / 2, (1 + h) / 2, (1 + w) / 2] for h in sizes for w in sizes])
     best = max(tried, key=lambda box: iou(box, train).mean())
@@ -95,17 +94,17 @@ def best_constant(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, floa
 
 
 def iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The area that boxes, [..., 4], have in common by that which they cover together."""
+    """Intersection over union of boxes, [..., 4]."""
     common = np.maximum(np.minimum(one, other)[..., 2:] - np.maximum(one, other)[..., :2], 0).prod(axis=-1)
     return common / (sum((box[..., 2:] - box[..., :2]).prod(axis=-1) for box in (one, other)) - common)
 
 
 def train_module(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
-    """Trains a small convolutional network on the class alone, and saves all but its last layers as a hub module.
+    """Trains a small convolutional network on the class only, and saves all but its last layers as a hub module.
 
-    The module takes float32 of shape [batch, 64, 64, 3] in [0, 1], as image modules of TensorFlow Hub do, and gives
-    vectors of shape [batch, 2048]: 32 numbers for each of 8 by 8 places. Their mean over the places, which image
-    modules give as a rule, would not tell where something is.
+    Its input is float32 [batch, 64, 64, 3] in [0, 1], as for image modules on TensorFlow Hub; its output is [batch,
+    2048]: 32 numbers for each of 8 by 8 locations. Image modules usually return the mean over locations, which would
+    not tell where the digit is.
     """
     tf.keras.utils.set_random_seed(0)
     rng = np.random.default_rng(1)
@@ -133,7 +132,7 @@ def train_module(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
 
 
 def main() -> None:
-    """Makes what is not there yet."""
+    """Creates missing files."""
     digits = load_digits()
     images = (digits.images * (255 / 16)).round().astype(np.uint8)
     if not (HERE / "modules" / "places" / "saved_model.pb").exists():

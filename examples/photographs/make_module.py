@@ -1,8 +1,8 @@
-"""Trains a hub module on photographs without labels, for the photographs example.
+"""Trains a hub module on unlabelled photographs for the photographs example.
 
-A small network learns which way up each photograph is, turned by 0, 90, 180 or 270 degrees: to tell, it has to see
-what is in it (Gidaris et al., 2018, https://arxiv.org/abs/1803.07728). No label is read. All but its last layer is
-saved as a reusable SavedModel of TF2, as on TensorFlow Hub.
+A small network learns by how much each photograph was rotated: 0, 90, 180 or 270 degrees. To tell, it has to recognize
+the content (Gidaris et al., 2018, https://arxiv.org/abs/1803.07728). No labels are read. All but the last layer is
+saved as a TF2 reusable SavedModel, as on TensorFlow Hub.
 
     python examples/photographs/make_module.py
 """
@@ -25,7 +25,7 @@ BATCH = 32
 
 
 def photographs(data: Path) -> tf.data.Dataset:
-    """The photographs of the records in a folder, uint8 of shape [SIZE, SIZE, 3], one by one."""
+    """The photographs in a folder of records, one by one, uint8 [SIZE, SIZE, 3]."""
     files = sorted(map(str, data.rglob("*.tfrecord*")))
     if not files:
         raise SystemExit(f"there are no TFRecords in {data}; `hubline convert images` writes them")
@@ -39,7 +39,7 @@ def photographs(data: Path) -> tf.data.Dataset:
 
 
 def turned(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """A piece of a photograph, float32 in [0, 1], and the quarter turns that it was given."""
+    """A rotated crop of a photograph, float32 in [0, 1], and the number of quarter turns."""
     piece = tf.image.random_crop(image, [SIZE * 7 // 8, SIZE * 7 // 8, 3])
     unit = tf.image.resize(piece, [SIZE, SIZE]) / 255.0
     unit = tf.image.random_brightness(tf.image.random_flip_left_right(unit), 0.2)
@@ -48,7 +48,7 @@ def turned(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def network() -> tf.keras.Sequential:
-    """Convolutions from float32 of shape [batch, SIZE, SIZE, 3] in [0, 1] to vectors of shape [batch, 256]."""
+    """Convolutions from float32 [batch, SIZE, SIZE, 3] in [0, 1] to [batch, 256]."""
     layers = [tf.keras.layers.Input([SIZE, SIZE, 3])]
     for block, channels in enumerate((32, 64, 128, 256), 1):
         layers += [
@@ -61,10 +61,10 @@ def network() -> tf.keras.Sequential:
 
 
 def train(data: Path, folder: Path) -> None:
-    """Trains the module on the photographs in one folder, and saves it in another.
+    """Trains the module on the photographs in one folder, and saves it to another.
 
-    It takes float32 of shape [batch, SIZE, SIZE, 3] in [0, 1], as image modules of TensorFlow Hub do, and gives vectors
-    of shape [batch, 256].
+    Its input is float32 [batch, SIZE, SIZE, 3] in [0, 1], as for image modules on TensorFlow Hub; its output is [batch,
+    256].
     """
     leave_libraries_alone()
     tf.keras.utils.set_random_seed(0)

@@ -1,9 +1,9 @@
-"""Makes the segmentation example's data and hub module, from scikit-learn's handwritten digits.
+"""Creates the data and hub module of the segmentation example from scikit-learn's handwritten digits.
 
-The 1,797 digits (8x8 grey, from the UCI Optical Recognition set, which scikit-learn ships) are cut in two. The first
-897, one on each canvas, train a small convolutional classifier, saved as a TF2 SavedModel that gives what three of its
-blocks see. The other 900, written by other people, become the example's own records: some of them on each canvas of
-64x64 pixels, with a mask that says of each pixel whether it is background, or of an odd or an even digit.
+The 1,797 digits (8x8 grey, from the UCI Optical Recognition set, which scikit-learn ships) are divided in two. The
+first 897, one per canvas, train a small convolutional classifier, which is saved as a TF2 SavedModel that returns the
+outputs of three of its blocks. The other 900, written by other people, become the records of the example: canvases of
+64x64 pixels with several digits, and masks that assign each pixel to the background, an odd digit or an even digit.
 
     python examples/segmentation/make_data.py
 """
@@ -30,16 +30,16 @@ SAMPLES = 3
 
 
 def canvas(rng: np.random.Generator, digits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Digits on a grey canvas with noise, none upon another.
+    """Digits on a grey canvas with noise, without overlaps.
 
     Args:
-        rng: Draws places, sizes and greys.
-        digits: uint8 [n, 8, 8]; those that there is no room for are left out.
-        labels: What they are, [n].
+        rng: Draws positions, sizes and grey levels.
+        digits: uint8 [n, 8, 8]; digits that don't fit are left out.
+        labels: Class of each digit, [n].
 
     Returns:
-        The picture, uint8 [64, 64], and its mask, of the same shape: 0 for background, 1 for what is of an odd digit
-        and 2 of an even one.
+        The image, uint8 [64, 64], and its mask, of the same shape: 0 for background, 1 for odd digits and 2 for even
+        ones.
     """
     ink, mask = np.zeros([SIZE, SIZE]), np.zeros([SIZE, SIZE], np.uint8)
     taken = np.zeros([SIZE, SIZE], bool)
@@ -59,14 +59,15 @@ def canvas(rng: np.random.Generator, digits: np.ndarray, labels: np.ndarray) -> 
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """Pixels, uint8 [height, width], as a grey PNG."""
+    """Encodes pixels, uint8 [height, width], as a grey PNG."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, format="PNG")
     return out.getvalue()
 
 
 def write_records(digits: np.ndarray, labels: np.ndarray, folder: Path) -> None:
-    """Writes canvases of digits, uint8 [n, 8, 8], as `image` and `mask` into GZIP TFRecord shards; some as files."""
+    """Writes canvases of digits, uint8 [n, 8, 8], as `image` and `mask` to GZIP TFRecord shards, and some as image
+    files."""
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
     for shard in range(SHARDS):
@@ -87,10 +88,11 @@ def write_records(digits: np.ndarray, labels: np.ndarray, folder: Path) -> None:
 
 
 def train_module(digits: np.ndarray, labels: np.ndarray, folder: Path) -> None:
-    """Trains a small convolutional network to tell the one digit on a canvas, and saves what its blocks see.
+    """Trains a small convolutional network to classify the single digit on a canvas, and saves the outputs of its
+    blocks.
 
-    The module takes float32 of shape [batch, 64, 64, 3] in [0, 1], as image modules of TensorFlow Hub do, and gives
-    `block1` [batch, 32, 32, 16], `block2` [batch, 16, 16, 32] and `block3` [batch, 8, 8, 64].
+    Its input is float32 [batch, 64, 64, 3] in [0, 1], as for image modules on TensorFlow Hub; its outputs are `block1`
+    [batch, 32, 32, 16], `block2` [batch, 16, 16, 32] and `block3` [batch, 8, 8, 64].
     """
     tf.keras.utils.set_random_seed(0)
     rng = np.random.default_rng(1)
@@ -118,7 +120,7 @@ def train_module(digits: np.ndarray, labels: np.ndarray, folder: Path) -> None:
 
 
 def main() -> None:
-    """Makes what is not there yet."""
+    """Creates missing files."""
     digits = load_digits()
     images = (digits.images * (255 / 16)).round().astype(np.uint8)
     if not (HERE / "modules" / "canvases" / "saved_model.pb").exists():

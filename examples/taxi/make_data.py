@@ -1,4 +1,4 @@
-"""Puts the taxi trips that TFX brings into `data`: 15,000 trips in Chicago, as TFRecords of tf.Examples.
+"""Copies the taxi trips that TFX ships to `data`: 15,000 trips in Chicago, as TFRecords of tf.Examples.
 
 The data is modified from its original source, the City of Chicago's data portal (https://data.cityofchicago.org), which
 makes no claims as to its content or accuracy, and provides it as is, to be used at one's own risk.
@@ -12,7 +12,7 @@ DATA = Path(__file__).parent / "data"
 
 
 def files() -> list[Path]:
-    """The files that TFX brings, GZIP."""
+    """TFX's data files, GZIP."""
     tfx = find_spec("tfx")
     assert tfx is not None and tfx.origin is not None, "TFX is not installed; run `make setup`"
     source = Path(tfx.origin).parent / "components" / "testdata" / "csv_example_gen"
@@ -20,7 +20,7 @@ def files() -> list[Path]:
 
 
 def main() -> None:
-    """Copies the files; those that are there already stay."""
+    """Copies missing files."""
     DATA.mkdir(exist_ok=True)
     for file in files():
         target = DATA / f"{file.parent.name.removeprefix('Split-')}-{file.name.removesuffix('.gz')}.tfrecord.gz"

@@ -1,8 +1,8 @@
-"""Makes the text example's data and hub module, from the docstrings of installed packages.
+"""Creates the data and hub module of the text example from the docstrings of installed packages.
 
-The sentences that begin the docstrings of five packages become records: `sentence` and `package`. None comes twice, and
-what two packages both say is left out. The sentences of other packages train the module, by telling which of those a
-sentence comes from; the five themselves it never meets.
+The first sentences of the docstrings of five packages become records: `sentence` and `package`. Duplicates, and
+sentences that occur in several packages, are left out. The module is trained on sentences of other packages, to
+classify which package a sentence comes from; it never sees the five packages themselves.
 
     python examples/text/make_data.py
 """
@@ -29,16 +29,16 @@ OTHERS = (
     "apache_beam", "hypothesis", "IPython", "keras", "pyarrow", "pydantic", "rich", "tensorboard",
     "tensorflow_data_validation", "tensorflow_model_analysis", "tensorflow_transform", "tfx",
 )  # fmt: skip
-MOST = 1500  # sentences of a package
+MOST = 1500  # sentences per package
 SHARDS = 4
-NUMBERS = 128  # in a vector
-OFTEN = 2  # times that a word must be met to have a vector of its own
+NUMBERS = 128  # size of a word vector
+OFTEN = 2  # minimum occurrences of a word with a vector of its own
 EPOCHS = 4
 BUCKETS = 2000  # for all other words
 
 
 def sentences(package: str) -> list[str]:
-    """What the docstrings of a package begin with, each sentence once, in an order that it tells itself."""
+    """The opening sentences of a package's docstrings without duplicates, in a fixed pseudo-random order."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         return []
@@ -49,7 +49,7 @@ def sentences(package: str) -> list[str]:
 
 
 def docstrings(path: Path) -> Iterator[str]:
-    """Those in a source file."""
+    """The docstrings in a source file."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, UnicodeDecodeError):
@@ -60,14 +60,14 @@ def docstrings(path: Path) -> Iterator[str]:
 
 
 def split(docstring: str) -> list[str]:
-    """The sentences of its first paragraph, of five words and more."""
+    """The sentences of five or more words in a docstring's first paragraph."""
     paragraph = " ".join(docstring.partition("\n\n")[0].split())
     parts = re.split(r"(?<=[.!?])\s+(?=[A-Z])", paragraph)
     return [part for part in parts if part.endswith(".") and 5 <= len(part.split()) <= 40]
 
 
 def write_records(by_package: Mapping[str, Sequence[str]], folder: Path) -> None:
-    """Writes the sentences that only one package has into GZIP TFRecord shards."""
+    """Writes the sentences that occur in a single package to GZIP TFRecord shards."""
     count = Counter(sentence for found in by_package.values() for sentence in found)
     rows = [(sentence, name) for name, found in by_package.items() for sentence in found if count[sentence] == 1]
     folder.mkdir(parents=True)
@@ -90,11 +90,13 @@ def example(**columns: str) -> bytes:
 
 
 class Sentences(tf.Module):
-    """Texts, string [batch], to `default`, float32 [batch, 128], the mean of their words' vectors; and to `words`, the
-    vectors themselves, float32 [batch, words, 128], with zeros behind the last word."""
+    """Embeds texts, string [batch]: `default`, float32 [batch, 128], is the mean of the word vectors; `words`, float32
+    [batch, words, 128], are the word vectors, padded with zeros."""
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
-        """A module for words, which are in the order of their numbers."""
+        """Args:
+        vocabulary: Words in the order of their indices.
+        """
         super().__init__()
         words = tf.lookup.KeyValueTensorInitializer(vocabulary, tf.range(len(vocabulary), dtype=tf.int64))
         self.table = tf.lookup.StaticVocabularyTable(words, BUCKETS)
@@ -103,7 +105,6 @@ class Sentences(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def __call__(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """As the class says."""
         words = split_words(texts)
         vectors = words.with_flat_values(tf.gather(self.vectors, self.table.lookup(words.flat_values)))
         mean = tf.math.divide_no_nan(
@@ -113,12 +114,12 @@ class Sentences(tf.Module):
 
 
 def split_words(texts: tf.Tensor) -> tf.RaggedTensor:
-    """Letters and numbers in small letters, string [batch, (words)]."""
+    """Splits texts into lower-case words and numbers, string [batch, (words)]."""
     return tf.strings.split(tf.strings.regex_replace(tf.strings.lower(texts), "[^a-z0-9]+", " "))
 
 
 def train_module(by_package: Mapping[str, Sequence[str]], folder: Path) -> None:
-    """Trains a module, with a dense layer behind it that tells the package, and saves it without that layer."""
+    """Trains the module with a dense layer that classifies the package, and saves it without that layer."""
     tf.keras.utils.set_random_seed(0)
     texts = tf.constant([sentence for found in by_package.values() for sentence in found])
     labels = np.repeat(range(len(by_package)), [len(found) for found in by_package.values()])
@@ -149,8 +150,8 @@ def train_module(by_package: Mapping[str, Sequence[str]], folder: Path) -> None:
 
 
 def main() -> None:
-    """Makes what is not there yet."""
-    warnings.filterwarnings("ignore", category=SyntaxWarning)  # of the sources of others
+    """Creates missing files."""
+    warnings.filterwarnings("ignore", category=SyntaxWarning)  # in the sources of other packages
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     if not (HERE / "data").exists():
         unfinished = HERE / "data.unfinished"

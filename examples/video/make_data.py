@@ -1,9 +1,9 @@
-"""Makes the video example's clips and hub module: scikit-learn's handwritten digits, moving.
+"""Creates the clips and hub module of the video example: scikit-learn's handwritten digits in motion.
 
-The 1,797 digits (8x8 grey, from the UCI Optical Recognition set, which scikit-learn ships) are cut in two. The first
-897 move fast, slowly, or at no speed at all; a small network of 3D convolutions learns to tell these, and is saved as a
-video module. The other 900, written by other people, move left, right, up, down, or not: they become the example's own
-records. So the module has seen neither the digits nor the classes that it is used on.
+The 1,797 digits (8x8 grey, from the UCI Optical Recognition set, which scikit-learn ships) are divided in two. The
+first 897 move fast, slowly or not at all; a small 3D convolutional network learns to classify the speed, and is saved
+as a video module. The other 900, written by other people, move left, right, up, down or not at all, and become the
+records of the example. So the module has seen neither the digits nor the classes that it is used on.
 
     python examples/video/make_data.py
 """
@@ -27,20 +27,20 @@ CANVAS = 24
 DIGIT = 8
 FRAMES = 8
 WAYS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0), "still": (0, 0)}
-"""By class, in which direction a digit moves: rows and columns."""
+"""Direction of motion by class: rows and columns."""
 SPEEDS = 3
-"""Classes that the module is trained on: how fast, in whatever direction."""
+"""Number of classes for training the module: speeds, in any direction."""
 
 
 def moving(digit: np.ndarray, way: tuple[int, int], distance: int, frames: int, rng: np.random.Generator) -> np.ndarray:
-    """A clip, uint8 of shape [frames, 24, 24].
+    """A clip, uint8 [frames, 24, 24].
 
     Args:
-        digit: uint8 of shape [8, 8].
-        way: Its direction.
-        distance: How many pixels it moves in all, at most 16.
-        frames: How many frames it takes for it.
-        rng: Draws where it is in the middle of the clip, and noise.
+        digit: uint8 [8, 8].
+        way: Direction of motion.
+        distance: Total distance in pixels, at most 16.
+        frames: Number of frames.
+        rng: Draws the position in the middle of the clip, and noise.
     """
     shares = np.linspace(-0.5, 0.5, frames)[:, np.newaxis] * distance
     room = (CANVAS - DIGIT - distance) // 2
@@ -53,7 +53,7 @@ def moving(digit: np.ndarray, way: tuple[int, int], distance: int, frames: int, 
 
 
 def clips_for_the_module(digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Clips, uint8 of shape [n, 8, 24, 24], and how fast the digit in each moves: 0, 1 or 2."""
+    """Clips, uint8 [n, 8, 24, 24], and the speed of the digit in each: 0, 1 or 2."""
     rng = np.random.default_rng(0)
     ways = [way for way in WAYS.values() if way != (0, 0)]
     clips, speeds = [], []
@@ -66,9 +66,9 @@ def clips_for_the_module(digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def train_module(digits: np.ndarray, folder: Path) -> None:
-    """Trains a small network to tell how fast digits move, and saves all but its last layer as a hub module.
+    """Trains a small network to classify the speed of digits, and saves all but its last layer as a hub module.
 
-    The module takes float32 of shape [batch, 8, 24, 24, 1] in [0, 1], and gives vectors of shape [batch, 64].
+    Its input is float32 [batch, 8, 24, 24, 1] in [0, 1]; its output is [batch, 64].
     """
     tf.keras.utils.set_random_seed(0)
     clips, speeds = clips_for_the_module(digits)
@@ -100,7 +100,7 @@ def train_module(digits: np.ndarray, folder: Path) -> None:
 
 
 def write_records(digits: np.ndarray, folder: Path) -> None:
-    """Writes a clip of each digit, 6 to 16 PNGs, with the way that it moves, into GZIP TFRecord shards."""
+    """Writes a clip of each digit, 6 to 16 PNGs, with its direction to GZIP TFRecord shards."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(1)
     records = []
@@ -116,7 +116,7 @@ def write_records(digits: np.ndarray, folder: Path) -> None:
 
 
 def example(clip: np.ndarray, label: str) -> tf.train.Example:
-    """One record: `frames`, PNGs one after the other, and `label`, such as `left`."""
+    """One record: `frames`, a list of PNGs, and `label`, such as `left`."""
     frames = []
     for frame in clip:
         png = io.BytesIO()
@@ -133,7 +133,7 @@ def example(clip: np.ndarray, label: str) -> tf.train.Example:
 
 
 def main() -> None:
-    """Makes what is not there yet."""
+    """Creates missing files."""
     digits = (load_digits().images * (225 / 16)).round().astype(np.int64)
     if not (HERE / "modules" / "speed" / "saved_model.pb").exists():
         from hubline.trainer.autograph import leave_libraries_alone
