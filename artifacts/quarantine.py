@@ -65,6 +65,6 @@ def refuse_too_many(bad: int, total: int, max_fraction: float, entries: Iterable
     if bad > max_fraction * total:
         listed = "\n".join(f"  {entry}" for entry in islice(entries, shown))
         raise DataError(
-            f"{bad} of {total} records are bad, {bad / total:.2%}, and data.bad_records.max_fraction allows "
-            f"{max_fraction:.2%}; mend the data or raise it. The first:\n{listed}"
+            f"{bad} of {total} records are bad, {bad / total:.2%}, but data.bad_records.max_fraction allows "
+            f"{max_fraction:.2%}; fix the data or raise max_fraction. The first:\n{listed}"
         )

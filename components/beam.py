@@ -39,16 +39,16 @@ class Beam(Section):
     @model_validator(mode="after")
     def _fits_the_runner(self) -> "Beam":
         if self.runner == "PortableRunner" and self.job_endpoint is None:
-            raise ValueError("PortableRunner needs job_endpoint, the host and port of a job server")
+            raise ValueError("PortableRunner requires job_endpoint, the host and port of a job server")
         of_engines = [name for name in ("job_endpoint", "environment", "environment_config") if getattr(self, name)]
         if self.runner == "DirectRunner" and of_engines:
             raise ValueError(
-                f"DirectRunner is the step's own process and takes no {of_engines[0]}; name another runner"
+                f"DirectRunner runs in the step's process and takes no {of_engines[0]}; set another runner"
             )
         if self.environment_config is None and self.environment in ("PROCESS", "EXTERNAL"):
-            raise ValueError(f"environment {self.environment} needs environment_config: the command, or the address")
+            raise ValueError(f"environment {self.environment} requires environment_config: the command or the address")
         if clash := sorted(self.options.keys() & _OWN.keys()):
-            raise ValueError(f"options.{clash[0]}: say it as {_OWN[clash[0]]}")
+            raise ValueError(f"options.{clash[0]}: set it as {_OWN[clash[0]]}")
         return self
 
     @property

@@ -15,4 +15,4 @@ def hold(what: str, found: int, written: int) -> None:
         DamageError: if the counts differ.
     """
     if found != written:
-        raise DamageError(f"{what}: {written:,} records were written there, and it holds {found:,}")
+        raise DamageError(f"{what}: {written:,} records were written, but it contains {found:,}")

@@ -33,4 +33,4 @@ def check_digest(path: str, found: str, sha256: str | None) -> None:
         UserError: if the digests differ.
     """
     if sha256 is not None and found != sha256:
-        raise UserError(f"{path}: its sha256 is {found}, but the pipeline file says {sha256}")
+        raise UserError(f"{path}: its sha256 is {found}, but the pipeline file sets {sha256}")

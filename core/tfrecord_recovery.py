@@ -177,7 +177,7 @@ def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
         except zlib.error as error:
             if _is_of_the_trailer(error):  # only the trailer is missing: the bytes given in its place don't match
                 return
-        raise _BrokenError("the GZIP stream is cut short")
+        raise _BrokenError("the GZIP stream is truncated")
 
 
 def _up_to_the_damage(member: "zlib._Decompress", chunk: bytes) -> Generator[bytes, None, int]:

@@ -66,7 +66,7 @@ def compression_of(path: str) -> Literal["", "GZIP"]:
         head = file.read(_HEAD)
     if is_zlib(head):
         raise DataError(
-            f"{path}: its records are compressed with ZLIB, and GZIP or plain ones are read; write them again, for "
+            f"{path}: its records are compressed with ZLIB, which isn't supported; rewrite them with GZIP, for "
             f"example with tf.io.TFRecordWriter(path, 'GZIP') from tf.data.TFRecordDataset('{path}', 'ZLIB')"
         )
     # The third byte (deflate) rules out a plain file whose first record has such a length.

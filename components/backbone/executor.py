@@ -34,7 +34,7 @@ class Executor(base_executor.BaseExecutor):
         try:
             found = fingerprint(backbone)
             if found != exec_properties["fingerprint"]:
-                raise DataError("what it is made from has changed since the run began; run again")
+                raise DataError("its weights or source have changed since the run began; run again")
             if backbone.weights_file:
                 weights = f"{folder}/{backbone.weights_file.rpartition('/')[2]}"
                 io_utils.copy_file(backbone.weights_file, weights)

@@ -52,12 +52,12 @@ def weights_digest(file: str, sha256: str | None) -> str:
         UserError: if there is no such file, or its format or digest is wrong.
     """
     if not storage.exists(file) or storage.is_folder(file):
-        raise UserError(f"{file}: there is no such file; weights are a file that Keras wrote, or none")
+        raise UserError(f"{file}: there is no such file; set weights to a Keras weights file, or none")
     with storage.open_binary(file) as opened:
         begin = opened.read(len(_HDF5))
     if begin != _HDF5 and not (file.endswith(".keras") and begin.startswith(_ZIP)):
         form = "HDF5 or a Keras archive" if file.endswith(".keras") else "HDF5"
-        raise UserError(f"{file}: not a file of weights: it is not {form}")
+        raise UserError(f"{file}: not a weights file: not {form}")
     digest = file_digest(file)
     check_digest(file, digest, sha256)
     return digest

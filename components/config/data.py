@@ -126,8 +126,7 @@ class Data(Section):
     def _from_something(cls, drift: Drift | None, info: ValidationInfo) -> Drift | None:
         if drift is not None and "baseline" in info.data and info.data["baseline"] is None:
             raise ValueError(
-                "drift is from a baseline, and there is none; `hubline schema FILE --freeze` writes one and prints the "
-                "line for it"
+                "drift needs a baseline; `hubline schema FILE --freeze` writes one and prints the line to add"
             )
         return drift
 
@@ -180,7 +179,7 @@ class DataToInfer(Section):
 def _check_window(patterns: Iterable[str]) -> None:
     if not any(map(SpanPattern.parse, patterns)):
         raise ValueError(
-            "a window counts spans, and data.examples has none; say where a path has them, as in "
+            "a window counts spans, but data.examples has none; mark them in the path, as in "
             "data/span-{SPAN}/* or data/{YYYY}-{MM}-{DD}/*"
         )
 
@@ -192,8 +191,9 @@ def _are_dated(patterns: Iterable[str]) -> bool:
 def _check_splits(split: PatternSplit, examples: str) -> None:
     if has_wildcards(examples):
         raise ValueError(
-            f"with a pattern for each split, data.examples is the folder that they count from, and {examples} has "
-            "wildcards; say the folder there, and the wildcards here"
+            "with one pattern per split, data.examples must be the folder that the patterns are relative to, but "
+            f"{examples} has "
+            "wildcards; move the wildcards to the patterns"
         )
     spanned: dict[str, frozenset[str]] = {}
     mistakes: list[str] = []
@@ -208,4 +208,4 @@ def _check_splits(split: PatternSplit, examples: str) -> None:
         raise ValueError("; ".join(mistakes))
     if len(set(spanned.values())) > 1:
         said = ", ".join(f"{name} {' '.join(sorted(placeholders))}" for name, placeholders in spanned.items())
-        raise ValueError(f"the splits have spans of different sorts ({said}); they have the same, or none")
+        raise ValueError(f"the splits use different kinds of spans ({said}); use the same kind for all, or none")

@@ -25,9 +25,9 @@ class Threshold(Section):
     @model_validator(mode="after")
     def _says_something(self) -> "Threshold":
         if self.at_least is None and self.at_most is None and self.no_worse_than_serving_by is None:
-            raise ValueError("say at_least, at_most or no_worse_than_serving_by")
+            raise ValueError("set at_least, at_most or no_worse_than_serving_by")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise ValueError(f"at_least ({self.at_least:g}) is above at_most ({self.at_most:g}): nothing can pass")
+            raise ValueError(f"at_least ({self.at_least:g}) is above at_most ({self.at_most:g}): no value can pass")
         return self
 
 

@@ -39,8 +39,8 @@ class InferenceService(Section):
         models = info.data.get("models")
         if models and storage_uri is None and not is_remote(models):
             raise ValueError(
-                f"storage_uri is missing: KServe reads {models} from another machine; say what it calls that folder, "
-                "such as pvc://CLAIM/FOLDER, or name a bucket in `models`"
+                f"storage_uri is missing: KServe reads {models} from another machine; set its name for that folder, "
+                "such as pvc://CLAIM/FOLDER, or set `models` to a bucket"
             )
         return storage_uri
 
@@ -49,7 +49,7 @@ class InferenceService(Section):
     def _can_be_split(cls, canary_percent: int | None, info: ValidationInfo) -> int | None:
         if canary_percent is not None and info.data.get("mode") == "raw":
             raise ValueError(
-                "in the mode raw KServe splits no requests between versions; leave it out, or use serverless"
+                "KServe can't split traffic between versions in raw mode; remove canary_percent, or use serverless"
             )
         return canary_percent
 

@@ -13,11 +13,11 @@ def read_curated(path: str) -> schema_pb2.Schema:
     """
     if not storage.exists(path) or storage.is_folder(path):
         raise UserError(
-            f"{path}: there is no such file; a curated schema is a schema.pbtxt, as `hubline schema FILE --freeze` "
+            f"{path}: there is no such file; create a curated schema, schema.pbtxt, with `hubline schema FILE --freeze"
             "writes it"
         )
     try:
         with storage.open_binary(path) as file:
             return text_format.Parse(file.read().decode(), schema_pb2.Schema())
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a schema.pbtxt of TensorFlow Metadata: {error}") from None
+        raise UserError(f"{path}: not a schema.pbtxt (a TensorFlow Metadata schema): {error}") from None

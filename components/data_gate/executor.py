@@ -25,7 +25,7 @@ class Executor(base_executor.BaseExecutor):
         reasons = [line for split in splits for line in _anomalies(artifact, split)]
         reasons += Found.read(artifact.uri).reasons
         if reasons:
-            raise DataError("\n  ".join(["the data is not fit to train on:", *reasons]))
+            raise DataError("\n  ".join(["the data is not fit for training:", *reasons]))
 
 
 def _anomalies(artifact: Any, split: str) -> Iterator[str]:

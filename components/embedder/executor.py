@@ -167,8 +167,8 @@ def _set_aside(
         found = list(undecodable(source, features, mask, passed_over=before[source]))
         if len(found) != count:
             raise DataError(
-                f"{source}: {count} of the records that were taken from it don't decode, and {len(found)} of those in "
-                "it now; it has changed since: run again"
+                f"{source}: {count} of the records read from it don't decode, but now {len(found)} of its records "
+                "don't; the file has changed since: run again"
             )
         yield from found
 

@@ -102,7 +102,7 @@ class ServedModel:
             name, difference = next(iter(wrong.items()))
             raise RunError(
                 f"{self.path}: for the same records, the model's {name} differ by {difference:g} from those "
-                "that it gives of their kept vectors; remove the folder `store` beside the artifacts, and run again"
+                "computed from their stored vectors; remove the folder `store` next to the artifacts, and run again"
             )
 
 

@@ -175,7 +175,7 @@ def _results(store: Store, tasks: Sequence[Task]) -> list[Result]:
 def _results_of(store: Store, task: Task) -> Iterator[Result]:
     folder = store.find(task.key)
     if folder is None:
-        raise RuntimeError(f"{task.jobs[0].file.path}: no result of it in the store")
+        raise RuntimeError(f"{task.jobs[0].file.path}: no result in the store")
     for name, ingested in _BY_FOLDER.validate_json(_text(f"{folder}/{_INGESTED}")).items():
         yield Result(task.jobs[0].group, name, f"{folder}/{name}", ingested)
 
@@ -213,17 +213,17 @@ def _refuse_several_types(results: Sequence[Result]) -> None:
     kinds = [(result.ingested.kind, result.first) for result in results if result.ingested.kind]
     labels = {kind.label: path for kind, path in kinds if kind.label}
     if len(labels) > 1:
-        raise DataError(f"the labels are integers in {labels['int64']}, and strings in {labels['string']}")
+        raise DataError(f"the labels are integers in {labels['int64']}, but strings in {labels['string']}")
     numbers = {", ".join(kind.numbers): path for kind, path in kinds}
     if len(numbers) > 1:
         said = "; ".join(f"{types} in {path}" for types, path in numbers.items())
-        raise DataError(f"the columns that the label is made from are of one type in all files, and here: {said}")
+        raise DataError(f"the columns of the label must have the same type in all files, but: {said}")
 
 
 def refuse_empty(counts: dict[str, int], split: HashSplit | None, results: Sequence[Result]) -> None:
     empty = [name for name in counts if not counts[name]]
     if empty == [ALL]:
-        raise DataError("the data is empty: its files hold no record")
+        raise DataError("the data is empty: its files contain no records")
     if empty:
         got = ", ".join(f"{name} {count}" for name, count in counts.items())
         mend = _mend(sum(counts.values()), results) if split else "the files that data.split names hold no record"

@@ -69,9 +69,9 @@ def _opened(archive: str, mode: str) -> Iterator[tarfile.TarFile]:
         with tarfile.open(archive, mode) as tar:  # type: ignore[call-overload]
             yield tar
     except tarfile.FilterError as error:
-        raise UserError(f"{archive}: it is not unpacked, as it reaches beyond itself: {error}") from error
+        raise UserError(f"{archive}: not unpacked, because an entry points outside the archive: {error}") from error
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise UserError(f"{archive}: not a whole .tar.gz of a SavedModel: {error}") from error
+        raise UserError(f"{archive}: not a complete .tar.gz of a SavedModel: {error}") from error
 
 
 def _checked(tar: tarfile.TarFile, archive: str) -> Iterator[tarfile.TarInfo]:
@@ -97,7 +97,7 @@ def _checked(tar: tarfile.TarFile, archive: str) -> Iterator[tarfile.TarInfo]:
                 f"with {member.name} it comes to {total:,} bytes, and its own {size:,} bytes stand for at most {most:,}"
             )
         if why:
-            raise UserError(f"{archive}: it is not unpacked: {why}; if that is right, give the unpacked folder instead")
+            raise UserError(f"{archive}: not unpacked: {why}; if this is intended, use the unpacked folder instead")
         yield member
 
 
@@ -120,10 +120,10 @@ def _home(archive: str, found: list[str]) -> str:
         {str(PurePosixPath(name.lstrip("/")).parent) for name in found}, key=lambda home: (_depth(home), home)
     )
     if not homes:
-        raise UserError(f"{archive}: there is no {_FILE} in this archive")
+        raise UserError(f"{archive}: the archive contains no {_FILE}")
     if len(homes) > 1 and _depth(homes[0]) == _depth(homes[1]):
         raise UserError(
-            f"{archive}: holds several SavedModels, {homes[0]} and {homes[1]} equally high, and which is meant is not "
-            "known; unpack it and give the folder of one"
+            f"{archive}: contains several SavedModels at the same depth, {homes[0]} and {homes[1]}; "
+            "unpack the archive and use the folder of one of them"
         )
     return homes[0]

@@ -43,7 +43,8 @@ def look_for(path: str) -> None:
     """
     if not storage.exists(path):
         raise UserError(
-            f"{path}: there is no hub module here; a handle is a folder, a .tar.gz, gs://, s3:// or a hub's address"
+            f"{path}: there is no hub module here; a handle is a folder, a .tar.gz archive, gs://, s3://, or an "
+            "address on tfhub.dev or Kaggle"
         )
     recognise.refuse(path)
 

@@ -91,6 +91,7 @@ def check_whole(handle: str, folder: str, has_variables: bool) -> None:
         missing = missing or f"{expected - len(shards)} of {expected} files variables/variables.data-…"
     if missing:
         raise UserError(
-            f"{handle}: a SavedModel without its variables: {missing} is missing, so it was not copied or unpacked "
-            "whole; bring the whole folder here again"
+            f"{handle}: a SavedModel without its variables: {missing} is missing, so the folder was not copied or "
+            "unpacked "
+            "completely; copy it again"
         )

@@ -61,7 +61,7 @@ def download(url: str, path: str) -> None:
         shutil.copyfileobj(answer, file, _CHUNK)
         length, had = answer.headers.get("Content-Length"), file.tell()
     if length is not None and had != int(length):
-        raise OSError(f"{had:,} of {length} bytes came")
+        raise OSError(f"received {had:,} of {length} bytes")
 
 
 @contextmanager

@@ -252,7 +252,7 @@ class InferenceServices:
         except ApiException as error:
             raise self._explained(verb, error) from error
         except HTTPError as error:
-            raise Unreachable(f"{self.name}: Kubernetes does not answer: {error}") from error
+            raise Unreachable(f"{self.name}: Kubernetes doesn't answer: {error}") from error
 
     def _explained(self, verb: str, error: ApiException) -> RunError:
         status = _status(error)
@@ -292,7 +292,7 @@ def connect(config: Config) -> Iterator[InferenceServices]:
             kubernetes_config.load_kube_config(os.environ.get("KUBECONFIG"), client_configuration=settings)
     except kubernetes_config.ConfigException as error:
         raise UserError(
-            f"serving.kserve: no cluster: {error}; outside of one, KUBECONFIG or ~/.kube/config says where it is"
+            f"serving.kserve: no cluster: {error}; outside a cluster, set KUBECONFIG or ~/.kube/config"
         ) from error
     with kubernetes.ApiClient(settings) as api:
         yield InferenceServices(api, config)

@@ -134,13 +134,13 @@ def _check(services: InferenceServices, service: InferenceService) -> None:
     mode = services.config.mode
     if service.mode not in (None, mode):
         raise RunError(
-            f"{services.name}: KServe deploys it in the mode {service.mode}, and serving.kserve.mode is {mode}; KServe "
-            f"changes no service from one to the other: say mode: {service.mode}, or another name"
+            f"{services.name}: KServe deploys it in the mode {service.mode}, but serving.kserve.mode is {mode}. KServe "
+            f"can't switch a service between modes: set mode: {service.mode}, or another name"
         )
     if service.model_format != "tensorflow":
         raise RunError(
-            f"{services.name}: it serves models of the format {service.model_format or 'of its own'}, and not "
-            "tensorflow; name another one in serving.kserve.name"
+            f"{services.name}: it serves models of the format {service.model_format or '(custom)'}, not "
+            "tensorflow; set another serving.kserve.name"
         )
 
 
@@ -157,7 +157,9 @@ def wait(services: InferenceServices, current: RollOut, deadline: float) -> Infe
             service = services.get()
             if service is None or service.ours.storage_uri != current.storage_uri:
                 what = f"changed to {service.ours.storage_uri}" if service else "deleted"
-                raise RunError(f"{services.name}: somebody has {what} it while it was to become ready; left as it is")
+                raise RunError(
+                    f"{services.name}: the service was {what} by someone else during the rollout; left unchanged"
+                )
             missing = [*_missing(services, service, current), *service.complaints]
             if not missing:
                 return service

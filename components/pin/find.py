@@ -42,7 +42,7 @@ def _matches(pattern: str) -> list[str]:
     is_folder = storage.is_folder(folder)
     found = _files([folder] if is_folder else storage.glob(pattern), is_folder)
     if not found:
-        raise UserError(f"{pattern}: no files matched; data.examples is a folder or a glob of TFRecord files")
+        raise UserError(f"{pattern}: no files matched; data.examples must be a folder or a glob of TFRecord files")
     return found
 
 
@@ -63,7 +63,7 @@ def _newest(patterns: Mapping[str, SpanPattern], window: int | None) -> dict[str
                 found[place] = files
     for split, pattern in patterns.items():
         if not found or not there[split]:
-            raise UserError(f"{pattern.text}: no files matched; looked for paths such as {pattern.example}")
+            raise UserError(f"{pattern.text}: no files matched; expected paths such as {pattern.example}")
         _refuse_gaps(split, pattern, found)
     return {
         split: {path: place.span for place in reversed(found) for path in found[place][split]} for split in patterns
@@ -75,8 +75,8 @@ def _refuse_gaps(split: str, pattern: SpanPattern, found: Mapping[Place, Mapping
         if not files[split]:
             other = next(name for name in files if files[name])
             raise UserError(
-                f"{pattern.fill(place)}: no files matched for data.split.{split}, and data.split.{other} has files of "
-                "this span; each split has files of every span that is taken, in its newest version"
+                f"{pattern.fill(place)}: no files matched for data.split.{split}, but data.split.{other} has files of "
+                "this span; each split needs files of every span that is read, in its newest version"
             )
 
 
@@ -110,6 +110,4 @@ def _refuse_unreadable(path: str) -> None:
     if fault := path_fault(path):
         raise UserError(f"{path}: {fault}")
     if Path(path).is_symlink() and not Path(path).exists():
-        raise UserError(
-            f"{path}: a link to {Path(path).readlink()}, where there is nothing; remove the link or mend it"
-        )
+        raise UserError(f"{path}: a broken link to {Path(path).readlink()}; remove or repair the link")

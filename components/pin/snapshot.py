@@ -73,7 +73,8 @@ def pin_files(data: Data | DataToInfer) -> Files:
         for file in files:
             if owner.setdefault(file.path, split) != split:
                 raise UserError(
-                    f"{file.path}: matches data.split.{owner[file.path]} and data.split.{split}; a file is in one split"
+                    f"{file.path}: matches data.split.{owner[file.path]} and data.split.{split}; each file must be "
+                    "in one split only"
                 )
     return Files(by_split=by_split)
 

@@ -44,14 +44,16 @@ class Classifier:
         vectors = [name for name, rank in ranks.items() if rank == 1]
         if len(vectors) != 1:
             found = f"several: {', '.join(sorted(vectors))}" if vectors else f"none among {', '.join(sorted(ranks))}"
-            raise UserError(f"classes are read from an output with a number for each, and there are {found}; name it")
+            raise UserError(
+                f"classification needs one output with a number per class, but there are {found}; choose one"
+            )
         return vectors[0]
 
     def check(self, name: str, classes: int) -> None:
         """Raises a UserError if the number of labels differs from the number of classes."""
         if self._labels and len(self._labels) != classes:
             raise UserError(
-                f"there are {len(self._labels)} labels, and the module's output '{name}' has {classes} numbers; "
+                f"there are {len(self._labels)} labels, but the module's output '{name}' has {classes} numbers; "
                 f"{self._mended(classes)}"
             )
 

@@ -82,4 +82,4 @@ def _best(said: Any) -> list[str]:
         return [one["label"] for one in said["top"]]
     if isinstance(said.get("scores"), dict) and "label" in said:
         return sorted(said["scores"], key=lambda name: -said["scores"][name])
-    raise UserError("label: tells the known class of each record, and this model does not tell one; leave label out")
+    raise UserError("label: is the known class of each record, but this model doesn't predict a class; remove label")

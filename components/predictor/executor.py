@@ -81,7 +81,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         refuse_too_many(bad, bad + predicted, bad_records.max_fraction, _bad_ones(examples.uri, artifact.uri))
         if bad and not predicted:  # `max_fraction: 1.0` allows this
             first = next(_bad_ones(examples.uri, artifact.uri))
-            raise DataError(f"none of {bad:,} records could be predicted on; the first: {first}")
+            raise DataError(f"none of {bad:,} records could be predicted; the first: {first}")
         metrics = {"predicted": float(predicted), "bad": float(bad)}
         if work.truth:
             ranks = [sum(counts) for counts in zip(*(one.ranks for one in made), strict=True)]

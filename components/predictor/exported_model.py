@@ -66,7 +66,7 @@ class ServedModel(Model):
         signatures = self._loaded.signatures
         if not {PREDICT, SERVING} <= signatures.keys():
             offered = ", ".join(sorted(signatures)) or "none"
-            raise UserError(f"{asked.path}: not a model that hubline exported: its signatures are: {offered}")
+            raise UserError(f"{asked.path}: not exported by Hubline: its signatures are: {offered}")
         self._names = names_of(asked.path)
         self._predict, self._serve = signatures[PREDICT], signatures[SERVING]
         self._takes: Mapping[str, tf.TensorSpec] = self._predict.structured_input_signature[1]
@@ -76,11 +76,11 @@ class ServedModel(Model):
         """Rejects bare images if the model has other or more inputs."""
         if sort == "image" and len(self._takes) != 1:
             raise UserError(
-                f"this model takes {', '.join(sorted(self._takes))}; give it TFRecords or JSON with these columns"
+                f"this model takes {', '.join(sorted(self._takes))}; pass TFRecords or JSON with these columns"
             )
         if sort == "image" and any(spec.shape.rank != 1 for spec in self._takes.values()):
             raise UserError(
-                f"this model takes clips, lists of frames, as {', '.join(self._takes)}; give it TFRecords or JSON with "
+                f"this model takes clips, lists of frames, as {', '.join(self._takes)}; pass TFRecords or JSON with "
                 "that column"
             )
 

@@ -122,13 +122,15 @@ class HubModel(Model):
         """Latent vectors are for generators only, and bare images for modules with one image input."""
         call = self._call
         if sort != "latent" and call.latent is not None:
-            raise UserError(f"the module takes {call.takes}, a vector; ask it with --latent N and without files")
+            raise UserError(f"the module takes {call.takes}, a vector; pass --latent N and no files")
         if sort == "latent" and call.latent is None:
-            raise UserError(f"--latent is for a module that takes a vector of numbers; this one takes {call.takes}")
+            raise UserError(
+                f"--latent requires a module that takes a vector of numbers; this module takes {call.takes}"
+            )
         columns = feeds.columns(call.feeds.values())
         if sort == "image" and (len(columns) != 1 or any(feed.is_text or feed.is_clip for feed in call.feeds.values())):
             raise UserError(
-                f"the module takes {call.takes}; give it TFRecords or JSON with the columns {', '.join(columns)}"
+                f"the module takes {call.takes}; pass TFRecords or JSON with the columns {', '.join(columns)}"
             )
 
     def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
@@ -155,7 +157,7 @@ class HubModel(Model):
             missing = [column for column in columns if item.data.get(column) is None]
             if missing:
                 raise DataError(
-                    f"{item.input}: record {item.record}: it has no column '{missing[0]}'; its columns are: "
+                    f"{item.input}: record {item.record}: no column '{missing[0]}'; its columns are: "
                     f"{', '.join(sorted(item.data)) or 'none'}"
                 )
         names = input_names(columns)
@@ -198,9 +200,10 @@ class HubModel(Model):
         if self._tried.kind(name) == "loose" or values.shape[:1] != (count,):
             others = ", ".join(sorted(self._call.function.outputs))
             raise UserError(
-                f"the module gives '{name}' as {list(values.shape)} for {count} {'item' if count == 1 else 'items'}, "
-                f"where it gave a row for each when it was tried out ({self._tried.gave[name]}); so it is not known "
-                f"which item a row belongs to. Other outputs can be kept: {others}"
+                f"the module's output '{name}' is {list(values.shape)} for {count} "
+                f"{'item' if count == 1 else 'items'}, "
+                f"but had one row per item in its trial ({self._tried.gave[name]}), so it is unknown "
+                f"which item a row belongs to. Other outputs: {others}"
             )
 
     def _of_one(self, name: str, values: np.ndarray, row: int) -> np.ndarray:

@@ -132,14 +132,14 @@ def call_with(module: Module, hub: Hub, features: Features) -> Call:
     functions = module.functions(hub)
     if all(any(_is_vector(each, name) for name in _open_inputs(each, hub)) for each in functions):
         raise UserError(
-            f"the module takes {listed(functions[0].inputs)}: a vector of numbers, as generators do, where task infer "
-            f"asks about images and texts; a generator is asked by "
+            f"the module takes {listed(functions[0].inputs)}: a vector of numbers, as generators do. task: infer "
+            f"supports images and texts; run a generator with "
             f"hubline predict --hub {shlex.quote(hub.handle)} --latent N"
         )
     function = module.function(hub, features)
     if frames_each(function, hub, features) is not None:
         raise UserError(
-            f"the module takes {listed(function.inputs)}, single images; a clip is asked about as a whole, so feed it "
+            f"the module takes {listed(function.inputs)}, single images, but a clip is one input; feed the module "
             "images of kind: image"
         )
     feeds = {}
@@ -174,7 +174,8 @@ def call_alone(
     single = [function for function in functions if len(_open_inputs(function, hub)) == 1]
     if not single:
         raise UserError(
-            f"the module takes {listed(functions[0].inputs)}; alone it is asked by one input, and several are named in "
+            f"the module takes {listed(functions[0].inputs)}; without a pipeline file, a module must have one input; "
+            "several need "
             "a pipeline file with task: infer"
         )
     function = single[0]
@@ -189,7 +190,7 @@ def call_alone(
         return Call(function, {name: Feed(takes, column or CLIP, _clip(takes, size, value_range))})
     if _is_vector(function, name):
         return Call(function, {}, latent=Latent(takes, name))
-    raise UserError(f"the module takes {listed(function.inputs)}, which is neither images, clips, texts nor a vector")
+    raise UserError(f"the module takes {listed(function.inputs)}; supported are images, clips, texts and vectors")
 
 
 def _open_inputs(function: Function, hub: Hub) -> set[str]:
@@ -207,7 +208,7 @@ def _is_vector(function: Function, name: str) -> bool:
 def _image(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float, float]) -> ImageToInfer:
     shape = takes.shape or (None, None, None)
     if size is not None and any(own not in (None, wanted) for own, wanted in zip(shape[-3:-1], size, strict=True)):
-        raise UserError(f"the module takes images {takes}, and the size given is {size[0]}, {size[1]}")
+        raise UserError(f"the module takes images {takes}, but the size is {size[0]}, {size[1]}")
     channels = 1 if shape[-1] == 1 else 3
     size = size or _size(takes, "give a size, by --image-size H,W")
     return ImageToInfer(kind="image", size=size, channels=channels, value_range=value_range)
@@ -223,7 +224,7 @@ def _size(takes: Tensor, mend: str) -> tuple[int, int] | None:
     if height is not None and width is not None:
         return height, width
     if height is not None or width is not None:
-        raise UserError(f"the module takes images {takes}, of which it says one of height and width alone; {mend}")
+        raise UserError(f"the module takes images {takes}, which fixes only the height or the width; {mend}")
     return None
 
 
@@ -232,8 +233,8 @@ def _clip(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float,
     image, frames = _image(takes, size, value_range), takes.shape[1] if takes.shape else None
     if image.size is None or frames is None:
         raise UserError(
-            f"the module takes clips {takes}, of which it does not say how many frames of what size; a pipeline file "
-            "with task: infer does"
+            f"the module takes clips {takes}, which doesn't fix the number and size of frames; use a pipeline file "
+            "with task: infer"
         )
     return VideoFeature.model_validate(image.model_dump(by_alias=True) | {"kind": "video", "frames": frames})
 

@@ -57,7 +57,7 @@ def read_json(path: str, name: str | None = None) -> Iterator[Record | UserError
                 found = True
                 yield value
         except UnicodeDecodeError as error:
-            yield UserError(f"{name}: not a text in UTF-8 (byte {error.start})")
+            yield UserError(f"{name}: not valid UTF-8 (byte {error.start})")
             return
     if not found:
         yield UserError(f'{name}: no record in it, such as {{"age": 30}}')
@@ -222,7 +222,7 @@ def columns_of(
                 mistakes.append(f"{path}: record {number}: '{column}' is {_shown(value)}; the model takes {error}")
     if mistakes:
         more = len(mistakes) - _SHOWN_MISTAKES
-        raise UserError("\n".join([*mistakes[:_SHOWN_MISTAKES], *([f"and {more} more mistakes"] if more > 0 else [])]))
+        raise UserError("\n".join([*mistakes[:_SHOWN_MISTAKES], *([f"and {more} more errors"] if more > 0 else [])]))
     return {name: _column(takes[name], values) for name, values in columns.items()}
 
 

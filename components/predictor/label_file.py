@@ -13,18 +13,18 @@ def read_labels(path: str) -> tuple[str, ...]:
         UserError: if there is no such file, it is not UTF-8, has no label, or its lines are numbered.
     """
     if not storage.exists(path) or storage.is_folder(path):
-        raise UserError(f"{path}: there is no such file of labels")
+        raise UserError(f"{path}: there is no such labels file")
     with storage.open_binary(path) as file:
         try:
             text = file.read().decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise UserError(f"{path}: not a text in UTF-8 (byte {error.start})") from None
+            raise UserError(f"{path}: not valid UTF-8 (byte {error.start})") from None
     lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     if not any(lines):
-        raise UserError(f"{path}: there is no label in it")
+        raise UserError(f"{path}: the labels file is empty")
     if _is_numbered(lines) or _is_numbered(lines[1:]):
         raise UserError(
-            f"{path}: its lines are numbered, such as {lines[-1]!r}; a file of labels has a name to a line and nothing "
+            f"{path}: its lines are numbered, such as {lines[-1]!r}; a labels file has one name per line and nothing "
             "else, in the order of the classes"
         )
     return tuple(lines)

@@ -120,7 +120,7 @@ def _keys(sort: Sort, items: Sequence[Item], column: str) -> list[dict[str, Any]
         if not values:
             there = item.data if sort == "json" else tf.train.Example.FromString(item.data).features.feature
             raise DataError(
-                f"{item.input}: record {item.record}: it has no column '{column}' to be its key; its columns are: "
+                f"{item.input}: record {item.record}: no column '{column}' for --key; its columns are: "
                 f"{', '.join(sorted(there)) or 'none'}"
             )
     return [{"key": values[0] if len(values) == 1 else values} for values in found]

@@ -69,7 +69,7 @@ def _refuse_moved(compared: ServedVersion | None, serving: str | None) -> None:
         return
     before = f"with {compared.path}" if compared else "when no version served"
     now = f"{serving} serves now" if serving else "no version serves now"
-    raise RunError(f"{now}, and the model was compared {before}{_RUN_AGAIN}")
+    raise RunError(f"{now}, but the model was compared {before}{_RUN_AGAIN}")
 
 
 def _number(version: str) -> str:

@@ -77,7 +77,7 @@ class Lease:
         """
         with self._lock:
             if not self.is_ours:
-                raise RunError(f"{self._claims}: this push was held up for too long, and nothing was pushed; run again")
+                raise RunError(f"{self._claims}: this push was interrupted for too long; nothing was pushed; run again")
             self._write()
 
     @property

@@ -93,7 +93,7 @@ def writing(path: str, what: str) -> Iterator[None]:
         yield
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "message", error)
-        raise UserError(f"{path}: the {what} cannot be written: {reason}") from error
+        raise UserError(f"{path}: the {what} is not writable: {reason}") from error
 
 
 def _push_to_disk(model: str, destination: Path, check: Callable[[], None]) -> str:

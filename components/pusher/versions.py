@@ -55,8 +55,9 @@ def next_version(destination: str) -> str:
     number = int(found[-1]) + 1 if found else 1
     if number > _GREATEST:
         raise UserError(
-            f"{_folder(destination)}/{found[-1]}: no version can follow, as TensorFlow Serving's versions are int64; "
-            "remove this one, or give it a smaller number"
+            f"{_folder(destination)}/{found[-1]}: this is the greatest version: TensorFlow Serving's versions are "
+            "int64; "
+            "remove this version or renumber it"
         )
     return f"{_folder(destination)}/{number}"
 

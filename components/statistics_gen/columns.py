@@ -77,7 +77,7 @@ def refuse_mixed_types(files: Iterable[Described]) -> None:
         if len(found) > 1
     ]
     if mixed:
-        raise DataError("a column has one type in all files, and these have several:\n" + "\n".join(mixed))
+        raise DataError("a column must have the same type in all files; these have several:\n" + "\n".join(mixed))
 
 
 def _places(counts: Counter[tuple[str, str]]) -> str:

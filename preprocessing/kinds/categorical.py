@@ -69,7 +69,7 @@ class CategoricalFeature(Categories):
     def _distinct(cls, value: Any) -> Any:
         repeated = sorted({word for word in value if value.count(word) > 1}) if isinstance(value, tuple) else ()
         if repeated:
-            raise ValueError(f"each word is named once; repeated: {', '.join(repeated)}")
+            raise ValueError(f"words must be unique; repeated: {', '.join(repeated)}")
         return value
 
     @model_validator(mode="after")

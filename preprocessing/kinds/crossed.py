@@ -32,7 +32,7 @@ class CrossedFeature(Categories):
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         repeated = sorted({name for name in value if value.count(name) > 1})
         if repeated:
-            raise ValueError(f"nothing is crossed with itself; repeated: {', '.join(repeated)}")
+            raise ValueError(f"a cross needs distinct inputs; repeated: {', '.join(repeated)}")
         return value
 
     def reads(self, name: str) -> tuple[str, ...]:

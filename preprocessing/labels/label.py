@@ -21,7 +21,7 @@ VOCABULARY = "label"
 def _distinct(classes: tuple[str, ...]) -> tuple[str, ...]:
     repeated = sorted({name for name in classes if classes.count(name) > 1})
     if repeated:
-        raise ValueError(f"each class is named once; repeated: {', '.join(repeated)}")
+        raise ValueError(f"classes must be unique; repeated: {', '.join(repeated)}")
     return classes
 
 

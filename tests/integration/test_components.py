@@ -158,7 +158,7 @@ def test_a_column_that_is_whole_in_one_file_and_not_in_another_is_named_with_bot
             {"examples": [examples]}, {"statistics": [described]}, {"store": str(tmp_path / "store"), "code": ""}
         )
     assert str(error.value) == (
-        "a column has one type in all files, and these have several:\n  column 'x': "
+        "a column must have the same type in all files; these have several:\n  column 'x': "
         f"float in 40 records (test: {tmp_path}/data/b), int64 in 80 records (test: {tmp_path}/data/a and 1 more file)"
     )
 
@@ -343,7 +343,7 @@ def test_example_gen_sets_bad_records_aside(tmp_path: Path) -> None:
     strict = Data(examples=str(tmp_path / "data"), bad_records=BadRecords(policy="quarantine", max_fraction=0.005))
     with pytest.raises(
         DataError,
-        match=r"2 of 231 records are bad, 0.87%, and data.bad_records.max_fraction allows 0.50%(.|\n)*"
+        match=r"2 of 231 records are bad, 0.87%, but data.bad_records.max_fraction allows 0.50%(.|\n)*"
         r"/data/broken: record 100 \(counted from 0\): it has no label(.|\n)*/data/cut: record 29",
     ):
         ingest(tmp_path / "strict", strict)
@@ -390,7 +390,7 @@ def test_example_gen_refuses_an_empty_split(tmp_path: Path) -> None:
 def test_example_gen_refuses_integers_in_one_file_and_strings_in_another(tmp_path: Path) -> None:
     example_data.write_tfrecord(tmp_path / "data" / "a", example_data.labelled(20))
     example_data.write_tfrecord(tmp_path / "data" / "b", example_data.labelled(20, ["dark", "light"]))
-    with pytest.raises(DataError, match=r"the labels are integers in .*/data/a, and strings in .*/data/b"):
+    with pytest.raises(DataError, match=r"the labels are integers in .*/data/a, but strings in .*/data/b"):
         ingest(tmp_path, Data(examples=str(tmp_path / "data")))
 
 
@@ -405,7 +405,7 @@ def test_example_gen_takes_files_without_any_of_several_labels_beside_others(tmp
     example_data.write_tfrecord(
         tmp_path / "data" / "c", [example_data.record(x=number, tags=number) for number in range(40)]
     )
-    with pytest.raises(DataError, match=r"the labels are integers in .*/data/c, and strings in .*/data/b"):
+    with pytest.raises(DataError, match=r"the labels are integers in .*/data/c, but strings in .*/data/b"):
         ingest(tmp_path / "mixed", data, contract=contract)
 
 

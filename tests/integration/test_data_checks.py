@@ -100,7 +100,7 @@ def test_all_faults_are_reported_together_with_column_split_file_and_numbers(tmp
     with pytest.raises(DataError) as error:
         steps.gate(tmp_path, anomalies)
     first, *lines = str(error.value).split("\n")
-    assert first == "the data is not fit to train on:"
+    assert first == "the data is not fit for training:"
     assert sorted(lines) == sorted(f"  {f'{split}: ' if split else ''}column '{column}': {what}"
                                    for (split, column), what in stops.items())  # fmt: skip
 
@@ -242,7 +242,9 @@ def test_a_column_of_several_types_is_named_with_a_file_of_each(tmp_path: Path, 
     }
     with pytest.raises(DataError) as error:
         steps.statistics(tmp_path, records)
-    assert str(error.value) == f"a column has one type in all files, and these have several:\n  column 'x': {says}"
+    assert (
+        str(error.value) == f"a column must have the same type in all files; these have several:\n  column 'x': {says}"
+    )
 
 
 def test_a_column_that_some_files_lack_has_one_type(tmp_path: Path) -> None:

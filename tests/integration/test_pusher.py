@@ -68,7 +68,7 @@ def test_no_version_is_replaced_that_the_model_was_not_compared_with(tmp_path: P
         with pytest.raises(RunError) as refused:
             run_pusher(tmp_path, "three", blessed=True, compared=compared)
         assert str(refused.value).startswith(
-            f"{serving}/2 serves now, and the model was compared {before}; nothing was"
+            f"{serving}/2 serves now, but the model was compared {before}; nothing was"
         )
         assert "Run again" in str(refused.value)
     assert run_pusher(tmp_path, "two", blessed=True, compared=first) == (0, f"{serving}/2"), "it serves already"
@@ -78,6 +78,6 @@ def test_no_version_is_replaced_that_the_model_was_not_compared_with(tmp_path: P
     with pytest.raises(RunError, match=r"serving/2: its files have changed since the model was compared with it"):
         run_pusher(tmp_path, "three", blessed=True, compared=second)
     shutil.rmtree(serving)
-    with pytest.raises(RunError, match=r"^no version serves now, and the model was compared with .*/serving/2;"):
+    with pytest.raises(RunError, match=r"^no version serves now, but the model was compared with .*/serving/2;"):
         run_pusher(tmp_path, "three", blessed=True, compared=second)
     assert not serving.exists()

@@ -104,7 +104,7 @@ def test_what_is_wrong_in_a_small_file_is_named_and_set_aside_as_in_one_alone(tm
     example_data.write_tfrecord(paths[16], [example_data.record(label="yes", x=0.0), record(2)])
     paths[20].write_bytes(b"no TFRecords at all")
     data = Data(examples=str(tmp_path / "data"), bad_records=QUARANTINE)
-    with pytest.raises(DataError, match=r"the labels are integers in .*, and strings in .*/0016"):
+    with pytest.raises(DataError, match=r"the labels are integers in .*, but strings in .*/0016"):
         ingest(tmp_path / "types", data, contract=CONTRACT)
     example_data.write_tfrecord(paths[16], [record(1), record(2)])
     together, alone = both_ways(tmp_path, data, monkeypatch)

@@ -126,7 +126,7 @@ def test_which_way_things_move_is_learned_and_served(
     )  # fmt: skip
     with pytest.raises(tf.errors.InvalidArgumentError):
         served["predict"](film=tf.constant([["", ""]]))
-    with pytest.raises(UserError, match="takes clips, lists of frames, as film; give it TFRecords or JSON"):
+    with pytest.raises(UserError, match="takes clips, lists of frames, as film; pass TFRecords or JSON"):
         Served(job.export).open().check("image")
 
 

@@ -410,12 +410,12 @@ def test_files_of_weights_are_looked_at(tmp_path: Path) -> None:
     said = application(weights=str(path), alpha=0.35)
     digest = fingerprint(said)
     assert fingerprint(application(weights=str(path), alpha=0.35, sha256=digest)) == digest
-    with pytest.raises(UserError, match=f"its sha256 is {digest}, but the pipeline file says {'0' * 64}"):
+    with pytest.raises(UserError, match=f"its sha256 is {digest}, but the pipeline file sets {'0' * 64}"):
         fingerprint(application(weights=str(path), sha256="0" * 64))
-    with pytest.raises(UserError, match=r"absent.h5: there is no such file; weights are a file that Keras wrote"):
+    with pytest.raises(UserError, match=r"absent.h5: there is no such file; set weights to a Keras weights file"):
         fingerprint(application(weights=str(tmp_path / "absent.h5")))
     (tmp_path / "text.h5").write_text("weights")
-    with pytest.raises(UserError, match=r"text.h5: not a file of weights: it is not HDF5"):
+    with pytest.raises(UserError, match=r"text.h5: not a weights file: not HDF5"):
         fingerprint(application(weights=str(tmp_path / "text.h5")))
     assert fingerprint(application()) == ""
 

@@ -48,12 +48,12 @@ def test_workers_in_an_image_have_that_image() -> None:
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ({"runner": "PortableRunner"}, "PortableRunner needs job_endpoint"),
-        ({"job_endpoint": "a:1"}, "DirectRunner is the step's own process and takes no job_endpoint"),
-        ({"runner": "FlinkRunner", "environment": "PROCESS"}, "environment PROCESS needs environment_config"),
+        ({"runner": "PortableRunner"}, "PortableRunner requires job_endpoint"),
+        ({"job_endpoint": "a:1"}, "DirectRunner runs in the step's process and takes no job_endpoint"),
+        ({"runner": "FlinkRunner", "environment": "PROCESS"}, "environment PROCESS requires environment_config"),
         ({"runner": "FlinkRunner", "job_endpoint": "flink"}, "job_endpoint"),
-        ({"options": {"runner": "FlinkRunner"}}, "options.runner: say it as runner"),
-        ({"options": {"environment_type": "LOOPBACK"}}, "options.environment_type: say it as environment"),
+        ({"options": {"runner": "FlinkRunner"}}, "options.runner: set it as runner"),
+        ({"options": {"environment_type": "LOOPBACK"}}, "options.environment_type: set it as environment"),
         ({"workers": 0}, "workers"),
     ],
 )

@@ -45,7 +45,7 @@ def test_a_whole_split_is_read_and_one_that_lost_records_is_named(file: str) -> 
     with holding({"train": split}):
         assert len(list(complete(read_records([file]), 10))) == 10
     cut(Path(file), 1)
-    says = "the records of the split 'train': 10 records were written there, and it holds 9"
+    says = "the records of the split 'train': 10 records were written, but it contains 9"
     with pytest.raises(DamageError, match=says), holding({"train": split}):
         list(complete(read_records([file]), 10))
 
@@ -66,7 +66,7 @@ def test_any_other_error_is_raised_as_it_is(file: str) -> None:
 def test_statistics_of_a_shard_that_lost_records_are_not_kept(tmp_path: Path, file: str, records: int) -> None:
     shard = statistics.Shard(file, "digest", (4, 6), (), str(tmp_path / "store"), "code")
     cut(Path(file), records)
-    with pytest.raises(DamageError, match=f"records: 10 records were written there, and it holds {10 - records}"):
+    with pytest.raises(DamageError, match=f"records: 10 records were written, but it contains {10 - records}"):
         statistics.accumulate(shard)
     assert not shard.is_done
     example_data.write_tfrecord(Path(file), RECORDS)
@@ -98,7 +98,7 @@ def test_answers_of_a_shard_that_lost_records_are_not_kept(tmp_path: Path) -> No
     records = [example_data.record(x=1.0, word=b"a", y=number % 2) for number in range(10)]
     (shard,) = shards(tmp_path, records, 1)
     cut(Path(shard.path), 2)
-    with pytest.raises(DamageError, match="10 records were written there, and it holds 8"):
+    with pytest.raises(DamageError, match="10 records were written, but it contains 8"):
         analysis.accumulate(shard)
     assert not shard.is_done
 
@@ -108,7 +108,7 @@ def test_the_test_split_is_read_to_its_end(tmp_path: Path, lost: str) -> None:
     files = {name: example_data.write_tfrecord(tmp_path / name, RECORDS) for name in ("records", "rows")}
     cut(files[lost], 3)
     split = TestSplit([str(files["records"])], [str(files["rows"])], 10, [], None, 100, has_images=False)
-    says = f"the {lost} of the split 'test': 10 records were written there, and it holds 7"
+    says = f"the {lost} of the split 'test': 10 records were written, but it contains 7"
     with pytest.raises(DamageError, match=says), holding({"test": split}):
         list(split.batches(rows_only=False))
 
@@ -121,6 +121,6 @@ def test_rows_and_records_that_do_not_decode_are_all_records(count: int, undecod
     rows = Rows(files=(right,), sizes={}, recipe="", embedded=(), views=1)
     rows.hold_to(manifest)
     wrong = right.model_copy(update={"count": count, "undecodable": undecodable})
-    says = f"the split 'train'.*10 records were written there, and it holds {count + len(undecodable)}"
+    says = f"the split 'train'.*10 records were written, but it contains {count + len(undecodable)}"
     with pytest.raises(DamageError, match=says):
         rows.model_copy(update={"files": (wrong,)}).hold_to(manifest)

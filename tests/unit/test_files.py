@@ -160,7 +160,7 @@ def test_a_push_into_an_object_store_writes_saved_model_last(tmp_path: Path, mon
 def test_an_unwritable_serving_folder_is_named(tmp_path: Path) -> None:
     model = tree(tmp_path / "model", saved_model_pb="graph")
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"/file/serving: the serving folder cannot be written: Not a directory"):
+    with pytest.raises(UserError, match=r"/file/serving: the serving folder is not writable: Not a directory"):
         push(str(model), str(tmp_path / "file" / "serving"))
 
 
@@ -244,7 +244,7 @@ def test_an_address_that_is_no_hub_s_is_fetched_as_it_is_now(module: Path, tmp_p
             found, digest = fetch(f"{address}/{path}", None, str(into))
             assert digest == tree_digest(found) == tree_digest(str(source))
         site.content = site.content[:100]
-        with pytest.raises(UserError, match=r"^http://127.0.0.1:[0-9]+/latest.tar.gz: not a whole \.tar\.gz"):
+        with pytest.raises(UserError, match=r"^http://127.0.0.1:[0-9]+/latest.tar.gz: not a complete \.tar\.gz"):
             fetch(f"{address}/latest.tar.gz", None, str(tmp_path / "into0"))
     assert site.asked == ["GET /latest.tar.gz"] * 2 + ["GET /m/1?tf-hub-format=compressed", "GET /latest.tar.gz"]
 
@@ -269,9 +269,9 @@ def test_handles_that_cannot_be_had(module: Path, tmp_path: Path) -> None:
         fetch(str(tmp_path / "empty"), None, str(tmp_path / "b"))
     packed = archive(module, tmp_path / "mean.tar.gz", ".")
     packed.write_bytes(packed.read_bytes()[:200])
-    with pytest.raises(UserError, match=r"mean.tar.gz: not a whole .tar.gz"):
+    with pytest.raises(UserError, match=r"mean.tar.gz: not a complete .tar.gz"):
         fetch(str(packed), None, str(tmp_path / "c"))
-    with pytest.raises(UserError, match=r"its sha256 is [0-9a-f]{64}, but the pipeline file says 0000"):
+    with pytest.raises(UserError, match=r"its sha256 is [0-9a-f]{64}, but the pipeline file sets 0000"):
         fetch(str(module), "0" * 64, str(tmp_path / "d"))
     with pytest.raises(UserError, match="memory://no/such: there is no hub module here"):
         fingerprint("memory://no/such")

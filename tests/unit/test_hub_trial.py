@@ -172,7 +172,7 @@ def test_a_row_too_many_is_refused_and_not_dealt_out(tmp_path: Path) -> None:
     module = hub_modules.module(tmp_path / "m", tf.TensorSpec([None], tf.string), function)
     (tmp_path / "a.jsonl").write_text('{"text": "usual"}\n{"text": "rare"}\n')
     result = predict("--hub", module, tmp_path / "a.jsonl", code=2)
-    assert "the module gives 'default' as [3] for 2 items, where it gave a row for each when it was tried out" in str(
+    assert "the module's output 'default' is [3] for 2 items, but had one row per item in its trial" in str(
         result.exception
     )
 

@@ -131,7 +131,7 @@ def test_a_split_that_is_empty_says_whether_records_repeat_themselves(tmp_path: 
 @pytest.mark.parametrize("policy", ["fail", "quarantine"])
 def test_a_zlib_file_is_named_with_what_to_do(tmp_path: Path, policy: str) -> None:
     path = example_data.write_tfrecord(tmp_path / "in", example_data.labelled(5), "ZLIB")
-    with pytest.raises(DataError, match=r"in: its records are compressed with ZLIB.*write them again.*'GZIP'"):
+    with pytest.raises(DataError, match=r"in: its records are compressed with ZLIB.*rewrite them with GZIP.*'GZIP'"):
         ingest_to(tmp_path / "out", job(path, policy=policy))
 
 

@@ -63,7 +63,7 @@ def test_objects_are_records_one_to_a_line_or_in_lists(tmp_path: Path, monkeypat
         (b'{}\n"text"\n', ':2: "text" is no record'),
         (b"\n", ": no record in it"),
         (b"[]", ": no record in it"),
-        (b'{"a": "\xff"}', ": not a text in UTF-8 (byte 7)"),
+        (b'{"a": "\xff"}', ": not valid UTF-8 (byte 7)"),
         (b"[" * 100_000, ":1: not JSON"),
         (b'{"a": ' + b"9" * 10_000 + b"}", None),
     ],
@@ -123,7 +123,7 @@ def test_each_mistake_is_named_with_its_record(record: dict[str, Any], says: str
 def test_of_many_mistakes_the_first_are_shown() -> None:
     with pytest.raises(UserError) as error:
         columns_of("x.json", [{"fare": "x"}] * 25, TAKES)
-    assert len(str(error.value).split("\n")) == 11 and str(error.value).endswith("\nand 15 more mistakes")
+    assert len(str(error.value).split("\n")) == 11 and str(error.value).endswith("\nand 15 more errors")
 
 
 JSON = st.recursive(

@@ -301,8 +301,8 @@ def test_an_api_that_does_not_answer_for_a_while_is_waited_for(cluster: Kubernet
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda cluster: cluster.services.pop("taxi"), "somebody has deleted it"),
-        (lambda cluster: cluster.set("taxi", model={"storageUri": THREE}), f"somebody has changed to {THREE}"),
+        (lambda cluster: cluster.services.pop("taxi"), "was deleted by someone else"),
+        (lambda cluster: cluster.set("taxi", model={"storageUri": THREE}), f"changed to {THREE} by someone else"),
     ],
 )
 def test_what_others_do_meanwhile_stays(cluster: KubernetesApi, state: str, change: Any, message: str) -> None:
@@ -344,7 +344,7 @@ def test_why_a_cluster_cannot_be_asked_is_told(
 
 def test_a_cluster_that_is_not_there_is_told(cluster: KubernetesApi, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, "http://127.0.0.1:1")))
-    fails(f"{tmp_path}/state.json", ONE, "Kubernetes does not answer")
+    fails(f"{tmp_path}/state.json", ONE, "Kubernetes doesn't answer")
 
 
 def test_without_a_kubeconfig_there_is_no_cluster(cluster: KubernetesApi, tmp_path: Path, monkeypatch) -> None:
@@ -355,10 +355,10 @@ def test_without_a_kubeconfig_there_is_no_cluster(cluster: KubernetesApi, tmp_pa
 
 def test_a_service_of_another_mode_or_format_is_refused(cluster: KubernetesApi, state: str) -> None:
     cluster.add("taxi", {"predictor": {"model": model(ONE)}}, dict(RAW))
-    fails(state, TWO, "deploys it in the mode raw, and serving.kserve.mode is serverless")
+    fails(state, TWO, "deploys it in the mode raw, but serving.kserve.mode is serverless")
     cluster.services.clear()
     cluster.add("taxi", {"predictor": {"model": {"modelFormat": {"name": "sklearn"}, "storageUri": ONE}}})
-    fails(state, TWO, "models of the format sklearn, and not tensorflow")
+    fails(state, TWO, "models of the format sklearn, not tensorflow")
     assert predictor(cluster)["model"]["storageUri"] == ONE
 
 

@@ -40,7 +40,7 @@ serving:
         (
             "models: gs://b/m, mode: raw, canary_percent: 10",
             ".canary_percent",
-            "in the mode raw KServe splits no requests",
+            "KServe can't split traffic between versions in raw mode",
         ),
         ("models: gs://b/m, canary_percent: 100", ".canary_percent", "less than or equal to 99"),
         (
@@ -145,6 +145,6 @@ def test_models_that_cannot_be_written_are_told(cluster: KubernetesApi, tmp_path
     version.mkdir(parents=True)
     (version / "saved_model.pb").write_text("model")
     (tmp_path / "models").write_text("a file")
-    with pytest.raises(UserError, match=r"models/1-.*/1: the model cannot be written: Not a directory"):
+    with pytest.raises(UserError, match=r"models/1-.*/1: the model is not writable: Not a directory"):
         run_step(tmp_path, version)
     assert cluster.services == {}

@@ -145,7 +145,7 @@ TUNED = "model: {fine_tune: {mean: {%s}}}\ntraining:"
         (packed, "variables: [offset]", "model.fine_tune.mean.variables", "no trainable variable of the module"),
         (packed, "last: 2", "model.fine_tune.mean.last", "the module has 1: scale"),
         (tf1, "after_epochs: 1", "model.fine_tune.mean", "it is a TF1 module"),
-        (not_whole, "last: 2", "hubs.mean.handle", "not a whole .tar.gz"),
+        (not_whole, "last: 2", "hubs.mean.handle", "not a complete .tar.gz"),
         (of_others, "", "hubs.mean.handle", r"does not have: SentencepieceOp"),
     ],
 )

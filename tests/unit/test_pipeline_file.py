@@ -93,8 +93,8 @@ servng: {}
     assert said["training.epochs"][0] == 12 and "'many'" in said["training.epochs"][1]
     assert "did you mean 'adam'?" in said["training.optimizer.name"][1]
     assert said["evaluation.thresholds.acuracy"][0] == 15
-    assert "say at_least" in said["evaluation.thresholds.accuracy"][1]
-    assert "nothing can pass" in said["evaluation.thresholds.auc"][1]
+    assert "set at_least" in said["evaluation.thresholds.accuracy"][1]
+    assert "no value can pass" in said["evaluation.thresholds.auc"][1]
     assert said["servng"][0] == 18 and "did you mean 'serving'?" in said["servng"][1]
     assert len(found) == len(said) == 17
 
@@ -204,7 +204,7 @@ def test_any_value_in_any_section_gives_placed_mistakes_and_never_a_fault(tmp_pa
             "examples: data/*.gz",
             "examples: data, drift: {}",
             "data.drift",
-            "drift is from a baseline, and there is none",
+            "drift needs a baseline",
         ),
         (
             "examples: data/*.gz",
@@ -328,9 +328,9 @@ def test_nearest_names_the_closest_or_only_what_is_known() -> None:
 @pytest.mark.parametrize(
     ("key", "content", "says"),
     [
-        ("schema", None, "there is no such file; a curated schema is a schema.pbtxt"),
-        ("schema", b"feature {nam: 1}", "not a schema.pbtxt of TensorFlow Metadata: "),
-        ("schema", b"\xff\xfe", "not a schema.pbtxt of TensorFlow Metadata: "),
+        ("schema", None, "there is no such file; create a curated schema, schema.pbtxt"),
+        ("schema", b"feature {nam: 1}", "not a schema.pbtxt (a TensorFlow Metadata schema): "),
+        ("schema", b"\xff\xfe", "not a schema.pbtxt (a TensorFlow Metadata schema): "),
         ("baseline", None, "there is no such file; create a baseline, statistics.pb"),
         ("baseline", b"feature {}", "not a statistics.pb"),
         ("baseline", b"", "not a statistics.pb"),

@@ -38,7 +38,7 @@ def test_a_pipeline_needs_no_hub_module(tmp_path: Path) -> None:
         ("{kind: numeric, normalize: {scale: 0}}", "normalize.scale", "greater than 0; got 0"),
         ("7", "", "must be a mapping with a kind: bucketized, "),
         # Each kind by itself.
-        ("{kind: categorical, vocabulary: [a, b, a]}", "vocabulary", "each word is named once; repeated: a"),
+        ("{kind: categorical, vocabulary: [a, b, a]}", "vocabulary", "words must be unique; repeated: a"),
         ("{kind: categorical, vocabulary: computed, hash_buckets: 9}", "", "this has vocabulary and hash_buckets"),
         ("{kind: categorical, hash_buckets: 9, identity: 9}", "", "this has hash_buckets and identity"),
         ("{kind: categorical, hash_buckets: 9, oov_buckets: 1}", "", "oov_buckets are for words that a vocabulary"),
@@ -48,7 +48,7 @@ def test_a_pipeline_needs_no_hub_module(tmp_path: Path) -> None:
         ("{kind: bucketized, from: fare}", "", "give boundaries, or how many buckets"),
         ("{kind: bucketized, boundaries: [1], buckets: 3}", "", "give boundaries, or how many buckets"),
         ("{kind: bucketized, boundaries: [0, 2, 1, 3, 3]}", "", "none comes twice; look at 2, 1; 3, 3"),
-        ("{kind: crossed, of: [area, area], hash_buckets: 9}", "of", "with itself; repeated: area"),
+        ("{kind: crossed, of: [area, area], hash_buckets: 9}", "of", "distinct inputs; repeated: area"),
         ("{kind: crossed, from: area, of: [a, b], hash_buckets: 9}", "from", "leave it out"),
         ("{kind: text, bag: {ngrams: [2, 1]}}", "bag.ngrams", "the first is the fewer"),
         ("{kind: text, bag: {tf_idf: true, vocabulary: {}}}", "bag", "say how many there are at most"),
@@ -183,7 +183,7 @@ def test_every_feature_has_a_use_and_every_use_its_feature(tmp_path: Path, descr
         ("{kind: multilabel, columns: [a, b], classes: [x, y, z]}", "label", "there are 2 columns and 3 classes"),
         ("{kind: multilabel, columns: [a, b, a]}", "label.columns", "each column is of one class; repeated: a"),
         ("{kind: multilabel, columns: [a]}", "label.columns", "at least 2 items"),
-        ("{kind: multilabel, from: a, classes: [x, x]}", "label.classes", "each class is named once; repeated: x"),
+        ("{kind: multilabel, from: a, classes: [x, x]}", "label.classes", "classes must be unique; repeated: x"),
         ("{kind: multilabel, from: [a, b]}", "label.from", "should be a valid string"),
         ("{kind: multilabel, from: a, threshold: 1}", "label.threshold", "should be less than 1"),
         ("{kind: multilable, from: a}", "label.kind", "did you mean 'multilabel'?"),
@@ -240,5 +240,5 @@ def test_a_vocabulary_file_is_held_to_its_digest(tmp_path: Path, content: bytes)
     digest = subprocess.check_output(["sha256sum", "words.txt"], cwd=tmp_path, text=True).split()[0]
     text = TABULAR.replace("extra: EXTRA", WORDS.replace("words.txt", f"words.txt, sha256: {digest}"))
     preflight(*load(write(tmp_path, text)))
-    with pytest.raises(PipelineFileError, match=f"words.txt: its sha256 is {digest}, but the pipeline file says f+"):
+    with pytest.raises(PipelineFileError, match=f"words.txt: its sha256 is {digest}, but the pipeline file sets f+"):
         preflight(*load(write(tmp_path, text.replace(digest, "f" * 64))))

@@ -306,9 +306,9 @@ def test_a_file_that_is_cut_is_answered_as_far_as_it_goes(project: Path, tmp_pat
         (["SERVING", "IN", "--output", "full"], "full: is not empty; use another folder"),
         (
             ["SERVING", "IN", "--key", "nr"],
-            "record 0: it has no column 'nr' to be its key; its columns are: id, wo",
+            "record 0: no column 'nr' for --key; its columns are: id, wo",
         ),
-        (["SERVING", "picture.png"], "picture.png: this model takes word, x; give it TFRecords or JSON"),
+        (["SERVING", "picture.png"], "picture.png: this model takes word, x; pass TFRecords or JSON"),
         (["SERVING", "IN", "--output", "gs://bucket/x"], "must be a folder on this machine"),
     ],
 )

@@ -115,7 +115,7 @@ def test_what_does_not_sum_to_1_becomes_its_softmax(scores: list[float]) -> None
 def test_labels_are_as_many_as_there_are_numbers(modules: Path, photos: Path, tmp_path: Path, names) -> None:
     (tmp_path / "labels.txt").write_text("\n".join(names))
     result = predict("--hub", modules / "classifier", photos, "--labels", tmp_path / "labels.txt", code=2)
-    assert f"there are {len(names)} labels, and the module's output 'default' has 3 numbers" in str(result.exception)
+    assert f"there are {len(names)} labels, but the module's output 'default' has 3 numbers" in str(result.exception)
 
 
 @pytest.mark.parametrize("name", ["detector", "detector-in-pixels"])
@@ -243,24 +243,24 @@ def test_an_image_that_does_not_decode_is_bad_and_the_others_are_answered(module
         (
             "classifier",
             ["--image-size", "9,9"],
-            "takes images float32[?, 8, 8, 3], and the size given is 9, 9",
+            "takes images float32[?, 8, 8, 3], but the size is 9, 9",
         ),
         ("classifier", ["--image-size", "9"], "--image-size 9: must be two numbers, such as 224,224"),
         ("classifier", ["--value-range", "1,0"], "the first number must be the smaller one"),
         ("classifier", ["--signature", "no"], "the module has no signature 'no'"),
         ("classifier", ["--output-name", "no"], "the module has no output 'no'; its outputs are: default"),
-        ("classifier", ["--labels", "absent"], "absent: there is no such file of labels"),
+        ("classifier", ["--labels", "absent"], "absent: there is no such labels file"),
         ("classifier", ["--draw", "d"], "--draw: there is nothing to draw"),
         ("classifier", ["--sheet", "s.png"], "--sheet: there are no images"),
         ("classifier", ["--latent", "3"], "--latent uses random vectors and takes no input files"),
-        ("generator", [], "a vector; ask it with --latent N and without files"),
-        ("two", [], "alone it is asked by one input"),
-        ("lengths", [], "the module takes texts string[?]; give it TFRecords or JSON with the columns text"),
+        ("generator", [], "a vector; pass --latent N and no files"),
+        ("two", [], "without a pipeline file, a module must have one input"),
+        ("lengths", [], "the module takes texts string[?]; pass TFRecords or JSON with the columns text"),
         ("negative", [], "the module's outputs are images (negative); pass --output FOLDER or --sheet FILE.png"),
         (
             "negative",
             ["--top", "3", "--output-name", "negative"],
-            "for each, and there are none among negative",
+            "number per class, but there are none among negative",
         ),
         ("absent", [], "there is no hub module here"),
     ],
@@ -274,7 +274,7 @@ def test_mistakes_say_what_would_be_right(modules: Path, photos: Path, monkeypat
 
 def test_latent_vectors_are_for_generators(modules: Path) -> None:
     result = predict("--hub", modules / "classifier", "--latent", 3, code=2)
-    assert "--latent is for a module that takes a vector of numbers; this one takes images float" in str(
+    assert "--latent requires a module that takes a vector of numbers; this module takes images float" in str(
         result.exception
     )
 
@@ -299,4 +299,4 @@ def test_a_module_of_clips_takes_records_with_lists_of_frames(tmp_path: Path) ->
     np.testing.assert_allclose([said["default"] for said in found], expected * 2, rtol=1e-5)
     (tmp_path / "c.png").write_bytes(clips[0][0])
     refused = predict("--hub", module, tmp_path / "c.png", code=2)
-    assert "give it TFRecords or JSON with the columns frames" in str(refused.exception)
+    assert "pass TFRecords or JSON with the columns frames" in str(refused.exception)

@@ -201,7 +201,9 @@ def test_several_inputs_of_images_and_texts(folder: Path, tmp_path: Path) -> Non
     np.testing.assert_allclose([answer.said["sum"] for answer in found], OWN + means(grey), atol=1e-5)
     assert [answer.said["length"] for answer in found] == [0, 1, 2]
     result = predict("--hub", module, folder / "data", code=2)
-    assert "alone it is asked by one input, and several are named in a pipeline file" in str(result.exception)
+    assert "without a pipeline file, a module must have one input; several need a pipeline file" in str(
+        result.exception
+    )
 
 
 def test_an_operation_that_is_not_installed_is_named(folder: Path, tmp_path: Path, monkeypatch) -> None:
@@ -228,7 +230,9 @@ def test_a_generator_is_not_asked_by_a_file(folder: Path, tmp_path: Path) -> Non
 
 def test_a_module_that_says_one_of_height_and_width(folder: Path, tmp_path: Path) -> None:
     module = hub_modules.module(tmp_path / "module", spec(None, 8, None, 3), mean)
-    with pytest.raises(UserError, match=r"float32\[\?, 8, \?, 3\], of which it says one .*; give the feature a size"):
+    with pytest.raises(
+        UserError, match=r"float32\[\?, 8, \?, 3\], which fixes only the height or the width; give the feature a size"
+    ):
         infer(folder, module)
     result = predict("--hub", module, folder / "data", code=2)
     assert "give a size, by --image-size H,W" in str(result.exception)
@@ -269,7 +273,7 @@ def test_labels_that_are_one_off(folder: Path, tmp_path: Path, count: int, says:
 def test_labels_with_numbers_are_not_guessed_at(tmp_path: Path, text: str) -> None:
     path = tmp_path / "labels.txt"
     path.write_bytes(text.encode())
-    with pytest.raises(UserError, match=r"its lines are numbered, such as .*; a file of labels has a name to a line"):
+    with pytest.raises(UserError, match=r"its lines are numbered, such as .*; a labels file has one name per line"):
         read_labels(str(path))
 
 

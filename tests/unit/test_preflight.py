@@ -94,8 +94,7 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
     path = write(tmp_path, example_data.record(image=PHOTO, y=1))
     (tmp_path / "data" / "b.tfrecord").symlink_to(tmp_path / "gone")
     assert messages(path) == {
-        "data.examples": f"{tmp_path}/data/b.tfrecord: a link to {tmp_path}/gone, where there is nothing; remove the "
-        "link or mend it"
+        "data.examples": f"{tmp_path}/data/b.tfrecord: a broken link to {tmp_path}/gone; remove or repair the link"
     }
 
 

@@ -119,7 +119,7 @@ def test_after_the_greatest_version_no_other_can_come(tmp_path: Path) -> None:
     (tmp_path / "٣").mkdir()
     assert next_version(str(tmp_path)) == f"{tmp_path}/1"
     (tmp_path / str(2**63 - 1)).mkdir()
-    with pytest.raises(UserError, match=r"9223372036854775807: no version can follow"):
+    with pytest.raises(UserError, match=r"9223372036854775807: this is the greatest version"):
         next_version(f"{tmp_path}/")
 
 
@@ -187,7 +187,7 @@ def test_a_push_that_was_held_up_pushes_nothing_and_the_next_one_clears_up(
         held_up.setattr(lease, "SECONDS", 0.2)
         held_up.setattr(lease, "keep_renewing", lambda *_: None)
         held_up.setattr(fileio, "copy", lambda *arguments, **how: (time.sleep(0.2), copy(*arguments, **how)))
-        with pytest.raises(RunError, match="held up for too long, and nothing was pushed"):
+        with pytest.raises(RunError, match="interrupted for too long; nothing was pushed"):
             push(model, destination)
         assert newest_version(destination) is None
         held_up.setattr(fileio, "copy", copy)

@@ -180,14 +180,14 @@ def test_splits_take_the_same_spans(tmp_path: Path) -> None:
 def test_a_span_that_a_split_lacks_is_an_error_in_the_window_only(tmp_path: Path) -> None:
     write(tmp_path, "1/train-1", "1/val-1", "2/train-1", "2/val-1", "2/test-1")
     assert by_split(tmp_path, window=1, **IN_SPANS)["test"] == ["2/test-1"]
-    says = r"/1/test-\*: no files matched for data.split.test, and data.split.train has files of this span"
+    says = r"/1/test-\*: no files matched for data.split.test, but data.split.train has files of this span"
     with pytest.raises(UserError, match=says):
         by_split(tmp_path, **IN_SPANS)
     write(tmp_path, "3/test-1")
-    with pytest.raises(UserError, match=r"/3/train-\*: no files matched for data.split.train, and data.split.test has"):
+    with pytest.raises(UserError, match=r"/3/train-\*: no files matched for data.split.train, but data.split.test has"):
         by_split(tmp_path, window=1, **IN_SPANS)
     (tmp_path / "3" / "test-1").unlink()
-    with pytest.raises(UserError, match=r"/\{SPAN\}/dev-\*: no files matched; looked for paths such as .*/7/dev-\*$"):
+    with pytest.raises(UserError, match=r"/\{SPAN\}/dev-\*: no files matched; expected paths such as .*/7/dev-\*$"):
         by_split(tmp_path, window=1, **{**IN_SPANS, "validation": "{SPAN}/dev-*"})
 
 
@@ -278,17 +278,17 @@ def test_a_pattern_for_each_split_counts_from_a_folder(tmp_path: Path) -> None:
     path = tmp_path / "pipeline.yaml"
     found = mistakes(path, "  examples: data/*.gz\n  split: {train: a, validation: b, test: c}\n")
     assert found.keys() == {"data.split"}
-    assert "data.examples is the folder that they count from" in found["data.split"]
+    assert "data.examples must be the folder that the patterns are relative to" in found["data.split"]
     assert "data/*.gz has wildcards" in found["data.split"]
     found = mistakes(path, "  examples: data\n  split: {train: '{SPAN}/a', validation: b, test: '{SPAN}/{VERSION}'}\n")
-    assert "spans of different sorts (train SPAN, test SPAN VERSION)" in found["data.split"]
+    assert "different kinds of spans (train SPAN, test SPAN VERSION)" in found["data.split"]
 
 
 def test_check_names_the_pattern_and_what_was_looked_for(tmp_path: Path) -> None:
     path = make_project(tmp_path, records=example_data.labelled(2))
     found = mistakes(path, "  examples: data/{YYYY}/{MM}-{DD}/*.gz\n")
     assert found == {
-        "data.examples": f"{tmp_path}/data/{{YYYY}}/{{MM}}-{{DD}}/*.gz: no files matched; looked for paths such as "
+        "data.examples": f"{tmp_path}/data/{{YYYY}}/{{MM}}-{{DD}}/*.gz: no files matched; expected paths such as "
         f"{tmp_path}/data/2024/10-04/*.gz"
     }
     write(tmp_path, "data/span-001/train-1", "data/span-001/val-1")

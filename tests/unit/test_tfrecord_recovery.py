@@ -176,8 +176,8 @@ def test_a_gzip_file_that_ends_between_records_is_noticed(tmp_path: Path, plain:
         content += stream.compress(plain[begin:end]) + stream.flush(zlib.Z_SYNC_FLUSH)
     kept, listed = ingest_damaged(tmp_path, content)
     assert sorted(kept) == sorted(FEW[:7])
-    assert [entry.record for entry in listed] == [7] and "the GZIP stream is cut short" in listed[0].reason
-    with pytest.raises(DataError, match=r"record 7 \(counted from 0\) cannot be read.*the GZIP stream is cut short"):
+    assert [entry.record for entry in listed] == [7] and "the GZIP stream is truncated" in listed[0].reason
+    with pytest.raises(DataError, match=r"record 7 \(counted from 0\) cannot be read.*the GZIP stream is truncated"):
         ingest_to(tmp_path / "out", job(tmp_path / "in"))
 
 

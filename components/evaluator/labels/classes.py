@@ -85,7 +85,7 @@ def known_classes(split: TestSplit, models: Mapping[str, ServedModel]) -> dict[s
     known = {name: [text.decode() for text in told[CLASSES][0].numpy()] for name, told in asked.items()}
     if SERVING in known and not set(known[SERVING]) & set(known[CANDIDATE]):
         raise ServingFault(
-            f"{models[SERVING].path}: its classes ({_shown(known[SERVING])}) have nothing in common with those of "
+            f"{models[SERVING].path}: its classes ({_shown(known[SERVING])}) don't overlap with those of "
             f"this model ({_shown(known[CANDIDATE])})"
         )
     return known
