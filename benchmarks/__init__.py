@@ -1,1 +1,1 @@
-"""Hubline beside the stock way and beside bare loops: `make bench`, or `python -m benchmarks`."""
+"""Compares Hubline with stock TFX and with plain TensorFlow loops: `make bench`, or `python -m benchmarks`."""

@@ -1,4 +1,4 @@
-"""The bare loops: what a person writes who has the files, Keras and tf.data, and nothing else to do."""
+"""Plain loops: what someone writes who has only the files, Keras and tf.data."""
 
 import time
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from hubline.trainer.autograph import leave_libraries_alone
 
 
 def read(file: str, root: str) -> dict[str, Any]:
-    """Reads the training split of a run once, and lets it fall.
+    """Reads the training split of a run once.
 
     Args:
         file: The pipeline file.
-        root: Where that file was run, at least as far as ExampleGen.
+        root: Root in which the file was run, at least up to ExampleGen.
 
     Returns:
-        The figure `rate`: examples a second.
+        The figure `rate`: examples per second.
     """
     config, _ = load(Path(file))
     data = _decoded(split_files(root, "train"), config, shuffle=config.training.shuffle_buffer)
@@ -33,16 +33,17 @@ def read(file: str, root: str) -> dict[str, Any]:
 
 
 def rate(ends: Sequence[float], batch_size: int) -> float:
-    """Examples a second, from the times at which the batches of one pass ended.
+    """Examples per second, from the times at which the batches of one pass ended.
 
-    The first quarter does not count: those batches may have been read while the graph was built.
+    The first quarter is ignored, as those batches may have been read while the graph was built.
     """
     counted = ends[len(ends) // 4 :]
     return batch_size * (len(counted) - 1) / (counted[-1] - counted[0])
 
 
 def train(file: str, records: int) -> dict[str, Any]:
-    """Trains a head on the frozen module, on as many records as the training split has; the figure `seconds`."""
+    """Trains a head on the frozen module, on as many records as the training split has; returns the figure
+    `seconds`."""
     config, _ = load(Path(file))
     leave_libraries_alone()
     begin = time.monotonic()
@@ -65,7 +66,7 @@ def evaluate(file: str, root: str) -> dict[str, Any]:
     """Evaluates a head on the module over the test split of a run.
 
     Returns:
-        The figures `evaluate`, the seconds of `model.evaluate`, and `with module`, with those of loading the module.
+        The figures `evaluate`, the seconds of `model.evaluate`, and `with module`, which includes loading the module.
     """
     config, _ = load(Path(file))
     leave_libraries_alone()
@@ -79,11 +80,11 @@ def evaluate(file: str, root: str) -> dict[str, Any]:
 
 
 _EVALUATED = 256
-"""Examples in a batch of `model.evaluate`."""
+"""Batch size of `model.evaluate`."""
 
 
 def split_files(root: str, split: str) -> list[str]:
-    """The files of a split that ExampleGen wrote in a root."""
+    """Files of a split that ExampleGen wrote in a root."""
     examples = newest(root, "ExampleGen", "examples")
     return sorted(map(str, (examples / f"Split-{split}").iterdir()))
 
@@ -124,7 +125,7 @@ def _decoded(
 
 
 def _model(config: PipelineFile) -> tf.keras.Model:
-    """The module, frozen, and the head that the pipeline file describes."""
+    """The frozen module and the head of the pipeline file."""
     assert config.label.classes is not None
     (feature,) = config.features.values()
     (module,) = config.hubs.values()

@@ -1,4 +1,4 @@
-"""One contestant in a process of its own: `python -m benchmarks.contestant MODULE:FUNCTION ARGUMENTS ANSWER`."""
+"""Runs one contestant in its own process: `python -m benchmarks.contestant MODULE:FUNCTION ARGUMENTS ANSWER`."""
 
 import importlib
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Calls the function with the arguments, an object in JSON, and writes what it gives into the file, as JSON."""
+    """Calls the function with the arguments, a JSON object, and writes its result to the file as JSON."""
     target, arguments, answer = sys.argv[1:]
     module, _, name = target.partition(":")
     function = getattr(importlib.import_module(module), name)

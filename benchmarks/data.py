@@ -1,4 +1,4 @@
-"""Makes what the measures work on: pictures, small records, a hub module. All of it is the same every time."""
+"""Generates data for the benchmarks: images, small records, hub modules. Deterministic."""
 
 import io
 import os
@@ -18,21 +18,21 @@ from hubline.pipeline.convert.from_csv import CsvFile, Dialect
 CLASSES = ("circle", "square", "triangle", "cross", "stripes")
 SITES = (b"north", b"east", b"south", b"west")
 SIZE = 96
-"""Height and width that the hub module takes."""
+"""Input height and width of the hub module."""
 
 _DISTINCT = 250
-"""Pictures that are really drawn; records repeat them under names of their own, so that no two records are alike."""
+"""Number of different images. Records repeat them under different names, so that no two records are equal."""
 
 
 def pictures(folder: str, count: int, height: int, width: int, shards: int) -> None:
-    """Writes plain TFRecords with JPEG pictures: `image`, `label` (0 to 4), `site` (one of four) and `name`.
+    """Writes uncompressed TFRecords with JPEG images: `image`, `label` (0 to 4), `site` (one of four) and `name`.
 
     Args:
-        folder: Where to write `*.tfrecord`; nothing is done where it is there already.
-        count: Records in all.
-        height: Of the pictures.
-        width: Of the pictures.
-        shards: How many files to write.
+        folder: Target folder for `*.tfrecord`; nothing is written if it exists.
+        count: Total number of records.
+        height: Height of the images.
+        width: Width of the images.
+        shards: Number of files.
     """
     drawn = [_picture(number, height, width) for number in range(min(_DISTINCT, count))]
 
@@ -46,7 +46,7 @@ def pictures(folder: str, count: int, height: int, width: int, shards: int) -> N
 
 
 def small_records(folder: str, count: int, shards: int) -> None:
-    """Writes plain TFRecords of about 500 bytes: thirteen numbers, three strings, a thumbnail and a label."""
+    """Writes uncompressed TFRecords of about 500 bytes: thirteen numbers, three strings, a thumbnail and a label."""
     random = np.random.default_rng(0)
     thumbnails = [_png(random.integers(0, 256, [4, 4, 3], np.uint8)) for _ in range(100)]
     numbers = random.normal(size=[count, 8]).astype(np.float32)
@@ -69,7 +69,8 @@ def housing(csv: str, folder: str) -> None:
 
 
 def photographs(source: str, folder: str) -> None:
-    """Converts the photographs in the folders `train` and `validation` of `source` by `hubline convert images`."""
+    """Converts the photographs in the folders `train` and `validation` of `source`, as `hubline convert images`
+    does."""
     for part in ("train", "validation"):
         output = Path(folder, f"{part}.unfinished")
         convert_command = ["convert", "images", f"{source}/{part}", "--output", str(output), "--max-side", "256"]
@@ -89,11 +90,11 @@ def upright(data: str, folder: str) -> None:
 
 
 def taxi(folder: str, times: int) -> None:
-    """Writes the 15,000 taxi trips that TFX brings as plain TFRecords, several times over.
+    """Writes the 15,000 taxi trips that TFX ships as uncompressed TFRecords, several times over.
 
     Args:
-        folder: Where to write `*.tfrecord`.
-        times: How often each trip is there; each time with a `copy` of its own, so that no two records are alike.
+        folder: Target folder for `*.tfrecord`.
+        times: How often to write each trip; each time with a different `copy`, so that no two records are equal.
     """
     from examples.taxi.make_data import files
 
@@ -109,10 +110,10 @@ def taxi(folder: str, times: int) -> None:
 
 
 def module(folder: str) -> None:
-    """Saves MobileNetV2 0.35 with random weights as a hub module, in the form of those on TensorFlow Hub.
+    """Saves MobileNetV2 0.35 with random weights as a hub module, in the format of those on TensorFlow Hub.
 
-    That is a function for each way to call it and the variables, with no layers of Keras beside them. It takes float32
-    [batch, 96, 96, 3] in [0, 1] and gives [batch, 1280].
+    It contains one function per way of calling it and the variables, but no Keras layers. Its input is float32 [batch,
+    96, 96, 3] in [0, 1]; its output is [batch, 1280].
     """
     tf.keras.utils.set_random_seed(0)
     network = tf.keras.applications.MobileNetV2([SIZE, SIZE, 3], 0.35, False, weights=None, pooling="avg")
@@ -132,7 +133,7 @@ def module(folder: str) -> None:
 
 
 def _settle(network: tf.keras.Model) -> None:
-    """Has batch normalisation see some pictures, without which random weights give the same vector for all."""
+    """Adapts batch normalization to some images; otherwise, random weights give the same vector for all images."""
     drawn = [tf.io.decode_jpeg(_picture(number, SIZE, SIZE)[0]) for number in range(64)]
     for layer in network.layers:
         if isinstance(layer, tf.keras.layers.BatchNormalization):
@@ -141,7 +142,8 @@ def _settle(network: tf.keras.Model) -> None:
 
 
 def trivial_module(folder: str) -> None:
-    """Saves a hub module that costs next to nothing: float32 [batch, 224, 224, 3] to the mean of some, [batch, 3]."""
+    """Saves a hub module that costs next to nothing: it maps float32 [batch, 224, 224, 3] to the mean of some pixels,
+    [batch, 3]."""
     scale = tf.Variable(tf.ones([3]), name="scale")
 
     @tf.function(autograph=False)
@@ -157,7 +159,7 @@ def trivial_module(folder: str) -> None:
 
 
 def _picture(number: int, height: int, width: int) -> tuple[bytes, int]:
-    """A JPEG with the shape of its class, somewhere, in some colour, on a grainy ground, and the class."""
+    """A JPEG with the shape of its class, at a random position and in a random colour, on noise; and the class."""
     random = np.random.default_rng(number)
     label = number % len(CLASSES)
     ground = random.normal(random.uniform(60, 200, 3), 32, [height // 2, width // 2, 3]).clip(0, 255).astype(np.uint8)
@@ -205,7 +207,7 @@ def _feature(value: bytes | int | float) -> tf.train.Feature:
 
 
 def _write(folder: Path, records: Iterator[bytes], count: int, shards: int) -> None:
-    """Writes records into files of the same length, under another name until all are whole."""
+    """Writes records to files with equal numbers of records, under a temporary name until all are complete."""
     if folder.exists():
         return
     unfinished = folder.with_name(f"{folder.name}.unfinished-{os.getpid()}")

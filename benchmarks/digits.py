@@ -1,10 +1,10 @@
-"""The digits job, whole: from the start of the process to a pushed model, on examples/digits.
+"""The digits job end to end: from process start to a pushed model, on examples/digits.
 
-`hubline run` beside the stock pipeline, each in an empty root, imports, report and all. The stock way runs twice: as
-the templates have it, and with AutoGraph kept off Keras, which TensorFlow 2.16 does not know to do by itself and which
-is a good part of its Trainer's time there. Start-up is the part of those runs before the first step of the graph
-begins. The runs after them are in the same roots: unchanged, when only what depends on the version that now serves is
-done again; and once more, when all is cached.
+Compares `hubline run` with the stock pipeline, each in an empty root, including imports and report. The stock pipeline
+runs twice: as in the templates, and with Keras excluded from AutoGraph, which TensorFlow 2.16 doesn't do by itself and
+which saves much of its Trainer's time. Start-up is the part of those runs before the first step of the graph. Further
+runs follow in the same roots: unchanged, when only what depends on the new serving version is repeated; and once more,
+when everything is cached.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ RECORDS = 900
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Whole runs in turns; the runs after them once."""
+    """Takes turns for the full runs; the further runs happen once."""
 
     def ours(number: int, again: str = "") -> Sample:
         folder = WORK / "runs" / f"digits-ours-{number}" if again else fresh(f"digits-ours-{number}")

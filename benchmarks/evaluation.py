@@ -1,11 +1,12 @@
-"""Evaluation with slices, of a candidate and of the model that serves, on the test split.
+"""Evaluation with slices, of a candidate and of the serving model, on the test split.
 
-Hubline's is the Evaluator's whole step: it loads both models, answers from kept vectors, keeps the predictions, has
-TFMA compute accuracy, cross-entropy and AUC over all and by two columns, and decides. `model.evaluate` is a bare Keras
-loop over the same records for accuracy and loss of one model: the same module and a head of the same shape, AutoGraph
-kept off Keras. The bar is held against what a person waits for there, loading the module included as it is in the step;
-the call alone is beside it. The stock Evaluator's whole step has the same records, the same exported model as candidate
-and as baseline, asked by its signature `serving_default`, and the same metrics and slices.
+Hubline's part is the whole Evaluator step: it loads both models, predicts from cached vectors, stores the predictions,
+computes accuracy, cross-entropy and AUC with TFMA overall and for two slice columns, and decides. `model.evaluate` is a
+plain Keras loop over the same records for accuracy and loss of one model: the same module and a head of the same shape,
+with Keras excluded from AutoGraph. The bar refers to the time that a user waits for it, including loading the module,
+as the step does; the time of the call alone is listed next to it. The stock Evaluator's whole step uses the same
+records, the same exported model as candidate and as baseline through its signature `serving_default`, and the same
+metrics and slices.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ SLICES = (["site"], ["label"])
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Trains and pushes once, then evaluates in turns. A threshold that changes by round keeps the cache away."""
+    """Trains and pushes once, then takes turns evaluating. A threshold that changes in each round prevents caching."""
     jobs.make_modules(bench)
     records = bench.records(5_000)
     examples = f"{jobs.make_pictures(bench, records, 160, 200)}/*.tfrecord"

@@ -1,4 +1,4 @@
-"""Runs contestants in turn, each time in a fresh process, and takes their time and memory."""
+"""Runs contestants in turn, each time in a fresh process, and measures their time and memory."""
 
 import dataclasses
 import json
@@ -22,51 +22,51 @@ _MB = 1 << 20
 
 
 class Failed(Exception):
-    """A contestant that did not come to its end, or did not do what was to be measured; the message says why."""
+    """A contestant failed, or did not do what was to be measured; the message says why."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """How one step of a pipeline went."""
+    """Measurements of one step of a pipeline."""
 
     id: str
     begin: float
-    """When it began, in seconds since its process was started."""
+    """Start time in seconds since its process was started."""
     seconds: float
     cpu: float
-    """The seconds that all threads of its process were at work on some core: what a busy machine changes least."""
+    """CPU seconds of all threads of its process; the figure that a busy machine affects least."""
     peak: float
-    """The most memory that its process held while it ran, in MB (2^20 bytes)."""
+    """Peak memory of its process during the step, in MB (2^20 bytes)."""
     before: float = 0.0
-    """The memory that it held when the step began, in MB."""
+    """Memory at the start of the step, in MB."""
     cached: bool = False
 
     @property
     def added(self) -> float:
-        """How far the peak was above what was held before, in MB."""
+        """Peak memory above that at the start of the step, in MB."""
         return self.peak - self.before
 
 
 @dataclass(frozen=True)
 class Sample:
-    """How one process went."""
+    """Measurements of one process."""
 
     seconds: float
-    """From the start of the process, imports and all, to its end."""
+    """Wall-clock time of the process, including imports."""
     cpu: float
-    """The seconds that its threads were at work on some core."""
+    """CPU seconds of its threads."""
     peak: float
-    """The most memory that it held, in MB (2^20 bytes)."""
+    """Peak memory in MB (2^20 bytes)."""
     steps: tuple[Step, ...] = ()
-    """The steps of the pipeline that it ran, if it ran one."""
+    """Steps of the pipeline that it ran, if any."""
     figures: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """What the contestant took down itself."""
+    """Figures measured by the contestant itself."""
 
     def step(self, id: str) -> Step:
-        """The step of that id.
+        """The step with an id.
 
         Raises:
-            Failed: where the cache answered for it, or there is none; neither is a figure to compare.
+            Failed: if the step came from the cache or did not run, so that its time can't be compared.
         """
         for step in self.steps:
             if step.id == id and not step.cached:
@@ -74,25 +74,25 @@ class Sample:
         raise Failed(f"the step {id} did not work; those that ran: {', '.join(step.id for step in self.steps)}")
 
     def of(self, *ids: str) -> float:
-        """The seconds of some steps together, by their ids."""
+        """Total seconds of steps, by id."""
         return sum(self.step(id).seconds for id in ids)
 
     @property
     def start_up(self) -> float:
-        """The seconds until the first step of the graph began."""
+        """Seconds until the first step of the graph began."""
         return next(step.begin for step in self.steps if step.id != "pin")
 
     def all_steps(self, but: str | None = None) -> float:
-        """The seconds of all steps, cached ones and `pin` too, but for one."""
+        """Total seconds of all steps, including cached ones and `pin`, except one."""
         return sum(step.seconds for step in self.steps if step.id != but)
 
 
 class PeakMemory:
-    """The most memory that this process has held since it was last asked, which Linux keeps and can forget."""
+    """Peak memory of this process since the last reset, which Linux records."""
 
     def forget(self) -> None:
-        """Begins anew: with what the process holds now."""
-        # Kernels without this file keep one peak for the whole process.
+        """Resets the peak to the current memory."""
+        # Kernels without this file have a single peak for the whole process.
         with suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
 
@@ -104,7 +104,7 @@ class PeakMemory:
 
 
 class StepWatch:
-    """Takes down the steps of a pipeline as they go by in this process."""
+    """Measures the steps of a pipeline that runs in this process."""
 
     def __init__(self) -> None:
         self.steps: list[dict[str, Any]] = []
@@ -112,13 +112,11 @@ class StepWatch:
         self._begin = self._cpu = self._before = 0.0
 
     def started(self) -> None:
-        """A step begins."""
         self._memory.forget()
         self._before = self._memory.read()
         self._begin, self._cpu = time.monotonic(), time.process_time()
 
     def finished(self, step: str, cached: bool = False) -> None:
-        """It is done."""
         seconds = time.monotonic() - self._begin
         cpu = time.process_time() - self._cpu
         taken = Step(step, self._begin, seconds, cpu, self._memory.read(), self._before, cached)
@@ -126,38 +124,36 @@ class StepWatch:
 
 
 class Bench:
-    """What a measure works with."""
+    """Runs contestants for a benchmark."""
 
     def __init__(self, rounds: int, quick: bool, progress: Progress | None = None) -> None:
-        """A bench.
-
-        Args:
-            rounds: How often each contestant takes its turn.
-            quick: Whether a tenth of the data will do, to try a measure out.
-            progress: Where to show what is running.
+        """Args:
+        rounds: Number of turns of each contestant.
+        quick: Whether to use a tenth of the data, for trying out a benchmark.
+        progress: Shows what is running.
         """
         self.rounds = rounds
         self.quick = quick
         self.samples: list[tuple[str, Sample]] = []
-        """Every process that was measured, by the name of its contestant, in the order they ran."""
+        """All measured processes with the names of their contestants, in the order they ran."""
         self._progress = progress or Progress(
             SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), transient=True, disable=True
         )
 
     def records(self, full: int) -> int:
-        """How many records to use: `full`, or a tenth of it."""
+        """Number of records to use: `full`, or a tenth of it."""
         return full // 10 if self.quick else full
 
     def run(self, name: str, target: str, **arguments: Any) -> Sample:
-        """Calls a function in a fresh process and keeps the sample.
+        """Calls a function in a fresh process and records the sample.
 
         Args:
-            name: What to call it in the results.
-            target: `module:function`; the function gives `{"figures": {...}, "steps": [...]}`, either or both.
-            **arguments: What it is given; anything that JSON can hold.
+            name: Name in the results.
+            target: `module:function`; the function returns `{"figures": {...}, "steps": [...]}`, either or both.
+            **arguments: JSON-compatible arguments.
 
         Raises:
-            Failed: where the process fails.
+            Failed: if the process fails.
         """
         task = self._progress.add_task(name, total=None)
         try:
@@ -169,21 +165,22 @@ class Bench:
         return sample
 
     def prepare(self, target: str, **arguments: Any) -> None:
-        """Calls a function in a fresh process for what it makes; nothing of it comes into the results."""
+        """Calls a function in a fresh process for its side effects; it does not appear in the results."""
         self.run("preparing", target, **arguments)
         self.samples.pop()
 
     def alternate(
         self, contestants: Mapping[str, Callable[[int], Sample]], reverse: bool = True
     ) -> dict[str, list[Sample]]:
-        """Lets contestants take turns, so that whatever else the machine does falls on all of them.
+        """Runs contestants in turn, so that other load on the machine affects all of them.
 
         Args:
-            contestants: By name, what takes a turn, given the number of the round.
-            reverse: Whether every second round goes backwards, so that nobody is always the one before.
+            contestants: By name, functions that take a turn, given the number of the round.
+            reverse: Whether to reverse the order in every second round, so that no contestant always runs before
+                another.
 
         Returns:
-            By name, a sample of each round.
+            By name, one sample per round.
         """
         taken: dict[str, list[Sample]] = {name: [] for name in contestants}
         for number in range(self.rounds):
@@ -194,7 +191,7 @@ class Bench:
 
 
 def call(target: str, log: Path, **arguments: Any) -> Sample:
-    """Calls `module:function` in a fresh process; see `Bench.run`. What it prints goes into the log."""
+    """Calls `module:function` in a fresh process; see `Bench.run`. Its output goes to the log."""
     log.parent.mkdir(parents=True, exist_ok=True)
     answer = log.with_suffix(".json")
     command = [sys.executable, "-m", "benchmarks.contestant", target, json.dumps(arguments), str(answer)]
@@ -209,19 +206,19 @@ def call(target: str, log: Path, **arguments: Any) -> Sample:
         raise Failed(f"{target} ended with {process.returncode}; {log}:\n" + log.read_text(errors="replace")[-2000:])
     found = json.loads(answer.read_text()) or {}
     steps = tuple(Step(**{**step, "begin": step["begin"] - begin}) for step in found.get("steps", ()))
-    # A contestant that watches its steps makes the kernel forget its peak at each.
+    # A contestant that measures its steps resets the kernel's peak at each.
     peak = max(usage.ru_maxrss * 1024 / _MB, *(step.peak for step in steps), 0.0)
     cpu = usage.ru_utime + usage.ru_stime
     return Sample(seconds=seconds, cpu=cpu, peak=peak, steps=steps, figures=found.get("figures", {}))
 
 
 def best(samples: Sequence[Sample], of: Callable[[Sample], float], most: bool = False) -> float:
-    """The least of a figure over some samples, or the greatest: what the machine can do undisturbed."""
+    """The minimum, or maximum, of a figure over samples: what the machine achieves undisturbed."""
     return (max if most else min)(map(of, samples))
 
 
 def fresh(name: str) -> Path:
-    """An empty folder to work in."""
+    """An empty working folder."""
     folder = WORK / "runs" / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -229,5 +226,5 @@ def fresh(name: str) -> Path:
 
 
 def newest(root: str, step: str, output: str) -> Path:
-    """The folder of the newest artifact of a step's output, in a root where a pipeline was run."""
+    """Folder of the newest artifact of a step's output, in a root in which a pipeline was run."""
     return max(Path(root, "artifacts", step, output).iterdir(), key=lambda artifact: int(artifact.name))

@@ -1,9 +1,8 @@
-"""Columns and a number: `examples/housing` beside scikit-learn's plain linear regression on the same rows.
+"""Regression on columns: `examples/housing` compared with scikit-learn's linear regression on the same rows.
 
-The regression is fitted to the records of Hubline's training split: the eight numbers as they are, medians where
-bedrooms are missing, and the five sorts of place one-hot. Both are asked for the median house value of the records of
-the test split, in dollars. Where the data set is not there (`HUBLINE_DATA` names the folder of data sets), nothing is
-measured.
+The linear regression is fitted to the records of Hubline's training split: the eight numbers unchanged, medians for
+missing bedrooms, and the five types of location one-hot. Both predict the median house value for the records of the
+test split, in dollars. Skipped if the data set is missing (`HUBLINE_DATA` names the folder of data sets).
 """
 
 import os

@@ -1,9 +1,9 @@
-"""Ingestion of clean TFRecords: megabytes of input a second, in the step alone.
+"""Ingestion of clean TFRecords: megabytes of input per second, for the step alone.
 
-Hubline's ExampleGen beside ImportExampleGen, both with the same three splits by hash, on the same eight plain TFRecord
-files in the page cache: pictures of about 75 KB, and small records of about 500 bytes. The step's whole time counts on
-both sides, Beam's and ML Metadata's part too. ImportExampleGen writes GZIP, which it knows no way to leave out;
-Hubline writes plain TFRecords, and checks each record against features and label.
+Compares Hubline's ExampleGen with ImportExampleGen, both with the same three splits by hash, on the same eight
+uncompressed TFRecord files in the page cache: images of about 75 KB, and small records of about 500 bytes. The step's
+whole time counts on both sides, including Beam and ML Metadata. ImportExampleGen always writes GZIP; Hubline writes
+uncompressed TFRecords, and validates each record against features and label.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from benchmarks.results import Row, at_least
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Both sorts of records in turn."""
+    """Both types of records in turn."""
     jobs.make_modules(bench)
     pictures, small = bench.records(4_000), bench.records(200_000)
     yield _of("pictures", jobs.make_pictures(bench, pictures, 375, 500), pictures, bench)

@@ -1,10 +1,10 @@
-"""Input path: pictures of 375x500 a second, from TFRecords to batches of 224x224, in one pass.
+"""Input path: 375x500 images per second, from TFRecords to batches of 224x224, in one pass.
 
-Hubline's Trainer, whole, in a training that has to read and decode pictures: the hub module, which costs next to
-nothing, is fine-tuned from the first epoch on, so no vectors can be kept for it. Beside it a bare `tf.data` loop (read,
-shuffle, parse, decode, resize, batch, prefetch) over the same files, those that ExampleGen wrote, with nothing that
-takes its batches. Neither augments; both shuffle among 256 records, so that reading goes on while batches come. The
-first quarter of the pass does not count, so that neither pays for building its graph, nor gains by reading meanwhile.
+Measures Hubline's entire Trainer, in a training that has to read and decode images: the hub module, which costs next to
+nothing, is fine-tuned from the first epoch on, so its vectors can't be cached. The comparison is a plain `tf.data` loop
+(read, shuffle, parse, decode, resize, batch, prefetch) over the same files from ExampleGen, without a consumer. Neither
+augments; both shuffle 256 records at a time, so that reading continues while batches are consumed. The first quarter of
+the pass is ignored, so that graph building neither costs either of them time nor lets it read ahead.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from benchmarks.results import Row, at_least
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Has the data prepared once, then trains in turns. Another seed makes the Trainer run again."""
+    """Prepares the data once, then takes turns training. Changing the seed makes the Trainer run again."""
     jobs.make_modules(bench)
     data = jobs.make_pictures(bench, bench.records(4_000), 375, 500)
     folder = fresh("input-path")

@@ -1,4 +1,4 @@
-"""The pipeline files that the measures run. The stock way and the bare loops read the same files."""
+"""Pipeline files of the benchmarks. The stock pipelines and the plain loops read the same files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ TRIVIAL_MODULE = WORK / "data" / "mean"
 
 
 def make_pictures(bench: Bench, count: int, height: int, width: int, shards: int = 8) -> Path:
-    """The folder of some pictures, which are made where they are not there yet."""
+    """Folder of images, created if missing."""
     folder = WORK / "data" / f"pictures-{count}-{height}x{width}-{shards}"
     if not folder.exists():
         size = {"height": height, "width": width}
@@ -23,7 +23,7 @@ def make_pictures(bench: Bench, count: int, height: int, width: int, shards: int
 
 
 def make_small_records(bench: Bench, count: int) -> Path:
-    """The folder of some small records, which are made where they are not there yet."""
+    """Folder of small records, created if missing."""
     folder = WORK / "data" / f"small-{count}"
     if not folder.exists():
         bench.prepare("benchmarks.data:small_records", folder=str(folder), count=count, shards=8)
@@ -31,7 +31,7 @@ def make_small_records(bench: Bench, count: int) -> Path:
 
 
 def make_modules(bench: Bench) -> None:
-    """Makes the hub modules where they are not there yet."""
+    """Creates missing hub modules."""
     if not MODULE.exists():
         bench.prepare("benchmarks.data:module", folder=str(MODULE))
     if not TRIVIAL_MODULE.exists():
@@ -50,19 +50,19 @@ def write(
     slices: Sequence[Sequence[str]] = (),
     at_least: float = 0.0,
 ) -> Path:
-    """Writes a pipeline file for the records that `data.py` makes.
+    """Writes a pipeline file for the records from `data.py`.
 
     Args:
-        folder: Where to write it, and where the model is to be served.
-        examples: The glob of the records.
+        folder: Folder of the file, and of the pushed model.
+        examples: Glob of the records.
         module: The hub module.
         size: Height and width of its images.
         split: Shares of train, validation and test.
         hidden: Units of the head's hidden layers.
         fine_tune: Whether the module is trained too, from the first epoch on.
-        training: What the section `training` says besides 1 epoch of batches of 32.
-        slices: Columns to slice the evaluation by.
-        at_least: The accuracy below which the model is not blessed; another figure makes the Evaluator run again.
+        training: Additional keys of `training`, which otherwise has 1 epoch with batches of 32.
+        slices: Slice columns of the evaluation.
+        at_least: Minimum accuracy for a blessing; changing it makes the Evaluator run again.
     """
     train, validation, test = split
     evaluation = {"metrics": ["accuracy", "cross_entropy", "auc"], "thresholds": {"accuracy": {"at_least": at_least}}}
@@ -86,7 +86,7 @@ def write(
 
 
 def digits(folder: Path) -> Path:
-    """A copy of the digits example's pipeline file that serves its model elsewhere."""
+    """A copy of the digits example's pipeline file with another serving folder."""
     file, _ = load(DIGITS)
     sections = file.model_dump(mode="json", by_alias=True, exclude_unset=True)
     path = folder / "digits.yaml"
@@ -95,7 +95,7 @@ def digits(folder: Path) -> Path:
 
 
 def make_taxi(bench: Bench, times: int) -> Path:
-    """The folder of the taxi trips that TFX brings, several times over; made where it is not there yet."""
+    """Folder of the taxi trips that TFX ships, several times over; created if missing."""
     folder = WORK / "data" / f"taxi-{times}"
     if not folder.exists():
         bench.prepare("benchmarks.data:taxi", folder=str(folder), times=times)
@@ -103,17 +103,17 @@ def make_taxi(bench: Bench, times: int) -> Path:
 
 
 def taxi_example(folder: Path, data: Path) -> Path:
-    """A copy of the taxi example's pipeline file for other data, that serves its model elsewhere."""
+    """A copy of the taxi example's pipeline file with other data and another serving folder."""
     return _example("taxi", folder, data)
 
 
 def housing_example(folder: Path, data: Path) -> Path:
-    """The same of the housing example."""
+    """A copy of the housing example's pipeline file with other data and another serving folder."""
     return _example("housing", folder, data)
 
 
 def photographs_example(folder: Path, data: Path) -> Path:
-    """The same of the photographs example, with its module in `modules/upright`."""
+    """A copy of the photographs example's pipeline file, with its module in `modules/upright`."""
     return _example("photographs", folder, data, hubs={"upright": {"handle": "modules/upright"}})
 
 
@@ -129,7 +129,7 @@ def _example(name: str, folder: Path, data: Path, hubs: Mapping[str, dict] | Non
 
 
 def taxi_columns(folder: Path, data: Path) -> Path:
-    """A pipeline file with the features of TFX's own taxi example, and no others."""
+    """A pipeline file with exactly the features of TFX's own taxi example."""
     numbers = {name: {"kind": "numeric", "normalize": "z_score"} for name in ("trip_miles", "fare", "trip_seconds")}
     words = {
         name: {"kind": "categorical", "vocabulary": {"top_k": 1000}, "oov_buckets": 10}

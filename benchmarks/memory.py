@@ -1,8 +1,8 @@
-"""Memory while the data grows tenfold: the peak of ingestion, Embedder and Evaluator.
+"""Memory when the data grows tenfold: the peak of ingestion, Embedder and Evaluator.
 
-Hubline on 300 and on 3,000 pictures of about 75 KB (22 and 220 MB), half of which are the test split. Each of the three
-steps is the first that works in a process of its own: it finds the steps before it cached. The peak is that of the
-whole process while the step runs, libraries and all; how much of it came in the step is in the rows without a bar.
+Hubline runs on 300 and on 3,000 images of about 75 KB (22 and 220 MB), half of which are in the test split. Each of the
+three steps is the first to run in its own process; the steps before it are cached. The peak is that of the whole
+process during the step, including libraries; the increase during the step is in the rows without a bar.
 """
 
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from benchmarks.harness import Bench, Step, fresh
 from benchmarks.results import Row, at_most
 
 MEASURED = {"ExampleGen": 0, "Embedder": 2, "Evaluator": 3}
-"""The steps, with the process that each is the first to work in."""
+"""The steps, with the index of the process in which each runs first."""
 STOPS = ("ExampleGen", "DataGate", "Trainer", "Evaluator")
-"""What each process ends with."""
+"""The last step of each process."""
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Takes each size through the steps."""
+    """Runs the steps for each size."""
     jobs.make_modules(bench)
     fewer, more = (_steps(bench, bench.records(count)) for count in (300, 3_000))
     against = "a tenth of the data"

@@ -1,4 +1,4 @@
-"""Hubline's side: a pipeline file, run as `hubline run` runs it, with its steps taken down."""
+"""Hubline's contestants: run a pipeline file as `hubline run` does, and measure its steps."""
 
 import logging
 import time
@@ -18,11 +18,11 @@ def run(file: str, root: str, until: str | None = None) -> dict[str, Any]:
 
     Args:
         file: The pipeline file.
-        root: Where the pipeline keeps what it makes.
+        root: Folder of the pipeline's files.
         until: The step to stop after, as if the run were interrupted there.
 
     Raises:
-        RuntimeError: where the run fails.
+        RuntimeError: if the run fails.
     """
     steps = StepWatch()
 
@@ -45,10 +45,10 @@ def run(file: str, root: str, until: str | None = None) -> dict[str, Any]:
 
 
 def train(file: str, root: str) -> dict[str, Any]:
-    """Runs a pipeline file of one epoch until its Trainer is done, and listens to the progress that it reports.
+    """Runs a pipeline file of one epoch up to its Trainer, and listens to the reported progress.
 
     Returns:
-        Beside the steps the figure `rate`: examples a second.
+        The steps, and the figure `rate`: examples per second.
     """
     progress = _Progress()
     LOGGER.addHandler(progress)
@@ -60,7 +60,7 @@ def train(file: str, root: str) -> dict[str, Any]:
 
 
 class _Progress(logging.Handler):
-    """Takes down when a training reports how many examples of its epoch it has trained on."""
+    """Records the times at which a training reports its progress within the epoch."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -68,23 +68,23 @@ class _Progress(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         progress = getattr(record, "progress", {})
-        # The last report comes after the validation split.
+        # the last report follows the validation split
         if "loss" in progress.get("values", {}) and progress["done"] < progress["total"]:
             self._reports.append((time.monotonic(), progress["done"]))
 
     @property
     def rate(self) -> float:
-        """Examples a second; the first quarter of the reports does not count, as in `bare.rate`."""
+        """Examples per second; the first quarter of the reports is ignored, as in `bare.rate`."""
         counted = self._reports[len(self._reports) // 4 :]
         (begin, first), (end, last) = counted[0], counted[-1]
         return (last - first) / (end - begin)
 
 
 def preprocess(file: str, root: str) -> dict[str, Any]:
-    """Runs a pipeline file without hub modules until its Transform is done, and reads all records through it.
+    """Runs a pipeline file without hub modules up to its Transform, and reads all records through the transform graph.
 
     Returns:
-        Beside the steps the figure `one pass`: the seconds of reading, parsing and transforming every record once.
+        The steps, and the figure `one pass`: the seconds for reading, parsing and transforming every record once.
     """
     answer = run(file, root, until="Transform")
 

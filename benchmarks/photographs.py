@@ -1,9 +1,8 @@
-"""Accuracy on photographs: `examples/photographs` beside the same recipe in plain Keras, on the same records.
+"""Accuracy on photographs: `examples/photographs` compared with the same recipe in plain Keras, on the same records.
 
-Both begin with the same hub module, train a head on it and then both together, with the same steps, rates and changes
-of the training pictures, and are asked about the same photographs. Each begins its head at random, so some points lie
-between two runs of either. Where the data set is not there (`HUBLINE_DATA` names the folder of data sets), nothing is
-measured.
+Both start from the same hub module, train a head on it and then both together, with the same steps, learning rates and
+augmentations, and are evaluated on the same photographs. Heads are initialized at random, so runs of either differ by
+some points. Skipped if the data set is missing (`HUBLINE_DATA` names the folder of data sets).
 """
 
 import os

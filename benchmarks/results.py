@@ -1,4 +1,4 @@
-"""What came out, as tables for people and as JSON."""
+"""Results as Markdown tables and as JSON."""
 
 import dataclasses
 import importlib.metadata
@@ -18,7 +18,7 @@ PACKAGES = ("tfx", "tensorflow", "apache-beam", "tensorflow-transform", "tensorf
 
 @dataclass(frozen=True)
 class Bar:
-    """What a ratio must reach."""
+    """Target for a ratio."""
 
     kind: Literal["<=", ">="]
     ratio: float
@@ -29,52 +29,52 @@ class Bar:
 
 
 def at_most(ratio: float) -> Bar:
-    """The ratio may not be greater."""
+    """A maximum."""
     return Bar("<=", ratio)
 
 
 def at_least(ratio: float) -> Bar:
-    """The ratio may not be smaller."""
+    """A minimum."""
     return Bar(">=", ratio)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One figure beside another."""
+    """Comparison of two figures."""
 
     what: str
     value: float
     against: str
-    """What the other figure is of."""
+    """Description of the second figure."""
     other: float
     unit: str = "s"
     bar: Bar | None = None
 
     @property
     def ratio(self) -> float:
-        """The figure, as a share of the other."""
+        """The first figure divided by the second."""
         return self.value / self.other
 
     @property
     def reached(self) -> bool | None:
-        """Whether the ratio reaches the bar, before it is rounded to be shown; None where there is no bar."""
+        """Whether the unrounded ratio meets the target; None without a target."""
         if self.bar is None:
             return None
         return self.ratio <= self.bar.ratio if self.bar.kind == "<=" else self.ratio >= self.bar.ratio
 
     @property
     def verdict(self) -> str:
-        """In words, whether the bar is reached; empty where there is none."""
+        """Whether the target is met, in words; empty without a target."""
         return {None: "", True: "reached", False: "**missed**"}[self.reached]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What came of one measure."""
+    """Results of one benchmark."""
 
     name: str
     about: str
-    """What is compared with what: the docstring of its module."""
+    """What is compared: the docstring of the benchmark's module."""
     rows: Sequence[Row]
     samples: Sequence[tuple[str, Sample]]
     seconds: float
@@ -82,7 +82,7 @@ class Measured:
 
 
 def machine(command: str) -> dict[str, Any]:
-    """What it ran on, when, by which command, and with which versions."""
+    """Hardware, time, command and package versions."""
     cpu = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         platform.processor(),
@@ -102,7 +102,7 @@ def machine(command: str) -> dict[str, Any]:
 
 
 def as_json(measured: Sequence[Measured], where: dict[str, Any]) -> str:
-    """All figures, those of each round and each step too."""
+    """All figures, including those of each round and step."""
     measures = [
         dataclasses.asdict(measure)
         | {"rows": [dataclasses.asdict(row) | {"ratio": row.ratio, "reached": row.reached} for row in measure.rows]}
@@ -112,7 +112,7 @@ def as_json(measured: Sequence[Measured], where: dict[str, Any]) -> str:
 
 
 def as_markdown(measured: Sequence[Measured], where: dict[str, Any]) -> str:
-    """The page of results: the bars first, then a section for each measure."""
+    """The page of results: the targets first, then a section per benchmark."""
     packages = ", ".join(f"{name} {version}" for name, version in where["packages"].items())
     bars = [(measure, row) for measure in measured for row in measure.rows if row.bar]
     parts = [

@@ -1,9 +1,9 @@
-"""Spans: a run on ten spans of pictures, then one on eleven, in the same root.
+"""Spans: a run on ten spans of images, then one on eleven, in the same root.
 
-The sum of all steps of each run but the Trainer's: ingestion, statistics, Transform, vectors, evaluation, push. The
-second run also has the first one's model to compare with. Each span is one file, so that is also the cost of a run when
-a night's file came. Part of it does not depend on the data, such as loading modules and models, so small spans stand
-beside large ones.
+The figure is the total time of all steps of each run except the Trainer: ingestion, statistics, Transform, vectors,
+evaluation, push. The second run also compares with the first one's model. Each span is one file, so this is also the
+cost of a run after a nightly file has arrived. Part of it, such as loading modules and models, doesn't depend on the
+data; hence the comparison of small and large spans.
 """
 
 from collections.abc import Iterator

@@ -1,11 +1,11 @@
-"""Columns: the preprocessing and the model of TFX's own taxi example, beside the same said in a pipeline file.
+"""Columns: preprocessing and model of TFX's own taxi example, compared with the same in a pipeline file.
 
 Both have three numbers (z-scores), two computed vocabularies, four numbers in ten buckets and four columns of small
-numbers, and begin with the same records, splits and schema, those of Hubline's ExampleGen. The preprocessing is, on the
-stock side, the Transform component as TFX's template has it, which writes what it computed of each record; on
-Hubline's, Transform and then one pass over all records through `tf.data`, which reads, parses and transforms them. It
-runs on the 15,000 trips that TFX brings, and on ten times as many. The AUC is that of the probability of a tip of more
-than a fifth of the fare on the test split, of TFX's wide and deep model and of `examples/taxi`, with as many steps.
+integers, and start from the same records, splits and schema, those of Hubline's ExampleGen. On the stock side,
+preprocessing is the Transform component as in TFX's template, which writes the transformed records; on Hubline's, it is
+Transform and then one pass over all records with `tf.data`, which reads, parses and transforms them. It is measured on
+the 15,000 trips that TFX ships, and on ten times as many. The AUC is for the probability of a tip of more than a fifth
+of the fare on the test split, of TFX's wide-and-deep model and of `examples/taxi`, with the same number of steps.
 """
 
 from collections.abc import Iterator

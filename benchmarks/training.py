@@ -1,11 +1,12 @@
 """Frozen training: a head on MobileNetV2 0.35 (96x96) for 1 and for 10 epochs, and then another head.
 
-The 10 epochs against 1 are the seconds of Embedder and Trainer together, each in an empty root. Those of 1 epoch stand
-beside a bare loop: a Keras `fit` on a `tf.data` pipeline that decodes the pictures, AutoGraph kept off Keras, with
-loading the module and without an export. The stock way's are Transform, which materialises floats, and Trainer, for 1
-epoch too, which is its best case; beside it Hubline's Transform counts. Another head is trained in the root of the 10
-epochs: the sum of all steps of that run against the sum of all steps of the first, on as many pictures and on more:
-loading and exporting models does not depend on them.
+10 epochs are compared with 1 by the seconds of Embedder and Trainer together, each in an empty root. 1 epoch is
+compared with a plain loop: a Keras `fit` on a `tf.data` pipeline that decodes the images, with Keras excluded from
+AutoGraph, including the time to load the module, without an export. The stock side consists of Transform, which
+materializes floats, and Trainer, also for 1 epoch, which is its best case; in that comparison, Hubline's Transform
+counts too. Another head is trained in the root of the 10 epochs: the total time of all steps of that run is compared
+with that of the first, for the same number of images and for more, because loading and exporting models doesn't depend
+on the number.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from benchmarks.results import Row, at_most
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Hubline and the bare loop take turns; the stock way, which is slow, has one."""
+    """Hubline and the plain loop take turns; the stock pipeline, which is slow, has one turn."""
     jobs.make_modules(bench)
     records, many = bench.records(3_000), bench.records(10_000)
     examples, more = (f"{jobs.make_pictures(bench, count, 160, 200)}/*.tfrecord" for count in (records, many))
@@ -39,7 +40,7 @@ def measure(bench: Bench) -> Iterator[Row]:
             "more": lambda number: ours(f"10 epochs, {many:,} pictures", 10, more),
             "another head on more": lambda number: ours(f"another head, {many:,} pictures", 10, more, head=True),
         },
-        reverse=False,  # another head finds the vectors of the run just before it
+        reverse=False,  # another head uses the vectors of the run just before it
     )
     folder = fresh("training-stock")
     arguments = {"file": str(jobs.write(folder, examples)), "root": str(folder), "records": records, "until": "Trainer"}

@@ -18,7 +18,7 @@ from hubline.pipeline.load import load
 
 
 def regress(file: str, trained: str) -> dict[str, Any]:
-    """Fits it to the training split in the root `trained`; the figure `rmse` is that of the test split."""
+    """Fits the training split in the root `trained`; the figure `rmse` is for the test split."""
     config, _ = load(Path(file))
     (label,) = config.label.columns
     examples = newest(trained, "ExampleGen", "examples")

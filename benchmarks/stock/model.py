@@ -1,4 +1,4 @@
-"""What the stock Trainer runs."""
+"""Module of the stock Trainer."""
 
 import tensorflow as tf
 import tensorflow_hub as hub

@@ -1,4 +1,4 @@
-"""Transfer learning as TensorFlow's tutorials have it, on the records that a run of Hubline ingested."""
+"""Transfer learning as in TensorFlow's tutorials, on the records that a run of Hubline ingested."""
 
 import os
 import time
@@ -16,7 +16,7 @@ from hubline.trainer.autograph import leave_libraries_alone
 
 
 def train(file: str, trained: str) -> dict[str, Any]:
-    """Trains by the recipe of a pipeline file; the figures are the `accuracy` on the test split, and the `seconds`."""
+    """Trains by the recipe of a pipeline file; the figures are `accuracy` on the test split, and `seconds`."""
     leave_libraries_alone()
     config, _ = load(Path(file))
     examples = newest(trained, "ExampleGen", "examples")
@@ -58,7 +58,7 @@ def train(file: str, trained: str) -> dict[str, Any]:
 
 
 def _split(folder: Path, size: tuple[int, int]) -> tf.data.Dataset:
-    """Images, float32 in [0, 1], and the names of their classes."""
+    """Images, float32 in [0, 1], and their class names."""
     spec = {name: tf.io.FixedLenFeature([], tf.string) for name in ("image", "label")}
 
     def decode(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -71,7 +71,7 @@ def _split(folder: Path, size: tuple[int, int]) -> tf.data.Dataset:
 
 
 def _changed(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The same changes as the example's: mirrored, and a window of up to a fifth less, enlarged."""
+    """The example's augmentations: flipping, and cropping by up to a fifth."""
     height, width, channels = image.shape
     share = tf.random.uniform([], 0.8, 1.0)
     window = [tf.cast(share * height, tf.int32), tf.cast(share * width, tf.int32), channels]

@@ -1,4 +1,4 @@
-"""The stock pipeline, in the order and with the words of TFX's templates."""
+"""The stock pipeline, in the order and with the names of TFX's templates."""
 
 import math
 from pathlib import Path
@@ -15,13 +15,13 @@ from hubline.preprocessing.labels.classes import ClassLabel
 
 
 def create_pipeline(file: PipelineFile, root: Path, serving: Path, records: int) -> tfx.dsl.Pipeline:
-    """The pipeline that does what a pipeline file with one image, one hub module and shares for the split describes.
+    """The stock pipeline for a pipeline file with one image, one hub module and a split by shares.
 
     Args:
         file: The pipeline file.
-        root: Where artifacts and metadata go.
-        serving: Where the model is pushed.
-        records: How many records there are, from which the numbers of steps come.
+        root: Folder for artifacts and metadata.
+        serving: Serving folder.
+        records: Number of records, which determines the numbers of steps.
     """
     (feature,) = file.features.values()
     (image,) = image_columns(file.features)
@@ -111,13 +111,13 @@ def create_pipeline(file: PipelineFile, root: Path, serving: Path, records: int)
 
 
 def evaluation_pipeline(file: PipelineFile, root: Path, examples: Path, model: Path) -> tfx.dsl.Pipeline:
-    """The stock Evaluator alone, on the artifacts of a run of Hubline; the model is candidate and baseline.
+    """The stock Evaluator alone, on the artifacts of a run of Hubline; the model is both candidate and baseline.
 
     Args:
         file: The pipeline file.
-        root: Where artifacts and metadata go.
-        examples: The Examples artifact, whose split `test` is evaluated on.
-        model: The Model artifact; its signature `serving_default` is asked.
+        root: Folder for artifacts and metadata.
+        examples: The Examples artifact, whose split `test` is evaluated.
+        model: The Model artifact; its signature `serving_default` is called.
     """
     imported_examples = tfx.dsl.Importer(
         source_uri=str(examples),
@@ -138,7 +138,7 @@ def evaluation_pipeline(file: PipelineFile, root: Path, examples: Path, model: P
 
 
 def pipeline(name: str, root: Path, components: list[Any]) -> tfx.dsl.Pipeline:
-    """A pipeline of components, as the templates have it."""
+    """A pipeline of components, as in the templates."""
     return tfx.dsl.Pipeline(
         pipeline_name=name,
         pipeline_root=str(root / "artifacts"),
@@ -151,11 +151,11 @@ def pipeline(name: str, root: Path, components: list[Any]) -> tfx.dsl.Pipeline:
 
 
 def eval_config(file: PipelineFile, prediction_key: str = "") -> tfma.EvalConfig:
-    """The metrics, slices and thresholds of a pipeline file, for TFMA to compute through the model.
+    """TFMA's configuration for the metrics, slices and thresholds of a pipeline file, computed through the model.
 
     Args:
         file: The pipeline file.
-        prediction_key: The name of the output that holds the scores, where there are several.
+        prediction_key: Name of the output with the scores, if there are several outputs.
     """
     assert file.label.classes is not None
     threshold = file.evaluation.thresholds["accuracy"]

@@ -1,4 +1,4 @@
-"""What the stock Transform does: decodes the images to floats, which it materialises."""
+"""Module of the stock Transform: decodes the images to floats, which Transform materializes."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import tensorflow as tf
 
 
 def transformed_name(key: str) -> str:
-    """The name of a feature after Transform."""
+    """Name of a feature after Transform."""
     return f"{key}_xf"
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:
-    """Encoded images to float32 [batch, height, width, 3] in [0, 1]; the label, int64 [batch, 1], as it is."""
+    """Decodes images to float32 [batch, height, width, 3] in [0, 1]; passes the label on, int64 [batch, 1]."""
     image, label, size = custom_config["image"], custom_config["label"], custom_config["size"]
 
     def decode(encoded: tf.Tensor) -> tf.Tensor:

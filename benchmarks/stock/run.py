@@ -1,4 +1,4 @@
-"""Runs the stock pipeline by TFX's LocalDagRunner and takes down its steps."""
+"""Runs the stock pipeline with TFX's LocalDagRunner and measures its steps."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,18 +16,18 @@ from hubline.pipeline.load import load
 
 
 class _Enough(Exception):
-    """The run came as far as it was asked to."""
+    """The run reached the requested step."""
 
 
 def run(file: str, root: str, records: int, until: str | None = None, mended: bool = False) -> dict[str, Any]:
-    """Does the job of a pipeline file the stock way.
+    """Performs the job of a pipeline file with stock TFX.
 
     Args:
         file: The pipeline file.
-        root: Where artifacts, metadata and the pushed model go.
-        records: How many records there are.
+        root: Folder for artifacts, metadata and the pushed model.
+        records: Number of records.
         until: The step to stop after.
-        mended: Whether AutoGraph leaves Keras alone, which TensorFlow 2.16 does not know to do and no template says.
+        mended: Whether to exclude Keras from AutoGraph, which TensorFlow 2.16 doesn't do and no template mentions.
     """
     if mended:
         from hubline.trainer.autograph import leave_libraries_alone
@@ -38,14 +38,14 @@ def run(file: str, root: str, records: int, until: str | None = None, mended: bo
 
 
 def evaluate(file: str, root: str, trained: str) -> dict[str, Any]:
-    """Runs the stock Evaluator alone, on what a run of Hubline left in the root `trained`."""
+    """Runs the stock Evaluator alone, on the artifacts of a run of Hubline in the root `trained`."""
     config, _ = load(Path(file))
     examples, model = newest(trained, "ExampleGen", "examples"), newest(trained, "Trainer", "model")
     return run_pipeline(evaluation_pipeline(config, Path(root), examples, model))
 
 
 def run_pipeline(pipeline: tfx.dsl.Pipeline, until: str | None = None) -> dict[str, Any]:
-    """Runs a pipeline, or as far as the step `until`, and takes down its steps."""
+    """Runs a pipeline, at most up to the step `until`, and measures its steps."""
     steps = StepWatch()
 
     def around_step(name: str, launch: Callable[[], Any]) -> Any:

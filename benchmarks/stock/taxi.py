@@ -1,4 +1,4 @@
-"""TFX's own taxi example on what a run of Hubline ingested: its Transform, and its wide and deep model."""
+"""TFX's own taxi example on the records that a run of Hubline ingested: its Transform, and its wide-and-deep model."""
 
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,24 @@ from benchmarks.stock.run import run_pipeline
 from hubline.pipeline.load import load
 from hubline.preprocessing.columns import present
 
-_STEP = 40  # examples to a batch, as that module has it
+_STEP = 40  # batch size of that module
 
 
 def preprocessing_fn(inputs: dict[str, Any]) -> dict[str, Any]:
-    """The module's, with a column that has hardly a value, and so is in no schema of some of the trips, as empty."""
+    """The module's, with empty values for a column that has hardly any, and is therefore missing from the schema of
+    some of the trips."""
     hours = inputs["trip_start_hour"]
     empty = tf.SparseTensor(tf.zeros([0, 2], tf.int64), tf.zeros([0], tf.int64), hours.dense_shape)
     return module.preprocessing_fn({"pickup_census_tract": empty, **inputs})
 
 
 def transform(file: str, root: str, trained: str) -> dict[str, Any]:
-    """Runs the stock Transform, as the templates have it, on the examples in the root `trained`."""
+    """Runs the stock Transform, as in the templates, on the examples in the root `trained`."""
     return run_pipeline(pipeline("taxi", Path(root), _data_steps(trained)[0]))
 
 
 def train(file: str, root: str, trained: str) -> dict[str, Any]:
-    """Runs the stock Transform and Trainer, with as many epochs as the pipeline file says; the figure `auc`."""
+    """Runs the stock Transform and Trainer, with the pipeline file's number of epochs; returns the figure `auc`."""
     config, _ = load(Path(file))
     steps, transform_step = _data_steps(trained)
     examples = newest(trained, "ExampleGen", "examples")
