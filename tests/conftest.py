@@ -1,9 +1,9 @@
-"""What every test may use."""
+"""Configuration and fixtures for all tests."""
 
 import os
 import signal
 
-# Before TensorFlow is imported: Keras 2, as the packages themselves settle it, and no start-up messages.
+# Set before TensorFlow is imported: Keras 2, as the package itself requires, and no start-up messages.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -13,12 +13,12 @@ import pytest
 
 
 def pytest_configure() -> None:
-    """A shell has its jobs in the background ignore SIGINT, and what is ignored at the start stays so."""
+    """Restores SIGINT: shells make background jobs ignore it, and a signal ignored at start stays ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every unit test is run on both stacks."""
+    """Runs every unit test on both stacks."""
     for item in items:
         if "unit" in item.path.parts:
             item.add_marker("both_stacks")
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real data sets, where they are there."""
+    """Folder of real data sets, if present."""
     path = Path(os.environ.get("HUBLINE_DATA", Path(__file__).parents[2] / "shared" / "data"))
     if not path.is_dir():
         pytest.skip(f"no real data sets at {path}; HUBLINE_DATA names their folder")

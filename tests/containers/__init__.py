@@ -1,1 +1,2 @@
-"""`make test-containers`: a compiled package, run by KFP's local runner in real containers, beside a local run."""
+"""`make test-containers`: runs a compiled package with KFP's local runner in containers, and compares with a local
+run."""

@@ -1,7 +1,7 @@
-"""The digits example in containers and here: python -m tests.containers IMAGE FOLDER PYTHON_WITH_KFP.
+"""Runs the digits example in containers and locally: python -m tests.containers IMAGE FOLDER PYTHON_WITH_KFP.
 
-It compiles the example with the image, runs the package step by step, runs the same file on this machine, and fails
-where the two pushed models do not answer alike.
+Compiles the example with the image, runs the package step by step, runs the same file on this machine, and fails if the
+predictions of the two pushed models differ.
 """
 
 import json
@@ -23,11 +23,11 @@ kubeflow:
   every_step: {{volumes: [{{claim: work, path: {folder}}}]}}
 """
 TOLERANCE = 1e-4
-"""Of a probability. The two may have other builds of TensorFlow, which add up in another order."""
+"""Tolerance for probabilities. The two may use different builds of TensorFlow, which sum in different orders."""
 
 
 def main(image: str, folder: Path, python_with_kfp: str) -> int:
-    """0 where both runs push a model and the models answer alike."""
+    """Returns 0 if both runs push a model and the predictions agree."""
     package = folder / "package.yaml"
     in_containers, here = _files(folder)
     _call([*HUBLINE, "compile", in_containers, "-o", package, "--image", image, "--allow-tag"])
@@ -39,12 +39,12 @@ def main(image: str, folder: Path, python_with_kfp: str) -> int:
 
 
 def _files(folder: Path) -> tuple[Path, Path]:
-    """The example's file twice, beside its data: as it is, on a volume, and with a serving folder of its own."""
+    """Two copies of the example's file next to its data: unchanged on a volume, and with its own serving folder."""
     for name in ("data", "modules"):
         shutil.copytree(DIGITS / name, folder / name)
     for name in ("artifacts", "serving", "state"):
         (folder / name).mkdir()
-        (folder / name).chmod(0o775)  # root's are of group 0, as is the user of the containers
+        (folder / name).chmod(0o775)  # root is in group 0, as is the user of the containers
     text = (DIGITS / "pipeline.yaml").read_text()
     assert "{destination: serving}" in text
     in_containers, here = folder / "pipeline.yaml", folder / "here.yaml"
@@ -58,7 +58,7 @@ def _call(command: list[object]) -> None:
 
 
 def _say_times(artifacts: Path, began: float) -> None:
-    """The seconds of each step, which run one after the other, with the start and the end of its container."""
+    """Prints the seconds of each step, which run one after another, and the start and end of its container."""
     ended = sorted((path.stat().st_mtime, path.parent.name) for path in artifacts.glob("*/*/executor_output.json"))
     for end, step in ended:
         print(f"{step:20} {end - began:6.1f} s")
@@ -66,7 +66,7 @@ def _say_times(artifacts: Path, began: float) -> None:
 
 
 def _answers(model: Path) -> np.ndarray:
-    """What a model says about every record, probabilities of shape [records, classes]."""
+    """A model's predictions for every record, probabilities [records, classes]."""
     files = sorted(map(str, (DIGITS / "data").glob("*.tfrecord.gz")))
     records = list(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
     answer = tf.saved_model.load(str(model)).signatures["serving_default"](examples=tf.constant(records))
@@ -77,7 +77,7 @@ def _compare(in_containers: np.ndarray, here: np.ndarray) -> int:
     apart = float(np.abs(in_containers - here).max())
     others = int((in_containers.argmax(-1) != here.argmax(-1)).sum())
     print(json.dumps({"records": len(here), "largest difference of a score": apart, "other classes": others}))
-    if not apart <= TOLERANCE or others:  # NaN is not alike either
+    if not apart <= TOLERANCE or others:  # also fails on NaN
         print(
             "test-containers: the model from the containers and the one from here answer differently", file=sys.stderr
         )

@@ -1,8 +1,8 @@
 """Runs a package with KFP's local runner, each step in a container: python run_package.py PACKAGE FOLDER.
 
-The folder is what every container mounts, in place of the volumes that the runner passes over. The containers have no
-network, no capabilities, and the user of the image, or, where this is not root, a user of group 0 that is not known in
-it, as OpenShift has them. For the environment of requirements/kfp.txt.
+Every container mounts the folder, in place of the volumes, which the runner ignores. The containers have no network and
+no capabilities. They run as the image's user or, if that is not root, as a user of group 0 that the image doesn't know,
+as on OpenShift. Needs the environment of requirements/kfp.txt.
 """
 
 import os
@@ -13,8 +13,8 @@ from kfp import components, local
 
 
 def main(package: str, folder: str) -> None:
-    """Runs it; raises where a step fails."""
-    os.umask(0)  # the runner makes folders for what the containers write
+    """Runs the package; raises if a step fails."""
+    os.umask(0)  # the runner creates folders that the containers write to
     runner = local.DockerRunner(
         mounts=[Mount(folder, folder, type="bind")],
         user=f"{os.getuid() or 1000}:0",

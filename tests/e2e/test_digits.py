@@ -1,4 +1,4 @@
-"""Whole runs on columns whose digits float32 would lose, and on dates that are written in several ways."""
+"""Full runs on columns whose digits float32 would lose, and on dates in several formats."""
 
 import json
 import subprocess

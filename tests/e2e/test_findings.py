@@ -1,4 +1,4 @@
-"""Whole runs on data that say little of what the pipeline file asks of them."""
+"""Full runs on data that contain little of what the pipeline file needs."""
 
 import json
 import subprocess

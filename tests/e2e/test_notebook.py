@@ -1,4 +1,4 @@
-"""The quickstart notebook: every cell runs, and what it shows is so."""
+"""The quickstart notebook: every cell runs, and its output is correct."""
 
 import os
 import shutil
@@ -26,10 +26,10 @@ for value in (first.model_dump_json(), second.model_dump_json(), predicted, logg
 
 
 def execute(notebook: nbformat.NotebookNode, folder: Path, scratch: Path) -> None:
-    """Runs every cell with the Python that runs this, in `folder`; raises what a cell raises."""
+    """Runs every cell with the current Python in `folder`; raises a cell's exception."""
     write_kernel_spec(scratch / "python3")
     manager = AsyncKernelManager(kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(scratch)]))
-    # Under pytest a kernel would show nothing of what is written to its descriptors.
+    # Under pytest, a kernel would not capture output written to its file descriptors.
     environment = {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
     environment |= {"PYTHONPATH": str(PROJECT), "TMPDIR": str(scratch)}
     client = NotebookClient(notebook, km=manager, timeout=600, resources={"metadata": {"path": str(folder)}})
@@ -37,7 +37,7 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, scratch: Path) -> Non
 
 
 def text_of(cell: nbformat.NotebookNode) -> str:
-    """What a cell printed, and the text form of what it showed."""
+    """What a cell printed, and the text form of its outputs."""
     return "".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs)
 
 
@@ -58,9 +58,9 @@ def test_the_quickstart_runs_and_what_it_shows_is_so(tmp_path: Path) -> None:
     assert not any(step.cached for step in first.steps)
     assert [step.id for step in second.steps if not step.cached] == ["Trainer", "Evaluator", "Pusher"]
     assert second.decision is not None and second.decision.compared_with == first.pushed_model
-    assert predicted == "four"  # the name of the first sample
+    assert predicted == "four"  # class of the first sample
 
-    # Of a run there are the project's own lines to see, without a terminal's codes; the libraries' are in the log.
+    # The output of a run has only Hubline's own lines, without terminal codes; those of libraries are in the log.
     runs = [text_of(cell) for cell in notebook.cells if "= run(" in cell.source]
     assert len(runs) == 2 and all("Trainer done in" in text for text in runs) and logged == "True"
     assert not any(strange in text for text in runs for strange in ("INFO", "Warning", "\x1b"))

@@ -1,4 +1,4 @@
-"""Whole runs: what is done, what is not done again, what is left when one is cut short."""
+"""Full runs: what is done, what is cached, and what is left after an interruption."""
 
 import json
 import os
@@ -99,7 +99,7 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
     assert third["pushed_model"] == first.pushed_model and third["metrics"] == second.metrics
 
     (path.parent / ".hubline" / "tiny" / "last-run.json").unlink()
-    fourth, code = run(path, None, quiet=True)  # TFX's cache comes to the same
+    fourth, code = run(path, None, quiet=True)  # TFX's cache leads to the same result
     assert (code, ran(fourth), fourth.nothing_to_do) == (0, [], False)
     assert fourth.pushed_model == first.pushed_model and fourth.metrics == second.metrics
 
@@ -112,7 +112,7 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
     other_data, code = run(path, None, quiet=True)
     assert (code, [step.id for step in other_data.steps if step.cached]) == (0, ["HubModule.mean"])
 
-    # Too high a bar: nothing is pushed, the run says so, and the same again is not blessed from the cache either.
+    # A bar too high: nothing is pushed, the run says so, and a repetition doesn't get a blessing from the cache.
     rewrite(path, "thresholds: {", "thresholds: {cross_entropy: {at_most: 0.0}, ")
     served = sorted(item.name for item in serving.iterdir())
     for expected in (["Evaluator", "Pusher"], []):
@@ -196,7 +196,7 @@ def test_a_nightly_run_on_one_more_span_computes_what_is_new_and_counts_every_re
     records = [item + example_data.record(hour=number % 2) for number, item in enumerate(example_data.labelled(360))]
     records[32] = example_data.record(image=example_data.random_image(5)[:60], label=0, hour=1)  # does not decode
     records[6] = example_data.record(image=example_data.random_image(6), hour=0)  # has no label
-    for number in range(19):  # small ones, which are read together
+    for number in range(19):  # small files, which are read together
         in_span(tmp_path, 1, records[6 * number : 6 * number + 6], f"{number:02d}")
     damaged = in_span(tmp_path, 1, records[114:120], "19")
     content = bytearray(damaged.read_bytes())
@@ -223,14 +223,14 @@ def test_a_nightly_run_on_one_more_span_computes_what_is_new_and_counts_every_re
     in_span(tmp_path, 3, records[240:])
     second, code = run(path, None, quiet=True)
     assert code == 0 and second.spans == (2, 3)
-    # Of the new span its shards, of each split's shard its statistics and its rows, and of the training split's what
-    # Transform asks of it; of the old one nothing.
+    # For the new span: its shards, statistics and rows for each split's shard, and Transform's analysis of the training
+    # shard; nothing for the old span.
     assert len({entry.name for entry in store.iterdir()} - before) == 1 + 3 + 3 + 1
     assert sum(records_by_split(second).values()) == 240
 
 
 def records_by_split(result: Result) -> dict[str, int]:
-    """Records that a run trained, validated or tested on."""
+    """Number of records used for training, validation and test."""
     rows = max(
         (Path(result.report).parents[2] / "artifacts" / "Embedder" / "rows").iterdir(), key=lambda it: int(it.name)
     )
@@ -257,7 +257,7 @@ def test_two_phases_with_kept_views_and_then_the_module_itself(tmp_path: Path) -
 
 
 def start(path: Path, *options: str) -> subprocess.Popen:
-    # A shell may have its children ignore Ctrl-C; a person's terminal does not.
+    # A shell may make its children ignore Ctrl-C; a terminal doesn't.
     return subprocess.Popen(
         [*HUBLINE, "run", str(path), *options],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT,
@@ -321,7 +321,7 @@ serving: {destination: serving}
 """)
     result, code = run(path, None, quiet=True)
     assert code == 0, result.error
-    # One image feeds two features, so the model takes the one column; classes come from the data.
+    # A single image column feeds two features, so the model has one input; classes come from the data.
     predicted = subprocess.run(
         [*HUBLINE, "predict", str(tmp_path / "serving"), str(photographs[0]), "--json"],
         capture_output=True, text=True, check=True, cwd=PROJECT,
@@ -332,7 +332,7 @@ serving: {destination: serving}
 
 
 def test_changed_code_runs_the_steps_that_use_it(life, tmp_path: Path) -> None:
-    """A copy of the packages with one comment more, on the same root: as a user's upgrade is."""
+    """Uses a copy of the package with one changed file on the same root, like an upgrade."""
     path, _ = life
     for room in ("pipeline", "components", "preprocessing", "trainer"):
         subprocess.run(["cp", "-r", str(PROJECT / room), str(tmp_path)], check=True)
@@ -349,7 +349,7 @@ def test_changed_code_runs_the_steps_that_use_it(life, tmp_path: Path) -> None:
 
 @pytest.mark.both_stacks
 def test_the_digits_example_from_data_to_a_model_that_answers(tmp_path: Path) -> None:
-    """What `make run` does, on a copy, and the pushed model with nothing but TensorFlow."""
+    """Does what `make run` does, on a copy, and loads the pushed model with plain TensorFlow."""
     example = tmp_path / "digits"
     example.mkdir()
     for name in ("make_data.py", "pipeline.yaml"):

@@ -1,4 +1,4 @@
-"""Runs that are asked to end at any point: nothing is pushed, the report is written, and the next run goes on."""
+"""Runs that are asked to stop at any point: nothing is pushed, the report is written, and the next run continues."""
 
 import json
 import os
@@ -18,7 +18,7 @@ POOR = {name: value for name, value in os.environ.items() if name != "HOME"} | {
     "LANG": "C",
     "PYTHONIOENCODING": "ascii",
 }
-"""An environment without a home, and with a terminal that lacks most characters."""
+"""An environment without a home folder, and with a terminal that lacks most characters."""
 
 
 def test_a_run_that_is_asked_to_end_while_it_starts(tmp_path: Path) -> None:
@@ -38,18 +38,18 @@ def test_a_run_that_is_asked_to_end_while_it_starts(tmp_path: Path) -> None:
 
 
 POINTS = ("ExampleGen", "Trainer", "Evaluator", "copying", "")
-"""The steps in whose last moments a signal comes, in a destructor; then the copying of the model, and never."""
+"""The steps at whose end a signal arrives, in a destructor; then during the copying of the model, and never."""
 
 
 def story(path: Path, output: Path) -> None:
-    """Runs the pipeline again and again in this process, which gets a signal at another point each time."""
+    """Runs the pipeline repeatedly in this process, with a signal at a different point each time."""
     numbers = [signal.SIGTERM, signal.SIGINT] * 3
     told = [run_until(path, point, number) for point, number in zip(POINTS, numbers, strict=False)]
     output.write_text(json.dumps(told))
 
 
 def run_until(path: Path, point: str, number: signal.Signals) -> dict[str, Any]:
-    """What comes of a run that gets a signal at a point."""
+    """The outcome of a run that receives a signal at a point."""
     from tfx.dsl.io import fileio
 
     from hubline.pipeline import local

@@ -1,4 +1,5 @@
-"""The taxi example, with fewer epochs: columns to a pushed model that answers JSON, with what is missing and new."""
+"""The taxi example with fewer epochs: from columns to a pushed model that predicts on JSON, with missing and new
+values."""
 
 import json
 import shutil
@@ -34,4 +35,4 @@ def test_columns_become_a_model_that_tells_who_tips(tmp_path: Path) -> None:
     done = subprocess.run(asked, input=json.dumps(TRIPS), check=True, capture_output=True, text=True)
     scores = [each["scores"]["generous"] for each in json.loads(done.stdout)["predictions"]]
     assert len(scores) == len(TRIPS) and all(0 < score < 1 for score in scores)
-    assert scores[0] > 0.5 > scores[1]  # what is paid in cash is tipped in cash, which nobody writes down
+    assert scores[0] > 0.5 > scores[1]  # tips of cash fares are paid in cash and not recorded

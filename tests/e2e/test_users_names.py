@@ -1,4 +1,4 @@
-"""A user's own packages may have the names of Hubline's rooms: neither hides the other."""
+"""A user's own packages may have the names of Hubline's subpackages; neither shadows the other."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.support.saved_variables import variables_of
 PROJECT = Path(__file__).parents[2]
 NAMES = ("artifacts", "components", "core", "pipeline", "preprocessing", "report", "tests", "trainer")
 NUMBERS = {name: number / 32 for number, name in enumerate(NAMES, 1)}
-"""The user's packages, each with a number to know it by, exact in float32; `pipeline` is a module."""
+"""The user's packages, each with an identifying number that is exact in float32; `pipeline` is a module."""
 
 EVERY_NAME = pytest.mark.parametrize("name", NUMBERS)
 FILE = """\
@@ -105,7 +105,7 @@ print(json.dumps(biases))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The user's project: data, a pipeline file and, beside it, packages with our names."""
+    """The user's project: data, a pipeline file and, next to it, packages with Hubline's names."""
     folder = tmp_path_factory.mktemp("mine")
     example_data.write_tfrecord(folder / "data" / "a.tfrecord", example_data.labelled(200))
     (folder / "pipeline.yaml").write_text(FILE)
@@ -120,7 +120,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def python(folder: Path, *arguments: str) -> str:
-    """Runs Python in the user's project, which is also on PYTHONPATH, with nothing of ours beside `hubline`.
+    """Runs Python in the user's project, which is also on PYTHONPATH; only `hubline` of ours is importable.
 
     Returns:
         The last line of its output.
@@ -141,7 +141,7 @@ def python(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def result(folder: Path) -> dict:
-    """A whole run of the pipeline file; the names of the user's modules and of those that import them are kept."""
+    """A full run of the pipeline file; records the user's modules and the modules that import them."""
     (folder / "imports.log").unlink(missing_ok=True)
     said = json.loads(python(folder, "-m", "hubline.pipeline.cli", "run", "pipeline.yaml", "--json"))
     (folder / "imports.log").rename(folder / "imports-of-run.log")
@@ -156,7 +156,7 @@ def test_a_run_uses_the_users_module_in_the_users_code_and_ours_in_ours(folder: 
     assert bias[list(NUMBERS).index(name)] == NUMBERS[name]
     lines = [line.split(" ", 1) for line in (folder / "imports-of-run.log").read_text().splitlines()]
     importers = {Path(importer).resolve() for imported, importer in lines if imported == name}
-    # The builder imports the module that `call` names, and so its package. Nothing else of ours asks for these names.
+    # The builder imports the module that `call` names, and so its package. Nothing else in Hubline imports these names.
     ours = {PROJECT / "trainer" / "backbones" / "builder.py"} if name == "trainer" else set()
     assert importers and importers - ours <= {folder.resolve() / "trainer" / "mynet.py"}
 

@@ -1,4 +1,4 @@
-"""The video example, with fewer epochs: clips in both forms of record, two of them broken, to a model that answers."""
+"""The video example with fewer epochs: clips in both record formats, two of them damaged, to a model that predicts."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "video"
 
 
 def in_steps(record: bytes) -> bytes:
-    """A tf.Example as a tf.SequenceExample with a step for each frame."""
+    """Converts a tf.Example to a tf.SequenceExample with a step for each frame."""
     columns = tf.train.Example.FromString(record).features.feature
     message = tf.train.SequenceExample()
     message.context.feature["label"].CopyFrom(columns["label"])
@@ -38,7 +38,7 @@ def test_clips_become_a_model_that_tells_which_way_things_move(tmp_path: Path) -
     example_data.write_tfrecord(shard, [*map(in_steps, records), *broken], "GZIP")
     path = tmp_path / "pipeline.yaml"
     text = path.read_text().replace("epochs: 12", "epochs: 6").replace("after_epochs: 5", "after_epochs: 2")
-    # The first frame is one that is taken.
+    # The first frame is among those sampled.
     text = text.replace("channels: 1}", "channels: 1, sample: first}")
     quarantine = "data:\n  bad_records: {policy: quarantine, max_fraction: 0.01}\n"
     path.write_text(text.replace("data:\n", quarantine, 1))

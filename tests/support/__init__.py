@@ -1,1 +1,1 @@
-"""Scaffolding that tests share: small real data sets, modules and servers."""
+"""Shared test fixtures: small real data sets, modules and servers."""

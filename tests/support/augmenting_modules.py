@@ -10,8 +10,8 @@ Shape = list[int | None]
 
 
 class Inverting(tf.Module):
-    """Augments as https://www.tensorflow.org/hub/common_signatures/images says: images of some shape to the same, half
-    of them with their colours inverted. Which half, a seed tells, or each call draws anew."""
+    """Image augmentation as in https://www.tensorflow.org/hub/common_signatures/images: inverts the colours of half of
+    the images, chosen by a seed or at random in each call."""
 
     def __init__(self, seeded: bool, shape: Shape) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ def inverting(path: Path, seeded: bool = True, shape: Shape | None = None) -> Pa
 
 
 def keras_layers(path: Path) -> Path:
-    """Keras' own layers, which do nothing but in training."""
+    """Keras' own layers, which are active in training only."""
     leave_libraries_alone()
     layers = tf.keras.layers
     tf.keras.Sequential([layers.Input([8, 8, 3]), layers.RandomFlip("horizontal", seed=1)]).save(

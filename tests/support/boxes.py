@@ -1,4 +1,4 @@
-"""Makes pictures with one rectangle in each, and a module that tells where it is bright."""
+"""Images with one rectangle each, and a module that detects bright areas."""
 
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,18 @@ CLASSES = ("red", "green")
 
 
 def label(**settings: Any) -> ClassAndBoxLabel:
-    """A label of the columns that `hubline convert boxes` writes."""
+    """A label with the columns that `hubline convert boxes` writes."""
     said = {"kind": "class_and_box", "from": "box_labels", "box": "boxes", "image": "photo", "classes": CLASSES}
     return ClassAndBoxLabel.model_validate(said | settings)
 
 
 def features(size: tuple[int, int] = (32, 32), **settings: Any) -> Features:
-    """The picture."""
+    """The image feature."""
     return {"photo": ImageFeature.model_validate({"kind": "image", "from": "image", "size": size} | settings)}
 
 
 def rectangle(rng: np.random.Generator, height: int = 32, width: int = 32) -> tuple[np.ndarray, list[float], str]:
-    """A black picture, uint8 [height, width, 3], with a rectangle; its box in shares, and its class, which is its
+    """A black image, uint8 [height, width, 3], with a rectangle; its box as fractions, and its class, which is its
     colour."""
     tall, wide = (int(rng.integers(side // 4, side // 2 + 1)) for side in (height, width))
     top, left = int(rng.integers(0, height - tall + 1)), int(rng.integers(0, width - wide + 1))
@@ -37,7 +37,7 @@ def rectangle(rng: np.random.Generator, height: int = 32, width: int = 32) -> tu
 
 
 def record(pixels: np.ndarray, box: list[float], name: str, **more: Any) -> bytes:
-    """One of the records of `rectangles`."""
+    """A record as in `rectangles`."""
     image = example_data.image_bytes(pixels)
     return example_data.record(
         image=image, boxes=example_data.feature(*box), box_labels=example_data.feature(name), **more
@@ -45,13 +45,13 @@ def record(pixels: np.ndarray, box: list[float], name: str, **more: Any) -> byte
 
 
 def rectangles(count: int, seed: int = 0) -> list[bytes]:
-    """Records of such pictures."""
+    """Records with such images."""
     rng = np.random.default_rng(seed)
     return [record(*rectangle(rng), turn=number % 2) for number in range(count)]
 
 
 class Places(tf.Module):
-    """Images float32 [batch, 32, 32, 3] to what each of 8 by 8 places looks like, [batch, 192]."""
+    """Maps images, float32 [batch, 32, 32, 3], to a description of each of 8 by 8 locations, [batch, 192]."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, 32, 32, 3], tf.float32, name="images")])
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
@@ -59,13 +59,13 @@ class Places(tf.Module):
 
 
 def module(path: Path) -> Path:
-    """A hub module of these."""
+    """Saves `Places` as a hub module."""
     tf.saved_model.save(Places(), str(path))
     return path
 
 
 def best_constant_iou(boxes: np.ndarray) -> float:
-    """About the greatest mean IoU that one box for all pictures can have: that of the best of some thousand."""
+    """Approximate maximum of the mean IoU of a single box for all images: the best of some thousand."""
     rng = np.random.default_rng(0)
     tried = np.concatenate(
         [boxes, boxes.mean(axis=0, keepdims=True), np.sort(rng.random([4000, 2, 2]), 1).reshape(-1, 4)]
@@ -74,7 +74,7 @@ def best_constant_iou(boxes: np.ndarray) -> float:
 
 
 def iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The IoU of boxes, [..., 4], in NumPy."""
+    """IoU of boxes, [..., 4], in NumPy."""
     one, other = one.astype(np.float64), other.astype(np.float64)
     sides = np.minimum(one, other)[..., 2:] - np.maximum(one, other)[..., :2]
     common = np.maximum(sides, 0).prod(axis=-1)

@@ -1,4 +1,4 @@
-"""Code of ours that is another, as far as digests of the code can tell."""
+"""Simulates changed code, as far as digests of the code can tell."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +10,11 @@ from hubline.core import code_digest as code
 
 
 def changing(files: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the code in some of our files were another: other bytecode stands in for theirs.
+    """Replaces the bytecode of some source files by other bytecode.
 
     Args:
-        files: By their paths from the root of the repository.
-        monkeypatch: Takes it back.
+        files: Paths relative to the root of the repository.
+        monkeypatch: Undoes the change.
     """
     for file in files:
         assert (Path(hubline.__file__).parent / file).is_file(), file

@@ -1,4 +1,4 @@
-"""Profiles of columns, as `hubline init` makes them of data."""
+"""Column profiles, as `hubline init` computes them."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ def numbers(minimum: float, maximum: float, skewness: float = 0.0) -> Numbers:
 
 
 def column(type: str = "float", name: str = "it", distinct: int = 500, present: int = 1000, **rest: Any) -> Column:
-    """A column of 1,000 records, by default of floats from -1 to 1."""
+    """A column of 1,000 records, by default floats from -1 to 1."""
     seen: dict[str, Any] = {"values": present, "frequent": (("a", 3), ("b", 2)) if type == "text" else ((1, 3), (2, 2))}
     seen |= {"numbers": numbers(-1, 1)} if type in ("integer", "float") else {}
     return Column(name=name, type=type, records=1000, present=present, distinct=distinct, **(seen | rest))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Runs `hubline convert`, and reads the records that it wrote."""
+"""Runs `hubline convert`, and reads the records it wrote."""
 
 import sys
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ Row = dict[str, list]
 
 
 def from_text(folder: Path, *texts: str | bytes, dialect: Dialect | None = None, **options: Any) -> Conversion:
-    """Converts files a.csv, b.csv, … of these texts in a folder, to its folder `out`."""
+    """Converts files a.csv, b.csv, … with the given texts in a folder, to its folder `out`."""
     files = []
     for letter, text in zip("abc", texts, strict=False):
         path = folder / f"{letter}.csv"
@@ -34,7 +34,7 @@ def from_text(folder: Path, *texts: str | bytes, dialect: Dialect | None = None,
 
 
 def from_tables(folder: Path, *tables: pa.Table, types: Mapping[str, Kind] = {}, **options: Any) -> Conversion:
-    """Converts files a.parquet, b.parquet, … of these tables."""
+    """Converts files a.parquet, b.parquet, … with the given tables."""
     files = []
     for letter, table in zip("abc", tables, strict=False):
         pq.write_table(table, folder / f"{letter}.parquet")
@@ -43,7 +43,7 @@ def from_tables(folder: Path, *tables: pa.Table, types: Mapping[str, Kind] = {},
 
 
 def rows_of(folder: Path) -> list[Row]:
-    """The records in all shards, in their order: the values by column, of the columns that a record has."""
+    """The records in all shards, in order: values by column, without missing columns."""
     found = []
     for path in sorted(folder.iterdir()):
         for record in example_data.read_tfrecord(path, "GZIP" if path.suffix == ".gz" else ""):
@@ -61,7 +61,7 @@ def notes_of(done: Conversion) -> list[str]:
 
 
 def expected(row: Mapping[str, Any]) -> Row:
-    """What a record holds of values as pandas and pyarrow give them, None and NaN for missing ones."""
+    """The record expected for values from pandas or pyarrow, in which None and NaN are missing."""
     values = {name: value for name, value in row.items() if value is not None and value == value}
     return {
         name: [np.float32(value) if isinstance(value, float) else value.encode() if isinstance(value, str) else value]
@@ -70,7 +70,7 @@ def expected(row: Mapping[str, Any]) -> Row:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    """The exit code of the command."""
+    """Exit code of the command."""
     monkeypatch.setattr(sys, "argv", ["hubline", "convert", *map(str, arguments)])
     with pytest.raises(SystemExit) as end:
         cli.main()

@@ -1,4 +1,4 @@
-"""Evaluates models whose scores are known on a test split, as the step Evaluator does."""
+"""Evaluates models with known scores on a test split, as the step Evaluator does."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +33,7 @@ def artifact(kind, folder: Path):
 
 
 class Oracle(tf.Module):
-    """A served model that reads its answer from a column of the record."""
+    """An exported model that reads its prediction from a column of the record."""
 
     def __init__(self, classes: Sequence[str], column: str) -> None:
         super().__init__()
@@ -58,8 +58,8 @@ def save_oracle(path: Path, classes: Sequence[str], column: str, recipe: str | N
 
 
 def write_test_split(folder: Path, records: list[bytes], rows: list[bytes] | None = None, undecodable=()) -> None:
-    """Examples and rows with what ExampleGen and Embedder note beside them."""
-    for split in ("train", "test"):  # constants are fitted on the very records
+    """Examples and rows, with the metadata of ExampleGen and Embedder."""
+    for split in ("train", "test"):  # constants are fitted on the same records
         example_data.write_tfrecord(folder / "examples" / f"Split-{split}" / "data-0.gz", records, "GZIP")
     rows = [item for n, item in enumerate(records) if n not in undecodable] if rows is None else rows
     for split in ("train", "test"):
@@ -102,7 +102,7 @@ def judge(
     label: Label,
     features: Features | None = None,
 ) -> Decision:
-    """What Evaluator decides of a model in the folder `judged`, with its outputs in `folder`."""
+    """Evaluator's decision on a model in the folder `judged`, with its outputs in `folder`."""
     outputs = {
         "evaluation": [artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")],
         "blessing": [artifact(standard_artifacts.ModelBlessing, folder / "blessing")],

@@ -10,7 +10,7 @@ from PIL import Image
 
 
 def image_bytes(pixels: np.ndarray, form: str = "PNG") -> bytes:
-    """An encoded image of uint8 pixels, [height, width] or [height, width, 3]."""
+    """Encodes uint8 pixels, [height, width] or [height, width, 3]."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, format=form)
     return out.getvalue()
@@ -44,7 +44,7 @@ def sequence(example: bytes, steps: int = 3) -> bytes:
 
 
 def labelled(count: int, classes: Sequence[str | int] = (0, 1)) -> list[bytes]:
-    """Records whose images tell their class: class k is k-th darkest, with noise."""
+    """Records whose images determine the class: class k is the k-th darkest, with noise."""
     rng = np.random.default_rng(0)
     records = []
     for number in range(count):

@@ -1,4 +1,4 @@
-"""Makes files for `hubline convert`: images of known colours, folders of them, and tables beside them."""
+"""Files for `hubline convert`: images with known colours, folders of images, and tables next to them."""
 
 import io
 from pathlib import Path
@@ -17,12 +17,12 @@ from tests.support.conversion import rows_of
 
 
 def converted(collection: Collection, folder: Path, on_bad: Any = "fail", workers: int = 2, **to: Any) -> Collected:
-    """Converts to the folder's folder `out`."""
+    """Converts to the subfolder `out`."""
     return collect(collection, Destination(folder / "out", **to), on_bad, Console(quiet=True), workers)
 
 
 def pixels(encoded: bytes) -> np.ndarray:
-    """What a model sees: uint8 [height, width, 3]."""
+    """A model's input: uint8 [height, width, 3]."""
     return decode(tf.constant(encoded)).numpy()
 
 
@@ -33,7 +33,7 @@ def saved(image: Image.Image, form: str, **options: Any) -> bytes:
 
 
 def tiles(height: int = 4, width: int = 6, seed: int = 0) -> Image.Image:
-    """Squares of 8 pixels in colours of their own: a JPEG keeps them."""
+    """Squares of 8 pixels in different colours, which survive JPEG."""
     colours = np.random.default_rng(seed).integers(0, 256, [height, width, 3], np.uint8)
     return Image.fromarray(colours.repeat(8, axis=0).repeat(8, axis=1))
 
@@ -45,7 +45,7 @@ def turned(image: Image.Image, form: str, orientation: int) -> bytes:
 
 
 def write(folder: Path, **files: bytes) -> Path:
-    """Files by path; `a__b` is the file b in the folder a, and the last `_` stands for a dot."""
+    """Writes files by path; `a__b` is the file b in the folder a, and the last `_` stands for a dot."""
     for name, data in files.items():
         stem, _, ending = name.replace("__", "/").rpartition("_")
         path = folder / (f"{stem}.{ending}" if stem else ending)
@@ -62,7 +62,7 @@ def by_file(folder: Path) -> dict[str, dict[str, list]]:
 
 
 def write_photos(folder: Path) -> Path:
-    """Twelve images of two classes, each class in a folder of its own."""
+    """Twelve images of two classes, in one folder per class."""
     forms = ["JPEG", "PNG", "GIF", "BMP"]
     for number in range(12):
         label = ("cat", "dog")[number % 2]

@@ -15,7 +15,7 @@ Shape = list[int | None]
 
 
 def module(path: Path, spec: Any, function: Callable) -> Path:
-    """A module that can be called with what a spec says, and has neither signatures nor lists of variables."""
+    """A module callable with the given spec, without signatures or lists of variables."""
 
     class Module(tf.Module):
         @tf.function(input_signature=[spec])
@@ -27,7 +27,7 @@ def module(path: Path, spec: Any, function: Callable) -> Path:
 
 
 def signature(path: Path, specs: Mapping[str, tf.TensorSpec], function: Callable) -> Path:
-    """A module that has nothing but one signature."""
+    """A module with a single signature and nothing else."""
     holder = tf.Module()
     named = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in specs.items()}
     call = tf.function(lambda **inputs: function(**inputs)).get_concrete_function(**named)
@@ -36,7 +36,7 @@ def signature(path: Path, specs: Mapping[str, tf.TensorSpec], function: Callable
 
 
 class Endpoints(tf.__internal__.tracking.AutoTrackable):
-    """As image modules of TensorFlow Hub are: layers with batch normalisation, options that it was traced with."""
+    """Like image modules of TensorFlow Hub: layers with batch normalization, and options fixed in its traces."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def endpoints(path: Path) -> Path:
 
 
 def keras(path: Path, how: str) -> Path:
-    """A Keras model with batch normalisation, by its own `save` or `export`."""
+    """A Keras model with batch normalization, saved by its own `save` or `export`."""
     leave_libraries_alone()
     layers = tf.keras.layers
     model = tf.keras.Sequential(
@@ -107,7 +107,7 @@ def keras(path: Path, how: str) -> Path:
 
 
 def with_operation(path: Path, **renamed: str) -> Path:
-    """Has some operations of a module in the folder be others, such as none that there are."""
+    """Renames operations of the module in the folder, for example to ones that don't exist."""
     file = path / "saved_model.pb"
     saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
     for function in saved.meta_graphs[0].graph_def.library.function:
@@ -118,9 +118,9 @@ def with_operation(path: Path, **renamed: str) -> Path:
 
 
 class MeanColour(tf.__internal__.tracking.AutoTrackable):
-    """A reusable SavedModel: images float32 [batch, 8, 8, 3] to [batch, 6], their mean and contrast by channel.
+    """A reusable SavedModel: maps images, float32 [batch, 8, 8, 3], to their mean and contrast by channel, [batch, 6].
 
-    It has the attributes that https://www.tensorflow.org/hub/reusable_saved_models asks for.
+    It has the attributes that https://www.tensorflow.org/hub/reusable_saved_models requires.
     """
 
     def __init__(self) -> None:
@@ -144,7 +144,7 @@ def mean_colour(path: Path) -> Path:
 
 
 class TwoOutputs(tf.Module):
-    """Only a signature, two inputs and two outputs."""
+    """A signature only, with two inputs and two outputs."""
 
     @tf.function(
         input_signature=[

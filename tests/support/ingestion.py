@@ -1,4 +1,4 @@
-"""Ingests one file as the step ExampleGen does, and reads what came of the file."""
+"""Ingests one file as the step ExampleGen does, and reads the result."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def job(path: Path, split: HashSplit | None = HashSplit(), policy: str = "fail")
 
 
 def ingest_to(folder: Path, task: Job) -> tuple[Ingested, dict[str, list[bytes]], list[SetAside]]:
-    """What came of a file, the records of each file that was written, and the list of what was set aside."""
+    """The result for a file, the records in each file written, and the list of quarantined records."""
     folder.mkdir(exist_ok=True)
     ingested = ingest(task, str(folder))
     names = [name for name in (*SPLITS, QUARANTINE) if (folder / name).exists()]

@@ -1,4 +1,4 @@
-"""Makes the pieces of a training job: schemas, transform graphs, splits with their rows."""
+"""Parts of a training job: schemas, transform graphs, splits with their rows."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ from tests.support import example_data
 
 
 def schema(shape: str = "", **types: str) -> schema_pb2.Schema:
-    """Columns of types BYTES, INT or FLOAT, as SchemaGen infers them; `shape` as its text describes one."""
+    """Columns of types BYTES, INT or FLOAT, as SchemaGen infers them; `shape` is a shape in text format."""
     text = "".join(f'feature {{name: "{name}" type: {kind} {shape}}}' for name, kind in types.items())
     return text_format.Parse(text, schema_pb2.Schema())
 

@@ -1,8 +1,8 @@
-"""A server that answers as Kubeflow Pipelines' API does: it keeps state and holds each call to the published contract.
+"""A fake Kubeflow Pipelines API server: it keeps state and validates each call against the published contract.
 
-The contract is tests/data/kfp_api_v2beta1.swagger.json. What it leaves open is as in the backend's sources
-(https://github.com/kubeflow/pipelines/tree/master/backend/src): the API server's for what it refuses, and for when runs
-of a schedule begin crd/controller/scheduledworkflow, with https://pkg.go.dev/github.com/robfig/cron@v1.2.0.
+The contract is tests/data/kfp_api_v2beta1.swagger.json. Behaviour beyond it follows the backend's sources
+(https://github.com/kubeflow/pipelines/tree/master/backend/src): those of the API server for rejections, and
+crd/controller/scheduledworkflow for when scheduled runs start, with https://pkg.go.dev/github.com/robfig/cron@v1.2.0.
 """
 
 import itertools
@@ -30,32 +30,32 @@ UNDER_WAY = ("PENDING", "RUNNING")
 
 @dataclass
 class Fault:
-    """Something that goes wrong with calls whose method and path contain a text, a number of times."""
+    """A fault in a number of calls whose method and path contain a text."""
 
     on: str
     """Such as `POST /apis/v2beta1/runs`."""
     status: int
     times: int = 1
     done: bool = False
-    """Whether the call was carried out nevertheless, and only its answer was lost."""
+    """Whether the call is carried out nevertheless, and only its response is lost."""
     body: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class KfpApi:
-    """The state of an installation, and how it answers."""
+    """State and responses of an installation."""
 
     now: datetime = START
     multi_user: bool = False
     token: str | None = None
-    """The one that is asked for, where there is one."""
+    """The required token, if any."""
     cookie: str | None = None
-    """The same of a session in the browser; without, calls are sent to a log-in page."""
+    """The required session cookie, if any; without it, calls are redirected to a log-in page."""
     faults: list[Fault] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
-    """Of the contract."""
+    """Violations of the contract."""
     experiments: dict[str, Json] = field(default_factory=dict)
     pipelines: dict[str, Json] = field(default_factory=dict)
     versions: dict[str, Json] = field(default_factory=dict)
@@ -64,19 +64,19 @@ class KfpApi:
     triggered: dict[str, datetime] = field(default_factory=dict)
     """When the last run of each recurring run was due."""
     most_enabled: int = 0
-    """How many recurring runs of one name were ever on at once."""
+    """Maximum number of recurring runs of one name ever enabled at the same time."""
     killed: list[str] = field(default_factory=list)
     """Runs that ended because their recurring run was deleted."""
     frames: dict[str, list[Json]] = field(default_factory=dict)
-    """What the next askings for a run tell, by its id or `*`: its `state`, `tasks` by name, and `error`."""
+    """What the next polls of a run return, by its ID or `*`: its `state`, `tasks` by name, and `error`."""
     older: bool = False
-    """Whether tasks tell the nodes of their pods, as before 2.17, and nothing else tells a workflow."""
+    """Whether tasks contain the nodes of their pods, as before 2.17, and there is no workflow."""
     logs: dict[str, str] = field(default_factory=dict)
     """By pod, from the API server."""
     dashboard_logs: dict[str, str] = field(default_factory=dict)
     """By pod, from the dashboard."""
     release: threading.Event = field(default_factory=threading.Event)
-    """Ends calls that hang, those whose fault has the status 0."""
+    """Ends calls that hang, which are those whose fault has status 0."""
     host: str = ""
 
     def __post_init__(self) -> None:
@@ -84,7 +84,7 @@ class KfpApi:
 
     @contextmanager
     def serving(self) -> Iterator["KfpApi"]:
-        """Answers on a port of this machine meanwhile."""
+        """Serves on a local port for the duration of the block."""
         server = make_server("127.0.0.1", 0, self._application, threaded=True)
         self.host = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -99,7 +99,7 @@ class KfpApi:
 
     def _application(self, environ: Json, start_response: Any) -> Any:
         request = Request(environ)
-        request.get_data()  # so that the connection stays usable whatever is answered
+        request.get_data()  # keeps the connection usable whatever the response
         return self._answer(request)(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
@@ -123,7 +123,7 @@ class KfpApi:
         try:
             return Response(json.dumps(self._carried_out(request)), 200, mimetype="application/json")
         except Refusal as refusal:
-            # https://github.com/grpc-ecosystem/grpc-gateway: codes as https://grpc.io/docs/guides/status-codes has them
+            # https://github.com/grpc-ecosystem/grpc-gateway: codes as in https://grpc.io/docs/guides/status-codes
             code = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6}.get(refusal.status, 13)
             told = {"code": code, "message": refusal.message, "details": []}
             return Response(json.dumps(told), refusal.status, mimetype="application/json")
@@ -140,12 +140,12 @@ class KfpApi:
     def _log(self, request: Request) -> Response | None:
         if match := re.fullmatch(r"/apis/v1beta1/runs/([^/]+)", request.path):
             return self._with_workflow(match[1])
-        if request.path.startswith("/apis/v1alpha1/") and not self.older:  # the dashboard passes no such path on
+        if request.path.startswith("/apis/v1alpha1/") and not self.older:  # the dashboard doesn't forward such paths
             return Response("Not Found", 404, mimetype="text/plain")
         if match := re.fullmatch(r"/apis/v1alpha1/runs/([^/]+)/nodes/([^/]+)/log", request.path):
             if match[2] in self.logs:
                 return Response(self.logs[match[2]], 200, mimetype="text/plain")
-            # apiserver/server/run_log_server.go writes the status before it looks.
+            # apiserver/server/run_log_server.go writes the status before it looks for the log.
             said = {"error_message": f"Failed to read logs for run {match[1]}", "error_details": "pods not found"}
             return Response(json.dumps(said, separators=(",", ":")), 200, mimetype="text/plain")
         if request.path == "/k8s/pod/logs":
@@ -154,7 +154,7 @@ class KfpApi:
         return None
 
     def _with_workflow(self, run_id: str) -> Response:
-        """A run as the older version of the API tells it: its workflow is a text of JSON there."""
+        """A run as in v1beta1, which contains its workflow as a JSON string."""
         frame = (self.frames.get(run_id) or self.frames.get("*") or [{}])[0]
         if self.older or run_id not in self.runs:
             return Response('{"code": 5, "message": "not found", "details": []}', 404, mimetype="application/json")
@@ -274,7 +274,7 @@ class KfpApi:
     def delete_recurring_run(self, given: Json, _: None) -> Json:
         self._got(self.recurring, given["recurring_run_id"], "RecurringRun")
         del self.recurring[given["recurring_run_id"]]
-        # Kubernetes collects the workflows that it owns.
+        # Kubernetes garbage-collects the workflows that it owns.
         self.killed += [each["run_id"] for each in self._runs_of(given["recurring_run_id"], under_way=True)]
         return {}
 
@@ -317,10 +317,10 @@ class KfpApi:
         page = {name: found[first : first + size], "total_size": len(found)} if found else {}
         return page | ({"next_page_token": str(first + size)} if first + size < len(found) else {})
 
-    # The controller of schedules
+    # The scheduled-workflow controller
 
     def tick(self, now: datetime) -> list[Json]:
-        """Begins the runs that are due at a moment; those that begin."""
+        """Starts and returns the runs that are due at a moment."""
         self.now = now
         begun = []
         while due := [pair for each in self.recurring.values() if (pair := self._due(each))]:
@@ -362,15 +362,15 @@ class KfpApi:
                 yield run
 
     def end_runs(self) -> None:
-        """All runs are done."""
+        """Ends all runs."""
         for run in self.runs.values():
             run["state"] = "SUCCEEDED"
 
 
 def _tasks(run: Json, name: str, said: str | Json, older: bool) -> list[Json]:
-    """A task as the API tells it: its state, or that with an error.
+    """A task as the API returns it: its state, or its state with an error.
 
-    Before 2.17 the Argo nodes of its pods come with it; since then the tries do, as tasks of their own.
+    Before 2.17, it contains the Argo nodes of its pods; since then, its tries are separate tasks.
     """
     told = {"state": said} if isinstance(said, str) else said
     shown = [name] if older else [name, f"{name}(0)", "executor", "executor(0)"]
@@ -388,9 +388,9 @@ def _tasks(run: Json, name: str, said: str | Json, older: bool) -> list[Json]:
 
 
 def nodes_of(tasks: Mapping[str, str | Json]) -> Json:
-    """The nodes of a workflow where every template is tried again: https://github.com/argoproj/argo-workflows.
+    """The nodes of a workflow in which every template has retries: https://github.com/argoproj/argo-workflows.
 
-    Each task is Retry > DAG > Retry > Pod, and what comes after it hangs below it too.
+    Each task is Retry > DAG > Retry > Pod, and its successors are nested below it.
     """
     nodes: Json = {}
     for task, said in tasks.items():
@@ -411,7 +411,7 @@ def nodes_of(tasks: Mapping[str, str | Json]) -> Json:
 
 
 def pod_of(task: str, attempt: int = 0) -> str:
-    """The name of the pod of a task: `GeneratePodName` of workflow/util/pod_name.go."""
+    """Name of a task's pod: `GeneratePodName` of workflow/util/pod_name.go."""
     template = "system-container-driver" if task.endswith("-driver") else "system-container-impl"
     return f"{WORKFLOW}-{template}-{fnv32a(f'{WORKFLOW}.root(0).{task}(0).executor({attempt})')}"
 

@@ -75,7 +75,7 @@ def only(api: KfpApi) -> dict[str, Any]:
 
 
 class Heard(watch.Display):
-    """Keeps what it is told."""
+    """Records what it is asked to show."""
 
     def __init__(self) -> None:
         self.heard: list[dict[str, str]] = []

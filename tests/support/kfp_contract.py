@@ -1,4 +1,4 @@
-"""The published contract of Kubeflow Pipelines' API, with which calls and answers are compared."""
+"""The published contract of the Kubeflow Pipelines API, and validation of calls and responses."""
 
 import json
 import re
@@ -14,7 +14,7 @@ CONTRACT = Path(__file__).parents[1] / "data" / "kfp_api_v2beta1.swagger.json"
 
 
 class Refusal(Exception):
-    """What the API refuses, as https://grpc.github.io/grpc/core/md_doc_statuscodes.html has it."""
+    """An error response of the API, as in https://grpc.github.io/grpc/core/md_doc_statuscodes.html."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -22,7 +22,7 @@ class Refusal(Exception):
 
 
 class Contract:
-    """The published contract, with which calls and answers are compared."""
+    """The published contract."""
 
     def __init__(self) -> None:
         self._swagger = json.loads(CONTRACT.read_text())
@@ -38,7 +38,7 @@ class Contract:
         ]
 
     def find(self, method: str, path: str) -> tuple[Json, Json]:
-        """The operation, and what is in its path."""
+        """The operation, and the parameters in its path."""
         for pattern, its_method, operation in self._paths:
             if its_method == method and (match := pattern.match(path)):
                 return operation, match.groupdict()
@@ -47,7 +47,7 @@ class Contract:
     def faults_of_call(
         self, operation: Json, query: Mapping[str, str], body: Any, files: Sequence[str]
     ) -> Iterator[str]:
-        """What a call has that the contract does not."""
+        """Violations in a call."""
         known = {each["name"]: each for each in operation.get("parameters", ())}
         for name, value in query.items():
             if known.get(name, {}).get("in") != "query":
@@ -64,7 +64,7 @@ class Contract:
             yield from self._faults(schema, body, asking=True)
 
     def faults_of_answer(self, operation: Json, answer: Any) -> Iterator[str]:
-        """What an answer has that the contract does not."""
+        """Violations in a response."""
         yield from self._faults(operation["responses"]["200"]["schema"], answer, asking=False)
 
     def _faults(self, schema: Json, value: Any, asking: bool) -> Iterator[str]:
@@ -74,7 +74,8 @@ class Contract:
 
 
 def _strict(value: Any, asking: bool) -> Any:
-    """The same with unknown fields refused, as grpc-gateway does; and int64 as proto3's JSON takes it, a number too."""
+    """The schema with unknown fields rejected, as grpc-gateway does; and with int64 as a number too, as in proto3's
+    JSON."""
     if isinstance(value, list):
         return [_strict(each, asking) for each in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Cron expressions with seconds, as the backend of Kubeflow Pipelines reads them."""
+"""Cron expressions with seconds, as the Kubeflow Pipelines backend parses them."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 @dataclass(frozen=True)
 class Six:
-    """Six fields as robfig/cron v1.2.0 reads them."""
+    """Six fields, as robfig/cron v1.2.0 parses them."""
 
     fields: tuple[frozenset[int], ...]
     stars: tuple[bool, ...]

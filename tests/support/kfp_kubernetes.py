@@ -1,4 +1,4 @@
-"""Writes tests/data/kfp_kubernetes.json: what kfp and kfp-kubernetes make of one step with every placement.
+"""Writes tests/data/kfp_kubernetes.json: what kfp and kfp-kubernetes generate for one step with every placement.
 
 ENVIRONMENT_OF_requirements/kfp.txt/bin/python tests/support/kfp_kubernetes.py
 """

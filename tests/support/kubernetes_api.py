@@ -1,8 +1,8 @@
-"""A server that answers as Kubernetes' API does with KServe in it: it keeps InferenceServices, and acts on them.
+"""A fake Kubernetes API server with KServe: it stores InferenceServices and reconciles them.
 
-What KServe makes of one is as in its sources (https://github.com/kserve/kserve/tree/master/pkg): revisions and traffic
-as in reconcilers/knative/ksvc_reconciler.go, the status as in v1beta1/inference_service_status.go. Its controller comes
-one step further after each look at a service, so the first look after a change sees the status before it.
+It follows KServe's sources (https://github.com/kserve/kserve/tree/master/pkg): revisions and traffic as in
+reconcilers/knative/ksvc_reconciler.go, status as in v1beta1/inference_service_status.go. The controller takes one step
+after each read of a service, so the first read after a change returns the old status.
 """
 
 import json
@@ -27,7 +27,7 @@ _CONDITIONS = ("Ready", "PredictorReady", "IngressReady")
 
 
 class Refusal(Exception):
-    """What the API refuses, as a Status says it."""
+    """An error response, as a Status."""
 
     def __init__(self, code: int, reason: str, message: str, **details: str) -> None:
         super().__init__(message)
@@ -36,16 +36,16 @@ class Refusal(Exception):
 
 @dataclass
 class Controller:
-    """What KServe keeps of one service."""
+    """KServe's state of one service."""
 
     templates: list[str] = field(default_factory=list)
-    """The model of each revision, from the first."""
+    """The model of each revision, in order."""
     ready: int = -1
-    """The newest revision that has been ready."""
+    """The newest revision that has become ready."""
     steps: int = 0
-    """Since the newest revision was made."""
+    """Controller steps since the newest revision was created."""
     rolled_out: int = -1
-    """The newest revision that has had all of the requests."""
+    """The newest revision that has received all requests."""
     rolled_out_before: int = -1
 
     @staticmethod
@@ -55,30 +55,31 @@ class Controller:
 
 @dataclass
 class KubernetesApi:
-    """The cluster. What it is told of models is by parts of their URIs."""
+    """The cluster. Models are identified by parts of their URIs."""
 
     steps: int = 2
-    """That KServe takes until a model is ready."""
+    """Controller steps until a model is ready."""
     broken: str | None = None
     """Models that never become ready."""
     message: str = "Container failed: no versions of servable found"
     refuses: Refusal | None = None
-    """What every call is answered with."""
+    """Response to every call."""
     installed: bool = True
     is_0_16: bool = False
-    """Whether it leaves the old name of a mode in the annotation, and then refuses changes for it, as KServe 0.16."""
+    """Whether to keep the old name of a mode in the annotation, and then reject changes because of it, as KServe 0.16
+    does."""
     namespace: str = NAMESPACE
     conflicts: int = 0
-    """So many more changes find that somebody else was first, who labels the service."""
+    """Number of further changes that conflict with another client, which labels the service."""
     failures: int = 0
-    """So many more calls are answered with 503."""
+    """Number of further calls that fail with 503."""
     lost: int = 0
-    """So many more changes are done, and answered with 503."""
+    """Number of further changes that are carried out and answered with 503."""
     services: dict[str, Json] = field(default_factory=dict)
     controllers: dict[str, Controller] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     shares: list[dict[str, int]] = field(default_factory=list)
-    """After each step of KServe, the percentage of the requests that each model answers, if any is ready."""
+    """After each controller step, the percentage of requests per model, if any is ready."""
     versions: int = 0
 
     @property
@@ -86,13 +87,13 @@ class KubernetesApi:
         return [call for call in self.calls if call != "GET"]
 
     def add(self, name: str, spec: Json, annotations: Json | None = None, **metadata: Any) -> Json:
-        """A service that is there already, and ready."""
+        """Adds an existing, ready service."""
         self._store({"metadata": {"name": name, "annotations": annotations or {}, **metadata}, "spec": spec})
         self.act(name, self.steps + 1)
         return self.services[name]
 
     def set(self, name: str, **predictor: Any) -> None:
-        """Changes a service, as a person with kubectl does."""
+        """Changes a service, as a user with kubectl does."""
         changed = _merged(self.services[name], {"spec": {"predictor": predictor}})
         self._store(changed)
         self.act(name, self.steps + 1)
@@ -102,7 +103,7 @@ class KubernetesApi:
             self._act(name)
 
     def application(self, request: Request) -> Response:
-        """Answers one request."""
+        """Handles one request."""
         try:
             return Response(json.dumps(self._answer(request)), content_type="application/json")
         except Refusal as refusal:
@@ -193,7 +194,7 @@ class KubernetesApi:
         self.controllers.setdefault(name, Controller())
 
     def _act(self, name: str) -> None:
-        """One step of KServe's controller, and of Knative's or the deployment's behind it."""
+        """One step of KServe's controller, and of the Knative service or deployment behind it."""
         service, state = self.services[name], self.controllers[name]
         predictor = service["spec"]["predictor"]
         template = predictor["model"]["storageUri"]
@@ -207,7 +208,7 @@ class KubernetesApi:
             state.ready = newest
         mode = service["metadata"]["annotations"]["serving.kserve.io/deploymentMode"]
         is_serverless = _MODES.get(mode, mode) == "Knative"
-        # A deployment's old pods, too, make the service ready.
+        # A deployment's old pods make the service ready, too.
         ready = state.ready == newest if is_serverless else state.ready >= 0
         word = "True" if ready else "False" if is_broken and state.steps >= self.steps else "Unknown"
         told = (
@@ -216,7 +217,7 @@ class KubernetesApi:
         status = {
             "deploymentMode": "Knative" if is_serverless else "Standard",
             "url": f"http://{name}.{NAMESPACE}.example",
-            "observedGeneration": 100 + newest,  # of what is behind it, and no measure of the service's own
+            "observedGeneration": 100 + newest,  # of the underlying resource, not of the service
             "conditions": [{"type": kind, "status": word, **told} for kind in _CONDITIONS]
             + [{"type": "Stopped", "status": "False"}],
             "components": {"predictor": {}},
@@ -225,7 +226,7 @@ class KubernetesApi:
             status["components"]["predictor"] = self._knative(state, predictor.get("canaryTrafficPercent"))
         elif state.ready >= 0:
             self.shares.append({state.templates[state.ready]: 100})
-        if status != service.get("status"):  # a change of the service that others are told of as any other
+        if status != service.get("status"):  # a status change counts as a change of the service
             self.versions += 1
             service["metadata"]["resourceVersion"] = str(self.versions)
             service["status"] = status
@@ -275,7 +276,7 @@ class KubernetesApi:
 
     @contextmanager
     def serving(self, folder: Path) -> Iterator[Path]:
-        """The kubeconfig of the cluster, while it answers."""
+        """Kubeconfig of the cluster while it serves."""
         server = make_server("127.0.0.1", 0, Request.application(self.application), threaded=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
@@ -288,7 +289,7 @@ class KubernetesApi:
 
 
 def kubeconfig(folder: Path, server: str) -> Path:
-    """A kubeconfig that names a cluster."""
+    """A kubeconfig for a cluster."""
     path = folder / "kubeconfig"
     config = {
         "apiVersion": "v1",

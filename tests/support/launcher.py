@@ -1,9 +1,9 @@
-"""Kubeflow Pipelines' launcher and driver as far as a package sees them: each step gets the JSON that they give.
+"""Simulates Kubeflow Pipelines' launcher and driver for a package: each step gets the JSON that they provide.
 
 It follows https://github.com/kubeflow/pipelines/blob/master/backend/src/v2/component/launcher_v2.go and driver.go:
-inputs and outputs are put together from the pipeline spec, `{{$}}` is the whole of it, inputs are downloaded to a local
-path of the same shape as their URI and outputs uploaded from one, file by file, and what the container wrote to
-`outputFile` is what the next step gets.
+inputs and outputs are assembled from the pipeline spec, `{{$}}` is replaced by all of it, inputs are downloaded to a
+local path derived from their URI, outputs are uploaded from one, file by file, and the next step gets what the
+container wrote to `outputFile`.
 """
 
 import json
@@ -25,12 +25,12 @@ _OF_THE_RUN = {"{{$.pipeline_job_uuid}}": RUN_ID, "{{$.pipeline_job_name}}": "ni
 
 @dataclass(frozen=True)
 class Version:
-    """What differs between versions of KFP."""
+    """Differences between versions of KFP."""
 
     executor_logs: bool = False
-    """Since 2.5 the launcher keeps a log as an output of every container."""
+    """Since 2.5, the launcher stores a log as an output of every container."""
     custom_path: bool = False
-    """Since 2.10 artifacts may have a path of their own."""
+    """Since 2.10, artifacts may have a custom path."""
 
 
 @dataclass
@@ -38,22 +38,22 @@ class Cluster:
     """Runs a package's containers in this process."""
 
     folder: Path
-    """Holds the bucket, and the file system of the pod that runs."""
+    """Contains the bucket, and the file system of the running pod."""
     version: Version
     run_container: Callable[[list[str], list[str]], int]
-    """Given the command and the arguments, with the launcher's JSON filled in, says the exit code."""
+    """Called with command and arguments, including the launcher's JSON; returns the exit code."""
     done: dict[str, Json] = field(default_factory=dict)
-    """By task, the `ExecutorOutput` of each, with its artifacts."""
+    """`ExecutorOutput` of each task, with its artifacts."""
     failed: list[str] = field(default_factory=list)
-    """The tasks that failed, and those that waited for them."""
+    """Tasks that failed, and those that depended on them."""
 
     @property
     def mounted(self) -> Path:
-        """Where a pod has what is on minio://."""
+        """Where a pod has the content of minio://."""
         return self.folder / "pod"
 
     def run(self, spec: Json, form: Mapping[str, Any], only: Collection[str] = ()) -> None:
-        """Runs the tasks of a package, or some of them on what ran before."""
+        """Runs the tasks of a package, or some of them, using earlier outputs."""
         fields = spec["root"]["inputDefinitions"]["parameters"]
         self.failed = []
         self._run_dag(
@@ -83,12 +83,12 @@ class Cluster:
         return not failed
 
     def stored(self, task: str, output: str) -> Path:
-        """Where an artifact is in the bucket."""
+        """Location of an artifact in the bucket."""
         (artifact,) = self.done[task]["artifacts"][output]["artifacts"]
         return self._bucket(artifact["uri"])
 
     def metadata(self, task: str, output: str) -> Json:
-        """What a step said of an artifact."""
+        """Metadata that a step wrote for an artifact."""
         (artifact,) = self.done[task]["artifacts"][output]["artifacts"]
         return artifact["metadata"]
 
@@ -121,12 +121,12 @@ class Cluster:
         inputs: Json = {"parameterValues": {}, "artifacts": {}}
         for key, source in task.get("inputs", {}).get("parameters", {}).items():
             value = self._parameter(source, parameters)
-            # A number goes through protobuf's Struct, which has floats alone.
+            # Numbers pass through protobuf's Struct, which has floats only.
             inputs["parameterValues"][key] = value if isinstance(value, bool) else _number(value)
         for key, source in task.get("inputs", {}).get("artifacts", {}).items():
             output = source["taskOutputArtifact"]
             (given,) = self.done[output["producerTask"]]["artifacts"][output["outputArtifactKey"]]["artifacts"]
-            # What comes back from ML Metadata has lost its schema: its type is the name of that alone.
+            # ML Metadata loses schemas: types come back with their name only.
             from_database = {"type": {"instanceSchema": ""}, "metadata": _from_database(given["metadata"])}
             inputs["artifacts"][key] = {"artifacts": [given | from_database]}
         wanted = component.get("outputDefinitions", {})
@@ -162,14 +162,14 @@ class Cluster:
 
 
 def _waits_for(task: Json) -> set[str]:
-    """The tasks that a task says, and the producers of its inputs: `addImplicitDependencies` of the compiler."""
+    """A task's explicit dependencies, and the producers of its inputs: `addImplicitDependencies` of the compiler."""
     sources = [source for given in task.get("inputs", {}).values() for source in given.values()]
     made = [source.get("taskOutputParameter") or source.get("taskOutputArtifact") for source in sources]
     return {*task.get("dependentTasks", ()), *(output["producerTask"] for output in made if output)}
 
 
 def _copy_files(source: Path, target: Path) -> None:
-    """As object stores have it: there are files, and no folders without any."""
+    """Copies files as object stores do, which have no empty folders."""
     files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
     for path in files:
         copy = target / path.relative_to(source)
@@ -178,7 +178,7 @@ def _copy_files(source: Path, target: Path) -> None:
 
 
 def _from_database(metadata: Json) -> Json:
-    """What ML Metadata gives back of what a step said: `StructValueToMLMDValue` and `toRuntimeArtifact`."""
+    """Metadata after a round trip through ML Metadata: `StructValueToMLMDValue` and `toRuntimeArtifact`."""
     wrapped = {dict: "struct", list: "list"}
     return {
         key: {wrapped[type(value)]: value} if type(value) in wrapped else _number(value)

@@ -1,4 +1,4 @@
-"""Makes models to ask: one that answers as a pushed model does, and hub modules of several sorts."""
+"""Models to predict with: some in the format of a pushed model, and hub modules of several types."""
 
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from tests.support import example_data
 
 
 class Parity(tf.Module):
-    """Answers as a pushed model of two classes: how far the column `x` is from 0, and whether `word` is long."""
+    """A two-class model in the format of a pushed one: predicts how far the column `x` is from 0, and whether `word` is
+    long."""
 
     classes = ("low", "high")
 
@@ -45,7 +46,8 @@ def served(folder: Path) -> Path:
 
 
 class Brightness(tf.Module):
-    """Answers as a pushed model that takes images alone, with a `value`: the mean of the pixels."""
+    """A regression model in the format of a pushed one, with images as its only input: `value` is the mean of the
+    pixels."""
 
     @staticmethod
     def answer(image: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -69,7 +71,8 @@ def served_on_images(folder: Path) -> Path:
 
 
 class Dark(tf.Module):
-    """Answers as a pushed model of pixels, 16 x 16 and made to fit by `pad`: dark pixels, as padding is, are "road"."""
+    """A segmentation model in the format of a pushed one, 16 x 16 with `fit: pad`: dark pixels, including padding, are
+    "road"."""
 
     FEATURE = ImageFeature.model_validate({"kind": "image", "from": "image", "size": [16, 16], "fit": "pad"})
 
@@ -99,7 +102,7 @@ def served_as(folder: Path, model: tf.Module) -> Path:
 
 
 def damaged(path: Path, record: int) -> Path:
-    """A plain TFRecord file of which one record, of those of equal length, has a byte changed."""
+    """Changes a byte in one record of an uncompressed TFRecord file with records of equal length."""
     content = bytearray(path.read_bytes())
     length = len(content) // len(example_data.read_tfrecord(path))
     content[record * length + 14] ^= 0xFF
@@ -111,7 +114,7 @@ CLASSES = 3
 
 
 class Classifier(tf.Module):
-    """Images float32 [batch, 8, 8, 3] in [0, 1] to the mean of each channel, as logits."""
+    """Maps images, float32 [batch, 8, 8, 3] in [0, 1], to the mean of each channel, as logits."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, name="images")])
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
@@ -119,7 +122,8 @@ class Classifier(tf.Module):
 
 
 class Detector(tf.Module):
-    """One uint8 image [1, height, width, 3] to what detectors of TensorFlow Hub give: the bounds of what is white."""
+    """Maps a uint8 image, [1, height, width, 3], to the outputs of TensorFlow Hub's detectors: the bounds of white
+    areas."""
 
     def __init__(self, in_pixels: bool = False) -> None:
         super().__init__()
@@ -142,7 +146,7 @@ class Detector(tf.Module):
 
 
 class Generator(tf.Module):
-    """Vectors [batch, 4] to pictures [batch, 6, 5, 3]: the sigmoid of its first three numbers, everywhere the same."""
+    """Maps vectors, [batch, 4], to images, [batch, 6, 5, 3]: the sigmoid of the first three numbers at every pixel."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32, name="latent")])
     def __call__(self, latent: tf.Tensor) -> tf.Tensor:
@@ -150,7 +154,7 @@ class Generator(tf.Module):
 
 
 class Negative(tf.Module):
-    """By a signature alone: float32 images [batch, any, any, 3] in [0, 1] to their negatives, and their means."""
+    """A signature only: maps float32 images, [batch, any, any, 3] in [0, 1], to their negatives, and their means."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="picture")])
     def negative(self, picture: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -158,7 +162,7 @@ class Negative(tf.Module):
 
 
 class Lengths(tf.Module):
-    """Texts [batch] to vectors [batch, 2]: their length and its square."""
+    """Maps texts, [batch], to vectors, [batch, 2]: their length and its square."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def __call__(self, texts: tf.Tensor) -> tf.Tensor:
@@ -167,8 +171,8 @@ class Lengths(tf.Module):
 
 
 class Faces(tf.Module):
-    """Images float32 [batch, 8, 8, 3] to what is found in all of them, [n, 6], without saying in which: each white
-    pixel is a face. Beside these `mean` and `logs`, [batch, 3], and `sharpness`, a number for the batch."""
+    """Maps images, float32 [batch, 8, 8, 3], to detections in all of them, [n, 6], without their image: each white
+    pixel is a face. Also `mean` and `logs`, [batch, 3], and `sharpness`, one number for the batch."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, name="images")])
     def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -176,13 +180,13 @@ class Faces(tf.Module):
         return {
             "faces": tf.concat([places, places + 1, tf.ones_like(places) * [0.9, 1.0]], axis=1),
             "mean": tf.reduce_mean(images, [1, 2]),
-            "logs": tf.math.log(tf.reduce_mean(images, [1, 2])),  # of a black picture minus infinity
+            "logs": tf.math.log(tf.reduce_mean(images, [1, 2])),  # minus infinity for a black image
             "sharpness": tf.reduce_max(images),
         }
 
 
 class Words(tf.Module):
-    """Texts [batch] to the words of all of them, string [n]."""
+    """Maps texts, [batch], to the words of all of them, string [n]."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def __call__(self, texts: tf.Tensor) -> tf.Tensor:
@@ -190,7 +194,8 @@ class Words(tf.Module):
 
 
 class Padded(tf.Module):
-    """Texts [batch] to the lengths of their words, padded to the longest text of the batch, float32 [batch, n]."""
+    """Maps texts, [batch], to the lengths of their words, padded to the longest text of the batch, float32 [batch,
+    n]."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def __call__(self, texts: tf.Tensor) -> tf.Tensor:
@@ -198,7 +203,7 @@ class Padded(tf.Module):
 
 
 class RaggedWords(tf.Module):
-    """Texts [batch] to the words of each, ragged [batch, n]."""
+    """Maps texts, [batch], to the words of each, ragged [batch, n]."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
@@ -206,7 +211,7 @@ class RaggedWords(tf.Module):
 
 
 def with_faces(*places: tuple[int, int]) -> bytes:
-    """An encoded image in which `Faces` finds so many."""
+    """An encoded image in which `Faces` detects the given faces."""
     pixels = np.full([8, 8, 3], 40, np.uint8)
     for row, column in places:
         pixels[row, column] = 255
@@ -214,14 +219,14 @@ def with_faces(*places: tuple[int, int]) -> bytes:
 
 
 def saved(path: Path, module: tf.Module, **signatures: str) -> Path:
-    """A module saved, with methods of it as signatures."""
+    """Saves a module, with methods as signatures."""
     functions = {name: getattr(module, method) for name, method in signatures.items()}
     tf.saved_model.save(module, str(path), signatures=functions or None)
     return path
 
 
 def white_box(height: int, width: int, top: int, left: int, bottom: int, right: int) -> bytes:
-    """An encoded image, black but for a white rectangle."""
+    """An encoded black image with a white rectangle."""
     pixels = np.zeros([height, width, 3], np.uint8)
     pixels[top:bottom, left:right] = 255
     return example_data.image_bytes(pixels)

@@ -1,4 +1,4 @@
-"""Small pipeline files, and the mistakes that are found in a changed one."""
+"""Small pipeline files, and the errors found in changed ones."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Makes pictures of shapes with their masks, and a module that gives feature maps."""
+"""Images of shapes with their masks, and a module that returns feature maps."""
 
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,14 @@ def label(**settings: Any) -> PixelsLabel:
 
 
 def features(size: tuple[int, int] = (32, 32), **settings: Any) -> Features:
-    """The picture."""
+    """The image feature."""
     return {"photo": ImageFeature.model_validate({"kind": "image", "from": "image", "size": size} | settings)}
 
 
 def shapes(rng: np.random.Generator, height: int = 32, width: int = 32) -> tuple[np.ndarray, np.ndarray]:
-    """A black picture with a bright disc and a bright box, uint8 [height, width, 3], and its mask [height, width].
+    """A black image with a bright disc and a bright box, uint8 [height, width, 3], and its mask [height, width].
 
-    The two are alike but for their form: red is the disc, and so is some red of a box's border.
+    They differ in shape only: the disc is red, and so is part of the box's border.
     """
     mask = Image.new("L", (width, height))
     draw = ImageDraw.Draw(mask)
@@ -44,7 +44,7 @@ def shapes(rng: np.random.Generator, height: int = 32, width: int = 32) -> tuple
 
 
 def mask_bytes(numbers: np.ndarray, palette: bool = False) -> bytes:
-    """A mask, uint8 [height, width], as a grey PNG, or as one with a palette."""
+    """Encodes a mask, uint8 [height, width], as a grey PNG, or as one with a palette."""
     if not palette:
         return example_data.image_bytes(numbers)
     image = Image.fromarray(numbers, "P")
@@ -61,7 +61,7 @@ def _png(image: Image.Image) -> bytes:
 
 
 def record(pixels: np.ndarray, numbers: np.ndarray, **more: Any) -> bytes:
-    """A picture with its mask."""
+    """An image with its mask."""
     return example_data.record(image=example_data.image_bytes(pixels), mask=mask_bytes(numbers), **more)
 
 
@@ -72,8 +72,8 @@ def records(count: int, seed: int = 0) -> list[bytes]:
 
 
 class Maps(tf.Module):
-    """Images float32 [batch, height, width, 3] to feature maps of a half, a quarter and an eighth of the size, and a
-    vector."""
+    """Maps images, float32 [batch, height, width, 3], to feature maps of a half, a quarter and an eighth of the size,
+    and to a vector."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,14 +84,14 @@ class Maps(tf.Module):
         return self.outputs(images)
 
     def outputs(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The maps by name."""
+        """The feature maps by name."""
         images = images * self.scale
         maps = {f"block{n}": tf.nn.avg_pool2d(images, 2**n, 2**n, "VALID") for n in (1, 2, 3)}
         return maps | {"vector": tf.reduce_mean(images, [1, 2])}
 
 
 class MapsOfAnySize(Maps):
-    """The same, of pictures of any size."""
+    """`Maps` for images of any size."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")])
     def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -99,13 +99,13 @@ class MapsOfAnySize(Maps):
 
 
 def module(path: Path, of: type[Maps] = Maps) -> Path:
-    """A hub module of these."""
+    """Saves such a hub module."""
     tf.saved_model.save(of(), str(path))
     return path
 
 
 def mean_iou(true: np.ndarray, told: np.ndarray, classes: int) -> float:
-    """The mean IoU over all pixels of the classes that are true or told of any, in NumPy."""
+    """Mean IoU over all pixels of the classes that occur in labels or predictions, in NumPy."""
     found = []
     for number in range(classes):
         union = ((true == number) | (told == number)).sum()

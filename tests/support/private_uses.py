@@ -1,4 +1,4 @@
-"""Finds private uses of libraries in source code."""
+"""Finds uses of private APIs of libraries in source code."""
 
 import ast
 import re
@@ -19,10 +19,10 @@ PRIVATE = {
     r"kfp_server_api\.(rest|api_client)(\..*)?": "what is below kfp's client",
     r"unittest(\..*)?": "mocks are for tests",
 }
-"""Patterns of modules of libraries that are no API, each with the reason."""
+"""Patterns of library modules that are private, each with the reason."""
 
 PROTECTED = {"_make_beam_pipeline", "_get_tmp_dir", "_beam_pipeline_args"}
-"""Methods and fields of TFX's executors that TFX has for subclasses."""
+"""Methods and fields of TFX's executors that are meant for subclasses."""
 
 PUBLIC = {"_replace", "_asdict", "_fields", "_attributes", "_exit"}
 """Public in spite of the underscore: methods of named tuples, fields of `ast` nodes, and `os._exit`."""
@@ -31,7 +31,7 @@ _INSIDE = {"__internal__", "python", "src"}
 
 
 def private_uses(source: str) -> Iterator[tuple[int, str]]:
-    """The private uses of libraries in a module, each as its line and what is used."""
+    """Uses of private APIs in a module: line, and what is used."""
     tree = ast.parse(source)
     own, libraries = _own_names(tree), _libraries(tree)
     for node in ast.walk(tree):
@@ -64,7 +64,7 @@ def private_uses(source: str) -> Iterator[tuple[int, str]]:
 
 
 def _libraries(tree: ast.Module) -> set[str]:
-    """The names in a module that stand for a library, or for what was imported from one."""
+    """Names in a module that refer to a library, or to something imported from one."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -75,7 +75,7 @@ def _libraries(tree: ast.Module) -> set[str]:
 
 
 def _own_names(tree: ast.Module) -> set[str]:
-    """The names of functions, classes, variables and attributes that a module defines."""
+    """Names of functions, classes, variables and attributes that a module defines."""
     names: set[str] = set()
     for node in ast.walk(tree):
         match node:
@@ -87,7 +87,7 @@ def _own_names(tree: ast.Module) -> set[str]:
 
 
 def _reason(name: str) -> str | None:
-    """Why a module, or what is imported from one, is private."""
+    """Why a module, or something imported from one, is private."""
     return next((reason for pattern, reason in PRIVATE.items() if re.fullmatch(pattern, name)), None)
 
 

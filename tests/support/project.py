@@ -1,4 +1,4 @@
-"""A whole small project: pipeline file, data and hub module."""
+"""A small complete project: pipeline file, data and hub module."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ serving: {destination: serving}
 
 
 def make_project(folder: Path, text: str = PIPELINE, records: Sequence[bytes] | None = None) -> Path:
-    """A folder with a pipeline file, its data in two files, and its hub module; gives the file."""
+    """Creates a folder with a pipeline file, its data in two files, and its hub module; returns the file."""
     records = example_data.labelled(200) if records is None else records
     example_data.write_tfrecord(folder / "data" / "a.tfrecord", records[0::2])
     example_data.write_tfrecord(folder / "data" / "b.tfrecord.gz", records[1::2], "GZIP")

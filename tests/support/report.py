@@ -1,4 +1,4 @@
-"""Makes the artifacts that a report is made from, with predictions that are known."""
+"""The artifacts that a report is made from, with known predictions."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ RECORDS = 60
 
 
 def scores(seed: int, labels: np.ndarray, classes: int, skill: float = 2.0) -> np.ndarray:
-    """Softmax scores, float32 of [records, classes], that lean towards the true class by `skill`."""
+    """Softmax scores, float32 [records, classes], biased towards the true class by `skill`."""
     logits = np.random.default_rng(seed).normal(size=[len(labels), classes])
     logits[np.arange(len(labels)), labels] += skill
     weights = np.exp(logits)
@@ -33,7 +33,7 @@ def scores(seed: int, labels: np.ndarray, classes: int, skill: float = 2.0) -> n
 def evaluation(
     folder: Path, labels: np.ndarray, candidate: np.ndarray, serving: np.ndarray | None, classes: list[str]
 ) -> Path:
-    """An Evaluation artifact whose predictions are in two files."""
+    """An Evaluation artifact with predictions in two files."""
     rows = []
     for number, label in enumerate(labels.tolist()):
         columns = {RECORD: number, LABEL: label, CANDIDATE: example_data.feature(*candidate[number].tolist())}
@@ -49,7 +49,8 @@ def evaluation(
 
 
 def examples(folder: Path, labels: np.ndarray) -> Path:
-    """An Examples artifact whose test split is in two files, one of them GZIP; record i's picture has the grey i."""
+    """An Examples artifact with the test split in two files, one of them GZIP; the image of record i has grey value
+    i."""
     records = [
         example_data.record(photo=example_data.image_bytes(np.full([8, 8, 3], number, np.uint8)), label=int(label))
         for number, label in enumerate(labels)
@@ -84,8 +85,8 @@ def statistics(folder: Path) -> Path:
 
 
 def anomalies(folder: Path, statistics: Path) -> Path:
-    """An ExampleAnomalies artifact with one anomaly, in validation; a finding; and two columns that are compared with
-    the statistics of validation, of which one has drifted."""
+    """An ExampleAnomalies artifact with one anomaly, in validation; a finding; and two columns compared with the
+    statistics of validation, one of which has drifted."""
     for split in ("train", "validation", "test"):
         found = anomalies_pb2.Anomalies()
         if split == "validation":
@@ -117,7 +118,7 @@ def anomalies(folder: Path, statistics: Path) -> Path:
 
 
 def decision() -> Decision:
-    """One that is not blessed, for what it does on a slice."""
+    """A decision not to bless, because of a slice."""
     check = Check(slice=OVERALL, metric="accuracy", rule="at_least", bound=0.7, value=0.8125, serving=0.75, passed=True,
                   reason="passed: accuracy 0.8125, must be at least 0.7")  # fmt: skip
     worse = check.model_copy(update={
@@ -145,7 +146,7 @@ def decision() -> Decision:
 
 
 def report(folder: Path) -> RunReport:
-    """A run with all that a report can show."""
+    """A run with everything that a report can show."""
     labels = np.random.default_rng(0).integers(0, len(CLASSES), RECORDS)
     rows, model_run = folder / "rows", folder / "model_run"
     rows.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Valid sections of the pipeline file, made from their types."""
+"""Generates valid sections of the pipeline file from their types."""
 
 import datetime
 import types
@@ -23,11 +23,11 @@ _KNOWN: dict[str, list[Any]] = {
     "_pattern": ["block4", ".*/gamma"],
     "_joinable": ["SchemaGen", "DataGate", "ExampleValidator"],
 }
-"""By the name of a validator, texts that it takes."""
+"""Texts that each validator accepts, by its name."""
 
 
 def section_types(annotation: Any) -> set[type[Section]]:
-    """The types of sections that a value of an annotation can hold, itself among them."""
+    """Section types that a value of an annotation can contain, including itself."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         fields = (field.annotation for field in annotation.model_fields.values())
         return {annotation}.union(*map(section_types, fields))
@@ -35,7 +35,7 @@ def section_types(annotation: Any) -> set[type[Section]]:
 
 
 def sections(section_type: type[Section]) -> st.SearchStrategy[Section]:
-    """Sections of a type, valid ones alone, each as it is read from what a person may have written."""
+    """Valid sections of a type, each as parsed from what a user may write."""
 
     def read(written: dict[str, Any]) -> Section | None:
         try:
@@ -55,7 +55,7 @@ def _written(section_type: type[Section]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def _values(annotation: Any, field: FieldInfo | None = None) -> st.SearchStrategy[Any]:
-    """Values of an annotation; of a field, within its bounds."""
+    """Values of an annotation; for a field, within its bounds."""
     metadata = list(field.metadata) if field else []
     origin, arguments = get_origin(annotation), get_args(annotation)
     if hasattr(annotation, "__metadata__"):

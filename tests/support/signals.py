@@ -1,11 +1,11 @@
-"""Signals where they do the most harm."""
+"""Signals at the most harmful moments."""
 
 import os
 import signal
 
 
 class Sends:
-    """Has the process get a signal in a destructor, where Python drops what is raised."""
+    """Sends a signal to the process in a destructor, where Python drops exceptions."""
 
     def __init__(self, number: signal.Signals) -> None:
         self._number = number

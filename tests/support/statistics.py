@@ -1,4 +1,4 @@
-"""Makes the artifacts at the beginning of a run from records: by our own executors, without ingestion."""
+"""The first artifacts of a run, made from records by Hubline's executors without ingestion."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,7 +37,7 @@ def executor(kind: Any, folder: Path) -> Any:
 
 
 def rows(count: int, **columns: Sequence[Any]) -> list[bytes]:
-    """Records with the values of columns; None is missing."""
+    """Records with the given values; None is missing."""
     return [
         example_data.record(**{
             name: value.item() if isinstance(value, np.generic) else value
@@ -49,7 +49,7 @@ def rows(count: int, **columns: Sequence[Any]) -> list[bytes]:
 
 
 def examples(folder: Path, files: Mapping[str, Sequence[Sequence[bytes]]], images: Sequence[str] = ()) -> Any:
-    """An Examples artifact: for each split the records of each of its files, which came from `in/<split>-<number>`."""
+    """An Examples artifact: for each split, the records of each of its files, which came from `in/<split>-<number>`."""
     made = artifact(standard_artifacts.Examples, folder / "examples")
     made.split_names = artifact_utils.encode_split_names(list(SPLITS))
     shards = []
@@ -94,7 +94,7 @@ def schema_of(folder: Path, made: Any) -> schema_pb2.Schema:
 def validate(
     folder: Path, made: Any, checks: Checks, against: Path | None = None, schema: schema_pb2.Schema | None = None
 ) -> tuple[Found, Any]:
-    """What ExampleValidator finds, and its artifact; the schema is inferred from the statistics by default."""
+    """ExampleValidator's findings, and its artifact; by default, the schema is inferred from the statistics."""
     held_to = artifact(standard_artifacts.Schema, folder / "schema")
     (folder / "schema" / "schema.pbtxt").write_text(
         text_format.MessageToString(schema if schema is not None else schema_of(folder, made))

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 
 def images(path: Path, *tag_sets: Sequence[str]) -> Path:
-    """A module in the TF1 hub form: images [batch, 8, 8, 3] to vectors [batch, 5].
+    """A module in the TF1 format: maps images, [batch, 8, 8, 3], to vectors, [batch, 5].
 
-    Of several graphs each has its tags, and multiplies by its place among them, from 1.
+    Of several graphs, each has its tags, and multiplies by its number, from 1.
     """
     builder = tf.compat.v1.saved_model.Builder(str(path))
     for number, tags in enumerate(tag_sets or [[]]):
@@ -27,13 +27,14 @@ def images(path: Path, *tag_sets: Sequence[str]) -> Path:
             else:
                 builder.add_meta_graph(list(tags), signatures)
     builder.save()
-    # Says that this is a hub module: its one field, the format, is 3 (tensorflow_hub's module_def.proto).
+    # Marks a hub module: its only field, the format, is 3 (tensorflow_hub's module_def.proto).
     (path / "tfhub_module.pb").write_bytes(b"\x08\x03")
     return path
 
 
 def texts(path: Path, folder: Path) -> Path:
-    """A TF1 hub module of texts, string [batch], by a vocabulary file, to vectors [batch, 2]; with a graph to train."""
+    """A TF1 text module with a vocabulary file: maps string [batch] to vectors, [batch, 2]; with a graph for
+    training."""
     words = folder / "words.txt"
     words.write_text("good\nbad\n")
     builder = None
@@ -66,8 +67,8 @@ def texts(path: Path, folder: Path) -> Path:
 
 
 def detector(path: Path) -> Path:
-    """A TF1 hub module as detectors on TensorFlow Hub are: one image in, float32 [1, height, width, 3] in [0, 1], and
-    what is found out, without a batch, by its name: the whole image with the mean of its first channel for score."""
+    """A TF1 module like the detectors on TensorFlow Hub: one image, float32 [1, height, width, 3] in [0, 1]. Its
+    outputs have no batch dimension: the box of the whole image, with the mean of the first channel as its score."""
     builder = tf.compat.v1.saved_model.Builder(str(path))
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         images = tf.compat.v1.placeholder(tf.float32, [1, None, None, 3], name="images")
@@ -85,7 +86,7 @@ def detector(path: Path) -> Path:
 
 
 def augmenting(path: Path) -> Path:
-    """A TF1 module of image augmentation: files of images, a size, and whether it shall change anything."""
+    """A TF1 image augmentation module: image files, a size, and whether to change the images."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         files = tf.compat.v1.placeholder(tf.string, [None])
         size = tf.compat.v1.placeholder(tf.int32, [2])

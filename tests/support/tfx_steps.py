@@ -1,4 +1,4 @@
-"""Two small steps of TFX: one writes a text, the other copies it."""
+"""Two small TFX steps: one writes a text, the other copies it."""
 
 from pathlib import Path
 

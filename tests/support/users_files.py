@@ -1,4 +1,4 @@
-"""Makes sure that whole runs leave a user's own data files alone."""
+"""Checks that full runs don't change a user's data files."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ def _digests(data) -> dict[str, str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def the_users_files_stay_as_they_are() -> Iterator[None]:
-    """Takes the digests of the data files before and after every whole run of the suite, and compares them."""
+    """Compares digests of the data files before and after all full runs of the suite."""
     run = running.execute
 
     def watched(file, *rest):

@@ -1,4 +1,4 @@
-"""Fixtures that several files of unit tests use; each imports what it needs only when a test asks for it."""
+"""Fixtures for several files of unit tests; each imports what it needs when a test uses it."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator["KfpApi"]:
-    """A Kubeflow Pipelines server. Whatever a test does, calls and answers must keep to the API's contract."""
+    """A Kubeflow Pipelines server. All calls and responses must obey the API's contract."""
     from tests.support.kfp_api import KfpApi
 
     monkeypatch.setattr("kfp.Client._LOCAL_KFP_CONTEXT", os.devnull + "/none")
@@ -36,7 +36,7 @@ def client(api: "KfpApi") -> "Client":
 
 @pytest.fixture
 def in_no_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Takes away the slow path of ingestion, which reads a file in Python."""
+    """Disables the slow path of ingestion, which reads a file in Python."""
     from hubline.components.example_gen import ingest
 
     monkeypatch.setattr(ingest, "ingest_exactly", None)
@@ -52,7 +52,7 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["KubernetesApi"]:
-    """A Kubernetes API server with KServe, to which KUBECONFIG leads."""
+    """A Kubernetes API server with KServe; KUBECONFIG refers to it."""
     from hubline.components.kserve import roll_out
     from tests.support.kubernetes_api import KubernetesApi
 
@@ -66,5 +66,5 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Kubern
 
 @pytest.fixture
 def state(tmp_path: Path) -> str:
-    """Where a roll-out notes what it is about to do."""
+    """Where a roll-out stores its state."""
     return f"{tmp_path}/state.json"
