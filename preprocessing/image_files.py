@@ -105,7 +105,7 @@ def opened(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data))
     except Image.UnidentifiedImageError:
-        raise BadFile(f"is no image: it begins with {data[:8]!r}") from None
+        raise BadFile(f"is not an image: it starts with {data[:8]!r}") from None
     except Exception as error:
         raise undecodable(error) from error
 
@@ -122,7 +122,7 @@ def encoded(image: Image.Image, form: str, quality: int = 95, subsampling: str =
             plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
             plain.save(out, "JPEG", quality=quality, subsampling=subsampling)
         elif image.mode in ("I", "F"):
-            raise BadFile(f"has pixels of 32 bits (mode {image.mode}), which no PNG holds")
+            raise BadFile(f"has 32-bit pixels (mode {image.mode}), which PNG doesn't support")
         else:
             (image if image.mode in _OF_PNG else image.convert("RGB")).save(out, "PNG")
     except (BadFile, MemoryError):

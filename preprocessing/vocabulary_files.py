@@ -21,7 +21,7 @@ def read_vocabulary(file: VocabularyFile) -> tuple[list[bytes], str]:
             are empty, repeated or not UTF-8.
     """
     if not storage.exists(file.file) or storage.is_folder(file.file):
-        raise UserError(f"{file.file}: there is no such file; a vocabulary is a text file in UTF-8, a word to a line")
+        raise UserError(f"{file.file}: there is no such file; a vocabulary is a UTF-8 text file with one word per line")
     with storage.open_binary(file.file) as opened:
         content = opened.read()
     digest = hashlib.sha256(content).hexdigest()
@@ -29,7 +29,7 @@ def read_vocabulary(file: VocabularyFile) -> tuple[list[bytes], str]:
     words = content.replace(b"\r\n", b"\n").removesuffix(b"\n").split(b"\n") if content else []
     faults = "; ".join(_faults(words))
     if faults:
-        raise UserError(f"{file.file}: {faults}; a vocabulary is a text file in UTF-8, each word in a line of its own")
+        raise UserError(f"{file.file}: {faults}; a vocabulary is a UTF-8 text file with one word per line")
     return words, digest
 
 

@@ -60,10 +60,12 @@ def _given(hub: Hub, module: OpenModule, features: Features) -> Module:
     wanted, output = function.inputs[taken], output_name(function, hub)
     if not _is_of_floats(wanted) and wanted.dtype != "string":
         raise UserError(
-            f"the module's input '{taken}' is {wanted}; one that augments takes floats from 0 to 1, or files"
+            f"the module's input '{taken}' is {wanted}; an augmenting module must take floats from 0 to 1, or files"
         )
     if not _is_of_floats(function.outputs[output]):
-        raise UserError(f"the module's output '{output}' is {function.outputs[output]}, and not images: floats, 0 to 1")
+        raise UserError(
+            f"the module's output '{output}' is {function.outputs[output]}, not images (floats from 0 to 1)"
+        )
     tensors = {each: as_tensor(hub.arguments[each], function.inputs[each]) for each in function.inputs if each != taken}
     signature, training = signature_name(module.offer, hub), True if module.can_train else None
 
@@ -93,12 +95,14 @@ def try_out_changing(hub: Hub, module: OpenModule, features: Features) -> None:
         raise UserError(f"the module cannot change images of shape {shape}: {reason}") from error
     if changed.shape.as_list() != shape:
         raise UserError(
-            f"the module makes images of shape {changed.shape.as_list()} of images of shape {shape}; one that augments "
-            "leaves the size as it is"
+            f"the module returns images of shape {changed.shape.as_list()} from images of shape {shape}; an augmenting "
+            "module must keep the size"
         )
     least, greatest = float(tf.reduce_min(changed)), float(tf.reduce_max(changed))
     if least < 1 - _GREATEST or greatest > _GREATEST:
-        raise UserError(f"the module gives images from {least:g} to {greatest:g}; one that augments gives 0 to 1")
+        raise UserError(
+            f"the module returns images from {least:g} to {greatest:g}; an augmenting module must return 0 to 1"
+        )
 
 
 def _shape(hub: Hub, features: Features) -> list[int]:

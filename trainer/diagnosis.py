@@ -84,7 +84,7 @@ def _of_classes(is_exclusive: bool, names: Sequence[str], summaries: Mapping[str
         of = f"are of the class '{names[next(iter(learned))]}'" if learned else "have a class that is known"
         how_many = f"all {train.records:,}" if learned else f"none of the {train.records:,}"
         yield Finding(
-            f"label: {how_many} records of the training split {of}; there is nothing to tell apart", stops=True
+            f"label: {how_many} records of the training split {of}; there is nothing to distinguish", stops=True
         )
     for split, summary in summaries.items():
         if split == TRAIN:

@@ -121,7 +121,7 @@ class Embedder:
             for batch in self._batches:
                 numbers = batch["number"].numpy()
                 if numbers[-1] >= count:
-                    raise DamageError(f"{path}: it holds more than the {count:,} records that were written there")
+                    raise DamageError(f"{path}: it contains more than the {count:,} records that were written")
                 made, vectors = self._called(rows, path, batch, seed)
                 self._refuse_not_finite(path, batch["number"], vectors)
                 write(made)

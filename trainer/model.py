@@ -285,7 +285,7 @@ def try_out(hub: Hub, module: OpenModule, features: Features, tuned: Tuned | Non
 
 def _refuse_no_vector(shape: tf.TensorShape) -> None:
     if shape.rank != 2 or shape[1] is None:
-        raise UserError(f"the module gives {shape}, but a head needs a vector for each example, [?, n]")
+        raise UserError(f"the module gives {shape}, but a head needs one vector per example, [?, n]")
 
 
 def _refuse_unreached(tuned: Tuned, variables: Sequence[tf.Variable], reached: Sequence[bool]) -> None:

@@ -141,7 +141,7 @@ def maps_of(function: Function, hub: Hub, features: Features) -> dict[str, tuple
     if missing:
         raise UserError(f"the module has no output '{missing[0]}'; its outputs are: {_listed(function.outputs)}")
     if takes_one(function, hub, features):
-        raise UserError("the module takes one picture at a time; for a label of pixels it must take batches")
+        raise UserError("the module takes one image at a time; a label of pixels needs batches")
     found: dict[str, tuple[int | None, ...]] = {}
     for name in hub.outputs:
         output = function.outputs[name]
@@ -189,7 +189,7 @@ def shape_of_one(function: Function, hub: Hub, features: Features) -> tuple[int,
             f"say `pool: mean` or `pool: max`, or use another of the outputs: {_listed(function.outputs)}"
         )
     if len(inner) < 2 and hub.pool is not None:
-        raise UserError(f"the module's output '{name}' is {output}: there is nothing to pool; leave `pool` out")
+        raise UserError(f"the module's output '{name}' is {output}: there is nothing to pool; remove `pool`")
     numbers = 1 if not inner else inner[-1]
     assert numbers is not None  # checked above
     if hub.pool is None or isinstance(hub.pool, str):

@@ -53,7 +53,7 @@ def refuse(absent: list[str]) -> None:
         f"{', '.join(names)} ({_where(package)})"
         for package, names in sorted(by_package.items(), key=lambda item: item[0] or "~")
     ]
-    raise UserError(f"it is made of operations that TensorFlow here does not have: {'; '.join(parts)}")
+    raise UserError(f"it uses operations that this TensorFlow doesn't have: {'; '.join(parts)}")
 
 
 def missing(operations: Iterable[str]) -> list[str]:

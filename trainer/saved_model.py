@@ -126,12 +126,13 @@ def to_train(format_: str, variables: tuple[Variable, ...], tuned: Tuned) -> tup
     """
     if format_ == "TF1":
         raise UserError(
-            "the module cannot be trained: it is a TF1 module, which TensorFlow 2 runs for inference only; leave it "
-            "out of model.fine_tune, or take a TF2 version of it"
+            "the module can't be trained: it is a TF1 module, which TensorFlow 2 supports for inference only; remove "
+            "the module "
+            "from model.fine_tune, or use a TF2 version"
         )
     names = tuple(dict.fromkeys(variable.name for variable in variables if variable.trainable))
     if not names:
-        raise UserError("the module cannot be trained: it has no trainable variables")
+        raise UserError("the module can't be trained: it has no trainable variables")
     absent = tuned.matches_none(names)
     if absent:
         # Moving averages and the like have plausible names, but gradients don't reach them.
@@ -143,9 +144,7 @@ def to_train(format_: str, variables: tuple[Variable, ...], tuned: Tuned) -> tup
         )
     layers = tuned.layers(names)
     if tuned.last is not None and tuned.last > len(layers):
-        raise UserError(
-            f"the last {tuned.last} layers are to be trained, but the module has {len(layers)}: {', '.join(layers)}"
-        )
+        raise UserError(f"`last` is {tuned.last}, but the module has {len(layers)} layers: {', '.join(layers)}")
     return tuned.chosen(names)
 
 

@@ -25,10 +25,10 @@ class BucketizedFeature(Categories):
     @model_validator(mode="after")
     def _one_way(self) -> BucketizedFeature:
         if (self.boundaries is None) == (self.buckets is None):
-            raise ValueError("give boundaries, or how many buckets of equally many records to find; one of the two")
+            raise ValueError("set either boundaries or buckets, the number of quantile buckets")
         unordered = [f"{low:g}, {high:g}" for low, high in pairwise(self.boundaries or ()) if low >= high]
         if unordered:
-            raise ValueError(f"boundaries ascend, and none comes twice; look at {'; '.join(unordered)}")
+            raise ValueError(f"boundaries must be strictly ascending; see {'; '.join(unordered)}")
         return self
 
     @property

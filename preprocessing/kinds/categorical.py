@@ -76,9 +76,11 @@ class CategoricalFeature(Categories):
     def _one_way(self) -> CategoricalFeature:
         given = [key for key in ("vocabulary", "hash_buckets", "identity") if getattr(self, key) is not None]
         if len(given) > 1:
-            raise ValueError(f"give one of vocabulary, hash_buckets and identity; this has {' and '.join(given)}")
+            raise ValueError(
+                f"set exactly one of vocabulary, hash_buckets and identity; this has {' and '.join(given)}"
+            )
         if self.oov_buckets and (self.vocabulary is None or self.default is not None):
-            raise ValueError("oov_buckets are for words that a vocabulary lacks, and stand instead of a default")
+            raise ValueError("oov_buckets are for words outside a vocabulary, and replace a default")
         if self.default is not None:
             self._check_default()
         return self
@@ -88,9 +90,11 @@ class CategoricalFeature(Categories):
             if not isinstance(self.default, int) or not 0 <= self.default < self.identity:
                 raise ValueError(f"default is {self.default!r}; it must be a number from 0 to {self.identity - 1}")
         elif not isinstance(self.vocabulary, tuple):
-            raise ValueError("default is for identity and for a vocabulary that is listed; use oov_buckets")
+            raise ValueError("default requires identity or a listed vocabulary; use oov_buckets")
         elif str(self.default) not in self.vocabulary:
-            raise ValueError(f"default is '{self.default}', which is none of the words: {', '.join(self.vocabulary)}")
+            raise ValueError(
+                f"default is '{self.default}', which is not in the vocabulary: {', '.join(self.vocabulary)}"
+            )
 
     def reads(self, name: str) -> tuple[str, ...]:
         return (self.column or name, *([self.weights] if self.weights else []))

@@ -80,13 +80,13 @@ def form_of(text: str) -> Form:
             pattern += f"(?:{_SKIPPED[part[1:]]})"
         else:
             known = " ".join(f"%{letter}" for letter in (*_DIRECTIVES, *_SKIPPED))
-            raise ValueError(f"'{part}' is not known in a format; these are: {known}")
+            raise ValueError(f"'{part}' is not supported in a format; supported: {known}")
     kinds = [field.removeprefix("short_").removeprefix("named_") for field in fields]
     twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
     if twice:
         raise ValueError(f"the format '{text}' has the {twice[0].replace('_', ' ')} twice")
     if ("%I" in text) != ("half_day" in fields):
-        raise ValueError(f"the format '{text}' has one of %I and %p; hours to 12 need both")
+        raise ValueError(f"the format '{text}' has only one of %I and %p; a 12-hour clock needs both")
     return Form(f"(?i){pattern}", f"(?i){pattern}", tuple(fields))
 
 

@@ -49,7 +49,7 @@ class Pictures(Kind):
     @model_validator(mode="after")
     def _one_range(self) -> Pictures:
         if self.standardize is not None and "value_range" in self.model_fields_set:
-            raise ValueError("standardize says what pixels become, and so does value_range; leave one of them out")
+            raise ValueError("standardize and value_range both set the pixel scaling; remove one")
         return self
 
     @property

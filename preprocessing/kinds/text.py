@@ -30,13 +30,13 @@ class Bag(Section):
     @classmethod
     def _ascending(cls, value: tuple[int, int]) -> tuple[int, int]:
         if value[0] > value[1]:
-            raise ValueError(f"the first is the fewer, such as [1, 2]; got [{value[0]}, {value[1]}]")
+            raise ValueError(f"the first must not be greater, such as [1, 2]; got [{value[0]}, {value[1]}]")
         return value
 
     @model_validator(mode="after")
     def _bounded(self) -> Bag:
         if self.tf_idf and self.vocabulary.top_k is None:
-            raise ValueError("tf_idf counts texts for each n-gram, so say how many there are at most: vocabulary.top_k")
+            raise ValueError("tf_idf needs a limit on the number of n-grams: set vocabulary.top_k")
         return self
 
 
@@ -55,9 +55,7 @@ class TextFeature(Categories):
     def _keeps_order(self) -> TextFeature:
         in_order = isinstance(self.encode, Embedding) and not isinstance(self.encode.combiner, str)
         if in_order and self.is_weighted:
-            raise ValueError(
-                "tf_idf takes each n-gram once, in no order, and the combiner goes by the order; leave one out"
-            )
+            raise ValueError("tf_idf has no order, but the combiner needs one; remove one")
         return self
 
     @property

@@ -51,13 +51,11 @@ class TimestampFeature(Categories):
         if self.format is None:
             return self
         if "unit" in self.model_fields_set:
-            raise ValueError(
-                "a unit is of numbers that count, and a format of dates that are written; give one of them"
-            )
+            raise ValueError("unit is for numbers and format for text dates; set only one")
         fields = dates.form_of(self.format).fields
         absent = [each for each in _NEEDED[self.part] if not {each, f"short_{each}", f"named_{each}"} & {*fields}]
         if absent:
-            raise ValueError(f"the {self.part} cannot be told by the format '{self.format}', which has no {absent[0]}")
+            raise ValueError(f"the format '{self.format}' has no {absent[0]}, which the part {self.part} needs")
         return self
 
     @property

@@ -29,7 +29,7 @@ class VideoFeature(Pictures):
     @model_validator(mode="after")
     def _strides_along(self) -> VideoFeature:
         if self.stride > 1 and self.sample == "spread":
-            raise ValueError("stride is for sample: middle and sample: first; spread goes over the whole clip")
+            raise ValueError("stride requires sample: middle or sample: first; spread covers the whole clip")
         return self
 
     @property

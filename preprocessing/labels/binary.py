@@ -36,11 +36,11 @@ class BinaryLabel(ClassesKind):
     @model_validator(mode="after")
     def _one_way(self) -> BinaryLabel:
         if (self.column is None) == (self.where is None):
-            raise ValueError("give the column that holds a number (`from`), or a comparison (`where`); one of the two")
+            raise ValueError("set either `from`, a column of numbers, or `where`, a comparison")
         if self.where is not None and self.threshold is not None:
-            raise ValueError("a threshold is for a column; a comparison says its own")
+            raise ValueError("threshold requires `from`; a comparison has its own")
         if self.classes[0] == self.classes[1]:
-            raise ValueError("the two classes have different names")
+            raise ValueError("the two classes must have different names")
         return self
 
     @property

@@ -75,13 +75,13 @@ class ClassAndBoxLabel(ClassesKind):
     def _size_of_pixels(self) -> ClassAndBoxLabel:
         if self.units == "pixels" and (self.height is None or self.width is None):
             raise ValueError(
-                "with units: pixels, `height` and `width` name the columns that hold the picture's size, as `hubline "
+                "with units: pixels, set `height` and `width` to the columns of the image size, as `hubline "
                 "convert boxes` writes them"
             )
         if self.units == "shares" and (self.height is not None or self.width is not None):
-            raise ValueError("height and width are for units: pixels; leave them out")
+            raise ValueError("height and width require units: pixels; remove them")
         if len(set(self.columns)) < len(self.columns):
-            raise ValueError(f"each column is named once; got {', '.join(self.columns)}")
+            raise ValueError(f"columns must be distinct; got {', '.join(self.columns)}")
         return self
 
     @property

@@ -23,7 +23,7 @@ from hubline.preprocessing.labels.label import (
 def _named_once(columns: tuple[str, ...]) -> tuple[str, ...]:
     repeated = sorted({column for column in columns if columns.count(column) > 1})
     if repeated:
-        raise ValueError(f"each column is of one class; repeated: {', '.join(repeated)}")
+        raise ValueError(f"columns must be distinct; repeated: {', '.join(repeated)}")
     return columns
 
 
@@ -47,13 +47,11 @@ class MultilabelLabel(LabelKind):
     @model_validator(mode="after")
     def _one_way(self) -> MultilabelLabel:
         if (self.column is None) == (self.indicators is None):
-            raise ValueError(
-                "give the column that holds the classes of a record (`from`), or a column for each class (`columns`); "
-                "one of the two"
-            )
+            raise ValueError("set either `from`, the column of a record's classes, or `columns`, one column per class")
         if self.indicators and self.classes and len(self.indicators) != len(self.classes):
             raise ValueError(
-                f"there are {len(self.indicators)} columns and {len(self.classes)} classes; each column is of one class"
+                f"there are {len(self.indicators)} columns and {len(self.classes)} classes; there must be one column "
+                "per class"
             )
         return self
 

@@ -35,7 +35,7 @@ def test_one_class_stops_the_run_before_training_and_unknown_words_are_a_warning
 
     code, said = run()
     assert (code, said["status"], said["failed_step"]) == (1, "failed", "Trainer")
-    assert "records of the training split are of the class 'yes'; there is nothing to tell apart" in said["error"]
+    assert "records of the training split are of the class 'yes'; there is nothing to distinguish" in said["error"]
     assert not (tmp_path / "serving").exists()
     path.write_text(FILE.replace("THRESHOLD", "1.5"))
     code, said = run()

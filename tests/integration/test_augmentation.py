@@ -88,10 +88,10 @@ def test_a_module_sees_0_to_1_whatever_the_range_of_the_feature(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("function", "says"),
     [
-        (lambda x: tf.reduce_mean(x, [1, 2]), r"makes images of shape \[3\] of images of shape \[8, 8, 3\]"),
-        (lambda x: 255 * x, r"from \d.* to 25\d.*; one that augments gives 0 to 1"),
-        (lambda x: tf.cast(x, tf.uint8), "'default' is uint8.*, and not images"),
-        (lambda x: x[:, 1:], r"makes images of shape \[7, 8, 3\] of images of shape \[8, 8, 3\]"),
+        (lambda x: tf.reduce_mean(x, [1, 2]), r"returns images of shape \[3\] from images of shape \[8, 8, 3\]"),
+        (lambda x: 255 * x, r"from \d.* to 25\d.*; an augmenting module must return 0 to 1"),
+        (lambda x: tf.cast(x, tf.uint8), "'default' is uint8.*, not images"),
+        (lambda x: x[:, 1:], r"returns images of shape \[7, 8, 3\] from images of shape \[8, 8, 3\]"),
     ],
 )
 def test_what_gives_no_pictures_does_not_augment(tmp_path: Path, function: Callable, says: str) -> None:
@@ -121,7 +121,9 @@ class Halving(tf.Module):
 @pytest.mark.parametrize("says", [True, False])
 def test_a_module_that_gives_another_size_says_which(tmp_path: Path, says: bool) -> None:
     tf.saved_model.save(Halving(says), str(tmp_path / "m"))
-    reason = r"makes images of shape \[4, 8, 3\] of images of shape \[8, 8, 3\]; one that augments leaves the size"
+    reason = (
+        r"returns images of shape \[4, 8, 3\] from images of shape \[8, 8, 3\]; an augmenting module must keep the size"
+    )
     with pytest.raises(UserError, match=reason):
         try_out_changing(INVERTING, open_module(str(tmp_path / "m")), FEATURES)
 

@@ -463,7 +463,7 @@ def test_a_module_that_is_to_be_trained_must_have_something_to_train(tmp_path: P
     source = hub_modules.mean_colour(tmp_path / "mean")
     run_hub_module(tmp_path / "can", tuned="{}", handle=str(source))
     fixed = tf1_hub_modules.images(tmp_path / "fixed")
-    with pytest.raises(UserError, match=r"fixed: the module cannot be trained: it is a TF1 module"):
+    with pytest.raises(UserError, match=r"fixed: the module can't be trained: it is a TF1 module"):
         run_hub_module(tmp_path / "cannot", tuned="{}", handle=str(fixed))
 
 

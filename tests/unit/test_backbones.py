@@ -198,7 +198,7 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path, form: str) 
 
 
 def test_images_that_are_too_small_for_an_application() -> None:
-    with pytest.raises(UserError, match="InceptionV3 cannot be made for images of 32 x 32: Input size must be at leas"):
+    with pytest.raises(UserError, match="InceptionV3 can't be built for images of 32 x 32: Input size must be at leas"):
         try_out(application("InceptionV3"), FEATURES)
 
 
@@ -206,12 +206,12 @@ def test_images_that_are_too_small_for_an_application() -> None:
     ("said", "says"),
     [
         ({"weights": "imagenet"}, "Hubline downloads no weights"),
-        ({"weights": "net.pb"}, "'net.pb' is no file of weights; its name ends in .h5"),
+        ({"weights": "net.pb"}, "'net.pb' is not a weights file; the name must end in .h5"),
         ({"name": "MobilNet"}, "Input should be 'ConvNeXtBase'"),
         ({"minimalistic": True}, "MobileNetV2 does not take minimalistic; it takes alpha"),
         ({"name": "VGG16", "alpha": 1, "include_preprocessing": True}, "VGG16 does not take alpha and include_"),
-        ({"sha256": "0" * 64}, "sha256 is that of a file of weights, and there is none"),
-        ({"trainable": False}, "it begins at random, so there is nothing worth keeping"),
+        ({"sha256": "0" * 64}, "sha256 requires a weights file"),
+        ({"trainable": False}, "its weights are random, so it must be trained"),
     ],
 )
 def test_what_an_application_cannot_be(said: dict, says: str) -> None:
@@ -222,7 +222,7 @@ def test_what_an_application_cannot_be(said: dict, says: str) -> None:
 @pytest.mark.parametrize(
     ("said", "says"),
     [
-        ({"kind": "lenet5", "input": "x", "trainable": False}, "it begins at random"),
+        ({"kind": "lenet5", "input": "x", "trainable": False}, "its weights are random"),
         ({"kind": "alexnet", "input": "x", "dropout": 1}, "less than 1"),
         ({"kind": "builder", "call": "a.b", "inputs": {"x": "y"}}, "should match pattern"),
         ({"kind": "builder", "call": "a:b", "inputs": {}}, "at least 1 item"),
@@ -350,9 +350,10 @@ def changed(old: str, new: str) -> str:
         (SMALL, {"call": "hubline.trainer.model:build"}, "'hubline' is Hubline's own package"),
         (changed("tensorflow", "no_such_thing"), {}, "small.py:1: my_models.small cannot be imported: Mod"),
         ("def build(:", {}, "small.py:1: not Python: invalid syntax"),
-        (changed("return tf", "return 3 #"), {}, "gives a builtins.int, and must give a layer or model of tf.keras"),
-        (changed("tf.keras.layers.Flatten(), ", ""), {}, r"give numbers \[batch, n\] .* it gives float32.*32, 32, 3"),
-        (changed("return tf", "return tf.keras.layers.Lambda(lambda x: (x, x)) #"), {}, "one tensor, .* gives tuple"),
+        (changed("return "
+        "tf", "return 3 #"), {}, "returned a builtins.int, but must return a layer or model of tf.keras"),
+        (changed("tf.keras.layers.Flatten(), ", ""), {}, r"numbers \[batch, n\] .* got float32.*32, 32, 3"),
+        (changed("return tf", "return tf.keras.layers.Lambda(lambda x: (x, x)) #"), {}, "one tensor, .* got tuple"),
         (changed("return tf", "return tf.keras.layers.Lambda(lambda x: x.nothing) #"), {}, "small.py:5: what my_"),
     ],
 )  # fmt: skip

@@ -227,12 +227,12 @@ def test_both_ways_to_look_at_records_agree(found: list[tuple[list[str], list[fl
 @pytest.mark.parametrize(
     ("said", "mistake"),
     [
-        ({"units": "pixels"}, "`height` and `width` name the columns"),
-        ({"units": "pixels", "height": "height"}, "`height` and `width` name the columns"),
-        ({"height": "height", "width": "width"}, "height and width are for units: pixels"),
+        ({"units": "pixels"}, "set `height` and `width` to the columns"),
+        ({"units": "pixels", "height": "height"}, "set `height` and `width` to the columns"),
+        ({"height": "height", "width": "width"}, "height and width require units: pixels"),
         ({"box": {"top": "a", "left": "b", "bottom": "c"}}, "Field required"),
-        ({"box": {"top": "a", "left": "b", "bottom": "c", "right": "a"}}, "each column is named once"),
-        ({"box": "box_labels"}, "each column is named once"),
+        ({"box": {"top": "a", "left": "b", "bottom": "c", "right": "a"}}, "columns must be distinct"),
+        ({"box": "box_labels"}, "columns must be distinct"),
         ({"loss_weights": {"box": 0}}, "greater than 0"),
         ({"classes": []}, "at least 1 item"),
     ],

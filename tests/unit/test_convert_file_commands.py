@@ -44,7 +44,7 @@ def test_the_command_shows_columns_classes_and_what_is_next(
         "cat 7 58.3%",
         "dog 5 41.7%",
         "1 images encoded again as PNG, from TIFF",
-        "cat/broken.jpg: is no image: it begins with b'no'",
+        "cat/broken.jpg: is not an image: it starts with b'no'",
         "1 bad, left out",
     ]
     assert printed[-2].startswith(f"12 examples in 1 file in {tmp_path}/out, ")

@@ -96,7 +96,7 @@ def test_pixels_of_16_bits_stay_and_those_of_32_are_bad(tmp_path: Path) -> None:
     done = converted(from_images.in_folders(tmp_path / "in"), tmp_path, "skip")
     (row,) = rows_of(tmp_path / "out")
     assert np.array_equal(tf.io.decode_png(row["image"][0], dtype=tf.uint16).numpy()[..., 0], values)
-    assert done.bad == ("a/y.tif: has pixels of 32 bits (mode F), which no PNG holds",)
+    assert done.bad == ("a/y.tif: has 32-bit pixels (mode F), which PNG doesn't support",)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
@@ -144,9 +144,9 @@ BROKEN = {
     "cut_bmp": (saved(tiles(), "BMP")[:-60], "does not decode"),
     "cut_webp": (saved(tiles(), "WEBP")[:-20], "does not decode"),
     "cut_tif": (saved(tiles(), "TIFF")[:200], "does not decode"),
-    "head_jpg": (b"\xff\xd8\xff\xe0", "is no image: it begins with"),
+    "head_jpg": (b"\xff\xd8\xff\xe0", "is not an image: it starts with"),
     "empty_png": (b"", "the file is empty"),
-    "notes_txt": (b"to do", "is no image: it begins with b'to do'"),
+    "notes_txt": (b"to do", "is not an image: it starts with b'to do'"),
 }
 
 

@@ -162,11 +162,11 @@ def test_short_forms_are_read(text: str, form: str, expected: int) -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"format": "%m/%d"}, "the weekday cannot be told by the format '%m/%d', which has no year"),
-        ({"format": "%Q"}, "'%Q' is not known in a format; these are: %Y %y"),
+        ({"format": "%m/%d"}, "the format '%m/%d' has no year, which the part weekday needs"),
+        ({"format": "%Q"}, "'%Q' is not supported in a format; supported: %Y %y"),
         ({"format": "%Y-%m-%d %y"}, "the format '%Y-%m-%d %y' has the year twice"),
-        ({"format": "%Y-%m-%d %I:%M"}, "hours to 12 need both"),
-        ({"format": "%Y-%m-%d", "unit": "seconds"}, "give one of them"),
+        ({"format": "%Y-%m-%d %I:%M"}, "a 12-hour clock needs both"),
+        ({"format": "%Y-%m-%d", "unit": "seconds"}, "set only one"),
     ],
 )
 def test_a_format_that_cannot_be_read_is_refused(settings: dict, says: str) -> None:

@@ -112,8 +112,8 @@ def test_a_pipeline_file_of_pixels_is_judged_by_mean_iou() -> None:
     ("changes", "said"),
     [
         ({"hubs": {"maps": HUB}}, "hubs.maps.outputs names the feature maps"),
-        ({"hubs": {"maps": HUB | {"outputs": ["a"], "pool": "mean"}}}, "names feature maps, and pool is of one"),
-        ({"hubs": {"maps": HUB | {"outputs": ["a", "a"]}}}, "each output is named once; repeated: a"),
+        ({"hubs": {"maps": HUB | {"outputs": ["a"], "pool": "mean"}}}, "is for feature maps, but pool is for a vector"),
+        ({"hubs": {"maps": HUB | {"outputs": ["a", "a"]}}}, "outputs must be distinct; repeated: a"),
         ({"label": {"kind": "class", "from": "c"}}, "hubs.maps.outputs is for a label of pixels"),
         ({"model": {"head": {"hidden": [8]}}}, "model.head.hidden is of dense layers"),
         ({"training": {"epochs": 1, "augment": [{"mixup": 0.2}]}}, "one of kind pixels cannot be mixed"),

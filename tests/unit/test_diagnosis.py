@@ -111,7 +111,7 @@ def test_what_is_found_is_said_once_with_its_share_and_what_would_be_right(count
     [
         (
             {"kind": "binary", "from": "y", "threshold": 0.5},
-            "label: all 60 records of the training split are of the class 'yes'; there is nothing to tell apart",
+            "label: all 60 records of the training split are of the class 'yes'; there is nothing to distinguish",
             True,
         ),
         ({"kind": "binary", "where": "plain > 30"}, "the label is made from 'plain', and so are features", False),

@@ -50,7 +50,7 @@ def test_a_record_that_is_lost_to_anything_else_stops_the_step(tmp_path: Path, m
 
 @pytest.mark.parametrize(
     ("count", "says"),
-    [(6, "6 records were written, but it contains 5"), (4, "it holds more than the 4 records that were written")],
+    [(6, "6 records were written, but it contains 5"), (4, "it contains more than the 4 records that were written")],
 )
 @pytest.mark.slow
 def test_a_file_of_another_number_of_records_is_refused(tmp_path: Path, count: int, says: str) -> None:

@@ -46,7 +46,7 @@ def test_which_variables_are_trained(tuned: Tuned, chosen: list[str]) -> None:
     [
         ({"variables": ["a("]}, r"'a\(' is not a regular expression: missing \)"),
         ({"variables": []}, "`variables` names nothing"),
-        ({"variables": ["a"], "last": 1}, "give one of them"),
+        ({"variables": ["a"], "last": 1}, "set only one"),
         ({"last": 0}, "greater than or equal to 1"),
     ],
 )

@@ -317,7 +317,7 @@ def test_the_embedder_keeps_what_modules_that_take_one_at_a_time_give(tmp_path: 
     [
         (Tuned(variables=("absent", "Net")), "no variable of .* has 'absent' in its name; .* Net/logits/weights"),
         (Tuned(variables=("moving_mean",)), "no trainable variable of the module has 'moving_mean' in its name"),
-        (Tuned(last=6), "the last 6 layers are to be trained, but the module has 5: Net/block1, Net/block1/BatchNorm"),
+        (Tuned(last=6), "`last` is 6, but the module has 5 layers: Net/block1, Net/block1/BatchNorm"),
     ],
 )  # fmt: skip
 def test_variables_that_cannot_be_trained(endpoints: Path, tuned: Tuned, says: str) -> None:
@@ -342,5 +342,5 @@ def test_an_output_of_whole_numbers_cannot_be_learned_through(tmp_path: Path) ->
 
 def test_a_tf1_module_is_not_trained(tmp_path: Path) -> None:
     path = tf1_hub_modules.images(tmp_path / "module")
-    with pytest.raises(UserError, match=r"cannot be trained: it is a TF1 module, .* for inference only"):
+    with pytest.raises(UserError, match=r"can't be trained: it is a TF1 module, .* for inference only"):
         try_out(hub(), open_module(str(path)), FEATURES, Tuned())

@@ -50,7 +50,7 @@ def test_all_operations_that_are_missing_are_named_with_what_brings_them(foreign
     with pytest.raises(UserError) as error:
         open_module(str(foreign))
     said = str(error.value)
-    assert said.startswith(f"{foreign}: it is made of operations that TensorFlow here does not have: ")
+    assert said.startswith(f"{foreign}: it uses operations that this TensorFlow doesn't have: ")
     version = tf.__version__.rpartition(".")[0]
     text = f"tensorflow-text brings them: {install_command(f'tensorflow-text=={version}.*')}"
     assert f"SentencepieceOp, TFText>RoundRobinTrim ({text})" in said
@@ -78,7 +78,7 @@ def test_a_package_that_brings_operations_is_imported_where_they_are_missing(tmp
     assert "tensorflow_text" not in sys.modules
     operations.provide(["MatMul", "SentencepieceOp"])
     assert "tensorflow_text" in sys.modules
-    with pytest.raises(UserError, match=r"does not have: WordpieceTokenizeWithOffsets \(tensorflow-text"):
+    with pytest.raises(UserError, match=r"doesn't have: WordpieceTokenizeWithOffsets \(tensorflow-text"):
         operations.provide(["SentencepieceOp", "WordpieceTokenizeWithOffsets"])
 
 
@@ -143,10 +143,10 @@ TUNED = "model: {fine_tune: {mean: {%s}}}\ntraining:"
     [
         (None, "variables: [absent]", "model.fine_tune.mean.variables", "those that can be trained are: scale"),
         (packed, "variables: [offset]", "model.fine_tune.mean.variables", "no trainable variable of the module"),
-        (packed, "last: 2", "model.fine_tune.mean.last", "the module has 1: scale"),
+        (packed, "last: 2", "model.fine_tune.mean.last", "the module has 1 layers: scale"),
         (tf1, "after_epochs: 1", "model.fine_tune.mean", "it is a TF1 module"),
         (not_whole, "last: 2", "hubs.mean.handle", "not a complete .tar.gz"),
-        (of_others, "", "hubs.mean.handle", r"does not have: SentencepieceOp"),
+        (of_others, "", "hubs.mean.handle", r"doesn't have: SentencepieceOp"),
     ],
 )
 def test_check_finds_it(tmp_path: Path, monkeypatch, change: Callable | None, tune: str, key: str, says: str) -> None:

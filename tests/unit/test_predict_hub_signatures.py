@@ -211,7 +211,7 @@ def test_an_operation_that_is_not_installed_is_named(folder: Path, tmp_path: Pat
     hub_modules.with_operation(module, Mean="SentencepieceOp")
     monkeypatch.setattr(operations, "is_installed", lambda package: False)
     result = predict("--hub", module, folder / "data", "--column", "photo", code=2)
-    assert f"{module}: it is made of operations that TensorFlow here does not have: Sent" in str(result.exception)
+    assert f"{module}: it uses operations that this TensorFlow doesn't have: Sent" in str(result.exception)
     with pytest.raises(PipelineFileError) as caught:
         infer(folder, module)
     assert [(mistake.key, "SentencepieceOp" in mistake.message) for mistake in caught.value.mistakes] == [
@@ -222,7 +222,7 @@ def test_an_operation_that_is_not_installed_is_named(folder: Path, tmp_path: Pat
 def test_a_generator_is_not_asked_by_a_file(folder: Path, tmp_path: Path) -> None:
     module = make_model.saved(tmp_path / "module", make_model.Generator())
     says = rf"hubline predict --hub {module} --latent N"
-    with pytest.raises(UserError, match=rf"latent float32\[\?, 4\]: a vector of numbers, .* by {says}"):
+    with pytest.raises(UserError, match=rf"latent float32\[\?, 4\]: a vector of numbers, .* with {says}"):
         infer(folder, module)
     with pytest.raises(PipelineFileError, match=rf"hubs.asked has no inputs; .* {says}"):
         infer(folder, module, hub="inputs: {}")

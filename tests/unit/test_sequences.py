@@ -254,7 +254,7 @@ def test_words_of_a_text_are_read_in_their_order(tmp_path: Path) -> None:
     [
         (
             {"t": {"kind": "text", "bag": {"tf_idf": True}, "encode": {"embedding": 4, "combiner": {"gru": 3}}}},
-            "tf_idf takes each n-gram once, in no order",
+            "tf_idf has no order, but the combiner needs one",
         ),
         (
             {

@@ -125,7 +125,7 @@ def test_a_module_that_may_move_pixels_is_refused_for_places(tmp_path: Path, lab
     file_of(tmp_path, training, label, COLOURS.format(more=", moves_pixels: false"), net)
     file_of(tmp_path, training, CLASS, COLOURS.format(more=""))
     _, message = mistake(tmp_path, "{epochs: 1}", net=", moves_pixels: false")
-    assert "moves_pixels is for a module with role: augment" in message
+    assert "moves_pixels requires role: augment" in message
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_places_ascend_within_the_clip_and_evenly(count: int, frames: int, sampl
 
 
 def test_a_stride_over_the_whole_clip_is_a_mistake() -> None:
-    with pytest.raises(ValidationError, match="spread goes over the whole clip"):
+    with pytest.raises(ValidationError, match="spread covers the whole clip"):
         video(stride=2)
 
 

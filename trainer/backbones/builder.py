@@ -41,17 +41,17 @@ def built(config: Builder, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         layer = _of_user(f"{config.call} failed", config, lambda: function(**config.arguments))
         if not isinstance(layer, tf.keras.layers.Layer):
             raise UserError(
-                f"{config.call} gives a {type(layer).__module__}.{type(layer).__name__}, and must give a layer or "
+                f"{config.call} returned a {type(layer).__module__}.{type(layer).__name__}, but must return a layer or "
                 "model of tf.keras (import tensorflow as tf), which is Keras 2 here"
             )
         given = next(iter(inputs.values())) if len(inputs) == 1 else dict(inputs)
         vector = _of_user(f"what {config.call} gives cannot be called", config, lambda: layer(given))
     if not tf.is_tensor(vector):
-        raise UserError(f"what {config.call} gives must give one tensor, [batch, n]; it gives {type(vector).__name__}")
+        raise UserError(f"{config.call}: the output must be one tensor, [batch, n]; got {type(vector).__name__}")
     shape = vector.shape
     if shape.rank != 2 or shape[1] is None or not (vector.dtype.is_floating or vector.dtype.is_integer):
         shown = f"{vector.dtype.name}{[*shape] if shape.rank is not None else ' of unknown rank'}".replace("None", "?")
-        raise UserError(f"what {config.call} gives must give numbers [batch, n] with n known; it gives {shown}")
+        raise UserError(f"{config.call}: the output must be numbers [batch, n] with n known; got {shown}")
     return vector
 
 

@@ -48,7 +48,7 @@ class FromScratch(Backbone):
     @classmethod
     def _has_something_to_keep(cls, trainable: bool) -> bool:
         if not trainable:
-            raise ValueError("it begins at random, so there is nothing worth keeping as it is; leave `trainable` out")
+            raise ValueError("its weights are random, so it must be trained; remove `trainable`")
         return trainable
 
     @property
@@ -120,9 +120,9 @@ def options_of(application: str) -> tuple[str, ...]:
 
 def _of_weights(value: Any) -> Any:
     if value == "imagenet":
-        raise ValueError("Hubline downloads no weights; name a file of them, one without the top, or say `none`")
+        raise ValueError("Hubline downloads no weights; set a weights file without the top, or `none`")
     if isinstance(value, str) and value != "none" and not value.endswith(WEIGHTS):
-        raise ValueError(f"'{value}' is no file of weights; its name ends in {', '.join(WEIGHTS)}; or say `none`")
+        raise ValueError(f"'{value}' is not a weights file; the name must end in {', '.join(WEIGHTS)}; or say `none`")
     return value
 
 
@@ -162,11 +162,10 @@ class KerasApplication(Backbone):
             taken = ", ".join(options_of(self.name)) or "none of these options"
             raise ValueError(f"{self.name} does not take {' and '.join(wrong)}; it takes {taken}")
         if self.sha256 is not None and self.weights_file is None:
-            raise ValueError("sha256 is that of a file of weights, and there is none; leave it out")
+            raise ValueError("sha256 requires a weights file; remove it")
         if not self.trainable and self.weights_file is None:
             raise ValueError(
-                "it begins at random, so there is nothing worth keeping as it is; say a file of `weights`, or leave "
-                "`trainable` out"
+                "its weights are random, so it must be trained; set a file of `weights`, or remove `trainable`"
             )
         return self
 

@@ -31,7 +31,7 @@ def keras_application(config: KerasApplication, height: int, width: int, weights
             **config.options,
         )
     except ValueError as error:
-        raise UserError(f"{config.name} cannot be made for images of {height} x {width}: {_line(error)}") from error
+        raise UserError(f"{config.name} can't be built for images of {height} x {width}: {_line(error)}") from error
     if weights is not None:
         _load(network, weights, config)
     return network

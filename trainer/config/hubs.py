@@ -69,18 +69,18 @@ class Hub(Section):
         # Compare values rather than `model_fields_set`: a section that is written out sets its defaults too.
         beside = ["output"] * (self.output != "default") + ["pool"] * (self.pool is not None)
         if self.outputs and beside:
-            raise ValueError(f"outputs names feature maps, and {' and '.join(beside)} is of one vector; leave one out")
+            raise ValueError(f"outputs is for feature maps, but {' and '.join(beside)} is for a vector; remove one")
         repeated = sorted({name for name in self.outputs if self.outputs.count(name) > 1})
         if repeated:
-            raise ValueError(f"each output is named once; repeated: {', '.join(repeated)}")
+            raise ValueError(f"outputs must be distinct; repeated: {', '.join(repeated)}")
         return self
 
     @model_validator(mode="after")
     def _augments_one_feature(self) -> "Hub":
         if self.role == "augment" and (len(self.inputs) != 1 or self.pool is not None or self.outputs):
-            raise ValueError("a module with role: augment has one input, the images that it changes, and no pool")
+            raise ValueError("a module with role: augment must have one input, the images, and no pool")
         if self.role != "augment" and self.moves_pixels is not None:
-            raise ValueError("moves_pixels is for a module with role: augment; leave it out")
+            raise ValueError("moves_pixels requires role: augment; remove it")
         return self
 
 

@@ -55,9 +55,11 @@ class Tuned(Section):
     @model_validator(mode="after")
     def _one_way(self) -> "Tuned":
         if self.variables is not None and self.last is not None:
-            raise ValueError("`variables` names what is trained, or `last` counts it; give one of them")
+            raise ValueError("set only one of `variables` and `last`")
         if self.variables == ():
-            raise ValueError("`variables` names nothing; leave it out to train all, or the module out to train none")
+            raise ValueError(
+                "`variables` is empty; remove it to train all variables, or remove the module to train none"
+            )
         return self
 
     @property
@@ -118,5 +120,5 @@ class Model(Section):
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         repeated = sorted({name for name in value if value.count(name) > 1})
         if repeated:
-            raise ValueError(f"each feature is named once; repeated: {', '.join(repeated)}")
+            raise ValueError(f"features must be distinct; repeated: {', '.join(repeated)}")
         return value

@@ -37,7 +37,7 @@ class Optimizer(Section):
     @model_validator(mode="after")
     def _knows_momentum(self) -> "Optimizer":
         if self.momentum is not None and self.name not in ("sgd", "rmsprop"):
-            raise ValueError(f"{self.name} takes no momentum; leave it out, or use sgd or rmsprop")
+            raise ValueError(f"{self.name} has no momentum; remove it, or use sgd or rmsprop")
         return self
 
 
@@ -108,18 +108,16 @@ class Training(Section):
     @model_validator(mode="after")
     def _views_of_something(self) -> "Training":
         if self.cache_views is not None and not self.augment:
-            raise ValueError("cache_views keeps views that `augment` makes; give `augment`, or leave cache_views out")
+            raise ValueError("cache_views requires `augment`; add `augment` or remove cache_views")
         return self
 
     @model_validator(mode="after")
     def _mixed_once_and_as_images(self) -> "Training":
         count = len(self.augment) - len(self.changes)
         if count > 1:
-            raise ValueError("`augment` has mixup several times; give it once")
+            raise ValueError("`augment` contains mixup several times; list it once")
         if count and self.cache_views is not None:
-            raise ValueError(
-                "mixup mixes images, and cache_views keeps what a module gave for each of them alone; leave one out"
-            )
+            raise ValueError("mixup blends images, so cache_views can't store their outputs; remove one")
         return self
 
     @property

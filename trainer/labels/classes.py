@@ -28,7 +28,7 @@ class Classes(Task):
             DataError: if there is only one class.
         """
         if len(names) < 2:
-            raise DataError(f"the training split has one class only, '{names[0]}'; there is nothing to tell apart")
+            raise DataError(f"the training split has one class only, '{names[0]}'; there is nothing to distinguish")
         self.outputs = len(names)
         self._names = tf.constant(list(names))
 
