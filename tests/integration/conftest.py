@@ -1,4 +1,4 @@
-"""What holds in every whole run."""
+"""Invariants of all full runs."""
 
 from tests.support.users_files import the_users_files_stay_as_they_are
 

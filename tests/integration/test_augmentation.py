@@ -1,4 +1,4 @@
-"""Augmentation in a training: hub modules that augment, kept views, mixup, and a model that knows nothing of them."""
+"""Augmentation in training: augmenting hub modules, cached views, mixup, and a model that contains none of them."""
 
 import dataclasses
 from collections.abc import Callable
@@ -107,7 +107,7 @@ def test_a_module_of_another_size_says_what_would_fit(tmp_path: Path) -> None:
 
 
 class Halving(tf.Module):
-    """Gives pictures of half the height, and says so or not."""
+    """Returns images of half the height, with or without declaring it."""
 
     def __init__(self, says: bool) -> None:
         super().__init__()
@@ -178,7 +178,7 @@ def with_augment(job: Job, folder: Path, *how: dict, **options) -> Job:
 
 
 def test_the_model_that_is_served_knows_nothing_of_augmentation(job: Job, tmp_path: Path, monkeypatch) -> None:
-    # With steps of no length, the weights are those that the seed drew, with and without augmentation.
+    # With step size zero, the weights are the initial ones from the seed, with and without augmentation.
     still = {"optimizer": {"name": "sgd", "learning_rate": 1e-30}}
     serialized, exported = [], []
     for name, how in (("with", EVERYTHING), ("without", ())):
@@ -224,7 +224,7 @@ def test_kept_views_are_of_the_pictures_that_training_would_see(job: Job, tmp_pa
     embedder = Embedder(job.hubs, job.module_paths, FEATURES, spec, report=lambda more: None)
     path = example_data.write_tfrecord(tmp_path / "records", RECORDS[:6])
     made = embedder.embed(str(path), 6, str(tmp_path / "rows"), 3, augment, 5)
-    assert made.sizes == {"mean": 6}  # and of what augments, none
+    assert made.sizes == {"mean": 6}  # and none for the augmenting module
     rows = tf.io.parse_example(example_data.read_tfrecord(tmp_path / "rows"), job.vectors.spec(3))[
         column("mean")
     ].numpy()
@@ -294,7 +294,7 @@ def test_classes_are_mixed_by_hand() -> None:
     assert float(task.loss()(mixture, logits)) == pytest.approx(expected, rel=1e-5)
     (accuracy,) = task.metrics()
     accuracy.update_state(mixture, logits)
-    assert float(accuracy.result()) == 1  # of the greater part
+    assert float(accuracy.result()) == 1  # of the class with the larger share
     answer, same = (one.answer(tf.constant(logits)) for one in (task, Classes(["a", "b", "c"])))
     assert answer["label"].numpy().tolist() == same["label"].numpy().tolist() == [b"a"]
 
@@ -302,13 +302,13 @@ def test_classes_are_mixed_by_hand() -> None:
 def test_metrics_of_mixed_sets_of_classes_are_of_the_greater_part() -> None:
     assert MultilabelLabel(kind="multilabel", **{"from": "tags"}).can_be_mixed
     task = Multilabel(["a", "b", "c", "d"], threshold=0.5)
-    mixture = np.array([[1.0, 0.7, 0.3, 0.0]], np.float32)  # of {a, b} for 0.7 and {a, c} for 0.3
+    mixture = np.array([[1.0, 0.7, 0.3, 0.0]], np.float32)  # of {a, b} by 0.7 and {a, c} by 0.3
     logits = np.array([[3.0, 2.0, -2.0, 1.0]], np.float32)
     accuracy, f1 = task.metrics()
     for metric in (accuracy, f1):
         metric.update_state(mixture, logits)
     assert float(accuracy.result()) == pytest.approx(0.75)
-    assert float(f1.result()) == pytest.approx(2 * 2 / (2 * 2 + 1))  # a and b are told, and d besides
+    assert float(f1.result()) == pytest.approx(2 * 2 / (2 * 2 + 1))  # a, b and also d are predicted
 
 
 def test_changes_go_to_the_feature_of_their_module_alone(job: Job) -> None:

@@ -1,4 +1,4 @@
-"""Backbones that are no hub modules, trained and exported; and through the steps of a run."""
+"""Backbones other than hub modules: training and export, and their steps in a run."""
 
 import dataclasses
 import json
@@ -68,7 +68,7 @@ def test_lenet_learns_digits_from_nothing_and_is_served(tmp_path: Path) -> None:
     training = Training(epochs=8, batch_size=16, optimizer=Optimizer(learning_rate=0.003))
     job = job_of(tmp_path, GREY, {"lenet": said}, Model(), training)
     curves = train(job)
-    assert curves["val_accuracy"][-1] > 0.7  # by chance it is 0.1
+    assert curves["val_accuracy"][-1] > 0.7  # 0.1 by chance
     model = tf.saved_model.load(job.export)
     by_example = model.signatures["serving_default"](examples=tf.constant(RECORDS[240:]))
     encoded = [tf.train.Example.FromString(item).features.feature["image"].bytes_list.value[0] for item in RECORDS]
@@ -84,7 +84,7 @@ LAYERS = {f"{layer}/{part}" for layer in ("c1", "c3", "c5", "f6") for part in ("
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Job:
-    """A training of the head alone, so that what is exported is what the same seed begins with."""
+    """A training of the head only, so that the exported backbone has the initial weights of the seed."""
     model = Model(fine_tune={"lenet": FineTune(after_epochs=9)})
     training = Training(epochs=1, batch_size=60)
     job = job_of(tmp_path_factory.mktemp("begun"), GREY, LENET, model, training)
@@ -197,7 +197,7 @@ def test_a_function_beside_the_file_is_run_from_data_to_a_served_model(project: 
     assert Path(result.report, "index.html").exists()
     variables = variables_of(result.pushed_model)
     assert {"conv/kernel", "bn/gamma"} <= variables.keys() and np.any(variables["bn/moving_mean"])
-    # It is served where there is none of the user's code.
+    # Serving works without the user's code.
     shutil.rmtree(project.parent / "my_models")
     (project.parent / "helpers.py").unlink()
     picture = project.parent / "dark.png"

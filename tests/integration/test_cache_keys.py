@@ -1,4 +1,4 @@
-"""What each step is cached on: which steps a change makes run again."""
+"""Cache keys of the steps: which steps a change reruns."""
 
 import shutil
 from collections.abc import Callable
@@ -33,12 +33,12 @@ def graph(path: Path) -> Pipeline:
 
 
 def keys(pipeline: Pipeline) -> dict[str, object]:
-    """The properties of each step, which TFX hashes into its cache key beside the step's inputs."""
+    """Properties of each step, which TFX hashes into its cache key along with the step's inputs."""
     return {step.id: dict(step.exec_properties) for step in pipeline.components}
 
 
 def run_again(before: Pipeline, after: Pipeline) -> set[str]:
-    """The steps whose own key changed, and all that stand behind them."""
+    """Steps whose own key changed, and all steps downstream of them."""
     old, new = keys(before), keys(after)
     stale = {step for step in new if old.get(step) != new[step]}
     for step in after.components:  # in topological order
@@ -49,7 +49,7 @@ def run_again(before: Pipeline, after: Pipeline) -> set[str]:
 
 
 def behind(*steps: str) -> set[str]:
-    """Some steps and all that read what they make."""
+    """The given steps and all steps downstream of them."""
     reads = {
         "ExampleGen": set(STEPS) - {"HubModule.mean"},
         "HubModule.mean": {"HubModule.mean", "Embedder", "Trainer", "Evaluator", "Pusher"},

@@ -1,4 +1,4 @@
-"""A class and a box, from records through the training input path, a whole training and the exported model."""
+"""Label `class_and_box`: from records through the input path and a full training to the exported model."""
 
 import dataclasses
 from pathlib import Path
@@ -58,7 +58,7 @@ def module(tmp_path_factory) -> Path:
 
 
 def bounds(picture: np.ndarray) -> np.ndarray:
-    """The box around what is bright in a picture, in shares."""
+    """Box around the bright area of an image, as fractions."""
     rows, columns = np.nonzero(picture.max(axis=2) > 127)
     height, width, _ = picture.shape
     return np.array(
@@ -112,14 +112,14 @@ def test_in_training_the_box_stays_around_what_is_in_it(tmp_path: Path, fit: str
                 continue
             around, close = bounds(picture), 1.6 / 32
             if turns and (min(box) < 0.01 or max(box) > 0.99):
-                # Of a box that is turned, the corner that is cut off may be the one that reached furthest.
+                # In a rotated box, the corner that is cut off may be the one that extended furthest.
                 assert (around[:2] >= np.array(box[:2]) - close).all()
                 assert (around[2:] <= np.array(box[2:]) + close).all()
             else:
                 np.testing.assert_allclose(box, around, atol=close)
                 whole += 1
             inside = picture[is_bright].sum(axis=0)
-            assert np.argmax(inside) == index  # the class is that of the same object
+            assert np.argmax(inside) == index  # the class belongs to the same object
             seen += 1
     assert seen > 60
     assert whole
@@ -180,15 +180,15 @@ def test_the_answer_is_in_the_picture_as_it_was_given(tmp_path: Path, module: Pa
     drawn = [make_boxes.rectangle(rng, *((40, 28) if number % 2 else (26, 48))) for number in range(60)]
     records = [make_boxes.record(*each) for each in drawn]
     job = job_of(tmp_path, records, module, features=make_boxes.features(fit=fit), epochs=1)
-    assert not job.views  # kept vectors would not know what was cut off
+    assert not job.views  # cached vectors would not know what was cropped
     train(job)
     assert not Path(f"{job.export}/{HEAD}").exists()
     loaded = tf.saved_model.load(job.export)
-    # Of a picture of the model's own size nothing is cut; the same in the middle of a wider or higher one is the same.
+    # An image of the model's own size is not cropped; in the middle of a wider or taller image, the same area remains.
     pixels = rng.integers(0, 256, [32, 32, 3], np.uint8)
     same = loaded.signatures["predict"](image=tf.constant([example_data.image_bytes(pixels)]))["box"].numpy()[0]
     for down, across in ((0, 8), (5, 0)):
-        if fit == "pad":  # which shows the larger picture as a whole
+        if fit == "pad":  # which shows the whole of the larger image
             wide = np.pad(pixels, ((down, down), (across, across), (0, 0)))
             small = tf.image.resize_with_pad(wide, 32, 32).numpy().round().astype(np.uint8)
             seen = loaded.signatures["predict"](image=tf.constant([example_data.image_bytes(small)]))["box"].numpy()[0]

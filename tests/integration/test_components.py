@@ -1,4 +1,4 @@
-"""Our components' executors, one at a time, on real artifacts and real Beam."""
+"""Executors of the steps, one at a time, on real artifacts and real Beam."""
 
 import json
 import os
@@ -90,7 +90,7 @@ def ingest(
 
 
 def analysed(folder: Path, features: Features, columns: Mapping[str, Sequence], **types: str):
-    """The transform graph that the step Transform makes of records with some columns."""
+    """The transform graph that the step Transform creates from records with the given columns."""
     records = steps.rows(40, label=[0, 1] * 20, **columns)
     examples = steps.examples(folder, {split: [records] for split in SPLITS})
     schema = artifact(standard_artifacts.Schema, folder / "schema")
@@ -263,7 +263,7 @@ def test_example_gen_copies_files_that_are_split_as_they_are(tmp_path: Path, com
     names = ("train-a", "val-a", "test-a")
     for number, name in enumerate(names):
         example_data.write_tfrecord(tmp_path / "elsewhere" / name, records[number::3], compression)
-    # As where data are mounted or fetched: what is named is a link.
+    # As with mounted or fetched data, the named file is a link.
     (tmp_path / "data").mkdir()
     for name in names:
         (tmp_path / "data" / name).symlink_to(tmp_path / "elsewhere" / name)
@@ -275,7 +275,7 @@ def test_example_gen_copies_files_that_are_split_as_they_are(tmp_path: Path, com
         assert not file.is_symlink() and not file.samefile(tmp_path / "elsewhere" / source)
         assert file.read_bytes() == (tmp_path / "elsewhere" / source).read_bytes()
         assert (file.suffix == ".gz") == (compression == "GZIP")
-    # Written anew in place, with the time it had: the artifact has what was read.
+    # Overwritten in place, with the old modification time: the artifact contains what was read.
     data = tmp_path / "elsewhere" / "train-a"
     before, content = data.stat(), data.read_bytes()
     data.write_bytes(bytes(len(content)))
@@ -290,7 +290,7 @@ def test_example_gen_writes_into_a_folder_of_an_earlier_life_and_not_into_the_us
     quarantine = BadRecords(policy="quarantine", max_fraction=0.9)
     data = Data(examples=str(tmp_path / "data"), split=split, bad_records=quarantine)
     ingest(tmp_path, data)
-    for name, file in files.items():  # a link to the user's file, as earlier versions made them
+    for name, file in files.items():  # a link to the user's file, as earlier versions created it
         (artifact,) = (tmp_path / "examples").glob(f"Split-{SPLITS['abc'.index(name)]}/*")
         artifact.unlink()
         os.link(file, artifact)

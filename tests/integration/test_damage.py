@@ -1,4 +1,4 @@
-"""Whatever was kept and is damaged is dropped, made again and said; a user's own files are never touched."""
+"""Damaged cached files are dropped, recomputed and reported; a user's own files are never touched."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from tests.support.project import PIPELINE, make_project
 
 pytestmark = pytest.mark.slow
 
-# Plain files split by pattern, and a module whose vectors are kept.
+# Uncompressed files split by pattern, and a module whose vectors are cached.
 SPLIT = "  split: {train: train, validation: validation, test: test}\n"
 PIPELINE = PIPELINE.replace("  split: {train: 6, validation: 2, test: 2}\n", SPLIT)
 
@@ -39,7 +39,7 @@ def ran(result: Result) -> list[str]:
 
 
 def rows(root: Path, file: str = "Split-train/data-*") -> Path:
-    """The newest vectors of the training split, or another file beside them."""
+    """The newest vectors of the training split, or another file next to them."""
     return max(root.glob(f"artifacts/Embedder/rows/*/{file}"), key=lambda path: int(path.relative_to(root).parts[3]))
 
 
@@ -61,7 +61,8 @@ def test_what_is_damaged_is_made_again(life: Path) -> None:
     root = life.parent / ".hubline/tiny"
     unharmed = file_digest(str(rows(root)))
 
-    # A byte of a vector, of the list of rows, and a shard that lost its records: all are noticed before they are taken.
+    # A flipped byte in a vector or in the list of rows, and a shard without records: all are noticed before they are
+    # used.
     for damage in ("flipped", "emptied", "list"):
         path = rows(root) if damage != "list" else rows(root, "rows.json")
         path.write_bytes(b"") if damage == "emptied" else flip(path)
@@ -72,7 +73,7 @@ def test_what_is_damaged_is_made_again(life: Path) -> None:
         log = Path(result.log).read_text()
         assert f"{path}: " in log and "the step that made it runs again" in log
 
-    # With the time it had, it is noticed when a step fails on it.
+    # With the old modification time, the damage is noticed when a step fails on it.
     flip(rows(root), keep_time=True)
     life.write_text(life.read_text().replace("epochs: 5", "epochs: 6"))
     result, code = run(life, None, quiet=True)
@@ -80,7 +81,7 @@ def test_what_is_damaged_is_made_again(life: Path) -> None:
     assert "failed on what was damaged" in Path(result.log).read_text()
     assert {"Embedder", "Trainer"} <= set(ran(result)) and file_digest(str(rows(root))) == unharmed
 
-    # In the store nothing is whole any more, and all is looked for there.
+    # No cache entry is complete any more, and every one is looked up.
     for mark in list(root.glob("store/*/complete"))[::2]:
         flip(mark)
     for path in root.glob("store/*/*/**/*"):
@@ -105,7 +106,7 @@ def test_a_damaged_metadata_database_is_told_and_started_afresh_by_one_command(l
     with pytest.raises(UserError, match=r"metadata\.sqlite: the metadata database is damaged.*--fresh-metadata"):
         run(life, None, quiet=True)
 
-    # A class is dropped meanwhile, so that other records come of the same files in folders of the same numbers.
+    # A class is dropped meanwhile, so that the same files yield other records, in folders with the same numbers.
     text = life.read_text().replace("data:\n", "data:\n  bad_records: {policy: quarantine, max_fraction: 0.9}\n")
     life.write_text(text.replace("classes: [dark, light]", "classes: [dark, light, grey]"))
     result, _ = run(life, None, quiet=True, fresh_metadata=True)

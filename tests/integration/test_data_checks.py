@@ -1,4 +1,4 @@
-"""What is found in the data before anything is trained: checks of columns, types, drift; and what stops a run."""
+"""Data validation before training: columns, types, drift, and what stops a run."""
 
 import csv
 from pathlib import Path
@@ -106,7 +106,7 @@ def test_all_faults_are_reported_together_with_column_split_file_and_numbers(tmp
 
 
 def uses_of(label: str = "{kind: class, from: colour}", **features: str) -> Checks:
-    """The checks that a pipeline file asks for with features and a label, in YAML."""
+    """Checks for features and a label in YAML."""
     yaml = YAML(typ="safe", pure=True)
     described = TypeAdapter(Features).validate_python({name: yaml.load(text) for name, text in features.items()})
     return Checks.of(
@@ -163,7 +163,7 @@ def test_a_column_of_another_type_than_a_kind_takes_is_named(typed, column: str,
 
 @pytest.fixture(scope="module")
 def typed(tmp_path_factory: pytest.TempPathFactory) -> Statistics:
-    """The statistics of columns of each type."""
+    """Statistics of columns of each type."""
     folder = tmp_path_factory.mktemp("typed")
     made = steps.statistics(folder, {"train": [steps.rows(60, colour=["red", "blue"] * 30, **TYPES)]})
     return {split: read_statistics(f"{made.uri}/Split-{split}/{STATISTICS}") for split in SPLITS}
@@ -272,7 +272,7 @@ def test_anomalies_against_the_schema_stop_as_findings_do(tmp_path: Path) -> Non
 
 
 def test_a_fixed_shape_is_validated_and_then_not_asked_of_records(tmp_path: Path) -> None:
-    """As a person curates it: one value each. What is parsed by the schema that comes of it may be missing."""
+    """A curated schema with one value per record; values may be missing in what is parsed with the derived schema."""
     curated = text_format.Parse(
         """
         feature {name: "age" type: FLOAT presence {min_fraction: 1} shape {dim {size: 1}}}
@@ -397,7 +397,7 @@ def test_a_baseline_that_was_changed_in_the_course_of_a_run_is_not_taken(tmp_pat
 
 @pytest.fixture(scope="module")
 def penguins(shared_data: Path) -> dict[str, list[bytes]]:
-    """Measurements of penguins, as published and as spoiled on purpose."""
+    """Measurements of penguins, as published and deliberately corrupted."""
 
     def read(folder: str) -> list[bytes]:
         with (shared_data / "penguin" / folder / "penguins_processed.csv").open() as file:

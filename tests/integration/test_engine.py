@@ -1,4 +1,4 @@
-"""Steps on an engine: Beam's own job server, with workers that are processes of their own."""
+"""Steps on a Beam runner: Beam's own job server, with workers in separate processes."""
 
 import os
 import socket
@@ -33,8 +33,8 @@ def free_port() -> int:
 
 @contextmanager
 def serving(command: Sequence[str], port: int, log: Path) -> Iterator[int]:
-    """A service in a process of its own, and its port."""
-    # The pool of workers starts them as `python`.
+    """A service in its own process, and its port."""
+    # The worker pool starts workers as `python`.
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(Path.cwd())}
     with log.open("wb") as out:
         process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT)
@@ -52,14 +52,14 @@ def beams(port: int) -> list[str]:
 
 
 def flinks(port: int) -> list[str]:
-    """The job server that starts a Flink in its own process."""
+    """The job server that starts Flink in its own process."""
     ports = ["--job-port", str(port), "--artifact-port", "0", "--expansion-port", "0"]
     driver = "org.apache.beam.runners.flink.FlinkJobServerDriver"
     return ["java", "-cp", f"{FLINK}/*", driver, *ports, "--flink-master", "[local]"]
 
 
 def pool(port: int) -> list[str]:
-    """What starts workers when it is asked to."""
+    """A pool that starts workers on demand."""
     return [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", "--service_port", str(port)]
 
 

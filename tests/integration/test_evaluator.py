@@ -1,4 +1,4 @@
-"""Evaluator on real artifacts, real SavedModels and real TFMA, against scikit-learn."""
+"""Evaluator on real artifacts, real SavedModels and real TFMA, compared with scikit-learn."""
 
 import json
 from pathlib import Path
@@ -62,7 +62,7 @@ def judged(tmp_path_factory):
     for name, share in (("good", 0.9), ("poor", 0.4)):
         favoured = np.where(rng.random(200) < share, labels, rng.integers(0, 4, 200))
         scores[name] = rng.dirichlet(np.ones(4), 200) * 0.5 + 0.5 * np.eye(4)[favoured]
-    # `poor` keeps its classes in another order.
+    # `poor` has its classes in another order.
     order = [2, 0, 3, 1]
     records = [
         example_data.record(
@@ -104,7 +104,7 @@ def test_a_better_challenger_is_blessed_with_the_metrics_that_scikit_learn_gives
     decision = evaluate(tmp_path, folder, "good", "poor", **NO_WORSE)
     assert decision.blessed and decision.compared_with == str(folder / "poor" / "Format-Serving")
     assert decision.serving_metrics is not None
-    # TFMA takes the area under the curve from histograms of scores.
+    # TFMA computes the AUC from histograms of scores.
     for metrics, name in ((decision.metrics, "good"), (decision.serving_metrics, "poor")):
         assert metrics == pytest.approx(reference(labels, scores[name]), abs=5e-3)
 
@@ -118,7 +118,7 @@ def test_a_worse_challenger_is_not_blessed(tmp_path: Path, judged) -> None:
 def test_a_first_run_has_nothing_to_be_compared_with(tmp_path: Path, judged) -> None:
     decision = evaluate(tmp_path, judged[0], "poor", None, **NO_WORSE)
     assert decision.blessed and decision.serving_metrics is None and decision.compared_with is None
-    # TFMA's own tools read the same.
+    # TFMA's own tools read the same values.
     results = tfma.load_eval_result(str(tmp_path / "evaluation"))
     assert results.slicing_metrics[0][1][""][""]["accuracy"]["doubleValue"] == pytest.approx(
         decision.metrics["accuracy"]
@@ -186,7 +186,7 @@ def test_a_class_that_the_test_split_lacks_does_not_count_in_the_area_under_the_
 
 
 def judged_alone(decision: Decision, labels: np.ndarray, scores: np.ndarray) -> str:
-    """That a candidate was judged by its own bounds, and why it was not compared."""
+    """Checks that a candidate was evaluated by its own bounds, and why it was not compared."""
     assert decision.compared_with is None and decision.serving_metrics is None
     assert decision.metrics == pytest.approx(reference(labels, scores), abs=5e-3)
     (note,) = decision.notes
@@ -274,7 +274,7 @@ def test_every_slice_has_its_metrics_and_what_is_held_to_it_decides(tmp_path: Pa
     folder, labels, scores = judged
     odd = np.arange(200) % 2 == 1
     accuracy = [accuracy_score(labels[rows], scores["good"][rows].argmax(axis=1)) for rows in (~odd, odd)]
-    bound = min(accuracy) + 0.001  # what the worse of the two misses
+    bound = min(accuracy) + 0.001  # which the worse of the two misses
     held = Threshold(at_least=bound, every_slice=True)
     decision = evaluate(tmp_path, folder, "good", "poor", slices=[["hour"]], accuracy=held)
     assert [found.slice for found in decision.slices] == [OVERALL, "hour=0", "hour=1"]
@@ -285,7 +285,7 @@ def test_every_slice_has_its_metrics_and_what_is_held_to_it_decides(tmp_path: Pa
     verdicts = {check.slice: check.passed for check in decision.checks}
     assert verdicts == {OVERALL: True, "hour=0": accuracy[0] >= bound, "hour=1": accuracy[1] >= bound}
     assert not decision.blessed
-    # TFMA comes to the same, and its own tools show it.
+    # TFMA reaches the same decision, and its own tools show it.
     result = tfma.load_validation_result(str(tmp_path / "evaluation"))
     failures = result.metric_validations_per_slice
     (failed,) = [of_slice for of_slice in failures if of_slice.failures]
@@ -306,7 +306,7 @@ def test_tfma_keeps_the_difference_from_the_version_that_serves(tmp_path: Path, 
 
 @pytest.fixture
 def embedded(tmp_path: Path, judged) -> Path:
-    """The same records, of which a model can answer from kept rows."""
+    """The same records, with cached rows that a model's head can use."""
     folder, _, scores = judged
     records = example_data.read_tfrecord(folder / "examples" / "Split-test" / "data-0.gz", "GZIP")
     rows = drop(tf.constant(records), ["good", "poor"]).numpy()
@@ -361,9 +361,9 @@ def test_a_version_whose_variables_are_harmed_is_not_judged_by_its_head_alone(
 
 def test_a_version_whose_head_says_something_else_is_asked_whole(embedded: Path, judged) -> None:
     _, labels, scores = judged
-    decision = evaluate(embedded, embedded, "good", "poor", **NO_WORSE)  # its head reads the vectors of the other
+    decision = evaluate(embedded, embedded, "good", "poor", **NO_WORSE)  # its head reads the other's vectors
     there = np.setdiff1d(np.arange(200), [3, 150])
-    whole = scores["poor"][there][:, [2, 0, 3, 1]]  # the order in which the records hold them
+    whole = scores["poor"][there][:, [2, 0, 3, 1]]  # the order in which the records contain them
     assert decision.serving_metrics == pytest.approx(reference(labels[there], whole), abs=5e-3)
 
 
@@ -378,7 +378,7 @@ def test_a_binary_label_has_the_precision_recall_and_f1_of_its_second_class(tmp_
     true = ratio > 0.7
     yes = np.clip(0.6 * true + rng.normal(0.25, 0.2, 150), 0.01, 0.99).astype(np.float32)
     slices = np.arange(150) % 2
-    slices[:3], yes[:3] = 7, 0.1  # a slice in which nothing is predicted
+    slices[:3], yes[:3] = 7, 0.1  # a slice without predicted positives
     scores = np.stack([1 - yes, yes], axis=1)
     records = [
         example_data.record(

@@ -1,4 +1,4 @@
-"""Evaluator, the report and predictions on a label that is a class and a box, against NumPy and scikit-learn."""
+"""Evaluator, report and predictions for label `class_and_box`, compared with NumPy and scikit-learn."""
 
 import base64
 import io
@@ -34,7 +34,8 @@ CLASSES = make_boxes.CLASSES
 
 
 class Teller(tf.Module):
-    """A served model that reads scores and a box from a column of the record; of an image alone it says the same."""
+    """An exported model that reads scores and a box from a column of the record, or returns constants for bare
+    images."""
 
     def __init__(self, column: str) -> None:
         super().__init__()
@@ -72,7 +73,7 @@ def _said(skill: float, noise: float) -> np.ndarray:
     logits[np.arange(COUNT), TRUE_CLASS] += skill
     scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     box = np.clip(TRUE_BOX + RNG.normal(0, noise, [COUNT, 4]), 0, 1)
-    opposite = np.roll(box, 2, axis=1)  # where noise has turned a box over, it is turned back
+    opposite = np.roll(box, 2, axis=1)  # boxes inverted by noise are turned back
     sides = [np.minimum(box, opposite)[:, :2], np.maximum(box, opposite)[:, 2:]]
     return np.concatenate([scores, *sides], axis=1).astype(np.float32)
 
@@ -186,7 +187,7 @@ def test_the_report_counts_and_shows_both_boxes_in_the_picture(decided, judged: 
             first, last = round(top * 223), round(bottom * 223)
             lines = np.asarray(picture)[first : last + 1, round(left * 223) : round(right * 223) + 1]
             drawn = (lines == tuple(bytes.fromhex(colour[1:]))).all(axis=2)
-            assert drawn[0].mean() > 0.3 or colour == TRUE  # over which the other box may lie
+            assert drawn[0].mean() > 0.3 or colour == TRUE  # the other box may be drawn over it
             assert drawn.any()
     artifacts = Artifacts(evaluation=str(folder / "evaluation"), examples=str(judged / "examples"))
     began = datetime(2026, 3, 4)

@@ -1,4 +1,4 @@
-"""Evaluator and the report on a label of any number of classes, against scikit-learn."""
+"""Evaluator and report for label `multilabel`, compared with scikit-learn."""
 
 import json
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ from tests.support.evaluation import evaluate as evaluate_label
 THRESHOLD = 0.4
 RECORDS = 300
 ALL = ["ant", "bee", "cat", "dog", "eel"]
-"""Those that the candidate knows, one that only the serving version knows, and one that only the records have."""
+"""The candidate's classes, one that only the serving version knows, and one that only occurs in records."""
 KNOWN = {"good": ["bee", "ant", "cat"], "poor": ["dog", "cat", "bee", "ant"]}
 
 
 class Teller(tf.Module):
-    """A served model that reads its scores from a column of the record."""
+    """An exported model that reads its scores from a column of the record."""
 
     def __init__(self, classes: Sequence[str], column: str) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ def save_teller(path: Path, classes: Sequence[str], column: str) -> None:
 
 RNG = np.random.default_rng(0)
 TRUE = RNG.random([RECORDS, 5]) < [0.5, 0.3, 0.2, 0.3, 0.05]
-"""Some records have none of the classes."""
+"""Some records have no class."""
 TOWN = np.where(np.arange(RECORDS) < 4, 9, np.arange(RECORDS) % 2)
 TRUE[:4] = [[1, 0, 0, 0, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [1, 0, 0, 0, 0]]  # a slice without most classes
 
@@ -64,7 +64,7 @@ def scores_of(name: str, noise: float) -> np.ndarray:
 
 
 SAID = {"good": scores_of("good", 0.15), "poor": scores_of("poor", 0.35)}
-SAID["good"][:3] *= 0.3  # there, next to nothing is told
+SAID["good"][:3] *= 0.3  # hardly anything is predicted there
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def reference(true: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     told = scores >= np.float32(THRESHOLD)
     there = np.flatnonzero((true | told).any(axis=0))
     some = true.any(axis=0) & ~true.all(axis=0)
-    # So far from a probability of 0 and of 1 Keras keeps: it clips at 1e-7, and adds as much before the logarithm.
+    # Keras' distance from probabilities 0 and 1: it clips at 1e-7, and adds as much before the logarithm.
     clipped = np.clip(scores.astype(np.float64), 2e-7, 1 - 2e-7)
     values = {
         "f1": f1_score(true, told, average="micro", zero_division=np.nan),
@@ -136,7 +136,7 @@ def test_metrics_are_those_of_scikit_learn_over_all_records_and_each_slice(decid
         for metrics, name in ((found.metrics, "good"), (found.serving_metrics, "poor")):
             expected = reference(TRUE[rows], SAID[name][rows])
             assert metrics == pytest.approx(expected | {"auc": metrics["auc"]}, rel=1e-5)
-            assert metrics["auc"] == pytest.approx(expected["auc"], abs=5e-3)  # of 1,000 thresholds
+            assert metrics["auc"] == pytest.approx(expected["auc"], abs=5e-3)  # from 1,000 thresholds
 
 
 def test_thresholds_hold_over_all_records_and_each_slice(decided) -> None:

@@ -1,4 +1,4 @@
-"""Evaluator, the report and `hubline predict` on a label of pixels, against NumPy."""
+"""Evaluator, report and `hubline predict` for label `pixels`, compared with NumPy."""
 
 import base64
 import io
@@ -44,7 +44,7 @@ FEATURES = make_pixels.features(size=(SIZE, SIZE))
 
 
 class Teller(tf.Module):
-    """A served model that answers with a mask that it finds in a column of the record."""
+    """An exported model that returns a mask from a column of the record."""
 
     def __init__(self, column: str, classes: tuple[str, ...] = make_pixels.CLASSES, half: bool = False,
                  covers: tuple[float, ...] = (0.0, 0.0, 1.0, 1.0)) -> None:  # fmt: skip
@@ -156,7 +156,7 @@ def test_what_serves_may_answer_in_another_size_and_be_better(tmp_path: Path, ju
 
 
 def test_each_model_is_judged_on_the_part_of_the_picture_that_it_says_it_covers(tmp_path: Path, judged: Path) -> None:
-    # It is right about each pixel of the middle of the pictures, which it sees enlarged twice.
+    # It is right about each pixel in the middle of the images, which it sees enlarged by two.
     middle = slice(SIZE // 4, SIZE - SIZE // 4)
     for name in ("schema", "good", "poor"):
         (tmp_path / name).symlink_to(judged / name)
@@ -241,7 +241,7 @@ def _data(uri: str) -> bytes:
 def test_predict_writes_masks_and_draws_them(tmp_path: Path, judged: Path) -> None:
     pictures = tmp_path / "in"
     pictures.mkdir()
-    for row in range(3):  # the model says what it is shown
+    for row in range(3):  # the model returns its input
         (pictures / f"{row}.png").write_bytes(example_data.image_bytes(SAID["good"][row]))
     model = str(judged / "good" / "Format-Serving")
     arguments = ["predict", model, str(pictures), "--output", str(tmp_path / "out"), "--draw", str(tmp_path / "drawn")]

@@ -1,4 +1,4 @@
-"""Evaluator and the report on a label that is a number, against scikit-learn."""
+"""Evaluator and report for label `regression`, compared with scikit-learn."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ from tests.support.evaluation import columns, judge, save_oracle, write_test_spl
 
 
 class Teller(tf.Module):
-    """A served model that reads its answer from a column of the record."""
+    """An exported model that reads its prediction from a column of the record."""
 
     def __init__(self, column: str) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def judged(tmp_path_factory) -> Path:
 
 
 class Later(tf.Module):
-    """A served model that answers a time, in seconds since 1970, that is off by what a column of the record says."""
+    """An exported model that predicts a time, in seconds since 1970, with an error from a column of the record."""
 
     def __init__(self, column: str) -> None:
         super().__init__()

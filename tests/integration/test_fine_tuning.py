@@ -1,4 +1,4 @@
-"""Fine-tuning by variable names: exactly what is named changes; and several sorts of modules in one model."""
+"""Fine-tuning by variable names changes exactly the named variables; also several types of modules in one model."""
 
 import dataclasses
 import subprocess
@@ -105,7 +105,7 @@ np.save(sys.argv[3], model.signatures["serving_default"](examples=tf.constant(re
 
 
 class Words(tf.Module):
-    """A module of texts, which says nothing of its variables."""
+    """A text module that doesn't list its variables."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ def test_a_photo_a_text_and_a_face_in_one_model_that_is_served_elsewhere(tmp_pat
     job = dataclasses.replace(job, training=job.training.model_copy(update={"epochs": 2}))
     assert np.isfinite(train(job)["val_loss"]).all()
     here = tf.saved_model.load(job.export).signatures["serving_default"](examples=tf.constant(RECORDS))["scores"]
-    # In another process there is nothing of the modules but what was exported.
+    # Another process has only what was exported of the modules.
     for name in modules:
         (tmp_path / name).rename(tmp_path / f"{name}-gone")
     places = [job.export, str(example_data.write_tfrecord(tmp_path / "asked", RECORDS)), str(tmp_path / "scores.npy")]

@@ -1,4 +1,4 @@
-"""Whole runs of files with `task: infer`, and what is said of mistakes in them."""
+"""Full runs of files with `task: infer`, and messages about errors in them."""
 
 import json
 from pathlib import Path
@@ -100,7 +100,7 @@ def test_a_classifier_is_held_to_known_classes_and_asked_again_about_new_files_a
     more, code = run(path, None, quiet=True)
     assert (code, more.predictions, more.newly_predicted) == (0, f"{tmp_path}/predictions/2", True)
     assert [one["key"] for one in rows(str(more.predictions))] == [f"id-{number}" for number in range(60)]
-    # Of the new file what was ingested, its statistics, its rows of predictions; what was there is taken again.
+    # Ingested records, statistics and rows of predictions for the new file; everything else comes from the cache.
     assert len(set((tmp_path / ".hubline" / "colours" / "store").iterdir()) - entries) == 3
     assert rows(result.predictions) == said
 

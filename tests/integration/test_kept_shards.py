@@ -1,4 +1,4 @@
-"""What is kept for each shard of data: which changes of code make it anew, and which leave it be."""
+"""Cached shards: which code changes recompute them, and which don't."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ STEPS = ["HubModule.mean", "ExampleGen", "StatisticsGen", "SchemaGen", "ParsingS
 
 
 class Runs:
-    """Runs of the steps that keep something, with one store."""
+    """Runs of the steps that cache something, with one cache."""
 
     def __init__(self, folder: Path) -> None:
         self._file, _ = load(make_project(folder / "project", records=example_data.labelled(20)))
@@ -29,7 +29,7 @@ class Runs:
         self.run()
 
     def run(self) -> set[str]:
-        """Runs the steps, and gives those that kept something new."""
+        """Runs the steps; returns those that cached something new."""
         self._number += 1
         place = self._folder / f"run{self._number}"
         file = self._file

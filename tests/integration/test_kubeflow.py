@@ -1,4 +1,4 @@
-"""A compiled package, its steps run as KFP's launcher runs them, beside a run of the same file on this machine."""
+"""A compiled package, run as KFP's launcher would, compared with a run of the same file on this machine."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def in_this_process(command: list[str], arguments: list[str]) -> int:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """A pipeline file on a volume, which here is the folder it is in."""
+    """A pipeline file on a volume, which here is its own folder."""
     path = make_project(tmp_path_factory.mktemp("cluster"))
     section = ON_A_VOLUME.replace("STATE", f"{path.parent}/state").replace("FOLDER", str(path.parent))
     section = section.replace("TMP", str(tmp_path_factory.getbasetemp()))
@@ -57,7 +57,7 @@ def compiled(path: Path) -> dict[str, Any]:
 
 
 def answers(model: str, folder: Path) -> list[float]:
-    """What a model says about every record of the data."""
+    """A model's predictions for every record of the data."""
     records = example_data.read_tfrecord(folder / "data" / "a.tfrecord")
     answer = tf.saved_model.load(model).signatures["serving_default"](examples=tf.constant(records))
     return answer["scores"].numpy().ravel().tolist()
@@ -65,7 +65,7 @@ def answers(model: str, folder: Path) -> list[float]:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory) -> Iterator[Cluster]:
-    """The newest Kubeflow Pipelines, with nothing run yet."""
+    """The newest Kubeflow Pipelines, before any run."""
     folder = tmp_path_factory.mktemp("kfp")
     cluster = Cluster(folder, Version(executor_logs=True, custom_path=True), in_this_process)
     with pytest.MonkeyPatch.context() as patch:
@@ -159,7 +159,7 @@ DATA_STEPS = {"examplegen", "statisticsgen", "schemagen", "examplevalidator", "d
 
 @pytest.fixture(scope="module")
 def alone(project: Path, cluster: Cluster) -> Cluster:
-    """After the data steps, each in a pod of its own, with the oldest launcher, which gives less."""
+    """After the data steps, each in its own pod, with the oldest launcher, which provides less."""
     path = project.with_name("alone.yaml")
     path.write_text(project.read_text() + "  join: {}\n")
     older = replace(cluster, version=Version(), done={}, failed=[])

@@ -1,4 +1,4 @@
-"""Runs that end in an alert, which a real webhook takes."""
+"""Runs that end in a notification to a real webhook."""
 
 import json
 import threading
@@ -26,7 +26,7 @@ FIRST_STEPS = ["steps", "pin", "data", "done", "alert"]
 
 
 class Webhook(BaseHTTPRequestHandler):
-    """Keeps what it is sent; refuses as often as it is told to."""
+    """Records requests; rejects the first ones as configured."""
 
     heard: list[dict[str, Any]]
     refusals: list[int]
@@ -63,7 +63,7 @@ def cluster(tmp_path: Path, monkeypatch) -> Cluster:
 def alerted(
     folder: Path, server: HTTPServer, when: str = "failure", records: list[bytes] | None = None
 ) -> dict[str, Any]:
-    """The package of a pipeline that tells a server how it went."""
+    """The package of a pipeline that notifies a server of its outcome."""
     path = make_project(folder, records=records)
     section = SECTION.replace("FOLDER", str(folder)).replace("WHEN", when)
     path.write_text(path.read_text() + section.replace("WEBHOOK", f"http://127.0.0.1:{server.server_port}/"))
@@ -102,7 +102,7 @@ def test_a_crash_is_told_of_with_its_words(tmp_path: Path, webhook: HTTPServer, 
         try:
             return in_this_process(command, arguments)
         except KeyError:
-            return 1  # with which Python ends
+            return 1  # Python's exit code
 
     cluster.run_container = in_a_container
     monkeypatch.setattr("hubline.pipeline.kubeflow.pin.pin", crash)

@@ -1,4 +1,4 @@
-"""A file with `task: infer`, compiled and run as KFP's launcher runs it, beside a run of it on this machine."""
+"""A file with `task: infer`, run as KFP's launcher would, compared with a run of it on this machine."""
 
 from pathlib import Path
 

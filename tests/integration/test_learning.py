@@ -1,4 +1,4 @@
-"""Training learns the same from vectors of any scale, stops where it should, and says where it came to nothing."""
+"""Training learns equally well from vectors of any scale, stops when it should, and reports what didn't work."""
 
 import dataclasses
 from functools import cache
@@ -34,7 +34,7 @@ SIZE = 192
 
 
 class Scaled(tf.Module):
-    """What `make_boxes.Places` gives, or some of it many times over, on another scale and with an offset."""
+    """Output of `make_boxes.Places`, or part of it many times over, rescaled and shifted."""
 
     def __init__(self, scale: float, times: int = 1, bad: bool = False) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Scaled(tf.Module):
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         places = tf.reshape(tf.nn.avg_pool2d(images, 4, 4, "VALID"), [-1, SIZE])
         if self.bad:
-            places /= tf.reduce_max(places[:, ::3], axis=1, keepdims=True)  # without red, by zero
+            places /= tf.reduce_max(places[:, ::3], axis=1, keepdims=True)  # without red, a division by zero
         return self.scale * (tf.tile(places, [1, self.times]) + 0.3)
 
 
@@ -61,7 +61,7 @@ class ScaledMaps(make_pixels.Maps):
 
 
 def records(count: int) -> list[bytes]:
-    """Pictures of a rectangle each, and all that a label can be made from."""
+    """Images of one rectangle each, and columns for every kind of label."""
     rng = np.random.default_rng(3)
     made = []
     for _ in range(count):
@@ -89,7 +89,7 @@ LABELS: dict[str, tuple[Label, str]] = {
 }
 
 
-@cache  # it depends on no scale
+@cache  # independent of the scale
 def graph(label: Label) -> tft.TFTransformOutput:
     return make_job.transform_graph(Path(mkdtemp()), RECORDS, make_boxes.features(), label, RAW)
 
@@ -124,7 +124,7 @@ def test_a_head_learns_the_same_from_vectors_of_any_scale(tmp_path: Path, kind: 
         job = job_of(tmp_path / str(scale), label, Scaled(scale))
         curves = train(job)
         found.append([curves["val_loss"], curves[f"val_{metric}"]])
-        # What is served has the same numbers in it: the whole model, and the head for rows.
+        # The exported model predicts the same: the whole model, and the head for rows.
         rows = example_data.read_tfrecord(job.validation.rows[0])
         whole, head = (tf.saved_model.load(path) for path in (job.export, f"{job.export}/{HEAD}"))
         said = [
@@ -176,7 +176,7 @@ def test_feature_maps_of_any_scale_are_learned_from_alike(tmp_path: Path) -> Non
 
 
 def test_boxes_are_learned_from_a_flattened_feature_map(tmp_path: Path) -> None:
-    # 24,576 numbers with a norm of some hundreds, at the default rate.
+    # 24,576 numbers with a norm of some hundreds, at the default learning rate.
     module, label = Scaled(2.0, times=128), LABELS["class_and_box"][0]
     notes: list[Note] = []
     job = job_of(tmp_path / "on", label, module, Model(), SIZE * 128, epochs=12)
@@ -203,7 +203,7 @@ def test_early_stopping_keeps_the_epoch_that_keras_keeps(tmp_path: Path) -> None
     notes: list[Note] = []
     job = job_of(tmp_path / "stopped", label, Scaled(1.0), **shuffled, **stopped)
     curves = train(job, notes)
-    # Keras' own callback, told the same curves.
+    # Keras' own callback on the same curves.
     callback = keras.callbacks.EarlyStopping("val_accuracy", 0.01, 2, mode="max", restore_best_weights=True)
     callback.set_model(keras.Sequential([keras.layers.Dense(1, input_shape=(1,))]))
     callback.on_train_begin()
@@ -251,7 +251,7 @@ def test_a_module_that_gives_no_number_is_named_with_its_record(tmp_path: Path) 
     first = next(number for number in range(240) if number not in red)
     label, bad = LABELS["class"][0], Scaled(1.0, bad=True)
     with pytest.raises(DataError, match=r"record 0 .*hubs\.places: the module's output 'default' is nan"):
-        job_of(tmp_path / "frozen", label, bad)  # by Embedder, where vectors are kept
+        job_of(tmp_path / "frozen", label, bad)  # by Embedder, if vectors are cached
     tuned = Model(head=Head(standardize=False), fine_tune={"places": FineTune(after_epochs=0)})
     job = job_of(tmp_path / "tuned", label, bad, tuned)
     with pytest.raises(DataError, match=rf"in epoch 1: record {first} .*hubs\.places: the module's output"):

@@ -1,4 +1,4 @@
-"""Rows that are kept transformed are the rows that are transformed each time."""
+"""Rows cached after the transform graph equal rows transformed each time."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A label of any number of classes, from the transform graph to the exported model, beside a hub module."""
+"""Label `multilabel`, from the transform graph to the exported model, next to a hub module."""
 
 import io
 from pathlib import Path
@@ -35,7 +35,7 @@ X, Y = RNG.normal(size=[2, COUNT])
 GREY = RNG.integers(0, 2, COUNT) * 120 + 60
 IMAGES = [example_data.image_bytes(np.full([8, 8, 3], grey, np.uint8)) for grey in GREY]
 TAGS = {"right": X > 0, "up": Y > 0.5, "both": (X > 0) & (Y > 0.5), "light": GREY > 100}
-"""The last one only a picture tells; some records have none."""
+"""Only the image determines the last one; some records have none."""
 THRESHOLD = 0.4
 
 

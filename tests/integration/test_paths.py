@@ -1,4 +1,4 @@
-"""A path is a name and no pattern; what was set aside is in one list."""
+"""Paths are names, not patterns; quarantined records are in a single list."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_a_run_in_a_folder_with_the_characters_of_patterns(tmp_path: Path) -> No
     assert result.decision is not None
     assert result.decision.slices[0].examples == rows.count("test")
 
-    # A line in the terminal, and each record once in the list that the line names, whichever step set it aside.
+    # One line in the terminal, and each record once in the list that it names, whichever step quarantined it.
     (said,) = (warning for warning in result.warnings if "set aside" in warning)
     count, listed = said.split(" records were set aside: ")
     found = [(Path(entry.file).name, entry.record) for entry in read_set_aside(listed)]

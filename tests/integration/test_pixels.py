@@ -1,4 +1,4 @@
-"""A label of pixels, from records through the training input path, a whole training and the exported model."""
+"""Label `pixels`: from records through the input path and a full training to the exported model."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +68,7 @@ def trained(tmp_path_factory, module: Path) -> tuple[Job, dict[str, list[float]]
 
 
 def columns_of(record: bytes) -> tuple[bytes, np.ndarray]:
-    """The encoded picture, and the mask."""
+    """The encoded image, and the mask."""
     columns = tf.train.Example.FromString(record).features.feature
     image, mask = (columns[name].bytes_list.value[0] for name in ("image", "mask"))
     return image, tf.io.decode_png(mask).numpy()[..., 0]
@@ -105,7 +105,7 @@ def test_in_training_the_mask_stays_on_what_it_is_of(tmp_path: Path, fit: str, a
     rng = np.random.default_rng(1)
     sizes = [(40, 40), (30, 50), (56, 28), (33, 60)]
     drawn = [make_pixels.shapes(rng, *sizes[number % 4]) for number in range(24)]
-    # What is no shape is blue, so that it is told from what was laid around the picture.
+    # The background is blue, so that it differs from the padding.
     records = [
         make_pixels.record(np.where(numbers[..., None] > 0, pixels, [0, 0, 200]).astype(np.uint8), numbers)
         for pixels, numbers in drawn
@@ -137,7 +137,7 @@ def test_in_training_the_mask_stays_on_what_it_is_of(tmp_path: Path, fit: str, a
         expected = np.where(pictures.max(axis=-1) < 70, LEFT_OUT, expected)
         wrong.append((masks != expected).mean())
         assert {0, 1, 2} <= set(masks.ravel().tolist())
-    assert np.mean(wrong) < 0.05  # at the edges of shapes, where colours are mixed
+    assert np.mean(wrong) < 0.05  # at the edges of shapes, where colours mix
     assert (len(looks) > 24) == bool(augment)
 
 

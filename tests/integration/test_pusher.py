@@ -1,4 +1,4 @@
-"""The step Pusher: what it pushes, and what it refuses to."""
+"""The step Pusher: what it pushes, and what it refuses to push."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ def exported(folder: Path, *names: str) -> None:
 
 
 def run_pusher(folder: Path, model: str, blessed: bool, compared: ServedVersion | None = None) -> tuple[int, str]:
-    """Whether it pushed, and the version that serves."""
+    """Whether it pushed, and the serving version."""
     given, blessing, pushed, outcome = (
         standard_artifacts.Model(),
         standard_artifacts.ModelBlessing(),

@@ -1,4 +1,4 @@
-"""A label that is a number, from the transform graph to the exported model, against NumPy and scikit-learn."""
+"""Label `regression`, from the transform graph to the exported model, compared with NumPy and scikit-learn."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ FEATURES: Features = TypeAdapter(Features).validate_python({"x": {"kind": "numer
 RNG = np.random.default_rng(0)
 X = RNG.normal(3.0, 2.0, 400)
 PRICES = np.round(200_000 * np.exp(0.4 * X + RNG.normal(0, 0.05, 400)))
-"""Far from 1 in size, and all above 0."""
+"""Much larger than 1, and all positive."""
 
 
 def label_of(normalize: str) -> RegressionLabel:
@@ -34,7 +34,7 @@ def label_of(normalize: str) -> RegressionLabel:
 
 
 def schema(kind: str, optional: bool = False) -> schema_pb2.Schema:
-    """As SchemaGen infers it, or where some records may lack the columns."""
+    """As SchemaGen infers it, or with columns that some records lack."""
     shape = "value_count {min: 1 max: 1}" if optional else "presence {min_fraction: 1} shape {dim {size: 1}}"
     return make_job.schema(shape, x="FLOAT", price=kind)
 

@@ -1,4 +1,4 @@
-"""The report in a real browser that can reach nothing but the file."""
+"""The report in a real browser without network access."""
 
 import shutil
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def page(report, tmp_path_factory) -> Path:
 def browser() -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
     options.binary_location = str(BROWSER)
-    # No sandbox, for root in a container; and every name of a host leads nowhere.
+    # No sandbox, for root in a container; and no host name resolves.
     for argument in (
         "--headless=new",
         "--no-sandbox",
@@ -125,7 +125,7 @@ def test_the_page_fits_its_window_and_can_be_read(browser, page, width: int, sch
     browser.get(page.as_uri())
     scroll_through(browser)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    # The brightness of what is written, on the page and in a chart, against what it is written on.
+    # Brightness of text on the page and in a chart, compared with the background.
     page_colour, ink, label = browser.execute_script("""
         const brightness = (element, property) => {
           const [r, g, b] = getComputedStyle(element)[property].match(/[0-9.]+/g).map(Number);

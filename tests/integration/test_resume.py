@@ -1,4 +1,4 @@
-"""A training that was killed, and goes on, is the undisturbed training."""
+"""A killed and resumed training equals the uninterrupted training."""
 
 import dataclasses
 import os
@@ -73,7 +73,7 @@ def variables_of(export: str) -> list[np.ndarray]:
 
 
 def interrupted(job: Job, monkeypatch: pytest.MonkeyPatch, epoch: int, batch: int) -> None:
-    """Trains until a batch of an epoch has been seen."""
+    """Trains until a batch of an epoch has been processed."""
     look = Progress.on_train_batch_end
 
     def interrupt(self, at: int, logs=None) -> None:
@@ -132,7 +132,7 @@ def test_a_killed_process_loses_an_epoch_at_most(job: Job, tmp_path: Path) -> No
     for epoch in (2, 5):
         command = [sys.executable, "-c", KILL, str(tmp_path / "job"), str(epoch)]
         assert subprocess.run(command, env=environment, check=False, capture_output=True).returncode == -signal.SIGKILL
-    # What a write that was cut short leaves behind is passed over.
+    # Leftovers of an interrupted write are ignored.
     Path(again.checkpoints, "1", "9").mkdir()
     assert train(again) == expected
     for one, other in zip(variables_of(undisturbed.export), variables_of(again.export), strict=True):

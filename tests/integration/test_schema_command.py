@@ -21,7 +21,7 @@ COLOURS = ["red", "green", "blue", "black", "white", "grey", "brown"]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """A pipeline file whose data has columns of every type, one of them optional, and one of several values."""
+    """A pipeline file whose data has columns of every type, including an optional one and one with several values."""
     rng = np.random.default_rng(0)
     records = []
     for number, item in enumerate(example_data.labelled(120)):
@@ -66,7 +66,7 @@ def test_nothing_is_left_but_what_later_runs_take(project: Path, described: sche
 
 
 def test_what_is_frozen_is_what_a_run_is_held_to(project: Path, tmp_path: Path, described) -> None:
-    """The command, then the two lines that it prints under `data`."""
+    """Runs the command, then adds the two lines that it prints under `data`."""
     said = CliRunner().invoke(app, ["schema", str(project), "--freeze", "--output", f"{tmp_path}/s.pbtxt", "--json"])
     answer = json.loads(said.stdout.splitlines()[-1])
     up = "../" * (len(project.parent.parts) - len(tmp_path.parent.parts))

@@ -1,4 +1,4 @@
-"""Models of lists: what the order alone tells, and lists by both signatures of a served model."""
+"""Models of sequences: labels that depend on the order only, and lists in both signatures of an exported model."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 
 
 def rows(count: int) -> list[Row]:
-    """As many of the symbol a as of b in each, in any order: the label is which came last."""
+    """The symbols a and b occur equally often in each, in any order; the label is the last one."""
     rng = np.random.default_rng(0)
     found = []
     for _ in range(count):
@@ -53,7 +53,7 @@ def records_of(some: Sequence[Row]) -> list[bytes]:
 
 
 def trained(folder: Path, epochs: int, **features: Mapping[str, Any]) -> tuple[dict[str, list[float]], Any]:
-    """The curves, and the model that was exported."""
+    """The curves, and the exported model."""
     described = TypeAdapter(Features).validate_python(features)
     label = TypeAdapter(Label).validate_python({"from": "label", "kind": "class", "classes": ["a", "b"]})
     raw = make_job.schema("value_count {min: 1}", **LISTS)
@@ -98,7 +98,7 @@ def test_which_symbol_came_last_is_learned_by_what_keeps_the_order(tmp_path: Pat
 
 
 def by_column(model: Any, some: Sequence[Row]) -> dict[str, tf.Tensor]:
-    """The answers to columns: lists padded at their end, with one place more than the longest takes."""
+    """Predictions from columns: lists padded at the end, to one more than the longest."""
     specs = model.signatures["predict"].structured_input_signature[1]
     given = {}
     for name, spec in specs.items():
@@ -131,8 +131,8 @@ def test_lists_are_taken_by_example_and_by_column(tmp_path: Path) -> None:
         whole,
         whole | {"triple": whole["triple"][:2]},
         whole | {"readings": whole["readings"][:2]},
-        whole | {"readings": [*whole["readings"], NAN, NAN]},  # as if they were not there
-        whole | {"readings": [NAN, NAN, *whole["readings"]]},  # a step that is the mean
+        whole | {"readings": [*whole["readings"], NAN, NAN]},  # ignored
+        whole | {"readings": [NAN, NAN, *whole["readings"]]},  # a step with the mean
         whole | {"codes": [4, 4, 4]},
         whole | {"symbols": ["a", "mauve", "b"]},
         whole | {"readings": []},
@@ -147,7 +147,7 @@ def test_lists_are_taken_by_example_and_by_column(tmp_path: Path) -> None:
 
 
 def test_one_value_each_is_taken_as_ever(tmp_path: Path) -> None:
-    """Even where the data has lists: only the first value is used."""
+    """Even if the data has lists: only the first value is used."""
     features = {"first": {"kind": "numeric", "from": "triple"}, "colour": {"kind": "categorical"}}
     _, model = trained(tmp_path, 1, **features)
     specs = model.signatures["predict"].structured_input_signature[1]

@@ -1,4 +1,4 @@
-"""Many small files, which are ingested together, and say and give what they do one by one."""
+"""Many small files, which are ingested together with the same result as one by one."""
 
 import itertools
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def record(number: int, **columns) -> bytes:
 
 
 def write_files(folder: Path, sizes: Sequence[int]) -> list[Path]:
-    """Files of so many records, numbered through; every third one is GZIP."""
+    """Files with the given numbers of records, numbered consecutively; every third one is GZIP."""
     first = list(itertools.accumulate(sizes, initial=0))
     return [
         example_data.write_tfrecord(
@@ -43,7 +43,7 @@ def write_files(folder: Path, sizes: Sequence[int]) -> list[Path]:
 
 
 def outcome(folder: Path, data: Data) -> tuple[dict, dict, list[SetAside], dict]:
-    """What ExampleGen gives: records and their files by split, what was set aside with its bytes, and counts."""
+    """ExampleGen's result: records and their files by split, quarantined records with their bytes, and counts."""
     examples = ingest(folder, data, contract=CONTRACT)
     manifest = Manifest.read(examples.uri)
     records = {split: read_split(examples, split) for split in manifest.splits}
@@ -61,7 +61,7 @@ def outcome(folder: Path, data: Data) -> tuple[dict, dict, list[SetAside], dict]
 
 
 def both_ways(folder: Path, data: Data, monkeypatch: pytest.MonkeyPatch) -> tuple[tuple, tuple]:
-    """The outcome with files in groups, and one by one."""
+    """The result with files in groups, and one by one."""
     together = outcome(folder / "together", data)
     with monkeypatch.context() as patch:
         patch.setattr(small_files, "FEW", 10**9)
@@ -95,11 +95,11 @@ def test_files_that_are_split_by_pattern_stay_in_their_split_and_order(tmp_path:
 
 def test_what_is_wrong_in_a_small_file_is_named_and_set_aside_as_in_one_alone(tmp_path: Path, monkeypatch) -> None:
     paths = write_files(tmp_path / "data", [4] * 24)
-    paths[4].write_bytes(paths[4].read_bytes()[:-20])  # ends within its last record: the next file must not mend it
+    paths[4].write_bytes(paths[4].read_bytes()[:-20])  # within its last record, which the next file mustn't complete
     content = bytearray(paths[7].read_bytes())
     content[20] ^= 1
     paths[7].write_bytes(content)
-    paths[9].write_bytes(paths[9].read_bytes()[:-12])  # a GZIP stream without its end
+    paths[9].write_bytes(paths[9].read_bytes()[:-12])  # a truncated GZIP stream
     example_data.write_tfrecord(paths[13], [record(0), example_data.record(label=7, x=0.0), record(1)])
     example_data.write_tfrecord(paths[16], [example_data.record(label="yes", x=0.0), record(2)])
     paths[20].write_bytes(b"no TFRecords at all")

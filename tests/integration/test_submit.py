@@ -1,4 +1,4 @@
-"""`hubline submit` and `hubline schedule` from the command line, with a real package and a server that keeps state."""
+"""`hubline submit` and `hubline schedule` from the command line, with a real package and a stateful server."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Models of columns, alone and beside hub modules: from records to answers."""
+"""Models on columns, alone and next to hub modules: from records to predictions."""
 
 import base64
 import dataclasses
@@ -29,7 +29,7 @@ from tests.support import example_data, hub_modules
 from tests.support import job as make_job
 
 OPTIONAL = "value_count {min: 1 max: 1}"
-"""As the pipeline's schema describes a column: one value, or none."""
+"""A column as the pipeline's schema describes it: one value, or none."""
 COLUMNS = {"amount": "FLOAT", "colour": "BYTES", "hour": "INT"}
 Row = Mapping[str, Any]
 
@@ -57,7 +57,7 @@ HUBS: Hubs = {
 
 
 class Lengths(tf.__internal__.tracking.AutoTrackable):
-    """A module of texts, string [batch], to how many letters and bytes they have, float32 [batch, 2]."""
+    """A text module that maps string [batch] to the numbers of characters and bytes, float32 [batch, 2]."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def __call__(self, texts: tf.Tensor) -> tf.Tensor:
@@ -66,7 +66,7 @@ class Lengths(tf.__internal__.tracking.AutoTrackable):
 
 
 def rows(count: int) -> list[Row]:
-    """Trips that tip where it is red and late, or neither: neither column alone tells."""
+    """Trips are tipped if they are both red and late, or neither: no single column is sufficient."""
     rng = np.random.default_rng(0)
     found = []
     for number in range(count):
@@ -140,11 +140,11 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Job:
 
 
 TRAINED: dict[str, dict[str, Any]] = {}
-"""By the folder of its export, what each served model was made of."""
+"""The parts of each exported model, by its folder."""
 
 
 class Remembered(training.ServingModel):
-    """A served model that tells what it was made of."""
+    """An exported model that records its parts."""
 
     def __init__(self, *made_of: Any) -> None:
         super().__init__(*made_of)
@@ -157,7 +157,7 @@ class Remembered(training.ServingModel):
 
 @pytest.fixture(scope="module")
 def answers(tabular: Job, mixed: Job) -> dict[str, Any]:
-    """The models that were trained, by their signatures, and the curves of each."""
+    """Predictions of the trained models by signature, and the curves of each."""
     found = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "ServingModel", Remembered)
@@ -170,7 +170,7 @@ def answers(tabular: Job, mixed: Job) -> dict[str, Any]:
 
 
 def predict(model: Any, some: Sequence[Row], *columns: str) -> dict[str, tf.Tensor]:
-    """The answers to columns, of which what is missing is nothing: no text, or no number."""
+    """Predictions from columns, with an empty text or no number for missing values."""
     types = model.signatures["predict"].structured_input_signature[1]
     nothing = {tf.string: "", tf.float32: float("nan"), tf.int64: tf.int64.min}
     values = {name: [row.get(name, nothing[types[name].dtype]) for row in some] for name in columns}
@@ -216,9 +216,9 @@ def test_what_is_missing_or_new_is_answered(answers) -> None:
     np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
     mean = float(np.mean([row["amount"] for row in ROWS[:100]]))
     of_mean = by_example(model, [whole | {"amount": mean}], *COLUMNS)["scores"].numpy()
-    np.testing.assert_allclose(scores[:1], of_mean, atol=1e-5)  # a missing number is the mean of training
+    np.testing.assert_allclose(scores[:1], of_mean, atol=1e-5)  # a missing number is the training mean
     assert not np.allclose(scores[1], scores[4]) and not np.allclose(scores[2], scores[4])
-    assert by_example(model, [{}], *COLUMNS)["scores"].shape == (1, 2)  # a record of nothing
+    assert by_example(model, [{}], *COLUMNS)["scores"].shape == (1, 2)  # an empty record
     assert by_example(model, [whole | {"tip": 3.0, "other": 1}], *COLUMNS, "tip", "other")["scores"].shape == (1, 2)
 
 
@@ -234,11 +234,11 @@ STRANGE: dict[str, tuple[Row, Row]] = {
     "no text": (WHOLE | {"colour": b"\xff\x00"}, WHOLE | {"colour": b"\xff\x00"}),
     "far": (WHOLE | {"amount": -3e38, "hour": tf.int64.max}, WHOLE | {"amount": -3e38, "hour": tf.int64.max}),
 }
-"""Records as tf.Examples have them, which lack columns; and the same by column, where something stands for nothing."""
+"""Records as tf.Examples, which lack columns; and the same by column, with placeholders for missing values."""
 
 
 def rest(model: Any, body: str) -> dict[str, tf.Tensor]:
-    """What TensorFlow Serving makes of a request: https://www.tensorflow.org/tfx/serving/api_rest#predict_api."""
+    """TensorFlow Serving's interpretation of a request: https://www.tensorflow.org/tfx/serving/api_rest#predict_api."""
     request = json.loads(body, object_hook=lambda value: base64.b64decode(value["b64"]) if "b64" in value else value)
     signature = model.signatures[request.get("signature_name", "serving_default")]
     takes = signature.structured_input_signature[1]
@@ -388,6 +388,6 @@ def test_an_embedding_begins_with_what_a_module_gives_for_each_word(tabular: Job
     (table,) = [each for each in tables if each.shape == (3, 2)]
     known = [word.decode() for word in tabular.transform.vocabulary_by_name("feature_colour")]
     np.testing.assert_allclose(table[:2], [[len(word) / 10] * 2 for word in known], atol=1e-6)
-    assert not np.allclose(table[2], table[:2].mean(axis=0), atol=1e-3)  # the bucket begins as all embeddings do
+    assert not np.allclose(table[2], table[:2].mean(axis=0), atol=1e-3)  # the bucket is initialized like all embeddings
     with pytest.raises(UserError, match=r"features\.colour: the module 'lengths' gives 2 numbers .*embedding: 2, pre"):
         train(job(4))

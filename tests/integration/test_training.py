@@ -1,4 +1,4 @@
-"""Transform graph, training and export together, with TensorFlow and TF Transform alone."""
+"""Transform graph, training and export together, with TensorFlow and TF Transform only."""
 
 import dataclasses
 from collections import Counter
@@ -37,7 +37,7 @@ FEATURES: Features = {"photo": ImageFeature(kind="image", size=(8, 8), **{"from"
 
 
 ONE, AT_MOST_ONE = "presence {min_fraction: 1} shape {dim {size: 1}}", "value_count {min: 1 max: 1}"
-"""As a schema says it: always one value; or where some records lack the column, no fixed shape."""
+"""In schema notation: always one value; or, if some records lack the column, no fixed shape."""
 
 
 def schema(label_type: str, shape: str = ONE) -> schema_pb2.Schema:
@@ -67,7 +67,7 @@ def test_labels_become_class_indices(tmp_path, classes, label_type, values, name
     parsed = tf.io.parse_example(records, parsing_spec(raw, ["image", "label"]))
     transformed = graph.transform_features_layer()({"label": parsed["label"]})
     assert transformed[LABEL].numpy().tolist() == indices
-    assert set(transformed) == {LABEL}  # images pass the graph by
+    assert set(transformed) == {LABEL}  # images bypass the graph
     assert label.names(lambda column: present(parsed[column])).numpy().tolist() == [
         names[index].encode() for index in indices
     ]
@@ -111,7 +111,7 @@ def job(tmp_path_factory) -> Job:
 
 @pytest.fixture
 def fresh(job: Job, tmp_path: Path) -> Job:
-    """The same job with places of its own."""
+    """The same job with its own folders."""
     places = {name: str(tmp_path / name) for name in ("checkpoints", "logs", "export")}
     return dataclasses.replace(job, **places)
 
@@ -278,7 +278,7 @@ def test_columns_and_features_of_any_name_can_be_served(fresh: Job, tmp_path: Pa
 
 
 def batches_of(job: Job, on_vectors: bool, scratch: str = "", epoch: Epoch = 0) -> tf.data.Dataset:
-    """What training is given of the training split, by the epoch."""
+    """Training batches by epoch."""
     (phase,) = phases(job.model, job.training)
     phase = dataclasses.replace(phase, on_vectors=on_vectors)
     task = training.task_of(job.label, job.transform, {})
@@ -287,7 +287,7 @@ def batches_of(job: Job, on_vectors: bool, scratch: str = "", epoch: Epoch = 0) 
 
 
 def examples_of(job: Job, on_vectors: bool, epochs: int) -> list[Counter]:
-    """What each epoch of training is given: how often each example, by its mean and label."""
+    """Training examples of each epoch: how often each occurs, by mean and label."""
     some = dataclasses.replace(job, training=job.training.model_copy(update={"epochs": epochs}))
     dataset = batches_of(some, on_vectors, f"{job.logs}/scratch").unbatch()
     (name,) = dataset.element_spec[0]
@@ -326,7 +326,7 @@ def test_kept_vectors_are_what_the_module_gives(fresh: Job) -> None:
 
 
 def test_a_model_trained_on_kept_vectors_answers_as_one_trained_without(fresh: Job, tmp_path: Path) -> None:
-    # Without shuffling: vectors and images are shuffled at different places, and come in different orders.
+    # Without shuffling: vectors and images are shuffled at different stages, and come in different orders.
     unshuffled = fresh.training.model_copy(update={"shuffle_buffer": 1})
     still = dataclasses.replace(fresh, model=Model(head=Head(hidden=(8,))), training=unshuffled)
     kept = train(still)
@@ -372,7 +372,7 @@ def test_the_module_is_trained_in_its_phase_only_and_by_its_own_rate(fresh: Job)
 
     untouched, slow, fast = scale(3, 0.1), scale(2, 1e-4), scale(2, 1e-1)
     np.testing.assert_array_equal(untouched, np.ones(6))
-    # Adam's first steps are as long as its rate: five of them, of 80 examples in batches of 16.
+    # Adam's first steps have the size of its learning rate: five of them, from 80 examples in batches of 16.
     assert 0 < np.abs(slow - 1).max() <= 5.5e-4 < np.abs(fast - 1).max() <= 0.55
 
 
@@ -401,7 +401,7 @@ def test_every_epoch_draws_one_of_the_kept_views(fresh: Job, tmp_path: Path) -> 
 
     drawn = np.array([views_of(number) for number in range(30)])
     choices = (drawn[:, :, np.newaxis] == views[np.newaxis]).all(axis=-1)
-    assert (choices.sum(axis=-1) >= 1).all()  # each is one of the views of that very example
+    assert (choices.sum(axis=-1) >= 1).all()  # each is a view of the same example
     used = choices.any(axis=0).sum(axis=-1)
     assert (used >= 3).all()  # of four views, in thirty epochs
     assert not (drawn[0] == drawn[1]).all()

@@ -1,4 +1,4 @@
-"""Clips from records to an exported model: modules of clips and of single frames, frozen and trained."""
+"""Clips from records to an exported model: modules for clips and for single frames, frozen and trained."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ SPEC = {"film": tf.io.VarLenFeature(tf.string)}
 
 
 def moving(number: int) -> list[bytes]:
-    """A bright square on its way, in six to nine frames; which way, the number tells by its class."""
+    """A moving bright square, in six to nine frames; the number determines the direction."""
     rng = np.random.default_rng(number)
     frames, row, start = 6 + number % 4, rng.integers(0, 9), rng.integers(4, 6)
     step = (-1, 1, 0)[number % 3]
@@ -49,7 +49,7 @@ RECORDS = [example_data.record(film=example_data.feature(*clip), label=number % 
 
 
 def keras_video(path: Path, how: str) -> Path:
-    """A Keras model of clips, [batch, 6, 12, 12, 1] to vectors [batch, 8], as Keras writes it, never trained."""
+    """An untrained Keras model for clips, [batch, 6, 12, 12, 1] to vectors [batch, 8], in Keras' format."""
     leave_libraries_alone()
     tf.keras.utils.set_random_seed(3)
     layers = tf.keras.layers
@@ -66,7 +66,7 @@ def keras_video(path: Path, how: str) -> Path:
 
 
 def places(images: tf.Tensor) -> tf.Tensor:
-    """How bright each column of an image is: where the square is."""
+    """Brightness of each column of an image, which tells where the square is."""
     return tf.reduce_mean(images, [1, 3])
 
 

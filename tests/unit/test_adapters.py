@@ -1,4 +1,4 @@
-"""Each private part of a library that an adapter uses is as we take it to be. A failure names the assumption."""
+"""Tests every assumption about private APIs that an adapter makes. A failure names the assumption."""
 
 import importlib
 import os
@@ -149,7 +149,7 @@ def test_tensorboard_writes_the_validation_split_by_a_writer_of_its_own(tmp_path
     [
         ("MobileNetV2", [-1.0, 0.0, 1.0]),
         ("MobileNetV3Small", [0.0, 127.5, 255.0]),
-        # Caffe's: BGR, less the means of ImageNet.
+        # Caffe's: BGR, minus the means of ImageNet.
         ("ResNet50", [255 - 103.939, 127.5 - 116.779, -123.68]),
     ],
 )
@@ -239,7 +239,7 @@ def test_tfx_marks_artifacts_by_these_properties_and_files() -> None:
 
 @pytest.fixture
 def two_steps(tmp_path: Path) -> Callable[[], Any]:
-    """Makes a pipeline of two steps, of which the second needs the first."""
+    """A pipeline of two steps, the second of which needs the first."""
     from tfx import v1 as tfx
 
     from tests.support.tfx_steps import Copy, Write
@@ -285,7 +285,7 @@ def test_tfx_launches_each_step_through_our_hooks(two_steps: Callable[[], Any], 
     assert steps == ["Write", "Copy"] and not asked and len(emptied) == 2
     assert Path(emptied[1], "text").read_text() == "hello"
 
-    # The outputs of `Write` are refused once, so it runs again, and `Copy` on its new outputs.
+    # The outputs of `Write` are rejected once, so it runs again, and `Copy` runs on its new outputs.
     run_locally(two_steps(), around_step, reusable, before_outputs)
     assert asked[0] == emptied[:1] and len(emptied) == 4
     run_locally(two_steps(), around_step, reusable, before_outputs)

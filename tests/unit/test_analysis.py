@@ -1,4 +1,4 @@
-"""What is asked of the whole training split, computed shard by shard, against NumPy, collections and TF Transform."""
+"""Analysis of the whole training split shard by shard, compared with NumPy, collections and TF Transform."""
 
 import json
 import pickle
@@ -30,7 +30,7 @@ def sparse(numbers: Sequence[float]) -> tf.SparseTensor:
 
 
 def absolute(known: Numbers) -> list[tuple[float, ...]]:
-    """Mean, deviation, least and greatest by position, the origin added."""
+    """Mean, deviation, minimum and maximum by position, with the origin added."""
     origin, mean, deviation, least, greatest = map(np.array, known.answer())
     return [tuple(each.tolist()) for each in (origin + mean, deviation, origin + least, origin + greatest)]
 
@@ -50,7 +50,7 @@ def test_moments_of_parts_are_those_of_the_whole(parts: list[list[float]]) -> No
 
 def test_moments_are_by_position() -> None:
     known = Numbers(3)
-    known.add(tf.sparse.from_dense(np.array([[1.0, 10.0, 0.0], [3.0, 0.0, 0.0]])))  # zeros are not there
+    known.add(tf.sparse.from_dense(np.array([[1.0, 10.0, 0.0], [3.0, 0.0, 0.0]])))  # zeros are missing
     mean, deviation, least, greatest = absolute(known)
     assert (mean, deviation) == ((2.0, 10.0, 0.0), (1.0, 0.0, 0.0))
     assert (least, greatest) == ((1.0, 10.0, 0.0), (3.0, 10.0, 0.0))

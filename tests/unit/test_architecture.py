@@ -1,4 +1,4 @@
-"""The rooms of the package: which may import which, and what the lowest may not import."""
+"""The subpackages: which may import which, and what the lowest may not import."""
 
 import ast
 import graphlib
@@ -8,11 +8,11 @@ import hubline
 
 ROOT = Path(hubline.__file__).parent
 ROOMS = ("core", "preprocessing", "trainer", "artifacts", "report", "components", "pipeline")
-"""From the lowest; each may import those before it."""
+"""From lowest to highest; each may import those before it."""
 
 
 def modules() -> dict[str, Path]:
-    """The source of each module, by its name."""
+    """Source file of each module, by name."""
     names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for room in ROOMS for path in files(room)}
     return {name.removesuffix(".__init__"): path for name, path in names.items()}
 
@@ -22,7 +22,7 @@ def files(room: str) -> list[Path]:
 
 
 def imports(path: Path) -> set[str]:
-    """The modules of ours that a module imports, inside functions too; those for type checkers alone don't count."""
+    """Modules of ours that a module imports, including in functions; imports for type checkers only don't count."""
     known = modules()
     tree = ast.parse(path.read_text())
     typing = {
@@ -57,7 +57,7 @@ def test_rooms_import_downwards_only() -> None:
 
 def test_no_modules_import_each_other() -> None:
     graph = {name: imports(path) - {name} for name, path in modules().items()}
-    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError with the modules of a circle
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError with the modules of a cycle
 
 
 def test_no_two_steps_import_each_other() -> None:

@@ -1,4 +1,4 @@
-"""Archives of hub modules: which SavedModel is meant, and what is not unpacked; and addresses whose content changes."""
+"""Archives of hub modules: which SavedModel is used, and what is not unpacked; and addresses whose content changes."""
 
 import io
 import tarfile
@@ -111,7 +111,7 @@ def test_too_many_files_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 class Site:
-    """What a server gives, and what was asked of it."""
+    """A server's responses, and the requests that it received."""
 
     def __init__(self) -> None:
         self.content = b""
@@ -122,7 +122,7 @@ class Site:
 
 @contextmanager
 def serving(site: Site) -> Iterator[str]:
-    """A server on the loopback; its address."""
+    """A server on loopback; yields its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
@@ -163,7 +163,7 @@ def serving(site: Site) -> Iterator[str]:
     [
         ({"ETag": '"1"'}, {"ETag": '"2"'}),
         ({"Last-Modified": "Mon, 30 Nov 2026 00:00:00 GMT"}, {"Last-Modified": "Mon, 30 Nov 2026 00:00:01 GMT"}),
-        ({}, {}),  # the content alone tells
+        ({}, {}),  # only the content differs
     ],
 )
 def test_an_address_that_names_no_version_is_asked(before: dict, after: dict, refuses_head: bool) -> None:
@@ -179,7 +179,7 @@ def test_an_address_that_names_no_version_is_asked(before: dict, after: dict, re
         site.content, site.headers = b"one content", before
         assert fingerprint(url) == first
         assert {path.partition(" ")[2] for path in site.asked} == {"/models/latest.tar.gz?key=1"}
-        assert fingerprint(url, "0" * 64) == url  # which holds it to its content
+        assert fingerprint(url, "0" * 64) == url  # the digest guarantees the content
 
 
 def test_the_size_of_what_an_address_gives_counts(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The names that artifacts have in common with TFX's own components."""
+"""Names in artifacts that TFX's own components use too."""
 
 from tfx.components.evaluator import constants
 from tfx.components.example_validator import executor as example_validator

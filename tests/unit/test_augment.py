@@ -1,4 +1,4 @@
-"""Changes of images, their boxes and masks, against NumPy, Pillow and colorsys; mixup by hand."""
+"""Augmentation of images, boxes and masks, compared with NumPy, Pillow and colorsys; mixup computed by hand."""
 
 import colorsys
 
@@ -17,7 +17,7 @@ from hubline.trainer.config.augmentation import Augmentation
 HEIGHT, WIDTH = 48, 64
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, [HEIGHT, WIDTH, 3], np.uint8)
-# Linear in both directions, so that interpolating it twice is interpolating it once.
+# Linear in both directions, so that interpolating twice equals interpolating once.
 RAMP = np.add.outer(np.arange(HEIGHT) * 2.0, np.arange(WIDTH) * 1.5)[..., np.newaxis].round().astype(np.uint8)
 
 MOVES = (
@@ -64,7 +64,7 @@ def test_a_turn_is_pillow_s_up_to_so_many_degrees_and_black_beyond(number: int) 
     got = turned.image(tf.constant(NOISE)).numpy()
     inside = turned.mask(tf.ones([HEIGHT, WIDTH, 1], tf.uint8)).numpy()[..., 0].astype(bool)
     assert 0.6 < inside.mean() < 1 and not got[~inside].any()
-    # Pillow leaves black what is half a pixel beyond the edge, and rounds otherwise.
+    # Pillow makes black what is half a pixel beyond the edge, and rounds differently.
     off = np.abs(got.astype(int) - expected).max(axis=-1)
     assert np.mean(off[inside] <= 3) > 0.95 and (off[8:-8, 16:-16] <= 3).all()
 
@@ -89,7 +89,7 @@ def test_windows_have_the_area_and_proportions_that_were_asked_for() -> None:
     area, ratio = width * height / (WIDTH * HEIGHT), width / height
     assert 0.18 <= area.min() < 0.3 < 0.4 < area.max() <= 0.52
     assert 0.75 <= ratio.min() < 0.95 < 1.05 < ratio.max() <= 1.35
-    # No window of these proportions has such an area: it is the whole picture.
+    # No window with this aspect ratio has this area, so the whole image is used.
     narrow = draw(0, {"crop": {"area": (0.9, 1.0), "aspect_ratio": (20.0, 30.0)}})
     np.testing.assert_allclose(narrow.matrix, np.eye(3), atol=1e-6)
 
@@ -103,7 +103,7 @@ def test_changes_together_are_the_changes_one_after_the_other(how: list[dict], n
     for place, each in enumerate(how):
         single = drawn(changes(each), HEIGHT, WIDTH, seed(number) + place)
         one_by_one, inside = single.image(tf.constant(one_by_one)), single.mask(tf.constant(inside))
-    # Away from what a change on the way has cut off: what was lost stays lost, one after the other.
+    # Away from areas that an earlier change has cut off; what was lost stays lost.
     eroded = -tf.nn.max_pool2d(-tf.cast(inside, tf.float32)[tf.newaxis], 7, 1, "VALID")[0].numpy()
     off = np.abs(got.astype(int) - one_by_one.numpy().astype(int))[3:-3, 3:-3][eroded > 0]
     assert off.size == 0 or off.max() <= 3
@@ -126,7 +126,7 @@ def test_boxes_and_masks_follow_the_picture(box: tuple, how: list[dict], number:
     assert np.mean(got != mask) < 0.02
     assert (moved.numpy() >= 0).all() and (moved.numpy() <= 1).all()
     if not got.any():
-        # Nothing but a corner, or less, or the corner of what is around a turned one.
+        # Only a corner, or less, or the corner of a rotated box's bounding box.
         assert not stays or any("rotate" in each for each in how)
         return
     rows, columns = np.flatnonzero(got.any(axis=1)), np.flatnonzero(got.any(axis=0))
@@ -224,7 +224,7 @@ def test_a_seed_draws_one_picture_and_others_draw_others(how: list[dict]) -> Non
     assert many[0].dtype == np.uint8 and many[0].shape == NOISE.shape
     np.testing.assert_array_equal(in_a_graph(seed(3)), many[3])
     eager = augmented(augment, tf.constant(NOISE), seed(3)).numpy().astype(int)
-    assert np.mean(np.abs(eager - many[3]) > 1) < 0.01  # on the edge of what is black, a rounding more or less
+    assert np.mean(np.abs(eager - many[3]) > 1) < 0.01  # rounding at the edge of black areas
 
 
 def test_frames_of_a_clip_are_changed_alike() -> None:
@@ -253,7 +253,7 @@ def test_mixup_lays_pictures_and_targets_over_each_other_by_the_same_shares(alph
     dataset = mixed(np.eye(23), alpha)
     assert int(dataset.cardinality()) == 3
     batches = list(dataset.as_numpy_iterator())
-    weights = np.concatenate([target for _, target in batches])  # of each picture in each mixture
+    weights = np.concatenate([target for _, target in batches])  # of each image in each mixture
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)
     own = np.diag(weights)
     assert (own >= 0.5).all() and (np.count_nonzero(weights, axis=1) <= 2).all()
@@ -264,7 +264,7 @@ def test_mixup_lays_pictures_and_targets_over_each_other_by_the_same_shares(alph
         got = np.concatenate([images[name] for images, _ in batches])
         assert got.dtype == np.uint8
         np.testing.assert_allclose(got, np.tensordot(weights, pixels, 1), atol=0.51)
-    # Numbers are mixed as classes are.
+    # Numbers are mixed like classes.
     numbers = np.concatenate([target for _, target in mixed(np.arange(23), alpha).as_numpy_iterator()])
     np.testing.assert_allclose(numbers, weights @ np.arange(23), atol=1e-4)
 

@@ -1,4 +1,4 @@
-"""Backbones that are no hub modules: the networks, what they are fed, and what is said of those that cannot be made."""
+"""Backbones other than hub modules: the networks, their inputs, and messages about those that cannot be built."""
 
 import inspect
 import sys
@@ -46,7 +46,7 @@ def application(name: str = "MobileNetV2", **said: Any) -> AnyBackbone:
 
 
 def counts(built: Built) -> tuple[int, int]:
-    """Numbers that are trained, and those that are not."""
+    """Number of trainable and of other weights."""
     return tuple(
         sum(int(np.prod(one.shape)) for one in some) for some in (built.trainable_weights, built.non_trainable_weights)
     )
@@ -58,7 +58,7 @@ def pixels(feature: ImageFeature, count: int = 2) -> tf.Tensor:
 
 
 SE = 2 * sum(blocks * filters**2 for filters, blocks in ((64, 3), (128, 4), (256, 6), (512, 3))) // 16
-"""What squeeze and excitation adds, by section 4 of its paper: 2 / r times the sum over stages of N C²."""
+"""Parameters of squeeze and excitation, by section 4 of its paper: 2 / r times the sum over stages of N C²."""
 
 
 @pytest.mark.parametrize(
@@ -135,12 +135,12 @@ def test_every_function_of_keras_applications_is_known_with_its_options() -> Non
 
 
 def saved(folder: Path, name: str, form: str, **options: Any) -> tuple[Path, tf.keras.Model]:
-    """A network of keras.applications made by hand, and its weights in a file."""
+    """A network of keras.applications built directly, and its weights in a file."""
     tf.keras.utils.set_random_seed(7)
     network = getattr(tf.keras.applications, name)(
         include_top=False, weights=None, input_shape=(32, 32, 3), pooling=options.pop("pooling", "avg"), **options
     )
-    for one in network.weights:  # batch normalisation begins with ones and zeros, which would hide a mix-up
+    for one in network.weights:  # batch normalization is initialized to ones and zeros, which would hide a mix-up
         one.assign_add(0.05 * tf.random.uniform(one.shape, dtype=one.dtype))
     path = folder / f"{name}{form}"
     (network.save if form == ".keras" else network.save_weights)(path)

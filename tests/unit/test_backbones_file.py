@@ -1,4 +1,4 @@
-"""What a pipeline file says of backbones, and what `hubline check` finds wrong with it."""
+"""Backbones in the pipeline file, and the errors that `hubline check` finds."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The section `beam`, and what it comes to as Beam's own options read it."""
+"""The section `beam`, and the resulting options as Beam parses them."""
 
 from typing import Any
 

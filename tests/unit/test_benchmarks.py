@@ -1,4 +1,4 @@
-"""The benchmarks' harness: what it measures, and what its table says of it."""
+"""The benchmark harness: measurements and tables."""
 
 import json
 
@@ -12,7 +12,7 @@ MB = 1 << 20
 
 
 def holding(megabytes: int) -> dict:
-    """A contestant that holds so much memory in its second step."""
+    """A contestant that allocates memory in its second step."""
     steps = harness.StepWatch()
     steps.started()
     steps.finished("small")
@@ -33,7 +33,7 @@ def test_a_contestant_runs_in_a_process_of_its_own_whose_peak_memory_is_taken_by
     sample = harness.call("tests.unit.test_benchmarks:holding", tmp_path / "log", megabytes=300)
     small, great, again = sample.steps
     assert sample.figures == {"megabytes": 300}
-    assert sample.peak >= great.peak - 1  # and what the process that forked it had, which Linux counts in
+    assert sample.peak >= great.peak - 1  # Linux includes the memory of the parent at the fork
     assert great.peak - small.peak == pytest.approx(300, abs=10)
     assert great.added == pytest.approx(300, abs=10) and small.added < 10
     assert again.peak == pytest.approx(small.peak, abs=20) and again.cached

@@ -1,4 +1,4 @@
-"""A class and a box: their measures against counted pixels, how records are read, and which are refused."""
+"""Classes and boxes: metrics compared with counted pixels, reading of records, and rejected records."""
 
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def test_the_loss_is_cross_entropy_and_giou_by_their_weights_and_nothing_of_what
     raw = [1.0, 3.0, _logit(0.25), _logit(0.5), 0.0, 0.0]
     target = [[0, 0.0, 0.25, 0.5, 0.75], [1, 0.0, 0.5, 0.5, 1.0], [1, 0.0, 0.0, 0.0, 0.0]]
     of_class = np.array([np.log(1 + np.exp(2)), np.log(1 + np.exp(-2))])
-    of_box = np.array([0.0, 1 - 0.125 / 0.375])  # side by side: the box around both has nothing else in it
+    of_box = np.array([0.0, 1 - 0.125 / 0.375])  # side by side: the enclosing box contains nothing else
     expected = (2 * of_class + 3 * of_box).sum() / 3
     outputs = tf.constant([raw] * 3)
     assert float(task.loss()(tf.constant(target), outputs)) == pytest.approx(expected, abs=1e-5)
@@ -101,7 +101,7 @@ SEVERAL = [[0.1, 0.1, 0.3, 0.3], [0.0, 0.5, 0.5, 1.0], [0.2, 0.2, 0.9, 0.9]]
 
 
 def _read(records: list[bytes], label: Any, **types: str) -> tuple[np.ndarray, list[str], list[int]]:
-    """The target of each record, the names of the classes, and the numbers of objects."""
+    """The target of each record, the class names, and the numbers of objects."""
     spec = parsing_spec(make_job.schema(**types), label.columns)
     parsed = tf.io.parse_example(records, spec)
     read = Read(lambda column: present(parsed[column]), None)  # type: ignore[arg-type]
@@ -113,9 +113,9 @@ def _read(records: list[bytes], label: Any, **types: str) -> tuple[np.ndarray, l
 @pytest.mark.parametrize("pixels", [False, True])
 def test_of_several_objects_the_largest_of_the_classes_counts(separate: bool, pixels: bool) -> None:
     objects = [
-        (["red", "green", "blue"], SEVERAL),  # blue is larger, and no class
-        (["red"], [[-0.005, 0.2, 0.4, 1.01]]),  # as of coordinates from 1 on
-        (["green", "red"], [[0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 1.0, 1.0]]),  # of equal ones the first
+        (["red", "green", "blue"], SEVERAL),  # blue is larger, and not a class
+        (["red"], [[-0.005, 0.2, 0.4, 1.01]]),  # as from coordinates that start at 1
+        (["green", "red"], [[0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 1.0, 1.0]]),  # the first of equal ones
     ]
     records = []
     for names, found in objects:

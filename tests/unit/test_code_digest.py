@@ -199,7 +199,7 @@ SOURCES = {
 
 @pytest.fixture
 def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Adds a line to a module of the package `probe`, and forgets what this process knows of it."""
+    """Adds a line to a module of the package `probe`, and clears the caches of this process."""
 
     def write(name: str, more: str) -> None:
         path = tmp_path / "probe" / f"{name}.py"

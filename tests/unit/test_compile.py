@@ -1,4 +1,4 @@
-"""`hubline compile`: what it refuses, and why."""
+"""`hubline compile`: what it rejects, and why."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -34,7 +34,7 @@ def written(folder: Path, text: str) -> Path:
 
 @pytest.fixture
 def compile_(tmp_path: Path, monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
-    """Runs `hubline compile` on a text, and gives its exit code and what it says."""
+    """Runs `hubline compile` on a text; returns exit code and output."""
 
     def run(text: str, *options: str) -> tuple[int, str]:
         package = tmp_path / "package.yaml"

@@ -1,4 +1,4 @@
-"""Images with boxes in Pascal VOC and COCO to records."""
+"""Converts images with boxes in Pascal VOC and COCO format to records."""
 
 import io
 import json
@@ -226,7 +226,7 @@ def test_boxes_and_image_are_turned_together_or_not_at_all(
     image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     assert np.array_equal(pixels(row["image"][0]), np.asarray(image))
     assert (row["width"][0], row["height"][0]) == image.size
-    # The annotated box, x 8 to 16 and y 0 to 32, painted where it counts, and turned as the image is.
+    # The annotated box, x 8 to 16 and y 0 to 32, painted where it applies, and rotated like the image.
     canvas = Image.new("L", tiles().size if expected == "raw" else image.size)
     canvas.paste(255, (8, 0, 16, 32))
     turn = orientation if expected == "raw" else 1

@@ -1,4 +1,4 @@
-"""Clips to records: folders of frames, animations and films."""
+"""Converts clips to records: folders of frames, animations and videos."""
 
 import struct
 import sys
@@ -25,7 +25,7 @@ def grey(level: int, height: int = 8, width: int = 8) -> Image.Image:
 
 
 def levels(frames: Sequence[bytes]) -> list[int]:
-    """The mean of each frame, to the nearest ten: JPEG is not exact."""
+    """Mean of each frame, rounded to ten, because JPEG is not exact."""
     return [int(round(pixels(frame).mean(), -1)) for frame in frames]
 
 
@@ -127,7 +127,7 @@ def test_video_files_ask_for_the_extra(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def film(path: Path, count: int, rate: int, codec: str = "mpeg4") -> None:
-    """A video whose upper left corner is red and which gets lighter by 10 with each frame."""
+    """A video whose upper left corner is red and which gets lighter by 10 in each frame."""
     av = pytest.importorskip("av", reason="PyAV, of the extra `video`, is not installed")
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:

@@ -1,4 +1,4 @@
-"""Tables in CSV to records: types, missing cells, dialects and broken files."""
+"""Converts CSV tables to records: types, missing cells, dialects and broken files."""
 
 import csv
 import io
@@ -202,7 +202,7 @@ def test_a_type_can_be_given(tmp_path: Path, kind: Kind, cells: str, values: lis
     ],
 )
 def test_a_cell_that_does_not_fit_its_given_type_is_named(tmp_path: Path, kind: Kind, cell: str) -> None:
-    # Lines are counted as editors do: blank ones and those within quotes too.
+    # Lines are counted as editors do, including blank lines and those within quotes.
     text = f'n,x,t\n\n1,,"two\nlines"\n1,{cell},\n'
     with pytest.raises(UserError, match=rf"a\.csv:5: column 'x': '{cell}' is not "):
         from_text(tmp_path, text, types={"x": kind})
@@ -231,7 +231,7 @@ def test_without_a_header_columns_are_numbered(tmp_path: Path) -> None:
 
 
 def test_a_header_has_its_whims(tmp_path: Path) -> None:
-    """A byte order mark, blank lines before it, spaces, a line break, no name for the index that pandas writes."""
+    """Byte order mark, blank lines before it, spaces, a line break, and no name for the index that pandas writes."""
     done = from_text(tmp_path, '\ufeff\n\r\n, b ,"c\nd"\r\n0,1,2\r\n'.encode())
     assert list(types_of(done)) == ["column_1", "b", "c\nd"]
     assert rows_of(tmp_path / "out") == [{"column_1": [0], "b": [1], "c\nd": [2]}]
@@ -246,7 +246,7 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
 @pytest.mark.parametrize("ending", ["gz", "bz2", "zst"])
 def test_compressed_files_are_read(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a.csv.{ending}"
-    with pa.output_stream(path) as out:  # compresses by the name
+    with pa.output_stream(path) as out:  # compresses by file extension
         out.write(b"a\n1\n2\n")
     assert path.read_bytes() != b"a\n1\n2\n"
     convert([CsvFile(str(path), Dialect())], Options(output=tmp_path / "out"), Console(quiet=True))

@@ -1,4 +1,4 @@
-"""`hubline convert` of images, texts and clips on the command line, and `hubline init` of the result."""
+"""`hubline convert` for images, texts and clips on the command line, and `hubline init` on the result."""
 
 import io
 import json
@@ -150,7 +150,7 @@ def test_init_makes_a_file_of_converted_clips(tmp_path: Path, monkeypatch: pytes
     assert outcome["features"] == {"frames": {"kind": "video", "frames": 4, "size": [8, 8]}}
     assert outcome["label"] == {"from": "label", "kind": "class", "classes": ["jump", "walk"]}
     pipeline, _ = load(Path("pipeline.yaml"))
-    # What was written is what the feature reads.
+    # The feature reads what was written.
     records = flattened(tf.constant(example_data.read_tfrecord(next(Path("out").iterdir()))))
     parsed = tf.io.parse_example(records, {"frames": tf.io.VarLenFeature(tf.string)})
     clips = pixels_of_batch(pipeline.features, encoded_images(pipeline.features, parsed))["frames"]
@@ -166,6 +166,6 @@ def test_init_makes_a_file_of_converted_texts_without_their_names(
         write(Path("in"), **{f"{label}__my {label} review no {number}_txt": f"it was a {label} film {number}".encode()})
     converted(from_text.in_folders(Path("in")), tmp_path)
     outcome = init("out", None, None, Path("pipeline.yaml"), False, Console(quiet=True))
-    # Words of a file's name would tell its class.
+    # Words in file names would reveal the class.
     assert list(outcome["features"]) == ["text"] and list(outcome["left_out"]) == ["file"]
     load(Path("pipeline.yaml"))

@@ -1,4 +1,4 @@
-"""Images to records, with labels from folders or from a table."""
+"""Converts images to records, with labels from folders or from a table."""
 
 import hashlib
 import io
@@ -222,7 +222,7 @@ def test_a_name_that_is_not_utf8_is_bad(tmp_path: Path) -> None:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Four images in a folder and one deeper."""
+    """Four images in a folder and one in a subfolder."""
     names = ("1_png", "2_png", "3_png", "deeper__4_png")
     return write(tmp_path / "pictures", **{name: example_data.random_image(k) for k, name in enumerate(names)})
 
@@ -314,5 +314,5 @@ def test_real_photographs(shared_data: Path, tmp_path: Path) -> None:
     found = by_file(tmp_path / "out")
     assert done.rows == len(found) == len(list(folder.glob("*/*"))) and len(done.classes) == 10
     assert all(row["image"] == [(folder / file).read_bytes()] for file, row in found.items())
-    # Each file holds all classes: whoever reads its beginning alone meets them.
+    # Each file contains all classes, so that reading only its beginning is representative.
     assert len({row["label"][0] for row in rows_of(tmp_path / "out")[:80]}) == 10

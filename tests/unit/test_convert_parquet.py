@@ -1,4 +1,4 @@
-"""Tables in Parquet to records, compared with what pandas and pyarrow read."""
+"""Converts Parquet tables to records, compared with pandas and pyarrow."""
 
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -164,7 +164,7 @@ def test_real_data_are_what_pandas_and_pyarrow_read(shared_data: Path, tmp_path:
         assert column.missing == series.isna().sum()
         values = [None if pd.isna(value) else expected({"x": value})["x"] for value in series]
         assert [row.get(column.name) for row in found] == values
-    # Parquet gives the same, to the byte.
+    # Parquet gives the same bytes.
     from_tables(tmp_path, table)
     (from_csv_file,), (from_parquet_file,) = (tmp_path / "csv").iterdir(), (tmp_path / "out").iterdir()
     assert from_parquet_file.read_bytes() == from_csv_file.read_bytes()

@@ -1,4 +1,4 @@
-"""How converted rows are cut into shards, and what a failed conversion leaves."""
+"""How converted rows are divided into shards, and what a failed conversion leaves."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def test_shards_are_bounded_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(shards, "SHARD_BYTES", 5000)
     monkeypatch.setattr(from_csv, "BATCH_ROWS", 7)
     lengths = np.random.default_rng(0).integers(0, 900, 200).tolist()
-    lengths[50] = 6000  # more than a shard holds
+    lengths[50] = 6000  # larger than a shard
     text = "n,x\n" + "".join(f"{n},{'x' * length}\n" for n, length in enumerate(lengths))
     from_text(tmp_path, text)
     files = sorted((tmp_path / "out").iterdir())
@@ -41,7 +41,7 @@ def test_shards_are_bounded_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert sum(size > 5000 for size in sizes) == 1
     records = [example_data.read_tfrecord(path) for path in files]
     assert [len(found) for found, size in zip(records, sizes, strict=True) if size > 5000] == [1]
-    # None could take the first record of the next, too.
+    # No shard has room for the first record of the next.
     for size, later in zip(sizes, records[1:], strict=False):
         assert size + len(later[0]) + 16 > 5000
     assert [row["n"] for row in rows_of(tmp_path / "out")] == [[n] for n in range(200)]
@@ -52,7 +52,7 @@ def test_the_same_files_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.
     text = "a,b,c,d\n" + "".join(f"{n},{n / 7},t{n % 5},{n % 3 or ''}\n" for n in range(500))
     from_text(tmp_path, text, shards=2, gzip=compressed)
     before = [path.read_bytes() for path in sorted((tmp_path / "out").iterdir())]
-    monkeypatch.setattr(from_csv, "BATCH_ROWS", 17)  # however the file is cut into batches
+    monkeypatch.setattr(from_csv, "BATCH_ROWS", 17)  # independent of the batches in which the file is read
     from_text(tmp_path, text, shards=2, gzip=compressed, overwrite=True)
     assert [path.read_bytes() for path in sorted((tmp_path / "out").iterdir())] == before
 
@@ -67,7 +67,7 @@ def test_nothing_but_shards_is_in_the_output_and_ingestion_takes_them_all(tmp_pa
 def test_an_output_that_holds_something_is_kept(tmp_path: Path) -> None:
     text = "a\n1\n"
     (tmp_path / "out").mkdir()
-    from_text(tmp_path, text)  # an empty one is free
+    from_text(tmp_path, text)  # an empty one is available
     with pytest.raises(UserError, match=r"out: holds 1 shards already; give another folder, or --overwrite"):
         from_text(tmp_path, text)
     from_text(tmp_path, "a\n5\n", overwrite=True)

@@ -1,4 +1,4 @@
-"""Texts to records: a file or a line each."""
+"""Converts texts to records, one per file or per line."""
 
 import tempfile
 from pathlib import Path
@@ -47,7 +47,7 @@ lines = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_charac
 def test_lines_are_texts_and_blank_ones_are_none(texts: list[str], ending: str, ended: bool) -> None:
     wanted = [text for text in texts if text.encode().strip()]
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as name:
-        patch.setattr(from_text, "BOM", b"\xff")  # which no text of these begins with
+        patch.setattr(from_text, "BOM", b"\xff")  # which none of these texts begins with
         folder = Path(name)
         (folder / "lines.txt").write_bytes((ending.join(texts) + ending * ended).encode())
         if not wanted:

@@ -1,4 +1,4 @@
-"""A split that lost records on its way stops whatever reads it, with both numbers."""
+"""A split with missing records stops whatever reads it, with both counts in the message."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,7 @@ class Split:
 
 
 def cut(path: Path, records: int) -> str:
-    """Takes the last records of a file, whole ones."""
+    """Removes the last records of a file, without truncating any."""
     content = example_data.read_tfrecord(path)
     return str(example_data.write_tfrecord(path, content[: len(content) - records]))
 
@@ -75,7 +75,7 @@ def test_statistics_of_a_shard_that_lost_records_are_not_kept(tmp_path: Path, fi
 
 
 def test_statistics_are_of_the_file_that_is_named_and_the_same_every_time(tmp_path: Path) -> None:
-    """A name is no pattern, and the values of a sketch depend on the order of the records."""
+    """Names are not patterns, and a sketch's values depend on the order of the records."""
     numbers = np.random.default_rng(0).normal(size=3000)
     made = []
     for folder, shift in (("axb1 {x}", 1000.0), ("a*b? {x}", 0.0)):

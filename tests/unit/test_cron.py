@@ -1,4 +1,4 @@
-"""Cron in a named time zone, held to what KFP's backend makes of the six fields."""
+"""Cron in a named time zone, compared with how KFP's backend evaluates the six fields."""
 
 from datetime import datetime, timedelta, timezone
 from itertools import islice
@@ -91,7 +91,7 @@ DAYS = st.one_of(
     zone=st.sampled_from(["Asia/Tokyo", "Asia/Kolkata", "America/Phoenix", "Pacific/Kiritimati", "Pacific/Marquesas"]),
 )
 def test_the_backend_runs_it_at_the_times_of_the_zone(fields: tuple[str, ...], zone: str) -> None:
-    """In zones without daylight saving, where nothing drifts; the backend's reading is written by itself in Six."""
+    """In zones without daylight saving, where nothing drifts; the backend's parsing is reimplemented in Six."""
     try:
         cron = parse(" ".join(fields))
         six = compiled(cron, ZoneInfo(zone), UTC, JULY)

@@ -1,4 +1,4 @@
-"""What the dashboard of Kubeflow Pipelines draws, beside what scikit-learn makes of the same scores."""
+"""What the dashboard of Kubeflow Pipelines renders, compared with scikit-learn on the same scores."""
 
 import html
 from dataclasses import asdict
@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 from tfx.types import standard_artifacts
+from tfx.utils import import_utils
 
 from hubline.artifacts.decision import DECISION, Check, Decision
 from hubline.components.dashboard.artifacts import SHOWN_CLASSES, confidence_metrics, confusion_matrix, preview
-from hubline.components.dashboard.component import DashboardSpec
 from hubline.components.dashboard.executor import Executor
 from hubline.components.dashboard.markdown import decision_text, escaped
+from hubline.components.steps import DASHBOARD
 from hubline.report.scores import Scores
 from tests.support import report as make_report
 
 
 def counted(classes: int, records: int) -> tuple[Scores, np.ndarray, np.ndarray]:
-    """Scores, their true classes as one-hot rows, and the scores themselves."""
+    """Accumulated scores, true classes as one-hot rows, and the scores themselves."""
     rng = np.random.default_rng(classes)
     label = rng.integers(0, classes, records)
     logits = rng.normal(size=[records, classes]) + 1.5 * np.eye(classes)[label]
@@ -139,11 +140,14 @@ def test_the_report_on_the_dashboard_warns_of_modules_dates_and_the_training(tmp
     (blessing / DECISION).write_text(run.decision.model_dump_json())
     made = asdict(run.artifacts) | {"blessing": str(blessing)}
     modules = made.pop("modules")
-    types = {name: channel.type for name, channel in DashboardSpec.INPUTS.items()}
+    types = {name: getattr(standard_artifacts, kind) for name, kind in DASHBOARD.inputs.items()}
     assert types.keys() == made.keys(), "every artifact that the report reads is an input"
     inputs = {name: artifact_at(types[name], uri) for name, uri in made.items()}
     inputs |= {f"hub_{name}": artifact_at(standard_artifacts.Model, uri) for name, uri in modules.items()}
-    outputs = {name: artifact_at(each.type, tmp_path / f"{name}.out") for name, each in DashboardSpec.OUTPUTS.items()}
+    outputs = {
+        name: artifact_at(import_utils.import_class_by_path(path), tmp_path / f"{name}.out")
+        for name, path in DASHBOARD.outputs.items()
+    }
     Executor().Do(inputs, outputs, {"name": "pets"})
     page = html.unescape((tmp_path / "report.out").read_text())
     assert f"hubs.photos: the output '{make_report.HOSTILE}' is -inf in 3 of 3 numbers" in page

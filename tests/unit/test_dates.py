@@ -1,4 +1,4 @@
-"""Dates and times that are written, against Python's datetime and pandas."""
+"""Parsing of dates and times, compared with Python's datetime and pandas."""
 
 import re
 from datetime import datetime, timedelta, timezone
@@ -30,13 +30,13 @@ def by_iso(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def read(text: str, form: str | None = None) -> int | None:
-    """Seconds since 1970, or None where the text is not read."""
+    """Seconds since 1970, or None if the text cannot be parsed."""
     seconds, are_read = by_iso([text]) if form is None else dates.seconds_of(tf.constant([text]), dates.form_of(form))
     return int(seconds[0]) if are_read[0] else None
 
 
 def seconds(*parts: int, offset: int = 0) -> int | None:
-    """Of year, month, day, hour, minute and second, some minutes before UTC; None where they are no point in time."""
+    """From year, month, day, hour, minute and second, with an offset in minutes; None if invalid."""
     try:
         return round((datetime(*parts, tzinfo=timezone.utc) - EPOCH).total_seconds()) - 60 * offset
     except ValueError:

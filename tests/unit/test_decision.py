@@ -1,4 +1,4 @@
-"""The blessing's decision."""
+"""The decision to bless."""
 
 from collections.abc import Mapping, Sequence
 
@@ -39,7 +39,7 @@ def verdict(metric: str, value: float, serving: float | None, **threshold: float
         ("accuracy", 0.90, 0.93, {"no_worse_than_serving_by": 0.02}, False),
         ("accuracy", 0.99, 0.93, {"no_worse_than_serving_by": 0.0}, True),
         ("accuracy", 0.93, 0.93, {"no_worse_than_serving_by": 0.0}, True),
-        # Of a loss, less is better.
+        # For a loss, lower is better.
         ("cross_entropy", 0.31, 0.30, {"no_worse_than_serving_by": 0.02}, True),
         ("cross_entropy", 0.35, 0.30, {"no_worse_than_serving_by": 0.02}, False),
         ("cross_entropy", 0.10, 0.30, {"no_worse_than_serving_by": 0.0}, True),
@@ -89,7 +89,7 @@ def test_slices_are_held_to_what_says_so_and_large_enough(threshold, min_example
     decision = decide({"accuracy": threshold}, SLICES, "serving/3", min_examples)
     assert [check.slice for check in decision.checks if not check.passed] == failed
     assert decision.blessed == (not failed)
-    assert decision.slices == tuple(SLICES)  # all are shown, whatever they are held to
+    assert decision.slices == tuple(SLICES)  # all are shown, whether or not thresholds apply
 
 
 def test_a_reason_names_its_slice() -> None:

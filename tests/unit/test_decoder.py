@@ -1,4 +1,4 @@
-"""The decoder on feature maps, and what a pipeline file and a module must say for it."""
+"""The decoder on feature maps, and its requirements on pipeline file and module."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What features and labels come to, and what is said where that is little."""
+"""Diagnosis of features and labels, and the messages about uninformative ones."""
 
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def values(number: int) -> dict[str, Any]:
 
 
 def summarized(folder: Path, label: dict[str, Any], splits: dict[str, list[bytes]]):
-    """The findings, and the summaries that they come from."""
+    """The findings, and the summaries that they are based on."""
     features = TypeAdapter(Features).validate_python(FEATURES)
     of = TypeAdapter(Label).validate_python(label)
     types = {"colour": "BYTES", "stars": "INT", "word": "BYTES", "amount": "FLOAT", "tags": "FLOAT", "plain": "FLOAT"}

@@ -1,4 +1,4 @@
-"""What a run shows."""
+"""The terminal display of a run."""
 
 import io
 import json
@@ -44,7 +44,7 @@ def test_a_terminal_shows_steps_with_state_time_and_progress() -> None:
     [
         (50.0, [(100, 1000)], None),
         (50.0, [(100, 1000), (200, 1000), (300, 1000)], 7),
-        (2.0, [(5000, 6000), (5010, 6000)], 99),  # goes on from a checkpoint
+        (2.0, [(5000, 6000), (5010, 6000)], 99),  # resumes from a checkpoint
         (0.0, [(2, 4), (10, 1000), (110, 1000)], 9),  # the second part of a step counts something else
     ],
 )

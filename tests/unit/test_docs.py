@@ -1,4 +1,4 @@
-"""Pieces of pipeline files in the documentation have only keys that there are."""
+"""Snippets of pipeline files in the documentation contain only existing keys."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ SECTIONS = PipelineFile.model_fields.keys() | InferFile.model_fields.keys()
 
 
 def snippets() -> Iterator[tuple[str, dict]]:
-    """Every piece of a pipeline file, whole or not, with where it is."""
+    """Every snippet of a pipeline file, complete or not, with its location."""
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         text = path.read_text()
         for pattern in (_FENCED, _INLINE):
@@ -38,7 +38,7 @@ def _documents(text: str, place: str) -> list:
 
 
 def unknown(snippet: dict) -> list[str]:
-    """The keys and kinds that there are not."""
+    """Keys and kinds that don't exist."""
     found = [str(each["loc"]) for each in _errors(PipelineFile, snippet) if each["type"] in _UNKNOWN]
     of_infer = [each for each in _errors(InferFile, snippet) if each["loc"] and each["loc"][0] in snippet]
     return found if of_infer else []

@@ -1,4 +1,4 @@
-"""Every record has one row, or is known not to decode: nothing else leaves one out."""
+"""Every record has one row, or is recorded as undecodable; no other record is left out."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ PHOTOS = [example_data.random_image(seed) for seed in range(5)]
 
 
 def embedded(folder: Path, photos: list[bytes], count: int, report: Callable[[], None] = lambda: None) -> Embedded:
-    """Five photos without modules."""
+    """Embeds five photos without modules."""
     source = example_data.write_tfrecord(folder / "records", [example_data.record(photo=photo) for photo in photos])
     made = Embedder({}, {}, FEATURES, COLUMNS, report=lambda _: report())
     return made.embed(str(source), count, str(folder / "rows"), 1, (), 0)
@@ -81,7 +81,7 @@ def test_a_module_that_gives_nan_is_named_with_output_and_first_record(tmp_path:
 
 
 def test_a_module_that_does_not_give_one_vector_for_each_example_is_refused(tmp_path: Path) -> None:
-    """A detector that gives a vector for whatever is bright, flattened over the batch."""
+    """A detector that returns a vector for every bright area, flattened over the batch."""
     bright = hub_modules.module(
         tmp_path / "m",
         tf.TensorSpec([None, 8, 8, 3], tf.float32),

@@ -1,4 +1,4 @@
-"""One rule for decoding images at every door, against Pillow."""
+"""All entry points decode images by the same rule, compared with Pillow."""
 
 import base64
 import io
@@ -41,13 +41,13 @@ def saved(image: Image.Image, form: str, **options: object) -> bytes:
 
 
 def noise(height: int = 24, width: int = 40) -> Image.Image:
-    """Squares of 8 pixels in colours of their own, of which every decoder of JPEG makes the same."""
+    """Squares of 8 pixels in different colours, which every JPEG decoder reads alike."""
     colours = np.random.default_rng(3).integers(0, 256, [height // 8, width // 8, 3], np.uint8)
     return Image.fromarray(colours.repeat(8, axis=0).repeat(8, axis=1))
 
 
 def tiff(order: str, orientation: int, kind: int = 3, count: int = 1) -> bytes:
-    """EXIF with a field before and one behind the orientation."""
+    """EXIF with a field before and one after the orientation."""
     end = ENDS[order]
     value = struct.pack(f"{end}HH", orientation, 0) if kind == 3 else struct.pack(f"{end}I", orientation)
     fields = struct.pack(f"{end}HHI4s", 0x0100, 3, 1, b"\0\6\0\6")
@@ -61,7 +61,7 @@ def segment(mark: int, data: bytes) -> bytes:
 
 
 def with_segments(*segments: bytes, behind: str = "start") -> bytes:
-    """A JPEG with segments behind its start or its first one (JFIF), or before its pixels."""
+    """A JPEG with extra segments after its start or its first one (JFIF), or before its pixels."""
     plain = saved(noise(), "JPEG", quality=95, subsampling=0)
     place = {"start": 2, "jfif": 20, "tables": plain.index(b"\xff\xda")}[behind]
     return plain[:place] + b"".join(segments) + plain[place:]
@@ -169,7 +169,7 @@ RECORD = Contract(images=("image",))
 
 
 def sums(images: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Enough to tell any two of the pictures apart: the sums of rows, and of columns, of each colour."""
+    """Distinguishes any two of the images: sums of rows and of columns, for each colour."""
     pixels = tf.cast(images, tf.float32)
     return {"rows": tf.reduce_sum(pixels, 2), "columns": tf.reduce_sum(pixels, 1)}
 
@@ -190,17 +190,17 @@ def asked(module: str, path: Path) -> list[dict]:
 def test_every_door_decodes_alike(tmp_path: Path, module: str, name: str) -> None:
     data, reference = IMAGES[name]
     expected = reference(data)
-    stored = as_record(data)  # what convert writes
+    stored = as_record(data)  # as convert writes it
     assert (stored == data) == (name not in FOR_FILES_ALONE)
     np.testing.assert_array_equal(encoded_images.decode(tf.constant(stored)), expected)
-    # In batches, as exported models and infer see them.
+    # In batches, as exported models and infer decode them.
     infer = Feed(Tensor(dtype="uint8", shape=(None, None, None, 3)), "image", ImageToInfer(kind="image"))
     np.testing.assert_array_equal(infer.fed(tf.constant([stored]))[0], expected)
     feature = ImageFeature(kind="image", size=expected.shape[:2])
     np.testing.assert_array_equal(pixels_of_batch({"p": feature}, {"p": tf.constant([stored] * 2)})["p"][1], expected)
-    # Pictures with boxes drawn into them.
+    # Images with boxes drawn.
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(drawn(stored, [])))), expected)
-    # Files by whatever name, JSON and records.
+    # Files with any name, JSON and records.
     (tmp_path / "a-file").write_bytes(data)
     (tmp_path / name).write_bytes(data)
     (tmp_path / "a.json").write_text(json.dumps({"image": {"b64": base64.b64encode(stored).decode()}}))
@@ -258,7 +258,7 @@ def test_columns_get_names_of_their_own() -> None:
 
 
 class Weighed(Task):
-    """Answers with a number that tells where each pixel of two pictures is."""
+    """A task whose output identifies the position of each pixel of two images."""
 
     WEIGHTS = np.random.default_rng(0).integers(1, 9, [2, 24, 24, 3]).astype(np.float32) / 1000
 
@@ -273,7 +273,7 @@ class Weighed(Task):
 
     @classmethod
     def export(cls, path: str) -> None:
-        """A model of the columns `a.b` and `a-b`, which come to one name."""
+        """A model on columns `a.b` and `a-b`, which map to the same name."""
         features = TypeAdapter(Features).validate_python(
             {
                 "one": {"kind": "image", "from": "a.b", "size": [24, 24]},

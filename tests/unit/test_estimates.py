@@ -1,4 +1,4 @@
-"""Baselines and intervals of the Evaluator, against scikit-learn and a bootstrap of the examples themselves."""
+"""Baselines and intervals of the Evaluator, compared with scikit-learn and a bootstrap of the examples themselves."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,14 +33,14 @@ def scores_of(skill: float, rng: np.random.Generator, true: np.ndarray = TRUE) -
 def estimated(
     folder: Path, predicted: Predicted, true: np.ndarray, told: np.ndarray, constants: Constants, *metrics: str
 ) -> Estimates:
-    """What comes of predictions that are kept in a file."""
+    """Estimates from predictions stored in a file."""
     columns = {LABEL: tf.constant(true), CANDIDATE: tf.constant(told)}
     file = example_data.write_tfrecord(folder / "predictions", encoded(columns).numpy())
     return estimate([str(file)], len(true), predicted, [CANDIDATE], metrics, constants)
 
 
 def drawn_again(measure: Callable[[np.ndarray], float], count: int = COUNT, samples: int = 400) -> tuple[float, float]:
-    """The bounds of the 95 % interval of a metric of some rows, by drawing the rows again."""
+    """95 % interval of a metric, by resampling rows."""
     rng = np.random.default_rng(7)
     low, high = np.quantile([measure(rng.integers(0, count, count)) for _ in range(samples)], [0.025, 0.975])
     return low, high

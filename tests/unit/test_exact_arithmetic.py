@@ -1,4 +1,4 @@
-"""Numbers keep their digits: what is computed of them against Python's integers, NumPy's float64 and pandas."""
+"""Numbers keep their digits: computed values compared with Python's integers, NumPy's float64 and pandas."""
 
 import operator
 import pickle
@@ -42,7 +42,7 @@ unhurried = settings(deadline=None, max_examples=60)
 
 
 def computed(features: Features, parts: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """What features come to of the last part, by answers over all of them."""
+    """Features of the last part, with statistics over all parts."""
     found, questions = None, {}
     for part in parts:
         asking = RecordingAnalyzer()
@@ -66,13 +66,13 @@ def column(numbers: Any) -> tf.Tensor:
 
 
 def standard(numbers: Sequence[int | float]) -> np.ndarray:
-    """z-scores by exact fractions."""
+    """z-scores in exact fractions."""
     exactly = [Fraction(number) for number in numbers]
     mean = sum(exactly) / len(exactly)
     variance = sum((each - mean) ** 2 for each in exactly) / len(exactly)
     if not variance:
         return np.zeros(len(numbers))
-    # The root of a fraction: as a float it may be too great or too small to divide by.
+    # The square root of a fraction: as a float, it may be too large or too small to divide by.
     return np.array([float(each - mean) for each in exactly]) / float(variance) ** 0.5
 
 
@@ -141,9 +141,9 @@ def test_whole_numbers_fall_into_the_buckets_that_python_finds(parts: list[list[
 @pytest.mark.parametrize("numbers", [SECONDS, MILLISECONDS * 10**6, SECONDS * 10**9 + 7, SECONDS - 1_600_000_030])
 def test_quantiles_of_whole_numbers_are_those_of_pandas(numbers: np.ndarray) -> None:
     got = computed(features_of(t={"kind": "bucketized", "buckets": 5}), [{"t": tf.constant(numbers)}])["t"]
-    least = numbers.min()  # pandas reckons in float64
+    least = numbers.min()  # pandas computes in float64
     expected = pd.qcut(numbers - least, 5, labels=False)
-    assert len(set(got.tolist())) == 5 and (got == expected).mean() > 0.93  # a value on a boundary may be either
+    assert len(set(got.tolist())) == 5 and (got == expected).mean() > 0.93  # a value on a boundary may be in either
 
 
 @given(st.lists(MANY, min_size=1, max_size=4))
@@ -201,7 +201,7 @@ def test_whole_numbers_are_compared_as_by_python_and_never_wrap_around(a: int, b
         if abs(value) < 2**62:
             assert held(f"{text} {sign} {limit}", b=[b]) == [compare(value, limit)]
     for text, value in (("a * b", a * b), ("a + b + a + b", 2 * (a + b)), ("a * a - b", a * a - b)):
-        if abs(value) >= 2**64:  # beyond int64 they are floats, not something else
+        if abs(value) >= 2**64:  # floats beyond int64
             assert held(f"{text} {sign} 0", a=[a], b=[b]) == [compare(value, 0)]
 
 

@@ -1,4 +1,4 @@
-"""Serialized tf.Examples taken apart and put together in batches, against protocol buffers in Python."""
+"""Splitting and joining serialized tf.Examples in batches, compared with protocol buffers in Python."""
 
 import struct
 from collections.abc import Mapping
@@ -117,7 +117,7 @@ def sequence(context: Mapping[str, list], lists: Mapping[str, list[list]]) -> by
 
 
 def by_parser(record: bytes, name: str, dtype: tf.DType) -> list:
-    """What TensorFlow's own parser finds of a column, which is less forgiving than protocol buffers."""
+    """A column as TensorFlow's own parser reads it, which is stricter than protocol buffers."""
     parsed = tf.io.parse_example([record], {name: tf.io.RaggedFeature(dtype)})
     return parsed[name].values.numpy().tolist()
 
@@ -177,7 +177,7 @@ def test_numbers_are_read_however_they_are_written(kind: int, written, numbers: 
     features = b"".join(message_of(1, message_of(kind, written(of_step))) for of_step in numbers)
     record = message_of(2, message_of(1, message_of(1, b"x") + message_of(2, features)))
     expected = [number for of_step in numbers for number in of_step]
-    # Also among others that are written otherwise.
+    # Also among others that are encoded differently.
     for batch in ([record], [sequence({}, {"x": [[7.0], [8.0]], "y": [[1, 2]]}), record]):
         (*_, flat) = flattened(tf.constant(batch)).numpy()
         assert columns(flat) == {"x": expected}

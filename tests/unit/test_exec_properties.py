@@ -1,4 +1,4 @@
-"""The way of a step's properties on a cluster."""
+"""Passing a step's execution properties on a cluster."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What KFP's launcher hands a step, read, and what the step tells it, written."""
+"""Input of a step from KFP's launcher, and the step's output."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ OWN = "tests.unit.test_executor_io.Own"
 
 
 class Own(artifact.Artifact):
-    """An artifact with a property of each sort."""
+    """An artifact with a property of each type."""
 
     TYPE_NAME = "tests.Own"
     PROPERTIES = {
@@ -26,7 +26,7 @@ class Own(artifact.Artifact):
 
 
 def launched(folder: Path, **inputs: Any) -> Launched:
-    """The newest launcher's JSON: with a log as an output, paths of artifacts' own, and keys that nobody knows yet."""
+    """The newest launcher's JSON: with a log as an output, custom paths of artifacts, and unknown keys."""
     uri = f"{folder}/out"
     given: dict[str, Any] = {
         "inputs": {"parameterValues": {"properties": "{}"}, "artifacts": inputs, "later": 1},

@@ -1,6 +1,6 @@
-"""Each kind of feature is the same four ways, and what an independent computation makes of the same rows.
+"""Every kind of feature gives the same values in four ways, equal to an independent computation on the same rows.
 
-Eagerly; in `tf.data`, on serialized records; as Transform writes it; and as the exported SavedModel answers.
+Eagerly; in `tf.data`, on serialized records; as Transform writes it; and in the exported SavedModel.
 """
 
 import itertools
@@ -44,7 +44,7 @@ WORDS = ["red", "green", "blue", "é", "two words", "never seen"]
 
 
 def training_rows(count: int) -> list[Row]:
-    """Rows without what is never seen; an even number of numbers, so that the median is between two of them."""
+    """Rows without unseen values; an even number of them, so that the median is between two."""
     rng = np.random.default_rng(7)
 
     def some(values: Sequence[Any], least: int, most: int) -> list[Any]:
@@ -73,7 +73,7 @@ TRAINING = training_rows(301)
 
 @st.composite
 def new_rows(draw: st.DrawFn) -> list[Row]:
-    """Rows that may have what was never seen, lack what was always there, and have numbers that are none."""
+    """Rows that may contain unseen values, lack columns that were always present, and contain non-finite numbers."""
     numbers = st.floats(-1e4, 1e4, width=32) | st.just(math.nan) | st.just(math.inf)
 
     def row() -> Row:
@@ -93,14 +93,14 @@ def new_rows(draw: st.DrawFn) -> list[Row]:
 
 
 def record(row: Row, **more: int) -> bytes:
-    """The row as a record, without the columns of which nothing is there."""
+    """The row as a record, without empty columns."""
     return example_data.record(
         **{name: example_data.feature(*values) for name, values in row.items() if values}, **more
     )
 
 
 def columns(rows: Sequence[Row]) -> dict[str, tf.SparseTensor]:
-    """What is there of each column, as feature columns take it."""
+    """The values of each column in the format of feature columns."""
     ragged = {name: [[v for v in row[name] if _is_there(v)] for row in rows] for name in DTYPES}
     return {name: tf.ragged.constant(ragged[name], DTYPES[name], ragged_rank=1).to_sparse() for name in DTYPES}
 
@@ -110,7 +110,7 @@ def _is_there(value: Any) -> bool:
 
 
 def first(rows: Sequence[Row], name: str) -> np.ndarray:
-    """The one number of each row, NaN where it is missing."""
+    """The first number of each row, NaN if missing."""
     there = [[value for value in row[name] if _is_there(value)] for row in rows]
     return np.array([values[0] if values else np.nan for values in there], np.float64)
 
@@ -120,7 +120,7 @@ def indicator(column: Any) -> Callable[[Sequence[Row]], np.ndarray]:
 
 
 def numeric(fill: Callable[[np.ndarray], float], change: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable:
-    """What is missing filled with something of the training rows, and changed by these."""
+    """Fills missing values with a statistic of the training rows, and applies a function."""
 
     def expected(rows: Sequence[Row]) -> np.ndarray:
         known = first(TRAINING, "x")
@@ -145,7 +145,7 @@ def by_frequency(words: Sequence[str]) -> list[str]:
 
 
 def computed(rows: Sequence[Row]) -> np.ndarray:
-    """Whether each of the three most frequent words is there."""
+    """Whether each of the three most frequent words is present."""
     known = by_frequency([word for row in TRAINING for word in row["words"]])[:3]
     return np.array([[float(word in row["words"]) for word in known] for row in rows])
 
@@ -169,7 +169,7 @@ def bag(rows: Sequence[Row]) -> np.ndarray:
 
 
 def tf_idf(rows: Sequence[Row]) -> np.ndarray:
-    """scikit-learn's smooth inverse document frequency, by the share of the known words of the text."""
+    """scikit-learn's smooth inverse document frequency, times the share of the text's known words."""
     words = [row["text"][0].lower().split() for row in TRAINING]
     known = by_frequency([word for text in words for word in text])[:4]
     having = np.array([sum(word in text for text in words) for word in known])
@@ -189,7 +189,7 @@ def round_the_year(rows: Sequence[Row]) -> np.ndarray:
 class Case:
     described: Mapping[str, Any]
     expected: Callable[[Sequence[Row]], np.ndarray]
-    """The rows to float [batch, n]."""
+    """Maps rows to float [batch, n]."""
 
 
 COLOURS = FC.categorical_column_with_vocabulary_list("word", WORDS[:3], num_oov_buckets=4)
@@ -263,7 +263,7 @@ def features_of(described: Mapping[str, Any]) -> Features:
 
 
 class AsItIs(Task):
-    """Answers what the layers of each feature give, side by side."""
+    """Returns the outputs of each feature's layers, concatenated."""
 
     def loss(self) -> tf.keras.losses.Loss:
         raise NotImplementedError
@@ -276,7 +276,7 @@ class AsItIs(Task):
 
 
 class FourWays:
-    """All features, as a run makes them of the training rows."""
+    """All features, with a run's analysis of the training rows."""
 
     def __init__(self, features: Features, folder: Path) -> None:
         self.features = features
@@ -322,7 +322,7 @@ class FourWays:
 
     def eagerly(self, rows: Sequence[Row]) -> np.ndarray:
         found = self.given(transformed(self.features, columns(rows), FixedAnalyzer(self.answers)))
-        tf.compat.v1.reset_default_graph()  # in which TF Transform notes the tables that it makes, even eagerly
+        tf.compat.v1.reset_default_graph()  # where TF Transform records the tables it creates, even eagerly
         return found
 
     def in_a_dataset(self, rows: Sequence[Row]) -> np.ndarray:
@@ -399,7 +399,7 @@ def test_records_are_parsed_as_feature_columns_have_them_parsed(name: str, colum
         if isinstance(values, tf.SparseTensor):
             assert ours[key] == theirs[key]
         assert parsed[key].dtype == values.dtype
-        there = tf.sparse.to_dense(parsed[key])  # a number that is missing is told from one that is 0: it may be so
+        there = tf.sparse.to_dense(parsed[key])  # distinguishes missing numbers from zeros
         np.testing.assert_array_equal(there, tf.sparse.to_dense(values) if key not in "xv" else values)
 
 
@@ -408,5 +408,5 @@ def _one_hot(column: Any) -> Any:
 
 
 def _of_dtype(spec: Any, dtype: tf.DType) -> Any:
-    """Crosses take every column for words, and buckets of numbers for what they are made of."""
+    """Crosses treat every column as words, and buckets of numbers by their source."""
     return tf.io.VarLenFeature(dtype) if isinstance(spec, tf.io.VarLenFeature) else spec

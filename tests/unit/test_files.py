@@ -1,4 +1,4 @@
-"""Digests, versions, pins, handles: what is known of files before a run."""
+"""Digests, versions, pins, handles: facts about files before a run."""
 
 import hashlib
 import subprocess
@@ -277,6 +277,6 @@ def test_handles_that_cannot_be_had(module: Path, tmp_path: Path) -> None:
         fingerprint("memory://no/such")
     with pytest.raises(UserError, match=r"s3://bucket/x: the hub module cannot be had"):
         fetch("s3://bucket/x", None, str(tmp_path / "e"))
-    # The loopback's port 9 (discard) answers nobody: the resolver fails at once.
+    # Nothing listens on loopback port 9 (discard), so the resolver fails at once.
     with pytest.raises(UserError, match=r"http://127.0.0.1:9/x/1: the hub module cannot be had"):
         fetch("http://127.0.0.1:9/x/1", None, str(tmp_path / "f"))

@@ -1,4 +1,4 @@
-"""Numbers of a regression that float32 would round: kept, read again, and measured in float64."""
+"""Regression labels that float32 would round: stored, read and evaluated in float64."""
 
 from pathlib import Path
 

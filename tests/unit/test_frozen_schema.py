@@ -1,4 +1,4 @@
-"""A frozen schema holds whole numbers that are categories as it holds texts, by TFDV's own verdict."""
+"""A frozen schema restricts integer categories as it does strings, according to TFDV."""
 
 import pandas as pd
 import pytest

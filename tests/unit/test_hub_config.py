@@ -1,4 +1,4 @@
-"""What `hubs` and `model.fine_tune` say of modules."""
+"""The sections `hubs` and `model.fine_tune`."""
 
 import pytest
 from pydantic import ValidationError

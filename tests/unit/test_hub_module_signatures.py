@@ -1,4 +1,4 @@
-"""Hub modules of each sort: what each gives behind a head is what NumPy says."""
+"""Hub modules of every type: the output under a head, compared with NumPy."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +37,7 @@ def hub(**options) -> Hub:
 
 
 def given(path: Path, wanted: Hub) -> np.ndarray:
-    """What the backbone gives, which is the same for each example alone."""
+    """The backbone's output, which is the same for each example alone."""
     opened = open_module(str(path))
     check_fits(opened.offer, wanted, FEATURES)
     try_out(wanted, opened, FEATURES)
@@ -74,13 +74,13 @@ GRID = SCALED[:, ::2, ::2]
 @pytest.mark.parametrize(
     ("takes", "function", "options", "expected"),
     [
-        # What is given as other numbers.
+        # Other numeric types as outputs.
         (IMAGES, lambda x: tf.cast(mean(x), tf.float64), {}, MEAN),
         (IMAGES, lambda x: tf.cast(mean(x), tf.float16), {}, MEAN.astype(np.float16)),
         (IMAGES, lambda x: tf.cast(mean(x), tf.bfloat16), {}, tf.cast(tf.cast(MEAN, tf.bfloat16), tf.float32)),
         (IMAGES, lambda x: tf.cast(100 * mean(x), tf.int64), {}, np.floor(100 * MEAN)),
         (IMAGES, lambda x: mean(x)[:, 0], {}, MEAN[:, :1]),
-        # What is taken as other numbers.
+        # Other numeric types as inputs.
         (spec(tf.uint8, None, 8, 8, 3), lambda x: mean(tf.cast(x, tf.float32)), {}, 255 * MEAN),
         (spec(tf.int32, None, None, None, 3), lambda x: tf.reduce_max(x, [1, 2]), {}, PIXELS.max(axis=(1, 2))),
         (spec(tf.float64, None, 8, 8, 3), mean, {"inputs": {"x": "wide"}}, 2 * MEAN - 1),
@@ -91,7 +91,7 @@ GRID = SCALED[:, ::2, ::2]
             {},
             255 * MEAN,
         ),
-        # Several vectors for each example.
+        # Several vectors per example.
         (IMAGES, lambda x: x[:, ::2, ::2], {"pool": "mean"}, GRID.mean(axis=(1, 2))),
         (IMAGES, lambda x: x[:, ::2, ::2], {"pool": "max"}, GRID.max(axis=(1, 2))),
         (IMAGES, lambda x: tf.reshape(x, [-1, 2, 8, 4, 3]), {"pool": "max"}, SCALED.max(axis=(1, 2))),
@@ -103,7 +103,7 @@ GRID = SCALED[:, ::2, ::2]
             {"inputs": {"x": "note"}, "pool": "mean"},
             np.tile(LETTERS, 2),
         ),
-        # Several in their order: as many steps as there are, or as are taken at most, one after the other.
+        # Several vectors in order: all steps, or up to a maximum, one after another.
         (IMAGES, lambda x: x[:, 0], {"pool": {"lstm": 2}}, SCALED[:, 0].reshape(5, 24)),
         (IMAGES, lambda x: x[:, :2], {"pool": {"gru": 2, "max_length": 9}}, SCALED[:, :2].reshape(5, 48)[:, :27]),
         (IMAGES, lambda x: tf.boolean_mask(x[:, 0], [True, True] + [False] * 6, axis=1),
@@ -118,7 +118,7 @@ GRID = SCALED[:, ::2, ::2]
         (spec(tf.float32, 8, 8, 3), lambda x: tf.reduce_mean(x, [0, 1]), {}, MEAN),
         (spec(tf.string), lambda x: tf.reduce_max(decoded(x), [0, 1]), {}, PIXELS.max(axis=(1, 2))),
         (spec(tf.string), lambda x: lengths(x[tf.newaxis]), {"inputs": {"x": "note"}, "pool": "mean"}, LETTERS),
-        # As many as are found: above the middle, which may be none.
+        # As many as are detected: values above the mean, possibly none.
         (
             spec(tf.float32, 1, 8, 8, 3),
             lambda x: tf.boolean_mask(x[0, 0], x[0, 0, :, 0] > 0.7),
@@ -167,7 +167,7 @@ def test_the_usual_arguments_are_taken_and_others_where_they_are_said(endpoints:
     block = hub(arguments={"return_endpoints": True}, output="Net/block1/output", pool="mean")
     expected = module(SCALED, return_endpoints=True)["Net/block1/output"].numpy().mean(axis=(1, 2))
     np.testing.assert_allclose(given(endpoints, block), expected, rtol=1e-4)
-    # An output that only other arguments give is asked for by its name.
+    # An output that requires other arguments is requested by name.
     named = hub(output="Net/block1/output", pool="mean")
     np.testing.assert_allclose(given(endpoints, named), expected, rtol=1e-4)
 
@@ -246,7 +246,7 @@ def test_a_module_that_takes_a_list(tmp_path: Path) -> None:
 
 def test_a_tf1_module_of_texts_with_tables(tmp_path: Path) -> None:
     path = tf1_hub_modules.texts(tmp_path / "texts", tmp_path)
-    (tmp_path / "words.txt").unlink()  # the module has its own
+    (tmp_path / "words.txt").unlink()  # the module has its own copy
     assert inspect_module(str(path)).tags == ()
     texts = {"note": tf.constant(["bad", "good", "ugly"])}
     for options, factor in (
@@ -274,7 +274,7 @@ def test_a_tf1_module_of_texts_with_tables(tmp_path: Path) -> None:
 def test_of_several_graphs_the_one_for_inference_is_loaded(tmp_path: Path, tag_sets, loaded) -> None:
     path = tf1_hub_modules.images(tmp_path / "module", *tag_sets)
     assert set(inspect_module(str(path)).tags) == set(loaded)
-    # Each graph multiplies by its place in the list, from 1.
+    # Each graph multiplies by its number in the list, from 1.
     place = [set(tags) for tags in tag_sets].index(set(loaded)) + 1
     expected = place * np.repeat(MEAN.sum(axis=1, keepdims=True), 5, axis=1)
     np.testing.assert_allclose(given(path, hub()), expected, rtol=1e-4)

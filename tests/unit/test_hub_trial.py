@@ -1,4 +1,4 @@
-"""Whether outputs of a hub module have a row for each item is learned by trying, and answers keep one structure."""
+"""Whether a hub module's outputs have a row per item is found out by trial, and predictions keep one structure."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ def modules(tmp_path_factory) -> Path:
 
 FOUND = np.random.default_rng(0).normal(size=[9, 6]).astype(np.float32)
 COUNTS = [2, 0, 1, 3, 1]
-"""What is found in each probe."""
+"""Number of detections in each probe."""
 
 
 def flattened(numbers: Sequence[int]) -> np.ndarray:
@@ -71,7 +71,7 @@ DRAWN = np.random.default_rng(1)
         (lambda numbers: FOUND[numbers] * (1 + 1e-4 * len(numbers)), "row"),
         (lambda numbers: FOUND[numbers].astype(np.float16), "row"),
         (lambda numbers: np.array([b"a", b"b", b"c", b"d", b"e"], object)[numbers], "row"),
-        (lambda numbers: DRAWN.normal(size=[len(numbers), 4]), "row"),  # which are drawn anew
+        (lambda numbers: DRAWN.normal(size=[len(numbers), 4]), "row"),  # random in each call
         (lambda numbers: FOUND[numbers] * np.nan, "row"),
         (lambda numbers: FOUND[numbers][::-1], "dependent"),
         (lambda numbers: FOUND[numbers] - FOUND[numbers].mean(0), "dependent"),
@@ -133,7 +133,7 @@ def test_what_is_found_stays_with_its_picture_in_one_structure(modules: Path, tm
         (tmp_path / f"{number}.png").write_bytes(make_model.with_faces(*places))
     found = rows("--hub", modules / "Faces", tmp_path, "--batch-size", size)
     assert [said["faces"] for said in found] == [[face(*place) for place in places] for places in FACES.values()]
-    # Two of which one has two faces and the other none: as many as pictures.
+    # One of two images has two faces and the other none: as many faces as images.
     pair = rows("--hub", modules / "Faces", tmp_path / "0.png", tmp_path / "1.png", "--batch-size", size)
     assert [said["faces"] for said in pair] == [[face(1, 2), face(5, 6)], []]
     means = [(40 * (64 - len(places)) + 255 * len(places)) / 64 / 255 for places in FACES.values()]
@@ -163,7 +163,7 @@ def test_an_answer_does_not_depend_on_the_texts_beside_it(modules: Path, tmp_pat
 
 
 def test_a_row_too_many_is_refused_and_not_dealt_out(tmp_path: Path) -> None:
-    """A module that seems to give a row for each, until it meets something that no trial has."""
+    """A module that seems to return a row per item, until it receives input that no trial covers."""
 
     def function(texts: tf.Tensor) -> tf.Tensor:
         lengths = tf.strings.length(texts)

@@ -1,4 +1,4 @@
-"""Kind `image`, against Pillow and NumPy: eagerly, inside tf.data, and through a SavedModel."""
+"""Kind `image`, compared with Pillow and NumPy: eagerly, in tf.data, and in a SavedModel."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_every_format_in_grey_and_colour_is_what_pillow_decodes(
     if channels == 1:
         reference = reference.convert("L")
     expected = np.asarray(reference, np.float32).reshape(8, 8, channels) / 255
-    # JPEG decoders and weights of grey may differ by a step or two of 255; lossless formats in RGB may not.
+    # JPEG decoders and grey conversion may differ by a step or two of 255; lossless RGB formats may not.
     tolerance = 0.5 / 255 if form != "JPEG" and channels == 3 else 4 / 255
     for got in every_way(feature(channels=channels), encoded, tmp_path / "model"):
         np.testing.assert_allclose(got, expected, atol=tolerance)
@@ -66,7 +66,7 @@ def test_a_flat_image_becomes_its_value_in_the_range_at_any_size(
     for resize in ("bilinear", "nearest", "bicubic", "area"):
         got = decode(feature(size=size, resize=resize, value_range=(low, low + span)), tf.constant(encoded)).numpy()
         assert got.shape == (*size, 3) and got.dtype == np.float32
-        np.testing.assert_allclose(got, low + span * grey / 255, atol=1e-4 * span)  # a whole step: nothing to round
+        np.testing.assert_allclose(got, low + span * grey / 255, atol=1e-4 * span)  # whole steps, so nothing is rounded
 
 
 @pytest.mark.slow
@@ -105,7 +105,7 @@ def test_pad_is_tensorflow_s_resize_with_pad(shape: tuple, size: tuple, resize: 
     got = pixels(feature(size=size, fit="pad", resize=resize), tf.constant(example_data.image_bytes(picture))).numpy()
     ratio = max(Fraction(shape[0], size[0]), Fraction(shape[1], size[1]))
     exact = [side / ratio for side in shape]
-    # TensorFlow counts in floats, by which an exact fit can come out a pixel short, and less than a pixel is none.
+    # TensorFlow computes in floats, so an exact fit can be a pixel short, and sizes are at least one pixel.
     in_floats = np.array(shape, np.float32) / np.max(np.array(shape, np.float32) / np.array(size, np.float32))
     if min(exact) >= 1 and [int(side) for side in exact] == in_floats.astype(int).tolist():
         expected = tf.image.resize_with_pad(picture, *size, method=resize)

@@ -1,4 +1,4 @@
-"""Ingestion of one file: what is held to, split, written, set aside, and saved from damaged files."""
+"""Ingestion of one file: validation, splitting, writing, quarantine, and recovery from damage."""
 
 import itertools
 from collections import Counter
@@ -93,7 +93,7 @@ def test_a_file_that_changed_since_it_was_pinned_is_refused(tmp_path: Path) -> N
 
 
 def test_each_record_is_handed_on_once_however_large_a_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is known of the records before is not copied with each batch, which grows with the square of the file."""
+    """State of earlier records is not copied with each batch, which would take quadratic time."""
     monkeypatch.setattr(ingesting, "BATCH", 4)
     records = example_data.labelled(40)
     path = example_data.write_tfrecord(tmp_path / "in", records)

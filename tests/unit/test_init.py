@@ -1,4 +1,4 @@
-"""`hubline init`: what is seen of data, what is suggested by it, and that the file it writes is right."""
+"""`hubline init`: the data's profile, the suggestions, and that the file it writes is valid."""
 
 import importlib.util
 import io
@@ -134,7 +134,7 @@ def test_init_with_a_module(tmp_path: Path) -> None:
 
 
 def boxed(count: int, several: bool = False) -> list[bytes]:
-    """Records as `hubline convert boxes` writes them."""
+    """Records in the format of `hubline convert boxes`."""
     found = []
     for number in range(count):
         times = 2 if several and number == 3 else 1
@@ -172,7 +172,7 @@ def test_images_without_a_module_are_comments(tmp_path: Path) -> None:
     output = tmp_path / "pipeline.yaml"
     init(str(tmp_path / "data"), None, None, output, False, SILENT)
     assert passes_check(output).features.keys() == {"x"}
-    # What is commented out is right once the comments are taken away.
+    # The commented-out keys are valid when uncommented.
     text = output.read_text().replace("  # image:", "  image:").replace("# hubs:", "hubs:")
     values = YAML(typ="safe", pure=True).load(text.replace("#   image_module:", "  image_module:"))
     assert PipelineFile.model_validate(values).hubs["image_module"].inputs == {"images": "image"}

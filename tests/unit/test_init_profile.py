@@ -1,4 +1,4 @@
-"""The profile that `hubline init` takes of data, against pandas."""
+"""The data profile of `hubline init`, compared with pandas."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `hubline init` suggests for the columns that it has profiled."""
+"""Suggestions of `hubline init` for profiled columns."""
 
 from dataclasses import replace
 from typing import Any
@@ -194,7 +194,7 @@ def test_latitude_and_longitude_are_crossed(latitude: str, longitude: str, place
         assert by_name[bucket] == {"kind": "bucketized", "from": source, "buckets": 10, "encode": "none"}
     assert by_name[place] == {"kind": "crossed", "of": buckets, "hash_buckets": 200}
     assert found.wide == [place] and len(by_name) == 3
-    assert not found.hidden  # nothing is left for a deep part
+    assert not found.hidden  # nothing is left for the deep part
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_missing_labels_are_set_aside() -> None:
     found = suggest(data(column(), replace(LABEL, present=800)))
     assert found.bad_records == {"policy": "quarantine", "max_fraction": 0.3}
     several = column("text", "label", distinct=2, most=3, present=800)
-    assert suggest(data(column(), several)).bad_records is None  # a record may have none of them
+    assert suggest(data(column(), several)).bad_records is None  # a record may have no class
 
 
 def test_training_goes_by_the_number_of_records() -> None:

@@ -1,4 +1,4 @@
-"""What the input path is made of: parsing, augmentation, drawing views, waiting times, memory, the sink, the phases."""
+"""Parts of the input path: parsing, augmentation, views, waiting times, memory, TFRecord writer, phases."""
 
 import time
 from collections import Counter
@@ -46,7 +46,7 @@ def test_brightness_adds_the_same_to_every_pixel_and_no_more_than_it_may() -> No
     for number in range(20):
         got = change(number, brightness=0.25).astype(int) - IMAGE.numpy()
         inside = (change(number, brightness=0.25) > 0) & (change(number, brightness=0.25) < 255)
-        assert np.ptp(got[inside]) <= 1  # but for rounding
+        assert np.ptp(got[inside]) <= 1  # except for rounding
         added.add(int(np.median(got[inside])))
     assert len(added) > 5 and max(map(abs, added)) <= 0.25 * 255 + 1 and min(added) < 0 < max(added)
 
@@ -90,7 +90,7 @@ def test_changed_images_differ_from_epoch_to_epoch_and_not_from_run_to_run() -> 
 
     first, second, third = views(0, 1, 2)
     assert not np.array_equal(first, second) and not np.array_equal(first[0], first[1])
-    # A run that goes on with the second epoch sees what it would have seen.
+    # A run resumed at the second epoch sees the same views.
     np.testing.assert_array_equal(views(1, 2), [second, third])
 
 
@@ -106,12 +106,12 @@ def test_the_time_that_is_waited_for_input_is_added_up() -> None:
     ready = inputs.timed(tf.data.Dataset.range(10).prefetch(10), waited)
     begin = time.monotonic()
     for _ in ready:
-        time.sleep(0.02)  # computing
+        time.sleep(0.02)  # simulates computation
     assert float(waited) < 0.5 * (time.monotonic() - begin)
 
 
 def parse_number(rows: tf.Tensor) -> tuple[dict, tf.Tensor]:
-    """Of rows that are numbers, as text: how often each has itself, sparse, and the number."""
+    """For rows that are numbers as text: each number repeated as often as its value, sparse, and the number."""
     numbers = tf.strings.to_number(rows, tf.int64)
     return {"itself": tf.RaggedTensor.from_row_lengths(tf.repeat(numbers, numbers), numbers).to_sparse()}, numbers
 
@@ -151,7 +151,7 @@ def test_a_view_is_drawn_for_each_example_and_epoch(count: int, size: int, views
             epoch.assign(number)
             seen.append(list(dataset.as_numpy_iterator()))
         kept = np.array([np.concatenate([batch["kept"] for batch, _ in epoch]) for epoch in seen])
-        assert (kept[:, :, 0] == range(count)).all()  # of that very example
+        assert (kept[:, :, 0] == range(count)).all()  # of the same example
         assert all((batch["other"] == label).all() for epoch in seen for batch, label in epoch)
         return kept[:, :, 1]
 
@@ -176,7 +176,7 @@ def test_shuffling_holds_as_many_examples_as_its_bytes_allow(options: dict, held
     assert in_buffer == held
     order = [int(number) for number in randomness.shuffled(tf.data.Dataset.range(1000), in_buffer, seed=0, epoch=3)]
     assert Counter(order) == Counter(range(1000))
-    # What comes out at a place was drawn from what had been read by then.
+    # Each output was drawn from what had been read by then.
     assert max(number - place for place, number in enumerate(order)) <= held - 1
     assert (order == list(range(1000))) == (held == 1)
 
@@ -300,7 +300,7 @@ def test_phases_and_what_is_worth_keeping_for_them(after: dict, training: dict, 
 
 
 def transform(columns: dict) -> dict:
-    """A transform graph, which refuses columns that it does not know, as TF Transform's do."""
+    """A transform graph that rejects unknown columns, as TF Transform's do."""
     assert columns.keys() <= {"word", "label"}
     features = {"word": tf.strings.upper(one_each(columns["word"]))} if "word" in columns else {}
     return features | {LABEL: one_each(columns["label"])}

@@ -1,4 +1,4 @@
-"""`hubline inspect`: a module's protos say what it offers, nothing of it runs, and what is no module is named."""
+"""`hubline inspect`: reads a module's signatures from its protos, runs none of its code, and recognizes other files."""
 
 import json
 import shutil
@@ -104,7 +104,7 @@ def test_what_a_module_runs_when_it_is_loaded_does_not_run(tmp_path: Path) -> No
     assert list(json.loads(result.stdout.splitlines()[-1])["signatures"]) == ["default"]
     assert not written.exists()
     tf.saved_model.load(str(path), tags=["serve"])
-    assert written.read_text() == "written"  # so the test would see it
+    assert written.read_text() == "written"  # shows that the test would notice it
 
 
 def test_names_are_shown_as_they_are_and_not_as_markup(tmp_path: Path) -> None:

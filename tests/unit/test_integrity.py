@@ -1,4 +1,4 @@
-"""Serving versions with missing, cut and damaged files."""
+"""Served versions with missing, truncated and damaged files."""
 
 import os
 import shutil

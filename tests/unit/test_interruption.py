@@ -1,4 +1,4 @@
-"""Signals as a flag: where they are seen, and that they end the process."""
+"""Signals as a flag: where it is checked, and that the process ends."""
 
 import os
 import signal

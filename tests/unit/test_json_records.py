@@ -1,4 +1,4 @@
-"""Records in JSON as what a served model takes."""
+"""Conversion of JSON records to the inputs of a pushed model."""
 
 import base64
 import io
@@ -27,7 +27,7 @@ RECORDS = [{"fare": 1.5, "hour": 3}, {}, {"pay-type": "ca\nsh"}]
 
 
 def read_json(path: str) -> list[Record]:
-    """The records of a file; the first mistake is raised."""
+    """The records of a file; raises the first error."""
     found = []
     for record in json_records.read_json(path):
         if isinstance(record, UserError):

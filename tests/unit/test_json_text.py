@@ -1,4 +1,4 @@
-"""JSON has no NaN and no infinity."""
+"""JSON has neither NaN nor infinity."""
 
 import json
 import math

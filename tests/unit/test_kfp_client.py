@@ -1,4 +1,4 @@
-"""How kfp's client reaches an installation: credentials, errors, time limits, repeated calls and pages."""
+"""Connections of kfp's client: credentials, errors, timeouts, retries and pagination."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from hubline.pipeline.kubeflow.submit import submit
 from tests.support.kfp_api import START, Fault, KfpApi
 from tests.support.kfp_client import DAY, address, apply, file_of, only, package_of
 
-# What an installation asks for, and answers
+# Authentication and responses of an installation
 
 
 def test_a_token_a_cookie_and_a_namespace(api: KfpApi, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""The kinds of feature against tf.feature_column, pandas and NumPy: eagerly, in tf.data, and through TF Transform."""
+"""Kinds of feature, compared with tf.feature_column, pandas and NumPy: eagerly, in tf.data, and through TF
+Transform."""
 
 import itertools
 import warnings
@@ -46,7 +47,7 @@ def columns(rows: Sequence[Mapping[str, Any]], names: Sequence[str] = tuple(DTYP
 
 
 class Analysed:
-    """Features after TF Transform has seen some rows."""
+    """Features after TF Transform has analyzed some rows."""
 
     def __init__(self, features: Features, rows: Sequence[Mapping[str, Any]], folder: Path) -> None:
         self.features = features
@@ -158,7 +159,7 @@ def test_categories_by_a_file_are_those_of_feature_columns(analyse, tmp_path: Pa
     analysed = analyse(one=described, more=described | {"oov_buckets": 3})
     given = columns(ROWS)
     graph, model = analysed.graph, analysed.layers()
-    file.unlink()  # the graph has it
+    file.unlink()  # the graph contains it
     got = model(graph(given))
     file.write_text("red\nmauve\nblue\n")
     for name, buckets in (("one", 0), ("more", 3)):
@@ -195,7 +196,7 @@ def test_buckets_are_those_of_feature_columns_and_of_pandas(analyse) -> None:
     column = FC.bucketized_column(FC.numeric_column("x"), boundaries)
     np.testing.assert_array_equal(got["given"], dense_features(column, {"x": x[:, np.newaxis]}))
     quantiles = pd.qcut(x, 4, labels=False)
-    assert (np.argmax(got["found"], axis=1) == quantiles).mean() > 0.995  # a value on a boundary may be either
+    assert (np.argmax(got["found"], axis=1) == quantiles).mean() > 0.995  # a value on a boundary may be in either
 
 
 def test_crosses_take_features_that_have_categories(analyse) -> None:
@@ -254,7 +255,7 @@ def test_text_is_a_bag_of_ngrams_weighed_by_tf_idf(analyse) -> None:
 
 TIMES = pd.DatetimeIndex(
     [
-        pd.Timestamp(text)  # one by one, as pandas 2 takes a list in one format alone
+        pd.Timestamp(text)  # one by one, because pandas 2 parses a list with a single format
         for text in ("1969-12-31T23:59", "1970-01-01", "2000-02-29T12:30", "2023-12-31T00:01", "2100-03-01T06:07")
     ]
 )

@@ -1,4 +1,4 @@
-"""The InferenceService that serves what is pushed, in a cluster that answers as Kubernetes with KServe does."""
+"""Roll-outs to an InferenceService, against a fake Kubernetes API with KServe."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -191,7 +191,7 @@ class Killed(BaseException):
 
 
 def killed_at(monkeypatch: pytest.MonkeyPatch, place: str, state: str, uri: str, **values: Any) -> None:
-    """Runs a step until it comes to a function of its."""
+    """Runs the step until it reaches one of its functions, and kills it there."""
 
     def killed(*_: Any) -> None:
         raise Killed

@@ -1,4 +1,4 @@
-"""The section and the step of KServe: mistakes in the file, and the folders that TensorFlow Serving reads."""
+"""The section and the step KServe: errors in the file, and the folders that TensorFlow Serving reads."""
 
 import os
 import re

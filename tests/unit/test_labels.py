@@ -1,4 +1,4 @@
-"""Comparisons of columns, and the kinds of label, against Python and NumPy."""
+"""Comparisons of columns, and the kinds of label, compared with Python and NumPy."""
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -237,7 +237,7 @@ def multi_hot(rows: Sequence[Sequence[int]], classes: int = 3) -> np.ndarray:
 
 
 def told_by(described: dict, columns: Mapping[str, tf.Tensor | tf.SparseTensor]) -> tuple[np.ndarray, list[list[str]]]:
-    """What is learned of each record, and the names of its classes in the order of the record."""
+    """The target of each record, and its class names in the order of the record."""
     label, read = label_of(kind="multilabel", **described), reading(columns)
     positions = label.transform(read)[LABEL]
     assert positions.dtype == tf.int64
@@ -274,7 +274,7 @@ def test_columns_may_be_called_otherwise_than_their_classes() -> None:
 
 
 class Found:
-    """An analysis that has found some words, and in which all others are unknown."""
+    """An analysis with known vocabularies, in which all other words are unknown."""
 
     def __init__(self, *words: bytes) -> None:
         self.words = list(words)
@@ -293,7 +293,7 @@ class Found:
 )
 def test_classes_that_training_has_not_found_are_left_out(values: tf.SparseTensor, words: tuple[bytes, bytes]) -> None:
     label = label_of(kind="multilabel", **{"from": "tags"})
-    assert label.are_known  # what is left has a target, if of no class
+    assert label.are_known  # the rest has a target, even without classes
     positions = label.transform(Read(reading({"tags": values}), Found(*words)))[LABEL]  # type: ignore[arg-type]
     np.testing.assert_array_equal(Multilabel(["x", "y"], 0.5).target(positions), multi_hot([[0, 1], [], []], 2))
     as_texts = [text if isinstance(text, bytes) else b"%d" % text for text in values.values.numpy()]

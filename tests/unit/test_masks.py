@@ -1,4 +1,4 @@
-"""Masks: how they are read, checked, made to fit, and judged."""
+"""Masks: reading, validation, resizing, and metrics."""
 
 import io
 import zlib
@@ -184,7 +184,7 @@ def test_ingestion_holds_each_record_to_have_a_mask(mask, fault: str | None) -> 
     kind = kind_of(good, contract)
     found = find_fault(record, contract, kind)
     assert found is None if fault is None else fault in found
-    if not isinstance(mask, int):  # of another type it cannot be parsed
+    if not isinstance(mask, int):  # of another type, which cannot be parsed
         assert are_sound(tf.constant([good, record]), contract, kind).numpy().tolist() == [True, fault is None]
 
 
@@ -204,7 +204,7 @@ PIXELS = st.integers(1, 5).flatmap(
         ),
     )
 )  # fmt: skip
-"""How many classes, and of each of the pixels of some pictures what is true, the last number being none, and told."""
+"""Number of classes, and the true and predicted classes of some images' pixels; the last number is no class."""
 
 
 @given(PIXELS)
@@ -217,7 +217,7 @@ def test_the_metrics_are_those_of_all_pixels_together(drawn) -> None:
     left_out = np.where(counts, true, LEFT_OUT)
     matrices = confusion(tf.constant(left_out, tf.int32), tf.constant(told, tf.int32), classes).numpy()
     iou, accuracy = MeanPixelIoU("mean_iou", classes), PixelAccuracy("pixel_accuracy", classes)
-    for row in matrices:  # one by one: what is merged is the sum
+    for row in matrices:  # one by one, because merged results are sums
         iou.update_state([[4]], row[np.newaxis])
         accuracy.update_state([[4]], row[np.newaxis])
     expected = make_pixels.mean_iou(true[counts], told[counts], classes) if counts.any() else 0.0
@@ -250,7 +250,7 @@ def test_a_mask_that_is_laid_over_its_picture_lies_on_what_it_is_of(fit: str) ->
     told = np.where(mask == LEFT_OUT, 0, mask).astype(np.uint8)
     covers = covered(feature, tf.constant([data])).numpy()[0]
     shown = np.array(Image.open(io.BytesIO(overlaid(data, told, covers.tolist()))))
-    is_green = shown[..., 1] > 40  # class 2 is green in the palette, and the picture is black
+    is_green = shown[..., 1] > 40  # class 2 is green in the palette, and the image is black
     seen = np.zeros_like(is_green)
     top, left, bottom, right = (round(share * side) for share, side in zip(covers, (40, 60, 40, 60), strict=True))
     seen[max(top, 0) : bottom, max(left, 0) : right] = True
@@ -266,7 +266,7 @@ def test_a_mask_is_written_with_a_palette() -> None:
     np.testing.assert_array_equal(
         np.array(read.convert("RGB")), np.frombuffer(PALETTE, np.uint8).reshape(-1, 3)[numbers]
     )
-    # Of the challenge's own masks: background, aeroplane, bicycle, and the border.
+    # From the challenge's own masks: background, aeroplane, bicycle, and border.
     assert [tuple(PALETTE[3 * n : 3 * n + 3]) for n in (0, 1, 2, 255)] == [
         (0, 0, 0), (128, 0, 0), (0, 128, 0), (224, 224, 192),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is read of a hub module, and whether it fits."""
+"""Inspection of hub modules, and whether they fit."""
 
 from pathlib import Path
 
@@ -135,12 +135,12 @@ FED = {"photo": image(), "grey": image(channels=1)}
 
 
 def pixels(channels: int) -> np.ndarray:
-    """Images as the model takes them."""
+    """Images as inputs of the model."""
     return np.random.default_rng(channels).integers(0, 256, [4, 8, 8, channels], np.uint8)
 
 
 def seen(channels: int) -> np.ndarray:
-    """The same as the module takes them."""
+    """The same images as inputs of the module."""
     return pixels(channels).astype(np.float32) / 255
 
 

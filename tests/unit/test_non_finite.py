@@ -1,4 +1,4 @@
-"""Numbers that are not finite are traced to where they come from."""
+"""Non-finite numbers are traced to their source."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The notebooks as they are committed."""
+"""The committed notebooks."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What `hubline check` finds out about a module: operations that are not there, variables that cannot be trained."""
+"""What `hubline check` finds in a module: missing operations, and variables that cannot be trained."""
 
 import json
 import subprocess
@@ -74,7 +74,7 @@ def test_a_package_that_brings_operations_is_imported_where_they_are_missing(tmp
     )
     operations.provide(["MatMul"])
     assert "tensorflow_text" not in sys.modules
-    operations.check(["MatMul", "SentencepieceOp"])  # it is there, and that will do
+    operations.check(["MatMul", "SentencepieceOp"])  # it exists, which is sufficient
     assert "tensorflow_text" not in sys.modules
     operations.provide(["MatMul", "SentencepieceOp"])
     assert "tensorflow_text" in sys.modules
@@ -113,7 +113,7 @@ def test_a_saved_model_that_is_cut_off_is_none(tmp_path: Path, cut: int) -> None
 
 
 def packed(folder: Path) -> str:
-    """The module of a project as an archive, in the place of the folder."""
+    """Replaces the module of a project by an archive of it."""
     with tarfile.open(folder / "module.tar.gz", "w:gz") as archive:
         archive.add(folder / "module", arcname=".")
     return "module.tar.gz"

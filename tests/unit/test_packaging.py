@@ -1,4 +1,4 @@
-"""The wheel: what `pip install .` installs and Beam workers are handed."""
+"""The wheel, which `pip install .` installs and Beam workers receive."""
 
 import importlib.metadata
 import shutil
@@ -80,7 +80,7 @@ def test_tensorflow_without_code_for_gpus_is_tensorflow(tmp_path: Path, monkeypa
 
 @pytest.fixture
 def docker(tmp_path: Path) -> Path:
-    """In place of docker's client: it keeps its arguments and the secret, and answers as after a build."""
+    """Replaces docker's client: records its arguments and the secret, and responds as after a build."""
     stub = tmp_path / "docker"
     stub.write_text(
         f"""#!/bin/sh

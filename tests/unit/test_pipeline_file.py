@@ -1,4 +1,4 @@
-"""The pipeline file: what is read, and what is said of mistakes."""
+"""The pipeline file: parsing, and messages about errors."""
 
 import json
 import subprocess
@@ -176,7 +176,7 @@ def nested(inner: st.SearchStrategy) -> st.SearchStrategy:
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), nested, max_leaves=8))
-@settings(deadline=None)  # the schema that messages are made with is made once
+@settings(deadline=None)  # the schema for the messages is created once
 def test_any_value_in_any_section_gives_placed_mistakes_and_never_a_fault(tmp_path_factory, value) -> None:
     folder = tmp_path_factory.mktemp("any")
     path = write(folder, json.dumps({"name": value, "features": value, "hubs": {"net": value}, "training": value}))

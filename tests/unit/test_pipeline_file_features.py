@@ -1,4 +1,4 @@
-"""Mistakes in the features, the label and the vocabularies of a pipeline file."""
+"""Errors in features, label and vocabularies of a pipeline file."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ def test_a_pipeline_needs_no_hub_module(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("described", "key", "says"),
     [
-        # One of several forms: what is said is of the form that was meant, and nothing else.
+        # One of several forms: the message refers only to the form that was meant.
         ("{kind: categorical, encode: onehot}", "encode", "did you mean 'one_hot'?"),
         ("{kind: categorical, encode: {embeding: 3, embedding: 3}}", "encode.embeding", "did you mean 'embedding'?"),
         ("{kind: timestamp, part: hour, encode: {embedding: few}}", "encode.embedding", "valid integer, unable to par"),
@@ -37,7 +37,7 @@ def test_a_pipeline_needs_no_hub_module(tmp_path: Path) -> None:
         ("{kind: numeric, normalize: zscore}", "normalize", "did you mean 'z_score'?"),
         ("{kind: numeric, normalize: {scale: 0}}", "normalize.scale", "greater than 0; got 0"),
         ("7", "", "must be a mapping with a kind: bucketized, "),
-        # Each kind by itself.
+        # Each kind separately.
         ("{kind: categorical, vocabulary: [a, b, a]}", "vocabulary", "words must be unique; repeated: a"),
         ("{kind: categorical, vocabulary: computed, hash_buckets: 9}", "", "this has vocabulary and hash_buckets"),
         ("{kind: categorical, hash_buckets: 9, identity: 9}", "", "this has hash_buckets and identity"),

@@ -1,4 +1,4 @@
-"""What a package has, beside a computation of its own: arrows, pods, size, and what other readers make of it."""
+"""Contents of a package compared with independent computations: dependencies, pods, size, and other parsers."""
 
 import io
 import itertools
@@ -38,7 +38,7 @@ def packaged(folder: Path, more: str = "", text: str = FILE) -> tuple[dict[str, 
     return package(load(path)[0], IMAGE)
 
 
-# Arrows
+# Dependencies
 
 
 def reached(waits: dict[str, set[str]], task: str) -> set[str]:
@@ -64,7 +64,7 @@ def test_the_graph_has_few_arrows_and_keeps_the_order_of_steps(tmp_path: Path) -
     spec, _ = packaged(tmp_path, ", join: {}")
     file, _ = load(tmp_path / "pipeline.yaml")
     tasks = spec["root"]["dag"]["tasks"]
-    # KFP's local runner orders tasks by nothing else; its backend adds the producers of inputs.
+    # KFP's local runner orders tasks by this alone; its backend adds the producers of inputs.
     waits = {name: {*task.get("dependentTasks", ())} for name, task in tasks.items()}
     for node in graph(file, unpinned(file)):
         wanted = {task_name(each.id) for each in node.upstream_nodes} | {"pin"}

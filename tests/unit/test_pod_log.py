@@ -1,4 +1,4 @@
-"""What a pod's log shows of a step."""
+"""A pod's log of a step."""
 
 import subprocess
 import sys

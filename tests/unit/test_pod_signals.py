@@ -1,4 +1,4 @@
-"""SIGTERM to the process of a pod, as Kubernetes sends it before it ends one."""
+"""SIGTERM to the process of a pod, as Kubernetes sends it before killing the pod."""
 
 import json
 import signal
@@ -19,10 +19,10 @@ EXECUTOR = "tests.unit.test_pod_signals.Endless"
 
 
 class Endless(base_executor.BaseExecutor):
-    """An executor that works on until it is stopped."""
+    """An executor that works until it is stopped."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
-        """Says in a file that it has begun, and goes on."""
+        """Writes a file to show that it has begun, and continues."""
         Path(exec_properties["begun"]).touch()
         for done in range(600):
             report(done, 600, "examples")

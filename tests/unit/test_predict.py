@@ -1,4 +1,4 @@
-"""`hubline predict` with a pushed model: what is read, in which order it is answered, what becomes of bad items."""
+"""`hubline predict` with a pushed model: inputs, order of predictions, and bad items."""
 
 import io
 import json
@@ -37,7 +37,7 @@ def high(number: int) -> float:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """A model, and rows 0 to 60 in three files of three sorts."""
+    """A model, and rows 0 to 60 in three files of different types."""
     folder = tmp_path_factory.mktemp("project")
     make_model.served(folder / "serving")
     records = [example_data.record(**row(number)) for number in range(61)]
@@ -61,7 +61,7 @@ def predict(*arguments: object, code: int = 0, text: str | None = None) -> Resul
 
 
 def read(output: Path) -> list[dict[str, Any]]:
-    """What the files of a folder say, in the order of their names."""
+    """The predictions in a folder, in the order of file names."""
     files = sorted(output.glob("predictions-*.jsonl"))
     return [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
@@ -159,8 +159,8 @@ BAD = {"x": [1.0], "word": "text"}
 
 @pytest.fixture
 def mixed(tmp_path: Path) -> Path:
-    """Inputs in which some records cannot be predicted on: in a.tfrecord 7, no column `x`, and 30, no tf.Example; in
-    b.tfrecord 11, a damaged one; in c.jsonl 1, of a wrong type, 3, no JSON, and 5, with another column."""
+    """Inputs with records that cannot be predicted on: in a.tfrecord 7, without column `x`, and 30, not a tf.Example;
+    in b.tfrecord 11, damaged; in c.jsonl 1, of a wrong type, 3, not JSON, and 5, with an extra column."""
     folder = tmp_path / "mixed"
     records = [example_data.record(x=float(number)) for number in range(40)]
     wrong = {7: example_data.record(word="x"), 30: b"\xff\xff\xff"}
@@ -256,7 +256,7 @@ def test_files_are_those_with_predictions_in_them(project: Path, tmp_path: Path)
 def test_shares_of_pixels_are_of_the_picture_and_not_of_its_padding(tmp_path: Path, height: int, width: int) -> None:
     make_model.served_as(tmp_path / "serving", make_model.Dark())
     pixels = np.full([height, width, 3], 255, np.uint8)
-    pixels[:, : width // 4] = 0  # a quarter is road, as all padding seems to be
+    pixels[:, : width // 4] = 0  # a quarter is road, and all padding appears to be
     picture = tmp_path / "a.png"
     picture.write_bytes(example_data.image_bytes(pixels))
     result = predict(tmp_path / "serving", picture, "--json")
@@ -329,7 +329,7 @@ def test_a_mistake_in_the_middle_ends_json_with_an_object_of_its_own(project: Pa
     result = predict(project / "serving", mixed / "a.tfrecord", "--batch-size", 2, "--json", code=2)
     assert isinstance(result.exception, DataError)
     (line,) = result.stdout.splitlines()
-    said = json.loads(line)  # what is told of the mistake is a line of its own
+    said = json.loads(line)  # the error is a line of its own
     assert [one["record"] for one in said["predictions"]] == list(range(7)) and said["status"] == "failed"
 
 

@@ -1,4 +1,4 @@
-"""`hubline predict --hub`: classifiers, detectors, generators and others, each beside what the module itself gives."""
+"""`hubline predict --hub`: classifiers, detectors, generators and others, compared with the module's own output."""
 
 import base64
 import io
@@ -36,7 +36,7 @@ def modules(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
-    """Five images of other sizes, two of them in a TFRecord file."""
+    """Five images of different sizes, two of them in a TFRecord file."""
     folder = tmp_path_factory.mktemp("photos")
     for number in range(3):
         (folder / f"{number}.png").write_bytes(example_data.random_image(number, 8 + number, 12))
@@ -53,7 +53,7 @@ def encoded(photos: Path) -> list[bytes]:
 
 
 def resized(image: bytes, height: int, width: int) -> np.ndarray:
-    """As this project takes images in: bilinear, rounded, in [0, 1]."""
+    """Resizing as in this project: bilinear, rounded, in [0, 1]."""
     pixels = tf.io.decode_image(image, channels=3, expand_animations=False)
     return np.round(tf.image.resize(pixels, [height, width]).numpy()) / 255
 
@@ -291,7 +291,7 @@ def test_a_module_of_clips_takes_records_with_lists_of_frames(tmp_path: Path) ->
     lines = [{"frames": [{"b64": base64.b64encode(frame).decode()} for frame in clip]} for clip in clips]
     (tmp_path / "b.jsonl").write_text("\n".join(map(json.dumps, lines)))
     found = rows("--hub", module, tmp_path / "a.tfrecord", tmp_path / "b.jsonl")
-    # Of four frames in three parts, those in the middle of each.
+    # The middle one in each of three equal parts, of four frames.
     expected = [
         [resized(clip[place], 8, 8).mean() for place in places]
         for clip, places in zip(clips, ([0, 1, 2], [0, 2, 3]), strict=True)

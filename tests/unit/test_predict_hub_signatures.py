@@ -1,4 +1,4 @@
-"""Hub modules of each sort, asked by `hubline predict --hub` and `task: infer`: what they say is what NumPy does."""
+"""Hub modules of every type with `hubline predict --hub` and `task: infer`, compared with NumPy."""
 
 import io
 import json
@@ -33,7 +33,7 @@ NOTHING = Options()
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Records with an image each, of other sizes, and a text."""
+    """Records with an image each, of different sizes, and a text."""
     path = tmp_path_factory.mktemp("asked")
     records = [
         example_data.record(photo=example_data.image_bytes(pixels), note="a" * n) for n, pixels in enumerate(PIXELS)
@@ -48,7 +48,7 @@ def asked_alone(folder: Path, module: Path, *options: object) -> list[dict[str, 
 
 
 def infer(folder: Path, module: Path, image: str = "", hub: str = "", features: str = "", options=NOTHING) -> list:
-    """What the step Predictor gets for a pipeline file of a module, without the other steps."""
+    """Predictions of the step Predictor for a pipeline file with a module, without the other steps."""
     path = folder / "infer.yaml"
     path.write_text(
         "task: infer\nname: ask\ndata: {examples: data}\n"
@@ -88,8 +88,8 @@ OWN, FIXED = means([pixels / 255 for pixels in PIXELS]), means(list(map(resized,
     [
         (spec(*ANY), mean, OWN),
         (spec(1, None, None, 3), mean, OWN),
-        (spec(None, None, 3), mean, OWN),  # one image without a dimension for the batch
-        (spec(None, 8, 8, 3), mean, FIXED),  # the size is the module's
+        (spec(None, None, 3), mean, OWN),  # one image without a batch dimension
+        (spec(None, 8, 8, 3), mean, FIXED),  # the module fixes the size
         (spec(8, 8, 3), mean, FIXED),
         (spec(*ANY, dtype=tf.uint8), lambda images: tf.cast(mean(images) / 255, tf.float16), OWN),
         (spec(*ANY, dtype=tf.bfloat16), lambda images: tf.cast(mean(images), tf.bfloat16), OWN),
@@ -128,7 +128,7 @@ def test_a_tf1_classifier_names_classes(folder: Path, tmp_path: Path, size: str)
     module = tf1_hub_modules.images(tmp_path / "module")
     (tmp_path / "labels.txt").write_text("a\nb\nc\nd\ne\n")
     found = asked_alone(folder, module, "--labels", tmp_path / "labels.txt", "--top", 2)
-    # All five numbers are the same, so the first classes are the best.
+    # All five numbers are equal, so the first classes are the best.
     assert [[one["label"] for one in said["top"]] for said in found] == [["a", "b"]] * 3
     assert found[0]["score"] == pytest.approx(0.2)
     options = Options(labels=read_labels(str(tmp_path / "labels.txt")), top=2)
@@ -156,7 +156,7 @@ def test_a_detector_of_image_files_in_pixels(folder: Path, tmp_path: Path) -> No
     of_file = infer(folder, module)
     (one,) = of_file[1].said["detections"]
     assert one["box"] == pytest.approx([0, 0, 0.5, 0.5])
-    found = asked_alone(folder, module)  # which cannot know that these are no texts
+    found = asked_alone(folder, module)  # without knowing that these are not texts
     assert [said["detections"] for said in found] == [answer.said["detections"] for answer in of_file]
 
 

@@ -1,4 +1,4 @@
-"""What `hubline check` sees in the data and in paths, before anything runs."""
+"""What `hubline check` sees in data and paths before anything runs."""
 
 import os
 import subprocess
@@ -113,7 +113,7 @@ def test_folders_in_which_tensorflow_finds_no_model_are_refused(tmp_path: Path, 
     found = messages(write(tmp_path / name, example_data.record(image=PHOTO, y=1)))
     assert found.keys() == (set() if is_fine else {"", "serving.destination"})
     assert all("TensorFlow's checkpoint reader takes the" in message for message in found.values())
-    # Which of them TensorFlow reads a model from:
+    # The ones that TensorFlow reads a model from:
     saved = tmp_path / name / "model"
     tf.saved_model.save(tf.Module(), str(saved))
     module = tf.Module()

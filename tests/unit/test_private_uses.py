@@ -1,4 +1,4 @@
-"""Private parts of libraries are used in adapters only, one module for each library."""
+"""Private APIs of libraries are used in adapters only, one module per library."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ FOLDERS = (
 )
 
 ALLOWED = {
-    # A user's builder and the modules beside it are imported anew, by names that are the user's own.
+    # A user's builder and the modules next to it are reimported, under the user's own names.
     "trainer/backbones/builder.py": {"sys.modules", "sys.dont_write_bytecode is replaced, which belongs to sys"},
 }
 

@@ -1,4 +1,4 @@
-"""Pushes that meet: several processes, killed ones, and signals."""
+"""Concurrent pushes: several processes, killed ones, and signals."""
 
 import multiprocessing
 import os
@@ -47,7 +47,7 @@ def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]
 
 
 def race(number: int, model: str, destination: str, barrier, results) -> None:
-    """What one of the processes does in each round."""
+    """What a process does in each round."""
     if destination.startswith("store://"):
         make_object_store.mount()
         lease.LONGEST_PAUSE_SECONDS = 0.1
@@ -214,7 +214,7 @@ def test_a_push_waits_for_a_live_one_elsewhere(destination: str, tmp_path: Path)
 def test_after_a_signal_nothing_is_pushed(
     destination: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    """It comes while the model's files are being copied."""
+    """It arrives while the model's files are being copied."""
     copy, killed = fileio.copy, []
 
     def interrupted(*arguments: object, **how: object) -> None:

@@ -1,4 +1,4 @@
-"""What a record must hold: the fast check on batches, the exact one that names the fault, and SequenceExamples."""
+"""Validation of records: the fast one on batches, the exact one that names the fault, and SequenceExamples."""
 
 import itertools
 from pathlib import Path
@@ -86,7 +86,7 @@ def test_records_that_only_break_the_contract_are_found_without_python(tmp_path:
 def test_what_tensorflow_cannot_parse_is_set_aside_alone(tmp_path: Path, bad: bytes, position: int) -> None:
     records = example_data.labelled(100)
     records.insert(position, bad)
-    if position == 0:  # else the first record settles that labels are strings
+    if position == 0:  # otherwise the first record determines that labels are strings
         records.insert(0, b"\xff")
     path = example_data.write_tfrecord(tmp_path / "in", records)
     _, written, listed = ingest_to(tmp_path / "out", job(path, policy="quarantine"))
@@ -102,14 +102,14 @@ def test_sequence_examples_are_written_as_examples(tmp_path: Path, split: HashSp
     examples = example_data.labelled(100)
     examples[50:55] = [b"", example_data.record(image=PNG), *examples[52:55]]
     records = [example_data.sequence(record) for record in examples]
-    records[:10] = examples[:10]  # some are no SequenceExamples
+    records[:10] = examples[:10]  # some are not SequenceExamples
     path = example_data.write_tfrecord(tmp_path / "in", records)
     if damaged:  # read record by record
         path.write_bytes(path.read_bytes() + b"cut")
     _, written, listed = ingest_to(tmp_path / "out", job(path, split, "quarantine"))
     bad = [50, 51, 100] if damaged else [50, 51]
     assert [entry.record for entry in listed] == bad
-    assert written.pop(QUARANTINE)[:2] == records[50:52]  # as they came
+    assert written.pop(QUARANTINE)[:2] == records[50:52]  # unchanged
     places = split_of(records, split).numpy() if split else np.zeros(len(records), int)
     for place, name in enumerate(written):
         kept = [number for number in range(100) if places[number] == place and number not in bad]
@@ -119,7 +119,7 @@ def test_sequence_examples_are_written_as_examples(tmp_path: Path, split: HashSp
 
 @pytest.mark.usefixtures("in_no_python")
 def test_the_contract_is_kept_by_context_and_feature_lists(tmp_path: Path) -> None:
-    """A picture that is the one step of a list is one."""
+    """An image may be the single step of a feature list."""
     in_lists = tf.train.SequenceExample(context=tf.train.Features(feature={"label": example_data.feature(1)}))
     in_lists.feature_lists.feature_list["image"].feature.append(example_data.feature(PNG))
     records = [*map(example_data.sequence, example_data.labelled(20)), in_lists.SerializeToString()]
@@ -194,14 +194,14 @@ def test_the_fast_check_and_the_one_that_names_agree(
     rows: list[dict], classes: tuple[str, ...] | None, first_label: int | str
 ) -> None:
     contract = Contract(images=("image",), label="label", classes=classes)
-    # The first record settles the labels' dtype.
+    # The first record determines the labels' dtype.
     rows = [{"image": [PNG], "label": [first_label]}, *rows]
     records = [example_data.record(**{k: example_data.feature(*v) for k, v in row.items() if v}) for row in rows]
     kind = kind_of(records[0], contract)
     sound = [find_fault(record, contract, kind) is None for record in records]
     try:
         assert are_sound(tf.constant(records), contract, kind).numpy().tolist() == sound
-    except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # the type of a column, which all else is lost behind
+    except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # the type of a column, which hides all other faults
         alone = [_is_sound_alone(record, contract, kind) for record in records]
         assert alone == sound and not all(sound)
 
@@ -364,14 +364,14 @@ def tagged(values: list | str) -> bytes:
 @settings(deadline=None)
 def test_the_fast_check_of_several_classes_and_the_one_that_names_agree(rows: list, classes, first) -> None:
     contract = TAGGED.model_copy(update={"classes": classes})
-    records = [tagged(values) for values in [first, *rows]]  # the first record settles the labels' dtype
+    records = [tagged(values) for values in [first, *rows]]  # the first record determines the labels' dtype
     kind = kind_of(records[0], contract)
     sound = [find_fault(record, contract, kind) is None for record in records]
     assert sound[0]
     assert [_is_sound_alone(record, contract, kind) for record in records] == sound
     try:
         assert are_sound(tf.constant(records), contract, kind).numpy().tolist() == sound
-    except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # the type of a column, which all else is lost behind
+    except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # the type of a column, which hides all other faults
         assert not all(sound)
 
 
@@ -406,7 +406,7 @@ compared = st.fixed_dictionaries(
 @given(st.lists(compared, min_size=1, max_size=4), st.sampled_from([0, 0.5]), st.sampled_from([1, 2.5]))
 @settings(deadline=None)
 def test_the_fast_check_of_numbers_and_the_one_that_names_agree(rows: list[dict], tips: float, fare: float) -> None:
-    rows = [{"tips": [tips], "fare": [fare]}, *rows]  # the first record settles the dtypes
+    rows = [{"tips": [tips], "fare": [fare]}, *rows]  # the first record determines the dtypes
     records = [example_data.record(**{k: example_data.feature(*v) for k, v in row.items() if v}) for row in rows]
     kind = kind_of(records[0], COMPARED)
     sound = [find_fault(record, COMPARED, kind) is None for record in records]

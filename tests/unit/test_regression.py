@@ -1,4 +1,4 @@
-"""A label that is a number: what the pipeline file takes, what records must hold, what is shown."""
+"""Label `regression`: pipeline file, validation of records, and display."""
 
 import io
 import re
@@ -149,7 +149,7 @@ def test_the_page_has_charts_of_values_and_the_worst_with_their_pictures(tmp_pat
 
 
 class Doubles(tf.Module):
-    """A served model of a regression: twice the column `x`."""
+    """An exported regression model: twice the column `x`."""
 
     @staticmethod
     def answer(x: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -181,7 +181,7 @@ def test_predict_gives_and_shows_values(tmp_path: Path) -> None:
 
 
 class Seconds(Doubles):
-    """A time, in seconds since 1970, and the column `x` later."""
+    """A time: the column `x` in seconds after 1970."""
 
     @staticmethod
     def answer(x: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,4 +1,4 @@
-"""The report of a run: what is computed for it, and what its page holds."""
+"""The report of a run: computed summaries, and the contents of its page."""
 
 import base64
 import io
@@ -38,7 +38,7 @@ def predictions(folder: Path, labels: np.ndarray, candidate: np.ndarray, serving
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory):
-    """Predictions of 3,000 records in four classes, one of them rare, by a good model and a worse one."""
+    """Predictions for 3,000 records in four classes, one of them rare, by a good model and a worse one."""
     labels = np.random.default_rng(3).choice(4, 3000, p=[0.4, 0.3, 0.29, 0.01])
     candidate, serving = make_report.scores(4, labels, 4), make_report.scores(5, labels, 4, skill=0.5)
     return labels, candidate, serving, predictions(tmp_path_factory.mktemp("known"), labels, candidate, serving)
@@ -61,7 +61,7 @@ def test_areas_under_roc_are_scikit_learns_for_both_models(known) -> None:
 
 def test_a_sure_models_scores_at_0_and_1_are_still_told_apart(tmp_path: Path) -> None:
     labels = np.array([0] * 50 + [1] * 50)
-    # In steps of a thousandth of what a score misses to 1, the first class above the second by one step.
+    # In steps of a thousandth of the score's distance from 1, with the first class above the second by one step.
     missing = 1e-5 * (1.1 ** np.arange(100))
     candidate = np.stack([1 - missing, missing], axis=1).astype(np.float32)
     assert predictions(tmp_path, labels, candidate).roc[0].auc == pytest.approx(1.0)
@@ -207,14 +207,14 @@ class Tags(HTMLParser):
 
 
 def text_of(page: str) -> str:
-    """What a page says, its scripts and style left out."""
+    """The text of a page, without scripts and style."""
     page = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", " ", page).split())
 
 
 def test_the_page_says_what_was_noted_of_training_and_how_sure_metrics_are(whole) -> None:
     _, _, page = whole
-    assert page.count("the loss has not moved &lt;") == 2  # beside the decision, and with the curves
+    assert page.count("the loss has not moved &lt;") == 2  # next to the decision, and with the curves
     assert "0.7123 to 0.9012" in page and "+0.4125" in page and "best constant 0.4000" in page
     assert "no threshold applied to auc" in page
 
@@ -302,7 +302,7 @@ def test_the_command_names_the_newest_page(tmp_path: Path) -> None:
     for name in ("20260101-000000-000000", "20260102-000000-000000"):
         (runs / name / "report").mkdir(parents=True)
         write_page(result(runs / name / "report"), "tiny", file, datetime.now())
-    (runs / "20260103-000000-000000").mkdir()  # one that is still at work
+    (runs / "20260103-000000-000000").mkdir()  # a run in progress
     newest = f"{runs}/20260102-000000-000000/report/{PAGE}"
     assert CliRunner().invoke(app, ["report", str(file)]).stdout == f"{newest}\n"
     said = CliRunner().invoke(app, ["report", str(file), "--json"]).stdout

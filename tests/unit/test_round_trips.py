@@ -1,4 +1,4 @@
-"""Each section of the pipeline file on its way through a step's property."""
+"""Each section of the pipeline file after a round trip through an execution property."""
 
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from hubline.trainer.phases import Kept
 from tests.support.sections import section_types, sections
 
 OF_STEPS = (Pins, PinsToInfer, Kept, Tuned)
-"""What steps are told beside sections of the file."""
-# Whole files are too many rules together to be drawn; the examples' stand for them.
+"""Execution properties that are not sections of the file."""
+# Complete files have too many rules to be generated; the examples' files are used instead.
 TYPES = sorted(
     set().union(*map(section_types, (*FILES.values(), *OF_STEPS))) - {*FILES.values()},
     key=lambda each: (each.__module__, each.__name__),

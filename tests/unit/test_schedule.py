@@ -1,4 +1,4 @@
-"""`hubline schedule` and `submit` with kfp's client, against a server that keeps state and enforces the contract."""
+"""`hubline schedule` and `submit` with kfp's client, against a stateful server that enforces the contract."""
 
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support.kfp_client import DAILY, DAY, apply, file_of, only, package_o
 
 
 def due(api: KfpApi, *until: datetime) -> list[str]:
-    """When the runs that begin until then were due; each is done before the next moment."""
+    """When the runs that start until then were due; each ends before the next moment."""
     found = []
     for moment in until:
         found += [run["scheduled_at"] for run in api.tick(moment)]
@@ -51,7 +51,7 @@ def test_applied_twice_changes_nothing(client: Client, api: KfpApi, tmp_path: Pa
     assert (api.recurring, api.versions, api.experiments) == before
     assert {call.split()[0] for call in api.calls} == {"GET"}
     assert would_change(client, api, tmp_path, said) == []
-    api.now = START + 60 * DAY  # the start is past now, and still the same
+    api.now = START + 60 * DAY  # the start is in the past now, and unchanged
     assert would_change(client, api, tmp_path, said) == []
 
 
@@ -113,7 +113,8 @@ def test_resumed_it_replays_no_missed_run(client: Client, api: KfpApi, tmp_path:
 
 
 def test_the_backend_itself_would_replay_one(client: Client, api: KfpApi, tmp_path: Path) -> None:
-    """Why a schedule is made anew to go on: switched on again, KFP makes up for the last run in spite of no_catchup."""
+    """Why a schedule is created anew to resume it: when enabled again, KFP makes up for the last run despite
+    no_catchup."""
     apply(client, api, tmp_path)
     schedule.pause(client, "taxi-tips")
     due(api, *days(0, 9))
@@ -214,7 +215,7 @@ def test_whenever_the_api_is_out_of_order_no_schedule_is_lost(
     client: Client, api: KfpApi, tmp_path: Path, call: str, times: int, done: bool
 ) -> None:
     apply(client, api, tmp_path)
-    # Only the one step of the change is out of order, and what puts back is not: the way back switches the other one.
+    # Only this step of the change fails, and not the rollback, which switches the other one.
     api.faults = [Fault(call, 503, times if call != ":disable" or times == 1 else 5, done)]
     if call == ":enable" and times == 99:
         api.faults[0].times = 5

@@ -1,4 +1,4 @@
-"""Lists in their order, against tf.feature_column, Keras layers of one list at a time, and NumPy."""
+"""Sequence layers, compared with tf.feature_column, Keras layers on single sequences, and NumPy."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,7 +40,7 @@ def given_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, tf.SparseTensor]:
 
 
 def model_of(features: Features, seed: int = 0) -> tf.keras.Model:
-    """The layers of features that need no vocabulary of the data, with weights that are far from 0."""
+    """The layers of features without computed vocabularies, with weights far from 0."""
     tf.keras.utils.set_random_seed(seed)
     inputs = keras_inputs(features)
     model = tf.keras.Model(inputs, {name: feature.layer(name, None)(inputs) for name, feature in features.items()})
@@ -50,13 +50,13 @@ def model_of(features: Features, seed: int = 0) -> tf.keras.Model:
 
 
 def answered(features: Features, model: tf.keras.Model, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """What the layers give of each row, side by side."""
+    """Outputs of the layers for each row, concatenated."""
     answers = model(transformed(features, given_of(rows), BeamAnalyzer()))
     return np.concatenate([answers[name] for name in features], axis=1)
 
 
 def one_by_one(combiner: Mapping[str, Any], weights: Sequence[np.ndarray], lists: Sequence[np.ndarray]) -> np.ndarray:
-    """What Keras's layers make of each list by itself, [steps, n], without padding or masks; zeros of none."""
+    """Output of Keras' layers for each sequence alone, [steps, n], without padding or masks; zeros if empty."""
     if "attention" in combiner:
         return np.stack([attended(*weights, steps) for steps in lists])
     layer = tf.keras.layers.LSTM(combiner["lstm"]) if "lstm" in combiner else tf.keras.layers.GRU(combiner["gru"])
@@ -69,7 +69,7 @@ def one_by_one(combiner: Mapping[str, Any], weights: Sequence[np.ndarray], lists
 
 
 def attended(positions, kernel, bias, query, query_bias, key, key_bias, value, value_bias, out, out_bias, steps):
-    """Multi-head attention (Vaswani et al. 2017, section 3.2), added to what it is of; the mean over the steps."""
+    """Multi-head attention (Vaswani et al. 2017, section 3.2), added to its input; the mean over the steps."""
     if not len(steps):
         return np.zeros(len(bias))
     steps = steps @ kernel + bias + positions[: len(steps)]
@@ -163,7 +163,7 @@ def test_what_is_not_known_is_no_step() -> None:
 
 
 def known(features: Features, given: Mapping[str, Any]) -> Analysis:
-    """The answers as they are computed in a run."""
+    """The analysis results as computed in a run."""
     recorder = RecordingAnalyzer()
     transformed(features, given, recorder)
     found = accumulators(recorder.questions)
@@ -176,13 +176,13 @@ def known(features: Features, given: Mapping[str, Any]) -> Analysis:
 
 HOLED = [
     [1.0, 10.0, NAN, 4.0, 2.0, 7.0],
-    [NAN, NAN, NAN, 5.0],  # nothing in the first step, a third of the second
+    [NAN, NAN, NAN, 5.0],  # the first step missing entirely, the second by a third
     [],
-    [NAN, float("inf")],  # no number
-    [3.0, NAN, 9.0, NAN, NAN, 1.0, NAN, NAN, NAN],  # nothing behind the second step
+    [NAN, float("inf")],  # not finite
+    [3.0, NAN, 9.0, NAN, NAN, 1.0, NAN, NAN, NAN],  # nothing after the second step
     [6.0, 5.0],
 ]
-# By step, what is not there as NaN.
+# By step, with NaN for missing values.
 STEPS = [
     [[1, 10, NAN], [4, 2, 7]],
     [[NAN, NAN, NAN], [5, NAN, NAN]],
@@ -196,7 +196,7 @@ STEPS = [
 @pytest.mark.parametrize(
     ("normalize", "missing", "in_beam"),
     [
-        ("z_score", "mean", True),  # Beam takes its time
+        ("z_score", "mean", True),  # Beam is slow
         ("z_score", "mean", False),
         ("min_max", "median", False),
         ("log1p", 0.5, False),

@@ -1,4 +1,4 @@
-"""What is kept by its content: there whole or not at all."""
+"""Cache entries, keyed by content, are complete or missing."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Data in spans: which files `pin` takes, what it sees of changes, and what is said of mistakes."""
+"""Spans of data: which files `pin` selects, which changes it notices, and messages about errors."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def write(folder: Path, *names: str) -> Path:
 
 
 def pinned(folder: Path, pattern: str, window: int | None = None) -> list[tuple[str, int | None]]:
-    """The files that are taken, relative to a folder, with their spans."""
+    """The selected files, relative to a folder, with their spans."""
     files = pin_files(Data(examples=f"{folder}/{pattern}", window=window))
     return [(file.path[len(str(folder)) + 1 :], file.span) for file in files.by_split["all"]]
 
@@ -67,7 +67,7 @@ def test_a_date_comes_back_from_its_span_and_is_tfx_s(day: date) -> None:
 
 def test_the_newest_version_of_each_span_is_taken_by_number(tmp_path: Path) -> None:
     write(tmp_path, "1/v2/old", "1/v10/a", "1/v10/b", "2/v1/a", "3/loose", "3/vx/a", "3/v/a", "4/v7/_SUCCESS")
-    (tmp_path / "2" / "v2").mkdir()  # still empty: its files are yet to come
+    (tmp_path / "2" / "v2").mkdir()  # still empty, before its files arrive
     taken = [("1/v10/a", 1), ("1/v10/b", 1), ("2/v1/a", 2)]
     assert pinned(tmp_path, "{SPAN}/v{VERSION}/*") == taken
     assert pinned(tmp_path, "{SPAN}/v{VERSION}") == taken
@@ -111,7 +111,7 @@ def test_the_newest_span_and_version_are_those_that_tfx_takes(tmp_path: Path, pa
     write(tmp_path, *TREES[pattern])
     split = example_gen_pb2.Input.Split(name="all", pattern=pattern)
     _, span, _ = utils.calculate_splits_fingerprint_span_and_version(str(tmp_path), [split])
-    # TFX writes the span and version that it found into the pattern.
+    # TFX writes the selected span and version into the pattern.
     expected = [(str(path.relative_to(tmp_path)), span) for path in sorted(tmp_path.glob(split.pattern))]
     assert pinned(tmp_path, pattern, window=1) == expected
 
@@ -301,7 +301,7 @@ def test_check_names_the_pattern_and_what_was_looked_for(tmp_path: Path) -> None
 @pytest.mark.parametrize("examples", ["data", "data/*.gz", "data/{SPAN}.gz"])
 def test_the_folder_of_the_pipeline_file_may_be_named_anything(tmp_path: Path, name: str, examples: str) -> None:
     path = write(tmp_path / name, "data/7.gz", "pipeline.yaml") / "pipeline.yaml"
-    write(tmp_path / "b", "data/8.gz")  # what `*` as a wildcard would find
+    write(tmp_path / "b", "data/8.gz")  # a wildcard `*` would match it
     path.write_text(PIPELINE.replace("examples: data", f"examples: {examples}"))
     files = pin_files(load(path)[0].data).by_split["all"]
     assert [file.path for file in files] == [str(tmp_path / name / "data" / "7.gz")]

@@ -1,4 +1,4 @@
-"""The log of a step that failed: by which names its pod is looked for, and which lines of it count."""
+"""The log of a failed step: possible names of its pod, and the relevant lines."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ time="2026-11-29T10:11:12.123Z" level=info msg="sub-process exited" argo=true
 
 
 def failed(api: KfpApi, folder: Path, trainer: Any) -> dict[str, watch.StepFailure]:
-    """What is told of a run whose Trainer has failed."""
+    """What is reported of a run whose Trainer has failed."""
     client = connect(address(api))
     api.frames["*"] = [{"state": "FAILED", "tasks": {"root": "FAILED", "pin": "SUCCEEDED", "trainer": trainer}}]
     run = submit(client, file_of(folder), package_of(folder), {})

@@ -1,4 +1,4 @@
-"""The declarations of steps, and what follows from them."""
+"""Declarations of steps, and what is derived from them."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`hubline submit` with kfp's client: the parameters of a run, and what is shown while it runs."""
+"""`hubline submit` with kfp's client: run parameters, and what is shown during a run."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Data and names on a terminal: shown, never obeyed."""
+"""Data and names on a terminal are displayed, never interpreted."""
 
 import io
 import os
@@ -37,7 +37,7 @@ def printed(*renderables: object) -> str:
 )
 def test_text_is_shown_as_it_is_and_what_a_terminal_acts_on_is_written_out(text: str, shown: str) -> None:
     assert plain(text) == shown
-    # Rich itself drops some characters, such as the bell, before they come to be written out.
+    # Rich itself drops some characters, such as the bell, before they can be escaped.
     written_out = {r"a\x1b]0;owned\x07b": r"a\x1b]0;ownedb", r"abc\rdef": "abcdef"}.get(shown, shown)
     assert printed(text).split() == written_out.split()
 

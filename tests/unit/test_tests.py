@@ -1,4 +1,4 @@
-"""The rules that the tests themselves keep."""
+"""Rules for the tests themselves."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ KNOWN = {
     "unit/test_ingest.py": {"_graphs", "_look"},
     "unit/test_push.py": {"_fileio"},
 }
-"""Private names that tests still use; this list only gets shorter."""
+"""Private names that tests still use; this list may only get shorter."""
 
 
 def test_no_file_of_tests_has_over_500_lines() -> None:

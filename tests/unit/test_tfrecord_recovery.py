@@ -1,4 +1,4 @@
-"""Damaged TFRecord files: the fault is named, and every record that can be read is kept."""
+"""Damaged TFRecord files: the fault is named, and every readable record is kept."""
 
 import gzip
 import itertools
@@ -29,7 +29,7 @@ def test_a_file_that_ends_too_early_is_named_with_its_record(tmp_path: Path, com
 
 
 def starts_of(records: list[bytes]) -> list[int]:
-    """Where each record begins in a plain file, and where the file ends."""
+    """Offset of each record in an uncompressed file, and of the end of the file."""
     return [0, *itertools.accumulate(len(record) + FRAMING for record in records)]
 
 
@@ -53,7 +53,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def ingest_damaged(folder: Path, content: bytes) -> tuple[list[bytes], list[SetAside]]:
-    """The records of a damaged file that are in a split, in no order, and what was set aside."""
+    """Records of a damaged file in a split, in any order, and the quarantined ones."""
     (folder / "in").write_bytes(content)
     _, written, listed = ingest_to(folder / "out", job(folder / "in", policy="quarantine"))
     written.pop(QUARANTINE, None)
@@ -63,7 +63,7 @@ def ingest_damaged(folder: Path, content: bytes) -> tuple[list[bytes], list[SetA
 
 
 def every_part_of_a_record() -> list[int]:
-    """A byte of each part of the first, of one, and of the last record: its length, checksums and data."""
+    """A byte in each part of the first, of a middle and of the last record: length, checksums and data."""
     parts = [0, 7, 8, 11, 12, 40]
     return [STARTS[k] + part for k in (0, 5, 11) for part in parts] + [
         STARTS[k] - back for k in (1, 6, 12) for back in (1, 4, 5)
@@ -126,7 +126,7 @@ def test_a_damaged_gzip_file_is_read_as_far_as_it_goes(tmp_path: Path, where: fl
     kept, listed = ingest_damaged(tmp_path, bytes(content))
     assert not Counter(kept) - Counter(records)
     assert len(listed) >= (len(kept) < len(records))
-    # All records that are decompressed in front of the damage are there.
+    # All records that can be decompressed before the damage are recovered.
     inflated = zlib.decompressobj(31)
     clear = b""
     for byte in content[: at - 1]:
@@ -144,7 +144,7 @@ def test_a_gzip_file_whose_trailer_alone_is_damaged_loses_nothing(tmp_path: Path
 
 def test_gzip_files_one_behind_the_other_are_one_file(tmp_path: Path, plain: bytes) -> None:
     halves = gzip.compress(plain[:700]) + gzip.compress(plain[700:])
-    for content in (halves, gzip.compress(b"") + halves):  # TensorFlow's reader finds the second one empty
+    for content in (halves, gzip.compress(b"") + halves):  # TensorFlow's reader treats the second one as empty
         kept, listed = ingest_damaged(tmp_path, content)
         assert sorted(kept) == sorted(FEW) and not listed
 
@@ -161,7 +161,7 @@ def test_gzip_files_one_behind_the_other_are_read_without_python(tmp_path: Path,
 
 
 def test_members_that_tensorflow_does_not_see_are_read_all_the_same(tmp_path: Path, plain: bytes) -> None:
-    """It takes an empty member for the end."""
+    """TensorFlow's reader treats an empty member as the end."""
     content = gzip.compress(plain[:700]) + gzip.compress(b"") + gzip.compress(plain[700:])
     (tmp_path / "in").write_bytes(content)
     _, written, _ = ingest_to(tmp_path / "out", job(tmp_path / "in", split=None))
@@ -169,7 +169,7 @@ def test_members_that_tensorflow_does_not_see_are_read_all_the_same(tmp_path: Pa
 
 
 def test_a_gzip_file_that_ends_between_records_is_noticed(tmp_path: Path, plain: bytes) -> None:
-    # Flushed after each record, such a file can be cut without a trace in the records themselves.
+    # Flushed after each record, such a file can be truncated without a trace in the records themselves.
     stream = zlib.compressobj(wbits=31)
     content = b""
     for begin, end in itertools.pairwise(STARTS[:8]):

@@ -1,4 +1,4 @@
-"""The package `tfx.components` imports all of TFX's components when one is asked for, and not before."""
+"""The package `tfx.components` imports TFX's components only when one is accessed."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The section `training` of the pipeline file, and what it has to do with label and hub modules."""
+"""The section `training` of the pipeline file, and its relation to label and hub modules."""
 
 from itertools import chain
 from pathlib import Path

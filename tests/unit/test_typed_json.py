@@ -1,4 +1,4 @@
-"""What is kept carries data alone, and comes back as it was."""
+"""Cached files contain only data, and round-trip unchanged."""
 
 import math
 import pickle
@@ -48,7 +48,7 @@ def test_objects_and_sketches_go_on_where_they_were() -> None:
 
 
 class Stranger:
-    """A class that nothing kept may be of."""
+    """A class that cached files may not contain."""
 
 
 def test_nothing_but_known_classes_is_written_or_read() -> None:

@@ -1,4 +1,4 @@
-"""A run with nothing to do is recognised, and everything that a result follows from makes another run."""
+"""A run with nothing to do is detected, and any change of what determines the result causes a run."""
 
 from collections.abc import Callable
 from pathlib import Path

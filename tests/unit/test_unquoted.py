@@ -1,4 +1,4 @@
-"""Texts that YAML takes for something else are found before a run, with the line they stand in."""
+"""Unquoted texts that YAML reads as other types are found before a run, with their line."""
 
 from pathlib import Path
 

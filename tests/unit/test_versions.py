@@ -1,4 +1,4 @@
-"""What installs a package beside this one."""
+"""The command that installs a package alongside this one."""
 
 import shlex
 import sys

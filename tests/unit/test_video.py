@@ -1,4 +1,4 @@
-"""Kind `video`: which frames are taken and what is padded, against NumPy; the same in every way; and hub modules."""
+"""Kind `video`: sampled frames and padding, compared with NumPy; equal in all ways; and hub modules."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,10 +35,10 @@ def video(**options) -> VideoFeature:
 
 
 def taken(feature: VideoFeature, count: int) -> list[int | None]:
-    """The number of the frame at each place, by counting; None where it is black."""
+    """The frame number at each position, by counting; None if black."""
     every = list(range(count))
     if feature.sample == "spread":
-        # The frame in the middle of each of so many equal parts.
+        # The middle frame of each of the equal parts.
         parts = [(part + 0.5) * count / feature.frames for part in range(feature.frames)]
         chosen = every if count <= feature.frames else [int(np.floor(middle)) for middle in parts]
     else:
@@ -55,7 +55,7 @@ def taken(feature: VideoFeature, count: int) -> list[int | None]:
 
 
 GREYS = [example_data.image_bytes(np.full([2, 3, 3], grey, np.uint8)) for grey in range(1, 61)]
-"""Frames that are told apart by their grey, from 1."""
+"""Frames with different grey values, from 1."""
 
 
 @given(
@@ -69,7 +69,7 @@ GREYS = [example_data.image_bytes(np.full([2, 3, 3], grey, np.uint8)) for grey i
 def test_the_frames_that_are_taken_are_those_that_counting_finds(counts, frames, sample, pad, dense) -> None:
     feature = video(frames=frames, size=(2, 3), sample=sample[0], stride=sample[1], pad=pad)
     clips = tf.ragged.constant([GREYS[:count] for count in counts])
-    # As parsed, or as the signature `predict` takes it.
+    # As parsed, or as the input of the signature `predict`.
     encoded = feature.encoded(clips.to_tensor("") if dense else clips.to_sparse())
     got = pixels_of_batch({"clip": feature}, {"clip": encoded})["clip"].numpy()
     assert got.shape == (len(counts), frames, 2, 3, 3) and got.dtype == np.uint8
@@ -279,7 +279,7 @@ def spec(dtype: tf.DType, *shape: int | None) -> tf.TensorSpec:
 
 
 def gives(path: Path, wanted: Hub) -> np.ndarray:
-    """What the backbone gives, which is the same for each clip alone."""
+    """The backbone's output, which is the same for each clip alone."""
     opened = open_module(str(path))
     check_fits(opened.offer, wanted, FEATURES)
     try_out(wanted, opened, FEATURES)
@@ -295,7 +295,7 @@ def gives(path: Path, wanted: Hub) -> np.ndarray:
 
 
 def over_time(clips: tf.Tensor) -> tf.Tensor:
-    """The last frame less the first, by channel: it depends on the order of the frames."""
+    """The last frame minus the first, by channel; depends on the order of the frames."""
     means = tf.reduce_mean(clips, [2, 3])
     return means[:, -1] - means[:, 0]
 
@@ -326,7 +326,7 @@ def frame_means(images: tf.Tensor) -> tf.Tensor:
          255 * MOVED),
         ({"a": spec(tf.float32, None, 4, 8, 8, 3), "b": IMAGES}, lambda x: over_time(x["a"]) + frame_means(x["b"]),
          {"inputs": {"a": "film", "b": "photo"}}, MOVED + MEANS[:, 0]),
-        # Each frame by itself.
+        # Each frame separately.
         (IMAGES, frame_means, {"pool": "mean"}, MEANS.mean(axis=1)),
         (IMAGES, frame_means, {"pool": "max"}, MEANS.max(axis=1)),
         (spec(tf.uint8, None, None, None, 3), lambda x: tf.reduce_max(x, [1, 2]), {"pool": "max"},
