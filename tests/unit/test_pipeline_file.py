@@ -197,7 +197,7 @@ def test_any_value_in_any_section_gives_placed_mistakes_and_never_a_fault(tmp_pa
             "training.optimizer",
             "with the keys name, learning_rate, momentum",
         ),
-        ("name: sgd", "name: adam, momentum: 0.9", "training.optimizer", "adam takes no momentum"),
+        ("name: sgd", "name: adam, momentum: 0.9", "training.optimizer", "adam has no momentum"),
         ("epochs: 2", "epochs: 2, seed: 4294967296", "training.seed", "less than or equal to 4294967295"),
         ("{train: 8, validation: 1, test: 1}", "[8, 1, 1]", "data.split", "with the keys train, validation, test"),
         (
@@ -253,7 +253,7 @@ CHANGER = "{handle: c, role: augment, inputs: {images: photo}}"
         ("{augment: [{hub: nte}]}", "", "training.augment[0].hub", "there is no hub module 'nte'; the hubs are: net"),
         ("{augment: [flip_up_down, {hub: net}]}", "", "training.augment[1]", "hubs.net is a backbone"),
         ("{augment: [{mixup: 1}, {mixup: 2}]}", "", "training", "mixup several times"),
-        ("{augment: [{mixup: 1}], cache_views: 2}", "", "training", "leave one out"),
+        ("{augment: [{mixup: 1}], cache_views: 2}", "", "training", "remove one"),
         (
             "{augment: [{mixup: 0.2}]}",
             "features: {photo: {kind: image, size: [8, 8]}, age: {kind: numeric}}",
@@ -278,7 +278,7 @@ CHANGER = "{handle: c, role: augment, inputs: {images: photo}}"
             "{augment: [{hub: c}]}",
             "hubs: {c: {handle: c, role: augment}}",
             "hubs.c",
-            "has one input, the images that it changes",
+            "must have one input, the images",
         ),
         (
             "{augment: [{hub: c}]}",
@@ -290,7 +290,7 @@ CHANGER = "{handle: c, role: augment, inputs: {images: photo}}"
             "{}",
             "features: {photo: {kind: image, size: [8, 8], standardize: per_image, value_range: [0, 1]}}",
             "features.photo",
-            "leave one of them out",
+            "remove one",
         ),
     ],
 )
