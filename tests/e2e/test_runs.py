@@ -334,11 +334,13 @@ serving: {destination: serving}
 def test_changed_code_runs_the_steps_that_use_it(life, tmp_path: Path) -> None:
     """Uses a copy of the package with one changed file on the same root, like an upgrade."""
     path, _ = life
-    for room in ("pipeline", "components", "preprocessing", "trainer"):
-        subprocess.run(["cp", "-r", str(PROJECT / room), str(tmp_path)], check=True)
+    for room in (PROJECT / "hubline").iterdir():
+        if room.is_symlink():
+            subprocess.run(["cp", "-r", str(PROJECT / room.name), str(tmp_path)], check=True)
+    subprocess.run(["cp", "-r", str(PROJECT / "hubline"), str(tmp_path)], check=True)
     run(path, None, quiet=True)
-    with (tmp_path / "components" / "evaluator" / "decision.py").open("a") as source:
-        source.write("# changed\n")
+    with (tmp_path / "artifacts" / "decision.py").open("a") as source:
+        source.write("CHANGED = 1\n")
     done = subprocess.run(
         [*HUBLINE, "run", str(path), "--json"],
         capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)},

@@ -122,7 +122,7 @@ def test_in_training_the_box_stays_around_what_is_in_it(tmp_path: Path, fit: str
             assert np.argmax(inside) == index  # the class belongs to the same object
             seen += 1
     assert seen > 60
-    assert whole
+    assert whole or turns  # a turned box may be cut off in every draw
     assert not lost or fit.startswith("crop") or any(isinstance(each, dict) for each in augment)
 
 

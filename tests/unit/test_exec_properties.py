@@ -39,5 +39,5 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
     text = handed(LONG, str(tmp_path))
     (file,) = (tmp_path / "properties").iterdir()
     file.unlink()
-    with pytest.raises(RunError, match=f"{file.name}: gone"):
+    with pytest.raises(RunError, match=f"{file.name}: the file with this step.s properties is missing"):
         taken(text)

@@ -45,7 +45,7 @@ def test_which_variables_are_trained(tuned: Tuned, chosen: list[str]) -> None:
     ("options", "says"),
     [
         ({"variables": ["a("]}, r"'a\(' is not a regular expression: missing \)"),
-        ({"variables": []}, "`variables` names nothing"),
+        ({"variables": []}, "`variables` is empty"),
         ({"variables": ["a"], "last": 1}, "set only one"),
         ({"last": 0}, "greater than or equal to 1"),
     ],

@@ -154,7 +154,7 @@ def test_a_flat_image_is_standardized_to_zeros() -> None:
 
 
 def test_standardize_or_value_range() -> None:
-    with pytest.raises(ValueError, match="leave one of them out"):
+    with pytest.raises(ValueError, match="both set the pixel scaling"):
         feature(standardize="per_image", value_range=(0, 1))
 
 

@@ -235,7 +235,7 @@ def test_of_several_traces_the_one_that_fits_is_taken(tmp_path: Path) -> None:
         (
             [spec(None, 8, 8, 3)],
             lambda images: tf.py_function(lambda x: x, [mean(images)], tf.float32),
-            "needs a vector for each example",
+            "a head needs one vector per example",
         ),
     ],
 )

@@ -114,7 +114,7 @@ _ASIDE = {
     "pipeline/paths.py": "the lock of a run",
     "trainer/checkpoints.py": "aside, and renames",
     "trainer/export.py": "beside what TensorFlow writes into the same folder",
-    "trainer/operations.py": "to nowhere",
+    "trainer/adapters/tensorflow_library.py": "to nowhere",
 }
 
 

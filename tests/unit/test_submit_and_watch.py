@@ -47,7 +47,7 @@ def test_a_run_is_submitted_with_its_parameters(client: Client, api: KfpApi, tmp
         ("push=1", "push: takes true or false"),
         ("overrides=3", "overrides: takes a mapping"),
         ('overrides={"training.sed": 3}', "overrides.training.sed: unknown key; did you mean 'seed'"),
-        ("epochs", "is name=value"),
+        ("epochs", "must be NAME=VALUE"),
     ],
 )
 def test_a_parameter_that_the_form_has_not_is_refused(tmp_path: Path, text: str, why: str) -> None:
