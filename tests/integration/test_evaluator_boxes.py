@@ -214,13 +214,13 @@ def test_the_median_box_and_the_most_frequent_class_stand_beside(tmp_path: Path,
 
 
 def test_a_box_that_is_not_finite_is_refused_with_its_record(tmp_path: Path, judged: Path) -> None:
-    with pytest.raises(RunError, match=r"broken/Format-Serving: of record 17 of the test split"):
+    with pytest.raises(RunError, match=r"broken/Format-Serving: the prediction for record 17 of the test split"):
         evaluate(tmp_path, judged, "broken", None)
 
 
 def test_a_version_without_boxes_cannot_be_compared_with(tmp_path: Path, judged: Path) -> None:
     decision = evaluate(tmp_path, judged, "good", "classes")
-    assert decision.compared_with is None and "does not answer 'classes' and 'scores' and 'box'" in decision.notes[0]
+    assert decision.compared_with is None and "has no output 'classes' and 'scores' and 'box'" in decision.notes[0]
 
 
 def test_predictions_have_the_box_as_json_as_example_and_drawn(tmp_path: Path, judged: Path) -> None:

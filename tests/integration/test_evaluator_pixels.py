@@ -196,7 +196,7 @@ def test_what_serves_must_answer_masks(tmp_path: Path, judged: Path) -> None:
     other = Other()
     tf.saved_model.save(other, str(judged / "other" / "Format-Serving"), signatures={"serving_default": other.serve})
     decision = evaluate(tmp_path, judged, "good", "other")
-    assert decision.compared_with is None and "does not answer 'classes' and 'mask'" in decision.notes[0]
+    assert decision.compared_with is None and "has no output 'classes' and 'mask'" in decision.notes[0]
 
 
 def test_the_report_shows_each_class_and_the_worst_pictures(decided, judged: Path) -> None:

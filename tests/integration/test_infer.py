@@ -182,10 +182,10 @@ def test_what_is_found_in_a_batch_stays_with_its_record(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "key", "says"),
     [
-        ("task: infer", "task: infr", "task", "'infr' is not known here; did you mean 'infer'?"),
-        ("data: {", "training: {epochs: 3}\ndata: {", "training", "leave it out (task infer trains nothing"),
-        ("data: {", "serving: {destination: x}\ndata: {", "serving", "leave it out (task infer pushes no model"),
-        ("data: {", "evaluation: {}\ndata: {", "evaluation", "leave it out (task infer blesses nothing"),
+        ("task: infer", "task: infr", "task", "unknown task 'infr'; did you mean 'infer'?"),
+        ("data: {", "training: {epochs: 3}\ndata: {", "training", "leave it out (not used: `infer` trains nothing"),
+        ("data: {", "serving: {destination: x}\ndata: {", "serving", "leave it out (not used: `infer` pushes no model"),
+        ("data: {", "evaluation: {}\ndata: {", "evaluation", "leave it out (not used: `infer` blesses nothing"),
         ("examples: data", "examples: data, split: {train: 1}", "data.split", "unknown key"),
         ("hubs: {", "model: {from: serving}\nhubs: {", "", "there are a hub and a model"),
         ("hubs: {colours: {handle: module, inputs: {images: photo}}}", "", "", "there is neither a hub nor a model"),
@@ -237,7 +237,9 @@ def test_commands_that_are_for_training_say_so(tmp_path: Path) -> None:
     path = tmp_path / "infer.yaml"
     path.write_text(CLASSIFY)
     result = CliRunner().invoke(app, ["schema", str(path)])
-    assert isinstance(result.exception, UserError) and "has task: infer; hubline schema is for" in str(result.exception)
+    assert isinstance(
+        result.exception, UserError
+    ) and "has task: infer; hubline schema needs a file that trains a model" in str(result.exception)
 
 
 @pytest.mark.slow
