@@ -232,7 +232,7 @@ def test_a_version_that_answers_classes_cannot_be_compared_with(tmp_path: Path, 
     decision = evaluate(tmp_path, judged, "good", "classes")
     assert decision.compared_with is None
     assert "classes/Format-Serving: the model has no output 'value'" in decision.notes[0]
-    with pytest.raises(UserError, match="has no output .value."):
+    with pytest.raises(UserError, match="has no output 'value'"):
         evaluate(tmp_path, judged, "classes", None)
 
 
