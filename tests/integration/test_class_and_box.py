@@ -86,7 +86,7 @@ _MUCH = [
 def test_in_training_the_box_stays_around_what_is_in_it(tmp_path: Path, fit: str, augment: list) -> None:
     rng = np.random.default_rng(1)
     sizes = [(40, 40), (30, 50), (56, 28), (33, 60)]
-    records = [make_boxes.record(*make_boxes.rectangle(rng, *sizes[number % 4])) for number in range(48)]
+    records = [make_boxes.record(*make_boxes.rectangle(rng, *sizes[number % 4])) for number in range(480)]
     features, label = make_boxes.features(size=(32, 32), fit=fit), make_boxes.label()
     spec = parsing_spec(RAW, label.columns)
 
@@ -122,7 +122,7 @@ def test_in_training_the_box_stays_around_what_is_in_it(tmp_path: Path, fit: str
             assert np.argmax(inside) == index  # the class belongs to the same object
             seen += 1
     assert seen > 60
-    assert whole or turns  # a turned box may be cut off in every draw
+    assert whole
     assert not lost or fit.startswith("crop") or any(isinstance(each, dict) for each in augment)
 
 

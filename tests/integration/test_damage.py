@@ -13,6 +13,7 @@ from hubline.core.digest import file_digest
 from hubline.core.errors import UserError
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
+from hubline.trainer.caches import Cache
 from hubline.trainer.train import Job, train
 from hubline.trainer.training_notes import Note
 from tests.support import example_data
@@ -127,9 +128,9 @@ def test_rows_that_are_lost_while_a_run_goes_on_are_missed_and_made_again(
             example_data.write_tfrecord(path, example_data.read_tfrecord(path)[:-1])
         cut.append(path)
 
-    def training(job: Job, notes: list[Note]) -> Any:
+    def training(job: Job, notes: list[Note], caches: list[Cache]) -> Any:
         lose(Path(job.train.rows[0]))
-        return train(job, notes)
+        return train(job, notes, caches)
 
     def predicting(**arguments: Any) -> Any:
         lose(Path(arguments["split"].rows[0]))

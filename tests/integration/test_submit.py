@@ -87,7 +87,7 @@ def test_a_schedule_with_a_run_under_way_is_kept_and_what_follows_is_said(api: K
     changed.write_text(path.read_text().replace("0 3 * * *", "0 5 * * *"))
     result = CliRunner().invoke(app, ["schedule", "apply", str(changed)])
     assert f"{before}, is disabled. Deleting it would end its active run" in result.output
-    assert "max_concurrency does not count that run" in result.output
+    assert "max_concurrency doesn't count that run" in result.output
     for run in api.runs.values():
         run["state"] = "SUCCEEDED"
     assert hubline("schedule", "apply", str(changed))[1]["kept"] == [] and before not in api.recurring
@@ -142,9 +142,9 @@ def test_a_run_that_ends_tells_where_its_report_is(api: KfpApi, path: Path, stat
             "overrides.hubs.mean.inputs: ",
             2,
         ),
-        (("submit", "FILE", "-p", 'overrides={"kubeflow.state": "/x"}'), "settled when the file is compiled", 2),
+        (("submit", "FILE", "-p", 'overrides={"kubeflow.state": "/x"}'), "is fixed when the file is compiled", 2),
         (("submit", "FILE", "-p", "data_examples=$(HOME)/a"), "Kubernetes fills in", 2),
-        (("submit", "FILE", "--host", "kfp.example"), "begins with https://", 2),
+        (("submit", "FILE", "--host", "kfp.example"), "the address must start with https://", 2),
         (("submit", "FILE", "--host", "http://127.0.0.1:9"), "no answer", 1),
         (("schedule", "pause", "FILE"), "there is no schedule of", 2),
         (("schedule", "list", "FILE", "--token-file", "TOKEN"), "does not take the token", 2),
@@ -176,5 +176,5 @@ def test_ctrl_c_leaves_the_run_running(api: KfpApi, path: Path, tmp_path: Path) 
         time.sleep(0.1)
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=60)
-    assert child.returncode == 1 and "the run goes on" in err and "Traceback" not in err, out
+    assert child.returncode == 1 and "the run continues" in err and "Traceback" not in err, out
     assert not any("terminate" in call for call in api.calls)
