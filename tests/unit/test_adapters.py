@@ -240,18 +240,17 @@ def test_tfx_marks_artifacts_by_these_properties_and_files() -> None:
 @pytest.fixture
 def two_steps(tmp_path: Path) -> Callable[[], Any]:
     """A pipeline of two steps, the second of which needs the first."""
-    from tfx import v1 as tfx
+    from tfx.orchestration import metadata
+    from tfx.orchestration.pipeline import Pipeline
 
     from tests.support.tfx_steps import Copy, Write
 
     def make() -> Any:
         write = Write(text="hello")
-        return tfx.dsl.Pipeline(
+        return Pipeline(
             pipeline_name="two",
             pipeline_root=str(tmp_path / "root"),
-            metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-                str(tmp_path / "metadata.sqlite")
-            ),
+            metadata_connection_config=metadata.sqlite_metadata_connection_config(str(tmp_path / "metadata.sqlite")),
             components=[write, Copy(text=write.outputs["written"])],
             enable_cache=True,
         )
