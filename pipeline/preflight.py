@@ -1,8 +1,8 @@
 """Checks everything that a pipeline file refers to before anything expensive starts."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
 from pathlib import Path
 
 from hubline.artifacts.splits import ALL
@@ -48,41 +48,59 @@ def preflight(file: AnyFile, source: Source, root: Path | None = None) -> None:
         raise PipelineFileError(mistakes)
 
 
-def _look_at_first_record(file: AnyFile, wanted: Mapping[str, str]) -> None:
-    """Checks the first record for the columns that every record must have.
+Record = tuple[str, Mapping[str, int]]
+"""Path of a file, and the number of values in each column of its first record."""
+
+
+def _first_record(files: Callable[[str], Iterable[str]], splits: Iterable[str]) -> Record | None:
+    """The first record of the data; None if missing or unreadable, which has its own error.
 
     Args:
-        file: The pipeline file; missing data is ignored, because it has its own error.
-        wanted: Purpose of each column.
+        files: Lists the files of a split.
+        splits: The splits.
     """
     try:
-        found = find(file.data.patterns, window=1)
+        path = next(path for split in splits for path in files(split))
     except (UserError, OSError):
+        return None
+    columns = columns_of_first_record(path)
+    return None if columns is None else (path, columns)
+
+
+def _look_for_columns(first_record: Callable[[], Record | None], wanted: Iterable[str], what: str) -> None:
+    """Checks the first record for columns that every record must have.
+
+    Args:
+        first_record: Reads the record.
+        wanted: The columns.
+        what: Purpose of the columns, for messages.
+    """
+    if (first := first_record()) is None:
         return
-    first = next(iter(next(iter(found.values()))))
-    columns = columns_of_first_record(first)
-    if columns is None:
-        return
-    for column, what in wanted.items():
+    path, columns = first
+    for column in wanted:
         if column not in columns:
-            raise UserError(f"{first}: the first record has no {what} '{column}'; {nearest(column, sorted(columns))}")
+            raise UserError(f"{path}: the first record has no {what} '{column}'; {nearest(column, sorted(columns))}")
         if not columns[column]:
-            raise UserError(f"{first}: the {what} '{column}' of the first record is empty; every record needs a value")
+            raise UserError(f"{path}: the {what} '{column}' of the first record is empty; every record needs a value")
 
 
 Looks = Iterator[tuple[Location, Callable[[], object]]]
 
 
 def _looks(file: AnyFile) -> Looks:
-    for split, pattern in file.data.patterns.items():
+    patterns = file.data.patterns
+    files = cache(lambda split: find({split: patterns[split]}, window=1)[split])
+    for split, pattern in patterns.items():
         location = ("data", "examples") if split == ALL else ("data", "split", split)
         if not is_remote(pattern):
-            yield location, partial(find, {split: pattern}, window=1)
-    if not any(map(is_remote, file.data.patterns.values())) and file.data.bad_records.policy == "fail":
+            yield location, partial(files, split)
+    if not any(map(is_remote, patterns.values())) and file.data.bad_records.policy == "fail":
+        first_record = cache(partial(_first_record, files, patterns))
         for name, image in images(file.features).items():
-            yield ("features", name), partial(_look_at_first_record, file, {image.column or name: image.kind})
+            yield ("features", name), partial(_look_for_columns, first_record, [image.column or name], image.kind)
         if file.label and file.label.required:
-            yield ("label",), partial(_look_at_first_record, file, dict.fromkeys(file.label.required, "label"))
+            yield ("label",), partial(_look_for_columns, first_record, file.label.required, "label")
     for name, hub in file.hubs.items():
         if not is_remote(mirrored(hub.handle)):
             yield ("hubs", name, "sha256" if hub.sha256 else "handle"), partial(_look_for_module, hub)

@@ -66,27 +66,28 @@ def _message_type() -> Any:
     return message_factory.MessageFactory(pool).GetPrototype(found)
 
 
-_TYPES = """name: "hubline/peek.proto" package: "hubline" syntax: "proto3"
-message_type { name: "Bytes" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES } }
-message_type { name: "Float" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_FLOAT } }
-message_type { name: "Int64" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 } }
-message_type { name: "Feature" oneof_decl { name: "kind" }
-    field { name: "bytes_list" number: 1 type: TYPE_MESSAGE type_name: ".hubline.Bytes" oneof_index: 0 }
-    field { name: "float_list" number: 2 type: TYPE_MESSAGE type_name: ".hubline.Float" oneof_index: 0 }
-    field { name: "int64_list" number: 3 type: TYPE_MESSAGE type_name: ".hubline.Int64" oneof_index: 0 } }
-message_type { name: "Features" nested_type { name: "FeatureEntry" options { map_entry: true }
-        field { name: "key" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING }
-        field { name: "value" number: 2 label: LABEL_OPTIONAL type: TYPE_MESSAGE type_name: ".hubline.Feature" } }
-    field { name: "feature" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE
-            type_name: ".hubline.Features.FeatureEntry" } }
-message_type { name: "FeatureList"
-    field { name: "feature" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE type_name: ".hubline.Feature" } }
-message_type { name: "FeatureLists" nested_type { name: "FeatureListEntry" options { map_entry: true }
-        field { name: "key" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING }
-        field { name: "value" number: 2 label: LABEL_OPTIONAL type: TYPE_MESSAGE type_name: ".hubline.FeatureList" } }
-    field { name: "feature_list" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE
-            type_name: ".hubline.FeatureLists.FeatureListEntry" } }
-message_type { name: "Example"
-    field { name: "features" number: 1 type: TYPE_MESSAGE type_name: ".hubline.Features" }
-    field { name: "feature_lists" number: 2 type: TYPE_MESSAGE type_name: ".hubline.FeatureLists" } }"""
+def _map_message(name: str, field: str, value: str) -> str:
+    """Descriptor, in text format, of a message with one field of type `map<string, value>`."""
+    return f"""message_type {{ name: "{name}" nested_type {{ name: "{value}Entry" options {{ map_entry: true }}
+        field {{ name: "key" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING }}
+        field {{ name: "value" number: 2 label: LABEL_OPTIONAL type: TYPE_MESSAGE type_name: ".hubline.{value}" }} }}
+    field {{ name: "{field}" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE
+            type_name: ".hubline.{name}.{value}Entry" }} }}"""
+
+
+_TYPES = f"""name: "hubline/peek.proto" package: "hubline" syntax: "proto3"
+message_type {{ name: "Bytes" field {{ name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES }} }}
+message_type {{ name: "Float" field {{ name: "value" number: 1 label: LABEL_REPEATED type: TYPE_FLOAT }} }}
+message_type {{ name: "Int64" field {{ name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 }} }}
+message_type {{ name: "Feature" oneof_decl {{ name: "kind" }}
+    field {{ name: "bytes_list" number: 1 type: TYPE_MESSAGE type_name: ".hubline.Bytes" oneof_index: 0 }}
+    field {{ name: "float_list" number: 2 type: TYPE_MESSAGE type_name: ".hubline.Float" oneof_index: 0 }}
+    field {{ name: "int64_list" number: 3 type: TYPE_MESSAGE type_name: ".hubline.Int64" oneof_index: 0 }} }}
+{_map_message("Features", "feature", "Feature")}
+message_type {{ name: "FeatureList"
+    field {{ name: "feature" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE type_name: ".hubline.Feature" }} }}
+{_map_message("FeatureLists", "feature_list", "FeatureList")}
+message_type {{ name: "Example"
+    field {{ name: "features" number: 1 type: TYPE_MESSAGE type_name: ".hubline.Features" }}
+    field {{ name: "feature_lists" number: 2 type: TYPE_MESSAGE type_name: ".hubline.FeatureLists" }} }}"""
 """tensorflow/core/example/{feature,example}.proto, whose Python classes come with TensorFlow."""

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from hubline.components.example_gen.first_record import columns_of_first_record
+from hubline.pipeline import preflight as preflight_module
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.pipeline.preflight import preflight
@@ -70,6 +71,23 @@ def test_what_every_record_must_have_is_looked_for_in_the_first(
         assert found == {}
     else:
         assert found.keys() == {key} and says in found[key]
+
+
+def test_data_is_listed_once_and_its_first_record_read_once(tmp_path: Path, monkeypatch) -> None:
+    calls: list[str] = []
+    for called in (preflight_module.find, preflight_module.columns_of_first_record):
+
+        def counted(*given, _called=called, **options):
+            calls.append(_called.__name__)
+            return _called(*given, **options)
+
+        monkeypatch.setattr(preflight_module, called.__name__, counted)
+    path = write(tmp_path, example_data.record(other=PHOTO))
+    crop = "backbones: {one: {kind: lenet5, input: crop}, "
+    text = path.read_text().replace("features: {", "features: {crop: {kind: image, size: [32, 32], from: image}, ")
+    path.write_text(text.replace("backbones: {", crop))
+    assert messages(path).keys() == {"features.photo", "features.crop", "label"}
+    assert sorted(calls) == ["columns_of_first_record", "find"]
 
 
 def test_records_that_may_be_quarantined_are_not_judged_by_the_first(tmp_path: Path) -> None:
