@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 # Set before TensorFlow is imported: Keras 2, as the package itself requires, and no start-up messages.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -22,6 +23,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "unit" in item.path.parts:
             item.add_marker("both_stacks")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Resets TensorFlow's global seed, so that no test draws other numbers because of the tests that ran before it."""
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].random.set_seed(0)
 
 
 @pytest.fixture(scope="session")

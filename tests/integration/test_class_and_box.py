@@ -102,13 +102,13 @@ def test_in_training_the_box_stays_around_what_is_in_it(tmp_path: Path, fit: str
     task = task_of(label, None, spec)  # type: ignore[arg-type]
     data = datasets.batches(job, task, transform, files, str(tmp_path / "scratch"), phase)
     turns = any("rotate" in each for each in augment)
-    seen = lost = whole = 0
+    seen = whole = 0
+    lost = []
     for pictures, target in (batch for _ in range(2) for batch in data):
         for picture, (index, *box) in zip(pictures["photo"].numpy(), target.numpy(), strict=True):
             is_bright = picture.max(axis=2) > 127
             if not any(box):
-                assert is_bright.mean() < 0.25  # a quarter of it is in the picture at most, enlarged
-                lost += 1
+                lost.append(is_bright.mean())
                 continue
             around, close = bounds(picture), 1.6 / 32
             if turns and (min(box) < 0.01 or max(box) > 0.99):
@@ -124,6 +124,11 @@ def test_in_training_the_box_stays_around_what_is_in_it(tmp_path: Path, fit: str
     assert seen > 60
     assert whole
     assert not lost or fit.startswith("crop") or any(isinstance(each, dict) for each in augment)
+    if lost:
+        # Less than a quarter of the box around a lost object is visible. That box is largest if a rectangle of
+        # 16 x 30 in the fitted image (of 33 x 60) is turned by 45 degrees and enlarged by a crop to 0.4 of the area.
+        assert max(lost) < (16 + 30) ** 2 / 2 / 32**2 / 0.4 / 4
+        assert np.mean(lost) < 0.06  # most are far smaller
 
 
 RECORDS = make_boxes.rectangles(1500)
