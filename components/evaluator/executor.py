@@ -65,6 +65,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         def predict() -> Reader:
             return write_predictions(
                 split=test,
+                training=training,
                 paths=paths,
                 label=label,
                 label_spec=parsing_spec(read_schema(input_dict["schema"]), label.columns),

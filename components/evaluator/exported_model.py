@@ -1,9 +1,11 @@
 """Runs exported models for evaluation: the candidate and the serving version."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from hubline.artifacts.predictions import CANDIDATE
@@ -36,6 +38,24 @@ class ServingFault(Exception):
     """The serving version is broken or has other outputs, so the candidate cannot be compared with it."""
 
 
+@dataclass(frozen=True)
+class Scale:
+    """Centre and spread of a model's float outputs, which determine what counts as rounding. The default suits
+    probabilities and boxes."""
+
+    centre: float = 0.0
+    spread: float = 1.0
+
+    def rounding(self, values: np.ndarray) -> np.ndarray:
+        """The greatest difference from each value that counts as rounding.
+
+        Never below the distance between neighbouring numbers of the values' type: float32 numbers near 1.6e9 are 128
+        apart.
+        """
+        relative = _TOLERANCE * np.maximum(self.spread, np.abs(values - self.centre))
+        return np.maximum(relative, np.spacing(np.abs(values)))
+
+
 @contextmanager
 def faults_of_serving(name: str) -> Iterator[None]:
     """Raises a ServingFault for any error caused by the model, if it is the serving version."""
@@ -52,7 +72,15 @@ class ServedModel:
     """An exported model that predicts on serialized tf.Examples, or on rows if their cached vectors match its
     modules."""
 
-    def __init__(self, path: str, split: TestSplit, answers: Sequence[str], kept: Sequence[str], is_candidate: bool):
+    def __init__(
+        self,
+        path: str,
+        split: TestSplit,
+        answers: Sequence[str],
+        kept: Sequence[str],
+        scale: Callable[[], Scale],
+        is_candidate: bool,
+    ) -> None:
         """Loads the model as a server does, and predicts on a few records.
 
         Args:
@@ -60,6 +88,7 @@ class ServedModel:
             split: The records and rows to predict on.
             answers: Names of the required outputs.
             kept: The float outputs, which must be the same for a record and its row.
+            scale: Returns the scale of these outputs; called if the model has a head for the rows.
             is_candidate: Whether a head that disagrees with the whole model is an error. Otherwise the whole model is
                 used.
 
@@ -80,17 +109,19 @@ class ServedModel:
         whole = self.answer(records)
         self.answers_rows = False
         if split.recipe is not None and export.recipe_of(path) == split.recipe:
-            self._use_head(rows, {name: whole[name] for name in kept}, is_candidate)
+            self._use_head(rows, {name: whole[name] for name in kept}, scale(), is_candidate)
 
     def answer(self, records: tf.Tensor) -> Tensors:
         """Predicts on serialized records or rows, string [batch]; returns the outputs by name."""
         return self._answer(examples=records)
 
-    def _use_head(self, rows: tf.Tensor, whole: Tensors, is_candidate: bool) -> None:
+    def _use_head(self, rows: tf.Tensor, whole: Tensors, scale: Scale, is_candidate: bool) -> None:
         try:
             head = _load(f"{self.path}/{export.HEAD}")
             answered = head(examples=rows)
-            differences = {name: _difference(values, answered[name]) for name, values in whole.items()}
+            differences = {
+                name: _difference(values.numpy(), answered[name].numpy(), scale) for name, values in whole.items()
+            }
         except _BROKEN:
             if is_candidate:
                 raise
@@ -106,10 +137,11 @@ class ServedModel:
             )
 
 
-def _difference(whole: tf.Tensor, head: tf.Tensor) -> float | None:
-    """Largest difference between two outputs; None if it is rounding."""
-    difference = float(tf.reduce_max(tf.abs(whole - head)))
-    return None if difference <= _TOLERANCE * max(1.0, float(tf.reduce_max(tf.abs(whole)))) else difference
+def _difference(whole: np.ndarray, head: np.ndarray, scale: Scale) -> float | None:
+    """Largest difference between two outputs; None if every difference is rounding."""
+    differences = np.abs(whole - head)
+    is_rounding = differences <= scale.rounding(whole)  # False for NaN
+    return None if is_rounding.all() else float(differences[~is_rounding].max())
 
 
 def _load(path: str) -> Any:

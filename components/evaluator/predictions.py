@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
+from functools import cache
 
 import tensorflow as tf
 
 from hubline.artifacts.predictions import CANDIDATE, MASK, RECORD, encoded
-from hubline.components.evaluator.exported_model import ServedModel, faults_of_serving
+from hubline.components.evaluator.constants import TrainingSplit
+from hubline.components.evaluator.exported_model import Scale, ServedModel, faults_of_serving
 from hubline.components.evaluator.labels.parts import EVALUATION
 from hubline.components.evaluator.labels.reader import Reader
 from hubline.components.evaluator.test_split import TestSplit
@@ -21,6 +23,7 @@ from hubline.trainer.tfrecord_writer import writing
 
 def write_predictions(
     split: TestSplit,
+    training: TrainingSplit,
     paths: Mapping[str, str],
     label: Label,
     label_spec: ParsingSpec,
@@ -34,6 +37,7 @@ def write_predictions(
 
     Args:
         split: The records.
+        training: The training split, for the scale of the label.
         paths: The exported models by the column for their predictions.
         label: The label.
         label_spec: Parsing spec of the label's columns.
@@ -49,11 +53,17 @@ def write_predictions(
         UserError: if the candidate lacks an output that the label requires.
         ServingFault: if the serving version cannot be compared with.
     """
-    reader_type = EVALUATION.of(label.kind).reader
+    evaluation = EVALUATION.of(label.kind)
+    reader_type = evaluation.reader
+
+    @cache
+    def scale() -> Scale:
+        return evaluation.scale(label, label_spec, training)
+
     models = {}
     for name, path in paths.items():
         with faults_of_serving(name):
-            models[name] = ServedModel(path, split, reader_type.answers, reader_type.kept, name == CANDIDATE)
+            models[name] = ServedModel(path, split, reader_type.answers, reader_type.kept, scale, name == CANDIDATE)
     reader = reader_type(label, label_spec, split, models)
     columns, done = list(columns), 0
     rows_only = all(model.answers_rows for model in models.values())

@@ -11,12 +11,15 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 from hubline.artifacts.decision import OVERALL, Decision
 from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from hubline.components.config.evaluation import Evaluation, Threshold
+from hubline.components.evaluator.exported_model import Scale
+from hubline.components.evaluator.labels.regression import scale_of
 from hubline.components.evaluator.r2 import R2
 from hubline.core.errors import RunError, UserError
 from hubline.core.float64 import from_parts, to_parts
 from hubline.preprocessing.labels.regression import RegressionLabel
 from hubline.report.contents import ValuePredictions
 from hubline.report.predictions import summarize
+from hubline.trainer.export import HEAD, RECIPE
 from tests.support import example_data
 from tests.support.evaluation import columns, judge, save_oracle, write_test_split
 
@@ -132,6 +135,67 @@ def test_numbers_far_greater_than_their_spread_are_kept_and_judged_to_the_last_d
     np.testing.assert_array_equal(found.true, TIMES)
     np.testing.assert_array_equal(found.predicted, said["near"])
     assert found.wrong[0].label == f"{TIMES[np.abs(said['near'] - TIMES).argmax()]:,}"
+
+
+HEADS = {"right": 0.0, "rounded": 1e-4, "wrong": 0.1}
+"""Errors of a model's heads, in units of the spread of the labels."""
+
+
+@pytest.fixture(scope="module")
+def with_heads(timed: Path, tmp_path_factory) -> Path:
+    """Models that predict the same from records, and differ in the head that predicts from rows."""
+    folder = tmp_path_factory.mktemp("heads")
+    errors = {name: OFF["near"] + error * TIMES.std() for name, error in HEADS.items()}
+    records = [
+        example_data.record(
+            time=int(TIMES[row]), near=float(OFF["near"][row]), **{name: float(of[row]) for name, of in errors.items()}
+        )
+        for row in range(300)
+    ]
+    write_test_split(folder, records)
+    (folder / "schema").symlink_to(timed / "schema")
+    for name in HEADS:
+        whole, head, path = Later("near"), Later(name), folder / name / "Format-Serving"
+        tf.saved_model.save(whole, str(path), signatures={"serving_default": whole.serve})
+        tf.saved_model.save(head, str(path / HEAD), signatures={"serving_default": head.serve})
+        (path / RECIPE).write_text("this one")
+    return folder
+
+
+def judge_times(folder: Path, judged: Path, candidate: str) -> Decision:
+    config = Evaluation(metrics=("mae",)).of_label("regression")
+    label = RegressionLabel.model_validate({"kind": "regression", "from": "time"})
+    return judge(folder, judged, candidate, None, config, label)
+
+
+@pytest.mark.parametrize("head", ["right", "rounded"])
+def test_a_head_that_agrees_with_its_model_predicts_from_rows(tmp_path: Path, with_heads: Path, head: str) -> None:
+    decision = judge_times(tmp_path, with_heads, head)
+    off = OFF["near"] + HEADS[head] * TIMES.std()
+    assert decision.metrics["mae"] == pytest.approx(np.abs(off).mean(), rel=1e-6)
+
+
+def test_a_head_that_is_wrong_by_a_tenth_of_the_spread_is_found_however_large_the_labels(
+    tmp_path: Path, with_heads: Path
+) -> None:
+    with pytest.raises(RunError, match=r"the model's value differ by 3\.\d+ from those computed"):
+        judge_times(tmp_path, with_heads, "wrong")
+
+
+def test_rounding_is_relative_to_the_spread_and_at_least_a_step_of_the_type() -> None:
+    values = np.array([1.6e9, 1.6e9 + 60, 2.6e9])
+    scale = scale_of(TIMES.astype(np.float64), "z_score")
+    assert scale == Scale(float(np.median(TIMES)), float(TIMES.std()))
+    np.testing.assert_allclose(scale.rounding(values), [0.0347, 0.06, 1e6], rtol=0.05)
+    np.testing.assert_array_equal(scale.rounding(values.astype(np.float32))[:2], [128, 128])
+
+
+@pytest.mark.parametrize(
+    ("values", "normalize", "spread"),
+    [([3.0, 3.0], "z_score", 0.01), ([0.0, 1e-6], "none", 0.01), ([0.0, 4.0], "none", 2.0), ([1e9, 1e9], "log", 1e7)],
+)
+def test_the_spread_is_not_below_what_float32_resolves(values: list[float], normalize: str, spread: float) -> None:
+    assert scale_of(np.array(values), normalize).spread == pytest.approx(spread)
 
 
 def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **config) -> Decision:

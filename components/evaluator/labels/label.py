@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from hubline.artifacts.predictions import Predicted
 from hubline.components.evaluator.constants import Constants, TrainingSplit
+from hubline.components.evaluator.exported_model import Scale
 from hubline.components.evaluator.labels.reader import Reader
 from hubline.components.evaluator.metric_definition import Definition
 from hubline.components.evaluator.metric_sums import Sums
+from hubline.preprocessing.columns import ParsingSpec
 from hubline.trainer.metric_names import Metric
 
 
@@ -22,6 +25,10 @@ class KeptColumns:
     prediction: tf.io.FixedLenFeature
     are_float64: bool = False
     """Whether both hold float64 numbers in the format of `hubline.core.float64`."""
+
+
+def _default_scale(label: Any, spec: ParsingSpec, split: TrainingSplit) -> Scale:
+    return Scale()
 
 
 @dataclass(frozen=True)
@@ -44,3 +51,5 @@ class LabelEvaluation:
     is_of_class: Callable[[np.ndarray, int], np.ndarray] | None = None
     """Maps stored labels, [batch, n], and the number of classes to class membership, bool [batch, classes]. Required
     for the AUC."""
+    scale: Callable[[Any, ParsingSpec, TrainingSplit], Scale] = _default_scale
+    """Scale of the model's float outputs, from the label, the parsing spec of its columns, and the training split."""

@@ -8,7 +8,7 @@ import tensorflow as tf
 from hubline.artifacts.predictions import Predicted
 from hubline.components.evaluator import regression_metrics as differences
 from hubline.components.evaluator.constants import Constants, TrainingSplit, truths
-from hubline.components.evaluator.exported_model import ServedModel
+from hubline.components.evaluator.exported_model import Scale, ServedModel
 from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
 from hubline.components.evaluator.labels.reader import ROWS_AT_ONCE, Reader
 from hubline.components.evaluator.metric_definition import Definition
@@ -17,15 +17,19 @@ from hubline.components.evaluator.r2 import R2
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.core.float64 import PARTS
 from hubline.core.number_format import shown
-from hubline.preprocessing.columns import ParsingSpec
+from hubline.preprocessing.columns import ParsingSpec, present
 from hubline.preprocessing.labels.label import LabelKind
 from hubline.preprocessing.labels.regression import RegressionLabel
+from hubline.trainer.counts import complete
 from hubline.trainer.inputs import Tensors, read_records
 from hubline.trainer.metric_names import Metric
 from hubline.trainer.task import VALUE
 
 _ROUNDING = 1e-13
 """Variance below this fraction of the sum of squares is rounding error."""
+
+_LEAST_SPREAD = 0.01
+"""In units of the normalized number. Float32 computations are precise to about 1e-6 of a unit."""
 
 
 class _ValueReader(Reader):
@@ -42,10 +46,16 @@ class _ValueReader(Reader):
         self.predicted = Predicted(label.kind, centre=float(np.median(some)))
 
     def truth(self, records: tf.Tensor) -> tf.Tensor:
-        return tf.cast(self.label.values(self.read(records)), tf.float64)[:, tf.newaxis]
+        return _values(self.label, self.spec, records)[:, tf.newaxis]
 
     def told(self, model: str, answer: Tensors) -> tf.Tensor:
         return tf.cast(answer[VALUE], tf.float64)[:, tf.newaxis]
+
+
+def _values(label: RegressionLabel, spec: ParsingSpec, records: tf.Tensor) -> tf.Tensor:
+    """Labels of serialized records or rows, float64 [batch]."""
+    parsed = tf.io.parse_example(records, spec)
+    return tf.cast(label.values(lambda column: present(parsed[column])), tf.float64)
 
 
 def sums(predicted: Predicted) -> dict[Metric, Sums]:
@@ -85,6 +95,23 @@ def _constants(reader: Reader, split: TrainingSplit) -> Constants:
     return constants_of(np.concatenate([batch[:, 0] for batch in truths(reader, split)]))
 
 
+def scale_of(values: np.ndarray, normalize: str) -> Scale:
+    """Centre and spread of given labels, float64 [records].
+
+    The spread has a lower bound, because a model computes normalized numbers in float32. Their unit is the deviation,
+    or 1 without normalization, or the number itself for logarithms.
+    """
+    centre, deviation = float(np.median(values)), float(np.std(values))
+    unit = {"z_score": deviation or 1.0, "none": 1.0, "log": abs(centre)}[normalize]
+    return Scale(centre, max(deviation, _LEAST_SPREAD * unit))
+
+
+def _scale(label: RegressionLabel, spec: ParsingSpec, split: TrainingSplit) -> Scale:
+    rows = complete(read_records(split.rows), split.count).batch(ROWS_AT_ONCE)
+    values = rows.map(lambda batch: _values(label, spec, batch), num_parallel_calls=tf.data.AUTOTUNE)
+    return scale_of(np.concatenate(list(values.as_numpy_iterator())), label.normalize)
+
+
 def _columns(classes: int) -> KeptColumns:
     number = tf.io.FixedLenFeature([PARTS], tf.float32)
     return KeptColumns(truth=number, prediction=number, are_float64=True)
@@ -101,4 +128,5 @@ EVALUATION = LabelEvaluation(
     sums=sums,
     constants=_constants,
     baseline_metrics=(("rmse", "mae"),),
+    scale=_scale,
 )
