@@ -12,9 +12,10 @@ from tfx.orchestration.pipeline import Pipeline
 
 from hubline.artifacts.decision import DECISION, Decision
 from hubline.artifacts.findings import Found
+from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.components.predictor.evaluation import EVALUATION, Evaluated
-from hubline.components.pusher.executor import DESTINATION, PUSHED
+from hubline.components.pusher.executor import DESTINATION, DIGEST, PUSHED
 from hubline.core import interruption
 from hubline.core.errors import DamageError, UserError
 from hubline.core.shard_cache import Store
@@ -89,6 +90,14 @@ class Run:
     def pushed(self) -> tuple[str | None, bool]:
         """The version in serving after the Pusher, and whether this run pushed it."""
         return self._version("Pusher", "pushed_model")
+
+    def serves_now(self) -> ServedVersion | None:
+        """The version that this run pushed, as `pin` finds it in the next run; None if nothing was pushed."""
+        path, newly = self.pushed()
+        artifact = self._output("Pusher", "pushed_model")
+        if not (path and newly and artifact):
+            return None
+        return ServedVersion(path=path, digest=artifact.custom_properties[DIGEST].string_value)
 
     def predictions(self) -> tuple[str | None, bool]:
         """The newest version of the predictions after the Predictor, and whether this run wrote it."""

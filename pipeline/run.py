@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hubline.artifacts.pins import AnyPins, Pins
+from hubline.artifacts.pins import AnyPins, Pins, ServedVersion
 from hubline.artifacts.quarantine import FILE, all_set_aside, write_set_aside
 from hubline.core import interruption, storage
 from hubline.core.errors import RunError, UserError, tensorflow_reason
@@ -94,8 +94,7 @@ def execute(
             pinned = Step(id="pin", seconds=round(time.monotonic() - begin, 3), cached=False)
             for each in listeners:
                 each.finished(pinned)
-            key = run_key(file, pins)
-            if earlier := earlier_result(places, key):
+            if earlier := earlier_result(places, run_key(file, pins)):
                 _show_cached(earlier.steps, listeners)
                 seconds = round(time.monotonic() - begin, 3)
                 return earlier.model_copy(update={"seconds": seconds, "log": str(folder / "run.log")}), 0
@@ -144,9 +143,15 @@ def execute(
         report=str(folder / "report"),
         log=str(folder / "run.log"),
     )
-    if run and status == "succeeded":
-        keep(places, key, run.outputs, result)
+    if run and pins and status == "succeeded":
+        keep(places, run_key(file, _after(run.serves_now(), pins)), run.outputs, result)
     return result, code
+
+
+def _after(served: ServedVersion | None, pins: AnyPins) -> AnyPins:
+    """What the next run pins if nothing changes: the model that this run judged and pushed then serves, and there is
+    nothing to compare."""
+    return pins.model_copy(update={"serving": served}) if served and isinstance(pins, Pins) else pins
 
 
 def _show_cached(steps: Sequence[Step], listeners: Sequence[Listener]) -> None:

@@ -19,6 +19,8 @@ from hubline.core.errors import RunError
 
 # Custom properties in which TFX's own Pusher records where a model went.
 DESTINATION, VERSION, PUSHED = "pushed_destination", "pushed_version", "pushed"
+DIGEST = "digest"
+"""The property with the digest of the model's files."""
 
 _RUN_AGAIN = "; nothing was pushed. Run again: the model is then compared with what serves"
 
@@ -42,7 +44,8 @@ class Executor(base_executor.BaseExecutor):
         if exec_properties["must_be_blessed"] and not blessed:
             raise RunError(_why_not(blessing.uri))
         pushes = blessed and exec_properties["push"]
-        pushed = bool(pushes and not (serving and tree_digest(serving) == tree_digest(model)))
+        digest = tree_digest(model)
+        pushed = bool(pushes and not (serving and tree_digest(serving) == digest))
         if pushed:
             pinned = exec_properties["serving"]
             compared = ServedVersion.model_validate_json(pinned) if pinned else None
@@ -51,6 +54,7 @@ class Executor(base_executor.BaseExecutor):
 
         artifact = artifact_utils.get_single_instance(output_dict["pushed_model"])
         artifact.set_int_custom_property(PUSHED, int(pushed))
+        artifact.set_string_custom_property(DIGEST, digest)
         if serving:
             artifact.set_string_custom_property(DESTINATION, serving)
             artifact.set_string_custom_property(VERSION, serving.rpartition("/")[2])
