@@ -4,11 +4,12 @@ import difflib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import date, datetime
 from typing import Any
 
+from hubline.core.config_errors import Location
 from hubline.core.errors import UserError
 
-Location = tuple[str | int, ...]
 Schema = Mapping[str, Any]
 
 
@@ -140,6 +141,12 @@ def explain(error: Mapping[str, Any], schema: Schema) -> str:
             # In YAML's terms rather than Python's.
             said = _lower(error["msg"]).replace("tuple", "list").replace("dictionary", "mapping")
             return f"{said}{got}{_right(at)}"
+
+
+def quote(text: str | None, value: Any) -> str:
+    """The message about a string that YAML reads as something else."""
+    others = {bool: "a truth value", type(None): "nothing", date: "a date", datetime: "a time"}
+    return f"YAML reads {text} as {others.get(type(value), value)}, and this is a text; quote it: '{text}'"
 
 
 def _shown(value: Any) -> str:

@@ -2,21 +2,20 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from hubline.core.descriptions import DescribedJsonSchema
+from hubline.core.config_errors import Location
 from hubline.core.errors import UserError
-from hubline.pipeline.config import FILES, AnyFile, PipelineFile
-from hubline.pipeline.diagnostics import Location, Mistake, PipelineFileError, explain, meant, nearest, place_of
+from hubline.pipeline.config import AnyFile, PipelineFile
+from hubline.pipeline.diagnostics import Mistake, PipelineFileError, quote
+from hubline.pipeline.validate import InvalidFile, json_schema_of, validate
 
 _MOST_BYTES = 4_000_000
 _MOST_VALUES = 200_000
@@ -131,12 +130,6 @@ class Source:
         return line + 1, shown, node
 
 
-def quote(text: str | None, value: Any) -> str:
-    """The message about a string that YAML reads as something else."""
-    others = {bool: "a truth value", type(None): "nothing", date: "a date", datetime: "a time"}
-    return f"YAML reads {text} as {others.get(type(value), value)}, and this is a text; quote it: '{text}'"
-
-
 def load(path: Path) -> tuple[AnyFile, Source]:
     """Reads the pipeline file at `path`; also returns its text, for locating later errors.
 
@@ -151,25 +144,13 @@ def load(path: Path) -> tuple[AnyFile, Source]:
         raise PipelineFileError(
             [source.mistake((), "a pipeline file is a mapping of keys such as name, data, features")]
         )
-    task = source.values.get("task", "train")
-    if task not in FILES:
-        raise PipelineFileError([source.mistake(("task",), f"unknown task {task!r}; {nearest(str(task), FILES)}")])
     try:
-        file = FILES[task].model_validate(source.values, context=context(source.folder, source.values))
-    except ValidationError as error:
-        schema = json_schema_of(task)
-        found = [_mistake(source, item, schema) for item in meant(error.errors(), source.values)]
-        raise PipelineFileError(found) from None
+        file = validate(source.values, source.folder, source.text)
+    except InvalidFile as invalid:
+        raise PipelineFileError(source.mistake(*error) for error in invalid.errors) from None
     if unquoted := list(source.unquoted(file.model_dump(by_alias=True))):
         raise PipelineFileError(unquoted)
     return file, source
-
-
-def _mistake(source: Source, error: Mapping[str, Any], schema: Mapping[str, Any]) -> Mistake:
-    place, value = place_of(error, source.values), error["input"]
-    text = source.text(place) if error["type"] == "string_type" else None
-    is_scalar = value is None or isinstance(value, bool | date)
-    return source.mistake(place, quote(text, value) if text and is_scalar else explain(error, schema))
 
 
 def load_training(path: Path, command: str) -> tuple[PipelineFile, Source]:
@@ -182,26 +163,6 @@ def load_training(path: Path, command: str) -> tuple[PipelineFile, Source]:
     if not isinstance(file, PipelineFile):
         raise UserError(f"{path}: has task: {file.task}; {command} needs a file that trains a model")
     return file, source
-
-
-def context(folder: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Validation context: what sections need to know of each other, so that all errors are found in one pass.
-
-    Args:
-        folder: Folder that relative paths are resolved against.
-        values: The pipeline file.
-    """
-    names = {
-        section: [str(name) for name in found] if isinstance(found := values.get(section, absent), Mapping) else None
-        for section, absent in (("features", None), ("hubs", {}), ("backbones", {}))
-    }
-    return {"folder": folder, **names}
-
-
-@cache
-def json_schema_of(task: str) -> dict[str, Any]:
-    """JSON schema of a file with the given task, by alias."""
-    return FILES[task].model_json_schema(by_alias=True, schema_generator=DescribedJsonSchema)
 
 
 @cache

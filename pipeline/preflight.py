@@ -15,10 +15,11 @@ from hubline.components.predictor.label_file import read_labels
 from hubline.components.pusher.versions import version_in
 from hubline.core import storage
 from hubline.core.config_base import is_remote, path_fault
+from hubline.core.config_errors import Location
 from hubline.core.digest import check_digest
 from hubline.core.errors import UserError
 from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
-from hubline.pipeline.diagnostics import Location, Mistake, PipelineFileError, nearest
+from hubline.pipeline.diagnostics import Mistake, PipelineFileError, nearest
 from hubline.pipeline.load import Source
 from hubline.pipeline.paths import Places
 from hubline.preprocessing.config import images, vocabulary_files

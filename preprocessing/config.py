@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from pydantic import AfterValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import InitErrorDetails
 
+from hubline.core.config_errors import raise_placed
 from hubline.preprocessing.kinds.bucketized import BucketizedFeature
 from hubline.preprocessing.kinds.categorical import CategoricalFeature, VocabularyFile
 from hubline.preprocessing.kinds.crossed import CrossedFeature
@@ -130,9 +131,7 @@ def vocabulary_files(features: dict[str, Feature]) -> dict[str, VocabularyFile]:
 
 
 def _made_of_what_there_is(features: dict[str, Feature]) -> dict[str, Feature]:
-    faults = [fault for name in features if (fault := _fault(name, features))]
-    if faults:
-        raise ValueError("; ".join(faults))
+    raise_placed("features", (((name,), fault) for name in features if (fault := _fault(name, features))))
     return features
 
 
@@ -170,7 +169,7 @@ def _comes_back(at: str, to: str, features: dict[str, Feature], seen: frozenset[
 
 
 def _with_all_mistakes(values: Any, read: ValidatorFunctionWrapHandler) -> dict[str, Feature]:
-    """Validates the features. If some are invalid by themselves, errors among the others are reported too."""
+    """Validates each feature. If some are invalid, errors between the others are reported too."""
     try:
         return read(values)
     except ValidationError as error:
@@ -178,7 +177,7 @@ def _with_all_mistakes(values: Any, read: ValidatorFunctionWrapHandler) -> dict[
     wrong = {str(mistake["loc"][0]) for mistake in mistakes if mistake["loc"]}
     if wrong and isinstance(values, Mapping) and (others := {k: v for k, v in values.items() if str(k) not in wrong}):
         try:
-            read(others)
+            _made_of_what_there_is(read(others))
         except ValidationError as error:
             mistakes += error.errors()
     details = [InitErrorDetails(type=m["type"], loc=m["loc"], input=m["input"], ctx=m.get("ctx", {})) for m in mistakes]
@@ -189,13 +188,13 @@ FeatureKey = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
 Features = Annotated[
     dict[FeatureKey, Feature],
-    AfterValidator(_made_of_what_there_is),
     WrapValidator(_with_all_mistakes),
+    AfterValidator(_made_of_what_there_is),
 ]
 FeaturesToInfer: TypeAlias = Features
 if not TYPE_CHECKING:  # mypy would not accept a dict of one union as a dict of the other
     FeaturesToInfer = Annotated[
         dict[FeatureKey, FeatureToInfer],
-        AfterValidator(_made_of_what_there_is),
         WrapValidator(_with_all_mistakes),
+        AfterValidator(_made_of_what_there_is),
     ]

@@ -6,14 +6,13 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from hubline.core.descriptions import descriptions
 from hubline.core.errors import UserError
 from hubline.pipeline.config import FILES, AnyFile, InferFile
-from hubline.pipeline.diagnostics import explain, meant, place_of
 from hubline.pipeline.kubeflow.reach import mounts, unreachable
-from hubline.pipeline.load import context, json_schema_of
+from hubline.pipeline.validate import InvalidFile, validate
 from hubline.trainer.backbones.config import Builder
 
 Type = Literal["STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE", "BOOLEAN", "STRUCT"]
@@ -122,15 +121,10 @@ def with_changes(values: Mapping[str, Any], given: Mapping[str, Any], folder: st
             _set(changed, key, each, said)
             named[key] = said
     try:
-        file = FILES[task].model_validate(changed, context=context(folder, changed))
-    except ValidationError as error:
-        schema = json_schema_of(task)
-        raise UserError(
-            "\n".join(
-                f"{_said(place_of(item, changed), named)}: {explain(item, schema)}"
-                for item in meant(error.errors(), changed)
-            )
-        ) from None
+        file = validate(changed, folder)
+    except InvalidFile as invalid:
+        errors = [f"{_said(location, named)}: {message}" for location, message in invalid.errors]
+        raise UserError("\n".join(errors)) from None
     if faults := [f"{_said(place, named)}: {fault}" for place, fault in unreachable(file)]:
         raise UserError("\n".join(faults))
     return file

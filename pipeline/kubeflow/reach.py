@@ -7,8 +7,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from hubline.core.config_base import PATH_TYPES, is_remote, unescape
+from hubline.core.config_errors import Location
 from hubline.pipeline.config import AnyFile, InferFile
-from hubline.pipeline.diagnostics import Location
 from hubline.pipeline.kubeflow.config import STEPS
 from hubline.trainer.backbones.config import Builder
 

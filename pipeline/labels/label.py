@@ -1,37 +1,40 @@
 """Rules that a kind of label imposes on the rest of the pipeline file."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-from hubline.preprocessing.config import Features
-from hubline.trainer.config.training import Training
-
-if TYPE_CHECKING:
-    from hubline.pipeline.config import PipelineFile
-
-
-def _no_mistake(label: Any, training: Training, features: Features) -> str | None:
-    return None
+from hubline.core.config_errors import PlacedError
+from hubline.pipeline.rules.rule import Rule
+from hubline.preprocessing.config import Label
+from hubline.trainer.config.hubs import Hubs
+from hubline.trainer.config.model import Model
 
 
-def no_feature_maps(file: PipelineFile) -> Iterable[str]:
-    """Errors for settings that are only valid for segmentation."""
-    for name in (name for name, hub in file.hubs.items() if hub.outputs):
-        yield f"hubs.{name}.outputs is for a label of pixels; for one of {file.label.kind}, `output` names one"
-    if file.model.head.channels:
-        yield f"model.head.channels is for a label of pixels; one of {file.label.kind} has `hidden`"
+def modules_have_one_output(hubs: Hubs, label: Label) -> Iterator[PlacedError]:
+    for name, hub in hubs.items():
+        if hub.outputs:
+            yield (
+                ("hubs", name, "outputs"),
+                f"is for a label of kind pixels; for one of kind {label.kind}, `output` names one output",
+            )
+
+
+def the_head_is_dense(model: Model, label: Label) -> Iterator[PlacedError]:
+    if model.head.channels:
+        yield (
+            ("model", "head", "channels"),
+            f"is for a label of kind pixels; for one of kind {label.kind}, set `hidden`",
+        )
+
+
+ONE_VECTOR = (modules_have_one_output, the_head_is_dense)
+"""Rules of every kind of label that is predicted from one vector per example."""
 
 
 @dataclass(frozen=True)
 class LabelRules:
-    """Rules that a kind of label imposes on the rest of the pipeline file. `Any` stands for the label's own type."""
+    """Rules that a kind of label imposes on the rest of the pipeline file."""
 
-    training_mistake: Callable[[Any, Training, Features], str | None] = _no_mistake
-    """Returns the error in `training` for the label, if any."""
-    mistakes: Callable[[PipelineFile], Iterable[str]] = no_feature_maps
-    """Yields errors in hubs, backbones, features and head for the label."""
+    rules: tuple[Rule, ...] = ONE_VECTOR
     targets: str = "targets"
     """What the label marks in an image, such as `boxes`, for messages."""

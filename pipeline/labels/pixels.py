@@ -1,42 +1,66 @@
 """Rules for label `pixels`: the model has one image and the feature maps of one hub module as inputs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from hubline.core.config_errors import PlacedError
 from hubline.pipeline.labels.label import LabelRules
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.labels.pixels import PixelsLabel
-from hubline.trainer.config.hubs import fed_hubs
+from hubline.trainer.backbones.config import Backbones
+from hubline.trainer.config.hubs import Hubs, fed_hubs
+from hubline.trainer.config.model import Model
 from hubline.trainer.config.training import Training
 
-if TYPE_CHECKING:
-    from hubline.pipeline.config import PipelineFile
+
+def the_image_is_the_only_feature(features: Features, label: PixelsLabel) -> Iterator[PlacedError]:
+    for name in features:
+        if name != label.image and label.image in features:
+            yield (
+                ("features", name),
+                f"a label of kind pixels is predicted from its image '{label.image}' alone; leave '{name}' out",
+            )
 
 
-def _training_mistake(label: PixelsLabel, training: Training, features: Features) -> str | None:
-    if training.cache_views is None:
-        return None
-    return "cache_views keeps vectors, and a label of pixels is learned from feature maps; leave it out"
+def there_are_no_backbones(backbones: Backbones) -> Iterator[PlacedError]:
+    for name in backbones:
+        yield ("backbones", name), "a label of kind pixels needs the feature maps of a hub module; leave backbones out"
 
 
-def _mistakes(file: PipelineFile) -> Iterator[str]:
-    image = file.label.picture
-    if file.backbones:
-        yield f"a label of pixels takes a hub module, and no backbones; leave out {', '.join(file.backbones)}"
-    others = [name for name in file.features if name != image]
-    if others:
-        yield f"a label of pixels is told from its picture '{image}' alone; leave out {', '.join(others)}"
-    fed = fed_hubs(file.hubs)
+def one_hub_module_has_feature_maps(hubs: Hubs) -> Iterator[PlacedError]:
+    fed = fed_hubs(hubs)
     if len(fed) != 1:
-        yield f"a label of pixels takes the feature maps of one hub module, and features feed {len(fed) or 'none'}"
+        yield (
+            ("hubs",),
+            f"a label of kind pixels needs the feature maps of one hub module, and features feed {len(fed) or 'none'}",
+        )
     for name, hub in fed.items():
         if not hub.outputs:
-            example = "such as [block1, block2]"
-            yield f"hubs.{name}.outputs names the feature maps that a label of pixels is told from, {example}"
-    if file.model.head.hidden:
-        yield "model.head.hidden is of dense layers; a label of pixels has `channels`"
+            yield (
+                ("hubs", name),
+                "a label of kind pixels needs `outputs`: the feature maps to predict from, such as [block1, block2]",
+            )
 
 
-RULES = LabelRules(training_mistake=_training_mistake, mistakes=_mistakes, targets="masks")
+def the_head_is_convolutional(model: Model) -> Iterator[PlacedError]:
+    if model.head.hidden:
+        yield ("model", "head", "hidden"), "is for dense layers; for a label of kind pixels, set `channels`"
+
+
+def no_views_are_cached(training: Training) -> Iterator[PlacedError]:
+    if training.cache_views is not None:
+        yield (
+            ("training", "cache_views"),
+            "caches vectors, and a label of kind pixels is learned from feature maps; leave it out",
+        )
+
+
+RULES = LabelRules(
+    rules=(
+        the_image_is_the_only_feature,
+        there_are_no_backbones,
+        one_hub_module_has_feature_maps,
+        the_head_is_convolutional,
+        no_views_are_cached,
+    ),
+    targets="masks",
+)

@@ -187,17 +187,22 @@ def test_what_is_found_in_a_batch_stays_with_its_record(tmp_path: Path) -> None:
         ("data: {", "serving: {destination: x}\ndata: {", "serving", "leave it out (not used: `infer` pushes no model"),
         ("data: {", "evaluation: {}\ndata: {", "evaluation", "leave it out (not used: `infer` blesses nothing"),
         ("examples: data", "examples: data, split: {train: 1}", "data.split", "unknown key"),
-        ("hubs: {", "model: {from: serving}\nhubs: {", "", "there are a hub and a model"),
-        ("hubs: {colours: {handle: module, inputs: {images: photo}}}", "", "", "there is neither a hub nor a model"),
+        ("hubs: {", "model: {from: serving}\nhubs: {", "model", "there are a hub module and a model"),
+        (
+            "hubs: {colours: {handle: module, inputs: {images: photo}}}",
+            "",
+            "",
+            "there is neither a hub module nor a model",
+        ),
         (
             "kind: image, from: image, size: [8, 8]",
             "kind: numeric",
-            "",
+            "features.photo",
             "takes images, clips and texts as they are; 'pho",
         ),
-        ("features: {", "features: {other: {kind: text}, ", "", "the hub module does not take 'other'"),
+        ("features: {", "features: {other: {kind: text}, ", "features.other", "the hub module does not take 'other'"),
         ("kind: class, classes", "kind: binary, classes", "label.kind", "'binary' is not known here"),
-        ("inputs: {images: photo}", "inputs: {}", "", "hubs.colours has no inputs; say which feature feeds each"),
+        ("inputs: {images: photo}", "inputs: {}", "hubs.colours", "has no inputs; set the feature that feeds each"),
         ("size: [8, 8]", "size: [8, 0]", "features.photo.size[1]", "greater than or equal to 1"),
         ("size: [8, 8]", "size: 8", "features.photo.size", "should be a valid list"),
         ("top: 2", "top: 0", "predictions.top", "greater than or equal to 1"),
@@ -219,7 +224,7 @@ def test_what_a_pushed_model_answers_needs_no_labels(tmp_path: Path) -> None:
     path = tmp_path / "infer.yaml"
     model = "model: {from: s}\npredictions: {destination: p, min_score: 0.1}\n"
     path.write_text(f"task: infer\nname: a\ndata: {{examples: data}}\n{model}")
-    with pytest.raises(PipelineFileError, match=r"predictions.min_score: for a hub module"):
+    with pytest.raises(PipelineFileError, match=r"predictions.min_score: is for hub modules; leave it out"):
         load(path)
 
 

@@ -74,14 +74,14 @@ def test_files_without_a_mistake(tmp_path: Path, changes: list) -> None:
         ("{kind: lenet5, input: photo}", NET.replace("weights: net.h5, ", ""), "backbones.net.weights", "missing"),
         ("{kind: lenet5, input: photo}", NET.replace("net.h5", "[1]"), "backbones.net.weights", ""),
         ("{kind: lenet5, input: photo}", BUILDER.replace(":build", ""), "backbones.net.call", "does not have the form"),
-        ("lenet5", "alexnet", "", "'net' takes images of 63 x 63 and more; 'photo' is 64 x 48"),
+        ("lenet5", "alexnet", "backbones.net.input", "images of at least 63 x 63; 'photo' is 64 x 48"),
         ("{kind: lenet5, input: photo}", "{kind: lenet5, input: note}", "backbones.net.input", "no feature 'note'"),
-        ("size: [64, 48]", "size: [9, 48]", "", "'net' takes images of 16 x 16 and more; 'photo' is 9 x 48"),
-        ("training: {", "training: {augment: [flip_left_right], cache_views: 2, ", "", "cache_views is for hub"),
-        ("backbones:", "hubs: {net: {handle: net, inputs: {x: photo}}}\nbackbones:", "", "is a hub module and a backb"),
+        ("size: [64, 48]", "size: [9, 48]", "backbones.net.input", "at least 16 x 16; 'photo' is 9 x 48"),
+        ("training: {", "training: {augment: [flip_up_down], cache_views: 2, ", "training.cache_v", "for hub modules"),
+        ("backbones:", "hubs: {net: {handle: net, inputs: {x: photo}}}\nbackbones:", "backbones.net", "is a hub modu"),
         ("training:", "model: {fine_tune: {nett: {}}}\ntraining:", "model.fine_tune.nett", "the backbones are: net"),
         ("  net: {kind: lenet5, input: photo}\n", "", "backbones", ""),
-        ("backbones:\n  net: {kind: lenet5, input: photo}\n", "", "", "there are neither hubs nor backbones"),
+        ("backbones:\n  net: {kind: lenet5, input: photo}\n", "", "features", "there are neither hubs nor backbones"),
     ],
 )  # fmt: skip
 def test_a_mistake_says_where_it_is_and_what_would_be_right(
@@ -93,12 +93,13 @@ def test_a_mistake_says_where_it_is_and_what_would_be_right(
 
 def test_what_scales_pixels_itself_is_fed_no_range_of_another(tmp_path: Path) -> None:
     text = changed(("{kind: lenet5, input: photo}", NET), ("size: [64, 48]", "size: [64, 48], value_range: [-1, 1]"))
-    ((_, _, message),) = mistakes(tmp_path, text)
+    ((_, key, message),) = mistakes(tmp_path, text)
+    assert key == "features.photo.value_range"
     assert "the backbone 'net' scales the pixels of 'photo' in its own way; leave value_range out" in message
     ((_, _, message),) = mistakes(tmp_path, text.replace("value_range: [-1, 1]", "standardize: per_image"))
     assert "the backbone 'net' scales the pixels of 'photo' in its own way; leave standardize out" in message
     ((_, _, message),) = mistakes(tmp_path, text.replace(", value_range: [-1, 1]", ", channels: 1"))
-    assert "the backbone 'net' takes images of 3 channels; 'photo' has 1" in message
+    assert "'net' takes images of 3 channels; 'photo' has 1" in message
     v3 = text.replace("MobileNetV2", "MobileNetV3Small, include_preprocessing: false")
     assert mistakes(tmp_path, v3) == []
 

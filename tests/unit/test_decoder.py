@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from pydantic import ValidationError
 
 from hubline.core.errors import UserError
 from hubline.pipeline.config import PipelineFile
+from hubline.pipeline.validate import InvalidFile, validate
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.model import Head, Tuned
 from hubline.trainer.decoder import channels_of, decode, levels
@@ -111,24 +111,43 @@ def test_a_pipeline_file_of_pixels_is_judged_by_mean_iou() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"hubs": {"maps": HUB}}, "hubs.maps.outputs names the feature maps"),
-        ({"hubs": {"maps": HUB | {"outputs": ["a"], "pool": "mean"}}}, "is for feature maps, but pool is for a vector"),
-        ({"hubs": {"maps": HUB | {"outputs": ["a", "a"]}}}, "outputs must be distinct; repeated: a"),
-        ({"label": {"kind": "class", "from": "c"}}, "hubs.maps.outputs is for a label of pixels"),
-        ({"model": {"head": {"hidden": [8]}}}, "model.head.hidden is of dense layers"),
-        ({"training": {"epochs": 1, "augment": [{"mixup": 0.2}]}}, "one of kind pixels cannot be mixed"),
-        ({"training": {"epochs": 1, "augment": ["flip_left_right"], "cache_views": 2}}, "cache_views keeps vectors"),
-        ({"evaluation": {"metrics": ["accuracy"]}}, "accuracy does not fit a label of kind pixels"),
+        ({"hubs": {"maps": HUB}}, {"hubs.maps": "needs `outputs`: the feature maps"}),
+        (
+            {"hubs": {"maps": HUB | {"outputs": ["a"], "pool": "mean"}}},
+            {"hubs.maps": "is for feature maps, but pool is for a vector"},
+        ),
+        ({"hubs": {"maps": HUB | {"outputs": ["a", "a"]}}}, {"hubs.maps": "outputs must be distinct; repeated: a"}),
+        (
+            {"hubs": {}, "backbones": {"net": {"kind": "lenet5", "input": "photo"}}},
+            {"backbones.net": "leave backbones out", "hubs": "one hub module, and features feed none"},
+        ),
+        ({"label": {"kind": "class", "from": "c"}}, {"hubs.maps.outputs": "is for a label of kind pixels"}),
+        (
+            {"label": {"kind": "class", "from": "c"}, "hubs": {"maps": HUB}, "model": {"head": {"channels": [8]}}},
+            {"model.head.channels": "for one of kind class, set `hidden`"},
+        ),
+        ({"model": {"head": {"hidden": [8]}}}, {"model.head.hidden": "is for dense layers"}),
+        (
+            {"training": {"epochs": 1, "augment": [{"mixup": 0.2}]}},
+            {"training.augment.0": "one of kind pixels cannot be mixed"},
+        ),
+        (
+            {"training": {"epochs": 1, "augment": ["flip_left_right"], "cache_views": 2}},
+            {"training.cache_views": "caches vectors"},
+        ),
+        ({"evaluation": {"metrics": ["accuracy"]}}, {"evaluation.metrics.0": "does not fit a label of kind pixels"}),
         (
             {"features": {"photo": {"kind": "image", "size": [32, 32]}, "age": {"kind": "numeric"}}},
-            "is told from its picture 'photo' alone; leave out age",
+            {"features.age": "is predicted from its image 'photo' alone; leave 'age' out"},
         ),
         (
             {"label": {"kind": "pixels", "from": "mask", "image": "x", "classes": ["no", "yes"]}},
-            "image names the feature 'x', and the features of kind image are: photo",
+            {"label.image": "there is no image feature 'x'; the image features are: photo"},
         ),
     ],
 )  # fmt: skip
-def test_what_does_not_go_together_is_told(changes: dict, said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
-        PipelineFile.model_validate(file(**changes))
+def test_what_does_not_go_together_is_told(changes: dict, said: dict[str, str]) -> None:
+    with pytest.raises(InvalidFile) as caught:
+        validate(file(**changes), "/data")
+    found = {".".join(map(str, location)): message for location, message in caught.value.errors}
+    assert found.keys() == said.keys() and all(said[key] in found[key] for key in said), found

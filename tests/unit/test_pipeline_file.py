@@ -258,7 +258,7 @@ CHANGER = "{handle: c, role: augment, inputs: {images: photo}}"
             "{augment: [{mixup: 0.2}]}",
             "features: {photo: {kind: image, size: [8, 8]}, age: {kind: numeric}}",
             "training.augment[0]",
-            "the model sees others besides: age",
+            "the model has other inputs: age",
         ),
         (
             "{augment: [flip_up_down, {saturation: 0.2}]}",
@@ -272,8 +272,18 @@ CHANGER = "{handle: c, role: augment, inputs: {images: photo}}"
             "training.augment[0]",
             "augment changes images, and no feature is one",
         ),
-        ("{}", f"hubs: {{net: {{handle: n, inputs: {{x: photo}}}}, c: {CHANGER}}}", "", "does not name it: {hub: c}"),
-        ("{augment: [{hub: c}]}", f"hubs: {{c: {CHANGER}}}", "", "no hub module or backbone takes the image 'photo'"),
+        (
+            "{}",
+            f"hubs: {{net: {{handle: n, inputs: {{x: photo}}}}, c: {CHANGER}}}",
+            "hubs.c.role",
+            "does not name it: {hub: c}",
+        ),
+        (
+            "{augment: [{hub: c}]}",
+            f"hubs: {{c: {CHANGER}}}",
+            "features.photo",
+            "no hub module or backbone takes the image 'photo'",
+        ),
         (
             "{augment: [{hub: c}]}",
             "hubs: {c: {handle: c, role: augment}}",
@@ -283,8 +293,8 @@ CHANGER = "{handle: c, role: augment, inputs: {images: photo}}"
         (
             "{augment: [{hub: c}]}",
             f"{{hubs: {{net: {{handle: n, inputs: {{x: photo}}}}, c: {CHANGER}}}, model: {{fine_tune: {{c: {{}}}}}}}}",
-            "",
-            "model.fine_tune names 'c', which augments",
+            "model.fine_tune.c",
+            "'c' augments, and only modules that feed the head are trained",
         ),
         (
             "{}",
@@ -317,7 +327,7 @@ def test_augmentation_comes_back_from_a_step_property(tmp_path: Path) -> None:
 def test_a_module_that_augments_is_asked_nothing(tmp_path: Path) -> None:
     text = AUGMENTED.replace("training: {epochs: 2}", "task: infer").replace("serving:", "predictions:")
     ((_, _, message),) = mistakes(tmp_path, text.replace("inputs:", "role: augment, inputs:"))
-    assert "hubs.net has role: augment, which is for training" in message
+    assert "augmentation is for training" in message
 
 
 def test_nearest_names_the_closest_or_only_what_is_known() -> None:

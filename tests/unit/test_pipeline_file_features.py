@@ -83,12 +83,16 @@ def test_a_mistake_in_a_feature_is_said_once_and_where_it_stands(
         ),
         (
             "{kind: crossed, of: [area, a], hash_buckets: 9}\n  a: {kind: crossed, of: [area, extra], hash_buckets: 9}",
-            "'extra' is made from 'a', which is made from 'extra'; 'a' is made from 'extra', which is made from 'a'",
+            {"extra": "'a', which is made from 'extra'", "a": "'a' is made from 'extra', which is made from 'a'"},
         ),
         (
             "{kind: bucketized, from: a, buckets: 3}\n  a: {kind: bucketized, from: b, buckets: 3}\n"
             "  b: {kind: bucketized, from: extra, buckets: 3}",
-            "'extra' is made from 'a', which is made from 'extra'; 'a' is made from 'b', which is made from 'a'; 'b'",
+            {
+                "extra": "'extra' is made from 'a', which is made from 'extra'",
+                "a": "'a' is made from 'b', which is made from 'a'",
+                "b": "'b' is made from 'extra', which is made from 'b'",
+            },
         ),
         (
             "{kind: image, size: [8, 8]}",
@@ -98,13 +102,45 @@ def test_a_mistake_in_a_feature_is_said_once_and_where_it_stands(
         ("{kind: categorical, from: a}\n  b: {kind: image, from: a, size: [8, 8]}", "the column 'a' holds images"),
     ],
 )
-def test_what_features_are_made_from_must_be_there_and_fit(tmp_path: Path, described: str, says: str | None) -> None:
+def test_what_features_are_made_from_must_be_there_and_fit(
+    tmp_path: Path, described: str, says: str | dict[str, str] | None
+) -> None:
     text = TABULAR.replace("EXTRA", described)
     if says is None:
         load(write(tmp_path, text))
-    else:
-        ((_, _, message),) = mistakes(tmp_path, text)
-        assert says in message
+        return
+    expected = says if isinstance(says, dict) else {"extra": says}
+    found = {key: message for _, key, message in mistakes(tmp_path, text)}
+    assert found.keys() == {f"features.{name}" for name in expected}
+    assert all(message in found[f"features.{name}"] for name, message in expected.items())
+
+
+def test_errors_of_one_section_and_between_others_are_reported_together(tmp_path: Path) -> None:
+    text = """\
+name: tiny
+data: {examples: data, split: {train: 0}}
+features:
+  fare: {kind: numeric}
+  photo: {kind: image, size: [8, 8]}
+label: {from: label, kind: class}
+model:
+  wide: [fare]
+training: {epochs: none}
+evaluation:
+  metrics: [rmse]
+serving: {destination: serving}
+"""
+    found = {key: (line, message) for line, key, message in mistakes(tmp_path, text)}
+    assert {key: line for key, (line, _) in found.items()} == {
+        "data.split.train": 2,
+        "features.photo": 5,
+        "model.wide[0]": 8,
+        "training.epochs": 9,
+        "evaluation.metrics[0]": 11,
+    }
+    assert found["evaluation.metrics[0]"][1].startswith("rmse does not fit a label of kind class")
+    fixed = text.replace("train: 0", "train: 8").replace("none}", "1}").replace("[rmse]", "[accuracy]")
+    assert [key for _, key, _ in mistakes(tmp_path, fixed)] == ["features.photo", "model.wide[0]"]
 
 
 def test_what_is_wrong_in_a_feature_and_among_features_is_said_at_once(tmp_path: Path) -> None:
@@ -115,57 +151,72 @@ def test_what_is_wrong_in_a_feature_and_among_features_is_said_at_once(tmp_path:
     )
     found = mistakes(tmp_path, TABULAR.replace("EXTRA", extra).replace("epochs: 2", "epochs: none"))
     assert [(line, key) for line, key, _ in found] == [
-        (3, "features"),
         (6, "features.extra"),
+        (7, "features.more"),
         (8, "features.other.hash_buckets"),
         (10, "training.epochs"),
     ]
-    assert found[0][2].startswith("'more' crosses the number 'fare'; cross a bucketized feature")
+    assert found[1][2].startswith("'more' crosses the number 'fare'; cross a bucketized feature")
 
 
 @pytest.mark.parametrize(
-    ("described", "says"),
+    ("described", "key", "says"),
     [
         (
             "{hubs: {net: {handle: net, inputs: {x: fare}}}}",
+            "hubs.net.inputs.x",
             "'net' takes images, clips and texts as they are; 'fare' is numeric",
         ),
         (
             "{hubs: {net: {handle: net, inputs: {x: bag}}}}",
+            "hubs.net.inputs.x",
             "takes images, clips and texts as they are; 'bag' is text with a bag",
         ),
         (
             "{hubs: {net: {handle: net, inputs: {x: mute}}}}",
+            "hubs.net.inputs.x",
             "images, clips and texts as they are; 'mute' is categorical",
         ),
-        ("{hubs: {net: {handle: net}}}", "hubs.net has no inputs, and no feature's embedding begins with it"),
+        ("{hubs: {net: {handle: net}}}", "hubs.net", "has no inputs, and no feature has it as its `pretrained`"),
+        (
+            "{hubs: {net: {handle: net}}, model: {fine_tune: {net: {}}}}",
+            "model.fine_tune.net",
+            "no feature feeds 'net'; set it in hubs.net.inputs",
+        ),
         (
             "{features: {area: {kind: categorical, encode: {embedding: 2, pretrained: net}}}}",
-            "'area' begins with the hub module 'net', and the hubs are: none",
+            "features.area.encode.pretrained",
+            "there is no hub module 'net'; the hub modules are: none",
         ),
         (
             "{hubs: {net: {handle: net}}, "
             "features: {area: {kind: categorical, hash_buckets: 9, encode: {embedding: 2, pretrained: net}}}}",
+            "features.area.encode.pretrained",
             "'area' has no vocabulary, so no words for the hub module 'net'",
         ),
-        ("{model: {wide: [fare]}}", "model.wide is for categories; 'fare' is numeric"),
-        ("{model: {wide: [mute]}}", "model.wide takes 'mute' in, and its encode is none; leave that out"),
-        ("{model: {wide: [area, area]}}", "features must be distinct; repeated: area"),
-        ("{model: {wide: [aera]}}", "there is no feature 'aera'; the features are: area, bag, fare, mute"),
+        ("{model: {wide: [area, fare]}}", "model.wide[1]", "the wide part takes categories; 'fare' is numeric"),
+        ("{model: {wide: [mute]}}", "model.wide[0]", "'mute' has encode: none; remove that"),
+        ("{model: {wide: [area, area]}}", "model.wide", "features must be distinct; repeated: area"),
+        (
+            "{model: {wide: [aera]}}",
+            "model.wide[0]",
+            "there is no feature 'aera'; the features are: area, bag, fare, mute",
+        ),
         (
             "{features: {mute: {kind: categorical, encode: none}}}",
-            "the model sees nothing: there are neither hubs nor backbones",
+            "features",
+            "the model has no input: there are neither hubs nor backbones",
         ),
-        ("{features: {}}", "should have at least 1 item"),
+        ("{features: {}}", "features", "should have at least 1 item"),
     ],
 )
-def test_every_feature_has_a_use_and_every_use_its_feature(tmp_path: Path, described: str, says: str) -> None:
+def test_every_feature_has_a_use_and_every_use_its_feature(tmp_path: Path, described: str, key: str, says: str) -> None:
     extra = "{kind: numeric}\n  mute: {kind: categorical, encode: none}\n  bag: {kind: text, from: note, bag: {}}"
     yaml = YAML(typ="safe", pure=True)
     values = yaml.load(TABULAR.replace("extra: EXTRA", f"fare2: {extra}"))
     del values["features"]["fare2"]
-    ((_, _, message),) = mistakes(tmp_path, json.dumps(values | yaml.load(described)))
-    assert says in message
+    ((_, at, message),) = mistakes(tmp_path, json.dumps(values | yaml.load(described)))
+    assert at == key and says in message
 
 
 @pytest.mark.parametrize(

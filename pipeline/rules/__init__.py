@@ -1,0 +1,1 @@
+"""Rules that span sections of the pipeline file."""

@@ -1,0 +1,32 @@
+"""Rules between the label and the sections that depend on its kind."""
+
+from collections.abc import Iterator
+
+from hubline.components.config.evaluation import Evaluation
+from hubline.core.config_errors import PlacedError
+from hubline.preprocessing.config import Features, Label
+from hubline.preprocessing.kinds.image import ImageFeature
+from hubline.trainer.config.training import Training
+
+
+def the_label_is_in_an_image(label: Label, features: Features) -> Iterator[PlacedError]:
+    images = [name for name, feature in features.items() if isinstance(feature, ImageFeature)]
+    if label.picture is not None and label.picture not in images:
+        known = ", ".join(sorted(images)) or "none"
+        yield (
+            ("label", "image"),
+            f"there is no image feature '{label.picture}'; the image features are: {known}",
+        )
+
+
+def metrics_fit_the_label(evaluation: Evaluation, label: Label) -> Iterator[PlacedError]:
+    for location, message in evaluation.misfits(label.kind).items():
+        yield ("evaluation", *location), message
+
+
+def early_stopping_monitors_a_metric_of_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
+    if training.early_stopping and (message := training.early_stopping.misfit(label.kind)):
+        yield ("training", "early_stopping", "monitor"), message
+
+
+RULES = (the_label_is_in_an_image, metrics_fit_the_label, early_stopping_monitors_a_metric_of_the_label)

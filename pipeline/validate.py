@@ -1,0 +1,117 @@
+"""Validates the contents of a pipeline file: each section by its type, and sections together by the rules.
+
+Everything that a user writes goes through `validate`: the file itself, and the run parameters that change it. A step
+reads its own execution properties with the types alone.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from functools import cache
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ValidationError, create_model
+
+from hubline.core.config_errors import Location, PlacedError
+from hubline.core.descriptions import DescribedJsonSchema
+from hubline.pipeline.config import FILES, AnyFile
+from hubline.pipeline.diagnostics import explain, meant, nearest, place_of, quote
+from hubline.pipeline.labels.parts import RULES as OF_LABEL
+from hubline.pipeline.rules import augment, features, infer, label, modules
+from hubline.pipeline.rules.rule import Rule, errors_of
+
+_TRAINING: tuple[Rule, ...] = (*features.RULES, *modules.RULES, *label.RULES, *augment.RULES)
+
+
+class InvalidFile(ValueError):
+    """The contents have errors; `errors` are all of them."""
+
+    def __init__(self, errors: list[PlacedError]) -> None:
+        super().__init__("; ".join(message for _, message in errors))
+        self.errors = errors
+
+
+Written: TypeAlias = Callable[[Location], str | None]
+
+
+def _unknown(location: Location) -> str | None:
+    return None
+
+
+def validate(values: Mapping[Any, Any], folder: str, written: Written = _unknown) -> AnyFile:
+    """The contents of a pipeline file in its types. Relative paths become absolute.
+
+    Args:
+        values: The contents.
+        folder: Folder that relative paths are resolved against.
+        written: Returns how the unquoted scalar at a location is written, for messages.
+
+    Raises:
+        InvalidFile: with all errors. Rules between sections are checked even if other sections have errors.
+    """
+    task = values.get("task", "train")
+    if not isinstance(task, str) or task not in FILES:
+        raise InvalidFile([(("task",), f"unknown task {task!r}; {nearest(str(task), FILES)}")])
+    context = _context(folder, values)
+    errors: list[PlacedError] = []
+    try:
+        file = FILES[task].model_validate(values, context=context)
+        sections = {name: getattr(file, name) for name in FILES[task].model_fields}
+    except ValidationError as error:
+        found = meant(error.errors(), values)
+        errors += [(place_of(each, values), _message(each, values, task, written)) for each in found]
+        sections = dict(_valid_sections(task, values, context))
+    errors += errors_of(_rules(task, sections), sections)
+    if errors:
+        raise InvalidFile(errors)
+    return file
+
+
+def _rules(task: str, sections: Mapping[str, Any]) -> tuple[Rule, ...]:
+    if task == "infer":
+        return infer.RULES
+    return (*_TRAINING, *OF_LABEL.of(sections["label"].kind).rules) if "label" in sections else _TRAINING
+
+
+def _message(error: Mapping[str, Any], values: Mapping[Any, Any], task: str, written: Written) -> str:
+    value = error["input"]
+    is_scalar = value is None or isinstance(value, bool | date)
+    text = written(place_of(error, values)) if error["type"] == "string_type" and is_scalar else None
+    return quote(text, value) if text else explain(error, json_schema_of(task))
+
+
+def _valid_sections(task: str, values: Mapping[Any, Any], context: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The sections of an invalid file that are valid by themselves."""
+    for name in FILES[task].model_fields:
+        written = {name: values[name]} if name in values else {}
+        try:
+            yield name, getattr(_alone(task, name).model_validate(written, context=context), name)
+        except ValidationError:
+            continue
+
+
+@cache
+def _alone(task: str, name: str) -> type[BaseModel]:
+    """A model with a single section of the file."""
+    field = FILES[task].model_fields[name]
+    fields: Any = {name: (field.annotation, field)}
+    return create_model(name, **fields)
+
+
+def _context(folder: str, values: Mapping[Any, Any]) -> dict[str, Any]:
+    """What the types need to know of other sections, to check the names that refer to them.
+
+    Args:
+        folder: Folder that relative paths are resolved against.
+        values: The pipeline file.
+    """
+    names = {
+        section: [str(name) for name in found] if isinstance(found := values.get(section, absent), Mapping) else None
+        for section, absent in (("features", None), ("hubs", {}), ("backbones", {}))
+    }
+    return {"folder": folder, **names}
+
+
+@cache
+def json_schema_of(task: str) -> dict[str, Any]:
+    """JSON schema of a file with the given task, by alias."""
+    return FILES[task].model_json_schema(by_alias=True, schema_generator=DescribedJsonSchema)
