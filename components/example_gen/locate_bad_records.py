@@ -3,7 +3,7 @@ from collections.abc import Container, Iterator
 import tensorflow as tf
 
 from hubline.artifacts.quarantine import SetAside
-from hubline.components.example_gen.contract import columns_of
+from hubline.components.example_gen.records import columns_of
 from hubline.core.errors import DataError, tensorflow_reason
 from hubline.core.tfrecord_recovery import salvage
 from hubline.preprocessing.config import Features, images

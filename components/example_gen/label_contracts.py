@@ -1,0 +1,52 @@
+"""The fields of `Contract` for each kind of label, by the kind's name."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hubline.preprocessing.labels.binary import BinaryLabel
+from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
+from hubline.preprocessing.labels.classes import ClassLabel
+from hubline.preprocessing.labels.multilabel import MultilabelLabel
+from hubline.preprocessing.labels.parts import LabelParts
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.preprocessing.labels.regression import RegressionLabel
+
+
+def _class(label: ClassLabel) -> dict[str, Any]:
+    return {"label": label.column, "classes": label.classes}
+
+
+def _binary(label: BinaryLabel) -> dict[str, Any]:
+    return {"numbers": label.columns}
+
+
+def _multilabel(label: MultilabelLabel) -> dict[str, Any]:
+    if label.column:
+        return {"label": label.column, "several": True, "classes": label.classes}
+    return {"numbers": label.columns, "indicators": True}
+
+
+def _regression(label: RegressionLabel) -> dict[str, Any]:
+    return {"numbers": label.columns, "positive": label.is_positive}
+
+
+def _class_and_box(label: ClassAndBoxLabel) -> dict[str, Any]:
+    boxes = {"sides": label.sides, "size": label.size}
+    return {"label": label.column, "several": True, "classes": label.classes, "boxes": boxes}
+
+
+def _pixels(label: PixelsLabel) -> dict[str, Any]:
+    return {"masks": label.masks}
+
+
+CONTRACTS = LabelParts[Callable[[Any], dict[str, Any]]](
+    "contract of records, in components/example_gen/label_contracts.py",
+    {
+        "class": _class,
+        "binary": _binary,
+        "multilabel": _multilabel,
+        "regression": _regression,
+        "class_and_box": _class_and_box,
+        "pixels": _pixels,
+    },
+)

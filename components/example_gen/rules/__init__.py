@@ -1,0 +1,1 @@
+"""The rules that records must keep: each gives TensorFlow's mask of a batch, and words for one record."""
