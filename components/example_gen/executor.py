@@ -23,7 +23,7 @@ from hubline.components.adapters.tfx import mark_as_tf_examples
 from hubline.components.config.data import BadRecords, HashSplit
 from hubline.components.example_gen import small_files
 from hubline.components.example_gen.contract import Contract
-from hubline.components.example_gen.ingest import QUARANTINE, Ingested, Job
+from hubline.components.example_gen.ingest_job import QUARANTINE, Ingested, Job
 from hubline.components.example_gen.small_files import grouped, ingest_group
 from hubline.core import storage
 from hubline.core.code_digest import content_digest

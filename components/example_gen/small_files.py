@@ -15,7 +15,10 @@ import tensorflow as tf
 
 from hubline.artifacts.examples import Origin
 from hubline.artifacts.pins import PinnedFile
-from hubline.components.example_gen.ingest import FRAMING, Ingested, Job, Survey, ingest, refuse_changed, survey, write
+from hubline.components.example_gen.ingest import ingest, refuse_changed
+from hubline.components.example_gen.ingest_fast import Survey, survey, write
+from hubline.components.example_gen.ingest_graphs import FRAMING
+from hubline.components.example_gen.ingest_job import Ingested, Job
 from hubline.core import storage
 from hubline.core.errors import tensorflow_reason
 from hubline.core.tfrecords import compression_of, read_batches

@@ -9,7 +9,8 @@ from hubline.artifacts.quarantine import FILE, SetAside, read_set_aside
 from hubline.artifacts.splits import SPLITS
 from hubline.components.config.data import HashSplit
 from hubline.components.example_gen.contract import Contract
-from hubline.components.example_gen.ingest import QUARANTINE, Ingested, Job, ingest
+from hubline.components.example_gen.ingest import ingest
+from hubline.components.example_gen.ingest_job import QUARANTINE, Ingested, Job
 from hubline.core import storage
 from hubline.core.digest import file_digest
 from hubline.preprocessing.config import Features, ImageFeature

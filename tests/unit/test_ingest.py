@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from hubline.artifacts.splits import SPLITS
 from hubline.components.config.data import HashSplit
-from hubline.components.example_gen import ingest as ingesting
+from hubline.components.example_gen import ingest_fast
 from hubline.components.example_gen.contract import Kind
 from hubline.components.example_gen.executor import Result, refuse_empty
-from hubline.components.example_gen.ingest import split_of
+from hubline.components.example_gen.ingest_graphs import graphs_of
+from hubline.components.example_gen.ingest_job import split_of
 from hubline.components.example_gen.locate_bad_records import undecodable
 from hubline.core.digest import file_digest
 from hubline.core.errors import DataError
@@ -94,10 +95,10 @@ def test_a_file_that_changed_since_it_was_pinned_is_refused(tmp_path: Path) -> N
 
 def test_each_record_is_handed_on_once_however_large_a_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """State of earlier records is not copied with each batch, which would take quadratic time."""
-    monkeypatch.setattr(ingesting, "BATCH", 4)
+    monkeypatch.setattr(ingest_fast, "BATCH", 4)
     records = example_data.labelled(40)
     path = example_data.write_tfrecord(tmp_path / "in", records)
-    graphs = ingesting._graphs(CONTRACT, Kind(label="int64"), HashSplit(), False)
+    graphs = graphs_of(CONTRACT, Kind(label="int64"), HashSplit(), False)
     handed: list[int] = []
 
     def look(batch: tf.Tensor, look=graphs._look) -> tuple[tf.Tensor, ...]:

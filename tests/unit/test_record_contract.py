@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from hubline.components.config.data import HashSplit
 from hubline.components.example_gen.contract import Contract, Kind, are_sound, find_fault, kind_of
-from hubline.components.example_gen.ingest import QUARANTINE, split_of
+from hubline.components.example_gen.ingest_job import QUARANTINE, split_of
 from hubline.components.example_gen.locate_bad_records import undecodable
 from hubline.core.errors import DataError
 from hubline.preprocessing.config import Features, Label

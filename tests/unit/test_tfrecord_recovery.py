@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubline.artifacts.quarantine import FILE, SetAside
-from hubline.components.example_gen.ingest import QUARANTINE
+from hubline.components.example_gen.ingest_job import QUARANTINE
 from hubline.core.errors import DataError
 from hubline.core.tfrecord_recovery import salvage
 from tests.support import example_data

@@ -1,0 +1,111 @@
+"""Ingests a file in Python, record by record, around damaged and bad records."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from itertools import islice
+
+import tensorflow as tf
+
+from hubline.artifacts.examples import Origin
+from hubline.artifacts.quarantine import FILE, SetAside, write_set_aside
+from hubline.components.example_gen.contract import Kind, are_sound, find_fault, kind_of
+from hubline.components.example_gen.ingest_job import QUARANTINE, Ingested, Job, Part, broken, damaged, split_of
+from hubline.core.digest import file_digest
+from hubline.core.errors import DataError
+from hubline.core.tfrecord_recovery import Salvaged, salvage
+from hubline.preprocessing.examples import flattened
+
+_SIEVED = 32
+"""Records per batch."""
+
+
+def ingest_exactly(job: Job, folder: str) -> Ingested:
+    """Ingests a file in Python, record by record, skipping whatever is damaged or invalid."""
+    with ExitStack() as stack:
+        outputs = {name: stack.enter_context(_Output(f"{folder}/{name}")) for name in (*job.splits, QUARANTINE)}
+        sieve = _Sieve(job, outputs)
+        write_set_aside(f"{folder}/{FILE}", sieve.bad_ones())
+    parts = (
+        Part(
+            split=name,
+            origins=(Origin(file=job.file.path, count=out.count),),
+            largest=out.largest,
+            digest=file_digest(f"{folder}/{name}"),
+        )
+        for name, out in outputs.items()
+        if name != QUARANTINE
+    )
+    return Ingested(parts=tuple(parts), kind=sieve.kind, set_aside=outputs[QUARANTINE].count)
+
+
+class _Output:
+    """An uncompressed TFRecord file being written."""
+
+    def __init__(self, path: str) -> None:
+        self._writer = tf.io.TFRecordWriter(path)
+        self.count = 0
+        self.largest = 0
+
+    def __enter__(self) -> "_Output":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+
+    def write(self, record: bytes) -> None:
+        self._writer.write(record)
+        self.count += 1
+        self.largest = max(self.largest, len(record))
+
+
+class _Sieve:
+    """Separates a file's valid records from its bad ones."""
+
+    def __init__(self, job: Job, outputs: Mapping[str, _Output]) -> None:
+        self._job = job
+        self._outputs = outputs
+        self.kind: Kind | None = None
+
+    def bad_ones(self) -> Iterator[SetAside]:
+        """Yields the bad records; before each, writes the valid records that precede it."""
+        records = enumerate(salvage(self._job.file.path))
+        while batch := list(islice(records, _SIEVED)):
+            sound = []
+            for number, record in batch:
+                reason = self._fault(number, record)
+                if reason:
+                    self._outputs[QUARANTINE].write(record.data)
+                    yield SetAside(file=self._job.file.path, record=number, reason=reason)
+                else:
+                    sound.append(record.data)
+            if not self._parses(sound):
+                numbers = f"{batch[0][0]} to {batch[-1][0]}"
+                raise DataError(f"{self._job.file.path}: records {numbers}: these cannot be parsed as tf.Examples")
+            self._write(sound)
+
+    def _fault(self, number: int, record: Salvaged) -> str | None:
+        job = self._job
+        fault = record.fault or find_fault(record.data, job.contract, self.kind)
+        if fault and job.policy == "fail":
+            raise damaged(job, number, fault) if record.fault else broken(job, number, fault)
+        if not fault:
+            self.kind = kind_of(record.data, job.contract, self.kind)
+        return f"it cannot be read: {fault}" if record.fault else fault
+
+    def _write(self, records: list[bytes]) -> None:
+        job = self._job
+        if not records:
+            return
+        places = split_of(records, job.split).numpy() if job.split else [0] * len(records)
+        for example, place in zip(flattened(tf.constant(records)).numpy(), places, strict=True):
+            self._outputs[job.splits[place]].write(example)
+
+    def _parses(self, records: list[bytes]) -> bool:
+        """Whether TensorFlow, which later steps read the records with, agrees that they are valid."""
+        if not self.kind or not records:
+            return True
+        try:
+            examples = flattened(tf.constant(records))
+            return bool(tf.reduce_all(are_sound(examples, self._job.contract, self.kind)))
+        except (tf.errors.OpError, UnicodeDecodeError):
+            return False

@@ -1,0 +1,151 @@
+"""Ingests a file in TensorFlow's C++."""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+import tensorflow as tf
+
+from hubline.artifacts.examples import Origin
+from hubline.artifacts.quarantine import FILE, SetAside, write_set_aside
+from hubline.components.example_gen.contract import Contract, Kind, find_fault, kind_of
+from hubline.components.example_gen.ingest_graphs import Graphs, graphs_of
+from hubline.components.example_gen.ingest_job import QUARANTINE, UNPARSED, Ingested, Job, Part, broken
+from hubline.core import storage
+from hubline.core.digest import file_digest
+from hubline.core.errors import tensorflow_reason
+from hubline.core.tfrecord_recovery import inflated_size, salvage
+from hubline.core.tfrecords import compression_of
+from hubline.preprocessing.examples import are_sequences
+
+_LOGGER = logging.getLogger(__name__)
+# Limits of a batch: number of records, and bytes.
+BATCH = 4096
+_BATCH_BYTES = 1 << 23
+
+
+def ingest_fast(job: Job, folder: str) -> Ingested | None:
+    """Ingests a file in TensorFlow's C++; None if TensorFlow doesn't reach its end."""
+    try:
+        seen = survey(job)
+        return write(job, seen, folder) if seen else None
+    except (
+        tf.errors.OpError,
+        UnicodeDecodeError,
+    ) as error:  # UnicodeDecodeError if TensorFlow's message quotes a record
+        _LOGGER.info("%s: is read record by record: %s", job.file.path, tensorflow_reason(error))
+        return None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A file's records, validated and assigned to splits."""
+
+    graphs: Graphs
+    kind: Kind
+    compression: Literal["", "GZIP"]
+    places: tf.Tensor
+    """Target of each record, uint8 [records]: the index of a split, or one past the last for an invalid record."""
+    counts: Sequence[int]
+    """Number of records by target."""
+    largest: Sequence[int]
+    """Size in bytes, as written, of the largest record, by target."""
+    flattens: bool
+    """Whether the file contains SequenceExamples, which are written as Examples."""
+
+    @property
+    def unsound(self) -> list[int]:
+        """Numbers of the invalid records, ascending."""
+        return tf.where(self.places == len(self.counts) - 1)[:, 0].numpy().tolist()
+
+
+def survey(job: Job, flatten: bool = False) -> Survey | None:
+    """Validates and counts the records of a file; None if the first is invalid, or TensorFlow cannot read all of them.
+
+    SequenceExamples are noticed along the way. Most files have none, and are validated without the extra work.
+    """
+    path, compression = job.file.path, compression_of(job.file.path)
+    told = _told_by_first(path, job.contract)
+    if told is None:
+        return None
+    kind, teller = told
+    flatten = flatten or bool(are_sequences(tf.constant([teller]))[0])
+    graphs = graphs_of(job.contract, kind, job.split, flatten)
+    places, counts, largest, size, sequences = graphs.survey(path, compression, _batch_size(len(teller)))
+    if sequences and not flatten:
+        return survey(job, flatten=True)
+    if not _is_all(path, compression, int(size)):
+        return None
+    by_place = counts.numpy().tolist(), largest.numpy().tolist()
+    return Survey(graphs, kind, compression, places, *by_place, flattens=flatten)
+
+
+def _told_by_first(path: str, contract: Contract) -> tuple[Kind, bytes] | None:
+    """The dtypes of a file's records, and the first record that determines them; None if a record up to it is
+    invalid."""
+    kind, last = None, b""
+    for record in salvage(path):
+        if record.fault or find_fault(record.data, contract, kind):
+            return None
+        kind, last = kind_of(record.data, contract, kind), record.data
+        if kind.label:
+            break
+    return (kind, last) if kind else None
+
+
+def write(job: Job, seen: Survey, folder: str) -> Ingested:
+    """Writes the records to their targets; copies the file if all of them share one."""
+    path, unsound = job.file.path, seen.unsound
+    if unsound and job.policy == "fail":
+        record = next(iter(tf.data.TFRecordDataset(path, seen.compression).skip(unsound[0])))
+        raise broken(job, unsound[0], find_fault(record.numpy(), job.contract, seen.kind) or UNPARSED)
+    if not unsound and not seen.flattens and job.split is None:
+        storage.copy(path, f"{folder}/{job.group}")
+        digest = file_digest(f"{folder}/{job.group}")
+        part = Part(
+            split=job.group, origins=(Origin(file=path, count=seen.counts[0]),), largest=seen.largest[0], digest=digest
+        )
+        return Ingested(parts=(part,), compression=seen.compression, kind=seen.kind)
+
+    source = path, seen.compression, _batch_size(max(seen.largest)), seen.places
+    files = [f"{folder}/{split}" for split in job.splits]
+    seen.graphs.write(*source, files)
+    with ThreadPoolExecutor() as pool:
+        digests = list(pool.map(file_digest, files))
+    if unsound:
+        seen.graphs.write_unsound(*source, [f"{folder}/{QUARANTINE}"])
+        records = tf.data.TFRecordDataset(f"{folder}/{QUARANTINE}").as_numpy_iterator()
+        reasons = (find_fault(record, job.contract, seen.kind) or UNPARSED for record in records)
+        entries = (SetAside(file=path, record=n, reason=reason) for n, reason in zip(unsound, reasons, strict=True))
+        write_set_aside(f"{folder}/{FILE}", entries)
+    parts = (
+        Part(
+            split=split,
+            origins=(Origin(file=path, count=seen.counts[place]),),
+            largest=seen.largest[place],
+            digest=digests[place],
+        )
+        for place, split in enumerate(job.splits)
+    )
+    return Ingested(parts=tuple(parts), kind=seen.kind, set_aside=len(unsound))
+
+
+def _batch_size(record_bytes: int) -> int:
+    """Number of records of a given size in a batch."""
+    return max(1, min(BATCH, _BATCH_BYTES // max(1, record_bytes)))
+
+
+def _is_all(path: str, compression: str, size: int) -> bool:
+    """Whether the records that TensorFlow read, `size` bytes with framing, are the whole file.
+
+    Its reader takes some truncated files for complete shorter ones.
+    """
+    if not compression:
+        return storage.stat(path).size == size
+    with storage.open_binary(path) as file:
+        file.seek(max(0, storage.stat(path).size - 4))
+        if int.from_bytes(file.read(4), "little") == size % 2**32:
+            return True
+    return inflated_size(path) == size  # the trailer has the size of the last gzip member only

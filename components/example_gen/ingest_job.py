@@ -1,0 +1,100 @@
+"""A data file to ingest, and the result."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import tensorflow as tf
+
+from hubline.artifacts.examples import Origin
+from hubline.artifacts.pins import PinnedFile
+from hubline.artifacts.splits import SPLITS
+from hubline.components.config.data import HashSplit
+from hubline.components.example_gen.contract import Contract, Kind
+from hubline.core.config_base import Section
+from hubline.core.errors import DataError
+
+QUARANTINE = "quarantine"
+"""File of quarantined records. The list next to it has one line per record, in the same order."""
+
+UNPARSED = "it cannot be parsed as a tf.Example"
+"""Reason for a record that Python accepts and TensorFlow rejects."""
+# Fixed for ever: with another key every record would land in another split.
+_HASH_KEY = [0x48B1_1E5E, 0x7EC0_DE5A]
+
+
+class Job(Section):
+    """A data file to ingest, with everything that the result depends on."""
+
+    file: PinnedFile
+    group: str
+    """The file's split, if files rather than records are split."""
+    split: HashSplit | None
+    """How to split the records; None if all belong to the split `group`."""
+    contract: Contract
+    policy: Literal["fail", "quarantine"]
+    """Whether bad records stop the run or are quarantined."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that the file's records may belong to."""
+        return SPLITS if self.split else (self.group,)
+
+
+class Part(Section):
+    """A file's records in one split."""
+
+    split: str
+    origins: tuple[Origin, ...]
+    """The data files in order, each with its number of records in the split."""
+    largest: int
+    """Size of the largest record in bytes; 0 if there is none."""
+    digest: str
+    """SHA-256 of the file with the records."""
+
+    @property
+    def count(self) -> int:
+        """Number of records."""
+        return sum(origin.count for origin in self.origins)
+
+
+class Ingested(Section):
+    """The result for one file, or for several small files taken together."""
+
+    parts: tuple[Part, ...]
+    """One per split, in a file named after it."""
+    compression: Literal["", "GZIP"] = ""
+    """Compression of the parts; not empty only if the data file was copied as a whole."""
+    kind: Kind | None = None
+    """Dtypes of the records; None without valid records."""
+    set_aside: int = 0
+    """Number of quarantined records."""
+
+
+def split_of(records: tf.Tensor | Sequence[bytes], split: HashSplit) -> tf.Tensor:
+    """Index in `SPLITS` of each record's split.
+
+    The keyed SipHash of the record (`tf.strings.to_hash_bucket_strong`) modulo the sum of the shares decides.
+
+    Args:
+        records: Serialized records, string [batch].
+        split: The shares.
+
+    Returns:
+        int64 [batch].
+    """
+    shares = tf.constant([getattr(split, name) for name in SPLITS], tf.int64)
+    buckets = tf.strings.to_hash_bucket_strong(records, split.train + split.validation + split.test, _HASH_KEY)
+    return tf.searchsorted(tf.cumsum(shares), buckets, side="right", out_type=tf.int64)
+
+
+def broken(job: Job, number: int, fault: str) -> DataError:
+    """The error for a record that violates the contract."""
+    return DataError(f"{job.file.path}: record {number} (counted from 0): {fault}")
+
+
+def damaged(job: Job, number: int, fault: str) -> DataError:
+    """The error for an unreadable record."""
+    return DataError(
+        f"{job.file.path}: record {number} (counted from 0) cannot be read: the file is truncated or corrupt, or is no "
+        f"TFRecord file ({fault})"
+    )
