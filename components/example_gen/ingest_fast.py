@@ -31,10 +31,7 @@ def ingest_fast(job: Job, folder: str) -> Ingested | None:
     try:
         seen = survey(job)
         return write(job, seen, folder) if seen else None
-    except (
-        tf.errors.OpError,
-        UnicodeDecodeError,
-    ) as error:  # UnicodeDecodeError if TensorFlow's message quotes a record
+    except (tf.errors.OpError, UnicodeDecodeError) as error:  # TensorFlow can't decode a message that quotes a record
         _LOGGER.info("%s: is read record by record: %s", job.file.path, tensorflow_reason(error))
         return None
 
