@@ -2,33 +2,22 @@
 
 import base64
 import io
-import json
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
-import numpy as np
 import tensorflow as tf
 from PIL import Image
 
 from hubline.artifacts.examples import Manifest
-from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD, SERVING
-from hubline.core import storage
-from hubline.core.config_base import read_sections
 from hubline.core.tfrecords import read_batches
 from hubline.preprocessing import masks
-from hubline.preprocessing.config import Features, Label, images
 from hubline.preprocessing.encoded_images import decode
 from hubline.preprocessing.kinds import image as image_kind
-from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
-from hubline.preprocessing.labels.multilabel import MultilabelLabel
-from hubline.preprocessing.labels.pixels import PixelsLabel
-from hubline.preprocessing.labels.regression import RegressionLabel
-from hubline.report import boxes as class_and_box
-from hubline.report import multilabel, pixels, values
-from hubline.report.contents import ClassPredictions, PixelPredictions, Predictions, Sample
+from hubline.report.contents import PixelPredictions, Predictions, Sample
 from hubline.report.drawing import side_by_side, with_boxes
-from hubline.report.scores import MOST_CLASSES, Batch, Tally, batch_size
+from hubline.report.labels.evaluation import EvaluationFiles
+from hubline.report.labels.parts import SUMMARIES
 
 _SAMPLES = 24
 _PIXELS = 112
@@ -42,94 +31,8 @@ def summarize(evaluation: str) -> Predictions | None:
     Returns:
         The summary, with samples that have no images yet; None if the artifact contains no predictions.
     """
-    files = [f"{evaluation}/predictions/{name}" for name in storage.names(f"{evaluation}/predictions")]
-    if not files:
-        return None
-    with storage.open_binary(f"{evaluation}/label.json") as file:
-        label = read_sections(Label, file.read().decode())
-    if isinstance(label, RegressionLabel):
-        return values.summarize(files, _SAMPLES)
-    with storage.open_binary(f"{evaluation}/classes.json") as file:
-        classes = json.load(file)
-    if isinstance(label, MultilabelLabel):
-        return multilabel.summarize(files, classes, _SAMPLES)
-    if isinstance(label, PixelsLabel):
-        return _of_pixels(evaluation, files, classes, label)
-    if isinstance(label, ClassAndBoxLabel):
-        return class_and_box.summarize(files, classes, _SAMPLES)
-    return _of_classes(files, classes)
-
-
-def _of_pixels(evaluation: str, files: list[str], classes: list[str], label: PixelsLabel) -> PixelPredictions:
-    with storage.open_binary(f"{evaluation}/features.json") as file:
-        features = read_sections(Features, file.read().decode())
-    masks = [f"{evaluation}/masks/{name}" for name in storage.names(f"{evaluation}/masks")]
-    return pixels.summarize(files, masks, classes, _SAMPLES, label, images(features)[label.image])
-
-
-def _of_classes(files: list[str], classes: list[str]) -> ClassPredictions:
-    samples = _Samples(classes)
-    tally = Tally(len(classes)) if len(classes) <= MOST_CLASSES else None
-    for batch in _batches(files, len(classes)):
-        predicted = batch.candidate.argmax(axis=1)
-        samples.take(batch, predicted)
-        if tally:
-            tally.take(batch, predicted)
-    return ClassPredictions(
-        classes=classes,
-        confusion=tally.confusion if tally else None,
-        roc=tally.candidate.curves() if tally else {},
-        overall=tally.candidate.overall() if tally else None,
-        serving_auc=tally.serving.areas() if tally else {},
-        right=sorted(samples.right.values(), key=lambda sample: sample.record),
-        wrong=samples.wrong,
-    )
-
-
-def _batches(files: list[str], classes: int) -> Iterator[Batch]:
-    spec = {
-        RECORD: tf.io.FixedLenFeature([], tf.int64),
-        LABEL: tf.io.FixedLenFeature([], tf.int64),
-        CANDIDATE: tf.io.FixedLenFeature([classes], tf.float32),
-        # Zeros mean that no version is in serving.
-        SERVING: tf.io.FixedLenFeature([classes], tf.float32, [0.0] * classes),
-    }
-    for path in files:
-        for _, examples in read_batches(path, batch_size(classes)):
-            rows = {name: column.numpy() for name, column in tf.io.parse_example(examples, spec).items()}
-            serving = rows[SERVING] if rows[SERVING].any() else None
-            yield Batch(rows[RECORD], rows[LABEL], rows[CANDIDATE], serving)
-
-
-@dataclass
-class _Samples:
-    """The first correct prediction of each class, and the worst wrong ones so far."""
-
-    classes: list[str]
-    right: dict[int, Sample] = field(default_factory=dict)
-    wrong: list[Sample] = field(default_factory=list)
-
-    def take(self, batch: Batch, predicted: np.ndarray) -> None:
-        right = predicted == batch.label
-        new = sorted(set(batch.label[right].tolist()) - self.right.keys())
-        for index in new[: _SAMPLES - len(self.right)]:
-            row = int(np.flatnonzero(right & (batch.label == index))[0])
-            self.right[index] = self._sample(batch, row, predicted)
-        rows = np.flatnonzero(~right)
-        scores = batch.candidate[rows, predicted[rows]]
-        worst = rows[np.argsort(-scores, kind="stable")[:_SAMPLES]]
-        found = [*self.wrong, *(self._sample(batch, int(row), predicted) for row in worst)]
-        self.wrong = sorted(found, key=lambda sample: (-sample.score, sample.record))[:_SAMPLES]
-
-    def _sample(self, batch: Batch, row: int, predicted: np.ndarray) -> Sample:
-        scores, label = batch.candidate[row], int(batch.label[row])
-        return Sample(
-            record=int(batch.record[row]),
-            label=self.classes[label],
-            predicted=self.classes[predicted[row]],
-            score=float(scores[predicted[row]]),
-            label_score=float(scores[label]),
-        )
+    files = EvaluationFiles(evaluation)
+    return SUMMARIES.of(files.label.kind)(files, _SAMPLES) if files.predictions else None
 
 
 PredictionsT = TypeVar("PredictionsT", bound=Predictions)

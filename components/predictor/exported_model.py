@@ -1,6 +1,6 @@
 """Predicts with a pushed model."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from hubline.components.predictor.inputs import Item, Sort
 from hubline.components.predictor.json_records import columns_of
+from hubline.components.predictor.label_answers import SHARES, reading
 from hubline.components.predictor.model import Answer, Asked, Model
 from hubline.components.pusher.integrity import find_faults
 from hubline.components.pusher.versions import version_in
@@ -19,10 +20,7 @@ from hubline.preprocessing.encoded_images import IMAGE_MAGIC
 from hubline.preprocessing.examples import flattened
 from hubline.trainer.export import PREDICT, SERVING, names_of
 from hubline.trainer.saved_model_loader import load_exported
-from hubline.trainer.task import BOX, CHOSEN, CLASSES, COVERS, LABEL, MASK, SCORE, SCORES, VALUE
-
-SHARES = "shares"
-"""Fraction of the image's pixels in each class, in the order of `CLASSES`."""
+from hubline.trainer.task import BOX, COVERS, MASK, VALUE
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ class ServedModel(Model):
             texts = [self._texts(record) for record in data] if self.finds else texts
         arrays = {name: values.numpy() for name, values in answer.items()}
         columns = arrays | {VALUE: to_parts(arrays[VALUE])} if VALUE in arrays else arrays
-        read = _reading(arrays)
+        read = reading(arrays)
         return [
             Answer(
                 said,
@@ -147,61 +145,5 @@ def _is_image(text: bytes) -> bool:
     return text.startswith(tuple(IMAGE_MAGIC.values()))
 
 
-def _reading(answer: Mapping[str, np.ndarray]) -> Callable[[Mapping[str, np.ndarray]], Iterator[dict[str, Any]]]:
-    """The function that converts such an output to JSON values."""
-    if MASK in answer:
-        return _shares
-    return _values if VALUE in answer else _chosen if CHOSEN in answer else _classes
-
-
-def _shares(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-    for classes, mask, covers in zip(answer[CLASSES].tolist(), answer[MASK], answer[COVERS].tolist(), strict=True):
-        inside = _inside(mask, covers)
-        shares = np.bincount(inside.ravel(), minlength=len(classes)) / max(inside.size, 1)
-        yield {
-            SHARES: {name.decode(): share for name, share in zip(classes, shares.tolist(), strict=True)},
-            COVERS: covers,
-        }
-
-
-def _inside(mask: np.ndarray, covers: Sequence[float]) -> np.ndarray:
-    """The part of a mask inside the image, without the padding of `fit: pad`.
-
-    Args:
-        mask: [height, width].
-        covers: Extent of the mask as [top, left, bottom, right] in fractions of the image; below 0 and above 1 is
-            padding.
-    """
-    top, left, bottom, right = covers
-    rows, columns = _centres(top, bottom, mask.shape[0]), _centres(left, right, mask.shape[1])
-    return mask[(rows > 0) & (rows < 1)][:, (columns > 0) & (columns < 1)]
-
-
-def _centres(begin: float, end: float, size: int) -> np.ndarray:
-    """Centres of `size` pixels that evenly divide an interval."""
-    return begin + (end - begin) * (np.arange(size) + 0.5) / size
-
-
 def _share_column(said: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {SHARES: np.array([list(said[SHARES].values())], np.float32)} if SHARES in said else {}
-
-
-def _values(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-    for value in answer[VALUE].tolist():
-        yield {"value": value}
-
-
-def _classes(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-    rows = zip(*(answer[name].tolist() for name in (LABEL, SCORE, CLASSES, SCORES)), strict=True)
-    boxes = [{"box": box} for box in answer[BOX].tolist()] if BOX in answer else [{}] * len(answer[LABEL])
-    for (label, score, classes, scores), box in zip(rows, boxes, strict=True):
-        by_class = {name.decode(): value for name, value in zip(classes, scores, strict=True)}
-        yield {"label": label.decode(), "score": score, "scores": by_class} | box
-
-
-def _chosen(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-    rows = zip(*(answer[name].tolist() for name in (CLASSES, SCORES, CHOSEN)), strict=True)
-    for classes, scores, chosen in rows:
-        by_class = {name.decode(): value for name, value in zip(classes, scores, strict=True)}
-        told = [name for name, is_told in zip(by_class, chosen, strict=True) if is_told]
-        yield {"chosen": sorted(told, key=lambda name: -by_class[name]), "scores": by_class}

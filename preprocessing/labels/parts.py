@@ -22,5 +22,7 @@ class LabelParts(Generic[Part]):
             NotImplementedError: if the kind has no such part.
         """
         if kind not in self.by_kind:
-            raise NotImplementedError(f"label kind '{kind}' has no part '{self.name}'")
+            raise NotImplementedError(
+                f"label kind '{kind}' has no part '{self.name}'; docs/new-label-kind.md lists the parts"
+            )
         return self.by_kind[kind]

@@ -58,7 +58,7 @@ def records(draw: st.DrawFn, contract: Contract, kind: Kind) -> dict[str, list]:
         objects = draw(st.integers(0, 2))
         own[contract.label] = st.lists(NAMES if kind.label == "string" else INDICES, min_size=objects, max_size=objects)
         per_object = 4 // len(contract.boxes.sides)
-        places = FLOATS | st.floats(-0.1, 8, width=32)
+        places = FLOATS | st.floats(-0.125, 8, width=32)
         for name in contract.boxes.sides:
             own[name] = st.lists(places, min_size=per_object * objects, max_size=per_object * objects)
         own |= {name: st.just([8 if numbers[name] == "int64" else 4.0]) for name in contract.boxes.size}

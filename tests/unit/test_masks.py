@@ -20,7 +20,7 @@ from hubline.preprocessing.encoded_images import shape_of
 from hubline.preprocessing.kinds import image
 from hubline.preprocessing.masks import LEFT_OUT
 from hubline.preprocessing.palette import PALETTE
-from hubline.report.pixels import mean_iou
+from hubline.report.labels.pixels import mean_iou
 from hubline.trainer.boxes import covered
 from hubline.trainer.labels.pixels import Pixels
 from tests.support import example_data

@@ -2,40 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import tensorflow as tf
 
 from hubline.artifacts.predictions import CANDIDATE, LABEL, MASK, RECORD
 from hubline.core.tfrecords import read_batches
-from hubline.preprocessing.kinds.image import Pictures
+from hubline.preprocessing.config import images
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.report.contents import PixelPredictions, Sample
+from hubline.report.labels.evaluation import EvaluationFiles
 from hubline.report.scores import MOST_CLASSES, batch_size
 
 
-def summarize(
-    files: Sequence[str],
-    masks: Sequence[str],
-    classes: Sequence[str],
-    samples: int,
-    label: PixelsLabel,
-    feature: Pictures,
-) -> PixelPredictions:
-    """Summarizes the predictions in files; samples have no images yet.
-
-    Args:
-        files: TFRecord files of predictions.
-        masks: TFRecord files of the predicted masks, in the same order.
-        classes: Class names by index.
-        samples: Maximum number of worst samples.
-        label: The label.
-        feature: How images are fitted.
-    """
+def summarize(files: EvaluationFiles, samples: int) -> PixelPredictions:
+    """Summarizes predictions, with up to `samples` of the worst ones."""
+    classes, label = files.classes, cast(PixelsLabel, files.label)
     total = np.zeros([len(classes)] * 2, np.int64)
     worst: list[tuple[int, Sample]] = []  # with their positions in the files
     first = 0
-    for records, matrices in _batches(files, len(classes)):
+    for records, matrices in _batches(files.predictions, len(classes)):
         total += matrices.sum(axis=0)
         of_each = mean_iou(matrices)
         lowest = np.argsort(np.where(matrices.any(axis=(1, 2)), of_each, np.inf), kind="stable")[:samples]
@@ -46,7 +33,7 @@ def summarize(
         ]
         worst = sorted([*worst, *found], key=lambda each: (each[1].score, each[1].record))[:samples]
         first += len(records)
-    pngs = _masks(masks, {place for place, _ in worst})
+    pngs = _masks(files.masks, {place for place, _ in worst})
     return PixelPredictions(
         classes=classes,
         confusion=total if len(classes) <= MOST_CLASSES else None,
@@ -56,7 +43,7 @@ def summarize(
         wrong=[replace(sample, mask=pngs[place]) for place, sample in worst],
         iou=_iou(total),
         label=label,
-        feature=feature,
+        feature=images(files.features)[label.image],
     )
 
 

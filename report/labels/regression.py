@@ -11,23 +11,19 @@ from hubline.core.float64 import PARTS, from_parts
 from hubline.core.number_format import shown
 from hubline.core.tfrecords import read_batches
 from hubline.report.contents import Sample, ValuePredictions
+from hubline.report.labels.evaluation import EvaluationFiles
 
 _MOST_POINTS = 4000
 """Maximum number of points in a readable chart."""
 _PER_BATCH = 4096
 
 
-def summarize(files: Sequence[str], samples: int) -> ValuePredictions:
-    """Summarizes the predictions in files; samples have no images yet.
-
-    Args:
-        files: TFRecord files of predictions.
-        samples: Maximum number of worst samples.
-    """
+def summarize(files: EvaluationFiles, samples: int) -> ValuePredictions:
+    """Summarizes predictions, with up to `samples` of the worst ones."""
     points = np.zeros([0, 2])
     count, step = 0, 1
     wrong: list[Sample] = []
-    for record, true, predicted in _batches(files):
+    for record, true, predicted in _batches(files.predictions):
         # Every `step`-th record; `step` doubles when there are too many points.
         points = np.concatenate([points, np.stack([true, predicted], axis=1)[-count % step :: step]])
         count += len(record)

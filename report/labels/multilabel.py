@@ -9,6 +9,7 @@ import tensorflow as tf
 from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from hubline.core.tfrecords import read_batches
 from hubline.report.contents import ClassCounts, MultilabelPredictions, Sample
+from hubline.report.labels.evaluation import EvaluationFiles
 from hubline.report.scores import MOST_CLASSES, Scores, batch_size
 
 _NAMED = 8
@@ -30,18 +31,13 @@ class _Batch:
     serving: np.ndarray | None
 
 
-def summarize(files: Sequence[str], classes: Sequence[str], samples: int) -> MultilabelPredictions:
-    """Summarizes the predictions in files; samples have no images yet.
-
-    Args:
-        files: TFRecord files of predictions.
-        classes: Class names by index.
-        samples: Maximum number of worst samples.
-    """
+def summarize(files: EvaluationFiles, samples: int) -> MultilabelPredictions:
+    """Summarizes predictions, with up to `samples` of the worst ones."""
+    classes = files.classes
     counts = np.zeros([3, len(classes)], np.int64)
     curves = (Scores(len(classes)), Scores(len(classes))) if len(classes) <= MOST_CLASSES else ()
     wrong: list[Sample] = []
-    for batch in _batches(files, len(classes)):
+    for batch in _batches(files.predictions, len(classes)):
         told = batch.chosen
         counts += [batch.true.sum(axis=0), told.sum(axis=0), (batch.true & told).sum(axis=0)]
         for scores, said in zip(curves, (batch.candidate, batch.serving), strict=False):

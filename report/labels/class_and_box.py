@@ -8,6 +8,7 @@ import tensorflow as tf
 from hubline.artifacts.predictions import CANDIDATE, LABEL, OBJECTS, RECORD, SERVING
 from hubline.core.tfrecords import read_batches
 from hubline.report.contents import BoxPredictions, Sample
+from hubline.report.labels.evaluation import EvaluationFiles
 from hubline.report.scores import MOST_CLASSES, Batch, Tally, batch_size
 from hubline.trainer.boxes import iou
 
@@ -17,21 +18,16 @@ _RIGHT = 0.5
 """Lowest IoU at which a box counts as correct."""
 
 
-def summarize(files: Sequence[str], classes: Sequence[str], samples: int) -> BoxPredictions:
-    """Summarizes the predictions in files; samples have no images yet.
-
-    Args:
-        files: TFRecord files of predictions.
-        classes: Class names by index.
-        samples: Maximum number of worst samples, and of correct ones.
-    """
+def summarize(files: EvaluationFiles, samples: int) -> BoxPredictions:
+    """Summarizes predictions, with up to `samples` correct predictions and as many of the worst ones."""
+    classes = files.classes
     tally = Tally(len(classes)) if len(classes) <= MOST_CLASSES else None
     histogram = np.zeros(BINS, np.int64)
     sums = np.zeros([len(classes), 2])  # of the IoU and of records, by true class
     several = 0
     right: dict[int, Sample] = {}
     wrong: list[Sample] = []
-    for batch, pairs, objects in _batches(files, len(classes)):
+    for batch, pairs, objects in _batches(files.predictions, len(classes)):
         predicted = batch.candidate.argmax(axis=1)
         if tally:
             tally.take(batch, predicted)

@@ -1,0 +1,1 @@
+"""The report on predictions for each kind of label."""
