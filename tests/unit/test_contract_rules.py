@@ -59,8 +59,10 @@ def records(draw: st.DrawFn, contract: Contract, kind: Kind) -> dict[str, list]:
         own[contract.label] = st.lists(NAMES if kind.label == "string" else INDICES, min_size=objects, max_size=objects)
         per_object = 4 // len(contract.boxes.sides)
         places = FLOATS | st.floats(-0.125, 8, width=32)
-        for name in contract.boxes.sides:
-            own[name] = st.lists(places, min_size=per_object * objects, max_size=per_object * objects)
+        for number, name in enumerate(contract.boxes.sides):
+            right = [0.0, 0.25, 0.5, 1.0] if per_object == 4 else [1.0 if number < 2 else 2.5]
+            any_places = st.lists(places, min_size=per_object * objects, max_size=per_object * objects)
+            own[name] = st.just(right * objects) | any_places
         own |= {name: st.just([8 if numbers[name] == "int64" else 4.0]) for name in contract.boxes.size}
     anything = column(NAMES) | column(INDICES) | column(FLOATS) | column(ENCODED)
     odd = draw(st.sampled_from([None, None, None, *own]))
