@@ -18,5 +18,5 @@ SUMMARIES = LabelParts[Callable[[EvaluationFiles, int], Predictions]](
         "pixels": pixels.summarize,
     },
 )
-"""Functions that summarize the predictions of an evaluation in one pass and bounded memory. Their second argument limits
+"""Functions that summarize the predictions of an evaluation in one pass and bounded memory. The second argument limits
 the number of samples, which have no images yet."""

@@ -1,8 +1,9 @@
-"""The worked examples of docs/new-feature-kind.md and docs/new-label-kind.md do what the pages say."""
+"""The worked examples in docs/new-feature-kind.md and docs/new-label-kind.md work as the pages say."""
 
 import re
+import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 import hubline
 from hubline.components.example_gen.contract import Contract, Kind, find_fault
-from hubline.preprocessing.analysis import InBeam
+from hubline.preprocessing.analysis import BeamAnalyzer
 from hubline.preprocessing.columns import present
 from hubline.preprocessing.kinds.kind import Read
 from hubline.preprocessing.labels.label import LABEL
@@ -26,11 +27,12 @@ ROWS: list[dict[str, Any]] = [
 
 
 def code_of(page: str) -> Any:
-    """The names that the Python on a page defines, block after block."""
-    names: dict[str, Any] = {"__name__": f"docs.{page}"}
+    """A module with the Python of a page, block after block."""
+    module = ModuleType(f"example_of_{page.partition('.')[0].replace('-', '_')}")
+    sys.modules[module.__name__] = module  # where pydantic looks for the names in annotations
     for block in re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL):
-        exec(compile(block, page, "exec", dont_inherit=True), names)
-    return SimpleNamespace(**names)
+        exec(compile(block, page, "exec", dont_inherit=True), vars(module))
+    return module
 
 
 def test_the_example_of_a_feature_is_a_point_on_the_circle_through_tf_transform(tmp_path: Path) -> None:
@@ -41,7 +43,7 @@ def test_the_example_of_a_feature_is_a_point_on_the_circle_through_tf_transform(
     expected = np.nan_to_num(np.stack([np.sin(angle), np.cos(angle)], axis=1))
     given = {"x": tf.ragged.constant([row["x"] for row in ROWS], tf.float32, ragged_rank=1).to_sparse()}
     np.testing.assert_allclose([row["hour"] for row in analysed.materialized], expected, atol=1e-6)
-    np.testing.assert_allclose(feature.transform("hour", Read(lambda name: given[name], InBeam()))["hour"], expected,
+    np.testing.assert_allclose(feature.transform("hour", Read(lambda name: given[name], BeamAnalyzer()))["hour"], expected,
                                atol=1e-6)  # fmt: skip
     inputs = {"hour": tf.constant(expected, tf.float32)}
     np.testing.assert_allclose(analysed.layers()(inputs)["hour"], expected, atol=1e-6)
@@ -52,7 +54,7 @@ def test_the_example_of_a_label_has_a_target_a_loss_and_a_contract() -> None:
     label = code.CountLabel.model_validate({"kind": "count", "from": "visits"})
     visits = np.array([0, 3, 7])
     column = tf.RaggedTensor.from_row_lengths(tf.constant(visits, tf.int64), [1, 1, 1]).to_sparse()
-    target = label.transform(Read(lambda _: present(column), InBeam()))[LABEL]
+    target = label.transform(Read(lambda _: present(column), BeamAnalyzer()))[LABEL]
     np.testing.assert_array_equal(target, visits)
 
     task = code.TRAINING.task(label, None, {})
