@@ -1,5 +1,7 @@
 """Records of a folder's files, to detect later whether any was changed, truncated or lost."""
 
+from collections.abc import Mapping
+
 from hubline.core import storage
 from hubline.core.config_base import Section
 from hubline.core.digest import file_digest
@@ -13,6 +15,8 @@ class SealedFile(Section):
     modified: int
     """Time of the last modification, in nanoseconds since 1970."""
     sha256: str
+    version: str | None = None
+    """ETag or generation in an object store; None on a disk."""
 
 
 class Seal(Section):
@@ -21,9 +25,16 @@ class Seal(Section):
     files: dict[str, SealedFile]
 
     @classmethod
-    def of(cls, folder: str) -> "Seal":
-        """Seals every file below a folder."""
-        return cls(files={path: _look(f"{folder}/{path}") for path in storage.files_below(folder)})
+    def of(cls, folder: str, digests: Mapping[str, str] | None = None) -> "Seal":
+        """Seals every file below a folder.
+
+        Args:
+            folder: Folder of the files.
+            digests: SHA-256 of each file by relative path; computed from the files if None.
+        """
+        if digests is None:
+            digests = {path: file_digest(f"{folder}/{path}") for path in storage.files_below(folder)}
+        return cls(files={path: _look(f"{folder}/{path}", sha256) for path, sha256 in digests.items()})
 
     def damage(self, folder: str, thoroughly: bool = False) -> str | None:
         """What is wrong with the first file that has changed; None if none has.
@@ -34,16 +45,18 @@ class Seal(Section):
         """
         for path, sealed in self.files.items():
             file = f"{folder}/{path}"
-            if not storage.exists(file):
+            try:
+                now = storage.stat(file)
+            except FileNotFoundError:
                 return f"{file}: the file is missing"
-            now = storage.stat(file)
             if now.size != sealed.size:
                 return f"{file}: it has {now.size:,} bytes, and {sealed.size:,} were written"
-            if (thoroughly or now.modified != sealed.modified) and file_digest(file) != sealed.sha256:
+            is_unchanged = (now.modified, now.version) == (sealed.modified, sealed.version)
+            if (thoroughly or not is_unchanged) and file_digest(file) != sealed.sha256:
                 return f"{file}: it isn't what was written (another SHA-256)"
         return None
 
 
-def _look(file: str) -> SealedFile:
+def _look(file: str, sha256: str) -> SealedFile:
     stat = storage.stat(file)
-    return SealedFile(size=stat.size, modified=stat.modified, sha256=file_digest(file))
+    return SealedFile(size=stat.size, modified=stat.modified, sha256=sha256, version=stat.version)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from hubline.core import storage
 from hubline.core.config_base import Section, is_remote
+from hubline.core.digest import file_digest
 from hubline.core.seal import Seal
 
 _MARK = "complete"
@@ -70,19 +71,19 @@ class Store:
 
     @contextmanager
     def making(self, key: str) -> Iterator[str]:
-        """Yields a folder to fill, which becomes the entry if the block ends without an exception.
+        """Yields a local folder to fill, which becomes the entry if the block ends without an exception.
 
         If several processes make the same entry, the first to finish wins and the others' files are removed.
         """
         entry, attempt = f"{self._folder}/{key}", uuid.uuid4().hex
         folder = f"{entry}/{attempt}"
         stays = False
-        if not is_remote(folder):
-            Path(folder).mkdir(parents=True)
         try:
-            yield folder
+            with storage.filling(folder) as local:
+                yield local
+                digests = {path: file_digest(f"{local}/{path}") for path in storage.files_below(local)}
             _sync(folder)
-            mark = _Mark(folder=attempt, seal=Seal.of(folder))
+            mark = _Mark(folder=attempt, seal=Seal.of(folder, digests))
             stays = storage.write_new(f"{entry}/{_MARK}", mark.to_property().encode())
         finally:
             if not stays:

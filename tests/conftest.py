@@ -8,9 +8,12 @@ import sys
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support import stores
 
 
 def pytest_configure() -> None:
@@ -39,3 +42,35 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no real data sets at {path}; HUBLINE_DATA names their folder")
     return path
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """The address of an S3 server."""
+    with stores.s3_server() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def gcs_address() -> Iterator[str]:
+    """The address of a GCS server."""
+    with stores.gcs_server() as address:
+        yield address
+
+
+@pytest.fixture
+def s3(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a new bucket; the environment has the credentials."""
+    return stores.s3_bucket(monkeypatch, s3_address)
+
+
+@pytest.fixture(params=["disk", "memory", "s3", "minio", "gs"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty folder: on a disk, or in a store of each kind."""
+    if request.param == "disk":
+        return str(tmp_path / "place")
+    if request.param == "memory":
+        return f"memory://{tmp_path.name}"
+    if request.param == "gs":
+        return stores.gcs_bucket(monkeypatch, request.getfixturevalue("gcs_address"))
+    return stores.s3_bucket(monkeypatch, request.getfixturevalue("s3_address"), request.param)

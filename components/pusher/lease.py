@@ -3,7 +3,8 @@
 A process that wants the lease writes a claim and then lists all claims. If its claim is the only one, it holds the
 lease; otherwise it withdraws the claim and retries later. Of two claimants, the one that lists last sees both claims,
 so two never hold the lease at once. This requires strongly consistent listings, which Google Cloud Storage and S3
-provide, but no conditional writes, which TensorFlow's file systems lack.
+provide, but no conditional writes, which some servers lack. Where a store has them, `push` uses them as well, so even a
+process that was held up never replaces another's file.
 
 Claims of processes that have ended, and claims not renewed for `SECONDS`, are ignored. Ages are differences between
 timestamps of the store, so the clocks of the machines may differ. A holder that is held up for half of `SECONDS` gives

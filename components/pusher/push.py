@@ -5,16 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import tensorflow as tf
-from tfx.utils import io_utils
-
 from hubline.components.pusher.lease import leased
 from hubline.components.pusher.unfinished import clear_abandoned, publish, unfinished
 from hubline.components.pusher.versions import next_version
 from hubline.core import interruption, storage
 from hubline.core.config_base import is_remote
 from hubline.core.digest import file_digest
-from hubline.core.errors import UserError
+from hubline.core.errors import RunError, UserError
 
 _LAST = "saved_model.pb"
 """No server loads a version without this file, so it is written last where a folder can't appear all at once."""
@@ -32,7 +29,8 @@ def push(model: str, destination: str, what: str = "serving folder", check: Call
     """Copies a SavedModel, or predictions, into a folder of versions as the next version.
 
     On a disk, the version is copied under a hidden name and then renamed, which is atomic, also on NFS. Object stores
-    have no atomic rename; there, pushes wait for each other and `saved_model.pb` is copied last.
+    have no atomic rename; there, pushes wait for each other, `saved_model.pb` is copied last, and no existing object is
+    ever replaced.
 
     Args:
         model: The SavedModel's folder.
@@ -71,7 +69,7 @@ def copy_once(model: str, version: str) -> None:
             parent.mkdir(parents=True, exist_ok=True)
             clear_abandoned(parent)
             with unfinished(parent) as copy:
-                io_utils.copy_dir(model, str(copy))
+                storage.copy_tree(model, str(copy))
                 interruption.check()
                 if publish(copy, Path(version)):
                     return
@@ -91,16 +89,15 @@ def writing(path: str, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", error)
-        raise UserError(f"{path}: the {what} is not writable: {reason}") from error
+    except OSError as error:
+        raise UserError(f"{path}: the {what} is not writable: {error.strerror or error}") from error
 
 
 def _push_to_disk(model: str, destination: Path, check: Callable[[], None]) -> str:
     destination.mkdir(parents=True, exist_ok=True)
     clear_abandoned(destination)
     with unfinished(destination) as copy:
-        io_utils.copy_dir(model, str(copy))
+        storage.copy_tree(model, str(copy))
         while True:
             # The number is fixed before the check, so a push that follows the check competes for the same number and
             # fails.
@@ -116,18 +113,25 @@ def _push_to_store(model: str, destination: str, check: Callable[[], None]) -> s
     with leased(destination) as lease:
         version = next_version(destination)
         lease.announce(version)
+        written: list[str] = []
+
+        def copy(path: str) -> None:
+            interruption.check()
+            if not storage.copy_new(f"{model}/{path}", f"{version}/{path}"):
+                raise RunError(f"{version}/{path}: another push has written this; nothing was pushed; run again")
+            written.append(path)
+
         try:
             *files, last = _files(model)
             for path in files:
-                interruption.check()
-                io_utils.copy_file(f"{model}/{path}", f"{version}/{path}", overwrite=True)
+                copy(path)
             check()
             lease.renew()
-            interruption.check()
-            io_utils.copy_file(f"{model}/{last}", f"{version}/{last}", overwrite=True)
+            copy(last)
         except BaseException:
-            if lease.is_ours:  # otherwise another push may have taken the number
-                storage.remove_files_below(version)
+            if lease.is_ours:  # otherwise another push may have removed these files, and written its own
+                for path in written:
+                    storage.remove(f"{version}/{path}")
             raise
         return version
 

@@ -224,7 +224,7 @@ def test_a_new_serving_version_is_compared_with(project: Path) -> None:
         ("preprocessing/kinds/numeric.py", set(STEPS)),
         ("preprocessing/config.py", set(STEPS)),
         ("components/config/data.py", behind("ExampleGen")),
-        ("core/storage.py", behind("ExampleGen", "HubModule.mean")),
+        ("core/storage/stores.py", behind("ExampleGen", "HubModule.mean")),
         ("components/example_gen/ingest.py", behind("ExampleGen")),
         ("components/hub_module/fetch.py", behind("HubModule.mean")),
         ("components/data_gate/executor.py", {"DataGate"}),

@@ -68,7 +68,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     [
         ([f"components/{step}/executor.py" for step in ("example_gen", "statistics_gen", "transform", "embedder")], []),
         (["components/config/evaluation.py", "artifacts/embedded_rows.py", "trainer/phases.py", "trainer/fit.py"], []),
-        (["core/storage.py", "core/shard_cache.py", "core/config_base.py", "core/errors.py", "core/progress.py"], []),
+        (
+            [
+                "core/storage/__init__.py",
+                "core/shard_cache.py",
+                "core/config_base.py",
+                "core/errors.py",
+                "core/progress.py",
+            ],
+            [],
+        ),
         (["components/example_gen/ingest.py"], ["ExampleGen"]),
         (["components/statistics_gen/shard.py"], ["StatisticsGen"]),
         (["components/transform/shard.py"], ["Transform"]),

@@ -1,7 +1,7 @@
-"""An object store for tests: an HTTP server on loopback, and its file system for TFX.
+"""An object store for tests: an HTTP server on loopback, and its file system for fsspec.
 
-It has what S3 and Google Cloud Storage have: objects are there whole or not at all, listings show what was written
-before, and there is neither a rename nor an empty folder.
+It has what the weakest object stores have: objects appear complete or not at all, listings show all earlier writes, and
+there are neither renames nor empty folders nor conditional writes.
 """
 
 import json
@@ -9,17 +9,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
-from types import SimpleNamespace
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote, unquote
 from urllib.request import Request, urlopen
 
-from tfx.dsl.io import fileio, filesystem, filesystem_registry
-
-from hubline.core import storage
+import fsspec
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -36,8 +34,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(self.path)
         with self.lock:
             if path.endswith("*"):
-                names = [name for name in self.objects if name.startswith(path[:-1])]
-                return self._answer(200, json.dumps(names).encode())
+                sizes = {name: len(found[0]) for name, found in self.objects.items() if name.startswith(path[:-1])}
+                return self._answer(200, json.dumps(sizes).encode())
             found = self.objects.get(path)
         return self._answer(200, *found) if found else self._answer(404)
 
@@ -68,13 +66,17 @@ def served() -> Iterator[int]:
 
 
 def _ask(method: str, path: str, content: bytes | None = None) -> tuple[bytes, int]:
-    port, _, key = path.removeprefix("store://").partition("/")
+    port, _, key = path.partition("/")
     try:
         request = Request(f"http://127.0.0.1:{port}/{quote(key)}", content, method=method)
         with urlopen(request, timeout=60) as answer:
             return answer.read(), int(answer.headers["Modified"])
     except HTTPError as error:
         raise FileNotFoundError(path) from error
+
+
+def _time(nanoseconds: int) -> datetime:
+    return datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc)
 
 
 class _Writer(BytesIO):
@@ -88,59 +90,40 @@ class _Writer(BytesIO):
         super().close()
 
 
-class StoreFilesystem(filesystem.Filesystem):
-    """`store://PORT/KEY`, as TFX's `fileio` takes file systems."""
+class StoreFileSystem(fsspec.AbstractFileSystem):
+    """`store://PORT/KEY`."""
 
-    SUPPORTED_SCHEMES = ("store://",)
+    protocol = "store"
+    cachable = False
 
-    @staticmethod
-    def _below(path: str) -> list[str]:
-        listed = json.loads(_ask("GET", f"{path.rstrip('/')}/*")[0])
-        prefix = path.removeprefix("store://").partition("/")[0]
-        return [f"store://{prefix}{name}" for name in listed]
+    def find(self, path: str, **_: Any) -> list[str]:
+        port, _, key = path.partition("/")
+        return [f"{port}{name}" for name in json.loads(_ask("GET", f"{port}/{key.rstrip('/')}/*")[0])]
 
-    @staticmethod
-    def open(path: str, mode: str = "r") -> Any:
-        return _Writer(path) if "w" in mode else BytesIO(_ask("GET", path)[0])
-
-    @classmethod
-    def exists(cls, path: str) -> bool:
-        try:
-            _ask("GET", path)
-        except FileNotFoundError:
-            return cls.isdir(path)
-        return True
-
-    @classmethod
-    def isdir(cls, path: str) -> bool:
-        return bool(cls._below(path))
-
-    @classmethod
-    def listdir(cls, path: str) -> list[str]:
+    def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
         start = len(path.rstrip("/")) + 1
-        return sorted({below[start:].partition("/")[0] for below in cls._below(path)})
+        names = sorted({f"{path.rstrip('/')}/{below[start:].partition('/')[0]}" for below in self.find(path)})
+        return [self.info(name) for name in names] if detail else names
 
-    @classmethod
-    def walk(cls, top: str, topdown: bool = True, onerror: Any = None) -> Any:
-        for path in cls._below(top):
-            folder, _, name = path.rpartition("/")
-            yield folder, [], [name]
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        try:
+            content, modified = _ask("GET", path)
+        except FileNotFoundError:
+            if not self.find(path):
+                raise
+            return {"name": path, "size": 0, "type": "directory"}
+        return {"name": path, "size": len(content), "type": "file", "mtime": _time(modified)}
 
-    @staticmethod
-    def stat(path: str) -> Any:
-        content, modified = _ask("GET", path)
-        return SimpleNamespace(length=len(content), mtime_nsec=modified)
+    def _open(self, path: str, mode: str = "rb", *_: Any, **__: Any) -> Any:
+        return _Writer(path) if mode == "wb" else BytesIO(_ask("GET", path)[0])
 
-    @staticmethod
-    def makedirs(path: str) -> None:
-        pass
-
-    @staticmethod
-    def remove(path: str) -> None:
+    def rm_file(self, path: str) -> None:
         _ask("DELETE", path)
+
+    def cp_file(self, path1: str, path2: str, **_: Any) -> None:
+        _ask("PUT", path2, _ask("GET", path1)[0])
 
 
 def mount() -> None:
-    """Has this process read `store://`."""
-    filesystem_registry.DEFAULT_FILESYSTEM_REGISTRY.register(StoreFilesystem, priority=0)
-    storage._fileio = lambda _: fileio  # which holds URLs to TensorFlow's schemes
+    """Makes this process read `store://`."""
+    fsspec.register_implementation("store", StoreFileSystem, clobber=True)

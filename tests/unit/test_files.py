@@ -7,7 +7,6 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import fsspec
 import pytest
 import tensorflow as tf
 
@@ -16,9 +15,9 @@ from hubline.components.hub_module.fetch import fetch
 from hubline.components.hub_module.fingerprint import fingerprint
 from hubline.components.hub_module.handle import MIRROR
 from hubline.components.pin.snapshot import pin_files, pin_serving, pin_vocabularies
-from hubline.components.pusher import push as pushing
 from hubline.components.pusher.push import push
 from hubline.components.pusher.versions import newest_version, versions
+from hubline.core import storage
 from hubline.core.digest import file_digest, tree_digest
 from hubline.core.errors import UserError
 from hubline.preprocessing.kinds.categorical import CategoricalFeature
@@ -78,10 +77,9 @@ def vocabulary(file: str) -> CategoricalFeature:
 
 
 def test_vocabularies_are_pinned_by_their_content_wherever_they_are(tmp_path: Path) -> None:
-    with tf.io.gfile.GFile("ram://words.txt", "w") as remote:
-        remote.write("red\ngreen\n")
+    storage.write_text("memory://words.txt", "red\ngreen\n")
     (tmp_path / "words.txt").write_text("red\ngreen\n")
-    features = {"far": vocabulary("ram://words.txt"), "near": vocabulary(f"{tmp_path}/words.txt")}
+    features = {"far": vocabulary("memory://words.txt"), "near": vocabulary(f"{tmp_path}/words.txt")}
     pinned = pin_vocabularies(features)
     assert pinned == dict.fromkeys(("far", "near"), file_digest(f"{tmp_path}/words.txt"))
     (tmp_path / "words.txt").write_text("green\nred\n")
@@ -90,11 +88,11 @@ def test_vocabularies_are_pinned_by_their_content_wherever_they_are(tmp_path: Pa
 
 def test_all_vocabularies_with_faults_are_named_with_their_features(tmp_path: Path) -> None:
     (tmp_path / "twice").write_text("red\nred\n")
-    features = {"one": vocabulary("ram://nowhere.txt"), "two": vocabulary(f"{tmp_path}/twice")}
+    features = {"one": vocabulary("memory://nowhere.txt"), "two": vocabulary(f"{tmp_path}/twice")}
     with pytest.raises(UserError) as error:
         pin_vocabularies(features)
     first, second = str(error.value).split("\n")
-    assert first.startswith("features.one.vocabulary: ram://nowhere.txt: there is no such file")
+    assert first.startswith("features.one.vocabulary: memory://nowhere.txt: there is no such file")
     assert second.startswith(f"features.two.vocabulary: {tmp_path}/twice: 'red' is in lines 1, 2")
 
 
@@ -134,7 +132,7 @@ def test_a_push_that_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: 
         assert newest_version(str(serving)) is None
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pushing.io_utils, "copy_dir", copy_half)
+    monkeypatch.setattr(storage, "copy_tree", copy_half)
     with pytest.raises(KeyboardInterrupt):
         push(str(model), str(serving))
     assert list(serving.iterdir()) == []
@@ -143,17 +141,17 @@ def test_a_push_that_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: 
 def test_a_push_into_an_object_store_writes_saved_model_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tree(tmp_path / "model", fingerprint_pb="f", saved_model_pb="graph", variables__v="weights")
     copied = []
-    copy_file = pushing.io_utils.copy_file
+    copy_new = storage.copy_new
 
-    def noted(source: str, target: str, **how: bool) -> None:
+    def noted(source: str, target: str) -> bool:
         copied.append(target)
-        copy_file(source, target, **how)
+        return copy_new(source, target)
 
-    monkeypatch.setattr(pushing.io_utils, "copy_file", noted)
-    version = push(str(model), "ram://serving")
-    assert version == "ram://serving/1"
-    assert copied[-1] == "ram://serving/1/saved_model.pb" and len(copied) == 3
-    assert newest_version("ram://serving") == version
+    monkeypatch.setattr(storage, "copy_new", noted)
+    version = push(str(model), "memory://serving")
+    assert version == "memory://serving/1"
+    assert copied[-1] == "memory://serving/1/saved_model.pb" and len(copied) == 3
+    assert newest_version("memory://serving") == version
     assert tree_digest(version) == tree_digest(str(model))
 
 
@@ -191,16 +189,11 @@ def test_an_archive_is_unpacked_and_its_digest_is_the_file_s(module: Path, tmp_p
     assert answers(path) == answers(str(module))
 
 
-def test_an_object_store_is_read_by_tensorflow_or_by_fsspec(module: Path, tmp_path: Path) -> None:
-    for path in module.rglob("*"):
-        if path.is_file():
-            target = f"hubs/mean/{path.relative_to(module)}"
-            tf.io.gfile.makedirs(f"ram://{target}".rpartition("/")[0])
-            tf.io.gfile.copy(str(path), f"ram://{target}", overwrite=True)
-            fsspec.filesystem("memory").pipe(f"/{target}", path.read_bytes())
+def test_a_module_is_fetched_from_every_store(module: Path, tmp_path: Path, place: str) -> None:
     packed = archive(module, tmp_path / "mean.tar.gz", ".")
-    fsspec.filesystem("memory").pipe("/hubs/mean.tar.gz", packed.read_bytes())
-    for number, handle in enumerate(("ram://hubs/mean", "memory://hubs/mean", "memory://hubs/mean.tar.gz")):
+    storage.copy_tree(str(module), f"{place}/hubs/mean")
+    storage.copy(str(packed), f"{place}/hubs/mean.tar.gz")
+    for number, handle in enumerate((f"{place}/hubs/mean", f"{place}/hubs/mean.tar.gz")):
         path, digest = fetch(handle, None, str(tmp_path / str(number)))
         assert answers(path) == answers(str(module)), handle
         assert digest == (file_digest(str(packed)) if handle.endswith("gz") else tree_digest(str(module)))
@@ -275,8 +268,8 @@ def test_handles_that_cannot_be_had(module: Path, tmp_path: Path) -> None:
         fetch(str(module), "0" * 64, str(tmp_path / "d"))
     with pytest.raises(UserError, match="memory://no/such: there is no hub module here"):
         fingerprint("memory://no/such")
-    with pytest.raises(UserError, match=r"s3://bucket/x: the hub module cannot be had"):
-        fetch("s3://bucket/x", None, str(tmp_path / "e"))
+    with pytest.raises(UserError, match="memory://no/such: there is no hub module here"):
+        fetch("memory://no/such", None, str(tmp_path / "e"))
     # Nothing listens on loopback port 9 (discard), so the resolver fails at once.
     with pytest.raises(UserError, match=r"http://127.0.0.1:9/x/1: the hub module cannot be had"):
         fetch("http://127.0.0.1:9/x/1", None, str(tmp_path / "f"))

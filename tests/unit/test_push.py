@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tfx.dsl.io import fileio
 
 from hubline.components.pusher import lease
 from hubline.components.pusher.owner import Owner
@@ -40,8 +39,7 @@ def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]
     if request.param == "disk":
         yield f"{tmp_path}/serving"
         return
-    with make_object_store.served() as port, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storage, "_fileio", storage._fileio)
+    with make_object_store.served() as port:
         make_object_store.mount()
         yield f"store://{port}/serving"
 
@@ -182,15 +180,15 @@ def test_a_killed_push_into_a_store_is_cleared_away(
 def test_a_push_that_was_held_up_pushes_nothing_and_the_next_one_clears_up(
     destination: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, copy = model_of(tmp_path / "model", "x"), fileio.copy
+    model, copy = model_of(tmp_path / "model", "x"), storage.copy_new
     with monkeypatch.context() as held_up:
         held_up.setattr(lease, "SECONDS", 0.2)
         held_up.setattr(lease, "keep_renewing", lambda *_: None)
-        held_up.setattr(fileio, "copy", lambda *arguments, **how: (time.sleep(0.2), copy(*arguments, **how)))
+        held_up.setattr(storage, "copy_new", lambda *arguments: (time.sleep(0.2), copy(*arguments)))
         with pytest.raises(RunError, match="interrupted for too long; nothing was pushed"):
             push(model, destination)
         assert newest_version(destination) is None
-        held_up.setattr(fileio, "copy", copy)
+        held_up.setattr(storage, "copy_new", copy)
         held_up.setattr(lease.Lease, "is_ours", True)
         assert push(model, destination) == f"{destination}/1"
     assert tree_digest(f"{destination}/1") == tree_digest(model)
@@ -215,14 +213,19 @@ def test_after_a_signal_nothing_is_pushed(
     destination: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     """It arrives while the model's files are being copied."""
-    copy, killed = fileio.copy, []
+    killed = []
 
-    def interrupted(*arguments: object, **how: object) -> None:
-        copy(*arguments, **how)
-        if not killed:
-            killed.append(os.kill(os.getpid(), number))
+    def interrupting(copy: Callable[[str, str], bool | None]) -> Callable[[str, str], bool | None]:
+        def interrupted(source: str, target: str) -> bool | None:
+            copied = copy(source, target)
+            if not killed:
+                killed.append(os.kill(os.getpid(), number))
+            return copied
 
-    monkeypatch.setattr(fileio, "copy", interrupted)
+        return interrupted
+
+    for name in ("copy", "copy_new"):
+        monkeypatch.setattr(storage, name, interrupting(getattr(storage, name)))
     model = model_of(tmp_path / "model", "x")
     with interruption.handled():
         with pytest.raises(Interrupted, match=number.name):
@@ -240,3 +243,15 @@ def test_a_copy_that_was_cut_short_is_made_whole(destination: str, tmp_path: Pat
     storage.write_bytes(f"{destination}/1/variables/variables.data", b"half")
     copy_once(model, f"{destination}/1")
     assert tree_digest(f"{destination}/1") == tree_digest(model)
+
+
+def test_a_version_in_a_store_is_never_overwritten(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even by a process that believes it holds the lease, and that the number is free."""
+    first, second = model_of(tmp_path / "first", "1"), model_of(tmp_path / "second", "2")
+    version = push(first, f"{s3}/serving")
+    assert tree_digest(version) == tree_digest(first)
+    monkeypatch.setattr("hubline.components.pusher.push.next_version", lambda destination: f"{destination}/1")
+    with pytest.raises(RunError, match=r"/serving/1/assets/words.txt: another push has written this"):
+        push(second, f"{s3}/serving")
+    assert tree_digest(version) == tree_digest(first)
+    assert storage.names(f"{s3}/serving") == ["1"]

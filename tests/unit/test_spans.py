@@ -6,7 +6,6 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 from tfx.components.example_gen import utils
@@ -15,6 +14,7 @@ from tfx.proto import example_gen_pb2
 from hubline.artifacts.pins import Files
 from hubline.components.config.data import Data, HashSplit, PatternSplit
 from hubline.components.pin.snapshot import pin_files
+from hubline.core import storage
 from hubline.core.config_base import escape, has_wildcards, unescape
 from hubline.core.errors import UserError
 from hubline.core.spans import SpanPattern, to_date
@@ -208,13 +208,11 @@ def test_a_split_without_spans_is_the_same_in_every_window(tmp_path: Path) -> No
 
 def test_spans_in_an_object_store(tmp_path: Path) -> None:
     for name in ("span-1/v1/a", "span-1/v2/a", "span-2/v1/a", "span-2/v1/_SUCCESS", "span-x/v1/a"):
-        tf.io.gfile.makedirs(f"ram://spans/{name}".rpartition("/")[0])
-        with tf.io.gfile.GFile(f"ram://spans/{name}", "w") as file:
-            file.write(name)
+        storage.write_text(f"memory://spans/{name}", name)
     for ending in ("", "/", "/*"):
-        files = pin_files(Data(examples="ram://spans/span-{SPAN}/v{VERSION}" + ending)).by_split["all"]
+        files = pin_files(Data(examples="memory://spans/span-{SPAN}/v{VERSION}" + ending)).by_split["all"]
         assert [(file.path, file.span) for file in files] == [
-            ("ram://spans/span-1/v2/a", 1), ("ram://spans/span-2/v1/a", 2)
+            ("memory://spans/span-1/v2/a", 1), ("memory://spans/span-2/v1/a", 2)
         ]  # fmt: skip
 
 

@@ -8,9 +8,7 @@ TESTS = Path(__file__).parents[1]
 FILES = sorted(TESTS.rglob("*.py"))
 PRIVATE = re.compile(r"_[A-Za-z]\w*")
 KNOWN = {
-    "support/object_store.py": {"_fileio"},
     "unit/test_ingest.py": {"_look"},
-    "unit/test_push.py": {"_fileio"},
 }
 """Private names that tests still use; this list may only get shorter."""
 

@@ -1,0 +1,206 @@
+"""Files in object stores, through fsspec. A URL is `scheme://bucket/key`; stores have objects and no folders.
+
+Credentials come from where each store's own tools take them. Listings are not cached, so an object that another process
+has just written is visible.
+"""
+
+import errno
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta, timezone
+from typing import IO, Any, cast
+
+from hubline.core.errors import UserError
+from hubline.core.storage.credentials import AccessError, is_refused, is_unreachable, options, what_to_set
+from hubline.core.storage.local import Stat
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# Names of the same fact in the different stores' file systems.
+_TIMES = ("LastModified", "mtime", "last_modified")
+_VERSIONS = ("ETag", "generation", "etag")
+_TRIES = 5
+"""Attempts at a conditional write. S3 answers 409 if another one is in progress."""
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[tuple[Any, str]]:
+    """The file system of a URL and the path in it. Exceptions of the store's client are turned into OSErrors.
+
+    Raises:
+        AccessError: if the scheme is unknown, the store cannot be reached, or credentials are missing or rejected.
+    """
+    scheme = url.partition("://")[0]
+    try:
+        yield _file_system(url)
+    except (UserError, FileNotFoundError, FileExistsError):
+        raise
+    except Exception as error:  # each store's client has its own exceptions
+        if is_refused(error):
+            raise AccessError(url, f"no access to the store: {error}; {what_to_set(scheme)}") from error
+        if is_unreachable(error):
+            raise AccessError(url, f"the store cannot be reached: {error}") from error
+        if isinstance(error, OSError):
+            raise
+        raise OSError(errno.EIO, f"{type(error).__name__}: {error}", url) from error
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    # Imported here because few pipelines use a store.
+    import fsspec
+
+    scheme, _, key = url.partition("://")
+    if scheme in ("http", "https"):
+        raise AccessError(url, "neither a folder nor a bucket; download the file, or copy it to a bucket")
+    protocol, settings = options(url)
+    try:
+        files, path = fsspec.core.url_to_fs(f"{protocol}://{key}", **settings)
+    except (ImportError, ValueError) as error:
+        if is_refused(error):
+            raise
+        raise AccessError(url, f"{scheme}:// is not supported here: {error}") from error
+    return files, path
+
+
+def _relative(name: str, path: str) -> str:
+    """Path of an object relative to the path of a folder; file systems differ in leading and trailing slashes."""
+    return name.strip("/")[len(path.strip("/")) :].strip("/")
+
+
+def _info(url: str) -> dict[str, Any] | None:
+    with _opened(url) as (files, path), suppress(FileNotFoundError):
+        return cast(dict[str, Any], files.info(path))
+    return None
+
+
+def exists(path: str) -> bool:
+    return _info(path) is not None
+
+
+def is_folder(path: str) -> bool:
+    info = _info(path)
+    return info is not None and info["type"] == "directory"
+
+
+def names(folder: str) -> list[str]:
+    if not is_folder(folder):
+        return []
+    with _opened(folder) as (files, path):
+        found = (_relative(name, path) for name in files.ls(path, detail=False))
+        return [name for name in found if name]  # some tools write an empty object named like the folder
+
+
+def glob(pattern: str) -> list[str]:
+    from fsspec.core import has_magic
+
+    if not has_magic(pattern):  # on such a path, fsspec's glob hides that the store denies access
+        return [pattern] if exists(pattern) else []
+    scheme, _, rest = pattern.partition("://")
+    bucket = f"{scheme}://{rest.partition('/')[0]}"
+    with _opened(pattern) as (files, path):
+        return [f"{bucket}/{found.strip('/').partition('/')[2]}" for found in files.glob(path)]
+
+
+def stat(path: str) -> Stat:
+    with _opened(path) as (files, key):
+        info = files.info(key)
+        time = next((info[name] for name in _TIMES if name in info), None) or files.modified(key)
+        version = next((str(info[name]) for name in _VERSIONS if info.get(name)), None)
+    return Stat(info["size"], (time - _EPOCH) // timedelta(microseconds=1) * 1000, version)
+
+
+def open_binary(path: str) -> IO[bytes]:
+    with _opened(path) as (files, key):
+        return cast(IO[bytes], files.open(key, "rb"))
+
+
+@contextmanager
+def atomically(path: str) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        local = f"{folder}/{path.rpartition('/')[2]}"
+        yield local
+        upload(local, path)
+
+
+def write_bytes(path: str, content: bytes) -> None:
+    with _opened(path) as (files, key):
+        files.pipe_file(key, content)
+
+
+def write_new(path: str, content: bytes) -> bool:
+    return _write_new(path, lambda files, key, **mode: files.pipe_file(key, content, **mode))
+
+
+def upload_new(source: str, target: str) -> bool:
+    """Uploads a local file unless the object exists; returns whether it was uploaded."""
+    return _write_new(target, lambda files, key, **mode: files.put_file(source, key, **mode))
+
+
+def _write_new(url: str, write: Callable[..., None]) -> bool:
+    for _ in range(_TRIES):
+        if exists(url):
+            return False
+        try:
+            with _opened(url) as (files, key):
+                write(files, key, mode="create")
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno == errno.ENOSYS or "NotImplemented" in str(error):  # no conditional writes in this store
+                with _opened(url) as (files, key):
+                    write(files, key)
+                return True
+            if error.errno != errno.EBUSY:
+                raise
+        else:
+            return True
+    raise OSError(errno.EBUSY, "other processes keep writing this object", url)
+
+
+def remove(path: str) -> None:
+    with _opened(path) as (files, key), suppress(FileNotFoundError):
+        files.rm_file(key)
+
+
+def remove_tree(folder: str) -> None:
+    for path in files_below(folder):
+        remove(f"{folder}/{path}")
+    if is_folder(folder):  # in a store with folders, or with objects that stand for folders
+        with _opened(folder) as (files, key), suppress(FileNotFoundError):
+            files.rm(key, recursive=True)
+
+
+def files_below(folder: str) -> list[str]:
+    if not is_folder(folder):
+        return []
+    with _opened(folder) as (files, path):
+        return [_relative(name, path) for name in files.find(path) if not name.endswith("/")]
+
+
+def download(source: str, target: str) -> None:
+    """Downloads an object to a local path."""
+    with _opened(source) as (files, key):
+        files.get_file(key, target)
+
+
+def upload(source: str, target: str) -> None:
+    """Uploads a local file. Readers see the previous object until the new one is complete."""
+    with _opened(target) as (files, key):
+        files.put_file(source, key)
+
+
+def copy(source: str, target: str) -> None:
+    """Copies an object: inside the store if both URLs have the same scheme, otherwise through this machine."""
+    if source.partition("://")[0] == target.partition("://")[0]:
+        with _opened(source) as (files, key), _opened(target) as (_, target_key):
+            files.cp_file(key, target_key)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        download(source, f"{folder}/file")
+        upload(f"{folder}/file", target)
+
+
+def is_read_by_tensorflow(url: str) -> bool:
+    """Whether TensorFlow reads a URL itself: only Google Cloud Storage, and not its emulators."""
+    return url.startswith("gs://") and "STORAGE_EMULATOR_HOST" not in os.environ
