@@ -91,17 +91,18 @@ class Run:
         """The version in serving after the Pusher, and whether this run pushed it."""
         return self._version("Pusher", "pushed_model")
 
-    def serves_now(self) -> ServedVersion | None:
-        """The version that this run pushed, as `pin` finds it in the next run; None if nothing was pushed."""
-        path, newly = self.pushed()
-        artifact = self._output("Pusher", "pushed_model")
-        if not (path and newly and artifact):
-            return None
-        return ServedVersion(path=path, digest=artifact.custom_properties[DIGEST].string_value)
-
     def predictions(self) -> tuple[str | None, bool]:
         """The newest version of the predictions after the Predictor, and whether this run wrote it."""
         return self._version("Predictor", "predictions")
+
+    def newly_served(self) -> ServedVersion | None:
+        """The model or the predictions that this run pushed, as `pin` finds them in the next run; None if none were
+        pushed."""
+        for step, key in (("Pusher", "pushed_model"), ("Predictor", "predictions")):
+            path, newly = self._version(step, key)
+            if path and newly and (artifact := self._output(step, key)):
+                return ServedVersion(path=path, digest=artifact.custom_properties[DIGEST].string_value)
+        return None
 
     def evaluated(self) -> Evaluated | None:
         """Metrics of the predictions, if classes are known."""

@@ -144,14 +144,15 @@ def execute(
         log=str(folder / "run.log"),
     )
     if run and pins and status == "succeeded":
-        keep(places, run_key(file, _after(run.serves_now(), pins)), run.outputs, result)
+        keep(places, run_key(file, _after(run.newly_served(), pins)), run.outputs, result)
     return result, code
 
 
-def _after(served: ServedVersion | None, pins: AnyPins) -> AnyPins:
-    """What the next run pins if nothing changes: the model that this run judged and pushed then serves, and there is
-    nothing to compare."""
-    return pins.model_copy(update={"serving": served}) if served and isinstance(pins, Pins) else pins
+def _after(newly_served: ServedVersion | None, pins: AnyPins) -> AnyPins:
+    """What the next run pins if nothing else changes. The model that this run pushed is the one that it judged, so the
+    next run has nothing to compare."""
+    key = "serving" if isinstance(pins, Pins) else "pushed"
+    return pins.model_copy(update={key: newly_served}) if newly_served else pins
 
 
 def _show_cached(steps: Sequence[Step], listeners: Sequence[Listener]) -> None:

@@ -26,7 +26,7 @@ from hubline.components.predictor.inputs import Piece, shards_of
 from hubline.components.predictor.label_file import read_labels
 from hubline.components.predictor.model import Asked
 from hubline.components.predictor.predict import Bad
-from hubline.components.pusher.executor import DESTINATION, PUSHED
+from hubline.components.pusher.executor import DESTINATION, DIGEST, PUSHED
 from hubline.components.pusher.push import push
 from hubline.components.pusher.versions import newest_numbered
 from hubline.core import storage
@@ -173,9 +173,10 @@ def _bad_ones(examples: str, predictions: str) -> Iterator[SetAside]:
 
 
 def _push(artifact: Any, destination: str) -> None:
-    newest = newest_numbered(destination)
-    is_new = not (newest and tree_digest(newest) == tree_digest(artifact.uri))
+    newest, digest = newest_numbered(destination), tree_digest(artifact.uri)
+    is_new = not (newest and tree_digest(newest) == digest)
     if is_new:
         newest = push(artifact.uri, destination, what="folder of predictions")
     artifact.set_int_custom_property(PUSHED, int(is_new))
+    artifact.set_string_custom_property(DIGEST, digest)
     artifact.set_string_custom_property(DESTINATION, newest)

@@ -20,7 +20,7 @@ from hubline.core.errors import RunError
 # Custom properties in which TFX's own Pusher records where a model went.
 DESTINATION, VERSION, PUSHED = "pushed_destination", "pushed_version", "pushed"
 DIGEST = "digest"
-"""The property with the digest of the model's files."""
+"""Custom property with the digest of the files that went there."""
 
 _RUN_AGAIN = "; nothing was pushed. Run again: the model is then compared with what serves"
 
