@@ -10,7 +10,7 @@ from hubline.trainer.task import BOX, MASK, SCORES, VALUE, Task
 from hubline.trainer.training_notes import Note
 
 _STILL, _EPOCHS = 0.005, 3
-"""Minimum relative decrease of the loss, after at least this many epochs, for it to count as having moved."""
+"""Minimum relative decrease of the loss, after at least this many epochs, for the loss to count as changed."""
 
 _CONSTANT = 1e-3
 """Scores and fractions of an image that differ by less count as equal; so do predicted numbers that differ by less than
@@ -18,13 +18,13 @@ this fraction of the range of the true ones."""
 
 
 def stands_still(losses: Sequence[float]) -> Note | None:
-    """A note if the loss has not moved since the first epoch."""
+    """A note if the loss has not changed since the first epoch."""
     if len(losses) < _EPOCHS or losses[0] - min(losses) > _STILL * abs(losses[0]):
         return None
     text = (
-        f"the loss has not moved since the first epoch: {losses[0]:.4g}, and after {len(losses)} epochs "
-        f"{losses[-1]:.4g}; the model learned nothing. Try another learning rate, and see whether the features say "
-        "anything of the label"
+        f"the loss has not changed since the first epoch: {losses[0]:.4g}, and {losses[-1]:.4g} "
+        f"after {len(losses)} epochs; the model learned nothing. Try another learning rate, and check whether the "
+        "features carry information about the label"
     )
     return Note(kind="stands_still", text=text)
 

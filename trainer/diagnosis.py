@@ -43,7 +43,7 @@ def diagnose(
     found = list(_of_label(label, transform, summaries))
     if given := _answer_among(features, label):
         found.append(
-            Finding(f"the label is made from {_quoted(given)}, and so are features: they give the answer away")
+            Finding(f"the label is computed from {_quoted(given)}, which features use too: they reveal the answer")
         )
     for name, summary in train.features.items():
         found += _of_feature(name, features[name], transform, summary, train.records)
@@ -53,9 +53,9 @@ def diagnose(
             value, count, nearest = stand_in
             found.append(
                 Finding(
-                    f"column '{column}': {count:,} values of the training split are {value:g}, and the nearest other "
-                    f"one is {nearest:g}, farther off than all others are from each other; if it stands for a missing "
-                    "value, leave these values out of the records"
+                    f"column '{column}': {count:,} values of the training split are {value:g}; the nearest other "
+                    f"value is {nearest:g}, and the gap is wider than the range of all others. If {value:g} marks "
+                    "a missing value, remove it from the records"
                 )
             )
     return found
@@ -74,14 +74,14 @@ def _of_label(label: Label, transform: tft.TFTransformOutput, summaries: Mapping
         yield from _of_classes(label.has_one_class, label.class_names(transform), summaries)
     elif len(train.targets.least) == 1 and train.records > 1:
         ((value, _),) = train.targets.least
-        yield Finding(f"label: it is {value:g} in all {train.records:,} records of the training split", stops=True)
+        yield Finding(f"label: {value:g} in all {train.records:,} records of the training split", stops=True)
 
 
 def _of_classes(is_exclusive: bool, names: Sequence[str], summaries: Mapping[str, Summary]) -> Iterator[Finding]:
     train = summaries[TRAIN]
     learned = {number: count for number, count in (train.classes or {}).items() if number >= 0}
     if is_exclusive and len(learned) < 2:
-        of = f"are of the class '{names[next(iter(learned))]}'" if learned else "have a class that is known"
+        of = f"are of the class '{names[next(iter(learned))]}'" if learned else "have a known class"
         how_many = f"all {train.records:,}" if learned else f"none of the {train.records:,}"
         yield Finding(
             f"label: {how_many} records of the training split {of}; there is nothing to distinguish", stops=True
@@ -104,18 +104,18 @@ def _of_feature(
     unknown = summary.given - summary.known
     if unknown and not summary.known:
         yield Finding(
-            f"features.{name}: of {summary.given:,} records with a value none has one that is known"
+            f"features.{name}: all {summary.given:,} records with a value have unknown values only"
             f"{_such_as(summary.unknown)}{_remedy(name, feature, transform, summary.unknown)}",
             stops=True,
         )
     elif unknown > summary.given * (_UNKNOWN if _is_chosen(feature) else _RARE):
         yield Finding(
-            f"features.{name}: {_share(unknown, summary.given)} with a value have none that is known"
+            f"features.{name}: {_share(unknown, summary.given)} with a value have unknown values only"
             f"{_such_as(summary.unknown)}; they count as missing{_remedy(name, feature, transform, summary.unknown)}"
         )
     if summary.several and not feature.takes_lists:
         yield Finding(
-            f"features.{name}: {_share(summary.several, records)} have several values, of which the first alone is used"
+            f"features.{name}: {_share(summary.several, records)} have several values, but only the first is used"
         )
 
 
@@ -126,14 +126,14 @@ def _is_chosen(feature: Kind) -> bool:
 def _remedy(name: str, feature: Kind, transform: tft.TFTransformOutput, unknown: Sequence[str]) -> str:
     """Advice about unknown values."""
     if isinstance(feature, CategoricalFeature) and feature.identity is not None:
-        return f"; `identity: {feature.identity}` takes the numbers from 0 to {feature.identity - 1}"
+        return f"; `identity: {feature.identity}` accepts the numbers from 0 to {feature.identity - 1}"
     if isinstance(feature, Categories) and feature.has_words and _is_chosen(feature):
         words = [word.decode(errors="backslashreplace") for word in feature.words(name, transform)]
         folded = {word.casefold().strip(): word for word in words}
         twins = [(value, folded[value.casefold().strip()]) for value in unknown if value.casefold().strip() in folded]
         if twins:
             value, word = twins[0]
-            return f"; the vocabulary has '{word}', and the data '{value}': they differ in case or in blanks"
+            return f"; the vocabulary has '{word}', but the data has '{value}': they differ in case or spaces"
         return f"; the vocabulary has {_quoted(words)}"
     return ""
 
@@ -147,8 +147,8 @@ def _of_range(name: str, features: Features, train: Summary) -> Iterator[Finding
     if extremes and len(extremes.least) > 1:
         (least, _), (greatest, _) = extremes.least[0], extremes.greatest[0]
         yield Finding(
-            f"features.{name}: every record falls into the same category, as the column is from {least:g} to "
-            f"{greatest:g}; boundaries within that range would tell records apart"
+            f"features.{name}: every record falls into the same category, because the column ranges from {least:g} to "
+            f"{greatest:g}; use boundaries within that range"
         )
 
 

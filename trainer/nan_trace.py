@@ -40,8 +40,8 @@ def cause(job: Job, task: Task, parts: Parts, transform: Callable, phase: Phase,
         greatest = max(greatest, (float(tf.reduce_max(tf.abs(values))) if tf.size(values) else 0.0, given))
     rate = job.training.optimizer.learning_rate
     return RunError(
-        f"{what}; the label, the features and what hub modules give are finite (the greatest is {greatest[0]:.4g}, of "
-        f"{greatest[1]}); try a learning rate below {rate:g}"
+        f"{what}; the label, the features and the hub module outputs are finite (the largest absolute value is "
+        f"{greatest[0]:.4g}, in {greatest[1]}); try a learning rate below {rate:g}"
     )
 
 
@@ -91,7 +91,7 @@ def _of_modules(
         first = seen
 
         def place(at: int, first: int = first) -> str:
-            return f"record {first + at} (counted from 0, of those that decode)"
+            return f"record {first + at} (counted from 0 over the records that decode)"
 
         seen += int(tf.shape(target)[0])
         for name, backbone in parts.backbones.items():

@@ -24,12 +24,12 @@ _SHOWN_LENGTH = 60
 _TYPES: dict[str, ColumnType] = {"int": "int", "float": "float", "string": "bytes", "bytes": "bytes"}
 """Column types by TFDV's names."""
 
-_WORDS: dict[ColumnType, str] = {"int": "whole numbers", "float": "floats", "bytes": "texts"}
+_WORDS: dict[ColumnType, str] = {"int": "integers", "float": "floats", "bytes": "strings"}
 
 _FIT: dict[ColumnType, str] = {
-    "int": "whole numbers are for kind: numeric, bucketized, categorical or timestamp",
-    "float": "floats are for kind: numeric or bucketized, and what is bucketized can be crossed",
-    "bytes": "texts are for kind: categorical, text or timestamp",
+    "int": "integers are for kind: numeric, bucketized, categorical or timestamp",
+    "float": "floats are for kind: numeric or bucketized; a bucketized feature can be crossed",
+    "bytes": "strings are for kind: categorical, text or timestamp",
 }
 """For each type, the kinds of feature that accept it."""
 
@@ -122,18 +122,18 @@ def check(checks: Checks, statistics: Statistics, non_finite: Sequence[NonFinite
 
 def _not_there(checks: Checks, known: Sequence[str]) -> Iterator[Finding]:
     compared = checks.drift.columns if checks.drift else ()
-    named = {"evaluation.slices names it": checks.sliced, "data.drift.columns names it": compared}
+    named = {"evaluation.slices names this column": checks.sliced, "data.drift.columns names this column": compared}
     for column in checks.read:
         if column not in known:
-            what = f"needed for {_keys(checks.uses_of(column))}, and {_absent(column, known)}"
+            what = f"needed for {_keys(checks.uses_of(column))}, but {_absent(column, known)}"
             yield Finding(column=column, what=what, stops=True)
     legible = [column for column in known if column not in checks.images]
     for by, columns in named.items():
         for column in columns:
             if column in checks.images:
-                yield Finding(column=column, what=f"{by}, and it holds images", stops=True)
+                yield Finding(column=column, what=f"{by}, but the column contains images", stops=True)
             elif column not in known:
-                yield Finding(column=column, what=f"{by}, and {_absent(column, legible)}", stops=True)
+                yield Finding(column=column, what=f"{by}, but {_absent(column, legible)}", stops=True)
 
 
 def _of_slices(column: str, statistics: Statistics) -> Iterator[Finding]:
@@ -143,8 +143,8 @@ def _of_slices(column: str, statistics: Statistics) -> Iterator[Finding]:
         count = 0 if found is None else not_text(found)
         if count:
             what = (
-                f"evaluation.slices names it, and {count:,} of its values are no UTF-8 text; write them as UTF-8, or "
-                "leave the column out of the slices"
+                f"evaluation.slices names this column, but {count:,} of its values are not UTF-8 text; write them as "
+                "UTF-8, or remove the column from the slices"
             )
             yield Finding(split=split, column=column, what=what, stops=True)
 
@@ -159,16 +159,16 @@ def _absent(column: str, known: Sequence[str]) -> str:
 def _of_training(column: str, uses: Sequence[Use], train: Mapping[str, ColumnStatistics]) -> Iterator[Finding]:
     found = train.get(column)
     if found is None:
-        yield Finding(split="train", column=column, what=f"needed for {_keys(uses)}, and no record has it", stops=True)
+        yield Finding(split="train", column=column, what=f"needed for {_keys(uses)}, but no record has it", stops=True)
         return
     if not _has_values(found):
-        what = f"none of the {records(found):,} records has a value in it"
+        what = f"none of the {records(found):,} records has a value"
     elif constant := _constant(found):
         value, count = constant
         what = f"every value is {value}, in {count:,} of {records(found):,} records"
     else:
         return
-    what = f"{what}; it tells nothing, and {_keys(uses)} may be left out"
+    what = f"{what}, so the column carries no information; consider removing {_keys(uses)}"
     yield Finding(split="train", column=column, what=what, stops=False)
 
 
@@ -206,11 +206,11 @@ def _of_types(column: str, uses: Sequence[Use], statistics: Statistics) -> Itera
             continue
         if _has_values(found):
             takes = " or ".join(_WORDS[each] for each in use.types)
-            holds = f"the column holds {_WORDS[found_type]}{_such_as(found)}; {_FIT[found_type]}"
-            what = f"{use.key} is {use.kind}, which takes {takes}, and {holds}"
+            holds = f"the column contains {_WORDS[found_type]}{_such_as(found)}; {_FIT[found_type]}"
+            what = f"{use.key} is {use.kind}, which accepts {takes}, but {holds}"
         else:
-            what = f"{use.key} is {use.kind}, and without any value the column is taken for one of {_WORDS[found_type]}"
-            what += f"; leave {use.key} out"
+            what = f"{use.key} is {use.kind}, but a column without values is read as {_WORDS[found_type]}"
+            what += f"; remove {use.key}"
         yield Finding(split=split, column=column, what=what, stops=True)
 
 

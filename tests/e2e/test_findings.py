@@ -41,8 +41,8 @@ def test_one_class_stops_the_run_before_training_and_unknown_words_are_a_warning
     code, said = run()
     assert (code, said["status"]) == (0, "succeeded"), said
     (warning,) = [text for text in said["warnings"] if "features.colour" in text]
-    assert "the vocabulary has 'red', and the data 'RED': they differ in case or in blanks" in warning
+    assert "the vocabulary has 'red', but the data has 'RED': they differ in case or spaces" in warning
     report = next(tmp_path.glob(".hubline/*/runs/*/report/*.html"), None)
     assert report is not None
     pages = [page.read_text() for page in sorted(tmp_path.glob(".hubline/*/runs/*/report/*.html"))]
-    assert "they differ in case or in blanks" in pages[-1]
+    assert "they differ in case or spaces" in pages[-1]

@@ -55,7 +55,7 @@ def test_a_column_to_slice_by_that_is_no_text_stops_before_training(tmp_path: Pa
     found, anomalies = steps.validate(tmp_path, made, checks("age", sliced=("town",)))
     said = {finding.split: finding.what for finding in found.findings}
     assert said.keys() == {"train", "test"}
-    assert "evaluation.slices names it, and 30 of its values are no UTF-8 text" in said["train"]
+    assert "evaluation.slices names this column, but 30 of its values are not UTF-8 text" in said["train"]
     with pytest.raises(DataError, match="column 'town'"):
         steps.gate(tmp_path, anomalies)
 
@@ -82,19 +82,19 @@ def test_all_faults_are_reported_together_with_column_split_file_and_numbers(tmp
         (
             "",
             "agee",
-        ): "needed for features.agee, and the data has no such column; did you mean 'age'? Its columns are: "
+        ): "needed for features.agee, but the data has no such column; did you mean 'age'? Its columns are: "
         "age, colour, empty, image, one, wild, word",
-        ("", "image"): "evaluation.slices names it, and it holds images",
-        ("", "hour"): "evaluation.slices names it, and the data has no such column; its columns are: "
+        ("", "image"): "evaluation.slices names this column, but the column contains images",
+        ("", "hour"): "evaluation.slices names this column, but the data has no such column; its columns are: "
         "age, colour, empty, one, wild, word",
         ("train", "wild"): "has 50 infinite values: 50 in in/train-0",
     }
-    left_out = "it tells nothing, and features.{} may be left out".format
+    useless = "so the column carries no information; consider removing features.{}".format
     assert {(item.split, item.column, item.what) for item in found.findings if not item.stops} == {
-        ("train", "empty", f"none of the 150 records has a value in it; {left_out('empty')}"),
+        ("train", "empty", f"none of the 150 records has a value, {useless('empty')}"),
         ("train", "empty", "has 60 NaN values: 60 in in/train-0; they count as missing"),
-        ("train", "one", f"every value is 3, in 150 of 150 records; {left_out('one')}"),
-        ("train", "word", f"every value is 'same', in 100 of 150 records; {left_out('word')}"),
+        ("train", "one", f"every value is 3, in 150 of 150 records, {useless('one')}"),
+        ("train", "word", f"every value is 'same', in 100 of 150 records, {useless('word')}"),
         ("train", "wild", "has 25 NaN values: 25 in in/train-0; they count as missing"),
     }
     with pytest.raises(DataError) as error:
@@ -126,21 +126,21 @@ TYPES = {
 @pytest.mark.parametrize(
     ("column", "feature", "says"),
     [
-        ("age", "{kind: numeric}", "numeric, which takes whole numbers or floats, and the column holds texts, such as "
-         "'thirty'; texts are for kind: categorical, text or timestamp"),
-        ("age", "{kind: bucketized, buckets: 3}", "bucketized, which takes whole numbers or floats, and"),
-        ("fare", "{kind: categorical}", "categorical, which takes whole numbers or texts, and the column holds floats, "
-         "such as 2.5; floats are for kind: numeric or bucketized, and what is bucketized can be crossed"),
-        ("fare", "{kind: crossed, of: [hour, fare], hash_buckets: 9}", "crossed, which takes whole numbers or texts"),
-        ("fare", "{kind: timestamp, part: hour}", "timestamp, which takes whole numbers or texts, and the column"),
-        ("hour", "{kind: text, bag: {}}", "text, which takes texts, and the column holds whole numbers, such as 17; "
-         "whole numbers are for kind: numeric, bucketized, categorical or timestamp"),
-        ("hour", "{kind: image, size: [8, 8]}", "image, which takes texts, and the column holds whole numbers"),
-        ("age", "{kind: categorical, from: hour, weights: age}", "categorical, which takes whole numbers or floats, "
-         "and the column holds texts"),
-        ("empty", "{kind: numeric}", "numeric, and without any value the column is taken for one of texts; leave "
-         "features.it out"),
-        ("blank", "{kind: numeric}", "numeric, and without any value the column is taken for one of texts"),
+        ("age", "{kind: numeric}", "numeric, which accepts integers or floats, but the column contains strings, such "
+         "as 'thirty'; strings are for kind: categorical, text or timestamp"),
+        ("age", "{kind: bucketized, buckets: 3}", "bucketized, which accepts integers or floats, but"),
+        ("fare", "{kind: categorical}", "categorical, which accepts integers or strings, but the column contains "
+         "floats, such as 2.5; floats are for kind: numeric or bucketized; a bucketized feature can be crossed"),
+        ("fare", "{kind: crossed, of: [hour, fare], hash_buckets: 9}", "crossed, which accepts integers or strings"),
+        ("fare", "{kind: timestamp, part: hour}", "timestamp, which accepts integers or strings, but the column"),
+        ("hour", "{kind: text, bag: {}}", "text, which accepts strings, but the column contains integers, such as 17; "
+         "integers are for kind: numeric, bucketized, categorical or timestamp"),
+        ("hour", "{kind: image, size: [8, 8]}", "image, which accepts strings, but the column contains integers"),
+        ("age", "{kind: categorical, from: hour, weights: age}", "categorical, which accepts integers or floats, "
+         "but the column contains strings"),
+        ("empty", "{kind: numeric}", "numeric, but a column without values is read as strings; remove "
+         "features.it"),
+        ("blank", "{kind: numeric}", "numeric, but a column without values is read as strings"),
         ("age", "{kind: timestamp, part: hour}", None),
         ("hour", "{kind: timestamp, part: hour}", None),
         ("hour", "{kind: numeric}", None),
@@ -179,19 +179,19 @@ def test_all_wrong_types_and_names_are_said_at_once_and_each_feature_by_its_name
     )
     said = [str(item) for item in check(asked, typed, ())]
     assert [line.partition(" is ")[0] for line in said] == [
-        "column 'hours': needed for features.third and features.fourth, and the data has no such column; did you mean "
+        "column 'hours': needed for features.third and features.fourth, but the data has no such column; did you mean "
         "'hour'? Its columns are: age, blank, colour, empty, fare, hour",
         "train: column 'age': every value",
         "train: column 'age': features.first",
         "train: column 'age': features.second",
-        "train: column 'blank': none of the 60 records has a value in it; it tells nothing, and features.blank may be "
-        "left out",
+        "train: column 'blank': none of the 60 records has a value, so the column carries no information; "
+        "consider removing features.blank",
     ]
 
 
 def test_empty_texts_are_missing_where_all_others_are_the_same(typed) -> None:
     (said,) = (item.what for item in check(uses_of(age="{kind: categorical}"), typed, ()))
-    assert said.startswith("every value is 'thirty', in 20 of 60 records; ")
+    assert said.startswith("every value is 'thirty', in 20 of 60 records, so ")
 
 
 def test_infinite_values_and_nan_are_counted_in_each_file_and_split(tmp_path: Path) -> None:
@@ -379,7 +379,7 @@ def test_what_cannot_be_compared_says_so(tmp_path: Path) -> None:
     assert drift["kind"].reason == "type string, was int"
     assert drift["new"].reason == "the baseline has no such column"
     stops = {item.column: item.what for item in found.findings if item.stops}
-    assert "data.drift.columns names it, and the data has no such column; did you mean 'new'?" in stops["knew"]
+    assert "data.drift.columns names this column, but the data has no such column; did you mean 'new'?" in stops["knew"]
     assert stops.keys() == {"gone", "knew"}
 
 

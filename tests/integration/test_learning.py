@@ -242,7 +242,7 @@ def test_a_training_that_comes_to_nothing_says_so(tmp_path: Path) -> None:
     job = job_of(tmp_path / "still", LABELS["class_and_box"][0], Scaled(0.0), Model(), epochs=3, **still)
     train(job, notes)
     assert [note.kind for note in notes] == ["stands_still", "constant", "constant"]
-    assert "the loss has not moved since the first epoch" in notes[0].text
+    assert "the loss has not changed since the first epoch" in notes[0].text
     assert {note.text.partition(" for every")[0].rpartition(" ")[2] for note in notes[1:]} == {"scores", "box"}
 
 

@@ -155,7 +155,7 @@ def report(folder: Path) -> RunReport:
     line = {"file": "in/a.gz", "record": 4, "reason": "its image 'photo' does not decode"}
     (rows / "quarantine.jsonl").write_text(json.dumps(line) + "\n")
     model_run.mkdir()
-    note = {"kind": "stands_still", "text": f"the loss has not moved {HOSTILE}"}
+    note = {"kind": "stands_still", "text": f"the loss has not changed {HOSTILE}"}
     (model_run / "training_notes.json").write_text(json.dumps({"notes": [note]}))
     module, transform_graph = folder / "module", folder / "transform_graph"
     module.mkdir()

@@ -152,4 +152,4 @@ def test_the_report_on_the_dashboard_warns_of_modules_dates_and_the_training(tmp
     page = html.unescape((tmp_path / "report.out").read_text())
     assert f"hubs.photos: the output '{make_report.HOSTILE}' is -inf in 3 of 3 numbers" in page
     assert "2 of 9 values are not dates that features.day can read" in page
-    assert f"the loss has not moved {make_report.HOSTILE}" in page
+    assert f"the loss has not changed {make_report.HOSTILE}" in page

@@ -91,17 +91,17 @@ def test_what_is_found_is_said_once_with_its_share_and_what_would_be_right(count
     found = counted[0]
     assert [finding.text for finding in found] == [
         "label: 10 of 10 records (100.00%) of the test split have a class that the training split lacks",
-        "features.colour: 40 of 60 records (66.67%) with a value have none that is known, such as 'RED'; they count as "
-        "missing; the vocabulary has 'red', and the data 'RED': they differ in case or in blanks",
-        "features.shade: of 60 records with a value none has one that is known, such as 'green', 'RED'; the vocabulary "
+        "features.colour: 40 of 60 records (66.67%) with a value have unknown values only, such as 'RED'; they count "
+        "as missing; the vocabulary has 'red', but the data has 'RED': they differ in case or spaces",
+        "features.shade: all 60 records with a value have unknown values only, such as 'green', 'RED'; the vocabulary "
         "has 'light'",
-        "features.stars: 6 of 60 records (10.00%) with a value have none that is known, such as '10'; they count as "
-        "missing; `identity: 10` takes the numbers from 0 to 9",
-        "features.level: every record falls into the same category, as the column is from -999 to 6; boundaries within "
-        "that range would tell records apart",
-        "features.tags: 15 of 60 records (25.00%) have several values, of which the first alone is used",
-        "column 'amount': 3 values of the training split are -999, and the nearest other one is 0, farther off than "
-        "all others are from each other; if it stands for a missing value, leave these values out of the records",
+        "features.stars: 6 of 60 records (10.00%) with a value have unknown values only, such as '10'; they count as "
+        "missing; `identity: 10` accepts the numbers from 0 to 9",
+        "features.level: every record falls into the same category, because the column ranges from -999 to 6; use "
+        "boundaries within that range",
+        "features.tags: 15 of 60 records (25.00%) have several values, but only the first is used",
+        "column 'amount': 3 values of the training split are -999; the nearest other value is 0, and the gap is wider "
+        "than the range of all others. If -999 marks a missing value, remove it from the records",
     ]
     assert [finding.stops for finding in found] == [False, False, True, False, False, False, False]
 
@@ -114,7 +114,11 @@ def test_what_is_found_is_said_once_with_its_share_and_what_would_be_right(count
             "label: all 60 records of the training split are of the class 'yes'; there is nothing to distinguish",
             True,
         ),
-        ({"kind": "binary", "where": "plain > 30"}, "the label is made from 'plain', and so are features", False),
+        (
+            {"kind": "binary", "where": "plain > 30"},
+            "the label is computed from 'plain', which features use too",
+            False,
+        ),
     ],
 )
 @pytest.mark.slow

@@ -214,7 +214,7 @@ def text_of(page: str) -> str:
 
 def test_the_page_says_what_was_noted_of_training_and_how_sure_metrics_are(whole) -> None:
     _, _, page = whole
-    assert page.count("the loss has not moved &lt;") == 2  # next to the decision, and with the curves
+    assert page.count("the loss has not changed &lt;") == 2  # next to the decision, and with the curves
     assert "0.7123 to 0.9012" in page and "+0.4125" in page and "best constant 0.4000" in page
     assert "no threshold applied to auc" in page
 
