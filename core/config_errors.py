@@ -29,3 +29,8 @@ def raise_placed(title: str, errors: Iterable[PlacedError]) -> None:
     ]
     if details:
         raise ValidationError.from_exception_data(title, details)
+
+
+def dotted(location: Location) -> str:
+    """A location as a key, such as `data.split.train` or `training.augment[0]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).removeprefix(".")

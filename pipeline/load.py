@@ -15,6 +15,7 @@ from hubline.core.config_errors import Location
 from hubline.core.errors import UserError
 from hubline.pipeline.config import AnyFile, PipelineFile
 from hubline.pipeline.diagnostics import Mistake, PipelineFileError, quote
+from hubline.pipeline.kubeflow.run_parameters import of_schedule
 from hubline.pipeline.validate import InvalidFile, json_schema_of, validate
 
 _MOST_BYTES = 4_000_000
@@ -150,6 +151,7 @@ def load(path: Path) -> tuple[AnyFile, Source]:
         raise PipelineFileError(source.mistake(*error) for error in invalid.errors) from None
     if unquoted := list(source.unquoted(file.model_dump(by_alias=True))):
         raise PipelineFileError(unquoted)
+    of_schedule(file, source, for_cluster=False)
     return file, source
 
 

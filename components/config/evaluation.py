@@ -59,8 +59,11 @@ class Evaluation(Section):
     def of_label(self, kind: str) -> "Evaluation":
         """A copy with the defaults of a label kind in place of the keys that the file leaves out."""
         first, second, *_ = TRAINING.of(kind).metrics
-        absent = {"metrics": (first, second), "thresholds": {first: Threshold(no_worse_than_serving_by=0.0)}}
-        return self.model_copy(update={key: absent[key] for key in absent.keys() - self.model_fields_set})
+        defaults = {"metrics": (first, second), "thresholds": {first: Threshold(no_worse_than_serving_by=0.0)}}
+        absent = defaults.keys() - self.model_fields_set
+        evaluation = self.model_copy(update={key: defaults[key] for key in absent})
+        evaluation.model_fields_set.difference_update(absent)  # with another label, there are other defaults
+        return evaluation
 
     def misfits(self, kind: str) -> dict[tuple[str | int, ...], str]:
         """Errors by key path: metrics that the label kind doesn't have, and bounds outside a metric's range."""

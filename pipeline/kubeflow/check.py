@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from hubline.core.config_errors import dotted
 from hubline.core.errors import UserError
 from hubline.pipeline.kubeflow.escaping import filled_in
 
@@ -50,11 +51,10 @@ def _faults(spec: Json, platform: Json) -> Iterator[str]:
         yield str(error)
         return
     yield from _faults_of_graph(spec)
-    yield from filled_in(spec, "", by_kubernetes=False)
-    yield from filled_in(platform, "", by_kubernetes=False)
     fields = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     defaults = {name: each.get("defaultValue") for name, each in fields.items()}
-    yield from filled_in(defaults, "", by_kubernetes=True)
+    for value, by_kubernetes in ((spec, False), (platform, False), (defaults, True)):
+        yield from (f"{dotted(location)}: {why}" for location, why in filled_in(value, by_kubernetes))
     labels = platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
     yield from (
         f"the platform spec places '{label}', which is no executor" for label in labels - deployment.executors.keys()

@@ -91,8 +91,7 @@ def submit(
     pipeline, source = load(file)
     from hubline.pipeline.kubeflow import run_parameters as form
 
-    given = form.read(pipeline, parameter or [])
-    given = form.check(pipeline, given, "--parameter", source.folder)
+    given = form.of_options(pipeline, parameter or [], source.folder)
     address = _address(pipeline, host, namespace, token_file)
     with _quietly(as_json) as console, tempfile.TemporaryDirectory() as folder:
         with console.status("compiling"):
@@ -392,11 +391,11 @@ def _planned(
     with console.status("compiling"):
         from hubline.pipeline.kubeflow import publish, schedule
 
-        parameters = schedule.of(file).parameters
-        every = form.check(file, parameters, f"{source.path}: kubeflow.schedule.parameters:", source.folder)
+        schedule.of(file)
+        parameters = form.of_schedule(file, source)
         package = publish.pack(file, source, image, allow_tag, folder)
         _warn(console, package.warnings)
-        return package, schedule.plan(file, package, experiment, now, {name: every[name] for name in parameters})
+        return package, schedule.plan(file, package, experiment, now, parameters)
 
 
 def _show_applied(console: Console, name: str, applied: "Applied") -> None:

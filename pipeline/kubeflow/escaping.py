@@ -9,6 +9,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import SafeRepresenter
 
+from hubline.core.config_errors import Location, PlacedError
+
 _OF_KFP = frozenset({"{{$}}", "{{$.pipeline_job_uuid}}", "{{$.pipeline_job_name}}"})
 """Placeholders of Kubeflow Pipelines itself."""
 
@@ -41,27 +43,27 @@ def argument(value: Any) -> str:
     return json.dumps(value, separators=(",", ":")).replace("{{", "{\\u007b").replace("$", "\\u0024")
 
 
-def filled_in(value: Any, where: str, by_kubernetes: bool) -> Iterator[str]:
+def filled_in(value: Any, by_kubernetes: bool, location: Location = ()) -> Iterator[PlacedError]:
     """Finds texts that would not arrive in a container unchanged.
 
     Args:
         value: A text, or nested mappings and lists of texts.
-        where: Location of the value, for messages.
         by_kubernetes: Whether the value becomes part of a command, which Kubernetes expands too.
+        location: Location of the value.
 
     Yields:
         The location of each text, and why it would change.
     """
     if isinstance(value, Mapping):
         for key, each in value.items():
-            yield from filled_in(each, f"{where}.{key}" if where else str(key), by_kubernetes)
+            yield from filled_in(each, by_kubernetes, (*location, key))
     elif isinstance(value, list | tuple):
         for place, each in enumerate(value):
-            yield from filled_in(each, f"{where}[{place}]", by_kubernetes)
+            yield from filled_in(each, by_kubernetes, (*location, place))
     elif isinstance(value, str) and value not in _OF_KFP:
         for text, why in _FILLED_IN.items():
             if text in value and (by_kubernetes or text == "{{"):
-                yield f"{where}: {why}, so {value!r} would not arrive as it is; use another name"
+                yield location, f"{why}, so {value!r} would not arrive as it is; use another name"
 
 
 class _Representer(SafeRepresenter):

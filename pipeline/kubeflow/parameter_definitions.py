@@ -1,13 +1,14 @@
 """Parameters that a run offers on the dashboard, and their application to the pipeline file."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from hubline.core.config_errors import Location, PlacedError, dotted
 from hubline.core.descriptions import descriptions
 from hubline.core.errors import UserError
 from hubline.pipeline.config import FILES, AnyFile, InferFile
@@ -95,51 +96,87 @@ def dumped(file: AnyFile) -> dict[str, Any]:
     return values
 
 
-def with_changes(values: Mapping[str, Any], given: Mapping[str, Any], folder: str = "") -> AnyFile:
-    """Applies run parameters to a pipeline file, and validates the result.
+class InvalidParameters(UserError):
+    """Run parameters have errors; `errors` are all of them, each with the location of a parameter's value. An error
+    with the empty location follows from several parameters."""
+
+    def __init__(self, errors: Iterable[PlacedError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(": ".join(filter(None, (dotted(place), message))) for place, message in self.errors))
+
+
+def with_changes(
+    values: Mapping[str, Any], given: Mapping[str, Any], folder: str = "", for_cluster: bool = True
+) -> AnyFile:
+    """Applies run parameters to a pipeline file, and validates the result like a file.
 
     Args:
         values: The file, as `dumped` returns it.
-        given: Run parameters, by name.
+        given: Run parameters, by name. `OVERRIDES` are applied last.
         folder: Folder of the file, for relative paths; empty if there is none, as on the cluster.
+        for_cluster: Whether pods must be able to access all paths.
 
     Raises:
-        UserError: lists all errors in the parameters.
+        InvalidParameters: with all errors.
     """
-    task = values.get("task", "train")
-    parameters = {parameter.name: parameter for parameter in offered(FILES[task].model_validate(values))}
     changed = deepcopy(dict(values))
-    named: dict[tuple[str, ...], str] = {}
-    for name, value in given.items():
-        if name == OVERRIDES:
-            changes = {tuple(key.split(".")): (f"{OVERRIDES}.{key}", each) for key, each in value.items()}
+    errors: list[PlacedError] = []
+    set_by: dict[Location, Location] = {}
+    for parameter, key, value in _changes(values, given):
+        if error := _set(changed, key, value):
+            errors.append((parameter, error))
         else:
-            changes = {parameters[name].key: (name, value)}
-        for key, (said, each) in changes.items():
-            if key[0] == "kubeflow":
-                raise UserError(f"{said}: is fixed when the file is compiled; change it in the file instead")
-            _set(changed, key, each, said)
-            named[key] = said
+            set_by[key] = parameter
     try:
         file = validate(changed, folder)
+        found = list(unreachable(file)) if for_cluster else []
     except InvalidFile as invalid:
-        errors = [f"{_said(location, named)}: {message}" for location, message in invalid.errors]
-        raise UserError("\n".join(errors)) from None
-    if faults := [f"{_said(place, named)}: {fault}" for place, fault in unreachable(file)]:
-        raise UserError("\n".join(faults))
+        found = invalid.errors
+    errors += [_at_parameter(error, set_by) for error in found]
+    if errors:
+        raise InvalidParameters(errors)
     return file
 
 
-def _set(values: dict[str, Any], key: tuple[str, ...], value: Any, said: str) -> None:
+def _changes(values: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[tuple[Location, Location, Any]]:
+    """Each value with the location of its parameter and the key of the file that it sets."""
+    keys = {each.name: each.key for each in offered(FILES[values.get("task", "train")].model_validate(values))}
+    for name, value in given.items():
+        if name != OVERRIDES:
+            yield (name,), keys[name], value
+    for key, value in given.get(OVERRIDES, {}).items():
+        yield (OVERRIDES, key), tuple(key.split(".")), value
+
+
+def _set(values: dict[str, Any], key: Location, value: Any) -> str | None:
+    """Sets a value; returns an error if that is impossible."""
+    if key[0] == "kubeflow":
+        return "is fixed when the file is compiled; change it in the file instead"
     for depth, step in enumerate(key[:-1], 1):
-        values = values.setdefault(step, {})
+        values = values.setdefault(str(step), {})
         if not isinstance(values, dict):
-            raise UserError(f"{said}: {'.'.join(key[:depth])} is {values!r}, which has no keys")
-    # The backend passes every number as a float.
-    values[key[-1]] = int(value) if isinstance(value, float) and value.is_integer() else value
+            return f"{dotted(key[:depth])} is {values!r}, which has no keys"
+    values[str(key[-1])] = with_integers(value)
+    return None
 
 
-def _said(place: tuple[str | int, ...], named: Mapping[tuple[str, ...], str]) -> str:
-    """The parameter that an error refers to, or the key of the file."""
-    steps = tuple(map(str, place))
-    return next((name for key, name in named.items() if steps[: len(key)] == key), ".".join(steps))
+def with_integers(value: Any) -> Any:
+    """Converts whole floats to int; the KFP API returns every number as a float."""
+    if isinstance(value, Mapping):
+        return {key: with_integers(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [with_integers(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _at_parameter(error: PlacedError, set_by: Mapping[Location, Location]) -> PlacedError:
+    """An error in the file, at the parameter that caused it."""
+    location, message = error
+    for length in range(len(location), 0, -1):
+        if parameter := set_by.get(location[:length]):
+            return (*parameter, *location[length:]), message
+    message = ": ".join(filter(None, (dotted(location), message)))
+    within = [parameter for key, parameter in set_by.items() if key[: len(location)] == location]
+    if len(within) == 1:
+        return within[0], message
+    return (), f"{message} (changed by {', '.join(map(dotted, within))})" if within else message

@@ -27,6 +27,7 @@ from hubline.pipeline.config import AnyFile
 from hubline.pipeline.kubeflow.api import Client, answered, named, pages
 from hubline.pipeline.kubeflow.api_config import Schedule
 from hubline.pipeline.kubeflow.cron import Cron, Drift, compiled, parse
+from hubline.pipeline.kubeflow.parameter_definitions import with_integers
 from hubline.pipeline.kubeflow.publish import Package, Version, experiment_id, publish
 
 _MARK = "hubline schedule"
@@ -99,7 +100,7 @@ def plan(
         package: The compiled file.
         experiment: Overrides the file's experiment.
         now: Current time. The offset between time zones is taken at the next run.
-        parameters: The schedule's parameters with absolute paths, as returned by `form.check`.
+        parameters: The schedule's parameters with absolute paths, as returned by `run_parameters.of_schedule`.
 
     Raises:
         UserError: if the file has no schedule, or KFP cannot express it.
@@ -254,17 +255,8 @@ def _shown(plan: Plan, key: str) -> str:
     if isinstance(value, datetime):
         return _text(value) or ""
     if isinstance(value, Mapping):
-        return json.dumps(_whole(value), sort_keys=True) if value else "none"
+        return json.dumps(with_integers(value), sort_keys=True) if value else "none"
     return "none" if value is None else str(value)
-
-
-def _whole(value: Any) -> Any:
-    """Converts whole floats to int; the KFP API returns every number as a float."""
-    if isinstance(value, Mapping):
-        return {key: _whole(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_whole(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def row(each: Scheduled, backend: ZoneInfo, now: datetime) -> dict[str, Any]:

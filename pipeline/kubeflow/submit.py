@@ -43,7 +43,8 @@ def submit(
         client: The API.
         file: The pipeline file.
         package: The compiled file.
-        parameters: All run parameters, as returned by `form.check`, so that the dashboard shows and compares them.
+        parameters: All run parameters, as returned by `run_parameters.of_options`, so that the dashboard shows and
+            compares them.
         experiment: Default: the file's, or one named after the pipeline.
         run_name: Default: the pipeline's name and the time.
     """

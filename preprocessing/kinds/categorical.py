@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, field_validator, model_validator
 
 from hubline.core.config_base import FilePath, Section
 from hubline.core.lazy_import import tf, tft
@@ -56,13 +56,19 @@ class CategoricalFeature(Categories):
     weights: str | None = Field(default=None, min_length=1)
     """Column with one weight per word."""
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _computed_unless_said(cls, value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            return value
-        is_said = any(value.get(key) is not None for key in ("vocabulary", "hash_buckets", "identity"))
-        return value if is_said else {**value, "vocabulary": "computed"}
+    def _computed_unless_set(
+        cls, value: Any, read: ModelWrapValidatorHandler[CategoricalFeature]
+    ) -> CategoricalFeature:
+        is_set = isinstance(value, Mapping) and any(
+            value.get(key) is not None for key in ("vocabulary", "hash_buckets", "identity")
+        )
+        if not isinstance(value, Mapping) or is_set:
+            return read(value)
+        feature = read({**value, "vocabulary": "computed"})
+        feature.model_fields_set.discard("vocabulary")  # the file doesn't set it
+        return feature
 
     @field_validator("vocabulary")
     @classmethod

@@ -36,14 +36,19 @@ def section_types(annotation: Any) -> set[type[Section]]:
 
 def sections(section_type: type[Section]) -> st.SearchStrategy[Section]:
     """Valid sections of a type, each as parsed from what a user may write."""
+    return written_sections(section_type).map(lambda pair: pair[1])
 
-    def read(written: dict[str, Any]) -> Section | None:
+
+def written_sections(section_type: type[Section]) -> st.SearchStrategy[tuple[dict[str, Any], Section]]:
+    """What a user may write for a section of a type, and the section parsed from it."""
+
+    def read(written: dict[str, Any]) -> tuple[dict[str, Any], Section] | None:
         try:
-            return section_type.model_validate(written)
+            return written, section_type.model_validate(written)
         except ValidationError:
             return None
 
-    return _written(section_type).map(read).filter(lambda section: section is not None)
+    return _written(section_type).map(read).filter(lambda pair: pair is not None)
 
 
 def _written(section_type: type[Section]) -> st.SearchStrategy[dict[str, Any]]:

@@ -269,13 +269,18 @@ def _loaded(folder: Path, old: str, new: str) -> Any:
         (
             "image: photo}",
             "image: foto}",
-            "label",
-            "names the feature 'foto', and the features of kind image are: photo",
+            "label.image",
+            "there is no image feature 'foto'; the image features are: photo",
         ),
         ("image: photo}", "image: photo, unit: pixels}", "label.unit", "did you mean 'units'"),
         ("box: boxes", "box: {top: a, left: b, bottom: c}", "label.box.right", "missing"),
         ("box: boxes", "box: [a, b]", "label.box", "should be a valid string"),
-        ("epochs: 2", "epochs: 2, augment: [{crop: 0.1}], cache_views: 3", "training", "crop moves them"),
+        (
+            "epochs: 2",
+            "epochs: 2, augment: [{crop: 0.1}], cache_views: 3",
+            "training.cache_views",
+            "crop moves them; leave out one or the other",
+        ),
         ("epochs: 2", "epochs: 2, augment: [{mixup: 0.1}]", "training.augment[0]", "mixup mixes labels"),
     ],
 )

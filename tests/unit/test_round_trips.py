@@ -1,6 +1,8 @@
 """Each section of the pipeline file after a round trip through an execution property."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +15,7 @@ from hubline.pipeline.kubeflow.parameter_definitions import dumped
 from hubline.pipeline.load import load
 from hubline.trainer.config.model import Tuned
 from hubline.trainer.phases import Kept
-from tests.support.sections import section_types, sections
+from tests.support.sections import section_types, sections, written_sections
 
 OF_STEPS = (Pins, PinsToInfer, Kept, Tuned)
 """Execution properties that are not sections of the file."""
@@ -33,6 +35,30 @@ def test_a_step_reads_the_section_that_the_file_holds(section_type: type[Section
     read = section_type.model_validate_json(text)
     assert read == section
     assert read.to_property() == text
+
+
+@pytest.mark.parametrize("section_type", TYPES, ids=lambda each: each.__name__)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_section_keeps_which_keys_were_written(section_type: type[Section], data: st.DataObject) -> None:
+    """Run parameters change what was written: with a key that a validator added, an override would have errors that
+    the changed file doesn't have."""
+    written, section = data.draw(written_sections(section_type))
+    kept = section.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    assert list(changed_keys(written, kept)) == []
+    assert section_type.model_validate(kept) == section
+
+
+def changed_keys(written: Any, kept: Any, place: str = "") -> Iterator[str]:
+    """Keys of mappings that were added, and keys with a value that were lost."""
+    if isinstance(written, dict) and isinstance(kept, dict):
+        said = {key for key, value in written.items() if value is not None}
+        yield from (f"{place}.{key}" for key in (kept.keys() - written.keys()) | (said - kept.keys()))
+        for key in kept.keys() & written.keys():
+            yield from changed_keys(written[key], kept[key], f"{place}.{key}")
+    elif isinstance(written, list) and isinstance(kept, list):
+        for index, pair in enumerate(zip(written, kept, strict=True)):
+            yield from changed_keys(*pair, f"{place}[{index}]")
 
 
 @pytest.mark.parametrize(

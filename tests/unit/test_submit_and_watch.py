@@ -21,8 +21,7 @@ from tests.support.kfp_client import STEPS, Heard, file_of, package_of
 
 def test_a_run_is_submitted_with_its_parameters(client: Client, api: KfpApi, tmp_path: Path) -> None:
     file = file_of(tmp_path)
-    given = form.read(file, ["epochs=3", 'overrides={"training.seed": 7}'])
-    given = form.check(file, given, "--parameter", str(tmp_path))
+    given = form.of_options(file, ["epochs=3", 'overrides={"training.seed": 7}'], str(tmp_path))
     first = submit(client, file, package_of(tmp_path), given, "trials", "the first")
     second = submit(client, file, package_of(tmp_path), {})
     run = api.runs[first.id]
@@ -53,7 +52,7 @@ def test_a_run_is_submitted_with_its_parameters(client: Client, api: KfpApi, tmp
 def test_a_parameter_that_the_form_has_not_is_refused(tmp_path: Path, text: str, why: str) -> None:
     file = file_of(tmp_path)
     with pytest.raises(UserError, match=f"--parameter {why}" if "=" in text else why):
-        form.check(file, form.read(file, [text]), "--parameter", str(tmp_path))
+        form.of_options(file, [text], str(tmp_path))
 
 
 def wait(client: Client, api: KfpApi, tmp_path: Path) -> tuple[watch.Outcome, Heard]:
