@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_hub as hub
 
 from benchmarks.harness import newest
-from hubline.components.config.data import HashSplit
+from hubline.components.config.splits import HashSplit
 from hubline.core.tfrecords import compression_of
 from hubline.pipeline.config import PipelineFile
 from hubline.pipeline.load import load

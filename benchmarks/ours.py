@@ -10,7 +10,7 @@ from hubline.core.progress import LOGGER
 from hubline.pipeline import run as hubline
 from hubline.pipeline.load import load
 from hubline.pipeline.result import Step
-from hubline.preprocessing.config import input_columns
+from hubline.preprocessing.feature_columns import input_columns
 
 
 def run(file: str, root: str, until: str | None = None) -> dict[str, Any]:

@@ -31,6 +31,7 @@ PLUMBING = frozenset(
     f"hubline.core.{name}"
     for name in (
         "config_base",
+        "config_errors",
         "errors",
         "interruption",
         "lazy_import",

@@ -20,7 +20,7 @@ from hubline.core import interruption
 from hubline.core.progress import LOGGER
 from hubline.pipeline.config import PipelineFile
 from hubline.pipeline.result import Result, Step
-from hubline.preprocessing.config import clip_columns, image_columns, input_columns
+from hubline.preprocessing.feature_columns import clip_columns, image_columns, input_columns
 from hubline.report.contents import PAGE
 
 _SHOWN_COLUMNS = 3

@@ -9,15 +9,15 @@ from tfx.orchestration.pipeline import Pipeline
 from hubline.artifacts.pins import AnyPins, Files, Pins, PinsToInfer
 from hubline.components import steps
 from hubline.components.component import component
-from hubline.components.config.data import HashSplit
-from hubline.components.example_gen.contract import Contract
-from hubline.components.example_validator.checks import Checks
+from hubline.components.config.splits import HashSplit
+from hubline.components.example_gen.label_contracts import contract_of
+from hubline.components.example_validator.requirements import checks_of
+from hubline.components.transform.config import TransformConfig
 from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
 from hubline.pipeline.paths import OnCluster, Places
 from hubline.preprocessing.config import Features
-from hubline.preprocessing.transform import TransformConfig
 from hubline.trainer.labels.parts import needs_pictures
-from hubline.trainer.phases import Kept
+from hubline.trainer.phases import kept_for
 
 
 def build(file: AnyFile, pins: AnyPins, places: Places | OnCluster) -> Pipeline:
@@ -86,7 +86,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
         steps.EXAMPLE_VALIDATOR,
         statistics=statistics,
         schema=schema_gen.outputs["schema"],
-        checks=Checks.of(file.features, file.label, file.evaluation, file.data),
+        checks=checks_of(file.features, file.label, file.evaluation, file.data),
         baseline=file.data.baseline,
         baseline_digest=pins.baseline,
     )
@@ -104,7 +104,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
     )
     transform.add_upstream_node(gate)
 
-    kept = Kept.of(file.model, file.training, file.backbones, needs_pictures(file.label, file.features))
+    kept = kept_for(file.model, file.training, file.backbones, needs_pictures(file.label, file.features))
     hubs = kept.hubs(file.hubs)
     embedder = component(
         steps.EMBEDDER,
@@ -225,7 +225,7 @@ def describing(file: AnyFile, files: Files, places: Places | OnCluster) -> tuple
         steps.EXAMPLE_GEN,
         files=files,
         split=split if isinstance(split, HashSplit) else None,
-        contract=Contract.of(file.features, file.label),
+        contract=contract_of(file.features, file.label),
         bad_records=file.data.bad_records,
         store=store,
     )

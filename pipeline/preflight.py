@@ -22,7 +22,8 @@ from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
 from hubline.pipeline.diagnostics import Mistake, PipelineFileError, nearest
 from hubline.pipeline.load import Source
 from hubline.pipeline.paths import Places
-from hubline.preprocessing.config import images, vocabulary_files
+from hubline.preprocessing.config import vocabulary_files
+from hubline.preprocessing.feature_columns import images
 from hubline.preprocessing.vocabulary_files import read_vocabulary
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.model import Tuned

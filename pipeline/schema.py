@@ -23,7 +23,7 @@ from hubline.core.errors import UserError
 from hubline.core.number_format import shown
 from hubline.pipeline.config import PipelineFile
 from hubline.pipeline.paths import Places
-from hubline.preprocessing.config import refers_to_feature
+from hubline.preprocessing.feature_columns import refers_to_feature
 from hubline.preprocessing.kinds.categorical import CategoricalFeature
 from hubline.preprocessing.kinds.crossed import CrossedFeature
 

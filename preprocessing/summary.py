@@ -12,7 +12,8 @@ import tensorflow_transform as tft
 from hubline.core import interruption
 from hubline.core.config_base import Section
 from hubline.preprocessing.columns import ParsingSpec, present
-from hubline.preprocessing.config import Features, Label, refers_to_feature
+from hubline.preprocessing.config import Features, Label
+from hubline.preprocessing.feature_columns import refers_to_feature
 from hubline.preprocessing.kinds.kind import Categories, Values
 from hubline.preprocessing.labels.label import LABEL
 

@@ -1,23 +1,20 @@
 """The `preprocessing_fn` for TF Transform: statistics over the training split, and the transformation of a batch."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from hubline.core.config_base import Section
 from hubline.preprocessing.analysis import Analysis
 from hubline.preprocessing.columns import present
-from hubline.preprocessing.config import Features, Label, image_columns, input_columns, refers_to_feature
+from hubline.preprocessing.feature_columns import image_columns, input_columns, refers_to_feature
 from hubline.preprocessing.kinds.kind import Read, Values
 
-
-class TransformConfig(Section):
-    """Everything that the transform graph depends on."""
-
-    features: Features
-    label: Label
+if TYPE_CHECKING:
+    from hubline.preprocessing.config import Features, Label
 
 
 def raw_columns(features: Features, label: Label) -> list[str]:

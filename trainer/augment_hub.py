@@ -1,16 +1,21 @@
 """Hub modules that augment training images: https://www.tensorflow.org/hub/common_signatures/images."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from hubline.core.errors import UserError, library_reason
-from hubline.preprocessing.config import Features
 from hubline.preprocessing.kinds.image import ImageFeature
 from hubline.trainer.augment import Module
 from hubline.trainer.config.hubs import Hub, Hubs, augmenting_hubs
 from hubline.trainer.module import Tensor, as_tensor, output_name, signature_name, way
 from hubline.trainer.saved_model_loader import OpenModule, open_module
+
+if TYPE_CHECKING:
+    from hubline.preprocessing.config import Features
 
 _SEED = "seed"
 """Input of a module that takes a seed of two integers."""

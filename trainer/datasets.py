@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from hubline.core.errors import DataError
 from hubline.preprocessing.columns import parsing_spec
-from hubline.preprocessing.config import Features, image_columns, images, input_columns
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.feature_columns import image_columns, images, input_columns
 from hubline.trainer import inputs, randomness
 from hubline.trainer.augment_hub import modules_by_feature
 from hubline.trainer.caches import Cache, place_of, transforms_once

@@ -12,18 +12,19 @@ from hubline.core.errors import DamageError, RunError, tensorflow_reason
 from hubline.preprocessing import masks
 from hubline.preprocessing.analysis import BeamAnalyzer
 from hubline.preprocessing.columns import ParsingSpec, one_each
-from hubline.preprocessing.config import Features, image_columns, images
 from hubline.preprocessing.encoded_images import shape_of
 from hubline.preprocessing.examples import drop, encode
+from hubline.preprocessing.feature_columns import image_columns, images
 from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.preprocessing.module_features import ModuleFeatures
 from hubline.preprocessing.transform import transformed
 from hubline.trainer.augment import augmented
 from hubline.trainer.augment_hub import modules_by_feature
 from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.hubs import Hubs, fed_hubs
 from hubline.trainer.embeddings import column
+from hubline.trainer.hub_callable import Called
 from hubline.trainer.inputs import PARSED_AT_ONCE, Tensors, bytes_of_pixels, encoded_images, pixels_of_one, read_file
-from hubline.trainer.model import Backbone
 from hubline.trainer.module import output_name
 from hubline.trainer.non_finite import are_finite, not_finite
 from hubline.trainer.saved_model_loader import open_module
@@ -63,7 +64,7 @@ class Embedder:
         self,
         hubs: Hubs,
         module_paths: Mapping[str, str],
-        features: Features,
+        features: ModuleFeatures,
         spec: ParsingSpec,
         report: Callable[[int], None],
         mask: PixelsLabel | None = None,
@@ -84,7 +85,7 @@ class Embedder:
         self._features = features
         self._report = report
         opened = {name: open_module(module_paths[name]) for name in fed_hubs(hubs)}
-        self._backbones = {name: Backbone(hubs[name], module, features, name) for name, module in opened.items()}
+        self._backbones = {name: Called(hubs[name], module, features, tuned=None) for name, module in opened.items()}
         self._outputs = {
             name: ", ".join(hubs[name].outputs) or output_name(module.offer.function(hubs[name], features), hubs[name])
             for name, module in opened.items()

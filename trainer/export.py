@@ -8,7 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from hubline.preprocessing.columns import ParsingSpec, as_parsed
-from hubline.preprocessing.config import Features, image_columns, images, input_names
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.feature_columns import image_columns, images, input_names
 from hubline.trainer.adapters.tensorflow import is_resource
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.inputs import Tensors, encoded_images, pixels_of_batch

@@ -1,14 +1,15 @@
 """A hub module behind one interface, that of a reusable SavedModel, however the module itself is called."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from hubline.core.errors import UserError
-from hubline.preprocessing.config import Feature, Features
 from hubline.preprocessing.kinds import image
 from hubline.preprocessing.kinds.image import Pictures
 from hubline.trainer.adapters.tensorflow import AutoTrackable
@@ -27,6 +28,9 @@ from hubline.trainer.module import (
 )
 from hubline.trainer.saved_model import to_train
 from hubline.trainer.saved_model_loader import OpenModule
+
+if TYPE_CHECKING:
+    from hubline.preprocessing.config import Feature, Features
 
 
 class Called(AutoTrackable):

@@ -1,23 +1,28 @@
 """The input pipeline: from TFRecords to batches for the model, entirely in TensorFlow's C++."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import tensorflow as tf
 
 from hubline.preprocessing import masks
 from hubline.preprocessing.columns import ParsingSpec, one_each
-from hubline.preprocessing.config import Features, images
 from hubline.preprocessing.examples import drop
+from hubline.preprocessing.feature_columns import images
 from hubline.preprocessing.kinds import image
 from hubline.preprocessing.kinds.kind import Values
 from hubline.preprocessing.labels.label import LABEL
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.trainer.boxes import fitted
+
+if TYPE_CHECKING:
+    from hubline.preprocessing.config import Features
 
 Tensors: TypeAlias = dict[str, tf.Tensor]
 Parse: TypeAlias = Callable[[tf.Tensor], tuple[Tensors, tf.Tensor]]

@@ -1,28 +1,26 @@
 """The model: hub modules and other backbones, and a head on their outputs."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_hub as tf_hub
 import tensorflow_transform as tft
 
-from hubline.core.errors import UserError, library_reason
-from hubline.preprocessing.config import Features, images
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.feature_columns import images
 from hubline.preprocessing.kinds.kind import Categories
-from hubline.preprocessing.sequence_layers import combined
 from hubline.trainer.autograph import leave_libraries_alone
 from hubline.trainer.backbones.backbone_layer import Built, weights_in
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
-from hubline.trainer.config.hubs import Hub, Hubs, fed_hubs
-from hubline.trainer.config.model import Head, Model, Tuned
+from hubline.trainer.config.hubs import Hubs, fed_hubs
+from hubline.trainer.config.model import Head, Model
 from hubline.trainer.config.training import Optimizer
-from hubline.trainer.decoder import decode, levels, small
+from hubline.trainer.decoder import decode, small
 from hubline.trainer.embeddings import column
-from hubline.trainer.hub_callable import Called
+from hubline.trainer.hub_layer import HubLayer
 from hubline.trainer.inputs import Tensors
-from hubline.trainer.saved_model_loader import OpenModule, open_module
+from hubline.trainer.saved_model_loader import open_module
 from hubline.trainer.standardize import Standardized
 
 # Must run before any Keras call: to try out a module, to train, in a test.
@@ -37,7 +35,7 @@ class Parts:
     [batch, outputs], or per pixel [batch, height, width, outputs].
     """
 
-    backbones: Mapping[str, "Backbone | Built"]
+    backbones: Mapping[str, "HubLayer | Built"]
     """Hub modules and other backbones, by name."""
     whole: "TunedModel"
     """Also takes the backbones' inputs: pixels, uint8 [batch, height, width, channels], and texts, string [batch]."""
@@ -71,8 +69,8 @@ def build(
     if any(hub.outputs for hub in hubs.values()):
         return _of_pixels(model, fed_hubs(hubs), module_paths, features, outputs)
     own, fed = keras_inputs(taken_in(features)), keras_inputs(feeding(hubs, features, backbones))
-    layers: dict[str, Backbone | Built] = {
-        name: Backbone(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
+    layers: dict[str, HubLayer | Built] = {
+        name: HubLayer(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
         for name, hub in fed_hubs(hubs).items()
     }
     for name, config in backbones.items():
@@ -116,7 +114,7 @@ def _of_pixels(model: Model, hubs: Hubs, module_paths: Mapping[str, str], featur
     ((name, hub),) = hubs.items()
     ((_, pictures),) = images(feeding(hubs, features)).items()
     fed = keras_inputs(feeding(hubs, features))
-    backbone = Backbone(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
+    backbone = HubLayer(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
     maps = backbone(fed)
     standardized = {output: Standardized(f"standardized_{output}") for output in maps} if model.head.standardize else {}
     brought = {output: standardized[output](values) if standardized else values for output, values in maps.items()}
@@ -189,113 +187,6 @@ class TunedModel(tf.keras.Model):
         taken = {variable.ref() for _, variables in owned for variable in variables}
         rest = [variable for variable in self.trainable_variables if variable.ref() not in taken]
         return [*owned, (self.optimizer, rest)]
-
-
-class Backbone(tf.keras.layers.Layer):
-    """A hub module, fed from the features by name; returns float32 vectors [batch, n], or feature maps by output,
-    float32 [batch, height, width, channels]."""
-
-    def __init__(self, hub: Hub, module: OpenModule, features: Features, name: str, tuned: Tuned | None = None) -> None:
-        """Wraps a module in a layer.
-
-        Args:
-            hub: Inputs and outputs.
-            module: The loaded module.
-            features: The features that feed it.
-            name: Name in `hubs`.
-            tuned: The variables that may be trained; the layer's `trainable` says whether they are at the moment. None
-                if the module stays frozen.
-
-        Raises:
-            UserError: if the module doesn't fit the features, or has none of the variables in `tuned`.
-        """
-        super().__init__(name=f"hub_{name}", trainable=tuned is not None)
-        self._features = sorted(set(hub.inputs.values()))
-        self._layer = tf_hub.KerasLayer(Called(hub, module, features, tuned), trainable=tuned is not None)
-
-    @property
-    def module(self) -> Any:
-        """The object that TensorFlow loaded, with its variables, tables and assets."""
-        return self._layer.resolved_object.module
-
-    def in_order(self, name: str, standardized: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
-        """The vectors as the head takes them: standardized, or combined by a sequence layer if they have an order.
-
-        Args:
-            name: Name of the layer.
-            standardized: The standardization layer, or the identity.
-        """
-        called = self._layer.resolved_object
-        if called.combiner is None:
-            return standardized
-        # Steps beyond the end are zeros.
-        layers = [tf.keras.layers.Reshape(called.shape), tf.keras.layers.Masking()]
-        layers += [standardized] if isinstance(standardized, Standardized) else []
-        return tf.keras.Sequential([*layers, combined(called.combiner)], name=name)
-
-    def points(self, given: tf.Tensor) -> tf.Tensor:
-        """The points to standardize, float32 [points, n]: each vector, each actual step of a sequence, or each position
-        of a feature map."""
-        called = self._layer.resolved_object
-        if called.combiner is None:
-            return tf.reshape(given, [-1, given.shape[-1]])
-        steps = tf.reshape(given, [-1, called.shape[-1]])
-        return tf.boolean_mask(steps, tf.reduce_any(steps != 0, axis=1))
-
-    def call(self, inputs: Tensors) -> tf.Tensor | Tensors:
-        """Runs the module, in inference mode unless all of it is being trained."""
-        return self._layer({name: inputs[name] for name in self._features})
-
-
-def try_out(hub: Hub, module: OpenModule, features: Features, tuned: Tuned | None = None) -> None:
-    """Applies a module to a symbolic batch of features, as training will.
-
-    Raises:
-        UserError: if the module cannot be called with the features, doesn't return one vector per example, or is to be
-            trained but cannot be.
-    """
-    inputs = feeding({"tried": hub}, features)
-    specs = {name: spec for feature, kind in inputs.items() for name, spec in kind.inputs(feature).items()}
-    try:
-        backbone = Backbone(hub, module, features, "tried", tuned)
-        reached: list[bool] = []
-
-        @tf.function(input_signature=[specs])
-        def run(batch: Tensors) -> tf.Tensor | Tensors:
-            with tf.GradientTape() as tape:
-                vectors = backbone(batch, training=tuned is not None)
-            gradients = tape.gradient(vectors, backbone.trainable_variables) if tuned else []
-            reached.extend(gradient is not None for gradient in gradients)
-            return vectors
-
-        given = run.get_concrete_function().structured_outputs
-    except UserError:
-        raise
-    except Exception as error:  # the module's own functions and tensorflow_hub may raise anything
-        reason = library_reason(error)
-        raise UserError(f"the module cannot be called with the features given: {reason}") from error
-    if hub.outputs:
-        ((_, pictures),) = images(inputs).items()
-        levels({name: tuple(values.shape[1:]) for name, values in given.items()}, pictures.size)
-    else:
-        _refuse_no_vector(given.shape)
-    if tuned is not None:
-        _refuse_unreached(tuned, backbone.trainable_variables, reached)
-
-
-def _refuse_no_vector(shape: tf.TensorShape) -> None:
-    if shape.rank != 2 or shape[1] is None:
-        raise UserError(f"the module gives {shape}, but a head needs one vector per example, [?, n]")
-
-
-def _refuse_unreached(tuned: Tuned, variables: Sequence[tf.Variable], reached: Sequence[bool]) -> None:
-    """Raises a UserError if the used output doesn't depend on the variables to train."""
-    idle = [variable.name for variable, there in zip(variables, reached, strict=True) if not there]
-    if idle and (tuned.is_partial or not any(reached)):
-        raise UserError(
-            "the output that is used does not depend on what is to be trained, or not in a way that can be learned: "
-            f"{', '.join(name.partition(':')[0] for name in idle)}"
-        )
 
 
 def head(config: Head, outputs: int) -> tf.keras.Sequential:

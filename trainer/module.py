@@ -1,20 +1,24 @@
 """The interface of a TensorFlow Hub module, and whether the module fits its inputs."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tensorflow as tf
 from pydantic import Field
 
 from hubline.core.config_base import Section
 from hubline.core.errors import UserError
-from hubline.preprocessing.config import Feature, Features
 from hubline.preprocessing.kinds.image import Pictures
 from hubline.preprocessing.kinds.video import VideoFeature
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.saved_model import Variable
+
+if TYPE_CHECKING:
+    from hubline.preprocessing.config import Feature, Features
 
 
 class Tensor(Section):

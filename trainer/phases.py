@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from hubline.core.config_base import Section
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
-from hubline.trainer.config.augmentation import Augmentation
-from hubline.trainer.config.hubs import Hubs, augmenting_hubs, fed_hubs
 from hubline.trainer.config.model import Model
 from hubline.trainer.config.training import Training
+from hubline.trainer.kept import Kept
 
 
 @dataclass(frozen=True)
@@ -53,32 +51,14 @@ def _tuned(model: Model, epoch: int) -> frozenset[str]:
     return frozenset(name for name, tune in model.fine_tune.items() if tune.after_epochs <= epoch)
 
 
-class Kept(Section):
-    """The splits and views whose module outputs are worth caching."""
-
-    views: int
-    """Views of each example of the training split; 0 if modules see new views in every epoch."""
-    splits: tuple[str, ...]
-    """Splits whose vectors are cached."""
-    augment: tuple[Augmentation, ...] = ()
-    """Augmentations of the views."""
-    seed: int = 0
-    """Seed of the augmentations."""
-
-    @classmethod
-    def of(
-        cls, model: Model, training: Training, backbones: Backbones = NO_BACKBONES, needs_pictures: bool = False
-    ) -> "Kept":
-        """The vectors that a training and its evaluation can use."""
-        on_vectors = any(phase.on_vectors for phase in phases(model, training, backbones, needs_pictures))
-        test = stays_frozen(model, training, backbones) and not needs_pictures
-        used = {"train": on_vectors, "validation": on_vectors, "test": test}
-        splits = tuple(split for split, needed in used.items() if needed)
-        if not on_vectors or training.cache_views is None:
-            return cls(views=int(on_vectors), splits=splits)
-        return cls(views=training.cache_views, splits=splits, augment=training.changes, seed=training.seed)
-
-    def hubs(self, hubs: Hubs) -> Hubs:
-        """The modules to run: those that produce vectors, and those that augment the views."""
-        named = {change.hub for change in self.augment}
-        return fed_hubs(hubs) | {name: hub for name, hub in augmenting_hubs(hubs).items() if name in named}
+def kept_for(
+    model: Model, training: Training, backbones: Backbones = NO_BACKBONES, needs_pictures: bool = False
+) -> Kept:
+    """The vectors that a training and its evaluation can use."""
+    on_vectors = any(phase.on_vectors for phase in phases(model, training, backbones, needs_pictures))
+    test = stays_frozen(model, training, backbones) and not needs_pictures
+    used = {"train": on_vectors, "validation": on_vectors, "test": test}
+    splits = tuple(split for split, needed in used.items() if needed)
+    if not on_vectors or training.cache_views is None:
+        return Kept(views=int(on_vectors), splits=splits)
+    return Kept(views=training.cache_views, splits=splits, augment=training.changes, seed=training.seed)

@@ -1,17 +1,22 @@
 """Initializes embeddings with a text module's vectors of the words."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from hubline.core.errors import UserError
-from hubline.preprocessing.config import Features
 from hubline.preprocessing.kinds.kind import Categories
 from hubline.preprocessing.kinds.text import TextFeature
 from hubline.trainer.config.hubs import Hub, Hubs
-from hubline.trainer.model import Backbone
+from hubline.trainer.hub_layer import HubLayer
 from hubline.trainer.saved_model_loader import open_module
+
+if TYPE_CHECKING:
+    from hubline.preprocessing.config import Features
 
 WORDS: Features = {"words": TextFeature(kind="text")}
 """The single feature that feeds a word-embedding module."""
@@ -48,7 +53,7 @@ def begin_with_modules(
             continue
         hub = feature.pretrained
         words = feature.words(name, transform)
-        backbone = Backbone(of_words(hubs[hub]), open_module(module_paths[hub]), WORDS, f"words_of_{name}")
+        backbone = HubLayer(of_words(hubs[hub]), open_module(module_paths[hub]), WORDS, f"words_of_{name}")
         batches = [words[start : start + _AT_ONCE] for start in range(0, len(words), _AT_ONCE)]
         vectors = tf.concat([backbone({"words": tf.constant(batch)}) for batch in batches], axis=0)
         table = model.get_layer(f"embedded_{name}").table

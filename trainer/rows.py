@@ -1,17 +1,22 @@
 """Checks that a hub module returns one row per example."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from hubline.core.errors import UserError
-from hubline.preprocessing.config import Features
 from hubline.trainer.config.hubs import Hub
+from hubline.trainer.hub_layer import HubLayer, features_of
 from hubline.trainer.hub_trial import TEXTS, Tried, numpy_of, pictures, try_outputs
-from hubline.trainer.model import Backbone, feeding
 from hubline.trainer.module import output_name
 from hubline.trainer.saved_model_loader import OpenModule
+
+if TYPE_CHECKING:
+    from hubline.preprocessing.config import Features
 
 
 def try_rows(hub: Hub, module: OpenModule, features: Features) -> Tried:
@@ -20,11 +25,11 @@ def try_rows(hub: Hub, module: OpenModule, features: Features) -> Tried:
     Raises:
         UserError: if a used output doesn't have one row per example.
     """
-    backbone = Backbone(hub, module, features, "tried")
+    backbone = HubLayer(hub, module, features, "tried")
     names = hub.outputs or (output_name(module.offer.function(hub, features), hub),)
     specs = {
         name: spec
-        for feature, kind in feeding({"tried": hub}, features).items()
+        for feature, kind in features_of(hub, features).items()
         for name, spec in kind.inputs(feature).items()
     }
     probes = {name: _probes(spec) for name, spec in specs.items()}

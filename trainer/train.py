@@ -6,7 +6,7 @@ from collections import defaultdict
 import tensorflow as tf
 
 from hubline.preprocessing.columns import may_have_several, parsing_spec
-from hubline.preprocessing.config import input_columns, takes_lists
+from hubline.preprocessing.feature_columns import input_columns, takes_lists
 from hubline.trainer import randomness
 from hubline.trainer.caches import Cache
 from hubline.trainer.config.hubs import fed_hubs

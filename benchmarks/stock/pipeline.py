@@ -7,9 +7,9 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 from tfx import v1 as tfx
 
-from hubline.components.config.data import HashSplit
+from hubline.components.config.splits import HashSplit
 from hubline.pipeline.config import PipelineFile
-from hubline.preprocessing.config import image_columns
+from hubline.preprocessing.feature_columns import image_columns
 from hubline.preprocessing.kinds.image import ImageFeature
 from hubline.preprocessing.labels.classes import ClassLabel
 

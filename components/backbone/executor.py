@@ -10,7 +10,7 @@ from hubline.components.backbone.sources import fingerprint
 from hubline.components.input_artifacts import module_folder
 from hubline.core.config_base import read_sections
 from hubline.core.errors import DataError, UserError
-from hubline.preprocessing.config import Features
+from hubline.preprocessing.module_features import ModuleFeatures
 from hubline.trainer.backbones.backbone_layer import try_out
 from hubline.trainer.backbones.config import AnyBackbone
 from hubline.trainer.config.model import Tuned
@@ -27,7 +27,7 @@ class Executor(base_executor.BaseExecutor):
             DataError: if its source is not the one that was pinned.
         """
         backbone = read_sections(AnyBackbone, exec_properties["backbone"])
-        features = read_sections(Features, exec_properties["features"])
+        features = read_sections(ModuleFeatures, exec_properties["features"])
         tuned = Tuned.model_validate_json(exec_properties["tuned"]) if exec_properties["tuned"] else None
         artifact = artifact_utils.get_single_instance(output_dict["model"])
         folder, weights = module_folder([artifact]), None

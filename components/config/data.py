@@ -1,69 +1,15 @@
-"""Types of the `data` section."""
+"""Types of the `data` section. Parts that steps read have modules of their own, for the steps' cache keys to follow."""
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from hubline.artifacts.splits import ALL, SPLITS
-from hubline.core.config_base import FilePath, FilePattern, Section, has_wildcards, is_remote
+from hubline.artifacts.splits import ALL
+from hubline.components.config.bad_records import BadRecords
+from hubline.components.config.drift import Drift
+from hubline.components.config.splits import HashSplit, PatternSplit
+from hubline.core.config_base import FilePath, FilePattern, Section, has_wildcards
 from hubline.core.spans import SpanPattern
-
-
-class HashSplit(Section):
-    """Relative sizes of the splits. Records are assigned by a hash of their content, so each record stays in its split
-    from run to run."""
-
-    train: int = Field(default=8, ge=1, le=1_000_000)
-    """Relative size of the training split."""
-    validation: int = Field(default=1, ge=1, le=1_000_000)
-    """Relative size of the validation split, which training monitors."""
-    test: int = Field(default=1, ge=1, le=1_000_000)
-    """Relative size of the test split, which decides the blessing."""
-
-    def patterns(self, examples: str) -> dict[str, str]:
-        """The one pattern of all files, under the key `ALL`."""
-        return {ALL: examples}
-
-
-class PatternSplit(Section):
-    """One file pattern per split, relative to the `examples` folder. Patterns may contain spans; all splits use the
-    same placeholders or none."""
-
-    train: str = Field(min_length=1, examples=["train-*.tfrecord.gz"])
-    validation: str = Field(min_length=1)
-    test: str = Field(min_length=1)
-
-    def patterns(self, examples: str) -> dict[str, str]:
-        """The pattern of each split; a relative pattern is resolved against the folder `examples`."""
-        given = {split: getattr(self, split) for split in SPLITS}
-        absolute = {split: pattern.startswith("/") or is_remote(pattern) for split, pattern in given.items()}
-        return {
-            split: given[split] if absolute[split] else f"{examples.rstrip('/')}/{given[split]}" for split in SPLITS
-        }
-
-
-class BadRecords(Section):
-    """How to treat records that cannot be read, violate the feature or label contract, or fail to decode."""
-
-    policy: Literal["fail", "quarantine"] = "fail"
-    """`fail` stops the run at the first bad record; `quarantine` sets bad records aside with the reason for each and
-    continues."""
-    max_fraction: float = Field(default=0.01, ge=0.0, le=1.0)
-    """With `quarantine`, the largest fraction of all records that may be bad. The run stops when more are."""
-
-
-class Drift(Section):
-    """How far the training split may drift from the baseline."""
-
-    policy: Literal["report", "fail"] = "report"
-    """`report` lists drifted columns in the report; `fail` also stops the run before training."""
-    max_distance: float = Field(default=0.1, ge=0.0, le=1.0)
-    """Largest allowed distance per column, from 0 (same distribution) to 1 (no values in common). The same limit
-    applies to the change in the fraction of missing values."""
-    columns: dict[str, Annotated[float, Field(ge=0.0, le=1.0)]] = Field(default={}, examples=[{"age": 0.2}])
-    """Limits for individual columns, in place of `max_distance`. A column that no feature or label reads is compared
-    only if it is listed here."""
 
 
 class Data(Section):

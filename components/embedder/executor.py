@@ -14,7 +14,7 @@ from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_ma
 from hubline.artifacts.splits import SPLITS
 from hubline.components import module_channels as channels
 from hubline.components.adapters.tfx import mark_as_tf_examples
-from hubline.components.config.data import BadRecords
+from hubline.components.config.bad_records import BadRecords
 from hubline.components.example_gen.locate_bad_records import undecodable
 from hubline.components.input_artifacts import read_schema
 from hubline.core import storage
@@ -24,14 +24,15 @@ from hubline.core.errors import DataError
 from hubline.core.progress import report
 from hubline.core.shard_cache import Store, key
 from hubline.preprocessing.columns import parsing_spec
-from hubline.preprocessing.config import Features, input_columns
+from hubline.preprocessing.feature_columns import input_columns
 from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.preprocessing.module_features import ModuleFeatures
 from hubline.trainer import embed
 from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.hubs import Hubs, fed_hubs
 from hubline.trainer.embed import Embedded, Embedder
 from hubline.trainer.inputs import bytes_of_pixels
-from hubline.trainer.phases import Kept
+from hubline.trainer.kept import Kept
 
 _ROWS, _EMBEDDED = "rows", "embedded.json"
 
@@ -89,7 +90,7 @@ class _Work:
     def __init__(self, input_dict: dict, exec_properties: dict[str, Any], total: int) -> None:
         self.kept = Kept.model_validate_json(exec_properties["kept"])
         self._fed = exec_properties["features"]
-        self.features = read_sections(Features, self._fed)
+        self.features = read_sections(ModuleFeatures, self._fed)
         self._hubs = read_sections(Hubs, exec_properties["hubs"])
         self._folders = channels.folders(input_dict)
         self._label = exec_properties["label"]
@@ -150,7 +151,7 @@ class _Work:
 
 
 def _set_aside(
-    examples: str, manifest: Manifest, rows: Rows, features: Features, mask: PixelsLabel | None
+    examples: str, manifest: Manifest, rows: Rows, features: ModuleFeatures, mask: PixelsLabel | None
 ) -> Iterator[SetAside]:
     """The records without a row, each with its fault.
 

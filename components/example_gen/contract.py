@@ -1,11 +1,13 @@
-"""Requirements that every record must meet, as a table of rules, and validation of records."""
+"""Requirements that every record must meet, as a table of rules, and validation of records.
+
+A contract names columns, not features and labels, so ExampleGen's cache key doesn't follow the code of those.
+`label_contracts.contract_of` makes the contract before the step runs."""
 
 from collections.abc import Mapping
 from typing import Literal
 
 import tensorflow as tf
 
-from hubline.components.example_gen.label_contracts import CONTRACTS
 from hubline.components.example_gen.records import columns_of, label_type, number_type
 from hubline.components.example_gen.rules.boxes import BoxRule
 from hubline.components.example_gen.rules.classes import ClassRule
@@ -14,7 +16,6 @@ from hubline.components.example_gen.rules.numbers import NumberRule
 from hubline.components.example_gen.rules.rule import Rule
 from hubline.core.config_base import Section
 from hubline.core.errors import DataError
-from hubline.preprocessing.config import Features, Label, clip_columns, image_columns
 
 _NO_COLUMN = "hubline.none"
 
@@ -52,13 +53,6 @@ class Contract(Section):
     boxes: Boxes | None = None
     """Box columns, if the label has one box per value and at least one value. A string label may then contain other
     classes besides the listed ones."""
-
-    @classmethod
-    def of(cls, features: Features, label: Label | None) -> "Contract":
-        """The contract for features and, if given, a label."""
-        images, clips = tuple(sorted(image_columns(features))), tuple(sorted(clip_columns(features)))
-        of_label = CONTRACTS.of(label.kind)(label) if label else {}
-        return cls.model_validate({"images": images, "clips": clips, **of_label})
 
     @property
     def typed(self) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ from hubline.artifacts.pins import Files
 from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
 from hubline.artifacts.splits import ALL, SPLITS
 from hubline.components.adapters.tfx import mark_as_tf_examples
-from hubline.components.config.data import BadRecords, HashSplit
+from hubline.components.config.bad_records import BadRecords
+from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen import small_files
 from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.ingest_job import QUARANTINE, Ingested, Job

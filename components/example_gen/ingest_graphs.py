@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from hubline.artifacts.splits import SPLITS
-from hubline.components.config.data import HashSplit
+from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen.contract import Contract, Kind, are_sound
 from hubline.components.example_gen.ingest_job import split_of
 from hubline.preprocessing.examples import are_sequences, flattened

@@ -8,7 +8,7 @@ import tensorflow as tf
 from hubline.artifacts.examples import Origin
 from hubline.artifacts.pins import PinnedFile
 from hubline.artifacts.splits import SPLITS
-from hubline.components.config.data import HashSplit
+from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen.contract import Contract, Kind
 from hubline.core.config_base import Section
 from hubline.core.errors import DataError

@@ -1,8 +1,11 @@
-"""The fields of `Contract` for each kind of label, by the kind's name."""
+"""The contract of records that features and a label ask for."""
 
 from collections.abc import Callable
 from typing import Any
 
+from hubline.components.example_gen.contract import Contract
+from hubline.preprocessing.config import Features, Label
+from hubline.preprocessing.feature_columns import clip_columns, image_columns
 from hubline.preprocessing.labels.binary import BinaryLabel
 from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
 from hubline.preprocessing.labels.classes import ClassLabel
@@ -50,3 +53,11 @@ CONTRACTS = LabelParts[Callable[[Any], dict[str, Any]]](
         "pixels": _pixels,
     },
 )
+"""The fields of `Contract` that a label determines."""
+
+
+def contract_of(features: Features, label: Label | None) -> Contract:
+    """The contract for features and, if given, a label."""
+    images, clips = tuple(sorted(image_columns(features))), tuple(sorted(clip_columns(features)))
+    of_label = CONTRACTS.of(label.kind)(label) if label else {}
+    return Contract.model_validate({"images": images, "clips": clips, **of_label})

@@ -1,4 +1,7 @@
+from __future__ import annotations
+
 from collections.abc import Container, Iterator
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
@@ -6,10 +9,13 @@ from hubline.artifacts.quarantine import SetAside
 from hubline.components.example_gen.records import columns_of
 from hubline.core.errors import DataError, tensorflow_reason
 from hubline.core.tfrecord_recovery import salvage
-from hubline.preprocessing.config import Features, images
 from hubline.preprocessing.encoded_images import shape_of
+from hubline.preprocessing.feature_columns import images
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.preprocessing.masks import fault as mask_fault
+
+if TYPE_CHECKING:
+    from hubline.preprocessing.config import Features
 
 
 def undecodable(

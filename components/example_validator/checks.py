@@ -6,13 +6,11 @@ from itertools import groupby
 
 from hubline.artifacts.column_statistics import ColumnStatistics, not_text, present, records, top_values, type_of
 from hubline.artifacts.findings import Finding
-from hubline.components.config.data import Data, Drift
-from hubline.components.config.evaluation import Evaluation
+from hubline.components.config.drift import Drift
 from hubline.components.statistics_gen.columns import NonFinite
 from hubline.core.config_base import Section
 from hubline.core.number_format import shown
-from hubline.preprocessing.config import Features, Label, image_columns, refers_to_feature
-from hubline.preprocessing.kinds.kind import ColumnType
+from hubline.preprocessing.column_type import ColumnType
 
 Statistics = Mapping[str, Mapping[str, ColumnStatistics]]
 """Statistics of each column, by split and column name."""
@@ -46,7 +44,7 @@ class Use(Section):
 
 
 class Checks(Section):
-    """Requirements of the pipeline file on columns."""
+    """Requirements of the pipeline file on columns; `requirements.checks_of` collects them."""
 
     uses: tuple[Use, ...]
     """Columns of features and label."""
@@ -56,16 +54,6 @@ class Checks(Section):
     """Columns used for slices."""
     drift: Drift | None = None
     """Limits for the distance to the baseline; None without a baseline."""
-
-    @classmethod
-    def of(cls, features: Features, label: Label, evaluation: Evaluation, data: Data) -> "Checks":
-        """Collects the requirements from the sections of a pipeline file."""
-        return cls(
-            uses=(*_uses(features), *_uses_of_label(label)),
-            images=tuple(sorted({*image_columns(features), *label.masks})),
-            sliced=tuple(evaluation.sliced_by),
-            drift=(data.drift or Drift()) if data.baseline else None,
-        )
 
     @property
     def read(self) -> tuple[str, ...]:
@@ -83,20 +71,6 @@ class Checks(Section):
             return {}
         read = {column: self.drift.max_distance for column in self.read if column not in self.images}
         return read | self.drift.columns
-
-
-def _uses(features: Features) -> Iterator[Use]:
-    """Raw columns of each feature. Features made from other features have none of their own."""
-    for name, feature in features.items():
-        for column, types in feature.accepts(name).items():
-            if column == name or not refers_to_feature(column, features):
-                yield Use(key=f"features.{name}", kind=feature.kind, column=column, types=types)
-
-
-def _uses_of_label(label: Label) -> Iterator[Use]:
-    """Any type is accepted, because ingestion has validated the label."""
-    for column in label.columns:
-        yield Use(key="label", kind=label.kind, column=column, types=("int", "float", "bytes"))
 
 
 def check(checks: Checks, statistics: Statistics, non_finite: Sequence[NonFinite]) -> Iterator[Finding]:

@@ -17,12 +17,12 @@ from hubline.components.predictor.input_binding import call_with
 from hubline.core import storage
 from hubline.core.config_base import read_sections
 from hubline.core.errors import UserError
-from hubline.preprocessing.config import Features, FeaturesToInfer
+from hubline.preprocessing.module_features import ModuleFeatures, ModuleFeaturesToInfer
 from hubline.trainer.augment_hub import try_out_changing
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.model import Tuned
+from hubline.trainer.hub_layer import try_out
 from hubline.trainer.hub_trial import Tried
-from hubline.trainer.model import try_out
 from hubline.trainer.module import check_fits
 from hubline.trainer.pretrained import WORDS, of_words
 from hubline.trainer.rows import try_rows
@@ -36,7 +36,8 @@ class Executor(base_executor.BaseExecutor):
         """Fills the `model` artifact: the SavedModel in `module/`, its signatures in `inspection.json`, and in
         `tried.json` how its outputs map to the examples of a batch."""
         hub = Hub.model_validate_json(exec_properties["hub"])
-        features = read_sections(FeaturesToInfer if exec_properties["asked"] else Features, exec_properties["features"])
+        kinds = ModuleFeaturesToInfer if exec_properties["asked"] else ModuleFeatures
+        features = read_sections(kinds, exec_properties["features"])
         if not hub.inputs:
             hub, features = of_words(hub), WORDS
         artifact = artifact_utils.get_single_instance(output_dict["model"])

@@ -15,7 +15,7 @@ from hubline.artifacts.names import TRIED_FILE
 from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_many
 from hubline.components import module_channels as channels
-from hubline.components.config.data import BadRecords
+from hubline.components.config.bad_records import BadRecords
 from hubline.components.config.predictions import Predictions
 from hubline.components.dashboard.artifacts import preview, show
 from hubline.components.predictor.batch_predict import BAD, Task, Work, assemble, predict_shards

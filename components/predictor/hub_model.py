@@ -16,9 +16,10 @@ from hubline.components.predictor.json_records import columns_of, text_of
 from hubline.components.predictor.model import Answer, Asked, Model
 from hubline.core.config_base import dump_sections, read_sections
 from hubline.core.errors import DataError, UserError
-from hubline.preprocessing.config import Features, FeaturesToInfer, input_names
+from hubline.preprocessing.config import Features, FeaturesToInfer
 from hubline.preprocessing.encoded_images import shape_of
 from hubline.preprocessing.examples import flattened
+from hubline.preprocessing.feature_columns import input_names
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_trial import Tried
 from hubline.trainer.saved_model_loader import open_module

@@ -1,19 +1,24 @@
 """Binds columns to a hub module's inputs: which function is called, and what each of its inputs receives."""
 
+from __future__ import annotations
+
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from hubline.core.errors import UserError
-from hubline.preprocessing.config import Features
 from hubline.preprocessing.encoded_images import decode
 from hubline.preprocessing.kinds.image import ImageToInfer, scaled
 from hubline.preprocessing.kinds.video import VideoFeature
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.inputs import pixels_of_batch
 from hubline.trainer.module import Function, Module, Tensor, as_tensor, frames_each, is_number
+
+if TYPE_CHECKING:
+    from hubline.preprocessing.config import Features
 
 IMAGE, CLIP, TEXT = "image", "frames", "text"
 """Default columns of a module used without a pipeline file."""

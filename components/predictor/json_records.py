@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from hubline.core import storage
 from hubline.core.errors import UserError
-from hubline.preprocessing.config import input_name
+from hubline.preprocessing.feature_columns import input_name
 
 STANDARD_INPUT = "-"
 

@@ -18,6 +18,7 @@ from hubline.artifacts.examples import Manifest
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.components.input_artifacts import read_schema
 from hubline.components.transform import shard as answers_of_shard
+from hubline.components.transform.config import TransformConfig
 from hubline.components.transform.shard import Shard, accumulate, answers
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
@@ -25,7 +26,7 @@ from hubline.core.errors import DataError
 from hubline.preprocessing.analysis import Answers, FixedAnalyzer
 from hubline.preprocessing.config import Features, vocabulary_files
 from hubline.preprocessing.kinds.categorical import vocabulary_name
-from hubline.preprocessing.transform import TransformConfig, preprocessing_fn, raw_columns
+from hubline.preprocessing.transform import preprocessing_fn, raw_columns
 from hubline.preprocessing.vocabulary_files import read_vocabulary
 
 

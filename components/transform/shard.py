@@ -7,6 +7,7 @@ from functools import cache
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from hubline.components.transform.config import TransformConfig
 from hubline.core import storage
 from hubline.core import typed_json as plain
 from hubline.core.counts import hold
@@ -32,7 +33,7 @@ from hubline.preprocessing.analysis import (
     WordsOf,
 )
 from hubline.preprocessing.columns import parsing_spec
-from hubline.preprocessing.transform import TransformConfig, preprocessing_fn, raw_columns
+from hubline.preprocessing.transform import preprocessing_fn, raw_columns
 from hubline.trainer.inputs import read_file
 
 _FILE = "accumulators.json"

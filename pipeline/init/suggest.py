@@ -12,7 +12,7 @@ from hubline.core.errors import UserError
 from hubline.pipeline.init.column_profile import Column, Data, Module
 from hubline.pipeline.init.kinds import Settings, is_few, kinds, shown
 from hubline.pipeline.init.label import BOX_LABELS, SIZE, Label, box_column, label_column, suggest_box, suggest_label
-from hubline.preprocessing.config import input_name, input_names
+from hubline.preprocessing.feature_columns import input_name, input_names
 
 _SHOWN = {"image": "images", "video": "clips", "text": "texts"}
 SLICES = 3

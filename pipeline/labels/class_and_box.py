@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from hubline.core.config_errors import PlacedError
 from hubline.pipeline.labels.label import ONE_VECTOR, LabelRules
-from hubline.preprocessing.config import Features, images
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.feature_columns import images
 from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
 from hubline.trainer.config.training import Training
 from hubline.trainer.labels.parts import needs_pictures

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from hubline.core.config_errors import PlacedError
 from hubline.pipeline.labels.parts import RULES as OF_LABEL
-from hubline.preprocessing.config import Features, Label, images
+from hubline.preprocessing.config import Features, Label
+from hubline.preprocessing.feature_columns import images
 from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.hubs import Hubs, augmenting_hubs
 from hubline.trainer.config.training import Training

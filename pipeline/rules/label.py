@@ -7,6 +7,7 @@ from hubline.core.config_errors import PlacedError
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.kinds.image import ImageFeature
 from hubline.trainer.config.training import Training
+from hubline.trainer.labels.parts import TRAINING
 
 
 def the_label_is_in_an_image(label: Label, features: Features) -> Iterator[PlacedError]:
@@ -25,7 +26,9 @@ def metrics_fit_the_label(evaluation: Evaluation, label: Label) -> Iterator[Plac
 
 
 def early_stopping_monitors_a_metric_of_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
-    if training.early_stopping and (message := training.early_stopping.misfit(label.kind)):
+    known = [f"val_{name}" for name in ("loss", *TRAINING.of(label.kind).training_metrics)]
+    if training.early_stopping and (monitor := training.early_stopping.monitor) not in known:
+        message = f"a label of kind {label.kind} has no {monitor}; it has {', '.join(known)}"
         yield ("training", "early_stopping", "monitor"), message
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from hubline.core.lazy_import import tf, tft
-from hubline.preprocessing.kinds.kind import Categories, ColumnType, Read
+from hubline.preprocessing.column_type import ColumnType
+from hubline.preprocessing.kinds.kind import Categories, Read
 
 
 class BucketizedFeature(Categories):

@@ -9,7 +9,8 @@ from pydantic import Field, ModelWrapValidatorHandler, field_validator, model_va
 
 from hubline.core.config_base import FilePath, Section
 from hubline.core.lazy_import import tf, tft
-from hubline.preprocessing.kinds.kind import Categories, ColumnType, Read
+from hubline.preprocessing.column_type import ColumnType
+from hubline.preprocessing.kinds.kind import Categories, Read
 
 Count = Annotated[int, Field(ge=1, le=100_000_000)]
 

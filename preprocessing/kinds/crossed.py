@@ -8,7 +8,8 @@ from pydantic import Field, field_validator
 
 from hubline.core.errors import DataError
 from hubline.core.lazy_import import tf, tft
-from hubline.preprocessing.kinds.kind import Categories, ColumnType, Read
+from hubline.preprocessing.column_type import ColumnType
+from hubline.preprocessing.kinds.kind import Categories, Read
 
 
 class CrossedFeature(Categories):

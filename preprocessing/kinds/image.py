@@ -9,7 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from hubline.core.lazy_import import tf
 from hubline.preprocessing import encoded_images
-from hubline.preprocessing.kinds.kind import ColumnType, Kind, Read, Values
+from hubline.preprocessing.column_type import ColumnType
+from hubline.preprocessing.kinds.kind import Kind, Read, Values
 
 _ENOUGH = 0.25
 """Minimum fraction of a box that must lie in the image for the box to count."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from pydantic import Field
 
 from hubline.core.config_base import Section
 from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.column_type import ColumnType
 from hubline.preprocessing.kinds.embedding import Embedding, Encode
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ Layer: TypeAlias = "Callable[[Mapping[str, Values]], tf.Tensor]"
 Columns: TypeAlias = "Callable[[str], tf.SparseTensor]"
 """Returns the values of a raw column or the category ids of a feature, sparse [batch, values], by name. Missing values
 have no entry."""
-
-
-ColumnType: TypeAlias = Literal["int", "float", "bytes"]
-"""Type of a raw column: int64, float32, or bytes (texts and encoded images)."""
 
 
 @dataclass(frozen=True)

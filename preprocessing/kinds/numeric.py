@@ -8,7 +8,8 @@ from pydantic import Field
 
 from hubline.core.config_base import Section
 from hubline.core.lazy_import import tf, tft
-from hubline.preprocessing.kinds.kind import ColumnType, Kind, Layer, Read, Values
+from hubline.preprocessing.column_type import ColumnType
+from hubline.preprocessing.kinds.kind import Kind, Layer, Read, Values
 
 if TYPE_CHECKING:
     from hubline.preprocessing.analysis import Analysis, Moments

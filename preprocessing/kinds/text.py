@@ -8,9 +8,10 @@ from pydantic import Field, field_validator, model_validator
 
 from hubline.core.config_base import Section
 from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.column_type import ColumnType
 from hubline.preprocessing.kinds.categorical import Computed, computed_ids, vocabulary_name
 from hubline.preprocessing.kinds.embedding import Embedding, Encode
-from hubline.preprocessing.kinds.kind import Categories, ColumnType, Read, Values
+from hubline.preprocessing.kinds.kind import Categories, Read, Values
 
 
 class Bag(Section):

@@ -8,10 +8,11 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from hubline.core.lazy_import import tf, tft
+from hubline.preprocessing.column_type import ColumnType
 from hubline.preprocessing.kinds import dates
 from hubline.preprocessing.kinds.categorical import as_words
 from hubline.preprocessing.kinds.embedding import Embedding
-from hubline.preprocessing.kinds.kind import Categories, ColumnType, Layer, Read
+from hubline.preprocessing.kinds.kind import Categories, Layer, Read
 
 _PER_SECOND = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000}
 _SIZES = {"minute": 60, "hour": 24, "weekday": 7, "day": 31, "month": 12}

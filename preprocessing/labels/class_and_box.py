@@ -12,10 +12,6 @@ from hubline.preprocessing.kinds.categorical import as_words
 from hubline.preprocessing.kinds.kind import Columns, Read, Values
 from hubline.preprocessing.labels.label import LABEL, VOCABULARY, ClassesKind, ClassNames, found_classes, position_of
 
-ROUNDING = 0.01
-"""Fraction of the image by which a box may extend beyond it, for coordinates that were rounded or count from 1. The box
-is clipped."""
-
 ColumnName = Annotated[str, Field(min_length=1)]
 
 

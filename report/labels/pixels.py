@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from hubline.artifacts.predictions import CANDIDATE, LABEL, MASK, RECORD
 from hubline.core.tfrecords import read_batches
-from hubline.preprocessing.config import images
+from hubline.preprocessing.feature_columns import images
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.report.contents import PixelPredictions, Sample
 from hubline.report.labels.evaluation import EvaluationFiles

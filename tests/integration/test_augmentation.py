@@ -23,11 +23,11 @@ from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import Vectors, column
 from hubline.trainer.export import HEAD
+from hubline.trainer.kept import Kept
 from hubline.trainer.labels.classes import Classes
 from hubline.trainer.labels.multilabel import Multilabel
 from hubline.trainer.labels.parts import task_of
 from hubline.trainer.module import check_fits
-from hubline.trainer.phases import Kept
 from hubline.trainer.saved_model import SavedModel
 from hubline.trainer.saved_model_loader import open_module
 from hubline.trainer.train import Job, train

@@ -16,7 +16,7 @@ from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.export import HEAD
 from hubline.trainer.labels.parts import needs_pictures, task_of
-from hubline.trainer.phases import Kept, phases
+from hubline.trainer.phases import kept_for, phases
 from hubline.trainer.train import Job, train
 from tests.support import boxes as make_boxes
 from tests.support import example_data
@@ -30,7 +30,7 @@ def job_of(folder: Path, records: list[bytes], module: Path, label=None, feature
     label, features = label or make_boxes.label(), features or make_boxes.features()
     described = Training.model_validate({"epochs": 1, "batch_size": 32} | settings)
     model = Model(head=Head(hidden=(128,)))
-    kept = Kept.of(model, described, needs_pictures=needs_pictures(label, features))
+    kept = kept_for(model, described, needs_pictures=needs_pictures(label, features))
     third = len(records) // 3
     fed, modules = (HUBS if kept.views else {}), {"places": str(module)}
     return Job(

@@ -24,7 +24,9 @@ from hubline.artifacts.quarantine import read_set_aside
 from hubline.artifacts.splits import SPLITS
 from hubline.components import steps as declared
 from hubline.components.component import component
-from hubline.components.config.data import BadRecords, Data, HashSplit, PatternSplit
+from hubline.components.config.bad_records import BadRecords
+from hubline.components.config.data import Data
+from hubline.components.config.splits import HashSplit, PatternSplit
 from hubline.components.example_gen import small_files
 from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.executor import Executor as ExampleGen
@@ -32,11 +34,11 @@ from hubline.components.hub_module.executor import Executor as HubModule
 from hubline.components.input_artifacts import split_files
 from hubline.components.pin.snapshot import pin_files, pin_vocabularies
 from hubline.components.statistics_gen.executor import Executor as OurStatisticsGen
+from hubline.components.transform.config import TransformConfig
 from hubline.core.config_base import dump_sections
 from hubline.core.digest import file_digest, tree_digest
 from hubline.core.errors import DataError, UserError
 from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
-from hubline.preprocessing.transform import TransformConfig
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.inputs import read_records
 from hubline.trainer.model import keras_inputs

@@ -17,9 +17,11 @@ from tfx.types import standard_artifacts
 from hubline.artifacts.column_statistics import STATISTICS, missing_share, nan_count, present, read_statistics
 from hubline.artifacts.findings import Found
 from hubline.artifacts.splits import SPLITS
-from hubline.components.config.data import Data, Drift
+from hubline.components.config.data import Data
+from hubline.components.config.drift import Drift
 from hubline.components.config.evaluation import Evaluation
 from hubline.components.example_validator.checks import Checks, Statistics, Use, check
+from hubline.components.example_validator.requirements import checks_of
 from hubline.components.input_artifacts import read_schema
 from hubline.components.parsing_schema.executor import Executor as ParsingSchema
 from hubline.core.errors import DataError
@@ -109,7 +111,7 @@ def uses_of(label: str = "{kind: class, from: colour}", **features: str) -> Chec
     """Checks for features and a label in YAML."""
     yaml = YAML(typ="safe", pure=True)
     described = TypeAdapter(Features).validate_python({name: yaml.load(text) for name, text in features.items()})
-    return Checks.of(
+    return checks_of(
         described, TypeAdapter(Label).validate_python(yaml.load(label)), Evaluation(), Data(examples="data")
     )
 

@@ -78,7 +78,21 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
             ],
             [],
         ),
+        (
+            [
+                "trainer/model.py",
+                "trainer/labels/classes.py",
+                "trainer/config/training.py",
+                "components/config/data.py",
+            ],
+            [],
+        ),
         (["components/example_gen/ingest.py"], ["ExampleGen"]),
+        (
+            ["preprocessing/kinds/numeric.py", "preprocessing/labels/classes.py", "preprocessing/config.py"],
+            ["Transform"],
+        ),
+        (["preprocessing/kinds/image.py"], ["Transform", "Embedder"]),
         (["components/statistics_gen/shard.py"], ["StatisticsGen"]),
         (["components/transform/shard.py"], ["Transform"]),
         (["preprocessing/accumulators.py"], ["Transform"]),

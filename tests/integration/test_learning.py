@@ -21,7 +21,7 @@ from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.export import HEAD
 from hubline.trainer.labels.parts import needs_pictures
-from hubline.trainer.phases import Kept
+from hubline.trainer.phases import kept_for
 from hubline.trainer.train import Job, train
 from hubline.trainer.training_notes import Note
 from tests.support import boxes as make_boxes
@@ -102,7 +102,7 @@ def job_of(
     features = make_boxes.features()
     training = Training.model_validate({"epochs": 8, "batch_size": 16} | settings)
     model = model or Model(head=Head(hidden=(32,)))
-    kept = Kept.of(model, training, needs_pictures=needs_pictures(label, features))
+    kept = kept_for(model, training, needs_pictures=needs_pictures(label, features))
 
     def split(name: str, some: list[bytes]):
         return make_job.split(folder / name, [some], features, hubs if kept.views else {}, modules, RAW, kept)

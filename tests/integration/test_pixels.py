@@ -17,7 +17,7 @@ from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.export import HEAD
 from hubline.trainer.labels.parts import task_of
-from hubline.trainer.phases import Kept, phases
+from hubline.trainer.phases import kept_for, phases
 from hubline.trainer.train import Job, train
 from tests.support import example_data
 from tests.support import job as make_job
@@ -31,7 +31,7 @@ def job_of(folder: Path, records: list[bytes], module: Path, label=None, feature
     label, features = label or make_pixels.label(), features or make_pixels.features()
     described = Training.model_validate({"epochs": 1, "batch_size": 32} | settings)
     model = Model(head=head or Head(channels=(24, 16, 8)))
-    kept = Kept.of(model, described, needs_pictures=True)
+    kept = kept_for(model, described, needs_pictures=True)
     third = len(records) // 3
     return Job(
         features=features,

@@ -13,7 +13,9 @@ from hubline.artifacts.examples import Manifest
 from hubline.artifacts.pins import PinnedFile
 from hubline.artifacts.quarantine import FILE, SetAside, read_set_aside
 from hubline.artifacts.splits import SPLITS
-from hubline.components.config.data import BadRecords, Data, PatternSplit
+from hubline.components.config.bad_records import BadRecords
+from hubline.components.config.data import Data
+from hubline.components.config.splits import PatternSplit
 from hubline.components.example_gen import ingest_fast, small_files
 from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.small_files import grouped

@@ -26,8 +26,9 @@ from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import Vectors, column
 from hubline.trainer.export import HEAD, recipe_of
 from hubline.trainer.inputs import bytes_of_pixels, encoded_images
+from hubline.trainer.kept import Kept
 from hubline.trainer.model import TunedModel
-from hubline.trainer.phases import Kept, phases
+from hubline.trainer.phases import phases
 from hubline.trainer.randomness import Epoch
 from hubline.trainer.train import Job, Split, train
 from tests.support import example_data, hub_modules

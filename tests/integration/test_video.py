@@ -19,7 +19,7 @@ from hubline.trainer.config.training import Optimizer, Training
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import Vectors, column
 from hubline.trainer.model import feeding
-from hubline.trainer.phases import Kept
+from hubline.trainer.phases import kept_for
 from hubline.trainer.train import Job, train
 from tests.support import example_data, hub_modules
 from tests.support import job as make_job
@@ -75,7 +75,7 @@ def job_of(folder: Path, hub: dict[str, Any], module: Path, numbers: int, model:
     hubs: Hubs = {"m": Hub.model_validate({"handle": "m", "inputs": {"images": "film"}} | hub)}
     modules, kept_of = {"m": str(module)}, Training.model_validate({"epochs": 12, "batch_size": 16} | training)
     raw = make_job.schema("presence {min_fraction: 1}", film="BYTES", label="INT")
-    kept = Kept.of(model, kept_of)
+    kept = kept_for(model, kept_of)
     kept = kept.model_copy(update={"views": max(kept.views, 1)})
     parts = {
         name: make_job.split(folder / name, [records], features, hubs, modules, raw, kept if name == "train" else None)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from hubline.artifacts.pins import PinnedFile
 from hubline.artifacts.quarantine import FILE, SetAside, read_set_aside
 from hubline.artifacts.splits import SPLITS
-from hubline.components.config.data import HashSplit
+from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.ingest import ingest
 from hubline.components.example_gen.ingest_job import QUARANTINE, Ingested, Job

@@ -12,12 +12,13 @@ from tfx_bsl.public import tfxio
 
 from hubline.preprocessing.analysis import BeamAnalyzer
 from hubline.preprocessing.columns import parsing_spec
-from hubline.preprocessing.config import Features, Label, input_columns
+from hubline.preprocessing.config import Features, Label
+from hubline.preprocessing.feature_columns import input_columns
 from hubline.preprocessing.transform import preprocessing_fn
 from hubline.trainer.config.hubs import Hubs
 from hubline.trainer.embed import Embedder
+from hubline.trainer.kept import Kept
 from hubline.trainer.model import feeding
-from hubline.trainer.phases import Kept
 from hubline.trainer.train import Split
 from tests.support import example_data
 

@@ -7,7 +7,8 @@ import pytest
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.pipeline.preflight import preflight
-from hubline.trainer.phases import Kept, phases, stays_frozen
+from hubline.trainer.kept import Kept
+from hubline.trainer.phases import kept_for, phases, stays_frozen
 
 TEXT = """\
 name: tiny
@@ -138,5 +139,5 @@ def test_which_epochs_train_a_backbone(tmp_path: Path, changes: list, expected: 
     found = phases(file.model, file.training, file.backbones)
     assert [(phase.first, phase.end, phase.tuned) for phase in found] == expected
     assert not any(phase.on_vectors for phase in found), "what a backbone gives is not kept"
-    assert Kept.of(file.model, file.training, file.backbones) == Kept(views=0, splits=())
+    assert kept_for(file.model, file.training, file.backbones) == Kept(views=0, splits=())
     assert not stays_frozen(file.model, file.training, file.backbones)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from hubline.components.example_gen.contract import Contract, are_sound, find_fault, kind_of
+from hubline.components.example_gen.contract import are_sound, find_fault, kind_of
+from hubline.components.example_gen.label_contracts import contract_of
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.preprocessing.columns import parsing_spec, present
@@ -191,7 +192,7 @@ _SIZE = {"units": "pixels", "height": "height", "width": "width"}
 def test_each_fault_is_found_and_said_and_tensorflow_finds_the_same(
     record: bytes, said: dict[str, Any], fault: str | None
 ) -> None:
-    contract = Contract.of(make_boxes.features(), make_boxes.label(**said))
+    contract = contract_of(make_boxes.features(), make_boxes.label(**said))
     found = find_fault(record, contract)
     assert (found is None) == (fault is None)
     assert fault is None or fault in str(found)
@@ -217,7 +218,7 @@ def test_each_fault_is_found_and_said_and_tensorflow_finds_the_same(
     )
 )
 def test_both_ways_to_look_at_records_agree(found: list[tuple[list[str], list[float]]]) -> None:
-    contract = Contract.of(make_boxes.features(), make_boxes.label())
+    contract = contract_of(make_boxes.features(), make_boxes.label())
     kind = kind_of(_record(), contract)
     records = [_record(numbers, labels) for labels, numbers in found]
     expected = [find_fault(record, contract, kind) is None for record in records]

@@ -10,7 +10,7 @@ from hubline.pipeline.validate import InvalidFile, validate
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.model import Head, Tuned
 from hubline.trainer.decoder import channels_of, decode, levels
-from hubline.trainer.model import Backbone, try_out
+from hubline.trainer.hub_layer import HubLayer, try_out
 from hubline.trainer.module import check_fits
 from hubline.trainer.saved_model_loader import open_module
 from tests.support import pixels as make_pixels
@@ -64,7 +64,7 @@ def test_a_backbone_gives_the_maps_that_are_named(tmp_path, of) -> None:
     check_fits(module.offer, hub, make_pixels.features())
     try_out(hub, module, make_pixels.features(), Tuned())
     pixels = np.random.default_rng(0).integers(0, 256, [2, 32, 32, 3], np.uint8)
-    given = Backbone(hub, module, make_pixels.features(), "maps")({"photo": tf.constant(pixels)})
+    given = HubLayer(hub, module, make_pixels.features(), "maps")({"photo": tf.constant(pixels)})
     assert {name: tuple(values.shape) for name, values in given.items()} == {
         "block3": (2, 4, 4, 3), "block1": (2, 16, 16, 3),
     }  # fmt: skip

@@ -21,7 +21,8 @@ from hubline.components.predictor.inputs import pieces_of
 from hubline.components.predictor.pictures import drawn
 from hubline.pipeline.predict.predict import Request, predict_one_by_one
 from hubline.preprocessing import encoded_images
-from hubline.preprocessing.config import Features, input_names
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.feature_columns import input_names
 from hubline.preprocessing.image_files import as_record
 from hubline.preprocessing.kinds.image import ImageFeature, ImageToInfer
 from hubline.trainer.export import PREDICT, ServingModel, names_of

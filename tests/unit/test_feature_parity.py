@@ -22,11 +22,13 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
+from hubline.components.transform.config import TransformConfig
 from hubline.components.transform.shard import Shard, accumulate, answers
 from hubline.preprocessing.analysis import FixedAnalyzer
 from hubline.preprocessing.columns import parsing_spec
-from hubline.preprocessing.config import Features, input_columns
-from hubline.preprocessing.transform import TransformConfig, preprocessing_fn, transformed
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.feature_columns import input_columns
+from hubline.preprocessing.transform import preprocessing_fn, transformed
 from hubline.trainer.export import SERVING, ServingModel
 from hubline.trainer.inputs import Tensors
 from hubline.trainer.model import Parts, TunedModel, keras_inputs, taken_in

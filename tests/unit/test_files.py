@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from hubline.components.config.data import Data, PatternSplit
+from hubline.components.config.data import Data
+from hubline.components.config.splits import PatternSplit
 from hubline.components.hub_module.fetch import fetch
 from hubline.components.hub_module.fingerprint import fingerprint
 from hubline.components.hub_module.handle import MIRROR

@@ -15,7 +15,7 @@ from hubline.trainer.config.model import Tuned
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import column
 from hubline.trainer.hub_interface import inspect_module
-from hubline.trainer.model import Backbone, try_out
+from hubline.trainer.hub_layer import HubLayer, try_out
 from hubline.trainer.module import check_fits
 from hubline.trainer.saved_model_loader import open_module
 from tests.support import example_data, hub_modules, tf1_hub_modules
@@ -41,7 +41,7 @@ def given(path: Path, wanted: Hub) -> np.ndarray:
     opened = open_module(str(path))
     check_fits(opened.offer, wanted, FEATURES)
     try_out(wanted, opened, FEATURES)
-    backbone = Backbone(wanted, opened, FEATURES, "tried")
+    backbone = HubLayer(wanted, opened, FEATURES, "tried")
     inputs = {"photo": tf.constant(PIXELS), "wide": tf.constant(PIXELS), "note": tf.constant(TEXTS)}
     together = tf.function(backbone)(inputs)
     assert together.dtype == tf.float32
@@ -257,7 +257,7 @@ def test_a_tf1_module_of_texts_with_tables(tmp_path: Path) -> None:
         wanted = hub(inputs={"text": "note"}, **options)
         opened = open_module(str(path))
         try_out(wanted, opened, FEATURES)
-        got = Backbone(wanted, opened, FEATURES, "tried")(texts)
+        got = HubLayer(wanted, opened, FEATURES, "tried")(texts)
         np.testing.assert_array_equal(got, factor * np.array([[0, 1], [1, 0], [5, 5]]))
 
 

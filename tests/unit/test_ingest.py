@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubline.artifacts.splits import SPLITS
-from hubline.components.config.data import HashSplit
+from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen import ingest_fast
 from hubline.components.example_gen.contract import Kind
 from hubline.components.example_gen.executor import Result, refuse_empty

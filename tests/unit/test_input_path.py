@@ -21,7 +21,8 @@ from hubline.trainer.caches import place_of, transforms_once
 from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.model import FineTune, Model
 from hubline.trainer.config.training import Training
-from hubline.trainer.phases import Kept, Phase, phases, stays_frozen
+from hubline.trainer.kept import Kept
+from hubline.trainer.phases import Phase, kept_for, phases, stays_frozen
 from hubline.trainer.tfrecord_writer import writing
 from tests.support import example_data
 
@@ -295,7 +296,7 @@ def test_phases_and_what_is_worth_keeping_for_them(after: dict, training: dict, 
     assert phases(model, config) == [
         Phase(first, end, frozenset(tuned), on_vectors) for first, end, tuned, on_vectors in expected
     ]
-    assert Kept.of(model, config) == kept
+    assert kept_for(model, config) == kept
     assert stays_frozen(model, config) == ("test" in kept.splits)
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hubline.components.predictor import json_records
 from hubline.components.predictor.json_records import Record, columns_of, is_json
 from hubline.core.errors import UserError
-from hubline.preprocessing.config import input_name
+from hubline.preprocessing.feature_columns import input_name
 
 TAKES = {
     name: tf.TensorSpec([None], dtype, name=name)

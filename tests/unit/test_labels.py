@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from sklearn.metrics import f1_score
 
-from hubline.components.example_gen.contract import Contract, find_fault
+from hubline.components.example_gen.contract import find_fault
+from hubline.components.example_gen.label_contracts import contract_of
 from hubline.core.errors import DataError
 from hubline.preprocessing.columns import present
 from hubline.preprocessing.config import Label
@@ -338,17 +339,17 @@ def test_what_calculates_like_numbers_can_be_compared(function: Callable) -> Non
 
 
 def test_a_column_that_is_not_there_may_be_one_whose_name_is_to_be_quoted() -> None:
-    held = Contract.of({}, label_of(kind="binary", where="trip-miles > 3"))
+    held = contract_of({}, label_of(kind="binary", where="trip-miles > 3"))
     fault = find_fault(example_data.record(**{"trip-miles": 2.0, "x": 1}), held) or ""
     assert "it has no column 'trip'; did you mean 'trip-miles' (where: takes such a name in double quotes)?" in fault
-    near = Contract.of({}, label_of(kind="binary", where="tisp > 3"))
+    near = contract_of({}, label_of(kind="binary", where="tisp > 3"))
     assert "it has no column 'tisp'; did you mean 'tips'? Its columns" in (
         find_fault(example_data.record(tips=2.0), near) or ""
     )
     assert (
         find_fault(
             example_data.record(**{"trip-miles": 2.0}),
-            Contract.of({}, label_of(kind="binary", where='"trip-miles" > 3')),
+            contract_of({}, label_of(kind="binary", where='"trip-miles" > 3')),
         )
         is None
     )

@@ -12,10 +12,11 @@ from PIL import Image
 from pydantic import ValidationError
 
 from hubline.components.evaluator.pixel_metrics import MeanPixelIoU, PixelAccuracy, confusion
-from hubline.components.example_gen.contract import Contract, are_sound, find_fault, kind_of
+from hubline.components.example_gen.contract import are_sound, find_fault, kind_of
+from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_gen.locate_bad_records import undecodable
 from hubline.components.predictor.pictures import overlaid, png
-from hubline.preprocessing import masks
+from hubline.preprocessing import mask_files, masks
 from hubline.preprocessing.encoded_images import shape_of
 from hubline.preprocessing.kinds import image
 from hubline.preprocessing.masks import LEFT_OUT
@@ -41,11 +42,11 @@ def encoded(numbers: np.ndarray, mode: str = "L", **options) -> bytes:
 def test_a_mask_has_the_numbers_that_stand_in_it(mode: str, classes: int) -> None:
     numbers = np.random.default_rng(classes).integers(0, classes, [9, 14], np.uint8)
     options = [{"bits": bits} for bits in (1, 2, 4, 8) if classes <= 2**bits] if mode == "P" else [{}]
-    read = tf.function(masks.numbers, input_signature=[tf.TensorSpec([], tf.string)])
+    read = tf.function(mask_files.numbers, input_signature=[tf.TensorSpec([], tf.string)])
     for option in [*options, *({"transparency": 1, "dpi": (72, 72), **one} for one in options)]:
         data = encoded(numbers, mode, **option)
-        assert data[masks.COLOUR] == (masks.PALETTE if mode == "P" else masks.GREY)
-        assert data[masks.DEPTH] == option.get("bits", 8)
+        assert data[mask_files.COLOUR] == (mask_files.PALETTE if mode == "P" else mask_files.GREY)
+        assert data[mask_files.DEPTH] == option.get("bits", 8)
         np.testing.assert_array_equal(read(tf.constant(data))[..., 0], numbers)
 
 
@@ -59,7 +60,7 @@ def test_grey_of_fewer_bits_has_its_samples() -> None:
         len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
         for kind, data in [*chunks, (b"IEND", b"")]
     )
-    np.testing.assert_array_equal(masks.numbers(tf.constant(masks.MAGIC + body))[..., 0], numbers)
+    np.testing.assert_array_equal(mask_files.numbers(tf.constant(mask_files.MAGIC + body))[..., 0], numbers)
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad", "crop_or_pad"])
@@ -178,7 +179,7 @@ def test_pixels_are_counted_beyond_what_float32_can() -> None:
     ],
 )
 def test_ingestion_holds_each_record_to_have_a_mask(mask, fault: str | None) -> None:
-    contract = Contract.of(make_pixels.features(), make_pixels.label())
+    contract = contract_of(make_pixels.features(), make_pixels.label())
     good = example_data.record(image=RGB, mask=example_data.image_bytes(SMALL))
     record = example_data.record(image=RGB, mask=mask)
     kind = kind_of(good, contract)
@@ -189,7 +190,7 @@ def test_ingestion_holds_each_record_to_have_a_mask(mask, fault: str | None) -> 
 
 
 def test_a_missing_mask_is_told_with_what_it_may_be_called() -> None:
-    contract = Contract.of(make_pixels.features(), make_pixels.label())
+    contract = contract_of(make_pixels.features(), make_pixels.label())
     record = example_data.record(image=RGB, masks=example_data.image_bytes(SMALL))
     assert "it has no mask 'mask'; did you mean 'masks'?" in find_fault(record, contract)
     assert not are_sound(tf.constant([record]), contract, kind_of(record, contract)).numpy().any()

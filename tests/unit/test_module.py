@@ -11,7 +11,7 @@ from hubline.preprocessing.config import ImageFeature
 from hubline.trainer.autograph import leave_libraries_alone
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_interface import inspect_module
-from hubline.trainer.model import Backbone, try_out
+from hubline.trainer.hub_layer import HubLayer, try_out
 from hubline.trainer.module import Module, Tensor, check_fits
 from hubline.trainer.saved_model import Variable
 from hubline.trainer.saved_model_loader import open_module
@@ -148,18 +148,18 @@ def test_a_backbone_of_each_form_gives_what_numpy_says(reusable: Path, signature
     colour, grey = seen(3), seen(1)
     fed = {"photo": tf.constant(pixels(3)), "grey": tf.constant(pixels(1))}
     mean = colour.mean(axis=(1, 2))
-    got = Backbone(hub(), open_module(str(reusable)), FED, "a")(fed)
+    got = HubLayer(hub(), open_module(str(reusable)), FED, "a")(fed)
     np.testing.assert_allclose(got, np.concatenate([mean, colour.std(axis=(1, 2))], axis=1), rtol=1e-4)
     both = hub(inputs={"left": "photo", "right": "grey"}, signature="both", output="vector")
     np.testing.assert_allclose(
-        Backbone(both, open_module(str(signatures)), FED, "b")(fed), mean + grey.mean(axis=(1, 2)), rtol=1e-5
+        HubLayer(both, open_module(str(signatures)), FED, "b")(fed), mean + grey.mean(axis=(1, 2)), rtol=1e-5
     )
-    got = Backbone(hub(), open_module(str(tf1)), FED, "c")(fed)
+    got = HubLayer(hub(), open_module(str(tf1)), FED, "c")(fed)
     np.testing.assert_allclose(got, np.repeat(mean.sum(axis=1, keepdims=True), 5, axis=1), rtol=1e-5)
 
 
 def test_a_backbone_is_frozen(reusable: Path) -> None:
-    layer = Backbone(hub(), open_module(str(reusable)), FED, "a")
+    layer = HubLayer(hub(), open_module(str(reusable)), FED, "a")
     layer({"photo": tf.constant(pixels(3))})
     assert layer.trainable_variables == []
 
@@ -191,7 +191,7 @@ def test_the_output_of_a_list_that_is_named_is_the_one_used(tmp_path: Path) -> N
     for number in range(3):
         wanted = hub(output=f"default_{number}")
         check_fits(inspect_module(path), wanted, FED)
-        got = Backbone(wanted, open_module(path), FED, "a")({"photo": tf.constant(pixels(3))})
+        got = HubLayer(wanted, open_module(path), FED, "a")({"photo": tf.constant(pixels(3))})
         np.testing.assert_allclose(got, (number + 1) * seen(3).mean(axis=(1, 2)), rtol=1e-5)
 
 
@@ -203,7 +203,7 @@ def test_a_module_that_takes_a_mapping_of_one_tensor(tmp_path: Path) -> None:
     path = save(tmp_path, call=call)
     wanted = hub(inputs={"img": "photo"}, output="nested/vector")
     try_out(wanted, open_module(path), FED)
-    got = Backbone(wanted, open_module(path), FED, "a")({"photo": tf.constant(pixels(3))})
+    got = HubLayer(wanted, open_module(path), FED, "a")({"photo": tf.constant(pixels(3))})
     np.testing.assert_allclose(got, seen(3).mean(axis=(1, 2)), rtol=1e-5)
 
 
@@ -219,7 +219,7 @@ def test_of_several_traces_the_one_that_fits_is_taken(tmp_path: Path) -> None:
     tf.saved_model.save(module, str(tmp_path))
     wanted = hub(output="twice")
     check_fits(inspect_module(str(tmp_path)), wanted, FED)
-    got = Backbone(wanted, open_module(str(tmp_path)), FED, "a")({"photo": tf.constant(pixels(3))})
+    got = HubLayer(wanted, open_module(str(tmp_path)), FED, "a")({"photo": tf.constant(pixels(3))})
     np.testing.assert_allclose(got, 2 * seen(3).mean(axis=(1, 2)), rtol=1e-5)
     with pytest.raises(UserError, match=r"it also takes .*8, 8, 3\]"):
         check_fits(inspect_module(str(tmp_path)), wanted, {"photo": image(size=(7, 7))})

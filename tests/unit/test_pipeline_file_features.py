@@ -11,7 +11,7 @@ from hubline.pipeline.config import PipelineFile
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.pipeline.preflight import preflight
-from hubline.preprocessing.config import input_columns
+from hubline.preprocessing.feature_columns import input_columns
 from tests.support.pipeline_files import TABULAR, mistakes, write
 
 

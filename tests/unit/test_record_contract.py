@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from hubline.components.config.data import HashSplit
+from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen.contract import Contract, Kind, are_sound, find_fault, kind_of
 from hubline.components.example_gen.ingest_job import QUARANTINE, split_of
+from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_gen.locate_bad_records import undecodable
 from hubline.core.errors import DataError
 from hubline.preprocessing.config import Features, Label
@@ -249,15 +250,15 @@ def test_the_contract_of_a_label_is_what_it_is_made_from(tmp_path: Path) -> None
     )
     labels = TypeAdapter(Label)
     compared = labels.validate_python({"kind": "binary", "where": "tips > 0.2 * fare"})
-    assert Contract.of(features, compared) == Contract(images=("a", "b"), numbers=("tips", "fare"))
+    assert contract_of(features, compared) == Contract(images=("a", "b"), numbers=("tips", "fare"))
     of_one = labels.validate_python({"kind": "binary", "from": "clicked"})
-    assert Contract.of({}, of_one) == Contract(images=(), numbers=("clicked",))
+    assert contract_of({}, of_one) == Contract(images=(), numbers=("clicked",))
     named = labels.validate_python({"kind": "class", "from": "label", "classes": ["x", "y"]})
-    assert Contract.of(features, named) == Contract(images=("a", "b"), label="label", classes=("x", "y"))
+    assert contract_of(features, named) == Contract(images=("a", "b"), label="label", classes=("x", "y"))
     tags = labels.validate_python({"kind": "multilabel", "from": "tags", "classes": ["dark", "light"]})
-    assert Contract.of({}, tags) == TAGGED
+    assert contract_of({}, tags) == TAGGED
     by_column = labels.validate_python({"kind": "multilabel", "columns": ["sea", "sky"]})
-    assert Contract.of({}, by_column) == Contract(images=(), numbers=("sea", "sky"), indicators=True)
+    assert contract_of({}, by_column) == Contract(images=(), numbers=("sea", "sky"), indicators=True)
     path = example_data.write_tfrecord(
         tmp_path / "in", [example_data.record(tips=number / 2, fare=number) for number in range(99)]
     )
@@ -387,7 +388,7 @@ def test_the_fast_check_of_several_classes_and_the_one_that_names_agree(rows: li
 @pytest.mark.parametrize("number", [int, float])
 def test_a_column_of_each_class_is_0_or_1(value: int, fault: str, number: type) -> None:
     label = TypeAdapter(Label).validate_python({"kind": "multilabel", "columns": ["sea", "sky"]})
-    contract = Contract.of({}, label)
+    contract = contract_of({}, label)
     sound, item = (example_data.record(sea=number(each), sky=1) for each in (0, value))
     found = find_fault(item, contract, kind_of(sound, contract))
     assert (found is None) == (not fault) and fault in (found or "")

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD
 from hubline.components.example_gen.contract import Contract, are_sound, find_fault, kind_of
+from hubline.components.example_gen.label_contracts import contract_of
 from hubline.core.float64 import from_parts, to_parts
 from hubline.pipeline.cli import app
 from hubline.pipeline.diagnostics import PipelineFileError
@@ -76,7 +77,7 @@ def test_each_metric_that_does_not_fit_the_label_is_named_where_it_stands(tmp_pa
 
 def contract(normalize: str) -> Contract:
     label = RegressionLabel.model_validate({"kind": "regression", "from": "price", "normalize": normalize})
-    return Contract.of({}, label)
+    return contract_of({}, label)
 
 
 @pytest.mark.parametrize("normalize", ["none", "log", "z_score"])

@@ -14,7 +14,7 @@ from hubline.pipeline.config import FILES
 from hubline.pipeline.kubeflow.parameter_definitions import dumped
 from hubline.pipeline.load import load
 from hubline.trainer.config.model import Tuned
-from hubline.trainer.phases import Kept
+from hubline.trainer.kept import Kept
 from tests.support.sections import section_types, sections, written_sections
 
 OF_STEPS = (Pins, PinsToInfer, Kept, Tuned)

@@ -12,7 +12,8 @@ from tfx.components.example_gen import utils
 from tfx.proto import example_gen_pb2
 
 from hubline.artifacts.pins import Files
-from hubline.components.config.data import Data, HashSplit, PatternSplit
+from hubline.components.config.data import Data
+from hubline.components.config.splits import HashSplit, PatternSplit
 from hubline.components.pin.snapshot import pin_files
 from hubline.core import storage
 from hubline.core.config_base import escape, has_wildcards, unescape

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from hubline.components.example_gen.contract import Contract, Kind, are_sound, find_fault
+from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_gen.locate_bad_records import undecodable
 from hubline.core.errors import UserError
-from hubline.preprocessing.config import Features, ImageFeature, VideoFeature, input_columns
+from hubline.preprocessing.config import Features, ImageFeature, VideoFeature
 from hubline.preprocessing.examples import flattened
+from hubline.preprocessing.feature_columns import input_columns
 from hubline.preprocessing.kinds.image import pixels
 from hubline.preprocessing.kinds.text import TextFeature
 from hubline.trainer.augment import augmented
@@ -23,8 +25,8 @@ from hubline.trainer.config.hubs import Hub
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import column
 from hubline.trainer.hub_interface import inspect_module
+from hubline.trainer.hub_layer import HubLayer, try_out
 from hubline.trainer.inputs import bytes_of_pixels, encoded_images, pixels_of_batch, pixels_of_one
-from hubline.trainer.model import Backbone, try_out
 from hubline.trainer.module import check_fits
 from hubline.trainer.saved_model_loader import open_module
 from tests.support import example_data, hub_modules
@@ -223,7 +225,7 @@ def test_every_record_has_a_clip_of_images(record: bytes, says: str | None) -> N
 
 def test_the_contract_of_clips_and_images() -> None:
     features: Features = {"film": video(**{"from": "b"}), "photo": ImageFeature(kind="image", size=(8, 8))}
-    contract = Contract.of(features, None)
+    contract = contract_of(features, None)
     assert (contract.images, contract.clips) == (("b", "photo"), ("b",))
     assert bytes_of_pixels(features) == 5 * 8 * 8 * 3
 
@@ -283,7 +285,7 @@ def gives(path: Path, wanted: Hub) -> np.ndarray:
     opened = open_module(str(path))
     check_fits(opened.offer, wanted, FEATURES)
     try_out(wanted, opened, FEATURES)
-    backbone = Backbone(wanted, opened, FEATURES, "tried")
+    backbone = HubLayer(wanted, opened, FEATURES, "tried")
     inputs = {"film": tf.constant(PIXELS), "wide": tf.constant(PIXELS), "short": tf.constant(PIXELS[:, :2])}
     inputs |= {"photo": tf.constant(PIXELS[:, 0]), "note": tf.constant(["a"] * 5)}
     together = tf.function(backbone)(inputs)

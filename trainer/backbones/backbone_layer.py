@@ -1,10 +1,12 @@
 """A backbone other than a hub module, as a layer of the model."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from hubline.preprocessing.config import Feature, Features
 from hubline.preprocessing.kinds import image
 from hubline.preprocessing.kinds.image import ImageFeature, Pictures
 from hubline.trainer.autograph import leave_libraries_alone
@@ -17,6 +19,9 @@ from hubline.trainer.backbones.resnet34 import resnet34
 from hubline.trainer.config.model import Tuned
 from hubline.trainer.inputs import Tensors
 from hubline.trainer.saved_model import Variable, to_train
+
+if TYPE_CHECKING:
+    from hubline.preprocessing.config import Feature, Features
 
 # Must run before any Keras call, including in steps that only try out a backbone.
 leave_libraries_alone()

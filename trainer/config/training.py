@@ -10,7 +10,6 @@ from pydantic import (
 
 from hubline.core.config_base import Section
 from hubline.trainer.config.augmentation import Augment, Augmentation
-from hubline.trainer.labels.parts import TRAINING
 
 
 def _off(value: Any) -> Any:
@@ -58,13 +57,6 @@ class EarlyStopping(Section):
     def mode(self) -> Literal["min", "max"]:
         """Whether a lower or a higher value is better."""
         return "min" if self.monitor.removeprefix("val_") in _LESS_IS_BETTER else "max"
-
-    def misfit(self, label_kind: str) -> str | None:
-        """Why a label of this kind has no such metric, or None."""
-        known = [f"val_{name}" for name in ("loss", *TRAINING.of(label_kind).training_metrics)]
-        if self.monitor in known:
-            return None
-        return f"a label of kind {label_kind} has no {self.monitor}; it has {', '.join(known)}"
 
 
 def _patience(value: Any) -> Any:

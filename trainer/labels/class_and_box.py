@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hubline.core.lazy_import import tf, tft
-from hubline.preprocessing.config import Features, images
+from hubline.preprocessing.config import Features
+from hubline.preprocessing.feature_columns import images
 from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel, LossWeights
 from hubline.trainer import boxes
 from hubline.trainer.labels.classes import class_outputs

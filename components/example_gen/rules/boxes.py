@@ -9,8 +9,10 @@ import tensorflow as tf
 from hubline.components.example_gen.records import count_fault, number_type, values_of
 from hubline.components.example_gen.rules.classes import listed, name_in
 from hubline.components.example_gen.rules.rule import Condition, Rule, all_hold, broken, single
-from hubline.preprocessing.labels.class_and_box import ROUNDING
 
+ROUNDING = 0.01
+"""Fraction of the image by which a box may extend beyond it, for coordinates that were rounded or count from 1. The
+label clips the box."""
 _SIDES = ("top", "left", "bottom", "right")
 _FAR_OUTSIDE = 2
 """Coordinates above this are probably in pixels."""

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from hubline.components.example_gen.records import count_fault, values_of
 from hubline.components.example_gen.rules.rule import Condition, Rule, all_hold, broken, every, single
-from hubline.preprocessing import masks
+from hubline.preprocessing import mask_files
 from hubline.preprocessing.encoded_images import are_readable, format_fault
 
 _READABLE = Condition(are_readable, lambda encoded: format_fault(encoded) or "")
@@ -71,19 +71,21 @@ _SAMPLES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB wit
 
 
 def _are_pngs(encoded: tf.Tensor) -> tf.Tensor:
-    starts = tf.strings.substr(encoded, 0, len(masks.MAGIC)) == masks.MAGIC
-    return starts & (tf.strings.length(encoded) > masks.HEADER)
+    starts = tf.strings.substr(encoded, 0, len(mask_files.MAGIC)) == mask_files.MAGIC
+    return starts & (tf.strings.length(encoded) > mask_files.HEADER)
 
 
 def _have_numbers(encoded: tf.Tensor) -> tf.Tensor:
-    headers = tf.strings.substr(encoded, 0, masks.HEADER)
-    samples = tf.strings.substr(headers + b"\0" * masks.HEADER, masks.DEPTH, 2)  # zeros if too short
-    of_numbers = [bytes([depth, colour]) for depth in masks.DEPTHS for colour in (masks.GREY, masks.PALETTE)]
+    headers = tf.strings.substr(encoded, 0, mask_files.HEADER)
+    samples = tf.strings.substr(headers + b"\0" * mask_files.HEADER, mask_files.DEPTH, 2)  # zeros if too short
+    of_numbers = [
+        bytes([depth, colour]) for depth in mask_files.DEPTHS for colour in (mask_files.GREY, mask_files.PALETTE)
+    ]
     return tf.reduce_any(samples[:, tf.newaxis] == tf.constant(of_numbers), axis=1)
 
 
 def _samples(encoded: bytes) -> str:
-    return f"{encoded[masks.DEPTH]} bits a sample, {_SAMPLES.get(encoded[masks.COLOUR], 'unknown')}"
+    return f"{encoded[mask_files.DEPTH]} bits a sample, {_SAMPLES.get(encoded[mask_files.COLOUR], 'unknown')}"
 
 
 _MASK = [

@@ -1,0 +1,39 @@
+"""Types of `data.split`."""
+
+from pydantic import Field
+
+from hubline.artifacts.splits import ALL, SPLITS
+from hubline.core.config_base import Section, is_remote
+
+
+class HashSplit(Section):
+    """Relative sizes of the splits. Records are assigned by a hash of their content, so each record stays in its split
+    from run to run."""
+
+    train: int = Field(default=8, ge=1, le=1_000_000)
+    """Relative size of the training split."""
+    validation: int = Field(default=1, ge=1, le=1_000_000)
+    """Relative size of the validation split, which training monitors."""
+    test: int = Field(default=1, ge=1, le=1_000_000)
+    """Relative size of the test split, which decides the blessing."""
+
+    def patterns(self, examples: str) -> dict[str, str]:
+        """The one pattern of all files, under the key `ALL`."""
+        return {ALL: examples}
+
+
+class PatternSplit(Section):
+    """One file pattern per split, relative to the `examples` folder. Patterns may contain spans; all splits use the
+    same placeholders or none."""
+
+    train: str = Field(min_length=1, examples=["train-*.tfrecord.gz"])
+    validation: str = Field(min_length=1)
+    test: str = Field(min_length=1)
+
+    def patterns(self, examples: str) -> dict[str, str]:
+        """The pattern of each split; a relative pattern is resolved against the folder `examples`."""
+        given = {split: getattr(self, split) for split in SPLITS}
+        absolute = {split: pattern.startswith("/") or is_remote(pattern) for split, pattern in given.items()}
+        return {
+            split: given[split] if absolute[split] else f"{examples.rstrip('/')}/{given[split]}" for split in SPLITS
+        }

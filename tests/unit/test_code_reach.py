@@ -1,0 +1,94 @@
+"""Which steps' cache keys, and which cached shards, follow a change of a module."""
+
+from typing import get_args
+
+import pytest
+
+from hubline.components.example_gen import small_files
+from hubline.components.statistics_gen import shard as statistics_of_shard
+from hubline.components.steps import STEPS
+from hubline.components.transform import shard as answers_of_shard
+from hubline.core.code_digest import PLUMBING, module_digests
+from hubline.preprocessing.config import Feature, Label
+from hubline.preprocessing.module_features import ModuleFeatures
+from hubline.trainer import embed
+
+KEYS = {step.name: step.executor.rpartition(".")[0] for step in STEPS if step.is_cached_on_code}
+SHARDS = {
+    "ExampleGen": small_files.__name__,
+    "StatisticsGen": statistics_of_shard.__name__,
+    "Transform": answers_of_shard.__name__,
+    "Embedder": embed.__name__,
+}
+MODULES = {"HubModule", "Backbone", "Embedder"}
+"""Steps that run hub modules and other backbones, before the model is trained."""
+LEARNING = {"Trainer", "Evaluator"}
+RECORDS = {"Transform", "Dashboard", "Predictor"} | LEARNING
+"""Steps that read features and labels from records."""
+
+
+def following(module: str) -> set[str]:
+    """Steps whose cache key changes with a module."""
+    return {step for step, executor in KEYS.items() if f"hubline.{module}" in module_digests(executor, frozenset())}
+
+
+def recomputing(module: str) -> set[str]:
+    """Steps that recompute their shards after a change of a module."""
+    return {step for step, computing in SHARDS.items() if f"hubline.{module}" in module_digests(computing, PLUMBING)}
+
+
+@pytest.mark.parametrize(
+    ("edited", "steps", "shards"),
+    [
+        ("components.config.data", set(), set()),
+        ("components.config.splits", {"ExampleGen"}, {"ExampleGen"}),
+        ("components.config.bad_records", {"ExampleGen", "Embedder", "Predictor"}, set()),
+        ("components.config.drift", {"ExampleValidator"}, set()),
+        ("components.config.serving", {"KServe"}, set()),
+        ("components.config.predictions", {"Predictor"}, set()),
+        ("components.example_gen.rules.boxes", {"ExampleGen"}, {"ExampleGen"}),
+        ("components.example_gen.label_contracts", set(), set()),
+        ("components.statistics_gen.shard", {"StatisticsGen"}, {"StatisticsGen"}),
+        ("components.evaluator.labels.classes", {"Evaluator"}, set()),
+        ("components.dashboard.executor", {"Dashboard"}, set()),
+        ("preprocessing.kinds.crossed", RECORDS, {"Transform"}),
+        ("preprocessing.kinds.dates", RECORDS, {"Transform"}),
+        ("preprocessing.kinds.image", RECORDS | MODULES, {"Transform", "Embedder"}),
+        ("preprocessing.kinds.text", RECORDS | MODULES, {"Transform", "Embedder"}),
+        ("preprocessing.kinds.video", RECORDS | MODULES, {"Transform", "Embedder"}),
+        ("preprocessing.labels.regression", RECORDS, {"Transform"}),
+        ("preprocessing.labels.pixels", RECORDS | MODULES, {"Transform", "Embedder"}),
+        ("preprocessing.accumulators", {"Transform"}, {"Transform"}),
+        (
+            "preprocessing.encoded_images",
+            {"ExampleGen"} | RECORDS | MODULES,
+            {"ExampleGen", "Transform", "Embedder"},
+        ),
+        ("trainer.labels.multilabel", LEARNING, set()),
+        ("trainer.fit", {"Trainer"}, set()),
+        ("trainer.phases", {"Trainer"}, set()),
+        ("trainer.backbones.resnet34", {"Backbone", "Predictor"} | LEARNING, set()),
+        ("trainer.hub_callable", {"HubModule", "Embedder", "Predictor"} | LEARNING, {"Embedder"}),
+        ("trainer.embed", {"Embedder"}, {"Embedder"}),
+        ("report.charts", {"Dashboard"}, set()),
+        ("pipeline.graph", set(), set()),
+    ],
+)
+def test_a_changed_module_reaches_the_steps_that_use_it(edited: str, steps: set[str], shards: set[str]) -> None:
+    assert (following(edited), recomputing(edited)) == (steps, shards)
+
+
+def kinds_of(union: object) -> set[str]:
+    """Modules of the kinds in an annotated union."""
+    return {kind.__module__.removeprefix("hubline.") for kind in get_args(get_args(union)[0])}
+
+
+def test_steps_follow_every_kind_whose_methods_they_may_call() -> None:
+    """Which kind a method belongs to is decided by the pipeline file, so imports alone must lead to all of them."""
+    for module in kinds_of(Feature) | kinds_of(Label):
+        assert {"Transform", "Trainer", "Evaluator"} <= following(module), module
+        assert "Transform" in recomputing(module), module
+    fed = kinds_of(get_args(ModuleFeatures)[1])
+    assert fed == {f"preprocessing.kinds.{kind}" for kind in ("image", "video", "text")}
+    for module in fed:
+        assert following(module) >= MODULES and "Embedder" in recomputing(module), module
