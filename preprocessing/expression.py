@@ -19,7 +19,7 @@ _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.NotEq: operator.ne,
 }
 
-_QUOTED = 'a column whose name is not a plain word stands in double quotes, such as "fare amount" or "class"'
+_QUOTED = 'write a column whose name is not a plain word in double quotes, such as "fare amount" or "class"'
 
 
 def columns_in(comparison: str) -> list[str]:
@@ -39,7 +39,7 @@ def columns_in(comparison: str) -> list[str]:
     except ZeroDivisionError:
         raise ValueError(f"'{comparison}' divides by zero") from None
     except (RecursionError, MemoryError, OverflowError):
-        raise ValueError("the comparison is too long, or a number in it too great") from None
+        raise ValueError("the comparison is too long, or contains a number that is too large") from None
     if not found:
         raise ValueError(f"'{comparison}' names no column")
     return list(dict.fromkeys(found))
@@ -87,19 +87,21 @@ class _Comparison:
             return self._column(self._source(node))  # as written, because Python normalizes names
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
             if not self._source(node).startswith('"'):
-                raise self._fault("compares a text, and only numbers can be", self._place(node.col_offset), _QUOTED)
+                raise self._fault(
+                    "compares a string, but only numbers can be compared", self._place(node.col_offset), _QUOTED
+                )
             return self._column(node.value)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             return -self._number(node.operand)
         if isinstance(node, ast.BinOp):
             return self._operator(node, node.op)(self._number(node.left), self._number(node.right))
         what = f"'{ast.unparse(node)}' is not a number, a column, or a sum, difference, product or quotient"
-        raise ValueError(f"{what}; it is at character {self._place(node.col_offset) + 1} of '{self._text}'")
+        raise ValueError(f"{what}; see character {self._place(node.col_offset) + 1} of '{self._text}'")
 
     def _operator(self, node: ast.expr, kind: ast.operator | ast.cmpop) -> Callable[[Any, Any], Any]:
         if type(kind) not in _OPERATORS:
-            known = "a comparison calculates with + - * / and compares with <, <=, >, >=, == or !="
-            raise self._fault("has another operator", self._place(node.col_offset), known)
+            known = "use + - * / for arithmetic and <, <=, >, >=, == or != for comparison"
+            raise self._fault("has an unsupported operator", self._place(node.col_offset), known)
         return _OPERATORS[type(kind)]
 
     def _source(self, node: ast.expr) -> str:

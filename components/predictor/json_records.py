@@ -60,7 +60,7 @@ def read_json(path: str, name: str | None = None) -> Iterator[Record | UserError
             yield UserError(f"{name}: not valid UTF-8 (byte {error.start})")
             return
     if not found:
-        yield UserError(f'{name}: no record in it, such as {{"age": 30}}')
+        yield UserError(f'{name}: contains no records such as {{"age": 30}}')
 
 
 def _values(text: "_Text", name: str) -> Iterator[Record | UserError]:
@@ -79,7 +79,7 @@ def _values(text: "_Text", name: str) -> Iterator[Record | UserError]:
         except json.JSONDecodeError as error:
             yield UserError(f"{name}:{text.line_of(error.pos)}: not JSON: {error.msg}")
         except (ValueError, RecursionError):
-            yield UserError(f"{name}:{text.line}: not JSON of records: a number too long, or nested too deep")
+            yield UserError(f"{name}:{text.line}: not JSON: a number is too long, or values are nested too deep")
         if is_in_list:  # the start of the next record can't be located
             return
         text.skip_line()
@@ -89,7 +89,7 @@ def _record(text: "_Text", name: str) -> Record | UserError:
     text.next()
     line, value = text.line, text.value()
     is_record = isinstance(value, dict)
-    return value if is_record else UserError(f'{name}:{line}: {_shown(value)} is no record, such as {{"age": 30}}')
+    return value if is_record else UserError(f'{name}:{line}: {_shown(value)} is not a record such as {{"age": 30}}')
 
 
 class _Text:
@@ -219,7 +219,7 @@ def columns_of(
             try:
                 values.append(_value_or_list(takes[name], value))
             except ValueError as error:
-                mistakes.append(f"{path}: record {number}: '{column}' is {_shown(value)}; the model takes {error}")
+                mistakes.append(f"{path}: record {number}: '{column}' is {_shown(value)}; the model expects {error}")
     if mistakes:
         more = len(mistakes) - _SHOWN_MISTAKES
         raise UserError("\n".join([*mistakes[:_SHOWN_MISTAKES], *([f"and {more} more errors"] if more > 0 else [])]))
@@ -229,7 +229,7 @@ def columns_of(
 def _unknown(column: str, takes: Mapping[str, Any]) -> str:
     close = difflib.get_close_matches(column, takes, n=1, cutoff=0.6)
     meant = f"; did you mean '{close[0]}'?" if close else "."
-    return f"'{column}' is no column that this model takes{meant} It takes {', '.join(sorted(takes))}"
+    return f"'{column}' is not an input of the model{meant} Its inputs are {', '.join(sorted(takes))}"
 
 
 def _column(spec: tf.TensorSpec, values: list[Any]) -> tf.Tensor:
@@ -268,7 +268,7 @@ def _integer(value: Any) -> int:
         isinstance(value, float) and value.is_integer()
     )
     if not is_whole or not _INT64[0] <= value <= _INT64[1]:
-        raise ValueError("a whole number of 64 bits")
+        raise ValueError("a 64-bit integer")
     return int(value)
 
 
@@ -281,7 +281,7 @@ def _bytes(value: Any) -> bytes:
             return base64.b64decode(value["b64"], validate=True)
     except ValueError:  # not valid Unicode, or not valid Base64
         pass
-    raise ValueError('a text, or bytes such as {"b64": "…"}')
+    raise ValueError('a string, or bytes such as {"b64": "…"}')
 
 
 def text_of(value: bytes) -> Any:

@@ -103,7 +103,7 @@ def read_voc(folder: Path, images: Path) -> Annotations:
     check_folder(images)
     paths = [Path(entry.path) for entry in entries_of(folder) if _is_xml(entry.name)]
     if not paths:
-        raise UserError(f"{folder}: there are no XML files; it takes Pascal VOC's, or a JSON file of COCO's")
+        raise UserError(f"{folder}: contains no XML files; expected Pascal VOC files, or pass a COCO JSON file")
     by_stem = {Path(entry.name).stem: entry.name for entry in entries_of(images) if not _is_xml(entry.name)}
     found, bad = [], []
     for path in paths:
@@ -112,7 +112,7 @@ def read_voc(folder: Path, images: Path) -> Annotations:
         except Bad as fault:
             bad.append(f"{printable(path.name)}: {fault}")
     counts = Counter(each.file for each in found)
-    bad += [f"{each.place}: another file is on {each.file}, too" for each in found if counts[each.file] > 1]
+    bad += [f"{each.place}: another file also annotates {each.file}" for each in found if counts[each.file] > 1]
     notes = unnamed(images, counts, folder)
     return Annotations([each for each in found if counts[each.file] == 1], bad, list(notes))
 
@@ -125,22 +125,22 @@ class _Tree(ElementTree.TreeBuilder):
     """Rejects document types, which can define entities that expand to gigabytes or refer to other files."""
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise Bad("declares a document type, which annotations do not need and which is not read, for safety")
+        raise Bad("declares a document type; for safety, remove the declaration")
 
 
 def _read_xml(path: Path, images: Path, by_stem: dict[str, str]) -> Annotated:
     try:
         root = ElementTree.fromstring(path.read_bytes(), ElementTree.XMLParser(target=_Tree()))
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # LookupError and ValueError for its encoding
-        raise Bad(f"is no XML: {error}") from error
+        raise Bad(f"is not XML: {error}") from error
     except OSError as error:
         raise Bad(f"cannot be read: {error.strerror}") from error
     if root.tag != "annotation":
-        raise Bad(f"is no annotation of Pascal VOC: it is <{root.tag}>, not <annotation>")
+        raise Bad(f"is not a Pascal VOC annotation: the root element is <{root.tag}>, not <annotation>")
     named = inside((root.findtext("filename") or "").strip())
     file = named if named and (images / named).is_file() else by_stem.get(path.stem)
     if file is None:
-        raise Bad(f"there is no image {named!r} in {images}, and none of the name {path.stem}")
+        raise Bad(f"there is no image {named!r} in {images}, nor one named {path.stem}")
     boxes = [_read_object(number, each) for number, each in enumerate(root.findall("object"), start=1)]
     return Annotated(printable(path.name), file, _read_size(root), boxes)
 
@@ -167,7 +167,9 @@ def _number(element: ElementTree.Element, path: str, of: str) -> float:
         return float(text or "")
     except ValueError:
         name = path.rpartition("/")[2]
-        raise Bad(f"{of} has no {name}" if text is None else f"{of}: its {name} is {text!r}, no number") from None
+        raise Bad(
+            f"{of} has no {name}" if text is None else f"{of}: {name} is {text!r}, which is not a number"
+        ) from None
 
 
 class _Image(BaseModel):
@@ -210,7 +212,7 @@ def read_coco(path: Path, images: Path) -> Annotations:
     except ValidationError as error:
         raise UserError("\n".join(_faults(path, error))) from None
     if not coco.images:
-        raise UserError(f"{path}: there are no images in it")
+        raise UserError(f"{path}: contains no images")
     twice = [f"id {key}" for key, count in Counter(each.id for each in coco.images).items() if count > 1]
     twice += [f"file {key}" for key, count in Counter(each.file_name for each in coco.images).items() if count > 1]
     if twice:
@@ -248,7 +250,7 @@ def read_coco(path: Path, images: Path) -> Annotations:
         for each in coco.images
         if each.id not in wrong
     ]
-    notes = [f"{crowds:,} boxes around crowds are left out"] if crowds else []
+    notes = [f"{crowds:,} crowd boxes (iscrowd) are left out"] if crowds else []
     return Annotations(found, bad, [*notes, *unnamed(images, [each.file_name for each in coco.images], path)])
 
 
@@ -258,4 +260,4 @@ def _faults(path: Path, error: ValidationError) -> Iterator[str]:
         place = ".".join(map(str, each["loc"]))
         yield f"{path}: {place}: {each['msg']}" if place else f"{path}: {each['msg']}"
     if error.error_count() > _NAMED:
-        yield f"{path}: {error.error_count() - _NAMED:,} more mistakes"
+        yield f"{path}: {error.error_count() - _NAMED:,} more errors"

@@ -100,5 +100,5 @@ def _lists(array: pa.Array, kind: Kind) -> Multiple:
     if values.null_count:
         place = int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0])
         row = int(np.searchsorted(np.cumsum(lengths), place, side="right"))
-        raise Misfit(row, "a value within the list is missing, which a tf.Example cannot say")
+        raise Misfit(row, "the list contains a null, which a tf.Example cannot represent")
     return Multiple(values.cast(_ARROW[kind.stored], safe=False), lengths.astype(np.int64))

@@ -167,12 +167,10 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int
 def _refuse(met: _Met, on_bad: Literal["fail", "skip"], shards: int | None) -> None:
     """Stops the conversion if its result must not be written."""
     if met.bad and (on_bad == "fail" or not met.rows):
-        ending = (
-            "mend them, or say --bad skip to leave them out" if met.rows else "nothing is left that could be converted"
-        )
+        ending = "fix them, or skip them with --bad skip" if met.rows else "there is nothing left to convert"
         raise UserError("\n".join([*_listed(met.bad), f"{len(met.bad):,} bad, {met.rows:,} good; {ending}"]))
     if shards and shards > met.rows:
-        raise UserError(f"--shards {shards}: there are {met.rows:,} examples, and no shard can be empty")
+        raise UserError(f"--shards {shards}: there are only {met.rows:,} examples, and shards cannot be empty")
 
 
 def _share_anew(folder: Path, shards: Sequence[str], rows: int, to: Destination) -> list[str]:

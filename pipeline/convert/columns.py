@@ -140,9 +140,9 @@ class Tally:
         if kind is Kind.BYTES:
             yield from self._mixture()
         if kind is Kind.INTEGER and self.padded:
-            yield f"{self.padded:,} integers lose the 0 they begin with; --type {name}=bytes keeps it"
+            yield f"{self.padded:,} integers lose their leading zeros; --type {name}=bytes keeps them"
         if kind is Kind.FLOAT and self.rounded:
-            yield f"{self.rounded:,} integers have more than the 24 bits of a float; --type {name}=int64 keeps them"
+            yield f"{self.rounded:,} integers need more than the 24 bits of a float; --type {name}=int64 keeps them"
         if kind is Kind.FLOAT and self.infinite:
             yield f"{self.infinite:,} numbers are too large for a float and become infinite"
 

@@ -69,11 +69,11 @@ def convert(sources: Sequence[Source], options: Options, console: Console) -> Co
         columns, rows = _survey(sources, names, declared, options.missing, progress)
         show_columns(console, columns, rows)
         if options.shards and options.shards > rows:
-            raise UserError(f"--shards {options.shards}: there are {rows:,} rows, and no shard can be empty")
+            raise UserError(f"--shards {options.shards}: there are only {rows:,} rows, and shards cannot be empty")
         with replacing(output) as folder:
             shards = _write(sources, columns, rows, options, folder, progress)
             if _stamps(sources) != stamps:
-                raise UserError("the files have changed while they were converted; convert them again")
+                raise UserError("the files changed during the conversion; convert them again")
     seconds = round(time.monotonic() - began, 3)
     return Conversion(output=str(output), shards=tuple(shards), rows=rows, columns=tuple(columns), seconds=seconds)
 
@@ -84,9 +84,9 @@ def _chosen(sources: Sequence[Source], options: Options) -> list[str]:
     faults = []
     for other in others:
         lacking = [name for name in first.names if name not in other.names]
-        faults += [f"{other.path}: has no column {name!r}, which {first.path} has" for name in lacking]
+        faults += [f"{other.path}: lacks column {name!r} of {first.path}" for name in lacking]
         more = [name for name in other.names if name not in first.names]
-        faults += [f"{other.path}: has a column {name!r}, which {first.path} has not" for name in more]
+        faults += [f"{other.path}: has a column {name!r}, which {first.path} lacks" for name in more]
     for option, asked in (("--columns", options.columns), ("--drop", options.drop), ("--type", options.types)):
         unknown = [name for name in asked if name not in first.names]
         faults += [f"{option} {name}: there is no such column; {nearest(name, first.names)}" for name in unknown]
@@ -95,7 +95,7 @@ def _chosen(sources: Sequence[Source], options: Options) -> list[str]:
     taken = options.columns or first.names
     chosen = [name for name in first.names if name in taken and name not in options.drop]
     if not chosen:
-        raise UserError("there is no column left to convert")
+        raise UserError("there are no columns left to convert")
     return chosen
 
 
@@ -110,7 +110,7 @@ def _declared(sources: Sequence[Source], names: Sequence[str], types: Mapping[st
             declared[name] = Kind.FLOAT
         elif len(kinds) > 1:
             said = " and ".join(f"{kind.value} in {path}" for kind, path in kinds.items())
-            faults.append(f"column {name!r} is {said}; --type {name}=bytes, or another type, makes them one")
+            faults.append(f"column {name!r} is {said}; --type {name}=bytes, or another type, reads them alike")
         elif kinds:
             declared[name] = next(iter(kinds))
     if faults:
@@ -135,7 +135,7 @@ def _survey(
         rows += _length(batch)
         progress.update(task, completed=rows)
     if not rows:
-        raise UserError("\n".join(f"{source.path}: there are no rows" for source in sources))
+        raise UserError("\n".join(f"{source.path}: contains no rows" for source in sources))
     progress.remove_task(task)
     return [tally.settle(name, declared.get(name)) for name, tally in tallies.items()], rows
 

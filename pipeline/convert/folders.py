@@ -47,21 +47,21 @@ def by_class(folder: Path, of: str, folders_too: bool = False) -> Listing:
     for entry in entries_of(folder):
         (classes if entry.is_dir() else strays).append(entry.name)
     if not classes:
-        raise UserError(f"{folder}: holds no folders; it takes one for each class, with its {of}")
+        raise UserError(f"{folder}: contains no folders; expected one folder per class, containing {of}")
     entries, empty, nested = [], [], []
     for name in classes:
         held = list(entries_of(folder / name))
         deeper = [entry.name for entry in held if entry.is_dir()]
         if deeper and not folders_too:
-            nested.append(f"{folder / name}: holds folders ({listed(deeper)}); is it the folder to convert?")
+            nested.append(f"{folder / name}: contains folders ({listed(deeper)}); did you mean to convert this folder?")
         if not held:
-            empty.append(f"{printable(name)}: holds no {of}")
+            empty.append(f"{printable(name)}: contains no {of}")
         entries += [(f"{name}/{entry.name}", name) for entry in held]
     if nested:
-        raise UserError("\n".join([*nested, f"{folder}: takes a folder for each class, and in it nothing but {of}"]))
+        raise UserError("\n".join([*nested, f"{folder}: expected one folder per class, containing only {of}"]))
     if not entries:
-        raise UserError(f"{folder}: there are no {of} in its folders ({listed(classes)})")
-    bad = [f"{printable(name)}: has no class: it lies beside the folders of the classes" for name in strays]
+        raise UserError(f"{folder}: its folders ({listed(classes)}) contain no {of}")
+    bad = [f"{printable(name)}: has no class, because it is not in one of the class folders" for name in strays]
     return Listing(sorted(entries, key=_mixed), bad, empty)
 
 
@@ -89,7 +89,7 @@ def inside(file: str) -> str:
         Bad: if it doesn't.
     """
     if not _is_inside(PurePosixPath(file)):
-        raise Bad(f"the path {printable(file)!r} leads out of the folder of the images")
+        raise Bad(f"the path {printable(file)!r} leads out of the image folder")
     return file
 
 
@@ -111,7 +111,7 @@ def unnamed(folder: Path, files: Iterable[str], table: Path) -> Iterator[str]:
         if entry.is_file() and Path(entry.name).suffix not in _TABLES and parent / entry.name not in named
     ]
     if others:
-        yield f"{len(others):,} files in {folder} are not in {table} and are left out: {listed(others)}"
+        yield f"{len(others):,} files in {folder} are not listed in {table} and are left out: {listed(others)}"
 
 
 def encoded(name: str) -> bytes:

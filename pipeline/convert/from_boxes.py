@@ -41,7 +41,10 @@ def in_annotations(annotations: Path, images: Path) -> Collection[Annotated]:
         turn = orientation(data)
         lies = turn != 1 and not _is_of_upright(each.size, turn, height, width)
         if each.size not in (None, (height, width) if lies else (width, height)):
-            raise Bad(f"{file} has {width}x{height} pixels, where {'x'.join(map(str, each.size or ()))} are annotated")
+            raise Bad(
+                f"{file} has {width}x{height} pixels, but {'x'.join(map(str, each.size or ()))} according to the "
+                "annotation"
+            )
         boxes = [box.turned(turn, height, width) if lies else box for box in each.boxes]
         faults = [
             f"box {number} ({box.label}) {fault}"
@@ -93,5 +96,8 @@ def _is_of_upright(size: tuple[int, int] | None, turn: int, height: int, width: 
         Bad: if the size leaves it open.
     """
     if size is None or turn not in _TURNING or width == height:
-        raise Bad("its EXIF turns the image, and whether the boxes are turned, too, is not said; store it upright")
+        raise Bad(
+            "its EXIF data rotates the image, and the annotation doesn't say whether the boxes are rotated; store the "
+            "image upright"
+        )
     return size != (height, width)

@@ -142,9 +142,7 @@ class CsvFile:
         if isinstance(error, UnicodeError) or "invalid UTF8" in said:
             return self._undecodable()
         if "straddling" in said:
-            return UserError(
-                f"{self.path}: a row is longer than {BLOCK_BYTES >> 20} MiB; perhaps a quote is opened and not closed"
-            )
+            return UserError(f"{self.path}: a row is longer than {BLOCK_BYTES >> 20} MiB; a quote may not be closed")
         return (self._ragged() if "Expected" in said else None) or UserError(f"{self.path}: {said}")
 
     def _ragged(self) -> UserError | None:
@@ -155,20 +153,20 @@ class CsvFile:
                 if len(cells) != expected:
                     count += 1
                     if count <= _NAMED:
-                        faults.append(f"{self.path}:{line}: {len(cells)} cells where there are {expected} columns")
+                        faults.append(f"{self.path}:{line}: {len(cells)} cells, but there are {expected} columns")
         except (csv.Error, UnicodeError):
             return None
         if count > _NAMED:
-            faults.append(f"{self.path}: {count - _NAMED:,} more rows like these")
+            faults.append(f"{self.path}: {count - _NAMED:,} more such rows")
         return UserError("\n".join(faults)) if faults else None
 
     def _undecodable(self) -> UserError:
         """Names the first line that is not in the encoding."""
         encoding = self._dialect.encoding
         if encoding == "utf-8" and (wide := self._wide()):
-            return UserError(f"{self.path}: is {wide.upper()}, not utf-8; say so: --encoding {wide}")
+            return UserError(f"{self.path}: is {wide.upper()}, not utf-8; use --encoding {wide}")
         other = "latin-1" if encoding == "utf-8" else "utf-8"
-        hint = f"if the file is in another encoding, say so, as with --encoding {other}"
+        hint = f"if the file has another encoding, use for example --encoding {other}"
         try:
             with self._text() as text:
                 for number, line in enumerate(text, start=1):
@@ -217,4 +215,4 @@ class CsvFile:
                     line = reader.line_num + 1
         except csv.Error as error:
             if "unexpected end of data" in str(error):
-                raise UserError(f"{self.path}:{line}: a quote is opened in this row and never closed") from error
+                raise UserError(f"{self.path}:{line}: a quote in this row is never closed") from error

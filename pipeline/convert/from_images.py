@@ -56,7 +56,7 @@ def with_labels(folder: Path, labels: Labels, several: bool, max_side: int | Non
     check_folder(folder)
     taken = [name for name in (IMAGE, FILE) if name in labels.columns]
     if taken:
-        raise UserError(f"the labels have a column {taken[0]!r}, which is made here; rename it")
+        raise UserError(f"the labels have a column {taken[0]!r}, which the conversion writes itself; rename it")
 
     def make(row: int) -> Made:
         values = {name: column[row] for name, column in labels.columns.items()}

@@ -66,11 +66,11 @@ class ParquetFile:
         """Checks that a tf.Example can contain the columns."""
         kinds = {name: self._schema.field(name).type for name in names}
         faults = [
-            f"{self.path}: column {name!r} is {kind}, which a tf.Example cannot hold; leave it out: --drop {name}"
+            f"{self.path}: column {name!r} is {kind}, which a tf.Example cannot contain; use --drop {name}"
             for name, kind in kinds.items()
             if name not in self.declared
         ] + [
-            f"{self.path}: column {name!r} is {kind}, which is read as it is or not at all; take back its --type"
+            f"{self.path}: column {name!r} is {kind}, which cannot be read as another type; remove its --type"
             for name, kind in kinds.items()
             if name in self._as_text and _is_list(kind)
         ]

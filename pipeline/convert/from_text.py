@@ -64,10 +64,10 @@ def in_lines(path: Path, labels: Path | None = None) -> Collection[_Line]:
     if faults:
         raise UserError("\n".join(faults))
     if path.suffix in (".csv", ".tsv"):
-        raise UserError(f"{path}: is a table, not a text on each line; hubline convert csv makes TFRecords of it")
+        raise UserError(f"{path}: is a table, not one text per line; use hubline convert csv")
     count = sum(1 for _ in _lines(path, blank=labels is not None))
     if not count:
-        raise UserError(f"{path}: there are no lines")
+        raise UserError(f"{path}: contains no lines")
     column = _labels(labels, path, count) if labels else None
 
     def make(line: _Line) -> Made:
@@ -108,7 +108,7 @@ def _labels(path: Path, texts: Path, count: int) -> Typed:
     """Labels of `count` lines."""
     lines = [line.text for line in _lines(path, blank=True)]
     if len(lines) != count:
-        raise UserError(f"{path}: {len(lines):,} labels for the {count:,} lines of {texts}")
+        raise UserError(f"{path}: {len(lines):,} labels, but {texts} has {count:,} lines")
     for number, line in enumerate(lines, start=1):
         try:
             line.decode()
@@ -120,13 +120,13 @@ def _labels(path: Path, texts: Path, count: int) -> Typed:
 def _checked(text: bytes) -> bytes:
     """Checks that a text is UTF-8 and not empty."""
     if not text.strip():
-        raise Bad("there is no text")
+        raise Bad("contains no text")
     try:
         text.decode()
     except UnicodeDecodeError as error:
         wide = wide_encoding(text)
-        hint = f"; it looks like {wide.upper()}, and texts are stored as UTF-8" if wide else ""
+        hint = f"; it looks like {wide.upper()}, but must be UTF-8" if wide else ""
         raise Bad(f"byte 0x{text[error.start]:02x} at {error.start:,} is not UTF-8{hint}") from None
     if b"\0" in text:
-        raise Bad("is no text: it holds zero bytes")
+        raise Bad("is not text: it contains zero bytes")
     return text

@@ -91,7 +91,7 @@ def in_folders(folder: Path, wanted: Frames, sequence_examples: bool = False) ->
 def _of_folder(folder: Path, wanted: Frames) -> list[bytes]:
     """Frames in a folder. JPEG and PNG stay unchanged unless a size is requested."""
     if wanted.per_second:
-        raise Bad("--frames-per-second: a folder of frames does not say how many a second has")
+        raise Bad("--frames-per-second: a folder of frames has no frame rate")
     frames = []
     for entry in islice(entries_of(folder), wanted.most):
         try:
@@ -105,7 +105,7 @@ def _of_folder(folder: Path, wanted: Frames) -> list[bytes]:
             reason = error if isinstance(error, Bad) else f"cannot be read: {error.strerror}"
             raise Bad(f"{printable(entry.name)}: {reason}") from error
     if not frames:
-        raise Bad("the folder holds no frames")
+        raise Bad("the folder contains no frames")
     return frames
 
 
@@ -116,12 +116,12 @@ def _of_file(path: Path, wanted: Frames) -> tuple[list[bytes], float | None]:
     elif path.suffix.lower() in _ANIMATIONS:
         clip = _animation(path)
     else:
-        raise Bad("is neither a folder of frames nor an animation or video file, by its name")
+        raise Bad("is neither a folder of frames nor, by its extension, an animation or video file")
     if wanted.per_second and not clip.rate:
-        raise Bad("--frames-per-second: it does not say how many a second has")
+        raise Bad("--frames-per-second: the file has no frame rate")
     frames = [_encoded(image, wanted) for image in islice(_sampled(clip, wanted.per_second), wanted.most)]
     if not frames:
-        raise Bad("holds no frames")
+        raise Bad("contains no frames")
     return frames, min(filter(None, (clip.rate, wanted.per_second)), default=None)
 
 
@@ -139,7 +139,7 @@ def _animation(path: Path) -> _Clip:
     """A GIF, WebP or PNG with several frames."""
     image = opened(path.read_bytes())
     if getattr(image, "n_frames", 1) < 2:
-        raise Bad("is a single image; a clip is a folder of frames, an animation or a video file")
+        raise Bad("is a single image; a clip must be a folder of frames, an animation or a video file")
 
     def frames() -> Iterator[tuple[float, Image.Image]]:
         time = 0.0
@@ -181,7 +181,7 @@ def _video(path: Path) -> _Clip:
         raise Bad(f"does not decode: {error.strerror}") from error
     if not container.streams.video:
         container.close()
-        raise Bad("holds no video")
+        raise Bad("contains no video")
     stream = container.streams.video[0]
     stream.codec_context.thread_count = 1  # each core has its own clip already
     return _Clip(float(stream.average_rate) if stream.average_rate else None, frames(stream))
@@ -208,6 +208,6 @@ def _check_av(path: Path, count: int) -> None:
         import av  # noqa: F401
     except ImportError:
         raise UserError(
-            f"{path}: {count:,} video files, which only PyAV reads, and PyAV is not installed: "
-            f"{install_command('av>=14')}. Folders of frames and animated GIFs do without it"
+            f"{path}: {count:,} video files require PyAV, which is not installed: "
+            f"{install_command('av>=14')}. Folders of frames and animated GIFs don't need it"
         ) from None

@@ -85,7 +85,7 @@ def read_labels(path: Path, file_column: str, label_column: str, separator: str 
         raise UserError(f"{path}: there is no such file")
     table = CsvFile(str(path), Dialect("\t" if path.suffix == ".tsv" else ","))
     faults = [
-        f"{path}: has no column {name!r}; {nearest(name, table.names)}; {option} names another"
+        f"{path}: has no column {name!r}; {nearest(name, table.names)}; use {option} for another column"
         for option, name in (("--file-column", file_column), ("--label-column", label_column))
         if name not in table.names
     ]
@@ -103,17 +103,17 @@ def _cells(table: CsvFile) -> dict[str, pa.Array]:
     """All cells by column, in memory: they are small compared with the files that they name."""
     batches = list(table.batches(table.names))
     if not batches:
-        raise UserError(f"{table.path}: there are no rows")
+        raise UserError(f"{table.path}: contains no rows")
     return {name: pa.concat_arrays([batch[name] for batch in batches]) for name in table.names}
 
 
 def _check_files(files: Sequence[str], table: CsvFile) -> None:
     unnamed = [row for row, name in enumerate(files) if not name]
     if unnamed:
-        raise UserError(f"{table.place(unnamed[0])}: names no file ({len(unnamed):,} rows like this)")
+        raise UserError(f"{table.place(unnamed[0])}: names no file ({len(unnamed):,} such rows)")
     twice = [name for name, count in Counter(files).items() if count > 1]
     if twice:
         raise UserError(
-            f"{table.path}: {len(twice):,} files have more than one row ({listed(twice)}); give each one row, with "
-            "several labels in a cell if it has several (--separator)"
+            f"{table.path}: {len(twice):,} files have more than one row ({listed(twice)}); use one row per file, with "
+            "several labels in one cell if needed (--separator)"
         )

@@ -39,14 +39,14 @@ def check_free(output: Path, overwrite: bool) -> None:
     if not output.exists():
         return
     if not output.is_dir():
-        raise UserError(f"{output}: is a file; --output takes a folder")
+        raise UserError(f"{output}: is a file; --output must be a folder")
     held = sorted(path.name for path in output.iterdir())
     others = [name for name in held if not _SHARD.fullmatch(name)]
     if others:
         shown = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
-        raise UserError(f"{output}: holds files that no conversion wrote ({shown}); give another folder")
+        raise UserError(f"{output}: contains files that no conversion wrote ({shown}); use another folder")
     if held and not overwrite:
-        raise UserError(f"{output}: holds {len(held)} shards already; give another folder, or --overwrite")
+        raise UserError(f"{output}: already contains {len(held)} shards; use another folder, or --overwrite")
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def _glance(values: Values) -> tuple[int, str | None]:
 def _serialized(row: Row, columns: Mapping[str, Kind], steps: frozenset[str]) -> bytes:
     """A row as tf.Example, or as tf.SequenceExample if there are steps; columns are sorted by name."""
     if sum(len(value) for values in row.values() for value in values if isinstance(value, bytes)) > _RECORD_BYTES:
-        raise Bad("comes to more than the 2 GiB that a record holds")
+        raise Bad("is larger than 2 GiB, the limit of a record")
 
     # Filled in place: constructors would copy images from message to message.
     record = tf.train.SequenceExample() if steps else tf.train.Example()

@@ -54,7 +54,7 @@ def show_classes(console: Console, label: str, counts: Mapping[str, int]) -> Non
         table.add_row(Text(name), f"{count:,}", f"{count / total:.1%}")
     console.print(table)
     if len(ranked) > _CLASSES:
-        say(console, [f"… and {len(ranked) - _CLASSES:,} classes more"])
+        say(console, [f"… and {len(ranked) - _CLASSES:,} more classes"])
 
 
 def say(console: Console, lines: Sequence[str], style: str | None = None) -> None:

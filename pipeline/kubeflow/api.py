@@ -163,38 +163,32 @@ def _explained(where: str, address: Address, error: kfp_server_api.ApiException)
     said = _message(error)
     match error.status:
         case 0 | None:
-            return UserError(
-                f"{where}: {said or error.reason}; kubeflow.api.ca_file names the certificates to check with"
-            )
+            return UserError(f"{where}: {said or error.reason}; set kubeflow.api.ca_file to the CA certificates")
         case status if status == _A_PAGE:
             return UserError(
-                f"{where}: answers with a web page: a log-in, which HUBLINE_KFP_COOKIES or a token answers for, or an "
-                "address that is not that of Kubeflow Pipelines 2, such as https://kubeflow.example/pipeline"
+                f"{where}: responds with a web page. If it is a login page, set HUBLINE_KFP_COOKIES or a token; "
+                "otherwise the address must be that of Kubeflow Pipelines 2, such as https://kubeflow.example/pipeline"
             )
         case 301 | 302 | 303 | 307 | 308 | 401:
             if address.token or address.cookies:
                 what = " and ".join(name for name in ("token", "cookies") if getattr(address, name))
-                return UserError(
-                    f"{where}: does not take the {what} that were given, which may have expired{_ended(said)}"
-                )
+                return UserError(f"{where}: rejects the {what}, which may have expired{_ended(said)}")
             return UserError(
-                f"{where}: asks who you are: give a token with --token-file or HUBLINE_KFP_TOKEN, or the cookies of a "
-                f"session in the browser with HUBLINE_KFP_COOKIES{_ended(said)}"
+                f"{where}: requires authentication: pass a token with --token-file or HUBLINE_KFP_TOKEN, or the "
+                f"cookies of a browser session with HUBLINE_KFP_COOKIES{_ended(said)}"
             )
         case 403:
-            what = (
-                f"the namespace {address.namespace}"
-                if address.namespace
-                else "what is asked, and no namespace is given"
-            )
-            return UserError(f"{where}: you are known, and may not use {what} (--namespace){_ended(said)}")
+            what = f"for namespace {address.namespace}" if address.namespace else "without a namespace"
+            return UserError(f"{where}: you are not authorized {what} (--namespace){_ended(said)}")
         case 404:
-            return UserError(f"{where}: has no such thing; is this the address of Kubeflow Pipelines 2?{_ended(said)}")
+            return UserError(f"{where}: not found; is this the address of Kubeflow Pipelines 2?{_ended(said)}")
         case 400 | 409 | 422:
-            return UserError(f"{where}: refuses{' what is there already' if error.status == 409 else ''}{_ended(said)}")
+            return UserError(
+                f"{where}: {'already exists' if error.status == 409 else 'rejects the request'}{_ended(said)}"
+            )
         case status:
             name = http.HTTPStatus(status).phrase if status in set(http.HTTPStatus) else ""
-            return RunError(f"{where}: answers {status} {name}, which may pass; try again later{_ended(said)}")
+            return RunError(f"{where}: responds with {status} {name}; try again later{_ended(said)}")
 
 
 def _ended(said: str) -> str:
@@ -217,11 +211,11 @@ def _message(error: kfp_server_api.ApiException) -> str:
 def _no_answer(error: urllib3.exceptions.HTTPError) -> str:
     reason = getattr(error, "reason", None) or error
     if isinstance(reason, urllib3.exceptions.SSLError):
-        return f"its certificate does not hold: {reason}; kubeflow.api.ca_file names the authority's"
+        return f"the certificate cannot be verified: {reason}; set kubeflow.api.ca_file to the CA certificates"
     if isinstance(reason, urllib3.exceptions.ReadTimeoutError):
-        return f"no answer within {TIME_LIMITS[1]} seconds"
+        return f"no response within {TIME_LIMITS[1]} seconds"
     said = str(reason).partition(": ")[2] or str(reason)
-    return f"no answer: {said}; is the address right, and the port forwarded or the VPN up?"
+    return f"no response: {said}; check the address, and the port forwarding or VPN"
 
 
 def pages(ask: Callable[..., Any], items: str) -> Iterator[Any]:

@@ -145,9 +145,9 @@ def test_a_run_that_ends_tells_where_its_report_is(api: KfpApi, path: Path, stat
         (("submit", "FILE", "-p", 'overrides={"kubeflow.state": "/x"}'), "is fixed when the file is compiled", 2),
         (("submit", "FILE", "-p", "data_examples=$(HOME)/a"), "Kubernetes fills in", 2),
         (("submit", "FILE", "--host", "kfp.example"), "the address must start with https://", 2),
-        (("submit", "FILE", "--host", "http://127.0.0.1:9"), "no answer", 1),
+        (("submit", "FILE", "--host", "http://127.0.0.1:9"), "no response", 1),
         (("schedule", "pause", "FILE"), "there is no schedule of", 2),
-        (("schedule", "list", "FILE", "--token-file", "TOKEN"), "does not take the token", 2),
+        (("schedule", "list", "FILE", "--token-file", "TOKEN"), "rejects the token", 2),
     ],
 )
 def test_mistakes_and_outages_have_their_exit_codes(

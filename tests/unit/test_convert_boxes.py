@@ -155,23 +155,23 @@ BOMB = "<!DOCTYPE a [<!ENTITY a 'aaaa'>]><annotation><filename>&a;</filename></a
 @pytest.mark.parametrize(
     ("xml", "fault"),
     [
-        ("<annotation><filename>1.png</filename>", "is no XML: "),
-        ("", "is no XML: "),
-        ("{}", "is no XML: "),
-        ("<html/>", "is no annotation of Pascal VOC: it is <html>, not <annotation>"),
+        ("<annotation><filename>1.png</filename>", "is not XML: "),
+        ("", "is not XML: "),
+        ("{}", "is not XML: "),
+        ("<html/>", "is not a Pascal VOC annotation: the root element is <html>, not <annotation>"),
         (BOMB, "declares a document type"),
         ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><annotation/>', "declares a document type"),
         (voc_xml("1.png", [("", 1, 1, 2, 2)]), "object 1 has no name"),
         (voc_xml("1.png", [("cat", 1, 1, 2, 2)]).replace("<xmin>1</xmin>", ""), "object 1 (cat) has no xmin"),
-        (voc_xml("1.png", [("cat", 1, 1, 2, 2)]).replace("<ymax>2<", "<ymax>two<"), "object 1 (cat): its ymax"),
+        (voc_xml("1.png", [("cat", 1, 1, 2, 2)]).replace("<ymax>2<", "<ymax>two<"), "object 1 (cat): ymax"),
         (voc_xml("1.png", [("cat", 1, 1, 2, 2)]).replace("<ymax>2<", "<ymax>nan<"), "box 1 (cat) is not finite"),
-        (voc_xml("1.png", [], "20 30"), "1.png has 40x30 pixels, where 20x30 are annotated"),
-        (voc_xml("1.png", [], "a b"), "the image: its width is 'a', no number"),
-        (voc_xml("9.png", []), "there is no image '9.png' in images, and none of the name x"),
-        (voc_xml("2.png", []), "another file is on 2.png, too"),
-        (voc_xml("../annotations/x.xml", []), "the path '../annotations/x.xml' leads out of the folder of the images"),
-        (voc_xml("../gone.png", []), "the path '../gone.png' leads out of the folder of the images"),
-        (voc_xml("/etc/passwd", []), "the path '/etc/passwd' leads out of the folder of the images"),
+        (voc_xml("1.png", [], "20 30"), "1.png has 40x30 pixels, but 20x30 according to the annotation"),
+        (voc_xml("1.png", [], "a b"), "the image: width is 'a', which is not a number"),
+        (voc_xml("9.png", []), "there is no image '9.png' in images, nor one named x"),
+        (voc_xml("2.png", []), "another file also annotates 2.png"),
+        (voc_xml("../annotations/x.xml", []), "the path '../annotations/x.xml' leads out of the image folder"),
+        (voc_xml("../gone.png", []), "the path '../gone.png' leads out of the image folder"),
+        (voc_xml("/etc/passwd", []), "the path '/etc/passwd' leads out of the image folder"),
     ],
 )  # fmt: skip
 def test_bad_annotations_are_named(tmp_path: Path, xml: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +194,7 @@ def test_an_image_is_found_by_the_name_of_its_annotation(tmp_path: Path) -> None
         "a.png": [b"cat"],
         "b.png": None,
     }
-    assert done.notes == (f"1 files in {folder} are not in {folder} and are left out: c.png",)
+    assert done.notes == (f"1 files in {folder} are not listed in {folder} and are left out: c.png",)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,9 @@ def test_boxes_and_image_are_turned_together_or_not_at_all(
     write(tmp_path / "in", a_png=data, a_xml=voc_xml("a.png", [("cat", 8, 0, 16, 32)], size).encode())
     collection = from_boxes.in_annotations(tmp_path / "in", tmp_path / "in")
     if expected is None:
-        with pytest.raises(UserError, match=r"a\.xml: (its EXIF turns the image, and whether|a\.png has 32x48 pixels)"):
+        with pytest.raises(
+            UserError, match=r"a\.xml: (its EXIF data rotates the image, and the annotation|a\.png has 32x48 pixels)"
+        ):
             converted(collection, tmp_path)
         return
     converted(collection, tmp_path)
@@ -247,7 +249,7 @@ def changed(**keys: Any) -> dict:
         ("{", "Invalid JSON: "),
         ("[]", "Input should be an object"),
         ({"images": []}, "annotations: Field required\ninstances.json: categories: Field required"),
-        (changed(images=[]), "there are no images in it"),
+        (changed(images=[]), "contains no images"),
         (changed(annotations=[{"image_id": 1}]), "annotations.0.category_id: Field required"),
         (changed(annotations=[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3]}]), "annotations.0.bbox.3: "),
         (
@@ -278,14 +280,14 @@ def test_coco_annotations_of_nothing_are_bad_and_crowds_are_left_out(tmp_path: P
     images = boxed_images(tmp_path / "images", BOXES | {"more.png": []})
     done = converted(from_boxes.in_annotations(coco(tmp_path, content), images), tmp_path, "skip")
     assert done.bad == (
-        "instances.json: images[4]: the path '../../etc/x' leads out of the folder of the images",
+        "instances.json: images[4]: the path '../../etc/x' leads out of the image folder",
         "instances.json: annotations[3]: there is no image 7",
         "instances.json: annotations[4]: there is no category 99; its image is not converted",
         "gone.png: cannot be read: No such file or directory",
     )
     assert done.notes == (
-        "1 boxes around crowds are left out",
-        f"1 files in {images} are not in {tmp_path}/instances.json and are left out: more.png",
+        "1 crowd boxes (iscrowd) are left out",
+        f"1 files in {images} are not listed in {tmp_path}/instances.json and are left out: more.png",
     )
     assert {file: row.get("box_labels") for file, row in by_file(tmp_path / "out").items()} == {
         "1.png": [b"cat", b"dog"],
@@ -298,7 +300,7 @@ def test_coco_annotations_of_nothing_are_bad_and_crowds_are_left_out(tmp_path: P
     [
         ("nowhere", "images", "nowhere: there is no such file or folder"),
         ("images", "nowhere", "nowhere: there is no such folder"),
-        ("images", "images", "images: there are no XML files; it takes Pascal VOC's, or a JSON file of COCO's"),
+        ("images", "images", "images: contains no XML files; expected Pascal VOC files, or pass a COCO JSON file"),
     ],
 )
 def test_annotations_that_are_not_there(

@@ -110,19 +110,19 @@ def test_bad_clips_are_named_with_the_frame(tmp_path: Path) -> None:
     assert said.pop("a/cut").startswith("2.png: does not decode: ")
     assert said.pop("a/cut.gif").startswith("does not decode: ")
     assert said == {
-        "a/still.gif": "is a single image; a clip is a folder of frames, an animation or a video file",
-        "a/notes.txt": "is neither a folder of frames nor an animation or video file, by its name",
+        "a/still.gif": "is a single image; a clip must be a folder of frames, an animation or a video file",
+        "a/notes.txt": "is neither a folder of frames nor, by its extension, an animation or video file",
         "a/nested": "deeper: cannot be read: Is a directory",
-        "a/empty": "the folder holds no frames",
+        "a/empty": "the folder contains no frames",
     }
-    with pytest.raises(UserError, match="a/good: --frames-per-second: a folder of frames does not say"):
+    with pytest.raises(UserError, match="a/good: --frames-per-second: a folder of frames has no frame rate"):
         converted(from_video.in_folders(tmp_path / "in", Frames(per_second=5)), tmp_path, overwrite=True)
 
 
 def test_video_files_ask_for_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     write(tmp_path / "in", a__1_mp4=b"", a__2_AVI=b"", a__clip__1_png=b"")
-    with pytest.raises(UserError, match=r"2 video files, which only PyAV reads, .* install .*'av>=14'\. Folders"):
+    with pytest.raises(UserError, match=r"2 video files require PyAV, .* install .*'av>=14'\. Folders"):
         from_video.in_folders(tmp_path / "in", Frames())
 
 

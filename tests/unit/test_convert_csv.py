@@ -55,7 +55,7 @@ def test_what_is_written_to_csv_is_in_the_records(
     writer.writerows([["" if row[name] is None else row[name] for name in names] for row in rows])
     with tempfile.TemporaryDirectory() as folder:
         if not rows:
-            with pytest.raises(UserError, match="there are no rows"):
+            with pytest.raises(UserError, match="contains no rows"):
                 from_text(Path(folder), out.getvalue(), dialect=Dialect(delimiter))
             return
         done = from_text(Path(folder), out.getvalue(), dialect=Dialect(delimiter), gzip=compressed)
@@ -149,10 +149,10 @@ def test_types_hold_for_all_files_and_columns_may_stand_in_another_order(tmp_pat
         ("true|maybe", "x: 1 of 2 values are not true or false, such as 'maybe'"),
         ("true|NaN", "x: 1 of 2 values are not true or false, such as 'NaN'"),
         ("9223372036854775808|1", "x: 1 integers need more than 64 bits"),
-        ("00501|10001", "x: 1 integers lose the 0 they begin with; --type x=bytes keeps it"),
+        ("00501|10001", "x: 1 integers lose their leading zeros; --type x=bytes keeps them"),
         (
             "17031081401.0|0.5|16777217|16777216",
-            "x: 2 integers have more than the 24 bits of a float; --type x=int64 keeps them",
+            "x: 2 integers need more than the 24 bits of a float; --type x=int64 keeps them",
         ),
         ("1e300|0.5|inf", "x: 1 numbers are too large for a float and become infinite"),
         ("|", "x: no row has a value"),
@@ -258,19 +258,19 @@ def test_compressed_files_are_read(tmp_path: Path, ending: str) -> None:
     [
         ([""], r"a\.csv: the file is empty$"),
         (["\n\n"], r"a\.csv: the file is empty$"),
-        (["a,b\n"], r"a\.csv: there are no rows$"),
+        (["a,b\n"], r"a\.csv: contains no rows$"),
         (["a,b,a, b\n1,2,3,4\n"], r"a\.csv:1: more than one column is named 'a', 'b'$"),
         (
             ['a,b\n1,2\n\n"x\ny",2,3\n1,2\n1\n'],
-            r"a\.csv:4: 3 cells where there are 2 columns\n.*a\.csv:7: 1 cells where there are 2 columns$",
+            r"a\.csv:4: 3 cells, but there are 2 columns\n.*a\.csv:7: 1 cells, but there are 2 columns$",
         ),
-        (["a,b\n" + "1,2,3\n" * 9], r"a\.csv:6: 3 cells where there are 2 columns\n.*: 4 more rows like these$"),
+        (["a,b\n" + "1,2,3\n" * 9], r"a\.csv:6: 3 cells, but there are 2 columns\n.*: 4 more such rows$"),
         ([b"a,b\n1,x\n1,\xe9\n"], r"a\.csv:3: byte 0xe9 is not utf-8; .*--encoding latin-1$"),
         ([b"a,\xe9\n1,x\n"], r"a\.csv:1: byte 0xe9 is not utf-8; .*--encoding latin-1$"),
-        (['a,b\n1,"x\n2,y\n3,z\n'], r"a\.csv:2: a quote is opened in this row and never closed$"),
+        (['a,b\n1,"x\n2,y\n3,z\n'], r"a\.csv:2: a quote in this row is never closed$"),
         (
             ["a,b,c\n1,2,3\n", "c,d,b\n1,2,3\n"],
-            r"b\.csv: has no column 'a', which .*a\.csv has\n.*b\.csv: has a column 'd', which .*a\.csv has not$",
+            r"b\.csv: lacks column 'a' of .*a\.csv\n.*b\.csv: has a column 'd', which .*a\.csv lacks$",
         ),
     ],
 )
@@ -297,7 +297,7 @@ def test_errors_lead_to_the_options_that_read_the_file(
     path.write_bytes(f"n{delimiter}name\n1{delimiter}Ann\n2{delimiter}Bob\n".encode(encoding))
     arguments = ["csv", path, "--output", tmp_path / "out"]
     assert run(monkeypatch, *arguments) == 2
-    assert f"is {option.upper()}, not utf-8; say so: --encoding {option}" in capfd.readouterr().err
+    assert f"is {option.upper()}, not utf-8; use --encoding {option}" in capfd.readouterr().err
     arguments += ["--encoding", option]
     assert run(monkeypatch, *arguments) == 2
     assert f"so say --delimiter {named}; where there is one column, say --delimiter ," in capfd.readouterr().err
@@ -328,7 +328,7 @@ def test_what_is_not_in_the_encoding_is_named(tmp_path: Path, encoding: str) -> 
 
 def test_a_row_that_no_block_holds_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(from_csv, "BLOCK_BYTES", 1 << 20)
-    with pytest.raises(UserError, match=r"a\.csv: a row is longer than 1 MiB; perhaps a quote"):
+    with pytest.raises(UserError, match=r"a\.csv: a row is longer than 1 MiB; a quote may"):
         from_text(tmp_path, 'a,b\n1,"x\n' + "2,y\n" * 1_000_000)
 
 
@@ -343,8 +343,8 @@ def test_a_bad_cell_in_a_column_that_is_left_out_does_no_harm(tmp_path: Path) ->
         ({"columns": ["fara"]}, "--columns fara: there is no such column; did you mean 'fare'"),
         ({"drop": ["x"]}, "--drop x: there is no such column; known here: fare, tips"),
         ({"types": {"tip": Kind.FLOAT}}, "--type tip: there is no such column; did you mean 'tips'"),
-        ({"drop": ["fare", "tips"]}, "there is no column left"),
-        ({"shards": 3}, "--shards 3: there are 2 rows"),
+        ({"drop": ["fare", "tips"]}, "there are no columns left"),
+        ({"shards": 3}, "--shards 3: there are only 2 rows"),
     ],
 )
 def test_what_cannot_be_done_is_said(tmp_path: Path, options: dict[str, Any], said: str) -> None:

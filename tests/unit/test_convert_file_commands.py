@@ -81,7 +81,7 @@ def test_the_commands_print_json(
         (["video", "in", "--size", "12"], "--size 12: must be HEIGHTxWIDTH in pixels, such as 112x112\n"),
         (["video", "in", "--size", "0x12"], "--size 0x12: must be HEIGHTxWIDTH"),
         (["boxes", "nowhere", "--images", "in"], "nowhere: there is no such file or folder\n"),
-        (["images", "in", "--output", "in"], "in: holds files that no conversion wrote (a); give another folder\n"),
+        (["images", "in", "--output", "in"], "in: contains files that no conversion wrote (a); use another folder\n"),
     ],
 )
 def test_mistakes_end_with_exit_code_2(

@@ -159,11 +159,11 @@ def test_bad_images_are_all_named_and_nothing_is_written(photos: Path, tmp_path:
     (photos / "dog" / "Thumbs.db").write_bytes(b"x")
     reasons = {f"cat/{name.replace('_', '.')}": reason for name, (_, reason) in BROKEN.items()}
     reasons["dog/gone.png"] = "cannot be read: No such file or directory"
-    reasons["stray.png"] = "has no class: it lies beside the folders of the classes"
+    reasons["stray.png"] = "has no class, because it is not in one of the class folders"
     with pytest.raises(UserError) as error:
         converted(from_images.in_folders(photos), tmp_path)
     *lines, last = str(error.value).splitlines()
-    assert last == "11 bad, 12 good; mend them, or say --bad skip to leave them out"
+    assert last == "11 bad, 12 good; fix them, or skip them with --bad skip"
     said = dict(line.split(": ", 1) for line in lines)
     assert said.keys() == reasons.keys()
     assert all(said[file].startswith(reason) for file, reason in reasons.items()), said
@@ -177,10 +177,10 @@ def test_bad_images_are_all_named_and_nothing_is_written(photos: Path, tmp_path:
 
 def test_where_all_is_bad_or_shards_are_too_many_nothing_is_written(tmp_path: Path) -> None:
     write(tmp_path / "in", a__x_jpg=b"x", a__y_jpg=b"y")
-    with pytest.raises(UserError, match="2 bad, 0 good; nothing is left"):
+    with pytest.raises(UserError, match="2 bad, 0 good; there is nothing left"):
         converted(from_images.in_folders(tmp_path / "in"), tmp_path, "skip")
     write(tmp_path / "in", a__z_png=example_data.random_image(0))
-    with pytest.raises(UserError, match="--shards 2: there are 1 examples"):
+    with pytest.raises(UserError, match="--shards 2: there are only 1 examples"):
         converted(from_images.in_folders(tmp_path / "in"), tmp_path, "skip", shards=2)
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
@@ -189,8 +189,8 @@ def test_where_all_is_bad_or_shards_are_too_many_nothing_is_written(tmp_path: Pa
     ("files", "said"),
     [
         (None, "in: there is no such folder"),
-        ({"x_png": b""}, "in: holds no folders; it takes one for each class, with its images"),
-        ({"a__b__x_png": b"", "c__x_png": b""}, "in/a: holds folders (b); is it the folder to convert?"),
+        ({"x_png": b""}, "in: contains no folders; expected one folder per class, containing images"),
+        ({"a__b__x_png": b"", "c__x_png": b""}, "in/a: contains folders (b); did you mean to convert this folder?"),
     ],
 )
 @pytest.mark.parametrize("convert", [from_images.in_folders, from_text.in_folders])
@@ -207,10 +207,10 @@ def test_folders_of_another_shape_are_refused(
 
 def test_empty_classes_are_noted_and_nothing_but_these_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "in" / "none").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"in: there are no images in its folders \(none\)"):
+    with pytest.raises(UserError, match=r"in: its folders \(none\) contain no images"):
         from_images.in_folders(tmp_path / "in")
     write(tmp_path / "in", a__x_png=example_data.random_image(0))
-    assert converted(from_images.in_folders(tmp_path / "in"), tmp_path).notes == ("none: holds no images",)
+    assert converted(from_images.in_folders(tmp_path / "in"), tmp_path).notes == ("none: contains no images",)
 
 
 def test_a_name_that_is_not_utf8_is_bad(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_a_table_gives_labels_and_typed_columns_in_its_order(pictures: Path, tmp
         "age": 1, "weight": 1, "when": 1
     }  # fmt: skip
     assert done.classes == {"cat": 2, "dog": 1}
-    assert done.notes == (f"1 files in {pictures} are not in {pictures}/labels.csv and are left out: 2.png",)
+    assert done.notes == (f"1 files in {pictures} are not listed in {pictures}/labels.csv and are left out: 2.png",)
 
 
 def test_a_cell_may_hold_several_labels(pictures: Path, tmp_path: Path) -> None:
@@ -282,8 +282,8 @@ def test_rows_without_file_or_label_are_bad(pictures: Path, tmp_path: Path) -> N
     assert done.bad == (
         "9.png: cannot be read: No such file or directory",
         "2.png: has no label",
-        "../1.png: the path '../1.png' leads out of the folder of the images",
-        "/etc/passwd: the path '/etc/passwd' leads out of the folder of the images",
+        "../1.png: the path '../1.png' leads out of the image folder",
+        "/etc/passwd: the path '/etc/passwd' leads out of the image folder",
         "deeper: cannot be read: Is a directory",
     )
     assert [row["file"] for row in rows_of(tmp_path / "out")] == [[b"1.png"]]
@@ -293,13 +293,13 @@ def test_rows_without_file_or_label_are_bad(pictures: Path, tmp_path: Path) -> N
     ("text", "said"),
     [
         ("", "labels.csv: the file is empty"),
-        ("file,label\n", "labels.csv: there are no rows"),
+        ("file,label\n", "labels.csv: contains no rows"),
         ("fiel,label\n1.png,a\n", "labels.csv: has no column 'file'; did you mean 'fiel'? known here: fiel"),
-        ("file,class\n1.png,a\n", "labels.csv: has no column 'label'; known here: file, class; --label"),
-        ("file,label\n1.png,a\n,b\n", "labels.csv:3: names no file (1 rows like this)"),
-        ("file,label\n1.png,a\n1.png,b\n", "labels.csv: 1 files have more than one row (1.png); give each one row"),
-        ("file,label,image\n1.png,a,b\n", "the labels have a column 'image', which is made here; rename it"),
-        ("file,label\n1.png\n", "labels.csv:2: 1 cells where there are 2 columns"),
+        ("file,class\n1.png,a\n", "labels.csv: has no column 'label'; known here: file, class; use --label"),
+        ("file,label\n1.png,a\n,b\n", "labels.csv:3: names no file (1 such rows)"),
+        ("file,label\n1.png,a\n1.png,b\n", "labels.csv: 1 files have more than one row (1.png); use one row per file"),
+        ("file,label,image\n1.png,a,b\n", "the labels have a column 'image', which the conversion writes itself"),
+        ("file,label\n1.png\n", "labels.csv:2: 1 cells, but there are 2 columns"),
     ],
 )  # fmt: skip
 def test_tables_that_do_not_fit_are_refused(pictures: Path, text: str, said: str) -> None:

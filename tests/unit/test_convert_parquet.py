@@ -107,14 +107,18 @@ def test_a_parquet_column_can_be_read_as_another_type(
         (
             {"s": pa.array([{"a": 1}]), "m": pa.array([[[1]]]), "n": pa.array([1])},
             {},
-            r"column 's' is struct<a: int64>, which a tf.Example cannot hold; .*: --drop s\n.*column 'm' is list",
+            r"column 's' is struct<a: int64>, which a tf.Example cannot contain; use --drop s\n.*column 'm' is list",
         ),
         ({"u": pa.array([2**63], pa.uint64())}, {}, r"a\.parquet: column 'u': Integer value 9223372036854775808"),
-        ({"x": pa.array([[1], [2, None]])}, {}, r"a\.parquet: row 1 \(counted from 0\): column 'x': a value within"),
+        (
+            {"x": pa.array([[1], [2, None]])},
+            {},
+            r"a\.parquet: row 1 \(counted from 0\): column 'x': the list contains a null",
+        ),
         ({"x": pa.array([1, 2.5])}, {"x": Kind.INTEGER}, r"row 1 \(counted from 0\): column 'x': '2.5' is not an int"),
-        ({"x": pa.array([[1]])}, {"x": Kind.FLOAT}, r"column 'x' is list.*; take back its --type"),
+        ({"x": pa.array([[1]])}, {"x": Kind.FLOAT}, r"column 'x' is list.*; remove its --type"),
         ({"x": pa.array([b"\xff"])}, {"x": Kind.FLOAT}, r"a\.parquet: column 'x': Invalid UTF8"),
-        ({"x": pa.array([], pa.int64())}, {}, "a.parquet: there are no rows"),
+        ({"x": pa.array([], pa.int64())}, {}, "a.parquet: contains no rows"),
     ],
 )
 def test_parquet_columns_that_cannot_be_converted_are_named(

@@ -68,12 +68,12 @@ def test_an_output_that_holds_something_is_kept(tmp_path: Path) -> None:
     text = "a\n1\n"
     (tmp_path / "out").mkdir()
     from_text(tmp_path, text)  # an empty one is available
-    with pytest.raises(UserError, match=r"out: holds 1 shards already; give another folder, or --overwrite"):
+    with pytest.raises(UserError, match=r"out: already contains 1 shards; use another folder, or --overwrite"):
         from_text(tmp_path, text)
     from_text(tmp_path, "a\n5\n", overwrite=True)
     assert rows_of(tmp_path / "out") == [{"a": [5]}]
     (tmp_path / "out" / "precious.txt").touch()
-    with pytest.raises(UserError, match=r"out: holds files that no conversion wrote \(precious.txt\)"):
+    with pytest.raises(UserError, match=r"out: contains files that no conversion wrote \(precious.txt\)"):
         from_text(tmp_path, text, overwrite=True)
     assert len(list((tmp_path / "out").iterdir())) == 2
 
@@ -104,6 +104,6 @@ def test_a_file_that_changes_meanwhile_is_an_error(tmp_path: Path, monkeypatch: 
         return names
 
     monkeypatch.setattr(shards, "write_shards", change)
-    with pytest.raises(UserError, match="changed while"):
+    with pytest.raises(UserError, match="changed during"):
         from_text(tmp_path, "a\n1\n")
     assert not (tmp_path / "out").exists()

@@ -71,7 +71,7 @@ def test_the_command_prints_json(
     }
     assert run(monkeypatch, *arguments) == 2
     said = json.loads(capfd.readouterr().out)
-    assert said["status"] == "mistake" and "holds 2 shards already" in said["error"]
+    assert said["status"] == "mistake" and "already contains 2 shards" in said["error"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_command_prints_json(
         (["a.csv", "--delimiter", ";;"], "--delimiter ;;: must be a single character"),
         (["a.csv", "--encoding", "latin-99"], "--encoding latin-99: unknown encoding"),
         (["a.csv", "--type", "a=float"], "a.csv:3: column 'a': 'x' is not a number\n"),
-        (["a.csv", "--output", "a.csv"], "a.csv: is a file; --output takes a folder\n"),
+        (["a.csv", "--output", "a.csv"], "a.csv: is a file; --output must be a folder\n"),
     ],
 )
 def test_mistakes_end_with_exit_code_2(

@@ -32,9 +32,9 @@ def test_files_that_are_no_text_are_bad(tmp_path: Path) -> None:
     done = converted(from_text.in_folders(tmp_path / "in"), tmp_path, "skip")
     assert sorted(done.bad) == [
         "a/2.txt: byte 0xe9 at 3 is not UTF-8",
-        "a/3.txt: there is no text",
-        "a/4.bin: is no text: it holds zero bytes",
-        "top.txt: has no class: it lies beside the folders of the classes",
+        "a/3.txt: contains no text",
+        "a/4.bin: is not text: it contains zero bytes",
+        "top.txt: has no class, because it is not in one of the class folders",
     ]
     assert [row["file"] for row in rows_of(tmp_path / "out")] == [[b"a/1.txt"]]
 
@@ -51,7 +51,7 @@ def test_lines_are_texts_and_blank_ones_are_none(texts: list[str], ending: str, 
         folder = Path(name)
         (folder / "lines.txt").write_bytes((ending.join(texts) + ending * ended).encode())
         if not wanted:
-            with pytest.raises(UserError, match="there are no lines"):
+            with pytest.raises(UserError, match="contains no lines"):
                 from_text.in_lines(folder / "lines.txt")
             return
         converted(from_text.in_lines(folder / "lines.txt"), folder)
@@ -77,7 +77,7 @@ def test_bad_lines_are_named_by_their_number(tmp_path: Path) -> None:
     write(tmp_path, texts_txt=b"a\n\nb\n\xe9\nc\n", labels_txt=b"x\ny\n\nx\ny\n")
     done = converted(from_text.in_lines(tmp_path / "texts.txt", tmp_path / "labels.txt"), tmp_path, "skip")
     assert [line.replace(f"{tmp_path}/", "") for line in done.bad] == [
-        "texts.txt:2: there is no text",
+        "texts.txt:2: contains no text",
         "texts.txt:3: has no label in labels.txt",
         "texts.txt:4: byte 0xe9 at 0 is not UTF-8",
     ]
@@ -87,8 +87,8 @@ def test_bad_lines_are_named_by_their_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("texts", "labels", "said"),
     [
-        (b"a\nb\n", b"x\n", "labels.txt: 1 labels for the 2 lines of texts.txt"),
-        (b"a\n", b"x\ny\n", "labels.txt: 2 labels for the 1 lines of texts.txt"),
+        (b"a\nb\n", b"x\n", "labels.txt: 1 labels, but texts.txt has 2 lines"),
+        (b"a\n", b"x\ny\n", "labels.txt: 2 labels, but texts.txt has 1 lines"),
         (b"a\nb\n", b"x\n\xe9\n", "labels.txt:2: byte 0xe9 is not UTF-8"),
         (None, b"x", "texts.txt: there is no such file"),
         (b"a\n", None, "labels.txt: there is no such file"),
@@ -105,5 +105,5 @@ def test_lines_and_labels_must_go_together(
 
 
 def test_a_table_of_texts_is_for_another_command(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is a table, not a text on each line; hubline convert csv"):
+    with pytest.raises(UserError, match="is a table, not one text per line; use hubline convert csv"):
         from_text.in_lines(table(tmp_path, "text,label\na,b\n"))

@@ -20,7 +20,7 @@ def test_arguments_keep_their_types_on_the_way_to_a_step(value) -> None:
 
 @pytest.mark.parametrize("value", [None, {"a": 1}, [None], [[[1]]]])
 def test_what_no_module_can_be_handed(value) -> None:
-    with pytest.raises(ValidationError, match="must be a number, a text, true or false, or a list of these"):
+    with pytest.raises(ValidationError, match="must be a number, a string, true or false, or a list of these"):
         Hub.model_validate({"handle": "m", "inputs": {"x": "y"}, "arguments": {"a": value}})
 
 

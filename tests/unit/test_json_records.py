@@ -59,10 +59,10 @@ def test_objects_are_records_one_to_a_line_or_in_lists(tmp_path: Path, monkeypat
     [
         (b'{"a": 1}\n{"a": }\n', ":2: not JSON: Expecting value"),
         (b'{"a": 1}\n\n{"a": 1', ":3: not JSON: Expecting ',' delimiter"),
-        (b"[1]", ':1: 1 is no record, such as {"age": 30}'),
-        (b'{}\n"text"\n', ':2: "text" is no record'),
-        (b"\n", ": no record in it"),
-        (b"[]", ": no record in it"),
+        (b"[1]", ':1: 1 is not a record such as {"age": 30}'),
+        (b'{}\n"text"\n', ':2: "text" is not a record'),
+        (b"\n", ": contains no records"),
+        (b"[]", ": contains no records"),
         (b'{"a": "\xff"}', ": not valid UTF-8 (byte 7)"),
         (b"[" * 100_000, ":1: not JSON"),
         (b'{"a": ' + b"9" * 10_000 + b"}", None),
@@ -94,22 +94,22 @@ def test_what_is_missing_is_what_stands_for_it_and_names_may_be_those_of_the_col
 @pytest.mark.parametrize(
     ("record", "says"),
     [
-        ({"fare": "3"}, "'fare' is \"3\"; the model takes a number"),
-        ({"fare": True}, "'fare' is true; the model takes a number"),
-        ({"fare": [1.0]}, "'fare' is [1.0]; the model takes a number"),
-        ({"fare": 10**400}, "the model takes a number"),
-        ({"hour": 3.5}, "'hour' is 3.5; the model takes a whole number of 64 bits"),
-        ({"hour": 2**63}, "the model takes a whole number of 64 bits"),
-        ({"hour": math.inf}, "'hour' is Infinity; the model takes a whole number of 64 bits"),
-        ({"hour": False}, "'hour' is false; the model takes a whole number"),
-        ({"pay-type": 3}, "'pay-type' is 3; the model takes a text"),
-        ({"pay-type": {"b64": "é"}}, "the model takes a text, or bytes such as"),
-        ({"pay-type": "\ud800"}, "the model takes a text"),
+        ({"fare": "3"}, "'fare' is \"3\"; the model expects a number"),
+        ({"fare": True}, "'fare' is true; the model expects a number"),
+        ({"fare": [1.0]}, "'fare' is [1.0]; the model expects a number"),
+        ({"fare": 10**400}, "the model expects a number"),
+        ({"hour": 3.5}, "'hour' is 3.5; the model expects a 64-bit integer"),
+        ({"hour": 2**63}, "the model expects a 64-bit integer"),
+        ({"hour": math.inf}, "'hour' is Infinity; the model expects a 64-bit integer"),
+        ({"hour": False}, "'hour' is false; the model expects a 64-bit integer"),
+        ({"pay-type": 3}, "'pay-type' is 3; the model expects a string"),
+        ({"pay-type": {"b64": "é"}}, "the model expects a string, or bytes such as"),
+        ({"pay-type": "\ud800"}, "the model expects a string"),
         (
             {"fair": 3.0},
-            "'fair' is no column that this model takes; did you mean 'fare'? It takes fare, hour, pay_type",
+            "'fair' is not an input of the model; did you mean 'fare'? Its inputs are fare, hour, pay_type",
         ),
-        ({"zzz": 3.0}, "'zzz' is no column that this model takes. It takes fare, hour, pay_type"),
+        ({"zzz": 3.0}, "'zzz' is not an input of the model. Its inputs are fare, hour, pay_type"),
     ],
 )
 def test_each_mistake_is_named_with_its_record(record: dict[str, Any], says: str) -> None:
@@ -117,7 +117,7 @@ def test_each_mistake_is_named_with_its_record(record: dict[str, Any], says: str
         columns_of("x.json", [{}, record, {"fare": "x"}], TAKES)
     first, second = str(error.value).split("\n")
     assert first.startswith("x.json: record 1: ") and says in first
-    assert second == "x.json: record 2: 'fare' is \"x\"; the model takes a number"
+    assert second == "x.json: record 2: 'fare' is \"x\"; the model expects a number"
 
 
 def test_of_many_mistakes_the_first_are_shown() -> None:
@@ -157,7 +157,7 @@ def test_where_the_model_takes_lists_the_shorter_are_filled_with_what_is_missing
     least = tf.int64.min
     assert columns["ids"].numpy().tolist() == [[1, least, 3], [7, least, least], [least] * 3]
     assert columns["words"].numpy().tolist() == [[b"one"], [b""], [b""]]
-    with pytest.raises(UserError, match=r"record 0: 'ids' is \[1, \"x\"\]; the model takes a whole number"):
+    with pytest.raises(UserError, match=r"record 0: 'ids' is \[1, \"x\"\]; the model expects a 64-bit integer"):
         columns_of("-", [{"ids": [1, "x"]}], takes)
-    with pytest.raises(UserError, match=r"record 0: 'fare' is \[1\]; the model takes a number"):
+    with pytest.raises(UserError, match=r"record 0: 'fare' is \[1\]; the model expects a number"):
         columns_of("-", [{"fare": [1]}], TAKES)

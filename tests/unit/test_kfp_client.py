@@ -29,15 +29,20 @@ def test_a_token_a_cookie_and_a_namespace(api: KfpApi, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "said", "why", "kind"),
     [
-        (Fault("", 401), {}, "asks who you are: give a token with --token-file or HUBLINE_KFP_TOKEN", UserError),
-        (Fault("", 401), {"token": "old"}, "does not take the token .* expired", UserError),
-        (Fault("", 302, headers={"Location": "/dex"}, body="<html>"), {}, "asks who you are.*COOKIES", UserError),
-        (Fault("", 200, body="<html>log in"), {}, "answers with a web page: a log-in", UserError),
-        (Fault("", 403), {"namespace": "team-b"}, "may not use the namespace team-b", UserError),
+        (Fault("", 401), {}, "requires authentication: pass a token with --token-file or HUBLINE_KFP_TOKEN", UserError),
+        (Fault("", 401), {"token": "old"}, "rejects the token, .* expired", UserError),
+        (
+            Fault("", 302, headers={"Location": "/dex"}, body="<html>"),
+            {},
+            "requires authentication.*COOKIES",
+            UserError,
+        ),
+        (Fault("", 200, body="<html>log in"), {}, "responds with a web page. If it is a login page", UserError),
+        (Fault("", 403), {"namespace": "team-b"}, "not authorized for namespace team-b", UserError),
         (Fault("", 404), {}, "is this the address of Kubeflow Pipelines 2", UserError),
-        (Fault("", 409), {}, "refuses what is there already: as the test has it: 409", UserError),
-        (Fault("", 503, times=99), {}, "answers 503 Service Unavailable, which may pass", RunError),
-        (Fault("", 500), {}, "answers 500 Internal Server Error", RunError),
+        (Fault("", 409), {}, "already exists: as the test has it: 409", UserError),
+        (Fault("", 503, times=99), {}, "responds with 503 Service Unavailable; try again later", RunError),
+        (Fault("", 500), {}, "responds with 500 Internal Server Error", RunError),
     ],
 )
 def test_what_the_api_answers_is_explained(
@@ -51,14 +56,14 @@ def test_what_the_api_answers_is_explained(
 
 
 def test_an_address_where_nobody_answers_is_named() -> None:
-    with pytest.raises(RunError, match=r"http://127\.0\.0\.1:9: no answer: .*Connection refused"):
+    with pytest.raises(RunError, match=r"http://127\.0\.0\.1:9: no response: .*Connection refused"):
         connect(Address("http://127.0.0.1:9", first_wait=0.001))
 
 
 def test_an_api_that_hangs_is_given_up(api: KfpApi, monkeypatch) -> None:
     monkeypatch.setattr("hubline.pipeline.kubeflow.api.TIME_LIMITS", (1, 0.2))
     api.faults = [Fault("", 0)]
-    with pytest.raises(RunError, match="no answer within"):
+    with pytest.raises(RunError, match="no response within"):
         connect(address(api))
     assert len(api.calls) == 1, "what has taken its time is not asked again"
 

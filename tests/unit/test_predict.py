@@ -212,7 +212,7 @@ def test_bad_records_are_listed_and_the_others_answered(
     [
         ("a.tfrecord", "a.tfrecord: record 7 (counted from 0): it cannot be predicted on: "),
         ("b.tfrecord", "b.tfrecord: record 11 (counted from 0): it cannot be read: its data do not match"),
-        ("c.jsonl", "c.jsonl: record 1: 'x' is \"1\"; the model takes a number"),
+        ("c.jsonl", "c.jsonl: record 1: 'x' is \"1\"; the model expects a number"),
     ],
 )
 @pytest.mark.parametrize("to_folder", [False, True])

@@ -20,7 +20,7 @@ _Ratio = Annotated[float, Field(gt=0.0, le=100.0)]
 
 def _from_to(value: tuple[float, float]) -> tuple[float, float]:
     if value[0] > value[1]:
-        raise ValueError(f"the first value must not be the greater one; got [{value[0]:g}, {value[1]:g}]")
+        raise ValueError(f"the first value must not be greater than the second; got [{value[0]:g}, {value[1]:g}]")
     return value
 
 

@@ -22,7 +22,7 @@ def _argument(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
         return read(value)
     except ValidationError:
         shown = "nothing" if value is None else repr(value)
-        raise ValueError(f"must be a number, a text, true or false, or a list of these; got {shown}") from None
+        raise ValueError(f"must be a number, a string, true or false, or a list of these; got {shown}") from None
 
 
 Argument = Annotated[Scalar | tuple[Scalar, ...] | tuple[tuple[Scalar, ...], ...], WrapValidator(_argument)]
