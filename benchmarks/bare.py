@@ -14,6 +14,7 @@ from hubline.core.tfrecords import compression_of
 from hubline.pipeline.config import PipelineFile
 from hubline.pipeline.load import load
 from hubline.trainer.autograph import leave_libraries_alone
+from hubline.trainer.config.schedules import highest
 
 
 def read(file: str, root: str) -> dict[str, Any]:
@@ -141,7 +142,7 @@ def _model(config: PipelineFile) -> tf.keras.Model:
     ]
     model = tf.keras.Sequential(layers)
     model.compile(
-        optimizer=tf.keras.optimizers.Adam(config.training.optimizer.learning_rate),
+        optimizer=tf.keras.optimizers.Adam(highest(config.training.optimizer.learning_rate)),
         loss="sparse_categorical_crossentropy",
         metrics=["sparse_categorical_accuracy"],
     )

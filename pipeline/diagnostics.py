@@ -75,7 +75,8 @@ def _nearest_type(depth: int, by_type: Iterable[list[Mapping[str, Any]]]) -> lis
     """The fewest errors, preferring errors within the value to an error about its type as a whole."""
 
     def is_of_another_sort(error: Mapping[str, Any]) -> bool:
-        return len(error["loc"]) == depth and error["type"] != "value_error"
+        is_inside = error["type"] in ("value_error", "union_tag_invalid", "union_tag_not_found")
+        return len(error["loc"]) == depth and not is_inside
 
     return min(by_type, key=lambda errors: (any(map(is_of_another_sort, errors)), len(errors)))
 
@@ -119,10 +120,10 @@ def explain(error: Mapping[str, Any], schema: Schema) -> str:
         case "value_error":
             return str(error["ctx"]["error"])
         case "union_tag_not_found":
-            return f"missing; known here: {', '.join(at['discriminator']['mapping'])}"
+            return f"missing; known here: {', '.join(_tags(at))}"
         case "union_tag_invalid":
             tag = error["ctx"]["tag"]
-            return f"{tag!r} is not known here; {nearest(tag, at['discriminator']['mapping'])}"
+            return f"{tag!r} is not known here; {nearest(tag, _tags(at))}"
         case "none_required":
             return f"leave it out{_right(at)}"
         case "literal_error":
@@ -131,8 +132,8 @@ def explain(error: Mapping[str, Any], schema: Schema) -> str:
         case "model_type" | "dict_type" | "model_attributes_type":
             keys = ", ".join(at.get("properties", {}))
             wanted = f"a mapping with the keys {keys}" if keys else "a mapping of names"
-            if "discriminator" in at:
-                wanted = f"a mapping with a kind: {', '.join(at['discriminator']['mapping'])}"
+            if tags := _tags(at):
+                wanted = f"a mapping with a kind: {', '.join(tags)}"
             return f"must be {wanted}; got {_shown(error['input'])}"
         case "string_pattern_mismatch":
             return f"{error['input']!r} does not have the form {error['ctx']['pattern']}{_right(at)}"
@@ -185,9 +186,15 @@ def _branches(at: Schema, root: Schema) -> list[Schema]:
     return [found for branch in alternatives for found in _branches(branch, root)] or [at]
 
 
+def _tags(at: Schema) -> Mapping[str, str]:
+    """The types among which a value's `kind` decides, by kind. Other types may be possible besides."""
+    unions = [at, *at.get("anyOf", ())]
+    return next((one["discriminator"]["mapping"] for one in unions if "discriminator" in one), {})
+
+
 def _named(at: Schema, name: str | int) -> Schema:
     """The alternative that a step of a location names: by its tag, or by its own name."""
-    tagged = at.get("discriminator", {}).get("mapping", {}).get(name)
+    tagged = _tags(at).get(str(name))
     types = [{"$ref": tagged}] if tagged else [*at.get("anyOf", ())]
     return next((one for one in types if tagged or one.get("$ref", "").endswith(f"/{name}")), {})
 

@@ -97,6 +97,10 @@ class EarlyStopping(tf.keras.callbacks.EarlyStopping):
             self.best, self.best_epoch, self.wait = known.best, known.best_epoch, known.wait
             self.best_weights = list(known.weights)
 
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Leaves the weights alone: training may go on. `Fit` restores those of the best epoch at the end of a
+        phase."""
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Compares the epoch with the best one so far and records the result."""
         super().on_epoch_end(epoch, logs)

@@ -12,11 +12,13 @@ from hubline.trainer.caches import Cache
 from hubline.trainer.callbacks import EarlyStopping, Progress, TensorBoard
 from hubline.trainer.checkpoints import Checkpoint, Checkpoints, State, Stopping
 from hubline.trainer.collapse import constant, stands_still
+from hubline.trainer.config.length import Pace
 from hubline.trainer.datasets import batches, kept_vectors
 from hubline.trainer.interrupt import StopWhenInterrupted
 from hubline.trainer.job import Job, Split
-from hubline.trainer.model import Parts, TunedModel, optimizer
+from hubline.trainer.model import Parts, TunedModel
 from hubline.trainer.nan_trace import cause
+from hubline.trainer.optimizers import optimizer
 from hubline.trainer.phases import Phase
 from hubline.trainer.task import Task
 from hubline.trainer.training_notes import Note
@@ -39,6 +41,7 @@ class Fit:
         task: Task,
         parts: Parts,
         transform: Callable,
+        pace: Pace,
         scratch: str,
         notes: list[Note],
         caches: list[Cache],
@@ -50,6 +53,7 @@ class Fit:
             task: The model's task.
             parts: The model.
             transform: The transform graph.
+            pace: Steps per epoch, and of the whole training.
             scratch: A folder on a local disk.
             notes: Receives notes about the training.
             caches: Receives how the examples of each phase are cached.
@@ -57,8 +61,9 @@ class Fit:
         self.history: list[dict[str, float]] = []
         """Metrics of each epoch."""
         self._job, self._task, self._parts, self._transform = job, task, parts, transform
-        self._scratch, self._notes, self._caches = scratch, notes, caches
+        self._pace, self._scratch, self._notes, self._caches = pace, scratch, notes, caches
         self._penalty = 0.0
+        self._tuned_since: dict[str, int] = {}
 
     def standardize(self, first: Phase) -> None:
         """Adapts the standardization of module outputs to the cached vectors of the training split, or to a sample of
@@ -138,30 +143,46 @@ class Fit:
         if stopping is not None and first and not resumed:
             state.stopping = self._before(model, validation_data, stopping.monitor, first)
         stopped = state.stopping is not None and state.stopping.stopped
-        steps = int(train_data.cardinality())
 
         def not_finite(name: str, value: float, at: int) -> Exception:
             split, of = (job.validation, "validation ") if name.startswith("val_") else (job.train, "")
             return self._cause(phase, split, f"the {of}loss became {value} in epoch {at + 1}")
 
-        total = first + job.training.epochs - phase.first
-        model.fit(
-            inputs.timed(train_data, waited),
-            validation_data=validation_data,
-            initial_epoch=done,
-            epochs=done if stopped else end,
-            verbose=0,
-            callbacks=[
-                # First, so that no checkpoint is saved with a loss that is not finite.
-                Progress(job.train.count, total, job.training.batch_size, waited, not_finite),
-                *([EarlyStopping(stopping, state)] if stopping is not None else []),
-                TensorBoard(job.logs, first, state.history, first * steps),
-                Checkpoints(checkpoint, state),
-                StopWhenInterrupted(),
-                # A dataset reads the epoch's number when the epoch starts.
-                tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda at, logs: epoch.assign(at + 1)),
-            ],
-        )
+        total = first + self._pace.epochs - phase.first
+        for data, begin, until in [] if stopped else self._parts_of(phase, train_data, done, end):
+            model.fit(
+                inputs.timed(data, waited),
+                validation_data=validation_data,
+                initial_epoch=begin,
+                epochs=until,
+                verbose=0,
+                callbacks=[
+                    # First, so that no checkpoint is saved with a loss that is not finite.
+                    Progress(job.train.count, total, job.training.batch_size, waited, not_finite),
+                    *([EarlyStopping(stopping, state)] if stopping is not None else []),
+                    TensorBoard(job.logs, first, state.history if begin == done else (), first * self._pace.steps),
+                    Checkpoints(checkpoint, state),
+                    StopWhenInterrupted(),
+                    # A dataset reads the epoch's number when the epoch starts.
+                    tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda at, logs: epoch.assign(at + 1)),
+                ],
+            )
+            if model.stop_training:
+                break
+        if state.stopping is not None:
+            model.set_weights(state.stopping.weights)
+
+    def _parts_of(
+        self, phase: Phase, data: tf.data.Dataset, done: int, end: int
+    ) -> Iterator[tuple[tf.data.Dataset, int, int]]:
+        """The rest of a phase in parts: the data of their epochs, the first epoch, and the one after the last. Only the
+        last epoch of a training may be cut short."""
+        is_cut = phase.end == self._pace.epochs and self._pace.last < self._pace.steps
+        whole = end - is_cut
+        if done < whole:
+            yield data, done, whole
+        if is_cut and done < end:
+            yield data.take(self._pace.last), max(done, whole), end
 
     def _cause(self, phase: Phase, split: Split, what: str) -> Exception:
         return cause(self._job, self._task, self._parts, self._transform, phase, split, what)
@@ -176,12 +197,18 @@ class Fit:
         job, model = self._job, self._model(phase)
         for name, backbone in self._parts.backbones.items():
             backbone.trainable = name in phase.tuned
+        config, before = job.training.optimizer, len(self.history) * self._pace.steps
         if not phase.on_vectors:
-            tunes = {name: tune for name, tune in job.model.fine_tune.items() if name in phase.tuned}
-            rates = {self._parts.backbones[name].name: tune.learning_rate for name, tune in tunes.items()}
-            model.tune({name: optimizer(job.training.optimizer, rate) for name, rate in rates.items()})
+            tuned = {}
+            for name, tune in job.model.fine_tune.items():
+                if name in phase.tuned:
+                    since = self._tuned_since.setdefault(name, before)
+                    pace = self._pace.after(tune.after_epochs)
+                    own = optimizer(config, pace, tune.learning_rate, before - since)
+                    tuned[self._parts.backbones[name].name] = own
+            model.tune(tuned)
         model.compile(
-            optimizer=optimizer(job.training.optimizer),
+            optimizer=optimizer(config, self._pace, before=before),
             loss=self._task.loss(),
             metrics=self._task.metrics(),
             steps_per_execution=_STEPS_ON_VECTORS if phase.on_vectors else 1,

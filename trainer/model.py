@@ -15,7 +15,6 @@ from hubline.trainer.backbones.backbone_layer import Built, weights_in
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
 from hubline.trainer.config.hubs import Hubs, fed_hubs
 from hubline.trainer.config.model import Head, Model
-from hubline.trainer.config.training import Optimizer
 from hubline.trainer.decoder import decode, small
 from hubline.trainer.embeddings import column
 from hubline.trainer.hub_layer import HubLayer
@@ -200,16 +199,3 @@ def head(config: Head, outputs: int) -> tf.keras.Sequential:
     last = tf.keras.layers.Dense(outputs, kernel_initializer=small())
     layers += [tf.keras.layers.Dropout(config.dropout), last]
     return tf.keras.Sequential(layers, name="head")
-
-
-def optimizer(config: Optimizer, learning_rate: float | None = None) -> tf.keras.optimizers.Optimizer:
-    """The Keras optimizer of the section, optionally with another learning rate."""
-    classes = {
-        "adam": tf.keras.optimizers.Adam,
-        "adamw": tf.keras.optimizers.AdamW,
-        "sgd": tf.keras.optimizers.SGD,
-        "rmsprop": tf.keras.optimizers.RMSprop,
-    }
-    options = {} if config.momentum is None else {"momentum": config.momentum}
-    options |= {"global_clipnorm": config.global_clipnorm} if config.global_clipnorm else {}
-    return classes[config.name](learning_rate=learning_rate or config.learning_rate, **options)

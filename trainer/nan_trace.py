@@ -8,6 +8,7 @@ import tensorflow as tf
 from hubline.core.errors import DataError, RunError
 from hubline.preprocessing.labels.label import LABEL
 from hubline.trainer import inputs
+from hubline.trainer.config.schedules import highest
 from hubline.trainer.datasets import batches, parse_of
 from hubline.trainer.embeddings import column
 from hubline.trainer.job import Job, Split
@@ -38,7 +39,7 @@ def cause(job: Job, task: Task, parts: Parts, transform: Callable, phase: Phase,
             record = f"{place(int(fine.argmin()))} of the {of} split"
             return DataError(f"{what}: {_described(job, record, given, values.numpy()[~fine][0])}")
         greatest = max(greatest, (float(tf.reduce_max(tf.abs(values))) if tf.size(values) else 0.0, given))
-    rate = job.training.optimizer.learning_rate
+    rate = highest(job.training.optimizer.learning_rate)
     return RunError(
         f"{what}; the label, the features and the hub module outputs are finite (the largest absolute value is "
         f"{greatest[0]:.4g}, in {greatest[1]}); try a learning rate below {rate:g}"

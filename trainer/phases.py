@@ -23,18 +23,34 @@ class Phase:
     """Whether the head is fed cached vectors, so that the modules need not run."""
 
 
+_UNKNOWN = 1_000_000_000
+"""Epochs of a training whose length depends on the number of examples: more than any module stays frozen for."""
+
+
 def phases(
-    model: Model, training: Training, backbones: Backbones = NO_BACKBONES, needs_pictures: bool = False
+    model: Model,
+    training: Training,
+    backbones: Backbones = NO_BACKBONES,
+    needs_pictures: bool = False,
+    epochs: int | None = None,
 ) -> list[Phase]:
     """The phases of a training, in order.
 
     The head is trained alone until the first module's `after_epochs`. As long as no module changes and images are not
     augmented anew in each epoch, the head is fed cached vectors, unless the label `needs_pictures`. Backbone outputs
     are not cached: backbones run in every epoch.
+
+    Args:
+        model: The modules to fine-tune.
+        training: The training.
+        backbones: Backbones other than hub modules.
+        needs_pictures: Whether the label does.
+        epochs: Number of epochs, which only the Trainer knows if `training` counts steps or examples.
     """
     from_the_start = trained_from_the_start(backbones, model)
-    starts = {min(tune.after_epochs, training.epochs) for tune in model.fine_tune.values()}
-    bounds = sorted({0, *starts, training.epochs})
+    most = epochs or training.epochs or _UNKNOWN
+    starts = {min(tune.after_epochs, most) for tune in model.fine_tune.values()}
+    bounds = sorted({0, *starts, most})
     keeps = not (backbones or needs_pictures) and (not training.augment or training.cache_views is not None)
     return [
         Phase(first, end, tuned := _tuned(model, first) | from_the_start, on_vectors=keeps and not tuned)

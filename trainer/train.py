@@ -10,12 +10,14 @@ from hubline.preprocessing.feature_columns import input_columns, takes_lists
 from hubline.trainer import randomness
 from hubline.trainer.caches import Cache
 from hubline.trainer.config.hubs import fed_hubs
+from hubline.trainer.config.length import Pace
 from hubline.trainer.counts import holding
 from hubline.trainer.export import ServingModel
 from hubline.trainer.fit import Fit
 from hubline.trainer.job import Job, Split
 from hubline.trainer.labels.parts import needs_pictures, task_of
 from hubline.trainer.model import build, feeding, taken_in
+from hubline.trainer.optimizers import check_schedules
 from hubline.trainer.phases import phases, stays_frozen
 from hubline.trainer.pretrained import begin_with_modules
 from hubline.trainer.training_notes import Note
@@ -36,12 +38,15 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
         `val_`), including epochs of interrupted runs that this run resumes.
 
     Raises:
+        UserError: if a learning rate schedule is longer than the training.
         RunError: if the loss is no longer finite.
         DataError: if there are too few classes, the training and validation splits share no class, or a number in the
             data is not finite.
         DamageError: if a split has fewer rows or records than were written.
     """
     notes = [] if notes is None else notes
+    pace = Pace.of(job.training.length, job.train.count, job.training.batch_size)
+    check_schedules(job.training, job.model, pace)
     randomness.enable_generators()
     tf.keras.utils.set_random_seed(job.training.seed)
     in_pictures = needs_pictures(job.label, job.features)
@@ -54,8 +59,8 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
     transform = job.transform.transform_features_layer()
     curves: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch, holding({"train": job.train, "validation": job.validation}):
-        fit = Fit(job, task, parts, transform, scratch, notes, [] if caches is None else caches)
-        planned = phases(job.model, job.training, job.backbones, in_pictures)
+        fit = Fit(job, task, parts, transform, pace, scratch, notes, [] if caches is None else caches)
+        planned = phases(job.model, job.training, job.backbones, in_pictures, pace.epochs)
         fit.standardize(planned[0])
         for number, phase in enumerate(planned):
             fit.train(phase, f"{job.checkpoints}/{number}")

@@ -51,9 +51,11 @@ def _offered(file: AnyFile) -> Iterator[Parameter]:
         yield _of(file, f"hub_{hub}", "hubs", hub, "handle")
     if isinstance(file, InferFile):
         return
-    yield _of(file, "epochs", "training", "epochs")
+    length = next(key for key in ("epochs", "steps", "examples") if getattr(file.training, key) is not None)
+    yield _of(file, length, "training", length)
     yield _of(file, "batch_size", "training", "batch_size")
-    yield _of(file, "learning_rate", "training", "optimizer", "learning_rate")
+    if isinstance(file.training.optimizer.learning_rate, float):  # a schedule has several rates
+        yield _of(file, "learning_rate", "training", "optimizer", "learning_rate")
     for metric, threshold in file.evaluation.thresholds.items():
         for bound in ("at_least", "at_most", "no_worse_than_serving_by"):
             if getattr(threshold, bound) is not None:

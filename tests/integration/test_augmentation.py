@@ -19,7 +19,8 @@ from hubline.trainer.augment_hub import changing, modules_by_feature, try_out_ch
 from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import FineTune, Head, Model
-from hubline.trainer.config.training import Optimizer, Training
+from hubline.trainer.config.optimizer import Optimizer
+from hubline.trainer.config.training import Training
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import Vectors, column
 from hubline.trainer.export import HEAD

@@ -24,7 +24,8 @@ from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
 from hubline.trainer.backbones.config import AnyBackbone, Backbones
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import FineTune, Head, Model
-from hubline.trainer.config.training import Optimizer, Training
+from hubline.trainer.config.optimizer import Optimizer
+from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.train import Job, train
 from tests.support import example_data, hub_modules

@@ -12,7 +12,8 @@ from hubline.preprocessing.kinds.kind import Read
 from hubline.trainer import datasets, inputs
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import Head, Model
-from hubline.trainer.config.training import Optimizer, Training
+from hubline.trainer.config.optimizer import Optimizer
+from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.export import HEAD
 from hubline.trainer.labels.parts import needs_pictures, task_of

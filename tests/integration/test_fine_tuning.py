@@ -15,7 +15,8 @@ from hubline.preprocessing.kinds.combiner import Lstm
 from hubline.preprocessing.kinds.text import TextFeature
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import FineTune, Model
-from hubline.trainer.config.training import Optimizer, Training
+from hubline.trainer.config.optimizer import Optimizer
+from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors, column
 from hubline.trainer.train import Job, train
 from tests.support import example_data, hub_modules, tf1_hub_modules

@@ -18,7 +18,8 @@ from hubline.preprocessing.labels.label import LABEL
 from hubline.preprocessing.labels.multilabel import MultilabelLabel
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import Model
-from hubline.trainer.config.training import Optimizer, Training
+from hubline.trainer.config.optimizer import Optimizer
+from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.labels.parts import task_of
 from hubline.trainer.train import Job, train

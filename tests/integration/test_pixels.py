@@ -12,7 +12,8 @@ from hubline.preprocessing.masks import LEFT_OUT
 from hubline.trainer import datasets
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import Head, Model
-from hubline.trainer.config.training import Optimizer, Training
+from hubline.trainer.config.optimizer import Optimizer
+from hubline.trainer.config.training import Training
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.export import HEAD

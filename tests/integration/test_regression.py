@@ -15,7 +15,8 @@ from hubline.preprocessing.config import Features
 from hubline.preprocessing.labels.label import LABEL
 from hubline.preprocessing.labels.regression import RegressionLabel
 from hubline.trainer.config.model import Head, Model
-from hubline.trainer.config.training import Optimizer, Training
+from hubline.trainer.config.optimizer import Optimizer
+from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.labels.parts import task_of
 from hubline.trainer.train import Job, train

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from hubline.preprocessing.config import Features, Label
 from hubline.trainer.config.model import Head, Model
-from hubline.trainer.config.training import Optimizer, Training
+from hubline.trainer.config.optimizer import Optimizer
+from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.train import Job, train
 from tests.support import example_data

@@ -20,7 +20,8 @@ from hubline.preprocessing.config import Features, Label
 from hubline.trainer import train as training
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import Head, Model
-from hubline.trainer.config.training import Optimizer, Training
+from hubline.trainer.config.optimizer import Optimizer
+from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors
 from hubline.trainer.export import HEAD, recipe_of
 from hubline.trainer.phases import phases

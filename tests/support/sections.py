@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, ValidationError, WrapValid
 from pydantic.fields import FieldInfo
 
 from hubline.core.config_base import Section
+from hubline.trainer.config.optimizer import Optimizer
+from hubline.trainer.config.training import Training
 
 TEXTS = st.sampled_from(["a", "b c", "ünï", "10", "true", "${x}", "a.b", "x-y", "'q'", "1e3"])
 _VALIDATORS = (AfterValidator, BeforeValidator, WrapValidator)
@@ -51,12 +53,19 @@ def written_sections(section_type: type[Section]) -> st.SearchStrategy[tuple[dic
     return _written(section_type).map(read).filter(lambda pair: pair is not None)
 
 
+_FEW: dict[type[Section], int] = {Optimizer: 2, Training: 4}
+"""Maximum number of optional keys for sections most of whose keys exclude each other."""
+
+
 def _written(section_type: type[Section]) -> st.SearchStrategy[dict[str, Any]]:
     required, optional = {}, {}
     for name, field in section_type.model_fields.items():
         holder = required if field.is_required() else optional
         holder[field.alias or name] = _values(field.annotation, field)
-    return st.fixed_dictionaries(required, optional=optional)
+    if section_type not in _FEW:
+        return st.fixed_dictionaries(required, optional=optional)
+    chosen = st.lists(st.sampled_from(sorted(optional)), unique=True, max_size=_FEW[section_type])
+    return chosen.flatmap(lambda names: st.fixed_dictionaries(required | {name: optional[name] for name in names}))
 
 
 def _values(annotation: Any, field: FieldInfo | None = None) -> st.SearchStrategy[Any]:

@@ -11,14 +11,16 @@ from hubline.core.errors import library_reason
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.preprocessing.labels.class_and_box import LossWeights
-from hubline.trainer.config.training import EarlyStopping, Optimizer, Training
+from hubline.trainer.config.length import Pace
+from hubline.trainer.config.optimizer import Optimizer
+from hubline.trainer.config.training import EarlyStopping, Training
 from hubline.trainer.labels.class_and_box import ClassAndBox
 from hubline.trainer.labels.classes import Classes
 from hubline.trainer.labels.multilabel import Multilabel
 from hubline.trainer.labels.parts import TRAINING
 from hubline.trainer.labels.pixels import Pixels
 from hubline.trainer.labels.regression import Regression
-from hubline.trainer.model import optimizer
+from hubline.trainer.optimizers import optimizer
 from hubline.trainer.task import Task
 
 FILE = """\
@@ -101,7 +103,7 @@ def test_gradients_are_clipped_unless_null_says_otherwise(tmp_path: Path, said: 
     training = file_of(tmp_path, f"{{epochs: 5, optimizer: {said}}}").training
     again = Training.model_validate_json(training.to_property())
     assert again == training
-    assert optimizer(again.optimizer).global_clipnorm == norm
+    assert optimizer(again.optimizer, Pace.of(again.length, 10, 5)).global_clipnorm == norm
 
 
 @pytest.mark.parametrize("norm", [-1.0, "much"])

@@ -13,6 +13,7 @@ from pydantic import (
 
 from hubline.core.config_base import Section
 from hubline.trainer.config.names import FeatureName, ModuleName
+from hubline.trainer.config.schedules import LearningRate
 
 
 class Head(Section):
@@ -93,8 +94,9 @@ class FineTune(Tuned):
 
     after_epochs: int = Field(default=1, ge=0, le=1_000_000)
     """Epochs in which only the head is trained, before the module is trained with it."""
-    learning_rate: float = Field(default=1e-5, gt=0.0)
-    """Learning rate of the module's variables. The head keeps the rate of `training.optimizer`."""
+    learning_rate: LearningRate = 1e-5
+    """Learning rate of the module's variables, constant or a schedule whose steps are counted from the first step of
+    fine-tuning. The head keeps the rate of `training.optimizer`."""
 
 
 class Model(Section):

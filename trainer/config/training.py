@@ -9,36 +9,10 @@ from pydantic import (
 )
 
 from hubline.core.config_base import Section
+from hubline.core.config_errors import raise_placed
 from hubline.trainer.config.augmentation import Augment, Augmentation
-
-
-def _off(value: Any) -> Any:
-    """Reads null as false, because step properties leave out null values."""
-    return False if value is None else value
-
-
-class Optimizer(Section):
-    """The optimizer and its settings."""
-
-    name: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
-    """The Keras optimizer."""
-    learning_rate: float = Field(default=1e-3, gt=0.0)
-    """Learning rate, constant throughout training."""
-    momentum: float | None = Field(default=None, ge=0.0, lt=1.0)
-    """Momentum; `sgd` and `rmsprop` only."""
-    global_clipnorm: Annotated[
-        Annotated[float, Field(gt=0.0)] | Literal[False],
-        BeforeValidator(_off, json_schema_input_type=Annotated[float, Field(gt=0.0)] | Literal[False] | None),
-    ] = 1.0
-    """Scales the gradients of a step down if their global norm exceeds this value; null or false turns clipping off.
-    The variables of a module with its own learning rate are clipped by their own norm."""
-
-    @model_validator(mode="after")
-    def _knows_momentum(self) -> "Optimizer":
-        if self.momentum is not None and self.name not in ("sgd", "rmsprop"):
-            raise ValueError(f"{self.name} has no momentum; remove it, or use sgd or rmsprop")
-        return self
-
+from hubline.trainer.config.length import AnyLength, Epochs, Examples, Steps, is_longer
+from hubline.trainer.config.optimizer import Optimizer
 
 _LESS_IS_BETTER = ("loss", "rmse", "mae")
 
@@ -66,8 +40,13 @@ def _patience(value: Any) -> Any:
 class Training(Section):
     """How the model is trained."""
 
-    epochs: int = Field(ge=1, le=1_000_000, examples=[10])
-    """Number of passes over the training split. With `early_stopping`, the maximum."""
+    epochs: int | None = Field(default=None, ge=1, le=1_000_000, examples=[10])
+    """Number of passes over the training split. With `early_stopping`, the maximum. Set one of `epochs`, `steps` and
+    `examples`."""
+    steps: int | None = Field(default=None, ge=1, le=1_000_000_000, examples=[5000])
+    """In place of `epochs`: number of batches. The last epoch is cut short if need be."""
+    examples: int | None = Field(default=None, ge=1, le=1_000_000_000_000, examples=[100_000])
+    """In place of `epochs`: number of examples, rounded up to whole batches; examples of later epochs count again."""
     batch_size: int = Field(default=32, ge=1, le=1_000_000)
     """Examples per step."""
     optimizer: Optimizer = Optimizer()
@@ -98,6 +77,23 @@ class Training(Section):
     depends on this setting, not on the memory that happens to be free."""
 
     @model_validator(mode="after")
+    def _has_one_length(self) -> "Training":
+        said = [key for key in ("epochs", "steps", "examples") if getattr(self, key) is not None]
+        if len(said) != 1:
+            found = f"{' and '.join(said)} are set" if said else "none is set"
+            raise ValueError(f"set one of epochs, steps and examples; {found}")
+        return self
+
+    @model_validator(mode="after")
+    def _schedule_ends(self) -> "Training":
+        rate = self.optimizer.learning_rate
+        if not isinstance(rate, float):
+            says = "is longer than the whole training, so the schedule never ends; shorten it, or train longer"
+            long = [key for key, length in rate.lengths() if is_longer(length, self.length)]
+            raise_placed("Training", [(("optimizer", "learning_rate", key), says) for key in long])
+        return self
+
+    @model_validator(mode="after")
     def _views_of_something(self) -> "Training":
         if self.cache_views is not None and not self.augment:
             raise ValueError("cache_views requires `augment`; add `augment` or remove cache_views")
@@ -111,6 +107,16 @@ class Training(Section):
         if count and self.cache_views is not None:
             raise ValueError("mixup blends images, so cache_views can't store their outputs; remove one")
         return self
+
+    @property
+    def length(self) -> AnyLength:
+        """The length of the whole training."""
+        if self.steps is not None:
+            return Steps(steps=self.steps)
+        if self.examples is not None:
+            return Examples(examples=self.examples)
+        assert self.epochs is not None  # ensured by validation
+        return Epochs(epochs=self.epochs)
 
     @property
     def changes(self) -> tuple[Augmentation, ...]:
