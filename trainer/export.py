@@ -12,24 +12,10 @@ from hubline.preprocessing.config import Features
 from hubline.preprocessing.feature_columns import image_columns, images, input_names
 from hubline.trainer.adapters.tensorflow import is_resource
 from hubline.trainer.embeddings import Vectors
+from hubline.trainer.export_format import COLUMNS, HEAD, PREDICT, RECIPE, SERVING
 from hubline.trainer.inputs import Tensors, encoded_images, pixels_of_batch
 from hubline.trainer.model import Parts
 from hubline.trainer.task import Task
-
-SERVING = "serving_default"
-"""Signature over serialized tf.Examples, `examples`: string of shape [batch]."""
-
-PREDICT = "predict"
-"""Signature over raw columns by their `input_names`, for example encoded images: string of shape [batch]. Lists have
-the shape [batch, n]; shorter lists are padded at the end with the value that stands for a missing one (see
-`as_parsed`). The outputs of both signatures are those of the `Task`."""
-
-COLUMNS = "assets.extra/columns.json"
-"""File in the SavedModel folder, in the subfolder reserved for others: the name of each raw column in `PREDICT`."""
-
-HEAD, RECIPE = "assets.extra/head", "assets.extra/vectors.sha256"
-"""In the same subfolder: a SavedModel that predicts from rows with cached vectors, through its signature `SERVING`, and
-a file that identifies those vectors."""
 
 
 class ServingModel(tf.Module):
@@ -143,20 +129,3 @@ def _state_of(owner: Any) -> list[Any]:
     # Resources are tables and, in TF1 modules, their initializers.
     parts = tf.train.TrackableView(owner).descendants()
     return [part for part in parts if isinstance(part, tf.Variable | tf.saved_model.Asset) or is_resource(part)]
-
-
-def names_of(path: str) -> dict[str, str]:
-    """Name of each raw column in the signature `PREDICT` of an exported model; empty for an older export."""
-    if not tf.io.gfile.exists(f"{path}/{COLUMNS}"):
-        return {}
-    with tf.io.gfile.GFile(f"{path}/{COLUMNS}") as text:
-        return json.load(text)
-
-
-def recipe_of(path: str) -> str | None:
-    """Digest of the cached vectors that an exported model can predict from; None if it takes images only."""
-    file = f"{path}/{RECIPE}"
-    if not tf.io.gfile.exists(file):
-        return None
-    with tf.io.gfile.GFile(file) as text:
-        return text.read()

@@ -12,7 +12,7 @@ from hubline.artifacts.predictions import CANDIDATE
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.components.pusher.integrity import find_faults
 from hubline.core.errors import RunError, UserError, tensorflow_reason
-from hubline.trainer import export
+from hubline.trainer.export_format import HEAD, SERVING, recipe_of
 from hubline.trainer.inputs import Tensors
 from hubline.trainer.saved_model_loader import load_exported
 
@@ -102,13 +102,12 @@ class ServedModel:
         self._answer = _load(path)
         if not set(answers) <= self._answer.structured_outputs.keys():
             raise UserError(
-                f"{path}: the model has no output {' and '.join(map(repr, answers))} in its signature "
-                f"'{export.SERVING}'"
+                f"{path}: the model has no output {' and '.join(map(repr, answers))} in its signature '{SERVING}'"
             )
         records, rows = next(iter(split.both().batch(_TRIED)))
         whole = self.answer(records)
         self.answers_rows = False
-        if split.recipe is not None and export.recipe_of(path) == split.recipe:
+        if split.recipe is not None and recipe_of(path) == split.recipe:
             self._use_head(rows, {name: whole[name] for name in kept}, scale(), is_candidate)
 
     def answer(self, records: tf.Tensor) -> Tensors:
@@ -117,7 +116,7 @@ class ServedModel:
 
     def _use_head(self, rows: tf.Tensor, whole: Tensors, scale: Scale, is_candidate: bool) -> None:
         try:
-            head = _load(f"{self.path}/{export.HEAD}")
+            head = _load(f"{self.path}/{HEAD}")
             answered = head(examples=rows)
             differences = {
                 name: _difference(values.numpy(), answered[name].numpy(), scale) for name, values in whole.items()
@@ -147,10 +146,10 @@ def _difference(whole: np.ndarray, head: np.ndarray, scale: Scale) -> float | No
 def _load(path: str) -> Any:
     """Loads the serving signature of a SavedModel."""
     try:
-        answer = load_exported(path).signatures.get(export.SERVING)
+        answer = load_exported(path).signatures.get(SERVING)
     except (UserError, OSError, ValueError, *_BROKEN) as error:
         reason = tensorflow_reason(error) if isinstance(error, tf.errors.OpError) else str(error)
         raise UserError(f"{path}: TensorFlow can't load this version: {reason}") from error
     if answer is None:
-        raise UserError(f"{path}: the model has no signature '{export.SERVING}'")
+        raise UserError(f"{path}: the model has no signature '{SERVING}'")
     return answer

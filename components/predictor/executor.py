@@ -18,6 +18,7 @@ from hubline.components import module_channels as channels
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.config.predictions import Predictions
 from hubline.components.dashboard.artifacts import preview, show
+from hubline.components.predictor import batch_predict
 from hubline.components.predictor.batch_predict import BAD, Task, Work, assemble, predict_shards
 from hubline.components.predictor.evaluation import EVALUATION, Truth
 from hubline.components.predictor.exported_model import Served
@@ -30,19 +31,20 @@ from hubline.components.pusher.executor import DESTINATION, DIGEST, PUSHED
 from hubline.components.pusher.push import push
 from hubline.components.pusher.versions import newest_numbered
 from hubline.core import storage
+from hubline.core.code_digest import content_digest
 from hubline.core.config_base import read_sections
 from hubline.core.digest import tree_digest
 from hubline.core.errors import DataError
 from hubline.core.shard_cache import Store, key
-from hubline.preprocessing.config import FeaturesToInfer
 from hubline.preprocessing.labels.classes import ClassLabel
+from hubline.preprocessing.module_features import ModuleFeaturesToInfer
 from hubline.trainer.config.hubs import Hubs
 from hubline.trainer.hub_trial import Tried
 
 _TOP = 5
 _MIN_SCORE = 0.5
 _REASONS = 3
-_MADE_BY = ("features", "hubs", "label", "labels", "bad_records", "code")
+_MADE_BY = ("features", "hubs", "label", "labels", "bad_records")
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -70,7 +72,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             truth=_truth(exec_properties, asked, written),
         )
         manifest = Manifest.read(examples.uri)
-        depends_on = [identity, written.model_dump(exclude={"destination"}), *map(exec_properties.get, _MADE_BY)]
+        settings = [written.model_dump(exclude={"destination"}), *map(exec_properties.get, _MADE_BY)]
+        depends_on = [identity, _code(asked), settings]
         tasks = list(_tasks(examples, manifest, depends_on))
         store = Store(exec_properties["store"])
         made = predict_shards(work, tasks, store, f"{self._get_tmp_dir()}/complaints", self._make_beam_pipeline)
@@ -95,6 +98,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         _push(artifact, written.destination)
 
 
+def _code(asked: Asked) -> list[str]:
+    """Digests of the code that predicts on a shard with such a model."""
+    return [content_digest(module, "tensorflow") for module in (batch_predict.__name__, type(asked).__module__)]
+
+
 def _asked(input_dict: dict, exec_properties: dict[str, Any], written: Predictions) -> tuple[Asked, str]:
     """The model to predict with, and a digest that identifies it."""
     if exec_properties["model"]:
@@ -107,7 +115,7 @@ def _asked(input_dict: dict, exec_properties: dict[str, Any], written: Predictio
         min_score=_MIN_SCORE if written.min_score is None else written.min_score,
         outputs=(hub.output,) if "output" in hub.model_fields_set and hub.output != "default" else (),
     )
-    features = read_sections(FeaturesToInfer, exec_properties["features"])
+    features = read_sections(ModuleFeaturesToInfer, exec_properties["features"])
     module = AskedHub.of(channels.folders(input_dict)[name], hub, features, options, _tried(input_dict, name))
     return module, channels.digests(input_dict)[name]
 

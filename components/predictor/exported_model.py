@@ -18,7 +18,7 @@ from hubline.core.float64 import to_parts
 from hubline.preprocessing.encoded_images import IMAGE_MAGIC
 from hubline.preprocessing.examples import flattened
 from hubline.preprocessing.feature_columns import input_name
-from hubline.trainer.export import PREDICT, SERVING, names_of
+from hubline.trainer.export_format import PREDICT, SERVING, names_of
 from hubline.trainer.saved_model_loader import load_exported
 from hubline.trainer.task import BOX, COVERS, MASK, VALUE
 

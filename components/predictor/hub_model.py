@@ -16,10 +16,10 @@ from hubline.components.predictor.json_records import columns_of, text_of
 from hubline.components.predictor.model import Answer, Asked, Model
 from hubline.core.config_base import dump_sections, read_sections
 from hubline.core.errors import DataError, UserError
-from hubline.preprocessing.config import Features, FeaturesToInfer
 from hubline.preprocessing.encoded_images import shape_of
 from hubline.preprocessing.examples import flattened
 from hubline.preprocessing.feature_columns import input_names
+from hubline.preprocessing.module_features import ModuleFeaturesToInfer
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_trial import Tried
 from hubline.trainer.saved_model_loader import open_module
@@ -62,10 +62,14 @@ class AskedHub(Asked):
     """Result of the trial call, as JSON; empty if not tried yet."""
 
     @classmethod
-    def of(cls, path: str, hub: Hub, features: Features, options: Options, tried: Tried | None = None) -> "AskedHub":
+    def of(
+        cls, path: str, hub: Hub, features: ModuleFeaturesToInfer, options: Options, tried: Tried | None = None
+    ) -> "AskedHub":
         """A module whose inputs are features, as in a pipeline file."""
         known = tried.to_property() if tried else ""
-        return cls(path, hub.to_property(), dump_sections(FeaturesToInfer, features), options=options, tried=known)
+        return cls(
+            path, hub.to_property(), dump_sections(ModuleFeaturesToInfer, features), options=options, tried=known
+        )
 
     @classmethod
     def alone(
@@ -87,7 +91,7 @@ class HubModel(Model):
         self._options = asked.options
         module, hub = open_module(asked.path), Hub.model_validate_json(asked.hub)
         self._call = (
-            feeds.call_with(module.offer, hub, read_sections(FeaturesToInfer, asked.features))
+            feeds.call_with(module.offer, hub, read_sections(ModuleFeaturesToInfer, asked.features))
             if asked.features
             else feeds.call_alone(module.offer, hub, asked.size, asked.column, asked.options.value_range)
         )

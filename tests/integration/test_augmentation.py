@@ -23,7 +23,7 @@ from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import Vectors, column
-from hubline.trainer.export import HEAD
+from hubline.trainer.export_format import HEAD
 from hubline.trainer.kept import Kept
 from hubline.trainer.labels.classes import Classes
 from hubline.trainer.labels.multilabel import Multilabel

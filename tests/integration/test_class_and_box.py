@@ -15,7 +15,7 @@ from hubline.trainer.config.model import Head, Model
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors
-from hubline.trainer.export import HEAD
+from hubline.trainer.export_format import HEAD
 from hubline.trainer.labels.parts import needs_pictures, task_of
 from hubline.trainer.phases import kept_for, phases
 from hubline.trainer.train import Job, train

@@ -24,8 +24,8 @@ from hubline.components.evaluator.test_split import TestSplit
 from hubline.core.errors import RunError
 from hubline.preprocessing.config import BinaryLabel
 from hubline.preprocessing.examples import drop
-from hubline.trainer.export import HEAD
-from hubline.trainer.export import RECIPE as RECIPE_FILE
+from hubline.trainer.export_format import HEAD
+from hubline.trainer.export_format import RECIPE as RECIPE_FILE
 from hubline.trainer.labels.parts import TRAINING
 from tests.support import example_data, hub_modules
 from tests.support.evaluation import Oracle, columns, evaluate, save_oracle, write_test_split

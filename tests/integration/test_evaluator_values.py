@@ -19,7 +19,7 @@ from hubline.core.float64 import from_parts, to_parts
 from hubline.preprocessing.labels.regression import RegressionLabel
 from hubline.report.contents import ValuePredictions
 from hubline.report.predictions import summarize
-from hubline.trainer.export import HEAD, RECIPE
+from hubline.trainer.export_format import HEAD, RECIPE
 from tests.support import example_data
 from tests.support.evaluation import columns, judge, save_oracle, write_test_split
 

@@ -19,7 +19,7 @@ from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.model import FineTune, Head, Model
 from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors
-from hubline.trainer.export import HEAD
+from hubline.trainer.export_format import HEAD
 from hubline.trainer.labels.parts import needs_pictures
 from hubline.trainer.phases import kept_for
 from hubline.trainer.train import Job, train

@@ -16,7 +16,7 @@ from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import Vectors
-from hubline.trainer.export import HEAD
+from hubline.trainer.export_format import HEAD
 from hubline.trainer.labels.parts import task_of
 from hubline.trainer.phases import kept_for, phases
 from hubline.trainer.train import Job, train

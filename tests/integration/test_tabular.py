@@ -23,7 +23,7 @@ from hubline.trainer.config.model import Head, Model
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import Vectors
-from hubline.trainer.export import HEAD, recipe_of
+from hubline.trainer.export_format import HEAD, recipe_of
 from hubline.trainer.phases import phases
 from hubline.trainer.train import Job, train
 from tests.support import example_data, hub_modules

@@ -25,7 +25,7 @@ from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import Vectors, column
-from hubline.trainer.export import HEAD, recipe_of
+from hubline.trainer.export_format import HEAD, recipe_of
 from hubline.trainer.inputs import bytes_of_pixels, encoded_images
 from hubline.trainer.kept import Kept
 from hubline.trainer.model import TunedModel

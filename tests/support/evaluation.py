@@ -17,8 +17,8 @@ from hubline.components.config.evaluation import Evaluation, Threshold
 from hubline.components.evaluator.executor import Executor as Evaluator
 from hubline.core.config_base import dump_sections
 from hubline.preprocessing.config import ClassLabel, Features, Label
-from hubline.trainer.export import HEAD
-from hubline.trainer.export import RECIPE as RECIPE_FILE
+from hubline.trainer.export_format import HEAD
+from hubline.trainer.export_format import RECIPE as RECIPE_FILE
 from hubline.trainer.metric_names import Metric
 from tests.support import example_data
 

@@ -25,7 +25,8 @@ from hubline.preprocessing.config import Features
 from hubline.preprocessing.feature_columns import input_names
 from hubline.preprocessing.image_files import as_record
 from hubline.preprocessing.kinds.image import ImageFeature, ImageToInfer
-from hubline.trainer.export import PREDICT, ServingModel, names_of
+from hubline.trainer.export import ServingModel
+from hubline.trainer.export_format import PREDICT, names_of
 from hubline.trainer.inputs import pixels_of_batch
 from hubline.trainer.model import Parts
 from hubline.trainer.module import Tensor

@@ -29,7 +29,8 @@ from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.feature_columns import input_columns
 from hubline.preprocessing.transform import preprocessing_fn, transformed
-from hubline.trainer.export import SERVING, ServingModel
+from hubline.trainer.export import ServingModel
+from hubline.trainer.export_format import SERVING
 from hubline.trainer.inputs import Tensors
 from hubline.trainer.model import Parts, TunedModel, keras_inputs, taken_in
 from hubline.trainer.task import Task

@@ -1,0 +1,37 @@
+"""The signatures of an exported model, and the files next to its SavedModel."""
+
+import json
+
+import tensorflow as tf
+
+SERVING = "serving_default"
+"""Signature over serialized tf.Examples, `examples`: string of shape [batch]."""
+
+PREDICT = "predict"
+"""Signature over raw columns by their `input_names`, for example encoded images: string of shape [batch]. Lists have
+the shape [batch, n]; shorter lists are padded at the end with the value that stands for a missing one (see
+`as_parsed`). The outputs of both signatures are those of the `Task`."""
+
+COLUMNS = "assets.extra/columns.json"
+"""File in the SavedModel folder, in the subfolder reserved for others: the name of each raw column in `PREDICT`."""
+
+HEAD, RECIPE = "assets.extra/head", "assets.extra/vectors.sha256"
+"""In the same subfolder: a SavedModel that predicts from rows with cached vectors, through its signature `SERVING`, and
+a file that identifies those vectors."""
+
+
+def names_of(path: str) -> dict[str, str]:
+    """Name of each raw column in the signature `PREDICT` of an exported model; empty for an older export."""
+    if not tf.io.gfile.exists(f"{path}/{COLUMNS}"):
+        return {}
+    with tf.io.gfile.GFile(f"{path}/{COLUMNS}") as text:
+        return json.load(text)
+
+
+def recipe_of(path: str) -> str | None:
+    """Digest of the cached vectors that an exported model can predict from; None if it takes images only."""
+    file = f"{path}/{RECIPE}"
+    if not tf.io.gfile.exists(file):
+        return None
+    with tf.io.gfile.GFile(file) as text:
+        return text.read()
