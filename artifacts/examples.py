@@ -20,14 +20,12 @@ class Origin(Section):
     """Number of records from it."""
 
 
-class ShardFile(Section):
-    """One file of a split."""
+class SplitPart(Section):
+    """Records of a split that are in one file."""
 
     split: str
-    name: str
-    """Name of the file in `Split-<split>/`; ends in `.gz` if the file is GZIP-compressed."""
     origins: tuple[Origin, ...]
-    """Data files of its records, in the order of the records."""
+    """Data files of the records, in the order of the records."""
     largest: int
     """Size of the largest record in bytes; 0 if there are no records."""
     digest: str
@@ -37,6 +35,13 @@ class ShardFile(Section):
     def count(self) -> int:
         """Number of records."""
         return sum(origin.count for origin in self.origins)
+
+
+class ShardFile(SplitPart):
+    """One file of a split in the Examples artifact."""
+
+    name: str
+    """Name of the file in `Split-<split>/`; ends in `.gz` if the file is GZIP-compressed."""
 
     def files_of(self, numbers: Iterable[int]) -> Iterator[str]:
         """The data file of each record, given by its index in the shard."""

@@ -6,10 +6,10 @@ from itertools import islice
 
 import tensorflow as tf
 
-from hubline.artifacts.examples import Origin
+from hubline.artifacts.examples import Origin, SplitPart
 from hubline.artifacts.quarantine import FILE, SetAside, write_set_aside
 from hubline.components.example_gen.contract import Kind, are_sound, find_fault, kind_of
-from hubline.components.example_gen.ingest_job import QUARANTINE, Ingested, Job, Part, broken, damaged, split_of
+from hubline.components.example_gen.ingest_job import QUARANTINE, Ingested, Job, broken, damaged, split_of
 from hubline.core.digest import file_digest
 from hubline.core.errors import DataError
 from hubline.core.tfrecord_recovery import Salvaged, salvage
@@ -26,7 +26,7 @@ def ingest_exactly(job: Job, folder: str) -> Ingested:
         sieve = _Sieve(job, outputs)
         write_set_aside(f"{folder}/{FILE}", sieve.bad_ones())
     parts = (
-        Part(
+        SplitPart(
             split=name,
             origins=(Origin(file=job.file.path, count=out.count),),
             largest=out.largest,

@@ -8,11 +8,11 @@ from typing import Literal
 
 import tensorflow as tf
 
-from hubline.artifacts.examples import Origin
+from hubline.artifacts.examples import Origin, SplitPart
 from hubline.artifacts.quarantine import FILE, SetAside, write_set_aside
 from hubline.components.example_gen.contract import Contract, Kind, find_fault, kind_of
 from hubline.components.example_gen.ingest_graphs import Graphs, graphs_of
-from hubline.components.example_gen.ingest_job import QUARANTINE, UNPARSED, Ingested, Job, Part, broken
+from hubline.components.example_gen.ingest_job import QUARANTINE, UNPARSED, Ingested, Job, broken
 from hubline.core import storage
 from hubline.core.digest import file_digest
 from hubline.core.errors import tensorflow_reason
@@ -101,7 +101,7 @@ def write(job: Job, seen: Survey, folder: str) -> Ingested:
     if not unsound and not seen.flattens and job.split is None:
         storage.copy(path, f"{folder}/{job.group}")
         digest = file_digest(f"{folder}/{job.group}")
-        part = Part(
+        part = SplitPart(
             split=job.group, origins=(Origin(file=path, count=seen.counts[0]),), largest=seen.largest[0], digest=digest
         )
         return Ingested(parts=(part,), compression=seen.compression, kind=seen.kind)
@@ -118,7 +118,7 @@ def write(job: Job, seen: Survey, folder: str) -> Ingested:
         entries = (SetAside(file=path, record=n, reason=reason) for n, reason in zip(unsound, reasons, strict=True))
         write_set_aside(f"{folder}/{FILE}", entries)
     parts = (
-        Part(
+        SplitPart(
             split=split,
             origins=(Origin(file=path, count=seen.counts[place]),),
             largest=seen.largest[place],

@@ -5,7 +5,7 @@ from typing import Literal
 
 import tensorflow as tf
 
-from hubline.artifacts.examples import Origin
+from hubline.artifacts.examples import SplitPart
 from hubline.artifacts.pins import PinnedFile
 from hubline.artifacts.splits import SPLITS
 from hubline.components.config.splits import HashSplit
@@ -40,27 +40,10 @@ class Job(Section):
         return SPLITS if self.split else (self.group,)
 
 
-class Part(Section):
-    """A file's records in one split."""
-
-    split: str
-    origins: tuple[Origin, ...]
-    """The data files in order, each with its number of records in the split."""
-    largest: int
-    """Size of the largest record in bytes; 0 if there is none."""
-    digest: str
-    """SHA-256 of the file with the records."""
-
-    @property
-    def count(self) -> int:
-        """Number of records."""
-        return sum(origin.count for origin in self.origins)
-
-
 class Ingested(Section):
     """The result for one file, or for several small files taken together."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[SplitPart, ...]
     """One per split, in a file named after it."""
     compression: Literal["", "GZIP"] = ""
     """Compression of the parts; not empty only if the data file was copied as a whole."""
