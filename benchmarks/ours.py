@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.harness import StepWatch, newest
 from hubline.core.progress import LOGGER
+from hubline.core.shard_dataset import read_records
 from hubline.pipeline import run as hubline
 from hubline.pipeline.load import load
 from hubline.pipeline.result import Step
@@ -109,7 +110,7 @@ def preprocess(file: str, root: str) -> dict[str, Any]:
     files = sorted(map(str, newest(root, "ExampleGen", "examples").glob("Split-*/*")))
     names = [name for feature in config.features for name in config.features[feature].inputs(feature)]
     parse = inputs.parsing(spec, transform.transform_features_layer(), names)
-    rows = inputs.read_records(files).map(lambda row: {inputs.ROW: row})
+    rows = read_records(files).map(lambda row: {inputs.ROW: row})
     for _ in inputs.batches(rows, 1024, parse):
         pass
     return answer | {"figures": {"one pass": time.monotonic() - begin}}

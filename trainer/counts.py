@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from hubline.core.counts import hold
 from hubline.core.errors import DamageError, tensorflow_reason
-from hubline.trainer.inputs import read_file
+from hubline.core.shard_dataset import read_file
 
 
 class Counted(Protocol):

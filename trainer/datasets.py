@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 import tensorflow as tf
 
 from hubline.core.errors import DataError
+from hubline.core.shard_dataset import read_decodable, read_records
 from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.feature_columns import image_columns, images, input_columns
@@ -103,7 +104,7 @@ def kept_vectors(job: Job) -> Iterator[dict[str, tf.Tensor]]:
     """The cached vectors of the training split by hub module, [examples, n], a few MB at a time."""
     spec = job.vectors.spec(job.views)
     at_once = max(1, _VECTOR_BYTES // (4 * job.views * max(job.vectors.sizes.values(), default=1)))
-    for rows in complete(inputs.read_records(job.train.rows), job.train.count).batch(at_once).prefetch(1):
+    for rows in complete(read_records(job.train.rows), job.train.count).batch(at_once).prefetch(1):
         parsed = tf.io.parse_example(rows, spec)
         yield {hub: tf.reshape(parsed[column(hub)], [-1, size]) for hub, size in job.vectors.sizes.items()}
 
@@ -124,7 +125,7 @@ def _rows(
     record: Record,
 ) -> tuple[tf.data.Dataset, inputs.Parse]:
     """The rows of a split one by one, either unchanged or already transformed, and the function that parses them."""
-    records = complete(inputs.read_records(split.rows, in_order=epoch is None), split.count)
+    records = complete(read_records(split.rows, in_order=epoch is None), split.count)
     rows = _known(job, transform, split, records)
     if epoch is None:
         return rows.map(lambda row: {inputs.ROW: row}), parse
@@ -168,7 +169,7 @@ def _pictures(
     record: Record,
 ) -> tf.data.Dataset:
     """The examples of a split one by one, as rows and image pixels."""
-    decodable = inputs.read_decodable(split.records, split.undecodable, in_order=epoch is None)
+    decodable = read_decodable(split.records, split.undecodable, in_order=epoch is None)
     records = _known(job, transform, split, complete(decodable, split.count))
     part = TRAINING.of(job.label.kind)
     boxes, mask = part.boxes(job.label, job.label_spec), part.mask(job.label, job.label_spec)
@@ -208,7 +209,7 @@ def _count_known(job: Job, transform: Callable, split: Split) -> int:
     """Number of records that `_known` keeps."""
     if split is job.train or job.label.are_known:
         return split.count
-    rows = _known(job, transform, split, complete(inputs.read_records(split.rows), split.count))
+    rows = _known(job, transform, split, complete(read_records(split.rows), split.count))
     count = int(rows.reduce(tf.constant(0, tf.int64), lambda count, _: count + 1))
     if not count:
         raise DataError("no record of the validation split has a class that the training split has")

@@ -9,6 +9,7 @@ import tensorflow as tf
 from hubline.core.config_base import Section
 from hubline.core.counts import hold
 from hubline.core.errors import DamageError, RunError, tensorflow_reason
+from hubline.core.shard_dataset import read_file
 from hubline.preprocessing import masks
 from hubline.preprocessing.analysis import BeamAnalyzer
 from hubline.preprocessing.columns import ParsingSpec, one_each
@@ -24,7 +25,7 @@ from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.hubs import Hubs, fed_hubs
 from hubline.trainer.embeddings import column
 from hubline.trainer.hub_callable import Called
-from hubline.trainer.inputs import PARSED_AT_ONCE, Tensors, bytes_of_pixels, encoded_images, pixels_of_one, read_file
+from hubline.trainer.inputs import PARSED_AT_ONCE, Tensors, bytes_of_pixels, encoded_images, pixels_of_one
 from hubline.trainer.module import output_name
 from hubline.trainer.non_finite import are_finite, not_finite
 from hubline.trainer.saved_model_loader import open_module

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from hubline.core.errors import DataError, RunError
+from hubline.core.shard_dataset import read_file
 from hubline.preprocessing.labels.label import LABEL
 from hubline.trainer import inputs
 from hubline.trainer.config.schedules import highest
@@ -71,7 +72,7 @@ def _of_rows(
     hubs = {column(name): name for name in job.hubs}
     features = {given: name for name, feature in job.features.items() for given in feature.inputs(name)}
     for file in split.rows:
-        for number, rows in enumerate(inputs.read_file(tf.constant(file)).batch(inputs.PARSED_AT_ONCE)):
+        for number, rows in enumerate(read_file(tf.constant(file)).batch(inputs.PARSED_AT_ONCE)):
             given, target = parse(rows)
             first = number * inputs.PARSED_AT_ONCE
 

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from hubline.components.evaluator.labels.reader import ROWS_AT_ONCE, Reader
+from hubline.core.shard_dataset import read_records
 from hubline.trainer.counts import complete
-from hubline.trainer.inputs import read_records
 from hubline.trainer.metric_names import Metric
 
 

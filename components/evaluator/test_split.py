@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from hubline.core.shard_dataset import read_decodable, read_records
 from hubline.trainer.counts import complete
-from hubline.trainer.inputs import read_decodable, read_records
 
 _BATCH_BYTES = 32 << 20
 _MOST, _MOST_IMAGES, _MOST_PIXELS = 1024, 64, 16 << 20

@@ -18,6 +18,7 @@ from hubline.components.input_artifacts import read_schema, split_files
 from hubline.core import json_text, storage
 from hubline.core.config_base import read_sections
 from hubline.core.errors import DataError
+from hubline.core.shard_dataset import read_records
 from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.summary import Summarizer
@@ -29,7 +30,6 @@ from hubline.trainer.config.model import Model
 from hubline.trainer.config.training import Training
 from hubline.trainer.counts import complete, holding
 from hubline.trainer.diagnosis import Finding, diagnose
-from hubline.trainer.inputs import read_records
 from hubline.trainer.train import Job, Split, train
 from hubline.trainer.training_notes import FILE, Note, Notes
 

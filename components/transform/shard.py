@@ -12,6 +12,7 @@ from hubline.core import storage
 from hubline.core import typed_json as plain
 from hubline.core.counts import hold
 from hubline.core.shard_cache import Store, key
+from hubline.core.shard_dataset import read_file
 from hubline.preprocessing.accumulators import (
     ACCUMULATORS,
     Accumulator,
@@ -34,7 +35,6 @@ from hubline.preprocessing.analysis import (
 )
 from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.transform import preprocessing_fn, raw_columns
-from hubline.trainer.inputs import read_file
 
 _FILE = "accumulators.json"
 _NO_WORD = b"49d0cd50-04bb-48c0-bc6f-5b575dce351a"

@@ -38,9 +38,9 @@ from hubline.components.transform.config import TransformConfig
 from hubline.core.config_base import dump_sections
 from hubline.core.digest import file_digest, tree_digest
 from hubline.core.errors import DataError, UserError
+from hubline.core.shard_dataset import read_records
 from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.inputs import read_records
 from hubline.trainer.model import keras_inputs
 from tests.support import example_data, hub_modules, tf1_hub_modules
 from tests.support import job as make_job

@@ -78,6 +78,7 @@ def recomputing(module: str) -> set[str]:
         ("trainer.backbones.resnet34", {"Backbone", "Trainer"}, set()),
         ("trainer.hub_callable", {"HubModule", "Embedder", "Trainer"}, {"Embedder"}),
         ("trainer.embed", {"Embedder"}, {"Embedder"}),
+        ("trainer.inputs", LEARNING | MODULES, {"Embedder", "Predictor"}),
         ("report.charts", {"Dashboard"}, set()),
         ("pipeline.graph", set(), set()),
     ],

@@ -13,8 +13,8 @@ from hubline.components.evaluator.test_split import TestSplit
 from hubline.components.statistics_gen import shard as statistics
 from hubline.components.transform import shard as analysis
 from hubline.core.errors import DamageError
+from hubline.core.shard_dataset import read_records
 from hubline.trainer.counts import complete, holding
-from hubline.trainer.inputs import read_records
 from tests.support import example_data
 from tests.unit.test_analysis import shards
 

@@ -16,10 +16,11 @@ from hubline.components.evaluator.macro_auc import MacroAUC
 from hubline.components.evaluator.metric_definition import COUNTED, Definition
 from hubline.components.evaluator.metric_sums import LEAST, Sums, mean
 from hubline.components.evaluator.test_split import TestSplit
+from hubline.core.shard_dataset import read_records
 from hubline.preprocessing.columns import ParsingSpec
 from hubline.preprocessing.labels.label import ClassesKind, LabelKind
 from hubline.preprocessing.labels.multilabel import MultilabelLabel
-from hubline.trainer.inputs import Tensors, read_records
+from hubline.trainer.inputs import Tensors
 from hubline.trainer.metric_names import Metric
 from hubline.trainer.task import CLASSES, SCORES
 

@@ -17,11 +17,12 @@ from hubline.components.evaluator.labels.reader import Reader
 from hubline.components.evaluator.metric_definition import Definition
 from hubline.components.evaluator.metric_sums import Sums, divide, mean_of_defined
 from hubline.components.evaluator.test_split import TestSplit
+from hubline.core.shard_dataset import read_decodable
 from hubline.preprocessing import masks
 from hubline.preprocessing.columns import ParsingSpec, one_each
 from hubline.preprocessing.labels.label import LabelKind
 from hubline.preprocessing.labels.pixels import PixelsLabel
-from hubline.trainer.inputs import Tensors, read_decodable
+from hubline.trainer.inputs import Tensors
 from hubline.trainer.metric_names import Metric
 from hubline.trainer.task import CLASSES, COVERS, MASK
 

@@ -17,11 +17,12 @@ from hubline.components.evaluator.r2 import R2
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.core.float64 import PARTS
 from hubline.core.number_format import shown
+from hubline.core.shard_dataset import read_records
 from hubline.preprocessing.columns import ParsingSpec, present
 from hubline.preprocessing.labels.label import LabelKind
 from hubline.preprocessing.labels.regression import RegressionLabel
 from hubline.trainer.counts import complete
-from hubline.trainer.inputs import Tensors, read_records
+from hubline.trainer.inputs import Tensors
 from hubline.trainer.metric_names import Metric
 from hubline.trainer.task import VALUE
 
