@@ -12,6 +12,8 @@ class PinnedFile(Section):
     size: int
     modified: int
     """Time of the last modification, in nanoseconds since 1970."""
+    version: str | None = None
+    """ETag or generation of an object in a store; None on a disk."""
     span: int | None = None
     """Number of the file's span; for dates, days since 1970-01-01. None if the pattern has no spans."""
 

@@ -2,18 +2,19 @@
 
 from typing import Any
 
+from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.types import artifact_utils
-from tfx.utils import io_utils
 
 from hubline.core import storage
 
 
 def read_schema(artifacts: list[Any]) -> schema_pb2.Schema:
     """Reads the schema from a single Schema artifact."""
-    return io_utils.parse_pbtxt_file(
-        io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(artifacts)), schema_pb2.Schema()
-    )
+    folder = artifact_utils.get_single_uri(artifacts)
+    (name,) = storage.names(folder)
+    with storage.open_binary(f"{folder}/{name}") as file:
+        return text_format.Parse(file.read(), schema_pb2.Schema())
 
 
 def split_files(examples: list[Any], split: str) -> list[str]:

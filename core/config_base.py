@@ -44,16 +44,28 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def normalized(url: str) -> str:
+    """A URL without trailing or repeated slashes, which would name other objects; a web address as it is."""
+    scheme, _, rest = url.partition("://")
+    if scheme in ("http", "https"):
+        return url
+    return f"{scheme}://{re.sub('/+', '/', rest).strip('/')}"
+
+
 def _join(folder: str, path: str) -> str:
     return os.path.normpath(os.path.join(folder, os.path.expanduser(path)))  # noqa: PTH118, PTH111
 
 
 def _resolve(path: str, info: ValidationInfo) -> str:
-    return path if is_remote(path) or not info.context else _join(info.context["folder"], path)
+    if not info.context:
+        return path
+    return normalized(path) if is_remote(path) else _join(info.context["folder"], path)
 
 
 def _resolve_pattern(pattern: str, info: ValidationInfo) -> str:
-    return pattern if is_remote(pattern) or not info.context else _join(escape(info.context["folder"]), pattern)
+    if not info.context:
+        return pattern
+    return normalized(pattern) if is_remote(pattern) else _join(escape(info.context["folder"]), pattern)
 
 
 PATH_TYPES = (AfterValidator(_resolve), AfterValidator(_resolve_pattern))

@@ -29,24 +29,24 @@ def read_batches(path: str, batch_size: int = 1024) -> Iterable[tuple[int, tf.Te
         DataError: if the file ends within a record or is damaged; names the record.
     """
     first = 0
-    compression = compression_of(path)
-    dataset = tf.data.TFRecordDataset(path, compression_type=compression).batch(batch_size)
-    iterator = iter(dataset)
-    while True:
-        try:
-            batch = next(iterator)
-        except StopIteration:
-            return
-        except tf.errors.OpError as error:
-            raise DataError(_damage(path, error)) from error
-        yield first, batch
-        first += int(batch.shape[0])
+    with storage.on_disk(path) as local:
+        dataset = tf.data.TFRecordDataset(local, compression_type=compression_of(local)).batch(batch_size)
+        iterator = iter(dataset)
+        while True:
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            except tf.errors.OpError as error:
+                raise DataError(_damage(path, local, error)) from error
+            yield first, batch
+            first += int(batch.shape[0])
 
 
-def _damage(path: str, error: tf.errors.OpError) -> str:
+def _damage(path: str, local: str, error: tf.errors.OpError) -> str:
     readable = 0
     try:
-        for _ in tf.data.TFRecordDataset(path, compression_type=compression_of(path)):
+        for _ in tf.data.TFRecordDataset(local, compression_type=compression_of(local)):
             readable += 1
     except tf.errors.OpError as again:
         error = again

@@ -183,7 +183,8 @@ def _look_for_baseline(path: str) -> None:
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
     try:
-        statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(Path(path).read_bytes())
+        with storage.open_binary(path) as file:
+            statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read())
     except DecodeError:
         statistics = statistics_pb2.DatasetFeatureStatisticsList()
     if not statistics.datasets:

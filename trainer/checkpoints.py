@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from hubline.core import storage
 from hubline.trainer.adapters.keras import random_generators
 from hubline.trainer.model import TunedModel
 
@@ -89,15 +90,12 @@ class Checkpoint:
         """Replaces the previous checkpoint. The pointer changes last, so an interrupted save is never used."""
         before = self._latest()
         number = (before or 0) + 1
-        if tf.io.gfile.exists(f"{self._folder}/{number}"):
-            tf.io.gfile.rmtree(f"{self._folder}/{number}")
-        tf.io.gfile.makedirs(f"{self._folder}/{number}")
-        self._parts.write(f"{self._folder}/{number}/{_NAME}")
-        with tf.io.gfile.GFile(f"{self._folder}/{_LATEST}.new", "w") as file:
-            file.write(str(number))
-        tf.io.gfile.rename(f"{self._folder}/{_LATEST}.new", f"{self._folder}/{_LATEST}", overwrite=True)
+        storage.remove_tree(f"{self._folder}/{number}")
+        with storage.filling(f"{self._folder}/{number}") as folder:
+            self._parts.write(f"{folder}/{_NAME}")
+        storage.write_text(f"{self._folder}/{_LATEST}", str(number))
         if before is not None:
-            tf.io.gfile.rmtree(f"{self._folder}/{before}")
+            storage.remove_tree(f"{self._folder}/{before}")
 
     def restore(self) -> bool:
         """Restores from the folder, and returns whether it held a readable checkpoint."""
@@ -106,28 +104,26 @@ class Checkpoint:
             return False
         # Copied to a path of our own: TensorFlow's reader takes brackets in a path for a glob pattern.
         local = f"{self._scratch}/restored"
-        tf.io.gfile.makedirs(local)
-        for name in tf.io.gfile.listdir(f"{self._folder}/{number}"):
-            tf.io.gfile.copy(f"{self._folder}/{number}/{name}", f"{local}/{name}", overwrite=True)
+        storage.copy_tree(f"{self._folder}/{number}", local)
         try:
             reader = tf.train.load_checkpoint(f"{local}/{_NAME}")
             for name in reader.get_variable_to_shape_map():
                 reader.get_tensor(name)  # verifies the checksums
         except Exception as error:  # the reader raises IndexError, ValueError and others if the file is damaged
             _LOGGER.warning("the checkpoint in %s can't be read; training begins anew: %s", self._folder, error)
-            tf.io.gfile.rmtree(self._folder)
+            storage.remove_tree(self._folder)
             return False
         self._parts.read(f"{local}/{_NAME}").assert_existing_objects_matched()
-        tf.io.gfile.rmtree(local)
+        storage.remove_tree(local)
         return True
 
     def _latest(self) -> int | None:
         """Number of the newest complete checkpoint."""
         path = f"{self._folder}/{_LATEST}"
-        if not tf.io.gfile.exists(path):
+        if not storage.exists(path):
             return None
-        with tf.io.gfile.GFile(path) as file:
-            text = file.read().strip()
+        with storage.open_binary(path) as file:
+            text = file.read().decode("ascii", "replace").strip()
         return int(text) if text.isascii() and text.isdecimal() else None
 
 

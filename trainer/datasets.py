@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 
 import tensorflow as tf
 
+from hubline.core import storage
 from hubline.core.errors import DataError
 from hubline.core.shard_dataset import read_decodable, read_records
 from hubline.preprocessing.columns import parsing_spec
@@ -129,7 +130,7 @@ def _rows(
     rows = _known(job, transform, split, records)
     if epoch is None:
         return rows.map(lambda row: {inputs.ROW: row}), parse
-    size = sum(tf.io.gfile.stat(file).length * _UNPACKED[file.endswith(".gz")] for file in split.rows)
+    size = sum(storage.stat(file).size * _UNPACKED[file.endswith(".gz")] for file in split.rows)
     # Sized by the untransformed rows, so that the order doesn't depend on the form that is cached.
     in_buffer = held(job.training, size // max(split.count, 1))
     given: inputs.Parse = parse
@@ -179,7 +180,7 @@ def _pictures(
     is_kept = phase.end - phase.first > 1 and epoch is not None
     if shuffle:
         # Shuffled while still encoded; otherwise the first batch would wait until a whole buffer of images is decoded.
-        size = sum(tf.io.gfile.stat(file).length for file in split.records)
+        size = sum(storage.stat(file).size for file in split.records)
         in_buffer = held(job.training, size // max(split.count, 1))
         # Cached examples are cached in the same order however often training is resumed.
         examples = randomness.shuffled(examples, in_buffer, seed, None if is_kept else epoch)

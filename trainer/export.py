@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from hubline.core import storage
 from hubline.preprocessing.columns import ParsingSpec, as_parsed
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.feature_columns import image_columns, images, input_names
@@ -94,9 +95,7 @@ class ServingModel(tf.Module):
             return answer({column: as_parsed(self._spec[column], values) for column, values in raw.items()})
 
         tf.saved_model.save(self, path, signatures={SERVING: serving_default, PREDICT: predict})
-        tf.io.gfile.makedirs(f"{path}/{COLUMNS.partition('/')[0]}")
-        with tf.io.gfile.GFile(f"{path}/{COLUMNS}", "w") as file:
-            json.dump({column: name for name, column in names.items()}, file)
+        storage.write_text(f"{path}/{COLUMNS}", json.dumps({column: name for name, column in names.items()}))
         if vectors is not None:
             self._save_head(path, vectors)
 
@@ -113,8 +112,7 @@ class ServingModel(tf.Module):
         head = tf.Module()
         head.state = [*on_vectors.variables, *_state_of(self._transform.value)]
         tf.saved_model.save(head, f"{path}/{HEAD}", signatures={SERVING: serving_default})
-        with tf.io.gfile.GFile(f"{path}/{RECIPE}", "w") as file:
-            file.write(vectors.recipe)
+        storage.write_text(f"{path}/{RECIPE}", vectors.recipe)
 
 
 @dataclass(frozen=True)

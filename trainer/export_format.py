@@ -2,7 +2,7 @@
 
 import json
 
-import tensorflow as tf
+from hubline.core import storage
 
 SERVING = "serving_default"
 """Signature over serialized tf.Examples, `examples`: string of shape [batch]."""
@@ -22,16 +22,16 @@ a file that identifies those vectors."""
 
 def names_of(path: str) -> dict[str, str]:
     """Name of each raw column in the signature `PREDICT` of an exported model; empty for an older export."""
-    if not tf.io.gfile.exists(f"{path}/{COLUMNS}"):
+    if not storage.exists(f"{path}/{COLUMNS}"):
         return {}
-    with tf.io.gfile.GFile(f"{path}/{COLUMNS}") as text:
+    with storage.open_binary(f"{path}/{COLUMNS}") as text:
         return json.load(text)
 
 
 def recipe_of(path: str) -> str | None:
     """Digest of the cached vectors that an exported model can predict from; None if it takes images only."""
     file = f"{path}/{RECIPE}"
-    if not tf.io.gfile.exists(file):
+    if not storage.exists(file):
         return None
-    with tf.io.gfile.GFile(file) as text:
-        return text.read()
+    with storage.open_binary(file) as text:
+        return text.read().decode()

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from hubline.core import storage
 from hubline.core.errors import UserError
 from hubline.trainer.adapters.tensorflow import concrete_functions
 from hubline.trainer.module import Function, Module, Tensor, plain
@@ -170,9 +171,9 @@ def read_saved_model(path: str) -> SavedModel:
         UserError: if there is none.
     """
     file = f"{path}/saved_model.pb"
-    if not tf.io.gfile.exists(file):
+    if not storage.exists(file):
         raise UserError(f"{path}: not a SavedModel: there is no saved_model.pb in it")
-    with tf.io.gfile.GFile(file, "rb") as content:
+    with storage.open_binary(file) as content:
         return SavedModel.parse(content.read(), file)
 
 
@@ -187,7 +188,8 @@ def load_exported(path: str) -> Any:
         provide(saved.operations)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    return tf.saved_model.load(path)
+    with storage.on_disk(path) as folder:
+        return tf.saved_model.load(folder)
 
 
 def _traces(loaded: Any) -> tuple[Trace, ...]:

@@ -5,6 +5,7 @@ from collections import defaultdict
 
 import tensorflow as tf
 
+from hubline.core import storage
 from hubline.preprocessing.columns import may_have_several, parsing_spec
 from hubline.preprocessing.feature_columns import input_columns, takes_lists
 from hubline.trainer import randomness
@@ -74,5 +75,5 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
     serving = ServingModel(parts, transform, spec, lists, taken, task)
     from_vectors = fed_hubs(job.hubs) and stays_frozen(job.model, job.training, job.backbones)
     serving.save(job.export, job.vectors if from_vectors and not in_pictures else None)
-    tf.io.gfile.rmtree(job.checkpoints)  # only now: a run that is interrupted during export resumes from here
+    storage.remove_tree(job.checkpoints)  # only now: a run that is interrupted during export resumes from here
     return dict(curves)

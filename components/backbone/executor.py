@@ -4,10 +4,10 @@ from typing import Any
 
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
-from tfx.utils import io_utils
 
 from hubline.components.backbone.sources import fingerprint
 from hubline.components.input_artifacts import module_folder
+from hubline.core import storage
 from hubline.core.config_base import read_sections
 from hubline.core.errors import DataError, UserError
 from hubline.preprocessing.module_features import ModuleFeatures
@@ -37,7 +37,7 @@ class Executor(base_executor.BaseExecutor):
                 raise DataError("its weights or source have changed since the run began; run again")
             if backbone.weights_file:
                 weights = f"{folder}/{backbone.weights_file.rpartition('/')[2]}"
-                io_utils.copy_file(backbone.weights_file, weights)
+                storage.copy(backbone.weights_file, weights)
             outputs, count = try_out(backbone, features, weights, tuned)
         except UserError as error:
             raise type(error)(f"backbones.{exec_properties['name']}: {error}") from error

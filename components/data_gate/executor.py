@@ -5,11 +5,11 @@ from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.components.base import base_executor
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
 from hubline.artifacts.findings import Found
 from hubline.artifacts.names import ANOMALIES_FILE
+from hubline.core import storage
 from hubline.core.errors import DataError
 
 
@@ -31,7 +31,7 @@ class Executor(base_executor.BaseExecutor):
 def _anomalies(artifact: Any, split: str) -> Iterator[str]:
     """Schema anomalies of a split, one line each."""
     path = f"{artifact_utils.get_split_uri([artifact], split)}/{ANOMALIES_FILE}"
-    with fileio.open(path, "rb") as file:
+    with storage.open_binary(path) as file:
         anomalies = anomalies_pb2.Anomalies.FromString(file.read())
     for name, info in sorted(anomalies.anomaly_info.items()):
         yield f"{split}: column '{name}': {info.description}"

@@ -5,7 +5,6 @@ from itertools import chain
 from typing import Any
 
 from tfx.dsl.components.base import base_beam_executor
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
@@ -56,9 +55,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         paths = {CANDIDATE: path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))}
         if serving:
             paths[SERVING] = serving.path
-        fileio.makedirs(f"{evaluation_uri}/{PREDICTIONS}")
+        storage.make_folder(f"{evaluation_uri}/{PREDICTIONS}")
         if label.masks:
-            fileio.makedirs(f"{evaluation_uri}/{MASKS}")
+            storage.make_folder(f"{evaluation_uri}/{MASKS}")
 
         test, training = _test_split(input_dict), _training_split(input_dict)
 

@@ -19,8 +19,13 @@ def ingest(job: Job, folder: str) -> Ingested:
         DataError: if the file has changed since it was pinned; or, unless bad records are quarantined, at the first
             unreadable or invalid record, which it names.
     """
-    ingested = ingest_fast(job, folder) or ingest_exactly(job, folder)
-    refuse_changed(job.file)
+    try:
+        with storage.on_disk(job.file.path) as path:
+            copied = job.model_copy(update={"copied": path})
+            ingested = ingest_fast(copied, folder) or ingest_exactly(copied, folder)
+        refuse_changed(job.file)
+    except FileNotFoundError as error:
+        raise DataError(f"{job.file.path}: the file has been removed since the run began; run again") from error
     return ingested
 
 
@@ -28,8 +33,8 @@ def refuse_changed(file: PinnedFile) -> None:
     """Checks that a file is still the one that was pinned.
 
     Raises:
-        DataError: if its size or modification time differs.
+        DataError: if its size, modification time or version differs.
     """
     stat = storage.stat(file.path)
-    if (stat.size, stat.modified) != (file.size, file.modified):
+    if (stat.size, stat.modified, stat.version) != (file.size, file.modified, file.version):
         raise DataError(f"{file.path}: the file has changed since the run began; run again")

@@ -68,7 +68,7 @@ class _Sieve:
 
     def bad_ones(self) -> Iterator[SetAside]:
         """Yields the bad records; before each, writes the valid records that precede it."""
-        records = enumerate(salvage(self._job.file.path))
+        records = enumerate(salvage(self._job.path))
         while batch := list(islice(records, _SIEVED)):
             sound = []
             for number, record in batch:

@@ -63,7 +63,7 @@ def survey(job: Job, flatten: bool = False) -> Survey | None:
 
     SequenceExamples are noticed along the way. Most files have none, and are validated without the extra work.
     """
-    path, compression = job.file.path, compression_of(job.file.path)
+    path, compression = job.path, compression_of(job.path)
     told = _told_by_first(path, job.contract)
     if told is None:
         return None
@@ -94,7 +94,7 @@ def _told_by_first(path: str, contract: Contract) -> tuple[Kind, bytes] | None:
 
 def write(job: Job, seen: Survey, folder: str) -> Ingested:
     """Writes the records to their targets; copies the file if all of them share one."""
-    path, unsound = job.file.path, seen.unsound
+    path, unsound = job.path, seen.unsound
     if unsound and job.policy == "fail":
         record = next(iter(tf.data.TFRecordDataset(path, seen.compression).skip(unsound[0])))
         raise broken(job, unsound[0], find_fault(record.numpy(), job.contract, seen.kind) or UNPARSED)
@@ -102,7 +102,10 @@ def write(job: Job, seen: Survey, folder: str) -> Ingested:
         storage.copy(path, f"{folder}/{job.group}")
         digest = file_digest(f"{folder}/{job.group}")
         part = SplitPart(
-            split=job.group, origins=(Origin(file=path, count=seen.counts[0]),), largest=seen.largest[0], digest=digest
+            split=job.group,
+            origins=(Origin(file=job.file.path, count=seen.counts[0]),),
+            largest=seen.largest[0],
+            digest=digest,
         )
         return Ingested(parts=(part,), compression=seen.compression, kind=seen.kind)
 
@@ -115,12 +118,14 @@ def write(job: Job, seen: Survey, folder: str) -> Ingested:
         seen.graphs.write_unsound(*source, [f"{folder}/{QUARANTINE}"])
         records = tf.data.TFRecordDataset(f"{folder}/{QUARANTINE}").as_numpy_iterator()
         reasons = (find_fault(record, job.contract, seen.kind) or UNPARSED for record in records)
-        entries = (SetAside(file=path, record=n, reason=reason) for n, reason in zip(unsound, reasons, strict=True))
+        entries = (
+            SetAside(file=job.file.path, record=n, reason=reason) for n, reason in zip(unsound, reasons, strict=True)
+        )
         write_set_aside(f"{folder}/{FILE}", entries)
     parts = (
         SplitPart(
             split=split,
-            origins=(Origin(file=path, count=seen.counts[place]),),
+            origins=(Origin(file=job.file.path, count=seen.counts[place]),),
             largest=seen.largest[place],
             digest=digests[place],
         )

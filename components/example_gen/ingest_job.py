@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import tensorflow as tf
+from pydantic import Field
 
 from hubline.artifacts.examples import SplitPart
 from hubline.artifacts.pins import PinnedFile
@@ -33,6 +34,13 @@ class Job(Section):
     contract: Contract
     policy: Literal["fail", "quarantine"]
     """Whether bad records stop the run or are quarantined."""
+    copied: str | None = Field(default=None, exclude=True)
+    """A temporary copy of the file on this machine, if its store cannot be read by TensorFlow."""
+
+    @property
+    def path(self) -> str:
+        """Where to read the file. Messages and results name `file.path`."""
+        return self.copied or self.file.path
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ def ingest_group(jobs: Sequence[Job], folder: str, first: int = 0) -> dict[str, 
         DataError: as `ingest`.
     """
     name = f"{first:05d}"
-    tf.io.gfile.makedirs(f"{folder}/{name}")
+    storage.make_folder(f"{folder}/{name}")
     if len(jobs) == 1:
         return {name: ingest(jobs[0], f"{folder}/{name}")}
     ingested = _ingest_as_one(jobs, f"{folder}/{name}")

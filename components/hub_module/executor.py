@@ -6,7 +6,6 @@ from typing import Any
 
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
-from tfx.utils import io_utils
 
 from hubline.artifacts.names import TRIED_FILE
 from hubline.components.hub_module.fetch import fetch
@@ -60,7 +59,7 @@ class Executor(base_executor.BaseExecutor):
                     function = module.function(hub, features)
             except UserError as error:
                 raise UserError(f"hubs.{exec_properties['name']}: {hub.handle}: {error}") from None
-            io_utils.copy_dir(source, module_folder([artifact]))
+            storage.copy_tree(source, module_folder([artifact]))
         storage.write_text(f"{artifact.uri}/inspection.json", module.model_dump_json(indent=2))
         storage.write_bytes(f"{artifact.uri}/{TRIED_FILE}", tried.to_property().encode())
         for warning in tried.warnings:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hubline.core import storage
-from hubline.core.config_base import is_remote, path_fault, unescape
+from hubline.core.config_base import escape, has_wildcards, is_remote, path_fault, unescape
 from hubline.core.errors import UserError
 from hubline.core.spans import Place, SpanPattern
 
@@ -37,13 +37,24 @@ def find(patterns: Mapping[str, str], window: int | None = None) -> dict[str, Fo
 
 
 def _matches(pattern: str) -> list[str]:
-    """The data files in a folder or matching a glob, sorted."""
-    folder = unescape(pattern).rstrip("/")
-    is_folder = storage.is_folder(folder)
-    found = _files([folder] if is_folder else storage.glob(pattern), is_folder)
+    """The data files in a folder or matching a glob, sorted. The path of an existing file or folder is taken
+    literally."""
+    literal = unescape(pattern).rstrip("/")
+    is_folder = storage.is_folder(literal)
+    found = _files([literal] if is_folder else storage.glob(_in_existing_folder(pattern)), is_folder)
+    if not found and storage.exists(literal):
+        found = _files([literal], enter=False)
     if not found:
         raise UserError(f"{pattern}: no files matched; data.examples must be a folder or a glob of TFRecord files")
     return found
+
+
+def _in_existing_folder(pattern: str) -> str:
+    """Takes the folder of a pattern literally if it exists, whatever characters its name contains."""
+    folder, slash, name = pattern.rpartition("/")
+    if has_wildcards(folder) and storage.is_folder(unescape(folder)):
+        return f"{escape(unescape(folder))}{slash}{name}"
+    return pattern
 
 
 def _newest(patterns: Mapping[str, SpanPattern], window: int | None) -> dict[str, Found]:

@@ -81,7 +81,7 @@ def pin_files(data: Data | DataToInfer) -> Files:
 
 def _pin_file(path: str, span: int | None) -> PinnedFile:
     stat = storage.stat(path)
-    return PinnedFile(path=path, size=stat.size, modified=stat.modified, span=span)
+    return PinnedFile(path=path, size=stat.size, modified=stat.modified, version=stat.version, span=span)
 
 
 def pin_vocabularies(features: Features) -> dict[str, str]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import apache_beam as beam
@@ -174,13 +175,13 @@ def _drawn(answer: Answer) -> bytes:
 
 
 @contextmanager
-def _writing(path: str, form: Format) -> Iterator[Callable[[Prediction, dict[str, str]], None]]:
+def _writing(path: str, form: Format) -> Iterator[Callable[[Prediction, dict[str, str]], object]]:
     """Opens a file of predictions; yields a function that writes one prediction and its image paths by output."""
     if form == "tfrecord":
         with tf.io.TFRecordWriter(path) as records:
             yield lambda prediction, paths: records.write(as_example(prediction, paths))
     else:
-        with tf.io.gfile.GFile(path, "w") as lines:
+        with Path(path).open("w", encoding="utf-8") as lines:
             yield lambda prediction, paths: lines.write(f"{json_text.dumps(prediction.row | paths)}\n")
 
 

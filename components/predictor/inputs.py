@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from hubline.components.predictor.json_records import STANDARD_INPUT, is_json, read_json
 from hubline.core import storage
-from hubline.core.config_base import has_wildcards, is_remote, unescape
+from hubline.core.config_base import has_wildcards, is_remote, normalized, unescape
 from hubline.core.errors import UserError
 from hubline.core.tfrecord_recovery import salvage
 from hubline.core.tfrecords import GZIP_MAGIC, begins_record, compression_of
@@ -111,6 +111,8 @@ def _files(given: str) -> list[str]:
     """The files of one input."""
     if given == STANDARD_INPUT:
         return [given]
+    if is_remote(given):
+        given = normalized(given)
     if storage.is_folder(given):
         folder = given.rstrip("/")
         below = [path for path in storage.files_below(folder) if not _is_hidden(path)]
@@ -154,9 +156,11 @@ def counted(piece: Piece) -> Piece:
 
 
 def _count(path: str) -> int:
-    compression = compression_of(path)
-    found = _count_lengths(path) if not compression and not is_remote(path) else _count_by_tensorflow(path, compression)
-    return sum(1 for _ in salvage(path)) if found is None else found
+    with storage.on_disk(path) as local:
+        compression = compression_of(local)
+        can_be_mapped = not compression and not is_remote(local)
+        found = _count_lengths(local) if can_be_mapped else _count_by_tensorflow(local, compression)
+        return sum(1 for _ in salvage(local)) if found is None else found
 
 
 def _count_lengths(path: str) -> int | None:
@@ -215,7 +219,9 @@ def _usual(sort: Sort, pieces: list[Piece]) -> Iterator[tuple[Piece, ...]]:
         yield from (tuple(pieces[first : first + _IMAGES]) for first in range(0, len(pieces), _IMAGES))
         return
     for piece in pieces:
-        parts = -(-storage.stat(piece.path).size // _LARGE) if sort == "example" else 1
+        # A file that each shard would have to download is one shard.
+        is_divided = sort == "example" and storage.is_read_in_place(piece.path)
+        parts = -(-storage.stat(piece.path).size // _LARGE) if is_divided else 1
         yield from shards_of([piece], max(1, parts))
 
 
@@ -263,18 +269,19 @@ def _image(piece: Piece) -> Item:
 
 def _examples(piece: Piece, size: int) -> Iterator[bytes | UserError]:
     """Records of a piece: read by TensorFlow up to the first damaged one, then one by one."""
-    wanted = _count(piece.path) - piece.first if piece.count is None else piece.count
-    dataset = tf.data.TFRecordDataset(piece.path, compression_of(piece.path)).skip(piece.first).take(wanted)
-    done = 0
-    try:
-        for records in dataset.batch(size).prefetch(2):
-            yield from records.numpy().tolist()
-            done += len(records)
-    except tf.errors.OpError:
-        pass
-    if done < wanted:
-        for found in islice(salvage(piece.path), piece.first + done, piece.first + wanted):
-            yield UserError(f"it cannot be read: {found.fault}") if found.fault else found.data
+    with storage.on_disk(piece.path) as path:
+        wanted = _count(path) - piece.first if piece.count is None else piece.count
+        dataset = tf.data.TFRecordDataset(path, compression_of(path)).skip(piece.first).take(wanted)
+        done = 0
+        try:
+            for records in dataset.batch(size).prefetch(2):
+                yield from records.numpy().tolist()
+                done += len(records)
+        except tf.errors.OpError:
+            pass
+        if done < wanted:
+            for found in islice(salvage(path), piece.first + done, piece.first + wanted):
+                yield UserError(f"it cannot be read: {found.fault}") if found.fault else found.data
 
 
 def kept_standard_input(pieces: Sequence[Piece], folder: str) -> list[Piece]:

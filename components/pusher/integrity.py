@@ -58,7 +58,7 @@ def _faults_of_variables(version: str) -> Iterator[str]:
 
     if not storage.exists(f"{version}/{_VARIABLES}.index"):
         return
-    with _without_wildcards(version) as folder:
+    with storage.on_disk(version) as copied, _without_wildcards(copied) as folder:
         try:
             reader = tf.train.load_checkpoint(f"{folder}/{_VARIABLES}")
             names = sorted(reader.get_variable_to_shape_map())

@@ -2,6 +2,7 @@
 largest."""
 
 from hubline.core import storage
+from hubline.core.config_base import is_remote, normalized
 from hubline.core.errors import UserError
 
 _GREATEST = 2**63 - 1
@@ -33,6 +34,7 @@ def version_in(folder: str) -> str:
     Raises:
         UserError: if it is neither a version nor a folder of versions.
     """
+    folder = _folder(folder)
     path = folder if _is_whole(folder) else newest_version(folder)
     if path is None:
         raise UserError(f"{folder}: neither a SavedModel nor a serving folder with a version in it")
@@ -72,4 +74,4 @@ def _numbered(destination: str) -> list[str]:
 
 
 def _folder(destination: str) -> str:
-    return destination.rstrip("/") or "/"
+    return normalized(destination) if is_remote(destination) else destination.rstrip("/") or "/"

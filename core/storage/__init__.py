@@ -112,6 +112,12 @@ def remove_files_below(folder: str) -> None:
         remove(f"{folder}/{path}")
 
 
+def make_folder(path: str) -> None:
+    """Creates a folder and its parents, for writers that need one; object stores have none."""
+    if not is_remote(path):
+        Path(path).mkdir(parents=True, exist_ok=True)
+
+
 def files_below(folder: str) -> list[str]:
     """Relative paths of all files below a folder, sorted."""
     return sorted(_of(folder).files_below(folder))
@@ -151,6 +157,11 @@ def copy_tree(source: str, target: str) -> None:
         copy(f"{source}/{path}", f"{target}/{path}")
 
 
+def is_read_in_place(path: str) -> bool:
+    """Whether TensorFlow can read a path itself, so that `on_disk` makes no copy."""
+    return not is_remote(path) or stores.is_read_by_tensorflow(path)
+
+
 @contextmanager
 def on_disk(path: str) -> Iterator[str]:
     """Yields a path of a file or folder that TensorFlow can read.
@@ -161,7 +172,7 @@ def on_disk(path: str) -> Iterator[str]:
     Raises:
         FileNotFoundError: if there is nothing to download.
     """
-    if not is_remote(path) or stores.is_read_by_tensorflow(path):
+    if is_read_in_place(path):
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from hubline.core import storage
-from hubline.core.config_base import escape, is_remote
+from hubline.core.config_base import escape, is_remote, normalized
 from hubline.core.errors import UserError
 from hubline.pipeline.init.profile import look
 from hubline.pipeline.init.suggest import Suggestion, suggest
@@ -79,7 +79,7 @@ def _refuse_output(output: Path, overwrite: bool, examples: str) -> None:
 def _absolute(examples: str) -> str:
     """An absolute pattern. The path of an existing file or folder is taken literally."""
     if is_remote(examples):
-        return examples
+        return normalized(examples)
     given = Path(examples).expanduser()
     if given.exists():
         return escape(os.path.abspath(given))  # noqa: PTH100

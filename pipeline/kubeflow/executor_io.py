@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from tfx.dsl.io import fileio
 from tfx.types import Artifact
 from tfx.types.artifact import PropertyType
 from tfx.types.value_artifact import ValueArtifact
@@ -80,7 +79,7 @@ class Launched(_Message):
         )
         for (artifact,) in outputs.values():
             if not isinstance(artifact, ValueArtifact):  # whose parent folder exists
-                fileio.makedirs(artifact.uri)
+                storage.make_folder(artifact.uri)
         return inputs, outputs
 
     def finish(

@@ -1,6 +1,7 @@
 """Predictions one at a time, or into a folder."""
 
 import logging
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +33,7 @@ from hubline.components.predictor.model import Asked, Model, opened
 from hubline.components.predictor.pictures import sheet
 from hubline.components.predictor.predict import Bad, BadPolicy, predictions
 from hubline.core import storage
-from hubline.core.config_base import Section, is_remote
+from hubline.core.config_base import Section
 from hubline.core.errors import DataError, UserError
 from hubline.core.progress import LOGGER
 from hubline.core.shard_cache import Store
@@ -210,7 +211,7 @@ def check_free(request: Request) -> None:
     for option, folder in (("--output", request.output), ("--draw", request.draw)):
         if folder is None:
             continue
-        if is_remote(str(folder)) or str(folder).startswith(("gs:/", "s3:/")):
+        if re.match("[a-z][a-z0-9+.-]+:/", str(folder)):  # a Path has no repeated slashes
             raise UserError(f"{option} {folder}: must be a folder on this machine")
         if folder.exists() and not folder.is_dir():
             raise UserError(f"{option} {folder}: is a file; pass a folder")

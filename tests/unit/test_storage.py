@@ -114,8 +114,6 @@ _ASIDE = {
     "components/predictor/batch_predict.py": "line by line, into a folder that gets its name when it is whole",
     "pipeline/output.py": "a log, which grows",
     "pipeline/paths.py": "the lock of a run",
-    "trainer/checkpoints.py": "aside, and renames",
-    "trainer/export.py": "beside what TensorFlow writes into the same folder",
     "trainer/adapters/tensorflow_library.py": "to nowhere",
 }
 

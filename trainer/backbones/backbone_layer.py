@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
+from hubline.core import storage
 from hubline.preprocessing.kinds import image
 from hubline.preprocessing.kinds.image import ImageFeature, Pictures
 from hubline.trainer.autograph import leave_libraries_alone
@@ -110,7 +111,7 @@ class Built(tf.keras.layers.Layer):
 
 def weights_in(folder: str) -> str:
     """The file of weights in the folder of a weights artifact. It keeps the extension of the original file."""
-    (name,) = tf.io.gfile.listdir(folder)
+    (name,) = storage.names(folder)
     return f"{folder}/{name}"
 
 

@@ -1,0 +1,117 @@
+"""Steps read data from, and keep state in, every store as they do on a disk."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from hubline.artifacts.examples import Origin
+from hubline.artifacts.quarantine import FILE, read_set_aside
+from hubline.components.config.data import Data
+from hubline.components.example_gen.ingest import ingest
+from hubline.components.example_gen.small_files import ingest_group
+from hubline.components.pin.snapshot import pin_files
+from hubline.components.predictor.inputs import batches, counted, pieces_of
+from hubline.core import storage
+from hubline.core.errors import DataError
+from hubline.core.tfrecords import read_batches
+from hubline.trainer.checkpoints import Checkpoint, State
+from tests.support import example_data
+from tests.support.ingestion import job
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of temporary files, which must be empty in the end."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def put(path: Path, place: str) -> str:
+    storage.copy(str(path), f"{place}/{path.name}")
+    return f"{place}/{path.name}"
+
+
+@pytest.mark.parametrize("compression", ["", "GZIP"])
+def test_a_file_is_ingested_and_names_itself(place: str, tmp_path: Path, temporary: Path, compression: str) -> None:
+    records = example_data.labelled(30)
+    records[7] = example_data.record(image=example_data.random_image(0))  # no label
+    path = put(example_data.write_tfrecord(tmp_path / "in", records, compression), f"{place}/data")
+    ((file,),) = pin_files(Data(examples=f"{place}/data")).by_split.values()
+    assert file.path == path and file.size == storage.stat(path).size
+    work = job(tmp_path / "in", policy="quarantine").model_copy(update={"file": file})
+    (tmp_path / "out").mkdir()
+    ingested = ingest(work, f"{tmp_path}/out")
+    assert sum(part.count for part in ingested.parts) == 29 and ingested.set_aside == 1
+    assert {origin.file for part in ingested.parts for origin in part.origins} == {path}
+    (bad,) = read_set_aside(f"{tmp_path}/out/{FILE}")
+    assert (bad.file, bad.record) == (path, 7)
+    with pytest.raises(DataError) as error:
+        ingest(work.model_copy(update={"policy": "fail"}), f"{tmp_path}/out")
+    assert str(error.value).startswith(f"{path}: record 7 (counted from 0): ")
+    storage.write_bytes(path, b"X" + b"\0" * (file.size - 1))
+    with pytest.raises(DataError, match=r"the file has changed since the run began|cannot be read"):
+        ingest(work, f"{tmp_path}/out")
+    storage.remove(path)
+    with pytest.raises(DataError, match="the file has been removed since the run began"):
+        ingest(work, f"{tmp_path}/out")
+    assert list(temporary.iterdir()) == []
+
+
+def test_small_files_are_ingested_as_one(place: str, tmp_path: Path) -> None:
+    records = example_data.labelled(6)
+    for number in range(3):
+        put(example_data.write_tfrecord(tmp_path / f"{number}", records[2 * number :][:2]), f"{place}/data")
+    ((files),) = pin_files(Data(examples=f"{place}/data/*")).by_split.values()
+    jobs = [job(tmp_path / "0", split=None).model_copy(update={"file": file}) for file in files]
+    (ingested,) = ingest_group(jobs, f"{tmp_path}/out").values()
+    assert ingested.parts[0].origins == tuple(Origin(file=f"{place}/data/{number}", count=2) for number in range(3))
+
+
+def test_records_are_read_and_damage_is_named(place: str, tmp_path: Path, temporary: Path) -> None:
+    records = [b"%03d" % number for number in range(10)]
+    path = put(example_data.write_tfrecord(tmp_path / "records", records), place)
+    read = [(first, batch.numpy().tolist()) for first, batch in read_batches(path, 4)]
+    assert read == [(0, records[:4]), (4, records[4:8]), (8, records[8:])]
+    next(iter(read_batches(path, 4)))  # a reader that stops early
+    (piece,) = map(counted, pieces_of([f"{place}/"]))
+    assert piece.count == 10
+    assert [item.data for _, items in batches([piece.cut(3, 6)], 2) for item in items] == records[3:6]
+    content = (tmp_path / "records").read_bytes()
+    storage.write_bytes(path, content[:-3])
+    with pytest.raises(DataError) as error:
+        list(read_batches(path))
+    assert str(error.value).startswith(f"{path}: record 9 (counted from 0) cannot be read")
+    assert list(temporary.iterdir()) == []
+
+
+class Tiny(tf.keras.Model):
+    layer_optimizers: dict = {}
+
+
+def test_a_checkpoint_is_restored(place: str, tmp_path: Path) -> None:
+    def model(value: float) -> Tiny:
+        made = Tiny()
+        made.weight = made.add_weight("weight", [2], initializer=tf.keras.initializers.Constant(value))
+        made.compile("sgd")
+        return made
+
+    first, state = model(3.0), State(history=[{"loss": 0.5}], finished=True)
+    checkpoint = Checkpoint(f"{place}/checkpoints/0", f"{tmp_path}/scratch", first, state)
+    assert not checkpoint.restore()
+    checkpoint.save()
+    first.weight.assign([4.0, 5.0])
+    checkpoint.save()
+    assert storage.names(f"{place}/checkpoints/0") == ["2", "latest"]
+    second, restored = model(0.0), State()
+    assert Checkpoint(f"{place}/checkpoints/0", f"{tmp_path}/scratch", second, restored).restore()
+    np.testing.assert_array_equal(second.weight.numpy(), [4.0, 5.0])
+    assert restored.history == [{"loss": 0.5}] and restored.finished
+    (data,) = [name for name in storage.names(f"{place}/checkpoints/0/2") if ".data-" in name]
+    storage.write_bytes(f"{place}/checkpoints/0/2/{data}", b"damaged")
+    assert not Checkpoint(f"{place}/checkpoints/0", f"{tmp_path}/scratch", second, restored).restore()
+    assert storage.names(f"{place}/checkpoints/0") == []
