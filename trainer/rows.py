@@ -42,16 +42,17 @@ def try_rows(hub: Hub, module: OpenModule, features: Features) -> Tried:
     for name, kind in tried.outputs.items():
         if kind in ("loose", "single"):
             raise UserError(
-                f"the module's output '{name}' has not one row for each example: it gave {tried.gave[name]}. A head "
-                "needs [?, n] with a row for each; use another output or signature, or a module that gives one"
+                f"the module's output '{name}' doesn't have one row per example: the module returned "
+                f"{tried.gave[name]}. A head needs [?, n] with one row per example; use another output, signature or "
+                "module"
             )
     return tried.model_copy(update={"warnings": (*tried.warnings, *_dependent(tried))})
 
 
 def _dependent(tried: Tried) -> list[str]:
     return [
-        f"the module's output '{name}' for an example depends on the examples beside it in the batch, so training and "
-        "serving may see different vectors of the same example"
+        f"the module's output '{name}' for an example depends on the other examples in the batch, so training and "
+        "serving may see different vectors for the same example"
         for name, kind in tried.outputs.items()
         if kind == "dependent"
     ]

@@ -450,7 +450,7 @@ def test_hub_module_stores_the_module_and_what_is_known_of_it(tmp_path: Path) ->
 
 def test_hub_module_refuses_what_has_not_a_row_for_each_and_warns_of_what_is_not_finite(tmp_path: Path, caplog) -> None:
     faces = make_model.saved(tmp_path / "faces", make_model.Faces())
-    says = r"hubs.mean: .*/faces: the module's output 'faces' has not one row for each example: it gave \[[0-9]+, 6\]"
+    says = r"hubs.mean: .*'faces' doesn't have one row per example: the module returned \[[0-9]+, 6\]"
     with pytest.raises(UserError, match=says):
         run_hub_module(tmp_path / "flattened", handle=str(faces), output="faces")
     logs = hub_modules.module(

@@ -201,13 +201,13 @@ def hub(feature: str, **more: Any) -> Hub:
 
 def test_a_frozen_module_without_a_row_for_each_example_is_refused(modules: Path, tmp_path: Path) -> None:
     faces = open_module(str(modules / "Faces"))
-    with pytest.raises(UserError, match=r"'faces' has not one row for each example: it gave .*\[0, 6\]"):
+    with pytest.raises(UserError, match=r"'faces' doesn't have one row per example: the module returned .*\[0, 6\]"):
         try_rows(hub("photo", output="faces"), faces, FED)
     assert try_rows(hub("photo", output="mean"), faces, FED).outputs == {"mean": "row"}
     mixed = hub_modules.module(
         tmp_path / "mixed", hub_modules.IMAGES, lambda images: tf.reduce_mean(images, [0, 1, 2])[tf.newaxis]
     )
-    with pytest.raises(UserError, match=r"it gave \[1, 3\] for one item, \[1, 3\] for 2, .* A head needs"):
+    with pytest.raises(UserError, match=r"the module returned \[1, 3\] for one item, \[1, 3\] for 2, .* A head needs"):
         try_rows(hub("photo"), open_module(str(mixed)), FED)
 
 
