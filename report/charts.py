@@ -3,8 +3,9 @@
 Text and grid lines take their colours from the page's style sheet, which adapts to dark mode.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,7 +15,6 @@ from hubline.report.contents import (
     BoxPredictions,
     ClassPredictions,
     Column,
-    PixelPredictions,
     PredictionsByClass,
     ValuePredictions,
 )
@@ -93,7 +93,7 @@ def confusion(predictions: ClassPredictions, shown: Sequence[int]) -> go.Figure:
     of_class = predictions.confusion[shown].sum(axis=1, keepdims=True)
     share = records / np.maximum(of_class, 1)
     places = list(range(len(shown)))
-    what = "pixels" if isinstance(predictions, PixelPredictions) else "records"
+    what = predictions.unit
     axis = {"tickvals": places, "ticktext": names, "showgrid": False}
     return _figure(
         [
@@ -178,6 +178,16 @@ def overlap(predictions: BoxPredictions) -> go.Figure:
         [bars], height=300, showlegend=False, bargap=0.02,
         xaxis={"title": "IoU", "range": [0, 1]}, yaxis={"title": "records"},
     )  # fmt: skip
+
+
+OF_PREDICTIONS: dict[str, Callable[[Any, Sequence[int]], go.Figure]] = {
+    "confusion": confusion,
+    "roc": roc,
+    "values": lambda predictions, _: values(predictions),
+    "residuals": lambda predictions, _: residuals(predictions),
+    "overlap": lambda predictions, _: overlap(predictions),
+}
+"""Charts of predictions by name. The second argument are the indices of the classes to show."""
 
 
 def column(data: Column) -> go.Figure | None:

@@ -15,16 +15,11 @@ from hubline.preprocessing.palette import colour
 from hubline.report import charts, drawing
 from hubline.report.contents import (
     Artifacts,
-    BoxPredictions,
     ClassCounts,
-    ClassPredictions,
     Findings,
-    MultilabelPredictions,
-    PixelPredictions,
     Predictions,
     PredictionsByClass,
     RunReport,
-    ValuePredictions,
 )
 from hubline.trainer.metric_names import LOWER_IS_BETTER
 
@@ -59,7 +54,7 @@ def render_findings(report: RunReport, findings: Findings, scheme: Literal["ligh
         scheme: `light` if the surrounding page is light, whatever the reader's system prefers.
     """
     of_classes = findings.predictions if isinstance(findings.predictions, PredictionsByClass) else None
-    counts = _counts(of_classes)
+    counts = of_classes.by_class if of_classes else None
     shown = _most_mistaken(counts) if counts else []
     figures = _figures(findings, shown)
     environment = jinja2.Environment(
@@ -77,7 +72,6 @@ def render_findings(report: RunReport, findings: Findings, scheme: Literal["ligh
         classes=_classes(of_classes, counts, shown) if of_classes and counts else [],
         left_out=len(counts.true) - len(shown) if counts else 0,
         lower_is_better=LOWER_IS_BETTER,
-        of_pixels=isinstance(findings.predictions, PixelPredictions),
         colours=(drawing.TRUE, drawing.PREDICTED),
         longest_step=max((step.seconds for step in report.steps), default=0.0),
         figures={name: json.loads(figure.to_json()) for name, figure in figures.items()},
@@ -92,9 +86,8 @@ def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
         "decision": ("Decision", decision),
         "metrics": ("Metrics", decision),
         "slices": ("Slices", decision and decision.slices),
-        "classes": ("Classes", _counts(predictions)),
-        "boxes": ("Boxes", isinstance(predictions, BoxPredictions)),
-        "values": ("Values", isinstance(predictions, ValuePredictions)),
+        "classes": ("Classes", predictions and predictions.by_class),
+        **_own_section(predictions),
         "samples": ("Samples", predictions),
         "training": ("Training", findings.curves or findings.module_warnings or findings.training_notes),
         "data": ("Data", findings.counts or findings.columns),
@@ -106,6 +99,13 @@ def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
     return {name: title for name, (title, something) in there.items() if something}
 
 
+def _own_section(predictions: Predictions | None) -> dict[str, tuple[str, object]]:
+    if predictions is None or predictions.section is None:
+        return {}
+    anchor, title = predictions.section
+    return {anchor: (title, True)}
+
+
 def _figures(findings: Findings, shown: Sequence[int]) -> dict[str, go.Figure]:
     """The charts by their names in the template."""
     figures = {
@@ -114,31 +114,14 @@ def _figures(findings: Findings, shown: Sequence[int]) -> dict[str, go.Figure]:
         if not metric.startswith("val_")
     }
     predictions = findings.predictions
-    if isinstance(predictions, ClassPredictions) and predictions.confusion is not None:
-        figures["confusion"] = charts.confusion(predictions, shown)
-    if isinstance(predictions, PredictionsByClass) and predictions.roc:
-        figures["roc"] = charts.roc(predictions, shown)
-    if isinstance(predictions, ValuePredictions):
-        figures["values"] = charts.values(predictions)
-        figures["residuals"] = charts.residuals(predictions)
-    if isinstance(predictions, BoxPredictions):
-        figures["overlap"] = charts.overlap(predictions)
+    if predictions:
+        figures |= {name: charts.OF_PREDICTIONS[name](predictions, shown) for name in predictions.charts}
     columns = {f"column-{number}": column for number, column in enumerate(findings.columns)}
     columns |= {f"drift-{number}": drifted.column for number, drifted in enumerate(findings.drift or ())}
     for place, column in columns.items():
         if figure := charts.column(column):
             figures[place] = figure
     return figures
-
-
-def _counts(predictions: Predictions | None) -> ClassCounts | None:
-    """Counts by class; None if the predictions have no classes, or too many to show."""
-    if isinstance(predictions, MultilabelPredictions):
-        return predictions.counts
-    if isinstance(predictions, ClassPredictions) and predictions.confusion is not None:
-        matrix = predictions.confusion
-        return ClassCounts(true=matrix.sum(axis=1), told=matrix.sum(axis=0), hits=matrix.diagonal())
-    return None
 
 
 def _most_mistaken(counts: ClassCounts) -> list[int]:
@@ -162,17 +145,8 @@ def _classes(predictions: PredictionsByClass, counts: ClassCounts, shown: Sequen
                 "f1": 2 * hits / (true + told) if true + told else None,
                 "auc": roc.auc if roc else None,
                 "serving_auc": predictions.serving_auc.get(index),
-                "mean_iou": _iou(predictions, index),
+                "iou": predictions.iou_of(index),
                 "colour": "#{:02x}{:02x}{:02x}".format(*colour(index)),
             }
         )
     return rows
-
-
-def _iou(predictions: PredictionsByClass, index: int) -> float | None:
-    """The class's IoU: the mean over boxes, or over pixels."""
-    if isinstance(predictions, BoxPredictions):
-        return predictions.mean_iou.get(index)
-    if isinstance(predictions, PixelPredictions) and not np.isnan(predictions.iou[index]):
-        return float(predictions.iou[index])
-    return None

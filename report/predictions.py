@@ -14,7 +14,9 @@ from hubline.core.tfrecords import read_batches
 from hubline.preprocessing import masks
 from hubline.preprocessing.encoded_images import decode
 from hubline.preprocessing.kinds import image as image_kind
-from hubline.report.contents import PixelPredictions, Predictions, Sample
+from hubline.preprocessing.kinds.image import Pictures
+from hubline.preprocessing.labels.pixels import PixelsLabel
+from hubline.report.contents import Predictions, Sample
 from hubline.report.drawing import side_by_side, with_boxes
 from hubline.report.labels.evaluation import EvaluationFiles
 from hubline.report.labels.parts import SUMMARIES
@@ -54,8 +56,8 @@ def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
         for number, record in _records(f"{examples}/Split-test/{shard.name}", wanted).items():
             sample = samples[first + number]
             picture: str | None
-            if isinstance(predictions, PixelPredictions) and sample.mask is not None:
-                picture = _with_masks(record, predictions, sample.mask)
+            if predictions.masks_of and sample.mask is not None:
+                picture = _with_masks(record, *predictions.masks_of, sample.mask)
             else:
                 # With several images, it is unknown which one the boxes belong to.
                 boxes = sample.boxes if len(manifest.images) == 1 else ()
@@ -97,10 +99,9 @@ def _picture(record: bytes, manifest: Manifest, boxes: Sequence[Sequence[float]]
     return _uri(image, form)
 
 
-def _with_masks(record: bytes, predictions: PixelPredictions, told: bytes) -> str:
+def _with_masks(record: bytes, label: PixelsLabel, feature: Pictures, told: bytes) -> str:
     """The record's image as the model sees it, the true mask and the predicted mask side by side, as a data URI."""
     columns = tf.train.Example.FromString(record).features.feature
-    label, feature = predictions.label, predictions.feature
     image, mask = (columns[name].bytes_list.value[0] for name in (feature.column or label.image, label.column))
     seen = image_kind.pixels(feature.model_copy(update={"channels": 3}), tf.constant(image)).numpy()
     true = masks.fitted(label, feature, tf.constant(mask)).numpy()

@@ -19,7 +19,7 @@ from hubline.components.dashboard.artifacts import (
 )
 from hubline.components.dashboard.markdown import decision_text
 from hubline.core import storage
-from hubline.report.contents import Artifacts, ClassPredictions, Findings, PredictionsByClass, RunReport
+from hubline.report.contents import Artifacts, Findings, PredictionsByClass, RunReport
 from hubline.report.page import render_findings
 from hubline.report.read_artifacts import read
 
@@ -66,7 +66,7 @@ def _numbers(decision: Decision) -> dict[str, float]:
 
 def _show_classes(artifact: ClassificationMetrics, predictions: Any) -> None:
     shown = []
-    if isinstance(predictions, ClassPredictions) and predictions.confusion is not None:
+    if "confusion" in predictions.charts:
         classes = list(predictions.classes)
         artifact.set_json_value_custom_property("confusionMatrix", confusion_matrix(classes, predictions.confusion))
         is_part = len(classes) > SHOWN_CLASSES

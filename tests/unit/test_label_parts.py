@@ -16,12 +16,14 @@ from hubline.pipeline.labels.parts import RULES
 from hubline.preprocessing.config import Label
 from hubline.preprocessing.labels.label import LabelKind
 from hubline.preprocessing.labels.parts import LabelParts
+from hubline.report.contents import ClassPredictions, MultilabelPredictions, ValuePredictions
 from hubline.report.labels.parts import SUMMARIES
 from hubline.trainer.labels.parts import TRAINING
 
 ROOT = Path(hubline.__file__).parent
 ROOMS = ("core", "preprocessing", "trainer", "artifacts", "report", "components", "pipeline")
 PARTS: tuple[LabelParts, ...] = (TRAINING, CONTRACTS, EVALUATION, SUMMARIES, ANSWERS, RULES)
+NOT_OF_ONE_CLASS = MultilabelPredictions, ValuePredictions
 SECTIONS: tuple[type[LabelKind], ...] = get_args(get_args(Label)[0])
 KINDS = {get_args(section.model_fields["kind"].annotation)[0] for section in SECTIONS}
 
@@ -71,8 +73,9 @@ def test_parts_stand_where_their_names_say() -> None:
         assert (ROOT / place).exists(), part.name
 
 
-def test_nothing_asks_isinstance_of_a_label() -> None:
+def test_nothing_asks_isinstance_of_a_label_or_of_its_predictions() -> None:
     classes = {section.__name__ for section in SECTIONS} | {"LabelKind", "ClassesKind"}
+    classes |= {kind.__name__ for kind in (ClassPredictions, *ClassPredictions.__subclasses__(), *NOT_OF_ONE_CLASS)}
     asked = [
         f"{path}:{node.lineno}: {ast.unparse(node)}"
         for path, tree in trees()
