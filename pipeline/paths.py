@@ -1,6 +1,7 @@
 """Locations of a pipeline's files."""
 
 import fcntl
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,16 @@ class Places:
 
     @classmethod
     def of(cls, path: Path, name: str, root: Path | None) -> "Places":
-        """Locations of the pipeline `name` in the file `path`: in `root`, or in `.hubline/<name>` next to the file."""
+        """Locations of the pipeline `name` in the file `path`: in `root`, or in `.hubline/<name>` next to the file.
+
+        Raises:
+            UserError: if `root` is a URL.
+        """
+        if root and re.match("[a-z][a-z0-9+.-]+:/", str(root)):  # a Path has no repeated slashes
+            raise UserError(
+                f"--root {root}: must be a folder on this machine, because ML Metadata and TFX's artifacts need one; "
+                "data, modules and destinations may be in stores"
+            )
         return cls((root or path.parent / ".hubline" / name).absolute())
 
     @contextmanager

@@ -3,7 +3,10 @@
 from hubline.artifacts.pins import AnyPins
 from hubline.components.pin.snapshot import pin as pin_to_train
 from hubline.components.pin.snapshot import pin_to_infer
+from hubline.core import storage
+from hubline.core.errors import UserError
 from hubline.pipeline.config import AnyFile, InferFile
+from hubline.pipeline.file_paths import key_of
 
 
 def pin(file: AnyFile) -> AnyPins:
@@ -12,6 +15,10 @@ def pin(file: AnyFile) -> AnyPins:
     Raises:
         UserError: if something is missing or invalid.
     """
-    if isinstance(file, InferFile):
-        return pin_to_infer(file.data, file.hubs, file.model, file.predictions)
-    return pin_to_train(file.data, file.features, file.hubs, file.serving.destination, file.backbones)
+    try:
+        if isinstance(file, InferFile):
+            return pin_to_infer(file.data, file.hubs, file.model, file.predictions)
+        return pin_to_train(file.data, file.features, file.hubs, file.serving.destination, file.backbones)
+    except storage.AccessError as error:
+        key = key_of(file, error.url)
+        raise UserError(f"{key}: {error}" if key else str(error)) from error

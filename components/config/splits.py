@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from hubline.artifacts.splits import ALL, SPLITS
-from hubline.core.config_base import Section, is_remote
+from hubline.core.config_base import Section, is_remote, normalized
 
 
 class HashSplit(Section):
@@ -34,6 +34,7 @@ class PatternSplit(Section):
         """The pattern of each split; a relative pattern is resolved against the folder `examples`."""
         given = {split: getattr(self, split) for split in SPLITS}
         absolute = {split: pattern.startswith("/") or is_remote(pattern) for split, pattern in given.items()}
-        return {
+        joined = {
             split: given[split] if absolute[split] else f"{examples.rstrip('/')}/{given[split]}" for split in SPLITS
         }
+        return {split: normalized(pattern) if is_remote(pattern) else pattern for split, pattern in joined.items()}

@@ -86,7 +86,7 @@ def _mistakes(file: AnyFile, source: Source) -> Iterator[Mistake]:
     if file.kubeflow.state is None:
         yield source.mistake(
             ("kubeflow", "state"),
-            "missing: a folder for checkpoints, shards and vectors that live on from run to run, in a bucket on gs:// "
+            "missing: a folder for checkpoints, shards and vectors that live on from run to run, in a bucket "
             "or on a volume that every step mounts, such as /mnt/state",
         )
     for section, names in {"hubs": list(file.hubs), "backbones": list(_backbones(file))}.items():

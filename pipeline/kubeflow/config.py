@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from hubline.components.steps import NAMES, ON_GPU
-from hubline.core.config_base import Section
+from hubline.core.config_base import Section, is_remote, normalized
 from hubline.pipeline.diagnostics import nearest
 from hubline.pipeline.kubeflow.api_config import AnySchedule, Api
 
@@ -31,6 +31,10 @@ def _joinable(name: str) -> str:
 
 PodName = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=40)]
 """Name of a pod that several steps share."""
+
+
+def _without_extra_slashes(path: str) -> str:
+    return normalized(path) if is_remote(path) else path
 
 
 def _root(url: str) -> str:
@@ -271,11 +275,13 @@ class Kubeflow(Section):
     it."""
     pipeline_root: Annotated[str, AfterValidator(_root)] | None = Field(default=None, examples=["gs://bucket/runs"])
     """Where artifacts are stored. Default: the pipeline root of the installation."""
-    state: str | None = Field(
-        default=None, pattern=r"^(gs://|/)", examples=["gs://bucket/state/taxi-tips", "/mnt/state"]
+    state: Annotated[str, AfterValidator(_without_extra_slashes)] | None = Field(
+        default=None,
+        pattern=r"^((gs|s3|minio|az|abfs)://|/)",
+        examples=["gs://bucket/state/taxi-tips", "s3://bucket/state/taxi-tips", "/mnt/state"],
     )
     """Storage that persists between runs: checkpoints of interrupted runs, ingested shards and cached embeddings. A
-    folder in a volume that every step mounts, or in a gs:// bucket."""
+    folder in a bucket or in a volume that every step mounts."""
     join: dict[PodName, tuple[Annotated[str, AfterValidator(_joinable)], ...]] | None = Field(
         default=None, examples=[{"CheckData": ["StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate"]}]
     )

@@ -73,7 +73,6 @@ LOCAL = FILE.replace("gs://bucket/data", "data").replace("gs://bucket/serving", 
             LOCAL + KUBEFLOW,
             [
                 "data/*.tfrecord: on this machine, and not on the cluster",
-                "s3://bucket/serving: TensorFlow reads gs:// and folders; mount the bucket",
             ],
         ),
         (
