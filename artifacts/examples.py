@@ -54,7 +54,7 @@ class Manifest(Section):
 
     shards: tuple[ShardFile, ...]
     images: tuple[str, ...]
-    """Columns of encoded images."""
+    """Columns of images."""
     masks: tuple[str, ...] = ()
     """Columns of encoded masks."""
     quarantined: int = 0

@@ -36,8 +36,8 @@ def component(
         instance: Suffix of the id, `<step>.<instance>`, if the pipeline has several steps of this kind.
         modules: Output channels of hub modules and backbones by name, for steps with `takes_modules`.
         without: Optional outputs to omit.
-        given: A channel for each input, and a value for each property: a string or integer, a section or a mapping of
-            sections, a JSON-like mapping, or None, which becomes the empty string.
+        given: A channel for each input (None for an optional input to omit), and a value for each property: a string or
+            integer, a section or a mapping of sections, a JSON-like mapping, or None, which becomes the empty string.
 
     Raises:
         TypeError: if arguments and declaration don't match.
@@ -50,8 +50,9 @@ def component(
     outputs = {
         key: types.Channel(type=_artifact_type(kind)) for key, kind in step.outputs.items() if key not in without
     }
-    made = _component_class(step, tuple(channels))
-    spec = made.SPEC_CLASS(**{key: given[key] for key in step.inputs}, **channels, **properties, **outputs)
+    inputs = {key: given[key] for key in step.inputs if given[key] is not None}
+    made = _component_class(step, tuple(inputs), tuple(channels))
+    spec = made.SPEC_CLASS(**inputs, **channels, **properties, **outputs)
     return made(spec).with_id(f"{step.name}.{instance}" if instance else step.name)
 
 
@@ -60,17 +61,20 @@ def _check(step: Step, modules: Mapping[str, Any], without: Collection[str], giv
     if declared != given.keys():
         missing, unknown = sorted(declared - given.keys()), sorted(given.keys() - declared)
         raise TypeError(f"{step.name}: not given: {missing}; not declared: {unknown}")
+    absent = [key for key in step.inputs if given[key] is None and key not in step.optional_inputs]
+    if absent:
+        raise TypeError(f"{step.name}: not optional: {absent}")
     if modules and not step.takes_modules:
         raise TypeError(f"{step.name} takes no modules")
     if not set(without) <= set(step.optional_outputs):
         raise TypeError(f"{step.name}: not optional: {sorted(set(without) - set(step.optional_outputs))}")
 
 
-def _component_class(step: Step, module_inputs: tuple[str, ...]) -> type[Any]:
+def _component_class(step: Step, own_inputs: tuple[str, ...], module_inputs: tuple[str, ...]) -> type[Any]:
     """TFX class of a step, with one input per module: on Kubeflow, an input can't hold several artifacts."""
     base = base_beam_component.BaseBeamComponent if step.uses_beam else base_component.BaseComponent
     executor = executor_spec.BeamExecutorSpec if step.uses_beam else executor_spec.ExecutorClassSpec
-    inputs = dict(step.inputs) | dict.fromkeys(module_inputs, "Model")
+    inputs = {key: step.inputs[key] for key in own_inputs} | dict.fromkeys(module_inputs, "Model")
     names = [*step.properties, *([_CODE] if step.is_cached_on_code else [])]
     spec = type(
         f"{step.name}Spec",

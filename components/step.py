@@ -16,6 +16,8 @@ class Step:
     """Artifact type by key: a name in `tfx.types.standard_artifacts`, or an import path."""
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Artifact type by key, as for `outputs`."""
+    optional_inputs: tuple[str, ...] = ()
+    """Inputs that some pipelines omit."""
     takes_modules: bool = False
     """Whether the step also has an input for each hub module and backbone (`module_channels`)."""
     properties: Mapping[str, str] = field(default_factory=dict)

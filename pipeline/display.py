@@ -20,7 +20,7 @@ from hubline.core import interruption
 from hubline.core.progress import LOGGER
 from hubline.pipeline.config import PipelineFile
 from hubline.pipeline.result import Result, Step
-from hubline.preprocessing.feature_columns import clip_columns, image_columns, input_columns
+from hubline.preprocessing.feature_columns import clip_columns, image_columns, input_columns, stored_pixels
 from hubline.report.contents import PAGE
 
 _SHOWN_COLUMNS = 3
@@ -212,10 +212,13 @@ def asked(file: PipelineFile) -> str:
     """Example arguments for `hubline predict` with the file's model: images alone, or records."""
     taken = [name for name, feature in file.features.items() if feature.is_taken_in or name in file.fed_features]
     columns = input_columns(file.features, taken)
-    clips = clip_columns(file.features)
-    if columns == image_columns(file.features) and len(columns) == 1 and not clips:
+    clips, pixels = clip_columns(file.features), stored_pixels(file.features)
+    if columns == image_columns(file.features) and len(columns) == 1 and not clips and not pixels:
         return "IMAGE…"
     values = {column: '[{"b64": "…"}, …]' if column in clips else "…" for column in columns[:_SHOWN_COLUMNS]}
+    values |= {
+        column: '{"b64": "…"}' if values and stored.kind == "raw" else "[…]" for column, stored in pixels.items()
+    }
     shown = ", ".join(f"{json.dumps(column, ensure_ascii=False)}: {value}" for column, value in values.items())
     return f"RECORDS.jsonl   with lines such as {{{shown}{', …' if len(columns) > _SHOWN_COLUMNS else ''}}}"
 

@@ -16,6 +16,7 @@ from hubline.components.transform.config import TransformConfig
 from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
 from hubline.pipeline.paths import OnCluster, Places
 from hubline.preprocessing.config import Features
+from hubline.preprocessing.module_features import needs_statistics
 from hubline.trainer.labels.parts import needs_pictures
 from hubline.trainer.phases import kept_for
 
@@ -110,6 +111,7 @@ def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> lis
         steps.EMBEDDER,
         examples=examples,
         schema=schema,
+        transform_graph=transform.outputs["transform_graph"] if needs_statistics(file.fed_features) else None,
         modules={name: modules[name] for name in hubs},
         features=file.fed_features,  # changes of other features leave the vectors valid
         label=file.label if file.label.masks else None,

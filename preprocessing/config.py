@@ -84,11 +84,17 @@ def _column_fault(name: str, column: str, features: dict[str, Feature]) -> str |
     """What is wrong with a feature that is made from a raw column, or None."""
     if isinstance(features[name], CrossedFeature) and isinstance(features.get(column), Numbers):
         return f"'{name}' crosses the number '{column}'; cross a bucketized feature that is made from it"
-    kinds = {feature.kind for image, feature in images(features).items() if column == (feature.column or image)}
+    kinds = {feature.kind for feature in _of_column(column, features)}
     if others := kinds - {features[name].kind}:
         held = "clips" if "video" in others else "images"
         return f"'{name}' is {features[name].kind}, and the column '{column}' holds {held}"
+    if len({feature.decode for feature in _of_column(column, features) if isinstance(feature, ImageFeature)}) > 1:
+        return f"the images of the column '{column}' are decoded in different ways; give its features the same decode"
     return None
+
+
+def _of_column(column: str, features: dict[str, Feature]) -> list[Pictures]:
+    return [feature for name, feature in images(features).items() if column == (feature.column or name)]
 
 
 def _comes_back(at: str, to: str, features: dict[str, Feature], seen: frozenset[str]) -> bool:

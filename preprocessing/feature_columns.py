@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import count
 
-from hubline.preprocessing.kinds.image import Pictures
+from hubline.preprocessing.kinds.image import ImageFeature, Pictures
 from hubline.preprocessing.kinds.kind import Kind
+from hubline.preprocessing.kinds.stored_pixels import Stored
 from hubline.preprocessing.kinds.video import VideoFeature
 
 
@@ -70,8 +71,17 @@ def images(features: Mapping[str, Kind]) -> dict[str, Pictures]:
     return {name: feature for name, feature in features.items() if isinstance(feature, Pictures)}
 
 
+def stored_pixels(features: Mapping[str, Kind]) -> dict[str, Stored]:
+    """How images that are stored as pixels are stored, by raw column."""
+    return {
+        feature.column or name: feature.decode
+        for name, feature in features.items()
+        if isinstance(feature, ImageFeature) and feature.decode is not None
+    }
+
+
 def image_columns(features: Mapping[str, Kind]) -> list[str]:
-    """The distinct raw columns of encoded images, including the frames of clips."""
+    """The distinct raw columns of images, including the frames of clips."""
     return input_columns(features, images(features))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hubline.core.errors import tensorflow_reason
 from hubline.core.lazy_import import tf
-from hubline.preprocessing.kinds import image
+from hubline.preprocessing.kinds import image_geometry as geometry
 from hubline.preprocessing.kinds.image import Pictures
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.preprocessing.mask_files import numbers
@@ -28,7 +28,7 @@ def fitted(label: PixelsLabel, feature: Pictures, encoded: tf.Tensor) -> tf.Tens
     Returns:
         uint8 of the feature's size, [height, width, 1]: class numbers and `LEFT_OUT`.
     """
-    return image.mask(feature, _of_classes(label, numbers(encoded)), LEFT_OUT)
+    return geometry.mask(feature, _of_classes(label, numbers(encoded)), LEFT_OUT)
 
 
 def counts(label: PixelsLabel, encoded: tf.Tensor) -> tf.Tensor:

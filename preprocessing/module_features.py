@@ -3,11 +3,14 @@
 Steps that run modules read only these, so that their results don't depend on the code of other kinds.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import Field
 
 from hubline.preprocessing.kinds.image import ImageFeature, ImageToInfer
+from hubline.preprocessing.kinds.kind import Kind
+from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.preprocessing.kinds.text import TextFeature
 from hubline.preprocessing.kinds.video import VideoFeature
 
@@ -17,6 +20,16 @@ if TYPE_CHECKING:  # mypy would not accept a dict of some kinds as a dict of all
     ModuleFeatures: TypeAlias = Features
     ModuleFeaturesToInfer: TypeAlias = Features
 else:
-    ModuleFeatures = dict[str, Annotated[ImageFeature | VideoFeature | TextFeature, Field(discriminator="kind")]]
-    ModuleFeaturesToInfer = dict[str, Annotated[ImageToInfer | VideoFeature | TextFeature, Field(discriminator="kind")]]
+    _Other = VideoFeature | TextFeature | NumericFeature
+    ModuleFeatures = dict[str, Annotated[ImageFeature | _Other, Field(discriminator="kind")]]
+    ModuleFeaturesToInfer = dict[str, Annotated[ImageToInfer | _Other, Field(discriminator="kind")]]
     """The same for `task: infer`, where images may keep their own size."""
+
+
+def needs_statistics(features: Mapping[str, Kind]) -> dict[str, NumericFeature]:
+    """The numeric features whose values depend on statistics of the training split."""
+    return {
+        name: feature
+        for name, feature in features.items()
+        if isinstance(feature, NumericFeature) and feature.needs_statistics
+    }

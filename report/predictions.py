@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -10,11 +10,13 @@ import tensorflow as tf
 from PIL import Image
 
 from hubline.artifacts.examples import Manifest
+from hubline.artifacts.pixel_columns import read_pixel_columns
 from hubline.core.tfrecords import read_batches
 from hubline.preprocessing import masks
 from hubline.preprocessing.encoded_images import decode
 from hubline.preprocessing.kinds import image as image_kind
 from hubline.preprocessing.kinds.image import Pictures
+from hubline.preprocessing.kinds.stored_pixels import Stored
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.report.contents import Predictions, Sample
 from hubline.report.drawing import side_by_side, with_boxes
@@ -47,7 +49,7 @@ def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
         predictions: Result of `summarize`.
         examples: The Examples artifact that the predictions were made on.
     """
-    manifest = Manifest.read(examples)
+    manifest, pixels = Manifest.read(examples), read_pixel_columns(examples)
     samples = {sample.record: sample for sample in (*predictions.right, *predictions.wrong)}
     found: dict[int, Sample] = {}
     first = 0
@@ -61,7 +63,7 @@ def with_pictures(predictions: PredictionsT, examples: str) -> PredictionsT:
             else:
                 # With several images, it is unknown which one the boxes belong to.
                 boxes = sample.boxes if len(manifest.images) == 1 else ()
-                picture = _picture(record, manifest, boxes) if manifest.images else None
+                picture = _picture(record, manifest, pixels, boxes) if manifest.images else None
             (origin,) = shard.files_of([number])
             found[sample.record] = replace(sample, origin=origin, picture=picture)
         first += shard.count
@@ -82,12 +84,17 @@ def _records(path: str, wanted: Collection[int]) -> dict[int, bytes]:
     return found
 
 
-def _picture(record: bytes, manifest: Manifest, boxes: Sequence[Sequence[float]]) -> str | None:
+def _picture(
+    record: bytes, manifest: Manifest, pixels: Mapping[str, Stored], boxes: Sequence[Sequence[float]]
+) -> str | None:
     """The record's first image, or the middle frame of its clip, as a data URI: scaled down if large, with boxes if
     there are any. None if it cannot be decoded."""
-    encoded = tf.train.Example.FromString(record).features.feature[manifest.images[0]].bytes_list.value
+    column = manifest.images[0]
+    values = _values(tf.train.Example.FromString(record).features.feature[column])
     try:
-        image = Image.fromarray(decode(tf.constant(encoded[len(encoded) // 2])).numpy())
+        stored = pixels.get(column)
+        encoded = stored.encoded(stored.column_of(values))[0] if stored else tf.constant(values[len(values) // 2])
+        image = Image.fromarray(decode(encoded).numpy())
     except tf.errors.OpError:  # not worth failing for
         return None
     # Small images are kept as PNG; for photographs, JPEG takes a tenth of the space.
@@ -102,10 +109,14 @@ def _picture(record: bytes, manifest: Manifest, boxes: Sequence[Sequence[float]]
 def _with_masks(record: bytes, label: PixelsLabel, feature: Pictures, told: bytes) -> str:
     """The record's image as the model sees it, the true mask and the predicted mask side by side, as a data URI."""
     columns = tf.train.Example.FromString(record).features.feature
-    image, mask = (columns[name].bytes_list.value[0] for name in (feature.column or label.image, label.column))
-    seen = image_kind.pixels(feature.model_copy(update={"channels": 3}), tf.constant(image)).numpy()
+    image, mask = _values(columns[feature.column or label.image]), columns[label.column].bytes_list.value[0]
+    seen = image_kind.pixels(feature.model_copy(update={"channels": 3}), feature.encoded_one(image)).numpy()
     true = masks.fitted(label, feature, tf.constant(mask)).numpy()
     return _uri(side_by_side(seen, true[..., 0], tf.io.decode_png(told).numpy()[..., 0]), "PNG")
+
+
+def _values(feature: tf.train.Feature) -> list:
+    return list(getattr(feature, feature.WhichOneof("kind")).value)
 
 
 def _uri(image: Image.Image, form: str) -> str:

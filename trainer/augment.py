@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-from hubline.preprocessing.kinds import image as image_kind
+from hubline.preprocessing.kinds.image_geometry import clipped
 from hubline.trainer.config.augmentation import Augmentation, Window
 
 Change: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
@@ -37,7 +37,7 @@ class Drawn:
     colours: tuple[Change, ...] = ()
     """Colour changes to apply afterwards, in order."""
     mirrors: bool = False
-    """Whether the matrix only mirrors, so that nothing needs to be interpolated."""
+    """Whether the matrix only mirrors and transposes, so that nothing needs to be interpolated."""
     stays_inside: bool = False
     """Whether every point comes from within the image."""
 
@@ -52,14 +52,26 @@ class Drawn:
             uint8 of the same shape.
         """
         if self.matrix is not None and self.mirrors:
-            for axis, sign in ((-2, self.matrix[0, 0]), (-3, self.matrix[1, 1])):
-                pixels = tf.cond(sign < 0, partial(tf.reverse, pixels, [axis]), lambda same=pixels: same)
+            pixels = self._mirrored(pixels)
         if (self.matrix is None or self.mirrors) and not self.colours:
             return pixels
         unit = tf.cast(self._interpolated(pixels), tf.float32) / 255.0
         for change in self.colours:
             unit = tf.clip_by_value(change(unit), 0.0, 1.0)
         return tf.ensure_shape(tf.saturate_cast(tf.round(unit * 255.0), tf.uint8), pixels.shape)
+
+    def _mirrored(self, pixels: tf.Tensor) -> tf.Tensor:
+        """Pixels after a matrix whose linear part has one entry of 1 or -1 in each row."""
+        assert self.matrix is not None
+        if self.height == self.width:
+            leading = list(range(pixels.shape.rank - 3))
+            rows, columns, channels = (len(leading) + axis for axis in range(3))
+            swapped = partial(tf.transpose, pixels, [*leading, columns, rows, channels])
+            pixels = tf.cond(tf.abs(self.matrix[0, 1]) > 0.5, swapped, lambda same=pixels: same)
+        # The sums are the signs, whether the matrix swaps x and y or not.
+        for axis, sign in ((-2, tf.reduce_sum(self.matrix[:2, 0])), (-3, tf.reduce_sum(self.matrix[:2, 1]))):
+            pixels = tf.cond(sign < 0, partial(tf.reverse, pixels, [axis]), lambda same=pixels: same)
+        return pixels
 
     def _interpolated(self, pixels: tf.Tensor) -> tf.Tensor:
         """Pixels after the matrix, from 0 to 255. Up to half a pixel beyond the edge, the edge is repeated, because
@@ -72,7 +84,7 @@ class Drawn:
         return self._moved(tf.cast(pixels, tf.float32), "BILINEAR", "NEAREST") * there
 
     def _stretched(self, pixels: tf.Tensor) -> tf.Tensor:
-        """A faster implementation for matrices without rotation."""
+        """A faster implementation for matrices without rotation and transposition."""
         assert self.matrix is not None
         pictures = tf.reshape(pixels, [-1, *pixels.shape[-3:]])
         framed = tf.concat([pictures[:, :1], pictures, pictures[:, -1:]], axis=1)
@@ -108,7 +120,7 @@ class Drawn:
             x_y /= size[:, tf.newaxis]
             (left, top), (right, bottom) = tf.unstack(tf.reduce_min(x_y, 0)), tf.unstack(tf.reduce_max(x_y, 0))
             boxes = tf.stack([top, left, bottom, right], axis=1)
-        return image_kind.clipped(boxes)
+        return clipped(boxes)
 
     def mask(self, mask: tf.Tensor, fill: int = 0) -> tf.Tensor:
         """Transforms a mask by nearest-neighbour interpolation.
@@ -143,6 +155,7 @@ def drawn(
     width: int,
     seed: tf.Tensor,
     modules: Mapping[str, Module] | None = None,
+    boxes: tf.Tensor | None = None,
 ) -> Drawn:
     """Draws the changes for one image.
 
@@ -152,6 +165,8 @@ def drawn(
         width: Width of the image in pixels.
         seed: int64 of shape [2]. The same seed gives the same changes.
         modules: The hub modules that augment this image, by name in `hubs`. Others in `augment` are skipped.
+        boxes: Boxes in this image that random windows cover as far as `min_object_covered` says, float32 [n, 4]. Boxes
+            without area don't count.
 
     Returns:
         The changes, for the image, its boxes and its mask.
@@ -160,7 +175,8 @@ def drawn(
     colours: list[Change] = []
     for number, change in enumerate(augment):
         if change.moves:
-            moved = _moved(change, height, width, seed + number)
+            there = None if boxes is None else Drawn(height, width, matrix).boxes(boxes)[0]
+            moved = _moved(change, height, width, seed + number, there)
             # The matrix maps points backwards, so the last change comes first.
             matrix = moved if matrix is None else matrix @ moved
         elif change.hub is not None:
@@ -174,8 +190,8 @@ def drawn(
         width,
         matrix,
         tuple(colours),
-        mirrors=all(change.flip_left_right or change.flip_up_down for change in moves),
-        stays_inside=not any(change.rotate for change in moves),
+        mirrors=all(change.flip_left_right or change.flip_up_down or change.transpose for change in moves),
+        stays_inside=not any(change.rotate or change.transpose for change in moves),
     )
 
 
@@ -200,17 +216,20 @@ def augmented(
     return drawn(augment, height, width, seed, modules).image(image)
 
 
-def _moved(change: Augmentation, height: int, width: int, seed: tf.Tensor) -> tf.Tensor:
-    """The matrix of a geometric change."""
+def _moved(change: Augmentation, height: int, width: int, seed: tf.Tensor, boxes: tf.Tensor | None) -> tf.Tensor:
+    """The matrix of a geometric change; `boxes` are those of the image as it is before the change."""
     if change.flip_left_right or change.flip_up_down:
         sign = tf.where(tf.random.stateless_uniform([], seed) < 0.5, -1.0, 1.0)
         return _about_the_middle(height, width, [[sign, 0], [0, 1]] if change.flip_left_right else [[1, 0], [0, sign]])
+    if change.transpose:
+        swaps = tf.where(tf.random.stateless_uniform([], seed) < 0.5, 1.0, 0.0)
+        return _about_the_middle(height, width, [[1 - swaps, swaps], [swaps, 1 - swaps]])
     if change.rotate is not None:
         angle = tf.random.stateless_uniform([], seed, -1.0, 1.0) * (change.rotate * (math.pi / 180))
         cos, sin = tf.cos(angle), tf.sin(angle)
         return _about_the_middle(height, width, [[cos, -sin], [sin, cos]])
     if isinstance(change.crop, Window):
-        return _window(*_sampled(change.crop, height, width, seed), height, width)
+        return _window(*_sampled(change.crop, height, width, seed, boxes), height, width)
     assert change.crop is not None
     share, top, left = tf.unstack(tf.random.stateless_uniform([3], seed))
     size = 1.0 - change.crop * share
@@ -231,13 +250,21 @@ def _window(begin: tf.Tensor, size: tf.Tensor, height: int, width: int) -> tf.Te
     return tf.convert_to_tensor([[across, 0.0, begin[1]], [0.0, down, begin[0]], [0.0, 0.0, 1.0]])
 
 
-def _sampled(window: Window, height: int, width: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _sampled(
+    window: Window, height: int, width: int, seed: tf.Tensor, boxes: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor]:
     """A random window as (top, left) and (height, width) in pixels. The whole image if no window was found."""
+    objects, covered = tf.zeros([0, 4]), tf.constant(0.0)
+    if boxes is not None and window.min_object_covered > 0:
+        size = boxes[:, 2:] - boxes[:, :2]
+        objects = tf.boolean_mask(boxes, tf.reduce_all(size > 0, axis=1))
+        # Without boxes, TensorFlow would take the whole image for the object.
+        covered = tf.where(tf.shape(objects)[0] > 0, window.min_object_covered, 0.0)
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
         [height, width, 1],
-        tf.zeros([1, 0, 4]),
+        objects[tf.newaxis],
         seed,
-        min_object_covered=0.0,
+        min_object_covered=covered,
         aspect_ratio_range=window.aspect_ratio,
         area_range=window.area,
         use_image_if_no_bounding_boxes=True,

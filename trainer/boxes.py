@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hubline.core.lazy_import import tf
 from hubline.preprocessing.encoded_images import shape_of
-from hubline.preprocessing.kinds import image
+from hubline.preprocessing.kinds import image_geometry as geometry
 from hubline.preprocessing.kinds.image import ImageFeature
 
 
@@ -58,15 +58,21 @@ def of_raw(outputs: tf.Tensor) -> tf.Tensor:
     return tf.concat([middle - size / 2, middle + size / 2], axis=-1)
 
 
-def fitted(feature: ImageFeature, encoded: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
-    """Maps boxes from an image to the model's input image; cropped parts lie below 0 or above 1.
+def fitted(feature: ImageFeature, encoded: tf.Tensor, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Maps boxes from an image to the model's input image, and clips them to what is left of the image there.
 
     Args:
-        feature: How the image is fitted.
+        feature: How the image is cropped and fitted.
         encoded: The encoded image, a scalar string.
         boxes: float32 [n, 4].
+
+    Returns:
+        The boxes, and which of them count, as `geometry.clipped` returns them.
     """
-    return boxes if feature.fit == "stretch" else image.boxes(feature, shape_of(encoded), boxes)
+    if feature.is_whole:
+        return geometry.clipped(boxes)
+    shape = shape_of(encoded)
+    return geometry.clipped(geometry.boxes(feature, shape, boxes), geometry.extent(feature, shape))
 
 
 def unfitted(feature: ImageFeature, encoded: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
@@ -96,10 +102,10 @@ def covered(feature: ImageFeature, encoded: tf.Tensor) -> tf.Tensor:
         float32 [batch, 4]: smaller than the image if it is cropped, below 0 and above 1 if it is padded.
     """
     whole = tf.constant([[0.0, 0.0, 1.0, 1.0]])
-    if feature.fit == "stretch":
+    if feature.is_whole:
         return tf.tile(whole, [tf.shape(encoded)[0], 1])
     placed = tf.map_fn(
-        lambda one: image.boxes(feature, shape_of(one), whole)[0],
+        lambda one: geometry.boxes(feature, shape_of(one), whole)[0],
         encoded,
         fn_output_signature=tf.TensorSpec([4], tf.float32),
     )

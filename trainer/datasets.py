@@ -97,7 +97,8 @@ def parse_of(
 
 def _tabular(job: Job, phase: Phase) -> Features:
     """The features that the model or its modules read in a phase, without images."""
-    taken = taken_in(job.features) | ({} if phase.on_vectors else feeding(job.hubs, job.features, job.backbones))
+    own = taken_in(job.features, job.hubs, job.backbones)
+    taken = own | ({} if phase.on_vectors else feeding(job.hubs, job.features, job.backbones))
     return {name: feature for name, feature in taken.items() if name not in images(job.features)}
 
 

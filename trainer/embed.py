@@ -5,6 +5,7 @@ from functools import cached_property, partial
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_transform as tft
 
 from hubline.core.config_base import Section
 from hubline.core.counts import hold
@@ -15,9 +16,10 @@ from hubline.preprocessing.analysis import BeamAnalyzer
 from hubline.preprocessing.columns import ParsingSpec, one_each
 from hubline.preprocessing.encoded_images import shape_of
 from hubline.preprocessing.examples import drop, encode
-from hubline.preprocessing.feature_columns import image_columns, images
+from hubline.preprocessing.feature_columns import image_columns, images, input_columns
+from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.preprocessing.labels.pixels import PixelsLabel
-from hubline.preprocessing.module_features import ModuleFeatures
+from hubline.preprocessing.module_features import ModuleFeatures, needs_statistics
 from hubline.preprocessing.transform import transformed
 from hubline.trainer.augment import augmented
 from hubline.trainer.augment_hub import modules_by_feature
@@ -69,6 +71,7 @@ class Embedder:
         spec: ParsingSpec,
         report: Callable[[int], None],
         mask: PixelsLabel | None = None,
+        transform: tft.TFTransformOutput | None = None,
     ) -> None:
         """Loads the modules.
 
@@ -81,10 +84,13 @@ class Embedder:
             report: Called with the number of further records that are done.
             mask: The `pixels` label, if any. Rows contain no masks, and records with invalid masks are treated like
                 those that cannot be decoded.
+            transform: The transform graph, if features need statistics of the training split.
         """
         self._mask = mask
         self._features = features
         self._report = report
+        self._of_statistics = needs_statistics(features)
+        self._transform = transform.transform_features_layer() if transform and self._of_statistics else None
         opened = {name: open_module(module_paths[name]) for name in fed_hubs(hubs)}
         self._backbones = {name: Called(hubs[name], module, features, tuned=None) for name, module in opened.items()}
         self._outputs = {
@@ -189,11 +195,22 @@ class Embedder:
     def _parse(self, serialized: tf.Tensor) -> Tensors:
         """Parses serialized records, [batch], into `row`, `inputs` by feature and, if there is one, `mask`."""
         payload = [*image_columns(self._features), *(self._mask.masks if self._mask else ())]
-        texts = {name: feature for name, feature in self._features.items() if name not in images(self._features)}
+        known = {**images(self._features), **self._of_statistics}
+        others = {name: feature for name, feature in self._features.items() if name not in known}
         parsed = tf.io.parse_example(serialized, self._spec)
-        inputs = encoded_images(self._features, parsed) | transformed(texts, parsed, BeamAnalyzer())
+        inputs = encoded_images(self._features, parsed) | transformed(others, parsed, BeamAnalyzer())
+        inputs |= self._normalized(parsed)
         masks_of = {"mask": one_each(parsed[self._mask.column])} if self._mask else {}
         return {"row": drop(serialized, payload), "inputs": inputs, **masks_of}
+
+    def _normalized(self, parsed: Tensors) -> Tensors:
+        """The features that need statistics, from parsed columns; float32 [batch, length]."""
+        if not self._of_statistics:
+            return {}
+        assert self._transform is not None
+        columns = input_columns(self._features, self._of_statistics)
+        made = self._transform({column: parsed[column] for column in columns})
+        return {name: made[name] for name in self._of_statistics}
 
     def _prepare(self, number: tf.Tensor, record: Tensors) -> Tensors:
         """Decodes the images of a record.
@@ -209,7 +226,8 @@ class Embedder:
 
     def _read(self) -> tf.data.Dataset:
         """Batches of `number` (int64), `row` (string) and `inputs` by feature, of the decodable records."""
-        floats = max(bytes_of_pixels(self._features), 1)
+        numbers = sum(each.length for each in self._features.values() if isinstance(each, NumericFeature))
+        floats = max(bytes_of_pixels(self._features) + numbers, 1)
         most_bytes = _BATCH_BYTES_ON_GPU if tf.config.list_logical_devices("GPU") else _BATCH_BYTES
         return (
             tf.data.Dataset.from_tensors(0)

@@ -12,6 +12,7 @@ import tensorflow as tf
 from hubline.core.errors import UserError
 from hubline.preprocessing.kinds import image
 from hubline.preprocessing.kinds.image import Pictures
+from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.trainer.adapters.tensorflow import AutoTrackable
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.model import Tuned
@@ -81,7 +82,7 @@ class Called(AutoTrackable):
 
         Args:
             inputs: By feature: images as uint8 [batch, height, width, channels], clips as uint8 [batch, frames, height,
-                width, channels], texts as string [batch].
+                width, channels], numbers as float32 [batch, length], texts as string [batch].
             training: Whether the module is being trained.
         """
         told = True if training and self._trains else None
@@ -165,7 +166,10 @@ def _variables(loaded: Any) -> tuple[list[tf.Variable], list[tf.Variable]]:
 
 
 def _fed(feature: Feature, wanted: Tensor, values: tf.Tensor) -> tf.Tensor:
-    """Converts pixels for the module: scaled floats, integers, or an encoded image file. Texts are unchanged."""
+    """Converts pixels for the module: scaled floats, integers, or an encoded image file. Numbers get their shape; texts
+    are unchanged."""
+    if isinstance(feature, NumericFeature):
+        return tf.cast(feature.as_module_input(values), wanted.dtype)
     if not isinstance(feature, Pictures):
         return values
     if wanted.dtype == "string":

@@ -150,6 +150,13 @@ def pictures(shape: Sequence[int]) -> list[np.ndarray]:
     return [noise, black, np.full(shape, 255, np.uint8), one, two]
 
 
+def numbers(length: int) -> list[np.ndarray]:
+    """Normalized numbers: noise, zeros, ones, and other noise; each float32 [length]."""
+    rng = np.random.default_rng(0)
+    noise, other = (rng.normal(size=length).astype(np.float32) for _ in range(2))
+    return [noise, np.zeros(length, np.float32), np.ones(length, np.float32), other]
+
+
 def numpy_of(values: tf.Tensor | tf.RaggedTensor) -> np.ndarray:
     """An output in NumPy, which has no bfloat16. A ragged output becomes an object array with one list per row."""
     if isinstance(values, tf.RaggedTensor):

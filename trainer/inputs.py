@@ -136,7 +136,7 @@ def decoded(
             return inputs | pixels
         feature = features[boxes.image]
         assert isinstance(feature, image.ImageFeature)
-        return inputs | pixels | {BOX: seen(image.clipped(fitted(feature, inputs[boxes.image], inputs[BOX])))}
+        return inputs | pixels | {BOX: seen(fitted(feature, inputs[boxes.image], inputs[BOX]))}
 
     return examples.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
 

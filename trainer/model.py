@@ -13,7 +13,7 @@ from hubline.preprocessing.kinds.kind import Categories
 from hubline.trainer.autograph import leave_libraries_alone
 from hubline.trainer.backbones.backbone_layer import Built, weights_in
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
-from hubline.trainer.config.hubs import Hubs, fed_hubs
+from hubline.trainer.config.hubs import NO_HUBS, Hubs, fed_hubs
 from hubline.trainer.config.model import Head, Model
 from hubline.trainer.decoder import decode, small
 from hubline.trainer.embeddings import column
@@ -67,7 +67,7 @@ def build(
     """
     if any(hub.outputs for hub in hubs.values()):
         return _of_pixels(model, fed_hubs(hubs), module_paths, features, outputs)
-    own, fed = keras_inputs(taken_in(features)), keras_inputs(feeding(hubs, features, backbones))
+    own, fed = keras_inputs(taken_in(features, hubs, backbones)), keras_inputs(feeding(hubs, features, backbones))
     layers: dict[str, HubLayer | Built] = {
         name: HubLayer(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
         for name, hub in fed_hubs(hubs).items()
@@ -78,7 +78,9 @@ def build(
     given = {column(name): layer(fed) for name, layer in layers.items()}
     vectors = {name: tf.keras.Input(vector.shape[1:], name=name) for name, vector in given.items()}
     deep = [
-        feature.layer(name, transform)(own) for name, feature in taken_in(features).items() if name not in model.wide
+        feature.layer(name, transform)(own)
+        for name, feature in taken_in(features, hubs, backbones).items()
+        if name not in model.wide
     ]
     wide = [categories(name, features).linear(name, transform, outputs)(own) for name in model.wide]
     joined = head(model.head, outputs)
@@ -121,9 +123,10 @@ def _of_pixels(model: Model, hubs: Hubs, module_paths: Mapping[str, str], featur
     return Parts(backbones={name: backbone}, whole=whole, on_vectors=None, standardized=standardized)
 
 
-def taken_in(features: Features) -> Features:
-    """The features that the model reads through layers of its own."""
-    return {name: feature for name, feature in features.items() if feature.is_taken_in}
+def taken_in(features: Features, hubs: Hubs = NO_HUBS, backbones: Backbones = NO_BACKBONES) -> Features:
+    """The features that the head reads through layers of its own: not those that feed a hub module or backbone."""
+    fed = feeding(hubs, features, backbones)
+    return {name: feature for name, feature in features.items() if feature.is_taken_in and name not in fed}
 
 
 def feeding(hubs: Hubs, features: Features, backbones: Backbones = NO_BACKBONES) -> Features:

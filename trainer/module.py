@@ -13,6 +13,7 @@ from pydantic import Field
 from hubline.core.config_base import Section
 from hubline.core.errors import UserError
 from hubline.preprocessing.kinds.image import Pictures
+from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.preprocessing.kinds.video import VideoFeature
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.saved_model import Variable
@@ -293,7 +294,7 @@ def _input_fault(name: str, wanted: Tensor, feature_name: str, feature: Feature)
         given = _given(feature, wanted.dtype)
         return (
             f"the module's input '{name}' takes {wanted}, but the feature '{feature_name}' gives {given}"
-            f"{_better_size(wanted, feature)}"
+            f"{_better_shape(wanted, feature) or _better_size(wanted, feature)}"
         )
     if isinstance(feature, Pictures) and feature.standardize and "float" not in wanted.dtype:
         what = "image files" if wanted.dtype == "string" else f"{wanted.dtype}, pixels from 0 to 255"
@@ -334,7 +335,10 @@ def as_tensor(value: Any, wanted: Tensor) -> tf.Tensor:
 
 def _given(feature: Feature, wanted: str) -> Tensor:
     """What a feature provides to an input: images as pixels of the wanted dtype or as files, clips likewise per
-    frame."""
+    frame; numbers as floats of the wanted dtype."""
+    if isinstance(feature, NumericFeature):
+        is_floating = is_number(wanted) and tf.as_dtype(wanted).is_floating
+        return Tensor(dtype=wanted if is_floating else "float32", shape=(None, *feature.module_shape))
     if not isinstance(feature, Pictures):
         return Tensor(dtype="string", shape=(None,))
     if wanted == "string":
@@ -350,6 +354,22 @@ def is_number(dtype: str) -> bool:
     except TypeError:  # such as the type of a ragged tensor
         return False
     return known.is_floating or known.is_integer or known.is_bool
+
+
+def _better_shape(wanted: Tensor, feature: Feature) -> str:
+    """Suggests the shape or length of a numeric feature that an input needs, as far as its shape tells."""
+    if not isinstance(feature, NumericFeature) or not wanted.shape:
+        return ""
+    if not is_number(wanted.dtype) or not tf.as_dtype(wanted.dtype).is_floating:
+        return "; numeric features feed inputs of floats only"
+    inner = tuple(size for size in wanted.shape[1:] if size is not None)
+    if len(inner) < max(len(wanted.shape) - 1, 1):
+        return ""
+    length = math.prod(inner)
+    keys = ([f"length: {length}"] if length != feature.length else []) + (
+        [f"shape: {[*inner]}"] if len(inner) > 1 else []
+    )
+    return f"; give the feature {' and '.join(keys)}" if keys else ""
 
 
 def _better_size(wanted: Tensor, feature: Feature) -> str:

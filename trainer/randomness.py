@@ -88,8 +88,9 @@ def changed(
     def change(place: tf.Tensor, inputs: Tensors) -> Tensors:
         numbers = seed_of(seed, _CHANGED, epoch, place)
         sizes = {name: values.shape[-3:-1] for name, values in inputs.items() if name not in (ROW, BOX, MASK)}
+        of_label = {} if boxes is None else {boxes.image: inputs[BOX]}
         changes = {
-            name: drawn(augment, height, width, numbers, by_feature.get(name))
+            name: drawn(augment, height, width, numbers, by_feature.get(name), of_label.get(name))
             for name, (height, width) in sizes.items()
         }
         moved = {name: change.image(inputs[name]) for name, change in changes.items()}

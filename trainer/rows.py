@@ -11,7 +11,7 @@ import tensorflow as tf
 from hubline.core.errors import UserError
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_layer import HubLayer, features_of
-from hubline.trainer.hub_trial import TEXTS, Tried, numpy_of, pictures, try_outputs
+from hubline.trainer.hub_trial import TEXTS, Tried, numbers, numpy_of, pictures, try_outputs
 from hubline.trainer.module import output_name
 from hubline.trainer.saved_model_loader import OpenModule
 
@@ -59,5 +59,8 @@ def _dependent(tried: Tried) -> list[str]:
 
 
 def _probes(spec: tf.TensorSpec) -> Sequence[np.ndarray] | Sequence[str]:
-    """Images or texts, depending on the input."""
-    return TEXTS if spec.dtype == tf.string else pictures(spec.shape[1:].as_list())
+    """Images, numbers or texts, depending on the input."""
+    if spec.dtype == tf.string:
+        return TEXTS
+    shape = spec.shape[1:].as_list()
+    return numbers(*shape) if spec.dtype.is_floating else pictures(shape)

@@ -55,7 +55,8 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
     if job.training.mixup is not None:
         task = task.mixable()
     parts = build(job.model, job.hubs, job.module_paths, job.features, job.transform, task.outputs, job.backbones)
-    deep = {name: feature for name, feature in taken_in(job.features).items() if name not in job.model.wide}
+    own = taken_in(job.features, job.hubs, job.backbones)
+    deep = {name: feature for name, feature in own.items() if name not in job.model.wide}
     begin_with_modules(parts.whole, deep, job.hubs, job.module_paths, job.transform)
     transform = job.transform.transform_features_layer()
     curves: dict[str, list[float]] = defaultdict(list)
@@ -69,7 +70,7 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
         for metrics in fit.history:
             for name, value in metrics.items():
                 curves[name].append(value)
-    taken = taken_in(job.features) | feeding(job.hubs, job.features, job.backbones)
+    taken = own | feeding(job.hubs, job.features, job.backbones)
     spec = parsing_spec(job.schema, input_columns(job.features, taken))
     lists = {name for name in spec if takes_lists(name, job.features) and may_have_several(name, job.schema)}
     serving = ServingModel(parts, transform, spec, lists, taken, task)

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+import tensorflow_transform as tft
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
@@ -20,6 +21,7 @@ from hubline.components.input_artifacts import read_schema
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
 from hubline.core.config_base import read_sections
+from hubline.core.digest import tree_digest
 from hubline.core.errors import DataError
 from hubline.core.progress import report
 from hubline.core.shard_cache import Store, key
@@ -102,7 +104,10 @@ class _Work:
         called = {name: hub.model_dump(exclude={"handle", "sha256"}) for name, hub in self._hubs.items()}
         self._modules = {name: [called[name], digest] for name, digest in channels.digests(input_dict).items()}
         backbones = [self._modules[name] for name in sorted(fed_hubs(self._hubs))]
-        self.recipe = key("vectors", sorted(fed_hubs(self._hubs)), backbones, self._fed, self._code)
+        self._graph = _transform_graph(input_dict)
+        # Statistics of the training split are part of the vectors.
+        statistics = [tree_digest(self._graph)] if self._graph else []
+        self.recipe = key("vectors", sorted(fed_hubs(self._hubs)), backbones, self._fed, self._code, *statistics)
         self._embedders: dict[bool, Embedder] = {}
         self._done, self._total = 0, total
 
@@ -140,14 +145,20 @@ class _Work:
     def _embedder(self, with_modules: bool) -> Embedder:
         if with_modules not in self._embedders:
             hubs = self._hubs if with_modules else {}
+            transform = tft.TFTransformOutput(self._graph) if self._graph else None
             self._embedders[with_modules] = Embedder(
-                hubs, self._folders, self.features, self._spec, self._report, self.mask
+                hubs, self._folders, self.features, self._spec, self._report, self.mask, transform
             )
         return self._embedders[with_modules]
 
     def _report(self, more: int) -> None:
         self._done += more
         report(self._done, self._total, "examples")
+
+
+def _transform_graph(input_dict: dict) -> str | None:
+    """Folder of the transform graph, which Embedder gets only if numbers are normalized by statistics."""
+    return artifact_utils.get_single_uri(input_dict["transform_graph"]) if input_dict.get("transform_graph") else None
 
 
 def _set_aside(

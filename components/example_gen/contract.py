@@ -13,9 +13,11 @@ from hubline.components.example_gen.rules.boxes import BoxRule
 from hubline.components.example_gen.rules.classes import ClassRule
 from hubline.components.example_gen.rules.images import ClipRule, ImageRule, MaskRule
 from hubline.components.example_gen.rules.numbers import NumberRule
+from hubline.components.example_gen.rules.pixels import pixel_rule
 from hubline.components.example_gen.rules.rule import Rule
 from hubline.core.config_base import Section
 from hubline.core.errors import DataError
+from hubline.preprocessing.kinds.stored_pixels import PixelNumbers, Stored
 
 _NO_COLUMN = "hubline.none"
 
@@ -33,7 +35,9 @@ class Contract(Section):
     """Required columns, each with one value unless stated otherwise, and their valid values."""
 
     images: tuple[str, ...]
-    """Columns of encoded images."""
+    """Columns of images."""
+    pixels: tuple[tuple[str, Stored], ...] = ()
+    """The image columns that hold pixels rather than encoded images, with how they do."""
     clips: tuple[str, ...] = ()
     """The image columns that hold the frames of a clip; at least one frame each."""
     masks: tuple[str, ...] = ()
@@ -57,12 +61,14 @@ class Contract(Section):
     @property
     def typed(self) -> tuple[str, ...]:
         """Numeric columns, whose dtypes `Kind` records."""
-        return (*self.numbers, *self.boxes.sides, *self.boxes.size) if self.boxes else self.numbers
+        of_boxes = (*self.boxes.sides, *self.boxes.size) if self.boxes else ()
+        of_images = [name for name, stored in self.pixels if isinstance(stored, PixelNumbers)]
+        return (*self.numbers, *of_boxes, *of_images)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The table of rules. The first rule that a record breaks describes its fault."""
-        rules: list[Rule] = [ClipRule(name) if name in self.clips else ImageRule(name) for name in self.images]
+        rules = [self._image_rule(name) for name in self.images]
         rules += [MaskRule(name) for name in self.masks]
         rules += [NumberRule(name, self.positive, self.indicators) for name in self.numbers]
         if self.label:
@@ -70,6 +76,11 @@ class Contract(Section):
         if self.label and self.boxes:
             rules.append(BoxRule(self.label, self.boxes.sides, self.boxes.size, self.classes))
         return tuple(rules)
+
+    def _image_rule(self, column: str) -> Rule:
+        if stored := dict(self.pixels).get(column):
+            return pixel_rule(column, stored)
+        return ClipRule(column) if column in self.clips else ImageRule(column)
 
 
 class Kind(Section):

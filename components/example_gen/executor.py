@@ -17,6 +17,7 @@ from tfx.types import artifact_utils
 from hubline.artifacts import quarantine
 from hubline.artifacts.examples import Manifest, ShardFile
 from hubline.artifacts.pins import Files
+from hubline.artifacts.pixel_columns import write_pixel_columns
 from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
 from hubline.artifacts.splits import ALL, SPLITS
 from hubline.components.adapters.tfx import mark_as_tf_examples
@@ -96,6 +97,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         # `.gz`.
         mark_as_tf_examples(artifact)
         manifest.write(artifact.uri)
+        write_pixel_columns(artifact.uri, dict(contract.pixels))
 
     def _ingest(self, store: Store, tasks: Sequence[Task]) -> list[Result]:
         missing = [task for task in tasks if not store.find(task.key)]

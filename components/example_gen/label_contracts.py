@@ -5,7 +5,7 @@ from typing import Any
 
 from hubline.components.example_gen.contract import Contract
 from hubline.preprocessing.config import Features, Label
-from hubline.preprocessing.feature_columns import clip_columns, image_columns
+from hubline.preprocessing.feature_columns import clip_columns, image_columns, stored_pixels
 from hubline.preprocessing.labels.binary import BinaryLabel
 from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
 from hubline.preprocessing.labels.classes import ClassLabel
@@ -60,4 +60,5 @@ def contract_of(features: Features, label: Label | None) -> Contract:
     """The contract for features and, if given, a label."""
     images, clips = tuple(sorted(image_columns(features))), tuple(sorted(clip_columns(features)))
     of_label = CONTRACTS.of(label.kind)(label) if label else {}
-    return Contract.model_validate({"images": images, "clips": clips, **of_label})
+    pixels = tuple(sorted(stored_pixels(features).items()))
+    return Contract.model_validate({"images": images, "clips": clips, "pixels": pixels, **of_label})

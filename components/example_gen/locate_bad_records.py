@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from hubline.artifacts.quarantine import SetAside
-from hubline.components.example_gen.records import columns_of
+from hubline.components.example_gen.records import columns_of, values_of
 from hubline.core.errors import DataError, tensorflow_reason
 from hubline.core.tfrecord_recovery import salvage
 from hubline.preprocessing.encoded_images import shape_of
@@ -42,18 +42,18 @@ def undecodable(
             return None
         for name, feature in pictures.items():
             column = feature.column or name
-            values = list(columns[column].bytes_list.value)
+            values = values_of(columns, column)
             try:
                 if values:
-                    decode[name](feature.encoded(tf.sparse.from_dense([values]))[0])
+                    decode[name](feature.encoded_one(values))
             except tf.errors.InvalidArgumentError as error:
                 what = "clip" if feature.kind == "video" else "image"
                 return f"its {what} '{column}' does not decode: {tensorflow_reason(error)}"
         if mask is None:
             return None
-        names = mask.column, pictures[mask.image].column or mask.image
-        (encoded,), (picture,) = (columns[name].bytes_list.value for name in names)
-        return mask_fault(mask, encoded, shape_of(tf.constant(picture)))
+        (encoded,), feature = columns[mask.column].bytes_list.value, pictures[mask.image]
+        picture = feature.encoded_one(values_of(columns, feature.column or mask.image))
+        return mask_fault(mask, encoded, shape_of(picture))
 
     for number, record in enumerate(salvage(path)):
         reason = None if record.fault or number in passed_over else fault(record.data)

@@ -54,6 +54,20 @@ def detections(
     return found
 
 
+def moved(found: Sequence[Mapping[str, Any]], covers: np.ndarray) -> list[dict[str, Any]]:
+    """Maps detections from the module's input image to the original image.
+
+    Args:
+        found: As `detections` returns them.
+        covers: The part of the original image that the module sees, [4]: top, left, bottom and right as fractions; may
+            extend beyond the image.
+    """
+    begin, size = np.tile(covers[:2], 2), np.tile(covers[2:] - covers[:2], 2)
+    return [
+        one | {"box": (begin + np.array(one["box"]) * size).astype(np.float32).tolist()} for one in map(dict, found)
+    ]
+
+
 def columns(found: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     """Detections as tf.Example columns: the values of all detections, concatenated."""
     given = {

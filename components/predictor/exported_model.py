@@ -76,6 +76,11 @@ class ServedModel(Model):
             raise UserError(
                 f"this model takes {', '.join(sorted(self._takes))}; pass TFRecords or JSON with these columns"
             )
+        if sort == "image" and any(spec.dtype != tf.string for spec in self._takes.values()):
+            raise UserError(
+                f"this model takes numbers as {', '.join(self._takes)}, and no image files; pass TFRecords or JSON "
+                "with that column"
+            )
         if sort == "image" and any(spec.shape.rank != 1 for spec in self._takes.values()):
             raise UserError(
                 f"this model takes clips, lists of frames, as {', '.join(self._takes)}; pass TFRecords or JSON with "

@@ -19,7 +19,9 @@ from hubline.core.errors import DataError, UserError
 from hubline.preprocessing.encoded_images import shape_of
 from hubline.preprocessing.examples import flattened
 from hubline.preprocessing.feature_columns import input_names
+from hubline.preprocessing.kinds.image import ImageToInfer, in_own_size
 from hubline.preprocessing.module_features import ModuleFeaturesToInfer
+from hubline.trainer.boxes import covered
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_trial import Tried
 from hubline.trainer.saved_model_loader import open_module
@@ -222,6 +224,9 @@ class HubModel(Model):
     def _answer(self, row: dict[str, np.ndarray], image: bytes | None) -> Answer:
         if self.finds:
             found = detections.detections(row, self._size(image), self._options.labels, self._options.min_score)
+            pixels = next((feed.image for feed in self._call.feeds.values() if feed.image and not feed.is_text), None)
+            if image is not None and isinstance(pixels, ImageToInfer) and not pixels.is_whole:
+                found = detections.moved(found, covered(pixels, tf.constant([image]))[0].numpy())
             return Answer({"detections": found}, detections.columns(found), image=image)
         pictures = {
             name: _pixels(values, self._options.value_range) for name, values in row.items() if _is_picture(values)
@@ -242,7 +247,11 @@ class HubModel(Model):
         feature = next((feed.image for feed in self._call.feeds.values() if feed.image), None)
         if feature is not None and feature.size is not None:
             return feature.size
-        height, width, _ = shape_of(tf.constant(image or b"")).numpy().tolist()
+        encoded = tf.constant(image or b"")
+        if feature is not None and feature.has_window:
+            height, width, _ = in_own_size(feature, encoded).shape
+        else:
+            height, width, _ = shape_of(encoded).numpy().tolist()
         return height, width
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from hubline.core.errors import UserError
-from hubline.preprocessing.encoded_images import decode
-from hubline.preprocessing.kinds.image import ImageToInfer, scaled
+from hubline.preprocessing.kinds.image import ImageToInfer, in_own_size, scaled
 from hubline.preprocessing.kinds.video import VideoFeature
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.inputs import pixels_of_batch
@@ -82,8 +82,8 @@ class Feed:
         if image.size is not None:
             pixels = pixels_of_batch({IMAGE: image}, {IMAGE: image.encoded(encoded)})[IMAGE]
         else:
-            pixels = tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8))
-            pixels = tf.image.rgb_to_grayscale(pixels) if image.channels == 1 else pixels
+            own = tf.TensorSpec([None, None, image.channels], tf.uint8)
+            pixels = tf.map_fn(partial(in_own_size, image), encoded, fn_output_signature=own)
         dtype = tf.as_dtype(self.takes.dtype)
         return tf.cast(scaled(image, pixels) if dtype.is_floating else pixels, dtype)
 
@@ -153,6 +153,12 @@ def call_with(module: Module, hub: Hub, features: Features) -> Call:
         column = feature.column or feature_name
         takes = function.inputs[name]
         image = feature if isinstance(feature, ImageToInfer | VideoFeature) else None
+        if image is not None and takes.dtype == "string" and (image.central_crop or image.crop_box):
+            key = "central_crop" if image.central_crop else "crop_box"
+            raise UserError(
+                f"the module's input '{name}' takes whole image files and decodes them itself; leave {key} out of "
+                f"'{feature_name}'"
+            )
         if image is not None and image.size is None:
             image = image.model_copy(update={"size": _size(takes, "give the feature a size")})
         feeds[name] = Feed(takes, column, image)
@@ -241,7 +247,9 @@ def _clip(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float,
             f"the module takes clips {takes}, which doesn't fix the number and size of frames; use a pipeline file "
             "with task: infer"
         )
-    return VideoFeature.model_validate(image.model_dump(by_alias=True) | {"kind": "video", "frames": frames})
+    return VideoFeature.model_validate(
+        image.model_dump(by_alias=True, exclude={"decode"}) | {"kind": "video", "frames": frames}
+    )
 
 
 def columns(feeds: Iterable[Feed]) -> list[str]:

@@ -20,12 +20,11 @@ def cached_views_keep_boxes_in_place(
     if moving := [name for change in training.augment if change.moves for name in change.names]:
         yield location, f"cached views have no boxes, and {', '.join(moving)} moves them; leave out one or the other"
     elif needs_pictures(label, features):
-        fit = images(features)[label.image].fit
-        yield (
-            location,
-            f"cached views have no boxes, and fit: {fit} of '{label.image}' moves them; leave it out, or set "
-            "fit: stretch",
-        )
+        feature = images(features)[label.image]
+        crop = next((key for key in ("central_crop", "crop_box") if getattr(feature, key) is not None), None)
+        cause = crop or f"fit: {feature.fit}"
+        mend = f"leave {crop} out" if crop else "leave it out, or set fit: stretch"
+        yield location, f"cached views have no boxes, and {cause} of '{label.image}' moves them; {mend}"
 
 
 RULES = LabelRules(rules=(*ONE_VECTOR, cached_views_keep_boxes_in_place), targets="boxes")

@@ -1,12 +1,13 @@
 """Rules between `training.augment` and the images, the label and the hub modules."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hubline.core.config_errors import PlacedError
 from hubline.pipeline.labels.parts import RULES as OF_LABEL
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.feature_columns import images
-from hubline.trainer.config.augmentation import Augmentation
+from hubline.preprocessing.kinds.image import Pictures
+from hubline.trainer.config.augmentation import Augmentation, Window
 from hubline.trainer.config.hubs import Hubs, augmenting_hubs
 from hubline.trainer.config.training import Training
 
@@ -25,12 +26,25 @@ def _error(change: Augmentation, features: Features, label: Label, hubs: Hubs) -
         return _hub_error(change.hub, label, hubs)
     if (change.saturation or change.hue) and all(picture.channels == 1 for picture in pictures.values()):
         return "saturation and hue are of colours, and every image has channels: 1; leave it out"
+    if change.transpose and (fault := _not_square(pictures)):
+        return fault
+    has_boxes = OF_LABEL.of(label.kind).targets == "boxes"
+    if isinstance(change.crop, Window) and change.crop.min_object_covered and not has_boxes:
+        return f"min_object_covered needs the boxes of a label of kind class_and_box, and this one is {label.kind}"
     if change.mixup is None:
         return None
     if not label.can_be_mixed:
         return f"mixup mixes labels, and one of kind {label.kind} cannot be mixed; leave it out"
     others = [name for name in features if name not in pictures]
     return f"mixup mixes images, and the model has other inputs: {', '.join(others)}; leave it out" if others else None
+
+
+def _not_square(pictures: Mapping[str, Pictures]) -> str | None:
+    for name, picture in pictures.items():
+        if picture.size[0] != picture.size[1]:
+            height, width = picture.size
+            return f"transpose swaps height and width, and '{name}' is {height} x {width}; make its size square"
+    return None
 
 
 def _hub_error(name: str, label: Label, hubs: Hubs) -> str | None:

@@ -6,6 +6,7 @@ from hubline.core.config_errors import PlacedError
 from hubline.preprocessing.config import Feature, Features
 from hubline.preprocessing.kinds.image import ImageFeature, Pictures
 from hubline.preprocessing.kinds.kind import Categories
+from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.preprocessing.kinds.text import TextFeature
 from hubline.trainer.backbones.config import AnyBackbone, Backbones
 from hubline.trainer.config.hubs import Hub, Hubs, augmenting_hubs, fed_hubs
@@ -15,6 +16,11 @@ from hubline.trainer.config.model import Model
 def is_for_modules(feature: Feature) -> bool:
     """Whether a feature is an input of hub modules and backbones, rather than of the model's head."""
     return isinstance(feature, Pictures) or (isinstance(feature, TextFeature) and feature.bag is None)
+
+
+def can_feed_modules(feature: Feature) -> bool:
+    """Whether a feature may be an input of hub modules and backbones."""
+    return is_for_modules(feature) or isinstance(feature, NumericFeature)
 
 
 def described(feature: Feature) -> str:
@@ -38,6 +44,19 @@ def modules_use_images_clips_and_texts(features: Features, hubs: Hubs, backbones
                 f"no hub module or backbone takes the {feature.kind} '{name}'; name it in the inputs of one, or leave "
                 "it out",
             )
+
+
+def numbers_for_modules_have_no_indicators(
+    features: Features, hubs: Hubs, backbones: Backbones
+) -> Iterator[PlacedError]:
+    for name, feature in features.items():
+        if not isinstance(feature, NumericFeature):
+            continue
+        users = list(_users(name, hubs, backbones))
+        if users and feature.missing_indicator:
+            yield ("features", name, "missing_indicator"), f"{users[0]} takes the numbers alone; leave it out"
+        if not users and feature.shape is not None:
+            yield ("features", name, "shape"), f"no hub module or backbone takes '{name}'; leave shape out"
 
 
 def modules_that_scale_pixels_get_them_unscaled(
@@ -90,6 +109,7 @@ def _takes_range(user: Hub | AnyBackbone) -> bool:
 RULES = (
     the_model_has_an_input,
     modules_use_images_clips_and_texts,
+    numbers_for_modules_have_no_indicators,
     modules_that_scale_pixels_get_them_unscaled,
     pretrained_embeddings_have_a_module_and_words,
     the_wide_part_uses_categories,

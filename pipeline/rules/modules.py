@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from hubline.core.config_errors import PlacedError
-from hubline.pipeline.rules.features import described, is_for_modules
+from hubline.pipeline.rules.features import can_feed_modules, described
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.kinds.image import ImageFeature
 from hubline.preprocessing.kinds.kind import Categories
@@ -36,15 +36,18 @@ def fine_tuned_modules_feed_the_head(hubs: Hubs, model: Model) -> Iterator[Place
             yield ("model", "fine_tune", name), f"no feature feeds '{name}'; set it in hubs.{name}.inputs"
 
 
-def modules_take_images_clips_and_texts(hubs: Hubs, backbones: Backbones, features: Features) -> Iterator[PlacedError]:
+def modules_take_images_clips_texts_and_numbers(
+    hubs: Hubs, backbones: Backbones, features: Features
+) -> Iterator[PlacedError]:
     builders = {name: backbone for name, backbone in backbones.items() if isinstance(backbone, Builder)}
     for section, modules in (("hubs", fed_hubs(hubs)), ("backbones", builders)):
         for name, module in modules.items():
             for argument, fed in module.inputs.items():
-                if not is_for_modules(features[fed]):
+                if not can_feed_modules(features[fed]):
                     yield (
                         (section, name, "inputs", argument),
-                        f"'{name}' takes images, clips and texts as they are; '{fed}' is {described(features[fed])}",
+                        f"'{name}' takes images, clips and texts as they are, and numeric features; '{fed}' is "
+                        f"{described(features[fed])}",
                     )
 
 
@@ -84,7 +87,7 @@ RULES = (
     names_are_distinct,
     hub_modules_are_used,
     fine_tuned_modules_feed_the_head,
-    modules_take_images_clips_and_texts,
+    modules_take_images_clips_texts_and_numbers,
     augmenting_modules_change_images,
     backbones_fit_their_image,
     views_are_cached_for_hub_modules,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from hubline.core.lazy_import import tf
 from hubline.preprocessing import encoded_images
 from hubline.preprocessing.column_type import ColumnType
+from hubline.preprocessing.kinds.image_crop import CropBox
+from hubline.preprocessing.kinds.image_geometry import placed, window
 from hubline.preprocessing.kinds.kind import Kind, Read, Values
-
-_ENOUGH = 0.25
-"""Minimum fraction of a box that must lie in the image for the box to count."""
+from hubline.preprocessing.kinds.stored_pixels import Stored
 
 
 class Pictures(Kind):
@@ -27,6 +28,11 @@ class Pictures(Kind):
     """Height and width in pixels that images are resized to."""
     channels: Literal[1, 3] = 3
     """3 for RGB, 1 for greyscale. Other images are converted."""
+    central_crop: float | None = Field(default=None, gt=0.0, le=1.0, examples=[0.875])
+    """Keep only the middle of each image: this fraction of its height and of its width (`tf.image.central_crop`).
+    `fit` then applies to that part, in training and in the served model."""
+    crop_box: CropBox | None = Field(default=None, examples=[{"top": 0.25, "left": 0.0, "bottom": 1.0, "right": 1.0}])
+    """Keep only this part of each image, in place of `central_crop`."""
     fit: Literal["stretch", "crop", "pad", "crop_or_pad"] = "stretch"
     """How to fit images to `size`: `stretch` resizes without keeping the aspect ratio; `crop` resizes the largest
     centred window with the aspect ratio of `size`; `pad` resizes the whole image and fills the rest with black;
@@ -53,6 +59,27 @@ class Pictures(Kind):
             raise ValueError("standardize and value_range both set the pixel scaling; remove one")
         return self
 
+    @model_validator(mode="after")
+    def _one_part(self) -> Pictures:
+        if self.central_crop is not None and self.crop_box is not None:
+            raise ValueError("central_crop and crop_box both choose a part of the image; remove one")
+        return self
+
+    @property
+    def has_window(self) -> bool:
+        """Whether only a part of each image is used."""
+        return self.central_crop is not None or self.crop_box is not None or self.fits_by_cropping
+
+    @property
+    def fits_by_cropping(self) -> bool:
+        """Whether `fit` may cut something off. Images that keep their own size (`task: infer`) are not fitted."""
+        return self.size is not None and self.fit in ("crop", "crop_or_pad")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the whole image is stretched to `size`, so that boxes in fractions of the image stay as they are."""
+        return (self.size is None or self.fit == "stretch") and not self.has_window
+
     @property
     def is_taken_in(self) -> bool:
         """False: only hub modules and backbones take images."""
@@ -70,6 +97,11 @@ class Pictures(Kind):
         """Shape of one example's pixels."""
         raise NotImplementedError
 
+    def encoded_one(self, values: Sequence[Any]) -> tf.Tensor:
+        """What `encoded` gives for a single record, from the column's values in Python: a scalar string, or string
+        [n]."""
+        return self.encoded(tf.sparse.from_dense([list(values)]))[0]
+
     def encoded(self, column: Values) -> tf.Tensor:
         """Encoded images to decode, string [batch] or [batch, n], from the parsed column."""
         raise NotImplementedError
@@ -84,9 +116,25 @@ class Pictures(Kind):
 
 
 class ImageFeature(Pictures):
-    """An encoded image (JPEG, PNG, GIF or BMP) in a bytes column, decoded only where the model needs pixels."""
+    """An image: an encoded one (JPEG, PNG, GIF or BMP) in a bytes column, or pixels; decoded only where the model needs
+    it."""
 
     kind: Literal["image"]
+    decode: Stored | None = Field(
+        default=None,
+        examples=[
+            {"kind": "raw", "shape": [32, 32, 3], "order": ["channels", "height", "width"]},
+            {"kind": "numbers", "shape": [28, 28, 1], "range": [-0.5, 0.5]},
+        ],
+    )
+    """How the column holds the pixels: as raw bytes, or as a list of numbers. Default: as an encoded image file."""
+
+    def accepts(self, name: str) -> dict[str, tuple[ColumnType, ...]]:
+        return dict.fromkeys(self.reads(name), self.decode.takes if self.decode else self.takes)
+
+    @property
+    def takes_lists(self) -> bool:
+        return self.decode is not None and self.decode.kind == "numbers"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -95,7 +143,10 @@ class ImageFeature(Pictures):
     def encoded(self, column: Values) -> tf.Tensor:
         from hubline.preprocessing.columns import one_each
 
-        return one_each(column)
+        return self.decode.encoded(column) if self.decode else one_each(column)
+
+    def encoded_one(self, values: Sequence[Any]) -> tf.Tensor:
+        return self.encoded(self.decode.column_of(values))[0] if self.decode else super().encoded_one(values)
 
     def decoded(self, encoded: tf.Tensor) -> tf.Tensor:
         return pixels(self, encoded)
@@ -110,6 +161,12 @@ class ImageToInfer(ImageFeature):
     )
     """Height and width in pixels that images are resized to. Default: the module's input size. If the module accepts
     any size, each image keeps its own and is predicted on alone."""
+
+    @field_validator("decode")
+    @classmethod
+    def _is_a_file(cls, decode: Stored | None) -> None:
+        if decode is not None:
+            raise ValueError("task: infer takes encoded image files; leave decode out")
 
     @property
     def shape(self) -> tuple[int | None, ...]:  # type: ignore[override]
@@ -131,13 +188,8 @@ def pixels(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: if the bytes are not such an image.
     """
-    if feature.fit in ("crop", "crop_or_pad"):
-        decoded = encoded_images.decode_window(encoded, partial(_window, feature))
-    else:
-        decoded = encoded_images.decode(encoded)
-    if feature.channels == 1:
-        decoded = tf.image.rgb_to_grayscale(decoded)
-    top, left, *inner = tf.unstack(_placed(feature, tf.shape(decoded)))
+    decoded = in_own_size(feature, encoded)
+    top, left, *inner = tf.unstack(placed(feature, tf.shape(decoded)))
     if feature.fit != "crop_or_pad":
         decoded = tf.image.resize(decoded, inner, method=feature.resize)
     if feature.resize == "bicubic":  # bicubic overshoots its input range
@@ -146,6 +198,19 @@ def pixels(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
         decoded = tf.image.pad_to_bounding_box(decoded, top, left, *feature.size)
     rounded = tf.cast(tf.round(decoded), tf.uint8)
     return tf.ensure_shape(rounded, [*feature.size, feature.channels])
+
+
+def in_own_size(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes the part of one image that the feature uses, uint8 [height, width, channels], without resizing it.
+
+    Raises:
+        tf.errors.InvalidArgumentError: if the bytes are not an image, or `crop_box` extends beyond it.
+    """
+    if feature.has_window:
+        decoded = encoded_images.decode_window(encoded, partial(window, feature))
+    else:
+        decoded = encoded_images.decode(encoded)
+    return tf.image.rgb_to_grayscale(decoded) if feature.channels == 1 else decoded
 
 
 def scaled(feature: Pictures, images: tf.Tensor) -> tf.Tensor:
@@ -160,100 +225,3 @@ def scaled(feature: Pictures, images: tf.Tensor) -> tf.Tensor:
 def decode(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
     """Decodes and scales one image for a module."""
     return scaled(feature, pixels(feature, encoded))
-
-
-def boxes(feature: Pictures, shape: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
-    """Maps boxes from an image to the model's input image.
-
-    Args:
-        feature: Size and fit.
-        shape: Shape of the upright image, int32 [height, width, ...].
-        boxes: float32 [n, 4]: top, left, bottom and right, as fractions of the image's height and width.
-
-    Returns:
-        The boxes as fractions of `size`. Cropped parts lie below 0 or above 1; `clipped` cuts them off.
-    """
-    size = tf.cast(shape[:2], tf.float32)
-    if feature.fit == "stretch":
-        return boxes
-    if feature.fit in ("crop", "crop_or_pad"):
-        window = tf.cast(_window(feature, shape), tf.float32)
-        boxes = (boxes * tf.tile(size, [2]) - tf.tile(window[:2], [2])) / tf.tile(window[2:], [2])
-        shape = tf.cast(window[2:], tf.int32)
-    placed = tf.cast(_placed(feature, shape), tf.float32)
-    return (boxes * tf.tile(placed[2:], [2]) + tf.tile(placed[:2], [2])) / tf.constant(2 * feature.size, tf.float32)
-
-
-def mask(feature: Pictures, numbers: tf.Tensor, outside: int) -> tf.Tensor:
-    """Maps a mask from an image to the model's input image by nearest-neighbour interpolation.
-
-    Args:
-        feature: Size and fit.
-        numbers: Class numbers, uint8 [height, width, 1], of the image's size.
-        outside: Value of padding.
-
-    Returns:
-        uint8 [height, width, 1] of the feature's size.
-    """
-    if feature.fit in ("crop", "crop_or_pad"):
-        top, left, height, width = tf.unstack(_window(feature, tf.shape(numbers)))
-        numbers = numbers[top : top + height, left : left + width]
-    top, left, *inner = tf.unstack(_placed(feature, tf.shape(numbers)))
-    if feature.fit != "crop_or_pad":
-        numbers = tf.image.resize(numbers, inner, method="nearest")
-    if feature.fit in ("pad", "crop_or_pad"):
-        there = tf.image.pad_to_bounding_box(tf.ones_like(numbers), top, left, *feature.size) > 0
-        numbers = tf.where(there, tf.image.pad_to_bounding_box(numbers, top, left, *feature.size), outside)
-    return tf.ensure_shape(numbers, [*feature.size, 1])
-
-
-def clipped(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Clips boxes to the image.
-
-    Args:
-        boxes: float32 [n, 4]: top, left, bottom and right, as fractions of the image.
-
-    Returns:
-        The boxes clipped to [0, 1], and whether at least a quarter of each box lies in the image, bool [n].
-    """
-    inside = tf.clip_by_value(boxes, 0.0, 1.0)
-
-    def area(of: tf.Tensor) -> tf.Tensor:
-        return (of[:, 2] - of[:, 0]) * (of[:, 3] - of[:, 1])
-
-    return inside, (area(inside) > 0) & (area(inside) >= _ENOUGH * area(boxes))
-
-
-def _window(feature: Pictures, shape: tf.Tensor) -> tf.Tensor:
-    """The centred window to decode of a cropped image: top, left, height and width, in pixels.
-
-    With `fit: crop`, the largest window with the aspect ratio of `size`; otherwise a window no larger than `size`.
-
-    Args:
-        feature: Size and fit.
-        shape: Shape of the image, int32 [height, width, ...].
-    """
-    height, width = feature.size
-    if feature.fit == "crop":  # in integers: with floats an exact fit can come out one pixel short
-        height, width = shape[1] * height // width, shape[0] * width // height
-    height, width = (tf.clip_by_value(most, 1, here) for most, here in ((height, shape[0]), (width, shape[1])))
-    return tf.stack([(shape[0] - height) // 2, (shape[1] - width) // 2, height, width])
-
-
-def _placed(feature: Pictures, shape: tf.Tensor) -> tf.Tensor:
-    """The position of the decoded image in the model's input image: top, left, height and width, in pixels.
-
-    Args:
-        feature: Size and fit.
-        shape: Shape of the decoded image, int32 [height, width, ...].
-    """
-    height, width = feature.size
-    if feature.fit == "crop_or_pad":
-        return tf.stack([(height - shape[0]) // 2, (width - shape[1]) // 2, shape[0], shape[1]])
-    if feature.fit != "pad":
-        return tf.constant([0, 0, height, width])
-    # Like tf.image.resize_with_pad, but in integers.
-    top = tf.maximum((height * shape[1] - width * shape[0]) // (2 * shape[1]), 0)
-    left = tf.maximum((width * shape[0] - height * shape[1]) // (2 * shape[0]), 0)
-    inner = tf.stack([shape[0] * width // shape[1], shape[1] * height // shape[0]])
-    return tf.concat([[top, left], tf.clip_by_value(inner, 1, feature.size)], axis=0)

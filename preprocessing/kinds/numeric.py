@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hubline.core.config_base import Section
 from hubline.core.lazy_import import tf, tft
@@ -36,6 +37,11 @@ class Numbers(Kind):
     missing: Literal["mean", "median"] | int | float = "mean"
     """Replacement for missing and non-finite numbers, before normalization: the mean or median of the training split,
     or a constant."""
+
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether normalization or filling depends on the training split."""
+        return self.missing in ("mean", "median") or self.normalize in ("z_score", "min_max")
 
     def normalized(self, name: str, values: tf.SparseTensor, length: int, analysis: Analysis) -> tf.Tensor:
         """Fills in missing numbers and normalizes: float32 [n, length].
@@ -102,8 +108,30 @@ class NumericFeature(Numbers):
     kind: Literal["numeric"]
     length: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     """Numbers per record. Each position is normalized separately."""
+    shape: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        default=None, min_length=1, max_length=8, examples=[[28, 28, 1]]
+    )
+    """For the input of a hub module or a `builder` backbone: the shape of one record's `length` numbers, row by row.
+    Default: [length]."""
     missing_indicator: bool = False
     """Whether to add an input per number that is 1 if the number was missing and 0 otherwise."""
+
+    @model_validator(mode="after")
+    def _shape_has_the_length(self) -> NumericFeature:
+        if self.shape is not None and math.prod(self.shape) != self.length:
+            raise ValueError(
+                f"shape {[*self.shape]} has room for {math.prod(self.shape)} numbers, but length is {self.length}"
+            )
+        return self
+
+    @property
+    def module_shape(self) -> tuple[int, ...]:
+        """Shape of one record's numbers as the input of a hub module or backbone."""
+        return self.shape or (self.length,)
+
+    def as_module_input(self, values: tf.Tensor) -> tf.Tensor:
+        """Numbers, float32 [batch, length], as [batch, *module_shape]."""
+        return tf.reshape(values, [-1, *self.module_shape])
 
     def transform(self, name: str, read: Read) -> dict[str, Values]:
         """Normalized numbers, followed by the missing indicators: float32 [batch, length] or [batch, 2 * length]."""

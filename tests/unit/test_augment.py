@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hubline.preprocessing.kinds import image as image_kind
+from hubline.preprocessing.kinds.image_geometry import clipped
 from hubline.trainer import randomness
 from hubline.trainer.augment import Drawn, augmented, drawn
 from hubline.trainer.config.augmentation import Augmentation
@@ -142,7 +142,7 @@ def test_boxes_and_masks_follow_the_picture(box: tuple, how: list[dict], number:
 
 def test_a_box_of_which_less_than_a_quarter_stays_is_lost() -> None:
     boxes = [[0.0, 0, 0.5, 0.5], [-0.31, 0, 0.1, 1], [-0.29, 0, 0.1, 1], [2, 2, 3, 3], [0.5, 0.5, 0.5, 0.6]]
-    inside, stay = image_kind.clipped(tf.constant(boxes))
+    inside, stay = clipped(tf.constant(boxes))
     np.testing.assert_allclose(
         inside, [[0, 0, 0.5, 0.5], [0, 0, 0.1, 1], [0, 0, 0.1, 1], [1, 1, 1, 1], [0.5, 0.5, 0.5, 0.6]]
     )

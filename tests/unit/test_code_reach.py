@@ -62,6 +62,12 @@ def recomputing(module: str) -> set[str]:
         ("preprocessing.kinds.crossed", RECORDS, {"Transform"}),
         ("preprocessing.kinds.dates", RECORDS, {"Transform"}),
         ("preprocessing.kinds.image", RECORDS | MODULES, {"Transform", "Embedder", "Predictor"}),
+        ("preprocessing.kinds.numeric", RECORDS | MODULES, {"Transform", "Embedder", "Predictor"}),
+        (
+            "preprocessing.kinds.stored_pixels",
+            {"ExampleGen"} | RECORDS | MODULES,
+            {"ExampleGen", "Transform", "Embedder", "Predictor"},
+        ),
         ("preprocessing.kinds.text", RECORDS | MODULES, {"Transform", "Embedder", "Predictor"}),
         ("preprocessing.kinds.video", RECORDS | MODULES, {"Transform", "Embedder", "Predictor"}),
         ("preprocessing.labels.regression", RECORDS, {"Transform"}),
@@ -98,6 +104,6 @@ def test_steps_follow_every_kind_whose_methods_they_may_call() -> None:
         assert {"Transform", "Trainer", "Evaluator"} <= following(module), module
         assert "Transform" in recomputing(module), module
     fed = kinds_of(get_args(ModuleFeatures)[1])
-    assert fed == {f"preprocessing.kinds.{kind}" for kind in ("image", "video", "text")}
+    assert fed == {f"preprocessing.kinds.{kind}" for kind in ("image", "video", "text", "numeric")}
     for module in fed:
         assert following(module) >= MODULES and recomputing(module) >= {"Embedder", "Predictor"}, module

@@ -162,6 +162,22 @@ def steps(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
+    ("settings", "is_needed"), [("normalize: z_score", True), ("missing: 0, normalize: log1p", False)]
+)
+def test_embedder_gets_the_transform_graph_for_numbers_that_need_statistics(
+    tmp_path: Path, settings: str, is_needed: bool
+) -> None:
+    text = FILE.replace("{kind: numeric}", f"{{kind: numeric, {settings}}}") + KUBEFLOW
+    hubs = "hubs: {net: {handle: gs://bucket/net, inputs: {x: miles}}}\n"
+    found = package(load(written(tmp_path, text + hubs))[0], IMAGE)
+    check(*found)
+    embedder = found[0]["root"]["dag"]["tasks"]["embedder"]["inputs"]["artifacts"]
+    assert ("transform_graph" in embedder) == is_needed
+    if is_needed:
+        assert embedder["transform_graph"]["taskOutputArtifact"]["producerTask"] == "transform"
+
+
+@pytest.mark.parametrize(
     ("spoil", "said"),
     [
         (lambda spec: spec["root"].update(dagg={}), "dagg"),

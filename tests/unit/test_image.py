@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hubline.preprocessing.config import ImageFeature
-from hubline.preprocessing.kinds.image import boxes, clipped, decode, pixels
+from hubline.preprocessing.kinds.image import decode, pixels
+from hubline.preprocessing.kinds.image_geometry import boxes, clipped, extent, mask
+from hubline.trainer.boxes import covered
 from tests.support import example_data
 
 
@@ -158,23 +160,39 @@ def test_standardize_or_value_range() -> None:
         feature(standardize="per_image", value_range=(0, 1))
 
 
+CROPS = (
+    {},
+    {"central_crop": 0.7},
+    {"crop_box": {"top": 0.2, "left": 0.1, "bottom": 0.9, "right": 0.7}},
+    {"crop_box": {"top": 3, "left": 0, "bottom": 27, "right": 30, "units": "pixels"}},
+)
+
+
 @given(
     st.sampled_from(["stretch", "crop", "pad", "crop_or_pad"]),
+    st.sampled_from(CROPS),
     st.tuples(st.integers(30, 90), st.integers(30, 90)),
     st.tuples(st.integers(20, 70), st.integers(20, 70)),
     st.tuples(*[st.floats(0, 0.6)] * 2, *[st.floats(0.3, 0.9)] * 2),
 )
 @settings(deadline=None, max_examples=60)
-def test_boxes_of_the_image_are_where_what_they_hold_is_seen(fit: str, shape: tuple, size: tuple, place: tuple) -> None:
+def test_boxes_and_masks_are_where_what_they_hold_is_seen(
+    fit: str, crop: dict, shape: tuple, size: tuple, place: tuple
+) -> None:
     top, left, height, width = (round(share * side) for share, side in zip(place, (*shape, *shape), strict=True))
     bottom, right = min(shape[0], top + height), min(shape[1], left + width)
     picture = np.zeros([*shape, 3], np.uint8)
     picture[top:bottom, left:right] = 255
-    image = feature(size=size, fit=fit)
+    image = feature(size=size, fit=fit, **crop)
     got = pixels(image, tf.constant(example_data.image_bytes(picture))).numpy()[..., 0] > 127
+    seen = mask(image, tf.constant(picture[..., :1]), 0).numpy()[..., 0] > 127
+    assert (seen != got).sum() <= 2 * sum(size)  # along the edges, where colours are interpolated
     box = tf.constant([[top / shape[0], left / shape[1], bottom / shape[0], right / shape[1]]])
     moved = boxes(image, tf.constant([*shape, 3]), box)
-    expected = clipped(moved)[0].numpy()[0] * [*size, *size]
+    expected = clipped(moved, extent(image, tf.constant([*shape, 3])))[0].numpy()[0] * [*size, *size]
+    (seen_part,) = covered(image, tf.constant([example_data.image_bytes(picture)])).numpy()
+    back = np.tile(seen_part[:2], 2) + moved.numpy()[0] * np.tile(seen_part[2:] - seen_part[:2], 2)
+    np.testing.assert_allclose(back, box[0], atol=1e-4)
     if not got.any():
         assert (expected[2:] - expected[:2]).min() <= 1
         return
@@ -192,3 +210,64 @@ def test_bicubic_stays_in_the_range() -> None:
 def test_what_is_no_image_is_an_error(encoded: bytes) -> None:
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode(feature(), tf.constant(encoded))
+
+
+@given(st.tuples(st.integers(1, 60), st.integers(1, 60)), st.sampled_from([0.1, 0.5, 0.875, 0.999, 1.0]))
+@settings(deadline=None, max_examples=40)
+def test_central_crop_is_tensorflow_s(shape: tuple, share: float) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, [*shape, 3], np.uint8)
+    expected = tf.image.central_crop(picture, share).numpy()
+    image = feature(size=expected.shape[:2], central_crop=share)
+    np.testing.assert_array_equal(pixels(image, tf.constant(example_data.image_bytes(picture))), expected)
+
+
+TURNS = {3: lambda image: image[::-1, ::-1], 6: lambda image: np.rot90(image, -1)}
+PARTS = (
+    ({"top": 0.25, "left": 0.1, "bottom": 1.0, "right": 0.6}, (5, 3, 20, 18)),
+    ({"top": 2, "left": 7, "bottom": 12, "right": 20, "units": "pixels"}, (2, 7, 12, 20)),
+)
+
+
+@pytest.mark.parametrize(("part", "edges"), PARTS)
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+@pytest.mark.slow
+def test_a_crop_box_is_cut_from_the_upright_image_every_way(
+    tmp_path: Path, part: dict, edges: tuple, form: str
+) -> None:
+    top, left, bottom, right = edges
+    smooth = np.add.outer(np.arange(20) * 6, np.arange(30) * 4).astype(np.uint8)
+    for turn, upright in TURNS.items():
+        lying = smooth if turn == 3 else smooth.T
+        exif = Image.Exif()
+        exif[0x0112] = turn
+        out = tmp_path / f"image{turn}"
+        Image.fromarray(np.stack([lying] * 3, axis=-1)).save(
+            out, form, exif=exif, **({"quality": 100} if form == "JPEG" else {})
+        )
+        expected = upright(np.stack([lying] * 3, axis=-1))[top:bottom, left:right].astype(float) / 255
+        for got in every_way(feature(size=expected.shape[:2], crop_box=part), out.read_bytes(), tmp_path / f"m{turn}"):
+            np.testing.assert_allclose(got, expected, atol=0.5 / 255 if form == "PNG" else 4 / 255)
+
+
+def test_an_image_smaller_than_its_crop_box_in_pixels_does_not_decode() -> None:
+    image = feature(crop_box={"top": 0, "left": 0, "bottom": 10, "right": 9, "units": "pixels"})
+    for form in ("PNG", "JPEG"):
+        encoded = example_data.image_bytes(np.zeros([9, 9, 3], np.uint8), form)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="smaller than its crop_box, which ends at 10 x 9"):
+            pixels(image, tf.constant(encoded))
+        with pytest.raises(tf.errors.InvalidArgumentError, match="smaller than its crop_box"):
+            next(iter(tf.data.Dataset.from_tensors(encoded).map(lambda value: pixels(image, value))))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"central_crop": 0.5, "crop_box": {"top": 0, "left": 0, "bottom": 1, "right": 1}}, "remove one"),
+        ({"crop_box": {"top": 0.5, "left": 0, "bottom": 0.5, "right": 1}}, "top must be above bottom"),
+        ({"crop_box": {"top": 0, "left": 0, "bottom": 20, "right": 20}}, "set units: pixels"),
+        ({"crop_box": {"top": 0, "left": 0, "bottom": 2.5, "right": 2, "units": "pixels"}}, "whole pixels"),
+    ],
+)
+def test_what_is_no_part_of_an_image_is_an_error(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        feature(**options)

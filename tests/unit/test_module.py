@@ -7,12 +7,12 @@ import pytest
 import tensorflow as tf
 
 from hubline.core.errors import UserError
-from hubline.preprocessing.config import ImageFeature
+from hubline.preprocessing.config import ImageFeature, NumericFeature
 from hubline.trainer.autograph import leave_libraries_alone
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_interface import inspect_module
 from hubline.trainer.hub_layer import HubLayer, try_out
-from hubline.trainer.module import Module, Tensor, check_fits
+from hubline.trainer.module import Function, Module, Tensor, check_fits
 from hubline.trainer.saved_model import Variable
 from hubline.trainer.saved_model_loader import open_module
 from tests.support import hub_modules, tf1_hub_modules
@@ -123,6 +123,40 @@ def test_a_dtype_or_an_output_shape_that_does_not_fit() -> None:
     gives_grid = Module(format="TF2", calls=[{"inputs": {"x": any_image}, "outputs": {"default": grid}}])
     with pytest.raises(UserError, match=r"2 x 2 vectors for each example, where a head needs one; say `pool: mean`"):
         check_fits(gives_grid, hub(), {"photo": image()})
+
+
+NUMBERS = {"length": 784}
+SHAPED = {"length": 784, "shape": [28, 28, 1]}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "numbers", "says"),
+    [
+        ("float32", (None, 784), NUMBERS, None),
+        ("float32", (784,), NUMBERS, None),
+        ("float16", (1, 784), NUMBERS, None),
+        ("float64", (None, None), NUMBERS, None),
+        ("float32", (None, 28, 28, 1), SHAPED, None),
+        ("float32", (None, 784), SHAPED, "gives float32[?, 28, 28, 1]"),
+        ("float32", (None, 28, 28, 1), NUMBERS, "gives float32[?, 784]; give the feature shape: [28, 28, 1]"),
+        ("float32", (None, 100), NUMBERS, "gives float32[?, 784]; give the feature length: 100"),
+        ("float32", (None, 4, 5), NUMBERS, "give the feature length: 20 and shape: [4, 5]"),
+        ("int64", (None, 784), NUMBERS, "numeric features feed inputs of floats only"),
+        ("string", (None,), NUMBERS, "takes string[?], but the feature 'photo' gives float32[?, 784]"),
+    ],
+)
+def test_numbers_feed_inputs_of_floats_in_the_shape_that_is_stated(
+    dtype: str, shape: tuple, numbers: dict, says: str | None
+) -> None:
+    feature = NumericFeature.model_validate({"kind": "numeric"} | numbers)
+    outputs = {"default": Tensor(dtype="float32", shape=(None, 3))}
+    module = Module(format="TF2", calls=(Function(inputs={"x": Tensor(dtype=dtype, shape=shape)}, outputs=outputs),))
+    if says is None:
+        check_fits(module, hub(), {"photo": feature})
+        return
+    with pytest.raises(UserError) as raised:
+        check_fits(module, hub(), {"photo": feature})
+    assert says in str(raised.value)
 
 
 def test_an_input_that_nothing_feeds(signatures: Path) -> None:

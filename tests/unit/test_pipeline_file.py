@@ -252,6 +252,18 @@ CHANGER = "{handle: c, role: augment, inputs: {images: photo}}"
         ("{augment: [{crop: 1.5}]}", "", "training.augment[0].crop", "less than 1"),
         ("{augment: [{hub: nte}]}", "", "training.augment[0].hub", "there is no hub module 'nte'; the hubs are: net"),
         ("{augment: [flip_up_down, {hub: net}]}", "", "training.augment[1]", "hubs.net is a backbone"),
+        (
+            "{augment: [{crop: {min_object_covered: 0.5}}]}",
+            "",
+            "training.augment[0]",
+            "min_object_covered needs the boxes of a label of kind class_and_box, and this one is class",
+        ),
+        (
+            "{augment: [transpose]}",
+            "features: {photo: {kind: image, size: [8, 9]}}",
+            "training.augment[0]",
+            "transpose swaps height and width, and 'photo' is 8 x 9; make its size square",
+        ),
         ("{augment: [{mixup: 1}, {mixup: 2}]}", "", "training", "mixup several times"),
         ("{augment: [{mixup: 1}], cache_views: 2}", "", "training", "remove one"),
         (

@@ -35,6 +35,7 @@ def test_a_pipeline_needs_no_hub_module(tmp_path: Path) -> None:
         ("{kind: categorical, vocabulary: {file: words, sha256: x}}", "vocabulary.sha256", "does not have the form"),
         ("{kind: categorical, vocabulary: [{a: b}]}", "vocabulary[0]", "should be a valid string"),
         ("{kind: numeric, normalize: zscore}", "normalize", "did you mean 'z_score'?"),
+        ("{kind: numeric, length: 3, shape: [2, 2]}", "", "shape [2, 2] has room for 4 numbers, but length is 3"),
         ("{kind: numeric, normalize: {scale: 0}}", "normalize.scale", "greater than 0; got 0"),
         ("7", "", "must be a mapping with a kind: bucketized, "),
         # Each kind separately.
@@ -52,6 +53,8 @@ def test_a_pipeline_needs_no_hub_module(tmp_path: Path) -> None:
         ("{kind: crossed, from: area, of: [a, b], hash_buckets: 9}", "from", "leave it out"),
         ("{kind: text, bag: {ngrams: [2, 1]}}", "bag.ngrams", "the first must not be greater"),
         ("{kind: text, bag: {tf_idf: true, vocabulary: {}}}", "bag", "tf_idf needs a limit"),
+        ("{kind: image, size: [8, 8], decode: raw}", "decode", "must be a mapping with a kind: numbers, raw"),
+        ("{kind: image, size: [8, 8], decode: {kind: row}}", "decode.kind", "did you mean 'raw'?"),
         ("{kind: image, size: [8, 8], value_range: [1, 0]}", "value_range", "the first value must be the smaller one"),
     ],
 )
@@ -163,19 +166,25 @@ def test_what_is_wrong_in_a_feature_and_among_features_is_said_at_once(tmp_path:
     ("described", "key", "says"),
     [
         (
-            "{hubs: {net: {handle: net, inputs: {x: fare}}}}",
-            "hubs.net.inputs.x",
-            "'net' takes images, clips and texts as they are; 'fare' is numeric",
-        ),
-        (
             "{hubs: {net: {handle: net, inputs: {x: bag}}}}",
             "hubs.net.inputs.x",
-            "takes images, clips and texts as they are; 'bag' is text with a bag",
+            "takes images, clips and texts as they are, and numeric features; 'bag' is text with a bag",
         ),
         (
             "{hubs: {net: {handle: net, inputs: {x: mute}}}}",
             "hubs.net.inputs.x",
-            "images, clips and texts as they are; 'mute' is categorical",
+            "images, clips and texts as they are, and numeric features; 'mute' is categorical",
+        ),
+        (
+            "{features: {fare: {kind: numeric, length: 4, shape: [2, 2]}}}",
+            "features.fare.shape",
+            "no hub module or backbone takes 'fare'; leave shape out",
+        ),
+        (
+            "{features: {fare: {kind: numeric, missing_indicator: true}}, "
+            "hubs: {net: {handle: net, inputs: {x: fare}}}}",
+            "features.fare.missing_indicator",
+            "the hub module 'net' takes the numbers alone; leave it out",
         ),
         ("{hubs: {net: {handle: net}}}", "hubs.net", "has no inputs, and no feature has it as its `pretrained`"),
         (

@@ -13,6 +13,10 @@ from PIL import Image
 
 from hubline.components.predictor.classes import probabilities
 from hubline.components.predictor.detections import detections
+from hubline.components.predictor.hub_model import AskedHub, Options
+from hubline.components.predictor.inputs import Item
+from hubline.preprocessing.kinds.image import ImageToInfer
+from hubline.trainer.config.hubs import Hub
 from tests.support import example_data, hub_modules, tf1_hub_modules
 from tests.support import model as make_model
 from tests.unit.test_predict import predict, read
@@ -145,6 +149,28 @@ def test_a_detector_gives_a_list_and_draws_it(modules: Path, tmp_path: Path, nam
         bottom, right = round(box[2] * (height - 1)), round(box[3] * (width - 1))
         assert (after[bottom, right] != before[bottom, right]).any()  # the corner of the box
         np.testing.assert_array_equal(after[-1], before[-1])
+
+
+@pytest.mark.parametrize("name", ["detector", "detector-in-pixels"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"size": [80, 80], "fit": "pad"},
+        {"central_crop": 0.8},
+        {"size": [28, 64], "crop_box": {"top": 0.2, "left": 0.1, "bottom": 0.9, "right": 0.9}},
+    ],
+    ids=str,
+)
+def test_detections_refer_to_the_whole_image_whatever_part_the_module_sees(
+    modules: Path, name: str, part: dict
+) -> None:
+    picture = make_model.white_box(20, 40, top=5, left=10, bottom=15, right=30)
+    features: Any = {"photo": ImageToInfer.model_validate({"kind": "image"} | part)}
+    hub = Hub(handle="-", inputs={"input_tensor": "photo"})
+    model = AskedHub.of(str(modules / name), hub, features, Options()).open()
+    (answer,) = model.ask("image", [Item("a.png", None, 0, picture)])
+    (one,) = answer.said["detections"]
+    assert one["box"] == pytest.approx([0.25, 0.25, 0.75, 0.75], abs=1e-5)
 
 
 def test_detections_by_name_in_shares_or_pixels_and_without_a_batch() -> None:

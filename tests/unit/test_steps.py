@@ -111,7 +111,9 @@ def _table() -> str:
     lines = ["| step | inputs | properties |", "|---|---|---|"]
     for step in STEPS:
         properties = [*dict.fromkeys(step.properties.values()), *(["code"] if step.is_cached_on_code else [])]
-        inputs = [key.replace("_", " ") for key in step.inputs] + (["modules"] if step.takes_modules else [])
+        optional = {key: " (optional)" for key in step.optional_inputs}
+        inputs = [key.replace("_", " ") + optional.get(key, "") for key in step.inputs]
+        inputs += ["modules"] if step.takes_modules else []
         name = f"{step.name}, curated" if step is steps.CURATED_SCHEMA else step.name
         lines.append(f"| {name} | {', '.join(inputs)} | {', '.join(properties)} |")
     return "\n".join(lines)

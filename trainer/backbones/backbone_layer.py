@@ -10,6 +10,7 @@ import tensorflow as tf
 from hubline.core import storage
 from hubline.preprocessing.kinds import image
 from hubline.preprocessing.kinds.image import ImageFeature, Pictures
+from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.trainer.autograph import leave_libraries_alone
 from hubline.trainer.backbones.alexnet import alexnet
 from hubline.trainer.backbones.builder import built
@@ -101,7 +102,9 @@ class Built(tf.keras.layers.Layer):
         return tf.cast(self.network(given, training=told), tf.float32)
 
     def _prepared(self, feature: Feature, values: tf.Tensor) -> tf.Tensor:
-        """Scales pixels for the network; texts are unchanged."""
+        """Scales pixels for the network, and gives numbers their shape; texts are unchanged."""
+        if isinstance(feature, NumericFeature):
+            return feature.as_module_input(values)
         if not isinstance(feature, Pictures):
             return values
         if isinstance(self._config, KerasApplication) and not self._config.takes_range:
@@ -131,7 +134,7 @@ def try_out(
 
 
 def _network(config: AnyBackbone, features: dict[str, Feature], weights: str | None) -> tf.keras.Model:
-    """A network from inputs by name, float32 pixels and strings, to [batch, n]."""
+    """A network from inputs by name, float32 pixels and numbers, and strings, to [batch, n]."""
     inputs = {name: _input(name, feature) for name, feature in features.items()}
     if isinstance(config, Builder):
         return tf.keras.Model(inputs, built(config, inputs))
@@ -150,6 +153,8 @@ def _network(config: AnyBackbone, features: dict[str, Feature], weights: str | N
 
 
 def _input(name: str, feature: Feature) -> tf.Tensor:
+    if isinstance(feature, NumericFeature):
+        return tf.keras.Input(feature.module_shape, name=name)
     (spec,) = feature.inputs(name).values()
     dtype = tf.float32 if isinstance(feature, Pictures) else spec.dtype
     return tf.keras.Input(spec.shape[1:], dtype=dtype, name=name)

@@ -203,8 +203,8 @@ class Builder(Backbone):
     """Keyword arguments of the function: numbers, strings, booleans, and lists of these."""
     inputs: dict[str, FeatureName] = Field(min_length=1, examples=[{"pixels": "photo"}])
     """The feature that feeds each input. Images and clips arrive as float32 pixels in their `value_range`, texts as
-    strings. The layer is called with the one tensor, or with a mapping of these names to tensors if there are several,
-    and returns [batch, n]."""
+    strings, and numeric features as float32 of their `shape`. The layer is called with the one tensor, or with a
+    mapping of these names to tensors if there are several, and returns [batch, n]."""
 
     @property
     def module(self) -> str:

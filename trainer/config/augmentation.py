@@ -31,6 +31,9 @@ class Window(Section):
     """Minimum and maximum area, as fractions of the image's area."""
     aspect_ratio: Annotated[tuple[_Ratio, _Ratio], AfterValidator(_from_to)] = (0.75, 4 / 3)
     """Minimum and maximum ratio of width to height, in pixels."""
+    min_object_covered: float = Field(default=0.0, ge=0.0, le=1.0)
+    """For a `class_and_box` label: minimum fraction of the object's box that the window covers. If no window is found,
+    the whole image is kept."""
 
 
 class Augmentation(Section):
@@ -40,6 +43,9 @@ class Augmentation(Section):
     """Mirror each image with probability one half. The bare name `flip_left_right` means the same."""
     flip_up_down: Literal[True] | None = None
     """Flip each image upside down with probability one half. The bare name `flip_up_down` means the same."""
+    transpose: Literal[True] | None = None
+    """Swap the rows and columns of each image with probability one half (`tf.image.transpose`); for square images. The
+    bare name `transpose` means the same."""
     rotate: float | None = Field(default=None, gt=0.0, le=180.0, examples=[15])
     """Maximum angle in degrees; images are rotated either way about their centre. Uncovered corners are black."""
     crop: Annotated[float, Field(gt=0.0, lt=1.0)] | Window | None = Field(
@@ -78,20 +84,25 @@ class Augmentation(Section):
     @property
     def moves(self) -> bool:
         """Whether pixels move, and with them boxes and masks."""
-        return any((self.flip_left_right, self.flip_up_down, self.rotate, self.crop))
+        return any((self.flip_left_right, self.flip_up_down, self.transpose, self.rotate, self.crop))
 
+
+_BARE = ("flip_left_right", "flip_up_down", "transpose")
+"""The augmentations without a strength."""
 
 _STRENGTH = {"rotate": 15, "mixup": 0.2, "hub": "NAME"}
 
 
 def _by_name(value: Any) -> Any:
-    if isinstance(value, str) and value in Augmentation.model_fields and not value.startswith("flip"):
+    if isinstance(value, str) and value in Augmentation.model_fields and value not in _BARE:
         raise ValueError(f"{value} needs a strength, such as {{{value}: {_STRENGTH.get(value, 0.2)}}}")
     return {value: True} if isinstance(value, str) else value
 
 
 Augment = Annotated[
     Augmentation,
-    BeforeValidator(_by_name, json_schema_input_type=Literal["flip_left_right", "flip_up_down"] | Augmentation),
+    BeforeValidator(
+        _by_name, json_schema_input_type=Literal["flip_left_right", "flip_up_down", "transpose"] | Augmentation
+    ),
 ]
 """An augmentation, or the bare name of one that takes no strength."""

@@ -87,6 +87,10 @@ class Hub(Section):
 Hubs = dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Hub]
 
 
+NO_HUBS: Hubs = {}
+"""For a model without hub modules."""
+
+
 def fed_hubs(hubs: Hubs) -> Hubs:
     """The backbones that features feed. Other modules augment images or initialize embeddings."""
     return {name: hub for name, hub in hubs.items() if hub.inputs and hub.role == "backbone"}

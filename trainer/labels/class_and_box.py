@@ -86,7 +86,7 @@ def _task(label: ClassAndBoxLabel, transform: tft.TFTransformOutput, spec: Parsi
 
 
 def _needs_pictures(label: ClassAndBoxLabel, features: Features) -> bool:
-    return images(features)[label.image].fit != "stretch"
+    return not images(features)[label.image].is_whole
 
 
 def _boxes(label: ClassAndBoxLabel, spec: ParsingSpec) -> Boxes:
