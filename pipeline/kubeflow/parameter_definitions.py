@@ -141,11 +141,15 @@ def with_changes(
 
 
 def _changes(values: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[tuple[Location, Location, Any]]:
-    """Each value with the location of its parameter and the key of the file that it sets."""
-    keys = {each.name: each.key for each in offered(FILES[values.get("task", "train")].model_validate(values))}
+    """Each value with the location of its parameter and the key of the file that it sets.
+
+    A run has a value for every parameter. A value that equals the file's changes nothing: the file may leave that key
+    to a default, which depends on other keys that the run changes.
+    """
+    parameters = {each.name: each for each in offered(FILES[values.get("task", "train")].model_validate(values))}
     for name, value in given.items():
-        if name != OVERRIDES:
-            yield (name,), keys[name], value
+        if name != OVERRIDES and value != parameters[name].default:
+            yield (name,), parameters[name].key, value
     for key, value in given.get(OVERRIDES, {}).items():
         yield (OVERRIDES, key), tuple(key.split(".")), value
 

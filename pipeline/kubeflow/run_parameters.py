@@ -126,7 +126,9 @@ def _with_texts_of(read: Any, value: Any) -> Any:
     if isinstance(value, str) and isinstance(read, str):
         return read
     if isinstance(value, Mapping) and isinstance(read, Mapping):
-        return {key: _with_texts_of(read.get(key), each) for key, each in value.items()}
+        # `dumped` adds the folder that defaults to the file's.
+        added = {key: read[key] for key in read.keys() - value.keys()}
+        return {key: _with_texts_of(read.get(key), each) for key, each in value.items()} | added
     if isinstance(value, list) and isinstance(read, list) and len(read) == len(value):
         return [_with_texts_of(*pair) for pair in zip(read, value, strict=True)]
     return value

@@ -139,7 +139,7 @@ def test_a_run_that_ends_tells_where_its_report_is(api: KfpApi, path: Path, stat
         ),
         (
             ("submit", "FILE", "-p", 'overrides={"hubs.mean.inputs": {"images": "picture"}}'),
-            "overrides.hubs.mean.inputs: ",
+            "overrides.hubs.mean.inputs.images: ",
             2,
         ),
         (("submit", "FILE", "-p", 'overrides={"kubeflow.state": "/x"}'), "is fixed when the file is compiled", 2),

@@ -28,6 +28,16 @@ _KNOWN: dict[str, list[Any]] = {
 """Texts that each validator accepts, by its name."""
 
 
+def members(annotation: Any) -> list[type[Section]]:
+    """Section types that a union directly consists of, or that are the values of a mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    arguments = get_args(annotation)
+    if get_origin(annotation) is dict:
+        return members(arguments[1])
+    return [each for argument in arguments for each in members(argument)]
+
+
 def section_types(annotation: Any) -> set[type[Section]]:
     """Section types that a value of an annotation can contain, including itself."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
@@ -44,20 +54,21 @@ def sections(section_type: type[Section]) -> st.SearchStrategy[Section]:
 def written_sections(section_type: type[Section]) -> st.SearchStrategy[tuple[dict[str, Any], Section]]:
     """What a user may write for a section of a type, and the section parsed from it."""
 
-    def read(written: dict[str, Any]) -> tuple[dict[str, Any], Section] | None:
+    def read(values: dict[str, Any]) -> tuple[dict[str, Any], Section] | None:
         try:
-            return written, section_type.model_validate(written)
+            return values, section_type.model_validate(values)
         except ValidationError:
             return None
 
-    return _written(section_type).map(read).filter(lambda pair: pair is not None)
+    return written(section_type).map(read).filter(lambda pair: pair is not None)
 
 
 _FEW: dict[type[Section], int] = {Optimizer: 2, Training: 4}
 """Maximum number of optional keys for sections most of whose keys exclude each other."""
 
 
-def _written(section_type: type[Section]) -> st.SearchStrategy[dict[str, Any]]:
+def written(section_type: type[Section]) -> st.SearchStrategy[dict[str, Any]]:
+    """What a user may write for a section of a type; rules within the section may refuse it."""
     required, optional = {}, {}
     for name, field in section_type.model_fields.items():
         holder = required if field.is_required() else optional
@@ -102,7 +113,7 @@ def _bounded(annotation: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
     if origin is dict:
         return st.dictionaries(_values(arguments[0]), _values(arguments[1]), min_size=fewest, max_size=fewest + 2)
     if isinstance(annotation, type) and issubclass(annotation, Section):
-        return st.deferred(lambda: _written(annotation))
+        return st.deferred(lambda: written(annotation))
     return _scalars(annotation, metadata, fewest, most)
 
 

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from hubline.pipeline.kubeflow.check import check, waits_for
 from hubline.pipeline.kubeflow.config import Kubeflow
 from hubline.pipeline.kubeflow.escaping import argument, yaml
+from hubline.pipeline.kubeflow.parameter_definitions import dumped
 from hubline.pipeline.kubeflow.pipeline_spec import graph, package, unpinned
 from hubline.pipeline.kubeflow.tasks import Task, dag, task_name
 from hubline.pipeline.kubeflow.workflow_size import LIMIT, workflow_size
@@ -147,6 +148,14 @@ def test_types_of_artifacts_are_their_titles(tmp_path: Path) -> None:
 def test_what_the_first_step_is_told_has_no_webhook(tmp_path: Path) -> None:
     spec, _ = packaged(tmp_path, ", alert: {webhook: 'https://hooks.example/T0/secret'}")
     assert "secret" not in json.dumps(spec["deploymentSpec"]["executors"]["exec-pin"]["container"]["args"])
+
+
+def test_the_first_step_is_told_the_file_as_it_was_written(tmp_path: Path) -> None:
+    spec, _ = packaged(tmp_path)
+    file, _ = load(tmp_path / "pipeline.yaml")
+    told = json.loads(spec["deploymentSpec"]["executors"]["exec-pin"]["container"]["args"][0])
+    written = YAML(typ="safe", pure=True).load((tmp_path / "pipeline.yaml").read_text())
+    assert told == dumped(file) and {**told, "kubeflow": None} == {**written, "kubeflow": None}
 
 
 # Other languages
