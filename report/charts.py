@@ -11,13 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from hubline.artifacts.splits import ALL, SPLITS
-from hubline.report.contents import (
-    BoxPredictions,
-    ClassPredictions,
-    Column,
-    PredictionsByClass,
-    ValuePredictions,
-)
+from hubline.report.contents import Column
+from hubline.report.labels.predictions import BoxPredictions, ClassPredictions, PredictionsByClass, ValuePredictions
 
 _COLOURS = (
     "#3b82f6",

@@ -13,14 +13,8 @@ from plotly.offline import get_plotlyjs
 
 from hubline.preprocessing.palette import colour
 from hubline.report import charts, drawing
-from hubline.report.contents import (
-    Artifacts,
-    ClassCounts,
-    Findings,
-    Predictions,
-    PredictionsByClass,
-    RunReport,
-)
+from hubline.report.contents import Artifacts, Findings, RunReport
+from hubline.report.labels.predictions import ClassCounts, Predictions, PredictionsByClass
 from hubline.trainer.metric_names import LOWER_IS_BETTER
 
 _SHOWN_CLASSES = 25

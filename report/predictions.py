@@ -18,10 +18,10 @@ from hubline.preprocessing.kinds import image as image_kind
 from hubline.preprocessing.kinds.image import Pictures
 from hubline.preprocessing.kinds.stored_pixels import Stored
 from hubline.preprocessing.labels.pixels import PixelsLabel
-from hubline.report.contents import Predictions, Sample
 from hubline.report.drawing import side_by_side, with_boxes
 from hubline.report.labels.evaluation import EvaluationFiles
 from hubline.report.labels.parts import SUMMARIES
+from hubline.report.labels.predictions import Predictions, Sample
 
 _SAMPLES = 24
 _PIXELS = 112

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import auc, roc_curve
 
-from hubline.report.contents import Roc
+from hubline.report.labels.predictions import Roc
 
 MOST_CLASSES = 1000
 """With more classes, there is neither a confusion matrix nor ROC curves: nobody could read them."""

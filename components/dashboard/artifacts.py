@@ -11,7 +11,7 @@ import numpy as np
 from tfx.types import artifact, value_artifact
 
 from hubline.core import storage
-from hubline.report.contents import Roc
+from hubline.report.labels.predictions import Roc
 
 _POINTS = 200
 """Maximum points of a curve. More would not be visible, and a curve is stored in one database row."""

@@ -19,7 +19,8 @@ from hubline.components.dashboard.artifacts import (
 )
 from hubline.components.dashboard.markdown import decision_text
 from hubline.core import storage
-from hubline.report.contents import Artifacts, Findings, PredictionsByClass, RunReport
+from hubline.report.contents import Artifacts, Findings, RunReport
+from hubline.report.labels.predictions import PredictionsByClass
 from hubline.report.page import render_findings
 from hubline.report.read_artifacts import read
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from hubline.core.tfrecords import read_batches
-from hubline.report.contents import ClassPredictions, Sample
 from hubline.report.labels.evaluation import EvaluationFiles
+from hubline.report.labels.predictions import ClassPredictions, Sample
 from hubline.report.scores import MOST_CLASSES, Batch, Tally, batch_size
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from hubline.preprocessing.labels.parts import LabelParts
-from hubline.report.contents import Predictions
 from hubline.report.labels import class_and_box, classes, multilabel, pixels, regression
 from hubline.report.labels.evaluation import EvaluationFiles
+from hubline.report.labels.predictions import Predictions
 
 SUMMARIES = LabelParts[Callable[[EvaluationFiles, int], Predictions]](
     "report, in report/labels",

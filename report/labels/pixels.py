@@ -11,8 +11,8 @@ from hubline.artifacts.predictions import CANDIDATE, LABEL, MASK, RECORD
 from hubline.core.tfrecords import read_batches
 from hubline.preprocessing.feature_columns import images
 from hubline.preprocessing.labels.pixels import PixelsLabel
-from hubline.report.contents import PixelPredictions, Sample
 from hubline.report.labels.evaluation import EvaluationFiles
+from hubline.report.labels.predictions import PixelPredictions, Sample
 from hubline.report.scores import MOST_CLASSES, batch_size
 
 

@@ -10,8 +10,8 @@ from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD
 from hubline.core.float64 import PARTS, from_parts
 from hubline.core.number_format import shown
 from hubline.core.tfrecords import read_batches
-from hubline.report.contents import Sample, ValuePredictions
 from hubline.report.labels.evaluation import EvaluationFiles
+from hubline.report.labels.predictions import Sample, ValuePredictions
 
 _MOST_POINTS = 4000
 """Maximum number of points in a readable chart."""

@@ -20,8 +20,9 @@ from hubline.components.config.evaluation import Evaluation, Threshold
 from hubline.components.predictor.exported_model import Served
 from hubline.core.errors import RunError
 from hubline.pipeline.predict.predict import Request, predict_one_by_one, predict_to_folder
-from hubline.report.contents import Artifacts, BoxPredictions, RunReport
+from hubline.report.contents import Artifacts, RunReport
 from hubline.report.drawing import PREDICTED, TRUE
+from hubline.report.labels.predictions import BoxPredictions
 from hubline.report.page import render
 from hubline.report.predictions import summarize, with_pictures
 from hubline.trainer.labels.parts import TRAINING

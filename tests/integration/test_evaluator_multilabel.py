@@ -15,7 +15,8 @@ from hubline.artifacts.decision import OVERALL, Decision
 from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING
 from hubline.components.config.evaluation import Evaluation, Threshold
 from hubline.preprocessing.labels.multilabel import MultilabelLabel
-from hubline.report.contents import Artifacts, MultilabelPredictions, RunReport
+from hubline.report.contents import Artifacts, RunReport
+from hubline.report.labels.predictions import MultilabelPredictions
 from hubline.report.page import render
 from hubline.report.predictions import summarize
 from hubline.trainer.labels.parts import TRAINING

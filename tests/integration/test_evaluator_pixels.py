@@ -20,7 +20,8 @@ from hubline.components.config.evaluation import Evaluation, Threshold
 from hubline.pipeline.cli import app
 from hubline.preprocessing.examples import drop
 from hubline.preprocessing.palette import PALETTE
-from hubline.report.contents import Findings, PixelPredictions, RunReport
+from hubline.report.contents import Findings, RunReport
+from hubline.report.labels.predictions import PixelPredictions
 from hubline.report.page import render_findings
 from hubline.report.predictions import summarize, with_pictures
 from tests.support import example_data

@@ -17,7 +17,7 @@ from hubline.components.evaluator.r2 import R2
 from hubline.core.errors import RunError, UserError
 from hubline.core.float64 import from_parts, to_parts
 from hubline.preprocessing.labels.regression import RegressionLabel
-from hubline.report.contents import ValuePredictions
+from hubline.report.labels.predictions import ValuePredictions
 from hubline.report.predictions import summarize
 from hubline.trainer.export_format import HEAD, RECIPE
 from tests.support import example_data

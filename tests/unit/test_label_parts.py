@@ -1,6 +1,7 @@
 """Each kind of label has a part in every room, and nothing else checks which kind a label is."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,8 @@ from hubline.pipeline.labels.parts import RULES
 from hubline.preprocessing.config import Label
 from hubline.preprocessing.labels.label import LabelKind
 from hubline.preprocessing.labels.parts import LabelParts
-from hubline.report.contents import ClassPredictions, MultilabelPredictions, ValuePredictions
 from hubline.report.labels.parts import SUMMARIES
+from hubline.report.labels.predictions import ClassPredictions, MultilabelPredictions, ValuePredictions
 from hubline.trainer.labels.parts import TRAINING
 
 ROOT = Path(hubline.__file__).parent
@@ -54,6 +55,8 @@ def test_a_new_kind_that_lacks_a_part_is_told_its_name(without: LabelParts) -> N
     with pytest.raises(NotImplementedError, match="label kind 'ranking' has no part '") as raised:
         without.of("ranking")
     assert without.name in str(raised.value)
+    (page,) = re.findall(r"docs/\S+\.md", str(raised.value))
+    assert (ROOT.parent / page).is_file()
 
 
 def test_every_table_of_parts_is_listed_here() -> None:

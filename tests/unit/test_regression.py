@@ -23,7 +23,8 @@ from hubline.pipeline.load import load
 from hubline.pipeline.predict.predict import predict_inputs
 from hubline.pipeline.predict.show import show_predictions
 from hubline.preprocessing.labels.regression import RegressionLabel
-from hubline.report.contents import Findings, RunReport, ValuePredictions
+from hubline.report.contents import Findings, RunReport
+from hubline.report.labels.predictions import ValuePredictions
 from hubline.report.page import render_findings
 from hubline.report.predictions import summarize, with_pictures
 from tests.support import example_data
