@@ -10,6 +10,7 @@ from hubline.core.progress import report
 from hubline.trainer.adapters.keras import validation_writer
 from hubline.trainer.checkpoints import State, Stopping
 from hubline.trainer.config.training import EarlyStopping as Config
+from hubline.trainer.weight_average import WeightAverage
 
 
 class Progress(tf.keras.callbacks.Callback):
@@ -111,6 +112,29 @@ class EarlyStopping(tf.keras.callbacks.EarlyStopping):
             weights=self.best_weights,
             stopped=self.model.stop_training,
         )
+
+
+class Averaged(tf.keras.callbacks.Callback):
+    """Evaluates the validation split with the averages of the weights. `Unaveraged` puts the weights back; callbacks
+    between the two see the averages."""
+
+    def __init__(self, average: WeightAverage) -> None:
+        super().__init__()
+        self._average = average
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        self._average.swap()
+
+
+class Unaveraged(tf.keras.callbacks.Callback):
+    """Puts the weights back."""
+
+    def __init__(self, average: WeightAverage) -> None:
+        super().__init__()
+        self._average = average
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._average.swap()
 
 
 class TensorBoard(tf.keras.callbacks.TensorBoard):

@@ -83,6 +83,7 @@ class Checkpoint:
             variables=list(model.variables),
             optimizers=[model.optimizer, *model.layer_optimizers.values()],
             generators=random_generators(model),
+            averages=[] if model.average is None else [model.average.step, *model.average.averages],
             state=state,
         )
 

@@ -86,16 +86,27 @@ def decode(config: Head, maps: Mapping[str, tf.Tensor], size: Size, outputs: int
         level = top - step
         given = layers.Dropout(config.dropout, name=f"decoder_{level}_dropout")(given)
         given = layers.Conv2DTranspose(
-            channels, 3, strides=2, padding="same", activation="relu", name=f"decoder_{level}_up"
+            channels,
+            3,
+            strides=2,
+            padding="same",
+            activation="relu",
+            kernel_initializer=config.initializer or "glorot_uniform",
+            name=f"decoder_{level}_up",
         )(given)
         if level in by_level:
             given = layers.Concatenate(name=f"decoder_{level}_skip")([given, by_level[level]])
         for number in (1, 2):
             convolution = layers.Conv2D(
-                channels, 3, padding="same", activation="relu", name=f"decoder_{level}_{number}"
+                channels,
+                3,
+                padding="same",
+                activation="relu",
+                kernel_initializer=config.initializer or "glorot_uniform",
+                name=f"decoder_{level}_{number}",
             )
             given = convolution(given)
-    return layers.Conv2D(outputs, 1, kernel_initializer=small(), name="decoder_outputs")(given)
+    return layers.Conv2D(outputs, 1, kernel_initializer=config.initializer or small(), name="decoder_outputs")(given)
 
 
 def small() -> tf.keras.initializers.Initializer:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from hubline.core.errors import DataError
 from hubline.trainer import inputs, standardize
 from hubline.trainer.caches import Cache
-from hubline.trainer.callbacks import EarlyStopping, Progress, TensorBoard
+from hubline.trainer.callbacks import Averaged, EarlyStopping, Progress, TensorBoard, Unaveraged
 from hubline.trainer.checkpoints import Checkpoint, Checkpoints, State, Stopping
 from hubline.trainer.collapse import constant, stands_still
 from hubline.trainer.config.length import Pace
@@ -19,9 +19,11 @@ from hubline.trainer.job import Job, Split
 from hubline.trainer.model import Parts, TunedModel
 from hubline.trainer.nan_trace import cause
 from hubline.trainer.optimizers import optimizer
+from hubline.trainer.penalty import Penalty
 from hubline.trainer.phases import Phase
 from hubline.trainer.task import Task
 from hubline.trainer.training_notes import Note
+from hubline.trainer.weight_average import WeightAverage
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ class Fit:
         self._pace, self._scratch, self._notes, self._caches = pace, scratch, notes, caches
         self._penalty = 0.0
         self._tuned_since: dict[str, int] = {}
+        self._average = None if job.training.ema is None else WeightAverage(job.training.ema)
 
     def standardize(self, first: Phase) -> None:
         """Adapts the standardization of module outputs to the cached vectors of the training split, or to a sample of
@@ -119,6 +122,11 @@ class Fit:
         if state.stopping is not None and state.stopping.stopped:
             self._note_stop(state.stopping, first + len(state.history))
 
+    def finish(self) -> None:
+        """Replaces the weights by their averages, if there are averages."""
+        if self._average is not None:
+            self._average.apply()
+
     def judge(self, last: Phase) -> None:
         """Adds notes if the model learned nothing.
 
@@ -139,7 +147,7 @@ class Fit:
         waited = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         train_data = self._data(phase, epoch)
         validation_data = self._data(phase, validation=True)
-        stopping = job.training.early_stopping
+        stopping = job.training.selection
         if stopping is not None and first and not resumed:
             state.stopping = self._before(model, validation_data, stopping.monitor, first)
         stopped = state.stopping is not None and state.stopping.stopped
@@ -159,7 +167,9 @@ class Fit:
                 callbacks=[
                     # First, so that no checkpoint is saved with a loss that is not finite.
                     Progress(job.train.count, total, job.training.batch_size, waited, not_finite),
+                    *([Averaged(model.average)] if model.average is not None else []),
                     *([EarlyStopping(stopping, state)] if stopping is not None else []),
+                    *([Unaveraged(model.average)] if model.average is not None else []),
                     TensorBoard(job.logs, first, state.history if begin == done else (), first * self._pace.steps),
                     Checkpoints(checkpoint, state),
                     StopWhenInterrupted(),
@@ -171,6 +181,8 @@ class Fit:
                 break
         if state.stopping is not None:
             model.set_weights(state.stopping.weights)
+            if model.average is not None:  # these weights are averages already
+                model.average.restart()
 
     def _parts_of(
         self, phase: Phase, data: tf.data.Dataset, done: int, end: int
@@ -198,6 +210,11 @@ class Fit:
         for name, backbone in self._parts.backbones.items():
             backbone.trainable = name in phase.tuned
         config, before = job.training.optimizer, len(self.history) * self._pace.steps
+        if job.training.l1 or job.training.l2:
+            model.penalty = Penalty(job.training.l1, job.training.l2, self._penalized(model))
+        if self._average is not None:
+            self._average.cover(model.trainable_variables)
+            model.average = self._average
         if not phase.on_vectors:
             tuned = {}
             for name, tune in job.model.fine_tune.items():
@@ -209,11 +226,21 @@ class Fit:
             model.tune(tuned)
         model.compile(
             optimizer=optimizer(config, self._pace, before=before),
-            loss=self._task.loss(),
+            loss=self._task.loss(job.training.loss),
             metrics=self._task.metrics(),
             steps_per_execution=_STEPS_ON_VECTORS if phase.on_vectors else 1,
         )
         return model
+
+    def _penalized(self, model: TunedModel) -> list[tf.Variable]:
+        """The trainable variables without regularization losses of their own."""
+        own = {
+            variable.ref()
+            for backbone in self._parts.backbones.values()
+            if backbone.trainable and backbone.losses
+            for variable in backbone.trainable_variables
+        }
+        return [variable for variable in model.trainable_variables if variable.ref() not in own]
 
     def _data(self, phase: Phase, epoch: tf.Variable | int = 0, validation: bool = False) -> tf.data.Dataset:
         job = self._job
@@ -233,7 +260,7 @@ class Fit:
 
     def _note_penalty(self, model: TunedModel, first: int) -> None:
         """Adds a note if a module's own regularization starts to count."""
-        penalty = float(sum(float(loss) for loss in model.losses))
+        penalty = float(sum(float(loss) for loss in model.layer_losses))
         if penalty and not self._penalty and first:
             text = (
                 f"from epoch {first + 1} on the loss includes the regularization of the hub module that is fine-tuned, "

@@ -1,16 +1,6 @@
-"""Losses and metrics that Keras lacks."""
-
-from collections.abc import Callable
+"""Metrics that Keras lacks."""
 
 import tensorflow as tf
-
-
-class MeanLoss(tf.keras.losses.Loss):
-    """Mean of a function of target and raw outputs that returns a value for each example."""
-
-    def __init__(self, of_each: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> None:
-        super().__init__()
-        self.call = of_each
 
 
 class HardBinaryAccuracy(tf.keras.metrics.BinaryAccuracy):

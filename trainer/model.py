@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -19,8 +20,10 @@ from hubline.trainer.decoder import decode, small
 from hubline.trainer.embeddings import column
 from hubline.trainer.hub_layer import HubLayer
 from hubline.trainer.inputs import Tensors
+from hubline.trainer.penalty import Penalty
 from hubline.trainer.saved_model_loader import open_module
 from hubline.trainer.standardize import Standardized
+from hubline.trainer.weight_average import WeightAverage
 
 # Must run before any Keras call: to try out a module, to train, in a test.
 leave_libraries_alone()
@@ -159,6 +162,10 @@ class TunedModel(tf.keras.Model):
     """A Keras model in which some layers have their own optimizer."""
 
     layer_optimizers: Mapping[str, tf.keras.optimizers.Optimizer] = {}
+    average: WeightAverage | None = None
+    """Moving average of the weights, if there is one."""
+    penalty: Penalty | None = None
+    """Penalty of the weights, if there is one."""
 
     def tune(self, optimizers: Mapping[str, tf.keras.optimizers.Optimizer]) -> None:
         """Assigns optimizers to layers by name; the optimizer of `compile` handles the rest. Call this before
@@ -171,6 +178,16 @@ class TunedModel(tf.keras.Model):
         for each, variables in self._shares():
             each.build(variables)
 
+    @property
+    def losses(self) -> list[tf.Tensor]:
+        """Regularization: the layers' own, and `penalty`."""
+        return [*self.layer_losses, *([] if self.penalty is None else [self.penalty()])]
+
+    @property
+    def layer_losses(self) -> list[tf.Tensor]:
+        """The layers' own regularization losses."""
+        return super().losses
+
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """A training step that updates each variable with the optimizer it belongs to."""
         inputs, labels = data
@@ -181,6 +198,8 @@ class TunedModel(tf.keras.Model):
         gradients = iter(tape.gradient(loss, [variable for _, variables in shares for variable in variables]))
         for each, variables in shares:
             each.apply_gradients([(next(gradients), variable) for variable in variables])
+        if self.average is not None:
+            self.average.update()
         return self.compute_metrics(inputs, labels, predictions, None)
 
     def _shares(self) -> list[tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]]:
@@ -197,8 +216,9 @@ def head(config: Head, outputs: int) -> tf.keras.Sequential:
     The last layer's weights are initialized small, so that no output starts out saturated.
     """
     layers: list[tf.keras.layers.Layer] = []
+    dense = partial(tf.keras.layers.Dense, kernel_initializer=config.initializer or "glorot_uniform")
     for units in config.hidden:
-        layers += [tf.keras.layers.Dropout(config.dropout), tf.keras.layers.Dense(units, activation="relu")]
-    last = tf.keras.layers.Dense(outputs, kernel_initializer=small())
+        layers += [tf.keras.layers.Dropout(config.dropout), dense(units, activation="relu")]
+    last = tf.keras.layers.Dense(outputs, kernel_initializer=config.initializer or small())
     layers += [tf.keras.layers.Dropout(config.dropout), last]
     return tf.keras.Sequential(layers, name="head")

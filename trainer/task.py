@@ -11,6 +11,7 @@ from hubline.core.lazy_import import tf
 if TYPE_CHECKING:
     from hubline.preprocessing.kinds.image import ImageFeature
     from hubline.preprocessing.kinds.kind import Values
+    from hubline.trainer.config.losses import AnyLoss
     from hubline.trainer.inputs import Tensors
 
 LABEL, SCORE, CLASSES, SCORES = "label", "score", "classes", "scores"
@@ -47,8 +48,8 @@ class Task(ABC):
         return label
 
     @abstractmethod
-    def loss(self) -> tf.keras.losses.Loss:
-        """The loss between target and raw outputs."""
+    def loss(self, config: AnyLoss | None = None) -> tf.keras.losses.Loss:
+        """The loss between target and raw outputs. `config` is one of the label's `losses`; None for its default."""
 
     @abstractmethod
     def metrics(self) -> list[tf.keras.metrics.Metric]:

@@ -66,6 +66,7 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
         fit.standardize(planned[0])
         for number, phase in enumerate(planned):
             fit.train(phase, f"{job.checkpoints}/{number}")
+        fit.finish()
         fit.judge(planned[-1])
         for metrics in fit.history:
             for name, value in metrics.items():

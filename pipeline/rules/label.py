@@ -25,11 +25,26 @@ def metrics_fit_the_label(evaluation: Evaluation, label: Label) -> Iterator[Plac
         yield ("evaluation", *location), message
 
 
-def early_stopping_monitors_a_metric_of_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
+def epochs_are_selected_by_a_metric_of_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
     known = [f"val_{name}" for name in ("loss", *TRAINING.of(label.kind).training_metrics)]
-    if training.early_stopping and (monitor := training.early_stopping.monitor) not in known:
+    if training.selection and (monitor := training.selection.monitor) not in known:
         message = f"a label of kind {label.kind} has no {monitor}; it has {', '.join(known)}"
-        yield ("training", "early_stopping", "monitor"), message
+        yield ("training", *(("best",) if training.best else ("early_stopping", "monitor"))), message
 
 
-RULES = (the_label_is_in_an_image, metrics_fit_the_label, early_stopping_monitors_a_metric_of_the_label)
+def the_loss_fits_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
+    known = TRAINING.of(label.kind).losses
+    if training.loss is None or training.loss.kind in known:
+        return
+    if known:
+        yield ("training", "loss"), f"{training.loss.kind} is no loss of kind {label.kind}; use {' or '.join(known)}"
+    else:
+        yield ("training", "loss"), f"a label of kind {label.kind} has a loss of its own; remove `loss`"
+
+
+RULES = (
+    the_label_is_in_an_image,
+    metrics_fit_the_label,
+    epochs_are_selected_by_a_metric_of_the_label,
+    the_loss_fits_the_label,
+)

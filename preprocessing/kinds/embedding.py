@@ -21,8 +21,21 @@ class Embedding(Section):
     """How to combine the vectors of a record: `mean`, `sum` or `sqrtn` (the sum over the square root of the count; with
     weights, over the square root of the sum of squared weights), or a sequence layer over the vectors in order, each
     multiplied by its weight."""
-    initializer: Literal["truncated_normal", "uniform", "glorot_uniform", "zeros"] = "truncated_normal"
-    """Initializer of the vectors. `truncated_normal` has a standard deviation of 1 / sqrt(`embedding`)."""
+    initializer: Literal[
+        "truncated_normal",
+        "uniform",
+        "glorot_uniform",
+        "glorot_normal",
+        "he_uniform",
+        "he_normal",
+        "lecun_uniform",
+        "lecun_normal",
+        "orthogonal",
+        "random_normal",
+        "random_uniform",
+        "zeros",
+    ] = "truncated_normal"
+    """Keras initializer of the vectors. `truncated_normal` has a standard deviation of 1 / sqrt(`embedding`)."""
     pretrained: str | None = Field(default=None, min_length=1, examples=["words"])
     """In place of `initializer`: name in `hubs` of a text module without inputs. Each word's vector starts as the
     module's output for that word. The module's outputs must have the size `embedding`."""

@@ -88,7 +88,16 @@ def interrupted(job: Job, monkeypatch: pytest.MonkeyPatch, epoch: int, batch: in
             train(job)
 
 
-@pytest.mark.parametrize("training", [{}, AUGMENT, STOPPING], ids=["vectors", "augment", "stopping"])
+AVERAGE = {
+    "ema": 0.9,
+    "l2": 1e-3,
+    "optimizer": {"learning_rate": {"kind": "polynomial_decay", "initial_learning_rate": 0.01}},
+}
+
+
+@pytest.mark.parametrize(
+    "training", [{}, AUGMENT, STOPPING, AVERAGE], ids=["vectors", "augment", "stopping", "average"]
+)
 def test_a_run_interrupted_in_both_phases_is_the_undisturbed_run(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, training: dict
 ) -> None:

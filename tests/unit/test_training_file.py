@@ -80,6 +80,27 @@ def test_early_stopping_watches_a_metric_of_the_label(tmp_path: Path, label: str
     file_of(tmp_path, "{epochs: 5, early_stopping: {monitor: val_mean_iou}}", BOX)
 
 
+@pytest.mark.parametrize(
+    ("label", "training", "at", "says"),
+    [
+        (CLASS, "best: val_mae", "best", "a label of kind class has no val_mae; it has val_loss, val_accuracy"),
+        (CLASS, "best: val_loss, early_stopping: 2", "", "remove best, and set early_stopping.monitor"),
+        (CLASS, "loss: mse", "loss", "mse is no loss of kind class; use cross_entropy or focal"),
+        (BOX, "loss: focal", "loss", "a label of kind class_and_box has a loss of its own"),
+        ("{from: price, kind: regression}", "loss: focal", "loss", "use mse or mae or huber or asymmetric"),
+        (CLASS, "loss: hinge", "loss.kind", "'hinge' is not known here"),
+        (CLASS, "loss: {kind: asymmetric, over: 2, under: 2}", "loss", "the loss is symmetric; use mae"),
+        (CLASS, "ema: 1", "ema", "less than 1"),
+        (CLASS, "l2: -1", "l2", "greater than 0"),
+    ],
+)
+def test_an_option_that_does_not_fit_is_refused_with_its_key(
+    tmp_path: Path, label: str, training: str, at: str, says: str
+) -> None:
+    key, message = mistake(tmp_path, f"{{epochs: 5, {training}}}", label)
+    assert key == f"training.{at}".rstrip(".") and says in message
+
+
 def test_metrics_that_can_be_watched_are_those_of_the_task() -> None:
     tasks: dict[str, Task] = {
         "class": Classes(["a", "b"]),

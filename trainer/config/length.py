@@ -38,14 +38,15 @@ class Share(Section):
     """Share of the steps of the whole training."""
 
 
-def _bare(value: Any) -> Any:
+def bare_steps(value: Any) -> Any:
+    """Reads a bare number as a number of steps."""
     return {"steps": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 AnyLength: TypeAlias = Steps | Epochs | Examples | Share
 Length = Annotated[
     AnyLength,
-    BeforeValidator(_bare, json_schema_input_type=Annotated[int, Field(ge=1)] | Steps | Epochs | Examples | Share),
+    BeforeValidator(bare_steps, json_schema_input_type=Annotated[int, Field(ge=1)] | Steps | Epochs | Examples | Share),
 ]
 """A length in one unit: a number of steps, `{steps: 500}`, `{epochs: 2}`, `{examples: 10000}` or `{share: 0.1}`."""
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,11 @@ from hubline.core.config_base import Section
 from hubline.trainer.config.names import FeatureName, ModuleName
 from hubline.trainer.config.schedules import LearningRate
 
+Initializer = Literal[
+    "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "orthogonal",
+    "random_normal", "random_uniform", "truncated_normal", "zeros",
+]  # fmt: skip
+
 
 class Head(Section):
     """Layers between the outputs of hub modules and backbones and the predictions."""
@@ -24,6 +29,9 @@ class Head(Section):
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Dropout rate before each dense layer; for a `pixels` label, fraction of channels dropped before each upsampling
     step."""
+    initializer: Initializer | None = Field(default=None, examples=["he_normal"])
+    """Keras initializer of the weights of all layers. Default: `glorot_uniform`, scaled down by ten for the last
+    layer."""
     standardize: bool = True
     """Whether to standardize the output of hub modules with the mean and standard deviation of the training split
     before the head. The exported model contains both."""

@@ -12,6 +12,7 @@ from hubline.core.config_base import Section
 from hubline.core.config_errors import raise_placed
 from hubline.trainer.config.augmentation import Augment, Augmentation
 from hubline.trainer.config.length import AnyLength, Epochs, Examples, Steps, is_longer
+from hubline.trainer.config.losses import Loss
 from hubline.trainer.config.optimizer import Optimizer
 
 _LESS_IS_BETTER = ("loss", "rmse", "mae")
@@ -51,6 +52,20 @@ class Training(Section):
     """Examples per step."""
     optimizer: Optimizer = Optimizer()
     """The optimizer and its settings."""
+    loss: Loss | None = Field(default=None, examples=["focal", {"kind": "asymmetric", "over": 1, "under": 3}])
+    """The loss, by name or with its settings. `class`, `binary` and `multilabel`: `cross_entropy` (the default) and
+    `focal`. `regression`: `mse` (the default), `mae`, `huber` and `asymmetric`. Other labels have one loss only."""
+    l1: float | None = Field(default=None, gt=0.0, examples=[1e-5])
+    """Adds this times the sum of the absolute weights to the loss: of all kernels and embeddings that are being
+    trained, except in hub modules with regularization losses of their own, which are always added."""
+    l2: float | None = Field(default=None, gt=0.0, examples=[1e-4])
+    """Adds this times the sum of the squared weights to the loss, as `l1`."""
+    ema: float | None = Field(default=None, gt=0.0, lt=1.0, examples=[0.999])
+    """Decay of an exponential moving average of the weights, which is evaluated and exported in place of the weights.
+    After step n, the decay is at most (1 + n) / (10 + n)."""
+    best: str | None = Field(default=None, pattern=r"^val_[a-z0-9_]+$", examples=["val_accuracy"])
+    """Metric of the validation split that selects the epoch to export, as `early_stopping.monitor` does, but without
+    stopping early. Default: the last epoch is exported."""
     early_stopping: Annotated[
         EarlyStopping | None, BeforeValidator(_patience, json_schema_input_type=int | EarlyStopping | None)
     ] = Field(default=None, examples=[3, {"patience": 5, "monitor": "val_accuracy"}])
@@ -83,6 +98,21 @@ class Training(Section):
             found = f"{' and '.join(said)} are set" if said else "none is set"
             raise ValueError(f"set one of epochs, steps and examples; {found}")
         return self
+
+    @model_validator(mode="after")
+    def _selects_one_epoch(self) -> "Training":
+        if self.best is not None and self.early_stopping is not None:
+            raise ValueError(
+                "early_stopping exports the best epoch by its own monitor; remove best, and set early_stopping.monitor"
+            )
+        return self
+
+    @property
+    def selection(self) -> EarlyStopping | None:
+        """How the epoch to export is selected; with `best`, all epochs are run."""
+        if self.best is not None:
+            return EarlyStopping(monitor=self.best, patience=1_000_000)
+        return self.early_stopping
 
     @model_validator(mode="after")
     def _schedule_ends(self) -> "Training":

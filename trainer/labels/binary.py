@@ -7,4 +7,5 @@ TRAINING = LabelTraining(
     metrics=("accuracy", "cross_entropy", "auc", "precision", "recall", "f1"),
     training_metrics=("accuracy",),
     task=task,
+    losses=("cross_entropy", "focal"),
 )

@@ -17,6 +17,7 @@ from hubline.trainer.task import BOX, Task
 if TYPE_CHECKING:
     from hubline.preprocessing.columns import ParsingSpec
     from hubline.preprocessing.kinds.image import ImageFeature
+    from hubline.trainer.config.losses import AnyLoss
     from hubline.trainer.inputs import Boxes, Tensors
 
 
@@ -39,13 +40,13 @@ class ClassAndBox(Task):
         self._weights = weights
         self._image = image
 
-    def loss(self) -> tf.keras.losses.Loss:
+    def loss(self, config: AnyLoss | None = None) -> tf.keras.losses.Loss:
         """Weighted sum of the class's cross-entropy and 1 - GIoU of the box.
 
         The evaluation uses IoU, too. GIoU weighs small and large boxes equally and has a gradient even if boxes don't
         overlap; a distance between coordinates, such as Huber's, gives large boxes more weight.
         """
-        from hubline.trainer.keras_metrics import MeanLoss
+        from hubline.trainer.losses import MeanLoss
 
         def of_both(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
             of_class = tf.nn.sparse_softmax_cross_entropy_with_logits(_index(target), outputs[:, :-4])

@@ -14,11 +14,15 @@ from hubline.trainer.task import CLASSES, LABEL, SCORE, SCORES, Task
 if TYPE_CHECKING:
     from hubline.preprocessing.columns import ParsingSpec
     from hubline.preprocessing.kinds.kind import Values
+    from hubline.trainer.config.losses import AnyLoss
     from hubline.trainer.inputs import Tensors
 
 
 class Classes(Task):
     """Predicts one of several classes."""
+
+    is_one_hot = False
+    """Whether targets are shares of the classes rather than an index."""
 
     def __init__(self, names: Sequence[str]) -> None:
         """Args:
@@ -32,8 +36,10 @@ class Classes(Task):
         self.outputs = len(names)
         self._names = tf.constant(list(names))
 
-    def loss(self) -> tf.keras.losses.Loss:
-        return tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    def loss(self, config: AnyLoss | None = None) -> tf.keras.losses.Loss:
+        from hubline.trainer.losses import of_classes
+
+        return of_classes(config, self.outputs, self.is_one_hot)
 
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         return [tf.keras.metrics.SparseCategoricalAccuracy("accuracy")]
@@ -48,11 +54,10 @@ class Classes(Task):
 
 
 class _MixableClasses(Classes):
+    is_one_hot = True
+
     def target(self, label: Values) -> tf.Tensor:
         return tf.one_hot(label, self.outputs)
-
-    def loss(self) -> tf.keras.losses.Loss:
-        return tf.keras.losses.CategoricalCrossentropy(from_logits=True)
 
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         return [tf.keras.metrics.CategoricalAccuracy("accuracy")]
@@ -81,5 +86,8 @@ def task(label: ClassesKind, transform: tft.TFTransformOutput, spec: ParsingSpec
 
 
 TRAINING = LabelTraining(
-    metrics=("accuracy", "cross_entropy", "auc", "top_3_accuracy"), training_metrics=("accuracy",), task=task
+    metrics=("accuracy", "cross_entropy", "auc", "top_3_accuracy"),
+    training_metrics=("accuracy",),
+    task=task,
+    losses=("cross_entropy", "focal"),
 )

@@ -43,6 +43,8 @@ class LabelTraining:
     Raises:
         DataError: if there are too few classes to learn.
     """
+    losses: tuple[str, ...] = ()
+    """Losses that `training.loss` may name, the default first. Empty if the label has one loss only."""
     needs_pictures: Callable[[Any, Features], bool] = _no
     """Whether the target depends on how an image is cropped or padded. The rows with cached vectors don't contain that,
     so a head can't be trained on vectors alone."""

@@ -15,6 +15,7 @@ from hubline.trainer.task import CHOSEN, CLASSES, SCORES, Task
 if TYPE_CHECKING:
     from hubline.preprocessing.columns import ParsingSpec
     from hubline.preprocessing.kinds.kind import Values
+    from hubline.trainer.config.losses import AnyLoss
     from hubline.trainer.inputs import Tensors
 
 
@@ -42,9 +43,11 @@ class Multilabel(Task):
         """Multi-hot targets, float32 [batch, classes]."""
         return self._multi_hot([label])
 
-    def loss(self) -> tf.keras.losses.Loss:
-        """Binary cross-entropy, averaged over the classes."""
-        return tf.keras.losses.BinaryCrossentropy(from_logits=True)
+    def loss(self, config: AnyLoss | None = None) -> tf.keras.losses.Loss:
+        """Averaged over the classes."""
+        from hubline.trainer.losses import of_many
+
+        return of_many(config)
 
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         """Accuracy over all classes, and micro-averaged F1."""
@@ -71,4 +74,5 @@ TRAINING = LabelTraining(
     metrics=("f1", "macro_f1", "precision", "recall", "auc", "cross_entropy", "exact_match"),
     training_metrics=("binary_accuracy", "f1"),
     task=_task,
+    losses=("cross_entropy", "focal"),
 )

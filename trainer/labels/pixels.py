@@ -16,6 +16,7 @@ from hubline.trainer.task import CLASSES, COVERS, MASK, Task
 if TYPE_CHECKING:
     from hubline.preprocessing.columns import ParsingSpec
     from hubline.preprocessing.kinds.image import ImageFeature
+    from hubline.trainer.config.losses import AnyLoss
     from hubline.trainer.inputs import Tensors
 
 _PIXELS = "float64"
@@ -37,9 +38,9 @@ class Pixels(Task):
         self._names = tf.constant(list(names))
         self._image = image
 
-    def loss(self) -> tf.keras.losses.Loss:
+    def loss(self, config: AnyLoss | None = None) -> tf.keras.losses.Loss:
         """Cross-entropy, averaged over the pixels of a batch that are not ignored."""
-        from hubline.trainer.keras_metrics import MeanLoss
+        from hubline.trainer.losses import MeanLoss
 
         def of_each(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
             number, counts = _numbers(target), _counted(target)

@@ -12,6 +12,7 @@ from hubline.trainer.task import VALUE, Task
 
 if TYPE_CHECKING:
     from hubline.preprocessing.columns import ParsingSpec
+    from hubline.trainer.config.losses import AnyLoss
     from hubline.trainer.inputs import Tensors
 
 
@@ -26,8 +27,10 @@ class Regression(Task):
         """
         self._undone = undone
 
-    def loss(self) -> tf.keras.losses.Loss:
-        return tf.keras.losses.MeanSquaredError()
+    def loss(self, config: AnyLoss | None = None) -> tf.keras.losses.Loss:
+        from hubline.trainer.losses import of_number
+
+        return of_number(config)
 
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         return [tf.keras.metrics.RootMeanSquaredError(name="rmse"), tf.keras.metrics.MeanAbsoluteError(name="mae")]
@@ -44,4 +47,9 @@ def _task(label: RegressionLabel, transform: tft.TFTransformOutput, spec: Parsin
     return Regression(label.undone(transform.transform_features_layer()(any_record)))
 
 
-TRAINING = LabelTraining(metrics=("rmse", "mae", "r2"), training_metrics=("rmse", "mae"), task=_task)
+TRAINING = LabelTraining(
+    metrics=("rmse", "mae", "r2"),
+    training_metrics=("rmse", "mae"),
+    task=_task,
+    losses=("mse", "mae", "huber", "asymmetric"),
+)
