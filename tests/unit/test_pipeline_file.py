@@ -247,7 +247,12 @@ CHANGER = "{handle: c, role: augment, inputs: {images: photo}}"
         ("{augment: [{rotate: 200}]}", "", "training.augment[0].rotate", "less than or equal to 180"),
         ("{augment: [{hue: 0.7}]}", "", "training.augment[0].hue", "less than or equal to 0.5"),
         ("{augment: [{rotate: 2, hue: 0.1}]}", "", "training.augment[0]", "an augmentation is one name"),
-        ("{augment: [{crop: {area: [1, 0.5]}}]}", "", "training.augment[0].crop.area", "must not be the greater one"),
+        (
+            "{augment: [{crop: {area: [1, 0.5]}}]}",
+            "",
+            "training.augment[0].crop.area",
+            "not be greater than the second",
+        ),
         ("{augment: [{crop: {aera: [0.5, 1]}}]}", "", "training.augment[0].crop.aera", "did you mean 'area'?"),
         ("{augment: [{crop: 1.5}]}", "", "training.augment[0].crop", "less than 1"),
         ("{augment: [{hub: nte}]}", "", "training.augment[0].hub", "there is no hub module 'nte'; the hubs are: net"),
