@@ -4,7 +4,7 @@ from hubline.artifacts.examples import Manifest
 from hubline.core import storage
 from hubline.core.config_base import Section
 from hubline.core.counts import hold
-from hubline.trainer.embeddings import Vectors
+from hubline.trainer.embeddings import CachedVectors
 
 _FILE = "rows.json"
 
@@ -23,7 +23,7 @@ class RowFile(Section):
     """Indices in the shard, from 0, of the records without a row."""
 
 
-class Rows(Section):
+class EmbeddedRows(Section):
     """The rows of all splits: each record without its images, plus the hub modules' outputs for it."""
 
     files: tuple[RowFile, ...]
@@ -39,9 +39,9 @@ class Rows(Section):
     """Bytes of an example's images as pixels."""
 
     @property
-    def vectors(self) -> Vectors:
+    def vectors(self) -> CachedVectors:
         """The format of the vectors in the rows."""
-        return Vectors(sizes=self.sizes, recipe=self.recipe)
+        return CachedVectors(sizes=self.sizes, recipe=self.recipe)
 
     def recipe_of(self, split: str) -> str | None:
         """Digest of the vectors in the rows of a split; None if they contain none."""
@@ -63,7 +63,7 @@ class Rows(Section):
             before += file.records
         return found
 
-    def hold_to(self, manifest: Manifest) -> None:
+    def check_against(self, manifest: Manifest) -> None:
         """Checks that each record has a row or is known to be undecodable.
 
         Args:
@@ -80,6 +80,6 @@ class Rows(Section):
         storage.write_text(f"{uri}/{_FILE}", self.model_dump_json(indent=2))
 
     @classmethod
-    def read(cls, uri: str) -> "Rows":
+    def read(cls, uri: str) -> "EmbeddedRows":
         with storage.open_binary(f"{uri}/{_FILE}") as file:
             return cls.model_validate_json(file.read())

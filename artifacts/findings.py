@@ -48,7 +48,7 @@ class ColumnDrift(Section):
         return f"train: column '{self.column}': has drifted from the baseline: {self.reason}"
 
 
-class Found(Section):
+class DataFindings(Section):
     """All findings of the step."""
 
     findings: tuple[Finding, ...] = ()
@@ -78,6 +78,6 @@ class Found(Section):
         storage.write_bytes(f"{uri}/{_FILE}", self.to_property().encode())
 
     @classmethod
-    def read(cls, uri: str) -> "Found":
+    def read(cls, uri: str) -> "DataFindings":
         with storage.open_binary(f"{uri}/{_FILE}") as file:
             return cls.model_validate_json(file.read())

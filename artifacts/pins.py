@@ -18,7 +18,7 @@ class PinnedFile(Section):
     """Number of the file's span; for dates, days since 1970-01-01. None if the pattern has no spans."""
 
 
-class Files(Section):
+class PinnedFiles(Section):
     """The data files of a run by split, or all under `ALL`."""
 
     by_split: dict[str, tuple[PinnedFile, ...]]
@@ -42,7 +42,7 @@ class ServedVersion(Section):
 class PinsToInfer(Section):
     """Inputs pinned by a run with `task: infer`."""
 
-    files: Files
+    files: PinnedFiles
     modules: dict[str, str]
     """Fingerprint of each hub module, by name."""
     model: ServedVersion | None
@@ -56,7 +56,7 @@ class PinsToInfer(Section):
 class Pins(Section):
     """Inputs pinned by a training run."""
 
-    files: Files
+    files: PinnedFiles
     data_schema: str | None
     """SHA-256 of the curated schema, if there is one."""
     baseline: str | None

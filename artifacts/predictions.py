@@ -47,7 +47,7 @@ def _floats(values: tf.Tensor) -> tf.Tensor:
 
 
 @dataclass(frozen=True)
-class Predicted:
+class PredictionsMetadata:
     """The label kind and classes of stored predictions."""
 
     kind: str

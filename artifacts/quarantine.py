@@ -11,7 +11,7 @@ FILE = "quarantine.jsonl"
 """The list in an artifact's folder: one JSON object per line."""
 
 
-class SetAside(Section):
+class QuarantinedRecord(Section):
     """A quarantined record."""
 
     file: str
@@ -26,19 +26,19 @@ class SetAside(Section):
         return f"{self.file}: record {self.record} (counted from 0): {self.reason}"
 
 
-def write_set_aside(path: str, entries: Iterable[SetAside]) -> None:
+def write_quarantine(path: str, entries: Iterable[QuarantinedRecord]) -> None:
     storage.write_bytes(path, "".join(f"{entry.to_property()}\n" for entry in entries).encode())
 
 
-def read_set_aside(path: str) -> Iterator[SetAside]:
+def read_quarantine(path: str) -> Iterator[QuarantinedRecord]:
     """Entries of a list, one at a time; none if there is no such file."""
     if storage.exists(path):
         with storage.open_binary(path) as file:
             for line in file:
-                yield SetAside.model_validate_json(line)
+                yield QuarantinedRecord.model_validate_json(line)
 
 
-def all_set_aside(examples: str, rows: str | None) -> Iterator[SetAside]:
+def all_quarantined(examples: str, rows: str | None) -> Iterator[QuarantinedRecord]:
     """The records that all steps of a run quarantined.
 
     Args:
@@ -46,10 +46,12 @@ def all_set_aside(examples: str, rows: str | None) -> Iterator[SetAside]:
         rows: Artifact of Embedder, if there is one.
     """
     for artifact in filter(None, (examples, rows)):
-        yield from read_set_aside(f"{artifact}/{FILE}")
+        yield from read_quarantine(f"{artifact}/{FILE}")
 
 
-def refuse_too_many(bad: int, total: int, max_fraction: float, entries: Iterable[SetAside], shown: int = 3) -> None:
+def refuse_too_many(
+    bad: int, total: int, max_fraction: float, entries: Iterable[QuarantinedRecord], shown: int = 3
+) -> None:
     """Stops the run if too many records are quarantined.
 
     Args:

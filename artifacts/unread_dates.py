@@ -7,9 +7,9 @@ from hubline.artifacts.findings import Finding
 from hubline.core import storage
 from hubline.core.config_base import Section
 from hubline.core.errors import DataError
-from hubline.preprocessing.analysis import Unread
+from hubline.preprocessing.analysis import UnparsedColumn
 from hubline.preprocessing.config import Features
-from hubline.preprocessing.kinds.kind import Kind
+from hubline.preprocessing.kinds.kind import FeatureKind
 from hubline.preprocessing.kinds.timestamp import TimestampFeature
 
 _FILE = "unread.json"
@@ -24,12 +24,12 @@ _SHOWN_GUESSES, _ANY = 2, "%m/%d/%Y %H:%M"
 class UnreadDates(Section):
     """Number of dates that could not be parsed, with examples, by feature."""
 
-    features: dict[str, Unread] = {}
+    features: dict[str, UnparsedColumn] = {}
     columns: dict[str, str] = {}
     """Column of each of these features."""
 
     @classmethod
-    def of(cls, features: Features, unread: Mapping[str, Unread]) -> "UnreadDates":
+    def of(cls, features: Features, unread: Mapping[str, UnparsedColumn]) -> "UnreadDates":
         """Builds the record from the counts over the training split.
 
         Raises:
@@ -59,14 +59,14 @@ class UnreadDates(Section):
             return cls.model_validate_json(file.read())
 
 
-def _some(name: str, found: Unread) -> str:
+def _some(name: str, found: UnparsedColumn) -> str:
     return (
         f"{found.unread:,} of {found.values:,} values are not dates that features.{name} can read, such as "
         f"{_listed(found.such_as)}; they count as missing"
     )
 
 
-def _none(name: str, column: str, feature: Kind, found: Unread) -> str:
+def _none(name: str, column: str, feature: FeatureKind, found: UnparsedColumn) -> str:
     form = feature.format if isinstance(feature, TimestampFeature) else None
     written = f"is written as its format '{form}' says" if form else "is a date of ISO 8601"
     guesses = [] if form else guessed(found.such_as)

@@ -33,7 +33,7 @@ def key(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-class Store:
+class ShardCache:
     """Folders of files by key. An entry exists completely or not at all, however many processes write it and whenever
     one of them is killed.
 

@@ -17,7 +17,7 @@ _TOKEN = re.compile(rf"{_PLACEHOLDER.pattern}|\*\*/|\*+|\?|\[!?\]?[^\]]*\]|.", r
 _EPOCH = date(1970, 1, 1)
 
 
-class Place(NamedTuple):
+class SpanVersion(NamedTuple):
     """Span and version of a file. Sorting orders files by age."""
 
     span: int
@@ -71,9 +71,9 @@ class SpanPattern:
     @property
     def example(self) -> str:
         """The glob of an example span, for messages."""
-        return self.fill(Place(span=20_000 if self.dated else 7, version=1))
+        return self.fill(SpanVersion(span=20_000 if self.dated else 7, version=1))
 
-    def fill(self, place: Place) -> str:
+    def fill(self, place: SpanVersion) -> str:
         """The glob of one span and version."""
         values = {"SPAN": place.span, "VERSION": place.version}
         if self.dated:
@@ -81,7 +81,7 @@ class SpanPattern:
             values |= {"YYYY": day.year, "MM": day.month, "DD": day.day}
         return _PLACEHOLDER.sub(lambda found: str(values[found["name"]]).zfill(_width(found)), self.text)
 
-    def place(self, path: str) -> Place | None:
+    def place(self, path: str) -> SpanVersion | None:
         """Span and version of a path that matches `glob`; None if it has none, as for the date 2024-13-40."""
         found = self._regex.fullmatch(path)
         if found is None:
@@ -91,7 +91,7 @@ class SpanPattern:
             span = number["SPAN"] if "SPAN" in number else (date(*map(number.__getitem__, _DATE)) - _EPOCH).days
         except ValueError:  # no such day
             return None
-        return Place(span, number.get("VERSION", 0))
+        return SpanVersion(span, number.get("VERSION", 0))
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:

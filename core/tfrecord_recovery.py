@@ -20,7 +20,7 @@ _TRAILER = 8
 
 
 @dataclass(frozen=True)
-class Salvaged:
+class RecoveredRecord:
     """A record, or the remains of one."""
 
     data: bytes
@@ -29,7 +29,7 @@ class Salvaged:
     """Why it cannot be read, and at which bytes; None if it is intact."""
 
 
-def salvage(path: str) -> Iterator[Salvaged]:
+def salvage(path: str) -> Iterator[RecoveredRecord]:
     """All records of a file in order, including damaged ones.
 
     A record whose data don't match their checksum is one damaged record. After a damaged length, all bytes up to the
@@ -46,7 +46,7 @@ def salvage(path: str) -> Iterator[Salvaged]:
             fault = record.fault
             yield record
         if window.broken and not fault:
-            yield Salvaged(b"", window.fault("whatever came next is lost", window.start))
+            yield RecoveredRecord(b"", window.fault("whatever came next is lost", window.start))
 
 
 def inflated_size(path: str) -> int | None:
@@ -99,7 +99,7 @@ class _Window:
         return f"{what} ({self._unit} {begin} to {self.start}{why})"
 
 
-def _next(window: _Window) -> Salvaged:
+def _next(window: _Window) -> RecoveredRecord:
     """The record at the position of the window, which must not be at the end."""
     begin = window.start
     length = _length(window)
@@ -111,11 +111,11 @@ def _next(window: _Window) -> Salvaged:
     data = window.take(length)
     window.take(_FOOTER.size)
     if not whole:
-        return Salvaged(data, window.fault("the file ends in the middle of it", begin))
-    return Salvaged(data, None if sound else window.fault("its data do not match their checksum", begin))
+        return RecoveredRecord(data, window.fault("the file ends in the middle of it", begin))
+    return RecoveredRecord(data, None if sound else window.fault("its data do not match their checksum", begin))
 
 
-def _unreadable(window: _Window) -> Salvaged:
+def _unreadable(window: _Window) -> RecoveredRecord:
     """The bytes up to the next intact record or the end."""
     begin = window.start
     kept = bytearray()
@@ -130,9 +130,9 @@ def _unreadable(window: _Window) -> Salvaged:
         drop(max(0, zeros - 4 if zeros >= 0 else len(window.bytes) - HEADER.size + 1))
         length = _length(window)
         if length is not None and window.reaches(HEADER.size + length + _FOOTER.size) and _is_sound(window, length):
-            return Salvaged(bytes(kept), window.fault("no whole record begins here", begin))
+            return RecoveredRecord(bytes(kept), window.fault("no whole record begins here", begin))
     drop(len(window.bytes))
-    return Salvaged(bytes(kept), window.fault("no whole record begins here", begin))
+    return RecoveredRecord(bytes(kept), window.fault("no whole record begins here", begin))
 
 
 def _length(window: _Window) -> int | None:

@@ -14,7 +14,7 @@ Schema = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Mistake:
+class Diagnostic:
     """One error: its file, line (from 1) and key, what is wrong and what would be right."""
 
     file: str
@@ -30,14 +30,14 @@ class Mistake:
 class PipelineFileError(UserError):
     """A pipeline file has errors; `mistakes` contains all of them, in line order."""
 
-    def __init__(self, mistakes: Iterable[Mistake]) -> None:
-        self.mistakes = tuple(sorted(mistakes, key=lambda mistake: (mistake.line, mistake.key)))
-        super().__init__("\n".join(map(str, self.mistakes)))
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(sorted(diagnostics, key=lambda diagnostic: (diagnostic.line, diagnostic.key)))
+        super().__init__("\n".join(map(str, self.diagnostics)))
 
     @property
     def as_dicts(self) -> list[dict[str, str | int]]:
         """The errors in machine-readable form: `file`, `line`, `key`, `message`."""
-        return [asdict(mistake) for mistake in self.mistakes]
+        return [asdict(diagnostic) for diagnostic in self.diagnostics]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -74,11 +74,11 @@ def meant(errors: Iterable[Mapping[str, Any]], values: Any, depth: int = 0) -> l
 def _nearest_type(depth: int, by_type: Iterable[list[Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
     """The fewest errors, preferring errors within the value to an error about its type as a whole."""
 
-    def is_of_another_sort(error: Mapping[str, Any]) -> bool:
+    def is_type_error(error: Mapping[str, Any]) -> bool:
         is_inside = error["type"] in ("value_error", "union_tag_invalid", "union_tag_not_found")
         return len(error["loc"]) == depth and not is_inside
 
-    return min(by_type, key=lambda errors: (any(map(is_of_another_sort, errors)), len(errors)))
+    return min(by_type, key=lambda errors: (any(map(is_type_error, errors)), len(errors)))
 
 
 def place_of(error: Mapping[str, Any], values: Any) -> Location:

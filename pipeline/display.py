@@ -38,7 +38,7 @@ class Display(logging.Handler):
         self._current: str | None = None
         self._started = 0.0
         self._progress: dict = {}
-        self._pace = _Pace()
+        self._pace = _Speed()
         # Other output belongs in the log rather than above the table.
         self._live = Live(
             get_renderable=self._render,
@@ -68,7 +68,7 @@ class Display(logging.Handler):
         self._starting = False
 
     def started(self, step: str) -> None:
-        self._current, self._started, self._progress, self._pace = step, time.monotonic(), {}, _Pace()
+        self._current, self._started, self._progress, self._pace = step, time.monotonic(), {}, _Speed()
         if not self._console.is_terminal:
             self._console.print(f"{step} …")
 
@@ -83,7 +83,7 @@ class Display(logging.Handler):
         """Records progress that a step reports."""
         self._progress = getattr(record, "progress", {})
         if self._progress:
-            self._pace.heard(self._progress)
+            self._pace.add(self._progress)
 
     def _render(self) -> RenderableType:
         if self._starting and self._current is None:
@@ -114,7 +114,7 @@ class Display(logging.Handler):
         return Text("waiting", "dim"), "", ""
 
 
-class _Pace:
+class _Speed:
     """Speed of a step from its first report on: imports, loading and tracing come before and report nothing."""
 
     _SECONDS = 600.0  # of reports that the speed is averaged over
@@ -123,7 +123,7 @@ class _Pace:
         self._progress = Progress(disable=True, speed_estimate_period=self._SECONDS, get_time=time.monotonic)
         self._task = self._progress.add_task("")
 
-    def heard(self, progress: dict) -> None:
+    def add(self, progress: dict) -> None:
         """Records a report."""
         self._progress.update(self._task, completed=progress["done"], total=progress["total"])
 
@@ -208,9 +208,9 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
         say(f"Next:   train longer, try another head, or adjust evaluation in {path}")
 
 
-def asked(file: PipelineFile) -> str:
+def example_inputs(file: PipelineFile) -> str:
     """Example arguments for `hubline predict` with the file's model: images alone, or records."""
-    taken = [name for name, feature in file.features.items() if feature.is_taken_in or name in file.fed_features]
+    taken = [name for name, feature in file.features.items() if feature.is_model_input or name in file.fed_features]
     columns = input_columns(file.features, taken)
     clips, pixels = clip_columns(file.features), stored_pixels(file.features)
     if columns == image_columns(file.features) and len(columns) == 1 and not clips and not pixels:

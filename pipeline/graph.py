@@ -6,7 +6,7 @@ from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
-from hubline.artifacts.pins import AnyPins, Files, Pins, PinsToInfer
+from hubline.artifacts.pins import AnyPins, PinnedFiles, Pins, PinsToInfer
 from hubline.components import steps
 from hubline.components.component import component
 from hubline.components.config.splits import HashSplit
@@ -14,14 +14,14 @@ from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_validator.requirements import checks_of
 from hubline.components.transform.config import TransformConfig
 from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
-from hubline.pipeline.paths import OnCluster, Places
+from hubline.pipeline.paths import ClusterPaths, Paths
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.module_features import needs_statistics
 from hubline.trainer.labels.parts import needs_pictures
 from hubline.trainer.phases import kept_for
 
 
-def build(file: AnyFile, pins: AnyPins, places: Places | OnCluster) -> Pipeline:
+def build(file: AnyFile, pins: AnyPins, places: Paths | ClusterPaths) -> Pipeline:
     """The TFX pipeline of a pipeline file.
 
     Args:
@@ -35,7 +35,7 @@ def build(file: AnyFile, pins: AnyPins, places: Places | OnCluster) -> Pipeline:
     else:
         assert isinstance(pins, Pins)
         nodes = _training(file, pins, places)
-    if isinstance(places, OnCluster):
+    if isinstance(places, ClusterPaths):
         return Pipeline(pipeline_name=file.name, components=nodes, enable_cache=True)
     return Pipeline(
         pipeline_name=file.name,
@@ -47,10 +47,10 @@ def build(file: AnyFile, pins: AnyPins, places: Places | OnCluster) -> Pipeline:
     )
 
 
-def _inferring(file: InferFile, pins: PinsToInfer, places: Places | OnCluster) -> list[BaseNode]:
+def _inferring(file: InferFile, pins: PinsToInfer, places: Paths | ClusterPaths) -> list[BaseNode]:
     hub_modules = {name: _hub_module(name, file, pins) for name in file.hubs}
     example_gen, *described = describing(file, pins.files, places)
-    if not isinstance(places, OnCluster):  # in sequence here, so a misfit is found before data is read
+    if not isinstance(places, ClusterPaths):  # in sequence here, so a misfit is found before data is read
         example_gen.add_upstream_nodes(hub_modules.values())
     predictor = component(
         steps.PREDICTOR,
@@ -69,8 +69,8 @@ def _inferring(file: InferFile, pins: PinsToInfer, places: Places | OnCluster) -
     return [*hub_modules.values(), example_gen, *described, predictor]
 
 
-def _training(file: PipelineFile, pins: Pins, places: Places | OnCluster) -> list[BaseNode]:
-    on_cluster, store = isinstance(places, OnCluster), str(places.store)
+def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> list[BaseNode]:
+    on_cluster, store = isinstance(places, ClusterPaths), str(places.store)
     hub_modules = {name: _hub_module(name, file, pins) for name in file.hubs}
     backbones = {name: _backbone(name, file, pins) for name in file.backbones}
     tried = [*hub_modules.values(), *backbones.values()]
@@ -219,7 +219,7 @@ def _feeding(inputs: Mapping[str, str], features: Features) -> Features:
     return {feature: features[feature] for feature in inputs.values()}
 
 
-def describing(file: AnyFile, files: Files, places: Places | OnCluster) -> tuple[BaseNode, BaseNode, BaseNode]:
+def describing(file: AnyFile, files: PinnedFiles, places: Paths | ClusterPaths) -> tuple[BaseNode, BaseNode, BaseNode]:
     """The first steps, which read the data and infer its schema: ExampleGen, StatisticsGen and SchemaGen."""
     store = str(places.store)
     split = None if isinstance(file, InferFile) else file.data.split

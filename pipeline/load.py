@@ -14,7 +14,7 @@ from ruamel.yaml.reader import ReaderError
 from hubline.core.config_errors import Location
 from hubline.core.errors import UserError
 from hubline.pipeline.config import AnyFile, PipelineFile
-from hubline.pipeline.diagnostics import Mistake, PipelineFileError, quote
+from hubline.pipeline.diagnostics import Diagnostic, PipelineFileError, quote
 from hubline.pipeline.kubeflow.run_parameters import of_schedule
 from hubline.pipeline.validate import InvalidFile, json_schema_of, validate
 
@@ -81,19 +81,19 @@ class Source:
             size(self._root, frozenset())
 
     def _not_yaml(self, problem: str, line: int) -> PipelineFileError:
-        return PipelineFileError([Mistake(str(self.path), line, "", f"not YAML: {problem}")])
+        return PipelineFileError([Diagnostic(str(self.path), line, "", f"not YAML: {problem}")])
 
-    def mistake(self, location: Location, message: str) -> Mistake:
+    def diagnostic(self, location: Location, message: str) -> Diagnostic:
         """An error at a location in the file; if the location doesn't exist, at the enclosing key."""
         line, shown, _ = self._find(location)
-        return Mistake(str(self.path), line, shown, message)
+        return Diagnostic(str(self.path), line, shown, message)
 
     def text(self, location: Location) -> str | None:
         """How the scalar at a location is written; None if there is none or it is quoted."""
         node = self._find(location)[2]
         return node.value if isinstance(node, ScalarNode) and node.style is None else None
 
-    def unquoted(self, read: Any, values: Any = None, place: Location = ()) -> Iterator[Mistake]:
+    def unquoted(self, read: Any, values: Any = None, place: Location = ()) -> Iterator[Diagnostic]:
         """Finds strings that YAML reads as numbers with another text: `01` as 1, `1.10` as 1.1.
 
         Args:
@@ -110,7 +110,7 @@ class Source:
             pairs = ()
             text = self.text(place) if isinstance(values, int | float) and isinstance(read, str) else None
             if text not in (None, read):
-                yield self.mistake(place, quote(text, values))
+                yield self.diagnostic(place, quote(text, values))
         for step, value, made in pairs:
             yield from self.unquoted(made, value, (*place, step))
 
@@ -143,12 +143,12 @@ def load(path: Path) -> tuple[AnyFile, Source]:
     source = Source(path)
     if not isinstance(source.values, Mapping):
         raise PipelineFileError(
-            [source.mistake((), "a pipeline file is a mapping of keys such as name, data, features")]
+            [source.diagnostic((), "a pipeline file is a mapping of keys such as name, data, features")]
         )
     try:
         file = validate(source.values, source.folder, source.text)
     except InvalidFile as invalid:
-        raise PipelineFileError(source.mistake(*error) for error in invalid.errors) from None
+        raise PipelineFileError(source.diagnostic(*error) for error in invalid.errors) from None
     if unquoted := list(source.unquoted(file.model_dump(by_alias=True))):
         raise PipelineFileError(unquoted)
     of_schedule(file, source, for_cluster=False)

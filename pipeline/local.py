@@ -11,18 +11,18 @@ from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 
 from hubline.artifacts.decision import DECISION, Decision
-from hubline.artifacts.findings import Found
+from hubline.artifacts.findings import DataFindings
 from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.unread_dates import UnreadDates
-from hubline.components.predictor.evaluation import EVALUATION, Evaluated
+from hubline.components.predictor.evaluation import EVALUATION, LabelAccuracy
 from hubline.components.pusher.executor import DESTINATION, DIGEST, PUSHED
 from hubline.core import interruption
 from hubline.core.errors import DamageError, UserError
-from hubline.core.shard_cache import Store
+from hubline.core.shard_cache import ShardCache
 from hubline.pipeline import upkeep
 from hubline.pipeline.adapters.tfx import run_locally
 from hubline.pipeline.listener import Listener
-from hubline.pipeline.paths import Places
+from hubline.pipeline.paths import Paths
 from hubline.pipeline.result import Step
 from hubline.report.contents import Artifacts
 from hubline.report.read_artifacts import module_warnings
@@ -36,7 +36,7 @@ _LOGGER = logging.getLogger(__name__)
 class Run:
     """One run of a pipeline and its results so far."""
 
-    def __init__(self, pipeline: Pipeline, listeners: Sequence[Listener], places: Places) -> None:
+    def __init__(self, pipeline: Pipeline, listeners: Sequence[Listener], places: Paths) -> None:
         self._pipeline = pipeline
         self._places = places
         self._seals = upkeep.Seals(places.seals)
@@ -58,7 +58,7 @@ class Run:
             told = isinstance(error, UserError) and not isinstance(error, DamageError)
             if told or interruption.received():
                 raise
-            damaged = upkeep.drop_damaged(self._seals, self.outputs, Store(str(self._places.store)))
+            damaged = upkeep.drop_damaged(self._seals, self.outputs, ShardCache(str(self._places.store)))
             if not damaged:
                 raise
             _LOGGER.warning("%s failed on what was damaged: %s; it is made again", self.current, "; ".join(damaged))
@@ -78,7 +78,7 @@ class Run:
     def warnings(self) -> list[str]:
         """Warnings about the data, the hub modules and the training, one line each."""
         anomalies = self._output("ExampleValidator", "anomalies")
-        found = list(Found.read(anomalies.uri).warnings) if anomalies else []
+        found = list(DataFindings.read(anomalies.uri).warnings) if anomalies else []
         found += module_warnings(self._modules())
         if graph := self._output("Transform", "transform_graph"):
             found += [str(finding) for finding in UnreadDates.read(graph.uri).findings]
@@ -104,11 +104,11 @@ class Run:
                 return ServedVersion(path=path, digest=artifact.custom_properties[DIGEST].string_value)
         return None
 
-    def evaluated(self) -> Evaluated | None:
+    def evaluated(self) -> LabelAccuracy | None:
         """Metrics of the predictions, if classes are known."""
         predictions = self._output("Predictor", "predictions")
         path = Path(predictions.uri, EVALUATION) if predictions else None
-        return Evaluated.model_validate_json(path.read_text("utf-8")) if path and path.exists() else None
+        return LabelAccuracy.model_validate_json(path.read_text("utf-8")) if path and path.exists() else None
 
     def _version(self, step: str, key: str) -> tuple[str | None, bool]:
         artifact = self._output(step, key)

@@ -11,7 +11,7 @@ from hubline.core.errors import UserError
 
 
 @dataclass(frozen=True)
-class OnCluster:
+class ClusterPaths:
     """Locations of files that the backend of a cluster doesn't manage."""
 
     state: str
@@ -19,23 +19,23 @@ class OnCluster:
 
     @property
     def checkpoints(self) -> str:
-        """As in `Places`."""
+        """As in `Paths`."""
         return f"{self.state}/checkpoints"
 
     @property
     def store(self) -> str:
-        """As in `Places`."""
+        """As in `Paths`."""
         return f"{self.state}/store"
 
 
 @dataclass(frozen=True)
-class Places:
+class Paths:
     """Locations of a pipeline's files, except the models it serves."""
 
     root: Path
 
     @classmethod
-    def of(cls, path: Path, name: str, root: Path | None) -> "Places":
+    def of(cls, path: Path, name: str, root: Path | None) -> "Paths":
         """Locations of the pipeline `name` in the file `path`: in `root`, or in `.hubline/<name>` next to the file.
 
         Raises:

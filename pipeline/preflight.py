@@ -19,14 +19,14 @@ from hubline.core.config_errors import Location
 from hubline.core.digest import check_digest
 from hubline.core.errors import UserError
 from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
-from hubline.pipeline.diagnostics import Mistake, PipelineFileError, nearest
+from hubline.pipeline.diagnostics import Diagnostic, PipelineFileError, nearest
 from hubline.pipeline.load import Source
-from hubline.pipeline.paths import Places
+from hubline.pipeline.paths import Paths
 from hubline.preprocessing.config import vocabulary_files
 from hubline.preprocessing.feature_columns import images
 from hubline.preprocessing.vocabulary_files import read_vocabulary
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.config.model import Tuned
+from hubline.trainer.config.model import VariableSelection
 
 
 def preflight(file: AnyFile, source: Source, root: Path | None = None) -> None:
@@ -38,16 +38,16 @@ def preflight(file: AnyFile, source: Source, root: Path | None = None) -> None:
     Args:
         file: The pipeline file.
         source: Its text.
-        root: As in `Places.of`.
+        root: As in `Paths.of`.
 
     Raises:
         PipelineFileError: with all problems, each at its line.
     """
-    mistakes = [mistake for location, look in _looks(file) for mistake in _try(source, location, look)]
-    if fault := path_fault(place := str(Places.of(source.path, file.name, root).root), holds_models=True):
-        mistakes.append(source.mistake((), f"{place}: {fault}, such as one that --root names"))
-    if mistakes:
-        raise PipelineFileError(mistakes)
+    diagnostics = [diagnostic for location, look in _looks(file) for diagnostic in _try(source, location, look)]
+    if fault := path_fault(place := str(Paths.of(source.path, file.name, root).root), holds_models=True):
+        diagnostics.append(source.diagnostic((), f"{place}: {fault}, such as one that --root names"))
+    if diagnostics:
+        raise PipelineFileError(diagnostics)
 
 
 Record = tuple[str, Mapping[str, int]]
@@ -151,13 +151,13 @@ def _looks_to_train(file: PipelineFile) -> Looks:
         yield ("serving", "kserve", "models"), partial(_look_at_destination, models, "folder of models")
 
 
-def _try(source: Source, location: Location, look: Callable[[], object]) -> list[Mistake]:
+def _try(source: Source, location: Location, look: Callable[[], object]) -> list[Diagnostic]:
     try:
         look()
     except UserError as error:
-        return [source.mistake(location, str(error))]
+        return [source.diagnostic(location, str(error))]
     except OSError as error:  # a folder without permission, or a name that is too long
-        return [source.mistake(location, f"{error.filename}: {error.strerror}")]
+        return [source.diagnostic(location, f"{error.filename}: {error.strerror}")]
     return []
 
 
@@ -215,7 +215,7 @@ def _look_at_operations(hub: Hub) -> None:
         raise UserError(f"{hub.handle}: {error}") from None
 
 
-def _look_at_variables(hub: Hub, tuned: Tuned) -> None:
+def _look_at_variables(hub: Hub, tuned: VariableSelection) -> None:
     from hubline.trainer.saved_model import SavedModel, to_train
 
     if not _is_there(hub):

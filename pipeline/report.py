@@ -8,7 +8,7 @@ from pathlib import Path
 from hubline.core import storage
 from hubline.core.errors import UserError
 from hubline.pipeline.load import load
-from hubline.pipeline.paths import Places
+from hubline.pipeline.paths import Paths
 from hubline.pipeline.result import Result
 from hubline.report.contents import PAGE, RunReport, StepTime
 
@@ -58,7 +58,7 @@ def newest_page(path: Path, root: Path | None) -> Path:
         UserError: if there is none, or the file has errors.
     """
     file, _ = load(path)
-    runs = Places.of(path, file.name, root).runs
+    runs = Paths.of(path, file.name, root).runs
     pages = sorted(runs.glob(f"*/report/{PAGE}"))
     if not pages:
         command = f"hubline run {shlex.quote(str(path))}"

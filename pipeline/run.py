@@ -10,17 +10,17 @@ from pathlib import Path
 from rich.console import Console
 
 from hubline.artifacts.pins import AnyPins, Pins, ServedVersion
-from hubline.artifacts.quarantine import FILE, all_set_aside, write_set_aside
+from hubline.artifacts.quarantine import FILE, all_quarantined, write_quarantine
 from hubline.core import interruption, storage
 from hubline.core.errors import RunError, UserError, tensorflow_reason
 from hubline.core.garbage import collecting_none
 from hubline.core.spans import to_date
 from hubline.pipeline.config import AnyFile, PipelineFile
-from hubline.pipeline.display import Display, asked, show_result
+from hubline.pipeline.display import Display, example_inputs, show_result
 from hubline.pipeline.listener import Listener
 from hubline.pipeline.load import load
 from hubline.pipeline.output import into_log
-from hubline.pipeline.paths import Places
+from hubline.pipeline.paths import Paths
 from hubline.pipeline.preflight import preflight
 from hubline.pipeline.report import write_page
 from hubline.pipeline.result import Result, Status, Step
@@ -59,7 +59,7 @@ def _run_file(
 ) -> tuple[Result, int]:
     file, source = load(path)
     preflight(file, source, root)
-    places = Places.of(path, file.name, root)
+    places = Paths.of(path, file.name, root)
     began = datetime.now()
     folder = places.runs / began.strftime("%Y%m%d-%H%M%S-%f")
     log = folder / "run.log"
@@ -72,12 +72,12 @@ def _run_file(
         storage.write_text(f"{folder}/report/report.json", result.model_dump_json(indent=2))
         if not result.nothing_to_do:
             write_page(result, file.name, path, began)
-        show_result(console, result, path, asked(file) if isinstance(file, PipelineFile) else "")
+        show_result(console, result, path, example_inputs(file) if isinstance(file, PipelineFile) else "")
     return result, code
 
 
 def execute(
-    file: AnyFile, path: Path, places: Places, folder: Path, console: Console, listener: Listener | None
+    file: AnyFile, path: Path, places: Paths, folder: Path, console: Console, listener: Listener | None
 ) -> tuple[Result, int]:
     begin = time.monotonic()
     run = None
@@ -164,10 +164,10 @@ def _show_cached(steps: Sequence[Step], listeners: Sequence[Listener]) -> None:
 
 def _set_aside(artifacts: Artifacts, folder: Path) -> list[str]:
     """Lists the quarantined records of all steps in one file; returns a warning, if there are any."""
-    entries = list(all_set_aside(artifacts.examples, artifacts.rows)) if artifacts.examples else []
+    entries = list(all_quarantined(artifacts.examples, artifacts.rows)) if artifacts.examples else []
     if not entries:
         return []
-    write_set_aside(f"{folder}/{FILE}", entries)
+    write_quarantine(f"{folder}/{FILE}", entries)
     return [f"{len(entries):,} record{'s were' if len(entries) > 1 else ' was'} set aside: {folder}/{FILE}"]
 
 

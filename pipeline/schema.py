@@ -22,7 +22,7 @@ from hubline.core import storage
 from hubline.core.errors import UserError
 from hubline.core.number_format import shown
 from hubline.pipeline.config import PipelineFile
-from hubline.pipeline.paths import Places
+from hubline.pipeline.paths import Paths
 from hubline.preprocessing.feature_columns import refers_to_feature
 from hubline.preprocessing.kinds.categorical import CategoricalFeature
 from hubline.preprocessing.kinds.crossed import CrossedFeature
@@ -37,7 +37,7 @@ _SHOWN_LENGTH = 20
 
 
 @dataclass(frozen=True)
-class Described:
+class DataDescription:
     """Schema and statistics of a pipeline file's data."""
 
     schema: schema_pb2.Schema
@@ -49,7 +49,7 @@ class Described:
     """Records by split; empty if the data was not read."""
 
 
-def describe(path: Path, file: PipelineFile, root: Path | None, read: bool) -> Described:
+def describe(path: Path, file: PipelineFile, root: Path | None, read: bool) -> DataDescription:
     """The curated schema, or the one that the first steps of a run infer from the current data.
 
     Args:
@@ -65,12 +65,12 @@ def describe(path: Path, file: PipelineFile, root: Path | None, read: bool) -> D
     curated = file.data.data_schema
     schema = read_curated(curated) if curated else None
     if schema is not None and not read:
-        return Described(schema, curated, None, {})
-    inferred = _infer(file, Places.of(path, file.name, root))
-    return inferred if schema is None else Described(schema, curated, inferred.statistics, inferred.counts)
+        return DataDescription(schema, curated, None, {})
+    inferred = _infer(file, Paths.of(path, file.name, root))
+    return inferred if schema is None else DataDescription(schema, curated, inferred.statistics, inferred.counts)
 
 
-def _infer(file: PipelineFile, places: Places) -> Described:
+def _infer(file: PipelineFile, places: Paths) -> DataDescription:
     files = pin_files(file.data)
     # Imported here because TFX takes ten seconds, and a curated schema is shown without it.
     from hubline.artifacts.examples import Manifest
@@ -87,7 +87,7 @@ def _infer(file: PipelineFile, places: Places) -> Described:
             )
             for split in SPLITS
         }
-        return Described(
+        return DataDescription(
             schema=with_ranges(read_schema(made["schema"]), categories(file), list(statistics.values())),
             curated=None,
             statistics=statistics["train"],
@@ -154,7 +154,7 @@ def _run(steps: Iterable[Any], folder: str, beam_arguments: Sequence[str]) -> di
     return made
 
 
-def columns(described: Described) -> list[dict[str, str]]:
+def columns(described: DataDescription) -> list[dict[str, str]]:
     """Table rows, one per column, by heading."""
     found = by_column(described.statistics) if described.statistics else {}
     return [
@@ -170,7 +170,7 @@ def columns(described: Described) -> list[dict[str, str]]:
     ]
 
 
-def show_schema(console: Console, described: Described, name: str) -> None:
+def show_schema(console: Console, described: DataDescription, name: str) -> None:
     counts = ", ".join(f"{split} {count:,}" for split, count in described.counts.items())
     source = described.curated or f"inferred from {sum(described.counts.values()):,} records"
     console.print(f"{name}: {source}{f' ({counts})' if counts else ''}", soft_wrap=True)
@@ -267,7 +267,7 @@ def to_freeze(path: Path, curated: str | None, output: Path | None, overwrite: b
     return files
 
 
-def freeze(described: Described, files: Mapping[str, Path]) -> None:
+def freeze(described: DataDescription, files: Mapping[str, Path]) -> None:
     """Writes the schema, and the statistics of the training split as baseline.
 
     Args:

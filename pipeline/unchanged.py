@@ -19,7 +19,7 @@ from hubline.core.code_digest import STACK
 from hubline.core.config_base import Section
 from hubline.core.package_versions import version
 from hubline.pipeline.config import AnyFile
-from hubline.pipeline.paths import Places
+from hubline.pipeline.paths import Paths
 from hubline.pipeline.result import Result
 from hubline.pipeline.upkeep import Seals
 from hubline.report.contents import PAGE
@@ -52,13 +52,13 @@ def _sources() -> Iterator[Path]:
         yield from sorted(room.rglob("*.py")) if room.is_dir() else [room]
 
 
-def keep(places: Places, key: str, outputs: Iterable[str], result: Result) -> None:
+def keep(places: Paths, key: str, outputs: Iterable[str], result: Result) -> None:
     """Records a successful run."""
     last = _LastRun(key=key, outputs=tuple(sorted(outputs)), result=result)
     storage.write_text(str(places.root / _FILE), last.to_property())
 
 
-def earlier_result(places: Places, key: str) -> Result | None:
+def earlier_result(places: Paths, key: str) -> Result | None:
     """Result of the last successful run if a run with this key would produce the same; otherwise None."""
     path = places.root / _FILE
     try:

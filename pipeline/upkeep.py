@@ -20,13 +20,13 @@ from hubline.core import storage
 from hubline.core.config_base import is_remote
 from hubline.core.errors import UserError
 from hubline.core.seal import Seal
-from hubline.core.shard_cache import Store
-from hubline.pipeline.paths import Places
+from hubline.core.shard_cache import ShardCache
+from hubline.pipeline.paths import Paths
 
 _LOGGER = logging.getLogger(__name__)
 
 
-def prepare(places: Places, fresh_metadata: bool) -> None:
+def prepare(places: Paths, fresh_metadata: bool) -> None:
     """Prepares a pipeline's folders for a run. The caller holds their lock, so no process is working on unfinished
     files.
 
@@ -47,7 +47,7 @@ def prepare(places: Places, fresh_metadata: bool) -> None:
         kept = places.artifacts.with_name(f"artifacts-{now}")
         places.artifacts.rename(kept)
         _LOGGER.warning("there is no metadata of earlier runs; their artifacts are in %s now, safe to delete", kept)
-    Store(str(places.store)).sweep()
+    ShardCache(str(places.store)).sweep()
 
 
 def _refuse_damaged(metadata: Path) -> None:
@@ -116,7 +116,7 @@ def empty_folders(outputs: Mapping[str, Any]) -> None:
             shutil.rmtree(uri)
 
 
-def drop_damaged(seals: Seals, artifacts: Iterable[str], store: Store) -> list[str]:
+def drop_damaged(seals: Seals, artifacts: Iterable[str], store: ShardCache) -> list[str]:
     """Verifies artifacts and the whole store and drops what is damaged; returns descriptions of it."""
     found = list(store.drop_damaged())
     for uri in artifacts:

@@ -13,12 +13,12 @@ import tensorflow as tf
 from hubline.core.adapters.tfx_bsl import QuantilesSketch, quantiles_sketch
 from hubline.preprocessing.analysis import (
     QUANTILE_ERROR,
-    DocumentsOf,
-    MomentsOf,
-    QuantilesOf,
+    DocumentFrequencyRequest,
+    MomentsRequest,
+    QuantilesRequest,
     Question,
-    Unread,
-    UnreadOf,
+    UnparsedColumn,
+    UnparsedRequest,
     VocabularyLimits,
 )
 from hubline.preprocessing.exact_arithmetic import minus
@@ -42,16 +42,16 @@ def accumulators(questions: Mapping[str, Question]) -> dict[str, Accumulator]:
 
 
 def _accumulator(question: Question) -> Accumulator:
-    if isinstance(question, MomentsOf):
-        return Numbers(question.length)
-    if isinstance(question, DocumentsOf):
+    if isinstance(question, MomentsRequest):
+        return NumberStatistics(question.length)
+    if isinstance(question, DocumentFrequencyRequest):
         return DocumentFrequency()
-    if isinstance(question, UnreadOf):
-        return Unreadable()
-    return Ranks() if isinstance(question, QuantilesOf) else Counts()
+    if isinstance(question, UnparsedRequest):
+        return UnparsedTexts()
+    return QuantileSketches() if isinstance(question, QuantilesRequest) else WordCounts()
 
 
-class Numbers:
+class NumberStatistics:
     """Count, mean, sum of squared deviations, minimum and maximum at each position.
 
     Mean, minimum and maximum are relative to an origin, the first number: a large common offset costs no precision.
@@ -67,7 +67,7 @@ class Numbers:
     def add(self, values: tf.SparseTensor) -> None:
         """Adds int64 or float64 [batch, length]."""
         places, whole = values.indices[:, 1].numpy(), values.values.numpy()
-        batch = Numbers(len(self.count))
+        batch = NumberStatistics(len(self.count))
         batch.origin = np.zeros(len(self.count), whole.dtype)
         batch.origin[places[::-1]] = whole[::-1]
         numbers = minus(whole, batch.origin[places])
@@ -78,7 +78,7 @@ class Numbers:
         np.maximum.at(batch.greatest, places, numbers)
         self.merge(batch)
 
-    def merge(self, other: Numbers) -> None:
+    def merge(self, other: NumberStatistics) -> None:
         """Combines the moments of two sets (Chan, Golub and LeVeque 1979, Updating Formulae, eq. 1.5)."""
         if not other.count.any():
             return
@@ -108,7 +108,7 @@ _CELL = 1 << 53
 """Number of consecutive integers that float64 can distinguish."""
 
 
-class Ranks:
+class QuantileSketches:
     """Quantile sketches, of the kind that TF Transform computes quantiles from.
 
     Sketches work in float64. Integers are therefore divided into cells of 2^53 numbers and measured from the centre of
@@ -139,7 +139,7 @@ class Ranks:
             self._sketches.setdefault(cell, _sketch()).AddValues(pa.array(numbers))
             self._counts[cell] += len(numbers)
 
-    def merge(self, other: Ranks) -> None:
+    def merge(self, other: QuantileSketches) -> None:
         """Merges the sketches of each cell."""
         for cell, sketch in other._sketches.items():
             self._sketches.setdefault(cell, _sketch()).Merge(sketch)
@@ -173,7 +173,7 @@ def _quantiles(sketch: QuantilesSketch, buckets: int) -> list[float]:
     return sketch.GetQuantiles(buckets).to_pylist()[0]
 
 
-class Counts:
+class WordCounts:
     """Occurrences of each word."""
 
     def __init__(self) -> None:
@@ -184,7 +184,7 @@ class Counts:
         words, _, counts = tf.unique_with_counts(values)
         self.counts.update(dict(zip(words.numpy().tolist(), counts.numpy().tolist(), strict=True)))
 
-    def merge(self, other: Counts) -> None:
+    def merge(self, other: WordCounts) -> None:
         self.counts.update(other.counts)
 
     def answer(self, limits: VocabularyLimits) -> list[bytes]:
@@ -200,7 +200,7 @@ class Counts:
         return [word for _, word in sorted(fit, reverse=True)][: limits.top_k]
 
 
-class Unreadable:
+class UnparsedTexts:
     """Number of texts that cannot be parsed, with examples."""
 
     def __init__(self) -> None:
@@ -212,7 +212,7 @@ class Unreadable:
         unread = [text for text in texts.numpy().tolist() if text]
         self._add(len(texts), len(unread), unread)
 
-    def merge(self, other: Unreadable) -> None:
+    def merge(self, other: UnparsedTexts) -> None:
         self._add(other.values, other.unread, other.such_as)
 
     def _add(self, values: int, unread: int, such_as: Sequence[bytes]) -> None:
@@ -220,10 +220,10 @@ class Unreadable:
         self.unread += unread
         self.such_as = list(dict.fromkeys([*self.such_as, *such_as]))[:_SUCH_AS]
 
-    def answer(self) -> Unread:
+    def answer(self) -> UnparsedColumn:
         """The counts, and examples of the texts, shortened."""
         shown = (text.decode(errors="replace")[:_SHOWN_LENGTH] for text in self.such_as)
-        return Unread(values=self.values, unread=self.unread, such_as=tuple(shown))
+        return UnparsedColumn(values=self.values, unread=self.unread, such_as=tuple(shown))
 
 
 class DocumentFrequency:
@@ -250,4 +250,10 @@ class DocumentFrequency:
         return self.count, tuple(self.counts[word] for word in vocabulary)
 
 
-ACCUMULATORS: tuple[type[Accumulator], ...] = (Numbers, Ranks, Counts, DocumentFrequency, Unreadable)
+ACCUMULATORS: tuple[type[Accumulator], ...] = (
+    NumberStatistics,
+    QuantileSketches,
+    WordCounts,
+    DocumentFrequency,
+    UnparsedTexts,
+)

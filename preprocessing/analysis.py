@@ -49,7 +49,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class Documents:
+class DocumentFrequencies:
     """Document frequencies of words."""
 
     count: tf.Tensor
@@ -58,7 +58,7 @@ class Documents:
     """Number of records with each word, float32 [words], in vocabulary order."""
 
 
-class Analysis(Protocol):
+class Analyzer(Protocol):
     """Statistics of the training split. Each question has a unique name."""
 
     def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
@@ -75,7 +75,7 @@ class Analysis(Protocol):
         the line number, from 0.
         """
 
-    def documents(self, name: str, words: tf.SparseTensor, most: int) -> Documents:
+    def documents(self, name: str, words: tf.SparseTensor, most: int) -> DocumentFrequencies:
         """Document frequencies of the words in a vocabulary of at most `most` words, which was requested before under
         `name`."""
 
@@ -109,13 +109,13 @@ class BeamAnalyzer:
         self._ids[name] = ids
         return ids
 
-    def documents(self, name: str, words: tf.SparseTensor, most: int) -> Documents:
+    def documents(self, name: str, words: tf.SparseTensor, most: int) -> DocumentFrequencies:
         """Computed from a table of records by words."""
         ids, count = tf.sparse.retain(self._ids[name], self._ids[name].values >= 0), words.dense_shape[0]
         cells = tf.stack([ids.indices[:, 0], ids.values], axis=1)
         times = tf.scatter_nd(cells, tf.ones_like(ids.values, tf.float32), [count, most])
         having = tft.sum(tf.minimum(times, 1.0), reduce_instance_dims=False)
-        return Documents(tft.sum(tf.ones([count])), having)
+        return DocumentFrequencies(tft.sum(tf.ones([count])), having)
 
     def unread(self, name: str, texts: tf.Tensor) -> None:
         """Not counted."""
@@ -135,28 +135,28 @@ def _finite(statistic: tf.Tensor) -> tf.Tensor:
 
 
 @dataclass(frozen=True)
-class MomentsOf:
+class MomentsRequest:
     """A request for moments."""
 
     length: int
 
 
 @dataclass(frozen=True)
-class QuantilesOf:
+class QuantilesRequest:
     """A request for quantiles."""
 
     buckets: int
 
 
 @dataclass(frozen=True)
-class WordsOf:
+class VocabularyRequest:
     """A request for a vocabulary."""
 
     limits: VocabularyLimits
 
 
 @dataclass(frozen=True)
-class DocumentsOf:
+class DocumentFrequencyRequest:
     """A request for document frequencies."""
 
     vocabulary: str
@@ -164,13 +164,13 @@ class DocumentsOf:
 
 
 @dataclass(frozen=True)
-class UnreadOf:
+class UnparsedRequest:
     """A request to count unparsable texts."""
 
     feature: str
 
 
-Question = MomentsOf | QuantilesOf | WordsOf | DocumentsOf | UnreadOf
+Question = MomentsRequest | QuantilesRequest | VocabularyRequest | DocumentFrequencyRequest | UnparsedRequest
 
 
 class RecordingAnalyzer:
@@ -183,28 +183,28 @@ class RecordingAnalyzer:
 
     def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
         """Zeros."""
-        self._ask(name, MomentsOf(length), values)
+        self._ask(name, MomentsRequest(length), values)
         zeros = tf.zeros([length], tf.float64)
         return Moments(tf.zeros([length], values.dtype), zeros, zeros, zeros, zeros)
 
     def quantiles(self, name: str, values: tf.Tensor, buckets: int) -> tf.Tensor:
         """Zeros."""
-        self._ask(name, QuantilesOf(buckets), values)
+        self._ask(name, QuantilesRequest(buckets), values)
         return tf.zeros([buckets - 1], values.dtype)
 
     def look_up(self, name: str, words: tf.SparseTensor, limits: VocabularyLimits) -> tf.SparseTensor:
         """Zeros. Vocabulary files need no request."""
         if limits.file is None:
-            self._ask(name, WordsOf(limits), words.values)
+            self._ask(name, VocabularyRequest(limits), words.values)
         return tf.sparse.map_values(lambda texts: tf.zeros_like(texts, tf.int64), words)
 
-    def documents(self, name: str, words: tf.SparseTensor, most: int) -> Documents:
+    def documents(self, name: str, words: tf.SparseTensor, most: int) -> DocumentFrequencies:
         """Zeros."""
-        self._ask(f"{name}.documents", DocumentsOf(name), words)
-        return Documents(tf.constant(0.0), tf.zeros([most]))
+        self._ask(f"{name}.documents", DocumentFrequencyRequest(name), words)
+        return DocumentFrequencies(tf.constant(0.0), tf.zeros([most]))
 
     def unread(self, name: str, texts: tf.Tensor) -> None:
-        self._ask(f"{name}.unread", UnreadOf(name), texts)
+        self._ask(f"{name}.unread", UnparsedRequest(name), texts)
 
     def _ask(self, name: str, question: Question, values: tf.Tensor | tf.SparseTensor) -> None:
         self.questions[name] = question
@@ -214,7 +214,7 @@ class RecordingAnalyzer:
 Numbers: TypeAlias = tuple[int | float, ...]
 
 
-class Unread(Section):
+class UnparsedColumn(Section):
     """Unparsable texts of a column."""
 
     values: int
@@ -224,7 +224,7 @@ class Unread(Section):
     """Examples."""
 
 
-class Answers(Section):
+class AnalysisResults(Section):
     """Computed statistics by the names of the requests."""
 
     moments: dict[str, tuple[Numbers, Numbers, Numbers, Numbers, Numbers]]
@@ -234,14 +234,14 @@ class Answers(Section):
     """File of each vocabulary, one word per line, computed or given."""
     documents: dict[str, tuple[int, tuple[int, ...]]] = {}
     """By vocabulary, the number of all records and of those with each word."""
-    unread: dict[str, Unread] = {}
+    unread: dict[str, UnparsedColumn] = {}
     """Unparsable texts by feature."""
 
 
 class FixedAnalyzer:
     """Returns statistics that are known already."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: AnalysisResults) -> None:
         self._answers = answers
 
     def moments(self, name: str, values: tf.SparseTensor, length: int) -> Moments:
@@ -254,9 +254,9 @@ class FixedAnalyzer:
     def look_up(self, name: str, words: tf.SparseTensor, limits: VocabularyLimits) -> tf.SparseTensor:
         return _look_up_in(self._answers.vocabularies[name], name, words, limits.oov_buckets)
 
-    def documents(self, name: str, words: tf.SparseTensor, most: int) -> Documents:
+    def documents(self, name: str, words: tf.SparseTensor, most: int) -> DocumentFrequencies:
         count, having = self._answers.documents[name]
-        return Documents(tf.constant(count, tf.float32), tf.constant(having, tf.float32))
+        return DocumentFrequencies(tf.constant(count, tf.float32), tf.constant(having, tf.float32))
 
     def unread(self, name: str, texts: tf.Tensor) -> None:
         """Nothing to do: counted before."""

@@ -11,9 +11,9 @@ from hubline.preprocessing.feature_columns import images, refers_to_feature
 from hubline.preprocessing.kinds.bucketized import BucketizedFeature
 from hubline.preprocessing.kinds.categorical import CategoricalFeature, VocabularyFile
 from hubline.preprocessing.kinds.crossed import CrossedFeature
-from hubline.preprocessing.kinds.image import ImageFeature, ImageToInfer, Pictures
-from hubline.preprocessing.kinds.kind import Categories
-from hubline.preprocessing.kinds.numeric import Numbers, NumericFeature
+from hubline.preprocessing.kinds.image import ImageFeature, ImageKind, InferenceImageFeature
+from hubline.preprocessing.kinds.kind import CategoryKind
+from hubline.preprocessing.kinds.numeric import NumberKind, NumericFeature
 from hubline.preprocessing.kinds.sequence import SequenceFeature
 from hubline.preprocessing.kinds.text import TextFeature
 from hubline.preprocessing.kinds.timestamp import TimestampFeature
@@ -39,7 +39,7 @@ _Other = (
 Feature = Annotated[ImageFeature | _Other, Field(discriminator="kind")]
 """Any kind of feature, discriminated by `kind`."""
 
-FeatureToInfer = Annotated[ImageToInfer | _Other, Field(discriminator="kind")]
+FeatureToInfer = Annotated[InferenceImageFeature | _Other, Field(discriminator="kind")]
 """The same for `task: infer`, where images may keep their own size."""
 
 Label = Annotated[
@@ -71,9 +71,9 @@ def _fault(name: str, features: dict[str, Feature]) -> str | None:
             fault = _column_fault(name, read, features)
             if fault:
                 return fault
-        elif isinstance(feature, Pictures | TextFeature):
+        elif isinstance(feature, ImageKind | TextFeature):
             return f"'{name}' is made from a column, and '{read}' is a feature; call that feature something else"
-        elif not isinstance(features[read], Categories) or isinstance(features[read], TextFeature):
+        elif not isinstance(features[read], CategoryKind) or isinstance(features[read], TextFeature):
             return f"'{name}' is made from the feature '{read}', which has no categories; name a column instead"
         elif _comes_back(read, name, features, frozenset()):
             return f"'{name}' is made from '{read}', which is made from '{name}'"
@@ -82,7 +82,7 @@ def _fault(name: str, features: dict[str, Feature]) -> str | None:
 
 def _column_fault(name: str, column: str, features: dict[str, Feature]) -> str | None:
     """What is wrong with a feature that is made from a raw column, or None."""
-    if isinstance(features[name], CrossedFeature) and isinstance(features.get(column), Numbers):
+    if isinstance(features[name], CrossedFeature) and isinstance(features.get(column), NumberKind):
         return f"'{name}' crosses the number '{column}'; cross a bucketized feature that is made from it"
     kinds = {feature.kind for feature in _of_column(column, features)}
     if others := kinds - {features[name].kind}:
@@ -93,7 +93,7 @@ def _column_fault(name: str, column: str, features: dict[str, Feature]) -> str |
     return None
 
 
-def _of_column(column: str, features: dict[str, Feature]) -> list[Pictures]:
+def _of_column(column: str, features: dict[str, Feature]) -> list[ImageKind]:
     return [feature for name, feature in images(features).items() if column == (feature.column or name)]
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from hubline.preprocessing.kinds.embedding import Embedding
 
 
-class Counted(tf.keras.layers.Layer):
+class CategoryCounts(tf.keras.layers.Layer):
     """Counts, or sums of weights, of each category; [batch, size]."""
 
     def __init__(self, size: int, at_most_once: bool, name: str) -> None:
@@ -43,7 +43,7 @@ class _Table(tf.keras.layers.Layer):
         return tf.ensure_shape(combined, [None, self._shape[1]])
 
 
-class Embedded(_Table):
+class CategoryEmbedding(_Table):
     """An embedding of categories, [batch, embedding]; zeros for a record without categories.
 
     Equivalent to `tf.feature_column.embedding_column`, with the same combiners and initializer.
@@ -70,7 +70,7 @@ class Linear(_Table):
         super().__init__(size, outputs, "zeros", f"linear_{name}")
 
 
-class Fixed(tf.keras.layers.Layer):
+class PretrainedVectors(tf.keras.layers.Layer):
     """Sum of given vectors, one per category, over the values of a record; [batch, n]."""
 
     def __init__(self, table: Sequence[Sequence[float]], name: str) -> None:

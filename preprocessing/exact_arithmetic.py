@@ -60,7 +60,7 @@ def least_whole(bound: Constant) -> int:
 
 def exceeds(values: tf.Tensor, bound: Constant) -> tf.Tensor:
     """Which numbers, int64 or float32, exceed a bound. For floats the bound is rounded to float32 too."""
-    return Numbers.of(values) > bound
+    return NumberColumn.of(values) > bound
 
 
 def _whole(value: Constant) -> int | None:
@@ -69,7 +69,7 @@ def _whole(value: Constant) -> int | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Numbers:
+class NumberColumn:
     """A column of numbers for calculations and comparisons.
 
     Sums, differences and products of integers are exact within int64 and float64 beyond it; nothing wraps around.
@@ -87,68 +87,68 @@ class Numbers:
     data equals 0.1."""
 
     @classmethod
-    def of(cls, values: tf.Tensor) -> Numbers:
+    def of(cls, values: tf.Tensor) -> NumberColumn:
         """Wraps a column, int64 or float32."""
         is_whole = values.dtype.is_integer
         return cls(tf.cast(values, tf.float64), tf.cast(values, tf.int64) if is_whole else None, is_short=not is_whole)
 
-    def __neg__(self) -> Numbers:
+    def __neg__(self) -> NumberColumn:
         if self.whole is None:
-            return Numbers(-self.near, is_short=self.is_short)
+            return NumberColumn(-self.near, is_short=self.is_short)
         return 0 - self
 
-    def __add__(self, other: Numbers | Constant) -> Numbers:
+    def __add__(self, other: NumberColumn | Constant) -> NumberColumn:
         return self._calculated(operator.add, other)
 
-    def __radd__(self, other: Constant) -> Numbers:
+    def __radd__(self, other: Constant) -> NumberColumn:
         return self + other
 
-    def __sub__(self, other: Numbers | Constant) -> Numbers:
+    def __sub__(self, other: NumberColumn | Constant) -> NumberColumn:
         return self._calculated(operator.sub, other)
 
-    def __rsub__(self, other: Constant) -> Numbers:
+    def __rsub__(self, other: Constant) -> NumberColumn:
         return _numbers(other) - self
 
-    def __mul__(self, other: Numbers | Constant) -> Numbers:
+    def __mul__(self, other: NumberColumn | Constant) -> NumberColumn:
         return self._calculated(operator.mul, other)
 
-    def __rmul__(self, other: Constant) -> Numbers:
+    def __rmul__(self, other: Constant) -> NumberColumn:
         return self * other
 
-    def __truediv__(self, other: Numbers | Constant) -> Numbers:
-        return Numbers(self.near / _numbers(other).near)
+    def __truediv__(self, other: NumberColumn | Constant) -> NumberColumn:
+        return NumberColumn(self.near / _numbers(other).near)
 
-    def __rtruediv__(self, other: Constant) -> Numbers:
+    def __rtruediv__(self, other: Constant) -> NumberColumn:
         return _numbers(other) / self
 
-    def __lt__(self, other: Numbers | Constant) -> tf.Tensor:
+    def __lt__(self, other: NumberColumn | Constant) -> tf.Tensor:
         return self._compared(operator.lt, other)
 
-    def __le__(self, other: Numbers | Constant) -> tf.Tensor:
+    def __le__(self, other: NumberColumn | Constant) -> tf.Tensor:
         return self._compared(operator.le, other)
 
-    def __gt__(self, other: Numbers | Constant) -> tf.Tensor:
+    def __gt__(self, other: NumberColumn | Constant) -> tf.Tensor:
         return self._compared(operator.gt, other)
 
-    def __ge__(self, other: Numbers | Constant) -> tf.Tensor:
+    def __ge__(self, other: NumberColumn | Constant) -> tf.Tensor:
         return self._compared(operator.ge, other)
 
-    def __eq__(self, other: Numbers | Constant) -> tf.Tensor:  # type: ignore[override]
+    def __eq__(self, other: NumberColumn | Constant) -> tf.Tensor:  # type: ignore[override]
         return self._compared(tf.equal, other)
 
-    def __ne__(self, other: Numbers | Constant) -> tf.Tensor:  # type: ignore[override]
+    def __ne__(self, other: NumberColumn | Constant) -> tf.Tensor:  # type: ignore[override]
         return self._compared(tf.not_equal, other)
 
-    def _calculated(self, operation: Callable[[Any, Any], Any], given: Numbers | Constant) -> Numbers:
+    def _calculated(self, operation: Callable[[Any, Any], Any], given: NumberColumn | Constant) -> NumberColumn:
         other = _numbers(given)
         near = operation(self.near, other.near)
         if self.whole is None or other.whole is None:
-            return Numbers(near)
+            return NumberColumn(near)
         whole = operation(self.whole, other.whole)
         fits = tf.logical_and(self.fits, other.fits) & (tf.abs(near) < _SAFE)
-        return Numbers(tf.where(fits, tf.cast(whole, tf.float64), near), whole, fits)
+        return NumberColumn(tf.where(fits, tf.cast(whole, tf.float64), near), whole, fits)
 
-    def _compared(self, comparison: Callable[[Any, Any], tf.Tensor], given: Numbers | Constant) -> tf.Tensor:
+    def _compared(self, comparison: Callable[[Any, Any], tf.Tensor], given: NumberColumn | Constant) -> tf.Tensor:
         other = _numbers(given, self.is_short)
         near = comparison(self.near, other.near)
         if self.whole is None or other.whole is None:
@@ -156,10 +156,10 @@ class Numbers:
         return tf.where(tf.logical_and(self.fits, other.fits), comparison(self.whole, other.whole), near)
 
 
-def _numbers(given: Numbers | Constant, is_short: bool = False) -> Numbers:
-    if isinstance(given, Numbers):
+def _numbers(given: NumberColumn | Constant, is_short: bool = False) -> NumberColumn:
+    if isinstance(given, NumberColumn):
         return given
     with np.errstate(over="ignore"):  # numbers beyond float32 become infinite
         near = float(np.float32(given) if is_short else given)
     whole = _whole(given)
-    return Numbers(tf.constant(near, tf.float64), None if whole is None else tf.constant(whole, tf.int64))
+    return NumberColumn(tf.constant(near, tf.float64), None if whole is None else tf.constant(whole, tf.int64))

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import count
 
-from hubline.preprocessing.kinds.image import ImageFeature, Pictures
-from hubline.preprocessing.kinds.kind import Kind
+from hubline.preprocessing.kinds.image import ImageFeature, ImageKind
+from hubline.preprocessing.kinds.kind import FeatureKind
 from hubline.preprocessing.kinds.stored_pixels import Stored
 from hubline.preprocessing.kinds.video import VideoFeature
 
@@ -37,7 +37,7 @@ def input_names(columns: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def refers_to_feature(name: str, features: Mapping[str, Kind]) -> bool:
+def refers_to_feature(name: str, features: Mapping[str, FeatureKind]) -> bool:
     """Whether `name` refers to a feature (by its categories) rather than to the raw column of that name.
 
     It does if the feature isn't made from the column of its own name, or if its categories differ from the column's
@@ -47,7 +47,7 @@ def refers_to_feature(name: str, features: Mapping[str, Kind]) -> bool:
     return feature is not None and (feature.is_derived or name not in feature.reads(name))
 
 
-def columns_of(name: str, features: Mapping[str, Kind]) -> list[str]:
+def columns_of(name: str, features: Mapping[str, FeatureKind]) -> list[str]:
     """The distinct raw columns that the feature `name` is made from, directly or through other features."""
     found: list[str] = []
     for read in features[name].reads(name):
@@ -55,23 +55,23 @@ def columns_of(name: str, features: Mapping[str, Kind]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def input_columns(features: Mapping[str, Kind], only: Iterable[str] | None = None) -> list[str]:
+def input_columns(features: Mapping[str, FeatureKind], only: Iterable[str] | None = None) -> list[str]:
     """The distinct raw columns that the features, or `only` some of them, are made from."""
     names = features if only is None else only
     return list(dict.fromkeys(column for name in names for column in columns_of(name, features)))
 
 
-def takes_lists(column: str, features: Mapping[str, Kind]) -> bool:
+def takes_lists(column: str, features: Mapping[str, FeatureKind]) -> bool:
     """Whether any feature uses more than the first value of a raw column."""
     return any(feature.takes_lists for name, feature in features.items() if column in columns_of(name, features))
 
 
-def images(features: Mapping[str, Kind]) -> dict[str, Pictures]:
+def images(features: Mapping[str, FeatureKind]) -> dict[str, ImageKind]:
     """The features that are images or clips."""
-    return {name: feature for name, feature in features.items() if isinstance(feature, Pictures)}
+    return {name: feature for name, feature in features.items() if isinstance(feature, ImageKind)}
 
 
-def stored_pixels(features: Mapping[str, Kind]) -> dict[str, Stored]:
+def stored_pixels(features: Mapping[str, FeatureKind]) -> dict[str, Stored]:
     """How images that are stored as pixels are stored, by raw column."""
     return {
         feature.column or name: feature.decode
@@ -80,11 +80,11 @@ def stored_pixels(features: Mapping[str, Kind]) -> dict[str, Stored]:
     }
 
 
-def image_columns(features: Mapping[str, Kind]) -> list[str]:
+def image_columns(features: Mapping[str, FeatureKind]) -> list[str]:
     """The distinct raw columns of images, including the frames of clips."""
     return input_columns(features, images(features))
 
 
-def clip_columns(features: Mapping[str, Kind]) -> list[str]:
+def clip_columns(features: Mapping[str, FeatureKind]) -> list[str]:
     """The distinct raw columns of clip frames."""
     return input_columns(features, [name for name, feature in features.items() if isinstance(feature, VideoFeature)])

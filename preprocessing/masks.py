@@ -5,7 +5,7 @@ from __future__ import annotations
 from hubline.core.errors import tensorflow_reason
 from hubline.core.lazy_import import tf
 from hubline.preprocessing.kinds import image_geometry as geometry
-from hubline.preprocessing.kinds.image import Pictures
+from hubline.preprocessing.kinds.image import ImageKind
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.preprocessing.mask_files import numbers
 
@@ -17,7 +17,7 @@ _LIFT = 1e-3
 """In pixels: above the rounding error of float32 coordinates for images of up to some 8,000 pixels."""
 
 
-def fitted(label: PixelsLabel, feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
+def fitted(label: PixelsLabel, feature: ImageKind, encoded: tf.Tensor) -> tf.Tensor:
     """One mask, mapped to the model's input image.
 
     Args:

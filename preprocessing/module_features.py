@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import Field
 
-from hubline.preprocessing.kinds.image import ImageFeature, ImageToInfer
-from hubline.preprocessing.kinds.kind import Kind
+from hubline.preprocessing.kinds.image import ImageFeature, InferenceImageFeature
+from hubline.preprocessing.kinds.kind import FeatureKind
 from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.preprocessing.kinds.text import TextFeature
 from hubline.preprocessing.kinds.video import VideoFeature
@@ -22,11 +22,11 @@ if TYPE_CHECKING:  # mypy would not accept a dict of some kinds as a dict of all
 else:
     _Other = VideoFeature | TextFeature | NumericFeature
     ModuleFeatures = dict[str, Annotated[ImageFeature | _Other, Field(discriminator="kind")]]
-    ModuleFeaturesToInfer = dict[str, Annotated[ImageToInfer | _Other, Field(discriminator="kind")]]
+    ModuleFeaturesToInfer = dict[str, Annotated[InferenceImageFeature | _Other, Field(discriminator="kind")]]
     """The same for `task: infer`, where images may keep their own size."""
 
 
-def needs_statistics(features: Mapping[str, Kind]) -> dict[str, NumericFeature]:
+def needs_statistics(features: Mapping[str, FeatureKind]) -> dict[str, NumericFeature]:
     """The numeric features whose values depend on statistics of the training split."""
     return {
         name: feature

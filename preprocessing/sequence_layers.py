@@ -13,7 +13,7 @@ from hubline.preprocessing.kinds.combiner import Attention, InOrder, Lstm
 from hubline.preprocessing.kinds.embedding import Embedding
 
 
-class EmbeddedInOrder(tf.keras.layers.Layer):
+class SequenceEmbedding(tf.keras.layers.Layer):
     """An embedding of categories, combined in order; weights multiply the vectors."""
 
     def __init__(self, size: int, config: Embedding, combiner: InOrder, name: str) -> None:
@@ -32,7 +32,7 @@ class EmbeddedInOrder(tf.keras.layers.Layer):
         return self._combine(vectors, mask=there)
 
 
-class NumbersInOrder(tf.keras.layers.Layer):
+class NumberSequence(tf.keras.layers.Layer):
     """Steps of several numbers each, combined in order."""
 
     def __init__(self, width: int, combiner: InOrder, name: str) -> None:

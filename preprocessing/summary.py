@@ -14,7 +14,7 @@ from hubline.core.config_base import Section
 from hubline.preprocessing.columns import ParsingSpec, present
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.feature_columns import refers_to_feature
-from hubline.preprocessing.kinds.kind import Categories, Values
+from hubline.preprocessing.kinds.kind import CategoryKind, Values
 from hubline.preprocessing.labels.label import LABEL
 
 _COUNTED = 10_000
@@ -119,7 +119,7 @@ class Summarizer:
         self._sizes = {
             name: (each.known_size(name, transform), each.size(name, transform))
             for name, each in self._features.items()
-            if isinstance(each, Categories) and isinstance(each.inputs(name)[name], tf.SparseTensorSpec)
+            if isinstance(each, CategoryKind) and isinstance(each.inputs(name)[name], tf.SparseTensorSpec)
         }
         self._has_classes = label.has_classes
         layer = transform.transform_features_layer()

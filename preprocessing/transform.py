@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from hubline.preprocessing.analysis import Analysis
+from hubline.preprocessing.analysis import Analyzer
 from hubline.preprocessing.columns import present
 from hubline.preprocessing.feature_columns import image_columns, input_columns, refers_to_feature
-from hubline.preprocessing.kinds.kind import Read, Values
+from hubline.preprocessing.kinds.kind import TransformContext, Values
 
 if TYPE_CHECKING:
     from hubline.preprocessing.config import Features, Label
@@ -24,7 +24,7 @@ def raw_columns(features: Features, label: Label) -> list[str]:
 
 
 def preprocessing_fn(
-    inputs: Mapping[str, Any], features: Features, label: Label, analysis: Analysis
+    inputs: Mapping[str, Any], features: Features, label: Label, analysis: Analyzer
 ) -> dict[str, Values]:
     """Transforms raw columns to features and label. TF Transform calls it with all arguments bound except `inputs`.
 
@@ -37,17 +37,17 @@ def preprocessing_fn(
     Returns:
         The results of each feature's `transform` and of the label's, by name.
     """
-    read = Read(lambda column: present(inputs[column]), analysis)
+    read = TransformContext(lambda column: present(inputs[column]), analysis)
     return transformed(features, inputs, analysis) | label.transform(read)
 
 
-def transformed(features: Features, inputs: Mapping[str, Any], analysis: Analysis) -> dict[str, Values]:
+def transformed(features: Features, inputs: Mapping[str, Any], analysis: Analyzer) -> dict[str, Values]:
     """The results of each feature's `transform` by name; inputs as in `preprocessing_fn`."""
     outputs: dict[str, Values] = {}
 
     @cache  # a feature that several others are made from is made once
     def make(name: str) -> dict[str, Values]:
-        return features[name].transform(name, Read(lambda what: read(name, what), analysis))
+        return features[name].transform(name, TransformContext(lambda what: read(name, what), analysis))
 
     def read(name: str, what: str) -> tf.SparseTensor:
         return make(what)[what] if what != name and refers_to_feature(what, features) else present(inputs[what])

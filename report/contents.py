@@ -6,7 +6,7 @@ from datetime import datetime
 
 from hubline.artifacts.decision import Decision
 from hubline.artifacts.findings import ColumnDrift, Finding
-from hubline.artifacts.quarantine import SetAside
+from hubline.artifacts.quarantine import QuarantinedRecord
 from hubline.report.labels.predictions import Predictions
 
 PAGE = "index.html"
@@ -96,7 +96,7 @@ class Anomaly:
 
 
 @dataclass(frozen=True)
-class Drifted:
+class DriftedColumn:
     """Drift of a column of the training split from the baseline."""
 
     drift: ColumnDrift
@@ -113,7 +113,7 @@ class Quarantine:
     """Number of those that ingestion had accepted and that were found bad when first decoded."""
     reasons: Sequence[tuple[str, int]] = ()
     """Most frequent reasons, with the number of records."""
-    first: Sequence[SetAside] = ()
+    first: Sequence[QuarantinedRecord] = ()
     """The first records."""
 
 
@@ -129,7 +129,7 @@ class Findings:
     """None if anomalies were not checked."""
     findings: Sequence[Finding] = ()
     """Further findings about columns."""
-    drift: Sequence[Drifted] | None = None
+    drift: Sequence[DriftedColumn] | None = None
     """None without a baseline."""
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Value of each epoch by metric; those of validation start with `val_`."""

@@ -120,23 +120,25 @@ def _figures(findings: Findings, shown: Sequence[int]) -> dict[str, go.Figure]:
 
 def _most_mistaken(counts: ClassCounts) -> list[int]:
     """The classes with the most false positives and false negatives, in class order."""
-    mistakes = counts.told + counts.true - 2 * counts.hits
-    return sorted(np.argsort(-mistakes, kind="stable")[:_SHOWN_CLASSES].tolist())
+    errors = counts.predicted + counts.true - 2 * counts.true_positives
+    return sorted(np.argsort(-errors, kind="stable")[:_SHOWN_CLASSES].tolist())
 
 
 def _classes(predictions: PredictionsByClass, counts: ClassCounts, shown: Sequence[int]) -> list[dict]:
     """One row per shown class; None for undefined values."""
     rows = []
     for index in shown:
-        true, told, hits = (int(of_class[index]) for of_class in (counts.true, counts.told, counts.hits))
+        true, predicted, true_positives = (
+            int(of_class[index]) for of_class in (counts.true, counts.predicted, counts.true_positives)
+        )
         roc = predictions.roc.get(index)
         rows.append(
             {
                 "name": predictions.classes[index],
                 "records": true,
-                "recall": hits / true if true else None,
-                "precision": hits / told if told else None,
-                "f1": 2 * hits / (true + told) if true + told else None,
+                "recall": true_positives / true if true else None,
+                "precision": true_positives / predicted if predicted else None,
+                "f1": 2 * true_positives / (true + predicted) if true + predicted else None,
                 "auc": roc.auc if roc else None,
                 "serving_auc": predictions.serving_auc.get(index),
                 "iou": predictions.iou_of(index),

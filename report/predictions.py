@@ -15,7 +15,7 @@ from hubline.core.tfrecords import read_batches
 from hubline.preprocessing import masks
 from hubline.preprocessing.encoded_images import decode
 from hubline.preprocessing.kinds import image as image_kind
-from hubline.preprocessing.kinds.image import Pictures
+from hubline.preprocessing.kinds.image import ImageKind
 from hubline.preprocessing.kinds.stored_pixels import Stored
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.report.drawing import side_by_side, with_boxes
@@ -106,13 +106,13 @@ def _picture(
     return _uri(image, form)
 
 
-def _with_masks(record: bytes, label: PixelsLabel, feature: Pictures, told: bytes) -> str:
+def _with_masks(record: bytes, label: PixelsLabel, feature: ImageKind, predicted_mask: bytes) -> str:
     """The record's image as the model sees it, the true mask and the predicted mask side by side, as a data URI."""
     columns = tf.train.Example.FromString(record).features.feature
     image, mask = _values(columns[feature.column or label.image]), columns[label.column].bytes_list.value[0]
     seen = image_kind.pixels(feature.model_copy(update={"channels": 3}), feature.encoded_one(image)).numpy()
     true = masks.fitted(label, feature, tf.constant(mask)).numpy()
-    return _uri(side_by_side(seen, true[..., 0], tf.io.decode_png(told).numpy()[..., 0]), "PNG")
+    return _uri(side_by_side(seen, true[..., 0], tf.io.decode_png(predicted_mask).numpy()[..., 0]), "PNG")
 
 
 def _values(feature: tf.train.Feature) -> list:

@@ -20,17 +20,17 @@ from hubline.artifacts.column_statistics import (
     top_values,
     type_of,
 )
-from hubline.artifacts.embedded_rows import Rows
+from hubline.artifacts.embedded_rows import EmbeddedRows
 from hubline.artifacts.examples import Manifest
-from hubline.artifacts.findings import BASELINE, Found
+from hubline.artifacts.findings import BASELINE, DataFindings
 from hubline.artifacts.names import ANOMALIES_FILE, TRIED_FILE
-from hubline.artifacts.quarantine import read_set_aside
+from hubline.artifacts.quarantine import read_quarantine
 from hubline.artifacts.splits import ALL, SPLITS
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.core import storage
-from hubline.report.contents import Anomaly, Artifacts, Column, Drifted, Findings, Quarantine, SplitStatistics
+from hubline.report.contents import Anomaly, Artifacts, Column, DriftedColumn, Findings, Quarantine, SplitStatistics
 from hubline.report.predictions import summarize, with_pictures
-from hubline.trainer.hub_trial import Tried
+from hubline.trainer.hub_trial import TrialResult
 from hubline.trainer.training_notes import FILE as NOTES
 from hubline.trainer.training_notes import Notes
 
@@ -47,7 +47,7 @@ def read(artifacts: Artifacts) -> Findings:
     predictions = summarize(artifacts.evaluation) if artifacts.evaluation else None
     if predictions and artifacts.examples:
         predictions = with_pictures(predictions, artifacts.examples)
-    found = Found.read(artifacts.anomalies) if artifacts.anomalies else Found()
+    found = DataFindings.read(artifacts.anomalies) if artifacts.anomalies else DataFindings()
     graph = artifacts.transform_graph
     statistics = _statistics(artifacts.statistics) if artifacts.statistics else {}
     return Findings(
@@ -70,7 +70,7 @@ def module_warnings(modules: Mapping[str, str]) -> list[str]:
     Args:
         modules: Artifact of each module, by module name.
     """
-    tried = {name: Tried.model_validate(_json(f"{uri}/{TRIED_FILE}")) for name, uri in modules.items()}
+    tried = {name: TrialResult.model_validate(_json(f"{uri}/{TRIED_FILE}")) for name, uri in modules.items()}
     return [f"hubs.{name}: {warning}" for name, each in tried.items() for warning in each.warnings]
 
 
@@ -90,7 +90,7 @@ def _counts(artifacts: Artifacts) -> dict[str, int]:
     manifest = Manifest.read(str(artifacts.examples))
     counts, set_aside = manifest.counts, manifest.quarantined
     if artifacts.rows:
-        rows = Rows.read(artifacts.rows)
+        rows = EmbeddedRows.read(artifacts.rows)
         undecodable = {split: len(rows.undecodable(split)) for split in SPLITS}
         counts = {split: count - undecodable[split] for split, count in counts.items()}
         set_aside += sum(undecodable.values())
@@ -100,14 +100,14 @@ def _counts(artifacts: Artifacts) -> dict[str, int]:
 def _quarantine(artifacts: Artifacts) -> Quarantine:
     at_ingestion = f"{artifacts.examples}/{quarantine.FILE}"
     at_decoding = f"{artifacts.rows}/{quarantine.FILE}"
-    reasons: Counter[str] = Counter(record.reason for record in read_set_aside(at_ingestion))
+    reasons: Counter[str] = Counter(record.reason for record in read_quarantine(at_ingestion))
     ingested = reasons.total()
-    reasons.update(record.reason for record in read_set_aside(at_decoding))
+    reasons.update(record.reason for record in read_quarantine(at_decoding))
     return Quarantine(
         total=reasons.total(),
         undecodable=reasons.total() - ingested,
         reasons=reasons.most_common(_SHOWN_REASONS),
-        first=list(islice(chain(read_set_aside(at_ingestion), read_set_aside(at_decoding)), _SHOWN_RECORDS)),
+        first=list(islice(chain(read_quarantine(at_ingestion), read_quarantine(at_decoding)), _SHOWN_RECORDS)),
     )
 
 
@@ -143,7 +143,7 @@ def _columns(statistics: Statistics) -> list[Column]:
     return [_column(name, by_split) for name, by_split in statistics.items()]
 
 
-def _drift(found: Found, anomalies: str, statistics: Statistics) -> list[Drifted] | None:
+def _drift(found: DataFindings, anomalies: str, statistics: Statistics) -> list[DriftedColumn] | None:
     """Drift by column, the strongest first."""
     if found.drift is None:
         return None
@@ -153,7 +153,7 @@ def _drift(found: Found, anomalies: str, statistics: Statistics) -> list[Drifted
         by_split = {"train": statistics[drift.column]["train"]}
         if drift.missing:
             by_split = {"baseline": baseline[drift.column]} | by_split
-        drifted.append(Drifted(drift, _column(drift.column, by_split)))
+        drifted.append(DriftedColumn(drift, _column(drift.column, by_split)))
     return drifted
 
 

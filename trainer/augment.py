@@ -26,7 +26,7 @@ _GREY = 0.5
 
 
 @dataclass(frozen=True)
-class Drawn:
+class ImageTransform:
     """The changes drawn for one image, to be applied to its pixels, its boxes and its mask alike."""
 
     height: int
@@ -156,7 +156,7 @@ def drawn(
     seed: tf.Tensor,
     modules: Mapping[str, Module] | None = None,
     boxes: tf.Tensor | None = None,
-) -> Drawn:
+) -> ImageTransform:
     """Draws the changes for one image.
 
     Args:
@@ -175,7 +175,7 @@ def drawn(
     colours: list[Change] = []
     for number, change in enumerate(augment):
         if change.moves:
-            there = None if boxes is None else Drawn(height, width, matrix).boxes(boxes)[0]
+            there = None if boxes is None else ImageTransform(height, width, matrix).boxes(boxes)[0]
             moved = _moved(change, height, width, seed + number, there)
             # The matrix maps points backwards, so the last change comes first.
             matrix = moved if matrix is None else matrix @ moved
@@ -185,7 +185,7 @@ def drawn(
         elif change.mixup is None:
             colours.append(_coloured(change, height, width, seed + number))
     moves = [change for change in augment if change.moves]
-    return Drawn(
+    return ImageTransform(
         height,
         width,
         matrix,

@@ -12,7 +12,7 @@ from hubline.preprocessing.kinds.image import ImageFeature
 from hubline.trainer.augment import Module
 from hubline.trainer.config.hubs import Hub, Hubs, augmenting_hubs
 from hubline.trainer.module import Tensor, as_tensor, output_name, signature_name, way
-from hubline.trainer.saved_model_loader import OpenModule, open_module
+from hubline.trainer.saved_model_loader import LoadedModule, open_module
 
 if TYPE_CHECKING:
     from hubline.preprocessing.config import Features
@@ -43,7 +43,7 @@ def modules_by_feature(hubs: Hubs, module_paths: Mapping[str, str], features: Fe
     return found
 
 
-def changing(hub: Hub, module: OpenModule, features: Features) -> Module:
+def changing(hub: Hub, module: LoadedModule, features: Features) -> Module:
     """Wraps a module as a function of one image, float32 [height, width, channels] in [0, 1], and a seed, int64 [2].
 
     Raises:
@@ -53,7 +53,7 @@ def changing(hub: Hub, module: OpenModule, features: Features) -> Module:
     return lambda image, seed: tf.ensure_shape(given(image, seed), shape)
 
 
-def _given(hub: Hub, module: OpenModule, features: Features) -> Module:
+def _given(hub: Hub, module: LoadedModule, features: Features) -> Module:
     """The same, without a check of the size of the module's output."""
     (name,) = hub.inputs.values()
     feature = _from_0_to_1(features, name)
@@ -85,7 +85,7 @@ def _given(hub: Hub, module: OpenModule, features: Features) -> Module:
     return change
 
 
-def try_out_changing(hub: Hub, module: OpenModule, features: Features) -> None:
+def try_out_changing(hub: Hub, module: LoadedModule, features: Features) -> None:
     """Runs the module on one image.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Literal
 from hubline.core.config_base import Section
 from hubline.core.memory import memory_size
 from hubline.preprocessing.config import Features
-from hubline.preprocessing.kinds.kind import Categories
+from hubline.preprocessing.kinds.kind import CategoryKind
 from hubline.trainer.config.training import Training
 
 MANY_ROWS = 100_000
@@ -52,7 +52,7 @@ def transforms_once(training: Training, features: Features, reads: int) -> bool:
     """
     if training.materialize != "auto":
         return training.materialize
-    categories = sum(isinstance(feature, Categories) for feature in features.values())
+    categories = sum(isinstance(feature, CategoryKind) for feature in features.values())
     return reads >= MANY_ROWS and 0 < len(features) <= 2 * categories
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from hubline.core.progress import report
 from hubline.trainer.adapters.keras import validation_writer
-from hubline.trainer.checkpoints import State, Stopping
+from hubline.trainer.checkpoints import EarlyStoppingState, PhaseState
 from hubline.trainer.config.training import EarlyStopping as Config
 from hubline.trainer.weight_average import WeightAverage
 
@@ -86,7 +86,7 @@ class Progress(tf.keras.callbacks.Callback):
 class EarlyStopping(tf.keras.callbacks.EarlyStopping):
     """Keras' early stopping, able to resume an interrupted phase."""
 
-    def __init__(self, config: Config, state: State) -> None:
+    def __init__(self, config: Config, state: PhaseState) -> None:
         """Resumes from `state` and keeps it up to date."""
         super().__init__(config.monitor, config.min_delta, config.patience, mode=config.mode, restore_best_weights=True)
         self._state = state
@@ -105,7 +105,7 @@ class EarlyStopping(tf.keras.callbacks.EarlyStopping):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Compares the epoch with the best one so far and records the result."""
         super().on_epoch_end(epoch, logs)
-        self._state.stopping = Stopping(
+        self._state.stopping = EarlyStoppingState(
             best=float(self.best),
             best_epoch=self.best_epoch,
             wait=self.wait,

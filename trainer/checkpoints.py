@@ -21,7 +21,7 @@ _NAME, _LATEST = "checkpoint", "latest"
 
 
 @dataclass
-class Stopping:
+class EarlyStoppingState:
     """State of early stopping at the end of an epoch."""
 
     best: float
@@ -35,12 +35,12 @@ class Stopping:
 
 
 @dataclass
-class State(tf.train.experimental.PythonState):
+class PhaseState(tf.train.experimental.PythonState):
     """Progress of a phase, saved within its checkpoint."""
 
     history: list[dict[str, float]] = field(default_factory=list)
     """Metrics of each finished epoch."""
-    stopping: Stopping | None = None
+    stopping: EarlyStoppingState | None = None
     finished: bool = False
     """Whether the phase is over and the weights are those that the next phase starts from."""
 
@@ -62,13 +62,13 @@ class State(tf.train.experimental.PythonState):
             told = json.loads(str(arrays["told"]))
             weights = [arrays[f"arr_{number}"] for number in range(len(arrays.files) - 1)]
         self.history, self.finished = told["history"], told["finished"]
-        self.stopping = Stopping(**told["stopping"], weights=weights) if "stopping" in told else None
+        self.stopping = EarlyStoppingState(**told["stopping"], weights=weights) if "stopping" in told else None
 
 
 class Checkpoint:
     """The checkpoint of a phase, in a folder that survives a failed or killed run."""
 
-    def __init__(self, folder: str, scratch: str, model: TunedModel, state: State) -> None:
+    def __init__(self, folder: str, scratch: str, model: TunedModel, state: PhaseState) -> None:
         """A checkpoint of a compiled model.
 
         Args:
@@ -133,7 +133,7 @@ class Checkpoints(tf.keras.callbacks.Callback):
 
     SECONDS = 10.0  # of work that a killed run may lose
 
-    def __init__(self, checkpoint: Checkpoint, state: State) -> None:
+    def __init__(self, checkpoint: Checkpoint, state: PhaseState) -> None:
         super().__init__()
         self._checkpoint, self._state = checkpoint, state
         self._saved = float("-inf")

@@ -11,7 +11,7 @@ from hubline.core.errors import DamageError, tensorflow_reason
 from hubline.core.shard_dataset import read_file
 
 
-class Counted(Protocol):
+class CountedSplit(Protocol):
     """A split, as records and as rows."""
 
     @property
@@ -37,7 +37,7 @@ def complete(records: tf.data.Dataset, count: int) -> tf.data.Dataset:
 
 
 @contextmanager
-def holding(splits: Mapping[str, Counted]) -> Iterator[None]:
+def holding(splits: Mapping[str, CountedSplit]) -> Iterator[None]:
     """Explains which split has lost records if reading it fails.
 
     Args:

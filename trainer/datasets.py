@@ -20,8 +20,8 @@ from hubline.trainer.counts import complete
 from hubline.trainer.embeddings import column
 from hubline.trainer.job import Job, Split
 from hubline.trainer.labels.parts import TRAINING
-from hubline.trainer.materialized import Materialized
-from hubline.trainer.model import feeding, taken_in
+from hubline.trainer.materialized import MaterializedRows
+from hubline.trainer.model import feeding, model_inputs
 from hubline.trainer.phases import Phase
 from hubline.trainer.randomness import Epoch
 from hubline.trainer.task import Task
@@ -97,7 +97,7 @@ def parse_of(
 
 def _tabular(job: Job, phase: Phase) -> Features:
     """The features that the model or its modules read in a phase, without images."""
-    own = taken_in(job.features, job.hubs, job.backbones)
+    own = model_inputs(job.features, job.hubs, job.backbones)
     taken = own | ({} if phase.on_vectors else feeding(job.hubs, job.features, job.backbones))
     return {name: feature for name, feature in taken.items() if name not in images(job.features)}
 
@@ -137,7 +137,7 @@ def _rows(
     given: inputs.Parse = parse
     transformed = transforms_once(job.training, _tabular(job, phase), split.count * (phase.end - phase.first))
     if transformed:
-        kept, together = Materialized(parse), rows.batch(_ROWS_AT_ONCE)
+        kept, together = MaterializedRows(parse), rows.batch(_ROWS_AT_ONCE)
         rows, given = together.map(kept.encode, num_parallel_calls=tf.data.AUTOTUNE).unbatch(), kept.parse
         size = split.count * kept.bytes_of_row(next(iter(together)))
     cache = _cache(job, split, phase, "transformed_rows" if transformed else "rows", size)

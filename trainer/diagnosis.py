@@ -7,7 +7,7 @@ import tensorflow_transform as tft
 
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.kinds.categorical import CategoricalFeature
-from hubline.preprocessing.kinds.kind import Categories, Kind
+from hubline.preprocessing.kinds.kind import CategoryKind, FeatureKind
 from hubline.preprocessing.summary import Extremes, FeatureSummary, Summary, own_column
 
 TRAIN, TEST = "train", "test"
@@ -20,7 +20,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Finding:
+class DataProblem:
     """A problem with a feature or the label."""
 
     text: str
@@ -30,7 +30,7 @@ class Finding:
 
 def diagnose(
     features: Features, label: Label, transform: tft.TFTransformOutput, summaries: Mapping[str, Summary]
-) -> list[Finding]:
+) -> list[DataProblem]:
     """Checks the transformed splits against the purpose of features and label.
 
     Args:
@@ -43,7 +43,7 @@ def diagnose(
     found = list(_of_label(label, transform, summaries))
     if given := _answer_among(features, label):
         found.append(
-            Finding(f"the label is computed from {_quoted(given)}, which features use too: they reveal the answer")
+            DataProblem(f"the label is computed from {_quoted(given)}, which features use too: they reveal the answer")
         )
     for name, summary in train.features.items():
         found += _of_feature(name, features[name], transform, summary, train.records)
@@ -52,7 +52,7 @@ def diagnose(
         if stand_in := _stand_in(extremes):
             value, count, nearest = stand_in
             found.append(
-                Finding(
+                DataProblem(
                     f"column '{column}': {count:,} values of the training split are {value:g}; the nearest other "
                     f"value is {nearest:g}, and the gap is wider than the range of all others. If {value:g} marks "
                     "a missing value, remove it from the records"
@@ -68,22 +68,24 @@ def _answer_among(features: Features, label: Label) -> list[str]:
     return columns if columns and read.issuperset(columns) else []
 
 
-def _of_label(label: Label, transform: tft.TFTransformOutput, summaries: Mapping[str, Summary]) -> Iterator[Finding]:
+def _of_label(
+    label: Label, transform: tft.TFTransformOutput, summaries: Mapping[str, Summary]
+) -> Iterator[DataProblem]:
     train = summaries[TRAIN]
     if label.has_classes:
         yield from _of_classes(label.has_one_class, label.class_names(transform), summaries)
     elif len(train.targets.least) == 1 and train.records > 1:
         ((value, _),) = train.targets.least
-        yield Finding(f"label: {value:g} in all {train.records:,} records of the training split", stops=True)
+        yield DataProblem(f"label: {value:g} in all {train.records:,} records of the training split", stops=True)
 
 
-def _of_classes(is_exclusive: bool, names: Sequence[str], summaries: Mapping[str, Summary]) -> Iterator[Finding]:
+def _of_classes(is_exclusive: bool, names: Sequence[str], summaries: Mapping[str, Summary]) -> Iterator[DataProblem]:
     train = summaries[TRAIN]
     learned = {number: count for number, count in (train.classes or {}).items() if number >= 0}
     if is_exclusive and len(learned) < 2:
         of = f"are of the class '{names[next(iter(learned))]}'" if learned else "have a known class"
         how_many = f"all {train.records:,}" if learned else f"none of the {train.records:,}"
-        yield Finding(
+        yield DataProblem(
             f"label: {how_many} records of the training split {of}; there is nothing to distinguish", stops=True
         )
     for split, summary in summaries.items():
@@ -92,42 +94,42 @@ def _of_classes(is_exclusive: bool, names: Sequence[str], summaries: Mapping[str
         there = summary.classes or {}
         unseen = [names[number] for number in sorted(there) if number >= 0 and number not in learned]
         if unseen:
-            yield Finding(f"label: the {split} split has classes that the training split lacks: {_quoted(unseen)}")
+            yield DataProblem(f"label: the {split} split has classes that the training split lacks: {_quoted(unseen)}")
         if unknown := there.get(-1, 0):
             share = _share(unknown, summary.records)
-            yield Finding(f"label: {share} of the {split} split have a class that the training split lacks")
+            yield DataProblem(f"label: {share} of the {split} split have a class that the training split lacks")
 
 
 def _of_feature(
-    name: str, feature: Kind, transform: tft.TFTransformOutput, summary: FeatureSummary, records: int
-) -> Iterator[Finding]:
+    name: str, feature: FeatureKind, transform: tft.TFTransformOutput, summary: FeatureSummary, records: int
+) -> Iterator[DataProblem]:
     unknown = summary.given - summary.known
     if unknown and not summary.known:
-        yield Finding(
+        yield DataProblem(
             f"features.{name}: all {summary.given:,} records with a value have unknown values only"
             f"{_such_as(summary.unknown)}{_remedy(name, feature, transform, summary.unknown)}",
             stops=True,
         )
     elif unknown > summary.given * (_UNKNOWN if _is_chosen(feature) else _RARE):
-        yield Finding(
+        yield DataProblem(
             f"features.{name}: {_share(unknown, summary.given)} with a value have unknown values only"
             f"{_such_as(summary.unknown)}; they count as missing{_remedy(name, feature, transform, summary.unknown)}"
         )
     if summary.several and not feature.takes_lists:
-        yield Finding(
+        yield DataProblem(
             f"features.{name}: {_share(summary.several, records)} have several values, but only the first is used"
         )
 
 
-def _is_chosen(feature: Kind) -> bool:
+def _is_chosen(feature: FeatureKind) -> bool:
     return not isinstance(feature, CategoricalFeature) or feature.is_chosen
 
 
-def _remedy(name: str, feature: Kind, transform: tft.TFTransformOutput, unknown: Sequence[str]) -> str:
+def _remedy(name: str, feature: FeatureKind, transform: tft.TFTransformOutput, unknown: Sequence[str]) -> str:
     """Advice about unknown values."""
     if isinstance(feature, CategoricalFeature) and feature.identity is not None:
         return f"; `identity: {feature.identity}` accepts the numbers from 0 to {feature.identity - 1}"
-    if isinstance(feature, Categories) and feature.has_words and _is_chosen(feature):
+    if isinstance(feature, CategoryKind) and feature.has_words and _is_chosen(feature):
         words = [word.decode(errors="backslashreplace") for word in feature.words(name, transform)]
         folded = {word.casefold().strip(): word for word in words}
         twins = [(value, folded[value.casefold().strip()]) for value in unknown if value.casefold().strip() in folded]
@@ -138,7 +140,7 @@ def _remedy(name: str, feature: Kind, transform: tft.TFTransformOutput, unknown:
     return ""
 
 
-def _of_range(name: str, features: Features, train: Summary) -> Iterator[Finding]:
+def _of_range(name: str, features: Features, train: Summary) -> Iterator[DataProblem]:
     """Reports a feature whose records all fall into one category although its column varies."""
     summary = train.features[name]
     if not summary.categories or len(summary.categories) > 1 or summary.known < 2:
@@ -146,7 +148,7 @@ def _of_range(name: str, features: Features, train: Summary) -> Iterator[Finding
     extremes = train.columns.get(own_column(name, features) or "")
     if extremes and len(extremes.least) > 1:
         (least, _), (greatest, _) = extremes.least[0], extremes.greatest[0]
-        yield Finding(
+        yield DataProblem(
             f"features.{name}: every record falls into the same category, because the column ranges from {least:g} to "
             f"{greatest:g}; use boundaries within that range"
         )

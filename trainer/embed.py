@@ -26,7 +26,7 @@ from hubline.trainer.augment_hub import modules_by_feature
 from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.hubs import Hubs, fed_hubs
 from hubline.trainer.embeddings import column
-from hubline.trainer.hub_callable import Called
+from hubline.trainer.hub_callable import HubCallable
 from hubline.trainer.inputs import PARSED_AT_ONCE, Tensors, bytes_of_pixels, encoded_images, pixels_of_one
 from hubline.trainer.module import output_name
 from hubline.trainer.non_finite import are_finite, not_finite
@@ -40,7 +40,7 @@ nothing on a CPU; a GPU has its own memory and needs much parallel work."""
 _MOST = 1024  # examples per batch
 
 
-class Embedded(Section):
+class EmbedResult(Section):
     """Result of embedding one file of records."""
 
     count: int
@@ -92,7 +92,9 @@ class Embedder:
         self._of_statistics = needs_statistics(features)
         self._transform = transform.transform_features_layer() if transform and self._of_statistics else None
         opened = {name: open_module(module_paths[name]) for name in fed_hubs(hubs)}
-        self._backbones = {name: Called(hubs[name], module, features, tuned=None) for name, module in opened.items()}
+        self._backbones = {
+            name: HubCallable(hubs[name], module, features, tuned=None) for name, module in opened.items()
+        }
         self._outputs = {
             name: ", ".join(hubs[name].outputs) or output_name(module.offer.function(hubs[name], features), hubs[name])
             for name, module in opened.items()
@@ -106,7 +108,7 @@ class Embedder:
 
     def embed(
         self, path: str, count: int, output: str, views: int, augment: tuple[Augmentation, ...], seed: int
-    ) -> Embedded:
+    ) -> EmbedResult:
         """Writes one row per record of a file, in order: the record without its images, plus the vectors.
 
         Args:
@@ -137,7 +139,7 @@ class Embedder:
                 self._report(len(numbers))
         self._refuse_lost(path, missing)
         undecodable = tuple(np.flatnonzero(missing).tolist())
-        return Embedded(count=count - len(undecodable), undecodable=undecodable, sizes=self._sizes)
+        return EmbedResult(count=count - len(undecodable), undecodable=undecodable, sizes=self._sizes)
 
     @staticmethod
     def _called(rows: Callable, path: str, batch: Tensors, seed: int) -> tuple[tf.Tensor, Tensors]:

@@ -14,7 +14,7 @@ def column(hub: str) -> str:
 
 
 @dataclass(frozen=True)
-class Vectors:
+class CachedVectors:
     """The cached vectors of hub modules."""
 
     sizes: Mapping[str, int]

@@ -12,7 +12,7 @@ from hubline.preprocessing.columns import ParsingSpec, as_parsed
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.feature_columns import image_columns, images, input_names
 from hubline.trainer.adapters.tensorflow import is_resource
-from hubline.trainer.embeddings import Vectors
+from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.export_format import COLUMNS, HEAD, PREDICT, RECIPE, SERVING
 from hubline.trainer.inputs import Tensors, encoded_images, pixels_of_batch
 from hubline.trainer.model import Parts
@@ -71,7 +71,7 @@ class ServingModel(tf.Module):
         outputs = model({name: inputs[name] for name in model.input}, training=False)
         return self._task.value.answer(outputs)
 
-    def save(self, path: str, vectors: Vectors | None = None) -> None:
+    def save(self, path: str, vectors: CachedVectors | None = None) -> None:
         """Writes the SavedModel with its signatures `SERVING` and `PREDICT`.
 
         Args:
@@ -99,7 +99,7 @@ class ServingModel(tf.Module):
         if vectors is not None:
             self._save_head(path, vectors)
 
-    def _save_head(self, path: str, vectors: Vectors) -> None:
+    def _save_head(self, path: str, vectors: CachedVectors) -> None:
         on_vectors = self._parts.value.on_vectors
         assert on_vectors is not None  # without one there would be no vectors to keep
         tabular = {column: spec for column, spec in self._spec.items() if column not in image_columns(self._features)}

@@ -10,7 +10,7 @@ from hubline.core.errors import DataError
 from hubline.trainer import inputs, standardize
 from hubline.trainer.caches import Cache
 from hubline.trainer.callbacks import Averaged, EarlyStopping, Progress, TensorBoard, Unaveraged
-from hubline.trainer.checkpoints import Checkpoint, Checkpoints, State, Stopping
+from hubline.trainer.checkpoints import Checkpoint, Checkpoints, EarlyStoppingState, PhaseState
 from hubline.trainer.collapse import constant, stands_still
 from hubline.trainer.config.length import Pace
 from hubline.trainer.datasets import batches, kept_vectors
@@ -110,7 +110,7 @@ class Fit:
             checkpoints: Folder of its checkpoint, which survives an interrupted run.
         """
         first = len(self.history)
-        model, state = self._compiled(phase), State()
+        model, state = self._compiled(phase), PhaseState()
         checkpoint = Checkpoint(checkpoints, self._scratch, model, state)
         resumed = checkpoint.restore()
         self._note_penalty(model, first)
@@ -140,7 +140,7 @@ class Fit:
             if note is not None:
                 self._note(note)
 
-    def _fit(self, phase: Phase, model: TunedModel, state: State, checkpoint: Checkpoint, resumed: bool) -> None:
+    def _fit(self, phase: Phase, model: TunedModel, state: PhaseState, checkpoint: Checkpoint, resumed: bool) -> None:
         job, first = self._job, len(self.history)
         done, end = first + len(state.history), first + phase.end - phase.first
         epoch = tf.Variable(done, dtype=tf.int64, trainable=False)
@@ -252,11 +252,11 @@ class Fit:
         self._caches.append(cache)
         _LOGGER.info("%s", cache)
 
-    def _before(self, model: TunedModel, data: tf.data.Dataset, monitor: str, first: int) -> Stopping:
+    def _before(self, model: TunedModel, data: tf.data.Dataset, monitor: str, first: int) -> EarlyStoppingState:
         """The model as a later phase finds it; the phase has to improve on it."""
         metrics = model.evaluate(data, verbose=0, return_dict=True)
         best = float(metrics[monitor.removeprefix("val_")])
-        return Stopping(best=best, best_epoch=first - 1, wait=0, weights=model.get_weights(), stopped=False)
+        return EarlyStoppingState(best=best, best_epoch=first - 1, wait=0, weights=model.get_weights(), stopped=False)
 
     def _note_penalty(self, model: TunedModel, first: int) -> None:
         """Adds a note if a module's own regularization starts to count."""
@@ -269,7 +269,7 @@ class Fit:
             self._note(Note(kind="regularization", text=text, epoch=first + 1))
         self._penalty = penalty
 
-    def _note_stop(self, stopping: Stopping, epochs: int) -> None:
+    def _note_stop(self, stopping: EarlyStoppingState, epochs: int) -> None:
         text = (
             f"training stopped after epoch {epochs}, as {stopping.wait} epochs had brought no improvement; the weights "
             f"of epoch {stopping.best_epoch + 1} were kept"

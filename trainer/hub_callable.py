@@ -11,11 +11,11 @@ import tensorflow as tf
 
 from hubline.core.errors import UserError
 from hubline.preprocessing.kinds import image
-from hubline.preprocessing.kinds.image import Pictures
+from hubline.preprocessing.kinds.image import ImageKind
 from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.trainer.adapters.tensorflow import AutoTrackable
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.config.model import Tuned
+from hubline.trainer.config.model import VariableSelection
 from hubline.trainer.module import (
     Tensor,
     as_tensor,
@@ -28,20 +28,20 @@ from hubline.trainer.module import (
     way,
 )
 from hubline.trainer.saved_model import to_train
-from hubline.trainer.saved_model_loader import OpenModule
+from hubline.trainer.saved_model_loader import LoadedModule
 
 if TYPE_CHECKING:
     from hubline.preprocessing.config import Feature, Features
 
 
-class Called(AutoTrackable):
+class HubCallable(AutoTrackable):
     """Takes features by name and returns float32 vectors [batch, n]; with `outputs` in `hub`, feature maps by name,
     float32 [batch, height, width, channels].
 
     It implements https://www.tensorflow.org/hub/reusable_saved_models, so that `tf_hub.KerasLayer` can train it.
     """
 
-    def __init__(self, hub: Hub, module: OpenModule, features: Features, tuned: Tuned | None) -> None:
+    def __init__(self, hub: Hub, module: LoadedModule, features: Features, tuned: VariableSelection | None) -> None:
         """Determines how the module is called.
 
         Args:
@@ -145,7 +145,7 @@ class Called(AutoTrackable):
         black = {
             name: _fed(feature, wanted, tf.zeros([1, *feature.size, feature.channels], tf.uint8))
             for name, (wanted, feature, _) in self._feeds.items()
-            if isinstance(feature, Pictures)
+            if isinstance(feature, ImageKind)
         }
         given = self._outputs_of(black, None)
         shapes = {name: given[name].shape for name in maps}
@@ -170,7 +170,7 @@ def _fed(feature: Feature, wanted: Tensor, values: tf.Tensor) -> tf.Tensor:
     are unchanged."""
     if isinstance(feature, NumericFeature):
         return tf.cast(feature.as_module_input(values), wanted.dtype)
-    if not isinstance(feature, Pictures):
+    if not isinstance(feature, ImageKind):
         return values
     if wanted.dtype == "string":
         return tf.io.encode_png(values)

@@ -14,7 +14,7 @@ from hubline.trainer.saved_model_loader import Trace, ordered, read_saved_model,
 
 
 @dataclass(frozen=True)
-class _Concrete:
+class _ConcreteFunction:
     structured_input_signature: Any
     structured_outputs: Any
 
@@ -54,7 +54,7 @@ def _traces(graph: Any) -> Iterator[Trace]:
         for name in node.function.concrete_functions:
             concrete = graph.concrete_functions[name]
             inputs, outputs = _decoded(concrete.canonicalized_input_signature), _decoded(concrete.output_signature)
-            yield Trace(_Concrete(inputs, outputs), signature)
+            yield Trace(_ConcreteFunction(inputs, outputs), signature)
 
 
 def _parameters(spec: Any) -> inspect.Signature:

@@ -13,12 +13,12 @@ from hubline.preprocessing.feature_columns import images
 from hubline.preprocessing.sequence_layers import combined
 from hubline.trainer.autograph import leave_libraries_alone
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.config.model import Tuned
+from hubline.trainer.config.model import VariableSelection
 from hubline.trainer.decoder import levels
-from hubline.trainer.hub_callable import Called
+from hubline.trainer.hub_callable import HubCallable
 from hubline.trainer.inputs import Tensors
-from hubline.trainer.saved_model_loader import OpenModule
-from hubline.trainer.standardize import Standardized
+from hubline.trainer.saved_model_loader import LoadedModule
+from hubline.trainer.standardize import Standardization
 
 if TYPE_CHECKING:
     from hubline.preprocessing.config import Features
@@ -36,7 +36,9 @@ class HubLayer(tf.keras.layers.Layer):
     """A hub module, fed from the features by name; returns float32 vectors [batch, n], or feature maps by output,
     float32 [batch, height, width, channels]."""
 
-    def __init__(self, hub: Hub, module: OpenModule, features: Features, name: str, tuned: Tuned | None = None) -> None:
+    def __init__(
+        self, hub: Hub, module: LoadedModule, features: Features, name: str, tuned: VariableSelection | None = None
+    ) -> None:
         """Wraps a module in a layer.
 
         Args:
@@ -52,7 +54,7 @@ class HubLayer(tf.keras.layers.Layer):
         """
         super().__init__(name=f"hub_{name}", trainable=tuned is not None)
         self._features = sorted(set(hub.inputs.values()))
-        self._layer = tf_hub.KerasLayer(Called(hub, module, features, tuned), trainable=tuned is not None)
+        self._layer = tf_hub.KerasLayer(HubCallable(hub, module, features, tuned), trainable=tuned is not None)
 
     @property
     def module(self) -> Any:
@@ -71,7 +73,7 @@ class HubLayer(tf.keras.layers.Layer):
             return standardized
         # Steps beyond the end are zeros.
         layers = [tf.keras.layers.Reshape(called.shape), tf.keras.layers.Masking()]
-        layers += [standardized] if isinstance(standardized, Standardized) else []
+        layers += [standardized] if isinstance(standardized, Standardization) else []
         return tf.keras.Sequential([*layers, combined(called.combiner)], name=name)
 
     def points(self, given: tf.Tensor) -> tf.Tensor:
@@ -88,7 +90,7 @@ class HubLayer(tf.keras.layers.Layer):
         return self._layer({name: inputs[name] for name in self._features})
 
 
-def try_out(hub: Hub, module: OpenModule, features: Features, tuned: Tuned | None = None) -> None:
+def try_out(hub: Hub, module: LoadedModule, features: Features, tuned: VariableSelection | None = None) -> None:
     """Applies a module to a symbolic batch of features, as training will.
 
     Raises:
@@ -129,7 +131,7 @@ def _refuse_no_vector(shape: tf.TensorShape) -> None:
         raise UserError(f"the module gives {shape}, but a head needs one vector per example, [?, n]")
 
 
-def _refuse_unreached(tuned: Tuned, variables: Sequence[tf.Variable], reached: Sequence[bool]) -> None:
+def _refuse_unreached(tuned: VariableSelection, variables: Sequence[tf.Variable], reached: Sequence[bool]) -> None:
     """Raises a UserError if the used output doesn't depend on the variables to train."""
     idle = [variable.name for variable, there in zip(variables, reached, strict=True) if not there]
     if idle and (tuned.is_partial or not any(reached)):

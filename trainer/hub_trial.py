@@ -34,12 +34,12 @@ _TOLERANCE = 0.01
 """Tolerated difference between batch sizes, relative to the largest number of an output; wide enough for 16 bits."""
 
 
-class Tried(Section):
+class TrialResult(Section):
     """Findings about a module's outputs."""
 
     outputs: dict[str, Kind] = {}
     """Kinds by output; outputs that are not listed count as `loose`."""
-    gave: dict[str, str] = {}
+    output_shapes: dict[str, str] = {}
     """Observed shapes by output, in words."""
     warnings: tuple[str, ...] = ()
 
@@ -47,7 +47,7 @@ class Tried(Section):
         return self.outputs.get(output, "loose")
 
 
-def try_outputs(ask: Ask, probes: int, takes: Takes) -> Tried:
+def try_outputs(ask: Ask, probes: int, takes: Takes) -> TrialResult:
     """Runs each probe alone, one probe twice in a batch, and batches of different probes.
 
     Args:
@@ -57,7 +57,7 @@ def try_outputs(ask: Ask, probes: int, takes: Takes) -> Tried:
     """
     alone = {number: given for number in range(probes) if (given := _given(ask, [number])) is not None}
     if not alone:
-        return Tried()
+        return TrialResult()
     usable = list(alone)
     batches = [usable[:1] * 2, [*usable[1:3], *usable[:1]], usable[::-1]] if takes == "batches" else []
     together = [(batch, _given(ask, batch)) for batch in batches]
@@ -66,8 +66,8 @@ def try_outputs(ask: Ask, probes: int, takes: Takes) -> Tried:
     for name in first:
         is_random = again is None or not _alike(first[name], again[name])
         outputs[name] = "loose" if takes == "bare" else _kind(name, alone, together, is_random)
-    gave = {name: _shapes(name, alone, together) for name in first}
-    return Tried(outputs=outputs, gave=gave, warnings=tuple(_not_finite(alone)))
+    output_shapes = {name: _shapes(name, alone, together) for name in first}
+    return TrialResult(outputs=outputs, output_shapes=output_shapes, warnings=tuple(_not_finite(alone)))
 
 
 def _given(ask: Ask, numbers: Sequence[int]) -> Mapping[str, np.ndarray] | None:

@@ -12,7 +12,7 @@ from hubline.trainer.backbones.config import Backbones
 from hubline.trainer.config.hubs import Hubs
 from hubline.trainer.config.model import Model
 from hubline.trainer.config.training import Training
-from hubline.trainer.embeddings import Vectors
+from hubline.trainer.embeddings import CachedVectors
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Job:
     """The folder of each hub module by name, and of each backbone that has files."""
     train: Split
     validation: Split
-    vectors: Vectors
+    vectors: CachedVectors
     """The cached vectors in the rows."""
     views: int
     """Views of each example in the rows of the training split."""

@@ -7,7 +7,7 @@ from hubline.preprocessing.examples import assemble, piece
 from hubline.trainer.inputs import LABEL, Parse, Tensors
 
 
-class Materialized:
+class MaterializedRows:
     """Stores parsed and transformed rows as tf.Examples, with a column for each input and for the label."""
 
     def __init__(self, parse: tf.types.experimental.PolymorphicFunction) -> None:

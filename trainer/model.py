@@ -10,9 +10,9 @@ import tensorflow_transform as tft
 
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.feature_columns import images
-from hubline.preprocessing.kinds.kind import Categories
+from hubline.preprocessing.kinds.kind import CategoryKind
 from hubline.trainer.autograph import leave_libraries_alone
-from hubline.trainer.backbones.backbone_layer import Built, weights_in
+from hubline.trainer.backbones.backbone_layer import BackboneLayer, weights_in
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
 from hubline.trainer.config.hubs import NO_HUBS, Hubs, fed_hubs
 from hubline.trainer.config.model import Head, Model
@@ -22,7 +22,7 @@ from hubline.trainer.hub_layer import HubLayer
 from hubline.trainer.inputs import Tensors
 from hubline.trainer.penalty import Penalty
 from hubline.trainer.saved_model_loader import open_module
-from hubline.trainer.standardize import Standardized
+from hubline.trainer.standardize import Standardization
 from hubline.trainer.weight_average import WeightAverage
 
 # Must run before any Keras call: to try out a module, to train, in a test.
@@ -37,14 +37,14 @@ class Parts:
     [batch, outputs], or per pixel [batch, height, width, outputs].
     """
 
-    backbones: Mapping[str, "HubLayer | Built"]
+    backbones: Mapping[str, "HubLayer | BackboneLayer"]
     """Hub modules and other backbones, by name."""
     whole: "TunedModel"
     """Also takes the backbones' inputs: pixels, uint8 [batch, height, width, channels], and texts, string [batch]."""
     on_vectors: "TunedModel | None"
     """Also takes the backbones' outputs by `column`, float32 [batch, n]. None if they are feature maps, which are not
     cached."""
-    standardized: Mapping[str, Standardized] = field(default_factory=dict)
+    standardized: Mapping[str, Standardization] = field(default_factory=dict)
     """The standardization layer by hub module or backbone, or by output if the outputs are feature maps."""
 
 
@@ -70,24 +70,26 @@ def build(
     """
     if any(hub.outputs for hub in hubs.values()):
         return _of_pixels(model, fed_hubs(hubs), module_paths, features, outputs)
-    own, fed = keras_inputs(taken_in(features, hubs, backbones)), keras_inputs(feeding(hubs, features, backbones))
-    layers: dict[str, HubLayer | Built] = {
+    own, fed = keras_inputs(model_inputs(features, hubs, backbones)), keras_inputs(feeding(hubs, features, backbones))
+    layers: dict[str, HubLayer | BackboneLayer] = {
         name: HubLayer(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
         for name, hub in fed_hubs(hubs).items()
     }
     for name, config in backbones.items():
         weights = weights_in(module_paths[name]) if config.weights_file else None
-        layers[name] = Built(config, features, name, weights, model.fine_tune.get(name))
+        layers[name] = BackboneLayer(config, features, name, weights, model.fine_tune.get(name))
     given = {column(name): layer(fed) for name, layer in layers.items()}
     vectors = {name: tf.keras.Input(vector.shape[1:], name=name) for name, vector in given.items()}
     deep = [
         feature.layer(name, transform)(own)
-        for name, feature in taken_in(features, hubs, backbones).items()
+        for name, feature in model_inputs(features, hubs, backbones).items()
         if name not in model.wide
     ]
     wide = [categories(name, features).linear(name, transform, outputs)(own) for name in model.wide]
     joined = head(model.head, outputs)
-    standardized = {name: Standardized(f"standardized_{name}") for name in _of_unknown_scale(model, layers, backbones)}
+    standardized = {
+        name: Standardization(f"standardized_{name}") for name in _of_unknown_scale(model, layers, backbones)
+    }
     in_order = {
         column(name): layer.in_order(f"in_order_{name}", standardized.get(name, tf.identity))
         for name, layer in layers.items()
@@ -120,16 +122,18 @@ def _of_pixels(model: Model, hubs: Hubs, module_paths: Mapping[str, str], featur
     fed = keras_inputs(feeding(hubs, features))
     backbone = HubLayer(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
     maps = backbone(fed)
-    standardized = {output: Standardized(f"standardized_{output}") for output in maps} if model.head.standardize else {}
+    standardized = (
+        {output: Standardization(f"standardized_{output}") for output in maps} if model.head.standardize else {}
+    )
     brought = {output: standardized[output](values) if standardized else values for output, values in maps.items()}
     whole = TunedModel(fed, decode(model.head, brought, pictures.size, outputs), name="hubline")
     return Parts(backbones={name: backbone}, whole=whole, on_vectors=None, standardized=standardized)
 
 
-def taken_in(features: Features, hubs: Hubs = NO_HUBS, backbones: Backbones = NO_BACKBONES) -> Features:
+def model_inputs(features: Features, hubs: Hubs = NO_HUBS, backbones: Backbones = NO_BACKBONES) -> Features:
     """The features that the head reads through layers of its own: not those that feed a hub module or backbone."""
     fed = feeding(hubs, features, backbones)
-    return {name: feature for name, feature in features.items() if feature.is_taken_in and name not in fed}
+    return {name: feature for name, feature in features.items() if feature.is_model_input and name not in fed}
 
 
 def feeding(hubs: Hubs, features: Features, backbones: Backbones = NO_BACKBONES) -> Features:
@@ -138,10 +142,10 @@ def feeding(hubs: Hubs, features: Features, backbones: Backbones = NO_BACKBONES)
     return {name: features[name] for name in sorted(taken)}
 
 
-def categories(name: str, features: Features) -> Categories:
+def categories(name: str, features: Features) -> CategoryKind:
     """Returns a feature that is known to be categorical."""
     feature = features[name]
-    assert isinstance(feature, Categories)
+    assert isinstance(feature, CategoryKind)
     return feature
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from hubline.core.config_base import Section
 from hubline.core.errors import UserError
-from hubline.preprocessing.kinds.image import Pictures
+from hubline.preprocessing.kinds.image import ImageKind
 from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.preprocessing.kinds.video import VideoFeature
 from hubline.trainer.config.hubs import Hub
@@ -296,10 +296,10 @@ def _input_fault(name: str, wanted: Tensor, feature_name: str, feature: Feature)
             f"the module's input '{name}' takes {wanted}, but the feature '{feature_name}' gives {given}"
             f"{_better_shape(wanted, feature) or _better_size(wanted, feature)}"
         )
-    if isinstance(feature, Pictures) and feature.standardize and "float" not in wanted.dtype:
+    if isinstance(feature, ImageKind) and feature.standardize and "float" not in wanted.dtype:
         what = "image files" if wanted.dtype == "string" else f"{wanted.dtype}, pixels from 0 to 255"
         return f"the module's input '{name}' takes {what}; leave standardize out of '{feature_name}'"
-    if "int" in wanted.dtype and isinstance(feature, Pictures) and feature.value_range not in ((0, 1), (0, 255)):
+    if "int" in wanted.dtype and isinstance(feature, ImageKind) and feature.value_range not in ((0, 1), (0, 255)):
         return f"the module's input '{name}' takes {wanted.dtype}, pixels from 0 to 255; leave value_range out"
     return None
 
@@ -339,7 +339,7 @@ def _given(feature: Feature, wanted: str) -> Tensor:
     if isinstance(feature, NumericFeature):
         is_floating = is_number(wanted) and tf.as_dtype(wanted).is_floating
         return Tensor(dtype=wanted if is_floating else "float32", shape=(None, *feature.module_shape))
-    if not isinstance(feature, Pictures):
+    if not isinstance(feature, ImageKind):
         return Tensor(dtype="string", shape=(None,))
     if wanted == "string":
         return Tensor(dtype="string", shape=(None, *feature.shape[:-3]))
@@ -375,7 +375,7 @@ def _better_shape(wanted: Tensor, feature: Feature) -> str:
 def _better_size(wanted: Tensor, feature: Feature) -> str:
     """Suggests the size of image or clip that an input needs, as far as its shape tells."""
     shape, is_clip = wanted.shape, isinstance(feature, VideoFeature)
-    if not isinstance(feature, Pictures) or not is_number(wanted.dtype) or not shape or shape[-1] not in (1, 3):
+    if not isinstance(feature, ImageKind) or not is_number(wanted.dtype) or not shape or shape[-1] not in (1, 3):
         return ""
     has_batch = shape[0] in (None, 1)
     takes_clips = (len(shape) == 5 and has_batch) or (len(shape) == 4 and is_clip and not has_batch)

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from hubline.core.errors import UserError
-from hubline.preprocessing.kinds.kind import Categories
+from hubline.preprocessing.kinds.kind import CategoryKind
 from hubline.preprocessing.kinds.text import TextFeature
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.hub_layer import HubLayer
@@ -49,7 +49,7 @@ def begin_with_modules(
         UserError: if a module's vectors differ in size from the embedding.
     """
     for name, feature in features.items():
-        if not isinstance(feature, Categories) or feature.pretrained is None:
+        if not isinstance(feature, CategoryKind) or feature.pretrained is None:
             continue
         hub = feature.pretrained
         words = feature.words(name, transform)

@@ -11,15 +11,15 @@ import tensorflow as tf
 from hubline.core.errors import UserError
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_layer import HubLayer, features_of
-from hubline.trainer.hub_trial import TEXTS, Tried, numbers, numpy_of, pictures, try_outputs
+from hubline.trainer.hub_trial import TEXTS, TrialResult, numbers, numpy_of, pictures, try_outputs
 from hubline.trainer.module import output_name
-from hubline.trainer.saved_model_loader import OpenModule
+from hubline.trainer.saved_model_loader import LoadedModule
 
 if TYPE_CHECKING:
     from hubline.preprocessing.config import Features
 
 
-def try_rows(hub: Hub, module: OpenModule, features: Features) -> Tried:
+def try_rows(hub: Hub, module: LoadedModule, features: Features) -> TrialResult:
     """Runs a module on probes, alone and in batches, in the way that later steps will.
 
     Raises:
@@ -43,13 +43,13 @@ def try_rows(hub: Hub, module: OpenModule, features: Features) -> Tried:
         if kind in ("loose", "single"):
             raise UserError(
                 f"the module's output '{name}' doesn't have one row per example: the module returned "
-                f"{tried.gave[name]}. A head needs [?, n] with one row per example; use another output, signature or "
-                "module"
+                f"{tried.output_shapes[name]}. A head needs [?, n] with one row per example; use another output, "
+                "signature or module"
             )
     return tried.model_copy(update={"warnings": (*tried.warnings, *_dependent(tried))})
 
 
-def _dependent(tried: Tried) -> list[str]:
+def _dependent(tried: TrialResult) -> list[str]:
     return [
         f"the module's output '{name}' for an example depends on the other examples in the batch, so training and "
         "serving may see different vectors for the same example"

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from hubline.core.config_base import Section
 from hubline.core.errors import UserError
 from hubline.trainer.adapters.tensorboard import meta_graph_pb2, types_pb2, variable_pb2
-from hubline.trainer.config.model import Tuned
+from hubline.trainer.config.model import VariableSelection
 
 _SHOWN = 40
 """Variable names in a message."""
@@ -118,7 +118,7 @@ class SavedModel:
         return [variable_pb2.VariableDef.FromString(value) for value in values]
 
 
-def to_train(format_: str, variables: tuple[Variable, ...], tuned: Tuned) -> tuple[str, ...]:
+def to_train(format_: str, variables: tuple[Variable, ...], tuned: VariableSelection) -> tuple[str, ...]:
     """Names of the variables to train.
 
     Raises:

@@ -43,7 +43,7 @@ class Trace:
         return self._arguments.get(TRAINING) is True
 
     @property
-    def can_be_told(self) -> bool:
+    def has_training_argument(self) -> bool:
         """Whether the training argument is a tensor, to be set at each call."""
         return _has_tensors(self._arguments.get(TRAINING))
 
@@ -78,7 +78,7 @@ class Trace:
             training: Value of the training argument; None for the traced value.
         """
         given = {**self._defaults, **tensors}
-        if self.can_be_told:
+        if self.has_training_argument:
             given[TRAINING] = bool(training)
         flat = [given[name] if isinstance(leaf, tf.TypeSpec) else leaf for name, leaf in self._leaves]
         if training is not None:
@@ -91,7 +91,7 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class OpenModule:
+class LoadedModule:
     """A loaded module, ready to be called."""
 
     path: str
@@ -123,7 +123,7 @@ class OpenModule:
         return by_name(trace.call(self.loaded, tensors, training), "default")
 
 
-def open_module(path: str) -> OpenModule:
+def open_module(path: str) -> LoadedModule:
     """Loads a module.
 
     Args:
@@ -152,7 +152,9 @@ def open_module(path: str) -> OpenModule:
         },
         variables=saved.variables,
     )
-    return OpenModule(path, offer, loaded, inference, any(one.is_for_training or one.can_be_told for one in traces))
+    return LoadedModule(
+        path, offer, loaded, inference, any(one.is_for_training or one.has_training_argument for one in traces)
+    )
 
 
 def ordered(traces: tuple[Trace, ...]) -> tuple[Trace, ...]:

@@ -28,7 +28,7 @@ _NUMBERS = 1024
 their magnitudes stays that of this many."""
 
 
-class Standardized(tf.keras.layers.Layer):
+class Standardization(tf.keras.layers.Layer):
     """(x - mean) * factor over float32 [..., n], with mean and factor of shape [n]. Masks pass through."""
 
     def __init__(self, name: str) -> None:
@@ -46,13 +46,13 @@ class Standardized(tf.keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return (inputs - self.mean) * self.factor
 
-    def adapt(self, moments: "Moments") -> None:
+    def adapt(self, moments: "RunningMoments") -> None:
         """Sets mean and factor from moments."""
         self.mean.assign(moments.mean)
         self.factor.assign(factor(moments))
 
 
-class Moments:
+class RunningMoments:
     """Single-pass mean and variance of points, float64 [n]."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ def _sums(points: tf.Tensor, origin: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.reduce_sum(off, axis=0), tf.reduce_sum(tf.square(off), axis=0)
 
 
-def factor(moments: Moments) -> np.ndarray:
+def factor(moments: RunningMoments) -> np.ndarray:
     """Factor for each dimension after its mean is subtracted, float64 [n]. It is independent of the scale of the
     points."""
     deviation = np.sqrt(moments.variance)
@@ -100,7 +100,7 @@ def factor(moments: Moments) -> np.ndarray:
 
 
 def adapt(
-    layers: Mapping[str, Standardized], points: Mapping[str, Points], batches: Iterable[Mapping[str, tf.Tensor]]
+    layers: Mapping[str, Standardization], points: Mapping[str, Points], batches: Iterable[Mapping[str, tf.Tensor]]
 ) -> None:
     """Adapts layers to the training split.
 
@@ -112,7 +112,7 @@ def adapt(
     Raises:
         DataError: if a number is not finite.
     """
-    moments = {name: Moments() for name in layers}
+    moments = {name: RunningMoments() for name in layers}
     for batch in batches:
         for name, found in moments.items():
             found.add(points[name](batch[name]))

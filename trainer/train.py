@@ -17,7 +17,7 @@ from hubline.trainer.export import ServingModel
 from hubline.trainer.fit import Fit
 from hubline.trainer.job import Job, Split
 from hubline.trainer.labels.parts import needs_pictures, task_of
-from hubline.trainer.model import build, feeding, taken_in
+from hubline.trainer.model import build, feeding, model_inputs
 from hubline.trainer.optimizers import check_schedules
 from hubline.trainer.phases import phases, stays_frozen
 from hubline.trainer.pretrained import begin_with_modules
@@ -55,7 +55,7 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
     if job.training.mixup is not None:
         task = task.mixable()
     parts = build(job.model, job.hubs, job.module_paths, job.features, job.transform, task.outputs, job.backbones)
-    own = taken_in(job.features, job.hubs, job.backbones)
+    own = model_inputs(job.features, job.hubs, job.backbones)
     deep = {name: feature for name, feature in own.items() if name not in job.model.wide}
     begin_with_modules(parts.whole, deep, job.hubs, job.module_paths, job.transform)
     transform = job.transform.transform_features_layer()

@@ -13,7 +13,7 @@ from hubline.core.errors import DataError, UserError
 from hubline.preprocessing.module_features import ModuleFeatures
 from hubline.trainer.backbones.backbone_layer import try_out
 from hubline.trainer.backbones.config import AnyBackbone
-from hubline.trainer.config.model import Tuned
+from hubline.trainer.config.model import VariableSelection
 
 
 class Executor(base_executor.BaseExecutor):
@@ -28,7 +28,7 @@ class Executor(base_executor.BaseExecutor):
         """
         backbone = read_sections(AnyBackbone, exec_properties["backbone"])
         features = read_sections(ModuleFeatures, exec_properties["features"])
-        tuned = Tuned.model_validate_json(exec_properties["tuned"]) if exec_properties["tuned"] else None
+        tuned = VariableSelection.model_validate_json(exec_properties["tuned"]) if exec_properties["tuned"] else None
         artifact = artifact_utils.get_single_instance(output_dict["model"])
         folder, weights = module_folder([artifact]), None
         try:

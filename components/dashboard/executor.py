@@ -7,7 +7,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from hubline.artifacts.decision import DECISION, Decision
-from hubline.components import module_channels as channels
+from hubline.components import module_channels
 from hubline.components.dashboard.artifacts import (
     SHOWN_CLASSES,
     ClassificationMetrics,
@@ -32,8 +32,8 @@ class Executor(base_executor.BaseExecutor):
 
         Every artifact has a preview text, and a display name that states what it shows and of which split.
         """
-        modules = {name: artifact.uri for name, artifact in channels.artifacts(input_dict).items()}
-        others = (name for name in input_dict if name not in channels.inputs(modules))
+        modules = {name: artifact.uri for name, artifact in module_channels.artifacts(input_dict).items()}
+        others = (name for name in input_dict if name not in module_channels.inputs(modules))
         folders = {name: artifact_utils.get_single_uri(input_dict[name]) for name in others}
         with storage.open_binary(f"{folders.pop('blessing')}/{DECISION}") as file:
             decision = Decision.model_validate_json(file.read())

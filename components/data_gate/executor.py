@@ -7,7 +7,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from hubline.artifacts.findings import Found
+from hubline.artifacts.findings import DataFindings
 from hubline.artifacts.names import ANOMALIES_FILE
 from hubline.core import storage
 from hubline.core.errors import DataError
@@ -23,7 +23,7 @@ class Executor(base_executor.BaseExecutor):
         artifact = artifact_utils.get_single_instance(input_dict["anomalies"])
         splits = artifact_utils.decode_split_names(artifact.split_names)
         reasons = [line for split in splits for line in _anomalies(artifact, split)]
-        reasons += Found.read(artifact.uri).reasons
+        reasons += DataFindings.read(artifact.uri).reasons
         if reasons:
             raise DataError("\n  ".join(["the data is not fit for training:", *reasons]))
 

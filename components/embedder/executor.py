@@ -9,11 +9,11 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from hubline.artifacts import quarantine
-from hubline.artifacts.embedded_rows import RowFile, Rows
+from hubline.artifacts.embedded_rows import EmbeddedRows, RowFile
 from hubline.artifacts.examples import Manifest, ShardFile
-from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
+from hubline.artifacts.quarantine import QuarantinedRecord, read_quarantine, refuse_too_many, write_quarantine
 from hubline.artifacts.splits import SPLITS
-from hubline.components import module_channels as channels
+from hubline.components import module_channels
 from hubline.components.adapters.tfx import mark_as_tf_examples
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.example_gen.locate_bad_records import undecodable
@@ -24,7 +24,7 @@ from hubline.core.config_base import read_sections
 from hubline.core.digest import tree_digest
 from hubline.core.errors import DataError
 from hubline.core.progress import report
-from hubline.core.shard_cache import Store, key
+from hubline.core.shard_cache import ShardCache, key
 from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.feature_columns import input_columns
 from hubline.preprocessing.labels.pixels import PixelsLabel
@@ -32,7 +32,7 @@ from hubline.preprocessing.module_features import ModuleFeatures
 from hubline.trainer import embed
 from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.hubs import Hubs, fed_hubs
-from hubline.trainer.embed import Embedded, Embedder
+from hubline.trainer.embed import Embedder, EmbedResult
 from hubline.trainer.inputs import bytes_of_pixels
 from hubline.trainer.kept import Kept
 
@@ -72,7 +72,7 @@ class Executor(base_executor.BaseExecutor):
                     undecodable=embedded.undecodable,
                 )
             )
-        rows = Rows(
+        rows = EmbeddedRows(
             files=tuple(files),
             sizes=sizes,
             recipe=work.recipe,
@@ -81,9 +81,9 @@ class Executor(base_executor.BaseExecutor):
             pixels=bytes_of_pixels(work.features),
         )
         rows.write(artifact.uri)
-        set_aside = list(_set_aside(examples.uri, manifest, rows, work.features, work.mask))
-        _judge(set_aside, BadRecords.model_validate_json(exec_properties["bad_records"]), manifest)
-        write_set_aside(f"{artifact.uri}/{quarantine.FILE}", set_aside)
+        quarantined_records = list(_set_aside(examples.uri, manifest, rows, work.features, work.mask))
+        _judge(quarantined_records, BadRecords.model_validate_json(exec_properties["bad_records"]), manifest)
+        write_quarantine(f"{artifact.uri}/{quarantine.FILE}", quarantined_records)
 
 
 class _Work:
@@ -94,15 +94,15 @@ class _Work:
         self._fed = exec_properties["features"]
         self.features = read_sections(ModuleFeatures, self._fed)
         self._hubs = read_sections(Hubs, exec_properties["hubs"])
-        self._folders = channels.folders(input_dict)
+        self._folders = module_channels.folders(input_dict)
         self._label = exec_properties["label"]
         self.mask = PixelsLabel.model_validate_json(self._label) if self._label else None
         columns = [*input_columns(self.features), *(self.mask.masks if self.mask else ())]
         self._spec = parsing_spec(read_schema(input_dict["schema"]), columns)
-        self._store = Store(exec_properties["store"])
+        self._store = ShardCache(exec_properties["store"])
         self._code = content_digest(embed.__name__, "tensorflow")
         called = {name: hub.model_dump(exclude={"handle", "sha256"}) for name, hub in self._hubs.items()}
-        self._modules = {name: [called[name], digest] for name, digest in channels.digests(input_dict).items()}
+        self._modules = {name: [called[name], digest] for name, digest in module_channels.digests(input_dict).items()}
         backbones = [self._modules[name] for name in sorted(fed_hubs(self._hubs))]
         self._graph = _transform_graph(input_dict)
         # Statistics of the training split are part of the vectors.
@@ -115,11 +115,11 @@ class _Work:
         """File name of a shard's rows. Computed rows are not compressed."""
         return shard.name.removesuffix(".gz") if self.features else shard.name
 
-    def rows(self, shard: ShardFile, source: str, target: str) -> Embedded:
+    def rows(self, shard: ShardFile, source: str, target: str) -> EmbedResult:
         """Puts the rows of a shard at `target`. The records are linked unchanged if no module has inputs."""
         if not self.features:
             storage.link(source, target)
-            return Embedded(count=shard.count, undecodable=(), sizes={})
+            return EmbedResult(count=shard.count, undecodable=(), sizes={})
         views, augment, seed = self._views(shard.split)
         made_by = self.recipe if views else [self._fed, self._label, self._code]
         changes = [[change.model_dump(), self._modules.get(change.hub or "")] for change in augment]
@@ -134,7 +134,7 @@ class _Work:
         found = self._store.find(entry)
         storage.link(f"{found}/{_ROWS}", target)
         with storage.open_binary(f"{found}/{_EMBEDDED}") as file:
-            return Embedded.model_validate_json(file.read())
+            return EmbedResult.model_validate_json(file.read())
 
     def _views(self, split: str) -> tuple[int, tuple[Augmentation, ...], int]:
         """How many augmented views of each example to store, with which augmentations and seed."""
@@ -162,8 +162,8 @@ def _transform_graph(input_dict: dict) -> str | None:
 
 
 def _set_aside(
-    examples: str, manifest: Manifest, rows: Rows, features: ModuleFeatures, mask: PixelsLabel | None
-) -> Iterator[SetAside]:
+    examples: str, manifest: Manifest, rows: EmbeddedRows, features: ModuleFeatures, mask: PixelsLabel | None
+) -> Iterator[QuarantinedRecord]:
     """The records without a row, each with its fault.
 
     Raises:
@@ -173,7 +173,7 @@ def _set_aside(
     for shard, file in zip(manifest.shards, rows.files, strict=True):
         without_row.update(shard.files_of(file.undecodable))
     before = defaultdict(set)
-    for entry in read_set_aside(f"{examples}/{quarantine.FILE}"):
+    for entry in read_quarantine(f"{examples}/{quarantine.FILE}"):
         before[entry.file].add(entry.record)
     for source, count in (+without_row).items():
         found = list(undecodable(source, features, mask, passed_over=before[source]))
@@ -185,8 +185,10 @@ def _set_aside(
         yield from found
 
 
-def _judge(set_aside: list[SetAside], bad_records: BadRecords, manifest: Manifest) -> None:
-    if set_aside and bad_records.policy == "fail":
-        raise DataError(str(set_aside[0]))
+def _judge(quarantined_records: list[QuarantinedRecord], bad_records: BadRecords, manifest: Manifest) -> None:
+    if quarantined_records and bad_records.policy == "fail":
+        raise DataError(str(quarantined_records[0]))
     total = manifest.quarantined + sum(manifest.counts.values())
-    refuse_too_many(manifest.quarantined + len(set_aside), total, bad_records.max_fraction, set_aside)
+    refuse_too_many(
+        manifest.quarantined + len(quarantined_records), total, bad_records.max_fraction, quarantined_records
+    )

@@ -14,7 +14,7 @@ MOST_CLASSES = 1000
 """No AUC interval is computed for more classes; it would take too much memory."""
 
 
-class Areas:
+class AucAccumulator:
     """Counts the scores of all examples by class in a first pass, and computes the components in a second."""
 
     def __init__(self, classes: int) -> None:

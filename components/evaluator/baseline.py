@@ -20,7 +20,7 @@ def parts_of(kind: str, classes: int) -> Sequence[tuple[Metric, ...]]:
     return metrics[:1] if classes == 1 else metrics
 
 
-def held_to(
+def baseline_checks(
     baseline: Baseline, metrics: Metrics, parts: Sequence[tuple[Metric, ...]], examples: int
 ) -> Iterator[Check]:
     """One check for each part of the prediction.

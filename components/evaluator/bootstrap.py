@@ -17,7 +17,7 @@ _SEED = 20_131
 _MOST_GROUPS, _MOST_NUMBERS = 4096, 1 << 22
 
 
-class Groups:
+class GroupSums:
     """Sums over groups of examples, float64 [groups, k]."""
 
     def __init__(self, examples: int, width: int) -> None:
@@ -67,7 +67,7 @@ def interval(values: np.ndarray) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def point(groups: Groups, value: Callable[[np.ndarray], np.ndarray]) -> float | None:
+def point(groups: GroupSums, value: Callable[[np.ndarray], np.ndarray]) -> float | None:
     """The metric over all examples; None if undefined."""
     found = float(value(groups.total))
     return found if np.isfinite(found) else None

@@ -35,24 +35,24 @@ class MeanBoxIoU(tf.keras.metrics.Mean):
         return {"name": self.name, "at_least": self._at_least, "dtype": self.dtype}
 
 
-class _OfClass:
+class _ClassOnly:
     """Passes only the class to a classification metric."""
 
     def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
         super().update_state(tf.reshape(y_true, [-1, 5])[:, 0], y_pred[..., :-4], sample_weight)  # type: ignore[misc]
 
 
-class AccuracyBesideBox(_OfClass, tf.keras.metrics.SparseCategoricalAccuracy):
+class AccuracyBesideBox(_ClassOnly, tf.keras.metrics.SparseCategoricalAccuracy):
     """Fraction of records whose class has the highest score."""
 
 
-class TopAccuracyBesideBox(_OfClass, TopAccuracy):
+class TopAccuracyBesideBox(_ClassOnly, TopAccuracy):
     """Fraction of records whose class is among those with the k highest scores."""
 
 
-class CrossEntropyBesideBox(_OfClass, tf.keras.metrics.SparseCategoricalCrossentropy):
+class CrossEntropyBesideBox(_ClassOnly, tf.keras.metrics.SparseCategoricalCrossentropy):
     """Cross-entropy of the class."""
 
 
-class MacroAUCBesideBox(_OfClass, MacroAUC):
+class MacroAUCBesideBox(_ClassOnly, MacroAUC):
     """Area under the ROC curve of each class, macro-averaged."""

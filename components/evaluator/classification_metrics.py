@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 
-class _Hits(tf.keras.metrics.Metric):
+class _ConfusionCounts(tf.keras.metrics.Metric):
     """Counts true positives, false positives and false negatives by class."""
 
     def __init__(self, name: str, classes: int = 1, several: bool = False, dtype: str = "float64") -> None:
@@ -60,7 +60,7 @@ class _Hits(tf.keras.metrics.Metric):
         return tf.reduce_sum(self._hits), tf.reduce_sum(self._false), tf.reduce_sum(self._missed)
 
 
-class MicroPrecision(_Hits):
+class MicroPrecision(_ConfusionCounts):
     """Micro-averaged precision."""
 
     def result(self) -> tf.Tensor:
@@ -68,7 +68,7 @@ class MicroPrecision(_Hits):
         return hits / (hits + false)
 
 
-class MicroRecall(_Hits):
+class MicroRecall(_ConfusionCounts):
     """Micro-averaged recall."""
 
     def result(self) -> tf.Tensor:
@@ -76,14 +76,14 @@ class MicroRecall(_Hits):
         return hits / (hits + missed)
 
 
-class MicroF1(_Hits):
+class MicroF1(_ConfusionCounts):
     """Micro-averaged F1."""
 
     def result(self) -> tf.Tensor:
         return _f1(*self.sums)
 
 
-class MacroF1(_Hits):
+class MacroF1(_ConfusionCounts):
     """F1 averaged over the classes that occur in labels or predictions."""
 
     def result(self) -> tf.Tensor:
@@ -96,7 +96,7 @@ def _f1(hits: tf.Tensor, false: tf.Tensor, missed: tf.Tensor) -> tf.Tensor:
     return 2 * hits / (2 * hits + false + missed)
 
 
-class AllRight(tf.keras.metrics.Mean):
+class SubsetAccuracy(tf.keras.metrics.Mean):
     """Subset accuracy: the fraction of records for which every class is predicted correctly."""
 
     def __init__(self, name: str, classes: int, dtype: str = "float64") -> None:
@@ -149,7 +149,7 @@ class MeanBinaryCrossEntropy(tf.keras.metrics.BinaryCrossentropy):
     """Binary cross-entropy of a multi-label classifier, averaged over the classes."""
 
     def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
-        """Counts a batch; shapes as for `AllRight`."""
+        """Counts a batch; shapes as for `SubsetAccuracy`."""
         super().update_state(y_true, tf.split(y_pred, 2, axis=-1)[0], sample_weight)
 
 

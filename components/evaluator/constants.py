@@ -25,12 +25,12 @@ class TrainingSplit:
 
 
 @dataclass(frozen=True)
-class Constants:
+class ConstantPredictions:
     """The best constant predictions."""
 
-    usual: np.ndarray
+    default: np.ndarray
     """Optimal for every metric not in `special`; in the format of stored predictions, [n]."""
-    usual_is: str
+    default_description: str
     """Description of `usual`."""
     special: dict[Metric, tuple[np.ndarray, str]] = field(default_factory=dict)
     """Constants for metrics with a different optimum, with their descriptions."""
@@ -39,11 +39,11 @@ class Constants:
 
     def answer(self, metric: Metric) -> str:
         """Describes the constant for a metric."""
-        return self.special[metric][1] if metric in self.special else self.words.get(metric, self.usual_is)
+        return self.special[metric][1] if metric in self.special else self.words.get(metric, self.default_description)
 
-    def told(self, metric: Metric, candidate: np.ndarray) -> np.ndarray:
+    def predictions(self, metric: Metric, candidate: np.ndarray) -> np.ndarray:
         """The constant for a metric, broadcast to a batch of predictions, [batch, n]."""
-        constant = self.special[metric][0] if metric in self.special else self.usual
+        constant = self.special[metric][0] if metric in self.special else self.default
         return np.broadcast_to(constant, (len(candidate), len(constant)))
 
 

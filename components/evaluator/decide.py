@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 from hubline.artifacts.decision import Decision, Estimates, SliceMetrics
 from hubline.components.config.evaluation import Evaluation
-from hubline.components.evaluator.baseline import held_to
+from hubline.components.evaluator.baseline import baseline_checks
 from hubline.components.evaluator.thresholds import checks_of, left_out
 from hubline.trainer.metric_names import Metric
 
@@ -30,7 +30,7 @@ def decide(
     overall = slices[0]
     checks = list(checks_of(evaluation.thresholds, slices, evaluation.slice_min_examples))
     if estimates.baseline and evaluation.baseline == "beat":
-        checks += held_to(estimates.baseline, estimates.values, parts, overall.examples)
+        checks += baseline_checks(estimates.baseline, estimates.values, parts, overall.examples)
     return Decision(
         blessed=all(check.passed for check in checks),
         compared_with=serving,

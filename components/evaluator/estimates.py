@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from hubline.artifacts.decision import Advantage, Baseline, Estimates, Intervals, Metrics
-from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, Predicted
-from hubline.components.evaluator.auc import MOST_CLASSES, Areas
-from hubline.components.evaluator.bootstrap import Groups, interval, point
-from hubline.components.evaluator.constants import Constants
+from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, PredictionsMetadata
+from hubline.components.evaluator.auc import MOST_CLASSES, AucAccumulator
+from hubline.components.evaluator.bootstrap import GroupSums, interval, point
+from hubline.components.evaluator.constants import ConstantPredictions
 from hubline.components.evaluator.labels.parts import EVALUATION
-from hubline.components.evaluator.metric_sums import Sums, mean
+from hubline.components.evaluator.metric_sums import MetricFromSums, mean
 from hubline.components.evaluator.read_predictions import read_predictions
 from hubline.trainer.metric_names import LOWER_IS_BETTER, Metric
 
@@ -21,10 +21,10 @@ _CHANCE = 0.5
 def estimate(
     files: Sequence[str],
     examples: int,
-    predicted: Predicted,
+    predicted: PredictionsMetadata,
     models: Sequence[str],
     metrics: Sequence[Metric],
-    constants: Constants,
+    constants: ConstantPredictions,
 ) -> Estimates:
     """Computes metrics from stored predictions, and compares the candidate with the baseline.
 
@@ -41,16 +41,16 @@ def estimate(
     of_models = {(model, metric): sums for model in models for metric, sums in common.items()}
     if "auc" in metrics and len(predicted.classes) <= MOST_CLASSES:
         of_models |= {(model, "auc"): sums for model, sums in _areas(files, predicted, models).items()}
-    groups: dict[tuple[str, str], Groups] = {}
+    groups: dict[tuple[str, str], GroupSums] = {}
 
     def add(name: str, metric: str, values: np.ndarray) -> None:
-        groups.setdefault((name, metric), Groups(examples, values.shape[1])).add(values)
+        groups.setdefault((name, metric), GroupSums(examples, values.shape[1])).add(values)
 
     for rows in read_predictions(files, predicted, models):
         for (model, metric), sums in of_models.items():
             add(model, metric, sums.of_each(rows[LABEL], rows[model]))
         for metric, sums in common.items():
-            add("", metric, sums.of_each(rows[LABEL], constants.told(metric, rows[CANDIDATE])))
+            add("", metric, sums.of_each(rows[LABEL], constants.predictions(metric, rows[CANDIDATE])))
 
     drawn = {(model, metric): sums.value(groups[model, metric].drawn()) for (model, metric), sums in of_models.items()}
     constant = {metric: sums.value(groups["", metric].drawn()) for metric, sums in common.items()}
@@ -94,10 +94,10 @@ def _within(metric: str, bounds: tuple[float, float] | None) -> tuple[float, flo
     return (max(bounds[0], 0.0), min(bounds[1], 1.0)) if bounds and metric == "auc" else bounds
 
 
-def _areas(files: Sequence[str], predicted: Predicted, models: Sequence[str]) -> dict[str, Sums]:
+def _areas(files: Sequence[str], predicted: PredictionsMetadata, models: Sequence[str]) -> dict[str, MetricFromSums]:
     """AUC of each model, as the mean of its structural components."""
     classes = len(predicted.classes)
-    areas = {model: Areas(classes) for model in models}
+    areas = {model: AucAccumulator(classes) for model in models}
 
     is_of = EVALUATION.of(predicted.kind).is_of_class
     assert is_of is not None  # labels with an AUC define it
@@ -106,7 +106,7 @@ def _areas(files: Sequence[str], predicted: Predicted, models: Sequence[str]) ->
         for model, area in areas.items():
             area.count(is_of(rows[LABEL], classes), rows[model][:, :classes])
 
-    def components(area: Areas) -> Sums:
-        return mean(lambda true, told: area.components(is_of(true, classes), told[:, :classes]))
+    def components(area: AucAccumulator) -> MetricFromSums:
+        return mean(lambda true, predictions: area.components(is_of(true, classes), predictions[:, :classes]))
 
     return {model: components(area) for model, area in areas.items()}

@@ -9,7 +9,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from hubline.artifacts.decision import DECISION, Decision
-from hubline.artifacts.embedded_rows import Rows
+from hubline.artifacts.embedded_rows import EmbeddedRows
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.predictions import CANDIDATE, SERVING
@@ -19,7 +19,7 @@ from hubline.components.evaluator.baseline import parts_of
 from hubline.components.evaluator.constants import TrainingSplit
 from hubline.components.evaluator.decide import decide
 from hubline.components.evaluator.estimates import estimate
-from hubline.components.evaluator.exported_model import ServingFault
+from hubline.components.evaluator.exported_model import ServingModelError
 from hubline.components.evaluator.labels.parts import EVALUATION
 from hubline.components.evaluator.labels.reader import Reader
 from hubline.components.evaluator.metrics import analyse
@@ -77,7 +77,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             try:
                 reader = predict()
                 notes = reader.notes
-            except ServingFault as fault:
+            except ServingModelError as fault:
                 del paths[SERVING]
                 reader = predict()
                 notes = [f"the serving version cannot be compared, so this model is evaluated alone: {fault}"]
@@ -107,8 +107,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 def _test_split(input_dict: dict) -> TestSplit:
     manifest = Manifest.read(artifact_utils.get_single_uri(input_dict["examples"]))
-    rows = Rows.read(artifact_utils.get_single_uri(input_dict["rows"]))
-    rows.hold_to(manifest)
+    rows = EmbeddedRows.read(artifact_utils.get_single_uri(input_dict["rows"]))
+    rows.check_against(manifest)
     return TestSplit(
         records=split_files(input_dict["examples"], "test"),
         rows=split_files(input_dict["rows"], "test"),
@@ -122,7 +122,7 @@ def _test_split(input_dict: dict) -> TestSplit:
 
 
 def _training_split(input_dict: dict) -> TrainingSplit:
-    rows = Rows.read(artifact_utils.get_single_uri(input_dict["rows"]))
+    rows = EmbeddedRows.read(artifact_utils.get_single_uri(input_dict["rows"]))
     return TrainingSplit(
         records=split_files(input_dict["examples"], "train"),
         rows=split_files(input_dict["rows"], "train"),

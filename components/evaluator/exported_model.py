@@ -34,7 +34,7 @@ _BROKEN = (
 """Errors caused by a model itself. Storage that can't be reached and exhausted memory are not among them."""
 
 
-class ServingFault(Exception):
+class ServingModelError(Exception):
     """The serving version is broken or has other outputs, so the candidate cannot be compared with it."""
 
 
@@ -58,17 +58,17 @@ class Scale:
 
 @contextmanager
 def faults_of_serving(name: str) -> Iterator[None]:
-    """Raises a ServingFault for any error caused by the model, if it is the serving version."""
+    """Raises a ServingModelError for any error caused by the model, if it is the serving version."""
     try:
         yield
     except _BROKEN as error:
         if name == CANDIDATE:
             raise
         reason = tensorflow_reason(error) if isinstance(error, tf.errors.OpError) else str(error)
-        raise ServingFault(reason) from error
+        raise ServingModelError(reason) from error
 
 
-class ServedModel:
+class ExportedModel:
     """An exported model that predicts on serialized tf.Examples, or on rows if their cached vectors match its
     modules."""
 

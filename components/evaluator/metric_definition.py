@@ -8,7 +8,7 @@ COUNTED: dict[str, Any] = {"dtype": "float64"}
 
 
 @dataclass(frozen=True)
-class Definition:
+class MetricDefinition:
     """The Keras metric that TFMA computes, and its configuration."""
 
     class_name: str
@@ -21,6 +21,8 @@ class Definition:
     """Whether the class has an argument `centre`, a typical value of the labels."""
 
     @classmethod
-    def of(cls, metric: type, *, by_class: bool = False, from_centre: bool = False, **config: Any) -> "Definition":
+    def of(
+        cls, metric: type, *, by_class: bool = False, from_centre: bool = False, **config: Any
+    ) -> "MetricDefinition":
         """Defines one of our own metrics with fixed arguments."""
         return cls(metric.__name__, config, metric.__module__, by_class, from_centre)

@@ -13,7 +13,7 @@ LEAST = 1e-7
 
 
 @dataclass(frozen=True)
-class Sums:
+class MetricFromSums:
     """A metric as a function of sums."""
 
     of_each: Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -22,20 +22,22 @@ class Sums:
     """Maps sums, [..., k], to the metric, [...]; NaN if undefined."""
 
 
-def mean(measure: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Sums:
+def mean(measure: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> MetricFromSums:
     """The mean of a per-example measure."""
 
-    def of_each(true: np.ndarray, told: np.ndarray) -> np.ndarray:
-        values = measure(true, told).astype(np.float64)
+    def of_each(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        values = measure(true, predictions).astype(np.float64)
         return np.stack([np.ones_like(values), values], axis=1)
 
-    return Sums(of_each, lambda sums: divide(sums[..., 1], sums[..., 0]))
+    return MetricFromSums(of_each, lambda sums: divide(sums[..., 1], sums[..., 0]))
 
 
-def counts_of(true: np.ndarray, told: np.ndarray) -> np.ndarray:
+def counts_of(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     """True positives, false positives and false negatives, [batch, 3 x classes], from bool [batch] or [batch,
     classes]."""
-    found = [counted.reshape(len(true), -1) for counted in (true & told, ~true & told, true & ~told)]
+    found = [
+        counted.reshape(len(true), -1) for counted in (true & predictions, ~true & predictions, true & ~predictions)
+    ]
     return np.concatenate(found, axis=1).astype(np.float64)
 
 

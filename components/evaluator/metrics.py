@@ -10,7 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_model_analysis.proto import config_pb2
 
 from hubline.artifacts.decision import OVERALL, SliceMetrics
-from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, Predicted
+from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, PredictionsMetadata
 from hubline.components.config.evaluation import Evaluation, Threshold
 from hubline.components.evaluator.labels.parts import EVALUATION
 from hubline.trainer.metric_names import Metric
@@ -22,7 +22,7 @@ def analyse(
     predictions: str,
     models: Sequence[str],
     evaluation: Evaluation,
-    predicted: Predicted,
+    predicted: PredictionsMetadata,
     output: str,
     beam_args: Sequence[str],
 ) -> list[SliceMetrics]:
@@ -49,7 +49,7 @@ def analyse(
     return sorted(_read(output, models), key=lambda found: (found.slice != OVERALL, found.slice))
 
 
-def eval_config(models: Sequence[str], evaluation: Evaluation, predicted: Predicted) -> config_pb2.EvalConfig:
+def eval_config(models: Sequence[str], evaluation: Evaluation, predicted: PredictionsMetadata) -> config_pb2.EvalConfig:
     """TFMA's configuration."""
     wanted = sorted({*evaluation.metrics, *evaluation.thresholds})
     slices = [config_pb2.SlicingSpec(feature_keys=columns) for columns in evaluation.slices]
@@ -71,18 +71,18 @@ def eval_config(models: Sequence[str], evaluation: Evaluation, predicted: Predic
 
 def _metric_config(
     metric: Metric,
-    predicted: Predicted,
+    predicted: PredictionsMetadata,
     threshold: Threshold | None,
     slices: Sequence[config_pb2.SlicingSpec],
 ) -> config_pb2.MetricConfig:
     definition = EVALUATION.of(predicted.kind).metrics[metric]
-    told: dict[str, Any] = {"classes": len(predicted.classes)} if definition.by_class else {}
+    arguments: dict[str, Any] = {"classes": len(predicted.classes)} if definition.by_class else {}
     if definition.from_centre:
-        told["centre"] = predicted.centre
+        arguments["centre"] = predicted.centre
     config = config_pb2.MetricConfig(
         class_name=definition.class_name,
         module=definition.module,
-        config=json.dumps({"name": metric} | definition.config | told),
+        config=json.dumps({"name": metric} | definition.config | arguments),
     )
     if threshold is not None and (threshold.at_least is not None or threshold.at_most is not None):
         bounds = _bounds(threshold)

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 
-def confusion(true: tf.Tensor, told: tf.Tensor, classes: int) -> tf.Tensor:
+def confusion(true: tf.Tensor, predictions: tf.Tensor, classes: int) -> tf.Tensor:
     """Confusion matrix of each image.
 
     Args:
@@ -20,7 +20,7 @@ def confusion(true: tf.Tensor, told: tf.Tensor, classes: int) -> tf.Tensor:
     Returns:
         int64 [batch, classes x classes].
     """
-    cells = tf.reshape(true * classes + told, [tf.shape(true)[0], -1])
+    cells = tf.reshape(true * classes + predictions, [tf.shape(true)[0], -1])
     counts = tf.reshape((true >= 0) & (true < classes), tf.shape(cells))
     # An additional last bin counts the ignored pixels.
     found = tf.math.bincount(

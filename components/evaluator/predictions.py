@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from hubline.artifacts.predictions import CANDIDATE, MASK, RECORD, encoded
 from hubline.components.evaluator.constants import TrainingSplit
-from hubline.components.evaluator.exported_model import Scale, ServedModel, faults_of_serving
+from hubline.components.evaluator.exported_model import ExportedModel, Scale, faults_of_serving
 from hubline.components.evaluator.labels.parts import EVALUATION
 from hubline.components.evaluator.labels.reader import Reader
 from hubline.components.evaluator.test_split import TestSplit
@@ -63,23 +63,23 @@ def write_predictions(
     models = {}
     for name, path in paths.items():
         with faults_of_serving(name):
-            models[name] = ServedModel(path, split, reader_type.answers, reader_type.kept, scale, name == CANDIDATE)
+            models[name] = ExportedModel(path, split, reader_type.answers, reader_type.kept, scale, name == CANDIDATE)
     reader = reader_type(label, label_spec, split, models)
     columns, done = list(columns), 0
     rows_only = all(model.answers_rows for model in models.values())
     # Masks are written without a queue: with two TensorFlow threads, two queued writers would deadlock.
     with writing(output) as write, tf.io.TFRecordWriter(samples) if samples else nullcontext() as masks_file:
         for (numbers, rows), records in split.batches(rows_only):
-            asked = {}
+            outputs = {}
             for name, model in models.items():
                 with faults_of_serving(name):
-                    asked[name] = model.answer(rows if model.answers_rows else records)
-            known = {RECORD: numbers[:, tf.newaxis]} | reader.compared(records, rows, asked)
+                    outputs[name] = model.answer(rows if model.answers_rows else records)
+            known = {RECORD: numbers[:, tf.newaxis]} | reader.compared(records, rows, outputs)
             for name, model in models.items():
                 with faults_of_serving(name):
                     _check_finite(model, known[name], numbers)
             write(tf.strings.join([keep(rows, columns), encoded(known)]))
-            pngs = reader.masks(asked)
+            pngs = reader.masks(outputs)
             if masks_file and pngs is not None:
                 for png in encode({MASK: pngs[:, tf.newaxis]}).numpy():
                     masks_file.write(png)
@@ -88,10 +88,10 @@ def write_predictions(
     return reader
 
 
-def _check_finite(model: ServedModel, told: tf.Tensor, numbers: tf.Tensor) -> None:
-    if not told.dtype.is_floating:
+def _check_finite(model: ExportedModel, predictions: tf.Tensor, numbers: tf.Tensor) -> None:
+    if not predictions.dtype.is_floating:
         return
-    wrong = ~tf.reduce_all(tf.abs(told) <= GREATEST, axis=1)
+    wrong = ~tf.reduce_all(tf.abs(predictions) <= GREATEST, axis=1)
     if tf.reduce_any(wrong):
         raise RunError(
             f"{model.path}: the prediction for record {int(numbers[wrong][0])} of the test split (starting at 0) "

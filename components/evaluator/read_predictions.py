@@ -5,7 +5,7 @@ from math import prod
 
 import tensorflow as tf
 
-from hubline.artifacts.predictions import LABEL, Predicted, Rows
+from hubline.artifacts.predictions import LABEL, PredictionsMetadata, Rows
 from hubline.components.evaluator.labels.parts import EVALUATION
 from hubline.core.float64 import from_parts
 from hubline.core.tfrecords import read_batches
@@ -14,7 +14,7 @@ _NUMBERS_AT_ONCE = 1 << 20
 _MOST_AT_ONCE = 4096
 
 
-def read_predictions(files: Sequence[str], predicted: Predicted, models: Sequence[str]) -> Iterator[Rows]:
+def read_predictions(files: Sequence[str], predicted: PredictionsMetadata, models: Sequence[str]) -> Iterator[Rows]:
     """Batches of labels and predictions.
 
     Args:

@@ -47,8 +47,8 @@ class TestSplit:
         """Batches of ((number, row), record); the record is empty with `rows_only`."""
         most = min(_MOST_IMAGES, _MOST_PIXELS // max(self.pixels, 1)) if self.has_images and not rows_only else _MOST
         size = max(1, min(most, _BATCH_BYTES // max(self.largest, 1)))
-        beside = tf.data.Dataset.from_tensors("").repeat() if rows_only else self.decodable()
-        return tf.data.Dataset.zip((self._numbered(), beside)).batch(size).prefetch(tf.data.AUTOTUNE)
+        extra_columns = tf.data.Dataset.from_tensors("").repeat() if rows_only else self.decodable()
+        return tf.data.Dataset.zip((self._numbered(), extra_columns)).batch(size).prefetch(tf.data.AUTOTUNE)
 
     def _numbered(self) -> tf.data.Dataset:
         """Pairs of a record's number and its row, in order."""

@@ -60,7 +60,7 @@ class Contract(Section):
 
     @property
     def typed(self) -> tuple[str, ...]:
-        """Numeric columns, whose dtypes `Kind` records."""
+        """Numeric columns, whose dtypes `ColumnTypes` records."""
         of_boxes = (*self.boxes.sides, *self.boxes.size) if self.boxes else ()
         of_images = [name for name, stored in self.pixels if isinstance(stored, PixelNumbers)]
         return (*self.numbers, *of_boxes, *of_images)
@@ -83,7 +83,7 @@ class Contract(Section):
         return ClipRule(column) if column in self.clips else ImageRule(column)
 
 
-class Kind(Section):
+class ColumnTypes(Section):
     """The dtypes of a file's records."""
 
     label: Literal["string", "int64", ""] = "int64"
@@ -97,7 +97,7 @@ class Kind(Section):
         return of_numbers | ({contract.label: self.label} if contract.label else {})
 
 
-def kind_of(record: bytes, contract: Contract, before: Kind | None = None) -> Kind:
+def kind_of(record: bytes, contract: Contract, before: ColumnTypes | None = None) -> ColumnTypes:
     """Determines the dtypes of a file's records.
 
     Args:
@@ -108,13 +108,13 @@ def kind_of(record: bytes, contract: Contract, before: Kind | None = None) -> Ki
     if before is not None and before.label:
         return before
     columns = columns_of(record)
-    return Kind(
+    return ColumnTypes(
         label=label_type(columns, contract.label) if contract.label else "int64",
         numbers=tuple(number_type(columns[name]) for name in contract.typed),
     )
 
 
-def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
+def are_sound(records: tf.Tensor, contract: Contract, kind: ColumnTypes) -> tf.Tensor:
     """Validates a batch of records in TensorFlow's C++. Agrees with `find_fault`, which validates one record and gives
     the reason.
 
@@ -141,7 +141,7 @@ def are_sound(records: tf.Tensor, contract: Contract, kind: Kind) -> tf.Tensor:
     return sound
 
 
-def find_fault(record: bytes, contract: Contract, kind: Kind | None = None) -> str | None:
+def find_fault(record: bytes, contract: Contract, kind: ColumnTypes | None = None) -> str | None:
     """Describes the fault of a serialized record; None if it has none.
 
     Args:

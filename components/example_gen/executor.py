@@ -16,25 +16,25 @@ from tfx.types import artifact_utils
 
 from hubline.artifacts import quarantine
 from hubline.artifacts.examples import Manifest, ShardFile
-from hubline.artifacts.pins import Files
+from hubline.artifacts.pins import PinnedFiles
 from hubline.artifacts.pixel_columns import write_pixel_columns
-from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_many, write_set_aside
+from hubline.artifacts.quarantine import QuarantinedRecord, read_quarantine, refuse_too_many, write_quarantine
 from hubline.artifacts.splits import ALL, SPLITS
 from hubline.components.adapters.tfx import mark_as_tf_examples
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen import small_files
 from hubline.components.example_gen.contract import Contract
-from hubline.components.example_gen.ingest_job import QUARANTINE, Ingested, Job
+from hubline.components.example_gen.ingest_job import QUARANTINE, IngestResult, Job
 from hubline.components.example_gen.small_files import grouped, ingest_group
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
 from hubline.core.errors import DataError
 from hubline.core.progress import report
-from hubline.core.shard_cache import Store, key
+from hubline.core.shard_cache import ShardCache, key
 
 _INGESTED = "ingested.json"
-_BY_FOLDER = TypeAdapter(dict[str, Ingested])
+_BY_FOLDER = TypeAdapter(dict[str, IngestResult])
 _DISTINCT = 1000
 """Limit on the distinct records to count if a split is empty."""
 _AT_ONCE = min(8, os.cpu_count() or 1)
@@ -58,7 +58,7 @@ class Result:
     name: str
     """Sequence number in the artifact's file names."""
     folder: str
-    ingested: Ingested
+    ingested: IngestResult
 
     @property
     def first(self) -> str:
@@ -79,17 +79,17 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         bad_records = BadRecords.model_validate_json(exec_properties["bad_records"])
         tasks = list(_tasks(exec_properties, bad_records))
         artifact.split_names = artifact_utils.encode_split_names([ALL] if _are_not_split(tasks) else list(SPLITS))
-        results = self._ingest(Store(exec_properties["store"]), tasks)
+        results = self._ingest(ShardCache(exec_properties["store"]), tasks)
         contract, split = tasks[0].jobs[0].contract, tasks[0].jobs[0].split
         _refuse_several_types(results)
-        set_aside = sum(result.ingested.set_aside for result in results)
-        total = set_aside + sum(part.count for result in results for part in result.ingested.parts)
-        refuse_too_many(set_aside, total, bad_records.max_fraction, _set_aside(results))
+        quarantined_records = sum(result.ingested.quarantined_records for result in results)
+        total = quarantined_records + sum(part.count for result in results for part in result.ingested.parts)
+        refuse_too_many(quarantined_records, total, bad_records.max_fraction, _set_aside(results))
         manifest = Manifest(
             shards=tuple(chain.from_iterable(_link(result, artifact) for result in results)),
             images=contract.images,
             masks=contract.masks,
-            quarantined=set_aside,
+            quarantined=quarantined_records,
         )
         refuse_empty(manifest.counts, split, results)
         _link_quarantine(results, artifact)
@@ -99,7 +99,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         manifest.write(artifact.uri)
         write_pixel_columns(artifact.uri, dict(contract.pixels))
 
-    def _ingest(self, store: Store, tasks: Sequence[Task]) -> list[Result]:
+    def _ingest(self, store: ShardCache, tasks: Sequence[Task]) -> list[Result]:
         missing = [task for task in tasks if not store.find(task.key)]
         complaints = f"{self._get_tmp_dir()}/complaints"
         if missing:
@@ -123,7 +123,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 class _Ingest(beam.DoFn):
     """Ingests a batch of tasks concurrently, and caches the results."""
 
-    def __init__(self, store: Store, complaints: str, total: int) -> None:
+    def __init__(self, store: ShardCache, complaints: str, total: int) -> None:
         self._store = store
         self._complaints = complaints
         self._total = total
@@ -148,7 +148,7 @@ class _Ingest(beam.DoFn):
 
 
 def _tasks(exec_properties: dict[str, Any], bad_records: BadRecords) -> Iterator[Task]:
-    files = Files.model_validate_json(exec_properties["files"])
+    files = PinnedFiles.model_validate_json(exec_properties["files"])
     split = HashSplit.model_validate_json(exec_properties["split"]) if exec_properties["split"] else None
     contract = Contract.model_validate_json(exec_properties["contract"])
     code = content_digest(small_files.__name__, "tensorflow")
@@ -166,7 +166,7 @@ def _are_not_split(tasks: Sequence[Task]) -> bool:
     return any(task.jobs[0].group == ALL and task.jobs[0].split is None for task in tasks)
 
 
-def _results(store: Store, tasks: Sequence[Task]) -> list[Result]:
+def _results(store: ShardCache, tasks: Sequence[Task]) -> list[Result]:
     results = [result for task in tasks for result in _results_of(store, task)]
     totals = Counter(result.group for result in results)
     numbers: dict[str, Iterator[int]] = defaultdict(count)
@@ -175,7 +175,7 @@ def _results(store: Store, tasks: Sequence[Task]) -> list[Result]:
     ]
 
 
-def _results_of(store: Store, task: Task) -> Iterator[Result]:
+def _results_of(store: ShardCache, task: Task) -> Iterator[Result]:
     folder = store.find(task.key)
     if folder is None:
         raise RuntimeError(f"{task.jobs[0].file.path}: no result in the store")
@@ -199,17 +199,17 @@ def _link(result: Result, artifact: Any) -> Iterator[ShardFile]:
 
 
 def _link_quarantine(results: Sequence[Result], artifact: Any) -> None:
-    touched = [result for result in results if result.ingested.set_aside]
+    touched = [result for result in results if result.ingested.quarantined_records]
     for result in touched:
         target = f"{artifact.uri}/{QUARANTINE}/{result.group}-{result.name}"
         storage.link(f"{result.folder}/{QUARANTINE}", target)
     if touched:
-        write_set_aside(f"{artifact.uri}/{quarantine.FILE}", _set_aside(touched))
+        write_quarantine(f"{artifact.uri}/{quarantine.FILE}", _set_aside(touched))
 
 
-def _set_aside(results: Sequence[Result]) -> Iterator[SetAside]:
+def _set_aside(results: Sequence[Result]) -> Iterator[QuarantinedRecord]:
     for result in results:
-        yield from read_set_aside(f"{result.folder}/{quarantine.FILE}")
+        yield from read_quarantine(f"{result.folder}/{quarantine.FILE}")
 
 
 def _refuse_several_types(results: Sequence[Result]) -> None:

@@ -3,12 +3,12 @@
 from hubline.artifacts.pins import PinnedFile
 from hubline.components.example_gen.ingest_exact import ingest_exactly
 from hubline.components.example_gen.ingest_fast import ingest_fast
-from hubline.components.example_gen.ingest_job import Ingested, Job
+from hubline.components.example_gen.ingest_job import IngestResult, Job
 from hubline.core import storage
 from hubline.core.errors import DataError
 
 
-def ingest(job: Job, folder: str) -> Ingested:
+def ingest(job: Job, folder: str) -> IngestResult:
     """Reads, validates, splits and writes one file, preserving the order.
 
     Args:

@@ -7,24 +7,24 @@ from itertools import islice
 import tensorflow as tf
 
 from hubline.artifacts.examples import Origin, SplitPart
-from hubline.artifacts.quarantine import FILE, SetAside, write_set_aside
-from hubline.components.example_gen.contract import Kind, are_sound, find_fault, kind_of
-from hubline.components.example_gen.ingest_job import QUARANTINE, Ingested, Job, broken, damaged, split_of
+from hubline.artifacts.quarantine import FILE, QuarantinedRecord, write_quarantine
+from hubline.components.example_gen.contract import ColumnTypes, are_sound, find_fault, kind_of
+from hubline.components.example_gen.ingest_job import QUARANTINE, IngestResult, Job, broken, damaged, split_of
 from hubline.core.digest import file_digest
 from hubline.core.errors import DataError
-from hubline.core.tfrecord_recovery import Salvaged, salvage
+from hubline.core.tfrecord_recovery import RecoveredRecord, salvage
 from hubline.preprocessing.examples import flattened
 
 _SIEVED = 32
 """Records per batch."""
 
 
-def ingest_exactly(job: Job, folder: str) -> Ingested:
+def ingest_exactly(job: Job, folder: str) -> IngestResult:
     """Ingests a file in Python, record by record, skipping whatever is damaged or invalid."""
     with ExitStack() as stack:
         outputs = {name: stack.enter_context(_Output(f"{folder}/{name}")) for name in (*job.splits, QUARANTINE)}
-        sieve = _Sieve(job, outputs)
-        write_set_aside(f"{folder}/{FILE}", sieve.bad_ones())
+        sieve = _RecordFilter(job, outputs)
+        write_quarantine(f"{folder}/{FILE}", sieve.bad_ones())
     parts = (
         SplitPart(
             split=name,
@@ -35,7 +35,7 @@ def ingest_exactly(job: Job, folder: str) -> Ingested:
         for name, out in outputs.items()
         if name != QUARANTINE
     )
-    return Ingested(parts=tuple(parts), kind=sieve.kind, set_aside=outputs[QUARANTINE].count)
+    return IngestResult(parts=tuple(parts), kind=sieve.kind, quarantined_records=outputs[QUARANTINE].count)
 
 
 class _Output:
@@ -58,15 +58,15 @@ class _Output:
         self.largest = max(self.largest, len(record))
 
 
-class _Sieve:
+class _RecordFilter:
     """Separates a file's valid records from its bad ones."""
 
     def __init__(self, job: Job, outputs: Mapping[str, _Output]) -> None:
         self._job = job
         self._outputs = outputs
-        self.kind: Kind | None = None
+        self.kind: ColumnTypes | None = None
 
-    def bad_ones(self) -> Iterator[SetAside]:
+    def bad_ones(self) -> Iterator[QuarantinedRecord]:
         """Yields the bad records; before each, writes the valid records that precede it."""
         records = enumerate(salvage(self._job.path))
         while batch := list(islice(records, _SIEVED)):
@@ -75,7 +75,7 @@ class _Sieve:
                 reason = self._fault(number, record)
                 if reason:
                     self._outputs[QUARANTINE].write(record.data)
-                    yield SetAside(file=self._job.file.path, record=number, reason=reason)
+                    yield QuarantinedRecord(file=self._job.file.path, record=number, reason=reason)
                 else:
                     sound.append(record.data)
             if not self._parses(sound):
@@ -83,7 +83,7 @@ class _Sieve:
                 raise DataError(f"{self._job.file.path}: records {numbers}: these cannot be parsed as tf.Examples")
             self._write(sound)
 
-    def _fault(self, number: int, record: Salvaged) -> str | None:
+    def _fault(self, number: int, record: RecoveredRecord) -> str | None:
         job = self._job
         fault = record.fault or find_fault(record.data, job.contract, self.kind)
         if fault and job.policy == "fail":

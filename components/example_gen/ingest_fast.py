@@ -9,10 +9,10 @@ from typing import Literal
 import tensorflow as tf
 
 from hubline.artifacts.examples import Origin, SplitPart
-from hubline.artifacts.quarantine import FILE, SetAside, write_set_aside
-from hubline.components.example_gen.contract import Contract, Kind, find_fault, kind_of
+from hubline.artifacts.quarantine import FILE, QuarantinedRecord, write_quarantine
+from hubline.components.example_gen.contract import ColumnTypes, Contract, find_fault, kind_of
 from hubline.components.example_gen.ingest_graphs import Graphs, graphs_of
-from hubline.components.example_gen.ingest_job import QUARANTINE, UNPARSED, Ingested, Job, broken
+from hubline.components.example_gen.ingest_job import QUARANTINE, UNPARSED, IngestResult, Job, broken
 from hubline.core import storage
 from hubline.core.digest import file_digest
 from hubline.core.errors import tensorflow_reason
@@ -26,7 +26,7 @@ BATCH = 4096
 _BATCH_BYTES = 1 << 23
 
 
-def ingest_fast(job: Job, folder: str) -> Ingested | None:
+def ingest_fast(job: Job, folder: str) -> IngestResult | None:
     """Ingests a file in TensorFlow's C++; None if TensorFlow doesn't reach its end."""
     try:
         seen = survey(job)
@@ -41,7 +41,7 @@ class Survey:
     """A file's records, validated and assigned to splits."""
 
     graphs: Graphs
-    kind: Kind
+    kind: ColumnTypes
     compression: Literal["", "GZIP"]
     places: tf.Tensor
     """Target of each record, uint8 [records]: the index of a split, or one past the last for an invalid record."""
@@ -64,13 +64,13 @@ def survey(job: Job, flatten: bool = False) -> Survey | None:
     SequenceExamples are noticed along the way. Most files have none, and are validated without the extra work.
     """
     path, compression = job.path, compression_of(job.path)
-    told = _told_by_first(path, job.contract)
+    told = _types_of_first(path, job.contract)
     if told is None:
         return None
-    kind, teller = told
-    flatten = flatten or bool(are_sequences(tf.constant([teller]))[0])
+    kind, sample = told
+    flatten = flatten or bool(are_sequences(tf.constant([sample]))[0])
     graphs = graphs_of(job.contract, kind, job.split, flatten)
-    places, counts, largest, size, sequences = graphs.survey(path, compression, _batch_size(len(teller)))
+    places, counts, largest, size, sequences = graphs.survey(path, compression, _batch_size(len(sample)))
     if sequences and not flatten:
         return survey(job, flatten=True)
     if not _is_all(path, compression, int(size)):
@@ -79,7 +79,7 @@ def survey(job: Job, flatten: bool = False) -> Survey | None:
     return Survey(graphs, kind, compression, places, *by_place, flattens=flatten)
 
 
-def _told_by_first(path: str, contract: Contract) -> tuple[Kind, bytes] | None:
+def _types_of_first(path: str, contract: Contract) -> tuple[ColumnTypes, bytes] | None:
     """The dtypes of a file's records, and the first record that determines them; None if a record up to it is
     invalid."""
     kind, last = None, b""
@@ -92,7 +92,7 @@ def _told_by_first(path: str, contract: Contract) -> tuple[Kind, bytes] | None:
     return (kind, last) if kind else None
 
 
-def write(job: Job, seen: Survey, folder: str) -> Ingested:
+def write(job: Job, seen: Survey, folder: str) -> IngestResult:
     """Writes the records to their targets; copies the file if all of them share one."""
     path, unsound = job.path, seen.unsound
     if unsound and job.policy == "fail":
@@ -107,7 +107,7 @@ def write(job: Job, seen: Survey, folder: str) -> Ingested:
             largest=seen.largest[0],
             digest=digest,
         )
-        return Ingested(parts=(part,), compression=seen.compression, kind=seen.kind)
+        return IngestResult(parts=(part,), compression=seen.compression, kind=seen.kind)
 
     source = path, seen.compression, _batch_size(max(seen.largest)), seen.places
     files = [f"{folder}/{split}" for split in job.splits]
@@ -119,9 +119,10 @@ def write(job: Job, seen: Survey, folder: str) -> Ingested:
         records = tf.data.TFRecordDataset(f"{folder}/{QUARANTINE}").as_numpy_iterator()
         reasons = (find_fault(record, job.contract, seen.kind) or UNPARSED for record in records)
         entries = (
-            SetAside(file=job.file.path, record=n, reason=reason) for n, reason in zip(unsound, reasons, strict=True)
+            QuarantinedRecord(file=job.file.path, record=n, reason=reason)
+            for n, reason in zip(unsound, reasons, strict=True)
         )
-        write_set_aside(f"{folder}/{FILE}", entries)
+        write_quarantine(f"{folder}/{FILE}", entries)
     parts = (
         SplitPart(
             split=split,
@@ -131,7 +132,7 @@ def write(job: Job, seen: Survey, folder: str) -> Ingested:
         )
         for place, split in enumerate(job.splits)
     )
-    return Ingested(parts=tuple(parts), kind=seen.kind, set_aside=len(unsound))
+    return IngestResult(parts=tuple(parts), kind=seen.kind, quarantined_records=len(unsound))
 
 
 def _batch_size(record_bytes: int) -> int:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from hubline.artifacts.splits import SPLITS
 from hubline.components.config.splits import HashSplit
-from hubline.components.example_gen.contract import Contract, Kind, are_sound
+from hubline.components.example_gen.contract import ColumnTypes, Contract, are_sound
 from hubline.components.example_gen.ingest_job import split_of
 from hubline.preprocessing.examples import are_sequences, flattened
 
@@ -21,7 +21,7 @@ FRAMING = 16
 class Graphs:
     """Validates and writes records; traced once for all files of the same kind. `Survey` explains targets."""
 
-    def __init__(self, contract: Contract, kind: Kind, split: HashSplit | None, flatten: bool) -> None:
+    def __init__(self, contract: Contract, kind: ColumnTypes, split: HashSplit | None, flatten: bool) -> None:
         """The graphs for files of a kind; `flatten` writes SequenceExamples as Examples."""
         self._contract = contract
         self._kind = kind
@@ -93,7 +93,7 @@ class Graphs:
 
 
 @cache
-def graphs_of(contract: Contract, kind: Kind, split: HashSplit | None, flatten: bool) -> Graphs:
+def graphs_of(contract: Contract, kind: ColumnTypes, split: HashSplit | None, flatten: bool) -> Graphs:
     """The graphs, traced once in a process."""
     return Graphs(contract, kind, split, flatten)
 

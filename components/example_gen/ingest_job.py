@@ -10,7 +10,7 @@ from hubline.artifacts.examples import SplitPart
 from hubline.artifacts.pins import PinnedFile
 from hubline.artifacts.splits import SPLITS
 from hubline.components.config.splits import HashSplit
-from hubline.components.example_gen.contract import Contract, Kind
+from hubline.components.example_gen.contract import ColumnTypes, Contract
 from hubline.core.config_base import Section
 from hubline.core.errors import DataError
 
@@ -48,16 +48,16 @@ class Job(Section):
         return SPLITS if self.split else (self.group,)
 
 
-class Ingested(Section):
+class IngestResult(Section):
     """The result for one file, or for several small files taken together."""
 
     parts: tuple[SplitPart, ...]
     """One per split, in a file named after it."""
     compression: Literal["", "GZIP"] = ""
     """Compression of the parts; not empty only if the data file was copied as a whole."""
-    kind: Kind | None = None
+    kind: ColumnTypes | None = None
     """Dtypes of the records; None without valid records."""
-    set_aside: int = 0
+    quarantined_records: int = 0
     """Number of quarantined records."""
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from hubline.artifacts.quarantine import SetAside
+from hubline.artifacts.quarantine import QuarantinedRecord
 from hubline.components.example_gen.records import columns_of, values_of
 from hubline.core.errors import DataError, tensorflow_reason
 from hubline.core.tfrecord_recovery import salvage
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def undecodable(
     path: str, features: Features, mask: PixelsLabel | None = None, passed_over: Container[int] = ()
-) -> Iterator[SetAside]:
+) -> Iterator[QuarantinedRecord]:
     """Finds records with undecodable images or frames, or invalid masks, and the reasons.
 
     Reads the file record by record, as it is used for error messages only. Skips damaged records.
@@ -58,4 +58,4 @@ def undecodable(
     for number, record in enumerate(salvage(path)):
         reason = None if record.fault or number in passed_over else fault(record.data)
         if reason:
-            yield SetAside(file=path, record=number, reason=reason)
+            yield QuarantinedRecord(file=path, record=number, reason=reason)

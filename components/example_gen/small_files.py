@@ -18,7 +18,7 @@ from hubline.artifacts.pins import PinnedFile
 from hubline.components.example_gen.ingest import ingest, refuse_changed
 from hubline.components.example_gen.ingest_fast import Survey, survey, write
 from hubline.components.example_gen.ingest_graphs import FRAMING
-from hubline.components.example_gen.ingest_job import Ingested, Job
+from hubline.components.example_gen.ingest_job import IngestResult, Job
 from hubline.core import storage
 from hubline.core.errors import tensorflow_reason
 from hubline.core.tfrecords import compression_of, read_batches
@@ -61,7 +61,7 @@ def _goes_with(group: Sequence[PinnedFile], file: PinnedFile) -> bool:
     )
 
 
-def ingest_group(jobs: Sequence[Job], folder: str, first: int = 0) -> dict[str, Ingested]:
+def ingest_group(jobs: Sequence[Job], folder: str, first: int = 0) -> dict[str, IngestResult]:
     """Ingests files that differ in their paths only; as one if all their records are valid.
 
     Otherwise each half is ingested likewise, down to a single file, which `ingest` handles.
@@ -88,7 +88,7 @@ def ingest_group(jobs: Sequence[Job], folder: str, first: int = 0) -> dict[str, 
     return ingest_group(jobs[:half], folder, first) | ingest_group(jobs[half:], folder, first + half)
 
 
-def _ingest_as_one(jobs: Sequence[Job], folder: str) -> Ingested | None:
+def _ingest_as_one(jobs: Sequence[Job], folder: str) -> IngestResult | None:
     """Ingests the concatenated files; None if anything is wrong with one of them."""
     with tempfile.TemporaryDirectory() as temporary:
         path = f"{temporary}/joined"

@@ -32,7 +32,7 @@ _FIT: dict[ColumnType, str] = {
 """For each type, the kinds of feature that accept it."""
 
 
-class Use(Section):
+class ColumnUse(Section):
     """A feature or label that uses a column."""
 
     key: str
@@ -46,7 +46,7 @@ class Use(Section):
 class Checks(Section):
     """Requirements of the pipeline file on columns; `requirements.checks_of` collects them."""
 
-    uses: tuple[Use, ...]
+    uses: tuple[ColumnUse, ...]
     """Columns of features and label."""
     images: tuple[str, ...]
     """The columns that hold encoded images or masks."""
@@ -60,7 +60,7 @@ class Checks(Section):
         """Columns used by features and label, without duplicates."""
         return tuple(dict.fromkeys(use.column for use in self.uses))
 
-    def uses_of(self, column: str) -> list[Use]:
+    def uses_of(self, column: str) -> list[ColumnUse]:
         """Features and label that use a column."""
         return [use for use in self.uses if use.column == column]
 
@@ -130,7 +130,7 @@ def _absent(column: str, known: Sequence[str]) -> str:
     return f"the data has no such column{meant} columns are: {', '.join(known[:_SHOWN_COLUMNS])}{more}"
 
 
-def _of_training(column: str, uses: Sequence[Use], train: Mapping[str, ColumnStatistics]) -> Iterator[Finding]:
+def _of_training(column: str, uses: Sequence[ColumnUse], train: Mapping[str, ColumnStatistics]) -> Iterator[Finding]:
     found = train.get(column)
     if found is None:
         yield Finding(split="train", column=column, what=f"needed for {_keys(uses)}, but no record has it", stops=True)
@@ -170,7 +170,7 @@ def _is_counted(column: ColumnStatistics) -> bool:
     return column.WhichOneof("stats") == "string_stats" and column.string_stats.unique > 0
 
 
-def _of_types(column: str, uses: Sequence[Use], statistics: Statistics) -> Iterator[Finding]:
+def _of_types(column: str, uses: Sequence[ColumnUse], statistics: Statistics) -> Iterator[Finding]:
     """Uses that don't accept the column's type, which is the same in all splits."""
     splits = [(split, columns[column]) for split, columns in statistics.items() if column in columns]
     split, found = next((each for each in splits if _has_values(each[1])), splits[0])
@@ -195,7 +195,7 @@ def _such_as(column: ColumnStatistics) -> str:
     return next((f", such as {word!r}" for word, _ in top_values(column, 2, _SHOWN_LENGTH) if word), "")
 
 
-def _keys(uses: Sequence[Use]) -> str:
+def _keys(uses: Sequence[ColumnUse]) -> str:
     return " and ".join(dict.fromkeys(use.key for use in uses))
 
 

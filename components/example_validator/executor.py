@@ -7,7 +7,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx.types import artifact_utils
 
 from hubline.artifacts.column_statistics import STATISTICS, by_column, read_statistics
-from hubline.artifacts.findings import BASELINE, Found
+from hubline.artifacts.findings import BASELINE, DataFindings
 from hubline.artifacts.splits import SPLITS
 from hubline.components.adapters.tfx_executors import ExampleValidatorExecutor
 from hubline.components.example_validator.checks import Checks, check
@@ -43,7 +43,7 @@ class Executor(ExampleValidatorExecutor):
             drift = tuple(compare(before, by_split["train"], checks.limits))
         findings = tuple(check(checks, by_split, read_non_finite(statistics.uri)))
         stops = checks.drift is not None and checks.drift.policy == "fail"
-        Found(findings=findings, drift=drift, drift_stops=stops).write(uri)
+        DataFindings(findings=findings, drift=drift, drift_stops=stops).write(uri)
         return output
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from hubline.components.config.data import Data
 from hubline.components.config.drift import Drift
 from hubline.components.config.evaluation import Evaluation
-from hubline.components.example_validator.checks import Checks, Use
+from hubline.components.example_validator.checks import Checks, ColumnUse
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.feature_columns import image_columns, refers_to_feature
 
@@ -20,15 +20,15 @@ def checks_of(features: Features, label: Label, evaluation: Evaluation, data: Da
     )
 
 
-def _uses(features: Features) -> Iterator[Use]:
+def _uses(features: Features) -> Iterator[ColumnUse]:
     """Raw columns of each feature. Features made from other features have none of their own."""
     for name, feature in features.items():
         for column, types in feature.accepts(name).items():
             if column == name or not refers_to_feature(column, features):
-                yield Use(key=f"features.{name}", kind=feature.kind, column=column, types=types)
+                yield ColumnUse(key=f"features.{name}", kind=feature.kind, column=column, types=types)
 
 
-def _uses_of_label(label: Label) -> Iterator[Use]:
+def _uses_of_label(label: Label) -> Iterator[ColumnUse]:
     """Any type is accepted, because ingestion has validated the label."""
     for column in label.columns:
-        yield Use(key="label", kind=label.kind, column=column, types=("int", "float", "bytes"))
+        yield ColumnUse(key="label", kind=label.kind, column=column, types=("int", "float", "bytes"))

@@ -19,9 +19,9 @@ from hubline.core.errors import UserError
 from hubline.preprocessing.module_features import ModuleFeatures, ModuleFeaturesToInfer
 from hubline.trainer.augment_hub import try_out_changing
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.config.model import Tuned
+from hubline.trainer.config.model import VariableSelection
 from hubline.trainer.hub_layer import try_out
-from hubline.trainer.hub_trial import Tried
+from hubline.trainer.hub_trial import TrialResult
 from hubline.trainer.module import check_fits
 from hubline.trainer.pretrained import WORDS, of_words
 from hubline.trainer.rows import try_rows
@@ -51,10 +51,10 @@ class Executor(base_executor.BaseExecutor):
                     function, tried = call.function, HubCall(opened, hub, call).tried()
                 elif hub.role == "augment":
                     try_out_changing(hub, opened, features)
-                    function, tried = module.functions(hub)[0], Tried()
+                    function, tried = module.functions(hub)[0], TrialResult()
                 else:
                     check_fits(module, hub, features)
-                    try_out(hub, opened, features, Tuned.model_validate_json(tuned) if tuned else None)
+                    try_out(hub, opened, features, VariableSelection.model_validate_json(tuned) if tuned else None)
                     tried = try_rows(hub, opened, features)
                     function = module.function(hub, features)
             except UserError as error:

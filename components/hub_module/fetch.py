@@ -7,7 +7,7 @@ import tensorflow_hub
 
 from hubline.components.hub_module import web
 from hubline.components.hub_module.archive import unpack
-from hubline.components.hub_module.handle import WEB, cannot_be_had, digest, mirrored
+from hubline.components.hub_module.handle import WEB, digest, fetch_error, mirrored
 from hubline.core import storage
 from hubline.core.config_base import is_remote
 from hubline.core.digest import check_digest
@@ -57,7 +57,7 @@ def remote_facts(url: str) -> list[str]:
     except FileNotFoundError:
         raise UserError(f"{url}: there is no hub module here") from None
     except OSError as error:
-        raise cannot_be_had(url, error) from error
+        raise fetch_error(url, error) from error
 
 
 def _download(handle: str, place: str, folder: str) -> str:
@@ -76,5 +76,5 @@ def _download(handle: str, place: str, folder: str) -> str:
     except FileNotFoundError as error:
         raise UserError(f"{handle}: there is no hub module here") from error
     except Exception as error:  # the hub resolver's HTTP and Kaggle clients raise anything
-        raise cannot_be_had(handle, error) from error
+        raise fetch_error(handle, error) from error
     return target

@@ -3,7 +3,7 @@
 import hashlib
 
 from hubline.components.hub_module import web
-from hubline.components.hub_module.handle import WEB, cannot_be_had, digest, mirrored
+from hubline.components.hub_module.handle import WEB, digest, fetch_error, mirrored
 from hubline.core.config_base import is_remote
 
 
@@ -36,7 +36,7 @@ def _web_fingerprint(handle: str, place: str) -> str:
     try:
         return _digest_of(web.facts(place))
     except web.UNREACHABLE as error:
-        raise cannot_be_had(handle, error) from error
+        raise fetch_error(handle, error) from error
 
 
 def _digest_of(facts: list[str]) -> str:

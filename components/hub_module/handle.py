@@ -58,7 +58,7 @@ def read_saved_model(path: str) -> bytes:
     return Path(path, "saved_model.pb").read_bytes() if storage.is_folder(path) else archive.read_saved_model(path)
 
 
-def cannot_be_had(handle: str, error: Exception) -> UserError:
+def fetch_error(handle: str, error: Exception) -> UserError:
     """The error for a handle that cannot be reached."""
     return UserError(
         f"{handle}: the hub module cannot be had: {error}. Is the address right, and can it be reached from here? A "

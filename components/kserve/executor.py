@@ -6,7 +6,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from hubline.components.config.serving import InferenceService
-from hubline.components.kserve.inference_service import Ours, connect
+from hubline.components.kserve.inference_service import OwnedFields, connect
 from hubline.components.kserve.roll_out import roll_out
 from hubline.components.pusher.executor import DESTINATION, VERSION
 from hubline.components.pusher.push import copy_once
@@ -36,7 +36,9 @@ class Executor(base_executor.BaseExecutor):
         copy_once(model, f"{config.models}/{folder}/{version}")
 
         uri = f"{(config.storage_uri or config.models).rstrip('/')}/{folder}"
-        wanted = Ours(storage_uri=uri, canary_percent=config.canary_percent, service_account=config.service_account)
+        wanted = OwnedFields(
+            storage_uri=uri, canary_percent=config.canary_percent, service_account=config.service_account
+        )
         state = f"{config.models}/{config.namespace}.{config.name}.json"
         with connect(config) as services:
             service = roll_out(services, wanted, state, config.timeout_seconds)

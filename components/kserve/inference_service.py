@@ -39,7 +39,7 @@ class Unreachable(RunError):
     """The cluster does not answer at the moment."""
 
 
-class Ours(Section):
+class OwnedFields(Section):
     """The fields of an InferenceService that Hubline owns; it leaves all others alone."""
 
     storage_uri: str
@@ -51,7 +51,7 @@ class Ours(Section):
         """Percentage of the requests that go to the newest model."""
         return 100 if self.canary_percent is None else self.canary_percent
 
-    def at(self, percent: int) -> "Ours":
+    def at(self, percent: int) -> "OwnedFields":
         """A copy with another percentage."""
         return self.model_copy(update={"canary_percent": None if percent == 100 else percent})
 
@@ -73,10 +73,10 @@ class InferenceService:
     content: Json
 
     @property
-    def ours(self) -> Ours:
+    def ours(self) -> OwnedFields:
         """The current values of the fields that Hubline owns."""
         predictor = self.content["spec"]["predictor"]
-        return Ours(
+        return OwnedFields(
             storage_uri=predictor.get("model", {}).get("storageUri", ""),
             canary_percent=predictor.get("canaryTrafficPercent"),
             service_account=predictor.get("serviceAccountName"),
@@ -182,7 +182,7 @@ class InferenceServices:
                     return None
                 raise
 
-    def create(self, ours: Ours) -> None:
+    def create(self, ours: OwnedFields) -> None:
         """Creates the service, without a canary percentage, as the first version gets all requests.
 
         Raises:
@@ -202,7 +202,7 @@ class InferenceServices:
         with self._asking("create"):
             self._objects.create_namespaced_custom_object(**self._kind, body=body, _request_timeout=_SECONDS)
 
-    def change(self, service: InferenceService, ours: Ours) -> None:
+    def change(self, service: InferenceService, ours: OwnedFields) -> None:
         """Sets the fields that Hubline owns.
 
         Raises:

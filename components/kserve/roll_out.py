@@ -15,7 +15,13 @@ from typing import TypeVar
 
 from kubernetes.client import V1Deployment
 
-from hubline.components.kserve.inference_service import Conflict, InferenceService, InferenceServices, Ours, Unreachable
+from hubline.components.kserve.inference_service import (
+    Conflict,
+    InferenceService,
+    InferenceServices,
+    OwnedFields,
+    Unreachable,
+)
 from hubline.components.pusher.push import writing
 from hubline.core import interruption, storage
 from hubline.core.config_base import Section
@@ -39,7 +45,7 @@ class RollOut(Section):
 
     storage_uri: str
     """URI of the model."""
-    before: Ours | None = None
+    before: OwnedFields | None = None
     """The state to restore; None if there was no service."""
     revision: str = ""
     """Knative's newest revision before the change; empty if no new revision is expected."""
@@ -47,7 +53,7 @@ class RollOut(Section):
     """Whether the roll-out succeeded."""
 
 
-def roll_out(services: InferenceServices, wanted: Ours, state: str, timeout_seconds: float) -> InferenceService:
+def roll_out(services: InferenceServices, wanted: OwnedFields, state: str, timeout_seconds: float) -> InferenceService:
     """Makes the service serve a model, and waits until it does.
 
     Args:
@@ -81,7 +87,7 @@ def roll_out(services: InferenceServices, wanted: Ours, state: str, timeout_seco
     return service
 
 
-def _is_left(service: InferenceService, wanted: Ours) -> bool:
+def _is_left(service: InferenceService, wanted: OwnedFields) -> bool:
     """Whether to leave alone a service whose model was ready before: if it was rolled back to another model, gets no
     more requests, or would only lose some."""
     has = service.ours
@@ -91,7 +97,7 @@ def _is_left(service: InferenceService, wanted: Ours) -> bool:
     return has.percent == 0 or has.percent >= wanted.percent
 
 
-def _begin(services: InferenceServices, wanted: Ours, state: str) -> RollOut:
+def _begin(services: InferenceServices, wanted: OwnedFields, state: str) -> RollOut:
     """Creates or changes the service, unless it has the model already."""
     service, last = services.get(), _read(state)
     interruption.check()
@@ -118,14 +124,14 @@ def _begin(services: InferenceServices, wanted: Ours, state: str) -> RollOut:
     return current
 
 
-def _give_share(services: InferenceServices, wanted: Ours) -> None:
+def _give_share(services: InferenceServices, wanted: OwnedFields) -> None:
     service = services.get()
     interruption.check()
     if service and service.ours.storage_uri == wanted.storage_uri:
         services.change(service, _with_account(wanted, service.ours))
 
 
-def _with_account(ours: Ours, has: Ours) -> Ours:
+def _with_account(ours: OwnedFields, has: OwnedFields) -> OwnedFields:
     return ours.model_copy(update={"service_account": ours.service_account or has.service_account})
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from hubline.core import storage
 from hubline.core.config_base import escape, has_wildcards, is_remote, path_fault, unescape
 from hubline.core.errors import UserError
-from hubline.core.spans import Place, SpanPattern
+from hubline.core.spans import SpanPattern, SpanVersion
 
 Found = dict[str, int | None]
 """Span of each file by path; None for files of a pattern without spans."""
@@ -59,7 +59,7 @@ def _in_existing_folder(pattern: str) -> str:
 
 def _newest(patterns: Mapping[str, SpanPattern], window: int | None) -> dict[str, Found]:
     there = {split: _places(pattern) for split, pattern in patterns.items()}
-    found: dict[Place, dict[str, list[str]]] = {}
+    found: dict[SpanVersion, dict[str, list[str]]] = {}
     spans: set[int] = set()
     # Newest first, so that spans older than the window are not listed.
     for place in sorted(set().union(*there.values()), reverse=True):
@@ -81,7 +81,7 @@ def _newest(patterns: Mapping[str, SpanPattern], window: int | None) -> dict[str
     }
 
 
-def _refuse_gaps(split: str, pattern: SpanPattern, found: Mapping[Place, Mapping[str, list[str]]]) -> None:
+def _refuse_gaps(split: str, pattern: SpanPattern, found: Mapping[SpanVersion, Mapping[str, list[str]]]) -> None:
     for place, files in found.items():
         if not files[split]:
             other = next(name for name in files if files[name])
@@ -91,9 +91,9 @@ def _refuse_gaps(split: str, pattern: SpanPattern, found: Mapping[Place, Mapping
             )
 
 
-def _places(pattern: SpanPattern) -> dict[Place, list[str]]:
+def _places(pattern: SpanPattern) -> dict[SpanVersion, list[str]]:
     """Matching paths by span and version."""
-    places: dict[Place, list[str]] = {}
+    places: dict[SpanVersion, list[str]] = {}
     for path in storage.glob(pattern.glob):
         if place := pattern.place(path):
             places.setdefault(place, []).append(path)

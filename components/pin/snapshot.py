@@ -1,6 +1,6 @@
 """Snapshot of a run's inputs: files and their fingerprints, modules, vocabularies, and the serving version."""
 
-from hubline.artifacts.pins import Files, PinnedFile, Pins, PinsToInfer, ServedVersion
+from hubline.artifacts.pins import PinnedFile, PinnedFiles, Pins, PinsToInfer, ServedVersion
 from hubline.components.backbone.sources import fingerprints
 from hubline.components.config.data import Data, DataToInfer
 from hubline.components.config.predictions import Predictions, PushedModel
@@ -60,7 +60,7 @@ def pin_model(folder: str) -> ServedVersion:
     return ServedVersion(path=path, digest=tree_digest(path))
 
 
-def pin_files(data: Data | DataToInfer) -> Files:
+def pin_files(data: Data | DataToInfer) -> PinnedFiles:
     """Pins the matching files by path, or the files of the window by span and path if the patterns have spans.
 
     Raises:
@@ -76,7 +76,7 @@ def pin_files(data: Data | DataToInfer) -> Files:
                     f"{file.path}: matches data.split.{owner[file.path]} and data.split.{split}; each file must be "
                     "in one split only"
                 )
-    return Files(by_split=by_split)
+    return PinnedFiles(by_split=by_split)
 
 
 def _pin_file(path: str, span: int | None) -> PinnedFile:

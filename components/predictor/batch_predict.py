@@ -11,16 +11,16 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
-from hubline.components.predictor.evaluation import Truth
-from hubline.components.predictor.inputs import Piece
-from hubline.components.predictor.model import Answer, Asked, opened
+from hubline.components.predictor.evaluation import GroundTruth
+from hubline.components.predictor.inputs import InputChunk
+from hubline.components.predictor.model import Answer, ModelSpec, opened
 from hubline.components.predictor.pictures import drawn, overlaid, png
-from hubline.components.predictor.predict import Bad, BadPolicy, Prediction, predictions
+from hubline.components.predictor.predict import BadItem, BadPolicy, Prediction, predictions
 from hubline.core import json_text, storage
 from hubline.core.config_base import Section
 from hubline.core.errors import DataError, UserError
 from hubline.core.progress import report
-from hubline.core.shard_cache import Store
+from hubline.core.shard_cache import ShardCache
 from hubline.trainer.task import MASK
 
 Format = Literal["jsonl", "tfrecord"]
@@ -33,7 +33,7 @@ _TELL_EVERY = 0.2  # seconds
 _PREDICTIONS, _MADE = "predictions", "made.json"
 
 
-class Made(Section):
+class PredictionSummary(Section):
     """Summary of the predictions on one shard, or on all."""
 
     predicted: int
@@ -43,17 +43,17 @@ class Made(Section):
 
 
 @dataclass(frozen=True)
-class Work:
+class PredictionJob:
     """How to predict on a shard; the same for every shard."""
 
-    asked: Asked
+    model_spec: ModelSpec
     form: Format = "jsonl"
     batch_size: int = 64
     key: str | None = None
     bad: BadPolicy = "fail"
     draw: bool = False
     """Whether to draw detections into the images."""
-    truth: Truth | None = None
+    truth: GroundTruth | None = None
     """Column with the known class, if records have one."""
 
 
@@ -61,7 +61,7 @@ class Work:
 class Task:
     """A shard, and the key of its result in the cache."""
 
-    shard: tuple[Piece, ...]
+    shard: tuple[InputChunk, ...]
     key: str
 
     @property
@@ -71,8 +71,8 @@ class Task:
 
 
 def predict_shards(
-    work: Work, tasks: Sequence[Task], store: Store, complaints: str, pipeline: Callable[[], Any]
-) -> list[Made]:
+    work: PredictionJob, tasks: Sequence[Task], store: ShardCache, complaints: str, pipeline: Callable[[], Any]
+) -> list[PredictionSummary]:
     """Predicts on every shard whose result is not cached yet.
 
     Args:
@@ -101,13 +101,13 @@ def predict_shards(
             for name in storage.names(complaints):
                 raise DataError(_text(f"{complaints}/{name}")) from error
             raise
-    return [Made.model_validate_json(_text(f"{store.find(task.key)}/{_MADE}")) for task in tasks]
+    return [PredictionSummary.model_validate_json(_text(f"{store.find(task.key)}/{_MADE}")) for task in tasks]
 
 
 class _Predict(beam.DoFn):
     """Predicts on one shard and caches the result."""
 
-    def __init__(self, work: Work, store: Store, complaints: str, total: int) -> None:
+    def __init__(self, work: PredictionJob, store: ShardCache, complaints: str, total: int) -> None:
         self._work = work
         self._store = store
         self._complaints = complaints
@@ -131,17 +131,17 @@ class _Predict(beam.DoFn):
             report(self._done, self._total, "predictions")
 
 
-def _predict(work: Work, shard: Sequence[Piece], folder: str, done: Callable[[], None]) -> None:
-    bad: list[Bad] = []
+def _predict(work: PredictionJob, shard: Sequence[InputChunk], folder: str, done: Callable[[], None]) -> None:
+    bad: list[BadItem] = []
 
-    def tell(one: Bad) -> None:
+    def on_bad_item(one: BadItem) -> None:
         bad.append(one)
         done()
 
     predicted = 0
     ranks = [0] * (work.truth.top if work.truth else 0)
     with _writing(f"{folder}/{_PREDICTIONS}", work.form) as write:
-        for prediction in predictions(opened(work.asked), shard, work.batch_size, work.key, work.bad, tell):
+        for prediction in predictions(opened(work.model_spec), shard, work.batch_size, work.key, work.bad, on_bad_item):
             write(prediction, write_pictures(work, prediction, folder))
             predicted += 1
             if work.truth and (rank := work.truth.rank(prediction)) is not None:
@@ -149,11 +149,11 @@ def _predict(work: Work, shard: Sequence[Piece], folder: str, done: Callable[[],
             done()
     if bad:
         storage.write_bytes(f"{folder}/{BAD}", "".join(f"{one.model_dump_json()}\n" for one in bad).encode())
-    made = Made(predicted=predicted, bad=len(bad), ranks=tuple(ranks))
+    made = PredictionSummary(predicted=predicted, bad=len(bad), ranks=tuple(ranks))
     storage.write_bytes(f"{folder}/{_MADE}", made.to_property().encode())
 
 
-def write_pictures(work: Work, prediction: Prediction, folder: str) -> dict[str, str]:
+def write_pictures(work: PredictionJob, prediction: Prediction, folder: str) -> dict[str, str]:
     """Writes a prediction's image outputs; returns the path of each, relative to the folder of predictions, by
     output."""
     answer, paths = prediction.answer, {}
@@ -217,7 +217,9 @@ def _feature(values: np.ndarray) -> tf.train.Feature:
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=map(_bytes_of, values.tolist())))
 
 
-def assemble(tasks: Sequence[Task], made: Sequence[Made], store: Store, folder: str, form: Format) -> list[str]:
+def assemble(
+    tasks: Sequence[Task], made: Sequence[PredictionSummary], store: ShardCache, folder: str, form: Format
+) -> list[str]:
     """Puts the results of all shards into a folder: predictions (one file per shard that has any), bad items, images.
 
     Returns:

@@ -72,7 +72,7 @@ class Classifier:
             )
         return "give a label for each, in the same order, with the background too where the module counts it"
 
-    def said(self, scores: np.ndarray) -> dict[str, Any]:
+    def json_values(self, scores: np.ndarray) -> dict[str, Any]:
         """`label` and `score` of the best class, and the best classes in `top`, from one item's scores."""
         shares = probabilities(scores)
         best = np.argsort(-shares, kind="stable")[: self._top].tolist()
@@ -83,12 +83,12 @@ class Classifier:
         return self._labels[index] if self._labels else str(index)
 
 
-def columns(said: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def columns(json_values: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Converts a `Classifier`'s result to the columns of a tf.Example."""
-    top = said["top"]
+    top = json_values["top"]
     return {
-        "label": np.array([said["label"].encode()], object),
-        "score": np.array([said["score"]], np.float32),
+        "label": np.array([json_values["label"].encode()], object),
+        "score": np.array([json_values["score"]], np.float32),
         "top_labels": np.array([one["label"].encode() for one in top], object),
         "top_indices": np.array([one["index"] for one in top]),
         "top_scores": np.array([one["score"] for one in top], np.float32),

@@ -14,7 +14,7 @@ EVALUATION = "evaluation.json"
 """File with the metrics, next to the predictions."""
 
 
-class Evaluated(Section):
+class LabelAccuracy(Section):
     """Accuracy and top-k accuracy of predictions on labelled records."""
 
     label: str
@@ -32,7 +32,7 @@ class Evaluated(Section):
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """Where records hold their class."""
 
     column: str
@@ -48,7 +48,7 @@ class Truth:
             UserError: if the model predicts no class.
         """
         name = self._name(prediction.item.data)
-        best = _best(prediction.answer.said)[: self.top]
+        best = _best(prediction.answer.json_values)[: self.top]
         return best.index(name) if name in best else None
 
     def _name(self, record: bytes) -> str | None:
@@ -60,14 +60,14 @@ class Truth:
             return str(number)
         return self.classes[number] if 0 <= number < len(self.classes) else None
 
-    def evaluated(self, ranks: Sequence[int], records: int) -> Evaluated:
+    def evaluated(self, ranks: Sequence[int], records: int) -> LabelAccuracy:
         """Accuracies over all records.
 
         Args:
             ranks: Number of records by rank of their class.
             records: Number of all records.
         """
-        return Evaluated(
+        return LabelAccuracy(
             label=self.column,
             records=records,
             accuracy=sum(ranks[:1]) / max(records, 1),
@@ -76,10 +76,10 @@ class Truth:
         )
 
 
-def _best(said: Any) -> list[str]:
+def _best(json_values: Any) -> list[str]:
     """Predicted classes, best first."""
-    if "top" in said:
-        return [one["label"] for one in said["top"]]
-    if isinstance(said.get("scores"), dict) and "label" in said:
-        return sorted(said["scores"], key=lambda name: -said["scores"][name])
+    if "top" in json_values:
+        return [one["label"] for one in json_values["top"]]
+    if isinstance(json_values.get("scores"), dict) and "label" in json_values:
+        return sorted(json_values["scores"], key=lambda name: -json_values["scores"][name])
     raise UserError("label: is the known class of each record, but this model doesn't predict a class; remove label")

@@ -13,20 +13,20 @@ from hubline.artifacts import quarantine
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.names import TRIED_FILE
 from hubline.artifacts.pins import ServedVersion
-from hubline.artifacts.quarantine import SetAside, read_set_aside, refuse_too_many
-from hubline.components import module_channels as channels
+from hubline.artifacts.quarantine import QuarantinedRecord, read_quarantine, refuse_too_many
+from hubline.components import module_channels
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.config.predictions import Predictions
 from hubline.components.dashboard.artifacts import preview, show
 from hubline.components.predictor import batch_predict
-from hubline.components.predictor.batch_predict import BAD, Task, Work, assemble, predict_shards
-from hubline.components.predictor.evaluation import EVALUATION, Truth
-from hubline.components.predictor.exported_model import Served
-from hubline.components.predictor.hub_model import AskedHub, Options
-from hubline.components.predictor.inputs import Piece, shards_of
+from hubline.components.predictor.batch_predict import BAD, PredictionJob, Task, assemble, predict_shards
+from hubline.components.predictor.evaluation import EVALUATION, GroundTruth
+from hubline.components.predictor.exported_model import ExportedModelSpec
+from hubline.components.predictor.hub_model import HubModelSpec, Options
+from hubline.components.predictor.inputs import InputChunk, shards_of
 from hubline.components.predictor.label_file import read_labels
-from hubline.components.predictor.model import Asked
-from hubline.components.predictor.predict import Bad
+from hubline.components.predictor.model import ModelSpec
+from hubline.components.predictor.predict import BadItem
 from hubline.components.pusher.executor import DESTINATION, DIGEST, PUSHED
 from hubline.components.pusher.push import push
 from hubline.components.pusher.versions import newest_numbered
@@ -35,11 +35,11 @@ from hubline.core.code_digest import content_digest
 from hubline.core.config_base import read_sections
 from hubline.core.digest import tree_digest
 from hubline.core.errors import DataError
-from hubline.core.shard_cache import Store, key
+from hubline.core.shard_cache import ShardCache, key
 from hubline.preprocessing.labels.classes import ClassLabel
 from hubline.preprocessing.module_features import ModuleFeaturesToInfer
 from hubline.trainer.config.hubs import Hubs
-from hubline.trainer.hub_trial import Tried
+from hubline.trainer.hub_trial import TrialResult
 
 _TOP = 5
 _MIN_SCORE = 0.5
@@ -62,20 +62,20 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         artifact = artifact_utils.get_single_instance(output_dict["predictions"])
         written = Predictions.model_validate_json(exec_properties["written"])
         bad_records = BadRecords.model_validate_json(exec_properties["bad_records"])
-        asked, identity = _asked(input_dict, exec_properties, written)
-        work = Work(
-            asked=asked,
+        model_spec, identity = _model_spec(input_dict, exec_properties, written)
+        work = PredictionJob(
+            model_spec=model_spec,
             form=written.format,
             batch_size=written.batch_size,
             key=written.key,
             bad="fail" if bad_records.policy == "fail" else "skip",
-            truth=_truth(exec_properties, asked, written),
+            truth=_truth(exec_properties, model_spec, written),
         )
         manifest = Manifest.read(examples.uri)
         settings = [written.model_dump(exclude={"destination"}), *map(exec_properties.get, _MADE_BY)]
-        depends_on = [identity, _code(asked), settings]
+        depends_on = [identity, _code(model_spec), settings]
         tasks = list(_tasks(examples, manifest, depends_on))
-        store = Store(exec_properties["store"])
+        store = ShardCache(exec_properties["store"])
         made = predict_shards(work, tasks, store, f"{self._get_tmp_dir()}/complaints", self._make_beam_pipeline)
         assemble(tasks, made, store, artifact.uri, written.format)
 
@@ -98,16 +98,16 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         _push(artifact, written.destination)
 
 
-def _code(asked: Asked) -> list[str]:
+def _code(model_spec: ModelSpec) -> list[str]:
     """Digests of the code that predicts on a shard with such a model."""
-    return [content_digest(module, "tensorflow") for module in (batch_predict.__name__, type(asked).__module__)]
+    return [content_digest(module, "tensorflow") for module in (batch_predict.__name__, type(model_spec).__module__)]
 
 
-def _asked(input_dict: dict, exec_properties: dict[str, Any], written: Predictions) -> tuple[Asked, str]:
+def _model_spec(input_dict: dict, exec_properties: dict[str, Any], written: Predictions) -> tuple[ModelSpec, str]:
     """The model to predict with, and a digest that identifies it."""
     if exec_properties["model"]:
         version = ServedVersion.model_validate_json(exec_properties["model"])
-        return Served(version.path, written.key), version.digest
+        return ExportedModelSpec(version.path, written.key), version.digest
     ((name, hub),) = read_sections(Hubs, exec_properties["hubs"]).items()
     options = Options(
         labels=read_labels(written.labels) if written.labels else (),
@@ -116,68 +116,70 @@ def _asked(input_dict: dict, exec_properties: dict[str, Any], written: Predictio
         outputs=(hub.output,) if "output" in hub.model_fields_set and hub.output != "default" else (),
     )
     features = read_sections(ModuleFeaturesToInfer, exec_properties["features"])
-    module = AskedHub.of(channels.folders(input_dict)[name], hub, features, options, _tried(input_dict, name))
-    return module, channels.digests(input_dict)[name]
+    module = HubModelSpec.of(
+        module_channels.folders(input_dict)[name], hub, features, options, _tried(input_dict, name)
+    )
+    return module, module_channels.digests(input_dict)[name]
 
 
-def _tried(input_dict: dict, name: str) -> Tried:
+def _tried(input_dict: dict, name: str) -> TrialResult:
     """What HubModule's trial call of the module found out."""
-    with storage.open_binary(f"{channels.artifacts(input_dict)[name].uri}/{TRIED_FILE}") as file:
-        return Tried.model_validate_json(file.read())
+    with storage.open_binary(f"{module_channels.artifacts(input_dict)[name].uri}/{TRIED_FILE}") as file:
+        return TrialResult.model_validate_json(file.read())
 
 
-def _truth(exec_properties: dict[str, Any], asked: Asked, written: Predictions) -> Truth | None:
+def _truth(exec_properties: dict[str, Any], model_spec: ModelSpec, written: Predictions) -> GroundTruth | None:
     if not exec_properties["label"]:
         return None
     label = ClassLabel.model_validate_json(exec_properties["label"])
     # If the label lists no class names, its integers index the module's own labels.
-    names = asked.options.labels if isinstance(asked, AskedHub) else ()
-    return Truth(label.column, label.classes or names, written.top or _TOP)
+    names = model_spec.options.labels if isinstance(model_spec, HubModelSpec) else ()
+    return GroundTruth(label.column, label.classes or names, written.top or _TOP)
 
 
 def _tasks(examples: Any, manifest: Manifest, depends_on: list[Any]) -> Iterator[Task]:
     """The shards with their cache keys, which cover the records, their names in messages, and everything else that
     predictions depend on."""
-    set_aside = defaultdict(list)
-    for entry in read_set_aside(f"{examples.uri}/{quarantine.FILE}"):
-        set_aside[entry.file].append(entry.record)
+    quarantined_records = defaultdict(list)
+    for entry in read_quarantine(f"{examples.uri}/{quarantine.FILE}"):
+        quarantined_records[entry.file].append(entry.record)
     digests = {shard.name: shard.digest for shard in manifest.shards}
-    for shard in shards_of([piece for piece in _pieces(examples, manifest, set_aside) if piece.count]):
+    for shard in shards_of([piece for piece in _pieces(examples, manifest, quarantined_records) if piece.count]):
         parts = [[digests[piece.path.rpartition("/")[2]], *_told_of(piece)] for piece in shard]
         yield Task(shard, key("predicted", depends_on, parts))
 
 
-def _pieces(examples: Any, manifest: Manifest, set_aside: Mapping[str, list[int]]) -> Iterator[Piece]:
+def _pieces(examples: Any, manifest: Manifest, quarantined_records: Mapping[str, list[int]]) -> Iterator[InputChunk]:
     numbers = count()
     for shard in manifest.shards:
         path = f"{artifact_utils.get_split_uri([examples], shard.split)}/{shard.name}"
         pieces = tuple(
-            Piece(
+            InputChunk(
                 "example",
                 origin.file,
                 path,
                 next(numbers),
                 count=origin.count,
-                set_aside=tuple(sorted(set_aside.get(origin.file, ()))),
+                quarantined_records=tuple(sorted(quarantined_records.get(origin.file, ()))),
             )
             for origin in shard.origins
         )
         yield pieces[0] if len(pieces) == 1 else replace(pieces[0], count=shard.count, joined=pieces)
 
 
-def _told_of(piece: Piece) -> list[Any]:
+def _told_of(piece: InputChunk) -> list[Any]:
     """Everything but the records that the predictions on a piece depend on."""
     joined = [_told_of(each) for each in piece.joined]
-    return [piece.input, piece.file, piece.first, piece.count, piece.set_aside, joined]
+    return [piece.input, piece.file, piece.first, piece.count, piece.quarantined_records, joined]
 
 
-def _bad_ones(examples: str, predictions: str) -> Iterator[SetAside]:
-    yield from islice(read_set_aside(f"{examples}/{quarantine.FILE}"), _REASONS)
+def _bad_ones(examples: str, predictions: str) -> Iterator[QuarantinedRecord]:
+    yield from islice(read_quarantine(f"{examples}/{quarantine.FILE}"), _REASONS)
     if storage.exists(f"{predictions}/{BAD}"):
         with storage.open_binary(f"{predictions}/{BAD}") as lines:
             for line in lines:
-                bad = Bad.model_validate_json(line)
-                yield SetAside(file=bad.input, record=bad.record or 0, reason=bad.reason)
+                bad = BadItem.model_validate_json(line)
+                yield QuarantinedRecord(file=bad.input, record=bad.record or 0, reason=bad.reason)
 
 
 def _push(artifact: Any, destination: str) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from hubline.components.predictor.inputs import Item, Sort
+from hubline.components.predictor.inputs import InputType, Item
 from hubline.components.predictor.json_records import columns_of
 from hubline.components.predictor.label_answers import SHARES, reading
-from hubline.components.predictor.model import Answer, Asked, Model
+from hubline.components.predictor.model import Answer, Model, ModelSpec
 from hubline.components.pusher.integrity import find_faults
 from hubline.components.pusher.versions import version_in
 from hubline.core.errors import DataError, UserError
@@ -24,7 +24,7 @@ from hubline.trainer.task import BOX, COVERS, MASK, VALUE
 
 
 @dataclass(frozen=True)
-class Served(Asked):
+class ExportedModelSpec(ModelSpec):
     """A reference to a pushed model."""
 
     path: str
@@ -33,7 +33,7 @@ class Served(Asked):
     """A column that JSON records may contain as their key only, without being an input."""
 
     @classmethod
-    def of(cls, model: str, key: str | None = None) -> "Served":
+    def of(cls, model: str, key: str | None = None) -> "ExportedModelSpec":
         """Refers to the version in a folder, or to the newest version in a serving folder.
 
         Raises:
@@ -43,7 +43,7 @@ class Served(Asked):
 
     def open(self) -> Model:
         """Loads the model. Raises a UserError if Hubline did not export it."""
-        return ServedModel(self)
+        return ExportedModel(self)
 
 
 def _load(path: str) -> Any:
@@ -55,39 +55,39 @@ def _load(path: str) -> Any:
         raise
 
 
-class ServedModel(Model):
+class ExportedModel(Model):
     """A loaded pushed model."""
 
-    def __init__(self, asked: Served) -> None:
-        self._path, self._key = asked.path, asked.key
-        self._loaded = _load(asked.path)  # kept referenced: its signatures don't keep its variables alive
+    def __init__(self, model_spec: ExportedModelSpec) -> None:
+        self._path, self._key = model_spec.path, model_spec.key
+        self._loaded = _load(model_spec.path)  # kept referenced: its signatures don't keep its variables alive
         signatures = self._loaded.signatures
         if not {PREDICT, SERVING} <= signatures.keys():
             offered = ", ".join(sorted(signatures)) or "none"
-            raise UserError(f"{asked.path}: not exported by Hubline: its signatures are: {offered}")
-        self._names = names_of(asked.path)
+            raise UserError(f"{model_spec.path}: not exported by Hubline: its signatures are: {offered}")
+        self._names = names_of(model_spec.path)
         self._predict, self._serve = signatures[PREDICT], signatures[SERVING]
         self._takes: Mapping[str, tf.TensorSpec] = self._predict.structured_input_signature[1]
         self.finds = bool({BOX, MASK} & self._predict.structured_outputs.keys())
 
-    def check(self, sort: Sort) -> None:
+    def check(self, input_type: InputType) -> None:
         """Rejects bare images if the model has other or more inputs."""
-        if sort == "image" and len(self._takes) != 1:
+        if input_type == "image" and len(self._takes) != 1:
             raise UserError(
                 f"this model takes {', '.join(sorted(self._takes))}; pass TFRecords or JSON with these columns"
             )
-        if sort == "image" and any(spec.dtype != tf.string for spec in self._takes.values()):
+        if input_type == "image" and any(spec.dtype != tf.string for spec in self._takes.values()):
             raise UserError(
                 f"this model takes numbers as {', '.join(self._takes)}, and no image files; pass TFRecords or JSON "
                 "with that column"
             )
-        if sort == "image" and any(spec.shape.rank != 1 for spec in self._takes.values()):
+        if input_type == "image" and any(spec.shape.rank != 1 for spec in self._takes.values()):
             raise UserError(
                 f"this model takes clips, lists of frames, as {', '.join(self._takes)}; pass TFRecords or JSON with "
                 "that column"
             )
 
-    def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
+    def ask(self, input_type: InputType, items: Sequence[Item]) -> list[Answer]:
         """Predicts on items.
 
         Regression: `value`. Single-label classification: `label`, `score`, `scores` by class and, for objects, `box`.
@@ -96,10 +96,10 @@ class ServedModel(Model):
         """
         data = [item.data for item in items]
         texts: list[list[bytes]] = [[] for _ in items]  # for each item, columns that may contain an image
-        if sort == "image":
+        if input_type == "image":
             answer = self._predict(**{next(iter(self._takes)): tf.constant(data)})
             texts = [[encoded] for encoded in data]
-        elif sort == "json":
+        elif input_type == "json":
             columns = self._columns(items)
             answer = self._predict(**columns)
             given = [values.numpy() for values in columns.values() if values.dtype == tf.string and values.ndim == 1]
@@ -112,13 +112,13 @@ class ServedModel(Model):
         read = reading(arrays)
         return [
             Answer(
-                said,
-                {name: values[row : row + 1] for name, values in columns.items()} | _share_column(said),
+                json_values,
+                {name: values[row : row + 1] for name, values in columns.items()} | _share_column(json_values),
                 pictures={MASK: arrays[MASK][row]} if MASK in arrays else {},
                 image=next(filter(_is_image, texts[row]), None) if self.finds else None,
                 covers=arrays[COVERS][row].tolist() if COVERS in arrays else None,
             )
-            for row, said in enumerate(read(arrays))
+            for row, json_values in enumerate(read(arrays))
         ]
 
     def _texts(self, record: bytes) -> list[bytes]:
@@ -150,5 +150,5 @@ def _is_image(text: bytes) -> bool:
     return text.startswith(tuple(IMAGE_MAGIC.values()))
 
 
-def _share_column(said: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    return {SHARES: np.array([list(said[SHARES].values())], np.float32)} if SHARES in said else {}
+def _share_column(json_values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {SHARES: np.array([list(json_values[SHARES].values())], np.float32)} if SHARES in json_values else {}

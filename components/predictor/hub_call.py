@@ -6,13 +6,13 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
-from hubline.components.predictor.input_binding import Call, Feed
+from hubline.components.predictor.input_binding import BoundFunction, InputBinding
 from hubline.components.predictor.pictures import png
 from hubline.preprocessing.kinds.video import VideoFeature
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.hub_trial import TEXTS, Takes, Tried, numpy_of, pictures, try_outputs
+from hubline.trainer.hub_trial import TEXTS, Takes, TrialResult, numpy_of, pictures, try_outputs
 from hubline.trainer.module import signature_name
-from hubline.trainer.saved_model_loader import OpenModule
+from hubline.trainer.saved_model_loader import LoadedModule
 
 _SMALL, _LARGE = (96, 128), (384, 512)
 """Height and width of trial images for modules without a fixed input size."""
@@ -22,7 +22,7 @@ _VECTORS = 3
 class HubCall:
     """A module with its input bindings."""
 
-    def __init__(self, module: OpenModule, hub: Hub, call: Call) -> None:
+    def __init__(self, module: LoadedModule, hub: Hub, call: BoundFunction) -> None:
         """Args:
         module: The module.
         hub: Determines the signature.
@@ -47,9 +47,9 @@ class HubCall:
         outputs = self._run({**self._call.given, **fed, **vectors})
         return {name: numpy_of(values) for name, values in outputs.items()}
 
-    def tried(self) -> Tried:
+    def tried(self) -> TrialResult:
         """Calls the module with sample texts, images or vectors."""
-        tried = Tried()
+        tried = TrialResult()
         # A string input may expect texts or encoded images, and some modules reject small images.
         for are_texts, size in ((True, _SMALL), (False, _SMALL), (False, _LARGE)):
             tried = self._try(are_texts, size)
@@ -57,7 +57,7 @@ class HubCall:
                 break
         return tried
 
-    def _try(self, are_texts: bool, size: tuple[int, int]) -> Tried:
+    def _try(self, are_texts: bool, size: tuple[int, int]) -> TrialResult:
         probes = {feed.column: _probes(feed, are_texts, size) for feed in self._call.feeds.values()}
         latent = self._call.latent
         if latent is not None:
@@ -77,7 +77,7 @@ class HubCall:
         return "one" if is_one else "batches"
 
 
-def _probes(feed: Feed, are_texts: bool, size: tuple[int, int]) -> list:
+def _probes(feed: InputBinding, are_texts: bool, size: tuple[int, int]) -> list:
     """Sample values for a feed's column.
 
     Args:

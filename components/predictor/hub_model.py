@@ -8,22 +8,21 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from hubline.components.predictor import classes, detections
-from hubline.components.predictor import input_binding as feeds
+from hubline.components.predictor import classes, detections, input_binding
 from hubline.components.predictor.hub_call import HubCall
-from hubline.components.predictor.inputs import Item, Sort
+from hubline.components.predictor.inputs import InputType, Item
 from hubline.components.predictor.json_records import columns_of, text_of
-from hubline.components.predictor.model import Answer, Asked, Model
+from hubline.components.predictor.model import Answer, Model, ModelSpec
 from hubline.core.config_base import dump_sections, read_sections
 from hubline.core.errors import DataError, UserError
 from hubline.preprocessing.encoded_images import shape_of
 from hubline.preprocessing.examples import flattened
 from hubline.preprocessing.feature_columns import input_names
-from hubline.preprocessing.kinds.image import ImageToInfer, in_own_size
+from hubline.preprocessing.kinds.image import InferenceImageFeature, in_own_size
 from hubline.preprocessing.module_features import ModuleFeaturesToInfer
 from hubline.trainer.boxes import covered
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.hub_trial import Tried
+from hubline.trainer.hub_trial import TrialResult
 from hubline.trainer.saved_model_loader import open_module
 
 
@@ -46,7 +45,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class AskedHub(Asked):
+class HubModelSpec(ModelSpec):
     """A reference to a module, its inputs and the interpretation of its outputs."""
 
     path: str
@@ -65,8 +64,8 @@ class AskedHub(Asked):
 
     @classmethod
     def of(
-        cls, path: str, hub: Hub, features: ModuleFeaturesToInfer, options: Options, tried: Tried | None = None
-    ) -> "AskedHub":
+        cls, path: str, hub: Hub, features: ModuleFeaturesToInfer, options: Options, tried: TrialResult | None = None
+    ) -> "HubModelSpec":
         """A module whose inputs are features, as in a pipeline file."""
         known = tried.to_property() if tried else ""
         return cls(
@@ -76,7 +75,7 @@ class AskedHub(Asked):
     @classmethod
     def alone(
         cls, path: str, signature: str | None, size: tuple[int, int] | None, column: str | None, options: Options
-    ) -> "AskedHub":
+    ) -> "HubModelSpec":
         """A module without a pipeline file."""
         hub = Hub(handle=path, inputs={"any": "any"}, signature=signature)
         return cls(path, hub.to_property(), "", size, column, options)
@@ -89,24 +88,28 @@ class AskedHub(Asked):
 class HubModel(Model):
     """A loaded module."""
 
-    def __init__(self, asked: AskedHub) -> None:
-        self._options = asked.options
-        module, hub = open_module(asked.path), Hub.model_validate_json(asked.hub)
+    def __init__(self, model_spec: HubModelSpec) -> None:
+        self._options = model_spec.options
+        module, hub = open_module(model_spec.path), Hub.model_validate_json(model_spec.hub)
         self._call = (
-            feeds.call_with(module.offer, hub, read_sections(ModuleFeaturesToInfer, asked.features))
-            if asked.features
-            else feeds.call_alone(module.offer, hub, asked.size, asked.column, asked.options.value_range)
+            input_binding.call_with(module.offer, hub, read_sections(ModuleFeaturesToInfer, model_spec.features))
+            if model_spec.features
+            else input_binding.call_alone(
+                module.offer, hub, model_spec.size, model_spec.column, model_spec.options.value_range
+            )
         )
         self._ask = HubCall(module, hub, self._call)
-        self._tried = Tried.model_validate_json(asked.tried) if asked.tried else self._ask.tried()
+        self._tried = TrialResult.model_validate_json(model_spec.tried) if model_spec.tried else self._ask.tried()
         self._specs = {feed.column: feed.column_spec for feed in self._call.feeds.values()}
         outputs = self._call.function.outputs
-        for name in asked.options.outputs:
+        for name in model_spec.options.outputs:
             if outputs and name not in outputs:
                 raise UserError(f"the module has no output '{name}'; its outputs are: {', '.join(sorted(outputs))}")
-        self.finds = detections.is_detector(outputs) and not asked.options.outputs
-        asks_for_classes = bool(asked.options.labels or asked.options.top) and not self.finds
-        self._classifier = classes.Classifier(asked.options.labels, asked.options.top) if asks_for_classes else None
+        self.finds = detections.is_detector(outputs) and not model_spec.options.outputs
+        asks_for_classes = bool(model_spec.options.labels or model_spec.options.top) and not self.finds
+        self._classifier = (
+            classes.Classifier(model_spec.options.labels, model_spec.options.top) if asks_for_classes else None
+        )
         self._check_labels()
         takes_one = any(feed.takes_one for feed in self._call.feeds.values())
         self.one_at_a_time = takes_one or any(self._tried.kind(name) != "row" for name in filter(self._keeps, outputs))
@@ -125,40 +128,42 @@ class HubModel(Model):
     def _keeps(self, output: str) -> bool:
         return output in self._options.outputs or not self._options.outputs
 
-    def check(self, sort: Sort) -> None:
+    def check(self, input_type: InputType) -> None:
         """Latent vectors are for generators only, and bare images for modules with one image input."""
         call = self._call
-        if sort != "latent" and call.latent is not None:
+        if input_type != "latent" and call.latent is not None:
             raise UserError(f"the module takes {call.takes}, a vector; pass --latent N and no files")
-        if sort == "latent" and call.latent is None:
+        if input_type == "latent" and call.latent is None:
             raise UserError(
                 f"--latent requires a module that takes a vector of numbers; this module takes {call.takes}"
             )
-        columns = feeds.columns(call.feeds.values())
-        if sort == "image" and (len(columns) != 1 or any(feed.is_text or feed.is_clip for feed in call.feeds.values())):
+        columns = input_binding.columns(call.feeds.values())
+        if input_type == "image" and (
+            len(columns) != 1 or any(feed.is_text or feed.is_clip for feed in call.feeds.values())
+        ):
             raise UserError(
                 f"the module takes {call.takes}; pass TFRecords or JSON with the columns {', '.join(columns)}"
             )
 
-    def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
+    def ask(self, input_type: InputType, items: Sequence[Item]) -> list[Answer]:
         """Returns all outputs, but `detections` in place of a detector's outputs, and `label`, `score` and `top` in
         place of class scores."""
         if self._call.latent is not None:
             drawn = {self._call.latent.input: self._drawn(items)}
             return [self._answer(row, None) for row in self._rows(drawn, len(items))]
-        given = self._given(sort, items)
+        given = self._given(input_type, items)
         # A detector's string input may be an encoded image, by name or declared as text.
         pictures = [feed.column for feed in self._call.feeds.values() if self.finds or feed.image]
         images = given[pictures[0]].numpy().tolist() if pictures else [None] * len(items)
         rows = self._rows(given, len(items))
         return [self._answer(row, image) for row, image in zip(rows, images, strict=True)]
 
-    def _given(self, sort: Sort, items: Sequence[Item]) -> Mapping[str, tf.Tensor]:
+    def _given(self, input_type: InputType, items: Sequence[Item]) -> Mapping[str, tf.Tensor]:
         """Encoded images and texts by column, string [batch], or frames, string [batch, n]."""
-        columns, data = feeds.columns(self._call.feeds.values()), [item.data for item in items]
-        if sort == "image":
+        columns, data = input_binding.columns(self._call.feeds.values()), [item.data for item in items]
+        if input_type == "image":
             return {columns[0]: tf.constant(data)}
-        if sort == "example":
+        if input_type == "example":
             return self._parsed(data)
         for item in items:
             missing = [column for column in columns if item.data.get(column) is None]
@@ -209,7 +214,7 @@ class HubModel(Model):
             raise UserError(
                 f"the module's output '{name}' is {list(values.shape)} for {count} "
                 f"{'item' if count == 1 else 'items'}, "
-                f"but had one row per item in its trial ({self._tried.gave[name]}), so it is unknown "
+                f"but had one row per item in its trial ({self._tried.output_shapes[name]}), so it is unknown "
                 f"which item a row belongs to. Other outputs: {others}"
             )
 
@@ -225,22 +230,22 @@ class HubModel(Model):
         if self.finds:
             found = detections.detections(row, self._size(image), self._options.labels, self._options.min_score)
             pixels = next((feed.image for feed in self._call.feeds.values() if feed.image and not feed.is_text), None)
-            if image is not None and isinstance(pixels, ImageToInfer) and not pixels.is_whole:
+            if image is not None and isinstance(pixels, InferenceImageFeature) and not pixels.is_whole:
                 found = detections.moved(found, covered(pixels, tf.constant([image]))[0].numpy())
             return Answer({"detections": found}, detections.columns(found), image=image)
         pictures = {
             name: _pixels(values, self._options.value_range) for name, values in row.items() if _is_picture(values)
         }
         rest = {name: values for name, values in row.items() if name not in pictures}
-        said: dict[str, Any] = {}
+        json_values: dict[str, Any] = {}
         columns: dict[str, np.ndarray] = {}
         if self._classifier is not None:
             name = self._classifier.output({name: values.ndim for name, values in rest.items()})
             scores = rest.pop(name)
             self._classifier.check(name, len(scores))
-            said = self._classifier.said(scores)
-            columns = classes.columns(said)
-        return Answer(said | {name: _plain(values) for name, values in rest.items()}, columns | rest, pictures)
+            json_values = self._classifier.json_values(scores)
+            columns = classes.columns(json_values)
+        return Answer(json_values | {name: _plain(values) for name, values in rest.items()}, columns | rest, pictures)
 
     def _size(self, image: bytes | None) -> tuple[int, int]:
         """Height and width of an image as the module received it."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from hubline.core.errors import UserError
-from hubline.preprocessing.kinds.image import ImageToInfer, in_own_size, scaled
+from hubline.preprocessing.kinds.image import InferenceImageFeature, in_own_size, scaled
 from hubline.preprocessing.kinds.video import VideoFeature
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.inputs import pixels_of_batch
@@ -25,12 +25,12 @@ IMAGE, CLIP, TEXT = "image", "frames", "text"
 
 
 @dataclass(frozen=True)
-class Feed:
+class InputBinding:
     """Binds a column of images, clips or texts to an input."""
 
     takes: Tensor
     column: str
-    image: ImageToInfer | VideoFeature | None = None
+    image: InferenceImageFeature | VideoFeature | None = None
     """How to decode images and clips; None for texts."""
 
     @property
@@ -78,7 +78,7 @@ class Feed:
         values = given if self.image is None or self.is_text else self._pixels(self.image, given)
         return values if self.has_batch else values[0]
 
-    def _pixels(self, image: ImageToInfer | VideoFeature, encoded: tf.Tensor) -> tf.Tensor:
+    def _pixels(self, image: InferenceImageFeature | VideoFeature, encoded: tf.Tensor) -> tf.Tensor:
         if image.size is not None:
             pixels = pixels_of_batch({IMAGE: image}, {IMAGE: image.encoded(encoded)})[IMAGE]
         else:
@@ -89,7 +89,7 @@ class Feed:
 
 
 @dataclass(frozen=True)
-class Latent:
+class LatentInput:
     """A generator's input: a random vector."""
 
     takes: Tensor
@@ -107,15 +107,15 @@ class Latent:
 
 
 @dataclass(frozen=True)
-class Call:
+class BoundFunction:
     """A module's function, and what each of its inputs receives."""
 
     function: Function
-    feeds: Mapping[str, Feed]
+    feeds: Mapping[str, InputBinding]
     """By input; empty for a generator."""
     given: Mapping[str, tf.Tensor] = field(default_factory=dict)
     """Values of other inputs, from `arguments`."""
-    latent: Latent | None = None
+    latent: LatentInput | None = None
 
     @property
     def takes(self) -> str:
@@ -128,7 +128,7 @@ def listed(tensors: Mapping[str, Tensor]) -> str:
     return ", ".join(f"{name} {tensor}" for name, tensor in sorted(tensors.items())) or "nothing"
 
 
-def call_with(module: Module, hub: Hub, features: Features) -> Call:
+def call_with(module: Module, hub: Hub, features: Features) -> BoundFunction:
     """Binds features to a module's inputs.
 
     Raises:
@@ -152,7 +152,7 @@ def call_with(module: Module, hub: Hub, features: Features) -> Call:
         feature = features[feature_name]
         column = feature.column or feature_name
         takes = function.inputs[name]
-        image = feature if isinstance(feature, ImageToInfer | VideoFeature) else None
+        image = feature if isinstance(feature, InferenceImageFeature | VideoFeature) else None
         if image is not None and takes.dtype == "string" and (image.central_crop or image.crop_box):
             key = "central_crop" if image.central_crop else "crop_box"
             raise UserError(
@@ -161,14 +161,16 @@ def call_with(module: Module, hub: Hub, features: Features) -> Call:
             )
         if image is not None and image.size is None:
             image = image.model_copy(update={"size": _size(takes, "give the feature a size")})
-        feeds[name] = Feed(takes, column, image)
+        feeds[name] = InputBinding(takes, column, image)
     tensors = function.inputs.keys() & hub.arguments.keys()
-    return Call(function, feeds, {name: as_tensor(hub.arguments[name], function.inputs[name]) for name in tensors})
+    return BoundFunction(
+        function, feeds, {name: as_tensor(hub.arguments[name], function.inputs[name]) for name in tensors}
+    )
 
 
 def call_alone(
     module: Module, hub: Hub, size: tuple[int, int] | None, column: str | None, value_range: tuple[float, float]
-) -> Call:
+) -> BoundFunction:
     """Binds the single input of a module that is used without a pipeline file.
 
     Args:
@@ -194,13 +196,13 @@ def call_alone(
     takes = function.inputs[name]
     rank = None if takes.shape is None else len(takes.shape)
     if takes.dtype == "string" and rank in (None, 0, 1):
-        return Call(function, {name: Feed(takes, column or TEXT)})
+        return BoundFunction(function, {name: InputBinding(takes, column or TEXT)})
     if is_number(takes.dtype) and rank in (None, 3, 4):
-        return Call(function, {name: Feed(takes, column or IMAGE, _image(takes, size, value_range))})
+        return BoundFunction(function, {name: InputBinding(takes, column or IMAGE, _image(takes, size, value_range))})
     if is_number(takes.dtype) and rank == 5:
-        return Call(function, {name: Feed(takes, column or CLIP, _clip(takes, size, value_range))})
+        return BoundFunction(function, {name: InputBinding(takes, column or CLIP, _clip(takes, size, value_range))})
     if _is_vector(function, name):
-        return Call(function, {}, latent=Latent(takes, name))
+        return BoundFunction(function, {}, latent=LatentInput(takes, name))
     raise UserError(f"the module takes {listed(function.inputs)}; supported are images, clips, texts and vectors")
 
 
@@ -216,13 +218,13 @@ def _is_vector(function: Function, name: str) -> bool:
     return has_length and is_number(takes.dtype) and tf.as_dtype(takes.dtype).is_floating
 
 
-def _image(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float, float]) -> ImageToInfer:
+def _image(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float, float]) -> InferenceImageFeature:
     shape = takes.shape or (None, None, None)
     if size is not None and any(own not in (None, wanted) for own, wanted in zip(shape[-3:-1], size, strict=True)):
         raise UserError(f"the module takes images {takes}, but the size is {size[0]}, {size[1]}")
     channels = 1 if shape[-1] == 1 else 3
     size = size or _size(takes, "give a size, by --image-size H,W")
-    return ImageToInfer(kind="image", size=size, channels=channels, value_range=value_range)
+    return InferenceImageFeature(kind="image", size=size, channels=channels, value_range=value_range)
 
 
 def _size(takes: Tensor, mend: str) -> tuple[int, int] | None:
@@ -252,6 +254,6 @@ def _clip(takes: Tensor, size: tuple[int, int] | None, value_range: tuple[float,
     )
 
 
-def columns(feeds: Iterable[Feed]) -> list[str]:
+def columns(feeds: Iterable[InputBinding]) -> list[str]:
     """The columns bound to inputs, without duplicates."""
     return list(dict.fromkeys(feed.column for feed in feeds))

@@ -22,7 +22,7 @@ from hubline.core.tfrecords import GZIP_MAGIC, begins_record, compression_of
 from hubline.preprocessing.encoded_images import IMAGE_MAGIC
 from hubline.preprocessing.image_files import BadFile, as_record, is_image
 
-Sort = Literal["image", "example", "json", "latent"]
+InputType = Literal["image", "example", "json", "latent"]
 
 _HEAD = 16
 """Bytes that identify TFRecords and most image formats."""
@@ -58,10 +58,10 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Piece:
+class InputChunk:
     """A file, or a range of its records."""
 
-    sort: Sort
+    input_type: InputType
     input: str
     """Name in messages and predictions."""
     path: str
@@ -71,9 +71,9 @@ class Piece:
     """Number of the first record."""
     count: int | None = None
     """Number of records; None for all."""
-    set_aside: tuple[int, ...] = ()
+    quarantined_records: tuple[int, ...] = ()
     """Numbers, ascending, of the records of `input` that are missing from the file at `path`."""
-    joined: tuple["Piece", ...] = ()
+    joined: tuple["InputChunk", ...] = ()
     """If the file at `path` contains the records of several inputs, its parts, in order."""
 
     def origins(self) -> Iterator[tuple[str, int, int]]:
@@ -81,16 +81,16 @@ class Piece:
         if self.joined:
             of_all = chain.from_iterable(islice(each.origins(), each.count) for each in self.joined)
             return islice(of_all, self.first, None)
-        missing = frozenset(self.set_aside)
+        missing = frozenset(self.quarantined_records)
         there = (number for number in count() if number not in missing) if missing else count()
         return ((self.input, number, self.file) for number in islice(there, self.first, None))
 
-    def cut(self, begin: int, end: int) -> "Piece":
+    def cut(self, begin: int, end: int) -> "InputChunk":
         """The records from `begin` to before `end`, relative to the piece's first."""
         return replace(self, first=self.first + begin, count=end - begin)
 
 
-def pieces_of(inputs: Iterable[str]) -> list[Piece]:
+def pieces_of(inputs: Iterable[str]) -> list[InputChunk]:
     """Expands inputs: files, folders and globs (both sorted by path), and `-` for standard input.
 
     Raises:
@@ -104,7 +104,7 @@ def pieces_of(inputs: Iterable[str]) -> list[Piece]:
             faults.append(f"{given}: {'no file matches' if has_wildcards(given) else 'there is no such file'}")
     if faults:
         raise UserError("\n".join(faults))
-    return [Piece(_sort_of(path), path, path, number) for number, path in enumerate(paths)]
+    return [InputChunk(_sort_of(path), path, path, number) for number, path in enumerate(paths)]
 
 
 def _files(given: str) -> list[str]:
@@ -128,7 +128,7 @@ def _is_hidden(path: str) -> bool:
     return any(part.startswith((".", "_")) for part in path.split("/"))
 
 
-def _sort_of(path: str) -> Sort:
+def _sort_of(path: str) -> InputType:
     if is_json(path):
         return "json"
     with storage.open_binary(path) as file:
@@ -144,13 +144,13 @@ def _sort_of(path: str) -> Sort:
     return "image" if path.lower().endswith(_IMAGE_ENDINGS) else "example"
 
 
-def counted(piece: Piece) -> Piece:
+def counted(piece: InputChunk) -> InputChunk:
     """A piece with its number of records, unreadable ones included."""
     if piece.count is not None:
         return piece
-    if piece.sort == "image":
+    if piece.input_type == "image":
         return replace(piece, count=1)
-    if piece.sort == "json":
+    if piece.input_type == "json":
         return replace(piece, count=sum(1 for _ in read_json(piece.path)))
     return replace(piece, count=_count(piece.path))
 
@@ -194,7 +194,7 @@ def _count_by_tensorflow(path: str, compression: str) -> int | None:
         return number if int.from_bytes(file.read(4), "little") == size % 2**32 else None
 
 
-def shards_of(pieces: Sequence[Piece], shards: int | None = None) -> list[tuple[Piece, ...]]:
+def shards_of(pieces: Sequence[InputChunk], shards: int | None = None) -> list[tuple[InputChunk, ...]]:
     """Divides items into shards; concatenated, the shards preserve the order.
 
     Args:
@@ -203,52 +203,54 @@ def shards_of(pieces: Sequence[Piece], shards: int | None = None) -> list[tuple[
             several for a large TFRecord file, and one per thousand images.
     """
     if shards is None:
-        return [shard for sort, of_sort in groupby(pieces, _sort) for shard in _usual(sort, list(of_sort))]
+        return [shard for input_type, of_sort in groupby(pieces, _sort) for shard in _usual(input_type, list(of_sort))]
     ends = list(accumulate((piece.count or 0 for piece in pieces), initial=0))
     parts = max(1, min(shards, ends[-1]))
     bounds = [part * ends[-1] // parts for part in range(parts + 1)]
     return [tuple(_between(pieces, ends, begin, end)) for begin, end in pairwise(bounds)]
 
 
-def _sort(piece: Piece) -> Sort:
-    return piece.sort
+def _sort(piece: InputChunk) -> InputType:
+    return piece.input_type
 
 
-def _usual(sort: Sort, pieces: list[Piece]) -> Iterator[tuple[Piece, ...]]:
-    if sort == "image":
+def _usual(input_type: InputType, pieces: list[InputChunk]) -> Iterator[tuple[InputChunk, ...]]:
+    if input_type == "image":
         yield from (tuple(pieces[first : first + _IMAGES]) for first in range(0, len(pieces), _IMAGES))
         return
     for piece in pieces:
         # A file that each shard would have to download is one shard.
-        is_divided = sort == "example" and storage.is_read_in_place(piece.path)
+        is_divided = input_type == "example" and storage.is_read_in_place(piece.path)
         parts = -(-storage.stat(piece.path).size // _LARGE) if is_divided else 1
         yield from shards_of([piece], max(1, parts))
 
 
-def _between(pieces: Sequence[Piece], ends: Sequence[int], begin: int, end: int) -> Iterator[Piece]:
+def _between(pieces: Sequence[InputChunk], ends: Sequence[int], begin: int, end: int) -> Iterator[InputChunk]:
     for piece, start in zip(pieces, ends, strict=False):
         first, last = max(begin - start, 0), min(end - start, piece.count or 0)
         if first < last:
             yield piece.cut(first, last)
 
 
-def batches(pieces: Iterable[Piece], size: int) -> Iterator[tuple[Sort, list[Item]]]:
+def batches(pieces: Iterable[InputChunk], size: int) -> Iterator[tuple[InputType, list[Item]]]:
     """Items in order, in batches of at most `size`: either images, or records of one file."""
-    for (sort, _), together in groupby(pieces, lambda piece: (piece.sort, piece.sort != "image" and piece)):
+    for (input_type, _), together in groupby(
+        pieces, lambda piece: (piece.input_type, piece.input_type != "image" and piece)
+    ):
         items = (item for piece in together for item in _items(piece, size))
         while batch := list(islice(items, size)):
-            yield sort, batch
+            yield input_type, batch
 
 
-def _items(piece: Piece, size: int) -> Iterator[Item]:
-    if piece.sort == "image":
+def _items(piece: InputChunk, size: int) -> Iterator[Item]:
+    if piece.input_type == "image":
         yield _image(piece)
         return
     end = None if piece.count is None else piece.first + piece.count
     data: Iterator[Any]
-    if piece.sort == "example":
+    if piece.input_type == "example":
         data = _examples(piece, size)
-    elif piece.sort == "json":
+    elif piece.input_type == "json":
         data = islice(read_json(piece.path, piece.input), piece.first, None)
     else:
         data = count(piece.first)
@@ -258,7 +260,7 @@ def _items(piece: Piece, size: int) -> Iterator[Item]:
         yield Item(name, number, file, data, fault)
 
 
-def _image(piece: Piece) -> Item:
+def _image(piece: InputChunk) -> Item:
     with storage.open_binary(piece.path) as file:
         data = file.read()
     try:
@@ -267,7 +269,7 @@ def _image(piece: Piece) -> Item:
         return Item(piece.input, None, piece.file, data, str(fault))
 
 
-def _examples(piece: Piece, size: int) -> Iterator[bytes | UserError]:
+def _examples(piece: InputChunk, size: int) -> Iterator[bytes | UserError]:
     """Records of a piece: read by TensorFlow up to the first damaged one, then one by one."""
     with storage.on_disk(piece.path) as path:
         wanted = _count(path) - piece.first if piece.count is None else piece.count
@@ -284,10 +286,10 @@ def _examples(piece: Piece, size: int) -> Iterator[bytes | UserError]:
                 yield UserError(f"it cannot be read: {found.fault}") if found.fault else found.data
 
 
-def kept_standard_input(pieces: Sequence[Piece], folder: str) -> list[Piece]:
+def kept_standard_input(pieces: Sequence[InputChunk], folder: str) -> list[InputChunk]:
     """Replaces standard input by a file with its content, so that it can be read more than once."""
 
-    def kept(piece: Piece) -> Piece:
+    def kept(piece: InputChunk) -> InputChunk:
         if piece.path != STANDARD_INPUT:
             return piece
         with tempfile.NamedTemporaryFile(dir=folder, suffix=".json", delete=False) as file:

@@ -53,7 +53,7 @@ def read_json(path: str, name: str | None = None) -> Iterator[Record | UserError
     found = False
     with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else storage.open_binary(path) as file:
         try:
-            for value in _values(_Text(file), name):
+            for value in _values(_Cursor(file), name):
                 found = True
                 yield value
         except UnicodeDecodeError as error:
@@ -63,7 +63,7 @@ def read_json(path: str, name: str | None = None) -> Iterator[Record | UserError
         yield UserError(f'{name}: contains no records such as {{"age": 30}}')
 
 
-def _values(text: "_Text", name: str) -> Iterator[Record | UserError]:
+def _values(text: "_Cursor", name: str) -> Iterator[Record | UserError]:
     while text.next():
         is_in_list = text.take("[")
         if is_in_list and text.take("]"):
@@ -85,14 +85,14 @@ def _values(text: "_Text", name: str) -> Iterator[Record | UserError]:
         text.skip_line()
 
 
-def _record(text: "_Text", name: str) -> Record | UserError:
+def _record(text: "_Cursor", name: str) -> Record | UserError:
     text.next()
     line, value = text.line, text.value()
     is_record = isinstance(value, dict)
     return value if is_record else UserError(f'{name}:{line}: {_shown(value)} is not a record such as {{"age": 30}}')
 
 
-class _Text:
+class _Cursor:
     """A cursor over the text of a stream."""
 
     def __init__(self, file: IO[bytes]) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from hubline.components.predictor.inputs import Item, Sort
+from hubline.components.predictor.inputs import InputType, Item
 
 
 @dataclass(frozen=True)
 class Answer:
     """A model's output for one item."""
 
-    said: Mapping[str, Any]
+    json_values: Mapping[str, Any]
     """As JSON values."""
     columns: Mapping[str, np.ndarray]
     """As tf.Example columns: arrays of numbers, booleans or bytes, of any shape."""
@@ -30,9 +30,16 @@ class Answer:
     @property
     def found(self) -> list[Mapping[str, Any]]:
         """The detected objects in the format of `pictures.drawn`: a detector's, or the single predicted box."""
-        if "detections" in self.said:
-            return self.said["detections"]
-        return [{"box": self.said["box"], "name": self.said["label"], "class": None, "score": self.said["score"]}]
+        if "detections" in self.json_values:
+            return self.json_values["detections"]
+        return [
+            {
+                "box": self.json_values["box"],
+                "name": self.json_values["label"],
+                "class": None,
+                "score": self.json_values["score"],
+            }
+        ]
 
 
 class Model(ABC):
@@ -42,7 +49,7 @@ class Model(ABC):
     """Whether it detects objects in images, which can be drawn."""
 
     @abstractmethod
-    def ask(self, sort: Sort, items: Sequence[Item]) -> list[Answer]:
+    def ask(self, input_type: InputType, items: Sequence[Item]) -> list[Answer]:
         """Predicts on items.
 
         Raises:
@@ -51,11 +58,11 @@ class Model(ABC):
         """
 
     @abstractmethod
-    def check(self, sort: Sort) -> None:
+    def check(self, input_type: InputType) -> None:
         """Raises a UserError if the model cannot predict on items of a type."""
 
 
-class Asked(ABC):
+class ModelSpec(ABC):
     """A reference to a model and its options: hashable, and small enough to send to workers."""
 
     @abstractmethod
@@ -64,9 +71,9 @@ class Asked(ABC):
 
 
 @lru_cache(maxsize=1)
-def opened(asked: Asked) -> Model:
+def opened(model_spec: ModelSpec) -> Model:
     """Loads the model once per process."""
-    model = asked.open()
+    model = model_spec.open()
     # Exempts the million objects of libraries and the model from garbage collection; scanning them during prediction
     # would take as long as the predictions.
     gc.freeze()

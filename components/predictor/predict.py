@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from hubline.components.predictor.inputs import Item, Piece, Sort, batches
+from hubline.components.predictor.inputs import InputChunk, InputType, Item, batches
 from hubline.components.predictor.json_records import text_of
 from hubline.components.predictor.model import Answer, Model
 from hubline.core.config_base import Section
@@ -20,7 +20,7 @@ _NOT_TAKEN = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, UnicodeDe
 if the message quotes such bytes."""
 
 
-class Bad(Section):
+class BadItem(Section):
     """An item that could not be predicted on."""
 
     input: str
@@ -47,16 +47,16 @@ class Prediction:
     @property
     def row(self) -> dict[str, Any]:
         """As a JSON object."""
-        return {"input": self.item.input, "record": self.item.record, **self.key, **self.answer.said}
+        return {"input": self.item.input, "record": self.item.record, **self.key, **self.answer.json_values}
 
 
 def predictions(
     model: Model,
-    pieces: Iterable[Piece],
+    pieces: Iterable[InputChunk],
     batch_size: int,
     key: str | None,
     policy: BadPolicy,
-    tell: Callable[[Bad], None],
+    on_bad_item: Callable[[BadItem], None],
 ) -> Iterator[Prediction]:
     """Predicts on all items, in order.
 
@@ -72,37 +72,37 @@ def predictions(
         DataError: if an item is bad and `policy` is "fail"; names the item.
     """
 
-    def ask(sort: Sort, items: Sequence[Item]) -> Iterator[Prediction]:
+    def ask(input_type: InputType, items: Sequence[Item]) -> Iterator[Prediction]:
         try:
-            keys = _keys(sort, items, key) if key else [{}] * len(items)
-            answers = model.ask(sort, items)
+            keys = _keys(input_type, items, key) if key else [{}] * len(items)
+            answers = model.ask(input_type, items)
         except (*_NOT_TAKEN, DataError) as error:
             if isinstance(error, DataError) and policy == "fail":
                 raise
             if len(items) > 1:  # bisects the batch to find the bad item
-                yield from ask(sort, items[: len(items) // 2])
-                yield from ask(sort, items[len(items) // 2 :])
+                yield from ask(input_type, items[: len(items) // 2])
+                yield from ask(input_type, items[len(items) // 2 :])
                 return
             refuse(items[0], str(error) if isinstance(error, DataError) else _reason(error))
             return
         yield from map(Prediction, items, keys, answers)
 
     def refuse(item: Item, reason: str) -> None:
-        bad = Bad(input=item.input, record=item.record, reason=reason.removeprefix(f"{item.input}: "))
+        bad = BadItem(input=item.input, record=item.record, reason=reason.removeprefix(f"{item.input}: "))
         if policy == "fail":
             raise DataError(str(bad) if bad.reason == reason else reason)
-        tell(bad)
+        on_bad_item(bad)
 
-    for sort, batch in batches(pieces, 1 if model.one_at_a_time else batch_size):
+    for input_type, batch in batches(pieces, 1 if model.one_at_a_time else batch_size):
         whole = []
         for item in batch:
             if item.fault is None:
                 whole.append(item)
                 continue
-            yield from ask(sort, whole) if whole else ()
+            yield from ask(input_type, whole) if whole else ()
             whole = []
             refuse(item, item.fault)
-        yield from ask(sort, whole) if whole else ()
+        yield from ask(input_type, whole) if whole else ()
 
 
 def _reason(error: Exception) -> str:
@@ -110,15 +110,15 @@ def _reason(error: Exception) -> str:
     return f"it cannot be predicted on: {why}"
 
 
-def _keys(sort: Sort, items: Sequence[Item], column: str) -> list[dict[str, Any]]:
-    if sort == "example":
+def _keys(input_type: InputType, items: Sequence[Item], column: str) -> list[dict[str, Any]]:
+    if input_type == "example":
         kept = keep(tf.constant([item.data for item in items]), [column]).numpy()
         found = [_values(example, column) for example in kept]
     else:
         found = [[item.data[column]] if column in item.data else [] for item in items]
     for item, values in zip(items, found, strict=True):
         if not values:
-            there = item.data if sort == "json" else tf.train.Example.FromString(item.data).features.feature
+            there = item.data if input_type == "json" else tf.train.Example.FromString(item.data).features.feature
             raise DataError(
                 f"{item.input}: record {item.record}: no column '{column}' for --key; its columns are: "
                 f"{', '.join(sorted(there)) or 'none'}"

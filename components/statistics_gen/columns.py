@@ -40,7 +40,7 @@ def are_mixed(files: Iterable[FileFacts]) -> bool:
 
 
 @dataclass(frozen=True)
-class Described:
+class SourceFacts:
     """The facts about one data file's records in a split."""
 
     split: str
@@ -60,7 +60,7 @@ class NonFinite(Section):
     infinite: int
 
 
-def refuse_mixed_types(files: Iterable[Described]) -> None:
+def refuse_mixed_types(files: Iterable[SourceFacts]) -> None:
     """Checks that each column has a single type.
 
     Raises:
@@ -88,7 +88,7 @@ def _places(counts: Counter[tuple[str, str]]) -> str:
     return f"{counts.total():,} record{'s' if counts.total() > 1 else ''} ({split}: {first}{more})"
 
 
-def write_non_finite(uri: str, files: Iterable[Described]) -> None:
+def write_non_finite(uri: str, files: Iterable[SourceFacts]) -> None:
     """Writes the non-finite values of each file into a statistics artifact."""
     storage.write_bytes(f"{uri}/{_NON_FINITE}", TypeAdapter(list[NonFinite]).dump_json(list(_non_finite(files))))
 
@@ -99,7 +99,7 @@ def read_non_finite(uri: str) -> list[NonFinite]:
         return TypeAdapter(list[NonFinite]).validate_json(file.read())
 
 
-def _non_finite(files: Iterable[Described]) -> Iterator[NonFinite]:
+def _non_finite(files: Iterable[SourceFacts]) -> Iterator[NonFinite]:
     for file in files:
         for column, facts in file.facts.columns.items():
             if facts.nan or facts.infinite:

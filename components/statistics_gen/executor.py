@@ -8,8 +8,8 @@ from tfx.types import artifact_utils
 
 from hubline.artifacts.column_statistics import STATISTICS
 from hubline.artifacts.examples import Manifest
-from hubline.components.statistics_gen import shard as statistics_of_shard
-from hubline.components.statistics_gen.columns import Described, refuse_mixed_types, write_non_finite
+from hubline.components.statistics_gen import shard as statistics_shard
+from hubline.components.statistics_gen.columns import SourceFacts, refuse_mixed_types, write_non_finite
 from hubline.components.statistics_gen.shard import Shard, accumulate, facts_of, merged
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
@@ -31,7 +31,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         manifest = Manifest.read(examples.uri)
         files = [file for split in manifest.splits for file in manifest.of(split) if file.count]
-        code = content_digest(statistics_of_shard.__name__, "tensorflow-data-validation", "tfx-bsl")
+        code = content_digest(statistics_shard.__name__, "tensorflow-data-validation", "tfx-bsl")
         shards = [
             Shard(
                 path=f"{artifact_utils.get_split_uri([examples], file.split)}/{file.name}",
@@ -50,7 +50,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         pairs = list(zip(files, shards, strict=True))
         described = [
-            Described(file.split, origin.file, facts)
+            SourceFacts(file.split, origin.file, facts)
             for file, shard in pairs
             for origin, facts in zip(file.origins, facts_of(shard), strict=True)
         ]

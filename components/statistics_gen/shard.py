@@ -14,11 +14,10 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from hubline.components.adapters import tfdv
 from hubline.components.statistics_gen.columns import ColumnFacts, FileFacts, are_mixed
-from hubline.core import storage
-from hubline.core import typed_json as plain
+from hubline.core import storage, typed_json
 from hubline.core.adapters.tfx_bsl import ExampleDecoder
 from hubline.core.counts import hold
-from hubline.core.shard_cache import Store, key
+from hubline.core.shard_cache import ShardCache, key
 from hubline.core.tfrecords import compression_of
 
 _ACCUMULATORS, _FACTS = "accumulators.json", "columns.json"
@@ -54,7 +53,7 @@ class Shard:
     @property
     def is_done(self) -> bool:
         """Whether the statistics are cached."""
-        return Store(self.store).find(self.key) is not None
+        return ShardCache(self.store).find(self.key) is not None
 
 
 def accumulate(shard: Shard) -> None:
@@ -72,10 +71,10 @@ def accumulate(shard: Shard) -> None:
         facts = _kinds_record_by_record(shard)
         if not are_mixed(facts):
             raise
-    with Store(shard.store).making(shard.key) as folder:
+    with ShardCache(shard.store).making(shard.key) as folder:
         storage.write_bytes(f"{folder}/{_FACTS}", _BY_FILE.dump_json(facts))
         if accumulators is not None:
-            storage.write_bytes(f"{folder}/{_ACCUMULATORS}", plain.dump(accumulators, tfdv.ACCUMULATOR_CLASSES))
+            storage.write_bytes(f"{folder}/{_ACCUMULATORS}", typed_json.dump(accumulators, tfdv.ACCUMULATOR_CLASSES))
 
 
 def facts_of(shard: Shard) -> list[FileFacts]:
@@ -86,7 +85,7 @@ def facts_of(shard: Shard) -> list[FileFacts]:
 def merged(shards: Sequence[Shard]) -> statistics_pb2.DatasetFeatureStatisticsList:
     """Merged statistics of accumulated shards. Each column must have a single type."""
     generators = tfdv.generators()
-    by_shard = [plain.load(_load(shard, _ACCUMULATORS), tfdv.ACCUMULATOR_CLASSES) for shard in shards]
+    by_shard = [typed_json.load(_load(shard, _ACCUMULATORS), tfdv.ACCUMULATOR_CLASSES) for shard in shards]
     accumulators = [
         generator.merge_accumulators([loaded[index] for loaded in by_shard])
         for index, generator in enumerate(generators)
@@ -95,7 +94,7 @@ def merged(shards: Sequence[Shard]) -> statistics_pb2.DatasetFeatureStatisticsLi
 
 
 def _load(shard: Shard, name: str) -> bytes:
-    with storage.open_binary(f"{Store(shard.store).find(shard.key)}/{name}") as file:
+    with storage.open_binary(f"{ShardCache(shard.store).find(shard.key)}/{name}") as file:
         return file.read()
 
 

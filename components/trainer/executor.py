@@ -10,10 +10,10 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from hubline.artifacts.embedded_rows import Rows
+from hubline.artifacts.embedded_rows import EmbeddedRows
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.splits import SPLITS
-from hubline.components import module_channels as channels
+from hubline.components import module_channels
 from hubline.components.input_artifacts import read_schema, split_files
 from hubline.core import json_text, storage
 from hubline.core.config_base import read_sections
@@ -29,7 +29,7 @@ from hubline.trainer.config.hubs import Hubs
 from hubline.trainer.config.model import Model
 from hubline.trainer.config.training import Training
 from hubline.trainer.counts import complete, holding
-from hubline.trainer.diagnosis import Finding, diagnose
+from hubline.trainer.diagnosis import DataProblem, diagnose
 from hubline.trainer.train import Job, Split, train
 from hubline.trainer.training_notes import FILE, Note, Notes
 
@@ -41,8 +41,8 @@ class Executor(base_executor.BaseExecutor):
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict[str, Any]) -> None:
         """Fills `model` with the SavedModel, and `model_run` with TensorBoard logs, learning curves and notes."""
-        rows = Rows.read(artifact_utils.get_single_uri(input_dict["rows"]))
-        rows.hold_to(Manifest.read(artifact_utils.get_single_uri(input_dict["examples"])))
+        rows = EmbeddedRows.read(artifact_utils.get_single_uri(input_dict["rows"]))
+        rows.check_against(Manifest.read(artifact_utils.get_single_uri(input_dict["examples"])))
         model_run = artifact_utils.get_single_uri(output_dict["model_run"])
 
         def split(name: str) -> Split:
@@ -62,7 +62,7 @@ class Executor(base_executor.BaseExecutor):
             training=Training.model_validate_json(exec_properties["training"]),
             schema=read_schema(input_dict["schema"]),
             transform=tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict["transform_graph"])),
-            module_paths=channels.folders(input_dict),
+            module_paths=module_channels.folders(input_dict),
             train=split("train"),
             validation=split("validation"),
             vectors=rows.vectors,
@@ -81,7 +81,7 @@ class Executor(base_executor.BaseExecutor):
         storage.write_text(f"{model_run}/{FILE}", recorded.model_dump_json(indent=2))
 
 
-def _diagnosed(job: Job, splits: Mapping[str, Split]) -> list[Finding]:
+def _diagnosed(job: Job, splits: Mapping[str, Split]) -> list[DataProblem]:
     """Diagnoses the rows of all splits.
 
     Raises:

@@ -17,13 +17,13 @@ from tfx_bsl.public import tfxio
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.components.input_artifacts import read_schema
-from hubline.components.transform import shard as answers_of_shard
+from hubline.components.transform import shard as transform_shard
 from hubline.components.transform.config import TransformConfig
 from hubline.components.transform.shard import Shard, accumulate, answers
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
 from hubline.core.errors import DataError
-from hubline.preprocessing.analysis import Answers, FixedAnalyzer
+from hubline.preprocessing.analysis import AnalysisResults, FixedAnalyzer
 from hubline.preprocessing.config import Features, vocabulary_files
 from hubline.preprocessing.kinds.categorical import vocabulary_name
 from hubline.preprocessing.transform import preprocessing_fn, raw_columns
@@ -50,7 +50,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         schema = _only(read_schema(input_dict["schema"]), raw_columns(config.features, config.label))
         folder = artifact_utils.get_split_uri([examples], "train")
-        code = content_digest(answers_of_shard.__name__, "tensorflow", "tensorflow-transform")
+        code = content_digest(transform_shard.__name__, "tensorflow", "tensorflow-transform")
         shards = [
             Shard(
                 path=f"{folder}/{file.name}",
@@ -75,7 +75,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         self._write_graph(config, known, schema, folder)
         unread.write(folder)
 
-    def _write_graph(self, config: TransformConfig, known: Answers, schema: schema_pb2.Schema, folder: str) -> None:
+    def _write_graph(
+        self, config: TransformConfig, known: AnalysisResults, schema: schema_pb2.Schema, folder: str
+    ) -> None:
         """Has TF Transform build the graph. It reads no records, as nothing is left to analyze."""
         transform = partial(
             preprocessing_fn, features=config.features, label=config.label, analysis=FixedAnalyzer(known)

@@ -8,30 +8,29 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from hubline.components.transform.config import TransformConfig
-from hubline.core import storage
-from hubline.core import typed_json as plain
+from hubline.core import storage, typed_json
 from hubline.core.counts import hold
-from hubline.core.shard_cache import Store, key
+from hubline.core.shard_cache import ShardCache, key
 from hubline.core.shard_dataset import read_file
 from hubline.preprocessing.accumulators import (
     ACCUMULATORS,
     Accumulator,
-    Counts,
     DocumentFrequency,
-    Numbers,
-    Ranks,
-    Unreadable,
+    NumberStatistics,
+    QuantileSketches,
+    UnparsedTexts,
+    WordCounts,
     accumulators,
 )
 from hubline.preprocessing.analysis import (
-    Answers,
-    DocumentsOf,
-    MomentsOf,
-    QuantilesOf,
+    AnalysisResults,
+    DocumentFrequencyRequest,
+    MomentsRequest,
+    QuantilesRequest,
     Question,
     RecordingAnalyzer,
-    UnreadOf,
-    WordsOf,
+    UnparsedRequest,
+    VocabularyRequest,
 )
 from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.transform import preprocessing_fn, raw_columns
@@ -66,7 +65,7 @@ class Shard:
     @property
     def is_done(self) -> bool:
         """Whether the results are cached."""
-        return Store(self.store).find(self.key) is not None
+        return ShardCache(self.store).find(self.key) is not None
 
 
 class _Pass:
@@ -108,11 +107,11 @@ def accumulate(shard: Shard) -> None:
             for name, values in asked.values(serialized).items():
                 found[name].add(values)
         hold(shard.path, read, shard.count)
-    with Store(shard.store).making(shard.key) as folder:
-        storage.write_bytes(f"{folder}/{_FILE}", plain.dump(found, ACCUMULATORS))
+    with ShardCache(shard.store).making(shard.key) as folder:
+        storage.write_bytes(f"{folder}/{_FILE}", typed_json.dump(found, ACCUMULATORS))
 
 
-def answers(shards: Sequence[Shard], folder: str) -> Answers:
+def answers(shards: Sequence[Shard], folder: str) -> AnalysisResults:
     """Merges the results of accumulated shards.
 
     Args:
@@ -124,26 +123,26 @@ def answers(shards: Sequence[Shard], folder: str) -> Answers:
     for shard in shards:
         for name, other in _load(shard).items():
             known[name].merge(other)
-    found = Answers(moments={}, quantiles={}, vocabularies={})
+    found = AnalysisResults(moments={}, quantiles={}, vocabularies={})
     words: dict[str, list[bytes]] = {}
     for name, question in questions.items():
         accumulator = known[name]
-        if isinstance(question, MomentsOf) and isinstance(accumulator, Numbers):
+        if isinstance(question, MomentsRequest) and isinstance(accumulator, NumberStatistics):
             found.moments[name] = accumulator.answer()
-        elif isinstance(question, QuantilesOf) and isinstance(accumulator, Ranks):
+        elif isinstance(question, QuantilesRequest) and isinstance(accumulator, QuantileSketches):
             found.quantiles[name] = accumulator.answer(question.buckets)
-        elif isinstance(question, WordsOf) and isinstance(accumulator, Counts):
+        elif isinstance(question, VocabularyRequest) and isinstance(accumulator, WordCounts):
             words[name] = accumulator.answer(question.limits) or [_NO_WORD]
             found.vocabularies[name] = f"{folder}/{name}"
             storage.write_bytes(f"{folder}/{name}", b"".join(b"%b\n" % word for word in words[name]))
-        elif isinstance(question, DocumentsOf) and isinstance(accumulator, DocumentFrequency):
+        elif isinstance(question, DocumentFrequencyRequest) and isinstance(accumulator, DocumentFrequency):
             # Questions are in order: the vocabulary has been computed before.
             found.documents[question.vocabulary] = accumulator.answer(words[question.vocabulary])
-        elif isinstance(question, UnreadOf) and isinstance(accumulator, Unreadable):
+        elif isinstance(question, UnparsedRequest) and isinstance(accumulator, UnparsedTexts):
             found.unread[question.feature] = accumulator.answer()
     return found
 
 
 def _load(shard: Shard) -> dict[str, Accumulator]:
-    with storage.open_binary(f"{Store(shard.store).find(shard.key)}/{_FILE}") as file:
-        return plain.load(file.read(), ACCUMULATORS)
+    with storage.open_binary(f"{ShardCache(shard.store).find(shard.key)}/{_FILE}") as file:
+        return typed_json.load(file.read(), ACCUMULATORS)

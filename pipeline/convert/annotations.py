@@ -70,7 +70,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Annotated:
+class AnnotatedImage:
     """An image with its boxes."""
 
     place: str
@@ -86,7 +86,7 @@ class Annotated:
 class Annotations:
     """All annotations."""
 
-    images: Sequence[Annotated]
+    images: Sequence[AnnotatedImage]
     bad: Sequence[str]
     """Annotations that cannot be used, with reasons."""
     notes: Sequence[str]
@@ -128,7 +128,7 @@ class _Tree(ElementTree.TreeBuilder):
         raise Bad("declares a document type; for safety, remove the declaration")
 
 
-def _read_xml(path: Path, images: Path, by_stem: dict[str, str]) -> Annotated:
+def _read_xml(path: Path, images: Path, by_stem: dict[str, str]) -> AnnotatedImage:
     try:
         root = ElementTree.fromstring(path.read_bytes(), ElementTree.XMLParser(target=_Tree()))
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # LookupError and ValueError for its encoding
@@ -142,7 +142,7 @@ def _read_xml(path: Path, images: Path, by_stem: dict[str, str]) -> Annotated:
     if file is None:
         raise Bad(f"there is no image {named!r} in {images}, nor one named {path.stem}")
     boxes = [_read_object(number, each) for number, each in enumerate(root.findall("object"), start=1)]
-    return Annotated(printable(path.name), file, _read_size(root), boxes)
+    return AnnotatedImage(printable(path.name), file, _read_size(root), boxes)
 
 
 def _read_size(root: ElementTree.Element) -> tuple[int, int] | None:
@@ -241,7 +241,7 @@ def read_coco(path: Path, images: Path) -> Annotations:
             x, y, width, height = each.bbox
             boxes[each.image_id].append(Box(names[each.category_id], y, x, y + height, x + width))
     found = [
-        Annotated(
+        AnnotatedImage(
             each.file_name,
             each.file_name,
             (each.width, each.height) if each.width and each.height else None,

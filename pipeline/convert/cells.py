@@ -7,18 +7,18 @@ import numpy as np
 import pyarrow as pa
 
 from hubline.pipeline.convert import text
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 
 _NAMES = {
-    Kind.INTEGER: "an integer of 64 bits",
-    Kind.FLOAT: "a number",
-    Kind.BOOLEAN: "true, false, 1 or 0",
-    Kind.TIMESTAMP: "a date or timestamp, such as 2024-05-31 or 2024-05-31 12:30:00+02:00",
+    CellType.INTEGER: "an integer of 64 bits",
+    CellType.FLOAT: "a number",
+    CellType.BOOLEAN: "true, false, 1 or 0",
+    CellType.TIMESTAMP: "a date or timestamp, such as 2024-05-31 or 2024-05-31 12:30:00+02:00",
 }
 _ARROW = {"int64": pa.int64(), "float": pa.float64(), "bytes": pa.binary()}
 
 
-class Misfit(Exception):
+class CellError(Exception):
     """A cell that cannot be converted."""
 
     def __init__(self, row: int, fault: str) -> None:
@@ -60,7 +60,7 @@ class Multiple:
 Cells = Single | Multiple
 
 
-def read(array: pa.Array, kind: Kind, missing: Set[str]) -> Cells:
+def read(array: pa.Array, kind: CellType, missing: Set[str]) -> Cells:
     """Reads the cells of a column.
 
     Args:
@@ -69,7 +69,7 @@ def read(array: pa.Array, kind: Kind, missing: Set[str]) -> Cells:
         missing: Texts that mark a missing cell.
 
     Raises:
-        Misfit: if a cell cannot be read as this kind.
+        CellError: if a cell cannot be read as this kind.
     """
     if pa.types.is_list(array.type):
         return _lists(array, kind)
@@ -77,28 +77,28 @@ def read(array: pa.Array, kind: Kind, missing: Set[str]) -> Cells:
     codes = coded.indices.fill_null(len(coded.dictionary)).to_numpy()
     values = _values(coded.dictionary, codes, kind, missing)
     there = values.is_valid().to_numpy(zero_copy_only=False)
-    if kind is Kind.FLOAT:
+    if kind is CellType.FLOAT:
         there &= ~np.isnan(values.to_numpy(zero_copy_only=False))
     places = np.where(there, np.cumsum(there) - 1, there.sum())
     return Single(values.filter(pa.array(there)), np.append(places, there.sum())[codes])
 
 
-def _values(distinct: pa.Array, codes: np.ndarray, kind: Kind, missing: Set[str]) -> pa.Array:
+def _values(distinct: pa.Array, codes: np.ndarray, kind: CellType, missing: Set[str]) -> pa.Array:
     """Values of distinct cells; null if missing."""
     if not pa.types.is_string(distinct.type):
         return distinct.cast(_ARROW[kind.stored], safe=False)  # also integers that float64 rounds
     values, misfits = text.read(distinct, kind, missing)
     if misfits.any():
         row = int(np.flatnonzero(np.append(misfits, False)[codes])[0])
-        raise Misfit(row, f"{distinct[codes[row]].as_py()!r} is not {_NAMES[kind]}")
+        raise CellError(row, f"{distinct[codes[row]].as_py()!r} is not {_NAMES[kind]}")
     return values
 
 
-def _lists(array: pa.Array, kind: Kind) -> Multiple:
+def _lists(array: pa.Array, kind: CellType) -> Multiple:
     lengths = np.diff(array.offsets.to_numpy())
     values = array.flatten()
     if values.null_count:
         place = int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0])
         row = int(np.searchsorted(np.cumsum(lengths), place, side="right"))
-        raise Misfit(row, "the list contains a null, which a tf.Example cannot represent")
+        raise CellError(row, "the list contains a null, which a tf.Example cannot represent")
     return Multiple(values.cast(_ARROW[kind.stored], safe=False), lengths.astype(np.int64))

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from hubline.core.errors import UserError
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 from hubline.pipeline.terminal import console_on
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ Types = Annotated[
     typer.Option(
         "--type",
         metavar="NAME=TYPE",
-        help=f"Read a column as {', '.join(kind.value for kind in Kind)}; repeatable.",
+        help=f"Read a column as {', '.join(kind.value for kind in CellType)}; repeatable.",
     ),
 ]
 OnBad = Annotated[
@@ -320,14 +320,14 @@ def _split(values: Sequence[str] | None) -> list[str]:
     return [name for row in csv.reader(values or ()) for name in row]
 
 
-def _types(values: Sequence[str] | None) -> Mapping[str, Kind]:
+def _types(values: Sequence[str] | None) -> Mapping[str, CellType]:
     types = {}
     for value in values or ():
         name, _, kind = value.rpartition("=")
-        if not name or kind not in {known.value for known in Kind}:
-            known = ", ".join(known.value for known in Kind)
+        if not name or kind not in {known.value for known in CellType}:
+            known = ", ".join(known.value for known in CellType)
             raise UserError(f"--type {value}: must be NAME=TYPE, where TYPE is one of {known}")
-        types[name] = Kind(kind)
+        types[name] = CellType(kind)
     return types
 
 

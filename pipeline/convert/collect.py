@@ -17,7 +17,7 @@ from hubline.core.errors import UserError, tensorflow_reason
 from hubline.pipeline.convert.collection import Collection, Item
 from hubline.pipeline.convert.columns import Tally
 from hubline.pipeline.convert.convert import Conversion
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 from hubline.pipeline.convert.output import Destination, check_free, replacing
 from hubline.pipeline.convert.source import BATCH_BYTES
 from hubline.pipeline.convert.table import progress_of, say, show_classes, show_columns
@@ -31,7 +31,7 @@ _NAMED = 100
 """Maximum number of bad files listed on a terminal."""
 
 
-class Collected(Conversion):
+class CollectionConversion(Conversion):
     """Result of converting a collection."""
 
     classes: dict[str, int]
@@ -42,7 +42,7 @@ class Collected(Conversion):
 
 
 @dataclass
-class _Met:
+class _Counts:
     """Counts over the examples made so far."""
 
     tallies: dict[str, Tally]
@@ -65,7 +65,7 @@ def collect(
     on_bad: Literal["fail", "skip"],
     console: Console,
     workers: int | None = None,
-) -> Collected:
+) -> CollectionConversion:
     """Converts a collection and shows its progress.
 
     Args:
@@ -82,20 +82,20 @@ def collect(
     began = time.monotonic()
     output = to.output.resolve()
     check_free(output, to.overwrite)
-    met = _Met({name: Tally() for name in collection.columns}, bad=list(collection.bad))
+    met = _Counts({name: Tally() for name in collection.columns}, bad=list(collection.bad))
     with progress_of(console, "examples") as progress, replacing(output) as folder:
         shards = _write(collection, to, on_bad, workers or _cores(), folder, met, progress)
         _refuse(met, on_bad, to.shards)
         if to.shards and met.bad:
             shards = _share_anew(folder, shards, met.rows, to)
     notes = [*collection.notes, *(f"{count:,} {change}" for change, count in sorted(met.changes.items()))]
-    done = Collected(
+    done = CollectionConversion(
         output=str(output),
         shards=tuple(shards),
         rows=met.rows,
         columns=tuple(tally.settle(name, collection.columns[name]) for name, tally in met.tallies.items()),
         seconds=round(time.monotonic() - began, 3),
-        classes={} if collection.columns.get(collection.label) is Kind.FLOAT else dict(sorted(met.classes.items())),
+        classes={} if collection.columns.get(collection.label) is CellType.FLOAT else dict(sorted(met.classes.items())),
         notes=tuple(notes),
         bad=tuple(met.bad),
     )
@@ -109,7 +109,7 @@ def _write(
     on_bad: Literal["fail", "skip"],
     workers: int,
     folder: Path,
-    met: _Met,
+    met: _Counts,
     progress: Progress,
 ) -> list[str]:
     """Writes the examples and returns the names of the shards. After a bad item with `fail`, only checks the rest."""
@@ -164,7 +164,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int
             pool.shutdown(cancel_futures=True)
 
 
-def _refuse(met: _Met, on_bad: Literal["fail", "skip"], shards: int | None) -> None:
+def _refuse(met: _Counts, on_bad: Literal["fail", "skip"], shards: int | None) -> None:
     """Stops the conversion if its result must not be written."""
     if met.bad and (on_bad == "fail" or not met.rows):
         ending = "fix them, or skip them with --bad skip" if met.rows else "there is nothing left to convert"
@@ -191,7 +191,7 @@ def _share_anew(folder: Path, shards: Sequence[str], rows: int, to: Destination)
     return names
 
 
-def _show(console: Console, done: Collected, label: str) -> None:
+def _show(console: Console, done: CollectionConversion, label: str) -> None:
     show_columns(console, done.columns, done.rows)
     if done.classes:
         console.print()

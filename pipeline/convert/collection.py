@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 from hubline.preprocessing.image_files import BadFile
 
 Item = TypeVar("Item")
@@ -18,7 +18,7 @@ Bad = BadFile
 
 
 @dataclass(frozen=True)
-class Made:
+class ConvertedExample:
     """An example."""
 
     row: Row
@@ -36,9 +36,9 @@ class Collection(Generic[Item]):
     """Number of items."""
     place: Callable[[Item], str]
     """Where an item is, for error messages."""
-    make: Callable[[Item], Made]
+    make: Callable[[Item], ConvertedExample]
     """Makes the example; raises `Bad` if that is impossible. Called from several threads."""
-    columns: Mapping[str, Kind]
+    columns: Mapping[str, CellType]
     """Columns of the examples and their kinds."""
     label: str
     """Column whose values are counted."""

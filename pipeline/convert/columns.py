@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from hubline.core.config_base import Section
 from hubline.pipeline.convert import text
 from hubline.pipeline.convert.cells import Cells, Multiple
-from hubline.pipeline.convert.kinds import NUMBERS, Kind
+from hubline.pipeline.convert.kinds import NUMBERS, CellType
 
 _EXAMPLE = 60
 """Maximum length of an example value; the rest is cut off."""
@@ -24,7 +24,7 @@ class Column(Section):
     name: str
     type: Literal["int64", "float", "bytes"]
     """Type in the tf.Examples."""
-    read_as: Kind
+    read_as: CellType
     multiple: bool
     """Whether a row may have several values."""
     missing: int
@@ -49,8 +49,8 @@ class Tally:
     infinite: int = 0
     """Finite numbers that become infinite as float."""
     multiple: bool = False
-    kinds: Counter[Kind] = field(default_factory=Counter)
-    examples: dict[Kind, str] = field(default_factory=dict)
+    kinds: Counter[CellType] = field(default_factory=Counter)
+    examples: dict[CellType, str] = field(default_factory=dict)
     """The first cell of each kind."""
     example: str | None = None
     """The first cell."""
@@ -68,13 +68,13 @@ class Tally:
         for kind in (kind for kind, mask in found.kinds.items() if mask.any()):
             self.kinds[kind] += int(counts[found.kinds[kind]].sum())
             self.examples.setdefault(kind, shown(texts[int(found.kinds[kind].argmax())].as_py()))
-        numbers = found.kinds[Kind.INTEGER] | found.kinds[Kind.FLOAT]
-        values, _ = text.read(texts.filter(pa.array(numbers)), Kind.FLOAT, frozenset())
+        numbers = found.kinds[CellType.INTEGER] | found.kinds[CellType.FLOAT]
+        values, _ = text.read(texts.filter(pa.array(numbers)), CellType.FLOAT, frozenset())
         self._add_floats(values, counts[numbers])
         if self.example is None and not found.missing.all():
             self.example = shown(texts[int(found.missing.argmin())].as_py())
 
-    def add_cells(self, cells: Cells, kind: Kind) -> None:
+    def add_cells(self, cells: Cells, kind: CellType) -> None:
         """Counts cells that are read as their declared kind."""
         self.missing += cells.missing
         if self.example is None and len(cells.values):
@@ -84,7 +84,7 @@ class Tally:
             self.multiple = True
             return
         self.rows += len(cells.codes)
-        if kind is Kind.FLOAT:
+        if kind is CellType.FLOAT:
             self._add_floats(cells.values, np.bincount(cells.codes, minlength=len(cells.values) + 1)[:-1])
 
     def add_row(self, count: int, example: str | None) -> None:
@@ -94,7 +94,7 @@ class Tally:
         self.multiple |= count > 1
         self.example = self.example or example
 
-    def settle(self, name: str, declared: Kind | None) -> Column:
+    def settle(self, name: str, declared: CellType | None) -> Column:
         """Determines the column's type.
 
         Args:
@@ -123,27 +123,27 @@ class Tally:
         self.rounded += int(counts[whole & ((floats != numbers) | (np.abs(numbers) > 2**53))].sum())
         self.infinite += int(counts[np.isinf(floats) & np.isfinite(numbers)].sum())
 
-    def _kind(self) -> Kind:
+    def _kind(self) -> CellType:
         """The kind that fits all cells."""
         kinds = set(self.kinds)
         if kinds - set(NUMBERS):
-            return kinds.pop() if len(kinds) == 1 and not self.nan and not self.too_long else Kind.BYTES
-        if Kind.FLOAT in kinds:
-            return Kind.FLOAT
+            return kinds.pop() if len(kinds) == 1 and not self.nan and not self.too_long else CellType.BYTES
+        if CellType.FLOAT in kinds:
+            return CellType.FLOAT
         if self.too_long:
-            return Kind.BYTES
+            return CellType.BYTES
         if kinds:
-            return Kind.INTEGER
-        return Kind.FLOAT if self.nan else Kind.BYTES
+            return CellType.INTEGER
+        return CellType.FLOAT if self.nan else CellType.BYTES
 
-    def _notes(self, name: str, kind: Kind) -> Iterator[str]:
-        if kind is Kind.BYTES:
+    def _notes(self, name: str, kind: CellType) -> Iterator[str]:
+        if kind is CellType.BYTES:
             yield from self._mixture()
-        if kind is Kind.INTEGER and self.padded:
+        if kind is CellType.INTEGER and self.padded:
             yield f"{self.padded:,} integers lose their leading zeros; --type {name}=bytes keeps them"
-        if kind is Kind.FLOAT and self.rounded:
+        if kind is CellType.FLOAT and self.rounded:
             yield f"{self.rounded:,} integers need more than the 24 bits of a float; --type {name}=int64 keeps them"
-        if kind is Kind.FLOAT and self.infinite:
+        if kind is CellType.FLOAT and self.infinite:
             yield f"{self.infinite:,} numbers are too large for a float and become infinite"
 
     def _mixture(self) -> Iterator[str]:
@@ -151,12 +151,12 @@ class Tally:
         numbers = sum(self.kinds[kind] for kind in NUMBERS) + self.too_long
         for family, count, said in (
             (NUMBERS, numbers and numbers + self.nan, "are not numbers"),
-            ((Kind.TIMESTAMP,), self.kinds[Kind.TIMESTAMP], "are not dates"),
-            ((Kind.BOOLEAN,), self.kinds[Kind.BOOLEAN], "are not true or false"),
+            ((CellType.TIMESTAMP,), self.kinds[CellType.TIMESTAMP], "are not dates"),
+            ((CellType.BOOLEAN,), self.kinds[CellType.BOOLEAN], "are not true or false"),
         ):
             others = self.rows - self.missing - count
             if count and others:
-                strays = [kind for kind in (Kind.BYTES, *Kind) if kind in self.examples and kind not in family]
+                strays = [kind for kind in (CellType.BYTES, *CellType) if kind in self.examples and kind not in family]
                 stray = self.examples[strays[0]] if strays else "NaN"
                 yield f"{others:,} of {self.rows - self.missing:,} values {said}, such as {stray!r}"
                 return

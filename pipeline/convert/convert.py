@@ -12,9 +12,9 @@ from rich.progress import Progress
 from hubline.core.config_base import Section
 from hubline.core.errors import UserError, tensorflow_reason
 from hubline.pipeline.convert import cells
-from hubline.pipeline.convert.cells import Cells, Misfit
+from hubline.pipeline.convert.cells import CellError, Cells
 from hubline.pipeline.convert.columns import Column, Tally
-from hubline.pipeline.convert.kinds import NUMBERS, Kind
+from hubline.pipeline.convert.kinds import NUMBERS, CellType
 from hubline.pipeline.convert.output import Destination, check_free, replacing
 from hubline.pipeline.convert.source import Batch, Source
 from hubline.pipeline.convert.table import progress_of, show_columns
@@ -29,7 +29,7 @@ class Options(Destination):
     """Columns to convert; empty for all."""
     drop: Sequence[str] = ()
     """Columns to leave out."""
-    types: Mapping[str, Kind] = field(default_factory=dict)
+    types: Mapping[str, CellType] = field(default_factory=dict)
     """Declared kinds of columns."""
     missing: Set[str] = frozenset({""})
     """Texts that mark a missing cell."""
@@ -99,7 +99,7 @@ def _chosen(sources: Sequence[Source], options: Options) -> list[str]:
     return chosen
 
 
-def _declared(sources: Sequence[Source], names: Sequence[str], types: Mapping[str, Kind]) -> dict[str, Kind]:
+def _declared(sources: Sequence[Source], names: Sequence[str], types: Mapping[str, CellType]) -> dict[str, CellType]:
     """Kinds of columns that are declared by the user or by the files."""
     declared, faults = {}, []
     for name in names:
@@ -107,7 +107,7 @@ def _declared(sources: Sequence[Source], names: Sequence[str], types: Mapping[st
         if name in types:
             declared[name] = types[name]
         elif kinds.keys() == set(NUMBERS):
-            declared[name] = Kind.FLOAT
+            declared[name] = CellType.FLOAT
         elif len(kinds) > 1:
             said = " and ".join(f"{kind.value} in {path}" for kind, path in kinds.items())
             faults.append(f"column {name!r} is {said}; --type {name}=bytes, or another type, reads them alike")
@@ -119,7 +119,11 @@ def _declared(sources: Sequence[Source], names: Sequence[str], types: Mapping[st
 
 
 def _survey(
-    sources: Sequence[Source], names: Sequence[str], declared: Mapping[str, Kind], missing: Set[str], progress: Progress
+    sources: Sequence[Source],
+    names: Sequence[str],
+    declared: Mapping[str, CellType],
+    missing: Set[str],
+    progress: Progress,
 ) -> tuple[list[Column], int]:
     """Reads all rows to determine the columns' types; also returns the number of rows."""
     tallies = {name: Tally() for name in names}
@@ -178,13 +182,15 @@ def _length(batch: Batch) -> int:
     return len(next(iter(batch.values())))
 
 
-def _read(source: Source, first: int, batch: Batch, kinds: Mapping[str, Kind], missing: Set[str]) -> dict[str, Cells]:
+def _read(
+    source: Source, first: int, batch: Batch, kinds: Mapping[str, CellType], missing: Set[str]
+) -> dict[str, Cells]:
     """Reads the cells of a batch; all columns with a misfit are reported at once."""
     columns, faults = {}, []
     for name, array in batch.items():
         try:
             columns[name] = cells.read(array, kinds[name], missing)
-        except Misfit as misfit:
+        except CellError as misfit:
             faults.append(f"{source.place(first + misfit.row)}: column {name!r}: {misfit}")
     if faults:
         raise UserError("\n".join(faults))

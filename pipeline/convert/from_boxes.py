@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from hubline.core.errors import UserError
-from hubline.pipeline.convert.annotations import Annotated, read_coco, read_voc
-from hubline.pipeline.convert.collection import Bad, Collection, Made, Row
+from hubline.pipeline.convert.annotations import AnnotatedImage, read_coco, read_voc
+from hubline.pipeline.convert.collection import Bad, Collection, ConvertedExample, Row
 from hubline.pipeline.convert.folders import encoded, inside, printable
 from hubline.pipeline.convert.from_images import IMAGE
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 from hubline.pipeline.convert.labels import FILE
 from hubline.pipeline.convert.picture import picture
 from hubline.preprocessing.image_files import orientation
@@ -19,7 +19,7 @@ _TURNING = range(5, 9)
 """EXIF orientations that swap height and width."""
 
 
-def in_annotations(annotations: Path, images: Path) -> Collection[Annotated]:
+def in_annotations(annotations: Path, images: Path) -> Collection[AnnotatedImage]:
     """Annotated images, in the order of the annotations.
 
     Args:
@@ -33,7 +33,7 @@ def in_annotations(annotations: Path, images: Path) -> Collection[Annotated]:
         raise UserError(f"{annotations}: there is no such file or folder")
     read = read_voc(annotations, images) if annotations.is_dir() else read_coco(annotations, images)
 
-    def make(each: Annotated) -> Made:
+    def make(each: AnnotatedImage) -> ConvertedExample:
         file = inside(each.file)
         data = (images / file).read_bytes()
         taken = picture(data)
@@ -62,7 +62,7 @@ def in_annotations(annotations: Path, images: Path) -> Collection[Annotated]:
             "height": [height],
             "width": [width],
         }
-        return Made(row, tuple(f"images {change}" for change in taken.changes))
+        return ConvertedExample(row, tuple(f"images {change}" for change in taken.changes))
 
     return Collection(
         items=read.images,
@@ -70,12 +70,12 @@ def in_annotations(annotations: Path, images: Path) -> Collection[Annotated]:
         place=lambda each: printable(each.place),
         make=make,
         columns={
-            IMAGE: Kind.BYTES,
-            BOXES: Kind.FLOAT,
-            BOX_LABELS: Kind.BYTES,
-            FILE: Kind.BYTES,
-            "height": Kind.INTEGER,
-            "width": Kind.INTEGER,
+            IMAGE: CellType.BYTES,
+            BOXES: CellType.FLOAT,
+            BOX_LABELS: CellType.BYTES,
+            FILE: CellType.BYTES,
+            "height": CellType.INTEGER,
+            "width": CellType.INTEGER,
         },
         label=BOX_LABELS,
         bad=read.bad,

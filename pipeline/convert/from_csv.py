@@ -15,7 +15,7 @@ import pyarrow.csv as arrow_csv
 
 from hubline.core.errors import UserError
 from hubline.pipeline.convert.encodings import wide_encoding
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 from hubline.pipeline.convert.source import BATCH_BYTES, BATCH_ROWS, Batch
 
 BLOCK_BYTES = 2 << 20  # Arrow reads some thirty of these ahead
@@ -43,7 +43,7 @@ class CsvFile:
     ignored."""
 
     names: Sequence[str]
-    declared: Mapping[str, Kind] = {}
+    declared: Mapping[str, CellType] = {}
     rows: int | None = None
 
     def __init__(self, path: str, dialect: Dialect) -> None:

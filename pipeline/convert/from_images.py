@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hubline.core.errors import UserError
-from hubline.pipeline.convert.collection import Bad, Collection, Made
+from hubline.pipeline.convert.collection import Bad, Collection, ConvertedExample
 from hubline.pipeline.convert.folders import by_class, check_folder, encoded, inside, printable, unnamed
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 from hubline.pipeline.convert.labels import FILE, LABEL, Labels
 from hubline.pipeline.convert.picture import picture
 
@@ -25,7 +25,7 @@ def in_folders(folder: Path, max_side: int | None = None) -> Collection[tuple[st
     """
     listing = by_class(folder, "images")
 
-    def make(entry: tuple[str, str]) -> Made:
+    def make(entry: tuple[str, str]) -> ConvertedExample:
         file, label = entry
         return _made(folder, file, {LABEL: [encoded(label)]}, max_side)
 
@@ -34,7 +34,7 @@ def in_folders(folder: Path, max_side: int | None = None) -> Collection[tuple[st
         count=len(listing.entries),
         place=lambda entry: printable(entry[0]),
         make=make,
-        columns={IMAGE: Kind.BYTES, LABEL: Kind.BYTES, FILE: Kind.BYTES},
+        columns={IMAGE: CellType.BYTES, LABEL: CellType.BYTES, FILE: CellType.BYTES},
         label=LABEL,
         bad=listing.bad,
         notes=listing.notes,
@@ -58,7 +58,7 @@ def with_labels(folder: Path, labels: Labels, several: bool, max_side: int | Non
     if taken:
         raise UserError(f"the labels have a column {taken[0]!r}, which the conversion writes itself; rename it")
 
-    def make(row: int) -> Made:
+    def make(row: int) -> ConvertedExample:
         values = {name: column[row] for name, column in labels.columns.items()}
         if not values[LABEL] and not several:
             raise Bad("has no label")
@@ -69,7 +69,11 @@ def with_labels(folder: Path, labels: Labels, several: bool, max_side: int | Non
         count=len(labels.files),
         place=lambda row: printable(labels.files[row]),
         make=make,
-        columns={IMAGE: Kind.BYTES, FILE: Kind.BYTES, **{name: column.kind for name, column in labels.columns.items()}},
+        columns={
+            IMAGE: CellType.BYTES,
+            FILE: CellType.BYTES,
+            **{name: column.kind for name, column in labels.columns.items()},
+        },
         label=LABEL,
         notes=[
             *(note for column in labels.columns.values() for note in column.notes),
@@ -78,8 +82,8 @@ def with_labels(folder: Path, labels: Labels, several: bool, max_side: int | Non
     )
 
 
-def _made(folder: Path, file: str, values: Mapping, max_side: int | None) -> Made:
+def _made(folder: Path, file: str, values: Mapping, max_side: int | None) -> ConvertedExample:
     name = encoded(file)
     taken = picture((folder / file).read_bytes(), max_side)
     row = {IMAGE: [taken.encoded], FILE: [name], **values}
-    return Made(row, tuple(f"images {change}" for change in taken.changes))
+    return ConvertedExample(row, tuple(f"images {change}" for change in taken.changes))

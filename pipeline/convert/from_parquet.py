@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hubline.core.errors import UserError
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 from hubline.pipeline.convert.source import BATCH_BYTES, BATCH_ROWS, Batch
 
 _BUFFER_BYTES = 1 << 20
@@ -19,7 +19,7 @@ _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 class ParquetFile:
     """A Parquet file; lists become several values of one column."""
 
-    def __init__(self, path: str, types: Mapping[str, Kind]) -> None:
+    def __init__(self, path: str, types: Mapping[str, CellType]) -> None:
         """Reads the schema.
 
         Args:
@@ -42,7 +42,7 @@ class ParquetFile:
         if twice:
             raise UserError(f"{path}: more than one column is named {', '.join(map(repr, twice))}")
         kinds = {field.name: _kind_of(_inner(field.type)) for field in self._schema}
-        self.declared: Mapping[str, Kind] = {name: kind for name, kind in kinds.items() if kind}
+        self.declared: Mapping[str, CellType] = {name: kind for name, kind in kinds.items() if kind}
         self._as_text = {name for name, kind in types.items() if name in self.names and kind != kinds[name]}
 
     def batches(self, names: Sequence[str]) -> Iterator[Batch]:
@@ -104,20 +104,20 @@ def _decoded(array: pa.Array) -> pa.Array:
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
-def _kind_of(kind: pa.DataType) -> Kind | None:
+def _kind_of(kind: pa.DataType) -> CellType | None:
     """How values of a type are read; None if they cannot be."""
     types = pa.types
     if types.is_boolean(kind):
-        return Kind.BOOLEAN
+        return CellType.BOOLEAN
     if types.is_integer(kind):
-        return Kind.INTEGER
+        return CellType.INTEGER
     if types.is_floating(kind) or types.is_decimal(kind):
-        return Kind.FLOAT
+        return CellType.FLOAT
     if types.is_timestamp(kind) or types.is_date(kind):
-        return Kind.TIMESTAMP
+        return CellType.TIMESTAMP
     text = types.is_string(kind) or types.is_large_string(kind) or types.is_time(kind) or types.is_null(kind)
     if text or types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
-        return Kind.BYTES
+        return CellType.BYTES
     return None
 
 
@@ -133,14 +133,14 @@ def _text(array: pa.Array) -> pa.Array:
     return pc.if_else(is_whole, whole.cast(pa.string()), floats.cast(pa.string()))
 
 
-def _values(array: pa.Array, kind: Kind) -> pa.Array:
+def _values(array: pa.Array, kind: CellType) -> pa.Array:
     """Values as int64, float64 or binary."""
     array = _decoded(array)
-    if kind is Kind.TIMESTAMP:
+    if kind is CellType.TIMESTAMP:
         return _seconds(array)
-    if kind is Kind.BYTES:
+    if kind is CellType.BYTES:
         return (array.cast(pa.string()) if pa.types.is_time(array.type) else array).cast(pa.binary())
-    return array.cast(pa.float64() if kind is Kind.FLOAT else pa.int64())
+    return array.cast(pa.float64() if kind is CellType.FLOAT else pa.int64())
 
 
 def _seconds(array: pa.Array) -> pa.Array:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from hubline.core.errors import UserError
-from hubline.pipeline.convert.collection import Bad, Collection, Made
+from hubline.pipeline.convert.collection import Bad, Collection, ConvertedExample
 from hubline.pipeline.convert.encodings import wide_encoding
 from hubline.pipeline.convert.folders import by_class, encoded, printable
-from hubline.pipeline.convert.kinds import Kind
-from hubline.pipeline.convert.labels import FILE, LABEL, Typed, typed
+from hubline.pipeline.convert.kinds import CellType
+from hubline.pipeline.convert.labels import FILE, LABEL, TypedColumn, typed
 
 TEXT = "text"
 
@@ -32,17 +32,17 @@ def in_folders(folder: Path) -> Collection[tuple[str, str]]:
     """
     listing = by_class(folder, "texts")
 
-    def make(entry: tuple[str, str]) -> Made:
+    def make(entry: tuple[str, str]) -> ConvertedExample:
         file, label = entry
         text = _checked((folder / file).read_bytes().removeprefix(BOM))
-        return Made({TEXT: [text], LABEL: [encoded(label)], FILE: [encoded(file)]})
+        return ConvertedExample({TEXT: [text], LABEL: [encoded(label)], FILE: [encoded(file)]})
 
     return Collection(
         items=listing.entries,
         count=len(listing.entries),
         place=lambda entry: printable(entry[0]),
         make=make,
-        columns={TEXT: Kind.BYTES, LABEL: Kind.BYTES, FILE: Kind.BYTES},
+        columns={TEXT: CellType.BYTES, LABEL: CellType.BYTES, FILE: CellType.BYTES},
         label=LABEL,
         bad=listing.bad,
         notes=listing.notes,
@@ -70,20 +70,20 @@ def in_lines(path: Path, labels: Path | None = None) -> Collection[_Line]:
         raise UserError(f"{path}: contains no lines")
     column = _labels(labels, path, count) if labels else None
 
-    def make(line: _Line) -> Made:
+    def make(line: _Line) -> ConvertedExample:
         text = {TEXT: [_checked(line.text)]}
         if column is None:
-            return Made(text)
+            return ConvertedExample(text)
         if not column[line.number]:
             raise Bad(f"has no label in {labels}")
-        return Made({**text, LABEL: column[line.number]})
+        return ConvertedExample({**text, LABEL: column[line.number]})
 
     return Collection(
         items=_lines(path, blank=labels is not None),
         count=count,
         place=lambda line: f"{path}:{line.number + 1}",
         make=make,
-        columns={TEXT: Kind.BYTES} | ({LABEL: column.kind} if column else {}),
+        columns={TEXT: CellType.BYTES} | ({LABEL: column.kind} if column else {}),
         label=LABEL,
         notes=column.notes if column else (),
         in_threads=False,
@@ -104,7 +104,7 @@ def _lines(path: Path, blank: bool) -> Iterator[_Line]:
             yield line
 
 
-def _labels(path: Path, texts: Path, count: int) -> Typed:
+def _labels(path: Path, texts: Path, count: int) -> TypedColumn:
     """Labels of `count` lines."""
     lines = [line.text for line in _lines(path, blank=True)]
     if len(lines) != count:

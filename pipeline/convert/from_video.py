@@ -10,9 +10,9 @@ from PIL import Image, ImageSequence
 
 from hubline.core.errors import UserError
 from hubline.core.package_versions import install_command
-from hubline.pipeline.convert.collection import Bad, Collection, Made
+from hubline.pipeline.convert.collection import Bad, Collection, ConvertedExample
 from hubline.pipeline.convert.folders import by_class, encoded, entries_of, printable
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 from hubline.pipeline.convert.labels import FILE, LABEL
 from hubline.pipeline.convert.picture import picture
 from hubline.preprocessing.image_files import encoded as encode
@@ -67,20 +67,20 @@ def in_folders(folder: Path, wanted: Frames, sequence_examples: bool = False) ->
     if videos:
         _check_av(folder / videos[0], len(videos))
 
-    def make(entry: tuple[str, str]) -> Made:
+    def make(entry: tuple[str, str]) -> ConvertedExample:
         file, label = entry
         row = {LABEL: [encoded(label)], FILE: [encoded(file)]}
         if (folder / file).is_dir():
-            return Made({FRAMES: _of_folder(folder / file, wanted), **row})
+            return ConvertedExample({FRAMES: _of_folder(folder / file, wanted), **row})
         frames, rate = _of_file(folder / file, wanted)
-        return Made({FRAMES: frames, RATE: [rate] if rate else [], **row})
+        return ConvertedExample({FRAMES: frames, RATE: [rate] if rate else [], **row})
 
     return Collection(
         items=listing.entries,
         count=len(listing.entries),
         place=lambda entry: printable(entry[0]),
         make=make,
-        columns={FRAMES: Kind.BYTES, LABEL: Kind.BYTES, FILE: Kind.BYTES, RATE: Kind.FLOAT},
+        columns={FRAMES: CellType.BYTES, LABEL: CellType.BYTES, FILE: CellType.BYTES, RATE: CellType.FLOAT},
         label=LABEL,
         steps=frozenset({FRAMES} if sequence_examples else ()),
         bad=listing.bad,

@@ -4,7 +4,7 @@ from enum import Enum
 from typing import Literal
 
 
-class Kind(str, Enum):
+class CellType(str, Enum):
     """How the cells of a column are read; values are those of `--type`."""
 
     INTEGER = "int64"
@@ -17,12 +17,12 @@ class Kind(str, Enum):
     def stored(self) -> Literal["int64", "float", "bytes"]:
         """Type of such cells in a tf.Example."""
         match self:
-            case Kind.FLOAT:
+            case CellType.FLOAT:
                 return "float"
-            case Kind.BYTES:
+            case CellType.BYTES:
                 return "bytes"
             case _:
                 return "int64"
 
 
-NUMBERS = (Kind.INTEGER, Kind.FLOAT)
+NUMBERS = (CellType.INTEGER, CellType.FLOAT)

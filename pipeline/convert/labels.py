@@ -15,7 +15,7 @@ from hubline.pipeline.convert.collection import Values
 from hubline.pipeline.convert.columns import Tally
 from hubline.pipeline.convert.folders import listed
 from hubline.pipeline.convert.from_csv import CsvFile, Dialect
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 from hubline.pipeline.diagnostics import nearest
 
 LABEL, FILE = "label", "file"
@@ -23,10 +23,10 @@ _MISSING = frozenset({""})
 
 
 @dataclass(frozen=True)
-class Typed:
+class TypedColumn:
     """A text column, converted to the kind that fits all of its cells."""
 
-    kind: Kind
+    kind: CellType
     rows: pa.Array
     """Each row as int64, float64 or binary, or a list of these; null if missing."""
     notes: Sequence[str]
@@ -46,27 +46,27 @@ class Labels:
 
     path: Path
     files: Sequence[str]
-    columns: Mapping[str, Typed]
+    columns: Mapping[str, TypedColumn]
     """The label and the table's other columns, without the file names."""
 
 
-def typed(name: str, texts: pa.Array) -> Typed:
+def typed(name: str, texts: pa.Array) -> TypedColumn:
     """Converts a column of cells, strings without nulls, by the rules of `hubline convert csv`."""
     tally = Tally()
     tally.add_texts(texts, _MISSING)
     column = tally.settle(name, None)
     values, _ = text.read(texts, column.read_as, _MISSING)
-    return Typed(column.read_as, values, [f"{name}: {note}" for note in column.notes])
+    return TypedColumn(column.read_as, values, [f"{name}: {note}" for note in column.notes])
 
 
-def split(name: str, texts: pa.Array, separator: str) -> Typed:
+def split(name: str, texts: pa.Array, separator: str) -> TypedColumn:
     """Converts a column of cells with any number of values to lists."""
     parts = pc.split_pattern(texts, separator)
     each = typed(name, pc.utf8_trim_whitespace(parts.flatten()))
     there = each.rows.is_valid().to_numpy(zero_copy_only=False)
     offsets = np.concatenate([[0], np.cumsum(there)])[parts.offsets.to_numpy()]
     lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), each.rows.drop_null())
-    return Typed(each.kind, lists, each.notes)
+    return TypedColumn(each.kind, lists, each.notes)
 
 
 def read_labels(path: Path, file_column: str, label_column: str, separator: str | None) -> Labels:

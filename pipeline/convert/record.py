@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from hubline.pipeline.convert.collection import Bad, Collection, Item, Row, Values
 from hubline.pipeline.convert.columns import shown
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 from hubline.preprocessing.encoded_images import IMAGE_MAGIC
 
 _RECORD_BYTES = 2**31 - 2**16
@@ -56,7 +56,7 @@ def _glance(values: Values) -> tuple[int, str | None]:
     return len(values), shown(first)
 
 
-def _serialized(row: Row, columns: Mapping[str, Kind], steps: frozenset[str]) -> bytes:
+def _serialized(row: Row, columns: Mapping[str, CellType], steps: frozenset[str]) -> bytes:
     """A row as tf.Example, or as tf.SequenceExample if there are steps; columns are sorted by name."""
     if sum(len(value) for values in row.values() for value in values if isinstance(value, bytes)) > _RECORD_BYTES:
         raise Bad("is larger than 2 GiB, the limit of a record")
@@ -74,5 +74,5 @@ def _serialized(row: Row, columns: Mapping[str, Kind], steps: frozenset[str]) ->
     return record.SerializeToString(deterministic=True)
 
 
-def _fill(feature: tf.train.Feature, kind: Kind, values: Values) -> None:
+def _fill(feature: tf.train.Feature, kind: CellType, values: Values) -> None:
     getattr(feature, f"{kind.stored}_list").value.extend(values)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 
 BATCH_BYTES, BATCH_ROWS = 8 << 20, 1 << 16
 """Maximum size of a batch of rows."""
@@ -20,7 +20,7 @@ class Source(Protocol):
     path: str
     names: Sequence[str]
     """Columns of the file, in order."""
-    declared: Mapping[str, Kind]
+    declared: Mapping[str, CellType]
     """Kinds of the columns that the file itself declares."""
     rows: int | None
     """Number of rows; None if unknown."""

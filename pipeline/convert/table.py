@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hubline.pipeline.convert.columns import Column
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 
-_READ_AS = {Kind.BOOLEAN: " (1 and 0)", Kind.TIMESTAMP: " (seconds since 1970)"}
+_READ_AS = {CellType.BOOLEAN: " (1 and 0)", CellType.TIMESTAMP: " (seconds since 1970)"}
 _EXAMPLE = 40
 """Length of an example, so that the table fits into 80 columns."""
 _CLASSES = 20

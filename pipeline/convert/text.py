@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hubline.pipeline.convert.kinds import NUMBERS, Kind
+from hubline.pipeline.convert.kinds import NUMBERS, CellType
 
 _NAN = r"[+-]?(?i:nan)"
 _WHOLE = r"[+-]?\d+"
@@ -40,7 +40,7 @@ def _to_seconds(texts: pa.Array) -> pa.Array:
 
 
 @dataclass(frozen=True)
-class _Form:
+class _CellFormat:
     """Format of cells of a kind."""
 
     looks: str
@@ -52,15 +52,15 @@ class _Form:
 
 
 _FORMS = {
-    Kind.INTEGER: _Form(_WHOLE, rf"{_WHOLE}(\.0*)?", _to_integers),
-    Kind.FLOAT: _Form(_NUMBER, _NUMBER, _to_floats),
-    Kind.BOOLEAN: _Form(r"(?i:true|false)", r"(?i:true|false)|[01]", _to_booleans),
-    Kind.TIMESTAMP: _Form(_TIMESTAMP, _TIMESTAMP, _to_seconds),
+    CellType.INTEGER: _CellFormat(_WHOLE, rf"{_WHOLE}(\.0*)?", _to_integers),
+    CellType.FLOAT: _CellFormat(_NUMBER, _NUMBER, _to_floats),
+    CellType.BOOLEAN: _CellFormat(r"(?i:true|false)", r"(?i:true|false)|[01]", _to_booleans),
+    CellType.TIMESTAMP: _CellFormat(_TIMESTAMP, _TIMESTAMP, _to_seconds),
 }
 
 
 @dataclass(frozen=True)
-class Survey:
+class TextMasks:
     """Masks that classify texts: bool of shape [texts]."""
 
     missing: np.ndarray
@@ -70,10 +70,10 @@ class Survey:
     """Integers beyond 64 bits."""
     padded: np.ndarray
     """Integers with leading zeros, such as postcodes."""
-    kinds: dict[Kind, np.ndarray]
+    kinds: dict[CellType, np.ndarray]
 
 
-def survey(texts: pa.Array, missing: Set[str]) -> Survey:
+def survey(texts: pa.Array, missing: Set[str]) -> TextMasks:
     """Classifies texts.
 
     Args:
@@ -88,15 +88,15 @@ def survey(texts: pa.Array, missing: Set[str]) -> Survey:
     for kind, form in _FORMS.items():
         looks = _matching(trimmed, rest, form.looks)
         kinds[kind] = _convertible(trimmed, looks, form.convert)
-        if kind is Kind.INTEGER:
+        if kind is CellType.INTEGER:
             too_long = looks & ~kinds[kind]
         rest = rest & ~kinds[kind] & ~too_long
     nan = _matching(trimmed, rest, _NAN)
-    kinds[Kind.BYTES] = rest & ~nan
-    return Survey(gone, nan, too_long, _matching(trimmed, kinds[Kind.INTEGER], _PADDED), kinds)
+    kinds[CellType.BYTES] = rest & ~nan
+    return TextMasks(gone, nan, too_long, _matching(trimmed, kinds[CellType.INTEGER], _PADDED), kinds)
 
 
-def read(texts: pa.Array, kind: Kind, missing: Set[str]) -> tuple[pa.Array, np.ndarray]:
+def read(texts: pa.Array, kind: CellType, missing: Set[str]) -> tuple[pa.Array, np.ndarray]:
     """Parses texts.
 
     Args:
@@ -110,7 +110,7 @@ def read(texts: pa.Array, kind: Kind, missing: Set[str]) -> tuple[pa.Array, np.n
     """
     trimmed = pc.utf8_trim_whitespace(texts)
     there = ~_is_in(trimmed, missing)
-    if kind is Kind.BYTES:
+    if kind is CellType.BYTES:
         return _only(texts, there).cast(pa.binary()), np.zeros(len(texts), bool)
     if kind in NUMBERS:
         there &= ~_matching(trimmed, there, _NAN)

@@ -9,7 +9,7 @@ Type = Literal["integer", "float", "text", "image", "bytes", "nothing"]
 
 
 @dataclass(frozen=True)
-class Numbers:
+class NumberProfile:
     """Statistics of finite numbers."""
 
     minimum: float
@@ -23,7 +23,7 @@ class Numbers:
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnProfile:
     """Profile of a column. Empty strings and non-finite numbers count as missing."""
 
     name: str
@@ -43,7 +43,7 @@ class Column:
     """Minimum number of values in a record that has any."""
     most: int = 1
     """Maximum number of values in a record."""
-    numbers: Numbers | None = None
+    numbers: NumberProfile | None = None
     """For numeric columns."""
     words: float = 0.0
     """For texts, average number of words."""
@@ -60,10 +60,10 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Data:
+class DataProfile:
     """Profile of the data."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[ColumnProfile, ...]
     files: int
     """Number of files."""
     records: int
@@ -75,7 +75,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Module:
+class ModuleProfile:
     """Inputs and outputs of a hub module, as needed for a pipeline file."""
 
     handle: str

@@ -57,7 +57,8 @@ def init(
         "sampled": not data.is_whole,
         "label": suggestion.label.settings,
         "features": {feature.name: feature.settings for feature in suggestion.features},
-        "left_out": suggestion.left_out | dict.fromkeys((each.name for each in suggestion.homeless), "no hub module"),
+        "left_out": suggestion.left_out
+        | dict.fromkeys((each.name for each in suggestion.without_module), "no hub module"),
     }
 
 
@@ -98,7 +99,7 @@ def _say(console: Console, looked: str, suggestion: Suggestion, output: Path) ->
     say(looked)
     for feature in suggestion.features:
         say(f"  {feature.name}: {as_yaml(feature.settings)}")
-    for feature in suggestion.homeless:
+    for feature in suggestion.without_module:
         say(f"  {feature.name}: {feature.settings['kind']}, commented out; say --hub HANDLE", "yellow")
     for column, reason in suggestion.left_out.items():
         say(f"  {column}: left out, {reason}", "yellow")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hubline.pipeline.init.column_profile import Column, Module
+from hubline.pipeline.init.column_profile import ColumnProfile, ModuleProfile
 
 Settings = dict[str, Any]
 """A feature's section in a pipeline file."""
@@ -38,7 +38,7 @@ _TIMES = {"seconds": 1e9, "milliseconds": 1e12, "microseconds": 1e15}
 _NAMES_RECORDS = re.compile(r"(^|_)(id|key|uuid|guid|file|filename|path)$|[a-z]I[dD]$", re.ASCII)
 
 
-def kinds(column: Column, module: Module | None = None) -> dict[str, Settings] | str:
+def kinds(column: ColumnProfile, module: ModuleProfile | None = None) -> dict[str, Settings] | str:
     """Features to make from a column.
 
     Args:
@@ -63,7 +63,7 @@ def kinds(column: Column, module: Module | None = None) -> dict[str, Settings] |
     return _integer(column) if column.type == "integer" else _numeric(column)
 
 
-def is_few(column: Column) -> bool:
+def is_few(column: ColumnProfile) -> bool:
     """Whether a column has few enough distinct values, and often enough, to be categorical."""
     often = column.values >= PER_VALUE * column.distinct or column.distinct <= 10
     return column.distinct <= FEW and often and column.values >= 2 * column.distinct
@@ -76,7 +76,7 @@ def shown(value: int | float | str) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
-def _image(column: Column, module: Module | None) -> dict[str, Settings] | str:
+def _image(column: ColumnProfile, module: ModuleProfile | None) -> dict[str, Settings] | str:
     """An image, or a clip if records have several."""
     of_module = module if module and module.takes != "text" else None
     size, channels = (of_module.size, of_module.channels) if of_module else ((224, 224), 3)
@@ -87,7 +87,7 @@ def _image(column: Column, module: Module | None) -> dict[str, Settings] | str:
     return {"": settings | ({"channels": channels} if channels != 3 else {})}
 
 
-def _integer(column: Column) -> dict[str, Settings] | str:
+def _integer(column: ColumnProfile) -> dict[str, Settings] | str:
     numbers = column.numbers
     assert numbers is not None
     for unit, begin in _TIMES.items():
@@ -104,7 +104,7 @@ def _integer(column: Column) -> dict[str, Settings] | str:
     return {"": _hashed(column)} if is_code or column.fewest != column.most else _numeric(column)
 
 
-def _names_records(column: Column) -> bool:
+def _names_records(column: ColumnProfile) -> bool:
     """Whether distinct integers are identifiers: by their name, because they are consecutive, or because they are too
     large for a quantity."""
     numbers = column.numbers
@@ -115,7 +115,7 @@ def _names_records(column: Column) -> bool:
     )
 
 
-def _numeric(column: Column) -> dict[str, Settings] | str:
+def _numeric(column: ColumnProfile) -> dict[str, Settings] | str:
     numbers = column.numbers
     assert numbers is not None
     if column.fewest != column.most:
@@ -131,7 +131,7 @@ def _numeric(column: Column) -> dict[str, Settings] | str:
     return {"": settings}
 
 
-def _text(column: Column, module: Module | None) -> dict[str, Settings] | str:
+def _text(column: ColumnProfile, module: ModuleProfile | None) -> dict[str, Settings] | str:
     if is_few(column):
         return {"": _vocabulary(column)}
     names_records = column.distinct >= IDENTIFIER * column.values
@@ -147,15 +147,15 @@ def _text(column: Column, module: Module | None) -> dict[str, Settings] | str:
     return {"": _hashed(column)}
 
 
-def _vocabulary(column: Column) -> Settings:
+def _vocabulary(column: ColumnProfile) -> Settings:
     return {"kind": "categorical", "vocabulary": "computed", "encode": _counted(column)}
 
 
-def _counted(column: Column) -> str:
+def _counted(column: ColumnProfile) -> str:
     return "one_hot" if column.is_single else "multi_hot"
 
 
-def _hashed(column: Column) -> Settings:
+def _hashed(column: ColumnProfile) -> Settings:
     """Buckets: at least twice the number of values, so that few collide. Embedding size: the fourth root of the number
     of values."""
     buckets = min(1 << (2 * column.distinct - 1).bit_length(), 1 << 20)

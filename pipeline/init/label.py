@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hubline.core.errors import UserError
-from hubline.pipeline.init.column_profile import Column
+from hubline.pipeline.init.column_profile import ColumnProfile
 from hubline.pipeline.init.kinds import SKEWED, Settings, shown
 from hubline.trainer.labels import class_and_box, regression
 
@@ -22,7 +22,7 @@ LISTED = 20
 
 
 @dataclass(frozen=True)
-class Label:
+class LabelSuggestion:
     """The label's section, with comments."""
 
     settings: Settings
@@ -33,7 +33,7 @@ class Label:
     thresholds: Mapping[str, Any] = field(default_factory=lambda: {"accuracy": {"no_worse_than_serving_by": 0.01}})
 
 
-def label_column(columns: Sequence[Column], name: str | None) -> Column:
+def label_column(columns: Sequence[ColumnProfile], name: str | None) -> ColumnProfile:
     """The column of that name, or else the one with a usual label name.
 
     Raises:
@@ -52,7 +52,7 @@ def label_column(columns: Sequence[Column], name: str | None) -> Column:
     raise UserError(f"no column is named {', '.join(LABELS[:-1])} or {LABELS[-1]}; pass --label COLUMN; {listed}")
 
 
-def box_column(columns: Sequence[Column]) -> Column | None:
+def box_column(columns: Sequence[ColumnProfile]) -> ColumnProfile | None:
     """The column of boxes, if each record has exactly one box, in fractions of the image, with a class."""
     by_name = {column.name: column for column in columns}
     boxes, labels = by_name.get(BOXES), by_name.get(BOX_LABELS)
@@ -62,7 +62,7 @@ def box_column(columns: Sequence[Column]) -> Column | None:
     return boxes if is_one and boxes.numbers.minimum >= 0 and boxes.numbers.maximum <= 1 else None
 
 
-def suggest_box(column: Column, boxes: Column, image: str, is_whole: bool) -> Label:
+def suggest_box(column: ColumnProfile, boxes: ColumnProfile, image: str, is_whole: bool) -> LabelSuggestion:
     """A label for one object per image, with class and box.
 
     Args:
@@ -74,7 +74,7 @@ def suggest_box(column: Column, boxes: Column, image: str, is_whole: bool) -> La
     settings, comment = _named(column, is_whole)
     value, count = column.frequent[0]
     share = f"{count / column.values:.1%} of the records"
-    return Label(
+    return LabelSuggestion(
         {"from": column.name, "kind": "class_and_box", "box": boxes.name, "image": image, **settings},
         f"one object in each picture; {comment}",
         f"always saying {shown(value)}, the most frequent class, is right in {share}",
@@ -83,7 +83,7 @@ def suggest_box(column: Column, boxes: Column, image: str, is_whole: bool) -> La
     )
 
 
-def suggest_label(column: Column, is_whole: bool) -> Label:
+def suggest_label(column: ColumnProfile, is_whole: bool) -> LabelSuggestion:
     """A kind for the label: `binary`, `class`, `multilabel` for several values per record, or `regression`.
 
     Args:
@@ -118,7 +118,7 @@ def suggest_label(column: Column, is_whole: bool) -> Label:
 _WRONG = {"image": "images", "bytes": "bytes that are no text", "nothing": "no value in any record"}
 
 
-def _named(column: Column, is_whole: bool) -> tuple[Settings, str]:
+def _named(column: ColumnProfile, is_whole: bool) -> tuple[Settings, str]:
     """Class names, if few and known, and a comment."""
     if column.distinct == column.values:
         raise UserError(f"each value of the label '{column.name}' occurs only once; there is nothing to learn")
@@ -133,7 +133,7 @@ def _named(column: Column, is_whole: bool) -> tuple[Settings, str]:
     return {"classes": [str(name) for name in names]}, f"classes: {note}"
 
 
-def _several(column: Column, is_whole: bool) -> Label:
+def _several(column: ColumnProfile, is_whole: bool) -> LabelSuggestion:
     """Any number of classes, including none."""
     if column.type == "integer" and column.fewest == column.most and {value for value, _ in column.frequent} == {0, 1}:
         raise UserError(
@@ -143,7 +143,7 @@ def _several(column: Column, is_whole: bool) -> Label:
     settings, comment = _named(column, is_whole)
     value, count = column.frequent[0]
     f1 = 2 * count / (column.records + column.values)
-    return Label(
+    return LabelSuggestion(
         {"from": column.name, "kind": "multilabel", **settings},
         f"any number of classes in a record; {comment}",
         f"always saying {shown(value)} alone, the most frequent class, has an f1 of {f1:.3f}",
@@ -152,20 +152,20 @@ def _several(column: Column, is_whole: bool) -> Label:
     )
 
 
-def _classes(column: Column, settings: Settings, comment: str) -> Label:
+def _classes(column: ColumnProfile, settings: Settings, comment: str) -> LabelSuggestion:
     value, count = column.frequent[0]
     baseline = (
         f"always saying {shown(value)}, the most frequent class, is right in {count / column.values:.1%} of the records"
     )
-    return Label({"from": column.name, **settings}, comment, baseline)
+    return LabelSuggestion({"from": column.name, **settings}, comment, baseline)
 
 
-def _number(column: Column) -> Label:
+def _number(column: ColumnProfile) -> LabelSuggestion:
     """A quantity; its logarithm is learned if that reduces the skewness."""
     numbers = column.numbers
     assert numbers is not None
     is_skewed = numbers.minimum > 0 and numbers.skewness > SKEWED
-    return Label(
+    return LabelSuggestion(
         {"from": column.name, "kind": "regression", "normalize": "log" if is_skewed else "z_score"},
         "a quantity, learned by its logarithm since most values are far below the greatest; all must be above 0"
         if is_skewed

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from hubline.core.errors import UserError
-from hubline.pipeline.init.column_profile import Module
+from hubline.pipeline.init.column_profile import ModuleProfile
 from hubline.pipeline.inspect import inspect_handle
-from hubline.trainer import module as offered
+from hubline.trainer import module as module_interface
 from hubline.trainer.config.hubs import Hub
 
 
-def look_at_module(handle: str, written: str) -> Module:
+def look_at_module(handle: str, written: str) -> ModuleProfile:
     """Fetches a module and determines its input.
 
     Args:
@@ -29,11 +29,13 @@ def look_at_module(handle: str, written: str) -> Module:
             output = None if "default" in function.outputs or len(function.outputs) == 1 else _vector(function)
             shape = tensor.shape or ()
             if tensor.dtype == "string" and len(shape) == 1:
-                return Module(written, name, "text", output=output)
+                return ModuleProfile(written, name, "text", output=output)
             if tensor.dtype == "float32" and len(shape) == 4 and shape[3] in (1, 3):
-                return Module(written, name, "image", (shape[1] or 224, shape[2] or 224), shape[3], output)
+                return ModuleProfile(written, name, "image", (shape[1] or 224, shape[2] or 224), shape[3], output)
             if tensor.dtype in ("float32", "uint8") and len(shape) == 5 and shape[4] in (1, 3):
-                return Module(written, name, "video", (shape[2] or 224, shape[3] or 224), shape[4], output, shape[1])
+                return ModuleProfile(
+                    written, name, "video", (shape[2] or 224, shape[3] or 224), shape[4], output, shape[1]
+                )
     inputs = "; or ".join(
         ", ".join(f"{name} {tensor}" for name, tensor in function.inputs.items()) for function in functions
     )
@@ -42,7 +44,7 @@ def look_at_module(handle: str, written: str) -> Module:
     )
 
 
-def _vector(function: offered.Function) -> str | None:
+def _vector(function: module_interface.Function) -> str | None:
     """The first output with one vector per example."""
     vectors = (name for name, tensor in function.outputs.items() if tensor.shape and len(tensor.shape) == 2)
     return next(vectors, None)

@@ -21,7 +21,7 @@ from hubline.core import storage
 from hubline.core.adapters.tfx_bsl import ExampleDecoder
 from hubline.core.errors import DataError, tensorflow_reason
 from hubline.core.tfrecords import read_batches
-from hubline.pipeline.init.column_profile import Column, Data, Numbers, Type
+from hubline.pipeline.init.column_profile import ColumnProfile, DataProfile, NumberProfile, Type
 from hubline.preprocessing.encoded_images import IMAGE_MAGIC
 from hubline.preprocessing.examples import flattened
 
@@ -55,7 +55,7 @@ class _Sample:
         return max(len(self.records), round(everything * records / size))
 
 
-def look(pattern: str, console: Console) -> Data:
+def look(pattern: str, console: Console) -> DataProfile:
     """Profiles the columns of the records that match a pattern.
 
     Args:
@@ -72,7 +72,7 @@ def look(pattern: str, console: Console) -> Data:
         raise DataError(f"{pattern}: no records in {len(paths)} files")
     with console.status(f"describing {len(sample.records):,} records"):
         columns = describe(_decode(sample))
-    return Data(
+    return DataProfile(
         columns=columns,
         files=len(paths),
         records=len(sample.records),
@@ -133,7 +133,7 @@ def _decode(sample: _Sample) -> pa.RecordBatch:
         ) from None
 
 
-def describe(batch: pa.RecordBatch) -> tuple[Column, ...]:
+def describe(batch: pa.RecordBatch) -> tuple[ColumnProfile, ...]:
     """Profiles each column of a batch of records, which contains a list of values per record; sorted by name."""
     columns = {name: _present(batch.column(index)) for index, name in enumerate(batch.schema.names)}
     statistics = _statistics(pa.RecordBatch.from_arrays(list(columns.values()), list(columns)))
@@ -172,15 +172,15 @@ def _statistics(batch: pa.RecordBatch) -> dict[str, statistics_pb2.FeatureNameSt
 
 def _column(
     name: str, column: pa.Array, lengths: pa.Array | None, statistics: statistics_pb2.FeatureNameStatistics
-) -> Column:
+) -> ColumnProfile:
     if lengths is None:
-        return Column(name, "nothing", records=len(column), present=0, values=0, distinct=0)
+        return ColumnProfile(name, "nothing", records=len(column), present=0, values=0, distinct=0)
     values = column.flatten()
     counts = pc.value_counts(values)
     common = (statistics.num_stats if statistics.HasField("num_stats") else statistics.string_stats).common_stats
     several = pc.min_max(pc.replace_with_mask(lengths, pc.equal(lengths, 0), pa.scalar(None, lengths.type)))
     kind = _type(values)
-    return Column(
+    return ColumnProfile(
         name=name,
         type=kind,
         records=len(column),
@@ -224,10 +224,10 @@ def _readable(value: int | float | bytes) -> int | float | str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _numbers(values: pa.Array, statistics: statistics_pb2.NumericStatistics) -> Numbers:
+def _numbers(values: pa.Array, statistics: statistics_pb2.NumericStatistics) -> NumberProfile:
     deviations = values.to_numpy(zero_copy_only=False).astype(np.float64) - statistics.mean
     deviation = statistics.std_dev
-    return Numbers(
+    return NumberProfile(
         minimum=statistics.min,
         mean=statistics.mean,
         median=statistics.median,

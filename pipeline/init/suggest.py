@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from itertools import chain, count
 
 from hubline.core.errors import UserError
-from hubline.pipeline.init.column_profile import Column, Data, Module
+from hubline.pipeline.init.column_profile import ColumnProfile, DataProfile, ModuleProfile
 from hubline.pipeline.init.kinds import Settings, is_few, kinds, shown
-from hubline.pipeline.init.label import BOX_LABELS, SIZE, Label, box_column, label_column, suggest_box, suggest_label
+from hubline.pipeline.init.label import (
+    BOX_LABELS,
+    SIZE,
+    LabelSuggestion,
+    box_column,
+    label_column,
+    suggest_box,
+    suggest_label,
+)
 from hubline.preprocessing.feature_columns import input_name, input_names
 
 _SHOWN = {"image": "images", "video": "clips", "text": "texts"}
@@ -33,7 +41,7 @@ _SIZES: tuple[tuple[float, int, int, list[int]], ...] = (
 
 
 @dataclass(frozen=True)
-class Feature:
+class FeatureSuggestion:
     """A feature, with the profile of its column as a comment."""
 
     name: str
@@ -52,12 +60,12 @@ class Feature:
 class Suggestion:
     """Contents of a pipeline file."""
 
-    features: list[Feature]
-    homeless: list[Feature]
+    features: list[FeatureSuggestion]
+    without_module: list[FeatureSuggestion]
     """Images and clips without a module."""
     left_out: dict[str, str]
     """Columns without a feature, with reasons."""
-    label: Label
+    label: LabelSuggestion
     hubs: dict[str, Settings]
     wide: list[str]
     hidden: list[int]
@@ -67,7 +75,7 @@ class Suggestion:
     slices: list[list[str]]
 
 
-def suggest(data: Data, label: str | None = None, module: Module | None = None) -> Suggestion:
+def suggest(data: DataProfile, label: str | None = None, module: ModuleProfile | None = None) -> Suggestion:
     """Suggests a kind for each column, and the other sections.
 
     Args:
@@ -88,9 +96,9 @@ def suggest(data: Data, label: str | None = None, module: Module | None = None) 
         columns = [column for column in columns if column.name not in SIZE]
     made, wide = _features(columns, data, module, left_out)
     fed = [feature for feature in made if feature.needs_module and module and _takes(module, feature)]
-    homeless = [feature for feature in made if feature.needs_module and feature not in fed]
-    features = [feature for feature in made if feature not in homeless]
-    _refuse_nothing(features, fed, homeless, left_out, module)
+    without_module = [feature for feature in made if feature.needs_module and feature not in fed]
+    features = [feature for feature in made if feature not in without_module]
+    _refuse_nothing(features, fed, without_module, left_out, module)
     images = {feature.settings.get("from", feature.name) for feature in fed if feature.settings["kind"] != "text"}
     required = [target] if target.is_single else []  # with any number of classes, a record may have none
     required += [column for column in columns if column.name in images]
@@ -98,7 +106,7 @@ def suggest(data: Data, label: str | None = None, module: Module | None = None) 
     _, epochs, batch_size, hidden = next(size for size in _SIZES if data.total < size[0])
     return Suggestion(
         features=features,
-        homeless=homeless,
+        without_module=without_module,
         left_out=left_out,
         label=suggest_box(target, boxes, picture, data.is_whole)
         if boxes and picture
@@ -113,14 +121,14 @@ def suggest(data: Data, label: str | None = None, module: Module | None = None) 
 
 
 def _features(
-    columns: Sequence[Column], data: Data, module: Module | None, left_out: dict[str, str]
-) -> tuple[list[Feature], list[str]]:
+    columns: Sequence[ColumnProfile], data: DataProfile, module: ModuleProfile | None, left_out: dict[str, str]
+) -> tuple[list[FeatureSuggestion], list[str]]:
     """The features, and the names of those in the wide part. Reasons for columns without a feature are added to
     `left_out`."""
     names = input_names(column.name for column in data.columns)
     taken = set(names.values())
     pairs = _places(columns)
-    made: list[Feature] = []
+    made: list[FeatureSuggestion] = []
     wide: list[str] = []
     for column in columns:
         if column.name in pairs:
@@ -137,7 +145,7 @@ def _features(
     return made, wide
 
 
-def described(column: Column) -> str:
+def described(column: ColumnProfile) -> str:
     """Profile of a column in words, for a comment."""
     parts = [
         column.type if column.is_single else f"{column.fewest} to {column.most} values of {column.type} in a record"
@@ -154,9 +162,9 @@ def described(column: Column) -> str:
     return "; ".join(parts)
 
 
-def _feature(column: Column, name: str, settings: Settings) -> Feature:
+def _feature(column: ColumnProfile, name: str, settings: Settings) -> FeatureSuggestion:
     head = {"kind": settings["kind"]} | ({"from": column.name} if name != column.name else {})
-    return Feature(name, head | settings, described(column))
+    return FeatureSuggestion(name, head | settings, described(column))
 
 
 def _free_name(wanted: str, taken: set[str]) -> str:
@@ -167,9 +175,9 @@ def _free_name(wanted: str, taken: set[str]) -> str:
     return free
 
 
-def _places(columns: Sequence[Column]) -> dict[str, Column]:
+def _places(columns: Sequence[ColumnProfile]) -> dict[str, ColumnProfile]:
     """Longitude columns by the name of their latitude column."""
-    found: dict[str, dict[tuple[str, str], Column]] = {"latitude": {}, "longitude": {}}
+    found: dict[str, dict[tuple[str, str], ColumnProfile]] = {"latitude": {}, "longitude": {}}
     for column in columns:
         match = _PLACE.fullmatch(column.name)
         if match and column.type == "float" and column.is_single and column.distinct > 10 and column.numbers:
@@ -184,7 +192,9 @@ def _places(columns: Sequence[Column]) -> dict[str, Column]:
     }
 
 
-def _place_features(latitude: Column, longitude: Column, records: int, taken: set[str]) -> list[Feature]:
+def _place_features(
+    latitude: ColumnProfile, longitude: ColumnProfile, records: int, taken: set[str]
+) -> list[FeatureSuggestion]:
     """Bucketized latitude and longitude and their cross: a grid whose cells contain several records each."""
     cells = 10 if records < 10_000 else 20
     bucketized = {"kind": "bucketized", "buckets": cells, "encode": "none"}
@@ -194,20 +204,20 @@ def _place_features(latitude: Column, longitude: Column, records: int, taken: se
     match = _PLACE.fullmatch(latitude.name)
     name = _free_name(f"{match['before']}place{match['after']}" if match else "place", taken)
     crossed = {"kind": "crossed", "of": [bucket.name for bucket in buckets], "hash_buckets": 2 * cells**2}
-    return [*buckets, Feature(name, crossed, f"the cells of a grid of {cells} by {cells}; in model.wide")]
+    return [*buckets, FeatureSuggestion(name, crossed, f"the cells of a grid of {cells} by {cells}; in model.wide")]
 
 
-def _is_deep(feature: Feature, wide: Sequence[str]) -> bool:
+def _is_deep(feature: FeatureSuggestion, wide: Sequence[str]) -> bool:
     return feature.name not in wide and feature.settings.get("encode") != "none"
 
 
-def _takes(module: Module, feature: Feature) -> bool:
+def _takes(module: ModuleProfile, feature: FeatureSuggestion) -> bool:
     """Whether a module takes a feature; an image module takes each frame of a clip."""
     kind = feature.settings["kind"]
     return kind == module.takes or (kind == "video" and module.takes == "image")
 
 
-def _hub(feature: Feature, module: Module) -> Settings:
+def _hub(feature: FeatureSuggestion, module: ModuleProfile) -> Settings:
     output = {"output": module.output} if module.output else {}
     pool = {"pool": "mean"} if feature.settings["kind"] == "video" and module.takes == "image" else {}
     return {"handle": module.handle, "inputs": {module.input: feature.name}, **output, **pool}
@@ -218,16 +228,16 @@ def _bad_records(missing: float) -> Settings | None:
     return {"policy": "quarantine", "max_fraction": min(1.0, math.ceil(150 * missing) / 100)} if missing > 0 else None
 
 
-def _makes_slices(column: Column) -> bool:
+def _makes_slices(column: ColumnProfile) -> bool:
     return column.type in ("integer", "text") and column.is_single and 1 < column.distinct <= SLICED and is_few(column)
 
 
 def _refuse_nothing(
-    features: Sequence[Feature],
-    fed: Sequence[Feature],
-    homeless: Sequence[Feature],
+    features: Sequence[FeatureSuggestion],
+    fed: Sequence[FeatureSuggestion],
+    without_module: Sequence[FeatureSuggestion],
     left_out: dict[str, str],
-    module: Module | None,
+    module: ModuleProfile | None,
 ) -> None:
     """Checks that there is something to learn from, and something for the module to take.
 
@@ -236,10 +246,10 @@ def _refuse_nothing(
     """
     if module and not fed:
         raise UserError(f"{module.handle}: this module takes {_SHOWN[module.takes]}, but no column holds any")
-    if homeless and not features:
-        what = " and ".join(sorted({_SHOWN[feature.settings["kind"]] for feature in homeless}, reverse=True))
+    if without_module and not features:
+        what = " and ".join(sorted({_SHOWN[feature.settings["kind"]] for feature in without_module}, reverse=True))
         raise UserError(
-            f"the only columns besides the label are {what} ({', '.join(feature.name for feature in homeless)}), "
+            f"the only columns besides the label are {what} ({', '.join(feature.name for feature in without_module)}), "
             "which need a hub "
             "module; pass --hub HANDLE"
         )

@@ -14,12 +14,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import Node
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from hubline.pipeline.init.column_profile import Data
+from hubline.pipeline.init.column_profile import DataProfile
 from hubline.pipeline.init.kinds import shown
 from hubline.pipeline.init.suggest import Suggestion, described
 
 
-def text_of(suggestion: Suggestion, data: Data, examples: str, name: str) -> str:
+def text_of(suggestion: Suggestion, data: DataProfile, examples: str, name: str) -> str:
     """The text of the pipeline file.
 
     Args:
@@ -50,7 +50,7 @@ def _template() -> jinja2.Template:
     return environment.get_template("pipeline.yaml.j2")
 
 
-def seen(data: Data) -> str:
+def seen(data: DataProfile) -> str:
     """How much was read, in words."""
     files = f"{data.files:,} file{'s' if data.files > 1 else ''}"
     if data.is_whole:

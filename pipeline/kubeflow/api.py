@@ -62,7 +62,7 @@ class Client(kfp.Client):
         return self.health
 
     def _be_patient(self) -> None:
-        use_rest_client(self, lambda configuration: _Patient(configuration, self.address.first_wait))
+        use_rest_client(self, lambda configuration: _RetryingClient(configuration, self.address.first_wait))
 
     def call(self, method: str, path: str, answers: str | None, **given: Any) -> Any:
         """Makes a request for which kfp's client has no method.
@@ -85,7 +85,7 @@ class Client(kfp.Client):
         return f"{(self.address.ui_host or self.address.host).rstrip('/')}/#/{place}"
 
 
-class _Patient(RestClient):
+class _RetryingClient(RestClient):
     """HTTP client with timeouts and retries, and without redirects."""
 
     def __init__(self, configuration: kfp_server_api.Configuration, first_wait: float) -> None:

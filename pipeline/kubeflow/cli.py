@@ -20,7 +20,7 @@ from hubline.pipeline.terminal import console_on
 if TYPE_CHECKING:
     from hubline.pipeline.config import AnyFile
     from hubline.pipeline.kubeflow.api import Address, Client
-    from hubline.pipeline.kubeflow.schedule import Applied, Plan
+    from hubline.pipeline.kubeflow.schedule import ApplyResult, ScheduleSpec
     from hubline.pipeline.load import Source
 
 _PLACE = "Kubeflow Pipelines"
@@ -89,19 +89,19 @@ def submit(
     from hubline.pipeline.load import load
 
     pipeline, source = load(file)
-    from hubline.pipeline.kubeflow import run_parameters as form
+    from hubline.pipeline.kubeflow import run_parameters
 
-    given = form.of_options(pipeline, parameter or [], source.folder)
+    given = run_parameters.of_options(pipeline, parameter or [], source.folder)
     address = _address(pipeline, host, namespace, token_file)
     with _quietly(as_json) as console, tempfile.TemporaryDirectory() as folder:
         with console.status("compiling"):
             from hubline.pipeline.kubeflow import publish, watch
-            from hubline.pipeline.kubeflow import submit as submitting
+            from hubline.pipeline.kubeflow import submit as submission
 
             package = publish.pack(pipeline, source, image, allow_tag, Path(folder))
             _warn(console, package.warnings)
             client = _connected(address)
-            run = submitting.submit(client, pipeline, package, given, experiment, run_name)
+            run = submission.submit(client, pipeline, package, given, experiment, run_name)
         console.print(f"{run.name}  {run.link}", soft_wrap=True)
         if run.report:
             console.print(f"report: {run.report}, once that step is done", soft_wrap=True)
@@ -113,8 +113,8 @@ def submit(
                     outcome = watch.wait(client, run.id, steps, shown)
             except KeyboardInterrupt:
                 raise RunError(f"stopped waiting; the run continues: {run.link}") from None
-            submitting.show_outcome(console, client, run, outcome)
-        result = submitting.as_json(run, outcome)
+            submission.show_outcome(console, client, run, outcome)
+        result = submission.as_json(run, outcome)
     if as_json:
         print(json.dumps(result))
     raise typer.Exit(0 if outcome is None or outcome.state in ("SUCCEEDED", "SKIPPED") else 1)
@@ -384,21 +384,21 @@ def _planned(
     now: datetime,
     folder: Path,
     console: Console,
-) -> tuple[Any, "Plan"]:
+) -> tuple[Any, "ScheduleSpec"]:
     """The compiled package, and the schedule that the file describes."""
-    from hubline.pipeline.kubeflow import run_parameters as form
+    from hubline.pipeline.kubeflow import run_parameters
 
     with console.status("compiling"):
         from hubline.pipeline.kubeflow import publish, schedule
 
         schedule.of(file)
-        parameters = form.of_schedule(file, source)
+        parameters = run_parameters.of_schedule(file, source)
         package = publish.pack(file, source, image, allow_tag, folder)
         _warn(console, package.warnings)
         return package, schedule.plan(file, package, experiment, now, parameters)
 
 
-def _show_applied(console: Console, name: str, applied: "Applied") -> None:
+def _show_applied(console: Console, name: str, applied: "ApplyResult") -> None:
     console.print(f"{name}: {applied.action}{'' if applied.enabled else ', and paused'}")
     for each in applied.differences:
         console.print(f"  {each.key}: {each.now} -> {each.wanted}", soft_wrap=True)
@@ -424,7 +424,7 @@ def _show_times(console: Console, file: "AnyFile", now: datetime) -> list[str]:
     return [time.isoformat() for time in times]
 
 
-def _as_json(applied: "Applied") -> dict[str, Any]:
+def _as_json(applied: "ApplyResult") -> dict[str, Any]:
     differences = [{"key": each.key, "scheduled": each.now, "file": each.wanted} for each in applied.differences]
     return {
         "status": applied.action,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hubline.core import storage
 from hubline.core.errors import UserError
 from hubline.pipeline.config import AnyFile, InferFile
-from hubline.pipeline.diagnostics import Mistake, PipelineFileError
+from hubline.pipeline.diagnostics import Diagnostic, PipelineFileError
 from hubline.pipeline.kubeflow.config import JOINABLE
 from hubline.pipeline.kubeflow.escaping import yaml
 from hubline.pipeline.kubeflow.reach import unreachable
@@ -25,7 +25,7 @@ _BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class Compiled:
+class CompiledPackage:
     """A compiled package."""
 
     spec: dict[str, Any]
@@ -35,7 +35,7 @@ class Compiled:
     warnings: tuple[str, ...]
 
 
-def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bool, output: Path) -> Compiled:
+def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bool, output: Path) -> CompiledPackage:
     """Compiles a pipeline file and writes the package.
 
     Args:
@@ -50,8 +50,8 @@ def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bo
         UserError: if the image is missing or has no digest, or Kubeflow Pipelines would reject the package.
     """
     image = _checked(image or file.kubeflow.image, allow_tag)
-    if mistakes := list(_mistakes(file, source)):
-        raise PipelineFileError(mistakes)
+    if diagnostics := list(_mistakes(file, source)):
+        raise PipelineFileError(diagnostics)
     # Imported here because it imports TFX, which is not needed to find errors.
     from hubline.pipeline.kubeflow.check import check
     from hubline.pipeline.kubeflow.pipeline_spec import package, pods
@@ -65,7 +65,7 @@ def compile_file(file: AnyFile, source: Source, image: str | None, allow_tag: bo
     size, alert = workflow_size(spec, platform), file.kubeflow.alert
     joined = {step for steps in pods(file).values() for step in steps}
     warnings = [alert.warning if alert else None, size.warning([step for step in JOINABLE if step not in joined])]
-    return Compiled(spec, size, tuple(filter(None, warnings)))
+    return CompiledPackage(spec, size, tuple(filter(None, warnings)))
 
 
 def _checked(image: str | None, allow_tag: bool) -> str:
@@ -82,9 +82,9 @@ def _checked(image: str | None, allow_tag: bool) -> str:
     return image
 
 
-def _mistakes(file: AnyFile, source: Source) -> Iterator[Mistake]:
+def _mistakes(file: AnyFile, source: Source) -> Iterator[Diagnostic]:
     if file.kubeflow.state is None:
-        yield source.mistake(
+        yield source.diagnostic(
             ("kubeflow", "state"),
             "missing: a folder for checkpoints, shards and vectors that live on from run to run, in a bucket "
             "or on a volume that every step mounts, such as /mnt/state",
@@ -93,7 +93,7 @@ def _mistakes(file: AnyFile, source: Source) -> Iterator[Mistake]:
         yield from _alike(section, names, source)
     root = file.kubeflow.pipeline_root
     if not file.beam.in_step and not (root and root.startswith("gs://")):
-        yield source.mistake(
+        yield source.diagnostic(
             ("beam", "runner"),
             f"workers of {file.beam.runner} are not in the step's pod, and see what is on gs:// alone; set "
             "kubeflow.pipeline_root to a folder there"
@@ -101,19 +101,19 @@ def _mistakes(file: AnyFile, source: Source) -> Iterator[Mistake]:
             + ", or use DirectRunner",
         )
     for location, fault in unreachable(file):
-        yield source.mistake(location, fault)
+        yield source.diagnostic(location, fault)
 
 
 def _backbones(file: AnyFile) -> Backbones:
     return NO_BACKBONES if isinstance(file, InferFile) else file.backbones
 
 
-def _alike(section: str, names: Iterable[str], source: Source) -> Iterator[Mistake]:
+def _alike(section: str, names: Iterable[str], source: Source) -> Iterator[Diagnostic]:
     seen: dict[str, str] = {}
     for name in names:
         first = seen.setdefault(task_name(name), name)
         if first != name:
-            yield source.mistake(
+            yield source.diagnostic(
                 (section, name),
                 f"on a cluster '{first}' and '{name}' are one name, {task_name(name)}; call one otherwise",
             )

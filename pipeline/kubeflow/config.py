@@ -128,7 +128,7 @@ class Volume(Section):
     """Folder within the volume to mount. Default: the whole volume."""
 
 
-class FromKeys(Section):
+class KeySource(Section):
     """A Secret or ConfigMap."""
 
     name: Key
@@ -141,7 +141,7 @@ class FromKeys(Section):
     """Whether the step may start if the Secret or ConfigMap does not exist."""
 
     @model_validator(mode="after")
-    def _is_used(self) -> "FromKeys":
+    def _is_used(self) -> "KeySource":
         if not self.env and self.path is None:
             raise ValueError("set `env` (environment variables and their keys) or `path` (where it is mounted)")
         return self
@@ -185,9 +185,9 @@ class Placement(Section):
     """Nodes that the pod requires or prefers."""
     volumes: tuple[Volume, ...] = ()
     """Persistent volume claims to mount."""
-    secrets: tuple[FromKeys, ...] = ()
+    secrets: tuple[KeySource, ...] = ()
     """Secrets as environment variables or files."""
-    config_maps: tuple[FromKeys, ...] = ()
+    config_maps: tuple[KeySource, ...] = ()
     """ConfigMaps as environment variables or files."""
     shared_memory: Quantity | None = Field(default=None, examples=["8Gi"])
     """Size of `/dev/shm`."""

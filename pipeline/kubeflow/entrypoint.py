@@ -21,8 +21,8 @@ from hubline.core.errors import UserError
 from hubline.core.garbage import collect_none_at_exit
 from hubline.pipeline.kubeflow import logs
 from hubline.pipeline.kubeflow.exec_properties import taken
-from hubline.pipeline.kubeflow.executor_io import Launched
-from hubline.pipeline.kubeflow.notify import leave_word
+from hubline.pipeline.kubeflow.executor_io import ExecutorInput
+from hubline.pipeline.kubeflow.notify import record_failure
 
 PROPERTIES = "properties"
 """Parameter with a step's execution properties, as JSON."""
@@ -32,7 +32,7 @@ BEAM = "beam"
 NOTHING: Mapping[str, list[Artifact]] = MappingProxyType({})
 
 
-class Beaming(Section):
+class BeamArguments(Section):
     """Beam configuration of a step."""
 
     arguments: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Beaming(Section):
 def main(arguments: list[str]) -> int:
     """Runs the step; returns 1 on failure and 143 after SIGTERM, with the error in the last line of the log."""
     executor, types, launched = arguments
-    handed = Launched.model_validate_json(launched)
+    handed = ExecutorInput.model_validate_json(launched)
     with interruption.handled():
         try:
             handed.finish(execute(executor, json.loads(types), handed))
@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def explain(fault: Exception, launched: Launched, step: str = "") -> int:
+def explain(fault: Exception, launched: ExecutorInput, step: str = "") -> int:
     """Reports why a step failed, in the log and for the notification; re-raises unexpected errors.
 
     Args:
@@ -70,15 +70,15 @@ def explain(fault: Exception, launched: Launched, step: str = "") -> int:
     elif isinstance(fault, UserError):
         error, code = str(fault), 1
     else:
-        leave_word(launched, f"{type(fault).__name__}: {fault}", step)
+        record_failure(launched, f"{type(fault).__name__}: {fault}", step)
         raise fault
-    leave_word(launched, error, step)
+    record_failure(launched, error, step)
     print(f"{before}{error}", file=sys.stderr)
     return code
 
 
 def execute(
-    executor_path: str, types: Mapping[str, str], launched: Launched, given: Mapping[str, list[Artifact]] = NOTHING
+    executor_path: str, types: Mapping[str, str], launched: ExecutorInput, given: Mapping[str, list[Artifact]] = NOTHING
 ) -> dict[str, list[Artifact]]:
     """Runs an executor.
 
@@ -92,7 +92,7 @@ def execute(
         The output artifacts.
     """
     properties = taken(launched.inputs.parameters[PROPERTIES])
-    beam = Beaming.model_validate(properties.pop(BEAM)) if BEAM in properties else None
+    beam = BeamArguments.model_validate(properties.pop(BEAM)) if BEAM in properties else None
     shared = beam.scratch if beam else None
     inputs, outputs = launched.artifacts(types, as_they_are=shared is not None)
     executor_class = import_utils.import_class_by_path(executor_path)
@@ -115,7 +115,7 @@ def _scratch(shared: str | None) -> Iterator[str]:
         storage.remove_files_below(folder)
 
 
-def _context(folder: str, beam: Beaming | None) -> base_executor.BaseExecutor.Context:
+def _context(folder: str, beam: BeamArguments | None) -> base_executor.BaseExecutor.Context:
     if beam is None:
         return base_executor.BaseExecutor.Context(tmp_dir=folder, unique_id="step")
     # Imported here because Beam takes six seconds to import, and half of the steps don't use it.

@@ -52,7 +52,7 @@ class Outputs(_Message):
     file: str = Field(alias="outputFile")
 
 
-class Launched(_Message):
+class ExecutorInput(_Message):
     """KFP's `ExecutorInput`."""
 
     inputs: Inputs = Inputs()
@@ -101,7 +101,7 @@ class Launched(_Message):
 
 
 def type_name(artifact_type: type[Artifact]) -> str:
-    """Short name of an artifact class for `Launched.artifacts`; short because it is part of the workflow."""
+    """Short name of an artifact class for `ExecutorInput.artifacts`; short because it is part of the workflow."""
     return name_utils.get_full_name(artifact_type).removeprefix(_STANDARD)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from hubline.pipeline.kubeflow.config import Alert, FromKeys, Kubeflow, SecretKey
+from hubline.pipeline.kubeflow.config import Alert, KeySource, Kubeflow, SecretKey
 from hubline.pipeline.kubeflow.escaping import argument
-from hubline.pipeline.kubeflow.notify import RUN_ID, RUN_NAME, WEBHOOK, WORD, About
+from hubline.pipeline.kubeflow.notify import RUN_ID, RUN_NAME, WEBHOOK, WORD, NotificationContext
 from hubline.pipeline.kubeflow.report_place import ReportPlace
 from hubline.pipeline.kubeflow.tasks import Group, Input, Node, Task, of_the_run, task_name
 
@@ -36,7 +36,7 @@ def alerted(pin: Task, steps: Sequence[Task], form: dict[str, Input], name: str,
     ]
     names = {task_name(each.step): each.step for each in inside}
     report = ReportPlace.find((step.step, step.outputs) for step in steps)
-    about = About(pipeline=name, on=kubeflow.alert.on, steps=names, link=_link(kubeflow), report=report)
+    about = NotificationContext(pipeline=name, on=kubeflow.alert.on, steps=names, link=_link(kubeflow), report=report)
     alert = Task(
         _ALERT,
         _MODULE,
@@ -55,7 +55,7 @@ def with_webhook(kubeflow: Kubeflow) -> Kubeflow:
         return kubeflow
     placement, webhook = kubeflow.placement(_ALERT), kubeflow.alert.webhook
     if isinstance(webhook, SecretKey):
-        secret = FromKeys(name=webhook.secret, env={WEBHOOK: webhook.key})
+        secret = KeySource(name=webhook.secret, env={WEBHOOK: webhook.key})
         given: dict[str, Any] = {"secrets": (*placement.secrets, secret)}
     else:
         given = {"env": {**placement.env, WEBHOOK: webhook}}

@@ -20,7 +20,7 @@ from hubline.core.garbage import collect_none_at_exit
 from hubline.pipeline.kubeflow import logs
 from hubline.pipeline.kubeflow.entrypoint import PROPERTIES, execute, explain
 from hubline.pipeline.kubeflow.escaping import argument
-from hubline.pipeline.kubeflow.executor_io import Inputs, Launched
+from hubline.pipeline.kubeflow.executor_io import ExecutorInput, Inputs
 from hubline.pipeline.kubeflow.tasks import Input, Json, Task, task_name
 
 _STEP = "step"
@@ -115,7 +115,7 @@ def _pod(pod: str, tasks: Sequence[Task]) -> Task:
 
 def main(arguments: list[str]) -> int:
     """Runs the steps; returns 1 if one fails and 143 after SIGTERM, with the error in the last line of the log."""
-    members, launched = _MEMBERS.validate_json(arguments[0]), Launched.model_validate_json(arguments[1])
+    members, launched = _MEMBERS.validate_json(arguments[0]), ExecutorInput.model_validate_json(arguments[1])
     made: dict[str, list[Artifact]] = {}
     with interruption.handled():
         for member in members:
@@ -128,14 +128,14 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _run(member: Member, launched: Launched, made: Mapping[str, list[Artifact]]) -> dict[str, list[Artifact]]:
+def _run(member: Member, launched: ExecutorInput, made: Mapping[str, list[Artifact]]) -> dict[str, list[Artifact]]:
     """Runs one step; returns its outputs under the pod's keys."""
 
     def own(given: Mapping[str, Any], key: Any) -> dict[str, Any]:
         keys = {name: key(member.step, name) for name in member.types}
         return {name: given[pods] for name, pods in keys.items() if pods in given}
 
-    handed = Launched(
+    handed = ExecutorInput(
         inputs=Inputs(
             parameterValues={PROPERTIES: launched.inputs.parameters[input_key(member.step, PROPERTIES)]},
             artifacts=own(launched.inputs.artifacts, input_key),

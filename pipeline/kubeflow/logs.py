@@ -8,7 +8,7 @@ _EVERY = 10.0
 """Minimum interval between progress messages, in seconds."""
 
 
-class _Seldom(logging.Filter):
+class _RateLimit(logging.Filter):
     """Rate-limits progress messages; the last one always passes."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ def to_pod() -> None:
     """Sends Hubline's messages to standard output, which the cluster stores as the pod's log."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    handler.addFilter(_Seldom())
+    handler.addFilter(_RateLimit())
     logger = logging.getLogger("hubline")
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)

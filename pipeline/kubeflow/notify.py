@@ -16,7 +16,7 @@ import urllib3
 from hubline.core import storage
 from hubline.core.config_base import Section
 from hubline.core.errors import RunError, UserError
-from hubline.pipeline.kubeflow.executor_io import Launched
+from hubline.pipeline.kubeflow.executor_io import ExecutorInput
 from hubline.pipeline.kubeflow.report_place import ReportPlace
 
 WORD = "HUBLINE_WORD"
@@ -35,7 +35,7 @@ _MOST = 4000
 _OUTPUT = re.compile(r"/(?P<run>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?P<task>[^/]+)/")
 
 
-class About(Section):
+class NotificationContext(Section):
     """Subject and condition of a notification."""
 
     pipeline: str
@@ -72,7 +72,7 @@ class Message(Section):
     """Summary as text, which Slack, Mattermost, Teams and Google Chat display."""
 
 
-def leave_word(launched: Launched, error: str, step: str | None = None) -> None:
+def record_failure(launched: ExecutorInput, error: str, step: str | None = None) -> None:
     """Records why a step failed, if notifications are enabled and the step can determine its run.
 
     Args:
@@ -87,7 +87,7 @@ def leave_word(launched: Launched, error: str, step: str | None = None) -> None:
         storage.write_bytes(f"{folder}/{run_id}/failed-{task}.json", word.model_dump_json().encode())
 
 
-def _place(launched: Launched) -> tuple[str, str] | None:
+def _place(launched: ExecutorInput) -> tuple[str, str] | None:
     """The IDs of run and task."""
     if run_id := launched.inputs.parameters.get(RUN_ID):
         return run_id, "pin"
@@ -96,12 +96,12 @@ def _place(launched: Launched) -> tuple[str, str] | None:
     return (match["run"], match["task"]) if match else None
 
 
-def done(launched: Launched) -> None:
+def done(launched: ExecutorInput) -> None:
     """Records that every step has succeeded."""
     storage.write_bytes(f"{os.environ[WORD]}/{launched.inputs.parameters[RUN_ID]}/{_DONE}", b"{}")
 
 
-def message(about: About, launched: Launched, now: datetime) -> Message:
+def message(about: NotificationContext, launched: ExecutorInput, now: datetime) -> Message:
     """Creates the notification for an ended run from what `done` and `leave_word` recorded."""
     run_id, run_name = (str(launched.inputs.parameters[name]) for name in (RUN_ID, RUN_NAME))
     folder = f"{os.environ[WORD]}/{run_id}"
@@ -137,7 +137,7 @@ def _read(path: str) -> FailedStep:
         return FailedStep.model_validate_json(file.read())
 
 
-def tell(about: About, launched: Launched) -> None:
+def tell(about: NotificationContext, launched: ExecutorInput) -> None:
     """Sends the notification if the run's outcome calls for one, and removes the records.
 
     Raises:
@@ -170,12 +170,12 @@ def _post(url: str, said: Message) -> None:
 def main(arguments: list[str]) -> int:
     """Returns 1 if the webhook does not accept the notification."""
     what, *about, launched = arguments
-    handed: Any = Launched.model_validate_json(launched)
+    handed: Any = ExecutorInput.model_validate_json(launched)
     try:
         if what == "done":
             done(handed)
         else:
-            tell(About.model_validate_json(about[0]), handed)
+            tell(NotificationContext.model_validate_json(about[0]), handed)
         handed.finish()
     except UserError as error:
         print(error, file=sys.stderr)

@@ -14,9 +14,9 @@ from hubline.core import interruption
 from hubline.core.errors import RunError
 from hubline.core.garbage import collect_none_at_exit
 from hubline.pipeline.kubeflow import logs
-from hubline.pipeline.kubeflow.entrypoint import BEAM, Beaming, explain
+from hubline.pipeline.kubeflow.entrypoint import BEAM, BeamArguments, explain
 from hubline.pipeline.kubeflow.exec_properties import handed
-from hubline.pipeline.kubeflow.executor_io import Launched
+from hubline.pipeline.kubeflow.executor_io import ExecutorInput
 from hubline.pipeline.kubeflow.notify import RUN_ID
 from hubline.pipeline.kubeflow.parameter_definitions import with_changes
 from hubline.pipeline.kubeflow.pipeline_spec import graph
@@ -27,7 +27,7 @@ from hubline.pipeline.snapshot import pin
 def main(arguments: list[str]) -> int:
     """Pins; returns 1 on failure and 143 after SIGTERM, with the errors in the last lines of the log."""
     values, steps, launched = (json.loads(argument) for argument in arguments)
-    handed = Launched.model_validate(launched)
+    handed = ExecutorInput.model_validate(launched)
     form = {name: value for name, value in handed.inputs.parameters.items() if name != RUN_ID}
     with interruption.handled():
         try:
@@ -58,7 +58,7 @@ def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[s
         )
     state = file.kubeflow.state or ""
     scratch = None if file.beam.in_step else f"{state}/scratch"
-    beam = {BEAM: Beaming(arguments=tuple(file.beam.arguments()), scratch=scratch).model_dump(mode="json")}
+    beam = {BEAM: BeamArguments(arguments=tuple(file.beam.arguments()), scratch=scratch).model_dump(mode="json")}
     return {
         task_name(name): handed(node.exec_properties | (beam if kind_of(name) in ON_BEAM else {}), state)
         for name, node in nodes.items()

@@ -13,7 +13,7 @@ from tfx.dsl.components.base.base_node import BaseNode
 from tfx.types import Channel
 from tfx.utils import name_utils
 
-from hubline.artifacts.pins import AnyPins, Files, Pins, PinsToInfer, ServedVersion
+from hubline.artifacts.pins import AnyPins, PinnedFiles, Pins, PinsToInfer, ServedVersion
 from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
 from hubline.pipeline.graph import build
 from hubline.pipeline.kubeflow import tasks
@@ -24,7 +24,7 @@ from hubline.pipeline.kubeflow.exit_handler import alerted, env, with_webhook
 from hubline.pipeline.kubeflow.fused_steps import join
 from hubline.pipeline.kubeflow.parameter_definitions import dumped, offered
 from hubline.pipeline.kubeflow.tasks import Input, Node, Task, from_form, task_name
-from hubline.pipeline.paths import OnCluster
+from hubline.pipeline.paths import ClusterPaths
 
 Json = dict[str, Any]
 
@@ -90,12 +90,12 @@ def pods(file: AnyFile) -> Mapping[str, Sequence[str]]:
 
 def graph(file: AnyFile, pins: AnyPins) -> list[BaseNode]:
     """The steps of a pipeline file on a cluster, without `Pin`."""
-    return build(file, pins, OnCluster(file.kubeflow.state or "")).components
+    return build(file, pins, ClusterPaths(file.kubeflow.state or "")).components
 
 
 def unpinned(file: AnyFile) -> AnyPins:
     """Placeholder for what `Pin` finds at run time; sufficient to determine the steps."""
-    files, modules = Files(by_split={}), dict.fromkeys(file.hubs, "")
+    files, modules = PinnedFiles(by_split={}), dict.fromkeys(file.hubs, "")
     if isinstance(file, InferFile):
         return PinsToInfer(files=files, modules=modules, model=_asked(file), labels=None, pushed=None)
     return Pins(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hubline.pipeline.kubeflow.config import Affinity, FromKeys, Placement, Toleration, amount
+from hubline.pipeline.kubeflow.config import Affinity, KeySource, Placement, Toleration, amount
 
 Json = dict[str, Any]
 
@@ -102,7 +102,7 @@ def _named(what: str, name: str) -> Json:
     return {f"{what}NameParameter": {"runtimeValue": {"constant": name}}}
 
 
-def _from_keys(kind: str, found: Sequence[FromKeys]) -> Json:
+def _from_keys(kind: str, found: Sequence[KeySource]) -> Json:
     """Secrets or ConfigMaps as environment variables and volumes."""
     as_env = [
         {

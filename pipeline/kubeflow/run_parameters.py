@@ -105,7 +105,9 @@ def of_schedule(file: AnyFile, source: "Source", for_cluster: bool = True) -> di
         every = check(file, given, source.folder, for_cluster)
     except InvalidParameters as invalid:
         at = ("kubeflow", "schedule", "parameters")
-        raise PipelineFileError(source.mistake((*at, *place), message) for place, message in invalid.errors) from None
+        raise PipelineFileError(
+            source.diagnostic((*at, *place), message) for place, message in invalid.errors
+        ) from None
     return {name: every[name] for name in given}
 
 

@@ -35,7 +35,7 @@ _MARK = "hubline schedule"
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScheduleSpec:
     """An existing or planned schedule."""
 
     cron: str
@@ -55,14 +55,14 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Scheduled:
+class RecurringRun:
     """A recurring run created by Hubline, as returned by the API."""
 
     id: str
     name: str
     created: datetime
     enabled: bool
-    plan: Plan
+    plan: ScheduleSpec
     experiment_id: str
     at: Version
 
@@ -77,7 +77,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Applied:
+class ApplyResult:
     """The result of applying a file."""
 
     action: str
@@ -92,7 +92,7 @@ class Applied:
 
 def plan(
     file: AnyFile, package: Package, experiment: str | None, now: datetime, parameters: Mapping[str, Any] | None = None
-) -> Plan:
+) -> ScheduleSpec:
     """The schedule that a pipeline file describes.
 
     Args:
@@ -106,7 +106,7 @@ def plan(
         UserError: if the file has no schedule, or KFP cannot express it.
     """
     schedule = of(file)
-    return Plan(
+    return ScheduleSpec(
         cron=to_backend(schedule, _backend(file), now),
         said=f"{schedule.cron} {schedule.time_zone}",
         start=_to_second(schedule.starts),
@@ -180,7 +180,7 @@ def _to_second(moment: datetime | None) -> datetime | None:
 # Reading
 
 
-def scheduled(client: Client, name: str | None = None) -> list[Scheduled]:
+def scheduled(client: Client, name: str | None = None) -> list[RecurringRun]:
     """Recurring runs created by Hubline, newest first.
 
     Args:
@@ -195,14 +195,14 @@ def scheduled(client: Client, name: str | None = None) -> list[Scheduled]:
     return sorted(found, key=lambda each: (each.created, each.enabled), reverse=True)
 
 
-def _scheduled(client: Client, told: Any) -> Scheduled:
+def _scheduled(client: Client, told: Any) -> RecurringRun:
     cron, reference = told.trigger.cron_schedule, told.pipeline_version_reference
-    return Scheduled(
+    return RecurringRun(
         id=told.recurring_run_id,
         name=told.display_name,
         created=told.created_at,
         enabled=told.status == "ENABLED",
-        plan=Plan(
+        plan=ScheduleSpec(
             cron=cron.cron,
             said=told.description.partition(": ")[2],
             start=_to_second(cron.start_time),
@@ -229,7 +229,7 @@ def _name(ask: Callable[[], Any]) -> str:
         raise
 
 
-def differences(existing: Scheduled, wanted: Plan) -> list[Difference]:
+def differences(existing: RecurringRun, wanted: ScheduleSpec) -> list[Difference]:
     """Settings that differ between a schedule and the file."""
     now, then = _ahead(existing.plan, existing.created), _ahead(wanted, existing.created)
     keys = ["cron", "start", "end", "catch_up", "max_concurrency", "parameters", "experiment", "version"]
@@ -243,12 +243,12 @@ def differences(existing: Scheduled, wanted: Plan) -> list[Difference]:
     ]
 
 
-def _ahead(plan: Plan, made: datetime) -> Plan:
+def _ahead(plan: ScheduleSpec, made: datetime) -> ScheduleSpec:
     """Start times in the past are ignored."""
     return replace(plan, start=None) if plan.start and plan.start <= made else plan
 
 
-def _shown(plan: Plan, key: str) -> str:
+def _shown(plan: ScheduleSpec, key: str) -> str:
     value = getattr(plan, key)
     if key == "cron":
         return f"{value} (for {plan.said})"
@@ -259,7 +259,7 @@ def _shown(plan: Plan, key: str) -> str:
     return "none" if value is None else str(value)
 
 
-def row(each: Scheduled, backend: ZoneInfo, now: datetime) -> dict[str, Any]:
+def row(each: RecurringRun, backend: ZoneInfo, now: datetime) -> dict[str, Any]:
     """A schedule for `hubline schedule list`, with the next run as the backend will start it."""
     cron, _, zone = each.plan.said.rpartition(" ")
     since = max(filter(None, (now, each.plan.start)))
@@ -285,7 +285,7 @@ def row(each: Scheduled, backend: ZoneInfo, now: datetime) -> dict[str, Any]:
 # Changes
 
 
-def apply(client: Client, file: AnyFile, package: Package, wanted: Plan, now: datetime) -> Applied:
+def apply(client: Client, file: AnyFile, package: Package, wanted: ScheduleSpec, now: datetime) -> ApplyResult:
     """Makes the schedule match the file; does nothing if it already does.
 
     The new recurring run is created before the old one is disabled, so that no run is lost; the old one is disabled
@@ -297,7 +297,7 @@ def apply(client: Client, file: AnyFile, package: Package, wanted: Plan, now: da
     found = tuple(differences(newest, wanted)) if newest else ()
     if newest and not found and (newest.enabled or not on):
         changed = _switch(client, newest, ours[1:], on)
-        return Applied("paused" if changed else "unchanged", on, newest.id, kept=_clear(client, ours[1:]))
+        return ApplyResult("paused" if changed else "unchanged", on, newest.id, kept=_clear(client, ours[1:]))
     version, place = publish(client, file.name, package), experiment_id(client, wanted.experiment)
     made = _make(client, file.name, _begun(client, wanted, newest, _backend(file), now), place, version)
     try:
@@ -306,10 +306,10 @@ def apply(client: Client, file: AnyFile, package: Package, wanted: Plan, now: da
         _back(client, made, [each for each in ours if each.enabled])
         raise
     action = "created" if newest is None else "replaced" if found else "resumed"
-    return Applied(action, on, made.id, found, _clear(client, ours))
+    return ApplyResult(action, on, made.id, found, _clear(client, ours))
 
 
-def would_change(client: Client, file: AnyFile, wanted: Plan) -> list[Difference]:
+def would_change(client: Client, file: AnyFile, wanted: ScheduleSpec) -> list[Difference]:
     """The changes that `apply` would make."""
     ours = scheduled(client, file.name)
     if not ours:
@@ -319,7 +319,9 @@ def would_change(client: Client, file: AnyFile, wanted: Plan) -> list[Difference
     return [*differences(ours[0], wanted), *switched]
 
 
-def _begun(client: Client, wanted: Plan, before: Scheduled | None, backend: ZoneInfo, now: datetime) -> Plan:
+def _begun(
+    client: Client, wanted: ScheduleSpec, before: RecurringRun | None, backend: ZoneInfo, now: datetime
+) -> ScheduleSpec:
     """The plan with a start that makes the backend catch up on the runs that it should, and no others."""
     if wanted.start and wanted.start > now:
         return wanted
@@ -328,7 +330,7 @@ def _begun(client: Client, wanted: Plan, before: Scheduled | None, backend: Zone
     return replace(wanted, start=_behind_since(client, before, backend, now)) if before else wanted
 
 
-def _behind_since(client: Client, before: Scheduled, backend: ZoneInfo, now: datetime) -> datetime | None:
+def _behind_since(client: Client, before: RecurringRun, backend: ZoneInfo, now: datetime) -> datetime | None:
     """Time from which to catch up: when the last run was due, or the schedule's start if there was none; None if no run
     has been missed since."""
     due = [run.scheduled_at for run in _runs(client, before) if run.scheduled_at and run.scheduled_at.year > 1970]
@@ -337,18 +339,20 @@ def _behind_since(client: Client, before: Scheduled, backend: ZoneInfo, now: dat
     return last if missed and missed <= now else None
 
 
-def _fields(plan: Plan) -> Cron:
+def _fields(plan: ScheduleSpec) -> Cron:
     """The schedule in the backend's time zone."""
     return parse(plan.cron.partition(" ")[2])
 
 
-def _runs(client: Client, of_: Scheduled) -> Iterator[Any]:
+def _runs(client: Client, of_: RecurringRun) -> Iterator[Any]:
     with answered(client.address, "looking for runs of the schedule"):
         ask = partial(client.list_runs, experiment_id=of_.experiment_id, sort_by="created_at desc")
         yield from (run for run in pages(ask, "runs") if run.recurring_run_id == of_.id)
 
 
-def _make(client: Client, name: str, plan: Plan, experiment: str, version: Version, enabled: bool = False) -> Scheduled:
+def _make(
+    client: Client, name: str, plan: ScheduleSpec, experiment: str, version: Version, enabled: bool = False
+) -> RecurringRun:
     with answered(client.address, "making the schedule"):
         made = client.create_recurring_run(
             experiment_id=experiment,
@@ -365,14 +369,14 @@ def _make(client: Client, name: str, plan: Plan, experiment: str, version: Versi
             enabled=enabled,
             service_account=plan.service_account,
         )
-    return Scheduled(made.recurring_run_id, name, made.created_at, enabled, plan, experiment, version)
+    return RecurringRun(made.recurring_run_id, name, made.created_at, enabled, plan, experiment, version)
 
 
 def _text(moment: datetime | None) -> str | None:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
 
 
-def _switch(client: Client, chosen: Scheduled, others: Sequence[Scheduled], on: bool) -> bool:
+def _switch(client: Client, chosen: RecurringRun, others: Sequence[RecurringRun], on: bool) -> bool:
     """Disables every other recurring run, then enables or disables the chosen one; returns whether anything changed."""
     wrong = [each for each in others if each.enabled]
     with answered(client.address, "switching the schedule"):
@@ -383,7 +387,7 @@ def _switch(client: Client, chosen: Scheduled, others: Sequence[Scheduled], on: 
     return bool(wrong) or chosen.enabled != on
 
 
-def _back(client: Client, made: Scheduled, before: Sequence[Scheduled]) -> None:
+def _back(client: Client, made: RecurringRun, before: Sequence[RecurringRun]) -> None:
     """Rolls back a change that failed halfway."""
     try:
         with answered(client.address, "putting back the schedule that was"):
@@ -399,7 +403,7 @@ def _back(client: Client, made: Scheduled, before: Sequence[Scheduled]) -> None:
         ) from None
 
 
-def _clear(client: Client, old: Sequence[Scheduled]) -> tuple[str, ...]:
+def _clear(client: Client, old: Sequence[RecurringRun]) -> tuple[str, ...]:
     """Deletes disabled recurring runs, except those with an active run; returns the IDs of these."""
     kept = []
     for each in old:
@@ -418,7 +422,7 @@ def _clear(client: Client, old: Sequence[Scheduled]) -> tuple[str, ...]:
 _UNDER_WAY = (None, "", "RUNTIME_STATE_UNSPECIFIED", "PENDING", "RUNNING", "CANCELING", "PAUSED")
 
 
-def _current(client: Client, name: str) -> tuple[Scheduled, list[Scheduled]]:
+def _current(client: Client, name: str) -> tuple[RecurringRun, list[RecurringRun]]:
     ours = scheduled(client, name)
     if not ours:
         raise UserError(f"{client.address.host}: there is no schedule of {name}; `hubline schedule apply` creates it")
@@ -431,7 +435,7 @@ def pause(client: Client, name: str) -> bool:
     return _switch(client, current, others, on=False)
 
 
-def resume(client: Client, file: AnyFile, catch_up: bool | None, now: datetime) -> Applied:
+def resume(client: Client, file: AnyFile, catch_up: bool | None, now: datetime) -> ApplyResult:
     """Enables a paused schedule.
 
     Args:
@@ -442,16 +446,16 @@ def resume(client: Client, file: AnyFile, catch_up: bool | None, now: datetime) 
     """
     current, others = _current(client, file.name)
     if any(each.enabled for each in (current, *others)):
-        return Applied("unchanged", True, current.id)
+        return ApplyResult("unchanged", True, current.id)
     catch_up = current.plan.catch_up if catch_up is None else catch_up
     if catch_up and current.plan.catch_up:
         _switch(client, current, (), on=True)
-        return Applied("resumed", True, current.id)
+        return ApplyResult("resumed", True, current.id)
     # A one-time catch-up needs a schedule with catch_up; otherwise the setting is kept.
     plan = _begun(client, replace(current.plan, catch_up=catch_up), current, _backend(file), now)
     plan = replace(plan, catch_up=catch_up or current.plan.catch_up)
     made = _make(client, file.name, plan, current.experiment_id, current.at, enabled=True)
-    return Applied("resumed", True, made.id, kept=_clear(client, [current, *others]))
+    return ApplyResult("resumed", True, made.id, kept=_clear(client, [current, *others]))
 
 
 def delete(client: Client, name: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any
 
-from hubline.pipeline.kubeflow import pod_spec as placed
+from hubline.pipeline.kubeflow import pod_spec
 from hubline.pipeline.kubeflow.config import Kubeflow
 from hubline.pipeline.kubeflow.parameter_definitions import Parameter
 
@@ -158,7 +158,7 @@ def executors(nodes: Iterable[Node], kubeflow: Kubeflow, image: str, env: Mappin
 def on_kubernetes(nodes: Iterable[Node], kubeflow: Kubeflow) -> Json:
     """KubernetesExecutorConfig of each task that has one."""
     said = {
-        _executor_name(task): placed.on_kubernetes(kubeflow.placement(task.kind), kubeflow.image_pull_secrets)
+        _executor_name(task): pod_spec.on_kubernetes(kubeflow.placement(task.kind), kubeflow.image_pull_secrets)
         for task in _tasks(nodes)
     }
     return {name: config for name, config in said.items() if config}
@@ -211,11 +211,11 @@ def _task(node: Node, kubeflow: Kubeflow, after: Sequence[str]) -> Json:
         said["cachingOptions"] = {"enableCache": True}
     if node.in_any_case:
         said["triggerPolicy"] = {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
-    return said | placed.retry_policy(kubeflow.placement(node.kind))
+    return said | pod_spec.retry_policy(kubeflow.placement(node.kind))
 
 
 def _container(task: Task, kubeflow: Kubeflow, image: str, env: Mapping[str, str]) -> Json:
     placement = kubeflow.placement(task.kind)
     placement = placement.model_copy(update={"env": {**env, **placement.env}})
     command = {"image": image, "command": ["python", "-m", task.module], "args": list(task.arguments)}
-    return command | placed.container(placement)
+    return command | pod_spec.container(placement)

@@ -12,8 +12,8 @@ from hubline.core.errors import UserError
 from hubline.pipeline.terminal import console_on, plain
 
 if TYPE_CHECKING:
-    from hubline.components.predictor.model import Asked
-    from hubline.components.predictor.predict import Bad
+    from hubline.components.predictor.model import ModelSpec
+    from hubline.components.predictor.predict import BadItem
     from hubline.pipeline.predict.predict import Request
 
 _HUB = "With --hub"
@@ -147,12 +147,12 @@ def predict(
 
         request = Request(inputs, latent, output, form, shards, batch_size, key, bad, draw, sheet)
         if hub is None:
-            from hubline.components.predictor.exported_model import Served
+            from hubline.components.predictor.exported_model import ExportedModelSpec
 
-            asked: Asked = Served.of(models[0], key)
+            model_spec: ModelSpec = ExportedModelSpec.of(models[0], key)
         else:
             from hubline.components.hub_module.fetch import fetch
-            from hubline.components.predictor.hub_model import AskedHub, Options
+            from hubline.components.predictor.hub_model import HubModelSpec, Options
             from hubline.components.predictor.label_file import read_labels
 
             options = Options(
@@ -164,8 +164,8 @@ def predict(
                 seed=seed or 0,
             )
             path, _ = fetch(hub, None, scratch)
-            asked = AskedHub.alone(path, signature, size, column, options)
-        _answer_or_fail(asked, request, as_json, stdout, stderr)
+            model_spec = HubModelSpec.alone(path, signature, size, column, options)
+        _answer_or_fail(model_spec, request, as_json, stdout, stderr)
 
 
 def _check_given(models: Sequence[str], inputs: Sequence[str], hub: str | None, latent: int | None) -> None:
@@ -185,12 +185,12 @@ def _pair(option: str, text: str, read: Callable[[str], Any], example: str) -> t
     return first, second
 
 
-def _answer_or_fail(asked: "Asked", request: "Request", as_json: bool, stdout: TextIO, stderr: TextIO) -> None:
+def _answer_or_fail(model_spec: "ModelSpec", request: "Request", as_json: bool, stdout: TextIO, stderr: TextIO) -> None:
     """Like `_answer`, with exit code 1 if nothing could be predicted on."""
     from hubline.pipeline.predict.predict import NonePredictedError
 
     try:
-        _answer(asked, request, as_json, stdout, stderr)
+        _answer(model_spec, request, as_json, stdout, stderr)
     except NonePredictedError as error:
         print(plain(str(error)), file=stderr)
         if as_json:
@@ -198,7 +198,7 @@ def _answer_or_fail(asked: "Asked", request: "Request", as_json: bool, stdout: T
         raise typer.Exit(1) from None
 
 
-def _answer(asked: "Asked", request: "Request", as_json: bool, stdout: TextIO, stderr: TextIO) -> None:
+def _answer(model_spec: "ModelSpec", request: "Request", as_json: bool, stdout: TextIO, stderr: TextIO) -> None:
     """Prints predictions as they are made, or writes them and prints their number."""
     from hubline.pipeline.predict.predict import check_free, keep_pictures, predict_one_by_one, predict_to_folder
     from hubline.pipeline.predict.show import print_json, show_predictions
@@ -206,22 +206,22 @@ def _answer(asked: "Asked", request: "Request", as_json: bool, stdout: TextIO, s
     shown = stderr if as_json else stdout
     if request.output is not None:
         console = console_on(shown)
-        predicted = predict_to_folder(asked, request, console)
+        predicted = predict_to_folder(model_spec, request, console)
         if as_json:
             print(predicted.model_dump_json(), file=stdout)
         else:
             console.print(str(predicted), soft_wrap=True)
         return
-    listed: list[Bad] = []
+    listed: list[BadItem] = []
     check_free(request)
 
-    def report(one: "Bad") -> None:
+    def report(one: "BadItem") -> None:
         listed.append(one)
         print(plain(str(one)), file=stderr)
 
     with tempfile.TemporaryDirectory() as pictures:
         wants_pictures = request.draw is not None or request.sheet is not None
-        predictions = predict_one_by_one(asked, request, report, pictures if wants_pictures else None)
+        predictions = predict_one_by_one(model_spec, request, report, pictures if wants_pictures else None)
         if as_json:
             print_json(stdout, predictions)
         else:

@@ -21,22 +21,22 @@ from hubline.components.predictor.batch_predict import (
     DRAWN,
     PICTURES,
     Format,
+    PredictionJob,
     Task,
-    Work,
     assemble,
     predict_shards,
     write_pictures,
 )
-from hubline.components.predictor.exported_model import Served
-from hubline.components.predictor.inputs import Piece, counted, kept_standard_input, pieces_of, shards_of
-from hubline.components.predictor.model import Asked, Model, opened
+from hubline.components.predictor.exported_model import ExportedModelSpec
+from hubline.components.predictor.inputs import InputChunk, counted, kept_standard_input, pieces_of, shards_of
+from hubline.components.predictor.model import Model, ModelSpec, opened
 from hubline.components.predictor.pictures import sheet
-from hubline.components.predictor.predict import Bad, BadPolicy, predictions
+from hubline.components.predictor.predict import BadItem, BadPolicy, predictions
 from hubline.core import storage
 from hubline.core.config_base import Section
 from hubline.core.errors import DataError, UserError
 from hubline.core.progress import LOGGER
-from hubline.core.shard_cache import Store
+from hubline.core.shard_cache import ShardCache
 from hubline.pipeline.convert.output import replacing
 
 
@@ -60,19 +60,19 @@ class Request:
     sheet: Path | None = None
     """File for a contact sheet of all images."""
 
-    def work(self, asked: Asked) -> Work:
+    def work(self, model_spec: ModelSpec) -> PredictionJob:
         """Options that apply to every shard."""
-        return Work(asked, self.form, self.batch_size, self.key, self.bad, draw=self.draw is not None)
+        return PredictionJob(model_spec, self.form, self.batch_size, self.key, self.bad, draw=self.draw is not None)
 
 
 class NonePredictedError(DataError):
     """Every item was bad, so there are no predictions."""
 
-    def __init__(self, bad: int, first: Bad) -> None:
+    def __init__(self, bad: int, first: BadItem) -> None:
         super().__init__(f"none of {bad:,} could be predicted on; the first: {first}")
 
 
-class Predicted(Section):
+class PredictResult(Section):
     """Result of predictions into a folder."""
 
     status: Literal["succeeded"] = "succeeded"
@@ -116,15 +116,15 @@ def predict_inputs(model: str, inputs: Sequence[str]) -> Iterator[dict[str, Any]
     Raises:
         UserError: if a file or the model is missing, or an input cannot be predicted on.
     """
-    yield from predict_one_by_one(Served.of(model), Request(inputs), _never)
+    yield from predict_one_by_one(ExportedModelSpec.of(model), Request(inputs), _never)
 
 
-def _never(bad: Bad) -> None:
+def _never(bad: BadItem) -> None:
     raise AssertionError(bad)  # a bad item is an error
 
 
 def predict_one_by_one(
-    asked: Asked, request: Request, tell: Callable[[Bad], None], pictures: str | None = None
+    model_spec: ModelSpec, request: Request, on_bad_item: Callable[[BadItem], None], pictures: str | None = None
 ) -> Iterator[dict[str, Any]]:
     """Predictions in JSON form, in order; only one batch is held in memory.
 
@@ -139,20 +139,20 @@ def predict_one_by_one(
         NonePredictedError: if all items are bad.
     """
     pieces = _pieces(request)
-    model = opened(asked)
+    model = opened(model_spec)
     _check(model, pieces, request)
-    work = request.work(asked)
-    bad: list[Bad] = []
+    work = request.work(model_spec)
+    bad: list[BadItem] = []
     is_one_told = False
 
-    def hear(one: Bad) -> None:
+    def count_bad_item(one: BadItem) -> None:
         bad.append(one)
-        tell(one)
+        on_bad_item(one)
 
-    for prediction in predictions(model, pieces, request.batch_size, request.key, request.bad, hear):
+    for prediction in predictions(model, pieces, request.batch_size, request.key, request.bad, count_bad_item):
         is_one_told = True
         # For a pushed model, images are an extra; for a hub module, they are the output.
-        if prediction.answer.pictures and not isinstance(asked, Served) and pictures is None:
+        if prediction.answer.pictures and not isinstance(model_spec, ExportedModelSpec) and pictures is None:
             named = ", ".join(prediction.answer.pictures)
             raise UserError(f"the module's outputs are images ({named}); pass --output FOLDER or --sheet FILE.png")
         yield prediction.row | (write_pictures(work, prediction, pictures) if pictures else {})
@@ -161,8 +161,8 @@ def predict_one_by_one(
 
 
 def predict_to_folder(
-    asked: Asked, request: Request, console: Console, beam: Sequence[str] = IN_ONE_PROCESS
-) -> Predicted:
+    model_spec: ModelSpec, request: Request, console: Console, beam: Sequence[str] = IN_ONE_PROCESS
+) -> PredictResult:
     """Writes predictions to a folder, one file per shard. The folder appears complete at the end, or not at all.
 
     Args:
@@ -179,25 +179,25 @@ def predict_to_folder(
     output = request.output.resolve()
     check_free(request)
     pieces = _pieces(request)
-    model = opened(asked)
+    model = opened(model_spec)
     _check(model, pieces, request)
     with replacing(output) as folder, _scratch(output) as scratch, _progress(console):
         began = time.monotonic()
         whole = [counted(piece) for piece in kept_standard_input(pieces, scratch)]
         shards = shards_of(whole, request.shards)
         tasks = [Task(shard, f"{number:05d}") for number, shard in enumerate(shards)]
-        store = Store(f"{scratch}/store")
+        store = ShardCache(f"{scratch}/store")
         pipeline = lambda: Pipeline(options=PipelineOptions(list(beam)))  # noqa: E731
-        made = predict_shards(request.work(asked), tasks, store, f"{scratch}/complaints", pipeline)
+        made = predict_shards(request.work(model_spec), tasks, store, f"{scratch}/complaints", pipeline)
         names = assemble(tasks, made, store, str(folder), request.form)
         predicted, bad = sum(one.predicted for one in made), sum(one.bad for one in made)
         if bad and not predicted:
             first = (folder / BAD).read_text().partition("\n")[0]
-            raise NonePredictedError(bad, Bad.model_validate_json(first))
+            raise NonePredictedError(bad, BadItem.model_validate_json(first))
         seconds = round(time.monotonic() - began, 3)
         keep_pictures(request, folder)
         pictures = sum(1 for _ in (folder / PICTURES).glob("*"))
-    return Predicted(
+    return PredictResult(
         output=str(output), files=tuple(names), predicted=predicted, bad=bad, seconds=seconds, pictures=pictures
     )
 
@@ -242,26 +242,26 @@ def keep_pictures(request: Request, folder: Path) -> None:
             (folder / DRAWN).rmdir()
 
 
-def _pieces(request: Request) -> list[Piece]:
+def _pieces(request: Request) -> list[InputChunk]:
     if request.latent is not None:
-        return [Piece("latent", "latent", "", 0, count=request.latent)]
+        return [InputChunk("latent", "latent", "", 0, count=request.latent)]
     return pieces_of(request.inputs)
 
 
-def _check(model: Model, pieces: Sequence[Piece], request: Request) -> None:
+def _check(model: Model, pieces: Sequence[InputChunk], request: Request) -> None:
     """Raises a UserError that names one file of each type that the model doesn't take."""
-    first_of_sort = {piece.sort: piece.input for piece in reversed(pieces)}
+    first_of_sort = {piece.input_type: piece.input for piece in reversed(pieces)}
     faults = []
     if request.draw is not None and not model.finds:
         faults.append(
             "--draw: there is nothing to draw: a hub module gives detection_boxes and detection_scores, a pushed model "
             "a box or a mask, and this one does not"
         )
-    for sort, name in first_of_sort.items():
+    for input_type, name in first_of_sort.items():
         try:
-            model.check(sort)
+            model.check(input_type)
         except UserError as error:
-            faults.append(str(error) if sort == "latent" else f"{name}: {error}")
+            faults.append(str(error) if input_type == "latent" else f"{name}: {error}")
     if faults:
         raise UserError("\n".join(faults))
 
@@ -286,8 +286,10 @@ def _progress(console: Console) -> Iterator[None]:
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            said = getattr(record, "progress", {})
-            progress.update(task, completed=said.get("done", 0), total=said.get("total", 1), visible=True)
+            progress_fields = getattr(record, "progress", {})
+            progress.update(
+                task, completed=progress_fields.get("done", 0), total=progress_fields.get("total", 1), visible=True
+            )
 
     listener = Listener(logging.INFO)
     LOGGER.setLevel(logging.INFO)

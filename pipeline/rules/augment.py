@@ -6,7 +6,7 @@ from hubline.core.config_errors import PlacedError
 from hubline.pipeline.labels.parts import RULES as OF_LABEL
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.feature_columns import images
-from hubline.preprocessing.kinds.image import Pictures
+from hubline.preprocessing.kinds.image import ImageKind
 from hubline.trainer.config.augmentation import Augmentation, Window
 from hubline.trainer.config.hubs import Hubs, augmenting_hubs
 from hubline.trainer.config.training import Training
@@ -39,7 +39,7 @@ def _error(change: Augmentation, features: Features, label: Label, hubs: Hubs) -
     return f"mixup mixes images, and the model has other inputs: {', '.join(others)}; leave it out" if others else None
 
 
-def _not_square(pictures: Mapping[str, Pictures]) -> str | None:
+def _not_square(pictures: Mapping[str, ImageKind]) -> str | None:
     for name, picture in pictures.items():
         if picture.size[0] != picture.size[1]:
             height, width = picture.size

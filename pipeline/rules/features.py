@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from hubline.core.config_errors import PlacedError
 from hubline.preprocessing.config import Feature, Features
-from hubline.preprocessing.kinds.image import ImageFeature, Pictures
-from hubline.preprocessing.kinds.kind import Categories
+from hubline.preprocessing.kinds.image import ImageFeature, ImageKind
+from hubline.preprocessing.kinds.kind import CategoryKind
 from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.preprocessing.kinds.text import TextFeature
 from hubline.trainer.backbones.config import AnyBackbone, Backbones
@@ -15,7 +15,7 @@ from hubline.trainer.config.model import Model
 
 def is_for_modules(feature: Feature) -> bool:
     """Whether a feature is an input of hub modules and backbones, rather than of the model's head."""
-    return isinstance(feature, Pictures) or (isinstance(feature, TextFeature) and feature.bag is None)
+    return isinstance(feature, ImageKind) or (isinstance(feature, TextFeature) and feature.bag is None)
 
 
 def can_feed_modules(feature: Feature) -> bool:
@@ -29,7 +29,7 @@ def described(feature: Feature) -> str:
 
 
 def the_model_has_an_input(features: Features, hubs: Hubs, backbones: Backbones) -> Iterator[PlacedError]:
-    if not hubs and not backbones and not any(feature.is_taken_in for feature in features.values()):
+    if not hubs and not backbones and not any(feature.is_model_input for feature in features.values()):
         yield (
             ("features",),
             "the model has no input: there are neither hubs nor backbones, and no feature is encoded for the head",
@@ -75,7 +75,7 @@ def modules_that_scale_pixels_get_them_unscaled(
 def pretrained_embeddings_have_a_module_and_words(features: Features, hubs: Hubs) -> Iterator[PlacedError]:
     modules = hubs.keys() - augmenting_hubs(hubs).keys()
     for name, feature in features.items():
-        if not isinstance(feature, Categories) or feature.pretrained is None:
+        if not isinstance(feature, CategoryKind) or feature.pretrained is None:
             continue
         location = ("features", name, "encode", "pretrained")
         if feature.pretrained not in modules:
@@ -88,9 +88,9 @@ def pretrained_embeddings_have_a_module_and_words(features: Features, hubs: Hubs
 def the_wide_part_uses_categories(features: Features, model: Model) -> Iterator[PlacedError]:
     for index, name in enumerate(model.wide):
         feature = features[name]
-        if is_for_modules(feature) or not isinstance(feature, Categories):
+        if is_for_modules(feature) or not isinstance(feature, CategoryKind):
             yield ("model", "wide", index), f"the wide part takes categories; '{name}' is {described(feature)}"
-        elif not feature.is_taken_in:
+        elif not feature.is_model_input:
             yield ("model", "wide", index), f"'{name}' has encode: none; remove that, or '{name}' from the wide part"
 
 

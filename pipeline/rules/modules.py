@@ -6,7 +6,7 @@ from hubline.core.config_errors import PlacedError
 from hubline.pipeline.rules.features import can_feed_modules, described
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.kinds.image import ImageFeature
-from hubline.preprocessing.kinds.kind import Categories
+from hubline.preprocessing.kinds.kind import CategoryKind
 from hubline.trainer.backbones.config import Backbones, Builder
 from hubline.trainer.config.hubs import Hubs, augmenting_hubs, fed_hubs
 from hubline.trainer.config.model import Model
@@ -19,7 +19,7 @@ def names_are_distinct(hubs: Hubs, backbones: Backbones) -> Iterator[PlacedError
 
 
 def hub_modules_are_used(hubs: Hubs, features: Features, model: Model) -> Iterator[PlacedError]:
-    pretrained = {feature.pretrained for feature in features.values() if isinstance(feature, Categories)}
+    pretrained = {feature.pretrained for feature in features.values() if isinstance(feature, CategoryKind)}
     for name, hub in hubs.items():
         if not hub.inputs and name not in pretrained and name not in model.fine_tune:
             yield (

@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 
 from hubline.core.lazy_import import tf, tft
 from hubline.preprocessing.column_type import ColumnType
-from hubline.preprocessing.kinds.kind import Categories, Read
+from hubline.preprocessing.kinds.kind import CategoryKind, TransformContext
 
 
-class BucketizedFeature(Categories):
+class BucketizedFeature(CategoryKind):
     """A number as a category. Bucket k holds values from boundary k - 1 (inclusive) to boundary k (exclusive)."""
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("int", "float")
@@ -37,7 +37,7 @@ class BucketizedFeature(Categories):
         """True, because a number itself cannot be crossed."""
         return True
 
-    def ids(self, name: str, read: Read) -> tf.SparseTensor:
+    def ids(self, name: str, read: TransformContext) -> tf.SparseTensor:
         (column,) = self.reads(name)
         from hubline.preprocessing import exact_arithmetic as exact
 

@@ -10,7 +10,7 @@ from pydantic import Field, ModelWrapValidatorHandler, field_validator, model_va
 from hubline.core.config_base import FilePath, Section
 from hubline.core.lazy_import import tf, tft
 from hubline.preprocessing.column_type import ColumnType
-from hubline.preprocessing.kinds.kind import Categories, Read
+from hubline.preprocessing.kinds.kind import CategoryKind, TransformContext
 
 Count = Annotated[int, Field(ge=1, le=100_000_000)]
 
@@ -24,7 +24,7 @@ class VocabularyFile(Section):
     """Expected SHA-256 of the file, as `sha256sum` prints it."""
 
 
-class Computed(Section):
+class ComputedVocabulary(Section):
     """The words of the training split, most frequent first; equally frequent words are in reverse alphabetical
     order."""
 
@@ -34,14 +34,14 @@ class Computed(Section):
     """Minimum number of occurrences of a word."""
 
 
-class CategoricalFeature(Categories):
+class CategoricalFeature(CategoryKind):
     """Strings or integers, any number of values per record. Set at most one of `vocabulary`, `hash_buckets` and
     `identity`. Default: a vocabulary computed from the training split."""
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("int", "bytes")
 
     kind: Literal["categorical"]
-    vocabulary: Literal["computed"] | Computed | VocabularyFile | tuple[str, ...] | None = Field(
+    vocabulary: Literal["computed"] | ComputedVocabulary | VocabularyFile | tuple[str, ...] | None = Field(
         default=None, examples=["computed", ["red", "green"], {"top_k": 1000}, {"file": "words.txt"}]
     )
     """The known words: computed from the training split, a list, or a file."""
@@ -110,7 +110,7 @@ class CategoricalFeature(Categories):
         weights: dict[str, tuple[ColumnType, ...]] = {self.weights: ("int", "float")} if self.weights else {}
         return super().accepts(name) | weights
 
-    def ids(self, name: str, read: Read) -> tf.SparseTensor:
+    def ids(self, name: str, read: TransformContext) -> tf.SparseTensor:
         """The position of each word in the vocabulary, or its hash bucket. Unknown words are dropped."""
         ids = self._all_ids(name, read)
         return tf.sparse.retain(ids, ids.values >= 0)
@@ -145,7 +145,7 @@ class CategoricalFeature(Categories):
     def is_weighted(self) -> bool:
         return self.weights is not None
 
-    def weighted(self, name: str, read: Read) -> tuple[tf.SparseTensor, tf.SparseTensor]:
+    def weighted(self, name: str, read: TransformContext) -> tuple[tf.SparseTensor, tf.SparseTensor]:
         """Category ids and the weight of each; a missing weight is 1."""
         ids, weights = self._all_ids(name, read), tf.cast(read(self.weights or ""), tf.float32)
         width = tf.maximum(ids.dense_shape[1], weights.dense_shape[1])
@@ -155,7 +155,7 @@ class CategoricalFeature(Categories):
         both = ids, tf.SparseTensor(ids.indices, found, ids.dense_shape)
         return tf.sparse.retain(both[0], known), tf.sparse.retain(both[1], known)
 
-    def _all_ids(self, name: str, read: Read) -> tf.SparseTensor:
+    def _all_ids(self, name: str, read: TransformContext) -> tf.SparseTensor:
         """Category ids of all values; -1 for unknown ones."""
         values = read(self.reads(name)[0])
         if self.identity is not None:
@@ -163,8 +163,8 @@ class CategoricalFeature(Categories):
         words = tf.sparse.map_values(as_words, values)
         if self.hash_buckets is not None:
             return tf.sparse.map_values(lambda texts: tf.strings.to_hash_bucket_fast(texts, self.hash_buckets), words)
-        if self.vocabulary == "computed" or isinstance(self.vocabulary, Computed):
-            limits = self.vocabulary if isinstance(self.vocabulary, Computed) else Computed()
+        if self.vocabulary == "computed" or isinstance(self.vocabulary, ComputedVocabulary):
+            limits = self.vocabulary if isinstance(self.vocabulary, ComputedVocabulary) else ComputedVocabulary()
             return computed_ids(words, name, limits, read, self.oov_buckets)
         if isinstance(self.vocabulary, VocabularyFile):
             return _ids_by_file(words, name, self.vocabulary.file, read, self.oov_buckets)
@@ -195,7 +195,7 @@ def vocabulary_name(feature: str) -> str:
 
 
 def computed_ids(
-    words: tf.SparseTensor, name: str, limits: Computed, read: Read, oov_buckets: int = 0
+    words: tf.SparseTensor, name: str, limits: ComputedVocabulary, read: TransformContext, oov_buckets: int = 0
 ) -> tf.SparseTensor:
     """Positions of words, string [batch, values], in the vocabulary computed from them; -1 if unknown."""
     from hubline.preprocessing.analysis import VocabularyLimits
@@ -204,7 +204,9 @@ def computed_ids(
     return read.analysis.look_up(vocabulary_name(name), words, wanted)
 
 
-def _ids_by_file(words: tf.SparseTensor, name: str, file: str, read: Read, oov_buckets: int) -> tf.SparseTensor:
+def _ids_by_file(
+    words: tf.SparseTensor, name: str, file: str, read: TransformContext, oov_buckets: int
+) -> tf.SparseTensor:
     """The line number of each word in the file, from 0; -1 if it isn't there."""
     from hubline.preprocessing.analysis import VocabularyLimits
 

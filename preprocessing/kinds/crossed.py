@@ -9,10 +9,10 @@ from pydantic import Field, field_validator
 from hubline.core.errors import DataError
 from hubline.core.lazy_import import tf, tft
 from hubline.preprocessing.column_type import ColumnType
-from hubline.preprocessing.kinds.kind import Categories, Read
+from hubline.preprocessing.kinds.kind import CategoryKind, TransformContext
 
 
-class CrossedFeature(Categories):
+class CrossedFeature(CategoryKind):
     """Every combination of values of several columns or features, hashed into categories.
 
     The hash is that of `tf.feature_column.crossed_column`.
@@ -44,7 +44,7 @@ class CrossedFeature(Categories):
         """True: no column holds the combinations."""
         return True
 
-    def ids(self, name: str, read: Read) -> tf.SparseTensor:
+    def ids(self, name: str, read: TransformContext) -> tf.SparseTensor:
         """The hash bucket of each combination; none if one of the inputs is missing.
 
         Raises:

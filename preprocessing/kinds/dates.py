@@ -20,7 +20,7 @@ _DAYS_OF_MONTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 @dataclass(frozen=True)
-class Form:
+class DateFormat:
     """A format of dates and times."""
 
     pattern: str
@@ -33,7 +33,7 @@ class Form:
 
 _OFFSET = r"Z|[+-]\d{2}(?::?\d{2})?"
 
-ISO = Form(
+ISO = DateFormat(
     pattern=r"(\d{4}-\d{2}-\d{2}|\d{8})"
     r"([T ](\d{2}(:\d{2}(:\d{2}([.,]\d+)?)?)?|\d{4}|\d{6}([.,]\d+)?)"
     rf"({_OFFSET})?)?",
@@ -60,7 +60,7 @@ _DIRECTIVES = {
 _SKIPPED = {"f": r"\d{1,6}", "a": "mon|tue|wed|thu|fri|sat|sun", "A": _WEEKDAYS, "%": "%"}
 
 
-def form_of(text: str) -> Form:
+def form_of(text: str) -> DateFormat:
     """Parses a `strptime` format such as `%m/%d/%Y %H:%M`.
 
     Raises:
@@ -87,10 +87,10 @@ def form_of(text: str) -> Form:
         raise ValueError(f"the format '{text}' has the {twice[0].replace('_', ' ')} twice")
     if ("%I" in text) != ("half_day" in fields):
         raise ValueError(f"the format '{text}' has only one of %I and %p; a 12-hour clock needs both")
-    return Form(f"(?i){pattern}", f"(?i){pattern}", tuple(fields))
+    return DateFormat(f"(?i){pattern}", f"(?i){pattern}", tuple(fields))
 
 
-def seconds_of(texts: tf.Tensor, form: Form) -> tuple[tf.Tensor, tf.Tensor]:
+def seconds_of(texts: tf.Tensor, form: DateFormat) -> tuple[tf.Tensor, tf.Tensor]:
     """Parses dates and times.
 
     Args:

@@ -13,11 +13,11 @@ from hubline.preprocessing import encoded_images
 from hubline.preprocessing.column_type import ColumnType
 from hubline.preprocessing.kinds.image_crop import CropBox
 from hubline.preprocessing.kinds.image_geometry import placed, window
-from hubline.preprocessing.kinds.kind import Kind, Read, Values
+from hubline.preprocessing.kinds.kind import FeatureKind, TransformContext, Values
 from hubline.preprocessing.kinds.stored_pixels import Stored
 
 
-class Pictures(Kind):
+class ImageKind(FeatureKind):
     """Base of kinds with encoded images in a bytes column, decoded only where the model needs pixels."""
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("bytes",)
@@ -54,13 +54,13 @@ class Pictures(Kind):
         return value
 
     @model_validator(mode="after")
-    def _one_range(self) -> Pictures:
+    def _one_range(self) -> ImageKind:
         if self.standardize is not None and "value_range" in self.model_fields_set:
             raise ValueError("standardize and value_range both set the pixel scaling; remove one")
         return self
 
     @model_validator(mode="after")
-    def _one_part(self) -> Pictures:
+    def _one_part(self) -> ImageKind:
         if self.central_crop is not None and self.crop_box is not None:
             raise ValueError("central_crop and crop_box both choose a part of the image; remove one")
         return self
@@ -81,11 +81,11 @@ class Pictures(Kind):
         return (self.size is None or self.fit == "stretch") and not self.has_window
 
     @property
-    def is_taken_in(self) -> bool:
+    def is_model_input(self) -> bool:
         """False: only hub modules and backbones take images."""
         return False
 
-    def transform(self, name: str, read: Read) -> dict[str, Values]:
+    def transform(self, name: str, read: TransformContext) -> dict[str, Values]:
         """Returns nothing; images bypass the transform graph so that they are not copied."""
         return {}
 
@@ -115,7 +115,7 @@ class Pictures(Kind):
         raise NotImplementedError
 
 
-class ImageFeature(Pictures):
+class ImageFeature(ImageKind):
     """An image: an encoded one (JPEG, PNG, GIF or BMP) in a bytes column, or pixels; decoded only where the model needs
     it."""
 
@@ -152,7 +152,7 @@ class ImageFeature(Pictures):
         return pixels(self, encoded)
 
 
-class ImageToInfer(ImageFeature):
+class InferenceImageFeature(ImageFeature):
     """An encoded image for inference. It may keep its own size, which is not possible in training because batches need
     one size."""
 
@@ -174,7 +174,7 @@ class ImageToInfer(ImageFeature):
         return (*(self.size or (None, None)), self.channels)
 
 
-def pixels(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
+def pixels(feature: ImageKind, encoded: tf.Tensor) -> tf.Tensor:
     """Decodes one image, rotates it upright by its EXIF orientation, and resizes it.
 
     Args:
@@ -200,7 +200,7 @@ def pixels(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(rounded, [*feature.size, feature.channels])
 
 
-def in_own_size(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
+def in_own_size(feature: ImageKind, encoded: tf.Tensor) -> tf.Tensor:
     """Decodes the part of one image that the feature uses, uint8 [height, width, channels], without resizing it.
 
     Raises:
@@ -213,7 +213,7 @@ def in_own_size(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
     return tf.image.rgb_to_grayscale(decoded) if feature.channels == 1 else decoded
 
 
-def scaled(feature: Pictures, images: tf.Tensor) -> tf.Tensor:
+def scaled(feature: ImageKind, images: tf.Tensor) -> tf.Tensor:
     """Pixels, uint8 [..., height, width, channels], as float32: scaled from black at `value_range[0]` to white at
     `value_range[1]`, or standardized per image."""
     if feature.standardize:
@@ -222,6 +222,6 @@ def scaled(feature: Pictures, images: tf.Tensor) -> tf.Tensor:
     return tf.cast(images, tf.float32) * ((high - low) / 255.0) + low
 
 
-def decode(feature: Pictures, encoded: tf.Tensor) -> tf.Tensor:
+def decode(feature: ImageKind, encoded: tf.Tensor) -> tf.Tensor:
     """Decodes and scales one image for a module."""
     return scaled(feature, pixels(feature, encoded))

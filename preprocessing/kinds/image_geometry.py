@@ -8,13 +8,13 @@ from hubline.core.lazy_import import tf
 from hubline.preprocessing.kinds.image_crop import fixed, middle
 
 if TYPE_CHECKING:
-    from hubline.preprocessing.kinds.image import Pictures
+    from hubline.preprocessing.kinds.image import ImageKind
 
 _ENOUGH = 0.25
 """Minimum fraction of a box that must lie in the image for the box to count."""
 
 
-def boxes(feature: Pictures, shape: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
+def boxes(feature: ImageKind, shape: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
     """Maps boxes from an image to the model's input image.
 
     Args:
@@ -38,7 +38,7 @@ def boxes(feature: Pictures, shape: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
     return (boxes * tf.tile(place[2:], [2]) + tf.tile(place[:2], [2])) / tf.constant(2 * feature.size, tf.float32)
 
 
-def mask(feature: Pictures, numbers: tf.Tensor, outside: int) -> tf.Tensor:
+def mask(feature: ImageKind, numbers: tf.Tensor, outside: int) -> tf.Tensor:
     """Maps a mask from an image to the model's input image by nearest-neighbour interpolation.
 
     Args:
@@ -61,7 +61,7 @@ def mask(feature: Pictures, numbers: tf.Tensor, outside: int) -> tf.Tensor:
     return tf.ensure_shape(numbers, [*feature.size, 1])
 
 
-def extent(feature: Pictures, shape: tf.Tensor) -> tf.Tensor:
+def extent(feature: ImageKind, shape: tf.Tensor) -> tf.Tensor:
     """Where the image lies in the model's input image, between what `fit` pads; float32 [4]: top, left, bottom and
     right as fractions of `size`.
 
@@ -92,7 +92,7 @@ def clipped(boxes: tf.Tensor, extent: tf.Tensor | None = None) -> tuple[tf.Tenso
     return inside, (area(inside) > 0) & (area(inside) >= _ENOUGH * area(boxes))
 
 
-def window(feature: Pictures, shape: tf.Tensor) -> tf.Tensor:
+def window(feature: ImageKind, shape: tf.Tensor) -> tf.Tensor:
     """The part of an image to decode: top, left, height and width, in pixels.
 
     Args:
@@ -111,7 +111,7 @@ def window(feature: Pictures, shape: tf.Tensor) -> tf.Tensor:
     return tf.concat([part[:2] + inner[:2], inner[2:]], axis=0)
 
 
-def _centred(feature: Pictures, shape: tf.Tensor) -> tf.Tensor:
+def _centred(feature: ImageKind, shape: tf.Tensor) -> tf.Tensor:
     """The centred window that `fit` leaves of an image: top, left, height and width, in pixels.
 
     With `fit: crop`, the largest window with the aspect ratio of `size`; otherwise a window no larger than `size`.
@@ -127,7 +127,7 @@ def _centred(feature: Pictures, shape: tf.Tensor) -> tf.Tensor:
     return tf.stack([(shape[0] - height) // 2, (shape[1] - width) // 2, height, width])
 
 
-def placed(feature: Pictures, shape: tf.Tensor) -> tf.Tensor:
+def placed(feature: ImageKind, shape: tf.Tensor) -> tf.Tensor:
     """The position of the decoded image in the model's input image: top, left, height and width, in pixels.
 
     Args:

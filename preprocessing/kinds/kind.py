@@ -14,7 +14,7 @@ from hubline.preprocessing.column_type import ColumnType
 from hubline.preprocessing.kinds.embedding import Embedding, Encode
 
 if TYPE_CHECKING:
-    from hubline.preprocessing.analysis import Analysis
+    from hubline.preprocessing.analysis import Analyzer
 
 Values: TypeAlias = "tf.Tensor | tf.SparseTensor"
 Layer: TypeAlias = "Callable[[Mapping[str, Values]], tf.Tensor]"
@@ -24,18 +24,18 @@ have no entry."""
 
 
 @dataclass(frozen=True)
-class Read:
+class TransformContext:
     """What a feature's transformation has access to: the current batch, and statistics of the whole training split."""
 
     columns: Columns
-    analysis: Analysis
+    analysis: Analyzer
 
     def __call__(self, name: str) -> tf.SparseTensor:
         """Returns the values of a column or the category ids of a feature."""
         return self.columns(name)
 
 
-class Kind(Section):
+class FeatureKind(Section):
     """Base of all kinds of feature, with the defaults that they share."""
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("int", "float", "bytes")
@@ -59,7 +59,7 @@ class Kind(Section):
         return False
 
     @property
-    def is_taken_in(self) -> bool:
+    def is_model_input(self) -> bool:
         """Whether the model reads the feature through its `layer`, rather than through a hub module or other features
         only."""
         return True
@@ -69,7 +69,7 @@ class Kind(Section):
         """Whether the feature uses more than the first value of a column."""
         return False
 
-    def transform(self, name: str, read: Read) -> dict[str, Values]:
+    def transform(self, name: str, read: TransformContext) -> dict[str, Values]:
         """The feature's part of the TF Transform `preprocessing_fn`: statistics over the training split, and the
         transformation of a batch.
 
@@ -91,7 +91,7 @@ class Kind(Section):
         raise NotImplementedError
 
 
-class Categories(Kind):
+class CategoryKind(FeatureKind):
     """Base of kinds that yield categories: any number of integers from 0 per record."""
 
     encode: Encode = "one_hot"
@@ -99,7 +99,7 @@ class Categories(Kind):
     present, {embedding: 16} learns a vector per category, and `none` keeps them from the model, for features that only
     others are made from."""
 
-    def ids(self, name: str, read: Read) -> tf.SparseTensor:
+    def ids(self, name: str, read: TransformContext) -> tf.SparseTensor:
         """Category ids, int64 [batch, values], from 0 to below `size`."""
         raise NotImplementedError
 
@@ -116,11 +116,11 @@ class Categories(Kind):
         """Whether categories have weights."""
         return False
 
-    def weighted(self, name: str, read: Read) -> tuple[tf.SparseTensor, tf.SparseTensor]:
+    def weighted(self, name: str, read: TransformContext) -> tuple[tf.SparseTensor, tf.SparseTensor]:
         """For a kind that `is_weighted`: `ids`, and float32 weights of the same shape."""
         raise NotImplementedError
 
-    def transform(self, name: str, read: Read) -> dict[str, Values]:
+    def transform(self, name: str, read: TransformContext) -> dict[str, Values]:
         """`ids` and their weights, with the values of each record packed to the left, because TF Transform writes no
         others."""
         outputs = self.weighted(name, read) if self.is_weighted else [self.ids(name, read)]
@@ -131,7 +131,7 @@ class Categories(Kind):
         return ids | ({_weights(name): tf.SparseTensorSpec([None, None], tf.float32)} if self.is_weighted else {})
 
     @property
-    def is_taken_in(self) -> bool:
+    def is_model_input(self) -> bool:
         return self.encode != "none"
 
     @property
@@ -157,21 +157,20 @@ class Categories(Kind):
         return lambda inputs: encoder(self.given(name, inputs))
 
     def _encoder(self, size: int, name: str) -> tf.keras.layers.Layer:
-        from hubline.preprocessing import encoding_layers as encode
-        from hubline.preprocessing import sequence_layers as in_order
+        from hubline.preprocessing import encoding_layers, sequence_layers
 
         if not isinstance(self.encode, Embedding):
-            return encode.Counted(size, at_most_once=self.encode == "multi_hot", name=name)
+            return encoding_layers.CategoryCounts(size, at_most_once=self.encode == "multi_hot", name=name)
         combiner = self.encode.combiner
         if isinstance(combiner, str):
-            return encode.Embedded(size, self.encode, combiner, name)
-        return in_order.EmbeddedInOrder(size, self.encode, combiner, name)
+            return encoding_layers.CategoryEmbedding(size, self.encode, combiner, name)
+        return sequence_layers.SequenceEmbedding(size, self.encode, combiner, name)
 
     def linear(self, name: str, transform: tft.TFTransformOutput, outputs: int) -> Layer:
         """Linear layer over the categories: from `inputs` to float32 [batch, outputs]."""
-        from hubline.preprocessing import encoding_layers as encode
+        from hubline.preprocessing import encoding_layers
 
-        layer = encode.Linear(self.size(name, transform), outputs, name)
+        layer = encoding_layers.Linear(self.size(name, transform), outputs, name)
         return lambda inputs: layer(self.given(name, inputs))
 
     def given(self, name: str, inputs: Mapping[str, Values]) -> list[tf.SparseTensor]:

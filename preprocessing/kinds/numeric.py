@@ -10,10 +10,10 @@ from pydantic import Field, model_validator
 from hubline.core.config_base import Section
 from hubline.core.lazy_import import tf, tft
 from hubline.preprocessing.column_type import ColumnType
-from hubline.preprocessing.kinds.kind import Kind, Layer, Read, Values
+from hubline.preprocessing.kinds.kind import FeatureKind, Layer, TransformContext, Values
 
 if TYPE_CHECKING:
-    from hubline.preprocessing.analysis import Analysis, Moments
+    from hubline.preprocessing.analysis import Analyzer, Moments
 
 
 class Scale(Section):
@@ -25,7 +25,7 @@ class Scale(Section):
     """Divisor of the difference."""
 
 
-class Numbers(Kind):
+class NumberKind(FeatureKind):
     """Base of numeric kinds. Each position is normalized separately."""
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("int", "float")
@@ -43,7 +43,7 @@ class Numbers(Kind):
         """Whether normalization or filling depends on the training split."""
         return self.missing in ("mean", "median") or self.normalize in ("z_score", "min_max")
 
-    def normalized(self, name: str, values: tf.SparseTensor, length: int, analysis: Analysis) -> tf.Tensor:
+    def normalized(self, name: str, values: tf.SparseTensor, length: int, analysis: Analyzer) -> tf.Tensor:
         """Fills in missing numbers and normalizes: float32 [n, length].
 
         Args:
@@ -76,7 +76,7 @@ class Numbers(Kind):
         whole = filled + tf.cast(moments.origin, tf.float64)
         return tf.math.log1p(tf.maximum(whole, -1.0 + 1e-6)) if self.normalize == "log1p" else whole
 
-    def _moments(self, name: str, values: tf.SparseTensor, length: int, analysis: Analysis) -> Moments:
+    def _moments(self, name: str, values: tf.SparseTensor, length: int, analysis: Analyzer) -> Moments:
         """Moments of the training split if they are needed; otherwise only an origin, the given mean or 0."""
         from hubline.preprocessing import exact_arithmetic as exact
         from hubline.preprocessing.analysis import Moments
@@ -88,7 +88,7 @@ class Numbers(Kind):
         zeros = tf.zeros([length], tf.float64)
         return Moments(tf.fill([length], tf.constant(given, values.dtype)), zeros, zeros, zeros, zeros)
 
-    def _filling(self, name: str, values: tf.SparseTensor, moments: Moments, analysis: Analysis) -> tf.Tensor:
+    def _filling(self, name: str, values: tf.SparseTensor, moments: Moments, analysis: Analyzer) -> tf.Tensor:
         """The replacement for missing numbers at each position, relative to the origin, float64 [length]."""
         from hubline.preprocessing import exact_arithmetic as exact
 
@@ -102,7 +102,7 @@ class Numbers(Kind):
         return exact.minus(exact.constant(self.missing), moments.origin)
 
 
-class NumericFeature(Numbers):
+class NumericFeature(NumberKind):
     """Numbers, integer or float."""
 
     kind: Literal["numeric"]
@@ -133,7 +133,7 @@ class NumericFeature(Numbers):
         """Numbers, float32 [batch, length], as [batch, *module_shape]."""
         return tf.reshape(values, [-1, *self.module_shape])
 
-    def transform(self, name: str, read: Read) -> dict[str, Values]:
+    def transform(self, name: str, read: TransformContext) -> dict[str, Values]:
         """Normalized numbers, followed by the missing indicators: float32 [batch, length] or [batch, 2 * length]."""
         (column,) = self.reads(name)
         values = _cut(read(column), self.length)
@@ -172,7 +172,7 @@ def _of_place(values: tf.SparseTensor, place: int) -> tf.Tensor:
     return tf.boolean_mask(values.values, values.indices[:, 1] == place)
 
 
-def _median(name: str, numbers: tf.Tensor, origin: tf.Tensor, analysis: Analysis) -> tf.Tensor:
+def _median(name: str, numbers: tf.Tensor, origin: tf.Tensor, analysis: Analyzer) -> tf.Tensor:
     """Median of numbers, [n], relative to the origin; float64 [1].
 
     With an even count, the median is the mean of the two middle values. A quantile yields one of them, and the quantile

@@ -8,11 +8,11 @@ from pydantic import Field
 
 from hubline.core.lazy_import import tf, tft
 from hubline.preprocessing.kinds.combiner import InOrder
-from hubline.preprocessing.kinds.kind import Layer, Read, Values
-from hubline.preprocessing.kinds.numeric import Numbers
+from hubline.preprocessing.kinds.kind import Layer, TransformContext, Values
+from hubline.preprocessing.kinds.numeric import NumberKind
 
 
-class SequenceFeature(Numbers):
+class SequenceFeature(NumberKind):
     """Numbers in order of time, integer or float: a list of any length, read by a recurrent or attention layer."""
 
     kind: Literal["sequence"]
@@ -22,7 +22,7 @@ class SequenceFeature(Numbers):
     combiner: InOrder = Field(examples=[{"gru": 32, "max_length": 500}])
     """The layer that reads the steps in order."""
 
-    def transform(self, name: str, read: Read) -> dict[str, Values]:
+    def transform(self, name: str, read: TransformContext) -> dict[str, Values]:
         """Normalized numbers, step after step, float32 [batch, steps * width]."""
         (column,) = self.reads(name)
         values = read(column)
@@ -43,7 +43,7 @@ class SequenceFeature(Numbers):
         return True
 
     def layer(self, name: str, transform: tft.TFTransformOutput) -> Layer:
-        from hubline.preprocessing import sequence_layers as in_order
+        from hubline.preprocessing import sequence_layers
 
-        layer = in_order.NumbersInOrder(self.width, self.combiner, name)
+        layer = sequence_layers.NumberSequence(self.width, self.combiner, name)
         return lambda inputs: layer(inputs[name])

@@ -9,9 +9,9 @@ from pydantic import Field, field_validator, model_validator
 from hubline.core.config_base import Section
 from hubline.core.lazy_import import tf, tft
 from hubline.preprocessing.column_type import ColumnType
-from hubline.preprocessing.kinds.categorical import Computed, computed_ids, vocabulary_name
+from hubline.preprocessing.kinds.categorical import ComputedVocabulary, computed_ids, vocabulary_name
 from hubline.preprocessing.kinds.embedding import Embedding, Encode
-from hubline.preprocessing.kinds.kind import Categories, Read, Values
+from hubline.preprocessing.kinds.kind import CategoryKind, TransformContext, Values
 
 
 class Bag(Section):
@@ -21,7 +21,7 @@ class Bag(Section):
     """Minimum and maximum number of words in an n-gram."""
     lower: bool = True
     """Whether to lower-case texts."""
-    vocabulary: Computed = Computed(top_k=10_000)
+    vocabulary: ComputedVocabulary = ComputedVocabulary(top_k=10_000)
     """Limits of the vocabulary of n-grams."""
     tf_idf: bool = False
     """Whether to weight n-grams by tf-idf: the n-gram's share of the text times the logarithm of its inverse document
@@ -41,7 +41,7 @@ class Bag(Section):
         return self
 
 
-class TextFeature(Categories):
+class TextFeature(CategoryKind):
     """A text in UTF-8."""
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("bytes",)
@@ -64,7 +64,7 @@ class TextFeature(Categories):
         """False: only the first text is used."""
         return False
 
-    def transform(self, name: str, read: Read) -> dict[str, Values]:
+    def transform(self, name: str, read: TransformContext) -> dict[str, Values]:
         """The text, string [batch], empty if missing; or the n-grams of the bag and their weights."""
         return super().transform(name, read) if self.bag else {name: self._text(name, read)}
 
@@ -72,10 +72,10 @@ class TextFeature(Categories):
         return super().inputs(name) if self.bag else {name: tf.TensorSpec([None], tf.string)}
 
     @property
-    def is_taken_in(self) -> bool:
-        return self.bag is not None and super().is_taken_in
+    def is_model_input(self) -> bool:
+        return self.bag is not None and super().is_model_input
 
-    def ids(self, name: str, read: Read) -> tf.SparseTensor:
+    def ids(self, name: str, read: TransformContext) -> tf.SparseTensor:
         """Positions of the n-grams in the vocabulary. Unknown n-grams are dropped."""
         ids = computed_ids(self._ngrams(name, read), name, (self.bag or Bag()).vocabulary, read)
         return tf.sparse.retain(ids, ids.values >= 0)
@@ -84,7 +84,7 @@ class TextFeature(Categories):
     def is_weighted(self) -> bool:
         return self.bag is not None and self.bag.tf_idf
 
-    def weighted(self, name: str, read: Read) -> tuple[tf.SparseTensor, tf.SparseTensor]:
+    def weighted(self, name: str, read: TransformContext) -> tuple[tf.SparseTensor, tf.SparseTensor]:
         """Distinct n-grams, each with its share of the text times 1 + ln((1 + texts) / (1 + texts with the n-gram)).
 
         The formula is that of `tft.tfidf`, which would need further passes over the data for its counts.
@@ -111,12 +111,12 @@ class TextFeature(Categories):
     def size(self, name: str, transform: tft.TFTransformOutput) -> int:
         return transform.vocabulary_size_by_name(vocabulary_name(name))
 
-    def _ngrams(self, name: str, read: Read) -> tf.SparseTensor:
+    def _ngrams(self, name: str, read: TransformContext) -> tf.SparseTensor:
         bag, text = self.bag or Bag(), self._text(name, read)
         words = tf.strings.split(tf.strings.lower(text, encoding="utf-8") if bag.lower else text).to_sparse()
         return tft.ngrams(words, bag.ngrams, " ")
 
-    def _text(self, name: str, read: Read) -> tf.Tensor:
+    def _text(self, name: str, read: TransformContext) -> tf.Tensor:
         (column,) = self.reads(name)
         texts = read(column)
         count = texts.dense_shape[0]

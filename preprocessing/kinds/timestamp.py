@@ -12,7 +12,7 @@ from hubline.preprocessing.column_type import ColumnType
 from hubline.preprocessing.kinds import dates
 from hubline.preprocessing.kinds.categorical import as_words
 from hubline.preprocessing.kinds.embedding import Embedding
-from hubline.preprocessing.kinds.kind import Categories, Layer, Read
+from hubline.preprocessing.kinds.kind import CategoryKind, Layer, TransformContext
 
 _PER_SECOND = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000}
 _SIZES = {"minute": 60, "hour": 24, "weekday": 7, "day": 31, "month": 12}
@@ -27,7 +27,7 @@ _NEEDED = {
 _DAY = 86_400
 
 
-class TimestampFeature(Categories):
+class TimestampFeature(CategoryKind):
     """Part of a date and time, in UTC."""
 
     takes: ClassVar[tuple[ColumnType, ...]] = ("int", "bytes")
@@ -64,7 +64,7 @@ class TimestampFeature(Categories):
         """True: the column holds timestamps, not the part."""
         return True
 
-    def ids(self, name: str, read: Read) -> tf.SparseTensor:
+    def ids(self, name: str, read: TransformContext) -> tf.SparseTensor:
         (column,) = self.reads(name)
         times = read(column)
         if times.dtype != tf.string and self.format is None:
@@ -84,11 +84,11 @@ class TimestampFeature(Categories):
         feature."""
         if self.encode != "cyclic":
             return super().layer(name, transform)
-        from hubline.preprocessing import encoding_layers as encode
+        from hubline.preprocessing import encoding_layers
 
         turn = 2 * math.pi / _SIZES[self.part]
         table = [[math.sin(turn * place), math.cos(turn * place)] for place in range(_SIZES[self.part])]
-        layer = encode.Fixed(table, name)
+        layer = encoding_layers.PretrainedVectors(table, name)
         return lambda inputs: layer(self.given(name, inputs))
 
     def _part(self, seconds: tf.Tensor) -> tf.Tensor:

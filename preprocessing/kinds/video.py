@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from hubline.core.lazy_import import tf
-from hubline.preprocessing.kinds.image import Pictures, pixels
+from hubline.preprocessing.kinds.image import ImageKind, pixels
 from hubline.preprocessing.kinds.kind import Values
 
 
-class VideoFeature(Pictures):
+class VideoFeature(ImageKind):
     """A clip: a list of encoded images (JPEG, PNG, GIF or BMP) in one bytes column, in order."""
 
     kind: Literal["video"]

@@ -55,7 +55,7 @@ class BinaryLabel(ClassesKind):
         if self.column:
             holds = exact.exceeds(values_of(read, self.column), 0.5 if self.threshold is None else self.threshold)
         else:
-            holds = evaluate(self.where or "", lambda column: exact.Numbers.of(values_of(read, column)))
+            holds = evaluate(self.where or "", lambda column: exact.NumberColumn.of(values_of(read, column)))
         return tf.cast(holds, tf.int64)
 
     def names(self, read: Columns) -> tf.Tensor:

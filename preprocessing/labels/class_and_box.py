@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from hubline.core.config_base import Section
 from hubline.core.lazy_import import tf, tft
 from hubline.preprocessing.kinds.categorical import as_words
-from hubline.preprocessing.kinds.kind import Columns, Read, Values
+from hubline.preprocessing.kinds.kind import Columns, TransformContext, Values
 from hubline.preprocessing.labels.label import LABEL, VOCABULARY, ClassesKind, ClassNames, found_classes, position_of
 
 ColumnName = Annotated[str, Field(min_length=1)]
@@ -110,12 +110,12 @@ class ClassAndBoxLabel(ClassesKind):
         """True if classes are listed: ingestion validates every record against them."""
         return self.classes is not None
 
-    def transform(self, read: Read) -> dict[str, Values]:
+    def transform(self, read: TransformContext) -> dict[str, Values]:
         """The class index followed by the box, as `boxes` returns it; float32 [batch, 5]."""
         index = tf.cast(self.index(read), tf.float32)
         return {LABEL: tf.concat([index[:, tf.newaxis], self.boxes(read)], axis=1)}
 
-    def index(self, read: Read) -> tf.Tensor:
+    def index(self, read: TransformContext) -> tf.Tensor:
         """Index of the class; -1 if unknown."""
         values = tf.gather(read(self.column).values, self._largest(read))
         if self.classes is not None:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from hubline.core.lazy_import import tf, tft
 from hubline.preprocessing.kinds.categorical import as_words
-from hubline.preprocessing.kinds.kind import Columns, Read
+from hubline.preprocessing.kinds.kind import Columns, TransformContext
 from hubline.preprocessing.labels.label import (
     VOCABULARY,
     ClassesKind,
@@ -42,7 +42,7 @@ class ClassLabel(ClassesKind):
         """True if classes are listed: ingestion validates every record against them."""
         return self.classes is not None
 
-    def index(self, read: Read) -> tf.Tensor:
+    def index(self, read: TransformContext) -> tf.Tensor:
         """Index of the class; -1 if unknown.
 
         Without `classes`, classes are ranked by frequency in the training split.

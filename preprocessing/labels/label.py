@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 from hubline.core.config_base import Section
 from hubline.core.lazy_import import tf, tft
-from hubline.preprocessing.kinds.kind import Columns, Read, Values
+from hubline.preprocessing.kinds.kind import Columns, TransformContext, Values
 
 LABEL = "label.target"
 """Name of the transformed label; no feature can have it."""
@@ -83,7 +83,7 @@ class LabelKind(Section):
         """Whether every record of any split has a target that can be learned."""
         return True
 
-    def transform(self, read: Read) -> dict[str, Values]:
+    def transform(self, read: TransformContext) -> dict[str, Values]:
         """The label's part of the TF Transform `preprocessing_fn`: statistics over the training split, and the
         transformation of a batch.
 
@@ -109,7 +109,7 @@ class ClassesKind(LabelKind):
     def has_one_class(self) -> bool:
         return True
 
-    def transform(self, read: Read) -> dict[str, Values]:
+    def transform(self, read: TransformContext) -> dict[str, Values]:
         """The class index of each record."""
         return {LABEL: self.index(read)}
 
@@ -117,7 +117,7 @@ class ClassesKind(LabelKind):
     def can_be_mixed(self) -> bool:
         return True
 
-    def index(self, read: Read) -> tf.Tensor:
+    def index(self, read: TransformContext) -> tf.Tensor:
         """The class index of each record, int64 [batch]; -1 if unknown."""
         raise NotImplementedError
 

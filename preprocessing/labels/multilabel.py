@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from hubline.core.lazy_import import tf, tft
 from hubline.preprocessing.kinds.categorical import as_words
-from hubline.preprocessing.kinds.kind import Columns, Read
+from hubline.preprocessing.kinds.kind import Columns, TransformContext
 from hubline.preprocessing.labels.label import (
     LABEL,
     VOCABULARY,
@@ -83,7 +83,7 @@ class MultilabelLabel(LabelKind):
         """Class names from the pipeline file; None if they come from the data."""
         return self.classes or self.indicators
 
-    def transform(self, read: Read) -> dict[str, tf.SparseTensor]:
+    def transform(self, read: TransformContext) -> dict[str, tf.SparseTensor]:
         """Class indices of each record, sparse int64 [batch, values]; unknown classes are dropped."""
         positions = self._positions(read)
         return {LABEL: tf.sparse.retain(positions, positions.values >= 0)}
@@ -100,7 +100,7 @@ class MultilabelLabel(LabelKind):
     def class_names(self, transform: tft.TFTransformOutput) -> list[str]:
         return list(self.given) if self.given else found_classes(transform)
 
-    def _positions(self, read: Read) -> tf.SparseTensor:
+    def _positions(self, read: TransformContext) -> tf.SparseTensor:
         """Index of each class; -1 if unknown."""
         if self.indicators:
             return self._told(read)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from hubline.preprocessing.kinds.kind import Read, Values
+from hubline.preprocessing.kinds.kind import TransformContext, Values
 from hubline.preprocessing.labels.label import LABEL, ClassNames, LabelKind, values_of
 
 MOST_CLASSES = 255
@@ -49,7 +49,7 @@ class PixelsLabel(LabelKind):
     def masks(self) -> tuple[str, ...]:
         return (self.column,)
 
-    def transform(self, read: Read) -> dict[str, Values]:
+    def transform(self, read: TransformContext) -> dict[str, Values]:
         """The encoded masks. TF Transform builds no graph without outputs; masks bypass the graph nevertheless, as
         images do."""
         return {LABEL: values_of(read, self.column)}

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from hubline.core.lazy_import import tf
-from hubline.preprocessing.kinds.kind import Columns, Read
+from hubline.preprocessing.kinds.kind import Columns, TransformContext
 from hubline.preprocessing.labels.label import LABEL, LabelKind, values_of
 
 _MEAN, _SCALE = f"{LABEL}.mean", f"{LABEL}.scale"
@@ -46,7 +46,7 @@ class RegressionLabel(LabelKind):
     def can_be_mixed(self) -> bool:
         return True
 
-    def transform(self, read: Read) -> dict[str, tf.Tensor]:
+    def transform(self, read: TransformContext) -> dict[str, tf.Tensor]:
         """The normalized numbers, and with each the statistics of the training split.
 
         The mean is always subtracted, whatever `normalize` says, before the numbers become float32.

@@ -38,8 +38,8 @@ def summarize(files: EvaluationFiles, samples: int) -> MultilabelPredictions:
     curves = (Scores(len(classes)), Scores(len(classes))) if len(classes) <= MOST_CLASSES else ()
     wrong: list[Sample] = []
     for batch in _batches(files.predictions, len(classes)):
-        told = batch.chosen
-        counts += [batch.true.sum(axis=0), told.sum(axis=0), (batch.true & told).sum(axis=0)]
+        positives = batch.chosen
+        counts += [batch.true.sum(axis=0), positives.sum(axis=0), (batch.true & positives).sum(axis=0)]
         for scores, said in zip(curves, (batch.candidate, batch.serving), strict=False):
             if said is not None:
                 scores.count(np.nonzero(batch.true), said)
@@ -76,13 +76,13 @@ def _worst(batch: _Batch, classes: Sequence[str], most: int) -> list[Sample]:
     """The records with the largest cross-entropy among those with a wrong class."""
     scores = np.clip(batch.candidate.astype(np.float64), _SURE, 1 - _SURE)
     loss = -np.log(np.where(batch.true, scores, 1 - scores)).mean(axis=1)
-    told = batch.chosen
-    rows = np.flatnonzero((told != batch.true).any(axis=1))
+    positives = batch.chosen
+    rows = np.flatnonzero((positives != batch.true).any(axis=1))
     return [
         Sample(
             record=int(batch.record[row]),
             label=_named(batch.true[row], classes),
-            predicted=_named(told[row], classes),
+            predicted=_named(positives[row], classes),
             score=float(loss[row]),
         )
         for row in rows[np.argsort(-loss[rows], kind="stable")[:most]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 if TYPE_CHECKING:  # a run starts only after this import
     import numpy as np
 
-    from hubline.preprocessing.kinds.image import Pictures
+    from hubline.preprocessing.kinds.image import ImageKind
     from hubline.preprocessing.labels.pixels import PixelsLabel
 
 
@@ -57,9 +57,9 @@ class ClassCounts:
 
     true: "np.ndarray"
     """Positives."""
-    told: "np.ndarray"
+    predicted: "np.ndarray"
     """Predicted positives."""
-    hits: "np.ndarray"
+    true_positives: "np.ndarray"
     """True positives."""
 
 
@@ -102,7 +102,7 @@ class Predictions:
         return None
 
     @property
-    def masks_of(self) -> "tuple[PixelsLabel, Pictures] | None":
+    def masks_of(self) -> "tuple[PixelsLabel, ImageKind] | None":
         """For samples with masks: the label, and how its image is fitted."""
         return None
 
@@ -141,7 +141,7 @@ class ClassPredictions(PredictionsByClass):
         matrix = self.confusion
         if matrix is None:
             return None
-        return ClassCounts(true=matrix.sum(axis=1), told=matrix.sum(axis=0), hits=matrix.diagonal())
+        return ClassCounts(true=matrix.sum(axis=1), predicted=matrix.sum(axis=0), true_positives=matrix.diagonal())
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class PixelPredictions(ClassPredictions):
     """By class, float64 of shape [classes]; NaN for a class that is neither true nor predicted anywhere."""
     label: "PixelsLabel"
     """The label."""
-    feature: "Pictures"
+    feature: "ImageKind"
     """How images are fitted."""
 
     def iou_of(self, index: int) -> float | None:
@@ -195,7 +195,7 @@ class PixelPredictions(ClassPredictions):
         return None if math.isnan(iou) else iou
 
     @property
-    def masks_of(self) -> "tuple[PixelsLabel, Pictures] | None":
+    def masks_of(self) -> "tuple[PixelsLabel, ImageKind] | None":
         return self.label, self.feature
 
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from hubline.artifacts.decision import Decision
-from hubline.artifacts.embedded_rows import Rows
+from hubline.artifacts.embedded_rows import EmbeddedRows
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
 from tests.e2e.test_runs import HUBLINE, PROJECT
@@ -116,7 +116,7 @@ def test_the_stored_pixels_are_not_upright(trained) -> None:
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_training_and_evaluation_see_upright_pixels(trained, split: str) -> None:
     folder, result, _ = trained
-    rows = Rows.read(str(result.artifacts.rows))
+    rows = EmbeddedRows.read(str(result.artifacts.rows))
     kept = [
         columns(row)
         for file in rows.of(split)

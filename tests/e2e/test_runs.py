@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hubline.artifacts.embedded_rows import Rows
+from hubline.artifacts.embedded_rows import EmbeddedRows
 from hubline.artifacts.predictions import LABEL
 from hubline.artifacts.quarantine import FILE as QUARANTINE_LIST
-from hubline.artifacts.quarantine import read_set_aside
+from hubline.artifacts.quarantine import read_quarantine
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
 from hubline.trainer.training_notes import Notes
@@ -212,7 +212,7 @@ def test_a_nightly_run_on_one_more_span_computes_what_is_new_and_counts_every_re
     for reason in ("does not decode", "it has no label", "checksum"):
         assert reason in page
     lists = (tmp_path / ".hubline" / "tiny" / "artifacts").glob(f"*/*/*/{QUARANTINE_LIST}")
-    set_aside = {(Path(entry.file).name, entry.record) for path in lists for entry in read_set_aside(str(path))}
+    set_aside = {(Path(entry.file).name, entry.record) for path in lists for entry in read_quarantine(str(path))}
     assert set_aside == {("01.tfrecord", 0), ("05.tfrecord", 2), ("19.tfrecord", 5)}
     store = tmp_path / ".hubline" / "tiny" / "store"
     before = {entry.name for entry in store.iterdir()}
@@ -233,7 +233,7 @@ def records_by_split(result: Result) -> dict[str, int]:
     rows = max(
         (Path(result.report).parents[2] / "artifacts" / "Embedder" / "rows").iterdir(), key=lambda it: int(it.name)
     )
-    return {split: Rows.read(str(rows)).count(split) for split in ("train", "validation", "test")}
+    return {split: EmbeddedRows.read(str(rows)).count(split) for split in ("train", "validation", "test")}
 
 
 def test_two_phases_with_kept_views_and_then_the_module_itself(tmp_path: Path) -> None:

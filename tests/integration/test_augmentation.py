@@ -22,7 +22,7 @@ from hubline.trainer.config.model import FineTune, Head, Model
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
 from hubline.trainer.embed import Embedder
-from hubline.trainer.embeddings import Vectors, column
+from hubline.trainer.embeddings import CachedVectors, column
 from hubline.trainer.export_format import HEAD
 from hubline.trainer.kept import Kept
 from hubline.trainer.labels.classes import Classes
@@ -153,7 +153,7 @@ def job(tmp_path_factory) -> Job:
         module_paths=paths,
         train=split("train", RECORDS[:40]),
         validation=split("validation", RECORDS[40:]),
-        vectors=Vectors(sizes={"mean": 6}, recipe="the recipe"),
+        vectors=CachedVectors(sizes={"mean": 6}, recipe="the recipe"),
         views=1,
         checkpoints=str(folder / "checkpoints"),
         logs=str(folder / "logs"),

@@ -18,7 +18,7 @@ from hubline.components.pin.snapshot import pin
 from hubline.core.errors import UserError
 from hubline.pipeline.graph import build
 from hubline.pipeline.load import load
-from hubline.pipeline.paths import Places
+from hubline.pipeline.paths import Paths
 from hubline.pipeline.run import run
 from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
 from hubline.trainer.backbones.config import AnyBackbone, Backbones
@@ -26,7 +26,7 @@ from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import FineTune, Head, Model
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
-from hubline.trainer.embeddings import Vectors
+from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.train import Job, train
 from tests.support import example_data, hub_modules
 from tests.support import job as make_job
@@ -55,7 +55,7 @@ def job_of(
         transform=make_job.transform_graph(folder / "transform", RECORDS[:50], features, LABEL, raw), module_paths={},
         train=make_job.split(folder / "train", [RECORDS[:240]], features, {}, {}, raw),
         validation=make_job.split(folder / "validation", [RECORDS[240:]], features, {}, {}, raw),
-        vectors=Vectors(sizes={}, recipe=""), views=0,
+        vectors=CachedVectors(sizes={}, recipe=""), views=0,
         checkpoints=str(folder / "checkpoints"), logs=str(folder / "logs"), export=str(folder / "export"),
     )  # fmt: skip
     return dataclasses.replace(job, **more)
@@ -222,7 +222,7 @@ def test_a_function_beside_the_file_is_run_from_data_to_a_served_model(project: 
 def keys(path: Path) -> dict[str, object]:
     file, _ = load(path)
     pins = pin(file.data, file.features, file.hubs, file.serving.destination, file.backbones)
-    steps = build(file, pins, Places(path.parent / "root")).components
+    steps = build(file, pins, Paths(path.parent / "root")).components
     return {step.id: dict(step.exec_properties) for step in steps}
 
 
@@ -245,7 +245,7 @@ def test_a_changed_function_or_helper_runs_the_backbone_again_and_nothing_that_r
 def test_the_trainer_reads_what_the_backbone_made(project: Path) -> None:
     file, _ = load(project)
     pins = pin(file.data, file.features, file.hubs, file.serving.destination, file.backbones)
-    steps = {step.id: step for step in build(file, pins, Places(project.parent / "root")).components}
+    steps = {step.id: step for step in build(file, pins, Paths(project.parent / "root")).components}
     reads = {channel.producer_component_id for channel in steps["Trainer"].inputs.values()}
     assert "Backbone.small" in reads
     assert "Backbone.small" in {step.id for step in steps["ExampleGen"].upstream_nodes}

@@ -8,10 +8,10 @@ import pytest
 from tfx.orchestration.pipeline import Pipeline
 
 from hubline.components.pin.snapshot import pin
-from hubline.core import code_digest as code
+from hubline.core import code_digest as code_digests
 from hubline.pipeline.graph import build
 from hubline.pipeline.load import load
-from hubline.pipeline.paths import Places
+from hubline.pipeline.paths import Paths
 from tests.support import example_data
 from tests.support.code import changing
 from tests.support.project import make_project
@@ -29,7 +29,7 @@ def project(tmp_path: Path) -> Path:
 
 def graph(path: Path) -> Pipeline:
     file, _ = load(path)
-    return build(file, pin(file.data, file.features, file.hubs, file.serving.destination), Places(path.parent / "root"))
+    return build(file, pin(file.data, file.features, file.hubs, file.serving.destination), Paths(path.parent / "root"))
 
 
 def keys(pipeline: Pipeline) -> dict[str, object]:
@@ -261,5 +261,5 @@ def test_changed_code_runs_the_steps_that_use_it(
 
 def test_another_stack_runs_every_step_of_ours(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = graph(project)
-    monkeypatch.setattr(code, "STACK", ("tfx",))
+    monkeypatch.setattr(code_digests, "STACK", ("tfx",))
     assert run_again(before, graph(project)) == set(STEPS)

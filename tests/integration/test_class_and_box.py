@@ -8,13 +8,13 @@ import pytest
 import tensorflow as tf
 
 from hubline.preprocessing.columns import parsing_spec, present
-from hubline.preprocessing.kinds.kind import Read
+from hubline.preprocessing.kinds.kind import TransformContext
 from hubline.trainer import datasets, inputs
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import Head, Model
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
-from hubline.trainer.embeddings import Vectors
+from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.export_format import HEAD
 from hubline.trainer.labels.parts import needs_pictures, task_of
 from hubline.trainer.phases import kept_for, phases
@@ -45,7 +45,7 @@ def job_of(folder: Path, records: list[bytes], module: Path, label=None, feature
         module_paths=modules,
         train=make_job.split(folder / "train", [records[third:]], features, fed, modules, RAW, kept),
         validation=make_job.split(folder / "validation", [records[:third]], features, fed, modules, RAW, kept),
-        vectors=Vectors(sizes={"places": 192}, recipe="the recipe"),
+        vectors=CachedVectors(sizes={"places": 192}, recipe="the recipe"),
         views=kept.views,
         checkpoints=str(folder / "checkpoints"),
         logs=str(folder / "logs"),
@@ -92,12 +92,12 @@ def test_in_training_the_box_stays_around_what_is_in_it(tmp_path: Path, fit: str
     spec = parsing_spec(RAW, label.columns)
 
     def transform(parsed: dict) -> dict:
-        return label.transform(Read(lambda column: present(parsed[column]), None))  # type: ignore[arg-type]
+        return label.transform(TransformContext(lambda column: present(parsed[column]), None))  # type: ignore[arg-type]
 
     files = make_job.split(tmp_path, [records], features, {}, {}, RAW)
     job = Job(
         features, label, HUBS, Model(), Training.model_validate({"epochs": 3, "augment": augment}), RAW, None,  # type: ignore[arg-type]
-        {}, files, files, Vectors(sizes={}, recipe=""), 1, "", "", "",
+        {}, files, files, CachedVectors(sizes={}, recipe=""), 1, "", "", "",
     )  # fmt: skip
     phase = dataclasses.replace(phases(job.model, job.training, needs_pictures=True)[0], on_vectors=False)
     task = task_of(label, None, spec)  # type: ignore[arg-type]

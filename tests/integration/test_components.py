@@ -20,7 +20,7 @@ from tfx.types import Channel, standard_artifacts
 
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.quarantine import FILE as QUARANTINE_LIST
-from hubline.artifacts.quarantine import read_set_aside
+from hubline.artifacts.quarantine import read_quarantine
 from hubline.artifacts.splits import SPLITS
 from hubline.components import steps as declared
 from hubline.components.component import component
@@ -336,7 +336,7 @@ def test_example_gen_sets_bad_records_aside(tmp_path: Path) -> None:
     examples = ingest(tmp_path, Data(examples=str(tmp_path / "data"), bad_records=policy))
     kept = [item for split in ("train", "validation", "test") for item in read_split(examples, split)]
     assert sorted(kept) == sorted(records[:229])
-    listed = list(read_set_aside(f"{examples.uri}/{QUARANTINE_LIST}"))
+    listed = list(read_quarantine(f"{examples.uri}/{QUARANTINE_LIST}"))
     assert [(Path(entry.file).name, entry.record) for entry in listed] == [("broken", 100), ("cut", 29)]
     assert "it has no label 'label'" in listed[0].reason and "the file ends in the middle of it" in listed[1].reason
     assert Manifest.read(examples.uri).quarantined == 2

@@ -15,12 +15,12 @@ from tensorflow_transform.tf_metadata import schema_utils
 from tfx.types import standard_artifacts
 
 from hubline.artifacts.column_statistics import STATISTICS, missing_share, nan_count, present, read_statistics
-from hubline.artifacts.findings import Found
+from hubline.artifacts.findings import DataFindings
 from hubline.artifacts.splits import SPLITS
 from hubline.components.config.data import Data
 from hubline.components.config.drift import Drift
 from hubline.components.config.evaluation import Evaluation
-from hubline.components.example_validator.checks import Checks, Statistics, Use, check
+from hubline.components.example_validator.checks import Checks, ColumnUse, Statistics, check
 from hubline.components.example_validator.requirements import checks_of
 from hubline.components.input_artifacts import read_schema
 from hubline.components.parsing_schema.executor import Executor as ParsingSchema
@@ -33,7 +33,9 @@ NAN, INFINITY = float("nan"), float("inf")
 
 
 def checks(*read: str, drift: Drift | None = None, images: tuple[str, ...] = (), sliced: tuple[str, ...] = ()):
-    uses = [Use(key=f"features.{name}", kind="any", column=name, types=("int", "float", "bytes")) for name in read]
+    uses = [
+        ColumnUse(key=f"features.{name}", kind="any", column=name, types=("int", "float", "bytes")) for name in read
+    ]
     return Checks(uses=uses, images=images, sliced=sliced, drift=drift)
 
 
@@ -47,7 +49,7 @@ def ages(count: int = 300, seed: int = 0, **more) -> list[bytes]:
 def test_data_without_fault_passes_and_nothing_is_found(tmp_path: Path) -> None:
     made = steps.statistics(tmp_path, {"train": [ages()]})
     found, anomalies = steps.validate(tmp_path, made, checks("age", "colour", sliced=("colour",)))
-    assert found == Found()
+    assert found == DataFindings()
     steps.gate(tmp_path, anomalies)
 
 

@@ -17,7 +17,7 @@ from hubline.artifacts.decision import OVERALL, Decision
 from hubline.artifacts.examples import Manifest, Origin, ShardFile
 from hubline.artifacts.predictions import CANDIDATE, LABEL, OBJECTS
 from hubline.components.config.evaluation import Evaluation, Threshold
-from hubline.components.predictor.exported_model import Served
+from hubline.components.predictor.exported_model import ExportedModelSpec
 from hubline.core.errors import RunError
 from hubline.pipeline.predict.predict import Request, predict_one_by_one, predict_to_folder
 from hubline.report.contents import Artifacts, RunReport
@@ -225,7 +225,7 @@ def test_a_version_without_boxes_cannot_be_compared_with(tmp_path: Path, judged:
 
 
 def test_predictions_have_the_box_as_json_as_example_and_drawn(tmp_path: Path, judged: Path) -> None:
-    asked = Served(str(judged / "good" / "Format-Serving"))
+    asked = ExportedModelSpec(str(judged / "good" / "Format-Serving"))
     picture = tmp_path / "dark.png"
     picture.write_bytes(example_data.image_bytes(np.zeros([40, 80, 3], np.uint8)))
     records = example_data.write_tfrecord(

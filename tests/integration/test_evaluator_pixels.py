@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from hubline.artifacts.decision import OVERALL, Decision
-from hubline.artifacts.embedded_rows import RowFile, Rows
+from hubline.artifacts.embedded_rows import EmbeddedRows, RowFile
 from hubline.artifacts.examples import Manifest, Origin, ShardFile
 from hubline.components.config.evaluation import Evaluation, Threshold
 from hubline.pipeline.cli import app
@@ -104,7 +104,7 @@ def judged(tmp_path_factory) -> Path:
         RowFile(split=split, name="data-0", records=COUNT, count=COUNT - 1, undecodable=(2,))
         for split in ("train", "test")
     )
-    Rows(files=files, sizes={}, recipe="", embedded=(), views=0).write(str(folder / "rows"))
+    EmbeddedRows(files=files, sizes={}, recipe="", embedded=(), views=0).write(str(folder / "rows"))
     (folder / "schema").mkdir()
     (folder / "schema" / "schema.pbtxt").write_text('feature {name: "mask" type: BYTES}')
     save(Teller("good"), folder / "good" / "Format-Serving")

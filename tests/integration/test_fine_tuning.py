@@ -17,7 +17,7 @@ from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import FineTune, Model
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
-from hubline.trainer.embeddings import Vectors, column
+from hubline.trainer.embeddings import CachedVectors, column
 from hubline.trainer.train import Job, train
 from tests.support import example_data, hub_modules, tf1_hub_modules
 from tests.support import job as make_job
@@ -43,7 +43,7 @@ def job_of(folder: Path, features: Features, hubs: Hubs, modules: dict[str, str]
         features=features, label=LABEL, hubs=hubs, model=model, schema=raw,
         training=Training(epochs=1, batch_size=8, optimizer=Optimizer(name="adamw", learning_rate=0.01)),
         transform=make_job.transform_graph(folder / "transform", RECORDS, features, LABEL, raw),
-        module_paths=modules, train=split, validation=split, vectors=Vectors(sizes=sizes, recipe="a"), views=1,
+        module_paths=modules, train=split, validation=split, vectors=CachedVectors(sizes=sizes, recipe="a"), views=1,
         checkpoints=str(folder / "checkpoints"), logs=str(folder / "logs"), export=str(folder / "export"),
     )  # fmt: skip
 

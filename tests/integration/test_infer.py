@@ -219,7 +219,9 @@ def test_a_mistake_says_what_would_be_right(tmp_path: Path, old: str, new: str, 
     path.write_text(CLASSIFY.replace(old, new))
     with pytest.raises(PipelineFileError) as caught:
         load(path)
-    assert [says in mistake.message for mistake in caught.value.mistakes if mistake.key == key] == [True], caught.value
+    assert [says in diagnostic.message for diagnostic in caught.value.diagnostics if diagnostic.key == key] == [True], (
+        caught.value
+    )
 
 
 def test_what_a_pushed_model_answers_needs_no_labels(tmp_path: Path) -> None:
@@ -235,7 +237,7 @@ def test_what_a_file_points_at_is_looked_for(tmp_path: Path) -> None:
     path.write_text(CLASSIFY)
     with pytest.raises(PipelineFileError) as caught:
         preflight(*load(path))
-    assert {mistake.key for mistake in caught.value.mistakes} == {
+    assert {diagnostic.key for diagnostic in caught.value.diagnostics} == {
         "data.examples", "hubs.colours.handle", "predictions.labels"
     }  # fmt: skip
 

@@ -7,10 +7,10 @@ import pytest
 from tfx.dsl.components.base import base_beam_executor, base_executor
 
 from hubline.components.pin.snapshot import pin
-from hubline.core import code_digest as code
+from hubline.core import code_digest as code_digests
 from hubline.pipeline.graph import build
 from hubline.pipeline.load import load
-from hubline.pipeline.paths import Places
+from hubline.pipeline.paths import Paths
 from tests.support import example_data
 from tests.support.code import changing
 from tests.support.project import make_project
@@ -34,8 +34,8 @@ class Runs:
         place = self._folder / f"run{self._number}"
         file = self._file
         pins = pin(file.data, file.features, file.hubs, file.serving.destination)
-        pipeline = build(file, pins, Places(self._folder / "root"))
-        store, made, fresh = Places(self._folder / "root").store, {}, set()
+        pipeline = build(file, pins, Paths(self._folder / "root"))
+        store, made, fresh = Paths(self._folder / "root").store, {}, set()
         for step in (step for step in pipeline.components if step.id in STEPS):
             before = set(Path(store).glob("*"))
             outputs = {key: channel.type() for key, channel in step.outputs.items()}
@@ -113,11 +113,13 @@ def test_kept_shards_are_found_again_unless_the_code_that_computes_them_changed(
 def test_another_version_of_what_does_not_compute_a_shard_leaves_it_be(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    versions = code.version
+    versions = code_digests.version
     computing = {"tensorflow", "tensorflow-data-validation", "tfx-bsl", "tensorflow-transform"}
     for others in (True, False):
-        code.forget()
-        changed = set(code.STACK) - computing if others else computing
-        monkeypatch.setattr(code, "version", lambda name, changed=changed: "0" if name in changed else versions(name))
+        code_digests.forget()
+        changed = set(code_digests.STACK) - computing if others else computing
+        monkeypatch.setattr(
+            code_digests, "version", lambda name, changed=changed: "0" if name in changed else versions(name)
+        )
         assert sorted(runs.run(), key=KEEPING.index) == ([] if others else KEEPING)
-    code.forget()
+    code_digests.forget()

@@ -14,8 +14,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from hubline.pipeline.cli import app
-from hubline.pipeline.kubeflow import entrypoint, fused_steps, notify, pin
-from hubline.pipeline.kubeflow import executor_io as launched
+from hubline.pipeline.kubeflow import entrypoint, executor_io, fused_steps, notify, pin
 from hubline.pipeline.kubeflow.exec_properties import taken
 from hubline.pipeline.run import run
 from tests.support import example_data
@@ -69,7 +68,7 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("kfp")
     cluster = Cluster(folder, Version(executor_logs=True, custom_path=True), in_this_process)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launched, "MOUNTED", {"minio://": f"{cluster.mounted}/"})
+        patch.setattr(executor_io, "MOUNTED", {"minio://": f"{cluster.mounted}/"})
         yield cluster
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hubline.pipeline.kubeflow import executor_io as launched
+from hubline.pipeline.kubeflow import executor_io
 from tests.integration.test_kubeflow import compiled, in_this_process
 from tests.support import example_data
 from tests.support.launcher import RUN_ID, Cluster, Version
@@ -56,7 +56,7 @@ def webhook() -> Iterator[HTTPServer]:
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch) -> Cluster:
     cluster = Cluster(tmp_path / "kfp", Version(executor_logs=True), in_this_process)
-    monkeypatch.setattr(launched, "MOUNTED", {"minio://": f"{cluster.mounted}/"})
+    monkeypatch.setattr(executor_io, "MOUNTED", {"minio://": f"{cluster.mounted}/"})
     return cluster
 
 

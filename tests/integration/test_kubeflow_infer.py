@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hubline.pipeline.kubeflow import executor_io as launched
+from hubline.pipeline.kubeflow import executor_io
 from hubline.pipeline.run import run
 from tests.integration.test_infer import CLASSIFY, NAMES, colours, rows
 from tests.integration.test_kubeflow import compiled, in_this_process
@@ -29,7 +29,7 @@ def test_predictions_on_a_cluster_are_those_of_a_run_here(tmp_path: Path, monkey
     spec = compiled(path)
     assert {"hub_colours", "data_examples", "overrides"} == spec["root"]["inputDefinitions"]["parameters"].keys()
     cluster = Cluster(tmp_path / "kfp", Version(executor_logs=True), in_this_process)
-    monkeypatch.setattr(launched, "MOUNTED", {"minio://": f"{cluster.mounted}/"})
+    monkeypatch.setattr(executor_io, "MOUNTED", {"minio://": f"{cluster.mounted}/"})
     cluster.run(spec, {})
     assert not cluster.failed
     destination = cluster.metadata("predictor", "predictions")["pushed_destination"]

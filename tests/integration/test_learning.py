@@ -18,7 +18,7 @@ from hubline.preprocessing.labels.multilabel import MultilabelLabel
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.model import FineTune, Head, Model
 from hubline.trainer.config.training import Training
-from hubline.trainer.embeddings import Vectors
+from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.export_format import HEAD
 from hubline.trainer.labels.parts import needs_pictures
 from hubline.trainer.phases import kept_for
@@ -111,7 +111,7 @@ def job_of(
         features=features, label=label, hubs=hubs, model=model, training=training, schema=RAW,
         transform=graph(label), module_paths=modules,
         train=split("train", RECORDS[120:]), validation=split("validation", RECORDS[:120]),
-        vectors=Vectors(sizes={"places": size}, recipe="a"), views=1,
+        vectors=CachedVectors(sizes={"places": size}, recipe="a"), views=1,
         checkpoints=str(folder / "checkpoints"), logs=str(folder / "logs"), export=str(folder / "export"),
     )  # fmt: skip
 
@@ -167,7 +167,7 @@ def test_feature_maps_of_any_scale_are_learned_from_alike(tmp_path: Path) -> Non
             model=Model(head=Head(channels=(12, 8, 8))), training=Training(epochs=3, batch_size=8),
             transform=make_job.transform_graph(folder, pictures[:1], features, label, raw),
             train=split("train", pictures[30:]), validation=split("validation", pictures[:30]),
-            vectors=Vectors(sizes={}, recipe="a"), views=0,
+            vectors=CachedVectors(sizes={}, recipe="a"), views=0,
             checkpoints=str(folder / "checkpoints"), logs=str(folder / "logs"), export=str(folder / "export"),
         )  # fmt: skip
         losses.append(train(job)["val_loss"])

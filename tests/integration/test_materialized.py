@@ -11,7 +11,7 @@ from hubline.preprocessing.examples import assemble, piece
 from hubline.trainer import caches, inputs, train
 from hubline.trainer.caches import Cache
 from hubline.trainer.config.model import Head, Model
-from hubline.trainer.materialized import Materialized
+from hubline.trainer.materialized import MaterializedRows
 from hubline.trainer.train import Job
 from tests.integration.test_tabular import TABULAR, job_of
 
@@ -57,7 +57,7 @@ def test_what_is_read_back_is_what_was_transformed() -> None:
         parsed = tf.io.parse_example(serialized, spec)
         return {"doubled": tf.sparse.map_values(lambda v: 2 * v, parsed["x"])}, parsed["y"] + 1.0
 
-    kept = Materialized(parse)
+    kept = MaterializedRows(parse)
     given, label = kept.parse(kept.encode(rows))
     np.testing.assert_array_equal(tf.sparse.to_dense(given["doubled"]), [[6, 0], [0, 0], [10, 14]])
     np.testing.assert_allclose(label, tensors["y"] + 1.0)

@@ -20,7 +20,7 @@ from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import Model
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
-from hubline.trainer.embeddings import Vectors
+from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.labels.parts import task_of
 from hubline.trainer.train import Job, train
 from tests.support import example_data, hub_modules
@@ -62,7 +62,7 @@ def job_of(folder: Path, data: list[bytes]) -> Job:
         features=FEATURES, label=label, hubs=HUBS, model=Model(),
         training=Training(epochs=20, batch_size=16, optimizer=Optimizer(learning_rate=0.1)),
         schema=raw, transform=make_job.transform_graph(folder, data[:160], FEATURES, label, raw), module_paths=modules,
-        vectors=Vectors(sizes={"mean": 6}, recipe="the recipe"), views=1,
+        vectors=CachedVectors(sizes={"mean": 6}, recipe="the recipe"), views=1,
         checkpoints=str(folder / "checkpoints"), logs=str(folder / "logs"), export=str(folder / "export"), **splits,
     )  # fmt: skip
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from hubline.artifacts.embedded_rows import Rows
+from hubline.artifacts.embedded_rows import EmbeddedRows
 from hubline.artifacts.examples import Manifest
-from hubline.artifacts.quarantine import read_set_aside
+from hubline.artifacts.quarantine import read_quarantine
 from hubline.pipeline.run import run
 from tests.support import example_data
 from tests.support.project import PIPELINE, make_project
@@ -25,7 +25,7 @@ def test_a_run_in_a_folder_with_the_characters_of_patterns(tmp_path: Path) -> No
     result, code = run(path, None, quiet=True)
     assert code == 0, result.error
 
-    manifest, rows = Manifest.read(str(result.artifacts.examples)), Rows.read(str(result.artifacts.rows))
+    manifest, rows = Manifest.read(str(result.artifacts.examples)), EmbeddedRows.read(str(result.artifacts.rows))
     assert sum(manifest.counts.values()) == 199
     assert sum(map(rows.count, manifest.splits)) == 198
     assert result.decision is not None
@@ -34,6 +34,6 @@ def test_a_run_in_a_folder_with_the_characters_of_patterns(tmp_path: Path) -> No
     # One line in the terminal, and each record once in the list that it names, whichever step quarantined it.
     (said,) = (warning for warning in result.warnings if "set aside" in warning)
     count, listed = said.split(" records were set aside: ")
-    found = [(Path(entry.file).name, entry.record) for entry in read_set_aside(listed)]
+    found = [(Path(entry.file).name, entry.record) for entry in read_quarantine(listed)]
     assert count == "2"
     assert found == [("a.tfrecord", 5), ("b.tfrecord.gz", 10)]

@@ -15,7 +15,7 @@ from hubline.trainer.config.model import Head, Model
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
 from hubline.trainer.embed import Embedder
-from hubline.trainer.embeddings import Vectors
+from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.export_format import HEAD
 from hubline.trainer.labels.parts import task_of
 from hubline.trainer.phases import kept_for, phases
@@ -45,7 +45,7 @@ def job_of(folder: Path, records: list[bytes], module: Path, label=None, feature
         module_paths={"maps": str(module)},
         train=make_job.split(folder / "train", [records[third:]], features, {}, {}, RAW, kept),
         validation=make_job.split(folder / "validation", [records[:third]], features, {}, {}, RAW, kept),
-        vectors=Vectors(sizes={}, recipe="the recipe"),
+        vectors=CachedVectors(sizes={}, recipe="the recipe"),
         views=kept.views,
         checkpoints=str(folder / "checkpoints"),
         logs=str(folder / "logs"),
@@ -116,7 +116,7 @@ def test_in_training_the_mask_stays_on_what_it_is_of(tmp_path: Path, fit: str, a
     described = Training.model_validate({"epochs": 3, "augment": augment})
     job = Job(
         features, label, HUBS, Model(), described, RAW, None,  # type: ignore[arg-type]
-        {}, files, files, Vectors(sizes={}, recipe=""), 0, "", "", "",
+        {}, files, files, CachedVectors(sizes={}, recipe=""), 0, "", "", "",
     )  # fmt: skip
     (phase,) = phases(job.model, job.training, needs_pictures=True)
     assert not phase.on_vectors

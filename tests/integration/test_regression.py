@@ -17,7 +17,7 @@ from hubline.preprocessing.labels.regression import RegressionLabel
 from hubline.trainer.config.model import Head, Model
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
-from hubline.trainer.embeddings import Vectors
+from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.labels.parts import task_of
 from hubline.trainer.train import Job, train
 from tests.support import example_data
@@ -117,7 +117,7 @@ def test_the_exported_model_answers_in_the_units_of_the_label(tmp_path: Path, no
         features=FEATURES, label=label, hubs={}, model=Model(head=Head(hidden=(16,))),
         training=Training(epochs=30, batch_size=16, optimizer=Optimizer(learning_rate=0.02)),
         schema=raw, transform=make_job.transform_graph(tmp_path, data[:300], FEATURES, label, raw), module_paths={},
-        train=train_split, validation=validation, vectors=Vectors(sizes={}, recipe=""), views=1,
+        train=train_split, validation=validation, vectors=CachedVectors(sizes={}, recipe=""), views=1,
         checkpoints=str(tmp_path / "checkpoints"), logs=str(tmp_path / "logs"), export=str(tmp_path / "export"),
     )  # fmt: skip
     curves = train(job)

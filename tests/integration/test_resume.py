@@ -20,7 +20,7 @@ from hubline.trainer.checkpoints import Checkpoints
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import FineTune, Head, Model
 from hubline.trainer.config.training import Training
-from hubline.trainer.embeddings import Vectors
+from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.train import Job, train
 from hubline.trainer.training_notes import Note
 from tests.support import example_data, hub_modules
@@ -51,7 +51,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
         training=Training(epochs=EPOCHS, batch_size=8, seed=5),
         transform=make_job.transform_graph(folder, RECORDS, FEATURES, LABEL, raw),
         train=split("train", RECORDS[:40], RECORDS[40:64]), validation=split("validation", RECORDS[64:]),
-        vectors=Vectors(sizes={"mean": 6}, recipe="a"), views=1,
+        vectors=CachedVectors(sizes={"mean": 6}, recipe="a"), views=1,
         checkpoints="", logs="", export="",
     )  # fmt: skip
 

@@ -33,12 +33,12 @@ def project(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def described(project: Path) -> schemas.Described:
+def described(project: Path) -> schemas.DataDescription:
     return schemas.describe(project, load(project)[0], None, read=False)
 
 
 @pytest.mark.both_stacks
-def test_the_schema_of_the_data_is_inferred_and_shown(described: schemas.Described) -> None:
+def test_the_schema_of_the_data_is_inferred_and_shown(described: schemas.DataDescription) -> None:
     rows = {row["column"]: row for row in schemas.columns(described)}
     shown = {name: (row["type"], row["presence"], row["values"], row["domain"]) for name, row in rows.items()}
     assert shown == {
@@ -55,13 +55,13 @@ def test_the_schema_of_the_data_is_inferred_and_shown(described: schemas.Describ
     assert sum(described.counts.values()) == 120
 
 
-def test_the_statistics_are_those_of_the_training_split(described: schemas.Described) -> None:
+def test_the_statistics_are_those_of_the_training_split(described: schemas.DataDescription) -> None:
     assert described.statistics is not None
     found = by_column(described.statistics)
     assert present(found["age"]) == described.counts["train"] < 120
 
 
-def test_nothing_is_left_but_what_later_runs_take(project: Path, described: schemas.Described) -> None:
+def test_nothing_is_left_but_what_later_runs_take(project: Path, described: schemas.DataDescription) -> None:
     assert [item.name for item in (project.parent / ".hubline" / "tiny").iterdir()] == ["store"]
 
 
@@ -116,7 +116,7 @@ def test_a_curated_schema_is_shown_without_reading_data_and_keeps_its_text(proje
         ("age", "float", "in at least 90%", "1 to 3", "0 or more"),
         ("grade", "int", "always", "1", "1 to 6"),
     ]
-    with_data = schemas.Described(shown.schema, shown.curated, described.statistics, described.counts)
+    with_data = schemas.DataDescription(shown.schema, shown.curated, described.statistics, described.counts)
     files = schemas.to_freeze(path, shown.curated, curated, overwrite=False)
     schemas.freeze(with_data, files)
     assert curated.read_text() == text and (project.parent / "statistics.pb").exists()

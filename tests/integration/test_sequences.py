@@ -13,7 +13,7 @@ from hubline.preprocessing.config import Features, Label
 from hubline.trainer.config.model import Head, Model
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
-from hubline.trainer.embeddings import Vectors
+from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.train import Job, train
 from tests.support import example_data
 from tests.support import job as make_job
@@ -73,7 +73,7 @@ def trained(folder: Path, epochs: int, **features: Mapping[str, Any]) -> tuple[d
         schema=raw,
         transform=make_job.transform_graph(folder, records[:160], described, label, raw),
         module_paths={},
-        vectors=Vectors(sizes={}, recipe=""),
+        vectors=CachedVectors(sizes={}, recipe=""),
         views=1,
         checkpoints=str(folder / "checkpoints"),
         logs=str(folder / "logs"),

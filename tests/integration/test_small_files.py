@@ -11,7 +11,7 @@ from tfx.types import standard_artifacts
 
 from hubline.artifacts.examples import Manifest
 from hubline.artifacts.pins import PinnedFile
-from hubline.artifacts.quarantine import FILE, SetAside, read_set_aside
+from hubline.artifacts.quarantine import FILE, QuarantinedRecord, read_quarantine
 from hubline.artifacts.splits import SPLITS
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.config.data import Data
@@ -44,7 +44,7 @@ def write_files(folder: Path, sizes: Sequence[int]) -> list[Path]:
     ]
 
 
-def outcome(folder: Path, data: Data) -> tuple[dict, dict, list[SetAside], dict]:
+def outcome(folder: Path, data: Data) -> tuple[dict, dict, list[QuarantinedRecord], dict]:
     """ExampleGen's result: records and their files by split, quarantined records with their bytes, and counts."""
     examples = ingest(folder, data, contract=CONTRACT)
     manifest = Manifest.read(examples.uri)
@@ -53,7 +53,7 @@ def outcome(folder: Path, data: Data) -> tuple[dict, dict, list[SetAside], dict]
     for shard in (shard for split in manifest.splits for shard in manifest.of(split)):
         files.setdefault(shard.split, []).extend(shard.files_of(range(shard.count)))
     kept = [example_data.read_tfrecord(path) for path in sorted(Path(examples.uri).glob("quarantine/*"))]
-    set_aside = list(read_set_aside(f"{examples.uri}/{FILE}"))
+    set_aside = list(read_quarantine(f"{examples.uri}/{FILE}"))
     return (
         records,
         files,

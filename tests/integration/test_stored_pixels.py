@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from hubline.artifacts.quarantine import FILE as QUARANTINE_LIST
-from hubline.artifacts.quarantine import read_set_aside
+from hubline.artifacts.quarantine import read_quarantine
 from hubline.core.errors import UserError
 from hubline.pipeline.predict.predict import predict_inputs
 from hubline.pipeline.result import Result
@@ -117,7 +117,7 @@ def test_kept_vectors_are_those_of_the_pixels_by_hand(stored) -> None:
 
 def test_records_without_their_pixels_are_set_aside_with_their_reason(stored) -> None:
     _, result = stored
-    reasons = [each.reason for each in read_set_aside(f"{result.artifacts.examples}/{QUARANTINE_LIST}")]
+    reasons = [each.reason for each in read_quarantine(f"{result.artifacts.examples}/{QUARANTINE_LIST}")]
     assert len(reasons) == 2
     assert "its image 'planes' has 3071 bytes; uint8 [32, 32, 3] needs 3072" in reasons
     assert any("its image 'image_floats' has the value 0.7, outside its range, -0.5 to 0.5" in each for each in reasons)

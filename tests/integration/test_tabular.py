@@ -22,7 +22,7 @@ from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import Head, Model
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
-from hubline.trainer.embeddings import Vectors
+from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.export_format import HEAD, recipe_of
 from hubline.trainer.phases import phases
 from hubline.trainer.train import Job, train
@@ -113,7 +113,7 @@ def job_of(folder: Path, features: Features, hubs: Hubs, modules: Mapping[str, s
         schema=raw,
         transform=make_job.transform_graph(folder, records[:100], features, label, raw),
         module_paths=modules,
-        vectors=Vectors(sizes={name: sizes[name] for name in hubs}, recipe="the recipe"),
+        vectors=CachedVectors(sizes={name: sizes[name] for name in hubs}, recipe="the recipe"),
         views=1,
         checkpoints=str(folder / "checkpoints"),
         logs=str(folder / "logs"),
@@ -151,7 +151,7 @@ class Remembered(training.ServingModel):
         super().__init__(*made_of)
         self._made_of = dict(zip(("parts", "transform", "spec", "lists", "features", "task"), made_of, strict=True))
 
-    def save(self, path: str, vectors: Vectors | None = None) -> None:
+    def save(self, path: str, vectors: CachedVectors | None = None) -> None:
         TRAINED[path] = self.__dict__.pop("_made_of")
         super().save(path, vectors)
 

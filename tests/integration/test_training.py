@@ -24,7 +24,7 @@ from hubline.trainer.config.model import FineTune, Head, Model
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
 from hubline.trainer.embed import Embedder
-from hubline.trainer.embeddings import Vectors, column
+from hubline.trainer.embeddings import CachedVectors, column
 from hubline.trainer.export_format import HEAD, recipe_of
 from hubline.trainer.inputs import bytes_of_pixels, encoded_images
 from hubline.trainer.kept import Kept
@@ -79,7 +79,7 @@ def test_labels_become_class_indices(tmp_path, classes, label_type, values, name
 
 RECORDS = example_data.labelled(120)
 HUBS: Hubs = {"mean": Hub(handle="module", inputs={"images": "photo"})}
-VECTORS = Vectors(sizes={"mean": 6}, recipe="the recipe")
+VECTORS = CachedVectors(sizes={"mean": 6}, recipe="the recipe")
 
 
 def split(folder: Path, files: Sequence[Sequence[bytes]], module: Path | str, kept: Kept | None = None) -> Split:
@@ -245,7 +245,7 @@ def test_one_class_alone_is_refused(fresh: Job, tmp_path: Path) -> None:
 
 
 def test_a_run_cut_short_while_it_exports_does_not_train_again(fresh: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(self, path: str, vectors: Vectors | None) -> None:
+    def interrupt(self, path: str, vectors: CachedVectors | None) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -270,7 +270,7 @@ def test_columns_and_features_of_any_name_can_be_served(fresh: Job, tmp_path: Pa
     job = dataclasses.replace(
         fresh, features=features, hubs=hubs, schema=raw, transform=graph, train=all_of_it, validation=all_of_it,
         training=Training(epochs=1), module_paths=dict.fromkeys(hubs, module),
-        vectors=Vectors(sizes=dict.fromkeys(hubs, 6), recipe=""),
+        vectors=CachedVectors(sizes=dict.fromkeys(hubs, 6), recipe=""),
     )  # fmt: skip
     train(job)
     model = tf.saved_model.load(job.export)

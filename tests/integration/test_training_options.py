@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from hubline.preprocessing.config import Features, Label
 from hubline.trainer.config.model import Head, Model
 from hubline.trainer.config.training import Training
-from hubline.trainer.embeddings import Vectors
+from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.train import Job, train
 from tests.support import example_data
 from tests.support import job as make_job
@@ -49,7 +49,8 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Job]:
     return {
         kind: Job(
             features=FEATURES, label=label, hubs={}, model=Model(head=Head(initializer="zeros")),
-            training=Training(epochs=1), schema=raw, module_paths={}, vectors=Vectors(sizes={}, recipe=""), views=1,
+            training=Training(epochs=1), schema=raw, module_paths={}, views=1,
+            vectors=CachedVectors(sizes={}, recipe=""),
             transform=make_job.transform_graph(folder / kind, RECORDS[:TRAIN], FEATURES, label, raw),
             checkpoints="", logs="", export="", **splits,
         )

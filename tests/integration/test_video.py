@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hubline.components.predictor.exported_model import Served
+from hubline.components.predictor.exported_model import ExportedModelSpec
 from hubline.core.errors import UserError
 from hubline.preprocessing.config import ClassLabel, Features, VideoFeature
 from hubline.preprocessing.kinds.combiner import Lstm
@@ -18,7 +18,7 @@ from hubline.trainer.config.model import FineTune, Head, Model
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
 from hubline.trainer.embed import Embedder
-from hubline.trainer.embeddings import Vectors, column
+from hubline.trainer.embeddings import CachedVectors, column
 from hubline.trainer.model import feeding
 from hubline.trainer.phases import kept_for
 from hubline.trainer.train import Job, train
@@ -85,7 +85,7 @@ def job_of(folder: Path, hub: dict[str, Any], module: Path, numbers: int, model:
     return Job(
         features=features, label=LABEL, hubs=hubs, model=model, training=kept_of, schema=raw, **parts,
         transform=make_job.transform_graph(folder / "transform", RECORDS[:72], features, LABEL, raw),
-        module_paths=modules, vectors=Vectors(sizes={"m": numbers}, recipe="a"), views=kept.views,
+        module_paths=modules, vectors=CachedVectors(sizes={"m": numbers}, recipe="a"), views=kept.views,
         checkpoints=str(folder / "checkpoints"), logs=str(folder / "logs"), export=str(folder / "export"),
     )  # fmt: skip
 
@@ -128,7 +128,7 @@ def test_which_way_things_move_is_learned_and_served(
     with pytest.raises(tf.errors.InvalidArgumentError):
         served["predict"](film=tf.constant([["", ""]]))
     with pytest.raises(UserError, match="takes clips, lists of frames, as film; pass TFRecords or JSON"):
-        Served(job.export).open().check("image")
+        ExportedModelSpec(job.export).open().check("image")
 
 
 @pytest.mark.both_stacks

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import hubline
-from hubline.core import code_digest as code
+from hubline.core import code_digest as code_digests
 
 
 def changing(files: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,9 +19,9 @@ def changing(files: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
     for file in files:
         assert (Path(hubline.__file__).parent / file).is_file(), file
     changed = {f"hubline.{file.removesuffix('.py').replace('/', '.')}" for file in files}
-    digests = code.module_digests
+    digests = code_digests.module_digests
     monkeypatch.setattr(
-        code,
+        code_digests,
         "module_digests",
         lambda *given: {name: "changed" if name in changed else bytecode for name, bytecode in digests(*given).items()},
     )

@@ -17,7 +17,7 @@ from hubline.pipeline import cli
 from hubline.pipeline.convert.convert import Conversion, Options, convert
 from hubline.pipeline.convert.from_csv import CsvFile, Dialect
 from hubline.pipeline.convert.from_parquet import ParquetFile
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 from tests.support import example_data
 
 Row = dict[str, list]
@@ -33,7 +33,7 @@ def from_text(folder: Path, *texts: str | bytes, dialect: Dialect | None = None,
     return convert(files, Options(output=folder / "out", **options), Console(quiet=True))
 
 
-def from_tables(folder: Path, *tables: pa.Table, types: Mapping[str, Kind] = {}, **options: Any) -> Conversion:
+def from_tables(folder: Path, *tables: pa.Table, types: Mapping[str, CellType] = {}, **options: Any) -> Conversion:
     """Converts files a.parquet, b.parquet, … with the given tables."""
     files = []
     for letter, table in zip("abc", tables, strict=False):

@@ -9,7 +9,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 
 from hubline.artifacts.decision import Decision
-from hubline.artifacts.embedded_rows import RowFile, Rows
+from hubline.artifacts.embedded_rows import EmbeddedRows, RowFile
 from hubline.artifacts.examples import Manifest, Origin, ShardFile
 from hubline.artifacts.pins import ServedVersion
 from hubline.components.beam import IN_ONE_PROCESS
@@ -75,7 +75,7 @@ def write_test_split(folder: Path, records: list[bytes], rows: list[bytes] | Non
         RowFile(split=split, name="data-0", records=len(records), count=len(rows), undecodable=undecodable)
         for split in ("train", "test")
     )
-    Rows(files=files, sizes={}, recipe="this one", embedded=("test",), views=1).write(str(folder / "rows"))
+    EmbeddedRows(files=files, sizes={}, recipe="this one", embedded=("test",), views=1).write(str(folder / "rows"))
 
 
 def evaluate(

@@ -9,14 +9,16 @@ import tensorflow as tf
 from PIL import Image
 from rich.console import Console
 
-from hubline.pipeline.convert.collect import Collected, collect
+from hubline.pipeline.convert.collect import CollectionConversion, collect
 from hubline.pipeline.convert.collection import Collection
 from hubline.pipeline.convert.output import Destination
 from hubline.preprocessing.encoded_images import decode
 from tests.support.conversion import rows_of
 
 
-def converted(collection: Collection, folder: Path, on_bad: Any = "fail", workers: int = 2, **to: Any) -> Collected:
+def converted(
+    collection: Collection, folder: Path, on_bad: Any = "fail", workers: int = 2, **to: Any
+) -> CollectionConversion:
     """Converts to the subfolder `out`."""
     return collect(collection, Destination(folder / "out", **to), on_bad, Console(quiet=True), workers)
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import tensorflow as tf
 
 from hubline.artifacts.pins import PinnedFile
-from hubline.artifacts.quarantine import FILE, SetAside, read_set_aside
+from hubline.artifacts.quarantine import FILE, QuarantinedRecord, read_quarantine
 from hubline.artifacts.splits import SPLITS
 from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.ingest import ingest
-from hubline.components.example_gen.ingest_job import QUARANTINE, Ingested, Job
+from hubline.components.example_gen.ingest_job import QUARANTINE, IngestResult, Job
 from hubline.core import storage
 from hubline.core.digest import file_digest
 from hubline.preprocessing.config import Features, ImageFeature
@@ -29,18 +29,18 @@ def job(path: Path, split: HashSplit | None = HashSplit(), policy: str = "fail")
     return Job(file=file, group="all" if split else "train", split=split, contract=CONTRACT, policy=policy)
 
 
-def ingest_to(folder: Path, task: Job) -> tuple[Ingested, dict[str, list[bytes]], list[SetAside]]:
+def ingest_to(folder: Path, task: Job) -> tuple[IngestResult, dict[str, list[bytes]], list[QuarantinedRecord]]:
     """The result for a file, the records in each file written, and the list of quarantined records."""
     folder.mkdir(exist_ok=True)
     ingested = ingest(task, str(folder))
     names = [name for name in (*SPLITS, QUARANTINE) if (folder / name).exists()]
     written = {name: example_data.read_tfrecord(folder / name, ingested.compression) for name in names}
-    assert ingested.set_aside == len(written.get(QUARANTINE, []))
+    assert ingested.quarantined_records == len(written.get(QUARANTINE, []))
     for part in ingested.parts:
         assert part.count == len(written[part.split])
         assert part.largest == max(map(len, written[part.split]), default=0)
         assert part.digest == file_digest(f"{folder}/{part.split}")
-    return ingested, written, list(read_set_aside(f"{folder}/{FILE}"))
+    return ingested, written, list(read_quarantine(f"{folder}/{FILE}"))
 
 
 def columns_in(record: bytes) -> dict[str, list]:

@@ -56,7 +56,7 @@ def package_of(folder: Path, version: str = "taxi-tips-1") -> Package:
 
 def apply(
     client: Client, api: KfpApi, folder: Path, said: str = DAILY, version: str = "taxi-tips-1"
-) -> schedule.Applied:
+) -> schedule.ApplyResult:
     file, package = file_of(folder, said), package_of(folder, version)
     return schedule.apply(client, file, package, schedule.plan(file, package, None, api.now), api.now)
 

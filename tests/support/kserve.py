@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hubline.components.config.serving import InferenceService
-from hubline.components.kserve.inference_service import Ours, connect
+from hubline.components.kserve.inference_service import OwnedFields, connect
 from hubline.components.kserve.roll_out import roll_out
 from hubline.core.errors import RunError
 from tests.support.kubernetes_api import NAMESPACE, KubernetesApi
@@ -21,7 +21,7 @@ def config(**values: Any) -> InferenceService:
 
 def serve(state: str, uri: str, timeout_seconds: float = 20.0, **values: Any):
     said = config(**values)
-    wanted = Ours(storage_uri=uri, canary_percent=said.canary_percent, service_account=said.service_account)
+    wanted = OwnedFields(storage_uri=uri, canary_percent=said.canary_percent, service_account=said.service_account)
     with connect(said) as services:
         return roll_out(services, wanted, state, timeout_seconds)
 

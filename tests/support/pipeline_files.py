@@ -26,10 +26,10 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def mistakes(folder: Path, text: str) -> list[tuple[int, str, str]]:
+def diagnostics(folder: Path, text: str) -> list[tuple[int, str, str]]:
     with pytest.raises(PipelineFileError) as caught:
         load(write(folder, text))
-    return [(mistake.line, mistake.key, mistake.message) for mistake in caught.value.mistakes]
+    return [(diagnostic.line, diagnostic.key, diagnostic.message) for diagnostic in caught.value.diagnostics]
 
 
 TABULAR = """\

@@ -10,9 +10,9 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from hubline.artifacts.decision import OVERALL, Advantage, Baseline, Check, Decision, SliceMetrics
-from hubline.artifacts.embedded_rows import RowFile, Rows
+from hubline.artifacts.embedded_rows import EmbeddedRows, RowFile
 from hubline.artifacts.examples import Manifest, Origin, ShardFile
-from hubline.artifacts.findings import BASELINE, ColumnDrift, Finding, Found
+from hubline.artifacts.findings import BASELINE, ColumnDrift, DataFindings, Finding
 from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from hubline.report.contents import Artifacts, RunReport, StepTime
 from tests.support import example_data
@@ -113,7 +113,7 @@ def anomalies(folder: Path, statistics: Path) -> Path:
         reason=f"blue 33.0%, {HOSTILE} 34.0%",
     )
     finding = Finding(split="train", column="hour", what="every value is 3, in 400 of 400 records", stops=False)
-    Found(findings=(finding,), drift=(company, miles)).write(str(folder))
+    DataFindings(findings=(finding,), drift=(company, miles)).write(str(folder))
     return folder
 
 
@@ -151,7 +151,7 @@ def report(folder: Path) -> RunReport:
     rows, model_run = folder / "rows", folder / "model_run"
     rows.mkdir(parents=True)
     broken = RowFile(split="train", name="data-00000-of-00001", records=1200, count=1199, undecodable=(4,))
-    Rows(files=(broken,), sizes={}, recipe="", embedded=(), views=1).write(str(rows))
+    EmbeddedRows(files=(broken,), sizes={}, recipe="", embedded=(), views=1).write(str(rows))
     line = {"file": "in/a.gz", "record": 4, "reason": "its image 'photo' does not decode"}
     (rows / "quarantine.jsonl").write_text(json.dumps(line) + "\n")
     model_run.mkdir()

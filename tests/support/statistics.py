@@ -13,7 +13,7 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from hubline.artifacts.column_statistics import ColumnStatistics, read_statistics
 from hubline.artifacts.examples import Manifest, Origin, ShardFile
-from hubline.artifacts.findings import Found
+from hubline.artifacts.findings import DataFindings
 from hubline.artifacts.splits import SPLITS
 from hubline.components.beam import IN_ONE_PROCESS
 from hubline.components.data_gate.executor import Executor as DataGate
@@ -93,20 +93,20 @@ def schema_of(folder: Path, made: Any) -> schema_pb2.Schema:
 
 def validate(
     folder: Path, made: Any, checks: Checks, against: Path | None = None, schema: schema_pb2.Schema | None = None
-) -> tuple[Found, Any]:
+) -> tuple[DataFindings, Any]:
     """ExampleValidator's findings, and its artifact; by default, the schema is inferred from the statistics."""
-    held_to = artifact(standard_artifacts.Schema, folder / "schema")
+    baseline_checks = artifact(standard_artifacts.Schema, folder / "schema")
     (folder / "schema" / "schema.pbtxt").write_text(
         text_format.MessageToString(schema if schema is not None else schema_of(folder, made))
     )
     anomalies = artifact(standard_artifacts.ExampleAnomalies, folder / "anomalies")
     digest = file_digest(str(against)) if against else ""
     executor(ExampleValidator, folder).Do(
-        {"statistics": [made], "schema": [held_to]},
+        {"statistics": [made], "schema": [baseline_checks]},
         {"anomalies": [anomalies]},
         {"checks": checks.to_property(), "baseline": str(against or ""), "baseline_digest": digest},
     )
-    return Found.read(anomalies.uri), anomalies
+    return DataFindings.read(anomalies.uri), anomalies
 
 
 def gate(folder: Path, anomalies: Any) -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tensorflow_transform.tf_metadata import schema_utils
 
 from hubline.components.transform.shard import Shard, accumulate, answers
-from hubline.preprocessing.accumulators import Counts, DocumentFrequency, Numbers, Ranks
-from hubline.preprocessing.analysis import Answers, VocabularyLimits
+from hubline.preprocessing.accumulators import DocumentFrequency, NumberStatistics, QuantileSketches, WordCounts
+from hubline.preprocessing.analysis import AnalysisResults, VocabularyLimits
 from tests.support import example_data
 
 FLOATS = st.floats(-1e6, 1e6, width=32)
@@ -29,7 +29,7 @@ def sparse(numbers: Sequence[float]) -> tf.SparseTensor:
     return tf.SparseTensor(indices, np.array(numbers, float), [len(numbers), 1])
 
 
-def absolute(known: Numbers) -> list[tuple[float, ...]]:
+def absolute(known: NumberStatistics) -> list[tuple[float, ...]]:
     """Mean, deviation, minimum and maximum by position, with the origin added."""
     origin, mean, deviation, least, greatest = map(np.array, known.answer())
     return [tuple(each.tolist()) for each in (origin + mean, deviation, origin + least, origin + greatest)]
@@ -38,9 +38,9 @@ def absolute(known: Numbers) -> list[tuple[float, ...]]:
 @given(PARTS)
 @settings(deadline=None, max_examples=50)
 def test_moments_of_parts_are_those_of_the_whole(parts: list[list[float]]) -> None:
-    known = Numbers(1)
+    known = NumberStatistics(1)
     for part in parts:
-        one = Numbers(1)
+        one = NumberStatistics(1)
         one.add(sparse(part))
         known.merge(pickle.loads(pickle.dumps(one)))
     whole = np.array([number for part in parts for number in part], np.float32).astype(float)
@@ -49,7 +49,7 @@ def test_moments_of_parts_are_those_of_the_whole(parts: list[list[float]]) -> No
 
 
 def test_moments_are_by_position() -> None:
-    known = Numbers(3)
+    known = NumberStatistics(3)
     known.add(tf.sparse.from_dense(np.array([[1.0, 10.0, 0.0], [3.0, 0.0, 0.0]])))  # zeros are missing
     mean, deviation, least, greatest = absolute(known)
     assert (mean, deviation) == ((2.0, 10.0, 0.0), (1.0, 0.0, 0.0))
@@ -59,9 +59,9 @@ def test_moments_are_by_position() -> None:
 @given(WORDS, st.one_of(st.none(), st.integers(1, 5)), st.one_of(st.none(), st.integers(1, 5)))
 @settings(deadline=None, max_examples=50)
 def test_words_of_parts_are_counted_together(parts: list[list[str]], top_k: int | None, min_count: int | None) -> None:
-    known = Counts()
+    known = WordCounts()
     for part in parts:
-        one = Counts()
+        one = WordCounts()
         one.add(tf.constant(part, tf.string))
         known.merge(pickle.loads(pickle.dumps(one)))
     counted = Counter(word.encode() for part in parts for word in part if word)
@@ -71,7 +71,7 @@ def test_words_of_parts_are_counted_together(parts: list[list[str]], top_k: int 
 
 
 def test_words_that_cannot_stand_in_a_file_are_left_out() -> None:
-    known = Counts()
+    known = WordCounts()
     known.add(tf.constant(["a", "", "two\nlines", "b\r", "a"]))
     assert known.answer(VocabularyLimits()) == [b"a"]
 
@@ -79,15 +79,15 @@ def test_words_that_cannot_stand_in_a_file_are_left_out() -> None:
 @pytest.mark.parametrize("buckets", [2, 4, 10])
 def test_quantiles_of_parts_are_those_of_the_whole(buckets: int) -> None:
     numbers = np.random.default_rng(0).lognormal(size=20_000).astype(np.float32)
-    known = Ranks()
+    known = QuantileSketches()
     for part in np.array_split(numbers, 7):
-        one = Ranks()
+        one = QuantileSketches()
         one.add(tf.constant(part))
         known.merge(pickle.loads(pickle.dumps(one)))
     boundaries = known.answer(buckets)
     shares = [(numbers < boundary).mean() for boundary in boundaries]
     np.testing.assert_allclose(shares, np.arange(1, buckets) / buckets, atol=2e-4)
-    assert Ranks().answer(buckets) == (0.0,) * (buckets - 1)
+    assert QuantileSketches().answer(buckets) == (0.0,) * (buckets - 1)
 
 
 FEATURES = {
@@ -116,7 +116,7 @@ def shards(folder: Path, records: Sequence[bytes], count: int) -> list[Shard]:
     ]
 
 
-def found(folder: Path, made: Sequence[Shard]) -> tuple[Answers, dict[str, list[str]]]:
+def found(folder: Path, made: Sequence[Shard]) -> tuple[AnalysisResults, dict[str, list[str]]]:
     for shard in made:
         assert not shard.is_done
         accumulate(shard)

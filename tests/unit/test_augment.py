@@ -11,7 +11,7 @@ from PIL import Image
 
 from hubline.preprocessing.kinds.image_geometry import clipped
 from hubline.trainer import randomness
-from hubline.trainer.augment import Drawn, augmented, drawn
+from hubline.trainer.augment import ImageTransform, augmented, drawn
 from hubline.trainer.config.augmentation import Augmentation
 
 HEIGHT, WIDTH = 48, 64
@@ -39,7 +39,7 @@ def changes(*how: dict) -> tuple[Augmentation, ...]:
     return tuple(Augmentation.model_validate(each) for each in how)
 
 
-def draw(number: int, *how: dict) -> Drawn:
+def draw(number: int, *how: dict) -> ImageTransform:
     return drawn(changes(*how), HEIGHT, WIDTH, seed(number))
 
 

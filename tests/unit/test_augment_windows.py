@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubline.trainer.augment import Drawn, drawn
+from hubline.trainer.augment import ImageTransform, drawn
 from hubline.trainer.config.augmentation import Augmentation
 
 SIDE = 40
@@ -14,12 +14,12 @@ NOISE = np.random.default_rng(0).integers(0, 256, [SIDE, SIDE, 3], np.uint8)
 MIRRORS = ({"flip_left_right": True}, {"flip_up_down": True}, {"transpose": True})
 
 
-def draw(number: int, *how: dict, side: int = SIDE, boxes: tf.Tensor | None = None) -> Drawn:
+def draw(number: int, *how: dict, side: int = SIDE, boxes: tf.Tensor | None = None) -> ImageTransform:
     augment = tuple(Augmentation.model_validate(each) for each in how)
     return drawn(augment, side, side, tf.constant([7, number], tf.int64), boxes=boxes)
 
 
-def swaps(change: Drawn) -> bool:
+def swaps(change: ImageTransform) -> bool:
     return bool(abs(change.matrix[0, 1]) > 0.5)
 
 
@@ -58,7 +58,7 @@ def test_a_transposed_window_is_the_window_of_the_transposed_image(number: int) 
     assert off[2:-2, 2:-2].max() <= 2
 
 
-def covered(change: Drawn, box: np.ndarray) -> float:
+def covered(change: ImageTransform, box: np.ndarray) -> float:
     """Share of a box, in pixels, that lies in the window of a change without rotation."""
     (across, _, left), (_, down, top), _ = change.matrix.numpy()
     window = np.array([top / SIDE, left / SIDE, top / SIDE + down, left / SIDE + across])

@@ -16,11 +16,11 @@ from hubline.core.config_base import dump_sections, read_sections
 from hubline.core.errors import UserError
 from hubline.preprocessing.config import Features, ImageFeature
 from hubline.preprocessing.kinds.text import TextFeature
-from hubline.trainer.backbones.backbone_layer import Built, try_out
+from hubline.trainer.backbones.backbone_layer import BackboneLayer, try_out
 from hubline.trainer.backbones.builder import built as built_by_user
 from hubline.trainer.backbones.config import APPLICATIONS, AnyBackbone, Backbones, Builder, options_of
 from hubline.trainer.backbones.keras_application import preprocess
-from hubline.trainer.config.model import Tuned
+from hubline.trainer.config.model import VariableSelection
 
 
 def image(size: int, **options: Any) -> ImageFeature:
@@ -45,7 +45,7 @@ def application(name: str = "MobileNetV2", **said: Any) -> AnyBackbone:
     return backbone(**({"kind": "keras_application", "name": name, "weights": "none", "input": "small"} | said))
 
 
-def counts(built: Built) -> tuple[int, int]:
+def counts(built: BackboneLayer) -> tuple[int, int]:
     """Number of trainable and of other weights."""
     return tuple(
         sum(int(np.prod(one.shape)) for one in some) for some in (built.trainable_weights, built.non_trainable_weights)
@@ -75,7 +75,7 @@ SE = 2 * sum(blocks * filters**2 for filters, blocks in ((64, 3), (128, 4), (256
 )  # fmt: skip
 @pytest.mark.slow
 def test_networks_are_of_their_published_sizes(said: dict, outputs: int, trained: int, kept: int) -> None:
-    built = Built(backbone(**said), FEATURES, "b")
+    built = BackboneLayer(backbone(**said), FEATURES, "b")
     assert counts(built) == (trained, kept)
     feature = FEATURES[said["input"]]
     given = built({said["input"]: pixels(feature)})
@@ -99,7 +99,7 @@ def test_networks_take_images_of_other_sizes(said: dict, outputs: int) -> None:
 
 
 def test_lenet_is_that_of_the_paper_layer_by_layer() -> None:
-    built = Built(backbone(kind="lenet5", input="grey"), FEATURES, "b")
+    built = BackboneLayer(backbone(kind="lenet5", input="grey"), FEATURES, "b")
     c1, c1_bias, c3, c3_bias, c5, c5_bias, f6, f6_bias = (one.numpy() for one in built.network.weights)
     values = pixels(FEATURES["grey"]).numpy().astype(np.float64) / 255
     for kernel, bias in ((c1, c1_bias), (c3, c3_bias)):
@@ -116,7 +116,9 @@ def test_lenet_is_that_of_the_paper_layer_by_layer() -> None:
 
 @pytest.mark.slow
 def test_excitation_weighs_channels_by_what_all_of_the_image_shows() -> None:
-    network = Built(backbone(kind="resnet34", input="small", squeeze_and_excitation=True), FEATURES, "b").network
+    network = BackboneLayer(
+        backbone(kind="resnet34", input="small", squeeze_and_excitation=True), FEATURES, "b"
+    ).network
     inner = network.get_layer("resnet34")
     values = np.random.default_rng(0).normal(size=[1, 8, 8, 64]).astype(np.float32)
     reduce, excite = (inner.get_layer(f"conv2_1_{name}").kernel.numpy() for name in ("reduce", "excite"))
@@ -154,7 +156,7 @@ def saved(folder: Path, name: str, form: str, **options: Any) -> tuple[Path, tf.
 def test_an_application_gives_what_keras_gives_by_hand(tmp_path: Path, form: str, options: dict) -> None:
     options = {"alpha": 0.5} | options
     path, network = saved(tmp_path, "MobileNetV2", form, **options)
-    made = Built(application("MobileNetV2", weights=str(path), **options), FEATURES, "b", str(path))
+    made = BackboneLayer(application("MobileNetV2", weights=str(path), **options), FEATURES, "b", str(path))
     made.trainable = False
     images = pixels(FEATURES["small"])
     expected = network(images.numpy().astype(np.float32) / 127.5 - 1, training=False)
@@ -180,7 +182,7 @@ def test_pixels_come_as_those_who_trained_the_weights_had_them(name: str, by_han
 def test_without_its_own_preprocessing_an_application_takes_the_range_of_the_feature() -> None:
     said = application("MobileNetV3Small", include_preprocessing=False, minimalistic=True, alpha=0.75)
     features = {"small": image(32, value_range=(-1, 1))}
-    built = Built(said, features, "b")
+    built = BackboneLayer(said, features, "b")
     images = pixels(features["small"])
     inner = built.network.layers[-1]
     np.testing.assert_allclose(
@@ -273,7 +275,7 @@ def builder(folder: Path, call: str = "my_models.small:build", **said: Any) -> A
 
 def test_a_function_of_the_user_gets_arguments_and_pixels_in_their_range(tmp_path: Path) -> None:
     features = {"small": image(32, value_range=(-1, 1))}
-    built = Built(builder(package(tmp_path), arguments={"units": 3, "activation": "linear"}), features, "b")
+    built = BackboneLayer(builder(package(tmp_path), arguments={"units": 3, "activation": "linear"}), features, "b")
     images = pixels(features["small"])
     total = (images.numpy() / 127.5 - 1).reshape(2, -1).sum(axis=1)
     np.testing.assert_allclose(built({"small": images}), np.stack([total] * 3, axis=1), rtol=1e-3, atol=1e-2)
@@ -290,7 +292,7 @@ def test_of_several_inputs_a_mapping_is_given(tmp_path: Path) -> None:
         "        lengths = tf.strings.length(inputs['words'])\n"
         "        return tf.stack([tf.reduce_mean(inputs['x'], [1, 2, 3]), tf.cast(lengths, tf.float32)], axis=1)\n"
     )
-    built = Built(builder(package(tmp_path, two), inputs={"x": "small", "words": "note"}), FEATURES, "b")
+    built = BackboneLayer(builder(package(tmp_path, two), inputs={"x": "small", "words": "note"}), FEATURES, "b")
     images = pixels(FEATURES["small"])
     given = built({"small": images, "note": tf.constant(["a", "abc"])})
     np.testing.assert_allclose(given[:, 0], images.numpy().mean(axis=(1, 2, 3)) / 255, rtol=1e-4)
@@ -301,7 +303,7 @@ def test_what_its_maker_never_trains_stays_so_and_averages_move_in_training_alon
     frozen = SMALL.replace("dense(units, activation)]", "tf.keras.layers.BatchNormalization(), fixed(units)]") + (
         "def fixed(units):\n    return tf.keras.layers.Dense(units, trainable=False, name='fixed')\n"
     )
-    built = Built(builder(package(tmp_path, frozen)), FEATURES, "b")
+    built = BackboneLayer(builder(package(tmp_path, frozen)), FEATURES, "b")
     assert [one.name for one in built.trainable_weights] == [
         f"batch_normalization/{part}:0" for part in ("gamma", "beta")
     ]
@@ -323,14 +325,16 @@ def test_what_its_maker_never_trains_stays_so_and_averages_move_in_training_alon
 
 def test_what_is_tuned_is_named_by_its_layers() -> None:
     said = backbone(kind="lenet5", input="grey")
-    some = Built(said, FEATURES, "b", tuned=Tuned(variables=("^c3/", "f6/bias")))
+    some = BackboneLayer(said, FEATURES, "b", tuned=VariableSelection(variables=("^c3/", "f6/bias")))
     assert [one.name for one in some.trainable_weights] == ["c3/kernel:0", "c3/bias:0", "f6/bias:0"]
-    assert [one.name for one in Built(said, FEATURES, "b", tuned=Tuned(last=1)).trainable_weights] == [
+    assert [
+        one.name for one in BackboneLayer(said, FEATURES, "b", tuned=VariableSelection(last=1)).trainable_weights
+    ] == [
         "f6/kernel:0",
         "f6/bias:0",
     ]
     with pytest.raises(UserError, match="'c7' in its name; those that can be trained are: c1/kernel, c1/bias"):
-        Built(said, FEATURES, "b", tuned=Tuned(variables=("c7",)))
+        BackboneLayer(said, FEATURES, "b", tuned=VariableSelection(variables=("c7",)))
 
 
 def changed(old: str, new: str) -> str:

@@ -33,7 +33,7 @@ def changed(*changes: tuple[str, str]) -> str:
     return text
 
 
-def mistakes(folder: Path, text: str, look: bool = False) -> list[tuple[int, str, str]]:
+def diagnostics(folder: Path, text: str, look: bool = False) -> list[tuple[int, str, str]]:
     path = folder / "pipeline.yaml"
     path.write_text(text)
     try:
@@ -41,7 +41,7 @@ def mistakes(folder: Path, text: str, look: bool = False) -> list[tuple[int, str
         if look:
             preflight(file, source)
     except PipelineFileError as error:
-        return [(mistake.line, mistake.key, mistake.message) for mistake in error.mistakes]
+        return [(diagnostic.line, diagnostic.key, diagnostic.message) for diagnostic in error.diagnostics]
     return []
 
 
@@ -60,7 +60,7 @@ def mistakes(folder: Path, text: str, look: bool = False) -> list[tuple[int, str
     ],
 )
 def test_files_without_a_mistake(tmp_path: Path, changes: list) -> None:
-    assert mistakes(tmp_path, changed(*changes)) == []
+    assert diagnostics(tmp_path, changed(*changes)) == []
 
 
 @pytest.mark.parametrize(
@@ -88,41 +88,41 @@ def test_files_without_a_mistake(tmp_path: Path, changes: list) -> None:
 def test_a_mistake_says_where_it_is_and_what_would_be_right(
     tmp_path: Path, old: str, new: str, key: str, says: str
 ) -> None:
-    found = mistakes(tmp_path, changed((old, new)))
+    found = diagnostics(tmp_path, changed((old, new)))
     assert any(at.startswith(key) and says in message for _, at, message in found), found
 
 
 def test_what_scales_pixels_itself_is_fed_no_range_of_another(tmp_path: Path) -> None:
     text = changed(("{kind: lenet5, input: photo}", NET), ("size: [64, 48]", "size: [64, 48], value_range: [-1, 1]"))
-    ((_, key, message),) = mistakes(tmp_path, text)
+    ((_, key, message),) = diagnostics(tmp_path, text)
     assert key == "features.photo.value_range"
     assert "the backbone 'net' scales the pixels of 'photo' in its own way; leave value_range out" in message
-    ((_, _, message),) = mistakes(tmp_path, text.replace("value_range: [-1, 1]", "standardize: per_image"))
+    ((_, _, message),) = diagnostics(tmp_path, text.replace("value_range: [-1, 1]", "standardize: per_image"))
     assert "the backbone 'net' scales the pixels of 'photo' in its own way; leave standardize out" in message
-    ((_, _, message),) = mistakes(tmp_path, text.replace(", value_range: [-1, 1]", ", channels: 1"))
+    ((_, _, message),) = diagnostics(tmp_path, text.replace(", value_range: [-1, 1]", ", channels: 1"))
     assert "'net' takes images of 3 channels; 'photo' has 1" in message
     v3 = text.replace("MobileNetV2", "MobileNetV3Small, include_preprocessing: false")
-    assert mistakes(tmp_path, v3) == []
+    assert diagnostics(tmp_path, v3) == []
 
 
 def test_what_backbones_are_made_from_is_looked_for(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.tfrecord").write_bytes(b"")
     text = changed(("{kind: lenet5, input: photo}", NET), ("training:", f"  own: {BUILDER}\ntraining:"))
-    assert [(line, key) for line, key, _ in mistakes(tmp_path, text, look=True)] == [
+    assert [(line, key) for line, key, _ in diagnostics(tmp_path, text, look=True)] == [
         (7, "backbones.net.weights"),
         (8, "backbones.own.call"),
     ]
     (tmp_path / "net.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "small.py").write_text("def built(): pass")
-    ((line, _, message),) = mistakes(tmp_path, text, look=True)
+    ((line, _, message),) = diagnostics(tmp_path, text, look=True)
     assert line == 8 and message.endswith("models/small.py: there is no function 'build' in it")
     (tmp_path / "models" / "small.py").write_text("from .parts import build")
-    assert mistakes(tmp_path, text, look=True) == []
+    assert diagnostics(tmp_path, text, look=True) == []
     remote = text.replace("net.h5", "gs://bucket/net.h5")
     (tmp_path / "net.h5").unlink()
-    assert mistakes(tmp_path, remote, look=True) == []
+    assert diagnostics(tmp_path, remote, look=True) == []
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_what_backbones_are_made_from_is_looked_for(tmp_path: Path) -> None:
     ],
 )
 def test_which_epochs_train_a_backbone(tmp_path: Path, changes: list, expected: list) -> None:
-    assert mistakes(tmp_path, changed(*changes)) == []
+    assert diagnostics(tmp_path, changed(*changes)) == []
     file, _ = load(tmp_path / "pipeline.yaml")
     found = phases(file.model, file.training, file.backbones)
     assert [(phase.first, phase.end, phase.tuned) for phase in found] == expected

@@ -16,7 +16,7 @@ from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.preprocessing.columns import parsing_spec, present
 from hubline.preprocessing.config import Label
-from hubline.preprocessing.kinds.kind import Read
+from hubline.preprocessing.kinds.kind import TransformContext
 from hubline.preprocessing.labels.label import LABEL
 from hubline.trainer import boxes
 from hubline.trainer.labels.parts import task_of
@@ -105,7 +105,7 @@ def _read(records: list[bytes], label: Any, **types: str) -> tuple[np.ndarray, l
     """The target of each record, the class names, and the numbers of objects."""
     spec = parsing_spec(make_job.schema(**types), label.columns)
     parsed = tf.io.parse_example(records, spec)
-    read = Read(lambda column: present(parsed[column]), None)  # type: ignore[arg-type]
+    read = TransformContext(lambda column: present(parsed[column]), None)  # type: ignore[arg-type]
     names = [name.decode() for name in label.names(read).numpy()]
     return label.transform(read)[LABEL].numpy(), names, label.objects(read).numpy().tolist()
 
@@ -238,11 +238,11 @@ def test_both_ways_to_look_at_records_agree(found: list[tuple[list[str], list[fl
         ({"classes": []}, "at least 1 item"),
     ],
 )
-def test_mistakes_in_the_label_are_said(said: dict[str, Any], mistake: str) -> None:
+def test_mistakes_in_the_label_are_said(said: dict[str, Any], diagnostic: str) -> None:
     described = {"kind": "class_and_box", "from": "box_labels", "box": "boxes", "image": "photo"} | said
     with pytest.raises(ValidationError) as raised:
         TypeAdapter(Label).validate_python(described)
-    assert mistake in str(raised.value)
+    assert diagnostic in str(raised.value)
     assert raised.value.error_count() == 1
 
 
@@ -288,8 +288,8 @@ def _loaded(folder: Path, old: str, new: str) -> Any:
 def test_a_mistake_in_the_pipeline_file_is_said_once(tmp_path: Path, old: str, new: str, key: str, says: str) -> None:
     with pytest.raises(PipelineFileError) as raised:
         _loaded(tmp_path, old, new)
-    (mistake,) = raised.value.mistakes
-    assert (mistake.key, says in mistake.message) == (key, True), mistake
+    (diagnostic,) = raised.value.diagnostics
+    assert (diagnostic.key, says in diagnostic.message) == (key, True), diagnostic
 
 
 def test_views_are_kept_of_images_that_stay_in_their_places_alone(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_views_are_kept_of_images_that_stay_in_their_places_alone(tmp_path: Path
     (tmp_path / "padded.yaml").write_text(FILE.replace("epochs: 2", views).replace("32]", "32], fit: pad"))
     with pytest.raises(PipelineFileError) as raised:
         load(tmp_path / "padded.yaml")
-    assert "fit: pad of 'photo' moves them" in raised.value.mistakes[0].message
+    assert "fit: pad of 'photo' moves them" in raised.value.diagnostics[0].message
 
 
 def test_it_is_judged_by_its_box_first_where_the_file_does_not_say(tmp_path: Path) -> None:

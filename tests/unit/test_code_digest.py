@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hubline.core import code_digest as code
+from hubline.core import code_digest as code_digests
 from hubline.core.bytecode_digest import bytecode_digest
 from hubline.core.code_digest import code_digest, content_digest
 
@@ -181,7 +181,7 @@ def test_a_digest_is_the_same_in_every_process() -> None:
 
 @pytest.mark.both_stacks
 def test_all_of_our_code_has_a_digest_that_its_formatting_does_not_change() -> None:
-    for source in Path(code.__file__).parent.glob("*.py"):
+    for source in Path(code_digests.__file__).parent.glob("*.py"):
         text = source.read_text()
         assert digest(ast.unparse(ast.parse(text))) == digest(text), source
 
@@ -205,12 +205,12 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str]
         path = tmp_path / "probe" / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{SOURCES[name]}\n{more}")
-        code.forget()
+        code_digests.forget()
 
     for name in SOURCES:
         write(name, "")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(code, "PACKAGE", "probe")
+    monkeypatch.setattr(code_digests, "PACKAGE", "probe")
     return write
 
 
@@ -230,7 +230,7 @@ def test_code_digest_follows_imports_of_ours_and_no_others(edit: Callable[[str, 
 def test_content_digest_leaves_out_what_moves_files_and_the_rest_of_the_stack(
     edit: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(code, "PLUMBING", frozenset({"probe.near"}))
+    monkeypatch.setattr(code_digests, "PLUMBING", frozenset({"probe.near"}))
     before, whole = content_digest("probe.step", "tensorflow"), code_digest("probe.step")
     edit("near", "changed = True")
     assert content_digest("probe.step", "tensorflow") == before and code_digest("probe.step") != whole

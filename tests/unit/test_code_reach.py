@@ -6,9 +6,9 @@ import pytest
 
 from hubline.components.example_gen import small_files
 from hubline.components.predictor import batch_predict, exported_model, hub_model
-from hubline.components.statistics_gen import shard as statistics_of_shard
+from hubline.components.statistics_gen import shard as statistics_shard
 from hubline.components.steps import STEPS
-from hubline.components.transform import shard as answers_of_shard
+from hubline.components.transform import shard as transform_shard
 from hubline.core.code_digest import PLUMBING, module_digests
 from hubline.preprocessing.config import Feature, Label
 from hubline.preprocessing.module_features import ModuleFeatures
@@ -17,8 +17,8 @@ from hubline.trainer import embed
 KEYS = {step.name: step.executor.rpartition(".")[0] for step in STEPS if step.is_cached_on_code}
 SHARDS = {
     "ExampleGen": [small_files.__name__],
-    "StatisticsGen": [statistics_of_shard.__name__],
-    "Transform": [answers_of_shard.__name__],
+    "StatisticsGen": [statistics_shard.__name__],
+    "Transform": [transform_shard.__name__],
     "Embedder": [embed.__name__],
     "Predictor": [batch_predict.__name__, exported_model.__name__, hub_model.__name__],
 }

@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hubline.components.example_gen.contract import Boxes, Contract, Kind, are_sound, find_fault
+from hubline.components.example_gen.contract import Boxes, ColumnTypes, Contract, are_sound, find_fault
 from tests.support import example_data
 
 PNG = bytes(tf.io.encode_png(tf.zeros([2, 2, 1], tf.uint8)).numpy())
@@ -15,24 +15,24 @@ RGB = bytes(tf.io.encode_png(tf.zeros([2, 2, 3], tf.uint8)).numpy())
 CLASSES = ("cat", "dog", "été")
 
 CONTRACTS = {
-    "images": (Contract(images=("a", "b"), clips=("b",)), Kind()),
-    "masks": (Contract(images=("a",), masks=("b",)), Kind()),
-    "names": (Contract(images=(), label="a", classes=CLASSES), Kind(label="string")),
-    "any names": (Contract(images=(), label="a"), Kind(label="string")),
-    "indices": (Contract(images=(), label="a", classes=CLASSES), Kind()),
-    "several": (Contract(images=(), label="a", classes=CLASSES, several=True), Kind(label="string")),
-    "numbers": (Contract(images=(), numbers=("a", "b")), Kind(numbers=("float32", "int64"))),
-    "positive": (Contract(images=(), numbers=("a",), positive=True), Kind(numbers=("float32",))),
-    "indicators": (Contract(images=(), numbers=("a", "b"), indicators=True), Kind(numbers=("int64", "float32"))),
+    "images": (Contract(images=("a", "b"), clips=("b",)), ColumnTypes()),
+    "masks": (Contract(images=("a",), masks=("b",)), ColumnTypes()),
+    "names": (Contract(images=(), label="a", classes=CLASSES), ColumnTypes(label="string")),
+    "any names": (Contract(images=(), label="a"), ColumnTypes(label="string")),
+    "indices": (Contract(images=(), label="a", classes=CLASSES), ColumnTypes()),
+    "several": (Contract(images=(), label="a", classes=CLASSES, several=True), ColumnTypes(label="string")),
+    "numbers": (Contract(images=(), numbers=("a", "b")), ColumnTypes(numbers=("float32", "int64"))),
+    "positive": (Contract(images=(), numbers=("a",), positive=True), ColumnTypes(numbers=("float32",))),
+    "indicators": (Contract(images=(), numbers=("a", "b"), indicators=True), ColumnTypes(numbers=("int64", "float32"))),
     "boxes": (
         Contract(images=(), label="a", classes=CLASSES, several=True, boxes=Boxes(sides=("b",))),
-        Kind(label="string", numbers=("float32",)),
+        ColumnTypes(label="string", numbers=("float32",)),
     ),
     "boxes in pixels": (
         Contract(
             images=(), label="a", classes=CLASSES, several=True, boxes=Boxes(sides=tuple("bcde"), size=("f", "g"))
         ),
-        Kind(label="int64", numbers=("float32",) * 4 + ("int64", "float32")),
+        ColumnTypes(label="int64", numbers=("float32",) * 4 + ("int64", "float32")),
     ),
 }
 
@@ -61,7 +61,7 @@ def column(values: st.SearchStrategy, most: int = 2) -> st.SearchStrategy:
 
 
 @st.composite
-def records(draw: st.DrawFn, contract: Contract, kind: Kind) -> dict[str, list]:
+def records(draw: st.DrawFn, contract: Contract, kind: ColumnTypes) -> dict[str, list]:
     """Columns of a record, mostly of the right types and counts."""
     own = {name: column(ENCODED) for name in (*contract.images, *contract.masks)}
     numbers = dict(zip(contract.typed, kind.numbers, strict=True))
@@ -85,7 +85,7 @@ def records(draw: st.DrawFn, contract: Contract, kind: Kind) -> dict[str, list]:
     return {name: values for name, values in drawn.items() if name != left_out}
 
 
-def is_sound(record: bytes, contract: Contract, kind: Kind) -> bool:
+def is_sound(record: bytes, contract: Contract, kind: ColumnTypes) -> bool:
     try:
         return bool(are_sound(tf.constant([record]), contract, kind)[0])
     except (tf.errors.InvalidArgumentError, UnicodeDecodeError):  # a column of another type

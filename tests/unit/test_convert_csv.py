@@ -21,7 +21,7 @@ from hubline.core.errors import UserError
 from hubline.pipeline.convert import from_csv
 from hubline.pipeline.convert.convert import Options, convert
 from hubline.pipeline.convert.from_csv import CsvFile, Dialect
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 from tests.support.conversion import expected, from_text, notes_of, rows_of, run, types_of
 
 text_cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6).map("t{}".format)
@@ -177,14 +177,14 @@ def test_a_missing_cell_is_a_missing_column(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "cells", "values"),
     [
-        (Kind.FLOAT, "1|nan|2", [1.0, None, 2.0]),
-        (Kind.INTEGER, "1.0|17031081401.00|-3", [1, 17031081401, -3]),
-        (Kind.BYTES, "00501|1.50| NaN", [b"00501", b"1.50", b" NaN"]),
-        (Kind.BOOLEAN, "1|0|true", [1, 0, 1]),
-        (Kind.TIMESTAMP, "1970-01-01|1970-01-01 00:01", [0, 60]),
+        (CellType.FLOAT, "1|nan|2", [1.0, None, 2.0]),
+        (CellType.INTEGER, "1.0|17031081401.00|-3", [1, 17031081401, -3]),
+        (CellType.BYTES, "00501|1.50| NaN", [b"00501", b"1.50", b" NaN"]),
+        (CellType.BOOLEAN, "1|0|true", [1, 0, 1]),
+        (CellType.TIMESTAMP, "1970-01-01|1970-01-01 00:01", [0, 60]),
     ],
 )
-def test_a_type_can_be_given(tmp_path: Path, kind: Kind, cells: str, values: list) -> None:
+def test_a_type_can_be_given(tmp_path: Path, kind: CellType, cells: str, values: list) -> None:
     done = from_text(tmp_path, "n,x\n" + "".join(f"1,{cell}\n" for cell in cells.split("|")), types={"x": kind})
     assert done.columns[1].read_as == kind
     assert [row.get("x") for row in rows_of(tmp_path / "out")] == [None if v is None else [v] for v in values]
@@ -193,15 +193,15 @@ def test_a_type_can_be_given(tmp_path: Path, kind: Kind, cells: str, values: lis
 @pytest.mark.parametrize(
     ("kind", "cell"),
     [
-        (Kind.FLOAT, "abc"),
-        (Kind.INTEGER, "1.5"),
-        (Kind.INTEGER, "9223372036854775808"),
-        (Kind.BOOLEAN, "yes"),
-        (Kind.TIMESTAMP, "2023-02-30"),
-        (Kind.TIMESTAMP, "12/31/2023"),
+        (CellType.FLOAT, "abc"),
+        (CellType.INTEGER, "1.5"),
+        (CellType.INTEGER, "9223372036854775808"),
+        (CellType.BOOLEAN, "yes"),
+        (CellType.TIMESTAMP, "2023-02-30"),
+        (CellType.TIMESTAMP, "12/31/2023"),
     ],
 )
-def test_a_cell_that_does_not_fit_its_given_type_is_named(tmp_path: Path, kind: Kind, cell: str) -> None:
+def test_a_cell_that_does_not_fit_its_given_type_is_named(tmp_path: Path, kind: CellType, cell: str) -> None:
     # Lines are counted as editors do, including blank lines and those within quotes.
     text = f'n,x,t\n\n1,,"two\nlines"\n1,{cell},\n'
     with pytest.raises(UserError, match=rf"a\.csv:5: column 'x': '{cell}' is not "):
@@ -211,7 +211,7 @@ def test_a_cell_that_does_not_fit_its_given_type_is_named(tmp_path: Path, kind: 
 
 def test_all_columns_with_cells_that_do_not_fit_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
-        from_text(tmp_path, "x,y\n1,2\na,2\n1,b\n", types={"x": Kind.FLOAT, "y": Kind.INTEGER})
+        from_text(tmp_path, "x,y\n1,2\na,2\n1,b\n", types={"x": CellType.FLOAT, "y": CellType.INTEGER})
     assert str(error.value).splitlines() == [
         f"{tmp_path}/a.csv:3: column 'x': 'a' is not a number",
         f"{tmp_path}/a.csv:4: column 'y': 'b' is not an integer of 64 bits",
@@ -342,7 +342,7 @@ def test_a_bad_cell_in_a_column_that_is_left_out_does_no_harm(tmp_path: Path) ->
     [
         ({"columns": ["fara"]}, "--columns fara: there is no such column; did you mean 'fare'"),
         ({"drop": ["x"]}, "--drop x: there is no such column; known here: fare, tips"),
-        ({"types": {"tip": Kind.FLOAT}}, "--type tip: there is no such column; did you mean 'tips'"),
+        ({"types": {"tip": CellType.FLOAT}}, "--type tip: there is no such column; did you mean 'tips'"),
         ({"drop": ["fare", "tips"]}, "there are no columns left"),
         ({"shards": 3}, "--shards 3: there are only 2 rows"),
     ],

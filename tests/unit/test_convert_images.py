@@ -12,8 +12,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from hubline.core.errors import UserError
-from hubline.pipeline.convert import collect as collecting
-from hubline.pipeline.convert import from_images, from_text
+from hubline.pipeline.convert import collect, from_images, from_text
 from hubline.pipeline.convert.collection import Collection
 from hubline.pipeline.convert.labels import read_labels
 from tests.support import example_data
@@ -43,7 +42,7 @@ def test_images_are_stored_as_they_are_with_their_folder_as_label(photos: Path, 
 def test_what_is_written_does_not_depend_on_the_number_of_threads(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, shards: int | None
 ) -> None:
-    monkeypatch.setattr(collecting, "BATCH_BYTES", 3000)
+    monkeypatch.setattr(collect, "BATCH_BYTES", 3000)
     write(photos, cat__broken_jpg=b"\xff\xd8\xff")
     written = []
     for number in (2, workers):
@@ -57,7 +56,7 @@ def test_what_is_written_does_not_depend_on_the_number_of_threads(
 def test_no_more_is_made_than_is_soon_written(workers: int) -> None:
     begun: list[int] = []
     for done, (item, made) in enumerate(
-        collecting.in_order(lambda item: begun.append(item) or -item, iter(range(100)), workers), start=1
+        collect.in_order(lambda item: begun.append(item) or -item, iter(range(100)), workers), start=1
     ):
         assert made == -item == -(done - 1)
         assert len(begun) <= done + 2 * workers

@@ -16,7 +16,7 @@ from hubline.pipeline.convert import source
 from hubline.pipeline.convert.convert import Options, convert
 from hubline.pipeline.convert.from_csv import CsvFile, Dialect
 from hubline.pipeline.convert.from_parquet import ParquetFile
-from hubline.pipeline.convert.kinds import Kind
+from hubline.pipeline.convert.kinds import CellType
 from tests.support.conversion import expected, from_tables, rows_of, types_of
 
 
@@ -85,16 +85,16 @@ def test_parquet_files_of_integers_and_floats_are_floats(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("kind", "array", "values"),
     [
-        (Kind.FLOAT, pa.array([1, None, 3]), [[1.0], None, [3.0]]),
-        (Kind.INTEGER, pa.array([1.0, None, 2.0**40]), [[1], None, [2**40]]),
-        (Kind.INTEGER, pa.array(["1", None, " 3 "]), [[1], None, [3]]),
-        (Kind.BYTES, pa.array([1, None, 3]), [[b"1"], None, [b"3"]]),
-        (Kind.TIMESTAMP, pa.array(["1970-01-02", None, ""]).dictionary_encode(), [[86400], None, None]),
-        (Kind.BOOLEAN, pa.array([1, None, 0]), [[1], None, [0]]),
+        (CellType.FLOAT, pa.array([1, None, 3]), [[1.0], None, [3.0]]),
+        (CellType.INTEGER, pa.array([1.0, None, 2.0**40]), [[1], None, [2**40]]),
+        (CellType.INTEGER, pa.array(["1", None, " 3 "]), [[1], None, [3]]),
+        (CellType.BYTES, pa.array([1, None, 3]), [[b"1"], None, [b"3"]]),
+        (CellType.TIMESTAMP, pa.array(["1970-01-02", None, ""]).dictionary_encode(), [[86400], None, None]),
+        (CellType.BOOLEAN, pa.array([1, None, 0]), [[1], None, [0]]),
     ],
 )
 def test_a_parquet_column_can_be_read_as_another_type(
-    tmp_path: Path, kind: Kind, array: pa.Array, values: list
+    tmp_path: Path, kind: CellType, array: pa.Array, values: list
 ) -> None:
     done = from_tables(tmp_path, pa.table({"x": array, "n": [1, 2, 3]}), types={"x": kind})
     assert done.columns[0].read_as == kind
@@ -115,14 +115,18 @@ def test_a_parquet_column_can_be_read_as_another_type(
             {},
             r"a\.parquet: row 1 \(counted from 0\): column 'x': the list contains a null",
         ),
-        ({"x": pa.array([1, 2.5])}, {"x": Kind.INTEGER}, r"row 1 \(counted from 0\): column 'x': '2.5' is not an int"),
-        ({"x": pa.array([[1]])}, {"x": Kind.FLOAT}, r"column 'x' is list.*; remove its --type"),
-        ({"x": pa.array([b"\xff"])}, {"x": Kind.FLOAT}, r"a\.parquet: column 'x': Invalid UTF8"),
+        (
+            {"x": pa.array([1, 2.5])},
+            {"x": CellType.INTEGER},
+            r"row 1 \(counted from 0\): column 'x': '2.5' is not an int",
+        ),
+        ({"x": pa.array([[1]])}, {"x": CellType.FLOAT}, r"column 'x' is list.*; remove its --type"),
+        ({"x": pa.array([b"\xff"])}, {"x": CellType.FLOAT}, r"a\.parquet: column 'x': Invalid UTF8"),
         ({"x": pa.array([], pa.int64())}, {}, "a.parquet: contains no rows"),
     ],
 )
 def test_parquet_columns_that_cannot_be_converted_are_named(
-    tmp_path: Path, columns: dict[str, pa.Array], types: dict[str, Kind], said: str
+    tmp_path: Path, columns: dict[str, pa.Array], types: dict[str, CellType], said: str
 ) -> None:
     with pytest.raises(UserError, match=said):
         from_tables(tmp_path, pa.table(columns), types=types)
@@ -135,7 +139,7 @@ def test_parquet_files_that_differ_are_an_error(tmp_path: Path) -> None:
         UserError, match=r"column 'x' is int64 in .*a\.parquet and bytes in .*b\.parquet; --type x=bytes"
     ):
         from_tables(tmp_path, *tables)
-    from_tables(tmp_path, *tables, types={"x": Kind.BYTES})
+    from_tables(tmp_path, *tables, types={"x": CellType.BYTES})
     assert rows_of(tmp_path / "out") == [{"x": [b"1"]}, {"x": [b"a"]}]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hubline.artifacts.embedded_rows import RowFile, Rows
+from hubline.artifacts.embedded_rows import EmbeddedRows, RowFile
 from hubline.artifacts.examples import Manifest, Origin, ShardFile
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.components.statistics_gen import shard as statistics
@@ -118,9 +118,9 @@ def test_rows_and_records_that_do_not_decode_are_all_records(count: int, undecod
     shard = ShardFile(split="train", name="data", origins=(Origin(file="a", count=10),), largest=1, digest="")
     manifest = Manifest(shards=(shard,), images=())
     right = RowFile(split="train", name="data", records=10, count=9, undecodable=(4,))
-    rows = Rows(files=(right,), sizes={}, recipe="", embedded=(), views=1)
-    rows.hold_to(manifest)
+    rows = EmbeddedRows(files=(right,), sizes={}, recipe="", embedded=(), views=1)
+    rows.check_against(manifest)
     wrong = right.model_copy(update={"count": count, "undecodable": undecodable})
     says = f"the split 'train'.*10 records were written, but it contains {count + len(undecodable)}"
     with pytest.raises(DamageError, match=says):
-        rows.model_copy(update={"files": (wrong,)}).hold_to(manifest)
+        rows.model_copy(update={"files": (wrong,)}).check_against(manifest)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from hubline.artifacts.unread_dates import UnreadDates, guessed
 from hubline.core.errors import DataError
-from hubline.preprocessing.accumulators import Unreadable
+from hubline.preprocessing.accumulators import UnparsedTexts
 from hubline.preprocessing.analysis import BeamAnalyzer, RecordingAnalyzer
 from hubline.preprocessing.kinds import dates
 from hubline.preprocessing.kinds.timestamp import TimestampFeature
@@ -183,12 +183,12 @@ def test_whole_numbers_have_a_format_too() -> None:
 WRITTEN = ["2024-05-31", "31.5.2024", "", "2024-13-01", "2024-05-31T04:05Z", "31.5.2024"]
 
 
-def counted(parts: list[list[str]]) -> Unreadable:
-    features, found = features_of(t={"kind": "timestamp", "part": "day"}), Unreadable()
+def counted(parts: list[list[str]]) -> UnparsedTexts:
+    features, found = features_of(t={"kind": "timestamp", "part": "day"}), UnparsedTexts()
     for part in parts:
         recorder = RecordingAnalyzer()
         transformed(features, {"t": tf.constant(part)}, recorder)
-        one = Unreadable()
+        one = UnparsedTexts()
         one.add(recorder.values["t.unread"])
         found.merge(one)
     return found

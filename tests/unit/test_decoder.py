@@ -8,7 +8,7 @@ from hubline.core.errors import UserError
 from hubline.pipeline.config import PipelineFile
 from hubline.pipeline.validate import InvalidFile, validate
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.config.model import Head, Tuned
+from hubline.trainer.config.model import Head, VariableSelection
 from hubline.trainer.decoder import channels_of, decode, levels
 from hubline.trainer.hub_layer import HubLayer, try_out
 from hubline.trainer.module import check_fits
@@ -62,7 +62,7 @@ def test_a_backbone_gives_the_maps_that_are_named(tmp_path, of) -> None:
     hub = Hub.model_validate(HUB | {"outputs": ["block3", "block1"]})
     module = open_module(str(make_pixels.module(tmp_path / "module", of)))
     check_fits(module.offer, hub, make_pixels.features())
-    try_out(hub, module, make_pixels.features(), Tuned())
+    try_out(hub, module, make_pixels.features(), VariableSelection())
     pixels = np.random.default_rng(0).integers(0, 256, [2, 32, 32, 3], np.uint8)
     given = HubLayer(hub, module, make_pixels.features(), "maps")({"photo": tf.constant(pixels)})
     assert {name: tuple(values.shape) for name, values in given.items()} == {

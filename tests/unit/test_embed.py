@@ -11,7 +11,7 @@ from hubline.core.errors import DamageError, DataError, RunError
 from hubline.preprocessing.config import Features, ImageFeature
 from hubline.trainer import embed
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.embed import Embedded, Embedder
+from hubline.trainer.embed import Embedder, EmbedResult
 from tests.support import example_data, hub_modules
 
 FEATURES: Features = {"photo": ImageFeature(kind="image", size=(8, 8))}
@@ -20,7 +20,7 @@ HUBS = {"m": Hub(handle="module", inputs={"images": "photo"})}
 PHOTOS = [example_data.random_image(seed) for seed in range(5)]
 
 
-def embedded(folder: Path, photos: list[bytes], count: int, report: Callable[[], None] = lambda: None) -> Embedded:
+def embedded(folder: Path, photos: list[bytes], count: int, report: Callable[[], None] = lambda: None) -> EmbedResult:
     """Embeds five photos without modules."""
     source = example_data.write_tfrecord(folder / "records", [example_data.record(photo=photo) for photo in photos])
     made = Embedder({}, {}, FEATURES, COLUMNS, report=lambda _: report())
@@ -30,7 +30,7 @@ def embedded(folder: Path, photos: list[bytes], count: int, report: Callable[[],
 @pytest.mark.slow
 def test_a_record_that_does_not_decode_has_no_row(tmp_path: Path) -> None:
     photos = [*PHOTOS[:2], PHOTOS[2][:60], *PHOTOS[3:]]
-    assert embedded(tmp_path, photos, 5) == Embedded(count=4, undecodable=(2,), sizes={})
+    assert embedded(tmp_path, photos, 5) == EmbedResult(count=4, undecodable=(2,), sizes={})
     assert len(example_data.read_tfrecord(tmp_path / "rows")) == 4
 
 

@@ -13,10 +13,10 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 from pydantic import TypeAdapter
 
-from hubline.components.example_gen.contract import Contract, Kind, are_sound, find_fault
-from hubline.components.predictor.exported_model import Served
-from hubline.components.predictor.hub_model import AskedHub, Options
-from hubline.components.predictor.input_binding import Feed
+from hubline.components.example_gen.contract import ColumnTypes, Contract, are_sound, find_fault
+from hubline.components.predictor.exported_model import ExportedModelSpec
+from hubline.components.predictor.hub_model import HubModelSpec, Options
+from hubline.components.predictor.input_binding import InputBinding
 from hubline.components.predictor.inputs import pieces_of
 from hubline.components.predictor.pictures import drawn
 from hubline.pipeline.predict.predict import Request, predict_one_by_one
@@ -24,7 +24,7 @@ from hubline.preprocessing import encoded_images
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.feature_columns import input_names
 from hubline.preprocessing.image_files import as_record
-from hubline.preprocessing.kinds.image import ImageFeature, ImageToInfer
+from hubline.preprocessing.kinds.image import ImageFeature, InferenceImageFeature
 from hubline.trainer.export import ServingModel
 from hubline.trainer.export_format import PREDICT, names_of
 from hubline.trainer.inputs import pixels_of_batch
@@ -183,8 +183,8 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def asked(module: str, path: Path) -> list[dict]:
-    hub = AskedHub.alone(module, None, None, None, Options())
+def model_spec(module: str, path: Path) -> list[dict]:
+    hub = HubModelSpec.alone(module, None, None, None, Options())
     return list(predict_one_by_one(hub, Request([str(path)], bad="fail"), lambda bad: None))
 
 
@@ -196,7 +196,9 @@ def test_every_door_decodes_alike(tmp_path: Path, module: str, name: str) -> Non
     assert (stored == data) == (name not in FOR_FILES_ALONE)
     np.testing.assert_array_equal(encoded_images.decode(tf.constant(stored)), expected)
     # In batches, as exported models and infer decode them.
-    infer = Feed(Tensor(dtype="uint8", shape=(None, None, None, 3)), "image", ImageToInfer(kind="image"))
+    infer = InputBinding(
+        Tensor(dtype="uint8", shape=(None, None, None, 3)), "image", InferenceImageFeature(kind="image")
+    )
     np.testing.assert_array_equal(infer.fed(tf.constant([stored]))[0], expected)
     feature = ImageFeature(kind="image", size=expected.shape[:2])
     np.testing.assert_array_equal(pixels_of_batch({"p": feature}, {"p": tf.constant([stored] * 2)})["p"][1], expected)
@@ -208,7 +210,7 @@ def test_every_door_decodes_alike(tmp_path: Path, module: str, name: str) -> Non
     (tmp_path / "a.json").write_text(json.dumps({"image": {"b64": base64.b64encode(stored).decode()}}))
     example_data.write_tfrecord(tmp_path / "records", [example_data.record(image=stored)])
     for path in ("a-file", name, "a.json", "records"):
-        (answer,) = asked(module, tmp_path / path)
+        (answer,) = model_spec(module, tmp_path / path)
         np.testing.assert_array_equal(answer["rows"], expected.astype(int).sum(1))
         np.testing.assert_array_equal(answer["columns"], expected.astype(int).sum(0))
 
@@ -217,7 +219,7 @@ def test_every_door_decodes_alike(tmp_path: Path, module: str, name: str) -> Non
 def test_a_record_holds_what_models_decode(name: str) -> None:
     data, _ = IMAGES[name]
     record = example_data.record(image=data)
-    is_sound = bool(are_sound(tf.constant([record]), RECORD, Kind())[0])
+    is_sound = bool(are_sound(tf.constant([record]), RECORD, ColumnTypes())[0])
     assert is_sound == (name not in FOR_FILES_ALONE)
     fault = find_fault(record, RECORD)
     if is_sound:
@@ -235,7 +237,7 @@ def test_a_file_is_what_its_bytes_say(tmp_path: Path) -> None:
     (tmp_path / "b.tfrecord").write_bytes(IMAGES["lossless.webp"][0])
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "empty.tfrecord").write_bytes(b"")
-    found = {Path(piece.input).name: piece.sort for piece in pieces_of([str(tmp_path)])}
+    found = {Path(piece.input).name: piece.input_type for piece in pieces_of([str(tmp_path)])}
     assert found == {
         "a.png": "example",
         "b.tfrecord": "image",
@@ -248,7 +250,7 @@ def test_a_file_is_what_its_bytes_say(tmp_path: Path) -> None:
 def test_a_byte_order_mark_is_no_part_of_json(tmp_path: Path, module: str) -> None:
     record = json.dumps({"image": {"b64": base64.b64encode(IMAGES["grey.jpg"][0]).decode()}})
     (tmp_path / "a.jsonl").write_bytes(b"\xef\xbb\xbf" + f"{record}\n{record}\n".encode())
-    assert len(asked(module, tmp_path / "a.jsonl")) == 2
+    assert len(model_spec(module, tmp_path / "a.jsonl")) == 2
 
 
 def test_columns_get_names_of_their_own() -> None:
@@ -319,7 +321,9 @@ def test_an_exported_model_answers_alike_by_every_door(tmp_path: Path, exported:
     by_signature = {"a_b_2": text["one"], "a_b": text["two"]}
     (tmp_path / "r.jsonl").write_text(f"{json.dumps(by_column)}\n{json.dumps(by_signature)}\n")
     inputs = [str(tmp_path / "records"), str(tmp_path / "r.jsonl")]
-    values = [row["value"] for row in predict_one_by_one(Served.of(exported), Request(inputs), lambda bad: None)]
+    values = [
+        row["value"] for row in predict_one_by_one(ExportedModelSpec.of(exported), Request(inputs), lambda bad: None)
+    ]
     raw = tf.saved_model.load(exported).signatures[PREDICT]
     values.append(float(raw(a_b_2=tf.constant([one]), a_b=tf.constant([two]))[VALUE][0]))
     np.testing.assert_allclose(values, [expected] * 4, rtol=1e-5)

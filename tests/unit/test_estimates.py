@@ -9,11 +9,11 @@ import tensorflow as tf
 from sklearn.metrics import accuracy_score, f1_score, log_loss, r2_score, roc_auc_score
 
 from hubline.artifacts.decision import Estimates
-from hubline.artifacts.predictions import CANDIDATE, LABEL, Predicted, encoded
-from hubline.components.evaluator.auc import Areas
-from hubline.components.evaluator.baseline import held_to, parts_of
-from hubline.components.evaluator.bootstrap import Groups, interval
-from hubline.components.evaluator.constants import Constants
+from hubline.artifacts.predictions import CANDIDATE, LABEL, PredictionsMetadata, encoded
+from hubline.components.evaluator.auc import AucAccumulator
+from hubline.components.evaluator.baseline import baseline_checks, parts_of
+from hubline.components.evaluator.bootstrap import GroupSums, interval
+from hubline.components.evaluator.constants import ConstantPredictions
 from hubline.components.evaluator.estimates import estimate
 from hubline.components.evaluator.labels import classes, multilabel, regression
 from tests.support import example_data
@@ -31,7 +31,12 @@ def scores_of(skill: float, rng: np.random.Generator, true: np.ndarray = TRUE) -
 
 
 def estimated(
-    folder: Path, predicted: Predicted, true: np.ndarray, told: np.ndarray, constants: Constants, *metrics: str
+    folder: Path,
+    predicted: PredictionsMetadata,
+    true: np.ndarray,
+    told: np.ndarray,
+    constants: ConstantPredictions,
+    *metrics: str,
 ) -> Estimates:
     """Estimates from predictions stored in a file."""
     columns = {LABEL: tf.constant(true), CANDIDATE: tf.constant(told)}
@@ -49,7 +54,7 @@ def drawn_again(measure: Callable[[np.ndarray], float], count: int = COUNT, samp
 @pytest.fixture(scope="module")
 def of_classes(tmp_path_factory) -> tuple[np.ndarray, Estimates]:
     scores = scores_of(2.0, np.random.default_rng(1))
-    predicted = Predicted("class", CLASSES)
+    predicted = PredictionsMetadata("class", CLASSES)
     metrics = ("accuracy", "cross_entropy", "auc", "top_3_accuracy")
     constants = classes.constants_of(SHARES, predicted)
     folder = tmp_path_factory.mktemp("classes")
@@ -102,12 +107,12 @@ def test_the_difference_is_of_the_same_examples(of_classes) -> None:
 def verdicts(folder: Path, skill: float, seed: int, count: int = COUNT, kind: str = "class") -> list:
     rng = np.random.default_rng(seed)
     true = rng.choice(3, count, p=SHARES)
-    predicted = Predicted(kind, CLASSES)
+    predicted = PredictionsMetadata(kind, CLASSES)
     found = estimated(
         folder, predicted, true[:, np.newaxis], scores_of(skill, rng, true), classes.constants_of(SHARES, predicted),
         "cross_entropy", "accuracy",
     )  # fmt: skip
-    return list(held_to(found.baseline, found.values, parts_of(kind, 3), count))
+    return list(baseline_checks(found.baseline, found.values, parts_of(kind, 3), count))
 
 
 @pytest.mark.slow
@@ -134,7 +139,7 @@ def test_of_several_classes_the_constant_of_each_metric_is_the_best_one(tmp_path
     rng = np.random.default_rng(3)
     true = rng.random([COUNT, 4]) < [0.7, 0.5, 0.2, 0.05]
     sets, counts = np.unique(true, axis=0, return_counts=True)
-    predicted = Predicted("multilabel", ["a", "b", "c", "d"])
+    predicted = PredictionsMetadata("multilabel", ["a", "b", "c", "d"])
     constants = multilabel.constants_of(sets, counts, predicted)
     told = np.concatenate([np.full([COUNT, 4], 0.5), np.zeros([COUNT, 4])], axis=1).astype(np.float32)
     metrics = ("f1", "macro_f1", "precision", "recall", "cross_entropy", "exact_match", "auc")
@@ -160,7 +165,7 @@ def test_of_numbers_it_is_the_mean_and_of_the_absolute_error_the_median(tmp_path
     metrics = ("rmse", "mae", "r2")
     constants = regression.constants_of(true.astype(np.float64))
     columns = true[:, np.newaxis].astype(np.float64), told[:, np.newaxis].astype(np.float64)
-    found = estimated(tmp_path, Predicted("regression"), *columns, constants, *metrics)
+    found = estimated(tmp_path, PredictionsMetadata("regression"), *columns, constants, *metrics)
     wide = true.astype(np.float64)
     assert found.baseline.metrics == pytest.approx(
         {"rmse": wide.std(), "mae": np.abs(wide - np.median(wide)).mean(), "r2": 0.0}, abs=1e-9
@@ -171,7 +176,7 @@ def test_of_numbers_it_is_the_mean_and_of_the_absolute_error_the_median(tmp_path
 
 def test_groups_of_many_examples_vary_as_the_examples_do() -> None:
     values = np.random.default_rng(5).normal(3.0, 2.0, [50_000, 1])
-    groups = Groups(len(values), 2)
+    groups = GroupSums(len(values), 2)
     for begin in range(0, len(values), 7000):
         some = values[begin : begin + 7000]
         groups.add(np.concatenate([np.ones_like(some), some], axis=1))
@@ -186,7 +191,7 @@ def test_the_components_of_an_area_are_those_of_delong() -> None:
     rng = np.random.default_rng(6)
     true = rng.random(300) < 0.3
     scores = (1 / (1 + np.exp(-rng.normal(true * 1.5, 1.0)))).astype(np.float32)[:, np.newaxis]
-    areas = Areas(1)
+    areas = AucAccumulator(1)
     for rows in (slice(0, 100), slice(100, 300)):
         areas.count(true[rows, np.newaxis], scores[rows])
     components = areas.components(true[:, np.newaxis], scores)
@@ -197,7 +202,7 @@ def test_the_components_of_an_area_are_those_of_delong() -> None:
 
 
 def test_the_area_of_one_class_alone_is_not_defined() -> None:
-    areas = Areas(2)
+    areas = AucAccumulator(2)
     true = np.tile([True, False], [10, 1])
     areas.count(true, np.full([10, 2], 0.5))
     assert np.isnan(areas.components(true, np.full([10, 2], 0.5))).all()

@@ -14,8 +14,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hubline.preprocessing import exact_arithmetic as exact
-from hubline.preprocessing.accumulators import Numbers, Ranks, accumulators
-from hubline.preprocessing.analysis import Answers, FixedAnalyzer, MomentsOf, QuantilesOf, RecordingAnalyzer
+from hubline.preprocessing.accumulators import NumberStatistics, QuantileSketches, accumulators
+from hubline.preprocessing.analysis import (
+    AnalysisResults,
+    FixedAnalyzer,
+    MomentsRequest,
+    QuantilesRequest,
+    RecordingAnalyzer,
+)
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.expression import evaluate
 from hubline.preprocessing.labels.binary import BinaryLabel
@@ -51,11 +57,13 @@ def computed(features: Features, parts: Sequence[Mapping[str, Any]]) -> dict[str
         for name, values in asking.values.items():
             found[name].add(values)
     assert found is not None
-    moments = {name: found[name].answer() for name, asked in questions.items() if isinstance(asked, MomentsOf)}
+    moments = {name: found[name].answer() for name, asked in questions.items() if isinstance(asked, MomentsRequest)}
     quantiles = {
-        name: found[name].answer(asked.buckets) for name, asked in questions.items() if isinstance(asked, QuantilesOf)
+        name: found[name].answer(asked.buckets)
+        for name, asked in questions.items()
+        if isinstance(asked, QuantilesRequest)
     }
-    known = FixedAnalyzer(Answers(moments=moments, quantiles=quantiles, vocabularies={}))
+    known = FixedAnalyzer(AnalysisResults(moments=moments, quantiles=quantiles, vocabularies={}))
     made = tf.function(lambda columns: transformed(features, columns, known), autograph=False)(dict(parts[-1]))
     return {name: (each.values if isinstance(each, tf.SparseTensor) else each).numpy() for name, each in made.items()}
 
@@ -149,9 +157,9 @@ def test_quantiles_of_whole_numbers_are_those_of_pandas(numbers: np.ndarray) -> 
 @given(st.lists(MANY, min_size=1, max_size=4))
 @unhurried
 def test_a_median_is_one_of_the_numbers_whatever_cells_they_lie_in(parts: list[list[int]]) -> None:
-    known = Ranks()
+    known = QuantileSketches()
     for part in parts:
-        one = Ranks()
+        one = QuantileSketches()
         one.add(column(part))
         known.merge(pickle.loads(pickle.dumps(one)))
     numbers = sorted(number for part in parts for number in part)
@@ -164,9 +172,9 @@ def test_a_median_is_one_of_the_numbers_whatever_cells_they_lie_in(parts: list[l
 @given(st.lists(st.lists(WHOLE, min_size=1), min_size=1, max_size=3))
 @unhurried
 def test_moments_of_parts_are_exact(parts: list[list[int]]) -> None:
-    known = Numbers(1)
+    known = NumberStatistics(1)
     for part in parts:
-        one = Numbers(1)
+        one = NumberStatistics(1)
         one.add(tf.SparseTensor([[row, 0] for row in range(len(part))], column(part), [len(part), 1]))
         known.merge(pickle.loads(pickle.dumps(one)))
     numbers = [number for part in parts for number in part]
@@ -181,7 +189,7 @@ def test_moments_of_parts_are_exact(parts: list[list[int]]) -> None:
 
 
 def held(comparison: str, **columns: Any) -> list[bool]:
-    tensors = {name: exact.Numbers.of(column(values)) for name, values in columns.items()}
+    tensors = {name: exact.NumberColumn.of(column(values)) for name, values in columns.items()}
     traced = tf.function(lambda: evaluate(comparison, tensors.__getitem__), autograph=False)
     eager = evaluate(comparison, tensors.__getitem__).numpy().tolist()
     assert traced().numpy().tolist() == eager

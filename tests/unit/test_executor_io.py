@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tfx.types import artifact, standard_artifacts
 
-from hubline.pipeline.kubeflow.executor_io import Launched, local
+from hubline.pipeline.kubeflow.executor_io import ExecutorInput, local
 
 EXAMPLES = "tfx.types.standard_artifacts.Examples"
 OWN = "tests.unit.test_executor_io.Own"
@@ -25,7 +25,7 @@ class Own(artifact.Artifact):
     }
 
 
-def launched(folder: Path, **inputs: Any) -> Launched:
+def launched(folder: Path, **inputs: Any) -> ExecutorInput:
     """The newest launcher's JSON: with a log as an output, custom paths of artifacts, and unknown keys."""
     uri = f"{folder}/out"
     given: dict[str, Any] = {
@@ -42,7 +42,7 @@ def launched(folder: Path, **inputs: Any) -> Launched:
         },
         "newer": {},
     }
-    return Launched.model_validate_json(json.dumps(given))
+    return ExecutorInput.model_validate_json(json.dumps(given))
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from hubline.preprocessing.transform import preprocessing_fn, transformed
 from hubline.trainer.export import ServingModel
 from hubline.trainer.export_format import SERVING
 from hubline.trainer.inputs import Tensors
-from hubline.trainer.model import Parts, TunedModel, keras_inputs, taken_in
+from hubline.trainer.model import Parts, TunedModel, keras_inputs, model_inputs
 from hubline.trainer.task import Task
 from tests.support import example_data
 
@@ -307,7 +307,7 @@ class FourWays:
         self.folder = folder
         output = tft.TFTransformOutput(str(folder / "transform"))
         self.graph = output.transform_features_layer()
-        inputs = keras_inputs(taken_in(features))
+        inputs = keras_inputs(model_inputs(features))
         given = {name: feature.layer(name, output)(inputs) for name, feature in features.items()}
         joined = tf.keras.layers.Concatenate()(list(given.values()))
         self.ends = np.cumsum([layer.shape[1] for layer in given.values()])[:-1]
@@ -337,7 +337,7 @@ class FourWays:
             raw = [{**row, "y": [0]} for row in rows], self.metadata
             written, _ = (raw, self.transform_fn) | tft_beam.TransformDataset()
         batch = {}
-        for name, spec in keras_inputs(taken_in(self.features)).items():
+        for name, spec in keras_inputs(model_inputs(self.features)).items():
             values = [row[name] for row in written]
             is_sparse = isinstance(spec.type_spec, tf.SparseTensorSpec)
             batch[name] = tf.ragged.constant(values, spec.dtype, 1).to_sparse() if is_sparse else tf.constant(values)

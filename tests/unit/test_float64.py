@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
-from hubline.artifacts.predictions import CANDIDATE, LABEL, Predicted, encoded
+from hubline.artifacts.predictions import CANDIDATE, LABEL, PredictionsMetadata, encoded
 from hubline.components.evaluator.estimates import estimate
 from hubline.components.evaluator.labels.regression import constants_of
 from hubline.components.evaluator.r2 import R2
@@ -60,7 +60,7 @@ def test_metrics_of_numbers_far_greater_than_their_spread_are_those_of_float64()
 def test_baseline_and_intervals_are_those_of_float64(tmp_path: Path) -> None:
     columns = {LABEL: tf.constant(TRUE[:, np.newaxis]), CANDIDATE: tf.constant(TOLD[:, np.newaxis])}
     file = str(example_data.write_tfrecord(tmp_path / "predictions", encoded(columns).numpy()))
-    predicted = Predicted("regression", centre=CENTRE)
+    predicted = PredictionsMetadata("regression", centre=CENTRE)
     (rows,) = read_predictions([file], predicted, [CANDIDATE])
     np.testing.assert_array_equal(rows[LABEL][:, 0], TRUE)
     np.testing.assert_array_equal(rows[CANDIDATE][:, 0], TOLD)

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from hubline.preprocessing.kinds.combiner import Lstm
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.config.model import FineTune, Tuned
+from hubline.trainer.config.model import FineTune, VariableSelection
 
 NAMES = ["a/kernel", "a/bias", "b/bn1/gamma", "b/bn1/beta", "c/kernel", "scale", "offset", "a/late"]
 
@@ -27,18 +27,21 @@ def test_what_no_module_can_be_handed(value) -> None:
 @pytest.mark.parametrize(
     ("tuned", "chosen"),
     [
-        (Tuned(), NAMES),
-        (Tuned(variables=("kernel",)), ["a/kernel", "c/kernel"]),
-        (Tuned(variables=(r"bn\d+/gamma", "^scale$")), ["b/bn1/gamma", "scale"]),
-        (Tuned(last=1), ["offset"]),
-        (Tuned(last=3), ["c/kernel", "scale", "offset"]),
-        (Tuned(last=4), ["b/bn1/gamma", "b/bn1/beta", "c/kernel", "scale", "offset"]),
-        (Tuned(last=5), ["a/kernel", "a/bias", "a/late", "b/bn1/gamma", "b/bn1/beta", "c/kernel", "scale", "offset"]),
+        (VariableSelection(), NAMES),
+        (VariableSelection(variables=("kernel",)), ["a/kernel", "c/kernel"]),
+        (VariableSelection(variables=(r"bn\d+/gamma", "^scale$")), ["b/bn1/gamma", "scale"]),
+        (VariableSelection(last=1), ["offset"]),
+        (VariableSelection(last=3), ["c/kernel", "scale", "offset"]),
+        (VariableSelection(last=4), ["b/bn1/gamma", "b/bn1/beta", "c/kernel", "scale", "offset"]),
+        (
+            VariableSelection(last=5),
+            ["a/kernel", "a/bias", "a/late", "b/bn1/gamma", "b/bn1/beta", "c/kernel", "scale", "offset"],
+        ),
     ],
 )
-def test_which_variables_are_trained(tuned: Tuned, chosen: list[str]) -> None:
+def test_which_variables_are_trained(tuned: VariableSelection, chosen: list[str]) -> None:
     assert sorted(tuned.chosen(NAMES)) == sorted(chosen)
-    assert tuned.is_partial == (tuned != Tuned())
+    assert tuned.is_partial == (tuned != VariableSelection())
 
 
 @pytest.mark.parametrize(

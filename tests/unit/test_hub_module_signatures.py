@@ -11,7 +11,7 @@ from hubline.core.errors import UserError
 from hubline.preprocessing.config import Feature, ImageFeature
 from hubline.preprocessing.kinds.text import TextFeature
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.config.model import Tuned
+from hubline.trainer.config.model import VariableSelection
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import column
 from hubline.trainer.hub_interface import inspect_module
@@ -315,12 +315,12 @@ def test_the_embedder_keeps_what_modules_that_take_one_at_a_time_give(tmp_path: 
 @pytest.mark.parametrize(
     ("tuned", "says"),
     [
-        (Tuned(variables=("absent", "Net")), "no variable of .* has 'absent' in its name; .* Net/logits"),
-        (Tuned(variables=("moving_mean",)), "no trainable variable .* has 'moving_mean' in its name"),
-        (Tuned(last=6), "`last` is 6, but the module has 5 layers: Net/block1, Net/block1/BatchNorm"),
+        (VariableSelection(variables=("absent", "Net")), "no variable of .* has 'absent' in its name; .* Net/logits"),
+        (VariableSelection(variables=("moving_mean",)), "no trainable variable .* has 'moving_mean' in its name"),
+        (VariableSelection(last=6), "`last` is 6, but the module has 5 layers: Net/block1, Net/block1/BatchNorm"),
     ],
 )  # fmt: skip
-def test_variables_that_cannot_be_trained(endpoints: Path, tuned: Tuned, says: str) -> None:
+def test_variables_that_cannot_be_trained(endpoints: Path, tuned: VariableSelection, says: str) -> None:
     with pytest.raises(UserError, match=says):
         try_out(hub(), open_module(str(endpoints)), FEATURES, tuned)
 
@@ -337,10 +337,10 @@ def test_an_output_of_whole_numbers_cannot_be_learned_through(tmp_path: Path) ->
 
     tf.saved_model.save(Whole(), str(tmp_path))
     with pytest.raises(UserError, match=r"does not depend on what is to be trained, .*: gain"):
-        try_out(hub(), open_module(str(tmp_path)), FEATURES, Tuned())
+        try_out(hub(), open_module(str(tmp_path)), FEATURES, VariableSelection())
 
 
 def test_a_tf1_module_is_not_trained(tmp_path: Path) -> None:
     path = tf1_hub_modules.images(tmp_path / "module")
     with pytest.raises(UserError, match=r"can't be trained: it is a TF1 module, .* for inference only"):
-        try_out(hub(), open_module(str(path)), FEATURES, Tuned())
+        try_out(hub(), open_module(str(path)), FEATURES, VariableSelection())

@@ -15,7 +15,7 @@ from hubline.core.errors import UserError
 from hubline.preprocessing.config import Features, ImageFeature
 from hubline.preprocessing.kinds.text import TextFeature
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.hub_trial import Tried, pictures, try_outputs
+from hubline.trainer.hub_trial import TrialResult, pictures, try_outputs
 from hubline.trainer.rows import try_rows
 from hubline.trainer.saved_model_loader import open_module
 from tests.support import example_data, hub_modules
@@ -88,7 +88,7 @@ DRAWN = np.random.default_rng(1)
 def test_outputs_are_told_apart_by_what_they_hold(gives, kind: str) -> None:
     tried = try_outputs(lambda numbers: {"output": gives(list(numbers))}, 5, "batches")
     assert tried.kind("output") == kind
-    assert Tried.model_validate_json(tried.to_property()) == tried
+    assert TrialResult.model_validate_json(tried.to_property()) == tried
 
 
 @settings(max_examples=50, deadline=None)
@@ -116,7 +116,7 @@ def test_a_probe_that_is_not_taken_is_left_out_and_so_is_a_module_that_takes_non
         return {"output": FOUND[list(numbers)]}
 
     assert try_outputs(ask, 4, "batches").outputs == {"output": "row"}
-    assert try_outputs(lambda numbers: ask([1]), 4, "batches") == Tried()
+    assert try_outputs(lambda numbers: ask([1]), 4, "batches") == TrialResult()
 
 
 def test_an_output_that_is_not_finite_is_named() -> None:

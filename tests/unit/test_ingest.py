@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hubline.artifacts.splits import SPLITS
 from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen import ingest_fast
-from hubline.components.example_gen.contract import Kind
+from hubline.components.example_gen.contract import ColumnTypes
 from hubline.components.example_gen.executor import Result, refuse_empty
 from hubline.components.example_gen.ingest_graphs import graphs_of
 from hubline.components.example_gen.ingest_job import split_of
@@ -98,7 +98,7 @@ def test_each_record_is_handed_on_once_however_large_a_file_is(tmp_path: Path, m
     monkeypatch.setattr(ingest_fast, "BATCH", 4)
     records = example_data.labelled(40)
     path = example_data.write_tfrecord(tmp_path / "in", records)
-    graphs = graphs_of(CONTRACT, Kind(label="int64"), HashSplit(), False)
+    graphs = graphs_of(CONTRACT, ColumnTypes(label="int64"), HashSplit(), False)
     handed: list[int] = []
 
     def look(batch: tf.Tensor, look=graphs._look) -> tuple[tf.Tensor, ...]:

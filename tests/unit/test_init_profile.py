@@ -10,15 +10,15 @@ from rich.console import Console
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from hubline.core.errors import DataError, UserError
-from hubline.pipeline.init import profile as looking
-from hubline.pipeline.init.column_profile import Column
+from hubline.pipeline.init import profile
+from hubline.pipeline.init.column_profile import ColumnProfile
 from hubline.pipeline.init.profile import describe, look
 from tests.support.example_data import feature, random_image, record, sequence, write_tfrecord
 
 SILENT = Console(file=io.StringIO())
 
 
-def described(records: list[bytes]) -> dict[str, Column]:
+def described(records: list[bytes]) -> dict[str, ColumnProfile]:
     return {each.name: each for each in describe(ExamplesToRecordBatchDecoder().DecodeBatch(records))}
 
 
@@ -70,15 +70,15 @@ def test_looks_at_all_of_little_data_and_at_some_of_much(tmp_path: Path, monkeyp
     write_tfrecord(tmp_path / "sequence.gz", [sequence(record(x=7))], "GZIP")
     whole = look(str(tmp_path), SILENT)
     assert (whole.files, whole.records, whole.total, whole.is_whole) == (11, 1001, 1001, True)
-    monkeypatch.setattr(looking, "RECORDS", 200)
+    monkeypatch.setattr(profile, "RECORDS", 200)
     some = look(str(tmp_path / "*.tfrecord"), SILENT)
     assert (some.records, some.is_whole) == (200, False) and some.total == pytest.approx(1000, rel=0.05)
-    monkeypatch.setattr(looking, "FILES", 5)
+    monkeypatch.setattr(profile, "FILES", 5)
     fewer = look(str(tmp_path / "*.tfrecord"), SILENT)
     assert (fewer.files, fewer.records, fewer.is_whole) == (10, 200, False)
-    monkeypatch.setattr(looking, "RECORDS", 10**6)
+    monkeypatch.setattr(profile, "RECORDS", 10**6)
     assert look(str(tmp_path / "*.tfrecord"), SILENT).records == 500
-    monkeypatch.setattr(looking, "BYTES", 5 * 300)
+    monkeypatch.setattr(profile, "BYTES", 5 * 300)
     assert look(str(files[0]), SILENT).records == 100  # a batch is read to its end
 
 

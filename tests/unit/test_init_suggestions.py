@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from hubline.core.errors import UserError
 from hubline.pipeline.config import PipelineFile
-from hubline.pipeline.init.column_profile import Column, Module
+from hubline.pipeline.init.column_profile import ColumnProfile, ModuleProfile
 from hubline.pipeline.init.kinds import kinds
 from hubline.pipeline.init.label import label_column, suggest_label
 from hubline.pipeline.init.suggest import suggest
@@ -77,7 +77,7 @@ LABEL = column("integer", "label", distinct=2, frequent=((0, 700), (1, 300)), nu
         (column("image", most=300), {"": {"kind": "video", "frames": 16, "size": [224, 224]}}),
     ],
 )  # fmt: skip
-def test_a_kind_for_a_column(seen: Column, expected: dict[str, Any]) -> None:
+def test_a_kind_for_a_column(seen: ColumnProfile, expected: dict[str, Any]) -> None:
     assert kinds(seen) == expected
 
 
@@ -97,7 +97,7 @@ def test_a_kind_for_a_column(seen: Column, expected: dict[str, Any]) -> None:
         (column(name=""), "its name is empty"),
     ],
 )
-def test_why_a_column_is_left_out(seen: Column, reason: str) -> None:
+def test_why_a_column_is_left_out(seen: ColumnProfile, reason: str) -> None:
     said = kinds(seen)
     assert isinstance(said, str) and reason in said
 
@@ -140,7 +140,7 @@ def test_why_a_column_is_left_out(seen: Column, reason: str) -> None:
         ),
     ],
 )
-def test_a_kind_for_the_label(seen: Column, is_whole: bool, expected: dict[str, Any]) -> None:
+def test_a_kind_for_the_label(seen: ColumnProfile, is_whole: bool, expected: dict[str, Any]) -> None:
     assert suggest_label(seen, is_whole).settings == {"from": seen.name, **expected}
 
 
@@ -157,7 +157,7 @@ def test_a_kind_for_the_label(seen: Column, is_whole: bool, expected: dict[str, 
         (column("text", distinct=1000), "occurs only once"),
     ],
 )
-def test_what_is_no_label_is_refused(seen: Column, says: str) -> None:
+def test_what_is_no_label_is_refused(seen: ColumnProfile, says: str) -> None:
     with pytest.raises(UserError, match=says):
         suggest_label(seen, is_whole=True)
 
@@ -206,7 +206,7 @@ def test_latitude_and_longitude_are_crossed(latitude: str, longitude: str, place
         (column("integer", name="lat"), column(name="lon")),
     ],
 )
-def test_what_is_no_place_is_not_crossed(first: Column, second: Column) -> None:
+def test_what_is_no_place_is_not_crossed(first: ColumnProfile, second: ColumnProfile) -> None:
     assert not suggest(data(first, second, LABEL)).wide
 
 
@@ -226,13 +226,15 @@ def test_each_feature_has_a_name_that_means_only_its_own_column() -> None:
 
 def test_a_module_is_fed_and_without_one_images_wait() -> None:
     photo, title = column("image", "photo", frequent=(), present=990), column("text", "title", distinct=1000, words=9.0)
-    module = Module("net", input="pixels", takes="image", size=(96, 64), channels=1)
+    module = ModuleProfile("net", input="pixels", takes="image", size=(96, 64), channels=1)
     with_module = suggest(data(photo, title, LABEL), module=module)
     assert with_module.hubs == {"photo_module": {"handle": "net", "inputs": {"pixels": "photo"}}}
     assert with_module.features[0].settings == {"kind": "image", "size": [96, 64], "channels": 1}
     assert with_module.bad_records == {"policy": "quarantine", "max_fraction": 0.02}  # 1 % of the images are missing
     without = suggest(data(photo, title, LABEL))
-    assert [each.name for each in without.homeless] == ["photo"] and not without.hubs and without.bad_records is None
+    assert (
+        [each.name for each in without.without_module] == ["photo"] and not without.hubs and without.bad_records is None
+    )
     texts = suggest(data(photo, title, LABEL), module=replace(module, takes="text", output="vector"))
     assert texts.hubs == {"title_module": {"handle": "net", "inputs": {"pixels": "title"}, "output": "vector"}}
     assert [each.settings for each in texts.features] == [{"kind": "text"}]
@@ -246,7 +248,7 @@ def test_a_module_is_fed_and_without_one_images_wait() -> None:
 
 def test_clips_feed_a_module_of_clips_or_of_images() -> None:
     film = column("image", "film", frequent=(), fewest=5, most=40)
-    clips = Module("net", input="x", takes="video", size=(96, 64), channels=1, frames=8)
+    clips = ModuleProfile("net", input="x", takes="video", size=(96, 64), channels=1, frames=8)
     of_clips = suggest(data(film, LABEL), module=clips)
     assert of_clips.features[0].settings == {"kind": "video", "frames": 8, "size": [96, 64], "channels": 1}
     assert of_clips.hubs == {"film_module": {"handle": "net", "inputs": {"x": "film"}}}
@@ -294,7 +296,7 @@ ANY_COLUMN = st.builds(
     is_whole=st.booleans(),
 )
 def test_whatever_the_names_and_values_the_file_says_what_was_suggested(
-    columns: list[Column], label: str, classes: list[str], examples: str, is_whole: bool
+    columns: list[ColumnProfile], label: str, classes: list[str], examples: str, is_whole: bool
 ) -> None:
     target = column("text", label, distinct=len(classes), frequent=tuple((each, 100) for each in classes))
     others = [each for each in columns if each.name != label]

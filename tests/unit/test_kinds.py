@@ -20,7 +20,7 @@ from hubline.core.errors import DataError
 from hubline.preprocessing.analysis import BeamAnalyzer
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.transform import transformed
-from hubline.trainer.model import keras_inputs, taken_in
+from hubline.trainer.model import keras_inputs, model_inputs
 
 FC = tf.feature_column
 warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -62,7 +62,7 @@ class Analysed:
         self.graph = self.output.transform_features_layer()
 
     def layers(self) -> tf.keras.Model:
-        own = taken_in(self.features)
+        own = model_inputs(self.features)
         inputs = keras_inputs(own)
         return tf.keras.Model(inputs, {name: feature.layer(name, self.output)(inputs) for name, feature in own.items()})
 

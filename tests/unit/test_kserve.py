@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hubline.components.kserve import roll_out as rolling
-from hubline.components.kserve.inference_service import Ours
+from hubline.components.kserve import roll_out
+from hubline.components.kserve.inference_service import OwnedFields
 from hubline.core.errors import UserError
 from tests.support.kserve import ONE, RAW, THREE, TWO, fails, model, predictor, serve
 from tests.support.kubernetes_api import KubernetesApi, Refusal, kubeconfig
@@ -197,7 +197,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, place: str, state: str, uri: str,
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(rolling, place, killed)
+        patch.setattr(roll_out, place, killed)
         with pytest.raises(Killed):
             serve(state, uri, timeout_seconds=0.1, **values)
 
@@ -244,7 +244,7 @@ def test_a_killed_steps_version_is_not_what_is_put_back(
 
 def test_a_step_that_was_killed_before_it_changed_anything_begins_anew(cluster: KubernetesApi, state: str) -> None:
     serve(state, ONE)
-    rolling.write_state(state, rolling.RollOut(storage_uri=TWO, before=Ours(storage_uri="gs://long/gone")))
+    roll_out.write_state(state, roll_out.RollOut(storage_uri=TWO, before=OwnedFields(storage_uri="gs://long/gone")))
     cluster.broken = TWO
     assert f"put back: {ONE}" in fails(state, TWO, "not ready")
 
@@ -263,14 +263,14 @@ def test_a_conflict_while_it_is_put_back_is_met_too(cluster: KubernetesApi, stat
     serve(state, ONE)
     cluster.broken = TWO
     with pytest.MonkeyPatch.context() as patch:
-        put_back = rolling.put_back
+        put_back = roll_out.put_back
 
         def with_conflict(*given: Any) -> str:
             cluster.conflicts, patched = 1, put_back
-            patch.setattr(rolling, "put_back", patched)
+            patch.setattr(roll_out, "put_back", patched)
             return put_back(*given)
 
-        patch.setattr(rolling, "put_back", with_conflict)
+        patch.setattr(roll_out, "put_back", with_conflict)
         assert f"put back: {ONE}" in fails(state, TWO, "not ready")
     assert cluster.services["taxi"]["metadata"]["labels"]
 
@@ -287,13 +287,13 @@ def test_a_change_whose_answer_is_lost_is_known_again(cluster: KubernetesApi, st
 def test_an_api_that_does_not_answer_for_a_while_is_waited_for(cluster: KubernetesApi, state: str) -> None:
     serve(state, ONE)
     with pytest.MonkeyPatch.context() as patch:
-        wait = rolling.wait
+        wait = roll_out.wait
 
         def with_failures(*given: Any):
             cluster.failures = 3
             return wait(*given)
 
-        patch.setattr(rolling, "wait", with_failures)
+        patch.setattr(roll_out, "wait", with_failures)
         serve(state, TWO)
     assert cluster.shares[-1] == {TWO: 100}
 
@@ -308,13 +308,13 @@ def test_an_api_that_does_not_answer_for_a_while_is_waited_for(cluster: Kubernet
 def test_what_others_do_meanwhile_stays(cluster: KubernetesApi, state: str, change: Any, message: str) -> None:
     serve(state, ONE)
     with pytest.MonkeyPatch.context() as patch:
-        wait = rolling.wait
+        wait = roll_out.wait
 
         def after_others(*given: Any):
             change(cluster)
             return wait(*given)
 
-        patch.setattr(rolling, "wait", after_others)
+        patch.setattr(roll_out, "wait", after_others)
         fails(state, TWO, message)
     assert "taxi" not in cluster.services or predictor(cluster)["model"]["storageUri"] == THREE
 
@@ -366,12 +366,12 @@ def test_what_others_do_at_the_last_moment_stays(cluster: KubernetesApi, state: 
     serve(state, ONE)
     cluster.broken = TWO
     with pytest.MonkeyPatch.context() as patch:
-        put_back = rolling.put_back
+        put_back = roll_out.put_back
 
         def after_others(*given: Any) -> str:
             cluster.set("taxi", model={"storageUri": THREE})
             return put_back(*given)
 
-        patch.setattr(rolling, "put_back", after_others)
+        patch.setattr(roll_out, "put_back", after_others)
         assert "Somebody else has changed it meanwhile" in fails(state, TWO, "not ready")
     assert predictor(cluster)["model"]["storageUri"] == THREE

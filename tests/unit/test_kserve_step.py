@@ -57,9 +57,9 @@ def test_a_mistake_in_the_file_is_told_at_its_line(tmp_path: Path, said: str, ke
     path.write_text(FILE.replace("KSERVE", said))
     with pytest.raises(PipelineFileError) as caught:
         load(path)
-    (mistake,) = caught.value.mistakes
-    assert (mistake.key, mistake.line) == (f"serving.kserve{key}", 8)
-    assert re.search(message, mistake.message), mistake.message
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.key, diagnostic.line) == (f"serving.kserve{key}", 8)
+    assert re.search(message, diagnostic.message), diagnostic.message
 
 
 def test_the_step_is_there_where_the_file_says_so(tmp_path: Path) -> None:

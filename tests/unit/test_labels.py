@@ -18,7 +18,7 @@ from hubline.core.errors import DataError
 from hubline.preprocessing.columns import present
 from hubline.preprocessing.config import Label
 from hubline.preprocessing.expression import columns_in, evaluate
-from hubline.preprocessing.kinds.kind import Read
+from hubline.preprocessing.kinds.kind import TransformContext
 from hubline.preprocessing.labels.label import LABEL
 from hubline.trainer.labels.multilabel import Multilabel
 from hubline.trainer.labels.parts import task_of
@@ -161,7 +161,7 @@ def label_of(**described: Any) -> Any:
     return TypeAdapter(Label).validate_python(described)
 
 
-def reading(columns: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Read:
+def reading(columns: Mapping[str, tf.Tensor | tf.SparseTensor]) -> TransformContext:
     return lambda column: present(columns[column])
 
 
@@ -295,7 +295,7 @@ class Found:
 def test_classes_that_training_has_not_found_are_left_out(values: tf.SparseTensor, words: tuple[bytes, bytes]) -> None:
     label = label_of(kind="multilabel", **{"from": "tags"})
     assert label.are_known  # the rest has a target, even without classes
-    positions = label.transform(Read(reading({"tags": values}), Found(*words)))[LABEL]  # type: ignore[arg-type]
+    positions = label.transform(TransformContext(reading({"tags": values}), Found(*words)))[LABEL]  # type: ignore[arg-type]
     np.testing.assert_array_equal(Multilabel(["x", "y"], 0.5).target(positions), multi_hot([[0, 1], [], []], 2))
     as_texts = [text if isinstance(text, bytes) else b"%d" % text for text in values.values.numpy()]
     assert label.names(reading({"tags": values})).values.numpy().tolist() == as_texts

@@ -11,10 +11,10 @@ import pytest
 import tensorflow as tf
 
 import hubline
-from hubline.components.example_gen.contract import Contract, Kind, find_fault
+from hubline.components.example_gen.contract import ColumnTypes, Contract, find_fault
 from hubline.preprocessing.analysis import BeamAnalyzer
 from hubline.preprocessing.columns import present
-from hubline.preprocessing.kinds.kind import Read
+from hubline.preprocessing.kinds.kind import TransformContext
 from hubline.preprocessing.labels.label import LABEL
 from hubline.trainer.task import VALUE
 from tests.support import example_data
@@ -43,7 +43,7 @@ def test_the_example_of_a_feature_is_a_point_on_the_circle_through_tf_transform(
     expected = np.nan_to_num(np.stack([np.sin(angle), np.cos(angle)], axis=1))
     given = {"x": tf.ragged.constant([row["x"] for row in ROWS], tf.float32, ragged_rank=1).to_sparse()}
     np.testing.assert_allclose([row["hour"] for row in analysed.materialized], expected, atol=1e-6)
-    eagerly = feature.transform("hour", Read(lambda name: given[name], BeamAnalyzer()))["hour"]
+    eagerly = feature.transform("hour", TransformContext(lambda name: given[name], BeamAnalyzer()))["hour"]
     np.testing.assert_allclose(eagerly, expected, atol=1e-6)
     inputs = {"hour": tf.constant(expected, tf.float32)}
     np.testing.assert_allclose(analysed.layers()(inputs)["hour"], expected, atol=1e-6)
@@ -54,7 +54,7 @@ def test_the_example_of_a_label_has_a_target_a_loss_and_a_contract() -> None:
     label = code.CountLabel.model_validate({"kind": "count", "from": "visits"})
     visits = np.array([0, 3, 7])
     column = tf.RaggedTensor.from_row_lengths(tf.constant(visits, tf.int64), [1, 1, 1]).to_sparse()
-    target = label.transform(Read(lambda _: present(column), BeamAnalyzer()))[LABEL]
+    target = label.transform(TransformContext(lambda _: present(column), BeamAnalyzer()))[LABEL]
     np.testing.assert_array_equal(target, visits)
 
     task = code.TRAINING.task(label, None, {})
@@ -72,7 +72,7 @@ def test_the_example_of_a_label_has_a_target_a_loss_and_a_contract() -> None:
     )
 
     contract = Contract.model_validate({"images": (), **code.count(label)})
-    assert find_fault(example_data.record(visits=3), contract, Kind(numbers=("int64",))) is None
+    assert find_fault(example_data.record(visits=3), contract, ColumnTypes(numbers=("int64",))) is None
     assert "it has no column 'visits'" in (find_fault(example_data.record(other=3), contract) or "")
 
 

@@ -156,8 +156,8 @@ def test_check_finds_it(tmp_path: Path, monkeypatch, change: Callable | None, tu
         path.write_text(path.read_text().replace("handle: module", f"handle: {change(tmp_path)}"))
     with pytest.raises(PipelineFileError) as error:
         preflight(*load(path))
-    (mistake,) = error.value.mistakes
-    assert mistake.key == key and says in mistake.message
+    (diagnostic,) = error.value.diagnostics
+    assert diagnostic.key == key and says in diagnostic.message
 
 
 def test_check_finds_it_without_importing_tensorflow(tmp_path: Path) -> None:
@@ -173,6 +173,6 @@ def test_check_finds_it_without_importing_tensorflow(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    mistakes = json.loads(done.stdout.splitlines()[-1])["mistakes"]
-    assert {mistake["key"] for mistake in mistakes} == {"hubs.mean.handle", "model.fine_tune.mean.variables"}
+    diagnostics = json.loads(done.stdout.splitlines()[-1])["mistakes"]
+    assert {diagnostic["key"] for diagnostic in diagnostics} == {"hubs.mean.handle", "model.fine_tune.mean.variables"}
     assert "Own>Mean" in done.stdout and "scale" in done.stdout

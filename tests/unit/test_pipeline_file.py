@@ -17,7 +17,7 @@ from hubline.pipeline.diagnostics import PipelineFileError, nearest
 from hubline.pipeline.load import json_schema, load
 from hubline.pipeline.preflight import preflight
 from hubline.pipeline.reference import reference
-from tests.support.pipeline_files import GOOD, mistakes, write
+from tests.support.pipeline_files import GOOD, diagnostics, write
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -52,7 +52,7 @@ def test_a_section_cannot_be_changed(tmp_path: Path) -> None:
 
 
 def test_all_mistakes_at_once_each_with_its_line_and_what_would_be_right(tmp_path: Path) -> None:
-    found = mistakes(
+    found = diagnostics(
         tmp_path,
         """\
 name: Tiny
@@ -122,7 +122,7 @@ def test_of_a_choice_within_a_choice_the_nearest_is_meant(tmp_path: Path, combin
         load(path)
         found = {}
     except PipelineFileError as error:
-        found = {mistake.key: mistake.message for mistake in error.mistakes}
+        found = {diagnostic.key: diagnostic.message for diagnostic in error.diagnostics}
     assert found == {f"features.words.encode{key}": message for key, message in says.items()}
 
 
@@ -145,7 +145,7 @@ def test_of_a_choice_within_a_choice_the_nearest_is_meant(tmp_path: Path, combin
     ],
 )
 def test_what_is_not_a_mapping_in_yaml_says_where(tmp_path: Path, text: str, line: int, says: str) -> None:
-    ((at, _, message),) = mistakes(tmp_path, text)
+    ((at, _, message),) = diagnostics(tmp_path, text)
     assert says in message
     assert at == line
 
@@ -182,7 +182,7 @@ def test_any_value_in_any_section_gives_placed_mistakes_and_never_a_fault(tmp_pa
     path = write(folder, json.dumps({"name": value, "features": value, "hubs": {"net": value}, "training": value}))
     with pytest.raises(PipelineFileError) as caught:
         load(path)
-    assert all(mistake.line >= 1 and mistake.message for mistake in caught.value.mistakes)
+    assert all(diagnostic.line >= 1 and diagnostic.message for diagnostic in caught.value.diagnostics)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_any_value_in_any_section_gives_placed_mistakes_and_never_a_fault(tmp_pa
 )
 def test_a_mistake_says_what_would_be_right(tmp_path: Path, old: str, new: str, key: str, says: str) -> None:
     assert old in GOOD
-    found = {at: message for _, at, message in mistakes(tmp_path, GOOD.replace(old, new))}
+    found = {at: message for _, at, message in diagnostics(tmp_path, GOOD.replace(old, new))}
     assert says in found[key]
 
 
@@ -327,7 +327,7 @@ def test_a_mistake_in_augmentation_is_said_where_it_stands(
     yaml = YAML(typ="safe", pure=True)
     values = yaml.load(AUGMENTED) | (yaml.load(others) or {} if others else {})
     values["training"] |= yaml.load(training)
-    said = [(at, message) for _, at, message in mistakes(tmp_path, json.dumps(values))]
+    said = [(at, message) for _, at, message in diagnostics(tmp_path, json.dumps(values))]
     assert any(at == key and says in message for at, message in said), said
 
 
@@ -343,7 +343,7 @@ def test_augmentation_comes_back_from_a_step_property(tmp_path: Path) -> None:
 
 def test_a_module_that_augments_is_asked_nothing(tmp_path: Path) -> None:
     text = AUGMENTED.replace("training: {epochs: 2}", "task: infer").replace("serving:", "predictions:")
-    ((_, _, message),) = mistakes(tmp_path, text.replace("inputs:", "role: augment, inputs:"))
+    ((_, _, message),) = diagnostics(tmp_path, text.replace("inputs:", "role: augment, inputs:"))
     assert "augmentation is for training" in message
 
 
@@ -372,7 +372,7 @@ def test_a_schema_or_baseline_that_is_none_is_named_at_its_line(
     text = GOOD.replace("data: {examples: data/*.gz,", f"data: {{examples: data/*.gz, {key}: held-to,")
     with pytest.raises(PipelineFileError) as caught:
         preflight(*load(write(tmp_path, text)))
-    (found,) = [mistake for mistake in caught.value.mistakes if mistake.key == f"data.{key}"]
+    (found,) = [diagnostic for diagnostic in caught.value.diagnostics if diagnostic.key == f"data.{key}"]
     assert found.line == 2 and found.message.startswith(f"{file}: ") and says in found.message
 
 
@@ -431,5 +431,5 @@ def test_the_examples_have_no_mistake(example: Path) -> None:
     ],
 )
 def test_a_threshold_outside_the_range_of_its_metric_is_found(tmp_path: Path, thresholds, key: str, said: str) -> None:
-    (found,) = mistakes(tmp_path, f"{GOOD}evaluation: {{thresholds: {{{thresholds}}}}}\n")
+    (found,) = diagnostics(tmp_path, f"{GOOD}evaluation: {{thresholds: {{{thresholds}}}}}\n")
     assert found[1] == f"evaluation.thresholds.{key}" and said in found[2]

@@ -12,7 +12,7 @@ from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.pipeline.preflight import preflight
 from hubline.preprocessing.feature_columns import input_columns
-from tests.support.pipeline_files import TABULAR, mistakes, write
+from tests.support.pipeline_files import TABULAR, diagnostics, write
 
 
 def test_a_pipeline_needs_no_hub_module(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_pipeline_needs_no_hub_module(tmp_path: Path) -> None:
 def test_a_mistake_in_a_feature_is_said_once_and_where_it_stands(
     tmp_path: Path, described: str, key: str, says: str
 ) -> None:
-    ((line, at, message),) = mistakes(tmp_path, TABULAR.replace("EXTRA", described))
+    ((line, at, message),) = diagnostics(tmp_path, TABULAR.replace("EXTRA", described))
     assert (line, at) == (6, f"features.extra.{key}".rstrip("."))
     assert says in message
 
@@ -113,7 +113,7 @@ def test_what_features_are_made_from_must_be_there_and_fit(
         load(write(tmp_path, text))
         return
     expected = says if isinstance(says, dict) else {"extra": says}
-    found = {key: message for _, key, message in mistakes(tmp_path, text)}
+    found = {key: message for _, key, message in diagnostics(tmp_path, text)}
     assert found.keys() == {f"features.{name}" for name in expected}
     assert all(message in found[f"features.{name}"] for name, message in expected.items())
 
@@ -133,7 +133,7 @@ evaluation:
   metrics: [rmse]
 serving: {destination: serving}
 """
-    found = {key: (line, message) for line, key, message in mistakes(tmp_path, text)}
+    found = {key: (line, message) for line, key, message in diagnostics(tmp_path, text)}
     assert {key: line for key, (line, _) in found.items()} == {
         "data.split.train": 2,
         "features.photo": 5,
@@ -143,7 +143,7 @@ serving: {destination: serving}
     }
     assert found["evaluation.metrics[0]"][1].startswith("rmse does not fit a label of kind class")
     fixed = text.replace("train: 0", "train: 8").replace("none}", "1}").replace("[rmse]", "[accuracy]")
-    assert [key for _, key, _ in mistakes(tmp_path, fixed)] == ["features.photo", "model.wide[0]"]
+    assert [key for _, key, _ in diagnostics(tmp_path, fixed)] == ["features.photo", "model.wide[0]"]
 
 
 def test_what_is_wrong_in_a_feature_and_among_features_is_said_at_once(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_what_is_wrong_in_a_feature_and_among_features_is_said_at_once(tmp_path:
         "  more: {kind: crossed, of: [area, fare], hash_buckets: 9}\n"
         "  other: {kind: crossed, of: [area, extra], hash_buckets: 1}"
     )
-    found = mistakes(tmp_path, TABULAR.replace("EXTRA", extra).replace("epochs: 2", "epochs: none"))
+    found = diagnostics(tmp_path, TABULAR.replace("EXTRA", extra).replace("epochs: 2", "epochs: none"))
     assert [(line, key) for line, key, _ in found] == [
         (6, "features.extra"),
         (7, "features.more"),
@@ -224,7 +224,7 @@ def test_every_feature_has_a_use_and_every_use_its_feature(tmp_path: Path, descr
     yaml = YAML(typ="safe", pure=True)
     values = yaml.load(TABULAR.replace("extra: EXTRA", f"fare2: {extra}"))
     del values["features"]["fare2"]
-    ((_, at, message),) = mistakes(tmp_path, json.dumps(values | yaml.load(described)))
+    ((_, at, message),) = diagnostics(tmp_path, json.dumps(values | yaml.load(described)))
     assert at == key and says in message
 
 
@@ -255,7 +255,7 @@ def test_every_feature_has_a_use_and_every_use_its_feature(tmp_path: Path, descr
 )
 def test_a_mistake_in_the_label_is_said_once(tmp_path: Path, described: str, key: str, says: str) -> None:
     text = TABULAR.replace("  extra: EXTRA\n", "").replace("{from: label, kind: class}", described)
-    ((line, at, message),) = mistakes(tmp_path, text)
+    ((line, at, message),) = diagnostics(tmp_path, text)
     assert (line, at) == (6, key)
     assert says in message
 
@@ -290,7 +290,7 @@ def test_what_is_wrong_with_a_vocabulary_file_is_named_at_its_line(
     (tmp_path / "data" / "a").touch()
     with pytest.raises(PipelineFileError) as caught:
         preflight(*load(path))
-    ours, another = caught.value.mistakes
+    ours, another = caught.value.diagnostics
     assert (ours.line, ours.key) == (6, "features.extra.vocabulary.file")
     assert ours.message.startswith(f"{file}: ") and says in ours.message
     assert (another.line, another.key) == (7, "features.more.vocabulary.file")

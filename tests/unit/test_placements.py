@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from hubline.pipeline.kubeflow import pod_spec as placed
+from hubline.pipeline.kubeflow import pod_spec
 from hubline.pipeline.kubeflow.config import Kubeflow
 
 EXPECTED = json.loads(Path(__file__).parents[1].joinpath("data", "kfp_kubernetes.json").read_text())
@@ -54,9 +54,9 @@ def kubeflow() -> Kubeflow:
 
 def test_every_placement_is_written_as_kfp_kubernetes_writes_it() -> None:
     placement = kubeflow().placement("Trainer")
-    assert placed.on_kubernetes(placement, ["registry"]) == EXPECTED["kubernetes"]
-    assert placed.container(placement) == EXPECTED["container"]
-    assert placed.retry_policy(placement) == EXPECTED["task"]
+    assert pod_spec.on_kubernetes(placement, ["registry"]) == EXPECTED["kubernetes"]
+    assert pod_spec.container(placement) == EXPECTED["container"]
+    assert pod_spec.retry_policy(placement) == EXPECTED["task"]
 
 
 def test_every_option_of_a_placement_is_compared() -> None:
@@ -66,11 +66,11 @@ def test_every_option_of_a_placement_is_compared() -> None:
 
 def test_a_step_says_what_differs_from_the_others() -> None:
     file = kubeflow()
-    assert placed.on_kubernetes(file.placement("Pusher"), ()) == {"imagePullPolicy": "IfNotPresent"}
-    assert placed.container(file.placement("Pusher")) == placed.retry_policy(file.placement("Pusher")) == {}
+    assert pod_spec.on_kubernetes(file.placement("Pusher"), ()) == {"imagePullPolicy": "IfNotPresent"}
+    assert pod_spec.container(file.placement("Pusher")) == pod_spec.retry_policy(file.placement("Pusher")) == {}
 
 
-def mistake(section: dict[str, Any]) -> str:
+def diagnostic(section: dict[str, Any]) -> str:
     with pytest.raises(ValueError) as caught:
         Kubeflow.model_validate(section)
     return str(caught.value)
@@ -97,4 +97,4 @@ def mistake(section: dict[str, Any]) -> str:
     ],
 )
 def test_an_impossible_placement_is_said_to_be(section: dict[str, Any], said: str) -> None:
-    assert said in mistake(section)
+    assert said in diagnostic(section)

@@ -12,7 +12,7 @@ import pytest
 from tfx.dsl.components.base import base_executor
 
 from hubline.core.progress import report
-from hubline.pipeline.kubeflow import fused_steps as joined
+from hubline.pipeline.kubeflow import fused_steps
 
 PROJECT = Path(__file__).parents[2]
 EXECUTOR = "tests.unit.test_pod_signals.Endless"
@@ -37,7 +37,7 @@ def test_a_pod_that_is_ended_says_so_and_tells_the_launcher_of_nothing(tmp_path:
         arguments, name = [EXECUTOR, "{}"], "properties"
     else:
         members = [{"step": step, "executor": EXECUTOR, "types": {}, "inside": {}} for step in ("Trainer", "Pusher")]
-        arguments, name = [json.dumps(members)], joined.input_key("Trainer", "properties")
+        arguments, name = [json.dumps(members)], fused_steps.input_key("Trainer", "properties")
     launched = {"inputs": {"parameterValues": {name: properties}}, "outputs": {"outputFile": str(output)}}
     process = subprocess.Popen(
         [sys.executable, "-m", f"hubline.pipeline.kubeflow.{pod}", *arguments, json.dumps(launched)],

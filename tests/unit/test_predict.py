@@ -15,7 +15,7 @@ import tensorflow as tf
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from hubline.components.predictor.exported_model import Served
+from hubline.components.predictor.exported_model import ExportedModelSpec
 from hubline.components.predictor.inputs import batches, counted, pieces_of, shards_of
 from hubline.core.errors import DataError, UserError
 from hubline.pipeline.cli import app
@@ -84,8 +84,8 @@ def test_order_and_keys_are_those_of_the_input_whatever_shards_and_workers(
 ) -> None:
     output = tmp_path / "out"
     request = Request([str(project / "in")], output=output, shards=shards, batch_size=batch_size, key="id")
-    asked = Served.of(str(project / "serving"), "id")
-    done = predict_to_folder(asked, request, Console(file=io.StringIO()), **({"beam": beam} if beam else {}))
+    model_spec = ExportedModelSpec.of(str(project / "serving"), "id")
+    done = predict_to_folder(model_spec, request, Console(file=io.StringIO()), **({"beam": beam} if beam else {}))
     assert (done.predicted, done.bad) == (61, 0)
     assert len(done.files) == {None: 3, 500: 61}.get(shards, shards)
     check_rows(read(output), key=True)
@@ -365,4 +365,4 @@ def test_a_damaged_model_is_named_with_the_file(project: Path, tmp_path: Path) -
     shutil.copytree(version, tmp_path / "1")
     os.truncate(tmp_path / "1" / "variables" / "variables.data-00000-of-00001", 100)
     with pytest.raises(UserError, match=r"/1/variables/variables\.data: variable .*: Read less bytes than requested"):
-        Served.of(str(tmp_path)).open()
+        ExportedModelSpec.of(str(tmp_path)).open()

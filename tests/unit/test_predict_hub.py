@@ -13,9 +13,9 @@ from PIL import Image
 
 from hubline.components.predictor.classes import probabilities
 from hubline.components.predictor.detections import detections
-from hubline.components.predictor.hub_model import AskedHub, Options
+from hubline.components.predictor.hub_model import HubModelSpec, Options
 from hubline.components.predictor.inputs import Item
-from hubline.preprocessing.kinds.image import ImageToInfer
+from hubline.preprocessing.kinds.image import InferenceImageFeature
 from hubline.trainer.config.hubs import Hub
 from tests.support import example_data, hub_modules, tf1_hub_modules
 from tests.support import model as make_model
@@ -165,11 +165,11 @@ def test_detections_refer_to_the_whole_image_whatever_part_the_module_sees(
     modules: Path, name: str, part: dict
 ) -> None:
     picture = make_model.white_box(20, 40, top=5, left=10, bottom=15, right=30)
-    features: Any = {"photo": ImageToInfer.model_validate({"kind": "image"} | part)}
+    features: Any = {"photo": InferenceImageFeature.model_validate({"kind": "image"} | part)}
     hub = Hub(handle="-", inputs={"input_tensor": "photo"})
-    model = AskedHub.of(str(modules / name), hub, features, Options()).open()
+    model = HubModelSpec.of(str(modules / name), hub, features, Options()).open()
     (answer,) = model.ask("image", [Item("a.png", None, 0, picture)])
-    (one,) = answer.said["detections"]
+    (one,) = answer.json_values["detections"]
     assert one["box"] == pytest.approx([0.25, 0.25, 0.75, 0.75], abs=1e-5)
 
 

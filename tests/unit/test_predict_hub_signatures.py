@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from hubline.components.predictor.hub_model import AskedHub, Options
+from hubline.components.predictor.hub_model import HubModelSpec, Options
 from hubline.components.predictor.inputs import pieces_of
 from hubline.components.predictor.label_file import read_labels
 from hubline.components.predictor.predict import predictions
@@ -58,8 +58,8 @@ def infer(folder: Path, module: Path, image: str = "", hub: str = "", features: 
     )
     file, source = load(path)
     preflight(file, source)
-    asked = AskedHub.of(str(module), file.hubs["asked"], file.features, options)
-    model = asked.open()
+    model_spec = HubModelSpec.of(str(module), file.hubs["asked"], file.features, options)
+    model = model_spec.open()
     pieces = pieces_of([str(folder / "data")])
     return [one.answer for one in predictions(model, pieces, 64, None, "fail", lambda bad: None)]
 
@@ -105,20 +105,20 @@ def test_images_of_any_size(folder: Path, tmp_path: Path, takes, function: Calla
     module = hub_modules.module(tmp_path / "module", takes, function)
     found = [one["default"] for one in asked_alone(folder, module)]
     np.testing.assert_allclose(np.reshape(found, [3, 3]), expected, atol=tolerance)
-    of_file = [answer.said["default"] for answer in infer(folder, module)]
+    of_file = [answer.json_values["default"] for answer in infer(folder, module)]
     assert of_file == found
     json.dumps(of_file)
 
 
 def test_a_size_in_the_file_is_used_and_grey_where_it_says_so(folder: Path, tmp_path: Path) -> None:
     module = hub_modules.module(tmp_path / "module", spec(*ANY), mean)
-    sized = [answer.said["default"] for answer in infer(folder, module, ", size: [4, 6]")]
+    sized = [answer.json_values["default"] for answer in infer(folder, module, ", size: [4, 6]")]
     np.testing.assert_allclose(sized, means([resized(pixels, 4, 6) for pixels in PIXELS]), atol=1e-5)
-    wide = [answer.said["default"] for answer in infer(folder, module, ", value_range: [-1, 1]")]
+    wide = [answer.json_values["default"] for answer in infer(folder, module, ", value_range: [-1, 1]")]
     np.testing.assert_allclose(wide, 2 * OWN - 1, atol=1e-5)
     grey = hub_modules.module(tmp_path / "grey", spec(None, None, None, 1), mean)
     expected = [tf.image.rgb_to_grayscale(pixels).numpy().mean() / 255 for pixels in PIXELS]
-    found = [answer.said["default"] for answer in infer(folder, grey, ", channels: 1")]
+    found = [answer.json_values["default"] for answer in infer(folder, grey, ", channels: 1")]
     np.testing.assert_allclose(np.reshape(found, [3]), expected, atol=1e-5)
     np.testing.assert_allclose([one["default"] for one in asked_alone(folder, grey)], found)
 
@@ -133,7 +133,7 @@ def test_a_tf1_classifier_names_classes(folder: Path, tmp_path: Path, size: str)
     assert found[0]["score"] == pytest.approx(0.2)
     options = Options(labels=read_labels(str(tmp_path / "labels.txt")), top=2)
     for answer, said in zip(infer(folder, module, size, options=options), found, strict=True):
-        assert answer.said == {key: said[key] for key in ("label", "score", "top")}
+        assert answer.json_values == {key: said[key] for key in ("label", "score", "top")}
 
 
 def test_a_tf1_detector_finds(folder: Path, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_tf1_detector_finds(folder: Path, tmp_path: Path) -> None:
         (one,) = said["detections"]
         assert one == {"box": [0, 0, 1, 1], "score": pytest.approx(red, abs=1e-5), "class": 7, "name": "All"}
     of_file = infer(folder, module, options=Options(min_score=0))
-    assert [answer.said["detections"] for answer in of_file] == [said["detections"] for said in found]
+    assert [answer.json_values["detections"] for answer in of_file] == [said["detections"] for said in found]
 
 
 def test_a_detector_of_image_files_in_pixels(folder: Path, tmp_path: Path) -> None:
@@ -154,10 +154,10 @@ def test_a_detector_of_image_files_in_pixels(folder: Path, tmp_path: Path) -> No
 
     module = hub_modules.module(tmp_path / "module", tf.TensorSpec([1], tf.string), find)
     of_file = infer(folder, module)
-    (one,) = of_file[1].said["detections"]
+    (one,) = of_file[1].json_values["detections"]
     assert one["box"] == pytest.approx([0, 0, 0.5, 0.5])
     found = asked_alone(folder, module)  # without knowing that these are not texts
-    assert [said["detections"] for said in found] == [answer.said["detections"] for answer in of_file]
+    assert [said["detections"] for said in found] == [answer.json_values["detections"] for answer in of_file]
 
 
 def test_an_image_to_image_module_with_only_a_signature(folder: Path, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_outputs_in_a_dictionary_and_one_of_them(folder: Path, tmp_path: Path) -
         spec(*ANY),
         lambda x: {"mean": mean(x), "inner": {"most": tf.reduce_max(x, [1, 2])}, "name": tf.constant(["one"])},
     )
-    for said in (asked_alone(folder, module), [answer.said for answer in infer(folder, module)]):
+    for said in (asked_alone(folder, module), [answer.json_values for answer in infer(folder, module)]):
         np.testing.assert_allclose([one["mean"] for one in said], OWN, atol=1e-5)
         np.testing.assert_allclose([one["inner/most"] for one in said], [p.max((0, 1)) / 255 for p in PIXELS])
         assert {one["name"] for one in said} == {"one"}
@@ -198,8 +198,8 @@ def test_several_inputs_of_images_and_texts(folder: Path, tmp_path: Path) -> Non
     features = ", grey: {kind: image, from: photo, channels: 1}, note: {kind: text}"
     found = infer(folder, module, "", "inputs: {left: picture, right: grey, text: note}", features)
     grey = [np.round(tf.image.resize(tf.image.rgb_to_grayscale(p), [4, 4])) / 255 for p in PIXELS]
-    np.testing.assert_allclose([answer.said["sum"] for answer in found], OWN + means(grey), atol=1e-5)
-    assert [answer.said["length"] for answer in found] == [0, 1, 2]
+    np.testing.assert_allclose([answer.json_values["sum"] for answer in found], OWN + means(grey), atol=1e-5)
+    assert [answer.json_values["length"] for answer in found] == [0, 1, 2]
     result = predict("--hub", module, folder / "data", code=2)
     assert "without a pipeline file, a module must have one input; several need a pipeline file" in str(
         result.exception
@@ -214,7 +214,7 @@ def test_an_operation_that_is_not_installed_is_named(folder: Path, tmp_path: Pat
     assert f"{module}: it uses operations that this TensorFlow doesn't have: Sent" in str(result.exception)
     with pytest.raises(PipelineFileError) as caught:
         infer(folder, module)
-    assert [(mistake.key, "SentencepieceOp" in mistake.message) for mistake in caught.value.mistakes] == [
+    assert [(diagnostic.key, "SentencepieceOp" in diagnostic.message) for diagnostic in caught.value.diagnostics] == [
         ("hubs.asked.handle", True)
     ]
 
@@ -244,8 +244,8 @@ def test_images_are_sized_in_training(tmp_path: Path) -> None:
     path = make_project(tmp_path, PIPELINE.replace(", size: [8, 8]", ""))
     with pytest.raises(PipelineFileError) as caught:
         load(path)
-    (mistake,) = caught.value.mistakes
-    assert (mistake.key, "missing (height and width" in mistake.message) == ("features.image.size", True)
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.key, "missing (height and width" in diagnostic.message) == ("features.image.size", True)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def messages(path: Path) -> dict[str, str]:
     try:
         preflight(*load(path))
     except PipelineFileError as error:
-        return {mistake.key: mistake.message for mistake in error.mistakes}
+        return {diagnostic.key: diagnostic.message for diagnostic in error.diagnostics}
     return {}
 
 

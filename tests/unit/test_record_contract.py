@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from hubline.components.config.splits import HashSplit
-from hubline.components.example_gen.contract import Contract, Kind, are_sound, find_fault, kind_of
+from hubline.components.example_gen.contract import ColumnTypes, Contract, are_sound, find_fault, kind_of
 from hubline.components.example_gen.ingest_job import QUARANTINE, split_of
 from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_gen.locate_bad_records import undecodable
@@ -77,7 +77,7 @@ def test_bad_records_are_set_aside_with_their_bytes_and_reasons(tmp_path: Path) 
 def test_records_that_only_break_the_contract_are_found_without_python(tmp_path: Path) -> None:
     records = [*example_data.labelled(100), example_data.record(image=PNG, label=2), example_data.record(label=1)]
     path = example_data.write_tfrecord(tmp_path / "in", records)
-    assert ingest_to(tmp_path / "out", job(path, policy="quarantine"))[0].set_aside == 2
+    assert ingest_to(tmp_path / "out", job(path, policy="quarantine"))[0].quarantined_records == 2
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_the_contract_of_a_label_is_what_it_is_made_from(tmp_path: Path) -> None
         tmp_path / "in", [example_data.record(tips=number / 2, fare=number) for number in range(99)]
     )
     ingested, _, listed = ingest_to(tmp_path / "out", job(path).model_copy(update={"contract": COMPARED}))
-    assert ingested.kind == Kind(numbers=("float32", "int64")) and not listed
+    assert ingested.kind == ColumnTypes(numbers=("float32", "int64")) and not listed
 
 
 TAGGED = Contract(images=(), label="tags", several=True, classes=("dark", "light"))
@@ -339,7 +339,7 @@ def test_the_first_records_with_any_class_tell_the_type_of_several(tmp_path: Pat
     records += [example_data.record(id=number, tags=first) for number in range(40, 99)]
     path = example_data.write_tfrecord(tmp_path / "in", records)
     ingested, written, listed = ingest_to(tmp_path / "out", job(path).model_copy(update={"contract": TAGGED}))
-    assert ingested.kind == Kind(label=kind) and not listed
+    assert ingested.kind == ColumnTypes(label=kind) and not listed
     assert sorted(itertools.chain.from_iterable(written.values())) == sorted(records)
 
 

@@ -68,10 +68,10 @@ def test_each_metric_that_does_not_fit_the_label_is_named_where_it_stands(tmp_pa
     text = f"{FILE}evaluation:\n  metrics:\n  - rmse\n  - auc\n  thresholds:\n    accuracy: {{at_least: 0.9}}\n"
     with pytest.raises(PipelineFileError) as caught:
         load(write(tmp_path, text))
-    assert [(mistake.line, mistake.key) for mistake in caught.value.mistakes] == [
+    assert [(diagnostic.line, diagnostic.key) for diagnostic in caught.value.diagnostics] == [
         (11, "evaluation.metrics[1]"), (13, "evaluation.thresholds.accuracy"),
     ]  # fmt: skip
-    assert caught.value.mistakes[0].message == "auc does not fit a label of kind regression; these do: rmse, mae, r2"
+    assert caught.value.diagnostics[0].message == "auc does not fit a label of kind regression; these do: rmse, mae, r2"
     with pytest.raises(PipelineFileError, match="rmse does not fit a label of kind class"):
         load(write(tmp_path, text.replace("regression, normalize: log", "class")))
 

@@ -13,11 +13,11 @@ from hubline.core.config_base import Section
 from hubline.pipeline.config import FILES
 from hubline.pipeline.kubeflow.parameter_definitions import dumped
 from hubline.pipeline.load import load
-from hubline.trainer.config.model import Tuned
+from hubline.trainer.config.model import VariableSelection
 from hubline.trainer.kept import Kept
 from tests.support.sections import section_types, sections, written_sections
 
-OF_STEPS = (Pins, PinsToInfer, Kept, Tuned)
+OF_STEPS = (Pins, PinsToInfer, Kept, VariableSelection)
 """Execution properties that are not sections of the file."""
 # Complete files have too many rules to be generated; the examples' files are used instead.
 TYPES = sorted(

@@ -85,7 +85,7 @@ def test_overrides_have_the_errors_that_the_changed_file_has(tmp_path: Path, cha
     path.write_text(json.dumps(changed(values, changes)))
     with pytest.raises(PipelineFileError) as by_file:
         load(path)
-    in_file = [f"{mistake.key}: {mistake.message}" for mistake in by_file.value.mistakes]
+    in_file = [f"{diagnostic.key}: {diagnostic.message}" for diagnostic in by_file.value.diagnostics]
     in_form = str(by_form.value).splitlines()
     assert len(in_form) == len(in_file)
     for line in in_file:
@@ -212,10 +212,10 @@ def test_parameters_of_the_schedule_have_their_errors_at_their_line(
     text = FILE.replace("    parameters: {}", f"    parameters:\n      {parameters}")
     with pytest.raises(PipelineFileError) as caught:
         load_file(tmp_path, text)
-    (mistake,) = caught.value.mistakes
-    assert mistake.line == text.splitlines().index(f"      {parameters}") + (1 if key else 0)
-    assert mistake.key == f"kubeflow.schedule.parameters.{key}".rstrip(".")
-    assert says in mistake.message
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.line == text.splitlines().index(f"      {parameters}") + (1 if key else 0)
+    assert diagnostic.key == f"kubeflow.schedule.parameters.{key}".rstrip(".")
+    assert says in diagnostic.message
 
 
 def test_a_file_reads_alike_as_yaml_and_as_json(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hubline.trainer.config.model import FineTune, Model
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
 from hubline.trainer.optimizers import check_schedules, keras_rate, optimizer
-from tests.support.pipeline_files import GOOD, mistakes
+from tests.support.pipeline_files import GOOD, diagnostics
 
 PACE = Pace.of(Epochs(epochs=8), examples=205, batch_size=10)
 """8 epochs of 21 steps, the last of which has 5 examples."""
@@ -155,7 +155,7 @@ def test_a_schedule_follows_its_formula_over_all_phases(written: dict, formula: 
 def test_a_schedule_that_cannot_be_followed_is_refused_with_its_key(
     tmp_path: Path, training: str, key: str, says: str
 ) -> None:
-    ((line, found, message),) = mistakes(
+    ((line, found, message),) = diagnostics(
         tmp_path, GOOD.replace("learning_rate: 1e-2", f"\n    learning_rate: {training}")
     )
     assert line == 9
@@ -235,7 +235,7 @@ def test_an_optimizer_moves_variables_as_that_of_keras_does(written: dict, keras
 )
 def test_settings_that_exclude_each_other_are_refused(tmp_path: Path, written: str, says: str) -> None:
     text = GOOD.replace("{name: sgd, learning_rate: 1e-2}", written)
-    ((line, key, message),) = mistakes(tmp_path, text)
+    ((line, key, message),) = diagnostics(tmp_path, text)
     assert (line, key) == (8, "training.optimizer") and says in message
 
 
@@ -243,5 +243,5 @@ def test_settings_that_exclude_each_other_are_refused(tmp_path: Path, written: s
     ("written", "says"), [("epochs: 2, steps: 5", "epochs and steps are set"), ("seed: 1", "none is")]
 )
 def test_a_training_has_one_length(tmp_path: Path, written: str, says: str) -> None:
-    ((line, key, message),) = mistakes(tmp_path, GOOD.replace("epochs: 2", written))
+    ((line, key, message),) = diagnostics(tmp_path, GOOD.replace("epochs: 2", written))
     assert (line, key) == (8, "training") and says in message

@@ -10,7 +10,7 @@ import tensorflow as tf
 from pydantic import ValidationError
 
 from hubline.preprocessing.accumulators import accumulators
-from hubline.preprocessing.analysis import Analysis, Answers, BeamAnalyzer, FixedAnalyzer, RecordingAnalyzer
+from hubline.preprocessing.analysis import AnalysisResults, Analyzer, BeamAnalyzer, FixedAnalyzer, RecordingAnalyzer
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.sequence_layers import padded
 from hubline.preprocessing.transform import transformed
@@ -162,7 +162,7 @@ def test_what_is_not_known_is_no_step() -> None:
     np.testing.assert_allclose(answered(features, model, strange), answered(features, model, known), rtol=1e-5)
 
 
-def known(features: Features, given: Mapping[str, Any]) -> Analysis:
+def known(features: Features, given: Mapping[str, Any]) -> Analyzer:
     """The analysis results as computed in a run."""
     recorder = RecordingAnalyzer()
     transformed(features, given, recorder)
@@ -171,7 +171,7 @@ def known(features: Features, given: Mapping[str, Any]) -> Analysis:
         found[name].add(values)
     moments = {name: found[name].answer() for name in recorder.questions if "median" not in name}
     quantiles = {name: found[name].answer(2) for name in recorder.questions if "median" in name}
-    return FixedAnalyzer(Answers(moments=moments, quantiles=quantiles, vocabularies={}))
+    return FixedAnalyzer(AnalysisResults(moments=moments, quantiles=quantiles, vocabularies={}))
 
 
 HOLED = [

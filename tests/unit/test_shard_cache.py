@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from hubline.core import storage
-from hubline.core.shard_cache import Store, key
+from hubline.core.shard_cache import ShardCache, key
 
 
 @pytest.fixture(params=["local", "remote"])
-def store(request, tmp_path: Path) -> Store:
-    return Store(str(tmp_path) if request.param == "local" else f"memory://{tmp_path.name}")
+def store(request, tmp_path: Path) -> ShardCache:
+    return ShardCache(str(tmp_path) if request.param == "local" else f"memory://{tmp_path.name}")
 
 
-def test_an_entry_is_found_by_its_key_once_it_is_made(store: Store) -> None:
+def test_an_entry_is_found_by_its_key_once_it_is_made(store: ShardCache) -> None:
     assert store.find("one") is None
     with store.making("one") as folder:
         storage.write_bytes(f"{folder}/file", b"content")
@@ -29,7 +29,7 @@ def test_an_entry_is_found_by_its_key_once_it_is_made(store: Store) -> None:
     assert store.find("two") is None
 
 
-def test_an_entry_whose_making_was_cut_short_is_not_there_and_can_be_made(store: Store) -> None:
+def test_an_entry_whose_making_was_cut_short_is_not_there_and_can_be_made(store: ShardCache) -> None:
     with pytest.raises(KeyboardInterrupt):
         with store.making("one") as folder:
             storage.write_bytes(f"{folder}/file", b"half")
@@ -41,7 +41,7 @@ def test_an_entry_whose_making_was_cut_short_is_not_there_and_can_be_made(store:
         assert file.read() == b"whole"
 
 
-def test_of_two_that_make_the_same_at_once_the_first_that_is_done_stays(store: Store) -> None:
+def test_of_two_that_make_the_same_at_once_the_first_that_is_done_stays(store: ShardCache) -> None:
     with store.making("one") as slow:
         storage.write_bytes(f"{slow}/file", b"second")
         with store.making("one") as quick:
@@ -56,9 +56,9 @@ def test_of_two_that_make_the_same_at_once_the_first_that_is_done_stays(store: S
 _MAKE_MANY = """
 import sys
 from pathlib import Path
-from hubline.core.shard_cache import Store
+from hubline.core.shard_cache import ShardCache
 
-store = Store(sys.argv[1])
+store = ShardCache(sys.argv[1])
 for number in range(30):
     key = f"entry-{number}"
     if store.find(key) is None:
@@ -84,7 +84,7 @@ def test_many_processes_make_the_same_entries_at_once(tmp_path: Path) -> None:
 def test_a_damaged_entry_is_dropped_with_a_line_in_the_log_and_made_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, how: str
 ) -> None:
-    store = Store(str(tmp_path))
+    store = ShardCache(str(tmp_path))
     with store.making("one") as folder:
         storage.write_bytes(f"{folder}/file", b"content")
     path = Path(folder, "file") if name == "file" else tmp_path / "one/complete"
@@ -104,7 +104,7 @@ def test_a_damaged_entry_is_dropped_with_a_line_in_the_log_and_made_again(
 
 
 def test_a_file_with_another_time_is_read_and_one_with_the_same_time_only_thoroughly(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
+    store = ShardCache(str(tmp_path))
     with store.making("one") as folder:
         storage.write_bytes(f"{folder}/file", b"content")
     file = Path(folder, "file")
@@ -118,7 +118,7 @@ def test_a_file_with_another_time_is_read_and_one_with_the_same_time_only_thorou
 
 
 def test_what_killed_runs_left_is_swept_and_entries_stay(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
+    store = ShardCache(str(tmp_path))
     with store.making("one") as folder:
         storage.write_bytes(f"{folder}/file", b"content")
     (tmp_path / "one/killed").mkdir()

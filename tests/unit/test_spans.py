@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tfx.components.example_gen import utils
 from tfx.proto import example_gen_pb2
 
-from hubline.artifacts.pins import Files
+from hubline.artifacts.pins import PinnedFiles
 from hubline.components.config.data import Data
 from hubline.components.config.splits import HashSplit, PatternSplit
 from hubline.components.pin.snapshot import pin_files
@@ -120,7 +120,7 @@ def test_the_newest_span_and_version_are_those_that_tfx_takes(tmp_path: Path, pa
 def test_each_change_of_a_span_in_the_window_is_seen_and_no_other(tmp_path: Path) -> None:
     write(tmp_path, *(f"{span}/v1/a" for span in (1, 2, 3)))
 
-    def now() -> Files:
+    def now() -> PinnedFiles:
         return pin_files(Data(examples=f"{tmp_path}/{{SPAN}}/v{{VERSION}}/*", window=3))
 
     before = now()
@@ -152,7 +152,7 @@ def test_without_spans_the_properties_are_as_ever(tmp_path: Path) -> None:
     assert files.spans is None and '"span"' not in files.to_property()
     write(tmp_path, "7/a")
     spanned = pin_files(Data(examples=f"{tmp_path}/{{SPAN}}"))
-    assert Files.model_validate_json(spanned.to_property()) == spanned
+    assert PinnedFiles.model_validate_json(spanned.to_property()) == spanned
     assert '"span":7' in spanned.to_property()
 
 
@@ -253,20 +253,20 @@ def test_any_text_is_a_pattern_or_a_mistake(text: str) -> None:
         assert SpanPattern.parse(pattern.example) is None
 
 
-def mistakes(path: Path, data: str) -> dict[str, str]:
+def diagnostics(path: Path, data: str) -> dict[str, str]:
     path.write_text(PIPELINE.replace("  examples: data\n  split: {train: 6, validation: 2, test: 2}\n", data))
     with pytest.raises(PipelineFileError) as caught:
         preflight(*load(path))
-    return {mistake.key: mistake.message for mistake in caught.value.mistakes}
+    return {diagnostic.key: diagnostic.message for diagnostic in caught.value.diagnostics}
 
 
 def test_a_window_needs_spans_and_mistakes_come_at_once(tmp_path: Path) -> None:
     path = tmp_path / "pipeline.yaml"
-    found = mistakes(path, "  examples: data\n  window: 3\n")
+    found = diagnostics(path, "  examples: data\n  window: 3\n")
     assert found.keys() == {"data.window"} and "data/span-{SPAN}/*" in found["data.window"]
-    found = mistakes(path, "  examples: data\n  split: {train: a, validation: b, test: c}\n  window: 3\n")
+    found = diagnostics(path, "  examples: data\n  split: {train: a, validation: b, test: c}\n  window: 3\n")
     assert found.keys() == {"data.window"}
-    found = mistakes(path, "  examples: data/{SPAM}\n  window: 0\n  split: {train: 0}\n")
+    found = diagnostics(path, "  examples: data/{SPAM}\n  window: 0\n  split: {train: 0}\n")
     assert found.keys() == {"data.examples", "data.window", "data.split.train"}
     assert "greater than or equal to 1" in found["data.window"]
     with pytest.raises(ValueError, match="a window counts spans"):
@@ -275,24 +275,26 @@ def test_a_window_needs_spans_and_mistakes_come_at_once(tmp_path: Path) -> None:
 
 def test_a_pattern_for_each_split_counts_from_a_folder(tmp_path: Path) -> None:
     path = tmp_path / "pipeline.yaml"
-    found = mistakes(path, "  examples: data/*.gz\n  split: {train: a, validation: b, test: c}\n")
+    found = diagnostics(path, "  examples: data/*.gz\n  split: {train: a, validation: b, test: c}\n")
     assert found.keys() == {"data.split"}
     assert "data.examples must be the folder that the patterns are relative to" in found["data.split"]
     assert "data/*.gz has wildcards" in found["data.split"]
-    found = mistakes(path, "  examples: data\n  split: {train: '{SPAN}/a', validation: b, test: '{SPAN}/{VERSION}'}\n")
+    found = diagnostics(
+        path, "  examples: data\n  split: {train: '{SPAN}/a', validation: b, test: '{SPAN}/{VERSION}'}\n"
+    )
     assert "different kinds of spans (train SPAN, test SPAN VERSION)" in found["data.split"]
 
 
 def test_check_names_the_pattern_and_what_was_looked_for(tmp_path: Path) -> None:
     path = make_project(tmp_path, records=example_data.labelled(2))
-    found = mistakes(path, "  examples: data/{YYYY}/{MM}-{DD}/*.gz\n")
+    found = diagnostics(path, "  examples: data/{YYYY}/{MM}-{DD}/*.gz\n")
     assert found == {
         "data.examples": f"{tmp_path}/data/{{YYYY}}/{{MM}}-{{DD}}/*.gz: no files matched; expected paths such as "
         f"{tmp_path}/data/2024/10-04/*.gz"
     }
     write(tmp_path, "data/span-001/train-1", "data/span-001/val-1")
     patterns = "{train: 'span-{SPAN:3}/train-*', validation: 'span-{SPAN:3}/val-*', test: 'span-{SPAN:3}/test-*'}"
-    found = mistakes(path, f"  examples: data\n  split: {patterns}\n")
+    found = diagnostics(path, f"  examples: data\n  split: {patterns}\n")
     assert found.keys() == {"data.split.test"} and found["data.split.test"].endswith("/data/span-007/test-*")
 
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from hubline.artifacts.examples import Origin
-from hubline.artifacts.quarantine import FILE, read_set_aside
+from hubline.artifacts.quarantine import FILE, read_quarantine
 from hubline.components.config.data import Data
 from hubline.components.example_gen.ingest import ingest
 from hubline.components.example_gen.small_files import ingest_group
@@ -17,7 +17,7 @@ from hubline.components.predictor.inputs import batches, counted, pieces_of
 from hubline.core import storage
 from hubline.core.errors import DataError
 from hubline.core.tfrecords import read_batches
-from hubline.trainer.checkpoints import Checkpoint, State
+from hubline.trainer.checkpoints import Checkpoint, PhaseState
 from tests.support import example_data
 from tests.support.ingestion import job
 
@@ -48,7 +48,7 @@ def test_a_file_is_ingested_and_names_itself(place: str, tmp_path: Path, tempora
     ingested = ingest(work, f"{tmp_path}/out")
     assert sum(part.count for part in ingested.parts) == 29 and ingested.set_aside == 1
     assert {origin.file for part in ingested.parts for origin in part.origins} == {path}
-    (bad,) = read_set_aside(f"{tmp_path}/out/{FILE}")
+    (bad,) = read_quarantine(f"{tmp_path}/out/{FILE}")
     assert (bad.file, bad.record) == (path, 7)
     with pytest.raises(DataError) as error:
         ingest(work.model_copy(update={"policy": "fail"}), f"{tmp_path}/out")
@@ -100,14 +100,14 @@ def test_a_checkpoint_is_restored(place: str, tmp_path: Path) -> None:
         made.compile("sgd")
         return made
 
-    first, state = model(3.0), State(history=[{"loss": 0.5}], finished=True)
+    first, state = model(3.0), PhaseState(history=[{"loss": 0.5}], finished=True)
     checkpoint = Checkpoint(f"{place}/checkpoints/0", f"{tmp_path}/scratch", first, state)
     assert not checkpoint.restore()
     checkpoint.save()
     first.weight.assign([4.0, 5.0])
     checkpoint.save()
     assert storage.names(f"{place}/checkpoints/0") == ["2", "latest"]
-    second, restored = model(0.0), State()
+    second, restored = model(0.0), PhaseState()
     assert Checkpoint(f"{place}/checkpoints/0", f"{tmp_path}/scratch", second, restored).restore()
     np.testing.assert_array_equal(second.weight.numpy(), [4.0, 5.0])
     assert restored.history == [{"loss": 0.5}] and restored.finished

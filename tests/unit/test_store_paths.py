@@ -12,7 +12,7 @@ from hubline.core.config_base import normalized
 from hubline.core.errors import UserError
 from hubline.pipeline.file_paths import key_of
 from hubline.pipeline.load import load
-from hubline.pipeline.paths import Places
+from hubline.pipeline.paths import Paths
 from hubline.pipeline.snapshot import pin
 
 FILE = """\
@@ -100,7 +100,7 @@ def test_names_with_the_characters_of_patterns_are_taken_literally(tmp_path: Pat
 
 def test_a_root_in_a_store_is_refused(path: Path) -> None:
     with pytest.raises(UserError, match=r"--root s3:/bucket/runs: must be a folder on this machine"):
-        Places.of(path, "tiny", Path("s3://bucket/runs"))
+        Paths.of(path, "tiny", Path("s3://bucket/runs"))
 
 
 def test_help_and_check_of_local_paths_import_no_store(tmp_path: Path) -> None:

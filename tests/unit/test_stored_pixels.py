@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from hubline.components.example_gen.contract import Contract, are_sound, find_fault, kind_of
 from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_gen.locate_bad_records import undecodable
-from hubline.preprocessing.config import Features, ImageFeature, ImageToInfer
+from hubline.preprocessing.config import Features, ImageFeature, InferenceImageFeature
 from hubline.preprocessing.encoded_images import decode
 from hubline.trainer.inputs import encoded_images, pixels_of_batch
 from tests.support import example_data
@@ -164,7 +164,7 @@ def test_a_column_is_decoded_in_one_way() -> None:
 
 def test_inference_takes_image_files() -> None:
     with pytest.raises(ValueError, match="takes encoded image files; leave decode out"):
-        ImageToInfer.model_validate({"kind": "image", "decode": RAW})
+        InferenceImageFeature.model_validate({"kind": "image", "decode": RAW})
 
 
 def test_a_column_accepts_the_types_that_it_is_decoded_from() -> None:

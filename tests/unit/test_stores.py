@@ -11,7 +11,7 @@ import pytest
 from hubline.core import storage
 from hubline.core.digest import tree_digest
 from hubline.core.errors import UserError
-from hubline.core.shard_cache import Store
+from hubline.core.shard_cache import ShardCache
 
 
 def put(folder: str, **files: bytes) -> None:
@@ -104,7 +104,7 @@ def test_what_is_filled_is_there_when_it_is_whole(place: str) -> None:
 
 
 def test_shards_are_kept_found_and_dropped_where_they_are_damaged(place: str) -> None:
-    store = Store(f"{place}/store")
+    store = ShardCache(f"{place}/store")
     with pytest.raises(ZeroDivisionError), store.making("key") as folder:
         Path(folder, "rows").write_text(str(1 / 0))
     assert store.find("key") is None

@@ -8,8 +8,7 @@ import pytest
 from rich.console import Console
 
 from hubline.core.errors import RunError, UserError
-from hubline.pipeline.kubeflow import run_parameters as form
-from hubline.pipeline.kubeflow import watch
+from hubline.pipeline.kubeflow import run_parameters, watch
 from hubline.pipeline.kubeflow.api import Client
 from hubline.pipeline.kubeflow.parameter_definitions import offered
 from hubline.pipeline.kubeflow.submit import submit
@@ -21,7 +20,7 @@ from tests.support.kfp_client import STEPS, Heard, file_of, package_of
 
 def test_a_run_is_submitted_with_its_parameters(client: Client, api: KfpApi, tmp_path: Path) -> None:
     file = file_of(tmp_path)
-    given = form.of_options(file, ["epochs=3", 'overrides={"training.seed": 7}'], str(tmp_path))
+    given = run_parameters.of_options(file, ["epochs=3", 'overrides={"training.seed": 7}'], str(tmp_path))
     first = submit(client, file, package_of(tmp_path), given, "trials", "the first")
     second = submit(client, file, package_of(tmp_path), {})
     run = api.runs[first.id]
@@ -52,7 +51,7 @@ def test_a_run_is_submitted_with_its_parameters(client: Client, api: KfpApi, tmp
 def test_a_parameter_that_the_form_has_not_is_refused(tmp_path: Path, text: str, why: str) -> None:
     file = file_of(tmp_path)
     with pytest.raises(UserError, match=f"--parameter {why}" if "=" in text else why):
-        form.of_options(file, [text], str(tmp_path))
+        run_parameters.of_options(file, [text], str(tmp_path))
 
 
 def wait(client: Client, api: KfpApi, tmp_path: Path) -> tuple[watch.Outcome, Heard]:

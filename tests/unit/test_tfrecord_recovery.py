@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubline.artifacts.quarantine import FILE, SetAside
+from hubline.artifacts.quarantine import FILE, QuarantinedRecord
 from hubline.components.example_gen.ingest_job import QUARANTINE
 from hubline.core.errors import DataError
 from hubline.core.tfrecord_recovery import salvage
@@ -52,7 +52,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return example_data.write_tfrecord(tmp_path_factory.mktemp("plain") / "in", FEW).read_bytes()
 
 
-def ingest_damaged(folder: Path, content: bytes) -> tuple[list[bytes], list[SetAside]]:
+def ingest_damaged(folder: Path, content: bytes) -> tuple[list[bytes], list[QuarantinedRecord]]:
     """Records of a damaged file in a split, in any order, and the quarantined ones."""
     (folder / "in").write_bytes(content)
     _, written, listed = ingest_to(folder / "out", job(folder / "in", policy="quarantine"))

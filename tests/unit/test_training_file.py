@@ -46,10 +46,10 @@ def file_of(folder: Path, training: str, label: str = CLASS, hubs: str = "", net
     return load(path)[0]
 
 
-def mistake(folder: Path, *described: str, **more: str) -> tuple[str, str]:
+def diagnostic(folder: Path, *described: str, **more: str) -> tuple[str, str]:
     with pytest.raises(PipelineFileError) as caught:
         file_of(folder, *described, **more)
-    ((_, key, message),) = [(one.line, one.key, one.message) for one in caught.value.mistakes]
+    ((_, key, message),) = [(one.line, one.key, one.message) for one in caught.value.diagnostics]
     return key, message
 
 
@@ -75,7 +75,7 @@ def test_early_stopping_is_a_number_or_a_section(tmp_path: Path, said: str, stop
     ],
 )
 def test_early_stopping_watches_a_metric_of_the_label(tmp_path: Path, label: str, says: str) -> None:
-    key, message = mistake(tmp_path, "{epochs: 5, early_stopping: {monitor: val_mean_iou}}", label)
+    key, message = diagnostic(tmp_path, "{epochs: 5, early_stopping: {monitor: val_mean_iou}}", label)
     assert key == "training.early_stopping.monitor" and says in message
     file_of(tmp_path, "{epochs: 5, early_stopping: {monitor: val_mean_iou}}", BOX)
 
@@ -97,7 +97,7 @@ def test_early_stopping_watches_a_metric_of_the_label(tmp_path: Path, label: str
 def test_an_option_that_does_not_fit_is_refused_with_its_key(
     tmp_path: Path, label: str, training: str, at: str, says: str
 ) -> None:
-    key, message = mistake(tmp_path, f"{{epochs: 5, {training}}}", label)
+    key, message = diagnostic(tmp_path, f"{{epochs: 5, {training}}}", label)
     assert key == f"training.{at}".rstrip(".") and says in message
 
 
@@ -141,13 +141,13 @@ def test_a_module_that_may_move_pixels_is_refused_for_places(tmp_path: Path, lab
     training = "{epochs: 1, augment: [{hub: colours}]}"
     what = "boxes" if label == BOX else "masks"
     for more, says in (("", "may move pixels"), (", moves_pixels: true", "moves pixels")):
-        key, message = mistake(tmp_path, training, label, COLOURS.format(more=more), net)
+        key, message = diagnostic(tmp_path, training, label, COLOURS.format(more=more), net)
         assert key.startswith("training.augment")
         assert f"hubs.colours {says} of 'photo', and the label's {what} would stay where they are" in message
         assert "hubs.colours.moves_pixels: false" in message
     file_of(tmp_path, training, label, COLOURS.format(more=", moves_pixels: false"), net)
     file_of(tmp_path, training, CLASS, COLOURS.format(more=""))
-    _, message = mistake(tmp_path, "{epochs: 1}", net=", moves_pixels: false")
+    _, message = diagnostic(tmp_path, "{epochs: 1}", net=", moves_pixels: false")
     assert "moves_pixels requires role: augment" in message
 
 

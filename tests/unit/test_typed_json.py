@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 from tfx_bsl import sketches
 
-from hubline.core import typed_json as plain
-from hubline.preprocessing.accumulators import ACCUMULATORS, Numbers, Ranks
+from hubline.core import typed_json
+from hubline.preprocessing.accumulators import ACCUMULATORS, NumberStatistics, QuantileSketches
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +24,7 @@ def test_values_come_back_as_they_were() -> None:
         ("a", 1): [np.float32(0.1), np.int64(-(2**60)), 2**70, -math.inf, None, True],
         "array": np.arange(6.0).reshape(2, 3),
     }
-    found = plain.load(plain.dump(value, ()), ())
+    found = typed_json.load(typed_json.dump(value, ()), ())
     np.testing.assert_array_equal(found.pop("array"), value.pop("array"))
     assert found == value
     assert type(found[b"word\xff"]) is Counter
@@ -32,19 +32,19 @@ def test_values_come_back_as_they_were() -> None:
 
 
 def test_objects_and_sketches_go_on_where_they_were() -> None:
-    numbers, ranks = Numbers(2), Ranks()
+    numbers, ranks = NumberStatistics(2), QuantileSketches()
     numbers.count += 3
     numbers.mean[:] = [0.5, np.nan]
     ranks.add(tf.range(1000, dtype=tf.int64))
-    again = plain.load(plain.dump({"n": numbers, "r": ranks}, ACCUMULATORS), ACCUMULATORS)
+    again = typed_json.load(typed_json.dump({"n": numbers, "r": ranks}, ACCUMULATORS), ACCUMULATORS)
     np.testing.assert_array_equal(again["n"].mean, numbers.mean)
     assert again["n"].greatest.tolist() == [-math.inf] * 2
-    both = plain.load(plain.dump(ranks, ACCUMULATORS), ACCUMULATORS)
+    both = typed_json.load(typed_json.dump(ranks, ACCUMULATORS), ACCUMULATORS)
     both.merge(again["r"])
     assert both.answer(2) == ranks.answer(2)
     sketch = sketches.MisraGriesSketch(num_buckets=8)
     sketch.AddValues(pa.array(["a", "a", "b"]))
-    assert plain.load(plain.dump(sketch, ()), ()).Estimate().to_pylist() == sketch.Estimate().to_pylist()
+    assert typed_json.load(typed_json.dump(sketch, ()), ()).Estimate().to_pylist() == sketch.Estimate().to_pylist()
 
 
 class Stranger:
@@ -53,13 +53,13 @@ class Stranger:
 
 def test_nothing_but_known_classes_is_written_or_read() -> None:
     with pytest.raises(TypeError, match=r"no way to keep a .*Stranger"):
-        plain.dump([Stranger()], ACCUMULATORS)
+        typed_json.dump([Stranger()], ACCUMULATORS)
     with pytest.raises(ValueError, match="not what is kept here"):
-        plain.load(b'{"object": "builtins.eval", "fields": {}}', ACCUMULATORS)
+        typed_json.load(b'{"object": "builtins.eval", "fields": {}}', ACCUMULATORS)
     with pytest.raises(ValueError, match="not numbers"):
-        plain.load(b'{"array": "|O", "shape": [1], "bytes": "AAAAAAAAAAA="}', ())
+        typed_json.load(b'{"array": "|O", "shape": [1], "bytes": "AAAAAAAAAAA="}', ())
     with pytest.raises(ValueError):
-        plain.load(pickle.dumps(Stranger()), ACCUMULATORS)
+        typed_json.load(pickle.dumps(Stranger()), ACCUMULATORS)
 
 
 def test_product_code_reads_no_pickles() -> None:

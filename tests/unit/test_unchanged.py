@@ -10,7 +10,7 @@ from hubline.core import code_digest
 from hubline.pipeline import unchanged
 from hubline.pipeline.config import AnyFile
 from hubline.pipeline.load import load
-from hubline.pipeline.paths import Places
+from hubline.pipeline.paths import Paths
 from hubline.pipeline.result import Result, Step
 from hubline.pipeline.snapshot import pin
 from hubline.pipeline.unchanged import earlier_result, keep, run_key
@@ -20,10 +20,10 @@ from tests.support.project import make_project
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> tuple[Path, Places]:
+def project(tmp_path: Path) -> tuple[Path, Paths]:
     """A pipeline file whose last run succeeded, with one artifact and a report."""
     path = make_project(tmp_path)
-    places = Places.of(path, "tiny", None)
+    places = Paths.of(path, "tiny", None)
     output, report = places.artifacts / "Trainer" / "1", places.runs / "1" / "report"
     for file in (output / "weights", report / "index.html"):
         file.parent.mkdir(parents=True)
@@ -43,7 +43,7 @@ def seen(path: Path) -> tuple[AnyFile, Pins]:
     return file, pin(file)
 
 
-def test_the_same_again_has_nothing_to_do(project: tuple[Path, Places]) -> None:
+def test_the_same_again_has_nothing_to_do(project: tuple[Path, Paths]) -> None:
     path, places = project
     result = earlier_result(places, run_key(*seen(path)))
     assert result is not None and result.nothing_to_do and not result.newly_pushed
@@ -60,13 +60,13 @@ def test_the_same_again_has_nothing_to_do(project: tuple[Path, Places]) -> None:
     ],
     ids=["pipeline file", "data", "module", "serving version"],
 )
-def test_what_pin_and_the_file_say_counts(project: tuple[Path, Places], change: Callable[[Path], None]) -> None:
+def test_what_pin_and_the_file_say_counts(project: tuple[Path, Paths], change: Callable[[Path], None]) -> None:
     path, places = project
     change(path)
     assert earlier_result(places, run_key(*seen(path))) is None
 
 
-def test_the_code_and_the_stack_count(project: tuple[Path, Places], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_and_the_stack_count(project: tuple[Path, Paths], monkeypatch: pytest.MonkeyPatch) -> None:
     path, _ = project
     before = run_key(*seen(path))
     monkeypatch.setattr(unchanged, "version", lambda name: "0")
@@ -81,13 +81,13 @@ def test_the_code_and_the_stack_count(project: tuple[Path, Places], monkeypatch:
 
 
 @pytest.mark.parametrize("lost", ["artifacts/Trainer/1/weights", "runs/1/report/index.html", "last-run.json"])
-def test_outputs_must_be_there(project: tuple[Path, Places], lost: str) -> None:
+def test_outputs_must_be_there(project: tuple[Path, Paths], lost: str) -> None:
     path, places = project
     (places.root / lost).unlink()
     assert earlier_result(places, run_key(*seen(path))) is None
 
 
-def test_damaged_outputs_and_records_are_made_again(project: tuple[Path, Places]) -> None:
+def test_damaged_outputs_and_records_are_made_again(project: tuple[Path, Paths]) -> None:
     path, places = project
     key = run_key(*seen(path))
     (places.artifacts / "Trainer" / "1" / "weights").write_text("cut")

@@ -18,12 +18,12 @@ serving: {destination: gs://bucket/serving}
 """
 
 
-def mistakes(folder: Path, vocabulary: str = "[a]", classes: str = "[a, b]") -> list[tuple[int, str, str]]:
+def diagnostics(folder: Path, vocabulary: str = "[a]", classes: str = "[a, b]") -> list[tuple[int, str, str]]:
     path = folder / "pipeline.yaml"
     path.write_text(FILE % (vocabulary, classes))
     with pytest.raises(PipelineFileError) as caught:
         load(path)
-    return [(mistake.line, mistake.key, mistake.message) for mistake in caught.value.mistakes]
+    return [(diagnostic.line, diagnostic.key, diagnostic.message) for diagnostic in caught.value.diagnostics]
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def mistakes(folder: Path, vocabulary: str = "[a]", classes: str = "[a, b]") -> 
 )  # fmt: skip
 def test_a_text_that_yaml_takes_for_something_else_is_to_be_quoted(tmp_path: Path, text: str, taken_for: str) -> None:
     says = f"YAML reads {text} as {taken_for}, and this is a text; quote it: '{text}'"
-    assert mistakes(tmp_path, f"[a, {text}]") == [(4, "features.code.vocabulary[1]", says)]
-    assert mistakes(tmp_path, classes=f"[{text}, a]") == [(5, "label.classes[0]", says)]
+    assert diagnostics(tmp_path, f"[a, {text}]") == [(4, "features.code.vocabulary[1]", says)]
+    assert diagnostics(tmp_path, classes=f"[{text}, a]") == [(5, "label.classes[0]", says)]
     path = tmp_path / "pipeline.yaml"
     path.write_text(FILE % (f"['{text}']", f'["{text}", b]'))
     file, _ = load(path)
@@ -45,7 +45,7 @@ def test_a_text_that_yaml_takes_for_something_else_is_to_be_quoted(tmp_path: Pat
 
 
 def test_all_of_them_are_named(tmp_path: Path) -> None:
-    found = mistakes(tmp_path, "[01, 02, 10]", "[1.10, 1e3]")
+    found = diagnostics(tmp_path, "[01, 02, 10]", "[1.10, 1e3]")
     assert [(line, key) for line, key, _ in found] == [
         (4, "features.code.vocabulary[0]"), (4, "features.code.vocabulary[1]"),
         (5, "label.classes[0]"), (5, "label.classes[1]"),

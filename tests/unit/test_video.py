@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from hubline.components.example_gen.contract import Contract, Kind, are_sound, find_fault
+from hubline.components.example_gen.contract import ColumnTypes, Contract, are_sound, find_fault
 from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_gen.locate_bad_records import undecodable
 from hubline.core.errors import UserError
@@ -217,7 +217,7 @@ def test_every_record_has_a_clip_of_images(record: bytes, says: str | None) -> N
     fault = find_fault(record, CONTRACT)
     assert fault is None if says is None else says in str(fault)
     try:
-        (is_sound,) = are_sound(flattened(tf.constant([record])), CONTRACT, Kind()).numpy()
+        (is_sound,) = are_sound(flattened(tf.constant([record])), CONTRACT, ColumnTypes()).numpy()
     except tf.errors.InvalidArgumentError:  # of another type
         is_sound = False
     assert is_sound == (says is None)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from hubline.core import storage
 from hubline.preprocessing.kinds import image
-from hubline.preprocessing.kinds.image import ImageFeature, Pictures
+from hubline.preprocessing.kinds.image import ImageFeature, ImageKind
 from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.trainer.autograph import leave_libraries_alone
 from hubline.trainer.backbones.alexnet import alexnet
@@ -18,7 +18,7 @@ from hubline.trainer.backbones.config import AlexNet, AnyBackbone, Builder, Kera
 from hubline.trainer.backbones.keras_application import keras_application, preprocess
 from hubline.trainer.backbones.lenet5 import lenet5
 from hubline.trainer.backbones.resnet34 import resnet34
-from hubline.trainer.config.model import Tuned
+from hubline.trainer.config.model import VariableSelection
 from hubline.trainer.inputs import Tensors
 from hubline.trainer.saved_model import Variable, to_train
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 leave_libraries_alone()
 
 
-class Built(tf.keras.layers.Layer):
+class BackboneLayer(tf.keras.layers.Layer):
     """A Keras backbone, fed from the features by name; returns float32 vectors of shape [batch, n]."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Built(tf.keras.layers.Layer):
         features: Features,
         name: str,
         weights: str | None = None,
-        tuned: Tuned | None = None,
+        tuned: VariableSelection | None = None,
     ) -> None:
         """Builds the network.
 
@@ -105,7 +105,7 @@ class Built(tf.keras.layers.Layer):
         """Scales pixels for the network, and gives numbers their shape; texts are unchanged."""
         if isinstance(feature, NumericFeature):
             return feature.as_module_input(values)
-        if not isinstance(feature, Pictures):
+        if not isinstance(feature, ImageKind):
             return values
         if isinstance(self._config, KerasApplication) and not self._config.takes_range:
             return preprocess(self._config, values)
@@ -119,7 +119,7 @@ def weights_in(folder: str) -> str:
 
 
 def try_out(
-    config: AnyBackbone, features: Features, weights: str | None = None, tuned: Tuned | None = None
+    config: AnyBackbone, features: Features, weights: str | None = None, tuned: VariableSelection | None = None
 ) -> tuple[int, int]:
     """Builds a backbone and applies it to a symbolic batch of features, as training will.
 
@@ -127,9 +127,9 @@ def try_out(
         The size of its vectors, and its number of weights.
 
     Raises:
-        UserError: as `Built` does.
+        UserError: as `BackboneLayer` does.
     """
-    backbone = Built(config, features, "tried", weights, tuned)
+    backbone = BackboneLayer(config, features, "tried", weights, tuned)
     return backbone.network.output_shape[-1], backbone.network.count_params()
 
 
@@ -156,7 +156,7 @@ def _input(name: str, feature: Feature) -> tf.Tensor:
     if isinstance(feature, NumericFeature):
         return tf.keras.Input(feature.module_shape, name=name)
     (spec,) = feature.inputs(name).values()
-    dtype = tf.float32 if isinstance(feature, Pictures) else spec.dtype
+    dtype = tf.float32 if isinstance(feature, ImageKind) else spec.dtype
     return tf.keras.Input(spec.shape[1:], dtype=dtype, name=name)
 
 

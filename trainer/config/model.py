@@ -49,7 +49,7 @@ def _pattern(pattern: str) -> str:
     return pattern
 
 
-class Tuned(Section):
+class VariableSelection(Section):
     """Selects the variables of a module to train."""
 
     variables: tuple[Annotated[str, Field(min_length=1), AfterValidator(_pattern)], ...] | None = Field(
@@ -62,7 +62,7 @@ class Tuned(Section):
     before the last `/` form a layer."""
 
     @model_validator(mode="after")
-    def _one_way(self) -> "Tuned":
+    def _one_way(self) -> "VariableSelection":
         if self.variables is not None and self.last is not None:
             raise ValueError("set only one of `variables` and `last`")
         if self.variables == ():
@@ -97,7 +97,7 @@ class Tuned(Section):
         return tuple(name for layer in layers[-(self.last or len(layers)) :] for name in layer)
 
 
-class FineTune(Tuned):
+class FineTune(VariableSelection):
     """How a module is fine-tuned after the head has been trained alone."""
 
     after_epochs: int = Field(default=1, ge=0, le=1_000_000)
@@ -120,10 +120,10 @@ class Model(Section):
     """Fine-tuning by hub module or backbone. A hub module that is not listed stays frozen; a backbone that is not
     listed follows its `trainable`."""
 
-    def tuned(self, name: str) -> Tuned | None:
+    def tuned(self, name: str) -> VariableSelection | None:
         """The variables of a hub module or backbone to train, without the schedule. None if it is not fine-tuned."""
         tune = self.fine_tune.get(name)
-        return Tuned(variables=tune.variables, last=tune.last) if tune else None
+        return VariableSelection(variables=tune.variables, last=tune.last) if tune else None
 
     @field_validator("wide")
     @classmethod

@@ -30,14 +30,14 @@ class Multilabel(Task):
         Raises:
             DataError: if there is no class.
         """
-        from hubline.preprocessing.encoding_layers import Counted
+        from hubline.preprocessing.encoding_layers import CategoryCounts
 
         if not names:
             raise DataError("no record of the training split has a class; there is nothing to learn")
         self.outputs = len(names)
         self._names = tf.constant(list(names))
         self._threshold = threshold
-        self._multi_hot = Counted(len(names), at_most_once=True, name="label")
+        self._multi_hot = CategoryCounts(len(names), at_most_once=True, name="label")
 
     def target(self, label: Values) -> tf.Tensor:
         """Multi-hot targets, float32 [batch, classes]."""

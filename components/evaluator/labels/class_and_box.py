@@ -3,15 +3,15 @@
 import numpy as np
 import tensorflow as tf
 
-from hubline.artifacts.predictions import OBJECTS, Predicted
-from hubline.components.evaluator import box_metrics as boxes
-from hubline.components.evaluator.constants import Constants, TrainingSplit, truths
+from hubline.artifacts.predictions import OBJECTS, PredictionsMetadata
+from hubline.components.evaluator import box_metrics
+from hubline.components.evaluator.constants import ConstantPredictions, TrainingSplit, truths
 from hubline.components.evaluator.labels import classes as of_classes
 from hubline.components.evaluator.labels.classes import ClassReader
 from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
 from hubline.components.evaluator.labels.reader import Reader
-from hubline.components.evaluator.metric_definition import COUNTED, Definition
-from hubline.components.evaluator.metric_sums import Sums, mean
+from hubline.components.evaluator.metric_definition import COUNTED, MetricDefinition
+from hubline.components.evaluator.metric_sums import MetricFromSums, mean
 from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
 from hubline.trainer.boxes import iou
 from hubline.trainer.inputs import Tensors
@@ -30,35 +30,35 @@ class _ClassAndBoxReader(ClassReader):
         index = tf.cast(super().truth(records), tf.float32)
         return tf.concat([index, self.label.boxes(self.read(records))], axis=1)
 
-    def told(self, model: str, answer: Tensors) -> tf.Tensor:
-        return tf.concat([super().told(model, answer), answer[BOX]], axis=1)
+    def predictions(self, model: str, answer: Tensors) -> tf.Tensor:
+        return tf.concat([super().predictions(model, answer), answer[BOX]], axis=1)
 
-    def beside(self, records: tf.Tensor) -> Tensors:
+    def extra_columns(self, records: tf.Tensor) -> Tensors:
         return {OBJECTS: self.label.objects(self.read(records))[:, tf.newaxis]}
 
 
-def sums(predicted: Predicted) -> dict[Metric, Sums]:
+def sums(predicted: PredictionsMetadata) -> dict[Metric, MetricFromSums]:
     """Metrics for a class and a box as functions of sums; without `auc`."""
 
-    def overlap(true: np.ndarray, told: np.ndarray) -> np.ndarray:
-        return iou(true[:, 1:].astype(np.float32), told[:, -4:].astype(np.float32)).numpy()
+    def overlap(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        return iou(true[:, 1:].astype(np.float32), predictions[:, -4:].astype(np.float32)).numpy()
 
-    of_boxes: dict[Metric, Sums] = {
+    of_boxes: dict[Metric, MetricFromSums] = {
         "mean_iou": mean(overlap),
-        "iou_50": mean(lambda true, told: overlap(true, told) >= 0.5),
+        "iou_50": mean(lambda true, predictions: overlap(true, predictions) >= 0.5),
     }
     return of_classes.sums(predicted) | of_boxes
 
 
-def _constants(reader: Reader, split: TrainingSplit) -> Constants:
+def _constants(reader: Reader, split: TrainingSplit) -> ConstantPredictions:
     truth = np.concatenate(list(truths(reader, split)))
     shares = of_classes.class_shares(truth, reader.predicted)
     box = np.median(truth[:, 1:], axis=0)
     words = f"the median box [{', '.join(f'{side:.3g}' for side in box)}]"
     classes = of_classes.constants_of(shares, reader.predicted)
-    return Constants(
-        usual=np.concatenate([shares, box]),
-        usual_is=classes.usual_is,
+    return ConstantPredictions(
+        default=np.concatenate([shares, box]),
+        default_description=classes.default_description,
         words=classes.words | {"mean_iou": words, "iou_50": words},
     )
 
@@ -74,12 +74,12 @@ EVALUATION = LabelEvaluation(
     reader=_ClassAndBoxReader,
     columns=_columns,
     metrics={
-        "mean_iou": Definition.of(boxes.MeanBoxIoU),
-        "iou_50": Definition.of(boxes.MeanBoxIoU, at_least=0.5),
-        "accuracy": Definition.of(boxes.AccuracyBesideBox, **COUNTED),
-        "cross_entropy": Definition.of(boxes.CrossEntropyBesideBox, **COUNTED),
-        "auc": Definition.of(boxes.MacroAUCBesideBox, by_class=True),
-        "top_3_accuracy": Definition.of(boxes.TopAccuracyBesideBox, k=3),
+        "mean_iou": MetricDefinition.of(box_metrics.MeanBoxIoU),
+        "iou_50": MetricDefinition.of(box_metrics.MeanBoxIoU, at_least=0.5),
+        "accuracy": MetricDefinition.of(box_metrics.AccuracyBesideBox, **COUNTED),
+        "cross_entropy": MetricDefinition.of(box_metrics.CrossEntropyBesideBox, **COUNTED),
+        "auc": MetricDefinition.of(box_metrics.MacroAUCBesideBox, by_class=True),
+        "top_3_accuracy": MetricDefinition.of(box_metrics.TopAccuracyBesideBox, k=3),
     },
     sums=sums,
     constants=_constants,

@@ -6,15 +6,15 @@ from itertools import chain
 import numpy as np
 import tensorflow as tf
 
-from hubline.artifacts.predictions import CANDIDATE, SERVING, Predicted
-from hubline.components.evaluator import classification_metrics as hits
-from hubline.components.evaluator.constants import Constants, TrainingSplit, truths
-from hubline.components.evaluator.exported_model import ServedModel, ServingFault
+from hubline.artifacts.predictions import CANDIDATE, SERVING, PredictionsMetadata
+from hubline.components.evaluator import classification_metrics
+from hubline.components.evaluator.constants import ConstantPredictions, TrainingSplit, truths
+from hubline.components.evaluator.exported_model import ExportedModel, ServingModelError
 from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
 from hubline.components.evaluator.labels.reader import ROWS_AT_ONCE, Reader
 from hubline.components.evaluator.macro_auc import MacroAUC
-from hubline.components.evaluator.metric_definition import COUNTED, Definition
-from hubline.components.evaluator.metric_sums import LEAST, Sums, mean
+from hubline.components.evaluator.metric_definition import COUNTED, MetricDefinition
+from hubline.components.evaluator.metric_sums import LEAST, MetricFromSums, mean
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.core.shard_dataset import read_records
 from hubline.preprocessing.columns import ParsingSpec
@@ -36,12 +36,12 @@ class ClassReader(Reader):
     label: ClassesKind | MultilabelLabel
 
     def __init__(
-        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
+        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ExportedModel]
     ) -> None:
         super().__init__(label, spec, split, models)
         self._known = known_classes(split, models)
         classes = list(dict.fromkeys([*chain(*self._known.values()), *self._names(split)]))
-        self.predicted = Predicted(label.kind, classes)
+        self.predicted = PredictionsMetadata(label.kind, classes)
         self._order = {name: _order(of_model, classes) for name, of_model in self._known.items()}
         self.table = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(classes, tf.range(len(classes), dtype=tf.int64)), -1
@@ -60,7 +60,7 @@ class ClassReader(Reader):
         """All class names in serialized records, concatenated."""
         return self.label.names(self.read(records))
 
-    def told(self, model: str, answer: Tensors) -> tf.Tensor:
+    def predictions(self, model: str, answer: Tensors) -> tf.Tensor:
         """Scores in the order of all classes, float32 [batch, classes]."""
         return self.arranged(model, answer[SCORES])
 
@@ -75,17 +75,17 @@ class ClassReader(Reader):
         return sorted(name.decode() for name in names.unbatch().unique().as_numpy_iterator())
 
 
-def known_classes(split: TestSplit, models: Mapping[str, ServedModel]) -> dict[str, list[str]]:
+def known_classes(split: TestSplit, models: Mapping[str, ExportedModel]) -> dict[str, list[str]]:
     """The classes of each model, in the order of its scores.
 
     Raises:
-        ServingFault: if the two models have no class in common.
+        ServingModelError: if the two models have no class in common.
     """
     record, row = next(iter(split.both().batch(1)))
-    asked = {name: model.answer(row if model.answers_rows else record) for name, model in models.items()}
-    known = {name: [text.decode() for text in told[CLASSES][0].numpy()] for name, told in asked.items()}
+    outputs = {name: model.answer(row if model.answers_rows else record) for name, model in models.items()}
+    known = {name: [text.decode() for text in predictions[CLASSES][0].numpy()] for name, predictions in outputs.items()}
     if SERVING in known and not set(known[SERVING]) & set(known[CANDIDATE]):
-        raise ServingFault(
+        raise ServingModelError(
             f"{models[SERVING].path}: its classes ({_shown(known[SERVING])}) don't overlap with those of "
             f"this model ({_shown(known[CANDIDATE])})"
         )
@@ -117,7 +117,7 @@ def _order(known: Sequence[str], classes: Sequence[str]) -> tf.Tensor:
     return tf.constant([positions.get(name, len(known)) for name in classes])
 
 
-def sums(predicted: Predicted) -> dict[Metric, Sums]:
+def sums(predicted: PredictionsMetadata) -> dict[Metric, MetricFromSums]:
     """Metrics for one class as functions of sums; without `auc`. Labels begin with the class index, predictions with
     the scores."""
     classes = len(predicted.classes)
@@ -125,38 +125,38 @@ def sums(predicted: Predicted) -> dict[Metric, Sums]:
     def index(true: np.ndarray) -> np.ndarray:
         return true[:, 0].astype(np.int64)
 
-    def hit(true: np.ndarray, told: np.ndarray) -> np.ndarray:
-        return told[:, :classes].argmax(axis=1) == index(true)
+    def hit(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        return predictions[:, :classes].argmax(axis=1) == index(true)
 
-    def among_best(true: np.ndarray, told: np.ndarray) -> np.ndarray:
-        scores = told[:, :classes]
+    def in_top(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        scores = predictions[:, :classes]
         return (scores > np.take_along_axis(scores, index(true)[:, np.newaxis], axis=1)).sum(axis=1) < _TOP
 
-    def loss(true: np.ndarray, told: np.ndarray) -> np.ndarray:
-        scores = np.clip(told[:, :classes].astype(np.float64), LEAST, 1 - LEAST)
+    def loss(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        scores = np.clip(predictions[:, :classes].astype(np.float64), LEAST, 1 - LEAST)
         own = np.take_along_axis(scores, index(true)[:, np.newaxis], axis=1)[:, 0]
         return np.log(scores.sum(axis=1)) - np.log(own)
 
-    return {"accuracy": mean(hit), "top_3_accuracy": mean(among_best), "cross_entropy": mean(loss)}
+    return {"accuracy": mean(hit), "top_3_accuracy": mean(in_top), "cross_entropy": mean(loss)}
 
 
-def class_shares(truth: np.ndarray, predicted: Predicted) -> np.ndarray:
+def class_shares(truth: np.ndarray, predicted: PredictionsMetadata) -> np.ndarray:
     """Share of each class, [classes], in stored labels, [records, n]."""
     index = truth[:, 0].astype(np.int64)
     return np.bincount(index[index >= 0], minlength=len(predicted.classes)) / max((index >= 0).sum(), 1)
 
 
-def constants_of(shares: np.ndarray, predicted: Predicted) -> Constants:
+def constants_of(shares: np.ndarray, predicted: PredictionsMetadata) -> ConstantPredictions:
     """The best constants for given class shares, [classes]."""
     best = [predicted.classes[place] for place in np.argsort(-shares, kind="stable")[:_TOP]]
-    return Constants(
-        usual=shares,
-        usual_is="the shares of the classes",
+    return ConstantPredictions(
+        default=shares,
+        default_description="the shares of the classes",
         words={"accuracy": f"always '{best[0]}'", "top_3_accuracy": f"always {', '.join(map(repr, best))}"},
     )
 
 
-def _constants(reader: Reader, split: TrainingSplit) -> Constants:
+def _constants(reader: Reader, split: TrainingSplit) -> ConstantPredictions:
     truth = np.concatenate(list(truths(reader, split)))
     return constants_of(class_shares(truth, reader.predicted), reader.predicted)
 
@@ -176,10 +176,10 @@ EVALUATION = LabelEvaluation(
     reader=ClassReader,
     columns=_columns,
     metrics={
-        "accuracy": Definition("SparseCategoricalAccuracy", COUNTED),
-        "cross_entropy": Definition("SparseCategoricalCrossentropy", COUNTED),
-        "top_3_accuracy": Definition.of(hits.TopAccuracy, k=_TOP),
-        "auc": Definition.of(MacroAUC, by_class=True),
+        "accuracy": MetricDefinition("SparseCategoricalAccuracy", COUNTED),
+        "cross_entropy": MetricDefinition("SparseCategoricalCrossentropy", COUNTED),
+        "top_3_accuracy": MetricDefinition.of(classification_metrics.TopAccuracy, k=_TOP),
+        "auc": MetricDefinition.of(MacroAUC, by_class=True),
     },
     sums=sums,
     constants=_constants,

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from hubline.artifacts.predictions import Predicted
-from hubline.components.evaluator.constants import Constants, TrainingSplit
+from hubline.artifacts.predictions import PredictionsMetadata
+from hubline.components.evaluator.constants import ConstantPredictions, TrainingSplit
 from hubline.components.evaluator.exported_model import Scale
 from hubline.components.evaluator.labels.reader import Reader
-from hubline.components.evaluator.metric_definition import Definition
-from hubline.components.evaluator.metric_sums import Sums
+from hubline.components.evaluator.metric_definition import MetricDefinition
+from hubline.components.evaluator.metric_sums import MetricFromSums
 from hubline.preprocessing.columns import ParsingSpec
 from hubline.trainer.metric_names import Metric
 
@@ -39,11 +39,11 @@ class LabelEvaluation:
     """Reads labels and predictions."""
     columns: Callable[[int], KeptColumns]
     """Storage format of both, by number of classes."""
-    metrics: Mapping[Metric, Definition]
+    metrics: Mapping[Metric, MetricDefinition]
     """TFMA's definition of each metric of `LabelTraining.metrics`."""
-    sums: Callable[[Predicted], Mapping[Metric, Sums]]
+    sums: Callable[[PredictionsMetadata], Mapping[Metric, MetricFromSums]]
     """The same metrics, except `auc`, as functions of sums over examples, which the bootstrap resamples."""
-    constants: Callable[[Reader, TrainingSplit], Constants]
+    constants: Callable[[Reader, TrainingSplit], ConstantPredictions]
     """Fits the best constant predictions on the training split."""
     baseline_metrics: tuple[tuple[Metric, ...], ...]
     """The parts of a prediction, each with the metrics of which one must beat the baseline. For these metrics, no

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from hubline.artifacts.predictions import Predicted
-from hubline.components.evaluator import classification_metrics as hits
-from hubline.components.evaluator.constants import Constants, TrainingSplit, truths
-from hubline.components.evaluator.exported_model import ServedModel
+from hubline.artifacts.predictions import PredictionsMetadata
+from hubline.components.evaluator import classification_metrics
+from hubline.components.evaluator.constants import ConstantPredictions, TrainingSplit, truths
+from hubline.components.evaluator.exported_model import ExportedModel
 from hubline.components.evaluator.labels.classes import ClassReader
 from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
 from hubline.components.evaluator.labels.reader import Reader
 from hubline.components.evaluator.macro_auc import MacroAUC
-from hubline.components.evaluator.metric_definition import COUNTED, Definition
+from hubline.components.evaluator.metric_definition import COUNTED, MetricDefinition
 from hubline.components.evaluator.metric_sums import (
     LEAST,
-    Sums,
+    MetricFromSums,
     counts_of,
     f1_of,
     mean,
@@ -27,7 +27,7 @@ from hubline.components.evaluator.metric_sums import (
 )
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.preprocessing.columns import ParsingSpec
-from hubline.preprocessing.encoding_layers import Counted
+from hubline.preprocessing.encoding_layers import CategoryCounts
 from hubline.preprocessing.labels.label import LabelKind
 from hubline.preprocessing.labels.multilabel import MultilabelLabel
 from hubline.trainer.inputs import Tensors
@@ -44,10 +44,10 @@ class _MultilabelReader(ClassReader):
     label: MultilabelLabel
 
     def __init__(
-        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
+        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ExportedModel]
     ) -> None:
         super().__init__(label, spec, split, models)
-        self._multi_hot = Counted(len(self.predicted.classes), at_most_once=True, name="label")
+        self._multi_hot = CategoryCounts(len(self.predicted.classes), at_most_once=True, name="label")
 
     def truth(self, records: tf.Tensor) -> tf.Tensor:
         indices = tf.sparse.map_values(self.table.lookup, self.label.names(self.read(records)))
@@ -57,28 +57,28 @@ class _MultilabelReader(ClassReader):
     def names(self, records: tf.Tensor) -> tf.Tensor:
         return self.label.names(self.read(records)).values
 
-    def told(self, model: str, answer: Tensors) -> tf.Tensor:
+    def predictions(self, model: str, answer: Tensors) -> tf.Tensor:
         chosen = tf.cast(answer[CHOSEN], tf.float32)
-        return tf.concat([super().told(model, answer), self.arranged(model, chosen)], axis=1)
+        return tf.concat([super().predictions(model, answer), self.arranged(model, chosen)], axis=1)
 
 
-def sums(predicted: Predicted) -> dict[Metric, Sums]:
+def sums(predicted: PredictionsMetadata) -> dict[Metric, MetricFromSums]:
     """Metrics for multi-label classification as functions of sums; without `auc`."""
     classes = len(predicted.classes)
 
-    def chosen(told: np.ndarray) -> np.ndarray:
-        return told[:, classes:] > 0.5
+    def chosen(predictions: np.ndarray) -> np.ndarray:
+        return predictions[:, classes:] > 0.5
 
-    def loss(true: np.ndarray, told: np.ndarray) -> np.ndarray:
-        scores = np.clip(told[:, :classes].astype(np.float64), LEAST, 1 - LEAST)
+    def loss(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        scores = np.clip(predictions[:, :classes].astype(np.float64), LEAST, 1 - LEAST)
         of_each = np.where(true > 0, np.log(scores + LEAST), np.log(1 - scores + LEAST))
         return -of_each.mean(axis=1)
 
-    def counts(true: np.ndarray, told: np.ndarray) -> np.ndarray:
-        return counts_of(true > 0, chosen(told)).reshape(len(true), 3, classes).sum(axis=2)
+    def counts(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        return counts_of(true > 0, chosen(predictions)).reshape(len(true), 3, classes).sum(axis=2)
 
-    def counts_by_class(true: np.ndarray, told: np.ndarray) -> np.ndarray:
-        return counts_of(true > 0, chosen(told))
+    def counts_by_class(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        return counts_of(true > 0, chosen(predictions))
 
     def macro_f1(of_counts: np.ndarray) -> np.ndarray:
         of_each = f1_of(np.moveaxis(of_counts.reshape(*of_counts.shape[:-1], 3, classes), -2, -1))
@@ -86,15 +86,15 @@ def sums(predicted: Predicted) -> dict[Metric, Sums]:
 
     return {
         "cross_entropy": mean(loss),
-        "exact_match": mean(lambda true, told: ((true > 0) == chosen(told)).all(axis=1)),
-        "precision": Sums(counts, precision_of),
-        "recall": Sums(counts, recall_of),
-        "f1": Sums(counts, f1_of),
-        "macro_f1": Sums(counts_by_class, macro_f1),
+        "exact_match": mean(lambda true, predictions: ((true > 0) == chosen(predictions)).all(axis=1)),
+        "precision": MetricFromSums(counts, precision_of),
+        "recall": MetricFromSums(counts, recall_of),
+        "f1": MetricFromSums(counts, f1_of),
+        "macro_f1": MetricFromSums(counts_by_class, macro_f1),
     }
 
 
-def constants_of(sets: np.ndarray, counts: np.ndarray, predicted: Predicted) -> Constants:
+def constants_of(sets: np.ndarray, counts: np.ndarray, predicted: PredictionsMetadata) -> ConstantPredictions:
     """The best constants for the given label sets.
 
     Args:
@@ -115,9 +115,9 @@ def constants_of(sets: np.ndarray, counts: np.ndarray, predicted: Predicted) -> 
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         return np.concatenate([shares, chosen]), f"always {', '.join(map(repr, names[:_SHOWN])) or 'none'}{more}"
 
-    return Constants(
-        usual=np.concatenate([shares, best]),
-        usual_is="the shares of the classes",
+    return ConstantPredictions(
+        default=np.concatenate([shares, best]),
+        default_description="the shares of the classes",
         special={
             "f1": answer(best),
             "precision": answer(best),
@@ -128,7 +128,7 @@ def constants_of(sets: np.ndarray, counts: np.ndarray, predicted: Predicted) -> 
     )
 
 
-def _constants(reader: Reader, split: TrainingSplit) -> Constants:
+def _constants(reader: Reader, split: TrainingSplit) -> ConstantPredictions:
     counts: Counter[bytes] = Counter()
     for batch in truths(reader, split):
         counts.update(row.tobytes() for row in (batch > 0))
@@ -151,13 +151,13 @@ EVALUATION = LabelEvaluation(
     reader=_MultilabelReader,
     columns=_columns,
     metrics={
-        "f1": Definition.of(hits.MicroF1, by_class=True, several=True),
-        "macro_f1": Definition.of(hits.MacroF1, by_class=True, several=True),
-        "precision": Definition.of(hits.MicroPrecision, by_class=True, several=True),
-        "recall": Definition.of(hits.MicroRecall, by_class=True, several=True),
-        "auc": Definition.of(MacroAUC, by_class=True, several=True),
-        "cross_entropy": Definition.of(hits.MeanBinaryCrossEntropy, **COUNTED),
-        "exact_match": Definition.of(hits.AllRight, by_class=True),
+        "f1": MetricDefinition.of(classification_metrics.MicroF1, by_class=True, several=True),
+        "macro_f1": MetricDefinition.of(classification_metrics.MacroF1, by_class=True, several=True),
+        "precision": MetricDefinition.of(classification_metrics.MicroPrecision, by_class=True, several=True),
+        "recall": MetricDefinition.of(classification_metrics.MicroRecall, by_class=True, several=True),
+        "auc": MetricDefinition.of(MacroAUC, by_class=True, several=True),
+        "cross_entropy": MetricDefinition.of(classification_metrics.MeanBinaryCrossEntropy, **COUNTED),
+        "exact_match": MetricDefinition.of(classification_metrics.SubsetAccuracy, by_class=True),
     },
     sums=sums,
     constants=_constants,

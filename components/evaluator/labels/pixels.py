@@ -7,15 +7,15 @@ from typing import cast
 import numpy as np
 import tensorflow as tf
 
-from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, Predicted
+from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, PredictionsMetadata
 from hubline.components.evaluator import pixel_metrics
-from hubline.components.evaluator.constants import Constants, TrainingSplit
-from hubline.components.evaluator.exported_model import ServedModel
+from hubline.components.evaluator.constants import ConstantPredictions, TrainingSplit
+from hubline.components.evaluator.exported_model import ExportedModel
 from hubline.components.evaluator.labels.classes import class_notes, known_classes
 from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
 from hubline.components.evaluator.labels.reader import Reader
-from hubline.components.evaluator.metric_definition import Definition
-from hubline.components.evaluator.metric_sums import Sums, divide, mean_of_defined
+from hubline.components.evaluator.metric_definition import MetricDefinition
+from hubline.components.evaluator.metric_sums import MetricFromSums, divide, mean_of_defined
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.core.shard_dataset import read_decodable
 from hubline.preprocessing import masks
@@ -38,13 +38,13 @@ class _PixelReader(Reader):
     label: PixelsLabel
 
     def __init__(
-        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
+        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ExportedModel]
     ) -> None:
         super().__init__(label, spec, split, models)
         self._known = known_classes(split, models)
         # True masks contain the label's own class numbers.
         classes = list(dict.fromkeys([*self.label.classes, *chain(*self._known.values())]))
-        self.predicted = Predicted(label.kind, classes)
+        self.predicted = PredictionsMetadata(label.kind, classes)
         self._order = {name: tf.constant(list(map(classes.index, known))) for name, known in self._known.items()}
         self._covered = dict.fromkeys(models, 0.0)
         self._count = 0
@@ -63,30 +63,30 @@ class _PixelReader(Reader):
     def truth(self, records: tf.Tensor) -> tf.Tensor:
         raise NotImplementedError  # labels depend on the size and the part of the image that a model predicts
 
-    def told(self, model: str, answer: Tensors) -> tf.Tensor:
+    def predictions(self, model: str, answer: Tensors) -> tf.Tensor:
         raise NotImplementedError  # only the comparison with the labels is stored
 
-    def compared(self, records: tf.Tensor, rows: tf.Tensor, asked: Mapping[str, Tensors]) -> Tensors:
+    def compared(self, records: tf.Tensor, rows: tf.Tensor, outputs: Mapping[str, Tensors]) -> Tensors:
         encoded = one_each(tf.io.parse_example(records, self.spec)[self.label.column])
-        found = {name: self._confusion(name, encoded, answer) for name, answer in asked.items()}
-        for name, answer in asked.items():
+        found = {name: self._confusion(name, encoded, answer) for name, answer in outputs.items()}
+        for name, answer in outputs.items():
             self._covered[name] += float(tf.reduce_sum(_area(answer[COVERS])))
         self._count += len(encoded)
         return {LABEL: tf.reduce_sum(found[CANDIDATE], axis=1, keepdims=True)} | found
 
     def _confusion(self, model: str, encoded: tf.Tensor, answer: Tensors) -> tf.Tensor:
-        told = tf.gather(self._order[model], tf.cast(answer[MASK], tf.int32))
-        size = tuple(told.shape[1:])
+        predictions = tf.gather(self._order[model], tf.cast(answer[MASK], tf.int32))
+        size = tuple(predictions.shape[1:])
         true = tf.map_fn(
             lambda one: masks.seen(self.label, one[0], one[1], size),
             (encoded, answer[COVERS]),
             fn_output_signature=tf.TensorSpec([*size, 1], tf.uint8),
         )
-        return pixel_metrics.confusion(tf.cast(true[..., 0], tf.int32), told, len(self.predicted.classes))
+        return pixel_metrics.confusion(tf.cast(true[..., 0], tf.int32), predictions, len(self.predicted.classes))
 
-    def masks(self, asked: Mapping[str, Tensors]) -> tf.Tensor:
-        told = tf.cast(tf.gather(self._order[CANDIDATE], tf.cast(asked[CANDIDATE][MASK], tf.int32)), tf.uint8)
-        return tf.map_fn(tf.io.encode_png, told[..., tf.newaxis], fn_output_signature=tf.string)
+    def masks(self, outputs: Mapping[str, Tensors]) -> tf.Tensor:
+        predictions = tf.cast(tf.gather(self._order[CANDIDATE], tf.cast(outputs[CANDIDATE][MASK], tf.int32)), tf.uint8)
+        return tf.map_fn(tf.io.encode_png, predictions[..., tf.newaxis], fn_output_signature=tf.string)
 
 
 def _area(covers: tf.Tensor) -> tf.Tensor:
@@ -95,29 +95,31 @@ def _area(covers: tf.Tensor) -> tf.Tensor:
     return (inside[:, 2] - inside[:, 0]) * (inside[:, 3] - inside[:, 1])
 
 
-def sums(predicted: Predicted) -> dict[Metric, Sums]:
+def sums(predicted: PredictionsMetadata) -> dict[Metric, MetricFromSums]:
     """Metrics for pixels as functions of summed confusion matrices."""
     classes = len(predicted.classes)
 
-    def matrices(told: np.ndarray) -> np.ndarray:
-        return told.reshape(-1, classes, classes).astype(np.float64)
+    def matrices(predictions: np.ndarray) -> np.ndarray:
+        return predictions.reshape(-1, classes, classes).astype(np.float64)
 
-    def overlaps(_: np.ndarray, told: np.ndarray) -> np.ndarray:
-        of_each = matrices(told)
+    def overlaps(_: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        of_each = matrices(predictions)
         hits = np.diagonal(of_each, axis1=1, axis2=2)
         return np.concatenate([hits, of_each.sum(axis=1) + of_each.sum(axis=2) - hits], axis=1)
 
-    def right(_: np.ndarray, told: np.ndarray) -> np.ndarray:
-        of_each = matrices(told)
+    def right(_: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        of_each = matrices(predictions)
         return np.stack([np.trace(of_each, axis1=1, axis2=2), of_each.sum(axis=(1, 2))], axis=1)
 
     return {
-        "mean_iou": Sums(overlaps, lambda found: mean_of_defined(divide(found[..., :classes], found[..., classes:]))),
-        "pixel_accuracy": Sums(right, lambda found: divide(found[..., 0], found[..., 1])),
+        "mean_iou": MetricFromSums(
+            overlaps, lambda found: mean_of_defined(divide(found[..., :classes], found[..., classes:]))
+        ),
+        "pixel_accuracy": MetricFromSums(right, lambda found: divide(found[..., 0], found[..., 1])),
     }
 
 
-def _constants(reader: Reader, split: TrainingSplit) -> Constants:
+def _constants(reader: Reader, split: TrainingSplit) -> ConstantPredictions:
     """The most frequent class, counted in at most 2,000 records spread evenly over the split."""
     label = cast(PixelsLabel, reader.label)
 
@@ -129,16 +131,18 @@ def _constants(reader: Reader, split: TrainingSplit) -> Constants:
     pictures = read_decodable(split.records, split.undecodable, in_order=True).shard(every, 0)
     total = sum(pictures.map(counted, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator())
     most = label.classes[int(np.argmax(total))]
-    return _PixelConstants(usual=np.array(reader.predicted.classes.index(most)), usual_is=f"always '{most}'")
+    return _ConstantPixels(
+        default=np.array(reader.predicted.classes.index(most)), default_description=f"always '{most}'"
+    )
 
 
-class _PixelConstants(Constants):
+class _ConstantPixels(ConstantPredictions):
     """One class for all pixels, as its index, []."""
 
-    def told(self, metric: Metric, candidate: np.ndarray) -> np.ndarray:
+    def predictions(self, metric: Metric, candidate: np.ndarray) -> np.ndarray:
         classes = round(candidate.shape[1] ** 0.5)
         true = candidate.reshape(-1, classes, classes).sum(axis=2, keepdims=True)
-        return (true * (np.arange(classes) == self.usual)).reshape(candidate.shape)
+        return (true * (np.arange(classes) == self.default)).reshape(candidate.shape)
 
 
 def _columns(classes: int) -> KeptColumns:
@@ -152,8 +156,8 @@ EVALUATION = LabelEvaluation(
     reader=_PixelReader,
     columns=_columns,
     metrics={
-        "mean_iou": Definition.of(pixel_metrics.MeanPixelIoU, by_class=True),
-        "pixel_accuracy": Definition.of(pixel_metrics.PixelAccuracy, by_class=True),
+        "mean_iou": MetricDefinition.of(pixel_metrics.MeanPixelIoU, by_class=True),
+        "pixel_accuracy": MetricDefinition.of(pixel_metrics.PixelAccuracy, by_class=True),
     },
     sums=sums,
     constants=_constants,

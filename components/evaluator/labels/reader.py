@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from hubline.artifacts.predictions import LABEL, Predicted
-from hubline.components.evaluator.exported_model import ServedModel
+from hubline.artifacts.predictions import LABEL, PredictionsMetadata
+from hubline.components.evaluator.exported_model import ExportedModel
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.preprocessing.columns import ParsingSpec, present
 from hubline.preprocessing.kinds.kind import Columns
@@ -27,7 +27,7 @@ class Reader(ABC):
     """The float outputs, which are the same for a record and its row."""
 
     def __init__(
-        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
+        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ExportedModel]
     ) -> None:
         """Determines what depends on all records and models.
 
@@ -42,7 +42,7 @@ class Reader(ABC):
         """
         self.label = label
         self.spec = spec
-        self.predicted = Predicted(label.kind)
+        self.predicted = PredictionsMetadata(label.kind)
 
     @property
     def notes(self) -> list[str]:
@@ -54,10 +54,10 @@ class Reader(ABC):
         """Labels of serialized records or rows, string [batch]; shape [batch, n]."""
 
     @abstractmethod
-    def told(self, model: str, answer: Tensors) -> tf.Tensor:
+    def predictions(self, model: str, answer: Tensors) -> tf.Tensor:
         """The part of a model's output to store, shape [batch, n]."""
 
-    def compared(self, records: tf.Tensor, rows: tf.Tensor, asked: Mapping[str, Tensors]) -> Tensors:
+    def compared(self, records: tf.Tensor, rows: tf.Tensor, outputs: Mapping[str, Tensors]) -> Tensors:
         """The columns to store besides the record numbers, by name.
 
         Args:
@@ -65,14 +65,14 @@ class Reader(ABC):
             rows: The records' rows, string [batch].
             asked: Outputs of each model.
         """
-        told = {name: self.told(name, answer) for name, answer in asked.items()}
-        return {LABEL: self.truth(rows)} | self.beside(rows) | told
+        predictions = {name: self.predictions(name, answer) for name, answer in outputs.items()}
+        return {LABEL: self.truth(rows)} | self.extra_columns(rows) | predictions
 
-    def masks(self, asked: Mapping[str, Tensors]) -> tf.Tensor | None:
+    def masks(self, outputs: Mapping[str, Tensors]) -> tf.Tensor | None:
         """The candidate's masks as PNGs, string [batch]; None for other labels."""
         return None
 
-    def beside(self, records: tf.Tensor) -> Tensors:
+    def extra_columns(self, records: tf.Tensor) -> Tensors:
         """Further columns to store, by name, each of shape [batch, n]."""
         return {}
 

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from hubline.artifacts.predictions import Predicted
-from hubline.components.evaluator import regression_metrics as differences
-from hubline.components.evaluator.constants import Constants, TrainingSplit, truths
-from hubline.components.evaluator.exported_model import Scale, ServedModel
+from hubline.artifacts.predictions import PredictionsMetadata
+from hubline.components.evaluator import regression_metrics
+from hubline.components.evaluator.constants import ConstantPredictions, TrainingSplit, truths
+from hubline.components.evaluator.exported_model import ExportedModel, Scale
 from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
 from hubline.components.evaluator.labels.reader import ROWS_AT_ONCE, Reader
-from hubline.components.evaluator.metric_definition import Definition
-from hubline.components.evaluator.metric_sums import Sums, divide, mean
+from hubline.components.evaluator.metric_definition import MetricDefinition
+from hubline.components.evaluator.metric_sums import MetricFromSums, divide, mean
 from hubline.components.evaluator.r2 import R2
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.core.float64 import PARTS
@@ -40,16 +40,16 @@ class _ValueReader(Reader):
     label: RegressionLabel
 
     def __init__(
-        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ServedModel]
+        self, label: LabelKind, spec: ParsingSpec, split: TestSplit, models: Mapping[str, ExportedModel]
     ) -> None:
         super().__init__(label, spec, split, models)
         some = self.truth(next(iter(read_records(split.rows, in_order=True).batch(ROWS_AT_ONCE))))
-        self.predicted = Predicted(label.kind, centre=float(np.median(some)))
+        self.predicted = PredictionsMetadata(label.kind, centre=float(np.median(some)))
 
     def truth(self, records: tf.Tensor) -> tf.Tensor:
         return _values(self.label, self.spec, records)[:, tf.newaxis]
 
-    def told(self, model: str, answer: Tensors) -> tf.Tensor:
+    def predictions(self, model: str, answer: Tensors) -> tf.Tensor:
         return tf.cast(answer[VALUE], tf.float64)[:, tf.newaxis]
 
 
@@ -59,40 +59,40 @@ def _values(label: RegressionLabel, spec: ParsingSpec, records: tf.Tensor) -> tf
     return tf.cast(label.values(lambda column: present(parsed[column])), tf.float64)
 
 
-def sums(predicted: Predicted) -> dict[Metric, Sums]:
+def sums(predicted: PredictionsMetadata) -> dict[Metric, MetricFromSums]:
     """Metrics for regression as functions of sums."""
 
-    def off(true: np.ndarray, told: np.ndarray) -> np.ndarray:
-        return told[:, 0] - true[:, 0]
+    def off(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        return predictions[:, 0] - true[:, 0]
 
-    def moments(true: np.ndarray, told: np.ndarray) -> np.ndarray:
+    def moments(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
         values = true[:, 0] - predicted.centre
-        return np.stack([np.ones_like(values), values, values**2, off(true, told) ** 2], axis=1)
+        return np.stack([np.ones_like(values), values, values**2, off(true, predictions) ** 2], axis=1)
 
     def explained(of_moments: np.ndarray) -> np.ndarray:
         count, total, squares, residual = np.moveaxis(of_moments, -1, 0)
         variance = squares - total**2 / count
         return 1 - divide(residual, np.where(variance > _ROUNDING * squares, variance, 0.0))
 
-    squared = mean(lambda true, told: off(true, told) ** 2)
+    squared = mean(lambda true, predictions: off(true, predictions) ** 2)
     return {
-        "rmse": Sums(squared.of_each, lambda of_squares: np.sqrt(squared.value(of_squares))),
-        "mae": mean(lambda true, told: np.abs(off(true, told))),
-        "r2": Sums(moments, explained),
+        "rmse": MetricFromSums(squared.of_each, lambda of_squares: np.sqrt(squared.value(of_squares))),
+        "mae": mean(lambda true, predictions: np.abs(off(true, predictions))),
+        "r2": MetricFromSums(moments, explained),
     }
 
 
-def constants_of(values: np.ndarray) -> Constants:
+def constants_of(values: np.ndarray) -> ConstantPredictions:
     """The best constants for given labels, float64 [records]."""
     average, median = values.mean(), np.median(values)
-    return Constants(
-        usual=np.array([average]),
-        usual_is=f"the mean {shown(average)}",
+    return ConstantPredictions(
+        default=np.array([average]),
+        default_description=f"the mean {shown(average)}",
         special={"mae": (np.array([median]), f"the median {shown(median)}")},
     )
 
 
-def _constants(reader: Reader, split: TrainingSplit) -> Constants:
+def _constants(reader: Reader, split: TrainingSplit) -> ConstantPredictions:
     return constants_of(np.concatenate([batch[:, 0] for batch in truths(reader, split)]))
 
 
@@ -122,9 +122,9 @@ EVALUATION = LabelEvaluation(
     reader=_ValueReader,
     columns=_columns,
     metrics={
-        "rmse": Definition.of(differences.RootMeanSquaredDifference),
-        "mae": Definition.of(differences.MeanAbsoluteDifference),
-        "r2": Definition.of(R2, from_centre=True),
+        "rmse": MetricDefinition.of(regression_metrics.RootMeanSquaredDifference),
+        "mae": MetricDefinition.of(regression_metrics.MeanAbsoluteDifference),
+        "r2": MetricDefinition.of(R2, from_centre=True),
     },
     sums=sums,
     constants=_constants,
