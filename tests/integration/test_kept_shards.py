@@ -89,7 +89,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
         ),
         (["components/example_gen/ingest.py"], ["ExampleGen"]),
         (
-            ["preprocessing/kinds/numeric.py", "preprocessing/labels/classes.py", "preprocessing/config.py"],
+            ["preprocessing/kinds/crossed.py", "preprocessing/labels/classes.py", "preprocessing/config.py"],
             ["Transform"],
         ),
         (["preprocessing/kinds/image.py"], ["Transform", "Embedder"]),
