@@ -218,7 +218,7 @@ def test_a_module_that_mixes_examples_or_is_not_finite_is_warned_of(modules: Pat
         lambda images: tf.reduce_mean(images, [1, 2]) - tf.reduce_mean(images, [0, 1, 2]),
     )
     tried = try_rows(hub("photo"), open_module(str(normal)), FED)
-    assert tried.outputs == {"default": "dependent"} and "depends on the examples beside it" in tried.warnings[0]
+    assert tried.outputs == {"default": "dependent"} and "depends on the other examples" in tried.warnings[0]
     logs = hub_modules.module(
         tmp_path / "logs", hub_modules.IMAGES, lambda images: tf.math.log(tf.reduce_mean(images, [1, 2]))
     )
