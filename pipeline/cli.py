@@ -13,8 +13,8 @@ import typer
 from hubline.core.errors import UserError
 from hubline.core.garbage import collect_none_at_exit
 from hubline.pipeline.convert.cli import app as convert
-from hubline.pipeline.kubeflow.cli import app as schedule
-from hubline.pipeline.kubeflow.cli import submit
+from hubline.pipeline.kubeflow.schedule_commands import app as schedule
+from hubline.pipeline.kubeflow.submit_command import submit
 from hubline.pipeline.predict.cli import predict
 from hubline.pipeline.terminal import console_on, plain
 

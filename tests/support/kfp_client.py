@@ -7,7 +7,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from hubline.pipeline.config import AnyFile
-from hubline.pipeline.kubeflow import schedule, watch
+from hubline.pipeline.kubeflow import schedule, schedule_plan, watch
 from hubline.pipeline.kubeflow.api import Address, Client
 from hubline.pipeline.kubeflow.publish import Package
 from hubline.pipeline.load import load
@@ -58,14 +58,14 @@ def apply(
     client: Client, api: KfpApi, folder: Path, said: str = DAILY, version: str = "taxi-tips-1"
 ) -> schedule.ApplyResult:
     file, package = file_of(folder, said), package_of(folder, version)
-    return schedule.apply(client, file, package, schedule.plan(file, package, None, api.now), api.now)
+    return schedule.apply(client, file, package, schedule_plan.plan(file, package, None, api.now), api.now)
 
 
 def would_change(
     client: Client, api: KfpApi, folder: Path, said: str = DAILY, version: str = "taxi-tips-1"
 ) -> list[str]:
     file, package = file_of(folder, said), package_of(folder, version)
-    plan = schedule.plan(file, package, None, api.now)
+    plan = schedule_plan.plan(file, package, None, api.now)
     return [each.key for each in schedule.would_change(client, file, plan)]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hubline.core.errors import RunError, UserError
-from hubline.pipeline.kubeflow import schedule
+from hubline.pipeline.kubeflow import recurring_runs, schedule
 from hubline.pipeline.kubeflow.api import Address, Client, connect
 from hubline.pipeline.kubeflow.submit import submit
 from tests.support.kfp_api import START, Fault, KfpApi
@@ -50,7 +50,7 @@ def test_what_the_api_answers_is_explained(
 ) -> None:
     api.faults = [fault]
     with pytest.raises(UserError, match=why) as caught:
-        schedule.scheduled(connect(address(api, **said)))
+        recurring_runs.scheduled(connect(address(api, **said)))
     assert type(caught.value) is kind and api.host in str(caught.value)
     assert "secret" not in str(caught.value)
 

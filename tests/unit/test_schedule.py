@@ -7,7 +7,7 @@ import pytest
 
 from hubline.core.errors import RunError, UserError
 from hubline.pipeline.diagnostics import PipelineFileError
-from hubline.pipeline.kubeflow import schedule
+from hubline.pipeline.kubeflow import recurring_runs, schedule, schedule_plan, schedule_status
 from hubline.pipeline.kubeflow.api import Client
 from hubline.pipeline.kubeflow.submit import submit
 from tests.support.kfp_api import START, Fault, KfpApi
@@ -159,7 +159,10 @@ def test_a_start_that_is_past_is_made_up_for_on_purpose_only(
 def test_after_daylight_saving_it_is_applied_again(client: Client, api: KfpApi, tmp_path: Path) -> None:
     apply(client, api, tmp_path)
     api.now = datetime(2026, 10, 26, 12, tzinfo=timezone.utc)
-    (row,) = (schedule.row(each, file_of(tmp_path).kubeflow.api.zone, api.now) for each in schedule.scheduled(client))
+    (row,) = (
+        schedule_status.row(each, file_of(tmp_path).kubeflow.api.zone, api.now)
+        for each in recurring_runs.scheduled(client)
+    )
     assert (row["state"], row["next"]) == ("drifted; apply it again", "Tue 2026-10-27 02:00")
     assert would_change(client, api, tmp_path) == ["cron"]
     assert apply(client, api, tmp_path).action == "replaced"
@@ -239,7 +242,7 @@ def test_a_schedule_without_a_next_run_or_a_cron_that_shifts_badly_is_refused(ap
         ("{cron: 0 1 1 * *, time_zone: Europe/Berlin}", "has no equivalent in UTC.*CRON_SCHEDULE_TIMEZONE"),
     ):
         with pytest.raises(UserError, match=why):
-            schedule.plan(file_of(tmp_path, said), package, None, api.now)
+            schedule_plan.plan(file_of(tmp_path, said), package, None, api.now)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ REASONS = {
     "pipeline/display.py": RUN,
     "pipeline/file_paths.py": SOURCE,
     "pipeline/init/command.py": FILE,
-    "pipeline/kubeflow/cli.py": "the file of an access token",
+    "pipeline/kubeflow/connection.py": "the file of an access token",
     "pipeline/kubeflow/publish.py": FILE,
     "pipeline/load.py": FILE,
     "pipeline/local.py": RUN,
