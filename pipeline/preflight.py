@@ -217,6 +217,7 @@ def _look_at_operations(hub: Hub) -> None:
 
 def _look_at_variables(hub: Hub, tuned: VariableSelection) -> None:
     from hubline.trainer.saved_model import SavedModel, to_train
+    from hubline.trainer.tf1.limits import check_module
 
     if not _is_there(hub):
         return
@@ -224,7 +225,9 @@ def _look_at_variables(hub: Hub, tuned: VariableSelection) -> None:
         saved = SavedModel.parse(read_saved_model(mirrored(hub.handle)), hub.handle)
     except UserError:  # reported for its handle
         return
-    to_train(saved.format, saved.variables, tuned)
+    to_train(saved.variables, tuned)
+    if saved.format == "TF1":
+        check_module(saved.graph, saved.training_graph, hub.signature, tuned.training_mode)
 
 
 def _is_there(hub: Hub) -> bool:

@@ -82,7 +82,7 @@ class Checkpoint:
         self._parts = tf.train.Checkpoint(
             variables=list(model.variables),
             optimizers=[model.optimizer, *model.layer_optimizers.values()],
-            generators=random_generators(model),
+            generators=[*random_generators(model), *model.module_generators],
             averages=[] if model.average is None else [model.average.step, *model.average.averages],
             state=state,
         )

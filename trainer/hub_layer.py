@@ -57,6 +57,11 @@ class HubLayer(tf.keras.layers.Layer):
         self._layer = tf_hub.KerasLayer(HubCallable(hub, module, features, tuned), trainable=tuned is not None)
 
     @property
+    def generator(self) -> tf.random.Generator | None:
+        """The source of the module's random numbers in training, if it is known."""
+        return self._layer.resolved_object.generator
+
+    @property
     def module(self) -> Any:
         """The object that TensorFlow loaded, with its variables, tables and assets."""
         return self._layer.resolved_object.module
@@ -86,7 +91,7 @@ class HubLayer(tf.keras.layers.Layer):
         return tf.boolean_mask(steps, tf.reduce_any(steps != 0, axis=1))
 
     def call(self, inputs: Tensors) -> tf.Tensor | Tensors:
-        """Runs the module, in inference mode unless all of it is being trained."""
+        """Runs the module; in training mode only if the module is being trained."""
         return self._layer({name: inputs[name] for name in self._features})
 
 

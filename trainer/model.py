@@ -14,15 +14,15 @@ from hubline.preprocessing.kinds.kind import CategoryKind
 from hubline.trainer.autograph import leave_libraries_alone
 from hubline.trainer.backbones.backbone_layer import BackboneLayer, weights_in
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones, trained_from_the_start
-from hubline.trainer.config.hubs import NO_HUBS, Hubs, fed_hubs
+from hubline.trainer.config.hubs import NO_HUBS, Hub, Hubs, fed_hubs
 from hubline.trainer.config.model import Head, Model
 from hubline.trainer.decoder import decode, small
 from hubline.trainer.embeddings import column
 from hubline.trainer.hub_layer import HubLayer
 from hubline.trainer.inputs import Tensors
 from hubline.trainer.penalty import Penalty
-from hubline.trainer.saved_model_loader import open_module
 from hubline.trainer.standardize import Standardization
+from hubline.trainer.tf1.module import open_to_train
 from hubline.trainer.weight_average import WeightAverage
 
 # Must run before any Keras call: to try out a module, to train, in a test.
@@ -72,8 +72,7 @@ def build(
         return _of_pixels(model, fed_hubs(hubs), module_paths, features, outputs)
     own, fed = keras_inputs(model_inputs(features, hubs, backbones)), keras_inputs(feeding(hubs, features, backbones))
     layers: dict[str, HubLayer | BackboneLayer] = {
-        name: HubLayer(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
-        for name, hub in fed_hubs(hubs).items()
+        name: _hub_layer(name, hub, module_paths, features, model) for name, hub in fed_hubs(hubs).items()
     }
     for name, config in backbones.items():
         weights = weights_in(module_paths[name]) if config.weights_file else None
@@ -120,7 +119,7 @@ def _of_pixels(model: Model, hubs: Hubs, module_paths: Mapping[str, str], featur
     ((name, hub),) = hubs.items()
     ((_, pictures),) = images(feeding(hubs, features)).items()
     fed = keras_inputs(feeding(hubs, features))
-    backbone = HubLayer(hub, open_module(module_paths[name]), features, name, model.fine_tune.get(name))
+    backbone = _hub_layer(name, hub, module_paths, features, model)
     maps = backbone(fed)
     standardized = (
         {output: Standardization(f"standardized_{output}") for output in maps} if model.head.standardize else {}
@@ -128,6 +127,11 @@ def _of_pixels(model: Model, hubs: Hubs, module_paths: Mapping[str, str], featur
     brought = {output: standardized[output](values) if standardized else values for output, values in maps.items()}
     whole = TunedModel(fed, decode(model.head, brought, pictures.size, outputs), name="hubline")
     return Parts(backbones={name: backbone}, whole=whole, on_vectors=None, standardized=standardized)
+
+
+def _hub_layer(name: str, hub: Hub, module_paths: Mapping[str, str], features: Features, model: Model) -> HubLayer:
+    tuned = model.fine_tune.get(name)
+    return HubLayer(hub, open_to_train(module_paths[name], tuned), features, name, tuned)
 
 
 def model_inputs(features: Features, hubs: Hubs = NO_HUBS, backbones: Backbones = NO_BACKBONES) -> Features:
@@ -170,6 +174,12 @@ class TunedModel(tf.keras.Model):
     """Moving average of the weights, if there is one."""
     penalty: Penalty | None = None
     """Penalty of the weights, if there is one."""
+
+    @property
+    def module_generators(self) -> list[tf.random.Generator]:
+        """The sources of the random numbers of hub modules, such as dropout, as far as they are known."""
+        found = [layer.generator for layer in self.layers if isinstance(layer, HubLayer)]
+        return [generator for generator in found if generator is not None]
 
     def tune(self, optimizers: Mapping[str, tf.keras.optimizers.Optimizer]) -> None:
         """Assigns optimizers to layers by name; the optimizer of `compile` handles the rest. Call this before

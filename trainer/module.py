@@ -14,9 +14,10 @@ from hubline.core.config_base import Section
 from hubline.core.errors import UserError
 from hubline.preprocessing.kinds.image import ImageKind
 from hubline.preprocessing.kinds.numeric import NumericFeature
+from hubline.preprocessing.kinds.text import TextFeature
 from hubline.preprocessing.kinds.video import VideoFeature
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.saved_model import Variable
+from hubline.trainer.saved_model import Variable, usual_signature
 
 if TYPE_CHECKING:
     from hubline.preprocessing.config import Feature, Features
@@ -99,10 +100,7 @@ def signature_name(module: Module, hub: Hub) -> str | None:
     """The signature that `hub` selects; None for the module itself."""
     if hub.signature or module.calls:
         return hub.signature
-    for usual in ("default", "serving_default"):
-        if usual in module.signatures:
-            return usual
-    return next(iter(module.signatures)) if len(module.signatures) == 1 else None
+    return usual_signature(module.signatures)
 
 
 def output_name(function: Function, hub: Hub) -> str:
@@ -229,13 +227,18 @@ def frames_each(function: Function, hub: Hub, features: Features) -> int | None:
     return None
 
 
-Way = Literal["batch", "batch of one", "single", "frames"]
+Way = Literal["batch", "batch of one", "single", "frames", "words", "word counts"]
 
 
 def way(wanted: Tensor, feature: Feature) -> Way | None:
     """How an input takes a feature: in batches of any size, in batches of one, or without a batch dimension; for a
-    clip, possibly frame by frame in batches of any size. None if it doesn't fit."""
+    clip, possibly frame by frame in batches of any size; for texts, possibly their words, string [batch, words], or the
+    number of words, integer [batch]. None if it doesn't fit."""
     given = _given(feature, wanted.dtype)
+    if isinstance(feature, TextFeature) and wanted.shape == (None, None) and wanted.dtype == "string":
+        return "words"
+    if isinstance(feature, TextFeature) and wanted.shape == (None,) and wanted.dtype in ("int32", "int64"):
+        return "word counts"
     if isinstance(feature, VideoFeature) and _takes_frames(wanted, given):
         return "frames"
     if wanted.dtype != given.dtype:

@@ -1,6 +1,6 @@
 """Reads `saved_model.pb` without TensorFlow, which `hubline check` must not import."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -29,6 +29,8 @@ class SavedModel:
 
     graph: Any
     """The MetaGraphDef to load; of several, the one for inference."""
+    training_graph: Any | None = None
+    """The MetaGraphDef with the tag `train` of a TF1 module, if it has one."""
 
     @classmethod
     def parse(cls, content: bytes, path: str) -> "SavedModel":
@@ -43,7 +45,9 @@ class SavedModel:
             raise UserError(f"{path}: not a SavedModel: {error}") from error
         if not graphs:
             raise UserError(f"{path}: not a SavedModel: there is no graph in it")
-        return cls(min(graphs, key=lambda graph: _order(frozenset(graph.meta_info_def.tags))))
+        of_training = [graph for graph in graphs if set(graph.meta_info_def.tags) == {"train"}]
+        inference = min(graphs, key=lambda graph: _order(frozenset(graph.meta_info_def.tags)))
+        return cls(inference, next((graph for graph in of_training if graph is not inference), None))
 
     @property
     def format(self) -> Literal["TF1", "TF2"]:
@@ -118,18 +122,20 @@ class SavedModel:
         return [variable_pb2.VariableDef.FromString(value) for value in values]
 
 
-def to_train(format_: str, variables: tuple[Variable, ...], tuned: VariableSelection) -> tuple[str, ...]:
+def usual_signature(names: Collection[str]) -> str | None:
+    """The signature to call if none is named; None if that isn't clear."""
+    for usual in ("default", "serving_default"):
+        if usual in names:
+            return usual
+    return next(iter(names)) if len(names) == 1 else None
+
+
+def to_train(variables: tuple[Variable, ...], tuned: VariableSelection) -> tuple[str, ...]:
     """Names of the variables to train.
 
     Raises:
-        UserError: if the module cannot be trained, or `tuned` selects variables that don't exist.
+        UserError: if the module has nothing to train, or `tuned` selects variables that don't exist.
     """
-    if format_ == "TF1":
-        raise UserError(
-            "the module can't be trained: it is a TF1 module, which TensorFlow 2 supports for inference only; remove "
-            "the module "
-            "from model.fine_tune, or use a TF2 version"
-        )
     names = tuple(dict.fromkeys(variable.name for variable in variables if variable.trainable))
     if not names:
         raise UserError("the module can't be trained: it has no trainable variables")

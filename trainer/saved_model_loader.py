@@ -1,15 +1,17 @@
 """Loads and calls hub modules."""
 
 import inspect as python_inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
 from hubline.core import storage
 from hubline.core.errors import UserError
 from hubline.trainer.adapters.tensorflow import concrete_functions
+from hubline.trainer.config.model import VariableSelection
 from hubline.trainer.module import Function, Module, Tensor, plain
 from hubline.trainer.operations import provide
 from hubline.trainer.saved_model import SavedModel
@@ -90,6 +92,20 @@ class Trace:
         return isinstance(self._defaults.get(key), bool | int | float | str | list | tuple)
 
 
+Run: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Maps inputs to outputs, both by name."""
+
+
+@dataclass(frozen=True)
+class InTraining:
+    """A module while it is trained."""
+
+    run: Run
+    regularization_losses: Sequence[Callable[[], tf.Tensor]] = ()
+    generator: tf.random.Generator | None = None
+    """The source of its random numbers, if that is known."""
+
+
 @dataclass(frozen=True)
 class LoadedModule:
     """A loaded module, ready to be called."""
@@ -121,6 +137,32 @@ class LoadedModule:
             return by_name(self.loaded.signatures[signature](**tensors), "default")
         trace = self.traces[self.offer.calls.index(function)]
         return by_name(trace.call(self.loaded, tensors, training), "default")
+
+    def in_training(
+        self,
+        signature: str | None,
+        function: Function,
+        tuned: VariableSelection,
+        trained: Collection[str],
+        outputs: Sequence[str],
+    ) -> InTraining:
+        """The module while it is trained.
+
+        Args:
+            signature: The signature to call; None for the module itself.
+            function: The callable, from `offer`.
+            tuned: How it is trained.
+            trained: Names of the variables to train.
+            outputs: The outputs that are used.
+
+        Raises:
+            UserError: if the module can't be trained in this way.
+        """
+        if tuned.training_mode and not self.can_train:
+            raise UserError("training_mode: the module has no training mode; remove training_mode")
+        training = True if tuned.uses_training_mode and self.can_train else None
+        run = partial(self.run, signature, function, training=training)
+        return InTraining(run, list(getattr(self.loaded, "regularization_losses", ())))
 
 
 def open_module(path: str) -> LoadedModule:

@@ -25,7 +25,8 @@ from hubline.trainer.hub_trial import TrialResult
 from hubline.trainer.module import check_fits
 from hubline.trainer.pretrained import WORDS, of_words
 from hubline.trainer.rows import try_rows
-from hubline.trainer.saved_model_loader import open_module, read_saved_model
+from hubline.trainer.saved_model_loader import read_saved_model
+from hubline.trainer.tf1.module import open_to_train
 
 
 class Executor(base_executor.BaseExecutor):
@@ -43,8 +44,11 @@ class Executor(base_executor.BaseExecutor):
         with tempfile.TemporaryDirectory() as folder:
             source, digest = fetch(hub.handle, hub.sha256, folder)
             check_whole(hub.handle, source, bool(read_saved_model(source).variables))
-            opened = open_module(source)
-            module, tuned = opened.offer, exec_properties["tuned"]
+            tuned = (
+                VariableSelection.model_validate_json(exec_properties["tuned"]) if exec_properties["tuned"] else None
+            )
+            opened = open_to_train(source, tuned)
+            module = opened.offer
             try:
                 if exec_properties["asked"]:
                     call = call_with(module, hub, features)
@@ -54,7 +58,7 @@ class Executor(base_executor.BaseExecutor):
                     function, tried = module.functions(hub)[0], TrialResult()
                 else:
                     check_fits(module, hub, features)
-                    try_out(hub, opened, features, VariableSelection.model_validate_json(tuned) if tuned else None)
+                    try_out(hub, opened, features, tuned)
                     tried = try_rows(hub, opened, features)
                     function = module.function(hub, features)
             except UserError as error:

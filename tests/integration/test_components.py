@@ -464,9 +464,12 @@ def test_hub_module_refuses_what_has_not_a_row_for_each_and_warns_of_what_is_not
 def test_a_module_that_is_to_be_trained_must_have_something_to_train(tmp_path: Path) -> None:
     source = hub_modules.mean_colour(tmp_path / "mean")
     run_hub_module(tmp_path / "can", tuned="{}", handle=str(source))
-    fixed = tf1_hub_modules.images(tmp_path / "fixed")
-    with pytest.raises(UserError, match=r"fixed: the module can't be trained: it is a TF1 module"):
+    run_hub_module(tmp_path / "old", tuned="{}", handle=str(tf1_hub_modules.images(tmp_path / "tf1")))
+    fixed = hub_modules.module(tmp_path / "fixed", hub_modules.IMAGES, lambda images: tf.reduce_mean(images, [1, 2]))
+    with pytest.raises(UserError, match=r"fixed: the module can't be trained: it has no trainable variables"):
         run_hub_module(tmp_path / "cannot", tuned="{}", handle=str(fixed))
+    with pytest.raises(UserError, match=r"tf1: training_mode needs a graph with the tag `train`, but there is none"):
+        run_hub_module(tmp_path / "mode", tuned='{"training_mode": true}', handle=str(tmp_path / "tf1"))
 
 
 def test_hub_module_says_which_entry_does_not_fit(tmp_path: Path) -> None:

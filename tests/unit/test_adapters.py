@@ -321,3 +321,31 @@ def test_kfps_client_sends_all_through_our_rest_client(monkeypatch: pytest.Monke
         assert call(client, "GET", "/apis/v2beta1/healthz", None).status == 200
     assert [url.rpartition("/")[2] for url, _ in seen] == ["healthz", "experiments", "healthz"]
     assert all("json" in content_type for _, content_type in seen)
+
+
+def test_a_saved_model_fills_the_tables_of_a_graph_where_it_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("a\nb\n")
+
+    def table(file: Any, shared: str) -> tuple[Any, Any]:
+        handle = tf.raw_ops.HashTableV2(
+            key_dtype=tf.string, value_dtype=tf.int64, shared_name=shared, use_node_name_sharing=True
+        )
+        options = {"key_index": -2, "value_index": -1}
+        return handle, lambda: tf.raw_ops.InitializeTableFromTextFileV2(table_handle=handle, filename=file, **options)
+
+    initializer = tensorflow.GraphInitializer(lambda file: table(file, "of words")[1](), [str(tmp_path / "words.txt")])
+    initializer.initialize()
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def look_up(words: tf.Tensor) -> tf.Tensor:
+        handle, _ = table("", "of words")
+        return tf.raw_ops.LookupTableFindV2(table_handle=handle, keys=words, default_value=tf.constant(-1, tf.int64))
+
+    words = tf.constant(["b", "a", "c"])
+    assert look_up(words).numpy().tolist() == [1, 0, -1]
+    root = tf.Module()
+    root.state, root.look_up = [initializer, *initializer.assets], look_up
+    tf.saved_model.save(root, str(tmp_path / "saved"))
+    (tmp_path / "words.txt").unlink()
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    assert loaded.look_up(words).numpy().tolist() == [1, 0, -1]

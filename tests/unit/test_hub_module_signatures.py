@@ -338,9 +338,3 @@ def test_an_output_of_whole_numbers_cannot_be_learned_through(tmp_path: Path) ->
     tf.saved_model.save(Whole(), str(tmp_path))
     with pytest.raises(UserError, match=r"does not depend on what is to be trained, .*: gain"):
         try_out(hub(), open_module(str(tmp_path)), FEATURES, VariableSelection())
-
-
-def test_a_tf1_module_is_not_trained(tmp_path: Path) -> None:
-    path = tf1_hub_modules.images(tmp_path / "module")
-    with pytest.raises(UserError, match=r"can't be trained: it is a TF1 module, .* for inference only"):
-        try_out(hub(), open_module(str(path)), FEATURES, VariableSelection())

@@ -19,7 +19,7 @@ from hubline.trainer import operations
 from hubline.trainer.adapters.tensorflow_library import registered_operations
 from hubline.trainer.saved_model import SavedModel
 from hubline.trainer.saved_model_loader import open_module
-from tests.support import hub_modules, tf1_hub_modules
+from tests.support import hub_modules, tf1_hub_modules, tf1_trainable_modules
 from tests.support.project import PIPELINE, make_project
 
 PROJECT = Path(__file__).parents[2]
@@ -124,6 +124,11 @@ def tf1(folder: Path) -> str:
     return "tf1"
 
 
+def drawing(folder: Path) -> str:
+    tf1_trainable_modules.elmo(folder / "elmo", dropout=0.5, inside=True)
+    return "elmo"
+
+
 def not_whole(folder: Path) -> str:
     whole = folder / packed(folder)
     whole.write_bytes(whole.read_bytes()[:200])
@@ -144,7 +149,8 @@ TUNED = "model: {fine_tune: {mean: {%s}}}\ntraining:"
         (None, "variables: [absent]", "model.fine_tune.mean.variables", "those that can be trained are: scale"),
         (packed, "variables: [offset]", "model.fine_tune.mean.variables", "no trainable variable of the module"),
         (packed, "last: 2", "model.fine_tune.mean.last", "the module has 1 layers: scale"),
-        (tf1, "after_epochs: 1", "model.fine_tune.mean", "it is a TF1 module"),
+        (tf1, "training_mode: true", "model.fine_tune.mean", "a graph with the tag `train`, but there is none"),
+        (drawing, "after_epochs: 1", "model.fine_tune.mean", "random numbers are drawn inside a loop"),
         (not_whole, "last: 2", "hubs.mean.handle", "not a complete .tar.gz"),
         (of_others, "", "hubs.mean.handle", r"doesn't have: SentencepieceOp"),
     ],

@@ -3,7 +3,7 @@
 `tensorflow_library` uses TensorFlow's C library without importing TensorFlow.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -75,3 +75,31 @@ def is_resource(value: Any) -> bool:
     Private: their common base class. `tf.lookup` exports only some of them, and none of those that loading creates.
     """
     return isinstance(value, CapturableResource)
+
+
+class GraphInitializer(CapturableResource):
+    """Fills the tables of a TF1 graph, here and wherever a SavedModel with it is loaded.
+
+    Private: the base class, with its methods, by which TensorFlow saves and runs such initializers. The public
+    `tf.lookup` creates tables of its own, while the graph already contains them.
+    """
+
+    def __init__(self, run: Callable[..., Any], files: Sequence[str]) -> None:
+        """Args:
+        run: Fills the tables, given the paths of files.
+        files: The files.
+        """
+        super().__init__()
+        # Whoever saves the initializer must track these too.
+        self.assets = [tf.saved_model.Asset(file) for file in files]
+        self._run = run
+
+    def initialize(self) -> None:
+        """Fills the tables."""
+        self._run(*(file.asset_path for file in self.assets))
+
+    def _create_resource(self) -> tf.Tensor:
+        return tf.constant(0.0)  # the graph has its own resources, but TensorFlow saves a function that returns one
+
+    def _initialize(self) -> None:
+        self.initialize()

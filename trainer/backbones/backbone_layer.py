@@ -59,11 +59,9 @@ class BackboneLayer(tf.keras.layers.Layer):
         self._fed = {given: (fed, features[fed]) for given, fed in config.inputs.items()}
         self.network = _network(config, {given: feature for given, (_, feature) in self._fed.items()}, weights)
         own = self.network.trainable_weights
-        names = to_train("TF2", _variables(own, self.network.non_trainable_weights), tuned) if tuned else None
+        names = to_train(_variables(own, self.network.non_trainable_weights), tuned) if tuned else None
         self._to_train = frozenset(one.ref() for one in own if names is None or _name(one) in names)
-        # If only part of it is trained, the rest runs in inference mode: in training mode it would update moving
-        # averages.
-        self._is_partial = tuned is not None and tuned.is_partial
+        self._uses_training_mode = tuned is None or tuned.uses_training_mode
 
     @property
     def module(self) -> tf.keras.Model:
@@ -96,9 +94,9 @@ class BackboneLayer(tf.keras.layers.Layer):
         return given
 
     def call(self, inputs: Tensors, training: bool | None = None) -> tf.Tensor:
-        """Runs the network, in inference mode unless all of it is being trained."""
+        """Runs the network, in training mode if that is asked for and the network is being trained."""
         given = {name: self._prepared(feature, inputs[fed]) for name, (fed, feature) in self._fed.items()}
-        told = bool(training) and self._trainable and not self._is_partial
+        told = bool(training) and self._trainable and self._uses_training_mode
         return tf.cast(self.network(given, training=told), tf.float32)
 
     def _prepared(self, feature: Feature, values: tf.Tensor) -> tf.Tensor:

@@ -60,6 +60,10 @@ class VariableSelection(Section):
     last: int | None = Field(default=None, ge=1, le=1_000_000, examples=[3])
     """In place of `variables`: number of layers to train, counted from the last. Variables whose names share the prefix
     before the last `/` form a layer."""
+    training_mode: bool | None = None
+    """Whether the module runs in training mode while it is trained: with dropout, and with batch normalization that
+    uses the statistics of the batch and updates its moving averages. Default: true if all variables are trained, or if
+    a TF1 module has a graph for training; false otherwise."""
 
     @model_validator(mode="after")
     def _one_way(self) -> "VariableSelection":
@@ -75,6 +79,12 @@ class VariableSelection(Section):
     def is_partial(self) -> bool:
         """Whether some variables of the module stay unchanged."""
         return self.variables is not None or self.last is not None
+
+    @property
+    def uses_training_mode(self) -> bool:
+        """Whether a module that has a training mode runs in it. TF1 modules have a default of their own."""
+        # In training mode, a module would change the moving averages of its fixed part too.
+        return not self.is_partial if self.training_mode is None else self.training_mode
 
     def matches_none(self, names: Iterable[str]) -> list[str]:
         """The expressions that match none of the names."""
@@ -123,7 +133,11 @@ class Model(Section):
     def tuned(self, name: str) -> VariableSelection | None:
         """The variables of a hub module or backbone to train, without the schedule. None if it is not fine-tuned."""
         tune = self.fine_tune.get(name)
-        return VariableSelection(variables=tune.variables, last=tune.last) if tune else None
+        return (
+            VariableSelection.model_validate(tune.model_dump(include=set(VariableSelection.model_fields)))
+            if tune
+            else None
+        )
 
     @field_validator("wide")
     @classmethod
