@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ValidationError, WrapValid
 from pydantic.fields import FieldInfo
 
 from hubline.core.config_base import Section
+from hubline.preprocessing.kinds.image_crop import CropBox
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
 
@@ -67,8 +68,23 @@ _FEW: dict[type[Section], int] = {Optimizer: 2, Training: 4}
 """Maximum number of optional keys for sections most of whose keys exclude each other."""
 
 
+@st.composite
+def _boxes(draw: st.DrawFn) -> dict[str, Any]:
+    in_pixels = draw(st.booleans())
+    edge = st.integers(0, 10**6) if in_pixels else st.floats(0.0, 1.0)
+    (top, bottom), (left, right) = (sorted(draw(st.lists(edge, min_size=2, max_size=2, unique=True))) for _ in "yx")
+    units = {"units": "pixels"} if in_pixels else draw(st.sampled_from([{}, {"units": "shares"}]))
+    return {"top": top, "left": left, "bottom": bottom, "right": right} | units
+
+
+_OWN: dict[type[Section], st.SearchStrategy[dict[str, Any]]] = {CropBox: _boxes()}
+"""Strategies for sections whose rules refuse nearly all combinations of values."""
+
+
 def written(section_type: type[Section]) -> st.SearchStrategy[dict[str, Any]]:
     """What a user may write for a section of a type; rules within the section may refuse it."""
+    if section_type in _OWN:
+        return _OWN[section_type]
     required, optional = {}, {}
     for name, field in section_type.model_fields.items():
         holder = required if field.is_required() else optional
