@@ -10,9 +10,8 @@ import tensorflow as tf
 
 from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD
 from hubline.core.float64 import from_parts
-from tests.e2e.test_runs import HUBLINE, PROJECT
 from tests.support import example_data
-from tests.support.project import make_project
+from tests.support.project import HUBLINE, PROJECT, make_project
 
 COUNT = 610
 SECONDS = 1_600_000_000 + np.arange(COUNT) % 61

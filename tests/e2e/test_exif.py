@@ -12,10 +12,10 @@ from hubline.artifacts.decision import Decision
 from hubline.artifacts.embedded_rows import EmbeddedRows
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
-from tests.e2e.test_runs import HUBLINE, PROJECT
 from tests.support import boxes as make_boxes
 from tests.support import example_data, exif, hub_modules
 from tests.support.evaluation import columns
+from tests.support.project import HUBLINE, PROJECT
 
 pytestmark = pytest.mark.slow
 

@@ -4,9 +4,8 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.e2e.test_runs import HUBLINE, PROJECT
 from tests.support import example_data
-from tests.support.project import make_project
+from tests.support.project import HUBLINE, PROJECT, make_project
 
 FILE = """\
 name: findings

@@ -21,12 +21,10 @@ from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
 from hubline.trainer.training_notes import Notes
 from tests.support import example_data, hub_modules
-from tests.support.project import PIPELINE, make_project
+from tests.support.project import HUBLINE, PIPELINE, PROJECT, make_project
 
 pytestmark = pytest.mark.slow
 
-HUBLINE = [sys.executable, "-m", "hubline.pipeline.cli"]
-PROJECT = Path(__file__).parents[2]
 NOTHING = """
 import sys
 from pathlib import Path

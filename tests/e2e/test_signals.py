@@ -50,12 +50,11 @@ def story(path: Path, output: Path) -> None:
 
 def run_until(path: Path, point: str, number: signal.Signals) -> dict[str, Any]:
     """The outcome of a run that receives a signal at a point."""
-    from tfx.dsl.io import fileio
-
+    from hubline.core import storage
     from hubline.pipeline import local
     from hubline.pipeline.run import run
 
-    copy, launch = fileio.copy, local.Run.launch
+    copy, launch = storage.copy, local.Run.launch
     sent: list[None] = []
 
     def launched(self: Any, step: str, do: Callable) -> Any:
@@ -72,7 +71,7 @@ def run_until(path: Path, point: str, number: signal.Signals) -> dict[str, Any]:
         if point == "copying" and "Format-Serving" in str(given[0]) and not sent:
             sent.append(os.kill(os.getpid(), number))
 
-    with mock.patch.object(local.Run, "launch", launched), mock.patch.object(fileio, "copy", copied):
+    with mock.patch.object(local.Run, "launch", launched), mock.patch.object(storage, "copy", copied):
         result, code = run(path, None, quiet=True)
     return {
         "status": result.status,

@@ -14,7 +14,7 @@ from google.protobuf import text_format
 from pydantic import TypeAdapter
 from tfx.components.statistics_gen.executor import Executor as StatisticsGen
 from tfx.components.util import examples_utils
-from tfx.dsl.components.base import base_beam_executor, base_executor
+from tfx.dsl.components.base import base_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import Channel, standard_artifacts
 
@@ -29,10 +29,9 @@ from hubline.components.config.data import Data
 from hubline.components.config.splits import HashSplit, PatternSplit
 from hubline.components.example_gen import small_files
 from hubline.components.example_gen.contract import Contract
-from hubline.components.example_gen.executor import Executor as ExampleGen
 from hubline.components.hub_module.executor import Executor as HubModule
 from hubline.components.input_artifacts import split_files
-from hubline.components.pin.snapshot import pin_files, pin_vocabularies
+from hubline.components.pin.snapshot import pin_vocabularies
 from hubline.components.statistics_gen.executor import Executor as OurStatisticsGen
 from hubline.components.transform.config import TransformConfig
 from hubline.core.config_base import dump_sections
@@ -46,49 +45,13 @@ from tests.support import example_data, hub_modules, tf1_hub_modules
 from tests.support import job as make_job
 from tests.support import model as make_model
 from tests.support import statistics as steps
+from tests.support.executors import BEAM, CONTRACT, artifact, beam_executor, ingest, read_split
 
-BEAM = ["--direct_running_mode=in_memory", "--direct_num_workers=1", "--sdk_container_image=none"]
 SEVERAL_WORKERS = ["--direct_running_mode=multi_processing", "--direct_num_workers=2", "--sdk_container_image=none"]
-CONTRACT = Contract(images=("image",), label="label", classes=("dark", "light"))
-
-
-def beam_executor(kind, folder: Path):
-    return kind(base_beam_executor.BaseBeamExecutor.Context(BEAM, tmp_dir=f"{folder}/tmp/", unique_id="1"))
 
 
 def executor(kind, folder: Path):
     return kind(base_executor.BaseExecutor.Context(tmp_dir=f"{folder}/tmp/", unique_id="1"))
-
-
-def artifact(kind, folder: Path):
-    folder.mkdir(parents=True, exist_ok=True)
-    made = kind()
-    made.uri = str(folder)
-    return made
-
-
-def ingest(
-    folder: Path,
-    data: Data,
-    beam: Sequence[str] = tuple(BEAM),
-    store: Path | None = None,
-    contract: Contract = CONTRACT,
-):
-    examples = artifact(standard_artifacts.Examples, folder / "examples")
-    context = base_beam_executor.BaseBeamExecutor.Context(list(beam), tmp_dir=f"{folder}/tmp/", unique_id="1")
-    ExampleGen(context).Do(
-        {},
-        {"examples": [examples]},
-        {
-            "files": pin_files(data).to_property(),
-            "split": data.split.to_property() if isinstance(data.split, HashSplit) else "",
-            "contract": contract.to_property(),
-            "bad_records": data.bad_records.to_property(),
-            "store": str(store or folder / "store"),
-            "code": "",
-        },
-    )
-    return examples
 
 
 def analysed(folder: Path, features: Features, columns: Mapping[str, Sequence], **types: str):
@@ -211,13 +174,6 @@ def test_columns_without_any_value_make_features_that_tell_nothing(tmp_path: Pat
         transformed = graph.transform_features_layer()(given)
         for name, values in model({name: transformed[name] for name in inputs}).items():
             assert np.isfinite(values.numpy()).all() and values.shape[0] == 1, name
-
-
-def read_split(examples, split: str) -> list[bytes]:
-    folder = Path(examples.uri, f"Split-{split}")
-    files = sorted(folder.iterdir())
-    assert [file.name for file in files] == [shard.name for shard in Manifest.read(examples.uri).of(split)]
-    return [item for file in files for item in example_data.read_tfrecord(file, "GZIP" if file.suffix == ".gz" else "")]
 
 
 @pytest.mark.both_stacks

@@ -10,30 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from ruamel.yaml import YAML
-from typer.testing import CliRunner
 
-from hubline.pipeline.cli import app
-from hubline.pipeline.kubeflow import entrypoint, executor_io, fused_steps, notify, pin
+from hubline.pipeline.kubeflow import executor_io, pin
 from hubline.pipeline.kubeflow.exec_properties import taken
 from hubline.pipeline.run import run
 from tests.support import example_data
+from tests.support.compiled import compiled, in_this_process
 from tests.support.launcher import Cluster, Version
 from tests.support.project import make_project
 
-IMAGE = "registry.example/hubline@sha256:" + "0" * 64
 ON_A_VOLUME = """\
 kubeflow:
   state: STATE
   every_step: {volumes: [{claim: work, path: FOLDER}, {claim: others, path: TMP}]}
   steps: {Trainer: {gpus: 1, retries: {count: 2}}}
 """
-MODULES = {module.__name__: module.main for module in (pin, entrypoint, fused_steps, notify)}
-
-
-def in_this_process(command: list[str], arguments: list[str]) -> int:
-    assert command[:2] == ["python", "-m"]
-    return MODULES[command[2]](arguments)
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +35,6 @@ def project(tmp_path_factory) -> Path:
     section = section.replace("TMP", str(tmp_path_factory.getbasetemp()))
     path.write_text(path.read_text() + section)
     return path
-
-
-def compiled(path: Path) -> dict[str, Any]:
-    package = path.with_name("package.yaml")
-    result = CliRunner().invoke(app, ["compile", str(path), "-o", str(package), "--image", IMAGE])
-    assert result.exit_code == 0, result.output
-    assert "*id" not in package.read_text(), "it is there to be read, too"
-    spec, _ = YAML(typ="safe", pure=True).load_all(package.read_text())
-    return spec
 
 
 def answers(model: str, folder: Path) -> list[float]:

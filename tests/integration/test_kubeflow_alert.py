@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from hubline.pipeline.kubeflow import executor_io
-from tests.integration.test_kubeflow import compiled, in_this_process
 from tests.support import example_data
+from tests.support.compiled import compiled, in_this_process
 from tests.support.launcher import RUN_ID, Cluster, Version
 from tests.support.project import make_project
 

@@ -6,10 +6,10 @@ import pytest
 
 from hubline.pipeline.kubeflow import executor_io
 from hubline.pipeline.run import run
-from tests.integration.test_infer import CLASSIFY, NAMES, colours, rows
-from tests.integration.test_kubeflow import compiled, in_this_process
 from tests.support import example_data
 from tests.support import model as make_model
+from tests.support.compiled import compiled, in_this_process
+from tests.support.inference import CLASSIFY, NAMES, colours, rows
 from tests.support.launcher import Cluster, Version
 
 ON_A_VOLUME = "kubeflow: {state: FOLDER/state, every_step: {volumes: [{claim: work, path: FOLDER}]}}\n"

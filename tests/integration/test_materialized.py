@@ -13,7 +13,7 @@ from hubline.trainer.caches import Cache
 from hubline.trainer.config.model import Head, Model
 from hubline.trainer.materialized import MaterializedRows
 from hubline.trainer.train import Job
-from tests.integration.test_tabular import TABULAR, job_of
+from tests.support.tabular import TABULAR, job_of
 
 
 @pytest.fixture(scope="module")

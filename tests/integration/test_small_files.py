@@ -22,8 +22,8 @@ from hubline.components.example_gen.small_files import grouped
 from hubline.components.statistics_gen.columns import read_non_finite
 from hubline.components.statistics_gen.executor import Executor as StatisticsGen
 from hubline.core.errors import DataError
-from tests.integration.test_components import artifact, beam_executor, ingest, read_split
 from tests.support import example_data
+from tests.support.executors import artifact, beam_executor, ingest, read_split
 
 CONTRACT = Contract(images=(), label="label", classes=("no", "yes"))
 QUARANTINE = BadRecords(policy="quarantine", max_fraction=1.0)

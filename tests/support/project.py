@@ -1,5 +1,6 @@
 """A small complete project: pipeline file, data and hub module."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,3 +31,9 @@ def make_project(folder: Path, text: str = PIPELINE, records: Sequence[bytes] | 
     path = folder / "pipeline.yaml"
     path.write_text(text)
     return path
+
+
+HUBLINE = [sys.executable, "-m", "hubline.pipeline.cli"]
+
+
+PROJECT = Path(__file__).parents[2]

@@ -1,6 +1,7 @@
 """The artifacts that a report is made from, with known predictions."""
 
 import json
+import re
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -188,3 +189,9 @@ def report(folder: Path) -> RunReport:
             evaluation=str(evaluation(folder / "evaluation", labels, candidate, serving, CLASSES)),
         ),
     )
+
+
+def text_of(page: str) -> str:
+    """The text of a page, without scripts and style."""
+    page = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())

@@ -1,6 +1,5 @@
 """Analysis of the whole training split shard by shard, compared with NumPy, collections and TF Transform."""
 
-import json
 import pickle
 from collections import Counter
 from collections.abc import Sequence
@@ -11,12 +10,12 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tensorflow_transform.tf_metadata import schema_utils
 
 from hubline.components.transform.shard import Shard, accumulate, answers
 from hubline.preprocessing.accumulators import DocumentFrequency, NumberStatistics, QuantileSketches, WordCounts
 from hubline.preprocessing.analysis import AnalysisResults, VocabularyLimits
 from tests.support import example_data
+from tests.support.analysis import shards
 
 FLOATS = st.floats(-1e6, 1e6, width=32)
 PARTS = st.lists(st.lists(FLOATS, max_size=20), min_size=1, max_size=4)
@@ -88,32 +87,6 @@ def test_quantiles_of_parts_are_those_of_the_whole(buckets: int) -> None:
     shares = [(numbers < boundary).mean() for boundary in boundaries]
     np.testing.assert_allclose(shares, np.arange(1, buckets) / buckets, atol=2e-4)
     assert QuantileSketches().answer(buckets) == (0.0,) * (buckets - 1)
-
-
-FEATURES = {
-    "z": {"kind": "numeric", "from": "x", "normalize": "z_score", "missing": "median"},
-    "bucket": {"kind": "bucketized", "from": "x", "buckets": 4},
-    "word": {"kind": "categorical", "vocabulary": {"top_k": 2}},
-}
-
-
-def shards(folder: Path, records: Sequence[bytes], count: int) -> list[Shard]:
-    config = json.dumps({"features": FEATURES, "label": {"kind": "class", "from": "y"}})
-    dtypes = {"x": tf.float32, "word": tf.string, "y": tf.int64}
-    spec = {name: tf.io.VarLenFeature(dtype) for name, dtype in dtypes.items()}
-    schema = schema_utils.schema_from_feature_spec(spec).SerializeToString()
-    return [
-        Shard(
-            str(example_data.write_tfrecord(folder / f"{number}", records[number::count])),
-            f"digest {count} {number}",
-            len(records[number::count]),
-            config,
-            schema,
-            str(folder / "store"),
-            "code",
-        )
-        for number in range(count)
-    ]
 
 
 def found(folder: Path, made: Sequence[Shard]) -> tuple[AnalysisResults, dict[str, list[str]]]:

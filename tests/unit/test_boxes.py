@@ -226,7 +226,7 @@ def test_both_ways_to_look_at_records_agree(found: list[tuple[list[str], list[fl
 
 
 @pytest.mark.parametrize(
-    ("said", "mistake"),
+    ("said", "diagnostic"),
     [
         ({"units": "pixels"}, "set `height` and `width` to the columns"),
         ({"units": "pixels", "height": "height"}, "set `height` and `width` to the columns"),

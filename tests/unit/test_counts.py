@@ -16,7 +16,7 @@ from hubline.core.errors import DamageError
 from hubline.core.shard_dataset import read_records
 from hubline.trainer.counts import complete, holding
 from tests.support import example_data
-from tests.unit.test_analysis import shards
+from tests.support.analysis import shards
 
 RECORDS = [example_data.record(number=number, label=number % 2) for number in range(10)]
 

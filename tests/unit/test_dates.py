@@ -18,7 +18,7 @@ from hubline.preprocessing.analysis import BeamAnalyzer, RecordingAnalyzer
 from hubline.preprocessing.kinds import dates
 from hubline.preprocessing.kinds.timestamp import TimestampFeature
 from hubline.preprocessing.transform import transformed
-from tests.unit.test_kinds import features_of
+from tests.support.features import features_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 unhurried = settings(deadline=None, max_examples=200)

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from hubline.core.progress import report
-from hubline.pipeline.display import Display, asked, show_result
+from hubline.pipeline.display import Display, example_inputs, show_result
 from hubline.pipeline.load import load
 from hubline.pipeline.output import into_log
 from hubline.pipeline.result import Result, Step
@@ -153,7 +153,7 @@ def test_the_end_of_a_run_says_how_its_model_can_be_asked(
     file, _ = load(tmp_path / "p.yaml")
     console = Console(file=io.StringIO(), width=80)
     result = Result(status="succeeded", seconds=4, report="r", log="l", pushed_model="serving/3")
-    show_result(console, result, tmp_path / "p.yaml", asked(file))
+    show_result(console, result, tmp_path / "p.yaml", example_inputs(file))
     said = console.file.getvalue().splitlines()[-1]  # type: ignore[attr-defined]
     assert said == f"Next:   hubline predict serving/3 {line}"
 

@@ -26,7 +26,7 @@ from hubline.preprocessing.config import Features
 from hubline.preprocessing.expression import evaluate
 from hubline.preprocessing.labels.binary import BinaryLabel
 from hubline.preprocessing.transform import transformed
-from tests.unit.test_kinds import features_of
+from tests.support.features import features_of
 
 SECONDS = np.array([1_600_000_000 + n % 61 for n in range(610)])
 MILLISECONDS = SECONDS * 1000

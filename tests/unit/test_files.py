@@ -24,7 +24,7 @@ from hubline.core.errors import UserError
 from hubline.preprocessing.kinds.categorical import CategoricalFeature
 from tests.support import hub_modules
 from tests.support import model as make_model
-from tests.unit.test_archives import Site, serving
+from tests.support.web import Site, serving
 
 
 def tree(folder: Path, **files: str) -> Path:

@@ -20,8 +20,7 @@ from hubline.trainer.rows import try_rows
 from hubline.trainer.saved_model_loader import open_module
 from tests.support import example_data, hub_modules
 from tests.support import model as make_model
-from tests.unit.test_predict import predict, read
-from tests.unit.test_predict_hub import rows
+from tests.support.predict import predict, read, rows
 
 FACES = {"two": [(1, 2), (5, 6)], "none": [], "one": [(3, 3)], "three": [(0, 0), (0, 7), (7, 0)]}
 TEXTS = ["a few words here", "", "word", "two words"]

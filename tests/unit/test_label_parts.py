@@ -10,20 +10,14 @@ from typing import get_args
 import pytest
 
 import hubline
-from hubline.components.evaluator.labels.parts import EVALUATION
-from hubline.components.example_gen.label_contracts import CONTRACTS
-from hubline.components.predictor.label_answers import ANSWERS
-from hubline.pipeline.labels.parts import RULES
 from hubline.preprocessing.config import Label
 from hubline.preprocessing.labels.label import LabelKind
 from hubline.preprocessing.labels.parts import LabelParts
-from hubline.report.labels.parts import SUMMARIES
 from hubline.report.labels.predictions import ClassPredictions, MultilabelPredictions, ValuePredictions
-from hubline.trainer.labels.parts import TRAINING
+from tests.support.label_parts import PARTS
 
 ROOT = Path(hubline.__file__).parent
 ROOMS = ("core", "preprocessing", "trainer", "artifacts", "report", "components", "pipeline")
-PARTS: tuple[LabelParts, ...] = (TRAINING, CONTRACTS, EVALUATION, SUMMARIES, ANSWERS, RULES)
 NOT_OF_ONE_CLASS = MultilabelPredictions, ValuePredictions
 SECTIONS: tuple[type[LabelKind], ...] = get_args(get_args(Label)[0])
 KINDS = {get_args(section.model_fields["kind"].annotation)[0] for section in SECTIONS}

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from hubline.preprocessing.config import Features, ImageFeature
 from hubline.trainer.config.hubs import Hub
-from hubline.trainer.config.model import Tuned
+from hubline.trainer.config.model import VariableSelection
 from hubline.trainer.hub_layer import HubLayer
 from hubline.trainer.saved_model_loader import open_module
 
@@ -33,11 +33,16 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize(
     ("tuned", "is_on", "is_trained"),
-    [(Tuned(), True, True), (Tuned(), False, False), (Tuned(variables=("gamma",)), True, False), (None, True, False)],
+    [
+        (VariableSelection(), True, True),
+        (VariableSelection(), False, False),
+        (VariableSelection(variables=("gamma",)), True, False),
+        (None, True, False),
+    ],
     ids=["trained", "before its phase", "partly trained", "frozen"],
 )
 def test_statistics_and_dropout_follow_the_mode(
-    module: str, tuned: Tuned | None, is_on: bool, is_trained: bool
+    module: str, tuned: VariableSelection | None, is_on: bool, is_trained: bool
 ) -> None:
     layer = HubLayer(Hub(handle="m", inputs={"images": "photo"}), open_module(module), FEATURES, "net", tuned)
     layer.trainable = is_on and tuned is not None

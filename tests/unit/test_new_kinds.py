@@ -18,7 +18,7 @@ from hubline.preprocessing.kinds.kind import TransformContext
 from hubline.preprocessing.labels.label import LABEL
 from hubline.trainer.task import VALUE
 from tests.support import example_data
-from tests.unit.test_kinds import Analysed
+from tests.support.features import Analysed
 
 DOCS = Path(hubline.__file__).parent.parent / "docs"
 ROWS: list[dict[str, Any]] = [
@@ -77,7 +77,7 @@ def test_the_example_of_a_label_has_a_target_a_loss_and_a_contract() -> None:
 
 
 def test_the_page_on_labels_names_every_table() -> None:
-    from tests.unit.test_label_parts import PARTS
+    from tests.support.label_parts import PARTS
 
     page = (DOCS / "new-label-kind.md").read_text()
     assert [part.name for part in PARTS if part.name.rpartition(" in ")[2] not in page] == []

@@ -21,6 +21,7 @@ TESTS_WITH_RUNS = (
     "tests/integration/test_number_vectors.py",
     "tests/integration/test_paths.py",
     "tests/integration/test_stored_pixels.py",
+    "tests/support/inference.py",
     "tests/support/project.py",
 )
 EXAMPLES_IN_RUNS = ("digits", "taxi", "video")

@@ -13,15 +13,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from rich.console import Console
-from typer.testing import CliRunner, Result
 
 from hubline.components.predictor.exported_model import ExportedModelSpec
 from hubline.components.predictor.inputs import batches, counted, pieces_of, shards_of
 from hubline.core.errors import DataError, UserError
-from hubline.pipeline.cli import app
 from hubline.pipeline.predict.predict import Request, predict_inputs, predict_to_folder
 from tests.support import example_data
 from tests.support import model as make_model
+from tests.support.predict import predict, read
 
 SEVERAL_WORKERS = ["--direct_running_mode=multi_processing", "--direct_num_workers=2", "--sdk_container_image=none"]
 X = np.linspace(-9, 9, 61).tolist()
@@ -50,20 +49,6 @@ def project(tmp_path_factory) -> Path:
 
 EXPECTED = [("a.tfrecord", n) for n in range(25)] + [("b.tfrecord.gz", n) for n in range(15)]
 EXPECTED += [("c.jsonl", n) for n in range(21)]
-
-
-def predict(*arguments: object, code: int = 0, text: str | None = None) -> Result:
-    result = CliRunner().invoke(app, ["predict", *map(str, arguments)], input=text)
-    if result.exception is not None and not isinstance(result.exception, SystemExit | UserError):
-        raise result.exception
-    assert (2 if isinstance(result.exception, UserError) else result.exit_code) == code, result.output
-    return result
-
-
-def read(output: Path) -> list[dict[str, Any]]:
-    """The predictions in a folder, in the order of file names."""
-    files = sorted(output.glob("predictions-*.jsonl"))
-    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
 
 def check_rows(rows: Sequence[dict[str, Any]], key: bool = False) -> None:

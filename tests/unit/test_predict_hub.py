@@ -19,7 +19,7 @@ from hubline.preprocessing.kinds.image import InferenceImageFeature
 from hubline.trainer.config.hubs import Hub
 from tests.support import example_data, hub_modules, tf1_hub_modules
 from tests.support import model as make_model
-from tests.unit.test_predict import predict, read
+from tests.support.predict import predict, read, rows
 
 NAMES = ["red", "green", "blue"]
 
@@ -60,11 +60,6 @@ def resized(image: bytes, height: int, width: int) -> np.ndarray:
     """Resizing as in this project: bilinear, rounded, in [0, 1]."""
     pixels = tf.io.decode_image(image, channels=3, expand_animations=False)
     return np.round(tf.image.resize(pixels, [height, width]).numpy()) / 255
-
-
-def rows(*arguments: object) -> list[dict[str, Any]]:
-    said = predict(*arguments, "--json").stdout.splitlines()[-1]
-    return json.loads(said)["predictions"]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

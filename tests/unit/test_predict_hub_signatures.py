@@ -22,8 +22,8 @@ from hubline.pipeline.preflight import preflight
 from hubline.trainer import operations
 from tests.support import example_data, hub_modules, tf1_hub_modules
 from tests.support import model as make_model
+from tests.support.predict import predict
 from tests.support.project import PIPELINE, make_project
-from tests.unit.test_predict import predict
 
 SIZES = [(8, 8), (9, 12), (20, 6)]
 PIXELS = [np.random.default_rng(n).integers(0, 256, [*size, 3], np.uint8) for n, size in enumerate(SIZES)]

@@ -30,7 +30,7 @@ from hubline.report.predictions import summarize, with_pictures
 from tests.support import example_data
 from tests.support import model as make_model
 from tests.support import report as make_report
-from tests.unit.test_report import text_of
+from tests.support.report import text_of
 
 FILE = """\
 name: houses

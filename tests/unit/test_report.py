@@ -27,6 +27,7 @@ from tests.support import example_data
 from tests.support import report as make_report
 from tests.support import statistics as make_statistics
 from tests.support.project import make_project
+from tests.support.report import text_of
 
 
 def predictions(folder: Path, labels: np.ndarray, candidate: np.ndarray, serving: np.ndarray | None = None):
@@ -204,12 +205,6 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list) -> None:
         self.found.append((tag, dict(attrs)))
-
-
-def text_of(page: str) -> str:
-    """The text of a page, without scripts and style."""
-    page = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
-    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
 
 
 def test_the_page_says_what_was_noted_of_training_and_how_sure_metrics_are(whole) -> None:

@@ -15,7 +15,7 @@ from hubline.preprocessing.config import Features
 from hubline.preprocessing.sequence_layers import padded
 from hubline.preprocessing.transform import transformed
 from hubline.trainer.model import keras_inputs
-from tests.unit.test_kinds import FC, Analysed, columns, features_of
+from tests.support.features import FC, Analysed, columns, features_of
 
 NAN = float("nan")
 LISTS: list[dict[str, Any]] = [

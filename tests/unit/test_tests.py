@@ -47,3 +47,13 @@ def private_names(path: Path) -> set[str]:
 def test_tests_use_public_names_of_the_product() -> None:
     found = {str(path.relative_to(TESTS)): names for path in FILES if (names := private_names(path))}
     assert found == KNOWN, "make it a parameter or a public name"
+
+
+def test_what_several_files_of_tests_use_is_in_support() -> None:
+    found = {
+        str(path.relative_to(TESTS)): node.module
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and re.match(r"tests\.(unit|integration|e2e)\b", node.module or "")
+    }
+    assert not found, "move it to tests/support"
