@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -29,6 +30,9 @@ from hubline.pipeline.terminal import console_on
 from hubline.pipeline.unchanged import earlier_result, keep, run_key
 from hubline.pipeline.upkeep import damaged_metadata, prepare
 from hubline.report.contents import Artifacts
+
+if TYPE_CHECKING:
+    from hubline.pipeline.local import Run
 
 
 def run(
@@ -79,73 +83,105 @@ def _run_file(
 def execute(
     file: AnyFile, path: Path, places: Paths, folder: Path, console: Console, listener: Listener | None
 ) -> tuple[Result, int]:
+    """Pins the inputs and runs the steps.
+
+    Returns:
+        The result and the exit code, as `run`.
+    """
     begin = time.monotonic()
-    run = None
-    status: Status
-    error = None
     pins: AnyPins | None = None
+    steps: Run | None = None
+    log = folder / "run.log"
     try:
         with Display(console) as display:
             listeners: list[Listener] = [display, *([listener] if listener else [])]
             interruption.check()
-            for each in listeners:
-                each.started("pin")
-            pins = pin(file)
-            pinned = Step(id="pin", seconds=round(time.monotonic() - begin, 3), cached=False)
-            for each in listeners:
-                each.finished(pinned)
+            pins = _pinned(file, listeners)
             if earlier := earlier_result(places, run_key(file, pins)):
                 _show_cached(earlier.steps, listeners)
-                seconds = round(time.monotonic() - begin, 3)
-                return earlier.model_copy(update={"seconds": seconds, "log": str(folder / "run.log")}), 0
-            with collecting_none():
-                # Imported here because TFX takes ten seconds, and errors are found without it.
-                from hubline.pipeline.graph import build
-                from hubline.pipeline.local import Run
-            interruption.check()
-            run = Run(build(file, pins, places), listeners, places)
-            run.run()
-        status, code = "succeeded", 0
+                return earlier.model_copy(update={"seconds": _since(begin), "log": str(log)}), 0
+            steps = _built(file, pins, listeners, places)
+            steps.run()
+        status, error, code = _verdict(steps)
     except KeyboardInterrupt:  # outside the main thread, where Python allows no signal handlers
         status, error, code = "interrupted", signal.SIGINT.name, interruption.exit_code(signal.SIGINT)
     except Exception as fault:
         traceback.print_exc()
-        status, error, code = failure(fault, run.current if run else "pin", path, folder / "run.log")
+        status, error, code = failure(fault, steps.current if steps else "pin", path, log)
         if type(fault).__module__.startswith("ml_metadata"):
             error = damaged_metadata(places.metadata, f"{type(fault).__name__}: {fault}")
+    result = _result(file, pins, steps, folder, status, error, _since(begin))
+    if steps and pins and status == "succeeded":
+        keep(places, run_key(file, _after(steps.newly_served(), pins)), steps.outputs, result)
+    return result, code
+
+
+def _since(begin: float) -> float:
+    return round(time.monotonic() - begin, 3)
+
+
+def _pinned(file: AnyFile, listeners: Sequence[Listener]) -> AnyPins:
+    begin = time.monotonic()
+    for each in listeners:
+        each.started("pin")
+    pins = pin(file)
+    for each in listeners:
+        each.finished(Step(id="pin", seconds=_since(begin), cached=False))
+    return pins
+
+
+def _built(file: AnyFile, pins: AnyPins, listeners: Sequence[Listener], places: Paths) -> "Run":
+    with collecting_none():
+        # Imported here because TFX takes ten seconds, and errors are found without it.
+        from hubline.pipeline.graph import build
+        from hubline.pipeline.local import Run
+    interruption.check()
+    return Run(build(file, pins, places), listeners, places)
+
+
+def _verdict(steps: "Run") -> tuple[Status, str | None, int]:
+    """Status, error and exit code of a run whose steps all ended."""
+    decision = steps.decision()
+    return ("not_blessed", None, 1) if decision and not decision.blessed else ("succeeded", None, 0)
+
+
+def _result(
+    file: AnyFile,
+    pins: AnyPins | None,
+    steps: "Run | None",
+    folder: Path,
+    status: Status,
+    error: str | None,
+    seconds: float,
+) -> Result:
+    """The result of a run that may have stopped before it pinned its inputs, or before its steps were built."""
     spans = pins.files.spans if pins else None
-    decision = run.decision() if run else None
-    pushed, newly = run.pushed() if run else (None, False)
-    predictions, newly_predicted = run.predictions() if run else (None, False)
-    evaluated = run.evaluated() if run else None
     serving = pins.serving if isinstance(pins, Pins) else None
-    if status == "succeeded" and decision and not decision.blessed:
-        status, code = "not_blessed", 1
-    artifacts = run.artifacts() if run else Artifacts()
-    warnings = [*run.warnings(), *_set_aside(artifacts, folder)] if run else []
-    result = Result(
+    decision = steps.decision() if steps else None
+    evaluated = steps.evaluated() if steps else None
+    artifacts = steps.artifacts() if steps else Artifacts()
+    pushed, newly_pushed = steps.pushed() if steps else (None, False)
+    predictions, newly_predicted = steps.predictions() if steps else (None, False)
+    return Result(
         status=status,
         pushed_model=pushed or (serving.path if serving else None),
-        newly_pushed=newly,
+        newly_pushed=newly_pushed,
         predictions=predictions,
         newly_predicted=newly_predicted,
         blessed=decision.blessed if decision else None,
         spans=spans,
         dates=tuple(map(to_date, spans)) if spans and file.data.dated else None,
-        warnings=tuple(warnings),
+        warnings=(*steps.warnings(), *_set_aside(artifacts, folder)) if steps else (),
         metrics=decision.metrics if decision else evaluated.metrics if evaluated else {},
         decision=decision,
-        steps=tuple(run.steps) if run else (),
-        seconds=round(time.monotonic() - begin, 3),
-        failed_step=run.current if run else None,
+        steps=tuple(steps.steps) if steps else (),
+        seconds=seconds,
+        failed_step=steps.current if steps else None,
         error=error,
         artifacts=artifacts,
         report=str(folder / "report"),
         log=str(folder / "run.log"),
     )
-    if run and pins and status == "succeeded":
-        keep(places, run_key(file, _after(run.newly_served(), pins)), run.outputs, result)
-    return result, code
 
 
 def _after(newly_served: ServedVersion | None, pins: AnyPins) -> AnyPins:
