@@ -44,4 +44,7 @@ class DescribedJsonSchema(GenerateJsonSchema):
             key = field and (field.alias or name)
             if key in generated.get("properties", {}):
                 generated["properties"][key].setdefault("description", text)
+        for found in generated.get("properties", {}).values():
+            if "const" in found:
+                found.setdefault("description", "The value that selects this type.")
         return generated

@@ -27,8 +27,11 @@ class PatternSplit(Section):
     same placeholders or none."""
 
     train: str = Field(min_length=1, examples=["train-*.tfrecord.gz"])
-    validation: str = Field(min_length=1)
-    test: str = Field(min_length=1)
+    """Pattern of the training split."""
+    validation: str = Field(min_length=1, examples=["validation-*.tfrecord.gz"])
+    """Pattern of the validation split, which training monitors."""
+    test: str = Field(min_length=1, examples=["test-*.tfrecord.gz"])
+    """Pattern of the test split, which decides the blessing."""
 
     def patterns(self, examples: str) -> dict[str, str]:
         """The pattern of each split; a relative pattern is resolved against the folder `examples`."""

@@ -141,7 +141,7 @@ class InferenceService:
         if conditions.get("Ready", {}).get("status") == "True":
             return []
         if not conditions:
-            return ["KServe has said nothing of it yet"]
+            return ["KServe has not reported its status yet"]
         # `Stopped` and other conditions are not supposed to be true.
         lacking = [each for each in conditions.values() if each["type"].endswith("Ready") and each["status"] != "True"]
         said = [": ".join(filter(None, (each["type"], each.get("reason"), each.get("message")))) for each in lacking]
