@@ -31,11 +31,11 @@ class ConstantPredictions:
     default: np.ndarray
     """Optimal for every metric not in `special`; in the format of stored predictions, [n]."""
     default_description: str
-    """Description of `usual`."""
+    """Description of `default`."""
     special: dict[Metric, tuple[np.ndarray, str]] = field(default_factory=dict)
     """Constants for metrics with a different optimum, with their descriptions."""
     words: dict[Metric, str] = field(default_factory=dict)
-    """Descriptions of `usual` for metrics for which it amounts to something else."""
+    """Descriptions of `default` for metrics for which it amounts to something else."""
 
     def answer(self, metric: Metric) -> str:
         """Describes the constant for a metric."""

@@ -187,6 +187,6 @@ def _push(artifact: Any, destination: str) -> None:
     is_new = not (newest and tree_digest(newest) == digest)
     if is_new:
         newest = push(artifact.uri, destination, what="folder of predictions")
+        artifact.set_string_custom_property(DIGEST, digest)
     artifact.set_int_custom_property(PUSHED, int(is_new))
-    artifact.set_string_custom_property(DIGEST, digest)
     artifact.set_string_custom_property(DESTINATION, newest)

@@ -20,7 +20,7 @@ from hubline.core.errors import RunError
 # Custom properties in which TFX's own Pusher records where a model went.
 DESTINATION, VERSION, PUSHED = "pushed_destination", "pushed_version", "pushed"
 DIGEST = "digest"
-"""Custom property with the digest of the files that went there."""
+"""Custom property with the digest of the files, if this run pushed them."""
 
 _RUN_AGAIN = "; nothing was pushed. Run again: the model is then compared with what serves"
 
@@ -54,7 +54,8 @@ class Executor(base_executor.BaseExecutor):
 
         artifact = artifact_utils.get_single_instance(output_dict["pushed_model"])
         artifact.set_int_custom_property(PUSHED, int(pushed))
-        artifact.set_string_custom_property(DIGEST, digest)
+        if pushed:
+            artifact.set_string_custom_property(DIGEST, digest)
         if serving:
             artifact.set_string_custom_property(DESTINATION, serving)
             artifact.set_string_custom_property(VERSION, serving.rpartition("/")[2])

@@ -205,8 +205,8 @@ def test_the_report_shows_each_class_and_the_records_that_are_most_wrong(decided
     true, scores = TRUE[:, order], SAID["good"][:, order]
     told = scores >= np.float32(THRESHOLD)
     np.testing.assert_array_equal(found.counts.true, true.sum(axis=0))
-    np.testing.assert_array_equal(found.counts.told, told.sum(axis=0))
-    np.testing.assert_array_equal(found.counts.hits, (true & told).sum(axis=0))
+    np.testing.assert_array_equal(found.counts.predicted, told.sum(axis=0))
+    np.testing.assert_array_equal(found.counts.true_positives, (true & told).sum(axis=0))
     for index in range(5):
         for auc, said in (
             (found.roc[index].auc, scores[:, index]),

@@ -69,7 +69,7 @@ def test_baseline_and_intervals_are_those_of_float64(tmp_path: Path) -> None:
     assert found.values == pytest.approx(EXPECTED, rel=1e-9)
     deviation, distance = TRUE.std(), np.abs(TRUE - np.median(TRUE)).mean()
     assert found.baseline.metrics == pytest.approx({"rmse": deviation, "mae": distance, "r2": 0.0}, abs=1e-6)
-    assert constants.usual_is == f"the mean {TRUE.mean():.0f}"
+    assert constants.default_description == f"the mean {TRUE.mean():.0f}"
     for metric, measured in EXPECTED.items():
         low, high = found.intervals[metric]
         assert low < measured < high and high - low < 0.2 * measured

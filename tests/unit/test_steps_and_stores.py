@@ -46,7 +46,7 @@ def test_a_file_is_ingested_and_names_itself(place: str, tmp_path: Path, tempora
     work = job(tmp_path / "in", policy="quarantine").model_copy(update={"file": file})
     (tmp_path / "out").mkdir()
     ingested = ingest(work, f"{tmp_path}/out")
-    assert sum(part.count for part in ingested.parts) == 29 and ingested.set_aside == 1
+    assert sum(part.count for part in ingested.parts) == 29 and ingested.quarantined_records == 1
     assert {origin.file for part in ingested.parts for origin in part.origins} == {path}
     (bad,) = read_quarantine(f"{tmp_path}/out/{FILE}")
     assert (bad.file, bad.record) == (path, 7)
