@@ -18,6 +18,7 @@ from hubline.core import storage
 from hubline.core.errors import DataError
 from hubline.core.tfrecords import read_batches
 from hubline.trainer.checkpoints import Checkpoint, PhaseState
+from hubline.trainer.model import TunedModel
 from tests.support import example_data
 from tests.support.ingestion import job
 
@@ -89,15 +90,11 @@ def test_records_are_read_and_damage_is_named(place: str, tmp_path: Path, tempor
     assert list(temporary.iterdir()) == []
 
 
-class Tiny(tf.keras.Model):
-    layer_optimizers: dict = {}
-
-
 def test_a_checkpoint_is_restored(place: str, tmp_path: Path) -> None:
-    def model(value: float) -> Tiny:
-        made = Tiny()
+    def model(value: float) -> TunedModel:
+        made = TunedModel()
         made.weight = made.add_weight("weight", [2], initializer=tf.keras.initializers.Constant(value))
-        made.compile("sgd")
+        made.compile(optimizer="sgd")
         return made
 
     first, state = model(3.0), PhaseState(history=[{"loss": 0.5}], finished=True)
