@@ -105,6 +105,7 @@ def by_hand(floats: np.ndarray) -> dict[str, np.ndarray]:
     return {"lines": ((floats + 0.5) / 0.5).reshape(-1, 2, 392).mean(axis=2), "blocks": blocks @ weights}
 
 
+@pytest.mark.both_stacks
 def test_kept_vectors_are_what_numpy_says(frozen) -> None:
     _, result = frozen
     assert result.metrics["accuracy"] >= 0.9

@@ -47,6 +47,7 @@ def shards(result: Result, folder: str) -> list[tuple]:
     ]
 
 
+@pytest.mark.both_stacks
 def test_a_run_on_s3_gives_what_a_run_on_a_disk_gives(s3: str, tmp_path: Path) -> None:
     for place in (tmp_path / "disk", tmp_path / "bucket"):
         make_project(place, PIPELINE.replace("examples: data", SPANS))

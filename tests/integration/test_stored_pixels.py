@@ -96,6 +96,7 @@ def places(pixels: np.ndarray) -> np.ndarray:
     return (pixels / 255).reshape(8, 4, 8, 4, 3).mean(axis=(1, 3)).reshape(-1)
 
 
+@pytest.mark.both_stacks
 def test_kept_vectors_are_those_of_the_pixels_by_hand(stored) -> None:
     _, result = stored
     assert result.metrics["accuracy"] >= 0.9
