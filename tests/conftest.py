@@ -35,9 +35,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Resets TensorFlow's global seed, so that no test draws other numbers because of the tests that ran before it."""
+    """Resets what outlives a test and would make the next one depend on it: TensorFlow's global seed, and s3fs' file
+    systems, which keep the credentials that the environment had when they were made."""
     if "tensorflow" in sys.modules:
         sys.modules["tensorflow"].random.set_seed(0)
+    if "s3fs" in sys.modules:
+        sys.modules["s3fs"].S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture(scope="session")
