@@ -92,8 +92,9 @@ def test_records_are_read_and_damage_is_named(place: str, tmp_path: Path, tempor
 
 def test_a_checkpoint_is_restored(place: str, tmp_path: Path) -> None:
     def model(value: float) -> TunedModel:
-        made = TunedModel()
-        made.weight = made.add_weight("weight", [2], initializer=tf.keras.initializers.Constant(value))
+        given = tf.keras.Input([2])
+        dense = tf.keras.layers.Dense(1, use_bias=False, kernel_initializer=tf.keras.initializers.Constant(value))
+        made = TunedModel(inputs=given, outputs=dense(given))
         made.compile(optimizer="sgd")
         return made
 
@@ -101,12 +102,12 @@ def test_a_checkpoint_is_restored(place: str, tmp_path: Path) -> None:
     checkpoint = Checkpoint(f"{place}/checkpoints/0", f"{tmp_path}/scratch", first, state)
     assert not checkpoint.restore()
     checkpoint.save()
-    first.weight.assign([4.0, 5.0])
+    first.variables[0].assign([[4.0], [5.0]])
     checkpoint.save()
     assert storage.names(f"{place}/checkpoints/0") == ["2", "latest"]
     second, restored = model(0.0), PhaseState()
     assert Checkpoint(f"{place}/checkpoints/0", f"{tmp_path}/scratch", second, restored).restore()
-    np.testing.assert_array_equal(second.weight.numpy(), [4.0, 5.0])
+    np.testing.assert_array_equal(second.variables[0].numpy(), [[4.0], [5.0]])
     assert restored.history == [{"loss": 0.5}] and restored.finished
     (data,) = [name for name in storage.names(f"{place}/checkpoints/0/2") if ".data-" in name]
     storage.write_bytes(f"{place}/checkpoints/0/2/{data}", b"damaged")
