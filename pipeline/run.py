@@ -27,7 +27,7 @@ from hubline.pipeline.report import write_page
 from hubline.pipeline.result import Result, Status, Step
 from hubline.pipeline.snapshot import pin
 from hubline.pipeline.terminal import console_on
-from hubline.pipeline.unchanged import earlier_result, keep, run_key
+from hubline.pipeline.unchanged import code_digest, earlier_result, keep, run_key
 from hubline.pipeline.upkeep import damaged_metadata, prepare
 from hubline.report.contents import Artifacts
 
@@ -88,7 +88,7 @@ def execute(
     Returns:
         The result and the exit code, as `run`.
     """
-    begin = time.monotonic()
+    begin, digest = time.monotonic(), code_digest()
     pins: AnyPins | None = None
     steps: Run | None = None
     log = folder / "run.log"
@@ -97,7 +97,7 @@ def execute(
             listeners: list[Listener] = [display, *([listener] if listener else [])]
             interruption.check()
             pins = _pinned(file, listeners)
-            if earlier := earlier_result(places, run_key(file, pins)):
+            if earlier := earlier_result(places, run_key(file, pins, digest)):
                 _show_cached(earlier.steps, listeners)
                 return earlier.model_copy(update={"seconds": _since(begin), "log": str(log)}), 0
             steps = _built(file, pins, listeners, places)
@@ -112,7 +112,7 @@ def execute(
             error = damaged_metadata(places.metadata, f"{type(fault).__name__}: {fault}")
     result = _result(file, pins, steps, folder, status, error, _since(begin))
     if steps and pins and status == "succeeded":
-        keep(places, run_key(file, _after(steps.newly_served(), pins)), steps.outputs, result)
+        keep(places, run_key(file, _after(steps.newly_served(), pins), digest), steps.outputs, result)
     return result, code
 
 

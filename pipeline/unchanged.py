@@ -36,11 +36,14 @@ class _LastRun(Section):
     result: Result
 
 
-def run_key(file: AnyFile, pins: AnyPins) -> str:
-    """SHA-256 of everything that determines a run's result."""
-    digest = hashlib.sha256()
-    for part in (file.to_property(), pins.to_property(), platform.python_version(), *map(version, STACK)):
-        digest.update(f"{part}\0".encode())
+def run_key(file: AnyFile, pins: AnyPins, code: str) -> str:
+    """SHA-256 of everything that determines a run's result; `code` is the `code_digest` when the run started."""
+    return hashlib.sha256("\0".join((file.to_property(), pins.to_property(), code)).encode()).hexdigest()
+
+
+def code_digest() -> str:
+    """SHA-256 of our sources and of the versions of Python and the packages."""
+    digest = hashlib.sha256("\0".join((platform.python_version(), *map(version, STACK))).encode())
     for source in _sources():
         digest.update(source.read_bytes())
     return digest.hexdigest()

@@ -44,7 +44,7 @@ class Executor(base_executor.BaseExecutor):
         if exec_properties["must_be_blessed"] and not blessed:
             raise RunError(_why_not(blessing.uri))
         pushes = blessed and exec_properties["push"]
-        digest = tree_digest(model)
+        digest = tree_digest(model) if pushes else None
         pushed = bool(pushes and not (serving and tree_digest(serving) == digest))
         if pushed:
             pinned = exec_properties["serving"]

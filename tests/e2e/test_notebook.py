@@ -13,10 +13,10 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
 from hubline.pipeline.result import Result
+from tests.support.project import PROJECT
 
 pytestmark = pytest.mark.slow
 
-PROJECT = Path(__file__).parents[2]
 FILES = ("notebooks/quickstart.ipynb", "examples/digits/make_data.py", "examples/digits/pipeline.yaml")
 ASK = """\
 logged = "INFO" in Path(first.log).read_text()

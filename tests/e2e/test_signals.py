@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests.support.project import make_project
+from tests.support.project import PROJECT, make_project
 from tests.support.signals import Sends
 
-PROJECT = Path(__file__).parents[2]
 POOR = {name: value for name, value in os.environ.items() if name != "HOME"} | {
     "LANG": "C",
     "PYTHONIOENCODING": "ascii",

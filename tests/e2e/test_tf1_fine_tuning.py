@@ -14,11 +14,11 @@ from PIL import Image
 from hubline.pipeline.run import run
 from tests.support import example_data
 from tests.support import tf1_trainable_modules as modules
+from tests.support.project import PROJECT
 from tests.support.saved_variables import variables_of
 
 pytestmark = pytest.mark.slow
 
-PROJECT = Path(__file__).parents[2]
 FILE = """\
 name: tf1
 data: {examples: data, split: {train: 6, validation: 2, test: 2}}

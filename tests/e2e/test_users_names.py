@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import example_data
+from tests.support.project import PROJECT
 from tests.support.saved_variables import variables_of
 
-PROJECT = Path(__file__).parents[2]
 NAMES = ("artifacts", "components", "core", "pipeline", "preprocessing", "report", "tests", "trainer")
 NUMBERS = {name: number / 32 for number, name in enumerate(NAMES, 1)}
 """The user's packages, each with an identifying number that is exact in float32; `pipeline` is a module."""

@@ -33,14 +33,13 @@ def project(tmp_path: Path) -> tuple[Path, Paths]:
     result = Result(
         status="succeeded", newly_pushed=True, steps=steps, seconds=9.0, report=str(report), log=f"{report}/log"
     )
-    file, pins = seen(path)
-    keep(places, run_key(file, pins), [str(output)], result)
+    keep(places, run_key(*seen(path)), [str(output)], result)
     return path, places
 
 
-def seen(path: Path) -> tuple[AnyFile, Pins]:
+def seen(path: Path) -> tuple[AnyFile, Pins, str]:
     file, _ = load(path)
-    return file, pin(file)
+    return file, pin(file), unchanged.code_digest()
 
 
 def test_the_same_again_has_nothing_to_do(project: tuple[Path, Paths]) -> None:
