@@ -11,11 +11,12 @@ from hubline.core import storage
 from hubline.preprocessing.columns import ParsingSpec, as_parsed
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.feature_columns import image_columns, images, input_names
-from hubline.trainer.adapters.tensorflow import is_resource
+from hubline.trainer.adapters.tensorflow import is_resource, set_method_names
 from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.export_format import COLUMNS, HEAD, PREDICT, RECIPE, SERVING
 from hubline.trainer.inputs import Tensors, encoded_images, pixels_of_batch
 from hubline.trainer.model import Parts
+from hubline.trainer.serving_requests import for_serving_requests
 from hubline.trainer.task import Task
 
 
@@ -72,7 +73,8 @@ class ServingModel(tf.Module):
         return self._task.value.answer(outputs)
 
     def save(self, path: str, vectors: CachedVectors | None = None) -> None:
-        """Writes the SavedModel with its signatures `SERVING` and `PREDICT`.
+        """Writes the SavedModel with its signatures `SERVING` and `PREDICT`, and `CLASSIFY` or `REGRESS` if its outputs
+        are scores of classes or a number.
 
         Args:
             path: The folder to write.
@@ -94,7 +96,12 @@ class ServingModel(tf.Module):
             raw = {names[name]: values for name, values in columns.items()}
             return answer({column: as_parsed(self._spec[column], values) for column, values in raw.items()})
 
-        tf.saved_model.save(self, path, signatures={SERVING: serving_default, PREDICT: predict})
+        signatures = {SERVING: serving_default, PREDICT: predict}
+        requests = for_serving_requests(serving_default.get_concrete_function())
+        tf.saved_model.save(
+            self, path, signatures=signatures | {name: each.function for name, each in requests.items()}
+        )
+        set_method_names(path, {name: each.method for name, each in requests.items()})
         storage.write_text(f"{path}/{COLUMNS}", json.dumps({column: name for name, column in names.items()}))
         if vectors is not None:
             self._save_head(path, vectors)

@@ -12,6 +12,12 @@ PREDICT = "predict"
 the shape [batch, n]; shorter lists are padded at the end with the value that stands for a missing one (see
 `as_parsed`). The outputs of both signatures are those of the `Task`."""
 
+CLASSIFY, REGRESS = "classify", "regress"
+"""Signatures for TensorFlow Serving's Classify and Regress requests, over serialized tf.Examples, `inputs`: string of
+shape [batch]. The outputs of `CLASSIFY` are `classes`, string, and `scores`, float32, both of shape [batch, classes];
+the one of `REGRESS` is `outputs`, float32 of shape [batch, 1]. A model has the signature that its label allows, or
+neither."""
+
 COLUMNS = "assets.extra/columns.json"
 """File in the SavedModel folder, in the subfolder reserved for others: the name of each raw column in `PREDICT`."""
 

@@ -3,14 +3,16 @@
 `tensorflow_library` uses TensorFlow's C library without importing TensorFlow.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2, saved_object_graph_pb2, struct_pb2
 from tensorflow.python.autograph.core import config as autograph
-from tensorflow.python.saved_model import nested_structure_coder
+from tensorflow.python.saved_model import fingerprinting_utils, nested_structure_coder
 from tensorflow.python.trackable.resource import CapturableResource
+
+from hubline.core import storage
 
 AutoTrackable: type = tf.__internal__.tracking.AutoTrackable
 """Private: TensorFlow exports it only under `__internal__`. Its public subclass `tf.Module` defines `variables` and
@@ -58,6 +60,24 @@ def parse_saved_model(content: bytes) -> Any:
     Private: `tensorflow.core`. TensorFlow exports a loader for SavedModels, but not their message.
     """
     return saved_model_pb2.SavedModel.FromString(content)
+
+
+def set_method_names(path: str, methods: Mapping[str, str]) -> None:
+    """Sets the method names of signatures of a SavedModel, by signature, and updates its fingerprint.
+
+    Private: the message as for `parse_saved_model`, and the writer of fingerprints. `tf.saved_model.save` writes the
+    method name of Predict requests for every signature, and TensorFlow Serving refuses other requests to it.
+    """
+    if not methods:
+        return
+    file = f"{path}/saved_model.pb"
+    with storage.open_binary(file) as content:
+        saved = parse_saved_model(content.read())
+    (graph,) = saved.meta_graphs
+    for signature, method in methods.items():
+        graph.signature_def[signature].method_name = method
+    storage.write_bytes(file, saved.SerializeToString(deterministic=True))
+    fingerprinting_utils.write_fingerprint(path)
 
 
 def concrete_functions(loaded: Any) -> tuple[Any, ...]:
