@@ -11,7 +11,9 @@ from hubline.core.errors import UserError, library_reason
 from hubline.preprocessing.kinds.image import ImageFeature
 from hubline.trainer.augment import Module
 from hubline.trainer.config.hubs import Hub, Hubs, augmenting_hubs
-from hubline.trainer.module import Tensor, as_tensor, output_name, signature_name, way
+from hubline.trainer.module import Tensor, as_tensor, output_name, signature_name
+from hubline.trainer.module_fit import fitting_function
+from hubline.trainer.module_inputs import way
 from hubline.trainer.saved_model_loader import LoadedModule, open_module
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def _given(hub: Hub, module: LoadedModule, features: Features) -> Module:
     functions = module.offer.functions(hub)
     if any(_SEED in function.inputs for function in functions) and _SEED not in hub.arguments:
         hub = hub.model_copy(update={"arguments": {**hub.arguments, _SEED: (0, 0)}})
-    function = module.offer.function(hub, {name: feature})
+    function = fitting_function(module.offer, hub, {name: feature})
     ((taken, _),) = function.feeds(hub).items()
     wanted, output = function.inputs[taken], output_name(function, hub)
     if not _is_of_floats(wanted) and wanted.dtype != "string":

@@ -29,6 +29,7 @@ from hubline.trainer.embeddings import column
 from hubline.trainer.hub_callable import HubCallable
 from hubline.trainer.inputs import PARSED_AT_ONCE, Tensors, bytes_of_pixels, encoded_images, pixels_of_one
 from hubline.trainer.module import output_name
+from hubline.trainer.module_fit import fitting_function
 from hubline.trainer.non_finite import are_finite, not_finite
 from hubline.trainer.saved_model_loader import open_module
 from hubline.trainer.tfrecord_writer import writing
@@ -96,7 +97,8 @@ class Embedder:
             name: HubCallable(hubs[name], module, features, tuned=None) for name, module in opened.items()
         }
         self._outputs = {
-            name: ", ".join(hubs[name].outputs) or output_name(module.offer.function(hubs[name], features), hubs[name])
+            name: ", ".join(hubs[name].outputs)
+            or output_name(fitting_function(module.offer, hubs[name], features), hubs[name])
             for name, module in opened.items()
         }
         self._modules = modules_by_feature(hubs, module_paths, features)

@@ -16,17 +16,9 @@ from hubline.preprocessing.kinds.numeric import NumericFeature
 from hubline.trainer.adapters.tensorflow import AutoTrackable
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.model import VariableSelection
-from hubline.trainer.module import (
-    Tensor,
-    as_tensor,
-    frames_each,
-    maps_of,
-    output_name,
-    shape_of_one,
-    signature_name,
-    takes_one,
-    way,
-)
+from hubline.trainer.module import Tensor, as_tensor, output_name, signature_name
+from hubline.trainer.module_fit import fitting_function, maps_of, shape_of_one
+from hubline.trainer.module_inputs import frames_each, takes_one, way
 from hubline.trainer.saved_model import to_train
 from hubline.trainer.saved_model_loader import InTraining, LoadedModule, Run
 
@@ -54,7 +46,7 @@ class HubCallable(AutoTrackable):
             UserError: if the module doesn't fit the features, or has none of the variables in `tuned`.
         """
         super().__init__()
-        offer, function = module.offer, module.offer.function(hub, features)
+        offer, function = module.offer, fitting_function(module.offer, hub, features)
         self.module = module.loaded  # tracks its variables
         signature = signature_name(offer, hub)
         self._run: Run = partial(module.run, signature, function)

@@ -13,6 +13,7 @@ from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_layer import HubLayer, features_of
 from hubline.trainer.hub_trial import TEXTS, TrialResult, numbers, numpy_of, pictures, try_outputs
 from hubline.trainer.module import output_name
+from hubline.trainer.module_fit import fitting_function
 from hubline.trainer.saved_model_loader import LoadedModule
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def try_rows(hub: Hub, module: LoadedModule, features: Features) -> TrialResult:
         UserError: if a used output doesn't have one row per example.
     """
     backbone = HubLayer(hub, module, features, "tried")
-    names = hub.outputs or (output_name(module.offer.function(hub, features), hub),)
+    names = hub.outputs or (output_name(fitting_function(module.offer, hub, features), hub),)
     specs = {
         name: spec
         for feature, kind in features_of(hub, features).items()

@@ -22,7 +22,7 @@ from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.model import VariableSelection
 from hubline.trainer.hub_layer import try_out
 from hubline.trainer.hub_trial import TrialResult
-from hubline.trainer.module import check_fits
+from hubline.trainer.module_fit import check_fits, fitting_function
 from hubline.trainer.pretrained import WORDS, of_words
 from hubline.trainer.rows import try_rows
 from hubline.trainer.saved_model_loader import read_saved_model
@@ -60,7 +60,7 @@ class Executor(base_executor.BaseExecutor):
                     check_fits(module, hub, features)
                     try_out(hub, opened, features, tuned)
                     tried = try_rows(hub, opened, features)
-                    function = module.function(hub, features)
+                    function = fitting_function(module, hub, features)
             except UserError as error:
                 raise UserError(f"hubs.{exec_properties['name']}: {hub.handle}: {error}") from None
             storage.copy_tree(source, module_folder([artifact]))

@@ -15,7 +15,9 @@ from hubline.preprocessing.kinds.image import InferenceImageFeature, in_own_size
 from hubline.preprocessing.kinds.video import VideoFeature
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.inputs import pixels_of_batch
-from hubline.trainer.module import Function, Module, Tensor, as_tensor, frames_each, is_number
+from hubline.trainer.module import Function, Module, Tensor, as_tensor, is_number
+from hubline.trainer.module_fit import fitting_function
+from hubline.trainer.module_inputs import frames_each
 
 if TYPE_CHECKING:
     from hubline.preprocessing.config import Features
@@ -141,7 +143,7 @@ def call_with(module: Module, hub: Hub, features: Features) -> BoundFunction:
             f"supports images and texts; run a generator with "
             f"hubline predict --hub {shlex.quote(hub.handle)} --latent N"
         )
-    function = module.function(hub, features)
+    function = fitting_function(module, hub, features)
     if frames_each(function, hub, features) is not None:
         raise UserError(
             f"the module takes {listed(function.inputs)}, single images, but a clip is one input; feed the module "
