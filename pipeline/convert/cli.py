@@ -1,20 +1,16 @@
 """The command `hubline convert`."""
 
-import codecs
-import csv
-import inspect
-import re
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from hubline.core.errors import UserError
+from hubline.pipeline.convert.conversion_command import conversion
 from hubline.pipeline.convert.kinds import CellType
-from hubline.pipeline.terminal import console_on
+from hubline.pipeline.convert.option_values import check_files, delimiter_of, encoding_of, names_in, size_of, types_in
 
 if TYPE_CHECKING:
     from hubline.pipeline.convert.convert import Conversion, Options
@@ -46,57 +42,9 @@ OnBad = Annotated[
     Literal["fail", "skip"],
     typer.Option("--bad", help="Whether bad files stop the conversion or are skipped; both list all of them."),
 ]
-Output = Annotated[Path, typer.Option(help="Folder for the TFRecords.", show_default=False)]
-Shards = Annotated[int | None, typer.Option(min=1, help="Number of files to write; by default one per 100 MB.")]
-Gzip = Annotated[bool, typer.Option("--gzip", help="Compress the files.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the files of an earlier conversion.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
 
 
-def _command(name: str) -> Callable[[Callable[..., "Conversion"]], None]:
-    """Turns a conversion into a command with the common options, which it receives as `to` and `console`, and prints
-    the outcome."""
-
-    def add(conversion: Callable[..., "Conversion"]) -> None:
-        def command(
-            output: Output,
-            shards: Shards = None,
-            gzip: Gzip = False,
-            overwrite: Overwrite = False,
-            as_json: Json = False,
-            **own: Any,
-        ) -> None:
-            from hubline.pipeline.convert.output import Destination
-            from hubline.pipeline.output import NOWHERE, into_log
-
-            with into_log(NOWHERE) as (stdout, stderr):
-                shown = stderr if as_json else stdout
-                console = console_on(shown)
-                done = conversion(to=Destination(output, shards, gzip, overwrite), console=console, **own)
-                _show_end(console, done)
-            if as_json:
-                print(done.model_dump_json())
-
-        # Typer reads the options from here.
-        own, common = (list(inspect.signature(each).parameters.values()) for each in (conversion, command))
-        parameters = [each for each in own if each.name not in ("to", "console")] + common[:-1]
-        signature = inspect.Signature([each.replace(kind=each.KEYWORD_ONLY) for each in parameters])
-        command.__signature__ = signature  # type: ignore[attr-defined]
-        command.__annotations__ = {each.name: each.annotation for each in parameters}
-        app.command(name, help=inspect.getdoc(conversion))(command)
-
-    return add
-
-
-def _show_end(console: Console, done: "Conversion") -> None:
-    from hubline.pipeline.convert.table import say
-
-    files = f"{len(done.shards)} file{'s' if len(done.shards) > 1 else ''}"
-    say(console, [f"{done.rows:,} examples in {files} in {done.output}, {done.seconds:.1f} s"])
-    say(console, [f"Next: hubline init {shlex.quote(done.output)}"])
-
-
-@_command("csv")
+@conversion(app, "csv")
 def from_csv(
     to: "Destination",
     console: Console,
@@ -121,14 +69,14 @@ def from_csv(
     from hubline.pipeline.convert.convert import convert
     from hubline.pipeline.convert.from_csv import CsvFile, Dialect
 
-    dialect = Dialect(_delimiter(delimiter or ","), header, _encoding(encoding), check_delimiter=delimiter is None)
-    missing = ["", *(cell.strip() for cell in _split(missing))]
+    dialect = Dialect(delimiter_of(delimiter or ","), header, encoding_of(encoding), check_delimiter=delimiter is None)
+    missing = ["", *(cell.strip() for cell in names_in(missing))]
     options = _options(to, columns, drop, types, missing)
-    _check_files(inputs)
+    check_files(inputs)
     return convert([CsvFile(str(path), dialect) for path in inputs], options, console)
 
 
-@_command("parquet")
+@conversion(app, "parquet")
 def from_parquet(
     to: "Destination",
     console: Console,
@@ -145,11 +93,11 @@ def from_parquet(
     from hubline.pipeline.convert.from_parquet import ParquetFile
 
     options = _options(to, columns, drop, types)
-    _check_files(inputs)
+    check_files(inputs)
     return convert([ParquetFile(str(path), options.types) for path in inputs], options, console)
 
 
-@_command("images")
+@conversion(app, "images")
 def from_images(
     to: "Destination",
     console: Console,
@@ -196,7 +144,7 @@ def from_images(
     return collect(source.in_folders(folder, max_side), to, on_bad, console)
 
 
-@_command("text")
+@conversion(app, "text")
 def from_text(
     to: "Destination",
     console: Console,
@@ -231,7 +179,7 @@ def from_text(
     return collect(in_folders(source) if source.is_dir() else in_lines(source, labels), to, on_bad, console)
 
 
-@_command("video")
+@conversion(app, "video")
 def from_video(
     to: "Destination",
     console: Console,
@@ -265,11 +213,11 @@ def from_video(
     from hubline.pipeline.convert.collect import collect
     from hubline.pipeline.convert.from_video import Frames, in_folders
 
-    frames = Frames(frames_per_second, max_frames, _size(size), quality)
+    frames = Frames(frames_per_second, max_frames, size_of(size), quality)
     return collect(in_folders(folder, frames, sequence_examples), to, on_bad, console)
 
 
-@_command("boxes")
+@conversion(app, "boxes")
 def from_boxes(
     to: "Destination",
     console: Console,
@@ -301,54 +249,5 @@ def _options(
     from hubline.pipeline.convert.convert import Options
 
     return Options(
-        **vars(to), columns=_split(columns), drop=_split(drop), types=_types(types), missing=frozenset(missing)
+        **vars(to), columns=names_in(columns), drop=names_in(drop), types=types_in(types), missing=frozenset(missing)
     )
-
-
-def _check_files(inputs: Sequence[Path]) -> None:
-    faults = [
-        f"{path}: {'is a folder; pass the files in it' if path.is_dir() else 'there is no such file'}"
-        for path in inputs
-        if not path.is_file()
-    ]
-    if faults:
-        raise UserError("\n".join(faults))
-
-
-def _split(values: Sequence[str] | None) -> list[str]:
-    """Names in options such as `--drop a,b --drop '"c,d"'`, split by the rules of CSV."""
-    return [name for row in csv.reader(values or ()) for name in row]
-
-
-def _types(values: Sequence[str] | None) -> Mapping[str, CellType]:
-    types = {}
-    for value in values or ():
-        name, _, kind = value.rpartition("=")
-        if not name or kind not in {known.value for known in CellType}:
-            known = ", ".join(known.value for known in CellType)
-            raise UserError(f"--type {value}: must be NAME=TYPE, where TYPE is one of {known}")
-        types[name] = CellType(kind)
-    return types
-
-
-def _delimiter(value: str) -> str:
-    delimiter = {"tab": "\t", "\\t": "\t"}.get(value, value)
-    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
-        raise UserError(f"--delimiter {value}: must be a single character, such as , or ; or the word tab")
-    return delimiter
-
-
-def _encoding(value: str) -> str:
-    try:
-        return codecs.lookup(value).name
-    except LookupError:
-        raise UserError(f"--encoding {value}: unknown encoding; use for example utf-8, latin-1 or utf-16") from None
-
-
-def _size(value: str | None) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", value)
-    if not match:
-        raise UserError(f"--size {value}: must be HEIGHTxWIDTH in pixels, such as 112x112")
-    return int(match[1]), int(match[2])
