@@ -12,10 +12,13 @@ import typer
 
 from hubline.core.errors import UserError
 from hubline.core.garbage import collect_none_at_exit
+from hubline.pipeline.common_options import File, Json
 from hubline.pipeline.convert.cli import app as convert
+from hubline.pipeline.kubeflow.compile_command import compile_
 from hubline.pipeline.kubeflow.schedule_commands import app as schedule
 from hubline.pipeline.kubeflow.submit_command import submit
 from hubline.pipeline.predict.cli import predict
+from hubline.pipeline.schema_command import schema
 from hubline.pipeline.terminal import console_on, plain
 
 app = typer.Typer(
@@ -29,9 +32,6 @@ app = typer.Typer(
 
 app.add_typer(convert, name="convert")
 app.add_typer(schedule, name="schedule")
-
-File = Annotated[Path, typer.Argument(help="Pipeline file (YAML).", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
 
 
 def main() -> None:
@@ -210,92 +210,8 @@ def inspect(
 app.command()(predict)
 
 
-@app.command()
-def schema(
-    file: File,
-    freeze: Annotated[
-        bool,
-        typer.Option("--freeze", help="Write the schema, and statistics as a baseline, next to the pipeline file."),
-    ] = False,
-    output: Annotated[
-        Path | None, typer.Option(help="With --freeze: the file to write; by default schema.pbtxt.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="With --freeze: replace existing files.")] = False,
-    root: Annotated[Path | None, typer.Option(help="Same as for hubline run.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Show the schema of the data: the curated schema, or the one that a run would infer.
-
-    --freeze writes the schema for data.schema, where you can edit it, and the statistics of the training split for
-    data.baseline, with which later runs compare their data.
-
-    Example: hubline schema examples/digits/pipeline.yaml --freeze
-    """
-    from hubline.pipeline.load import load_training
-    from hubline.pipeline.output import NOWHERE, into_log
-
-    if not freeze and (output or overwrite):
-        raise UserError("--output and --overwrite require --freeze")
-    pipeline, _ = load_training(file, "hubline schema")
-    with into_log(NOWHERE) as (stdout, stderr):
-        with console_on(stderr).status("describing the data"):
-            from hubline.pipeline import schema as schemas
-
-            curated = pipeline.data.data_schema
-            written = schemas.to_freeze(file, curated, output, overwrite) if freeze else {}
-            described = schemas.describe(file, pipeline, root, read=freeze)
-        if freeze:
-            schemas.freeze(described, written)
-        lines = schemas.lines_for(written, file)
-        if not as_json:
-            schemas.show_schema(console_on(stdout), described, pipeline.name)
-            if written:
-                print(plain("\n  ".join([f"Frozen. Add under data: in {file}", *lines])), file=stdout)
-    if as_json:
-        print(json.dumps({"status": "succeeded", "columns": schemas.columns(described), "data": lines}))
-
-
-@app.command("compile")
-def compile_(
-    file: File,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Package to write.")] = Path("package.yaml"),
-    image: Annotated[
-        str | None, typer.Option(help="Image of all steps, NAME@sha256:…; by default kubeflow.image of the file.")
-    ] = None,
-    allow_tag: Annotated[bool, typer.Option("--allow-tag", help="Accept an image by tag. Tags can move.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Compile a pipeline file to a package for Kubeflow Pipelines 2, and validate it against the backend's rules.
-
-    Example: hubline compile pipeline.yaml -o package.yaml --image registry.example/hubline@sha256:…
-    """
-    from hubline.pipeline.load import load
-    from hubline.pipeline.output import NOWHERE, into_log
-
-    pipeline, source = load(file)
-    with into_log(NOWHERE) as (stdout, stderr):
-        from hubline.pipeline.kubeflow.compile import compile_file
-
-        compiled = compile_file(pipeline, source, image, allow_tag, output)
-        spec = compiled.spec
-        parameters = spec["root"]["inputDefinitions"]["parameters"]
-        steps = [label.removeprefix("exec-") for label in spec["deploymentSpec"]["executors"]]
-        if not as_json:
-            print(plain(f"{output}: {len(steps)} pods; run parameters: {', '.join(parameters)}"), file=stdout)
-            print(f"estimated size of a run's workflow: {compiled.size}", file=stdout)
-        for warning in compiled.warnings:
-            print(plain(f"warning: {warning}"), file=stderr)
-    if as_json:
-        result: dict[str, object] = {
-            "status": "succeeded",
-            "package": str(output),
-            "steps": steps,
-            "parameters": list(parameters),
-        }
-        result |= {"workflow_bytes": compiled.size.total, "warnings": list(compiled.warnings)}
-        print(json.dumps(result))
-
-
+app.command()(schema)
+app.command("compile")(compile_)
 app.command()(submit)
 
 

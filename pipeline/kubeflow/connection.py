@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 _PLACE = "Kubeflow Pipelines"
 _TOKEN, _COOKIES = "HUBLINE_KFP_TOKEN", "HUBLINE_KFP_COOKIES"
 
-File = Annotated[Path, typer.Argument(help="Pipeline file (YAML).", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
 Image = Annotated[
     str | None, typer.Option(help="Image of all steps, NAME@sha256:…; by default kubeflow.image of the file.")
 ]

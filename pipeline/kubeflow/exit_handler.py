@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from hubline.pipeline.kubeflow.config import Alert, KeySource, Kubeflow, SecretKey
+from hubline.pipeline.kubeflow.config import Alert, Kubeflow, SecretKey
 from hubline.pipeline.kubeflow.escaping import argument
 from hubline.pipeline.kubeflow.notify import RUN_ID, RUN_NAME, WEBHOOK, WORD, NotificationContext
+from hubline.pipeline.kubeflow.placement import KeySource
 from hubline.pipeline.kubeflow.report_place import ReportPlace
 from hubline.pipeline.kubeflow.tasks import Group, Input, Node, Task, of_the_run, task_name
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hubline.pipeline.kubeflow.config import Affinity, KeySource, Placement, Toleration, amount
+from hubline.pipeline.kubeflow.placement import Affinity, KeySource, Placement, Toleration, amount
 
 Json = dict[str, Any]
 

@@ -10,13 +10,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hubline.pipeline.common_options import File, Json
 from hubline.pipeline.kubeflow.connection import (
     AllowTag,
     Experiment,
-    File,
     Host,
     Image,
-    Json,
     Namespace,
     TokenFile,
     address_of,

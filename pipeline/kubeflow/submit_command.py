@@ -8,13 +8,12 @@ from typing import Annotated
 import typer
 
 from hubline.core.errors import RunError
+from hubline.pipeline.common_options import File, Json
 from hubline.pipeline.kubeflow.connection import (
     AllowTag,
     Experiment,
-    File,
     Host,
     Image,
-    Json,
     Namespace,
     TokenFile,
     address_of,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 import typer
 
 from hubline.core.errors import UserError
+from hubline.pipeline.common_options import Json
 from hubline.pipeline.terminal import console_on, plain
 
 if TYPE_CHECKING:
@@ -110,9 +111,7 @@ def predict(
     seed: Annotated[
         int | None, typer.Option(help="Random seed of the vectors; by default 0.", rich_help_panel=_HUB)
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Predict on images, TFRecords or JSON records with a pushed model or a hub module.
 
