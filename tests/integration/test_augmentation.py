@@ -28,7 +28,7 @@ from hubline.trainer.kept import Kept
 from hubline.trainer.labels.classes import Classes
 from hubline.trainer.labels.multilabel import Multilabel
 from hubline.trainer.labels.parts import task_of
-from hubline.trainer.module import check_fits
+from hubline.trainer.module_fit import check_fits
 from hubline.trainer.saved_model import SavedModel
 from hubline.trainer.saved_model_loader import open_module
 from hubline.trainer.train import Job, train

@@ -4,6 +4,8 @@ import ast
 import graphlib
 from pathlib import Path
 
+import pytest
+
 import hubline
 
 ROOT = Path(hubline.__file__).parent
@@ -45,6 +47,7 @@ def test_every_link_is_a_room_at_the_root() -> None:
     assert all((ROOT / room).resolve() == ROOT.parent / room for room in ROOMS)
 
 
+@pytest.mark.slow
 def test_rooms_import_downwards_only() -> None:
     upwards = [
         f"{name} imports {imported}"
@@ -55,11 +58,13 @@ def test_rooms_import_downwards_only() -> None:
     assert not upwards
 
 
+@pytest.mark.slow
 def test_no_modules_import_each_other() -> None:
     graph = {name: imports(path) - {name} for name, path in modules().items()}
     list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError with the modules of a cycle
 
 
+@pytest.mark.slow
 def test_no_two_steps_import_each_other() -> None:
     def folder(name: str) -> str:
         return ".".join(name.split(".")[:2])

@@ -11,8 +11,9 @@ from PIL import Image
 
 from hubline.preprocessing.kinds.image_geometry import clipped
 from hubline.trainer import randomness
-from hubline.trainer.augment import ImageTransform, augmented, drawn
+from hubline.trainer.augment import augmented, drawn
 from hubline.trainer.config.augmentation import Augmentation
+from hubline.trainer.image_transform import ImageTransform
 
 HEIGHT, WIDTH = 48, 64
 RNG = np.random.default_rng(0)

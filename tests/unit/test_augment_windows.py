@@ -6,8 +6,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubline.trainer.augment import ImageTransform, drawn
+from hubline.trainer.augment import drawn
 from hubline.trainer.config.augmentation import Augmentation
+from hubline.trainer.image_transform import ImageTransform
 
 SIDE = 40
 NOISE = np.random.default_rng(0).integers(0, 256, [SIDE, SIDE, 3], np.uint8)

@@ -83,6 +83,7 @@ def test_networks_are_of_their_published_sizes(said: dict, outputs: int, trained
     assert np.isfinite(given).all() and np.ptp(given) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("said", "outputs"),
     [
@@ -179,6 +180,7 @@ def test_pixels_come_as_those_who_trained_the_weights_had_them(name: str, by_han
     np.testing.assert_allclose(given, by_hand(images.numpy().astype(np.float32)), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_without_its_own_preprocessing_an_application_takes_the_range_of_the_feature() -> None:
     said = application("MobileNetV3Small", include_preprocessing=False, minimalistic=True, alpha=0.75)
     features = {"small": image(32, value_range=(-1, 1))}

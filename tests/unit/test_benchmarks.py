@@ -29,6 +29,7 @@ def failing() -> None:
     raise ValueError("no such luck")
 
 
+@pytest.mark.slow
 def test_a_contestant_runs_in_a_process_of_its_own_whose_peak_memory_is_taken_by_step(tmp_path) -> None:
     sample = harness.call("tests.unit.test_benchmarks:holding", tmp_path / "log", megabytes=300)
     small, great, again = sample.steps

@@ -92,6 +92,7 @@ def is_sound(record: bytes, contract: Contract, kind: ColumnTypes) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_mask_and_words_reject_the_same_records(name: str) -> None:
     contract, kind = CONTRACTS[name]

@@ -136,6 +136,7 @@ def test_init_makes_a_file_of_converted_images(photos: Path, tmp_path: Path, mon
     assert list(pipeline.features) == ["image"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_steps", [False, True])
 def test_init_makes_a_file_of_converted_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_steps: bool) -> None:
     monkeypatch.chdir(tmp_path)

@@ -307,6 +307,7 @@ def test_tables_that_do_not_fit_are_refused(pictures: Path, text: str, said: str
     assert str(error.value).replace(f"{pictures}/", "").startswith(said)
 
 
+@pytest.mark.slow
 def test_real_photographs(shared_data: Path, tmp_path: Path) -> None:
     folder = shared_data / "clothing" / "validation"
     done = converted(from_images.in_folders(folder), tmp_path, shards=3)

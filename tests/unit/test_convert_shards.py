@@ -29,6 +29,7 @@ def test_shards_share_the_rows_in_order(
     assert [row["a"] for row in rows_of(tmp_path / "out")] == [[n] for n in range(10)]
 
 
+@pytest.mark.slow
 def test_shards_are_bounded_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "SHARD_BYTES", 5000)
     monkeypatch.setattr(from_csv, "BATCH_ROWS", 7)

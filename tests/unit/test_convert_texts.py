@@ -42,6 +42,7 @@ def test_files_that_are_no_text_are_bad(tmp_path: Path) -> None:
 lines = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n"), max_size=5), max_size=6)
 
 
+@pytest.mark.slow
 @given(lines, st.sampled_from(["\n", "\r\n"]), st.booleans())
 @settings(deadline=None, max_examples=40)
 def test_lines_are_texts_and_blank_ones_are_none(texts: list[str], ending: str, ended: bool) -> None:

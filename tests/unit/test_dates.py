@@ -54,6 +54,7 @@ NUMBERS = st.tuples(
 OFFSETS = st.none() | st.just("Z") | st.tuples(st.sampled_from("+-"), st.integers(0, 25), st.integers(0, 61))
 
 
+@pytest.mark.slow
 @given(NUMBERS, OFFSETS, st.booleans(), st.booleans(), st.integers(0, 3), st.sampled_from(["", ".5", ",123456789"]))
 @example((0, 0, 0, 0, 0, 0), None, True, True, 0, "")
 @example((2024, 13, 45, 0, 0, 0), None, True, True, 0, "")

@@ -11,7 +11,7 @@ from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.model import Head, VariableSelection
 from hubline.trainer.decoder import channels_of, decode, levels
 from hubline.trainer.hub_layer import HubLayer, try_out
-from hubline.trainer.module import check_fits
+from hubline.trainer.module_fit import check_fits
 from hubline.trainer.saved_model_loader import open_module
 from tests.support import pixels as make_pixels
 

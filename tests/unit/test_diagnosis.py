@@ -131,6 +131,7 @@ def test_a_label_of_one_class_and_one_that_features_tell(tmp_path: Path, label: 
 NUMBERS = st.lists(st.integers(-5, 5).map(float) | st.just(-999.0), max_size=30)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(NUMBERS, NUMBERS)
 def test_extremes_of_parts_are_those_of_the_whole(one: list[float], other: list[float]) -> None:

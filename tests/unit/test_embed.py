@@ -58,6 +58,7 @@ def test_a_file_of_another_number_of_records_is_refused(tmp_path: Path, count: i
         embedded(tmp_path, PHOTOS, count)
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_read_to_its_end_is_refused(tmp_path: Path) -> None:
     source = example_data.write_tfrecord(tmp_path / "records", [example_data.record(photo=photo) for photo in PHOTOS])
     source.write_bytes(source.read_bytes()[:-20])
@@ -66,6 +67,7 @@ def test_a_file_that_cannot_be_read_to_its_end_is_refused(tmp_path: Path) -> Non
         made.embed(str(source), 5, str(tmp_path / "rows"), 1, (), 0)
 
 
+@pytest.mark.slow
 def test_a_module_that_gives_nan_is_named_with_output_and_first_record(tmp_path: Path) -> None:
     dark = hub_modules.module(
         tmp_path / "m",
@@ -80,6 +82,7 @@ def test_a_module_that_gives_nan_is_named_with_output_and_first_record(tmp_path:
         made.embed(str(source), 5, str(tmp_path / "rows"), 1, (), 0)
 
 
+@pytest.mark.slow
 def test_a_module_that_does_not_give_one_vector_for_each_example_is_refused(tmp_path: Path) -> None:
     """A detector that returns a vector for every bright area, flattened over the batch."""
     bright = hub_modules.module(

@@ -122,6 +122,7 @@ def test_a_model_without_skill_is_not_blessed_and_one_with_some_is(tmp_path: Pat
     assert all(verdicts(tmp_path, 2.5, seed)[0].passed for seed in range(10))
 
 
+@pytest.mark.slow
 def test_a_test_split_that_is_too_small_to_tell_is_said_with_the_number_that_would(tmp_path: Path) -> None:
     undecided = [check for seed in range(20) for check in verdicts(tmp_path, 0.8, seed, 25) if not check.passed]
     said = [check.reason for check in undecided if "too small to decide: it has 25 records" in check.reason]

@@ -27,6 +27,7 @@ def columns(record: bytes) -> dict[str, list]:
     return {name: list(getattr(feature, feature.WhichOneof("kind")).value) for name, feature in features.items()}
 
 
+@pytest.mark.slow
 @given(records, st.sets(st.sampled_from(["image", "é", "", "absent"]), min_size=1))
 @settings(deadline=None, max_examples=60)
 def test_some_columns_stay_and_the_others_go(rows: list[dict], names: set[str]) -> None:

@@ -201,6 +201,7 @@ def test_a_module_is_fetched_from_every_store(module: Path, tmp_path: Path, plac
         assert fingerprint(handle) == fingerprint(handle) != ""
 
 
+@pytest.mark.slow
 def test_a_hub_is_asked_once_and_then_its_cache(module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = archive(module, tmp_path / "mean.tar.gz", ".").read_bytes()
     asked = []

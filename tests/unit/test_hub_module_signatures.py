@@ -16,7 +16,7 @@ from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import column
 from hubline.trainer.hub_interface import inspect_module
 from hubline.trainer.hub_layer import HubLayer, try_out
-from hubline.trainer.module import check_fits
+from hubline.trainer.module_fit import check_fits
 from hubline.trainer.saved_model_loader import open_module
 from tests.support import example_data, hub_modules, tf1_hub_modules
 from tests.support.hub_modules import IMAGES
@@ -141,6 +141,7 @@ def test_a_generator_with_nothing_but_a_signature(tmp_path: Path) -> None:
     np.testing.assert_allclose(given(made, hub(pool="mean")), 1 - MEAN, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_detector_as_a_signature_takes_one_image_at_a_time(tmp_path: Path) -> None:
     takes = {"image": spec(tf.float32, 1, 8, 8, 3), "most": spec(tf.int32), "gain": spec(tf.float32, 2)}
 
@@ -161,6 +162,7 @@ def endpoints(tmp_path_factory) -> Path:
     return hub_modules.endpoints(tmp_path_factory.mktemp("m") / "endpoints")
 
 
+@pytest.mark.slow
 def test_the_usual_arguments_are_taken_and_others_where_they_are_said(endpoints: Path) -> None:
     module = tf.saved_model.load(str(endpoints))
     np.testing.assert_allclose(given(endpoints, hub()), module(SCALED), rtol=1e-4)
@@ -187,6 +189,7 @@ def test_arguments_and_outputs_that_do_not_fit(endpoints: Path, options: dict, s
         check_fits(inspect_module(str(endpoints)), hub(**options), FEATURES)
 
 
+@pytest.mark.slow
 def test_arguments_as_the_module_was_traced_with_them(tmp_path: Path) -> None:
     class Sized(tf.Module):
         @tf.function
@@ -214,6 +217,7 @@ def test_arguments_as_the_module_was_traced_with_them(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_text_embedding_of_float64_without_signatures(tmp_path: Path) -> None:
     table = np.arange(20, dtype=np.float64).reshape(10, 2)
 
@@ -231,6 +235,7 @@ def test_a_text_embedding_of_float64_without_signatures(tmp_path: Path) -> None:
     np.testing.assert_allclose(given(path, hub(inputs={"texts": "note"})), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["save", "export"])
 def test_a_keras_model_as_keras_writes_it(tmp_path: Path, how: str) -> None:
     path = hub_modules.keras(tmp_path / how, how)
@@ -244,6 +249,7 @@ def test_a_module_that_takes_a_list(tmp_path: Path) -> None:
     np.testing.assert_allclose(given(path, wanted), MEAN - (2 * MEAN - 1), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_tf1_module_of_texts_with_tables(tmp_path: Path) -> None:
     path = tf1_hub_modules.texts(tmp_path / "texts", tmp_path)
     (tmp_path / "words.txt").unlink()  # the module has its own copy
@@ -297,6 +303,7 @@ def test_what_cannot_be_fed(tmp_path: Path, takes: tf.TypeSpec, options: dict, s
         check_fits(inspect_module(str(path)), hub(**options), FEATURES)
 
 
+@pytest.mark.slow
 def test_the_embedder_keeps_what_modules_that_take_one_at_a_time_give(tmp_path: Path) -> None:
     detector = hub_modules.module(tmp_path / "m", spec(tf.uint8, 1, 8, 8, 3), lambda x: tf.reshape(x, [1, 64, 3]))
     records = [example_data.record(photo=example_data.image_bytes(pixels)) for pixels in PIXELS]

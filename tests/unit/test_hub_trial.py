@@ -176,6 +176,7 @@ def test_a_row_too_many_is_refused_and_not_dealt_out(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_module_that_takes_no_small_pictures_is_tried_with_larger_ones(tmp_path: Path) -> None:
     def function(images: tf.Tensor) -> dict[str, tf.Tensor]:
         with tf.control_dependencies([tf.debugging.assert_greater_equal(tf.shape(images)[1], 300)]):

@@ -100,6 +100,7 @@ def test_a_crop_is_the_middle_with_nothing_stretched(tmp_path: Path, form: str, 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 
+@pytest.mark.slow
 @given(SHAPES, st.tuples(st.integers(1, 24), st.integers(1, 24)), st.sampled_from(["bilinear", "nearest", "area"]))
 @settings(deadline=None, max_examples=60)
 def test_pad_is_tensorflow_s_resize_with_pad(shape: tuple, size: tuple, resize: str) -> None:
@@ -116,6 +117,7 @@ def test_pad_is_tensorflow_s_resize_with_pad(shape: tuple, size: tuple, resize: 
     assert [len(rows), len(columns)] == [max(1, int(side)) for side in exact]
 
 
+@pytest.mark.slow
 @given(SHAPES, st.tuples(st.integers(1, 24), st.integers(1, 24)))
 @settings(deadline=None, max_examples=40)
 def test_crop_or_pad_is_tensorflow_s_resize_with_crop_or_pad(shape: tuple, size: tuple) -> None:
@@ -168,6 +170,7 @@ CROPS = (
 )
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(["stretch", "crop", "pad", "crop_or_pad"]),
     st.sampled_from(CROPS),
@@ -249,6 +252,7 @@ def test_a_crop_box_is_cut_from_the_upright_image_every_way(
             np.testing.assert_allclose(got, expected, atol=0.5 / 255 if form == "PNG" else 4 / 255)
 
 
+@pytest.mark.slow
 def test_an_image_smaller_than_its_crop_box_in_pixels_does_not_decode() -> None:
     image = feature(crop_box={"top": 0, "left": 0, "bottom": 10, "right": 9, "units": "pixels"})
     for form in ("PNG", "JPEG"):

@@ -113,6 +113,7 @@ def test_each_record_is_handed_on_once_however_large_a_file_is(tmp_path: Path, m
     assert counts.numpy().tolist() == np.bincount(places, minlength=4).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("records", "says"),
     [
@@ -152,6 +153,7 @@ def test_what_is_no_tfrecord_file_says_so(tmp_path: Path) -> None:
         ingest_to(tmp_path / "out", job(tmp_path / "in"))
 
 
+@pytest.mark.slow
 def test_an_image_that_does_not_decode_is_found_in_its_file(tmp_path: Path) -> None:
     records = example_data.labelled(12)
     fine = example_data.write_tfrecord(tmp_path / "fine", records)

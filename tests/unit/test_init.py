@@ -219,6 +219,7 @@ def test_the_penguins(tmp_path: Path, shared_data: Path) -> None:
     assert {each.kind for each in file.features.values()} == {"numeric"} and len(file.features) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", ["tips", "payment_type"])
 def test_the_taxis_of_tfx(tmp_path: Path, label: str) -> None:
     tfx = importlib.util.find_spec("tfx")
@@ -233,6 +234,7 @@ def test_the_taxis_of_tfx(tmp_path: Path, label: str) -> None:
     assert set(file.model.wide) == {"pickup_place", "dropoff_place"}
 
 
+@pytest.mark.slow
 def test_suggestions_need_no_tensorflow() -> None:
     program = (
         "import sys, hubline.pipeline.init.suggest, hubline.pipeline.init.write; assert 'tensorflow' not in sys.modules"

@@ -65,6 +65,7 @@ def test_what_is_seen_of_texts_bytes_and_lists() -> None:
     assert (seen["picture"].distinct, seen["picture"].missing) == (3, 0.25)
 
 
+@pytest.mark.slow
 def test_looks_at_all_of_little_data_and_at_some_of_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [write_tfrecord(tmp_path / f"{name}.tfrecord", [record(x=i) for i in range(100)]) for name in range(10)]
     write_tfrecord(tmp_path / "sequence.gz", [sequence(record(x=7))], "GZIP")

@@ -287,6 +287,7 @@ ANY_COLUMN = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     columns=st.lists(ANY_COLUMN, max_size=5, unique_by=lambda each: each.name),

@@ -117,6 +117,7 @@ def parse_number(rows: tf.Tensor) -> tuple[dict, tf.Tensor]:
     return {"itself": tf.RaggedTensor.from_row_lengths(tf.repeat(numbers, numbers), numbers).to_sparse()}, numbers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "size", "at_once"), [(1, 1, 1), (5, 2, 1), (3, 5, 20), (12, 3, 6), (12, 3, 7), (30, 4, 20), (13, 1, 4)]
 )
@@ -135,6 +136,7 @@ def test_batches_hold_every_example_and_know_how_many_they_are(count: int, size:
         assert rows == [[number] * number for number in label.numpy().tolist()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "size", "views"), [(1, 1, 2), (9, 4, 3)])
 def test_a_view_is_drawn_for_each_example_and_epoch(count: int, size: int, views: int) -> None:
     def vectors(number: tf.Tensor) -> tuple[dict, tf.Tensor]:
@@ -329,6 +331,7 @@ def test_kept_columns_are_handed_on_as_they_are_and_the_graph_never_sees_them() 
     assert label.numpy().tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_picture_goes_with_what_is_left_of_its_record() -> None:
     records = tf.data.Dataset.from_tensor_slices(RECORDS)
     encoded = list(inputs.pictures(records, PHOTO, IMAGE_SPEC).as_numpy_iterator())

@@ -91,6 +91,7 @@ def test_the_second_signal_ends_the_process_at_once(number: signal.Signals) -> N
     assert process.wait(timeout=20) == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
 
 
+@pytest.mark.slow
 def test_a_signal_that_is_ignored_stays_so() -> None:
     process = started(
         "    print('ready', flush=True)\n    time.sleep(1)\n    interruption.check()\n",

@@ -133,6 +133,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.dictionaries(st.sampled_from(["fare", "hour", "pay-type", "other"]), JSON), max_size=3))
 def test_any_json_becomes_columns_of_as_many_values_or_a_mistake(records: list[dict[str, Any]]) -> None:

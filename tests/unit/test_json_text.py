@@ -25,6 +25,7 @@ def without(value):
     return [without(inner) for inner in value] if isinstance(value, list) else value
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_what_is_written_is_read_by_any_reader_and_is_the_same_but_for_numbers_that_json_lacks(value) -> None:
     assert json.loads(dumps(value), parse_constant=refuse) == without(value)

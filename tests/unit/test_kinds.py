@@ -129,6 +129,7 @@ def test_categories_by_a_file_are_those_of_feature_columns(analyse, tmp_path: Pa
         np.testing.assert_array_equal(got[name], dense_features(FC.indicator_column(column), given))
 
 
+@pytest.mark.slow
 def test_numbers_of_categories_may_be_written_as_digits(analyse) -> None:
     rows = [row | {"word": [text]} for row, text in zip(ROWS, ["7", "03", "red", "-1", "9", "9" * 30], strict=True)]
     analysed = analyse(
@@ -161,6 +162,7 @@ def test_buckets_are_those_of_feature_columns_and_of_pandas(analyse) -> None:
     assert (np.argmax(got["found"], axis=1) == quantiles).mean() > 0.995  # a value on a boundary may be in either
 
 
+@pytest.mark.slow
 def test_crosses_take_features_that_have_categories(analyse) -> None:
     analysed = analyse(
         bucket={"kind": "bucketized", "from": "x", "boundaries": [0.0, 3.0], "encode": "none"},
@@ -234,6 +236,7 @@ def test_parts_of_a_time_are_those_of_pandas(part: str, written: bool) -> None:
     np.testing.assert_array_equal(got, of_pandas - 1 if part in ("day", "month") else of_pandas)
 
 
+@pytest.mark.slow
 def test_a_part_of_a_time_goes_round(analyse) -> None:
     analysed = analyse(hour={"kind": "timestamp", "from": "n", "part": "hour"})
     hours = [0, 5, 23]

@@ -53,6 +53,7 @@ def test_a_new_kind_that_lacks_a_part_is_told_its_name(without: LabelParts) -> N
     assert (ROOT.parent / page).is_file()
 
 
+@pytest.mark.slow
 def test_every_table_of_parts_is_listed_here() -> None:
     made = [
         node.args[0].value
@@ -70,6 +71,7 @@ def test_parts_stand_where_their_names_say() -> None:
         assert (ROOT / place).exists(), part.name
 
 
+@pytest.mark.slow
 def test_nothing_asks_isinstance_of_a_label_or_of_its_predictions() -> None:
     classes = {section.__name__ for section in SECTIONS} | {"LabelKind", "ClassesKind"}
     classes |= {kind.__name__ for kind in (ClassPredictions, *ClassPredictions.__subclasses__(), *NOT_OF_ONE_CLASS)}
@@ -84,6 +86,7 @@ def test_nothing_asks_isinstance_of_a_label_or_of_its_predictions() -> None:
     assert asked == []
 
 
+@pytest.mark.slow
 def test_nothing_compares_the_kind_of_a_label() -> None:
     found = []
     for path, tree in trees():

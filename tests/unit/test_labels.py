@@ -252,6 +252,7 @@ def told_by(described: dict, columns: Mapping[str, tf.Tensor | tf.SparseTensor])
 indices = st.lists(st.lists(st.integers(0, 2), max_size=5), min_size=1, max_size=6)
 
 
+@pytest.mark.slow
 @given(indices)
 @settings(deadline=None, max_examples=30)
 def test_any_number_of_classes_by_name_by_position_or_by_columns_are_the_same(rows: list[list[int]]) -> None:

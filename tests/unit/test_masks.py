@@ -92,6 +92,7 @@ def test_an_ignored_number_is_no_class() -> None:
 SMALL = np.zeros([6, 8], np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mask", "label", "fault"),
     [
@@ -154,6 +155,7 @@ def test_what_a_model_says_it_covers_finds_the_mask_that_it_was_trained_on(fit: 
     np.testing.assert_array_equal(found, masks.fitted(label, features["photo"], mask))
 
 
+@pytest.mark.slow
 def test_pixels_are_counted_beyond_what_float32_can() -> None:
     side = 4100  # 16,810,000 pixels, of which float32 counts 16,777,216
     true = tf.zeros([1, side, side], tf.int32)
@@ -208,6 +210,7 @@ PIXELS = st.integers(1, 5).flatmap(
 """Number of classes, and the true and predicted classes of some images' pixels; the last number is no class."""
 
 
+@pytest.mark.slow
 @given(PIXELS)
 @example((2, [[(2, 0)] * 4]))  # no pixel counts
 @settings(max_examples=60, deadline=None)

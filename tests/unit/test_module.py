@@ -12,7 +12,8 @@ from hubline.trainer.autograph import leave_libraries_alone
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.hub_interface import inspect_module
 from hubline.trainer.hub_layer import HubLayer, try_out
-from hubline.trainer.module import Function, Module, Tensor, check_fits
+from hubline.trainer.module import Function, Module, Tensor
+from hubline.trainer.module_fit import check_fits
 from hubline.trainer.saved_model import Variable
 from hubline.trainer.saved_model_loader import open_module
 from tests.support import hub_modules, tf1_hub_modules

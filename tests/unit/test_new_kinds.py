@@ -35,6 +35,7 @@ def code_of(page: str) -> Any:
     return module
 
 
+@pytest.mark.slow
 def test_the_example_of_a_feature_is_a_point_on_the_circle_through_tf_transform(tmp_path: Path) -> None:
     feature = code_of("new-feature-kind.md").CyclicFeature.model_validate({"kind": "cyclic", "from": "x", "period": 24})
     rows = [row | {name: [] for name in ("n", "word", "words", "w", "text")} for row in ROWS]

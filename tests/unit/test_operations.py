@@ -166,6 +166,7 @@ def test_check_finds_it(tmp_path: Path, monkeypatch, change: Callable | None, tu
     assert diagnostic.key == key and says in diagnostic.message
 
 
+@pytest.mark.slow
 def test_check_finds_it_without_importing_tensorflow(tmp_path: Path) -> None:
     path = make_project(tmp_path, PIPELINE.replace("training:", TUNED % "variables: [absent]"))
     hub_modules.with_operation(tmp_path / "module", Mean="Own>Mean")

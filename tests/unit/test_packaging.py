@@ -17,6 +17,7 @@ PROJECT = Path(__file__).parents[2]
 ROOMS = tuple(link.name for link in (PROJECT / "hubline").iterdir() if link.is_symlink())
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_every_module_and_the_command(tmp_path: Path) -> None:
     for name in ("setup.py", "pyproject.toml", "README.md"):
         shutil.copy(PROJECT / name, tmp_path)

@@ -175,6 +175,7 @@ def nested(inner: st.SearchStrategy) -> st.SearchStrategy:
     return st.lists(inner) | st.dictionaries(st.text(), inner)
 
 
+@pytest.mark.slow
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), nested, max_leaves=8))
 @settings(deadline=None)  # the schema for the messages is created once
 def test_any_value_in_any_section_gives_placed_mistakes_and_never_a_fault(tmp_path_factory, value) -> None:

@@ -177,6 +177,7 @@ VALUES = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(max_size=5) | st.sampled_from(WORDS), VALUES, max_size=4))
 def test_whatever_a_package_holds_is_read_alike(values: dict[str, Any]) -> None:
     text = io.StringIO()

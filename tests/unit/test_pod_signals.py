@@ -29,6 +29,7 @@ class Endless(base_executor.BaseExecutor):
             time.sleep(0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pod", ["entrypoint", "fused_steps"])
 def test_a_pod_that_is_ended_says_so_and_tells_the_launcher_of_nothing(tmp_path: Path, pod: str) -> None:
     begun, output = tmp_path / "begun", tmp_path / "output.json"

@@ -60,6 +60,7 @@ def check_rows(rows: Sequence[dict[str, Any]], key: bool = False) -> None:
         assert said.get("key") == (f"id-{number}" if key else None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shards", "batch_size", "beam"),
     [(None, 64, None), (1, 4, None), (2, 64, None), (7, 3, None), (500, 64, None), (4, 5, SEVERAL_WORKERS)],
@@ -91,6 +92,7 @@ def test_what_is_printed_is_what_is_written(project: Path, monkeypatch) -> None:
     assert len({line.index(" low ") for line in lines if " low " in line and "high 0" in line}) == 1
 
 
+@pytest.mark.slow
 def test_tfrecords_hold_the_answers_and_the_keys(project: Path, tmp_path: Path) -> None:
     predict(
         project / "serving", project / "in", "--output", tmp_path / "out", "--format", "tfrecord", "--shards", 2,
@@ -117,6 +119,7 @@ def test_tfrecords_hold_the_answers_and_the_keys(project: Path, tmp_path: Path) 
     assert (parsed["classes"].numpy() == [b"low", b"high"]).all()
 
 
+@pytest.mark.slow
 def test_images_of_a_folder_are_batched_and_need_no_names_of_their_own(tmp_path: Path) -> None:
     make_model.served_on_images(tmp_path / "serving")
     greys = [5 * number for number in range(20)]
@@ -210,6 +213,7 @@ def test_the_first_bad_record_stops_it_and_nothing_is_left(
     assert [path.name for path in tmp_path.iterdir()] == ["mixed"]
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_predicted_on_nothing_is_written(project: Path, tmp_path: Path) -> None:
     path = example_data.write_tfrecord(tmp_path / "x", [example_data.record(word="a")] * 3)
     said = f"none of 3 could be predicted on; the first: {path}: record 0 (counted from 0): it cannot be predicted on: "
@@ -222,6 +226,7 @@ def test_where_nothing_can_be_predicted_on_nothing_is_written(project: Path, tmp
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_files_are_those_with_predictions_in_them(project: Path, tmp_path: Path) -> None:
     good, bad = [example_data.record(x=1.0)] * 3, [example_data.record(word="a")] * 2
     for name, records in {"a": good, "b": [], "c": bad, "d": good}.items():
@@ -237,6 +242,7 @@ def test_files_are_those_with_predictions_in_them(project: Path, tmp_path: Path)
     assert told.startswith(f"3 predictions in 1 file in {tmp_path}/more, ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (8, 16), (16, 4), (24, 48), (5, 16)])
 def test_shares_of_pixels_are_of_the_picture_and_not_of_its_padding(tmp_path: Path, height: int, width: int) -> None:
     make_model.served_as(tmp_path / "serving", make_model.Dark())
@@ -264,6 +270,7 @@ def test_numbers_that_are_none_are_null_in_json(project: Path, tmp_path: Path) -
     assert said[0]["scores"]["high"] is None and said[1]["scores"]["high"] == pytest.approx(1 / (1 + math.exp(-1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [1, 9, 20])
 @pytest.mark.parametrize("compression", ["", "GZIP"])
 def test_a_file_that_is_cut_is_answered_as_far_as_it_goes(project: Path, tmp_path: Path, cut: int, compression) -> None:
@@ -318,6 +325,7 @@ def test_a_mistake_in_the_middle_ends_json_with_an_object_of_its_own(project: Pa
     assert [one["record"] for one in said["predictions"]] == list(range(7)) and said["status"] == "failed"
 
 
+@pytest.mark.slow
 def test_records_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
     endless = iter(f'{{"x": {number}}}\n' for number in range(10**9))
 
@@ -334,6 +342,7 @@ def test_records_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
     assert int(next(endless).split()[1][:-2]) < 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 2, 3, 10, 61, 100])
 def test_shards_are_as_equal_as_they_can_be(project: Path, shards: int) -> None:
     pieces = [counted(piece) for piece in pieces_of([str(project / "in")])]

@@ -67,6 +67,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
+@pytest.mark.slow
 def test_a_classifier_names_its_best_classes(modules: Path, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("\n".join(NAMES) + "\n")
     options = ["--hub", modules / "classifier", photos, "--labels", tmp_path / "labels.txt", "--top", 2]
@@ -110,6 +111,7 @@ def test_what_does_not_sum_to_1_becomes_its_softmax(scores: list[float]) -> None
     np.testing.assert_array_equal(probabilities(shares), shares)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [NAMES[:2], [*NAMES, "background"]])
 def test_labels_are_as_many_as_there_are_numbers(modules: Path, photos: Path, tmp_path: Path, names) -> None:
     (tmp_path / "labels.txt").write_text("\n".join(names))
@@ -117,6 +119,7 @@ def test_labels_are_as_many_as_there_are_numbers(modules: Path, photos: Path, tm
     assert f"there are {len(names)} labels, but the module's output 'default' has 3 numbers" in str(result.exception)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["detector", "detector-in-pixels"])
 def test_a_detector_gives_a_list_and_draws_it(modules: Path, tmp_path: Path, name: str) -> None:
     images = {
@@ -146,6 +149,7 @@ def test_a_detector_gives_a_list_and_draws_it(modules: Path, tmp_path: Path, nam
         np.testing.assert_array_equal(after[-1], before[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["detector", "detector-in-pixels"])
 @pytest.mark.parametrize(
     "part",
@@ -183,6 +187,7 @@ def test_detections_by_name_in_shares_or_pixels_and_without_a_batch() -> None:
     assert detections(nothing, (1, 1), (), 0.0) == []
 
 
+@pytest.mark.slow
 def test_a_detector_whose_outputs_are_named_gives_them_as_they_are(modules: Path, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(make_model.white_box(20, 40, 5, 10, 15, 30))
     options = ["--output-name", "detection_scores", "--output-name", "num_detections"]
@@ -191,6 +196,7 @@ def test_a_detector_whose_outputs_are_named_gives_them_as_they_are(modules: Path
     assert "detections" not in said and "detection_boxes" not in said
 
 
+@pytest.mark.slow
 def test_a_generator_draws_pictures_that_the_seed_tells(modules: Path, tmp_path: Path) -> None:
     def pictures(name: str, *options: object) -> np.ndarray:
         output = tmp_path / name
@@ -214,6 +220,7 @@ def test_a_generator_draws_pictures_that_the_seed_tells(modules: Path, tmp_path:
     np.testing.assert_allclose(sheet[4 + 80, 4 + 80], one[0, 0, 0], atol=1)
 
 
+@pytest.mark.slow
 def test_an_image_becomes_another_by_a_signature_alone(modules: Path, photos: Path, tmp_path: Path) -> None:
     images = [tf.io.decode_image(image, channels=3).numpy() for image in encoded(photos)]
     for options in ([], ["--signature", "other"]):
@@ -237,6 +244,7 @@ def test_texts_come_from_a_column(modules: Path, tmp_path: Path) -> None:
     assert [said["default"] for said in found] == [[len(text), len(text) ** 2] for text in texts] * 2
 
 
+@pytest.mark.slow
 def test_images_in_json_are_in_base_64(modules: Path, photos: Path, tmp_path: Path) -> None:
     lines = [json.dumps({"image": {"b64": base64.b64encode(image).decode()}}) for image in encoded(photos)]
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
@@ -293,6 +301,7 @@ def test_mistakes_say_what_would_be_right(modules: Path, photos: Path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_latent_vectors_are_for_generators(modules: Path) -> None:
     result = predict("--hub", modules / "classifier", "--latent", 3, code=2)
     assert "--latent requires a module that takes a vector of numbers; this module takes images float" in str(
@@ -300,6 +309,7 @@ def test_latent_vectors_are_for_generators(modules: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_module_of_clips_takes_records_with_lists_of_frames(tmp_path: Path) -> None:
     takes = tf.TensorSpec([None, 3, 8, 8, 3], tf.float32)
     module = hub_modules.module(tmp_path / "m", takes, lambda clips: tf.reduce_mean(clips, [2, 3, 4]))

@@ -83,6 +83,7 @@ def mean(images: tf.Tensor) -> tf.Tensor:
 OWN, FIXED = means([pixels / 255 for pixels in PIXELS]), means(list(map(resized, PIXELS)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("takes", "function", "expected"),
     [
@@ -110,6 +111,7 @@ def test_images_of_any_size(folder: Path, tmp_path: Path, takes, function: Calla
     json.dumps(of_file)
 
 
+@pytest.mark.slow
 def test_a_size_in_the_file_is_used_and_grey_where_it_says_so(folder: Path, tmp_path: Path) -> None:
     module = hub_modules.module(tmp_path / "module", spec(*ANY), mean)
     sized = [answer.json_values["default"] for answer in infer(folder, module, ", size: [4, 6]")]
@@ -123,6 +125,7 @@ def test_a_size_in_the_file_is_used_and_grey_where_it_says_so(folder: Path, tmp_
     np.testing.assert_allclose([one["default"] for one in asked_alone(folder, grey)], found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["", ", size: [8, 8]"])
 def test_a_tf1_classifier_names_classes(folder: Path, tmp_path: Path, size: str) -> None:
     module = tf1_hub_modules.images(tmp_path / "module")
@@ -136,6 +139,7 @@ def test_a_tf1_classifier_names_classes(folder: Path, tmp_path: Path, size: str)
         assert answer.json_values == {key: said[key] for key in ("label", "score", "top")}
 
 
+@pytest.mark.slow
 def test_a_tf1_detector_finds(folder: Path, tmp_path: Path) -> None:
     module = tf1_hub_modules.detector(tmp_path / "module")
     found = asked_alone(folder, module, "--min-score", 0)
@@ -146,6 +150,7 @@ def test_a_tf1_detector_finds(folder: Path, tmp_path: Path) -> None:
     assert [answer.json_values["detections"] for answer in of_file] == [said["detections"] for said in found]
 
 
+@pytest.mark.slow
 def test_a_detector_of_image_files_in_pixels(folder: Path, tmp_path: Path) -> None:
     def find(files: tf.Tensor) -> dict[str, tf.Tensor]:
         size = tf.cast(tf.shape(tf.io.decode_image(files[0], expand_animations=False))[:2], tf.float32)
@@ -160,6 +165,7 @@ def test_a_detector_of_image_files_in_pixels(folder: Path, tmp_path: Path) -> No
     assert [said["detections"] for said in found] == [answer.json_values["detections"] for answer in of_file]
 
 
+@pytest.mark.slow
 def test_an_image_to_image_module_with_only_a_signature(folder: Path, tmp_path: Path) -> None:
     module = make_model.saved(tmp_path / "module", make_model.Negative(), serving_default="negative")
     output = tmp_path / "out"
@@ -172,6 +178,7 @@ def test_an_image_to_image_module_with_only_a_signature(folder: Path, tmp_path: 
             np.testing.assert_array_equal(np.asarray(written), 255 - pixels)
 
 
+@pytest.mark.slow
 def test_outputs_in_a_dictionary_and_one_of_them(folder: Path, tmp_path: Path) -> None:
     module = hub_modules.module(
         tmp_path / "module",
@@ -186,6 +193,7 @@ def test_outputs_in_a_dictionary_and_one_of_them(folder: Path, tmp_path: Path) -
     assert one.keys() == {"input", "record", "mean"}
 
 
+@pytest.mark.slow
 def test_several_inputs_of_images_and_texts(folder: Path, tmp_path: Path) -> None:
     module = hub_modules.signature(
         tmp_path / "module",
@@ -228,6 +236,7 @@ def test_a_generator_is_not_asked_by_a_file(folder: Path, tmp_path: Path) -> Non
         infer(folder, module, hub="inputs: {}")
 
 
+@pytest.mark.slow
 def test_a_module_that_says_one_of_height_and_width(folder: Path, tmp_path: Path) -> None:
     module = hub_modules.module(tmp_path / "module", spec(None, 8, None, 3), mean)
     with pytest.raises(
@@ -248,6 +257,7 @@ def test_images_are_sized_in_training(tmp_path: Path) -> None:
     assert (diagnostic.key, "missing (height and width" in diagnostic.message) == ("features.image.size", True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "says"),
     [

@@ -116,6 +116,7 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_file_whose_name_is_not_utf_8_is_named_without_a_fault(tmp_path: Path) -> None:
     path = write(tmp_path, example_data.record(image=PHOTO, y=1))
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/data/gr\xfc.tfrecord")).touch()

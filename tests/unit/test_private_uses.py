@@ -67,6 +67,7 @@ def test_public_uses_are_not(source: str) -> None:
     assert not list(private_uses(source))
 
 
+@pytest.mark.slow
 def test_private_parts_of_libraries_are_used_in_adapters_only() -> None:
     uses = [
         f"{path.relative_to(ROOT)}:{line}: {use}"

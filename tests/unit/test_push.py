@@ -72,6 +72,7 @@ def race(number: int, model: str, destination: str, barrier, results) -> None:
         results.put(("copying", turn, number, tree_digest(f"{destination}-kserve/{turn}/1")))
 
 
+@pytest.mark.slow
 def test_of_processes_that_push_at_once_one_wins_and_none_sees_half(destination: str, tmp_path: Path) -> None:
     models = [model_of(tmp_path / str(number), str(number)) for number in range(PROCESSES)]
     context = multiprocessing.get_context("spawn")
@@ -161,6 +162,7 @@ def claim(destination: str, owner: Owner) -> str:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("destination", ["store"], indirect=True)
 @pytest.mark.parametrize(("owner", "seconds"), [(ended, 600), (lambda: ELSEWHERE, 0.2)])
 def test_a_killed_push_into_a_store_is_cleared_away(
@@ -194,6 +196,7 @@ def test_a_push_that_was_held_up_pushes_nothing_and_the_next_one_clears_up(
     assert tree_digest(f"{destination}/1") == tree_digest(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("destination", ["store"], indirect=True)
 def test_a_push_waits_for_a_live_one_elsewhere(destination: str, tmp_path: Path) -> None:
     path = claim(destination, ELSEWHERE)

@@ -53,6 +53,7 @@ def test_a_record_that_breaks_the_contract_is_named(tmp_path: Path, bad: bytes, 
     assert says in str(caught.value)
 
 
+@pytest.mark.slow
 def test_bad_records_are_set_aside_with_their_bytes_and_reasons(tmp_path: Path) -> None:
     records = example_data.labelled(200)
     bad = {
@@ -73,6 +74,7 @@ def test_bad_records_are_set_aside_with_their_bytes_and_reasons(tmp_path: Path) 
         assert {entry.file for entry in listed} == {str(path)}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_no_python")
 def test_records_that_only_break_the_contract_are_found_without_python(tmp_path: Path) -> None:
     records = [*example_data.labelled(100), example_data.record(image=PNG, label=2), example_data.record(label=1)]
@@ -80,6 +82,7 @@ def test_records_that_only_break_the_contract_are_found_without_python(tmp_path:
     assert ingest_to(tmp_path / "out", job(path, policy="quarantine"))[0].quarantined_records == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "bad", [b"\xff\xff\xff", example_data.record(image=PNG, label="dark"), example_data.record(image=7, label=0)]
 )
@@ -97,6 +100,7 @@ def test_what_tensorflow_cannot_parse_is_set_aside_alone(tmp_path: Path, bad: by
     assert len(listed) == len(aside)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", [None, HashSplit()])
 @pytest.mark.parametrize("damaged", [False, True])
 def test_sequence_examples_are_written_as_examples(tmp_path: Path, split: HashSplit | None, damaged: bool) -> None:
@@ -118,6 +122,7 @@ def test_sequence_examples_are_written_as_examples(tmp_path: Path, split: HashSp
         assert list(map(columns_in, written[name])) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_no_python")
 def test_the_contract_is_kept_by_context_and_feature_lists(tmp_path: Path) -> None:
     """An image may be the single step of a feature list."""
@@ -140,6 +145,7 @@ def sequence_with(**lists: list[tf.train.Feature]) -> bytes:
     return message.SerializeToString()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
@@ -166,6 +172,7 @@ def test_a_sequence_example_that_cannot_be_flattened_is_named(tmp_path: Path, ba
     assert sum(map(len, written.values())) == 49
 
 
+@pytest.mark.slow
 def test_the_picture_of_a_sequence_example_that_does_not_decode_is_found(tmp_path: Path) -> None:
     bad = tf.train.SequenceExample()
     bad.feature_lists.feature_list["image"].feature.append(example_data.feature(PNG[:60]))
@@ -187,6 +194,7 @@ columns = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(
     st.lists(columns, min_size=1, max_size=4), st.sampled_from([None, ("dark", "light")]), st.sampled_from([0, "dark"])
 )
@@ -357,6 +365,7 @@ def tagged(values: list | str) -> bytes:
     return example_data.record(tags=example_data.feature(*values)) if values else example_data.record(other=1)
 
 
+@pytest.mark.slow
 @given(
     st.lists(several, min_size=1, max_size=4),
     st.sampled_from([None, ("dark", "light")]),
@@ -404,6 +413,7 @@ compared = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(compared, min_size=1, max_size=4), st.sampled_from([0, 0.5]), st.sampled_from([1, 2.5]))
 @settings(deadline=None)
 def test_the_fast_check_of_numbers_and_the_one_that_names_agree(rows: list[dict], tips: float, fare: float) -> None:

@@ -124,6 +124,7 @@ def predictions(folder: Path, true: np.ndarray, predicted: np.ndarray) -> ValueP
     return found
 
 
+@pytest.mark.slow
 def test_of_many_predictions_an_even_choice_is_charted_and_the_worst_of_all_are_shown(tmp_path: Path) -> None:
     true = np.arange(11_000, dtype=np.float32)
     predicted = true + 1
@@ -135,6 +136,7 @@ def test_of_many_predictions_an_even_choice_is_charted_and_the_worst_of_all_are_
     assert [(sample.record, sample.score) for sample in found.wrong[:3]] == [(10_999, 899), (6001, 701), (7, 501)]
 
 
+@pytest.mark.slow
 def test_the_page_has_charts_of_values_and_the_worst_with_their_pictures(tmp_path: Path) -> None:
     true = np.linspace(1e5, 5e5, make_report.RECORDS).astype(np.float32)
     found = predictions(tmp_path / "evaluation", true, (true * 1.5).astype(np.float32))

@@ -262,6 +262,7 @@ def test_the_page_of_a_failed_run_shows_the_step_its_error_and_what_there_is(who
     assert set(re.findall(r'<section id="(\w+)"', page)) == {"data", "drift", "anomalies", "steps"}
 
 
+@pytest.mark.slow
 def test_a_run_that_failed_before_its_first_step_has_a_page_without_tensorflow() -> None:
     program = """
 import sys

@@ -37,6 +37,7 @@ def test_a_step_reads_the_section_that_the_file_holds(section_type: type[Section
     assert read.to_property() == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("section_type", TYPES, ids=lambda each: each.__name__)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(data=st.data())

@@ -83,6 +83,7 @@ def attended(positions, kernel, bias, query, query_bias, key, key_bias, value, v
     return (steps + np.einsum("shd,hdn->sn", heads, out) + out_bias).mean(axis=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", COMBINERS)
 def test_embedded_lists_are_those_of_feature_columns_combined_in_their_order(name: str, weighted: bool) -> None:
@@ -104,6 +105,7 @@ def test_embedded_lists_are_those_of_feature_columns_combined_in_their_order(nam
     np.testing.assert_array_equal(got[2], 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMBINERS)
 def test_numbers_in_order_are_those_of_feature_columns(name: str) -> None:
     features = features_of(x={"kind": "sequence", "from": "w", "width": 3, "missing": 0.0, "combiner": COMBINERS[name]})
@@ -127,6 +129,7 @@ def both(combiner: Mapping[str, Any]) -> Features:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMBINERS)
 def test_the_order_counts_and_the_lists_around_do_not(name: str) -> None:
     features = both(COMBINERS[name])
@@ -143,6 +146,7 @@ def test_the_order_counts_and_the_lists_around_do_not(name: str) -> None:
         np.testing.assert_array_equal(of_none, np.zeros([count, 2 * SIZES[name]]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gru", "attention"])
 def test_what_is_behind_the_greatest_length_is_cut_off(name: str) -> None:
     features = both(COMBINERS[name] | {"max_length": 2})
@@ -154,6 +158,7 @@ def test_what_is_behind_the_greatest_length_is_cut_off(name: str) -> None:
     assert not np.allclose(whole[3], answered(features, model, shorter)[3])
 
 
+@pytest.mark.slow
 def test_what_is_not_known_is_no_step() -> None:
     features = both({"lstm": 4})
     model = model_of(features)
@@ -193,6 +198,7 @@ STEPS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("normalize", "missing", "in_beam"),
     [
@@ -239,6 +245,7 @@ def test_positions_of_steps_are_filled_and_normalised_like_numpy(
         np.testing.assert_allclose(of_row, expected(np.array(steps).reshape(-1, 3)).reshape(-1), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_words_of_a_text_are_read_in_their_order(tmp_path: Path) -> None:
     rows = [{"x": [], "n": [], "word": [], "words": [], "w": [], "text": [text]} for text in ("not so good", "so not")]
     text = {"kind": "text", "bag": {}, "encode": {"embedding": 4, "combiner": {"gru": 3}}}

@@ -71,6 +71,7 @@ for number in range(30):
 """
 
 
+@pytest.mark.slow
 def test_many_processes_make_the_same_entries_at_once(tmp_path: Path) -> None:
     made = [subprocess.Popen([sys.executable, "-c", _MAKE_MANY, str(tmp_path)]) for _ in range(8)]
     assert [process.wait() for process in made] == [0] * 8

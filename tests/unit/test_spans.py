@@ -325,6 +325,7 @@ def test_an_escaped_path_stands_for_itself(path: str) -> None:
     assert SpanPattern.parse(escape(path)) is None
 
 
+@pytest.mark.slow
 def test_spans_are_found_without_tensorflow(tmp_path: Path) -> None:
     write(tmp_path, "1/a")
     program = (

@@ -37,6 +37,7 @@ def put(path: Path, place: str) -> str:
     return f"{place}/{path.name}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["", "GZIP"])
 def test_a_file_is_ingested_and_names_itself(place: str, tmp_path: Path, temporary: Path, compression: str) -> None:
     records = example_data.labelled(30)

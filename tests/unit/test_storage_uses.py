@@ -76,6 +76,7 @@ def test_uses_are_found(source: str, found: list[str]) -> None:
     assert set(found) <= set(uses) and bool(uses) == bool(found)
 
 
+@pytest.mark.slow
 def test_files_are_used_through_storage() -> None:
     found = {
         str(path.relative_to(ROOT)): sorted(set(file_uses(path.read_text())))

@@ -103,6 +103,7 @@ def test_a_root_in_a_store_is_refused(path: Path) -> None:
         Paths.of(path, "tiny", Path("s3://bucket/runs"))
 
 
+@pytest.mark.slow
 def test_help_and_check_of_local_paths_import_no_store(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom typer.testing import CliRunner\nfrom hubline.pipeline.cli import app\n"

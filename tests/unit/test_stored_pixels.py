@@ -27,6 +27,7 @@ def stored(features: Features):
     return features["photo"].decode
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(list(LIMITS)), st.permutations(AXES), st.sampled_from([1, 3]), st.sampled_from(["little", "big"])
 )
@@ -46,6 +47,7 @@ def test_raw_bytes_are_the_pixels_that_numpy_reads(dtype: str, order: list, chan
     np.testing.assert_array_equal(got, np.broadcast_to(grey, [5, 4, 6, 3]))
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["int", "float"]), st.permutations(AXES), st.booleans())
 @settings(deadline=None, max_examples=20)
 def test_lists_of_numbers_are_the_pixels_that_numpy_reads(form: str, order: list, is_sparse: bool) -> None:
@@ -123,6 +125,7 @@ def test_a_served_request_of_another_size_is_an_error() -> None:
         stored(photo(**NUMBERS)).encoded(tf.fill([1, 24], 2.0))
 
 
+@pytest.mark.slow
 def test_a_record_whose_image_is_too_small_for_its_crop_is_found_with_its_reason(tmp_path) -> None:
     crop = {"top": 0, "left": 0, "bottom": 5, "right": 5, "units": "pixels"}
     features = {"photo": photo(**RAW)["photo"].model_copy(update={"crop_box": None})}

@@ -126,6 +126,7 @@ def test_shards_are_kept_found_and_dropped_where_they_are_damaged(place: str) ->
 _LOOK = "from hubline.core import storage; {call}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["exists('s3://b/x')", "glob('s3://b/*')", "write_bytes('s3://b/x', b'')"])
 def test_missing_credentials_are_named(s3_address: str, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):

@@ -87,6 +87,7 @@ def test_without_a_log_the_error_is_told(client: Client, api: KfpApi, tmp_path: 
     assert outcome.failed == {"Trainer": watch.StepFailure("ImagePullBackOff", ())}
 
 
+@pytest.mark.slow
 def test_an_outage_while_waiting_is_sat_out(client: Client, api: KfpApi, tmp_path: Path) -> None:
     api.frames["*"] = [{"state": "SUCCEEDED"}]
     api.faults = [Fault("GET /apis/v2beta1/runs", 503, times=12)]

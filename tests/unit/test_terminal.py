@@ -64,6 +64,7 @@ def test_colours_of_our_own_reach_a_terminal() -> None:
     assert "\x1b[31m" in file.getvalue() and r"\x1b[0m" in file.getvalue()
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_file_shows_what_stands_there_without_obeying_it(tmp_path: Path) -> None:
     file = tmp_path / "pipeline.yaml"
     file.write_text('name: "\\e]0;owned\\a"\n"[/x]\\e[2J": 1\n')

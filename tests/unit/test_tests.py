@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parents[1]
 FILES = sorted(TESTS.rglob("*.py"))
 PRIVATE = re.compile(r"_[A-Za-z]\w*")
@@ -44,6 +46,7 @@ def private_names(path: Path) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_tests_use_public_names_of_the_product() -> None:
     found = {str(path.relative_to(TESTS)): names for path in FILES if (names := private_names(path))}
     assert found == KNOWN, "make it a parameter or a public name"

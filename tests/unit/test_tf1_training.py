@@ -14,7 +14,7 @@ from hubline.preprocessing.kinds.text import TextFeature
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.model import VariableSelection
 from hubline.trainer.hub_layer import HubLayer, try_out
-from hubline.trainer.module import check_fits
+from hubline.trainer.module_fit import check_fits
 from hubline.trainer.rows import try_rows
 from hubline.trainer.saved_model_loader import open_module
 from hubline.trainer.tf1.module import open_to_train
@@ -76,6 +76,7 @@ CASES: list[tuple[Callable, bool, Hub, str, dict]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.both_stacks
 @pytest.mark.parametrize(("make", "references", "hub", "scope", "mode"), CASES)
 def test_training_comes_to_what_a_session_comes_to(
@@ -113,6 +114,7 @@ def test_training_comes_to_what_a_session_comes_to(
     np.testing.assert_allclose(answers, there.answers, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_words_are_pooled_without_those_that_pad_the_batch(tmp_path: Path) -> None:
     path = modules.elmo(tmp_path / "m")
     values = {each.name[:-2]: each.numpy() for each in open_to_train(str(path), VariableSelection()).loaded.variables}
@@ -133,6 +135,7 @@ def test_words_are_pooled_without_those_that_pad_the_batch(tmp_path: Path) -> No
     np.testing.assert_allclose(given[str(Lstm(lstm=2, max_length=3))], padded, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_module_for_word_sequences_is_trained_through_a_sequence_layer(tmp_path: Path) -> None:
     path = modules.sentences(tmp_path / "m", tmp_path)
     hub = Hub(handle="m", signature="words", inputs={"words": "note"}, pool=Lstm(lstm=2, max_length=4))
@@ -170,6 +173,7 @@ def given_with_gradient(backbone: HubLayer, inputs: Mapping[str, tf.Tensor]) -> 
     return given
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [modules.images, modules.elmo])
 def test_dropout_follows_the_seed_and_gradients_see_the_same_draws(tmp_path: Path, make: Callable) -> None:
     path = make(tmp_path / "m", dropout=0.5)

@@ -114,6 +114,7 @@ def test_lost_bytes_in_the_middle_cost_no_whole_record_but_what_they_touch(tmp_p
     assert [entry.record for entry in listed] == [4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [0.0, 0.02, 0.3, 0.5, 0.7, 0.99])
 @pytest.mark.parametrize("how", ["cut", "flip"])
 def test_a_damaged_gzip_file_is_read_as_far_as_it_goes(tmp_path: Path, where: float, how: str) -> None:
@@ -135,6 +136,7 @@ def test_a_damaged_gzip_file_is_read_as_far_as_it_goes(tmp_path: Path, where: fl
     assert set(records[:before]) <= set(kept)
 
 
+@pytest.mark.slow
 def test_a_gzip_file_whose_trailer_alone_is_damaged_loses_nothing(tmp_path: Path, plain: bytes) -> None:
     whole = gzip.compress(plain)
     for damaged in (whole[:-1], whole[:-8], whole[:-3] + b"???", whole[:-8] + b"????" + whole[-4:], whole + bytes(512)):
@@ -142,6 +144,7 @@ def test_a_gzip_file_whose_trailer_alone_is_damaged_loses_nothing(tmp_path: Path
         assert sorted(kept) == sorted(FEW) and not listed
 
 
+@pytest.mark.slow
 def test_gzip_files_one_behind_the_other_are_one_file(tmp_path: Path, plain: bytes) -> None:
     halves = gzip.compress(plain[:700]) + gzip.compress(plain[700:])
     for content in (halves, gzip.compress(b"") + halves):  # TensorFlow's reader treats the second one as empty

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 ON_DEMAND = """
 import sys
 from hubline.pipeline.adapters import tfx
@@ -22,6 +24,7 @@ except AttributeError as error:
 """
 
 
+@pytest.mark.slow
 def test_tfx_components_are_imported_on_demand() -> None:
     done = subprocess.run([sys.executable, "-c", ON_DEMAND], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

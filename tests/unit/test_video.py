@@ -27,7 +27,7 @@ from hubline.trainer.embeddings import column
 from hubline.trainer.hub_interface import inspect_module
 from hubline.trainer.hub_layer import HubLayer, try_out
 from hubline.trainer.inputs import bytes_of_pixels, encoded_images, pixels_of_batch, pixels_of_one
-from hubline.trainer.module import check_fits
+from hubline.trainer.module_fit import check_fits
 from hubline.trainer.saved_model_loader import open_module
 from tests.support import example_data, hub_modules
 
@@ -60,6 +60,7 @@ GREYS = [example_data.image_bytes(np.full([2, 3, 3], grey, np.uint8)) for grey i
 """Frames with different grey values, from 1."""
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(1, 60), min_size=1, max_size=5),
     st.integers(1, 9),
@@ -122,6 +123,7 @@ def in_steps(frames: list[bytes], **context) -> bytes:
 CLIPS = [clip(0, 1), clip(1, 4), clip(2, 3, "JPEG"), clip(3, 9)]
 
 
+@pytest.mark.slow
 def test_examples_and_sequence_examples_give_the_same_in_every_way(tmp_path: Path) -> None:
     features: Features = {"clip": video(pad="loop")}
     records = [example_data.record(clip=example_data.feature(*frames)) for frames in CLIPS]
@@ -162,6 +164,7 @@ def test_frames_that_are_not_taken_are_never_decoded(tmp_path: Path) -> None:
     assert list(undecodable(str(source), features)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", [[], [*BAD, *clip(0, 3)], [b"nonsense", *clip(0, 3)]])
 def test_a_clip_without_frames_or_with_one_that_does_not_decode_is_an_error(frames: list[bytes]) -> None:
     encoded = video().encoded(tf.ragged.constant([frames, clip(0, 2)], tf.string, ragged_rank=1).to_sparse())
@@ -170,6 +173,7 @@ def test_a_clip_without_frames_or_with_one_that_does_not_decode_is_an_error(fram
     video().decoded(encoded[1])
 
 
+@pytest.mark.slow
 def test_the_embedder_leaves_out_clips_that_do_not_decode_and_they_are_named(tmp_path: Path) -> None:
     module = hub_modules.module(
         tmp_path / "m", spec(tf.uint8, None, 4, 8, 8, 3), lambda x: tf.cast(x[:, :, 0, 0, 0], tf.float32)
