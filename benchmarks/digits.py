@@ -2,9 +2,9 @@
 
 Compares `hubline run` with the stock pipeline, each in an empty root, including imports and report. The stock pipeline
 runs twice: as in the templates, and with Keras excluded from AutoGraph, which TensorFlow 2.16 doesn't do by itself and
-which saves much of its Trainer's time. Start-up is the part of those runs before the first step of the graph. Further
-runs follow in the same roots: unchanged, when only what depends on the new serving version is repeated; and once more,
-when everything is cached.
+which saves much of its Trainer's time. Start-up is the part of those runs before the first step of the graph. Two
+further runs of unchanged files follow in the same roots. Hubline runs nothing in either; the stock pipeline compares
+its model with the version that now serves in the first, and finds everything cached in the second.
 """
 
 from collections.abc import Iterator

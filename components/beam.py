@@ -60,7 +60,7 @@ class Beam(Section):
         """Command-line arguments for Beam pipelines."""
         if self.runner == "DirectRunner":
             return [*self._direct(), *self._others()]
-        said: dict[str, Any] = {
+        options: dict[str, Any] = {
             "runner": self.runner,
             "job_endpoint": self.job_endpoint,
             "environment_type": self.environment,
@@ -69,7 +69,7 @@ class Beam(Section):
         }
         # Beam's default of 60 seconds also limits how long a job may take.
         timeout = [] if "job_server_timeout" in self.options else ["--job_server_timeout=604800"]
-        flags = [*(f"--{name}={value}" for name, value in said.items() if value is not None), *timeout]
+        flags = [*(f"--{name}={value}" for name, value in options.items() if value is not None), *timeout]
         brings_image = self.environment in (None, "DOCKER")
         return [*flags, *([] if brings_image else [_NO_IMAGE]), *self._others()]
 

@@ -16,7 +16,7 @@ HUB_MODULE = Step(
         "hub": "its entry in `hubs`",
         "features": "the `features` that feed it",
         "tuned": "the variables that `model.fine_tune` selects",
-        "asked": "`task`",
+        "infers": "`task`",
         "fingerprint": "the module's fingerprint",
     },
     pod_imports=("tensorflow_transform",),

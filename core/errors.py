@@ -32,7 +32,7 @@ def tensorflow_reason(error: Exception) -> str:
 def library_reason(error: Exception) -> str:
     """The line of a TensorFlow or Keras error that states the reason; it follows AutoGraph's stack trace."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = [line for line in lines if re.match(r"[\w.]*(Error|Exception): ", line)]
-    if said:
-        return said[-1].partition(": ")[2]
+    messages = [line for line in lines if re.match(r"[\w.]*(Error|Exception): ", line)]
+    if messages:
+        return messages[-1].partition(": ")[2]
     return lines[0] if lines else type(error).__name__

@@ -140,8 +140,8 @@ def explain(error: Mapping[str, Any], schema: Schema) -> str:
         case _:
             got = "" if isinstance(error["input"], dict) else f"; got {_shown(error['input'])}"
             # In YAML's terms rather than Python's.
-            said = _lower(error["msg"]).replace("tuple", "list").replace("dictionary", "mapping")
-            return f"{said}{got}{_right(at)}"
+            message = _lower(error["msg"]).replace("tuple", "list").replace("dictionary", "mapping")
+            return f"{message}{got}{_right(at)}"
 
 
 def quote(text: str | None, value: Any) -> str:

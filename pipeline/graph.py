@@ -197,7 +197,7 @@ def _hub_module(name: str, file: AnyFile, pins: AnyPins) -> BaseNode:
         hub=file.hubs[name],
         features=_feeding(file.hubs[name].inputs, features),
         tuned=tuned,
-        asked="yes" if isinstance(file, InferFile) else "",
+        infers="yes" if isinstance(file, InferFile) else "",
         fingerprint=pins.modules[name],
     )
 

@@ -55,8 +55,8 @@ class Run:
         try:
             self._run_once()
         except Exception as error:
-            told = isinstance(error, UserError) and not isinstance(error, DamageError)
-            if told or interruption.received():
+            is_users = isinstance(error, UserError) and not isinstance(error, DamageError)
+            if is_users or interruption.received():
                 raise
             damaged = upkeep.drop_damaged(self._seals, self.outputs, ShardCache(str(self._places.store)))
             if not damaged:

@@ -225,8 +225,8 @@ def _orientation_in(tiff: tf.Tensor) -> tf.Tensor:
     values = tf.where(kinds == _SHORT, short, long)
     are_it = (number(fields[:, :2]) == _ORIENTATION) & (number(fields[:, 4:8]) == 1)
     are_it &= (kinds == _SHORT) | (kinds == _LONG)
-    said = tf.concat([[1], tf.boolean_mask(values, are_it)], axis=0)[-1]
-    return tf.where((is_little | is_big) & (said >= 1) & (said <= 8), said, 1)
+    orientation = tf.concat([[1], tf.boolean_mask(values, are_it)], axis=0)[-1]
+    return tf.where((is_little | is_big) & (orientation >= 1) & (orientation <= 8), orientation, 1)
 
 
 def _bytes_at(encoded: tf.Tensor, place: tf.Tensor | int, count: int) -> tf.Tensor:

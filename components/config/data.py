@@ -153,5 +153,5 @@ def _check_splits(split: PatternSplit, examples: str) -> None:
     if mistakes:
         raise ValueError("; ".join(mistakes))
     if len(set(spanned.values())) > 1:
-        said = ", ".join(f"{name} {' '.join(sorted(placeholders))}" for name, placeholders in spanned.items())
-        raise ValueError(f"the splits use different kinds of spans ({said}); use the same kind for all, or none")
+        listed = ", ".join(f"{name} {' '.join(sorted(placeholders))}" for name, placeholders in spanned.items())
+        raise ValueError(f"the splits use different kinds of spans ({listed}); use the same kind for all, or none")

@@ -14,7 +14,7 @@ def confusion(true: tf.Tensor, predictions: tf.Tensor, classes: int) -> tf.Tenso
 
     Args:
         true: Class numbers, int32 [batch, height, width]. Values outside the classes, such as `LEFT_OUT`, are ignored.
-        told: Predicted class numbers, same shape; must be valid wherever `true` is.
+        predictions: Predicted class numbers, same shape; must be valid wherever `true` is.
         classes: Number of classes.
 
     Returns:

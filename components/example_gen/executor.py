@@ -219,8 +219,8 @@ def _refuse_several_types(results: Sequence[Result]) -> None:
         raise DataError(f"the labels are integers in {labels['int64']}, but strings in {labels['string']}")
     numbers = {", ".join(kind.numbers): path for kind, path in kinds}
     if len(numbers) > 1:
-        said = "; ".join(f"{types} in {path}" for types, path in numbers.items())
-        raise DataError(f"the columns of the label must have the same type in all files, but: {said}")
+        listed = "; ".join(f"{types} in {path}" for types, path in numbers.items())
+        raise DataError(f"the columns of the label must have the same type in all files, but: {listed}")
 
 
 def refuse_empty(counts: dict[str, int], split: HashSplit | None, results: Sequence[Result]) -> None:

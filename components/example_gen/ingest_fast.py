@@ -64,10 +64,10 @@ def survey(job: Job, flatten: bool = False) -> Survey | None:
     SequenceExamples are noticed along the way. Most files have none, and are validated without the extra work.
     """
     path, compression = job.path, compression_of(job.path)
-    told = _types_of_first(path, job.contract)
-    if told is None:
+    types = _types_of_first(path, job.contract)
+    if types is None:
         return None
-    kind, sample = told
+    kind, sample = types
     flatten = flatten or bool(are_sequences(tf.constant([sample]))[0])
     graphs = graphs_of(job.contract, kind, job.split, flatten)
     places, counts, largest, size, sequences = graphs.survey(path, compression, _batch_size(len(sample)))

@@ -36,7 +36,7 @@ class Executor(base_executor.BaseExecutor):
         """Fills the `model` artifact: the SavedModel in `module/`, its signatures in `inspection.json`, and in
         `tried.json` how its outputs map to the examples of a batch."""
         hub = Hub.model_validate_json(exec_properties["hub"])
-        kinds = ModuleFeaturesToInfer if exec_properties["asked"] else ModuleFeatures
+        kinds = ModuleFeaturesToInfer if exec_properties["infers"] else ModuleFeatures
         features = read_sections(kinds, exec_properties["features"])
         if not hub.inputs:
             hub, features = of_words(hub), WORDS
@@ -50,7 +50,7 @@ class Executor(base_executor.BaseExecutor):
             opened = open_to_train(source, tuned)
             module = opened.offer
             try:
-                if exec_properties["asked"]:
+                if exec_properties["infers"]:
                     call = call_with(module, hub, features)
                     function, tried = call.function, HubCall(opened, hub, call).tried()
                 elif hub.role == "augment":

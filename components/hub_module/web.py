@@ -33,18 +33,18 @@ def facts(url: str) -> list[str]:
 
     If the server sends neither ETag nor Last-Modified, the SHA-256 of the content.
     """
-    with _asked(url, "HEAD") as answer:
-        said = _said(answer)
-    if not any(line.startswith(_VALIDATORS) for line in said):
+    with _response(url, "HEAD") as answer:
+        headers = _identifying_headers(answer)
+    if not any(line.startswith(_VALIDATORS) for line in headers):
         digest = hashlib.sha256()
-        with _asked(url, "GET") as answer:
+        with _response(url, "GET") as answer:
             while chunk := answer.read(_CHUNK):
                 digest.update(chunk)
         return [url, digest.hexdigest()]
-    return [url, *said]
+    return [url, *headers]
 
 
-def _said(answer: HTTPResponse) -> list[str]:
+def _identifying_headers(answer: HTTPResponse) -> list[str]:
     found = {name: answer.headers.get(name) for name in (*_VALIDATORS, "Content-Length")}
     if answer.status == 206:  # a partial response, whose own length is meaningless
         found["Content-Length"] = (answer.headers.get("Content-Range") or "").rpartition("/")[2] or None
@@ -57,7 +57,7 @@ def download(url: str, path: str) -> None:
     Raises:
         OSError: if the address cannot be fetched, or the response ends early.
     """
-    with _asked(url, "GET") as answer, open(path, "wb") as file:  # noqa: PTH123
+    with _response(url, "GET") as answer, open(path, "wb") as file:  # noqa: PTH123
         shutil.copyfileobj(answer, file, _CHUNK)
         length, had = answer.headers.get("Content-Length"), file.tell()
     if length is not None and had != int(length):
@@ -65,7 +65,7 @@ def download(url: str, path: str) -> None:
 
 
 @contextmanager
-def _asked(url: str, method: str) -> Iterator[HTTPResponse]:
+def _response(url: str, method: str) -> Iterator[HTTPResponse]:
     address = _address(url)
     try:
         answer = urlopen(Request(address, method=method), timeout=_SECONDS)

@@ -39,12 +39,12 @@ def pin_to_infer(data: DataToInfer, hubs: Hubs, model: PushedModel | None, predi
     Raises:
         UserError: if a pattern matches no file, or a model is missing.
     """
-    asked = pin_model(model.folder) if model else None
+    pinned = pin_model(model.folder) if model else None
     newest = newest_numbered(predictions.destination)
     return PinsToInfer(
         files=pin_files(data),
         modules={name: fingerprint(hub.handle, hub.sha256) for name, hub in hubs.items()},
-        model=asked,
+        model=pinned,
         labels=file_digest(predictions.labels) if predictions.labels else None,
         pushed=ServedVersion(path=newest, digest=tree_digest(newest)) if newest else None,
     )

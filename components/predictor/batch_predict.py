@@ -225,8 +225,10 @@ def assemble(
     Returns:
         Names of the prediction files; sorted, they follow the order of the items.
     """
-    told = [task for task, one in zip(tasks, made, strict=True) if one.predicted]
-    names = {task: f"{_PREDICTIONS}-{number:05d}-of-{len(told):05d}.{form}" for number, task in enumerate(told)}
+    predicted = [task for task, one in zip(tasks, made, strict=True) if one.predicted]
+    names = {
+        task: f"{_PREDICTIONS}-{number:05d}-of-{len(predicted):05d}.{form}" for number, task in enumerate(predicted)
+    }
     bad = b""
     for task in tasks:
         kept = store.find(task.key)

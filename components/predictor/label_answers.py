@@ -85,8 +85,8 @@ def _chosen(answer: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
     rows = zip(*(answer[name].tolist() for name in (CLASSES, SCORES, CHOSEN)), strict=True)
     for classes, scores, chosen in rows:
         by_class = {name.decode(): value for name, value in zip(classes, scores, strict=True)}
-        told = [name for name, is_told in zip(by_class, chosen, strict=True) if is_told]
-        yield {"chosen": sorted(told, key=lambda name: -by_class[name]), "scores": by_class}
+        names = [name for name, is_chosen in zip(by_class, chosen, strict=True) if is_chosen]
+        yield {"chosen": sorted(names, key=lambda name: -by_class[name]), "scores": by_class}
 
 
 _OF_CLASSES = LabelAnswers(frozenset({LABEL, SCORE, CLASSES, SCORES}), _classes)

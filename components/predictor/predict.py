@@ -65,8 +65,8 @@ def predictions(
         pieces: The items.
         batch_size: Maximum number of items per batch.
         key: Column to copy into the predictions as their key.
-        policy: Whether an item that cannot be predicted on is an error, or is passed to `tell`.
-        tell: Receives bad items.
+        policy: Whether an item that cannot be predicted on is an error, or is passed to `on_bad_item`.
+        on_bad_item: Receives bad items.
 
     Raises:
         DataError: if an item is bad and `policy` is "fail"; names the item.

@@ -97,14 +97,14 @@ def accumulate(shard: Shard) -> None:
     Raises:
         DamageError: if the shard lacks records that were written to it.
     """
-    asked = _pass(shard.config, shard.schema)
-    found = accumulators(asked.questions)
+    analysis = _pass(shard.config, shard.schema)
+    found = accumulators(analysis.questions)
     if found:
         read = 0
         # Not Dataset.map, which would be traced and optimized anew for each shard.
         for serialized in read_file(tf.constant(shard.path)).batch(_BATCH).prefetch(1):
             read += len(serialized)
-            for name, values in asked.values(serialized).items():
+            for name, values in analysis.values(serialized).items():
                 found[name].add(values)
         hold(shard.path, read, shard.count)
     with ShardCache(shard.store).making(shard.key) as folder:

@@ -46,15 +46,15 @@ def main() -> None:
     """Compares the newest predictions with the labels."""
     newest = max((HERE / "predictions").iterdir(), key=lambda version: int(version.name))
     lines = [line for path in sorted(newest.glob("*.jsonl")) for line in path.read_text().splitlines()]
-    said = {row["key"]: row["detections"] for row in map(json.loads, lines)}
+    found_by_id = {row["key"]: row["detections"] for row in map(json.loads, lines)}
     files = sorted(map(str, (HERE / "data").glob("*.tfrecord.gz")))
     records = [tf.io.parse_single_example(record, COLUMNS) for record in tf.data.TFRecordDataset(files, "GZIP")]
     counts = [
-        found(record["boxes"].numpy(), record["digits"].numpy(), said[record["id"].numpy().decode()])
+        found(record["boxes"].numpy(), record["digits"].numpy(), found_by_id[record["id"].numpy().decode()])
         for record in records
     ]
     right, boxed = map(sum, zip(*counts, strict=True))
-    there, given = sum(len(record["digits"]) for record in records), sum(map(len, said.values()))
+    there, given = sum(len(record["digits"]) for record in records), sum(map(len, found_by_id.values()))
     print(f"{there} digits in {len(records)} pictures, {given} found: {boxed / there:.3f} of them at IoU {IOU}")
     print(f"{right / there:.3f} with the right class; {right / given:.3f} of what was found is right")
 

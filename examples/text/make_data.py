@@ -141,7 +141,7 @@ def train_module(by_package: Mapping[str, Sequence[str]], folder: Path) -> None:
         return tf.cast(tf.equal(tf.argmax(logits, 1), labels), tf.float32)
 
     for _ in range(EPOCHS):
-        right = [told for batch in data for told in step(*batch).numpy()]
+        right = [is_right for batch in data for is_right in step(*batch).numpy()]
     print(
         f"The module was trained on {len(labels):,} sentences of {len(by_package)} other packages; in the last epoch "
         f"it tells {np.mean(right):.3f} of them"

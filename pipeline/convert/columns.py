@@ -149,7 +149,7 @@ class Tally:
     def _mixture(self) -> Iterator[str]:
         """Explains why a column is text although part of it isn't."""
         numbers = sum(self.kinds[kind] for kind in NUMBERS) + self.too_long
-        for family, count, said in (
+        for family, count, complaint in (
             (NUMBERS, numbers and numbers + self.nan, "are not numbers"),
             ((CellType.TIMESTAMP,), self.kinds[CellType.TIMESTAMP], "are not dates"),
             ((CellType.BOOLEAN,), self.kinds[CellType.BOOLEAN], "are not true or false"),
@@ -158,7 +158,7 @@ class Tally:
             if count and others:
                 strays = [kind for kind in (CellType.BYTES, *CellType) if kind in self.examples and kind not in family]
                 stray = self.examples[strays[0]] if strays else "NaN"
-                yield f"{others:,} of {self.rows - self.missing:,} values {said}, such as {stray!r}"
+                yield f"{others:,} of {self.rows - self.missing:,} values {complaint}, such as {stray!r}"
                 return
         if self.too_long:
             yield f"{self.too_long:,} integers need more than 64 bits"

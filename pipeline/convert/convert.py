@@ -87,8 +87,8 @@ def _chosen(sources: Sequence[Source], options: Options) -> list[str]:
         faults += [f"{other.path}: lacks column {name!r} of {first.path}" for name in lacking]
         more = [name for name in other.names if name not in first.names]
         faults += [f"{other.path}: has a column {name!r}, which {first.path} lacks" for name in more]
-    for option, asked in (("--columns", options.columns), ("--drop", options.drop), ("--type", options.types)):
-        unknown = [name for name in asked if name not in first.names]
+    for option, names in (("--columns", options.columns), ("--drop", options.drop), ("--type", options.types)):
+        unknown = [name for name in names if name not in first.names]
         faults += [f"{option} {name}: there is no such column; {nearest(name, first.names)}" for name in unknown]
     if faults:
         raise UserError("\n".join(faults))
@@ -109,8 +109,8 @@ def _declared(sources: Sequence[Source], names: Sequence[str], types: Mapping[st
         elif kinds.keys() == set(NUMBERS):
             declared[name] = CellType.FLOAT
         elif len(kinds) > 1:
-            said = " and ".join(f"{kind.value} in {path}" for kind, path in kinds.items())
-            faults.append(f"column {name!r} is {said}; --type {name}=bytes, or another type, reads them alike")
+            found = " and ".join(f"{kind.value} in {path}" for kind, path in kinds.items())
+            faults.append(f"column {name!r} is {found}; --type {name}=bytes, or another type, reads them alike")
         elif kinds:
             declared[name] = next(iter(kinds))
     if faults:
@@ -131,10 +131,10 @@ def _survey(
     task = progress.add_task("reading", total=None if None in known else sum(rows or 0 for rows in known))
     rows = 0
     for source, first, batch in _batches(sources, names):
-        told = {name: array for name, array in batch.items() if name in declared}
-        for name, read in _read(source, first, told, declared, missing).items():
+        known_types = {name: array for name, array in batch.items() if name in declared}
+        for name, read in _read(source, first, known_types, declared, missing).items():
             tallies[name].add_cells(read, declared[name])
-        for name in batch.keys() - told.keys():
+        for name in batch.keys() - known_types.keys():
             tallies[name].add_texts(batch[name], missing)
         rows += _length(batch)
         progress.update(task, completed=rows)

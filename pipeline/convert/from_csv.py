@@ -138,12 +138,12 @@ class CsvFile:
 
     def _explained(self, error: Exception) -> UserError:
         """Translates an Arrow error."""
-        said = str(error)
-        if isinstance(error, UnicodeError) or "invalid UTF8" in said:
+        message = str(error)
+        if isinstance(error, UnicodeError) or "invalid UTF8" in message:
             return self._undecodable()
-        if "straddling" in said:
+        if "straddling" in message:
             return UserError(f"{self.path}: a row is longer than {BLOCK_BYTES >> 20} MiB; a quote may not be closed")
-        return (self._ragged() if "Expected" in said else None) or UserError(f"{self.path}: {said}")
+        return (self._ragged() if "Expected" in message else None) or UserError(f"{self.path}: {message}")
 
     def _ragged(self) -> UserError | None:
         """Lists the rows with more or fewer cells than columns."""

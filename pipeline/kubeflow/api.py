@@ -160,10 +160,10 @@ def answered(address: Address, doing: str = "") -> Iterator[None]:
 
 
 def _explained(where: str, address: Address, error: kfp_server_api.ApiException) -> UserError:
-    said = _message(error)
+    message = _message(error)
     match error.status:
         case 0 | None:
-            return UserError(f"{where}: {said or error.reason}; set kubeflow.api.ca_file to the CA certificates")
+            return UserError(f"{where}: {message or error.reason}; set kubeflow.api.ca_file to the CA certificates")
         case status if status == _A_PAGE:
             return UserError(
                 f"{where}: responds with a web page. If it is a login page, set HUBLINE_KFP_COOKIES or a token; "
@@ -172,39 +172,39 @@ def _explained(where: str, address: Address, error: kfp_server_api.ApiException)
         case 301 | 302 | 303 | 307 | 308 | 401:
             if address.token or address.cookies:
                 what = " and ".join(name for name in ("token", "cookies") if getattr(address, name))
-                return UserError(f"{where}: rejects the {what}, which may have expired{_ended(said)}")
+                return UserError(f"{where}: rejects the {what}, which may have expired{_ended(message)}")
             return UserError(
                 f"{where}: requires authentication: pass a token with --token-file or HUBLINE_KFP_TOKEN, or the "
-                f"cookies of a browser session with HUBLINE_KFP_COOKIES{_ended(said)}"
+                f"cookies of a browser session with HUBLINE_KFP_COOKIES{_ended(message)}"
             )
         case 403:
             what = f"for namespace {address.namespace}" if address.namespace else "without a namespace"
-            return UserError(f"{where}: you are not authorized {what} (--namespace){_ended(said)}")
+            return UserError(f"{where}: you are not authorized {what} (--namespace){_ended(message)}")
         case 404:
-            return UserError(f"{where}: not found; is this the address of Kubeflow Pipelines 2?{_ended(said)}")
+            return UserError(f"{where}: not found; is this the address of Kubeflow Pipelines 2?{_ended(message)}")
         case 400 | 409 | 422:
             return UserError(
-                f"{where}: {'already exists' if error.status == 409 else 'rejects the request'}{_ended(said)}"
+                f"{where}: {'already exists' if error.status == 409 else 'rejects the request'}{_ended(message)}"
             )
         case status:
             name = http.HTTPStatus(status).phrase if status in set(http.HTTPStatus) else ""
-            return RunError(f"{where}: responds with {status} {name}; try again later{_ended(said)}")
+            return RunError(f"{where}: responds with {status} {name}; try again later{_ended(message)}")
 
 
-def _ended(said: str) -> str:
-    return f": {said}" if said else ""
+def _ended(message: str) -> str:
+    return f": {message}" if message else ""
 
 
 def _message(error: kfp_server_api.ApiException) -> str:
     """The API's error message, unwrapped; empty if the body is HTML."""
     body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or "")
     try:
-        said = json.loads(body)
+        content = json.loads(body)
     except ValueError:
         return "" if body.lstrip().startswith("<") else body.strip().partition("\n")[0][:500]
-    if not isinstance(said, dict):
-        return str(said)
-    text = said.get("message") or said.get("error_message") or said.get("error") or ""
+    if not isinstance(content, dict):
+        return str(content)
+    text = content.get("message") or content.get("error_message") or content.get("error") or ""
     return str(text).strip().partition("\n")[0]
 
 
@@ -214,8 +214,8 @@ def _no_answer(error: urllib3.exceptions.HTTPError) -> str:
         return f"the certificate cannot be verified: {reason}; set kubeflow.api.ca_file to the CA certificates"
     if isinstance(reason, urllib3.exceptions.ReadTimeoutError):
         return f"no response within {TIME_LIMITS[1]} seconds"
-    said = str(reason).partition(": ")[2] or str(reason)
-    return f"no response: {said}; check the address, and the port forwarding or VPN"
+    cause = str(reason).partition(": ")[2] or str(reason)
+    return f"no response: {cause}; check the address, and the port forwarding or VPN"
 
 
 def pages(ask: Callable[..., Any], items: str) -> Iterator[Any]:

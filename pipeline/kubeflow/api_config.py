@@ -109,9 +109,9 @@ class Schedule(Section):
         return _in_zone(self.end, self.time_zone) if self.end else None
 
 
-def _in_zone(said: datetime, zone: str) -> datetime:
+def _in_zone(time: datetime, zone: str) -> datetime:
     """Attaches the zone to a time without an offset."""
-    return said if said.tzinfo else said.replace(tzinfo=ZoneInfo(zone))
+    return time if time.tzinfo else time.replace(tzinfo=ZoneInfo(zone))
 
 
 def _of_text(value: Any) -> Any:

@@ -162,5 +162,5 @@ class Kubeflow(Section):
     def placement(self, step: str) -> Placement:
         """Placement of a step. `step` is its name without the part after the dot."""
         own = self.steps.get(step)
-        said = {key: getattr(own, key) for key in own.model_fields_set} if own else {}
-        return self.every_step.model_copy(update=said)
+        own_settings = {key: getattr(own, key) for key in own.model_fields_set} if own else {}
+        return self.every_step.model_copy(update=own_settings)

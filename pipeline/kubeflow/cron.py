@@ -85,13 +85,13 @@ def parse(text: str) -> Cron:
 
 
 def _field(text: str, what: str, least: int, most: int, names: tuple[str, ...] = ()) -> frozenset[int]:
-    def number(said: str) -> int:
-        if said.lower() in names:
-            return names.index(said.lower()) + least
-        if not said.isdecimal() or not least <= int(said) <= most:
+    def number(text: str) -> int:
+        if text.lower() in names:
+            return names.index(text.lower()) + least
+        if not text.isdecimal() or not least <= int(text) <= most:
             known = f", or {names[0]} to {names[-1]}" if names else ""
-            raise ValueError(f"the {what} '{said}' is not in the range {least} to {most}{known}")
-        return int(said)
+            raise ValueError(f"the {what} '{text}' is not in the range {least} to {most}{known}")
+        return int(text)
 
     found: set[int] = set()
     for part in text.split(","):

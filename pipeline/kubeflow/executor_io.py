@@ -86,7 +86,7 @@ class ExecutorInput(_Message):
         self, outputs: Mapping[str, list[Artifact]] | None = None, parameters: Mapping[str, str] | None = None
     ) -> None:
         """Writes the output file: metadata of artifacts, and values of parameters."""
-        told = {
+        artifacts = {
             name: {
                 "artifacts": [
                     given.model_dump() | {"metadata": _metadata(artifact)}
@@ -96,7 +96,7 @@ class ExecutorInput(_Message):
             for name, made in (outputs or {}).items()
         }
         storage.write_text(
-            self.outputs.file, json.dumps({"artifacts": told, "parameterValues": dict(parameters or {})})
+            self.outputs.file, json.dumps({"artifacts": artifacts, "parameterValues": dict(parameters or {})})
         )
 
 
@@ -145,10 +145,12 @@ def _metadata(artifact: Artifact) -> dict[str, Any]:
     properties are passed as structs, for the dashboard only; no step reads them.
     """
     own, custom = artifact.mlmd_artifact.properties, artifact.mlmd_artifact.custom_properties
-    told = {key: value for key in own if (value := getattr(artifact, key)) is not None}
-    told = {key: value if isinstance(value, str | int | float) else json.dumps(value) for key, value in told.items()}
+    metadata = {key: value for key in own if (value := getattr(artifact, key)) is not None}
+    metadata = {
+        key: value if isinstance(value, str | int | float) else json.dumps(value) for key, value in metadata.items()
+    }
     for key, value in custom.items():
         if which := value.WhichOneof("value"):
             is_json = which == "struct_value"
-            told[key] = artifact.get_json_value_custom_property(key) if is_json else getattr(value, which)
-    return told
+            metadata[key] = artifact.get_json_value_custom_property(key) if is_json else getattr(value, which)
+    return metadata

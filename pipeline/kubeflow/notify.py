@@ -143,21 +143,21 @@ def tell(about: NotificationContext, launched: ExecutorInput) -> None:
     Raises:
         RunError: if the webhook does not accept it.
     """
-    said = message(about, launched, datetime.now(timezone.utc))
-    if about.on == "always" or said.status == "failed":
-        print(said.text)
-        _post(os.environ[WEBHOOK], said)
-    storage.remove_files_below(f"{os.environ[WORD]}/{said.run_id}")
+    notification = message(about, launched, datetime.now(timezone.utc))
+    if about.on == "always" or notification.status == "failed":
+        print(notification.text)
+        _post(os.environ[WEBHOOK], notification)
+    storage.remove_files_below(f"{os.environ[WORD]}/{notification.run_id}")
 
 
-def _post(url: str, said: Message) -> None:
+def _post(url: str, notification: Message) -> None:
     # POST requests are retried too: a duplicate notification does less harm than a missing one.
     retries = urllib3.Retry(total=4, backoff_factor=2, status_forcelist=[429, 500, 502, 503, 504], allowed_methods=None)
     try:
         answer = urllib3.PoolManager(timeout=30.0).request(
             "POST",
             url,
-            body=said.model_dump_json().encode(),
+            body=notification.model_dump_json().encode(),
             headers={"Content-Type": "application/json"},
             retries=retries,
         )

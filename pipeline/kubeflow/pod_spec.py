@@ -15,12 +15,12 @@ def container(placement: Placement) -> Json:
 
     Backends since 2.4 read strings, older ones numbers (memory in GB, 10^9 bytes); both are included.
     """
-    said: Json = {}
+    spec: Json = {}
     if resources := _resources(placement):
-        said["resources"] = resources
+        spec["resources"] = resources
     if placement.env:
-        said["env"] = [{"name": name, "value": value} for name, value in placement.env.items()]
-    return said
+        spec["env"] = [{"name": name, "value": value} for name, value in placement.env.items()]
+    return spec
 
 
 def _resources(placement: Placement) -> Json:
@@ -61,26 +61,26 @@ def retry_policy(placement: Placement) -> Json:
 
 def on_kubernetes(placement: Placement, image_pull_secrets: Sequence[str]) -> Json:
     """KubernetesExecutorConfig. Names occur in two forms, for backends since 2.5 and for older ones."""
-    said: Json = {}
+    spec: Json = {}
     if placement.volumes:
-        said["pvcMount"] = [
+        spec["pvcMount"] = [
             {"constant": volume.claim, "mountPath": volume.path, **_named("pvc", volume.claim)}
             | ({"subPath": volume.sub_path} if volume.sub_path else {})
             for volume in placement.volumes
         ]
-    said |= _from_keys("secret", placement.secrets) | _from_keys("configMap", placement.config_maps)
+    spec |= _from_keys("secret", placement.secrets) | _from_keys("configMap", placement.config_maps)
     if placement.node_selector:
-        said["nodeSelector"] = {"labels": dict(placement.node_selector)}
+        spec["nodeSelector"] = {"labels": dict(placement.node_selector)}
     if placement.tolerations:
-        said["tolerations"] = [_toleration(each) for each in placement.tolerations]
+        spec["tolerations"] = [_toleration(each) for each in placement.tolerations]
     if placement.affinity:
-        said["nodeAffinity"] = [_affinity(each) for each in placement.affinity]
+        spec["nodeAffinity"] = [_affinity(each) for each in placement.affinity]
     if placement.shared_memory:
-        said["emptyDirMounts"] = [
+        spec["emptyDirMounts"] = [
             {"volumeName": "shm", "mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": placement.shared_memory}
         ]
     if placement.ephemeral_storage:
-        said["genericEphemeralVolume"] = [
+        spec["genericEphemeralVolume"] = [
             {
                 "volumeName": "scratch",
                 "mountPath": "/tmp",
@@ -90,12 +90,12 @@ def on_kubernetes(placement: Placement, image_pull_secrets: Sequence[str]) -> Js
             }
         ]
     if placement.timeout_seconds:
-        said["activeDeadlineSeconds"] = str(placement.timeout_seconds)
+        spec["activeDeadlineSeconds"] = str(placement.timeout_seconds)
     if placement.image_pull_policy:
-        said["imagePullPolicy"] = placement.image_pull_policy
+        spec["imagePullPolicy"] = placement.image_pull_policy
     if image_pull_secrets:
-        said["imagePullSecret"] = [{"secretName": name, **_named("secret", name)} for name in image_pull_secrets]
-    return said
+        spec["imagePullSecret"] = [{"secretName": name, **_named("secret", name)} for name in image_pull_secrets]
+    return spec
 
 
 def _named(what: str, name: str) -> Json:
@@ -123,9 +123,9 @@ def _from_keys(kind: str, found: Sequence[KeySource]) -> Json:
 
 
 def _toleration(each: Toleration) -> Json:
-    said: Json = {"operator": each.operator}
-    said |= {key: value for key in ("key", "value", "effect") if (value := getattr(each, key)) is not None}
-    return said | ({} if each.toleration_seconds is None else {"tolerationSeconds": str(each.toleration_seconds)})
+    spec: Json = {"operator": each.operator}
+    spec |= {key: value for key in ("key", "value", "effect") if (value := getattr(each, key)) is not None}
+    return spec | ({} if each.toleration_seconds is None else {"tolerationSeconds": str(each.toleration_seconds)})
 
 
 def _affinity(each: Affinity) -> Json:

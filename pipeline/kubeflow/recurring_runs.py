@@ -48,26 +48,26 @@ def scheduled(client: Client, name: str | None = None) -> list[RecurringRun]:
     return sorted(found, key=lambda each: (each.created, each.enabled), reverse=True)
 
 
-def _scheduled(client: Client, told: Any) -> RecurringRun:
-    cron, reference = told.trigger.cron_schedule, told.pipeline_version_reference
+def _scheduled(client: Client, run: Any) -> RecurringRun:
+    cron, reference = run.trigger.cron_schedule, run.pipeline_version_reference
     return RecurringRun(
-        id=told.recurring_run_id,
-        name=told.display_name,
-        created=told.created_at,
-        enabled=told.status == "ENABLED",
+        id=run.recurring_run_id,
+        name=run.display_name,
+        created=run.created_at,
+        enabled=run.status == "ENABLED",
         plan=ScheduleSpec(
             cron=cron.cron,
-            said=told.description.partition(": ")[2],
+            as_written=run.description.partition(": ")[2],
             start=to_second(cron.start_time),
             end=to_second(cron.end_time),
-            catch_up=not told.no_catchup,
-            max_concurrency=int(told.max_concurrency),
-            parameters=(told.runtime_config and told.runtime_config.parameters) or {},
-            experiment=_name(partial(client.get_experiment, told.experiment_id)),
+            catch_up=not run.no_catchup,
+            max_concurrency=int(run.max_concurrency),
+            parameters=(run.runtime_config and run.runtime_config.parameters) or {},
+            experiment=_name(partial(client.get_experiment, run.experiment_id)),
             version=_name(partial(client.get_pipeline_version, reference.pipeline_id, reference.pipeline_version_id)),
-            service_account=told.service_account,
+            service_account=run.service_account,
         ),
-        experiment_id=told.experiment_id,
+        experiment_id=run.experiment_id,
         at=Version(reference.pipeline_id, reference.pipeline_version_id),
     )
 
@@ -95,7 +95,7 @@ def create(
         made = client.create_recurring_run(
             experiment_id=experiment,
             job_name=name,
-            description=f"{_MARK}: {plan.said}",
+            description=f"{_MARK}: {plan.as_written}",
             start_time=api_time(plan.start),
             end_time=api_time(plan.end),
             cron_expression=plan.cron,

@@ -141,7 +141,7 @@ def _type_errors(parameters: Mapping[str, Parameter], given: Mapping[str, Any]) 
         if name not in parameters:
             yield (name,), f"the pipeline has no such parameter; {nearest(name, parameters)}"
             continue
-        said, type_ = _TYPES[parameters[name].type]
+        expected, type_ = _TYPES[parameters[name].type]
         is_bool_for_number = isinstance(value, bool) and parameters[name].type != "BOOLEAN"
         if not isinstance(value, type_) or is_bool_for_number:
-            yield (name,), f"takes {said}; got {json.dumps(value, default=str)}"
+            yield (name,), f"takes {expected}; got {json.dumps(value, default=str)}"

@@ -53,8 +53,8 @@ def apply(client: Client, file: AnyFile, package: Package, wanted: ScheduleSpec,
     before the new one is enabled, so that two are never active.
     """
     ours = scheduled(client, file.name)
-    newest, said = (ours[0] if ours else None), of(file).enabled
-    on = (not ours or any(each.enabled for each in ours)) if said is None else said
+    newest, enabled_in_file = (ours[0] if ours else None), of(file).enabled
+    on = (not ours or any(each.enabled for each in ours)) if enabled_in_file is None else enabled_in_file
     found = tuple(differences(newest, wanted)) if newest else ()
     if newest and not found and (newest.enabled or not on):
         changed = switch(client, newest, ours[1:], on)
@@ -74,9 +74,11 @@ def would_change(client: Client, file: AnyFile, wanted: ScheduleSpec) -> list[Di
     """The changes that `apply` would make."""
     ours = scheduled(client, file.name)
     if not ours:
-        return [Difference("schedule", "none", wanted.said)]
-    enabled, said = any(each.enabled for each in ours), of(file).enabled
-    switched = [Difference("enabled", str(enabled), str(said))] if said not in (None, enabled) else []
+        return [Difference("schedule", "none", wanted.as_written)]
+    enabled, enabled_in_file = any(each.enabled for each in ours), of(file).enabled
+    switched = (
+        [Difference("enabled", str(enabled), str(enabled_in_file))] if enabled_in_file not in (None, enabled) else []
+    )
     return [*differences(ours[0], wanted), *switched]
 
 

@@ -20,7 +20,7 @@ class ScheduleSpec:
 
     cron: str
     """Six fields, in the backend's time zone."""
-    said: str
+    as_written: str
     """The schedule as in the file, with its time zone."""
     start: datetime | None
     end: datetime | None
@@ -52,7 +52,7 @@ def plan(
     schedule = of(file)
     return ScheduleSpec(
         cron=to_backend(schedule, backend_zone(file), now),
-        said=f"{schedule.cron} {schedule.time_zone}",
+        as_written=f"{schedule.cron} {schedule.time_zone}",
         start=to_second(schedule.starts),
         end=to_second(schedule.ends),
         catch_up=schedule.catch_up,

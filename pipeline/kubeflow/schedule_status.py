@@ -44,7 +44,7 @@ def _ahead(plan: ScheduleSpec, made: datetime) -> ScheduleSpec:
 def _shown(plan: ScheduleSpec, key: str) -> str:
     value = getattr(plan, key)
     if key == "cron":
-        return f"{value} (for {plan.said})"
+        return f"{value} (for {plan.as_written})"
     if isinstance(value, datetime):
         return api_time(value) or ""
     if isinstance(value, Mapping):
@@ -54,7 +54,7 @@ def _shown(plan: ScheduleSpec, key: str) -> str:
 
 def row(each: RecurringRun, backend: ZoneInfo, now: datetime) -> dict[str, Any]:
     """A schedule for `hubline schedule list`, with the next run as the backend will start it."""
-    cron, _, zone = each.plan.said.rpartition(" ")
+    cron, _, zone = each.plan.as_written.rpartition(" ")
     since = max(filter(None, (now, each.plan.start)))
     coming = next(backend_cron(each.plan).times(backend, since), None)
     if not each.enabled or (each.plan.end and coming and coming > each.plan.end):
@@ -62,7 +62,7 @@ def row(each: RecurringRun, backend: ZoneInfo, now: datetime) -> dict[str, Any]:
     drifted = coming is not None and coming != next(parse(cron).times(ZoneInfo(zone), since), None)
     return {
         "name": each.name,
-        "schedule": each.plan.said,
+        "schedule": each.plan.as_written,
         "cron": each.plan.cron,
         "state": "paused" if not each.enabled else "drifted; apply it again" if drifted else "on",
         "next": f"{coming.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M}" if coming else None,

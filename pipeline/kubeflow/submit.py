@@ -69,7 +69,7 @@ def submit(
 def as_json(run: Run, outcome: Outcome | None) -> dict[str, Any]:
     """Result as JSON: the submitted run and, with an outcome, how it ended. `report` is null if the run did not reach
     the step that writes it."""
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         "status": "submitted",
         "run_id": run.id,
         "run": run.name,
@@ -79,14 +79,14 @@ def as_json(run: Run, outcome: Outcome | None) -> dict[str, Any]:
         "report": run.report.model_dump() if run.report else None,
     }
     if outcome:
-        told["status"] = outcome.state.lower()
-        told["report"] = told["report"] if _has_report(run, outcome) else None
-        told["steps"] = dict(outcome.steps)
-        told["error"] = outcome.error
-        told["failed"] = {
+        result["status"] = outcome.state.lower()
+        result["report"] = result["report"] if _has_report(run, outcome) else None
+        result["steps"] = dict(outcome.steps)
+        result["error"] = outcome.error
+        result["failed"] = {
             step: {"error": words.error, "log": list(words.lines)} for step, words in outcome.failed.items()
         }
-    return told
+    return result
 
 
 def _has_report(run: Run, outcome: Outcome) -> bool:

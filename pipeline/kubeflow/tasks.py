@@ -157,11 +157,11 @@ def executors(nodes: Iterable[Node], kubeflow: Kubeflow, image: str, env: Mappin
 
 def on_kubernetes(nodes: Iterable[Node], kubeflow: Kubeflow) -> Json:
     """KubernetesExecutorConfig of each task that has one."""
-    said = {
+    configs = {
         _executor_name(task): pod_spec.on_kubernetes(kubeflow.placement(task.kind), kubeflow.image_pull_secrets)
         for task in _tasks(nodes)
     }
-    return {name: config for name, config in said.items() if config}
+    return {name: config for name, config in configs.items() if config}
 
 
 def _tasks(nodes: Iterable[Node]) -> list[Task]:
@@ -180,7 +180,7 @@ def _inputs(node: Node) -> Json:
     artifacts = node.artifacts if isinstance(node, Task) else {}
     # Descriptions and defaults of run parameters are defined at the root; here they would only enlarge the workflow.
     left_out = {"description", "defaultValue"}
-    said = {
+    definitions = {
         kind: {
             name: {key: value for key, value in each.definition.items() if key not in left_out}
             for name, each in found.items()
@@ -188,12 +188,12 @@ def _inputs(node: Node) -> Json:
         for kind, found in (("parameters", node.parameters), ("artifacts", artifacts))
         if found
     }
-    return {"inputDefinitions": said} if said else {}
+    return {"inputDefinitions": definitions} if definitions else {}
 
 
 def _task(node: Node, kubeflow: Kubeflow, after: Sequence[str]) -> Json:
     artifacts = node.artifacts if isinstance(node, Task) else {}
-    said: Json = {
+    task: Json = {
         "taskInfo": {"name": node.step},
         "componentRef": {"name": _component_name(node)},
         "inputs": {
@@ -204,14 +204,14 @@ def _task(node: Node, kubeflow: Kubeflow, after: Sequence[str]) -> Json:
         "cachingOptions": {},
     }
     if isinstance(node, Group):
-        return said
+        return task
     if after:
-        said["dependentTasks"] = list(after)
+        task["dependentTasks"] = list(after)
     if node.cached:
-        said["cachingOptions"] = {"enableCache": True}
+        task["cachingOptions"] = {"enableCache": True}
     if node.in_any_case:
-        said["triggerPolicy"] = {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
-    return said | pod_spec.retry_policy(kubeflow.placement(node.kind))
+        task["triggerPolicy"] = {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
+    return task | pod_spec.retry_policy(kubeflow.placement(node.kind))
 
 
 def _container(task: Task, kubeflow: Kubeflow, image: str, env: Mapping[str, str]) -> Json:

@@ -69,12 +69,12 @@ def outputs_of(spec: Json) -> Iterator[tuple[str, Json]]:
 
 def _tasks_of(spec: Json, holder: Json) -> Iterator[tuple[str, str, Json]]:
     """Name of each task, its step and its component, including nested graphs."""
-    for task, said in holder["dag"]["tasks"].items():
-        component = spec["components"][said["componentRef"]["name"]]
+    for task, task_spec in holder["dag"]["tasks"].items():
+        component = spec["components"][task_spec["componentRef"]["name"]]
         if "dag" in component:
             yield from _tasks_of(spec, component)
         else:
-            yield task, said.get("taskInfo", {}).get("name", task), component
+            yield task, task_spec.get("taskInfo", {}).get("name", task), component
 
 
 def states(run: Any, steps: Mapping[str, str]) -> dict[str, str]:
@@ -82,11 +82,11 @@ def states(run: Any, steps: Mapping[str, str]) -> dict[str, str]:
 
     A step's task appears only after its driver has finished, which is a separate task with the suffix `-driver`.
     """
-    told = {task.display_name: task.state for task in _tasks(run)}
+    reported = {task.display_name: task.state for task in _tasks(run)}
     found = {}
     for task, step in steps.items():
-        state = _STATES.get(told.get(task) or "", WAITING)
-        driver = _STATES.get(told.get(f"{task}-driver") or "", WAITING)
+        state = _STATES.get(reported.get(task) or "", WAITING)
+        driver = _STATES.get(reported.get(f"{task}-driver") or "", WAITING)
         if state == WAITING and driver != WAITING:
             state = "starting" if driver == DONE or driver == "running" else driver
         found[step] = state
@@ -129,9 +129,9 @@ def wait(client: Client, run_id: str, steps: Mapping[str, str], shown: "Display"
         time.sleep(pause)
 
 
-def _error(said: Any) -> str:
+def _error(run: Any) -> str:
     """Error message of a run or task, or else that of its latest state with one."""
-    errors = [said.error, *(state.error for state in reversed(said.state_history or []))]
+    errors = [run.error, *(state.error for state in reversed(run.state_history or []))]
     return next((error.message for error in errors if error and error.message), "")
 
 

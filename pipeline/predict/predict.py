@@ -129,9 +129,9 @@ def predict_one_by_one(
     """Predictions in JSON form, in order; only one batch is held in memory.
 
     Args:
-        asked: The model.
+        model_spec: The model.
         request: The inputs.
-        tell: Called with bad items, if they are allowed.
+        on_bad_item: Called with bad items, if they are allowed.
         pictures: Folder for images.
 
     Raises:
@@ -143,20 +143,20 @@ def predict_one_by_one(
     _check(model, pieces, request)
     work = request.work(model_spec)
     bad: list[BadItem] = []
-    is_one_told = False
+    any_predicted = False
 
     def count_bad_item(one: BadItem) -> None:
         bad.append(one)
         on_bad_item(one)
 
     for prediction in predictions(model, pieces, request.batch_size, request.key, request.bad, count_bad_item):
-        is_one_told = True
+        any_predicted = True
         # For a pushed model, images are an extra; for a hub module, they are the output.
         if prediction.answer.pictures and not isinstance(model_spec, ExportedModelSpec) and pictures is None:
             named = ", ".join(prediction.answer.pictures)
             raise UserError(f"the module's outputs are images ({named}); pass --output FOLDER or --sheet FILE.png")
         yield prediction.row | (write_pictures(work, prediction, pictures) if pictures else {})
-    if bad and not is_one_told:
+    if bad and not any_predicted:
         raise NonePredictedError(len(bad), bad[0])
 
 
@@ -166,7 +166,7 @@ def predict_to_folder(
     """Writes predictions to a folder, one file per shard. The folder appears complete at the end, or not at all.
 
     Args:
-        asked: The model.
+        model_spec: The model.
         request: The inputs and the folder.
         console: Shows progress on a terminal.
         beam: Beam pipeline arguments.

@@ -82,8 +82,8 @@ def _batches(files: Sequence[str], classes: int) -> Iterator[tuple[Batch, np.nda
     for path in files:
         for _, examples in read_batches(path, batch_size(classes)):
             rows = {name: column.numpy() for name, column in tf.io.parse_example(examples, spec).items()}
-            true, said, serving = rows[LABEL], rows[CANDIDATE], rows[SERVING]
+            true, candidate, serving = rows[LABEL], rows[CANDIDATE], rows[SERVING]
             scores = Batch(
-                rows[RECORD], true[:, 0].astype(np.int64), said[:, :-4], serving[:, :-4] if serving.any() else None
+                rows[RECORD], true[:, 0].astype(np.int64), candidate[:, :-4], serving[:, :-4] if serving.any() else None
             )
-            yield scores, np.stack([true[:, 1:], said[:, -4:]], axis=1), rows[OBJECTS]
+            yield scores, np.stack([true[:, 1:], candidate[:, -4:]], axis=1), rows[OBJECTS]

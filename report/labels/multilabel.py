@@ -40,9 +40,9 @@ def summarize(files: EvaluationFiles, samples: int) -> MultilabelPredictions:
     for batch in _batches(files.predictions, len(classes)):
         positives = batch.chosen
         counts += [batch.true.sum(axis=0), positives.sum(axis=0), (batch.true & positives).sum(axis=0)]
-        for scores, said in zip(curves, (batch.candidate, batch.serving), strict=False):
-            if said is not None:
-                scores.count(np.nonzero(batch.true), said)
+        for scores, outputs in zip(curves, (batch.candidate, batch.serving), strict=False):
+            if outputs is not None:
+                scores.count(np.nonzero(batch.true), outputs)
         found = _worst(batch, classes, samples)
         wrong = sorted([*wrong, *found], key=lambda sample: (-sample.score, sample.record))[:samples]
     return MultilabelPredictions(

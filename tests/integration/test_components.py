@@ -386,7 +386,7 @@ def run_hub_module(folder: Path, tuned: str = "", **hub):
         {
             "name": "mean",
             "tuned": tuned,
-            "asked": "",
+            "infers": "",
             "hub": Hub(inputs={"images": "photo"}, **hub).to_property(),
             "features": dump_sections(Features, features),
         },

@@ -63,7 +63,7 @@ class Reader(ABC):
         Args:
             records: Serialized records, string [batch]; empty if all models predict on rows.
             rows: The records' rows, string [batch].
-            asked: Outputs of each model.
+            outputs: Outputs of each model.
         """
         predictions = {name: self.predictions(name, answer) for name, answer in outputs.items()}
         return {LABEL: self.truth(rows)} | self.extra_columns(rows) | predictions
