@@ -182,6 +182,36 @@ def report(
 
 
 @app.command()
+def tensorboard(
+    file: File,
+    root: Annotated[
+        str | None,
+        typer.Option(help="Same as for hubline run; or a pipeline root of Kubeflow, also in a store (s3://, gs://)."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Host name or address to listen on.")] = "localhost",
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port; 0 for any free one. By default 6006, or the next free one."),
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Also open TensorBoard in a browser.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Open TensorBoard over all runs of a pipeline, also those that are still training. Ctrl-C ends it.
+
+    Example: hubline tensorboard examples/digits/pipeline.yaml --no-browser
+    """
+    from hubline.pipeline.tensorboard import started
+
+    with started(file, root, host, port) as board:
+        result = {"status": "succeeded", "url": board.url, "runs": board.runs}
+        told = f"{len(board.runs)} run{'s' if len(board.runs) > 1 else ''} of {file} at {board.url}"
+        print(json.dumps(result) if as_json else plain(f"{told} (Ctrl-C ends TensorBoard)"), flush=True)
+        if browser:
+            typer.launch(board.url)
+        board.watch()
+
+
+@app.command()
 def inspect(
     handle: Annotated[
         str,

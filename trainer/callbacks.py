@@ -1,13 +1,12 @@
-"""Keras callbacks of training: progress, early stopping and TensorBoard logs."""
+"""Keras callbacks of training: progress, early stopping and averages of the weights."""
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from hubline.core.progress import report
-from hubline.trainer.adapters.keras import validation_writer
 from hubline.trainer.checkpoints import EarlyStoppingState, PhaseState
 from hubline.trainer.config.training import EarlyStopping as Config
 from hubline.trainer.weight_average import WeightAverage
@@ -135,34 +134,3 @@ class Unaveraged(tf.keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._average.swap()
-
-
-class TensorBoard(tf.keras.callbacks.TensorBoard):
-    """TensorBoard logs with steps and epochs counted over the whole training."""
-
-    def __init__(self, folder: str, first: int, history: Sequence[dict[str, float]], steps_before: int) -> None:
-        """Logs one phase.
-
-        Args:
-            folder: The folder to write to.
-            first: First epoch of the phase.
-            history: Metrics of the epochs that an interrupted run finished; they are logged again.
-            steps_before: Number of steps in all earlier phases.
-        """
-        super().__init__(folder, write_graph=False)
-        self._first, self._history, self._steps_before = first, tuple(history), steps_before
-
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Logs the epochs that an interrupted run finished."""
-        super().on_train_begin(logs)
-        for number, metrics in enumerate(self._history):
-            super().on_epoch_end(self._first + number, metrics)
-
-    def on_test_end(self, logs: dict[str, float] | None = None) -> None:
-        """Logs validation at the step counted over all phases: Keras counts by the optimizer, which is new in each
-        phase."""
-        steps = self._steps_before + int(self.model.optimizer.iterations)
-        with validation_writer(self).as_default():
-            for name, value in (logs or {}).items():
-                tf.summary.scalar(f"evaluation_{name}_vs_iterations", value, step=steps)
-        super().on_test_end({})

@@ -9,7 +9,7 @@ import tensorflow as tf
 from hubline.core.errors import DataError
 from hubline.trainer import inputs, standardize
 from hubline.trainer.caches import Cache
-from hubline.trainer.callbacks import Averaged, EarlyStopping, Progress, TensorBoard, Unaveraged
+from hubline.trainer.callbacks import Averaged, EarlyStopping, Progress, Unaveraged
 from hubline.trainer.checkpoints import Checkpoint, Checkpoints, EarlyStoppingState, PhaseState
 from hubline.trainer.collapse import constant, stands_still
 from hubline.trainer.config.length import Pace
@@ -18,10 +18,11 @@ from hubline.trainer.interrupt import StopWhenInterrupted
 from hubline.trainer.job import Job, Split
 from hubline.trainer.model import Parts, TunedModel
 from hubline.trainer.nan_trace import cause
-from hubline.trainer.optimizers import optimizer
+from hubline.trainer.optimizers import keras_rate, optimizer
 from hubline.trainer.penalty import Penalty
 from hubline.trainer.phases import Phase
 from hubline.trainer.task import Task
+from hubline.trainer.tensorboard import LearningRate, TensorBoard, profiled_calls
 from hubline.trainer.training_notes import Note
 from hubline.trainer.weight_average import WeightAverage
 
@@ -147,7 +148,7 @@ class Fit:
         waited = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         train_data = self._data(phase, epoch)
         validation_data = self._data(phase, validation=True)
-        stopping = job.training.selection
+        stopping, board = job.training.selection, job.training.tensorboard
         if stopping is not None and first and not resumed:
             state.stopping = self._before(model, validation_data, stopping.monitor, first)
         stopped = state.stopping is not None and state.stopping.stopped
@@ -170,7 +171,17 @@ class Fit:
                     *([Averaged(model.average)] if model.average is not None else []),
                     *([EarlyStopping(stopping, state)] if stopping is not None else []),
                     *([Unaveraged(model.average)] if model.average is not None else []),
-                    TensorBoard(job.logs, first, state.history if begin == done else (), first * self._pace.steps),
+                    LearningRate(
+                        keras_rate(job.training.optimizer.learning_rate, self._pace, first * self._pace.steps)
+                    ),
+                    TensorBoard(
+                        job.logs,
+                        first,
+                        state.history if begin == done else (),
+                        first * self._pace.steps,
+                        board.histograms,
+                        profiled_calls(board.profile, self._pace, begin, until, _steps_per_call(phase)),
+                    ),
                     Checkpoints(checkpoint, state),
                     StopWhenInterrupted(),
                     # A dataset reads the epoch's number when the epoch starts.
@@ -228,7 +239,7 @@ class Fit:
             optimizer=optimizer(config, self._pace, before=before),
             loss=self._task.loss(job.training.loss),
             metrics=self._task.metrics(),
-            steps_per_execution=_STEPS_ON_VECTORS if phase.on_vectors else 1,
+            steps_per_execution=_steps_per_call(phase),
         )
         return model
 
@@ -279,3 +290,8 @@ class Fit:
     def _note(self, note: Note) -> None:
         self._notes.append(note)
         _LOGGER.log(logging.WARNING if note.is_warning else logging.INFO, "%s", note.text)
+
+
+def _steps_per_call(phase: Phase) -> int:
+    """Steps per call of TensorFlow."""
+    return _STEPS_ON_VECTORS if phase.on_vectors else 1

@@ -21,6 +21,7 @@ from hubline.trainer.model import build, feeding, model_inputs
 from hubline.trainer.optimizers import check_schedules
 from hubline.trainer.phases import phases, stays_frozen
 from hubline.trainer.pretrained import begin_with_modules
+from hubline.trainer.tensorboard import check_profile, log_end, log_model
 from hubline.trainer.training_notes import Note
 
 __all__ = ["Job", "Split", "train"]
@@ -39,7 +40,7 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
         `val_`), including epochs of interrupted runs that this run resumes.
 
     Raises:
-        UserError: if a learning rate schedule is longer than the training.
+        UserError: if a learning rate schedule, or what to profile, is longer than the training.
         RunError: if the loss is no longer finite.
         DataError: if there are too few classes, the training and validation splits share no class, or a number in the
             data is not finite.
@@ -48,6 +49,7 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
     notes = [] if notes is None else notes
     pace = Pace.of(job.training.length, job.train.count, job.training.batch_size)
     check_schedules(job.training, job.model, pace)
+    check_profile(job.training, pace)
     randomness.enable_generators()
     tf.keras.utils.set_random_seed(job.training.seed)
     in_pictures = needs_pictures(job.label, job.features)
@@ -63,11 +65,13 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
     with tempfile.TemporaryDirectory() as scratch, holding({"train": job.train, "validation": job.validation}):
         fit = Fit(job, task, parts, transform, pace, scratch, notes, [] if caches is None else caches)
         planned = phases(job.model, job.training, job.backbones, in_pictures, pace.epochs)
+        log_model(job, task, transform, parts.whole, planned[0])
         fit.standardize(planned[0])
         for number, phase in enumerate(planned):
             fit.train(phase, f"{job.checkpoints}/{number}")
         fit.finish()
         fit.judge(planned[-1])
+        log_end(job)
         for metrics in fit.history:
             for name, value in metrics.items():
                 curves[name].append(value)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.metrics import accuracy_score, f1_score, log_loss
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hubline.artifacts.decision import Decision
 from hubline.pipeline.result import Result
@@ -50,6 +51,7 @@ training:
     - contrast: 0.1
     - crop: {area: [0.8, 1], aspect_ratio: [0.9, 1.1]}
     - hub: colours
+  tensorboard: {images: 3}
 evaluation: {slices: [[turn]], thresholds: {mean_iou: {at_least: 0.3, every_slice: true}}}
 serving: {destination: serving}
 """
@@ -71,7 +73,7 @@ def test_the_baseline_of_pixels_is_that_of_numpy(tmp_path: Path) -> None:
     hub_modules.module(tmp_path / "colours", pictures, lambda images: 0.9 * images)
     path = tmp_path / "pipeline.yaml"
     path.write_text(PIXELS)
-    _, decision = finished(path)
+    result, decision = finished(path)
     train, true = np.stack(masks["train"]), np.stack(masks["test"])
     most = int(np.bincount(train[train < 9], minlength=3).argmax())
     counted = true < 9
@@ -83,6 +85,9 @@ def test_the_baseline_of_pixels_is_that_of_numpy(tmp_path: Path) -> None:
     )
     assert decision.baseline.answers["pixel_accuracy"] == f"always '{make_pixels.CLASSES[most]}'"
     assert {found.slice for found in decision.slices} == {"overall", "turn=0", "turn=1"}
+    (logged,) = EventAccumulator(f"{result.artifacts.model_run}/tensorboard").Reload().Tensors("photo")
+    width, height, *pictures = tf.make_ndarray(logged.tensor_proto)
+    assert (int(width), int(height), len(pictures)) == (32, 32, 3)
 
 
 TAGS = """\

@@ -1,15 +1,25 @@
 """A full run with many options of training at once, compared with a training loop of bare Keras."""
 
+import json
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from hubline.artifacts.predictions import CANDIDATE, LABEL
 from hubline.core.float64 import from_parts
 from hubline.pipeline.run import run
 from tests.support import example_data
+from tests.support.project import HUBLINE
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +46,7 @@ training:
     nesterov: true
     clipvalue: 0.3
     learning_rate: {kind: cosine_decay, warmup_target: 0.3, warmup_steps: 4, decay_steps: {share: 0.5}}
+  tensorboard: {histograms: true, profile: [3, 5]}
 evaluation: {thresholds: {rmse: {at_most: 100}}}
 serving: {destination: serving, push: false}
 """
@@ -48,12 +59,13 @@ def rate(step: int) -> float:
     return 0.3 * step / 4 if step < 4 else 0.15 * (1 + np.cos(np.pi * min((step - 4) / 9, 1)))
 
 
-def averages_by_hand(x: np.ndarray, y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Averages of weights and bias after each step. The label is learned relative to its mean."""
+def loop(x: np.ndarray, y: np.ndarray) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[np.ndarray]]:
+    """Averages of weights and bias, and the weights themselves, after each step. The label is learned relative to its
+    mean."""
     weights, bias = tf.Variable(tf.zeros([2, 1])), tf.Variable(tf.zeros([1]))
     optimizer = tf.keras.optimizers.SGD(0.0, momentum=0.9, nesterov=True, clipvalue=0.3)
     huber = tf.keras.losses.Huber(delta=0.7)
-    average, found = (np.zeros([2, 1]), np.zeros([1])), []
+    average, averages, raw = (np.zeros([2, 1]), np.zeros([1])), [], []
     for step in range(18):
         optimizer.learning_rate = rate(step)
         with tf.GradientTape() as tape:
@@ -64,8 +76,9 @@ def averages_by_hand(x: np.ndarray, y: np.ndarray) -> list[tuple[np.ndarray, np.
         decay = min(0.6, (2 + step) / (11 + step))
         weights_now, bias_now = weights.numpy(), bias.numpy()
         average = decay * average[0] + (1 - decay) * weights_now, decay * average[1] + (1 - decay) * bias_now
-        found.append(average)
-    return found
+        averages.append(average)
+        raw.append(weights_now)
+    return averages, raw
 
 
 def test_length_loss_penalties_average_and_schedule_are_those_of_a_loop(tmp_path: Path) -> None:
@@ -86,7 +99,7 @@ def test_length_loss_penalties_average_and_schedule_are_those_of_a_loop(tmp_path
     assert code == 0, result.error
 
     centre = splits["train"][1].mean()
-    averages = averages_by_hand(*splits["train"])
+    averages, raw = loop(*splits["train"])
 
     def predicted(split: str, epoch: int) -> np.ndarray:
         weights, bias = averages[epoch]
@@ -103,3 +116,79 @@ def test_length_loss_penalties_average_and_schedule_are_those_of_a_loop(tmp_path
     x_y = dict(zip(splits["test"][1].tolist(), predicted("test", best), strict=True))
     np.testing.assert_allclose(told, [x_y[float(each)] for each in true], rtol=1e-4, atol=1e-4)
     assert abs(told - true).mean() < abs(centre - true).mean()
+    model_run = Path(str(result.artifacts.model_run))
+    _check_logs(model_run, raw)
+    _check_command(path, model_run)
+
+
+def _check_logs(model_run: Path, raw: list[np.ndarray]) -> None:
+    """TensorBoard's logs agree with the curves, with the schedule, and with the weights of the loop."""
+    curves = json.loads((model_run / "curves.json").read_text())
+    assert curves["learning_rate"] == pytest.approx([rate(step) for step in range(1, 19)], rel=1e-5)
+    logs = {
+        name: EventAccumulator(str(model_run / "tensorboard" / name), {"tensors": 0}).Reload()
+        for name in ("", "train", "validation")
+    }
+
+    def logged(run: str, tag: str) -> list[np.ndarray]:
+        events = logs[run].Tensors(tag)
+        assert [event.step for event in events] == list(range(18))
+        return [tf.make_ndarray(event.tensor_proto) for event in events]
+
+    for name, values in curves.items():
+        run = "validation" if name.startswith("val_") else "train"
+        assert logged(run, f"epoch_{name.removeprefix('val_')}") == pytest.approx(values), name
+    (kernel,) = [tag for tag in logs["train"].Tags()["tensors"] if "kernel" in tag]
+    for histogram, weights in zip(logged("train", kernel), raw, strict=True):
+        assert (histogram[0, 0], histogram[-1, 1]) == pytest.approx((weights.min(), weights.max()), rel=1e-3, abs=1e-6)
+        assert histogram[:, 2].sum() == 2
+    assert "batch_5" in logs["train"].Tags()["tensors"]
+    assert list(model_run.glob("tensorboard/plugins/profile/*/*.xplane.pb"))
+    assert logs[""].Tags()["graph"]
+    metadata = logs[""].SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    told = HParamsPluginData.FromString(metadata).session_start_info.hparams
+    assert {name: told[name].number_value for name in ("training.l2", "training.optimizer.momentum")} == {
+        "training.l2": 0.02,
+        "training.optimizer.momentum": 0.9,
+    }
+    assert told["training.optimizer.learning_rate.kind"].string_value == "cosine_decay"
+
+
+def _check_command(path: Path, model_run: Path) -> None:
+    """`hubline tensorboard` serves the run's curves and hyperparameters."""
+    command = [*HUBLINE, "tensorboard", str(path), "--port", "0", "--no-browser", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            told = json.loads(process.stdout.readline())
+            (run_name,) = told["runs"]
+            assert run_name.endswith(f"-{model_run.name}")
+
+            def ask(page: str, body: bytes | None = None) -> Any:
+                request = urllib.request.Request(
+                    f"{told['url']}data/{page}", body, {"Content-Type": "application/json"}
+                )
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.load(answer)
+
+            names = {run_name, f"{run_name}/train", f"{run_name}/validation"}
+            _wait_until(lambda: set(ask("runs")) == names)
+            tags = ask("plugin/scalars/tags")
+            assert "epoch_learning_rate" in tags[f"{run_name}/train"]
+            assert {"epoch_loss", "epoch_rmse"} <= set(tags[f"{run_name}/validation"])
+            page = f"plugin/scalars/scalars?run={run_name}/validation&tag=epoch_rmse"
+            curves = json.loads((model_run / "curves.json").read_text())
+            assert [value for _, _, value in ask(page)] == pytest.approx(curves["val_rmse"])
+            experiment = ask("plugin/hparams/experiment", b"{}")
+            assert "training.batch_size" in {each["name"] for each in experiment["hparamInfos"]}
+            assert {"group": "validation", "tag": "epoch_rmse"} in [each["name"] for each in experiment["metricInfos"]]
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.2)

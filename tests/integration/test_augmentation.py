@@ -281,7 +281,7 @@ def test_what_takes_no_floats_takes_no_standardized_images(tmp_path: Path, spec:
 def test_it_learns_from_mixtures(job: Job, tmp_path: Path) -> None:
     curves = train(with_augment(job, tmp_path, {"mixup": 0.4}, epochs=8))
     assert curves["val_accuracy"][-1] > 0.9
-    assert set(curves) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert set(curves) == {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
 
 
 def test_classes_are_mixed_by_hand() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from hubline.core.errors import DataError, RunError
@@ -22,15 +23,18 @@ from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import FineTune, Head, Model
 from hubline.trainer.config.optimizer import Optimizer
+from hubline.trainer.config.tensorboard import TensorBoard
 from hubline.trainer.config.training import Training
 from hubline.trainer.embed import Embedder
 from hubline.trainer.embeddings import CachedVectors, column
 from hubline.trainer.export_format import HEAD, recipe_of
 from hubline.trainer.inputs import bytes_of_pixels, encoded_images
 from hubline.trainer.kept import Kept
+from hubline.trainer.labels.parts import task_of
 from hubline.trainer.model import TunedModel
 from hubline.trainer.phases import phases
 from hubline.trainer.randomness import Epoch
+from hubline.trainer.tensorboard import training_images
 from hubline.trainer.train import Job, Split, train
 from tests.support import example_data, hub_modules
 from tests.support import job as make_job
@@ -126,13 +130,42 @@ def exported(job: Job):
 
 def test_it_learns_and_says_so_by_epoch(exported, job: Job) -> None:
     curves, _ = exported
-    assert set(curves) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert set(curves) == {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"}
     assert all(len(values) == job.training.epochs for values in curves.values())
     assert curves["val_accuracy"][-1] > 0.95
 
 
 def test_tensorboard_finds_its_logs(exported, job: Job) -> None:
-    assert {path.parent.name for path in Path(job.logs).rglob("events.out.tfevents.*")} == {"train", "validation"}
+    files = Path(job.logs).rglob("events.out.tfevents.*")
+    assert {str(path.parent.relative_to(job.logs)) for path in files} == {".", "train", "validation"}
+    logs = EventAccumulator(job.logs).Reload()
+    assert {"_hparams_/session_start_info", "_hparams_/session_end_info"} <= set(logs.Tags()["tensors"])
+    graph = logs.Graph()
+    inputs = {node.name for node in graph.node if node.op == "Placeholder" and "shape" in node.attr}
+    assert "given" in "".join(inputs) and graph.library.function  # the hub module's
+    (event,) = logs.Tensors("photo")
+    width, height, *encoded = tf.make_ndarray(event.tensor_proto)
+    assert (int(width), int(height), len(encoded)) == (8, 8, 8)
+    assert {tf.io.decode_png(image).numpy().tobytes() for image in encoded} <= pictures(mirrored=False)
+
+
+def pictures(mirrored: bool) -> set[bytes]:
+    """The pixels of all images of the training split."""
+    columns = [tf.train.Example.FromString(item).features.feature for item in RECORDS]
+    pixels = [tf.io.decode_png(each["image"].bytes_list.value[0], 3).numpy() for each in columns]
+    return {(one[:, ::-1] if mirrored else one).tobytes() for one in pixels}
+
+
+def test_tensorboard_shows_images_as_they_are_augmented(fresh: Job) -> None:
+    training_config = Training(epochs=1, augment=("flip_left_right",), tensorboard=TensorBoard(images=20))
+    job = dataclasses.replace(fresh, training=training_config)
+    (first,) = phases(job.model, job.training)
+    task = task_of(job.label, job.transform, job.label_spec)
+    logged = training_images(job, task, job.transform.transform_features_layer(), first)["photo"].numpy()
+    seen = {image.tobytes() for image in logged}
+    assert len(logged) == 20 and seen <= pictures(mirrored=False) | pictures(mirrored=True)
+    assert seen & pictures(mirrored=False) - pictures(mirrored=True)
+    assert seen & pictures(mirrored=True) - pictures(mirrored=False)
 
 
 def test_a_finished_run_leaves_no_checkpoint(exported, job: Job) -> None:

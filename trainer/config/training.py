@@ -14,6 +14,7 @@ from hubline.trainer.config.augmentation import Augment, Augmentation
 from hubline.trainer.config.length import AnyLength, Epochs, Examples, Steps, is_longer
 from hubline.trainer.config.losses import Loss
 from hubline.trainer.config.optimizer import Optimizer
+from hubline.trainer.config.tensorboard import TensorBoard
 
 _LESS_IS_BETTER = ("loss", "rmse", "mae")
 
@@ -90,6 +91,8 @@ class Training(Section):
     shuffle_bytes: int = Field(default=256 << 20, ge=1, le=1 << 50)
     """Maximum size of the shuffle buffer in bytes. Large examples are shuffled among fewer. The order of examples
     depends on this setting, not on the memory that happens to be free."""
+    tensorboard: TensorBoard = Field(default=TensorBoard(), examples=[{"histograms": True, "profile": [10, 20]}])
+    """What to log for TensorBoard besides curves, the model's graph and hyperparameters."""
 
     @model_validator(mode="after")
     def _has_one_length(self) -> "Training":
@@ -121,6 +124,14 @@ class Training(Section):
             says = "is longer than the whole training, so the schedule never ends; shorten it, or train longer"
             long = [key for key, length in rate.lengths() if is_longer(length, self.length)]
             raise_placed("Training", [(("optimizer", "learning_rate", key), says) for key in long])
+        return self
+
+    @model_validator(mode="after")
+    def _profiles_its_steps(self) -> "Training":
+        profile = self.tensorboard.profile
+        if profile is not None and is_longer(Steps(steps=profile[1]), self.length):
+            says = f"step {profile[1]:,} comes after the end of the training; profile earlier steps, or train longer"
+            raise_placed("Training", [(("tensorboard", "profile"), says)])
         return self
 
     @model_validator(mode="after")
