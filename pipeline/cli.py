@@ -230,11 +230,12 @@ def inspect(
     with into_log(NOWHERE) as (stdout, _):
         from hubline.pipeline.inspect import inspect_handle, show_module
 
-        module, sha256 = inspect_handle(handle)
+        module, sha256, reaching = inspect_handle(handle)
         if not as_json:
-            show_module(console_on(stdout), handle, sha256, module)
+            show_module(console_on(stdout), handle, sha256, module, reaching)
     if as_json:
-        print(json.dumps({"status": "succeeded", "handle": handle, "sha256": sha256, **module.model_dump(mode="json")}))
+        about = {"status": "succeeded", "handle": handle, "sha256": sha256, "reaching_operations": reaching}
+        print(json.dumps(about | module.model_dump(mode="json")))
 
 
 app.command()(predict)

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
@@ -12,14 +13,16 @@ from hubline.core.errors import UserError
 from hubline.trainer.hub_interface import offered
 from hubline.trainer.module import Function, Module
 from hubline.trainer.operations import check
+from hubline.trainer.reaching_operations import reaching_operations
 from hubline.trainer.saved_model_loader import read_saved_model
 
 
-def inspect_handle(handle: str) -> tuple[Module, str]:
+def inspect_handle(handle: str) -> tuple[Module, str, dict[str, str]]:
     """Fetches a module and reads its interface. The module is not loaded, so none of its code runs.
 
     Returns:
-        The interface, and the digest for `sha256:` in a pipeline file.
+        The interface, the digest for `sha256:` in a pipeline file, and the operations that reach beyond the module,
+        with what each can do.
 
     Raises:
         UserError: if the module cannot be fetched, is not a SavedModel, lacks its variables, or needs operations that
@@ -33,14 +36,16 @@ def inspect_handle(handle: str) -> tuple[Module, str]:
             check(saved.operations)
         except UserError as error:
             raise UserError(f"{handle}: {error}") from None
-        return offered(saved), sha256
+        return offered(saved), sha256, reaching_operations(saved)
 
 
-def show_module(console: Console, handle: str, sha256: str, module: Module) -> None:
+def show_module(console: Console, handle: str, sha256: str, module: Module, reaching: Mapping[str, str]) -> None:
     """Prints a module as tables, on a console that doesn't interpret markup."""
     trainable = sum(variable.trainable for variable in module.variables)
     console.print(f"{handle}\nsha256: {sha256}", soft_wrap=True)
     console.print(f"format: {module.format}, {len(module.variables)} variables, {trainable} trainable")
+    for name, reach in sorted(reaching.items()):
+        console.print(f"warning: {name} {reach}; only allow_operations: [{name}] lets the module run", soft_wrap=True)
     functions = [("the module itself", function) for function in module.calls]
     functions += [(f"signature {name}", function) for name, function in sorted(module.signatures.items())]
     for name, function in functions:

@@ -201,6 +201,7 @@ def _look_for_module(hub: Hub) -> None:
 def _look_at_operations(hub: Hub) -> None:
     # Imported here, as below, because not every pipeline has a module.
     from hubline.trainer.operations import check
+    from hubline.trainer.reaching_operations import refuse_reaching
     from hubline.trainer.saved_model import SavedModel
 
     if not _is_there(hub):
@@ -211,6 +212,7 @@ def _look_at_operations(hub: Hub) -> None:
         check_whole(hub.handle, place, bool(saved.variables))
     try:
         check(saved.operations)
+        refuse_reaching(saved, hub.allow_operations)
     except UserError as error:
         raise UserError(f"{hub.handle}: {error}") from None
 

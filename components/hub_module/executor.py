@@ -24,6 +24,7 @@ from hubline.trainer.hub_layer import try_out
 from hubline.trainer.hub_trial import TrialResult
 from hubline.trainer.module_fit import check_fits, fitting_function
 from hubline.trainer.pretrained import WORDS, of_words
+from hubline.trainer.reaching_operations import refuse_reaching
 from hubline.trainer.rows import try_rows
 from hubline.trainer.saved_model_loader import read_saved_model
 from hubline.trainer.tf1.module import open_to_train
@@ -43,13 +44,15 @@ class Executor(base_executor.BaseExecutor):
         artifact = artifact_utils.get_single_instance(output_dict["model"])
         with tempfile.TemporaryDirectory() as folder:
             source, digest = fetch(hub.handle, hub.sha256, folder)
-            check_whole(hub.handle, source, bool(read_saved_model(source).variables))
+            saved = read_saved_model(source)
+            check_whole(hub.handle, source, bool(saved.variables))
             tuned = (
                 VariableSelection.model_validate_json(exec_properties["tuned"]) if exec_properties["tuned"] else None
             )
-            opened = open_to_train(source, tuned)
-            module = opened.offer
             try:
+                refuse_reaching(saved, hub.allow_operations)
+                opened = open_to_train(source, tuned)
+                module = opened.offer
                 if exec_properties["infers"]:
                     call = call_with(module, hub, features)
                     function, tried = call.function, HubCall(opened, hub, call).tried()

@@ -19,7 +19,7 @@ def look_at_module(handle: str, written: str) -> ModuleProfile:
     Raises:
         UserError: if the module cannot be fetched, or takes anything but images, clips or texts.
     """
-    offer, _ = inspect_handle(handle)
+    offer, _, _ = inspect_handle(handle)
     hub = Hub.model_validate({"handle": handle, "inputs": {"inputs": "any"}})
     functions = offer.functions(hub)
     for function in functions:

@@ -108,6 +108,14 @@ def predict(
             metavar="N", min=1, help="Run a generator on N random vectors instead of inputs.", rich_help_panel=_HUB
         ),
     ] = None,
+    allow_operation: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Operation by which the module may reach files or other machines; repeatable.",
+            rich_help_panel=_HUB,
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Random seed of the vectors; by default 0.", rich_help_panel=_HUB)
     ] = None,
@@ -128,7 +136,7 @@ def predict(
     of_hub = {
         "--signature": signature, "--output-name": output_name or None, "--image-size": image_size,
         "--value-range": value_range, "--column": column, "--labels": labels, "--top": top, "--min-score": min_score,
-        "--latent": latent, "--seed": seed,
+        "--latent": latent, "--seed": seed, "--allow-operation": allow_operation or None,
     }  # fmt: skip
     given_of_hub = [name for name, value in of_hub.items() if value is not None]
     if hub is None and given_of_hub:
@@ -153,6 +161,8 @@ def predict(
             from hubline.components.hub_module.fetch import fetch
             from hubline.components.predictor.hub_model import HubModelSpec, Options
             from hubline.components.predictor.label_file import read_labels
+            from hubline.trainer.reaching_operations import refuse_reaching
+            from hubline.trainer.saved_model_loader import read_saved_model
 
             options = Options(
                 labels=read_labels(str(labels)) if labels else (),
@@ -163,6 +173,10 @@ def predict(
                 seed=seed or 0,
             )
             path, _ = fetch(hub, None, scratch)
+            try:
+                refuse_reaching(read_saved_model(path), allow_operation or ())
+            except UserError as error:
+                raise UserError(f"{hub}: {error}") from None
             model_spec = HubModelSpec.alone(path, signature, size, column, options)
         _answer_or_fail(model_spec, request, as_json, stdout, stderr)
 

@@ -75,6 +75,7 @@ WITHOUT_RUN: dict[str, str] = dict.fromkeys(
     "Drift.max_distance": "tests/integration/test_data_checks.py; full runs set it by column",
     "FineTune.last": "tests/integration/test_fine_tuning.py",
     "FineTune.training_mode": "compared with a TF1 session in tests/unit/test_tf1_training.py",
+    "Hub.allow_operations": "HubModule, check and predict, in tests/unit/test_reaching_operations.py",
     "MultilabelLabel.columns": "trained and evaluated in tests/integration/test_multilabel.py",
     "MultilabelLabel.classes": "trained and evaluated in tests/integration/test_multilabel.py",
     **dict.fromkeys(

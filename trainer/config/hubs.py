@@ -42,6 +42,10 @@ class Hub(Section):
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """Expected SHA-256 of the archive, or for a folder the digest that `hubline inspect` prints. Another module is
     refused."""
+    allow_operations: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), examples=[["ReadFile"]])
+    """Operations by which the module may reach beyond its own computation, by TensorFlow's names. Modules with any
+    other operation that reads or writes files, connects to other machines or calls Python are refused, because such a
+    module could read or change anything that you can."""
     inputs: dict[str, FeatureName] = Field(default={}, examples=[{"images": "photo"}])
     """The feature that feeds each input of the module, by input name. For a module with a single input, any name will
     do. A module without inputs serves as the `pretrained` embedding of a feature."""
