@@ -2,6 +2,7 @@
 
 import io
 import json
+import platform
 import sys
 import tempfile
 import traceback
@@ -12,6 +13,7 @@ import typer
 
 from hubline.core.errors import UserError
 from hubline.core.garbage import collect_none_at_exit
+from hubline.core.package_versions import version
 from hubline.pipeline.common_options import File, Json
 from hubline.pipeline.convert.cli import app as convert
 from hubline.pipeline.kubeflow.compile_command import compile_
@@ -28,6 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 app.add_typer(convert, name="convert")
@@ -67,6 +70,25 @@ def _end_with_fault(fault: Exception) -> NoReturn:
     if "--json" in sys.argv:
         print(json.dumps({"status": "failed", "error": error}))
     sys.exit(1)
+
+
+def _print_versions(wanted: bool) -> None:
+    if wanted:
+        libraries = (f"{name} {version(package)}" for name, package in _LIBRARIES.items())
+        print(f"hubline {version('hubline')} ({', '.join(libraries)}, Python {platform.python_version()})")
+        raise typer.Exit
+
+
+_LIBRARIES = {"TFX": "tfx", "TensorFlow": "tensorflow"}
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_versions, is_eager=True, help="Show the versions and exit.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
 
 
 @app.command()
