@@ -25,6 +25,7 @@ from hubline.pipeline.paths import Paths
 from hubline.pipeline.preflight import preflight
 from hubline.pipeline.report import write_page
 from hubline.pipeline.result import Result, Status, Step
+from hubline.pipeline.runs import NAME_FORMAT, keep_inputs
 from hubline.pipeline.snapshot import pin
 from hubline.pipeline.terminal import console_on
 from hubline.pipeline.unchanged import code_digest, earlier_result, keep, run_key
@@ -65,7 +66,7 @@ def _run_file(
     preflight(file, source, root)
     places = Paths.of(path, file.name, root)
     began = datetime.now()
-    folder = places.runs / began.strftime("%Y%m%d-%H%M%S-%f")
+    folder = places.runs / began.strftime(NAME_FORMAT)
     log = folder / "run.log"
     with places.exclusively(), into_log(log) as (stdout, stderr):
         prepare(places, fresh_metadata)
@@ -97,6 +98,7 @@ def execute(
             listeners: list[Listener] = [display, *([listener] if listener else [])]
             interruption.check()
             pins = _pinned(file, listeners)
+            keep_inputs(folder, file, pins, digest)
             if earlier := earlier_result(places, run_key(file, pins, digest)):
                 _show_cached(earlier.steps, listeners)
                 return earlier.model_copy(update={"seconds": _since(begin), "log": str(log)}), 0

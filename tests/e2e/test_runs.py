@@ -19,6 +19,7 @@ from hubline.artifacts.quarantine import FILE as QUARANTINE_LIST
 from hubline.artifacts.quarantine import read_quarantine
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
+from hubline.pipeline.runs import differences, runs_of
 from hubline.trainer.training_notes import Notes
 from tests.support import example_data, hub_modules
 from tests.support.project import HUBLINE, PIPELINE, PROJECT, make_project
@@ -117,6 +118,15 @@ def test_a_life_of_runs_does_again_only_what_changed(life) -> None:
         assert (code, refused.status, ran(refused)) == (1, "not_blessed", expected)
         assert not refused.newly_pushed and refused.pushed_model == other_data.pushed_model
         assert sorted(item.name for item in serving.iterdir()) == served
+
+    runs = runs_of(path, None)
+    assert [each.status for each in runs] == ["succeeded"] * 6 + ["not_blessed"] * 2
+    changed = {each.key: (each.before, each.after) for each in differences(runs[3], runs[4])}
+    assert changed.pop("model.head.hidden") == ([], [16])
+    assert changed.keys() <= {f"metrics.{name}" for name in first.metrics}
+    keys = [each.key for each in differences(runs[4], runs[5])]
+    assert "pins.serving.digest" in keys and f"pins.files.all.{path.parent}/data/a.tfrecord" in keys
+    assert not any(each.startswith(("model.", "data.", "code", "versions.")) for each in keys)
 
 
 def test_a_record_that_does_not_decode_is_named_and_nothing_is_pushed(tmp_path: Path) -> None:
