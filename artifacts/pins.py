@@ -68,6 +68,8 @@ class Pins(Section):
     serving: ServedVersion | None
     backbones: dict[str, str] = {}
     """SHA-256 of each backbone's files, by name; empty if a backbone has none besides the pipeline file."""
+    warm_start: ServedVersion | None = None
+    """The checkpoint that training starts from, without `.index`, and its digest."""
 
 
 AnyPins: TypeAlias = Pins | PinsToInfer

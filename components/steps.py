@@ -144,6 +144,7 @@ TRAINER = Step(
         "backbones": "`backbones`",
         "model_config": "`model`",
         "training": "`training`",
+        "warm_start": "the checkpoint of `training.warm_start` and its digest",
         "checkpoints": "the folder of checkpoints",
     },
     uses_gpu=True,

@@ -136,6 +136,7 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         backbones=file.backbones,
         model_config=file.model,
         training=file.training,
+        warm_start=pins.warm_start,
         checkpoints=str(places.checkpoints),
     )
     model = trainer.outputs["model"]

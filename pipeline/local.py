@@ -131,6 +131,7 @@ class Run:
             statistics=uri("StatisticsGen", "statistics"),
             anomalies=uri("ExampleValidator", "anomalies"),
             transform_graph=uri("Transform", "transform_graph"),
+            model=uri("Trainer", "model"),
             model_run=uri("Trainer", "model_run"),
             evaluation=uri("Evaluator", "evaluation"),
             modules=self._modules(),

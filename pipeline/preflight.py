@@ -13,6 +13,7 @@ from hubline.components.hub_module.recognise import check_whole
 from hubline.components.pin.find import find
 from hubline.components.predictor.label_file import read_labels
 from hubline.components.pusher.versions import version_in
+from hubline.components.trainer.warm_start_source import find_checkpoint
 from hubline.core import storage
 from hubline.core.config_base import is_remote, path_fault
 from hubline.core.config_errors import Location
@@ -27,11 +28,12 @@ from hubline.preprocessing.feature_columns import images
 from hubline.preprocessing.vocabulary_files import read_vocabulary
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.model import VariableSelection
+from hubline.trainer.config.warm_start import SERVING
 
 
 def preflight(file: AnyFile, source: Source, root: Path | None = None) -> None:
     """Checks data files, schema and baseline, vocabularies, local hub modules, weights and functions of backbones,
-    labels, and the destination of models or predictions.
+    the source of a warm start, labels, and the destination of models or predictions.
 
     Remote paths are not checked.
 
@@ -142,6 +144,9 @@ def _looks_to_train(file: PipelineFile) -> Looks:
         if weights is None or not is_remote(weights):
             key = ("weights",) if weights else ("call",) if backbone.kind == "builder" else ()
             yield ("backbones", name, *key), partial(fingerprint, backbone)
+    warm_start = file.training.warm_start
+    if warm_start is not None and warm_start.source != SERVING and not is_remote(warm_start.source):
+        yield ("training", "warm_start", "from"), partial(find_checkpoint, warm_start.source)
     if not is_remote(file.serving.destination):
         yield ("serving", "destination"), partial(_look_at_path, file.serving.destination)
         serving = Path(file.serving.destination)

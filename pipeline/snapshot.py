@@ -18,7 +18,8 @@ def pin(file: AnyFile) -> AnyPins:
     try:
         if isinstance(file, InferFile):
             return pin_to_infer(file.data, file.hubs, file.model, file.predictions)
-        return pin_to_train(file.data, file.features, file.hubs, file.serving.destination, file.backbones)
+        destination, warm_start = file.serving.destination, file.training.warm_start
+        return pin_to_train(file.data, file.features, file.hubs, destination, file.backbones, warm_start)
     except storage.AccessError as error:
         key = key_of(file, error.url)
         raise UserError(f"{key}: {error}" if key else str(error)) from error

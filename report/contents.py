@@ -22,6 +22,7 @@ class Artifacts:
     statistics: str | None = None
     anomalies: str | None = None
     transform_graph: str | None = None
+    model: str | None = None
     model_run: str | None = None
     evaluation: str | None = None
     modules: Mapping[str, str] = field(default_factory=dict)

@@ -24,6 +24,7 @@ class Progress(tf.keras.callbacks.Callback):
         batch_size: int,
         waited: tf.Variable,
         not_finite: Callable[[str, float, int], Exception],
+        skipped: int = 0,
     ) -> None:
         """Starts counting.
 
@@ -33,6 +34,7 @@ class Progress(tf.keras.callbacks.Callback):
             batch_size: Examples per step.
             waited: Total seconds that steps have waited for input, as `inputs.timed` adds them up.
             not_finite: Returns the exception to raise if a metric, by name, has a value that is not finite in an epoch.
+            skipped: Steps of the first epoch that an interrupted run has done.
         """
         super().__init__()
         self._per_epoch = per_epoch
@@ -40,7 +42,7 @@ class Progress(tf.keras.callbacks.Callback):
         self._batch_size = batch_size
         self._waited = waited
         self._not_finite = not_finite
-        self._epoch = 0
+        self._skipped, self._epoch = skipped, 0
         self._epoch_began, self._waited_before, self._reported = 0.0, 0.0, 0.0
         self._validation_began: float | None = None
 
@@ -58,11 +60,12 @@ class Progress(tf.keras.callbacks.Callback):
         self._refuse_not_finite({"loss": loss})
         if time.monotonic() - self._reported >= self._SECONDS:
             self._reported = time.monotonic()
-            self._report(min((batch + 1) * self._batch_size, self._per_epoch), loss)
+            self._report(min((self._skipped + batch + 1) * self._batch_size, self._per_epoch), loss)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._refuse_not_finite({name: value for name, value in (logs or {}).items() if name in ("loss", "val_loss")})
         self._report(self._per_epoch, (logs or {})["loss"])
+        self._skipped = 0
 
     def _refuse_not_finite(self, losses: dict[str, float]) -> None:
         for name, value in losses.items():
@@ -77,7 +80,7 @@ class Progress(tf.keras.callbacks.Callback):
             "examples",
             epoch=self._epoch + 1,
             loss=loss,
-            per_second=done_of_epoch / seconds,
+            per_second=(done_of_epoch - self._skipped * self._batch_size) / seconds,
             waiting_for_input=min((float(self._waited) - self._waited_before) / seconds, 1.0),
         )
 

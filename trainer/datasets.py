@@ -52,6 +52,7 @@ def batches(
     phase: Phase,
     epoch: Epoch | None = 0,
     record: Record = lambda cache: None,
+    skipped: tf.Variable | None = None,
 ) -> tf.data.Dataset:
     """Batches of a split: the model's inputs and targets.
 
@@ -64,22 +65,39 @@ def batches(
         phase: The phase whose epochs read the dataset.
         epoch: Number of the epoch that reads it; None for a single pass in file order without augmentation.
         record: Called with how the examples are cached, if they are.
+        skipped: Batches of the training split to skip at the beginning of an epoch, a multiple of `together`; a dataset
+            reads the variable when an epoch starts. The number of batches of such a dataset is unknown to TensorFlow.
     """
     parse, columns = parse_of(job, task, transform, split, phase)
     views = job.views if split is job.train else 1
     if phase.on_vectors:
-        examples, parse = _rows(job, transform, split, scratch, phase, parse, epoch, record)
+        examples, parse = _rows(job, transform, split, scratch, phase, parse, epoch, record, skipped)
     else:
-        examples = _pictures(job, transform, split, scratch, phase, epoch, record)
-    count = _count_known(job, transform, split)
-    data = inputs.batches(examples, job.training.batch_size, parse, count, _ROWS_AT_ONCE if phase.on_vectors else 1)
+        examples = _pictures(job, transform, split, scratch, phase, epoch, record, skipped)
+    count = _count_known(job, transform, split) if skipped is None else None
+    data = inputs.batches(examples, job.training.batch_size, parse, count, _parsed_at_once(phase))
+    of_batches = randomness.nothing if skipped is None else skipped.read_value
     if split is job.train and job.training.mixup is not None and epoch is not None:
-        data = randomness.mixed(data, job.training.mixup, job.training.seed, epoch)
+        data = randomness.mixed(data, job.training.mixup, job.training.seed, epoch, of_batches)
     return (
-        randomness.views_drawn(data, columns, views, job.training.seed, 0 if epoch is None else epoch)
+        randomness.views_drawn(data, columns, views, job.training.seed, 0 if epoch is None else epoch, of_batches)
         if columns
         else data
     )
+
+
+def together(phase: Phase, batch_size: int) -> int:
+    """Number of batches that are parsed together."""
+    return inputs.batches_at_once(batch_size, _parsed_at_once(phase))
+
+
+def _parsed_at_once(phase: Phase) -> int:
+    return _ROWS_AT_ONCE if phase.on_vectors else 1
+
+
+def _examples(skipped: tf.Variable | None, batch_size: int) -> randomness.Skipped:
+    """The number of examples in the batches that are skipped."""
+    return randomness.nothing if skipped is None else lambda: skipped * batch_size
 
 
 def parse_of(
@@ -125,6 +143,7 @@ def _rows(
     parse: tf.types.experimental.PolymorphicFunction,
     epoch: Epoch | None,
     record: Record,
+    skipped: tf.Variable | None,
 ) -> tuple[tf.data.Dataset, inputs.Parse]:
     """The rows of a split one by one, either unchanged or already transformed, and the function that parses them."""
     records = complete(read_records(split.rows, in_order=epoch is None), split.count)
@@ -144,7 +163,8 @@ def _rows(
     record(cache)
     rows = inputs.cached(rows, cache.place, scratch)
     if split is job.train:
-        rows = randomness.shuffled(rows, in_buffer, job.training.seed, epoch)
+        of_examples = _examples(skipped, job.training.batch_size)
+        rows = randomness.shuffled(rows, in_buffer, job.training.seed, epoch, of_examples)
     return rows.map(lambda row: {inputs.ROW: row}), given
 
 
@@ -169,6 +189,7 @@ def _pictures(
     phase: Phase,
     epoch: Epoch | None,
     record: Record,
+    skipped: tf.Variable | None,
 ) -> tf.data.Dataset:
     """The examples of a split one by one, as rows and image pixels."""
     decodable = read_decodable(split.records, split.undecodable, in_order=epoch is None)
@@ -178,13 +199,14 @@ def _pictures(
     spec = parsing_spec(job.schema, [*image_columns(job.features), *job.label.masks])
     examples = inputs.pictures(records, job.features, spec, boxes, mask)
     seed, shuffle = job.training.seed, split is job.train and epoch is not None
+    of_examples = _examples(skipped, job.training.batch_size)
     is_kept = phase.end - phase.first > 1 and epoch is not None
     if shuffle:
         # Shuffled while still encoded; otherwise the first batch would wait until a whole buffer of images is decoded.
         size = sum(storage.stat(file).size for file in split.records)
         in_buffer = held(job.training, size // max(split.count, 1))
         # Cached examples are cached in the same order however often training is resumed.
-        examples = randomness.shuffled(examples, in_buffer, seed, None if is_kept else epoch)
+        examples = randomness.shuffled(examples, in_buffer, seed, None if is_kept else epoch, of_examples)
     examples = inputs.decoded(examples, job.features, boxes, mask)
     each = inputs.bytes_of_pixels(job.features, mask) + _ROW_BYTES
     if is_kept:
@@ -193,11 +215,11 @@ def _pictures(
         examples = inputs.cached(examples, cache.place, scratch)
         if shuffle:
             in_buffer = min(held(job.training, each), _MIXED * job.training.batch_size)
-            examples = randomness.shuffled(examples, in_buffer, seed, epoch)
+            examples = randomness.shuffled(examples, in_buffer, seed, epoch, of_examples)
     if not shuffle:
         return examples
     modules = modules_by_feature(job.hubs, job.module_paths, job.features)
-    return randomness.changed(examples, job.training.changes, seed, epoch, modules, boxes, mask)
+    return randomness.changed(examples, job.training.changes, seed, epoch, modules, boxes, mask, of_examples)
 
 
 def _known(job: Job, transform: Callable, split: Split, records: tf.data.Dataset) -> tf.data.Dataset:

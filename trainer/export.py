@@ -18,6 +18,7 @@ from hubline.trainer.inputs import Tensors, encoded_images, pixels_of_batch
 from hubline.trainer.model import Parts
 from hubline.trainer.serving_requests import for_serving_requests
 from hubline.trainer.task import Task
+from hubline.trainer.variable_names import ATTRIBUTE, named_variables
 
 
 class ServingModel(tf.Module):
@@ -47,7 +48,8 @@ class ServingModel(tf.Module):
         # TensorFlow saves all attributes. Of the model and the transform graph, only variables, tables and files are
         # kept: with the functions of every layer and module, saving and loading would take three times as long.
         owners = [transform, *(backbone.module for backbone in parts.backbones.values())]
-        self._state = [*parts.whole.variables, *(state for owner in owners for state in _state_of(owner))]
+        self._state = [state for owner in owners for state in _state_of(owner)]
+        setattr(self, ATTRIBUTE, named_variables(parts.whole))
         self._parts = _Untracked(parts)
         self._transform = _Untracked(transform)
         self._spec = parsing_spec

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import tensorflow as tf
 
@@ -10,10 +10,11 @@ from hubline.core.errors import DataError
 from hubline.trainer import inputs, standardize
 from hubline.trainer.caches import Cache
 from hubline.trainer.callbacks import Averaged, EarlyStopping, Progress, Unaveraged
-from hubline.trainer.checkpoints import Checkpoint, Checkpoints, EarlyStoppingState, PhaseState
+from hubline.trainer.checkpoints import Checkpoint, Checkpoints, EarlyStoppingState, Interval, PhaseState
 from hubline.trainer.collapse import constant, stands_still
 from hubline.trainer.config.length import Pace
-from hubline.trainer.datasets import batches, kept_vectors
+from hubline.trainer.datasets import batches, kept_vectors, together
+from hubline.trainer.epochs import Position
 from hubline.trainer.interrupt import StopWhenInterrupted
 from hubline.trainer.job import Job, Split
 from hubline.trainer.model import Parts, TunedModel
@@ -69,14 +70,16 @@ class Fit:
         self._tuned_since: dict[str, int] = {}
         self._average = None if job.training.ema is None else WeightAverage(job.training.ema)
 
-    def standardize(self, first: Phase) -> None:
+    def standardize(self, first: Phase, known: Collection[str] = ()) -> None:
         """Adapts the standardization of module outputs to the cached vectors of the training split, or to a sample of
         it.
 
         Args:
             first: The first phase, in which no module has changed yet.
+            known: Names of variables with values from a warm start, which stay as they are.
         """
-        layers = self._parts.standardized
+        every = self._parts.standardized
+        layers = {name: layer for name, layer in every.items() if not any(_within(layer, each) for each in known)}
         if layers:
             batches_of = kept_vectors(self._job) if first.on_vectors else self._sample(first)
             (one, *_) = self._parts.backbones.values()
@@ -111,10 +114,11 @@ class Fit:
             checkpoints: Folder of its checkpoint, which survives an interrupted run.
         """
         first = len(self.history)
-        model, state = self._compiled(phase), PhaseState()
-        checkpoint = Checkpoint(checkpoints, self._scratch, model, state)
+        model, state = self._compiled(phase), PhaseState(total_steps=first * self._pace.steps)
+        keep = self._job.training.checkpoints.max_to_keep
+        checkpoint = Checkpoint(checkpoints, self._scratch, model, state, *([] if keep is None else [keep]))
+        self._note_penalty(model, first)  # before restoring, so that a resumed run notes the same
         resumed = checkpoint.restore()
-        self._note_penalty(model, first)
         if not state.finished:
             self._fit(phase, model, state, checkpoint, resumed)
             state.finished = True
@@ -144,10 +148,12 @@ class Fit:
     def _fit(self, phase: Phase, model: TunedModel, state: PhaseState, checkpoint: Checkpoint, resumed: bool) -> None:
         job, first = self._job, len(self.history)
         done, end = first + len(state.history), first + phase.end - phase.first
-        epoch = tf.Variable(done, dtype=tf.int64, trainable=False)
+        position = Position(done, state.step, together(phase, job.training.batch_size))
         waited = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-        train_data = self._data(phase, epoch)
-        validation_data = self._data(phase, validation=True)
+        train_data = self._data(phase, position)
+        validation_data = self._data(phase)
+        if state.step:
+            model.build_metrics(train_data.element_spec[1])
         stopping, board = job.training.selection, job.training.tensorboard
         if stopping is not None and first and not resumed:
             state.stopping = self._before(model, validation_data, stopping.monitor, first)
@@ -158,16 +164,19 @@ class Fit:
             return self._cause(phase, split, f"the {of}loss became {value} in epoch {at + 1}")
 
         total = first + self._pace.epochs - phase.first
-        for data, begin, until in [] if stopped else self._parts_of(phase, train_data, done, end):
+        interval = Interval(job.training.checkpoints, self._pace, state.total_steps)
+        steps = self._pace.steps
+        last = self._pace.last if phase.end == self._pace.epochs else steps
+        for part in [] if stopped else position.parts(train_data, end, steps, last):
             model.fit(
-                inputs.timed(data, waited),
+                inputs.timed(part.data, waited),
                 validation_data=validation_data,
-                initial_epoch=begin,
-                epochs=until,
+                initial_epoch=part.first,
+                epochs=part.end,
                 verbose=0,
                 callbacks=[
                     # First, so that no checkpoint is saved with a loss that is not finite.
-                    Progress(job.train.count, total, job.training.batch_size, waited, not_finite),
+                    Progress(job.train.count, total, job.training.batch_size, waited, not_finite, part.skipped),
                     *([Averaged(model.average)] if model.average is not None else []),
                     *([EarlyStopping(stopping, state)] if stopping is not None else []),
                     *([Unaveraged(model.average)] if model.average is not None else []),
@@ -177,15 +186,17 @@ class Fit:
                     TensorBoard(
                         job.logs,
                         first,
-                        state.history if begin == done else (),
+                        state.history if part.first == done else (),
                         first * self._pace.steps,
                         board.histograms,
-                        profiled_calls(board.profile, self._pace, begin, until, _steps_per_call(phase)),
+                        # The rest of an interrupted epoch has other calls.
+                        None
+                        if part.skipped
+                        else profiled_calls(board.profile, self._pace, part.first, part.end, _steps_per_call(phase)),
                     ),
-                    Checkpoints(checkpoint, state),
+                    Checkpoints(checkpoint, state, interval, self._pace),
                     StopWhenInterrupted(),
-                    # A dataset reads the epoch's number when the epoch starts.
-                    tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda at, logs: epoch.assign(at + 1)),
+                    position,
                 ],
             )
             if model.stop_training:
@@ -194,18 +205,6 @@ class Fit:
             model.set_weights(state.stopping.weights)
             if model.average is not None:  # these weights are averages already
                 model.average.restart()
-
-    def _parts_of(
-        self, phase: Phase, data: tf.data.Dataset, done: int, end: int
-    ) -> Iterator[tuple[tf.data.Dataset, int, int]]:
-        """The rest of a phase in parts: the data of their epochs, the first epoch, and the one after the last. Only the
-        last epoch of a training may be cut short."""
-        is_cut = phase.end == self._pace.epochs and self._pace.last < self._pace.steps
-        whole = end - is_cut
-        if done < whole:
-            yield data, done, whole
-        if is_cut and done < end:
-            yield data.take(self._pace.last), max(done, whole), end
 
     def _cause(self, phase: Phase, split: Split, what: str) -> Exception:
         return cause(self._job, self._task, self._parts, self._transform, phase, split, what)
@@ -253,11 +252,13 @@ class Fit:
         }
         return [variable for variable in model.trainable_variables if variable.ref() not in own]
 
-    def _data(self, phase: Phase, epoch: tf.Variable | int = 0, validation: bool = False) -> tf.data.Dataset:
+    def _data(self, phase: Phase, position: Position | None = None) -> tf.data.Dataset:
+        """The training split from a position on, or the validation split."""
         job = self._job
-        split, name = (job.validation, "validation") if validation else (job.train, "train")
+        split, name = (job.validation, "validation") if position is None else (job.train, "train")
         scratch = f"{self._scratch}/{phase.first}-{name}"
-        return batches(job, self._task, self._transform, split, scratch, phase, epoch, self._record)
+        epoch, skipped = (0, None) if position is None else (position.epoch, position.skipped)
+        return batches(job, self._task, self._transform, split, scratch, phase, epoch, self._record, skipped)
 
     def _record(self, cache: Cache) -> None:
         self._caches.append(cache)
@@ -295,3 +296,7 @@ class Fit:
 def _steps_per_call(phase: Phase) -> int:
     """Steps per call of TensorFlow."""
     return _STEPS_ON_VECTORS if phase.on_vectors else 1
+
+
+def _within(layer: tf.keras.layers.Layer, variable: str) -> bool:
+    return variable.startswith(f"{layer.name}/")

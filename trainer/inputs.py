@@ -185,13 +185,18 @@ def batches(
             label = tf.concat([label[:, :1], together.pop(BOX)[:, 0]], axis=1)
         return together | inputs, label
 
-    batches_at_once = max(1, parsed_at_once // batch_size)
-    data = examples.batch(batches_at_once * batch_size).map(finish, num_parallel_calls=tf.data.AUTOTUNE)
-    if batches_at_once > 1:
+    at_once = batches_at_once(batch_size, parsed_at_once)
+    data = examples.batch(at_once * batch_size).map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+    if at_once > 1:
         data = data.flat_map(partial(_in_batches, batch_size))
     if count is not None:
         data = data.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
     return data.prefetch(tf.data.AUTOTUNE)
+
+
+def batches_at_once(batch_size: int, parsed_at_once: int) -> int:
+    """Number of batches that `batches` parses together."""
+    return max(1, parsed_at_once // batch_size)
 
 
 def _in_batches(size: int, inputs: Tensors, label: tf.Tensor) -> tf.data.Dataset:

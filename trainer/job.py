@@ -54,6 +54,10 @@ class Job:
     """Folder for TensorBoard logs."""
     export: str
     """Folder for the SavedModel."""
+    kept_checkpoints: str = ""
+    """Folder for the checkpoints that `training.checkpoints.max_to_keep` keeps."""
+    warm_start: str | None = None
+    """The checkpoint that `training.warm_start` takes values from, without `.index`."""
     backbones: Backbones = field(default_factory=dict)
     """Backbones other than hub modules."""
 

@@ -193,6 +193,23 @@ class TunedModel(tf.keras.Model):
             each.build(variables)
 
     @property
+    def metric_variables(self) -> list[tf.Variable]:
+        """The state of all metrics, the loss among them."""
+        return [variable for metric in self.metrics for variable in metric.variables]
+
+    def build_metrics(self, target: tf.TensorSpec) -> None:
+        """Creates the metrics' state, which Keras would create in the first step.
+
+        Args:
+            target: Spec of the targets of a batch.
+        """
+        targets = tf.zeros([1, *target.shape[1:]], target.dtype)
+        predictions = tf.zeros([1, *self.output_shape[1:]])
+        self.compute_loss(None, targets, predictions)
+        self.compute_metrics(None, targets, predictions, None)
+        self.reset_metrics()
+
+    @property
     def losses(self) -> list[tf.Tensor]:
         """Regularization: the layers' own, and `penalty`."""
         return [*self.layer_losses, *([] if self.penalty is None else [self.penalty()])]
@@ -231,8 +248,8 @@ def head(config: Head, outputs: int) -> tf.keras.Sequential:
     """
     layers: list[tf.keras.layers.Layer] = []
     dense = partial(tf.keras.layers.Dense, kernel_initializer=config.initializer or "glorot_uniform")
-    for units in config.hidden:
-        layers += [tf.keras.layers.Dropout(config.dropout), dense(units, activation="relu")]
-    last = tf.keras.layers.Dense(outputs, kernel_initializer=config.initializer or small())
+    for number, units in enumerate(config.hidden):
+        layers += [tf.keras.layers.Dropout(config.dropout), dense(units, activation="relu", name=f"hidden_{number}")]
+    last = tf.keras.layers.Dense(outputs, kernel_initializer=config.initializer or small(), name="outputs")
     layers += [tf.keras.layers.Dropout(config.dropout), last]
     return tf.keras.Sequential(layers, name="head")

@@ -4,7 +4,7 @@ Epochs are counted from 0 over the whole training, including all phases and resu
 resumed run draws what the uninterrupted run would have drawn.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import tensorflow as tf
@@ -17,6 +17,16 @@ from hubline.trainer.inputs import BOX, MASK, ROW, Boxes, Tensors, seen
 
 Epoch: TypeAlias = tf.Variable | int
 """Number of the epoch, int64. A dataset reads a variable when an epoch starts."""
+
+Skipped: TypeAlias = Callable[[], tf.Tensor | int]
+"""Returns how many elements are skipped at the beginning of the epoch, because an interrupted run has used them. Called
+in graphs, which read the variables that it reads when an epoch starts."""
+
+
+def nothing() -> int:
+    """Skips no element."""
+    return 0
+
 
 _SHUFFLED, _CHANGED, _MIXED, _VIEWS = range(4)
 """Purposes of a seed: different uses within an epoch draw different numbers."""
@@ -37,7 +47,9 @@ def seed_of(seed: int, use: int, epoch: tf.Tensor, place: tf.Tensor | int = 0) -
     return tf.random.stateless_uniform([2], folded, minval=None, maxval=None, dtype=tf.int64)
 
 
-def shuffled(examples: tf.data.Dataset, held: int, seed: int, epoch: Epoch | None = None) -> tf.data.Dataset:
+def shuffled(
+    examples: tf.data.Dataset, held: int, seed: int, epoch: Epoch | None = None, skipped: Skipped = nothing
+) -> tf.data.Dataset:
     """Shuffles examples, in a new order for every epoch.
 
     Args:
@@ -45,6 +57,7 @@ def shuffled(examples: tf.data.Dataset, held: int, seed: int, epoch: Epoch | Non
         held: Size of the shuffle buffer.
         seed: Seed of the order.
         epoch: The epoch that determines the order; None for the same order in all epochs.
+        skipped: Examples to skip in this order. Ignored if the order is the same in all epochs.
     """
     if epoch is None:
         return examples.shuffle(held, seed=seed, reshuffle_each_iteration=False)
@@ -53,7 +66,8 @@ def shuffled(examples: tf.data.Dataset, held: int, seed: int, epoch: Epoch | Non
         # Affects this function graph only. TensorFlow rejects a tensor as operation seed if the graph seed is 0.
         tf.random.set_seed(1)
         drawn_by = seed_of(seed, _SHUFFLED, epoch)[0]
-        return examples.shuffle(held, seed=drawn_by, reshuffle_each_iteration=False)
+        order = examples.shuffle(held, seed=drawn_by, reshuffle_each_iteration=False)
+        return order.skip(tf.cast(skipped(), tf.int64))
 
     # `shuffle` reads its seed once. Within a function it reads the seed when an iterator is created, at the start of an
     # epoch.
@@ -69,6 +83,7 @@ def changed(
     modules: Mapping[str, Mapping[str, Module]] | None = None,
     boxes: Boxes | None = None,
     mask: PixelsLabel | None = None,
+    skipped: Skipped = nothing,
 ) -> tf.data.Dataset:
     """Augments the images of examples with `ROW` and pixels, differently in every epoch.
 
@@ -80,13 +95,14 @@ def changed(
         modules: Augmenting hub modules by feature.
         boxes: Boxes in `BOX` that move with their image, if any; see `inputs.decoded`.
         mask: Label whose mask in `MASK` moves with its image, if any.
+        skipped: Examples of the epoch before these.
     """
     if not augment:
         return examples
     by_feature = modules or {}
 
     def change(place: tf.Tensor, inputs: Tensors) -> Tensors:
-        numbers = seed_of(seed, _CHANGED, epoch, place)
+        numbers = seed_of(seed, _CHANGED, epoch, place + skipped())
         sizes = {name: values.shape[-3:-1] for name, values in inputs.items() if name not in (ROW, BOX, MASK)}
         of_label = {} if boxes is None else {boxes.image: inputs[BOX]}
         changes = {
@@ -103,7 +119,7 @@ def changed(
     return examples.enumerate().map(change, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def mixed(data: tf.data.Dataset, alpha: float, seed: int, epoch: Epoch) -> tf.data.Dataset:
+def mixed(data: tf.data.Dataset, alpha: float, seed: int, epoch: Epoch, skipped: Skipped = nothing) -> tf.data.Dataset:
     """Blends each example of a batch with another one (mixup), differently in every epoch.
 
     Args:
@@ -112,12 +128,13 @@ def mixed(data: tf.data.Dataset, alpha: float, seed: int, epoch: Epoch) -> tf.da
             that each example dominates its own blend.
         seed: Seed of the shares and of the pairing.
         epoch: The epoch that determines both.
+        skipped: Batches of the epoch before these.
     """
 
     def mix(place: tf.Tensor, batch: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
         inputs, target = batch
         count = tf.shape(target)[0]
-        one, two, order = tf.unstack(tf.random.split(seed_of(seed, _MIXED, epoch, place), 3))
+        one, two, order = tf.unstack(tf.random.split(seed_of(seed, _MIXED, epoch, place + skipped()), 3))
         gammas = [tf.random.stateless_gamma(count[tf.newaxis], drawn_by, alpha) for drawn_by in (one, two)]
         share = tf.math.divide_no_nan(tf.minimum(*gammas), tf.add_n(gammas))  # with a small alpha both can be 0
         others = tf.random.experimental.stateless_shuffle(tf.range(count), order)
@@ -135,12 +152,15 @@ def _laid_over(values: tf.Tensor, others: tf.Tensor, share: tf.Tensor) -> tf.Ten
     return values * (1.0 - share) + tf.gather(values, others) * share
 
 
-def views_drawn(data: tf.data.Dataset, names: Sequence[str], views: int, seed: int, epoch: Epoch) -> tf.data.Dataset:
-    """Picks one random cached view per example: [batch, views, n] to [batch, n]."""
+def views_drawn(
+    data: tf.data.Dataset, names: Sequence[str], views: int, seed: int, epoch: Epoch, skipped: Skipped = nothing
+) -> tf.data.Dataset:
+    """Picks one random cached view per example: [batch, views, n] to [batch, n]. `skipped` counts the batches of the
+    epoch before these."""
 
     def draw(place: tf.Tensor, batch: tuple[Tensors, tf.Tensor]) -> tuple[Tensors, tf.Tensor]:
         inputs, label = batch
-        drawn_by = seed_of(seed, _VIEWS, epoch, place)
+        drawn_by = seed_of(seed, _VIEWS, epoch, place + skipped())
         chosen = tf.random.stateless_uniform(tf.shape(label)[:1], drawn_by, maxval=views, dtype=tf.int32)
         return inputs | {name: tf.gather(inputs[name], chosen, batch_dims=1) for name in names}, label
 

@@ -12,7 +12,7 @@ FILE = "training_notes.json"
 class Note(Section):
     """A note about a training."""
 
-    kind: Literal["data", "stands_still", "constant", "stopped_early", "regularization"]
+    kind: Literal["data", "stands_still", "constant", "stopped_early", "regularization", "checkpoints", "warm_start"]
     text: str
     epoch: int | None = None
     """The epoch it is about, from 1."""

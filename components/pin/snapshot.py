@@ -7,6 +7,7 @@ from hubline.components.config.predictions import Predictions, PushedModel
 from hubline.components.hub_module.fingerprint import fingerprint
 from hubline.components.pin.find import find
 from hubline.components.pusher.versions import newest_numbered, newest_version, version_in
+from hubline.components.trainer.warm_start_source import pin_warm_start
 from hubline.core import storage
 from hubline.core.digest import file_digest, tree_digest
 from hubline.core.errors import UserError
@@ -14,13 +15,22 @@ from hubline.preprocessing.config import Features, vocabulary_files
 from hubline.preprocessing.vocabulary_files import read_vocabulary
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones
 from hubline.trainer.config.hubs import Hubs
+from hubline.trainer.config.warm_start import WarmStart
 
 
-def pin(data: Data, features: Features, hubs: Hubs, destination: str, backbones: Backbones = NO_BACKBONES) -> Pins:
-    """Pins data files, vocabularies, hub modules, backbone sources and the serving version.
+def pin(
+    data: Data,
+    features: Features,
+    hubs: Hubs,
+    destination: str,
+    backbones: Backbones = NO_BACKBONES,
+    warm_start: WarmStart | None = None,
+) -> Pins:
+    """Pins data files, vocabularies, hub modules, backbone sources, the serving version and the source of a warm start.
 
     Raises:
-        UserError: if a pattern matches no file, a module is missing, or a vocabulary or backbone is invalid.
+        UserError: if a pattern matches no file, a module or the source of a warm start is missing, or a vocabulary or
+            backbone is invalid.
     """
     return Pins(
         files=pin_files(data),
@@ -30,6 +40,7 @@ def pin(data: Data, features: Features, hubs: Hubs, destination: str, backbones:
         modules={name: fingerprint(hub.handle, hub.sha256) for name, hub in hubs.items()},
         serving=pin_serving(destination),
         backbones=fingerprints(backbones),
+        warm_start=pin_warm_start(warm_start, destination),
     )
 
 

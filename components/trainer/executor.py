@@ -12,6 +12,7 @@ from tfx.utils import path_utils
 
 from hubline.artifacts.embedded_rows import EmbeddedRows
 from hubline.artifacts.examples import Manifest
+from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.splits import SPLITS
 from hubline.components import module_channels
 from hubline.components.input_artifacts import read_schema, split_files
@@ -25,6 +26,7 @@ from hubline.preprocessing.summary import Summarizer
 from hubline.preprocessing.transform import raw_columns
 from hubline.trainer.backbones.config import Backbones
 from hubline.trainer.caches import Cache
+from hubline.trainer.checkpoint_files import checkpoint_digest
 from hubline.trainer.config.hubs import Hubs
 from hubline.trainer.config.model import Model
 from hubline.trainer.config.training import Training
@@ -53,6 +55,7 @@ class Executor(base_executor.BaseExecutor):
                 undecodable=rows.undecodable(name),
             )
 
+        pinned = _pinned(exec_properties["warm_start"])
         job = Job(
             features=read_sections(Features, exec_properties["features"]),
             label=read_sections(Label, exec_properties["label"]),
@@ -68,9 +71,12 @@ class Executor(base_executor.BaseExecutor):
             vectors=rows.vectors,
             views=rows.views,
             checkpoints=f"{exec_properties['checkpoints']}/{_job_key(input_dict, exec_properties)}",
+            warm_start=pinned.path if pinned else None,
             logs=f"{model_run}/tensorboard",
+            kept_checkpoints=f"{model_run}/checkpoints",
             export=path_utils.serving_model_dir(artifact_utils.get_single_uri(output_dict["model"])),
         )
+        _check_unchanged(pinned)
         notes = [
             Note(kind="data", text=finding.text) for finding in _diagnosed(job, {name: split(name) for name in SPLITS})
         ]
@@ -79,6 +85,16 @@ class Executor(base_executor.BaseExecutor):
         storage.write_text(f"{model_run}/curves.json", json_text.dumps(curves))
         recorded = Notes(notes=tuple(notes), caches=tuple(caches))
         storage.write_text(f"{model_run}/{FILE}", recorded.model_dump_json(indent=2))
+
+
+def _pinned(warm_start: str) -> ServedVersion | None:
+    return ServedVersion.model_validate_json(warm_start) if warm_start else None
+
+
+def _check_unchanged(source: ServedVersion | None) -> None:
+    """Raises DataError if the source of the warm start isn't the one that was pinned."""
+    if source is not None and checkpoint_digest(source.path) != source.digest:
+        raise DataError(f"training.warm_start: {source.path} has changed since the run began; run again")
 
 
 def _diagnosed(job: Job, splits: Mapping[str, Split]) -> list[DataProblem]:
@@ -103,7 +119,9 @@ def _diagnosed(job: Job, splits: Mapping[str, Split]) -> list[DataProblem]:
 
 
 def _job_key(input_dict: dict, exec_properties: dict[str, Any]) -> str:
-    """Key of a job's checkpoints: the same inputs and properties resume from them, and others start afresh."""
+    """Key of a job's checkpoints: the same inputs and properties resume from them, and others start afresh. When
+    checkpoints are saved changes nothing else."""
     inputs = {key: [artifact.uri for artifact in artifacts] for key, artifacts in input_dict.items()}
-    text = json.dumps([inputs, exec_properties], sort_keys=True)
+    training = {key: value for key, value in json.loads(exec_properties["training"]).items() if key != "checkpoints"}
+    text = json.dumps([inputs, exec_properties | {"training": training}], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

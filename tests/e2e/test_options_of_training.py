@@ -18,6 +18,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from hubline.artifacts.predictions import CANDIDATE, LABEL
 from hubline.core.float64 import from_parts
 from hubline.pipeline.run import run
+from hubline.trainer.training_notes import Notes
 from tests.support import example_data
 from tests.support.project import HUBLINE
 
@@ -40,6 +41,7 @@ training:
   l2: 0.02
   ema: 0.6
   best: val_rmse
+  checkpoints: {every: {epochs: 5}, max_to_keep: 3}
   optimizer:
     name: sgd
     momentum: 0.9
@@ -59,13 +61,18 @@ def rate(step: int) -> float:
     return 0.3 * step / 4 if step < 4 else 0.15 * (1 + np.cos(np.pi * min((step - 4) / 9, 1)))
 
 
-def loop(x: np.ndarray, y: np.ndarray) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[np.ndarray]]:
+Weights = tuple[np.ndarray, np.ndarray]
+"""Weights and bias of the linear model."""
+ZEROS: Weights = np.zeros([2, 1]), np.zeros([1])
+
+
+def loop(x: np.ndarray, y: np.ndarray, start: Weights = ZEROS) -> tuple[list[Weights], list[np.ndarray]]:
     """Averages of weights and bias, and the weights themselves, after each step. The label is learned relative to its
     mean."""
-    weights, bias = tf.Variable(tf.zeros([2, 1])), tf.Variable(tf.zeros([1]))
+    weights, bias = (tf.Variable(value, dtype=tf.float32) for value in start)
     optimizer = tf.keras.optimizers.SGD(0.0, momentum=0.9, nesterov=True, clipvalue=0.3)
     huber = tf.keras.losses.Huber(delta=0.7)
-    average, averages, raw = (np.zeros([2, 1]), np.zeros([1])), [], []
+    average, averages, raw = start, [], []
     for step in range(18):
         optimizer.learning_rate = rate(step)
         with tf.GradientTape() as tape:
@@ -119,6 +126,20 @@ def test_length_loss_penalties_average_and_schedule_are_those_of_a_loop(tmp_path
     model_run = Path(str(result.artifacts.model_run))
     _check_logs(model_run, raw)
     _check_command(path, model_run)
+
+    folder = f"{result.artifacts.model_run}/checkpoints"
+    state = tf.train.get_checkpoint_state(folder)
+    assert [path.rpartition("-")[2] for path in state.all_model_checkpoint_paths] == ["10", "15", "18"]
+    for step in (10, 15):
+        kept = tf.train.load_checkpoint(f"{folder}/checkpoint-{step}")
+        for number, values in enumerate(averages[step - 1], start=1):
+            saved = kept.get_tensor(f"averages/{number}/.ATTRIBUTES/VARIABLE_VALUE")
+            np.testing.assert_allclose(saved, values, rtol=1e-4, atol=1e-5)
+    last = tf.train.load_checkpoint(tf.train.latest_checkpoint(folder))
+    found = weights_in(last)
+    np.testing.assert_allclose(found[0], averages[best][0], rtol=1e-4, atol=1e-5)
+
+    continued_from(path, f"{Path(result.log).parent}", found, splits["train"])
 
 
 def _check_logs(model_run: Path, raw: list[np.ndarray]) -> None:
@@ -192,3 +213,28 @@ def _wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.2)
+
+
+def weights_in(checkpoint: Any) -> Weights:
+    kernel, bias = (
+        checkpoint.get_tensor(f"model_variables/head.Soutputs.S{name}/.ATTRIBUTES/VARIABLE_VALUE")
+        for name in ("kernel", "bias")
+    )
+    return kernel, bias
+
+
+def continued_from(path: Path, earlier: str, start: Weights, train: tuple[np.ndarray, np.ndarray]) -> None:
+    """Runs the file with a warm start from an earlier run: the training goes on from the weights that it exported."""
+    path.write_text(path.read_text().replace("  steps: 18", f"  steps: 18\n  warm_start: {{from: {earlier}}}"))
+    result, code = run(path, None, quiet=True)
+    assert code == 0, result.error
+    notes = Notes.model_validate_json(Path(str(result.artifacts.model_run), "training_notes.json").read_text())
+    (note,) = [note.text for note in notes.notes if note.kind == "warm_start"]
+    assert note.startswith("2 of 2 variables began with the values in")
+    averages, _ = loop(*train, start)
+    folder = f"{result.artifacts.model_run}/checkpoints"
+    for step in (10, 15):
+        kept = tf.train.load_checkpoint(f"{folder}/checkpoint-{step}")
+        for number, values in enumerate(averages[step - 1], start=1):
+            saved = kept.get_tensor(f"averages/{number}/.ATTRIBUTES/VARIABLE_VALUE")
+            np.testing.assert_allclose(saved, values, rtol=1e-4, atol=1e-5)

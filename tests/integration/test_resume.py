@@ -15,12 +15,14 @@ import tensorflow_transform as tft
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
+from hubline.trainer import datasets, fit
 from hubline.trainer.callbacks import Progress
-from hubline.trainer.checkpoints import Checkpoints
+from hubline.trainer.checkpoints import Interval, saved_in
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import FineTune, Head, Model
 from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import CachedVectors
+from hubline.trainer.epochs import Position
 from hubline.trainer.train import Job, train
 from hubline.trainer.training_notes import Note
 from tests.support import example_data, hub_modules
@@ -73,7 +75,7 @@ def variables_of(export: str) -> list[np.ndarray]:
 
 
 def interrupted(job: Job, monkeypatch: pytest.MonkeyPatch, epoch: int, batch: int) -> None:
-    """Trains until a batch of an epoch has been processed."""
+    """Trains until a batch of an epoch has been processed, with a checkpoint after each epoch."""
     look = Progress.on_train_batch_end
 
     def interrupt(self, at: int, logs=None) -> None:
@@ -82,65 +84,85 @@ def interrupted(job: Job, monkeypatch: pytest.MonkeyPatch, epoch: int, batch: in
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "SECONDS", 0.0)
+        patch.setattr(Interval, "EPOCH_SECONDS", 0.0)
         patch.setattr(Progress, "on_train_batch_end", interrupt)
         with pytest.raises(KeyboardInterrupt):
             train(job)
 
 
 AVERAGE = {
+    "epochs": None,
+    "steps": 53,  # the last epoch is cut short
     "ema": 0.9,
     "l2": 1e-3,
     "optimizer": {"learning_rate": {"kind": "polynomial_decay", "initial_learning_rate": 0.01}},
 }
 
 
+WITHIN_EPOCHS = {"checkpoints": {"every": 3}}
+
+
 @pytest.mark.parametrize(
-    "training", [{}, AUGMENT, STOPPING, AVERAGE], ids=["vectors", "augment", "stopping", "average"]
+    "training",
+    [{}, AUGMENT, STOPPING, AVERAGE],
+    ids=["vectors", "augment", "stopping", "average"],
 )
 def test_a_run_interrupted_in_both_phases_is_the_undisturbed_run(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, training: dict
 ) -> None:
-    undisturbed, again = (with_training(job, tmp_path / name, **training) for name in ("one", "other"))
+    monkeypatch.setattr(fit, "_STEPS_ON_VECTORS", 3)
+    monkeypatch.setattr(datasets, "_ROWS_AT_ONCE", 16)  # so that two batches of an epoch are parsed together
+    undisturbed = with_training(job, tmp_path / "one", **training)
+    again = with_training(job, tmp_path / "other", **training, **WITHIN_EPOCHS)
     notes: list[Note] = []
     expected = train(undisturbed, notes)
     epochs = len(expected["loss"])
     assert epochs == EPOCHS or training is STOPPING
-    interrupted(again, monkeypatch, epoch=1, batch=0)
-    interrupted(again, monkeypatch, epoch=epochs - 1, batch=1)
+    starts: list[tuple[int, int]] = []
+
+    class Recorded(Position):
+        def __init__(self, epoch: int, step: int, together: int) -> None:
+            super().__init__(epoch, step, together)
+            starts.append((epoch, step))
+
+    monkeypatch.setattr(fit, "Position", Recorded)
+    interrupted(again, monkeypatch, epoch=1, batch=5)
+    interrupted(again, monkeypatch, epoch=epochs - 1, batch=4)
     said: list[Note] = []
     assert train(again, said) == expected
     assert said == notes
+    assert {epoch for epoch, step in starts if step} == {1, epochs - 1}
     for one, other in zip(variables_of(undisturbed.export), variables_of(again.export), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 KILL = """
-import os, pickle, signal, sys, preprocessing
+import os, pickle, signal, sys
 from hubline.trainer.callbacks import Progress
-from hubline.trainer.checkpoints import Checkpoints
 from hubline.trainer.train import train
 with open(sys.argv[1], "rb") as file:
     job = pickle.load(file)
 look, epoch = Progress.on_train_batch_end, int(sys.argv[2])
 def kill(self, batch, logs=None):
     look(self, batch, logs)
-    if self._epoch == epoch:
+    if self._epoch == epoch and batch == 5:
         os.kill(os.getpid(), signal.SIGKILL)
-Progress.on_train_batch_end, Checkpoints.SECONDS = kill, 0.0
+Progress.on_train_batch_end = kill
 train(job)
 """
 
 
-def test_a_killed_process_loses_an_epoch_at_most(job: Job, tmp_path: Path) -> None:
-    undisturbed, again = (with_training(job, tmp_path / name, **AUGMENT) for name in ("one", "other"))
+def test_a_killed_process_loses_the_steps_since_its_last_checkpoint(job: Job, tmp_path: Path) -> None:
+    undisturbed = with_training(job, tmp_path / "one", **AUGMENT)
+    again = with_training(job, tmp_path / "other", **AUGMENT, checkpoints={"every": 2, "max_to_keep": 1})
     expected = train(undisturbed)
     graph = tft.TFTransformOutput(str(Path(job.transform.transform_savedmodel_dir).parent))
     (tmp_path / "job").write_bytes(pickle.dumps(dataclasses.replace(again, transform=graph)))
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    for epoch in (2, 5):
+    for phase, epoch in ((0, 2), (1, 5)):
         command = [sys.executable, "-c", KILL, str(tmp_path / "job"), str(epoch)]
         assert subprocess.run(command, env=environment, check=False, capture_output=True).returncode == -signal.SIGKILL
+        assert [saved.step for saved in saved_in(f"{again.checkpoints}/{phase}")] == [8 * epoch + 4]
     # Leftovers of an interrupted write are ignored.
     Path(again.checkpoints, "1", "9").mkdir()
     assert train(again) == expected
@@ -149,18 +171,20 @@ def test_a_killed_process_loses_an_epoch_at_most(job: Job, tmp_path: Path) -> No
 
 
 @pytest.mark.both_stacks
-def test_a_checkpoint_that_cannot_be_read_is_made_again(
+def test_without_a_readable_newest_checkpoint_training_resumes_from_the_one_before(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     undisturbed, again = (with_training(job, tmp_path / name) for name in ("one", "[other]"))
     expected = train(undisturbed)
     interrupted(again, monkeypatch, epoch=2, batch=0)
-    (data,) = Path(again.checkpoints, "0").glob("*/*.data-*")
+    assert [saved.step for saved in saved_in(f"{again.checkpoints}/0")] == [8, 16]
+    (data,) = Path(again.checkpoints, "0", saved_in(f"{again.checkpoints}/0")[-1].folder).glob("*.data-*")
     content = bytearray(data.read_bytes())
     content[len(content) // 2] ^= 0xFF
     data.write_bytes(bytes(content))
     assert train(again) == expected
-    assert "can't be read; training begins anew" in caplog.text
+    assert "the checkpoint of step 16" in caplog.text and "can't be read" in caplog.text
+    assert "step 8" not in caplog.text
 
 
 def test_epochs_and_steps_in_tensorboard_go_on_over_phases_and_resumes(

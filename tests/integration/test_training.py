@@ -18,7 +18,7 @@ from hubline.preprocessing.labels.label import LABEL
 from hubline.trainer import datasets
 from hubline.trainer import train as training
 from hubline.trainer.callbacks import Progress
-from hubline.trainer.checkpoints import Checkpoints
+from hubline.trainer.checkpoints import Interval
 from hubline.trainer.config.augmentation import Augmentation
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import FineTune, Head, Model
@@ -218,7 +218,7 @@ def test_an_interrupted_run_goes_on_from_its_last_epoch(fresh: Job, monkeypatch:
             raise KeyboardInterrupt
         begin(self, epoch, logs)
 
-    monkeypatch.setattr(Checkpoints, "SECONDS", 0.0)
+    monkeypatch.setattr(Interval, "EPOCH_SECONDS", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(Progress, "on_epoch_begin", interrupt)
         with pytest.raises(KeyboardInterrupt):

@@ -101,7 +101,7 @@ def exported(folder: Path) -> list[np.ndarray]:
     """Weights and bias of the exported linear model."""
     loaded = tf.saved_model.load(str(folder / "export"))
     parts = [part for part in tf.train.TrackableView(loaded).descendants() if isinstance(part, tf.Variable)]
-    found = [part.numpy() for part in parts if part.dtype == tf.float32 and "dense" in part.name]
+    found = [part.numpy() for part in parts if part.dtype == tf.float32 and part.name.startswith("outputs/")]
     return sorted(found, key=lambda each: -each.ndim)
 
 

@@ -32,6 +32,7 @@ EDITED = {
         "Drift": {"policy", "columns"},
         "Training": {"cache_views"},
     },
+    "tests/e2e/test_options_of_training.py": {"Training": {"warm_start"}, "WarmStart": {"from"}},
     "tests/e2e/test_findings.py": {"BinaryLabel": {"from", "threshold"}},
 }
 """Options that a test inserts into the text of a file before the run, by test and type."""
@@ -118,6 +119,8 @@ WITHOUT_RUN: dict[str, str] = dict.fromkeys(
         ("PixelNumbers.order", "RawPixels.byte_order", "RawPixels.dtype", "RawPixels.range"),
         "compared with NumPy in tests/unit/test_stored_pixels.py",
     ),
+    "Minutes": "tests/unit/test_checkpoints.py, with a clock of its own",
+    **dict.fromkeys(("WarmStart.except", "WarmStart.names"), "tests/unit/test_warm_start.py compares values"),
     "Predictions.min_score": "tests/unit/test_predict_hub_signatures.py; inference shares the code",
 }
 """Types and keys without a full run, with reasons."""

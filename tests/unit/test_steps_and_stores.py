@@ -94,23 +94,38 @@ def test_records_are_read_and_damage_is_named(place: str, tmp_path: Path, tempor
 def test_a_checkpoint_is_restored(place: str, tmp_path: Path) -> None:
     def model(value: float) -> TunedModel:
         given = tf.keras.Input([2])
-        dense = tf.keras.layers.Dense(1, use_bias=False, kernel_initializer=tf.keras.initializers.Constant(value))
+        initializer = tf.keras.initializers.Constant(value)
+        dense = tf.keras.layers.Dense(1, use_bias=False, kernel_initializer=initializer, name="dense")
         made = TunedModel(inputs=given, outputs=dense(given))
         made.compile(optimizer="sgd")
         return made
 
+    folder = f"{place}/checkpoints/0"
     first, state = model(3.0), PhaseState(history=[{"loss": 0.5}], finished=True)
-    checkpoint = Checkpoint(f"{place}/checkpoints/0", f"{tmp_path}/scratch", first, state)
+    checkpoint = Checkpoint(folder, f"{tmp_path}/scratch", first, state)
     assert not checkpoint.restore()
-    checkpoint.save()
-    first.variables[0].assign([[4.0], [5.0]])
-    checkpoint.save()
-    assert storage.names(f"{place}/checkpoints/0") == ["2", "latest"]
+    for step, value in enumerate([4.0, 5.0, 6.0]):
+        first.variables[0].assign([[value], [value]])
+        state.total_steps, state.step, state.metrics = step, step, [np.float32([step, 0.5])]
+        checkpoint.save()
+    assert storage.names(folder) == ["2", "3", "checkpoints.json"]
+    checkpoint.save()  # replaces that of the same step
+    assert storage.names(folder) == ["2", "4", "checkpoints.json"]
     second, restored = model(0.0), PhaseState()
-    assert Checkpoint(f"{place}/checkpoints/0", f"{tmp_path}/scratch", second, restored).restore()
-    np.testing.assert_array_equal(second.variables[0].numpy(), [[4.0], [5.0]])
-    assert restored.history == [{"loss": 0.5}] and restored.finished
-    (data,) = [name for name in storage.names(f"{place}/checkpoints/0/2") if ".data-" in name]
-    storage.write_bytes(f"{place}/checkpoints/0/2/{data}", b"damaged")
-    assert not Checkpoint(f"{place}/checkpoints/0", f"{tmp_path}/scratch", second, restored).restore()
-    assert storage.names(f"{place}/checkpoints/0") == []
+    again = Checkpoint(folder, f"{tmp_path}/scratch", second, restored)
+    assert again.restore()
+    np.testing.assert_array_equal(second.variables[0].numpy(), [[6.0], [6.0]])
+    assert restored.history == [{"loss": 0.5}] and restored.finished and (restored.total_steps, restored.step) == (2, 2)
+    np.testing.assert_array_equal(restored.metrics, [[2.0, 0.5]])
+    damage(f"{folder}/4")
+    assert again.restore()
+    np.testing.assert_array_equal(second.variables[0].numpy(), [[5.0], [5.0]])
+    assert restored.step == 1
+    damage(f"{folder}/2")
+    assert not again.restore()
+    assert storage.names(folder) == []
+
+
+def damage(folder: str) -> None:
+    (data,) = [name for name in storage.names(folder) if ".data-" in name]
+    storage.write_bytes(f"{folder}/{data}", b"damaged")

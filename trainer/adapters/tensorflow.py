@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2, saved_object_graph_pb2, struct_pb2
+from tensorflow.core.protobuf import saved_model_pb2, saved_object_graph_pb2, struct_pb2, trackable_object_graph_pb2
 from tensorflow.python.autograph.core import config as autograph
 from tensorflow.python.saved_model import fingerprinting_utils, nested_structure_coder
 from tensorflow.python.trackable.resource import CapturableResource
@@ -78,6 +78,14 @@ def set_method_names(path: str, methods: Mapping[str, str]) -> None:
         graph.signature_def[signature].method_name = method
     storage.write_bytes(file, saved.SerializeToString(deterministic=True))
     fingerprinting_utils.write_fingerprint(path)
+
+
+def parse_object_graph(content: bytes) -> Any:
+    """Parses the object graph of a TF2 checkpoint as a `TrackableObjectGraph` message.
+
+    Private: `tensorflow.core`. The public API lists the keys of a checkpoint, but not the names of its variables.
+    """
+    return trackable_object_graph_pb2.TrackableObjectGraph.FromString(content)
 
 
 def concrete_functions(loaded: Any) -> tuple[Any, ...]:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
     Field,
     field_validator,
     model_validator,
@@ -13,6 +12,7 @@ from pydantic import (
 
 from hubline.core.config_base import Section
 from hubline.trainer.config.names import FeatureName, ModuleName
+from hubline.trainer.config.patterns import Pattern
 from hubline.trainer.config.schedules import LearningRate
 
 Initializer = Literal[
@@ -41,20 +41,10 @@ class Head(Section):
     the next, up to 256."""
 
 
-def _pattern(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"'{pattern}' is not a regular expression: {error}") from None
-    return pattern
-
-
 class VariableSelection(Section):
     """Selects the variables of a module to train."""
 
-    variables: tuple[Annotated[str, Field(min_length=1), AfterValidator(_pattern)], ...] | None = Field(
-        default=None, examples=[["block4", r"bn\d+/gamma"]]
-    )
+    variables: tuple[Pattern, ...] | None = Field(default=None, examples=[["block4", r"bn\d+/gamma"]])
     """Regular expressions. Variables whose name matches any of them are trained; the rest of the module stays
     unchanged. Without `variables` and `last`, all trainable variables are trained and moving averages are updated."""
     last: int | None = Field(default=None, ge=1, le=1_000_000, examples=[3])

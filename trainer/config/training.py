@@ -11,10 +11,12 @@ from pydantic import (
 from hubline.core.config_base import Section
 from hubline.core.config_errors import raise_placed
 from hubline.trainer.config.augmentation import Augment, Augmentation
+from hubline.trainer.config.checkpoints import Checkpoints, Minutes
 from hubline.trainer.config.length import AnyLength, Epochs, Examples, Steps, is_longer
 from hubline.trainer.config.losses import Loss
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.tensorboard import TensorBoard
+from hubline.trainer.config.warm_start import WarmStart
 
 _LESS_IS_BETTER = ("loss", "rmse", "mae")
 
@@ -72,6 +74,11 @@ class Training(Section):
     ] = Field(default=None, examples=[3, {"patience": 5, "monitor": "val_accuracy"}])
     """When to stop before the last epoch; a bare number is the patience. Default: all epochs are run and the last one
     is kept."""
+    checkpoints: Checkpoints = Field(default=Checkpoints(), examples=[{"every": {"minutes": 5}, "max_to_keep": 3}])
+    """When checkpoints are saved, from which an interrupted run resumes, and how many are kept."""
+    warm_start: WarmStart | None = Field(default=None, examples=[{"from": "serving"}])
+    """Where the initial values of the variables come from. Default: a hub module's own values, and random numbers for
+    everything else."""
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     """Seed of the initial weights, dropout, the order of examples and augmentation. Each epoch draws new random
     values."""
@@ -116,6 +123,14 @@ class Training(Section):
         if self.best is not None:
             return EarlyStopping(monitor=self.best, patience=1_000_000)
         return self.early_stopping
+
+    @model_validator(mode="after")
+    def _saves_a_checkpoint(self) -> "Training":
+        every = self.checkpoints.every
+        if every is not None and not isinstance(every, Minutes) and is_longer(every, self.length):
+            says = "is longer than the whole training, so no checkpoint is saved; shorten it, or train longer"
+            raise_placed("Training", [(("checkpoints", "every"), says)])
+        return self
 
     @model_validator(mode="after")
     def _schedule_ends(self) -> "Training":
