@@ -30,7 +30,7 @@ _UNPACKED, _ROW_BYTES = (2, 10), 1024
 """Estimates of memory: bytes of an unpacked row per byte in a file, plain or GZIP, and bytes of a row besides
 pixels."""
 
-_ROWS_AT_ONCE = 1024
+ROWS_AT_ONCE = 1024
 """Rows without images that are parsed and transformed together."""
 
 _VECTOR_BYTES = 16 << 20
@@ -92,7 +92,7 @@ def together(phase: Phase, batch_size: int) -> int:
 
 
 def _parsed_at_once(phase: Phase) -> int:
-    return _ROWS_AT_ONCE if phase.on_vectors else 1
+    return ROWS_AT_ONCE if phase.on_vectors else 1
 
 
 def _examples(skipped: tf.Variable | None, batch_size: int) -> randomness.Skipped:
@@ -156,7 +156,7 @@ def _rows(
     given: inputs.Parse = parse
     transformed = transforms_once(job.training, _tabular(job, phase), split.count * (phase.end - phase.first))
     if transformed:
-        kept, together = MaterializedRows(parse), rows.batch(_ROWS_AT_ONCE)
+        kept, together = MaterializedRows(parse), rows.batch(ROWS_AT_ONCE)
         rows, given = together.map(kept.encode, num_parallel_calls=tf.data.AUTOTUNE).unbatch(), kept.parse
         size = split.count * kept.bytes_of_row(next(iter(together)))
     cache = _cache(job, split, phase, "transformed_rows" if transformed else "rows", size)

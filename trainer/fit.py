@@ -29,7 +29,7 @@ from hubline.trainer.weight_average import WeightAverage
 
 _LOGGER = logging.getLogger(__name__)
 
-_STEPS_ON_VECTORS = 32
+STEPS_ON_VECTORS = 32
 """Steps per call of TensorFlow. One step on vectors takes less time than the Python call."""
 
 _SAMPLE = 1024
@@ -295,7 +295,7 @@ class Fit:
 
 def _steps_per_call(phase: Phase) -> int:
     """Steps per call of TensorFlow."""
-    return _STEPS_ON_VECTORS if phase.on_vectors else 1
+    return STEPS_ON_VECTORS if phase.on_vectors else 1
 
 
 def _within(layer: tf.keras.layers.Layer, variable: str) -> bool:

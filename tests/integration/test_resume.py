@@ -110,8 +110,8 @@ WITHIN_EPOCHS = {"checkpoints": {"every": 3}}
 def test_a_run_interrupted_in_both_phases_is_the_undisturbed_run(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, training: dict
 ) -> None:
-    monkeypatch.setattr(fit, "_STEPS_ON_VECTORS", 3)
-    monkeypatch.setattr(datasets, "_ROWS_AT_ONCE", 16)  # so that two batches of an epoch are parsed together
+    monkeypatch.setattr(fit, "STEPS_ON_VECTORS", 3)
+    monkeypatch.setattr(datasets, "ROWS_AT_ONCE", 16)  # so that two batches of an epoch are parsed together
     undisturbed = with_training(job, tmp_path / "one", **training)
     again = with_training(job, tmp_path / "other", **training, **WITHIN_EPOCHS)
     notes: list[Note] = []
