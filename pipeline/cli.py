@@ -240,26 +240,44 @@ def inspect(
     handle: Annotated[
         str,
         typer.Argument(
-            help="Module handle: a folder, a .tar.gz archive, gs://, s3://, tfhub.dev or Kaggle.", show_default=False
+            help="Module handle (a folder, a .tar.gz archive, gs://, s3://, tfhub.dev or Kaggle), or a checkpoint: its "
+            "path without .index, or its folder.",
+            show_default=False,
         ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Show a hub module's signatures, inputs, outputs, variables and digest.
+    """Show the signatures, inputs, outputs, variables and digest of a hub module or a trained model, or the variables
+    of a checkpoint.
 
     Example: hubline inspect examples/digits/modules/digits
     """
     from hubline.pipeline.output import NOWHERE, into_log
 
     with into_log(NOWHERE) as (stdout, _):
-        from hubline.pipeline.inspect import inspect_handle, show_module
+        from hubline.pipeline.inspect import inspect_handle, parameters_of, show_module
+        from hubline.pipeline.inspect_checkpoint import checkpoint_at, inspect_checkpoint, show_checkpoint
 
-        module, sha256, reaching = inspect_handle(handle)
-        if not as_json:
-            show_module(console_on(stdout), handle, sha256, module, reaching)
+        if prefix := checkpoint_at(handle):
+            content = inspect_checkpoint(prefix)
+            about = {"status": "succeeded", **content.model_dump(mode="json")}
+            if not as_json:
+                show_checkpoint(console_on(stdout), content)
+        else:
+            module, sha256, reaching = inspect_handle(handle)
+            parameters = parameters_of(handle, module)
+            about = {
+                "status": "succeeded",
+                "handle": handle,
+                "sha256": sha256,
+                "reaching_operations": reaching,
+                "parameters": [each.model_dump() for each in parameters],
+                **module.model_dump(mode="json"),
+            }
+            if not as_json:
+                show_module(console_on(stdout), handle, sha256, module, reaching, parameters)
     if as_json:
-        about = {"status": "succeeded", "handle": handle, "sha256": sha256, "reaching_operations": reaching}
-        print(json.dumps(about | module.model_dump(mode="json")))
+        print(json.dumps(about))
 
 
 app.command()(predict)

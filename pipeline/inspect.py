@@ -1,18 +1,21 @@
 """`hubline inspect`: shows the interface of a hub module."""
 
 import json
+import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from hubline.components.hub_module.fetch import fetch
 from hubline.components.hub_module.recognise import check_whole
+from hubline.core import storage
 from hubline.core.errors import UserError
 from hubline.trainer.hub_interface import offered
 from hubline.trainer.module import Function, Module
 from hubline.trainer.operations import check
+from hubline.trainer.parameters import ParameterCount, read
 from hubline.trainer.reaching_operations import reaching_operations
 from hubline.trainer.saved_model_loader import read_saved_model
 
@@ -39,11 +42,39 @@ def inspect_handle(handle: str) -> tuple[Module, str, dict[str, str]]:
         return offered(saved), sha256, reaching_operations(saved)
 
 
-def show_module(console: Console, handle: str, sha256: str, module: Module, reaching: Mapping[str, str]) -> None:
+def parameters_of(handle: str, module: Module) -> tuple[ParameterCount, ...]:
+    """The numbers of parameters: of the parts of a model that a run trained, or of a module as a whole; empty if the
+    module doesn't say what shapes its variables have."""
+    # A local folder or a store; archives and hubs hold modules of others.
+    if not handle.startswith(("http://", "https://")) and storage.is_folder(handle) and (trained := read(handle)):
+        return trained
+    sizes = {variable: _size(variable.shape) for variable in module.variables}
+    if None in sizes.values():
+        return ()
+    trainable, frozen = (
+        sum(size or 0 for variable, size in sizes.items() if variable.trainable is which) for which in (True, False)
+    )
+    return (ParameterCount(part="module", trainable=trainable, frozen=frozen),)
+
+
+def _size(shape: tuple[int | None, ...] | None) -> int | None:
+    return None if shape is None or None in shape else math.prod(size or 0 for size in shape)
+
+
+def show_module(
+    console: Console,
+    handle: str,
+    sha256: str,
+    module: Module,
+    reaching: Mapping[str, str],
+    parameters: Sequence[ParameterCount] = (),
+) -> None:
     """Prints a module as tables, on a console that doesn't interpret markup."""
     trainable = sum(variable.trainable for variable in module.variables)
     console.print(f"{handle}\nsha256: {sha256}", soft_wrap=True)
     console.print(f"format: {module.format}, {len(module.variables)} variables, {trainable} trainable")
+    for part in parameters:
+        console.print(f"{part.part}: {part.trainable:,} trainable parameters, {part.frozen:,} frozen")
     for name, reach in sorted(reaching.items()):
         console.print(f"warning: {name} {reach}; only allow_operations: [{name}] lets the module run", soft_wrap=True)
     functions = [("the module itself", function) for function in module.calls]

@@ -26,7 +26,7 @@ from hubline.pipeline.preflight import preflight
 from hubline.pipeline.report import write_page
 from hubline.pipeline.result import Result, Status, Step
 from hubline.pipeline.runs import NAME_FORMAT, keep_inputs
-from hubline.pipeline.snapshot import pin
+from hubline.pipeline.snapshot import check, pin
 from hubline.pipeline.terminal import console_on
 from hubline.pipeline.unchanged import code_digest, earlier_result, keep, run_key
 from hubline.pipeline.upkeep import damaged_metadata, prepare
@@ -138,6 +138,7 @@ def _built(file: AnyFile, pins: AnyPins, listeners: Sequence[Listener], places: 
         from hubline.pipeline.graph import build
         from hubline.pipeline.local import Run
     interruption.check()
+    check(file, pins)
     return Run(build(file, pins, places), listeners, places)
 
 

@@ -1,6 +1,6 @@
 """Pins the inputs of a run."""
 
-from hubline.artifacts.pins import AnyPins
+from hubline.artifacts.pins import AnyPins, Pins
 from hubline.components.pin.snapshot import pin as pin_to_train
 from hubline.components.pin.snapshot import pin_to_infer
 from hubline.core import storage
@@ -23,3 +23,18 @@ def pin(file: AnyFile) -> AnyPins:
     except storage.AccessError as error:
         key = key_of(file, error.url)
         raise UserError(f"{key}: {error}" if key else str(error)) from error
+
+
+def check(file: AnyFile, pins: AnyPins) -> None:
+    """Checks pinned inputs that only TensorFlow can read, before the first step.
+
+    Raises:
+        UserError: if the source of a warm start can't be read, or lacks a variable that the file names.
+    """
+    if isinstance(file, InferFile) or not isinstance(pins, Pins) or pins.warm_start is None:
+        return
+    # Imported here because few pipelines have a warm start.
+    from hubline.trainer.warm_start import check_source
+
+    assert file.training.warm_start is not None  # there would be no pin
+    check_source(file.training.warm_start, pins.warm_start.path)

@@ -138,4 +138,6 @@ class Findings:
     """Problems found when hub modules were tried out, one line each."""
     training_notes: Sequence[str] = ()
     """Notes about the training, such as a loss that has not moved; one sentence each."""
+    parameters: Sequence[tuple[str, int, int]] = ()
+    """Parts of the model with their numbers of trainable and of other parameters."""
     predictions: Predictions | None = None

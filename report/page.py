@@ -83,7 +83,10 @@ def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
         "classes": ("Classes", predictions and predictions.by_class),
         **_own_section(predictions),
         "samples": ("Samples", predictions),
-        "training": ("Training", findings.curves or findings.module_warnings or findings.training_notes),
+        "training": (
+            "Training",
+            findings.curves or findings.module_warnings or findings.training_notes or findings.parameters,
+        ),
         "data": ("Data", findings.counts or findings.columns),
         "drift": ("Drift", findings.drift is not None),
         "anomalies": ("Anomalies", findings.anomalies is not None),

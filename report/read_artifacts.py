@@ -49,6 +49,7 @@ def read(artifacts: Artifacts) -> Findings:
         predictions = with_pictures(predictions, artifacts.examples)
     found = DataFindings.read(artifacts.anomalies) if artifacts.anomalies else DataFindings()
     graph = artifacts.transform_graph
+    notes = _training_notes(artifacts.model_run) if artifacts.model_run else Notes()
     statistics = _statistics(artifacts.statistics) if artifacts.statistics else {}
     return Findings(
         counts=_counts(artifacts) if artifacts.examples else {},
@@ -59,7 +60,8 @@ def read(artifacts: Artifacts) -> Findings:
         drift=_drift(found, str(artifacts.anomalies), statistics),
         curves=_json(curves) if artifacts.model_run and storage.exists(curves) else {},
         module_warnings=module_warnings(artifacts.modules),
-        training_notes=_training_notes(artifacts.model_run) if artifacts.model_run else (),
+        training_notes=[note.text for note in notes.notes],
+        parameters=[(each.part, each.trainable, each.frozen) for each in notes.parameters],
         predictions=predictions,
     )
 
@@ -79,10 +81,10 @@ def _json(path: str) -> Any:
         return json.load(file)
 
 
-def _training_notes(model_run: str) -> list[str]:
+def _training_notes(model_run: str) -> Notes:
     """The Trainer's notes; artifacts of older versions have none."""
     path = f"{model_run}/{NOTES}"
-    return [note.text for note in Notes.model_validate(_json(path)).notes] if storage.exists(path) else []
+    return Notes.model_validate(_json(path)) if storage.exists(path) else Notes()
 
 
 def _counts(artifacts: Artifacts) -> dict[str, int]:

@@ -25,7 +25,7 @@ def files_of(prefix: str) -> list[str]:
 def checkpoint_in(path: str) -> str | None:
     """The prefix of the checkpoint at a path, or None: of the checkpoint itself, of a SavedModel's variables, or of the
     newest checkpoint that a folder lists."""
-    prefix = path.removesuffix(".index")
+    prefix = re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", path)
     if files_of(prefix):
         return prefix
     if storage.exists(f"{path}/{SAVED_MODEL}"):

@@ -4,7 +4,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -44,6 +44,7 @@ class CheckpointReader:
             full_names = self._full_names()
         except Exception as error:  # the reader raises IndexError, ValueError and others if the file is damaged
             raise UserError(f"{path}: the checkpoint can't be read: {library_reason(error)}") from error
+        self.format: Literal["TF1", "TF2"] = "TF1" if full_names is None else "TF2"
         self._keys = dict(sorted(_names(self._shapes, full_names).items()))
         self.specs = {name: tf.TensorSpec(self._shapes[key], dtypes[key], name) for name, key in self._keys.items()}
         """Spec of each variable by name."""

@@ -9,7 +9,7 @@ import tensorflow as tf
 from hubline.core import storage
 from hubline.preprocessing.columns import may_have_several, parsing_spec
 from hubline.preprocessing.feature_columns import input_columns, takes_lists
-from hubline.trainer import randomness
+from hubline.trainer import parameters, randomness
 from hubline.trainer.caches import Cache
 from hubline.trainer.checkpoints import keep
 from hubline.trainer.config.hubs import fed_hubs
@@ -92,6 +92,7 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
     from_vectors = fed_hubs(job.hubs) and stays_frozen(job.model, job.training, job.backbones)
     serving.save(job.export, job.vectors if from_vectors and not in_pictures else None)
     meanings.write(f"{job.export}/{EXPORTED}")
+    parameters.write(job.export, _parameters(job, parts))
     if job.training.checkpoints.max_to_keep is not None:
         meanings.write(f"{job.kept_checkpoints}/{MEANINGS}")
         steps = keep(folders, job.training.checkpoints.max_to_keep, job.kept_checkpoints)
@@ -99,6 +100,15 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
         notes.append(Note(kind="checkpoints", text=text))
     storage.remove_tree(job.checkpoints)  # only now: a run that is interrupted during export resumes from here
     return dict(curves)
+
+
+def _parameters(job: Job, parts: Parts) -> tuple[parameters.ParameterCount, ...]:
+    """Numbers of parameters after the last phase."""
+    modules = {
+        layer.name: f"{'backbones' if name in job.backbones else 'hubs'}.{name}"
+        for name, layer in parts.backbones.items()
+    }
+    return parameters.counted(parts.whole.layers, modules)
 
 
 def _warm_started(

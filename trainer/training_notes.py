@@ -4,6 +4,7 @@ from typing import Literal
 
 from hubline.core.config_base import Section
 from hubline.trainer.caches import Cache
+from hubline.trainer.parameters import ParameterCount
 
 FILE = "training_notes.json"
 """File of `Notes` next to the curves."""
@@ -32,6 +33,8 @@ class Notes(Section):
     notes: tuple[Note, ...] = ()
     caches: tuple[Cache, ...] = ()
     """How the examples of each phase were cached; phases that an interrupted run had finished are left out."""
+    parameters: tuple[ParameterCount, ...] = ()
+    """Numbers of parameters of each part of the model."""
 
     @property
     def warnings(self) -> list[str]:

@@ -50,11 +50,30 @@ def warm_start(
                 "vectors were computed; list the variables in `except`, or fine-tune the module from the first epoch "
                 "(after_epochs: 0)"
             )
-    if faults:
-        raise UserError("\n  ".join([f"training.warm_start from {source.path}:", *faults]))
+    _refuse(source.path, faults)
     for name, value in values.items():
         variables[name].assign(value)
     return set(values)
+
+
+def check_source(config: WarmStart, prefix: str) -> None:
+    """Checks what can be checked without the model: that the checkpoint is readable and has the variables in `names`.
+
+    Raises:
+        UserError: if not.
+    """
+    with open_checkpoint(prefix) as source:
+        faults = [
+            f"names: the source has no variable '{old}'; {_near(old, source.specs)}"
+            for old, new in config.names.items()
+            if not any(_mapped(old, new, source.specs))
+        ]
+    _refuse(source.path, faults)
+
+
+def _refuse(path: str, faults: Sequence[str]) -> None:
+    if faults:
+        raise UserError("\n  ".join([f"training.warm_start from {path}:", *faults]))
 
 
 def _equal(value: np.ndarray, variable: tf.Variable) -> bool:

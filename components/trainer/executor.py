@@ -24,6 +24,7 @@ from hubline.preprocessing.columns import parsing_spec
 from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.summary import Summarizer
 from hubline.preprocessing.transform import raw_columns
+from hubline.trainer import parameters
 from hubline.trainer.backbones.config import Backbones
 from hubline.trainer.caches import Cache
 from hubline.trainer.checkpoint_files import checkpoint_digest
@@ -83,7 +84,7 @@ class Executor(base_executor.BaseExecutor):
         caches: list[Cache] = []
         curves = train(job, notes, caches)
         storage.write_text(f"{model_run}/curves.json", json_text.dumps(curves))
-        recorded = Notes(notes=tuple(notes), caches=tuple(caches))
+        recorded = Notes(notes=tuple(notes), caches=tuple(caches), parameters=parameters.read(job.export))
         storage.write_text(f"{model_run}/{FILE}", recorded.model_dump_json(indent=2))
 
 

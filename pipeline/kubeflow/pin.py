@@ -21,7 +21,7 @@ from hubline.pipeline.kubeflow.notify import RUN_ID
 from hubline.pipeline.kubeflow.parameter_definitions import with_changes
 from hubline.pipeline.kubeflow.pipeline_spec import graph
 from hubline.pipeline.kubeflow.tasks import kind_of, task_name
-from hubline.pipeline.snapshot import pin
+from hubline.pipeline.snapshot import check, pin
 
 
 def main(arguments: list[str]) -> int:
@@ -50,7 +50,9 @@ def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[s
         RunError: if the image's version of Hubline creates other steps than the package has.
     """
     file = with_changes(values, given)
-    nodes = {node.id: node for node in graph(file, pin(file))}
+    pins = pin(file)
+    check(file, pins)
+    nodes = {node.id: node for node in graph(file, pins)}
     if list(nodes) != list(steps):
         raise RunError(
             f"the package has the steps {', '.join(steps)}, but this image builds {', '.join(nodes)} from the file; "

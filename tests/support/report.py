@@ -157,7 +157,11 @@ def report(folder: Path) -> RunReport:
     (rows / "quarantine.jsonl").write_text(json.dumps(line) + "\n")
     model_run.mkdir()
     note = {"kind": "stands_still", "text": f"the loss has not changed {HOSTILE}"}
-    (model_run / "training_notes.json").write_text(json.dumps({"notes": [note]}))
+    parameters = [
+        {"part": "hubs.photos", "trainable": 0, "frozen": 1_200_300},
+        {"part": "head", "trainable": 4_500, "frozen": 64},
+    ]
+    (model_run / "training_notes.json").write_text(json.dumps({"notes": [note], "parameters": parameters}))
     module, transform_graph = folder / "module", folder / "transform_graph"
     module.mkdir()
     (module / "tried.json").write_text(json.dumps({"warnings": [f"the output '{HOSTILE}' is -inf in 3 of 3 numbers"]}))

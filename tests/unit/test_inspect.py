@@ -136,7 +136,8 @@ def test_what_is_no_module_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "a.keras").rename(tmp_path / "of keras" / "a.keras")
     assert "a folder with a Keras file" in refused(tmp_path / "of keras")
 
-    tf.train.Checkpoint(v=tf.Variable(1.0)).save(str(tmp_path / "checkpoints" / "c"))
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "c.index").write_bytes(b"")
     assert "a checkpoint, weights without a graph" in refused(tmp_path / "checkpoints")
     (tmp_path / "m.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3")
     assert "a TensorFlow Lite file" in refused(tmp_path / "m.tflite")

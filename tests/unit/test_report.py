@@ -225,6 +225,7 @@ def test_the_page_says_what_was_decided_and_why(whole) -> None:
     assert "ExampleGen cached 2.5 Trainer done 61.2 Evaluator done 9.0" in text
     assert "validation company stops the run Examples contain values missing from the schema" in text
     assert findings.predictions is not None
+    assert "hubs.photos 0 1,200,300 head 4,500 64 total 4,500 1,200,364" in text
     assert f"{findings.predictions.roc[0].auc:.4f}" in text and "quarantine 4 0.3 %" in text
 
 

@@ -12,7 +12,7 @@ from hubline.trainer.checkpoint_reader import open_checkpoint
 from hubline.trainer.config.warm_start import WarmStart
 from hubline.trainer.meanings import Meanings
 from hubline.trainer.variable_names import ATTRIBUTE, named_variables
-from hubline.trainer.warm_start import warm_start
+from hubline.trainer.warm_start import check_source, warm_start
 
 UNKNOWN = Meanings()
 
@@ -149,6 +149,15 @@ def test_everything_that_does_not_fit_is_said_at_once(variables, source, tmp_pat
     assert "`except` leaves out all variables" in fault(config(**{"except": ["."]}), prefix, variables, UNKNOWN)
     with pytest.raises(ValueError, match="end both 'a/' and 'b' in / or neither"):
         config(names={"a/": "b"})
+
+
+def test_a_source_without_the_names_of_the_file_is_refused_before_the_run(source) -> None:
+    prefix, _ = source
+    check_source(config(names={"head/": "other/", "embedded_word/bias": "anything"}), prefix)
+    with pytest.raises(UserError) as error:
+        check_source(config(names={"heads/": "other/", "embedded_word/bia": "anything"}), prefix)
+    assert "the source has no variable 'heads/'" in str(error.value)
+    assert "no variable 'embedded_word/bia'; did you mean 'embedded_word/bias'?" in str(error.value)
 
 
 def test_values_that_stored_vectors_depend_on_do_not_change(variables, source) -> None:
