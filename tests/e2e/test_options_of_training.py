@@ -18,6 +18,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from hubline.artifacts.predictions import CANDIDATE, LABEL
 from hubline.core.float64 import from_parts
 from hubline.pipeline.run import run
+from hubline.trainer import parameters
 from hubline.trainer.training_notes import Notes
 from tests.support import example_data
 from tests.support.project import HUBLINE
@@ -231,6 +232,8 @@ def continued_from(path: Path, earlier: str, start: Weights, train: tuple[np.nda
     notes = Notes.model_validate_json(Path(str(result.artifacts.model_run), "training_notes.json").read_text())
     (note,) = [note.text for note in notes.notes if note.kind == "warm_start"]
     assert note.startswith("2 of 2 variables began with the values in")
+    assert [each.model_dump() for each in notes.parameters] == [{"part": "head", "trainable": 3, "frozen": 0}]
+    assert parameters.read(f"{result.artifacts.model}/Format-Serving") == notes.parameters
     averages, _ = loop(*train, start)
     folder = f"{result.artifacts.model_run}/checkpoints"
     for step in (10, 15):
