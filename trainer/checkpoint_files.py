@@ -4,6 +4,7 @@ import hashlib
 import re
 
 from hubline.core import storage
+from hubline.core.config_base import is_remote
 from hubline.core.digest import file_digest
 
 SAVED_MODEL, VARIABLES = "saved_model.pb", "variables/variables"
@@ -41,8 +42,10 @@ def _newest_listed(folder: str) -> str | None:
         found = re.search(r'^model_checkpoint_path: "(.+)"', file.read().decode(errors="replace"), re.MULTILINE)
     if found is None:
         return None
-    # The folder may have been moved since TensorFlow wrote an absolute path.
-    places = (found[1], f"{folder}/{found[1]}", f"{folder}/{found[1].rpartition('/')[2]}")
+    listed = found[1]
+    # The folder may have been copied or moved since TensorFlow wrote an absolute path.
+    is_absolute = listed.startswith("/") or is_remote(listed)
+    places = [f"{folder}/{listed.rpartition('/')[2]}", listed if is_absolute else f"{folder}/{listed}"]
     return next((place for place in places if files_of(place)), None)
 
 

@@ -97,9 +97,12 @@ def test_parameters_are_counted_by_part() -> None:
 def test_parameters_of_a_model_and_of_a_module_are_shown(tmp_path: Path) -> None:
     path = hub_modules.mean_colour(tmp_path / "module")
     content = inspected(path)
-    trainable = sum(int(np.prod(each["shape"])) for each in content["variables"] if each["trainable"])
-    assert trainable > 0
-    assert content["parameters"] == [{"part": "module", "trainable": trainable, "frozen": 0}]
+    sizes = {each["name"]: int(np.prod(each["shape"])) for each in content["variables"]}
+    trained = [each["name"] for each in content["variables"] if each["trainable"]]
+    trainable = sum(sizes[name] for name in trained)
+    assert 0 < trainable < sum(sizes.values())
+    frozen = sum(sizes.values()) - trainable
+    assert content["parameters"] == [{"part": "module", "trainable": trainable, "frozen": frozen}]
     counts = (
         ParameterCount(part="hubs.words", trainable=0, frozen=1500),
         ParameterCount(part="head", trainable=7, frozen=0),

@@ -1,5 +1,6 @@
 """Initial values from checkpoints of all formats, and everything that can be wrong with them."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +205,10 @@ def test_a_source_is_found_by_what_users_know_it_by(tmp_path: Path, source) -> N
     report = tmp_path / "run/report/report.json"
     report.parent.mkdir(parents=True)
     report.write_text('{"artifacts": {"model": "%s"}}' % (tmp_path / "Trainer/model/4"))
+    listed = tmp_path / "listed"
+    for step in (1, 2):
+        tf.train.CheckpointManager(tf.train.Checkpoint(v=module.v), str(listed), 2).save(step)
+    copied = shutil.copytree(listed, tmp_path / "copied")
     newest = f"{serving}/10/variables/variables"
     trained = f"{tmp_path}/Trainer/model/4/Format-Serving/variables/variables"
     for path, expected in {
@@ -213,6 +218,8 @@ def test_a_source_is_found_by_what_users_know_it_by(tmp_path: Path, source) -> N
         f"{serving}/9": f"{serving}/9/variables/variables",
         f"{tmp_path}/Trainer/model/4": trained,
         f"{tmp_path}/run/": trained,
+        str(listed): f"{listed}/ckpt-2",
+        str(copied): f"{copied}/ckpt-2",
     }.items():
         assert find_checkpoint(path) == expected
     pinned = pin_warm_start(WarmStart.model_validate({"from": "serving"}), str(serving))
