@@ -117,6 +117,23 @@ def photographs_example(folder: Path, data: Path) -> Path:
     return _example("photographs", folder, data, hubs={"upright": {"handle": "modules/upright"}})
 
 
+def photographs_by_default(folder: Path, data: Path, seed: int) -> Path:
+    """A pipeline file for the photographs with nothing but defaults: a head on the frozen module in `modules/upright`,
+    trained until the validation split no longer improves."""
+    sections = {
+        "name": "photographs",
+        "data": {"examples": f"{data}/*.tfrecord"},
+        "features": {"photo": {"kind": "image", "from": "image", "size": [64, 64]}},
+        "label": {"from": "label", "kind": "class"},
+        "hubs": {"upright": {"handle": "modules/upright", "inputs": {"images": "photo"}}},
+        "training": {"epochs": 100, "early_stopping": 5, "seed": seed},
+        "serving": {"destination": "serving", "push": False},
+    }
+    path = folder / f"defaults-{seed}.yaml"
+    path.write_text(json.dumps(sections, indent=1))
+    return path
+
+
 def _example(name: str, folder: Path, data: Path, hubs: Mapping[str, dict] | None = None) -> Path:
     file, _ = load(ROOT / "examples" / name / "pipeline.yaml")
     sections = file.model_dump(mode="json", by_alias=True, exclude_unset=True)

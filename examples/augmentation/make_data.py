@@ -4,11 +4,16 @@ The 1,797 digits are 8x8 grey pixels, from the UCI Optical Recognition set, whic
 trained on the first 300, unchanged. The digits for evaluation, written by other people, are rotated by up to 30 degrees
 and shifted, as if photographed by hand. One module is a small untrained network; the other augments images.
 
+For `multilabel.yaml`, one to three digits lie in the quadrants of an image, and the label is the set of digits. The
+1,500 upright images for training, and the others, are made from the digits of the same people as above.
+
     python examples/augmentation/make_data.py
 """
 
 import io
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -22,6 +27,9 @@ from sklearn.datasets import load_digits
 HERE = Path(__file__).parent
 SIZE = 32
 SPLITS = {"train": slice(300), "validation": slice(900, 1200), "test": slice(1200, 1797)}
+SEVERAL = {"train": 1500, "validation": 300, "test": 600}
+"""Images with several digits in each split."""
+MOST = 3  # digits in such an image
 DEGREES, PIXELS = 30, 3
 
 
@@ -31,29 +39,56 @@ def by_hand(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return image.rotate(rng.uniform(-DEGREES, DEGREES), Image.Resampling.BILINEAR, translate=moved)
 
 
-def example(image: Image.Image, label: int) -> tf.train.Example:
-    """One record: `image`, a PNG, and `label`, 0 to 9."""
+def example(image: Image.Image, **label: list[int]) -> tf.train.Example:
+    """One record: `image`, a PNG, and a label column of one or more digits, 0 to 9."""
     png = io.BytesIO()
     image.save(png, format="PNG")
     columns = {
         "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[png.getvalue()])),
-        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        **{name: tf.train.Feature(int64_list=tf.train.Int64List(value=value)) for name, value in label.items()},
     }
     return tf.train.Example(features=tf.train.Features(feature=columns))
 
 
 def write_data(folder: Path) -> None:
-    """Writes a TFRecord file for each split."""
+    """Writes a TFRecord file of single digits, and one of several digits, for each split."""
     digits = load_digits()
     images = (digits.images * (255 / 16)).round().astype(np.uint8)
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True)
+
+    def write(name: str, records: Iterator[tf.train.Example]) -> None:
+        with tf.io.TFRecordWriter(str(folder / f"{name}.tfrecord.gz"), "GZIP") as writer:
+            for record in records:
+                writer.write(record.SerializeToString())
+
+    def photographed(image: Image.Image, split: str) -> Image.Image:
+        return image if split == "train" else by_hand(image, rng)
+
     for split, which in SPLITS.items():
-        with tf.io.TFRecordWriter(str(folder / f"{split}.tfrecord.gz"), "GZIP") as writer:
-            for pixels, label in zip(images[which], digits.target[which], strict=True):
-                image = Image.fromarray(pixels).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
-                changed = image if split == "train" else by_hand(image, rng)
-                writer.write(example(changed, int(label)).SerializeToString())
+        pairs = zip(images[which], digits.target[which], strict=True)
+        pictures = ((Image.fromarray(pixels).resize((SIZE, SIZE), Image.Resampling.BILINEAR), n) for pixels, n in pairs)
+        write(split, (example(photographed(image, split), label=[int(n)]) for image, n in pictures))
+    for split, count in SEVERAL.items():
+        these, numbers = images[SPLITS[split]], digits.target[SPLITS[split]]
+        several = (several_digits(these, numbers, rng) for _ in range(count))
+        write(f"several-{split}", (example(photographed(image, split), digits=found) for image, found in several))
+
+
+def several_digits(images: np.ndarray, numbers: np.ndarray, rng: np.random.Generator) -> tuple[Image.Image, list[int]]:
+    """An image with one to three digits, each in a quadrant of its own, and the sorted set of them.
+
+    Args:
+        images: The digits, uint8 [n, 8, 8].
+        numbers: The number that each of them shows, [n].
+        rng: Chooses digits and quadrants.
+    """
+    canvas, half = Image.new("L", (SIZE, SIZE)), SIZE // 2
+    chosen = rng.choice(len(images), rng.integers(1, MOST + 1), replace=False)
+    for quadrant, number in zip(rng.permutation(4), chosen, strict=False):
+        digit = Image.fromarray(images[number]).resize((half, half), Image.Resampling.BILINEAR)
+        canvas.paste(digit, (int(quadrant % 2) * half, int(quadrant // 2) * half))
+    return canvas, sorted(set(numbers[chosen].tolist()))
 
 
 def write_network(folder: Path) -> None:
@@ -110,9 +145,11 @@ def main() -> None:
         write_network(modules / "network")
     if not (modules / "shifting" / "saved_model.pb").exists():
         tf.saved_model.save(Shifting(), str(modules / "shifting"))
-    if not (HERE / "data").exists():
+    if not (HERE / "data" / "several-test.tfrecord.gz").exists():
         unfinished = HERE / "data.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
         write_data(unfinished)
+        shutil.rmtree(HERE / "data", ignore_errors=True)
         unfinished.rename(HERE / "data")
 
 

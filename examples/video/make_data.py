@@ -6,10 +6,17 @@ as a video module. The other 900, written by other people, move left, right, up,
 records of the example. So the module has seen neither the digits nor the classes that it is used on.
 
     python examples/video/make_data.py
+
+For `gestures.yaml`, `python examples/video/make_data.py gestures` writes other clips of the same 900 digits. A digit
+moves left, right or not at all; up, down or not at all; and it grows, shrinks or neither: 27 classes, as many as the
+hand gestures of the data set Jester.
 """
 
 import io
+import itertools
 import os
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -30,6 +37,9 @@ WAYS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0), "still"
 """Direction of motion by class: rows and columns."""
 SPEEDS = 3
 """Number of classes for training the module: speeds, in any direction."""
+GESTURES = tuple(itertools.product(("left", "right", ""), ("up", "down", ""), ("nearer", "farther", "")))
+"""Motion along the three axes by class; an empty string is none."""
+CLIPS = 80  # of each gesture
 
 
 def moving(digit: np.ndarray, way: tuple[int, int], distance: int, frames: int, rng: np.random.Generator) -> np.ndarray:
@@ -99,15 +109,55 @@ def train_module(digits: np.ndarray, folder: Path) -> None:
     features.save(str(folder), save_format="tf")
 
 
+def gesture(digit: np.ndarray, motion: tuple[str, str, str], rng: np.random.Generator) -> np.ndarray:
+    """A clip of 6 to 16 frames, uint8 [frames, 24, 24].
+
+    Args:
+        digit: uint8 [8, 8].
+        motion: One of `GESTURES`.
+        rng: Draws the length of the clip, the extent of the motion, the position in the middle of the clip, and noise.
+    """
+    sideways, upwards, towards = motion
+    frames = int(rng.integers(6, 17))
+    shares = np.linspace(-0.5, 0.5, frames)
+    step = {"left": -1, "up": -1, "farther": -1, "right": 1, "down": 1, "nearer": 1, "": 0}
+    centers = CANVAS / 2 + rng.uniform(-1.5, 1.5, 2) + shares[:, np.newaxis] * rng.uniform(6, 10, 2) * [
+        step[upwards], step[sideways]
+    ]  # fmt: skip
+    sides = np.round(rng.uniform(7, 9) + shares * rng.uniform(5, 8) * step[towards]).astype(int)
+    clip = rng.integers(0, 30, [frames, CANVAS, CANVAS])
+    for frame, center, side in zip(clip, centers, sides, strict=True):
+        resized = np.asarray(Image.fromarray(digit.astype(np.uint8)).resize((side, side), Image.Resampling.BILINEAR))
+        top, left = np.clip(np.round(center - side / 2), 0, CANVAS - side).astype(int)
+        frame[top : top + side, left : left + side] += resized
+    return np.clip(clip, 0, 255).astype(np.uint8)
+
+
+def write_gestures(digits: np.ndarray, folder: Path) -> None:
+    """Writes the clips of all gestures, labelled such as `left-up-nearer`, to GZIP TFRecord shards."""
+    rng = np.random.default_rng(2)
+    records = []
+    for number in range(CLIPS * len(GESTURES)):
+        motion = GESTURES[number % len(GESTURES)]
+        clip = gesture(digits[rng.integers(len(digits))], motion, rng)
+        records.append(example(clip, "-".join(filter(None, motion)) or "still"))
+    write_shards(records, folder)
+
+
 def write_records(digits: np.ndarray, folder: Path) -> None:
     """Writes a clip of each digit, 6 to 16 PNGs, with its direction to GZIP TFRecord shards."""
-    folder.mkdir(parents=True)
     rng = np.random.default_rng(1)
     records = []
     for number, digit in enumerate(digits):
         label = list(WAYS)[number % len(WAYS)]
         clip = moving(digit, WAYS[label], int(rng.integers(5, 13)), int(rng.integers(6, 17)), rng)
         records.append(example(clip, label))
+    write_shards(records, folder)
+
+
+def write_shards(records: Sequence[tf.train.Example], folder: Path) -> None:
+    """Writes records to GZIP TFRecord shards."""
+    folder.mkdir(parents=True)
     for shard in range(SHARDS):
         path = folder / f"clips-{shard:05d}-of-{SHARDS:05d}.tfrecord.gz"
         with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
@@ -140,10 +190,14 @@ def main() -> None:
 
         leave_libraries_alone()
         train_module(digits[:FOR_THE_MODULE], HERE / "modules" / "speed")
-    if not (HERE / "data").exists():
-        unfinished = HERE / "data.unfinished"
-        write_records(digits[FOR_THE_MODULE:], unfinished)
-        unfinished.rename(HERE / "data")
+    write: dict[str, Callable[[np.ndarray, Path], None]] = {"data": write_records}
+    if "gestures" in sys.argv[1:]:
+        write["data/gestures"] = write_gestures
+    for folder, written in write.items():
+        if not (HERE / folder).exists():
+            unfinished = HERE / f"{folder}.unfinished"
+            written(digits[FOR_THE_MODULE:], unfinished)
+            unfinished.rename(HERE / folder)
 
 
 if __name__ == "__main__":
