@@ -183,8 +183,9 @@ def training_images(job: Job, task: Task, transform: Callable, first: Phase) -> 
         return {}
     training = job.training.model_copy(update={"batch_size": count, "shuffle_buffer": _SHUFFLED * count})
     once = replace(first, first=0, end=1, on_vectors=False)
-    (found, *_), *_ = batches(replace(job, training=training), task, transform, job.train, "", once, 0).take(1)
-    return {name: side_by_side(found[name]) for name in images(job.features)}
+    for found, *_ in batches(replace(job, training=training), task, transform, job.train, "", once, 0).take(1):
+        return {name: side_by_side(found[name]) for name in images(job.features)}
+    return {}
 
 
 def side_by_side(pixels: tf.Tensor) -> tf.Tensor:
