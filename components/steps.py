@@ -150,6 +150,20 @@ TRAINER = Step(
     uses_gpu=True,
     pod_imports=("tensorflow_transform",),
 )
+EXPORTER = Step(  # separate, so that another form of a model needs no training
+    name="Exporter",
+    executor="hubline.components.exporter.executor.Executor",
+    inputs={"examples": "Examples", "rows": "Examples", "model": "Model"},
+    takes_modules=True,
+    outputs={"exported_model": "Model", "module": "Model"},
+    optional_outputs=("module",),
+    properties={
+        "export": "the forms of `export`",
+        "published": "the module of `export.publish`",
+        "pipeline": "with `export.publish`, `name`",
+        "data": "with `export.publish`, the file patterns of `data`",
+    },
+)
 EVALUATOR = Step(
     name="Evaluator",
     executor="hubline.components.evaluator.executor.Executor",
@@ -168,10 +182,12 @@ EVALUATOR = Step(
 PUSHER = Step(
     name="Pusher",
     executor="hubline.components.pusher.executor.Executor",
-    inputs={"model": "Model", "blessing": "ModelBlessing"},
+    inputs={"model": "Model", "blessing": "ModelBlessing", "module": "Model"},
+    optional_inputs=("module",),
     outputs={"pushed_model": "PushedModel", "outcome": f"{_DASHBOARD}.Markdown"},
     properties={
         "destination": "`serving.destination`",
+        "publish_to": "`export.publish.to`",
         "push": "`serving.push`",
         "must_be_blessed": "whether the run is on a cluster",
         "serving": _SERVING,
@@ -244,6 +260,7 @@ STEPS = (
     TRANSFORM,
     EMBEDDER,
     TRAINER,
+    EXPORTER,
     EVALUATOR,
     PUSHER,
     KSERVE,

@@ -17,6 +17,7 @@ from hubline.pipeline.kubeflow.config import Kubeflow
 from hubline.preprocessing.config import Features, FeaturesToInfer, Label
 from hubline.preprocessing.labels.classes import ClassLabel
 from hubline.trainer.backbones.config import AnyBackbone, Backbones
+from hubline.trainer.config.export import Export
 from hubline.trainer.config.hubs import Hub, Hubs, fed_hubs
 from hubline.trainer.config.model import Model
 from hubline.trainer.config.training import Training
@@ -46,6 +47,8 @@ class PipelineFile(Section):
     """Epochs, batch size, optimizer and the rest of training."""
     evaluation: Evaluation = Field(default=Evaluation(), validate_default=True)
     """Metrics and thresholds that decide whether a model is blessed."""
+    export: Export = Export()
+    """Other forms of the model next to the SavedModel, such as a TFLite model."""
     serving: Serving
     """Where a blessed model is pushed."""
     beam: Beam = Beam()
@@ -95,6 +98,8 @@ class InferFile(Section):
     """Not used: `infer` trains nothing."""
     evaluation: None = Field(default=None, exclude=True)
     """Not used: `infer` blesses nothing. With a label, predictions are evaluated."""
+    export: None = Field(default=None, exclude=True)
+    """Not used: `infer` exports no model."""
     serving: None = Field(default=None, exclude=True)
     """Not used: `infer` pushes no model. Predictions go to `predictions.destination`."""
 

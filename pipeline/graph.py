@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
+from tfx.types import BaseChannel
 
 from hubline.artifacts.pins import AnyPins, PinnedFiles, Pins, PinsToInfer
 from hubline.components import steps
@@ -17,6 +18,7 @@ from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
 from hubline.pipeline.paths import ClusterPaths, Paths
 from hubline.preprocessing.config import Features
 from hubline.preprocessing.module_features import needs_statistics
+from hubline.trainer.config.export import Export
 from hubline.trainer.labels.parts import needs_pictures
 from hubline.trainer.phases import kept_for
 
@@ -139,7 +141,8 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         warm_start=pins.warm_start,
         checkpoints=str(places.checkpoints),
     )
-    model = trainer.outputs["model"]
+    exporter = _exporter(file, trainer.outputs["model"], examples, rows, modules)
+    model = trainer.outputs["model"] if exporter is None else exporter.outputs["exported_model"]
     evaluator = component(
         steps.EVALUATOR,
         examples=examples,
@@ -156,14 +159,16 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         steps.PUSHER,
         model=model,
         blessing=blessing,
+        module=exporter.outputs["module"] if exporter is not None and file.export.publish else None,
         destination=file.serving.destination,
+        publish_to=file.export.publish.to if file.export.publish else None,
         push=int(file.serving.push),
         must_be_blessed=int(on_cluster),
         serving=pins.serving,
     )
 
     data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, parsing_schema]
-    model_steps: list[BaseNode] = [transform, embedder, trainer, evaluator, pusher]
+    model_steps: list[BaseNode] = [transform, embedder, trainer, *([exporter] if exporter else []), evaluator, pusher]
     if file.serving.kserve:
         service = file.serving.kserve
         model_steps.append(component(steps.KSERVE, pushed_model=pusher.outputs["pushed_model"], service=service))
@@ -184,6 +189,27 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         )
         model_steps.append(dashboard)
     return [*tried, *data_steps, *model_steps]
+
+
+def _exporter(
+    file: PipelineFile, model: BaseChannel, examples: BaseChannel, rows: BaseChannel, modules: Mapping[str, BaseChannel]
+) -> BaseNode | None:
+    """Exporter, if the file asks for other forms of the model or publishes a module."""
+    published = file.export.publish
+    if file.export == Export():
+        return None
+    return component(
+        steps.EXPORTER,
+        without=() if published else ("module",),
+        examples=examples,
+        rows=rows,
+        model=model,
+        modules={published.module: modules[published.module]} if published else {},
+        export=file.export.model_copy(update={"publish": None}),
+        published=published.module if published else None,
+        pipeline=file.name if published else None,
+        data=file.data.patterns if published else None,
+    )
 
 
 def _hub_module(name: str, file: AnyFile, pins: AnyPins) -> BaseNode:

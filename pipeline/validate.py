@@ -16,10 +16,10 @@ from hubline.core.descriptions import DescribedJsonSchema
 from hubline.pipeline.config import FILES, AnyFile
 from hubline.pipeline.diagnostics import explain, meant, nearest, place_of, quote
 from hubline.pipeline.labels.parts import RULES as OF_LABEL
-from hubline.pipeline.rules import augment, features, infer, label, modules
+from hubline.pipeline.rules import augment, export, features, infer, label, modules
 from hubline.pipeline.rules.rule import Rule, errors_of
 
-_TRAINING: tuple[Rule, ...] = (*features.RULES, *modules.RULES, *label.RULES, *augment.RULES)
+_TRAINING: tuple[Rule, ...] = (*features.RULES, *modules.RULES, *label.RULES, *augment.RULES, *export.RULES)
 
 
 class InvalidFile(ValueError):

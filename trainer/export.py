@@ -14,6 +14,7 @@ from hubline.preprocessing.feature_columns import image_columns, images, input_n
 from hubline.trainer.adapters.tensorflow import is_resource, set_method_names
 from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.export_format import COLUMNS, HEAD, PREDICT, RECIPE, SERVING
+from hubline.trainer.hub_callable import variables_of
 from hubline.trainer.inputs import Tensors, encoded_images, pixels_of_batch
 from hubline.trainer.model import Parts
 from hubline.trainer.serving_requests import for_serving_requests
@@ -50,6 +51,10 @@ class ServingModel(tf.Module):
         owners = [transform, *(backbone.module for backbone in parts.backbones.values())]
         self._state = [state for owner in owners for state in _state_of(owner)]
         setattr(self, ATTRIBUTE, named_variables(parts.whole))
+        self.modules = {name: variables_of(layer.module) for name, layer in parts.backbones.items()}
+        """Variables of each hub module and backbone, in the order in which they are found in it."""
+        self._network = _Untracked(tf.function(lambda inputs: parts.whole(inputs, training=False)))
+        self._inputs = _Untracked(tf.function(self._inputs_of))
         self._parts = _Untracked(parts)
         self._transform = _Untracked(transform)
         self._spec = parsing_spec
@@ -59,10 +64,13 @@ class ServingModel(tf.Module):
 
     def answer(self, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
         """Named outputs for parsed raw columns."""
-        encoded = encoded_images(self._features, parsed)
-        pixels = pixels_of_batch(self._features, encoded)
-        answer = self._named(self._parts.value.whole, pixels | self._transformed(parsed))
-        return self._task.value.placed(answer, images(self._features), encoded)
+        answer = self._task.value.answer(self._network.value(self._inputs.value(parsed)))
+        return self._task.value.placed(answer, images(self._features), encoded_images(self._features, parsed))
+
+    def _inputs_of(self, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
+        """Inputs of the model by name: pixels and transformed features."""
+        given = pixels_of_batch(self._features, encoded_images(self._features, parsed)) | self._transformed(parsed)
+        return {name: given[name] for name in self._parts.value.whole.input}
 
     def _transformed(self, parsed: Mapping[str, tf.Tensor | tf.SparseTensor]) -> Tensors:
         pictures = image_columns(self._features)
@@ -76,7 +84,7 @@ class ServingModel(tf.Module):
 
     def save(self, path: str, vectors: CachedVectors | None = None) -> None:
         """Writes the SavedModel with its signatures `SERVING` and `PREDICT`, and `CLASSIFY` or `REGRESS` if its outputs
-        are scores of classes or a number.
+        are scores of classes or a number; with the functions of `ExportedFunctions`, for conversions.
 
         Args:
             path: The folder to write.
@@ -98,6 +106,16 @@ class ServingModel(tf.Module):
             raw = {names[name]: values for name, values in columns.items()}
             return answer({column: as_parsed(self._spec[column], values) for column, values in raw.items()})
 
+        @tf.function(input_signature=[examples])
+        def prepare(examples: tf.Tensor) -> Tensors:
+            return self._inputs.value(tf.io.parse_example(examples, self._spec))
+
+        @tf.function
+        def on_device(inputs: Tensors) -> Tensors:
+            return self._task.value.on_device(self._network.value(inputs))
+
+        on_device.get_concrete_function(prepare.get_concrete_function().structured_outputs)
+        self.prepare, self.on_device = prepare, on_device
         signatures = {SERVING: serving_default, PREDICT: predict}
         requests = for_serving_requests(serving_default.get_concrete_function())
         tf.saved_model.save(

@@ -165,9 +165,14 @@ class HubCallable(AutoTrackable):
         return {name: tuple(shape[1:]) for name, shape in shapes.items()}
 
 
+def variables_of(loaded: Any) -> list[tf.Variable]:
+    """All variables of a module, in the same order whenever the module is loaded."""
+    return [part for part in tf.train.TrackableView(loaded).descendants() if isinstance(part, tf.Variable)]
+
+
 def _variables(loaded: Any) -> tuple[list[tf.Variable], list[tf.Variable]]:
     """All variables of a module and its trainable ones. Without a list of its own, each variable's flag decides."""
-    found = [part for part in tf.train.TrackableView(loaded).descendants() if isinstance(part, tf.Variable)]
+    found = variables_of(loaded)
     listed = getattr(loaded, "trainable_variables", None)
     return found, [variable for variable in found if variable.trainable] if listed is None else list(listed)
 

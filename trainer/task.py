@@ -64,6 +64,12 @@ class Task(ABC):
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """Outputs of the exported model, by name, from raw outputs."""
 
+    def on_device(self, outputs: tf.Tensor) -> Tensors:
+        """Outputs of a TFLite model, by name, from raw outputs: those of `answer` that are neither strings nor float64,
+        which TFLite's operations don't support."""
+        absent = (tf.string, tf.float64)
+        return {name: values for name, values in self.answer(outputs).items() if values.dtype not in absent}
+
     def placed(self, answer: Tensors, features: Mapping[str, ImageFeature], encoded: Tensors) -> Tensors:
         """Maps coordinates in an answer from the model's input images back to the original images.
 

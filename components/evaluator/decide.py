@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 
-from hubline.artifacts.decision import Decision, Estimates, SliceMetrics
+from hubline.artifacts.decision import Check, Decision, Estimates, SliceMetrics
 from hubline.components.config.evaluation import Evaluation
 from hubline.components.evaluator.baseline import baseline_checks
 from hubline.components.evaluator.thresholds import checks_of, left_out
@@ -14,6 +14,7 @@ def decide(
     estimates: Estimates | None = None,
     parts: Sequence[tuple[Metric, ...]] = (),
     notes: Sequence[str] = (),
+    exports: Sequence[Check] = (),
 ) -> Decision:
     """Checks a model's metrics against the thresholds and the baseline.
 
@@ -25,12 +26,14 @@ def decide(
         estimates: Confidence intervals and the baseline's metrics.
         parts: The parts of the prediction that must beat the baseline, as `parts_of` returns.
         notes: Notes to include in the decision.
+        exports: Checks of the other forms of the model.
     """
     estimates = estimates or Estimates()
     overall = slices[0]
     checks = list(checks_of(evaluation.thresholds, slices, evaluation.slice_min_examples))
     if estimates.baseline and evaluation.baseline == "beat":
         checks += baseline_checks(estimates.baseline, estimates.values, parts, overall.examples)
+    checks += exports
     return Decision(
         blessed=all(check.passed for check in checks),
         compared_with=serving,

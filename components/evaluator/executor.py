@@ -19,6 +19,7 @@ from hubline.components.evaluator.baseline import parts_of
 from hubline.components.evaluator.constants import TrainingSplit
 from hubline.components.evaluator.decide import decide
 from hubline.components.evaluator.estimates import estimate
+from hubline.components.evaluator.export_checks import export_checks
 from hubline.components.evaluator.exported_model import ServingModelError
 from hubline.components.evaluator.labels.parts import EVALUATION
 from hubline.components.evaluator.labels.reader import Reader
@@ -101,7 +102,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             metrics=sorted({*config.metrics, *config.thresholds, *chain(*parts)}),
             constants=constants,
         )
-        decision = decide(config, slices, paths.get(SERVING), estimates, parts, notes)
+        exports = export_checks(paths[CANDIDATE])
+        decision = decide(config, slices, paths.get(SERVING), estimates, parts, notes, exports)
         _bless(artifact_utils.get_single_instance(output_dict["blessing"]), decision)
 
 

@@ -11,6 +11,9 @@ from hubline.artifacts.names import BLESSED
 from hubline.artifacts.pins import ServedVersion
 from hubline.components.dashboard.artifacts import show
 from hubline.components.dashboard.markdown import pushed_text
+from hubline.components.exporter.card import ModuleCard
+from hubline.components.input_artifacts import module_folder
+from hubline.components.pusher.publish import publish
 from hubline.components.pusher.push import push
 from hubline.components.pusher.versions import newest_version
 from hubline.core import storage
@@ -19,6 +22,8 @@ from hubline.core.errors import RunError
 
 # Custom properties in which TFX's own Pusher records where a model went.
 DESTINATION, VERSION, PUSHED = "pushed_destination", "pushed_version", "pushed"
+PUBLISHED = "published_module"
+"""Custom property with the path of the hub module that the run published, or of the same one published before."""
 DIGEST = "digest"
 """Custom property with the digest of the files, if this run pushed them."""
 
@@ -52,15 +57,32 @@ class Executor(base_executor.BaseExecutor):
             _refuse_changed(compared, serving)
             serving = push(model, destination, check=lambda: _refuse_moved(compared, newest_version(destination)))
 
+        published = None
+        if pushes and exec_properties["publish_to"]:
+            published = _publish(input_dict["module"], blessing.uri, exec_properties["publish_to"], serving)
         artifact = artifact_utils.get_single_instance(output_dict["pushed_model"])
         artifact.set_int_custom_property(PUSHED, int(pushed))
         if pushed:
             artifact.set_string_custom_property(DIGEST, digest)
+        if published:
+            artifact.set_string_custom_property(PUBLISHED, published)
         if serving:
             artifact.set_string_custom_property(DESTINATION, serving)
             artifact.set_string_custom_property(VERSION, serving.rpartition("/")[2])
         outcome = artifact_utils.get_single_instance(output_dict["outcome"])
         show(outcome, "What was pushed", pushed_text(serving if pushed else None, serving, destination))
+
+
+def _publish(module: list[Any], blessing: str, destination: str, model: str | None) -> str:
+    folder = artifact_utils.get_single_uri(module)
+    card = ModuleCard.read(folder)
+    assert card is not None  # Exporter writes it next to the module
+    return publish(module_folder(module), card, destination, _decision(blessing).metrics, model)
+
+
+def _decision(blessing: str) -> Decision:
+    with storage.open_binary(f"{blessing}/{DECISION}") as file:
+        return Decision.model_validate_json(file.read())
 
 
 def _refuse_changed(compared: ServedVersion | None, serving: str | None) -> None:
@@ -82,7 +104,5 @@ def _number(version: str) -> str:
 
 
 def _why_not(blessing: str) -> str:
-    with storage.open_binary(f"{blessing}/{DECISION}") as file:
-        decision = Decision.model_validate_json(file.read())
-    reasons = [check.reason for check in decision.checks if not check.passed]
+    reasons = [check.reason for check in _decision(blessing).checks if not check.passed]
     return "\n".join(["the model is not blessed, and nothing was pushed", *reasons])

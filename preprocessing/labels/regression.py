@@ -65,16 +65,16 @@ class RegressionLabel(LabelKind):
         each = {name: tf.fill(tf.shape(values), tf.bitcast(value, tf.int64)) for name, value in statistics.items()}
         return {LABEL: tf.cast((exact.minus(learned, origin) - mean) / scale, tf.float32)} | each
 
-    def undone(self, transformed: Mapping[str, tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
-        """Returns a function that maps normalized numbers, of any shape, back to the units of the column, as float64.
+    def undone(self, transformed: Mapping[str, tf.Tensor]) -> Callable[[tf.Tensor, tf.DType], tf.Tensor]:
+        """Returns a function that maps normalized numbers, of any shape, back to the units of the column, in a dtype.
 
         Args:
             transformed: Outputs of `transform` for any record.
         """
         mean, scale = (float(tf.bitcast(transformed[name][0], tf.float64)) for name in (_MEAN, _SCALE))
 
-        def undo(normalized: tf.Tensor) -> tf.Tensor:
-            learned = tf.cast(normalized, tf.float64) * scale + mean
+        def undo(normalized: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+            learned = tf.cast(normalized, dtype) * scale + mean
             return tf.exp(tf.minimum(learned, _LOG_OF_MOST)) if self.normalize == "log" else learned
 
         return undo

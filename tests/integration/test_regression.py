@@ -101,7 +101,7 @@ def test_a_label_that_is_the_same_everywhere_is_not_scaled(tmp_path: Path) -> No
 
 def test_a_wild_answer_is_large_and_not_infinite() -> None:
     statistics = {f"{LABEL}.{name}": tf.bitcast(tf.ones([1], tf.float64), tf.int64) for name in ("mean", "scale")}
-    value = label_of("log").undone(statistics)(tf.constant([1e6]))
+    value = label_of("log").undone(statistics)(tf.constant([1e6]), tf.float64)
     assert 1e38 < float(value[0]) < np.inf
 
 

@@ -76,7 +76,7 @@ def test_a_classify_request_gets_every_class_with_its_score(tmp_path: Path, task
 
 
 def test_a_regress_request_gets_the_number_in_the_unit_of_the_label(tmp_path: Path) -> None:
-    path = export(tmp_path / "1", Regression(lambda raw: tf.cast(raw, tf.float64) * 10 + 1000))
+    path = export(tmp_path / "1", Regression(lambda raw, dtype: tf.cast(raw, dtype) * 10 + 1000))
     response = model_server.regress(path, asked(regression_pb2.RegressionRequest(), "regress"))
     expected = LOGITS[:, 0].astype(np.float64) * 10 + 1000
     np.testing.assert_allclose([one.value for one in response.result.regressions], expected, rtol=1e-6)
@@ -92,7 +92,7 @@ class WholePixels(Pixels):
 def test_a_model_has_only_the_signatures_that_its_label_allows(tmp_path: Path) -> None:
     tasks = {
         "class": Classes(NAMES),
-        "number": Regression(lambda raw: tf.cast(raw, tf.float64)),
+        "number": Regression(tf.cast),
         "pixels": WholePixels(NAMES, "image"),
     }
     found = {name: tf.saved_model.load(export(tmp_path / name, task)).signatures for name, task in tasks.items()}

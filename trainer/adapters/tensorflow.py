@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2, saved_object_graph_pb2, struct_pb2, trackable_object_graph_pb2
 from tensorflow.python.autograph.core import config as autograph
+from tensorflow.python.framework import convert_to_constants
 from tensorflow.python.saved_model import fingerprinting_utils, nested_structure_coder
 from tensorflow.python.trackable.resource import CapturableResource
 
@@ -86,6 +87,14 @@ def parse_object_graph(content: bytes) -> Any:
     Private: `tensorflow.core`. The public API lists the keys of a checkpoint, but not the names of its variables.
     """
     return trackable_object_graph_pb2.TrackableObjectGraph.FromString(content)
+
+
+def freeze(function: Any) -> Any:
+    """A concrete function with its variables as constants. Inputs of dtype resource stand for its tables.
+
+    Private: the module. Public are only its uses in the TFLite converter, and a TF1 function for sessions.
+    """
+    return convert_to_constants.convert_variables_to_constants_v2(function)
 
 
 def concrete_functions(loaded: Any) -> tuple[Any, ...]:

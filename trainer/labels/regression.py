@@ -21,9 +21,9 @@ class Regression(Task):
 
     outputs = 1
 
-    def __init__(self, undone: Callable[[tf.Tensor], tf.Tensor]) -> None:
+    def __init__(self, undone: Callable[[tf.Tensor, tf.DType], tf.Tensor]) -> None:
         """Args:
-        undone: Converts normalized numbers to the label's unit.
+        undone: Converts normalized numbers to the label's unit, in the given dtype.
         """
         self._undone = undone
 
@@ -37,7 +37,11 @@ class Regression(Task):
 
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """`VALUE`."""
-        return {VALUE: self._undone(outputs[:, 0])}
+        return {VALUE: self._undone(outputs[:, 0], tf.float64)}
+
+    def on_device(self, outputs: tf.Tensor) -> Tensors:
+        """`VALUE` as float32."""
+        return {VALUE: self._undone(outputs[:, 0], tf.float32)}
 
 
 def _task(label: RegressionLabel, transform: tft.TFTransformOutput, spec: ParsingSpec) -> Task:

@@ -1,0 +1,1 @@
+"""Exporter: other forms of the trained model, and the hub module to publish."""

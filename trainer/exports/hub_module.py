@@ -1,0 +1,85 @@
+"""Fine-tuned hub modules as modules of their own.
+
+Such a module is the original one with other values in its checkpoint: its functions, graphs for training,
+regularization losses, signatures and assets are the same files. It can be used and trained as the original can.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from hubline.core import storage
+from hubline.core.errors import RunError
+from hubline.trainer.adapters.tensorflow import parse_object_graph
+from hubline.trainer.hub_callable import variables_of
+from hubline.trainer.saved_model_loader import open_module, read_saved_model
+
+_CHECKPOINT, _OBJECTS, _VALUE = "variables/variables", "_CHECKPOINTABLE_OBJECT_GRAPH", "VARIABLE_VALUE"
+
+
+def write_module(original: str, trained: Sequence[tf.Variable], output: str) -> None:
+    """Writes a hub module with other values of its variables.
+
+    Args:
+        original: The module's folder.
+        trained: The variables in the order of `variables_of`, or by their names for a TF1 module.
+        output: A new folder.
+
+    Raises:
+        RunError: if the variables are not those of the module.
+    """
+    with storage.on_disk(original) as folder, tempfile.TemporaryDirectory() as made:
+        reader = tf.train.load_checkpoint(f"{folder}/{_CHECKPOINT}")
+        new = _values(folder, reader, trained)
+        names = sorted(reader.get_variable_to_shape_map())
+        for name in new:
+            _refuse_others(name, reader, new[name])
+        tensors = [new[name] if name in new else tf.constant(reader.get_tensor(name)) for name in names]
+        for file in storage.files_below(folder):
+            if not file.startswith("variables/"):
+                storage.copy(f"{folder}/{file}", f"{made}/{file}")
+        storage.make_folder(f"{made}/variables")
+        prefix, whole = f"{made}/{_CHECKPOINT}", [""] * len(names)
+        tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=whole, tensors=tensors)
+        storage.copy_tree(made, output)
+
+
+def _values(folder: str, reader: Any, trained: Sequence[tf.Variable]) -> dict[str, tf.Tensor]:
+    """The values by their keys in the checkpoint."""
+    if read_saved_model(folder).format == "TF1":
+        keys = [_name(variable) for variable in trained]
+    else:
+        loaded = open_module(folder).loaded
+        original, by_variable = variables_of(loaded), _keys(loaded, reader.get_tensor(_OBJECTS))
+        if [_name(one) for one in original] != [_name(one) for one in trained]:
+            raise RunError(f"{folder}: its variables are not those that were trained")
+        keys = [by_variable[one.ref()] for one in original]
+    return {key: tf.convert_to_tensor(variable) for key, variable in zip(keys, trained, strict=True)}
+
+
+def _keys(loaded: Any, object_graph: bytes) -> Mapping[Any, str]:
+    """The key of each variable of a loaded TF2 module in its checkpoint, whose graph of objects is the module's."""
+    nodes, seen, waiting = parse_object_graph(object_graph).nodes, {0}, [(0, loaded)]
+    keys: dict[Any, str] = {}
+    for number, owner in waiting:
+        if isinstance(owner, tf.Variable):
+            keys |= {owner.ref(): each.checkpoint_key for each in nodes[number].attributes if each.name == _VALUE}
+        children = tf.train.TrackableView.children(owner)
+        for child in nodes[number].children:
+            if child.local_name in children and child.node_id not in seen:
+                seen.add(child.node_id)
+                waiting.append((child.node_id, children[child.local_name]))
+    return keys
+
+
+def _refuse_others(name: str, reader: Any, tensor: tf.Tensor) -> None:
+    """Raises a RunError if a value doesn't fit the checkpoint."""
+    shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+    if name not in shapes or list(tensor.shape) != shapes[name] or tensor.dtype != dtypes[name]:
+        raise RunError(f"the trained variable {name}, {tensor.dtype.name} {list(tensor.shape)}, is not in the module")
+
+
+def _name(variable: tf.Variable) -> str:
+    return variable.name.partition(":")[0]
