@@ -163,6 +163,7 @@ EXPORTER = Step(  # separate, so that another form of a model needs no training
         "pipeline": "with `export.publish`, `name`",
         "data": "with `export.publish`, the file patterns of `data`",
     },
+    pod_imports=("tensorflow_transform",),
 )
 EVALUATOR = Step(
     name="Evaluator",

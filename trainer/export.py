@@ -14,12 +14,12 @@ from hubline.preprocessing.feature_columns import image_columns, images, input_n
 from hubline.trainer.adapters.tensorflow import is_resource, set_method_names
 from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.export_format import COLUMNS, HEAD, PREDICT, RECIPE, SERVING
-from hubline.trainer.hub_callable import variables_of
 from hubline.trainer.inputs import Tensors, encoded_images, pixels_of_batch
 from hubline.trainer.model import Parts
 from hubline.trainer.serving_requests import for_serving_requests
 from hubline.trainer.task import Task
 from hubline.trainer.variable_names import ATTRIBUTE, named_variables
+from hubline.trainer.variables import variables_of
 
 
 class ServingModel(tf.Module):
@@ -108,11 +108,13 @@ class ServingModel(tf.Module):
 
         @tf.function(input_signature=[examples])
         def prepare(examples: tf.Tensor) -> Tensors:
-            return self._inputs.value(tf.io.parse_example(examples, self._spec))
+            given = self._inputs.value(tf.io.parse_example(examples, self._spec))
+            return {name: given[of] for of, name in input_names(given).items()}
 
         @tf.function
         def on_device(inputs: Tensors) -> Tensors:
-            return self._task.value.on_device(self._network.value(inputs))
+            given = {of: inputs[name] for of, name in input_names(self._parts.value.whole.input).items()}
+            return self._task.value.on_device(self._network.value(given))
 
         on_device.get_concrete_function(prepare.get_concrete_function().structured_outputs)
         self.prepare, self.on_device = prepare, on_device

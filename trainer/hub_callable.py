@@ -21,6 +21,7 @@ from hubline.trainer.module_fit import fitting_function, maps_of, shape_of_one
 from hubline.trainer.module_inputs import frames_each, takes_one, way
 from hubline.trainer.saved_model import to_train
 from hubline.trainer.saved_model_loader import InTraining, LoadedModule, Run
+from hubline.trainer.variables import variables_of
 
 if TYPE_CHECKING:
     from hubline.preprocessing.config import Feature, Features
@@ -163,11 +164,6 @@ class HubCallable(AutoTrackable):
                     "width, channels]"
                 )
         return {name: tuple(shape[1:]) for name, shape in shapes.items()}
-
-
-def variables_of(loaded: Any) -> list[tf.Variable]:
-    """All variables of a module, in the same order whenever the module is loaded."""
-    return [part for part in tf.train.TrackableView(loaded).descendants() if isinstance(part, tf.Variable)]
 
 
 def _variables(loaded: Any) -> tuple[list[tf.Variable], list[tf.Variable]]:

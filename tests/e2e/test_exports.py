@@ -11,7 +11,7 @@ import tensorflow as tf
 from hubline.core.digest import tree_digest
 from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
-from hubline.trainer.hub_callable import variables_of
+from hubline.trainer.variables import variables_of
 from tests.support import example_data, hub_modules
 
 pytestmark = pytest.mark.slow

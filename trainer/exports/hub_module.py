@@ -13,8 +13,8 @@ import tensorflow as tf
 from hubline.core import storage
 from hubline.core.errors import RunError
 from hubline.trainer.adapters.tensorflow import parse_object_graph
-from hubline.trainer.hub_callable import variables_of
 from hubline.trainer.saved_model_loader import open_module, read_saved_model
+from hubline.trainer.variables import variables_of
 
 _CHECKPOINT, _OBJECTS, _VALUE = "variables/variables", "_CHECKPOINTABLE_OBJECT_GRAPH", "VARIABLE_VALUE"
 

@@ -8,10 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from hubline.core.errors import UserError, library_reason
-from hubline.preprocessing.feature_columns import input_names
 from hubline.trainer.config.export import TFLite
 from hubline.trainer.export_format import SERVING
-from hubline.trainer.hub_callable import variables_of
+from hubline.trainer.variables import variables_of
 
 _OPERATIONS = tf.lite.OpsSet
 
@@ -23,8 +22,7 @@ def inputs_of(model: Any, records: Sequence[bytes]) -> dict[str, np.ndarray]:
         model: The loaded SavedModel.
         records: The records.
     """
-    prepared = model.prepare(tf.constant(list(records)))
-    return {name: prepared[feature].numpy() for feature, name in input_names(prepared).items()}
+    return {name: values.numpy() for name, values in model.prepare(tf.constant(list(records))).items()}
 
 
 def convert(model: Any, config: TFLite, records: Sequence[bytes]) -> bytes:
@@ -38,13 +36,12 @@ def convert(model: Any, config: TFLite, records: Sequence[bytes]) -> bytes:
     Raises:
         UserError: if TFLite lacks an operation of the model.
     """
-    features = {name: feature for feature, name in input_names(model.prepare(tf.constant(records[:1]))).items()}
     one = inputs_of(model, records[:1])
     specs = {name: tf.TensorSpec(values.shape, values.dtype, name=name) for name, values in one.items()}
 
     @tf.function(input_signature=[specs])
     def serving_default(inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return model.on_device({features[name]: values for name, values in inputs.items()})
+        return model.on_device(inputs)
 
     def representative() -> Iterator[dict[str, np.ndarray]]:
         for record in records:
