@@ -195,6 +195,8 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
             say(f"  {name} {value:.4f}")
     if result.pushed_model:
         say(f"{'Pushed' if result.newly_pushed else 'Serving (unchanged)'}: {result.pushed_model}")
+    if result.published_module:
+        say(f"Published module: {result.published_module}")
     if result.spans:
         say(f"Spans:  {_spans_text(result.spans, result.dates)}")
     page = Path(result.report, PAGE)

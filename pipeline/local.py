@@ -15,7 +15,7 @@ from hubline.artifacts.findings import DataFindings
 from hubline.artifacts.pins import ServedVersion
 from hubline.artifacts.unread_dates import UnreadDates
 from hubline.components.predictor.evaluation import EVALUATION, LabelAccuracy
-from hubline.components.pusher.executor import DESTINATION, DIGEST, PUSHED
+from hubline.components.pusher.executor import DESTINATION, DIGEST, PUBLISHED, PUSHED
 from hubline.core import interruption
 from hubline.core.errors import DamageError, UserError
 from hubline.core.shard_cache import ShardCache
@@ -90,6 +90,11 @@ class Run:
     def pushed(self) -> tuple[str | None, bool]:
         """The version in serving after the Pusher, and whether this run pushed it."""
         return self._version("Pusher", "pushed_model")
+
+    def published(self) -> str | None:
+        """The newest version of the published hub module after the Pusher."""
+        artifact = self._output("Pusher", "pushed_model")
+        return (artifact.custom_properties[PUBLISHED].string_value or None) if artifact else None
 
     def predictions(self) -> tuple[str | None, bool]:
         """The newest version of the predictions after the Predictor, and whether this run wrote it."""

@@ -25,6 +25,8 @@ class Result(Section):
     pushed_model: str | None = None
     """The version in serving, whether newly pushed or not."""
     newly_pushed: bool = False
+    published_module: str | None = None
+    """The newest version of the hub module of `export.publish`, whether newly published or not: a handle."""
     predictions: str | None = None
     """With `task: infer`, the newest version of the predictions, whether newly written or not."""
     newly_predicted: bool = False

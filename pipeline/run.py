@@ -169,6 +169,7 @@ def _result(
         status=status,
         pushed_model=pushed or (serving.path if serving else None),
         newly_pushed=newly_pushed,
+        published_module=steps.published() if steps else None,
         predictions=predictions,
         newly_predicted=newly_predicted,
         blessed=decision.blessed if decision else None,

@@ -84,7 +84,8 @@ class ServingModel(tf.Module):
 
     def save(self, path: str, vectors: CachedVectors | None = None) -> None:
         """Writes the SavedModel with its signatures `SERVING` and `PREDICT`, and `CLASSIFY` or `REGRESS` if its outputs
-        are scores of classes or a number; with the functions of `ExportedFunctions`, for conversions.
+        are scores of classes or a number; besides, functions for conversions to other forms: `prepare`, from serialized
+        tf.Examples to the inputs of the network, and `on_device`, from these to the outputs of `Task.on_device`.
 
         Args:
             path: The folder to write.

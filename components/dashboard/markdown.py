@@ -13,17 +13,19 @@ def decision_text(decision: Decision) -> str:
     return "\n".join(_lines(decision)) + "\n"
 
 
-def pushed_text(pushed: str | None, serving: str | None, destination: str) -> str:
+def pushed_text(pushed: str | None, serving: str | None, destination: str, published: str | None = None) -> str:
     """Where the model was pushed, and which version serves now.
 
     Args:
         pushed: Path of the version that this run pushed, if any.
         serving: Path of the version that serves now, if any.
         destination: The serving folder.
+        published: Path of the newest version of the published hub module, if one is published.
     """
     done = f"**Pushed** as version {_version(pushed)}: `{pushed}`" if pushed else "**Nothing was pushed.**"
     now = f"Version {_version(serving)} serves: `{serving}`" if serving else f"No version serves in `{destination}`."
-    return f"{done}\n\n{now}\n"
+    module = f"\n\nPublished module: `{published}`" if published else ""
+    return f"{done}\n\n{now}{module}\n"
 
 
 def _lines(decision: Decision) -> Iterator[str]:

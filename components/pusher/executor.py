@@ -70,7 +70,7 @@ class Executor(base_executor.BaseExecutor):
             artifact.set_string_custom_property(DESTINATION, serving)
             artifact.set_string_custom_property(VERSION, serving.rpartition("/")[2])
         outcome = artifact_utils.get_single_instance(output_dict["outcome"])
-        show(outcome, "What was pushed", pushed_text(serving if pushed else None, serving, destination))
+        show(outcome, "What was pushed", pushed_text(serving if pushed else None, serving, destination, published))
 
 
 def _publish(module: list[Any], blessing: str, destination: str, model: str | None) -> str:

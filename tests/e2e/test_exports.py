@@ -71,6 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def result(folder: Path) -> Result:
     result, code = run(folder / "pipeline.yaml", None, quiet=True)
     assert code == 0 and result.pushed_model, result.error
+    assert result.published_module == str(folder / "published" / "1")
     return result
 
 
