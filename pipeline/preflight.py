@@ -152,6 +152,7 @@ def _looks_to_train(file: PipelineFile) -> Looks:
         serving = Path(file.serving.destination)
         yield ("serving", "destination"), partial(_look_at_destination, serving, "serving folder")
     if file.export.publish and not is_remote(file.export.publish.to):
+        yield ("export", "publish", "to"), partial(_look_at_path, file.export.publish.to)
         modules = Path(file.export.publish.to)
         yield ("export", "publish", "to"), partial(_look_at_destination, modules, "folder of modules")
     if file.serving.kserve and not is_remote(file.serving.kserve.models):
