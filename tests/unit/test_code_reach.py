@@ -24,8 +24,6 @@ SHARDS = {
 }
 MODULES = {"HubModule", "Backbone", "Embedder", "Predictor"}
 """Steps that run hub modules or other backbones by themselves, outside the trained model."""
-FITTING = MODULES | {"Exporter"}
-"""Steps that load hub modules, with the code that tells which features fit them."""
 LEARNING = {"Trainer", "Evaluator"}
 RECORDS = {"Transform", "Dashboard"} | LEARNING
 """Steps that read features and labels from records."""
@@ -63,21 +61,21 @@ def recomputing(module: str) -> set[str]:
         ("components.predictor.executor", {"Predictor"}, set()),
         ("preprocessing.kinds.crossed", RECORDS, {"Transform"}),
         ("preprocessing.kinds.dates", RECORDS, {"Transform"}),
-        ("preprocessing.kinds.image", RECORDS | FITTING, {"Transform", "Embedder", "Predictor"}),
-        ("preprocessing.kinds.numeric", RECORDS | FITTING, {"Transform", "Embedder", "Predictor"}),
+        ("preprocessing.kinds.image", RECORDS | MODULES, {"Transform", "Embedder", "Predictor"}),
+        ("preprocessing.kinds.numeric", RECORDS | MODULES, {"Transform", "Embedder", "Predictor"}),
         (
             "preprocessing.kinds.stored_pixels",
-            {"ExampleGen"} | RECORDS | FITTING,
+            {"ExampleGen"} | RECORDS | MODULES,
             {"ExampleGen", "Transform", "Embedder", "Predictor"},
         ),
-        ("preprocessing.kinds.text", RECORDS | FITTING, {"Transform", "Embedder", "Predictor"}),
-        ("preprocessing.kinds.video", RECORDS | FITTING, {"Transform", "Embedder", "Predictor"}),
+        ("preprocessing.kinds.text", RECORDS | MODULES, {"Transform", "Embedder", "Predictor"}),
+        ("preprocessing.kinds.video", RECORDS | MODULES, {"Transform", "Embedder", "Predictor"}),
         ("preprocessing.labels.regression", RECORDS, {"Transform"}),
         ("preprocessing.labels.pixels", RECORDS | MODULES, {"Transform", "Embedder", "Predictor"}),
         ("preprocessing.accumulators", {"Transform"}, {"Transform"}),
         (
             "preprocessing.encoded_images",
-            {"ExampleGen"} | RECORDS | FITTING,
+            {"ExampleGen"} | RECORDS | MODULES,
             {"ExampleGen", "Transform", "Embedder", "Predictor"},
         ),
         ("trainer.labels.multilabel", LEARNING, set()),
