@@ -22,6 +22,7 @@ from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.export_format import HEAD, recipe_of
+from hubline.trainer.exports import frozen_graph
 from hubline.trainer.phases import phases
 from hubline.trainer.train import Job, train
 from tests.support import example_data, hub_modules
@@ -130,6 +131,16 @@ def test_both_signatures_take_the_columns_and_answer_the_same(answers, name: str
     _, model = answers[name]
     assert set(model.signatures["predict"].structured_input_signature[1]) == set(columns)
     assert_same(by_example(model, ROWS, *columns), predict(model, ROWS, *columns))
+
+
+@pytest.mark.parametrize("name", ["tabular", "mixed"])
+def test_a_frozen_graph_has_the_vocabularies_of_the_model(answers, name: str) -> None:
+    _, model = answers[name]
+    records = records_of(ROWS[:20], "note", "image", *COLUMNS)
+    expected = model.signatures["serving_default"](examples=tf.constant(records))
+    found = frozen_graph.answers(frozen_graph.frozen_graph(model), records, list(expected))
+    np.testing.assert_array_equal(found["label"], expected["label"])
+    np.testing.assert_allclose(found["scores"], expected["scores"], rtol=1e-5)
 
 
 def test_what_is_missing_or_new_is_answered(answers) -> None:

@@ -177,6 +177,24 @@ def test_embedder_gets_the_transform_graph_for_numbers_that_need_statistics(
         assert embedder["transform_graph"]["taskOutputArtifact"]["producerTask"] == "transform"
 
 
+def test_a_published_module_goes_from_exporter_to_pusher(tmp_path: Path) -> None:
+    text = FILE + (
+        "hubs: {net: {handle: gs://bucket/net, inputs: {x: miles}}}\nmodel: {fine_tune: {net: {}}}\n"
+        "export: {frozen_graph: true, publish: {module: net, to: gs://bucket/modules}}\n"
+    )
+    found = package(load(written(tmp_path, text + KUBEFLOW))[0], IMAGE)
+    check(*found)
+    producers = {
+        (task, name): source["taskOutputArtifact"]["producerTask"]
+        for task, given in steps(found[0]).items()
+        for name, source in given.get("inputs", {}).get("artifacts", {}).items()
+    }
+    assert producers["exporter", "model"] == "trainer"
+    assert (
+        producers["evaluator", "model"] == producers["pusher", "model"] == producers["pusher", "module"] == "exporter"
+    )
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [

@@ -8,12 +8,15 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from hubline.core import storage
 from hubline.core.errors import RunError
 from hubline.trainer.adapters.tensorflow import parse_object_graph
+from hubline.trainer.saved_model import SavedModel
 from hubline.trainer.saved_model_loader import open_module, read_saved_model
+from hubline.trainer.tf1.graph import Graph
 from hubline.trainer.variables import variables_of
 
 _CHECKPOINT, _OBJECTS, _VALUE = "variables/variables", "_CHECKPOINTABLE_OBJECT_GRAPH", "VARIABLE_VALUE"
@@ -48,15 +51,29 @@ def write_module(original: str, trained: Sequence[tf.Variable], output: str) -> 
 
 def _values(folder: str, reader: Any, trained: Sequence[tf.Variable]) -> dict[str, tf.Tensor]:
     """The values by their keys in the checkpoint."""
-    if read_saved_model(folder).format == "TF1":
-        keys = [_name(variable) for variable in trained]
-    else:
-        loaded = open_module(folder).loaded
-        original, by_variable = variables_of(loaded), _keys(loaded, reader.get_tensor(_OBJECTS))
-        if [_name(one) for one in original] != [_name(one) for one in trained]:
-            raise RunError(f"{folder}: its variables are not those that were trained")
-        keys = [by_variable[one.ref()] for one in original]
-    return {key: tf.convert_to_tensor(variable) for key, variable in zip(keys, trained, strict=True)}
+    saved = read_saved_model(folder)
+    if saved.format == "TF1":
+        return _values_of_tf1(saved, reader, trained)
+    loaded = open_module(folder).loaded
+    original, keys = variables_of(loaded), _keys(loaded, reader.get_tensor(_OBJECTS))
+    if [_name(one) for one in original] != [_name(one) for one in trained]:
+        raise RunError(f"{folder}: its variables are not those that were trained")
+    return {keys[one.ref()]: tf.convert_to_tensor(value) for one, value in zip(original, trained, strict=True)}
+
+
+def _values_of_tf1(saved: SavedModel, reader: Any, trained: Sequence[tf.Variable]) -> dict[str, tf.Tensor]:
+    """The same for a TF1 module, whose checkpoint has the partitions of a variable under one key."""
+    graphs = [Graph(meta) for meta in (saved.graph, saved.training_graph) if meta is not None]
+    parts = {name: one.save_slice_info_def for graph in graphs for name, one in graph.variables.items()}
+    found: dict[str, np.ndarray] = {}
+    for variable in trained:
+        part = parts[_name(variable)]
+        if not part.full_name:
+            found[_name(variable)] = variable.numpy()
+            continue
+        whole = found.setdefault(part.full_name, reader.get_tensor(part.full_name))
+        whole[tuple(slice(at, at + size) for at, size in zip(part.var_offset, part.var_shape, strict=True))] = variable
+    return {key: tf.constant(value) for key, value in found.items()}
 
 
 def _keys(loaded: Any, object_graph: bytes) -> Mapping[Any, str]:
