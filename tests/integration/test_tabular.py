@@ -23,6 +23,7 @@ from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.export_format import HEAD, recipe_of
 from hubline.trainer.exports import frozen_graph
+from hubline.trainer.variable_names import ATTRIBUTE
 from hubline.trainer.phases import phases
 from hubline.trainer.train import Job, train
 from tests.support import example_data, hub_modules
@@ -322,7 +323,7 @@ def test_an_embedding_begins_with_what_a_module_gives_for_each_word(tabular: Job
 
     train(job(2))
     reader = tf.train.load_checkpoint(f"{tmp_path}/export/variables/variables")
-    tables = [reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name.startswith("_state")]
+    tables = [reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name.startswith(ATTRIBUTE)]
     (table,) = [each for each in tables if each.shape == (3, 2)]
     known = [word.decode() for word in tabular.transform.vocabulary_by_name("feature_colour")]
     np.testing.assert_allclose(table[:2], [[len(word) / 10] * 2 for word in known], atol=1e-6)

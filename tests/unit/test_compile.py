@@ -186,7 +186,7 @@ def test_a_published_module_goes_from_exporter_to_pusher(tmp_path: Path) -> None
     check(*found)
     producers = {
         (task, name): source["taskOutputArtifact"]["producerTask"]
-        for task, given in steps(found[0]).items()
+        for task, given in found[0]["root"]["dag"]["tasks"].items()
         for name, source in given.get("inputs", {}).get("artifacts", {}).items()
     }
     assert producers["exporter", "model"] == "trainer"

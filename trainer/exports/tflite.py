@@ -70,8 +70,21 @@ def convert(model: Any, config: TFLite, records: Sequence[bytes]) -> bytes:
 
 
 def answers(content: bytes, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Outputs of a TFLite model, computed one record at a time by its interpreter, [records, ...]."""
+    """Outputs of a TFLite model, computed one record at a time by its interpreter, [records, ...].
+
+    Raises:
+        UserError: if the model needs the Flex delegate, which newer versions of TensorFlow lack.
+    """
     run = tf.lite.Interpreter(model_content=content).get_signature_runner(SERVING)
     (count,) = {len(values) for values in inputs.values()}
-    found = [run(**{name: values[number : number + 1] for name, values in inputs.items()}) for number in range(count)]
+    rows = ({name: values[number : number + 1] for name, values in inputs.items()} for number in range(count))
+    try:
+        found = [run(**row) for row in rows]
+    except RuntimeError as error:
+        if "Flex delegate" not in str(error):
+            raise
+        raise UserError(
+            f"export.tflite: TensorFlow {tf.__version__} has no Flex delegate for its interpreter, so a model with "
+            "select_tf_ops can't be compared with the SavedModel; remove tflite, or use operations that TFLite has"
+        ) from error
     return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
