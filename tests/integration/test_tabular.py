@@ -23,9 +23,9 @@ from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import CachedVectors
 from hubline.trainer.export_format import HEAD, recipe_of
 from hubline.trainer.exports import frozen_graph
-from hubline.trainer.variable_names import ATTRIBUTE
 from hubline.trainer.phases import phases
 from hubline.trainer.train import Job, train
+from hubline.trainer.variable_names import ATTRIBUTE
 from tests.support import example_data, hub_modules
 from tests.support.tabular import COLUMNS, ROWS, TABULAR, Row, features_of, job_of, records_of
 
