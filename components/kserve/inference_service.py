@@ -4,21 +4,18 @@ https://kserve.github.io/website/docs/reference/crd-api; the status is written b
 https://github.com/kserve/kserve/blob/master/pkg/apis/serving/v1beta1/inference_service_status.go.
 """
 
-import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from kubernetes import client as kubernetes
-from kubernetes import config as kubernetes_config
 from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
 
+from hubline.components import cluster
+from hubline.components.cluster import REQUEST_SECONDS, Subject
 from hubline.components.config.serving import InferenceService as Config
 from hubline.core.config_base import Section
-from hubline.core.errors import RunError, UserError
 
 Json = dict[str, Any]
 
@@ -27,16 +24,6 @@ _MODE = f"{_GROUP}/deploymentMode"
 _MODES = {"Serverless": "serverless", "Knative": "serverless", "RawDeployment": "raw", "Standard": "raw"}
 _WRITTEN_MODES = {"serverless": "Serverless", "raw": "RawDeployment"}
 """The names that every version of KServe accepts; newer versions convert them."""
-_SECONDS = 30
-"""Timeout of a request."""
-
-
-class Conflict(RunError):
-    """Someone else changed the service first; the change must be reconsidered."""
-
-
-class Unreachable(RunError):
-    """The cluster does not answer at the moment."""
 
 
 class OwnedFields(Section):
@@ -156,6 +143,12 @@ class InferenceServices:
         self._objects = kubernetes.CustomObjectsApi(api)
         self._deployments = kubernetes.AppsV1Api(api)
         self.config = config
+        self._subject = Subject(
+            self.name,
+            config.namespace,
+            role="docs/kserve.md",
+            not_installed="this cluster knows no InferenceServices: KServe is not installed in it",
+        )
         self._kind = {"group": _GROUP, "version": _VERSION, "namespace": config.namespace, "plural": _PLURAL}
 
     @property
@@ -170,15 +163,15 @@ class InferenceServices:
             Unreachable: if the cluster does not answer.
             RunError: if the cluster refuses, or KServe is not installed.
         """
-        with self._asking("get"):
+        with self._subject.asking("get"):
             try:
                 return InferenceService(
                     self._objects.get_namespaced_custom_object(
-                        **self._kind, name=self.config.name, _request_timeout=_SECONDS
+                        **self._kind, name=self.config.name, _request_timeout=REQUEST_SECONDS
                     )
                 )
             except ApiException as error:
-                if error.status == 404 and _status(error).get("details", {}).get("name") == self.config.name:
+                if error.status == 404 and cluster.status(error).get("details", {}).get("name") == self.config.name:
                     return None
                 raise
 
@@ -199,8 +192,8 @@ class InferenceServices:
             },
             "spec": _without_nulls(ours.at(100).spec()),
         }
-        with self._asking("create"):
-            self._objects.create_namespaced_custom_object(**self._kind, body=body, _request_timeout=_SECONDS)
+        with self._subject.asking("create"):
+            self._objects.create_namespaced_custom_object(**self._kind, body=body, _request_timeout=REQUEST_SECONDS)
 
     def change(self, service: InferenceService, ours: OwnedFields) -> None:
         """Sets the fields that Hubline owns.
@@ -211,9 +204,9 @@ class InferenceServices:
         """
         metadata = {"resourceVersion": service.metadata["resourceVersion"], **service.mode_as_accepted}
         body = {"metadata": metadata, "spec": ours.spec()}
-        with self._asking("patch"):
+        with self._subject.asking("patch"):
             self._objects.patch_namespaced_custom_object(
-                **self._kind, name=self.config.name, body=body, _request_timeout=_SECONDS
+                **self._kind, name=self.config.name, body=body, _request_timeout=REQUEST_SECONDS
             )
 
     def delete(self, service: InferenceService) -> None:
@@ -224,12 +217,12 @@ class InferenceServices:
             RunError: as `get`.
         """
         same = kubernetes.V1Preconditions(uid=service.metadata["uid"])
-        with self._asking("delete"):
+        with self._subject.asking("delete"):
             self._objects.delete_namespaced_custom_object(
                 **self._kind,
                 name=self.config.name,
                 body=kubernetes.V1DeleteOptions(preconditions=same),
-                _request_timeout=_SECONDS,
+                _request_timeout=REQUEST_SECONDS,
             )
 
     def deployments(self) -> list[kubernetes.V1Deployment]:
@@ -238,43 +231,12 @@ class InferenceServices:
         Raises:
             RunError: as `get`.
         """
-        with self._asking("list deployments of"):
+        with self._subject.asking("list deployments of"):
             return self._deployments.list_namespaced_deployment(
                 self.config.namespace,
                 label_selector=f"{_GROUP}/inferenceservice={self.config.name}",
-                _request_timeout=_SECONDS,
+                _request_timeout=REQUEST_SECONDS,
             ).items
-
-    @contextmanager
-    def _asking(self, verb: str) -> Iterator[None]:
-        try:
-            yield
-        except ApiException as error:
-            raise self._explained(verb, error) from error
-        except HTTPError as error:
-            raise Unreachable(f"{self.name}: Kubernetes doesn't answer: {error}") from error
-
-    def _explained(self, verb: str, error: ApiException) -> RunError:
-        status = _status(error)
-        said = f"{self.name}: {{}}; Kubernetes says: {status.get('message') or error.reason}"
-        kind = status.get("details", {}).get("kind")
-        if error.status == 409:
-            return Conflict(said.format("changed meanwhile"))
-        if error.status == 429 or error.status >= 500:
-            return Unreachable(said.format("Kubernetes is not able to answer"))
-        if error.status == 401:
-            return RunError(said.format("Kubernetes does not know who asks; renew the credentials, or the kubeconfig"))
-        if error.status == 403:
-            return RunError(
-                said.format(
-                    f"not allowed to {verb} it; docs/kserve.md has the Role that the step's service account needs"
-                )
-            )
-        if error.status == 404 and kind == "namespaces":
-            return RunError(said.format(f"there is no namespace {self.config.namespace}"))
-        if error.status == 404 and not status:
-            return RunError(said.format("this cluster knows no InferenceServices: KServe is not installed in it"))
-        return RunError(said.format(f"cannot {verb} it"))
 
 
 @contextmanager
@@ -284,27 +246,8 @@ def connect(config: Config) -> Iterator[InferenceServices]:
     Raises:
         UserError: if there is neither.
     """
-    settings = kubernetes.Configuration()
-    try:
-        if "KUBERNETES_SERVICE_HOST" in os.environ:
-            kubernetes_config.load_incluster_config(client_configuration=settings)
-        else:
-            kubernetes_config.load_kube_config(os.environ.get("KUBECONFIG"), client_configuration=settings)
-    except kubernetes_config.ConfigException as error:
-        raise UserError(
-            f"serving.kserve: no cluster: {error}; outside a cluster, set KUBECONFIG or ~/.kube/config"
-        ) from error
-    with kubernetes.ApiClient(settings) as api:
+    with cluster.connect("serving.kserve") as api:
         yield InferenceServices(api, config)
-
-
-def _status(error: ApiException) -> Json:
-    """The Status in Kubernetes' response; empty if the response is none, as for an unknown path."""
-    try:
-        status = json.loads(error.body)
-    except (TypeError, ValueError):
-        return {}
-    return status if isinstance(status, dict) else {}
 
 
 def _without_nulls(values: Mapping[str, Any]) -> Json:

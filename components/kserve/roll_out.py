@@ -15,13 +15,8 @@ from typing import TypeVar
 
 from kubernetes.client import V1Deployment
 
-from hubline.components.kserve.inference_service import (
-    Conflict,
-    InferenceService,
-    InferenceServices,
-    OwnedFields,
-    Unreachable,
-)
+from hubline.components.cluster import Conflict, Unreachable
+from hubline.components.kserve.inference_service import InferenceService, InferenceServices, OwnedFields
 from hubline.components.pusher.push import writing
 from hubline.core import interruption, storage
 from hubline.core.config_base import Section
