@@ -41,7 +41,7 @@ EXAMPLE_GEN = Step(
     properties={
         "files": "the data files with sizes and modification times",
         "split": "the shares of `data.split`",
-        "contract": "the columns and classes that records must have (`features`, `label`)",
+        "contract": "the columns and classes that records must have (`features`, `label`, `training.sample_weight`)",
         "bad_records": "`data.bad_records`",
         "store": _STORE,
     },
@@ -81,8 +81,8 @@ EXAMPLE_VALIDATOR = Step(
     inputs={"statistics": "ExampleStatistics", "schema": "Schema"},
     outputs={"anomalies": "ExampleAnomalies"},
     properties={
-        "checks": "the source columns of `features` and `label` with the types they accept, image columns, the columns "
-        "of `evaluation.slices`, `data.drift`",
+        "checks": "the source columns of `features`, `label` and `training.sample_weight` with the types they accept, "
+        "image columns, the columns of `evaluation.slices`, `data.drift`",
         "baseline": "`data.baseline`",
         "baseline_digest": "the SHA-256 of its content",
     },

@@ -89,7 +89,7 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         steps.EXAMPLE_VALIDATOR,
         statistics=statistics,
         schema=schema_gen.outputs["schema"],
-        checks=checks_of(file.features, file.label, file.evaluation, file.data),
+        checks=checks_of(file.features, file.label, file.evaluation, file.data, file.training.sample_weight),
         baseline=file.data.baseline,
         baseline_digest=pins.baseline,
     )
@@ -254,7 +254,7 @@ def describing(file: AnyFile, files: PinnedFiles, places: Paths | ClusterPaths) 
         steps.EXAMPLE_GEN,
         files=files,
         split=split if isinstance(split, HashSplit) else None,
-        contract=contract_of(file.features, file.label),
+        contract=contract_of(file.features, file.label, file.training.sample_weight if file.training else None),
         bad_records=file.data.bad_records,
         store=store,
     )

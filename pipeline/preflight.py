@@ -105,6 +105,8 @@ def _looks(file: AnyFile) -> Looks:
             yield ("features", name), partial(_look_for_columns, first_record, [image.column or name], image.kind)
         if file.label and file.label.required:
             yield ("label",), partial(_look_for_columns, first_record, file.label.required, "label")
+        if file.training and (weight := file.training.sample_weight):
+            yield ("training", "sample_weight"), partial(_look_for_columns, first_record, [weight], "sample weight")
     for name, hub in file.hubs.items():
         if not is_remote(mirrored(hub.handle)):
             yield ("hubs", name, "sha256" if hub.sha256 else "handle"), partial(_look_for_module, hub)

@@ -18,6 +18,7 @@ from hubline.trainer.config.hubs import fed_hubs
 from hubline.trainer.config.training import Training
 from hubline.trainer.counts import complete
 from hubline.trainer.embeddings import column
+from hubline.trainer.example_weights import ExampleWeights
 from hubline.trainer.job import Job, Split
 from hubline.trainer.labels.parts import TRAINING
 from hubline.trainer.materialized import MaterializedRows
@@ -53,8 +54,9 @@ def batches(
     epoch: Epoch | None = 0,
     record: Record = lambda cache: None,
     skipped: tf.Variable | None = None,
+    weights: ExampleWeights | None = None,
 ) -> tf.data.Dataset:
-    """Batches of a split: the model's inputs and targets.
+    """Batches of a split: the model's inputs and targets, and the weights of examples if they have weights.
 
     Args:
         job: The training run.
@@ -67,8 +69,9 @@ def batches(
         record: Called with how the examples are cached, if they are.
         skipped: Batches of the training split to skip at the beginning of an epoch, a multiple of `together`; a dataset
             reads the variable when an epoch starts. The number of batches of such a dataset is unknown to TensorFlow.
+        weights: The weights of examples; without them, all count the same.
     """
-    parse, columns = parse_of(job, task, transform, split, phase)
+    parse, columns = parse_of(job, task, transform, split, phase, weights)
     views = job.views if split is job.train else 1
     if phase.on_vectors:
         examples, parse = _rows(job, transform, split, scratch, phase, parse, epoch, record, skipped)
@@ -79,11 +82,10 @@ def batches(
     of_batches = randomness.nothing if skipped is None else skipped.read_value
     if split is job.train and job.training.mixup is not None and epoch is not None:
         data = randomness.mixed(data, job.training.mixup, job.training.seed, epoch, of_batches)
-    return (
-        randomness.views_drawn(data, columns, views, job.training.seed, 0 if epoch is None else epoch, of_batches)
-        if columns
-        else data
-    )
+    if columns:
+        drawn = 0 if epoch is None else epoch
+        data = randomness.views_drawn(data, columns, views, job.training.seed, drawn, of_batches)
+    return data if weights is None else weights.weighted(data, is_training=split is job.train)
 
 
 def together(phase: Phase, batch_size: int) -> int:
@@ -101,7 +103,7 @@ def _examples(skipped: tf.Variable | None, batch_size: int) -> randomness.Skippe
 
 
 def parse_of(
-    job: Job, task: Task, transform: Callable, split: Split, phase: Phase
+    job: Job, task: Task, transform: Callable, split: Split, phase: Phase, weights: ExampleWeights | None = None
 ) -> tuple[tf.types.experimental.PolymorphicFunction, list[str]]:
     """The function that parses rows of a split, and the columns of cached vectors in its result, [batch, views, n]."""
     tabular = _tabular(job, phase)
@@ -110,7 +112,7 @@ def parse_of(
     columns = [column(hub) for hub in fed_hubs(job.hubs)] if phase.on_vectors else []
     if columns:
         spec |= job.vectors.spec(job.views if split is job.train else 1)
-    return inputs.parsing(spec, transform, features, columns, task.target), columns
+    return inputs.parsing(spec, transform, features, columns, task.target, weights.column if weights else None), columns
 
 
 def _tabular(job: Job, phase: Phase) -> Features:

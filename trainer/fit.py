@@ -15,6 +15,7 @@ from hubline.trainer.collapse import constant, stands_still
 from hubline.trainer.config.length import Pace
 from hubline.trainer.datasets import batches, kept_vectors, together
 from hubline.trainer.epochs import Position
+from hubline.trainer.example_weights import example_weights
 from hubline.trainer.interrupt import StopWhenInterrupted
 from hubline.trainer.job import Job, Split
 from hubline.trainer.model import Parts, TunedModel
@@ -67,6 +68,7 @@ class Fit:
         self._job, self._task, self._parts, self._transform = job, task, parts, transform
         self._pace, self._scratch, self._notes, self._caches = pace, scratch, notes, caches
         self._penalty = 0.0
+        self._weights = example_weights(job, task, transform, notes)
         self._tuned_since: dict[str, int] = {}
         self._average = None if job.training.ema is None else WeightAverage(job.training.ema)
 
@@ -236,8 +238,9 @@ class Fit:
             model.tune(tuned)
         model.compile(
             optimizer=optimizer(config, self._pace, before=before),
-            loss=self._task.loss(job.training.loss),
+            loss=self._weights.loss(self._task.loss(job.training.loss)),
             metrics=self._task.metrics(),
+            weighted_metrics=[],  # none: metrics count every record once
             steps_per_execution=_steps_per_call(phase),
         )
         return model
@@ -258,7 +261,9 @@ class Fit:
         split, name = (job.validation, "validation") if position is None else (job.train, "train")
         scratch = f"{self._scratch}/{phase.first}-{name}"
         epoch, skipped = (0, None) if position is None else (position.epoch, position.skipped)
-        return batches(job, self._task, self._transform, split, scratch, phase, epoch, self._record, skipped)
+        return batches(
+            job, self._task, self._transform, split, scratch, phase, epoch, self._record, skipped, self._weights
+        )
 
     def _record(self, cache: Cache) -> None:
         self._caches.append(cache)

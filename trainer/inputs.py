@@ -37,6 +37,9 @@ BOX = "hubline.box"
 MASK = "hubline.mask"
 """Key of the mask of an example's label: uint8 [height, width, 1], before decoding a string."""
 
+WEIGHT = "hubline.weight"
+"""Key of an example's weight in the loss, float32 [batch], which is no input of the model."""
+
 PARSED_AT_ONCE = 64
 """Records that are parsed together: parsing one by one is ten times slower, and images must fit in memory."""
 
@@ -47,6 +50,7 @@ def parsing(
     features: Iterable[str] = (),
     columns: Iterable[str] = (),
     target: Callable[[Values], tf.Tensor] = tf.identity,
+    weight: ParsingSpec | None = None,
 ) -> Parse:
     """Builds the function that parses raw columns and applies the transform graph.
 
@@ -56,14 +60,17 @@ def parsing(
         features: Transformed features to return.
         columns: Columns to return unchanged, which the transform graph doesn't know: cached vectors.
         target: Computes the training target from the transformed label: dense, [batch] or [batch, n].
+        weight: Parsing spec of the one column to return as `WEIGHT`, if any. Features may read the same column.
     """
-    features, columns = list(features), list(columns)
+    features, columns, weight = list(features), list(columns), weight or {}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])  # traced once, however many datasets use it
     def parse(serialized: tf.Tensor) -> tuple[Tensors, tf.Tensor]:
-        parsed = tf.io.parse_example(serialized, spec)
-        as_they_are = {name: parsed.pop(name) for name in columns}
-        transformed = transform(parsed)
+        parsed = tf.io.parse_example(serialized, spec | weight)
+        as_they_are = {name: parsed[name] for name in columns}
+        if weight:
+            as_they_are[WEIGHT] = tf.cast(one_each(parsed[next(iter(weight))]), tf.float32)
+        transformed = transform({name: parsed[name] for name in spec if name not in columns})
         return as_they_are | {name: transformed[name] for name in features}, target(transformed[LABEL])
 
     return parse

@@ -23,6 +23,27 @@ class MeanLoss(tf.keras.losses.Loss):
         self.call = of_each
 
 
+class _OfEachOutput(tf.keras.losses.Loss):
+    """A loss that is averaged over outputs, with a weight for each output."""
+
+    def __init__(self, loss: tf.keras.losses.Loss) -> None:
+        super().__init__()
+        self._loss = loss
+
+    def __call__(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> tf.Tensor:
+        """Args:
+        y_true: Targets, [batch, outputs].
+        y_pred: Raw outputs, [batch, outputs].
+        sample_weight: Weights, [batch, outputs] or [batch, 1].
+        """
+        return self._loss(y_true[..., tf.newaxis], y_pred[..., tf.newaxis], sample_weight)
+
+
+def of_each_output(loss: tf.keras.losses.Loss) -> tf.keras.losses.Loss:
+    """The same loss, which accepts a weight for each output of each example."""
+    return _OfEachOutput(loss)
+
+
 def of_classes(config: AnyLoss | None, classes: int, is_one_hot: bool) -> tf.keras.losses.Loss:
     """The loss of one class out of several.
 

@@ -221,10 +221,10 @@ class TunedModel(tf.keras.Model):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """A training step that updates each variable with the optimizer it belongs to."""
-        inputs, labels = data
+        inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             predictions = self(inputs, training=True)
-            loss = self.compute_loss(inputs, labels, predictions)
+            loss = self.compute_loss(inputs, labels, predictions, weights)
         shares = self._shares()
         gradients = iter(tape.gradient(loss, [variable for _, variables in shares for variable in variables]))
         for each, variables in shares:

@@ -13,7 +13,9 @@ FILE = "training_notes.json"
 class Note(Section):
     """A note about a training."""
 
-    kind: Literal["data", "stands_still", "constant", "stopped_early", "regularization", "checkpoints", "warm_start"]
+    kind: Literal[
+        "data", "stands_still", "constant", "stopped_early", "regularization", "checkpoints", "warm_start", "weights"
+    ]
     text: str
     epoch: int | None = None
     """The epoch it is about, from 1."""

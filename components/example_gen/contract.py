@@ -15,6 +15,7 @@ from hubline.components.example_gen.rules.images import ClipRule, ImageRule, Mas
 from hubline.components.example_gen.rules.numbers import NumberRule
 from hubline.components.example_gen.rules.pixels import pixel_rule
 from hubline.components.example_gen.rules.rule import Rule
+from hubline.components.example_gen.rules.weights import WeightRule
 from hubline.core.config_base import Section
 from hubline.core.errors import DataError
 from hubline.preprocessing.kinds.stored_pixels import PixelNumbers, Stored
@@ -54,6 +55,8 @@ class Contract(Section):
     """Whether these must be above 0."""
     indicators: bool = False
     """Whether these must be 0 or 1."""
+    weight: str | None = None
+    """Column of the record's weight in the loss: at least 0."""
     boxes: Boxes | None = None
     """Box columns, if the label has one box per value and at least one value. A string label may then contain other
     classes besides the listed ones."""
@@ -63,7 +66,8 @@ class Contract(Section):
         """Numeric columns, whose dtypes `ColumnTypes` records."""
         of_boxes = (*self.boxes.sides, *self.boxes.size) if self.boxes else ()
         of_images = [name for name, stored in self.pixels if isinstance(stored, PixelNumbers)]
-        return (*self.numbers, *of_boxes, *of_images)
+        of_weight = [self.weight] if self.weight and self.weight not in (*self.numbers, *of_boxes, *of_images) else []
+        return (*self.numbers, *of_boxes, *of_images, *of_weight)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -71,6 +75,8 @@ class Contract(Section):
         rules = [self._image_rule(name) for name in self.images]
         rules += [MaskRule(name) for name in self.masks]
         rules += [NumberRule(name, self.positive, self.indicators) for name in self.numbers]
+        if self.weight:
+            rules.append(WeightRule(self.weight))
         if self.label:
             rules.append(ClassRule(self.label, self.classes, self.several, other_names=self.boxes is not None))
         if self.label and self.boxes:

@@ -220,7 +220,9 @@ def _refuse_several_types(results: Sequence[Result]) -> None:
     numbers = {", ".join(kind.numbers): path for kind, path in kinds}
     if len(numbers) > 1:
         listed = "; ".join(f"{types} in {path}" for types, path in numbers.items())
-        raise DataError(f"the columns of the label must have the same type in all files, but: {listed}")
+        raise DataError(
+            f"the columns of the label and the sample weight must have one type in all files, but: {listed}"
+        )
 
 
 def refuse_empty(counts: dict[str, int], split: HashSplit | None, results: Sequence[Result]) -> None:

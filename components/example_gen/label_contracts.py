@@ -56,9 +56,9 @@ CONTRACTS = LabelParts[Callable[[Any], dict[str, Any]]](
 """The fields of `Contract` that a label determines."""
 
 
-def contract_of(features: Features, label: Label | None) -> Contract:
-    """The contract for features and, if given, a label."""
+def contract_of(features: Features, label: Label | None, weight: str | None = None) -> Contract:
+    """The contract for features and, if given, a label and a column of sample weights."""
     images, clips = tuple(sorted(image_columns(features))), tuple(sorted(clip_columns(features)))
     of_label = CONTRACTS.of(label.kind)(label) if label else {}
     pixels = tuple(sorted(stored_pixels(features).items()))
-    return Contract.model_validate({"images": images, "clips": clips, "pixels": pixels, **of_label})
+    return Contract.model_validate({"images": images, "clips": clips, "pixels": pixels, "weight": weight, **of_label})

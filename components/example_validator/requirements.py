@@ -10,10 +10,12 @@ from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.feature_columns import image_columns, refers_to_feature
 
 
-def checks_of(features: Features, label: Label, evaluation: Evaluation, data: Data) -> Checks:
+def checks_of(
+    features: Features, label: Label, evaluation: Evaluation, data: Data, sample_weight: str | None = None
+) -> Checks:
     """Collects the requirements from the sections of a pipeline file."""
     return Checks(
-        uses=(*_uses(features), *_uses_of_label(label)),
+        uses=(*_uses(features), *_uses_of_label(label), *_uses_of_weight(sample_weight)),
         images=tuple(sorted({*image_columns(features), *label.masks})),
         sliced=tuple(evaluation.sliced_by),
         drift=(data.drift or Drift()) if data.baseline else None,
@@ -32,3 +34,8 @@ def _uses_of_label(label: Label) -> Iterator[ColumnUse]:
     """Any type is accepted, because ingestion has validated the label."""
     for column in label.columns:
         yield ColumnUse(key="label", kind=label.kind, column=column, types=("int", "float", "bytes"))
+
+
+def _uses_of_weight(column: str | None) -> Iterator[ColumnUse]:
+    if column is not None:
+        yield ColumnUse(key="training.sample_weight", kind="a sample weight", column=column, types=("int", "float"))

@@ -42,9 +42,37 @@ def the_loss_fits_the_label(training: Training, label: Label) -> Iterator[Placed
         yield ("training", "loss"), f"a label of kind {label.kind} has a loss of its own; remove `loss`"
 
 
+def class_weights_fit_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
+    weights, of_label = training.class_weights, TRAINING.of(label.kind)
+    if weights is None:
+        return
+    if of_label.class_weighting is None:
+        fit = " or ".join(kind for kind, part in TRAINING.by_kind.items() if part.class_weighting)
+        yield ("training", "class_weights"), f"a label of kind {label.kind} has no class weights; they are for {fit}"
+        return
+    known = label.named_classes
+    for name in weights if isinstance(weights, dict) else ():
+        if known is not None and name not in known:
+            yield (
+                ("training", "class_weights", name),
+                f"'{name}' is no class of the label; its classes are: {', '.join(known)}",
+            )
+
+
+def the_sample_weight_fits_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
+    if training.sample_weight is None:
+        return
+    if not TRAINING.of(label.kind).takes_sample_weight:
+        yield ("training", "sample_weight"), f"a label of kind {label.kind} has a loss of each pixel; remove it"
+    elif training.sample_weight in label.columns:
+        yield ("training", "sample_weight"), f"'{training.sample_weight}' is what the label is made from; name another"
+
+
 RULES = (
     the_label_is_in_an_image,
     metrics_fit_the_label,
     epochs_are_selected_by_a_metric_of_the_label,
     the_loss_fits_the_label,
+    class_weights_fit_the_label,
+    the_sample_weight_fits_the_label,
 )

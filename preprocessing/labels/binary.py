@@ -58,6 +58,10 @@ class BinaryLabel(ClassesKind):
             holds = evaluate(self.where or "", lambda column: exact.NumberColumn.of(values_of(read, column)))
         return tf.cast(holds, tf.int64)
 
+    @property
+    def named_classes(self) -> tuple[str, ...]:
+        return self.classes
+
     def names(self, read: Columns) -> tf.Tensor:
         return tf.gather(tf.constant(list(self.classes)), self.index(read))
 

@@ -34,6 +34,10 @@ class ClassLabel(ClassesKind):
         return (self.column,)
 
     @property
+    def named_classes(self) -> tuple[str, ...] | None:
+        return self.classes
+
+    @property
     def are_categories(self) -> bool:
         return True
 

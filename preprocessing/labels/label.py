@@ -69,6 +69,11 @@ class LabelKind(Section):
         """Whether a schema restricts the label's integers to their range, as it does for categorical features."""
         return False
 
+    @property
+    def named_classes(self) -> tuple[str, ...] | None:
+        """Class names that the pipeline file gives; None if there are no classes, or they come from the data."""
+        return None
+
     def class_names(self, transform: tft.TFTransformOutput) -> list[str]:
         """Class names in the order of their indices, if `has_classes`."""
         raise NotImplementedError

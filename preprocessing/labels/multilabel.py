@@ -79,8 +79,7 @@ class MultilabelLabel(LabelKind):
         return True
 
     @property
-    def given(self) -> tuple[str, ...] | None:
-        """Class names from the pipeline file; None if they come from the data."""
+    def named_classes(self) -> tuple[str, ...] | None:
         return self.classes or self.indicators
 
     def transform(self, read: TransformContext) -> dict[str, tf.SparseTensor]:
@@ -91,14 +90,14 @@ class MultilabelLabel(LabelKind):
     def names(self, read: Columns) -> tf.SparseTensor:
         """Class names of each record, sparse string [batch, values]. A value that `classes` doesn't list is its own
         name."""
-        given = self.given
+        given = self.named_classes
         values = self._told(read) if self.indicators else read(self.columns[0])
         if given and values.dtype != tf.string:
             return tf.sparse.map_values(lambda numbers: tf.gather(tf.constant(list(given)), numbers), values)
         return tf.sparse.map_values(as_words, values)
 
     def class_names(self, transform: tft.TFTransformOutput) -> list[str]:
-        return list(self.given) if self.given else found_classes(transform)
+        return list(self.named_classes) if self.named_classes else found_classes(transform)
 
     def _positions(self, read: TransformContext) -> tf.SparseTensor:
         """Index of each class; -1 if unknown."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.metrics import accuracy_score, f1_score, log_loss
+from sklearn.utils.class_weight import compute_class_weight
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hubline.artifacts.decision import Decision
@@ -111,6 +112,7 @@ training:
   batch_size: 16
   shuffle_buffer: 100
   materialize: false
+  class_weights: balanced
   optimizer: {learning_rate: 0.1}
   augment: [{saturation: 0.1}, {hue: 0.02}, {cutout: 0.2}]
 evaluation: {metrics: [f1, macro_f1, precision, recall, auc, cross_entropy, exact_match]}
@@ -152,8 +154,12 @@ def test_the_baseline_of_any_number_of_classes_is_that_of_scikit_learn(tmp_path:
     hub_modules.module(tmp_path / "grid", hub_modules.IMAGES, lambda images: tf.nn.avg_pool2d(images, 4, 4, "VALID"))
     path = tmp_path / "pipeline.yaml"
     path.write_text(TAGS)
-    _, decision = finished(path)
+    result, decision = finished(path)
     train, test = truth["train"], truth["test"]
+    page = Path(result.report, "index.html").read_text()
+    for name, having in zip(NAMES, train.T, strict=True):
+        without, of_class = compute_class_weight("balanced", classes=np.array([False, True]), y=having)
+        assert f"{name} {of_class:.4g} ({having.sum()} records) against {without:.4g}" in page
     shares = train.mean(axis=0)
     subsets = [np.array([number >> bit & 1 for bit in range(3)], bool) for number in range(1, 8)]
     best = max(subsets, key=lambda one: f1_score(train, np.tile(one, [len(train), 1]), average="micro"))

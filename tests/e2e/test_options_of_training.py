@@ -38,6 +38,7 @@ training:
   steps: 18
   batch_size: 100
   loss: {kind: huber, delta: 0.7}
+  sample_weight: weight
   l1: 0.01
   l2: 0.02
   ema: 0.6
@@ -67,7 +68,9 @@ Weights = tuple[np.ndarray, np.ndarray]
 ZEROS: Weights = np.zeros([2, 1]), np.zeros([1])
 
 
-def loop(x: np.ndarray, y: np.ndarray, start: Weights = ZEROS) -> tuple[list[Weights], list[np.ndarray]]:
+def loop(
+    x: np.ndarray, y: np.ndarray, weight: np.ndarray, start: Weights = ZEROS
+) -> tuple[list[Weights], list[np.ndarray]]:
     """Averages of weights and bias, and the weights themselves, after each step. The label is learned relative to its
     mean."""
     weights, bias = (tf.Variable(value, dtype=tf.float32) for value in start)
@@ -78,7 +81,7 @@ def loop(x: np.ndarray, y: np.ndarray, start: Weights = ZEROS) -> tuple[list[Wei
         optimizer.learning_rate = rate(step)
         with tf.GradientTape() as tape:
             penalty = 0.01 * tf.reduce_sum(tf.abs(weights)) + 0.02 * tf.reduce_sum(weights**2)
-            loss = huber((y - y.mean())[:, np.newaxis], x @ weights + bias) + penalty
+            loss = huber((y - y.mean())[:, np.newaxis], x @ weights + bias, weight) + penalty
         gradients = tape.gradient(loss, [weights, bias])
         optimizer.apply_gradients(zip(gradients, [weights, bias], strict=True))
         decay = min(0.6, (2 + step) / (11 + step))
@@ -95,10 +98,11 @@ def test_length_loss_penalties_average_and_schedule_are_those_of_a_loop(tmp_path
     for name, count in SPLITS.items():
         x = rng.normal(size=[count, 2]).astype(np.float32)
         y = np.float32(x @ [1.5, -0.5] + rng.exponential(1.0, count))
-        splits[name] = x, y
+        weight = np.float32(rng.integers(0, 4, count))
+        splits[name] = x, y, weight
         rows = [
-            example_data.record(one=float(one), two=float(two), number=float(number))
-            for (one, two), number in zip(x, y, strict=True)
+            example_data.record(one=float(one), two=float(two), number=float(number), weight=float(each))
+            for (one, two), number, each in zip(x, y, weight, strict=True)
         ]
         example_data.write_tfrecord(tmp_path / "data" / f"{name}-0", rows)
     path = tmp_path / "pipeline.yaml"

@@ -10,11 +10,13 @@ import pytest
 import tensorflow as tf
 from pydantic import TypeAdapter
 
+from hubline.core.errors import DataError, UserError
 from hubline.preprocessing.config import Features, Label
 from hubline.trainer.config.model import Head, Model
 from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import CachedVectors
-from hubline.trainer.train import Job, train
+from hubline.trainer.train import Job, Split, train
+from hubline.trainer.training_notes import Note
 from tests.support import example_data
 from tests.support import job as make_job
 
@@ -25,13 +27,19 @@ RNG = np.random.default_rng(1)
 X = RNG.normal(size=[140, 2]).astype(np.float32)
 CLASS = (X @ [2.0, -1.0] + RNG.normal(0, 0.5, 140) > 0).astype(int)
 NUMBER = np.float32(X @ [1.5, 0.5] + RNG.exponential(1.0, 140))
+WEIGHT = np.float32(RNG.integers(0, 5, 140) / 2)  # some records don't count
+TAGS = np.stack([X[:, 0] > 0.8, X[:, 1] > -0.5, X.sum(axis=1) > 1], axis=1).astype(int)
 RECORDS = [
-    example_data.record(one=float(x[0]), two=float(x[1]), kind=int(kind), number=float(number))
-    for x, kind, number in zip(X, CLASS, NUMBER, strict=True)
-]
+    example_data.record(
+        one=float(x[0]), two=float(x[1]), kind=int(kind), number=float(number), weight=float(weight),
+        **{f"tag{n}": int(tag) for n, tag in enumerate(tags)},
+    )
+    for x, kind, number, weight, tags in zip(X, CLASS, NUMBER, WEIGHT, TAGS, strict=True)
+]  # fmt: skip
 TRAIN, BATCH = 100, 16  # seven steps per epoch, the last of four examples
 LABELS: dict[str, Label] = {
     "class": TypeAdapter(Label).validate_python({"kind": "class", "from": "kind", "classes": ["no", "yes"]}),
+    "multilabel": TypeAdapter(Label).validate_python({"kind": "multilabel", "columns": ["tag0", "tag1", "tag2"]}),
     "regression": TypeAdapter(Label).validate_python({"kind": "regression", "from": "number", "normalize": "none"}),
 }
 
@@ -40,8 +48,9 @@ LABELS: dict[str, Label] = {
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Job]:
     folder = tmp_path_factory.mktemp("options")
     raw = make_job.schema(
-        "presence {min_fraction: 1} shape {dim {size: 1}}", one="FLOAT", two="FLOAT", kind="INT", number="FLOAT"
-    )
+        "presence {min_fraction: 1} shape {dim {size: 1}}", one="FLOAT", two="FLOAT", kind="INT", number="FLOAT",
+        weight="FLOAT", tag0="INT", tag1="INT", tag2="INT",
+    )  # fmt: skip
     splits = {
         name: make_job.split(folder / name, [some], FEATURES, {}, {}, raw)
         for name, some in (("train", RECORDS[:TRAIN]), ("validation", RECORDS[TRAIN:]))
@@ -58,10 +67,10 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Job]:
     }  # fmt: skip
 
 
-def trained(job: Job, folder: Path, /, **training: Any) -> dict[str, list[float]]:
+def trained(job: Job, folder: Path, /, notes: list[Note] | None = None, **training: Any) -> dict[str, list[float]]:
     places = {name: str(folder / name) for name in ("checkpoints", "logs", "export")}
     settings = {"batch_size": BATCH, "shuffle_buffer": 1} | training
-    return train(dataclasses.replace(job, training=Training.model_validate(settings), **places))
+    return train(dataclasses.replace(job, training=Training.model_validate(settings), **places), notes)
 
 
 class Reference:
@@ -217,3 +226,108 @@ def test_the_best_epoch_by_a_metric_is_exported(jobs: dict[str, Job], tmp_path: 
     logits = X[TRAIN:] @ weights + bias
     of_export = float(tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)(CLASS[TRAIN:], logits))
     assert of_export == pytest.approx(curves["val_loss"][best], rel=1e-5)
+
+
+PLAIN_SGD = {"name": "sgd", "learning_rate": 0.5, "global_clipnorm": None}
+
+
+def fitted(outputs: int, loss: Any, target: np.ndarray, rows: slice = slice(TRAIN), **fit: Any) -> Any:
+    """A linear model from zeros that bare Keras fits for two epochs."""
+    model = tf.keras.Sequential([tf.keras.layers.Dense(outputs, kernel_initializer="zeros")])
+    model.compile(optimizer=tf.keras.optimizers.SGD(0.5), loss=loss)
+    history = model.fit(X[rows], target[rows], batch_size=BATCH, epochs=2, shuffle=False, verbose=0, **fit)
+    return model.get_weights(), history.history
+
+
+def balanced(target: np.ndarray) -> dict[int, float]:
+    """scikit-learn's formula."""
+    return {one: len(target) / (2 * int((target == one).sum())) for one in (0, 1)}
+
+
+@pytest.mark.both_stacks
+def test_class_and_sample_weights_are_those_of_keras_fit(jobs: dict[str, Job], tmp_path: Path) -> None:
+    notes: list[Note] = []
+    options = {"epochs": 2, "optimizer": PLAIN_SGD, "class_weights": "balanced", "sample_weight": "weight"}
+    curves = trained(jobs["class"], tmp_path, notes=notes, **options)
+    cross_entropy = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    by_class = balanced(CLASS[:TRAIN])
+    weights, history = fitted(
+        2, cross_entropy, CLASS, sample_weight=WEIGHT[:TRAIN] * np.vectorize(by_class.get)(CLASS[:TRAIN]),
+        validation_data=(X[TRAIN:], CLASS[TRAIN:], WEIGHT[TRAIN:]),
+    )  # fmt: skip
+    for one, other in zip(exported(tmp_path), weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    for name in ("loss", "val_loss"):
+        np.testing.assert_allclose(curves[name], history[name], rtol=1e-5)
+    logits = X[TRAIN:] @ weights[0] + weights[1]
+    assert curves["val_accuracy"][-1] == pytest.approx(np.mean(logits.argmax(axis=1) == CLASS[TRAIN:]))  # unweighted
+
+    of_column, of_classes = [note.text for note in notes if note.kind == "weights"]
+    assert f"'weight': 0 to 2 in the training split, {WEIGHT[:TRAIN].mean(dtype=float):.4g} on average" in of_column
+    assert f"{(WEIGHT[:TRAIN] == 0).sum()} of 100 are 0" in of_column
+    counts = np.bincount(CLASS[:TRAIN])
+    assert of_classes.endswith(
+        f"no {by_class[0]:.4g} ({counts[0]} records), yes {by_class[1]:.4g} ({counts[1]} records)"
+    )
+
+
+def test_the_weight_of_a_class_is_given_by_name(jobs: dict[str, Job], tmp_path: Path) -> None:
+    curves = trained(jobs["class"], tmp_path, epochs=2, optimizer=PLAIN_SGD, class_weights={"yes": 3})
+    cross_entropy = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    _, history = fitted(
+        2, cross_entropy, CLASS, class_weight={0: 1.0, 1: 3.0}, validation_data=(X[TRAIN:], CLASS[TRAIN:])
+    )
+    for name in ("loss", "val_loss"):
+        np.testing.assert_allclose(curves[name], history[name], rtol=1e-5)
+
+
+@pytest.mark.parametrize("given", ["balanced", {"tag0": 4.0}], ids=str)
+def test_classes_of_a_multilabel_are_weighted_one_by_one(
+    jobs: dict[str, Job], tmp_path: Path, given: str | dict[str, float]
+) -> None:
+    options = {"epochs": 2, "optimizer": PLAIN_SGD, "class_weights": given, "sample_weight": "weight"}
+    curves = trained(jobs["multilabel"], tmp_path, **options)
+    by_tag = [balanced(tags) for tags in TAGS[:TRAIN].T]
+    table = np.float32([[of[0], of[1]] for of in by_tag] if given == "balanced" else [[1, 4], [1, 1], [1, 1]])
+
+    def of_each(both: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+        """The target holds the tags, and the weight of each."""
+        tags, weights = both[:, :3], both[:, 3:]
+        return tf.reduce_mean(weights * tf.nn.sigmoid_cross_entropy_with_logits(tags, outputs), axis=1)
+
+    of_class = np.where(TAGS == 1, table[:, 1], table[:, 0])
+    of_class[TRAIN:] = 1
+    both = np.concatenate([np.float32(TAGS), of_class], axis=1)
+    weights, history = fitted(
+        3, of_each, both, sample_weight=WEIGHT[:TRAIN], validation_data=(X[TRAIN:], both[TRAIN:], WEIGHT[TRAIN:])
+    )
+    for one, other in zip(exported(tmp_path), weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    for name in ("loss", "val_loss"):
+        np.testing.assert_allclose(curves[name], history[name], rtol=1e-5)
+
+
+def test_a_sample_weight_of_a_regression(jobs: dict[str, Job], tmp_path: Path) -> None:
+    options = {"epochs": 2, "optimizer": {**PLAIN_SGD, "learning_rate": 0.05}, "materialize": True}
+    curves = trained(jobs["regression"], tmp_path, sample_weight="weight", **options)
+    loop = Reference("regression", lambda target, outputs: (outputs[:, 0] - target) ** 2, tf.keras.optimizers.SGD(0.05))
+    plain = loop.loss
+    loop.target = np.stack([loop.target, WEIGHT], axis=1)
+    loop.loss = lambda both, outputs: both[:, 1] * plain(both[:, 0], outputs)
+    loop.run(14)
+    for one, other in zip(exported(tmp_path), loop.snapshots[-1], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    assert curves["val_loss"][-1] == pytest.approx(float(loop.value(slice(TRAIN, 140))), rel=1e-4)
+
+
+def test_an_unknown_class_and_weights_of_0_are_refused(jobs: dict[str, Job], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a weight for 'maybe', which is no class .*; the classes are: no, yes"):
+        trained(jobs["class"], tmp_path, epochs=1, class_weights={"maybe": 2})
+    none = dataclasses.replace(jobs["class"], validation=of_no_weight(jobs["class"], tmp_path))
+    with pytest.raises(DataError, match="every 'weight', the sample weight, of the validation split is 0"):
+        trained(none, tmp_path, epochs=1, sample_weight="weight")
+
+
+def of_no_weight(job: Job, folder: Path) -> Split:
+    some = [record for record, weight in zip(RECORDS, WEIGHT, strict=True) if weight == 0]
+    return make_job.split(folder / "none", [some], FEATURES, {}, {}, job.schema)

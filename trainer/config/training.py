@@ -17,6 +17,7 @@ from hubline.trainer.config.losses import Loss
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.tensorboard import TensorBoard
 from hubline.trainer.config.warm_start import WarmStart
+from hubline.trainer.config.weights import ClassWeights
 
 _LESS_IS_BETTER = ("loss", "rmse", "mae")
 
@@ -58,6 +59,14 @@ class Training(Section):
     loss: Loss | None = Field(default=None, examples=["focal", {"kind": "asymmetric", "over": 1, "under": 3}])
     """The loss, by name or with its settings. `class`, `binary` and `multilabel`: `cross_entropy` (the default) and
     `focal`. `regression`: `mse` (the default), `mae`, `huber` and `asymmetric`. Other labels have one loss only."""
+    class_weights: ClassWeights | None = Field(default=None, examples=["balanced", {"no": 1, "yes": 5}])
+    """Weights of classes in the training loss, for `class`, `binary` and `multilabel`. `balanced`: n / (classes *
+    records of the class), as scikit-learn computes it from the training split. Or a weight for each class by name;
+    others weigh 1. With `multilabel`, the weight of a class counts for records that have the class; `balanced` balances
+    the records with and without it. Validation and evaluation have no class weights."""
+    sample_weight: str | None = Field(default=None, min_length=1, examples=["survey_weight"])
+    """Column with the weight of each record in the loss of training and validation: one number per record, at least 0.
+    A record without one is a bad record. Metrics are not weighted, and serving does not need the column."""
     l1: float | None = Field(default=None, gt=0.0, examples=[1e-5])
     """Adds this times the sum of the absolute weights to the loss: of all kernels and embeddings that are being
     trained, except in hub modules with regularization losses of their own, which are always added."""
@@ -162,6 +171,14 @@ class Training(Section):
             raise ValueError("`augment` contains mixup several times; list it once")
         if count and self.cache_views is not None:
             raise ValueError("mixup blends images, so cache_views can't store their outputs; remove one")
+        return self
+
+    @model_validator(mode="after")
+    def _mixes_no_weights(self) -> "Training":
+        if self.mixup is not None:
+            says = "mixup blends examples, which would have several weights; remove mixup or the weights"
+            weighed = [key for key in ("class_weights", "sample_weight") if getattr(self, key) is not None]
+            raise_placed("Training", [((key,), says) for key in weighed])
         return self
 
     @property

@@ -1,5 +1,6 @@
 """Training on label `binary`: two classes, learned like any classes."""
 
+from hubline.trainer.class_weights import OneClass
 from hubline.trainer.labels.classes import task
 from hubline.trainer.labels.label import LabelTraining
 
@@ -8,4 +9,5 @@ TRAINING = LabelTraining(
     training_metrics=("accuracy",),
     task=task,
     losses=("cross_entropy", "focal"),
+    class_weighting=OneClass,
 )

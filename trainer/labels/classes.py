@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hubline.core.errors import DataError
 from hubline.core.lazy_import import tf, tft
 from hubline.preprocessing.labels.label import ClassesKind
+from hubline.trainer.class_weights import OneClass
 from hubline.trainer.labels.label import LabelTraining
 from hubline.trainer.task import CLASSES, LABEL, SCORE, SCORES, Task
 
@@ -90,4 +91,5 @@ TRAINING = LabelTraining(
     training_metrics=("accuracy",),
     task=task,
     losses=("cross_entropy", "focal"),
+    class_weighting=OneClass,
 )

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 from hubline.trainer.metric_names import Metric
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import tensorflow_transform as tft
 
     from hubline.preprocessing.columns import ParsingSpec
     from hubline.preprocessing.config import Features
     from hubline.preprocessing.labels.pixels import PixelsLabel
+    from hubline.trainer.class_weights import ClassWeighting
     from hubline.trainer.inputs import Boxes
     from hubline.trainer.task import Task
 
@@ -45,6 +48,11 @@ class LabelTraining:
     """
     losses: tuple[str, ...] = ()
     """Losses that `training.loss` may name, the default first. Empty if the label has one loss only."""
+    class_weighting: Callable[[Sequence[str]], ClassWeighting] | None = None
+    """How `training.class_weights` weighs the loss, from the class names by index; None if the label can't have class
+    weights."""
+    takes_sample_weight: bool = True
+    """Whether the loss has one value for each record, which `training.sample_weight` can weigh."""
     needs_pictures: Callable[[Any, Features], bool] = _no
     """Whether the target depends on how an image is cropped or padded. The rows with cached vectors don't contain that,
     so a head can't be trained on vectors alone."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hubline.core.errors import DataError
 from hubline.core.lazy_import import tf, tft
 from hubline.preprocessing.labels.multilabel import MultilabelLabel
+from hubline.trainer.class_weights import ManyClasses
 from hubline.trainer.labels.label import LabelTraining
 from hubline.trainer.task import CHOSEN, CLASSES, SCORES, Task
 
@@ -75,4 +76,5 @@ TRAINING = LabelTraining(
     training_metrics=("binary_accuracy", "f1"),
     task=_task,
     losses=("cross_entropy", "focal"),
+    class_weighting=ManyClasses,
 )

@@ -102,6 +102,7 @@ TRAINING = LabelTraining(
     metrics=("mean_iou", "pixel_accuracy"),
     training_metrics=("pixel_accuracy", "mean_iou"),
     task=_task,
+    takes_sample_weight=False,
     needs_pictures=_needs_pictures,
     mask=_mask,
 )
