@@ -20,6 +20,27 @@ class Origin(Section):
     """Number of records from it."""
 
 
+class LeftOut(Section):
+    """Numbers of records that are not ingested, by reason."""
+
+    where: int = 0
+    """Records that don't meet `data.where`."""
+    no_value: int = 0
+    """Records in which a column that `data.where` names has no value, or several."""
+    take: int = 0
+    """Records that `data.take` doesn't take."""
+
+    def __add__(self, other: "LeftOut") -> "LeftOut":
+        return LeftOut(
+            where=self.where + other.where, no_value=self.no_value + other.no_value, take=self.take + other.take
+        )
+
+    @property
+    def total(self) -> int:
+        """Number of records that are left out."""
+        return self.where + self.no_value + self.take
+
+
 class SplitPart(Section):
     """Records of a split that are in one file."""
 
@@ -30,6 +51,8 @@ class SplitPart(Section):
     """Size of the largest record in bytes; 0 if there are no records."""
     digest: str
     """SHA-256 of the file."""
+    left_out: LeftOut = LeftOut()
+    """Records that would be in the file, but are left out."""
 
     @property
     def count(self) -> int:
@@ -69,6 +92,12 @@ class Manifest(Section):
     def counts(self) -> dict[str, int]:
         """Number of records by split."""
         return {split: sum(shard.count for shard in self.of(split)) for split in self.splits}
+
+    @property
+    def left_out(self) -> dict[str, LeftOut]:
+        """Records left out, by split; splits that lost none are missing."""
+        totals = {split: sum((shard.left_out for shard in self.of(split)), LeftOut()) for split in self.splits}
+        return {split: left_out for split, left_out in totals.items() if left_out.total}
 
     @property
     def sources(self) -> list[str]:

@@ -41,6 +41,7 @@ EXAMPLE_GEN = Step(
     properties={
         "files": "the data files with sizes and modification times",
         "split": "the shares of `data.split`",
+        "selection": "`data.where`, `data.take`",
         "contract": "the columns and classes that records must have (`features`, `label`, `training.sample_weight`)",
         "bad_records": "`data.bad_records`",
         "store": _STORE,

@@ -10,6 +10,7 @@ from tfx.types import BaseChannel
 from hubline.artifacts.pins import AnyPins, PinnedFiles, Pins, PinsToInfer
 from hubline.components import steps
 from hubline.components.component import component
+from hubline.components.config.selection import Selection
 from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_validator.requirements import checks_of
@@ -250,10 +251,12 @@ def describing(file: AnyFile, files: PinnedFiles, places: Paths | ClusterPaths) 
     """The first steps, which read the data and infer its schema: ExampleGen, StatisticsGen and SchemaGen."""
     store = str(places.store)
     split = None if isinstance(file, InferFile) else file.data.split
+    selection = Selection() if isinstance(file, InferFile) else file.data.selection
     example_gen = component(
         steps.EXAMPLE_GEN,
         files=files,
         split=split if isinstance(split, HashSplit) else None,
+        selection=selection,
         contract=contract_of(file.features, file.label, file.training.sample_weight if file.training else None),
         bad_records=file.data.bad_records,
         store=store,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hubline.artifacts.splits import ALL
 from hubline.components.backbone.sources import fingerprint
-from hubline.components.example_gen.first_record import columns_of_first_record
+from hubline.components.example_gen.first_record import columns_of_first_record, columns_of_first_records
 from hubline.components.hub_module.handle import digest, look_for, mirrored, read_saved_model
 from hubline.components.hub_module.recognise import check_whole
 from hubline.components.pin.find import find
@@ -24,6 +24,7 @@ from hubline.pipeline.diagnostics import Diagnostic, PipelineFileError, nearest
 from hubline.pipeline.load import Source
 from hubline.pipeline.paths import Paths
 from hubline.preprocessing.config import vocabulary_files
+from hubline.preprocessing.expression import columns_of_condition
 from hubline.preprocessing.feature_columns import images
 from hubline.preprocessing.vocabulary_files import read_vocabulary
 from hubline.trainer.config.hubs import Hub
@@ -51,6 +52,9 @@ def preflight(file: AnyFile, source: Source, root: Path | None = None) -> None:
     if diagnostics:
         raise PipelineFileError(diagnostics)
 
+
+_RECORDS = 100
+"""Records that are searched for the columns of `data.where`, which single records may lack."""
 
 Record = tuple[str, Mapping[str, int]]
 """Path of a file, and the number of values in each column of its first record."""
@@ -89,6 +93,19 @@ def _look_for_columns(first_record: Callable[[], Record | None], wanted: Iterabl
             raise UserError(f"{path}: the {what} '{column}' of the first record is empty; every record needs a value")
 
 
+def _look_for_condition(first_record: Callable[[], Record | None], condition: str) -> None:
+    """Checks that one of the first records has each column that `data.where` names."""
+    if (first := first_record()) is None:
+        return
+    columns, count = columns_of_first_records(first[0], _RECORDS)
+    for column in columns_of_condition(condition):
+        if column not in columns:
+            raise UserError(
+                f"{first[0]}: none of the first {count:,} records has a column '{column}'; "
+                f"{nearest(column, sorted(columns))}"
+            )
+
+
 Looks = Iterator[tuple[Location, Callable[[], object]]]
 
 
@@ -100,18 +117,24 @@ def _looks(file: AnyFile) -> Looks:
         if not is_remote(pattern):
             yield location, partial(files, split)
     if not any(map(is_remote, patterns.values())) and file.data.bad_records.policy == "fail":
-        first_record = cache(partial(_first_record, files, patterns))
-        for name, image in images(file.features).items():
-            yield ("features", name), partial(_look_for_columns, first_record, [image.column or name], image.kind)
-        if file.label and file.label.required:
-            yield ("label",), partial(_look_for_columns, first_record, file.label.required, "label")
-        if file.training and (weight := file.training.sample_weight):
-            yield ("training", "sample_weight"), partial(_look_for_columns, first_record, [weight], "sample weight")
+        yield from _looks_at_first_records(file, cache(partial(_first_record, files, patterns)))
     for name, hub in file.hubs.items():
         if not is_remote(mirrored(hub.handle)):
             yield ("hubs", name, "sha256" if hub.sha256 else "handle"), partial(_look_for_module, hub)
             yield ("hubs", name, "handle"), partial(_look_at_operations, hub)
     yield from _looks_to_infer(file) if isinstance(file, InferFile) else _looks_to_train(file)
+
+
+def _looks_at_first_records(file: AnyFile, first_record: Callable[[], Record | None]) -> Looks:
+    if isinstance(file, PipelineFile) and file.data.where:  # the first record may be left out, and lack any column
+        yield ("data", "where"), partial(_look_for_condition, first_record, file.data.where)
+        return
+    for name, image in images(file.features).items():
+        yield ("features", name), partial(_look_for_columns, first_record, [image.column or name], image.kind)
+    if file.label and file.label.required:
+        yield ("label",), partial(_look_for_columns, first_record, file.label.required, "label")
+    if file.training and (weight := file.training.sample_weight):
+        yield ("training", "sample_weight"), partial(_look_for_columns, first_record, [weight], "sample weight")
 
 
 def _looks_to_infer(file: InferFile) -> Looks:

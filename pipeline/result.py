@@ -4,6 +4,7 @@ from datetime import date
 from typing import Literal
 
 from hubline.artifacts.decision import Decision, Metrics
+from hubline.artifacts.examples import LeftOut
 from hubline.core.config_base import Section
 from hubline.report.contents import Artifacts
 
@@ -38,6 +39,8 @@ class Result(Section):
     """Dates of the spans, if they are dates."""
     warnings: tuple[str, ...] = ()
     """Findings about the data that did not stop the run, one line each."""
+    left_out: dict[str, LeftOut] = {}
+    """Records that `data.where` and `data.take` left out, by split; splits that lost none are missing."""
     metrics: Metrics = {}
     """Test metrics of the candidate; with `task: infer` and a label, metrics of the predictions."""
     decision: Decision | None = None

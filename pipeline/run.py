@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from hubline.artifacts.examples import Manifest
 from hubline.artifacts.pins import AnyPins, Pins, ServedVersion
 from hubline.artifacts.quarantine import FILE, all_quarantined, write_quarantine
 from hubline.core import interruption, storage
@@ -176,6 +177,7 @@ def _result(
         spans=spans,
         dates=tuple(map(to_date, spans)) if spans and file.data.dated else None,
         warnings=(*steps.warnings(), *_set_aside(artifacts, folder)) if steps else (),
+        left_out=Manifest.read(artifacts.examples).left_out if artifacts.examples else {},
         metrics=decision.metrics if decision else evaluated.metrics if evaluated else {},
         decision=decision,
         steps=tuple(steps.steps) if steps else (),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from hubline.artifacts.decision import Decision
+from hubline.artifacts.examples import LeftOut
 from hubline.artifacts.findings import ColumnDrift, Finding
 from hubline.artifacts.quarantine import QuarantinedRecord
 from hubline.report.labels.predictions import Predictions
@@ -124,6 +125,8 @@ class Findings:
 
     counts: Mapping[str, int] = field(default_factory=dict)
     """Records by split, with quarantined records under `quarantine`."""
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
+    """Records that `data.where` and `data.take` left out, by split; splits that lost none are missing."""
     quarantine: Quarantine = Quarantine()
     columns: Sequence[Column] = ()
     anomalies: Sequence[Anomaly] | None = None

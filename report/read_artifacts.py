@@ -53,6 +53,7 @@ def read(artifacts: Artifacts) -> Findings:
     statistics = _statistics(artifacts.statistics) if artifacts.statistics else {}
     return Findings(
         counts=_counts(artifacts) if artifacts.examples else {},
+        left_out=Manifest.read(str(artifacts.examples)).left_out if artifacts.examples else {},
         quarantine=_quarantine(artifacts),
         columns=_columns(statistics),
         anomalies=_anomalies(artifacts.anomalies) if artifacts.anomalies else None,

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from hubline.artifacts.splits import ALL
 from hubline.components.config.bad_records import BadRecords
 from hubline.components.config.drift import Drift
+from hubline.components.config.selection import Selection, Take, Where
 from hubline.components.config.splits import HashSplit, PatternSplit
 from hubline.core.config_base import FilePath, FilePattern, Section, has_wildcards
 from hubline.core.spans import SpanPattern
@@ -26,6 +27,14 @@ class Data(Section):
     """Relative sizes such as {train: 8, validation: 1, test: 1}, or one file pattern per split."""
     window: int | None = Field(default=None, ge=1, examples=[7])
     """Number of most recent spans to read. Default: all spans."""
+    where: Where | None = Field(default=None, examples=["year >= 2015 and company != 'Flash Cab'"])
+    """Condition that records must meet: comparisons of numbers as in `label.where`, also chained (0 < a < b); of a
+    column with a text in single quotes by == or !=; joined by `and`, `or`, `not` and parentheses. A record in which a
+    named column has no value, or several, is left out. Default: all records."""
+    take: Take | None = Field(default=None, examples=[1000, {"share": 0.1}])
+    """How many of these records to take, for a quick try: a number or a share. A hash of each record decides, so the
+    same ones are taken from run to run, and a smaller number takes some of those that a larger one takes. Default: all
+    records."""
     bad_records: BadRecords = BadRecords()
     """Whether bad records stop the run or are quarantined."""
     data_schema: FilePath | None = Field(default=None, alias="schema")
@@ -75,6 +84,11 @@ class Data(Section):
                 "drift needs a baseline; `hubline schema FILE --freeze` writes one and prints the line to add"
             )
         return drift
+
+    @property
+    def selection(self) -> Selection:
+        """Which records are ingested."""
+        return Selection(where=self.where, take=self.take)
 
     @property
     def patterns(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from itertools import chain, count
 from typing import Any
 
 import apache_beam as beam
-import tensorflow as tf
+import numpy as np
 from pydantic import TypeAdapter
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
@@ -22,21 +22,23 @@ from hubline.artifacts.quarantine import QuarantinedRecord, read_quarantine, ref
 from hubline.artifacts.splits import ALL, SPLITS
 from hubline.components.adapters.tfx import mark_as_tf_examples
 from hubline.components.config.bad_records import BadRecords
+from hubline.components.config.selection import Records, Selection
 from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen import small_files
+from hubline.components.example_gen import take as take_module
 from hubline.components.example_gen.contract import Contract
 from hubline.components.example_gen.ingest_job import QUARANTINE, IngestResult, Job
+from hubline.components.example_gen.results import Result, refuse_empty, refuse_several_types, refuse_unseen
 from hubline.components.example_gen.small_files import grouped, ingest_group
+from hubline.components.example_gen.take import bound_of_count, bound_of_share, smallest_hashes
 from hubline.core import storage
 from hubline.core.code_digest import content_digest
 from hubline.core.errors import DataError
 from hubline.core.progress import report
 from hubline.core.shard_cache import ShardCache, key
 
-_INGESTED = "ingested.json"
+_INGESTED, _HASHES = "ingested.json", "hashes"
 _BY_FOLDER = TypeAdapter(dict[str, IngestResult])
-_DISTINCT = 1000
-"""Limit on the distinct records to count if a split is empty."""
 _AT_ONCE = min(8, os.cpu_count() or 1)
 """Files that a worker ingests concurrently: TensorFlow reads a file on a single core, and buffers some MB of each."""
 
@@ -48,22 +50,20 @@ class Task:
     jobs: tuple[Job, ...]
     key: str
 
+    def run(self, folder: str) -> None:
+        """Ingests the files into a folder of the cache."""
+        storage.write_bytes(f"{folder}/{_INGESTED}", _BY_FOLDER.dump_json(ingest_group(self.jobs, folder)))
+
 
 @dataclass(frozen=True)
-class Result:
-    """The result for one file, or for several small files taken together."""
+class Ranking(Task):
+    """The same files to look for the records that `data.take` may take."""
 
-    group: str
-    """The files' split, if files rather than records are split."""
-    name: str
-    """Sequence number in the artifact's file names."""
-    folder: str
-    ingested: IngestResult
+    count: int
 
-    @property
-    def first(self) -> str:
-        """Path of the first file."""
-        return self.ingested.parts[0].origins[0].file
+    def run(self, folder: str) -> None:
+        """Writes the smallest hashes of their records."""
+        storage.write_bytes(f"{folder}/{_HASHES}", smallest_hashes(self.jobs, self.count).tobytes())
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -77,11 +77,15 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """
         artifact = artifact_utils.get_single_instance(output_dict["examples"])
         bad_records = BadRecords.model_validate_json(exec_properties["bad_records"])
-        tasks = list(_tasks(exec_properties, bad_records))
+        selection = Selection.model_validate_json(exec_properties["selection"])
+        store = ShardCache(exec_properties["store"])
+        tasks = list(_tasks(exec_properties, bad_records, selection, self._bound(store, exec_properties, selection)))
         artifact.split_names = artifact_utils.encode_split_names([ALL] if _are_not_split(tasks) else list(SPLITS))
-        results = self._ingest(ShardCache(exec_properties["store"]), tasks)
+        self._run(store, tasks)
+        results = _results(store, tasks)
         contract, split = tasks[0].jobs[0].contract, tasks[0].jobs[0].split
-        _refuse_several_types(results)
+        refuse_several_types(results)
+        refuse_unseen(results)
         quarantined_records = sum(result.ingested.quarantined_records for result in results)
         total = quarantined_records + sum(part.count for result in results for part in result.ingested.parts)
         refuse_too_many(quarantined_records, total, bad_records.max_fraction, _set_aside(results))
@@ -91,7 +95,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             masks=contract.masks,
             quarantined=quarantined_records,
         )
-        refuse_empty(manifest.counts, split, results)
+        refuse_empty(manifest, split, results, selection.where)
         _link_quarantine(results, artifact)
         # No file format is set: TFX has none for uncompressed TFRecords, and its readers detect GZIP by the suffix
         # `.gz`.
@@ -99,7 +103,25 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         manifest.write(artifact.uri)
         write_pixel_columns(artifact.uri, dict(contract.pixels))
 
-    def _ingest(self, store: ShardCache, tasks: Sequence[Task]) -> list[Result]:
+    def _bound(self, store: ShardCache, exec_properties: dict[str, Any], selection: Selection) -> int | None:
+        """The bound below which the hashes of records must be; None for all records."""
+        take = selection.take
+        if take is None:
+            return None
+        if not isinstance(take, Records):
+            return bound_of_share(take)
+        bad_records = BadRecords(policy="quarantine")  # what is bad is found in what is taken
+        code = content_digest(take_module.__name__, "tensorflow")
+        tasks = [
+            Ranking(task.jobs, key("ranked", task.key, take.records, code), take.records + 1)
+            for task in _tasks(exec_properties, bad_records, selection, None)
+        ]
+        self._run(store, tasks)
+        found = (np.frombuffer(_bytes(f"{store.find(task.key)}/{_HASHES}"), np.int64) for task in tasks)
+        return bound_of_count(found, take.records)
+
+    def _run(self, store: ShardCache, tasks: Sequence[Task]) -> None:
+        """Runs the tasks whose result is not cached."""
         missing = [task for task in tasks if not store.find(task.key)]
         complaints = f"{self._get_tmp_dir()}/complaints"
         if missing:
@@ -110,18 +132,17 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                         | "Files" >> beam.Create(missing)
                         | "Spread" >> beam.Reshuffle()
                         | "Some at once" >> beam.BatchElements(_AT_ONCE, _AT_ONCE)
-                        | "Ingest" >> beam.ParDo(_Ingest(store, complaints, sum(len(task.jobs) for task in missing)))
+                        | "Run" >> beam.ParDo(_Run(store, complaints, sum(len(task.jobs) for task in missing)))
                     )
             except Exception as error:
                 # Beam runners wrap exceptions of workers, and some pass on nothing but their own text.
                 for name in storage.names(complaints):
                     raise DataError(_text(f"{complaints}/{name}")) from error
                 raise
-        return _results(store, tasks)
 
 
-class _Ingest(beam.DoFn):
-    """Ingests a batch of tasks concurrently, and caches the results."""
+class _Run(beam.DoFn):
+    """Runs a batch of tasks concurrently, and caches the results."""
 
     def __init__(self, store: ShardCache, complaints: str, total: int) -> None:
         self._store = store
@@ -131,23 +152,24 @@ class _Ingest(beam.DoFn):
 
     def process(self, tasks: list[Task]) -> Iterator[str]:
         with ThreadPoolExecutor() as pool:
-            for task, done in zip(tasks, pool.map(self._ingest, tasks), strict=True):
+            for task, done in zip(tasks, pool.map(self._run, tasks), strict=True):
                 self._done += len(task.jobs)
                 report(self._done, self._total, "files")
                 yield done
 
-    def _ingest(self, task: Task) -> str:
+    def _run(self, task: Task) -> str:
         try:
             with self._store.making(task.key) as folder:
-                ingested = ingest_group(task.jobs, folder)
-                storage.write_bytes(f"{folder}/{_INGESTED}", _BY_FOLDER.dump_json(ingested))
+                task.run(folder)
         except DataError as error:
             storage.write_bytes(f"{self._complaints}/{task.key}", str(error).encode())
             raise
         return task.key
 
 
-def _tasks(exec_properties: dict[str, Any], bad_records: BadRecords) -> Iterator[Task]:
+def _tasks(
+    exec_properties: dict[str, Any], bad_records: BadRecords, selection: Selection, below: int | None
+) -> Iterator[Task]:
     files = PinnedFiles.model_validate_json(exec_properties["files"])
     split = HashSplit.model_validate_json(exec_properties["split"]) if exec_properties["split"] else None
     contract = Contract.model_validate_json(exec_properties["contract"])
@@ -155,7 +177,15 @@ def _tasks(exec_properties: dict[str, Any], bad_records: BadRecords) -> Iterator
     for group, pinned in files.by_split.items():
         for together in grouped(pinned):
             jobs = tuple(
-                Job(file=file, group=group, split=split, contract=contract, policy=bad_records.policy)
+                Job(
+                    file=file,
+                    group=group,
+                    split=split,
+                    contract=contract,
+                    policy=bad_records.policy,
+                    where=selection.where,
+                    below=below,
+                )
                 for file in together
             )
             dumped = [job.model_dump(mode="json") for job in jobs]
@@ -184,8 +214,12 @@ def _results_of(store: ShardCache, task: Task) -> Iterator[Result]:
 
 
 def _text(path: str) -> str:
+    return _bytes(path).decode()
+
+
+def _bytes(path: str) -> bytes:
     with storage.open_binary(path) as file:
-        return file.read().decode()
+        return file.read()
 
 
 def _link(result: Result, artifact: Any) -> Iterator[ShardFile]:
@@ -210,38 +244,3 @@ def _link_quarantine(results: Sequence[Result], artifact: Any) -> None:
 def _set_aside(results: Sequence[Result]) -> Iterator[QuarantinedRecord]:
     for result in results:
         yield from read_quarantine(f"{result.folder}/{quarantine.FILE}")
-
-
-def _refuse_several_types(results: Sequence[Result]) -> None:
-    kinds = [(result.ingested.kind, result.first) for result in results if result.ingested.kind]
-    labels = {kind.label: path for kind, path in kinds if kind.label}
-    if len(labels) > 1:
-        raise DataError(f"the labels are integers in {labels['int64']}, but strings in {labels['string']}")
-    numbers = {", ".join(kind.numbers): path for kind, path in kinds}
-    if len(numbers) > 1:
-        listed = "; ".join(f"{types} in {path}" for types, path in numbers.items())
-        raise DataError(
-            f"the columns of the label and the sample weight must have one type in all files, but: {listed}"
-        )
-
-
-def refuse_empty(counts: dict[str, int], split: HashSplit | None, results: Sequence[Result]) -> None:
-    empty = [name for name in counts if not counts[name]]
-    if empty == [ALL]:
-        raise DataError("the data is empty: its files contain no records")
-    if empty:
-        got = ", ".join(f"{name} {count}" for name, count in counts.items())
-        mend = _mend(sum(counts.values()), results) if split else "the files that data.split names hold no record"
-        raise DataError(f"the split '{empty[0]}' is empty ({got} records): {mend}")
-
-
-def _mend(count: int, results: Sequence[Result]) -> str:
-    """Advice for an empty split, if records are split by their hash."""
-    files = [f"{result.folder}/{part.split}" for result in results for part in result.ingested.parts if part.count]
-    distinct = int(tf.data.TFRecordDataset(files).unique().take(_DISTINCT + 1).reduce(0, lambda found, _: found + 1))
-    if distinct < min(count, _DISTINCT + 1):
-        return (
-            f"only {distinct} of the {count:,} records are distinct, and equal ones go to the same split; give records "
-            "that differ, or split by files"
-        )
-    return "give more data or other shares in data.split"

@@ -1,9 +1,11 @@
-"""Reads the first record of a file without TensorFlow, which `hubline check` must not import."""
+"""Reads the first records of a file without TensorFlow, which `hubline check` must not import."""
 
 import gzip
 import struct
 import zlib
+from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,32 +23,56 @@ def columns_of_first_record(path: str) -> dict[str, int] | None:
         Counts by column; for a tf.SequenceExample, of context and feature lists. None if the first record is
         unreadable, which ingestion reports in detail.
     """
-    record = _first(path)
-    try:
-        example = _message_type().FromString(record) if record else None
-    except DecodeError:
-        return None
-    if example is None:
-        return None
-    columns = {name: _count(feature) for name, feature in example.features.feature.items()}
-    return columns | {name: sum(map(_count, each.feature)) for name, each in example.feature_lists.feature_list.items()}
+    return next(_columns(path), None)
 
 
-def _first(path: str) -> bytes | None:
+def columns_of_first_records(path: str, most: int) -> tuple[set[str], int]:
+    """The columns that one of the first records of a local TFRecord file has, and the number of these records.
+
+    Args:
+        path: The file.
+        most: Number of records to read, if there are as many, and they are not too large.
+    """
+    found: set[str] = set()
+    count = 0
+    for columns in islice(_columns(path), most):
+        found |= {name for name, values in columns.items() if values}
+        count += 1
+    return found, count
+
+
+def _columns(path: str) -> Iterator[dict[str, int]]:
+    """Counts of values by column for each record, up to an unreadable one."""
+    for record in _records(path):
+        try:
+            example = _message_type().FromString(record)
+        except DecodeError:
+            return
+        columns = {name: _count(feature) for name, feature in example.features.feature.items()}
+        yield columns | {
+            name: sum(map(_count, each.feature)) for name, each in example.feature_lists.feature_list.items()
+        }
+
+
+def _records(path: str) -> Iterator[bytes]:
+    """The records, up to one that is unreadable or too large, as far as they are not too large together."""
+    left = _MOST_BYTES
     try:
         with Path(path).open("rb") as plain:
             opened: Any = gzip.open if plain.read(3) == _GZIP else open
         with opened(path, "rb") as file:
             # A record is its length, the length's checksum, its data and the data's checksum:
             # https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
-            header = file.read(12)
-            if len(header) < 12:
-                return None
-            (length,) = struct.unpack("<Q", header[:8])
-            record = file.read(length) if length <= _MOST_BYTES else b""
-            return record if len(record) == length else None
+            while len(header := file.read(12)) == 12:
+                (length,) = struct.unpack("<Q", header[:8])
+                left -= length
+                record = file.read(length) if left >= 0 else b""
+                if len(record) < length or not length:
+                    return
+                yield record
+                file.read(4)
     except (OSError, EOFError, zlib.error):
-        return None
+        return
 
 
 def _count(feature: Any) -> int:

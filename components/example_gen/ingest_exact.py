@@ -1,15 +1,17 @@
 """Ingests a file in Python, record by record, around damaged and bad records."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from itertools import islice
 
 import tensorflow as tf
 
-from hubline.artifacts.examples import Origin, SplitPart
+from hubline.artifacts.examples import LeftOut, Origin, SplitPart
 from hubline.artifacts.quarantine import FILE, QuarantinedRecord, write_quarantine
 from hubline.components.example_gen.contract import ColumnTypes, are_sound, find_fault, kind_of
 from hubline.components.example_gen.ingest_job import QUARANTINE, IngestResult, Job, broken, damaged, split_of
+from hubline.components.example_gen.selector import Reason, reason_of, selector_of
 from hubline.core.digest import file_digest
 from hubline.core.errors import DataError
 from hubline.core.tfrecord_recovery import RecoveredRecord, salvage
@@ -31,11 +33,14 @@ def ingest_exactly(job: Job, folder: str) -> IngestResult:
             origins=(Origin(file=job.file.path, count=out.count),),
             largest=out.largest,
             digest=file_digest(f"{folder}/{name}"),
+            left_out=LeftOut(**sieve.left_out[name]),
         )
         for name, out in outputs.items()
         if name != QUARANTINE
     )
-    return IngestResult(parts=tuple(parts), kind=sieve.kind, quarantined_records=outputs[QUARANTINE].count)
+    _, unseen = selector_of(job)
+    quarantined_records = outputs[QUARANTINE].count
+    return IngestResult(parts=tuple(parts), kind=sieve.kind, quarantined_records=quarantined_records, unseen=unseen)
 
 
 class _Output:
@@ -65,6 +70,8 @@ class _RecordFilter:
         self._job = job
         self._outputs = outputs
         self.kind: ColumnTypes | None = None
+        self.left_out: dict[str, Counter[str]] = {split: Counter() for split in job.splits}
+        """Numbers of records that are left out, by split and reason."""
 
     def bad_ones(self) -> Iterator[QuarantinedRecord]:
         """Yields the bad records; before each, writes the valid records that precede it."""
@@ -72,6 +79,8 @@ class _RecordFilter:
         while batch := list(islice(records, _SIEVED)):
             sound = []
             for number, record in batch:
+                if self._is_left_out(record):
+                    continue
                 reason = self._fault(number, record)
                 if reason:
                     self._outputs[QUARANTINE].write(record.data)
@@ -82,6 +91,18 @@ class _RecordFilter:
                 numbers = f"{batch[0][0]} to {batch[-1][0]}"
                 raise DataError(f"{self._job.file.path}: records {numbers}: these cannot be parsed as tf.Examples")
             self._write(sound)
+
+    def _is_left_out(self, record: RecoveredRecord) -> bool:
+        """Counts a record that is left out. A record that can't be read is not: nothing is known of it."""
+        why = Reason.KEPT if record.fault else reason_of(self._job, record.data)
+        if why != Reason.KEPT:
+            (place,) = self._places([record.data])
+            self.left_out[self._job.splits[place]][why.name.lower()] += 1
+        return why != Reason.KEPT
+
+    def _places(self, records: list[bytes]) -> list[int]:
+        """Index of each record's split."""
+        return split_of(records, self._job.split).numpy().tolist() if self._job.split else [0] * len(records)
 
     def _fault(self, number: int, record: RecoveredRecord) -> str | None:
         job = self._job
@@ -96,8 +117,7 @@ class _RecordFilter:
         job = self._job
         if not records:
             return
-        places = split_of(records, job.split).numpy() if job.split else [0] * len(records)
-        for example, place in zip(flattened(tf.constant(records)).numpy(), places, strict=True):
+        for example, place in zip(flattened(tf.constant(records)).numpy(), self._places(records), strict=True):
             self._outputs[job.splits[place]].write(example)
 
     def _parses(self, records: list[bytes]) -> bool:

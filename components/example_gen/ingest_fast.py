@@ -1,29 +1,32 @@
 """Ingests a file in TensorFlow's C++."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
 import tensorflow as tf
 
-from hubline.artifacts.examples import Origin, SplitPart
+from hubline.artifacts.examples import LeftOut, Origin, SplitPart
 from hubline.artifacts.quarantine import FILE, QuarantinedRecord, write_quarantine
-from hubline.components.example_gen.contract import ColumnTypes, Contract, find_fault, kind_of
+from hubline.components.example_gen.contract import ColumnTypes, find_fault, kind_of
 from hubline.components.example_gen.ingest_graphs import Graphs, graphs_of
 from hubline.components.example_gen.ingest_job import QUARANTINE, UNPARSED, IngestResult, Job, broken
+from hubline.components.example_gen.selector import LEFT_OUT, Reason, Selector, selector_of
 from hubline.core import storage
 from hubline.core.digest import file_digest
 from hubline.core.errors import tensorflow_reason
 from hubline.core.tfrecord_recovery import inflated_size, salvage
 from hubline.core.tfrecords import compression_of
-from hubline.preprocessing.examples import are_sequences
+from hubline.preprocessing.examples import are_sequences, flattened
 
 _LOGGER = logging.getLogger(__name__)
 # Limits of a batch: number of records, and bytes.
 BATCH = 4096
 _BATCH_BYTES = 1 << 23
+_SELECTED_AT_ONCE = 64
+"""Records per batch when the first record that is not left out is looked for."""
 
 
 def ingest_fast(job: Job, folder: str) -> IngestResult | None:
@@ -44,18 +47,34 @@ class Survey:
     kind: ColumnTypes
     compression: Literal["", "GZIP"]
     places: tf.Tensor
-    """Target of each record, uint8 [records]: the index of a split, or one past the last for an invalid record."""
+    """Target of each record, uint8 [records]: the index of a split, or one past the last for an invalid record. The
+    targets after that are of records that are left out, by `Reason` and split."""
     counts: Sequence[int]
     """Number of records by target."""
     largest: Sequence[int]
     """Size in bytes, as written, of the largest record, by target."""
     flattens: bool
     """Whether the file contains SequenceExamples, which are written as Examples."""
+    splits: int
+    """Number of splits."""
+    unseen: tuple[str, ...]
+    """Columns that `data.where` names and no record has."""
 
     @property
     def unsound(self) -> list[int]:
         """Numbers of the invalid records, ascending."""
-        return tf.where(self.places == len(self.counts) - 1)[:, 0].numpy().tolist()
+        return tf.where(self.places == self.splits)[:, 0].numpy().tolist()
+
+    def left_out(self, place: int) -> LeftOut:
+        """The records of a split that are left out."""
+        if len(self.counts) == self.splits + 1:
+            return LeftOut()
+        return LeftOut(**{why.name.lower(): self.counts[1 + why * self.splits + place] for why in LEFT_OUT})
+
+    @property
+    def kept(self) -> int:
+        """Number of records in all splits."""
+        return sum(self.counts[: self.splits])
 
 
 def survey(job: Job, flatten: bool = False) -> Survey | None:
@@ -64,32 +83,47 @@ def survey(job: Job, flatten: bool = False) -> Survey | None:
     SequenceExamples are noticed along the way. Most files have none, and are validated without the extra work.
     """
     path, compression = job.path, compression_of(job.path)
-    types = _types_of_first(path, job.contract)
+    selector, unseen = selector_of(job)
+    types = _types_of_first(job, selector)
     if types is None:
         return None
     kind, sample = types
     flatten = flatten or bool(are_sequences(tf.constant([sample]))[0])
-    graphs = graphs_of(job.contract, kind, job.split, flatten)
+    graphs = graphs_of(job.contract, kind, job.split, flatten, selector)
     places, counts, largest, size, sequences = graphs.survey(path, compression, _batch_size(len(sample)))
     if sequences and not flatten:
         return survey(job, flatten=True)
     if not _is_all(path, compression, int(size)):
         return None
     by_place = counts.numpy().tolist(), largest.numpy().tolist()
-    return Survey(graphs, kind, compression, places, *by_place, flattens=flatten)
+    return Survey(graphs, kind, compression, places, *by_place, flattens=flatten, splits=len(job.splits), unseen=unseen)
 
 
-def _types_of_first(path: str, contract: Contract) -> tuple[ColumnTypes, bytes] | None:
+def _types_of_first(job: Job, selector: Selector | None) -> tuple[ColumnTypes, bytes] | None:
     """The dtypes of a file's records, and the first record that determines them; None if a record up to it is
     invalid."""
     kind, last = None, b""
-    for record in salvage(path):
-        if record.fault or find_fault(record.data, contract, kind):
+    for record in _selected(job.path, selector) if selector else _readable(job.path):
+        if record is None or find_fault(record, job.contract, kind):
             return None
-        kind, last = kind_of(record.data, contract, kind), record.data
+        kind, last = kind_of(record, job.contract, kind), record
         if kind.label:
             break
+    if kind is None and selector and (first := next(_readable(job.path), None)) is not None:
+        return ColumnTypes(numbers=("int64",) * len(job.contract.typed)), first  # all are left out, so any types do
     return (kind, last) if kind else None
+
+
+def _readable(path: str) -> Iterator[bytes | None]:
+    """The records in order; None in place of a damaged one."""
+    return (None if record.fault else record.data for record in salvage(path))
+
+
+def _selected(path: str, selector: Selector) -> Iterator[bytes]:
+    """The records that are not left out, in order."""
+    for records in tf.data.TFRecordDataset(path, compression_of(path)).batch(_SELECTED_AT_ONCE):
+        kept = selector.reasons(records, flattened(records)) == Reason.KEPT
+        yield from tf.boolean_mask(records, kept).numpy()
 
 
 def write(job: Job, seen: Survey, folder: str) -> IngestResult:
@@ -98,7 +132,7 @@ def write(job: Job, seen: Survey, folder: str) -> IngestResult:
     if unsound and job.policy == "fail":
         record = next(iter(tf.data.TFRecordDataset(path, seen.compression).skip(unsound[0])))
         raise broken(job, unsound[0], find_fault(record.numpy(), job.contract, seen.kind) or UNPARSED)
-    if not unsound and not seen.flattens and job.split is None:
+    if not unsound and not seen.flattens and job.split is None and seen.kept == len(seen.places):
         storage.copy(path, f"{folder}/{job.group}")
         digest = file_digest(f"{folder}/{job.group}")
         part = SplitPart(
@@ -107,7 +141,7 @@ def write(job: Job, seen: Survey, folder: str) -> IngestResult:
             largest=seen.largest[0],
             digest=digest,
         )
-        return IngestResult(parts=(part,), compression=seen.compression, kind=seen.kind)
+        return IngestResult(parts=(part,), compression=seen.compression, kind=seen.kind, unseen=seen.unseen)
 
     source = path, seen.compression, _batch_size(max(seen.largest)), seen.places
     files = [f"{folder}/{split}" for split in job.splits]
@@ -129,10 +163,12 @@ def write(job: Job, seen: Survey, folder: str) -> IngestResult:
             origins=(Origin(file=job.file.path, count=seen.counts[place]),),
             largest=seen.largest[place],
             digest=digests[place],
+            left_out=seen.left_out(place),
         )
         for place, split in enumerate(job.splits)
     )
-    return IngestResult(parts=tuple(parts), kind=seen.kind, quarantined_records=len(unsound))
+    kind = seen.kind if seen.kept else None
+    return IngestResult(parts=tuple(parts), kind=kind, quarantined_records=len(unsound), unseen=seen.unseen)
 
 
 def _batch_size(record_bytes: int) -> int:

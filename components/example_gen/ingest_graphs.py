@@ -10,6 +10,7 @@ from hubline.artifacts.splits import SPLITS
 from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen.contract import ColumnTypes, Contract, are_sound
 from hubline.components.example_gen.ingest_job import split_of
+from hubline.components.example_gen.selector import LEFT_OUT, Reason, Selector
 from hubline.preprocessing.examples import are_sequences, flattened
 
 _READ_BYTES = 1 << 20
@@ -21,13 +22,17 @@ FRAMING = 16
 class Graphs:
     """Validates and writes records; traced once for all files of the same kind. `Survey` explains targets."""
 
-    def __init__(self, contract: Contract, kind: ColumnTypes, split: HashSplit | None, flatten: bool) -> None:
+    def __init__(
+        self, contract: Contract, kind: ColumnTypes, split: HashSplit | None, flatten: bool, selector: Selector | None
+    ) -> None:
         """The graphs for files of a kind; `flatten` writes SequenceExamples as Examples."""
+        self._selector = selector
         self._contract = contract
         self._kind = kind
         self._split = split
         self._as_examples = flattened if flatten else lambda records: records
         self._places = len(SPLITS) if split else 1
+        self._targets = 1 + self._places * (1 + (len(LEFT_OUT) if selector else 0))
         string, size = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)
         self._look = tf.function(self._look_at, [tf.TensorSpec([None], tf.string)], autograph=False)
         written = [string, string, size, tf.TensorSpec([None], tf.uint8), tf.TensorSpec([None], tf.string)]
@@ -41,7 +46,7 @@ class Graphs:
             The target of each record; counts and largest records by target; uncompressed size in bytes; and whether
             there are SequenceExamples.
         """
-        places, largest, total, sequences = [], np.zeros(self._places + 1, np.int64), 0, False
+        places, largest, total, sequences = [], np.zeros(self._targets, np.int64), 0, False
         # A dataset reduction would copy the accumulated targets with every batch.
         for records in _batches(path, compression, size).prefetch(1):
             looked = self._look(records)
@@ -50,20 +55,24 @@ class Graphs:
             total += int(looked[2])
             sequences = sequences or bool(looked[3])
         all_places = np.concatenate(places) if places else np.zeros(0, np.uint8)
-        counts = np.bincount(all_places, minlength=self._places + 1)
+        counts = np.bincount(all_places, minlength=self._targets)
         return tf.constant(all_places), tf.constant(counts), tf.constant(largest), total, sequences
 
     def _look_at(self, records: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The target of each record of a batch, the largest records by target, the bytes, and whether there are
         SequenceExamples."""
         examples = self._as_examples(records)
-        sound = are_sound(examples, self._contract, self._kind)
-        places = tf.where(sound, self._splits(records), self._places)
+        splits = self._splits(records)
+        reasons = self._selector.reasons(records, examples) if self._selector else tf.zeros_like(splits)
+        sound = self._are_sound(examples, reasons)
+        places = tf.where(sound, splits, tf.cast(self._places, tf.int64))
+        if self._selector:
+            places = tf.where(reasons == Reason.KEPT, places, 1 + reasons * self._places + splits)
         read = _lengths(records)
         written = tf.where(sound, _lengths(examples), read)
         return (
             tf.cast(places, tf.uint8),
-            tf.math.unsorted_segment_max(written, places, self._places + 1),
+            tf.math.unsorted_segment_max(written, places, self._targets),
             tf.reduce_sum(read + FRAMING),
             tf.reduce_any(are_sequences(records)),
         )
@@ -88,14 +97,24 @@ class Graphs:
             variant = tf.data.experimental.to_variant(records)
             tf.raw_ops.DatasetToTFRecord(input_dataset=variant, filename=targets[number], compression_type="")
 
+    def _are_sound(self, examples: tf.Tensor, reasons: tf.Tensor) -> tf.Tensor:
+        """Whether each record is valid. Records that are left out are not validated: they may lack any column."""
+        if not self._selector:
+            return are_sound(examples, self._contract, self._kind)
+        kept = tf.where(reasons == Reason.KEPT)
+        sound = are_sound(tf.gather_nd(examples, kept), self._contract, self._kind)
+        return tf.scatter_nd(kept, sound, tf.shape(examples, tf.int64))
+
     def _splits(self, records: tf.Tensor) -> tf.Tensor:
         return split_of(records, self._split) if self._split else tf.zeros_like(records, tf.int64)
 
 
 @cache
-def graphs_of(contract: Contract, kind: ColumnTypes, split: HashSplit | None, flatten: bool) -> Graphs:
+def graphs_of(
+    contract: Contract, kind: ColumnTypes, split: HashSplit | None, flatten: bool, selector: Selector | None = None
+) -> Graphs:
     """The graphs, traced once in a process."""
-    return Graphs(contract, kind, split, flatten)
+    return Graphs(contract, kind, split, flatten, selector)
 
 
 def _batches(path: tf.Tensor, compression: tf.Tensor, size: tf.Tensor) -> tf.data.Dataset:

@@ -34,6 +34,10 @@ class Job(Section):
     contract: Contract
     policy: Literal["fail", "quarantine"]
     """Whether bad records stop the run or are quarantined."""
+    where: str | None = None
+    """The condition that records must meet; others are left out before they are checked."""
+    below: int | None = None
+    """The bound below which a record's hash must be; None for all. See `selector`."""
     copied: str | None = Field(default=None, exclude=True)
     """A temporary copy of the file on this machine, if its store cannot be read by TensorFlow."""
 
@@ -59,6 +63,8 @@ class IngestResult(Section):
     """Dtypes of the records; None without valid records."""
     quarantined_records: int = 0
     """Number of quarantined records."""
+    unseen: tuple[str, ...] = ()
+    """Columns that `data.where` names and no record of the file has."""
 
 
 def split_of(records: tf.Tensor | Sequence[bytes], split: HashSplit) -> tf.Tensor:

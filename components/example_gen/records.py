@@ -72,9 +72,14 @@ def count_fault(columns: Mapping, name: str, what: str) -> str | None:
         return f"its {what} '{name}' has {len(values)} values; it must have one"
     if name in columns:
         return f"its {what} '{name}' has no value"
+    return f"it has no {what} '{name}'{absent(columns, name)}"
+
+
+def absent(columns: Mapping, name: str) -> str:
+    """The columns there are in place of one that a record lacks, for the end of a message."""
     # A condition such as a-b > 1 refers to columns a and b, but the column a-b may have been meant.
     parts = [column for column in sorted(columns) if name in re.split(r"\W+", column)]
     close = [*difflib.get_close_matches(name, columns, n=1, cutoff=0.7), *parts]
     quoted = "" if not close or close[0].isidentifier() else " (where: takes such a name in double quotes)"
     meant = f"; did you mean '{close[0]}'{quoted}? Its" if close else "; its"
-    return f"it has no {what} '{name}'{meant} columns are: {', '.join(sorted(columns)) or 'none'}"
+    return f"{meant} columns are: {', '.join(sorted(columns)) or 'none'}"

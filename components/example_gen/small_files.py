@@ -142,7 +142,7 @@ def _append(path: str, out: IO[bytes]) -> None:
 
 
 def _counts(path: str, ends: Sequence[int], seen: Survey) -> np.ndarray | None:
-    """Number of records of each file in each split, int64 [files, splits].
+    """Number of records of each file by target, int64 [files, targets].
 
     None if a file ends within a record, which the start of the next file could complete by accident.
     """
@@ -151,7 +151,7 @@ def _counts(path: str, ends: Sequence[int], seen: Survey) -> np.ndarray | None:
     if not np.isin(ends, [0, *record_ends]).all():
         return None
     records = np.diff(np.searchsorted(record_ends, ends, side="right"), prepend=0)
-    counts = np.zeros((len(ends), len(seen.counts) - 1), np.int64)
+    counts = np.zeros((len(ends), len(seen.counts)), np.int64)
     np.add.at(counts, (np.repeat(np.arange(len(ends)), records), seen.places.numpy()), 1)
     return counts
 

@@ -10,14 +10,15 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hubline.artifacts.examples import Manifest, ShardFile
 from hubline.artifacts.splits import SPLITS
 from hubline.components.config.splits import HashSplit
 from hubline.components.example_gen import ingest_fast
 from hubline.components.example_gen.contract import ColumnTypes
-from hubline.components.example_gen.executor import Result, refuse_empty
 from hubline.components.example_gen.ingest_graphs import graphs_of
 from hubline.components.example_gen.ingest_job import split_of
 from hubline.components.example_gen.locate_bad_records import undecodable
+from hubline.components.example_gen.results import Result, refuse_empty
 from hubline.core.digest import file_digest
 from hubline.core.errors import DataError
 from tests.support import example_data
@@ -124,10 +125,11 @@ def test_each_record_is_handed_on_once_however_large_a_file_is(tmp_path: Path, m
 def test_a_split_that_is_empty_says_whether_records_repeat_themselves(tmp_path: Path, records, says: str) -> None:
     task = job(example_data.write_tfrecord(tmp_path / "in", records))
     ingested, *_ = ingest_to(tmp_path / "out", task)
-    counts = {part.split: part.count for part in ingested.parts}
-    assert min(counts.values()) == 0
+    shards = tuple(ShardFile(name="data", **part.model_dump()) for part in ingested.parts)
+    manifest = Manifest(shards=shards, images=())
+    assert min(manifest.counts.values()) == 0
     with pytest.raises(DataError, match=r"the split '\w+' is empty \(.*\): " + says):
-        refuse_empty(counts, task.split, [Result("all", "0", str(tmp_path / "out"), ingested)])
+        refuse_empty(manifest, task.split, [Result("all", "0", str(tmp_path / "out"), ingested)])
 
 
 @pytest.mark.parametrize("policy", ["fail", "quarantine"])
