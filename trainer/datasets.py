@@ -82,6 +82,8 @@ def batches(
     of_batches = randomness.nothing if skipped is None else skipped.read_value
     if split is job.train and job.training.mixup is not None and epoch is not None:
         data = randomness.mixed(data, job.training.mixup, job.training.seed, epoch, of_batches)
+    if split is job.train and job.training.drop_remainder and epoch is not None:
+        data = data.filter(lambda _, target: tf.shape(target)[0] == job.training.batch_size)
     if columns:
         drawn = 0 if epoch is None else epoch
         data = randomness.views_drawn(data, columns, views, job.training.seed, drawn, of_batches)

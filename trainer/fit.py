@@ -178,7 +178,7 @@ class Fit:
                 verbose=0,
                 callbacks=[
                     # First, so that no checkpoint is saved with a loss that is not finite.
-                    Progress(job.train.count, total, job.training.batch_size, waited, not_finite, part.skipped),
+                    Progress(self._pace.examples, total, job.training.batch_size, waited, not_finite, part.skipped),
                     *([Averaged(model.average)] if model.average is not None else []),
                     *([EarlyStopping(stopping, state)] if stopping is not None else []),
                     *([Unaveraged(model.average)] if model.average is not None else []),

@@ -13,7 +13,6 @@ from hubline.trainer import parameters, randomness
 from hubline.trainer.caches import Cache
 from hubline.trainer.checkpoints import keep
 from hubline.trainer.config.hubs import fed_hubs
-from hubline.trainer.config.length import Pace
 from hubline.trainer.counts import holding
 from hubline.trainer.export import ServingModel
 from hubline.trainer.fit import Fit
@@ -48,12 +47,12 @@ def train(job: Job, notes: list[Note] | None = None, caches: list[Cache] | None 
     Raises:
         UserError: if a learning rate schedule, or what to profile, is longer than the training.
         RunError: if the loss is no longer finite.
-        DataError: if there are too few classes, the training and validation splits share no class, or a number in the
-            data is not finite.
+        DataError: if there are too few classes or no whole batch, the training and validation splits share no class, or
+            a number in the data is not finite.
         DamageError: if a split has fewer rows or records than were written.
     """
     notes = [] if notes is None else notes
-    pace = Pace.of(job.training.length, job.train.count, job.training.batch_size)
+    pace = job.training.pace(job.train.count)
     check_schedules(job.training, job.model, pace)
     check_profile(job.training, pace)
     randomness.enable_generators()

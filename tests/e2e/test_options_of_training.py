@@ -1,5 +1,6 @@
 """A full run with many options of training at once, compared with a training loop of bare Keras."""
 
+import itertools
 import json
 import signal
 import subprocess
@@ -15,7 +16,9 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from hubline.artifacts.examples import LeftOut
 from hubline.artifacts.predictions import CANDIDATE, LABEL
+from hubline.components.example_gen.selector import BUCKETS, hashes
 from hubline.core.float64 import from_parts
 from hubline.pipeline.run import run
 from hubline.trainer import parameters
@@ -28,7 +31,11 @@ pytestmark = pytest.mark.slow
 LINEAR = """\
 task: train
 name: linear
-data: {examples: data, split: {train: train-*, validation: validation-*, test: test-*}}
+data:
+  examples: data
+  split: {train: train-*, validation: validation-*, test: test-*}
+  where: kept > 0 and source != 'broken'
+  take: 200
 features:
   one: {kind: numeric}
   two: {kind: numeric}
@@ -37,6 +44,7 @@ model: {head: {initializer: zeros, standardize: false}}
 training:
   steps: 18
   batch_size: 100
+  drop_remainder: true
   loss: {kind: huber, delta: 0.7}
   sample_weight: weight
   l1: 0.01
@@ -56,6 +64,8 @@ serving: {destination: serving, push: false}
 """
 SPLITS = {"train": 100, "validation": 40, "test": 60}
 """A step sees the whole training split, so that the order of examples doesn't matter."""
+LEFT_OUT = LeftOut(where=9, no_value=4, take=12)
+"""Further records of each split."""
 
 
 def rate(step: int) -> float:
@@ -92,6 +102,25 @@ def loop(
     return averages, raw
 
 
+def with_others(rows: list[dict[str, float]]) -> list[bytes]:
+    """Records of rows, and others that are left out. The 200 records of lowest hash are those of the rows."""
+
+    def with_hash(low: bool, row: dict[str, float]) -> bytes:
+        """The record with a further column such that its hash is in the lower or the upper half."""
+        for salt in itertools.count():
+            record = example_data.record(**row, kept=1, source="good", salt=salt)
+            if (int(hashes(tf.constant([record]))[0]) < BUCKETS // 2) == low:
+                return record
+        raise AssertionError
+
+    wild = {"one": 100.0, "two": -100.0, "number": 1000.0, "weight": 50.0}
+    broken = [{"kept": 0, "source": "good"}, {"kept": 5, "source": "broken"}, {"kept": -1, "source": "broken"}]
+    others = [example_data.record(**wild, **broken[n % 3], salt=n) for n in range(LEFT_OUT.where)]
+    others += [example_data.record(**wild, source="good", salt=n) for n in range(LEFT_OUT.no_value)]
+    others += [with_hash(False, wild | {"weight": float(n)}) for n in range(LEFT_OUT.take)]
+    return [*others, *(with_hash(True, row) for row in rows)]
+
+
 def test_length_loss_penalties_average_and_schedule_are_those_of_a_loop(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     splits = {}
@@ -101,14 +130,16 @@ def test_length_loss_penalties_average_and_schedule_are_those_of_a_loop(tmp_path
         weight = np.float32(rng.integers(0, 4, count))
         splits[name] = x, y, weight
         rows = [
-            example_data.record(one=float(one), two=float(two), number=float(number), weight=float(each))
+            {"one": float(one), "two": float(two), "number": float(number), "weight": float(each)}
             for (one, two), number, each in zip(x, y, weight, strict=True)
         ]
-        example_data.write_tfrecord(tmp_path / "data" / f"{name}-0", rows)
+        example_data.write_tfrecord(tmp_path / "data" / f"{name}-0", with_others(rows))
     path = tmp_path / "pipeline.yaml"
     path.write_text(LINEAR)
     result, code = run(path, None, quiet=True)
     assert code == 0, result.error
+    assert result.left_out == dict.fromkeys(SPLITS, LEFT_OUT)
+    assert 'id="left-out"' in Path(result.report, "index.html").read_text()
 
     centre = splits["train"][1].mean()
     averages, raw = loop(*splits["train"])

@@ -307,6 +307,19 @@ def test_classes_of_a_multilabel_are_weighted_one_by_one(
         np.testing.assert_allclose(curves[name], history[name], rtol=1e-5)
 
 
+def test_the_last_partial_batch_is_dropped(jobs: dict[str, Job], tmp_path: Path) -> None:
+    curves = trained(jobs["class"], tmp_path, epochs=2, optimizer=PLAIN_SGD, drop_remainder=True)
+    cross_entropy = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    whole = slice(TRAIN - TRAIN % BATCH)  # six batches of seven
+    weights, history = fitted(2, cross_entropy, CLASS, whole, validation_data=(X[TRAIN:], CLASS[TRAIN:]))
+    for one, other in zip(exported(tmp_path), weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    for name in ("loss", "val_loss"):
+        np.testing.assert_allclose(curves[name], history[name], rtol=1e-5)
+    with pytest.raises(DataError, match="drop_remainder leaves no batch: the training split has 100 records"):
+        trained(jobs["class"], tmp_path, epochs=2, batch_size=101, drop_remainder=True)
+
+
 def test_a_sample_weight_of_a_regression(jobs: dict[str, Job], tmp_path: Path) -> None:
     options = {"epochs": 2, "optimizer": {**PLAIN_SGD, "learning_rate": 0.05}, "materialize": True}
     curves = trained(jobs["regression"], tmp_path, sample_weight="weight", **options)

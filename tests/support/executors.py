@@ -46,6 +46,7 @@ def ingest(
         {
             "files": pin_files(data).to_property(),
             "split": data.split.to_property() if isinstance(data.split, HashSplit) else "",
+            "selection": data.selection.to_property(),
             "contract": contract.to_property(),
             "bad_records": data.bad_records.to_property(),
             "store": str(store or folder / "store"),

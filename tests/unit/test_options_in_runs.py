@@ -121,6 +121,7 @@ WITHOUT_RUN: dict[str, str] = dict.fromkeys(
     ),
     "Minutes": "tests/unit/test_checkpoints.py, with a clock of its own",
     **dict.fromkeys(("WarmStart.except", "WarmStart.names"), "tests/unit/test_warm_start.py compares values"),
+    "ShareOfRecords.share": "tests/unit/test_selection.py; a share is a bound on hashes, as a number of records is",
     "Predictions.min_score": "tests/unit/test_predict_hub_signatures.py; inference shares the code",
 }
 """Types and keys without a full run, with reasons."""

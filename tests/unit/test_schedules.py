@@ -66,6 +66,21 @@ def test_a_training_has_whole_epochs_and_perhaps_a_shorter_one(whole: dict, epoc
     assert (pace.epochs, pace.last, pace.total) == (epochs, last, total)
 
 
+@pytest.mark.parametrize(
+    ("whole", "epochs", "last", "total"),
+    [
+        ({"epochs": 3}, 3, 20, 60),
+        ({"steps": 43}, 3, 3, 43),
+        ({"examples": 400}, 2, 20, 40),
+        ({"examples": 401}, 3, 1, 41),
+    ],
+)
+def test_a_dropped_batch_counts_nowhere(whole: dict, epochs: int, last: int, total: int) -> None:
+    pace = Training(**whole, batch_size=10, drop_remainder=True).pace(205)
+    assert (pace.steps, pace.examples) == (20, 200)
+    assert (pace.epochs, pace.last, pace.total) == (epochs, last, total)
+
+
 def cosine(step: float, first: float, target: float | None, warmup: int, decay: int, alpha: float) -> float:
     if target is not None and step < warmup:
         return first + (target - first) * step / warmup

@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from hubline.core.config_base import Section
+from hubline.core.errors import DataError
 
 _MOST = 1_000_000_000_000
 
@@ -59,13 +60,30 @@ class Pace:
     """Training examples per epoch."""
     batch_size: int
     steps: int
-    """Steps per epoch. The last one may have fewer examples."""
+    """Steps per epoch. The last one may have fewer examples, unless such a batch is dropped."""
     total: int
     """Steps of the whole training; early stopping may end it sooner."""
 
     @classmethod
-    def of(cls, length: AnyLength, examples: int, batch_size: int) -> "Pace":
-        """The pace of a training of the given length, which is not a share."""
+    def of(cls, length: AnyLength, examples: int, batch_size: int, drop_remainder: bool = False) -> "Pace":
+        """The pace of a training.
+
+        Args:
+            length: The length of the whole training, which is not a share.
+            examples: Number of examples of the training split.
+            batch_size: Examples per step.
+            drop_remainder: Whether a last batch of fewer examples is dropped in each epoch.
+
+        Raises:
+            DataError: if no batch is left.
+        """
+        if drop_remainder:
+            if examples < batch_size:
+                raise DataError(
+                    f"training.drop_remainder leaves no batch: the training split has {examples:,} records, and "
+                    f"batch_size is {batch_size:,}; lower batch_size"
+                )
+            examples -= examples % batch_size
         endless = cls(examples, batch_size, steps=-(-examples // batch_size), total=_MOST)
         return cls(examples, batch_size, endless.steps, total=endless.steps_of(length))
 

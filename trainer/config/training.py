@@ -12,7 +12,7 @@ from hubline.core.config_base import Section
 from hubline.core.config_errors import raise_placed
 from hubline.trainer.config.augmentation import Augment, Augmentation
 from hubline.trainer.config.checkpoints import Checkpoints, Minutes
-from hubline.trainer.config.length import AnyLength, Epochs, Examples, Steps, is_longer
+from hubline.trainer.config.length import AnyLength, Epochs, Examples, Pace, Steps, is_longer
 from hubline.trainer.config.losses import Loss
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.tensorboard import TensorBoard
@@ -54,6 +54,9 @@ class Training(Section):
     """In place of `epochs`: number of examples, rounded up to whole batches; examples of later epochs count again."""
     batch_size: int = Field(default=32, ge=1, le=1_000_000)
     """Examples per step."""
+    drop_remainder: bool = False
+    """Whether a last batch of fewer examples is dropped in each epoch of training, so that all batches have one size.
+    Each epoch drops other examples, as they are shuffled."""
     optimizer: Optimizer = Optimizer()
     """The optimizer and its settings."""
     loss: Loss | None = Field(default=None, examples=["focal", {"kind": "asymmetric", "over": 1, "under": 3}])
@@ -190,6 +193,10 @@ class Training(Section):
             return Examples(examples=self.examples)
         assert self.epochs is not None  # ensured by validation
         return Epochs(epochs=self.epochs)
+
+    def pace(self, examples: int) -> Pace:
+        """The steps of a training on a split of that many examples; arguments and errors as for `Pace.of`."""
+        return Pace.of(self.length, examples, self.batch_size, self.drop_remainder)
 
     @property
     def changes(self) -> tuple[Augmentation, ...]:
