@@ -32,9 +32,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def step(folder: Path, data: Path, **selection: Any):
-    return ingest(
-        folder, Data.model_validate({"examples": str(data), **selection}), contract=CONTRACT, store=data / "s"
-    )
+    store = data.with_name(f"{data.name}-store")
+    return ingest(folder, Data.model_validate({"examples": str(data), **selection}), contract=CONTRACT, store=store)
 
 
 def all_of(examples) -> list[bytes]:
