@@ -28,7 +28,7 @@ label: {from: image_class, kind: class, classes: [dark, light, split]}
 hubs:
   lines: {handle: lines, inputs: {images: flat}}
   blocks: {handle: blocks, inputs: {x: square}}
-training: {epochs: 8, batch_size: 32, optimizer: {learning_rate: 0.05}}
+training: {epochs: 8, batch_size: 64, sample_weight: trust, optimizer: {learning_rate: 0.05}}
 evaluation: {thresholds: {accuracy: {at_least: 0.9}}}
 serving: {destination: serving}
 """
@@ -52,8 +52,9 @@ def images(count: int, seed: int) -> tuple[np.ndarray, list[int]]:
     return floats.reshape(count, 784), classes
 
 
-def record(floats: np.ndarray, kind: int) -> bytes:
-    return example_data.record(image_floats=example_data.feature(*map(float, floats)), image_class=kind)
+def record(floats: np.ndarray, kind: int, trust: int = 1) -> bytes:
+    numbers = example_data.feature(*map(float, floats))
+    return example_data.record(image_floats=numbers, image_class=kind, trust=trust)
 
 
 class Blocks(tf.Module):
@@ -84,7 +85,10 @@ def frozen(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """A run with both modules frozen."""
     folder = tmp_path_factory.mktemp("mnist")
     for split, (floats, classes) in SPLITS.items():
-        example_data.write_tfrecord(folder / "data" / f"{split}.tfrecord", map(record, floats, classes))
+        records = [*map(record, floats, classes)]
+        if split == "train":  # each image also has a wrong class, which the sample weight discounts
+            records += [record(image, (kind + 1) % 3, trust=0) for image, kind in zip(floats, classes, strict=True)]
+        example_data.write_tfrecord(folder / "data" / f"{split}.tfrecord", records)
     tf.saved_model.save(Blocks(), str(folder / "blocks"))
     tf.saved_model.save(Lines(), str(folder / "lines"))
     (folder / "small.py").write_text(BUILDER)
@@ -113,7 +117,7 @@ def test_kept_vectors_are_what_numpy_says(frozen) -> None:
         (file,) = Path(result.artifacts.rows, f"Split-{split}").iterdir()
         rows = [tf.train.Example.FromString(row).features.feature for row in example_data.read_tfrecord(file)]
         stored = np.array([row["image_floats"].float_list.value for row in rows], np.float32)
-        assert sorted(map(bytes, stored)) == sorted(map(bytes, floats))
+        assert sorted(map(bytes, stored)) == sorted([*map(bytes, floats)] * (2 if split == "train" else 1))
         for hub, expected in by_hand(stored).items():
             got = np.array([row[column(hub)].float_list.value for row in rows])
             np.testing.assert_allclose(got, expected, atol=1e-4)
