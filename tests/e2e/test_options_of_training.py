@@ -259,7 +259,7 @@ def weights_in(checkpoint: Any) -> Weights:
     return kernel, bias
 
 
-def continued_from(path: Path, earlier: str, start: Weights, train: tuple[np.ndarray, np.ndarray]) -> None:
+def continued_from(path: Path, earlier: str, start: Weights, train: tuple[np.ndarray, ...]) -> None:
     """Runs the file with a warm start from an earlier run: the training goes on from the weights that it exported."""
     path.write_text(path.read_text().replace("  steps: 18", f"  steps: 18\n  warm_start: {{from: {earlier}}}"))
     result, code = run(path, None, quiet=True)

@@ -103,7 +103,8 @@ def test_what_cannot_be_taken_has_its_line(tmp_path: Path, take: str, says: str)
 
 
 def test_a_column_that_the_first_records_lack_is_found_before_a_run(tmp_path: Path) -> None:
-    records = [example_data.record(x=1.0, y=1, **({"year": 2000} if n > 2 else {})) for n in range(5)]
+    # The first records are left out, and have no label.
+    records = [example_data.record(x=1.0, **({"year": 2000, "y": 1} if n > 2 else {})) for n in range(5)]
     example_data.write_tfrecord(tmp_path / "data" / "a", records, "GZIP")
     preflight(*load(write(tmp_path, "where: year > 1999")))
     with pytest.raises(PipelineFileError) as caught:
