@@ -103,6 +103,7 @@ def test_nothing_runs_again_when_nothing_changed(project: Path) -> None:
         (replace("evaluation: {", "evaluation: {slices: [[label]], "), behind("Evaluator", "ExampleValidator")),
         (replace("at_least: 0.9", "at_least: 0.8"), behind("Evaluator")),
         (replace("destination: serving", "destination: elsewhere"), behind("Pusher")),
+        (replace("serving:", "export: {frozen_graph: true}\nserving:"), {"Exporter", *behind("Evaluator")}),
         (replace("{train: 6,", "{train: 5,"), behind("ExampleGen")),
         (replace("examples: data", "examples: data\n  bad_records: {policy: quarantine}"), behind("ExampleGen")),
         (replace("size: [8, 8]", "size: [8, 8], resize: area"), behind("HubModule.mean", "Transform")),

@@ -31,6 +31,7 @@ def run_pusher(folder: Path, model: str, blessed: bool, compared: ServedVersion 
     blessing.set_int_custom_property("blessed", int(blessed))
     properties = {
         "destination": str(folder / "serving"),
+        "publish_to": "",
         "push": 1,
         "must_be_blessed": 0,
         "serving": compared.to_property() if compared else "",
