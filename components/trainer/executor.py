@@ -71,7 +71,7 @@ class Executor(base_executor.BaseExecutor):
             validation=split("validation"),
             vectors=rows.vectors,
             views=rows.views,
-            checkpoints=f"{exec_properties['checkpoints']}/{_job_key(input_dict, exec_properties)}",
+            checkpoints=f"{exec_properties['checkpoints']}/{job_key(input_dict, exec_properties)}",
             warm_start=pinned.path if pinned else None,
             logs=f"{model_run}/tensorboard",
             kept_checkpoints=f"{model_run}/checkpoints",
@@ -119,7 +119,7 @@ def _diagnosed(job: Job, splits: Mapping[str, Split]) -> list[DataProblem]:
     return found
 
 
-def _job_key(input_dict: dict, exec_properties: dict[str, Any]) -> str:
+def job_key(input_dict: dict, exec_properties: dict[str, Any]) -> str:
     """Key of a job's checkpoints: the same inputs and properties resume from them, and others start afresh. When
     checkpoints are saved changes nothing else."""
     inputs = {key: [artifact.uri for artifact in artifacts] for key, artifacts in input_dict.items()}

@@ -20,6 +20,7 @@ from hubline.artifacts.examples import LeftOut
 from hubline.artifacts.predictions import CANDIDATE, LABEL
 from hubline.components.example_gen.selector import BUCKETS, hashes
 from hubline.core.float64 import from_parts
+from hubline.pipeline.result import Result
 from hubline.pipeline.run import run
 from hubline.trainer import parameters
 from hubline.trainer.training_notes import Notes
@@ -52,6 +53,7 @@ training:
   ema: 0.6
   best: val_rmse
   checkpoints: {every: {epochs: 5}, max_to_keep: 3}
+  warm_start: {from: serving}
   optimizer:
     name: sgd
     momentum: 0.9
@@ -163,6 +165,7 @@ def test_length_loss_penalties_average_and_schedule_are_those_of_a_loop(tmp_path
     _check_logs(model_run, raw)
     _check_command(path, model_run)
 
+    assert warm_start_of(notes_of(result)) == "no version serves yet, so training began without a warm start"
     folder = f"{result.artifacts.model_run}/checkpoints"
     state = tf.train.get_checkpoint_state(folder)
     assert [path.rpartition("-")[2] for path in state.all_model_checkpoint_paths] == ["10", "15", "18"]
@@ -259,14 +262,22 @@ def weights_in(checkpoint: Any) -> Weights:
     return kernel, bias
 
 
+def notes_of(result: Result) -> Notes:
+    return Notes.model_validate_json(Path(str(result.artifacts.model_run), "training_notes.json").read_text())
+
+
+def warm_start_of(notes: Notes) -> str:
+    (text,) = [note.text for note in notes.notes if note.kind == "warm_start"]
+    return text
+
+
 def continued_from(path: Path, earlier: str, start: Weights, train: tuple[np.ndarray, ...]) -> None:
     """Runs the file with a warm start from an earlier run: the training goes on from the weights that it exported."""
-    path.write_text(path.read_text().replace("  steps: 18", f"  steps: 18\n  warm_start: {{from: {earlier}}}"))
+    path.write_text(path.read_text().replace("from: serving}", f"from: {earlier}}}"))
     result, code = run(path, None, quiet=True)
     assert code == 0, result.error
-    notes = Notes.model_validate_json(Path(str(result.artifacts.model_run), "training_notes.json").read_text())
-    (note,) = [note.text for note in notes.notes if note.kind == "warm_start"]
-    assert note.startswith("2 of 2 variables began with the values in")
+    notes = notes_of(result)
+    assert warm_start_of(notes).startswith("2 of 2 variables began with the values in")
     assert [each.model_dump() for each in notes.parameters] == [{"part": "head", "trainable": 3, "frozen": 0}]
     assert parameters.read(f"{result.artifacts.model}/Format-Serving") == notes.parameters
     averages, _ = loop(*train, start)

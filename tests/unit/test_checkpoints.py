@@ -1,10 +1,19 @@
-"""When checkpoints are due."""
+"""When checkpoints are due, and which trainings resume from them."""
 
+import json
+import signal
+
+import numpy as np
 import pytest
+import tensorflow as tf
 
-from hubline.trainer.checkpoints import Interval
+from hubline.components.trainer.executor import job_key
+from hubline.core import interruption
+from hubline.trainer.checkpoints import Checkpoints as CheckpointCallback
+from hubline.trainer.checkpoints import Interval, PhaseState
 from hubline.trainer.config.checkpoints import Checkpoints
-from hubline.trainer.config.length import Pace, Steps
+from hubline.trainer.config.length import Epochs, Pace, Steps
+from hubline.trainer.model import TunedModel
 
 PACE = Pace.of(Steps(steps=1000), examples=400, batch_size=4)  # 100 steps per epoch
 
@@ -46,3 +55,50 @@ def test_a_checkpoint_is_due_after_a_time() -> None:
     by_default.saved(64)
     now = 630.0
     assert by_default.is_due(164, ends_epoch=False)
+
+
+class Recorded:
+    """In place of a `Checkpoint`: what the state was when it was saved."""
+
+    def __init__(self, state: PhaseState) -> None:
+        self._state = state
+        self.saved: list[tuple[int, int, list[float]]] = []
+
+    def save(self) -> None:
+        metrics = [float(value) for value in self._state.metrics]
+        self.saved.append((self._state.total_steps, self._state.step, metrics))
+
+
+def test_a_checkpoint_is_saved_when_the_process_is_asked_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = tf.keras.Input([1])
+    dense = tf.keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", name="dense")
+    model = TunedModel(inputs=given, outputs=dense(given))
+    model.compile(optimizer=tf.keras.optimizers.SGD(0.0), loss="mse")
+    targets = np.arange(24, dtype=np.float32)[:, np.newaxis]
+    data = tf.data.Dataset.from_tensor_slices((np.ones([24, 1], np.float32), targets)).batch(4)
+    state = PhaseState(total_steps=12)
+    pace = Pace.of(Epochs(epochs=4), examples=24, batch_size=4)  # 6 steps per epoch
+    recorded = Recorded(state)
+    interval = Interval(Checkpoints.model_validate({"every": 10}), pace, step=12)
+    asked: list[int] = []
+    monkeypatch.setattr(interruption, "received", lambda: signal.SIGTERM if asked else None)
+    at_third = tf.keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, _: asked.append(batch) if batch == 2 else asked.clear()
+    )
+    callbacks = [at_third, CheckpointCallback(recorded, state, interval, pace)]
+    model.fit(data, initial_epoch=2, epochs=4, callbacks=callbacks, verbose=0)
+    squares = targets[:12, 0] ** 2  # those of the first three batches; the model predicts 0
+    first, due, third = recorded.saved
+    assert (first[:2], due[:2], third[:2]) == ((15, 3), (20, 2), (21, 3))
+    assert first[2] == third[2] == pytest.approx([squares.mean() * 3, 3]) or first[2] == pytest.approx(
+        [squares.sum(), 12]
+    )
+    assert [len(each) for each in (state.history, state.metrics)] == [2, 0] and state.total_steps == 24
+
+
+def test_a_training_resumes_whatever_the_interval_but_not_with_other_values() -> None:
+    def key(warm_start: str = "", **training: object) -> str:
+        return job_key({}, {"training": json.dumps({"epochs": 3, **training}), "warm_start": warm_start})
+
+    assert key() == key(checkpoints={"every": {"steps": 5}}) == key(checkpoints={"max_to_keep": 2})
+    assert len({key(), key(seed=1), key(warm_start='{"path": "a"}')}) == 3

@@ -32,7 +32,6 @@ EDITED = {
         "Drift": {"policy", "columns"},
         "Training": {"cache_views"},
     },
-    "tests/e2e/test_options_of_training.py": {"Training": {"warm_start"}, "WarmStart": {"from"}},
     "tests/e2e/test_findings.py": {"BinaryLabel": {"from", "threshold"}},
 }
 """Options that a test inserts into the text of a file before the run, by test and type."""

@@ -127,6 +127,17 @@ def test_a_file_whose_name_is_not_utf_8_is_named_without_a_fault(tmp_path: Path)
     assert r"gr\udcfc.tfrecord: its name is not UTF-8" in ended.stderr
 
 
+def test_a_warm_start_from_nothing_is_named_with_its_key(tmp_path: Path) -> None:
+    path = write(tmp_path, example_data.record(image=PHOTO, x=1.0, y=0))
+    text = path.read_text()
+    path.write_text(text.replace("epochs: 1", "epochs: 1, warm_start: {from: earlier}"))
+    assert "there is no checkpoint" in messages(path)["training.warm_start.from"]
+    tf.train.Checkpoint(v=tf.Variable(1.0)).write(str(tmp_path / "earlier"))
+    assert messages(path) == {}
+    path.write_text(text.replace("epochs: 1", "epochs: 1, warm_start: {from: serving}"))  # no version serves yet
+    assert messages(path) == {}
+
+
 @pytest.mark.parametrize(("name", "is_fine"), [("exp[1]", False), ("a\\b", False), ("a*b?", True), ("{x} y", True)])
 def test_folders_in_which_tensorflow_finds_no_model_are_refused(tmp_path: Path, name: str, is_fine: bool) -> None:
     found = messages(write(tmp_path / name, example_data.record(image=PHOTO, y=1)))

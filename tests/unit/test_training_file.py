@@ -11,7 +11,7 @@ from hubline.core.errors import library_reason
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
 from hubline.preprocessing.labels.class_and_box import LossWeights
-from hubline.trainer.config.length import Pace
+from hubline.trainer.config.length import Pace, Steps
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import EarlyStopping, Training
 from hubline.trainer.labels.class_and_box import ClassAndBox
@@ -162,3 +162,33 @@ def test_a_module_that_may_move_pixels_is_refused_for_places(tmp_path: Path, lab
 )  # fmt: skip
 def test_the_reason_is_found_behind_a_trace(text: str, reason: str) -> None:
     assert library_reason(ValueError(text)) == reason
+
+
+@pytest.mark.parametrize(
+    ("training", "key", "says"),
+    [
+        ("epochs: 3, checkpoints: {every: {epochs: 4}}", "checkpoints.every", "so no checkpoint is saved"),
+        ("steps: 99, checkpoints: {every: 100}", "checkpoints.every", "is longer than the whole training"),
+        ("epochs: 3, checkpoints: {every: {hours: 1}}", "checkpoints.every.hours", ""),
+        ("epochs: 3, checkpoints: {every: 0}", "checkpoints.every", "greater than or equal to 1"),
+        ("epochs: 3, checkpoints: {max_to_keep: 0}", "checkpoints.max_to_keep", "greater than or equal to 1"),
+        ("epochs: 3, warm_start: {from: a, except: ['(']}", "warm_start.except[0]", "not a regular expression"),
+        ("epochs: 3, warm_start: {from: a, names: {x/: y}}", "warm_start", "end both 'x/' and 'y' in /"),
+        ("epochs: 3, warm_start: {except: [a]}", "warm_start.from", ""),
+    ],
+)
+def test_checkpoints_and_warm_starts_that_cannot_be_are_refused(
+    tmp_path: Path, training: str, key: str, says: str
+) -> None:
+    found, message = diagnostic(tmp_path, f"{{{training}}}")
+    assert found == f"training.{key}" and says in message
+
+
+def test_the_interval_of_checkpoints_is_steps_unless_a_unit_is_given(tmp_path: Path) -> None:
+    file = file_of(tmp_path, "{epochs: 3, checkpoints: {every: 500}, warm_start: {from: serving}}")
+    assert file.training.checkpoints.every == Steps(steps=500)
+    assert file.training.warm_start.source == "serving"
+    again = Training.model_validate_json(file.training.to_property())
+    assert again == file.training
+    elsewhere = file_of(tmp_path, "{epochs: 3, warm_start: {from: earlier/model.ckpt-5}}")
+    assert elsewhere.training.warm_start.source == f"{tmp_path}/earlier/model.ckpt-5"
