@@ -49,8 +49,16 @@ class ServingModel(tf.Module):
         # TensorFlow saves all attributes. Of the model and the transform graph, only variables, tables and files are
         # kept: with the functions of every layer and module, saving and loading would take three times as long.
         owners = [transform, *(backbone.module for backbone in parts.backbones.values())]
-        self._state = [state for owner in owners for state in _state_of(owner)]
-        setattr(self, ATTRIBUTE, named_variables(parts.whole))
+        variables = named_variables(parts.whole)
+        setattr(self, ATTRIBUTE, variables)
+        named = {variable.ref() for variable in variables.values()}
+        # TensorFlow names a variable in the checkpoint after one of its places only, which must be that with its name.
+        self._state = [
+            state
+            for owner in owners
+            for state in _state_of(owner)
+            if not (isinstance(state, tf.Variable) and state.ref() in named)
+        ]
         self.modules = {name: variables_of(layer.module) for name, layer in parts.backbones.items()}
         """Variables of each hub module and backbone, in the order in which they are found in it."""
         self._network = _Untracked(tf.function(lambda inputs: parts.whole(inputs, training=False)))

@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
 from hubline.trainer import datasets, fit
 from hubline.trainer.callbacks import Progress
+from hubline.trainer.checkpoint_reader import open_checkpoint
 from hubline.trainer.checkpoints import Interval, saved_in
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import FineTune, Head, Model
@@ -185,6 +186,9 @@ def test_without_a_readable_newest_checkpoint_training_resumes_from_the_one_befo
     assert train(again) == expected
     assert "the checkpoint of step 16" in caplog.text and "can't be read" in caplog.text
     assert "step 8" not in caplog.text
+    with open_checkpoint(f"{again.export}/variables/variables") as exported:
+        names = {"hub_mean/scale", "hub_mean/offset", "head/hidden_0/kernel", "head/outputs/bias"}
+        assert names <= exported.specs.keys()
 
 
 def test_epochs_and_steps_in_tensorboard_go_on_over_phases_and_resumes(
