@@ -169,7 +169,6 @@ def test_the_reason_is_found_behind_a_trace(text: str, reason: str) -> None:
     [
         ("epochs: 3, checkpoints: {every: {epochs: 4}}", "checkpoints.every", "so no checkpoint is saved"),
         ("steps: 99, checkpoints: {every: 100}", "checkpoints.every", "is longer than the whole training"),
-        ("epochs: 3, checkpoints: {every: {hours: 1}}", "checkpoints.every.hours", ""),
         ("epochs: 3, checkpoints: {every: 0}", "checkpoints.every", "greater than or equal to 1"),
         ("epochs: 3, checkpoints: {max_to_keep: 0}", "checkpoints.max_to_keep", "greater than or equal to 1"),
         ("epochs: 3, warm_start: {from: a, except: ['(']}", "warm_start.except[0]", "not a regular expression"),
