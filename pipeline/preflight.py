@@ -176,6 +176,9 @@ def _looks_to_train(file: PipelineFile) -> Looks:
         yield ("serving", "destination"), partial(_look_at_path, file.serving.destination)
         serving = Path(file.serving.destination)
         yield ("serving", "destination"), partial(_look_at_destination, serving, "serving folder")
+    for hub in file.hubs.values() if file.export.frozen_graph else ():
+        if not is_remote(mirrored(hub.handle)):
+            yield ("export", "frozen_graph"), partial(_look_for_tables, hub)
     if file.export.publish and not is_remote(file.export.publish.to):
         yield ("export", "publish", "to"), partial(_look_at_path, file.export.publish.to)
         modules = Path(file.export.publish.to)
@@ -249,6 +252,20 @@ def _look_at_operations(hub: Hub) -> None:
         refuse_reaching(saved, hub.allow_operations)
     except UserError as error:
         raise UserError(f"{hub.handle}: {error}") from None
+
+
+def _look_for_tables(hub: Hub) -> None:
+    """Checks that a module can be part of a frozen graph."""
+    from hubline.trainer.saved_model import SavedModel
+
+    if not _is_there(hub):
+        return
+    try:
+        saved = SavedModel.parse(read_saved_model(mirrored(hub.handle)), hub.handle)
+    except UserError:  # reported for its handle
+        return
+    if saved.format == "TF1" and any("HashTable" in operation for operation in saved.operations):
+        raise UserError(f"{hub.handle}: a TF1 module with tables of its own can't be frozen; remove frozen_graph")
 
 
 def _look_at_variables(hub: Hub, tuned: VariableSelection) -> None:

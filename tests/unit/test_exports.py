@@ -15,6 +15,9 @@ from hubline.components.evaluator.export_checks import export_checks
 from hubline.components.exporter.card import ModuleCard
 from hubline.components.pusher.publish import publish
 from hubline.core.errors import RunError, UserError
+from hubline.pipeline.diagnostics import PipelineFileError
+from hubline.pipeline.load import load
+from hubline.pipeline.preflight import preflight
 from hubline.trainer.config.export import Export, TFLite
 from hubline.trainer.config.model import VariableSelection
 from hubline.trainer.exports import tflite
@@ -29,7 +32,7 @@ from hubline.trainer.saved_model_loader import open_module
 from hubline.trainer.tf1.module import open_to_train
 from hubline.trainer.variables import variables_of
 from tests.support import example_data, hub_modules, tf1_trainable_modules
-from tests.support.pipeline_files import diagnostics
+from tests.support.pipeline_files import diagnostics, write
 from tests.unit.test_serving_requests import LOGITS, NAMES, NUMBERS, RECORDS, export, softmax
 
 
@@ -262,6 +265,15 @@ serving: {{destination: serving}}
 def test_mistakes_in_the_section_are_found_with_the_file(tmp_path: Path, export: str, key: str, message: str) -> None:
     ((_, found, told),) = diagnostics(tmp_path, FILE.format(export=export, encode=""))
     assert found == key and message in told
+
+
+def test_a_tf1_module_with_tables_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+    tf1_trainable_modules.sentences(tmp_path / "modules" / "words", tmp_path)
+    tf1_trainable_modules.images(tmp_path / "modules" / "net")
+    with pytest.raises(PipelineFileError) as caught:
+        preflight(*load(write(tmp_path, FILE.format(export="{frozen_graph: true}", encode=""))))
+    (message,) = [each.message for each in caught.value.diagnostics if each.key == "export.frozen_graph"]
+    assert message.startswith(f"{tmp_path}/modules/words: a TF1 module with tables")
 
 
 def test_tflite_takes_no_strings_and_no_categories(tmp_path: Path) -> None:
