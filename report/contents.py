@@ -16,7 +16,7 @@ PAGE = "index.html"
 
 @dataclass(frozen=True)
 class Artifacts:
-    """Folders of the artifacts that the report reads; None if the run did not get that far."""
+    """Folders of the artifacts of a run; None if the run did not get that far. The report reads all but `model`."""
 
     examples: str | None = None
     rows: str | None = None
