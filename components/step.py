@@ -32,6 +32,8 @@ class Step:
     """Whether the executor runs Beam pipelines."""
     uses_gpu: bool = False
     """Whether the executor runs a model, so that it benefits from a GPU and from a pod of its own."""
+    placed_like: str | None = None
+    """Step whose settings in `kubeflow.steps` this one has, too, unless it has its own."""
     pod_imports: tuple[str, ...] = ()
     """Packages of `SLOW_IMPORTS` that the step's pod imports."""
 

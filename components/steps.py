@@ -6,6 +6,7 @@ _STORE = "the folder of kept shards"
 _SERVING = "the serving version and its digest"
 _TFX_EXECUTORS = ("apache_beam", "tensorflow_data_validation", "tensorflow_model_analysis")
 _DASHBOARD = "hubline.components.dashboard.artifacts"
+_TRAINING = {"examples": "Examples", "rows": "Examples", "schema": "Schema", "transform_graph": "TransformGraph"}
 
 HUB_MODULE = Step(
     name="HubModule",
@@ -132,10 +133,32 @@ EMBEDDER = Step(
     uses_gpu=True,
     pod_imports=("tensorflow_transform",),
 )
+TUNER = Step(
+    name="Tuner",
+    executor="hubline.components.tuner.executor.Executor",
+    inputs=_TRAINING,
+    takes_modules=True,
+    outputs={"best_hyperparameters": "HyperParameters", "tuner_results": "TunerResults"},
+    properties={
+        "features": "`features`",
+        "label": "`label`",
+        "hubs": "`hubs`",
+        "backbones": "`backbones`",
+        "model_config": "`model`",
+        "training": "`training`",
+        "warm_start": "the checkpoint of `training.warm_start` and its digest",
+        "tune": "`tune`",
+        "checkpoints": "the folder of checkpoints",
+    },
+    uses_gpu=True,
+    placed_like="Trainer",
+    pod_imports=("tensorflow_transform",),
+)
 TRAINER = Step(
     name="Trainer",
     executor="hubline.components.trainer.executor.Executor",
-    inputs={"examples": "Examples", "rows": "Examples", "schema": "Schema", "transform_graph": "TransformGraph"},
+    inputs=_TRAINING | {"hyperparameters": "HyperParameters"},
+    optional_inputs=("hyperparameters",),  # the values of the best trial, with `tune`
     takes_modules=True,
     outputs={"model": "Model", "model_run": "ModelRun"},
     properties={
@@ -212,10 +235,12 @@ DASHBOARD = Step(
         "statistics": "ExampleStatistics",
         "anomalies": "ExampleAnomalies",
         "transform_graph": "TransformGraph",
+        "tuner_results": "TunerResults",
         "model_run": "ModelRun",
         "evaluation": "ModelEvaluation",
         "blessing": "ModelBlessing",
     },
+    optional_inputs=("tuner_results",),
     takes_modules=True,
     outputs={
         "metrics": f"{_DASHBOARD}.Metrics",
@@ -261,6 +286,7 @@ STEPS = (
     PARSING_SCHEMA,
     TRANSFORM,
     EMBEDDER,
+    TUNER,
     TRAINER,
     EXPORTER,
     EVALUATOR,
@@ -273,6 +299,9 @@ STEPS = (
 
 NAMES = tuple(dict.fromkeys(step.name for step in STEPS))
 """Names of the steps. HubModule and Backbone occur once for each module and backbone."""
+
+PLACED_LIKE = {step.name: step.placed_like for step in STEPS if step.placed_like}
+"""Steps with the placement of another one, by name."""
 
 ON_GPU = tuple(step.name for step in STEPS if step.uses_gpu)
 """Names of the steps that benefit from a GPU."""

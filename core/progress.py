@@ -1,10 +1,31 @@
 """Progress of long-running work, reported through `logging` to a terminal, a log file or nobody."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hubline.core import interruption
 
 LOGGER = logging.getLogger("hubline.progress")
+
+_within: tuple[float, float, str] | None = None
+
+
+@contextmanager
+def within(done: float, total: float, unit: str) -> Iterator[None]:
+    """Reports the progress of a part as that of the whole.
+
+    Args:
+        done: Units of the whole that were finished before; the part is one unit.
+        total: Units of the whole.
+        unit: Name of the unit, in the plural.
+    """
+    global _within
+    before, _within = _within, (done, total, unit)
+    try:
+        yield
+    finally:
+        _within = before
 
 
 def report(done: float, total: float, unit: str, **values: float) -> None:
@@ -20,6 +41,8 @@ def report(done: float, total: float, unit: str, **values: float) -> None:
         Interrupted: if the process was asked to end.
     """
     interruption.check()
+    if _within is not None:
+        done, total, unit = _within[0] + min(done / max(total, 1e-9), 1.0), _within[1], _within[2]
     shown = "".join(f" {name}={value:.4g}" for name, value in values.items())
     LOGGER.info(
         "%.4g of %.4g %s%s",

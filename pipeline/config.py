@@ -21,6 +21,7 @@ from hubline.trainer.config.export import Export
 from hubline.trainer.config.hubs import Hub, Hubs, fed_hubs
 from hubline.trainer.config.model import Model
 from hubline.trainer.config.training import Training
+from hubline.trainer.config.tuning import Tune
 
 
 class PipelineFile(Section):
@@ -45,6 +46,12 @@ class PipelineFile(Section):
     """Layers on top of the features, hub modules and backbones."""
     training: Training
     """Epochs, batch size, optimizer and the rest of training."""
+    tune: Tune | None = Field(
+        default=None,
+        examples=[{"training.optimizer.learning_rate": {"log": [1e-5, 1e-2]}, "objective": "val_accuracy"}],
+    )
+    """Values of `model` and `training` to search before the model is trained. The model is trained with those of the
+    best trial."""
     evaluation: Evaluation = Field(default=Evaluation(), validate_default=True)
     """Metrics and thresholds that decide whether a model is blessed."""
     export: Export = Export()
@@ -95,6 +102,8 @@ class InferFile(Section):
     kubeflow: Kubeflow = Kubeflow()
     """Deployment on Kubeflow Pipelines, as `hubline compile` reads it."""
     training: None = Field(default=None, exclude=True)
+    """Not used: `infer` trains nothing."""
+    tune: None = Field(default=None, exclude=True)
     """Not used: `infer` trains nothing."""
     evaluation: None = Field(default=None, exclude=True)
     """Not used: `infer` blesses nothing. With a label, predictions are evaluated."""

@@ -3,6 +3,7 @@
 import json
 import logging
 import shlex
+import textwrap
 import time
 from collections.abc import Sequence
 from datetime import date
@@ -189,6 +190,9 @@ def show_result(console: Console, result: Result, path: Path, inputs: str) -> No
         say("Nothing to do: file, data, modules, code and serving model are unchanged since the last run.")
     if result.error:
         say(result.error, "red")
+    if result.best_trial:
+        say(f"Best trial, to be pasted into {path} in place of tune:")
+        say(textwrap.indent(result.best_trial.rstrip(), "  "))
     if result.predictions:
         say(f"{'Predicted' if result.newly_predicted else 'Predictions (unchanged)'}: {result.predictions}")
         for name, value in result.metrics.items():

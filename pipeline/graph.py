@@ -126,22 +126,24 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
     embedder.add_upstream_node(gate)  # holds back all training steps as well
     rows = embedder.outputs["rows"]
 
-    trainer = component(
-        steps.TRAINER,
-        examples=examples,
-        rows=rows,
-        schema=schema,
-        transform_graph=transform.outputs["transform_graph"],
-        modules=modules,
-        features=file.features,
-        label=file.label,
-        hubs=file.hubs,
-        backbones=file.backbones,
-        model_config=file.model,
-        training=file.training,
-        warm_start=pins.warm_start,
-        checkpoints=str(places.checkpoints),
-    )
+    training = {
+        "examples": examples,
+        "rows": rows,
+        "schema": schema,
+        "transform_graph": transform.outputs["transform_graph"],
+        "modules": modules,
+        "features": file.features,
+        "label": file.label,
+        "hubs": file.hubs,
+        "backbones": file.backbones,
+        "model_config": file.model,
+        "training": file.training,
+        "warm_start": pins.warm_start,
+        "checkpoints": str(places.checkpoints),
+    }
+    tuner = component(steps.TUNER, **training, tune=file.tune) if file.tune else None
+    best = tuner.outputs["best_hyperparameters"] if tuner else None
+    trainer = component(steps.TRAINER, **training, hyperparameters=best)
     exporter = _exporter(file, trainer.outputs["model"], examples, rows, modules)
     model = trainer.outputs["model"] if exporter is None else exporter.outputs["exported_model"]
     evaluator = component(
@@ -169,7 +171,15 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
     )
 
     data_steps: list[BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, parsing_schema]
-    model_steps: list[BaseNode] = [transform, embedder, trainer, *([exporter] if exporter else []), evaluator, pusher]
+    model_steps: list[BaseNode] = [
+        transform,
+        embedder,
+        *([tuner] if tuner else []),
+        trainer,
+        *([exporter] if exporter else []),
+        evaluator,
+        pusher,
+    ]
     if file.serving.kserve:
         service = file.serving.kserve
         model_steps.append(component(steps.KSERVE, pushed_model=pusher.outputs["pushed_model"], service=service))
@@ -182,6 +192,7 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
             statistics=statistics,
             anomalies=validator.outputs["anomalies"],
             transform_graph=transform.outputs["transform_graph"],
+            tuner_results=tuner.outputs["tuner_results"] if tuner else None,
             model_run=trainer.outputs["model_run"],
             evaluation=evaluator.outputs["evaluation"],
             blessing=blessing,

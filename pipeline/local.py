@@ -28,6 +28,7 @@ from hubline.report.contents import Artifacts
 from hubline.report.read_artifacts import module_warnings
 from hubline.trainer.training_notes import FILE as NOTES
 from hubline.trainer.training_notes import Notes
+from hubline.trainer.tuning.results import best_trial_text, read_trials
 
 _HUB_MODULE = "HubModule."
 _LOGGER = logging.getLogger(__name__)
@@ -87,6 +88,12 @@ class Run:
             found += Notes.model_validate_json(notes.read_text("utf-8")).warnings
         return found
 
+    def best_trial(self) -> str | None:
+        """The values of the Tuner's best trial in the form of the pipeline file, if there is a Tuner."""
+        results = self._output("Tuner", "tuner_results")
+        trials = read_trials(results.uri) if results else None
+        return best_trial_text(trials, trials.best) if trials and trials.best else None
+
     def pushed(self) -> tuple[str | None, bool]:
         """The version in serving after the Pusher, and whether this run pushed it."""
         return self._version("Pusher", "pushed_model")
@@ -137,6 +144,7 @@ class Run:
             anomalies=uri("ExampleValidator", "anomalies"),
             transform_graph=uri("Transform", "transform_graph"),
             model=uri("Trainer", "model"),
+            tuner_results=uri("Tuner", "tuner_results"),
             model_run=uri("Trainer", "model_run"),
             evaluation=uri("Evaluator", "evaluation"),
             modules=self._modules(),

@@ -29,6 +29,8 @@ def _table(title: str, section: dict[str, Any], root: dict[str, Any]) -> str:
         for key, value in section["properties"].items()
         if value.get("type") != "null"  # the kind does not have this key
     ]
+    if isinstance(others := section.get("additionalProperties"), dict):
+        rows.append(f"| other keys | {_type(others)} |  |  |")
     lines = [
         f"## {title}",
         "",
@@ -72,6 +74,8 @@ def _type(value: dict[str, Any]) -> str:
         return f"`{_yaml(value['const'])}`"
     if "enum" in value:
         return ", ".join(f"`{choice}`" for choice in value["enum"])
+    if not value:
+        return "any value"
     match value["type"]:
         case "array":
             items = value["prefixItems"] if "prefixItems" in value else [value["items"]]

@@ -44,6 +44,8 @@ class Result(Section):
     metrics: Metrics = {}
     """Test metrics of the candidate; with `task: infer` and a label, metrics of the predictions."""
     decision: Decision | None = None
+    best_trial: str | None = None
+    """With `tune`, the values of the best trial in the form of the pipeline file."""
     nothing_to_do: bool = False
     """Whether everything was as in the last run that succeeded; `report` is then the folder of that run."""
     steps: tuple[Step, ...] = ()

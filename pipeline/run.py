@@ -180,6 +180,7 @@ def _result(
         left_out=Manifest.read(artifacts.examples).left_out if artifacts.examples else {},
         metrics=decision.metrics if decision else evaluated.metrics if evaluated else {},
         decision=decision,
+        best_trial=steps.best_trial() if steps else None,
         steps=tuple(steps.steps) if steps else (),
         seconds=seconds,
         failed_step=steps.current if steps else None,

@@ -6,20 +6,27 @@ reads its own execution properties with the types alone.
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError, create_model
 
 from hubline.core.config_errors import Location, PlacedError
 from hubline.core.descriptions import DescribedJsonSchema
-from hubline.pipeline.config import FILES, AnyFile
+from hubline.pipeline.config import FILES, AnyFile, PipelineFile
 from hubline.pipeline.diagnostics import explain, meant, nearest, place_of, quote
 from hubline.pipeline.labels.parts import RULES as OF_LABEL
-from hubline.pipeline.rules import augment, export, features, infer, label, modules
+from hubline.pipeline.rules import augment, export, features, infer, label, modules, tune
 from hubline.pipeline.rules.rule import Rule, errors_of
 
-_TRAINING: tuple[Rule, ...] = (*features.RULES, *modules.RULES, *label.RULES, *augment.RULES, *export.RULES)
+_TRAINING: tuple[Rule, ...] = (
+    *features.RULES,
+    *modules.RULES,
+    *label.RULES,
+    *augment.RULES,
+    *export.RULES,
+    *tune.RULES,
+)
 
 
 class InvalidFile(ValueError):
@@ -61,9 +68,19 @@ def validate(values: Mapping[Any, Any], folder: str, written: Written = _unknown
         errors += [(place_of(each, values), _message(each, values, task, written)) for each in found]
         sections = dict(_valid_sections(task, values, context))
     errors += errors_of(_rules(task, sections), sections)
+    if not errors and isinstance(file, PipelineFile):
+        errors += tune.trial_errors(file, values, partial(_checked, folder=folder))
     if errors:
         raise InvalidFile(errors)
     return file
+
+
+def _checked(values: Mapping[Any, Any], folder: str) -> tuple[AnyFile | None, list[PlacedError]]:
+    """A file in its types, or else its errors."""
+    try:
+        return validate(values, folder), []
+    except InvalidFile as invalid:
+        return None, invalid.errors
 
 
 def _rules(task: str, sections: Mapping[str, Any]) -> tuple[Rule, ...]:

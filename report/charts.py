@@ -34,7 +34,8 @@ _NAME = 40
 """Maximum length of a name in a chart."""
 
 
-def _figure(traces: Sequence[go.Scatter | go.Bar | go.Heatmap], height: int, **layout: object) -> go.Figure:
+def figure_of(traces: Sequence[go.Scatter | go.Bar | go.Heatmap], height: int, **layout: object) -> go.Figure:
+    """A chart in the report's style."""
     figure = go.Figure(traces)
     axes = {"zeroline": False, "showline": False, "ticks": "", "automargin": True}
     figure.update_layout(
@@ -52,7 +53,8 @@ def _figure(traces: Sequence[go.Scatter | go.Bar | go.Heatmap], height: int, **l
     return figure.update_layout(**layout)
 
 
-def _name(text: str) -> str:
+def shortened(text: str) -> str:
+    """A name from a user, escaped and short enough for a chart."""
     # Plotly interprets `<b>` and `&lt;`, but shows quotes literally.
     return escape(text if len(text) <= _NAME else f"{text[: _NAME - 1]}…", quote=False)
 
@@ -60,7 +62,7 @@ def _name(text: str) -> str:
 def curve(metric: str, curves: Mapping[str, Sequence[float]]) -> go.Figure:
     """A metric over the epochs: training and, if available, validation."""
     lines = [("train", curves[metric]), ("validation", curves.get(f"val_{metric}", []))]
-    return _figure(
+    return figure_of(
         [
             go.Scatter(
                 x=list(range(1, len(values) + 1)), y=list(values), name=split, mode="lines+markers",
@@ -71,7 +73,8 @@ def curve(metric: str, curves: Mapping[str, Sequence[float]]) -> go.Figure:
         ],
         height=280, hovermode="x unified", showlegend=True,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        xaxis={"title": "epoch", "tick0": 1, "dtick": -(-len(curves[metric]) // 12)}, yaxis={"title": _name(metric)},
+        xaxis={"title": "epoch", "tick0": 1, "dtick": -(-len(curves[metric]) // 12)},
+        yaxis={"title": shortened(metric)},
     )  # fmt: skip
 
 
@@ -83,14 +86,14 @@ def confusion(predictions: ClassPredictions, shown: Sequence[int]) -> go.Figure:
         shown: Indices of the classes to show.
     """
     assert predictions.confusion is not None
-    names = [_name(predictions.classes[index]) for index in shown]
+    names = [shortened(predictions.classes[index]) for index in shown]
     records = predictions.confusion[np.ix_(shown, shown)]
     of_class = predictions.confusion[shown].sum(axis=1, keepdims=True)
     share = records / np.maximum(of_class, 1)
     places = list(range(len(shown)))
     what = predictions.unit
     axis = {"tickvals": places, "ticktext": names, "showgrid": False}
-    return _figure(
+    return figure_of(
         [
             go.Heatmap(
                 # The square root makes the few errors visible next to the many correct ones.
@@ -117,13 +120,13 @@ def roc(predictions: PredictionsByClass, shown: Sequence[int]) -> go.Figure:
     lines = [
         go.Scatter(
             x=curve.false_positives, y=curve.true_positives, mode="lines", line={"width": 2},
-            name=f"{_name(predictions.classes[index])} (AUC {curve.auc:.4f})",
+            name=f"{shortened(predictions.classes[index])} (AUC {curve.auc:.4f})",
             hovertemplate="true positive rate %{y:.3f}, false positive rate %{x:.3f}",
         )
         for index, curve in predictions.roc.items()
         if index in shown
     ]  # fmt: skip
-    return _figure(
+    return figure_of(
         [*lines, chance], height=420 + 10 * len(lines), legend={"orientation": "h", "y": -0.2, "yanchor": "top"},
         xaxis={"title": "false positive rate", "range": [-0.01, 1.01]},
         yaxis={"title": "true positive rate", "range": [-0.01, 1.01]},
@@ -143,7 +146,9 @@ def values(predictions: ValuePredictions) -> go.Figure:
         marker={"size": 5, "opacity": 0.35, "line": {"width": 0}, "color": _SPLIT_COLOURS["test"]},
         hovertemplate="true %{x:.10~g}, predicted %{y:.10~g}<extra></extra>",
     )  # fmt: skip
-    return _figure([same, points], height=480, showlegend=False, xaxis={"title": "true"}, yaxis={"title": "predicted"})
+    return figure_of(
+        [same, points], height=480, showlegend=False, xaxis={"title": "true"}, yaxis={"title": "predicted"}
+    )
 
 
 def residuals(predictions: ValuePredictions) -> go.Figure:
@@ -155,7 +160,7 @@ def residuals(predictions: ValuePredictions) -> go.Figure:
         customdata=np.stack([edges[:-1], edges[1:]], axis=1),
         hovertemplate="from %{customdata[0]:.4g} to %{customdata[1]:.4g}: %{y:,} records<extra></extra>",
     )  # fmt: skip
-    return _figure(
+    return figure_of(
         [bars], height=300, showlegend=False, bargap=0.02,
         xaxis={"title": "predicted minus true"}, yaxis={"title": "records"},
     )  # fmt: skip
@@ -169,7 +174,7 @@ def overlap(predictions: BoxPredictions) -> go.Figure:
         marker={"color": _SPLIT_COLOURS["test"]}, customdata=np.stack([edges[:-1], edges[1:]], axis=1),
         hovertemplate="from %{customdata[0]:.2f} to %{customdata[1]:.2f}: %{y:,} records<extra></extra>",
     )  # fmt: skip
-    return _figure(
+    return figure_of(
         [bars], height=300, showlegend=False, bargap=0.02,
         xaxis={"title": "IoU", "range": [0, 1]}, yaxis={"title": "records"},
     )  # fmt: skip
@@ -190,7 +195,7 @@ def column(data: Column) -> go.Figure | None:
     lines = [_density(split.split, split.buckets) for split in data.splits if _width(split.buckets)]
     if lines:
         axis = {"showgrid": False, "showticklabels": False, "rangemode": "tozero"}
-        return _figure(lines, height=190, yaxis=axis, showlegend=False)
+        return figure_of(lines, height=190, yaxis=axis, showlegend=False)
     values = list(dict.fromkeys(value for split in data.splits for value, _ in split.top))[:10]
     if not values:
         return None
@@ -202,8 +207,8 @@ def column(data: Column) -> go.Figure | None:
         )
         for split in data.splits
     ]  # fmt: skip
-    axis = {"tickvals": places, "ticktext": [_name(value) for value in values], "autorange": "reversed"}
-    return _figure(
+    axis = {"tickvals": places, "ticktext": [shortened(value) for value in values], "autorange": "reversed"}
+    return figure_of(
         bars, height=60 + 30 * len(values), yaxis=axis, xaxis={"tickformat": ".0%"}, showlegend=False, bargap=0.3
     )
 

@@ -9,6 +9,7 @@ from hubline.artifacts.examples import LeftOut
 from hubline.artifacts.findings import ColumnDrift, Finding
 from hubline.artifacts.quarantine import QuarantinedRecord
 from hubline.report.labels.predictions import Predictions
+from hubline.trainer.tuning.results import Trials
 
 PAGE = "index.html"
 """Name of the report's file."""
@@ -24,6 +25,7 @@ class Artifacts:
     anomalies: str | None = None
     transform_graph: str | None = None
     model: str | None = None
+    tuner_results: str | None = None
     model_run: str | None = None
     evaluation: str | None = None
     modules: Mapping[str, str] = field(default_factory=dict)
@@ -135,6 +137,8 @@ class Findings:
     """Further findings about columns."""
     drift: Sequence[DriftedColumn] | None = None
     """None without a baseline."""
+    trials: Trials | None = None
+    """The trials of the search, if there was one."""
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Value of each epoch by metric; those of validation start with `val_`."""
     module_warnings: Sequence[str] = ()

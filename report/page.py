@@ -12,7 +12,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from hubline.preprocessing.palette import colour
-from hubline.report import charts, drawing
+from hubline.report import charts, drawing, tuning
 from hubline.report.contents import Artifacts, Findings, RunReport
 from hubline.report.labels.predictions import ClassCounts, Predictions, PredictionsByClass
 from hubline.trainer.metric_names import LOWER_IS_BETTER
@@ -62,6 +62,7 @@ def render_findings(report: RunReport, findings: Findings, scheme: Literal["ligh
         run=report,
         scheme=scheme,
         findings=findings,
+        tuning=tuning,
         sections=_sections(report, findings),
         classes=_classes(of_classes, counts, shown) if of_classes and counts else [],
         left_out=len(counts.true) - len(shown) if counts else 0,
@@ -83,6 +84,7 @@ def _sections(report: RunReport, findings: Findings) -> dict[str, str]:
         "classes": ("Classes", predictions and predictions.by_class),
         **_own_section(predictions),
         "samples": ("Samples", predictions),
+        "tuning": ("Tuning", findings.trials),
         "training": (
             "Training",
             findings.curves or findings.module_warnings or findings.training_notes or findings.parameters,
@@ -110,6 +112,7 @@ def _figures(findings: Findings, shown: Sequence[int]) -> dict[str, go.Figure]:
         for metric in findings.curves
         if not metric.startswith("val_")
     }
+    figures |= tuning.figures(findings.trials) if findings.trials else {}
     predictions = findings.predictions
     if predictions:
         figures |= {name: charts.OF_PREDICTIONS[name](predictions, shown) for name in predictions.charts}

@@ -33,6 +33,7 @@ from hubline.report.predictions import summarize, with_pictures
 from hubline.trainer.hub_trial import TrialResult
 from hubline.trainer.training_notes import FILE as NOTES
 from hubline.trainer.training_notes import Notes
+from hubline.trainer.tuning.results import read_trials
 
 _SHOWN_RECORDS = 100
 _SHOWN_REASONS = 20
@@ -58,6 +59,7 @@ def read(artifacts: Artifacts) -> Findings:
         columns=_columns(statistics),
         anomalies=_anomalies(artifacts.anomalies) if artifacts.anomalies else None,
         findings=(*found.findings, *(UnreadDates.read(graph).findings if graph else ())),
+        trials=read_trials(artifacts.tuner_results) if artifacts.tuner_results else None,
         drift=_drift(found, str(artifacts.anomalies), statistics),
         curves=_json(curves) if artifacts.model_run and storage.exists(curves) else {},
         module_warnings=module_warnings(artifacts.modules),

@@ -114,7 +114,10 @@ def parse_of(
     columns = [column(hub) for hub in fed_hubs(job.hubs)] if phase.on_vectors else []
     if columns:
         spec |= job.vectors.spec(job.views if split is job.train else 1)
-    return inputs.parsing(spec, transform, features, columns, task.target, weights.column if weights else None), columns
+    weighted = weights.column if weights else None
+    key = ("parse", split is job.train, phase.on_vectors, job.training.mixup is None, weights is not None)
+    parse = job.memo.once(key, lambda: inputs.parsing(spec, transform, features, columns, task.target, weighted))
+    return parse, columns
 
 
 def _tabular(job: Job, phase: Phase) -> Features:
@@ -160,12 +163,16 @@ def _rows(
     given: inputs.Parse = parse
     transformed = transforms_once(job.training, _tabular(job, phase), split.count * (phase.end - phase.first))
     if transformed:
-        kept, together = MaterializedRows(parse), rows.batch(ROWS_AT_ONCE)
+        kept = job.memo.once(("transformed", parse), lambda: MaterializedRows(parse))
+        together = rows.batch(ROWS_AT_ONCE)
         rows, given = together.map(kept.encode, num_parallel_calls=tf.data.AUTOTUNE).unbatch(), kept.parse
-        size = split.count * kept.bytes_of_row(next(iter(together)))
+        size = split.count * job.memo.once(("row size", parse), lambda: kept.bytes_of_row(next(iter(together))))
     cache = _cache(job, split, phase, "transformed_rows" if transformed else "rows", size)
     record(cache)
-    rows = inputs.cached(rows, cache.place, scratch)
+    if cache.place == "memory":
+        rows = job.memo.once(("rows", split is job.train, parse if transformed else None), rows.cache)
+    else:
+        rows = inputs.cached(rows, cache.place, scratch)
     if split is job.train:
         of_examples = _examples(skipped, job.training.batch_size)
         rows = randomness.shuffled(rows, in_buffer, job.training.seed, epoch, of_examples)
@@ -238,7 +245,7 @@ def _count_known(job: Job, transform: Callable, split: Split) -> int:
     if split is job.train or job.label.are_known:
         return split.count
     rows = _known(job, transform, split, complete(read_records(split.rows), split.count))
-    count = int(rows.reduce(tf.constant(0, tf.int64), lambda count, _: count + 1))
+    count = job.memo.once("known", lambda: int(rows.reduce(tf.constant(0, tf.int64), lambda count, _: count + 1)))
     if not count:
         raise DataError("no record of the validation split has a class that the training split has")
     return count

@@ -2,8 +2,9 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+import numpy as np
 import tensorflow as tf
 
 from hubline.core.errors import DataError
@@ -12,20 +13,22 @@ from hubline.trainer.caches import Cache
 from hubline.trainer.callbacks import Averaged, EarlyStopping, Progress, Unaveraged
 from hubline.trainer.checkpoints import Checkpoint, Checkpoints, EarlyStoppingState, Interval, PhaseState
 from hubline.trainer.collapse import constant, stands_still
-from hubline.trainer.config.length import Pace
 from hubline.trainer.datasets import batches, kept_vectors, together
 from hubline.trainer.epochs import Position
 from hubline.trainer.example_weights import example_weights
 from hubline.trainer.interrupt import StopWhenInterrupted
 from hubline.trainer.job import Job, Split
-from hubline.trainer.model import Parts, TunedModel
+from hubline.trainer.memo import NoMemo
+from hubline.trainer.model import TunedModel
 from hubline.trainer.nan_trace import cause
 from hubline.trainer.optimizers import keras_rate, optimizer
 from hubline.trainer.penalty import Penalty
 from hubline.trainer.phases import Phase
-from hubline.trainer.task import Task
+from hubline.trainer.standardize import Standardization
 from hubline.trainer.tensorboard import LearningRate, TensorBoard, profiled_calls
 from hubline.trainer.training_notes import Note
+from hubline.trainer.untrained import Untrained
+from hubline.trainer.watch import Watch, Watched
 from hubline.trainer.weight_average import WeightAverage
 
 _LOGGER = logging.getLogger(__name__)
@@ -43,34 +46,52 @@ class Fit:
     def __init__(
         self,
         job: Job,
-        task: Task,
-        parts: Parts,
-        transform: Callable,
-        pace: Pace,
+        start: Untrained,
         scratch: str,
         notes: list[Note],
         caches: list[Cache],
+        watch: Watch | None = None,
     ) -> None:
         """Prepares the training.
 
         Args:
             job: The training run.
-            task: The model's task.
-            parts: The model.
-            transform: The transform graph.
-            pace: Steps per epoch, and of the whole training.
+            start: The untrained model and the phases of its training.
             scratch: A folder on a local disk.
             notes: Receives notes about the training.
             caches: Receives how the examples of each phase are cached.
+            watch: May end the training after an epoch.
         """
         self.history: list[dict[str, float]] = []
         """Metrics of each epoch."""
-        self._job, self._task, self._parts, self._transform = job, task, parts, transform
-        self._pace, self._scratch, self._notes, self._caches = pace, scratch, notes, caches
+        self.exported_epoch = -1
+        """The epoch whose weights the model has after the phases so far."""
+        self._job, self._task, self._parts, self._transform = job, start.task, start.parts, start.transform
+        self._phases, self._pace, self._known = start.phases, start.pace, start.known
+        self._scratch, self._notes, self._caches = scratch, notes, caches
+        self._watch = watch
         self._penalty = 0.0
-        self._weights = example_weights(job, task, transform, notes)
+        self._weights = example_weights(job, start.task, start.transform, notes)
         self._tuned_since: dict[str, int] = {}
         self._average = None if job.training.ema is None else WeightAverage(job.training.ema)
+
+    def train_all(self, checkpoints: str) -> list[str]:
+        """Trains all phases, or the rest of them.
+
+        Args:
+            checkpoints: A folder that survives an interrupted run.
+
+        Returns:
+            The folder of each phase's checkpoints.
+
+        Raises:
+            StoppedByWatch: if the watch ended the training.
+        """
+        self.standardize(self._phases[0], self._known)
+        folders = [f"{checkpoints}/{number}" for number in range(len(self._phases))]
+        for phase, folder in zip(self._phases, folders, strict=True):
+            self.train(phase, folder)
+        return folders
 
     def standardize(self, first: Phase, known: Collection[str] = ()) -> None:
         """Adapts the standardization of module outputs to the cached vectors of the training split, or to a sample of
@@ -83,13 +104,21 @@ class Fit:
         every = self._parts.standardized
         layers = {name: layer for name, layer in every.items() if not any(_within(layer, each) for each in known)}
         if layers:
-            batches_of = kept_vectors(self._job) if first.on_vectors else self._sample(first)
-            (one, *_) = self._parts.backbones.values()
-            points = {name: self._parts.backbones.get(name, one).points for name in layers}
-            try:
-                standardize.adapt(layers, points, batches_of)
-            except DataError as error:
-                raise self._cause(first, self._job.train, str(error)) from None
+            memo = self._job.memo if first.on_vectors else NoMemo()
+            weights = memo.once(("standardized", *layers), lambda: self._adapted(first, layers))
+            for name, layer in layers.items():
+                layer.set_weights(weights[name])
+
+    def _adapted(self, first: Phase, layers: Mapping[str, Standardization]) -> dict[str, list[np.ndarray]]:
+        """The weights of adapted standardization layers."""
+        batches_of = kept_vectors(self._job) if first.on_vectors else self._sample(first)
+        (one, *_) = self._parts.backbones.values()
+        points = {name: self._parts.backbones.get(name, one).points for name in layers}
+        try:
+            standardize.adapt(layers, points, batches_of)
+        except DataError as error:
+            raise self._cause(first, self._job.train, str(error)) from None
+        return {name: layer.get_weights() for name, layer in layers.items()}
 
     def _sample(self, phase: Phase) -> Iterator[Mapping[str, tf.Tensor]]:
         """Module outputs for a seeded random sample of the training split, without augmentation."""
@@ -126,6 +155,7 @@ class Fit:
             state.finished = True
             checkpoint.save()
         self.history += state.history
+        self.exported_epoch = len(self.history) - 1 if state.stopping is None else state.stopping.best_epoch
         if state.stopping is not None and state.stopping.stopped:
             self._note_stop(state.stopping, first + len(state.history))
 
@@ -199,6 +229,7 @@ class Fit:
                     Checkpoints(checkpoint, state, interval, self._pace),
                     StopWhenInterrupted(),
                     position,
+                    *([Watched(self._watch, checkpoint, self.history, state)] if self._watch is not None else []),
                 ],
             )
             if model.stop_training:

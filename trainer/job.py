@@ -13,6 +13,7 @@ from hubline.trainer.config.hubs import Hubs
 from hubline.trainer.config.model import Model
 from hubline.trainer.config.training import Training
 from hubline.trainer.embeddings import CachedVectors
+from hubline.trainer.memo import Memo, NoMemo
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Job:
     """The checkpoint that `training.warm_start` takes values from, without `.index`."""
     backbones: Backbones = field(default_factory=dict)
     """Backbones other than hub modules."""
+    memo: Memo = field(default_factory=NoMemo)
+    """What the job shares with others on the same data."""
 
     @property
     def label_spec(self) -> ParsingSpec:

@@ -1,6 +1,6 @@
 """The model: hub modules and other backbones, and a head on their outputs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -79,6 +79,26 @@ def build(
         layers[name] = BackboneLayer(config, features, name, weights, model.fine_tune.get(name))
     given = {column(name): layer(fed) for name, layer in layers.items()}
     vectors = {name: tf.keras.Input(vector.shape[1:], name=name) for name, vector in given.items()}
+    raw, standardized = head_of(model, hubs, layers, own, features, transform, outputs, backbones)
+    return Parts(
+        backbones=layers,
+        whole=TunedModel(own | fed, raw(given), name="hubline"),
+        on_vectors=TunedModel(own | vectors, raw(vectors), name="hubline_head"),
+        standardized=standardized,
+    )
+
+
+def head_of(
+    model: Model,
+    hubs: Hubs,
+    layers: "Mapping[str, HubLayer | BackboneLayer]",
+    own: Tensors,
+    features: Features,
+    transform: tft.TFTransformOutput,
+    outputs: int,
+    backbones: Backbones = NO_BACKBONES,
+) -> tuple[Callable[[Tensors], tf.Tensor], dict[str, Standardization]]:
+    """The function from backbone outputs by `column` to raw outputs, and the standardization layers by backbone."""
     deep = [
         feature.layer(name, transform)(own)
         for name, feature in model_inputs(features, hubs, backbones).items()
@@ -99,12 +119,7 @@ def build(
         parts = [*wide, *([joined(_concatenated(sides))] if sides else [])]
         return parts[0] if len(parts) == 1 else tf.keras.layers.Add()(parts)
 
-    return Parts(
-        backbones=layers,
-        whole=TunedModel(own | fed, raw(given), name="hubline"),
-        on_vectors=TunedModel(own | vectors, raw(vectors), name="hubline_head"),
-        standardized=standardized,
-    )
+    return raw, standardized
 
 
 def _of_unknown_scale(model: Model, layers: Iterable[str], backbones: Backbones) -> list[str]:

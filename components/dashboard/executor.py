@@ -1,5 +1,6 @@
 """Dashboard's executor."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ from hubline.report.contents import Artifacts, Findings, RunReport
 from hubline.report.labels.predictions import PredictionsByClass
 from hubline.report.page import render_findings
 from hubline.report.read_artifacts import read
+from hubline.trainer.tuning.results import Trials
 
 
 class Executor(base_executor.BaseExecutor):
@@ -41,15 +43,14 @@ class Executor(base_executor.BaseExecutor):
         findings = read(artifacts)
 
         outputs = {name: artifact_utils.get_single_instance(made) for name, made in output_dict.items()}
-        _show_metrics(outputs["metrics"], decision)
+        _show_metrics(outputs["metrics"], _numbers(decision) | _of_search(findings.trials))
         if "classes" in outputs:
             _show_classes(outputs["classes"], findings.predictions)
         show(outputs["decision"], "Decision", decision_text(decision))
         show(outputs["report"], "Report", _page(exec_properties["name"], decision, artifacts, findings))
 
 
-def _show_metrics(artifact: Metrics, decision: Decision) -> None:
-    numbers = _numbers(decision)
+def _show_metrics(artifact: Metrics, numbers: Mapping[str, float]) -> None:
     for name, value in numbers.items():
         artifact.set_float_custom_property(name, value)
     show(artifact, "Metrics, test split", preview(f"{name} {value:.4g}" for name, value in numbers.items()))
@@ -63,6 +64,15 @@ def _numbers(decision: Decision) -> dict[str, float]:
     found = decision.metrics | serving | baseline
     defined = {name: value for name, value in found.items() if value is not None}
     return {"blessed": float(decision.blessed)} | defined
+
+
+def _of_search(trials: Trials | None) -> dict[str, float]:
+    """Number of trials, and the objective and the tuned numbers of the best one."""
+    if trials is None or trials.best is None:
+        return {}
+    values = {trials.objective: trials.best.objective} | trials.best.values
+    numbers = {f"best_trial_{key}": float(value) for key, value in values.items() if isinstance(value, int | float)}
+    return {"trials": float(len(trials.trials))} | numbers
 
 
 def _show_classes(artifact: ClassificationMetrics, predictions: Any) -> None:

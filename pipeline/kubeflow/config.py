@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from hubline.components.steps import NAMES, ON_GPU
+from hubline.components.steps import NAMES, ON_GPU, PLACED_LIKE
 from hubline.core.config_base import Section, is_remote, normalized
 from hubline.pipeline.diagnostics import nearest
 from hubline.pipeline.kubeflow.api_config import AnySchedule, Api
@@ -161,6 +161,6 @@ class Kubeflow(Section):
 
     def placement(self, step: str) -> Placement:
         """Placement of a step. `step` is its name without the part after the dot."""
-        own = self.steps.get(step)
-        own_settings = {key: getattr(own, key) for key in own.model_fields_set} if own else {}
-        return self.every_step.model_copy(update=own_settings)
+        names = [name for name in (PLACED_LIKE.get(step), step) if name in self.steps]
+        settings = {key: getattr(self.steps[name], key) for name in names for key in self.steps[name].model_fields_set}
+        return self.every_step.model_copy(update=settings)

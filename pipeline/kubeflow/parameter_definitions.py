@@ -151,7 +151,13 @@ def _changes(values: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[tu
         if name != OVERRIDES and value != parameters[name].default:
             yield (name,), parameters[name].key, value
     for key, value in given.get(OVERRIDES, {}).items():
-        yield (OVERRIDES, key), tuple(key.split(".")), value
+        yield (OVERRIDES, key), _path(key), value
+
+
+def _path(key: str) -> Location:
+    """A dotted key of the file. Those in `tune` contain dots themselves."""
+    section, _, inside = key.partition(".")
+    return (section, inside) if section == "tune" and inside else tuple(key.split("."))
 
 
 def _set(values: dict[str, Any], key: Location, value: Any) -> str | None:

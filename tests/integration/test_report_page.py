@@ -79,6 +79,7 @@ def test_charts_are_drawn_and_tables_filled_with_nothing_from_elsewhere(browser,
     browser.get(page.as_uri())
     scroll_through(browser)
     figures = {"confusion", "roc", "curve-loss", "curve-accuracy", "column-0", "column-1", "drift-0", "drift-1"}
+    figures |= {"trials", "tuned-0", "tuned-1"}
     assert drawn(browser) == figures
 
     predictions = read(report.artifacts).predictions
@@ -94,6 +95,11 @@ def test_charts_are_drawn_and_tables_filled_with_nothing_from_elsewhere(browser,
         ["train", "1,199", "92.0 %"], ["validation", "40", "3.1 %"], ["test", "60", "4.6 %"],
         ["quarantine", "4", "0.3 %"],
     ]  # fmt: skip
+    assert rows(browser, "#trials") == [
+        ["2 best", "0.001", "[64, 32]", "0.75", "completed", "3", "2.0"],
+        ["1", "0.001", "[64, 32]", "0.8125", "stopped", "1", "2.0"],
+        ["3", "0.001", "[64, 32]", "", f"failed: the loss became nan {make_report.HOSTILE}", "3", "2.0"],
+    ]
     assert rows(browser, "#checks")[1] == [
         "accuracy", f"company={make_report.HOSTILE}", "at_least", "0.7", "0.5000", "0.6250", "failed",
     ]  # fmt: skip
@@ -154,5 +160,5 @@ def test_links_lead_to_their_sections_in_another_pages_frame_too(browser, page, 
 def test_on_paper_every_chart_is_there(browser, page) -> None:
     browser.get(page.as_uri())
     browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
-    assert len(drawn(browser)) == 8
+    assert len(drawn(browser)) == 11
     assert browser.get_log("browser") == []

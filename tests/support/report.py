@@ -16,6 +16,7 @@ from hubline.artifacts.examples import Manifest, Origin, ShardFile
 from hubline.artifacts.findings import BASELINE, ColumnDrift, DataFindings, Finding
 from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from hubline.report.contents import Artifacts, RunReport, StepTime
+from hubline.trainer.tuning.results import TRIALS, Trials
 from tests.support import example_data
 
 HOSTILE = "<script>alert('boo')</script>"
@@ -188,11 +189,33 @@ def report(folder: Path) -> RunReport:
             statistics=str(statistics(folder / "statistics")),
             anomalies=str(anomalies(folder / "anomalies", folder / "statistics")),
             transform_graph=str(transform_graph),
+            tuner_results=str(tuner_results(folder / "tuner_results")),
             model_run=str(model_run),
             modules={"photos": str(module)},
             evaluation=str(evaluation(folder / "evaluation", labels, candidate, serving, CLASSES)),
         ),
     )
+
+
+def tuner_results(folder: Path) -> Path:
+    """Three trials: one completed, one stopped early and one that failed."""
+    key, hidden = "training.optimizer.learning_rate", "model.head.hidden"
+    told = {
+        "values": {key: 0.001, hidden: [64, 32]},
+        "status": "completed",
+        "objective": 0.75,
+        "epochs": 3,
+        "seconds": 2,
+    }
+    several = [
+        told | {"number": 1, "objective": 0.8125, "status": "stopped", "epochs": 1},
+        told | {"number": 2},
+        told | {"number": 3, "objective": None, "status": "failed", "error": f"the loss became nan {HOSTILE}"},
+    ]
+    trials = Trials.model_validate({"objective": "val_accuracy", "mode": "max", "search": "random", "trials": several})
+    folder.mkdir(parents=True)
+    (folder / TRIALS).write_text(trials.model_dump_json())
+    return folder
 
 
 def text_of(page: str) -> str:

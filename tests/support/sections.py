@@ -13,6 +13,7 @@ from hubline.core.config_base import Section
 from hubline.preprocessing.kinds.image_crop import CropBox
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import Training
+from hubline.trainer.config.tuning import Tune
 
 TEXTS = st.sampled_from(["a", "b c", "ünï", "10", "true", "${x}", "a.b", "x-y", "'q'", "1e3"])
 _VALIDATORS = (AfterValidator, BeforeValidator, WrapValidator)
@@ -77,7 +78,20 @@ def _boxes(draw: st.DrawFn) -> dict[str, Any]:
     return {"top": top, "left": left, "bottom": bottom, "right": right} | units
 
 
-_OWN: dict[type[Section], st.SearchStrategy[dict[str, Any]]] = {CropBox: _boxes()}
+_TUNE = st.fixed_dictionaries(
+    {"training.optimizer.learning_rate": st.sampled_from([{"log": [1e-5, 0.25]}, {"choice": [0.5, 1e-3]}])},
+    optional={
+        "model.head.hidden": st.just({"choice": [[64], [64, 32]]}),
+        "training.optimizer": st.just({"choice": [{"name": "adam"}, {"name": "sgd", "nesterov": None}]}),
+        "training.batch_size": st.just({"int": [2, 64], "step": 2, "sampling": "log"}),
+        "objective": st.just("val_accuracy"),
+        "search": st.sampled_from(["bayesian", "random", "hyperband", "grid"]),
+        "prune": st.sampled_from(["median", False]),
+        "trials": st.integers(1, 10_000),
+        "seed": st.integers(0, 2**31),
+    },
+)
+_OWN: dict[type[Section], st.SearchStrategy[dict[str, Any]]] = {CropBox: _boxes(), Tune: _TUNE}
 """Strategies for sections whose rules refuse nearly all combinations of values."""
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hubline.components.trainer.executor import job_key
+from hubline.components.training_job import job_key
 from hubline.core import interruption
 from hubline.trainer.checkpoints import Checkpoints as CheckpointCallback
 from hubline.trainer.checkpoints import Interval, PhaseState

@@ -24,7 +24,8 @@ SHARDS = {
 }
 MODULES = {"HubModule", "Backbone", "Embedder", "Predictor"}
 """Steps that run hub modules or other backbones by themselves, outside the trained model."""
-LEARNING = {"Trainer", "Evaluator"}
+TRAINING = {"Tuner", "Trainer"}
+LEARNING = TRAINING | {"Evaluator"}
 RECORDS = {"Transform", "Dashboard"} | LEARNING
 """Steps that read features and labels from records."""
 
@@ -79,10 +80,13 @@ def recomputing(module: str) -> set[str]:
             {"ExampleGen", "Transform", "Embedder", "Predictor"},
         ),
         ("trainer.labels.multilabel", LEARNING, set()),
-        ("trainer.fit", {"Trainer"}, set()),
-        ("trainer.phases", {"Trainer"}, set()),
-        ("trainer.backbones.resnet34", {"Backbone", "Trainer"}, set()),
-        ("trainer.hub_callable", {"HubModule", "Embedder", "Trainer"}, {"Embedder"}),
+        ("trainer.fit", TRAINING, set()),
+        ("trainer.phases", TRAINING, set()),
+        ("trainer.export", {"Trainer"}, set()),
+        ("trainer.tuning.search", {"Tuner"}, set()),
+        ("trainer.adapters.keras_tuner", {"Tuner"}, set()),
+        ("trainer.backbones.resnet34", {"Backbone"} | TRAINING, set()),
+        ("trainer.hub_callable", {"HubModule", "Embedder"} | TRAINING, {"Embedder"}),
         ("trainer.embed", {"Embedder"}, {"Embedder"}),
         ("trainer.inputs", LEARNING | MODULES, {"Embedder", "Predictor"}),
         ("report.charts", {"Dashboard"}, set()),

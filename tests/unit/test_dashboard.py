@@ -153,3 +153,7 @@ def test_the_report_on_the_dashboard_warns_of_modules_dates_and_the_training(tmp
     assert f"hubs.photos: the output '{make_report.HOSTILE}' is -inf in 3 of 3 numbers" in page
     assert "2 of 9 values are not dates that features.day can read" in page
     assert f"the loss has not changed {make_report.HOSTILE}" in page
+    assert "# Trial 2 of 3: val_accuracy 0.75" in page and f"failed: the loss became nan {make_report.HOSTILE}" in page
+    shown = {name: value.double_value for name, value in outputs["metrics"][0].mlmd_artifact.custom_properties.items()}
+    assert (shown["trials"], shown["best_trial_val_accuracy"]) == (3, 0.75)
+    assert shown["best_trial_training.optimizer.learning_rate"] == 0.001

@@ -129,8 +129,10 @@ WITHOUT_RUN: dict[str, str] = dict.fromkeys(
 def given(value: Any) -> Iterator[tuple[str, str]]:
     """The keys that a file sets, each with the type that it belongs to."""
     if isinstance(value, BaseModel):
+        fields = type(value).model_fields
         for name in value.model_fields_set:
-            yield type(value).__name__, type(value).model_fields[name].alias or name
+            if name in fields:
+                yield type(value).__name__, fields[name].alias or name
             yield from given(getattr(value, name))
     elif isinstance(value, dict | list | tuple):
         for part in value.values() if isinstance(value, dict) else value:

@@ -80,7 +80,7 @@ def diagnostic(section: dict[str, Any]) -> str:
     ("section", "said"),
     [
         ({"steps": {"Trianer": {}}}, "unknown step 'Trianer'; did you mean 'Trainer'?"),
-        ({"steps": {"Pusher": {"gpus": 1}}}, "only steps that run a model can use gpus: Embedder, Trainer"),
+        ({"steps": {"Pusher": {"gpus": 1}}}, "only steps that run a model can use gpus: Embedder, Tuner, Trainer"),
         ({"every_step": {"gpus": 1}}, "every_step: only steps that run a model can use gpus"),
         ({"steps": {"Trainer": {"memory": "32 GB"}}}, "such as 500m, 2, 512Mi or 32Gi"),
         ({"steps": {"Trainer": {"cpu": "0"}}}, "is not a positive Kubernetes quantity"),

@@ -72,7 +72,7 @@ def test_the_steps_that_can_be_placed_are_those_that_are_declared() -> None:
         if step.uses_gpu:
             assert Kubeflow.model_validate(section).placement(step.name).gpus == 1
         else:
-            with pytest.raises(ValueError, match="only steps that run a model can use gpus: Embedder, Trainer"):
+            with pytest.raises(ValueError, match="only steps that run a model can use gpus: Embedder, Tuner, Trainer"):
                 Kubeflow.model_validate(section)
 
 

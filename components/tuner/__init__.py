@@ -1,0 +1,1 @@
+"""Tuner: searches for good values of `model` and `training`."""

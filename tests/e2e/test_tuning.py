@@ -1,0 +1,100 @@
+"""A full run with a search, compared with a run of the best trial's values without one."""
+
+import json
+from html import unescape
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ruamel.yaml import YAML
+
+from hubline.pipeline.run import run
+from tests.support import example_data
+
+pytestmark = pytest.mark.slow
+
+TUNED = """\
+name: tuned
+data: {examples: data, split: {train: train-*, validation: validation-*, test: test-*}}
+features:
+  one: {kind: numeric}
+  two: {kind: numeric}
+label: {kind: class, from: side, classes: [inside, outside]}
+training: {epochs: 6, batch_size: 20, optimizer: {learning_rate: 0.1}}
+tune:
+  training.optimizer.learning_rate: {log: [0.001, 0.1]}
+  model.head.dropout: {uniform: [0.0, 0.3]}
+  training.batch_size: {int: [10, 40], step: 2, sampling: log}
+  model.head.hidden: {choice: [[3], [7], [5, 4]]}
+  objective: val_accuracy
+  search: random
+  prune: false
+  parallel: 2
+  seed: 5
+  trials: 4
+evaluation: {thresholds: {accuracy: {at_least: 0.1}}}
+serving: {destination: serving}
+"""
+SPLITS = {"train": 120, "validation": 61, "test": 40}
+
+
+def contents(folder: str, name: str) -> Any:
+    return json.loads(Path(folder, name).read_text())
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, Any]:
+    """The project, the result of the run with a search, and that of the run with the frozen values."""
+    folder, rng = tmp_path_factory.mktemp("tuned"), np.random.default_rng(3)
+    for split, count in SPLITS.items():
+        points = rng.normal(size=[count, 2])
+        rows = [
+            example_data.record(one=float(one), two=float(two), side="inside" if one**2 + two**2 < 1.4 else "outside")
+            for one, two in points
+        ]
+        example_data.write_tfrecord(folder / "data" / f"{split}-0", rows)
+    path = folder / "pipeline.yaml"
+    path.write_text(TUNED)
+    searched, code = run(path, None, quiet=True)
+    assert code == 0, searched.error
+    best = YAML(typ="safe").load(str(searched.best_trial))
+    frozen = {key: value for key, value in YAML(typ="safe").load(TUNED).items() if key != "tune"}
+    for section, values in best.items():
+        frozen[section] = frozen.get(section, {}) | values
+    with path.open("w") as file:
+        YAML(typ="safe").dump(frozen, file)
+    again, code = run(path, None, quiet=True)
+    assert code == 0, again.error
+    return folder, searched, again
+
+
+def test_the_model_is_trained_with_the_values_of_the_best_trial(tuned: tuple[Path, Any, Any]) -> None:
+    _, searched, again = tuned
+    found = contents(searched.artifacts.tuner_results, "trials.json")
+    trials = found["trials"]
+    assert [trial["number"] for trial in trials] == [1, 2, 3, 4]
+    assert len({json.dumps(trial["values"]) for trial in trials}) == 4
+    for trial in trials:
+        values = trial["values"]
+        assert 0.001 <= values["training.optimizer.learning_rate"] <= 0.1
+        assert 0.0 <= values["model.head.dropout"] <= 0.3
+        assert values["training.batch_size"] in (10, 20, 40) and values["model.head.hidden"] in ([3], [7], [5, 4])
+        assert trial["status"] == "completed" and trial["epochs"] == 6 and trial["objective"] == trial["history"][-1]
+    best = max(trials, key=lambda trial: trial["objective"])
+    curves = contents(searched.artifacts.model_run, "curves.json")
+    assert curves["val_accuracy"] == best["history"]
+    assert curves == contents(again.artifacts.model_run, "curves.json"), "a run of the same values without a search"
+
+    data_steps = {step.id: step.cached for step in again.steps if step.id in ("ExampleGen", "Transform", "Embedder")}
+    assert all(data_steps.values()) and len(data_steps) == 3
+    variables = tf.train.list_variables(f"{searched.pushed_model}/variables/variables")
+    kernels = [shape for _, shape in variables if len(shape) == 2]
+    sizes = [2, *best["values"]["model.head.hidden"], 2]
+    assert sorted(kernels) == sorted(map(list, pairwise(sizes)))
+
+    page = Path(searched.report, "index.html").read_text()
+    assert str(searched.best_trial) in unescape(page) and f"{best['objective']:.4g}" in page
+    assert all(f'"{name}"' in page for name in ("trials", "tuned-0", "tuned-1", "tuned-2", "tuned-3"))
