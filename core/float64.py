@@ -26,6 +26,15 @@ def to_parts(values: np.ndarray) -> np.ndarray:
     return np.stack(parts, axis=-1)
 
 
+def tensor_to_parts(values: tf.Tensor) -> tf.Tensor:
+    """The same as `to_parts`, for a tensor."""
+    rest, parts = tf.cast(values, tf.float64), []
+    for _ in range(PARTS):
+        parts.append(tf.cast(rest, tf.float32))
+        rest -= tf.cast(parts[-1], tf.float64)
+    return tf.stack(parts, axis=-1)
+
+
 def from_parts(parts: tf.Tensor) -> tf.Tensor:
     """Inverse of `to_parts`: float64 of shape [...]."""
     return tf.reduce_sum(tf.cast(parts, tf.float64), axis=-1)

@@ -15,7 +15,7 @@ from hubline.preprocessing.palette import colour
 from hubline.report import charts, drawing, tuning
 from hubline.report.contents import Artifacts, Findings, RunReport
 from hubline.report.labels.predictions import ClassCounts, Predictions, PredictionsByClass
-from hubline.trainer.metric_names import LOWER_IS_BETTER
+from hubline.trainer.metric_names import lower_is_better
 
 _SHOWN_CLASSES = 25
 """Maximum number of classes in a chart; those with the most errors are shown."""
@@ -66,7 +66,7 @@ def render_findings(report: RunReport, findings: Findings, scheme: Literal["ligh
         sections=_sections(report, findings),
         classes=_classes(of_classes, counts, shown) if of_classes and counts else [],
         left_out=len(counts.true) - len(shown) if counts else 0,
-        lower_is_better=LOWER_IS_BETTER,
+        lower_is_better=lower_is_better,
         colours=(drawing.TRUE, drawing.PREDICTED),
         longest_step=max((step.seconds for step in report.steps), default=0.0),
         figures={name: json.loads(figure.to_json()) for name, figure in figures.items()},

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,11 @@ class EarlyStoppingState:
     """Weights of the best epoch."""
     stopped: bool
     """Whether training has stopped."""
+
+    @property
+    def is_defined(self) -> bool:
+        """Whether the metric was defined in some epoch."""
+        return math.isfinite(self.best)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
@@ -13,12 +14,14 @@ from hubline.trainer.caches import Cache
 from hubline.trainer.callbacks import Averaged, EarlyStopping, Progress, Unaveraged
 from hubline.trainer.checkpoints import Checkpoint, Checkpoints, EarlyStoppingState, Interval, PhaseState
 from hubline.trainer.collapse import constant, stands_still
+from hubline.trainer.config.training import EarlyStopping as Selection
 from hubline.trainer.datasets import batches, kept_vectors, together
 from hubline.trainer.epochs import Position
 from hubline.trainer.example_weights import example_weights
 from hubline.trainer.interrupt import StopWhenInterrupted
 from hubline.trainer.job import Job, Split
 from hubline.trainer.memo import NoMemo
+from hubline.trainer.metrics.in_training import training_metrics
 from hubline.trainer.model import TunedModel
 from hubline.trainer.nan_trace import cause
 from hubline.trainer.optimizers import keras_rate, optimizer
@@ -155,9 +158,13 @@ class Fit:
             state.finished = True
             checkpoint.save()
         self.history += state.history
-        self.exported_epoch = len(self.history) - 1 if state.stopping is None else state.stopping.best_epoch
-        if state.stopping is not None and state.stopping.stopped:
-            self._note_stop(state.stopping, first + len(state.history))
+        stopping = state.stopping
+        selected = stopping is not None and stopping.is_defined
+        self.exported_epoch = stopping.best_epoch if stopping is not None and selected else len(self.history) - 1
+        if stopping is not None and not selected:
+            self._note_undefined()
+        elif stopping is not None and stopping.stopped:
+            self._note_stop(stopping, first + len(state.history))
 
     def finish(self) -> None:
         """Replaces the weights by their averages, if there are averages."""
@@ -188,7 +195,7 @@ class Fit:
             model.build_metrics(train_data.element_spec[1])
         stopping, board = job.training.selection, job.training.tensorboard
         if stopping is not None and first and not resumed:
-            state.stopping = self._before(model, validation_data, stopping.monitor, first)
+            state.stopping = self._before(model, validation_data, stopping, first)
         stopped = state.stopping is not None and state.stopping.stopped
 
         def not_finite(name: str, value: float, at: int) -> Exception:
@@ -234,7 +241,7 @@ class Fit:
             )
             if model.stop_training:
                 break
-        if state.stopping is not None:
+        if state.stopping is not None and state.stopping.is_defined:
             model.set_weights(state.stopping.weights)
             if model.average is not None:  # these weights are averages already
                 model.average.restart()
@@ -270,7 +277,7 @@ class Fit:
         model.compile(
             optimizer=optimizer(config, self._pace, before=before),
             loss=self._weights.loss(self._task.loss(job.training.loss)),
-            metrics=self._task.metrics(),
+            metrics=training_metrics(job.training, job.label, self._task),
             weighted_metrics=[],  # none: metrics count every record once
             steps_per_execution=_steps_per_call(phase),
         )
@@ -300,10 +307,12 @@ class Fit:
         self._caches.append(cache)
         _LOGGER.info("%s", cache)
 
-    def _before(self, model: TunedModel, data: tf.data.Dataset, monitor: str, first: int) -> EarlyStoppingState:
+    def _before(self, model: TunedModel, data: tf.data.Dataset, selection: Selection, first: int) -> EarlyStoppingState:
         """The model as a later phase finds it; the phase has to improve on it."""
         metrics = model.evaluate(data, verbose=0, return_dict=True)
-        best = float(metrics[monitor.removeprefix("val_")])
+        best = float(metrics[selection.monitor.removeprefix("val_")])
+        if math.isnan(best):
+            best = math.inf if selection.mode == "min" else -math.inf
         return EarlyStoppingState(best=best, best_epoch=first - 1, wait=0, weights=model.get_weights(), stopped=False)
 
     def _note_penalty(self, model: TunedModel, first: int) -> None:
@@ -316,6 +325,12 @@ class Fit:
             )
             self._note(Note(kind="regularization", text=text, epoch=first + 1))
         self._penalty = penalty
+
+    def _note_undefined(self) -> None:
+        assert self._job.training.selection is not None
+        monitor, last = self._job.training.selection.monitor, len(self.history)
+        text = f"{monitor} was undefined in every epoch, so no epoch could be selected by it; epoch {last} was kept"
+        self._note(Note(kind="undefined", text=text, epoch=last))
 
     def _note_stop(self, stopping: EarlyStoppingState, epochs: int) -> None:
         text = (

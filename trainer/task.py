@@ -1,4 +1,4 @@
-"""The learning task of a label: number of outputs, loss and metrics, and the exported model's outputs."""
+"""The learning task of a label: number of outputs, loss, and the exported model's outputs."""
 
 from __future__ import annotations
 
@@ -42,9 +42,16 @@ class Task(ABC):
 
     outputs: int
     """Number of outputs per record, or per pixel."""
+    class_names: tuple[str, ...] = ()
+    """Class names by index; none for a number."""
+
+    @property
+    def centre(self) -> float:
+        """A typical value of a number, in the label's unit."""
+        return 0.0
 
     def target(self, label: Values) -> tf.Tensor:
-        """Converts the transformed label to the target of `loss` and `metrics`. Default: unchanged."""
+        """Converts the transformed label to the target of `loss` and `comparable`. Default: unchanged."""
         return label
 
     @abstractmethod
@@ -52,8 +59,8 @@ class Task(ABC):
         """The loss between target and raw outputs. `config` is one of the label's `losses`; None for its default."""
 
     @abstractmethod
-    def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """The metrics of target and raw outputs to report during training, besides the loss."""
+    def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Target and raw outputs in the format in which `LabelTraining.keras_metric` compares them."""
 
     def mixable(self) -> Task:
         """The same task with targets that mixup can mix, float32 [batch] or [batch, n]; metrics use the class with the

@@ -14,7 +14,15 @@ class Note(Section):
     """A note about a training."""
 
     kind: Literal[
-        "data", "stands_still", "constant", "stopped_early", "regularization", "checkpoints", "warm_start", "weights"
+        "data",
+        "stands_still",
+        "constant",
+        "stopped_early",
+        "undefined",
+        "regularization",
+        "checkpoints",
+        "warm_start",
+        "weights",
     ]
     text: str
     epoch: int | None = None
@@ -23,7 +31,7 @@ class Note(Section):
     @property
     def is_warning(self) -> bool:
         """Whether the model is probably worse than it could be."""
-        return self.kind in ("data", "stands_still", "constant")
+        return self.kind in ("data", "stands_still", "constant", "undefined")
 
     def __str__(self) -> str:
         return self.text if self.kind == "data" else f"training: {self.text}"

@@ -1,13 +1,14 @@
 """Types of the `evaluation` section."""
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from hubline.core.config_base import Section
 from hubline.trainer.labels.parts import TRAINING
-from hubline.trainer.metric_names import RANGES, Metric
+from hubline.trainer.metric_names import Metric, MetricName, class_fault, family_of
 
 
 class Threshold(Section):
@@ -36,14 +37,18 @@ class Evaluation(Section):
 
     metrics: tuple[Metric, ...] = Field(default=(), examples=[["accuracy", "cross_entropy"]])
     """Metrics to compute and report; metrics named in `thresholds` are computed as well. Metrics by kind of label.
-    `class`: accuracy, cross_entropy, auc, top_3_accuracy. `binary`: accuracy, cross_entropy, auc, and precision, recall
-    and f1 of the second class. `multilabel`: f1, precision and recall over all classes together (micro-averaged);
-    macro_f1 and auc, averaged over classes; cross_entropy; exact_match, the fraction of records with every class right.
-    `regression`: rmse, mae, r2. `class_and_box`: the metrics of `class`; mean_iou, the intersection over union of the
-    true and the predicted box, averaged over records; iou_50, the fraction of records with an IoU of at least 0.5.
-    `pixels`: mean_iou, the IoU of each class over the pixels of all records, averaged over classes; pixel_accuracy.
-    Default: accuracy and cross_entropy; for `multilabel` f1 and macro_f1; for `regression` rmse and mae; for
-    `class_and_box` mean_iou and accuracy; for `pixels` mean_iou and pixel_accuracy."""
+    `class`: accuracy, cross_entropy; top_5_accuracy, with any number below that of the classes; auc, the area under the
+    ROC curve, and pr_auc, under the precision-recall curve, averaged over classes; macro_precision, macro_recall and
+    macro_f1, averaged over classes; micro_f1; and of one class against the rest, such as `cat`: precision(cat),
+    recall(cat), f1(cat), auc(cat), pr_auc(cat). `binary`: the same without top_5_accuracy; precision, recall, f1 and
+    pr_auc without a class are those of the second class. `multilabel`: the same without accuracy and top_5_accuracy;
+    precision, recall and f1 without a class are micro-averaged; exact_match, the fraction of records with every class
+    right; binary_accuracy, the fraction of decisions about a class that are right. `regression`: rmse, mae, r2.
+    `class_and_box`: the metrics of `class`; mean_iou, the intersection over union of the true and the predicted box,
+    averaged over records; iou_50, the fraction of records with an IoU of at least 0.5. `pixels`: mean_iou, the IoU of
+    each class over the pixels of all records, averaged over classes; the IoU of one class, such as iou(road);
+    pixel_accuracy. Default: accuracy and cross_entropy; for `multilabel` f1 and macro_f1; for `regression` rmse and
+    mae; for `class_and_box` mean_iou and accuracy; for `pixels` mean_iou and pixel_accuracy."""
     thresholds: dict[Metric, Threshold] = Field(default={}, examples=[{"accuracy": {"at_least": 0.9}}])
     """Thresholds by metric. Default: the label's first metric may be no worse than that of the version in serving. An
     empty mapping sets no thresholds."""
@@ -65,23 +70,26 @@ class Evaluation(Section):
         evaluation.model_fields_set.difference_update(absent)  # with another label, there are other defaults
         return evaluation
 
-    def misfits(self, kind: str) -> dict[tuple[str | int, ...], str]:
-        """Errors by key path: metrics that the label kind doesn't have, and bounds outside a metric's range."""
+    def misfits(self, kind: str, classes: Sequence[str] | None = None) -> dict[tuple[str | int, ...], str]:
+        """Errors by key path: metrics that the label kind or its classes don't have, and bounds outside a metric's
+        range. `classes` is None if they are not known yet."""
         places: dict[tuple[str | int, ...], Metric] = {("metrics", n): metric for n, metric in enumerate(self.metrics)}
         places |= {("thresholds", metric): metric for metric in self.thresholds}
         fit = TRAINING.of(kind).metrics
         strangers = {
             place: f"{metric} does not fit a label of kind {kind}; these do: {', '.join(fit)}"
             for place, metric in places.items()
-            if metric not in fit
+            if MetricName.parse(metric).family not in fit
         }
-        return strangers | self._out_of_range()
+        places = {place: metric for place, metric in places.items() if place not in strangers and classes is not None}
+        absent = {place: fault for place, metric in places.items() if (fault := class_fault(metric, classes or ()))}
+        return strangers | absent | self._out_of_range()
 
     def _out_of_range(self) -> dict[tuple[str | int, ...], str]:
         """Errors about bounds that no value of the metric can reach, or that every value meets."""
         mistakes: dict[tuple[str | int, ...], str] = {}
         for metric, threshold in self.thresholds.items():
-            low, high = RANGES.get(metric, (0.0, 1.0))
+            low, high = family_of(metric).range
             reach = "at least 0" if high == math.inf else "at most 1" if low == -math.inf else "from 0 to 1"
             for key in ("at_least", "at_most"):
                 bound = getattr(threshold, key)

@@ -1,7 +1,7 @@
 """Baseline predictions that ignore the record: the best constant for each metric, fitted on the training split."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -9,7 +9,7 @@ import tensorflow as tf
 from hubline.components.evaluator.labels.reader import ROWS_AT_ONCE, Reader
 from hubline.core.shard_dataset import read_records
 from hubline.trainer.counts import complete
-from hubline.trainer.metric_names import Metric
+from hubline.trainer.metric_names import Metric, MetricName
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,10 @@ class TrainingSplit:
     """Numbers of the records without a row."""
 
 
+def _none(metric: MetricName) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class ConstantPredictions:
     """The best constant predictions."""
@@ -32,18 +36,20 @@ class ConstantPredictions:
     """Optimal for every metric not in `special`; in the format of stored predictions, [n]."""
     default_description: str
     """Description of `default`."""
-    special: dict[Metric, tuple[np.ndarray, str]] = field(default_factory=dict)
-    """Constants for metrics with a different optimum, with their descriptions."""
-    words: dict[Metric, str] = field(default_factory=dict)
-    """Descriptions of `default` for metrics for which it amounts to something else."""
+    special: Callable[[MetricName], tuple[np.ndarray, str] | None] = _none
+    """The constant for a metric with a different optimum, with its description."""
+    words: Callable[[MetricName], str | None] = _none
+    """Describes `default` for a metric for which it amounts to something else."""
 
     def answer(self, metric: Metric) -> str:
         """Describes the constant for a metric."""
-        return self.special[metric][1] if metric in self.special else self.words.get(metric, self.default_description)
+        name = MetricName.parse(metric)
+        _, description = self.special(name) or (None, self.words(name) or self.default_description)
+        return description
 
     def predictions(self, metric: Metric, candidate: np.ndarray) -> np.ndarray:
         """The constant for a metric, broadcast to a batch of predictions, [batch, n]."""
-        constant = self.special[metric][0] if metric in self.special else self.default
+        constant, _ = self.special(MetricName.parse(metric)) or (self.default, "")
         return np.broadcast_to(constant, (len(candidate), len(constant)))
 
 

@@ -61,6 +61,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             storage.make_folder(f"{evaluation_uri}/{MASKS}")
 
         test, training = _test_split(input_dict), _training_split(input_dict)
+        metrics = sorted({*config.metrics, *config.thresholds})
 
         def predict() -> Reader:
             return write_predictions(
@@ -70,6 +71,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 label=label,
                 label_spec=parsing_spec(read_schema(input_dict["schema"]), label.columns),
                 columns=config.sliced_by,
+                metrics=metrics,
                 output=f"{evaluation_uri}/{PREDICTIONS}/predictions.tfrecord",
                 samples=f"{evaluation_uri}/{MASKS}/masks.tfrecord" if label.masks else None,
             )
@@ -99,7 +101,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             examples=slices[0].examples,
             predicted=predicted,
             models=list(paths),
-            metrics=sorted({*config.metrics, *config.thresholds, *chain(*parts)}),
+            metrics=sorted({*metrics, *chain(*parts)}),
             constants=constants,
         )
         exports = export_checks(paths[CANDIDATE])

@@ -1,12 +1,14 @@
 """Metrics as functions of sums over examples, which makes resampling cheap.
 
-The values equal TFMA's. `auc` is not a function of sums; it has its own module.
+The values equal TFMA's. Areas under curves are not functions of sums of fixed size; `auc` has its own module.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from hubline.trainer.metric_names import MetricName
 
 LEAST = 1e-7
 """Probabilities are clipped to this distance from 0 and 1, as in Keras' cross-entropies."""
@@ -32,28 +34,48 @@ def mean(measure: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> MetricFromS
     return MetricFromSums(of_each, lambda sums: divide(sums[..., 1], sums[..., 0]))
 
 
-def counts_of(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-    """True positives, false positives and false negatives, [batch, 3 x classes], from bool [batch] or [batch,
-    classes]."""
-    found = [
-        counted.reshape(len(true), -1) for counted in (true & predictions, ~true & predictions, true & ~predictions)
-    ]
-    return np.concatenate(found, axis=1).astype(np.float64)
+Classify = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Maps labels and predictions in their stored format to the true and the predicted classes of each example, both bool
+[batch, classes]."""
 
 
-def precision_of(sums: np.ndarray) -> np.ndarray:
-    """Precision from sums of `counts_of`, [..., 3]."""
-    return divide(sums[..., 0], sums[..., 0] + sums[..., 1])
+def of_confusion(metric: MetricName, classify: Classify, of: int | None = None) -> MetricFromSums | None:
+    """Precision, recall or F1 from counts of true positives, false positives and false negatives; None if the metric is
+    another.
+
+    Args:
+        metric: The metric.
+        classify: The true and the predicted classes.
+        of: Index of the only class to count; None for all.
+    """
+    value = {"precision": _precision, "recall": _recall, "f1": _f1}.get(metric.score)
+    if value is None:
+        return None
+
+    def counts(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        """Float64 [batch, 3], or [batch, 3 x classes] for a macro-average."""
+        true, predicted = classify(true, predictions)
+        if of is not None:
+            true, predicted = true[:, [of]], predicted[:, [of]]
+        counted = np.stack([true & predicted, ~true & predicted, true & ~predicted], axis=1).astype(np.float64)
+        return counted.reshape(len(true), -1) if metric.is_macro else counted.sum(axis=2)
+
+    def macro(sums: np.ndarray) -> np.ndarray:
+        return mean_of_defined(value(np.moveaxis(sums.reshape(*sums.shape[:-1], 3, -1), -2, -1)))
+
+    return MetricFromSums(counts, macro if metric.is_macro else value)
 
 
-def recall_of(sums: np.ndarray) -> np.ndarray:
-    """Recall from sums of `counts_of`, [..., 3]."""
-    return divide(sums[..., 0], sums[..., 0] + sums[..., 2])
+def _precision(counts: np.ndarray) -> np.ndarray:
+    return divide(counts[..., 0], counts[..., 0] + counts[..., 1])
 
 
-def f1_of(sums: np.ndarray) -> np.ndarray:
-    """F1 from sums of `counts_of`, [..., 3]."""
-    return divide(2 * sums[..., 0], 2 * sums[..., 0] + sums[..., 1] + sums[..., 2])
+def _recall(counts: np.ndarray) -> np.ndarray:
+    return divide(counts[..., 0], counts[..., 0] + counts[..., 2])
+
+
+def _f1(counts: np.ndarray) -> np.ndarray:
+    return divide(2 * counts[..., 0], 2 * counts[..., 0] + counts[..., 1] + counts[..., 2])
 
 
 def divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

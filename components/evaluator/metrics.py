@@ -12,8 +12,8 @@ from tensorflow_model_analysis.proto import config_pb2
 from hubline.artifacts.decision import OVERALL, SliceMetrics
 from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, PredictionsMetadata
 from hubline.components.config.evaluation import Evaluation, Threshold
-from hubline.components.evaluator.labels.parts import EVALUATION
-from hubline.trainer.metric_names import Metric
+from hubline.trainer.labels.parts import TRAINING
+from hubline.trainer.metric_names import Metric, MetricName
 
 _COUNT = "example_count"
 
@@ -75,14 +75,12 @@ def _metric_config(
     threshold: Threshold | None,
     slices: Sequence[config_pb2.SlicingSpec],
 ) -> config_pb2.MetricConfig:
-    definition = EVALUATION.of(predicted.kind).metrics[metric]
-    arguments: dict[str, Any] = {"classes": len(predicted.classes)} if definition.by_class else {}
-    if definition.from_centre:
-        arguments["centre"] = predicted.centre
+    create = TRAINING.of(predicted.kind).keras_metric
+    keras_metric = create(MetricName.parse(metric), predicted.classes, predicted.centre)
     config = config_pb2.MetricConfig(
-        class_name=definition.class_name,
-        module=definition.module,
-        config=json.dumps({"name": metric} | definition.config | arguments),
+        class_name=type(keras_metric).__name__,
+        module=type(keras_metric).__module__,
+        config=json.dumps(keras_metric.get_config()),
     )
     if threshold is not None and (threshold.at_least is not None or threshold.at_most is not None):
         bounds = _bounds(threshold)

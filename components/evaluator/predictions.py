@@ -12,12 +12,13 @@ from hubline.components.evaluator.exported_model import ExportedModel, Scale, fa
 from hubline.components.evaluator.labels.parts import EVALUATION
 from hubline.components.evaluator.labels.reader import Reader
 from hubline.components.evaluator.test_split import TestSplit
-from hubline.core.errors import RunError
+from hubline.core.errors import RunError, UserError
 from hubline.core.float64 import GREATEST
 from hubline.core.progress import report
 from hubline.preprocessing.columns import ParsingSpec
 from hubline.preprocessing.config import Label
 from hubline.preprocessing.examples import encode, keep
+from hubline.trainer.metric_names import Metric, class_faults
 from hubline.trainer.tfrecord_writer import writing
 
 
@@ -28,6 +29,7 @@ def write_predictions(
     label: Label,
     label_spec: ParsingSpec,
     columns: Iterable[str],
+    metrics: Iterable[Metric],
     output: str,
     samples: str | None = None,
 ) -> Reader:
@@ -42,6 +44,7 @@ def write_predictions(
         label: The label.
         label_spec: Parsing spec of the label's columns.
         columns: Columns to copy from the records, for slicing.
+        metrics: The metrics to compute from the predictions.
         output: The file to write.
         samples: For segmentation, the file for the candidate's masks, in the order of the predictions.
 
@@ -50,7 +53,7 @@ def write_predictions(
 
     Raises:
         RunError: if the candidate's predictions on rows and on records differ, or are not finite.
-        UserError: if the candidate lacks an output that the label requires.
+        UserError: if the candidate lacks an output that the label requires, or a metric does not exist for its classes.
         ServingFault: if the serving version cannot be compared with.
     """
     evaluation = EVALUATION.of(label.kind)
@@ -65,6 +68,8 @@ def write_predictions(
         with faults_of_serving(name):
             models[name] = ExportedModel(path, split, reader_type.answers, reader_type.kept, scale, name == CANDIDATE)
     reader = reader_type(label, label_spec, split, models)
+    if faults := class_faults(metrics, reader.predicted.classes):
+        raise UserError("\n".join(f"evaluation: {fault}" for fault in faults))
     columns, done = list(columns), 0
     rows_only = all(model.answers_rows for model in models.values())
     # Masks are written without a queue: with two TensorFlow threads, two queued writers would deadlock.

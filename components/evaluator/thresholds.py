@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from hubline.artifacts.decision import OVERALL, Check, Metrics, SliceMetrics
 from hubline.components.config.evaluation import Threshold
-from hubline.trainer.metric_names import LOWER_IS_BETTER, Metric
+from hubline.trainer.metric_names import Metric, lower_is_better
 
 _ROUNDING = 1e-6
 """Relative difference that summation in another order can cause between identical models."""
@@ -108,7 +108,7 @@ def _no_worse(
         return False, "so it cannot be compared with the serving version", _DIGITS
     if serving is None:
         return True, "not compared: it is undefined for the serving version", _DIGITS
-    worse = value - serving if metric in LOWER_IS_BETTER else serving - value
+    worse = value - serving if lower_is_better(metric) else serving - value
     rounding = _ROUNDING * max(abs(value), abs(serving))
     digits = apart(value, serving)
     if abs(worse) <= rounding:

@@ -1,6 +1,7 @@
 """Parameters that a run offers on the dashboard, and their application to the pipeline file."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -36,8 +37,12 @@ class Parameter:
 
 
 def offered(file: AnyFile) -> list[Parameter]:
-    """The run parameters, in the order of the file, followed by `OVERRIDES`."""
-    return [*_offered(file), Parameter(OVERRIDES, (), "STRUCT", {}, _OVERRIDES)]
+    """The run parameters, in the order of the file, followed by `OVERRIDES`. Of several with the same name, such as the
+    thresholds of `f1(a b)` and `f1(a_b)`, only the first is offered."""
+    by_name: dict[str, Parameter] = {}
+    for parameter in _offered(file):
+        by_name.setdefault(parameter.name, parameter)
+    return [*by_name.values(), Parameter(OVERRIDES, (), "STRUCT", {}, _OVERRIDES)]
 
 
 _OVERRIDES = 'Anything else of the pipeline file, by dotted keys: {"training.seed": 3, "model.head.dropout": 0.5}.'
@@ -59,7 +64,8 @@ def _offered(file: AnyFile) -> Iterator[Parameter]:
     for metric, threshold in file.evaluation.thresholds.items():
         for bound in ("at_least", "at_most", "no_worse_than_serving_by"):
             if getattr(threshold, bound) is not None:
-                yield _of(file, f"{metric}_{bound}", "evaluation", "thresholds", metric, bound)
+                name = re.sub(r"\W+", "_", metric, flags=re.ASCII).strip("_")
+                yield _of(file, f"{name}_{bound}", "evaluation", "thresholds", metric, bound)
     yield _of(file, "push", "serving", "push")
 
 

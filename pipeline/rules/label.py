@@ -8,6 +8,7 @@ from hubline.preprocessing.config import Features, Label
 from hubline.preprocessing.kinds.image import ImageFeature
 from hubline.trainer.config.training import Training
 from hubline.trainer.labels.parts import TRAINING
+from hubline.trainer.metric_names import MetricName, class_fault
 
 
 def the_label_is_in_an_image(label: Label, features: Features) -> Iterator[PlacedError]:
@@ -21,15 +22,17 @@ def the_label_is_in_an_image(label: Label, features: Features) -> Iterator[Place
 
 
 def metrics_fit_the_label(evaluation: Evaluation, label: Label) -> Iterator[PlacedError]:
-    for location, message in evaluation.misfits(label.kind).items():
+    for location, message in evaluation.misfits(label.kind, label.named_classes).items():
         yield ("evaluation", *location), message
 
 
-def epochs_are_selected_by_a_metric_of_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
-    known = [f"val_{name}" for name in ("loss", *TRAINING.of(label.kind).training_metrics)]
-    if training.selection and (monitor := training.selection.monitor) not in known:
-        message = f"a label of kind {label.kind} has no {monitor}; it has {', '.join(known)}"
-        yield ("training", *(("best",) if training.best else ("early_stopping", "monitor"))), message
+def training_metrics_fit_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
+    known = TRAINING.of(label.kind).metrics
+    for location, metric in training.named_metrics:
+        if MetricName.parse(metric).family not in known:
+            yield ("training", *location), f"a label of kind {label.kind} has no {metric}; it has {', '.join(known)}"
+        elif label.named_classes is not None and (fault := class_fault(metric, label.named_classes)):
+            yield ("training", *location), fault
 
 
 def the_loss_fits_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
@@ -71,7 +74,7 @@ def the_sample_weight_fits_the_label(training: Training, label: Label) -> Iterat
 RULES = (
     the_label_is_in_an_image,
     metrics_fit_the_label,
-    epochs_are_selected_by_a_metric_of_the_label,
+    training_metrics_fit_the_label,
     the_loss_fits_the_label,
     class_weights_fit_the_label,
     the_sample_weight_fits_the_label,

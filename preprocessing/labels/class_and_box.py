@@ -97,6 +97,10 @@ class ClassAndBoxLabel(ClassesKind):
         return (self.column, *self.sides, *self.size)
 
     @property
+    def named_classes(self) -> tuple[str, ...] | None:
+        return self.classes
+
+    @property
     def picture(self) -> str:
         return self.image
 

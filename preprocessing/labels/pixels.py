@@ -38,6 +38,10 @@ class PixelsLabel(LabelKind):
         return self
 
     @property
+    def named_classes(self) -> tuple[str, ...]:
+        return self.classes
+
+    @property
     def columns(self) -> tuple[str, ...]:
         return (self.column,)
 

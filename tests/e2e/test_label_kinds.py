@@ -114,8 +114,10 @@ training:
   materialize: false
   class_weights: balanced
   optimizer: {learning_rate: 0.1}
+  loss: {kind: focal, gamma: 1.5, alpha: 0.5, label_smoothing: 0.02}
+  best: val_f1(up)
   augment: [{saturation: 0.1}, {hue: 0.02}, {cutout: 0.2}]
-evaluation: {metrics: [f1, macro_f1, precision, recall, auc, cross_entropy, exact_match]}
+evaluation: {metrics: [f1, macro_f1, precision, recall, auc, pr_auc(up), f1(up), cross_entropy, exact_match]}
 serving: {destination: serving}
 """
 NAMES = ("right", "up", "light")
@@ -176,5 +178,6 @@ def test_the_baseline_of_any_number_of_classes_is_that_of_scikit_learn(tmp_path:
     assert baseline["exact_match"] == pytest.approx(accuracy_score(test, np.tile(commonest, [len(test), 1])), rel=1e-5)
     losses = [log_loss(test[:, k], np.full(len(test), shares[k]), labels=[0, 1]) for k in range(3)]
     assert baseline["cross_entropy"] == pytest.approx(np.mean(losses), rel=1e-5)
-    assert baseline["auc"] == 0.5
+    assert baseline["auc"] == 0.5 and "pr_auc(up)" in decision.metrics
+    assert baseline["f1(up)"] == pytest.approx(2 * test[:, 1].sum() / (len(test) + test[:, 1].sum()))
     assert decision.blessed and decision.metrics["f1"] > baseline["f1"]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.metrics import r2_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
@@ -51,6 +52,7 @@ training:
   l1: 0.01
   l2: 0.02
   ema: 0.6
+  metrics: [r2]
   best: val_rmse
   checkpoints: {every: {epochs: 5}, max_to_keep: 3}
   warm_start: {from: serving}
@@ -152,6 +154,10 @@ def test_length_loss_penalties_average_and_schedule_are_those_of_a_loop(tmp_path
 
     rmse = [np.sqrt(np.mean((predicted("validation", epoch) - splits["validation"][1]) ** 2)) for epoch in range(18)]
     best = int(np.argmin(rmse))
+    curves = json.loads(Path(str(result.artifacts.model_run), "curves.json").read_text())
+    np.testing.assert_allclose(curves["val_rmse"], rmse, rtol=1e-4)
+    r2 = [r2_score(splits["validation"][1], predicted("validation", epoch)) for epoch in range(18)]
+    np.testing.assert_allclose(curves["val_r2"], r2, atol=1e-4)
     (kept,) = Path(str(result.artifacts.evaluation), "predictions").iterdir()
     columns = [tf.train.Example.FromString(item).features.feature for item in example_data.read_tfrecord(kept)]
     true, told = (

@@ -28,6 +28,7 @@ from hubline.trainer.kept import Kept
 from hubline.trainer.labels.classes import Classes
 from hubline.trainer.labels.multilabel import Multilabel
 from hubline.trainer.labels.parts import task_of
+from hubline.trainer.metrics.in_training import metrics_of
 from hubline.trainer.module_fit import check_fits
 from hubline.trainer.saved_model import SavedModel
 from hubline.trainer.saved_model_loader import open_module
@@ -293,7 +294,7 @@ def test_classes_are_mixed_by_hand() -> None:
     shares = np.exp(logits) / np.exp(logits).sum()
     expected = -(0.7 * np.log(shares[0, 0]) + 0.3 * np.log(shares[0, 2]))
     assert float(task.loss()(mixture, logits)) == pytest.approx(expected, rel=1e-5)
-    (accuracy,) = task.metrics()
+    (accuracy,) = metrics_of("class", task, ["accuracy"])
     accuracy.update_state(mixture, logits)
     assert float(accuracy.result()) == 1  # of the class with the larger share
     answer, same = (one.answer(tf.constant(logits)) for one in (task, Classes(["a", "b", "c"])))
@@ -305,7 +306,7 @@ def test_metrics_of_mixed_sets_of_classes_are_of_the_greater_part() -> None:
     task = Multilabel(["a", "b", "c", "d"], threshold=0.5)
     mixture = np.array([[1.0, 0.7, 0.3, 0.0]], np.float32)  # of {a, b} by 0.7 and {a, c} by 0.3
     logits = np.array([[3.0, 2.0, -2.0, 1.0]], np.float32)
-    accuracy, f1 = task.metrics()
+    accuracy, f1 = metrics_of("multilabel", task, ["binary_accuracy", "f1"])
     for metric in (accuracy, f1):
         metric.update_state(mixture, logits)
     assert float(accuracy.result()) == pytest.approx(0.75)

@@ -9,12 +9,6 @@ import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from sklearn.metrics import (
     accuracy_score,
-    f1_score,
-    log_loss,
-    precision_score,
-    recall_score,
-    roc_auc_score,
-    top_k_accuracy_score,
 )
 
 from hubline.artifacts.decision import OVERALL, Decision
@@ -26,8 +20,8 @@ from hubline.preprocessing.config import BinaryLabel
 from hubline.preprocessing.examples import drop
 from hubline.trainer.export_format import HEAD
 from hubline.trainer.export_format import RECIPE as RECIPE_FILE
-from hubline.trainer.labels.parts import TRAINING
 from tests.support import example_data, hub_modules
+from tests.support import metrics as reference_metrics
 from tests.support.evaluation import Oracle, columns, evaluate, save_oracle, write_test_split
 
 
@@ -84,12 +78,10 @@ def judged(tmp_path_factory):
 
 
 def reference(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    return {
-        "accuracy": accuracy_score(labels, scores.argmax(axis=1)),
-        "cross_entropy": log_loss(labels, scores),
-        "auc": roc_auc_score(labels, scores, multi_class="ovr", average="macro"),
-        "top_3_accuracy": top_k_accuracy_score(labels, scores, k=3),
-    }
+    return reference_metrics.of_one_class(labels, scores, NAMES, 2, 3)
+
+
+ALL_METRICS = reference_metrics.names_of("class", NAMES, 2, 3)
 
 
 NO_WORSE = {
@@ -101,12 +93,15 @@ NO_WORSE = {
 @pytest.mark.both_stacks
 def test_a_better_challenger_is_blessed_with_the_metrics_that_scikit_learn_gives(tmp_path: Path, judged) -> None:
     folder, labels, scores = judged
-    decision = evaluate(tmp_path, folder, "good", "poor", **NO_WORSE)
+    decision = evaluate(tmp_path, folder, "good", "poor", metrics=ALL_METRICS, **NO_WORSE)
     assert decision.blessed and decision.compared_with == str(folder / "poor" / "Format-Serving")
     assert decision.serving_metrics is not None
-    # TFMA computes the AUC from histograms of scores.
     for metrics, name in ((decision.metrics, "good"), (decision.serving_metrics, "poor")):
-        assert metrics == pytest.approx(reference(labels, scores[name]), abs=5e-3)
+        assert metrics == pytest.approx(reference(labels, scores[name]), rel=1e-5)
+    areas = {name for name in ALL_METRICS if name.startswith("pr_auc")}
+    assert decision.intervals.keys() == decision.metrics.keys() - areas
+    for metric, bounds in decision.intervals.items():
+        assert bounds is not None and bounds[0] < decision.metrics[metric] < bounds[1], metric
 
 
 def test_a_worse_challenger_is_not_blessed(tmp_path: Path, judged) -> None:
@@ -188,7 +183,8 @@ def test_a_class_that_the_test_split_lacks_does_not_count_in_the_area_under_the_
 def judged_alone(decision: Decision, labels: np.ndarray, scores: np.ndarray) -> str:
     """Checks that a candidate was evaluated by its own bounds, and why it was not compared."""
     assert decision.compared_with is None and decision.serving_metrics is None
-    assert decision.metrics == pytest.approx(reference(labels, scores), abs=5e-3)
+    known = reference(labels, scores)
+    assert decision.metrics == pytest.approx({name: known[name] for name in decision.metrics}, rel=1e-5)
     (note,) = decision.notes
     assert note.startswith("the serving version cannot be compared, so this model is evaluated alone: ")
     return note
@@ -276,12 +272,12 @@ def test_every_slice_has_its_metrics_and_what_is_held_to_it_decides(tmp_path: Pa
     accuracy = [accuracy_score(labels[rows], scores["good"][rows].argmax(axis=1)) for rows in (~odd, odd)]
     bound = min(accuracy) + 0.001  # which the worse of the two misses
     held = Threshold(at_least=bound, every_slice=True)
-    decision = evaluate(tmp_path, folder, "good", "poor", slices=[["hour"]], accuracy=held)
+    decision = evaluate(tmp_path, folder, "good", "poor", [["hour"]], metrics=ALL_METRICS, accuracy=held)
     assert [found.slice for found in decision.slices] == [OVERALL, "hour=0", "hour=1"]
     assert [found.examples for found in decision.slices] == [200, 100, 100]
     for found, rows in zip(decision.slices, (odd | ~odd, ~odd, odd), strict=True):
-        assert found.metrics == pytest.approx(reference(labels[rows], scores["good"][rows]), abs=5e-3)
-        assert found.serving_metrics == pytest.approx(reference(labels[rows], scores["poor"][rows]), abs=5e-3)
+        assert found.metrics == pytest.approx(reference(labels[rows], scores["good"][rows]), rel=1e-5)
+        assert found.serving_metrics == pytest.approx(reference(labels[rows], scores["poor"][rows]), rel=1e-5)
     verdicts = {check.slice: check.passed for check in decision.checks}
     assert verdicts == {OVERALL: True, "hour=0": accuracy[0] >= bound, "hour=1": accuracy[1] >= bound}
     assert not decision.blessed
@@ -327,7 +323,8 @@ def test_kept_vectors_are_used_where_the_model_knows_them_and_records_that_have_
     _, labels, scores = judged
     decision = evaluate(embedded, embedded, "good", "other")
     there = np.setdiff1d(np.arange(200), [3, 150])
-    assert decision.metrics == pytest.approx(reference(labels[there], scores["good"][there]), abs=5e-3)
+    known = reference(labels[there], scores["good"][there])
+    assert decision.metrics == pytest.approx({name: known[name] for name in decision.metrics}, rel=1e-5)
     assert decision.serving_metrics == pytest.approx(decision.metrics, abs=1e-6)
     kept = example_data.read_tfrecord(embedded / "evaluation" / "predictions" / "predictions.tfrecord")
     assert [columns(item)[RECORD][0] for item in kept] == there.tolist()
@@ -364,7 +361,8 @@ def test_a_version_whose_head_says_something_else_is_asked_whole(embedded: Path,
     decision = evaluate(embedded, embedded, "good", "poor", **NO_WORSE)  # its head reads the other's vectors
     there = np.setdiff1d(np.arange(200), [3, 150])
     whole = scores["poor"][there][:, [2, 0, 3, 1]]  # the order in which the records contain them
-    assert decision.serving_metrics == pytest.approx(reference(labels[there], whole), abs=5e-3)
+    known = reference(labels[there], whole)
+    assert decision.serving_metrics == pytest.approx({name: known[name] for name in decision.metrics}, rel=1e-5)
 
 
 def test_a_model_that_says_something_else_of_kept_rows_than_of_records_is_not_trusted(embedded: Path) -> None:
@@ -393,19 +391,11 @@ def test_a_binary_label_has_the_precision_recall_and_f1_of_its_second_class(tmp_
         'feature {name: "ratio" type: FLOAT presence {min_fraction: 1} shape {dim {size: 1}}}'
     )
     label = BinaryLabel.model_validate({"kind": "binary", "from": "ratio", "threshold": 0.7})
-    decision = evaluate(
-        tmp_path, tmp_path, "good", None, slices=[["hour"]], label=label, metrics=TRAINING.of("binary").metrics
-    )
-    said = yes > 0.5
+    names = reference_metrics.names_of("binary", ["no", "yes"])
+    decision = evaluate(tmp_path, tmp_path, "good", None, slices=[["hour"]], label=label, metrics=names)
     for found in decision.slices:
         rows = slices == int(found.slice.removeprefix("hour=")) if found.slice != OVERALL else slices >= 0
-        expected = {
-            "accuracy": accuracy_score(true[rows], said[rows]),
-            "precision": precision_score(true[rows], said[rows], zero_division=np.nan),
-            "recall": recall_score(true[rows], said[rows], zero_division=np.nan),
-            "f1": f1_score(true[rows], said[rows], zero_division=np.nan),
-        }
-        for name, value in expected.items():
-            assert found.metrics[name] == (None if np.isnan(value) else pytest.approx(value))
-    assert decision.metrics["auc"] == pytest.approx(roc_auc_score(true, yes), abs=5e-3)
+        expected = reference_metrics.of_one_class(true[rows].astype(int), scores[rows], ["no", "yes"], positive=1)
+        assert reference_metrics.numbers(found.metrics) == pytest.approx(expected, rel=1e-5, nan_ok=True)
+        assert np.isnan(expected["precision"]) == (found.slice == "hour=7")
     assert {found.slice for found in decision.slices} == {OVERALL, "hour=0", "hour=1", "hour=7"}

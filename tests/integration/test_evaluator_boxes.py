@@ -11,7 +11,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from rich.console import Console
-from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from hubline.artifacts.decision import OVERALL, Decision
 from hubline.artifacts.examples import Manifest, Origin, ShardFile
@@ -25,10 +24,10 @@ from hubline.report.drawing import PREDICTED, TRUE
 from hubline.report.labels.predictions import BoxPredictions
 from hubline.report.page import render
 from hubline.report.predictions import summarize, with_pictures
-from hubline.trainer.labels.parts import TRAINING
 from tests.support import boxes as make_boxes
 from tests.support import example_data
 from tests.support.evaluation import columns, judge, save_oracle, write_test_split
+from tests.support.metrics import names_of, numbers, of_one_class
 
 COUNT = 120
 CLASSES = make_boxes.CLASSES
@@ -123,24 +122,20 @@ def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **
     return judge(folder, judged, candidate, serving, evaluation, make_boxes.label(), make_boxes.features())
 
 
+METRICS = names_of("class_and_box", CLASSES, 1)
+
+
 def reference(said: np.ndarray, rows: np.ndarray) -> dict[str, float]:
-    true, scores = TRUE_CLASS[rows], said[rows, :2].astype(np.float64)
     overlap = make_boxes.iou(said[rows, 2:], TRUE_BOX[rows])
-    return {
-        "mean_iou": overlap.mean(),
-        "iou_50": (overlap >= 0.5).mean(),
-        "accuracy": accuracy_score(true, scores.argmax(axis=1)),
-        "cross_entropy": log_loss(true, scores),
-        "auc": roc_auc_score(true, scores[:, 1]),
-        "top_3_accuracy": 1.0,
-    }
+    of_class = of_one_class(TRUE_CLASS[rows], said[rows, :2], CLASSES, 1)
+    return of_class | {"mean_iou": overlap.mean(), "iou_50": (overlap >= 0.5).mean()}
 
 
 @pytest.fixture(scope="module")
 def decided(judged: Path, tmp_path_factory) -> tuple[Path, Decision]:
     folder = tmp_path_factory.mktemp("decided")
     thresholds = {"mean_iou": Threshold(at_least=0.5), "iou_50": Threshold(at_least=1.0)}
-    config = {"metrics": TRAINING.of("class_and_box").metrics, "thresholds": thresholds, "slices": [["town"]]}
+    config = {"metrics": METRICS, "thresholds": thresholds, "slices": [["town"]]}
     return folder, evaluate(folder, judged, "good", "poor", **config)
 
 
@@ -152,7 +147,7 @@ def test_metrics_are_those_of_numpy_over_all_records_and_each_slice(decided) -> 
     assert {found.slice: found.examples for found in decision.slices} == {k: rows.sum() for k, rows in slices.items()}
     for found in decision.slices:
         for said, metrics in (("good", found.metrics), ("poor", found.serving_metrics)):
-            assert metrics == pytest.approx(reference(SAID[said], slices[found.slice]), rel=2e-3)
+            assert numbers(metrics) == pytest.approx(reference(SAID[said], slices[found.slice]), rel=1e-4, nan_ok=True)
     assert {check.metric: check.passed for check in decision.checks} == {"mean_iou": True, "iou_50": False}
 
 
@@ -198,18 +193,25 @@ def test_the_report_counts_and_shows_both_boxes_in_the_picture(decided, judged: 
 
 
 def test_the_median_box_and_the_most_frequent_class_stand_beside(tmp_path: Path, judged: Path) -> None:
-    decision = evaluate(tmp_path, judged, "good", None, baseline="beat", metrics=TRAINING.of("class_and_box").metrics)
+    decision = evaluate(tmp_path, judged, "good", None, baseline="beat", metrics=METRICS)
     box = np.median(TRUE_BOX.astype(np.float32), axis=0)
     overlap = make_boxes.iou(np.tile(box, [COUNT, 1]), TRUE_BOX)
     shares = np.bincount(TRUE_CLASS) / COUNT
-    assert decision.baseline.metrics == {
-        "mean_iou": pytest.approx(overlap.mean(), rel=1e-4),
-        "iou_50": pytest.approx((overlap >= 0.5).mean()),
-        "accuracy": pytest.approx(shares.max()),
-        "cross_entropy": pytest.approx(-(shares * np.log(shares)).sum(), rel=1e-5),
-        "auc": 0.5,
-        "top_3_accuracy": 1.0,
+    most, of_each = shares.max(), dict(zip(CLASSES, shares, strict=True))
+    expected = {
+        "mean_iou": overlap.mean(),
+        "iou_50": (overlap >= 0.5).mean(),
+        "cross_entropy": -(shares * np.log(shares)).sum(),
+        **dict.fromkeys(("accuracy", "top_1_accuracy", "micro_f1", "macro_precision"), most),
+        "macro_recall": 0.5,
+        "macro_f1": most / (1 + most),
+        **dict.fromkeys(("auc", *(f"auc({name})" for name in CLASSES)), 0.5),
+        **{f"precision({name})": share for name, share in of_each.items()},
+        **{f"recall({name})": 1.0 for name in CLASSES},
+        **{f"f1({name})": 2 * share / (1 + share) for name, share in of_each.items()},
     }
+    assert decision.baseline.metrics == pytest.approx(expected, rel=1e-4)
+    assert decision.baseline.answers["f1(green)"] == "always 'green'"
     assert decision.blessed
     assert [check.metric for check in decision.checks[1:]] == ["mean_iou", "cross_entropy"]
 

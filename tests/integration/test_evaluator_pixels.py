@@ -114,7 +114,8 @@ def judged(tmp_path_factory) -> Path:
 
 
 def evaluate(folder: Path, judged: Path, candidate: str, serving: str | None, **config: Any) -> Decision:
-    evaluation = Evaluation(**{"baseline": "ignore"} | config).of_label("pixels")
+    metrics = ("mean_iou", "pixel_accuracy", "iou(box)")
+    evaluation = Evaluation(**{"baseline": "ignore", "metrics": metrics} | config).of_label("pixels")
     return judge(folder, judged, candidate, serving, evaluation, LABEL, FEATURES)
 
 
@@ -124,9 +125,12 @@ ROWS = np.arange(COUNT) != 2
 def reference(rows: np.ndarray, said: np.ndarray, step: int = 1) -> dict[str, float]:
     true, said = (each[rows][:, step // 2 :: step, step // 2 :: step] for each in (TRUE, said))
     counts = true < 9
+    true, said = true[counts], said[counts]
+    of_box = make_pixels.CLASSES.index("box")
     return {
-        "mean_iou": make_pixels.mean_iou(true[counts], said[counts], 3),
-        "pixel_accuracy": float((true == said)[counts].mean()),
+        "mean_iou": make_pixels.mean_iou(true, said, 3),
+        "pixel_accuracy": float((true == said).mean()),
+        "iou(box)": ((true == of_box) & (said == of_box)).sum() / ((true == of_box) | (said == of_box)).sum(),
     }
 
 
@@ -173,7 +177,7 @@ def test_each_model_is_judged_on_the_part_of_the_picture_that_it_says_it_covers(
     (tmp_path / "rows").symlink_to(judged / "rows")
     save(Teller("middle", covers=(0.25, 0.25, 0.75, 0.75)), tmp_path / "middle" / "Format-Serving")
     decision = evaluate(tmp_path / "out", tmp_path, "poor", "middle")
-    assert decision.serving_metrics == {"mean_iou": 1.0, "pixel_accuracy": 1.0}
+    assert decision.serving_metrics == {"mean_iou": 1.0, "pixel_accuracy": 1.0, "iou(box)": 1.0}
     assert decision.metrics == pytest.approx(reference(ROWS, SAID["poor"]), abs=1e-6)
     assert not decision.blessed
     assert "the version that serves sees 25% of a picture on average, and this model 100%" in decision.notes[0]
@@ -183,7 +187,9 @@ def test_the_most_frequent_class_of_a_pixel_stands_beside(tmp_path: Path, judged
     decision = evaluate(tmp_path, judged, "good", None, baseline="beat")
     counts = np.bincount(TRUE[ROWS][TRUE[ROWS] < 9], minlength=3)
     most = counts.max() / counts.sum()
-    assert decision.baseline.metrics == pytest.approx({"pixel_accuracy": most, "mean_iou": most / 3})
+    of_box = most if counts.argmax() == make_pixels.CLASSES.index("box") else 0.0
+    expected = {"pixel_accuracy": most, "mean_iou": most / 3, "iou(box)": of_box}
+    assert decision.baseline.metrics == pytest.approx(expected)
     assert decision.baseline.answers["pixel_accuracy"] == f"always '{make_pixels.CLASSES[counts.argmax()]}'"
     assert decision.blessed and decision.checks[-1].metric == "pixel_accuracy"
 

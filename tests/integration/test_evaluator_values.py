@@ -13,13 +13,13 @@ from hubline.artifacts.predictions import CANDIDATE, LABEL, RECORD, SERVING
 from hubline.components.config.evaluation import Evaluation, Threshold
 from hubline.components.evaluator.exported_model import Scale
 from hubline.components.evaluator.labels.regression import scale_of
-from hubline.components.evaluator.r2 import R2
 from hubline.core.errors import RunError, UserError
 from hubline.core.float64 import from_parts, to_parts
 from hubline.preprocessing.labels.regression import RegressionLabel
 from hubline.report.labels.predictions import ValuePredictions
 from hubline.report.predictions import summarize
 from hubline.trainer.export_format import HEAD, RECIPE
+from hubline.trainer.metrics.r2 import R2
 from tests.support import example_data
 from tests.support.evaluation import columns, judge, save_oracle, write_test_split
 

@@ -20,6 +20,7 @@ from hubline.preprocessing.kinds.kind import TransformContext
 from hubline.preprocessing.labels.label import LABEL
 from hubline.trainer import boxes
 from hubline.trainer.labels.parts import task_of
+from hubline.trainer.metrics.in_training import metrics_of
 from tests.support import boxes as make_boxes
 from tests.support import example_data
 from tests.support import job as make_job
@@ -79,7 +80,7 @@ def test_the_loss_is_cross_entropy_and_giou_by_their_weights_and_nothing_of_what
     expected = (2 * of_class + 3 * of_box).sum() / 3
     outputs = tf.constant([raw] * 3)
     assert float(task.loss()(tf.constant(target), outputs)) == pytest.approx(expected, abs=1e-5)
-    accuracy, mean_iou = task.metrics()
+    accuracy, mean_iou = metrics_of("class_and_box", task, ["accuracy", "mean_iou"])
     for metric in (accuracy, mean_iou):
         metric.update_state(tf.constant(target[:2]), outputs[:2])
     assert float(accuracy.result()) == 0.5

@@ -12,11 +12,11 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 from hubline.artifacts.predictions import CANDIDATE, LABEL, PredictionsMetadata, encoded
 from hubline.components.evaluator.estimates import estimate
 from hubline.components.evaluator.labels.regression import constants_of
-from hubline.components.evaluator.r2 import R2
 from hubline.components.evaluator.read_predictions import read_predictions
-from hubline.components.evaluator.regression_metrics import MeanAbsoluteDifference, RootMeanSquaredDifference
 from hubline.core.float64 import GREATEST, from_parts, to_parts
 from hubline.trainer.metric_names import Metric
+from hubline.trainer.metrics.r2 import R2
+from hubline.trainer.metrics.regression import MeanAbsoluteDifference, RootMeanSquaredDifference
 from tests.support import example_data
 
 RNG = np.random.default_rng(11)

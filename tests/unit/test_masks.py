@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from hubline.components.evaluator.pixel_metrics import MeanPixelIoU, PixelAccuracy, confusion
 from hubline.components.example_gen.contract import are_sound, find_fault, kind_of
 from hubline.components.example_gen.label_contracts import contract_of
 from hubline.components.example_gen.locate_bad_records import undecodable
@@ -24,6 +23,8 @@ from hubline.preprocessing.palette import PALETTE
 from hubline.report.labels.pixels import mean_iou
 from hubline.trainer.boxes import covered
 from hubline.trainer.labels.pixels import Pixels
+from hubline.trainer.metrics.in_training import metrics_of
+from hubline.trainer.metrics.pixels import MeanPixelIoU, PixelAccuracy, confusion
 from tests.support import example_data
 from tests.support import pixels as make_pixels
 
@@ -237,7 +238,7 @@ def test_the_metrics_are_those_of_all_pixels_together(drawn) -> None:
     task = Pixels([str(number) for number in range(classes)], "photo")
     if counts.any():
         shown = {}
-        for metric in task.metrics():
+        for metric in metrics_of("pixels", task, ["mean_iou", "pixel_accuracy"]):
             metric.update_state(target, outputs)
             shown[metric.name] = float(metric.result())
         assert shown == pytest.approx({"mean_iou": expected, "pixel_accuracy": right}, abs=1e-6)

@@ -102,7 +102,6 @@ WITHOUT_RUN: dict[str, str] = dict.fromkeys(
         (
             "Asymmetric",
             "CrossEntropy",
-            "Focal",
             "MeanAbsoluteError",
             "MeanSquaredError",
         ),

@@ -1,27 +1,17 @@
 """The section `training` of the pipeline file, and its relation to label and hub modules."""
 
-from itertools import chain
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
 from pydantic import ValidationError
 
 from hubline.core.errors import library_reason
 from hubline.pipeline.diagnostics import PipelineFileError
 from hubline.pipeline.load import load
-from hubline.preprocessing.labels.class_and_box import LossWeights
 from hubline.trainer.config.length import Pace, Steps
 from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.training import EarlyStopping, Training
-from hubline.trainer.labels.class_and_box import ClassAndBox
-from hubline.trainer.labels.classes import Classes
-from hubline.trainer.labels.multilabel import Multilabel
-from hubline.trainer.labels.parts import TRAINING
-from hubline.trainer.labels.pixels import Pixels
-from hubline.trainer.labels.regression import Regression
 from hubline.trainer.optimizers import optimizer
-from hubline.trainer.task import Task
 
 FILE = """\
 name: tiny
@@ -70,8 +60,8 @@ def test_early_stopping_is_a_number_or_a_section(tmp_path: Path, said: str, stop
 @pytest.mark.parametrize(
     ("label", "says"),
     [
-        (CLASS, "a label of kind class has no val_mean_iou; it has val_loss, val_accuracy"),
-        ("{from: price, kind: regression}", "a label of kind regression has no val_mean_iou"),
+        (CLASS, "a label of kind class has no mean_iou; it has accuracy, cross_entropy, auc"),
+        ("{from: price, kind: regression}", "a label of kind regression has no mean_iou"),
     ],
 )
 def test_early_stopping_watches_a_metric_of_the_label(tmp_path: Path, label: str, says: str) -> None:
@@ -83,7 +73,7 @@ def test_early_stopping_watches_a_metric_of_the_label(tmp_path: Path, label: str
 @pytest.mark.parametrize(
     ("label", "training", "at", "says"),
     [
-        (CLASS, "best: val_mae", "best", "a label of kind class has no val_mae; it has val_loss, val_accuracy"),
+        (CLASS, "best: val_mae", "best", "a label of kind class has no mae; it has accuracy, cross_entropy, auc"),
         (CLASS, "best: val_loss, early_stopping: 2", "", "remove best, and set early_stopping.monitor"),
         (CLASS, "loss: mse", "loss", "mse is no loss of kind class; use cross_entropy or focal"),
         (BOX, "loss: focal", "loss", "a label of kind class_and_box has a loss of its own"),
@@ -99,22 +89,6 @@ def test_an_option_that_does_not_fit_is_refused_with_its_key(
 ) -> None:
     key, message = diagnostic(tmp_path, f"{{epochs: 5, {training}}}", label)
     assert key == f"training.{at}".rstrip(".") and says in message
-
-
-def test_metrics_that_can_be_watched_are_those_of_the_task() -> None:
-    tasks: dict[str, Task] = {
-        "class": Classes(["a", "b"]),
-        "binary": Classes(["no", "yes"]),
-        "multilabel": Multilabel(["a"], 0.5),
-        "regression": Regression(tf.identity),
-        "class_and_box": ClassAndBox(["a"], LossWeights(), "photo"),
-        "pixels": Pixels(["a", "b"], "photo"),
-    }
-    watched = {kind: part.training_metrics for kind, part in TRAINING.by_kind.items()}
-    assert {kind: tuple(metric.name for metric in task.metrics()) for kind, task in tasks.items()} == watched
-    less = {"loss", "rmse", "mae"}
-    for name in {"loss", *chain(*watched.values())}:
-        assert EarlyStopping(monitor=f"val_{name}").mode == ("min" if name in less else "max")
 
 
 @pytest.mark.parametrize(

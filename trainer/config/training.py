@@ -9,7 +9,7 @@ from pydantic import (
 )
 
 from hubline.core.config_base import Section
-from hubline.core.config_errors import raise_placed
+from hubline.core.config_errors import Location, raise_placed
 from hubline.trainer.config.augmentation import Augment, Augmentation
 from hubline.trainer.config.checkpoints import Checkpoints, Minutes
 from hubline.trainer.config.length import AnyLength, Epochs, Examples, Pace, Steps, is_longer
@@ -18,8 +18,7 @@ from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.tensorboard import TensorBoard
 from hubline.trainer.config.warm_start import WarmStart
 from hubline.trainer.config.weights import ClassWeights
-
-_LESS_IS_BETTER = ("loss", "rmse", "mae")
+from hubline.trainer.metric_names import Metric, Monitor, lower_is_better
 
 
 class EarlyStopping(Section):
@@ -27,15 +26,16 @@ class EarlyStopping(Section):
 
     patience: int = Field(default=3, ge=1, le=1_000_000)
     """Epochs without improvement before training stops."""
-    monitor: str = Field(default="val_loss", pattern=r"^val_[a-z0-9_]+$", examples=["val_accuracy"])
-    """Metric of the validation split to monitor: `val_loss`, or `val_` and a metric of the label."""
+    monitor: Monitor = Field(default="val_loss", examples=["val_accuracy", "val_f1(cat)"])
+    """Metric of the validation split to monitor: `val_loss`, or `val_` and a metric of the label, as in
+    `evaluation.metrics`."""
     min_delta: float = Field(default=0.0, ge=0.0)
     """Smallest change of the metric that counts as an improvement."""
 
     @property
     def mode(self) -> Literal["min", "max"]:
         """Whether a lower or a higher value is better."""
-        return "min" if self.monitor.removeprefix("val_") in _LESS_IS_BETTER else "max"
+        return "min" if lower_is_better(self.monitor.removeprefix("val_")) else "max"
 
 
 def _patience(value: Any) -> Any:
@@ -78,7 +78,12 @@ class Training(Section):
     ema: float | None = Field(default=None, gt=0.0, lt=1.0, examples=[0.999])
     """Decay of an exponential moving average of the weights, which is evaluated and exported in place of the weights.
     After step n, the decay is at most (1 + n) / (10 + n)."""
-    best: str | None = Field(default=None, pattern=r"^val_[a-z0-9_]+$", examples=["val_accuracy"])
+    metrics: tuple[Metric, ...] = Field(default=(), examples=[["auc", "macro_f1"]])
+    """Metrics to compute in each epoch for the training curves, as in `evaluation.metrics`, besides the metrics that
+    `best` and `early_stopping` name and the cheap ones that are always computed: accuracy for `class` and `binary`;
+    binary_accuracy and f1 for `multilabel`; rmse and mae for `regression`; accuracy and mean_iou for `class_and_box`;
+    pixel_accuracy and mean_iou for `pixels`."""
+    best: Monitor | None = Field(default=None, examples=["val_accuracy"])
     """Metric of the validation split that selects the epoch to export, as `early_stopping.monitor` does, but without
     stopping early. Default: the last epoch is exported."""
     early_stopping: Annotated[
@@ -135,6 +140,14 @@ class Training(Section):
         if self.best is not None:
             return EarlyStopping(monitor=self.best, patience=1_000_000)
         return self.early_stopping
+
+    @property
+    def named_metrics(self) -> list[tuple[Location, str]]:
+        """Metrics that the section names, each with its location."""
+        named: list[tuple[Location, str]] = [(("metrics", place), metric) for place, metric in enumerate(self.metrics)]
+        if self.selection is not None and (metric := self.selection.monitor.removeprefix("val_")) != "loss":
+            named.append((("best",) if self.best else ("early_stopping", "monitor"), metric))
+        return named
 
     @model_validator(mode="after")
     def _saves_a_checkpoint(self) -> "Training":

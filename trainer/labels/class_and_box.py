@@ -10,15 +10,16 @@ from hubline.preprocessing.config import Features
 from hubline.preprocessing.feature_columns import images
 from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel, LossWeights
 from hubline.trainer import boxes
-from hubline.trainer.labels.classes import class_outputs
+from hubline.trainer.labels.classes import AVERAGES, BY_CLASS, class_outputs
 from hubline.trainer.labels.label import LabelTraining
-from hubline.trainer.task import BOX, Task
+from hubline.trainer.task import BOX, SCORES, Task
 
 if TYPE_CHECKING:
     from hubline.preprocessing.columns import ParsingSpec
     from hubline.preprocessing.kinds.image import ImageFeature
     from hubline.trainer.config.losses import AnyLoss
     from hubline.trainer.inputs import Boxes, Tensors
+    from hubline.trainer.metric_names import MetricName
 
 
 class ClassAndBox(Task):
@@ -36,6 +37,7 @@ class ClassAndBox(Task):
         image: The feature that the box refers to.
         """
         self.outputs = len(names) + 4
+        self.class_names = tuple(names)
         self._names = tf.constant(list(names))
         self._weights = weights
         self._image = image
@@ -56,17 +58,9 @@ class ClassAndBox(Task):
 
         return MeanLoss(of_both)
 
-    def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """Accuracy of the class, and mean IoU of the box."""
-
-        def is_right(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-            return tf.argmax(outputs[:, :-4], axis=1, output_type=tf.int32) == _index(target)
-
-        def iou(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-            return boxes.iou(target[:, 1:], self.answer(outputs)[BOX])
-
-        mean = tf.keras.metrics.MeanMetricWrapper
-        return [mean(is_right, "accuracy"), mean(iou, "mean_iou")]
+    def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        answer = self.answer(outputs)
+        return target, tf.concat([answer[SCORES], answer[BOX]], axis=1)
 
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """`LABEL`, `SCORE`, `CLASSES`, `SCORES`, and `BOX` in the model's input image."""
@@ -101,9 +95,23 @@ def _boxes(label: ClassAndBoxLabel, spec: ParsingSpec) -> Boxes:
     return Boxes(label.image, of)
 
 
+def _keras_metric(metric: MetricName, classes: Sequence[str], centre: float) -> tf.keras.metrics.Metric:
+    from hubline.trainer.metrics.boxes import of_boxes
+    from hubline.trainer.metrics.classification import of_one_class
+
+    return of_boxes(metric) if metric.family in _OF_BOXES else of_one_class(metric, classes)
+
+
+_OF_BOXES = ("mean_iou", "iou_50")
+
 TRAINING = LabelTraining(
-    metrics=("mean_iou", "accuracy", "iou_50", "cross_entropy", "auc", "top_3_accuracy"),
+    metrics=(
+        *("mean_iou", "accuracy", "iou_50", "cross_entropy", "auc", "pr_auc", "top_<k>_accuracy"),
+        *AVERAGES,
+        *BY_CLASS,
+    ),
     training_metrics=("accuracy", "mean_iou"),
+    keras_metric=_keras_metric,
     task=_task,
     needs_pictures=_needs_pictures,
     boxes=_boxes,

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from hubline.preprocessing.kinds.kind import Values
     from hubline.trainer.config.losses import AnyLoss
     from hubline.trainer.inputs import Tensors
+    from hubline.trainer.metric_names import MetricName
+
+AVERAGES = ("macro_precision", "macro_recall", "macro_f1", "micro_f1")
+"""Metrics over all classes."""
+
+BY_CLASS = ("precision(<class>)", "recall(<class>)", "f1(<class>)", "auc(<class>)", "pr_auc(<class>)")
+"""Metrics of one class against the rest."""
 
 
 class Classes(Task):
@@ -35,6 +42,7 @@ class Classes(Task):
         if len(names) < 2:
             raise DataError(f"the training split has one class only, '{names[0]}'; there is nothing to distinguish")
         self.outputs = len(names)
+        self.class_names = tuple(names)
         self._names = tf.constant(list(names))
 
     def loss(self, config: AnyLoss | None = None) -> tf.keras.losses.Loss:
@@ -42,12 +50,12 @@ class Classes(Task):
 
         return of_classes(config, self.outputs, self.is_one_hot)
 
-    def metrics(self) -> list[tf.keras.metrics.Metric]:
-        return [tf.keras.metrics.SparseCategoricalAccuracy("accuracy")]
+    def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return target, tf.nn.softmax(outputs)
 
     def mixable(self) -> Task:
         """The task with one-hot targets."""
-        return _MixableClasses([name.decode() for name in self._names.numpy()])
+        return _MixableClasses(self.class_names)
 
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """`LABEL`, `SCORE`, `CLASSES` and `SCORES`."""
@@ -60,8 +68,9 @@ class _MixableClasses(Classes):
     def target(self, label: Values) -> tf.Tensor:
         return tf.one_hot(label, self.outputs)
 
-    def metrics(self) -> list[tf.keras.metrics.Metric]:
-        return [tf.keras.metrics.CategoricalAccuracy("accuracy")]
+    def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The class with the largest share counts."""
+        return super().comparable(tf.argmax(target, axis=1), outputs)
 
 
 def class_outputs(names: tf.Tensor, logits: tf.Tensor) -> Tensors:
@@ -86,9 +95,16 @@ def task(label: ClassesKind, transform: tft.TFTransformOutput, spec: ParsingSpec
     return Classes(label.class_names(transform))
 
 
+def _keras_metric(metric: MetricName, classes: Sequence[str], centre: float) -> tf.keras.metrics.Metric:
+    from hubline.trainer.metrics.classification import of_one_class
+
+    return of_one_class(metric, classes)
+
+
 TRAINING = LabelTraining(
-    metrics=("accuracy", "cross_entropy", "auc", "top_3_accuracy"),
+    metrics=("accuracy", "cross_entropy", "auc", "pr_auc", "top_<k>_accuracy", *AVERAGES, *BY_CLASS),
     training_metrics=("accuracy",),
+    keras_metric=_keras_metric,
     task=task,
     losses=("cross_entropy", "focal"),
     class_weighting=OneClass,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hubline.trainer.metric_names import Metric
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    import tensorflow as tf
     import tensorflow_transform as tft
 
     from hubline.preprocessing.columns import ParsingSpec
@@ -18,6 +15,7 @@ if TYPE_CHECKING:
     from hubline.preprocessing.labels.pixels import PixelsLabel
     from hubline.trainer.class_weights import ClassWeighting
     from hubline.trainer.inputs import Boxes
+    from hubline.trainer.metric_names import MetricName
     from hubline.trainer.task import Task
 
 
@@ -34,11 +32,14 @@ class LabelTraining:
     """The training part of a kind of label. Modules that define one don't import TensorFlow at the top, because
     `hubline check` reads the names of the metrics. `Any` stands for the label's own type."""
 
-    metrics: tuple[Metric, ...]
-    """Metrics available for evaluation. The first two are the default of `evaluation.metrics`, and the first is the
-    default threshold."""
+    metrics: tuple[str, ...]
+    """Metrics of the label, as in `FAMILIES`. The first two are the default of `evaluation.metrics`, and the first is
+    the default threshold."""
     training_metrics: tuple[str, ...]
-    """Metrics computed in each epoch besides the loss: the names of `Task.metrics`."""
+    """Metrics computed in each epoch by default, besides the loss; cheap ones."""
+    keras_metric: Callable[[MetricName, Sequence[str], float], tf.keras.metrics.Metric]
+    """Creates one of the `metrics`, from its name, the class names, and a typical value of the labels. It takes labels
+    and predictions as the Evaluator stores them."""
     task: Callable[[Any, tft.TFTransformOutput, ParsingSpec], Task]
     """Creates the task for a label, from the transform graph, which contains classes and statistics, and the parsing
     spec of the label's columns.

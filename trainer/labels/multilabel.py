@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from hubline.core.errors import DataError
 from hubline.core.lazy_import import tf, tft
 from hubline.preprocessing.labels.multilabel import MultilabelLabel
 from hubline.trainer.class_weights import ManyClasses
+from hubline.trainer.labels.classes import AVERAGES, BY_CLASS
 from hubline.trainer.labels.label import LabelTraining
 from hubline.trainer.task import CHOSEN, CLASSES, SCORES, Task
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hubline.preprocessing.kinds.kind import Values
     from hubline.trainer.config.losses import AnyLoss
     from hubline.trainer.inputs import Tensors
+    from hubline.trainer.metric_names import MetricName
 
 
 class Multilabel(Task):
@@ -36,6 +37,7 @@ class Multilabel(Task):
         if not names:
             raise DataError("no record of the training split has a class; there is nothing to learn")
         self.outputs = len(names)
+        self.class_names = tuple(names)
         self._names = tf.constant(list(names))
         self._threshold = threshold
         self._multi_hot = CategoryCounts(len(names), at_most_once=True, name="label")
@@ -50,12 +52,11 @@ class Multilabel(Task):
 
         return of_many(config)
 
-    def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """Accuracy over all classes, and micro-averaged F1."""
-        from hubline.trainer.keras_metrics import F1OfLogits, HardBinaryAccuracy
-
-        logit = math.log(self._threshold / (1 - self._threshold))
-        return [HardBinaryAccuracy("binary_accuracy", threshold=logit), F1OfLogits(self._threshold)]
+    def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mixed targets are rounded to 0 or 1."""
+        answer = self.answer(outputs)
+        chosen = tf.cast(answer[CHOSEN], tf.float32)
+        return tf.cast(target > 0.5, tf.int64), tf.concat([answer[SCORES], chosen], axis=1)
 
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """`CLASSES`, `SCORES` and `CHOSEN`."""
@@ -71,9 +72,20 @@ def _task(label: MultilabelLabel, transform: tft.TFTransformOutput, spec: Parsin
     return Multilabel(label.class_names(transform), label.threshold)
 
 
+def _keras_metric(metric: MetricName, classes: Sequence[str], centre: float) -> tf.keras.metrics.Metric:
+    from hubline.trainer.metrics.classification import of_several_classes
+
+    return of_several_classes(metric, classes)
+
+
 TRAINING = LabelTraining(
-    metrics=("f1", "macro_f1", "precision", "recall", "auc", "cross_entropy", "exact_match"),
+    metrics=(
+        *("f1", "macro_f1", "precision", "recall", "auc", "pr_auc", "cross_entropy", "exact_match", "binary_accuracy"),
+        *(name for name in AVERAGES if name != "macro_f1"),
+        *BY_CLASS,
+    ),
     training_metrics=("binary_accuracy", "f1"),
+    keras_metric=_keras_metric,
     task=_task,
     losses=("cross_entropy", "focal"),
     class_weighting=ManyClasses,

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from hubline.preprocessing.kinds.image import ImageFeature
     from hubline.trainer.config.losses import AnyLoss
     from hubline.trainer.inputs import Tensors
-
-_PIXELS = "float64"
-"""Dtype for counting pixels: float32 stops counting at 2^24, which is 256 images of 256 x 256."""
+    from hubline.trainer.metric_names import MetricName
 
 
 class Pixels(Task):
@@ -35,6 +33,7 @@ class Pixels(Task):
         image: The image feature.
         """
         self.outputs = len(names)
+        self.class_names = tuple(names)
         self._names = tf.constant(list(names))
         self._image = image
 
@@ -50,17 +49,13 @@ class Pixels(Task):
 
         return MeanLoss(of_each)
 
-    def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """Pixel accuracy, and mean IoU over classes from all pixels together."""
+    def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The number of pixels that count, and the confusion matrix, of each image."""
+        from hubline.trainer.metrics.pixels import confusion
 
-        def is_right(target: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-            right = tf.argmax(outputs, axis=-1, output_type=tf.int32) == _numbers(target)
-            return tf.boolean_mask(right, _counted(target))
-
-        mean_iou = tf.keras.metrics.MeanIoU(
-            self.outputs, "mean_iou", _PIXELS, ignore_class=LEFT_OUT, sparse_y_true=True, sparse_y_pred=False
-        )
-        return [tf.keras.metrics.MeanMetricWrapper(is_right, "pixel_accuracy", _PIXELS), mean_iou]
+        predicted = tf.argmax(outputs, axis=-1, output_type=tf.int32)
+        matrices = confusion(_numbers(target), predicted, self.outputs)
+        return tf.reduce_sum(matrices, axis=1, keepdims=True), matrices
 
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """`MASK`, `CLASSES` and `COVERS`; the latter for images without cropping or padding."""
@@ -98,9 +93,16 @@ def _mask(label: PixelsLabel, spec: ParsingSpec) -> PixelsLabel:
     return label
 
 
+def _keras_metric(metric: MetricName, classes: Sequence[str], centre: float) -> tf.keras.metrics.Metric:
+    from hubline.trainer.metrics.pixels import of_pixels
+
+    return of_pixels(metric, classes)
+
+
 TRAINING = LabelTraining(
-    metrics=("mean_iou", "pixel_accuracy"),
+    metrics=("mean_iou", "pixel_accuracy", "iou(<class>)"),
     training_metrics=("pixel_accuracy", "mean_iou"),
+    keras_metric=_keras_metric,
     task=_task,
     takes_sample_weight=False,
     needs_pictures=_needs_pictures,

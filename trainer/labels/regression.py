@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hubline.core.lazy_import import tf, tft
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from hubline.preprocessing.columns import ParsingSpec
     from hubline.trainer.config.losses import AnyLoss
     from hubline.trainer.inputs import Tensors
+    from hubline.trainer.metric_names import MetricName
 
 
 class Regression(Task):
-    """Predicts a number. Loss and metrics refer to the normalized number."""
+    """Predicts a number. The loss refers to the normalized number, and metrics to the number in the label's unit."""
 
     outputs = 1
 
@@ -32,8 +34,16 @@ class Regression(Task):
 
         return of_number(config)
 
-    def metrics(self) -> list[tf.keras.metrics.Metric]:
-        return [tf.keras.metrics.RootMeanSquaredError(name="rmse"), tf.keras.metrics.MeanAbsoluteError(name="mae")]
+    @cached_property
+    def centre(self) -> float:
+        """The number that is 0 when it is normalized."""
+        return float(self._undone(tf.zeros([1]), tf.float64)[0])
+
+    def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        from hubline.core.float64 import tensor_to_parts
+
+        true, predicted = (self._undone(tf.reshape(values, [-1]), tf.float64) for values in (target, outputs))
+        return tensor_to_parts(true), tensor_to_parts(predicted)
 
     def answer(self, outputs: tf.Tensor) -> Tensors:
         """`VALUE`."""
@@ -51,9 +61,17 @@ def _task(label: RegressionLabel, transform: tft.TFTransformOutput, spec: Parsin
     return Regression(label.undone(transform.transform_features_layer()(any_record)))
 
 
+def keras_metric(metric: MetricName, classes: Sequence[str], centre: float) -> tf.keras.metrics.Metric:
+    """As `LabelTraining.keras_metric`."""
+    from hubline.trainer.metrics.regression import of_numbers
+
+    return of_numbers(metric, centre)
+
+
 TRAINING = LabelTraining(
     metrics=("rmse", "mae", "r2"),
     training_metrics=("rmse", "mae"),
+    keras_metric=keras_metric,
     task=_task,
     losses=("mse", "mae", "huber", "asymmetric"),
 )

@@ -4,18 +4,16 @@ import numpy as np
 import tensorflow as tf
 
 from hubline.artifacts.predictions import OBJECTS, PredictionsMetadata
-from hubline.components.evaluator import box_metrics
 from hubline.components.evaluator.constants import ConstantPredictions, TrainingSplit, truths
 from hubline.components.evaluator.labels import classes as of_classes
 from hubline.components.evaluator.labels.classes import ClassReader
 from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
 from hubline.components.evaluator.labels.reader import Reader
-from hubline.components.evaluator.metric_definition import COUNTED, MetricDefinition
 from hubline.components.evaluator.metric_sums import MetricFromSums, mean
 from hubline.preprocessing.labels.class_and_box import ClassAndBoxLabel
 from hubline.trainer.boxes import iou
 from hubline.trainer.inputs import Tensors
-from hubline.trainer.metric_names import Metric
+from hubline.trainer.metric_names import MetricName
 from hubline.trainer.task import BOX, CLASSES, SCORES
 
 
@@ -37,17 +35,18 @@ class _ClassAndBoxReader(ClassReader):
         return {OBJECTS: self.label.objects(self.read(records))[:, tf.newaxis]}
 
 
-def sums(predicted: PredictionsMetadata) -> dict[Metric, MetricFromSums]:
-    """Metrics for a class and a box as functions of sums; without `auc`."""
+def sums(metric: MetricName, predicted: PredictionsMetadata) -> MetricFromSums | None:
+    """A metric for a class and a box as a function of sums; None for areas under curves."""
 
     def overlap(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
         return iou(true[:, 1:].astype(np.float32), predictions[:, -4:].astype(np.float32)).numpy()
 
-    of_boxes: dict[Metric, MetricFromSums] = {
-        "mean_iou": mean(overlap),
-        "iou_50": mean(lambda true, predictions: overlap(true, predictions) >= 0.5),
-    }
-    return of_classes.sums(predicted) | of_boxes
+    match metric.family:
+        case "mean_iou":
+            return mean(overlap)
+        case "iou_50":
+            return mean(lambda true, predictions: overlap(true, predictions) >= 0.5)
+    return of_classes.sums(metric, predicted)
 
 
 def _constants(reader: Reader, split: TrainingSplit) -> ConstantPredictions:
@@ -56,10 +55,16 @@ def _constants(reader: Reader, split: TrainingSplit) -> ConstantPredictions:
     box = np.median(truth[:, 1:], axis=0)
     words = f"the median box [{', '.join(f'{side:.3g}' for side in box)}]"
     classes = of_classes.constants_of(shares, reader.predicted)
+
+    def special(metric: MetricName) -> tuple[np.ndarray, str] | None:
+        found = classes.special(metric)
+        return None if found is None else (np.concatenate([found[0], box]), found[1])
+
     return ConstantPredictions(
         default=np.concatenate([shares, box]),
         default_description=classes.default_description,
-        words=classes.words | {"mean_iou": words, "iou_50": words},
+        special=special,
+        words=lambda metric: words if metric.family in ("mean_iou", "iou_50") else classes.words(metric),
     )
 
 
@@ -73,14 +78,6 @@ def _columns(classes: int) -> KeptColumns:
 EVALUATION = LabelEvaluation(
     reader=_ClassAndBoxReader,
     columns=_columns,
-    metrics={
-        "mean_iou": MetricDefinition.of(box_metrics.MeanBoxIoU),
-        "iou_50": MetricDefinition.of(box_metrics.MeanBoxIoU, at_least=0.5),
-        "accuracy": MetricDefinition.of(box_metrics.AccuracyBesideBox, **COUNTED),
-        "cross_entropy": MetricDefinition.of(box_metrics.CrossEntropyBesideBox, **COUNTED),
-        "auc": MetricDefinition.of(box_metrics.MacroAUCBesideBox, by_class=True),
-        "top_3_accuracy": MetricDefinition.of(box_metrics.TopAccuracyBesideBox, k=3),
-    },
     sums=sums,
     constants=_constants,
     baseline_metrics=(("mean_iou",), ("cross_entropy", "accuracy")),

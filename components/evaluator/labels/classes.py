@@ -7,25 +7,23 @@ import numpy as np
 import tensorflow as tf
 
 from hubline.artifacts.predictions import CANDIDATE, SERVING, PredictionsMetadata
-from hubline.components.evaluator import classification_metrics
 from hubline.components.evaluator.constants import ConstantPredictions, TrainingSplit, truths
 from hubline.components.evaluator.exported_model import ExportedModel, ServingModelError
 from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
 from hubline.components.evaluator.labels.reader import ROWS_AT_ONCE, Reader
-from hubline.components.evaluator.macro_auc import MacroAUC
-from hubline.components.evaluator.metric_definition import COUNTED, MetricDefinition
-from hubline.components.evaluator.metric_sums import LEAST, MetricFromSums, mean
+from hubline.components.evaluator.metric_sums import LEAST, MetricFromSums, mean, of_confusion
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.core.shard_dataset import read_records
 from hubline.preprocessing.columns import ParsingSpec
 from hubline.preprocessing.labels.label import ClassesKind, LabelKind
 from hubline.preprocessing.labels.multilabel import MultilabelLabel
 from hubline.trainer.inputs import Tensors
-from hubline.trainer.metric_names import Metric
+from hubline.trainer.metric_names import MetricName
 from hubline.trainer.task import CLASSES, SCORES
 
 _SHOWN_CLASSES = 10
-_TOP = 3
+_OF_POSITIVE = ("precision", "recall", "f1")
+"""Metrics of the second of two classes."""
 
 
 class ClassReader(Reader):
@@ -117,27 +115,44 @@ def _order(known: Sequence[str], classes: Sequence[str]) -> tf.Tensor:
     return tf.constant([positions.get(name, len(known)) for name in classes])
 
 
-def sums(predicted: PredictionsMetadata) -> dict[Metric, MetricFromSums]:
-    """Metrics for one class as functions of sums; without `auc`. Labels begin with the class index, predictions with
-    the scores."""
-    classes = len(predicted.classes)
+def sums(metric: MetricName, predicted: PredictionsMetadata, positive: int | None = None) -> MetricFromSums | None:
+    """A metric for one class as a function of sums; None for areas under curves.
+
+    Labels begin with the class index, predictions with the scores. `positive` is the index of the class that
+    `precision`, `recall` and `f1` are about.
+    """
+    classes, k = len(predicted.classes), metric.k
 
     def index(true: np.ndarray) -> np.ndarray:
         return true[:, 0].astype(np.int64)
 
-    def hit(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-        return predictions[:, :classes].argmax(axis=1) == index(true)
+    def best(predictions: np.ndarray) -> np.ndarray:
+        return predictions[:, :classes].argmax(axis=1)
+
+    def own(true: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(scores, index(true)[:, np.newaxis], axis=1)
 
     def in_top(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
         scores = predictions[:, :classes]
-        return (scores > np.take_along_axis(scores, index(true)[:, np.newaxis], axis=1)).sum(axis=1) < _TOP
+        return (scores > own(true, scores)).sum(axis=1) < k
 
     def loss(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
         scores = np.clip(predictions[:, :classes].astype(np.float64), LEAST, 1 - LEAST)
-        own = np.take_along_axis(scores, index(true)[:, np.newaxis], axis=1)[:, 0]
-        return np.log(scores.sum(axis=1)) - np.log(own)
+        return np.log(scores.sum(axis=1)) - np.log(own(true, scores)[:, 0])
 
-    return {"accuracy": mean(hit), "top_3_accuracy": mean(in_top), "cross_entropy": mean(loss)}
+    def classify(true: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        every = np.arange(classes)
+        return index(true)[:, np.newaxis] == every, best(predictions)[:, np.newaxis] == every
+
+    if k is not None:
+        return mean(in_top)
+    match metric.family:
+        case "accuracy":
+            return mean(lambda true, predictions: best(predictions) == index(true))
+        case "cross_entropy":
+            return mean(loss)
+    of = positive if metric.family in _OF_POSITIVE else metric.index(predicted.classes)
+    return of_confusion(metric, classify, of)
 
 
 def class_shares(truth: np.ndarray, predicted: PredictionsMetadata) -> np.ndarray:
@@ -146,13 +161,26 @@ def class_shares(truth: np.ndarray, predicted: PredictionsMetadata) -> np.ndarra
     return np.bincount(index[index >= 0], minlength=len(predicted.classes)) / max((index >= 0).sum(), 1)
 
 
-def constants_of(shares: np.ndarray, predicted: PredictionsMetadata) -> ConstantPredictions:
-    """The best constants for given class shares, [classes]."""
-    best = [predicted.classes[place] for place in np.argsort(-shares, kind="stable")[:_TOP]]
+def constants_of(
+    shares: np.ndarray, predicted: PredictionsMetadata, positive: int | None = None
+) -> ConstantPredictions:
+    """The best constants for given class shares, [classes]; `positive` as for `sums`."""
+    ranked = [predicted.classes[place] for place in np.argsort(-shares, kind="stable")]
+
+    def special(metric: MetricName) -> tuple[np.ndarray, str] | None:
+        """For precision, recall and F1 of a class, predicting that class is optimal."""
+        of = positive if metric.family in _OF_POSITIVE else metric.index(predicted.classes)
+        if of is None or metric.score not in _OF_POSITIVE:
+            return None
+        return np.eye(len(shares))[of], f"always '{predicted.classes[of]}'"
+
+    def words(metric: MetricName) -> str | None:
+        if metric.k is not None:
+            return f"always {', '.join(map(repr, ranked[: metric.k]))}"
+        return None if metric.family == "cross_entropy" else f"always '{ranked[0]}'"
+
     return ConstantPredictions(
-        default=shares,
-        default_description="the shares of the classes",
-        words={"accuracy": f"always '{best[0]}'", "top_3_accuracy": f"always {', '.join(map(repr, best))}"},
+        default=shares, default_description="the shares of the classes", special=special, words=words
     )
 
 
@@ -175,12 +203,6 @@ def is_of_class(true: np.ndarray, classes: int) -> np.ndarray:
 EVALUATION = LabelEvaluation(
     reader=ClassReader,
     columns=_columns,
-    metrics={
-        "accuracy": MetricDefinition("SparseCategoricalAccuracy", COUNTED),
-        "cross_entropy": MetricDefinition("SparseCategoricalCrossentropy", COUNTED),
-        "top_3_accuracy": MetricDefinition.of(classification_metrics.TopAccuracy, k=_TOP),
-        "auc": MetricDefinition.of(MacroAUC, by_class=True),
-    },
     sums=sums,
     constants=_constants,
     baseline_metrics=(("cross_entropy", "accuracy"),),

@@ -1,6 +1,6 @@
 """Interface between the Evaluator and a kind of label."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,9 @@ from hubline.artifacts.predictions import PredictionsMetadata
 from hubline.components.evaluator.constants import ConstantPredictions, TrainingSplit
 from hubline.components.evaluator.exported_model import Scale
 from hubline.components.evaluator.labels.reader import Reader
-from hubline.components.evaluator.metric_definition import MetricDefinition
 from hubline.components.evaluator.metric_sums import MetricFromSums
 from hubline.preprocessing.columns import ParsingSpec
-from hubline.trainer.metric_names import Metric
+from hubline.trainer.metric_names import Metric, MetricName
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,9 @@ class LabelEvaluation:
     """Reads labels and predictions."""
     columns: Callable[[int], KeptColumns]
     """Storage format of both, by number of classes."""
-    metrics: Mapping[Metric, MetricDefinition]
-    """TFMA's definition of each metric of `LabelTraining.metrics`."""
-    sums: Callable[[PredictionsMetadata], Mapping[Metric, MetricFromSums]]
-    """The same metrics, except `auc`, as functions of sums over examples, which the bootstrap resamples."""
+    sums: Callable[[MetricName, PredictionsMetadata], MetricFromSums | None]
+    """A metric of `LabelTraining.metrics` as a function of sums over examples, which the bootstrap resamples. None for
+    areas under curves."""
     constants: Callable[[Reader, TrainingSplit], ConstantPredictions]
     """Fits the best constant predictions on the training split."""
     baseline_metrics: tuple[tuple[Metric, ...], ...]

@@ -7,31 +7,19 @@ import numpy as np
 import tensorflow as tf
 
 from hubline.artifacts.predictions import PredictionsMetadata
-from hubline.components.evaluator import classification_metrics
 from hubline.components.evaluator.constants import ConstantPredictions, TrainingSplit, truths
 from hubline.components.evaluator.exported_model import ExportedModel
 from hubline.components.evaluator.labels.classes import ClassReader
 from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
 from hubline.components.evaluator.labels.reader import Reader
-from hubline.components.evaluator.macro_auc import MacroAUC
-from hubline.components.evaluator.metric_definition import COUNTED, MetricDefinition
-from hubline.components.evaluator.metric_sums import (
-    LEAST,
-    MetricFromSums,
-    counts_of,
-    f1_of,
-    mean,
-    mean_of_defined,
-    precision_of,
-    recall_of,
-)
+from hubline.components.evaluator.metric_sums import LEAST, MetricFromSums, mean, of_confusion
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.preprocessing.columns import ParsingSpec
 from hubline.preprocessing.encoding_layers import CategoryCounts
 from hubline.preprocessing.labels.label import LabelKind
 from hubline.preprocessing.labels.multilabel import MultilabelLabel
 from hubline.trainer.inputs import Tensors
-from hubline.trainer.metric_names import Metric
+from hubline.trainer.metric_names import MetricName
 from hubline.trainer.task import CHOSEN, CLASSES, SCORES
 
 _SHOWN = 5
@@ -62,8 +50,8 @@ class _MultilabelReader(ClassReader):
         return tf.concat([super().predictions(model, answer), self.arranged(model, chosen)], axis=1)
 
 
-def sums(predicted: PredictionsMetadata) -> dict[Metric, MetricFromSums]:
-    """Metrics for multi-label classification as functions of sums; without `auc`."""
+def sums(metric: MetricName, predicted: PredictionsMetadata) -> MetricFromSums | None:
+    """A metric for multi-label classification as a function of sums; None for areas under curves."""
     classes = len(predicted.classes)
 
     def chosen(predictions: np.ndarray) -> np.ndarray:
@@ -74,24 +62,20 @@ def sums(predicted: PredictionsMetadata) -> dict[Metric, MetricFromSums]:
         of_each = np.where(true > 0, np.log(scores + LEAST), np.log(1 - scores + LEAST))
         return -of_each.mean(axis=1)
 
-    def counts(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-        return counts_of(true > 0, chosen(predictions)).reshape(len(true), 3, classes).sum(axis=2)
+    def right(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        return (true > 0) == chosen(predictions)
 
-    def counts_by_class(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-        return counts_of(true > 0, chosen(predictions))
+    def classify(true: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return true > 0, chosen(predictions)
 
-    def macro_f1(of_counts: np.ndarray) -> np.ndarray:
-        of_each = f1_of(np.moveaxis(of_counts.reshape(*of_counts.shape[:-1], 3, classes), -2, -1))
-        return mean_of_defined(of_each)
-
-    return {
-        "cross_entropy": mean(loss),
-        "exact_match": mean(lambda true, predictions: ((true > 0) == chosen(predictions)).all(axis=1)),
-        "precision": MetricFromSums(counts, precision_of),
-        "recall": MetricFromSums(counts, recall_of),
-        "f1": MetricFromSums(counts, f1_of),
-        "macro_f1": MetricFromSums(counts_by_class, macro_f1),
-    }
+    match metric.family:
+        case "cross_entropy":
+            return mean(loss)
+        case "exact_match":
+            return mean(lambda true, predictions: right(true, predictions).all(axis=1))
+        case "binary_accuracy":
+            return mean(lambda true, predictions: right(true, predictions).mean(axis=1))
+    return of_confusion(metric, classify, metric.index(predicted.classes))
 
 
 def constants_of(sets: np.ndarray, counts: np.ndarray, predicted: PredictionsMetadata) -> ConstantPredictions:
@@ -115,16 +99,15 @@ def constants_of(sets: np.ndarray, counts: np.ndarray, predicted: PredictionsMet
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         return np.concatenate([shares, chosen]), f"always {', '.join(map(repr, names[:_SHOWN])) or 'none'}{more}"
 
+    def special(metric: MetricName) -> tuple[np.ndarray, str] | None:
+        if metric.is_macro or metric.of is not None:
+            return answer(all_classes)
+        sets_of = {"exact_match": commonest, "binary_accuracy": shares > 0.5}
+        chosen = sets_of.get(metric.family, best if metric.score in ("precision", "recall", "f1") else None)
+        return None if chosen is None else answer(chosen)
+
     return ConstantPredictions(
-        default=np.concatenate([shares, best]),
-        default_description="the shares of the classes",
-        special={
-            "f1": answer(best),
-            "precision": answer(best),
-            "recall": answer(best),
-            "macro_f1": answer(all_classes),
-            "exact_match": answer(commonest),
-        },
+        default=np.concatenate([shares, best]), default_description="the shares of the classes", special=special
     )
 
 
@@ -150,15 +133,6 @@ def _is_of_class(true: np.ndarray, classes: int) -> np.ndarray:
 EVALUATION = LabelEvaluation(
     reader=_MultilabelReader,
     columns=_columns,
-    metrics={
-        "f1": MetricDefinition.of(classification_metrics.MicroF1, by_class=True, several=True),
-        "macro_f1": MetricDefinition.of(classification_metrics.MacroF1, by_class=True, several=True),
-        "precision": MetricDefinition.of(classification_metrics.MicroPrecision, by_class=True, several=True),
-        "recall": MetricDefinition.of(classification_metrics.MicroRecall, by_class=True, several=True),
-        "auc": MetricDefinition.of(MacroAUC, by_class=True, several=True),
-        "cross_entropy": MetricDefinition.of(classification_metrics.MeanBinaryCrossEntropy, **COUNTED),
-        "exact_match": MetricDefinition.of(classification_metrics.SubsetAccuracy, by_class=True),
-    },
     sums=sums,
     constants=_constants,
     baseline_metrics=(("cross_entropy", "f1"),),

@@ -8,13 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from hubline.artifacts.predictions import CANDIDATE, LABEL, SERVING, PredictionsMetadata
-from hubline.components.evaluator import pixel_metrics
 from hubline.components.evaluator.constants import ConstantPredictions, TrainingSplit
 from hubline.components.evaluator.exported_model import ExportedModel
 from hubline.components.evaluator.labels.classes import class_notes, known_classes
 from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
 from hubline.components.evaluator.labels.reader import Reader
-from hubline.components.evaluator.metric_definition import MetricDefinition
 from hubline.components.evaluator.metric_sums import MetricFromSums, divide, mean_of_defined
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.core.shard_dataset import read_decodable
@@ -23,7 +21,8 @@ from hubline.preprocessing.columns import ParsingSpec, one_each
 from hubline.preprocessing.labels.label import LabelKind
 from hubline.preprocessing.labels.pixels import PixelsLabel
 from hubline.trainer.inputs import Tensors
-from hubline.trainer.metric_names import Metric
+from hubline.trainer.metric_names import Metric, MetricName
+from hubline.trainer.metrics.pixels import confusion
 from hubline.trainer.task import CLASSES, COVERS, MASK
 
 _CLEARLY = 0.01
@@ -82,7 +81,7 @@ class _PixelReader(Reader):
             (encoded, answer[COVERS]),
             fn_output_signature=tf.TensorSpec([*size, 1], tf.uint8),
         )
-        return pixel_metrics.confusion(tf.cast(true[..., 0], tf.int32), predictions, len(self.predicted.classes))
+        return confusion(tf.cast(true[..., 0], tf.int32), predictions, len(self.predicted.classes))
 
     def masks(self, outputs: Mapping[str, Tensors]) -> tf.Tensor:
         predictions = tf.cast(tf.gather(self._order[CANDIDATE], tf.cast(outputs[CANDIDATE][MASK], tf.int32)), tf.uint8)
@@ -95,9 +94,9 @@ def _area(covers: tf.Tensor) -> tf.Tensor:
     return (inside[:, 2] - inside[:, 0]) * (inside[:, 3] - inside[:, 1])
 
 
-def sums(predicted: PredictionsMetadata) -> dict[Metric, MetricFromSums]:
-    """Metrics for pixels as functions of summed confusion matrices."""
-    classes = len(predicted.classes)
+def sums(metric: MetricName, predicted: PredictionsMetadata) -> MetricFromSums:
+    """A metric for pixels as a function of summed confusion matrices."""
+    classes, of = len(predicted.classes), metric.index(predicted.classes)
 
     def matrices(predictions: np.ndarray) -> np.ndarray:
         return predictions.reshape(-1, classes, classes).astype(np.float64)
@@ -111,12 +110,12 @@ def sums(predicted: PredictionsMetadata) -> dict[Metric, MetricFromSums]:
         of_each = matrices(predictions)
         return np.stack([np.trace(of_each, axis1=1, axis2=2), of_each.sum(axis=(1, 2))], axis=1)
 
-    return {
-        "mean_iou": MetricFromSums(
-            overlaps, lambda found: mean_of_defined(divide(found[..., :classes], found[..., classes:]))
-        ),
-        "pixel_accuracy": MetricFromSums(right, lambda found: divide(found[..., 0], found[..., 1])),
-    }
+    def ious(found: np.ndarray) -> np.ndarray:
+        return divide(found[..., :classes], found[..., classes:])
+
+    if metric.family == "pixel_accuracy":
+        return MetricFromSums(right, lambda found: divide(found[..., 0], found[..., 1]))
+    return MetricFromSums(overlaps, lambda found: mean_of_defined(ious(found)) if of is None else ious(found)[..., of])
 
 
 def _constants(reader: Reader, split: TrainingSplit) -> ConstantPredictions:
@@ -155,10 +154,6 @@ def _columns(classes: int) -> KeptColumns:
 EVALUATION = LabelEvaluation(
     reader=_PixelReader,
     columns=_columns,
-    metrics={
-        "mean_iou": MetricDefinition.of(pixel_metrics.MeanPixelIoU, by_class=True),
-        "pixel_accuracy": MetricDefinition.of(pixel_metrics.PixelAccuracy, by_class=True),
-    },
     sums=sums,
     constants=_constants,
     baseline_metrics=(("pixel_accuracy",),),

@@ -6,14 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from hubline.artifacts.predictions import PredictionsMetadata
-from hubline.components.evaluator import regression_metrics
 from hubline.components.evaluator.constants import ConstantPredictions, TrainingSplit, truths
 from hubline.components.evaluator.exported_model import ExportedModel, Scale
 from hubline.components.evaluator.labels.label import KeptColumns, LabelEvaluation
 from hubline.components.evaluator.labels.reader import ROWS_AT_ONCE, Reader
-from hubline.components.evaluator.metric_definition import MetricDefinition
 from hubline.components.evaluator.metric_sums import MetricFromSums, divide, mean
-from hubline.components.evaluator.r2 import R2
 from hubline.components.evaluator.test_split import TestSplit
 from hubline.core.float64 import PARTS
 from hubline.core.number_format import shown
@@ -23,7 +20,7 @@ from hubline.preprocessing.labels.label import LabelKind
 from hubline.preprocessing.labels.regression import RegressionLabel
 from hubline.trainer.counts import complete
 from hubline.trainer.inputs import Tensors
-from hubline.trainer.metric_names import Metric
+from hubline.trainer.metric_names import MetricName
 from hubline.trainer.task import VALUE
 
 _ROUNDING = 1e-13
@@ -59,8 +56,8 @@ def _values(label: RegressionLabel, spec: ParsingSpec, records: tf.Tensor) -> tf
     return tf.cast(label.values(lambda column: present(parsed[column])), tf.float64)
 
 
-def sums(predicted: PredictionsMetadata) -> dict[Metric, MetricFromSums]:
-    """Metrics for regression as functions of sums."""
+def sums(metric: MetricName, predicted: PredictionsMetadata) -> MetricFromSums:
+    """A metric for regression as a function of sums."""
 
     def off(true: np.ndarray, predictions: np.ndarray) -> np.ndarray:
         return predictions[:, 0] - true[:, 0]
@@ -74,12 +71,13 @@ def sums(predicted: PredictionsMetadata) -> dict[Metric, MetricFromSums]:
         variance = squares - total**2 / count
         return 1 - divide(residual, np.where(variance > _ROUNDING * squares, variance, 0.0))
 
+    match metric.family:
+        case "mae":
+            return mean(lambda true, predictions: np.abs(off(true, predictions)))
+        case "r2":
+            return MetricFromSums(moments, explained)
     squared = mean(lambda true, predictions: off(true, predictions) ** 2)
-    return {
-        "rmse": MetricFromSums(squared.of_each, lambda of_squares: np.sqrt(squared.value(of_squares))),
-        "mae": mean(lambda true, predictions: np.abs(off(true, predictions))),
-        "r2": MetricFromSums(moments, explained),
-    }
+    return MetricFromSums(squared.of_each, lambda of_squares: np.sqrt(squared.value(of_squares)))
 
 
 def constants_of(values: np.ndarray) -> ConstantPredictions:
@@ -88,7 +86,7 @@ def constants_of(values: np.ndarray) -> ConstantPredictions:
     return ConstantPredictions(
         default=np.array([average]),
         default_description=f"the mean {shown(average)}",
-        special={"mae": (np.array([median]), f"the median {shown(median)}")},
+        special=lambda metric: (np.array([median]), f"the median {shown(median)}") if metric.family == "mae" else None,
     )
 
 
@@ -121,11 +119,6 @@ def _columns(classes: int) -> KeptColumns:
 EVALUATION = LabelEvaluation(
     reader=_ValueReader,
     columns=_columns,
-    metrics={
-        "rmse": MetricDefinition.of(regression_metrics.RootMeanSquaredDifference),
-        "mae": MetricDefinition.of(regression_metrics.MeanAbsoluteDifference),
-        "r2": MetricDefinition.of(R2, from_centre=True),
-    },
     sums=sums,
     constants=_constants,
     baseline_metrics=(("rmse", "mae"),),

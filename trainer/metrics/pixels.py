@@ -4,9 +4,24 @@ An image's prediction is stored as this matrix, flattened to [classes x classes]
 by column. Its size doesn't depend on the image's, and ignored pixels don't count in it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+
+from hubline.trainer.metric_names import MetricName
+
+
+def of_pixels(metric: MetricName, classes: Sequence[str]) -> tf.keras.metrics.Metric:
+    """A metric of the classes of pixels."""
+    match metric.family:
+        case "pixel_accuracy":
+            return PixelAccuracy(metric.text, len(classes))
+        case "mean_iou":
+            return MeanPixelIoU(metric.text, len(classes))
+        case "iou(<class>)":
+            return PixelIoU(metric.text, len(classes), metric.index(classes))
+    raise AssertionError(metric)  # excluded by the pipeline file's validation
 
 
 def confusion(true: tf.Tensor, predictions: tf.Tensor, classes: int) -> tf.Tensor:
@@ -60,15 +75,41 @@ class _Pixels(tf.keras.metrics.Metric):
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "classes": self._classes, "dtype": self.dtype}
 
+    def _hits_and_unions(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Numerator and denominator of the IoU of each class, [classes]."""
+        hits = tf.linalg.diag_part(self._matrix)
+        return hits, tf.reduce_sum(self._matrix, axis=0) + tf.reduce_sum(self._matrix, axis=1) - hits
+
 
 class MeanPixelIoU(_Pixels):
     """Mean IoU over the classes that occur in labels or predictions."""
 
     def result(self) -> tf.Tensor:
         """NaN if no pixel counts."""
-        hits = tf.linalg.diag_part(self._matrix)
-        union = tf.reduce_sum(self._matrix, axis=0) + tf.reduce_sum(self._matrix, axis=1) - hits
-        return tf.reduce_mean(tf.boolean_mask(hits / union, union > 0))
+        hits, unions = self._hits_and_unions()
+        return tf.reduce_mean(tf.boolean_mask(hits / unions, unions > 0))
+
+
+class PixelIoU(_Pixels):
+    """IoU of one class."""
+
+    def __init__(self, name: str, classes: int, of: int | None, dtype: str = "float64") -> None:
+        """Args:
+        name: The metric's name.
+        classes: Number of classes.
+        of: Index of the class.
+        dtype: Of the sums.
+        """
+        super().__init__(name, classes, dtype)
+        self._of = of
+
+    def result(self) -> tf.Tensor:
+        """NaN if the class occurs neither in labels nor in predictions."""
+        hits, unions = self._hits_and_unions()
+        return hits[self._of] / unions[self._of]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "of": self._of}
 
 
 class PixelAccuracy(_Pixels):

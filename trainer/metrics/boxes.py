@@ -1,17 +1,20 @@
 """Metrics for a class and a box, which are concatenated in the stored predictions.
 
 Labels are the class index and the four box coordinates, [batch, 5]; predictions are the class scores and the four
-coordinates, [batch, classes + 4]. TFMA looks up a class name in its own and Keras' modules first, so the names here
-differ from all of theirs.
+coordinates, [batch, classes + 4]. Metrics of the class are those of `classification`, which read the first columns.
 """
 
 from typing import Any
 
 import tensorflow as tf
 
-from hubline.components.evaluator.classification_metrics import TopAccuracy
-from hubline.components.evaluator.macro_auc import MacroAUC
 from hubline.trainer.boxes import iou
+from hubline.trainer.metric_names import MetricName
+
+
+def of_boxes(metric: MetricName) -> tf.keras.metrics.Metric:
+    """A metric of boxes."""
+    return MeanBoxIoU(metric.text, at_least={"mean_iou": None, "iou_50": 0.5}[metric.family])
 
 
 class MeanBoxIoU(tf.keras.metrics.Mean):
@@ -33,26 +36,3 @@ class MeanBoxIoU(tf.keras.metrics.Mean):
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "at_least": self._at_least, "dtype": self.dtype}
-
-
-class _ClassOnly:
-    """Passes only the class to a classification metric."""
-
-    def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
-        super().update_state(tf.reshape(y_true, [-1, 5])[:, 0], y_pred[..., :-4], sample_weight)  # type: ignore[misc]
-
-
-class AccuracyBesideBox(_ClassOnly, tf.keras.metrics.SparseCategoricalAccuracy):
-    """Fraction of records whose class has the highest score."""
-
-
-class TopAccuracyBesideBox(_ClassOnly, TopAccuracy):
-    """Fraction of records whose class is among those with the k highest scores."""
-
-
-class CrossEntropyBesideBox(_ClassOnly, tf.keras.metrics.SparseCategoricalCrossentropy):
-    """Cross-entropy of the class."""
-
-
-class MacroAUCBesideBox(_ClassOnly, MacroAUC):
-    """Area under the ROC curve of each class, macro-averaged."""
