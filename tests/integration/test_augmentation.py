@@ -30,6 +30,7 @@ from hubline.trainer.labels.multilabel import Multilabel
 from hubline.trainer.labels.parts import task_of
 from hubline.trainer.metrics.in_training import metrics_of
 from hubline.trainer.module_fit import check_fits
+from hubline.trainer.phases import phases
 from hubline.trainer.saved_model import SavedModel
 from hubline.trainer.saved_model_loader import open_module
 from hubline.trainer.train import Job, train
@@ -197,7 +198,7 @@ def test_the_model_that_is_served_knows_nothing_of_augmentation(job: Job, tmp_pa
 
 def test_training_sees_changed_pictures_and_validation_never(job: Job, tmp_path: Path) -> None:
     changed = with_augment(job, tmp_path, {"hub": "inverting"}, {"mixup": 0.3}, shuffle_buffer=1)
-    (phase,) = training.phases(changed.model, changed.training)
+    (phase,) = phases(changed.model, changed.training)
     assert not phase.on_vectors
     task = task_of(LABEL, job.transform, job.label_spec).mixable()
     transform = job.transform.transform_features_layer()

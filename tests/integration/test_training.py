@@ -316,7 +316,7 @@ def batches_of(job: Job, on_vectors: bool, scratch: str = "", epoch: Epoch = 0) 
     """Training batches by epoch."""
     (phase,) = phases(job.model, job.training)
     phase = dataclasses.replace(phase, on_vectors=on_vectors)
-    task = training.task_of(job.label, job.transform, {})
+    task = task_of(job.label, job.transform, {})
     transform = job.transform.transform_features_layer()
     return datasets.batches(job, task, transform, job.train, scratch, phase, epoch)
 
