@@ -141,5 +141,11 @@ def _watched(monitor: str) -> str:
     return monitor if metric == "loss" else f"val_{_known(metric)}"
 
 
+def metric_of(monitor: str) -> str | None:
+    """The metric that is monitored; None for the loss."""
+    name = monitor.removeprefix("val_")
+    return None if name == "loss" else name
+
+
 Monitor: TypeAlias = Annotated[str, AfterValidator(_watched), WithJsonSchema({"type": "string", "pattern": "^val_.+$"})]
 """`val_` and `loss` or a metric of the validation split."""

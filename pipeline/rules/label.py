@@ -27,12 +27,17 @@ def metrics_fit_the_label(evaluation: Evaluation, label: Label) -> Iterator[Plac
 
 
 def training_metrics_fit_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
-    known = TRAINING.of(label.kind).metrics
     for location, metric in training.named_metrics:
-        if MetricName.parse(metric).family not in known:
-            yield ("training", *location), f"a label of kind {label.kind} has no {metric}; it has {', '.join(known)}"
-        elif label.named_classes is not None and (fault := class_fault(metric, label.named_classes)):
+        if fault := metric_fault(metric, label):
             yield ("training", *location), fault
+
+
+def metric_fault(metric: str, label: Label) -> str | None:
+    """Why a metric does not exist for a label in training, as far as the pipeline file tells."""
+    known = TRAINING.of(label.kind).metrics
+    if MetricName.parse(metric).family not in known:
+        return f"a label of kind {label.kind} has no {metric}; it has {', '.join(known)}"
+    return None if label.named_classes is None else class_fault(metric, label.named_classes)
 
 
 def the_loss_fits_the_label(training: Training, label: Label) -> Iterator[PlacedError]:

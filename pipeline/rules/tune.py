@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from hubline.core.config_errors import Location, PlacedError, dotted
 from hubline.pipeline.config import AnyFile, PipelineFile
+from hubline.pipeline.rules.label import metric_fault
 from hubline.preprocessing.config import Label
 from hubline.trainer.config.tuning import SECTIONS, NoKeysError, Tune, insert
 from hubline.trainer.labels.parts import TRAINING, needs_pictures
@@ -38,15 +39,14 @@ Check: TypeAlias = Callable[[Mapping[Any, Any]], tuple[AnyFile | None, list[Plac
 def the_objective_is_a_metric_of_the_label(tune: Tune | None, label: Label) -> Iterator[PlacedError]:
     if tune is None:
         return
-    known = [f"val_{name}" for name in ("loss", *TRAINING.of(label.kind).training_metrics)]
-    if tune.objective not in known:
-        yield ("tune", "objective"), f"a label of kind {label.kind} has no {tune.objective}; it has {', '.join(known)}"
+    if tune.metric is not None and (fault := metric_fault(tune.metric, label)):
+        yield ("tune", "objective"), fault
     changing = [key for key in tune.ranges if key.startswith(_CHANGE_THE_LOSS)]
     if tune.objective == "val_loss" and changing:
         yield (
             ("tune", changing[0]),
             "changes the loss itself, so that val_loss can't be compared between trials; set tune.objective to a "
-            f"metric: {' or '.join(known[1:])}",
+            f"metric, such as {' or '.join(f'val_{name}' for name in TRAINING.of(label.kind).training_metrics)}",
         )
 
 

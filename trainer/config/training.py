@@ -18,7 +18,7 @@ from hubline.trainer.config.optimizer import Optimizer
 from hubline.trainer.config.tensorboard import TensorBoard
 from hubline.trainer.config.warm_start import WarmStart
 from hubline.trainer.config.weights import ClassWeights
-from hubline.trainer.metric_names import Metric, Monitor, lower_is_better
+from hubline.trainer.metric_names import Metric, Monitor, lower_is_better, metric_of
 
 
 class EarlyStopping(Section):
@@ -145,7 +145,7 @@ class Training(Section):
     def named_metrics(self) -> list[tuple[Location, str]]:
         """Metrics that the section names, each with its location."""
         named: list[tuple[Location, str]] = [(("metrics", place), metric) for place, metric in enumerate(self.metrics)]
-        if self.selection is not None and (metric := self.selection.monitor.removeprefix("val_")) != "loss":
+        if self.selection is not None and (metric := metric_of(self.selection.monitor)) is not None:
             named.append((("best",) if self.best else ("early_stopping", "monitor"), metric))
         return named
 

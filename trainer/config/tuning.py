@@ -21,6 +21,7 @@ from hubline.core.config_base import Section
 from hubline.core.config_errors import Location, raise_placed
 from hubline.trainer.config.model import Model
 from hubline.trainer.config.training import EarlyStopping, Training
+from hubline.trainer.metric_names import Monitor, metric_of
 
 SECTIONS = ("model", "training")
 """Sections whose values can be tuned. Only the Trainer reads most of their values."""
@@ -141,7 +142,7 @@ class Tune(Section):
     trials: int = Field(default=30, ge=1, le=10_000)
     """Number of trials at most; each trains a model with other values. `grid` ends earlier if all combinations have
     been tried, and `hyperband` once its brackets are done."""
-    objective: str = Field(default="val_loss", pattern=r"^val_[a-z0-9_]+$", examples=["val_accuracy"])
+    objective: Monitor = Field(default="val_loss", examples=["val_accuracy"])
     """Metric of the validation split to optimize: `val_loss`, or `val_` and a metric of the label. It is that of the
     epoch that the Trainer would export."""
     search: Literal["bayesian", "random", "hyperband", "grid"] = "bayesian"
@@ -174,6 +175,11 @@ class Tune(Section):
     def ranges(self) -> dict[str, AnyRange]:
         """The values to try, by key of the file."""
         return dict(self.__pydantic_extra__ or {})
+
+    @property
+    def metric(self) -> str | None:
+        """The metric of the objective; None for the loss."""
+        return metric_of(self.objective)
 
     @property
     def mode(self) -> Literal["min", "max"]:

@@ -18,6 +18,7 @@ from hubline.trainer.config.tuning import with_values
 from hubline.trainer.counts import holding
 from hubline.trainer.fit import Fit
 from hubline.trainer.job import Job
+from hubline.trainer.metric_names import metric_of
 from hubline.trainer.tuning.results import Trial
 from hubline.trainer.untrained import untrained
 from hubline.trainer.watch import History, StoppedByWatch
@@ -54,6 +55,8 @@ def run_trial(job: Job, task: Task) -> Trial:
     """
     began = time.monotonic()
     model, training = with_values(job.model, job.training, task.values)
+    if (metric := metric_of(task.objective)) is not None:
+        training = training.model_copy(update={"metrics": (*training.metrics, metric)})
     mode = EarlyStopping(monitor=task.objective).mode
     history: list[float] = []
     reached: list[History] = [()]
