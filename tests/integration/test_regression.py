@@ -125,7 +125,7 @@ def test_the_exported_model_answers_in_the_units_of_the_label(tmp_path: Path, no
         f"{split}{name}" for split in ("", "val_") for name in ("loss", "rmse", "mae")
     }
     model = tf.saved_model.load(job.export)
-    validated = model.signatures["serving_default"](examples=tf.constant(data[300:350]))["value"]
+    validated = model.signatures["serving_default"](examples=tf.constant(data[300:350]))["value"].numpy()
     assert curves["val_rmse"][-1] == pytest.approx(np.sqrt(((validated - PRICES[300:350]) ** 2).mean()), rel=1e-5)
     answer = model.signatures["serving_default"](examples=tf.constant(data[350:]))
     assert set(answer) == {"value"} and answer["value"].dtype == tf.float64
