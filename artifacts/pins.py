@@ -70,6 +70,8 @@ class Pins(Section):
     """SHA-256 of each backbone's files, by name; empty if a backbone has none besides the pipeline file."""
     warm_start: ServedVersion | None = None
     """The checkpoint that training starts from, without `.index`, and its digest."""
+    loss: str | None = None
+    """SHA-256 of the source of the user's own loss, if there is one."""
 
 
 AnyPins: TypeAlias = Pins | PinsToInfer

@@ -23,11 +23,13 @@ from hubline.preprocessing.transform import raw_columns
 from hubline.trainer.backbones.config import Backbones
 from hubline.trainer.checkpoint_files import checkpoint_digest
 from hubline.trainer.config.hubs import Hubs
+from hubline.trainer.config.losses import CustomLoss
 from hubline.trainer.config.model import Model
 from hubline.trainer.config.training import Training
 from hubline.trainer.counts import complete, holding
 from hubline.trainer.diagnosis import DataProblem, diagnose
 from hubline.trainer.job import Job, Split
+from hubline.trainer.user_source import source_digest
 
 _BATCH = 1024  # records per batch for diagnostics
 
@@ -42,10 +44,13 @@ def training_job(input_dict: dict, exec_properties: dict[str, Any], model_run: s
         export: Folder for the SavedModel.
 
     Raises:
-        DataError: if the source of the warm start has changed since the run began.
+        DataError: if the source of the warm start or of the loss has changed since the run began.
     """
     pinned = _pinned(exec_properties["warm_start"])
     _check_unchanged(pinned)
+    training = Training.model_validate_json(exec_properties["training"])
+    if isinstance(training.loss, CustomLoss) and source_digest(training.loss) != exec_properties["loss_source"]:
+        raise DataError("training.loss: the source of the function has changed since the run began; run again")
     rows = EmbeddedRows.read(artifact_utils.get_single_uri(input_dict["rows"]))
     rows.check_against(Manifest.read(artifact_utils.get_single_uri(input_dict["examples"])))
     return Job(
@@ -54,7 +59,7 @@ def training_job(input_dict: dict, exec_properties: dict[str, Any], model_run: s
         hubs=read_sections(Hubs, exec_properties["hubs"]),
         backbones=read_sections(Backbones, exec_properties["backbones"]),
         model=Model.model_validate_json(exec_properties["model_config"]),
-        training=Training.model_validate_json(exec_properties["training"]),
+        training=training,
         schema=read_schema(input_dict["schema"]),
         transform=tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict["transform_graph"])),
         module_paths=module_channels.folders(input_dict),

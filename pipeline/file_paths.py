@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from hubline.core.config_base import PATH_TYPES, unescape
 from hubline.pipeline.config import AnyFile, InferFile
 from hubline.pipeline.diagnostics import Location
-from hubline.trainer.backbones.config import Builder
+from hubline.trainer.config.user_function import UserFunction
 
 
 def key_of(file: AnyFile, url: str) -> str | None:
@@ -47,7 +47,7 @@ def _paths_in(value: Any, location: Location) -> Iterator[tuple[Location, str]]:
     elif isinstance(value, tuple):
         for place, each in enumerate(value):
             yield from _paths_in(each, (*location, place))
-    elif isinstance(value, BaseModel) and not (isinstance(value, Builder) and not _is_here(value)):
+    elif isinstance(value, BaseModel) and not (isinstance(value, UserFunction) and not _is_here(value)):
         for name, field in type(value).model_fields.items():
             each, key = getattr(value, name), (*location, field.alias or name)
             if (
@@ -60,10 +60,10 @@ def _paths_in(value: Any, location: Location) -> Iterator[tuple[Location, str]]:
                 yield from _paths_in(each, key)
 
 
-def _is_here(builder: Builder) -> bool:
+def _is_here(function: UserFunction) -> bool:
     """Whether a function's module is in its folder on this machine, rather than in the image."""
-    module = builder.module.partition(".")[0]
-    return any(Path(builder.folder, name).exists() for name in (module, f"{module}.py"))
+    module = function.module.partition(".")[0]
+    return any(Path(function.folder, name).exists() for name in (module, f"{module}.py"))
 
 
 def _is_path(annotation: Any, metadata: Any) -> bool:

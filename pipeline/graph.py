@@ -139,6 +139,7 @@ def _training(file: PipelineFile, pins: Pins, places: Paths | ClusterPaths) -> l
         "model_config": file.model,
         "training": file.training,
         "warm_start": pins.warm_start,
+        "loss_source": pins.loss,
         "checkpoints": str(places.checkpoints),
     }
     tuner = component(steps.TUNER, **training, tune=file.tune) if file.tune else None

@@ -28,8 +28,10 @@ from hubline.preprocessing.expression import columns_of_condition
 from hubline.preprocessing.feature_columns import images
 from hubline.preprocessing.vocabulary_files import read_vocabulary
 from hubline.trainer.config.hubs import Hub
+from hubline.trainer.config.losses import CustomLoss
 from hubline.trainer.config.model import VariableSelection
 from hubline.trainer.config.warm_start import SERVING
+from hubline.trainer.user_source import source_digest
 
 
 def preflight(file: AnyFile, source: Source, root: Path | None = None) -> None:
@@ -172,6 +174,8 @@ def _looks_to_train(file: PipelineFile) -> Looks:
     warm_start = file.training.warm_start
     if warm_start is not None and warm_start.source != SERVING and not is_remote(warm_start.source):
         yield ("training", "warm_start", "from"), partial(find_checkpoint, warm_start.source)
+    if isinstance(file.training.loss, CustomLoss):
+        yield ("training", "loss", "call"), partial(source_digest, file.training.loss)
     if not is_remote(file.serving.destination):
         yield ("serving", "destination"), partial(_look_at_path, file.serving.destination)
         serving = Path(file.serving.destination)

@@ -18,8 +18,10 @@ def pin(file: AnyFile) -> AnyPins:
     try:
         if isinstance(file, InferFile):
             return pin_to_infer(file.data, file.hubs, file.model, file.predictions)
-        destination, warm_start = file.serving.destination, file.training.warm_start
-        return pin_to_train(file.data, file.features, file.hubs, destination, file.backbones, warm_start)
+        destination, training = file.serving.destination, file.training
+        return pin_to_train(
+            file.data, file.features, file.hubs, destination, file.backbones, training.warm_start, training.loss
+        )
     except storage.AccessError as error:
         key = key_of(file, error.url)
         raise UserError(f"{key}: {error}" if key else str(error)) from error

@@ -15,6 +15,7 @@ from hubline.trainer.callbacks import Averaged, EarlyStopping, Progress, Unavera
 from hubline.trainer.checkpoints import Checkpoint, Checkpoints, EarlyStoppingState, Interval, PhaseState
 from hubline.trainer.collapse import constant, stands_still
 from hubline.trainer.config.training import EarlyStopping as Selection
+from hubline.trainer.custom_loss import loss_of
 from hubline.trainer.datasets import batches, kept_vectors, together
 from hubline.trainer.epochs import Position
 from hubline.trainer.example_weights import example_weights
@@ -276,7 +277,7 @@ class Fit:
             model.tune(tuned)
         model.compile(
             optimizer=optimizer(config, self._pace, before=before),
-            loss=self._weights.loss(self._task.loss(job.training.loss)),
+            loss=self._weights.loss(loss_of(job.training.loss, self._task)),
             metrics=training_metrics(job.training, job.label, self._task),
             weighted_metrics=[],  # none: metrics count every record once
             steps_per_execution=_steps_per_call(phase),

@@ -58,6 +58,14 @@ class Task(ABC):
     def loss(self, config: AnyLoss | None = None) -> tf.keras.losses.Loss:
         """The loss between target and raw outputs. `config` is one of the label's `losses`; None for its default."""
 
+    def loss_target(self, target: tf.Tensor) -> tf.Tensor:
+        """Target as a loss of the user's own gets it. Default: unchanged."""
+        return target
+
+    def loss_target_spec(self, outputs: tf.TensorShape) -> tf.TensorSpec:
+        """Shape and dtype of `loss_target`, from the shape of the raw outputs. Default: float32 of the same shape."""
+        return tf.TensorSpec(outputs, tf.float32)
+
     @abstractmethod
     def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Target and raw outputs in the format in which `LabelTraining.keras_metric` compares them."""

@@ -9,6 +9,8 @@ import tensorflow as tf
 from hubline.trainer import randomness
 from hubline.trainer.config.hubs import fed_hubs
 from hubline.trainer.config.length import Pace
+from hubline.trainer.config.losses import CustomLoss
+from hubline.trainer.custom_loss import check_loss
 from hubline.trainer.embeddings import column
 from hubline.trainer.hub_layer import HubLayer
 from hubline.trainer.job import Job
@@ -71,6 +73,8 @@ def untrained(job: Job, notes: list[Note], is_exported: bool = True) -> Untraine
         parts = _on_vectors(job, task.outputs)
     own = model_inputs(job.features, job.hubs, job.backbones)
     deep = {name: feature for name, feature in own.items() if name not in job.model.wide}
+    if isinstance(job.training.loss, CustomLoss):
+        check_loss(job.training.loss, task, tf.TensorShape(parts.whole.output_shape))
     begin_with_modules(parts.whole, deep, job.hubs, job.module_paths, job.transform)
     meanings = Meanings.of(own, parts.backbones, deep, task, job.transform)
     known = _warm_started(job, parts, meanings, planned, notes)

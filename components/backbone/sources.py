@@ -1,12 +1,10 @@
 """Source of a backbone besides the pipeline file: a weights file, or the code of a user's function."""
 
-import hashlib
-
 from hubline.core import storage
 from hubline.core.digest import check_digest, file_digest
 from hubline.core.errors import UserError
 from hubline.trainer.backbones.config import AnyBackbone, Backbones, Builder, KerasApplication
-from hubline.trainer.backbones.user_source import check_defines, sources
+from hubline.trainer.user_source import source_digest
 
 _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 
@@ -61,17 +59,3 @@ def weights_digest(file: str, sha256: str | None) -> str:
     digest = file_digest(file)
     check_digest(file, digest, sha256)
     return digest
-
-
-def source_digest(builder: Builder) -> str:
-    """SHA-256 of the module of a user's function and of all the user's modules that it imports, directly or indirectly.
-
-    Raises:
-        UserError: if the module or function doesn't exist.
-    """
-    found = sources(builder.module, builder.folder)
-    check_defines(found[builder.module], builder.function)
-    digest = hashlib.sha256()
-    for name, source in sorted(found.items()):
-        digest.update(f"{name}\0{file_digest(str(source))}\0".encode())
-    return digest.hexdigest()

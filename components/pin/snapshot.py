@@ -15,7 +15,9 @@ from hubline.preprocessing.config import Features, vocabulary_files
 from hubline.preprocessing.vocabulary_files import read_vocabulary
 from hubline.trainer.backbones.config import NO_BACKBONES, Backbones
 from hubline.trainer.config.hubs import Hubs
+from hubline.trainer.config.losses import AnyLoss, CustomLoss
 from hubline.trainer.config.warm_start import WarmStart
+from hubline.trainer.user_source import source_digest
 
 
 def pin(
@@ -25,8 +27,10 @@ def pin(
     destination: str,
     backbones: Backbones = NO_BACKBONES,
     warm_start: WarmStart | None = None,
+    loss: AnyLoss | None = None,
 ) -> Pins:
-    """Pins data files, vocabularies, hub modules, backbone sources, the serving version and the source of a warm start.
+    """Pins data files, vocabularies, hub modules, the sources of backbones, of the loss and of a warm start, and the
+    serving version.
 
     Raises:
         UserError: if a pattern matches no file, a module or the source of a warm start is missing, or a vocabulary or
@@ -41,6 +45,7 @@ def pin(
         serving=pin_serving(destination),
         backbones=fingerprints(backbones),
         warm_start=pin_warm_start(warm_start, destination),
+        loss=pin_loss(loss),
     )
 
 
@@ -110,6 +115,18 @@ def pin_vocabularies(features: Features) -> dict[str, str]:
     if faults:
         raise UserError("\n".join(faults))
     return found
+
+
+def pin_loss(loss: AnyLoss | None) -> str | None:
+    """Pins the source of the user's own loss.
+
+    Raises:
+        UserError: if it doesn't exist.
+    """
+    try:
+        return source_digest(loss) if isinstance(loss, CustomLoss) else None
+    except UserError as error:
+        raise UserError(f"training.loss: {error}") from error
 
 
 def pin_serving(destination: str) -> ServedVersion | None:

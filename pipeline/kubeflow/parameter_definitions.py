@@ -12,10 +12,11 @@ from pydantic import BaseModel
 from hubline.core.config_errors import Location, PlacedError, dotted
 from hubline.core.descriptions import descriptions
 from hubline.core.errors import UserError
-from hubline.pipeline.config import FILES, AnyFile, InferFile
+from hubline.pipeline.config import FILES, AnyFile, InferFile, PipelineFile
 from hubline.pipeline.kubeflow.reach import mounts, unreachable
 from hubline.pipeline.validate import InvalidFile, validate
 from hubline.trainer.backbones.config import Builder
+from hubline.trainer.config.losses import CustomLoss
 
 Type = Literal["STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE", "BOOLEAN", "STRUCT"]
 
@@ -101,6 +102,8 @@ def dumped(file: AnyFile) -> dict[str, Any]:
     for name, backbone in ({} if isinstance(file, InferFile) else file.backbones).items():
         if isinstance(backbone, Builder):
             values["backbones"][name]["folder"] = backbone.folder  # defaults to the pipeline file's folder
+    if isinstance(file, PipelineFile) and isinstance(file.training.loss, CustomLoss):
+        values["training"]["loss"]["folder"] = file.training.loss.folder
     return values
 
 

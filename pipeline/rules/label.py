@@ -40,14 +40,22 @@ def metric_fault(metric: str, label: Label) -> str | None:
     return None if label.named_classes is None else class_fault(metric, label.named_classes)
 
 
+def class_weights_fit_the_loss(training: Training, label: Label) -> Iterator[PlacedError]:
+    own = training.loss is not None and training.loss.kind == "custom"
+    if own and training.class_weights is not None and not label.has_one_class:
+        says = "a loss of your own has one value per record, so its classes cannot be weighted; weight them in the loss"
+        yield ("training", "class_weights"), says
+
+
 def the_loss_fits_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
     known = TRAINING.of(label.kind).losses
-    if training.loss is None or training.loss.kind in known:
+    if training.loss is None or training.loss.kind in (*known, "custom"):
         return
     if known:
-        yield ("training", "loss"), f"{training.loss.kind} is no loss of kind {label.kind}; use {' or '.join(known)}"
+        fit = " or ".join((*known, "custom"))
+        yield ("training", "loss"), f"{training.loss.kind} is no loss of kind {label.kind}; use {fit}"
     else:
-        yield ("training", "loss"), f"a label of kind {label.kind} has a loss of its own; remove `loss`"
+        yield ("training", "loss"), f"a label of kind {label.kind} has a loss of its own; remove `loss`, or use custom"
 
 
 def class_weights_fit_the_label(training: Training, label: Label) -> Iterator[PlacedError]:
@@ -81,6 +89,7 @@ RULES = (
     metrics_fit_the_label,
     training_metrics_fit_the_label,
     the_loss_fits_the_label,
+    class_weights_fit_the_loss,
     class_weights_fit_the_label,
     the_sample_weight_fits_the_label,
 )

@@ -143,6 +143,7 @@ training:
   epochs: 6
   batch_size: 25
   seed: 3
+  loss: {kind: huber, delta: 0.9}
   cache_bytes: 0
   shuffle_bytes: 10000
   optimizer: {name: sgd, learning_rate: 0.05, momentum: 0.8, global_clipnorm: 2}

@@ -47,7 +47,7 @@ training:
   steps: 18
   batch_size: 100
   drop_remainder: true
-  loss: {kind: huber, delta: 0.7}
+  loss: {kind: custom, call: "own.losses:huber", arguments: {delta: 0.7}, folder: code}
   sample_weight: weight
   l1: 0.01
   l2: 0.02
@@ -66,6 +66,15 @@ training:
 evaluation: {thresholds: {rmse: {at_most: 100}}}
 serving: {destination: serving, push: false}
 """
+LOSS = """\
+import tensorflow as tf
+from own.parts import linear
+
+def huber(y_true, y_pred, delta):
+    error = tf.abs(y_true - y_pred)
+    return tf.where(error <= delta, error ** 2 / 2, linear(error, delta))
+"""
+PARTS = "def linear(error, delta):\n    return delta * (error - delta / 2)\n"
 SPLITS = {"train": 100, "validation": 40, "test": 60}
 """A step sees the whole training split, so that the order of examples doesn't matter."""
 LEFT_OUT = LeftOut(where=9, no_value=4, take=12)
@@ -140,6 +149,10 @@ def test_length_loss_penalties_average_and_schedule_are_those_of_a_loop(tmp_path
         example_data.write_tfrecord(tmp_path / "data" / f"{name}-0", with_others(rows))
     path = tmp_path / "pipeline.yaml"
     path.write_text(LINEAR)
+    package = tmp_path / "code" / "own"
+    package.mkdir(parents=True)
+    for name, text in (("__init__", ""), ("losses", LOSS), ("parts", PARTS)):
+        (package / f"{name}.py").write_text(text)
     result, code = run(path, None, quiet=True)
     assert code == 0, result.error
     assert result.left_out == dict.fromkeys(SPLITS, LEFT_OUT)

@@ -50,8 +50,8 @@ REASONS = {
     "pipeline/unchanged.py": RUN,
     "pipeline/upkeep.py": RUN,
     "trainer/adapters/tensorflow_library.py": "libraries of the installed TensorFlow",
-    "trainer/backbones/builder.py": SOURCE,
-    "trainer/backbones/user_source.py": SOURCE,
+    "trainer/user_function.py": SOURCE,
+    "trainer/user_source.py": SOURCE,
     "trainer/inputs.py": TEMPORARY,
 }
 

@@ -78,6 +78,13 @@ def test_early_stopping_watches_a_metric_of_the_label(tmp_path: Path, label: str
         (CLASS, "loss: mse", "loss", "mse is no loss of kind class; use cross_entropy or focal"),
         (BOX, "loss: focal", "loss", "a label of kind class_and_box has a loss of its own"),
         ("{from: price, kind: regression}", "loss: focal", "loss", "use mse or mae or huber or asymmetric"),
+        (
+            "{from: tags, kind: multilabel}",
+            "class_weights: balanced, loss: {kind: custom, call: 'a:b'}",
+            "class_weights",
+            "a loss of your own has one value per record",
+        ),
+        (CLASS, "loss: {kind: custom, call: 'a.b'}", "loss.call", ""),
         (CLASS, "loss: hinge", "loss.kind", "'hinge' is not known here"),
         (CLASS, "loss: {kind: asymmetric, over: 2, under: 2}", "loss", "the loss is symmetric; use mae"),
         (CLASS, "ema: 1", "ema", "less than 1"),

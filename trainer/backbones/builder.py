@@ -1,22 +1,13 @@
-"""Imports and calls a user's own builder function."""
+"""Builds the layer of a user's own builder function."""
 
-import importlib
 import inspect
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 import tensorflow as tf
 
-from hubline.core.errors import UserError, library_reason
+from hubline.core.errors import UserError
 from hubline.trainer.backbones.config import Builder
-from hubline.trainer.backbones.user_source import root_of, sources
-
-_imported: dict[Path, bytes] = {}
-"""Sources that this process has imported so far, with their content at that time."""
+from hubline.trainer.user_function import importable, imported, of_user, parameters
 
 
 def built(config: Builder, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -30,22 +21,23 @@ def built(config: Builder, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         UserError: if the function cannot be imported, rejects its arguments, fails, or doesn't return a Keras layer; or
             if that layer fails, or doesn't return numbers of shape [batch, n].
     """
-    with _importable(config):
-        function = _function(config)
+    with importable(config):
+        function = imported(config)
         try:
             signature = inspect.signature(function)
             signature.bind(**config.arguments)
         except (TypeError, ValueError) as error:
-            raise UserError(f"{config.call} takes {_shown(function)}, and `arguments` do not fit: {error}") from None
+            takes = parameters(function)
+            raise UserError(f"{config.call} takes {takes}, and `arguments` do not fit: {error}") from None
         tf.keras.backend.reset_uids()  # so that unnamed layers get the same name in every process
-        layer = _of_user(f"{config.call} failed", config, lambda: function(**config.arguments))
+        layer = of_user(f"{config.call} failed", config, lambda: function(**config.arguments))
         if not isinstance(layer, tf.keras.layers.Layer):
             raise UserError(
                 f"{config.call} returned a {type(layer).__module__}.{type(layer).__name__}, but must return a layer or "
                 "model of tf.keras (import tensorflow as tf), which is Keras 2 here"
             )
         given = next(iter(inputs.values())) if len(inputs) == 1 else dict(inputs)
-        vector = _of_user(f"what {config.call} gives cannot be called", config, lambda: layer(given))
+        vector = of_user(f"what {config.call} gives cannot be called", config, lambda: layer(given))
     if not tf.is_tensor(vector):
         raise UserError(f"{config.call}: the output must be one tensor, [batch, n]; got {type(vector).__name__}")
     shape = vector.shape
@@ -53,74 +45,3 @@ def built(config: Builder, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         shown = f"{vector.dtype.name}{[*shape] if shape.rank is not None else ' of unknown rank'}".replace("None", "?")
         raise UserError(f"{config.call}: the output must be numbers [batch, n] with n known; got {shown}")
     return vector
-
-
-def _function(config: Builder) -> Callable[..., Any]:
-    module = _of_user(f"{config.module} cannot be imported", config, lambda: importlib.import_module(config.module))
-    function = getattr(module, config.function, None)
-    if not callable(function):
-        raise UserError(f"{module.__file__}: there is no function '{config.function}' in it")
-    return function
-
-
-@contextmanager
-def _importable(config: Builder) -> Iterator[None]:
-    """Makes the user's module importable, with its current source, including imports inside functions."""
-    root, files = root_of(config.module, config.folder), sources(config.module, config.folder)
-    _refuse_other_modules(files)
-    if root == Path(config.folder):
-        contents = {path: path.read_bytes() for path in files.values()}
-        if any(_imported.get(path, content) != content for path, content in contents.items()):
-            for name in files:
-                sys.modules.pop(name, None)
-        _imported.update(contents)
-    importlib.invalidate_caches()
-    sys.path.insert(0, str(root))
-    # Python's bytecode cache takes two sources of the same length and modification second for the same.
-    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        yield
-    finally:
-        sys.dont_write_bytecode = written
-        sys.path.remove(str(root))
-
-
-def _refuse_other_modules(files: Mapping[str, Path]) -> None:
-    """Raises a UserError if this process has already imported another module under one of the user's module names.
-
-    Modules that the function of another pipeline imported are removed from `sys.modules` instead.
-    """
-    folders = {folder for path in _imported for folder in path.parents}
-    packages = {name.rsplit(".", depth)[0] for name in files for depth in range(1, name.count(".") + 1)}
-    for name, path in [*((package, None) for package in packages - files.keys()), *files.items()]:
-        module = sys.modules.get(name)
-        there = getattr(module, "__file__", None)
-        if there is None:
-            # A namespace package, which would otherwise stand for the folder of another pipeline.
-            if module is not None and all(Path(folder) in folders for folder in module.__path__):
-                sys.modules.pop(name)
-            continue
-        if path is not None and Path(there).resolve() == path.resolve():
-            continue
-        if Path(there) not in _imported:
-            raise UserError(f"{path or name}: there is another module '{name}', {there}; call yours something else")
-        sys.modules.pop(name)
-
-
-def _of_user(says: str, config: Builder, run: Callable[[], Any]) -> Any:
-    """Runs user code. Exceptions become a UserError with the line in the user's source."""
-    try:
-        return run()
-    except Exception as error:
-        own = {str(path) for path in sources(config.module, config.folder).values()}
-        steps = [step for step in traceback.extract_tb(error.__traceback__) if step.filename in own]
-        place = f"{steps[-1].filename}:{steps[-1].lineno}: " if steps else ""
-        reason = library_reason(error)
-        raise UserError(f"{place}{says}: {type(error).__name__}: {reason}") from error
-
-
-def _shown(function: Callable[..., Any]) -> str:
-    try:
-        return str(inspect.signature(function))
-    except ValueError:
-        return "arguments that it does not tell"

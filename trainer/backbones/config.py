@@ -6,9 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from hubline.core.config_base import FilePath, Section
-from hubline.trainer.config.hubs import Argument
 from hubline.trainer.config.model import Model
 from hubline.trainer.config.names import FeatureName
+from hubline.trainer.config.user_function import UserFunction
 
 
 class Backbone(Section):
@@ -189,30 +189,14 @@ class KerasApplication(Backbone):
         return None if self.weights == "none" else self.weights
 
 
-class Builder(Backbone):
+class Builder(UserFunction, Backbone):
     """Your own function that returns a Keras layer or model."""
 
     kind: Literal["builder"]
-    call: str = Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$", examples=["my_models.small:build"])
-    """The function, as `module:name`. It is called with `arguments` and returns a Keras layer or model."""
-    folder: FilePath = Field(default=".", min_length=1, validate_default=True)
-    """Folder to import the module from; it comes before Python's own path. Default: the folder of the pipeline file."""
-    arguments: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Argument] = Field(
-        default={}, examples=[{"units": 64, "rate": 0.1}]
-    )
-    """Keyword arguments of the function: numbers, strings, booleans, and lists of these."""
     inputs: dict[str, FeatureName] = Field(min_length=1, examples=[{"pixels": "photo"}])
     """The feature that feeds each input. Images and clips arrive as float32 pixels in their `value_range`, texts as
     strings, and numeric features as float32 of their `shape`. The layer is called with the one tensor, or with a
     mapping of these names to tensors if there are several, and returns [batch, n]."""
-
-    @property
-    def module(self) -> str:
-        return self.call.partition(":")[0]
-
-    @property
-    def function(self) -> str:
-        return self.call.partition(":")[2]
 
 
 AnyBackbone = Annotated[KerasApplication | LeNet5 | AlexNet | ResNet34 | Builder, Field(discriminator="kind")]

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 
 from hubline.core.config_base import Section
+from hubline.trainer.config.user_function import UserFunction
 
 
 class CrossEntropy(Section):
@@ -68,11 +69,21 @@ class Asymmetric(Section):
         return self
 
 
+class CustomLoss(UserFunction):
+    """A loss of your own: a function `(y_true, y_pred, **arguments)` that returns one value per example, [batch] or
+    [batch, ...], as Keras's do. `y_pred` are raw outputs, so of classes the logits. `y_true` has the same shape: of
+    `class` and `binary` the one-hot class, of `multilabel` 0 or 1 per class, of `regression` the normalized number. Of
+    `class_and_box`, `y_true` is the class index and the box, and `y_pred` the logits and four numbers; of `pixels`, it
+    is the mask, uint8 [batch, height, width, 1], with 255 for ignored pixels."""
+
+    kind: Literal["custom"]
+
+
 def _by_name(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
-AnyLoss: TypeAlias = CrossEntropy | Focal | MeanSquaredError | MeanAbsoluteError | Huber | Asymmetric
+AnyLoss: TypeAlias = CrossEntropy | Focal | MeanSquaredError | MeanAbsoluteError | Huber | Asymmetric | CustomLoss
 _Name = Literal["cross_entropy", "focal", "mse", "mae", "huber"]
 Loss = Annotated[
     Annotated[AnyLoss, Field(discriminator="kind")],

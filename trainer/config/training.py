@@ -61,7 +61,8 @@ class Training(Section):
     """The optimizer and its settings."""
     loss: Loss | None = Field(default=None, examples=["focal", {"kind": "asymmetric", "over": 1, "under": 3}])
     """The loss, by name or with its settings. `class`, `binary` and `multilabel`: `cross_entropy` (the default) and
-    `focal`. `regression`: `mse` (the default), `mae`, `huber` and `asymmetric`. Other labels have one loss only."""
+    `focal`. `regression`: `mse` (the default), `mae`, `huber` and `asymmetric`. Other labels have one loss only. With
+    `kind: custom`, a loss of your own, for any label."""
     class_weights: ClassWeights | None = Field(default=None, examples=["balanced", {"no": 1, "yes": 5}])
     """Weights of classes in the training loss, for `class`, `binary` and `multilabel`. `balanced`: n / (classes *
     records of the class), as scikit-learn computes it from the training split. Or a weight for each class by name;

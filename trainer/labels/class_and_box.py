@@ -58,6 +58,10 @@ class ClassAndBox(Task):
 
         return MeanLoss(of_both)
 
+    def loss_target_spec(self, outputs: tf.TensorShape) -> tf.TensorSpec:
+        """Class index, and the box in the model's input image."""
+        return tf.TensorSpec([outputs[0], 5], tf.float32)
+
     def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         answer = self.answer(outputs)
         return target, tf.concat([answer[SCORES], answer[BOX]], axis=1)

@@ -50,6 +50,10 @@ class Classes(Task):
 
         return of_classes(config, self.outputs, self.is_one_hot)
 
+    def loss_target(self, target: tf.Tensor) -> tf.Tensor:
+        """Shares of the classes, float32 [batch, classes]."""
+        return target if self.is_one_hot else tf.one_hot(tf.reshape(target, [-1]), self.outputs)
+
     def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return target, tf.nn.softmax(outputs)
 

@@ -49,6 +49,10 @@ class Pixels(Task):
 
         return MeanLoss(of_each)
 
+    def loss_target_spec(self, outputs: tf.TensorShape) -> tf.TensorSpec:
+        """A mask."""
+        return tf.TensorSpec([*outputs[:-1], 1], tf.uint8)
+
     def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The number of pixels that count, and the confusion matrix, of each image."""
         from hubline.trainer.metrics.pixels import confusion

@@ -39,6 +39,10 @@ class Regression(Task):
         """The number that is 0 when it is normalized."""
         return float(self._undone(tf.zeros([1]), tf.float64)[0])
 
+    def loss_target(self, target: tf.Tensor) -> tf.Tensor:
+        """Normalized numbers, float32 [batch, 1]."""
+        return tf.reshape(tf.cast(target, tf.float32), [-1, 1])
+
     def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         from hubline.core.float64 import tensor_to_parts
 

@@ -1,11 +1,14 @@
 """Finds the source of a user's own function and of its imports, without importing any of it."""
 
 import ast
+import hashlib
 import importlib.util
 from pathlib import Path
 
+from hubline.core.digest import file_digest
 from hubline.core.errors import UserError
 from hubline.core.source_imports import imports, parse, with_packages
+from hubline.trainer.config.user_function import UserFunction
 
 
 def sources(module: str, folder: str) -> dict[str, Path]:
@@ -30,6 +33,20 @@ def sources(module: str, folder: str) -> dict[str, Path]:
     if module not in found:
         raise UserError(f"there is no module '{module}' in {root}")
     return found
+
+
+def source_digest(function: UserFunction) -> str:
+    """SHA-256 of the module of a user's function and of all the user's modules that it imports, directly or indirectly.
+
+    Raises:
+        UserError: if the module or function doesn't exist.
+    """
+    found = sources(function.module, function.folder)
+    check_defines(found[function.module], function.function)
+    digest = hashlib.sha256()
+    for name, source in sorted(found.items()):
+        digest.update(f"{name}\0{file_digest(str(source))}\0".encode())
+    return digest.hexdigest()
 
 
 def root_of(module: str, folder: str) -> Path:
