@@ -137,12 +137,12 @@ def started(path: Path, root: str | None, host: str, port: int | None) -> Iterat
             run = f"hubline run {shlex.quote(str(path))}"
             raise UserError(f"{where}: no training logs of {path} here; create some with `{run}`, or set --root")
         command = [sys.executable, "-m", "tensorboard.main", "--logdir", f"{folder}/runs", "--host", host]
-        with Path(folder, "log").open("w+") as log:
+        with tempfile.NamedTemporaryFile("w") as log:
             process = subprocess.Popen(
                 [*command, *([] if port is None else ["--port", str(port)])], stdout=log, stderr=log
             )
             try:
-                yield Board(process, _url(process, host, Path(folder, "log")), logs, runs)
+                yield Board(process, _url(process, host, Path(log.name)), logs, runs)
             finally:
                 process.terminate()
                 process.wait()

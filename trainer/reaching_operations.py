@@ -27,8 +27,8 @@ _OPERATIONS: Mapping[str, str] = {
         "Skipgram SnapshotChunkDataset SnapshotDatasetReader SnapshotNestedDatasetReader SqlDataset TFRecordDataset "
         "TFRecordDatasetV2 TFRecordReader TFRecordReaderV2 TextLineDataset TextLineReader TextLineReaderV2 "
         "WholeFileReader WholeFileReaderV2",
-        _WRITES: "CacheDataset CacheDatasetV2 CreateSummaryDbWriter CreateSummaryFileWriter DatasetToTFRecord "
-        "DistributedSave DumpTensor ExperimentalDatasetToTFRecord SaveDataset SaveDatasetV2 "
+        _WRITES: "CacheDataset CacheDatasetV2 CalibrationStatisticsSaver CreateSummaryDbWriter CreateSummaryFileWriter "
+        "DatasetToTFRecord DistributedSave DumpTensor ExperimentalDatasetToTFRecord SaveDataset SaveDatasetV2 "
         "SerializeTRTResource SnapshotDataset SnapshotDatasetV2 StoreMinibatchStatisticsInFdo WriteFile",
         _CONNECTS: "ConfigureAndInitializeGlobalTPU ConfigureDistributedTPU DataServiceDataset DataServiceDatasetV2 "
         "DataServiceDatasetV3 DataServiceDatasetV4 RegisterDataset RegisterDatasetV2 RemoteCall RpcCall "

@@ -269,7 +269,7 @@ class Weighed(Task):
     def loss(self) -> tf.keras.losses.Loss:
         raise NotImplementedError
 
-    def metrics(self) -> list[tf.keras.metrics.Metric]:
+    def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         raise NotImplementedError
 
     def answer(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -32,8 +32,8 @@ from hubline.trainer.saved_model_loader import open_module
 from hubline.trainer.tf1.module import open_to_train
 from hubline.trainer.variables import variables_of
 from tests.support import example_data, hub_modules, tf1_trainable_modules
+from tests.support.linear_models import LOGITS, NAMES, NUMBERS, RECORDS, export, softmax
 from tests.support.pipeline_files import diagnostics, write
-from tests.unit.test_serving_requests import LOGITS, NAMES, NUMBERS, RECORDS, export, softmax
 
 
 @pytest.mark.parametrize("quantize", ["none", "float16", "dynamic", "int8"])

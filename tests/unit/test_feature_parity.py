@@ -271,7 +271,7 @@ class AsItIs(Task):
     def loss(self) -> tf.keras.losses.Loss:
         raise NotImplementedError
 
-    def metrics(self) -> list[tf.keras.metrics.Metric]:
+    def comparable(self, target: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         raise NotImplementedError
 
     def answer(self, outputs: tf.Tensor) -> Tensors:

@@ -1,7 +1,6 @@
 """Runs trials one after another in this process, or at once in processes of their own."""
 
 import multiprocessing
-import pickle
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from multiprocessing.process import BaseProcess
 import tensorflow_transform as tft
 
 from hubline.core import interruption, progress
-from hubline.core.errors import RunError
+from hubline.core.errors import DamageError, DataError, RunError, UserError
 from hubline.trainer.config.tuning import Tune
 from hubline.trainer.job import Job
 from hubline.trainer.memo import Memo, NoMemo
@@ -126,8 +125,8 @@ def _work(connection: Connection) -> None:
 
 
 def _sendable(error: Exception) -> Exception:
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # whatever a library's exception does when it is pickled
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+    """The error as one of our own classes, which any process can read, with the same text."""
+    if isinstance(error, UserError):
+        kind = next(kind for kind in (DamageError, DataError, RunError, UserError) if isinstance(error, kind))
+        return kind(str(error))
+    return RuntimeError(f"{type(error).__name__}: {error}")
