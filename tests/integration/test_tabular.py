@@ -16,6 +16,7 @@ from hubline.core.errors import UserError
 from hubline.pipeline.cli import app
 from hubline.pipeline.predict.predict import predict_inputs
 from hubline.trainer import train as training
+from hubline.trainer import untrained
 from hubline.trainer.config.hubs import Hub, Hubs
 from hubline.trainer.config.model import Head, Model
 from hubline.trainer.config.optimizer import Optimizer
@@ -271,7 +272,7 @@ def test_training_on_kept_vectors_and_columns_is_training_on_images_and_columns(
     again = dataclasses.replace(mixed, export=str(tmp_path / "whole"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            training,
+            untrained,
             "phases",
             lambda *given: [dataclasses.replace(phase, on_vectors=False) for phase in phases(*given)],
         )

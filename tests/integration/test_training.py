@@ -15,7 +15,7 @@ from hubline.core.errors import DataError, RunError
 from hubline.preprocessing.columns import parsing_spec, present
 from hubline.preprocessing.config import ClassLabel, Features, ImageFeature
 from hubline.preprocessing.labels.label import LABEL
-from hubline.trainer import datasets
+from hubline.trainer import datasets, untrained
 from hubline.trainer import train as training
 from hubline.trainer.callbacks import Progress
 from hubline.trainer.checkpoints import Interval
@@ -368,7 +368,7 @@ def test_a_model_trained_on_kept_vectors_answers_as_one_trained_without(fresh: J
     again = dataclasses.replace(still, export=str(tmp_path / "whole"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            training,
+            untrained,
             "phases",
             lambda *given: [dataclasses.replace(phase, on_vectors=False) for phase in phases(*given)],
         )
