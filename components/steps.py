@@ -133,21 +133,26 @@ EMBEDDER = Step(
     uses_gpu=True,
     pod_imports=("tensorflow_transform",),
 )
+_OF_TRAINING = {
+    "features": "`features`",
+    "label": "`label`",
+    "hubs": "`hubs`",
+    "backbones": "`backbones`",
+    "model_config": "`model`",
+    "training": "`training`",
+    "warm_start": "the checkpoint of `training.warm_start` and its digest",
+    "loss_source": "the SHA-256 of the source of your own loss",
+}
+"""Properties of steps that train."""
+
 TUNER = Step(
     name="Tuner",
     executor="hubline.components.tuner.executor.Executor",
     inputs=_TRAINING,
     takes_modules=True,
     outputs={"best_hyperparameters": "HyperParameters", "tuner_results": "TunerResults"},
-    properties={
-        "features": "`features`",
-        "label": "`label`",
-        "hubs": "`hubs`",
-        "backbones": "`backbones`",
-        "model_config": "`model`",
-        "training": "`training`",
-        "warm_start": "the checkpoint of `training.warm_start` and its digest",
-        "loss_source": "the SHA-256 of the source of your own loss",
+    properties=_OF_TRAINING
+    | {
         "tune": "`tune`",
         "checkpoints": "the folder of checkpoints",
     },
@@ -162,15 +167,8 @@ TRAINER = Step(
     optional_inputs=("hyperparameters",),  # the values of the best trial, with `tune`
     takes_modules=True,
     outputs={"model": "Model", "model_run": "ModelRun"},
-    properties={
-        "features": "`features`",
-        "label": "`label`",
-        "hubs": "`hubs`",
-        "backbones": "`backbones`",
-        "model_config": "`model`",
-        "training": "`training`",
-        "warm_start": "the checkpoint of `training.warm_start` and its digest",
-        "loss_source": "the SHA-256 of the source of your own loss",
+    properties=_OF_TRAINING
+    | {
         "checkpoints": "the folder of checkpoints",
     },
     uses_gpu=True,

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hubline.artifacts.splits import ALL
 from hubline.components.backbone.sources import fingerprint
@@ -30,6 +31,9 @@ from hubline.preprocessing.vocabulary_files import read_vocabulary
 from hubline.trainer.config.hubs import Hub
 from hubline.trainer.config.losses import CustomLoss
 from hubline.trainer.config.model import VariableSelection
+
+if TYPE_CHECKING:
+    from hubline.trainer.saved_model import SavedModel
 from hubline.trainer.config.warm_start import SERVING
 from hubline.trainer.user_source import source_digest
 
@@ -260,31 +264,35 @@ def _look_at_operations(hub: Hub) -> None:
 
 def _look_for_tables(hub: Hub) -> None:
     """Checks that a module can be part of a frozen graph."""
-    from hubline.trainer.saved_model import SavedModel
-
-    if not _is_there(hub):
-        return
-    try:
-        saved = SavedModel.parse(read_saved_model(mirrored(hub.handle)), hub.handle)
-    except UserError:  # reported for its handle
+    saved = _module_of(hub)
+    if saved is None:
         return
     if saved.format == "TF1" and any("HashTable" in operation for operation in saved.operations):
         raise UserError(f"{hub.handle}: a TF1 module with tables of its own can't be frozen; remove frozen_graph")
 
 
 def _look_at_variables(hub: Hub, tuned: VariableSelection) -> None:
-    from hubline.trainer.saved_model import SavedModel, to_train
+    from hubline.trainer.saved_model import to_train
     from hubline.trainer.tf1.limits import check_module
 
-    if not _is_there(hub):
-        return
-    try:
-        saved = SavedModel.parse(read_saved_model(mirrored(hub.handle)), hub.handle)
-    except UserError:  # reported for its handle
+    saved = _module_of(hub)
+    if saved is None:
         return
     to_train(saved.variables, tuned)
     if saved.format == "TF1":
         check_module(saved.graph, saved.training_graph, hub.signature, tuned.training_mode)
+
+
+def _module_of(hub: Hub) -> "SavedModel | None":
+    """The module; None if it doesn't exist or is no SavedModel, which has an error of its own."""
+    from hubline.trainer.saved_model import SavedModel
+
+    if not _is_there(hub):
+        return None
+    try:
+        return SavedModel.parse(read_saved_model(mirrored(hub.handle)), hub.handle)
+    except UserError:
+        return None
 
 
 def _is_there(hub: Hub) -> bool:

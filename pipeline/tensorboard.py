@@ -159,5 +159,5 @@ def _url(process: subprocess.Popen, host: str, log: Path) -> str:
                 return f"http://{host}:{info.port}{info.path_prefix}/"
         interruption.check()
         time.sleep(0.1)
-    said = log.read_text(errors="replace").strip().splitlines()
-    raise UserError(f"TensorBoard did not start: {said[-1] if said else 'it printed nothing'}")
+    lines = log.read_text(errors="replace").strip().splitlines()
+    raise UserError(f"TensorBoard did not start: {lines[-1] if lines else 'it printed nothing'}")

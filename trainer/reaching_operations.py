@@ -3,7 +3,7 @@
 A hub module is a program. Its graphs and functions are read as messages here, so nothing of it runs.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -86,8 +86,9 @@ def refuse_reaching(saved: SavedModel, allowed: Collection[str] = ()) -> None:
     Raises:
         UserError: naming all such operations and what each can do, or an asset file outside the module.
     """
-    _refuse_assets_outside(saved)
-    found = {name: reach for name, reach in reaching_operations(saved).items() if name not in allowed}
+    scopes = _scopes_of(saved)
+    _refuse_assets_outside(scopes)
+    found = {name: reach for name, reach in _reaching(scopes).items() if name not in allowed}
     if found:
         listed = ", ".join(f"{name} ({reach})" for name, reach in sorted(found.items()))
         raise UserError(
@@ -99,16 +100,23 @@ def refuse_reaching(saved: SavedModel, allowed: Collection[str] = ()) -> None:
 
 def reaching_operations(saved: SavedModel) -> dict[str, str]:
     """The operations that reach beyond a module, in all of its graphs and functions, and what each can do."""
+    return _reaching(_scopes_of(saved))
+
+
+def _scopes_of(saved: SavedModel) -> list[Scopes]:
+    return [Scopes(graph) for graph in (saved.graph, saved.training_graph) if graph is not None]
+
+
+def _reaching(graphs: Iterable[Scopes]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for graph in filter(None, (saved.graph, saved.training_graph)):
-        scopes = Scopes(graph)
+    for scopes in graphs:
         found |= dict(_anywhere(scopes)) | dict(_when_run(scopes))
     return found
 
 
-def _refuse_assets_outside(saved: SavedModel) -> None:
-    for graph in filter(None, (saved.graph, saved.training_graph)):
-        for name in Scopes(graph).asset_files:
+def _refuse_assets_outside(graphs: Iterable[Scopes]) -> None:
+    for scopes in graphs:
+        for name in scopes.asset_files:
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 raise UserError(f"its asset file {name!r} is outside the module")
 

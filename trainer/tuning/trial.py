@@ -67,9 +67,15 @@ def run_trial(job: Job, task: Task) -> Trial:
         return not (len(metrics) == task.epochs or _is_below_median(history, task.medians, mode))
 
     def result(status: str, objective: float | None, error: str | None = None) -> Trial:
-        told = {"number": task.number, "values": task.values, "status": status, "objective": objective, "error": error}
-        told |= {"continues": task.continues, "history": [value for value in history if math.isfinite(value)]}
-        return Trial.model_validate(told | {"epochs": len(history), "seconds": round(time.monotonic() - began, 3)})
+        content = {
+            "number": task.number,
+            "values": task.values,
+            "status": status,
+            "objective": objective,
+            "error": error,
+        }
+        content |= {"continues": task.continues, "history": [value for value in history if math.isfinite(value)]}
+        return Trial.model_validate(content | {"epochs": len(history), "seconds": round(time.monotonic() - began, 3)})
 
     with tempfile.TemporaryDirectory() as scratch, holding({"train": job.train, "validation": job.validation}):
         changed = replace(job, model=model, training=_unlogged(training), logs=f"{scratch}/logs")
