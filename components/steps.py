@@ -305,6 +305,3 @@ PLACED_LIKE = {step.name: step.placed_like for step in STEPS if step.placed_like
 
 ON_GPU = tuple(step.name for step in STEPS if step.uses_gpu)
 """Names of the steps that benefit from a GPU."""
-
-ON_BEAM = tuple(step.name for step in STEPS if step.uses_beam)
-"""Names of the steps that run Beam pipelines."""

@@ -63,7 +63,9 @@ def _encoded(value: Any, names: Mapping[type, str]) -> Any:
         return {"sketch": kind.__name__, "bytes": _text(value.__getstate__())}
     if kind not in names:
         raise TypeError(f"no way to keep a {_name(kind)}")
-    fields = {name: _encoded(getattr(value, name), names) for name in _fields(kind, value) if hasattr(value, name)}
+    fields = {
+        name: _encoded(getattr(value, name), names) for name in sorted(_fields(kind, value)) if hasattr(value, name)
+    }
     return {"object": names[kind], "fields": fields}
 
 

@@ -46,7 +46,6 @@ def build(file: AnyFile, pins: AnyPins, places: Paths | ClusterPaths) -> Pipelin
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(places.metadata)),
         components=nodes,
         enable_cache=True,
-        beam_pipeline_args=file.beam.arguments(),
     )
 
 

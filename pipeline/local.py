@@ -37,8 +37,11 @@ _LOGGER = logging.getLogger(__name__)
 class Run:
     """One run of a pipeline and its results so far."""
 
-    def __init__(self, pipeline: Pipeline, listeners: Sequence[Listener], places: Paths) -> None:
+    def __init__(
+        self, pipeline: Pipeline, listeners: Sequence[Listener], places: Paths, beam_arguments: Sequence[str] = ()
+    ) -> None:
         self._pipeline = pipeline
+        self._beam_arguments = beam_arguments
         self._places = places
         self._seals = upkeep.Seals(places.seals)
         self._listeners = listeners
@@ -69,7 +72,7 @@ class Run:
         self.steps.clear()
         for listener in self._listeners:
             listener.planned([component.id for component in self._pipeline.components])
-        run_locally(self._pipeline, self.launch, self._seals.are_whole, upkeep.empty_folders)
+        run_locally(self._pipeline, self.launch, self._seals.are_whole, upkeep.empty_folders, self._beam_arguments)
 
     def decision(self) -> Decision | None:
         """The Evaluator's decision, if the run got that far."""

@@ -140,7 +140,7 @@ def _built(file: AnyFile, pins: AnyPins, listeners: Sequence[Listener], places: 
         from hubline.pipeline.local import Run
     interruption.check()
     check(file, pins)
-    return Run(build(file, pins, places), listeners, places)
+    return Run(build(file, pins, places), listeners, places, file.beam.arguments())
 
 
 def _verdict(steps: "Run") -> tuple[Status, str | None, int]:

@@ -14,11 +14,13 @@ from pydantic import ValidationError
 
 import hubline
 from hubline.artifacts.pins import AnyPins
+from hubline.components.beam import Beam
 from hubline.core import storage
 from hubline.core.code_digest import STACK
 from hubline.core.config_base import Section
 from hubline.core.package_versions import version
 from hubline.pipeline.config import AnyFile
+from hubline.pipeline.kubeflow.config import Kubeflow
 from hubline.pipeline.paths import Paths
 from hubline.pipeline.result import Result
 from hubline.pipeline.upkeep import Seals
@@ -37,8 +39,12 @@ class _LastRun(Section):
 
 
 def run_key(file: AnyFile, pins: AnyPins, code: str) -> str:
-    """SHA-256 of everything that determines a run's result; `code` is the `code_digest` when the run started."""
-    return hashlib.sha256("\0".join((file.to_property(), pins.to_property(), code)).encode()).hexdigest()
+    """SHA-256 of everything that determines a run's result; `code` is the `code_digest` when the run started.
+
+    Where Beam steps run, and how the file is deployed on a cluster, has no effect on the result.
+    """
+    decisive = file.model_copy(update={"beam": Beam(), "kubeflow": Kubeflow()})
+    return hashlib.sha256("\0".join((decisive.to_property(), pins.to_property(), code)).encode()).hexdigest()
 
 
 def code_digest() -> str:

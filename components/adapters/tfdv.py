@@ -5,11 +5,12 @@ when files are added; accumulators are accessible only through TFDV's internal g
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import tensorflow_data_validation as tfdv
+from tensorflow_data_validation import constants
 from tensorflow_data_validation.statistics import stats_impl
 from tensorflow_data_validation.statistics.generators import (
     basic_stats_generator,
@@ -18,12 +19,24 @@ from tensorflow_data_validation.statistics.generators import (
 from tensorflow_data_validation.utils import path as feature_path
 from tensorflow_data_validation.utils import variance_util
 from tensorflow_metadata.proto.v0 import statistics_pb2
+from tfx_bsl.arrow import array_util
+from tfx_bsl.sketches import KmvSketch
 
-ACCUMULATOR_CLASSES = tuple(
-    kind
-    for module in (basic_stats_generator, top_k_uniques_sketch_stats_generator, variance_util, feature_path)
-    for _, kind in inspect.getmembers(module, inspect.isclass)
-    if kind.__module__ == module.__name__
+from hubline.core.frequent_values import FrequentValues
+
+SKETCHED_VALUES = 1024
+"""Number of frequent values that are kept of each column, as in TFDV, which lists the first thousand of them."""
+_LONGEST_VALUE = 1024  # bytes, as in TFDV
+_DISTINCT = 16384  # up to this number, as in TFDV, the number of distinct values is exact
+
+ACCUMULATOR_CLASSES: tuple[type, ...] = (
+    FrequentValues,
+    *(
+        kind
+        for module in (basic_stats_generator, top_k_uniques_sketch_stats_generator, variance_util, feature_path)
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if kind.__module__ == module.__name__
+    ),
 )
 """Classes that accumulators consist of; they are serialized field by field.
 
@@ -36,7 +49,45 @@ def generators() -> list[Any]:
 
     Private: the choice of generators for TFDV's default options.
     """
-    return stats_impl.get_generators(tfdv.StatsOptions(), in_memory=True)
+    options = tfdv.StatsOptions()
+    return [
+        _ValuesGenerator(
+            num_top_values=options.num_top_values, num_rank_histogram_buckets=options.num_rank_histogram_buckets
+        )
+        if isinstance(generator, top_k_uniques_sketch_stats_generator.TopKUniquesSketchStatsGenerator)
+        else generator
+        for generator in stats_impl.get_generators(options, in_memory=True)
+    ]
+
+
+class _ValuesGenerator(top_k_uniques_sketch_stats_generator.TopKUniquesSketchStatsGenerator):
+    """TFDV's generator, with a sketch of frequent values that is the same in any process.
+
+    Private: the method that creates and updates the sketches of a column, and the class that holds them.
+    """
+
+    def _update_combined_sketch_for_feature(
+        self,
+        feature_name: feature_path.FeaturePath,
+        values: pa.Array,
+        weights: Any,
+        accumulator: MutableMapping[feature_path.FeaturePath, Any],
+    ) -> None:
+        if feature_name not in accumulator:
+            accumulator[feature_name] = top_k_uniques_sketch_stats_generator._CombinedSketch(
+                distinct=KmvSketch(_DISTINCT), topk_unweighted=_frequent_values(), topk_weighted=_frequent_values()
+            )
+        flat, _ = array_util.flatten_nested(values)
+        accumulator[feature_name].add(flat)
+
+
+def _frequent_values() -> FrequentValues:
+    return FrequentValues(
+        SKETCHED_VALUES,
+        _LONGEST_VALUE,
+        not_text=constants.NON_UTF8_PLACEHOLDER.encode(),
+        too_long=constants.LARGE_BYTES_PLACEHOLDER.encode(),
+    )
 
 
 def counts_values(generator: Any) -> bool:

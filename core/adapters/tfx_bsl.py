@@ -6,7 +6,7 @@ import pyarrow as pa
 from tfx_bsl import sketches
 from tfx_bsl.sketches import QuantilesSketch
 
-SKETCHES: tuple[type, ...] = (sketches.QuantilesSketch, sketches.KmvSketch, sketches.MisraGriesSketch)
+SKETCHES: tuple[type, ...] = (sketches.QuantilesSketch, sketches.KmvSketch)
 """Private: the sketches' module. TFDV's accumulators contain sketches; each is serialized as the bytes of its
 `__getstate__`, which only its `__setstate__` can read."""
 

@@ -1,12 +1,14 @@
 """Private APIs of TFX's local runner, which has no hooks. No other module imports `tfx.orchestration` below its top."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration.local import local_dag_runner
 from tfx.orchestration.pipeline import Pipeline
-from tfx.orchestration.portable import launcher
+from tfx.orchestration.portable import beam_executor_operator, launcher
+from tfx.proto.orchestration import executable_spec_pb2, placeholder_pb2
 
 Outputs = Mapping[str, Any]
 """Output artifacts of a step, by key."""
@@ -17,12 +19,14 @@ def run_locally(
     around_step: Callable[[str, Callable[[], Any]], Any],
     reusable: Callable[[Outputs], bool] | None = None,
     before_outputs: Callable[[Outputs], None] | None = None,
+    beam_arguments: Sequence[str] = (),
 ) -> None:
     """Runs a pipeline with TFX's LocalDagRunner, with hooks.
 
     Private: the launcher that the runner creates for each step, and the functions with which a launcher finds cached
     outputs and creates output folders. The public runner reports nothing about its steps, reuses outputs with damaged
-    files, and writes into folders that already contain files.
+    files, writes into folders that already contain files, and hashes the Beam arguments of a pipeline into the cache
+    keys, although no result depends on them.
 
     Args:
         pipeline: The pipeline.
@@ -30,9 +34,23 @@ def run_locally(
             result, TFX's `ExecutionInfo`.
         reusable: Whether cached outputs may be reused; otherwise the step runs.
         before_outputs: Called with the outputs of a step before their folders are created.
+        beam_arguments: Beam pipeline arguments of every Beam step; not part of the cache keys.
     """
+    given = [
+        placeholder_pb2.PlaceholderExpression(value=metadata_store_pb2.Value(string_value=argument))
+        for argument in beam_arguments
+    ]
+
+    class BeamOperator(beam_executor_operator.BeamExecutorOperator):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.beam_pipeline_args.extend(given)
 
     class Launcher(launcher.Launcher):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            operators = {executable_spec_pb2.BeamExecutableSpec: BeamOperator}
+            super().__init__(*args, **options, custom_executor_operators=operators)
+
         def launch(self) -> Any:
             return around_step(self._pipeline_node.node_info.id, super().launch)
 

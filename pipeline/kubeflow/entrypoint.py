@@ -4,6 +4,7 @@ Runs the TFX executor, and imports nothing else, so that pods start quickly.
 """
 
 import json
+import os
 import sys
 import tempfile
 import uuid
@@ -15,6 +16,8 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact
 from tfx.utils import import_utils
 
+from hubline.components.beam import IN_ONE_PROCESS
+from hubline.components.steps import STEPS
 from hubline.core import interruption, storage
 from hubline.core.config_base import Section
 from hubline.core.errors import UserError
@@ -26,8 +29,11 @@ from hubline.pipeline.kubeflow.notify import record_failure
 
 PROPERTIES = "properties"
 """Parameter with a step's execution properties, as JSON."""
-BEAM = "beam"
-"""Property that configures Beam, in steps that use it; it is not passed to the executor."""
+BEAM = "HUBLINE_BEAM"
+"""Environment variable with `BeamArguments` as JSON. The backend's cache keys cover a container's parameters, command,
+arguments and image, but not its environment, and no result depends on where Beam runs."""
+
+_BEAM_EXECUTORS = frozenset(step.executor for step in STEPS if step.uses_beam)
 
 NOTHING: Mapping[str, list[Artifact]] = MappingProxyType({})
 
@@ -39,6 +45,11 @@ class BeamArguments(Section):
     """Beam pipeline arguments."""
     scratch: str | None = None
     """Folder for temporary files that workers outside the pod can see; None if the workers are in the pod."""
+
+    @classmethod
+    def of_environment(cls) -> "BeamArguments":
+        """The configuration of this container; without one, Beam's pipelines run in the step's own process."""
+        return cls.model_validate_json(os.environ[BEAM]) if BEAM in os.environ else cls(arguments=IN_ONE_PROCESS)
 
 
 def main(arguments: list[str]) -> int:
@@ -92,7 +103,7 @@ def execute(
         The output artifacts.
     """
     properties = taken(launched.inputs.parameters[PROPERTIES])
-    beam = BeamArguments.model_validate(properties.pop(BEAM)) if BEAM in properties else None
+    beam = BeamArguments.of_environment() if executor_path in _BEAM_EXECUTORS else None
     shared = beam.scratch if beam else None
     inputs, outputs = launched.artifacts(types, as_they_are=shared is not None)
     executor_class = import_utils.import_class_by_path(executor_path)

@@ -171,7 +171,7 @@ def _path(key: str) -> Location:
 
 def _set(values: dict[str, Any], key: Location, value: Any) -> str | None:
     """Sets a value; returns an error if that is impossible."""
-    if key[0] == "kubeflow":
+    if key[0] in ("beam", "kubeflow"):
         return "is fixed when the file is compiled; change it in the file instead"
     for depth, step in enumerate(key[:-1], 1):
         values = values.setdefault(str(step), {})

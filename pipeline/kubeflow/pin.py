@@ -9,18 +9,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hubline.components.steps import ON_BEAM
 from hubline.core import interruption
 from hubline.core.errors import RunError
 from hubline.core.garbage import collect_none_at_exit
 from hubline.pipeline.kubeflow import logs
-from hubline.pipeline.kubeflow.entrypoint import BEAM, BeamArguments, explain
+from hubline.pipeline.kubeflow.entrypoint import explain
 from hubline.pipeline.kubeflow.exec_properties import handed
 from hubline.pipeline.kubeflow.executor_io import ExecutorInput
 from hubline.pipeline.kubeflow.notify import RUN_ID
 from hubline.pipeline.kubeflow.parameter_definitions import with_changes
 from hubline.pipeline.kubeflow.pipeline_spec import graph
-from hubline.pipeline.kubeflow.tasks import kind_of, task_name
+from hubline.pipeline.kubeflow.tasks import task_name
 from hubline.pipeline.snapshot import check, pin
 
 
@@ -59,12 +58,7 @@ def properties(values: Mapping[str, Any], steps: Sequence[str], given: Mapping[s
             "compile with the Hubline version of the image"
         )
     state = file.kubeflow.state or ""
-    scratch = None if file.beam.in_step else f"{state}/scratch"
-    beam = {BEAM: BeamArguments(arguments=tuple(file.beam.arguments()), scratch=scratch).model_dump(mode="json")}
-    return {
-        task_name(name): handed(node.exec_properties | (beam if kind_of(name) in ON_BEAM else {}), state)
-        for name, node in nodes.items()
-    }
+    return {task_name(name): handed(node.exec_properties, state) for name, node in nodes.items()}
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ from tfx.types import Channel
 from tfx.utils import name_utils
 
 from hubline.artifacts.pins import AnyPins, PinnedFiles, Pins, PinsToInfer, ServedVersion
+from hubline.components.beam import Beam
 from hubline.pipeline.config import AnyFile, InferFile, PipelineFile
 from hubline.pipeline.graph import build
 from hubline.pipeline.kubeflow import tasks
-from hubline.pipeline.kubeflow.entrypoint import PROPERTIES
+from hubline.pipeline.kubeflow.entrypoint import BEAM, PROPERTIES, BeamArguments
 from hubline.pipeline.kubeflow.escaping import argument
 from hubline.pipeline.kubeflow.executor_io import type_name
 from hubline.pipeline.kubeflow.exit_handler import alerted, env, with_webhook
@@ -51,7 +52,9 @@ def package(file: AnyFile, image: str) -> tuple[Json, Json]:
         },
         "components": tasks.components(nodes, kubeflow),
         "deploymentSpec": {
-            "executors": tasks.executors(nodes, kubeflow, image, env(kubeflow.alert, kubeflow.state or ""))
+            "executors": tasks.executors(
+                nodes, kubeflow, image, env(kubeflow.alert, kubeflow.state or "") | _beam(file)
+            )
         },
     }
     if kubeflow.pipeline_root:
@@ -68,18 +71,23 @@ def _nodes(file: AnyFile) -> list[Node]:
     return [pin, *others]
 
 
+def _beam(file: AnyFile) -> dict[str, str]:
+    """The environment variable that configures Beam, if the file does."""
+    if file.beam == Beam():
+        return {}
+    scratch = None if file.beam.in_step else f"{file.kubeflow.state}/scratch"
+    return {BEAM: argument(BeamArguments(arguments=tuple(file.beam.arguments()), scratch=scratch).model_dump())}
+
+
 def pods(file: AnyFile) -> Mapping[str, Sequence[str]]:
     """The steps that share a pod, by the pod's name: as in the file, or by default those that can share one at no cost.
 
     Sharing costs nothing if the backend's cache has either all of the steps or none: each one's inputs come only from
     others among them. An inferred schema thus belongs with the data, but a curated one, which changes independently,
-    does not. Steps with settings of their own keep their own pod, and so do all steps if Beam workers run outside the
-    pod.
+    does not. Steps with settings of their own keep their own pod.
     """
     if file.kubeflow.join is not None:
         return file.kubeflow.join
-    if not file.beam.in_step:
-        return {}
     data, schema = ["ExampleGen", "StatisticsGen"], ["SchemaGen", "ParsingSchema"]
     is_curated = isinstance(file, PipelineFile) and file.data.data_schema is not None
     shared = {"Data": data, "Schema": schema} if is_curated else {"Data": data + schema}

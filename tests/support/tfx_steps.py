@@ -1,8 +1,15 @@
-"""Two small TFX steps: one writes a text, the other copies it."""
+"""Small TFX steps: one writes a text, another copies it, and one writes the name of its Beam job."""
 
 from pathlib import Path
 
-from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+import apache_beam as beam
+from apache_beam.options.pipeline_options import GoogleCloudOptions
+from tfx.dsl.component.experimental.annotations import (
+    BeamComponentParameter,
+    InputArtifact,
+    OutputArtifact,
+    Parameter,
+)
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
@@ -15,3 +22,10 @@ def Write(text: Parameter[str], written: OutputArtifact[standard_artifacts.Model
 @component
 def Copy(text: InputArtifact[standard_artifacts.Model], copied: OutputArtifact[standard_artifacts.Model]) -> None:
     Path(copied.uri, "text").write_text(Path(text.uri, "text").read_text())
+
+
+@component(use_beam=True)
+def NameJob(
+    named: OutputArtifact[standard_artifacts.Model], pipeline: BeamComponentParameter[beam.Pipeline] = None
+) -> None:
+    Path(named.uri, "text").write_text(pipeline.options.view_as(GoogleCloudOptions).job_name)

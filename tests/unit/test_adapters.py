@@ -295,6 +295,34 @@ def test_tfx_launches_each_step_through_our_hooks(two_steps: Callable[[], Any], 
     assert launcher.Launcher.__module__ == launcher.__name__, "the launcher is put back"
 
 
+@pytest.mark.slow
+def test_beam_steps_get_arguments_that_are_not_in_their_cache_keys(tmp_path: Path) -> None:
+    from tfx.orchestration import metadata
+    from tfx.orchestration.pipeline import Pipeline
+
+    from hubline.pipeline.adapters.tfx import run_locally
+    from tests.support.tfx_steps import NameJob
+
+    made: list[str] = []
+
+    def around_step(_: str, launch: Callable[[], Any]) -> Any:
+        execution = launch()
+        made.append(execution.output_dict["named"][0].uri)
+        return execution
+
+    for name in ("first", "second"):
+        pipeline = Pipeline(
+            pipeline_name="one",
+            pipeline_root=str(tmp_path / "root"),
+            metadata_connection_config=metadata.sqlite_metadata_connection_config(str(tmp_path / "metadata.sqlite")),
+            components=[NameJob()],
+            enable_cache=True,
+        )
+        run_locally(pipeline, around_step, beam_arguments=[f"--job_name={name}"])
+    assert Path(made[0], "text").read_text() == "first"
+    assert len({*Path(tmp_path, "root", "NameJob", "named").iterdir()}) == 1, "the second run takes the first's output"
+
+
 def test_kfps_client_sends_all_through_our_rest_client(monkeypatch: pytest.MonkeyPatch) -> None:
     import kfp
     import urllib3

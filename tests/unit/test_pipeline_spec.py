@@ -110,10 +110,30 @@ def test_a_curated_schema_which_changes_by_itself_does_not_run_ingestion_again(t
     assert not waits_for(spec["root"]["dag"]["tasks"]["data"]) - {"pin"}
 
 
-def test_steps_whose_work_is_outside_the_pod_stay_alone(tmp_path: Path) -> None:
-    beam = "beam: {runner: FlinkRunner, job_endpoint: 'flink:8099'}\n"
-    spec, _ = packaged(tmp_path, ", pipeline_root: 'gs://bucket/runs'", FILE + beam)
-    assert "examplegen" in spec["root"]["dag"]["tasks"] and "data" not in spec["root"]["dag"]["tasks"]
+def test_a_beam_runner_changes_nothing_that_the_backend_has_in_its_cache_keys(tmp_path: Path) -> None:
+    bucket = ", pipeline_root: 'gs://bucket/runs'"
+    beam = (
+        "beam: {runner: FlinkRunner, job_endpoint: 'flink:8099', environment: EXTERNAL, "
+        "environment_config: 'localhost:50000', options: {odd: '{{a}} $(B)'}}\n"
+    )
+    without, _ = packaged(tmp_path, bucket)
+    spec, platform = packaged(tmp_path, bucket, FILE + beam)
+    check(spec, platform)
+    containers = {
+        name: each["container"] for name, each in spec["deploymentSpec"]["executors"].items() if name != "exec-pin"
+    }
+    environments = {json.dumps(container.pop("env")) for container in containers.values()}
+    assert containers == {
+        name: each["container"] for name, each in without["deploymentSpec"]["executors"].items() if name != "exec-pin"
+    }
+    assert spec["root"] == without["root"] and spec["components"] == without["components"]
+    (environment,) = map(json.loads, environments)
+    ((name, value),) = ((each["name"], each["value"]) for each in environment)
+    assert name == "HUBLINE_BEAM" and "{{" not in value and "$" not in value
+    assert json.loads(value)["scratch"] == "gs://bucket/state/scratch"
+    assert {"--runner=FlinkRunner", "--job_endpoint=flink:8099", "--odd={{a}} $(B)"} <= {
+        *json.loads(value)["arguments"]
+    }
 
 
 # Size

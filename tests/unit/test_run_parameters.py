@@ -104,8 +104,9 @@ def test_overrides_have_the_errors_that_the_changed_file_has(tmp_path: Path, cha
             ["overrides.training.optimizer.momentum: training.optimizer: adam has no momentum"],
         ),
         (
-            {"kubeflow.state": "/x", "name.first": "x", "training.epochs": 0},
+            {"beam.workers": 2, "kubeflow.state": "/x", "name.first": "x", "training.epochs": 0},
             [
+                "overrides.beam.workers: is fixed when the file is compiled",
                 "overrides.kubeflow.state: is fixed when the file is compiled",
                 "overrides.name.first: name is 'taxi-tips', which has no keys",
                 "overrides.training.epochs: input should be greater than or equal to 1",

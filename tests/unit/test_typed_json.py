@@ -42,9 +42,9 @@ def test_objects_and_sketches_go_on_where_they_were() -> None:
     both = typed_json.load(typed_json.dump(ranks, ACCUMULATORS), ACCUMULATORS)
     both.merge(again["r"])
     assert both.answer(2) == ranks.answer(2)
-    sketch = sketches.MisraGriesSketch(num_buckets=8)
+    sketch = sketches.KmvSketch(8)
     sketch.AddValues(pa.array(["a", "a", "b"]))
-    assert typed_json.load(typed_json.dump(sketch, ()), ()).Estimate().to_pylist() == sketch.Estimate().to_pylist()
+    assert typed_json.load(typed_json.dump(sketch, ()), ()).Estimate() == sketch.Estimate() == 2
 
 
 class Stranger:

@@ -65,6 +65,13 @@ def test_what_pin_and_the_file_say_counts(project: tuple[Path, Paths], change: C
     assert earlier_result(places, run_key(*seen(path))) is None
 
 
+def test_where_steps_run_does_not_count(project: tuple[Path, Paths]) -> None:
+    path, places = project
+    path.write_text(path.read_text() + "beam: {workers: 2}\nkubeflow: {state: gs://bucket/state}\n")
+    result = earlier_result(places, run_key(*seen(path)))
+    assert result is not None and result.nothing_to_do
+
+
 def test_the_code_and_the_stack_count(project: tuple[Path, Paths], monkeypatch: pytest.MonkeyPatch) -> None:
     path, _ = project
     before = run_key(*seen(path))
