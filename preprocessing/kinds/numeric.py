@@ -32,8 +32,8 @@ class NumberKind(FeatureKind):
 
     normalize: Literal["z_score", "min_max", "log1p", "none"] | Scale = "none"
     """`z_score` subtracts the mean and divides by the standard deviation; `min_max` maps the minimum to 0 and the
-    maximum to 1; `log1p` takes log(1 + x); {mean: 3, scale: 2} uses given constants. All statistics are those of the
-    training split."""
+    maximum to 1; `log1p` is the z-score of log(1 + x), for skewed numbers; {mean: 3, scale: 2} uses given constants.
+    All statistics are those of the training split."""
     missing: Literal["mean", "median"] | int | float = "mean"
     """Replacement for missing and non-finite numbers, before normalization: the mean or median of the training split,
     or a constant."""
@@ -41,7 +41,7 @@ class NumberKind(FeatureKind):
     @property
     def needs_statistics(self) -> bool:
         """Whether normalization or filling depends on the training split."""
-        return self.missing in ("mean", "median") or self.normalize in ("z_score", "min_max")
+        return self.missing in ("mean", "median") or self.normalize in ("z_score", "min_max", "log1p")
 
     def normalized(self, name: str, values: tf.SparseTensor, length: int, analysis: Analyzer) -> tf.Tensor:
         """Fills in missing numbers and normalizes: float32 [n, length].
@@ -61,6 +61,10 @@ class NumberKind(FeatureKind):
         there = exact.minus(values.values, tf.gather(moments.origin, places))
         distances = tf.sparse.to_dense(tf.SparseTensor(values.indices, there, values.dense_shape))
         filled = distances + tf.cast(_missing(values), tf.float64) * self._filling(name, values, moments, analysis)
+        if self.normalize == "log1p":
+            logarithms = analysis.moments(f"{name}.log1p", tf.sparse.map_values(_log1p, values), length)
+            off = _log1p(filled + tf.cast(moments.origin, tf.float64)) - logarithms.origin
+            return tf.cast(_z_score(off, logarithms), tf.float32)
         return tf.cast(self._scaled(filled, moments), tf.float32)
 
     def _scaled(self, filled: tf.Tensor, moments: Moments) -> tf.Tensor:
@@ -70,11 +74,10 @@ class NumberKind(FeatureKind):
         if isinstance(self.normalize, Scale):
             return (filled - exact.minus(exact.constant(self.normalize.mean), moments.origin)) / self.normalize.scale
         if self.normalize == "z_score":
-            return (filled - moments.mean) / _not_zero(moments.deviation)
+            return _z_score(filled, moments)
         if self.normalize == "min_max":
             return (filled - moments.least) / _not_zero(moments.greatest - moments.least)
-        whole = filled + tf.cast(moments.origin, tf.float64)
-        return tf.math.log1p(tf.maximum(whole, -1.0 + 1e-6)) if self.normalize == "log1p" else whole
+        return filled + tf.cast(moments.origin, tf.float64)
 
     def _moments(self, name: str, values: tf.SparseTensor, length: int, analysis: Analyzer) -> Moments:
         """Moments of the training split if they are needed; otherwise only an origin, the given mean or 0."""
@@ -161,6 +164,16 @@ def _cut(values: tf.SparseTensor, length: int) -> tf.SparseTensor:
 def _missing(values: tf.SparseTensor) -> tf.Tensor:
     """Dense float32 indicators: 1 for a missing value, 0 for a present one."""
     return 1.0 - tf.sparse.to_dense(tf.sparse.map_values(lambda numbers: tf.ones_like(numbers, tf.float32), values))
+
+
+def _log1p(numbers: tf.Tensor) -> tf.Tensor:
+    """log(1 + x), float64. It is finite: numbers of -1 and below count as slightly more than -1."""
+    return tf.math.log1p(tf.maximum(tf.cast(numbers, tf.float64), -1.0 + 1e-6))
+
+
+def _z_score(numbers: tf.Tensor, moments: Moments) -> tf.Tensor:
+    """z-scores of numbers that are relative to the origin."""
+    return (numbers - moments.mean) / _not_zero(moments.deviation)
 
 
 def _not_zero(scale: tf.Tensor) -> tf.Tensor:

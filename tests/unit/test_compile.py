@@ -162,7 +162,8 @@ def steps(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("settings", "is_needed"), [("normalize: z_score", True), ("missing: 0, normalize: log1p", False)]
+    ("settings", "is_needed"),
+    [("missing: 0, normalize: z_score", True), ("missing: 0, normalize: log1p", True), ("missing: 0", False)],
 )
 def test_embedder_gets_the_transform_graph_for_numbers_that_need_statistics(
     tmp_path: Path, settings: str, is_needed: bool

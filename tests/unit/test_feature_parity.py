@@ -38,7 +38,7 @@ from tests.support import example_data
 
 FC = tf.feature_column
 DTYPES = {"x": tf.float32, "v": tf.float32, "n": tf.int64, "word": tf.string, "words": tf.string, "w": tf.float32}
-DTYPES |= {"text": tf.string, "time": tf.int64}
+DTYPES |= {"text": tf.string, "time": tf.int64, "constant": tf.float32}
 SCHEMA = schema_utils.schema_from_feature_spec(
     {name: tf.io.VarLenFeature(dtype) for name, dtype in (DTYPES | {"y": tf.int64}).items()}
 )
@@ -66,6 +66,7 @@ def training_rows(count: int) -> list[Row]:
                 "w": [float(rng.uniform(0.1, 2)) for _ in words],
                 "text": [" ".join(some(["a", "cat", "Sat", "on", "mats"], 1, 6))],
                 "time": [int(rng.integers(0, 2_000_000_000))],
+                "constant": [5.5],
             }
         )
     return rows
@@ -90,6 +91,7 @@ def new_rows(draw: st.DrawFn) -> list[Row]:
             "w": [draw(st.floats(0.125, 2, width=32)) for _ in words],
             "text": [draw(st.text(" aAcatsonmé", max_size=20))],
             "time": draw(st.lists(st.integers(-(10**9), 4 * 10**9), max_size=1)),
+            "constant": draw(st.lists(numbers, max_size=1)),
         }
 
     return [row() for _ in range(draw(st.integers(1, 8)))]
@@ -122,16 +124,26 @@ def indicator(column: Any) -> Callable[[Sequence[Row]], np.ndarray]:
     return lambda rows: tf.keras.layers.DenseFeatures([FC.indicator_column(column)])(columns(rows)).numpy()
 
 
-def numeric(fill: Callable[[np.ndarray], float], change: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable:
+def numeric(
+    fill: Callable[[np.ndarray], float],
+    change: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    column: str = "x",
+) -> Callable:
     """Fills missing values with a statistic of the training rows, and applies a function."""
 
     def expected(rows: Sequence[Row]) -> np.ndarray:
-        known = first(TRAINING, "x")
+        known = first(TRAINING, column)
         known = known[np.isfinite(known)]
-        numbers = first(rows, "x")
+        numbers = first(rows, column)
         return change(np.where(np.isfinite(numbers), numbers, fill(known)), known)[:, np.newaxis]
 
     return expected
+
+
+def standard_log(numbers: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """z-scores of logarithms; -1 and below count as slightly more than -1, and a deviation of 0 as 1."""
+    given, learned = (np.log1p(np.maximum(each, -1 + 1e-6)) for each in (numbers, known))
+    return (given - learned.mean()) / (learned.std() if np.ptp(learned) else 1.0)
 
 
 def filled_vector(rows: Sequence[Row]) -> np.ndarray:
@@ -207,8 +219,15 @@ CASES = {
         numeric(np.median, lambda numbers, known: (numbers - known.min()) / np.ptp(known)),
     ),
     "logarithm": Case(
+        {"kind": "numeric", "from": "x", "normalize": "log1p", "missing": "median"}, numeric(np.median, standard_log)
+    ),
+    "logarithm_of_integers": Case(
         {"kind": "numeric", "from": "n", "normalize": "log1p", "missing": 0.0},
-        lambda rows: np.log1p(np.nan_to_num(first(rows, "n")))[:, np.newaxis],
+        numeric(lambda known: 0.0, standard_log, "n"),
+    ),
+    "logarithm_of_a_constant": Case(
+        {"kind": "numeric", "from": "constant", "normalize": "log1p"},
+        numeric(np.mean, standard_log, "constant"),
     ),
     "scaled": Case(
         {"kind": "numeric", "from": "x", "normalize": {"mean": 2.0, "scale": 4.0}, "missing": -1.0},

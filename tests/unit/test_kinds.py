@@ -46,7 +46,7 @@ def test_numbers_are_filled_and_normalised_like_pandas(analyse) -> None:
         m={"kind": "numeric", "from": "x", "normalize": "min_max", "missing": "median", "missing_indicator": True},
         raw={"kind": "numeric", "from": "x", "missing": -1.0},
         given={"kind": "numeric", "from": "n", "normalize": {"mean": 3, "scale": 2}},
-        logs={"kind": "numeric", "from": "n", "normalize": "log1p"},
+        logs={"kind": "numeric", "from": "x", "normalize": "log1p", "missing": "median"},
     )
     got = analysed.graph(columns(ROWS))
     x = pd.Series([row["x"][0] if row["x"] else np.nan for row in ROWS])
@@ -58,7 +58,9 @@ def test_numbers_are_filled_and_normalised_like_pandas(analyse) -> None:
     np.testing.assert_array_equal(got["m"][:, 1], x.isna())
     np.testing.assert_allclose(got["raw"][:, 0], x.fillna(-1.0))
     np.testing.assert_allclose(got["given"][:, 0], (n - 3) / 2)
-    np.testing.assert_allclose(got["logs"][:, 0], np.log1p(n), rtol=1e-6)
+    logarithms, filled_logarithms = (np.log1p(np.maximum(each, -1 + 1e-6)) for each in (x, filled))
+    expected = (filled_logarithms - logarithms.mean()) / logarithms.std(ddof=0)
+    np.testing.assert_allclose(got["logs"][:, 0], expected, rtol=1e-5, atol=1e-6)
 
 
 CATEGORIES = {

@@ -234,7 +234,8 @@ def test_positions_of_steps_are_filled_and_normalised_like_numpy(
                 least, greatest = np.nanmin(every, axis=0), np.nanmax(every, axis=0)
                 return (filled - least) / (greatest - least)
             case "log1p":
-                return np.log1p(np.maximum(filled, -1 + 1e-6))
+                logarithms = np.log1p(every)
+                return (np.log1p(filled) - np.nanmean(logarithms, axis=0)) / np.nanstd(logarithms, axis=0)
             case "none":
                 return filled
         return (filled - 3) / 2
